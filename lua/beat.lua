@@ -1,0 +1,51 @@
+#!lua flags=allow-oom
+--[[ beat: renews the leases of a worker, all in one call, and charges what its tasks ran beyond their estimate.
+  Guarantee: no lease is renewed for another's token, nor beyond the timeout of its task.
+  KEYS[1] meta
+  ARGV[1] lease_ms
+  ARGV[2..] for each task: id, token
+  Returns {1, code, ...} with one code for each task: 1 renewed, 4 renewed and asked to stop, 5 overdue and not renewed,
+    -1 lost | {-5, what} | {-6, schema} ]]
+--- @include "begin"
+--- @include "arguments"
+--- @include "counts"
+--- @include "in_chunks"
+--- @include "globals"
+--- @include "user"
+--- @include "sync"
+--- @include "enter"
+--- @include "wake"
+--- @include "commit"
+--- @include "task"
+local refused = begin()
+if refused then return refused end
+local lease_ms = number_at(1)
+if not lease_ms or lease_ms < 1 or not grouped(1, 2) then
+  return bad_arguments("beat takes a lease and an id and a token for each task")
+end
+
+load_globals()
+local reply = {1}
+for first = 2, #ARGV, 2 do
+  local t = task(ARGV[first], "state", "token", "user", "st", "charged", "timeout", "cancel")
+  local code = -1
+  if t.state == "STARTED" and t.token == ARGV[first + 1] then
+    local started, charged = tonumber(t.st), tonumber(t.charged)
+    local ends_ms = math.floor(started / 1000) + (tonumber(t.timeout) or math.huge)
+    code = t.cancel and 4 or 1
+    if ends_ms <= now_ms then
+      code = 5
+    else
+      call("ZADD", P .. "running", int(math.min(now_ms + lease_ms, ends_ms)), t.id)
+    end
+    local spent = now - started
+    if spent > charged then
+      local u = user(t.user)
+      u.S = u.S + (spent - charged) / u.w
+      call("HSET", t.key, "charged", int(spent))
+    end
+  end
+  reply[#reply + 1] = code
+end
+commit()
+return reply

@@ -1,0 +1,46 @@
+#!lua flags=allow-oom
+--[[ cancel: ends a waiting task at once; asks a running one to stop.
+  Guarantee: a task that has ended keeps its ending. Sent again it answers the same.
+  KEYS[1] meta
+  ARGV[1] result_ttl_ms  ARGV[2] id  ARGV[3] reason (JSON text)
+  Returns {1, state} canceled | {4, state} running and asked to stop | {2, state} ended before | {-2} not found
+    | {-5, what} | {-6, schema}
+  Moves: SCHEDULED -> CANCELED, QUEUED -> CANCELED ]]
+--- @include "begin"
+--- @include "arguments"
+--- @include "counts"
+--- @include "in_chunks"
+--- @include "globals"
+--- @include "user"
+--- @include "sync"
+--- @include "enter"
+--- @include "wake"
+--- @include "commit"
+--- @include "task"
+--- @include "conclude"
+local refused = begin()
+if refused then return refused end
+local result_ttl_ms, id, reason = number_at(1), ARGV[2], ARGV[3]
+if #ARGV ~= 3 or not result_ttl_ms or id == "" then
+  return bad_arguments("cancel takes a time of keeping, a task and a reason")
+end
+
+local t = task(id, "state", "user", "watch", "dedup")
+if not t.state then return {-2} end
+if t.state == "STARTED" then
+  call("HSET", t.key, "cancel", "1")
+  return {4, t.state}
+end
+if t.state ~= "SCHEDULED" and t.state ~= "QUEUED" then return {2, t.state} end
+
+load_globals()
+if t.state == "SCHEDULED" then
+  call("ZREM", P .. "delayed", id)
+else
+  local u = user(t.user)
+  if call("ZREM", u.n, id) + call("ZREM", u.c, id) > 0 then count("queued", -1) end
+  u.pn, u.pc = call("ZCARD", u.n), call("ZCARD", u.c)
+end
+conclude(t, "CANCELED", reason, result_ttl_ms)
+commit()
+return {1, "CANCELED"}

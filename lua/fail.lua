@@ -1,0 +1,76 @@
+#!lua flags=allow-oom
+--[[ fail: records that attempts failed: each is tried again after a pause, or becomes a dead letter, or is canceled.
+  Guarantee: only the holder of the token is heard. Sent again it answers the same and changes nothing.
+  KEYS[1] meta
+  ARGV[1] result_ttl_ms  ARGV[2] dead_ttl_ms
+  ARGV[3..] for each task: id, token, ran_us, verdict ('retry', 'snooze': counts for no budget, 'dead', 'cancel'),
+    pause_ms, error (JSON)
+  Returns {1, code, state, ...} with two places for each task: {1, state} done, {2, state} done before, {-1, state} lost,
+    {-2, ''} not found | {-5, what} | {-6, schema}
+  Moves: STARTED -> SCHEDULED, STARTED -> FAILED, STARTED -> CANCELED ]]
+--- @include "begin"
+--- @include "arguments"
+--- @include "counts"
+--- @include "in_chunks"
+--- @include "globals"
+--- @include "user"
+--- @include "sync"
+--- @include "enter"
+--- @include "wake"
+--- @include "delay"
+--- @include "commit"
+--- @include "task"
+--- @include "conclude"
+--- @include "leave_running"
+--- @include "holds"
+--- @include "trim"
+local STRIDE = 6
+local VERDICTS = {retry = true, snooze = true, dead = true, cancel = true}
+
+local refused = begin()
+if refused then return refused end
+local result_ttl_ms, dead_ttl_ms = number_at(1), number_at(2)
+if not result_ttl_ms or not dead_ttl_ms or not grouped(2, STRIDE) then
+  return bad_arguments("fail takes two times of keeping and six arguments a task")
+end
+for first = 3, #ARGV, STRIDE do
+  if not number_at(first + 2) or not VERDICTS[ARGV[first + 3]] or not number_at(first + 4) then
+    return bad_arguments("time, verdict or pause of task " .. ARGV[first] .. " is malformed")
+  end
+end
+
+local function try_again(t, verdict, pause_ms)
+  local fails = (tonumber(t.fails) or 0) + (verdict == "retry" and 1 or 0)
+  -- The worker reported, so this delivery was none of those that end in a lost lease.
+  call("HSET", t.key, "state", "SCHEDULED", "settled", t.token, "fails", fails, "deliv", math.max(0, t.deliv - 1))
+  delay(t.id, now_ms + pause_ms)
+  count(verdict == "retry" and "retried" or "snoozed", 1)
+  return "SCHEDULED"
+end
+
+local function ended(t, state, blob, ttl_ms)
+  conclude(t, state, blob, ttl_ms)
+  return state
+end
+
+load_globals()
+local reply = {1}
+for first = 3, #ARGV, STRIDE do
+  local t = running_task(ARGV[first])
+  local verdict, blob = ARGV[first + 3], ARGV[first + 5]
+  local code = holds(t, ARGV[first + 1])
+  if code == 1 then
+    leave_running(t, number_at(first + 2))
+    if verdict == "dead" then
+      t.state = ended(t, "FAILED", blob, dead_ttl_ms)
+    elseif verdict == "cancel" or t.cancel then
+      t.state = ended(t, "CANCELED", blob, result_ttl_ms)
+    else
+      t.state = try_again(t, verdict, number_at(first + 4))
+    end
+  end
+  reply[#reply + 1], reply[#reply + 2] = code, t.state or ""
+end
+trim(2 * (#ARGV - 2) / STRIDE)
+commit()
+return reply

@@ -1,0 +1,51 @@
+#!lua flags=allow-oom
+--[[ finish: records the results of tasks, exactly once each, and settles what they cost.
+  Guarantee: only the holder of the token is heard. Sent again it answers the same and changes nothing.
+  KEYS[1] meta
+  ARGV[1] result_ttl_ms
+  ARGV[2..] for each task: id, token, ran_us (by the worker's monotonic clock), result ('' for null, else JSON)
+  Returns {1, code, state, ...} with two places for each task: {1, state} done, {2, state} done before, {-1, state} lost,
+    {-2, ''} not found | {-5, what} | {-6, schema}
+  Moves: STARTED -> FINISHED ]]
+--- @include "begin"
+--- @include "arguments"
+--- @include "counts"
+--- @include "in_chunks"
+--- @include "globals"
+--- @include "user"
+--- @include "sync"
+--- @include "enter"
+--- @include "wake"
+--- @include "commit"
+--- @include "task"
+--- @include "conclude"
+--- @include "leave_running"
+--- @include "holds"
+--- @include "trim"
+local STRIDE = 4
+
+local refused = begin()
+if refused then return refused end
+local result_ttl_ms = number_at(1)
+if not result_ttl_ms or not grouped(1, STRIDE) then
+  return bad_arguments("finish takes a time of keeping and id, token, time and result of each task")
+end
+for first = 2, #ARGV, STRIDE do
+  if not number_at(first + 2) then return bad_arguments("the time of task " .. ARGV[first] .. " is no number") end
+end
+
+load_globals()
+local reply = {1}
+for first = 2, #ARGV, STRIDE do
+  local t = running_task(ARGV[first])
+  local code = holds(t, ARGV[first + 1])
+  if code == 1 then
+    leave_running(t, number_at(first + 2))
+    conclude(t, "FINISHED", ARGV[first + 3], result_ttl_ms)
+    t.state = "FINISHED"
+  end
+  reply[#reply + 1], reply[#reply + 2] = code, t.state or ""
+end
+trim(2 * (#ARGV - 1) / STRIDE)
+commit()
+return reply

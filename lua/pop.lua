@@ -1,0 +1,83 @@
+#!lua flags=allow-oom
+--[[ pop: gives a worker the next tasks, fair between users, each with a lease; first it takes back what was lost.
+  Guarantee: until the lease ends nobody else gets the task. Sent again with the same claim, it answers the same tasks.
+  KEYS[1] meta
+  ARGV[1] worker  ARGV[2] claim: 16 hexadecimal digits, new for each pop  ARGV[3] count: 1 to 100  ARGV[4] lease_ms
+  ARGV[5] max_deliveries  ARGV[6] result_ttl_ms  ARGV[7] dead_ttl_ms
+  Returns {1, wait_ms, message, token, attempt, failures, solo, pushed_at, ...} with six places for each task; wait_ms is
+    the time to the next delayed task or lease end, -1 when there is none, 0 when there may be more now
+    | {-5, what} | {-6, schema}
+  Moves: QUEUED -> STARTED, SCHEDULED -> QUEUED, STARTED -> QUEUED, STARTED -> FAILED, STARTED -> CANCELED ]]
+--- @include "begin"
+--- @include "arguments"
+--- @include "counts"
+--- @include "in_chunks"
+--- @include "globals"
+--- @include "user"
+--- @include "sync"
+--- @include "enter"
+--- @include "wake"
+--- @include "task"
+--- @include "conclude"
+--- @include "leave_running"
+--- @include "put_back"
+--- @include "reclaim"
+--- @include "promote"
+--- @include "collect"
+--- @include "pick"
+--- @include "grant"
+local refused = begin()
+if refused then return refused end
+local worker, claim, wanted, lease_ms = ARGV[1], ARGV[2], number_at(3), number_at(4)
+local max_deliveries, result_ttl_ms, dead_ttl_ms = number_at(5), number_at(6), number_at(7)
+if #ARGV ~= 7 or worker == "" or not string.match(claim, "^%x+$") or not wanted or wanted < 1 or wanted > 100
+  or not lease_ms or lease_ms < 1 or not max_deliveries or not result_ttl_ms or not dead_ttl_ms then
+  return bad_arguments("pop takes a worker, a claim, 1 to 100 tasks, a lease, max_deliveries and two times of keeping")
+end
+
+local reply = {1, 0}
+local claim_key = P .. "claim:" .. worker
+local record = call("GET", claim_key)
+if record and string.sub(record, 1, #claim + 1) == claim .. "\n" then
+  for id in string.gmatch(string.sub(record, #claim + 2), "[^\n]+") do
+    local t = task(id, "state", "token", "attempt", "fails", "solo", "pushed_at")
+    if t.state == "STARTED" and string.sub(t.token or "", -#claim) == claim then describe(reply, t) end
+  end
+  return reply
+end
+
+load_globals()
+reclaim(2, max_deliveries, result_ttl_ms, dead_ttl_ms)
+promote(wanted + 10)
+settle()
+collect(2)
+
+local claimed = {claim}
+-- A task whose record is broken is dropped and takes a turn; the bound keeps a broken ring from turning for ever.
+for _ = 1, 2 * wanted + 10 do
+  local id = #claimed <= wanted and pick()
+  if not id then break end
+  local u = user(id)
+  local t = take(u)
+  if t then
+    grant(u, t, claim, worker, lease_ms)
+    describe(reply, t)
+    claimed[#claimed + 1] = t.id
+  end
+  sync(u)
+end
+if #claimed > 1 then call("SET", claim_key, table.concat(claimed, "\n"), "PX", int(lease_ms)) end
+for _, u in ipairs(touched) do save_user(u) end
+save_globals()
+save_counts()
+
+local left = call("EXISTS", P .. "ready", P .. "fresh") > 0
+if left then
+  wake()
+else
+  local soonest = math.min(
+    tonumber(call("ZRANGE", P .. "delayed", 0, 0, "WITHSCORES")[2]) or math.huge,
+    tonumber(call("ZRANGE", P .. "running", 0, 0, "WITHSCORES")[2]) or math.huge)
+  reply[2] = soonest == math.huge and -1 or int(math.max(0, soonest - now_ms))
+end
+return reply

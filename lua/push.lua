@@ -1,0 +1,92 @@
+#!lua
+--[[ push: stores tasks and makes them runnable, or remembers when they will be.
+  Guarantee: all tasks of the call are stored, or none. Sent again, it answers what became of them and changes nothing.
+  KEYS[1] meta
+  ARGV[1] message_limit: bytes of the largest message
+  ARGV[2..] for each task: id, user, priority, due ('' now, '+N' in N ms, 'N' at N ms), timeout_ms, cost_us ('' unknown),
+    dedup ('' none, else the hash of the key), dedup_ttl_ms (0 until terminal), digest, message
+  Returns {1, code, state, id, ...} with three places for each task: {1, state, id} stored, {2, state, id} stored before,
+    {3, state, id} deduplicated | {-3, id} conflict | {-4, id, bytes} too large | {-5, what} | {-6, schema}
+  Moves: NEW -> QUEUED, NEW -> SCHEDULED ]]
+--- @include "begin"
+--- @include "arguments"
+--- @include "counts"
+--- @include "in_chunks"
+--- @include "globals"
+--- @include "user"
+--- @include "sync"
+--- @include "enter"
+--- @include "wake"
+--- @include "delay"
+--- @include "commit"
+--- @include "task"
+local STRIDE = 10
+
+local refused = begin()
+if refused then return refused end
+local limit = number_at(1)
+if not limit or not grouped(1, STRIDE) then return bad_arguments("push takes a limit and 10 arguments a task") end
+
+local function due_time(text)
+  if text == "" then return nil end
+  local relative, digits = string.match(text, "^(%+?)(%d+)$")
+  if not digits then return nil, true end
+  local due_ms = tonumber(digits) + (relative == "+" and now_ms or 0)
+  return due_ms > now_ms and due_ms or nil
+end
+
+-- Everything is looked at before the first write: Redis does not roll a script back.
+local reply, fresh, here, keyed = {1}, {}, {}, {}
+for first = 2, #ARGV, STRIDE do
+  local id, priority, digest = ARGV[first], number_at(first + 2), ARGV[first + 8]
+  local due_ms, malformed = due_time(ARGV[first + 3])
+  if malformed or not priority or priority < 1 or priority > 6 or priority % 1 ~= 0 or not number_at(first + 4)
+    or not number_at(first + 7) or id == "" or ARGV[first + 1] == "" then
+    return bad_arguments("a task of the push is malformed: " .. id)
+  end
+  local bytes = #ARGV[first + 9]
+  if bytes > limit then return {-4, id, bytes} end
+  local known = here[id] or task(id, "state", "digest")
+  local dedup = ARGV[first + 6]
+  local holder = dedup ~= "" and not known.state and (keyed[dedup] or call("GET", P .. "dedup:" .. dedup))
+  if known.state then
+    if known.digest ~= digest then return {-3, id} end
+    reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 2, known.state, id
+  elseif holder then
+    reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 3, task(holder, "state").state or "", holder
+  else
+    local state = due_ms and "SCHEDULED" or "QUEUED"
+    here[id] = {state = state, digest = digest}
+    if dedup ~= "" then keyed[dedup] = id end
+    fresh[#fresh + 1] = {first = first, due_ms = due_ms, state = state, priority = priority}
+    reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 1, state, id
+  end
+end
+if #fresh == 0 then return reply end
+
+load_globals()
+call("HSETNX", KEYS[1], "schema", "1")
+for _, entry in ipairs(fresh) do
+  local first = entry.first
+  local id, dedup, dedup_ttl_ms = ARGV[first], ARGV[first + 6], number_at(first + 7)
+  call("SET", P .. "m:" .. id, ARGV[first + 9])
+  local key = P .. "t:" .. id
+  call("HSET", key, "state", entry.state, "user", ARGV[first + 1], "prio", ARGV[first + 2], "digest", ARGV[first + 8],
+    "timeout", ARGV[first + 4], "pushed_at", int(now_ms))
+  if ARGV[first + 5] ~= "" then call("HSET", key, "cost", ARGV[first + 5]) end
+  if dedup ~= "" and dedup_ttl_ms > 0 then
+    call("SET", P .. "dedup:" .. dedup, id, "PX", int(dedup_ttl_ms))
+  elseif dedup ~= "" then
+    call("SET", P .. "dedup:" .. dedup, id)
+    call("HSET", key, "dedup", dedup)
+  end
+  if entry.due_ms then
+    delay(id, entry.due_ms)
+  else
+    local u = user(ARGV[first + 1])
+    enter(u, id, entry.priority, arrival(u))
+  end
+end
+count("pushed", #fresh)
+commit()
+return reply

@@ -1,0 +1,16 @@
+#!lua flags=no-writes
+--[[ read_task: what is known of one task.
+  KEYS[1] meta
+  ARGV[1] id
+  Returns {1, now_ms, field, value, ...} with the fields of the task's record | {-2} not found | {-5, what} | {-6, schema} ]]
+--- @include "begin"
+--- @include "arguments"
+local refused = begin()
+if refused then return refused end
+if #ARGV ~= 1 or ARGV[1] == "" then return bad_arguments("read_task takes a task") end
+
+local record = call("HGETALL", P .. "t:" .. ARGV[1])
+if #record == 0 then return {-2} end
+local reply = {1, int(now_ms)}
+for index = 1, #record do reply[index + 2] = record[index] end
+return reply

@@ -1,0 +1,52 @@
+#!lua flags=allow-oom
+--[[ release: gives running tasks back, as if they had not been started: no attempt and no delivery is counted.
+  Guarantee: only the holder of the token is heard. Each task returns to the place in its user's queue that it had.
+  KEYS[1] meta
+  ARGV[1] result_ttl_ms
+  ARGV[2..] for each task: id, token, ran_us
+  Returns {1, code, state, ...} with two places for each task: {1, state} done, {2, state} done before, {-1, state} lost,
+    {-2, ''} not found | {-5, what} | {-6, schema}
+  Moves: STARTED -> QUEUED, STARTED -> CANCELED ]]
+--- @include "begin"
+--- @include "arguments"
+--- @include "counts"
+--- @include "in_chunks"
+--- @include "globals"
+--- @include "user"
+--- @include "sync"
+--- @include "enter"
+--- @include "wake"
+--- @include "commit"
+--- @include "task"
+--- @include "conclude"
+--- @include "leave_running"
+--- @include "put_back"
+--- @include "holds"
+local STRIDE = 3
+
+local refused = begin()
+if refused then return refused end
+local result_ttl_ms = number_at(1)
+if not result_ttl_ms or not grouped(1, STRIDE) then
+  return bad_arguments("release takes a time of keeping and id, token and time of each task")
+end
+for first = 2, #ARGV, STRIDE do
+  if not number_at(first + 2) then return bad_arguments("the time of task " .. ARGV[first] .. " is no number") end
+end
+
+load_globals()
+local reply = {1}
+for first = 2, #ARGV, STRIDE do
+  local t = running_task(ARGV[first])
+  local code = holds(t, ARGV[first + 1])
+  if code == 1 then
+    local u = leave_running(t, number_at(first + 2))
+    call("HSET", t.key, "settled", t.token, "attempt", math.max(0, t.attempt - 1), "deliv", math.max(0, t.deliv - 1))
+    put_back(t, u, result_ttl_ms)
+    t.state = t.cancel and "CANCELED" or "QUEUED"
+    count("released", 1)
+  end
+  reply[#reply + 1], reply[#reply + 2] = code, t.state or ""
+end
+commit()
+return reply

@@ -1,0 +1,94 @@
+"""finish, fail and release: how an attempt ends. Each call takes many and answers one by one."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
+
+from attrs import frozen
+
+from fairque.protocol.model.states import TaskState
+from fairque.protocol.wire.call import Argument, Call, opened, text
+from fairque.protocol.wire.keys import QueueKeys
+from fairque.protocol.wire.status import Status
+
+__all__ = ["Ended", "Failed", "Finished", "Released", "Verdict", "fail", "finish", "release"]
+
+#: What becomes of a failed attempt: ``snooze`` is a retry that counts for no budget.
+Verdict: TypeAlias = Literal["retry", "snooze", "dead", "cancel"]
+
+
+@frozen
+class Finished:
+    """An attempt that returned. ``ran_us`` is its run time in microseconds, ``result`` JSON, empty for null."""
+
+    task_id: str
+    token: str
+    ran_us: int
+    result: bytes
+
+
+@frozen
+class Failed:
+    """An attempt that raised. ``error`` is the JSON that a dead letter keeps, ``pause_ms`` the wait before a retry."""
+
+    task_id: str
+    token: str
+    ran_us: int
+    verdict: Verdict
+    pause_ms: int
+    error: bytes
+
+
+@frozen
+class Released:
+    """An attempt that is given back uncounted."""
+
+    task_id: str
+    token: str
+    ran_us: int
+
+
+@frozen
+class Ended:
+    """The answer for one task.
+
+    Attributes:
+        code: OK, ALREADY, LOST or NOT_FOUND.
+        state: The state of the task now; None when it is not known.
+    """
+
+    code: Status
+    state: TaskState | None
+
+
+def finish(keys: QueueKeys, tasks: Sequence[Finished], *, result_ttl_ms: int) -> Call[list[Ended]]:
+    """Build the call that records results, to be kept for ``result_ttl_ms``."""
+    args: list[Argument] = [result_ttl_ms]
+    for task in tasks:
+        args += (task.task_id, task.token, task.ran_us, task.result)
+    return Call("finish", keys, tuple(args), lambda reply: _endings(keys, reply))
+
+
+def fail(
+    keys: QueueKeys, tasks: Sequence[Failed], *, result_ttl_ms: int, dead_ttl_ms: int
+) -> Call[list[Ended]]:
+    """Build the call that records failures; those that are final are kept for ``dead_ttl_ms``."""
+    args: list[Argument] = [result_ttl_ms, dead_ttl_ms]
+    for task in tasks:
+        args += (task.task_id, task.token, task.ran_us, task.verdict, task.pause_ms, task.error)
+    return Call("fail", keys, tuple(args), lambda reply: _endings(keys, reply))
+
+
+def release(keys: QueueKeys, tasks: Sequence[Released], *, result_ttl_ms: int) -> Call[list[Ended]]:
+    """Build the call that gives tasks back; those whose cancelation was asked for end instead."""
+    args: list[Argument] = [result_ttl_ms]
+    for task in tasks:
+        args += (task.task_id, task.token, task.ran_us)
+    return Call("release", keys, tuple(args), lambda reply: _endings(keys, reply))
+
+
+def _endings(keys: QueueKeys, reply: list[Any]) -> list[Ended]:
+    places = iter(opened(keys, reply)[1:])
+    return [
+        Ended(Status(code), TaskState(text(state)) if state else None)
+        for code, state in zip(places, places, strict=True)
+    ]

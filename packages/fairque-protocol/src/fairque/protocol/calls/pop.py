@@ -1,0 +1,91 @@
+"""pop: give a worker its next tasks, fair between users."""
+
+from typing import Any
+
+from attrs import frozen
+
+from fairque.protocol.wire.call import Call, opened, text
+from fairque.protocol.wire.keys import QueueKeys
+
+__all__ = ["MAX_POP_TASKS", "Granted", "Popped", "pop"]
+
+MAX_POP_TASKS = 100
+
+
+@frozen
+class Granted:
+    """A task that the worker now holds.
+
+    Attributes:
+        message: The encoded task; empty when it is lost.
+        token: Proof of holding it; every later call about this attempt carries it.
+        attempt: Number of this attempt, from 1.
+        failures: How many attempts ended in an error so far.
+        solo: Whether its last worker vanished while it ran, so that it should run apart from others.
+        pushed_at: When it was pushed, in milliseconds since the epoch.
+    """
+
+    message: bytes
+    token: str
+    attempt: int
+    failures: int
+    solo: bool
+    pushed_at: int
+
+    @property
+    def fence(self) -> int:
+        """A number that grows with each attempt, by which an outside store can refuse an older one."""
+        return int(self.token.partition(":")[0])
+
+
+@frozen
+class Popped:
+    """The answer of a pop.
+
+    Attributes:
+        tasks: At most as many as were asked for.
+        wait_ms: Milliseconds until something will be due: 0 when there may be more now, None when nothing waits.
+    """
+
+    tasks: tuple[Granted, ...]
+    wait_ms: int | None
+
+
+def pop(
+    keys: QueueKeys,
+    *,
+    worker: str,
+    claim: str,
+    count: int,
+    lease_ms: int,
+    max_deliveries: int,
+    result_ttl_ms: int,
+    dead_ttl_ms: int,
+) -> Call[Popped]:
+    """Build the call that takes up to ``count`` (1 to 100) tasks.
+
+    Args:
+        keys: The queue.
+        worker: Name of the worker.
+        claim: A new nonce for each pop; the same one again gets the same tasks again.
+        count: How many at most.
+        lease_ms: Milliseconds until the tasks are given to others unless the lease is renewed.
+        max_deliveries: How many lost leases make a dead letter.
+        result_ttl_ms: How long a task that ends canceled here is remembered.
+        dead_ttl_ms: How long a dead letter is kept.
+    """
+    args = (worker, claim, min(count, MAX_POP_TASKS), lease_ms, max_deliveries, result_ttl_ms, dead_ttl_ms)
+
+    def decode(reply: list[Any]) -> Popped:
+        answers = opened(keys, reply)
+        wait_ms = int(answers[1])
+        places = iter(answers[2:])
+        tasks = tuple(
+            Granted(message, text(token), int(attempt), int(failures), solo == b"1", int(pushed_at))
+            for message, token, attempt, failures, solo, pushed_at in zip(
+                places, places, places, places, places, places, strict=True
+            )
+        )
+        return Popped(tasks, None if wait_ms < 0 else wait_ms)
+
+    return Call("pop", keys, args, decode)

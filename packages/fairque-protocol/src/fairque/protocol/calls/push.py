@@ -1,0 +1,102 @@
+"""push: store tasks and make them runnable, or remember when they will be."""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any
+
+from attrs import frozen
+
+from fairque.protocol.errors import BatchTooLarge, InvalidTask, TaskConflict, TaskTooLarge
+from fairque.protocol.model.states import TaskState
+from fairque.protocol.model.task import Task
+from fairque.protocol.wire.call import Argument, Call, opened, text
+from fairque.protocol.wire.codec import encode_task
+from fairque.protocol.wire.keys import QueueKeys
+from fairque.protocol.wire.status import Status
+
+__all__ = ["MAX_BATCH_BYTES", "MAX_BATCH_TASKS", "MAX_MESSAGE_BYTES", "Pushed", "push"]
+
+MAX_BATCH_TASKS = 1_000
+MAX_BATCH_BYTES = 4 * 1_048_576
+MAX_MESSAGE_BYTES = 1_048_576
+
+
+@frozen
+class Pushed:
+    """What became of one task of a push.
+
+    Attributes:
+        code: OK when it was stored, ALREADY when it had been before, DEDUPLICATED when another one stands for it.
+        state: Its state, or that of the other one.
+        task_id: Its id, or that of the other one.
+    """
+
+    code: Status
+    state: TaskState
+    task_id: str
+
+
+def push(keys: QueueKeys, tasks: Sequence[Task[Any]], *, message_limit: int) -> Call[list[Pushed]]:
+    """Build the call that pushes tasks in one atomic step; its answer has one place for each, in their order.
+
+    Args:
+        keys: The queue.
+        tasks: 1 to 1,000 tasks, each with its user.
+        message_limit: Bytes of the largest message.
+
+    Raises:
+        InvalidTask: A task cannot be pushed, for the reason that the error names.
+        TaskTooLarge: A message is above the limit.
+        BatchTooLarge: There are more than 1,000 tasks, or more than 4 MiB.
+    """
+    if not 1 <= len(tasks) <= MAX_BATCH_TASKS:
+        raise BatchTooLarge(
+            f"{len(tasks):,} tasks in one push: 1 to {MAX_BATCH_TASKS:,} go in one atomic call. "
+            "Split them, or call push_many(tasks, chunked=True)"
+        )
+    args: list[Argument] = [message_limit]
+    size = 0
+    for task in tasks:
+        if task.depends_on:
+            raise InvalidTask(f"task {task.task_id}: depends_on is reserved, this version does not resolve it yet")
+        message = encode_task(task)
+        if len(message.data) > message_limit:
+            raise TaskTooLarge(task.task_id, len(message.data), message_limit)
+        size += len(message.data)
+        args += (
+            task.task_id,
+            task.user_id or "",
+            int(task.priority),
+            _due(task),
+            task.timeout_ms,
+            "" if task.cost is None else int(task.cost * 1_000_000),
+            "" if task.dedup_key is None else blake2b(task.dedup_key.encode(), digest_size=16).hexdigest(),
+            task.dedup_ttl_ms,
+            message.digest,
+            message.data,
+        )
+    if size > MAX_BATCH_BYTES:
+        raise BatchTooLarge(
+            f"the messages of one push have {size:,} bytes: at most {MAX_BATCH_BYTES:,} go in one atomic call. "
+            "Split them, or call push_many(tasks, chunked=True)"
+        )
+
+    def decode(reply: list[Any]) -> list[Pushed]:
+        code = reply[0]
+        if code == Status.CONFLICT:
+            raise TaskConflict(text(reply[1]))
+        if code == Status.TOO_LARGE:
+            raise TaskTooLarge(text(reply[1]), reply[2], message_limit)
+        answers = iter(opened(keys, reply)[1:])
+        return [
+            Pushed(Status(code), TaskState(text(state)), text(task_id))
+            for code, state, task_id in zip(answers, answers, answers, strict=True)
+        ]
+
+    return Call("push", keys, tuple(args), decode)
+
+
+def _due(task: Task[Any]) -> str:
+    if task.execute_at is not None:
+        return str(task.execute_at)
+    return f"+{task.delay_ms}" if task.delay_ms else ""

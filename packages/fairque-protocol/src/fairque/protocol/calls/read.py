@@ -1,0 +1,153 @@
+"""watch, read_task and read_stats: what a queue knows, without changing it."""
+
+from typing import Any
+
+from attrs import frozen
+
+from fairque.protocol.errors import TaskNotFound
+from fairque.protocol.model.states import TaskState
+from fairque.protocol.wire.call import Call, opened, text
+from fairque.protocol.wire.keys import QueueKeys
+from fairque.protocol.wire.status import Status
+
+__all__ = ["Outcome", "QueueStats", "TaskInfo", "read_stats", "read_task", "watch"]
+
+
+@frozen
+class Outcome:
+    """The state of a task, and what it left when it ended: JSON of a result, an error or a reason; empty for null."""
+
+    state: TaskState
+    blob: bytes
+
+
+@frozen(kw_only=True)
+class TaskInfo:
+    """One task as the server knows it. Times are milliseconds since the epoch on the server's clock.
+
+    Attributes:
+        task_id: The task.
+        state: Where it is in its life.
+        user_id: Whose share it uses.
+        priority: Its urgency inside the user, 1 to 6.
+        attempts: How often it was started.
+        failures: How many attempts ended in an error.
+        pushed_at: When it was pushed.
+        started_at: When its last attempt began; None before the first.
+        ended_at: When it ended; None before.
+        worker: Name of the worker of its last attempt; empty before.
+        cancel_requested: Whether it was asked to stop.
+    """
+
+    task_id: str
+    state: TaskState
+    user_id: str
+    priority: int
+    attempts: int
+    failures: int
+    pushed_at: int
+    started_at: int | None
+    ended_at: int | None
+    worker: str
+    cancel_requested: bool
+
+
+@frozen(kw_only=True)
+class QueueStats:
+    """The queue in numbers. The first seven say what is there now, the others what has happened since it was made.
+
+    Attributes:
+        queued: Tasks that a free worker could start, among them those of parked users.
+        scheduled: Tasks that wait for their time.
+        running: Tasks that workers hold.
+        dead: Dead letters.
+        kept: Ended tasks that are still remembered.
+        users_waiting: Users with tasks that a free worker could start.
+        at_ms: When it was read, in milliseconds since the epoch on the server's clock.
+        pushed: Tasks stored.
+        finished: Tasks that ended with a result.
+        failed: Tasks that ended as dead letters.
+        canceled: Tasks that were canceled.
+        retried: Attempts that failed and were tried again.
+        released: Attempts that were given back.
+        expired: Leases that ran out.
+        stale: Endings that were refused because the lease was lost.
+    """
+
+    queued: int
+    scheduled: int
+    running: int
+    dead: int
+    kept: int
+    users_waiting: int
+    at_ms: int
+    pushed: int
+    finished: int
+    failed: int
+    canceled: int
+    retried: int
+    released: int
+    expired: int
+    stale: int
+
+
+def watch(keys: QueueKeys, task_id: str, listener: str = "") -> Call[Outcome]:
+    """Build the call that gives the outcome of a task and, before its end, registers a listener to be told of it.
+
+    Reading the answer raises `TaskNotFound` when there is no such task.
+    """
+
+    def decode(reply: list[Any]) -> Outcome:
+        if reply[0] == Status.NOT_FOUND:
+            raise TaskNotFound(task_id, keys.name)
+        _, state, blob = opened(keys, reply)
+        return Outcome(TaskState(text(state)), blob)
+
+    return Call("watch", keys, (task_id, listener), decode)
+
+
+def read_task(keys: QueueKeys, task_id: str) -> Call[TaskInfo]:
+    """Build the call that reads one task. Reading the answer raises `TaskNotFound` when there is no such task."""
+
+    def decode(reply: list[Any]) -> TaskInfo:
+        if reply[0] == Status.NOT_FOUND:
+            raise TaskNotFound(task_id, keys.name)
+        places = iter(opened(keys, reply)[2:])
+        record = {text(name): text(value) for name, value in zip(places, places, strict=True)}
+        return TaskInfo(
+            task_id=task_id,
+            state=TaskState(record["state"]),
+            user_id=record["user"],
+            priority=int(record["prio"]),
+            attempts=int(record.get("attempt", 0)),
+            failures=int(record.get("fails", 0)),
+            pushed_at=int(record["pushed_at"]),
+            started_at=int(record["st"]) // 1000 if "st" in record else None,
+            ended_at=int(record["ended_at"]) if "ended_at" in record else None,
+            worker=record.get("worker", ""),
+            cancel_requested="cancel" in record,
+        )
+
+    return Call("read_task", keys, (task_id,), decode)
+
+
+def read_stats(keys: QueueKeys) -> Call[QueueStats]:
+    """Build the call that reads the queue in numbers."""
+
+    def decode(reply: list[Any]) -> QueueStats:
+        answers = opened(keys, reply)
+        scheduled, running, dead, kept, ready, fresh, _critical = answers[2:9]
+        places = iter(answers[9:])
+        counted = {text(name): int(value) for name, value in zip(places, places, strict=True)}
+        totals = ("queued", "pushed", "finished", "failed", "canceled", "retried", "released", "expired", "stale")
+        return QueueStats(
+            at_ms=int(answers[1]),
+            scheduled=scheduled,
+            running=running,
+            dead=dead,
+            kept=kept,
+            users_waiting=ready + fresh,
+            **{name: counted.get(name, 0) for name in totals},
+        )
+
+    return Call("read_stats", keys, (), decode)

@@ -1,0 +1,86 @@
+"""The settings that every fairque process shares: the server and the queue."""
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from attrs import field, frozen
+
+from fairque.protocol.config.masking import mask_url
+from fairque.protocol.config.validators import at_least, between, boolean, matches, positive
+
+if TYPE_CHECKING:
+    from attrs import Attribute
+
+__all__ = ["MESSAGE_LIMIT_MAX", "QueueSettings", "RedisSettings"]
+
+MESSAGE_LIMIT_MAX = 1_048_576
+"""Bytes: no queue takes a larger message, whatever its settings say."""
+
+_SCHEMES = ("redis://", "rediss://", "unix://", "embedded://")
+_QUEUE_NAME = r"[A-Za-z0-9_.@-]{1,64}"
+
+
+def _usable_url(_instance: Any, attribute: "Attribute[Any]", value: Any) -> None:
+    # The messages never show the URL: its password would reach a log.
+    if not isinstance(value, str) or not value.startswith(_SCHEMES):
+        raise ValueError(f"{attribute.name}: must start with one of {', '.join(_SCHEMES)}")
+    if any(map(str.isspace, value)):
+        raise ValueError(f"{attribute.name}: must not contain spaces or line breaks; look at its end, too")
+    try:
+        _ = urlsplit(value).port
+    except ValueError:
+        raise ValueError(
+            f"{attribute.name}: host or port cannot be read; the form is "
+            "redis://USER:PASSWORD@HOST:PORT/DATABASE, special characters of a password are percent-encoded"
+        ) from None
+
+
+def _shown_url(url: str) -> str:
+    return repr(mask_url(url))
+
+
+@frozen(kw_only=True)
+class RedisSettings:
+    """How to reach the Redis or Valkey server. The representation masks the password.
+
+    Attributes:
+        url: Address: ``redis://``, ``rediss://`` (TLS), ``unix://`` or ``embedded://`` (a server of its own).
+        socket_timeout_seconds: Seconds to wait for an answer.
+        connect_timeout_seconds: Seconds to wait for a connection.
+        retries: Further tries after a lost connection; every fairque call is safe to repeat.
+        allow_eviction: Accept a server whose memory policy may drop tasks.
+
+    Raises:
+        ValueError: A value is out of its range; the message names the field.
+    """
+
+    url: str = field(default="redis://localhost:6379/0", validator=_usable_url, repr=_shown_url)
+    socket_timeout_seconds: float = field(default=5.0, validator=positive)
+    connect_timeout_seconds: float = field(default=5.0, validator=positive)
+    retries: int = field(default=3, validator=at_least(0))
+    allow_eviction: bool = field(default=False, validator=boolean)
+
+
+@frozen(kw_only=True)
+class QueueSettings:
+    """One queue and the limits that all its producers and workers keep.
+
+    Attributes:
+        name: Name of the queue: letters, digits and ``_ . @ -``, at most 64.
+        message_limit: Bytes of one encoded task, at most ``MESSAGE_LIMIT_MAX``.
+        result_ttl_seconds: Seconds that the record of an ended task is kept.
+        dead_letter_ttl_seconds: Seconds that a dead letter is kept.
+        max_deliveries: How often a task may be handed out before it is a dead letter.
+
+    Raises:
+        ValueError: A value is out of its range; the message names the field.
+    """
+
+    name: str = field(
+        default="default",
+        validator=matches(_QUEUE_NAME, "1 to 64 ASCII letters, digits or the signs _ . @ -"),
+    )
+    message_limit: int = field(default=262_144, validator=between(1, MESSAGE_LIMIT_MAX))
+    result_ttl_seconds: float = field(default=86_400.0, validator=positive)
+    dead_letter_ttl_seconds: float = field(default=1_209_600.0, validator=positive)
+    max_deliveries: int = field(default=5, validator=at_least(1))

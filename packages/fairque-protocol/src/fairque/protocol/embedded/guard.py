@@ -1,0 +1,129 @@
+"""The guard: a script that runs the server as its child until the last user has let go of the users' lock.
+
+It is started as ``python -I -S guard.py FOLDER SOCKET keep|discard LOCK COMMAND…`` and imports little, to be
+fast. It is a process of its own because only that outlives a user who is killed with SIGKILL.
+"""
+
+import contextlib
+import fcntl
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+
+__all__ = ["Server", "main"]
+
+# Seconds the server has to write its data and end, then it is killed.
+STOP_SECONDS = 10
+# PR_SET_PDEATHSIG of prctl(2).
+SET_PARENT_DEATH_SIGNAL = 1
+
+
+def main(folder: Path, socket: Path, *, keep: bool, lock: int, command: list[str]) -> None:
+    """Run the server until nobody uses it, and clear up behind it.
+
+    Args:
+        folder: Folder of the server; its ``users.lock`` is held by every user.
+        socket: The socket that the server makes.
+        keep: False removes the folder in the end.
+        lock: Descriptor of the lock that says that this server lives. The server inherits it.
+        command: The server and its options.
+    """
+    users = os.open(folder / "users.lock", os.O_RDWR)
+    # A child of the starter would turn into a zombie that the starter has to reap; an orphan is init's.
+    if os.fork():
+        return
+    _detach()
+    server = Server(command)
+    signal.signal(signal.SIGTERM, server.on_signal)
+    threading.Thread(target=server.stop_when_unused, args=(users,), daemon=True).start()
+    server.wait()
+    with contextlib.suppress(OSError):
+        socket.unlink(missing_ok=True)
+        if socket.parent != folder:
+            socket.parent.rmdir()
+    if not keep:
+        # A starter may still want to read the log: it sees the end by the lock, then lets go of the folder.
+        os.close(lock)
+        fcntl.flock(users, fcntl.LOCK_EX)
+        import shutil  # noqa: PLC0415 - a slow import that would delay every start
+
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Server:
+    """The server as the child of this process.
+
+    Args:
+        command: The program and its options.
+    """
+
+    def __init__(self, command: list[str]) -> None:
+        self.ended = False
+        guard = os.getpid()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _become(command, guard)
+
+    def wait(self) -> None:
+        """Wait until the server has ended."""
+        os.waitpid(self.pid, 0)
+        self.ended = True
+
+    def stop_when_unused(self, users: int) -> None:
+        """Stop the server once the users' lock can be had alone, which means that there is no user."""
+        fcntl.flock(users, fcntl.LOCK_EX)
+        self.send(signal.SIGTERM)
+        time.sleep(STOP_SECONDS)
+        self.send(signal.SIGKILL)
+
+    def on_signal(self, number: int, _frame: FrameType | None) -> None:
+        """Hand a signal on: this process ends after the server, not before."""
+        self.send(number)
+
+    def send(self, number: int) -> None:
+        """Send a signal to the server, if it has not ended."""
+        if not self.ended:
+            os.kill(self.pid, number)
+
+
+def _detach() -> None:
+    """Undo what the starter may have set for itself."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    # Ctrl-C is for the users. This process has a session of its own, so these come only by hand.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.umask(0o077)
+    os.chdir("/")
+
+
+def _become(command: list[str], guard: int) -> None:
+    """Turn this child into the server. It never returns."""
+    try:
+        _die_with_parent()
+        if os.getppid() == guard:
+            os.execv(command[0], command)  # noqa: S606 - no shell is wanted
+    except OSError as error:
+        sys.stderr.write(f"cannot run {command[0]}: {error.strerror}\n")
+        sys.stderr.flush()
+    finally:
+        os._exit(1)
+
+
+def _die_with_parent() -> None:
+    """Have the kernel kill this process when the thread that forked it ends, here the guard's main thread."""
+    if sys.platform == "linux":
+        try:
+            import ctypes  # noqa: PLC0415 - not every Python has it
+        except ImportError:
+            return
+        # AOF writes happen before replies, so SIGKILL loses no more than a crash of the server would.
+        ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    _, _folder, _socket, _keep, _lock, *_command = sys.argv
+    main(Path(_folder), Path(_socket), keep=_keep == "keep", lock=int(_lock), command=_command)

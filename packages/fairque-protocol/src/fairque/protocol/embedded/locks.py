@@ -1,0 +1,57 @@
+"""Locks of the embedded server: file locks that the kernel releases, and one lock that makes forking safe."""
+
+import fcntl
+import os
+import threading
+from pathlib import Path
+
+__all__ = ["FileLock", "starting"]
+
+# Held while file locks are taken and passed on. A fork waits for it: a child born in between would
+# inherit a lock that nobody knows it has, and hold it as long as it lives.
+starting = threading.RLock()
+os.register_at_fork(
+    before=starting.acquire, after_in_parent=starting.release, after_in_child=starting.release
+)
+
+
+class FileLock:
+    """One open lock file. Its lock lasts until the last process with a copy of it closes it or ends.
+
+    Args:
+        path: The lock file.
+        create: Make the file if it is missing.
+
+    Raises:
+        OSError: The file cannot be opened.
+    """
+
+    def __init__(self, path: Path, *, create: bool = True) -> None:
+        self.descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o600)
+
+    def try_exclusive(self) -> bool:
+        """Take the lock alone.
+
+        Returns:
+            Whether it was free.
+        """
+        return self._try(fcntl.LOCK_EX)
+
+    def try_shared(self) -> bool:
+        """Take the lock together with others.
+
+        Returns:
+            Whether nobody holds it alone.
+        """
+        return self._try(fcntl.LOCK_SH)
+
+    def close(self) -> None:
+        """Give up this process's copy; copies in other processes keep the lock."""
+        os.close(self.descriptor)
+
+    def _try(self, operation: int) -> bool:
+        try:
+            fcntl.flock(self.descriptor, operation | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True

@@ -1,0 +1,229 @@
+"""The errors of fairque: one root, a class where a caller would act differently, the facts as attributes."""
+
+from collections.abc import Sequence
+
+__all__ = [
+    "BatchTooLarge",
+    "ConfigurationError",
+    "EmbeddedServerError",
+    "FairqueError",
+    "InvalidTask",
+    "LeaseLost",
+    "ProtocolError",
+    "QueueFull",
+    "RedisUnavailable",
+    "ResultExpired",
+    "SchemaMismatch",
+    "ServerUnsuitable",
+    "TaskCanceled",
+    "TaskConflict",
+    "TaskFailed",
+    "TaskNotFound",
+    "TaskTooLarge",
+    "UnknownFunction",
+]
+
+
+class FairqueError(Exception):
+    """The root of all errors that fairque raises on purpose."""
+
+
+class ConfigurationError(FairqueError, ValueError):
+    """Settings that cannot be used. It carries every problem found, not only the first.
+
+    Attributes:
+        problems: One sentence each, with file, line and key where they are known.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class EmbeddedServerError(FairqueError):
+    """The embedded server could not be found, started or attached to."""
+
+
+class RedisUnavailable(FairqueError, ConnectionError):
+    """Redis did not answer. The call may be sent again: every fairque call is safe to repeat."""
+
+
+class ServerUnsuitable(FairqueError):
+    """The server answers, but must not hold a queue: too old, or it may evict tasks."""
+
+
+class SchemaMismatch(FairqueError):
+    """The queue was written by a version of fairque that this one cannot work with.
+
+    Attributes:
+        queue: Name of the queue.
+        found: Schema number in the queue's meta record.
+        supported: Schema number of this package.
+    """
+
+    def __init__(self, queue: str, found: str, supported: int) -> None:
+        self.queue = queue
+        self.found = found
+        self.supported = supported
+        older = found.isdigit() and int(found) < supported
+        advice = (
+            "upgrade the processes that still write the old schema, then drain the queue"
+            if older
+            else "upgrade fairque-protocol here"
+        )
+        super().__init__(
+            f"queue {queue!r} has schema {found}, this fairque-protocol supports {supported}: {advice}"
+        )
+
+
+class ProtocolError(FairqueError):
+    """A script refused its arguments, or a record in Redis is not what the protocol says."""
+
+
+class InvalidTask(FairqueError, ValueError):
+    """A task that must not be pushed: the message names the task, the field and the mend."""
+
+
+class TaskTooLarge(InvalidTask):
+    """A task whose message is above the limit.
+
+    Attributes:
+        task_id: The task.
+        size: Bytes of the encoded message.
+        limit: Bytes allowed.
+    """
+
+    def __init__(self, task_id: str, size: int, limit: int) -> None:
+        self.task_id = task_id
+        self.size = size
+        self.limit = limit
+        super().__init__(
+            f"task {task_id}: the message has {size:,} bytes, allowed are {limit:,}. "
+            "Store large data elsewhere and pass its address, or raise queue.message_limit (1 MiB at most)"
+        )
+
+
+class BatchTooLarge(FairqueError, ValueError):
+    """More tasks or bytes in one push than one atomic call takes."""
+
+
+class QueueFull(FairqueError):
+    """The queue or the server takes no more tasks now; nothing was written.
+
+    Attributes:
+        retry_after: Seconds after which another try is reasonable.
+    """
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        self.retry_after = retry_after
+        super().__init__(f"{message} (try again in {retry_after:g} s)")
+
+
+class TaskConflict(FairqueError, ValueError):
+    """The same task id was pushed before with other content.
+
+    Attributes:
+        task_id: The task.
+    """
+
+    def __init__(self, task_id: str) -> None:
+        self.task_id = task_id
+        super().__init__(
+            f"task {task_id} exists with other content: an id names one task for ever. "
+            "Use a new id, or push exactly the same task to repeat a push"
+        )
+
+
+class TaskNotFound(FairqueError, LookupError):
+    """No task of that id is known: never pushed, or its record has expired.
+
+    Attributes:
+        task_id: The task.
+        queue: Name of the queue that was asked.
+    """
+
+    def __init__(self, task_id: str, queue: str) -> None:
+        self.task_id = task_id
+        self.queue = queue
+        super().__init__(
+            f"task {task_id} is not known in queue {queue!r}: it was never pushed there, or its record expired"
+        )
+
+
+class TaskFailed(FairqueError):
+    """The task ended as FAILED. The error is text: exceptions are never rebuilt from stored data.
+
+    Attributes:
+        task_id: The task.
+        error_type: Class name of the exception in the worker.
+        error: Its message.
+        traceback: Its traceback as text, cut to a few KiB.
+        reason: Why it is final: ``retries``, ``deliveries``, ``unregistered`` …
+    """
+
+    def __init__(self, task_id: str, error_type: str, error: str, traceback: str = "", reason: str = "") -> None:
+        self.task_id = task_id
+        self.error_type = error_type
+        self.error = error
+        self.traceback = traceback
+        self.reason = reason
+        super().__init__(f"task {task_id} failed: {error_type}: {error}" + (f" ({reason})" if reason else ""))
+
+
+class TaskCanceled(FairqueError):
+    """The task ended as CANCELED.
+
+    Attributes:
+        task_id: The task.
+        reason: Who or what canceled it.
+    """
+
+    def __init__(self, task_id: str, reason: str = "") -> None:
+        self.task_id = task_id
+        self.reason = reason
+        super().__init__(f"task {task_id} was canceled" + (f": {reason}" if reason else ""))
+
+
+class ResultExpired(FairqueError, LookupError):
+    """The task ended, and its record was kept for its time and is gone.
+
+    Attributes:
+        task_id: The task.
+    """
+
+    def __init__(self, task_id: str) -> None:
+        self.task_id = task_id
+        super().__init__(
+            f"the record of task {task_id} has expired. Read results earlier, or raise queue.result_ttl_seconds"
+        )
+
+
+class UnknownFunction(FairqueError, LookupError):
+    """A task names a function that this worker does not know.
+
+    Attributes:
+        name: The name in the task.
+        close: Registered names that look like it.
+    """
+
+    def __init__(self, name: str, close: Sequence[str], modules: Sequence[str]) -> None:
+        self.name = name
+        self.close = tuple(close)
+        meant = f"; did you mean {', '.join(map(repr, self.close))}?" if self.close else ""
+        loaded = ", ".join(modules) or "none"
+        super().__init__(
+            f"no task function {name!r} is registered here{meant} "
+            f"(modules loaded: {loaded}). Start the worker with the module that defines it"
+        )
+
+
+class LeaseLost(FairqueError):
+    """The worker no longer holds the task: its ending was refused and changed nothing.
+
+    Attributes:
+        task_id: The task.
+    """
+
+    def __init__(self, task_id: str) -> None:
+        self.task_id = task_id
+        super().__init__(f"the lease of task {task_id} is lost: it was given to another worker")

@@ -1,0 +1,204 @@
+"""The task: what a producer asks for, as one frozen value."""
+
+import inspect
+import math
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+from attrs import Attribute, evolve, field, frozen
+
+from fairque.protocol import clock
+from fairque.protocol.errors import InvalidTask
+from fairque.protocol.model.ids import check_id, new_task_id
+from fairque.protocol.model.registry import name_of
+from fairque.protocol.model.retry import RetryPolicy
+from fairque.protocol.model.states import Priority
+
+__all__ = ["DEFAULT_RETRIES", "DEFAULT_TIMEOUT_MS", "Task", "to_epoch_ms", "to_ms"]
+
+R_co = TypeVar("R_co", covariant=True)
+
+DEFAULT_RETRIES = 2
+#: A task never runs without limit: one hour unless it says otherwise.
+DEFAULT_TIMEOUT_MS = 3_600_000
+#: 2**53: larger integers are not exact in Lua.
+_MAX_MS = 9_007_199_254_740
+
+
+def _an_id(_: object, attribute: "Attribute[Any]", value: object) -> None:
+    check_id(value, attribute.name)
+
+
+def _whole(least: int, most: int) -> Callable[[object, "Attribute[Any]", object], None]:
+    def check(_: object, attribute: "Attribute[Any]", value: object) -> None:
+        if type(value) is not int or not least <= value <= most:
+            raise InvalidTask(
+                f"{attribute.name} must be a whole number from {least} to {most}, not {value!r:.80}"
+            )
+
+    return check
+
+
+def _priority(value: object) -> Priority:
+    try:
+        return value if type(value) is Priority else Priority(value)  # type: ignore[arg-type]  # refused below
+    except ValueError:
+        names = ", ".join(f"{p.name} {p.value}" for p in Priority)
+        raise InvalidTask(f"priority {value!r:.80} is unknown: choose one of {names}") from None
+
+
+def _parents(_: object, __: "Attribute[Any]", value: tuple[str, ...]) -> None:
+    for parent in value:
+        check_id(parent, "depends_on")
+
+
+@frozen(kw_only=True)
+class Task(Generic[R_co]):
+    """One unit of work for one user.
+
+    Make it with ``function.task(...)`` of a decorated function, or with `Task.create`, which take seconds and dates;
+    the fields hold milliseconds.
+
+    Attributes:
+        task_id: Names the task for ever; pushing it again does nothing. Use it as the idempotency key towards others.
+        user_id: The user whose share of the workers it uses; None takes the queue's default user.
+        priority: Its urgency among the tasks of the same user.
+        func: Registered name of its function; None leaves it to the worker's own `TaskHandler`.
+        args: Positional arguments: JSON values.
+        kwargs: Keyword arguments: JSON values.
+        payload: Any JSON value for the worker's own `TaskHandler`.
+        depends_on: Ids of the tasks that must end before it starts.
+        delay_ms: Milliseconds from the push until it may start.
+        execute_at: Or the moment at which it may start, in milliseconds since the epoch.
+        retries: How often it is tried again after an error.
+        retry: The pauses between the attempts; None takes the default backoff.
+        timeout_ms: Milliseconds that one attempt may take.
+        dedup_key: While a task with this key is not terminal, a push with it answers with that task instead.
+        dedup_ttl_ms: Or for so long, even after the end of that task.
+        cost: Expected run time in seconds, to charge the first run fairly; it is corrected by the measured time.
+        group_id: Reserved for fairness between groups of users.
+        created_at: Milliseconds since the epoch on the producer's clock; for people only.
+    """
+
+    task_id: str = field(factory=new_task_id, validator=_an_id)
+    user_id: str | None = field(default=None)
+    priority: Priority = field(default=Priority.NORMAL, converter=_priority)
+    func: str | None = field(default=None)
+    args: tuple[Any, ...] = field(default=(), converter=tuple)
+    kwargs: Mapping[str, Any] = field(factory=dict)
+    payload: Any = None
+    depends_on: tuple[str, ...] = field(default=(), converter=tuple, validator=_parents)
+    delay_ms: int = field(default=0, validator=_whole(0, _MAX_MS))
+    execute_at: int | None = field(default=None)
+    retries: int = field(default=DEFAULT_RETRIES, validator=_whole(0, 1_000))
+    retry: RetryPolicy | None = None
+    timeout_ms: int = field(default=DEFAULT_TIMEOUT_MS, validator=_whole(1, _MAX_MS))
+    dedup_key: str | None = field(default=None)
+    dedup_ttl_ms: int = field(default=0, validator=_whole(0, _MAX_MS))
+    cost: float | None = field(default=None)
+    group_id: str | None = field(default=None)
+    created_at: int = field(factory=clock.now_ms)
+
+    def __attrs_post_init__(self) -> None:
+        """Check what concerns the rarer fields.
+
+        Raises:
+            InvalidTask: A field that cannot be pushed; the message says which and why.
+        """
+        for name in ("user_id", "func", "dedup_key", "group_id"):
+            value = getattr(self, name)
+            if value is not None:
+                check_id(value, name)
+        if self.execute_at is not None:
+            _whole(0, _MAX_MS)(self, _EXECUTE_AT, self.execute_at)
+            if self.delay_ms:
+                raise InvalidTask("give a delay or a time of execution, not both")
+        if self.dedup_ttl_ms and self.dedup_key is None:
+            raise InvalidTask("dedup_ttl needs a dedup_key")
+        if self.cost is not None and not (math.isfinite(self.cost) and self.cost >= 0):
+            raise InvalidTask(f"cost must be a number of seconds from 0, not {self.cost!r}")
+
+    @classmethod
+    def create(
+        cls,
+        *,
+        func: Callable[..., Any] | str | None = None,
+        args: Iterable[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+        delay: float | timedelta = 0,
+        at: datetime | None = None,
+        timeout: float | timedelta | None = None,
+        dedup_ttl: float | timedelta = 0,
+        depends_on: "str | Task[Any] | Iterable[str | Task[Any]]" = (),
+        **fields: Any,
+    ) -> "Task[Any]":
+        """Make a task the untyped way.
+
+        Args:
+            func: A function (stored by its registered name, else as ``module:qualname``), or such a name. Without
+                it the payload goes to the worker's own `TaskHandler`.
+            args: Positional arguments.
+            kwargs: Keyword arguments.
+            delay: Seconds from the push until it may start.
+            at: Or the moment, with its time zone.
+            timeout: Seconds one attempt may take.
+            dedup_ttl: Seconds for which ``dedup_key`` stands, whatever becomes of the task.
+            depends_on: Tasks or task ids that must end first.
+            **fields: Any other field of `Task`.
+
+        Raises:
+            InvalidTask: A field that cannot be pushed; the message says which and why.
+        """
+        unknown = fields.keys() - _FIELDS
+        if unknown:
+            raise InvalidTask(f"unknown field {sorted(unknown)[0]!r}: a task has {', '.join(sorted(_FIELDS))}")
+        if timeout is not None:
+            fields["timeout_ms"] = to_ms(timeout, "timeout")
+        return cls(
+            func=name_of(func) if callable(func) else func,
+            args=tuple(args),
+            kwargs=dict(kwargs or {}),
+            delay_ms=to_ms(delay, "delay"),
+            execute_at=None if at is None else to_epoch_ms(at, "at"),
+            dedup_ttl_ms=to_ms(dedup_ttl, "dedup_ttl"),
+            depends_on=tuple(p.task_id if isinstance(p, Task) else p for p in _several(depends_on)),
+            **fields,
+        )
+
+    def evolve(self, **changes: Any) -> "Task[R_co]":
+        """Return the task with some fields changed; the id stays unless it is among them."""
+        return evolve(self, **changes)
+
+
+def _several(parents: "str | Task[Any] | Iterable[str | Task[Any]]") -> "Iterable[str | Task[Any]]":
+    return (parents,) if isinstance(parents, str | Task) else parents
+
+
+def to_ms(value: float | timedelta, what: str) -> int:
+    """Return seconds or a timedelta as whole milliseconds.
+
+    Raises:
+        InvalidTask: It is no finite number from 0.
+    """
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds < 0:
+        raise InvalidTask(f"{what} must be a number of seconds from 0 or a timedelta, not {value!r:.80}")
+    return math.ceil(seconds * 1000)
+
+
+def to_epoch_ms(moment: datetime, what: str) -> int:
+    """Return a moment as milliseconds since the epoch.
+
+    Raises:
+        InvalidTask: It is no datetime, or has no time zone, so that nobody knows which moment is meant.
+    """
+    if not isinstance(moment, datetime):
+        raise InvalidTask(f"{what} must be a datetime, not {type(moment).__name__}")
+    if moment.tzinfo is None:
+        raise InvalidTask(f"{what} {moment.isoformat()} has no time zone: give it one, for example datetime.now(UTC)")
+    return max(0, math.ceil(moment.timestamp() * 1000))
+
+
+_FIELDS = frozenset(inspect.signature(Task).parameters)
+_EXECUTE_AT = Task.__attrs_attrs__.execute_at

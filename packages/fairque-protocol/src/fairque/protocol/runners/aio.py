@@ -1,0 +1,200 @@
+"""The asynchronous runner: the same calls as `Runner`, with an await."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import redis.asyncio
+from redis.exceptions import NoScriptError, RedisError
+
+from fairque.protocol.config import RedisSettings
+from fairque.protocol.embedded import resolve_url
+from fairque.protocol.runners.connection import (
+    INFO,
+    Attempts,
+    bad_url,
+    check_server,
+    command,
+    no_retry_async,
+    options,
+    script_text,
+)
+from fairque.protocol.wire.call import Call
+
+__all__ = ["AsyncRunner", "AsyncSubscription"]
+
+T = TypeVar("T")
+
+
+class AsyncRunner:
+    """Runs calls on one server from one event loop; it connects at the first call.
+
+    Args:
+        settings: Where the server is and how long to wait for it.
+    """
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self.settings = settings
+        self._client: redis.asyncio.Redis | None = None
+        self._lock = asyncio.Lock()
+
+    async def run(self, call: Call[T]) -> T:
+        """Send one call and return what its answer means.
+
+        Raises:
+            RedisUnavailable: The server did not answer, also not when asked again.
+            ServerUnsuitable: The server must not hold a queue.
+            FairqueError: What the answer says.
+        """
+        return call.decode((await self._answers([call]))[0])
+
+    async def run_all(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        """Send several calls in one round trip and return what their answers mean, in order.
+
+        Raises:
+            FairqueError: As `run`; the first call that failed decides, the others may have been carried out.
+        """
+        return [call.decode(answer) for call, answer in zip(calls, await self._answers(calls), strict=True)]
+
+    async def listen(
+        self, channel: str, on_message: Callable[[bytes], None], on_ready: Callable[[], None]
+    ) -> "AsyncSubscription":
+        """Subscribe to a channel and return when the server has confirmed it; see `Runner.listen`.
+
+        Raises:
+            RedisUnavailable: The server did not answer.
+        """
+        subscription = AsyncSubscription(
+            await self._connected(), self.settings, channel, on_message, on_ready
+        )
+        await subscription.start()
+        return subscription
+
+    async def close(self) -> None:
+        """Close all connections. A later call opens new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def _answers(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        attempts = Attempts(self.settings)
+        while True:
+            try:
+                client = await self._connected()
+                if len(calls) == 1:
+                    return [await self._send(client, calls[0])]
+                return await self._send_all(client, calls)
+            except RedisError as error:
+                await asyncio.sleep(attempts.pause_seconds(error))
+
+    @staticmethod
+    async def _send(client: redis.asyncio.Redis, call: Call[Any]) -> Any:
+        try:
+            return await client.execute_command(*command(call))
+        except NoScriptError:
+            await client.script_load(script_text(call))
+            return await client.execute_command(*command(call))
+
+    @classmethod
+    async def _send_all(cls, client: redis.asyncio.Redis, calls: Sequence[Call[Any]]) -> list[Any]:
+        async with client.pipeline(transaction=False) as pipeline:
+            for call in calls:
+                pipeline.execute_command(*command(call))
+            answers = await pipeline.execute(raise_on_error=False)
+        for index, answer in enumerate(answers):
+            if isinstance(answer, NoScriptError):
+                answers[index] = await cls._send(client, calls[index])
+            elif isinstance(answer, RedisError):
+                raise answer
+        return list(answers)
+
+    async def _connected(self) -> redis.asyncio.Redis:
+        client = self._client
+        if client is not None:
+            return client
+        async with self._lock:
+            if self._client is None:
+                url = await asyncio.to_thread(resolve_url, self.settings.url)
+                try:
+                    client = redis.asyncio.Redis.from_url(url, retry=no_retry_async(), **options(self.settings, url))
+                except ValueError as error:
+                    raise bad_url(error, self.settings) from None
+                try:
+                    check_server(await client.info(*INFO), self.settings)
+                except BaseException:
+                    await client.aclose()
+                    raise
+                self._client = client
+            return self._client
+
+
+class AsyncSubscription:
+    """A channel listened to by a task of the event loop; it comes back by itself after a lost connection."""
+
+    def __init__(
+        self,
+        client: redis.asyncio.Redis,
+        settings: RedisSettings,
+        channel: str,
+        on_message: Callable[[bytes], None],
+        on_ready: Callable[[], None],
+    ) -> None:
+        self._client = client
+        self._settings = settings
+        self._channel = channel
+        self._on_message = on_message
+        self._on_ready = on_ready
+        self._pubsub: Any = None
+        self._listener: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Subscribe, and listen from then on.
+
+        Raises:
+            RedisUnavailable: The server did not answer.
+        """
+        self._pubsub = await self._subscribed()
+        self._listener = asyncio.create_task(self._listen(), name="fairque-listener")
+
+    async def close(self) -> None:
+        """Stop listening; safe to call twice."""
+        if self._listener is not None:
+            self._listener.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._listener
+        await self._pubsub.aclose()
+
+    async def _subscribed(self) -> Any:
+        attempts = Attempts(self._settings)
+        while True:
+            pubsub = self._client.pubsub()
+            try:
+                await pubsub.subscribe(self._channel)
+                await pubsub.get_message(timeout=self._settings.socket_timeout_seconds)
+            except RedisError as error:
+                await pubsub.aclose()
+                await asyncio.sleep(attempts.pause_seconds(error))
+            else:
+                return pubsub
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                message = await self._pubsub.get_message(timeout=10.0)
+            except (RedisError, OSError):
+                await self._reconnect()
+                continue
+            if message is not None and message["type"] == "message":
+                self._on_message(message["data"])
+
+    async def _reconnect(self) -> None:
+        while True:
+            try:
+                await self._pubsub.aclose()
+                self._pubsub = await self._subscribed()
+            except Exception:  # noqa: BLE001 - whatever it is, the listener must outlive it and try again
+                await asyncio.sleep(0.5)
+            else:
+                self._on_ready()
+                return

@@ -1,0 +1,163 @@
+"""What both runners share and no I/O: connection options, the check of the server, errors, and when to try again."""
+
+import random
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+import redis.asyncio.retry
+import redis.retry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    ClusterDownError,
+    ConnectionError as RedisConnectionError,
+    MasterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    TimeoutError as RedisTimeoutError,
+    TryAgainError,
+)
+
+from fairque.protocol.config import RedisSettings, mask_url
+from fairque.protocol.errors import ConfigurationError, FairqueError, ProtocolError, QueueFull, RedisUnavailable, ServerUnsuitable
+from fairque.protocol.wire.call import Argument, Call
+from fairque.protocol.wire.scripts import script
+
+__all__ = [
+    "INFO",
+    "Attempts",
+    "bad_url",
+    "check_server",
+    "command",
+    "no_retry",
+    "no_retry_async",
+    "options",
+    "script_text",
+    "translate",
+]
+
+#: Sections of INFO that `check_server` reads.
+INFO = ("server", "memory")
+
+_RETRYABLE = (
+    RedisConnectionError,
+    RedisTimeoutError,
+    BusyLoadingError,
+    ClusterDownError,
+    MasterDownError,
+    ReadOnlyError,
+    TryAgainError,
+)
+_FINAL = (AuthenticationError, NoPermissionError)
+
+#: Oldest servers with what the scripts need: flags on scripts, and replication of their effects.
+_OLDEST = {"redis": (7, 0), "valkey": (7, 2)}
+
+
+def options(settings: RedisSettings, url: str) -> dict[str, Any]:
+    """Return the keyword arguments of a redis-py client for a URL: time limits always, keepalive where there is one."""
+    limits: dict[str, Any] = {
+        "socket_timeout": settings.socket_timeout_seconds,
+        "socket_connect_timeout": settings.connect_timeout_seconds,
+        "health_check_interval": 30,
+    }
+    return limits if url.startswith("unix:") else {**limits, "socket_keepalive": True}
+
+
+def command(call: Call[Any]) -> tuple[Argument, ...]:
+    """Return the command that runs a call by the hash of its script."""
+    return ("EVALSHA", script(call.script).sha, 1, call.keys.meta, *call.args)
+
+
+def script_text(call: Call[Any]) -> str:
+    """Return the source that SCRIPT LOAD takes when the server does not know the script of a call."""
+    return script(call.script).text
+
+
+class Attempts:
+    """Counts the attempts of one idempotent call and says how long to wait before the next."""
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self._settings = settings
+        self._made = 0
+
+    def pause_seconds(self, error: RedisError) -> float:
+        """Return the jittered pause before the next attempt.
+
+        Raises:
+            FairqueError: There is no next attempt; the error says what stands in the way.
+        """
+        self._made += 1
+        retryable = isinstance(error, _RETRYABLE) and not isinstance(error, _FINAL)
+        if not retryable or self._made > self._settings.retries:
+            translate(error, self._settings)
+        return random.uniform(0, min(1.0, 0.05 * 4**self._made))  # noqa: S311 - jitter is no secret
+
+
+def translate(error: RedisError, settings: RedisSettings) -> NoReturn:
+    """Raise the fairque error that stands for an error of redis-py. Nothing above the runners sees redis-py's own."""
+    raise _translated(error, mask_url(settings.url)) from error
+
+
+def _translated(error: RedisError, where: str) -> FairqueError:
+    if isinstance(error, OutOfMemoryError):
+        return QueueFull("the Redis server is out of memory (maxmemory): nothing was stored", 1.0)
+    if isinstance(error, AuthenticationError):
+        return RedisUnavailable(f"Redis at {where} refused the user or password: {error}")
+    if isinstance(error, NoPermissionError):
+        return ServerUnsuitable(f"the user at Redis {where} may not do this: {error}. Grant it by the server's ACL")
+    if isinstance(error, _RETRYABLE):
+        return RedisUnavailable(
+            f"Redis at {where} does not answer: {error}. Is it running, and is the address right? "
+            "(FAIRQUE__REDIS__URL, --url or redis.url in the configuration)"
+        )
+    return ProtocolError(f"Redis at {where} answered with an error: {error}")
+
+
+def bad_url(error: ValueError, settings: RedisSettings) -> ConfigurationError:
+    """Return the error for an address that redis-py cannot read."""
+    return ConfigurationError([f"redis.url {mask_url(settings.url)!r} is no address of a Redis server: {error}"])
+
+
+def check_server(info: Mapping[str, Any], settings: RedisSettings) -> None:
+    """Refuse a server that must not hold a queue.
+
+    Args:
+        info: Its answer to INFO server memory.
+        settings: With ``allow_eviction``, eviction is the operator's own risk.
+
+    Raises:
+        ServerUnsuitable: It is too old, or it may evict keys; the error says the command that mends it.
+    """
+    kind = "valkey" if "valkey_version" in info else "redis"
+    version = str(info.get(f"{kind}_version", "0"))
+    oldest = _OLDEST[kind]
+    if _numbers(version) < oldest:
+        raise ServerUnsuitable(
+            f"{kind} {version} at {mask_url(settings.url)} is too old: fairque needs Redis 7.0 or Valkey 7.2 at least"
+        )
+    policy = str(info.get("maxmemory_policy", "noeviction"))
+    if policy != "noeviction" and not settings.allow_eviction:
+        raise ServerUnsuitable(
+            f"the server at {mask_url(settings.url)} may evict keys (maxmemory-policy {policy}), so tasks could vanish. "
+            "Mend it with: CONFIG SET maxmemory-policy noeviction (and in its configuration file), "
+            "or set redis.allow_eviction: true and accept the loss"
+        )
+
+
+def _numbers(version: str) -> Sequence[int]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+
+
+def no_retry_async() -> redis.asyncio.retry.Retry:
+    """Return the same as `no_retry` for the asynchronous client."""
+    return redis.asyncio.retry.Retry(NoBackoff(), 0)
+
+
+def no_retry() -> redis.retry.Retry:
+    """Return the policy that leaves retries to `Attempts`."""
+    return redis.retry.Retry(NoBackoff(), 0)

@@ -1,0 +1,233 @@
+"""The synchronous runner: sends calls, blocks on a wake-up key, listens on a channel. With aio.py and connection.py the
+only code that talks to redis-py."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import redis
+from redis.exceptions import NoScriptError, RedisError
+
+from fairque.protocol.config import RedisSettings
+from fairque.protocol.embedded import resolve_url
+from fairque.protocol.runners.connection import (
+    INFO,
+    Attempts,
+    bad_url,
+    check_server,
+    command,
+    no_retry,
+    options,
+    script_text,
+)
+from fairque.protocol.wire.call import Call
+
+__all__ = ["Runner", "Subscription"]
+
+T = TypeVar("T")
+
+
+class Runner:
+    """Runs calls on one server. Threads may share it; it connects at the first call.
+
+    Every call is safe to send again, so a call whose answer was lost is repeated a few times before it gives up.
+
+    Args:
+        settings: Where the server is and how long to wait for it.
+    """
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self.settings = settings
+        self._client: redis.Redis | None = None
+        self._lock = threading.Lock()
+        self._blockers: list[redis.Redis] = []
+
+    def run(self, call: Call[T]) -> T:
+        """Send one call and return what its answer means.
+
+        Raises:
+            RedisUnavailable: The server did not answer, also not when asked again.
+            ServerUnsuitable: The server must not hold a queue.
+            FairqueError: What the answer says.
+        """
+        return call.decode(self._answers([call])[0])
+
+    def run_all(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        """Send several calls in one round trip and return what their answers mean, in order.
+
+        Raises:
+            FairqueError: As `run`; the first call that failed decides, the others may have been carried out.
+        """
+        return [call.decode(answer) for call, answer in zip(calls, self._answers(calls), strict=True)]
+
+    def block(self, key: str, seconds: float) -> bool:
+        """Wait until the list ``key`` has an element, take it, and return True; or False after ``seconds``.
+
+        Each calling thread should be the only one that blocks on this runner at a time.
+
+        Raises:
+            RedisUnavailable: The server did not answer.
+        """
+        attempts = Attempts(self.settings)
+        client = self._blocking(seconds)
+        while True:
+            try:
+                return client.blpop([key], timeout=max(seconds, 0.01)) is not None
+            except RedisError as error:
+                time.sleep(attempts.pause_seconds(error))
+
+    def listen(
+        self, channel: str, on_message: Callable[[bytes], None], on_ready: Callable[[], None]
+    ) -> "Subscription":
+        """Subscribe to a channel from a thread of its own and return when the server has confirmed it.
+
+        Args:
+            channel: The channel.
+            on_message: Called in that thread with each message.
+            on_ready: Called there after every subscription, also those after a lost connection: what was said in
+                between was not heard.
+
+        Raises:
+            RedisUnavailable: The server did not answer.
+        """
+        return Subscription(self._connected(), self.settings, channel, on_message, on_ready)
+
+    def interrupt(self) -> None:
+        """End all `block` calls that wait now: they raise `RedisUnavailable`."""
+        for client in list(self._blockers):
+            client.connection_pool.disconnect(inuse_connections=True)
+
+    def close(self) -> None:
+        """Close all connections. A later call opens new ones."""
+        with self._lock:
+            clients, self._client, self._blockers = [self._client, *self._blockers], None, []
+        for client in clients:
+            if client is not None:
+                client.close()
+
+    def _answers(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        attempts = Attempts(self.settings)
+        while True:
+            try:
+                client = self._connected()
+                return [self._send(client, calls[0])] if len(calls) == 1 else self._send_all(client, calls)
+            except RedisError as error:
+                time.sleep(attempts.pause_seconds(error))
+
+    @staticmethod
+    def _send(client: redis.Redis, call: Call[Any]) -> Any:
+        try:
+            return client.execute_command(*command(call))
+        except NoScriptError:
+            client.script_load(script_text(call))
+            return client.execute_command(*command(call))
+
+    @classmethod
+    def _send_all(cls, client: redis.Redis, calls: Sequence[Call[Any]]) -> list[Any]:
+        with client.pipeline(transaction=False) as pipeline:
+            for call in calls:
+                pipeline.execute_command(*command(call))
+            answers = pipeline.execute(raise_on_error=False)
+        for index, answer in enumerate(answers):
+            if isinstance(answer, NoScriptError):
+                answers[index] = cls._send(client, calls[index])
+            elif isinstance(answer, RedisError):
+                raise answer
+        return list(answers)
+
+    def _connected(self) -> redis.Redis:
+        client = self._client
+        if client is not None:
+            return client
+        with self._lock:
+            if self._client is None:
+                client = self._new_client()
+                try:
+                    check_server(client.info(*INFO), self.settings)
+                except BaseException:
+                    client.close()
+                    raise
+                self._client = client
+            return self._client
+
+    def _blocking(self, seconds: float) -> redis.Redis:
+        limits = {"socket_timeout": seconds + self.settings.socket_timeout_seconds}
+        with self._lock:
+            if not self._blockers:
+                self._blockers.append(self._new_client(**limits))
+            return self._blockers[0]
+
+    def _new_client(self, **limits: float) -> redis.Redis:
+        url = resolve_url(self.settings.url)
+        try:
+            return redis.Redis.from_url(url, retry=no_retry(), **{**options(self.settings, url), **limits})
+        except ValueError as error:
+            raise bad_url(error, self.settings) from None
+
+
+class Subscription:
+    """A channel listened to by a thread, until it is closed; it comes back by itself after a lost connection."""
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        settings: RedisSettings,
+        channel: str,
+        on_message: Callable[[bytes], None],
+        on_ready: Callable[[], None],
+    ) -> None:
+        self._client = client
+        self._settings = settings
+        self._channel = channel
+        self._on_message = on_message
+        self._on_ready = on_ready
+        self._closed = threading.Event()
+        self._pubsub = self._subscribed()
+        self._thread = threading.Thread(target=self._listen, name="fairque-listener", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop listening; safe to call twice."""
+        self._closed.set()
+        if self._thread is not threading.current_thread():
+            try:
+                self._pubsub.unsubscribe()
+            except (RedisError, OSError):
+                pass
+            self._thread.join(timeout=5)
+        self._pubsub.close()
+
+    def _subscribed(self) -> "redis.client.PubSub":
+        attempts = Attempts(self._settings)
+        while True:
+            pubsub = self._client.pubsub()
+            try:
+                pubsub.subscribe(self._channel)
+                pubsub.get_message(timeout=self._settings.socket_timeout_seconds)
+            except RedisError as error:
+                pubsub.close()
+                time.sleep(attempts.pause_seconds(error))
+            else:
+                return pubsub
+
+    def _listen(self) -> None:
+        while not self._closed.is_set():
+            try:
+                message = self._pubsub.get_message(timeout=10.0)
+            except (RedisError, OSError, ValueError):
+                self._reconnect()
+                continue
+            if message is not None and message["type"] == "message":
+                self._on_message(message["data"])
+
+    def _reconnect(self) -> None:
+        while not self._closed.is_set():
+            try:
+                self._pubsub.close()
+                self._pubsub = self._subscribed()
+            except Exception:  # noqa: BLE001 - whatever it is, the listener must outlive it and try again
+                self._closed.wait(0.5)
+            else:
+                self._on_ready()
+                return

@@ -1,0 +1,56 @@
+"""A call as a value: which script, with what, and how its answer reads. Building one does no I/O."""
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from attrs import frozen
+
+from fairque.protocol.errors import ProtocolError, SchemaMismatch
+from fairque.protocol.wire.keys import QueueKeys
+from fairque.protocol.wire.status import Status
+
+__all__ = ["SCHEMA", "Argument", "Call", "opened", "text"]
+
+T_co = TypeVar("T_co", covariant=True)
+
+#: Number of the layout of keys and records. The include begin.lua holds the same one.
+SCHEMA = 1
+
+Argument: TypeAlias = str | bytes | int | float
+
+
+@frozen
+class Call(Generic[T_co]):
+    """One run of one script.
+
+    Attributes:
+        script: Name of the file in lua/, without its ending.
+        keys: The meta key of the queue.
+        args: Arguments in the order of the script's header.
+        decode: Makes the value of the answer; it raises what the answer says went wrong.
+    """
+
+    script: str
+    keys: QueueKeys
+    args: tuple[Argument, ...]
+    decode: Callable[[Any], T_co]
+
+
+def text(value: bytes | None) -> str:
+    """Return a bulk string of an answer as text; nothing is the empty text."""
+    return "" if value is None else value.decode()
+
+
+def opened(keys: QueueKeys, reply: list[Any]) -> list[Any]:
+    """Return an answer whose first place says OK.
+
+    Raises:
+        SchemaMismatch: The queue belongs to another version of fairque.
+        ProtocolError: The script refused its arguments.
+    """
+    code = reply[0]
+    if code == Status.SCHEMA:
+        raise SchemaMismatch(keys.name, text(reply[1]), SCHEMA)
+    if code == Status.BAD_ARGS:
+        raise ProtocolError(f"queue {keys.name!r}: {text(reply[1])}")
+    return reply

@@ -1,0 +1,53 @@
+"""Every Redis key that Python names. The scripts derive the others from the meta key; lua/README.md lists them all."""
+
+import re
+
+from attrs import field, frozen
+
+from fairque.protocol.errors import ConfigurationError
+
+__all__ = ["QueueKeys", "check_queue_name"]
+
+_QUEUE_NAME = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
+
+
+def check_queue_name(name: object) -> str:
+    """Return ``name`` if it may name a queue.
+
+    Raises:
+        ConfigurationError: It has other characters than ``A-Z a-z 0-9 _ . @ -``, or not 1 to 64 of them.
+    """
+    if not isinstance(name, str) or _QUEUE_NAME.fullmatch(name) is None:
+        raise ConfigurationError(
+            [f"queue name {name!r:.80} is not valid: 1 to 64 of the characters A-Z a-z 0-9 _ . @ -"]
+        )
+    return name
+
+
+@frozen
+class QueueKeys:
+    """The keys of one queue. All of them carry the hash tag ``{name}``, so each script stays in one Cluster slot.
+
+    A sharded queue will use ``{name:1}``, ``{name:2}`` … for its further shards; no queue name has a colon.
+    """
+
+    name: str = field(converter=check_queue_name)
+
+    @property
+    def prefix(self) -> str:
+        """What every key of the queue begins with."""
+        return f"fairque:{{{self.name}}}:"
+
+    @property
+    def meta(self) -> str:
+        """HASH: schema and settings of the queue. The one key that scripts get; they derive the rest from it."""
+        return f"{self.prefix}meta"
+
+    @property
+    def wake(self) -> str:
+        """LIST of at most one element, on which idle workers block."""
+        return f"{self.prefix}wake"
+
+    def done(self, listener: str) -> str:
+        """Channel on which one process hears of the tasks that it waits for."""
+        return f"{self.prefix}done:{listener}"

@@ -1,0 +1,86 @@
+"""Loads the Lua scripts of the wheel: resolves their includes, marks where each line comes from, hashes the text."""
+
+import functools
+import hashlib
+import re
+from importlib import resources
+from importlib.resources.abc import Traversable
+
+from attrs import frozen
+
+from fairque.protocol.errors import ProtocolError
+
+__all__ = ["Script", "expand", "script", "script_names"]
+
+_INCLUDE = re.compile(r'^--- @include "([a-z_]+)"$')
+
+
+@frozen
+class Script:
+    """A script as it is sent.
+
+    Attributes:
+        name: Name of its file without the ending.
+        text: Source with all includes in place.
+        sha: SHA-1 of the text, by which the server knows it.
+    """
+
+    name: str
+    text: str
+    sha: str
+
+
+def _folder() -> Traversable:
+    return resources.files("fairque.protocol").joinpath("lua")
+
+
+def script_names() -> list[str]:
+    """Return the names of all scripts, sorted."""
+    return sorted(f.name.removesuffix(".lua") for f in _folder().iterdir() if f.name.endswith(".lua"))
+
+
+@functools.cache
+def script(name: str) -> Script:
+    """Return a script by name; read from the package once.
+
+    Raises:
+        ProtocolError: It is missing, or one of its includes is missing or includes itself.
+    """
+    expanded = expand(name, _folder())
+    return Script(name, expanded, hashlib.sha1(expanded.encode(), usedforsecurity=False).hexdigest())
+
+
+def expand(name: str, folder: Traversable) -> str:
+    """Return the text of ``folder/name.lua`` with its includes, each once, at the place of its first mention.
+
+    Raises:
+        ProtocolError: A file is missing, or an include leads back to itself.
+    """
+    seen: set[str] = set()
+    lines: list[str] = []
+
+    def add(path: str, chain: tuple[str, ...]) -> None:
+        if path in chain:
+            raise ProtocolError(f"lua/{chain[-1]} includes itself: {' -> '.join((*chain, path))}")
+        if path in seen:
+            return
+        seen.add(path)
+        if chain:
+            lines.append(f"-- file: {path}")
+        try:
+            source = folder.joinpath(*path.split("/")).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            wanted = f", which lua/{chain[-1]} includes" if chain else ""
+            raise ProtocolError(f"there is no lua/{path}{wanted}") from None
+        for number, line in enumerate(source.splitlines(), 1):
+            include = _INCLUDE.match(line)
+            if include is not None:
+                add(f"includes/{include[1]}.lua", (*chain, path))
+                lines.append(f"-- file: {path}")
+            elif line.startswith("--- @include"):
+                raise ProtocolError(f'lua/{path}:{number}: write it as --- @include "name"')
+            else:
+                lines.append(line)
+
+    add(f"{name}.lua", ())
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,33 @@
+"""What a script answers, as numbers: 0 and above went well, below 0 nothing was changed."""
+
+from enum import IntEnum
+
+__all__ = ["Status"]
+
+
+class Status(IntEnum):
+    """The closed set of codes in the first place of a script's answer, or of its answer for one task."""
+
+    #: Done; for a batch, the answers for its tasks follow.
+    OK = 1
+    #: The same call was carried out before: the answer says how.
+    ALREADY = 2
+    #: Another task holds the deduplication key; its id follows.
+    DEDUPLICATED = 3
+    #: The task is running: it was asked to stop.
+    REQUESTED = 4
+    #: The task has run for its whole timeout: its lease is not renewed.
+    OVERDUE = 5
+
+    #: The caller no longer holds the task.
+    LOST = -1
+    #: No such task.
+    NOT_FOUND = -2
+    #: The same task id exists with other content.
+    CONFLICT = -3
+    #: A message above the limit.
+    TOO_LARGE = -4
+    #: The arguments are not what the script takes.
+    BAD_ARGS = -5
+    #: The queue has another schema; its number follows.
+    SCHEMA = -6

@@ -1,0 +1,83 @@
+"""Every file in config/ loads, holds every key with a comment, and names no secret."""
+
+import re
+from pathlib import Path
+
+import pytest
+from attrs import frozen
+
+from fairque.protocol.config import QueueSettings, RedisSettings, load_settings
+from fairque.protocol.errors import ConfigurationError
+
+FOLDER = Path(__file__).parents[4] / "config"
+FILES = sorted(FOLDER.glob("*.yaml"))
+
+# A source distribution holds the tests, but not the workspace around them.
+pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="outside of the workspace: there is no config/")
+
+
+@frozen(kw_only=True)
+class ClientSection:
+    default_user_id: str | None
+
+
+@frozen(kw_only=True)
+class WorkerSection:
+    concurrency: int
+    lease_seconds: float
+    heartbeat_seconds: float
+    grace_seconds: float
+    modules: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class Everything:
+    redis: RedisSettings
+    queue: QueueSettings
+    client: ClientSection
+    worker: WorkerSection
+
+
+def test_there_is_a_file_for_each_environment():
+    assert [path.stem for path in FILES] == ["development", "production", "test"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_file_loads(path: Path):
+    settings = load_settings(path, Everything, environ={"REDIS_URL": "redis://:pw@cache:6379/0"})
+    assert settings.redis.url == "redis://:pw@cache:6379/0"
+    assert settings.worker.heartbeat_seconds * 3 <= settings.worker.lease_seconds
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_key_is_there_under_a_comment_with_its_default(path: Path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    keys = [index for index, line in enumerate(lines) if re.match(r"  [a-z_]+:", line)]
+    assert {lines[index].strip().partition(":")[0] for index in keys} == {
+        *RedisSettings.__annotations__,
+        *QueueSettings.__annotations__,
+        *ClientSection.__annotations__,
+        *WorkerSection.__annotations__,
+    }
+    assert all(lines[index - 1].startswith("  # ") and "Default: " in lines[index - 1] for index in keys)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_commented_defaults_are_the_real_ones(path: Path):
+    real = {"redis": RedisSettings(), "queue": QueueSettings()}
+    for section, default in real.items():
+        block = path.read_text(encoding="utf-8").partition(f"\n{section}:\n")[2].partition("\n\n")[0]
+        found = re.findall(r"Default: (\S+).*\n  ([a-z_]+):", block)
+        assert {key: text for text, key in found} == {
+            key: str(getattr(default, key)).lower().removesuffix(".0")
+            if "ttl" in key
+            else str(getattr(default, key)).lower()
+            for key in type(default).__annotations__
+        }
+
+
+def test_test_and_development_need_no_variable_but_production_does():
+    assert load_settings(FOLDER / "test.yaml", Everything, environ={}).redis.url == "embedded://"
+    assert load_settings(FOLDER / "development.yaml", Everything, environ={}).redis == RedisSettings()
+    with pytest.raises(ConfigurationError, match="redis.url: the environment variable REDIS_URL is not set"):
+        load_settings(FOLDER / "production.yaml", Everything, environ={})

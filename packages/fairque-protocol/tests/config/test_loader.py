@@ -1,0 +1,594 @@
+"""Files that load, files that must not, and what the errors say."""
+
+import builtins
+import sys
+from collections.abc import Callable, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any, Literal
+
+import attrs
+import pytest
+from attrs import field, frozen
+
+from fairque.protocol.config import (
+    QueueSettings,
+    RedisSettings,
+    at_least,
+    load_settings,
+    matches,
+    positive,
+    settings_from_environ,
+)
+from fairque.protocol.errors import ConfigurationError
+
+
+class Color(Enum):
+    RED = 1
+    BLUE = 2
+
+
+@frozen(kw_only=True)
+class Limits:
+    cpu: int = 1
+    names: dict[str, int] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class WorkerOptions:
+    concurrency: int = field(default=16, validator=at_least(1))
+    lease_seconds: float = field(default=30.0, validator=positive)
+    heartbeat_seconds: float = field(default=10.0, validator=positive)
+    modules: tuple[str, ...] = ()
+    tags: list[int] = field(factory=list)
+    default_user_id: str | None = None
+    deadline: int | None = None
+    mode: Literal["thread", "process", 3] = "thread"
+    color: Color = Color.RED
+    drain: bool = True
+    limits: Limits = field(factory=Limits)
+    label: str = field(default="main", validator=matches(r"[a-z]+", "lower case letters"))
+    token: str = field(default="none", validator=matches(r"[a-z]+", "lower case letters"))
+    extra: Any = None
+
+    @heartbeat_seconds.validator
+    def _below_the_lease(self, attribute: "attrs.Attribute[float]", value: float) -> None:
+        if value >= self.lease_seconds:
+            raise ValueError(f"{attribute.name}: must be below lease_seconds")
+
+
+@frozen(kw_only=True)
+class User:
+    weight: float
+    cap: int | None = None
+
+
+@frozen(kw_only=True)
+class Settings:
+    redis: RedisSettings = RedisSettings()
+    queue: QueueSettings = QueueSettings()
+    worker: WorkerOptions = WorkerOptions()
+    users: dict[str, User] = field(factory=dict)
+
+
+Load = Callable[..., Settings]
+Problems = Callable[..., list[str]]
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
+    monkeypatch.chdir(tmp_path)
+
+    def load(text: str | bytes, environ: Mapping[str, str] | None = None, cls: type = Settings) -> Any:
+        Path("dev.yaml").write_bytes(text.encode() if isinstance(text, str) else text)
+        return load_settings("dev.yaml", cls, environ=environ or {})
+
+    return load
+
+
+@pytest.fixture
+def problems(load: Load) -> Problems:
+    def problems(
+        text: str | bytes, environ: Mapping[str, str] | None = None, cls: type = Settings
+    ) -> list[str]:
+        with pytest.raises(ConfigurationError) as caught:
+            load(text, environ, cls)
+        found = list(caught.value.problems)
+        assert all("\n" not in problem for problem in found)
+        return found
+
+    return problems
+
+
+# Files that load
+
+
+def test_a_complete_file_loads_with_every_type(load: Load):
+    settings = load(
+        """
+redis: {url: "redis://h:1/2", retries: 0}
+worker:
+  concurrency: 1_000
+  lease_seconds: 20
+  modules: [shop.tasks, 'shop.mail']
+  tags: [1, -2]
+  default_user_id: acme
+  deadline: ~
+  mode: 3
+  color: BLUE
+  drain: off
+  limits:
+    cpu: 2
+    names: {a: 1}
+  extra: {list: [1, 2.5, null, yes, text]}
+users:
+  acme: {weight: 2}
+  "42": {weight: .5, cap: 3}
+"""
+    )
+    assert settings.redis == RedisSettings(url="redis://h:1/2", retries=0)
+    assert settings.queue == QueueSettings()
+    assert settings.worker == WorkerOptions(
+        concurrency=1000,
+        lease_seconds=20.0,
+        modules=("shop.tasks", "shop.mail"),
+        tags=[1, -2],
+        default_user_id="acme",
+        mode=3,
+        color=Color.BLUE,
+        drain=False,
+        limits=Limits(cpu=2, names={"a": 1}),
+        extra={"list": [1, 2.5, None, True, "text"]},
+    )
+    assert settings.users == {"acme": User(weight=2.0), "42": User(weight=0.5, cap=3)}
+    assert isinstance(settings.worker.lease_seconds, float)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "worker:\n", "worker: {}\n", "\ufeffworker:\n"])
+def test_an_empty_file_or_section_takes_the_defaults(load: Load, text: str):
+    assert load(text) == Settings()
+
+
+def test_known_sections_of_other_packages_are_ignored_even_if_their_variables_are_not_set(load: Load):
+    text = "scheduler: {poll: '${NOT_SET}', whatever: 012}\nclient: 5\n"
+    assert load(text, {"FAIRQUE__CLIENT__ANY": "1", "FAIRQUE__SCHEDULER__A__B": "1"}) == Settings()
+
+
+# One kind of error each
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "worker:\n  concurency: 3",
+            "dev.yaml:2: worker.concurency: unknown key (did you mean 'concurrency'?)",
+        ),
+        ("wroker:\n  a: 3", "dev.yaml:1: wroker: unknown section (did you mean 'worker'?)"),
+        (
+            "queue: {x: 1}",
+            "dev.yaml:1: queue.x: unknown key (known: dead_letter_ttl_seconds, max_deliveries, ",
+        ),
+        (
+            "worker:\n  limits:\n    cpus: 1",
+            "dev.yaml:3: worker.limits.cpus: unknown key (did you mean 'cpu'?)",
+        ),
+        ("users:\n  acme: {cap: 1}", "dev.yaml:2: users.acme.weight: required key is missing"),
+        (
+            "users: {'a b': {wait: 1, weight: 1}}",
+            "dev.yaml:1: users.'a b'.wait: unknown key (did you mean 'weight'?)",
+        ),
+    ],
+)
+def test_unknown_and_missing_keys_are_named_with_their_place(problems: Problems, text: str, expected: str):
+    (found,) = problems(text)
+    assert found.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("concurrency: '16'", "expected an integer, found the string '16' (remove the quotes)"),
+        ("concurrency: many", "expected an integer, found the string 'many'"),
+        ("concurrency: true", "expected an integer, found the boolean true"),
+        ("concurrency: 16.0", "expected an integer, found the number 16.0"),
+        ("concurrency: null", "expected an integer, found null"),
+        ("concurrency:", "expected an integer, found nothing"),
+        ("concurrency: [1]", "expected an integer, found a list"),
+        ("concurrency: {a: 1}", "expected an integer, found a mapping"),
+        (
+            "concurrency: 012",
+            "expected an integer, found 012, which YAML reads as an octal number (write it as a plain decimal number)",
+        ),
+        (
+            "concurrency: 12:30:45",
+            "expected an integer, found 12:30:45, which YAML reads as a number in base 60 "
+            "(write it as a plain decimal number)",
+        ),
+        (
+            "concurrency: 0x10",
+            "expected an integer, found 0x10, which YAML reads as a hexadecimal number "
+            "(write it as a plain decimal number)",
+        ),
+        ("lease_seconds: .nan", "expected a finite number, found the number .nan"),
+        ("lease_seconds: -.inf", "expected a finite number, found the number -.inf"),
+        ("lease_seconds: 1e999", "expected a finite number, found the number 1e999"),
+        ("lease_seconds: yes", "expected a number, found the boolean true"),
+        ("label: no", "expected a string, found the boolean false (quote it)"),
+        ("label: 42", "expected a string, found the integer 42 (quote it)"),
+        ("label: 1e3", "expected a string, found the number 1e3 (quote it)"),
+        ("label: 2026-01-31", "expected a string, found 2026-01-31, which YAML reads as a date (quote it)"),
+        ("label: null", "expected a string, found null"),
+        ("default_user_id: 42", "expected a string, found the integer 42 (quote it)"),
+        ("deadline: soon", "expected an integer, found the string 'soon'"),
+        ("drain: 1", "expected a boolean (true or false), found the integer 1"),
+        ("drain: 'no'", "expected a boolean (true or false), found the string 'no' (remove the quotes)"),
+        ("mode: threads", "expected one of 'thread', 'process', 3, found the string 'threads'"),
+        ("mode: '3'", "expected one of 'thread', 'process', 3, found the string '3' (remove the quotes)"),
+        ("color: GREEN", "expected one of RED, BLUE, found the string 'GREEN'"),
+        ("color: 1", "expected one of RED, BLUE, found the integer 1"),
+        ("modules: shop.tasks", "expected a list, found the string 'shop.tasks'"),
+        ("limits: 5", "expected a mapping, found the integer 5"),
+        ("limits: null", "expected a mapping, found null"),
+        (
+            "extra: 012",
+            "expected a string or a finite number, found 012, which YAML reads as an octal number",
+        ),
+        ("concurrency: 0", "must be at least 1, found 0"),
+    ],
+)
+def test_a_wrong_value_is_described(problems: Problems, line: str, expected: str):
+    (found,) = problems(f"worker:\n  {line}\n")
+    assert found.startswith(f"dev.yaml:2: worker.{line.partition(':')[0]}: {expected}")
+
+
+def test_elements_are_named_by_their_position(problems: Problems):
+    (found,) = problems("worker:\n  modules:\n    - shop\n    - 5\n")
+    assert found == "dev.yaml:4: worker.modules[1]: expected a string, found the integer 5 (quote it)"
+
+
+def test_duplicate_keys_are_found_at_any_depth(problems: Problems):
+    found = problems(
+        "worker:\n  drain: no\n  limits:\n    cpu: 1\n    'cpu': 2\nclient: {a: {b: 1, b: 2}}\nworker: {}\n"
+    )
+    assert found == [
+        "dev.yaml:5: worker.limits.cpu: duplicate key (the first is on line 4): remove one",
+        "dev.yaml:6: client.a.b: duplicate key (the first is on line 6): remove one",
+        "dev.yaml:7: worker: duplicate key (the first is on line 1): remove one",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "users:\n  42: {weight: 1}",
+            "dev.yaml:2: users: a key must be a string, found the integer 42 (quote it)",
+        ),
+        (
+            "users:\n  no: {weight: 1}",
+            "dev.yaml:2: users: a key must be a string, found the boolean false (quote it)",
+        ),
+        ("users:\n  [a]: 1", "dev.yaml:2: users: a key must be a string, found a list or a mapping"),
+        (
+            "users: &a\n  x: {weight: 1}\nworker:\n  extra: *a",
+            "dev.yaml:4: worker.extra: aliases (*name) are not read",
+        ),
+        ("worker: {<<: {drain: no}}", "dev.yaml:1: worker: merge keys (<<) are not read: write the keys out"),
+        (
+            "worker:\n  label: !!str 5",
+            "dev.yaml:2: worker.label: tags (!name) are not read: to mean a string, quote it",
+        ),
+        (
+            "worker:\n  extra: !!python/name:os.system ''",
+            "dev.yaml:2: worker.extra: tags (!name) are not read",
+        ),
+        ("worker:\n  extra: !!set {a}", "dev.yaml:2: worker.extra: tags (!name) are not read"),
+        ("worker:\n  extra: " + "[" * 40 + "]" * 40, "dev.yaml:2: worker.extra[0][0]"),
+    ],
+)
+def test_yaml_that_hides_what_is_meant_is_refused(problems: Problems, text: str, expected: str):
+    (found,) = problems(text)
+    assert found.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "worker:\n\tdrain: no\n",
+            "dev.yaml:2: not valid YAML: while scanning for the next token, found character",
+        ),
+        ("worker:\n  a: b: c\n", "dev.yaml:2: not valid YAML: mapping values are not allowed here"),
+        ("worker: {\n", "dev.yaml:2: not valid YAML: "),
+        ("a: 1\n---\nb: 2\n", "dev.yaml:2: not valid YAML: expected a single document in the stream"),
+        ("a: 1\nb: \x00\n", "dev.yaml:2: not valid YAML: special characters are not allowed"),
+        (b"a: 1\nb: \xff\n", "dev.yaml:2: not UTF-8: save the file as UTF-8"),
+        ('a: "\\UFFFFFFFF"', "dev.yaml: not valid YAML: a number or an escape is out of range"),
+        ("[" * 5000, "dev.yaml: nested too deeply to be a file of settings"),
+        ("- a\n", "dev.yaml:1: the top level must be a mapping of sections, such as 'redis:'"),
+        ("\n\n5\n", "dev.yaml:3: the top level must be a mapping"),
+        ("''", "dev.yaml:1: the top level must be a mapping"),
+        ("*a", "dev.yaml:1: the top level must be a mapping"),
+    ],
+)
+def test_a_file_that_is_no_document_of_settings_is_refused(
+    problems: Problems, text: str | bytes, expected: str
+):
+    (found,) = problems(text)
+    assert found.startswith(expected)
+
+
+def test_a_tab_gets_advice(problems: Problems):
+    assert problems("worker:\n\tdrain: no\n")[0].endswith("(indent with spaces, not with tabs)")
+
+
+def test_a_missing_file_says_where_relative_paths_start(tmp_path: Path):
+    path = tmp_path / "no.yaml"
+    with pytest.raises(ConfigurationError, match="no.yaml: no such file; relative paths start at"):
+        load_settings(path, Settings)
+
+
+def test_a_folder_is_no_file(tmp_path: Path):
+    with pytest.raises(ConfigurationError, match="cannot be read: Is a directory"):
+        load_settings(tmp_path, Settings)
+
+
+def test_without_pyyaml_the_error_says_what_to_install(load: Load, monkeypatch: pytest.MonkeyPatch):
+    real = builtins.__import__
+
+    def without_yaml(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name == "yaml":
+            raise ModuleNotFoundError("No module named 'yaml'", name="yaml")
+        return real(name, *args, **kwargs)
+
+    monkeypatch.delitem(sys.modules, "fairque.protocol.config.document", raising=False)
+    monkeypatch.setattr(builtins, "__import__", without_yaml)
+    with pytest.raises(ConfigurationError, match=r"pip install 'fairque-protocol\[yaml\]'"):
+        load("")
+
+
+# All at once
+
+
+def test_all_problems_come_at_once_in_the_order_of_the_file(problems: Problems):
+    found = problems(
+        """
+queue:
+  name: a b
+  message_limit: 0
+  max_deliveries: -1
+  name: x
+worker:
+  concurrency: 0
+  lease_seconds: '3'
+  lable: x
+redsi: {}
+users: {acme: {}}
+""",
+        {"FAIRQUE__WORKER__DRAIN": "maybe"},
+    )
+    assert found == [
+        "dev.yaml:3: queue.name: must be 1 to 64 ASCII letters, digits or the signs _ . @ -, found 'a b'",
+        "dev.yaml:4: queue.message_limit: must be between 1 and 1,048,576, found 0",
+        "dev.yaml:5: queue.max_deliveries: must be at least 1, found -1",
+        "dev.yaml:6: queue.name: duplicate key (the first is on line 3): remove one",
+        "dev.yaml:8: worker.concurrency: must be at least 1, found 0",
+        "dev.yaml:9: worker.lease_seconds: expected a number, found the string '3' (remove the quotes)",
+        "dev.yaml:10: worker.lable: unknown key (did you mean 'label'?)",
+        "dev.yaml:11: redsi: unknown section (did you mean 'redis'?)",
+        "dev.yaml:12: users.acme.weight: required key is missing",
+        "environment FAIRQUE__WORKER__DRAIN: expected a boolean (true or false), found the string 'maybe'",
+    ]
+
+
+def test_a_validator_may_compare_fields_and_sees_the_defaults(problems: Problems):
+    expected = "dev.yaml:2: worker.heartbeat_seconds: must be below lease_seconds"
+    assert problems("worker:\n  lease_seconds: 5\n") == [expected]
+    assert problems("worker:\n  heartbeat_seconds: 40\n") == [expected]
+
+
+def test_a_check_of_the_whole_class_is_reported_at_its_section(problems: Problems):
+    @frozen
+    class Pair:
+        low: int = 0
+        high: int = 1
+
+        def __attrs_post_init__(self) -> None:
+            if self.low > self.high:
+                raise ValueError("low must not be above high")
+
+    cls = attrs.make_class("Owner", {"worker": field(type=Pair)}, frozen=True)
+    assert problems("worker:\n  low: 2\n", cls=cls) == ["dev.yaml:2: worker: low must not be above high"]
+
+
+def test_a_section_without_default_is_asked_for_key_by_key(problems: Problems, load: Load):
+    cls = attrs.make_class("Owner", {"scheduler": field(type=User)}, frozen=True)
+    assert problems("redis: {}\n", cls=cls) == ["dev.yaml:1: scheduler.weight: required key is missing"]
+    assert problems("", {"FAIRQUE__SCHEDULER__CAP": "1"}, cls) == [
+        "dev.yaml:1: scheduler.weight: required key is missing"
+    ]
+    assert load("", {"FAIRQUE__SCHEDULER__WEIGHT": "2"}, cls) == cls(scheduler=User(weight=2.0))
+
+
+def test_the_validators_of_attrs_itself_are_reported_without_their_arguments(problems: Problems):
+    @frozen
+    class Choice:
+        token: str = field(default="a", validator=attrs.validators.in_(["a", "b"]))
+        many: Any = field(default=1, validator=attrs.validators.instance_of(int))
+
+    cls = attrs.make_class("Owner", {"worker": field(type=Choice)}, frozen=True)
+    found = problems("worker: {token: hunter2, many: x}", cls=cls)
+    assert found[0] == "dev.yaml:1: worker.token: 'token' must be in ['a', 'b'] (got '***')"
+    assert found[1].startswith("dev.yaml:1: worker.many: 'many' must be <class 'int'>")
+
+
+def test_a_type_that_settings_cannot_have_is_a_mistake_of_the_programmer(load: Load):
+    for wanted in (set[str], int | str, tuple[int, str], dict[int, str]):
+        cls = attrs.make_class("Owner", {"worker": field(type=wanted)}, frozen=True)
+        with pytest.raises(TypeError, match="worker: .*settings can"):
+            load("worker: [1]", cls=cls)
+
+
+# ${NAME}
+
+
+@pytest.mark.parametrize(
+    ("line", "environ", "name", "value"),
+    [
+        ("concurrency: ${N}", {"N": "4"}, "concurrency", 4),
+        ("concurrency: ${N:-16}", {}, "concurrency", 16),
+        ("concurrency: ${N:-16}", {"N": ""}, "concurrency", 16),
+        ("drain: ${N}", {"N": "no"}, "drain", False),
+        ("label: ${N}", {"N": "abc"}, "label", "abc"),
+        ("default_user_id: '${N}'", {"N": "42"}, "default_user_id", "42"),
+        ("default_user_id: ${N:-null}", {}, "default_user_id", None),
+        ("default_user_id: ${N:-}", {}, "default_user_id", None),
+        ("default_user_id: '${N:-}'", {}, "default_user_id", ""),
+        ("default_user_id: ${A}${B}", {"A": "4", "B": "2"}, "default_user_id", "42"),
+        ("default_user_id: a-${A}-${B:-b:-c}", {"A": "${B}"}, "default_user_id", "a-${B}-b:-c"),
+        ("default_user_id: $${A}", {"A": "x"}, "default_user_id", "${A}"),
+        ("default_user_id: $A $ $$", {"A": "x"}, "default_user_id", "$A $ $$"),
+        ("modules: ['${A}', b]", {"A": "a"}, "modules", ("a", "b")),
+        ("extra: {k: ['${A}', $${A}]}", {"A": "a"}, "extra", None),
+    ],
+)
+def test_references_are_replaced(load: Load, line: str, environ: dict[str, str], name: str, value: Any):
+    if name == "extra":
+        line, value = "extra:\n    - ${A}\n    - $${A}", ["a", "${A}"]
+    assert getattr(load(f"worker:\n  {line}\n", environ).worker, name) == value
+
+
+@pytest.mark.parametrize(
+    ("line", "environ", "expected"),
+    [
+        (
+            "label: ${NOPE}",
+            {},
+            "the environment variable NOPE is not set (set it, or give a default: ${NOPE:-…})",
+        ),
+        ("label: a${NOPE}", {}, "the environment variable NOPE is not set"),
+        ("label: ${1A}", {}, "malformed reference: write ${NAME} or ${NAME:-default}"),
+        ("label: ${A", {"A": "x"}, "malformed reference"),
+        ("label: ${}", {}, "malformed reference"),
+        ("concurrency: ${N}", {"N": "hunter2"}, "expected an integer, found a string"),
+        ("concurrency: '${N}'", {"N": "16"}, "expected an integer, found a string (remove the quotes)"),
+        ("concurrency: 1${N}", {"N": "6"}, "expected an integer, found a string"),
+        ("label: ${N}", {"N": "4711"}, "expected a string, found an integer (quote it)"),
+        ("label: ${N}", {"N": ""}, "expected a string, found nothing"),
+        ("label: ${N}", {"N": "HUNTER2"}, "must be lower case letters, found '***'"),
+        ("concurrency: ${N}", {"N": "0"}, "must be at least 1, found 0"),
+    ],
+)
+def test_a_reference_that_fails_does_not_show_what_the_variable_holds(
+    problems: Problems, line: str, environ: dict[str, str], expected: str
+):
+    (found,) = problems(f"worker:\n  {line}\n", environ)
+    assert found.startswith(f"dev.yaml:2: worker.{line.partition(':')[0]}: {expected}")
+    assert not any(text in found.lower() for text in ("hunter2", "4711"))
+
+
+@pytest.mark.parametrize(
+    ("text", "environ"),
+    [
+        ("redis: {url: 'http://hunter2'}", {}),
+        ("redis: {url: {hunter2: 1}}", {}),
+        ("redis: {url: 1.234567}", {}),
+        ("redis: {url: '${U}'}", {"U": "redis://:hunter2@h:x"}),
+        ("", {"FAIRQUE__REDIS__URL": "redis://:hunter2@h:x"}),
+        ("worker: {token: 'Hunter2'}", {}),
+        ("worker: {token: [hunter2]}", {}),
+        ("worker: {token: 012345678}", {}),
+    ],
+)
+def test_no_secret_is_shown(problems: Problems, text: str, environ: dict[str, str]):
+    found = "\n".join(problems(text, environ)).lower()
+    assert not any(secret in found for secret in ("hunter2", "1.234567", "012345678"))
+
+
+# FAIRQUE__SECTION__KEY
+
+
+def test_overrides_win_over_the_file_and_are_read_by_the_type_of_the_key(load: Load):
+    environ = {
+        "FAIRQUE__WORKER__CONCURRENCY": "32",
+        "FAIRQUE__WORKER__LEASE_SECONDS": "90",
+        "FAIRQUE__WORKER__DRAIN": "false",
+        "FAIRQUE__WORKER__MODULES": "a.b, c",
+        "FAIRQUE__WORKER__TAGS": "1,2",
+        "FAIRQUE__WORKER__DEFAULT_USER_ID": "042",
+        "FAIRQUE__WORKER__MODE": "3",
+        "FAIRQUE__WORKER__COLOR": "BLUE",
+        "FAIRQUE__REDIS__URL": "unix:///a?${B}",
+        "FAIRQUE_WORKER_CONCURRENCY": "99",
+        "OTHER": "x",
+    }
+    settings = load("worker:\n  concurrency: ${NOT_SET}\n  label: file\n", environ)
+    assert settings.worker == WorkerOptions(
+        concurrency=32,
+        lease_seconds=90.0,
+        drain=False,
+        modules=("a.b", "c"),
+        tags=[1, 2],
+        default_user_id="042",
+        mode=3,
+        color=Color.BLUE,
+        label="file",
+    )
+    assert settings.redis.url == "unix:///a?${B}"
+    assert settings_from_environ(Settings, environ).redis == settings.redis
+
+
+def test_an_empty_override_unsets_an_optional_key_and_empties_a_list(load: Load):
+    environ = dict.fromkeys(
+        ("FAIRQUE__WORKER__DEFAULT_USER_ID", "FAIRQUE__WORKER__DEADLINE", "FAIRQUE__WORKER__MODULES"), ""
+    )
+    text = "worker: {default_user_id: a, deadline: 5, modules: [a]}"
+    assert load(text, environ).worker == WorkerOptions()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("FAIRQUE__WORKER__CONCURENCY", "3", "unknown key (did you mean 'concurrency'?)"),
+        ("FAIRQUE__WROKER__CONCURRENCY", "3", "unknown section (did you mean 'worker'?)"),
+        ("FAIRQUE__WORKER", "3", "must be named FAIRQUE__SECTION__KEY"),
+        ("FAIRQUE__WORKER__LIMITS__CPU", "3", "must be named FAIRQUE__SECTION__KEY"),
+        ("FAIRQUE__WORKER__LIMITS", "3", "expected a mapping, found the integer 3"),
+        ("FAIRQUE__WORKER__CONCURRENCY", "many", "expected an integer, found the string 'many'"),
+        ("FAIRQUE__WORKER__CONCURRENCY", "", "expected an integer, found nothing"),
+        ("FAIRQUE__WORKER__CONCURRENCY", "0", "must be at least 1, found 0"),
+        ("FAIRQUE__WORKER__LEASE_SECONDS", "nan", "expected a number, found the string 'nan'"),
+        ("FAIRQUE__WORKER__DRAIN", "1", "expected a boolean (true or false), found the integer 1"),
+        ("FAIRQUE__WORKER__TAGS", "1,x", "expected an integer, found the string 'x'"),
+    ],
+)
+def test_an_override_that_cannot_be_used_names_its_variable(
+    problems: Problems, variable: str, value: str, expected: str
+):
+    (found,) = problems("", {variable: value})
+    assert found.startswith(f"environment {variable}: {expected}")
+    with pytest.raises(ConfigurationError) as caught:
+        settings_from_environ(Settings, {variable: value})
+    assert caught.value.problems == (found,)
+
+
+def test_without_a_file_a_missing_key_is_named_by_its_path():
+    cls: Any = attrs.make_class("Owner", {"scheduler": field(type=User)}, frozen=True)
+    with pytest.raises(
+        ConfigurationError, match=r"^environment: scheduler\.weight: required key is missing$"
+    ):
+        settings_from_environ(cls, {})
+
+
+def test_an_override_of_a_section_that_is_no_mapping_leaves_the_files_problem(problems: Problems):
+    found = problems("worker: 5\n", {"FAIRQUE__WORKER__CONCURRENCY": "3"})
+    assert found == ["dev.yaml:1: worker: expected a mapping, found the integer 5"]
+
+
+def test_the_environment_of_the_process_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("FAIRQUE__WORKER__CONCURRENCY", "7")
+    path = tmp_path / "a.yaml"
+    path.write_text("")
+    assert load_settings(path, Settings).worker.concurrency == 7
+    assert settings_from_environ(Settings).worker.concurrency == 7

@@ -1,0 +1,114 @@
+"""The settings classes and the validators, as used from Python."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from attrs import evolve, field, frozen
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairque.protocol.config import (
+    MESSAGE_LIMIT_MAX,
+    QueueSettings,
+    RedisSettings,
+    at_most,
+    mask_url,
+    positive,
+)
+
+
+def test_importing_the_configuration_does_not_import_yaml():
+    code = "import sys, fairque.protocol.config; sys.exit('yaml' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603 - our own code
+
+
+def test_the_representation_masks_the_password():
+    shown = repr(RedisSettings(url="rediss://app:hunter2@cache.internal:6380/1"))
+    assert "hunter2" not in shown
+    assert "rediss://app:***@cache.internal:6380/1" in shown
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://localhost:6379/0", "redis://localhost:6379/0"),
+        ("redis://:pw@h", "redis://:***@h"),
+        ("redis://token@h/0", "redis://***@h/0"),
+        ("redis://u:a/b@c#d@h:1/0", "redis://u:***@h:1/0"),
+        ("unix:///run/redis.sock?password=pw&db=1", "unix:///run/redis.sock?password=***&db=1"),
+        ("embedded://", "embedded://"),
+        ("hunter2", "***"),
+    ],
+)
+def test_a_masked_url_keeps_what_is_no_secret(url: str, shown: str):
+    assert mask_url(url) == shown
+
+
+@given(st.text(min_size=1))
+def test_no_password_survives_the_mask(password: str):
+    shown = mask_url(f"redis://user:{password}#@host:6379/0")
+    assert shown == "redis://user:***@host:6379/0"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"name": "a b"}, "name: must be 1 to 64 ASCII letters, digits or the signs _ . @ -, found 'a b'"),
+        ({"name": ""}, "name: must be 1 to 64"),
+        ({"name": "x" * 65}, "name: must be 1 to 64"),
+        ({"name": "ok\n"}, "name: must be 1 to 64"),
+        ({"message_limit": MESSAGE_LIMIT_MAX + 1}, "between 1 and 1,048,576, found 1048577"),
+        ({"message_limit": 1.5}, "message_limit: must be"),
+        ({"message_limit": True}, "message_limit: must be"),
+        ({"result_ttl_seconds": 0}, "result_ttl_seconds: must be above 0, found 0"),
+        ({"result_ttl_seconds": float("nan")}, "found nan"),
+        ({"result_ttl_seconds": float("inf")}, "found inf"),
+        ({"result_ttl_seconds": "60"}, "found '60'"),
+        ({"max_deliveries": 0}, "max_deliveries: must be at least 1, found 0"),
+    ],
+)
+def test_a_queue_refuses_values_out_of_range(values: dict[str, Any], message: str):
+    with pytest.raises(ValueError) as caught:
+        QueueSettings(**values)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"url": "http://h"}, "url: must start with one of redis://"),
+        ({"url": "hunter2"}, "url: must start with one of redis://"),
+        ({"url": "redis://h:port-hunter2"}, "url: host or port cannot be read"),
+        ({"url": "redis://[hunter2"}, "url: host or port cannot be read"),
+        ({"url": "redis://:hunter2@h\n"}, "url: must not contain spaces or line breaks"),
+        ({"url": None}, "url: must start with one of redis://"),
+        ({"retries": -1}, "retries: must be at least 0, found -1"),
+        ({"allow_eviction": "no"}, "allow_eviction: must be True or False, found 'no'"),
+    ],
+)
+def test_redis_refuses_values_out_of_range_and_never_shows_the_url(values: dict[str, Any], message: str):
+    with pytest.raises(ValueError) as caught:
+        RedisSettings(**values)
+    assert message in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_the_limits_themselves_are_allowed():
+    assert QueueSettings(message_limit=MESSAGE_LIMIT_MAX, max_deliveries=1).message_limit == MESSAGE_LIMIT_MAX
+
+
+def test_an_integer_too_large_for_a_float_is_compared_all_the_same():
+    assert evolve(QueueSettings(), max_deliveries=10**400).max_deliveries == 10**400
+
+
+def test_a_validator_hides_the_value_of_a_field_with_a_secret_name():
+    @frozen
+    class Vault:
+        token_seconds: float = field(validator=[positive, at_most(10)])
+
+    with pytest.raises(ValueError) as caught:
+        Vault(token_seconds=4711)
+    assert str(caught.value) == "token_seconds: must be at most 10"

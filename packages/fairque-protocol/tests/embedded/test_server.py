@@ -1,0 +1,197 @@
+"""The embedded server in one process: start, stop, data on disk and in memory."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairque.protocol.embedded import EmbeddedServer
+from fairque.protocol.errors import EmbeddedServerError
+
+Alive = Callable[[str], bool]
+Connect = Callable[[str], Any]
+SocketOf = Callable[[str], Path]
+
+
+def test_a_started_server_answers_and_a_stopped_one_does_not(binary: Path, alive: Alive) -> None:
+    with EmbeddedServer(binary=binary) as server:
+        url = server.url
+        assert alive(url)
+    assert not alive(url)
+
+
+def test_it_listens_on_a_unix_socket_only(binary: Path, connect: Connect) -> None:
+    with EmbeddedServer(binary=binary) as server:
+        assert server.url.startswith("unix:///")
+        assert connect(server.url).config_get("port") == {"port": "0"}
+
+
+def test_only_its_owner_may_reach_it(binary: Path, tmp_path: Path, socket_of: SocketOf) -> None:
+    with EmbeddedServer(tmp_path / "data", binary=binary) as server:
+        for place in (tmp_path / "data", socket_of(server.url)):
+            assert place.stat().st_mode & 0o777 == 0o700
+
+
+def test_it_never_evicts_a_task(binary: Path, connect: Connect) -> None:
+    with EmbeddedServer(binary=binary) as server:
+        assert connect(server.url).config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+
+
+def test_a_server_with_a_path_syncs_every_second(binary: Path, tmp_path: Path, connect: Connect) -> None:
+    with EmbeddedServer(tmp_path, binary=binary) as server:
+        found = connect(server.url).config_get("append*", "save")
+    assert (found["appendonly"], found["appendfsync"], found["save"]) == ("yes", "everysec", "")
+
+
+def test_a_server_in_memory_writes_no_data(binary: Path, connect: Connect) -> None:
+    with EmbeddedServer(binary=binary) as server:
+        assert connect(server.url).config_get("appendonly") == {"appendonly": "no"}
+
+
+def test_data_of_a_path_survives_a_stop_and_a_start(binary: Path, tmp_path: Path, connect: Connect) -> None:
+    server = EmbeddedServer(tmp_path, binary=binary)
+    for expected in (1, 2, 3):
+        with server:
+            assert connect(server.url).incr("count") == expected
+
+
+def test_a_server_in_memory_leaves_no_folder(binary: Path, socket_of: SocketOf) -> None:
+    with EmbeddedServer(binary=binary) as server:
+        folder = socket_of(server.url).parent
+        assert folder.is_dir()
+    assert not folder.exists()
+
+
+def test_two_servers_in_memory_are_two(binary: Path) -> None:
+    with EmbeddedServer(binary=binary) as one, EmbeddedServer(binary=binary) as other:
+        assert one.url != other.url
+
+
+def test_starting_and_stopping_twice_is_no_more_than_once(
+    binary: Path, connect: Connect, alive: Alive
+) -> None:
+    server = EmbeddedServer(binary=binary)
+    server.start()
+    url, run_id = server.url, connect(server.url).info("server")["run_id"]
+    server.start()
+    assert (server.url, connect(url).info("server")["run_id"]) == (url, run_id)
+    server.stop()
+    server.stop()
+    assert not alive(url)
+
+
+def test_a_start_after_the_server_died_gives_a_new_server(
+    binary: Path, tmp_path: Path, connect: Connect, alive: Alive
+) -> None:
+    for path in (None, tmp_path):
+        with EmbeddedServer(path, binary=binary) as server:
+            connect(server.url).shutdown(now=True, force=True)
+            server.start()
+            assert alive(server.url)
+
+
+def test_the_thread_that_started_it_may_end(binary: Path, alive: Alive) -> None:
+    server = EmbeddedServer(binary=binary)
+    starter = threading.Thread(target=server.start)
+    starter.start()
+    starter.join()
+    with server:
+        assert alive(server.url)
+
+
+def test_signals_that_the_starter_blocks_reach_the_server(binary: Path) -> None:
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        server = EmbeddedServer(binary=binary)
+        server.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    begin = time.monotonic()
+    server.stop()
+    # The guard would need 10 s for a server that does not hear the first signal.
+    assert time.monotonic() - begin < 8
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 200, "a b", "it's", 'say "hi"', "100%", "50%25", "key#1?a=b", "ä€", "back\\slash"]
+)
+def test_any_folder_name_works(name: str, binary: Path, tmp_path: Path, connect: Connect) -> None:
+    for expected in (1, 2):
+        with EmbeddedServer(tmp_path / "new" / name, binary=binary) as server:
+            assert connect(server.url).incr("count") == expected
+
+
+def test_the_socket_of_a_long_path_is_removed(binary: Path, tmp_path: Path, socket_of: SocketOf) -> None:
+    with EmbeddedServer(tmp_path / ("x" * 200), binary=binary) as server:
+        place = socket_of(server.url).parent
+        assert place.is_dir()
+    assert not place.exists()
+
+
+def test_a_long_temporary_folder_works(
+    binary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alive: Alive
+) -> None:
+    long = tmp_path / ("x" * 200)
+    long.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    with EmbeddedServer(binary=binary) as server:
+        assert alive(server.url)
+    assert not [*long.iterdir()]
+
+
+def test_there_is_no_url_before_the_start() -> None:
+    with pytest.raises(EmbeddedServerError, match=r"not started: call start\(\)"):
+        _ = EmbeddedServer().url
+
+
+def test_a_path_that_is_a_file_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(EmbeddedServerError, match=r"cannot use .*file as its folder: File exists"):
+        EmbeddedServer(tmp_path / "file").start()
+
+
+@pytest.mark.parametrize("path", ["/proc/self", "/proc/new", "/dev/null/new"])
+def test_a_folder_that_cannot_be_written_is_an_error(path: str) -> None:
+    with pytest.raises(EmbeddedServerError, match="Give a folder that this user may write"):
+        EmbeddedServer(Path(path)).start()
+
+
+def test_a_missing_program_is_an_error_that_names_it() -> None:
+    with pytest.raises(EmbeddedServerError, match="cannot run /no/server: No such file"):
+        EmbeddedServer(binary=Path("/no/server")).start()
+
+
+def test_a_failed_start_quotes_the_log_and_can_be_tried_again(
+    binary: Path, tmp_path: Path, connect: Connect
+) -> None:
+    with EmbeddedServer(tmp_path, binary=binary) as server:
+        connect(server.url).set("key", "value")
+    manifest = next((tmp_path / "appendonlydir").glob("*.manifest"))
+    good = manifest.read_bytes()
+    manifest.write_bytes(b"nonsense\n")
+    with pytest.raises(
+        EmbeddedServerError, match=r"ended at once(?s:.*)server\.log(?s:.*)Invalid AOF manifest"
+    ):
+        server.start()
+    manifest.write_bytes(good)
+    with server:
+        assert connect(server.url).get("key") == "value"
+
+
+def test_a_failed_start_in_memory_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(EmbeddedServerError):
+        EmbeddedServer(binary=Path("/no/server")).start()
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_python_that_cannot_be_run_is_an_error_that_names_it(
+    binary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.executable", "/no/python")
+    with pytest.raises(EmbeddedServerError, match=r"'/no/python' .* cannot be run"):
+        EmbeddedServer(binary=binary).start()
