@@ -6,7 +6,7 @@
   ARGV[2..] for each task: id, user, priority, due ('' now, '+N' in N ms, 'N' at N ms), timeout_ms, cost_us ('' unknown),
     dedup ('' none, else the hash of the key), dedup_ttl_ms (0 until terminal), digest, message
   Returns {1, code, state, id, ...} with three places for each task: {1, state, id} stored, {2, state, id} stored before,
-    {3, state, id} deduplicated | {-3, id} conflict | {-4, id, bytes} too large | {-5, what} | {-6, schema}
+    {3, state, id} deduplicated ('': that one is forgotten) | {-3, id} conflict | {-4, id, bytes} too large | {-5, what} | {-6, schema}
   Moves: NEW -> QUEUED, NEW -> SCHEDULED ]]
 --- @include "begin"
 --- @include "arguments"
@@ -21,31 +21,36 @@
 --- @include "commit"
 --- @include "task"
 local STRIDE = 10
+local MOST_TASKS, MOST_BYTES, MOST_MESSAGE = 1000, 4194304, 1048576 -- push.py has the same
 
 local refused = begin()
 if refused then return refused end
 local limit = number_at(1)
-if not limit or not grouped(1, STRIDE) then return bad_arguments("push takes a limit and 10 arguments a task") end
+if not limit or limit > MOST_MESSAGE or not grouped(1, STRIDE) or #ARGV > 1 + MOST_TASKS * STRIDE then
+  return bad_arguments("push takes a limit up to 1 MiB, and 10 arguments for each of 1 to 1000 tasks")
+end
 
 local function due_time(text)
   if text == "" then return nil end
   local relative, digits = string.match(text, "^(%+?)(%d+)$")
-  if not digits then return nil, true end
+  if not digits or #digits > 15 then return nil, true end
   local due_ms = tonumber(digits) + (relative == "+" and now_ms or 0)
   return due_ms > now_ms and due_ms or nil
 end
 
 -- Everything is looked at before the first write: Redis does not roll a script back.
-local reply, fresh, here, keyed = {1}, {}, {}, {}
+local reply, fresh, here, keyed, total = {1}, {}, {}, {}, 0
 for first = 2, #ARGV, STRIDE do
   local id, priority, digest = ARGV[first], number_at(first + 2), ARGV[first + 8]
   local due_ms, malformed = due_time(ARGV[first + 3])
-  if malformed or not priority or priority < 1 or priority > 6 or priority % 1 ~= 0 or not number_at(first + 4)
-    or not number_at(first + 7) or id == "" or ARGV[first + 1] == "" then
+  if malformed or not id_at(first) or not id_at(first + 1) or not priority or priority < 1 or priority > 6
+    or not number_at(first + 4) or (ARGV[first + 5] ~= "" and not number_at(first + 5)) or not number_at(first + 7) then
     return bad_arguments("a task of the push is malformed: " .. id)
   end
   local bytes = #ARGV[first + 9]
   if bytes > limit then return {-4, id, bytes} end
+  total = total + bytes
+  if total > MOST_BYTES then return bad_arguments("the messages of one push have more than 4 MiB") end
   local known = here[id] or task(id, "state", "digest")
   local dedup = ARGV[first + 6]
   local holder = dedup ~= "" and not known.state and (keyed[dedup] or call("GET", P .. "dedup:" .. dedup))
@@ -53,7 +58,8 @@ for first = 2, #ARGV, STRIDE do
     if known.digest ~= digest then return {-3, id} end
     reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 2, known.state, id
   elseif holder then
-    reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 3, task(holder, "state").state or "", holder
+    local state = (here[holder] or task(holder, "state")).state
+    reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 3, state or "", holder
   else
     local state = due_ms and "SCHEDULED" or "QUEUED"
     here[id] = {state = state, digest = digest}

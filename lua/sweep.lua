@@ -37,6 +37,9 @@ if guard_ms > 0 and not call("SET", P .. "sweeping", "1", "NX", "PX", int(guard_
 load_globals()
 local reclaimed = reclaim(LIMIT, max_deliveries, result_ttl_ms, dead_ttl_ms)
 local promoted = promote(LIMIT)
+settle()
+-- Nobody waits and nobody runs: all debts are forgiven, so that idle users leave nothing behind.
+if call("EXISTS", P .. "ready", P .. "fresh", P .. "running") == 0 then g.V = math.max(g.V, top("owe") or 0) end
 local collected = collect(LIMIT)
 local forgotten = trim(LIMIT)
 commit()

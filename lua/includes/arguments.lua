@@ -1,7 +1,13 @@
--- arguments: the number in an argument, or nil; and the answer to a call with wrong arguments.
+-- arguments: the whole number or the id in an argument, or nil; and the answer to a call with wrong arguments.
 local function number_at(index)
   local number = tonumber(ARGV[index])
-  if number and number >= 0 and number < 2 ^ 53 then return number end
+  if number and number >= 0 and number < 2 ^ 53 and number % 1 == 0 then return number end
+end
+
+-- What stands last in a key: 1 to 128 bytes without control characters.
+local function id_at(index)
+  local id = ARGV[index]
+  if id and id ~= "" and #id <= 128 and not string.find(id, "%c") then return id end
 end
 
 local function bad_arguments(what) return {-5, what} end

@@ -1,25 +1,10 @@
 -- grant: starts one task of a user: charges an estimate ahead, gives the lease, and describes the task for the worker.
-local FIELDS = 6 -- places in the answer for each task: message, token, attempt, failures, solo, pushed_at
-
--- Takes the task that is the user's next, or nil when its record is not what it should be.
-local function take(u)
-  local critical = u.pc > 0 and (u.cs < CRITICAL_RUN or u.pn == 0)
-  local popped = call("ZPOPMIN", critical and u.c or u.n)
-  if critical then
-    u.pc, u.cs = call("ZCARD", u.c), u.cs + 1
-  else
-    u.pn, u.cs = call("ZCARD", u.n), 0
-  end
-  if not popped[1] then return nil end
-  count("queued", -1)
-  local t = task(popped[1], "state", "token", "attempt", "deliv", "fails", "solo", "cost", "pushed_at")
-  t.score = popped[2]
-  if t.state == "QUEUED" then return t end
-end
+--- @include "take"
 
 local function estimate(u, t, lease_ms)
   local longest = lease_ms * 1000 / 3
-  return math.max(1000, math.min(longest, tonumber(t.cost) or u.ewma or g.est0))
+  -- Whole, since the record of the task holds it whole: what is charged here is taken back to the last microsecond.
+  return math.floor(math.max(1000, math.min(longest, tonumber(t.cost) or u.ewma or g.est0)))
 end
 
 local function grant(u, t, claim, worker, lease_ms)
@@ -38,9 +23,10 @@ local function grant(u, t, claim, worker, lease_ms)
   call("ZADD", P .. "running", int(now_ms + lease_ms), t.id)
 end
 
+-- Seven places in the answer: id, message, token, attempt, failures, solo, pushed_at.
 local function describe(reply, t)
   local size = #reply
-  reply[size + 1] = call("GET", P .. "m:" .. t.id) or ""
-  reply[size + 2], reply[size + 3], reply[size + 4] = t.token, int(t.attempt), t.fails or "0"
-  reply[size + 5], reply[size + 6] = t.solo or "0", t.pushed_at or "0"
+  reply[size + 1], reply[size + 2] = t.id, call("GET", P .. "m:" .. t.id) or ""
+  reply[size + 3], reply[size + 4], reply[size + 5] = t.token, int(t.attempt), t.fails or "0"
+  reply[size + 6], reply[size + 7] = t.solo or "0", t.pushed_at or "0"
 end

@@ -18,8 +18,8 @@ local function reclaim(limit, max_deliveries, result_ttl_ms, dead_ttl_ms)
         call("HSET", t.key, "solo", "1")
         put_back(t, u, result_ttl_ms)
       end
-      -- The token is void now: a late ending is refused.
-      call("HDEL", t.key, "token")
+      -- The token is void now: a late ending is refused. Its fence stays, so that the next one is above it.
+      call("HSET", t.key, "token", string.match(t.token, "^%d+") .. ":")
     end
   end
   return #expired

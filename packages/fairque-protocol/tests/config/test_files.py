@@ -38,19 +38,19 @@ class Everything:
     worker: WorkerSection
 
 
-def test_there_is_a_file_for_each_environment():
+def test_there_is_a_file_for_each_environment() -> None:
     assert [path.stem for path in FILES] == ["development", "production", "test"]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_every_file_loads(path: Path):
+def test_every_file_loads(path: Path) -> None:
     settings = load_settings(path, Everything, environ={"REDIS_URL": "redis://:pw@cache:6379/0"})
     assert settings.redis.url == "redis://:pw@cache:6379/0"
     assert settings.worker.heartbeat_seconds * 3 <= settings.worker.lease_seconds
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_every_key_is_there_under_a_comment_with_its_default(path: Path):
+def test_every_key_is_there_under_a_comment_with_its_default(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
     keys = [index for index, line in enumerate(lines) if re.match(r"  [a-z_]+:", line)]
     assert {lines[index].strip().partition(":")[0] for index in keys} == {
@@ -63,7 +63,7 @@ def test_every_key_is_there_under_a_comment_with_its_default(path: Path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_the_commented_defaults_are_the_real_ones(path: Path):
+def test_the_commented_defaults_are_the_real_ones(path: Path) -> None:
     real = {"redis": RedisSettings(), "queue": QueueSettings()}
     for section, default in real.items():
         block = path.read_text(encoding="utf-8").partition(f"\n{section}:\n")[2].partition("\n\n")[0]
@@ -76,8 +76,10 @@ def test_the_commented_defaults_are_the_real_ones(path: Path):
         }
 
 
-def test_test_and_development_need_no_variable_but_production_does():
+def test_test_and_development_need_no_variable_but_production_does() -> None:
     assert load_settings(FOLDER / "test.yaml", Everything, environ={}).redis.url == "embedded://"
     assert load_settings(FOLDER / "development.yaml", Everything, environ={}).redis == RedisSettings()
-    with pytest.raises(ConfigurationError, match="redis.url: the environment variable REDIS_URL is not set"):
+    with pytest.raises(
+        ConfigurationError, match=r"redis\.url: the environment variable REDIS_URL is not set"
+    ):
         load_settings(FOLDER / "production.yaml", Everything, environ={})

@@ -2,7 +2,7 @@
 
 import builtins
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Any, Literal
@@ -11,15 +11,7 @@ import attrs
 import pytest
 from attrs import field, frozen
 
-from fairque.protocol.config import (
-    QueueSettings,
-    RedisSettings,
-    at_least,
-    load_settings,
-    matches,
-    positive,
-    settings_from_environ,
-)
+from fairque.protocol.config import QueueSettings, RedisSettings, at_least, load_settings, matches, positive
 from fairque.protocol.errors import ConfigurationError
 
 
@@ -65,9 +57,9 @@ class User:
 
 @frozen(kw_only=True)
 class Settings:
-    redis: RedisSettings = RedisSettings()
-    queue: QueueSettings = QueueSettings()
-    worker: WorkerOptions = WorkerOptions()
+    redis: RedisSettings = field(factory=RedisSettings)
+    queue: QueueSettings = field(factory=QueueSettings)
+    worker: WorkerOptions = field(factory=WorkerOptions)
     users: dict[str, User] = field(factory=dict)
 
 
@@ -75,35 +67,10 @@ Load = Callable[..., Settings]
 Problems = Callable[..., list[str]]
 
 
-@pytest.fixture
-def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
-    monkeypatch.chdir(tmp_path)
-
-    def load(text: str | bytes, environ: Mapping[str, str] | None = None, cls: type = Settings) -> Any:
-        Path("dev.yaml").write_bytes(text.encode() if isinstance(text, str) else text)
-        return load_settings("dev.yaml", cls, environ=environ or {})
-
-    return load
-
-
-@pytest.fixture
-def problems(load: Load) -> Problems:
-    def problems(
-        text: str | bytes, environ: Mapping[str, str] | None = None, cls: type = Settings
-    ) -> list[str]:
-        with pytest.raises(ConfigurationError) as caught:
-            load(text, environ, cls)
-        found = list(caught.value.problems)
-        assert all("\n" not in problem for problem in found)
-        return found
-
-    return problems
-
-
 # Files that load
 
 
-def test_a_complete_file_loads_with_every_type(load: Load):
+def test_a_complete_file_loads_with_every_type(load: Load) -> None:
     settings = load(
         """
 redis: {url: "redis://h:1/2", retries: 0}
@@ -145,11 +112,11 @@ users:
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "worker:\n", "worker: {}\n", "\ufeffworker:\n"])
-def test_an_empty_file_or_section_takes_the_defaults(load: Load, text: str):
+def test_an_empty_file_or_section_takes_the_defaults(load: Load, text: str) -> None:
     assert load(text) == Settings()
 
 
-def test_known_sections_of_other_packages_are_ignored_even_if_their_variables_are_not_set(load: Load):
+def test_known_sections_of_other_packages_are_ignored_even_if_their_variables_are_not_set(load: Load) -> None:
     text = "scheduler: {poll: '${NOT_SET}', whatever: 012}\nclient: 5\n"
     assert load(text, {"FAIRQUE__CLIENT__ANY": "1", "FAIRQUE__SCHEDULER__A__B": "1"}) == Settings()
 
@@ -180,7 +147,9 @@ def test_known_sections_of_other_packages_are_ignored_even_if_their_variables_ar
         ),
     ],
 )
-def test_unknown_and_missing_keys_are_named_with_their_place(problems: Problems, text: str, expected: str):
+def test_unknown_and_missing_keys_are_named_with_their_place(
+    problems: Problems, text: str, expected: str
+) -> None:
     (found,) = problems(text)
     assert found.startswith(expected)
 
@@ -196,26 +165,22 @@ def test_unknown_and_missing_keys_are_named_with_their_place(problems: Problems,
         ("concurrency:", "expected an integer, found nothing"),
         ("concurrency: [1]", "expected an integer, found a list"),
         ("concurrency: {a: 1}", "expected an integer, found a mapping"),
-        (
-            "concurrency: 012",
-            "expected an integer, found 012, which YAML reads as an octal number (write it as a plain decimal number)",
-        ),
+        ("concurrency: 012", "expected an integer, found 012, which YAML reads as an octal number"),
         (
             "concurrency: 12:30:45",
-            "expected an integer, found 12:30:45, which YAML reads as a number in base 60 "
-            "(write it as a plain decimal number)",
+            "expected an integer, found 12:30:45, which YAML reads as a number in base 60",
         ),
-        (
-            "concurrency: 0x10",
-            "expected an integer, found 0x10, which YAML reads as a hexadecimal number "
-            "(write it as a plain decimal number)",
-        ),
+        ("concurrency: 0x10", "expected an integer, found 0x10, which YAML reads as a hexadecimal number"),
         ("lease_seconds: .nan", "expected a finite number, found the number .nan"),
         ("lease_seconds: -.inf", "expected a finite number, found the number -.inf"),
         ("lease_seconds: 1e999", "expected a finite number, found the number 1e999"),
         ("lease_seconds: yes", "expected a number, found the boolean true"),
         ("label: no", "expected a string, found the boolean false (quote it)"),
         ("label: 42", "expected a string, found the integer 42 (quote it)"),
+        (
+            "label: 08",
+            "expected a string, found 08, which YAML reads as a number with a leading zero (quote it)",
+        ),
         ("label: 1e3", "expected a string, found the number 1e3 (quote it)"),
         ("label: 2026-01-31", "expected a string, found 2026-01-31, which YAML reads as a date (quote it)"),
         ("label: null", "expected a string, found null"),
@@ -237,17 +202,17 @@ def test_unknown_and_missing_keys_are_named_with_their_place(problems: Problems,
         ("concurrency: 0", "must be at least 1, found 0"),
     ],
 )
-def test_a_wrong_value_is_described(problems: Problems, line: str, expected: str):
+def test_a_wrong_value_is_described(problems: Problems, line: str, expected: str) -> None:
     (found,) = problems(f"worker:\n  {line}\n")
     assert found.startswith(f"dev.yaml:2: worker.{line.partition(':')[0]}: {expected}")
 
 
-def test_elements_are_named_by_their_position(problems: Problems):
+def test_elements_are_named_by_their_position(problems: Problems) -> None:
     (found,) = problems("worker:\n  modules:\n    - shop\n    - 5\n")
     assert found == "dev.yaml:4: worker.modules[1]: expected a string, found the integer 5 (quote it)"
 
 
-def test_duplicate_keys_are_found_at_any_depth(problems: Problems):
+def test_duplicate_keys_are_found_at_any_depth(problems: Problems) -> None:
     found = problems(
         "worker:\n  drain: no\n  limits:\n    cpu: 1\n    'cpu': 2\nclient: {a: {b: 1, b: 2}}\nworker: {}\n"
     )
@@ -287,7 +252,7 @@ def test_duplicate_keys_are_found_at_any_depth(problems: Problems):
         ("worker:\n  extra: " + "[" * 40 + "]" * 40, "dev.yaml:2: worker.extra[0][0]"),
     ],
 )
-def test_yaml_that_hides_what_is_meant_is_refused(problems: Problems, text: str, expected: str):
+def test_yaml_that_hides_what_is_meant_is_refused(problems: Problems, text: str, expected: str) -> None:
     (found,) = problems(text)
     assert found.startswith(expected)
 
@@ -314,27 +279,28 @@ def test_yaml_that_hides_what_is_meant_is_refused(problems: Problems, text: str,
 )
 def test_a_file_that_is_no_document_of_settings_is_refused(
     problems: Problems, text: str | bytes, expected: str
-):
+) -> None:
     (found,) = problems(text)
     assert found.startswith(expected)
 
 
-def test_a_tab_gets_advice(problems: Problems):
+def test_an_odd_number_and_a_tab_get_advice(problems: Problems) -> None:
+    assert problems("worker: {concurrency: 012}")[0].endswith("(write it as a plain decimal number)")
     assert problems("worker:\n\tdrain: no\n")[0].endswith("(indent with spaces, not with tabs)")
 
 
-def test_a_missing_file_says_where_relative_paths_start(tmp_path: Path):
+def test_a_missing_file_says_where_relative_paths_start(tmp_path: Path) -> None:
     path = tmp_path / "no.yaml"
-    with pytest.raises(ConfigurationError, match="no.yaml: no such file; relative paths start at"):
+    with pytest.raises(ConfigurationError, match=r"no\.yaml: no such file; relative paths start at"):
         load_settings(path, Settings)
 
 
-def test_a_folder_is_no_file(tmp_path: Path):
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read: Is a directory"):
         load_settings(tmp_path, Settings)
 
 
-def test_without_pyyaml_the_error_says_what_to_install(load: Load, monkeypatch: pytest.MonkeyPatch):
+def test_without_pyyaml_the_error_says_what_to_install(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
     def without_yaml(name: str, *args: Any, **kwargs: Any) -> Any:
@@ -351,7 +317,7 @@ def test_without_pyyaml_the_error_says_what_to_install(load: Load, monkeypatch: 
 # All at once
 
 
-def test_all_problems_come_at_once_in_the_order_of_the_file(problems: Problems):
+def test_all_problems_come_at_once_in_the_order_of_the_file(problems: Problems) -> None:
     found = problems(
         """
 queue:
@@ -382,13 +348,13 @@ users: {acme: {}}
     ]
 
 
-def test_a_validator_may_compare_fields_and_sees_the_defaults(problems: Problems):
+def test_a_validator_may_compare_fields_and_sees_the_defaults(problems: Problems) -> None:
     expected = "dev.yaml:2: worker.heartbeat_seconds: must be below lease_seconds"
     assert problems("worker:\n  lease_seconds: 5\n") == [expected]
     assert problems("worker:\n  heartbeat_seconds: 40\n") == [expected]
 
 
-def test_a_check_of_the_whole_class_is_reported_at_its_section(problems: Problems):
+def test_a_check_of_the_whole_class_is_reported_at_its_section(problems: Problems) -> None:
     @frozen
     class Pair:
         low: int = 0
@@ -402,7 +368,7 @@ def test_a_check_of_the_whole_class_is_reported_at_its_section(problems: Problem
     assert problems("worker:\n  low: 2\n", cls=cls) == ["dev.yaml:2: worker: low must not be above high"]
 
 
-def test_a_section_without_default_is_asked_for_key_by_key(problems: Problems, load: Load):
+def test_a_section_without_default_is_asked_for_key_by_key(problems: Problems, load: Load) -> None:
     cls = attrs.make_class("Owner", {"scheduler": field(type=User)}, frozen=True)
     assert problems("redis: {}\n", cls=cls) == ["dev.yaml:1: scheduler.weight: required key is missing"]
     assert problems("", {"FAIRQUE__SCHEDULER__CAP": "1"}, cls) == [
@@ -411,7 +377,7 @@ def test_a_section_without_default_is_asked_for_key_by_key(problems: Problems, l
     assert load("", {"FAIRQUE__SCHEDULER__WEIGHT": "2"}, cls) == cls(scheduler=User(weight=2.0))
 
 
-def test_the_validators_of_attrs_itself_are_reported_without_their_arguments(problems: Problems):
+def test_the_validators_of_attrs_itself_are_reported_without_their_arguments(problems: Problems) -> None:
     @frozen
     class Choice:
         token: str = field(default="a", validator=attrs.validators.in_(["a", "b"]))
@@ -423,172 +389,9 @@ def test_the_validators_of_attrs_itself_are_reported_without_their_arguments(pro
     assert found[1].startswith("dev.yaml:1: worker.many: 'many' must be <class 'int'>")
 
 
-def test_a_type_that_settings_cannot_have_is_a_mistake_of_the_programmer(load: Load):
-    for wanted in (set[str], int | str, tuple[int, str], dict[int, str]):
+def test_a_type_that_settings_cannot_have_is_a_mistake_of_the_programmer(load: Load) -> None:
+    unsupported: tuple[Any, ...] = (set[str], int | str, tuple[int, str], dict[int, str])
+    for wanted in unsupported:
         cls = attrs.make_class("Owner", {"worker": field(type=wanted)}, frozen=True)
-        with pytest.raises(TypeError, match="worker: .*settings can"):
+        with pytest.raises(TypeError, match=r"worker: .*settings can"):
             load("worker: [1]", cls=cls)
-
-
-# ${NAME}
-
-
-@pytest.mark.parametrize(
-    ("line", "environ", "name", "value"),
-    [
-        ("concurrency: ${N}", {"N": "4"}, "concurrency", 4),
-        ("concurrency: ${N:-16}", {}, "concurrency", 16),
-        ("concurrency: ${N:-16}", {"N": ""}, "concurrency", 16),
-        ("drain: ${N}", {"N": "no"}, "drain", False),
-        ("label: ${N}", {"N": "abc"}, "label", "abc"),
-        ("default_user_id: '${N}'", {"N": "42"}, "default_user_id", "42"),
-        ("default_user_id: ${N:-null}", {}, "default_user_id", None),
-        ("default_user_id: ${N:-}", {}, "default_user_id", None),
-        ("default_user_id: '${N:-}'", {}, "default_user_id", ""),
-        ("default_user_id: ${A}${B}", {"A": "4", "B": "2"}, "default_user_id", "42"),
-        ("default_user_id: a-${A}-${B:-b:-c}", {"A": "${B}"}, "default_user_id", "a-${B}-b:-c"),
-        ("default_user_id: $${A}", {"A": "x"}, "default_user_id", "${A}"),
-        ("default_user_id: $A $ $$", {"A": "x"}, "default_user_id", "$A $ $$"),
-        ("modules: ['${A}', b]", {"A": "a"}, "modules", ("a", "b")),
-        ("extra: {k: ['${A}', $${A}]}", {"A": "a"}, "extra", None),
-    ],
-)
-def test_references_are_replaced(load: Load, line: str, environ: dict[str, str], name: str, value: Any):
-    if name == "extra":
-        line, value = "extra:\n    - ${A}\n    - $${A}", ["a", "${A}"]
-    assert getattr(load(f"worker:\n  {line}\n", environ).worker, name) == value
-
-
-@pytest.mark.parametrize(
-    ("line", "environ", "expected"),
-    [
-        (
-            "label: ${NOPE}",
-            {},
-            "the environment variable NOPE is not set (set it, or give a default: ${NOPE:-…})",
-        ),
-        ("label: a${NOPE}", {}, "the environment variable NOPE is not set"),
-        ("label: ${1A}", {}, "malformed reference: write ${NAME} or ${NAME:-default}"),
-        ("label: ${A", {"A": "x"}, "malformed reference"),
-        ("label: ${}", {}, "malformed reference"),
-        ("concurrency: ${N}", {"N": "hunter2"}, "expected an integer, found a string"),
-        ("concurrency: '${N}'", {"N": "16"}, "expected an integer, found a string (remove the quotes)"),
-        ("concurrency: 1${N}", {"N": "6"}, "expected an integer, found a string"),
-        ("label: ${N}", {"N": "4711"}, "expected a string, found an integer (quote it)"),
-        ("label: ${N}", {"N": ""}, "expected a string, found nothing"),
-        ("label: ${N}", {"N": "HUNTER2"}, "must be lower case letters, found '***'"),
-        ("concurrency: ${N}", {"N": "0"}, "must be at least 1, found 0"),
-    ],
-)
-def test_a_reference_that_fails_does_not_show_what_the_variable_holds(
-    problems: Problems, line: str, environ: dict[str, str], expected: str
-):
-    (found,) = problems(f"worker:\n  {line}\n", environ)
-    assert found.startswith(f"dev.yaml:2: worker.{line.partition(':')[0]}: {expected}")
-    assert not any(text in found.lower() for text in ("hunter2", "4711"))
-
-
-@pytest.mark.parametrize(
-    ("text", "environ"),
-    [
-        ("redis: {url: 'http://hunter2'}", {}),
-        ("redis: {url: {hunter2: 1}}", {}),
-        ("redis: {url: 1.234567}", {}),
-        ("redis: {url: '${U}'}", {"U": "redis://:hunter2@h:x"}),
-        ("", {"FAIRQUE__REDIS__URL": "redis://:hunter2@h:x"}),
-        ("worker: {token: 'Hunter2'}", {}),
-        ("worker: {token: [hunter2]}", {}),
-        ("worker: {token: 012345678}", {}),
-    ],
-)
-def test_no_secret_is_shown(problems: Problems, text: str, environ: dict[str, str]):
-    found = "\n".join(problems(text, environ)).lower()
-    assert not any(secret in found for secret in ("hunter2", "1.234567", "012345678"))
-
-
-# FAIRQUE__SECTION__KEY
-
-
-def test_overrides_win_over_the_file_and_are_read_by_the_type_of_the_key(load: Load):
-    environ = {
-        "FAIRQUE__WORKER__CONCURRENCY": "32",
-        "FAIRQUE__WORKER__LEASE_SECONDS": "90",
-        "FAIRQUE__WORKER__DRAIN": "false",
-        "FAIRQUE__WORKER__MODULES": "a.b, c",
-        "FAIRQUE__WORKER__TAGS": "1,2",
-        "FAIRQUE__WORKER__DEFAULT_USER_ID": "042",
-        "FAIRQUE__WORKER__MODE": "3",
-        "FAIRQUE__WORKER__COLOR": "BLUE",
-        "FAIRQUE__REDIS__URL": "unix:///a?${B}",
-        "FAIRQUE_WORKER_CONCURRENCY": "99",
-        "OTHER": "x",
-    }
-    settings = load("worker:\n  concurrency: ${NOT_SET}\n  label: file\n", environ)
-    assert settings.worker == WorkerOptions(
-        concurrency=32,
-        lease_seconds=90.0,
-        drain=False,
-        modules=("a.b", "c"),
-        tags=[1, 2],
-        default_user_id="042",
-        mode=3,
-        color=Color.BLUE,
-        label="file",
-    )
-    assert settings.redis.url == "unix:///a?${B}"
-    assert settings_from_environ(Settings, environ).redis == settings.redis
-
-
-def test_an_empty_override_unsets_an_optional_key_and_empties_a_list(load: Load):
-    environ = dict.fromkeys(
-        ("FAIRQUE__WORKER__DEFAULT_USER_ID", "FAIRQUE__WORKER__DEADLINE", "FAIRQUE__WORKER__MODULES"), ""
-    )
-    text = "worker: {default_user_id: a, deadline: 5, modules: [a]}"
-    assert load(text, environ).worker == WorkerOptions()
-
-
-@pytest.mark.parametrize(
-    ("variable", "value", "expected"),
-    [
-        ("FAIRQUE__WORKER__CONCURENCY", "3", "unknown key (did you mean 'concurrency'?)"),
-        ("FAIRQUE__WROKER__CONCURRENCY", "3", "unknown section (did you mean 'worker'?)"),
-        ("FAIRQUE__WORKER", "3", "must be named FAIRQUE__SECTION__KEY"),
-        ("FAIRQUE__WORKER__LIMITS__CPU", "3", "must be named FAIRQUE__SECTION__KEY"),
-        ("FAIRQUE__WORKER__LIMITS", "3", "expected a mapping, found the integer 3"),
-        ("FAIRQUE__WORKER__CONCURRENCY", "many", "expected an integer, found the string 'many'"),
-        ("FAIRQUE__WORKER__CONCURRENCY", "", "expected an integer, found nothing"),
-        ("FAIRQUE__WORKER__CONCURRENCY", "0", "must be at least 1, found 0"),
-        ("FAIRQUE__WORKER__LEASE_SECONDS", "nan", "expected a number, found the string 'nan'"),
-        ("FAIRQUE__WORKER__DRAIN", "1", "expected a boolean (true or false), found the integer 1"),
-        ("FAIRQUE__WORKER__TAGS", "1,x", "expected an integer, found the string 'x'"),
-    ],
-)
-def test_an_override_that_cannot_be_used_names_its_variable(
-    problems: Problems, variable: str, value: str, expected: str
-):
-    (found,) = problems("", {variable: value})
-    assert found.startswith(f"environment {variable}: {expected}")
-    with pytest.raises(ConfigurationError) as caught:
-        settings_from_environ(Settings, {variable: value})
-    assert caught.value.problems == (found,)
-
-
-def test_without_a_file_a_missing_key_is_named_by_its_path():
-    cls: Any = attrs.make_class("Owner", {"scheduler": field(type=User)}, frozen=True)
-    with pytest.raises(
-        ConfigurationError, match=r"^environment: scheduler\.weight: required key is missing$"
-    ):
-        settings_from_environ(cls, {})
-
-
-def test_an_override_of_a_section_that_is_no_mapping_leaves_the_files_problem(problems: Problems):
-    found = problems("worker: 5\n", {"FAIRQUE__WORKER__CONCURRENCY": "3"})
-    assert found == ["dev.yaml:1: worker: expected a mapping, found the integer 5"]
-
-
-def test_the_environment_of_the_process_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setenv("FAIRQUE__WORKER__CONCURRENCY", "7")
-    path = tmp_path / "a.yaml"
-    path.write_text("")
-    assert load_settings(path, Settings).worker.concurrency == 7
-    assert settings_from_environ(Settings).worker.concurrency == 7

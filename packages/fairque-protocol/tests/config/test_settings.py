@@ -19,12 +19,12 @@ from fairque.protocol.config import (
 )
 
 
-def test_importing_the_configuration_does_not_import_yaml():
+def test_importing_the_configuration_does_not_import_yaml() -> None:
     code = "import sys, fairque.protocol.config; sys.exit('yaml' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603 - our own code
 
 
-def test_the_representation_masks_the_password():
+def test_the_representation_masks_the_password() -> None:
     shown = repr(RedisSettings(url="rediss://app:hunter2@cache.internal:6380/1"))
     assert "hunter2" not in shown
     assert "rediss://app:***@cache.internal:6380/1" in shown
@@ -42,12 +42,12 @@ def test_the_representation_masks_the_password():
         ("hunter2", "***"),
     ],
 )
-def test_a_masked_url_keeps_what_is_no_secret(url: str, shown: str):
+def test_a_masked_url_keeps_what_is_no_secret(url: str, shown: str) -> None:
     assert mask_url(url) == shown
 
 
 @given(st.text(min_size=1))
-def test_no_password_survives_the_mask(password: str):
+def test_no_password_survives_the_mask(password: str) -> None:
     shown = mask_url(f"redis://user:{password}#@host:6379/0")
     assert shown == "redis://user:***@host:6379/0"
 
@@ -69,7 +69,7 @@ def test_no_password_survives_the_mask(password: str):
         ({"max_deliveries": 0}, "max_deliveries: must be at least 1, found 0"),
     ],
 )
-def test_a_queue_refuses_values_out_of_range(values: dict[str, Any], message: str):
+def test_a_queue_refuses_values_out_of_range(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError) as caught:
         QueueSettings(**values)
     assert message in str(caught.value)
@@ -88,7 +88,9 @@ def test_a_queue_refuses_values_out_of_range(values: dict[str, Any], message: st
         ({"allow_eviction": "no"}, "allow_eviction: must be True or False, found 'no'"),
     ],
 )
-def test_redis_refuses_values_out_of_range_and_never_shows_the_url(values: dict[str, Any], message: str):
+def test_redis_refuses_values_out_of_range_and_never_shows_the_url(
+    values: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError) as caught:
         RedisSettings(**values)
     assert message in str(caught.value)
@@ -96,15 +98,15 @@ def test_redis_refuses_values_out_of_range_and_never_shows_the_url(values: dict[
     assert caught.value.__cause__ is None
 
 
-def test_the_limits_themselves_are_allowed():
+def test_the_limits_themselves_are_allowed() -> None:
     assert QueueSettings(message_limit=MESSAGE_LIMIT_MAX, max_deliveries=1).message_limit == MESSAGE_LIMIT_MAX
 
 
-def test_an_integer_too_large_for_a_float_is_compared_all_the_same():
+def test_an_integer_too_large_for_a_float_is_compared_all_the_same() -> None:
     assert evolve(QueueSettings(), max_deliveries=10**400).max_deliveries == 10**400
 
 
-def test_a_validator_hides_the_value_of_a_field_with_a_secret_name():
+def test_a_validator_hides_the_value_of_a_field_with_a_secret_name() -> None:
     @frozen
     class Vault:
         token_seconds: float = field(validator=[positive, at_most(10)])

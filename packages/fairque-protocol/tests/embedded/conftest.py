@@ -70,12 +70,12 @@ with EmbeddedServer(*path, binary=binary) as server:
 
 @pytest.fixture
 def user() -> Iterator[Callable[..., Popen[str]]]:
-    """Starts processes that end when their stdin is closed; by default they hold the server of (binary, path)."""
+    """Starts processes that end with their stdin; by default they hold the server of (binary, path)."""
     with ExitStack() as users:
 
         def user(*arguments: str | os.PathLike[str], lines: str = STARTER) -> Popen[str]:
             started = Popen(  # noqa: S603 - our own lines
-                [sys.executable, "-c", lines, *map(os.fspath, arguments)], stdin=PIPE, stdout=PIPE, text=True
+                [sys.executable, "-c", lines, *arguments], stdin=PIPE, stdout=PIPE, text=True
             )
             users.enter_context(started)
             users.callback(started.kill)

@@ -116,9 +116,7 @@ def test_signals_that_the_starter_blocks_reach_the_server(binary: Path) -> None:
     assert time.monotonic() - begin < 8
 
 
-@pytest.mark.parametrize(
-    "name", ["x" * 200, "a b", "it's", 'say "hi"', "100%", "50%25", "key#1?a=b", "ä€", "back\\slash"]
-)
+@pytest.mark.parametrize("name", ["x" * 200, """a b it's "hi" 100% 50%25 key#1?a=b ä€ back\\slash"""])
 def test_any_folder_name_works(name: str, binary: Path, tmp_path: Path, connect: Connect) -> None:
     for expected in (1, 2):
         with EmbeddedServer(tmp_path / "new" / name, binary=binary) as server:

@@ -90,13 +90,14 @@ def test_the_server_outlives_the_user_that_started_it(
 
 
 def test_the_server_outlives_a_killed_starter_while_others_use_it(
-    binary: Path, tmp_path: Path, user: User, said: Said, run_id: RunId, alive: Alive
+    *, binary: Path, tmp_path: Path, user: User, said: Said, run_id: RunId, alive: Alive
 ) -> None:
     starter = user(binary, tmp_path)
     url = said(starter)
     with EmbeddedServer(tmp_path) as other:
         before = run_id(url)
         starter.kill()
+        starter.wait()
         assert run_id(other.url) == before
     assert not alive(url)
 
@@ -113,7 +114,7 @@ def test_a_server_in_memory_ends_with_its_killed_user(
 
 
 def test_a_server_with_a_path_ends_with_its_killed_user_and_keeps_the_data(
-    binary: Path, tmp_path: Path, user: User, said: Said, alive: Alive, connect: Connect
+    *, binary: Path, tmp_path: Path, user: User, said: Said, alive: Alive, connect: Connect
 ) -> None:
     killed = user(binary, tmp_path)
     url = said(killed)

@@ -1,6 +1,7 @@
 """The errors of fairque: one root, a class where a caller would act differently, the facts as attributes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 __all__ = [
     "BatchTooLarge",
@@ -9,6 +10,7 @@ __all__ = [
     "FairqueError",
     "InvalidTask",
     "LeaseLost",
+    "PartialPush",
     "ProtocolError",
     "QueueFull",
     "RedisUnavailable",
@@ -71,9 +73,7 @@ class SchemaMismatch(FairqueError):
             if older
             else "upgrade fairque-protocol here"
         )
-        super().__init__(
-            f"queue {queue!r} has schema {found}, this fairque-protocol supports {supported}: {advice}"
-        )
+        super().__init__(f"queue {queue!r} has schema {found}, this fairque-protocol supports {supported}: {advice}")
 
 
 class ProtocolError(FairqueError):
@@ -105,6 +105,23 @@ class TaskTooLarge(InvalidTask):
 
 class BatchTooLarge(FairqueError, ValueError):
     """More tasks or bytes in one push than one atomic call takes."""
+
+
+class PartialPush(FairqueError):
+    """A push in several chunks went wrong after some of them; what went wrong is its ``__cause__``.
+
+    Pushing the very same tasks again is safe: those that are stored stay what they are.
+
+    Attributes:
+        handles: Handles of the tasks that were stored for certain: the first ones, in order.
+    """
+
+    def __init__(self, handles: Sequence[Any], cause: BaseException) -> None:
+        self.handles = tuple(handles)
+        super().__init__(
+            f"only the first {len(self.handles):,} tasks were pushed for certain (.handles), then: {cause}. "
+            "Mend the cause and push the same tasks again, or those after them"
+        )
 
 
 class QueueFull(FairqueError):

@@ -6,6 +6,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,15 +15,12 @@ import pytest
 from fairque.protocol.clock import monotonic
 from fairque.protocol.embedded import EmbeddedServer, resolve_url
 from fairque.protocol.embedded.binary import packaged_server_binary
-from fairque.protocol.errors import EmbeddedServerError
 
 __all__ = [
-    "ComposeFile",
     "eventually",
     "fairque_every_server_url",
     "fairque_queue_name",
     "fairque_server_url",
-    "pytest_configure",
 ]
 
 T = TypeVar("T")
@@ -60,35 +58,28 @@ def eventually(predicate: Callable[[], T], *, within: float = 10.0, what: str = 
 
 
 @pytest.fixture(scope="session")
-def fairque_server_url(request: pytest.FixtureRequest) -> Iterator[str]:
+def fairque_server_url(pytestconfig: pytest.Config) -> Iterator[str]:
     """URL of a real server, the same for the whole session.
 
     The first of these that there is: the one of FAIRQUE__REDIS__URL, a container of
     integration-tests/docker-compose.yml, the packaged Valkey, a server program on PATH. Without any the tests
     fail; they are never skipped.
     """
-    if GIVEN_URL:
-        yield resolve_url(GIVEN_URL)
-        return
-    why_not = _why_no_docker(request)
-    if not why_not:
-        try:
-            port = request.getfixturevalue("docker_services").port_for(*SERVICE)
-        except Exception as error:  # noqa: BLE001 - pytest-docker raises no narrower one
-            why_not = f"docker compose failed: {error}"
+    with ExitStack() as servers:
+        if GIVEN_URL:
+            url = resolve_url(GIVEN_URL)
         else:
-            yield f"redis://{request.getfixturevalue('docker_ip')}:{port}/0"
-            return
-    server = EmbeddedServer(binary=packaged_server_binary())
-    try:
-        server.start()
-    except EmbeddedServerError as error:
-        pytest.fail(
-            f"no server to test with. FAIRQUE__REDIS__URL is not set; {why_not}; {error}",
-            pytrace=False,
-        )
-    with server:
-        yield server.url
+            why_not: list[str] = []
+            for choice in (_in_docker, _embedded):
+                try:
+                    url = servers.enter_context(choice(pytestconfig))
+                    break
+                except Exception as error:  # noqa: BLE001 - pytest-docker raises no narrower one
+                    why_not.append(str(error))
+            else:
+                reasons = "\n- ".join(["FAIRQUE__REDIS__URL is not set", *why_not])
+                pytest.fail(f"no server to test with:\n- {reasons}", pytrace=False)
+        yield url
 
 
 @pytest.fixture(scope="session", params=SERVERS)
@@ -114,40 +105,32 @@ def fairque_queue_name() -> str:
     return f"test-{uuid.uuid4().hex}"
 
 
-class ComposeFile:
-    """Tells pytest-docker where the compose file is.
-
-    It is a plugin of its own, registered after pytest-docker, whose default would win otherwise.
-    """
-
-    @pytest.fixture(scope="session")
-    def docker_compose_file(self, pytestconfig: pytest.Config) -> str:
-        """Path of the compose file with the server."""
-        return os.fspath(pytestconfig.rootpath / "integration-tests" / "docker-compose.yml")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Register what has to come after the plugins that are installed."""
-    config.pluginmanager.register(ComposeFile(), "fairque-compose-file")
-
-
-def _why_no_docker(request: pytest.FixtureRequest) -> str:
-    """Say why no container can be had, in a few words; nothing if one can."""
-    compose_file: str = request.getfixturevalue("docker_compose_file")
-    if not Path(compose_file).is_file():
-        return f"there is no {compose_file} for Docker"
-    if not request.config.pluginmanager.hasplugin("docker"):
-        return "pytest-docker is not installed"
+@contextmanager
+def _in_docker(config: pytest.Config) -> Iterator[str]:
+    """The URL of a container, or an error if none can be had."""
     docker = shutil.which("docker")
     if docker is None:
-        return "there is no docker command"
+        raise FileNotFoundError("there is no docker command")
     for question in (["info"], ["compose", "version"]):
-        try:
-            done = subprocess.run(  # noqa: S603 - fixed words
-                [docker, *question], capture_output=True, timeout=DOCKER_SECONDS, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return f"docker {' '.join(question)} failed: {error}"
-        if done.returncode:
-            return f"docker {' '.join(question)} failed: no engine answers, or compose is missing"
-    return ""
+        # Quick to fail where no engine runs, and pytest-docker shows no reason.
+        subprocess.run(  # noqa: S603 - fixed words
+            [docker, *question], capture_output=True, timeout=DOCKER_SECONDS, check=True
+        )
+    from pytest_docker import plugin  # noqa: PLC0415 - a tool of our tests that others need not have
+
+    # Not by its fixtures: which plugin's docker_compose_file wins depends on the version of pytest.
+    with plugin.get_docker_services(
+        docker_compose_command="docker compose",
+        docker_compose_file=os.fspath(config.rootpath / "integration-tests" / "docker-compose.yml"),
+        docker_compose_project_name=f"fairque-{os.getpid()}",
+        docker_setup=plugin.get_setup_command(),
+        docker_cleanup=plugin.get_cleanup_command(),
+    ) as services:
+        yield f"redis://{plugin.get_docker_ip()}:{services.port_for(*SERVICE)}/0"
+
+
+@contextmanager
+def _embedded(_config: pytest.Config) -> Iterator[str]:
+    """The URL of an embedded server; the packaged Valkey, if it is there, since it is the same everywhere."""
+    with EmbeddedServer(binary=packaged_server_binary()) as server:
+        yield server.url

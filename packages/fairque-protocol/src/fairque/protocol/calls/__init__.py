@@ -2,10 +2,11 @@
 
 from fairque.protocol.calls.beat import beat
 from fairque.protocol.calls.cancel import cancel
-from fairque.protocol.calls.endings import Ended, Failed, Finished, Released, Verdict, fail, finish, release
+from fairque.protocol.calls.endings import Ended, Failed, Finished, Released, fail, finish, release
 from fairque.protocol.calls.pop import Granted, Popped, pop
 from fairque.protocol.calls.push import Pushed, push
 from fairque.protocol.calls.read import Outcome, QueueStats, TaskInfo, read_stats, read_task, watch
+from fairque.protocol.calls.rouse import rouse
 from fairque.protocol.calls.sweep import Swept, sweep
 
 __all__ = [
@@ -20,7 +21,6 @@ __all__ = [
     "Released",
     "Swept",
     "TaskInfo",
-    "Verdict",
     "beat",
     "cancel",
     "fail",
@@ -30,6 +30,7 @@ __all__ = [
     "read_stats",
     "read_task",
     "release",
+    "rouse",
     "sweep",
     "watch",
 ]

@@ -1,19 +1,17 @@
 """finish, fail and release: how an attempt ends. Each call takes many and answers one by one."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from attrs import frozen
 
+from fairque.protocol.model.outcome import Verdict
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.wire.call import Argument, Call, opened, text
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 
-__all__ = ["Ended", "Failed", "Finished", "Released", "Verdict", "fail", "finish", "release"]
-
-#: What becomes of a failed attempt: ``snooze`` is a retry that counts for no budget.
-Verdict: TypeAlias = Literal["retry", "snooze", "dead", "cancel"]
+__all__ = ["Ended", "Failed", "Finished", "Released", "fail", "finish", "release"]
 
 
 @frozen
@@ -68,9 +66,7 @@ def finish(keys: QueueKeys, tasks: Sequence[Finished], *, result_ttl_ms: int) ->
     return Call("finish", keys, tuple(args), lambda reply: _endings(keys, reply))
 
 
-def fail(
-    keys: QueueKeys, tasks: Sequence[Failed], *, result_ttl_ms: int, dead_ttl_ms: int
-) -> Call[list[Ended]]:
+def fail(keys: QueueKeys, tasks: Sequence[Failed], *, result_ttl_ms: int, dead_ttl_ms: int) -> Call[list[Ended]]:
     """Build the call that records failures; those that are final are kept for ``dead_ttl_ms``."""
     args: list[Argument] = [result_ttl_ms, dead_ttl_ms]
     for task in tasks:

@@ -17,6 +17,7 @@ class Granted:
     """A task that the worker now holds.
 
     Attributes:
+        task_id: The task.
         message: The encoded task; empty when it is lost.
         token: Proof of holding it; every later call about this attempt carries it.
         attempt: Number of this attempt, from 1.
@@ -25,6 +26,7 @@ class Granted:
         pushed_at: When it was pushed, in milliseconds since the epoch.
     """
 
+    task_id: str
     message: bytes
     token: str
     attempt: int
@@ -81,10 +83,8 @@ def pop(
         wait_ms = int(answers[1])
         places = iter(answers[2:])
         tasks = tuple(
-            Granted(message, text(token), int(attempt), int(failures), solo == b"1", int(pushed_at))
-            for message, token, attempt, failures, solo, pushed_at in zip(
-                places, places, places, places, places, places, strict=True
-            )
+            Granted(text(task_id), message, text(token), int(attempt), int(failures), solo == b"1", int(pushed_at))
+            for task_id, message, token, attempt, failures, solo, pushed_at in zip(*[places] * 7, strict=True)
         )
         return Popped(tasks, None if wait_ms < 0 else wait_ms)
 

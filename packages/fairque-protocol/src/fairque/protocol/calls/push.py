@@ -27,12 +27,12 @@ class Pushed:
 
     Attributes:
         code: OK when it was stored, ALREADY when it had been before, DEDUPLICATED when another one stands for it.
-        state: Its state, or that of the other one.
+        state: Its state, or that of the other one; None when the other one has ended and is forgotten.
         task_id: Its id, or that of the other one.
     """
 
     code: Status
-    state: TaskState
+    state: TaskState | None
     task_id: str
 
 
@@ -89,7 +89,7 @@ def push(keys: QueueKeys, tasks: Sequence[Task[Any]], *, message_limit: int) -> 
             raise TaskTooLarge(text(reply[1]), reply[2], message_limit)
         answers = iter(opened(keys, reply)[1:])
         return [
-            Pushed(Status(code), TaskState(text(state)), text(task_id))
+            Pushed(Status(code), TaskState(text(state)) if state else None, text(task_id))
             for code, state, task_id in zip(answers, answers, answers, strict=True)
         ]
 

@@ -139,7 +139,17 @@ def read_stats(keys: QueueKeys) -> Call[QueueStats]:
         scheduled, running, dead, kept, ready, fresh, _critical = answers[2:9]
         places = iter(answers[9:])
         counted = {text(name): int(value) for name, value in zip(places, places, strict=True)}
-        totals = ("queued", "pushed", "finished", "failed", "canceled", "retried", "released", "expired", "stale")
+        totals = (
+            "queued",
+            "pushed",
+            "finished",
+            "failed",
+            "canceled",
+            "retried",
+            "released",
+            "expired",
+            "stale",
+        )
         return QueueStats(
             at_ms=int(answers[1]),
             scheduled=scheduled,

@@ -40,9 +40,7 @@ def read_document(text: str, source: str) -> tuple[Table, list[Problem]]:
     reader = _Reader(source)
     try:
         root = yaml.compose(text, Loader=_Composer)
-        document = (
-            Table(Place(source, 1)) if root is None else reader.read(cast("_AnyNode", root), "", depth=0)
-        )
+        document = Table(Place(source, 1)) if root is None else reader.read(cast("_AnyNode", root), "", depth=0)
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise ConfigurationError([f"{source}:{line}: not valid YAML: {error.reason}"]) from None
@@ -52,9 +50,7 @@ def read_document(text: str, source: str) -> tuple[Table, list[Problem]]:
         raise ConfigurationError([f"{source}: nested too deeply to be a file of settings"]) from None
     except (yaml.YAMLError, ValueError, OverflowError):
         # PyYAML lets a few errors of Python's int() and chr() through; their texts help nobody.
-        raise ConfigurationError(
-            [f"{source}: not valid YAML: a number or an escape is out of range"]
-        ) from None
+        raise ConfigurationError([f"{source}: not valid YAML: a number or an escape is out of range"]) from None
     if isinstance(document, Scalar) and document.is_blank:
         return Table(Place(source, 1)), []
     if isinstance(document, Table):

@@ -7,7 +7,7 @@ left alone. ``FAIRQUE__SECTION__KEY`` sets one key and wins over the file.
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import attrs
 
@@ -25,9 +25,7 @@ _PREFIX = "FAIRQUE__"
 T = TypeVar("T")
 
 
-def load_settings(
-    path: str | os.PathLike[str], cls: type[T], *, environ: Mapping[str, str] | None = None
-) -> T:
+def load_settings(path: str | os.PathLike[str], cls: type[T], *, environ: Mapping[str, str] | None = None) -> T:
     """Read a YAML file into an attrs class whose fields are named like the sections it owns.
 
     Args:
@@ -49,7 +47,8 @@ def load_settings(
             [f"{os.fspath(path)}: reading YAML needs PyYAML: pip install 'fairque-protocol[yaml]'"]
         ) from None
     document, problems = read_document(_read_text(path), os.fspath(path))
-    return _settings(document, cls, environ, problems)
+    settings: T = _settings(document, cls, environ, problems)
+    return settings
 
 
 def settings_from_environ(cls: type[T], environ: Mapping[str, str] | None = None) -> T:
@@ -63,17 +62,17 @@ def settings_from_environ(cls: type[T], environ: Mapping[str, str] | None = None
         ConfigurationError: With every problem, each naming its variable.
         TypeError: ``cls`` has a field of a type that settings cannot have.
     """
-    return _settings(Table(Place("environment")), cls, os.environ if environ is None else environ, [])
+    environ = os.environ if environ is None else environ
+    settings: T = _settings(Table(Place("environment")), cls, environ, [])
+    return settings
 
 
-def _settings(document: Table, cls: type[T], environ: Mapping[str, str], problems: list[Problem]) -> T:
-    owned = {one.name for one in attrs.fields(cls)}  # type: ignore[arg-type,misc,unused-ignore]
+def _settings(document: Table, cls: type[Any], environ: Mapping[str, str], problems: list[Problem]) -> Any:
+    owned = {one.name for one in attrs.fields(cls)}
     known = owned.union(SECTIONS)
     for name, entry in document.entries.items():
         if name not in known:
-            problems.append(
-                Problem(entry.place, join("", name), f"unknown section {suggestion(name, known)}")
-            )
+            problems.append(Problem(entry.place, join("", name), f"unknown section {suggestion(name, known)}"))
     sections = {name: entry for name, entry in document.entries.items() if name in owned}
     for section, key, entry in _overrides(environ, owned, problems):
         current = sections.get(section, Entry(document.place, Table(document.place)))
@@ -81,8 +80,7 @@ def _settings(document: Table, cls: type[T], environ: Mapping[str, str], problem
     settings = Walk(environ, problems).structure(Table(document.place, sections), cls, "")
     if problems or settings is FAILED:
         raise ConfigurationError([str(problem) for problem in sorted(problems)])
-    result: T = settings
-    return result
+    return settings
 
 
 def _overrides(
@@ -125,7 +123,7 @@ def _read_text(path: str | os.PathLike[str]) -> str:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ConfigurationError([f"{name}: cannot be read: {reason}"]) from None
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigurationError([f"{name}:{line}: not UTF-8: save the file as UTF-8"]) from None

@@ -38,18 +38,17 @@ class Place:
         return ": ".join(parts)
 
 
+def _rank(place: Place) -> float:
+    return place.line or float("inf")
+
+
 @frozen(order=True)
 class Problem:
     """One thing wrong in a document; problems sort by line, those outside the file come last."""
 
-    rank: float = field(init=False)
-    place: Place = field(order=False)
+    place: Place = field(order=_rank)
     path: str = field(order=False)
     text: str = field(order=False)
-
-    @rank.default
-    def _rank(self) -> float:
-        return self.place.line or float("inf")
 
     def __str__(self) -> str:
         return f"{self.place.label(self.path)}: {self.text}"

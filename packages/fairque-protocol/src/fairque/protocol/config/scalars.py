@@ -13,15 +13,14 @@ from attrs import frozen
 __all__ = ["Trap", "Value", "describe", "read_plain", "substitute"]
 
 _WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False, "null": None}
-_CONSTANTS = {
-    form: value for word, value in _WORDS.items() for form in (word, word.capitalize(), word.upper())
-}
+_CONSTANTS = {form: value for word, value in _WORDS.items() for form in (word, word.capitalize(), word.upper())}
 _CONSTANTS |= {"": None, "~": None}
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9_]*)")
 _NUMBER = re.compile(r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _TRAPS = {
-    "an octal number": re.compile(r"[-+]?0[0-9_]+|[-+]?0o[0-7_]+"),
+    "an octal number": re.compile(r"[-+]?0o?[0-7_]+"),
+    "a number with a leading zero": re.compile(r"[-+]?0[0-9_]+"),
     "a binary number": re.compile(r"[-+]?0b[01_]+"),
     "a hexadecimal number": re.compile(r"[-+]?0x[0-9a-fA-F_]+"),
     "a number in base 60": re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"),
@@ -58,9 +57,7 @@ def read_plain(text: str) -> Value:
     if text in _CONSTANTS:
         return _CONSTANTS[text]
     if _INTEGER.fullmatch(text):
-        return (
-            int(text.replace("_", "")) if len(text) <= _DIGITS_MAX else Trap("a number of very many digits")
-        )
+        return int(text.replace("_", "")) if len(text) <= _DIGITS_MAX else Trap("a number of very many digits")
     for reading, pattern in _TRAPS.items():
         if pattern.fullmatch(text):
             return Trap(reading)
@@ -115,10 +112,8 @@ def substitute(text: str, environ: Mapping[str, str]) -> tuple[str, bool]:
         if value or (default is None and name in environ):
             return value
         if default is None:
-            raise ValueError(
-                f"the environment variable {name} is not set (set it, or give a default: ${{{name}:-…}})"
-            )
+            raise ValueError(f"the environment variable {name} is not set (set it, or give a default: ${{{name}:-…}})")
         return default
 
-    whole = _REFERENCE.fullmatch(text)
-    return _REFERENCE.sub(replace, text), whole is not None and not whole.group(1)
+    whole = _REFERENCE.fullmatch(text) is not None
+    return _REFERENCE.sub(replace, text), whole

@@ -2,8 +2,8 @@
 
 This is a walk of its own over ``attrs.fields`` rather than a cattrs converter. cattrs sees plain values, and
 a good message here needs the node: its line, its quotes, whether a variable gave it. Strict hooks for every
-primitive plus a parser of ``ClassValidationError`` would be longer than the walk, and cattrs, too, reports only
-the first of the failing validators of a class.
+primitive plus a parser of ``ClassValidationError`` would be longer than the walk, and cattrs, too, reports
+only the first of the failing validators of a class.
 """
 
 import difflib

@@ -130,14 +130,11 @@ def _until(succeeds: Callable[[], bool], otherwise: str) -> None:
 def _failed(folder: Path, *, keep: bool, what: str) -> EmbeddedServerError:
     lines = _log(folder).read_text(errors="replace").splitlines()[-LOG_LINES:]
     advice = (
-        "The data there is untouched: mend the cause, or use another folder. "
-        f"The whole log is {_log(folder)}."
+        f"The data there is untouched: mend the cause, or use another folder. The whole log is {_log(folder)}."
         if keep
         else "If the program does not fit this machine, put another valkey-server or redis-server on PATH."
     )
-    return EmbeddedServerError(
-        "\n".join([f"the embedded server of {folder} {what}. {advice} Its log:", *lines])
-    )
+    return EmbeddedServerError("\n".join([f"the embedded server of {folder} {what}. {advice} Its log:", *lines]))
 
 
 def _log(folder: Path) -> Path:

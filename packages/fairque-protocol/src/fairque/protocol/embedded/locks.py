@@ -10,9 +10,7 @@ __all__ = ["FileLock", "starting"]
 # Held while file locks are taken and passed on. A fork waits for it: a child born in between would
 # inherit a lock that nobody knows it has, and hold it as long as it lives.
 starting = threading.RLock()
-os.register_at_fork(
-    before=starting.acquire, after_in_parent=starting.release, after_in_child=starting.release
-)
+os.register_at_fork(before=starting.acquire, after_in_parent=starting.release, after_in_child=starting.release)
 
 
 class FileLock:

@@ -48,9 +48,7 @@ class EmbeddedServer:
             EmbeddedServerError: The server is not started.
         """
         if self._hold is None:
-            raise EmbeddedServerError(
-                "this embedded server is not started: call start(), or use it in a with block"
-            )
+            raise EmbeddedServerError("this embedded server is not started: call start(), or use it in a with block")
         return f"unix://{quote(os.fsencode(self._address))}"
 
     def start(self) -> None:

@@ -18,7 +18,7 @@ def new_task_id() -> str:
     """Return a UUIDv7 (RFC 9562, section 5.7): 48 bits of milliseconds, then randomness."""
     random = os.urandom(10)
     text = f"{clock.now_ms():012x}{random.hex()}"
-    variant = "89ab"[random[2] & 3]
+    variant = "89ab"[random[2] >> 6]
     return f"{text[:8]}-{text[8:12]}-7{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
 
 

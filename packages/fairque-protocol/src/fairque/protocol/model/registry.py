@@ -91,7 +91,8 @@ class Registry:
             target: Any = sys.modules.get(module)
             for part in qualname.split("."):
                 target = None if part.startswith("_") else getattr(target, part, None)
-            if inspect.isfunction(target):
+            # Only what is defined there: a module also holds what it imports, and a message must not reach that.
+            if inspect.isfunction(target) and reference_of(target) == name:
                 return Registration(name, target, inspect.iscoroutinefunction(target))
         raise UnknownFunction(name, difflib.get_close_matches(name, self.names(), n=3), allowed)
 

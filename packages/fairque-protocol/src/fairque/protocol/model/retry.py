@@ -43,7 +43,7 @@ class RetryPolicy:
         return ceiling * draw()
 
 
-class Retry(Exception):  # noqa: N818 - the field's word for what a task asks for
+class Retry(Exception):
     """Raised by a task to be tried again later. It counts as a failed attempt.
 
     Args:
@@ -56,7 +56,7 @@ class Retry(Exception):  # noqa: N818 - the field's word for what a task asks fo
         super().__init__(reason or "the task asked to be tried again")
 
 
-class Snooze(Exception):  # noqa: N818 - the field's word for what a task asks for
+class Snooze(Exception):
     """Raised by a task that cannot run yet. It counts for no budget.
 
     Args:
@@ -69,7 +69,7 @@ class Snooze(Exception):  # noqa: N818 - the field's word for what a task asks f
         super().__init__(reason or f"the task asked to wait {after:g} s")
 
 
-class Cancel(Exception):  # noqa: N818 - the field's word for what a task asks for
+class Cancel(Exception):
     """Raised by a task to end as CANCELED at once, whatever its retries.
 
     Args:

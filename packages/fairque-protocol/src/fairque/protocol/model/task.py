@@ -33,9 +33,7 @@ def _an_id(_: object, attribute: "Attribute[Any]", value: object) -> None:
 def _whole(least: int, most: int) -> Callable[[object, "Attribute[Any]", object], None]:
     def check(_: object, attribute: "Attribute[Any]", value: object) -> None:
         if type(value) is not int or not least <= value <= most:
-            raise InvalidTask(
-                f"{attribute.name} must be a whole number from {least} to {most}, not {value!r:.80}"
-            )
+            raise InvalidTask(f"{attribute.name} must be a whole number from {least} to {most}, not {value!r:.80}")
 
     return check
 
@@ -46,6 +44,10 @@ def _priority(value: object) -> Priority:
     except ValueError:
         names = ", ".join(f"{p.name} {p.value}" for p in Priority)
         raise InvalidTask(f"priority {value!r:.80} is unknown: choose one of {names}") from None
+
+
+def _texts(value: Iterable[str]) -> tuple[str, ...]:
+    return tuple(value)
 
 
 def _parents(_: object, __: "Attribute[Any]", value: tuple[str, ...]) -> None:
@@ -88,7 +90,7 @@ class Task(Generic[R_co]):
     args: tuple[Any, ...] = field(default=(), converter=tuple)
     kwargs: Mapping[str, Any] = field(factory=dict)
     payload: Any = None
-    depends_on: tuple[str, ...] = field(default=(), converter=tuple, validator=_parents)
+    depends_on: tuple[str, ...] = field(default=(), converter=_texts, validator=_parents)
     delay_ms: int = field(default=0, validator=_whole(0, _MAX_MS))
     execute_at: int | None = field(default=None)
     retries: int = field(default=DEFAULT_RETRIES, validator=_whole(0, 1_000))
@@ -116,8 +118,8 @@ class Task(Generic[R_co]):
                 raise InvalidTask("give a delay or a time of execution, not both")
         if self.dedup_ttl_ms and self.dedup_key is None:
             raise InvalidTask("dedup_ttl needs a dedup_key")
-        if self.cost is not None and not (math.isfinite(self.cost) and self.cost >= 0):
-            raise InvalidTask(f"cost must be a number of seconds from 0, not {self.cost!r}")
+        if self.cost is not None and not (type(self.cost) in (int, float) and 0 <= self.cost <= _MAX_MS / 1000):
+            raise InvalidTask(f"cost must be a number of seconds from 0, not {self.cost!r:.80}")
 
     @classmethod
     def create(
@@ -152,7 +154,7 @@ class Task(Generic[R_co]):
         """
         unknown = fields.keys() - _FIELDS
         if unknown:
-            raise InvalidTask(f"unknown field {sorted(unknown)[0]!r}: a task has {', '.join(sorted(_FIELDS))}")
+            raise InvalidTask(f"unknown field {min(unknown)!r}: a task has {', '.join(sorted(_FIELDS))}")
         if timeout is not None:
             fields["timeout_ms"] = to_ms(timeout, "timeout")
         return cls(
@@ -162,7 +164,7 @@ class Task(Generic[R_co]):
             delay_ms=to_ms(delay, "delay"),
             execute_at=None if at is None else to_epoch_ms(at, "at"),
             dedup_ttl_ms=to_ms(dedup_ttl, "dedup_ttl"),
-            depends_on=tuple(p.task_id if isinstance(p, Task) else p for p in _several(depends_on)),
+            depends_on=_ids(depends_on),
             **fields,
         )
 
@@ -171,8 +173,9 @@ class Task(Generic[R_co]):
         return evolve(self, **changes)
 
 
-def _several(parents: "str | Task[Any] | Iterable[str | Task[Any]]") -> "Iterable[str | Task[Any]]":
-    return (parents,) if isinstance(parents, str | Task) else parents
+def _ids(parents: "str | Task[Any] | Iterable[str | Task[Any]]") -> tuple[str, ...]:
+    several: Iterable[str | Task[Any]] = (parents,) if isinstance(parents, str | Task) else parents
+    return tuple(parent.task_id if isinstance(parent, Task) else parent for parent in several)
 
 
 def to_ms(value: float | timedelta, what: str) -> int:

@@ -65,9 +65,7 @@ class AsyncRunner:
         Raises:
             RedisUnavailable: The server did not answer.
         """
-        subscription = AsyncSubscription(
-            await self._connected(), self.settings, channel, on_message, on_ready
-        )
+        subscription = AsyncSubscription(await self._connected(), self.settings, channel, on_message, on_ready)
         await subscription.start()
         return subscription
 

@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import redis.asyncio.retry
@@ -12,18 +12,25 @@ from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
     ClusterDownError,
-    ConnectionError as RedisConnectionError,
     MasterDownError,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
-    TimeoutError as RedisTimeoutError,
     TryAgainError,
 )
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from fairque.protocol.config import RedisSettings, mask_url
-from fairque.protocol.errors import ConfigurationError, FairqueError, ProtocolError, QueueFull, RedisUnavailable, ServerUnsuitable
+from fairque.protocol.errors import (
+    ConfigurationError,
+    FairqueError,
+    ProtocolError,
+    QueueFull,
+    RedisUnavailable,
+    ServerUnsuitable,
+)
 from fairque.protocol.wire.call import Argument, Call
 from fairque.protocol.wire.scripts import script
 
@@ -143,13 +150,13 @@ def check_server(info: Mapping[str, Any], settings: RedisSettings) -> None:
     policy = str(info.get("maxmemory_policy", "noeviction"))
     if policy != "noeviction" and not settings.allow_eviction:
         raise ServerUnsuitable(
-            f"the server at {mask_url(settings.url)} may evict keys (maxmemory-policy {policy}), so tasks could vanish. "
+            f"the server at {mask_url(settings.url)} may evict keys (maxmemory-policy {policy}), so tasks can vanish. "
             "Mend it with: CONFIG SET maxmemory-policy noeviction (and in its configuration file), "
             "or set redis.allow_eviction: true and accept the loss"
         )
 
 
-def _numbers(version: str) -> Sequence[int]:
+def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
 
 

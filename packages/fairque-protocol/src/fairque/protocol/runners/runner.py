@@ -1,6 +1,6 @@
-"""The synchronous runner: sends calls, blocks on a wake-up key, listens on a channel. With aio.py and connection.py the
-only code that talks to redis-py."""
+"""The synchronous runner: sends calls, blocks on a wake-up key, listens on a channel."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -77,9 +77,7 @@ class Runner:
             except RedisError as error:
                 time.sleep(attempts.pause_seconds(error))
 
-    def listen(
-        self, channel: str, on_message: Callable[[bytes], None], on_ready: Callable[[], None]
-    ) -> "Subscription":
+    def listen(self, channel: str, on_message: Callable[[bytes], None], on_ready: Callable[[], None]) -> "Subscription":
         """Subscribe to a channel from a thread of its own and return when the server has confirmed it.
 
         Args:
@@ -191,14 +189,12 @@ class Subscription:
         """Stop listening; safe to call twice."""
         self._closed.set()
         if self._thread is not threading.current_thread():
-            try:
+            with contextlib.suppress(RedisError, OSError):
                 self._pubsub.unsubscribe()
-            except (RedisError, OSError):
-                pass
             self._thread.join(timeout=5)
         self._pubsub.close()
 
-    def _subscribed(self) -> "redis.client.PubSub":
+    def _subscribed(self) -> Any:
         attempts = Attempts(self._settings)
         while True:
             pubsub = self._client.pubsub()

@@ -4,7 +4,7 @@ import inspect
 from hashlib import blake2b
 from typing import Any
 
-from attrs import asdict, frozen
+from attrs import asdict, fields_dict, frozen
 
 from fairque.protocol.errors import FairqueError, InvalidTask, ProtocolError
 from fairque.protocol.model.registry import REGISTRY
@@ -17,6 +17,22 @@ __all__ = ["WIRE_VERSION", "Message", "decode_task", "encode_task"]
 
 #: Version of the message. Readers accept it and older ones, and ignore fields that they do not know.
 WIRE_VERSION = 1
+
+_POLICY_FIELDS = fields_dict(RetryPolicy).keys()
+
+
+#: Fields that a message leaves out where they have these values.
+_OPTIONAL: tuple[tuple[str, Any], ...] = (
+    ("func", None),
+    ("priority", Priority.NORMAL),
+    ("retries", DEFAULT_RETRIES),
+    ("timeout_ms", DEFAULT_TIMEOUT_MS),
+    ("depends_on", ()),
+    ("dedup_key", None),
+    ("dedup_ttl_ms", 0),
+    ("cost", None),
+    ("group_id", None),
+)
 
 
 @frozen
@@ -45,31 +61,16 @@ def encode_task(task: Task[Any]) -> Message:
             "(function.options(user_id=...)), or set a default: TaskQueue.from_url(url, default_user_id=...)"
         )
     fields: dict[str, Any] = {"v": WIRE_VERSION, "id": task.task_id, "user": task.user_id}
-    if task.func is not None:
-        fields["func"] = task.func
-    if task.args:
-        fields["args"] = _checked(task, "args", task.args)
-    if task.kwargs:
-        fields["kwargs"] = _checked(task, "kwargs", task.kwargs)
-    if task.payload is not None:
-        fields["payload"] = _checked(task, "payload", task.payload)
-    if task.priority is not Priority.NORMAL:
-        fields["priority"] = int(task.priority)
-    if task.retries != DEFAULT_RETRIES:
-        fields["retries"] = task.retries
+    for name in ("args", "kwargs", "payload"):
+        value = getattr(task, name)
+        if value is not None and value != () and value != {}:
+            fields[name] = _checked(task, name, value)
+    for name, default in _OPTIONAL:
+        value = getattr(task, name)
+        if value != default:
+            fields[name] = value
     if task.retry is not None:
         fields["retry"] = asdict(task.retry)
-    if task.timeout_ms != DEFAULT_TIMEOUT_MS:
-        fields["timeout_ms"] = task.timeout_ms
-    if task.depends_on:
-        fields["depends_on"] = task.depends_on
-    if task.dedup_key is not None:
-        fields["dedup_key"] = task.dedup_key
-        fields["dedup_ttl_ms"] = task.dedup_ttl_ms
-    if task.cost is not None:
-        fields["cost"] = task.cost
-    if task.group_id is not None:
-        fields["group"] = task.group_id
     try:
         body = dumps(fields)
     except ValueError as error:
@@ -107,7 +108,7 @@ def decode_task(data: bytes) -> Task[Any]:
             payload=fields.get("payload"),
             priority=fields.get("priority", Priority.NORMAL),
             retries=fields.get("retries", DEFAULT_RETRIES),
-            retry=None if retry is None else RetryPolicy(**retry),
+            retry=None if retry is None else RetryPolicy(**{n: retry[n] for n in _POLICY_FIELDS & retry.keys()}),
             timeout_ms=fields.get("timeout_ms", DEFAULT_TIMEOUT_MS),
             depends_on=fields.get("depends_on", ()),
             delay_ms=fields.get("delay_ms", 0),
@@ -115,10 +116,10 @@ def decode_task(data: bytes) -> Task[Any]:
             dedup_key=fields.get("dedup_key"),
             dedup_ttl_ms=fields.get("dedup_ttl_ms", 0),
             cost=fields.get("cost"),
-            group_id=fields.get("group"),
+            group_id=fields.get("group_id"),
             created_at=fields["created_at"],
         )
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ProtocolError(f"a message cannot be read ({error!r:.200}): {data[:200]!r}") from error
 
 

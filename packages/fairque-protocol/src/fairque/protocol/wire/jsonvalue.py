@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Mapping
 from typing import Any
 
 from fairque.protocol.errors import InvalidTask
@@ -57,24 +56,26 @@ def check_json(value: Any, where: str, depth: int = 0) -> None:
         return
     if depth >= MAX_DEPTH:
         raise InvalidTask(f"{where} is nested deeper than {MAX_DEPTH} levels: pass a flatter value")
-    if isinstance(value, list | tuple):
+    if isinstance(value, str | int):
+        _check_text(str(value), where)
+    elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
             check_json(item, f"{where}[{index}]", depth + 1)
-    elif isinstance(value, Mapping) and isinstance(value, dict):
+    elif isinstance(value, dict):
         for key, item in value.items():
-            if not isinstance(key, str):
-                raise InvalidTask(
-                    f"{where} has the key {key!r:.40} of type {type(key).__name__}: JSON keys are strings"
-                )
-            _check_text(key, f"a key of {where}")
+            _check_key(key, where)
             check_json(item, f"{where}[{key!r:.60}]", depth + 1)
-    elif isinstance(value, str | int):
-        _check_text(str(value), where)
     else:
         raise InvalidTask(
             f"{where} is no JSON value but {kind.__module__}.{kind.__qualname__}: "
             "pass numbers, strings, booleans, None, lists and dictionaries of them"
         )
+
+
+def _check_key(key: object, where: str) -> None:
+    if not isinstance(key, str):
+        raise InvalidTask(f"{where} has the key {key!r:.40} of type {type(key).__name__}: JSON keys are strings")
+    _check_text(key, f"a key of {where}")
 
 
 def _check_text(value: str, where: str) -> None:

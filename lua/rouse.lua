@@ -1,0 +1,10 @@
+#!lua flags=allow-oom
+--[[ rouse: wakes one idle worker when a task is runnable; for a worker that took the wake-up and cannot use it.
+  KEYS[1] meta
+  Returns {1} | {-6, schema} ]]
+--- @include "begin"
+--- @include "wake"
+local refused = begin()
+if refused then return refused end
+if call("EXISTS", P .. "ready", P .. "fresh") > 0 then wake() end
+return {1}

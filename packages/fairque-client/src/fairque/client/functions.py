@@ -1,0 +1,212 @@
+"""`@task`: a function that can also make tasks of itself, and is called as before."""
+
+import difflib
+import functools
+import inspect
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Generic, ParamSpec, Protocol, Self, TypedDict, TypeVar, Unpack, overload
+
+from attrs import evolve
+
+from fairque.protocol import clock
+from fairque.protocol.errors import FairqueError
+from fairque.protocol.model.ids import new_task_id
+from fairque.protocol.model.registry import REGISTRY, reference_of
+from fairque.protocol.model.retry import RetryPolicy
+from fairque.protocol.model.states import Priority
+from fairque.protocol.model.task import Task
+
+__all__ = ["AsyncTaskFunction", "TaskDefaults", "TaskFunction", "TaskOptions", "task"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+C_co = TypeVar("C_co", covariant=True)
+
+
+class TaskDefaults(TypedDict, total=False):
+    """What ``@task(...)`` may say of all tasks of a function.
+
+    Attributes:
+        user_id: The user whose share of the workers they use.
+        priority: Their urgency among the tasks of the same user.
+        retries: How often one is tried again after an error, 2 unless told otherwise.
+        retry: The pauses between the attempts.
+        timeout: Seconds that one attempt may take, an hour unless told otherwise.
+        delay: Seconds from the push until one may start.
+        cost: Expected run time in seconds, to charge the first run fairly.
+    """
+
+    user_id: str | None
+    priority: Priority
+    retries: int
+    retry: RetryPolicy | None
+    timeout: float | timedelta
+    delay: float | timedelta
+    cost: float | None
+
+
+class TaskOptions(TaskDefaults, total=False):
+    """What ``function.options(...)`` may say of the next tasks; all of `TaskDefaults`, and:
+
+    Attributes:
+        at: The moment at which it may start, with its time zone; instead of a delay.
+        depends_on: Tasks or task ids that must end first.
+        dedup_key: While a task with this key has not ended, a push with it gives the handle of that task.
+        dedup_ttl: Seconds for which the key stands instead, whatever becomes of the task.
+        task_id: The id; two pushes of one id are one task. Without it each task gets a new one.
+        payload: Any JSON value beside the arguments, for the worker's own handler.
+    """
+
+    at: datetime | None
+    depends_on: str | Task[Any] | Iterable[str | Task[Any]]
+    dedup_key: str | None
+    dedup_ttl: float | timedelta
+    task_id: str
+    payload: Any
+
+
+class TaskMaker(Generic[P, R_co, C_co]):
+    """What `TaskFunction` and `AsyncTaskFunction` share: R is what the task results in, C what a call gives.
+
+    Attributes:
+        task_name: The name under which workers find the function.
+    """
+
+    task_name: str
+
+    def __init__(
+        self, func: Callable[P, C_co], name: str, signature: inspect.Signature, given: Mapping[str, Any]
+    ) -> None:
+        functools.update_wrapper(self, func)
+        self.task_name = name
+        self._func = func
+        self._signature = signature
+        self._given = given
+        # All options are checked here, once; each task is this one with other arguments.
+        self._template: Task[R_co] = Task.create(func=name, **given)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> C_co:
+        """Call the function here and now, as if it were not decorated."""
+        return self._func(*args, **kwargs)
+
+    def task(self, *args: P.args, **kwargs: P.kwargs) -> Task[R_co]:
+        """Make a task that calls the function with these arguments on a worker; push it to a queue.
+
+        Raises:
+            TypeError: The function does not take these arguments.
+        """
+        try:
+            self._signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{self.task_name} cannot be called like this: {error}") from None
+        template = self._template
+        return evolve(
+            template,
+            task_id=template.task_id if "task_id" in self._given else new_task_id(),
+            args=args,
+            kwargs=kwargs,
+            created_at=clock.now_ms(),
+        )
+
+    def options(self, **options: Unpack[TaskOptions]) -> Self:
+        """Return the same function with some options changed; the others stay. See `TaskOptions`.
+
+        Raises:
+            InvalidTask: An option has a value that it cannot have; the message says which and why.
+            TypeError: There is no such option.
+        """
+        _check_names(options, TaskOptions.__optional_keys__)
+        return type(self)(self._func, self.task_name, self._signature, {**self._given, **options})
+
+    def __repr__(self) -> str:
+        return f"<task function {self.task_name!r}>"
+
+    def __reduce__(self) -> str:
+        # By its place, like any function.
+        return self.__qualname__
+
+
+class TaskFunction(TaskMaker[P, R_co, R_co]):
+    """A function under `@task`: ``f(...)`` calls it, ``f.task(...)`` makes a `Task` of the call."""
+
+
+class AsyncTaskFunction(TaskMaker[P, R_co, Coroutine[Any, Any, R_co]]):
+    """The same of an ``async def``: ``f(...)`` gives its coroutine, ``f.task(...)`` a `Task` of what that returns."""
+
+
+class TaskDecorator(Protocol):
+    """What ``@task(...)`` gives: it takes the function."""
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # of two that fit, the first is meant
+        self, func: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> AsyncTaskFunction[P, R]: ...
+    @overload
+    def __call__(self, func: Callable[P, R], /) -> TaskFunction[P, R]: ...
+
+
+@overload
+def task(  # type: ignore[overload-overlap]  # of two that fit, the first is meant
+    func: Callable[P, Coroutine[Any, Any, R]], /
+) -> AsyncTaskFunction[P, R]: ...
+@overload
+def task(func: Callable[P, R], /) -> TaskFunction[P, R]: ...
+@overload
+def task(*, name: str | None = None, **defaults: Unpack[TaskDefaults]) -> TaskDecorator: ...
+def task(
+    func: Callable[..., Any] | None = None, /, *, name: str | None = None, **defaults: Unpack[TaskDefaults]
+) -> Any:
+    """Make a function a task function: ``@task``, or ``@task(retries=3, timeout=30)``.
+
+    Args:
+        func: The function, plain or ``async``.
+        name: The name that tasks store; ``module:qualname`` by default. It outlives a move of the function.
+        **defaults: What holds for all its tasks unless `TaskMaker.options` says otherwise; see `TaskDefaults`.
+
+    Raises:
+        InvalidTask: A default has a value that it cannot have; the message says which and why.
+        FairqueError: No worker could find or call the function, or another one has the name.
+        TypeError: There is no such option, or it decorates something else than a function.
+    """
+    _check_names(defaults, TaskDefaults.__optional_keys__)
+
+    def decorate(func: Callable[..., Any]) -> TaskMaker[..., Any, Any]:
+        signature = _checked(func, name)
+        kind = AsyncTaskFunction if inspect.iscoroutinefunction(func) else TaskFunction
+        made = kind(func, name or reference_of(func), signature, {**defaults})
+        REGISTRY.register(func, made.task_name)
+        return made
+
+    return decorate if func is None else decorate(func)
+
+
+def _check_names(given: Mapping[str, Any], known: Iterable[str]) -> None:
+    for name in given:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(known))}"
+            raise TypeError(f"unknown option {name!r}: {hint}")
+
+
+def _checked(func: Callable[..., Any], name: str | None) -> inspect.Signature:
+    """Return the signature of a function that a worker can find and call."""
+    if isinstance(func, TaskMaker):
+        raise TypeError(f"{func.task_name!r} is a task function already: decorate it once, then use .options(...)")
+    if isinstance(func, type) or not callable(func) or not hasattr(func, "__qualname__"):
+        raise TypeError(f"@task takes a function, not {func!r:.80}")
+    place = func.__qualname__
+    if name is None and ("<locals>" in place or "<lambda>" in place):
+        raise FairqueError(
+            f"no worker finds {place!r} when it imports {func.__module__}. Define it with def at the top of the "
+            "module, or give it a name and see to it that each worker makes it: @task(name=...)"
+        )
+    if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
+        raise FairqueError(f"{place!r} yields: a task has one result. Return a list instead")
+    signature = inspect.signature(func)
+    if next(iter(signature.parameters), None) in ("self", "cls"):
+        raise FairqueError(
+            f"{place!r} is a method, and no worker has its object. Decorate a function, or put @staticmethod above @task"
+        )
+    return signature

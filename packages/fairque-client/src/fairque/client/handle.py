@@ -1,0 +1,94 @@
+"""The handle of a pushed task: its state, its result when there is one, and its cancelation."""
+
+from typing import Generic, TypeVar, cast
+
+from fairque.client.link import Link
+from fairque.client.outcomes import CancelResult, canceled, late, settle
+from fairque.protocol.calls import Outcome, TaskInfo, cancel, read_task, watch
+from fairque.protocol.errors import ResultExpired, TaskNotFound
+from fairque.protocol.model.states import TaskState
+from fairque.protocol.wire.call import Call
+
+__all__ = ["TaskHandle"]
+
+R_co = TypeVar("R_co", covariant=True)
+T = TypeVar("T")
+
+
+class TaskHandle(Generic[R_co]):
+    """One task of a queue, from outside. `TaskQueue.push` and `TaskQueue.get` make it; threads may share it.
+
+    Every method asks the server, so it may also raise `RedisUnavailable`, `TaskNotFound` when the task is not known,
+    or `ResultExpired` when this handle has known it and its record is gone.
+
+    Attributes:
+        task_id: The task. A deduplicated push gives the id of the task that stands for it.
+    """
+
+    def __init__(self, link: Link, task_id: str, *, known: bool) -> None:
+        self.task_id = task_id
+        self._link = link
+        self._known = known
+
+    def info(self) -> TaskInfo:
+        """Return what the server knows of the task."""
+        return self._run(read_task(self._link.keys, self.task_id))
+
+    def state(self) -> TaskState:
+        """Return where the task is in its life."""
+        return (self.info()).state
+
+    def wait(self, timeout: float | None = None) -> TaskState:
+        """Wait until the task has ended, woken by the server, and return its state.
+
+        Args:
+            timeout: Seconds, after which the state it has then is returned; None waits for ever.
+        """
+        return (self._outcome(timeout)).state
+
+    def result(self, timeout: float | None = None) -> R_co:
+        """Wait until the task has ended, woken by the server, and return its result.
+
+        A wait outlives a lost connection: it goes on when the server is back.
+
+        Args:
+            timeout: Seconds to wait, 0 only to look; None waits for ever.
+
+        Raises:
+            TaskFailed: It ended in an error, which this one tells of.
+            TaskCanceled: It was canceled.
+            TimeoutError: It has not ended in that time; it goes on.
+        """
+        outcome = self._outcome(timeout)
+        if timeout is not None and not outcome.state.terminal:
+            raise late(self.task_id, outcome.state, timeout)
+        return cast("R_co", settle(self.task_id, outcome))
+
+    def cancel(self, reason: str = "canceled by its producer") -> CancelResult:
+        """End the task if it waits, ask it to stop if it runs; the answer says which.
+
+        Args:
+            reason: Why, for people.
+        """
+        link = self._link
+        call = cancel(link.keys, self.task_id, reason=reason, result_ttl_ms=link.result_ttl_ms)
+        return canceled(self._run(call))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.task_id!r}, queue={self._link.keys.name!r})"
+
+    def _outcome(self, timeout: float | None) -> Outcome:
+        return self._link.wait(self.task_id, self._look, timeout)
+
+    def _look(self, listener: str) -> Outcome:
+        return self._run(watch(self._link.keys, self.task_id, listener))
+
+    def _run(self, call: Call[T]) -> T:
+        try:
+            answer = self._link.run(call)
+        except TaskNotFound:
+            if self._known:
+                raise ResultExpired(self.task_id) from None
+            raise
+        self._known = True
+        return answer

@@ -1,0 +1,83 @@
+"""What an ended task left: its value, or the error that says why there is none; and what a cancelation did."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
+from attrs import frozen
+
+from fairque.protocol.calls import Outcome
+from fairque.protocol.errors import ProtocolError, TaskCanceled, TaskFailed
+from fairque.protocol.model.states import TaskState
+from fairque.protocol.wire.jsonvalue import loads
+from fairque.protocol.wire.status import Status
+
+__all__ = ["CancelResult", "canceled", "late", "settle"]
+
+Answer: TypeAlias = Literal["canceled", "requested", "already"]
+
+_ANSWERS: Mapping[Status, Answer] = {
+    Status.OK: "canceled",
+    Status.REQUESTED: "requested",
+    Status.ALREADY: "already",
+}
+
+
+@frozen
+class CancelResult:
+    """What a cancelation did.
+
+    Attributes:
+        answer: ``canceled``: the task was waiting and has ended. ``requested``: it runs and was asked to stop.
+            ``already``: it had ended before, and keeps that ending.
+        state: Its state now.
+    """
+
+    answer: Answer
+    state: TaskState
+
+
+def canceled(answer: tuple[Status, TaskState]) -> CancelResult:
+    """Return what the answer of a cancel call means."""
+    code, state = answer
+    return CancelResult(_ANSWERS[code], state)
+
+
+def late(task_id: str, state: TaskState, timeout: float) -> TimeoutError:
+    """Return the error of a wait that was too short."""
+    return TimeoutError(
+        f"task {task_id} is still {state} after {timeout:g} s. It goes on: ask for the result again, or wait longer"
+    )
+
+
+def settle(task_id: str, outcome: Outcome) -> Any:
+    """Return the result of a task that has ended.
+
+    Raises:
+        TaskFailed: It ended in an error, which this one tells of.
+        TaskCanceled: It was canceled.
+        ProtocolError: It has not ended, or what it left is no JSON.
+    """
+    if not outcome.state.terminal:
+        raise ProtocolError(f"task {task_id} is {outcome.state}: it has no outcome yet")
+    try:
+        value = loads(outcome.blob) if outcome.blob else None
+    except ValueError as error:
+        raise ProtocolError(
+            f"task {task_id} is {outcome.state}, but what it left is no JSON ({error}): {outcome.blob[:200]!r}"
+        ) from error
+    if outcome.state is TaskState.FINISHED:
+        return value
+    told = value if isinstance(value, dict) else {"error": "" if value is None else value}
+
+    def word(key: str, default: str = "") -> str:
+        return str(told.get(key) or default)
+
+    if outcome.state is TaskState.CANCELED:
+        raise TaskCanceled(task_id, word("error", word("reason")))
+    raise TaskFailed(
+        task_id,
+        word("type", "Exception"),
+        word("error", "(no error text was kept)"),
+        word("traceback"),
+        word("reason"),
+    )

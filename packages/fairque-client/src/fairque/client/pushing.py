@@ -1,0 +1,78 @@
+"""A push as one call or as a series of them, written once for both queues, which only have to send them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any, TypeAlias
+
+from fairque.client.settings import ClientSettings
+from fairque.protocol.calls import Pushed, push
+from fairque.protocol.calls.push import MAX_BATCH_TASKS
+from fairque.protocol.errors import BatchTooLarge, InvalidTask, PartialPush
+from fairque.protocol.model.task import Task
+from fairque.protocol.wire.call import Call
+from fairque.protocol.wire.keys import QueueKeys
+
+__all__ = ["PushCall", "carrying", "one_push", "pushes"]
+
+PushCall: TypeAlias = Call[list[Pushed]]
+
+
+def one_push(keys: QueueKeys, settings: ClientSettings, tasks: Iterable[Task[Any]]) -> PushCall:
+    """Build the one atomic call that pushes tasks; a task without a user gets the default user.
+
+    Raises:
+        InvalidTask: One of them is no task, or cannot be pushed, for the reason that the error names.
+        BatchTooLarge: They are too many, or too large together.
+    """
+    default = settings.client.default_user_id
+    ready = [_owned(task, default) for task in tasks]
+    return push(keys, ready, message_limit=settings.queue.message_limit)
+
+
+def pushes(
+    keys: QueueKeys, settings: ClientSettings, tasks: Iterable[Task[Any]]
+) -> Iterator[PushCall]:
+    """Build one call after the other, each within the limits of a batch. Only one batch is held at a time.
+
+    Raises:
+        InvalidTask: As `one_push`, once its batch is reached.
+    """
+    rest = iter(tasks)
+    while batch := list(islice(rest, MAX_BATCH_TASKS)):
+        yield from _halved(keys, settings, batch)
+
+
+def _halved(keys: QueueKeys, settings: ClientSettings, batch: Sequence[Task[Any]]) -> Iterator[PushCall]:
+    try:
+        call = one_push(keys, settings, batch)
+    except BatchTooLarge:
+        # Too many bytes. Two halves are, unless they are, too; one message alone always fits.
+        half = len(batch) // 2
+        yield from _halved(keys, settings, batch[:half])
+        yield from _halved(keys, settings, batch[half:])
+    else:
+        yield call
+
+
+def _owned(task: Task[Any], default: str | None) -> Task[Any]:
+    if not isinstance(task, Task):
+        raise InvalidTask(
+            f"only a task can be pushed, not {task!r:.80}: make one with function.task(...) or Task.create(...)"
+        )
+    return task if task.user_id is not None or default is None else task.evolve(user_id=default)
+
+
+@contextmanager
+def carrying(handles: Sequence[Any]) -> Iterator[None]:
+    """Let what goes wrong inside carry the handles that were pushed before, if there are any.
+
+    Raises:
+        PartialPush: Something went wrong after the first handle; it is the cause.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not handles:
+            raise
+        raise PartialPush(handles, error) from error

@@ -1,0 +1,142 @@
+"""The queue as a producer sees it: push tasks, get back to them, cancel them, read the numbers."""
+
+import os
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from fairque.client.handle import TaskHandle
+from fairque.client.link import Link
+from fairque.client.outcomes import CancelResult
+from fairque.client.pushing import PushCall, carrying, one_push, pushes
+from fairque.client.settings import ClientSettings, settings_from_url
+from fairque.protocol.calls import QueueStats, read_stats
+from fairque.protocol.config import load_settings
+from fairque.protocol.model.ids import check_id
+from fairque.protocol.model.task import Task
+
+__all__ = ["TaskQueue"]
+
+R = TypeVar("R")
+
+
+class TaskQueue:
+    """A queue for producers. It connects at the first use; threads may share it.
+
+    Every method may raise `RedisUnavailable` when the server does not answer, `ServerUnsuitable` when it must not
+    hold a queue, and `FairqueError` after `close`.
+
+    Args:
+        settings: The server and the queue; all defaults when left out.
+    """
+
+    def __init__(self, settings: ClientSettings | None = None) -> None:
+        self.settings = settings or ClientSettings()
+        self._link = Link(self.settings)
+
+    @classmethod
+    def from_url(cls, url: str, *, name: str = "default", default_user_id: str | None = None) -> Self:
+        """Make a queue object from the address of a server; `ClientSettings` has what else can be set.
+
+        Args:
+            url: ``redis://``, ``rediss://``, ``unix://`` or ``embedded://``.
+            name: Name of the queue.
+            default_user_id: User of the tasks that name none.
+
+        Raises:
+            ConfigurationError: One of them cannot be used; the message says which and why.
+        """
+        return cls(settings_from_url(url, name=name, default_user_id=default_user_id))
+
+    @classmethod
+    def from_config(cls, path: str | os.PathLike[str]) -> Self:
+        """Make a queue object from a configuration file; ``FAIRQUE__SECTION__KEY`` in the environment wins over it.
+
+        Args:
+            path: A YAML file; reading it needs ``fairque-client[yaml]``.
+
+        Raises:
+            ConfigurationError: With every problem of the file, each with its place.
+        """
+        return cls(load_settings(path, ClientSettings))
+
+    def push(self, task: Task[R]) -> TaskHandle[R]:
+        """Store a task and return its handle; when this returns, the server has it.
+
+        The same task again is stored once. With a ``dedup_key`` that another task holds, that task's handle comes back.
+
+        Args:
+            task: From ``function.task(...)`` or `Task.create`.
+
+        Raises:
+            InvalidTask: It cannot be pushed, for the reason that the error names. Nothing was sent.
+            TaskConflict: Its id was pushed before with other content.
+            QueueFull: The server has no memory left; nothing was stored.
+        """
+        return (self._push(one_push(self._link.keys, self.settings, (task,))))[0]
+
+    def push_many(self, tasks: Iterable[Task[R]], *, chunked: bool = False) -> list[TaskHandle[R]]:
+        """Store tasks in one atomic call, all or none, and return their handles in the same order.
+
+        Args:
+            tasks: At most 1,000, with 4 MiB together.
+            chunked: Take any number, in as many calls as it needs. Each is atomic, all together are not.
+
+        Raises:
+            BatchTooLarge: They are more, and not ``chunked``. Nothing was sent.
+            InvalidTask: One cannot be pushed, for the reason that the error names. Nothing was sent.
+            TaskConflict: The id of one was pushed before with other content. Nothing was stored.
+            QueueFull: The server has no memory left; nothing was stored.
+            PartialPush: With ``chunked``: one of these errors, or another, came after the first chunk.
+        """
+        handles: list[TaskHandle[R]] = []
+        if not chunked:
+            batch = tuple(tasks)
+            return self._push(one_push(self._link.keys, self.settings, batch)) if batch else handles
+        with carrying(handles):
+            for call in pushes(self._link.keys, self.settings, tasks):
+                handles += self._push(call)
+        return handles
+
+    def get(self, task_id: str) -> TaskHandle[Any]:
+        """Return the handle of a task by its id. Nothing is sent: an unknown task shows when the handle is used.
+
+        Raises:
+            InvalidTask: It cannot be the id of a task.
+        """
+        return TaskHandle(self._link, check_id(task_id, "task_id"), known=False)
+
+    def cancel(self, task_id: str, reason: str = "canceled by its producer") -> CancelResult:
+        """End a task if it waits, ask it to stop if it runs; the answer says which.
+
+        Args:
+            task_id: The task.
+            reason: Why, for people.
+
+        Raises:
+            TaskNotFound: There is no such task.
+        """
+        return self.get(task_id).cancel(reason)
+
+    def stats(self) -> QueueStats:
+        """Return the queue in numbers, each read in constant time."""
+        return self._link.run(read_stats(self._link.keys))
+
+    def close(self) -> None:
+        """Close all connections; who waits for a result gets an error. Safe to call twice."""
+        self._link.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._link.keys.name!r}, {self.settings.redis!r})"
+
+    def _push(self, call: PushCall) -> list[TaskHandle[Any]]:
+        pushed = self._link.run(call)
+        return [TaskHandle(self._link, one.task_id, known=True) for one in pushed]

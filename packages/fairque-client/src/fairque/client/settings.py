@@ -1,0 +1,64 @@
+"""The settings of a producer: the server, the queue, and whose tasks they are when nobody says so."""
+
+from typing import TYPE_CHECKING, Any
+
+from attrs import field, frozen
+
+from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.model.ids import check_id
+
+if TYPE_CHECKING:
+    from attrs import Attribute
+
+__all__ = ["ClientOptions", "ClientSettings", "settings_from_url"]
+
+
+def _user_or_none(_instance: object, attribute: "Attribute[Any]", value: object) -> None:
+    if value is not None:
+        check_id(value, attribute.name)
+
+
+@frozen(kw_only=True)
+class ClientOptions:
+    """The section ``client`` of a configuration.
+
+    Attributes:
+        default_user_id: User of the tasks that name none; None makes such a task an error.
+
+    Raises:
+        ValueError: The user id is empty, too long, or has control characters.
+    """
+
+    default_user_id: str | None = field(default=None, validator=_user_or_none)
+
+
+@frozen(kw_only=True)
+class ClientSettings:
+    """Everything that a `TaskQueue` needs to know.
+
+    Attributes:
+        redis: How to reach the server.
+        queue: The queue and its limits, which its workers share.
+        client: What concerns producers only.
+    """
+
+    redis: RedisSettings = field(factory=RedisSettings)
+    queue: QueueSettings = field(factory=QueueSettings)
+    client: ClientOptions = field(factory=ClientOptions)
+
+
+def settings_from_url(url: str, *, name: str, default_user_id: str | None) -> ClientSettings:
+    """Return the settings with these values and defaults for all others.
+
+    Raises:
+        ConfigurationError: One of them cannot be used.
+    """
+    try:
+        return ClientSettings(
+            redis=RedisSettings(url=url),
+            queue=QueueSettings(name=name),
+            client=ClientOptions(default_user_id=default_user_id),
+        )
+    except ValueError as error:
+        raise ConfigurationError([str(error)]) from None

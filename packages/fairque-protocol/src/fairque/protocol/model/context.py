@@ -1,0 +1,97 @@
+"""What a running task may know of itself: the context that the worker gives to it."""
+
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+from fairque.protocol import clock
+from fairque.protocol.errors import FairqueError
+from fairque.protocol.model.task import Task
+
+__all__ = ["TaskContext", "current_context", "running_in"]
+
+
+class TaskContext:
+    """One attempt of one task, seen from inside.
+
+    Attributes:
+        task: The task.
+        task_id: Its id: the idempotency key towards other systems.
+        user_id: The user whose share it uses.
+        attempt: Number of this attempt, from 1.
+        fence: A number that grows with each attempt: an outside store can refuse an older one by it.
+        deadline: When its timeout is over, on the monotonic clock (`time.monotonic`).
+    """
+
+    def __init__(self, task: Task[Any], *, attempt: int, fence: int, deadline: float) -> None:
+        self.task = task
+        self.task_id = task.task_id
+        self.user_id = task.user_id or ""
+        self.attempt = attempt
+        self.fence = fence
+        self.deadline = deadline
+        self.cancel_reason = ""
+        self._cancelled = threading.Event()
+        self._lease_lost = False
+        self._lock = threading.Lock()
+        self._on_cancel: Callable[[], None] | None = None
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the task should stop: it was canceled, its time is over, or the lease is lost. Threads look at it."""
+        return self._cancelled.is_set()
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until its timeout; below 0 when it is over."""
+        return self.deadline - clock.monotonic()
+
+    def lease_ok(self) -> bool:
+        """Whether the worker may still believe that it alone runs this task."""
+        return not self._lease_lost
+
+    def wait_cancelled(self, seconds: float | None = None) -> bool:
+        """Wait until the task should stop, at most ``seconds``; return whether it should."""
+        return self._cancelled.wait(seconds)
+
+    def request_cancel(self, reason: str, *, lease_lost: bool = False) -> None:
+        """Ask the task to stop. For the worker."""
+        with self._lock:
+            self._lease_lost = self._lease_lost or lease_lost
+            first, callback = not self._cancelled.is_set(), self._on_cancel
+            if first:
+                self.cancel_reason = reason
+                self._cancelled.set()
+        if first and callback is not None:
+            callback()
+
+    def when_cancelled(self, callback: Callable[[], None]) -> None:
+        """Have ``callback`` called once when the task should stop, at once if it already should. For the worker."""
+        with self._lock:
+            self._on_cancel = callback
+            already = self._cancelled.is_set()
+        if already:
+            callback()
+
+
+_current: ContextVar[TaskContext] = ContextVar("fairque_task_context")
+
+
+def current_context() -> TaskContext:
+    """Return the context of the task that runs in this thread or coroutine.
+
+    Raises:
+        FairqueError: No task runs here.
+    """
+    try:
+        return _current.get()
+    except LookupError:
+        raise FairqueError(
+            "no task runs here: current_context() is for code that a worker runs as part of a task"
+        ) from None
+
+
+def running_in(context: TaskContext) -> None:
+    """Make ``context`` the current one of this thread or coroutine. For the worker."""
+    _current.set(context)

@@ -1,0 +1,103 @@
+"""What becomes of an attempt that raised: a pure decision between another attempt, a rest, and the end."""
+
+import random
+import traceback
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+from attrs import frozen
+
+from fairque.protocol.errors import ProtocolError, UnknownFunction
+from fairque.protocol.model.retry import Cancel, Retry, RetryPolicy, Snooze
+from fairque.protocol.wire.jsonvalue import dumps
+
+__all__ = ["UNKNOWN_PAUSE_MS", "UNKNOWN_TRIES", "Decision", "Verdict", "decide", "describe_error"]
+
+#: What becomes of a failed attempt: ``snooze`` is a retry that counts for no budget.
+Verdict: TypeAlias = Literal["retry", "snooze", "dead", "cancel"]
+
+#: A name that no worker knows yet may be part of a deployment under way: it waits this often and this long.
+UNKNOWN_TRIES = 5
+UNKNOWN_PAUSE_MS = 10_000
+
+_TEXT_LIMIT = 2_000
+_TRACEBACK_LIMIT = 8_000
+_DEFAULT_POLICY = RetryPolicy()
+
+
+@frozen
+class Decision:
+    """The verdict on a failed attempt, the pause before the next one, and why there is none if it is final."""
+
+    verdict: Verdict
+    pause_ms: int
+    reason: str
+
+    @property
+    def final(self) -> bool:
+        """Whether the task has ended."""
+        return self.verdict in ("dead", "cancel")
+
+
+def decide(
+    error: BaseException,
+    *,
+    retries: int,
+    failures: int,
+    policy: RetryPolicy | None = None,
+    draw: Callable[[], float] = random.random,
+) -> Decision:
+    """Decide what becomes of a task after an attempt that raised.
+
+    Args:
+        error: What it raised.
+        retries: How often the task may be tried again.
+        failures: How many attempts failed before this one.
+        policy: The pauses; None takes the default backoff.
+        draw: Source of randomness in [0, 1).
+    """
+    if isinstance(error, Snooze):
+        return Decision("snooze", round(error.after * 1000), "")
+    if isinstance(error, Cancel):
+        return Decision("cancel", 0, "the task canceled itself")
+    if isinstance(error, ProtocolError):
+        return Decision("dead", 0, "unreadable")
+    if isinstance(error, UnknownFunction):
+        retries = UNKNOWN_TRIES
+    if failures >= retries:
+        return Decision("dead", 0, "unregistered" if isinstance(error, UnknownFunction) else "retries")
+    return Decision("retry", _pause_ms(error, failures + 1, policy or _DEFAULT_POLICY, draw), "")
+
+
+def _pause_ms(error: BaseException, failures: int, policy: RetryPolicy, draw: Callable[[], float]) -> int:
+    if isinstance(error, UnknownFunction):
+        return UNKNOWN_PAUSE_MS
+    if isinstance(error, Retry) and error.after is not None:
+        return round(error.after * 1000)
+    return round(policy.pause_seconds(failures, draw) * 1000)
+
+
+def describe_error(error: BaseException, *, reason: str, worker: str, attempt: int) -> bytes:
+    """Return the JSON that a dead letter keeps of an error: text only, cut to a few KiB."""
+    trace = "".join(traceback.format_exception(error))
+    return dumps(
+        {
+            "type": type(error).__qualname__,
+            "error": _plain(_text_of(error))[:_TEXT_LIMIT],
+            "traceback": _plain(trace)[-_TRACEBACK_LIMIT:],
+            "reason": reason,
+            "worker": worker,
+            "attempts": attempt,
+        }
+    )
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as second:  # noqa: BLE001 - an error of the user's code that cannot even be printed
+        return f"(its text cannot be made: {type(second).__name__})"
+
+
+def _plain(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()

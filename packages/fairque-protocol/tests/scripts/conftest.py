@@ -1,0 +1,225 @@
+"""One queue for each test, on each kind of server, with a clock that stands still until the test moves it."""
+
+from collections.abc import Iterator, Sequence
+from itertools import count
+from typing import Any, TypeVar
+
+import pytest
+import redis
+
+from fairque.protocol import calls
+from fairque.protocol.calls import Ended, Failed, Finished, Granted, Released
+from fairque.protocol.config import RedisSettings
+from fairque.protocol.model.states import TaskState
+from fairque.protocol.model.task import Task
+from fairque.protocol.runners import Runner
+from fairque.protocol.wire.call import Call
+from fairque.protocol.wire.keys import QueueKeys
+from fairque.protocol.wire.scripts import script
+from fairque.protocol.wire.status import Status
+
+T = TypeVar("T")
+
+START_US = 1_800_000_000_000_000
+RESULT_TTL_MS = 60_000
+DEAD_TTL_MS = 120_000
+LEASE_MS = 30_000
+
+
+class Bench:
+    """A queue with every verb, defaults filled in.
+
+    Attributes:
+        client: For looking at what the scripts left.
+        keys: Of the queue.
+        now_us: Where the queue's clock stands.
+    """
+
+    def __init__(self, client: "redis.Redis", runner: Runner, name: str) -> None:
+        self.client = client
+        self.runner = runner
+        self.keys = QueueKeys(name)
+        self.now_us = START_US
+        self._numbers = count(1)
+        client.hset(self.keys.meta, "test", "1")
+        self.advance(0)
+
+    @property
+    def now_ms(self) -> int:
+        return self.now_us // 1000
+
+    def advance(self, milliseconds: float) -> None:
+        """Move the clock of the queue."""
+        self.now_us += round(milliseconds * 1000)
+        self.client.set(f"{self.keys.prefix}now", self.now_us)
+
+    def run(self, call: Call[T]) -> T:
+        return self.runner.run(call)
+
+    def raw(self, name: str, *arguments: str | bytes | float) -> Any:
+        """Send a script what no call builder would."""
+        return self.client.eval(script(name).text, 1, self.keys.meta, *arguments)
+
+    def task(self, user: str = "ann", task_id: str = "", **fields: Any) -> Task[Any]:
+        """A task with the next of the names t1, t2, t3 …"""
+        number = next(self._numbers)
+        return Task(task_id=task_id or f"t{number}", user_id=user, func="f", created_at=0, **fields)
+
+    def push(self, *tasks: Task[Any], message_limit: int = 262_144) -> list[tuple[Status, TaskState | None, str]]:
+        pushed = self.run(calls.push(self.keys, tasks or [self.task()], message_limit=message_limit))
+        return [(p.code, p.state, p.task_id) for p in pushed]
+
+    def fill(self, user: str, number: int, **fields: Any) -> list[str]:
+        """Push many tasks of a user and return their ids."""
+        tasks = [self.task(user, **fields) for _ in range(number)]
+        return [task_id for _, _, task_id in self.push(*tasks)]
+
+    def pop_call(self, number: int = 1, **changes: Any) -> Call[calls.Popped]:
+        arguments = {
+            "worker": "w1",
+            "claim": f"{next(self._numbers):016x}",
+            "lease_ms": LEASE_MS,
+            "max_deliveries": 5,
+            "result_ttl_ms": RESULT_TTL_MS,
+            "dead_ttl_ms": DEAD_TTL_MS,
+        }
+        return calls.pop(self.keys, count=number, **{**arguments, **changes})
+
+    def pop(self, number: int = 1, **changes: Any) -> tuple[Granted, ...]:
+        return self.run(self.pop_call(number, **changes)).tasks
+
+    def pop_ids(self, number: int = 1, **changes: Any) -> list[str]:
+        return [task.task_id for task in self.pop(number, **changes)]
+
+    def wait_ms(self) -> int | None:
+        """Pop what there is, and say how long the worker may rest."""
+        return self.run(self.pop_call(100)).wait_ms
+
+    def started(self, **fields: Any) -> Granted:
+        """Push one task and pop it."""
+        self.push(self.task(**fields))
+        (granted,) = self.pop()
+        return granted
+
+    def beat(self, *held: Granted | tuple[str, str], lease_ms: int = LEASE_MS) -> list[Status]:
+        pairs = [(h.task_id, h.token) if isinstance(h, Granted) else h for h in held]
+        return self.run(calls.beat(self.keys, pairs, lease_ms=lease_ms))
+
+    def finish(self, *held: Granted, result: bytes = b"", ran_us: int = 5_000, token: str = "") -> list[Any]:
+        tasks = [Finished(h.task_id, token or h.token, ran_us, result) for h in held]
+        return _plain(self.run(calls.finish(self.keys, tasks, result_ttl_ms=RESULT_TTL_MS)))
+
+    def fail(
+        self,
+        *held: Granted,
+        verdict: Any = "retry",
+        pause_ms: int = 1_000,
+        error: bytes = b'{"e":1}',
+        ran_us: int = 5_000,
+        token: str = "",
+    ) -> list[Any]:
+        tasks = [Failed(h.task_id, token or h.token, ran_us, verdict, pause_ms, error) for h in held]
+        call = calls.fail(self.keys, tasks, result_ttl_ms=RESULT_TTL_MS, dead_ttl_ms=DEAD_TTL_MS)
+        return _plain(self.run(call))
+
+    def release(self, *held: Granted, ran_us: int = 5_000, token: str = "") -> list[Any]:
+        tasks = [Released(h.task_id, token or h.token, ran_us) for h in held]
+        return _plain(self.run(calls.release(self.keys, tasks, result_ttl_ms=RESULT_TTL_MS)))
+
+    def cancel(self, task_id: str) -> tuple[Status, TaskState]:
+        return self.run(calls.cancel(self.keys, task_id, reason="no longer wanted", result_ttl_ms=RESULT_TTL_MS))
+
+    def sweep(self, guard_ms: int = 0, max_deliveries: int = 5) -> calls.Swept | None:
+        return self.run(
+            calls.sweep(
+                self.keys,
+                guard_ms=guard_ms,
+                max_deliveries=max_deliveries,
+                result_ttl_ms=RESULT_TTL_MS,
+                dead_ttl_ms=DEAD_TTL_MS,
+            )
+        )
+
+    def outcome(self, task_id: str) -> tuple[TaskState, bytes]:
+        found = self.run(calls.watch(self.keys, task_id))
+        return found.state, found.blob
+
+    def state(self, task_id: str) -> TaskState:
+        return self.outcome(task_id)[0]
+
+    def stats(self) -> calls.QueueStats:
+        return self.run(calls.read_stats(self.keys))
+
+    def info(self, task_id: str) -> calls.TaskInfo:
+        return self.run(calls.read_task(self.keys, task_id))
+
+    def woken(self) -> bool:
+        """Take the wake-up, as a worker that blocks on it does, and say whether there was one; never two."""
+        taken = self.client.lpop(self.keys.wake) is not None
+        assert self.client.llen(self.keys.wake) == 0
+        return taken
+
+    def snapshot(self, *kinds: str) -> dict[str, Any]:
+        """Everything that the queue holds, by what follows its prefix, except the clock.
+
+        Args:
+            kinds: Only keys that begin so.
+        """
+        names = sorted(self.client.keys(f"{self.keys.prefix}*"))
+        suffixes = [name.decode().removeprefix(self.keys.prefix) for name in names]
+        with self.client.pipeline(transaction=True) as pipeline:
+            for name in names:
+                pipeline.type(name)
+            types = pipeline.execute()
+            for name, kind in zip(names, types, strict=True):
+                _READ[kind](pipeline, name)
+            values = pipeline.execute()
+        found = dict(zip(suffixes, map(_text, values), strict=True))
+        return {s: v for s, v in found.items() if s != "now" and (not kinds or s.startswith(kinds))}
+
+    def ttl_ms(self, suffix: str) -> int:
+        return int(self.client.pttl(f"{self.keys.prefix}{suffix}"))
+
+
+_READ: dict[bytes, Any] = {
+    b"string": lambda pipeline, name: pipeline.get(name),
+    b"hash": lambda pipeline, name: pipeline.hgetall(name),
+    b"zset": lambda pipeline, name: pipeline.zrange(name, 0, -1, withscores=True),
+    b"set": lambda pipeline, name: pipeline.smembers(name),
+    b"list": lambda pipeline, name: pipeline.lrange(name, 0, -1),
+}
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode()
+    if isinstance(value, dict):
+        return {_text(key): _text(item) for key, item in value.items()}
+    if isinstance(value, set):
+        return {_text(item) for item in value}
+    if isinstance(value, list | tuple):
+        return type(value)(_text(item) for item in value)
+    return value
+
+
+def _plain(ended: Sequence[Ended]) -> list[Any]:
+    return [(e.code, e.state) for e in ended]
+
+
+@pytest.fixture(scope="session")
+def script_server(fairque_every_server_url: str) -> Iterator[tuple["redis.Redis", Runner]]:
+    """A client and a runner of each kind of server."""
+    runner = Runner(RedisSettings(url=fairque_every_server_url))
+    with redis.Redis.from_url(fairque_every_server_url) as client:
+        yield client, runner
+    runner.close()
+
+
+@pytest.fixture
+def queue(script_server: tuple["redis.Redis", Runner], fairque_queue_name: str) -> Iterator[Bench]:
+    """A queue of its own."""
+    bench = Bench(*script_server, fairque_queue_name)
+    yield bench
+    left = bench.client.keys(f"{bench.keys.prefix}*")
+    for first in range(0, len(left), 1_000):
+        bench.client.delete(*left[first : first + 1_000])

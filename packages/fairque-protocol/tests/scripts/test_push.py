@@ -1,0 +1,269 @@
+"""push: what is stored, what a second push of the same answers, and what is refused."""
+
+from typing import Any
+
+import pytest
+
+from fairque.protocol import calls
+from fairque.protocol.errors import SchemaMismatch, TaskConflict, TaskTooLarge
+from fairque.protocol.model.states import Priority, TaskState
+from fairque.protocol.wire.codec import encode_task
+from fairque.protocol.wire.status import Status
+
+QUEUED, SCHEDULED = TaskState.QUEUED, TaskState.SCHEDULED
+MALFORMED = Status.BAD_ARGS
+
+
+def test_a_push_stores_all_that_the_table_of_keys_says(queue: Any):
+    task = queue.task(cost=0.25)
+    assert queue.push(task) == [(Status.OK, QUEUED, "t1")]
+    message = encode_task(task)
+    assert queue.snapshot() == {
+        "meta": {"test": "1", "schema": "1"},
+        "counts": {"pushed": "1", "queued": "1"},
+        "g": {"V": "0", "aseq": "1", "bs": "0", "cg": "0", "est0": "1000"},
+        "fresh": [("ann", 1.0)],
+        "n:ann": [("t1", queue.now_us - 120_000_000)],
+        "u:ann": {"S": "0", "inf": "0", "lane": "F", "cs": "0", "clk": str(queue.now_us)},
+        "m:t1": message.data.decode(),
+        "t:t1": {
+            "state": "QUEUED",
+            "user": "ann",
+            "prio": "3",
+            "digest": message.digest,
+            "timeout": "3600000",
+            "pushed_at": str(queue.now_ms),
+            "cost": "250000",
+        },
+        "wake": ["1"],
+    }
+
+
+def test_a_delayed_task_waits_for_its_time(queue: Any):
+    assert queue.push(queue.task(delay_ms=500)) == [(Status.OK, SCHEDULED, "t1")]
+    found = queue.snapshot()
+    assert found["delayed"] == [("t1", queue.now_ms + 500)]
+    assert found["t:t1"]["state"] == "SCHEDULED"
+    assert not queue.snapshot("n:", "u:", "fresh", "ready")
+
+
+def test_a_task_for_a_moment_waits_for_it(queue: Any):
+    queue.push(queue.task(execute_at=queue.now_ms + 1))
+    assert queue.snapshot("delayed") == {"delayed": [("t1", queue.now_ms + 1)]}
+
+
+def test_a_task_for_a_moment_that_is_past_is_runnable(queue: Any):
+    assert queue.push(queue.task(execute_at=queue.now_ms)) == [(Status.OK, QUEUED, "t1")]
+
+
+def test_the_same_push_again_answers_what_became_of_it_and_changes_nothing(queue: Any):
+    tasks = [queue.task(), queue.task(delay_ms=5), queue.task("bob", dedup_key="k")]
+    queue.push(*tasks)
+    before = queue.snapshot()
+    assert queue.push(*tasks) == [
+        (Status.ALREADY, QUEUED, "t1"),
+        (Status.ALREADY, SCHEDULED, "t2"),
+        (Status.ALREADY, QUEUED, "t3"),
+    ]
+    assert queue.snapshot() == before
+
+
+def test_a_push_repeated_after_the_end_answers_the_ending(queue: Any):
+    task = queue.task()
+    queue.push(task)
+    queue.finish(*queue.pop())
+    assert queue.push(task) == [(Status.ALREADY, TaskState.FINISHED, "t1")]
+    assert queue.pop() == ()
+
+
+def test_the_same_task_with_another_time_of_making_is_the_same(queue: Any):
+    task = queue.task()
+    queue.push(task)
+    assert queue.push(task.evolve(created_at=99)) == [(Status.ALREADY, QUEUED, "t1")]
+
+
+def test_the_same_id_with_other_content_is_a_conflict_and_nothing_of_the_batch_is_stored(queue: Any):
+    queue.push(queue.task(task_id="same"))
+    before = queue.snapshot()
+    with pytest.raises(TaskConflict, match="same exists with other content"):
+        queue.push(queue.task(), queue.task(task_id="same", args=[1]))
+    assert queue.snapshot() == before
+
+
+def test_a_conflict_inside_a_batch_stores_nothing(queue: Any):
+    before = queue.snapshot()
+    with pytest.raises(TaskConflict):
+        queue.push(queue.task(task_id="same"), queue.task(task_id="same", args=[1]))
+    assert queue.snapshot() == before
+
+
+def test_a_task_twice_in_a_batch_is_stored_once(queue: Any):
+    task = queue.task()
+    assert queue.push(task, task) == [(Status.OK, QUEUED, "t1"), (Status.ALREADY, QUEUED, "t1")]
+    assert queue.snapshot("n:") == {"n:ann": [("t1", queue.now_us - 120_000_000)]}
+
+
+def test_a_batch_keeps_its_order_whatever_its_ids(queue: Any):
+    ids = [f"{(n * 7919) % 1000:03}" for n in range(1000)]
+    queue.push(*(queue.task(task_id=task_id) for task_id in ids))
+    assert [i for _ in range(10) for i in queue.pop_ids(100)] == ids
+
+
+def test_two_batches_at_the_same_moment_keep_their_order(queue: Any):
+    queue.push(queue.task(task_id="b"), queue.task(task_id="a"))
+    queue.push(queue.task(task_id="0"))
+    assert queue.pop_ids(3) == ["b", "a", "0"]
+
+
+def test_a_clock_that_steps_back_keeps_the_order(queue: Any):
+    queue.push(queue.task(task_id="b"))
+    queue.advance(-10_000)
+    queue.push(queue.task(task_id="a"))
+    assert queue.pop_ids(2) == ["b", "a"]
+
+
+def test_a_critical_task_stands_in_its_own_lane(queue: Any):
+    queue.push(queue.task(priority=Priority.CRITICAL))
+    assert queue.snapshot("c:", "n:") == {"c:ann": [("t1", queue.now_us)]}
+    assert queue.snapshot("critical") == {"critical": [("ann", -2_000_000.0)]}
+
+
+def test_a_user_id_with_anything_in_it_is_a_user(queue: Any):
+    user = "auth0|{x}:*?[a] ü %s"
+    queue.push(queue.task(user))
+    assert [t.task_id for t in queue.pop()] == ["t1"]
+    assert queue.info("t1").user_id == user
+
+
+class TestDeduplication:
+    def test_a_second_push_with_the_key_gets_the_first_task(self, queue: Any):
+        queue.push(queue.task(dedup_key="k"))
+        before = queue.snapshot()
+        assert queue.push(queue.task(dedup_key="k")) == [(Status.DEDUPLICATED, QUEUED, "t1")]
+        assert queue.snapshot() == before
+
+    def test_the_key_holds_also_for_another_user_and_while_the_task_runs(self, queue: Any):
+        queue.started(dedup_key="k")
+        assert queue.push(queue.task("bob", dedup_key="k"))[0][:2] == (Status.DEDUPLICATED, TaskState.STARTED)
+
+    def test_inside_one_batch_the_first_one_wins(self, queue: Any):
+        tasks = [queue.task(dedup_key="k"), queue.task(dedup_key="k", delay_ms=5)]
+        assert queue.push(*tasks) == [(Status.OK, QUEUED, "t1"), (Status.DEDUPLICATED, QUEUED, "t1")]
+
+    @pytest.mark.parametrize("ending", ["finish", "dead", "cancel"])
+    def test_the_key_is_free_after_any_ending(self, queue: Any, ending: str):
+        queue.push(queue.task(dedup_key="k"))
+        if ending == "cancel":
+            queue.cancel("t1")
+        elif ending == "dead":
+            queue.fail(*queue.pop(), verdict="dead")
+        else:
+            queue.finish(*queue.pop())
+        assert not queue.snapshot("dedup:")
+        assert queue.push(queue.task(task_id="new", dedup_key="k")) == [(Status.OK, QUEUED, "new")]
+
+    def test_a_retry_keeps_the_key(self, queue: Any):
+        queue.fail(queue.started(dedup_key="k"))
+        assert queue.push(queue.task(dedup_key="k"))[0][:2] == (Status.DEDUPLICATED, SCHEDULED)
+
+    def test_with_a_time_the_key_outlives_the_task(self, queue: Any):
+        queue.finish(queue.started(dedup_key="k", dedup_ttl_ms=50_000))
+        (key,) = queue.snapshot("dedup:")
+        assert 40_000 < queue.ttl_ms(key) <= 50_000
+        answer = (Status.DEDUPLICATED, TaskState.FINISHED, "t1")
+        assert queue.push(queue.task(dedup_key="k", dedup_ttl_ms=50_000)) == [answer]
+
+    def test_a_key_whose_task_is_forgotten_still_holds(self, queue: Any):
+        queue.finish(queue.started(dedup_key="k", dedup_ttl_ms=5_000_000))
+        queue.advance(60_000)
+        queue.sweep()
+        assert queue.push(queue.task(dedup_key="k")) == [(Status.DEDUPLICATED, None, "t1")]
+
+    def test_the_ending_of_an_older_task_leaves_the_key_of_a_newer_one(self, queue: Any):
+        granted = queue.started(dedup_key="k")
+        (key,) = queue.snapshot("dedup:")
+        queue.client.set(f"{queue.keys.prefix}{key}", "another")
+        queue.finish(granted)
+        assert queue.snapshot("dedup:") == {key: "another"}
+
+
+class TestRefusals:
+    def test_a_message_above_the_limit_is_refused_by_the_script_too(self, queue: Any):
+        before = queue.snapshot()
+        call = calls.push(queue.keys, [queue.task(), queue.task(args=["x" * 200])], message_limit=300)
+        refused = queue.raw("push", 200, *call.args[1:])
+        assert refused[:2] == [Status.TOO_LARGE, b"t2"]
+        with pytest.raises(TaskTooLarge, match=r"allowed are 300"):
+            call.decode(refused)
+        assert queue.snapshot() == before
+
+    def test_another_schema_is_refused(self, queue: Any):
+        queue.client.hset(queue.keys.meta, "schema", "2")
+        before = queue.snapshot()
+        with pytest.raises(SchemaMismatch, match="has schema 2"):
+            queue.push()
+        assert queue.snapshot() == before
+
+    @pytest.mark.parametrize(
+        ("place", "value"),
+        [
+            (0, ""),
+            (0, "x" * 129),
+            (0, "a\nb"),
+            (1, ""),
+            (1, "é" * 65),
+            (1, "a\x00b"),
+            (2, "0"),
+            (2, "7"),
+            (2, "2.5"),
+            (2, "high"),
+            (3, "-5"),
+            (3, "soon"),
+            (3, "+"),
+            (3, "9" * 16),
+            (3, "+" + "9" * 400),
+            (4, "-1"),
+            (4, "never"),
+            (4, "1e300"),
+            (5, "cheap"),
+            (5, "nan"),
+            (5, "-1"),
+            (7, "0.3"),
+            (7, "inf"),
+            (7, ""),
+        ],
+    )
+    def test_a_malformed_task_is_refused_and_its_batch_with_it(self, queue: Any, place: int, value: str):
+        good = ["id", "ann", 3, "", 1000, "", "", 0, "d" * 16, "{}"]
+        bad = [*good[:place], value, *good[place + 1 :]]
+        bad[0] = bad[0] if place == 0 else "bad"
+        before = queue.snapshot()
+        code, why = queue.raw("push", 1000, *good, *bad)
+        assert code == MALFORMED
+        assert b"malformed" in why
+        assert queue.snapshot() == before
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            [],
+            ["1000"],
+            ["x", *("a" * 10)],
+            ["1048577", *["id", "ann", 3, "", 1000, "", "", 0, "d", "{}"]],
+            ["1000", *["id", "ann", 3, "", 1000, "", "", 0, "d"]],
+        ],
+        ids=["none", "no task", "no limit", "limit too high", "one short"],
+    )
+    def test_wrong_numbers_of_arguments_are_refused(self, queue: Any, arguments: list[Any]):
+        before = queue.snapshot()
+        assert queue.raw("push", *arguments)[0] == MALFORMED
+        assert queue.snapshot() == before
+
+    def test_a_batch_above_the_limits_is_refused_by_the_script_too(self, queue: Any):
+        def tasks(number: int, message: str) -> list[Any]:
+            return [a for n in range(number) for a in (f"t{n}", "ann", 3, "", 1, "", "", 0, "d", message)]
+
+        before = queue.snapshot()
+        assert queue.raw("push", 1_000, *tasks(1_001, "{}"))[0] == MALFORMED
+        assert queue.raw("push", 1_048_576, *tasks(5, "x" * 1_048_576))[0] == MALFORMED
+        assert queue.snapshot() == before

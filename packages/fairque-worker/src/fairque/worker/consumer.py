@@ -1,0 +1,121 @@
+"""The worker's side of the queue: pop, finish, fail, release, beat and sweep, with the worker's settings filled in."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fairque.protocol import calls
+from fairque.protocol.calls import Ended, Failed, Finished, Granted, Popped, Released, Swept
+from fairque.protocol.model.ids import new_nonce
+from fairque.protocol.runners import Runner
+from fairque.protocol.wire.call import Call
+from fairque.protocol.wire.keys import QueueKeys
+from fairque.protocol.wire.status import Status
+from fairque.worker.settings import WorkerSettings
+
+__all__ = ["Consumer"]
+
+
+def _ms(seconds: float) -> int:
+    return max(1, round(seconds * 1000))
+
+
+class Consumer:
+    """Takes tasks from one queue and reports how they ended. Each method is one round trip.
+
+    Args:
+        settings: Of the worker.
+        runner: Sends the calls; by default one of its own.
+    """
+
+    def __init__(self, settings: WorkerSettings, runner: Runner | None = None) -> None:
+        self.runner = runner or Runner(settings.redis)
+        self.keys = QueueKeys(settings.queue.name)
+        self.worker = settings.worker.name
+        self.lease_ms = _ms(settings.worker.lease_seconds)
+        self._max_deliveries = settings.queue.max_deliveries
+        self._result_ttl_ms = _ms(settings.queue.result_ttl_seconds)
+        self._dead_ttl_ms = _ms(settings.queue.dead_letter_ttl_seconds)
+        self._claim = new_nonce()
+
+    def pop(self, count: int) -> Popped:
+        """Take up to ``count`` tasks. After a lost answer the next pop gets the same tasks again."""
+        popped = self.runner.run(self._pop(count))
+        self._claim = new_nonce()
+        return popped
+
+    def finish_task(self, task: Granted, result: bytes = b"", ran_us: int = 0) -> Ended:
+        """Record the result of one task (JSON, empty for null) that ran for ``ran_us`` microseconds."""
+        return self.runner.run(self._finish([Finished(task.task_id, task.token, ran_us, result)]))[0]
+
+    def fail_task(self, failed: Failed) -> Ended:
+        """Record one failed attempt."""
+        return self.runner.run(self._fail([failed]))[0]
+
+    def release(self, tasks: Sequence[Released]) -> list[Ended]:
+        """Give tasks back uncounted, at most a batch of them in one call."""
+        return self.runner.run(calls.release(self.keys, tasks, result_ttl_ms=self._result_ttl_ms))
+
+    def exchange(
+        self, finished: Sequence[Finished], failed: Sequence[Failed], count: int
+    ) -> tuple[list[Ended], list[Ended], Popped | None]:
+        """Report endings and take up to ``count`` tasks (0: none) in one round trip."""
+        batch: list[Call[Any]] = []
+        if finished:
+            batch.append(self._finish(finished))
+        if failed:
+            batch.append(self._fail(failed))
+        if count:
+            batch.append(self._pop(count))
+        answers = iter(self.runner.run_all(batch))
+        done = next(answers) if finished else []
+        refused = next(answers) if failed else []
+        popped = next(answers) if count else None
+        if popped is not None:
+            self._claim = new_nonce()
+        return done, refused, popped
+
+    def beat(self, held: Sequence[tuple[str, str]]) -> list[Status]:
+        """Renew the leases of tasks, given as pairs of id and token."""
+        return self.runner.run(calls.beat(self.keys, held, lease_ms=self.lease_ms))
+
+    def sweep(self, guard_ms: int) -> Swept | None:
+        """Do what time has made due, unless another worker did within ``guard_ms``."""
+        return self.runner.run(
+            calls.sweep(
+                self.keys,
+                guard_ms=guard_ms,
+                max_deliveries=self._max_deliveries,
+                result_ttl_ms=self._result_ttl_ms,
+                dead_ttl_ms=self._dead_ttl_ms,
+            )
+        )
+
+    def rouse(self) -> None:
+        """Pass a wake-up on that this worker cannot use."""
+        self.runner.run(calls.rouse(self.keys))
+
+    def check(self) -> None:
+        """Connect, and see that the server and the queue can be worked with.
+
+        Raises:
+            FairqueError: They cannot; the error says why.
+        """
+        self.runner.run(calls.read_stats(self.keys))
+
+    def _pop(self, count: int) -> Call[Popped]:
+        return calls.pop(
+            self.keys,
+            worker=self.worker,
+            claim=self._claim,
+            count=count,
+            lease_ms=self.lease_ms,
+            max_deliveries=self._max_deliveries,
+            result_ttl_ms=self._result_ttl_ms,
+            dead_ttl_ms=self._dead_ttl_ms,
+        )
+
+    def _finish(self, finished: Sequence[Finished]) -> Call[list[Ended]]:
+        return calls.finish(self.keys, finished, result_ttl_ms=self._result_ttl_ms)
+
+    def _fail(self, failed: Sequence[Failed]) -> Call[list[Ended]]:
+        return calls.fail(self.keys, failed, result_ttl_ms=self._result_ttl_ms, dead_ttl_ms=self._dead_ttl_ms)

@@ -1,0 +1,159 @@
+"""Runs tasks: in the threads of a ThreadPoolExecutor, and coroutines on an event loop of its own thread."""
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import Any
+
+from fairque.protocol import clock
+from fairque.protocol.errors import InvalidTask
+from fairque.protocol.model.context import TaskContext, running_in
+from fairque.protocol.wire.codec import decode_task
+from fairque.protocol.wire.jsonvalue import check_json, dumps
+from fairque.worker.handler import TaskHandler
+from fairque.worker.jobs import Ending, Failure, Job, Success
+
+__all__ = ["Executor"]
+
+
+class Executor:
+    """Runs jobs and hands each one's ending to ``on_end``, from whichever thread it ended in.
+
+    The threads wait on one plain queue instead of getting a future for each task: that is what makes handing over a
+    task cheap. Whatever a task raises, SystemExit and CancelledError included, is its ending; no thread is lost.
+
+    Args:
+        handler: Runs the tasks.
+        threads: How many run at a time.
+        result_limit: Bytes of the largest result.
+        on_end: Gets the endings.
+    """
+
+    def __init__(self, handler: TaskHandler, threads: int, result_limit: int, on_end: Callable[[Ending], None]) -> None:
+        self._handler = handler
+        self._threads = threads
+        self._result_limit = result_limit
+        self._on_end = on_end
+        self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="fairque-task")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_lock = threading.Lock()
+        self._slots = 0
+
+    def submit(self, job: Job) -> None:
+        """Run a job as soon as a thread is free."""
+        self.call(lambda: self._run(job))
+
+    def call(self, work: Callable[[], None]) -> None:
+        """Run any function in one of the threads; it must not raise."""
+        if self._slots < self._threads:
+            self._slots += 1
+            self._pool.submit(self._slot)
+        self._work.put(work)
+
+    def stop(self) -> None:
+        """Let the threads end when they are free. Tasks that still run are not waited for."""
+        for _ in range(self._slots):
+            self._work.put(None)
+        self._pool.shutdown(wait=False)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def _slot(self) -> None:
+        while (work := self._work.get()) is not None:
+            work()
+
+    def _run(self, job: Job) -> None:
+        started = clock.monotonic()
+        try:
+            task = job.task = decode_task(job.granted.message)
+            context = job.context = TaskContext(
+                task,
+                attempt=job.granted.attempt,
+                fence=job.granted.fence,
+                deadline=started + task.timeout_ms / 1000,
+            )
+            if job.cancel_reason:
+                context.request_cancel(job.cancel_reason, lease_lost=job.lease_lost)
+            running_in(context)
+            value = self._handler.handle(task, context)
+            if inspect.isawaitable(value):
+                self._await(job, context, value, started)
+                return
+        except BaseException as error:  # noqa: BLE001 - whatever a task raises is the ending of its attempt
+            self._on_end(Failure(job, error, _us_since(started)))
+        else:
+            self._on_end(self._success(job, value, started))
+
+    def _success(self, job: Job, value: Any, started: float) -> Ending:
+        ran_us = _us_since(started)
+        try:
+            return Success(job, value, self._encoded(value), ran_us)
+        except Exception as error:  # noqa: BLE001 - a result that cannot be stored is a failed attempt
+            return Failure(job, error, ran_us)
+
+    def _encoded(self, value: Any) -> bytes:
+        if value is None:
+            return b""
+        check_json(value, "the result")
+        result = dumps(value)
+        if len(result) > self._result_limit:
+            raise InvalidTask(
+                f"the result has {len(result):,} bytes, allowed are {self._result_limit:,}: "
+                "store it elsewhere and return its address, or raise queue.message_limit"
+            )
+        return result
+
+    def _await(self, job: Job, context: TaskContext, awaitable: Awaitable[Any], started: float) -> None:
+        loop = self._event_loop()
+
+        async def attempt() -> Any:
+            running_in(context)
+            async with asyncio.timeout(context.seconds_left):
+                return await awaitable
+
+        async def run() -> None:
+            # Caught here, inside the coroutine: a SystemExit that left it would end the loop for all others.
+            try:
+                value = await attempt()
+            except BaseException as error:  # noqa: BLE001 - whatever a task raises is the ending of its attempt
+                self._on_end(Failure(job, error, _us_since(started)))
+            else:
+                self._on_end(self._success(job, value, started))
+
+        def begin() -> None:
+            running = loop.create_task(run(), name=f"fairque-{context.task_id}")
+
+            def cancel() -> None:
+                loop.call_soon_threadsafe(running.cancel)
+
+            context.when_cancelled(cancel)
+
+        loop.call_soon_threadsafe(begin)
+
+    def _event_loop(self) -> asyncio.AbstractEventLoop:
+        with self._loop_lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=_run_loop, args=(self._loop,), name="fairque-loop", daemon=True).start()
+            return self._loop
+
+
+def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.wait(left, timeout=1))
+    finally:
+        loop.close()
+
+
+def _us_since(started: float) -> int:
+    return int((clock.monotonic() - started) * 1_000_000)

@@ -1,0 +1,179 @@
+"""The fetch loop: one thread that reports endings and takes new tasks, as many as there are free slots, never more."""
+
+import threading
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import TypeAlias
+
+from attrs import frozen
+
+from fairque.protocol import clock
+from fairque.protocol.calls import Popped
+from fairque.protocol.errors import FairqueError
+from fairque.worker.consumer import Consumer
+from fairque.worker.executor import Executor
+from fairque.worker.jobs import Ending, Job
+from fairque.worker.log import log
+from fairque.worker.reporter import Reporter
+from fairque.worker.waker import LONGEST_BLOCK_SECONDS, Waker
+
+__all__ = ["Fetcher", "Wake"]
+
+#: Endings reported in one call at most.
+_BATCH = 100
+_LEAST_BLOCK_SECONDS = 0.005
+_RECONNECT_SECONDS = 1.0
+
+
+@frozen
+class Wake:
+    """Look for work again. ``taken``: the queue's wake-up was taken for it. ``answer``: the waker is free."""
+
+    taken: bool = False
+    answer: bool = False
+
+
+Event: TypeAlias = Ending | Wake
+
+
+class Fetcher:
+    """Runs in its own thread between `start` and `stop`.
+
+    Args:
+        consumer: The queue.
+        executor: Runs the tasks; its endings come back through ``events``.
+        reporter: Tells the queue of the endings.
+        waker: Waits for work when there is none.
+        events: Where endings and wake-ups arrive.
+        slots: How many tasks are held at a time.
+        burst: Whether to count as idle as soon as nothing is runnable.
+        on_idle: Called when no task is held and none will be taken.
+    """
+
+    def __init__(
+        self,
+        *,
+        consumer: Consumer,
+        executor: Executor,
+        reporter: Reporter,
+        waker: Waker,
+        events: SimpleQueue[Event],
+        slots: int,
+        burst: bool,
+        on_idle: Callable[[], None],
+    ) -> None:
+        self._consumer = consumer
+        self._executor = executor
+        self._reporter = reporter
+        self._waker = waker
+        self._events = events
+        self._slots = slots
+        self._burst = burst
+        self._on_idle = on_idle
+        self._jobs: dict[str, Job] = {}
+        self._endings: list[Ending] = []
+        self._hungry = True
+        self._waker_busy = False
+        self._quiet = False
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name="fairque-fetch", daemon=True)
+
+    def jobs(self) -> list[Job]:
+        """Return the tasks that are held."""
+        return list(self._jobs.values())
+
+    def start(self) -> None:
+        """Begin to take tasks."""
+        self._thread.start()
+
+    def quiet(self) -> None:
+        """Take no more tasks."""
+        self._quiet = True
+        self._events.put(Wake())
+
+    def stop(self) -> None:
+        """End, after the endings that are there have been reported."""
+        self._quiet = self._stopped = True
+        self._events.put(Wake())
+        self._thread.join(timeout=10)
+
+    def forget(self, job: Job) -> None:
+        """Hold a task no longer: it was given back."""
+        self._jobs.pop(job.granted.task_id, None)
+
+    def _run(self) -> None:
+        while True:
+            self._collect()
+            if self._stopped and not self._endings:
+                return
+            wanted = 0 if self._quiet or not (self._hungry or self._endings) else self._free()
+            if self._endings or wanted:
+                try:
+                    popped = self._reporter.exchange(self._endings, wanted)
+                except FairqueError as error:
+                    log.warning("the queue cannot be reached", error=str(error))
+                    if self._stopped:
+                        return
+                    self._hungry = True
+                    self._pause()
+                    continue
+                self._settle(popped, wanted)
+            if not self._jobs and (self._quiet or (self._burst and not self._hungry)):
+                self._on_idle()
+
+    def _free(self) -> int:
+        return self._slots - len(self._jobs) + len(self._endings)
+
+    def _collect(self) -> None:
+        """Gather what has happened; wait for it when there is nothing else to do."""
+        idle = not self._endings and (self._quiet or not (self._hungry and self._free() > 0))
+        try:
+            if idle:
+                self._note(self._events.get())
+            while len(self._endings) < _BATCH:
+                self._note(self._events.get_nowait())
+        except Empty:
+            pass
+
+    def _note(self, event: Event) -> None:
+        if not isinstance(event, Wake):
+            if self._jobs.get(event.job.granted.task_id) is event.job:
+                self._endings.append(event)
+            return
+        if event.answer:
+            self._waker_busy = False
+        if event.taken and (self._quiet or self._free() <= 0):
+            self._pass_on()
+        self._hungry = True
+
+    def _pass_on(self) -> None:
+        try:
+            self._consumer.rouse()
+        except FairqueError as error:
+            log.warning("could not pass the wake-up on", error=str(error))
+
+    def _settle(self, popped: Popped | None, wanted: int) -> None:
+        for ending in self._endings:
+            self.forget(ending.job)
+        self._endings.clear()
+        if popped is None:
+            return
+        held_until = clock.monotonic() + self._consumer.lease_ms / 1000
+        for granted in popped.tasks:
+            if granted.task_id not in self._jobs:
+                job = self._jobs[granted.task_id] = Job(granted, held_until)
+                self._executor.submit(job)
+        self._hungry = len(popped.tasks) >= wanted
+        if not self._hungry and not self._waker_busy:
+            self._waker_busy = True
+            seconds = LONGEST_BLOCK_SECONDS if popped.wait_ms is None else popped.wait_ms / 1000
+            self._waker.block(max(_LEAST_BLOCK_SECONDS, seconds))
+
+    def _pause(self) -> None:
+        """Wait before the next try; endings that arrive meanwhile are kept, a call to stop is heard."""
+        until = clock.monotonic() + _RECONNECT_SECONDS
+        while (left := until - clock.monotonic()) > 0 and not self._stopped:
+            try:
+                self._note(self._events.get(timeout=left))
+            except Empty:
+                return

@@ -1,0 +1,71 @@
+"""What a worker does with a task: the abstract handler that users extend, and the one that runs task functions."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any
+
+from fairque.protocol.errors import InvalidTask
+from fairque.protocol.model.context import TaskContext
+from fairque.protocol.model.registry import REGISTRY, Registry
+from fairque.protocol.model.task import Task
+
+__all__ = ["FunctionTaskHandler", "TaskHandler"]
+
+
+class TaskHandler(ABC):
+    """Extend this to decide what running a task means.
+
+    A task may run more than once: execution is at least once, and `TaskContext.task_id` is the idempotency key. An
+    exception is a failed attempt; `Retry`, `Snooze` and `Cancel` say more exactly what should become of the task.
+    """
+
+    @abstractmethod
+    def handle(self, task: Task[Any], ctx: TaskContext) -> Any:
+        """Run the task and return its result, a JSON value; or return an awaitable of it (``async def`` does).
+
+        Called from many threads at once. An awaitable is awaited on the worker's event loop and holds no thread.
+
+        Args:
+            task: What the producer asked for.
+            ctx: This attempt: whether to stop, how long there is, its number and fence.
+        """
+
+    def on_success(self, task: Task[Any], result: Any, ctx: TaskContext) -> None:
+        """Called in a worker thread after the queue accepted the result. What it raises is logged only."""
+
+    def on_failure(self, task: Task[Any], error: BaseException, ctx: TaskContext, *, final: bool) -> None:
+        """Called in a worker thread after the queue accepted a failed attempt. What it raises is logged only.
+
+        Args:
+            task: The task.
+            error: What the attempt raised.
+            ctx: The attempt.
+            final: Whether the task has ended; else it is tried again.
+        """
+
+
+class FunctionTaskHandler(TaskHandler):
+    """Runs the function that a task names: a registered one, or a plain one of the given modules.
+
+    Args:
+        modules: Names of imported modules whose plain functions may be called as ``module:qualname``.
+        registry: Where decorated functions are registered; by default the registry of the process.
+    """
+
+    def __init__(self, modules: Iterable[str] = (), registry: Registry = REGISTRY) -> None:
+        self._modules = tuple(modules)
+        self._registry = registry
+
+    def handle(self, task: Task[Any], ctx: TaskContext) -> Any:  # noqa: ARG002 - the context is current_context()
+        """Call the function with the task's arguments.
+
+        Raises:
+            UnknownFunction: No function has that name here; the task waits and is tried again.
+            InvalidTask: The task names no function.
+        """
+        if task.func is None:
+            raise InvalidTask(
+                f"task {task.task_id} names no function, and this worker runs functions only: start it with a "
+                "TaskHandler of your own (fairque-worker MODULE:HANDLER), or push tasks of a function"
+            )
+        return self._registry.find(task.func, self._modules).func(*task.args, **task.kwargs)

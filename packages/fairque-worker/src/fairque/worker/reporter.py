@@ -1,0 +1,133 @@
+"""How endings are told to the queue, and what follows from its answer: hooks when it accepted, a log line when not."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from attrs import frozen
+
+from fairque.protocol.calls import Ended, Failed, Finished, Popped
+from fairque.protocol.model.outcome import Decision, decide, describe_error
+from fairque.protocol.wire.status import Status
+from fairque.worker.consumer import Consumer
+from fairque.worker.handler import TaskHandler
+from fairque.worker.jobs import Ending, Failure, Success
+from fairque.worker.log import log
+
+__all__ = ["Reporter"]
+
+
+@frozen
+class _Judged:
+    failure: Failure
+    decision: Decision
+
+
+class Reporter:
+    """Reports endings in batches, and takes the next tasks in the same round trip.
+
+    Args:
+        consumer: The queue.
+        handler: Whose hooks are called.
+        call: Runs a hook in one of the worker's threads.
+    """
+
+    def __init__(self, consumer: Consumer, handler: TaskHandler, call: Callable[[Callable[[], None]], None]) -> None:
+        self._consumer = consumer
+        self._handler = handler
+        self._call = call
+        # A hook that nobody wrote costs nothing.
+        self._hears_success = type(handler).on_success is not TaskHandler.on_success
+        self._hears_failure = type(handler).on_failure is not TaskHandler.on_failure
+
+    def exchange(self, endings: Sequence[Ending], count: int) -> Popped | None:
+        """Report endings, and take up to ``count`` tasks (0: none) in the same round trip.
+
+        Raises:
+            FairqueError: Nothing is known to have happened; the same endings may be reported again.
+        """
+        successes = [ending for ending in endings if isinstance(ending, Success)]
+        judged = [_Judged(ending, self._judge(ending)) for ending in endings if isinstance(ending, Failure)]
+        finished, failed, popped = self._consumer.exchange(
+            [Finished(s.job.granted.task_id, s.job.granted.token, s.ran_us, s.result) for s in successes],
+            [self._failed(one) for one in judged],
+            count,
+        )
+        for success, answer in zip(successes, finished, strict=True):
+            if self._accepted(success, answer) and self._hears_success:
+                self._call(lambda success=success: self._tell_success(success))  # type: ignore[misc]  # bound now
+        for one, answer in zip(judged, failed, strict=True):
+            if self._accepted(one.failure, answer):
+                self._log_failure(one)
+                if self._hears_failure and one.failure.job.context is not None:
+                    self._call(lambda one=one: self._tell_failure(one))  # type: ignore[misc]  # bound now
+        return popped
+
+    @staticmethod
+    def _judge(failure: Failure) -> Decision:
+        job = failure.job
+        if job.canceled and isinstance(failure.error, asyncio.CancelledError):
+            return Decision("cancel", 0, "canceled while it ran")
+        task = job.task
+        return decide(
+            failure.error,
+            retries=0 if task is None else task.retries,
+            failures=job.granted.failures,
+            policy=None if task is None else task.retry,
+        )
+
+    def _failed(self, one: _Judged) -> Failed:
+        granted = one.failure.job.granted
+        return Failed(
+            granted.task_id,
+            granted.token,
+            one.failure.ran_us,
+            one.decision.verdict,
+            one.decision.pause_ms,
+            describe_error(
+                one.failure.error,
+                reason=one.decision.reason,
+                worker=self._consumer.worker,
+                attempt=granted.attempt,
+            ),
+        )
+
+    def _accepted(self, ending: Ending, answer: Ended) -> bool:
+        if answer.code in (Status.OK, Status.ALREADY):
+            return True
+        log.warning(
+            "ending refused: the lease was lost",
+            task_id=ending.job.granted.task_id,
+            attempt=ending.job.granted.attempt,
+            state=str(answer.state),
+        )
+        return False
+
+    def _log_failure(self, one: _Judged) -> None:
+        granted, decision = one.failure.job.granted, one.decision
+        say = log.error if decision.verdict == "dead" else log.warning
+        say(
+            "task failed" if decision.final else "attempt failed",
+            task_id=granted.task_id,
+            attempt=granted.attempt,
+            error=f"{type(one.failure.error).__qualname__}: {one.failure.error!s:.500}",
+            verdict=decision.verdict,
+            pause_seconds=decision.pause_ms / 1000,
+        )
+
+    def _tell_success(self, success: Success) -> None:
+        job = success.job
+        if job.task is None or job.context is None:  # it ran, so both are there
+            return
+        try:
+            self._handler.on_success(job.task, success.value, job.context)
+        except Exception:  # noqa: BLE001 - a hook of the user's must not end the worker's thread
+            log.exception("on_success raised", task_id=job.granted.task_id)
+
+    def _tell_failure(self, one: _Judged) -> None:
+        job = one.failure.job
+        if job.task is None or job.context is None:  # an unreadable message has no hook
+            return
+        try:
+            self._handler.on_failure(job.task, one.failure.error, job.context, final=one.decision.final)
+        except Exception:  # noqa: BLE001 - a hook of the user's must not end the worker's thread
+            log.exception("on_failure raised", task_id=job.granted.task_id)

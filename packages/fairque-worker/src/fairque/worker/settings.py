@@ -1,0 +1,63 @@
+"""The settings of a worker: its own section, beside those of the server and the queue."""
+
+import os
+import socket
+
+from attrs import Attribute, field, frozen
+
+from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.config.validators import between, positive
+from fairque.protocol.model.ids import new_nonce
+
+__all__ = ["WorkerOptions", "WorkerSettings"]
+
+
+def _host_name() -> str:
+    return f"{socket.gethostname()[:32]}-{os.getpid()}-{new_nonce()[:6]}"
+
+
+def _below_lease(options: "WorkerOptions", attribute: "Attribute[float]", value: float) -> None:
+    if not 0 < value <= options.lease_seconds / 2:
+        raise ValueError(
+            f"{attribute.name} must be above 0 and at most half of lease_seconds ({options.lease_seconds:g}), "
+            f"so that one lost heartbeat loses no task; it is {value:g}"
+        )
+
+
+@frozen(kw_only=True)
+class WorkerOptions:
+    """The section ``worker:`` of the configuration.
+
+    Attributes:
+        name: Names this worker in records and logs; by default host, process and a random part.
+        modules: Python modules with task functions, imported at the start.
+        concurrency: How many tasks run at a time.
+        lease_seconds: After how many seconds without a sign of life the tasks of this worker are given to others.
+        heartbeat_seconds: Seconds between the signs of life.
+        grace_seconds: How long running tasks may go on after the signal to stop, before they are given back.
+
+    Raises:
+        ValueError: A value is out of its range; the message names the field.
+    """
+
+    name: str = field(factory=_host_name)
+    modules: tuple[str, ...] = ()
+    concurrency: int = field(default=16, validator=between(1, 10_000))
+    lease_seconds: float = field(default=30.0, validator=positive)
+    heartbeat_seconds: float = field(default=10.0, validator=_below_lease)
+    grace_seconds: float = field(default=25.0, validator=between(0, 86_400))
+
+
+@frozen(kw_only=True)
+class WorkerSettings:
+    """All that a worker needs to know.
+
+    Attributes:
+        redis: The server.
+        queue: The queue.
+        worker: The worker's own section.
+    """
+
+    redis: RedisSettings = field(factory=RedisSettings)
+    queue: QueueSettings = field(factory=QueueSettings)
+    worker: WorkerOptions = field(factory=WorkerOptions)

@@ -1,0 +1,199 @@
+"""The worker: takes tasks fairly, runs them, reports how they ended, and stops without losing any."""
+
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from types import FrameType
+from typing import Any
+
+from fairque.protocol.calls import Released
+from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.errors import FairqueError
+from fairque.protocol.runners import Runner
+from fairque.worker.consumer import Consumer
+from fairque.worker.executor import Executor
+from fairque.worker.fetcher import Event, Fetcher, Wake
+from fairque.worker.handler import FunctionTaskHandler, TaskHandler
+from fairque.worker.heart import Heart
+from fairque.worker.jobs import Job
+from fairque.worker.log import log
+from fairque.worker.reporter import Reporter
+from fairque.worker.settings import WorkerOptions, WorkerSettings
+from fairque.worker.waker import Waker
+
+__all__ = ["Worker"]
+
+
+class Worker:
+    """Runs the tasks of one queue until it is stopped.
+
+    One thread reports endings and takes new tasks in the same round trip; another renews the leases, a third waits
+    for the wake-up when there is nothing to do, and the tasks run in threads and on an event loop.
+
+    Args:
+        settings: Server, queue and worker.
+        handler: What running a task means; by default its function is called.
+        burst: End when nothing is runnable any more. Delayed tasks and retries that are not due stay in the queue.
+    """
+
+    def __init__(self, settings: WorkerSettings, handler: TaskHandler | None = None, *, burst: bool = False) -> None:
+        self.settings = settings
+        handler = handler or FunctionTaskHandler(settings.worker.modules)
+        events: SimpleQueue[Event] = SimpleQueue()
+        self._consumer = Consumer(settings)
+        self._executor = Executor(handler, settings.worker.concurrency, settings.queue.message_limit, events.put)
+        self._waker = Waker(
+            Runner(settings.redis),
+            self._consumer.keys.wake,
+            lambda taken: events.put(Wake(taken=taken, answer=True)),
+        )
+        self._fetcher = Fetcher(
+            consumer=self._consumer,
+            executor=self._executor,
+            reporter=Reporter(self._consumer, handler, self._executor.call),
+            waker=self._waker,
+            events=events,
+            slots=settings.worker.concurrency,
+            burst=burst,
+            on_idle=self._on_idle,
+        )
+        self._heart = Heart(Consumer(settings), settings.worker.heartbeat_seconds, self._fetcher.jobs)
+        self._idle = threading.Event()
+        # A plain queue, since its put is safe inside a signal handler and an Event's set is not.
+        self._control: SimpleQueue[None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._started = False
+        self._stopped = False
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        *,
+        queue: str = "default",
+        handler: TaskHandler | None = None,
+        burst: bool = False,
+        **options: Any,
+    ) -> "Worker":
+        """Make a worker for a queue of the server at ``url``; ``options`` are the fields of `WorkerOptions`.
+
+        Raises:
+            ValueError: An option is out of its range; the message names it.
+        """
+        settings = WorkerSettings(
+            redis=RedisSettings(url=url), queue=QueueSettings(name=queue), worker=WorkerOptions(**options)
+        )
+        return cls(settings, handler, burst=burst)
+
+    @property
+    def in_flight(self) -> int:
+        """How many tasks this worker holds."""
+        return len(self._fetcher.jobs())
+
+    def run(self) -> None:
+        """Start, work until a signal or the end of a burst, and stop. For the main thread of a process.
+
+        SIGTERM and SIGINT stop taking tasks at once and let the running ones go on for the grace; after it, or at a
+        second signal, those still running are given back.
+
+        Raises:
+            FairqueError: The server or the queue cannot be worked with; nothing was started.
+        """
+        restore = self._handle_signals()
+        try:
+            self.start()
+            self._control.get()
+            self.quiet()
+            if not self._idle.is_set():
+                with suppress(Empty):
+                    self._control.get(timeout=self.settings.worker.grace_seconds)
+            self.stop(0)
+        finally:
+            restore()
+
+    def start(self) -> None:
+        """Begin to take tasks, in threads of its own.
+
+        Raises:
+            FairqueError: The server or the queue cannot be worked with; nothing was started.
+        """
+        with self._lock:
+            if self._started:
+                return
+            self._consumer.check()
+            self._started = True
+            self._heart.start()
+            self._waker.start()
+            self._fetcher.start()
+        log.info(
+            "worker started",
+            worker=self._consumer.worker,
+            queue=self._consumer.keys.name,
+            concurrency=self.settings.worker.concurrency,
+        )
+
+    def quiet(self) -> None:
+        """Take no more tasks; those that run go on."""
+        self._fetcher.quiet()
+
+    def wait_idle(self, seconds: float | None = None) -> bool:
+        """Wait until a burst is over, or no task runs after `quiet`; return whether that is so."""
+        return self._idle.wait(seconds)
+
+    def stop(self, deadline: float | None = None) -> None:
+        """Stop, in this order; safe to call twice.
+
+        1. take no more tasks, 2. wait for those that run, 3. give back those that do not end in time, uncounted,
+        4. end the threads, pass the wake-up on, and close the connections.
+
+        Args:
+            deadline: Seconds for step 2; None takes the settings' grace.
+        """
+        with self._lock:
+            if self._stopped or not self._started:
+                return
+            self._stopped = True
+            self.quiet()
+            self._idle.wait(self.settings.worker.grace_seconds if deadline is None else deadline)
+            self._give_back(self._fetcher.jobs())
+            self._fetcher.stop()
+            self._waker.stop()
+            self._heart.stop()
+            self._executor.stop()
+            with suppress(FairqueError):
+                self._consumer.rouse()
+            self._consumer.runner.close()
+        log.info("worker stopped", worker=self._consumer.worker)
+
+    def _on_idle(self) -> None:
+        self._idle.set()
+        self._control.put(None)
+
+    def _give_back(self, jobs: list[Job]) -> None:
+        if not jobs:
+            return
+        log.warning("giving back tasks that still run", tasks=[job.granted.task_id for job in jobs])
+        for job in jobs:
+            self._fetcher.forget(job)
+            job.request_cancel("the worker stops", lease_lost=True)
+        try:
+            self._consumer.release([Released(job.granted.task_id, job.granted.token, job.ran_us) for job in jobs])
+        except FairqueError as error:
+            log.warning("could not give the tasks back: others get them when the leases end", error=str(error))
+
+    def _handle_signals(self) -> Callable[[], None]:
+        if threading.current_thread() is not threading.main_thread():
+            return lambda: None
+
+        def on_signal(_: int, __: FrameType | None) -> None:
+            self._control.put(None)
+
+        before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+
+        def restore() -> None:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+        return restore
