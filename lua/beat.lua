@@ -4,8 +4,8 @@
   KEYS[1] meta
   ARGV[1] lease_ms
   ARGV[2..] for each task: id, token
-  Returns {1, code, ...} with one code for each task: 1 renewed, 4 renewed and asked to stop, 5 overdue and not renewed,
-    -1 lost | {-5, what} | {-6, schema} ]]
+  Returns {1, code, ...} with one place for each task: {1} renewed, {4} renewed and asked to stop, {5} overdue and not
+    renewed, {-1} lost | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"

@@ -5,7 +5,7 @@
   ARGV[1] result_ttl_ms  ARGV[2] dead_ttl_ms
   ARGV[3..] for each task: id, token, ran_us, verdict ('retry', 'snooze': counts for no budget, 'dead', 'cancel'),
     pause_ms, error (JSON)
-  Returns {1, code, state, ...} with two places for each task: {1, state} done, {2, state} done before, {-1, state} lost,
+  Returns {1, code, state, ...} with two places a task: {1, state} done, {2, state} done before, {-1, state} lost,
     {-2, ''} not found | {-5, what} | {-6, schema}
   Moves: STARTED -> SCHEDULED, STARTED -> FAILED, STARTED -> CANCELED ]]
 --- @include "begin"

@@ -3,10 +3,11 @@
   Guarantee: all tasks of the call are stored, or none. Sent again, it answers what became of them and changes nothing.
   KEYS[1] meta
   ARGV[1] message_limit: bytes of the largest message
-  ARGV[2..] for each task: id, user, priority, due ('' now, '+N' in N ms, 'N' at N ms), timeout_ms, cost_us ('' unknown),
-    dedup ('' none, else the hash of the key), dedup_ttl_ms (0 until terminal), digest, message
-  Returns {1, code, state, id, ...} with three places for each task: {1, state, id} stored, {2, state, id} stored before,
-    {3, state, id} deduplicated ('': that one is forgotten) | {-3, id} conflict | {-4, id, bytes} too large | {-5, what} | {-6, schema}
+  ARGV[2..] for each task: id, user, priority, due ('' now, '+N' in N ms, 'N' at N ms), timeout_ms,
+    cost_us ('' unknown), dedup ('' none, else the hash of the key), dedup_ttl_ms (0 until terminal), digest, message
+  Returns {1, code, state, id, ...} with three places a task: {1, state, id} stored, {2, state, id} stored before,
+    {3, state, id} deduplicated (state '': that task is forgotten) | {-3, id} conflict | {-4, id, bytes} too large
+    | {-5, what} | {-6, schema}
   Moves: NEW -> QUEUED, NEW -> SCHEDULED ]]
 --- @include "begin"
 --- @include "arguments"

@@ -1,8 +1,8 @@
 #!lua flags=no-writes
 --[[ read_stats: the queue in numbers, each read in constant time.
   KEYS[1] meta
-  Returns {1, now_ms, delayed, running, dead, kept, ready, fresh, critical, counter, value, ...} with the cardinalities of
-    the indexes and then the counters since the queue was made | {-6, schema} ]]
+  Returns {1, now_ms, delayed, running, dead, kept, ready, fresh, critical, counter, value, ...} with the sizes of the
+    indexes and then the counters since the queue was made | {-6, schema} ]]
 --- @include "begin"
 local refused = begin()
 if refused then return refused end

@@ -2,7 +2,8 @@
 --[[ read_task: what is known of one task.
   KEYS[1] meta
   ARGV[1] id
-  Returns {1, now_ms, field, value, ...} with the fields of the task's record | {-2} not found | {-5, what} | {-6, schema} ]]
+  Returns {1, now_ms, field, value, ...} with the fields of the task's record | {-2} not found | {-5, what}
+    | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
 local refused = begin()

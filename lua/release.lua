@@ -4,7 +4,7 @@
   KEYS[1] meta
   ARGV[1] result_ttl_ms
   ARGV[2..] for each task: id, token, ran_us
-  Returns {1, code, state, ...} with two places for each task: {1, state} done, {2, state} done before, {-1, state} lost,
+  Returns {1, code, state, ...} with two places a task: {1, state} done, {2, state} done before, {-1, state} lost,
     {-2, ''} not found | {-5, what} | {-6, schema}
   Moves: STARTED -> QUEUED, STARTED -> CANCELED ]]
 --- @include "begin"

@@ -4,12 +4,14 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fairque.protocol.embedded import EmbeddedServer
+from fairque.protocol.embedded.address import answers
 from fairque.protocol.errors import EmbeddedServerError
 
 Alive = Callable[[str], bool]
@@ -34,6 +36,12 @@ def test_only_its_owner_may_reach_it(binary: Path, tmp_path: Path, socket_of: So
     with EmbeddedServer(tmp_path / "data", binary=binary) as server:
         for place in (tmp_path / "data", socket_of(server.url)):
             assert place.stat().st_mode & 0o777 == 0o700
+
+
+def test_others_may_read_none_of_its_files(binary: Path, tmp_path: Path, connect: Connect) -> None:
+    with EmbeddedServer(tmp_path, binary=binary) as server:
+        connect(server.url).set("key", "value")
+        assert not [path for path in tmp_path.rglob("*") if path.stat().st_mode & 0o077]
 
 
 def test_it_never_evicts_a_task(binary: Path, connect: Connect) -> None:
@@ -71,9 +79,7 @@ def test_two_servers_in_memory_are_two(binary: Path) -> None:
         assert one.url != other.url
 
 
-def test_starting_and_stopping_twice_is_no_more_than_once(
-    binary: Path, connect: Connect, alive: Alive
-) -> None:
+def test_starting_and_stopping_twice_is_no_more_than_once(binary: Path, connect: Connect, alive: Alive) -> None:
     server = EmbeddedServer(binary=binary)
     server.start()
     url, run_id = server.url, connect(server.url).info("server")["run_id"]
@@ -141,6 +147,23 @@ def test_a_long_temporary_folder_works(
     assert not [*long.iterdir()]
 
 
+def test_a_server_that_is_loading_its_data_is_waited_for(binary: Path, tmp_path: Path, connect: Connect) -> None:
+    with EmbeddedServer(tmp_path, binary=binary) as server:
+        connect(server.url).incr("count")
+    data = next((tmp_path / "appendonlydir").glob("*.incr.aof"))
+    with data.open("ab") as file:
+        file.write(b"*2\r\n$4\r\nINCR\r\n$5\r\ncount\r\n" * 500_000)
+    starter = threading.Thread(target=server.start)
+    starter.start()
+    seen = set()
+    while starter.is_alive():
+        with suppress(OSError):
+            seen.add(answers(tmp_path / "server.sock"))
+    with server:
+        assert seen == {False, True}
+        assert connect(server.url).get("count") == "500001"
+
+
 def test_there_is_no_url_before_the_start() -> None:
     with pytest.raises(EmbeddedServerError, match=r"not started: call start\(\)"):
         _ = EmbeddedServer().url
@@ -163,17 +186,13 @@ def test_a_missing_program_is_an_error_that_names_it() -> None:
         EmbeddedServer(binary=Path("/no/server")).start()
 
 
-def test_a_failed_start_quotes_the_log_and_can_be_tried_again(
-    binary: Path, tmp_path: Path, connect: Connect
-) -> None:
+def test_a_failed_start_quotes_the_log_and_can_be_tried_again(binary: Path, tmp_path: Path, connect: Connect) -> None:
     with EmbeddedServer(tmp_path, binary=binary) as server:
         connect(server.url).set("key", "value")
     manifest = next((tmp_path / "appendonlydir").glob("*.manifest"))
     good = manifest.read_bytes()
     manifest.write_bytes(b"nonsense\n")
-    with pytest.raises(
-        EmbeddedServerError, match=r"ended at once(?s:.*)server\.log(?s:.*)Invalid AOF manifest"
-    ):
+    with pytest.raises(EmbeddedServerError, match=r"ended at once(?s:.*)server\.log(?s:.*)Invalid AOF manifest"):
         server.start()
     manifest.write_bytes(good)
     with server:
@@ -187,9 +206,7 @@ def test_a_failed_start_in_memory_leaves_no_folder(tmp_path: Path, monkeypatch: 
     assert not [*tmp_path.iterdir()]
 
 
-def test_a_python_that_cannot_be_run_is_an_error_that_names_it(
-    binary: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_python_that_cannot_be_run_is_an_error_that_names_it(binary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/no/python")
     with pytest.raises(EmbeddedServerError, match=r"'/no/python' .* cannot be run"):
         EmbeddedServer(binary=binary).start()

@@ -73,9 +73,7 @@ def test_a_given_url_comes_first(run: Run, bin_folder: Path) -> None:
 
 
 def test_a_given_embedded_url_is_started(run: Run, tmp_path: Path) -> None:
-    assert f"url: unix://{tmp_path}/data/" in run(
-        PRINT_URL, FAIRQUE__REDIS__URL=f"embedded://{tmp_path}/data"
-    )
+    assert f"url: unix://{tmp_path}/data/" in run(PRINT_URL, FAIRQUE__REDIS__URL=f"embedded://{tmp_path}/data")
 
 
 def test_docker_comes_second_with_our_compose_file(run: Run, bin_folder: Path, tmp_path: Path) -> None:

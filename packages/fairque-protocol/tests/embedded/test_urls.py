@@ -66,9 +66,7 @@ def test_two_processes_have_two_servers_in_memory(user: User, said: Said) -> Non
     assert said(user("embedded://", lines=RESOLVER)) != said(user("embedded://", lines=RESOLVER))
 
 
-def test_two_processes_share_the_server_of_a_path(
-    tmp_path: Path, user: User, said: Said, connect: Connect
-) -> None:
+def test_two_processes_share_the_server_of_a_path(tmp_path: Path, user: User, said: Said, connect: Connect) -> None:
     url = f"embedded://{quote(str(tmp_path / 'a b'))}"
     one, other = (connect(said(user(url, lines=RESOLVER))) for _ in range(2))
     one.set("key", "value")

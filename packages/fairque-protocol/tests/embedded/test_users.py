@@ -170,12 +170,12 @@ def test_a_killed_guard_leaves_no_folder_in_memory(
 
 
 def test_a_terminated_guard_stops_the_server_first(
-    binary: Path, tmp_path: Path, processes: Processes, alive: Alive, connect: Connect
+    binary: Path, tmp_path: Path, processes: Processes, connect: Connect
 ) -> None:
     with EmbeddedServer(tmp_path, binary=binary) as server:
         connect(server.url).set("key", "value")
         os.kill(processes(server.url)[0], signal.SIGTERM)
-        eventually(lambda: not alive(server.url), what="the server ends")
+        eventually(lambda: "bye bye" in (tmp_path / "server.log").read_text(), what="the server ends in peace")
         server.start()
         assert connect(server.url).get("key") == "value"
 

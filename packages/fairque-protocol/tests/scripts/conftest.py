@@ -41,6 +41,7 @@ class Bench:
         self.keys = QueueKeys(name)
         self.now_us = START_US
         self._numbers = count(1)
+        self._claims = count(1)
         client.hset(self.keys.meta, "test", "1")
         self.advance(0)
 
@@ -77,7 +78,7 @@ class Bench:
     def pop_call(self, number: int = 1, **changes: Any) -> Call[calls.Popped]:
         arguments = {
             "worker": "w1",
-            "claim": f"{next(self._numbers):016x}",
+            "claim": f"{next(self._claims):016x}",
             "lease_ms": LEASE_MS,
             "max_deliveries": 5,
             "result_ttl_ms": RESULT_TTL_MS,
@@ -129,7 +130,12 @@ class Bench:
     def cancel(self, task_id: str) -> tuple[Status, TaskState]:
         return self.run(calls.cancel(self.keys, task_id, reason="no longer wanted", result_ttl_ms=RESULT_TTL_MS))
 
-    def sweep(self, guard_ms: int = 0, max_deliveries: int = 5) -> calls.Swept | None:
+    def sweep(self, max_deliveries: int = 5) -> calls.Swept:
+        swept = self.guarded_sweep(0, max_deliveries)
+        assert swept is not None
+        return swept
+
+    def guarded_sweep(self, guard_ms: int, max_deliveries: int = 5) -> calls.Swept | None:
         return self.run(
             calls.sweep(
                 self.keys,
@@ -165,7 +171,7 @@ class Bench:
         Args:
             kinds: Only keys that begin so.
         """
-        names = sorted(self.client.keys(f"{self.keys.prefix}*"))
+        names: list[Any] = sorted(self.client.keys(f"{self.keys.prefix}*"))
         suffixes = [name.decode().removeprefix(self.keys.prefix) for name in names]
         with self.client.pipeline(transaction=True) as pipeline:
             for name in names:

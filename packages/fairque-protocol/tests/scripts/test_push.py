@@ -1,6 +1,6 @@
 """push: what is stored, what a second push of the same answers, and what is refused."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,11 +10,14 @@ from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.codec import encode_task
 from fairque.protocol.wire.status import Status
 
+if TYPE_CHECKING:
+    from tests.scripts.conftest import Bench
+
 QUEUED, SCHEDULED = TaskState.QUEUED, TaskState.SCHEDULED
 MALFORMED = Status.BAD_ARGS
 
 
-def test_a_push_stores_all_that_the_table_of_keys_says(queue: Any):
+def test_a_push_stores_all_that_the_table_of_keys_says(queue: "Bench") -> None:
     task = queue.task(cost=0.25)
     assert queue.push(task) == [(Status.OK, QUEUED, "t1")]
     message = encode_task(task)
@@ -39,7 +42,7 @@ def test_a_push_stores_all_that_the_table_of_keys_says(queue: Any):
     }
 
 
-def test_a_delayed_task_waits_for_its_time(queue: Any):
+def test_a_delayed_task_waits_for_its_time(queue: "Bench") -> None:
     assert queue.push(queue.task(delay_ms=500)) == [(Status.OK, SCHEDULED, "t1")]
     found = queue.snapshot()
     assert found["delayed"] == [("t1", queue.now_ms + 500)]
@@ -47,16 +50,16 @@ def test_a_delayed_task_waits_for_its_time(queue: Any):
     assert not queue.snapshot("n:", "u:", "fresh", "ready")
 
 
-def test_a_task_for_a_moment_waits_for_it(queue: Any):
+def test_a_task_for_a_moment_waits_for_it(queue: "Bench") -> None:
     queue.push(queue.task(execute_at=queue.now_ms + 1))
     assert queue.snapshot("delayed") == {"delayed": [("t1", queue.now_ms + 1)]}
 
 
-def test_a_task_for_a_moment_that_is_past_is_runnable(queue: Any):
+def test_a_task_for_a_moment_that_is_past_is_runnable(queue: "Bench") -> None:
     assert queue.push(queue.task(execute_at=queue.now_ms)) == [(Status.OK, QUEUED, "t1")]
 
 
-def test_the_same_push_again_answers_what_became_of_it_and_changes_nothing(queue: Any):
+def test_the_same_push_again_answers_what_became_of_it_and_changes_nothing(queue: "Bench") -> None:
     tasks = [queue.task(), queue.task(delay_ms=5), queue.task("bob", dedup_key="k")]
     queue.push(*tasks)
     before = queue.snapshot()
@@ -68,7 +71,7 @@ def test_the_same_push_again_answers_what_became_of_it_and_changes_nothing(queue
     assert queue.snapshot() == before
 
 
-def test_a_push_repeated_after_the_end_answers_the_ending(queue: Any):
+def test_a_push_repeated_after_the_end_answers_the_ending(queue: "Bench") -> None:
     task = queue.task()
     queue.push(task)
     queue.finish(*queue.pop())
@@ -76,13 +79,13 @@ def test_a_push_repeated_after_the_end_answers_the_ending(queue: Any):
     assert queue.pop() == ()
 
 
-def test_the_same_task_with_another_time_of_making_is_the_same(queue: Any):
+def test_the_same_task_with_another_time_of_making_is_the_same(queue: "Bench") -> None:
     task = queue.task()
     queue.push(task)
     assert queue.push(task.evolve(created_at=99)) == [(Status.ALREADY, QUEUED, "t1")]
 
 
-def test_the_same_id_with_other_content_is_a_conflict_and_nothing_of_the_batch_is_stored(queue: Any):
+def test_the_same_id_with_other_content_is_a_conflict_and_nothing_of_the_batch_is_stored(queue: "Bench") -> None:
     queue.push(queue.task(task_id="same"))
     before = queue.snapshot()
     with pytest.raises(TaskConflict, match="same exists with other content"):
@@ -90,45 +93,45 @@ def test_the_same_id_with_other_content_is_a_conflict_and_nothing_of_the_batch_i
     assert queue.snapshot() == before
 
 
-def test_a_conflict_inside_a_batch_stores_nothing(queue: Any):
+def test_a_conflict_inside_a_batch_stores_nothing(queue: "Bench") -> None:
     before = queue.snapshot()
     with pytest.raises(TaskConflict):
         queue.push(queue.task(task_id="same"), queue.task(task_id="same", args=[1]))
     assert queue.snapshot() == before
 
 
-def test_a_task_twice_in_a_batch_is_stored_once(queue: Any):
+def test_a_task_twice_in_a_batch_is_stored_once(queue: "Bench") -> None:
     task = queue.task()
     assert queue.push(task, task) == [(Status.OK, QUEUED, "t1"), (Status.ALREADY, QUEUED, "t1")]
     assert queue.snapshot("n:") == {"n:ann": [("t1", queue.now_us - 120_000_000)]}
 
 
-def test_a_batch_keeps_its_order_whatever_its_ids(queue: Any):
+def test_a_batch_keeps_its_order_whatever_its_ids(queue: "Bench") -> None:
     ids = [f"{(n * 7919) % 1000:03}" for n in range(1000)]
     queue.push(*(queue.task(task_id=task_id) for task_id in ids))
     assert [i for _ in range(10) for i in queue.pop_ids(100)] == ids
 
 
-def test_two_batches_at_the_same_moment_keep_their_order(queue: Any):
+def test_two_batches_at_the_same_moment_keep_their_order(queue: "Bench") -> None:
     queue.push(queue.task(task_id="b"), queue.task(task_id="a"))
     queue.push(queue.task(task_id="0"))
     assert queue.pop_ids(3) == ["b", "a", "0"]
 
 
-def test_a_clock_that_steps_back_keeps_the_order(queue: Any):
+def test_a_clock_that_steps_back_keeps_the_order(queue: "Bench") -> None:
     queue.push(queue.task(task_id="b"))
     queue.advance(-10_000)
     queue.push(queue.task(task_id="a"))
     assert queue.pop_ids(2) == ["b", "a"]
 
 
-def test_a_critical_task_stands_in_its_own_lane(queue: Any):
+def test_a_critical_task_stands_in_its_own_lane(queue: "Bench") -> None:
     queue.push(queue.task(priority=Priority.CRITICAL))
     assert queue.snapshot("c:", "n:") == {"c:ann": [("t1", queue.now_us)]}
     assert queue.snapshot("critical") == {"critical": [("ann", -2_000_000.0)]}
 
 
-def test_a_user_id_with_anything_in_it_is_a_user(queue: Any):
+def test_a_user_id_with_anything_in_it_is_a_user(queue: "Bench") -> None:
     user = "auth0|{x}:*?[a] ü %s"
     queue.push(queue.task(user))
     assert [t.task_id for t in queue.pop()] == ["t1"]
@@ -136,22 +139,22 @@ def test_a_user_id_with_anything_in_it_is_a_user(queue: Any):
 
 
 class TestDeduplication:
-    def test_a_second_push_with_the_key_gets_the_first_task(self, queue: Any):
+    def test_a_second_push_with_the_key_gets_the_first_task(self, queue: "Bench") -> None:
         queue.push(queue.task(dedup_key="k"))
         before = queue.snapshot()
         assert queue.push(queue.task(dedup_key="k")) == [(Status.DEDUPLICATED, QUEUED, "t1")]
         assert queue.snapshot() == before
 
-    def test_the_key_holds_also_for_another_user_and_while_the_task_runs(self, queue: Any):
+    def test_the_key_holds_also_for_another_user_and_while_the_task_runs(self, queue: "Bench") -> None:
         queue.started(dedup_key="k")
         assert queue.push(queue.task("bob", dedup_key="k"))[0][:2] == (Status.DEDUPLICATED, TaskState.STARTED)
 
-    def test_inside_one_batch_the_first_one_wins(self, queue: Any):
+    def test_inside_one_batch_the_first_one_wins(self, queue: "Bench") -> None:
         tasks = [queue.task(dedup_key="k"), queue.task(dedup_key="k", delay_ms=5)]
         assert queue.push(*tasks) == [(Status.OK, QUEUED, "t1"), (Status.DEDUPLICATED, QUEUED, "t1")]
 
     @pytest.mark.parametrize("ending", ["finish", "dead", "cancel"])
-    def test_the_key_is_free_after_any_ending(self, queue: Any, ending: str):
+    def test_the_key_is_free_after_any_ending(self, queue: "Bench", ending: str) -> None:
         queue.push(queue.task(dedup_key="k"))
         if ending == "cancel":
             queue.cancel("t1")
@@ -162,24 +165,24 @@ class TestDeduplication:
         assert not queue.snapshot("dedup:")
         assert queue.push(queue.task(task_id="new", dedup_key="k")) == [(Status.OK, QUEUED, "new")]
 
-    def test_a_retry_keeps_the_key(self, queue: Any):
+    def test_a_retry_keeps_the_key(self, queue: "Bench") -> None:
         queue.fail(queue.started(dedup_key="k"))
         assert queue.push(queue.task(dedup_key="k"))[0][:2] == (Status.DEDUPLICATED, SCHEDULED)
 
-    def test_with_a_time_the_key_outlives_the_task(self, queue: Any):
+    def test_with_a_time_the_key_outlives_the_task(self, queue: "Bench") -> None:
         queue.finish(queue.started(dedup_key="k", dedup_ttl_ms=50_000))
         (key,) = queue.snapshot("dedup:")
         assert 40_000 < queue.ttl_ms(key) <= 50_000
         answer = (Status.DEDUPLICATED, TaskState.FINISHED, "t1")
         assert queue.push(queue.task(dedup_key="k", dedup_ttl_ms=50_000)) == [answer]
 
-    def test_a_key_whose_task_is_forgotten_still_holds(self, queue: Any):
+    def test_a_key_whose_task_is_forgotten_still_holds(self, queue: "Bench") -> None:
         queue.finish(queue.started(dedup_key="k", dedup_ttl_ms=5_000_000))
         queue.advance(60_000)
         queue.sweep()
         assert queue.push(queue.task(dedup_key="k")) == [(Status.DEDUPLICATED, None, "t1")]
 
-    def test_the_ending_of_an_older_task_leaves_the_key_of_a_newer_one(self, queue: Any):
+    def test_the_ending_of_an_older_task_leaves_the_key_of_a_newer_one(self, queue: "Bench") -> None:
         granted = queue.started(dedup_key="k")
         (key,) = queue.snapshot("dedup:")
         queue.client.set(f"{queue.keys.prefix}{key}", "another")
@@ -188,7 +191,7 @@ class TestDeduplication:
 
 
 class TestRefusals:
-    def test_a_message_above_the_limit_is_refused_by_the_script_too(self, queue: Any):
+    def test_a_message_above_the_limit_is_refused_by_the_script_too(self, queue: "Bench") -> None:
         before = queue.snapshot()
         call = calls.push(queue.keys, [queue.task(), queue.task(args=["x" * 200])], message_limit=300)
         refused = queue.raw("push", 200, *call.args[1:])
@@ -197,7 +200,7 @@ class TestRefusals:
             call.decode(refused)
         assert queue.snapshot() == before
 
-    def test_another_schema_is_refused(self, queue: Any):
+    def test_another_schema_is_refused(self, queue: "Bench") -> None:
         queue.client.hset(queue.keys.meta, "schema", "2")
         before = queue.snapshot()
         with pytest.raises(SchemaMismatch, match="has schema 2"):
@@ -233,8 +236,8 @@ class TestRefusals:
             (7, ""),
         ],
     )
-    def test_a_malformed_task_is_refused_and_its_batch_with_it(self, queue: Any, place: int, value: str):
-        good = ["id", "ann", 3, "", 1000, "", "", 0, "d" * 16, "{}"]
+    def test_a_malformed_task_is_refused_and_its_batch_with_it(self, queue: "Bench", place: int, value: str) -> None:
+        good: list[Any] = ["id", "ann", 3, "", 1000, "", "", 0, "d" * 16, "{}"]
         bad = [*good[:place], value, *good[place + 1 :]]
         bad[0] = bad[0] if place == 0 else "bad"
         before = queue.snapshot()
@@ -254,12 +257,12 @@ class TestRefusals:
         ],
         ids=["none", "no task", "no limit", "limit too high", "one short"],
     )
-    def test_wrong_numbers_of_arguments_are_refused(self, queue: Any, arguments: list[Any]):
+    def test_wrong_numbers_of_arguments_are_refused(self, queue: "Bench", arguments: list[Any]) -> None:
         before = queue.snapshot()
         assert queue.raw("push", *arguments)[0] == MALFORMED
         assert queue.snapshot() == before
 
-    def test_a_batch_above_the_limits_is_refused_by_the_script_too(self, queue: Any):
+    def test_a_batch_above_the_limits_is_refused_by_the_script_too(self, queue: "Bench") -> None:
         def tasks(number: int, message: str) -> list[Any]:
             return [a for n in range(number) for a in (f"t{n}", "ann", 3, "", 1, "", "", 0, "d", message)]
 

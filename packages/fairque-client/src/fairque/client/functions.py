@@ -7,8 +7,6 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Generic, ParamSpec, Protocol, Self, TypedDict, TypeVar, Unpack, overload
 
-from attrs import evolve
-
 from fairque.protocol import clock
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.ids import new_task_id
@@ -48,7 +46,7 @@ class TaskDefaults(TypedDict, total=False):
 
 
 class TaskOptions(TaskDefaults, total=False):
-    """What ``function.options(...)`` may say of the next tasks; all of `TaskDefaults`, and:
+    """What ``function.options(...)`` may say of the next tasks: all of `TaskDefaults`, and more.
 
     Attributes:
         at: The moment at which it may start, with its time zone; instead of a delay.
@@ -75,6 +73,8 @@ class TaskMaker(Generic[P, R_co, C_co]):
     """
 
     task_name: str
+    __name__: str
+    __qualname__: str
 
     def __init__(
         self, func: Callable[P, C_co], name: str, signature: inspect.Signature, given: Mapping[str, Any]
@@ -102,8 +102,7 @@ class TaskMaker(Generic[P, R_co, C_co]):
         except TypeError as error:
             raise TypeError(f"{self.task_name} cannot be called like this: {error}") from None
         template = self._template
-        return evolve(
-            template,
+        return template.evolve(
             task_id=template.task_id if "task_id" in self._given else new_task_id(),
             args=args,
             kwargs=kwargs,
@@ -124,7 +123,7 @@ class TaskMaker(Generic[P, R_co, C_co]):
         return f"<task function {self.task_name!r}>"
 
     def __reduce__(self) -> str:
-        # By its place, like any function.
+        # Pickled by its place in its module, like any function.
         return self.__qualname__
 
 
@@ -207,6 +206,7 @@ def _checked(func: Callable[..., Any], name: str | None) -> inspect.Signature:
     signature = inspect.signature(func)
     if next(iter(signature.parameters), None) in ("self", "cls"):
         raise FairqueError(
-            f"{place!r} is a method, and no worker has its object. Decorate a function, or put @staticmethod above @task"
+            f"{place!r} is a method, and no worker has its object. "
+            "Decorate a function, or put @staticmethod above @task"
         )
     return signature

@@ -36,7 +36,7 @@ class TaskHandle(Generic[R_co]):
 
     def state(self) -> TaskState:
         """Return where the task is in its life."""
-        return (self.info()).state
+        return self.info().state
 
     def wait(self, timeout: float | None = None) -> TaskState:
         """Wait until the task has ended, woken by the server, and return its state.
@@ -44,7 +44,7 @@ class TaskHandle(Generic[R_co]):
         Args:
             timeout: Seconds, after which the state it has then is returned; None waits for ever.
         """
-        return (self._outcome(timeout)).state
+        return self._outcome(timeout).state
 
     def result(self, timeout: float | None = None) -> R_co:
         """Wait until the task has ended, woken by the server, and return its result.

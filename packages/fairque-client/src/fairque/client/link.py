@@ -182,7 +182,10 @@ class AsyncLink(_Shared):
         return await self._runner.run(call)
 
     async def wait(
-        self, task_id: str, look: Callable[[str], Awaitable[Outcome]], timeout: float | None  # noqa: ASYNC109 - at its end comes a last look, not an error
+        self,
+        task_id: str,
+        look: Callable[[str], Awaitable[Outcome]],
+        timeout: float | None,  # noqa: ASYNC109 - at its end comes a last look, not an error
     ) -> Outcome:
         """Return the outcome of a task, or what it is after ``timeout`` seconds; see `Link.wait`."""
         until = _until(timeout)

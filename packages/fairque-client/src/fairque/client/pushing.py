@@ -30,9 +30,7 @@ def one_push(keys: QueueKeys, settings: ClientSettings, tasks: Iterable[Task[Any
     return push(keys, ready, message_limit=settings.queue.message_limit)
 
 
-def pushes(
-    keys: QueueKeys, settings: ClientSettings, tasks: Iterable[Task[Any]]
-) -> Iterator[PushCall]:
+def pushes(keys: QueueKeys, settings: ClientSettings, tasks: Iterable[Task[Any]]) -> Iterator[PushCall]:
     """Build one call after the other, each within the limits of a batch. Only one batch is held at a time.
 
     Raises:

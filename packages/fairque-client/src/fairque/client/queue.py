@@ -73,7 +73,7 @@ class TaskQueue:
             TaskConflict: Its id was pushed before with other content.
             QueueFull: The server has no memory left; nothing was stored.
         """
-        return (self._push(one_push(self._link.keys, self.settings, (task,))))[0]
+        return self._push(one_push(self._link.keys, self.settings, (task,)))[0]
 
     def push_many(self, tasks: Iterable[Task[R]], *, chunked: bool = False) -> list[TaskHandle[R]]:
         """Store tasks in one atomic call, all or none, and return their handles in the same order.

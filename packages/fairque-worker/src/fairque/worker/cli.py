@@ -76,13 +76,16 @@ def main(
             raise click.UsageError("name at least one MODULE with task functions, or worker.modules in --config")
         handler = _handler(names)
         worker = Worker(settings, handler, burst=burst)
-        worker.run()
+        all_ended = worker.run()
     except FairqueError as error:
         _refuse(error)
     except ValueError as error:
         _refuse(ConfigurationError([str(error)]))
-    logging.shutdown()
+    if all_ended:
+        return
     # A thread that cannot be interrupted must not keep a stopped worker alive: its task was given back.
+    logging.shutdown()
+    sys.stdout.flush()
     os._exit(0)
 
 
@@ -109,7 +112,7 @@ def _load(name: str) -> TaskHandler | None:
     module_name, _, attribute = name.partition(":")
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _CannotImport(
             f"module {module_name!r} cannot be imported: {type(error).__name__}: {error}. "
             f"It is looked for in {os.getcwd()} and on PYTHONPATH"  # noqa: PTH109 - a text, no path work
@@ -118,7 +121,12 @@ def _load(name: str) -> TaskHandler | None:
         return None
     found: Any = getattr(module, attribute, None)
     if inspect.isclass(found) and issubclass(found, TaskHandler):
-        return found()
+        try:
+            return found()
+        except Exception as error:
+            raise _CannotImport(
+                f"{name} cannot be made without arguments: {type(error).__name__}: {error}. Name an object"
+            ) from error
     if isinstance(found, TaskHandler):
         return found
     raise _CannotImport(

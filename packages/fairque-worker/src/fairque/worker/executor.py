@@ -4,12 +4,13 @@ import asyncio
 import inspect
 import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
 
 from fairque.protocol import clock
-from fairque.protocol.errors import InvalidTask
+from fairque.protocol.errors import InvalidTask, LeaseLost
 from fairque.protocol.model.context import TaskContext, running_in
 from fairque.protocol.wire.codec import decode_task
 from fairque.protocol.wire.jsonvalue import check_json, dumps
@@ -39,9 +40,11 @@ class Executor:
         self._on_end = on_end
         self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="fairque-task")
+        self._slots: list[Future[None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_thread: threading.Thread | None = None
         self._loop_lock = threading.Lock()
-        self._slots = 0
+        self._stopped = threading.Event()
 
     def submit(self, job: Job) -> None:
         """Run a job as soon as a thread is free."""
@@ -49,18 +52,32 @@ class Executor:
 
     def call(self, work: Callable[[], None]) -> None:
         """Run any function in one of the threads; it must not raise."""
-        if self._slots < self._threads:
-            self._slots += 1
-            self._pool.submit(self._slot)
+        if len(self._slots) < self._threads:
+            self._slots.append(self._pool.submit(self._slot))
         self._work.put(work)
 
-    def stop(self) -> None:
-        """Let the threads end when they are free. Tasks that still run are not waited for."""
-        for _ in range(self._slots):
-            self._work.put(None)
-        self._pool.shutdown(wait=False)
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
+    def stop(self, seconds: float = 0.0) -> bool:
+        """Cancel the coroutines that still run, and let the threads end when they are free; safe to call twice.
+
+        Args:
+            seconds: How long to wait for that: for hooks, and for tasks that were given back but do not end.
+
+        Returns:
+            Whether all threads have ended.
+        """
+        until = clock.monotonic() + seconds
+        if not self._stopped.is_set():
+            self._stopped.set()
+            for _ in self._slots:
+                self._work.put(None)
+            self._pool.shutdown(wait=False)
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._loop.stop)
+        busy = wait(self._slots, timeout=seconds).not_done
+        if self._loop_thread is None:
+            return not busy
+        self._loop_thread.join(max(0.0, until - clock.monotonic()))
+        return not busy and not self._loop_thread.is_alive()
 
     def _slot(self) -> None:
         while (work := self._work.get()) is not None:
@@ -69,6 +86,8 @@ class Executor:
     def _run(self, job: Job) -> None:
         started = clock.monotonic()
         try:
+            if job.lease_lost:
+                raise LeaseLost(job.granted.task_id)  # noqa: TRY301 - it is an ending like any other
             task = job.task = decode_task(job.granted.message)
             context = job.context = TaskContext(
                 task,
@@ -138,17 +157,25 @@ class Executor:
         with self._loop_lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(target=_run_loop, args=(self._loop,), name="fairque-loop", daemon=True).start()
+                self._loop_thread = threading.Thread(
+                    target=_run_loop, args=(self._loop, self._stopped), name="fairque-loop", daemon=True
+                )
+                self._loop_thread.start()
             return self._loop
 
 
-def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
+def _run_loop(loop: asyncio.AbstractEventLoop, stopped: threading.Event) -> None:
     asyncio.set_event_loop(loop)
     try:
-        loop.run_forever()
+        while not stopped.is_set():
+            # asyncio lets these two through from a task that a coroutine started; that coroutine gets them, too.
+            with suppress(SystemExit, KeyboardInterrupt):
+                loop.run_forever()
         left = asyncio.all_tasks(loop)
         for task in left:
-            task.cancel()
+            # Not twice: the second time would break off the cleaning up that the first one began.
+            if not task.cancelling():
+                task.cancel()
         if left:
             loop.run_until_complete(asyncio.wait(left, timeout=1))
     finally:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from attrs import frozen
 
 from fairque.protocol import clock
-from fairque.protocol.calls import Popped
+from fairque.protocol.calls import Granted, Popped
 from fairque.protocol.errors import FairqueError
 from fairque.worker.consumer import Consumer
 from fairque.worker.executor import Executor
@@ -48,6 +48,9 @@ class Fetcher:
         slots: How many tasks are held at a time.
         burst: Whether to count as idle as soon as nothing is runnable.
         on_idle: Called when no task is held and none will be taken.
+
+    Attributes:
+        crash: What ended the thread too early, if anything did: a defect of this package. It counts as idle then.
     """
 
     def __init__(
@@ -70,12 +73,14 @@ class Fetcher:
         self._slots = slots
         self._burst = burst
         self._on_idle = on_idle
-        self._jobs: dict[str, Job] = {}
+        # A task whose lease was lost may be given to this worker again while its old attempt still runs.
+        self._jobs: dict[tuple[str, str], Job] = {}
         self._endings: list[Ending] = []
         self._hungry = True
         self._waker_busy = False
         self._quiet = False
         self._stopped = False
+        self.crash: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="fairque-fetch", daemon=True)
 
     def jobs(self) -> list[Job]:
@@ -99,9 +104,18 @@ class Fetcher:
 
     def forget(self, job: Job) -> None:
         """Hold a task no longer: it was given back."""
-        self._jobs.pop(job.granted.task_id, None)
+        self._jobs.pop(_key(job.granted), None)
 
     def _run(self) -> None:
+        try:
+            self._loop()
+        except Exception as error:  # noqa: BLE001 - a defect, whatever it is, must not hold the tasks for ever
+            log.exception("the fetch loop crashed: others get the tasks when the leases end")
+            self.crash = error
+            self._jobs.clear()
+            self._on_idle()
+
+    def _loop(self) -> None:
         while True:
             self._collect()
             if self._stopped and not self._endings:
@@ -126,9 +140,9 @@ class Fetcher:
 
     def _collect(self) -> None:
         """Gather what has happened; wait for it when there is nothing else to do."""
-        idle = not self._endings and (self._quiet or not (self._hungry and self._free() > 0))
+        busy = self._stopped or self._endings or (self._hungry and not self._quiet and self._free() > 0)
         try:
-            if idle:
+            if not busy:
                 self._note(self._events.get())
             while len(self._endings) < _BATCH:
                 self._note(self._events.get_nowait())
@@ -137,7 +151,7 @@ class Fetcher:
 
     def _note(self, event: Event) -> None:
         if not isinstance(event, Wake):
-            if self._jobs.get(event.job.granted.task_id) is event.job:
+            if _key(event.job.granted) in self._jobs:
                 self._endings.append(event)
             return
         if event.answer:
@@ -160,8 +174,8 @@ class Fetcher:
             return
         held_until = clock.monotonic() + self._consumer.lease_ms / 1000
         for granted in popped.tasks:
-            if granted.task_id not in self._jobs:
-                job = self._jobs[granted.task_id] = Job(granted, held_until)
+            if _key(granted) not in self._jobs:
+                job = self._jobs[_key(granted)] = Job(granted, held_until)
                 self._executor.submit(job)
         self._hungry = len(popped.tasks) >= wanted
         if not self._hungry and not self._waker_busy:
@@ -177,3 +191,7 @@ class Fetcher:
                 self._note(self._events.get(timeout=left))
             except Empty:
                 return
+
+
+def _key(granted: Granted) -> tuple[str, str]:
+    return granted.task_id, granted.token

@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from attrs import frozen
 
 from fairque.protocol.calls import Ended, Failed, Finished, Popped
+from fairque.protocol.model.context import running_in
 from fairque.protocol.model.outcome import Decision, decide, describe_error
+from fairque.protocol.model.states import TaskState
 from fairque.protocol.wire.status import Status
 from fairque.worker.consumer import Consumer
 from fairque.worker.handler import TaskHandler
@@ -54,12 +57,14 @@ class Reporter:
         )
         for success, answer in zip(successes, finished, strict=True):
             if self._accepted(success, answer) and self._hears_success:
-                self._call(lambda success=success: self._tell_success(success))  # type: ignore[misc]  # bound now
+                self._call(partial(self._tell_success, success))
         for one, answer in zip(judged, failed, strict=True):
             if self._accepted(one.failure, answer):
-                self._log_failure(one)
-                if self._hears_failure and one.failure.job.context is not None:
-                    self._call(lambda one=one: self._tell_failure(one))  # type: ignore[misc]  # bound now
+                # The queue knows better than the decision: a task whose cancelation was asked for ends all the same.
+                final = answer.state in (TaskState.FAILED, TaskState.CANCELED)
+                self._log_failure(one, final=final)
+                if self._hears_failure:
+                    self._call(partial(self._tell_failure, one, final=final))
         return popped
 
     @staticmethod
@@ -68,12 +73,16 @@ class Reporter:
         if job.canceled and isinstance(failure.error, asyncio.CancelledError):
             return Decision("cancel", 0, "canceled while it ran")
         task = job.task
-        return decide(
-            failure.error,
+        judge = partial(
+            decide,
             retries=0 if task is None else task.retries,
             failures=job.granted.failures,
             policy=None if task is None else task.retry,
         )
+        try:
+            return judge(failure.error)
+        except Exception as error:  # noqa: BLE001 - such as a subclass of Retry that never called its super().__init__
+            return judge(error)
 
     def _failed(self, one: _Judged) -> Failed:
         granted = one.failure.job.granted
@@ -92,7 +101,9 @@ class Reporter:
         )
 
     def _accepted(self, ending: Ending, answer: Ended) -> bool:
-        if answer.code in (Status.OK, Status.ALREADY):
+        if answer.code is Status.OK:
+            return True
+        if answer.code is Status.ALREADY and (isinstance(ending, Failure) or answer.state is TaskState.FINISHED):
             return True
         log.warning(
             "ending refused: the lease was lost",
@@ -102,14 +113,15 @@ class Reporter:
         )
         return False
 
-    def _log_failure(self, one: _Judged) -> None:
+    @staticmethod
+    def _log_failure(one: _Judged, *, final: bool) -> None:
         granted, decision = one.failure.job.granted, one.decision
         say = log.error if decision.verdict == "dead" else log.warning
         say(
-            "task failed" if decision.final else "attempt failed",
+            "task failed" if final else "attempt failed",
             task_id=granted.task_id,
             attempt=granted.attempt,
-            error=f"{type(one.failure.error).__qualname__}: {one.failure.error!s:.500}",
+            error=_shown(one.failure.error),
             verdict=decision.verdict,
             pause_seconds=decision.pause_ms / 1000,
         )
@@ -118,16 +130,25 @@ class Reporter:
         job = success.job
         if job.task is None or job.context is None:  # it ran, so both are there
             return
+        running_in(job.context)
         try:
             self._handler.on_success(job.task, success.value, job.context)
-        except Exception:  # noqa: BLE001 - a hook of the user's must not end the worker's thread
+        except BaseException:  # noqa: BLE001 - whatever a hook of the user's raises, the thread goes on
             log.exception("on_success raised", task_id=job.granted.task_id)
 
-    def _tell_failure(self, one: _Judged) -> None:
+    def _tell_failure(self, one: _Judged, *, final: bool) -> None:
         job = one.failure.job
         if job.task is None or job.context is None:  # an unreadable message has no hook
             return
+        running_in(job.context)
         try:
-            self._handler.on_failure(job.task, one.failure.error, job.context, final=one.decision.final)
-        except Exception:  # noqa: BLE001 - a hook of the user's must not end the worker's thread
+            self._handler.on_failure(job.task, one.failure.error, job.context, final=final)
+        except BaseException:  # noqa: BLE001 - whatever a hook of the user's raises, the thread goes on
             log.exception("on_failure raised", task_id=job.granted.task_id)
+
+
+def _shown(error: BaseException) -> str:
+    try:
+        return f"{type(error).__qualname__}: {error!s:.500}"
+    except Exception:  # noqa: BLE001 - an error of the user's code that cannot even be printed
+        return type(error).__qualname__

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from fairque.protocol.errors import FairqueError
+from fairque.protocol import clock
 from fairque.protocol.runners import Runner
 from fairque.worker.log import log
 
@@ -43,9 +43,11 @@ class Waker:
         """End, also in the middle of waiting; safe to call twice."""
         self._stopped.set()
         self._requests.put(None)
-        self._runner.interrupt()
-        if self._thread.is_alive():
-            self._thread.join(timeout=LONGEST_BLOCK_SECONDS + 1)
+        until = clock.monotonic() + LONGEST_BLOCK_SECONDS + 1
+        while self._thread.is_alive() and clock.monotonic() < until:
+            # Again and again, since it may have been just about to wait.
+            self._runner.interrupt()
+            self._thread.join(timeout=0.05)
         self._runner.close()
 
     def _run(self) -> None:
@@ -53,7 +55,7 @@ class Waker:
             woken = False
             try:
                 woken = self._runner.block(self._key, seconds)
-            except FairqueError as error:
+            except Exception as error:  # noqa: BLE001 - redis-py fails in many ways when interrupted; this thread must not
                 if not self._stopped.is_set():
                     log.warning("waiting for work failed", error=str(error))
                     self._stopped.wait(0.5)

@@ -8,6 +8,8 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any
 
+from attrs import evolve
+
 from fairque.protocol.calls import Released
 from fairque.protocol.config import QueueSettings, RedisSettings
 from fairque.protocol.errors import FairqueError
@@ -24,6 +26,9 @@ from fairque.worker.settings import WorkerOptions, WorkerSettings
 from fairque.worker.waker import Waker
 
 __all__ = ["Worker"]
+
+#: How long tasks that were given back may take to clean up.
+_LINGER_SECONDS = 1.0
 
 
 class Worker:
@@ -45,7 +50,8 @@ class Worker:
         self._consumer = Consumer(settings)
         self._executor = Executor(handler, settings.worker.concurrency, settings.queue.message_limit, events.put)
         self._waker = Waker(
-            Runner(settings.redis),
+            # Without retries of its own: it is asked again anyway, and an interrupted wait must not begin anew.
+            Runner(evolve(settings.redis, retries=0)),
             self._consumer.keys.wake,
             lambda taken: events.put(Wake(taken=taken, answer=True)),
         )
@@ -66,6 +72,7 @@ class Worker:
         self._lock = threading.Lock()
         self._started = False
         self._stopped = False
+        self._all_ended = True
 
     @classmethod
     def from_url(
@@ -92,37 +99,51 @@ class Worker:
         """How many tasks this worker holds."""
         return len(self._fetcher.jobs())
 
-    def run(self) -> None:
+    def run(self) -> bool:
         """Start, work until a signal or the end of a burst, and stop. For the main thread of a process.
 
         SIGTERM and SIGINT stop taking tasks at once and let the running ones go on for the grace; after it, or at a
         second signal, those still running are given back.
 
+        Returns:
+            Whether all threads have ended. If not, a task that was given back still runs in one, and keeps the
+            interpreter from ending in any other way than `os._exit`.
+
         Raises:
-            FairqueError: The server or the queue cannot be worked with; nothing was started.
+            FairqueError: The server or the queue cannot be worked with and nothing was started; or the worker crashed.
         """
         restore = self._handle_signals()
         try:
             self.start()
             self._control.get()
             self.quiet()
+            log.info("worker stops", worker=self._consumer.worker, in_flight=self.in_flight)
             if not self._idle.is_set():
                 with suppress(Empty):
                     self._control.get(timeout=self.settings.worker.grace_seconds)
             self.stop(0)
         finally:
             restore()
+        if self._fetcher.crash is not None:
+            raise FairqueError(f"the worker crashed: {self._fetcher.crash!r}") from self._fetcher.crash
+        return self._all_ended
 
     def start(self) -> None:
-        """Begin to take tasks, in threads of its own.
+        """Begin to take tasks, in threads of its own; safe to call twice.
 
         Raises:
-            FairqueError: The server or the queue cannot be worked with; nothing was started.
+            FairqueError: The server or the queue cannot be worked with, or the worker was stopped; nothing was started.
         """
         with self._lock:
+            if self._stopped:
+                raise FairqueError("this worker was stopped: make a new Worker")
             if self._started:
                 return
-            self._consumer.check()
+            try:
+                self._consumer.check()
+            except FairqueError:
+                self._consumer.runner.close()
+                raise
             self._started = True
             self._heart.start()
             self._waker.start()
@@ -146,7 +167,7 @@ class Worker:
         """Stop, in this order; safe to call twice.
 
         1. take no more tasks, 2. wait for those that run, 3. give back those that do not end in time, uncounted,
-        4. end the threads, pass the wake-up on, and close the connections.
+        4. wait for hooks, end the threads, pass the wake-up on, and close the connections.
 
         Args:
             deadline: Seconds for step 2; None takes the settings' grace.
@@ -157,11 +178,14 @@ class Worker:
             self._stopped = True
             self.quiet()
             self._idle.wait(self.settings.worker.grace_seconds if deadline is None else deadline)
-            self._give_back(self._fetcher.jobs())
+            # Before the rest is given back, so that no task is taken and no ending reported meanwhile.
             self._fetcher.stop()
+            left = self._fetcher.jobs()
+            self._give_back(left)
             self._waker.stop()
             self._heart.stop()
-            self._executor.stop()
+            linger = _LINGER_SECONDS if left else self.settings.worker.grace_seconds
+            self._all_ended = self._executor.stop(linger)
             with suppress(FairqueError):
                 self._consumer.rouse()
             self._consumer.runner.close()

@@ -56,6 +56,7 @@ def make_address(folder: Path) -> Path:
             place.rmdir()
             place = Path(tempfile.mkdtemp(prefix="fairque-", dir="/tmp"))
         address = place / NAME
+    note.touch(0o600)
     note.write_bytes(os.fsencode(address))
     return address
 

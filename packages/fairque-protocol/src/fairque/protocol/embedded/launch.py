@@ -1,15 +1,14 @@
 """Joins the server of a folder: attaches to the one that runs, or starts one together with its guard.
 
-Three lock files in the folder say all there is to know, and the kernel keeps them true after any crash:
-``start.lock`` is held while joining, ``users.lock`` is shared by the users (the guard holds it alone while it
-stops the server), and ``server.lock`` is held by the guard and the server as long as one of them lives.
+Two lock files in the folder say all there is to know, and the kernel keeps them true after any crash:
+``users.lock`` is shared by the users, and the guard holds it alone while it stops the server; ``server.lock`` is
+held by the one who starts the server, who passes it on to the guard and the server, and so as long as one lives.
 """
 
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from fairque.protocol.clock import monotonic
@@ -43,18 +42,13 @@ def join(folder: Path, *, keep: bool, binary: Path | None) -> tuple[FileLock, Pa
         EmbeddedServerError: There is no server program, or the server did not start.
         OSError: The folder cannot be used.
     """
-    turn = FileLock(folder / "start.lock")
+    hold = FileLock(folder / "users.lock")
     try:
-        _until(turn.try_exclusive, f"another process has been starting the embedded server of {folder}")
-        hold = FileLock(folder / "users.lock")
-        try:
-            _until(hold.try_shared, f"the embedded server of {folder} has been stopping")
-            return hold, _reach(folder, keep=keep, binary=binary)
-        except BaseException:
-            hold.close()
-            raise
-    finally:
-        turn.close()
+        _until_shared(hold, folder)
+        return hold, _reach(folder, keep=keep, binary=binary)
+    except BaseException:
+        hold.close()
+        raise
 
 
 def _reach(folder: Path, *, keep: bool, binary: Path | None) -> Path:
@@ -72,8 +66,8 @@ def _reach(folder: Path, *, keep: bool, binary: Path | None) -> Path:
                 started = True
         finally:
             alive.close()
-        address = noted_address(folder)
         try:
+            address = noted_address(folder)
             if answers(address):
                 return address
             deadline = monotonic() + START_SECONDS
@@ -117,12 +111,14 @@ def _start(folder: Path, alive: FileLock, *, keep: bool, binary: Path) -> None:
             raise _failed(folder, keep=keep, what="has no guard, since that failed") from None
 
 
-def _until(succeeds: Callable[[], bool], otherwise: str) -> None:
+def _until_shared(hold: FileLock, folder: Path) -> None:
+    """Take the hold, after the end of a server that is being stopped."""
     deadline = monotonic() + START_SECONDS
-    while not succeeds():
+    while not hold.try_shared():
         if monotonic() > deadline:
             raise EmbeddedServerError(
-                f"{otherwise} for more than {START_SECONDS:g} s. Wait for it or end it, or use another folder"
+                f"the embedded server of {folder} has been stopping for more than {START_SECONDS:g} s. "
+                "Wait for its end or kill it, or use another folder"
             )
         time.sleep(PAUSE)
 

@@ -111,7 +111,7 @@ class EmbeddedServer:
         try:
             users = FileLock(self._folder / "users.lock", create=False)
         except OSError:
-            return True  # the folder is gone
+            return self._removed()
         try:
             if not users.try_exclusive():
                 # Refused by the other users, who share, or by the guard, who is stopping the server.
@@ -125,7 +125,7 @@ class EmbeddedServer:
         try:
             alive = FileLock(self._folder / "server.lock", create=False)
         except OSError:
-            return True
+            return self._removed()
         try:
             gone = alive.try_exclusive()
             if gone and self._path is None:
@@ -134,3 +134,7 @@ class EmbeddedServer:
             return gone
         finally:
             alive.close()
+
+    def _removed(self) -> bool:
+        """Whether the folder is gone, now that a file in it is. One with data is only removed by hand."""
+        return self._path is not None or not self._folder.exists()

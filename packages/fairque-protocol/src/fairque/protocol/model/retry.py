@@ -8,9 +8,20 @@ from attrs import field, frozen
 __all__ = ["Cancel", "Retry", "RetryPolicy", "Snooze"]
 
 
+#: Seconds of the longest pause, about 31 years: what is longer is a mistake, and the scripts refuse it.
+_LONGEST_SECONDS = 1_000_000_000
+
+
 def _positive(_: object, attribute: object, value: float) -> None:
-    if not value > 0:
-        raise ValueError(f"{getattr(attribute, 'name', 'value')} must be above 0, not {value!r}")
+    if not 0 < value <= _LONGEST_SECONDS:
+        name = getattr(attribute, "name", "value")
+        raise ValueError(f"{name} must be above 0 and at most {_LONGEST_SECONDS:,}, not {value!r}")
+
+
+def _pause(after: float) -> float:
+    if not 0 <= after <= _LONGEST_SECONDS:
+        raise ValueError(f"after must be a number of seconds from 0 to {_LONGEST_SECONDS:,}, not {after!r}")
+    return after
 
 
 @frozen(kw_only=True)
@@ -49,10 +60,13 @@ class Retry(Exception):
     Args:
         reason: Why, for people.
         after: Seconds to wait; None takes the task's backoff.
+
+    Raises:
+        ValueError: That is no time to wait.
     """
 
     def __init__(self, reason: str = "", *, after: float | None = None) -> None:
-        self.after = after
+        self.after = None if after is None else _pause(after)
         super().__init__(reason or "the task asked to be tried again")
 
 
@@ -62,10 +76,13 @@ class Snooze(Exception):
     Args:
         after: Seconds to wait.
         reason: Why, for people.
+
+    Raises:
+        ValueError: That is no time to wait.
     """
 
     def __init__(self, after: float, reason: str = "") -> None:
-        self.after = after
+        self.after = _pause(after)
         super().__init__(reason or f"the task asked to wait {after:g} s")
 
 

@@ -46,6 +46,10 @@ def _priority(value: object) -> Priority:
         raise InvalidTask(f"priority {value!r:.80} is unknown: choose one of {names}") from None
 
 
+def _values(value: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(value)
+
+
 def _texts(value: Iterable[str]) -> tuple[str, ...]:
     return tuple(value)
 
@@ -87,7 +91,7 @@ class Task(Generic[R_co]):
     user_id: str | None = field(default=None)
     priority: Priority = field(default=Priority.NORMAL, converter=_priority)
     func: str | None = field(default=None)
-    args: tuple[Any, ...] = field(default=(), converter=tuple)
+    args: tuple[Any, ...] = field(default=(), converter=_values)
     kwargs: Mapping[str, Any] = field(factory=dict)
     payload: Any = None
     depends_on: tuple[str, ...] = field(default=(), converter=_texts, validator=_parents)
@@ -118,6 +122,8 @@ class Task(Generic[R_co]):
                 raise InvalidTask("give a delay or a time of execution, not both")
         if self.dedup_ttl_ms and self.dedup_key is None:
             raise InvalidTask("dedup_ttl needs a dedup_key")
+        if self.retry is not None and not isinstance(self.retry, RetryPolicy):
+            raise InvalidTask(f"retry must be a RetryPolicy, not {self.retry!r:.80}")
         if self.cost is not None and not (type(self.cost) in (int, float) and 0 <= self.cost <= _MAX_MS / 1000):
             raise InvalidTask(f"cost must be a number of seconds from 0, not {self.cost!r:.80}")
 
@@ -154,7 +160,7 @@ class Task(Generic[R_co]):
         """
         unknown = fields.keys() - _FIELDS
         if unknown:
-            raise InvalidTask(f"unknown field {min(unknown)!r}: a task has {', '.join(sorted(_FIELDS))}")
+            raise InvalidTask(f"unknown field {min(unknown)!r}: a task has {', '.join(sorted(_NAMES))}")
         if timeout is not None:
             fields["timeout_ms"] = to_ms(timeout, "timeout")
         return cls(
@@ -185,7 +191,7 @@ def to_ms(value: float | timedelta, what: str) -> int:
         InvalidTask: It is no finite number from 0.
     """
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not math.isfinite(seconds) or seconds < 0:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= _MAX_MS:
         raise InvalidTask(f"{what} must be a number of seconds from 0 or a timedelta, not {value!r:.80}")
     return math.ceil(seconds * 1000)
 
@@ -203,5 +209,7 @@ def to_epoch_ms(moment: datetime, what: str) -> int:
     return max(0, math.ceil(moment.timestamp() * 1000))
 
 
-_FIELDS = frozenset(inspect.signature(Task).parameters)
+#: What `Task.create` takes: the fields, and other names for those that hold milliseconds.
+_FIELDS = frozenset(inspect.signature(Task).parameters) - {"delay_ms", "execute_at", "dedup_ttl_ms"}
+_NAMES = (_FIELDS | inspect.signature(Task.create).parameters.keys()) - {"timeout_ms", "fields"}
 _EXECUTE_AT = Task.__attrs_attrs__.execute_at

@@ -11,6 +11,7 @@ from redis.exceptions import NoScriptError, RedisError
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.embedded import resolve_url
 from fairque.protocol.runners.connection import (
+    CONCURRENT_CALLS,
     INFO,
     Attempts,
     bad_url,
@@ -38,6 +39,7 @@ class AsyncRunner:
         self.settings = settings
         self._client: redis.asyncio.Redis | None = None
         self._lock = asyncio.Lock()
+        self._turns = asyncio.Semaphore(CONCURRENT_CALLS)
 
     async def run(self, call: Call[T]) -> T:
         """Send one call and return what its answer means.
@@ -79,10 +81,11 @@ class AsyncRunner:
         attempts = Attempts(self.settings)
         while True:
             try:
-                client = await self._connected()
-                if len(calls) == 1:
-                    return [await self._send(client, calls[0])]
-                return await self._send_all(client, calls)
+                async with self._turns:
+                    client = await self._connected()
+                    if len(calls) == 1:
+                        return [await self._send(client, calls[0])]
+                    return await self._send_all(client, calls)
             except RedisError as error:
                 await asyncio.sleep(attempts.pause_seconds(error))
 

@@ -35,6 +35,7 @@ from fairque.protocol.wire.call import Argument, Call
 from fairque.protocol.wire.scripts import script
 
 __all__ = [
+    "CONCURRENT_CALLS",
     "INFO",
     "Attempts",
     "bad_url",
@@ -46,6 +47,10 @@ __all__ = [
     "script_text",
     "translate",
 ]
+
+#: Calls of one runner at a time; others wait their turn. A pool holds 100 connections and refuses the next; the rest
+#: is for subscriptions.
+CONCURRENT_CALLS = 64
 
 #: Sections of INFO that `check_server` reads.
 INFO = ("server", "memory")

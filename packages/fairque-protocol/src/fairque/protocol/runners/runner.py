@@ -12,6 +12,7 @@ from redis.exceptions import NoScriptError, RedisError
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.embedded import resolve_url
 from fairque.protocol.runners.connection import (
+    CONCURRENT_CALLS,
     INFO,
     Attempts,
     bad_url,
@@ -41,6 +42,7 @@ class Runner:
         self.settings = settings
         self._client: redis.Redis | None = None
         self._lock = threading.Lock()
+        self._turns = threading.Semaphore(CONCURRENT_CALLS)
         self._blockers: list[redis.Redis] = []
 
     def run(self, call: Call[T]) -> T:
@@ -108,8 +110,9 @@ class Runner:
         attempts = Attempts(self.settings)
         while True:
             try:
-                client = self._connected()
-                return [self._send(client, calls[0])] if len(calls) == 1 else self._send_all(client, calls)
+                with self._turns:
+                    client = self._connected()
+                    return [self._send(client, calls[0])] if len(calls) == 1 else self._send_all(client, calls)
             except RedisError as error:
                 time.sleep(attempts.pause_seconds(error))
 

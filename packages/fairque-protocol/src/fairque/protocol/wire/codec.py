@@ -61,9 +61,9 @@ def encode_task(task: Task[Any]) -> Message:
             "(function.options(user_id=...)), or set a default: TaskQueue.from_url(url, default_user_id=...)"
         )
     fields: dict[str, Any] = {"v": WIRE_VERSION, "id": task.task_id, "user": task.user_id}
-    for name in ("args", "kwargs", "payload"):
+    for name, absent in (("args", ()), ("kwargs", {}), ("payload", None)):
         value = getattr(task, name)
-        if value is not None and value != () and value != {}:
+        if value != absent:
             fields[name] = _checked(task, name, value)
     for name, default in _OPTIONAL:
         value = getattr(task, name)

@@ -2,7 +2,8 @@
 
 import json
 import math
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypeAlias
 
 from fairque.protocol.errors import InvalidTask
 
@@ -34,52 +35,68 @@ def loads(data: bytes | str) -> Any:
     return json.loads(data)
 
 
-def check_json(value: Any, where: str, depth: int = 0) -> None:
+def check_json(value: Any, where: str) -> None:
     """Refuse what JSON cannot say without loss. A tuple is accepted and arrives as a list.
 
     Args:
         value: The candidate.
         where: How the error names it; the path into it is appended.
-        depth: Nesting so far.
 
     Raises:
         InvalidTask: No JSON value: the message names the place and the type found there.
     """
+    problem = _problem(value, 0)
+    if problem is not None:
+        path, text = problem
+        raise InvalidTask(f"{where}{path} {text}")
+
+
+#: The path to a value, and what is wrong with it. Paths are made on the way out only, so good values cost no text.
+_Problem: TypeAlias = tuple[str, str] | None
+
+
+def _problem(value: Any, depth: int) -> _Problem:
     kind = type(value)
     if kind in _PLAIN:
-        if kind is str and not value.isascii():
-            _check_text(value, where)
-        return
+        return _text_problem(value) if kind is str and not value.isascii() else None
     if isinstance(value, float):
-        if not math.isfinite(value):
-            raise InvalidTask(f"{where} is {value!r}: JSON has no such number, pass None or a text")
-        return
-    if depth >= MAX_DEPTH:
-        raise InvalidTask(f"{where} is nested deeper than {MAX_DEPTH} levels: pass a flatter value")
+        known = math.isfinite(value)
+        return None if known else ("", f"is {value!r}: JSON has no such number, pass None or a text")
     if isinstance(value, str | int):
-        _check_text(str(value), where)
-    elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            check_json(item, f"{where}[{index}]", depth + 1)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            _check_key(key, where)
-            check_json(item, f"{where}[{key!r:.60}]", depth + 1)
-    else:
-        raise InvalidTask(
-            f"{where} is no JSON value but {kind.__module__}.{kind.__qualname__}: "
-            "pass numbers, strings, booleans, None, lists and dictionaries of them"
-        )
+        return _text_problem(str(value))
+    if depth >= MAX_DEPTH:
+        return "", f"is nested deeper than {MAX_DEPTH} levels: pass a flatter value"
+    if isinstance(value, list | tuple):
+        return _inside(enumerate(value), depth)
+    if isinstance(value, dict):
+        return _key_problem(value) or _inside(value.items(), depth)
+    return "", (
+        f"is no JSON value but {kind.__module__}.{kind.__qualname__}: "
+        "pass numbers, strings, booleans, None, lists and dictionaries of them"
+    )
 
 
-def _check_key(key: object, where: str) -> None:
-    if not isinstance(key, str):
-        raise InvalidTask(f"{where} has the key {key!r:.40} of type {type(key).__name__}: JSON keys are strings")
-    _check_text(key, f"a key of {where}")
+def _inside(items: Iterable[tuple[Any, Any]], depth: int) -> _Problem:
+    for key, item in items:
+        problem = _problem(item, depth + 1)
+        if problem is not None:
+            return f"[{key!r:.60}]{problem[0]}", problem[1]
+    return None
 
 
-def _check_text(value: str, where: str) -> None:
+def _key_problem(value: dict[Any, Any]) -> _Problem:
+    for key in value:
+        if not isinstance(key, str):
+            return "", f"has the key {key!r:.40} of type {type(key).__name__}: JSON keys are strings"
+        problem = None if key.isascii() else _text_problem(key)
+        if problem is not None:
+            return "", f"has a key that {problem[1]}"
+    return None
+
+
+def _text_problem(value: str) -> _Problem:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise InvalidTask(f"{where} is no valid Unicode text (a lone surrogate)") from None
+        return "", "is no valid Unicode text (a lone surrogate)"
+    return None

@@ -1,0 +1,108 @@
+"""The command as it is installed: what goes wrong is one clear line and an exit code, and nothing is written."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from fairque.client import Task
+from fairque.protocol.embedded import EmbeddedServer
+
+TASKS = """
+@task
+def hello(name):
+    return f"Hello {name}"
+"""
+
+
+@pytest.fixture
+def server(fairque_server_url: str) -> Iterator[Any]:
+    """A client to look with."""
+    with redis.Redis.from_url(fairque_server_url, decode_responses=True) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("args", "environ", "expected", "words"),
+    [
+        ([], {}, 2, "name at least one MODULE"),
+        (["nobody"], {}, 6, "module 'nobody' cannot be imported"),
+        (["tasks:hello"], {}, 6, "is no TaskHandler but TaskFunction"),
+        (["tasks"], {"FAIRQUE__REDIS__URL": "redis://localhost:1/0"}, 3, "redis://localhost:1/0 does not answer"),
+        (["tasks"], {"FAIRQUE__WORKER__CONCURENCY": "2"}, 78, "FAIRQUE__WORKER__CONCURENCY"),
+        (["tasks", "--config", "wrong.yaml"], {}, 78, "wrong.yaml:2"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_what_is_wrong_is_said_clearly_and_nothing_is_written(
+    project: Any, server: Any, *, args: list[str], environ: dict[str, str], expected: int, words: str
+) -> None:
+    project.write(TASKS)
+    (project.folder / "wrong.yaml").write_text("worker:\n  concurrency: many\n")
+    code, output, errors = project.run(*(args or ["--burst"]), environ={"FAIRQUE__REDIS__RETRIES": "0", **environ})
+    assert (code, output) == (expected, "")
+    assert words in errors
+    assert "Traceback" not in errors
+    lines = errors.splitlines()
+    assert len(lines) == 1 or lines[0].startswith("Usage:"), errors
+    name = project.environ["FAIRQUE__QUEUE__NAME"]
+    assert server.keys(f"fairque:{{{name}}}:*") == []
+
+
+def test_a_queue_of_another_version_is_refused_and_left_alone(project: Any, server: Any) -> None:
+    project.write(TASKS)
+    meta = f"fairque:{{{project.environ['FAIRQUE__QUEUE__NAME']}}}:meta"
+    server.hset(meta, "schema", "99")
+    code, _, errors = project.run("tasks", "--burst")
+    assert code == 4
+    assert "has schema 99, this fairque-protocol supports 1: upgrade fairque-protocol here" in errors
+    assert errors.count("\n") == 1
+    assert server.hgetall(meta) == {"schema": "99"}
+
+
+def test_a_server_that_may_evict_tasks_is_refused_and_left_alone(project: Any) -> None:
+    project.write(TASKS)
+    with EmbeddedServer() as own, redis.Redis.from_url(own.url) as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        code, _, errors = project.run("tasks", "--burst", environ={"FAIRQUE__REDIS__URL": own.url})
+        assert client.dbsize() == 0
+    assert code == 3
+    assert "CONFIG SET maxmemory-policy noeviction" in errors
+    assert errors.count("\n") == 1
+
+
+def test_options_name_another_server_and_queue_than_the_environment(project: Any, queue: Any) -> None:
+    project.write(TASKS)
+    handle = queue.push(Task.create(func="tasks:hello", args=["you"]))
+    url, name = project.environ["FAIRQUE__REDIS__URL"], project.environ["FAIRQUE__QUEUE__NAME"]
+    elsewhere = {"FAIRQUE__REDIS__URL": "redis://localhost:1/0", "FAIRQUE__QUEUE__NAME": "elsewhere"}
+    code, _, errors = project.run("tasks", "--url", url, "--queue", name, "--burst", environ=elsewhere)
+    assert code == 0, errors
+    assert handle.result(0) == "Hello you"
+
+
+def test_a_configuration_file_is_enough(project: Any, queue: Any) -> None:
+    project.write(TASKS)
+    handle = queue.push(Task.create(func="tasks:hello", args=["you"]))
+    (project.folder / "fairque.yaml").write_text(
+        "redis:\n  url: ${SERVER}\n"
+        f"queue:\n  name: {project.environ.pop('FAIRQUE__QUEUE__NAME')}\n"
+        "worker:\n  modules: [tasks]\n  concurrency: 1\n"
+    )
+    server = {"SERVER": project.environ.pop("FAIRQUE__REDIS__URL")}
+    code, _, errors = project.run("--config", "fairque.yaml", "--burst", environ=server)
+    assert code == 0, errors
+    assert handle.result(0) == "Hello you"
+
+
+def test_the_installed_script_is_the_same_command() -> None:
+    script = shutil.which("fairque-worker", path=str(Path(sys.executable).parent))
+    if script is None:
+        pytest.skip("fairque-worker is not installed here, only importable")
+    run = subprocess.run([script, "--version"], capture_output=True, text=True, timeout=30, check=True)
+    assert run.stdout.startswith("fairque-worker, version ")

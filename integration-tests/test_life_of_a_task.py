@@ -1,0 +1,156 @@
+"""The whole way: a producer pushes, a worker process runs, the producer reads."""
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from fairque.client import Task, TaskCanceled, TaskFailed, TaskState
+from fairque.protocol.testing import eventually
+
+TASKS = """
+@task
+def add(a, b):
+    return a + b
+
+@task(name="later")
+async def add_later(a, b):
+    await asyncio.sleep(0.01)
+    return {"sum": a + b, "who": current_context().user_id}
+
+@task(retries=1, retry=RetryPolicy(base_seconds=0.01))
+def broken():
+    note()
+    raise ValueError("no luck")
+
+@task
+def stoppable():
+    note()
+    if current_context().wait_cancelled(20):
+        raise RuntimeError("stopped")
+
+def plain(a):
+    return -a
+"""
+
+
+def call(func: str, *args: Any, **fields: Any) -> Task[Any]:
+    return Task.create(func=func, args=args, **fields)
+
+
+def test_a_worker_process_runs_functions_coroutines_and_plain_functions_of_its_module(project: Any, queue: Any) -> None:
+    project.write(TASKS)
+    handles = queue.push_many([call("tasks:add", 1, 2), call("later", 3, 4, user_id="bob"), call("tasks:plain", 5)])
+    project.start("tasks", "--concurrency", "2")
+    assert [handle.result(20) for handle in handles] == [3, {"sum": 7, "who": "bob"}, -5]
+    assert {handle.state() for handle in handles} == {TaskState.FINISHED}
+
+
+def test_the_producer_learns_why_a_task_failed_and_that_one_was_canceled(project: Any, queue: Any) -> None:
+    project.write(TASKS)
+    project.start(environ={"FAIRQUE__WORKER__HEARTBEAT_SECONDS": "0.1"})
+    failing = queue.push(call("tasks:broken", retries=1))
+    running = queue.push(call("tasks:stoppable"))
+    with pytest.raises(TaskFailed, match="ValueError: no luck") as caught:
+        failing.result(20)
+    assert caught.value.reason == "retries"
+    assert 'raise ValueError("no luck")' in caught.value.traceback
+    project.noted(running.task_id)
+    assert running.cancel().answer == "requested"
+    with pytest.raises(TaskCanceled):
+        running.result(20)
+
+
+HANDLER = """
+from fairque.worker import TaskHandler
+
+class Upper(TaskHandler):
+    def __init__(self):
+        self.seen = 0
+
+    def handle(self, task, ctx):
+        if task.payload is None:
+            raise ValueError("nothing to do")
+        return task.payload.upper()
+
+    def on_success(self, task, result, ctx):
+        note(f"success:{result}")
+
+    def on_failure(self, task, error, ctx, *, final):
+        note(f"failure:{final}")
+"""
+
+
+def test_a_handler_of_the_users_own_runs_payloads_and_hears_of_the_endings(project: Any, queue: Any) -> None:
+    project.write(HANDLER)
+    good = queue.push(Task.create(payload="text"))
+    bad = queue.push(Task.create(retries=0))
+    project.start("tasks:Upper")
+    assert good.result(20) == "TEXT"
+    with pytest.raises(TaskFailed, match="nothing to do"):
+        bad.result(20)
+    eventually(lambda: len(project.ledger()) == 2, what="both hooks")
+    assert {(line[0], line[3]) for line in project.ledger()} == {
+        (good.task_id, "success:TEXT"),
+        (bad.task_id, "failure:True"),
+    }
+
+
+PRODUCER = """
+import os
+from fairque.client import TaskQueue, task
+
+@task
+def double(number):
+    return 2 * number
+
+if __name__ == "__main__":
+    url, name = os.environ["FAIRQUE__REDIS__URL"], os.environ["FAIRQUE__QUEUE__NAME"]
+    with TaskQueue.from_url(url, name=name, default_user_id="ann") as queue:
+        print(queue.push(double.task(21)).result(timeout=20))
+"""
+
+
+def test_tasks_that_stand_in_the_producers_own_script_run_on_a_worker(project: Any) -> None:
+    project.write(PRODUCER, "shop", prelude="")
+    project.start("shop")
+    produced = subprocess.run(
+        [sys.executable, "shop.py"],
+        cwd=project.folder,
+        env={**os.environ, **project.environ},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (produced.stdout, produced.returncode) == ("42\n", 0), produced.stderr
+
+
+def test_a_burst_drains_the_queue_and_ends(project: Any, queue: Any) -> None:
+    project.write(TASKS)
+    handles = queue.push_many([call("tasks:add", number, 1) for number in range(100)])
+    later = queue.push(call("tasks:add", 0, 0, delay=1_000))
+    code, _, errors = project.run("tasks", "--burst")
+    assert code == 0, errors
+    assert [handle.result(0) for handle in handles] == list(range(1, 101))
+    assert later.state() is TaskState.SCHEDULED
+
+
+PRINTS = """
+import atexit
+
+@task
+def prints():
+    print("printed by the task")
+
+atexit.register(print, "said at the end")
+"""
+
+
+def test_what_a_task_prints_and_what_is_to_be_done_at_the_end_is_not_lost(project: Any, queue: Any) -> None:
+    project.write(PRINTS)
+    queue.push(call("tasks:prints"))
+    code, output, _ = project.run("tasks", "--burst")
+    assert (code, output) == (0, "printed by the task\nsaid at the end\n")

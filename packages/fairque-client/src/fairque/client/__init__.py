@@ -1,0 +1,77 @@
+"""fairque for producers: push tasks to a queue that is fair between users, and wait for their results."""
+
+from fairque.client._version import __version__
+from fairque.client.aio import AsyncTaskHandle, AsyncTaskQueue
+from fairque.client.functions import AsyncTaskFunction, TaskDefaults, TaskFunction, TaskOptions, task
+from fairque.client.handle import TaskHandle
+from fairque.client.outcomes import CancelResult
+from fairque.client.queue import TaskQueue
+from fairque.client.settings import ClientOptions, ClientSettings
+from fairque.protocol.calls import QueueStats, TaskInfo
+from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.errors import (
+    BatchTooLarge,
+    ConfigurationError,
+    FairqueError,
+    InvalidTask,
+    PartialPush,
+    QueueFull,
+    RedisUnavailable,
+    ResultExpired,
+    ServerUnsuitable,
+    TaskCanceled,
+    TaskConflict,
+    TaskFailed,
+    TaskNotFound,
+    TaskTooLarge,
+)
+from fairque.protocol.model.retry import Cancel, Retry, RetryPolicy, Snooze
+from fairque.protocol.model.states import Priority, TaskState
+from fairque.protocol.model.task import Task
+
+# Grouped by what they are for, not sorted.
+__all__ = [  # noqa: RUF022 - see above
+    # The queue
+    "TaskQueue",
+    "AsyncTaskQueue",
+    "TaskHandle",
+    "AsyncTaskHandle",
+    "CancelResult",
+    "QueueStats",
+    "TaskInfo",
+    "TaskState",
+    # Tasks
+    "task",
+    "TaskFunction",
+    "AsyncTaskFunction",
+    "TaskDefaults",
+    "TaskOptions",
+    "Task",
+    "Priority",
+    "RetryPolicy",
+    # What a task raises to decide for itself
+    "Retry",
+    "Snooze",
+    "Cancel",
+    # Settings
+    "ClientSettings",
+    "ClientOptions",
+    "QueueSettings",
+    "RedisSettings",
+    # Errors
+    "FairqueError",
+    "BatchTooLarge",
+    "ConfigurationError",
+    "InvalidTask",
+    "PartialPush",
+    "QueueFull",
+    "RedisUnavailable",
+    "ResultExpired",
+    "ServerUnsuitable",
+    "TaskCanceled",
+    "TaskConflict",
+    "TaskFailed",
+    "TaskNotFound",
+    "TaskTooLarge",
+    "__version__",
+]

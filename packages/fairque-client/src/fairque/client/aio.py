@@ -1,0 +1,225 @@
+"""The queue and its handles for asyncio: `TaskQueue` and `TaskHandle` with an await before each call."""
+
+import os
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar, cast
+
+from fairque.client.link import AsyncLink
+from fairque.client.outcomes import CancelResult, canceled, late, settle
+from fairque.client.pushing import PushCall, carrying, one_push, pushes
+from fairque.client.settings import ClientSettings, settings_from_url
+from fairque.protocol.calls import Outcome, QueueStats, TaskInfo, cancel, read_stats, read_task, watch
+from fairque.protocol.config import load_settings
+from fairque.protocol.errors import ResultExpired, TaskNotFound
+from fairque.protocol.model.ids import check_id
+from fairque.protocol.model.states import TaskState
+from fairque.protocol.model.task import Task
+from fairque.protocol.wire.call import Call
+
+__all__ = ["AsyncTaskHandle", "AsyncTaskQueue"]
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+T = TypeVar("T")
+
+
+class AsyncTaskHandle(Generic[R_co]):
+    """One task of a queue, from outside. `AsyncTaskQueue.push` and `AsyncTaskQueue.get` make it.
+
+    Every method asks the server, so it may also raise `RedisUnavailable`, `TaskNotFound` when the task is not known,
+    or `ResultExpired` when this handle has known it and its record is gone.
+
+    Attributes:
+        task_id: The task. A deduplicated push gives the id of the task that stands for it.
+    """
+
+    def __init__(self, link: AsyncLink, task_id: str, *, known: bool) -> None:
+        self.task_id = task_id
+        self._link = link
+        self._known = known
+
+    async def info(self) -> TaskInfo:
+        """Return what the server knows of the task."""
+        return await self._run(read_task(self._link.keys, self.task_id))
+
+    async def state(self) -> TaskState:
+        """Return where the task is in its life."""
+        return (await self.info()).state
+
+    async def wait(self, timeout: float | None = None) -> TaskState:  # noqa: ASYNC109 - as TaskHandle has it
+        """Wait until the task has ended, woken by the server, and return its state.
+
+        Args:
+            timeout: Seconds, after which the state it has then is returned; None waits for ever.
+        """
+        return (await self._outcome(timeout)).state
+
+    async def result(self, timeout: float | None = None) -> R_co:  # noqa: ASYNC109 - as TaskHandle has it
+        """Wait until the task has ended, woken by the server, and return its result.
+
+        A wait outlives a lost connection: it goes on when the server is back.
+
+        Args:
+            timeout: Seconds to wait, 0 only to look; None waits for ever.
+
+        Raises:
+            TaskFailed: It ended in an error, which this one tells of.
+            TaskCanceled: It was canceled.
+            TimeoutError: It has not ended in that time; it goes on.
+        """
+        outcome = await self._outcome(timeout)
+        if timeout is not None and not outcome.state.terminal:
+            raise late(self.task_id, outcome.state, timeout)
+        return cast("R_co", settle(self.task_id, outcome))
+
+    async def cancel(self, reason: str = "canceled by its producer") -> CancelResult:
+        """End the task if it waits, ask it to stop if it runs; the answer says which.
+
+        Args:
+            reason: Why, for people.
+        """
+        link = self._link
+        call = cancel(link.keys, self.task_id, reason=reason, result_ttl_ms=link.result_ttl_ms)
+        return canceled(await self._run(call))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.task_id!r}, queue={self._link.keys.name!r})"
+
+    async def _outcome(self, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as TaskHandle has it
+        return await self._link.wait(self.task_id, self._look, timeout)
+
+    async def _look(self, listener: str) -> Outcome:
+        return await self._run(watch(self._link.keys, self.task_id, listener))
+
+    async def _run(self, call: Call[T]) -> T:
+        try:
+            answer = await self._link.run(call)
+        except TaskNotFound:
+            if self._known:
+                raise ResultExpired(self.task_id) from None
+            raise
+        self._known = True
+        return answer
+
+
+class AsyncTaskQueue:
+    """A queue for producers on asyncio, for one event loop. It connects at the first use.
+
+    Every method may raise `RedisUnavailable` when the server does not answer, `ServerUnsuitable` when it must not
+    hold a queue, and `FairqueError` after `close`.
+
+    Args:
+        settings: The server and the queue; all defaults when left out.
+    """
+
+    def __init__(self, settings: ClientSettings | None = None) -> None:
+        self.settings = settings or ClientSettings()
+        self._link = AsyncLink(self.settings)
+
+    @classmethod
+    def from_url(cls, url: str, *, name: str = "default", default_user_id: str | None = None) -> Self:
+        """Make a queue object from the address of a server; `ClientSettings` has what else can be set.
+
+        Args:
+            url: ``redis://``, ``rediss://``, ``unix://`` or ``embedded://``.
+            name: Name of the queue.
+            default_user_id: User of the tasks that name none.
+
+        Raises:
+            ConfigurationError: One of them cannot be used; the message says which and why.
+        """
+        return cls(settings_from_url(url, name=name, default_user_id=default_user_id))
+
+    @classmethod
+    def from_config(cls, path: str | os.PathLike[str]) -> Self:
+        """Make a queue object from a configuration file; ``FAIRQUE__SECTION__KEY`` in the environment wins over it.
+
+        Args:
+            path: A YAML file; reading it needs ``fairque-client[yaml]``.
+
+        Raises:
+            ConfigurationError: With every problem of the file, each with its place.
+        """
+        return cls(load_settings(path, ClientSettings))
+
+    async def push(self, task: Task[R]) -> AsyncTaskHandle[R]:
+        """Store a task and return its handle; when this returns, the server has it.
+
+        The same task again is stored once. With a ``dedup_key`` that another task holds, that task's handle comes back.
+
+        Args:
+            task: From ``function.task(...)`` or `Task.create`.
+
+        Raises:
+            InvalidTask: It cannot be pushed, for the reason that the error names. Nothing was sent.
+            TaskConflict: Its id was pushed before with other content.
+            QueueFull: The server has no memory left; nothing was stored.
+        """
+        return (await self._push(one_push(self._link.keys, self.settings, (task,))))[0]
+
+    async def push_many(self, tasks: Iterable[Task[R]], *, chunked: bool = False) -> list[AsyncTaskHandle[R]]:
+        """Store tasks in one atomic call, all or none, and return their handles in the same order.
+
+        Args:
+            tasks: At most 1,000, with 4 MiB together.
+            chunked: Take any number, in as many calls as it needs. Each is atomic, all together are not.
+
+        Raises:
+            BatchTooLarge: They are more, and not ``chunked``. Nothing was sent.
+            InvalidTask: One cannot be pushed, for the reason that the error names. Nothing was sent.
+            TaskConflict: The id of one was pushed before with other content. Nothing was stored.
+            QueueFull: The server has no memory left; nothing was stored.
+            PartialPush: With ``chunked``: one of these errors, or another, came after the first chunk.
+        """
+        handles: list[AsyncTaskHandle[R]] = []
+        if not chunked:
+            batch = tuple(tasks)
+            return await self._push(one_push(self._link.keys, self.settings, batch)) if batch else handles
+        with carrying(handles):
+            for call in pushes(self._link.keys, self.settings, tasks):
+                handles += await self._push(call)
+        return handles
+
+    def get(self, task_id: str) -> AsyncTaskHandle[Any]:
+        """Return the handle of a task by its id. Nothing is sent: an unknown task shows when the handle is used.
+
+        Raises:
+            InvalidTask: It cannot be the id of a task.
+        """
+        return AsyncTaskHandle(self._link, check_id(task_id, "task_id"), known=False)
+
+    async def cancel(self, task_id: str, reason: str = "canceled by its producer") -> CancelResult:
+        """End a task if it waits, ask it to stop if it runs; the answer says which.
+
+        Args:
+            task_id: The task.
+            reason: Why, for people.
+
+        Raises:
+            TaskNotFound: There is no such task.
+        """
+        return await self.get(task_id).cancel(reason)
+
+    async def stats(self) -> QueueStats:
+        """Return the queue in numbers, each read in constant time."""
+        return await self._link.run(read_stats(self._link.keys))
+
+    async def close(self) -> None:
+        """Close all connections; who waits for a result gets an error. Safe to call twice."""
+        await self._link.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._link.keys.name!r}, {self.settings.redis!r})"
+
+    async def _push(self, call: PushCall) -> list[AsyncTaskHandle[Any]]:
+        pushed = await self._link.run(call)
+        return [AsyncTaskHandle(self._link, one.task_id, known=True) for one in pushed]

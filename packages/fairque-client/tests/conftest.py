@@ -1,0 +1,202 @@
+"""A queue of its own for each test on a real server, and a worker played by hand."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import redis
+
+from fairque.client import AsyncTaskQueue, ClientOptions, ClientSettings, QueueSettings, RedisSettings, TaskQueue
+from fairque.protocol.calls import Failed, Finished, Granted, fail, finish, pop
+from fairque.protocol.model.ids import new_nonce
+from fairque.protocol.model.outcome import Verdict
+from fairque.protocol.runners import Runner
+from fairque.protocol.wire.call import Call
+from fairque.protocol.wire.keys import QueueKeys
+
+T = TypeVar("T")
+
+
+class HandWorker:
+    """Takes one task at a time and ends it as the test says."""
+
+    def __init__(self, runner: Runner, name: str) -> None:
+        self.keys = QueueKeys(name)
+        self.run = runner.run
+
+    def take(self) -> Granted:
+        popped = self.run(
+            pop(
+                self.keys,
+                worker="hand",
+                claim=new_nonce(),
+                count=1,
+                lease_ms=30_000,
+                max_deliveries=5,
+                result_ttl_ms=60_000,
+                dead_ttl_ms=60_000,
+            )
+        )
+        (granted,) = popped.tasks
+        return granted
+
+    def finish(self, result: Any = None, *, raw: bytes | None = None) -> str:
+        """Take a task and end it with a result."""
+        held = self.take()
+        blob = json.dumps(result).encode() if raw is None else raw
+        self.run(finish(self.keys, [Finished(held.task_id, held.token, 1_000, blob)], result_ttl_ms=60_000))
+        return held.task_id
+
+    def fail(self, error: Any, verdict: Verdict = "dead") -> str:
+        """Take a task and end it with an error."""
+        held = self.take()
+        failed = Failed(held.task_id, held.token, 1_000, verdict, 0, json.dumps(error).encode())
+        self.run(fail(self.keys, [failed], result_ttl_ms=60_000, dead_ttl_ms=60_000))
+        return held.task_id
+
+
+class InThread(threading.Thread):
+    """Calls a function in a thread and keeps what it returns or raises."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        super().__init__(daemon=True)
+        self._function = function
+        self._value: Any = None
+        self._error: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self._value = self._function()
+        except BaseException as error:  # noqa: BLE001 - raised again where it is asked for
+            self._error = error
+
+    def outcome(self) -> Any:
+        """What it returned; raises what it raised."""
+        self.join(20)
+        assert not self.is_alive(), "the thread still waits"
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+
+class Spy:
+    """Stands in front of a link's runner and notes the scripts that were answered, and the errors."""
+
+    def __init__(self, runner: Any) -> None:
+        self._runner = runner
+        self.scripts: list[str] = []
+        self.errors: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._runner, name)
+
+    def run(self, call: Call[Any]) -> Any:
+        with self._noting(call):
+            return self._runner.run(call)
+
+    @contextmanager
+    def _noting(self, call: Call[Any]) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            self.errors.append(type(error).__name__)
+            raise
+        self.scripts.append(call.script)
+
+
+class AsyncSpy(Spy):
+    """The same in front of an asynchronous runner."""
+
+    async def run(self, call: Call[Any]) -> Any:
+        with self._noting(call):
+            return await self._runner.run(call)
+
+
+@pytest.fixture
+def settings(fairque_server_url: str, fairque_queue_name: str) -> ClientSettings:
+    return ClientSettings(
+        redis=RedisSettings(url=fairque_server_url),
+        queue=QueueSettings(name=fairque_queue_name),
+        client=ClientOptions(default_user_id="ann"),
+    )
+
+
+@pytest.fixture
+def queue(settings: ClientSettings) -> Iterator[TaskQueue]:
+    with TaskQueue(settings) as queue:
+        yield queue
+
+
+@pytest.fixture
+async def async_queue(settings: ClientSettings) -> AsyncIterator[AsyncTaskQueue]:
+    async with AsyncTaskQueue(settings) as queue:
+        yield queue
+
+
+@pytest.fixture
+def worker(settings: ClientSettings) -> Iterator[HandWorker]:
+    runner = Runner(settings.redis)
+    yield HandWorker(runner, settings.queue.name)
+    runner.close()
+
+
+@pytest.fixture
+def spy_on() -> Callable[[TaskQueue], Spy]:
+    """Puts a spy into a queue object."""
+
+    def spy_on(queue: TaskQueue) -> Spy:
+        spy = Spy(queue._link._runner)
+        queue._link._runner = spy  # type: ignore[assignment]  # it has what the link uses
+        return spy
+
+    return spy_on
+
+
+@pytest.fixture
+def spy(queue: TaskQueue, spy_on: Callable[[TaskQueue], Spy]) -> Spy:
+    return spy_on(queue)
+
+
+@pytest.fixture
+def async_spy(async_queue: AsyncTaskQueue) -> Spy:
+    spy = AsyncSpy(async_queue._link._runner)
+    async_queue._link._runner = spy  # type: ignore[assignment]  # it has what the link uses
+    return spy
+
+
+@pytest.fixture
+def in_thread() -> type[InThread]:
+    return InThread
+
+
+@pytest.fixture
+def server(fairque_server_url: str) -> Iterator["redis.Redis"]:
+    """A plain client, to do to the server what fairque does not."""
+    with redis.Redis.from_url(fairque_server_url) as client:
+        yield client
+
+
+@pytest.fixture
+def run_python() -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Runs a Python of its own that finds the same packages."""
+
+    def run(*arguments: str, folder: Path | None = None) -> "subprocess.CompletedProcess[str]":
+        path = os.pathsep.join(entry for entry in sys.path if entry)
+        return subprocess.run(  # noqa: S603 - our own words
+            [sys.executable, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+
+    return run

@@ -1,0 +1,249 @@
+"""@task: what it makes of a function, and what it refuses."""
+
+import inspect
+import pickle
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from fairque.client import (
+    AsyncTaskFunction,
+    FairqueError,
+    InvalidTask,
+    Priority,
+    RetryPolicy,
+    Task,
+    TaskFunction,
+    task,
+)
+from fairque.protocol.model.registry import REGISTRY
+
+
+@task
+def resize(url: str, width: int = 100, *, crop: bool = False) -> str:
+    """Resize a picture."""
+    return f"{url}@{width}{'c' if crop else ''}"
+
+
+@task(name="mail", retries=3, timeout=30, priority=Priority.LOW, user_id="ann", delay=1.5, cost=0.5)
+async def mail(to: str) -> str:
+    return f"to {to}"
+
+
+class Pictures:
+    @staticmethod
+    @task
+    def blur(url: str) -> str:
+        return f"{url} blurred"
+
+
+NAME = f"{__name__}:resize"
+
+
+def test_a_task_function_is_called_as_before() -> None:
+    assert resize("u", 3, crop=True) == "u@3c"
+
+
+async def test_calling_an_async_task_function_gives_its_coroutine() -> None:
+    assert await mail("ann") == "to ann"
+
+
+def test_it_keeps_name_docstring_and_signature() -> None:
+    assert (resize.__name__, resize.__doc__) == ("resize", "Resize a picture.")
+    assert list(inspect.signature(resize).parameters) == ["url", "width", "crop"]
+
+
+def test_it_is_of_the_kind_of_its_function() -> None:
+    assert type(resize) is TaskFunction
+    assert type(mail) is AsyncTaskFunction
+
+
+def test_it_makes_a_task_with_these_arguments() -> None:
+    made = resize.task("u", crop=True)
+    assert (made.func, made.args, made.kwargs) == (NAME, ("u",), {"crop": True})
+
+
+def test_each_task_has_an_id_of_its_own() -> None:
+    assert resize.task("u").task_id != resize.task("u").task_id
+
+
+@pytest.mark.parametrize(("args", "kwargs"), [((), {}), (("u", 1, 2), {}), (("u",), {"height": 3})])
+def test_wrong_arguments_are_a_type_error_at_once(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match="resize cannot be called like this: "):
+        resize.task(*args, **kwargs)
+
+
+def test_the_decorator_sets_defaults() -> None:
+    made = mail.task("bob")
+    assert (made.func, made.retries, made.timeout_ms, made.priority) == ("mail", 3, 30_000, Priority.LOW)
+    assert (made.user_id, made.delay_ms, made.cost) == ("ann", 1_500, 0.5)
+
+
+def test_options_win_over_the_defaults_and_leave_the_function_as_it_is() -> None:
+    urgent = mail.options(priority=Priority.HIGH, timeout=timedelta(minutes=1))
+    assert (urgent.task("b").priority, urgent.task("b").timeout_ms) == (Priority.HIGH, 60_000)
+    assert urgent.task("b").retries == 3
+    assert mail.task("b").priority is Priority.LOW
+
+
+def test_options_add_up() -> None:
+    made = resize.options(user_id="bob").options(retries=0).task("u")
+    assert (made.user_id, made.retries) == ("bob", 0)
+
+
+def test_all_options_reach_the_task() -> None:
+    moment = datetime(2030, 1, 1, tzinfo=UTC)
+    policy = RetryPolicy(base_seconds=2)
+    parent = resize.task("u")
+    made = resize.options(
+        at=moment,
+        depends_on=[parent, "other"],
+        dedup_key="k",
+        dedup_ttl=2,
+        task_id="mine",
+        retry=policy,
+        payload={"a": 1},
+        cost=2,
+    ).task("u")
+    assert made.execute_at == moment.timestamp() * 1000
+    assert made.depends_on == (parent.task_id, "other")
+    assert (made.dedup_key, made.dedup_ttl_ms, made.task_id) == ("k", 2_000, "mine")
+    assert (made.retry, made.payload, made.cost) == (policy, {"a": 1}, 2)
+
+
+def test_a_fixed_id_stays_the_id_of_each_task() -> None:
+    once = resize.options(task_id="report-7")
+    assert once.task("u").task_id == once.task("u").task_id == "report-7"
+
+
+def test_options_keep_the_function_callable() -> None:
+    assert resize.options(retries=1)("u") == "u@100"
+
+
+def test_an_unknown_option_is_a_type_error_that_names_a_close_one() -> None:
+    with pytest.raises(TypeError, match=r"unknown option 'priorty': did you mean 'priority'\?"):
+        resize.options(priorty=Priority.HIGH)  # type: ignore[call-arg]  # what this tests
+    with pytest.raises(TypeError, match="unknown option 'args': there are at, cost, "):
+        resize.options(args=(1,))  # type: ignore[call-arg]  # what this tests
+
+
+def test_the_decorator_takes_no_option_that_only_makes_sense_for_one_task() -> None:
+    with pytest.raises(TypeError, match="unknown option 'task_id'"):
+        task(task_id="x")  # type: ignore[call-overload]  # what this tests
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"user_id": ""}, "user_id is empty"),
+        ({"user_id": "a\nb"}, "user_id .* control characters"),
+        ({"user_id": 7}, "user_id must be a string, not int"),
+        ({"priority": 9}, "priority 9 is unknown: choose one of VERY_LOW 1"),
+        ({"retries": -1}, "retries must be a whole number"),
+        ({"retry": 5}, "retry must be a RetryPolicy, not 5"),
+        ({"timeout": 0}, "timeout_ms must be a whole number from 1"),
+        ({"timeout": "30"}, "timeout must be a number of seconds"),
+        ({"delay": -1}, "delay must be a number of seconds"),
+        ({"delay": 1, "at": datetime.now(UTC)}, "a delay or a time of execution, not both"),
+        ({"at": datetime(2030, 1, 1)}, "has no time zone"),  # noqa: DTZ001 - what this tests
+        ({"at": 1_900_000_000}, "at must be a datetime, not int"),
+        ({"dedup_ttl": 5}, "dedup_ttl needs a dedup_key"),
+        ({"dedup_key": ""}, "dedup_key is empty"),
+        ({"task_id": ""}, "task_id is empty"),
+        ({"cost": -1}, "cost must be a number of seconds"),
+        ({"depends_on": [""]}, "depends_on is empty"),
+    ],
+)
+def test_a_bad_value_is_refused_when_the_option_is_set(option: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidTask, match=message):
+        resize.options(**option)
+
+
+def test_a_bad_default_is_refused_before_the_function_is_registered() -> None:
+    def local() -> None: ...
+
+    with pytest.raises(InvalidTask, match="timeout"):
+        task(name="never-registered", timeout=-1)(local)
+    assert "never-registered" not in REGISTRY.names()
+
+
+def test_workers_find_the_plain_function_under_its_name() -> None:
+    found = REGISTRY.find(NAME)
+    assert found.func("u", 1) == "u@1"
+    assert not found.is_async
+    assert REGISTRY.find("mail").is_async
+
+
+def test_the_untyped_way_takes_a_task_function() -> None:
+    assert Task.create(func=mail, args=("bob",)).func == "mail"
+
+
+def test_a_static_method_is_a_task_function_like_any_other() -> None:
+    assert Pictures.blur("u") == "u blurred"
+    assert Pictures.blur.task("u").func == f"{__name__}:Pictures.blur"
+
+
+def test_a_local_function_needs_a_name() -> None:
+    def local() -> None: ...
+
+    with pytest.raises(FairqueError, match=r"no worker finds .*<locals>.*@task\(name=...\)"):
+        task(local)
+    assert task(name="local-with-a-name")(local).task_name == "local-with-a-name"
+
+
+def test_a_lambda_needs_a_name() -> None:
+    with pytest.raises(FairqueError, match=r"no worker finds .*<lambda>"):
+        task(lambda: 1)
+
+
+def test_a_method_is_refused_since_no_worker_has_its_object() -> None:
+    def method(self: object) -> None: ...
+
+    with pytest.raises(FairqueError, match="is a method, and no worker has its object"):
+        task(name="method")(method)
+
+
+def test_a_generator_is_refused_since_a_task_has_one_result() -> None:
+    def several() -> Any:
+        yield 1
+
+    async def several_later() -> Any:
+        yield 1
+
+    for func in (several, several_later):
+        with pytest.raises(FairqueError, match="yields: a task has one result"):
+            task(name="several")(func)
+
+
+@pytest.mark.parametrize("thing", [int, 5, object()])
+def test_only_functions_become_task_functions(thing: Callable[[], Any]) -> None:
+    with pytest.raises(TypeError, match="@task takes a function"):
+        task(thing)
+
+
+def test_a_task_function_is_not_decorated_again() -> None:
+    with pytest.raises(TypeError, match="is a task function already"):
+        task(resize)
+
+
+def test_two_functions_cannot_have_one_name() -> None:
+    def other() -> None: ...
+
+    with pytest.raises(FairqueError, match="two task functions are named 'mail'"):
+        task(name="mail")(other)
+
+
+def test_a_task_function_is_pickled_by_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys  # noqa: PLC0415 - only here
+
+    here = type(sys)(__name__)
+    here.__dict__.update(globals())
+    monkeypatch.setitem(sys.modules, __name__, here)
+    assert pickle.loads(pickle.dumps(resize)) is resize  # noqa: S301 - our own bytes
+    assert pickle.loads(pickle.dumps(Pictures.blur)) is Pictures.blur  # noqa: S301 - our own bytes
+
+
+def test_it_shows_its_name() -> None:
+    assert repr(mail) == "<task function 'mail'>"

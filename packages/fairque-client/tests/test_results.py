@@ -1,0 +1,189 @@
+"""Handles: state, results, errors, timeouts, cancelation."""
+
+from typing import Any
+
+import pytest
+
+from fairque.client import (
+    InvalidTask,
+    ResultExpired,
+    TaskCanceled,
+    TaskFailed,
+    TaskNotFound,
+    TaskQueue,
+    TaskState,
+    task,
+)
+
+
+@task
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+def test_the_result_of_an_ended_task_is_there_at_once(queue: TaskQueue, worker: Any) -> None:
+    handle = queue.push(add.task(1, 2))
+    worker.finish(3)
+    assert handle.result() == 3
+    assert handle.result() == 3
+
+
+def test_a_result_of_none_is_none(queue: TaskQueue, worker: Any) -> None:
+    handle = queue.push(add.task(1, 2))
+    worker.finish(raw=b"")
+    assert handle.result(timeout=5) is None
+
+
+def test_a_failed_task_raises_what_is_kept_of_its_error(queue: TaskQueue, worker: Any) -> None:
+    handle = queue.push(add.task(1, 2))
+    worker.fail({"type": "ZeroDivisionError", "error": "by 0", "traceback": "…", "reason": "retries"})
+    with pytest.raises(TaskFailed, match=r"ZeroDivisionError: by 0 \(retries\)"):
+        handle.result(timeout=5)
+    assert handle.wait() is TaskState.FAILED
+
+
+def test_a_task_that_canceled_itself_raises_its_reason(queue: TaskQueue, worker: Any) -> None:
+    handle = queue.push(add.task(1, 2))
+    worker.fail({"type": "Cancel", "error": "no longer needed"}, "cancel")
+    with pytest.raises(TaskCanceled, match="no longer needed"):
+        handle.result(timeout=5)
+
+
+def test_a_waiting_task_is_canceled_at_once(queue: TaskQueue) -> None:
+    handle = queue.push(add.task(1, 2))
+    canceled = queue.cancel(handle.task_id, "wrong numbers")
+    assert (canceled.answer, canceled.state) == ("canceled", TaskState.CANCELED)
+    with pytest.raises(TaskCanceled, match="wrong numbers"):
+        handle.result(timeout=5)
+
+
+def test_a_scheduled_task_is_canceled_too(queue: TaskQueue) -> None:
+    handle = queue.push(add.options(delay=60).task(1, 2))
+    assert handle.cancel().answer == "canceled"
+
+
+def test_a_running_task_is_asked_to_stop(queue: TaskQueue, worker: Any) -> None:
+    handle = queue.push(add.task(1, 2))
+    worker.take()
+    canceled = handle.cancel()
+    assert (canceled.answer, canceled.state) == ("requested", TaskState.STARTED)
+    assert handle.info().cancel_requested
+
+
+def test_an_ended_task_keeps_its_ending(queue: TaskQueue, worker: Any) -> None:
+    handle = queue.push(add.task(1, 2))
+    worker.finish(3)
+    canceled = handle.cancel()
+    assert (canceled.answer, canceled.state) == ("already", TaskState.FINISHED)
+
+
+def test_a_handle_follows_its_task(queue: TaskQueue, worker: Any) -> None:
+    handle = queue.push(add.task(1, 2))
+    assert handle.state() is TaskState.QUEUED
+    worker.take()
+    info = handle.info()
+    assert (info.state, info.attempts, info.worker) == (TaskState.STARTED, 1, "hand")
+
+
+def test_a_timeout_names_task_state_and_seconds(queue: TaskQueue) -> None:
+    handle = queue.push(add.task(1, 2))
+    with pytest.raises(TimeoutError, match=rf"task {handle.task_id} is still QUEUED after 0.05 s"):
+        handle.result(timeout=0.05)
+
+
+def test_the_state_in_a_timeout_is_the_one_at_its_end(queue: TaskQueue, worker: Any, in_thread: Any) -> None:
+    handle = queue.push(add.task(1, 2))
+    waiting = in_thread(lambda: handle.result(timeout=0.5))
+    worker.take()
+    with pytest.raises(TimeoutError, match=r"is still STARTED after 0\.5 s"):
+        waiting.outcome()
+
+
+def test_a_timeout_of_zero_only_looks(queue: TaskQueue, worker: Any, spy: Any) -> None:
+    handle = queue.push(add.task(1, 2))
+    with pytest.raises(TimeoutError, match="is still QUEUED after 0 s"):
+        handle.result(timeout=0)
+    worker.finish(3)
+    assert handle.result(timeout=0) == 3
+    assert spy.scripts == ["push", "watch", "watch"]
+    assert queue._link._subscription is None
+
+
+def test_wait_returns_the_state_that_the_task_has_after_the_timeout(queue: TaskQueue) -> None:
+    assert queue.push(add.task(1, 2)).wait(timeout=0.05) is TaskState.QUEUED
+
+
+def test_get_asks_nothing_of_the_server(queue: TaskQueue, spy: Any) -> None:
+    queue.get("whatever")
+    assert spy.scripts == []
+
+
+@pytest.mark.parametrize("task_id", ["", "a\nb", "x" * 129, 7, None])
+def test_get_refuses_what_cannot_be_an_id(queue: TaskQueue, task_id: Any) -> None:
+    with pytest.raises(InvalidTask, match="task_id"):
+        queue.get(task_id)
+
+
+def test_get_leads_back_to_a_task(queue: TaskQueue, worker: Any) -> None:
+    task_id = queue.push(add.task(1, 2)).task_id
+    worker.finish(3)
+    assert queue.get(task_id).result(timeout=5) == 3
+
+
+def test_an_unknown_task_is_not_found_whatever_is_asked(queue: TaskQueue) -> None:
+    handle = queue.get("unknown")
+    for ask in (handle.state, handle.info, handle.result, handle.wait, handle.cancel, lambda: handle.result(timeout=0)):
+        with pytest.raises(TaskNotFound, match="task unknown is not known in queue"):
+            ask()
+
+
+def forget(queue: TaskQueue, server: Any, task_id: str) -> None:
+    """What the sweep does when the time of a record is over."""
+    prefix = queue._link.keys.prefix
+    server.delete(f"{prefix}t:{task_id}", f"{prefix}r:{task_id}")
+
+
+def test_a_pushed_task_whose_record_is_gone_has_expired(queue: TaskQueue, worker: Any, server: Any) -> None:
+    handle = queue.push(add.task(1, 2))
+    worker.finish(3)
+    forget(queue, server, handle.task_id)
+    for ask in (handle.result, handle.state, handle.cancel):
+        with pytest.raises(ResultExpired, match=rf"the record of task {handle.task_id} has expired"):
+            ask()
+
+
+def test_a_task_that_was_known_before_has_expired_as_well(queue: TaskQueue, server: Any) -> None:
+    handle = queue.get(queue.push(add.task(1, 2)).task_id)
+    handle.state()
+    forget(queue, server, handle.task_id)
+    with pytest.raises(ResultExpired):
+        handle.result()
+
+
+def test_the_handle_of_a_deduplicated_push_gives_the_result_of_the_other_task(queue: TaskQueue, worker: Any) -> None:
+    queue.push(add.options(dedup_key="k").task(1, 2))
+    handle = queue.push(add.options(dedup_key="k").task(1, 2))
+    worker.finish(3)
+    assert handle.result(timeout=5) == 3
+
+
+def test_a_deduplicated_push_whose_other_task_is_forgotten_has_expired(
+    queue: TaskQueue, worker: Any, server: Any
+) -> None:
+    first = queue.push(add.options(dedup_key="k", dedup_ttl=60).task(1, 2))
+    worker.finish(3)
+    forget(queue, server, first.task_id)
+    with pytest.raises(ResultExpired):
+        queue.push(add.options(dedup_key="k", dedup_ttl=60).task(1, 2)).result(timeout=5)
+
+
+def test_stats_count_what_happened(queue: TaskQueue, worker: Any) -> None:
+    queue.push_many([add.task(n, n) for n in range(3)])
+    queue.push(add.options(delay=60).task(1, 1))
+    worker.finish(0)
+    stats = queue.stats()
+    assert (stats.pushed, stats.queued, stats.scheduled, stats.finished) == (4, 2, 1, 1)
+
+
+def test_a_handle_shows_task_and_queue(queue: TaskQueue) -> None:
+    assert repr(queue.get("t1")) == f"TaskHandle('t1', queue={queue.settings.queue.name!r})"

@@ -1,0 +1,121 @@
+"""Settings: from an address, from a file, and what is refused."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairque.client import (
+    AsyncTaskQueue,
+    ClientOptions,
+    ClientSettings,
+    ConfigurationError,
+    RedisSettings,
+    ServerUnsuitable,
+    TaskQueue,
+    task,
+)
+from fairque.protocol.embedded import EmbeddedServer
+
+
+@task
+def nothing() -> None: ...
+
+
+@pytest.mark.parametrize("kind", [TaskQueue, AsyncTaskQueue])
+def test_an_address_is_enough(kind: type[TaskQueue]) -> None:
+    settings = kind.from_url("redis://h:1/2").settings
+    assert settings == ClientSettings(redis=RedisSettings(url="redis://h:1/2"))
+
+
+def test_name_and_default_user_are_given_beside_the_address() -> None:
+    settings = TaskQueue.from_url("redis://h", name="mail", default_user_id="ann").settings
+    assert (settings.queue.name, settings.client.default_user_id) == ("mail", "ann")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"url": "http://h"}, "url: must start with one of redis://"),
+        ({"url": 5}, "url: must start with one of redis://"),
+        ({"name": "a b"}, "name: must be 1 to 64 ASCII letters"),
+        ({"default_user_id": ""}, "default_user_id is empty"),
+        ({"default_user_id": 7}, "default_user_id must be a string, not int"),
+    ],
+)
+@pytest.mark.parametrize("kind", [TaskQueue, AsyncTaskQueue])
+def test_what_cannot_be_used_is_refused_at_once(kind: type[TaskQueue], given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        kind.from_url(**{"url": "redis://h", **given})
+
+
+@pytest.mark.parametrize("kind", [TaskQueue, AsyncTaskQueue])
+def test_a_file_gives_all_settings_and_the_environment_wins(
+    kind: type[TaskQueue], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "fairque.yaml"
+    path.write_text(
+        "redis:\n  url: redis://h\nqueue:\n  name: mail\n  message_limit: 1000\n"
+        "client:\n  default_user_id: ann\nworker:\n  concurrency: 4\n"
+    )
+    monkeypatch.delenv("FAIRQUE__REDIS__URL", raising=False)
+    monkeypatch.setenv("FAIRQUE__QUEUE__NAME", "other")
+    settings = kind.from_config(path).settings
+    assert (settings.redis.url, settings.queue.name, settings.queue.message_limit) == ("redis://h", "other", 1_000)
+    assert settings.client == ClientOptions(default_user_id="ann")
+
+
+def test_a_file_with_mistakes_tells_all_of_them(tmp_path: Path) -> None:
+    path = tmp_path / "fairque.yaml"
+    path.write_text("queue:\n  nam: mail\nclient:\n  default_user_id: ''\n")
+    with pytest.raises(ConfigurationError) as caught:
+        TaskQueue.from_config(path)
+    assert len(caught.value.problems) == 2
+
+
+@pytest.fixture
+def evicting_server() -> Iterator[str]:
+    with EmbeddedServer() as server:
+        import redis  # noqa: PLC0415 - to set it up
+
+        with redis.Redis.from_url(server.url) as client:
+            client.config_set("maxmemory-policy", "allkeys-lru")
+        yield server.url
+
+
+def test_a_server_that_may_evict_tasks_is_refused_with_the_command_that_mends_it(evicting_server: str) -> None:
+    with (
+        TaskQueue.from_url(evicting_server, default_user_id="ann") as queue,
+        pytest.raises(ServerUnsuitable, match=r"allkeys-lru.*CONFIG SET maxmemory-policy noeviction"),
+    ):
+        queue.push(nothing.task())
+
+
+async def test_the_asynchronous_queue_refuses_it_as_well(evicting_server: str) -> None:
+    async with AsyncTaskQueue.from_url(evicting_server, default_user_id="ann") as queue:
+        with pytest.raises(ServerUnsuitable, match="noeviction"):
+            await queue.push(nothing.task())
+
+
+def test_it_is_accepted_when_somebody_takes_the_risk(evicting_server: str) -> None:
+    settings = ClientSettings(redis=RedisSettings(url=evicting_server, allow_eviction=True))
+    with TaskQueue(settings) as queue:
+        assert queue.stats().pushed == 0
+
+
+def test_importing_the_client_imports_no_package_that_producers_may_lack(
+    run_python: "Any",
+) -> None:
+    lines = (
+        "import sys, fairque.client\n"
+        "print(sorted({'yaml', 'click', 'structlog', 'fairque.worker', 'fairque.scheduler', 'prometheus_client'}"
+        " & {*sys.modules}))"
+    )
+    done = run_python("-c", lines)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_only_the_runners_import_redis() -> None:
+    folder = Path(__file__).parent.parent / "src"
+    assert [path.name for path in folder.rglob("*.py") if "import redis" in path.read_text("utf-8")] == []

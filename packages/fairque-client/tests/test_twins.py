@@ -1,0 +1,38 @@
+"""The asynchronous classes have the names, signatures and docstrings of the synchronous ones."""
+
+import inspect
+from typing import Any
+
+import pytest
+
+from fairque.client import AsyncTaskHandle, AsyncTaskQueue, TaskHandle, TaskQueue
+
+TWINS = [(TaskQueue, AsyncTaskQueue), (TaskHandle, AsyncTaskHandle)]
+#: They do no I/O.
+PLAIN = {"from_url", "from_config", "get"}
+
+
+def public(kind: type) -> dict[str, Any]:
+    return {name: member for name, member in vars(kind).items() if not name.startswith("_")}
+
+
+def plain(text: object) -> str:
+    return str(text).replace("Async", "").replace("aio.", "queue.").replace("handle.", "queue.")
+
+
+@pytest.mark.parametrize(("one", "other"), TWINS)
+def test_twins_have_the_same_methods(one: type, other: type) -> None:
+    assert public(one).keys() == public(other).keys()
+
+
+@pytest.mark.parametrize(("one", "other", "name"), [(one, other, n) for one, other in TWINS for n in public(one)])
+def test_twins_agree_on_signature_and_docstring(one: type, other: type, name: str) -> None:
+    first, second = getattr(one, name), getattr(other, name)
+    assert plain(inspect.signature(first)) == plain(inspect.signature(second))
+    assert plain(inspect.getdoc(first)) == plain(inspect.getdoc(second))
+    assert inspect.iscoroutinefunction(second) is (name not in PLAIN)
+
+
+def test_every_public_method_says_what_it_does() -> None:
+    for kind in (kind for twins in TWINS for kind in twins):
+        assert all(inspect.getdoc(getattr(kind, name)) for name in public(kind))

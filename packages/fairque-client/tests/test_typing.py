@@ -1,0 +1,71 @@
+"""What a type checker sees: the types of a function survive `@task`, and mistakes are found."""
+
+from pathlib import Path
+from typing import Any
+
+USES = """
+from typing import Any, assert_type
+from collections.abc import Coroutine
+
+from fairque.client import (
+    AsyncTaskFunction, AsyncTaskHandle, AsyncTaskQueue, Priority, Task, TaskFunction, TaskHandle, TaskQueue, task,
+)
+
+@task
+def resize(url: str, width: int = 1) -> str:
+    return url
+
+@task(retries=3, timeout=30)
+async def mail(to: str) -> bytes:
+    return b""
+
+@task(name="ping")
+def ping() -> None: ...
+
+assert_type(resize("u", width=3), str)
+assert_type(resize.task("u", 3), Task[str])
+called: Coroutine[Any, Any, bytes] = mail("ann")
+assert_type(mail.task("ann"), Task[bytes])
+assert_type(resize.options(user_id="ann", priority=Priority.HIGH).task("u"), Task[str])
+assert_type(mail.options(delay=5).task("ann"), Task[bytes])
+assert_type(ping.task(), Task[None])
+
+def use(queue: TaskQueue) -> None:
+    assert_type(queue.push(resize.task("u")), TaskHandle[str])
+    assert_type(queue.push(resize.task("u")).result(timeout=1), str)
+    assert_type(queue.push_many([mail.task("a")]), list[TaskHandle[bytes]])
+    assert_type(queue.get("t").result(), Any)
+    assert_type(queue.push(Task.create(func="a:b")).result(), Any)
+
+async def use_async(queue: AsyncTaskQueue) -> None:
+    assert_type(await mail("ann"), bytes)
+    handle = await queue.push(mail.task("ann"))
+    assert_type(handle, AsyncTaskHandle[bytes])
+    assert_type(await handle.result(), bytes)
+
+resize(3)                                   # E: arg-type
+resize.task(3)                              # E: arg-type
+resize.task("u", height=3)                  # E: call-arg
+mail.task()                                 # E: call-arg
+resize.options(priorty=Priority.HIGH)       # E: call-arg
+resize.options(retries="3")                 # E: arg-type
+width: int = resize.task("u")               # E: assignment
+
+late = task(task_id="x")                    # E: call-overload
+"""
+
+
+def test_types_survive_and_mistakes_are_found(tmp_path: Path, run_python: Any) -> None:
+    path = tmp_path / "uses.py"
+    path.write_text(USES)
+    root = Path(__file__).parents[3]
+    cache = f"--cache-dir={tmp_path}"
+    done = run_python("-m", "mypy", "--strict", "--config-file=pyproject.toml", cache, str(path), folder=root)
+    lines = USES.splitlines()
+    expected = {(n, line.split("# E: ")[1]) for n, line in enumerate(lines, 1) if "# E: " in line}
+    found = {
+        (int(line.split(":")[1]), line.rsplit("[", 1)[1].rstrip("]"))
+        for line in done.stdout.splitlines()
+        if ": error: " in line
+    }
+    assert found == expected, done.stdout + done.stderr

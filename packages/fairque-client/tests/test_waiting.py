@@ -1,0 +1,251 @@
+"""Waiting: woken by the server, never polling, through lost connections, from many threads."""
+
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from fairque.client import (
+    ClientSettings,
+    FairqueError,
+    RedisSettings,
+    RedisUnavailable,
+    ResultExpired,
+    TaskQueue,
+    TaskState,
+    task,
+)
+from fairque.client.link import Waiters
+from fairque.protocol.calls import Outcome
+from fairque.protocol.clock import monotonic
+from fairque.protocol.testing import eventually
+
+
+@task
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+def watches(spy: Any, number: int) -> None:
+    """Wait until so many calls to watch have been answered: from then on the server has to wake the waiter."""
+    eventually(lambda: spy.scripts.count("watch") >= number, what=f"{number} watch calls")
+
+
+def test_a_waiter_is_woken_by_the_server_after_one_look(
+    queue: TaskQueue, worker: Any, in_thread: Any, spy: Any
+) -> None:
+    handle = queue.push(add.task(1, 2))
+    waiting = in_thread(handle.result)
+    watches(spy, 1)
+    worker.finish(3)
+    assert waiting.outcome() == 3
+    assert spy.scripts == ["push", "watch"]
+
+
+def test_the_wake_up_takes_no_polling_interval(queue: TaskQueue, worker: Any, in_thread: Any, spy: Any) -> None:
+    handle = queue.push(add.task(1, 2))
+    waiting = in_thread(lambda: (handle.result(timeout=30), monotonic()))
+    watches(spy, 1)
+    worker.finish(3)
+    finished_at = monotonic()
+    _, woken_at = waiting.outcome()
+    assert woken_at - finished_at < 0.5
+
+
+def test_a_wait_in_vain_looks_at_its_begin_and_at_its_end_only(queue: TaskQueue, spy: Any) -> None:
+    with pytest.raises(TimeoutError):
+        queue.push(add.task(1, 2)).result(timeout=0.5)
+    assert spy.scripts == ["push", "watch", "watch"]
+
+
+@pytest.mark.parametrize("ending", ["finish", "fail", "cancel"])
+def test_every_ending_wakes_the_waiter(queue: TaskQueue, worker: Any, in_thread: Any, spy: Any, ending: str) -> None:
+    handle = queue.push(add.task(1, 2))
+    waiting = in_thread(handle.wait)
+    watches(spy, 1)
+    end = {"finish": worker.finish, "fail": lambda: worker.fail({"error": "e"}), "cancel": handle.cancel}
+    end[ending]()
+    assert waiting.outcome().terminal
+
+
+def test_a_result_too_large_for_the_message_is_read(queue: TaskQueue, worker: Any, in_thread: Any, spy: Any) -> None:
+    handle = queue.push(add.task(1, 2))
+    waiting = in_thread(handle.result)
+    watches(spy, 1)
+    worker.finish("x" * 100_000)
+    assert waiting.outcome() == "x" * 100_000
+    assert spy.scripts == ["push", "watch", "watch"]
+
+
+def test_a_result_with_line_breaks_arrives_whole(queue: TaskQueue, worker: Any, in_thread: Any, spy: Any) -> None:
+    handle = queue.push(add.task(1, 2))
+    waiting = in_thread(handle.result)
+    watches(spy, 1)
+    worker.finish(raw=b'{\n"a":\n1}')
+    assert waiting.outcome() == {"a": 1}
+
+
+def test_many_threads_wait_for_one_task(queue: TaskQueue, worker: Any, in_thread: Any, spy: Any) -> None:
+    handle = queue.push(add.task(1, 2))
+    waiting = [in_thread(handle.result) for _ in range(20)]
+    watches(spy, 20)
+    worker.finish(3)
+    assert [one.outcome() for one in waiting] == [3] * 20
+
+
+def test_many_tasks_are_waited_for_on_one_subscription(
+    queue: TaskQueue, worker: Any, in_thread: Any, spy: Any, server: Any
+) -> None:
+    handles = queue.push_many([add.task(n, n) for n in range(20)])
+    waiting = {handle.task_id: in_thread(handle.result) for handle in handles}
+    watches(spy, 20)
+    assert len(server.pubsub_channels(f"{queue._link.keys.prefix}done:*")) == 1
+    for _ in handles:
+        worker.finish(worker.keys.name)
+    assert {one.outcome() for one in waiting.values()} == {worker.keys.name}
+
+
+def test_a_waiter_hears_only_of_its_own_task(queue: TaskQueue, worker: Any, in_thread: Any, spy: Any) -> None:
+    first, second = queue.push_many([add.task(1, 1), add.task(2, 2)])
+    waiting = in_thread(second.result)
+    watches(spy, 1)
+    assert worker.finish("first") == first.task_id
+    assert waiting.is_alive()
+    worker.finish("second")
+    assert waiting.outcome() == "second"
+
+
+def test_a_lost_subscription_comes_back_and_the_waiter_looks_once_more(
+    queue: TaskQueue, worker: Any, in_thread: Any, spy: Any, server: Any
+) -> None:
+    handle = queue.push(add.task(1, 2))
+    waiting = in_thread(handle.result)
+    watches(spy, 1)
+    server.client_kill_filter(_type="pubsub")
+    watches(spy, 2)
+    worker.finish(3)
+    assert waiting.outcome() == 3
+    assert spy.scripts == ["push", "watch", "watch"]
+
+
+def test_an_ending_while_nobody_listened_is_not_lost(
+    queue: TaskQueue, worker: Any, in_thread: Any, spy: Any, server: Any
+) -> None:
+    handle = queue.push(add.task(1, 2))
+    waiting = in_thread(handle.result)
+    watches(spy, 1)
+    held = worker.take()
+    # One transaction: the channel is deaf when the task ends.
+    with server.pipeline(transaction=True) as at_once:
+        at_once.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        at_once.set(f"{worker.keys.prefix}r:{held.task_id}", b"3")
+        at_once.hset(f"{worker.keys.prefix}t:{held.task_id}", "state", "FINISHED")
+        at_once.execute()
+    assert waiting.outcome() == 3
+
+
+@pytest.fixture
+def impatient_queue(settings: ClientSettings) -> Iterator[TaskQueue]:
+    """A queue object that gives a silent server up after 50 ms."""
+    redis = RedisSettings(url=settings.redis.url, socket_timeout_seconds=0.05, retries=0)
+    with TaskQueue(evolve(settings, redis=redis)) as queue:
+        yield queue
+
+
+def test_a_wait_outlives_a_server_that_does_not_answer_for_a_while(
+    impatient_queue: TaskQueue, spy_on: Any, worker: Any, in_thread: Any, server: Any
+) -> None:
+    link = impatient_queue._link
+    spy = spy_on(impatient_queue)
+    handle = impatient_queue.push(add.task(1, 2))
+    waiting = in_thread(handle.result)
+    watches(spy, 1)
+    server.client_pause(500, all=True)
+    link._waiters.rouse()
+    eventually(lambda: "RedisUnavailable" in spy.errors)
+    worker.finish(3)
+    assert waiting.outcome() == 3
+
+
+def test_a_server_that_does_not_answer_the_first_question_is_an_error(impatient_queue: TaskQueue, server: Any) -> None:
+    handle = impatient_queue.push(add.task(1, 2))
+    server.client_pause(500, all=True)
+    with pytest.raises(RedisUnavailable):
+        handle.result()
+    # The pause is over when the server answers again.
+    server.ping()
+
+
+def test_a_record_that_goes_while_it_is_waited_for_has_expired(
+    queue: TaskQueue, in_thread: Any, spy: Any, server: Any
+) -> None:
+    handle = queue.get(queue.push(add.task(1, 2)).task_id)
+    waiting = in_thread(handle.result)
+    watches(spy, 1)
+    server.delete(f"{queue._link.keys.prefix}t:{handle.task_id}")
+    queue._link._waiters.rouse()
+    with pytest.raises(ResultExpired):
+        waiting.outcome()
+
+
+def test_closing_the_queue_ends_every_wait(queue: TaskQueue, in_thread: Any, spy: Any) -> None:
+    waiting = [in_thread(handle.result) for handle in queue.push_many([add.task(1, 2), add.task(3, 4)])]
+    watches(spy, 2)
+    queue.close()
+    for one in waiting:
+        with pytest.raises(FairqueError, match="is closed"):
+            one.outcome()
+
+
+def test_nobody_is_remembered_after_the_wait(queue: TaskQueue, worker: Any) -> None:
+    handle = queue.push(add.task(1, 2))
+    handle.wait(timeout=0.01)
+    worker.finish(3)
+    handle.result(timeout=5)
+    assert queue._link._waiters._by_task == {}
+
+
+def test_a_message_for_nobody_is_ignored() -> None:
+    waiters = Waiters()
+    waiters.hear(b"t1\nFINISHED\n13")
+    heard: list[Outcome | None] = []
+    with waiters.waiting("t1", heard.append):
+        waiters.hear(b"t2\nFINISHED\n14")
+        waiters.hear(b't1\nCANCELED\n1"a\nb"')
+        waiters.hear(b"t1\nFINISHED\n0")
+    assert heard == [Outcome(TaskState.CANCELED, b'"a\nb"'), None]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_waits_on_a_channel_of_its_own(queue: TaskQueue, worker: Any) -> None:
+    queue.push(add.task(1, 2)).wait(timeout=0.01)
+    handle = queue.push(add.options(user_id="child").task(1, 2))
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            status = 0 if handle.result(timeout=60) == 3 else 1
+        finally:
+            os._exit(status)
+    done = status = 0
+    try:
+        client = queue._link._runner._client
+        assert client is not None
+        eventually(lambda: client.scard(f"{queue._link.keys.prefix}w:{handle.task_id}"))
+        worker.finish(0)
+        worker.finish(3)
+        done, status = eventually(lambda: _ended(child), what="the child has its result") or (0, 0)
+    finally:
+        if not done:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+def _ended(child: int) -> tuple[int, int] | None:
+    done, status = os.waitpid(child, os.WNOHANG)
+    return (done, status) if done else None

@@ -1,0 +1,95 @@
+"""Call builders: what they refuse before anything is sent, and how they read answers."""
+
+from typing import Any
+
+import pytest
+
+from fairque.protocol import calls
+from fairque.protocol.calls import Finished
+from fairque.protocol.errors import BatchTooLarge, InvalidTask, ProtocolError, SchemaMismatch, TaskTooLarge
+from fairque.protocol.model.task import Task
+from fairque.protocol.wire.keys import QueueKeys
+
+KEYS = QueueKeys("q")
+MIB = 1_048_576
+
+
+def task(**fields: Any) -> Task[Any]:
+    return Task(user_id="ann", created_at=0, **fields)
+
+
+class TestPush:
+    @pytest.mark.parametrize("number", [0, 1_001])
+    def test_a_batch_has_1_to_1000_tasks(self, number: int) -> None:
+        with pytest.raises(BatchTooLarge, match="1 to 1,000 go in one atomic call"):
+            calls.push(KEYS, [task()] * number, message_limit=1_000)
+
+    def test_a_batch_has_at_most_4_mib(self) -> None:
+        large = [task(payload="x" * (MIB - 1_000)) for _ in range(5)]
+        with pytest.raises(BatchTooLarge, match=r"have 5,\d\d\d,\d\d\d bytes: at most 4,194,304"):
+            calls.push(KEYS, large, message_limit=MIB)
+        assert calls.push(KEYS, large[:4], message_limit=MIB)
+
+    def test_a_message_has_a_limit(self) -> None:
+        with pytest.raises(TaskTooLarge, match=r"task t1: the message has .* bytes, allowed are 500") as caught:
+            calls.push(KEYS, [task(task_id="t1", payload="é" * 250)], message_limit=500)
+        assert (caught.value.task_id, caught.value.limit) == ("t1", 500)
+        assert caught.value.size > 500
+
+    def test_a_message_of_exactly_the_limit_is_accepted(self) -> None:
+        only = task(task_id="t1", payload="x" * 100)
+        (size,) = [len(a) for a in calls.push(KEYS, [only], message_limit=MIB).args if isinstance(a, bytes)]
+        assert calls.push(KEYS, [only], message_limit=size)
+        with pytest.raises(TaskTooLarge):
+            calls.push(KEYS, [only], message_limit=size - 1)
+
+    def test_dependencies_are_not_resolved_yet(self) -> None:
+        with pytest.raises(InvalidTask, match="depends_on is reserved"):
+            calls.push(KEYS, [task(depends_on=["p"])], message_limit=1_000)
+
+    def test_a_task_without_a_user_is_refused(self) -> None:
+        with pytest.raises(InvalidTask, match="has no user_id"):
+            calls.push(KEYS, [Task(task_id="t1")], message_limit=1_000)
+
+    def test_a_deduplication_key_is_sent_as_a_hash_so_that_none_is_too_long(self) -> None:
+        def dedup(key: str) -> Any:
+            return calls.push(KEYS, [task(dedup_key=key)], message_limit=1_000).args[7]
+
+        assert dedup("a" * 128) != dedup("b" * 128)
+        assert len(dedup("a" * 128)) == 32
+        assert dedup("a") == dedup("a")
+
+
+def test_building_a_call_twice_gives_the_same_arguments() -> None:
+    one = calls.finish(KEYS, [Finished("t1", "1:ab", 5, b"1")], result_ttl_ms=9)
+    two = calls.finish(KEYS, [Finished("t1", "1:ab", 5, b"1")], result_ttl_ms=9)
+    assert (one.script, one.keys, one.args) == (two.script, two.keys, two.args)
+    assert one.args == (9, "t1", "1:ab", 5, b"1")
+
+
+def test_a_pop_asks_for_no_more_than_a_script_gives() -> None:
+    call = calls.pop(
+        KEYS,
+        worker="w",
+        claim="ab",
+        count=5_000,
+        lease_ms=1,
+        max_deliveries=1,
+        result_ttl_ms=1,
+        dead_ttl_ms=1,
+    )
+    assert call.args[2] == 100
+
+
+def test_refused_arguments_are_an_error_of_the_protocol() -> None:
+    with pytest.raises(ProtocolError, match="queue 'q': too few"):
+        calls.read_stats(KEYS).decode([-5, b"too few"])
+
+
+@pytest.mark.parametrize(
+    ("found", "advice"),
+    [(b"0", "upgrade the processes that still write"), (b"2", "upgrade fairque-protocol here"), (b"x", "upgrade")],
+)
+def test_another_schema_says_which_side_to_upgrade(found: bytes, advice: str) -> None:
+    with pytest.raises(SchemaMismatch, match=advice):
+        calls.read_stats(KEYS).decode([-6, found])

@@ -1,0 +1,170 @@
+"""The header of each script says what its builder sends, what it answers and what it moves; this holds it to that."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fairque.protocol import calls
+from fairque.protocol.calls import Failed, Finished, Released
+from fairque.protocol.model.states import TRANSITIONS
+from fairque.protocol.model.task import Task
+from fairque.protocol.wire.call import SCHEMA, Call
+from fairque.protocol.wire.keys import QueueKeys
+from fairque.protocol.wire.scripts import script, script_names
+from fairque.protocol.wire.status import Status
+
+if TYPE_CHECKING:
+    from tests.lua.conftest import Source
+
+KEYS = QueueKeys("q")
+#: A worker and its tasks must go on when the server is out of memory.
+WORKER = {"pop", "beat", "finish", "fail", "release", "cancel", "sweep", "rouse", "watch"}
+READERS = {"read_task", "read_stats"}
+
+
+def sample(name: str, number: int) -> Call[Any]:
+    """A call of a script for so many tasks."""
+    each = range(number)
+    ttl = {"result_ttl_ms": 1}
+    both = {**ttl, "dead_ttl_ms": 1}
+    builders: dict[str, Any] = {
+        "push": lambda: calls.push(KEYS, [Task(user_id="ann") for _ in each], message_limit=1_000),
+        "pop": lambda: calls.pop(KEYS, worker="w", claim="ab", count=number, lease_ms=1, max_deliveries=1, **both),
+        "beat": lambda: calls.beat(KEYS, [("t", "1:a") for _ in each], lease_ms=1),
+        "finish": lambda: calls.finish(KEYS, [Finished("t", "1:a", 1, b"") for _ in each], **ttl),
+        "fail": lambda: calls.fail(KEYS, [Failed("t", "1:a", 1, "dead", 0, b"") for _ in each], **both),
+        "release": lambda: calls.release(KEYS, [Released("t", "1:a", 1) for _ in each], **ttl),
+        "cancel": lambda: calls.cancel(KEYS, "t", reason="", **ttl),
+        "sweep": lambda: calls.sweep(KEYS, guard_ms=0, max_deliveries=1, **both),
+        "watch": lambda: calls.watch(KEYS, "t"),
+        "read_task": lambda: calls.read_task(KEYS, "t"),
+        "read_stats": lambda: calls.read_stats(KEYS),
+        "rouse": lambda: calls.rouse(KEYS),
+    }
+    call: Call[Any] = builders[name]()
+    return call
+
+
+def test_every_script_gets_the_meta_key_and_no_other(source: "Source") -> None:
+    assert source.parts["KEYS"].split() == ["KEYS[1]", "meta"]
+    assert "KEYS[2]" not in source.body
+
+
+def test_the_builder_sends_what_the_header_lists(source: "Source") -> None:
+    arguments = source.arguments
+    for number in (1, 3):
+        sent = sample(source.name, number).args
+        assert len(sent) == len(arguments.fixed) + number * len(arguments.group)
+
+
+def test_the_stride_of_the_script_is_that_of_its_header(source: "Source") -> None:
+    stride = re.search(r"^local STRIDE = (\d+)$", source.body, re.MULTILINE)
+    if stride:
+        assert int(stride[1]) == len(source.arguments.group)
+
+
+def test_the_codes_are_of_the_closed_set(source: "Source") -> None:
+    assert source.codes <= set(Status)
+
+
+def test_the_header_lists_every_code_that_the_script_answers(source: "Source") -> None:
+    answered = {int(code) for code in re.findall(r"(?:return|\breply\b.*=) \{(-?\d+)[,}]", source.body)}
+    if "holds" in source.includes:
+        holds = source.body.split("-- file: includes/holds.lua\n")[1].split("-- file:")[0]
+        answered |= {int(code) for code in re.findall(r"return (-?\d+)\b", holds)}
+    assert answered - {Status.BAD_ARGS} <= source.codes
+    assert (Status.BAD_ARGS in source.codes) == ("arguments" in source.includes)
+
+
+def test_every_code_is_used(sources: list["Source"]) -> None:
+    assert {code for source in sources for code in source.codes} == set(Status)
+
+
+def test_the_moves_are_the_transitions_of_the_verb(source: "Source") -> None:
+    """A verb makes its own transitions, and those of the includes promote and reclaim where it has them."""
+    verbs = {source.name} | source.includes
+    expected = {(t.before or "NEW", t.after) for t in TRANSITIONS if t.verb in verbs}
+    assert source.moves == expected
+
+
+def test_every_transition_has_a_script(sources: list["Source"]) -> None:
+    moved = {move for source in sources for move in source.moves}
+    assert moved == {(t.before or "NEW", t.after) for t in TRANSITIONS}
+
+
+def test_scripts_that_only_read_say_so(source: "Source") -> None:
+    assert ("no-writes" in source.flags) == (source.name in READERS)
+
+
+def test_what_a_worker_needs_works_without_memory(source: "Source") -> None:
+    assert ("allow-oom" in source.flags) == (source.name in WORKER)
+
+
+def test_only_a_push_needs_memory() -> None:
+    assert set(script_names()) == WORKER | READERS | {"push"}
+
+
+def test_a_script_is_short(source: "Source") -> None:
+    assert len(source.lines) <= 120
+    assert max(map(len, source.lines)) <= 120
+
+
+def test_an_include_is_shorter_and_says_what_it_is_for(lua_folder: Path) -> None:
+    for path in (lua_folder / "includes").iterdir():
+        lines = path.read_text().splitlines()
+        assert len(lines) <= 40, path.name
+        assert max(map(len, lines)) <= 120, path.name
+        assert lines[0].startswith(f"-- {path.stem}: "), path.name
+
+
+def test_every_include_is_used(lua_folder: Path, sources: list["Source"]) -> None:
+    used = {name for source in sources for name in source.includes}
+    assert used == {path.stem for path in (lua_folder / "includes").iterdir()}
+
+
+def test_a_script_includes_only_what_it_uses(source: "Source") -> None:
+    """Something that the include defines is named outside of it."""
+    pieces = re.split(r"^-- file: (\S+)\n", script(source.name).text, flags=re.MULTILINE)
+    texts: dict[str, str] = {}
+    for path, text in zip(["main", *pieces[1::2]], pieces[0::2], strict=True):
+        texts[path] = texts.get(path, "") + text
+    for path, text in texts.items():
+        if path.startswith("includes/"):
+            defined = re.findall(r"^local (?:function )?(\w+)", text, re.MULTILINE)
+            others = "\n".join(other for name, other in texts.items() if name != path)
+            assert any(re.search(rf"\b{name}\b", others) for name in defined), path
+
+
+def test_a_script_uses_nothing_before_it_is_defined(source: "Source") -> None:
+    """Lua would read a global of that name, and the server refuses that only when the line is run."""
+    code = "\n".join(line.partition("--")[0] for line in source.body.splitlines() if not line.startswith("#!"))
+    for name in re.findall(r"^local function (\w+)", code, re.MULTILINE):
+        first_call = re.search(rf"(?<![\w.:])(?<!function ){name}\(", code)
+        defined = code.index(f"local function {name}(")
+        assert first_call is None or defined < first_call.start(), name
+
+
+def test_the_scripts_and_python_agree_on_the_schema(source: "Source") -> None:
+    assert f'meta[1] ~= "{SCHEMA}"' in source.body
+    for written in re.findall(r'"schema", "(\d+)"', source.body):
+        assert int(written) == SCHEMA
+
+
+def test_no_script_looks_for_keys_or_reads_users_json(source: "Source") -> None:
+    assert not re.search(r'"(KEYS|SCAN|HSCAN|ZSCAN|SSCAN)"|cjson\.decode', source.body)
+
+
+def test_every_range_has_a_bound(source: "Source") -> None:
+    """By a LIMIT, or as the head of the list."""
+    for command in re.findall(r'call\("(ZRANGEBYSCORE|ZRANGE|ZREVRANGE|LRANGE)", (.*)', source.body):
+        assert "LIMIT" in command[1] or ", 0, 0, " in command[1], command
+
+
+@pytest.mark.parametrize("name", script_names())
+def test_numbers_are_written_without_loss(name: str) -> None:
+    """Lua's own conversion prints 14 digits; times in microseconds have 16."""
+    code = re.sub(r"--.*", "", script(name).text)
+    assert "tostring(" not in code
+    assert not re.search(r"\.\. *now\b|\bnow *\.\.", code)

@@ -1,0 +1,80 @@
+"""Identifiers: version, order and randomness of the ids made here, and what an id from outside may be."""
+
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairque.protocol import clock
+from fairque.protocol.errors import InvalidTask
+from fairque.protocol.model.ids import check_id, new_nonce, new_task_id
+
+LATEST_MS = 2**48 - 1
+
+
+@given(now_ms=st.integers(0, LATEST_MS))
+def test_an_id_is_a_version_7_uuid_of_its_time(now_ms: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock, "now_ms", lambda: now_ms)
+        made = uuid.UUID(new_task_id())
+    assert made.version == 7
+    assert made.variant == uuid.RFC_4122
+    assert made.int >> 80 == now_ms
+
+
+@given(st.lists(st.integers(0, LATEST_MS), min_size=2, unique=True))
+def test_ids_sort_by_the_time_of_their_making(times: list[int]) -> None:
+    ids = []
+    with pytest.MonkeyPatch.context() as patch:
+        for now_ms in times:
+            patch.setattr(clock, "now_ms", lambda now_ms=now_ms: now_ms)
+            ids.append(new_task_id())
+    assert [i for _, i in sorted(zip(times, ids, strict=True))] == sorted(ids)
+
+
+def test_ids_of_one_moment_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now_ms", lambda: 1)
+    assert len({new_task_id() for _ in range(2_000)}) == 2_000
+
+
+def test_every_variant_digit_is_used() -> None:
+    assert {new_task_id()[19] for _ in range(300)} == set("89ab")
+
+
+def test_a_nonce_has_16_digits_and_comes_once() -> None:
+    made = {new_nonce() for _ in range(1_000)}
+    assert len(made) == 1_000
+    assert all(len(nonce) == 16 and int(nonce, 16) >= 0 for nonce in made)
+
+
+@pytest.mark.parametrize("value", ["a", "auth0|x", "a+b@x", "ü" * 64, "{a}:b*", " ", "x" * 128, "日本"])
+def test_any_printable_text_is_an_id(value: str) -> None:
+    assert check_id(value, "user_id") is value
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("", "user_id is empty"),
+        (None, "user_id must be a string, not NoneType"),
+        (7, "user_id must be a string, not int: 7"),
+        (b"x", "user_id must be a string, not bytes"),
+        ("a\nb", "has control characters"),
+        ("\x00", "has control characters"),
+        ("\x7f", "has control characters"),
+        ("\x85", "has control characters"),
+        ("x" * 129, "has 129 bytes of UTF-8: at most 128"),
+        ("ü" * 65, "has 130 bytes of UTF-8: at most 128"),
+        ("\ud800", "no valid Unicode text"),
+    ],
+)
+def test_other_values_are_refused_with_the_reason(value: object, message: str) -> None:
+    with pytest.raises(InvalidTask, match=message):
+        check_id(value, "user_id")
+
+
+def test_the_error_shows_no_more_than_the_beginning_of_a_long_id() -> None:
+    with pytest.raises(InvalidTask) as caught:
+        check_id("x" * 100_000, "user_id")
+    assert len(str(caught.value)) < 200

@@ -1,0 +1,168 @@
+"""The registry: what a name from Redis may reach, and what it may not."""
+
+import functools
+import sys
+from collections.abc import Iterator
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fairque.protocol.errors import FairqueError, UnknownFunction
+from fairque.protocol.model.registry import Registry, name_of, reference_of
+
+SOURCE = """
+import os.path, shutil
+from shutil import rmtree
+
+def resize(url): return url
+async def fetch(): return 1
+def _secret(): return 1
+alias = resize
+constant = 5
+
+class Images:
+    def shrink(self): return 1
+    @staticmethod
+    def grow(): return 2
+    def _hidden(): return 3
+    __dunder__ = shrink
+"""
+
+
+def local(name: str, module: str = "tasks") -> Any:
+    def func() -> None: ...
+
+    func.__module__, func.__qualname__ = module, name
+    return func
+
+
+@pytest.fixture
+def tasks() -> Iterator[ModuleType]:
+    """A loaded module of task functions."""
+    module = ModuleType("loaded_tasks")
+    sys.modules[module.__name__] = module
+    exec(SOURCE, module.__dict__)  # noqa: S102 - our own lines
+    yield module
+    del sys.modules[module.__name__]
+
+
+class TestRegistering:
+    def test_a_function_is_found_by_its_place(self) -> None:
+        registry = Registry()
+        func = local("resize")
+        assert registry.register(func) == "tasks:resize"
+        found = registry.find("tasks:resize")
+        assert (found.name, found.func, found.is_async) == ("tasks:resize", func, False)
+
+    def test_or_by_the_name_that_it_was_given(self) -> None:
+        registry = Registry()
+        registry.register(local("resize"), "images.resize")
+        assert registry.names() == ["images.resize"]
+        with pytest.raises(UnknownFunction):
+            registry.find("tasks:resize")
+
+    def test_a_coroutine_function_is_known_as_one(self) -> None:
+        async def fetch() -> None: ...
+
+        registry = Registry()
+        assert registry.find(registry.register(fetch)).is_async
+
+    def test_two_functions_cannot_share_a_name(self) -> None:
+        registry = Registry()
+        registry.register(local("resize"), "r")
+        with pytest.raises(FairqueError, match=r"'r': tasks:resize and other:rotate. Give one of them another name"):
+            registry.register(local("rotate", "other"), "r")
+        assert registry.find("r").func.__qualname__ == "resize"
+
+    def test_a_module_that_is_loaded_again_replaces_its_functions(self) -> None:
+        registry = Registry()
+        registry.register(local("resize"))
+        second = local("resize")
+        registry.register(second)
+        assert registry.find("tasks:resize").func is second
+
+
+class TestNames:
+    def test_the_decorator_s_name_counts(self) -> None:
+        func = local("resize")
+        assert name_of(func) == "tasks:resize"
+        func.task_name = "images.resize"
+        assert name_of(func) == "images.resize"
+
+    def test_a_wrapper_has_the_name_of_what_it_wraps(self) -> None:
+        func = local("resize")
+        assert name_of(functools.wraps(func)(lambda: None)) == "tasks:resize"
+
+    @pytest.mark.parametrize(
+        ("main", "name"),
+        [
+            (SimpleNamespace(__spec__=None, __file__="/srv/app/tasks.py"), "tasks:resize"),
+            (SimpleNamespace(__spec__=SimpleNamespace(name="app.tasks"), __file__="x"), "app.tasks:resize"),
+            (SimpleNamespace(__spec__=SimpleNamespace(name="app.__main__"), __file__="x"), "app:resize"),
+            (SimpleNamespace(), "__main__:resize"),
+        ],
+        ids=["python tasks.py", "python -m app.tasks", "python -m app", "interactive"],
+    )
+    def test_a_function_of_the_script_counts_for_the_module_that_a_worker_imports(
+        self, monkeypatch: pytest.MonkeyPatch, main: Any, name: str
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "__main__", main)
+        assert reference_of(local("resize", "__main__")) == name
+
+
+class TestFinding:
+    def test_a_plain_function_of_a_module_that_is_allowed_and_loaded(self, tasks: ModuleType) -> None:
+        found = Registry().find("loaded_tasks:resize", ["loaded_tasks"])
+        assert (found.func, found.is_async) == (tasks.resize, False)
+        assert Registry().find("loaded_tasks:fetch", ["loaded_tasks"]).is_async
+        assert Registry().find("loaded_tasks:Images.grow", ["loaded_tasks"]).func is tasks.Images.grow
+
+    @pytest.mark.usefixtures("tasks")
+    def test_not_of_another_module(self) -> None:
+        with pytest.raises(UnknownFunction):
+            Registry().find("loaded_tasks:resize", ["other"])
+        with pytest.raises(UnknownFunction):
+            Registry().find("loaded_tasks:resize")
+
+    @pytest.mark.usefixtures("tasks")
+    @pytest.mark.parametrize(
+        "qualname",
+        [
+            "_secret",
+            "Images._hidden",
+            "Images.__dunder__",
+            "__builtins__",
+            "resize.__globals__",
+            "constant",
+            "Images",
+            "nothing",
+            "nothing.at.all",
+            "",
+            ".",
+            "resize.",
+            "alias",
+            "rmtree",
+            "shutil.rmtree",
+            "os.path.join",
+            "os.system",
+        ],
+    )
+    def test_not_what_is_private_no_function_or_defined_elsewhere(self, qualname: str) -> None:
+        with pytest.raises(UnknownFunction):
+            Registry().find(f"loaded_tasks:{qualname}", ["loaded_tasks"])
+
+    def test_no_module_is_ever_imported(self) -> None:
+        assert "antigravity" not in sys.modules
+        with pytest.raises(UnknownFunction):
+            Registry().find("antigravity:fly", ["antigravity"])
+        assert "antigravity" not in sys.modules
+
+    def test_the_error_lists_what_looks_like_it(self) -> None:
+        registry = Registry()
+        for name in ("resize", "rotate", "send_mail"):
+            registry.register(local(name))
+        with pytest.raises(UnknownFunction, match="did you mean 'tasks:resize'") as caught:
+            registry.find("tasks:resise", ["tasks", "mail"])
+        assert caught.value.close[0] == "tasks:resize"
+        assert "modules loaded: tasks, mail" in str(caught.value)

@@ -1,0 +1,62 @@
+"""Pauses between attempts, and the exceptions by which a task asks for them."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairque.protocol.model.retry import Cancel, Retry, RetryPolicy, Snooze
+
+seconds = st.floats(0.001, 1_000_000)
+
+
+@given(
+    policy=st.builds(RetryPolicy, base_seconds=seconds, factor=st.floats(0.1, 100), cap_seconds=seconds),
+    failures=st.integers(1, 10_000),
+    draw=st.floats(0, 1, exclude_max=True),
+)
+def test_no_pause_leaves_its_bounds(policy: RetryPolicy, failures: int, draw: float) -> None:
+    assert 0 <= policy.pause_seconds(failures, lambda: draw) <= policy.cap_seconds
+
+
+@given(policy=st.builds(RetryPolicy, base_seconds=seconds), failures=st.integers(1, 2_000))
+def test_the_longest_pause_does_not_shrink_with_the_failures(policy: RetryPolicy, failures: int) -> None:
+    assert policy.pause_seconds(failures + 1, lambda: 1) >= policy.pause_seconds(failures, lambda: 1)
+
+
+@pytest.mark.parametrize(("failures", "longest"), [(1, 1), (2, 2), (3, 4), (9, 256), (10, 300), (5_000, 300)])
+def test_the_default_doubles_from_one_second_to_five_minutes(failures: int, longest: float) -> None:
+    assert RetryPolicy().pause_seconds(failures, lambda: 1) == longest
+
+
+def test_the_jitter_is_full() -> None:
+    assert RetryPolicy().pause_seconds(3, lambda: 0) == 0
+    assert RetryPolicy().pause_seconds(3, lambda: 0.5) == 2
+
+
+def test_without_a_draw_it_is_random() -> None:
+    assert len({RetryPolicy().pause_seconds(5) for _ in range(20)}) > 10
+
+
+@pytest.mark.parametrize("field", ["base_seconds", "factor", "cap_seconds"])
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), 1e10])
+def test_a_policy_has_sensible_numbers(field: str, value: float) -> None:
+    with pytest.raises(ValueError, match=f"{field} must be above 0"):
+        RetryPolicy(**{field: value})
+
+
+@pytest.mark.parametrize("after", [-0.1, float("nan"), float("inf"), 1e10])
+@pytest.mark.parametrize("asked", [lambda after: Retry(after=after), Snooze])
+def test_a_task_cannot_ask_for_what_is_no_time(asked: Any, after: float) -> None:
+    with pytest.raises(ValueError, match="after must be a number of seconds from 0"):
+        asked(after)
+
+
+def test_the_exceptions_say_what_the_task_asked_for() -> None:
+    assert (str(Retry()), Retry().after) == ("the task asked to be tried again", None)
+    assert (str(Retry("busy", after=0)), Retry(after=0).after) == ("busy", 0)
+    assert (str(Snooze(2.5)), Snooze(2.5).after) == ("the task asked to wait 2.5 s", 2.5)
+    assert str(Snooze(1, "closed")) == "closed"
+    assert str(Cancel()) == "the task asked for no further attempt"
+    assert str(Cancel("sold out")) == "sold out"

@@ -1,0 +1,39 @@
+"""States, priorities, and the one table of transitions."""
+
+import pytest
+
+from fairque.protocol.model.states import TRANSITIONS, Priority, TaskState
+
+TERMINAL = {TaskState.FINISHED, TaskState.FAILED, TaskState.CANCELED}
+
+
+@pytest.mark.parametrize("state", TaskState)
+def test_finished_failed_and_canceled_are_the_ends(state: TaskState) -> None:
+    assert state.terminal == (state in TERMINAL)
+
+
+def test_nothing_leads_out_of_an_end() -> None:
+    assert not [t for t in TRANSITIONS if t.before in TERMINAL]
+
+
+def test_no_transition_is_listed_twice() -> None:
+    assert len(set(TRANSITIONS)) == len(TRANSITIONS)
+
+
+def test_every_state_that_can_be_reached_leads_to_every_end() -> None:
+    steps = {(t.before, t.after) for t in TRANSITIONS}
+    reached = {after for before, after in steps if before is None}
+    for _ in TaskState:
+        reached |= {after for before, after in steps if before in reached}
+    # DEFERRED is reserved for dependencies.
+    assert reached == set(TaskState) - {TaskState.DEFERRED}
+
+
+def test_only_a_running_task_can_finish_or_fail() -> None:
+    ends = {TaskState.FINISHED, TaskState.FAILED}
+    assert {t.before for t in TRANSITIONS if t.after in ends} == {TaskState.STARTED}
+
+
+def test_priorities_are_ordered_by_their_numbers() -> None:
+    assert [p.name for p in sorted(Priority)] == ["VERY_LOW", "LOW", "NORMAL", "HIGH", "VERY_HIGH", "CRITICAL"]
+    assert [p.value for p in sorted(Priority)] == [1, 2, 3, 4, 5, 6]

@@ -1,0 +1,151 @@
+"""Task: what a producer may ask for, and how a mistake is told."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import attrs
+import pytest
+
+from fairque.protocol.errors import InvalidTask
+from fairque.protocol.model.retry import RetryPolicy
+from fairque.protocol.model.states import Priority
+from fairque.protocol.model.task import Task, to_epoch_ms, to_ms
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+def resize(url: str, width: int) -> str:
+    return f"{url}{width}"
+
+
+class TestDefaults:
+    def test_a_task_that_says_nothing(self) -> None:
+        task: Task[str] = Task()
+        assert (task.user_id, task.func, task.args, task.kwargs) == (None, None, (), {})
+        assert (task.priority, task.retries, task.timeout_ms) == (Priority.NORMAL, 2, 3_600_000)
+        assert task.created_at > 1_700_000_000_000
+
+    def test_each_task_has_an_id_of_its_own(self) -> None:
+        assert Task().task_id != Task().task_id
+
+    def test_a_task_does_not_change(self) -> None:
+        with pytest.raises(attrs.exceptions.FrozenInstanceError):
+            Task().user_id = "ann"  # type: ignore[misc]  # that it is refused is the point
+
+    def test_but_another_like_it_can_be_made(self) -> None:
+        task: Task[str] = Task(task_id="t", args=(1,))
+        changed = task.evolve(user_id="ann")
+        assert (changed.task_id, changed.args, changed.user_id, task.user_id) == ("t", (1,), "ann", None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"task_id": ""}, "task_id is empty"),
+        ({"task_id": 5}, "task_id must be a string"),
+        ({"user_id": ""}, "user_id is empty"),
+        ({"user_id": "a\tb"}, "user_id .* has control characters"),
+        ({"user_id": "x" * 129}, "user_id .* at most 128"),
+        ({"func": ""}, "func is empty"),
+        ({"func": 5}, "func must be a string"),
+        ({"group_id": ""}, "group_id is empty"),
+        ({"priority": 0}, "priority 0 is unknown: choose one of VERY_LOW 1, .*CRITICAL 6"),
+        ({"priority": "HIGH"}, "priority 'HIGH' is unknown"),
+        ({"priority": None}, "priority None is unknown"),
+        ({"delay_ms": -1}, "delay_ms must be a whole number from 0"),
+        ({"delay_ms": 1.5}, "delay_ms must be a whole number"),
+        ({"delay_ms": True}, "delay_ms must be a whole number"),
+        ({"delay_ms": 10**13}, "delay_ms must be a whole number"),
+        ({"execute_at": -1}, "execute_at must be a whole number"),
+        ({"execute_at": 10**13}, "execute_at must be a whole number"),
+        ({"execute_at": 5, "delay_ms": 5}, "not both"),
+        ({"retries": -1}, "retries must be a whole number from 0 to 1000"),
+        ({"retries": 1001}, "retries must be a whole number from 0 to 1000"),
+        ({"retry": 3}, "retry must be a RetryPolicy"),
+        ({"timeout_ms": 0}, "timeout_ms must be a whole number from 1"),
+        ({"timeout_ms": None}, "timeout_ms must be a whole number from 1"),
+        ({"dedup_key": ""}, "dedup_key is empty"),
+        ({"dedup_key": "k\n"}, "dedup_key .* control characters"),
+        ({"dedup_ttl_ms": 5}, "dedup_ttl needs a dedup_key"),
+        ({"dedup_key": "k", "dedup_ttl_ms": -1}, "dedup_ttl_ms must be a whole number"),
+        ({"depends_on": [""]}, "depends_on is empty"),
+        ({"depends_on": [5]}, "depends_on must be a string"),
+        ({"cost": -1.0}, "cost must be a number of seconds from 0"),
+        ({"cost": float("nan")}, "cost must be a number of seconds from 0"),
+        ({"cost": float("inf")}, "cost must be a number of seconds from 0"),
+        ({"cost": 1e305}, "cost must be a number of seconds from 0"),
+        ({"cost": "cheap"}, "cost must be a number of seconds from 0"),
+        ({"cost": True}, "cost must be a number of seconds from 0"),
+    ],
+)
+def test_a_mistake_is_told_with_the_field(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidTask, match=message):
+        Task(**fields)
+
+
+class TestCreate:
+    def test_a_function_is_stored_by_its_place(self) -> None:
+        assert Task.create(func=resize, args=["u"], kwargs={"width": 3}).func == f"{__name__}:resize"
+
+    def test_a_registered_function_is_stored_by_its_name(self) -> None:
+        def shrink() -> None: ...
+
+        shrink.task_name = "images.shrink"  # type: ignore[attr-defined]  # what the decorator sets
+        assert Task.create(func=shrink).func == "images.shrink"
+
+    def test_a_name_is_stored_as_it_is(self) -> None:
+        assert Task.create(func="images.shrink").func == "images.shrink"
+
+    def test_times_are_seconds_or_timedeltas(self) -> None:
+        task = Task.create(delay=1.5, timeout=timedelta(minutes=1), dedup_key="k", dedup_ttl=2)
+        assert (task.delay_ms, task.timeout_ms, task.dedup_ttl_ms) == (1_500, 60_000, 2_000)
+
+    def test_a_moment_is_a_date_with_a_time_zone(self) -> None:
+        assert Task.create(at=NOON).execute_at == 1_767_355_200_000
+        assert Task.create(at=NOON.astimezone(timezone(timedelta(hours=5)))).execute_at == 1_767_355_200_000
+
+    def test_parents_are_tasks_or_ids_one_or_many(self) -> None:
+        parent: Task[str] = Task(task_id="p")
+        assert Task.create(depends_on=parent).depends_on == ("p",)
+        assert Task.create(depends_on="q").depends_on == ("q",)
+        assert Task.create(depends_on=[parent, "q"]).depends_on == ("p", "q")
+
+    def test_other_fields_go_through(self) -> None:
+        policy = RetryPolicy(base_seconds=2)
+        task = Task.create(user_id="ann", priority=6, retry=policy, cost=1)
+        assert (task.user_id, task.priority, task.retry, task.cost) == ("ann", Priority.CRITICAL, policy, 1)
+
+    @pytest.mark.parametrize(
+        ("fields", "message"),
+        [
+            ({"usr_id": "ann"}, "unknown field 'usr_id': a task has .*user_id"),
+            ({"delay_ms": 5}, "unknown field 'delay_ms': a task has .*delay,"),
+            ({"execute_at": 5}, "unknown field 'execute_at': a task has .*at,"),
+            ({"dedup_ttl_ms": 5}, "unknown field 'dedup_ttl_ms': a task has .*dedup_ttl,"),
+            ({"task_id": ""}, "task_id is empty"),
+            ({"delay": -1}, "delay must be a number of seconds"),
+            ({"delay": float("nan")}, "delay must be a number of seconds"),
+            ({"delay": 1e308}, "delay must be a number of seconds"),
+            ({"delay": "5"}, "delay must be a number of seconds"),
+            ({"delay": True}, "delay must be a number of seconds"),
+            ({"timeout": 0}, "timeout_ms must be a whole number from 1"),
+            ({"timeout": timedelta(seconds=-1)}, "timeout must be a number of seconds"),
+            ({"dedup_ttl": -1, "dedup_key": "k"}, "dedup_ttl must be a number of seconds"),
+            ({"at": datetime(2026, 1, 2, 12)}, "at 2026-01-02T12:00:00 has no time zone"),  # noqa: DTZ001 - the mistake
+            ({"at": 1_767_355_200}, "at must be a datetime, not int"),
+            ({"at": NOON, "delay": 1}, "not both"),
+            ({"func": 5}, "func must be a string"),
+        ],
+    )
+    def test_a_mistake_is_told(self, fields: dict[str, Any], message: str) -> None:
+        with pytest.raises(InvalidTask, match=message):
+            Task.create(**fields)
+
+
+def test_a_part_of_a_millisecond_is_a_whole_one() -> None:
+    assert to_ms(0.0001, "delay") == 1
+    assert to_epoch_ms(NOON + timedelta(microseconds=1), "at") == 1_767_355_200_001
+
+
+def test_a_moment_before_the_epoch_is_past() -> None:
+    assert to_epoch_ms(datetime(1960, 1, 1, tzinfo=UTC), "at") == 0

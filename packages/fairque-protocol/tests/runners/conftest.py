@@ -1,0 +1,61 @@
+"""Both runners behind one face, and servers that a test may spoil."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+import redis
+from attrs import frozen
+
+from fairque.protocol.config import RedisSettings
+from fairque.protocol.embedded import EmbeddedServer
+from fairque.protocol.embedded.binary import packaged_server_binary
+from fairque.protocol.runners import Runner
+from fairque.protocol.runners.aio import AsyncRunner
+from fairque.protocol.testing import REDIS_SERVER
+from fairque.protocol.wire.call import Call
+
+BINARIES = [path for path in (packaged_server_binary(), REDIS_SERVER) if path]
+
+Send: TypeAlias = Callable[[RedisSettings, Sequence[Call[Any]]], list[Any]]
+
+
+@frozen
+class OwnServer:
+    """A server of one module of tests, and a client to change its settings with."""
+
+    settings: RedisSettings
+    client: "redis.Redis"
+
+
+def _send(settings: RedisSettings, calls: Sequence[Call[Any]]) -> list[Any]:
+    runner = Runner(settings)
+    try:
+        return [runner.run(calls[0])] if len(calls) == 1 else runner.run_all(calls)
+    finally:
+        runner.close()
+
+
+async def _send_async(settings: RedisSettings, calls: Sequence[Call[Any]]) -> list[Any]:
+    runner = AsyncRunner(settings)
+    try:
+        return [await runner.run(calls[0])] if len(calls) == 1 else await runner.run_all(calls)
+    finally:
+        await runner.close()
+
+
+@pytest.fixture(params=["sync", "async"])
+def send(request: pytest.FixtureRequest) -> Send:
+    """Send calls with a runner of either kind: one alone, several in one round trip."""
+    if request.param == "sync":
+        return _send
+    return lambda settings, calls: asyncio.run(_send_async(settings, calls))
+
+
+@pytest.fixture(scope="module", params=BINARIES, ids=lambda path: Path(path).name)
+def own_server(request: pytest.FixtureRequest) -> Iterator[OwnServer]:
+    """A server whose settings tests change and put back."""
+    with EmbeddedServer(binary=Path(request.param)) as server, redis.Redis.from_url(server.url) as client:
+        yield OwnServer(RedisSettings(url=server.url, retries=0), client)

@@ -1,0 +1,271 @@
+"""Runners on a real server: the same answers by both kinds, scripts that the server forgot, servers that do not fit."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fairque.protocol import calls
+from fairque.protocol.calls import Finished
+from fairque.protocol.clock import monotonic
+from fairque.protocol.config import RedisSettings
+from fairque.protocol.errors import ConfigurationError, QueueFull, RedisUnavailable, ServerUnsuitable, TaskNotFound
+from fairque.protocol.model.ids import new_nonce
+from fairque.protocol.model.states import TaskState
+from fairque.protocol.model.task import Task
+from fairque.protocol.runners import Runner
+from fairque.protocol.runners.aio import AsyncRunner
+from fairque.protocol.testing import eventually
+from fairque.protocol.wire.call import Call
+from fairque.protocol.wire.keys import QueueKeys
+from fairque.protocol.wire.status import Status
+
+if TYPE_CHECKING:
+    from tests.runners.conftest import OwnServer, Send
+
+PASSWORD = "hunter2"  # noqa: S105 - to look for it in errors
+
+
+@pytest.fixture
+def keys(fairque_queue_name: str) -> QueueKeys:
+    return QueueKeys(fairque_queue_name)
+
+
+def push(keys: QueueKeys, *task_ids: str, payload: Any = None) -> Call[list[calls.Pushed]]:
+    tasks: list[Task[Any]] = [Task(task_id=i, user_id="ann", payload=payload) for i in task_ids]
+    return calls.push(keys, tasks, message_limit=1_048_576)
+
+
+def pop(keys: QueueKeys) -> Call[calls.Popped]:
+    return calls.pop(
+        keys,
+        worker="w",
+        claim=new_nonce(),
+        count=1,
+        lease_ms=30_000,
+        max_deliveries=5,
+        result_ttl_ms=1_000,
+        dead_ttl_ms=1_000,
+    )
+
+
+def finish(keys: QueueKeys, granted: calls.Granted) -> Call[list[calls.Ended]]:
+    return calls.finish(keys, [Finished(granted.task_id, granted.token, 5_000, b"1")], result_ttl_ms=60_000)
+
+
+class TestSending:
+    def test_a_task_lives_its_life(self, own_server: "OwnServer", send: "Send", keys: QueueKeys) -> None:
+        settings = own_server.settings
+        (pushed,) = send(settings, [push(keys, "t1")])
+        assert [p.task_id for p in pushed] == ["t1"]
+        (popped,) = send(settings, [pop(keys)])
+        ended, outcome = send(settings, [finish(keys, popped.tasks[0]), calls.watch(keys, "t1")])
+        assert [e.state for e in ended] == [TaskState.FINISHED]
+        assert outcome.blob == b"1"
+
+    def test_an_answer_that_is_an_error_is_raised(self, own_server: "OwnServer", send: "Send", keys: QueueKeys) -> None:
+        with pytest.raises(TaskNotFound, match="nobody"):
+            send(own_server.settings, [calls.read_task(keys, "nobody")])
+
+    def test_no_calls_have_no_answers(self, own_server: "OwnServer", send: "Send") -> None:
+        assert send(own_server.settings, []) == []
+
+    def test_a_script_that_the_server_forgot_is_sent_again(
+        self, own_server: "OwnServer", send: "Send", keys: QueueKeys
+    ) -> None:
+        own_server.client.script_flush()
+        (pushed,) = send(own_server.settings, [push(keys, "t1")])
+        assert len(pushed) == 1
+
+    def test_scripts_forgotten_are_sent_again_in_one_round_trip_with_others(
+        self, own_server: "OwnServer", send: "Send", keys: QueueKeys
+    ) -> None:
+        own_server.client.script_flush()
+        pushed, popped, stats = send(own_server.settings, [push(keys, "t1"), pop(keys), calls.read_stats(keys)])
+        assert len(pushed) == 1
+        assert len(popped.tasks) == 1
+        assert (stats.pushed, stats.running) == (1, 1)
+
+
+class TestOutOfMemory:
+    @pytest.fixture
+    def full(self, own_server: "OwnServer") -> Iterator["OwnServer"]:
+        """A server that a test makes run out of memory, and that has memory again afterwards."""
+        yield own_server
+        own_server.client.config_set("maxmemory", 0)
+
+    def test_a_push_fails_cleanly(self, full: "OwnServer", send: "Send", keys: QueueKeys) -> None:
+        full.client.config_set("maxmemory", 1)
+        with pytest.raises(QueueFull, match="out of memory") as caught:
+            send(full.settings, [push(keys, "t1")])
+        assert caught.value.retry_after > 0
+        assert full.client.keys(f"{keys.prefix}*") == []
+
+    @pytest.mark.parametrize("forgotten", [False, True], ids=["known", "forgotten"])
+    def test_the_queue_still_drains(self, full: "OwnServer", send: "Send", keys: QueueKeys, forgotten: Any) -> None:
+        settings = full.settings
+        send(settings, [push(keys, "t1", "t2", "t3")])
+        (popped,) = send(settings, [pop(keys)])
+        granted = popped.tasks[0]
+        full.client.config_set("maxmemory", 1)
+        if forgotten:
+            full.client.script_flush()
+        (statuses,) = send(settings, [calls.beat(keys, [(granted.task_id, granted.token)], lease_ms=30_000)])
+        assert statuses == [Status.OK]
+        (ended,) = send(settings, [finish(keys, granted)])
+        assert ended[0].state is TaskState.FINISHED
+        (popped,) = send(settings, [pop(keys)])
+        second = popped.tasks[0]
+        failed = calls.Failed(second.task_id, second.token, 1, "dead", 0, b"{}")
+        (ended,) = send(settings, [calls.fail(keys, [failed], result_ttl_ms=1, dead_ttl_ms=1)])
+        assert ended[0].state is TaskState.FAILED
+        (canceled,) = send(settings, [calls.cancel(keys, "t3", reason="", result_ttl_ms=1)])
+        assert canceled[1] is TaskState.CANCELED
+        sweep = calls.sweep(keys, guard_ms=0, max_deliveries=5, result_ttl_ms=1, dead_ttl_ms=1)
+        assert send(settings, [sweep])[0] is not None
+        (stats,) = send(settings, [calls.read_stats(keys)])
+        assert (stats.queued, stats.running) == (0, 0)
+
+
+class TestUnsuitableServers:
+    def test_a_server_that_may_evict_tasks_is_refused_with_the_mend(
+        self, own_server: "OwnServer", send: "Send", keys: QueueKeys
+    ) -> None:
+        own_server.client.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            with pytest.raises(ServerUnsuitable, match="CONFIG SET maxmemory-policy noeviction"):
+                send(own_server.settings, [push(keys, "t1")])
+            assert own_server.client.keys(f"{keys.prefix}*") == []
+            allowed = RedisSettings(url=own_server.settings.url, allow_eviction=True)
+            assert send(allowed, [push(keys, "t1")])
+        finally:
+            own_server.client.config_set("maxmemory-policy", "noeviction")
+
+    @pytest.mark.parametrize("retries", [0, 2])
+    def test_a_server_that_is_not_there_is_said_so_quickly(self, send: "Send", keys: QueueKeys, retries: int) -> None:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            url = f"redis://ann:{PASSWORD}@127.0.0.1:{taken.getsockname()[1]}/0"
+            began = monotonic()
+            with pytest.raises(RedisUnavailable, match="Is it running") as caught:
+                send(RedisSettings(url=url, retries=retries), [push(keys, "t1")])
+        assert monotonic() - began < 3
+        assert PASSWORD not in str(caught.value)
+        assert "127.0.0.1" in str(caught.value)
+
+    def test_a_server_that_does_not_answer_is_given_up_after_the_time_limit(
+        self, send: "Send", keys: QueueKeys
+    ) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as mute:
+            url = f"redis://:{PASSWORD}@127.0.0.1:{mute.getsockname()[1]}/0"
+            settings = RedisSettings(url=url, retries=0, socket_timeout_seconds=0.2, connect_timeout_seconds=0.2)
+            with pytest.raises(RedisUnavailable) as caught:
+                send(settings, [push(keys, "t1")])
+        assert PASSWORD not in str(caught.value)
+
+    def test_a_wrong_password_is_said_and_not_shown(
+        self, own_server: "OwnServer", send: "Send", keys: QueueKeys
+    ) -> None:
+        settings = RedisSettings(url=own_server.settings.url.replace("unix://", f"unix://nobody:{PASSWORD}@"))
+        with pytest.raises(RedisUnavailable, match="password") as caught:
+            send(settings, [push(keys, "t1")])
+        assert PASSWORD not in str(caught.value)
+
+    def test_a_user_without_the_right_is_told_which_one(
+        self, own_server: "OwnServer", send: "Send", keys: QueueKeys
+    ) -> None:
+        own_server.client.acl_setuser(
+            "viewer", enabled=True, passwords=[f"+{PASSWORD}"], commands=["+info", "+hello", "+ping"]
+        )
+        settings = RedisSettings(url=own_server.settings.url.replace("unix://", f"unix://viewer:{PASSWORD}@"))
+        with pytest.raises(ServerUnsuitable, match=r"may not do this: .*evalsha") as caught:
+            send(settings, [push(keys, "t1")])
+        assert PASSWORD not in str(caught.value)
+
+    def test_an_address_that_cannot_be_read_is_a_mistake_in_the_settings(self, send: "Send", keys: QueueKeys) -> None:
+        with pytest.raises(ConfigurationError, match=r"redis\.url"):
+            send(RedisSettings(url="redis://localhost:6379/0?socket_timeout=soon"), [push(keys, "t1")])
+
+
+class TestListening:
+    def test_the_synchronous_runner_hears_of_an_ending(self, own_server: "OwnServer", keys: QueueKeys) -> None:
+        heard: list[bytes] = []
+        runner = Runner(own_server.settings)
+        subscription = runner.listen(keys.done("me"), heard.append, lambda: None)
+        runner.run_all([push(keys, "t1"), calls.watch(keys, "t1", "me")])
+        runner.run(calls.cancel(keys, "t1", reason="x", result_ttl_ms=1_000))
+        assert eventually(lambda: heard, what="the ending is told") == [b't1\nCANCELED\n1"x"']
+        subscription.close()
+        subscription.close()
+        runner.close()
+
+    def test_the_asynchronous_runner_hears_of_an_ending(self, own_server: "OwnServer", keys: QueueKeys) -> None:
+        async def life() -> list[bytes]:
+            heard: list[bytes] = []
+            told = asyncio.Event()
+
+            def on_message(line: bytes) -> None:
+                heard.append(line)
+                told.set()
+
+            runner = AsyncRunner(own_server.settings)
+            subscription = await runner.listen(keys.done("me"), on_message, lambda: None)
+            await runner.run_all([push(keys, "t1"), calls.watch(keys, "t1", "me")])
+            await runner.run(calls.cancel(keys, "t1", reason="x", result_ttl_ms=1_000))
+            await asyncio.wait_for(told.wait(), 10)
+            await subscription.close()
+            await subscription.close()
+            await runner.close()
+            return heard
+
+        assert asyncio.run(life()) == [b't1\nCANCELED\n1"x"']
+
+    def test_a_lost_connection_comes_back_and_says_so(self, own_server: "OwnServer", keys: QueueKeys) -> None:
+        heard: list[bytes] = []
+        ready = threading.Event()
+        runner = Runner(own_server.settings)
+        subscription = runner.listen(keys.done("me"), heard.append, ready.set)
+        assert not ready.is_set()
+        own_server.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        assert ready.wait(10)
+        own_server.client.publish(keys.done("me"), "again")
+        assert eventually(lambda: heard, what="it hears again") == [b"again"]
+        subscription.close()
+        runner.close()
+
+
+class TestBlocking:
+    def test_a_wait_ends_with_the_wake_up(self, own_server: "OwnServer", keys: QueueKeys) -> None:
+        runner = Runner(own_server.settings)
+        own_server.client.rpush(keys.wake, "1")
+        assert runner.block(keys.wake, 10)
+        assert not runner.block(keys.wake, 0.01)
+        runner.close()
+
+    @pytest.mark.xfail(reason="the first wait sets the time limit of the connection for all later ones")
+    def test_a_longer_wait_after_a_shorter_one_has_its_time(self, own_server: "OwnServer", keys: QueueKeys) -> None:
+        runner = Runner(RedisSettings(url=own_server.settings.url, socket_timeout_seconds=0.1, retries=0))
+        assert not runner.block(keys.wake, 0.01)
+        assert not runner.block(keys.wake, 0.4)
+        runner.close()
+
+    def test_a_wait_can_be_interrupted(self, own_server: "OwnServer", keys: QueueKeys) -> None:
+        runner = Runner(own_server.settings)
+        ended: list[Exception] = []
+
+        def wait() -> None:
+            try:
+                runner.block(keys.wake, 20)
+            except RedisUnavailable as error:
+                ended.append(error)
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        eventually(lambda: own_server.client.info("clients")["blocked_clients"], what="the thread waits")
+        runner.interrupt()
+        thread.join(10)
+        assert len(ended) == 1
+        runner.close()

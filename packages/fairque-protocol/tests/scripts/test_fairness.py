@@ -1,0 +1,113 @@
+"""Fairness between users: who is served next, whatever the others do. The long proofs are integration tests."""
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fairque.protocol.model.score import BOOST_US, calculate_score
+from fairque.protocol.model.states import Priority
+
+if TYPE_CHECKING:
+    from tests.scripts.conftest import Bench
+
+
+def served(queue: "Bench", number: int, *, ran_us: int = 5_000) -> list[str]:
+    """Pop and finish one task after the other, and return their users."""
+    users = []
+    for _ in range(number):
+        (granted,) = queue.pop()
+        users.append(queue.info(granted.task_id).user_id)
+        queue.advance(ran_us / 1000)
+        queue.finish(granted, ran_us=ran_us)
+    return users
+
+
+def test_a_quiet_user_does_not_wait_for_a_thousand_tasks_of_another(queue: "Bench") -> None:
+    queue.fill("noisy", 1_000)
+    served(queue, 20)
+    queue.fill("quiet1", 1)
+    queue.fill("quiet2", 1)
+    assert set(served(queue, 3)) >= {"quiet1", "quiet2"}
+
+
+def test_users_with_equal_costs_alternate(queue: "Bench") -> None:
+    queue.fill("ann", 50)
+    queue.fill("bob", 50)
+    users = served(queue, 40)
+    assert all({*pair} == {"ann", "bob"} for pair in zip(users[::2], users[1::2], strict=True))
+
+
+def test_the_order_of_user_ids_gives_no_advantage(queue: "Bench") -> None:
+    queue.fill("zz", 50)
+    queue.fill("!!", 50)
+    queue.fill("mm", 50)
+    assert set(Counter(served(queue, 30)).values()) == {10}
+
+
+def test_a_user_of_long_tasks_gets_the_same_time_not_the_same_number(queue: "Bench") -> None:
+    queue.fill("long", 100)
+    queue.fill("short", 100)
+    time_of: Counter[str] = Counter()
+    for _ in range(88):
+        (granted,) = queue.pop()
+        user = queue.info(granted.task_id).user_id
+        ran_us = 80_000 if user == "long" else 8_000
+        time_of[user] += ran_us
+        queue.advance(ran_us / 1000)
+        queue.finish(granted, ran_us=ran_us)
+    assert abs(time_of["long"] - time_of["short"]) <= 2 * 80_000
+
+
+def test_a_user_that_floods_with_critical_tasks_gets_no_more_than_its_credit_and_share(queue: "Bench") -> None:
+    queue.fill("flood", 200, priority=Priority.CRITICAL)
+    queue.fill("ann", 200)
+    served(queue, 10, ran_us=500_000)
+    counted = Counter(served(queue, 40, ran_us=500_000))
+    assert abs(counted["flood"] - counted["ann"]) <= 2
+
+
+def test_a_flood_of_new_users_leaves_every_ninth_pop_to_the_others(queue: "Bench") -> None:
+    queue.fill("ann", 50)
+    served(queue, 1)
+    for number in range(100):
+        queue.fill(f"new{number}", 1)
+    users = served(queue, 90)
+    assert all("ann" in users[first : first + 9] for first in range(81))
+
+
+def test_idle_time_earns_nothing(queue: "Bench") -> None:
+    queue.fill("idle", 1)
+    queue.fill("busy", 400)
+    served(queue, 100, ran_us=100_000)
+    queue.fill("idle", 100)
+    counted = Counter(served(queue, 40, ran_us=100_000))
+    # Up to one second of head start in the fresh lane, and one task of either in flight.
+    assert counted["idle"] - counted["busy"] <= 12
+
+
+def test_what_a_user_used_while_nobody_waited_is_forgiven(queue: "Bench") -> None:
+    queue.fill("ann", 300)
+    served(queue, 300, ran_us=1_000_000)
+    queue.fill("ann", 50)
+    queue.fill("bob", 50)
+    counted = Counter(served(queue, 20, ran_us=1_000_000))
+    assert abs(counted["ann"] - counted["bob"]) <= 2
+
+
+def test_an_emptied_queue_sheds_no_debt_while_others_wait(queue: "Bench") -> None:
+    queue.fill("steady", 200)
+    served(queue, 2, ran_us=1_000_000)
+    counted: Counter[str] = Counter()
+    for _ in range(30):
+        queue.fill("hopper", 1)
+        counted.update(served(queue, 2, ran_us=1_000_000))
+    assert abs(counted["hopper"] - counted["steady"]) <= 4
+
+
+@pytest.mark.parametrize("priority", [p for p in Priority if p is not Priority.CRITICAL])
+def test_the_script_gives_the_place_that_calculate_score_says(queue: "Bench", priority: Priority) -> None:
+    queue.push(queue.task(priority=priority))
+    expected = calculate_score(queue.now_us, priority)
+    assert queue.snapshot("n:") == {"n:ann": [("t1", expected)]}
+    assert queue.now_us - expected == BOOST_US[priority]

@@ -1,0 +1,79 @@
+"""The fields of all records are those of lua/README.md, no more and no fewer."""
+
+import re
+from importlib import resources
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fairque.protocol import calls
+
+if TYPE_CHECKING:
+    from tests.scripts.conftest import Bench
+
+
+def listed(heading: str) -> set[str]:
+    """The names in the first column of a table of lua/README.md, without the reserved ones."""
+    page = resources.files("fairque.protocol").joinpath("lua/README.md").read_text(encoding="utf-8")
+    section = re.split(r"^#+ ", page.split(f"### {heading}\n")[1], flags=re.MULTILINE)[0]
+    rows = [row.split("|")[1:3] for row in section.splitlines() if row.startswith("| `")]
+    return {name for first, second in rows if "*reserved*" not in second for name in re.findall(r"`(\w+)`", first)}
+
+
+@pytest.fixture
+def busy(queue: "Bench") -> "Bench":
+    """A queue in which everything has happened."""
+    queue.push(queue.task(cost=0.1, dedup_key="k"), *(queue.task() for _ in range(5)))
+    queue.run(calls.watch(queue.keys, "t1", "me"))
+    first, second, *others = queue.pop(5)
+    queue.fail(first, pause_ms=0)
+    queue.fail(second, verdict="snooze")
+    queue.release(others[0])
+    queue.fail(others[1], verdict="dead")
+    queue.advance(30_000)
+    queue.sweep()
+    queue.finish(others[2])
+    (again,) = [t for t in queue.pop(5) if t.task_id == "t1"]
+    queue.advance(30_000)
+    queue.sweep()
+    assert again.attempt == 2
+    queue.cancel("t6")
+    running = {t.task_id: t for t in queue.pop(5)}
+    queue.cancel("t1")
+    queue.finish(running["t1"])
+    return queue
+
+
+def test_the_task_record(busy: "Bench") -> None:
+    assert {field for record in busy.snapshot("t:").values() for field in record} == listed("Task record")
+
+
+def test_the_user_record(busy: "Bench") -> None:
+    assert busy.snapshot("u:")["u:ann"].keys() == listed("User record")
+
+
+def test_the_scheduler_record(busy: "Bench") -> None:
+    assert busy.snapshot("g")["g"].keys() == listed("Scheduler record")
+
+
+def test_the_meta_record(busy: "Bench") -> None:
+    assert busy.snapshot("meta")["meta"].keys() == listed("Meta")
+
+
+def test_the_counters(busy: "Bench") -> None:
+    page = resources.files("fairque.protocol").joinpath("lua/README.md").read_text(encoding="utf-8")
+    names = set(re.findall(r"`(\w+)`", page.split("### Counters\n")[1].split("## States")[0]))
+    assert busy.snapshot("counts")["counts"].keys() == names
+
+
+def test_records_stay_small(busy: "Bench") -> None:
+    """A hash with short fields is kept as one block of memory by the server."""
+    for key in busy.snapshot("t:", "u:"):
+        assert busy.client.object("encoding", f"{busy.keys.prefix}{key}") in (b"listpack", b"ziplist")
+
+
+def test_numbers_are_written_without_exponent(busy: "Bench") -> None:
+    for record in (*busy.snapshot("t:").values(), *busy.snapshot("u:").values(), busy.snapshot("g")["g"]):
+        for field, value in record.items():
+            if field not in ("digest", "token", "settled", "dedup"):
+                assert not re.fullmatch(r"-?[\d.]+e[-+]?\d+", value), (field, value)

@@ -1,0 +1,63 @@
+"""The schema of a queue: recorded by the first push, and everything refused when it is another one."""
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fairque.protocol import calls
+from fairque.protocol.calls import Failed, Finished, Released
+from fairque.protocol.errors import SchemaMismatch
+from fairque.protocol.wire.call import Call
+from fairque.protocol.wire.keys import QueueKeys
+from fairque.protocol.wire.scripts import script_names
+
+if TYPE_CHECKING:
+    from tests.scripts.conftest import Bench
+
+
+def every_call(keys: QueueKeys, queue: "Bench") -> dict[str, Call[Any]]:
+    ttl = {"result_ttl_ms": 1_000}
+    both = {**ttl, "dead_ttl_ms": 1_000}
+    built: list[Call[Any]] = [
+        calls.push(keys, [queue.task()], message_limit=1_000),
+        calls.pop(keys, worker="w", claim="ab", count=1, lease_ms=1_000, max_deliveries=1, **both),
+        calls.beat(keys, [("t1", "1:ab")], lease_ms=1_000),
+        calls.finish(keys, [Finished("t1", "1:ab", 5, b"")], **ttl),
+        calls.fail(keys, [Failed("t1", "1:ab", 5, "retry", 0, b"")], **both),
+        calls.release(keys, [Released("t1", "1:ab", 5)], **ttl),
+        calls.cancel(keys, "t1", reason="", **ttl),
+        calls.sweep(keys, guard_ms=0, max_deliveries=1, **both),
+        calls.watch(keys, "t1", "me"),
+        calls.read_task(keys, "t1"),
+        calls.read_stats(keys),
+        calls.rouse(keys),
+    ]
+    return {call.script: call for call in built}
+
+
+@pytest.mark.parametrize("name", script_names())
+def test_another_schema_is_refused_and_nothing_changed(queue: "Bench", name: str) -> None:
+    queue.push()
+    queue.client.hset(queue.keys.meta, "schema", "7")
+    before = queue.snapshot()
+    with pytest.raises(SchemaMismatch, match=r"has schema 7, .* supports 1: upgrade fairque-protocol") as caught:
+        queue.run(every_call(queue.keys, queue)[name])
+    assert (caught.value.queue, caught.value.found, caught.value.supported) == (queue.keys.name, "7", 1)
+    assert queue.snapshot() == before
+
+
+def test_a_push_records_the_schema_and_keeps_the_other_settings(queue: "Bench") -> None:
+    queue.client.hset(queue.keys.meta, "of a later version", "x")
+    queue.push()
+    assert queue.snapshot("meta")["meta"] == {"test": "1", "schema": "1", "of a later version": "x"}
+
+
+def test_looking_at_a_queue_makes_none(queue: "Bench") -> None:
+    queue.client.delete(queue.keys.meta)
+    queue.stats()
+    assert not queue.snapshot()
+
+
+def test_a_clock_of_tests_counts_only_in_a_queue_for_tests(queue: "Bench") -> None:
+    queue.client.hset(queue.keys.meta, "test", "0")
+    assert abs(queue.stats().at_ms - queue.now_ms) > 60_000

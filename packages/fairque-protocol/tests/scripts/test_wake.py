@@ -1,0 +1,109 @@
+"""The wake-up list: at most one element, set exactly when an idle worker should look."""
+
+from typing import TYPE_CHECKING
+
+from fairque.protocol import calls
+
+if TYPE_CHECKING:
+    from tests.scripts.conftest import Bench
+
+
+def test_a_push_to_an_empty_queue_wakes_one_worker(queue: "Bench") -> None:
+    queue.push()
+    assert queue.woken()
+
+
+def test_a_large_push_wakes_no_more_than_one(queue: "Bench") -> None:
+    queue.fill("ann", 500)
+    queue.fill("bob", 500)
+    assert queue.woken()
+
+
+def test_a_push_that_is_repeated_wakes_nobody(queue: "Bench") -> None:
+    task = queue.task()
+    queue.push(task)
+    queue.woken()
+    queue.push(task)
+    assert not queue.woken()
+
+
+def test_a_pop_that_leaves_work_behind_wakes_the_next_worker(queue: "Bench") -> None:
+    queue.fill("ann", 3)
+    queue.woken()
+    queue.pop(2)
+    assert queue.woken()
+
+
+def test_a_pop_that_takes_all_wakes_nobody(queue: "Bench") -> None:
+    queue.fill("ann", 3)
+    queue.woken()
+    queue.pop(3)
+    assert not queue.woken()
+
+
+def test_a_delayed_task_wakes_a_worker_when_it_is_the_first_to_become_due(queue: "Bench") -> None:
+    queue.push(queue.task(delay_ms=1_000))
+    assert queue.woken()
+    queue.push(queue.task(delay_ms=1_001))
+    assert not queue.woken()
+    queue.push(queue.task(delay_ms=999))
+    assert queue.woken()
+
+
+def test_a_retry_wakes_a_worker_when_it_is_the_first_to_become_due(queue: "Bench") -> None:
+    queue.push(queue.task(delay_ms=500))
+    one = queue.started()
+    two = queue.started()
+    queue.woken()
+    queue.fail(one, pause_ms=600)
+    assert not queue.woken()
+    queue.fail(two, pause_ms=400)
+    assert queue.woken()
+
+
+def test_a_release_and_a_lost_lease_wake_a_worker(queue: "Bench") -> None:
+    granted = queue.started()
+    queue.woken()
+    queue.release(granted)
+    assert queue.woken()
+    queue.pop()
+    queue.woken()
+    queue.advance(30_000)
+    queue.sweep()
+    assert queue.woken()
+
+
+def test_what_became_due_wakes_a_worker_when_it_is_swept(queue: "Bench") -> None:
+    queue.push(queue.task(delay_ms=100))
+    queue.woken()
+    queue.advance(100)
+    queue.sweep()
+    assert queue.woken()
+
+
+def test_an_ending_wakes_nobody(queue: "Bench") -> None:
+    one = queue.started()
+    two = queue.started()
+    queue.push(queue.task(delay_ms=1))
+    queue.woken()
+    queue.finish(one)
+    queue.fail(two, verdict="dead")
+    queue.cancel("t3")
+    assert not queue.woken()
+
+
+def test_a_wake_up_that_is_passed_on_reaches_the_next_worker_if_there_is_work(queue: "Bench") -> None:
+    queue.run(calls.rouse(queue.keys))
+    assert not queue.woken()
+    queue.push()
+    queue.woken()
+    queue.run(calls.rouse(queue.keys))
+    queue.run(calls.rouse(queue.keys))
+    assert queue.woken()
+
+
+def test_a_worker_that_blocks_is_woken_by_a_push(queue: "Bench") -> None:
+    assert not queue.runner.block(queue.keys.wake, 0.01)
+    queue.push()
+    assert queue.runner.block(queue.keys.wake, 5)
+    assert not queue.woken()

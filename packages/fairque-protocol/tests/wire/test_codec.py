@@ -1,0 +1,205 @@
+"""The message: every task comes back as it was, and what cannot be sent or read is told."""
+
+import json
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairque.protocol.errors import InvalidTask, ProtocolError
+from fairque.protocol.model.registry import REGISTRY
+from fairque.protocol.model.retry import RetryPolicy
+from fairque.protocol.model.states import Priority
+from fairque.protocol.model.task import Task
+from fairque.protocol.wire.codec import WIRE_VERSION, decode_task, encode_task
+
+texts = st.text(st.characters(codec="utf-8"))
+ids = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=30)
+leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
+values = st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(texts, inner), max_leaves=10)
+milliseconds = st.integers(0, 10**12)
+
+
+@st.composite
+def tasks(draw: st.DrawFn) -> Task[Any]:
+    due = draw(st.sampled_from(["now", "delay", "moment"]))
+    dedup_key = draw(st.none() | ids)
+    return Task(
+        task_id=draw(ids),
+        user_id=draw(ids),
+        func=draw(st.none() | ids),
+        args=draw(st.lists(values, max_size=3)),
+        kwargs=draw(st.dictionaries(texts, values, max_size=3)),
+        payload=draw(values),
+        priority=draw(st.sampled_from(Priority)),
+        retries=draw(st.integers(0, 1_000)),
+        retry=draw(st.none() | st.builds(RetryPolicy, base_seconds=st.floats(0.1, 10))),
+        timeout_ms=draw(st.integers(1, 10**12)),
+        depends_on=draw(st.lists(ids, max_size=2)),
+        delay_ms=draw(milliseconds) if due == "delay" else 0,
+        execute_at=draw(milliseconds) if due == "moment" else None,
+        dedup_key=dedup_key,
+        dedup_ttl_ms=draw(milliseconds) if dedup_key else 0,
+        cost=draw(st.none() | st.floats(0, 10**6)),
+        group_id=draw(st.none() | ids),
+        created_at=draw(milliseconds),
+    )
+
+
+def message(**fields: Any) -> bytes:
+    return json.dumps({"v": 1, "id": "t1", "user": "ann", "created_at": 0, **fields}).encode()
+
+
+@given(tasks())
+def test_a_task_comes_back_as_it_was(task: Task[Any]) -> None:
+    assert decode_task(encode_task(task).data) == task
+
+
+@given(tasks(), milliseconds)
+def test_the_digest_does_not_see_the_times(task: Task[Any], other: int) -> None:
+    later = task.evolve(created_at=other, delay_ms=other, execute_at=None)
+    assert encode_task(later).digest == encode_task(task).digest
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"task_id": "t2"},
+        {"user_id": "bob"},
+        {"func": "g"},
+        {"args": (1,)},
+        {"kwargs": {"a": 1}},
+        {"payload": 0},
+        {"payload": False},
+        {"priority": Priority.HIGH},
+        {"retries": 3},
+        {"retry": RetryPolicy()},
+        {"timeout_ms": 5},
+        {"depends_on": ("p",)},
+        {"dedup_key": "k"},
+        {"cost": 0.0},
+        {"group_id": "g"},
+    ],
+    ids=str,
+)
+def test_the_digest_sees_every_other_field(changes: dict[str, Any]) -> None:
+    task: Task[Any] = Task(task_id="t1", user_id="ann", func="f")
+    assert encode_task(task.evolve(**changes)).digest != encode_task(task).digest
+
+
+def test_a_digest_has_16_hexadecimal_digits() -> None:
+    digest = encode_task(Task(user_id="ann")).digest
+    assert len(digest) == 16
+    assert int(digest, 16) >= 0
+
+
+def test_what_a_task_does_not_say_takes_no_room() -> None:
+    task: Task[Any] = Task(task_id="t1", user_id="ann", created_at=7)
+    assert encode_task(task).data == b'{"v":1,"id":"t1","user":"ann","created_at":7}'
+
+
+def test_every_field_of_a_task_is_in_the_message() -> None:
+    policy = RetryPolicy(base_seconds=2)
+    full: dict[str, Any] = {
+        "task_id": "t1",
+        "user_id": "ann",
+        "priority": Priority.HIGH,
+        "func": "f",
+        "args": (1,),
+        "kwargs": {"a": 1},
+        "payload": 2,
+        "depends_on": ("p",),
+        "delay_ms": 0,
+        "execute_at": 4,
+        "retries": 5,
+        "retry": policy,
+        "timeout_ms": 6,
+        "dedup_key": "k",
+        "dedup_ttl_ms": 7,
+        "cost": 8.0,
+        "group_id": "g",
+        "created_at": 9,
+    }
+    assert full.keys() == attrs.fields_dict(Task).keys()
+    assert decode_task(encode_task(Task(**full)).data) == Task(**full)
+
+
+class TestWhatCannotBeSent:
+    def test_a_task_without_a_user(self) -> None:
+        with pytest.raises(InvalidTask, match=r"task t1 has no user_id: .*default_user_id"):
+            encode_task(Task(task_id="t1"))
+
+    def test_an_argument_that_is_no_json_is_told_with_its_parameter_and_path(self) -> None:
+        def resize(url: str, sizes: list[Any]) -> None: ...
+
+        name = REGISTRY.register(resize, "test_codec.resize")
+        with pytest.raises(InvalidTask) as caught:
+            encode_task(Task(task_id="t1", user_id="ann", func=name, args=("u", [1, {"w": {2}}])))
+        assert str(caught.value).startswith(
+            "task t1 (test_codec.resize): argument 'sizes', args[1][1]['w'] is no JSON value but builtins.set"
+        )
+
+    @pytest.mark.parametrize(
+        ("fields", "message"),
+        [
+            ({"func": "unknown:f", "args": ({1},)}, r"task t1 \(unknown:f\): args\[0\] is no JSON value"),
+            ({"args": ({1},)}, r"task t1: args\[0\] is no JSON value"),
+            ({"func": "test_codec.resize", "args": (1, 2, {3})}, r"args\[2\] is no JSON value"),
+            ({"kwargs": {"width": b"1"}}, r"kwargs\['width'\] is no JSON value but builtins.bytes"),
+            ({"kwargs": {1: 2}}, r"kwargs has the key 1"),
+            ({"payload": float("nan")}, r"payload is nan"),
+            ({"payload": 10**5_000}, r"task t1 cannot be written as JSON: Exceeds the limit"),
+        ],
+    )
+    def test_other_places_are_named_too(self, fields: dict[str, Any], message: str) -> None:
+        with pytest.raises(InvalidTask, match=message):
+            encode_task(Task(task_id="t1", user_id="ann", **fields))
+
+
+class TestReading:
+    def test_unknown_fields_are_ignored(self) -> None:
+        data = message(args=[1], invented={"later": True}, retry={"base_seconds": 2, "invented": 1})
+        assert decode_task(data) == Task(
+            task_id="t1", user_id="ann", args=(1,), retry=RetryPolicy(base_seconds=2), created_at=0
+        )
+
+    def test_a_newer_version_is_refused_with_the_mend(self) -> None:
+        with pytest.raises(ProtocolError, match=r"has version 2, .* reads up to 1: upgrade the workers before"):
+            decode_task(message(v=WIRE_VERSION + 1))
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"",
+            b"\xff\xfe",
+            b"not json",
+            b"[]",
+            b"5",
+            b'"v"',
+            b"null",
+            b"{}",
+            b'{"v":1}',
+            b'{"v":"one","id":"t1","user":"ann","created_at":0}',
+            message(id=""),
+            message(user=None, id=5),
+            message(priority=9),
+            message(retries=-1),
+            message(args=5),
+            message(retry={"factor": 0}),
+            message(retry=5),
+            message(execute_at="soon"),
+            b"[" * 200_000,
+            b'{"v":1,"id":"t1","user":"ann","created_at":0,"args":' + b"[" * 200_000,
+        ],
+    )
+    def test_what_is_no_message_is_told_and_shown_in_part(self, data: bytes) -> None:
+        with pytest.raises(ProtocolError, match="a message cannot be read") as caught:
+            decode_task(data)
+        assert len(str(caught.value)) < 600
+
+    @given(st.binary(max_size=200))
+    def test_no_bytes_lead_to_another_error(self, data: bytes) -> None:
+        with pytest.raises(ProtocolError):
+            decode_task(data)

@@ -1,0 +1,77 @@
+"""Messages of every wire version, as files: they are read for ever, and version 1 is still written like this.
+
+A file that is in a release is never changed. A new version adds files.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairque.protocol.model.retry import RetryPolicy
+from fairque.protocol.model.states import Priority
+from fairque.protocol.model.task import Task
+from fairque.protocol.wire.codec import WIRE_VERSION, decode_task, encode_task
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+
+TASKS: dict[str, Task[Any]] = {
+    "v1-minimal": Task(task_id="0190163d-8694-739b-aea5-966c26f8ad91", user_id="acme", created_at=1_718_000_000_000),
+    "v1-call": Task(
+        task_id="0190163d-8694-7000-8000-000000000001",
+        user_id="auth0|x",
+        func="images.tasks:resize",
+        args=("https://example.com/ä.png", 3, 1.5, True, None, [1, [2]], {"k": {"é": "日本"}}),
+        kwargs={"height": 200, "tags": ["a", "b"]},
+        created_at=1_718_000_000_000,
+    ),
+    "v1-everything": Task(
+        task_id="own-id:7 {x}",
+        user_id="a+b@example.com",
+        func="report",
+        payload={"raw": "payload"},
+        priority=Priority.CRITICAL,
+        retries=0,
+        retry=RetryPolicy(base_seconds=0.5, factor=3.0, cap_seconds=60.0),
+        timeout_ms=1_500,
+        depends_on=("p1", "p2"),
+        execute_at=1_718_000_360_000,
+        dedup_key="report/2024",
+        dedup_ttl_ms=86_400_000,
+        cost=2.5,
+        group_id="acme",
+        created_at=1_718_000_000_000,
+    ),
+    "v1-delayed": Task(task_id="d", user_id="u", priority=Priority.VERY_LOW, payload=False, delay_ms=250, created_at=1),
+}
+#: Digests are kept in the records of the server, so that a repeated push is recognised after an upgrade.
+DIGESTS = {
+    "v1-minimal": "3a04d68d4696f035",
+    "v1-call": "fdc72ec0fbc1a5be",
+    "v1-everything": "cb1d540792a0a9fd",
+    "v1-delayed": "125f4494e704181e",
+}
+
+
+def stored(name: str) -> bytes:
+    return (GOLDEN / f"{name}.json").read_bytes().removesuffix(b"\n")
+
+
+def test_every_file_has_its_task() -> None:
+    assert {path.stem for path in GOLDEN.iterdir()} - {"v1-later"} == TASKS.keys() == DIGESTS.keys()
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_stored_message_is_read_as_it_was_meant(name: str) -> None:
+    assert decode_task(stored(name)) == TASKS[name]
+
+
+def test_a_message_with_fields_of_a_later_release_is_read() -> None:
+    assert decode_task(stored("v1-later")) == TASKS["v1-minimal"].evolve(retry=RetryPolicy(factor=3.0))
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if name.startswith(f"v{WIRE_VERSION}-")])
+def test_the_present_version_is_written_like_its_files(name: str) -> None:
+    message = encode_task(TASKS[name])
+    assert message.data == stored(name)
+    assert message.digest == DIGESTS[name]

@@ -1,0 +1,114 @@
+"""JSON values: what goes through unchanged, and what is refused with the place where it stands."""
+
+import json
+from collections import OrderedDict, defaultdict, deque
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import IntEnum, StrEnum
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairque.protocol.errors import InvalidTask
+from fairque.protocol.wire.jsonvalue import MAX_DEPTH, check_json, dumps, loads
+
+texts = st.text(st.characters(codec="utf-8"))
+leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
+values = st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(texts, inner), max_leaves=30)
+
+
+class Color(StrEnum):
+    RED = "red"
+
+
+class Size(IntEnum):
+    BIG = 3
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for level in range(depth):
+        value = [value] if level % 2 else {"k": value}
+    return value
+
+
+@given(values)
+def test_every_json_value_comes_back_as_it_was(value: Any) -> None:
+    check_json(value, "args")
+    assert loads(dumps(value)) == value
+
+
+@given(values)
+def test_the_text_is_plain_json(value: Any) -> None:
+    assert json.loads(dumps(value).decode()) == value
+
+
+def test_the_text_is_compact_utf_8() -> None:
+    assert dumps({"ä": [1, 2]}) == '{"ä":[1,2]}'.encode()
+
+
+@pytest.mark.parametrize(
+    ("value", "arrives"),
+    [
+        ((1, (2,)), [1, [2]]),
+        (OrderedDict(a=1), {"a": 1}),
+        (defaultdict(list, a=[]), {"a": []}),
+        (Color.RED, "red"),
+        (Size.BIG, 3),
+        ({Color.RED: 1}, {"red": 1}),
+        (10**400, 10**400),
+        (-0.0, 0.0),
+    ],
+)
+def test_what_is_almost_json_arrives_as_json(value: Any, arrives: Any) -> None:
+    check_json(value, "args")
+    assert loads(dumps(value)) == arrives
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (float("nan"), "x is nan: JSON has no such number"),
+        ([1, float("inf")], "x[1] is inf: JSON has no such number"),
+        ({1: "a"}, "x has the key 1 of type int: JSON keys are strings"),
+        ({None: "a"}, "x has the key None of type NoneType"),
+        ({"a": {True: 1}}, "x['a'] has the key True of type bool"),
+        ({1, 2}, "x is no JSON value but builtins.set"),
+        ([b"raw"], "x[0] is no JSON value but builtins.bytes"),
+        ({"when": datetime(2026, 1, 1, tzinfo=UTC)}, "x['when'] is no JSON value but datetime.datetime"),
+        ([[], [{"deep": Decimal(1)}]], "x[1][0]['deep'] is no JSON value but decimal.Decimal"),
+        (deque([1]), "x is no JSON value but collections.deque"),
+        (MappingProxyType({}), "x is no JSON value but builtins.mappingproxy"),
+        (object, "x is no JSON value but builtins.type"),
+        ((n for n in [1]), "x is no JSON value but builtins.generator"),
+        ("\ud800", "x is no valid Unicode text (a lone surrogate)"),
+        (["ok", "\udfff"], "x[1] is no valid Unicode text (a lone surrogate)"),
+        ({"\ud800": 1}, "x has a key that is no valid Unicode text (a lone surrogate)"),
+    ],
+)
+def test_everything_else_is_refused_with_its_place(value: Any, message: str) -> None:
+    with pytest.raises(InvalidTask) as caught:
+        check_json(value, "x")
+    assert str(caught.value).startswith(message)
+
+
+def test_thirty_two_levels_are_accepted_and_no_more() -> None:
+    check_json(nested(MAX_DEPTH), "x")
+    with pytest.raises(InvalidTask, match="is nested deeper than 32 levels"):
+        check_json(nested(MAX_DEPTH + 1), "x")
+
+
+def test_a_value_that_contains_itself_is_refused() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(InvalidTask, match="nested deeper"):
+        check_json(endless, "x")
+
+
+def test_a_long_key_does_not_fill_the_error() -> None:
+    with pytest.raises(InvalidTask) as caught:
+        check_json({"k" * 100_000: {1}}, "x")
+    assert len(str(caught.value)) < 300

@@ -1,0 +1,166 @@
+"""A queue of its own for each test, with workers in this process that have ended, threads and all, after it."""
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from fairque.protocol import calls
+from fairque.protocol.calls import QueueStats, TaskInfo
+from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.model.registry import Registry
+from fairque.protocol.model.states import TaskState
+from fairque.protocol.model.task import Task
+from fairque.protocol.runners import Runner
+from fairque.protocol.testing import eventually
+from fairque.protocol.wire.jsonvalue import loads
+from fairque.protocol.wire.keys import QueueKeys
+from fairque.protocol.wire.status import Status
+from fairque.worker import FunctionTaskHandler, TaskHandler, Worker, WorkerOptions, WorkerSettings
+
+#: Short enough for tests, long enough for a machine under load.
+SHORT = {"lease_seconds": 1.0, "heartbeat_seconds": 0.2}
+
+
+class Bench:
+    """A queue, with the producer's side in short words.
+
+    Attributes:
+        client: For looking at what the worker left, and for damage on purpose.
+        keys: Of the queue.
+    """
+
+    def __init__(self, url: str, name: str) -> None:
+        self.url = url
+        self.keys = QueueKeys(name)
+        self.client: Any = redis.Redis.from_url(url, decode_responses=True)
+        self._runner = Runner(RedisSettings(url=url))
+        self._workers: list[Worker] = []
+
+    def settings(self, **options: Any) -> WorkerSettings:
+        """Of a worker of two slots, unless told otherwise."""
+        worker = WorkerOptions(**{"concurrency": 2, "grace_seconds": 5.0, **options})
+        # Nobody waits for a server that is away on purpose.
+        server = RedisSettings(url=self.url, retries=1, socket_timeout_seconds=2.0)
+        return WorkerSettings(redis=server, queue=QueueSettings(name=self.keys.name), worker=worker)
+
+    def worker(self, *work: Callable[..., Any] | TaskHandler, burst: bool = False, **options: Any) -> Worker:
+        """A worker with a handler, or one that knows these functions by their names."""
+        registry = Registry()
+        handler: TaskHandler = FunctionTaskHandler(registry=registry)
+        for one in work:
+            if isinstance(one, TaskHandler):
+                handler = one
+            else:
+                registry.register(one, one.__name__)
+        worker = Worker(self.settings(**options), handler, burst=burst)
+        self._workers.append(worker)
+        return worker
+
+    def start(self, *work: Callable[..., Any] | TaskHandler, **options: Any) -> Worker:
+        """The same, started."""
+        worker = self.worker(*work, **options)
+        worker.start()
+        return worker
+
+    def task(
+        self, function: Callable[..., Any] | str | None, *args: Any, user: str = "ann", **fields: Any
+    ) -> Task[Any]:
+        name = getattr(function, "__name__", function)
+        return Task.create(func=name, args=args, user_id=user, **fields)
+
+    def push(self, function: Callable[..., Any] | str | None, *args: Any, user: str = "ann", **fields: Any) -> str:
+        """Push one task and return its id."""
+        task = self.task(function, *args, user=user, **fields)
+        self.push_all([task])
+        return task.task_id
+
+    def push_all(self, tasks: list[Task[Any]]) -> list[str]:
+        self._runner.run(calls.push(self.keys, tasks, message_limit=262_144))
+        return [task.task_id for task in tasks]
+
+    def cancel(self, task_id: str) -> tuple[Status, TaskState]:
+        return self._runner.run(calls.cancel(self.keys, task_id, reason="a test", result_ttl_ms=60_000))
+
+    def info(self, task_id: str) -> TaskInfo:
+        return self._runner.run(calls.read_task(self.keys, task_id))
+
+    def state(self, task_id: str) -> TaskState:
+        return self.info(task_id).state
+
+    def stats(self) -> QueueStats:
+        return self._runner.run(calls.read_stats(self.keys))
+
+    def reaches(self, task_id: str, state: TaskState, within: float = 10.0) -> Any:
+        """Wait for a state and return the result, error or reason that the task left by then."""
+        eventually(lambda: self.state(task_id) is state, within=within, what=f"{state} of {task_id}")
+        blob = self._runner.run(calls.watch(self.keys, task_id)).blob
+        return loads(blob) if blob else None
+
+    def result(self, task_id: str) -> Any:
+        """Wait for the result and return it."""
+        return self.reaches(task_id, TaskState.FINISHED)
+
+    def error(self, task_id: str) -> Any:
+        """Wait for the dead letter and return its error."""
+        return self.reaches(task_id, TaskState.FAILED)
+
+    def command_count(self, name: str) -> int:
+        """How often the server has carried out a command, by all its clients."""
+        return int(self.client.info("commandstats").get(f"cmdstat_{name}", {}).get("calls", 0))
+
+    def close(self) -> None:
+        for worker in self._workers:
+            worker.stop(0)
+        self._runner.close()
+        self.client.close()
+
+
+@pytest.fixture
+def no_thread_is_left() -> Iterator[None]:
+    """Fails the test when a thread of a worker goes on after it."""
+    before = set(threading.enumerate())
+
+    def left() -> list[threading.Thread]:
+        return [t for t in threading.enumerate() if t not in before and t.name.startswith("fairque-")]
+
+    yield
+    eventually(lambda: not left(), within=5, what="the end of all threads of the workers")
+
+
+@pytest.fixture
+def bench(no_thread_is_left: None, fairque_server_url: str, fairque_queue_name: str) -> Iterator[Bench]:  # noqa: ARG001 - it looks after the workers were stopped
+    """A queue of its own on the server of the session."""
+    bench = Bench(fairque_server_url, fairque_queue_name)
+    yield bench
+    bench.close()
+
+
+@pytest.fixture
+def make_bench(no_thread_is_left: None) -> Iterator[Callable[[str, str], Bench]]:  # noqa: ARG001 - as above
+    """A queue on a server of the test's own."""
+    made: list[Bench] = []
+
+    def make(url: str, name: str) -> Bench:
+        made.append(Bench(url, name))
+        return made[-1]
+
+    yield make
+    for bench in made:
+        bench.close()
+
+
+@pytest.fixture
+def short() -> dict[str, float]:
+    """Options of a worker that loses a lease within a second."""
+    return dict(SHORT)
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    """What a task may wait for; it opens at the end of the test in any case, so that no thread stays behind."""
+    event = threading.Event()
+    yield event
+    event.set()

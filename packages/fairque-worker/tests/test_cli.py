@@ -1,0 +1,196 @@
+"""The command line, without a server: what is wrong is said in one line and by the exit code."""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from fairque.worker import __version__
+from fairque.worker.cli import main
+
+# Nobody listens here, so a test that gets as far as the server ends with 3.
+NOWHERE = "unix:///nowhere/server.sock"
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
+    """Runs the command in an empty folder, and forgets what it imported and how it logged."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    before = set(sys.modules)
+    logger = logging.getLogger("fairque")
+    logged = logger.handlers[:], logger.level, logger.propagate
+
+    def command(*args: str, environ: dict[str, str] | None = None) -> Result:
+        settings = {"FAIRQUE__REDIS__URL": NOWHERE, "FAIRQUE__REDIS__RETRIES": "0", **(environ or {})}
+        return CliRunner().invoke(main, args, env=settings)
+
+    yield command
+    for name in set(sys.modules) - before:
+        if name.startswith("tasks_of_"):
+            del sys.modules[name]
+    logger.handlers[:], logger.level, logger.propagate = logged
+
+
+def write(name: str, text: str) -> str:
+    Path(f"{name}.py").write_text(text)
+    return name
+
+
+def test_the_version_is_that_of_the_package(command: Command) -> None:
+    assert command("--version").output == f"fairque-worker, version {__version__}\n"
+
+
+def test_help_explains_options_and_exit_codes(command: Command) -> None:
+    text = " ".join(command("--help").output.split())
+    for word in ("MODULE[:ATTR]", "--url", "--queue", "--concurrency", "--burst", "--config", "78 wrong configuration"):
+        assert word in text
+
+
+def test_without_a_module_there_is_nothing_to_run(command: Command) -> None:
+    result = command()
+    assert result.exit_code == 2
+    assert "name at least one MODULE with task functions, or worker.modules in --config" in result.stderr
+
+
+def test_an_unknown_option_is_wrong_usage(command: Command) -> None:
+    assert command("--concurency", "2", "tasks").exit_code == 2
+
+
+def test_a_number_that_is_none_is_wrong_usage(command: Command) -> None:
+    assert command("--concurrency", "many", "tasks").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--concurrency", "0"], "concurrency"),
+        (["--queue", "no spaces"], "name"),
+        (["--url", "http://localhost"], "redis://"),
+        (["--url", "redis://localhost:port"], "host or port"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_a_wrong_configuration(command: Command, args: list[str], words: str) -> None:
+    result = command(*args, write("tasks_of_values", ""))
+    assert result.exit_code == 78
+    assert words in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_wrong_url_does_not_show_its_password(command: Command) -> None:
+    result = command("--url", "redis://:secret@host:port/0", write("tasks_of_secrets", ""))
+    assert result.exit_code == 78
+    assert "secret" not in result.output
+
+
+def test_a_module_that_is_not_there_is_said_with_where_it_was_looked_for(command: Command, tmp_path: Path) -> None:
+    result = command("tasks_of_nobody")
+    assert result.exit_code == 6
+    assert "module 'tasks_of_nobody' cannot be imported: ModuleNotFoundError" in result.stderr
+    assert str(tmp_path) in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("import nothing_of_the_kind", "No module named 'nothing_of_the_kind'"),
+        ("def", "SyntaxError"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("raise SystemExit(0)", "SystemExit"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_said_with_the_reason(command: Command, text: str, words: str) -> None:
+    result = command(write("tasks_of_trouble", text))
+    assert result.exit_code == 6
+    assert words in result.stderr
+
+
+HANDLERS = """
+from fairque.worker import TaskHandler
+
+class Good(TaskHandler):
+    def handle(self, task, ctx):
+        return None
+
+class NeedsArguments(Good):
+    def __init__(self, address):
+        pass
+
+class Unfinished(TaskHandler):
+    pass
+
+one, number = Good(), 5
+"""
+
+
+@pytest.mark.parametrize(
+    ("attribute", "words"),
+    [
+        ("missing", "is no TaskHandler but NoneType"),
+        ("number", "is no TaskHandler but int"),
+        ("NeedsArguments", "cannot be made without arguments"),
+        ("Unfinished", "cannot be made without arguments"),
+    ],
+)
+def test_an_attribute_that_is_no_usable_handler_is_refused(command: Command, attribute: str, words: str) -> None:
+    result = command(f"{write('tasks_of_handlers', HANDLERS)}:{attribute}")
+    assert result.exit_code == 6
+    assert words in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("attribute", ["Good", "one"])
+def test_a_class_and_an_object_are_both_handlers(command: Command, attribute: str) -> None:
+    result = command(f"{write('tasks_of_handlers', HANDLERS)}:{attribute}")
+    assert result.exit_code == 3
+
+
+def test_a_worker_has_one_handler(command: Command) -> None:
+    module = write("tasks_of_handlers", HANDLERS)
+    result = command(f"{module}:Good", f"{module}:one")
+    assert result.exit_code == 6
+    assert "2 task handlers are named: a worker has one" in result.stderr
+
+
+def test_a_server_that_is_away_is_one_line_and_no_traceback(command: Command) -> None:
+    result = command(write("tasks_of_anybody", ""))
+    assert result.exit_code == 3
+    assert "does not answer" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_the_option_wins_over_the_environment(command: Command) -> None:
+    result = command("--url", "unix:///elsewhere/s", write("tasks_of_anybody", ""))
+    assert result.exit_code == 3
+    assert "/elsewhere/s" in result.stderr
+
+
+def test_modules_may_stand_in_the_configuration(command: Command) -> None:
+    Path("fairque.yaml").write_text(f"worker:\n  modules: [{write('tasks_of_anybody', '')}]\n")
+    assert command("--config", "fairque.yaml").exit_code == 3
+
+
+def test_a_wrong_configuration_names_file_and_line_of_every_problem(command: Command) -> None:
+    Path("fairque.yaml").write_text("worker:\n  concurrency: 0\n  modules: [a]\nqueue:\n  nam: x\n")
+    result = command("--config", "fairque.yaml")
+    assert result.exit_code == 78
+    assert "fairque.yaml:2" in result.stderr
+    assert "fairque.yaml:5" in result.stderr
+
+
+def test_a_configuration_that_is_not_there_is_wrong(command: Command) -> None:
+    result = command("--config", "missing.yaml", "tasks_of_anybody")
+    assert result.exit_code == 78
+    assert "missing.yaml: no such file" in result.stderr
+
+
+def test_a_typing_error_in_the_environment_is_a_wrong_configuration(command: Command) -> None:
+    result = command(write("tasks_of_anybody", ""), environ={"FAIRQUE__WORKER__CONCURENCY": "3"})
+    assert result.exit_code == 78
+    assert "FAIRQUE__WORKER__CONCURENCY" in result.stderr

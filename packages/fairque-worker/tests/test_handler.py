@@ -1,0 +1,121 @@
+"""Handlers: which function a task calls, and what happens when there is none."""
+
+from typing import Any
+
+import pytest
+
+from fairque.protocol.errors import FairqueError, InvalidTask, UnknownFunction
+from fairque.protocol.model.context import running_in
+from fairque.protocol.model.registry import Registry
+from fairque.worker import FunctionTaskHandler, Task, TaskContext, TaskHandler, current_context
+
+
+def context_of(task: Task[Any]) -> TaskContext:
+    return TaskContext(task, attempt=1, fence=1, deadline=0.0)
+
+
+def run(handler: TaskHandler, **fields: Any) -> Any:
+    task = Task.create(user_id="ann", **fields)
+    return handler.handle(task, context_of(task))
+
+
+def plain(number: int) -> int:
+    """A function that nobody decorated."""
+    return number + 1
+
+
+@pytest.fixture
+def registry() -> Registry:
+    registry = Registry()
+    registry.register(lambda a, b=0: (a, b), "pair")
+    return registry
+
+
+def test_a_task_calls_the_registered_function_with_its_arguments(registry: Registry) -> None:
+    assert run(FunctionTaskHandler(registry=registry), func="pair", args=[1], kwargs={"b": 2}) == (1, 2)
+
+
+def test_a_plain_function_of_a_named_module_can_be_called() -> None:
+    assert run(FunctionTaskHandler([__name__]), func=f"{__name__}:plain", args=[1]) == 2
+
+
+def test_a_plain_function_of_another_module_cannot() -> None:
+    with pytest.raises(UnknownFunction):
+        run(FunctionTaskHandler(), func=f"{__name__}:plain", args=[1])
+
+
+@pytest.mark.parametrize("name", ["os:system", "builtins:eval", "test_handler:pytest.exit"])
+def test_a_name_in_a_message_reaches_nothing_that_a_module_only_imported(name: str) -> None:
+    with pytest.raises(UnknownFunction):
+        run(FunctionTaskHandler([__name__]), func=name, args=["true"])
+
+
+def test_an_unknown_name_is_told_with_close_ones(registry: Registry) -> None:
+    with pytest.raises(UnknownFunction, match=r"no task function 'pear'.*did you mean 'pair'") as caught:
+        run(FunctionTaskHandler(["shop"], registry), func="pear")
+    assert caught.value.close == ("pair",)
+    assert "modules loaded: shop" in str(caught.value)
+
+
+def test_a_task_without_a_function_needs_a_handler_of_its_own() -> None:
+    with pytest.raises(InvalidTask, match=r"names no function.*TaskHandler of your own"):
+        run(FunctionTaskHandler(), payload={"a": 1})
+
+
+def test_a_handler_must_say_what_running_a_task_means() -> None:
+    with pytest.raises(TypeError, match="handle"):
+        TaskHandler()  # type: ignore[abstract]
+
+
+def test_the_hooks_of_a_handler_do_nothing_unless_they_are_written() -> None:
+    class Silent(TaskHandler):
+        def handle(self, task: Task[Any], ctx: TaskContext) -> Any:
+            """Nothing."""
+
+    task = Task.create(user_id="ann")
+    Silent().on_success(task, None, context_of(task))
+    Silent().on_failure(task, ValueError(), context_of(task), final=True)
+
+
+def test_outside_of_a_task_there_is_no_context() -> None:
+    with pytest.raises(FairqueError, match="no task runs here"):
+        current_context()
+
+
+def test_the_context_counts_the_seconds_down() -> None:
+    context = context_of(Task.create(user_id="ann"))
+    assert context.seconds_left < 0
+    assert not context.cancelled
+    assert context.lease_ok()
+
+
+def test_a_callback_for_the_end_of_a_context_is_called_once_even_when_it_comes_late() -> None:
+    context = context_of(Task.create(user_id="ann"))
+    calls: list[str] = []
+    context.request_cancel("first")
+    context.when_cancelled(lambda: calls.append("called"))
+    context.request_cancel("second")
+    assert calls == ["called"]
+    assert context.cancel_reason == "first"
+    assert context.wait_cancelled(0)
+
+
+def test_the_loss_of_a_lease_is_told_also_after_a_cancelation() -> None:
+    context = context_of(Task.create(user_id="ann"))
+    context.request_cancel("canceled")
+    context.request_cancel("lost", lease_lost=True)
+    assert not context.lease_ok()
+
+
+def test_the_context_of_one_thread_is_not_that_of_another() -> None:
+    import contextvars  # noqa: PLC0415 - this test only
+
+    context = context_of(Task.create(user_id="ann"))
+
+    def inside() -> str:
+        running_in(context)
+        return current_context().task_id
+
+    assert contextvars.Context().run(inside) == context.task_id
+    with pytest.raises(FairqueError):
+        current_context()

@@ -1,0 +1,198 @@
+"""Leases: the heartbeat keeps a task; a lost lease is told to it, and its ending refused; so is a cancelation."""
+
+import asyncio
+import threading
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+
+from fairque.protocol.model.states import TaskState
+from fairque.protocol.testing import eventually
+from fairque.protocol.wire.status import Status
+from fairque.worker import RetryPolicy, TaskContext, current_context
+
+SECONDS = 5
+
+
+class Inside:
+    """A task that hands out its contexts and waits at a gate."""
+
+    def __init__(self, gate: threading.Event) -> None:
+        self.__name__ = "inside"
+        self.__qualname__ = "inside"
+        self._gate = gate
+        self.contexts: SimpleQueue[TaskContext] = SimpleQueue()
+
+    def __call__(self) -> int:
+        context = current_context()
+        self.contexts.put(context)
+        assert self._gate.wait(SECONDS)
+        return context.attempt
+
+    def context(self) -> TaskContext:
+        return self.contexts.get(timeout=SECONDS)
+
+
+@pytest.fixture
+def inside(gate: threading.Event) -> Inside:
+    return Inside(gate)
+
+
+def test_the_heartbeat_keeps_a_task_that_runs_longer_than_its_lease(
+    bench: Any, short: dict[str, float], gate: threading.Event
+) -> None:
+    ran: SimpleQueue[str] = SimpleQueue()
+
+    def long() -> None:
+        ran.put(current_context().task_id)
+        gate.wait(2.2 * short["lease_seconds"])
+
+    bench.start(long, **short)
+    task_id = bench.push(long)
+    ran.get(timeout=SECONDS)
+    bench.start(long, **short)
+    assert bench.result(task_id) is None
+    assert ran.empty()
+    assert (bench.info(task_id).attempts, bench.stats().expired) == (1, 0)
+
+
+def test_a_lost_lease_is_told_to_the_task_and_its_late_ending_changes_nothing(
+    bench: Any, short: dict[str, float]
+) -> None:
+    lost: SimpleQueue[tuple[str, bool]] = SimpleQueue()
+
+    def careful() -> str:
+        context = current_context()
+        if context.attempt > 1:
+            return "second"
+        context.wait_cancelled(SECONDS)
+        lost.put((context.cancel_reason, context.lease_ok()))
+        return "late"
+
+    bench.start(careful, **short)
+    task_id = bench.push(careful, retries=0)
+    eventually(lambda: bench.stats().running == 1)
+    bench.client.hset(f"{bench.keys.prefix}t:{task_id}", "token", "1:")
+    assert lost.get(timeout=SECONDS) == ("its lease is lost", False)
+    # Nobody renews it any more, so its lease ends, and the next attempt begins.
+    assert bench.result(task_id) == "second"
+    stats = bench.stats()
+    assert (stats.stale, stats.expired, stats.finished) == (1, 1, 1)
+
+
+def test_a_coroutine_whose_lease_is_lost_is_cancelled(bench: Any, short: dict[str, float]) -> None:
+    async def careful() -> int:
+        if current_context().attempt == 1:
+            await asyncio.sleep(60)
+        return current_context().attempt
+
+    bench.start(careful, **short)
+    task_id = bench.push(careful, retries=0)
+    eventually(lambda: bench.stats().running == 1)
+    bench.client.hset(f"{bench.keys.prefix}t:{task_id}", "token", "1:")
+    assert bench.result(task_id) == 2
+
+
+def test_a_worker_whose_heart_has_stopped_loses_its_tasks_to_another(
+    bench: Any, short: dict[str, float], inside: Inside, gate: threading.Event
+) -> None:
+    silent = bench.start(inside, name="silent", concurrency=1, **short)
+    task_id = bench.push(inside, retries=0)
+    first = inside.context()
+    silent._heart.stop()
+    bench.start(inside, name="lively", **short)
+    second = inside.context()
+    assert (first.attempt, second.attempt) == (1, 2)
+    assert second.fence > first.fence
+    gate.set()
+    assert bench.result(task_id) == 2
+    eventually(lambda: bench.stats().stale == 1, what="the refusal of the first ending")
+    info = bench.info(task_id)
+    assert (info.worker, info.failures) == ("lively", 0)
+
+
+def test_an_ending_after_the_lease_but_before_anybody_took_the_task_is_accepted(
+    bench: Any, inside: Inside, gate: threading.Event
+) -> None:
+    worker = bench.start(inside)
+    worker._heart.stop()
+    task_id = bench.push(inside)
+    inside.context()
+    bench.client.zadd(f"{bench.keys.prefix}running", {task_id: 1})
+    gate.set()
+    # Either its own pop has taken it back by then, or the token decides: it ends once in any case.
+    assert bench.result(task_id) in (1, 2)
+    assert bench.stats().finished == 1
+
+
+def test_a_canceled_task_sees_it_in_its_context(bench: Any, short: dict[str, float], inside: Inside) -> None:
+    bench.start(inside, **short)
+    task_id = bench.push(inside)
+    context = inside.context()
+    assert not context.cancelled
+    assert bench.cancel(task_id) == (Status.REQUESTED, TaskState.STARTED)
+    assert context.wait_cancelled(SECONDS)
+    assert (context.cancel_reason, context.lease_ok()) == ("it was canceled", True)
+
+
+def test_a_canceled_task_that_raises_is_canceled_whatever_its_retries(bench: Any, short: dict[str, float]) -> None:
+    def stops() -> None:
+        if current_context().wait_cancelled(SECONDS):
+            raise RuntimeError("stopped")
+
+    bench.start(stops, **short)
+    task_id = bench.push(stops, retries=9, retry=RetryPolicy(base_seconds=0.01))
+    eventually(lambda: bench.stats().running == 1)
+    bench.cancel(task_id)
+    bench.reaches(task_id, TaskState.CANCELED)
+    assert bench.info(task_id).attempts == 1
+
+
+def test_a_canceled_task_that_returns_all_the_same_keeps_its_result(
+    bench: Any, inside: Inside, gate: threading.Event
+) -> None:
+    bench.start(inside)
+    task_id = bench.push(inside)
+    inside.context()
+    bench.cancel(task_id)
+    gate.set()
+    assert bench.result(task_id) == 1
+
+
+def test_a_canceled_coroutine_is_cancelled_and_the_task_with_it(bench: Any, short: dict[str, float]) -> None:
+    cleaned = threading.Event()
+
+    async def waits() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            cleaned.set()
+
+    bench.start(waits, **short)
+    task_id = bench.push(waits, retries=9)
+    eventually(lambda: bench.stats().running == 1)
+    bench.cancel(task_id)
+    reason = bench.reaches(task_id, TaskState.CANCELED)
+    assert reason["reason"] == "canceled while it ran"
+    assert cleaned.is_set()
+    assert bench.info(task_id).attempts == 1
+
+
+def test_a_function_is_told_when_its_timeout_is_over(bench: Any, short: dict[str, float], inside: Inside) -> None:
+    bench.start(inside, **short)
+    bench.push(inside, timeout=0.3)
+    context = inside.context()
+    assert 0 < context.seconds_left <= 0.3
+    assert context.wait_cancelled(SECONDS)
+    assert context.cancel_reason == "its timeout is over"
+    assert context.seconds_left < 0
+
+
+def test_no_lease_is_renewed_beyond_the_timeout(bench: Any, short: dict[str, float], inside: Inside) -> None:
+    bench.start(inside, name="first", **short)
+    bench.push(inside, timeout=0.1, retries=0)
+    assert inside.context().attempt == 1
+    # The thread cannot be stopped, but the next free slot gets the task, even of the same worker.
+    assert inside.context().attempt == 2
+    assert bench.stats().expired == 1

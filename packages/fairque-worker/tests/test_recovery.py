@@ -1,0 +1,96 @@
+"""When the server goes away, comes back, or forgets: the worker goes on by itself."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+
+from fairque.protocol.embedded import EmbeddedServer
+from fairque.protocol.testing import eventually
+from fairque.worker import TaskContext, current_context
+
+SECONDS = 5
+
+
+def nothing() -> None:
+    """The shortest task."""
+
+
+def test_scripts_that_the_server_forgot_are_loaded_again(bench: Any) -> None:
+    bench.start(nothing)
+    bench.push_all([bench.task(nothing) for _ in range(300)])
+    for _ in range(20):
+        bench.client.script_flush()
+    eventually(lambda: bench.stats().finished == 300, what="all tasks")
+    assert bench.stats().retried == 0
+
+
+def test_connections_that_are_cut_are_made_again(bench: Any) -> None:
+    ran: SimpleQueue[str] = SimpleQueue()
+
+    def note() -> None:
+        ran.put(current_context().task_id)
+
+    bench.start(note)
+    ids = bench.push_all([bench.task(note) for _ in range(500)])
+    for _ in range(10):
+        bench.client.client_kill_filter(_type="normal", skipme=True)
+    eventually(lambda: bench.stats().finished == 500, what="all tasks")
+    # A claim or an ending whose answer was lost is repeated, not made anew: no task runs twice for that.
+    assert sorted(ran.get_nowait() for _ in range(ran.qsize())) == sorted(ids)
+    task_id = bench.push(note)
+    bench.result(task_id)
+
+
+def test_a_worker_works_on_when_its_server_comes_back(
+    make_bench: Callable[[str, str], Any],
+    tmp_path_factory: pytest.TempPathFactory,
+    fairque_queue_name: str,
+    gate: threading.Event,
+) -> None:
+    folder = tmp_path_factory.mktemp("s")
+    contexts: SimpleQueue[TaskContext] = SimpleQueue()
+
+    def waits() -> int:
+        contexts.put(current_context())
+        assert gate.wait(4 * SECONDS)
+        return current_context().attempt
+
+    with EmbeddedServer(Path(folder)) as server:
+        url = server.url
+        bench = make_bench(url, fairque_queue_name)
+        bench.start(waits, nothing, concurrency=2)
+        bench.result(bench.push(nothing))
+        running = bench.push(waits)
+        contexts.get(timeout=SECONDS)
+        waiting = bench.push(nothing, delay=2)
+    with EmbeddedServer(Path(folder)) as server:
+        assert server.url == url
+        # What was acknowledged is still there, what ran meanwhile ends, and new work is taken: no restart.
+        gate.set()
+        assert bench.result(running) == 1
+        bench.result(waiting)
+        bench.result(bench.push(nothing))
+        bench.close()
+
+
+def test_a_task_is_told_in_time_that_its_lease_cannot_be_renewed(
+    make_bench: Callable[[str, str], Any], fairque_queue_name: str, short: dict[str, float]
+) -> None:
+    contexts: SimpleQueue[TaskContext] = SimpleQueue()
+
+    def careful() -> None:
+        contexts.put(current_context())
+        current_context().wait_cancelled(SECONDS)
+
+    with EmbeddedServer() as server:
+        bench = make_bench(server.url, fairque_queue_name)
+        worker = bench.start(careful, **short)
+        bench.push(careful)
+        context = contexts.get(timeout=SECONDS)
+    assert context.wait_cancelled(SECONDS)
+    assert (context.cancel_reason, context.lease_ok()) == ("its lease could not be renewed", False)
+    worker.stop(0)

@@ -1,0 +1,206 @@
+"""The reporter, without a server: what is said of each ending, and what follows from the answer."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import pytest
+
+from fairque.protocol.calls import Ended, Failed, Finished, Granted, Popped
+from fairque.protocol.errors import ProtocolError, RedisUnavailable
+from fairque.protocol.model.states import TaskState
+from fairque.protocol.wire.jsonvalue import loads
+from fairque.protocol.wire.status import Status
+from fairque.worker import Cancel, Consumer, Retry, Snooze, Task, TaskContext, TaskHandler
+from fairque.worker.jobs import Ending, Failure, Job, Success
+from fairque.worker.reporter import Reporter
+
+FINISHED = Ended(Status.OK, TaskState.FINISHED)
+
+
+class Queue:
+    """Stands in for the consumer: notes what it is told and gives the answers that a test wants."""
+
+    worker = "w-1"
+
+    def __init__(self) -> None:
+        self.finished: list[Finished] = []
+        self.failed: list[Failed] = []
+        self.counts: list[int] = []
+        self.answers: list[Ended] = []
+        self.error: Exception | None = None
+
+    def exchange(
+        self, finished: Sequence[Finished], failed: Sequence[Failed], count: int
+    ) -> tuple[list[Ended], list[Ended], Popped | None]:
+        if self.error is not None:
+            raise self.error
+        self.finished += finished
+        self.failed += failed
+        self.counts.append(count)
+        answers = iter(self.answers)
+        return (
+            [next(answers, FINISHED) for _ in finished],
+            [next(answers, Ended(Status.OK, TaskState.SCHEDULED)) for _ in failed],
+            Popped((), None) if count else None,
+        )
+
+
+class Told(TaskHandler):
+    """A handler that notes what its hooks are told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+
+    def handle(self, task: Task[Any], ctx: TaskContext) -> Any:
+        """Nothing."""
+
+    def on_success(self, task: Task[Any], result: Any, ctx: TaskContext) -> None:  # noqa: ARG002 - the signature of the base
+        self.told.append(("success", task.task_id, result))
+
+    def on_failure(self, task: Task[Any], error: BaseException, ctx: TaskContext, *, final: bool) -> None:  # noqa: ARG002 - as above
+        self.told.append(("failure", task.task_id, final))
+
+
+@pytest.fixture
+def queue() -> Queue:
+    return Queue()
+
+
+@pytest.fixture
+def handler() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def report(queue: Queue, handler: Told) -> Callable[..., Popped | None]:
+    reporter = Reporter(cast("Consumer", queue), handler, lambda call: call())
+
+    def report(*endings: Ending, count: int = 0) -> Popped | None:
+        return reporter.exchange(endings, count)
+
+    return report
+
+
+def job(task_id: str = "t1", *, failures: int = 0, **fields: Any) -> Job:
+    task: Task[Any] = Task(task_id=task_id, user_id="ann", **fields)
+    job = Job(Granted(task_id, b"", "7:ab", failures + 1, failures, solo=False, pushed_at=0), 0.0)
+    job.task = task
+    job.context = TaskContext(task, attempt=failures + 1, fence=7, deadline=0.0)
+    return job
+
+
+def test_all_endings_and_the_next_pop_go_in_one_exchange(queue: Queue, report: Any) -> None:
+    popped = report(Success(job("a"), 1, b"1", 5), Failure(job("b"), ValueError(), 6), count=3)
+    assert queue.finished == [Finished("a", "7:ab", 5, b"1")]
+    assert [(one.task_id, one.token, one.ran_us) for one in queue.failed] == [("b", "7:ab", 6)]
+    assert queue.counts == [3]
+    assert popped == Popped((), None)
+
+
+@pytest.mark.parametrize(
+    ("error", "failures", "verdict"),
+    [
+        (ValueError(), 0, "retry"),
+        (ValueError(), 2, "dead"),
+        (SystemExit(), 0, "retry"),
+        (asyncio.CancelledError(), 0, "retry"),
+        (Retry(after=9), 0, "retry"),
+        (Retry(after=9), 2, "dead"),
+        (Snooze(9), 2, "snooze"),
+        (Cancel(), 0, "cancel"),
+        (ProtocolError("unreadable"), 0, "dead"),
+    ],
+    ids=repr,
+)
+def test_the_verdict_on_a_failure(queue: Queue, report: Any, error: BaseException, failures: int, verdict: str) -> None:
+    report(Failure(job(failures=failures), error, 0))
+    assert queue.failed[0].verdict == verdict
+    if getattr(error, "after", None) and verdict != "dead":
+        assert queue.failed[0].pause_ms == 9_000
+
+
+def test_a_cancelled_coroutine_of_a_canceled_task_is_canceled_and_not_tried_again(queue: Queue, report: Any) -> None:
+    canceled = job()
+    canceled.canceled = True
+    report(Failure(canceled, asyncio.CancelledError(), 0))
+    assert queue.failed[0].verdict == "cancel"
+    assert loads(queue.failed[0].error)["reason"] == "canceled while it ran"
+
+
+def test_the_error_says_what_went_wrong_where_and_how_often(queue: Queue, report: Any) -> None:
+    report(Failure(job(failures=2), ValueError("no luck"), 0))
+    error = loads(queue.failed[0].error)
+    assert (error["type"], error["error"], error["reason"], error["worker"], error["attempts"]) == (
+        "ValueError",
+        "no luck",
+        "retries",
+        "w-1",
+        3,
+    )
+
+
+def test_hooks_hear_what_the_queue_accepted(queue: Queue, handler: Told, report: Any) -> None:
+    queue.answers = [FINISHED, Ended(Status.OK, TaskState.SCHEDULED), Ended(Status.OK, TaskState.FAILED)]
+    last = job("c", failures=2)
+    report(Success(job("a"), 1, b"1", 0), Failure(job("b"), ValueError(), 0), Failure(last, ValueError(), 0))
+    assert handler.told == [("success", "a", 1), ("failure", "b", False), ("failure", "c", True)]
+
+
+@pytest.mark.parametrize("code", [Status.LOST, Status.NOT_FOUND])
+def test_hooks_do_not_hear_what_the_queue_refused(
+    queue: Queue, handler: Told, report: Any, code: Status, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "fairque.worker")
+    queue.answers = [Ended(code, TaskState.STARTED), Ended(code, None)]
+    report(Success(job("a"), 1, b"1", 0), Failure(job("b"), ValueError(), 0))
+    assert handler.told == []
+    assert [record.message for record in caplog.records] == ["ending refused: the lease was lost"] * 2
+
+
+def test_a_success_that_was_reported_before_is_told(queue: Queue, handler: Told, report: Any) -> None:
+    queue.answers = [Ended(Status.ALREADY, TaskState.FINISHED)]
+    report(Success(job("a"), 1, b"1", 0))
+    assert handler.told == [("success", "a", 1)]
+
+
+def test_a_success_of_a_task_that_was_given_back_before_is_not_told(queue: Queue, handler: Told, report: Any) -> None:
+    queue.answers = [Ended(Status.ALREADY, TaskState.QUEUED)]
+    report(Success(job("a"), 1, b"1", 0))
+    assert handler.told == []
+
+
+def test_a_failure_is_final_when_the_queue_says_so(queue: Queue, handler: Told, report: Any) -> None:
+    queue.answers = [Ended(Status.OK, TaskState.CANCELED)]
+    report(Failure(job("a"), ValueError(), 0))
+    assert queue.failed[0].verdict == "retry"
+    assert handler.told == [("failure", "a", True)]
+
+
+def test_nothing_is_told_when_the_queue_cannot_be_reached(queue: Queue, handler: Told, report: Any) -> None:
+    queue.error = RedisUnavailable("gone")
+    with pytest.raises(RedisUnavailable):
+        report(Success(job("a"), 1, b"1", 0))
+    assert handler.told == []
+
+
+def test_an_unreadable_message_is_dead_at_once_and_tells_no_hook(queue: Queue, handler: Told, report: Any) -> None:
+    unread = job()
+    unread.task = unread.context = None
+    report(Failure(unread, ProtocolError("unreadable"), 0))
+    assert queue.failed[0].verdict == "dead"
+    assert handler.told == []
+
+
+def test_a_hook_that_nobody_wrote_takes_no_thread(queue: Queue) -> None:
+    class Plain(TaskHandler):
+        def handle(self, task: Task[Any], ctx: TaskContext) -> Any:
+            """Nothing."""
+
+    def refuse(_: Callable[[], None]) -> None:
+        raise AssertionError("a thread was taken")
+
+    reporter = Reporter(cast("Consumer", queue), Plain(), refuse)
+    reporter.exchange([Success(job(), 1, b"1", 0), Failure(job("b"), ValueError(), 0)], 0)
+    assert len(queue.finished) == len(queue.failed) == 1

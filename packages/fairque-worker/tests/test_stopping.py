@@ -1,0 +1,262 @@
+"""Stopping: nothing is lost, what does not end in time is given back uncounted, and no thread stays behind."""
+
+import asyncio
+import threading
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+
+from fairque.protocol import clock
+from fairque.protocol.errors import RedisUnavailable, SchemaMismatch
+from fairque.protocol.model.states import TaskState
+from fairque.protocol.testing import eventually
+from fairque.worker import FairqueError, TaskContext, Worker, current_context
+from fairque.worker.waker import LONGEST_BLOCK_SECONDS
+
+SECONDS = 5
+
+
+class Inside:
+    """A task that hands out its contexts and waits at a gate."""
+
+    def __init__(self, gate: threading.Event) -> None:
+        self.__name__ = "inside"
+        self.__qualname__ = "inside"
+        self._gate = gate
+        self.contexts: SimpleQueue[TaskContext] = SimpleQueue()
+
+    def __call__(self) -> int:
+        context = current_context()
+        self.contexts.put(context)
+        assert self._gate.wait(SECONDS)
+        return context.attempt
+
+    def context(self) -> TaskContext:
+        return self.contexts.get(timeout=SECONDS)
+
+
+@pytest.fixture
+def inside(gate: threading.Event) -> Inside:
+    return Inside(gate)
+
+
+def nothing() -> None:
+    """The shortest task."""
+
+
+def test_stop_waits_for_the_tasks_that_run(bench: Any, inside: Inside, gate: threading.Event) -> None:
+    worker = bench.start(inside)
+    task_id = bench.push(inside)
+    inside.context()
+    stopping = threading.Thread(target=worker.stop)
+    stopping.start()
+    eventually(lambda: worker._fetcher._quiet, what="the begin of the stop")
+    assert bench.state(task_id) is TaskState.STARTED
+    gate.set()
+    stopping.join(SECONDS)
+    assert not stopping.is_alive()
+    assert bench.state(task_id) is TaskState.FINISHED
+    assert bench.stats().released == 0
+
+
+def test_a_task_that_does_not_end_in_time_is_given_back_uncounted(bench: Any, inside: Inside) -> None:
+    worker = bench.start(inside)
+    task_id = bench.push(inside, retries=0)
+    context = inside.context()
+    worker.stop(0.01)
+    info = bench.info(task_id)
+    assert (info.state, info.attempts, info.failures) == (TaskState.QUEUED, 0, 0)
+    assert (context.cancelled, context.cancel_reason, context.lease_ok()) == (True, "the worker stops", False)
+    assert worker.in_flight == 0
+    assert bench.stats().released == 1
+
+
+def test_a_task_that_was_given_back_runs_elsewhere_and_its_old_attempt_is_not_heard(
+    bench: Any, inside: Inside, gate: threading.Event
+) -> None:
+    worker = bench.start(inside, name="old")
+    task_id = bench.push(inside)
+    inside.context()
+    worker.stop(0)
+    bench.start(inside, name="new")
+    assert inside.context().attempt == 1
+    gate.set()
+    assert bench.result(task_id) == 1
+    info = bench.info(task_id)
+    assert (info.worker, info.attempts) == ("new", 1)
+    assert bench.stats().finished == 1
+
+
+def test_a_coroutine_that_is_given_back_is_cancelled_and_may_clean_up(bench: Any) -> None:
+    begun, cleaned = threading.Event(), threading.Event()
+
+    async def waits() -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.01)
+            cleaned.set()
+
+    worker = bench.start(waits)
+    task_id = bench.push(waits)
+    assert begun.wait(SECONDS)
+    worker.stop(0)
+    assert cleaned.is_set()
+    assert bench.state(task_id) is TaskState.QUEUED
+
+
+def test_a_task_that_was_canceled_is_not_given_back_but_ended(bench: Any, inside: Inside) -> None:
+    worker = bench.start(inside)
+    task_id = bench.push(inside)
+    inside.context()
+    bench.cancel(task_id)
+    worker.stop(0)
+    assert bench.state(task_id) is TaskState.CANCELED
+
+
+def test_the_grace_of_the_settings_counts_when_stop_names_no_time(bench: Any, inside: Inside) -> None:
+    worker = bench.start(inside, grace_seconds=0.05)
+    task_id = bench.push(inside)
+    inside.context()
+    worker.stop()
+    assert bench.state(task_id) is TaskState.QUEUED
+
+
+def test_a_stopped_worker_holds_nothing_however_suddenly_it_was_stopped(bench: Any) -> None:
+    ids = bench.push_all([bench.task(nothing) for _ in range(1_000)])
+    finished = 0
+
+    def progress() -> bool:
+        return bool(bench.stats().finished > finished)
+
+    for _ in range(12):
+        worker = bench.start(nothing, concurrency=4)
+        eventually(progress, what="some work")
+        worker.stop(0)
+        stats = bench.stats()
+        assert stats.running == 0
+        finished = stats.finished
+    worker = bench.worker(nothing, burst=True)
+    worker.start()
+    assert worker.wait_idle(SECONDS)
+    worker.stop()
+    stats = bench.stats()
+    assert (stats.finished, stats.expired, stats.stale) == (len(ids), 0, 0)
+
+
+def test_an_idle_worker_stops_without_waiting_for_its_wake_up(bench: Any) -> None:
+    worker = bench.start(nothing)
+    bench.result(bench.push(nothing))
+    eventually(lambda: bench.client.info("clients")["blocked_clients"] >= 1, what="an idle worker")
+    began = clock.monotonic()
+    worker.stop()
+    assert clock.monotonic() - began < LONGEST_BLOCK_SECONDS / 2
+
+
+def test_a_quiet_worker_takes_no_more_and_ends_what_it_has(bench: Any, inside: Inside, gate: threading.Event) -> None:
+    worker = bench.start(inside)
+    running = bench.push(inside)
+    inside.context()
+    worker.quiet()
+    assert not worker.wait_idle(0)
+    later = bench.push(inside)
+    gate.set()
+    assert bench.result(running) == 1
+    assert worker.wait_idle(SECONDS)
+    assert worker.in_flight == 0
+    assert bench.state(later) is TaskState.QUEUED
+
+
+def test_a_quiet_worker_passes_a_wake_up_on(bench: Any) -> None:
+    bench.start(nothing, name="awake")
+    quiet = bench.start(nothing, name="quiet")
+    blocked = lambda: bench.client.info("clients")["blocked_clients"] >= 2  # noqa: E731 - used twice
+    eventually(blocked, what="two idle workers")
+    quiet.quiet()
+    # Whichever of the two gets the wake-up of a push, the other one's turn comes before any fallback.
+    for _ in range(4):
+        pushed = clock.monotonic()
+        task_id = bench.push(nothing)
+        bench.result(task_id)
+        assert bench.info(task_id).worker == "awake"
+        assert clock.monotonic() - pushed < LONGEST_BLOCK_SECONDS / 2
+
+
+def test_a_worker_that_stops_passes_a_wake_up_on(bench: Any) -> None:
+    for _ in range(5):
+        leaving = bench.start(nothing, name="leaving")
+        eventually(lambda: bench.client.info("clients")["blocked_clients"] >= 1, what="an idle worker")
+        task_id = bench.push(nothing)
+        leaving.stop(0)
+        other = bench.start(nothing, name="other")
+        began = clock.monotonic()
+        bench.result(task_id)
+        assert clock.monotonic() - began < LONGEST_BLOCK_SECONDS / 2
+        other.stop(0)
+
+
+def test_stopping_twice_is_harmless(bench: Any) -> None:
+    worker = bench.start(nothing)
+    worker.stop()
+    worker.stop()
+
+
+def test_stopping_before_the_start_is_harmless(bench: Any) -> None:
+    worker = bench.worker(nothing)
+    worker.stop()
+    worker.start()
+    bench.result(bench.push(nothing))
+
+
+def test_starting_twice_starts_once(bench: Any) -> None:
+    worker = bench.worker(nothing)
+    worker.start()
+    worker.start()
+    assert [thread.name for thread in threading.enumerate()].count("fairque-fetch") == 1
+    bench.result(bench.push(nothing))
+
+
+def test_a_stopped_worker_cannot_be_started_again(bench: Any) -> None:
+    worker = bench.start(nothing)
+    worker.stop()
+    with pytest.raises(FairqueError, match="make a new Worker"):
+        worker.start()
+
+
+def test_a_worker_whose_server_is_away_does_not_start(no_thread_is_left: None) -> None:  # noqa: ARG001 - it looks afterwards
+    worker = Worker.from_url("unix:///nowhere/server.sock")
+    with pytest.raises(RedisUnavailable, match="does not answer"):
+        worker.start()
+    worker.stop()
+
+
+def test_a_worker_of_a_queue_of_another_version_does_not_start(bench: Any) -> None:
+    bench.client.hset(bench.keys.meta, "schema", "99")
+    worker = bench.worker(nothing)
+    with pytest.raises(SchemaMismatch, match="upgrade fairque-protocol here"):
+        worker.start()
+    assert bench.client.keys(f"{bench.keys.prefix}*") == [bench.keys.meta]
+
+
+def test_run_works_in_any_thread_but_hears_no_signals_there(bench: Any) -> None:
+    bench.push(nothing)
+    worker = bench.worker(nothing, burst=True)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    thread.join(SECONDS)
+    assert not thread.is_alive()
+    assert bench.stats().finished == 1
+
+
+def test_run_says_when_a_thread_goes_on(bench: Any, inside: Inside) -> None:
+    worker = bench.worker(inside, grace_seconds=0.05)
+    bench.push(inside)
+    answers: SimpleQueue[bool] = SimpleQueue()
+    thread = threading.Thread(target=lambda: answers.put(worker.run()))
+    thread.start()
+    inside.context()
+    worker._control.put(None)
+    assert answers.get(timeout=SECONDS) is False
+    thread.join(SECONDS)
