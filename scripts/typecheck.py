@@ -1,5 +1,6 @@
-"""Runs mypy strict over all sources at once, then over each folder of tests: equal file names there would collide."""
+"""Runs mypy strict over all sources at once, then over each folder of tests, since equal file names collide."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,13 +10,16 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def main() -> int:
     """Return the number of runs that found something."""
-    sources = sorted(str(path) for path in ROOT.glob("packages/*/src"))
-    runs = [sources, [str(ROOT / "scripts")], [str(ROOT / "integration-tests")]]
-    runs += [[str(path)] for path in sorted(ROOT.glob("packages/*/tests")) if any(path.rglob("*.py"))]
+    sources = sorted(ROOT.glob("packages/*/src"))
+    runs = [(ROOT, sources), (ROOT, [ROOT / "scripts"]), (ROOT, [ROOT / "integration-tests"])]
+    # Test modules are named from their package's folder on: tests.scripts.conftest.
+    runs += [(tests.parent, [tests]) for tests in sorted(ROOT.glob("packages/*/tests"))]
     failed = 0
-    for paths in runs:
-        print("mypy", *(Path(path).relative_to(ROOT) for path in paths), flush=True)
-        failed += subprocess.run([sys.executable, "-m", "mypy", *paths], cwd=ROOT, check=False).returncode != 0
+    for base, paths in runs:
+        print("mypy", *(path.relative_to(ROOT) for path in paths), flush=True)
+        environment = {**os.environ, "MYPYPATH": str(base)}
+        command = [sys.executable, "-m", "mypy", *map(str, paths)]
+        failed += subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode != 0
     return failed
 
 

@@ -12,4 +12,4 @@ def test_the_package_knows_its_version() -> None:
 
 def test_the_packages_share_one_namespace_that_none_of_them_owns() -> None:
     assert getattr(fairque, "__file__", None) is None
-    assert fairque.protocol.errors.FairqueError
+    assert issubclass(fairque.protocol.errors.FairqueError, Exception)

@@ -11,9 +11,7 @@ from fairque.protocol.errors import ConfigurationError
 
 
 @pytest.fixture
-def load(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> Callable[..., Any]:
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Callable[..., Any]:
     monkeypatch.chdir(tmp_path)
 
     def load(text: str | bytes, environ: Mapping[str, str] | None = None, cls: type | None = None) -> Any:

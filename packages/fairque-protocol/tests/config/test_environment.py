@@ -84,9 +84,7 @@ Problems = Callable[..., list[str]]
         ("extra: {k: ['${A}', $${A}]}", {"A": "a"}, "extra", None),
     ],
 )
-def test_references_are_replaced(
-    load: Load, line: str, environ: dict[str, str], name: str, value: Any
-) -> None:
+def test_references_are_replaced(load: Load, line: str, environ: dict[str, str], name: str, value: Any) -> None:
     if name == "extra":
         line, value = "extra:\n    - ${A}\n    - $${A}", ["a", "${A}"]
     assert getattr(load(f"worker:\n  {line}\n", environ).worker, name) == value
@@ -221,9 +219,7 @@ def test_an_override_that_cannot_be_used_names_its_variable(
 
 def test_without_a_file_a_missing_key_is_named_by_its_path() -> None:
     cls: Any = attrs.make_class("Owner", {"scheduler": field(type=User)}, frozen=True)
-    with pytest.raises(
-        ConfigurationError, match=r"^environment: scheduler\.weight: required key is missing$"
-    ):
+    with pytest.raises(ConfigurationError, match=r"^environment: scheduler\.weight: required key is missing$"):
         settings_from_environ(cls, {})
 
 
@@ -232,9 +228,7 @@ def test_an_override_of_a_section_that_is_no_mapping_leaves_the_files_problem(pr
     assert found == ["dev.yaml:1: worker: expected a mapping, found the integer 5"]
 
 
-def test_the_environment_of_the_process_is_the_default(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_environment_of_the_process_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FAIRQUE__WORKER__CONCURRENCY", "7")
     path = tmp_path / "a.yaml"
     path.write_text("")

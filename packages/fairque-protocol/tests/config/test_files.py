@@ -79,7 +79,5 @@ def test_the_commented_defaults_are_the_real_ones(path: Path) -> None:
 def test_test_and_development_need_no_variable_but_production_does() -> None:
     assert load_settings(FOLDER / "test.yaml", Everything, environ={}).redis.url == "embedded://"
     assert load_settings(FOLDER / "development.yaml", Everything, environ={}).redis == RedisSettings()
-    with pytest.raises(
-        ConfigurationError, match=r"redis\.url: the environment variable REDIS_URL is not set"
-    ):
+    with pytest.raises(ConfigurationError, match=r"redis\.url: the environment variable REDIS_URL is not set"):
         load_settings(FOLDER / "production.yaml", Everything, environ={})

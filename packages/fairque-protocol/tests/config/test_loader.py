@@ -147,9 +147,7 @@ def test_known_sections_of_other_packages_are_ignored_even_if_their_variables_ar
         ),
     ],
 )
-def test_unknown_and_missing_keys_are_named_with_their_place(
-    problems: Problems, text: str, expected: str
-) -> None:
+def test_unknown_and_missing_keys_are_named_with_their_place(problems: Problems, text: str, expected: str) -> None:
     (found,) = problems(text)
     assert found.startswith(expected)
 

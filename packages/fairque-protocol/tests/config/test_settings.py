@@ -88,9 +88,7 @@ def test_a_queue_refuses_values_out_of_range(values: dict[str, Any], message: st
         ({"allow_eviction": "no"}, "allow_eviction: must be True or False, found 'no'"),
     ],
 )
-def test_redis_refuses_values_out_of_range_and_never_shows_the_url(
-    values: dict[str, Any], message: str
-) -> None:
+def test_redis_refuses_values_out_of_range_and_never_shows_the_url(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError) as caught:
         RedisSettings(**values)
     assert message in str(caught.value)

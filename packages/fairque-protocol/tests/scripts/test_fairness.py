@@ -105,6 +105,65 @@ def test_an_emptied_queue_sheds_no_debt_while_others_wait(queue: "Bench") -> Non
     assert abs(counted["hopper"] - counted["steady"]) <= 4
 
 
+class TestLanes:
+    @pytest.fixture
+    def owing(self, queue: "Bench") -> "Bench":
+        """A queue where ann owes ten seconds while bob waits in the ready ring."""
+        queue.push(queue.task("ann"), *(queue.task("bob") for _ in range(3)))
+        ann, _ = queue.pop(2)
+        queue.advance(10_000)
+        queue.finish(ann, ran_us=10_000_000)
+        assert queue.snapshot("owe") == {"owe": [("ann", 10_000_000.0)]}
+        return queue
+
+    def test_a_debt_is_kept_while_others_wait(self, owing: "Bench") -> None:
+        owing.push(owing.task("ann"))
+        found = owing.snapshot("ready", "fresh", "owe", "g")
+        assert found["g"]["V"] == "0"
+        assert found["ready"] == [("bob", 1_000.0), ("ann", 10_000_000.0)]
+        assert not found.keys() & {"fresh", "owe"}
+
+    def test_a_user_that_owes_less_than_a_second_is_fresh(self, queue: "Bench") -> None:
+        queue.push(queue.task("ann"), *(queue.task("bob") for _ in range(3)))
+        ann, _ = queue.pop(2)
+        queue.advance(1_000)
+        queue.finish(ann, ran_us=1_000_000)
+        queue.push(queue.task("ann"))
+        assert queue.snapshot("fresh") == {"fresh": [("ann", 3.0)]}
+
+    def test_a_user_with_running_tasks_is_not_fresh(self, queue: "Bench") -> None:
+        queue.started()
+        queue.push()
+        assert queue.snapshot("fresh", "ready").keys() == {"ready"}
+
+    def test_a_user_without_work_is_in_no_ring(self, queue: "Bench") -> None:
+        queue.started(priority=Priority.CRITICAL)
+        assert not queue.snapshot("fresh", "ready", "critical")
+
+    def test_a_user_whose_other_work_has_its_turn_gets_no_credit(self, queue: "Bench") -> None:
+        queue.fill("ann", 6, priority=Priority.CRITICAL)
+        queue.fill("ann", 2)
+        queue.pop(4)
+        assert not queue.snapshot("critical")
+        queue.pop()
+        assert queue.snapshot("critical")
+
+    def test_no_ring_waits_longer_than_its_turn(self, queue: "Bench") -> None:
+        """In any nine pops the ready ring has at least one and the fresh ring two, under a flood of CRITICAL tasks."""
+        queue.fill("ann", 30)
+        queue.pop()
+        queue.fill("flood", 200, priority=Priority.CRITICAL)
+        queue.pop()
+        for number in range(40):
+            queue.fill(f"new{number}", 1)
+        kinds = [queue.info(t.task_id).user_id.rstrip("0123456789") for t in queue.pop(90)]
+        print("KINDS", " ".join(k[0] for k in kinds), queue.snapshot("g"))
+        for first in range(82):
+            window = kinds[first : first + 9]
+            assert window.count("new") >= min(2, kinds[first:].count("new"))
+        assert kinds.count("ann") >= 9
+
+
 @pytest.mark.parametrize("priority", [p for p in Priority if p is not Priority.CRITICAL])
 def test_the_script_gives_the_place_that_calculate_score_says(queue: "Bench", priority: Priority) -> None:
     queue.push(queue.task(priority=priority))

@@ -134,6 +134,16 @@ def test_what_a_user_pays_is_what_its_tasks_took_to_the_microsecond(queue: "Benc
     assert queue.snapshot("u:ann")["u:ann"]["S"] == str(sum(times))
 
 
+def test_the_estimate_follows_by_an_eighth_of_the_difference(queue: "Bench") -> None:
+    for ran_us in (8_000, 16_000):
+        granted = queue.started()
+        queue.advance(50)
+        queue.finish(granted, ran_us=ran_us)
+    queue.started()
+    assert queue.snapshot("u:")["u:ann"]["ewma"] == "9000"
+    assert queue.snapshot("t:t3")["t:t3"]["charged"] == "9000"
+
+
 def test_a_user_in_the_ring_moves_to_what_it_really_used(queue: "Bench") -> None:
     queue.fill("ann", 2)
     (granted,) = queue.pop()

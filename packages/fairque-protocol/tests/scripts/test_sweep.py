@@ -103,12 +103,30 @@ def test_a_debt_stands_as_long_as_somebody_runs(queue: "Bench") -> None:
 
 
 def test_what_a_lost_lease_makes_runnable_is_no_idleness(queue: "Bench") -> None:
-    queue.finish(queue.started(user="ann"))
-    queue.push(queue.task("bob"))
-    queue.pop()
+    queue.push(queue.task("ann"), queue.task("bob"))
+    ann, _ = queue.pop(2)
+    queue.finish(ann)
     queue.advance(30_000)
     assert queue.sweep().reclaimed == 1
+    assert "u:ann" in queue.snapshot("u:")
     assert queue.pop_ids() == ["t2"]
+
+
+def test_a_delayed_task_whose_record_is_gone_is_dropped(queue: "Bench") -> None:
+    queue.push(queue.task(delay_ms=100), queue.task(delay_ms=100))
+    queue.client.delete(f"{queue.keys.prefix}t:t1")
+    queue.advance(100)
+    queue.sweep()
+    assert not queue.snapshot("delayed")
+    assert queue.pop_ids(2) == ["t2"]
+
+
+def test_a_running_task_whose_record_is_gone_is_dropped(queue: "Bench") -> None:
+    queue.started()
+    queue.client.delete(f"{queue.keys.prefix}t:t1")
+    queue.advance(30_000)
+    queue.sweep()
+    assert not queue.snapshot("running", "t:", "kept")
 
 
 def test_one_sweep_at_a_time(queue: "Bench") -> None:

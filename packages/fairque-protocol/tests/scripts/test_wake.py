@@ -19,6 +19,14 @@ def test_a_large_push_wakes_no_more_than_one(queue: "Bench") -> None:
     assert queue.woken()
 
 
+def test_a_push_beside_waiting_work_wakes_a_worker_again(queue: "Bench") -> None:
+    """The one that took the first wake-up may have died."""
+    queue.push()
+    queue.woken()
+    queue.push()
+    assert queue.woken()
+
+
 def test_a_push_that_is_repeated_wakes_nobody(queue: "Bench") -> None:
     task = queue.task()
     queue.push(task)

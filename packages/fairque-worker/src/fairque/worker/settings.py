@@ -30,7 +30,7 @@ class WorkerOptions:
 
     Attributes:
         name: Names this worker in records and logs; by default host, process and a random part.
-        modules: Python modules with task functions, imported at the start.
+        modules: Python modules with task functions. The command imports them; other code does so itself.
         concurrency: How many tasks run at a time.
         lease_seconds: After how many seconds without a sign of life the tasks of this worker are given to others.
         heartbeat_seconds: Seconds between the signs of life.
