@@ -104,6 +104,7 @@ def test_a_debt_stands_as_long_as_somebody_runs(queue: "Bench") -> None:
 
 def test_what_a_lost_lease_makes_runnable_is_no_idleness(queue: "Bench") -> None:
     queue.push(queue.task("ann"), queue.task("bob"))
+    queue.push(queue.task("bob", delay_ms=10))
     ann, _ = queue.pop(2)
     queue.finish(ann)
     queue.advance(30_000)

@@ -194,4 +194,4 @@ class Fetcher:
 
 
 def _key(granted: Granted) -> tuple[str, str]:
-    return granted.task_id, ""
+    return granted.task_id, granted.token
