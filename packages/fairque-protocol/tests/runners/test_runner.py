@@ -245,7 +245,6 @@ class TestBlocking:
         assert not runner.block(keys.wake, 0.01)
         runner.close()
 
-    @pytest.mark.xfail(reason="the first wait sets the time limit of the connection for all later ones")
     def test_a_longer_wait_after_a_shorter_one_has_its_time(self, own_server: "OwnServer", keys: QueueKeys) -> None:
         runner = Runner(RedisSettings(url=own_server.settings.url, socket_timeout_seconds=0.1, retries=0))
         assert not runner.block(keys.wake, 0.01)

@@ -102,15 +102,14 @@ def test_a_debt_stands_as_long_as_somebody_runs(queue: "Bench") -> None:
     assert "u:ann" in queue.snapshot("u:")
 
 
-def test_what_a_lost_lease_makes_runnable_is_no_idleness(queue: "Bench") -> None:
-    queue.push(queue.task("ann"), queue.task("bob"))
-    queue.push(queue.task("bob", delay_ms=10))
+def test_what_a_sweep_makes_runnable_is_runnable_after_users_were_forgotten(queue: "Bench") -> None:
+    queue.push(queue.task("ann"), queue.task("bob"), queue.task("ann", delay_ms=10))
     ann, _ = queue.pop(2)
     queue.finish(ann)
     queue.advance(30_000)
-    assert queue.sweep().reclaimed == 1
-    assert "u:ann" in queue.snapshot("u:")
-    assert queue.pop_ids() == ["t2"]
+    swept = queue.sweep()
+    assert (swept.reclaimed, swept.promoted) == (1, 1)
+    assert sorted(queue.pop_ids(3)) == ["t2", "t3"]
 
 
 def test_a_delayed_task_whose_record_is_gone_is_dropped(queue: "Bench") -> None:

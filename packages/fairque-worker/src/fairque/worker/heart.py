@@ -70,7 +70,7 @@ class Heart:
         except FairqueError as error:
             log.warning("heartbeat failed", error=str(error), tasks=len(jobs))
             for job in jobs:
-                if False:
+                if clock.monotonic() >= job.held_until:
                     job.request_cancel("its lease could not be renewed", lease_lost=True)
             return
         for job, status in zip(jobs, answers, strict=True):

@@ -1,6 +1,7 @@
 """The synchronous runner: sends calls, blocks on a wake-up key, listens on a channel."""
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -43,7 +44,8 @@ class Runner:
         self._client: redis.Redis | None = None
         self._lock = threading.Lock()
         self._turns = threading.Semaphore(CONCURRENT_CALLS)
-        self._blockers: list[redis.Redis] = []
+        # By whole seconds of waiting: a connection has one time limit, which must outlast the wait.
+        self._blockers: dict[int, redis.Redis] = {}
 
     def run(self, call: Call[T]) -> T:
         """Send one call and return what its answer means.
@@ -95,13 +97,13 @@ class Runner:
 
     def interrupt(self) -> None:
         """End all `block` calls that wait now: they raise `RedisUnavailable`."""
-        for client in list(self._blockers):
+        for client in list(self._blockers.values()):
             client.connection_pool.disconnect(inuse_connections=True)
 
     def close(self) -> None:
         """Close all connections. A later call opens new ones."""
         with self._lock:
-            clients, self._client, self._blockers = [self._client, *self._blockers], None, []
+            clients, self._client, self._blockers = [self._client, *self._blockers.values()], None, {}
         for client in clients:
             if client is not None:
                 client.close()
@@ -153,11 +155,12 @@ class Runner:
             return self._client
 
     def _blocking(self, seconds: float) -> redis.Redis:
-        limits = {"socket_timeout": seconds + self.settings.socket_timeout_seconds}
+        longest = math.ceil(seconds)
         with self._lock:
-            if not self._blockers:
-                self._blockers.append(self._new_client(**limits))
-            return self._blockers[0]
+            if longest not in self._blockers:
+                limit = longest + self.settings.socket_timeout_seconds
+                self._blockers[longest] = self._new_client(socket_timeout=limit)
+            return self._blockers[longest]
 
     def _new_client(self, **limits: float) -> redis.Redis:
         url = resolve_url(self.settings.url)
