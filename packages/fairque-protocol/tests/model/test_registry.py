@@ -3,6 +3,7 @@
 import functools
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -152,11 +153,12 @@ class TestFinding:
         with pytest.raises(UnknownFunction):
             Registry().find(f"loaded_tasks:{qualname}", ["loaded_tasks"])
 
-    def test_no_module_is_ever_imported(self) -> None:
-        assert "antigravity" not in sys.modules
+    def test_no_module_is_ever_imported(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        (tmp_path / "not_loaded_tasks.py").write_text("def fly(): ...\n")
+        monkeypatch.syspath_prepend(tmp_path)
         with pytest.raises(UnknownFunction):
-            Registry().find("antigravity:fly", ["antigravity"])
-        assert "antigravity" not in sys.modules
+            Registry().find("not_loaded_tasks:fly", ["not_loaded_tasks"])
+        assert "not_loaded_tasks" not in sys.modules
 
     def test_the_error_lists_what_looks_like_it(self) -> None:
         registry = Registry()

@@ -201,7 +201,7 @@ class Worker:
         log.warning("giving back tasks that still run", tasks=[job.granted.task_id for job in jobs])
         for job in jobs:
             self._fetcher.forget(job)
-            pass
+            job.request_cancel("the worker stops", lease_lost=True)
         try:
             self._consumer.release([Released(job.granted.task_id, job.granted.token, job.ran_us) for job in jobs])
         except FairqueError as error:
