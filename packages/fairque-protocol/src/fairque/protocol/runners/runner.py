@@ -12,6 +12,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.embedded import resolve_url
+from fairque.protocol.errors import RedisUnavailable
 from fairque.protocol.runners.connection import (
     CONCURRENT_CALLS,
     INFO,
@@ -46,6 +47,7 @@ class Runner:
         self._turns = threading.Semaphore(CONCURRENT_CALLS)
         # By whole seconds of waiting: a connection has one time limit, which must outlast the wait.
         self._blockers: dict[int, redis.Redis] = {}
+        self._interrupts = 0
 
     def run(self, call: Call[T]) -> T:
         """Send one call and return what its answer means.
@@ -73,12 +75,17 @@ class Runner:
         Raises:
             RedisUnavailable: The server did not answer.
         """
-        attempts = Attempts(self.settings)
+        attempts, interrupts = Attempts(self.settings), self._interrupts
         client = self._blocking(seconds)
         while True:
             try:
                 return client.blpop([key], timeout=max(seconds, 0.01)) is not None
-            except RedisError as error:
+            except Exception as error:
+                # A connection closed under a reader fails in many ways, by the parser in use.
+                if self._interrupts != interrupts:
+                    raise RedisUnavailable("waiting was interrupted") from error
+                if not isinstance(error, RedisError):
+                    raise
                 time.sleep(attempts.pause_seconds(error))
 
     def listen(self, channel: str, on_message: Callable[[bytes], None], on_ready: Callable[[], None]) -> "Subscription":
@@ -97,6 +104,7 @@ class Runner:
 
     def interrupt(self) -> None:
         """End all `block` calls that wait now: they raise `RedisUnavailable`."""
+        self._interrupts += 1
         for client in list(self._blockers.values()):
             client.connection_pool.disconnect(inuse_connections=True)
 
