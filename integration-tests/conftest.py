@@ -86,6 +86,7 @@ class Project:
             "FAIRQUE__WORKER__LEASE_SECONDS": "2",
             "FAIRQUE__WORKER__HEARTBEAT_SECONDS": "0.5",
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUNBUFFERED": "",  # as in most places, so that a buffer that nobody flushes shows
         }
         self._processes: list[Process] = []
 

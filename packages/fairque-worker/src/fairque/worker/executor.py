@@ -130,7 +130,7 @@ class Executor:
         loop = self._event_loop()
 
         async def attempt() -> Any:
-            running_in(context)
+            # The context of this thread came along: current_context() is right here, too.
             async with asyncio.timeout(context.seconds_left):
                 return await awaitable
 

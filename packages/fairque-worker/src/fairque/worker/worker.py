@@ -8,8 +8,6 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any
 
-from attrs import evolve
-
 from fairque.protocol.calls import Released
 from fairque.protocol.config import QueueSettings, RedisSettings
 from fairque.protocol.errors import FairqueError
@@ -50,8 +48,7 @@ class Worker:
         self._consumer = Consumer(settings)
         self._executor = Executor(handler, settings.worker.concurrency, settings.queue.message_limit, events.put)
         self._waker = Waker(
-            # Without retries of its own: it is asked again anyway, and an interrupted wait must not begin anew.
-            Runner(evolve(settings.redis, retries=0)),
+            Runner(settings.redis),
             self._consumer.keys.wake,
             lambda taken: events.put(Wake(taken=taken, answer=True)),
         )
