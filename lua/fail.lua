@@ -22,7 +22,7 @@
 --- @include "task"
 --- @include "conclude"
 --- @include "leave_running"
---- @include "holds"
+--- @include "endings"
 --- @include "trim"
 local STRIDE = 6
 local VERDICTS = {retry = true, snooze = true, dead = true, cancel = true}
@@ -48,29 +48,14 @@ local function try_again(t, verdict, pause_ms)
   return "SCHEDULED"
 end
 
-local function ended(t, state, blob, ttl_ms)
-  conclude(t, state, blob, ttl_ms)
-  return state
-end
-
 load_globals()
-local reply = {1}
-for first = 3, #ARGV, STRIDE do
-  local t = running_task(ARGV[first])
+local reply = endings(2, STRIDE, function(t, first)
   local verdict, blob = ARGV[first + 3], ARGV[first + 5]
-  local code = holds(t, ARGV[first + 1])
-  if code == 1 then
-    leave_running(t, number_at(first + 2))
-    if verdict == "dead" then
-      t.state = ended(t, "FAILED", blob, dead_ttl_ms)
-    elseif verdict == "cancel" or t.cancel then
-      t.state = ended(t, "CANCELED", blob, result_ttl_ms)
-    else
-      t.state = try_again(t, verdict, number_at(first + 4))
-    end
-  end
-  reply[#reply + 1], reply[#reply + 2] = code, t.state or ""
-end
+  leave_running(t, number_at(first + 2))
+  if verdict == "dead" then return conclude(t, "FAILED", blob, dead_ttl_ms) end
+  if verdict == "cancel" or t.cancel then return conclude(t, "CANCELED", blob, result_ttl_ms) end
+  return try_again(t, verdict, number_at(first + 4))
+end)
 trim(2 * (#ARGV - 2) / STRIDE)
 commit()
 return reply

@@ -20,7 +20,7 @@
 --- @include "task"
 --- @include "conclude"
 --- @include "leave_running"
---- @include "holds"
+--- @include "endings"
 --- @include "trim"
 local STRIDE = 4
 
@@ -30,22 +30,14 @@ local result_ttl_ms = number_at(1)
 if not result_ttl_ms or not grouped(1, STRIDE) then
   return bad_arguments("finish takes a time of keeping and id, token, time and result of each task")
 end
-for first = 2, #ARGV, STRIDE do
-  if not number_at(first + 2) then return bad_arguments("the time of task " .. ARGV[first] .. " is no number") end
-end
+local malformed = bad_times(1, STRIDE)
+if malformed then return malformed end
 
 load_globals()
-local reply = {1}
-for first = 2, #ARGV, STRIDE do
-  local t = running_task(ARGV[first])
-  local code = holds(t, ARGV[first + 1])
-  if code == 1 then
-    leave_running(t, number_at(first + 2))
-    conclude(t, "FINISHED", ARGV[first + 3], result_ttl_ms)
-    t.state = "FINISHED"
-  end
-  reply[#reply + 1], reply[#reply + 2] = code, t.state or ""
-end
+local reply = endings(1, STRIDE, function(t, first)
+  leave_running(t, number_at(first + 2))
+  return conclude(t, "FINISHED", ARGV[first + 3], result_ttl_ms)
+end)
 trim(2 * (#ARGV - 1) / STRIDE)
 commit()
 return reply

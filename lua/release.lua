@@ -21,7 +21,7 @@
 --- @include "conclude"
 --- @include "leave_running"
 --- @include "put_back"
---- @include "holds"
+--- @include "endings"
 local STRIDE = 3
 
 local refused = begin()
@@ -30,23 +30,15 @@ local result_ttl_ms = number_at(1)
 if not result_ttl_ms or not grouped(1, STRIDE) then
   return bad_arguments("release takes a time of keeping and id, token and time of each task")
 end
-for first = 2, #ARGV, STRIDE do
-  if not number_at(first + 2) then return bad_arguments("the time of task " .. ARGV[first] .. " is no number") end
-end
+local malformed = bad_times(1, STRIDE)
+if malformed then return malformed end
 
 load_globals()
-local reply = {1}
-for first = 2, #ARGV, STRIDE do
-  local t = running_task(ARGV[first])
-  local code = holds(t, ARGV[first + 1])
-  if code == 1 then
-    local u = leave_running(t, number_at(first + 2))
-    call("HSET", t.key, "settled", t.token, "attempt", math.max(0, t.attempt - 1), "deliv", math.max(0, t.deliv - 1))
-    put_back(t, u, result_ttl_ms)
-    t.state = t.cancel and "CANCELED" or "QUEUED"
-    count("released", 1)
-  end
-  reply[#reply + 1], reply[#reply + 2] = code, t.state or ""
-end
+local reply = endings(1, STRIDE, function(t, first)
+  local u = leave_running(t, number_at(first + 2))
+  call("HSET", t.key, "settled", t.token, "attempt", math.max(0, t.attempt - 1), "deliv", math.max(0, t.deliv - 1))
+  count("released", 1)
+  return put_back(t, u, result_ttl_ms)
+end)
 commit()
 return reply

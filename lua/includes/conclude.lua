@@ -22,4 +22,5 @@ local function conclude(t, state, blob, ttl_ms)
   if t.dedup and call("GET", P .. "dedup:" .. t.dedup) == t.id then call("DEL", P .. "dedup:" .. t.dedup) end
   if t.watch then publish(t, state, blob) end
   count(string.lower(state), 1)
+  return state
 end

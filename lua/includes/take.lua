@@ -1,6 +1,6 @@
 -- take: removes the task that is a user's next from its queue; nil when its record is not what it should be.
 local function take(u)
-  local critical = u.pc > 0 and (u.cs < CRITICAL_RUN or u.pn == 0)
+  local critical = critical_next(u)
   local popped = call("ZPOPMIN", critical and u.c or u.n)
   if critical then
     u.pc, u.cs = call("ZCARD", u.c), u.cs + 1

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -18,10 +19,21 @@ from fairque.protocol.testing import eventually
 from fairque.protocol.wire.jsonvalue import loads
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
-from fairque.worker import FunctionTaskHandler, TaskHandler, Worker, WorkerOptions, WorkerSettings
+from fairque.worker import (
+    FunctionTaskHandler,
+    TaskContext,
+    TaskHandler,
+    Worker,
+    WorkerOptions,
+    WorkerSettings,
+    current_context,
+)
 
 #: Short enough for tests, long enough for a machine under load.
 SHORT = {"lease_seconds": 1.0, "heartbeat_seconds": 0.2}
+
+#: For a task to be let on, or to begin.
+GATE_SECONDS = 5
 
 
 class Bench:
@@ -164,3 +176,27 @@ def gate() -> Iterator[threading.Event]:
     event = threading.Event()
     yield event
     event.set()
+
+
+class Inside:
+    """A task that hands out its contexts and waits at a gate."""
+
+    def __init__(self, gate: threading.Event) -> None:
+        self.__name__ = "inside"
+        self.__qualname__ = "inside"
+        self._gate = gate
+        self.contexts: SimpleQueue[TaskContext] = SimpleQueue()
+
+    def __call__(self) -> int:
+        context = current_context()
+        self.contexts.put(context)
+        assert self._gate.wait(GATE_SECONDS)
+        return context.attempt
+
+    def context(self) -> TaskContext:
+        return self.contexts.get(timeout=GATE_SECONDS)
+
+
+@pytest.fixture
+def inside(gate: threading.Event) -> Inside:
+    return Inside(gate)

@@ -5,38 +5,12 @@ import threading
 from queue import SimpleQueue
 from typing import Any
 
-import pytest
-
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.testing import eventually
 from fairque.protocol.wire.status import Status
-from fairque.worker import RetryPolicy, TaskContext, current_context
+from fairque.worker import RetryPolicy, current_context
 
 SECONDS = 5
-
-
-class Inside:
-    """A task that hands out its contexts and waits at a gate."""
-
-    def __init__(self, gate: threading.Event) -> None:
-        self.__name__ = "inside"
-        self.__qualname__ = "inside"
-        self._gate = gate
-        self.contexts: SimpleQueue[TaskContext] = SimpleQueue()
-
-    def __call__(self) -> int:
-        context = current_context()
-        self.contexts.put(context)
-        assert self._gate.wait(SECONDS)
-        return context.attempt
-
-    def context(self) -> TaskContext:
-        return self.contexts.get(timeout=SECONDS)
-
-
-@pytest.fixture
-def inside(gate: threading.Event) -> Inside:
-    return Inside(gate)
 
 
 def test_the_heartbeat_keeps_a_task_that_runs_longer_than_its_lease(
@@ -95,7 +69,7 @@ def test_a_coroutine_whose_lease_is_lost_is_cancelled(bench: Any, short: dict[st
 
 
 def test_a_worker_whose_heart_has_stopped_loses_its_tasks_to_another(
-    bench: Any, short: dict[str, float], inside: Inside, gate: threading.Event
+    bench: Any, short: dict[str, float], inside: Any, gate: threading.Event
 ) -> None:
     silent = bench.start(inside, name="silent", concurrency=1, **short)
     task_id = bench.push(inside, retries=0)
@@ -113,7 +87,7 @@ def test_a_worker_whose_heart_has_stopped_loses_its_tasks_to_another(
 
 
 def test_an_ending_after_the_lease_but_before_anybody_took_the_task_is_accepted(
-    bench: Any, inside: Inside, gate: threading.Event
+    bench: Any, inside: Any, gate: threading.Event
 ) -> None:
     worker = bench.start(inside)
     worker._heart.stop()
@@ -126,7 +100,7 @@ def test_an_ending_after_the_lease_but_before_anybody_took_the_task_is_accepted(
     assert bench.stats().finished == 1
 
 
-def test_a_canceled_task_sees_it_in_its_context(bench: Any, short: dict[str, float], inside: Inside) -> None:
+def test_a_canceled_task_sees_it_in_its_context(bench: Any, short: dict[str, float], inside: Any) -> None:
     bench.start(inside, **short)
     task_id = bench.push(inside)
     context = inside.context()
@@ -150,7 +124,7 @@ def test_a_canceled_task_that_raises_is_canceled_whatever_its_retries(bench: Any
 
 
 def test_a_canceled_task_that_returns_all_the_same_keeps_its_result(
-    bench: Any, inside: Inside, gate: threading.Event
+    bench: Any, inside: Any, gate: threading.Event
 ) -> None:
     bench.start(inside)
     task_id = bench.push(inside)
@@ -179,7 +153,7 @@ def test_a_canceled_coroutine_is_cancelled_and_the_task_with_it(bench: Any, shor
     assert bench.info(task_id).attempts == 1
 
 
-def test_a_function_is_told_when_its_timeout_is_over(bench: Any, short: dict[str, float], inside: Inside) -> None:
+def test_a_function_is_told_when_its_timeout_is_over(bench: Any, short: dict[str, float], inside: Any) -> None:
     bench.start(inside, **short)
     bench.push(inside, timeout=0.3)
     context = inside.context()
@@ -189,7 +163,7 @@ def test_a_function_is_told_when_its_timeout_is_over(bench: Any, short: dict[str
     assert context.seconds_left < 0
 
 
-def test_no_lease_is_renewed_beyond_the_timeout(bench: Any, short: dict[str, float], inside: Inside) -> None:
+def test_no_lease_is_renewed_beyond_the_timeout(bench: Any, short: dict[str, float], inside: Any) -> None:
     bench.start(inside, name="first", **short)
     bench.push(inside, timeout=0.1, retries=0)
     assert inside.context().attempt == 1

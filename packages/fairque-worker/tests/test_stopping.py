@@ -11,41 +11,17 @@ from fairque.protocol import clock
 from fairque.protocol.errors import RedisUnavailable, SchemaMismatch
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.testing import eventually
-from fairque.worker import FairqueError, TaskContext, Worker, current_context
+from fairque.worker import FairqueError, Worker
 from fairque.worker.waker import LONGEST_BLOCK_SECONDS
 
 SECONDS = 5
-
-
-class Inside:
-    """A task that hands out its contexts and waits at a gate."""
-
-    def __init__(self, gate: threading.Event) -> None:
-        self.__name__ = "inside"
-        self.__qualname__ = "inside"
-        self._gate = gate
-        self.contexts: SimpleQueue[TaskContext] = SimpleQueue()
-
-    def __call__(self) -> int:
-        context = current_context()
-        self.contexts.put(context)
-        assert self._gate.wait(SECONDS)
-        return context.attempt
-
-    def context(self) -> TaskContext:
-        return self.contexts.get(timeout=SECONDS)
-
-
-@pytest.fixture
-def inside(gate: threading.Event) -> Inside:
-    return Inside(gate)
 
 
 def nothing() -> None:
     """The shortest task."""
 
 
-def test_stop_waits_for_the_tasks_that_run(bench: Any, inside: Inside, gate: threading.Event) -> None:
+def test_stop_waits_for_the_tasks_that_run(bench: Any, inside: Any, gate: threading.Event) -> None:
     worker = bench.start(inside)
     task_id = bench.push(inside)
     inside.context()
@@ -60,7 +36,7 @@ def test_stop_waits_for_the_tasks_that_run(bench: Any, inside: Inside, gate: thr
     assert bench.stats().released == 0
 
 
-def test_a_task_that_does_not_end_in_time_is_given_back_uncounted(bench: Any, inside: Inside) -> None:
+def test_a_task_that_does_not_end_in_time_is_given_back_uncounted(bench: Any, inside: Any) -> None:
     worker = bench.start(inside)
     task_id = bench.push(inside, retries=0)
     context = inside.context()
@@ -73,7 +49,7 @@ def test_a_task_that_does_not_end_in_time_is_given_back_uncounted(bench: Any, in
 
 
 def test_a_task_that_was_given_back_runs_elsewhere_and_its_old_attempt_is_not_heard(
-    bench: Any, inside: Inside, gate: threading.Event
+    bench: Any, inside: Any, gate: threading.Event
 ) -> None:
     worker = bench.start(inside, name="old")
     task_id = bench.push(inside)
@@ -107,7 +83,7 @@ def test_a_coroutine_that_is_given_back_is_cancelled_and_may_clean_up(bench: Any
     assert bench.state(task_id) is TaskState.QUEUED
 
 
-def test_a_task_that_was_canceled_is_not_given_back_but_ended(bench: Any, inside: Inside) -> None:
+def test_a_task_that_was_canceled_is_not_given_back_but_ended(bench: Any, inside: Any) -> None:
     worker = bench.start(inside)
     task_id = bench.push(inside)
     inside.context()
@@ -116,7 +92,7 @@ def test_a_task_that_was_canceled_is_not_given_back_but_ended(bench: Any, inside
     assert bench.state(task_id) is TaskState.CANCELED
 
 
-def test_the_grace_of_the_settings_counts_when_stop_names_no_time(bench: Any, inside: Inside) -> None:
+def test_the_grace_of_the_settings_counts_when_stop_names_no_time(bench: Any, inside: Any) -> None:
     worker = bench.start(inside, grace_seconds=0.05)
     task_id = bench.push(inside)
     inside.context()
@@ -155,7 +131,7 @@ def test_an_idle_worker_stops_without_waiting_for_its_wake_up(bench: Any) -> Non
     assert clock.monotonic() - began < LONGEST_BLOCK_SECONDS / 2
 
 
-def test_a_quiet_worker_takes_no_more_and_ends_what_it_has(bench: Any, inside: Inside, gate: threading.Event) -> None:
+def test_a_quiet_worker_takes_no_more_and_ends_what_it_has(bench: Any, inside: Any, gate: threading.Event) -> None:
     worker = bench.start(inside)
     running = bench.push(inside)
     inside.context()
@@ -248,7 +224,7 @@ def test_run_works_in_any_thread_but_hears_no_signals_there(bench: Any) -> None:
     assert bench.stats().finished == 1
 
 
-def test_run_says_when_a_thread_goes_on(bench: Any, inside: Inside) -> None:
+def test_run_says_when_a_thread_goes_on(bench: Any, inside: Any) -> None:
     worker = bench.worker(inside, grace_seconds=0.05)
     bench.push(inside)
     answers: SimpleQueue[bool] = SimpleQueue()

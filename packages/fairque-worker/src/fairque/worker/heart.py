@@ -74,15 +74,14 @@ class Heart:
                     job.request_cancel("its lease could not be renewed", lease_lost=True)
             return
         for job, status in zip(jobs, answers, strict=True):
-            if status is Status.OK:
+            if status in (Status.OK, Status.REQUESTED):
                 job.held_until = sent + self._consumer.lease_ms / 1000
-            elif status is Status.REQUESTED:
-                job.held_until = sent + self._consumer.lease_ms / 1000
+            if status is Status.REQUESTED:
                 job.canceled = True
                 job.request_cancel("it was canceled")
             elif status is Status.OVERDUE:
                 job.request_cancel("its timeout is over")
-            else:
+            elif status is not Status.OK:
                 # The task may just have ended by itself; then nobody listens any more.
                 job.request_cancel("its lease is lost", lease_lost=True)
 

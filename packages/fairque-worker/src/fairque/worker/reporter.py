@@ -8,7 +8,7 @@ from attrs import frozen
 
 from fairque.protocol.calls import Ended, Failed, Finished, Popped
 from fairque.protocol.model.context import running_in
-from fairque.protocol.model.outcome import Decision, decide, describe_error
+from fairque.protocol.model.outcome import Decision, decide, describe_error, error_text
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.wire.status import Status
 from fairque.worker.consumer import Consumer
@@ -121,7 +121,7 @@ class Reporter:
             "task failed" if final else "attempt failed",
             task_id=granted.task_id,
             attempt=granted.attempt,
-            error=_shown(one.failure.error),
+            error=f"{type(one.failure.error).__qualname__}: {error_text(one.failure.error):.500}",
             verdict=decision.verdict,
             pause_seconds=decision.pause_ms / 1000,
         )
@@ -145,10 +145,3 @@ class Reporter:
             self._handler.on_failure(job.task, one.failure.error, job.context, final=final)
         except BaseException:  # noqa: BLE001 - whatever a hook of the user's raises, the thread goes on
             log.exception("on_failure raised", task_id=job.granted.task_id)
-
-
-def _shown(error: BaseException) -> str:
-    try:
-        return f"{type(error).__qualname__}: {error!s:.500}"
-    except Exception:  # noqa: BLE001 - an error of the user's code that cannot even be printed
-        return type(error).__qualname__

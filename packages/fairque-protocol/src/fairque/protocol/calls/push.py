@@ -14,11 +14,10 @@ from fairque.protocol.wire.codec import encode_task
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 
-__all__ = ["MAX_BATCH_BYTES", "MAX_BATCH_TASKS", "MAX_MESSAGE_BYTES", "Pushed", "push"]
+__all__ = ["MAX_BATCH_BYTES", "MAX_BATCH_TASKS", "Pushed", "push"]
 
 MAX_BATCH_TASKS = 1_000
 MAX_BATCH_BYTES = 4 * 1_048_576
-MAX_MESSAGE_BYTES = 1_048_576
 
 
 @frozen

@@ -7,6 +7,7 @@ from attrs import field, frozen
 
 from fairque.protocol.config.masking import mask_url
 from fairque.protocol.config.validators import at_least, between, boolean, matches, positive
+from fairque.protocol.limits import QUEUE_NAME
 
 if TYPE_CHECKING:
     from attrs import Attribute
@@ -17,7 +18,6 @@ MESSAGE_LIMIT_MAX = 1_048_576
 """Bytes: no queue takes a larger message, whatever its settings say."""
 
 _SCHEMES = ("redis://", "rediss://", "unix://", "embedded://")
-_QUEUE_NAME = r"[A-Za-z0-9_.@-]{1,64}"
 
 
 def _usable_url(_instance: Any, attribute: "Attribute[Any]", value: Any) -> None:
@@ -78,7 +78,7 @@ class QueueSettings:
 
     name: str = field(
         default="default",
-        validator=matches(_QUEUE_NAME, "1 to 64 ASCII letters, digits or the signs _ . @ -"),
+        validator=matches(QUEUE_NAME, "1 to 64 ASCII letters, digits or the signs _ . @ -"),
     )
     message_limit: int = field(default=262_144, validator=between(1, MESSAGE_LIMIT_MAX))
     result_ttl_seconds: float = field(default=86_400.0, validator=positive)

@@ -11,7 +11,7 @@ from fairque.protocol.errors import ProtocolError, UnknownFunction
 from fairque.protocol.model.retry import Cancel, Retry, RetryPolicy, Snooze
 from fairque.protocol.wire.jsonvalue import dumps
 
-__all__ = ["UNKNOWN_PAUSE_MS", "UNKNOWN_TRIES", "Decision", "Verdict", "decide", "describe_error"]
+__all__ = ["UNKNOWN_PAUSE_MS", "UNKNOWN_TRIES", "Decision", "Verdict", "decide", "describe_error", "error_text"]
 
 #: What becomes of a failed attempt: ``snooze`` is a retry that counts for no budget.
 Verdict: TypeAlias = Literal["retry", "snooze", "dead", "cancel"]
@@ -83,7 +83,7 @@ def describe_error(error: BaseException, *, reason: str, worker: str, attempt: i
     return dumps(
         {
             "type": type(error).__qualname__,
-            "error": _plain(_text_of(error))[:_TEXT_LIMIT],
+            "error": _plain(error_text(error))[:_TEXT_LIMIT],
             "traceback": _plain(trace)[-_TRACEBACK_LIMIT:],
             "reason": reason,
             "worker": worker,
@@ -92,7 +92,8 @@ def describe_error(error: BaseException, *, reason: str, worker: str, attempt: i
     )
 
 
-def _text_of(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
+    """Return the message of an error, also of one that cannot be printed."""
     try:
         return str(error)
     except Exception as second:  # noqa: BLE001 - an error of the user's code that cannot even be printed

@@ -3,7 +3,7 @@
 import random
 import re
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 import redis.asyncio.retry
 import redis.retry
@@ -45,7 +45,6 @@ __all__ = [
     "no_retry_async",
     "options",
     "script_text",
-    "translate",
 ]
 
 #: Calls of one runner at a time; others wait their turn. A pool holds 100 connections and refuses the next; the rest
@@ -106,13 +105,9 @@ class Attempts:
         self._made += 1
         retryable = isinstance(error, _RETRYABLE) and not isinstance(error, _FINAL)
         if not retryable or self._made > self._settings.retries:
-            translate(error, self._settings)
+            # Nothing above the runners sees redis-py's own errors.
+            raise _translated(error, mask_url(self._settings.url)) from error
         return random.uniform(0, min(1.0, 0.05 * 4**self._made))  # noqa: S311 - jitter is no secret
-
-
-def translate(error: RedisError, settings: RedisSettings) -> NoReturn:
-    """Raise the fairque error that stands for an error of redis-py. Nothing above the runners sees redis-py's own."""
-    raise _translated(error, mask_url(settings.url)) from error
 
 
 def _translated(error: RedisError, where: str) -> FairqueError:

@@ -5,10 +5,9 @@ import re
 from attrs import field, frozen
 
 from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.limits import QUEUE_NAME
 
 __all__ = ["QueueKeys", "check_queue_name"]
-
-_QUEUE_NAME = re.compile(r"[A-Za-z0-9_.@-]{1,64}")
 
 
 def check_queue_name(name: object) -> str:
@@ -17,7 +16,7 @@ def check_queue_name(name: object) -> str:
     Raises:
         ConfigurationError: It has other characters than ``A-Z a-z 0-9 _ . @ -``, or not 1 to 64 of them.
     """
-    if not isinstance(name, str) or _QUEUE_NAME.fullmatch(name) is None:
+    if not isinstance(name, str) or re.fullmatch(QUEUE_NAME, name) is None:
         raise ConfigurationError(
             [f"queue name {name!r:.80} is not valid: 1 to 64 of the characters A-Z a-z 0-9 _ . @ -"]
         )

@@ -1,0 +1,20 @@
+-- endings: the answers of finish, fail and release, which end many attempts in one call. `ending(t, first)` makes the
+-- ending of a task that its caller holds, with the arguments from `first` on, and gives the task's new state.
+--- @include "holds"
+local function endings(head, stride, ending)
+  local reply = {1}
+  for first = head + 1, #ARGV, stride do
+    local t = running_task(ARGV[first])
+    local code = holds(t, ARGV[first + 1])
+    local state = code == 1 and ending(t, first) or t.state or ""
+    reply[#reply + 1], reply[#reply + 2] = code, state
+  end
+  return reply
+end
+
+-- What is wrong with the run times, the third argument of each task; nil when nothing is.
+local function bad_times(head, stride)
+  for first = head + 1, #ARGV, stride do
+    if not number_at(first + 2) then return bad_arguments("the time of task " .. ARGV[first] .. " is no number") end
+  end
+end
