@@ -9,7 +9,7 @@
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"
---- @include "in_chunks"
+--- @include "batch"
 --- @include "globals"
 --- @include "user"
 --- @include "sync"
@@ -27,11 +27,11 @@ end
 load_globals()
 local reply = {1}
 for first = 2, #ARGV, 2 do
-  local t = task(ARGV[first], "state", "token", "user", "st", "charged", "timeout", "cancel")
+  local t = task(ARGV[first], "state", "token", "user", "charged", "timeout", "cancel")
   local code = -1
   if t.state == "STARTED" and t.token == ARGV[first + 1] then
-    local started, charged = tonumber(t.st), tonumber(t.charged)
-    local ends_ms = math.floor(started / 1000) + (tonumber(t.timeout) or math.huge)
+    local started, charged = started_at(t), tonumber(t.charged)
+    local ends_ms = math.floor(started / 1000) + (tonumber(t.timeout) or 3600000)
     code = t.cancel and 4 or 1
     if ends_ms <= now_ms then
       code = 5
@@ -39,7 +39,7 @@ for first = 2, #ARGV, 2 do
       call("ZADD", P .. "running", int(math.min(now_ms + lease_ms, ends_ms)), t.id)
     end
     local spent = now - started
-    if spent > charged then
+    if spent > charged and not counted then
       local u = user(t.user)
       u.S = u.S + (spent - charged) / u.w
       call("HSET", t.key, "charged", int(spent))

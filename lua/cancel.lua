@@ -9,12 +9,13 @@
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"
---- @include "in_chunks"
+--- @include "batch"
 --- @include "globals"
 --- @include "user"
 --- @include "sync"
 --- @include "enter"
 --- @include "wake"
+--- @include "delay"
 --- @include "commit"
 --- @include "task"
 --- @include "conclude"
@@ -35,7 +36,7 @@ if t.state ~= "SCHEDULED" and t.state ~= "QUEUED" then return {2, t.state} end
 
 load_globals()
 if t.state == "SCHEDULED" then
-  call("ZREM", P .. "delayed", id)
+  undelay(id, t.user)
 else
   local u = user(t.user)
   if call("ZREM", u.n, id) + call("ZREM", u.c, id) > 0 then count("queued", -1) end

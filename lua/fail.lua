@@ -11,7 +11,7 @@
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"
---- @include "in_chunks"
+--- @include "batch"
 --- @include "globals"
 --- @include "user"
 --- @include "sync"
@@ -41,9 +41,8 @@ end
 
 local function try_again(t, verdict, pause_ms)
   local fails = (tonumber(t.fails) or 0) + (verdict == "retry" and 1 or 0)
-  -- The worker reported, so this delivery was none of those that end in a lost lease.
-  call("HSET", t.key, "state", "SCHEDULED", "settled", t.token, "fails", fails, "deliv", math.max(0, t.deliv - 1))
-  delay(t.id, now_ms + pause_ms)
+  call("HSET", t.key, "state", "SCHEDULED", "settled", t.token, "fails", fails)
+  delay(t.id, t.user, now_ms + pause_ms)
   count(verdict == "retry" and "retried" or "snoozed", 1)
   return "SCHEDULED"
 end
@@ -51,6 +50,7 @@ end
 load_globals()
 local reply = endings(2, STRIDE, function(t, first)
   local verdict, blob = ARGV[first + 3], ARGV[first + 5]
+  add_history(t)
   leave_running(t, number_at(first + 2))
   if verdict == "dead" then return conclude(t, "FAILED", blob, dead_ttl_ms) end
   if verdict == "cancel" or t.cancel then return conclude(t, "CANCELED", blob, result_ttl_ms) end

@@ -10,7 +10,7 @@
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"
---- @include "in_chunks"
+--- @include "batch"
 --- @include "globals"
 --- @include "user"
 --- @include "sync"

@@ -11,7 +11,7 @@
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"
---- @include "in_chunks"
+--- @include "batch"
 --- @include "globals"
 --- @include "user"
 --- @include "sync"
@@ -25,6 +25,7 @@
 --- @include "promote"
 --- @include "collect"
 --- @include "pick"
+--- @include "commit"
 --- @include "grant"
 local refused = begin()
 if refused then return refused end
@@ -35,49 +36,53 @@ if #ARGV ~= 7 or worker == "" or not string.match(claim, "^%x+$") or not wanted 
   return bad_arguments("pop takes a worker, a claim, 1 to 100 tasks, a lease, max_deliveries and two times of keeping")
 end
 
-local reply = {1, 0}
+local reply, tasks = {1, 0}, {}
 local claim_key = P .. "claim:" .. worker
 local record = call("GET", claim_key)
 if record and string.sub(record, 1, #claim + 1) == claim .. "\n" then
   for id in string.gmatch(string.sub(record, #claim + 2), "[^\n]+") do
     local t = task(id, "state", "token", "attempt", "fails", "solo", "pushed_at")
-    if t.state == "STARTED" and string.sub(t.token or "", -#claim) == claim then describe(reply, t) end
+    if t.state == "STARTED" and string.sub(t.token or "", -#claim) == claim then tasks[#tasks + 1] = t end
   end
+  describe(reply, tasks)
   return reply
 end
 
 load_globals()
+g.pop_at = now_ms
 reclaim(2, max_deliveries, result_ttl_ms, dead_ttl_ms)
 promote(wanted + 10)
+due_timers(10)
 settle()
+send_batches()
+runnable, moved = nil, 0
 collect(2)
 
-local claimed = {claim}
 -- A task whose record is broken is dropped and takes a turn; the bound keeps a broken ring from turning for ever.
-for _ = 1, 2 * wanted + 10 do
-  local id = #claimed <= wanted and pick()
+local turns = wanted + 5
+load_heads(turns + 1)
+local claimed, lease_end = {claim}, int(now_ms + lease_ms)
+for _ = 1, turns do
+  local id = #tasks < wanted and pick()
   if not id then break end
   local u = user(id)
   local t = take(u)
   if t then
-    grant(u, t, claim, worker, lease_ms)
-    describe(reply, t)
+    grant(u, t, claim, worker, lease_ms, lease_end)
+    tasks[#tasks + 1] = t
     claimed[#claimed + 1] = t.id
   end
   sync(u)
+  put_among_heads(u)
 end
-if #claimed > 1 then call("SET", claim_key, table.concat(claimed, "\n"), "PX", int(lease_ms)) end
-for _, u in ipairs(touched) do save_user(u) end
-save_globals()
-save_counts()
+describe(reply, tasks)
+if #tasks > 0 then call("SET", claim_key, table.concat(claimed, "\n"), "PX", int(lease_ms)) end
+save()
 
-local left = call("EXISTS", P .. "ready", P .. "fresh") > 0
-if left then
+if call("EXISTS", P .. "ready", P .. "fresh") > 0 then
   wake()
 else
-  local soonest = math.min(
-    tonumber(call("ZRANGE", P .. "delayed", 0, 0, "WITHSCORES")[2]) or math.huge,
-    tonumber(call("ZRANGE", P .. "running", 0, 0, "WITHSCORES")[2]) or math.huge)
-  reply[2] = soonest == math.huge and -1 or int(math.max(0, soonest - now_ms))
+  local soonest_ms = math.min(first_score("delayed"), first_score("running"), math.ceil(first_score("timers") / 1000))
+  reply[2] = soonest_ms == math.huge and -1 or int(math.max(0, soonest_ms - now_ms))
 end
 return reply

@@ -7,12 +7,12 @@
     cost_us ('' unknown), dedup ('' none, else the hash of the key), dedup_ttl_ms (0 until terminal), digest, message
   Returns {1, code, state, id, ...} with three places a task: {1, state, id} stored, {2, state, id} stored before,
     {3, state, id} deduplicated (state '': that task is forgotten) | {-3, id} conflict | {-4, id, bytes} too large
-    | {-5, what} | {-6, schema}
+    | {-7, user, most, waiting, pause_ms} too many wait, of the user or ('') of the queue | {-5, what} | {-6, schema}
   Moves: NEW -> QUEUED, NEW -> SCHEDULED ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"
---- @include "in_chunks"
+--- @include "batch"
 --- @include "globals"
 --- @include "user"
 --- @include "sync"
@@ -21,6 +21,7 @@
 --- @include "delay"
 --- @include "commit"
 --- @include "task"
+--- @include "backlog"
 local STRIDE = 10
 local MOST_TASKS, MOST_BYTES, MOST_MESSAGE = 1000, 4194304, 1048576 -- push.py has the same
 
@@ -72,11 +73,14 @@ end
 if #fresh == 0 then return reply end
 
 load_globals()
+local full = over_backlog(fresh)
+if full then return full end
+local messages_in = batch("MSET")
 call("HSETNX", KEYS[1], "schema", "1")
 for _, entry in ipairs(fresh) do
   local first = entry.first
   local id, dedup, dedup_ttl_ms = ARGV[first], ARGV[first + 6], number_at(first + 7)
-  call("SET", P .. "m:" .. id, ARGV[first + 9])
+  put(messages_in, P .. "m:" .. id, ARGV[first + 9])
   local key = P .. "t:" .. id
   call("HSET", key, "state", entry.state, "user", ARGV[first + 1], "prio", ARGV[first + 2], "digest", ARGV[first + 8],
     "timeout", ARGV[first + 4], "pushed_at", int(now_ms))
@@ -88,7 +92,7 @@ for _, entry in ipairs(fresh) do
     call("HSET", key, "dedup", dedup)
   end
   if entry.due_ms then
-    delay(id, entry.due_ms)
+    delay(id, ARGV[first + 1], entry.due_ms)
   else
     local u = user(ARGV[first + 1])
     enter(u, id, entry.priority, arrival(u))

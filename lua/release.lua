@@ -10,7 +10,7 @@
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"
---- @include "in_chunks"
+--- @include "batch"
 --- @include "globals"
 --- @include "user"
 --- @include "sync"
@@ -35,8 +35,10 @@ if malformed then return malformed end
 
 load_globals()
 local reply = endings(1, STRIDE, function(t, first)
+  add_history(t)
   local u = leave_running(t, number_at(first + 2))
-  call("HSET", t.key, "settled", t.token, "attempt", math.max(0, t.attempt - 1), "deliv", math.max(0, t.deliv - 1))
+  if counted then u.S = u.S - 1 / u.w end -- it was not started, after all
+  call("HSET", t.key, "settled", t.token, "attempt", math.max(0, t.attempt - 1))
   count("released", 1)
   return put_back(t, u, result_ttl_ms)
 end)

@@ -9,7 +9,7 @@
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"
---- @include "in_chunks"
+--- @include "batch"
 --- @include "globals"
 --- @include "user"
 --- @include "sync"
@@ -37,10 +37,14 @@ if guard_ms > 0 and not call("SET", P .. "sweeping", "1", "NX", "PX", int(guard_
 load_globals()
 local reclaimed = reclaim(LIMIT, max_deliveries, result_ttl_ms, dead_ttl_ms)
 local promoted = promote(LIMIT)
+due_timers(LIMIT)
 settle()
+send_batches()
 -- Nobody waits and nobody runs: all debts are forgiven, so that idle users leave nothing behind.
-if call("EXISTS", P .. "ready", P .. "fresh", P .. "running") == 0 then g.V = math.max(g.V, top("owe") or 0) end
+if call("EXISTS", P .. "ready", P .. "fresh", P .. "running") == 0 then g.V = math.max(g.V, top_debt()) end
 local collected = collect(LIMIT)
 local forgotten = trim(LIMIT)
 commit()
+-- Without users virtual time begins again, so that tags stay small.
+if call("EXISTS", P .. "users") == 0 then call("HDEL", P .. "g", "V", "aseq", "bs", "cg") end
 return {1, promoted, reclaimed, forgotten, collected}

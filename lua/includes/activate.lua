@@ -1,21 +1,32 @@
--- activate: an idle or parked user becomes runnable. Idle time earns no credit; debt is kept, unless nobody waits: then
--- all is forgiven.
-local BURST = 1000000      -- B: debt in microseconds with which a user still counts as fresh
-local entered = false      -- whether a user or a task became runnable in this script
+-- activate: an idle or parked user becomes runnable. Idle time earns no credit; debt is kept, unless nobody waits:
+-- then all is forgiven.
+local runnable, moved = nil, 0 -- users in the rings before this script, counted when asked; what it changed of that
 
-local function top(ring) return tonumber(call("ZREVRANGE", P .. ring, 0, 0, "WITHSCORES")[2]) end
+local function nobody_waits()
+  runnable = runnable or call("ZCARD", P .. "ready") + call("ZCARD", P .. "fresh")
+  return runnable + moved == 0
+end
+
+local function top_debt()
+  for _, u in ipairs(touched) do
+    if u.synced then place_debt(u) end
+  end
+  send(owe_out)
+  send(owe_in)
+  return tonumber(call("ZREVRANGE", P .. "owe", 0, 0, "WITHSCORES")[2]) or 0
+end
 
 local function activate(u)
-  if call("ZCARD", P .. "ready") == 0 and call("ZCARD", P .. "fresh") == 0 then
-    g.V = math.max(g.V, top("owe") or 0)
-  end
-  call("ZREM", P .. "owe", u.id)
-  local fresh = u.lane == "" and u.inf == 0 and u.S <= g.V + BURST / u.w
+  if nobody_waits() then g.V = math.max(g.V, top_debt()) end
+  local burst = counted and 8 or 1000000 -- B: the debt with which a user still counts as fresh
+  local fresh = u.lane == "" and u.inf == 0 and u.S <= g.V + burst / u.w
+  count_waiting(u)
   u.S = math.max(u.S, g.V)
   u.lane = fresh and "F" or "R"
   if fresh then
     g.aseq = g.aseq + 1
-    call("ZADD", P .. "fresh", int(g.aseq), u.id)
+    u.arrival = g.aseq
   end
+  moved = moved + 1
   entered = true
 end

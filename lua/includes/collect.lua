@@ -1,9 +1,6 @@
--- collect: frees records of users who have neither work nor debt any more, at most `limit`.
+-- collect: looks at users who have paid their debts, at most `limit`; the end of the script frees records without use.
 local function collect(limit)
   local paid = call("ZRANGEBYSCORE", P .. "owe", "-inf", string.format("%.17g", g.V), "LIMIT", 0, limit)
-  for _, id in ipairs(paid) do
-    call("ZREM", P .. "owe", id)
-    user(id)
-  end
+  for _, id in ipairs(paid) do user(id) end
   return #paid
 end

@@ -1,14 +1,6 @@
--- deactivate: takes a user without runnable tasks out of the rings, and remembers its debt.
+-- deactivate: takes a user out of the rings that has no work, or is paused, capped or limited; its debt stays.
 local function deactivate(u)
-  if u.lane ~= "" and u.lane ~= "P" then
-    call("ZREM", P .. (u.lane == "F" and "fresh" or "ready"), u.id)
-    if u.borrows then call("ZREM", P .. "critical", u.id) end
-    u.borrows = false
-  end
-  u.lane = u.pn + u.pc > 0 and "P" or ""
-  if u.S > g.V then
-    call("ZADD", P .. "owe", string.format("%.17g", u.S), u.id)
-  else
-    call("ZREM", P .. "owe", u.id)
-  end
+  if u.lane == "R" or u.lane == "F" then moved = moved - 1 end
+  u.lane = waits(u) and "P" or ""
+  u.borrows = ""
 end

@@ -1,4 +1,4 @@
--- enter: gives a task its place in its user's queue; settle makes the places and rings real, many at a time.
+-- enter: gives a task its place in its user's queue; settle makes the places and rings of all touched users real.
 local CRITICAL = 6
 local BOOST = {0, 60000000, 120000000, 180000000, 240000000} -- score.py has the same, by priority, in microseconds
 
@@ -10,10 +10,16 @@ end
 
 -- `score` puts a task back to the place that it had.
 local function enter_at(u, id, priority, score)
-  local list = priority == CRITICAL and u.add_c or u.add_n
-  list[#list + 1] = int(score)
-  list[#list + 1] = id
-  entered = true
+  local lane = priority == CRITICAL and "c" or "n"
+  local list = u["add_" .. lane]
+  if not list then
+    list = batch("ZADD", lane .. ":" .. u.id)
+    u["add_" .. lane] = list
+  end
+  put(list, score, id)
+  count_waiting(u)
+  u["p" .. lane] = u["p" .. lane] + 1
+  u.gained = true
   count("queued", 1)
 end
 
@@ -22,18 +28,13 @@ local function enter(u, id, priority, base)
   enter_at(u, id, priority, priority == CRITICAL and base or base - BOOST[priority])
 end
 
-local function settle_user(u)
-  for _, lane in ipairs({"n", "c"}) do
-    local list = u["add_" .. lane]
-    if #list > 0 then
-      in_chunks("ZADD", u[lane], list)
-      u["p" .. lane] = call("ZCARD", u[lane])
-      u["add_" .. lane] = {}
-    end
-  end
-  sync(u)
-end
-
+-- A user that changes after this is synced again by whoever changes it.
 local function settle()
-  for _, u in ipairs(touched) do settle_user(u) end
+  for _, u in ipairs(touched) do
+    if not u.synced then sync(u) end
+  end
+  for _, u in ipairs(touched) do
+    place(u)
+    place_timer(u)
+  end
 end

@@ -1,18 +1,19 @@
 -- globals: the record of the scheduler, read once in a script and written once at its end.
 --   V     virtual time in microseconds of service per weight: the start tag of the last service from the ready ring
 --   aseq  sequence of arrivals in the fresh ring     est0  average cost of a task in microseconds, for unknown users
---   bs    pops in a row that passed the ready ring by    cg  pops in a row on CRITICAL credit
+--   bs    pops in a row that passed the ready ring by    pop_at  when a worker last asked for tasks, in milliseconds
+--   cg    pops in a row on CRITICAL credit that passed a fresh user by
 local g
 
 local function load_globals()
-  local field = call("HMGET", P .. "g", "V", "aseq", "bs", "cg", "est0")
+  local field = call("HMGET", P .. "g", "V", "aseq", "bs", "cg", "est0", "pop_at")
   g = {
     V = tonumber(field[1]) or 0, aseq = tonumber(field[2]) or 0, bs = tonumber(field[3]) or 0,
-    cg = tonumber(field[4]) or 0, est0 = tonumber(field[5]) or 1000,
+    cg = tonumber(field[4]) or 0, est0 = tonumber(field[5]) or 1000, pop_at = tonumber(field[6]) or 0,
   }
 end
 
 local function save_globals()
-  call("HSET", P .. "g", "V", string.format("%.17g", g.V), "aseq", int(g.aseq), "bs", int(g.bs), "cg", int(g.cg),
-    "est0", string.format("%.17g", g.est0))
+  call("HSET", P .. "g", "V", string.format("%.17g", g.V), "aseq", int(g.aseq), "bs", g.bs, "cg", g.cg,
+    "est0", string.format("%.17g", g.est0), "pop_at", int(g.pop_at))
 end

@@ -1,26 +1,38 @@
 -- pick: the user to be served next, or nil when no task is runnable. Charges nothing; it moves virtual time.
 local FRESH_RUN = 8   -- R_b: pops in a row that may pass the ready ring by
 local CREDIT_RUN = 3  -- R_c: pops in a row on CRITICAL credit
+--- @include "heads"
 
-local function head(ring)
-  local first = call("ZRANGE", P .. ring, 0, 0, "WITHSCORES")
-  return first[1], tonumber(first[2])
+local ready, fresh, critical
+
+local function load_heads(size)
+  ready = heads("ready", size, function(u, score) return u.lane == "R" and u.S == score end)
+  fresh = heads("fresh", size, function(u) return u.lane == "F" end)
+  critical = heads("critical", size, function(u, score) return u.borrows ~= "" and limit(u) == score end)
 end
 
 local function pick()
-  local critical, limit = head("critical")
-  if critical and limit <= g.V and g.cg < CREDIT_RUN and g.bs < FRESH_RUN then
+  local borrower, from = head(critical)
+  if borrower and from <= g.V and g.cg < CREDIT_RUN and g.bs < FRESH_RUN then
     g.cg, g.bs = g.cg + 1, g.bs + 1
-    return critical
+    return borrower
   end
-  local fresh = head("fresh")
-  if fresh and g.bs < FRESH_RUN then
+  local newcomer = head(fresh)
+  if newcomer and g.bs < FRESH_RUN then
     g.cg, g.bs = 0, g.bs + 1
-    return fresh
+    return newcomer
   end
-  g.cg, g.bs = 0, 0
-  local ready, tag = head("ready")
-  if not ready then return fresh end
+  local user_id, tag = head(ready)
+  g.bs = 0
+  -- Credit that passed a fresh user by stays used, or each round could begin with three CRITICAL pops more.
+  if not user_id or not newcomer then g.cg = 0 end
+  if not user_id then return newcomer end
   g.V = math.max(g.V, tag)
-  return ready
+  return user_id
+end
+
+-- After a user was served or moved: its new place among the heads.
+local function put_among_heads(u)
+  if u.lane == "R" then insert(ready, u.id, u.S) end
+  if u.borrows ~= "" then insert(critical, u.id, limit(u)) end
 end

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairque.protocol import calls
-from fairque.protocol.calls import Failed, Finished, Released
+from fairque.protocol.calls import Failed, Finished, Released, Setting
 from fairque.protocol.model.states import TRANSITIONS
 from fairque.protocol.model.task import Task
 from fairque.protocol.wire.call import SCHEMA, Call
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 KEYS = QueueKeys("q")
 #: A worker and its tasks must go on when the server is out of memory.
 WORKER = {"pop", "beat", "finish", "fail", "release", "cancel", "sweep", "rouse", "watch"}
-READERS = {"read_task", "read_stats"}
+#: What an operator needs when it is: to stop users and to drop their tasks.
+OPERATOR = {"limit", "configure", "purge"}
+READERS = {"read_task", "read_stats", "read_user", "read_users", "read_configured", "explain"}
 
 
 def sample(name: str, number: int) -> Call[Any]:
@@ -42,6 +44,13 @@ def sample(name: str, number: int) -> Call[Any]:
         "read_task": lambda: calls.read_task(KEYS, "t"),
         "read_stats": lambda: calls.read_stats(KEYS),
         "rouse": lambda: calls.rouse(KEYS),
+        "limit": lambda: calls.limit(KEYS, [Setting("ann", "cap", 1) for _ in each]),
+        "configure": lambda: calls.configure(KEYS, backlog=1),
+        "purge": lambda: calls.purge(KEYS, "ann", reason="", **ttl),
+        "read_user": lambda: calls.read_user(KEYS, "ann"),
+        "read_users": lambda: calls.read_users(KEYS),
+        "read_configured": lambda: calls.read_configured(KEYS),
+        "explain": lambda: calls.explain(KEYS, "t"),
     }
     call: Call[Any] = builders[name]()
     return call
@@ -99,11 +108,11 @@ def test_scripts_that_only_read_say_so(source: "Source") -> None:
 
 
 def test_what_a_worker_needs_works_without_memory(source: "Source") -> None:
-    assert ("allow-oom" in source.flags) == (source.name in WORKER)
+    assert ("allow-oom" in source.flags) == (source.name in WORKER | OPERATOR)
 
 
 def test_only_a_push_needs_memory() -> None:
-    assert set(script_names()) == WORKER | READERS | {"push"}
+    assert set(script_names()) == WORKER | OPERATOR | READERS | {"push"}
 
 
 def test_a_script_is_short(source: "Source") -> None:
@@ -158,8 +167,10 @@ def test_no_script_looks_for_keys_or_reads_users_json(source: "Source") -> None:
 
 def test_every_range_has_a_bound(source: "Source") -> None:
     """By a LIMIT, or as the head of the list."""
-    for command in re.findall(r'call\("(ZRANGEBYSCORE|ZRANGE|ZREVRANGE|LRANGE)", (.*)', source.body):
-        assert "LIMIT" in command[1] or ", 0, 0, " in command[1], command
+    for command in re.findall(
+        r'call\("(ZRANGEBYSCORE|ZREVRANGEBYSCORE|ZRANGEBYLEX|ZRANGE|ZREVRANGE|LRANGE)", (.*)', source.body
+    ):
+        assert "LIMIT" in command[1] or re.search(r", 0, 0[,)]", command[1]), command
 
 
 @pytest.mark.parametrize("name", script_names())

@@ -92,7 +92,7 @@ def test_the_listed_codes_are_those_of_the_header(page: str, source: "Source") -
         cell = rows[cell.removeprefix("as ")]
     listed = {int(code) for code in re.findall(r"\{(-?\d+)", cell)}
     listed |= {int(code) for codes in re.findall(r"with codes ([-\d, ]+)", cell) for code in codes.split(", ") if code}
-    general = {Status.SCHEMA} | ({Status.BAD_ARGS} if source.arguments.fixed else set())
+    general = {Status.SCHEMA} | ({Status.BAD_ARGS} if source.arguments.fixed or source.arguments.group else set())
     assert listed | general == source.codes
 
 

@@ -28,7 +28,7 @@ def test_a_retry_waits_for_its_pause_and_starts_again(queue: "Bench") -> None:
     assert "kept" not in found
     assert found["m:t1"]
     record = found["t:t1"]
-    assert (record["state"], record["fails"], record["deliv"]) == ("SCHEDULED", "1", "0")
+    assert (record["state"], record["fails"], record.get("lost")) == ("SCHEDULED", "1", None)
     assert found["u:ann"]["S"] == "5000"
     queue.advance(250)
     (again,) = queue.pop()
@@ -48,7 +48,7 @@ def test_a_snooze_counts_for_no_budget(queue: "Bench") -> None:
     queue.fail(queue.started(), verdict="snooze", pause_ms=0)
     (again,) = queue.pop()
     assert again.failures == 0
-    assert queue.snapshot("t:")["t:t1"]["deliv"] == "1"
+    assert "lost" not in queue.snapshot("t:")["t:t1"]
     assert queue.stats().retried == 0
 
 

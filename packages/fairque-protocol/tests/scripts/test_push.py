@@ -24,10 +24,20 @@ def test_a_push_stores_all_that_the_table_of_keys_says(queue: "Bench") -> None:
     assert queue.snapshot() == {
         "meta": {"test": "1", "schema": "1"},
         "counts": {"pushed": "1", "queued": "1"},
-        "g": {"V": "0", "aseq": "1", "bs": "0", "cg": "0", "est0": "1000"},
+        "g": {"V": "0", "aseq": "1", "bs": "0", "cg": "0", "est0": "1000", "pop_at": "0"},
         "fresh": [("ann", 1.0)],
         "n:ann": [("t1", queue.now_us - 120_000_000)],
-        "u:ann": {"S": "0", "inf": "0", "lane": "F", "cs": "0", "clk": str(queue.now_us)},
+        "users": [("ann", 0.0)],
+        "u:ann": {
+            "S": "0",
+            "inf": "0",
+            "lane": "F",
+            "borrows": "",
+            "cs": "0",
+            "clk": str(queue.now_us),
+            "tat": "0",
+            "since": str(queue.now_ms),
+        },
         "m:t1": message.data.decode(),
         "t:t1": {
             "state": "QUEUED",
@@ -45,7 +55,7 @@ def test_a_push_stores_all_that_the_table_of_keys_says(queue: "Bench") -> None:
 def test_a_delayed_task_waits_for_its_time(queue: "Bench") -> None:
     assert queue.push(queue.task(delay_ms=500)) == [(Status.OK, SCHEDULED, "t1")]
     found = queue.snapshot()
-    assert found["delayed"] == [("t1", queue.now_ms + 500)]
+    assert found["delayed"] == found["s:ann"] == [("t1", queue.now_ms + 500)]
     assert found["t:t1"]["state"] == "SCHEDULED"
     assert not queue.snapshot("n:", "u:", "fresh", "ready")
 

@@ -23,6 +23,9 @@ def listed(heading: str) -> set[str]:
 @pytest.fixture
 def busy(queue: "Bench") -> "Bench":
     """A queue in which everything has happened."""
+    queue.run(calls.configure(queue.keys, cost_mode="count", backlog=1_000))
+    queue.run(calls.configure(queue.keys, cost_mode="time"))
+    queue.run(calls.limit(queue.keys, [calls.Setting("ann", "cap", 100)]))
     queue.push(queue.task(cost=0.1, dedup_key="k"), *(queue.task() for _ in range(5)))
     queue.run(calls.watch(queue.keys, "t1", "me"))
     first, second, *others = queue.pop(5)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairque.protocol import calls
-from fairque.protocol.calls import Failed, Finished, Released
+from fairque.protocol.calls import Failed, Finished, Released, Setting
 from fairque.protocol.errors import SchemaMismatch
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
@@ -31,6 +31,13 @@ def every_call(keys: QueueKeys, queue: "Bench") -> dict[str, Call[Any]]:
         calls.read_task(keys, "t1"),
         calls.read_stats(keys),
         calls.rouse(keys),
+        calls.limit(keys, [Setting("ann", "cap", 1)]),
+        calls.configure(keys, backlog=1),
+        calls.purge(keys, "ann", reason="", **ttl),
+        calls.read_user(keys, "ann"),
+        calls.read_users(keys),
+        calls.read_configured(keys),
+        calls.explain(keys, "t1"),
     ]
     return {call.script: call for call in built}
 

@@ -23,6 +23,7 @@ __all__ = [
     "TaskNotFound",
     "TaskTooLarge",
     "UnknownFunction",
+    "UserNotFound",
 ]
 
 
@@ -244,3 +245,18 @@ class LeaseLost(FairqueError):
     def __init__(self, task_id: str) -> None:
         self.task_id = task_id
         super().__init__(f"the lease of task {task_id} is lost: it was given to another worker")
+
+
+class UserNotFound(FairqueError, LookupError):
+    """A user who has no tasks, no debts and no limits of its own: the queue knows nothing of it.
+
+    Attributes:
+        user_id: The user.
+    """
+
+    def __init__(self, user_id: str, queue: str) -> None:
+        self.user_id = user_id
+        super().__init__(
+            f"queue {queue!r} knows no user {user_id!r}: it has no tasks, no debts and no limits of its own. "
+            "Check the spelling, or set limits for it first"
+        )

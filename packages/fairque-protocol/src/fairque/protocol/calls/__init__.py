@@ -3,32 +3,56 @@
 from fairque.protocol.calls.beat import beat
 from fairque.protocol.calls.cancel import cancel
 from fairque.protocol.calls.endings import Ended, Failed, Finished, Released, fail, finish, release
+from fairque.protocol.calls.limits import (
+    ALL_USERS,
+    CostMode,
+    Purged,
+    Setting,
+    SettingName,
+    configure,
+    limit,
+    purge,
+)
 from fairque.protocol.calls.pop import Granted, Popped, pop
 from fairque.protocol.calls.push import Pushed, push
 from fairque.protocol.calls.read import Outcome, QueueStats, TaskInfo, read_stats, read_task, watch
 from fairque.protocol.calls.rouse import rouse
 from fairque.protocol.calls.sweep import Swept, sweep
+from fairque.protocol.calls.users import UserRow, explain, read_configured, read_user, read_users
 
 __all__ = [
+    "ALL_USERS",
+    "CostMode",
     "Ended",
     "Failed",
     "Finished",
     "Granted",
     "Outcome",
     "Popped",
+    "Purged",
     "Pushed",
     "QueueStats",
     "Released",
+    "Setting",
+    "SettingName",
     "Swept",
     "TaskInfo",
+    "UserRow",
     "beat",
     "cancel",
+    "configure",
+    "explain",
     "fail",
     "finish",
+    "limit",
     "pop",
+    "purge",
     "push",
+    "read_configured",
     "read_stats",
     "read_task",
+    "read_user",
+    "read_users",
     "release",
     "rouse",
     "sweep",

@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import frozen
 
-from fairque.protocol.errors import BatchTooLarge, InvalidTask, TaskConflict, TaskTooLarge
+from fairque.protocol.errors import BatchTooLarge, InvalidTask, QueueFull, TaskConflict, TaskTooLarge
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
 from fairque.protocol.wire.call import Argument, Call, opened, text
@@ -86,6 +86,8 @@ def push(keys: QueueKeys, tasks: Sequence[Task[Any]], *, message_limit: int) -> 
             raise TaskConflict(text(reply[1]))
         if code == Status.TOO_LARGE:
             raise TaskTooLarge(text(reply[1]), reply[2], message_limit)
+        if code == Status.FULL:
+            raise _full(keys, text(reply[1]), *map(int, reply[2:]))
         answers = iter(opened(keys, reply)[1:])
         return [
             Pushed(Status(code), TaskState(text(state)) if state else None, text(task_id))
@@ -99,3 +101,10 @@ def _due(task: Task[Any]) -> str:
     if task.execute_at is not None:
         return str(task.execute_at)
     return f"+{task.delay_ms}" if task.delay_ms else ""
+
+
+def _full(keys: QueueKeys, user_id: str, most: int, waiting: int, pause_ms: int) -> QueueFull:
+    whose = f"user {user_id!r} has" if user_id else "it has"
+    return QueueFull(
+        f"queue {keys.name!r} is full: {whose} {waiting:,} waiting tasks of at most {most:,}", pause_ms / 1000
+    )

@@ -64,6 +64,7 @@ def _table() -> tuple[Transition, ...]:
         ("fail", (s.STARTED,), (s.SCHEDULED, s.FAILED, s.CANCELED)),
         ("release", (s.STARTED,), (s.QUEUED, s.CANCELED)),
         ("cancel", (s.SCHEDULED, s.QUEUED), (s.CANCELED,)),
+        ("purge", (s.SCHEDULED, s.QUEUED), (s.CANCELED,)),
         # Both pop and sweep do these two, a few at a time.
         ("promote", (s.SCHEDULED,), (s.QUEUED,)),
         ("reclaim", (s.STARTED,), (s.QUEUED, s.FAILED, s.CANCELED)),

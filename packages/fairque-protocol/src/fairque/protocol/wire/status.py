@@ -31,3 +31,7 @@ class Status(IntEnum):
     BAD_ARGS = -5
     #: The queue has another schema; its number follows.
     SCHEMA = -6
+    #: As many tasks wait as may; whose limit it is follows.
+    FULL = -7
+    #: Users have tasks or debts: what tasks cost cannot change now.
+    BUSY = -8

@@ -1,0 +1,28 @@
+#!lua flags=allow-oom
+--[[ configure: sets how the queue as a whole behaves.
+  Guarantee: all settings of the call are made, or none. What tasks cost can change only while no user has any.
+  KEYS[1] meta
+  ARGV[1] cost_mode: 'time', 'count', or '' as it is  ARGV[2] backlog: most waiting tasks of the queue, 0 for no limit,
+    '' as it is
+  Returns {1} | {2} nothing to change | {-8} users have tasks or debts | {-5, what} | {-6, schema} ]]
+--- @include "begin"
+--- @include "arguments"
+local refused = begin()
+if refused then return refused end
+local mode, backlog = ARGV[1], ARGV[2]
+if #ARGV ~= 2 or (mode ~= "" and mode ~= "time" and mode ~= "count") or (backlog ~= "" and not number_at(2)) then
+  return bad_arguments("configure takes a cost mode and a backlog")
+end
+
+local was = call("HMGET", KEYS[1], "cost_mode", "backlog")
+local changes_mode = mode ~= "" and mode ~= (was[1] or "time")
+local changes_backlog = backlog ~= "" and backlog ~= (was[2] or "0")
+if changes_mode and call("EXISTS", P .. "users") == 1 then return {-8} end
+if not changes_mode and not changes_backlog then return {2} end
+call("HSET", KEYS[1], "schema", "1")
+if changes_mode then
+  call("HSET", KEYS[1], "cost_mode", mode)
+  call("DEL", P .. "g") -- averages and tags are in the other unit
+end
+if changes_backlog then call("HSET", KEYS[1], "backlog", backlog) end
+return {1}

@@ -1,0 +1,23 @@
+#!lua flags=no-writes
+--[[ explain: why a task is where it is: its record, its place in its user's queue, and all that is known of its user.
+  KEYS[1] meta
+  ARGV[1] id
+  Returns {1, now_ms, state, user, place, due_ms, lease_ms, field, value, ...}: place from 0 in the user's queue, when
+    it is due, when its lease ends, each '' where there is none; then the fields of read_user | {-2} not found
+    | {-5, what} | {-6, schema} ]]
+--- @include "begin"
+--- @include "arguments"
+--- @include "task"
+--- @include "about_user"
+local refused = begin()
+if refused then return refused end
+local id = ARGV[1]
+if #ARGV ~= 1 or id == "" then return bad_arguments("explain takes a task") end
+
+local t = task(id, "state", "user")
+if not t.state then return {-2} end
+local place = call("ZRANK", P .. "n:" .. t.user, id) or call("ZRANK", P .. "c:" .. t.user, id)
+local due, lease = call("ZSCORE", P .. "delayed", id), call("ZSCORE", P .. "running", id)
+local reply = {1, int(now_ms), t.state, t.user, place and int(place) or "", due or "", lease or ""}
+about_user(reply, t.user)
+return reply

@@ -1,0 +1,27 @@
+-- about_user: all that is known of a user, as names and values in turn; absent ones are left out.
+local function about_user(reply, id)
+  local function tell(name, value)
+    if value then reply[#reply + 1], reply[#reply + 2] = name, value end
+  end
+  local record = call("HGETALL", P .. "u:" .. id)
+  for index = 1, #record do reply[#reply + 1] = record[index] end
+  for prefix, owner in pairs({own_ = id, default_ = ""}) do
+    local set = call("HGETALL", P .. "cfg:" .. owner)
+    for index = 1, #set, 2 do tell(prefix .. set[index], set[index + 1]) end
+  end
+  tell("waiting", call("ZCARD", P .. "n:" .. id))
+  tell("waiting_critical", call("ZCARD", P .. "c:" .. id))
+  tell("scheduled", call("ZCARD", P .. "s:" .. id))
+  tell("ahead_ready", call("ZRANK", P .. "ready", id))
+  tell("ahead_fresh", call("ZRANK", P .. "fresh", id))
+  tell("timer", call("ZSCORE", P .. "timers", id))
+  for _, lane in ipairs({"n:", "c:"}) do
+    local next_id = call("ZRANGE", P .. lane .. id, 0, 0)[1]
+    if next_id then tell("head_" .. lane, call("HGET", P .. "t:" .. next_id, "pushed_at")) end
+  end
+  local scheduler = call("HMGET", P .. "g", "V", "pop_at")
+  tell("V", scheduler[1])
+  tell("pop_at", scheduler[2])
+  tell("running", call("ZCARD", P .. "running"))
+  tell("cost_mode", counted and "count" or "time")
+end

@@ -1,0 +1,30 @@
+-- backlog: refuses a push that would leave more waiting tasks than its user or its queue may have. `fresh` are the new
+-- tasks. The producer may try again after about as long as the workers need for what is too much.
+local function pause_ms(excess)
+  local each_us = counted and 1000000 or g.est0
+  return int(math.max(1000, math.min(60000, excess * each_us / 1000 / math.max(1, call("ZCARD", P .. "running")))))
+end
+
+local function over_backlog(fresh)
+  local most = tonumber(backlog) or 0
+  if most > 0 then
+    local waiting = (tonumber(call("HGET", P .. "counts", "queued")) or 0) + call("ZCARD", P .. "delayed")
+    local excess = waiting + #fresh - most
+    if excess > 0 then return {-7, "", int(most), int(waiting), pause_ms(excess)} end
+  end
+  if not limited then return nil end
+  local more = {}
+  for _, entry in ipairs(fresh) do
+    local id = ARGV[entry.first + 1]
+    more[id] = (more[id] or 0) + 1
+  end
+  for id, number in pairs(more) do
+    local u = user(id)
+    if u.backlog then
+      count_waiting(u)
+      local waiting = u.pn + u.pc + call("ZCARD", P .. "s:" .. id)
+      local excess = waiting + number - u.backlog
+      if excess > 0 then return {-7, id, int(u.backlog), int(waiting), pause_ms(excess)} end
+    end
+  end
+end

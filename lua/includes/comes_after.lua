@@ -1,0 +1,9 @@
+-- comes_after: whether one member of a ring stands behind another, as the server orders them: by score, then by bytes.
+local function comes_after(score, id, other_score, other_id)
+  if score ~= other_score then return score > other_score end
+  for index = 1, math.min(#id, #other_id) do
+    local a, b = string.byte(id, index), string.byte(other_id, index)
+    if a ~= b then return a > b end
+  end
+  return #id > #other_id
+end

@@ -1,0 +1,24 @@
+-- limits: what is set for a user, read with its record, so that a change acts at once. Its own values win over the
+-- defaults of all users, which stand under the empty name.
+-- The rate is a token bucket kept as one number (GCRA: ITU-T I.371): `tat` is when a bucket of `burst` starts, one of
+-- which comes back each 1/rate seconds, would be full again, in microseconds.
+local defaults
+
+local function settings(id)
+  local field = call("HMGET", P .. "cfg:" .. id, "weight", "cap", "rate", "burst", "backlog", "paused")
+  for index = 1, 5 do field[index] = tonumber(field[index] or nil) end
+  return field
+end
+
+local function read_limits(u)
+  defaults = defaults or settings("")
+  local own = settings(u.id)
+  u.w, u.paused = own[1] or 1, own[6]
+  u.cap, u.rate, u.burst = own[2] or defaults[2], own[3] or defaults[3], own[4] or defaults[4] or 1
+  u.backlog = own[5] or defaults[5]
+end
+
+-- When the user may start its next task.
+local function next_start(u) return u.tat - (u.burst - 1) * 1000000 / u.rate end
+
+local function spend_start(u) u.tat = math.max(u.tat, now) + 1000000 / u.rate end

@@ -1,0 +1,70 @@
+#!lua flags=allow-oom
+--[[ limit: sets what users may use: weight, tasks at a time, starts a second, waiting tasks; and pauses them. It acts
+  at once, also on what waits already.
+  Guarantee: all settings of the call are made, or none. Sent again it changes nothing.
+  KEYS[1] meta
+  ARGV[1..] for each task: user ('' the defaults of all), setting ('weight', 'cap', 'rate', 'burst', 'backlog'
+    or 'paused'), value ('' none)
+  Returns {1, changed} | {-5, what} | {-6, schema} ]]
+--- @include "begin"
+--- @include "arguments"
+--- @include "counts"
+--- @include "batch"
+--- @include "globals"
+--- @include "user"
+--- @include "sync"
+--- @include "enter"
+--- @include "wake"
+--- @include "commit"
+local STRIDE = 3
+-- Least and greatest value of each setting, whether it is whole, and whether it is also a default of all users.
+local RANGES = {
+  weight = {0.01, 100, false, false}, cap = {1, 1e9, true, true}, rate = {1e-6, 1e6, false, true},
+  burst = {1, 1e9, true, true}, backlog = {1, 1e9, true, true}, paused = {1, 1, true, false},
+}
+
+local refused = begin()
+if refused then return refused end
+if not grouped(0, STRIDE) then return bad_arguments("limit takes user, setting and value, once or more") end
+for first = 1, #ARGV, STRIDE do
+  local id, setting, text = ARGV[first], ARGV[first + 1], ARGV[first + 2]
+  local range, value = RANGES[setting], tonumber(text)
+  local fits = range and (text == "" or (value and value >= range[1] and value <= range[2]))
+  if not fits or (value and range[3] and value % 1 ~= 0) or (id == "" and not range[4])
+    or (id ~= "" and not id_at(first)) then
+    return bad_arguments(string.format("%s of user '%s' cannot be '%s'", setting, id, text))
+  end
+end
+
+-- Debt and lead in service stay what they were: no change of weight makes credit.
+local function act(u, w)
+  if u.w ~= w and u.S > -math.huge then u.S = g.V + (u.S - g.V) * w / u.w end
+  u.tat = u.rate and math.min(u.tat, now + u.burst * 1000000 / u.rate) or 0
+end
+
+load_globals()
+local changed, weights = 0, {}
+for first = 1, #ARGV, STRIDE do
+  local id, setting, value = ARGV[first], ARGV[first + 1], ARGV[first + 2]
+  local key = P .. "cfg:" .. id
+  if (call("HGET", key, setting) or "") ~= value then
+    changed = changed + 1
+    if id ~= "" and not weights[id] then weights[id] = user(id).w end
+    if value == "" then call("HDEL", key, setting) else call("HSET", key, setting, value) end
+    if call("EXISTS", key) == 1 then
+      call("ZADD", P .. "configured", "0", id)
+    else
+      call("ZREM", P .. "configured", id)
+    end
+  end
+end
+if changed == 0 then return {1, 0} end
+call("HSET", KEYS[1], "schema", "1", "limits", "1")
+defaults = nil -- they may be among what changed
+for id, w in pairs(weights) do
+  local u = user(id)
+  read_limits(u)
+  act(u, w)
+end
+commit()
+return {1, changed}

@@ -1,0 +1,15 @@
+#!lua flags=no-writes
+--[[ read_user: what is known of one user, each part read in constant or logarithmic time.
+  KEYS[1] meta
+  ARGV[1] user
+  Returns {1, now_ms, field, value, ...} with the user's record and what stands around it | {-5, what} | {-6, schema} ]]
+--- @include "begin"
+--- @include "arguments"
+--- @include "about_user"
+local refused = begin()
+if refused then return refused end
+if #ARGV ~= 1 or not id_at(1) then return bad_arguments("read_user takes a user") end
+
+local reply = {1, int(now_ms)}
+about_user(reply, ARGV[1])
+return reply

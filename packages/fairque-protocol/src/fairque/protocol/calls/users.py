@@ -1,0 +1,170 @@
+"""read_user, read_users, read_configured and explain: what a queue knows of its users, without changing it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from attrs import frozen
+
+from fairque.protocol.calls.limits import SettingName
+from fairque.protocol.errors import TaskNotFound, UserNotFound
+from fairque.protocol.model.standing import TaskStanding, UserStanding
+from fairque.protocol.model.states import TaskState
+from fairque.protocol.wire.call import Call, opened, text
+from fairque.protocol.wire.keys import QueueKeys
+from fairque.protocol.wire.status import Status
+
+__all__ = ["UserRow", "explain", "read_configured", "read_user", "read_users"]
+
+_MICROSECONDS = 1_000_000
+
+
+@frozen(kw_only=True)
+class UserRow:
+    """One line of a page of users.
+
+    Attributes:
+        user_id: The user.
+        weight: Its weight.
+        waiting: Tasks in its queue.
+        running: Tasks that workers hold.
+        served: Seconds of work that ended since ``since``; tasks in the cost mode ``count``.
+        since: When the queue began to know the user, in milliseconds since the epoch on the server's clock.
+        runnable: Whether a free worker could start a task of it now.
+    """
+
+    user_id: str
+    weight: float
+    waiting: int
+    running: int
+    served: float
+    since: int
+    runnable: bool
+
+
+def read_user(keys: QueueKeys, user_id: str) -> Call[UserStanding]:
+    """Build the call that reads one user. Reading the answer raises `UserNotFound` when nothing is known of it."""
+
+    def decode(reply: list[Any]) -> UserStanding:
+        answers = opened(keys, reply)
+        standing = _standing(user_id, int(answers[1]), answers[2:])
+        if not standing.known:
+            raise UserNotFound(user_id, keys.name)
+        return standing
+
+    return Call("read_user", keys, (user_id,), decode)
+
+
+def read_users(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> Call[tuple[UserRow, ...]]:
+    """Build the call that reads a page of the users with tasks or debts, by id, from the one after ``after`` on."""
+
+    def decode(reply: list[Any]) -> tuple[UserRow, ...]:
+        answers = opened(keys, reply)
+        unit = 1 if text(answers[2]) == "count" else _MICROSECONDS
+        places = iter(answers[3:])
+        return tuple(
+            UserRow(
+                user_id=text(user_id),
+                weight=float(weight),
+                waiting=int(waiting),
+                running=int(running),
+                served=float(served) / unit,
+                since=int(since),
+                runnable=lane in (b"F", b"R"),
+            )
+            for user_id, running, served, since, weight, waiting, lane in zip(*[places] * 7, strict=True)
+        )
+
+    return Call("read_users", keys, (_from(after), most), decode)
+
+
+def read_configured(
+    keys: QueueKeys, *, after: str | None = None, most: int = 100
+) -> Call[dict[str, dict[SettingName, float]]]:
+    """Build the call that reads a page of what is set, by user, from the one after ``after`` on.
+
+    The defaults of all users stand first, under the empty name.
+    """
+
+    def decode(reply: list[Any]) -> dict[str, dict[SettingName, float]]:
+        found: dict[str, dict[SettingName, float]] = {}
+        places = iter(opened(keys, reply)[1:])
+        for user_id, name, value in zip(*[places] * 3, strict=True):
+            found.setdefault(text(user_id), {})[text(name)] = float(value)  # type: ignore[index] - the server's names
+        return found
+
+    return Call("read_configured", keys, (_from(after), most), decode)
+
+
+def explain(keys: QueueKeys, task_id: str) -> Call[TaskStanding]:
+    """Build the call that says where a task stands and why. It raises `TaskNotFound` when there is no such task."""
+
+    def decode(reply: list[Any]) -> TaskStanding:
+        if reply[0] == Status.NOT_FOUND:
+            raise TaskNotFound(task_id, keys.name)
+        answers = opened(keys, reply)
+        now_ms, state, user_id, place, due, lease = answers[1:7]
+        return TaskStanding(
+            task_id=task_id,
+            state=TaskState(text(state)),
+            place=int(place) if place else None,
+            due_at=int(float(due)) if due else None,
+            lease_ends_at=int(float(lease)) if lease else None,
+            user=_standing(text(user_id), int(now_ms), answers[7:]),
+        )
+
+    return Call("explain", keys, (task_id,), decode)
+
+
+def _from(after: str | None) -> str:
+    return "-" if after is None else f"({after}"
+
+
+def _standing(user_id: str, now_ms: int, answers: Iterable[Any]) -> UserStanding:
+    places = iter(answers)
+    found = {text(name): value for name, value in zip(places, places, strict=True)}
+
+    def number(name: str) -> float | None:
+        return float(found[name]) if found.get(name) else None
+
+    def setting(name: SettingName) -> float | None:
+        own = number(f"own_{name}")
+        return number(f"default_{name}") if own is None else own
+
+    unit = 1 if found["cost_mode"] == b"count" else _MICROSECONDS
+    weight, tag, virtual = setting("weight") or 1.0, number("S") or 0.0, number("V") or 0.0
+    heads = [number(name) for name in ("head_n:", "head_c:")]
+    cap, burst, backlog, ready, fresh, timer = (
+        None if value is None else int(value)
+        for value in (
+            setting("cap"),
+            setting("burst"),
+            setting("backlog"),
+            number("ahead_ready"),
+            number("ahead_fresh"),
+            number("timer"),
+        )
+    )
+    return UserStanding(
+        user_id=user_id,
+        at_ms=now_ms,
+        weight=weight,
+        cap=cap,
+        rate=setting("rate"),
+        burst=burst or 1,
+        backlog=backlog,
+        paused="own_paused" in found,
+        configured=any(name.startswith("own_") for name in found),
+        waiting=int(number("waiting") or 0) + int(number("waiting_critical") or 0),
+        waiting_critical=int(number("waiting_critical") or 0),
+        scheduled=int(number("scheduled") or 0),
+        running=int(number("inf") or 0),
+        served=(number("served") or 0.0) / unit,
+        since=int(number("since") or 0) or None,
+        ahead=max(0.0, tag - virtual) * weight / unit,
+        oldest_seconds=max((now_ms - head) / 1000 for head in heads if head is not None) if any(heads) else None,
+        lane=text(found.get("lane")),
+        users_ahead=fresh if fresh is not None else ready,
+        next_start_at=None if timer is None else timer // 1000,
+        queue_running=int(number("running") or 0),
+        last_pop_at=int(number("pop_at") or 0) or None,
+    )

@@ -1,0 +1,159 @@
+"""Where a user or a task stands in a queue, and why it waits: what `explain` answers, decided without I/O."""
+
+from typing import Literal, TypeAlias
+
+from attrs import frozen
+
+from fairque.protocol.model.states import TaskState
+
+__all__ = ["Reason", "TaskStanding", "UserStanding"]
+
+#: Why something waits; ``runs`` and ``ended`` wait for nothing, ``turn`` only for its turn.
+Reason: TypeAlias = Literal["ended", "runs", "delayed", "idle", "paused", "cap", "rate", "no worker", "turn"]
+
+#: Idle workers ask for tasks more often than this, in milliseconds.
+_SILENCE_MS = 10_000
+
+
+@frozen(kw_only=True)
+class UserStanding:
+    """One user as the queue sees it. Limits are those in force: the user's own, else the defaults of all.
+
+    Times that end in ``_at`` and ``since`` are milliseconds since the epoch on the server's clock. Costs are seconds of
+    work, or tasks where the queue's cost mode is ``count``.
+
+    Attributes:
+        user_id: The user.
+        at_ms: When this was read.
+        weight: Share beside other users, 1 unless set.
+        cap: Most tasks at a time; None for no limit.
+        rate: Most starts a second; None for no limit.
+        burst: Most starts at once where there is a rate.
+        backlog: Most waiting tasks; None for no limit.
+        paused: Whether nothing of it is started.
+        configured: Whether limits of its own are set.
+        waiting: Tasks in its queue, among them ``waiting_critical``.
+        waiting_critical: CRITICAL tasks in its queue.
+        scheduled: Tasks that wait for their time.
+        running: Tasks that workers hold.
+        served: Cost of the attempts that ended since ``since``.
+        since: When the queue began to know the user; None when it has neither tasks nor debts.
+        ahead: Cost by which it was served ahead of its share.
+        oldest_seconds: How long the next of its tasks has waited; None when none waits.
+        lane: ``F`` fresh, ``R`` ready, ``P`` parked, empty without waiting tasks.
+        users_ahead: Users before it in its ring; None when it is in none.
+        next_start_at: When its rate lets it start again; None when it does not wait for that.
+        queue_running: Tasks of all users that workers hold.
+        last_pop_at: When a worker last asked for tasks; None before the first.
+    """
+
+    user_id: str
+    at_ms: int
+    weight: float
+    cap: int | None
+    rate: float | None
+    burst: int
+    backlog: int | None
+    paused: bool
+    configured: bool
+    waiting: int
+    waiting_critical: int
+    scheduled: int
+    running: int
+    served: float
+    since: int | None
+    ahead: float
+    oldest_seconds: float | None
+    lane: str
+    users_ahead: int | None
+    next_start_at: int | None
+    queue_running: int
+    last_pop_at: int | None
+
+    @property
+    def known(self) -> bool:
+        """Whether the queue knows anything of the user."""
+        return self.configured or self.since is not None or self.scheduled > 0
+
+    @property
+    def reason(self) -> Reason:
+        """What its next task waits for."""
+        if self.paused:
+            return "paused"
+        if not self.waiting:
+            return "runs" if self.running else "delayed" if self.scheduled else "idle"
+        if self.cap is not None and self.running >= self.cap:
+            return "cap"
+        if self.next_start_at is not None and self.lane == "P":
+            return "rate"
+        return "no worker" if self._nobody_asks() else "turn"
+
+    def explain(self) -> str:
+        """Return the reason as a sentence."""
+        name = f"user {self.user_id!r}"
+        match self.reason:
+            case "paused":
+                return f"{name} is paused: nothing is started until it is resumed"
+            case "runs":
+                return f"{name} has {self.running:,} running tasks and none that waits"
+            case "delayed":
+                return f"{name} has {self.scheduled:,} tasks that wait for their time"
+            case "cap":
+                return f"{name} runs {self.running:,} tasks, as many as its cap of {self.cap:,} allows"
+            case "rate":
+                wait = ((self.next_start_at or self.at_ms) - self.at_ms) / 1000
+                return f"{name} may start {self.rate:g} tasks a second: the next one in {max(0.0, wait):.3g} s"
+            case "no worker":
+                return f"{name} could be served, but no worker has asked for tasks for 10 s or more: start a worker"
+            case "turn":
+                return f"{name} waits for its turn: {self.users_ahead or 0:,} users are before it"
+        return f"{name} has no task that waits"
+
+    def _nobody_asks(self) -> bool:
+        # Workers that are busy with long tasks do not ask either.
+        return not self.queue_running and self.at_ms - (self.last_pop_at or 0) >= _SILENCE_MS
+
+
+@frozen(kw_only=True)
+class TaskStanding:
+    """One task and what it waits for.
+
+    Attributes:
+        task_id: The task.
+        state: Where it is in its life.
+        place: Tasks of its user before it in the same queue; None when it is in none.
+        due_at: When its time comes, in milliseconds since the epoch; None when it does not wait for that.
+        lease_ends_at: When it is taken back unless its worker reports; None when it does not run.
+        user: Its user.
+    """
+
+    task_id: str
+    state: TaskState
+    place: int | None
+    due_at: int | None
+    lease_ends_at: int | None
+    user: UserStanding
+
+    @property
+    def reason(self) -> Reason:
+        """What the task waits for."""
+        if self.state.is_terminal:
+            return "ended"
+        if self.state is TaskState.STARTED:
+            return "runs"
+        if self.state is TaskState.SCHEDULED:
+            return "delayed"
+        return self.user.reason
+
+    def explain(self) -> str:
+        """Return the reason as a sentence."""
+        name = f"task {self.task_id}"
+        match self.reason:
+            case "ended":
+                return f"{name} is {self.state}"
+            case "runs":
+                return f"{name} runs"
+            case "delayed":
+                wait = ((self.due_at or self.user.at_ms) - self.user.at_ms) / 1000
+                return f"{name} is due in {max(0.0, wait):,.3g} s"
+        return f"{name} is number {(self.place or 0) + 1:,} of its user: {self.user.explain()}"
