@@ -24,25 +24,26 @@ if not lease_ms or lease_ms < 1 or not grouped(1, 2) then
   return bad_arguments("beat takes a lease and an id and a token for each task")
 end
 
+local running_in = batch("ZADD", "running")
 load_globals()
+read_ahead(1, 2)
 local reply = {1}
 for first = 2, #ARGV, 2 do
-  local t = task(ARGV[first], "state", "token", "user", "charged", "timeout", "cancel")
-  local code = -1
-  if t.state == "STARTED" and t.token == ARGV[first + 1] then
-    local started, charged = started_at(t), tonumber(t.charged)
-    local ends_ms = math.floor(started / 1000) + (tonumber(t.timeout) or 3600000)
-    code = t.cancel and 4 or 1
+  local t = task(ARGV[first])
+  local r, code = t.r, -1
+  if r.state == "STARTED" and r.token == ARGV[first + 1] then
+    local started = started_at(t)
+    local ends_ms = math.floor(started / 1000) + (r.timeout or 3600000)
+    code = r.cancel and 4 or 1
     if ends_ms <= now_ms then
       code = 5
     else
-      call("ZADD", P .. "running", int(math.min(now_ms + lease_ms, ends_ms)), t.id)
+      put(running_in, int(math.min(now_ms + lease_ms, ends_ms)), t.id)
     end
-    local spent = now - started
-    if spent > charged and not counted then
-      local u = user(t.user)
-      u.S = u.S + (spent - charged) / u.w
-      call("HSET", t.key, "charged", int(spent))
+    if now - started > r.charged and not counted then
+      local u = user(r.user)
+      u.r.S, r.charged = u.r.S + (now - started - r.charged) / u.w, now - started
+      will_write(t)
     end
   end
   reply[#reply + 1] = code

@@ -26,19 +26,21 @@ if #ARGV ~= 3 or not result_ttl_ms or id == "" then
   return bad_arguments("cancel takes a time of keeping, a task and a reason")
 end
 
-local t = task(id, "state", "user", "watch", "dedup")
-if not t.state then return {-2} end
-if t.state == "STARTED" then
-  call("HSET", t.key, "cancel", "1")
-  return {4, t.state}
+local t = task(id)
+local state, owner = t.r.state, t.r.user
+if not state then return {-2} end
+if state == "STARTED" then
+  t.r.cancel = true
+  write_now(t)
+  return {4, state}
 end
-if t.state ~= "SCHEDULED" and t.state ~= "QUEUED" then return {2, t.state} end
+if state ~= "SCHEDULED" and state ~= "QUEUED" then return {2, state} end
 
 load_globals()
-if t.state == "SCHEDULED" then
-  undelay(id, t.user)
+if state == "SCHEDULED" then
+  undelay(id, owner)
 else
-  local u = user(t.user)
+  local u = user(owner)
   if call("ZREM", u.n, id) + call("ZREM", u.c, id) > 0 then count("queued", -1) end
   u.pn, u.pc = call("ZCARD", u.n), call("ZCARD", u.c)
 end

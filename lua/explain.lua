@@ -14,10 +14,10 @@ if refused then return refused end
 local id = ARGV[1]
 if #ARGV ~= 1 or id == "" then return bad_arguments("explain takes a task") end
 
-local t = task(id, "state", "user")
-if not t.state then return {-2} end
-local place = call("ZRANK", P .. "n:" .. t.user, id) or call("ZRANK", P .. "c:" .. t.user, id)
+local t = task(id)
+if not t.r.state then return {-2} end
+local place = call("ZRANK", P .. "n:" .. t.r.user, id) or call("ZRANK", P .. "c:" .. t.r.user, id)
 local due, lease = call("ZSCORE", P .. "delayed", id), call("ZSCORE", P .. "running", id)
-local reply = {1, int(now_ms), t.state, t.user, place and int(place) or "", due or "", lease or ""}
-about_user(reply, t.user)
+local reply = {1, int(now_ms), t.r.state, t.r.user, place and int(place) or "", due or "", lease or ""}
+about_user(reply, t.r.user)
 return reply

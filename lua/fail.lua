@@ -40,9 +40,10 @@ for first = 3, #ARGV, STRIDE do
 end
 
 local function try_again(t, verdict, pause_ms)
-  local fails = (tonumber(t.fails) or 0) + (verdict == "retry" and 1 or 0)
-  call("HSET", t.key, "state", "SCHEDULED", "settled", t.token, "fails", fails)
-  delay(t.id, t.user, now_ms + pause_ms)
+  local r = t.r
+  r.state, r.settled, r.fails = "SCHEDULED", r.token, (r.fails or 0) + (verdict == "retry" and 1 or 0)
+  will_write(t)
+  delay(t.id, t.r.user, now_ms + pause_ms)
   count(verdict == "retry" and "retried" or "snoozed", 1)
   return "SCHEDULED"
 end
@@ -50,10 +51,9 @@ end
 load_globals()
 local reply = endings(2, STRIDE, function(t, first)
   local verdict, blob = ARGV[first + 3], ARGV[first + 5]
-  add_history(t)
   leave_running(t, number_at(first + 2))
   if verdict == "dead" then return conclude(t, "FAILED", blob, dead_ttl_ms) end
-  if verdict == "cancel" or t.cancel then return conclude(t, "CANCELED", blob, result_ttl_ms) end
+  if verdict == "cancel" or t.r.cancel then return conclude(t, "CANCELED", blob, result_ttl_ms) end
   return try_again(t, verdict, number_at(first + 4))
 end)
 trim(2 * (#ARGV - 2) / STRIDE)

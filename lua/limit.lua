@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 --[[ limit: sets what users may use: weight, tasks at a time, starts a second, waiting tasks; and pauses them. It acts
-  at once, also on what waits already.
+  at once, also on what waits already; a default of all on each user when a task of it is pushed, started or ended.
   Guarantee: all settings of the call are made, or none. Sent again it changes nothing.
   KEYS[1] meta
   ARGV[1..] for each task: user ('' the defaults of all), setting ('weight', 'cap', 'rate', 'burst', 'backlog'
@@ -17,6 +17,7 @@
 --- @include "wake"
 --- @include "commit"
 local STRIDE = 3
+local MOST = 1000 -- settings of a call; limits.py has the same
 -- Least and greatest value of each setting, whether it is whole, and whether it is also a default of all users.
 local RANGES = {
   weight = {0.01, 100, false, false}, cap = {1, 1e9, true, true}, rate = {1e-6, 1e6, false, true},
@@ -25,7 +26,9 @@ local RANGES = {
 
 local refused = begin()
 if refused then return refused end
-if not grouped(0, STRIDE) then return bad_arguments("limit takes user, setting and value, once or more") end
+if not grouped(0, STRIDE) or #ARGV > MOST * STRIDE then
+  return bad_arguments("limit takes user, setting and value, 1 to 1000 times")
+end
 for first = 1, #ARGV, STRIDE do
   local id, setting, text = ARGV[first], ARGV[first + 1], ARGV[first + 2]
   local range, value = RANGES[setting], tonumber(text)
@@ -38,8 +41,13 @@ end
 
 -- Debt and lead in service stay what they were: no change of weight makes credit.
 local function act(u, w)
-  if u.w ~= w and u.S > -math.huge then u.S = g.V + (u.S - g.V) * w / u.w end
-  u.tat = u.rate and math.min(u.tat, now + u.burst * 1000000 / u.rate) or 0
+  if u.w ~= w and u.r.S > -math.huge then u.r.S = g.V + (u.r.S - g.V) * w / u.w end
+  if u.rate and u.r.tat then
+    u.r.tat = math.min(u.r.tat, now + u.burst * 1000000 / u.rate)
+  else
+    u.r.tat = nil
+    timers_out[#timers_out + 1] = u.id
+  end
 end
 
 load_globals()

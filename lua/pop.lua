@@ -41,8 +41,8 @@ local claim_key = P .. "claim:" .. worker
 local record = call("GET", claim_key)
 if record and string.sub(record, 1, #claim + 1) == claim .. "\n" then
   for id in string.gmatch(string.sub(record, #claim + 2), "[^\n]+") do
-    local t = task(id, "state", "token", "attempt", "fails", "solo", "pushed_at")
-    if t.state == "STARTED" and string.sub(t.token or "", -#claim) == claim then tasks[#tasks + 1] = t end
+    local t = task(id)
+    if t.r.state == "STARTED" and string.sub(t.r.token or "", -#claim) == claim then tasks[#tasks + 1] = t end
   end
   describe(reply, tasks)
   return reply
@@ -58,15 +58,16 @@ send_batches()
 runnable, moved = nil, 0
 collect(2)
 
--- A task whose record is broken is dropped and takes a turn; the bound keeps a broken ring from turning for ever.
+-- A task whose record is broken is dropped and takes a turn, as does a user who may not run since the defaults of all
+-- were lowered; the bound keeps a broken ring from turning for ever.
 local turns = wanted + 5
-load_heads(turns + 1)
+load_heads(turns + 1, wanted)
 local claimed, lease_end = {claim}, int(now_ms + lease_ms)
 for _ = 1, turns do
   local id = #tasks < wanted and pick()
   if not id then break end
   local u = user(id)
-  local t = take(u)
+  local t = may_run(u) and take(u)
   if t then
     grant(u, t, claim, worker, lease_ms, lease_end)
     tasks[#tasks + 1] = t

@@ -31,12 +31,12 @@ count_waiting(u)
 local scheduled = P .. "s:" .. id
 local before, canceled = u.pn + u.pc + call("ZCARD", scheduled), 0
 
--- Each queue from its end, so that what is left keeps its order; a task that came last waited shortest.
+-- Each queue from its front: what is pushed while a purge goes on is behind what it was meant for.
 local function cancel_from(key, remove)
-  for _, task_id in ipairs(call("ZREVRANGEBYSCORE", key, "+inf", "-inf", "LIMIT", 0, most - canceled)) do
+  for _, task_id in ipairs(call("ZRANGEBYSCORE", key, "-inf", "+inf", "LIMIT", 0, most - canceled)) do
     remove(task_id)
-    local t = task(task_id, "state", "watch", "dedup")
-    if t.state then conclude(t, "CANCELED", reason, result_ttl_ms) end
+    local t = task(task_id)
+    if t.r.state then conclude(t, "CANCELED", reason, result_ttl_ms) end
     canceled = canceled + 1
     if canceled == most then return end
   end

@@ -23,6 +23,7 @@
 --- @include "task"
 --- @include "backlog"
 local STRIDE = 10
+local TIMEOUT = "3600000" -- milliseconds; the default of task.py, which a record leaves out
 local MOST_TASKS, MOST_BYTES, MOST_MESSAGE = 1000, 4194304, 1048576 -- push.py has the same
 
 local refused = begin()
@@ -41,6 +42,7 @@ local function due_time(text)
 end
 
 -- Everything is looked at before the first write: Redis does not roll a script back.
+read_ahead(1, STRIDE, 2)
 local reply, fresh, here, keyed, total = {1}, {}, {}, {}, 0
 for first = 2, #ARGV, STRIDE do
   local id, priority, digest = ARGV[first], number_at(first + 2), ARGV[first + 8]
@@ -53,14 +55,14 @@ for first = 2, #ARGV, STRIDE do
   if bytes > limit then return {-4, id, bytes} end
   total = total + bytes
   if total > MOST_BYTES then return bad_arguments("the messages of one push have more than 4 MiB") end
-  local known = here[id] or task(id, "state", "digest")
+  local known = here[id] or record(P .. "t:" .. id) or {}
   local dedup = ARGV[first + 6]
   local holder = dedup ~= "" and not known.state and (keyed[dedup] or call("GET", P .. "dedup:" .. dedup))
   if known.state then
     if known.digest ~= digest then return {-3, id} end
     reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 2, known.state, id
   elseif holder then
-    local state = (here[holder] or task(holder, "state")).state
+    local state = (here[holder] or task(holder).r).state
     reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 3, state or "", holder
   else
     local state = due_ms and "SCHEDULED" or "QUEUED"
@@ -81,15 +83,18 @@ for _, entry in ipairs(fresh) do
   local first = entry.first
   local id, dedup, dedup_ttl_ms = ARGV[first], ARGV[first + 6], number_at(first + 7)
   put(messages_in, P .. "m:" .. id, ARGV[first + 9])
-  local key = P .. "t:" .. id
-  call("HSET", key, "state", entry.state, "user", ARGV[first + 1], "prio", ARGV[first + 2], "digest", ARGV[first + 8],
-    "timeout", ARGV[first + 4], "pushed_at", int(now_ms))
-  if ARGV[first + 5] ~= "" then call("HSET", key, "cost", ARGV[first + 5]) end
+  local t = task(id)
+  t.r = {
+    state = entry.state, user = ARGV[first + 1], digest = ARGV[first + 8], pushed_at = now_ms,
+    prio = entry.priority ~= NORMAL and entry.priority or nil,
+    timeout = ARGV[first + 4] ~= TIMEOUT and number_at(first + 4) or nil, cost = number_at(first + 5),
+  }
+  will_write(t)
   if dedup ~= "" and dedup_ttl_ms > 0 then
     call("SET", P .. "dedup:" .. dedup, id, "PX", int(dedup_ttl_ms))
   elseif dedup ~= "" then
     call("SET", P .. "dedup:" .. dedup, id)
-    call("HSET", key, "dedup", dedup)
+    t.r.dedup = dedup
   end
   if entry.due_ms then
     delay(id, ARGV[first + 1], entry.due_ms)

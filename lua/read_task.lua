@@ -6,12 +6,11 @@
     | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
+--- @include "tell_record"
 local refused = begin()
 if refused then return refused end
 if #ARGV ~= 1 or ARGV[1] == "" then return bad_arguments("read_task takes a task") end
 
-local record = call("HGETALL", P .. "t:" .. ARGV[1])
-if #record == 0 then return {-2} end
 local reply = {1, int(now_ms)}
-for index = 1, #record do reply[index + 2] = record[index] end
-return reply
+tell_record(reply, record(P .. "t:" .. ARGV[1]))
+return #reply > 2 and reply or {-2}

@@ -35,10 +35,10 @@ if malformed then return malformed end
 
 load_globals()
 local reply = endings(1, STRIDE, function(t, first)
-  add_history(t)
+  local r = t.r
   local u = leave_running(t, number_at(first + 2))
-  if counted then u.S = u.S - 1 / u.w end -- it was not started, after all
-  call("HSET", t.key, "settled", t.token, "attempt", math.max(0, t.attempt - 1))
+  if counted then u.r.S = u.r.S - 1 / u.w end -- it was not started, after all
+  r.settled, r.attempt = r.token, math.max(0, r.attempt - 1)
   count("released", 1)
   return put_back(t, u, result_ttl_ms)
 end)

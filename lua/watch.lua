@@ -13,11 +13,13 @@ if refused then return refused end
 local id, listener = ARGV[1], ARGV[2]
 if #ARGV ~= 2 or id == "" then return bad_arguments("watch takes a task and a listener") end
 
-local t = task(id, "state")
-if not t.state then return {-2} end
-if TERMINAL[t.state] then return {1, t.state, call("GET", P .. "r:" .. id) or ""} end
+local t = task(id)
+local state = t.r.state
+if not state then return {-2} end
+if TERMINAL[state] then return {1, state, call("GET", P .. "r:" .. id) or ""} end
 if listener ~= "" then
-  call("HSET", t.key, "watch", "1")
+  t.r.watch = true
+  write_now(t)
   call("SADD", P .. "w:" .. id, listener)
 end
-return {1, t.state, ""}
+return {1, state, ""}

@@ -1,10 +1,10 @@
 -- about_user: all that is known of a user, as names and values in turn; absent ones are left out.
+--- @include "tell_record"
 local function about_user(reply, id)
   local function tell(name, value)
     if value then reply[#reply + 1], reply[#reply + 2] = name, value end
   end
-  local record = call("HGETALL", P .. "u:" .. id)
-  for index = 1, #record do reply[#reply + 1] = record[index] end
+  tell_record(reply, record(P .. "u:" .. id))
   for prefix, owner in pairs({own_ = id, default_ = ""}) do
     local set = call("HGETALL", P .. "cfg:" .. owner)
     for index = 1, #set, 2 do tell(prefix .. set[index], set[index + 1]) end
@@ -17,7 +17,8 @@ local function about_user(reply, id)
   tell("timer", call("ZSCORE", P .. "timers", id))
   for _, lane in ipairs({"n:", "c:"}) do
     local next_id = call("ZRANGE", P .. lane .. id, 0, 0)[1]
-    if next_id then tell("head_" .. lane, call("HGET", P .. "t:" .. next_id, "pushed_at")) end
+    local next_task = next_id and record(P .. "t:" .. next_id)
+    if next_task then tell("head_" .. lane, exact(next_task.pushed_at)) end
   end
   local scheduler = call("HMGET", P .. "g", "V", "pop_at")
   tell("V", scheduler[1])

@@ -19,10 +19,10 @@ end
 local function activate(u)
   if nobody_waits() then g.V = math.max(g.V, top_debt()) end
   local burst = counted and 8 or 1000000 -- B: the debt with which a user still counts as fresh
-  local fresh = u.lane == "" and u.inf == 0 and u.S <= g.V + burst / u.w
+  local fresh = u.r.lane == "" and u.r.inf == 0 and u.r.S <= g.V + burst / u.w
   count_waiting(u)
-  u.S = math.max(u.S, g.V)
-  u.lane = fresh and "F" or "R"
+  u.r.S = math.max(u.r.S, g.V)
+  u.r.lane = fresh and "F" or "R"
   if fresh then
     g.aseq = g.aseq + 1
     u.arrival = g.aseq

@@ -10,6 +10,9 @@ local function id_at(index)
   if id and id ~= "" and #id <= 128 and not string.find(id, "%c") then return id end
 end
 
+-- Where a page of ids begins: '-', or '(' and the id before its first one.
+local function page_from(text) return text == "-" or string.sub(text, 1, 1) == "(" end
+
 local function bad_arguments(what) return {-5, what} end
 
 -- True when ARGV holds `head` arguments and then one or more whole groups of `stride`.

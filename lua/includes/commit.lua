@@ -4,6 +4,7 @@
 local function save()
   settle()
   for _, u in ipairs(touched) do save_user(u) end
+  write_records()
   send_batches()
   save_globals()
   save_counts()

@@ -14,16 +14,18 @@ local function publish(t, state, blob)
 end
 
 local function conclude(t, state, blob, ttl_ms)
-  call("HSET", t.key, "state", state, "ended_at", int(now_ms))
+  local r = t.r
+  r.state, r.ended_at = state, now_ms
+  will_write(t)
   if blob ~= "" then put(results_in, P .. "r:" .. t.id, blob) end
   if state == "FAILED" then
-    put(dead_in, int(now_ms), t.id)
+    put(dead_in, now_ms, t.id)
   else
     messages_out[#messages_out + 1] = P .. "m:" .. t.id
   end
-  put(kept_in, int(now_ms + ttl_ms), t.id)
-  if t.dedup and call("GET", P .. "dedup:" .. t.dedup) == t.id then call("DEL", P .. "dedup:" .. t.dedup) end
-  if t.watch then publish(t, state, blob) end
+  put(kept_in, now_ms + ttl_ms, t.id)
+  if r.dedup and call("GET", P .. "dedup:" .. r.dedup) == t.id then call("DEL", P .. "dedup:" .. r.dedup) end
+  if r.watch then publish(t, state, blob) end
   count(string.lower(state), 1)
   return state
 end

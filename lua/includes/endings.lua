@@ -2,12 +2,13 @@
 -- ending of a task that its caller holds, with the arguments from `first` on, and gives the task's new state.
 --- @include "holds"
 local function endings(head, stride, ending)
-  local reply = {1}
+  read_ahead(head, stride)
+  local reply, size = {1}, 1
   for first = head + 1, #ARGV, stride do
-    local t = running_task(ARGV[first])
+    local t = task(ARGV[first])
     local code = holds(t, ARGV[first + 1])
-    local state = code == 1 and ending(t, first) or t.state or ""
-    reply[#reply + 1], reply[#reply + 2] = code, state
+    reply[size + 1], reply[size + 2] = code, code == 1 and ending(t, first) or t.r.state or ""
+    size = size + 2
   end
   return reply
 end

@@ -1,11 +1,11 @@
 -- enter: gives a task its place in its user's queue; settle makes the places and rings of all touched users real.
-local CRITICAL = 6
+local NORMAL, CRITICAL = 3, 6
 local BOOST = {0, 60000000, 120000000, 180000000, 240000000} -- score.py has the same, by priority, in microseconds
 
 -- A strictly increasing time of entry keeps a batch in its order, whatever its ids.
 local function arrival(u)
-  u.clk = math.max(now, u.clk + 1)
-  return u.clk
+  u.r.clk = math.max(now, u.r.clk + 1)
+  return u.r.clk
 end
 
 -- `score` puts a task back to the place that it had.

@@ -2,16 +2,16 @@
 --- @include "take"
 
 local function grant(u, t, claim, worker, lease_ms, lease_end)
-  local charge = estimate(u, t.cost, lease_ms)
-  u.S, u.inf = u.S + charge / u.w, u.inf + 1
+  local of_user, r = u.r, t.r
+  local charge = estimate(u, r.cost, lease_ms)
+  of_user.S, of_user.inf = of_user.S + charge / u.w, of_user.inf + 1
   if u.rate then spend_start(u) end
-  if u.lane == "F" then u.lane = "R" end
+  if of_user.lane == "F" then of_user.lane = "R" end
   -- The fence is the time of the start, and so outlives a failover that rolled the record back.
-  local fence = math.max((tonumber(string.match(t.token or "", "^%d+")) or 0) + 1, now)
-  t.token = int(fence) .. ":" .. claim
-  t.attempt = (tonumber(t.attempt) or 0) + 1
-  call("HSET", t.key, "state", "STARTED", "token", t.token, "charged", charge, "score", int(tonumber(t.score)),
-    "attempt", t.attempt, "worker", worker)
+  local fence = r.token and math.max(started_at(t) + 1, now) or now
+  r.state, r.token, r.charged = "STARTED", int(fence) .. ":" .. claim, charge
+  r.attempt, r.worker = (r.attempt or 0) + 1, worker
+  will_write(t)
   put(running_in, lease_end, t.id)
 end
 
@@ -22,9 +22,10 @@ local function describe(reply, tasks)
   for index, t in ipairs(tasks) do keys[index] = P .. "m:" .. t.id end
   local messages = call("MGET", unpack(keys))
   for index, t in ipairs(tasks) do
-    reply[size + 1], reply[size + 2], reply[size + 3] = t.id, messages[index] or "", t.token
-    reply[size + 4], reply[size + 5], reply[size + 6] = int(t.attempt), t.fails or "0", t.solo or "0"
-    reply[size + 7] = t.pushed_at or "0"
+    local r = t.r
+    reply[size + 1], reply[size + 2], reply[size + 3] = t.id, messages[index] or "", r.token
+    reply[size + 4], reply[size + 5], reply[size + 6] = r.attempt, r.fails or 0, r.solo and 1 or 0
+    reply[size + 7] = r.pushed_at
     size = size + 7
   end
 end

@@ -1,8 +1,9 @@
 -- holds: whether a token counts. 1: it holds the task. 2: it ended this attempt before. -1: it lost it. -2: no task.
 local function holds(t, token)
-  if not t.state then return -2 end
-  if t.state == "STARTED" and t.token == token then return 1 end
-  if t.settled == token or (t.state ~= "STARTED" and t.token == token) then return 2 end
+  local r = t.r
+  if not r.state then return -2 end
+  if r.state == "STARTED" and r.token == token then return 1 end
+  if r.settled == token or (r.state ~= "STARTED" and r.token == token) then return 2 end
   count("stale", 1)
   return -1
 end

@@ -5,8 +5,8 @@ local running_out, running_in = batch("ZREM", "running"), batch("ZADD", "running
 -- `ran` in microseconds by the worker's monotonic clock, or nil when the lease expired.
 local function leave_running(t, ran)
   running_out[#running_out + 1] = t.id
-  local u = user(t.user)
+  local u = user(t.r.user)
   settle_cost(u, t, ran)
-  u.inf = math.max(0, u.inf - 1)
+  u.r.inf = math.max(0, u.r.inf - 1)
   return u
 end

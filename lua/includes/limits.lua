@@ -19,6 +19,6 @@ local function read_limits(u)
 end
 
 -- When the user may start its next task.
-local function next_start(u) return u.tat - (u.burst - 1) * 1000000 / u.rate end
+local function next_start(u) return (u.r.tat or 0) - (u.burst - 1) * 1000000 / u.rate end
 
-local function spend_start(u) u.tat = math.max(u.tat, now) + 1000000 / u.rate end
+local function spend_start(u) u.r.tat = math.max(u.r.tat or 0, now) + 1000000 / u.rate end

@@ -1,15 +1,7 @@
 -- pick: the user to be served next, or nil when no task is runnable. Charges nothing; it moves virtual time.
 local FRESH_RUN = 8   -- R_b: pops in a row that may pass the ready ring by
 local CREDIT_RUN = 3  -- R_c: pops in a row on CRITICAL credit
---- @include "heads"
-
-local ready, fresh, critical
-
-local function load_heads(size)
-  ready = heads("ready", size, function(u, score) return u.lane == "R" and u.S == score end)
-  fresh = heads("fresh", size, function(u) return u.lane == "F" end)
-  critical = heads("critical", size, function(u, score) return u.borrows ~= "" and limit(u) == score end)
-end
+--- @include "rivals"
 
 local function pick()
   local borrower, from = head(critical)
@@ -29,10 +21,4 @@ local function pick()
   if not user_id then return newcomer end
   g.V = math.max(g.V, tag)
   return user_id
-end
-
--- After a user was served or moved: its new place among the heads.
-local function put_among_heads(u)
-  if u.lane == "R" then insert(ready, u.id, u.S) end
-  if u.borrows ~= "" then insert(critical, u.id, limit(u)) end
 end

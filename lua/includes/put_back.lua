@@ -1,7 +1,8 @@
 -- put_back: a running task returns to the place that it had, or ends where its cancelation was asked for.
 local function put_back(t, u, result_ttl_ms)
-  if t.cancel then return conclude(t, "CANCELED", '"canceled while it ran"', result_ttl_ms) end
-  call("HSET", t.key, "state", "QUEUED")
-  enter_at(u, t.id, tonumber(t.prio), tonumber(t.score))
+  if t.r.cancel then return conclude(t, "CANCELED", '"canceled while it ran"', result_ttl_ms) end
+  t.r.state = "QUEUED"
+  will_write(t)
+  enter_at(u, t.id, t.r.prio or NORMAL, t.r.score)
   return "QUEUED"
 end

@@ -5,20 +5,19 @@ local entered = false      -- whether this script made work for an idle worker
 --- @include "timers"
 --- @include "activate"
 --- @include "deactivate"
-local CRITICAL_RUN = 4     -- C_u: CRITICAL tasks of one user in a row while it has other work
 
 -- Whether the user's next task is one of its CRITICAL ones.
-local function critical_next(u) return u.pc > 0 and (u.cs < CRITICAL_RUN or u.pn == 0) end
+local function critical_next(u) return u.pc > 0 and ((u.r.cs or 0) < CRITICAL_RUN or u.pn == 0) end
 
 local function may_run(u)
-  return waits(u) and not u.paused and (not u.cap or u.inf < u.cap) and (not u.rate or next_start(u) <= now)
+  return waits(u) and not u.paused and (not u.cap or u.r.inf < u.cap) and (not u.rate or next_start(u) <= now)
 end
 
 local function sync(u)
   if may_run(u) then
     entered = entered or u.gained
-    if u.lane == "" or u.lane == "P" then activate(u) end
-    if u.pn then u.borrows = critical_next(u) and "1" or "" end
+    if u.r.lane == "" or u.r.lane == "P" then activate(u) end
+    if u.pn then u.r.borrows = critical_next(u) or nil end
   else
     deactivate(u)
   end

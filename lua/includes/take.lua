@@ -4,19 +4,14 @@ local function take(u)
   local popped
   if critical_next(u) then
     popped = call("ZPOPMIN", u.c)
-    u.pc, u.cs = math.max(0, u.pc - 1), u.cs + 1
+    u.pc, u.r.cs = math.max(0, u.pc - 1), (u.r.cs or 0) + 1
   else
     popped = call("ZPOPMIN", u.n)
-    u.pn, u.cs = math.max(0, u.pn - 1), 0
+    u.pn, u.r.cs = math.max(0, u.pn - 1), nil
   end
   if not popped[1] then return nil end
   count("queued", -1)
-  local id = popped[1]
-  local key = P .. "t:" .. id
-  local field = call("HMGET", key, "state", "token", "attempt", "fails", "solo", "cost", "pushed_at")
-  if field[1] ~= "QUEUED" then return nil end
-  return {
-    id = id, key = key, score = popped[2], token = field[2], attempt = field[3], fails = field[4], solo = field[5],
-    cost = field[6], pushed_at = field[7],
-  }
+  local t = task(popped[1])
+  t.r.score = tonumber(popped[2])
+  if t.r.state == "QUEUED" then return t end
 end

@@ -1,27 +1,33 @@
--- task: fields of a task's record by name; absent ones are false.
-local function task(id, ...)
-  local names = {...}
-  local values = call("HMGET", P .. "t:" .. id, ...)
-  local t = {id = id, key = P .. "t:" .. id}
-  for index = 1, #names do t[names[index]] = values[index] end
+-- task: one task and its record, read once in a script; `r` is empty when there is none.
+--- @include "records"
+local known_tasks = {}
+
+local function task(id)
+  local t = known_tasks[id]
+  if not t then
+    local key = P .. "t:" .. id
+    t = {id = id, key = key, r = record(key) or {}, changed = false}
+    known_tasks[id] = t
+  end
   return t
 end
 
 -- When the attempt of a running task began, in microseconds: its fence is that time.
-local function started_at(t) return tonumber(string.match(t.token or "", "^%d+")) or now end
+local function started_at(t) return tonumber(string.match(t.r.token, "^%d+")) end
 
--- What every ending needs to know of a running task. Written out, since this is where a queue spends its time.
-local function running_task(id)
-  local key = P .. "t:" .. id
-  local field = call("HMGET", key, "state", "token", "user", "charged", "watch", "dedup", "settled")
-  return {
-    id = id, key = key, state = field[1], token = field[2], user = field[3], charged = field[4], watch = field[5],
-    dedup = field[6], settled = field[7],
-  }
-end
-
--- And what those need that do not end it for good.
-local function add_history(t)
-  local field = call("HMGET", t.key, "prio", "score", "attempt", "fails", "lost", "cancel", "worker")
-  t.prio, t.score, t.attempt, t.fails, t.lost, t.cancel, t.worker = unpack(field, 1, 7)
+-- Reads the tasks of a call ahead, whose ids stand first in each group of ARGV, and then their users; where the users
+-- stand in ARGV too, at `owner_at` in each group, they are those.
+local function read_ahead(head, stride, owner_at)
+  local keys, owners, seen = {}, {}, {}
+  for first = head + 1, #ARGV, stride do keys[#keys + 1] = P .. "t:" .. ARGV[first] end
+  read_records(keys)
+  for index, key in ipairs(keys) do
+    local owner = records[key] and records[key].user
+    if owner_at then owner = ARGV[head + owner_at + (index - 1) * stride] end
+    if owner and not seen[owner] then
+      seen[owner] = true
+      owners[#owners + 1] = P .. "u:" .. owner
+    end
+  end
+  read_records(owners)
 end

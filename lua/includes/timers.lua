@@ -3,20 +3,20 @@
 local timers_out, timers_in = batch("ZREM", "timers"), batch("ZADD", "timers")
 
 local function place_timer(u)
-  if u.tat == 0 and u.was_tat == 0 then return end
-  local at = u.tat
+  local at = u.r.tat
+  if not at then return end
   if waits(u) then at = u.rate and not u.paused and next_start(u) or 0 end
   if at > now then
-    put(timers_in, exact(at), u.id)
+    put(timers_in, at, u.id)
     entered = entered or at < first_score("timers") -- an idle worker shortens its wait
   else
     timers_out[#timers_out + 1] = u.id
   end
 end
 
--- Users whose time has come, at most `limit`: settle puts them where they belong now.
-local function due_timers(limit)
-  for _, id in ipairs(call("ZRANGEBYSCORE", P .. "timers", "-inf", int(now), "LIMIT", 0, limit)) do
+-- Users whose time has come, at most `most`: settle puts them where they belong now.
+local function due_timers(most)
+  for _, id in ipairs(call("ZRANGEBYSCORE", P .. "timers", "-inf", int(now), "LIMIT", 0, most)) do
     timers_out[#timers_out + 1] = id
     user(id)
   end

@@ -1,9 +1,11 @@
--- user: the record of one user, read once in a script, changed in place, written once by save_user.
---   S     the user's tag: microseconds of charged service per weight     inf  tasks running     w  weight
+-- user: one user and its record, read once in a script, changed in place, written once by save_user. In the record:
+--   S     the user's tag: microseconds of charged service per weight     inf  tasks running
 --   lane  'F' fresh ring, 'R' ready ring, 'P' parked (work, but capped, paused or limited), '' without work
---   borrows  '1' critical ring     cs  CRITICAL tasks in a row     clk  last time of entry     tat  see limits.lua
+--   borrows  in the critical ring     cs  CRITICAL tasks in a row     clk  last time of entry     tat  see limits.lua
 --   ewma  average cost of its tasks in microseconds     served  what its tasks have cost since the record was made
---   pn, pc  tasks in its queue and in its CRITICAL lane: counted by the server, and only where somebody asks
+-- And beside it: w  weight     pn, pc  tasks in its queue and its CRITICAL lane, counted only where somebody asks
+--- @include "records"
+local CRITICAL_RUN = 4     -- C_u: CRITICAL tasks of one user in a row while it has other work
 local users, touched = {}, {}
 --- @include "limits"
 --- @include "rings"
@@ -13,16 +15,11 @@ local function user(id)
   local u = users[id]
   if u then return u end
   local key = P .. "u:" .. id
-  local field = call("HMGET", key, "S", "inf", "lane", "served", "ewma", "borrows", "cs", "clk", "tat")
-  local S, lane, borrows = tonumber(field[1]) or -math.huge, field[3] or "", field[6] or ""
-  local served, cs = tonumber(field[4]) or 0, tonumber(field[7]) or 0
-  local clk, tat = tonumber(field[8]) or 0, tonumber(field[9]) or 0
+  local known = record(key)
+  local r = known or {S = -math.huge, inf = 0, lane = "", clk = 0, served = 0}
   u = {
-    id = id, key = key, n = P .. "n:" .. id, c = P .. "c:" .. id, known = field[1], S = S,
-    inf = tonumber(field[2]) or 0, lane = lane, served = served, ewma = tonumber(field[5]), borrows = borrows, cs = cs,
-    clk = clk, tat = tat, pn = false, pc = 0, w = 1, synced = false, gained = false,
-    at = lane, at_S = S, at_limit = false, owed = false, written = false, text = false,
-    was_lane = lane, was_borrows = borrows, was_cs = cs, was_clk = clk, was_tat = tat, was_served = served,
+    id = id, key = key, r = r, known = known, changed = false, n = P .. "n:" .. id, c = P .. "c:" .. id,
+    pn = false, pc = 0, w = 1, synced = false, at = r.lane, at_S = r.S, at_limit = false, owed = false,
   }
   if limited then read_limits(u) end
   stands(u)
@@ -32,6 +29,10 @@ local function user(id)
 end
 
 local function count_waiting(u)
+  local r = u.r
   if u.pn then return end
-  if u.lane == "" then u.pn, u.pc = 0, 0 else u.pn, u.pc = call("ZCARD", u.n), call("ZCARD", u.c) end
+  u.pn = r.lane == "" and 0 or call("ZCARD", u.n)
+  -- A runnable user with CRITICAL tasks borrows, or has just had as many of them in a row as it may.
+  local none = r.lane == "" or (r.lane ~= "P" and not r.borrows and (r.cs or 0) < CRITICAL_RUN)
+  u.pc = none and 0 or call("ZCARD", u.c)
 end

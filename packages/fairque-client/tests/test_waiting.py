@@ -21,7 +21,7 @@ from fairque.client import (
 from fairque.client.link import Waiters
 from fairque.protocol.calls import Outcome
 from fairque.protocol.clock import monotonic
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import amend_record, eventually
 
 
 @task
@@ -142,7 +142,7 @@ def test_an_ending_while_nobody_listened_is_not_lost(
     with server.pipeline(transaction=True) as at_once:
         at_once.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
         at_once.set(f"{worker.keys.prefix}r:{held.task_id}", b"3")
-        at_once.hset(f"{worker.keys.prefix}t:{held.task_id}", "state", "FINISHED")
+        amend_record(at_once, f"{worker.keys.prefix}t:{held.task_id}", state="FINISHED")
         at_once.execute()
     assert waiting.outcome() == 3
 

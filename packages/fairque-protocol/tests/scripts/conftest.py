@@ -177,15 +177,32 @@ class Bench:
             for name in names:
                 pipeline.type(name)
             types = pipeline.execute()
-            for name, kind in zip(names, types, strict=True):
-                _READ[kind](pipeline, name)
+            for name, suffix, kind in zip(names, suffixes, types, strict=True):
+                if suffix.startswith(("t:", "u:")):
+                    pipeline.eval(_RECORD, 1, name)
+                else:
+                    _READ[kind](pipeline, name)
             values = pipeline.execute()
         found = dict(zip(suffixes, map(_text, values), strict=True))
+        for suffix, value in found.items():
+            if suffix.startswith(("t:", "u:")):
+                fields = iter(value)
+                found[suffix] = dict(zip(fields, fields, strict=True))
         return {s: v for s, v in found.items() if s != "now" and (not kinds or s.startswith(kinds))}
 
     def ttl_ms(self, suffix: str) -> int:
         return int(self.client.pttl(f"{self.keys.prefix}{suffix}"))
 
+
+#: The fields of a record, numbers as text.
+_RECORD = """
+local fields = {}
+for name, value in pairs(cmsgpack.unpack(redis.call("GET", KEYS[1]))) do
+  if type(value) == "number" then value = string.format(value % 1 == 0 and "%.0f" or "%.17g", value) end
+  fields[#fields + 1], fields[#fields + 2] = name, tostring(value)
+end
+return fields
+"""
 
 _READ: dict[bytes, Any] = {
     b"string": lambda pipeline, name: pipeline.get(name),

@@ -61,7 +61,7 @@ def test_a_running_task_is_asked_to_stop(queue: "Bench") -> None:
     granted = queue.started()
     before = queue.snapshot()
     assert queue.cancel("t1") == (Status.REQUESTED, TaskState.STARTED)
-    before["t:t1"]["cancel"] = "1"
+    before["t:t1"]["cancel"] = "true"
     assert queue.snapshot() == before
     assert queue.info("t1").cancel_requested
     assert queue.beat(granted) == [Status.REQUESTED]

@@ -8,15 +8,17 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
 from fairque.protocol.clock import monotonic
 from fairque.protocol.embedded import EmbeddedServer, resolve_url
 from fairque.protocol.embedded.binary import packaged_server_binary
+from fairque.protocol.wire.jsonvalue import dumps
 
 __all__ = [
+    "amend_record",
     "eventually",
     "fairque_every_server_url",
     "fairque_queue_name",
@@ -55,6 +57,24 @@ def eventually(predicate: Callable[[], T], *, within: float = 10.0, what: str = 
             raise AssertionError(f"not within {within:g} s: {what or predicate}")
         time.sleep(0.01)
     return value
+
+
+_AMEND = """
+local record = cmsgpack.unpack(redis.call("GET", KEYS[1]))
+for name, value in pairs(cjson.decode(ARGV[1])) do record[name] = value end
+redis.call("SET", KEYS[1], cmsgpack.pack(record))
+"""
+
+
+def amend_record(client: Any, key: str, **fields: str | float | bool) -> None:
+    """Change fields of the record of a task or user, to see what the scripts do with it.
+
+    Args:
+        client: A client of redis-py.
+        key: Of the record.
+        fields: New values.
+    """
+    client.eval(_AMEND, 1, key, dumps(fields))
 
 
 @pytest.fixture(scope="session")

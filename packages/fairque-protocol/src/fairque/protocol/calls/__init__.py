@@ -5,6 +5,7 @@ from fairque.protocol.calls.cancel import cancel
 from fairque.protocol.calls.endings import Ended, Failed, Finished, Released, fail, finish, release
 from fairque.protocol.calls.limits import (
     ALL_USERS,
+    SETTING_NAMES,
     CostMode,
     Purged,
     Setting,
@@ -18,10 +19,12 @@ from fairque.protocol.calls.push import Pushed, push
 from fairque.protocol.calls.read import Outcome, QueueStats, TaskInfo, read_stats, read_task, watch
 from fairque.protocol.calls.rouse import rouse
 from fairque.protocol.calls.sweep import Swept, sweep
-from fairque.protocol.calls.users import UserRow, explain, read_configured, read_user, read_users
+from fairque.protocol.calls.users import Configured, explain, read_configured, read_user, read_users
 
 __all__ = [
     "ALL_USERS",
+    "SETTING_NAMES",
+    "Configured",
     "CostMode",
     "Ended",
     "Failed",
@@ -37,7 +40,6 @@ __all__ = [
     "SettingName",
     "Swept",
     "TaskInfo",
-    "UserRow",
     "beat",
     "cancel",
     "configure",

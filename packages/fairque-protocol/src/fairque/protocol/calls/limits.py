@@ -1,11 +1,14 @@
 """limit, configure and purge: what users and the whole queue may use, and how waiting tasks of a user are dropped."""
 
+import math
 from collections.abc import Iterable
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from attrs import frozen
 
-from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.errors import ConfigurationError, InvalidTask
+from fairque.protocol.limits import COUNT, RATE, WEIGHT
+from fairque.protocol.model.ids import check_id
 from fairque.protocol.wire.call import Argument, Call, opened
 from fairque.protocol.wire.jsonvalue import dumps
 from fairque.protocol.wire.keys import QueueKeys
@@ -14,6 +17,8 @@ from fairque.protocol.wire.status import Status
 __all__ = [
     "ALL_USERS",
     "MAX_PURGE_TASKS",
+    "MAX_SETTINGS",
+    "SETTING_NAMES",
     "CostMode",
     "Purged",
     "Setting",
@@ -26,9 +31,21 @@ __all__ = [
 #: Stands for the defaults of all users.
 ALL_USERS = ""
 MAX_PURGE_TASKS = 1_000
+#: Of one call.
+MAX_SETTINGS = 1_000
 
 CostMode: TypeAlias = Literal["time", "count"]
 SettingName: TypeAlias = Literal["weight", "cap", "rate", "burst", "backlog", "paused"]
+SETTING_NAMES: tuple[SettingName, ...] = get_args(SettingName)
+
+_RANGES: dict[SettingName, tuple[float, float]] = {
+    "weight": WEIGHT,
+    "cap": COUNT,
+    "rate": RATE,
+    "burst": COUNT,
+    "backlog": COUNT,
+    "paused": (1, 1),
+}
 
 
 @frozen
@@ -49,7 +66,14 @@ class Purged:
 
 
 def limit(keys: QueueKeys, settings: Iterable[Setting]) -> Call[int]:
-    """Build the call that makes settings, all or none; its answer is how many of them were not so before."""
+    """Build the call that makes up to 1,000 settings, all or none; its answer is how many were not so before.
+
+    Raises:
+        ConfigurationError: With every setting that cannot be made; nothing was sent.
+    """
+    settings = tuple(settings)
+    if problems := [problem for setting in settings for problem in _problems(setting)]:
+        raise ConfigurationError(problems)
     args: list[Argument] = []
     for setting in settings:
         args += (setting.user_id, setting.name, "" if setting.value is None else _plain(setting.value))
@@ -64,8 +88,17 @@ def configure(keys: QueueKeys, *, cost_mode: CostMode | None = None, backlog: in
         cost_mode: What tasks cost: their ``time`` or one each, ``count``. None leaves it as it is.
         backlog: Most waiting tasks of the queue, 0 for no limit. None leaves it as it is.
 
-    Reading the answer raises `ConfigurationError` when users have tasks or debts and the cost mode would change.
+    Raises:
+        ConfigurationError: With every value that cannot be used; nothing was sent. Also when the answer is read: users
+            have tasks or debts, and the cost mode would change.
     """
+    problems = []
+    if cost_mode not in (None, *get_args(CostMode)):
+        problems.append(f"queue {keys.name!r}: cost_mode must be 'time' or 'count', not {cost_mode!r:.80}")
+    if backlog is not None and (type(backlog) is not int or backlog != 0):
+        problems += _out_of_range(f"queue {keys.name!r}", "backlog", backlog)
+    if problems:
+        raise ConfigurationError(problems)
 
     def decode(reply: list[Any]) -> bool:
         if reply[0] == Status.BUSY:
@@ -79,13 +112,49 @@ def configure(keys: QueueKeys, *, cost_mode: CostMode | None = None, backlog: in
 def purge(
     keys: QueueKeys, user_id: str, *, reason: str, result_ttl_ms: int, most: int = MAX_PURGE_TASKS
 ) -> Call[Purged]:
-    """Build the call that cancels up to ``most`` waiting tasks of a user, the last ones first; running ones go on."""
+    """Build the call that cancels up to ``most`` waiting tasks of a user; running ones go on.
+
+    Raises:
+        InvalidTask: It cannot be the id of a user; nothing was sent.
+    """
+    check_id(user_id, "user_id")
 
     def decode(reply: list[Any]) -> Purged:
         _, canceled, left = opened(keys, reply)
         return Purged(int(canceled), int(left))
 
     return Call("purge", keys, (result_ttl_ms, user_id, dumps(reason), most), decode)
+
+
+def _problems(setting: Setting) -> list[str]:
+    problems = []
+    whose = f"user {setting.user_id!r:.80}" if setting.user_id else "all users"
+    if setting.user_id != ALL_USERS:
+        try:
+            check_id(setting.user_id, "user_id")
+        except InvalidTask as error:
+            problems.append(str(error))
+    if setting.name not in SETTING_NAMES:
+        return [*problems, f"{whose}: unknown setting {setting.name!r:.80}: choose one of {', '.join(SETTING_NAMES)}"]
+    if setting.user_id == ALL_USERS and setting.name in ("weight", "paused"):
+        problems.append(f"{setting.name} is set for one user, not for all")
+    if setting.value is not None:
+        problems += _out_of_range(whose, setting.name, setting.value)
+    return problems
+
+
+def _out_of_range(whose: str, name: SettingName, value: object) -> list[str]:
+    least, most = _RANGES[name]
+    whole = isinstance(least, int)
+    # A bool is an int too, and a text has an order of its own: only plain numbers are looked at.
+    if type(value) is int or (type(value) is float and math.isfinite(value)):
+        fits = least <= value <= most and not (whole and value % 1)
+    else:
+        fits = False
+    if fits:
+        return []
+    kind = "a whole number" if whole else "a number"
+    return [f"{whose}: {name} must be {kind} from {least:,} to {most:,}, not {value!r:.80}"]
 
 
 def _plain(value: float) -> str:

@@ -83,7 +83,7 @@ def pop(
         wait_ms = int(answers[1])
         places = iter(answers[2:])
         tasks = tuple(
-            Granted(text(task_id), message, text(token), int(attempt), int(failures), solo == b"1", int(pushed_at))
+            Granted(text(task_id), message, text(token), int(attempt), int(failures), bool(solo), int(pushed_at))
             for task_id, message, token, attempt, failures, solo, pushed_at in zip(*[places] * 7, strict=True)
         )
         return Popped(tasks, None if wait_ms < 0 else wait_ms)

@@ -5,7 +5,7 @@ from typing import Any
 from attrs import frozen
 
 from fairque.protocol.errors import TaskNotFound
-from fairque.protocol.model.states import TaskState
+from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.call import Call, opened, text
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
@@ -118,7 +118,7 @@ def read_task(keys: QueueKeys, task_id: str) -> Call[TaskInfo]:
             task_id=task_id,
             state=TaskState(record["state"]),
             user_id=record["user"],
-            priority=int(record["prio"]),
+            priority=int(record.get("prio", Priority.NORMAL)),
             attempts=int(record.get("attempt", 0)),
             failures=int(record.get("fails", 0)),
             pushed_at=int(record["pushed_at"]),

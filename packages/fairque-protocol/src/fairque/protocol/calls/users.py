@@ -1,48 +1,49 @@
 """read_user, read_users, read_configured and explain: what a queue knows of its users, without changing it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from attrs import frozen
 
-from fairque.protocol.calls.limits import SettingName
+from fairque.protocol.calls.limits import CostMode, SettingName
 from fairque.protocol.errors import TaskNotFound, UserNotFound
+from fairque.protocol.model.ids import check_id
+from fairque.protocol.model.shares import UserPage, UserRow
 from fairque.protocol.model.standing import TaskStanding, UserStanding
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.wire.call import Call, opened, text
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 
-__all__ = ["UserRow", "explain", "read_configured", "read_user", "read_users"]
+__all__ = ["Configured", "explain", "read_configured", "read_user", "read_users"]
 
 _MICROSECONDS = 1_000_000
 
 
 @frozen(kw_only=True)
-class UserRow:
-    """One line of a page of users.
+class Configured:
+    """What is set in a queue, for the queue itself and for some of its users.
 
     Attributes:
-        user_id: The user.
-        weight: Its weight.
-        waiting: Tasks in its queue.
-        running: Tasks that workers hold.
-        served: Seconds of work that ended since ``since``; tasks in the cost mode ``count``.
-        since: When the queue began to know the user, in milliseconds since the epoch on the server's clock.
-        runnable: Whether a free worker could start a task of it now.
+        cost_mode: What tasks cost: their time or one each.
+        backlog: Most waiting tasks of the queue; None for no limit.
+        users: What is set for users, in the order of their ids; first, as `ALL_USERS`, the defaults of all.
+        next: Where the next page begins, to be passed as ``after``; None when this was the last one.
     """
 
-    user_id: str
-    weight: float
-    waiting: int
-    running: int
-    served: float
-    since: int
-    runnable: bool
+    cost_mode: CostMode
+    backlog: int | None
+    users: Mapping[str, Mapping[SettingName, float]]
+    next: str | None
 
 
 def read_user(keys: QueueKeys, user_id: str) -> Call[UserStanding]:
-    """Build the call that reads one user. Reading the answer raises `UserNotFound` when nothing is known of it."""
+    """Build the call that reads one user. Reading the answer raises `UserNotFound` when nothing is known of it.
+
+    Raises:
+        InvalidTask: It cannot be the id of a user; nothing was sent.
+    """
+    check_id(user_id, "user_id")
 
     def decode(reply: list[Any]) -> UserStanding:
         answers = opened(keys, reply)
@@ -54,43 +55,47 @@ def read_user(keys: QueueKeys, user_id: str) -> Call[UserStanding]:
     return Call("read_user", keys, (user_id,), decode)
 
 
-def read_users(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> Call[tuple[UserRow, ...]]:
-    """Build the call that reads a page of the users with tasks or debts, by id, from the one after ``after`` on."""
+def read_users(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> Call[UserPage]:
+    """Build the call that reads a page of 1 to 1,000 users with tasks or debts, from the one after ``after`` on."""
 
-    def decode(reply: list[Any]) -> tuple[UserRow, ...]:
+    def decode(reply: list[Any]) -> UserPage:
         answers = opened(keys, reply)
         unit = 1 if text(answers[2]) == "count" else _MICROSECONDS
         places = iter(answers[3:])
-        return tuple(
+        rows = tuple(
             UserRow(
                 user_id=text(user_id),
                 weight=float(weight),
+                cap=int(float(cap)) if cap else None,
+                paused=bool(paused),
                 waiting=int(waiting),
                 running=int(running),
                 served=float(served) / unit,
                 since=int(since),
-                runnable=lane in (b"F", b"R"),
+                lane=text(lane),
             )
-            for user_id, running, served, since, weight, waiting, lane in zip(*[places] * 7, strict=True)
+            for user_id, running, served, since, weight, waiting, lane, paused, cap in zip(*[places] * 9, strict=True)
         )
+        return UserPage(at_ms=int(answers[1]), rows=rows, next=rows[-1].user_id if len(rows) == most else None)
 
     return Call("read_users", keys, (_from(after), most), decode)
 
 
-def read_configured(
-    keys: QueueKeys, *, after: str | None = None, most: int = 100
-) -> Call[dict[str, dict[SettingName, float]]]:
-    """Build the call that reads a page of what is set, by user, from the one after ``after`` on.
+def read_configured(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> Call[Configured]:
+    """Build the call that reads what is set for the queue and for 1 to 1,000 users, from the one after ``after`` on."""
 
-    The defaults of all users stand first, under the empty name.
-    """
-
-    def decode(reply: list[Any]) -> dict[str, dict[SettingName, float]]:
-        found: dict[str, dict[SettingName, float]] = {}
-        places = iter(opened(keys, reply)[1:])
+    def decode(reply: list[Any]) -> Configured:
+        answers = opened(keys, reply)
+        users: dict[str, dict[SettingName, float]] = {}
+        places = iter(answers[3:])
         for user_id, name, value in zip(*[places] * 3, strict=True):
-            found.setdefault(text(user_id), {})[text(name)] = float(value)  # type: ignore[index] - the server's names
-        return found
+            users.setdefault(text(user_id), {})[text(name)] = float(value)  # type: ignore[index] - the server's names
+        return Configured(
+            cost_mode="count" if text(answers[1]) == "count" else "time",
+            backlog=int(answers[2]) or None,
+            users=users,
+            next=list(users)[-1] if len(users) == most else None,
+        )
 
     return Call("read_configured", keys, (_from(after), most), decode)
 

@@ -137,7 +137,7 @@ class TaskStanding:
     @property
     def reason(self) -> Reason:
         """What the task waits for."""
-        if self.state.is_terminal:
+        if self.state.terminal:
             return "ended"
         if self.state is TaskState.STARTED:
             return "runs"

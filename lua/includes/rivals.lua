@@ -1,0 +1,24 @@
+-- rivals: the users that pop chooses from, the first ones of each ring, with the records of those that come soonest.
+--- @include "heads"
+local ready, fresh, critical
+
+-- `size` users of each ring, of whom the records of the first `wanted` are read ahead.
+local function load_heads(size, wanted)
+  ready = heads("ready", size, function(u, score) return u.r.lane == "R" and u.r.S == score end)
+  fresh = heads("fresh", size, function(u) return u.r.lane == "F" end)
+  critical = heads("critical", size, function(u, score) return u.r.borrows and limit(u) == score end)
+  local keys = {}
+  for _, ring in ipairs({ready, fresh}) do
+    for place = 1, math.min(wanted, ring.last) do
+      local key = P .. "u:" .. ring.ids[place]
+      if records[key] == nil then keys[#keys + 1] = key end
+    end
+  end
+  read_records(keys)
+end
+
+-- After a user was served or moved: its new place among the heads.
+local function put_among_heads(u)
+  if u.r.lane == "R" then insert(ready, u.id, u.r.S) end
+  if u.r.borrows then insert(critical, u.id, limit(u)) end
+end

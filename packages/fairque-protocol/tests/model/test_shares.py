@@ -1,0 +1,85 @@
+"""compare: who counts between two snapshots, what is a fair share, and Jain's index."""
+
+from typing import Any
+
+import pytest
+from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairque.protocol.model.shares import UserRow, UsersSnapshot, compare
+
+
+def row(user: str, served: float = 0.0, **changes: Any) -> UserRow:
+    fields = {"weight": 1.0, "cap": None, "paused": False, "waiting": 5, "running": 1, "since": 1_000, "lane": "R"}
+    return UserRow(user_id=user, served=served, **{**fields, **changes})
+
+
+def snapshot(*rows: UserRow, at_ms: int = 5_000) -> UsersSnapshot:
+    return UsersSnapshot(at_ms=at_ms, rows={one.user_id: one for one in rows})
+
+
+def test_what_each_got_stands_beside_its_fair_share() -> None:
+    before = snapshot(row("ann", 10, weight=3.0), row("bob", 5))
+    report = compare(before, snapshot(row("ann", 40, weight=3.0), row("bob", 15), at_ms=65_000))
+    assert report.seconds == 60.0
+    assert [(u.user_id, u.served, u.share, u.fair_share) for u in report.users] == [
+        ("ann", 30, 0.75, 0.75),
+        ("bob", 10, 0.25, 0.25),
+    ]
+    assert report.jain == 1.0
+
+
+def test_one_that_got_everything_of_four_gives_a_quarter() -> None:
+    names = ["a", "b", "c", "d"]
+    after = [row(name, 8.0 if name == "a" else 0.0) for name in names]
+    assert compare(snapshot(*map(row, names)), snapshot(*after)).jain == 0.25
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"lane": "P"}, {"lane": "", "waiting": 0}, {"since": 5_001}, {"since": 2_000}, {"weight": 2.0}],
+    ids=["parked", "without work", "new", "made anew", "of another weight"],
+)
+def test_who_did_not_compete_all_the_time_does_not_count(changes: dict[str, Any]) -> None:
+    before, after = snapshot(row("ann"), row("bob")), snapshot(row("ann", 5), row("bob", 9, **changes))
+    for report in (compare(before, after), compare(evolve(after, at_ms=1), evolve(before, at_ms=2))):
+        assert [one.user_id for one in report.users] == ["ann"]
+
+
+def test_who_is_only_in_one_snapshot_does_not_count() -> None:
+    report = compare(snapshot(row("ann"), row("gone")), snapshot(row("ann", 5), row("new", 9)))
+    assert [(one.user_id, one.share, one.fair_share) for one in report.users] == [("ann", 1.0, 1.0)]
+
+
+def test_without_users_or_service_there_is_no_index() -> None:
+    assert compare(snapshot(), snapshot()).jain is None
+    report = compare(snapshot(row("ann")), snapshot(row("ann")))
+    assert (report.jain, report.users[0].share) == (None, 0.0)
+
+
+@given(st.lists(st.tuples(st.floats(0.01, 100), st.floats(0.001, 1e6)), min_size=1, max_size=20))
+def test_shares_add_up_and_the_index_lies_between_one_nth_and_one(users: list[tuple[float, float]]) -> None:
+    before = snapshot(*(row(f"u{i}", weight=weight) for i, (weight, _) in enumerate(users)))
+    after = snapshot(*(row(f"u{i}", served, weight=weight) for i, (weight, served) in enumerate(users)))
+    report = compare(before, after)
+    assert sum(one.share for one in report.users) == pytest.approx(1)
+    assert sum(one.fair_share for one in report.users) == pytest.approx(1)
+    assert report.jain is not None
+    assert 1 / len(users) - 1e-9 <= report.jain <= 1 + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, "turn"),
+        ({"lane": "F"}, "turn"),
+        ({"lane": "P", "cap": 1}, "cap"),
+        ({"lane": "P", "cap": 2}, "rate"),
+        ({"lane": "P", "paused": True}, "paused"),
+        ({"lane": "", "waiting": 0}, "runs"),
+        ({"lane": "", "waiting": 0, "running": 0}, "idle"),
+    ],
+)
+def test_a_row_says_what_its_user_waits_for(changes: dict[str, Any], reason: str) -> None:
+    assert row("ann", **changes).reason == reason
