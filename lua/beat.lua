@@ -24,7 +24,6 @@ if not lease_ms or lease_ms < 1 or not grouped(1, 2) then
   return bad_arguments("beat takes a lease and an id and a token for each task")
 end
 
-local running_in = batch("ZADD", "running")
 load_globals()
 read_ahead(1, 2)
 local reply = {1}
@@ -38,7 +37,7 @@ for first = 2, #ARGV, 2 do
     if ends_ms <= now_ms then
       code = 5
     else
-      put(running_in, int(math.min(now_ms + lease_ms, ends_ms)), t.id)
+      add_to("running", int(math.min(now_ms + lease_ms, ends_ms)), t.id)
     end
     if now - started > r.charged and not counted then
       local u = user(r.user)

@@ -46,7 +46,7 @@ local function act(u, w)
     u.r.tat = math.min(u.r.tat, now + u.burst * 1000000 / u.rate)
   else
     u.r.tat = nil
-    timers_out[#timers_out + 1] = u.id
+    take_from("timers", u.id)
   end
 end
 

@@ -43,10 +43,11 @@ local function cancel_from(key, remove)
 end
 
 local function unqueue(lane)
-  local gone = batch("ZREM", lane .. ":" .. id)
-  if canceled < most then cancel_from(u[lane], function(task_id) gone[#gone + 1] = task_id end) end
-  u["p" .. lane] = u["p" .. lane] - #gone
-  count("queued", -#gone)
+  local gone = -canceled
+  if canceled < most then cancel_from(u[lane], function(task_id) take_from(lane .. ":" .. id, task_id) end) end
+  gone = gone + canceled
+  u["p" .. lane] = u["p" .. lane] - gone
+  count("queued", -gone)
 end
 
 unqueue("n")

@@ -77,12 +77,11 @@ if #fresh == 0 then return reply end
 load_globals()
 local full = over_backlog(fresh)
 if full then return full end
-local messages_in = batch("MSET")
 call("HSETNX", KEYS[1], "schema", "1")
 for _, entry in ipairs(fresh) do
   local first = entry.first
   local id, dedup, dedup_ttl_ms = ARGV[first], ARGV[first + 6], number_at(first + 7)
-  put(messages_in, P .. "m:" .. id, ARGV[first + 9])
+  store_key(P .. "m:" .. id, ARGV[first + 9])
   local t = task(id)
   t.r = {
     state = entry.state, user = ARGV[first + 1], digest = ARGV[first + 8], pushed_at = now_ms,

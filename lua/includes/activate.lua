@@ -11,8 +11,7 @@ local function top_debt()
   for _, u in ipairs(touched) do
     if u.synced then place_debt(u) end
   end
-  send(owe_out)
-  send(owe_in)
+  send_index("owe")
   return tonumber(call("ZREVRANGE", P .. "owe", 0, 0, "WITHSCORES")[2]) or 0
 end
 

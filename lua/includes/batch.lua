@@ -1,34 +1,28 @@
--- batch: commands whose arguments a script collects and sends together, in the order in which the batches were made.
--- For one index, the batch that removes is made before the one that adds.
+-- batch: writes that a script collects and sends together, each kind with one command for an index, when it is asked to.
+-- What is taken from an index is sent before what is added to it.
 local CHUNK = 1000 -- Lua's stack bounds what unpack may take at a time; even, so that pairs stay together
-local batches = {}
+local added, taken, dropped, stored = {}, {}, {}, {}
 
--- Without the name of an index the arguments are keys themselves.
-local function batch(command, index)
-  local list = {command = command, index = index}
-  batches[#batches + 1] = list
-  return list
-end
-
-local function put(list, score, id)
+local function add_to(index, score, id)
+  local list = added[index]
+  if not list then
+    list = {}
+    added[index] = list
+  end
   local size = #list
   list[size + 1], list[size + 2] = score, id
 end
 
-local function send(list)
-  for first = 1, #list, CHUNK do
-    local last = math.min(first + CHUNK - 1, #list)
-    if list.index then
-      call(list.command, P .. list.index, unpack(list, first, last))
-    else
-      call(list.command, unpack(list, first, last))
-    end
-  end
-  for index = #list, 1, -1 do list[index] = nil end
+local function take_from(index, id)
+  local list = taken[index]
+  if list then list[#list + 1] = id else taken[index] = {id} end
 end
 
-local function send_batches()
-  for _, list in ipairs(batches) do
-    if list[1] then send(list) end
-  end
+local function drop_key(key) dropped[#dropped + 1] = key end
+
+local function store_key(key, value)
+  local size = #stored
+  stored[size + 1], stored[size + 2] = key, value
 end
+
+--- @include "send"

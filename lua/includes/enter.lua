@@ -11,12 +11,7 @@ end
 -- `score` puts a task back to the place that it had.
 local function enter_at(u, id, priority, score)
   local lane = priority == CRITICAL and "c" or "n"
-  local list = u["add_" .. lane]
-  if not list then
-    list = batch("ZADD", lane .. ":" .. u.id)
-    u["add_" .. lane] = list
-  end
-  put(list, score, id)
+  add_to(lane .. ":" .. u.id, score, id)
   count_waiting(u)
   u["p" .. lane] = u["p" .. lane] + 1
   u.gained = true

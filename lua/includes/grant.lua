@@ -12,7 +12,7 @@ local function grant(u, t, claim, worker, lease_ms, lease_end)
   r.state, r.token, r.charged = "STARTED", int(fence) .. ":" .. claim, charge
   r.attempt, r.worker = (r.attempt or 0) + 1, worker
   will_write(t)
-  put(running_in, lease_end, t.id)
+  add_to("running", lease_end, t.id)
 end
 
 -- Seven places in the answer for each task: id, message, token, attempt, failures, solo, pushed_at.

@@ -1,10 +1,9 @@
 -- leave_running: the one way out of STARTED, for finish, fail, release and lease expiry. It settles what the task cost.
 --- @include "cost"
-local running_out, running_in = batch("ZREM", "running"), batch("ZADD", "running")
 
 -- `ran` in microseconds by the worker's monotonic clock, or nil when the lease expired.
 local function leave_running(t, ran)
-  running_out[#running_out + 1] = t.id
+  take_from("running", t.id)
   local u = user(t.r.user)
   settle_cost(u, t, ran)
   u.r.inf = math.max(0, u.r.inf - 1)

@@ -6,7 +6,7 @@ local function reclaim(most, max_deliveries, result_ttl_ms, dead_ttl_ms)
     local t = task(id)
     local r = t.r
     if r.state ~= "STARTED" then
-      running_out[#running_out + 1] = id
+      take_from("running", id)
     else
       local u = leave_running(t, nil)
       count("expired", 1)

@@ -2,7 +2,6 @@
 -- one command where it is known which; changed in memory; and written together at the end. Unknown fields are kept.
 --- @include "batch"
 local records, changed = {}, {}
-local records_out, records_in = batch("DEL"), batch("MSET")
 
 local function read_records(keys)
   for first = 1, #keys, CHUNK do
@@ -31,7 +30,7 @@ local function will_write(holder)
 end
 
 local function write_records()
-  for _, holder in ipairs(changed) do put(records_in, holder.key, cmsgpack.pack(holder.r)) end
+  for _, holder in ipairs(changed) do store_key(holder.key, cmsgpack.pack(holder.r)) end
 end
 
 local function write_now(holder) call("SET", holder.key, cmsgpack.pack(holder.r)) end

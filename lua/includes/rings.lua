@@ -1,8 +1,4 @@
 -- rings: where users stand, as the server has it, and what this script changes of that, sent together at its end.
-local ready_out, ready_in = batch("ZREM", "ready"), batch("ZADD", "ready")
-local fresh_out, fresh_in = batch("ZREM", "fresh"), batch("ZADD", "fresh")
-local critical_out, critical_in = batch("ZREM", "critical"), batch("ZADD", "critical")
-local owe_out, owe_in = batch("ZREM", "owe"), batch("ZADD", "owe")
 
 -- The tag up to which virtual time must have come for the user's CRITICAL tasks to be served ahead of its share.
 local function limit(u) return u.r.S - (counted and 8 or 2000000) / u.w end -- Bc
@@ -17,20 +13,20 @@ end
 local function place_debt(u)
   local r = u.r
   local owes = r.lane ~= "R" and r.lane ~= "F" and r.S > g.V and r.S
-  if owes and owes ~= u.owed then put(owe_in, owes, u.id) end
-  if u.owed and not owes then owe_out[#owe_out + 1] = u.id end
+  if owes and owes ~= u.owed then add_to("owe", owes, u.id) end
+  if u.owed and not owes then take_from("owe", u.id) end
   u.owed = owes
 end
 
 local function place(u)
   local S, lane, at = u.r.S, u.r.lane, u.at
-  if lane == "R" and (at ~= "R" or S ~= u.at_S) then put(ready_in, S, u.id) end
-  if at == "R" and lane ~= "R" then ready_out[#ready_out + 1] = u.id end
-  if lane == "F" and at ~= "F" then put(fresh_in, u.arrival, u.id) end
-  if at == "F" and lane ~= "F" then fresh_out[#fresh_out + 1] = u.id end
+  if lane == "R" and (at ~= "R" or S ~= u.at_S) then add_to("ready", S, u.id) end
+  if at == "R" and lane ~= "R" then take_from("ready", u.id) end
+  if lane == "F" and at ~= "F" then add_to("fresh", u.arrival, u.id) end
+  if at == "F" and lane ~= "F" then take_from("fresh", u.id) end
   local at_limit = u.r.borrows and limit(u)
-  if at_limit and at_limit ~= u.at_limit then put(critical_in, at_limit, u.id) end
-  if u.at_limit and not at_limit then critical_out[#critical_out + 1] = u.id end
+  if at_limit and at_limit ~= u.at_limit then add_to("critical", at_limit, u.id) end
+  if u.at_limit and not at_limit then take_from("critical", u.id) end
   if lane ~= "R" or u.owed then place_debt(u) end
   u.at, u.at_S, u.at_limit = lane, S, at_limit
 end
