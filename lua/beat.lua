@@ -17,6 +17,7 @@
 --- @include "wake"
 --- @include "commit"
 --- @include "task"
+--- @include "read_ahead"
 local refused = begin()
 if refused then return refused end
 local lease_ms = number_at(1)

@@ -21,6 +21,7 @@
 --- @include "delay"
 --- @include "commit"
 --- @include "task"
+--- @include "read_ahead"
 --- @include "backlog"
 local STRIDE = 10
 local TIMEOUT = "3600000" -- milliseconds; the default of task.py, which a record leaves out

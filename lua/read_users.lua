@@ -6,7 +6,7 @@
     for each user | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
---- @include "records"
+--- @include "record"
 local refused = begin()
 if refused then return refused end
 local from, most = ARGV[1], number_at(2)

@@ -1,6 +1,7 @@
 -- endings: the answers of finish, fail and release, which end many attempts in one call. `ending(t, first)` makes the
 -- ending of a task that its caller holds, with the arguments from `first` on, and gives the task's new state.
 --- @include "holds"
+--- @include "read_ahead"
 local function endings(head, stride, ending)
   read_ahead(head, stride)
   local reply, size = {1}, 1

@@ -1,7 +1,7 @@
--- records: what is kept of a task or a user, one MessagePack map under one key. They are read when asked for, many in
--- one command where it is known which; changed in memory; and written together at the end. Unknown fields are kept.
+-- records: many records in one command: read where it is known which, changed in memory, and written at the end.
+--- @include "record"
 --- @include "batch"
-local records, changed = {}, {}
+local changed = {}
 
 local function read_records(keys)
   for first = 1, #keys, CHUNK do
@@ -10,18 +10,6 @@ local function read_records(keys)
   end
 end
 
--- The record under a key; false when there is none.
-local function record(key)
-  local known = records[key]
-  if known == nil then
-    local text = call("GET", key)
-    known = text and cmsgpack.unpack(text)
-    records[key] = known
-  end
-  return known
-end
-
--- A holder has a key and, as `r`, its record.
 local function will_write(holder)
   if not holder.changed then
     holder.changed = true
@@ -32,5 +20,3 @@ end
 local function write_records()
   for _, holder in ipairs(changed) do store_key(holder.key, cmsgpack.pack(holder.r)) end
 end
-
-local function write_now(holder) call("SET", holder.key, cmsgpack.pack(holder.r)) end

@@ -1,5 +1,5 @@
 -- tell_record: adds the fields of a record to an answer, names and values in turn, numbers as text without loss.
---- @include "records"
+--- @include "record"
 local function tell_record(reply, r)
   for name, value in pairs(r or {}) do
     if type(value) == "number" then value = exact(value) end

@@ -1,0 +1,17 @@
+-- read_ahead: reads the tasks of a call, whose ids stand first in each group of ARGV, and then their users, each with
+-- one command. Where the users stand in ARGV too, at `owner_at` in each group, they are those.
+--- @include "records"
+local function read_ahead(head, stride, owner_at)
+  local keys, owners, seen = {}, {}, {}
+  for first = head + 1, #ARGV, stride do keys[#keys + 1] = P .. "t:" .. ARGV[first] end
+  read_records(keys)
+  for index, key in ipairs(keys) do
+    local owner = records[key] and records[key].user
+    if owner_at then owner = ARGV[head + owner_at + (index - 1) * stride] end
+    if owner and not seen[owner] then
+      seen[owner] = true
+      owners[#owners + 1] = P .. "u:" .. owner
+    end
+  end
+  read_records(owners)
+end
