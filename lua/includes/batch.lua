@@ -1,4 +1,4 @@
--- batch: writes that a script collects and sends together, each kind with one command for an index, when it is asked to.
+-- batch: writes that a script collects and sends together, each kind with one command for an index, when asked to.
 -- What is taken from an index is sent before what is added to it.
 local CHUNK = 1000 -- Lua's stack bounds what unpack may take at a time; even, so that pairs stay together
 local added, taken, dropped, stored = {}, {}, {}, {}
