@@ -15,8 +15,8 @@ local function page_from(text) return text == "-" or string.sub(text, 1, 1) == "
 
 local function bad_arguments(what) return {-5, what} end
 
--- True when ARGV holds `head` arguments and then one or more whole groups of `stride`.
+-- True when ARGV holds `head` arguments and then whole groups of `stride`, 1 to 10,000: as many tasks as a worker runs.
 local function grouped(head, stride)
   local rest = #ARGV - head
-  return rest > 0 and rest % stride == 0
+  return rest > 0 and rest % stride == 0 and rest <= 10000 * stride
 end

@@ -19,12 +19,11 @@ local function over_backlog(fresh)
     more[id] = (more[id] or 0) + 1
   end
   for id, number in pairs(more) do
-    local u = user(id)
-    if u.backlog then
-      count_waiting(u)
-      local waiting = u.pn + u.pc + call("ZCARD", P .. "s:" .. id)
-      local excess = waiting + number - u.backlog
-      if excess > 0 then return {-7, id, int(u.backlog), int(waiting), pause_ms(excess)} end
+    most = backlog_of(id)
+    if most then
+      local waiting = call("ZCARD", P .. "n:" .. id) + call("ZCARD", P .. "c:" .. id) + call("ZCARD", P .. "s:" .. id)
+      local excess = waiting + number - most
+      if excess > 0 then return {-7, id, int(most), waiting, pause_ms(excess)} end
     end
   end
 end

@@ -15,7 +15,12 @@ local function read_limits(u)
   local own = settings(u.id)
   u.w, u.paused = own[1] or 1, own[6]
   u.cap, u.rate, u.burst = own[2] or defaults[2], own[3] or defaults[3], own[4] or defaults[4] or 1
-  u.backlog = own[5] or defaults[5]
+end
+
+-- The most waiting tasks that a user may have.
+local function backlog_of(id)
+  defaults = defaults or settings("")
+  return settings(id)[5] or defaults[5]
 end
 
 -- When the user may start its next task.

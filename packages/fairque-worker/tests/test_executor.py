@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from fairque.protocol.calls import Granted
-from fairque.protocol.errors import InvalidTask, ProtocolError
+from fairque.protocol.errors import InvalidTask, LeaseLost, ProtocolError
 from fairque.protocol.testing import eventually
 from fairque.protocol.wire.codec import encode_task
 from fairque.worker import Task, TaskContext, TaskHandler, current_context
 from fairque.worker.executor import Executor
-from fairque.worker.jobs import Ending, Failure, Job, Success
+from fairque.worker.jobs import Ending, Failure, Job, Lease, Success
 
 SECONDS = 5
 
@@ -43,8 +43,8 @@ class Bench:
         self.handler.functions[name] = function
         return self.submit_message(encode_task(Task.create(func=name, args=args, user_id="ann", **fields)).data)
 
-    def submit_message(self, message: bytes) -> Job:
-        job = Job(Granted("t", message, "7:ab", 1, 0, solo=False, pushed_at=0), time.monotonic() + 30)
+    def submit_message(self, message: bytes, held_seconds: float = 30) -> Job:
+        job = Job(Granted("t", message, "7:ab", 1, 0, solo=False, pushed_at=0), Lease(time.monotonic() + held_seconds))
         self.executor.submit(job)
         return job
 
@@ -177,6 +177,19 @@ def test_a_result_that_cannot_be_stored_is_a_failed_attempt(bench: Bench, value:
             raise ending.error
 
 
+def test_a_result_that_raises_while_it_is_looked_at_is_a_failed_attempt(bench: Bench) -> None:
+    class Text(str):
+        __slots__ = ()
+
+        def __str__(self) -> str:
+            raise SystemExit
+
+    ending = bench.run(lambda: Text("no"))
+    assert isinstance(ending, Failure)
+    assert isinstance(ending.error, SystemExit)
+    assert bench.run(lambda: "next").value == "next"
+
+
 def _returning(value: Any) -> Callable[[], Any]:
     async def coroutine() -> Any:
         return value
@@ -193,6 +206,43 @@ def test_an_unreadable_message_is_a_failure_without_task_and_context(bench: Benc
     ending = bench.ending()
     assert isinstance(ending.error, ProtocolError)
     assert (job.task, job.context) == (None, None)
+
+
+def test_a_job_whose_lease_is_over_is_not_begun(bench: Bench) -> None:
+    job = bench.submit_message(b"never read", held_seconds=0)
+    ending = bench.ending()
+    job.lease.held_until += 60
+    assert isinstance(ending.error, LeaseLost)
+    assert ending.broken_off
+    assert job.task is None
+
+
+@pytest.mark.parametrize("error", [ValueError(), TimeoutError()], ids=repr)
+def test_an_attempt_that_fails_by_itself_was_not_broken_off(bench: Bench, error: Exception) -> None:
+    job = bench.submit(raiser(error))
+    ending = bench.ending()
+    job.lease.lost = True
+    assert not ending.broken_off
+
+
+def test_a_coroutine_cancelled_while_its_lease_is_held_was_not_broken_off(bench: Bench) -> None:
+    assert not bench.run(async_raiser(asyncio.CancelledError())).broken_off
+
+
+def test_a_context_knows_by_the_clock_alone_that_the_lease_is_over(bench: Bench) -> None:
+    def looks() -> list[bool]:
+        context = current_context()
+        before = context.lease_ok(), context.cancelled
+        job.lease.held_until = time.monotonic()
+        after = context.lease_ok(), context.cancelled
+        # The answer to a heartbeat that comes now comes too late.
+        job.lease.held_until += 60
+        return [*before, *after, context.lease_ok(), context.cancelled]
+
+    go_on = threading.Event()
+    job = bench.submit(lambda: go_on.wait(SECONDS) and looks())
+    go_on.set()
+    assert bench.ending().value == [True, False, False, True, False, True]
 
 
 def test_a_coroutine_gives_its_result(bench: Bench) -> None:

@@ -186,7 +186,9 @@ def test_a_burst_waits_for_the_tasks_that_run_and_takes_what_they_push(bench: An
 
 def test_run_ends_with_the_burst(bench: Any) -> None:
     bench.push_all([bench.task(nothing) for _ in range(5)])
-    assert bench.worker(nothing, burst=True).run() is True
+    worker = bench.worker(nothing, burst=True)
+    worker.run()
+    assert worker.all_ended
     assert bench.stats().finished == 5
 
 

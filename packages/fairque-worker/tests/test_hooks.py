@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import amend_record, eventually
 from fairque.worker import Cancel, RetryPolicy, Snooze, Task, TaskContext, TaskHandler, current_context
 
 SOON = RetryPolicy(base_seconds=0.01)
@@ -137,7 +137,7 @@ def test_an_ending_that_the_queue_refused_is_not_told(bench: Any, gate: threadin
     bench.start(handler)
     stolen = bench.push(None, payload="wait")
     assert begun.wait(5)
-    bench.client.hset(f"{bench.keys.prefix}t:{stolen}", "token", "1:")
+    amend_record(bench.client, f"{bench.keys.prefix}t:{stolen}", token="1:")  # noqa: S106 - of a lease
     gate.set()
     eventually(lambda: bench.stats().stale == 1, what="a refused ending")
     after = bench.push(None, payload=["done"])
@@ -177,6 +177,24 @@ def test_a_hook_that_raises_is_logged_and_harmless(
         bench.error(bench.push(None, payload="fail", retries=0))
         assert bench.result(bench.push(None)) == "done"
     eventually(lambda: {"on_success raised", "on_failure raised"} <= {r.message for r in caplog.records})
+
+
+def test_a_hook_whose_error_cannot_even_be_logged_costs_no_thread(bench: Any) -> None:
+    class Untraceable(Exception):
+        @property
+        def __cause__(self) -> BaseException:
+            raise SystemExit
+
+    class Raises(TaskHandler):
+        def handle(self, task: Task[Any], ctx: TaskContext) -> Any:
+            """Nothing."""
+
+        def on_success(self, task: Task[Any], result: Any, ctx: TaskContext) -> None:  # noqa: ARG002 - the signature of the base
+            raise Untraceable
+
+    bench.start(Raises(), concurrency=1)
+    for task_id in bench.push_all([bench.task(None) for _ in range(3)]):
+        bench.result(task_id)
 
 
 def test_the_hook_of_the_last_task_ends_before_the_worker_does(bench: Any) -> None:

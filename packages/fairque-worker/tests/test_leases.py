@@ -6,9 +6,9 @@ from queue import SimpleQueue
 from typing import Any
 
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import amend_record, eventually
 from fairque.protocol.wire.status import Status
-from fairque.worker import RetryPolicy, current_context
+from fairque.worker import RetryPolicy, Task, TaskContext, TaskHandler, current_context
 
 SECONDS = 5
 
@@ -47,7 +47,7 @@ def test_a_lost_lease_is_told_to_the_task_and_its_late_ending_changes_nothing(
     bench.start(careful, **short)
     task_id = bench.push(careful, retries=0)
     eventually(lambda: bench.stats().running == 1)
-    bench.client.hset(f"{bench.keys.prefix}t:{task_id}", "token", "1:")
+    amend_record(bench.client, f"{bench.keys.prefix}t:{task_id}", token="1:")  # noqa: S106 - of a lease
     assert lost.get(timeout=SECONDS) == ("its lease is lost", False)
     # Nobody renews it any more, so its lease ends, and the next attempt begins.
     assert bench.result(task_id) == "second"
@@ -64,7 +64,7 @@ def test_a_coroutine_whose_lease_is_lost_is_cancelled(bench: Any, short: dict[st
     bench.start(careful, **short)
     task_id = bench.push(careful, retries=0)
     eventually(lambda: bench.stats().running == 1)
-    bench.client.hset(f"{bench.keys.prefix}t:{task_id}", "token", "1:")
+    amend_record(bench.client, f"{bench.keys.prefix}t:{task_id}", token="1:")  # noqa: S106 - of a lease
     assert bench.result(task_id) == 2
 
 
@@ -84,6 +84,31 @@ def test_a_worker_whose_heart_has_stopped_loses_its_tasks_to_another(
     eventually(lambda: bench.stats().stale == 1, what="the refusal of the first ending")
     info = bench.info(task_id)
     assert (info.worker, info.failures) == ("lively", 0)
+
+
+def test_a_task_whose_lease_is_over_before_it_could_begin_is_left_to_others_and_no_failure(
+    bench: Any, short: dict[str, float], gate: threading.Event
+) -> None:
+    hooked = threading.Event()
+
+    class Slow(TaskHandler):
+        def handle(self, task: Task[Any], ctx: TaskContext) -> int:  # noqa: ARG002 - the signature of the base
+            return ctx.attempt
+
+        def on_success(self, task: Task[Any], result: Any, ctx: TaskContext) -> None:  # noqa: ARG002 - as above
+            hooked.set()
+            assert gate.wait(SECONDS)
+
+    worker = bench.start(Slow(), concurrency=1, **short)
+    bench.push(None)
+    assert hooked.wait(SECONDS)
+    worker._heart.stop()
+    # It gets the slot, but the only thread is with the hook.
+    task_id = bench.push(None, retries=0)
+    eventually(lambda: any(job.lease.lost for job in worker._fetcher.jobs()), what="the end of its lease")
+    gate.set()
+    assert bench.result(task_id) == 2
+    assert (bench.info(task_id).failures, bench.stats().expired) == (0, 1)
 
 
 def test_an_ending_after_the_lease_but_before_anybody_took_the_task_is_accepted(

@@ -1,5 +1,6 @@
 """When the server goes away, comes back, or forgets: the worker goes on by itself."""
 
+import asyncio
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fairque.protocol import clock
 from fairque.protocol.embedded import EmbeddedServer
 from fairque.protocol.testing import eventually
 from fairque.worker import TaskContext, current_context
@@ -74,6 +76,54 @@ def test_a_worker_works_on_when_its_server_comes_back(
         assert bench.result(running) == 1
         bench.result(waiting)
         bench.result(bench.push(nothing))
+        bench.close()
+
+
+def test_a_worker_whose_server_is_away_is_idle_once_it_takes_no_more(
+    make_bench: Callable[[str, str], Any], fairque_queue_name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with EmbeddedServer() as server:
+        bench = make_bench(server.url, fairque_queue_name)
+        worker = bench.start(nothing)
+        bench.result(bench.push(nothing))
+    eventually(lambda: "the queue cannot be used now: trying again" in caplog.messages)
+    worker.quiet()
+    assert worker.wait_idle(SECONDS)
+
+
+def test_tasks_are_told_in_time_that_a_silent_server_may_have_given_them_to_others(
+    make_bench: Callable[[str, str], Any], fairque_queue_name: str, short: dict[str, float]
+) -> None:
+    told: SimpleQueue[str] = SimpleQueue()
+
+    def function() -> int:
+        if current_context().attempt == 1 and current_context().wait_cancelled(3 * SECONDS):
+            assert not current_context().lease_ok()
+            told.put("function")
+        return current_context().attempt
+
+    async def coroutine() -> int:
+        try:
+            await asyncio.sleep(3 * SECONDS if current_context().attempt == 1 else 0)
+        except asyncio.CancelledError:
+            told.put("coroutine")
+            raise
+        return current_context().attempt
+
+    with EmbeddedServer() as server:
+        bench = make_bench(server.url, fairque_queue_name)
+        bench.start(function, coroutine, **short)
+        ids = bench.push_all([bench.task(function, retries=0), bench.task(coroutine, retries=0)])
+        eventually(lambda: bench.stats().running == 2)
+        # Every call of the worker now waits for its answer, far longer than the lease, and none fails meanwhile.
+        bench.client.client_pause(3_500)
+        paused = clock.monotonic()
+        assert {told.get(timeout=SECONDS), told.get(timeout=SECONDS)} == {"function", "coroutine"}
+        assert clock.monotonic() - paused < 2 * short["lease_seconds"]
+        # The outage was no fault of the tasks: it counts for no retry.
+        assert bench.result(ids[0]) >= 1
+        assert bench.result(ids[1]) > 1
+        assert [bench.info(task_id).failures for task_id in ids] == [0, 0]
         bench.close()
 
 

@@ -13,7 +13,7 @@ from fairque.protocol.model.states import TaskState
 from fairque.protocol.wire.jsonvalue import loads
 from fairque.protocol.wire.status import Status
 from fairque.worker import Cancel, Consumer, Retry, Snooze, Task, TaskContext, TaskHandler
-from fairque.worker.jobs import Ending, Failure, Job, Success
+from fairque.worker.jobs import Ending, Failure, Job, Lease, Success
 from fairque.worker.reporter import Reporter
 
 FINISHED = Ended(Status.OK, TaskState.FINISHED)
@@ -85,7 +85,7 @@ def report(queue: Queue, handler: Told) -> Callable[..., Popped | None]:
 
 def job(task_id: str = "t1", *, failures: int = 0, **fields: Any) -> Job:
     task: Task[Any] = Task(task_id=task_id, user_id="ann", **fields)
-    job = Job(Granted(task_id, b"", "7:ab", failures + 1, failures, solo=False, pushed_at=0), 0.0)
+    job = Job(Granted(task_id, b"", "7:ab", failures + 1, failures, solo=False, pushed_at=0), Lease(0.0))
     job.task = task
     job.context = TaskContext(task, attempt=failures + 1, fence=7, deadline=0.0)
     return job
@@ -110,7 +110,7 @@ def test_all_endings_and_the_next_pop_go_in_one_exchange(queue: Queue, report: A
         (Retry(after=9), 2, "dead"),
         (Snooze(9), 2, "snooze"),
         (Cancel(), 0, "cancel"),
-        (ProtocolError("unreadable"), 0, "dead"),
+        (ProtocolError("of a task"), 0, "retry"),
     ],
     ids=repr,
 )
@@ -190,7 +190,22 @@ def test_an_unreadable_message_is_dead_at_once_and_tells_no_hook(queue: Queue, h
     unread.task = unread.context = None
     report(Failure(unread, ProtocolError("unreadable"), 0))
     assert queue.failed[0].verdict == "dead"
+    assert loads(queue.failed[0].error)["reason"] == "unreadable"
     assert handler.told == []
+
+
+def test_an_error_that_cannot_be_asked_for_its_pause_is_a_failure_like_any_other(queue: Queue, report: Any) -> None:
+    class Mute(Retry):
+        @property
+        def after(self) -> Any:
+            raise SystemExit
+
+        @after.setter
+        def after(self, _: Any) -> None:
+            """The constructor may set it."""
+
+    report(Failure(job(), Mute(), 0))
+    assert queue.failed[0].verdict == "retry"
 
 
 def test_a_hook_that_nobody_wrote_takes_no_thread(queue: Queue) -> None:

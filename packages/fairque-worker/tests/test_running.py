@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from fairque.protocol.errors import ProtocolError
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import amend_record, eventually
 from fairque.worker import Cancel, Retry, RetryPolicy, Snooze, Task, TaskContext, TaskHandler, current_context
 
 SOON = RetryPolicy(base_seconds=0.01)
@@ -187,16 +188,40 @@ def test_a_senseless_pause_is_an_error_of_the_task_and_the_worker_goes_on(bench:
 
 
 class Unprintable(Exception):
+    def __init__(self, second: BaseException) -> None:
+        self.second = second
+
     def __str__(self) -> str:
-        raise RuntimeError("there is no text")
+        raise self.second
 
 
-def test_an_error_that_cannot_be_printed_is_a_failure_like_any_other(bench: Any) -> None:
-    task = Counted(Unprintable())
-    bench.start(task, add)
-    error = bench.error(bench.push(task, retries=0))
-    assert (error["type"], error["reason"]) == ("Unprintable", "retries")
+class Untraceable(Exception):
+    @property
+    def __cause__(self) -> BaseException:
+        raise SystemExit
+
+
+@pytest.mark.parametrize("error", [Unprintable(RuntimeError()), Unprintable(SystemExit()), Untraceable()])
+def test_an_error_that_cannot_be_printed_is_a_failure_like_any_other(bench: Any, error: Exception) -> None:
+    task = Counted(error)
+    bench.start(task, add, concurrency=1)
+    found = bench.error(bench.push(task, retries=0))
+    assert (found["type"], found["reason"]) == (type(error).__name__, "retries")
     assert bench.result(bench.push(add, 1, 2)) == 3
+
+
+def test_an_error_of_the_protocol_out_of_a_task_is_a_failure_like_any_other(bench: Any) -> None:
+    task = Counted(ProtocolError("the other queue refuses it"), "after all")
+    bench.start(task)
+    task_id = bench.push(task, retries=1, retry=SOON)
+    assert bench.result(task_id) == "after all"
+    assert bench.info(task_id).failures == 1
+
+
+def test_an_error_of_the_protocol_out_of_a_task_without_retries_is_no_unreadable_message(bench: Any) -> None:
+    task = Counted(ProtocolError("the other queue refuses it"))
+    bench.start(task)
+    assert bench.error(bench.push(task, retries=0))["reason"] == "retries"
 
 
 @pytest.mark.parametrize(
@@ -232,7 +257,7 @@ def test_a_task_of_an_unknown_function_waits_for_a_deployment(bench: Any) -> Non
 
 def test_a_task_of_a_function_that_stays_unknown_is_a_dead_letter_with_close_matches(bench: Any) -> None:
     task_id = bench.push("ad", 1, 2, retries=0)
-    bench.client.hset(f"{bench.keys.prefix}t:{task_id}", "fails", "5")
+    amend_record(bench.client, f"{bench.keys.prefix}t:{task_id}", fails=5)
     bench.start(add)
     error = bench.error(task_id)
     assert error["reason"] == "unregistered"

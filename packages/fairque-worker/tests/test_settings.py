@@ -28,6 +28,8 @@ def test_two_workers_never_have_the_same_name() -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
+        ("name", ""),
+        ("name", "two\nlines"),
         ("concurrency", 0),
         ("concurrency", 10_001),
         ("lease_seconds", 0),

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -224,13 +223,13 @@ def test_run_works_in_any_thread_but_hears_no_signals_there(bench: Any) -> None:
     assert bench.stats().finished == 1
 
 
-def test_run_says_when_a_thread_goes_on(bench: Any, inside: Any) -> None:
+def test_a_worker_says_when_a_thread_goes_on(bench: Any, inside: Any) -> None:
     worker = bench.worker(inside, grace_seconds=0.05)
     bench.push(inside)
-    answers: SimpleQueue[bool] = SimpleQueue()
-    thread = threading.Thread(target=lambda: answers.put(worker.run()))
+    thread = threading.Thread(target=worker.run)
     thread.start()
     inside.context()
     worker._control.put(None)
-    assert answers.get(timeout=SECONDS) is False
     thread.join(SECONDS)
+    assert not thread.is_alive()
+    assert not worker.all_ended

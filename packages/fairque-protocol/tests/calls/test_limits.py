@@ -37,7 +37,7 @@ def test_all_problems_are_said_at_once() -> None:
     with pytest.raises(ConfigurationError) as caught:
         calls.limit(KEYS, [Setting(*one) for one in wrong])
     assert caught.value.problems == (
-        "user 'ann': weight must be a number from 0.01 to 100.0, not 0",
+        "user 'ann': weight must be a number from 0.01 to 100, not 0",
         "weight is set for one user, not for all",
         r"user_id 'a\nb' has control characters: use printable text",
         "user 'bob': unknown setting 'speed': choose one of weight, cap, rate, burst, backlog, paused",

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fairque.protocol.errors import ProtocolError, UnknownFunction
-from fairque.protocol.model.outcome import UNKNOWN_PAUSE_MS, UNKNOWN_TRIES, Decision, decide, describe_error
+from fairque.protocol.model.outcome import UNKNOWN_PAUSE_MS, UNKNOWN_TRIES, Decision, decide, describe_error, error_text
 from fairque.protocol.model.retry import Cancel, Retry, RetryPolicy, Snooze
 
 UNKNOWN = UnknownFunction("tasks:gone", [], [])
@@ -26,7 +26,9 @@ UNKNOWN = UnknownFunction("tasks:gone", [], [])
         (Retry(), 2, 1, Decision("retry", 2_000, "")),
         (Retry(after=7), 2, 2, Decision("dead", 0, "retries")),
         (Snooze(1.5), 0, 9, Decision("snooze", 1_500, "")),
-        (ProtocolError("x"), 9, 0, Decision("dead", 0, "unreadable")),
+        # Of a task that uses a queue itself, say: an error like any other.
+        (ProtocolError("x"), 1, 0, Decision("retry", 1_000, "")),
+        (ProtocolError("x"), 1, 1, Decision("dead", 0, "retries")),
         (UNKNOWN, 0, UNKNOWN_TRIES - 1, Decision("retry", UNKNOWN_PAUSE_MS, "")),
         (UNKNOWN, 0, UNKNOWN_TRIES, Decision("dead", 0, "unregistered")),
     ],
@@ -41,9 +43,11 @@ def test_a_task_that_cancels_itself_has_ended() -> None:
     assert decision.final
 
 
-@pytest.mark.parametrize(("error", "final"), [(ValueError(), False), (Snooze(1), False), (ProtocolError("x"), True)])
-def test_only_a_dead_letter_and_a_cancelation_are_final(error: BaseException, final: Any) -> None:
-    assert decide(error, retries=1, failures=0).final is final
+@pytest.mark.parametrize(
+    ("error", "failures", "final"), [(ValueError(), 0, False), (Snooze(1), 1, False), (ValueError(), 1, True)]
+)
+def test_only_a_dead_letter_and_a_cancelation_are_final(error: BaseException, failures: int, final: Any) -> None:
+    assert decide(error, retries=1, failures=failures).final is final
 
 
 def test_the_policy_of_the_task_makes_the_pause() -> None:
@@ -77,11 +81,40 @@ class TestDescription:
     def test_text_that_is_no_unicode_is_written_all_the_same(self) -> None:
         assert self.described(ValueError("\ud800"))["error"] == "\\ud800"
 
-    def test_an_error_that_cannot_be_printed_is_described(self) -> None:
+    @pytest.mark.parametrize("second", [RuntimeError, SystemExit, KeyboardInterrupt])
+    def test_an_error_that_cannot_be_printed_is_described(self, second: type[BaseException]) -> None:
         class Mute(Exception):
             def __str__(self) -> str:
-                raise RuntimeError
+                raise second
 
         found = self.described(Mute())
         assert found["type"].endswith("Mute")
-        assert found["error"] == "(its text cannot be made: RuntimeError)"
+        assert found["error"] == error_text(Mute()) == f"(its text cannot be made: {second.__name__})"
+
+    def test_an_error_whose_traceback_cannot_be_made_is_described(self) -> None:
+        class Lost(Exception):
+            @property
+            def __cause__(self) -> BaseException:
+                raise SystemExit
+
+        found = self.described(Lost("why"))
+        assert (found["error"], found["traceback"]) == ("why", "(its traceback cannot be made: SystemExit)")
+
+    def test_an_error_with_a_text_of_a_kind_of_its_own_is_described(self) -> None:
+        class Odd(str):
+            __slots__ = ()
+
+            def encode(self, *_: Any, **__: Any) -> bytes:
+                raise SystemExit
+
+        class Says(Exception):
+            def __str__(self) -> str:
+                return Odd("odd")
+
+        assert self.described(Says())["error"] == "odd"
+
+    def test_a_class_whose_name_is_no_unicode_is_described(self) -> None:
+        class Named(Exception):
+            __qualname__ = "\ud800"
+
+        assert self.described(Named())["type"] == "\\ud800"

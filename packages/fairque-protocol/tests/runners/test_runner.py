@@ -7,17 +7,26 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from redis.exceptions import DataError, NoScriptError, RedisError, ResponseError
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Finished
 from fairque.protocol.clock import monotonic
 from fairque.protocol.config import RedisSettings
-from fairque.protocol.errors import ConfigurationError, QueueFull, RedisUnavailable, ServerUnsuitable, TaskNotFound
+from fairque.protocol.errors import (
+    ConfigurationError,
+    ProtocolError,
+    QueueFull,
+    RedisUnavailable,
+    ServerUnsuitable,
+    TaskNotFound,
+)
 from fairque.protocol.model.ids import new_nonce
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.aio import AsyncRunner
+from fairque.protocol.runners.connection import Attempts
 from fairque.protocol.testing import eventually
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
@@ -130,6 +139,48 @@ class TestOutOfMemory:
         assert (stats.queued, stats.running) == (0, 0)
 
 
+class TestRefusals:
+    """Whose fault it is decides what may be given up: that of the call, or one that passes."""
+
+    def test_arguments_that_a_script_refuses_are_wrong(
+        self, own_server: "OwnServer", send: "Send", keys: QueueKeys
+    ) -> None:
+        with pytest.raises(ProtocolError, match="the time of task t1 is no number"):
+            send(own_server.settings, [calls.finish(keys, [Finished("t1", "1:", -1, b"")], result_ttl_ms=1_000)])
+
+    def test_a_key_of_the_wrong_kind_is_no_fault_of_the_server(
+        self, own_server: "OwnServer", send: "Send", keys: QueueKeys
+    ) -> None:
+        own_server.client.set(f"{keys.prefix}running", "no index")
+        with pytest.raises(ProtocolError, match="WRONGTYPE"):
+            send(own_server.settings, [calls.read_stats(keys)])
+
+    def test_a_server_that_takes_no_writes_now_may_be_asked_again(
+        self, own_server: "OwnServer", send: "Send", keys: QueueKeys
+    ) -> None:
+        own_server.client.config_set("min-replicas-to-write", 1)
+        try:
+            with pytest.raises(RedisUnavailable, match="cannot do this now: NOREPLICAS"):
+                send(own_server.settings, [push(keys, "t1")])
+        finally:
+            own_server.client.config_set("min-replicas-to-write", 0)
+
+    @pytest.mark.parametrize(
+        ("error", "kind"),
+        [
+            (ResponseError("BUSY Redis is busy running a script."), RedisUnavailable),
+            (ResponseError("MISCONF Redis cannot persist to disk script: 5f, on @user_script:1."), RedisUnavailable),
+            (NoScriptError("No matching script. Please use EVAL."), RedisUnavailable),
+            (ResponseError("unknown command 'EVALSHA'"), ServerUnsuitable),
+            (DataError("Invalid input of type: 'object'."), ProtocolError),
+        ],
+        ids=lambda value: type(value).__name__,
+    )
+    def test_what_a_server_answers_is_told_apart(self, error: RedisError, kind: type[Exception]) -> None:
+        with pytest.raises(kind):
+            Attempts(RedisSettings(retries=0)).pause_seconds(error)
+
+
 class TestUnsuitableServers:
     def test_a_server_that_may_evict_tasks_is_refused_with_the_mend(
         self, own_server: "OwnServer", send: "Send", keys: QueueKeys
@@ -170,9 +221,22 @@ class TestUnsuitableServers:
         self, own_server: "OwnServer", send: "Send", keys: QueueKeys
     ) -> None:
         settings = RedisSettings(url=own_server.settings.url.replace("unix://", f"unix://nobody:{PASSWORD}@"))
-        with pytest.raises(RedisUnavailable, match="password") as caught:
+        with pytest.raises(RedisUnavailable, match="refused the user or password") as caught:
             send(settings, [push(keys, "t1")])
         assert PASSWORD not in str(caught.value)
+
+    def test_a_wrong_password_is_not_tried_again(self, own_server: "OwnServer", send: "Send", keys: QueueKeys) -> None:
+        url = own_server.settings.url.replace("unix://", f"unix://nobody:{PASSWORD}@")
+        before = own_server.client.info("stats")["total_connections_received"]
+        with pytest.raises(RedisUnavailable):
+            send(RedisSettings(url=url, retries=3), [push(keys, "t1")])
+        assert own_server.client.info("stats")["total_connections_received"] - before == 1
+
+    def test_a_database_that_is_not_there_is_said_at_once(
+        self, own_server: "OwnServer", send: "Send", keys: QueueKeys
+    ) -> None:
+        with pytest.raises(ServerUnsuitable, match="DB index is out of range"):
+            send(RedisSettings(url=f"{own_server.settings.url}?db=99"), [push(keys, "t1")])
 
     def test_a_user_without_the_right_is_told_which_one(
         self, own_server: "OwnServer", send: "Send", keys: QueueKeys

@@ -1,6 +1,7 @@
 """One queue for each test, on each kind of server, with a clock that stands still until the test moves it."""
 
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import Any, TypeVar
 
@@ -10,6 +11,7 @@ import redis
 from fairque.protocol import calls
 from fairque.protocol.calls import Ended, Failed, Finished, Granted, Released
 from fairque.protocol.config import RedisSettings
+from fairque.protocol.model.standing import UserStanding
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
@@ -159,6 +161,15 @@ class Bench:
     def info(self, task_id: str) -> calls.TaskInfo:
         return self.run(calls.read_task(self.keys, task_id))
 
+    def limit(self, user: str = "ann", **values: float | None) -> int:
+        """Set what a user may use, and return how much of it was not so before."""
+        names: dict[Any, Any] = values
+        settings = [calls.Setting(user, name, value) for name, value in names.items()]
+        return self.run(calls.limit(self.keys, settings))
+
+    def standing(self, user: str = "ann") -> UserStanding:
+        return self.run(calls.read_user(self.keys, user))
+
     def woken(self) -> bool:
         """Take the wake-up, as a worker that blocks on it does, and say whether there was one; never two."""
         taken = self.client.lpop(self.keys.wake) is not None
@@ -189,6 +200,12 @@ class Bench:
                 fields = iter(value)
                 found[suffix] = dict(zip(fields, fields, strict=True))
         return {s: v for s, v in found.items() if s != "now" and (not kinds or s.startswith(kinds))}
+
+    def drop(self) -> None:
+        """Delete the queue."""
+        left = self.client.keys(f"{self.keys.prefix}*")
+        for first in range(0, len(left), 1_000):
+            self.client.delete(*left[first : first + 1_000])
 
     def ttl_ms(self, suffix: str) -> int:
         return int(self.client.pttl(f"{self.keys.prefix}{suffix}"))
@@ -239,10 +256,14 @@ def script_server(fairque_every_server_url: str) -> Iterator[tuple["redis.Redis"
 
 
 @pytest.fixture
+def new_queue(script_server: tuple["redis.Redis", Runner]) -> Callable[[], Bench]:
+    """Makes queues for a test that needs many; it drops them itself."""
+    return lambda: Bench(*script_server, f"test-{uuid.uuid4().hex}")
+
+
+@pytest.fixture
 def queue(script_server: tuple["redis.Redis", Runner], fairque_queue_name: str) -> Iterator[Bench]:
     """A queue of its own."""
     bench = Bench(*script_server, fairque_queue_name)
     yield bench
-    left = bench.client.keys(f"{bench.keys.prefix}*")
-    for first in range(0, len(left), 1_000):
-        bench.client.delete(*left[first : first + 1_000])
+    bench.drop()

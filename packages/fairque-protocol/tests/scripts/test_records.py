@@ -9,6 +9,7 @@ import pytest
 from fairque.protocol import calls
 from fairque.protocol.model.states import Priority
 from fairque.protocol.testing import amend_record
+from fairque.protocol.wire.status import Status
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
@@ -99,3 +100,19 @@ def test_a_reader_gets_numbers_as_text_without_loss(queue: "Bench") -> None:
     reply = queue.raw("read_task", "t1")
     record = dict(zip(reply[2::2], reply[3::2], strict=True))
     assert (record[b"charged"], float(record[b"cost"])) == (b"1800000000000001", 0.1)
+
+
+@pytest.mark.parametrize(
+    ("script", "head", "group"),
+    [
+        ("beat", ["1000"], ["t", "1:a"]),
+        ("finish", ["1000"], ["t", "1:a", "5", ""]),
+        ("fail", ["1000", "1000"], ["t", "1:a", "5", "retry", "0", ""]),
+        ("release", ["1000"], ["t", "1:a", "5"]),
+    ],
+)
+def test_a_call_about_more_tasks_than_a_worker_runs_is_refused(
+    queue: "Bench", script: str, head: list[str], group: list[str]
+) -> None:
+    assert queue.raw(script, *head, *group * 10_000)[0] == Status.OK
+    assert queue.raw(script, *head, *group * 10_001)[0] == Status.BAD_ARGS

@@ -1,14 +1,14 @@
 """read_user, read_users, read_configured and explain: what is told of users and tasks, and why they wait."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from fairque.protocol import calls
-from fairque.protocol.calls import ALL_USERS, Setting
+from fairque.protocol.calls import ALL_USERS
 from fairque.protocol.errors import TaskNotFound, UserNotFound
 from fairque.protocol.model.shares import UserRow
-from fairque.protocol.model.standing import TaskStanding, UserStanding
+from fairque.protocol.model.standing import TaskStanding
 from fairque.protocol.model.states import Priority, TaskState
 
 if TYPE_CHECKING:
@@ -16,15 +16,6 @@ if TYPE_CHECKING:
 
 #: Ids that a page could stumble over: signs of its own, other scripts, ends of the order.
 ODD = ["-", "(", "((", "-a", "[", "+", "!", "~", "ann", "Ann", "é", "ж", "漢", "🙂", "a b", "a:b{c}"]
-
-
-def set_limits(queue: "Bench", user: str = "ann", **values: float | None) -> None:
-    names: dict[str, Any] = values
-    queue.run(calls.limit(queue.keys, [Setting(user, name, value) for name, value in names.items()]))
-
-
-def standing(queue: "Bench", user: str = "ann") -> UserStanding:
-    return queue.run(calls.read_user(queue.keys, user))
 
 
 def explain(queue: "Bench", task_id: str) -> TaskStanding:
@@ -45,8 +36,8 @@ def rows(queue: "Bench", most: int = 100) -> list[UserRow]:
 
 class TestUser:
     def test_numbers_times_and_limits_are_told(self, queue: "Bench") -> None:
-        set_limits(queue, ALL_USERS, cap=3, backlog=50)
-        set_limits(queue, weight=2, rate=10, burst=4, cap=2)
+        queue.limit(ALL_USERS, cap=3, backlog=50)
+        queue.limit(weight=2, rate=10, burst=4, cap=2)
         queue.fill("ann", 3)
         queue.fill("ann", 1, priority=Priority.CRITICAL)
         queue.fill("ann", 1, delay_ms=60_000)
@@ -55,7 +46,7 @@ class TestUser:
         queue.finish(held, ran_us=2_000_000)
         queue.pop()
         queue.advance(1_000)
-        found = standing(queue)
+        found = queue.standing()
         assert (found.weight, found.cap, found.rate, found.burst, found.backlog) == (2, 2, 10, 4, 50)
         assert (found.waiting, found.waiting_critical, found.scheduled, found.running) == (2, 0, 1, 1)
         assert (found.served, found.since, found.at_ms) == (2.0, queue.now_ms - 3_000, queue.now_ms)
@@ -63,35 +54,35 @@ class TestUser:
         assert found.last_pop_at == queue.now_ms - 1_000
 
     def test_what_it_was_served_ahead_is_told_in_service(self, queue: "Bench") -> None:
-        set_limits(queue, weight=4)
+        queue.limit(weight=4)
         queue.fill("ann", 2)
         queue.fill("bob", 2)
         ann, _ = queue.pop(2)
         queue.advance(8_000)
         queue.finish(ann, ran_us=8_000_000)
-        assert standing(queue).ahead == 8.0
+        assert queue.standing().ahead == 8.0
 
     def test_in_the_cost_mode_count_costs_are_tasks(self, queue: "Bench") -> None:
         queue.run(calls.configure(queue.keys, cost_mode="count"))
         queue.fill("ann", 3)
         queue.finish(*queue.pop(2))
-        assert standing(queue).served == 2
+        assert queue.standing().served == 2
 
     def test_a_user_nobody_knows_is_not_found(self, queue: "Bench") -> None:
         queue.push()
         with pytest.raises(UserNotFound, match="knows no user 'an': it has no tasks, no debts and no limits"):
-            standing(queue, "an")
+            queue.standing("an")
 
     def test_a_user_with_limits_or_scheduled_tasks_alone_is_known(self, queue: "Bench") -> None:
-        set_limits(queue, "bob", cap=2)
+        queue.limit("bob", cap=2)
         queue.fill("cem", 1, delay_ms=5_000)
-        assert standing(queue, "bob").cap == 2
-        assert standing(queue, "cem").scheduled == 1
+        assert queue.standing("bob").cap == 2
+        assert queue.standing("cem").scheduled == 1
 
     def test_a_user_with_a_default_alone_is_not_found(self, queue: "Bench") -> None:
-        set_limits(queue, ALL_USERS, cap=2)
+        queue.limit(ALL_USERS, cap=2)
         with pytest.raises(UserNotFound):
-            standing(queue)
+            queue.standing()
 
 
 class TestReason:
@@ -99,58 +90,58 @@ class TestReason:
         queue.fill("bob", 2)
         queue.fill("ann", 2)
         queue.pop()
-        found = standing(queue)
+        found = queue.standing()
         assert found.reason == "turn"
         assert found.explain() == "user 'ann' waits for its turn: 0 users are before it"
 
     def test_a_cap(self, queue: "Bench") -> None:
-        set_limits(queue, cap=1)
+        queue.limit(cap=1)
         queue.fill("ann", 2)
         queue.pop()
-        assert standing(queue).reason == "cap"
-        assert standing(queue).explain() == "user 'ann' runs 1 tasks, as many as its cap of 1 allows"
+        assert queue.standing().reason == "cap"
+        assert queue.standing().explain() == "user 'ann' runs 1 tasks, as many as its cap of 1 allows"
 
     def test_a_rate(self, queue: "Bench") -> None:
-        set_limits(queue, rate=0.5)
+        queue.limit(rate=0.5)
         queue.fill("ann", 2)
         queue.pop()
         queue.advance(500)
-        assert standing(queue).reason == "rate"
-        assert standing(queue).explain() == "user 'ann' may start 0.5 tasks a second: the next one in 1.5 s"
+        assert queue.standing().reason == "rate"
+        assert queue.standing().explain() == "user 'ann' may start 0.5 tasks a second: the next one in 1.5 s"
 
     def test_a_pause(self, queue: "Bench") -> None:
-        set_limits(queue, paused=1)
+        queue.limit(paused=1)
         queue.push()
-        assert standing(queue).reason == "paused"
-        assert "until it is resumed" in standing(queue).explain()
+        assert queue.standing().reason == "paused"
+        assert "until it is resumed" in queue.standing().explain()
 
     def test_no_worker(self, queue: "Bench") -> None:
         queue.push()
-        assert standing(queue).reason == "no worker"
+        assert queue.standing().reason == "no worker"
         (held,) = queue.pop()
         queue.push()
         queue.advance(20_000)
-        assert standing(queue).reason == "turn", "a worker that runs a long task asks for none"
+        assert queue.standing().reason == "turn", "a worker that runs a long task asks for none"
         queue.finish(held)
-        assert standing(queue).reason == "no worker"
+        assert queue.standing().reason == "no worker"
         queue.pop(max_deliveries=1)
         queue.fill("bob", 1)
-        assert standing(queue, "bob").reason == "turn"
+        assert queue.standing("bob").reason == "turn"
 
     def test_nothing_waits(self, queue: "Bench") -> None:
         held = queue.started()
-        assert standing(queue).reason == "runs"
+        assert queue.standing().reason == "runs"
         queue.finish(held)
-        assert standing(queue).reason == "idle"
+        assert queue.standing().reason == "idle"
         queue.fill("cem", 1, delay_ms=5_000)
-        assert standing(queue, "cem").reason == "delayed"
+        assert queue.standing("cem").reason == "delayed"
         for user in ("ann", "cem"):
-            assert standing(queue, user).explain()
+            assert queue.standing(user).explain()
 
 
 class TestTask:
     def test_a_queued_task_tells_its_place_and_what_its_user_waits_for(self, queue: "Bench") -> None:
-        set_limits(queue, cap=1)
+        queue.limit(cap=1)
         queue.fill("ann", 3)
         queue.pop()
         found = explain(queue, "t3")
@@ -195,8 +186,8 @@ class TestPages:
             assert [row.user_id for row in rows(queue, most)] == expected
 
     def test_a_row_tells_what_the_user_has_and_gets(self, queue: "Bench") -> None:
-        set_limits(queue, ALL_USERS, cap=9)
-        set_limits(queue, weight=2.5)
+        queue.limit(ALL_USERS, cap=9)
+        queue.limit(weight=2.5)
         queue.fill("ann", 3)
         queue.fill("ann", 1, priority=Priority.CRITICAL)
         one, _ = queue.pop(2)
@@ -217,14 +208,14 @@ class TestPages:
         assert (row.runnable, row.reason) == (True, "turn")
 
     def test_a_row_tells_why_its_user_waits(self, queue: "Bench") -> None:
-        set_limits(queue, "capped", cap=1)
-        set_limits(queue, "limited", rate=1)
+        queue.limit("capped", cap=1)
+        queue.limit("limited", rate=1)
         for user in ("capped", "limited", "paused"):
             queue.fill(user, 2)
         queue.fill("runs", 1)
         queue.pop(10)
         queue.fill("paused", 1)
-        set_limits(queue, "paused", paused=1)
+        queue.limit("paused", paused=1)
         queue.fill("waits", 1)
         assert {row.user_id: row.reason for row in rows(queue)} == {
             "capped": "cap",
@@ -236,7 +227,7 @@ class TestPages:
 
     def test_the_defaults_stand_first_among_what_is_configured(self, queue: "Bench") -> None:
         for user in (*ODD, ALL_USERS):
-            set_limits(queue, user, cap=3, rate=0.000_001)
+            queue.limit(user, cap=3, rate=0.000_001)
         for most in (1, 4, 17, 100):
             users: list[str] = []
             after = None
@@ -264,11 +255,11 @@ def test_a_script_refuses_what_cannot_be(queue: "Bench", name: str, arguments: t
 
 
 def test_reading_changes_nothing(queue: "Bench") -> None:
-    set_limits(queue, cap=1)
+    queue.limit(cap=1)
     queue.fill("ann", 3)
     queue.pop()
     before = queue.snapshot()
-    standing(queue)
+    queue.standing()
     explain(queue, "t1")
     rows(queue)
     queue.run(calls.read_configured(queue.keys))

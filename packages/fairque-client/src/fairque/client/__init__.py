@@ -2,12 +2,14 @@
 
 from fairque.client._version import __version__
 from fairque.client.aio import AsyncTaskHandle, AsyncTaskQueue
+from fairque.client.control import UNCHANGED
 from fairque.client.functions import AsyncTaskFunction, TaskDefaults, TaskFunction, TaskOptions, task
 from fairque.client.handle import TaskHandle
 from fairque.client.outcomes import CancelResult
 from fairque.client.queue import TaskQueue
 from fairque.client.settings import ClientOptions, ClientSettings
-from fairque.protocol.calls import QueueStats, TaskInfo
+from fairque.client.users import AsyncUsers, Users
+from fairque.protocol.calls import Configured, QueueStats, TaskInfo
 from fairque.protocol.config import QueueSettings, RedisSettings
 from fairque.protocol.errors import (
     BatchTooLarge,
@@ -24,8 +26,11 @@ from fairque.protocol.errors import (
     TaskFailed,
     TaskNotFound,
     TaskTooLarge,
+    UserNotFound,
 )
 from fairque.protocol.model.retry import Cancel, Retry, RetryPolicy, Snooze
+from fairque.protocol.model.shares import SharesReport, UserPage, UserRow, UserShare, UsersSnapshot, compare
+from fairque.protocol.model.standing import TaskStanding, UserStanding
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.model.task import Task
 
@@ -40,6 +45,19 @@ __all__ = [  # noqa: RUF022 - see above
     "QueueStats",
     "TaskInfo",
     "TaskState",
+    # Its users
+    "Users",
+    "AsyncUsers",
+    "UNCHANGED",
+    "UserStanding",
+    "TaskStanding",
+    "UserPage",
+    "UserRow",
+    "Configured",
+    "UsersSnapshot",
+    "compare",
+    "SharesReport",
+    "UserShare",
     # Tasks
     "task",
     "TaskFunction",
@@ -73,5 +91,6 @@ __all__ = [  # noqa: RUF022 - see above
     "TaskFailed",
     "TaskNotFound",
     "TaskTooLarge",
+    "UserNotFound",
     "__version__",
 ]

@@ -5,14 +5,17 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from fairque.client.control import UNCHANGED, Unchanged, configuration
 from fairque.client.handle import TaskHandle
 from fairque.client.link import Link
 from fairque.client.outcomes import CancelResult
 from fairque.client.pushing import PushCall, carrying, one_push, pushes
 from fairque.client.settings import ClientSettings, settings_from_url
-from fairque.protocol.calls import QueueStats, read_stats
+from fairque.client.users import Users
+from fairque.protocol.calls import CostMode, QueueStats, explain, read_stats
 from fairque.protocol.config import load_settings
 from fairque.protocol.model.ids import check_id
+from fairque.protocol.model.standing import TaskStanding, UserStanding
 from fairque.protocol.model.task import Task
 
 __all__ = ["TaskQueue"]
@@ -28,11 +31,16 @@ class TaskQueue:
 
     Args:
         settings: The server and the queue; all defaults when left out.
+
+    Attributes:
+        settings: The same.
+        users: What its users may use, what they got, and why they wait.
     """
 
     def __init__(self, settings: ClientSettings | None = None) -> None:
         self.settings = settings or ClientSettings()
         self._link = Link(self.settings)
+        self.users = Users(self._link)
 
     @classmethod
     def from_url(cls, url: str, *, name: str = "default", default_user_id: str | None = None) -> Self:
@@ -71,7 +79,8 @@ class TaskQueue:
         Raises:
             InvalidTask: It cannot be pushed, for the reason that the error names. Nothing was sent.
             TaskConflict: Its id was pushed before with other content.
-            QueueFull: The server has no memory left; nothing was stored.
+            QueueFull: As many tasks wait as its user or the queue may have, or the server has no memory left. Nothing
+                was stored.
         """
         return self._push(one_push(self._link.keys, self.settings, (task,)))[0]
 
@@ -86,7 +95,8 @@ class TaskQueue:
             BatchTooLarge: They are more, and not ``chunked``. Nothing was sent.
             InvalidTask: One cannot be pushed, for the reason that the error names. Nothing was sent.
             TaskConflict: The id of one was pushed before with other content. Nothing was stored.
-            QueueFull: The server has no memory left; nothing was stored.
+            QueueFull: As many tasks wait as its user or the queue may have, or the server has no memory left. Nothing
+                was stored.
             PartialPush: With ``chunked``: one of these errors, or another, came after the first chunk.
         """
         handles: list[TaskHandle[R]] = []
@@ -121,6 +131,40 @@ class TaskQueue:
     def stats(self) -> QueueStats:
         """Return the queue in numbers, each read in constant time."""
         return self._link.run(read_stats(self._link.keys))
+
+    def explain(self, task_id: str) -> TaskStanding:
+        """Return where a task stands; its ``.explain()`` says in a sentence what it waits for.
+
+        Raises:
+            TaskNotFound: There is no such task.
+            InvalidTask: It cannot be the id of a task. Nothing was sent.
+        """
+        return self._link.run(explain(self._link.keys, check_id(task_id, "task_id")))
+
+    def explain_user(self, user_id: str) -> UserStanding:
+        """Return the same as ``users.get``; its ``.explain()`` says in a sentence what the user waits for.
+
+        Raises:
+            UserNotFound: It has neither tasks, debts nor settings of its own.
+            InvalidTask: It cannot be the id of a user. Nothing was sent.
+        """
+        return self.users.get(user_id)
+
+    def configure(
+        self, *, cost_mode: CostMode | Unchanged = UNCHANGED, backlog: int | Unchanged | None = UNCHANGED
+    ) -> bool:
+        """Set how the queue behaves for all, in one atomic step, and return whether anything was not so before.
+
+        Args:
+            cost_mode: What a task costs its user: its ``time``, as it is unless set, or one each, ``count``. It can
+                change only while no user has tasks or debts.
+            backlog: Most waiting tasks of the queue. A push above it is a `QueueFull`. None takes it back.
+
+        Raises:
+            ConfigurationError: With every value that cannot be used, or the cost mode cannot change now. Nothing was
+                changed.
+        """
+        return self._link.run(configuration(self._link.keys, cost_mode, backlog))
 
     def close(self) -> None:
         """Close all connections; who waits for a result gets an error. Safe to call twice."""

@@ -1,12 +1,11 @@
 """The command ``fairque-worker``."""
 
-import importlib
-import inspect
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 import click
 from attrs import evolve
@@ -20,9 +19,11 @@ from fairque.protocol.errors import (
     ServerUnsuitable,
 )
 from fairque.worker._version import __version__
-from fairque.worker.handler import FunctionTaskHandler, TaskHandler
+from fairque.worker.handler import TaskHandler
+from fairque.worker.loading import CannotImport, load_handler
 from fairque.worker.log import configure
 from fairque.worker.settings import WorkerSettings
+from fairque.worker.users import users
 from fairque.worker.worker import Worker
 
 __all__ = ["main"]
@@ -34,11 +35,23 @@ EXIT_IMPORT = 6
 EXIT_CONFIGURATION = 78
 
 
-class _CannotImport(FairqueError):
-    """A module or its attribute cannot be had."""
+class _Command(click.Command):
+    """Runs a worker, or what stands after the word ``users``. A module ``users`` can still be run."""
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
+        words = sys.argv[1:] if args is None else list(args)
+        if words[:1] != ["users"] or not {"--help", *users.commands}.intersection(words[1:2]):
+            return super().main(args, *rest, **extra)
+        try:
+            return users.main(words[1:], prog_name="fairque-worker users")
+        except FairqueError as error:
+            sys.exit(_refused(error))
+        except ValueError as error:
+            sys.exit(_refused(ConfigurationError([str(error)])))
 
 
 @click.command(
+    cls=_Command,
     epilog="Exit codes: 0 stopped or burst over, 1 crashed, 2 wrong usage, 3 Redis not reachable or not suitable, "
     "4 queue of another version, 6 module cannot be imported, 78 wrong configuration.",
     context_settings={"auto_envvar_prefix": "FAIRQUE_WORKER", "show_default": True},
@@ -67,26 +80,31 @@ def main(
 
     Each MODULE is imported, from the current folder too; its task functions can then be run. ATTR names a TaskHandler
     of the module (a class or an object) that runs the tasks instead.
+
+    `fairque-worker users --help` is about limits of users and why they wait.
     """
     configure(log_level, log_format)
+    worker, code = None, 0
     try:
         settings = _settings(config, url=url, queue=queue, concurrency=concurrency)
         names = modules or settings.worker.modules
         if not names:
             raise click.UsageError("name at least one MODULE with task functions, or worker.modules in --config")
+        sys.path.insert(0, "")
         handler = _handler(names)
-        worker = Worker(settings, handler, burst=burst)
-        all_ended = worker.run()
+        plain = tuple(name.partition(":")[0] for name in names)
+        worker = Worker(evolve(settings, worker=evolve(settings.worker, modules=plain)), handler, burst=burst)
+        worker.run()
     except FairqueError as error:
-        _refuse(error)
+        code = _refused(error)
     except ValueError as error:
-        _refuse(ConfigurationError([str(error)]))
-    if all_ended:
-        return
+        code = _refused(ConfigurationError([str(error)]))
+    if worker is None or worker.all_ended:
+        sys.exit(code)
     # A thread that cannot be interrupted must not keep a stopped worker alive: its task was given back.
     logging.shutdown()
     sys.stdout.flush()
-    os._exit(0)
+    os._exit(code)
 
 
 def _settings(config: Path | None, *, url: str | None, queue: str | None, concurrency: int | None) -> WorkerSettings:
@@ -100,48 +118,20 @@ def _settings(config: Path | None, *, url: str | None, queue: str | None, concur
     return settings
 
 
-def _handler(names: tuple[str, ...]) -> TaskHandler:
-    sys.path.insert(0, "")
-    handlers = [found for name in names if (found := _load(name)) is not None]
+def _handler(names: tuple[str, ...]) -> TaskHandler | None:
+    handlers = [name for name in names if ":" in name]
     if len(handlers) > 1:
-        raise _CannotImport(f"{len(handlers)} task handlers are named: a worker has one")
-    return handlers[0] if handlers else FunctionTaskHandler(name.partition(":")[0] for name in names)
+        raise CannotImport(f"{len(handlers)} task handlers are named: a worker has one")
+    return load_handler(handlers[0]) if handlers else None
 
 
-def _load(name: str) -> TaskHandler | None:
-    module_name, _, attribute = name.partition(":")
-    try:
-        module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:
-        raise _CannotImport(
-            f"module {module_name!r} cannot be imported: {type(error).__name__}: {error}. "
-            f"It is looked for in {os.getcwd()} and on PYTHONPATH"  # noqa: PTH109 - a text, no path work
-        ) from error
-    if not attribute:
-        return None
-    found: Any = getattr(module, attribute, None)
-    if inspect.isclass(found) and issubclass(found, TaskHandler):
-        try:
-            return found()
-        except Exception as error:
-            raise _CannotImport(
-                f"{name} cannot be made without arguments: {type(error).__name__}: {error}. Name an object"
-            ) from error
-    if isinstance(found, TaskHandler):
-        return found
-    raise _CannotImport(
-        f"{name} is no TaskHandler but {type(found).__name__}: name a subclass of TaskHandler or an object of one, "
-        f"or the module alone to run its task functions"
-    )
-
-
-def _refuse(error: FairqueError) -> NoReturn:
+def _refused(error: FairqueError) -> int:
     codes: tuple[tuple[type[FairqueError], int], ...] = (
         (ConfigurationError, EXIT_CONFIGURATION),
         (RedisUnavailable, EXIT_UNREACHABLE),
         (ServerUnsuitable, EXIT_UNREACHABLE),
         (SchemaMismatch, EXIT_MISMATCH),
-        (_CannotImport, EXIT_IMPORT),
+        (CannotImport, EXIT_IMPORT),
     )
     click.echo(f"fairque-worker: {error}", err=True)
-    sys.exit(next((code for kind, code in codes if isinstance(error, kind)), EXIT_CRASHED))
+    return next((code for kind, code in codes if isinstance(error, kind)), EXIT_CRASHED)

@@ -11,11 +11,11 @@ from typing import Any
 
 from fairque.protocol import clock
 from fairque.protocol.errors import InvalidTask, LeaseLost
-from fairque.protocol.model.context import TaskContext, running_in
+from fairque.protocol.model.context import running_in
 from fairque.protocol.wire.codec import decode_task
 from fairque.protocol.wire.jsonvalue import check_json, dumps
 from fairque.worker.handler import TaskHandler
-from fairque.worker.jobs import Ending, Failure, Job, Success
+from fairque.worker.jobs import Ending, Failure, Job, LeasedContext, Success
 
 __all__ = ["Executor"]
 
@@ -81,22 +81,25 @@ class Executor:
 
     def _slot(self) -> None:
         while (work := self._work.get()) is not None:
-            work()
+            # An exception that raises while it is logged gets this far: not even that may cost a thread.
+            with suppress(BaseException):
+                work()
 
     def _run(self, job: Job) -> None:
         started = clock.monotonic()
         try:
-            if job.lease_lost:
+            if not job.lease.held():
                 raise LeaseLost(job.granted.task_id)  # noqa: TRY301 - it is an ending like any other
             task = job.task = decode_task(job.granted.message)
-            context = job.context = TaskContext(
+            context = job.context = LeasedContext(
                 task,
+                job.lease,
                 attempt=job.granted.attempt,
                 fence=job.granted.fence,
                 deadline=started + task.timeout_ms / 1000,
             )
             if job.cancel_reason:
-                context.request_cancel(job.cancel_reason, lease_lost=job.lease_lost)
+                context.request_cancel(job.cancel_reason)
             running_in(context)
             value = self._handler.handle(task, context)
             if inspect.isawaitable(value):
@@ -111,7 +114,7 @@ class Executor:
         ran_us = _us_since(started)
         try:
             return Success(job, value, self._encoded(value), ran_us)
-        except Exception as error:  # noqa: BLE001 - a result that cannot be stored is a failed attempt
+        except BaseException as error:  # noqa: BLE001 - a result that cannot be stored is a failed attempt
             return Failure(job, error, ran_us)
 
     def _encoded(self, value: Any) -> bytes:
@@ -126,7 +129,7 @@ class Executor:
             )
         return result
 
-    def _await(self, job: Job, context: TaskContext, awaitable: Awaitable[Any], started: float) -> None:
+    def _await(self, job: Job, context: LeasedContext, awaitable: Awaitable[Any], started: float) -> None:
         loop = self._event_loop()
 
         async def attempt() -> Any:

@@ -9,10 +9,11 @@ from attrs import frozen
 
 from fairque.protocol import clock
 from fairque.protocol.calls import Granted, Popped
-from fairque.protocol.errors import FairqueError
+from fairque.protocol.errors import FairqueError, ProtocolError, SchemaMismatch
+from fairque.protocol.model.outcome import error_text
 from fairque.worker.consumer import Consumer
 from fairque.worker.executor import Executor
-from fairque.worker.jobs import Ending, Job
+from fairque.worker.jobs import Ending, Failure, Job, Lease
 from fairque.worker.log import log
 from fairque.worker.reporter import Reporter
 from fairque.worker.waker import LONGEST_BLOCK_SECONDS, Waker
@@ -50,7 +51,8 @@ class Fetcher:
         on_idle: Called when no task is held and none will be taken.
 
     Attributes:
-        crash: What ended the thread too early, if anything did: a defect of this package. It counts as idle then.
+        crash: What ended the thread too early, if anything did: the queue became one of another version, or a defect
+            of this package. It counts as idle then.
     """
 
     def __init__(
@@ -80,7 +82,7 @@ class Fetcher:
         self._waker_busy = False
         self._quiet = False
         self._stopped = False
-        self.crash: Exception | None = None
+        self.crash: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="fairque-fetch", daemon=True)
 
     def jobs(self) -> list[Job]:
@@ -109,9 +111,15 @@ class Fetcher:
     def _run(self) -> None:
         try:
             self._loop()
-        except Exception as error:  # noqa: BLE001 - a defect, whatever it is, must not hold the tasks for ever
-            log.exception("the fetch loop crashed: others get the tasks when the leases end")
+        except BaseException as error:  # noqa: BLE001 - a defect, whatever it is, must not hold the tasks for ever
             self.crash = error
+            log.error(
+                "no tasks are taken any more: others get those that run when the leases end",
+                error=error_text(error),
+                exc_info=not isinstance(error, FairqueError),
+            )
+            for job in self.jobs():
+                job.request_cancel("the worker ends", lease_lost=True)
             self._jobs.clear()
             self._on_idle()
 
@@ -123,17 +131,46 @@ class Fetcher:
             wanted = 0 if self._quiet or not (self._hungry or self._endings) else self._free()
             if self._endings or wanted:
                 try:
-                    popped = self._reporter.exchange(self._endings, wanted)
+                    self._exchange(wanted)
+                except SchemaMismatch:
+                    raise
                 except FairqueError as error:
-                    log.warning("the queue cannot be reached", error=str(error))
+                    log.warning("the queue cannot be used now: trying again", error=str(error))
                     if self._stopped:
                         return
                     self._hungry = True
                     self._pause()
-                    continue
-                self._settle(popped, wanted)
             if not self._jobs and (self._quiet or (self._burst and not self._hungry)):
                 self._on_idle()
+
+    def _exchange(self, wanted: int) -> None:
+        # Anchored before the call: the server's leases can only end later than this.
+        held_until = clock.monotonic() + self._consumer.lease_ms / 1000
+        try:
+            popped = self._reporter.exchange(self._endings, wanted)
+        except ProtocolError:
+            if not self._endings:
+                raise
+            self._report_one_by_one()
+        else:
+            self._settle(popped, wanted, held_until)
+
+    def _report_one_by_one(self) -> None:
+        """Give up only those endings of a batch that the queue refuses: kept, they would hold the others for ever."""
+        while self._endings:
+            ending = self._endings[0]
+            try:
+                self._reporter.exchange([ending], 0)
+            except ProtocolError as error:
+                log.error(
+                    "ending refused: it is given up, and the task runs again when its lease ends",
+                    task_id=ending.job.granted.task_id,
+                    attempt=ending.job.granted.attempt,
+                    error=str(error),
+                )
+            self.forget(ending.job)
+            del self._endings[0]
+        self._hungry = True
 
     def _free(self) -> int:
         return self._slots - len(self._jobs) + len(self._endings)
@@ -152,7 +189,7 @@ class Fetcher:
     def _note(self, event: Event) -> None:
         if not isinstance(event, Wake):
             if _key(event.job.granted) in self._jobs:
-                self._endings.append(event)
+                self._note_ending(event)
             return
         if event.answer:
             self._waker_busy = False
@@ -160,22 +197,30 @@ class Fetcher:
             self._pass_on()
         self._hungry = True
 
+    def _note_ending(self, ending: Ending) -> None:
+        if isinstance(ending, Failure) and ending.broken_off:
+            # Not the task's fault, so no failed attempt; the queue counts a delivery when it takes the task back.
+            log.warning("lease lost: the task is left to others", task_id=ending.job.granted.task_id)
+            self.forget(ending.job)
+            self._hungry = True
+        else:
+            self._endings.append(ending)
+
     def _pass_on(self) -> None:
         try:
             self._consumer.rouse()
         except FairqueError as error:
             log.warning("could not pass the wake-up on", error=str(error))
 
-    def _settle(self, popped: Popped | None, wanted: int) -> None:
+    def _settle(self, popped: Popped | None, wanted: int, held_until: float) -> None:
         for ending in self._endings:
             self.forget(ending.job)
         self._endings.clear()
         if popped is None:
             return
-        held_until = clock.monotonic() + self._consumer.lease_ms / 1000
         for granted in popped.tasks:
             if _key(granted) not in self._jobs:
-                job = self._jobs[_key(granted)] = Job(granted, held_until)
+                job = self._jobs[_key(granted)] = Job(granted, Lease(held_until))
                 self._executor.submit(job)
         self._hungry = len(popped.tasks) >= wanted
         if not self._hungry and not self._waker_busy:

@@ -69,13 +69,10 @@ class Heart:
             answers = self._consumer.beat([(job.granted.task_id, job.granted.token) for job in jobs])
         except FairqueError as error:
             log.warning("heartbeat failed", error=str(error), tasks=len(jobs))
-            for job in jobs:
-                if clock.monotonic() >= job.held_until:
-                    job.request_cancel("its lease could not be renewed", lease_lost=True)
             return
         for job, status in zip(jobs, answers, strict=True):
             if status in (Status.OK, Status.REQUESTED):
-                job.held_until = sent + self._consumer.lease_ms / 1000
+                job.lease.held_until = sent + self._consumer.lease_ms / 1000
             if status is Status.REQUESTED:
                 job.canceled = True
                 job.request_cancel("it was canceled")

@@ -1,15 +1,52 @@
-"""The values that pass between the parts of a worker: a task in flight, and how its attempt ended."""
+"""The values that pass between the parts of a worker: a task in flight, its lease, and how its attempt ended."""
 
+import asyncio
 from typing import Any, TypeAlias
 
 from attrs import define, field, frozen
 
 from fairque.protocol import clock
 from fairque.protocol.calls import Granted
+from fairque.protocol.errors import LeaseLost
 from fairque.protocol.model.context import TaskContext
 from fairque.protocol.model.task import Task
 
-__all__ = ["Ending", "Failure", "Job", "Success"]
+__all__ = ["Ending", "Failure", "Job", "Lease", "LeasedContext", "Success"]
+
+
+@define(eq=False)
+class Lease:
+    """The worker's own view of a lease.
+
+    Attributes:
+        held_until: When the worker must stop believing in it unless it is renewed, on the monotonic clock.
+        lost: Whether it is known to be lost, whatever the clock says.
+    """
+
+    held_until: float
+    lost: bool = False
+
+    def held(self) -> bool:
+        """Whether the worker may believe in it. Once it may not, it never may again: an answer can come too late."""
+        self.lost = self.lost or clock.monotonic() >= self.held_until
+        return not self.lost
+
+
+class LeasedContext(TaskContext):
+    """A context that looks at the lease when it is asked: also right in a process that has just stood still."""
+
+    def __init__(self, task: Task[Any], lease: Lease, *, attempt: int, fence: int, deadline: float) -> None:
+        super().__init__(task, attempt=attempt, fence=fence, deadline=deadline)
+        self._lease = lease
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the task should stop."""
+        return super().cancelled or not self._lease.held()
+
+    def lease_ok(self) -> bool:
+        """Whether the worker may still believe that it alone runs this task."""
+        return self._lease.held()
 
 
 @define(eq=False)
@@ -18,23 +55,21 @@ class Job:
 
     Attributes:
         granted: What the queue gave.
+        lease: How long the worker may believe that it has the task.
         task: The decoded message; None until it was decoded, or when it cannot be.
         context: The task's view of this attempt; with ``task``.
-        held_until: When the worker must stop believing in its lease, on the monotonic clock.
         started: When it was taken, on the monotonic clock.
         cancel_reason: Why it was asked to stop; empty when it was not.
         canceled: Whether somebody canceled the task.
-        lease_lost: Whether another worker may have it now.
     """
 
     granted: Granted
-    held_until: float
+    lease: Lease
     task: Task[Any] | None = None
     context: TaskContext | None = None
     started: float = field(factory=clock.monotonic, init=False)
     cancel_reason: str = field(default="", init=False)
     canceled: bool = field(default=False, init=False)
-    lease_lost: bool = field(default=False, init=False)
 
     @property
     def ran_us(self) -> int:
@@ -44,7 +79,7 @@ class Job:
     def request_cancel(self, reason: str, *, lease_lost: bool = False) -> None:
         """Ask the attempt to stop, also when it has not begun yet."""
         self.cancel_reason = self.cancel_reason or reason
-        self.lease_lost = self.lease_lost or lease_lost
+        self.lease.lost = self.lease.lost or lease_lost
         if self.context is not None:
             self.context.request_cancel(reason, lease_lost=lease_lost)
 
@@ -66,6 +101,11 @@ class Failure:
     job: Job
     error: BaseException
     ran_us: int
+
+    @property
+    def broken_off(self) -> bool:
+        """Whether the loss of the lease ended it, and not the task: it says nothing about the task then."""
+        return isinstance(self.error, asyncio.CancelledError | LeaseLost) and not self.job.lease.held()
 
 
 Ending: TypeAlias = Success | Failure

@@ -73,15 +73,17 @@ class Reporter:
         if job.canceled and isinstance(failure.error, asyncio.CancelledError):
             return Decision("cancel", 0, "canceled while it ran")
         task = job.task
+        if task is None:
+            return Decision("dead", 0, "unreadable")
         judge = partial(
             decide,
-            retries=0 if task is None else task.retries,
+            retries=task.retries,
             failures=job.granted.failures,
-            policy=None if task is None else task.retry,
+            policy=task.retry,
         )
         try:
             return judge(failure.error)
-        except Exception as error:  # noqa: BLE001 - such as a subclass of Retry that never called its super().__init__
+        except BaseException as error:  # noqa: BLE001 - such as a subclass of Retry that never called its super().__init__
             return judge(error)
 
     def _failed(self, one: _Judged) -> Failed:

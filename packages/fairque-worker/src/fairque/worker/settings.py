@@ -6,7 +6,7 @@ import socket
 from attrs import Attribute, field, frozen
 
 from fairque.protocol.config import QueueSettings, RedisSettings
-from fairque.protocol.config.validators import between, positive
+from fairque.protocol.config.validators import between, matches, positive
 from fairque.protocol.model.ids import new_nonce
 
 __all__ = ["WorkerOptions", "WorkerSettings"]
@@ -30,7 +30,8 @@ class WorkerOptions:
 
     Attributes:
         name: Names this worker in records and logs; by default host, process and a random part.
-        modules: Python modules with task functions. The command imports them; other code does so itself.
+        modules: Python modules with task functions. `Worker.start` imports them. For the command one may be
+            ``MODULE:ATTR``, a task handler.
         concurrency: How many tasks run at a time.
         lease_seconds: After how many seconds without a sign of life the tasks of this worker are given to others.
         heartbeat_seconds: Seconds between the signs of life.
@@ -40,7 +41,10 @@ class WorkerOptions:
         ValueError: A value is out of its range; the message names the field.
     """
 
-    name: str = field(factory=_host_name)
+    name: str = field(
+        factory=_host_name,
+        validator=matches(r"[^\x00-\x1f\x7f]{1,128}", "1 to 128 characters without control characters"),
+    )
     modules: tuple[str, ...] = ()
     concurrency: int = field(default=16, validator=between(1, 10_000))
     lease_seconds: float = field(default=30.0, validator=positive)

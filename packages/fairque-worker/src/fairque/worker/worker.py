@@ -18,10 +18,12 @@ from fairque.worker.fetcher import Event, Fetcher, Wake
 from fairque.worker.handler import FunctionTaskHandler, TaskHandler
 from fairque.worker.heart import Heart
 from fairque.worker.jobs import Job
+from fairque.worker.loading import import_modules
 from fairque.worker.log import log
 from fairque.worker.reporter import Reporter
 from fairque.worker.settings import WorkerOptions, WorkerSettings
 from fairque.worker.waker import Waker
+from fairque.worker.watch import Watch
 
 __all__ = ["Worker"]
 
@@ -32,11 +34,12 @@ _LINGER_SECONDS = 1.0
 class Worker:
     """Runs the tasks of one queue until it is stopped.
 
-    One thread reports endings and takes new tasks in the same round trip; another renews the leases, a third waits
-    for the wake-up when there is nothing to do, and the tasks run in threads and on an event loop.
+    One thread reports endings and takes new tasks in the same round trip; another renews the leases, a third tells
+    the tasks whose lease is over, a fourth waits for the wake-up when there is nothing to do, and the tasks run in
+    threads and on an event loop.
 
     Args:
-        settings: Server, queue and worker.
+        settings: Server, queue and worker. `start` imports ``worker.modules`` before it does anything else.
         handler: What running a task means; by default its function is called.
         burst: End when nothing is runnable any more. Delayed tasks and retries that are not due stay in the queue.
     """
@@ -63,6 +66,7 @@ class Worker:
             on_idle=self._on_idle,
         )
         self._heart = Heart(Consumer(settings), settings.worker.heartbeat_seconds, self._fetcher.jobs)
+        self._watch = Watch(settings.worker.heartbeat_seconds, self._fetcher.jobs)
         self._idle = threading.Event()
         # A plain queue, since its put is safe inside a signal handler and an Event's set is not.
         self._control: SimpleQueue[None] = SimpleQueue()
@@ -96,19 +100,28 @@ class Worker:
         """How many tasks this worker holds."""
         return len(self._fetcher.jobs())
 
-    def run(self) -> bool:
+    @property
+    def all_ended(self) -> bool:
+        """Whether no thread was left behind by `stop`.
+
+        If one was, a task that was given back still runs in it, and keeps the interpreter from ending in any other
+        way than `os._exit`.
+        """
+        return self._all_ended
+
+    def run(self) -> None:
         """Start, work until a signal or the end of a burst, and stop. For the main thread of a process.
 
         SIGTERM and SIGINT stop taking tasks at once and let the running ones go on for the grace; after it, or at a
         second signal, those still running are given back.
 
-        Returns:
-            Whether all threads have ended. If not, a task that was given back still runs in one, and keeps the
-            interpreter from ending in any other way than `os._exit`.
-
         Raises:
-            FairqueError: The server or the queue cannot be worked with and nothing was started; or the worker crashed.
+            SchemaMismatch: The queue is of another version, from the beginning or all of a sudden.
+            FairqueError: A module cannot be imported, or the server or the queue cannot be worked with, and nothing was
+                started; or the worker crashed.
         """
+        # Here already, since a signal must end an import that never does.
+        import_modules(self.settings.worker.modules)
         restore = self._handle_signals()
         try:
             self.start()
@@ -121,21 +134,25 @@ class Worker:
             self.stop(0)
         finally:
             restore()
-        if self._fetcher.crash is not None:
-            raise FairqueError(f"the worker crashed: {self._fetcher.crash!r}") from self._fetcher.crash
-        return self._all_ended
+        crash = self._fetcher.crash
+        if isinstance(crash, FairqueError):
+            raise crash
+        if crash is not None:
+            raise FairqueError(f"the worker crashed: {crash!r}") from crash
 
     def start(self) -> None:
-        """Begin to take tasks, in threads of its own; safe to call twice.
+        """Import ``worker.modules`` and begin to take tasks, in threads of its own; safe to call twice.
 
         Raises:
-            FairqueError: The server or the queue cannot be worked with, or the worker was stopped; nothing was started.
+            FairqueError: A module cannot be imported, the server or the queue cannot be worked with, or the worker was
+                stopped; nothing was started.
         """
         with self._lock:
             if self._stopped:
                 raise FairqueError("this worker was stopped: make a new Worker")
             if self._started:
                 return
+            import_modules(self.settings.worker.modules)
             try:
                 self._consumer.check()
             except FairqueError:
@@ -143,6 +160,7 @@ class Worker:
                 raise
             self._started = True
             self._heart.start()
+            self._watch.start()
             self._waker.start()
             self._fetcher.start()
         log.info(
@@ -181,7 +199,9 @@ class Worker:
             self._give_back(left)
             self._waker.stop()
             self._heart.stop()
-            linger = _LINGER_SECONDS if left else self.settings.worker.grace_seconds
+            self._watch.stop()
+            given_up = left or self._fetcher.crash is not None
+            linger = _LINGER_SECONDS if given_up else self.settings.worker.grace_seconds
             self._all_ended = self._executor.stop(linger)
             with suppress(FairqueError):
                 self._consumer.rouse()

@@ -6,8 +6,8 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from attrs import frozen
 
-from fairque.protocol.errors import ConfigurationError, InvalidTask
-from fairque.protocol.limits import COUNT, RATE, WEIGHT
+from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.limits import COUNT, RATE, WEIGHT, id_problem
 from fairque.protocol.model.ids import check_id
 from fairque.protocol.wire.call import Argument, Call, opened
 from fairque.protocol.wire.jsonvalue import dumps
@@ -129,11 +129,8 @@ def purge(
 def _problems(setting: Setting) -> list[str]:
     problems = []
     whose = f"user {setting.user_id!r:.80}" if setting.user_id else "all users"
-    if setting.user_id != ALL_USERS:
-        try:
-            check_id(setting.user_id, "user_id")
-        except InvalidTask as error:
-            problems.append(str(error))
+    if setting.user_id != ALL_USERS and (problem := id_problem(setting.user_id, "user_id")):
+        problems.append(problem)
     if setting.name not in SETTING_NAMES:
         return [*problems, f"{whose}: unknown setting {setting.name!r:.80}: choose one of {', '.join(SETTING_NAMES)}"]
     if setting.user_id == ALL_USERS and setting.name in ("weight", "paused"):

@@ -1,7 +1,7 @@
 """read_user, read_users, read_configured and explain: what a queue knows of its users, without changing it."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from attrs import frozen
 
@@ -89,7 +89,7 @@ def read_configured(keys: QueueKeys, *, after: str | None = None, most: int = 10
         users: dict[str, dict[SettingName, float]] = {}
         places = iter(answers[3:])
         for user_id, name, value in zip(*[places] * 3, strict=True):
-            users.setdefault(text(user_id), {})[text(name)] = float(value)  # type: ignore[index] - the server's names
+            users.setdefault(text(user_id), {})[cast("SettingName", text(name))] = float(value)
         return Configured(
             cost_mode="count" if text(answers[1]) == "count" else "time",
             backlog=int(answers[2]) or None,

@@ -3,6 +3,7 @@
 Importing it does not import PyYAML; only `load_settings` needs the extra ``fairque-protocol[yaml]``.
 """
 
+from fairque.protocol.config.fairness import DefaultLimits, FairnessSettings, UserLimits
 from fairque.protocol.config.loader import SECTIONS, load_settings, settings_from_environ
 from fairque.protocol.config.masking import is_secret, mask_url
 from fairque.protocol.config.settings import MESSAGE_LIMIT_MAX, QueueSettings, RedisSettings
@@ -19,8 +20,11 @@ from fairque.protocol.config.validators import (
 __all__ = [
     "MESSAGE_LIMIT_MAX",
     "SECTIONS",
+    "DefaultLimits",
+    "FairnessSettings",
     "QueueSettings",
     "RedisSettings",
+    "UserLimits",
     "Validator",
     "at_least",
     "at_most",

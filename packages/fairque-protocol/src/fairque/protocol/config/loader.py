@@ -17,7 +17,7 @@ from fairque.protocol.errors import ConfigurationError
 
 __all__ = ["SECTIONS", "load_settings", "settings_from_environ"]
 
-SECTIONS = ("redis", "queue", "client", "worker", "scheduler", "users", "schedules")
+SECTIONS = ("redis", "queue", "client", "worker", "scheduler", "fairness", "schedules")
 """Every section that a configuration file may have."""
 
 _PREFIX = "FAIRQUE__"

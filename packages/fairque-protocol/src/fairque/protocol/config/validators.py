@@ -75,7 +75,7 @@ def boolean(_instance: Any, attribute: "Attribute[Any]", value: Any) -> None:
 
 
 def _is_number(attribute: "Attribute[Any]", value: Any) -> bool:
-    whole = attribute.type in (int, "int")
+    whole = attribute.type in (int, "int", int | None, "int | None")
     if isinstance(value, float):
         return not whole and math.isfinite(value)
     return isinstance(value, int) and not isinstance(value, bool)

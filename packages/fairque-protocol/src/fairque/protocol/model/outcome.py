@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from attrs import frozen
 
-from fairque.protocol.errors import ProtocolError, UnknownFunction
+from fairque.protocol.errors import UnknownFunction
 from fairque.protocol.model.retry import Cancel, Retry, RetryPolicy, Snooze
 from fairque.protocol.wire.jsonvalue import dumps
 
@@ -60,8 +60,6 @@ def decide(
         return Decision("snooze", round(error.after * 1000), "")
     if isinstance(error, Cancel):
         return Decision("cancel", 0, "the task canceled itself")
-    if isinstance(error, ProtocolError):
-        return Decision("dead", 0, "unreadable")
     if isinstance(error, UnknownFunction):
         retries = UNKNOWN_TRIES
     if failures >= retries:
@@ -78,13 +76,12 @@ def _pause_ms(error: BaseException, failures: int, policy: RetryPolicy, draw: Ca
 
 
 def describe_error(error: BaseException, *, reason: str, worker: str, attempt: int) -> bytes:
-    """Return the JSON that a dead letter keeps of an error: text only, cut to a few KiB."""
-    trace = "".join(traceback.format_exception(error))
+    """Return the JSON that a dead letter keeps of an error: text only, cut to a few KiB. Whatever it is, this works."""
     return dumps(
         {
-            "type": type(error).__qualname__,
-            "error": _plain(error_text(error))[:_TEXT_LIMIT],
-            "traceback": _plain(trace)[-_TRACEBACK_LIMIT:],
+            "type": _text("type", lambda: type(error).__qualname__),
+            "error": error_text(error)[:_TEXT_LIMIT],
+            "traceback": _text("traceback", lambda: "".join(traceback.format_exception(error)))[-_TRACEBACK_LIMIT:],
             "reason": reason,
             "worker": worker,
             "attempts": attempt,
@@ -94,11 +91,12 @@ def describe_error(error: BaseException, *, reason: str, worker: str, attempt: i
 
 def error_text(error: BaseException) -> str:
     """Return the message of an error, also of one that cannot be printed."""
+    return _text("text", lambda: str(error))
+
+
+def _text(what: str, make: Callable[[], str]) -> str:
     try:
-        return str(error)
-    except Exception as second:  # noqa: BLE001 - an error of the user's code that cannot even be printed
-        return f"(its text cannot be made: {type(second).__name__})"
-
-
-def _plain(text: str) -> str:
-    return text.encode(errors="backslashreplace").decode()
+        # By way of bytes, since JSON and log files take no lone surrogates.
+        return str.encode(make(), errors="backslashreplace").decode()
+    except BaseException as second:  # noqa: BLE001 - the user's code runs here, and whatever it raises ends no worker
+        return f"(its {what} cannot be made: {type(second).__name__})"

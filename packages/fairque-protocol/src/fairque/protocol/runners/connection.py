@@ -12,8 +12,10 @@ from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
     ClusterDownError,
+    DataError,
     MasterDownError,
     NoPermissionError,
+    NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
@@ -60,10 +62,18 @@ _RETRYABLE = (
     BusyLoadingError,
     ClusterDownError,
     MasterDownError,
+    # The server was made to forget its scripts again, just after it had got this one.
+    NoScriptError,
     ReadOnlyError,
     TryAgainError,
 )
 _FINAL = (AuthenticationError, NoPermissionError)
+
+#: How an answer begins when the server cannot do now what it is asked: nothing is wrong with the call.
+_PASSING = ("BUSY ", "MISCONF ", "NOREPLICAS ")
+
+#: What is in an answer that is an error of a script, and not of the server.
+_OF_SCRIPT = " script: "
 
 #: Oldest servers with what the scripts need: flags on scripts, and replication of their effects.
 _OLDEST = {"redis": (7, 0), "valkey": (7, 2)}
@@ -103,6 +113,8 @@ class Attempts:
             FairqueError: There is no next attempt; the error says what stands in the way.
         """
         self._made += 1
+        # redis.asyncio hides in a ConnectionError what the server answers while connecting, a refused password too.
+        error = error.__cause__ if isinstance(error.__cause__, RedisError) else error
         retryable = isinstance(error, _RETRYABLE) and not isinstance(error, _FINAL)
         if not retryable or self._made > self._settings.retries:
             # Nothing above the runners sees redis-py's own errors.
@@ -117,12 +129,16 @@ def _translated(error: RedisError, where: str) -> FairqueError:
         return RedisUnavailable(f"Redis at {where} refused the user or password: {error}")
     if isinstance(error, NoPermissionError):
         return ServerUnsuitable(f"the user at Redis {where} may not do this: {error}. Grant it by the server's ACL")
+    if isinstance(error, NoScriptError) or str(error).startswith(_PASSING):
+        return RedisUnavailable(f"Redis at {where} cannot do this now: {error}")
     if isinstance(error, _RETRYABLE):
         return RedisUnavailable(
             f"Redis at {where} does not answer: {error}. Is it running, and is the address right? "
             "(FAIRQUE__REDIS__URL, --url or redis.url in the configuration)"
         )
-    return ProtocolError(f"Redis at {where} answered with an error: {error}")
+    if isinstance(error, DataError) or _OF_SCRIPT in str(error):
+        return ProtocolError(f"a script failed at Redis {where}: {error}")
+    return ServerUnsuitable(f"Redis at {where} answered with an error: {error}")
 
 
 def bad_url(error: ValueError, settings: RedisSettings) -> ConfigurationError:

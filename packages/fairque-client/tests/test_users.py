@@ -1,0 +1,291 @@
+"""queue.users: limits, pause and purge of users, what they have and got, and why they and their tasks wait."""
+
+from typing import Any
+
+import pytest
+
+from fairque.client import (
+    UNCHANGED,
+    AsyncTaskQueue,
+    ConfigurationError,
+    InvalidTask,
+    QueueFull,
+    Task,
+    TaskCanceled,
+    TaskNotFound,
+    TaskQueue,
+    TaskState,
+    UserNotFound,
+    compare,
+)
+
+NOT_NUMBERS = [float("nan"), float("inf"), True, "1"]
+
+
+def fill(queue: TaskQueue, user: str, number: int, **fields: Any) -> list[Any]:
+    return queue.push_many([Task.create(func="f", user_id=user, **fields) for _ in range(number)])
+
+
+class TestSetting:
+    def test_only_what_is_given_changes_and_none_takes_it_back(self, queue: TaskQueue) -> None:
+        assert queue.users.set("ann", weight=2, cap=3, rate=0.5, burst=4, backlog=9)
+        assert queue.users.set("ann", cap=None, rate=1)
+        found = queue.users.get("ann")
+        assert (found.weight, found.cap, found.rate, found.burst, found.backlog) == (2, None, 1, 4, 9)
+
+    def test_the_same_again_changes_nothing_and_says_so(self, queue: TaskQueue) -> None:
+        assert queue.users.set("ann", cap=3)
+        assert not queue.users.set("ann", cap=3)
+        assert not queue.users.set("ann", weight=None)
+
+    def test_defaults_hold_for_those_without_a_setting_of_their_own(self, queue: TaskQueue) -> None:
+        assert queue.users.set_defaults(cap=5, rate=7, backlog=100, burst=2)
+        queue.users.set("ann", cap=1)
+        fill(queue, "bob", 1)
+        ann, bob = queue.users.get("ann"), queue.users.get("bob")
+        assert (ann.cap, ann.rate, ann.backlog, ann.burst) == (1, 7, 100, 2)
+        assert (bob.cap, bob.configured) == (5, False)
+        assert queue.users.set_defaults(cap=None)
+        assert queue.users.get("bob").cap is None
+
+    def test_a_reset_takes_all_back_and_leaves_the_defaults(self, queue: TaskQueue) -> None:
+        queue.users.set_defaults(cap=5)
+        queue.users.set("ann", cap=1, weight=3)
+        queue.users.pause("ann")
+        assert queue.users.reset("ann")
+        assert not queue.users.reset("ann")
+        with pytest.raises(UserNotFound):
+            queue.users.get("ann")
+        assert queue.users.configured().users == {"": {"cap": 5.0}}
+
+    def test_what_is_set_is_read_page_by_page(self, queue: TaskQueue) -> None:
+        queue.configure(cost_mode="count", backlog=1_000)
+        queue.users.set_defaults(rate=5)
+        for user in ("ann", "bob", "é"):
+            queue.users.set(user, weight=2)
+        first = queue.users.configured(most=1)
+        assert (first.cost_mode, first.backlog, first.users, first.next) == ("count", 1_000, {"": {"rate": 5.0}}, "")
+        assert list(queue.users.configured(after=first.next, most=2).users) == ["ann", "bob"]
+        assert list(queue.users.configured(after="bob").users) == ["é"]
+
+    def test_every_wrong_value_is_said_at_once_and_nothing_is_sent(self, queue: TaskQueue, spy: Any) -> None:
+        with pytest.raises(ConfigurationError) as caught:
+            queue.users.set("ann", weight=0.001, cap=0, rate=-1, burst=1, backlog=0)
+        assert [problem.split(" must")[0] for problem in caught.value.problems] == [
+            "user 'ann': weight",
+            "user 'ann': cap",
+            "user 'ann': rate",
+            "user 'ann': backlog",
+        ]
+        assert spy.scripts == []
+
+    @pytest.mark.parametrize("value", NOT_NUMBERS)
+    @pytest.mark.parametrize("name", ["weight", "cap", "rate", "burst", "backlog"])
+    def test_what_is_no_number_is_refused(self, queue: TaskQueue, spy: Any, name: str, value: Any) -> None:
+        with pytest.raises(ConfigurationError, match=f"{name} must be"):
+            queue.users.set("ann", **{name: value})
+        assert spy.scripts == []
+
+    @pytest.mark.parametrize("user", ["", "a\nb", "x" * 129, 5])
+    def test_what_is_no_user_is_refused(self, queue: TaskQueue, spy: Any, user: Any) -> None:
+        with pytest.raises(ConfigurationError, match="user_id"):
+            queue.users.set(user, cap=1)
+        for one in (queue.users.pause, queue.users.resume, queue.users.reset):
+            with pytest.raises(ConfigurationError, match="user_id"):
+                one(user)
+        others: list[Any] = [queue.users.get, queue.explain_user, queue.users.purge]
+        for other in others:
+            with pytest.raises(InvalidTask, match="user_id"):
+                other(user)
+        assert spy.scripts == []
+
+    def test_to_set_nothing_is_a_mistake(self, queue: TaskQueue) -> None:
+        with pytest.raises(ConfigurationError, match="name one of weight, cap, rate, burst, backlog"):
+            queue.users.set("ann")
+        with pytest.raises(ConfigurationError, match="name one of cap, rate, burst, backlog"):
+            queue.users.set_defaults(cap=UNCHANGED)
+
+
+class TestPause:
+    def test_a_paused_user_waits_until_it_is_resumed(self, queue: TaskQueue, worker: Any) -> None:
+        handles = fill(queue, "ann", 1)
+        assert queue.users.pause("ann")
+        assert not queue.users.pause("ann")
+        assert queue.users.get("ann").reason == "paused"
+        assert queue.users.resume("ann")
+        assert not queue.users.resume("ann")
+        worker.finish(5)
+        assert handles[0].result(1) == 5
+
+
+class TestPurge:
+    def test_all_that_waits_is_canceled_with_the_reason(self, queue: TaskQueue) -> None:
+        handles = [*fill(queue, "ann", 3), *fill(queue, "ann", 1, delay=60)]
+        (other,) = fill(queue, "bob", 1)
+        assert queue.users.purge("ann", "the account is closed") == 4
+        for handle in handles:
+            with pytest.raises(TaskCanceled, match="the account is closed"):
+                handle.result(0)
+        assert other.state() is TaskState.QUEUED
+        assert queue.users.purge("ann") == 0
+
+    def test_a_large_backlog_goes_in_several_calls(self, queue: TaskQueue, spy: Any) -> None:
+        for _ in range(3):
+            fill(queue, "ann", 800)
+        spy.scripts.clear()
+        assert queue.users.purge("ann") == 2_400
+        assert spy.scripts == ["purge"] * 3
+        assert queue.stats().queued == 0
+
+    def test_a_producer_that_pushes_on_makes_it_neither_endless_nor_spare_what_waited(
+        self, queue: TaskQueue, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        old = [handle for _ in range(2) for handle in fill(queue, "ann", 700)]
+        run, calls = queue._link.run, 0
+
+        def run_and_push(call: Any) -> Any:
+            nonlocal calls
+            answer = run(call)
+            if call.script == "purge":
+                calls += 1
+                assert calls < 5, "it does not end"
+                fill(queue, "ann", 900)
+            return answer
+
+        monkeypatch.setattr(queue._link, "run", run_and_push)
+        assert queue.users.purge("ann") == 1_400
+        assert queue.stats().queued == 1_800
+        assert {old[0].state(), old[-1].state()} == {TaskState.CANCELED}
+
+
+class TestReading:
+    def test_a_user_tells_what_it_has_and_why_it_waits(self, queue: TaskQueue, worker: Any) -> None:
+        queue.users.set("ann", cap=1)
+        fill(queue, "ann", 3)
+        worker.take()
+        found = queue.users.get("ann")
+        assert (found.waiting, found.running, found.reason) == (2, 1, "cap")
+        assert found.explain() == "user 'ann' runs 1 tasks, as many as its cap of 1 allows"
+        assert queue.explain_user("ann").reason == "cap"
+
+    def test_a_task_tells_why_it_waits(self, queue: TaskQueue) -> None:
+        queue.users.pause("ann")
+        _, second = fill(queue, "ann", 2)
+        found = queue.explain(second.task_id)
+        assert (found.place, found.reason, found.user.user_id) == (1, "paused", "ann")
+        assert found.explain().endswith("user 'ann' is paused: nothing is started until it is resumed")
+
+    def test_what_nobody_knows_is_not_found(self, queue: TaskQueue) -> None:
+        with pytest.raises(UserNotFound, match="knows no user 'nobody'"):
+            queue.users.get("nobody")
+        with pytest.raises(TaskNotFound):
+            queue.explain("nothing")
+        with pytest.raises(InvalidTask, match="task_id"):
+            queue.explain("")
+
+    def test_users_are_listed_page_by_page(self, queue: TaskQueue) -> None:
+        for user in ("cem", "ann", "-", "bob"):
+            fill(queue, user, 2)
+        first = queue.users.list(most=3)
+        assert [row.user_id for row in first] == ["-", "ann", "bob"]
+        rest = queue.users.list(after=first.next)
+        assert [(row.user_id, row.waiting, row.reason) for row in rest] == [("cem", 2, "turn")]
+        assert rest.next is None
+
+    @pytest.mark.parametrize("page", [{"most": 0}, {"most": 1_001}, {"most": True}, {"after": "a\nb"}, {"after": 5}])
+    def test_a_page_that_cannot_be_is_refused(self, queue: TaskQueue, spy: Any, page: Any) -> None:
+        for read in (queue.users.list, queue.users.configured):
+            with pytest.raises(ConfigurationError, match=r"most must be|after"):
+                read(**page)
+        assert spy.scripts == []
+
+    def test_two_snapshots_tell_who_got_what(self, queue: TaskQueue, worker: Any) -> None:
+        queue.configure(cost_mode="count")
+        queue.users.set("ann", weight=3)
+        fill(queue, "ann", 20)
+        fill(queue, "bob", 20)
+        for _ in range(4):
+            worker.finish()
+        before = queue.users.snapshot()
+        fill(queue, "new", 5)
+        for _ in range(10):
+            worker.finish()
+        report = compare(before, queue.users.snapshot())
+        assert [(one.user_id, one.fair_share) for one in report.users] == [("ann", 0.75), ("bob", 0.25)]
+        assert report.jain is not None
+        assert report.jain > 0.9
+
+    def test_a_snapshot_reads_all_pages(self, queue: TaskQueue, spy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("fairque.client.users.MAX_PAGE", 2)
+        queue.push_many([Task.create(func="f", user_id=f"u{number}") for number in range(5)])
+        spy.scripts.clear()
+        assert list(queue.users.snapshot().rows) == ["u0", "u1", "u2", "u3", "u4"]
+        assert spy.scripts == ["read_users"] * 3
+
+
+class TestBacklog:
+    def test_a_push_above_the_backlog_of_its_user_stores_nothing(self, queue: TaskQueue) -> None:
+        queue.users.set("ann", backlog=2)
+        fill(queue, "ann", 1)
+        with pytest.raises(QueueFull, match="user 'ann' has 1 waiting tasks of at most 2") as caught:
+            queue.push_many([Task.create(func="f", user_id=user) for user in ("bob", "ann", "ann")])
+        assert caught.value.retry_after >= 1
+        assert queue.stats().pushed == 1
+        with pytest.raises(UserNotFound):
+            queue.users.get("bob")
+
+    def test_a_push_above_the_backlog_of_the_queue_stores_nothing(self, queue: TaskQueue) -> None:
+        assert queue.configure(backlog=2)
+        fill(queue, "ann", 2)
+        with pytest.raises(QueueFull, match="it has 2 waiting tasks of at most 2"):
+            fill(queue, "bob", 1)
+        assert queue.stats().pushed == 2
+        assert queue.configure(backlog=None)
+        assert not queue.configure(backlog=None)
+        fill(queue, "bob", 1)
+
+
+class TestConfigure:
+    @pytest.mark.parametrize(
+        "changes", [{"backlog": 0}, {"backlog": -1}, {"backlog": float("nan")}, {"backlog": True}, {"cost_mode": "sum"}]
+    )
+    def test_what_cannot_be_is_refused_and_nothing_sent(self, queue: TaskQueue, spy: Any, changes: Any) -> None:
+        with pytest.raises(ConfigurationError, match=r"backlog|cost_mode"):
+            queue.configure(**changes)
+        assert spy.scripts == []
+
+    def test_the_cost_mode_stays_while_users_have_tasks(self, queue: TaskQueue) -> None:
+        fill(queue, "ann", 1)
+        with pytest.raises(ConfigurationError, match="change it to 'count' when the queue is empty"):
+            queue.configure(cost_mode="count")
+        assert not queue.configure()
+
+
+@pytest.mark.parametrize("cost", [-1, float("nan"), float("inf"), "1"])
+def test_a_cost_that_is_none_is_refused(queue: TaskQueue, cost: Any) -> None:
+    with pytest.raises(InvalidTask, match="cost must be a number of seconds from 0"):
+        queue.push(Task.create(func="f", user_id="ann", cost=cost))
+    assert queue.stats().pushed == 0
+
+
+async def test_the_same_on_an_event_loop(async_queue: AsyncTaskQueue, async_spy: Any) -> None:
+    queue, users = async_queue, async_queue.users
+    assert await queue.configure(cost_mode="count", backlog=50)
+    assert await users.set("ann", weight=2, cap=1)
+    assert await users.set_defaults(rate=100)
+    handle = await queue.push(Task.create(func="f", user_id="ann"))
+    await queue.push(Task.create(func="f", user_id="bob"))
+    assert await users.pause("ann")
+    assert (await users.get("ann")).reason == (await queue.explain_user("ann")).reason == "paused"
+    assert (await queue.explain(handle.task_id)).reason == "paused"
+    assert await users.resume("ann")
+    page = await users.list(most=1)
+    assert ([row.user_id for row in page], page.next) == (["ann"], "ann")
+    assert list((await users.configured()).users) == ["", "ann"]
+    assert list((await users.snapshot()).rows) == ["ann", "bob"]
+    assert await users.purge("ann") == 1
+    assert await users.reset("ann")
+    async_spy.scripts.clear()
+    with pytest.raises(ConfigurationError):
+        await users.set("ann", weight=float("nan"))
+    assert async_spy.scripts == []

@@ -1,0 +1,1 @@
+"""The scheduling model: the algorithm of the Lua scripts in plain Python, in virtual time, and a simulation over it."""

@@ -1,0 +1,190 @@
+"""The scheduler as one object: verbs, state and floating-point steps of the Lua scripts, but time is passed in.
+
+It answers which task is started next, and nothing else: no messages, no results, no tokens, and an ended task is
+forgotten at once. To understand the algorithm, read `order` first (who is next, and why), then `ledger` (what is
+charged), then the verbs here.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Final, TypedDict, Unpack
+
+from attrs import define, evolve
+
+from fairque.protocol.fairness.ledger import FairLedger
+from fairque.protocol.fairness.records import ModelTask, UserSettings
+from fairque.protocol.model.states import TaskState
+
+__all__ = ["DefaultChanges", "FairModel", "UserChanges"]
+
+#: How much of each kind a sweep does.
+_SWEEP: Final = 100
+
+
+class DefaultChanges(TypedDict, total=False):
+    """What `FairModel.set_defaults` takes."""
+
+    cap: int | None
+    rate: float | None
+    burst: int | None
+
+
+class UserChanges(DefaultChanges, total=False):
+    """What `FairModel.set_user` takes."""
+
+    weight: float
+    paused: bool
+
+
+@define(kw_only=True, eq=False)
+class FairModel(FairLedger):
+    """The state machine of the scheduler, a method for each verb.
+
+    A verb that names a task which is unknown, or not in the state it needs, leaves that task alone, as a script does.
+
+    Raises:
+        ConfigurationError: There is no such cost mode.
+    """
+
+    # What an operator does.
+
+    def set_user(self, now_us: int, user_id: str, **changes: Unpack[UserChanges]) -> None:
+        """Change some settings of a user; None takes an own cap, rate or burst away again.
+
+        Raises:
+            ConfigurationError: A setting cannot be used.
+        """
+        before = self.settings.get(user_id, UserSettings())
+        after = evolve(before, **changes)
+        if after == before:
+            return
+        self.settings[user_id] = after
+        if user_id not in self.users:
+            return
+        user = self._touch(user_id)
+        user.settings = after
+        if after.weight != before.weight and math.isfinite(user.S):
+            # A debt and an advance mean the same service as before: no change of weight mints credit.
+            user.S = self.V + (user.S - self.V) * before.weight / after.weight
+        self.fit_bucket(user, now_us)
+        self._commit(now_us)
+
+    def set_defaults(self, **changes: Unpack[DefaultChanges]) -> None:
+        """Change cap, rate or burst of all users without their own. It shows at the next call about each of them.
+
+        Raises:
+            ConfigurationError: A setting cannot be used.
+        """
+        self.defaults = evolve(self.defaults, **changes)
+
+    # What a producer does.
+
+    def push(self, now_us: int, tasks: Iterable[ModelTask]) -> None:
+        """Enter tasks, or keep them until they are due. An id that is known is not pushed again."""
+        for task in tasks:
+            if task.task_id in self.tasks:
+                continue
+            self.tasks[task.task_id] = task
+            if task.due_ms is not None and task.due_ms > now_us // 1000:
+                self._delay(task, task.due_ms)
+            else:
+                user = self._touch(task.user)
+                user.clk = max(now_us, user.clk + 1)
+                self._enter(user, task, user.clk)
+        self._commit(now_us)
+
+    def cancel(self, now_us: int, task_id: str) -> None:
+        """End a waiting task; a running one ends as canceled unless it finishes."""
+        task = self.tasks.get(task_id)
+        if task is None:
+            return
+        if task.state is TaskState.STARTED:
+            task.cancel = True
+            return
+        del self.tasks[task_id]
+        if task.state is TaskState.SCHEDULED:
+            self.delayed.discard(task_id)
+        else:
+            user = self._touch(task.user)
+            user.n.discard(task_id)
+            user.c.discard(task_id)
+        self._commit(now_us)
+
+    # What a worker does.
+
+    def pop(self, now_us: int, count: int = 1, lease_ms: int = 30_000) -> list[str]:
+        """Start up to ``count`` tasks and return their ids; fewer only when no other may be started."""
+        self._reclaim(now_us, 2)
+        self._promote_tasks(now_us, count + 10)
+        self._promote_users(now_us, 10)
+        self._settle(now_us)
+        self._collect(2)
+        granted: list[str] = []
+        while len(granted) < count and (picked := self.pick()) is not None:
+            user = self._touch(picked)
+            # Who was stopped by new defaults is still in its ring.
+            if self.runnable(user, now_us):
+                granted.append(self._grant(user, now_us, lease_ms))
+            self.sync(user, now_us)
+        self._commit(now_us)
+        return granted
+
+    def beat(self, now_us: int, task_ids: Iterable[str], lease_ms: int = 30_000) -> None:
+        """Renew leases, and charge what tasks ran beyond their charge."""
+        for task in self._started(task_ids):
+            self._lease(task, now_us, lease_ms)
+            spent = now_us - task.start_us
+            if self.cost_mode == "time" and spent > task.charged:
+                user = self._touch(task.user)
+                user.S += (spent - task.charged) / user.settings.weight
+                task.charged = spent
+        self._commit(now_us)
+
+    def finish(self, now_us: int, ran_us: Mapping[str, int]) -> None:
+        """End tasks with success, each with the time that it ran."""
+        for task in self._started(ran_us):
+            self._leave_running(task, now_us, ran_us[task.task_id])
+            del self.tasks[task.task_id]
+        self._commit(now_us)
+
+    def fail(self, now_us: int, ran_us: Mapping[str, int], *, pause_ms: int | None = None) -> None:
+        """End attempts with an error: each task is tried again after a pause, or, with None, is dead."""
+        for task in self._started(ran_us):
+            self._leave_running(task, now_us, ran_us[task.task_id])
+            if pause_ms is None or task.cancel:
+                del self.tasks[task.task_id]
+            else:
+                self._delay(task, now_us // 1000 + pause_ms)
+        self._commit(now_us)
+
+    def release(self, now_us: int, ran_us: Mapping[str, int]) -> None:
+        """Give tasks back as if they had not been started; they were charged for what they ran."""
+        for task in self._started(ran_us):
+            user = self._leave_running(task, now_us, ran_us[task.task_id])
+            if self.cost_mode == "count":
+                user.S -= task.charged / user.settings.weight
+            self._put_back(user, task)
+        self._commit(now_us)
+
+    def sweep(self, now_us: int) -> None:
+        """Do what time has made due, up to 100 of each kind, and forget debts when nobody waits or runs."""
+        self._reclaim(now_us, _SWEEP)
+        self._promote_tasks(now_us, _SWEEP)
+        self._promote_users(now_us, _SWEEP)
+        self._settle(now_us)
+        if not (self.ready or self.fresh or self.running):
+            self.forgive()
+        self._collect(_SWEEP)
+        self._commit(now_us)
+        # Without users virtual time begins again, so that tags stay small.
+        if not self.users:
+            self.V = 0.0
+            self.aseq = self.bs = self.cg = 0
+
+    def wake_at_us(self) -> int | None:
+        """When time alone will change something: a task is due, a rate allows a start, a lease ends. None: never."""
+        milliseconds = [head[0] for ring in (self.delayed, self.running) if (head := ring.head())]
+        moments = [int(at) * 1000 for at in milliseconds]
+        if timer := self.timers.head():
+            moments.append(math.ceil(timer[0]))
+        return min(moments, default=None)

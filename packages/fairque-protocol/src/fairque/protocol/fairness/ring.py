@@ -1,0 +1,89 @@
+"""Members ordered by score, as in a sorted set of Redis: ties go by member, and the head is cheap to read."""
+
+from heapq import heapify, heappop, heappush
+
+from attrs import define, field
+
+__all__ = ["Ring", "TwoEndedRing"]
+
+#: Stale entries that a heap may hold besides as many as there are members.
+_SLACK = 32
+
+
+@define(eq=False)
+class Ring:
+    """A set of members with scores, lowest first; equal scores go by member.
+
+    A heap with lazy deletion: an entry counts only while it is the member's present score. Text compares by code
+    point in Python, which is the order of its UTF-8 bytes, by which Redis breaks ties.
+    """
+
+    _scores: dict[str, float] = field(init=False, factory=dict)
+    _rising: list[tuple[float, str]] = field(init=False, factory=list)
+
+    def __len__(self) -> int:
+        return len(self._scores)
+
+    def __contains__(self, member: str) -> bool:
+        return member in self._scores
+
+    def items(self) -> list[tuple[str, float]]:
+        """All members with their scores, in order."""
+        return sorted(self._scores.items(), key=lambda item: (item[1], item[0]))
+
+    def put(self, member: str, score: float) -> None:
+        """Add a member, or move it to another score."""
+        if self._scores.get(member) == score:
+            return
+        self._scores[member] = score
+        heappush(self._rising, (score, member))
+        if len(self._rising) > 2 * len(self._scores) + _SLACK:
+            self._rising = [(own, name) for name, own in self._scores.items()]
+            heapify(self._rising)
+
+    def discard(self, member: str) -> None:
+        """Remove a member, if it is there."""
+        self._scores.pop(member, None)
+
+    def head(self) -> tuple[float, str] | None:
+        """The lowest score and its member."""
+        heap = self._rising
+        while heap:
+            score, member = heap[0]
+            if self._scores.get(member) == score:
+                return heap[0]
+            heappop(heap)
+        return None
+
+    def take(self, up_to: float, limit: int) -> list[tuple[float, str]]:
+        """Remove and return, in order, at most ``limit`` members with scores of ``up_to`` at most."""
+        taken: list[tuple[float, str]] = []
+        while len(taken) < limit and (head := self.head()) is not None and head[0] <= up_to:
+            self.discard(heappop(self._rising)[1])
+            taken.append(head)
+        return taken
+
+
+@define(eq=False)
+class TwoEndedRing(Ring):
+    """A ring whose largest score is cheap to read too."""
+
+    _falling: list[tuple[float, str]] = field(init=False, factory=list)
+
+    def put(self, member: str, score: float) -> None:
+        """Add a member, or move it to another score."""
+        super().put(member, score)
+        heappush(self._falling, (-score, member))
+        if len(self._falling) > 2 * len(self) + _SLACK:
+            self._falling = [(-own, name) for name, own in self._scores.items()]
+            heapify(self._falling)
+
+    def largest(self) -> float | None:
+        """The largest score."""
+        heap = self._falling
+        while heap:
+            negated, member = heap[0]
+            if self._scores.get(member) == -negated:
+                return -negated
+            heappop(heap)
+        return None

@@ -1,0 +1,202 @@
+"""The bounds that the design promises, in count mode, where every start costs 1: computed, then compared."""
+
+from math import ceil
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fairque.protocol.fairness.order import FRESH_RUN
+from fairque.protocol.model.states import Priority
+
+if TYPE_CHECKING:
+    from tests.fairness.conftest import Bench
+
+#: B and Bc, in tasks.
+BURST = CREDIT = 8
+ROUNDING = 1e-6
+
+weights = st.floats(0.01, 100)
+#: What others push before a pop: numbers of tasks of new users and of new users that are CRITICAL, or of a user that
+#: comes and goes.
+crowds = st.lists(st.tuples(*[st.integers(0, 2)] * 3), min_size=20, max_size=80)
+
+
+def crowd(queue: "Bench", step: int, arrivals: tuple[int, int, int]) -> None:
+    fresh, critical, again = arrivals
+    for number in range(fresh):
+        queue.push(f"new{step}.{number}")
+    for number in range(critical):
+        queue.push(f"urgent{step}.{number}", priority=Priority.CRITICAL)
+    queue.push("returning", again)
+
+
+class TestTwoUsersThatAlwaysHaveWork:
+    @settings(max_examples=60, deadline=None)
+    @given(weights, weights, crowds)
+    def test_are_never_further_apart_than_one_task_of_each(
+        self, bench: "type[Bench]", ann: float, bob: float, arrivals: list[tuple[int, int, int]]
+    ) -> None:
+        queue = bench("count")
+        for name, weight in ("ann", ann), ("bob", bob):
+            queue.set(name, weight=weight)
+            queue.push(name, 200)
+        for step, arrived in enumerate(arrivals):
+            crowd(queue, step, arrived)
+            queue.pop()
+        bound = 1 / ann + 1 / bob
+        assert queue.advantage("ann", "bob") <= bound * (1 + ROUNDING)
+        assert queue.advantage("bob", "ann") <= bound * (1 + ROUNDING)
+
+    @settings(max_examples=40, deadline=None)
+    @given(weights, weights)
+    def test_gain_at_most_the_credit_by_calling_all_tasks_critical(
+        self, bench: "type[Bench]", ann: float, bob: float
+    ) -> None:
+        queue = bench("count")
+        for name, weight, priority in ("ann", ann, Priority.CRITICAL), ("bob", bob, Priority.NORMAL):
+            queue.set(name, weight=weight)
+            queue.push(name, 200, priority=priority)
+        queue.pop(150)
+        bound = 1 / ann + 1 / bob
+        assert queue.advantage("ann", "bob") <= (CREDIT / ann + bound) * (1 + ROUNDING)
+        assert queue.advantage("bob", "ann") <= (CREDIT / ann + bound) * (1 + ROUNDING)
+
+    def test_who_is_all_critical_does_use_the_credit(self, counting: "Bench") -> None:
+        counting.push("bob", 200)
+        counting.pop()
+        counting.push("ann", 200, priority=Priority.CRITICAL)
+        counting.pop(150)
+        assert counting.advantage("ann", "bob") == CREDIT + 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(weights, weights, st.lists(st.integers(0, 12), min_size=10, max_size=60))
+def test_who_comes_and_goes_is_at_most_the_burst_ahead_of_who_stays(
+    bench: "type[Bench]", ann: float, bob: float, pushes: list[int]
+) -> None:
+    queue = bench("count")
+    queue.set("ann", weight=ann)
+    queue.set("bob", weight=bob)
+    queue.push("bob", 500)
+    for number in pushes:
+        queue.push("ann", number)
+        queue.finish(*queue.pop(3))
+    queue.push("ann")
+    assert queue.advantage("ann", "bob") <= ((BURST + 1) / ann + 1 / bob) * (1 + ROUNDING)
+
+
+class TestTurns:
+    @settings(max_examples=100, deadline=None)
+    @given(crowds)
+    def test_of_nine_pops_the_ready_ring_has_one_and_the_fresh_ring_two(
+        self, bench: "type[Bench]", arrivals: list[tuple[int, int, int]]
+    ) -> None:
+        queue = bench("count")
+        queue.push("ann", 200)
+        queue.pop()
+        queue.push("flood", 200, priority=Priority.CRITICAL)
+        turns = []
+        for step, arrived in enumerate(arrivals):
+            crowd(queue, step, arrived)
+            waiting = {"ready" for _ in queue.model.ready.items()} | {"fresh" for _ in queue.model.fresh.items()}
+            turns.append((queue.turn(), waiting))
+        for first in range(len(turns) - FRESH_RUN):
+            window = turns[first : first + FRESH_RUN + 1]
+            served = [turn for turn, _ in window]
+            for ring, least in ("ready", 1), ("fresh", 2):
+                if all(ring in waiting for _, waiting in window):
+                    assert served.count(ring) >= least, (ring, served)
+
+    @pytest.mark.parametrize("before", [0, 1, 7, 8, 50])
+    @pytest.mark.parametrize("phase", range(9))
+    def test_a_new_user_waits_for_those_before_it_and_every_ninth_pop(
+        self, counting: "Bench", before: int, phase: int
+    ) -> None:
+        ahead = new_user_behind(counting, before, phase)
+        assert pops_until_served(counting) <= ahead + 1 + ceil((ahead + 1) / FRESH_RUN)
+
+    @pytest.mark.parametrize("before", [0, 1, 7, 8, 50])
+    @pytest.mark.parametrize("phase", range(9))
+    def test_a_flood_of_critical_tasks_delays_a_new_user_by_a_bounded_number_of_pops(
+        self, counting: "Bench", before: int, phase: int
+    ) -> None:
+        ahead = new_user_behind(counting, before, phase)
+        for number in range(500):
+            counting.push(f"urgent{number}", priority=Priority.CRITICAL)
+        assert pops_until_served(counting) <= 9 * ceil((ahead + 1) / 2) + 8
+
+
+def new_user_behind(queue: "Bench", before: int, phase: int) -> int:
+    """A new user comes in the middle of a round; others wait in the ready ring, and so many before it in the fresh."""
+    queue.push("ann", 1_000)
+    queue.pop()
+    for number in range(phase):
+        queue.push(f"phase{number}")
+    queue.pop(phase)
+    for number in range(before):
+        queue.push(f"before{number}")
+    ahead = len(queue.model.fresh)
+    queue.push("new")
+    return ahead
+
+
+def pops_until_served(queue: "Bench") -> int:
+    done = len(queue.started)
+    while "new" not in queue.started:
+        queue.pop()
+    return len(queue.started) - done
+
+
+class TestIdleAndParkedTime:
+    def test_earns_nothing(self, counting: "Bench") -> None:
+        counting.push("ann")
+        counting.serve()
+        counting.push("bob", 300)
+        counting.serve(100)
+        counting.push("ann", 100)
+        served = counting.serve(40)
+        assert served.count("ann") - served.count("bob") <= BURST
+
+    @pytest.mark.parametrize("stop", [{"paused": True}, {"cap": 1}])
+    def test_of_a_paused_or_capped_user_earns_nothing(self, counting: "Bench", stop: dict[str, object]) -> None:
+        counting.push("ann", 100)
+        counting.push("bob", 300)
+        counting.pop(2)
+        counting.set("ann", **stop)
+        assert counting.serve(100) == ["bob"] * 100
+        counting.set("ann", cap=None, paused=False)
+        served = counting.serve(40)
+        assert abs(served.count("ann") - served.count("bob")) <= 2
+
+    def test_costs_nothing_when_it_was_used_while_nobody_waited(self, queue: "Bench") -> None:
+        queue.push("ann", 100)
+        queue.serve(100, ran=10)
+        queue.push("ann", 50)
+        queue.push("bob", 50)
+        served = queue.serve(20, ran=10)
+        assert abs(served.count("ann") - served.count("bob")) <= 2
+
+    def test_of_tasks_that_still_run_costs_nothing_either(self, queue: "Bench") -> None:
+        """Ann has all workers when others come, and none of her tasks waits."""
+        queue.push("ann", 4)
+        running = queue.pop(4)
+        for _ in range(100):
+            queue.advance(10)
+            queue.model.beat(queue.now_us, running)
+        for user in ("bob", "eve", "ann"):
+            queue.push(user, 50)
+        queue.finish(*running, ran=1_000)
+        served = queue.serve(30, ran=1)
+        assert all(served.count(user) >= 9 for user in ("ann", "bob", "eve"))
+
+
+def test_an_emptied_queue_sheds_no_debt_while_others_wait(queue: "Bench") -> None:
+    queue.push("steady", 200)
+    queue.serve(2, ran=1)
+    for _ in range(30):
+        queue.push("hopper")
+        queue.serve(2, ran=1)
+    # One second for the fresh lane, and one task of each.
+    assert queue.started.count("hopper") - queue.started.count("steady") <= 3

@@ -1,0 +1,255 @@
+"""The scripts against the model: any sequence of calls leaves both in the same state, to the last microsecond."""
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from fairque.protocol import calls
+from fairque.protocol.calls import ALL_USERS, SETTING_NAMES, Granted, Setting
+from fairque.protocol.fairness.model import FairModel
+from fairque.protocol.fairness.records import ModelTask, User
+from fairque.protocol.model.states import Priority, TaskState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.scripts.conftest import Bench
+
+#: Some sort first, some last, some would be special in a key, a pattern or a script.
+USERS = ["a", "b", "zz", "!", "k:{x},y", "ünï", "a*"]
+LEASE_MS = 30_000
+
+users = st.sampled_from(USERS)
+priorities = st.sampled_from([*Priority, Priority.CRITICAL, Priority.CRITICAL])
+pauses_ms = st.sampled_from([0, 1, 40, 1_000, 9_000, 31_000])
+times_us = st.one_of(st.integers(0, 20_000), st.sampled_from([0, 500, 1_000, 250_000, 2_000_000, 45_000_000]))
+
+
+class Scheduler(RuleBasedStateMachine):
+    """A queue on a server and a model beside it, to which everything is done twice."""
+
+    new_queue: "Callable[[], Bench]"
+
+    @initialize(cost_mode=st.sampled_from(["time", "time", "count"]))
+    def begin(self, cost_mode: Any) -> None:
+        self.queue = type(self).new_queue()
+        self.queue.run(calls.configure(self.queue.keys, cost_mode=cost_mode))
+        self.model = FairModel(cost_mode=cost_mode)
+        self.held: dict[str, Granted] = {}
+
+    def teardown(self) -> None:
+        if hasattr(self, "queue"):
+            self.queue.drop()
+
+    @rule(
+        wanted=st.lists(
+            st.tuples(users, priorities, st.none() | pauses_ms, st.none() | times_us), min_size=1, max_size=6
+        )
+    )
+    def push(self, wanted: list[tuple[str, Priority, int | None, int | None]]) -> None:
+        tasks = [
+            self.queue.task(
+                user, priority=priority, delay_ms=pause or 0, cost=None if cost is None else cost / 1_000_000
+            )
+            for user, priority, pause, cost in wanted
+        ]
+        self.queue.push(*tasks)
+        due = [self.queue.now_ms + pause if pause else None for _, _, pause, _ in wanted]
+        self.model.push(
+            self.queue.now_us,
+            [
+                ModelTask(t.task_id, t.user_id or "", t.priority, due_ms=due_ms, cost_us=cost)
+                for t, due_ms, (_, _, _, cost) in zip(tasks, due, wanted, strict=True)
+            ],
+        )
+
+    @rule(count=st.integers(1, 7))
+    def pop(self, count: int) -> None:
+        granted = self.queue.pop(count, lease_ms=LEASE_MS)
+        assert [task.task_id for task in granted] == self.model.pop(self.queue.now_us, count, LEASE_MS)
+        self.held |= {task.task_id: task for task in granted}
+
+    @rule(pause_ms=pauses_ms | st.integers(0, 5_000))
+    def advance(self, pause_ms: int) -> None:
+        self.queue.advance(pause_ms)
+
+    @rule(back_ms=st.integers(1, 2_000))
+    def clock_steps_back(self, back_ms: int) -> None:
+        self.queue.advance(-back_ms)
+
+    def _some(self, data: Any) -> list[Granted]:
+        """Tasks that a worker holds, or thinks that it does."""
+        chosen = data.draw(st.lists(st.sampled_from(sorted(self.held)), min_size=1, max_size=4, unique=True))
+        return [self.held[task_id] for task_id in chosen]
+
+    def _still_held(self, tasks: list[Granted]) -> list[Granted]:
+        return [t for t in tasks if self._token(t) == t.token]
+
+    def _token(self, task: Granted) -> str:
+        record = self.queue.snapshot(f"t:{task.task_id}").get(f"t:{task.task_id}", {})
+        return str(record.get("token")) if record.get("state") == "STARTED" else ""
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def beat(self, data: Any) -> None:
+        tasks = self._some(data)
+        held = self._still_held(tasks)
+        self.queue.beat(*tasks, lease_ms=LEASE_MS)
+        self.model.beat(self.queue.now_us, [t.task_id for t in held], LEASE_MS)
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data(), ran_us=times_us)
+    def finish(self, data: Any, ran_us: int) -> None:
+        tasks = self._some(data)
+        held = self._still_held(tasks)
+        self.queue.finish(*tasks, ran_us=ran_us)
+        self.model.finish(self.queue.now_us, {t.task_id: ran_us for t in held})
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data(), ran_us=times_us, pause_ms=st.none() | pauses_ms)
+    def fail(self, data: Any, ran_us: int, pause_ms: int | None) -> None:
+        tasks = self._some(data)
+        held = self._still_held(tasks)
+        verdict = "dead" if pause_ms is None else "retry"
+        self.queue.fail(*tasks, ran_us=ran_us, verdict=verdict, pause_ms=pause_ms or 0)
+        self.model.fail(self.queue.now_us, {t.task_id: ran_us for t in held}, pause_ms=pause_ms)
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data(), ran_us=times_us)
+    def release(self, data: Any, ran_us: int) -> None:
+        tasks = self._some(data)
+        held = self._still_held(tasks)
+        self.queue.release(*tasks, ran_us=ran_us)
+        self.model.release(self.queue.now_us, {t.task_id: ran_us for t in held})
+
+    @precondition(lambda self: self.model.tasks)
+    @rule(data=st.data())
+    def cancel(self, data: Any) -> None:
+        task_id = data.draw(st.sampled_from(sorted(self.model.tasks)))
+        self.queue.cancel(task_id)
+        self.model.cancel(self.queue.now_us, task_id)
+
+    @rule()
+    def sweep(self) -> None:
+        self.queue.sweep()
+        self.model.sweep(self.queue.now_us)
+
+    @rule(
+        user=users,
+        changes=st.fixed_dictionaries(
+            {},
+            optional={
+                "weight": st.sampled_from([0.01, 0.3, 1.0, 2.0, 100.0]),
+                "cap": st.none() | st.integers(1, 3),
+                "rate": st.none() | st.sampled_from([0.5, 3.0, 100.0]),
+                "burst": st.none() | st.integers(1, 3),
+                "paused": st.booleans(),
+            },
+        ),
+    )
+    def set_user(self, user: str, changes: dict[str, Any]) -> None:
+        self.queue.run(calls.limit(self.queue.keys, _settings(user, changes))) if changes else None
+        self.model.set_user(self.queue.now_us, user, **changes)
+
+    @rule(
+        changes=st.fixed_dictionaries(
+            {},
+            optional={
+                "cap": st.none() | st.integers(1, 4),
+                "rate": st.none() | st.sampled_from([2.0, 50.0]),
+                "burst": st.none() | st.integers(1, 3),
+            },
+        ),
+    )
+    def set_defaults(self, changes: dict[str, Any]) -> None:
+        if changes:
+            self.queue.run(calls.limit(self.queue.keys, _settings(ALL_USERS, changes)))
+            self.model.set_defaults(**changes)
+
+    @invariant()
+    def both_are_in_the_same_state(self) -> None:
+        if hasattr(self, "queue"):
+            found = self.queue.snapshot()
+            self._compare(found)
+            self._count(found)
+
+    def _compare(self, found: dict[str, Any]) -> None:
+        model = self.model
+        scheduler = found.get("g", {})
+        for name in ("V", "aseq", "bs", "cg"):
+            assert float(scheduler.get(name, 0)) == getattr(model, name), name
+        assert float(scheduler.get("est0", 1_000)) == model.est0
+        for ring in ("ready", "fresh", "critical", "owe", "timers", "running", "delayed"):
+            assert found.get(ring, []) == getattr(model, ring).items(), ring
+        records = {key[2:]: record for key, record in found.items() if key.startswith("u:")}
+        assert records.keys() == model.users.keys() == {name for name, _ in found.get("users", [])}
+        for user_id, record in records.items():
+            user = model.users[user_id]
+            assert _facts(record) == _model_facts(user), user_id
+            assert found.get(f"n:{user_id}", []) == user.n.items()
+            assert found.get(f"c:{user_id}", []) == user.c.items()
+
+    def _count(self, found: dict[str, Any]) -> None:
+        """Each task is in one index, and what is counted is what there is."""
+        indexes = [k for k in found if k.startswith(("n:", "c:")) or k in ("running", "delayed", "kept")]
+        ids = Counter(task_id for index in indexes for task_id, _ in found[index])
+        assert set(ids.values()) <= {1}
+        assert ids.keys() == {key[2:] for key in found if key.startswith("t:")}
+        owners = {key[2:]: record["user"] for key, record in found.items() if key.startswith("t:")}
+        running = Counter(owners[task_id] for task_id, _ in found.get("running", []))
+        counted = {key[2:]: int(record["inf"]) for key, record in found.items() if key.startswith("u:")}
+        assert {user: number for user, number in counted.items() if number} == dict(running)
+        states = Counter(record["state"] for key, record in found.items() if key.startswith("t:"))
+        assert int(found.get("counts", {}).get("queued", 0)) == states[TaskState.QUEUED]
+        by_user = {key[2:]: value for key, value in found.items() if key.startswith("s:")}
+        delayed = dict(found.get("delayed", []))
+        assert {t: due for entries in by_user.values() for t, due in entries} == delayed
+        assert all(owners[t] == user for user, entries in by_user.items() for t, _ in entries)
+
+
+def _settings(user: str, changes: dict[str, Any]) -> list[Setting]:
+    plain = {**changes, **({"paused": 1 if changes["paused"] else None} if "paused" in changes else {})}
+    return [Setting(user, name, plain[name]) for name in SETTING_NAMES if name in plain]
+
+
+def _facts(record: dict[str, str]) -> dict[str, Any]:
+    return {
+        "S": float(record["S"]),
+        "inf": int(record["inf"]),
+        "lane": record["lane"],
+        "cs": int(record.get("cs", 0)),
+        "clk": int(record["clk"]),
+        "ewma": int(record["ewma"]) if "ewma" in record else None,
+        "tat": float(record.get("tat", 0)),
+    }
+
+
+def _model_facts(user: User) -> dict[str, Any]:
+    return {name: getattr(user, name) for name in ("S", "inf", "lane", "cs", "clk", "ewma", "tat")}
+
+
+def test_scripts_and_model_agree_after_every_step(new_queue: "Callable[[], Bench]") -> None:
+    class OnServer(Scheduler):
+        pass
+
+    OnServer.new_queue = staticmethod(new_queue)
+    run_state_machine_as_test(
+        OnServer,
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=40,
+            deadline=None,
+            phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+        ),
+    )

@@ -1,0 +1,274 @@
+"""``fairque-worker users``: apply the limits of a configuration file, list users, and explain why somebody waits."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, cast
+
+import click
+from attrs import asdict, evolve, field, frozen
+
+from fairque.protocol.calls import (
+    ALL_USERS,
+    Configured,
+    Setting,
+    SettingName,
+    configure,
+    explain,
+    limit,
+    read_configured,
+    read_user,
+    read_users,
+)
+from fairque.protocol.calls.limits import MAX_SETTINGS
+from fairque.protocol.config import (
+    DefaultLimits,
+    FairnessSettings,
+    QueueSettings,
+    RedisSettings,
+    load_settings,
+    settings_from_environ,
+)
+from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.model.shares import UserRow
+from fairque.protocol.model.standing import UserStanding
+from fairque.protocol.runners import Runner
+from fairque.protocol.wire.call import Call
+from fairque.protocol.wire.keys import QueueKeys
+
+__all__ = ["Plan", "UsersSettings", "apply", "plan", "users"]
+
+T = TypeVar("T")
+_PAGE = 1_000
+
+
+@frozen(kw_only=True)
+class UsersSettings:
+    """What these commands need to know.
+
+    Attributes:
+        redis: The server.
+        queue: The queue.
+        fairness: What is to be applied; None when the file has no such section.
+    """
+
+    redis: RedisSettings = field(factory=RedisSettings)
+    queue: QueueSettings = field(factory=QueueSettings)
+    fairness: FairnessSettings | None = None
+
+
+@frozen(kw_only=True)
+class Plan:
+    """What has to be done so that a queue is as it was declared.
+
+    Attributes:
+        fairness: What was declared.
+        settings: The settings of users that have to change.
+        changes: All that has to change, as one sentence each.
+        unchanged: How many declared settings are so already.
+        undeclared: Users who have settings that nobody declared; they keep them.
+    """
+
+    fairness: FairnessSettings
+    settings: tuple[Setting, ...]
+    changes: tuple[str, ...]
+    unchanged: int
+    undeclared: tuple[str, ...]
+
+
+class Runs(Protocol):
+    """Sends calls, as `Runner` does."""
+
+    def run(self, call: Call[T]) -> T:
+        """Send a call and return its answer."""
+
+
+def plan(fairness: FairnessSettings, found: Configured) -> Plan:
+    """Compare what is declared with what is set. Declared users, and all together, get exactly what is declared.
+
+    Args:
+        fairness: What is declared. Whether a user is paused changes only where that is.
+        found: All that is set now.
+    """
+    changes, settings, unchanged = [], [], 0
+    for name in ("cost_mode", "backlog"):
+        wanted, now = getattr(fairness, name), getattr(found, name)
+        if wanted == now:
+            unchanged += 1
+        else:
+            changes.append(f"queue: {name} {_shown(now)} -> {_shown(wanted)}")
+    for user_id, limits in [(ALL_USERS, fairness.defaults), *fairness.users.items()]:
+        own = found.users.get(user_id, {})
+        whose = f"user {user_id!r}" if user_id else "all users"
+        for setting in _declared(user_id, limits):
+            before = own.get(setting.name)
+            if setting.value != before:
+                settings.append(setting)
+                changes.append(f"{whose}: {setting.name} {_shown(before)} -> {_shown(setting.value)}")
+            elif before is not None:
+                unchanged += 1
+    return Plan(
+        fairness=fairness,
+        settings=tuple(settings),
+        changes=tuple(changes),
+        unchanged=unchanged,
+        undeclared=tuple(sorted(found.users.keys() - fairness.users.keys() - {ALL_USERS})),
+    )
+
+
+def apply(runner: Runs, keys: QueueKeys, planned: Plan) -> None:
+    """Carry out a plan: the queue first, then 1,000 settings in one atomic step. Doing it again changes nothing.
+
+    Raises:
+        ConfigurationError: The cost mode would change while users have tasks or debts. Nothing was changed.
+    """
+    fairness, settings = planned.fairness, planned.settings
+    chunks = [settings[first : first + MAX_SETTINGS] for first in range(0, len(settings), MAX_SETTINGS)]
+    # Built before the first is sent, so that a value that is refused changes nothing.
+    limits = [limit(keys, chunk) for chunk in chunks]
+    runner.run(configure(keys, cost_mode=fairness.cost_mode, backlog=fairness.backlog or 0))
+    for call in limits:
+        runner.run(call)
+
+
+def all_configured(runner: Runs, keys: QueueKeys) -> Configured:
+    """Read all that is set, page by page."""
+    page = runner.run(read_configured(keys, most=_PAGE))
+    found = dict(page.users)
+    while page.next is not None:
+        page = runner.run(read_configured(keys, after=page.next, most=_PAGE))
+        found.update(page.users)
+    return evolve(page, users=found)
+
+
+def _declared(user_id: str, limits: DefaultLimits) -> list[Setting]:
+    values = cast("dict[SettingName, Any]", asdict(limits))
+    if values.get("paused") is None:
+        values.pop("paused", None)
+    else:
+        values["paused"] = 1 if values["paused"] else None
+    return [Setting(user_id, name, value) for name, value in values.items()]
+
+
+def _shown(value: float | str | None) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return "none" if value is None else str(value)
+
+
+@click.group(context_settings={"show_default": True})
+def users() -> None:
+    """Control and read the users of a queue."""
+
+
+def _server(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option("--queue", help="Name of the queue.", envvar="FAIRQUE_WORKER_QUEUE"),
+        click.option("--url", help="Address of the server.", envvar="FAIRQUE_WORKER_URL"),
+        click.option(
+            "--config",
+            type=click.Path(path_type=Path),
+            help="YAML file with the settings.",
+            envvar="FAIRQUE_WORKER_CONFIG",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@users.command("apply")
+@_server
+@click.option("--dry-run", is_flag=True, help="Only say what would change.")
+def apply_command(config: Path | None, url: str | None, queue: str | None, *, dry_run: bool) -> None:
+    """Make the queue as the section `fairness` of the file says.
+
+    Declared users, and the defaults of all, get exactly what is declared: what is not is taken back. Other users keep
+    what they have and are named. Doing it again changes nothing.
+    """
+    if config is None:
+        raise click.UsageError("name the file with --config")
+    with _opened(config, url, queue) as (settings, runner, keys):
+        if settings.fairness is None:
+            raise ConfigurationError([f"{config}: has no section fairness: there is nothing to apply"])
+        planned = plan(settings.fairness, all_configured(runner, keys))
+        if not dry_run:
+            apply(runner, keys, planned)
+    for line in planned.changes:
+        click.echo(line)
+    for user_id in planned.undeclared:
+        click.echo(f"user {user_id!r}: has limits but is not declared, left as it is")
+    would, are = ("would change", "as they are") if dry_run else ("changed", "as they were")
+    click.echo(f"{len(planned.changes):,} {would}, {planned.unchanged:,} {are}")
+
+
+@users.command("list")
+@_server
+@click.option("--after", help="The last user of the page before.")
+@click.option("--most", default=100, type=click.IntRange(1, _PAGE), help="Users to list.")
+def list_command(config: Path | None, url: str | None, queue: str | None, after: str | None, most: int) -> None:
+    """List users who have queued or running tasks, or debts, in the order of their ids."""
+    with _opened(config, url, queue) as (_, runner, keys):
+        page = runner.run(read_users(keys, after=after, most=most))
+    click.echo(_table([("user", "weight", "waiting", "running", "served", "reason"), *map(_cells, page)]))
+    if page.next is not None:
+        click.echo(f"more with --after {page.next!r}")
+
+
+@users.command("explain")
+@_server
+@click.argument("user", required=False)
+@click.option("--task", help="Explain this task instead.")
+def explain_command(
+    config: Path | None, url: str | None, queue: str | None, user: str | None, task: str | None
+) -> None:
+    """Say why USER, or a task, waits."""
+    if (user is None) == (task is None):
+        raise click.UsageError("name a USER, or a task with --task")
+    with _opened(config, url, queue) as (_, runner, keys):
+        if task is not None:
+            found = runner.run(explain(keys, task))
+            click.echo(found.explain())
+            standing = found.user
+        else:
+            standing = runner.run(read_user(keys, user or ""))
+            click.echo(standing.explain())
+    for line in _facts(standing):
+        click.echo(f"  {line}")
+
+
+@contextmanager
+def _opened(
+    config: Path | None, url: str | None, queue: str | None
+) -> Iterator[tuple[UsersSettings, Runner, QueueKeys]]:
+    settings = settings_from_environ(UsersSettings) if config is None else load_settings(config, UsersSettings)
+    if url is not None:
+        settings = evolve(settings, redis=evolve(settings.redis, url=url))
+    if queue is not None:
+        settings = evolve(settings, queue=evolve(settings.queue, name=queue))
+    runner = Runner(settings.redis)
+    try:
+        yield settings, runner, QueueKeys(settings.queue.name)
+    finally:
+        runner.close()
+
+
+def _cells(row: UserRow) -> tuple[str, ...]:
+    numbers = (f"{row.weight:g}", f"{row.waiting:,}", f"{row.running:,}", f"{row.served:,.3f}")
+    return (row.user_id, *numbers, row.reason)
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    # Numbers stand to the right, the first and the last column to the left.
+    sides = ["<", *">" * (len(widths) - 2), "<"]
+    lines = ("  ".join(f"{cell:{s}{w}}" for cell, s, w in zip(row, sides, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _facts(user: UserStanding) -> Iterator[str]:
+    yield f"waiting {user.waiting:,}, scheduled {user.scheduled:,}, running {user.running:,}"
+    yield f"served {user.served:,.3f}, ahead of its share {user.ahead:,.3f}"
+    if user.oldest_seconds is not None:
+        yield f"its next task has waited {user.oldest_seconds:,.3f} s"
+    limits = (f"{name} {_shown(getattr(user, name))}" for name in ("weight", "cap", "rate", "burst", "backlog"))
+    yield ", ".join(limits)

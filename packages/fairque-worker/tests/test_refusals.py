@@ -1,0 +1,149 @@
+"""What the queue refuses: one bad ending holds no other up, and a queue of another version ends the worker."""
+
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+
+from fairque.protocol.embedded import EmbeddedServer
+from fairque.protocol.errors import SchemaMismatch
+from fairque.protocol.model.states import TaskState
+from fairque.protocol.testing import eventually
+from fairque.worker import Retry, current_context
+
+SECONDS = 5
+
+REFUSED = "ending refused: it is given up, and the task runs again when its lease ends"
+
+
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+def poison() -> str:
+    """Fails in a way that the scripts do not take, and ends well the second time."""
+    if current_context().attempt > 1:
+        return "well"
+    error = Retry()
+    error.after = -1
+    raise error
+
+
+def test_an_ending_that_the_queue_refuses_is_given_up_with_its_name_and_holds_no_other_up(
+    bench: Any, gate: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR, "fairque.worker")
+    inside: SimpleQueue[None] = SimpleQueue()
+
+    def bad() -> None:
+        inside.put(None)
+        assert gate.wait(SECONDS)
+        poison()
+
+    def good() -> str:
+        inside.put(None)
+        assert gate.wait(SECONDS)
+        return "done"
+
+    def fails() -> None:
+        inside.put(None)
+        assert gate.wait(SECONDS)
+        raise ValueError("its own fault")
+
+    worker = bench.start(bad, good, fails, add, concurrency=3)
+    tasks = [bench.task(bad), bench.task(good), bench.task(fails, retries=0)]
+    refused, finished, failed = bench.push_all(tasks)
+    for _ in range(3):
+        inside.get(timeout=SECONDS)
+    gate.set()
+    assert bench.result(finished) == "done"
+    assert bench.error(failed)["error"] == "its own fault"
+    # No slot is lost, and nothing is renewed any more.
+    assert [bench.result(bench.push(add, n, n)) for n in range(4)] == [0, 2, 4, 6]
+    assert (bench.state(refused), worker.in_flight) == (TaskState.STARTED, 0)
+    (record,) = [record for record in caplog.records if record.message == REFUSED]
+    assert vars(record)["task_id"] == refused
+    assert "time, verdict or pause of task" in vars(record)["error"]
+
+
+def test_a_task_whose_ending_was_refused_runs_again_after_its_lease(bench: Any, short: dict[str, float]) -> None:
+    bench.start(poison, concurrency=1, **short)
+    task_id = bench.push(poison)
+    assert bench.result(task_id) == "well"
+    assert (bench.info(task_id).attempts, bench.stats().expired) == (2, 1)
+
+
+def test_a_burst_ends_also_after_an_ending_that_was_refused(bench: Any) -> None:
+    refused = bench.push(poison)
+    worker = bench.worker(poison, add, burst=True)
+    worker.start()
+    assert worker.wait_idle(SECONDS)
+    assert bench.state(refused) is TaskState.STARTED
+
+
+def test_a_server_that_takes_no_writes_for_a_while_costs_no_ending(
+    make_bench: Callable[[str, str], Any], fairque_queue_name: str, inside: Any, gate: threading.Event
+) -> None:
+    with EmbeddedServer() as server:
+        bench = make_bench(server.url, fairque_queue_name)
+        worker = bench.start(inside, concurrency=1)
+        task_id = bench.push(inside)
+        inside.context()
+        bench.client.config_set("min-replicas-to-write", 1)
+        refused = bench.client.info("stats")["total_error_replies"]
+        gate.set()
+        eventually(lambda: bench.client.info("stats")["total_error_replies"] > refused, what="a refusal")
+        assert worker.in_flight == 1
+        bench.client.config_set("min-replicas-to-write", 0)
+        assert bench.result(task_id) == 1
+        bench.close()
+
+
+def test_a_queue_that_becomes_one_of_another_version_ends_the_worker_and_its_tasks_are_told(
+    bench: Any, inside: Any
+) -> None:
+    worker = bench.worker(inside)
+    ended: SimpleQueue[BaseException] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            worker.run()
+        except BaseException as error:  # noqa: BLE001 - the test looks at it
+            ended.put(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    bench.push(inside)
+    context = inside.context()
+    bench.client.hset(bench.keys.meta, "schema", "99")
+    error = ended.get(timeout=SECONDS)
+    thread.join(SECONDS)
+    assert isinstance(error, SchemaMismatch)
+    assert "has schema 99" in str(error)
+    assert (context.cancel_reason, context.lease_ok()) == ("the worker ends", False)
+
+
+def test_the_command_ends_with_4_when_the_queue_becomes_one_of_another_version_whatever_still_runs(
+    bench: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "tasks_of_ever.py").write_text(
+        "import time\ndef endless():\n    while True:\n        time.sleep(0.01)\n"
+    )
+    command = [sys.executable, "-m", "fairque.worker", "tasks_of_ever", "--url", bench.url, "--queue", bench.keys.name]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own words
+        try:
+            task_id = bench.push("tasks_of_ever:endless")
+            eventually(lambda: bench.state(task_id) is TaskState.STARTED, what="the begin of the task")
+            bench.client.hset(bench.keys.meta, "schema", "99")
+            _, said = process.communicate(timeout=2 * SECONDS)
+        finally:
+            process.kill()
+    assert process.returncode == 4
+    assert "has schema 99" in said.splitlines()[-1]
+    assert "Traceback" not in said

@@ -1,0 +1,97 @@
+"""The watch over the leases, without a server: it tells a task when its time has come, and no other."""
+
+import threading
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+
+from fairque.protocol import clock
+from fairque.protocol.calls import Granted
+from fairque.worker import Task, TaskContext
+from fairque.worker.jobs import Job, Lease
+from fairque.worker.watch import Watch
+
+SECONDS = 5
+LONGEST = 0.1
+
+Watching = Callable[..., list[Job]]
+
+
+@pytest.fixture
+def watching(no_thread_is_left: None) -> Iterator[Watching]:  # noqa: ARG001 - it looks after the watch was stopped
+    """Watches jobs, and looks at them every 0.1 s at least."""
+    watches: list[Watch] = []
+
+    def watching(*jobs: Job) -> list[Job]:
+        held = list(jobs)
+        watches.append(Watch(LONGEST, lambda: list(held)))
+        watches[-1].start()
+        return held
+
+    yield watching
+    for watch in watches:
+        watch.stop()
+        watch.stop()
+
+
+class Told(TaskContext):
+    """A context that says when its task was told to stop."""
+
+    def __init__(self, task: Task[Any]) -> None:
+        super().__init__(task, attempt=1, fence=7, deadline=0.0)
+        self.at: SimpleQueue[float] = SimpleQueue()
+        self.when_cancelled(lambda: self.at.put(clock.monotonic()))
+
+
+def job(held_seconds: float) -> tuple[Job, Told]:
+    job = Job(
+        Granted("t", b"", "7:ab", 1, 0, solo=False, pushed_at=0), Lease(held_until=clock.monotonic() + held_seconds)
+    )
+    context = Told(Task(task_id="t", user_id="ann"))
+    job.context = context
+    return job, context
+
+
+def test_a_task_is_told_when_its_lease_is_over_and_not_before(watching: Watching) -> None:
+    held, context = job(0.25)
+    watching(held)
+    assert context.at.get(timeout=SECONDS) >= held.lease.held_until
+    assert (context.cancel_reason, context.lease_ok(), held.lease.lost) == (
+        "its lease could not be renewed",
+        False,
+        True,
+    )
+
+
+def test_a_task_whose_lease_is_renewed_is_not_told(watching: Watching) -> None:
+    renewed, context = job(SECONDS)
+    over, other = job(0)
+    watching(renewed, over)
+    other.at.get(timeout=SECONDS)
+    assert not context.cancelled
+
+
+def test_a_task_that_comes_later_is_watched_too(watching: Watching) -> None:
+    late, context = job(0.25)
+    watching().append(late)
+    assert context.wait_cancelled(SECONDS)
+
+
+def test_a_task_that_was_told_to_stop_for_another_reason_still_learns_that_the_lease_is_over(
+    watching: Watching,
+) -> None:
+    held, context = job(0.05)
+    held.request_cancel("it was canceled")
+    lost = threading.Event()
+    told = context.request_cancel
+
+    def hear(reason: str, *, lease_lost: bool = False) -> None:
+        told(reason, lease_lost=lease_lost)
+        lost.set()
+
+    context.request_cancel = hear  # type: ignore[method-assign]
+    watching(held)
+    assert lost.wait(SECONDS)
+    assert (context.cancel_reason, context.lease_ok()) == ("it was canceled", False)
