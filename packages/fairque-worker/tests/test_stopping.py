@@ -141,7 +141,8 @@ def test_a_quiet_worker_takes_no_more_and_ends_what_it_has(bench: Any, inside: A
     assert bench.result(running) == 1
     assert worker.wait_idle(SECONDS)
     assert worker.in_flight == 0
-    assert bench.state(later) is TaskState.QUEUED
+    # It may come with a wait that was under way: then it is given back at once.
+    eventually(lambda: bench.state(later) is TaskState.QUEUED, what="the later task is left to others")
 
 
 def test_a_quiet_worker_passes_a_wake_up_on(bench: Any) -> None:

@@ -39,17 +39,17 @@ def watching(no_thread_is_left: None) -> Iterator[Watching]:  # noqa: ARG001 - i
 class Told(TaskContext):
     """A context that says when its task was told to stop."""
 
-    def __init__(self, task: Task[Any]) -> None:
-        super().__init__(task, attempt=1, fence=7, deadline=0.0)
+    def __init__(self, task: Task[Any], timeout_seconds: float) -> None:
+        super().__init__(task, attempt=1, fence=7, deadline=clock.monotonic() + timeout_seconds)
         self.at: SimpleQueue[float] = SimpleQueue()
         self.when_cancelled(lambda: self.at.put(clock.monotonic()))
 
 
-def job(held_seconds: float) -> tuple[Job, Told]:
+def job(held_seconds: float, timeout_seconds: float = 60.0) -> tuple[Job, Told]:
     job = Job(
         Granted("t", b"", "7:ab", 1, 0, solo=False, pushed_at=0), Lease(held_until=clock.monotonic() + held_seconds)
     )
-    context = Told(Task(task_id="t", user_id="ann"))
+    context = Told(Task(task_id="t", user_id="ann"), timeout_seconds)
     job.context = context
     return job, context
 
@@ -95,3 +95,10 @@ def test_a_task_that_was_told_to_stop_for_another_reason_still_learns_that_the_l
     watching(held)
     assert lost.wait(SECONDS)
     assert (context.cancel_reason, context.lease_ok()) == ("it was canceled", False)
+
+
+def test_a_task_is_told_when_its_timeout_is_over_and_not_before(watching: Watching) -> None:
+    held, context = job(60, timeout_seconds=0.25)
+    watching(held)
+    assert context.at.get(timeout=SECONDS) >= context.deadline
+    assert (context.cancel_reason, held.lease.lost) == ("its timeout is over", False)

@@ -15,9 +15,11 @@ from fairque.protocol.clock import monotonic
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.errors import (
     ConfigurationError,
+    FairqueError,
     ProtocolError,
     QueueFull,
     RedisUnavailable,
+    SchemaMismatch,
     ServerUnsuitable,
     TaskNotFound,
 )
@@ -315,13 +317,39 @@ class TestBlocking:
         assert not runner.block(keys.wake, 0.4)
         runner.close()
 
-    def test_a_wait_can_be_interrupted(self, own_server: "OwnServer", keys: QueueKeys) -> None:
+    def test_a_call_is_carried_out_in_the_same_round_trip_as_the_wait(
+        self, own_server: "OwnServer", keys: QueueKeys
+    ) -> None:
+        runner = Runner(own_server.settings)
+        assert runner.block_and_run(keys.wake, 0.01, calls.read_stats(keys))[0] is False
+        own_server.client.script_flush()
+        own_server.client.rpush(keys.wake, "1")
+        woken, stats = runner.block_and_run(keys.wake, 10, calls.read_stats(keys))
+        assert (woken, stats.pushed) == (True, 0)
+        assert own_server.client.llen(keys.wake) == 0
+        runner.close()
+
+    def test_a_call_that_is_refused_after_a_wait_says_so(self, own_server: "OwnServer", keys: QueueKeys) -> None:
+        runner = Runner(own_server.settings)
+        own_server.client.hset(keys.meta, "schema", "9")
+        with pytest.raises(SchemaMismatch):
+            runner.block_and_run(keys.wake, 0.01, calls.read_stats(keys))
+        own_server.client.set(keys.wake, "no list")
+        with pytest.raises(FairqueError, match="WRONGTYPE"):
+            runner.block_and_run(keys.wake, 0.01, calls.read_stats(keys))
+        runner.close()
+
+    @pytest.mark.parametrize("with_call", [False, True])
+    def test_a_wait_can_be_interrupted(self, own_server: "OwnServer", keys: QueueKeys, *, with_call: bool) -> None:
         runner = Runner(own_server.settings)
         ended: list[Exception] = []
 
         def wait() -> None:
             try:
-                runner.block(keys.wake, 20)
+                if with_call:
+                    runner.block_and_run(keys.wake, 20, calls.read_stats(keys))
+                else:
+                    runner.block(keys.wake, 20)
             except RedisUnavailable as error:
                 ended.append(error)
 

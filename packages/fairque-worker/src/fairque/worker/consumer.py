@@ -43,6 +43,21 @@ class Consumer:
         self._claim = new_nonce()
         return popped
 
+    def pop_when_woken(self, runner: Runner, count: int, seconds: float) -> tuple[bool, Popped]:
+        """Wait for the wake-up, and take up to ``count`` tasks in the same round trip; meanwhile nothing else may pop.
+
+        Args:
+            runner: With a connection that nothing else uses.
+            count: How many at most.
+            seconds: How long to wait; then the tasks are taken without a wake-up.
+
+        Returns:
+            Whether the wake-up was taken, and the tasks. After a lost answer the next pop gets the same tasks again.
+        """
+        woken, popped = runner.block_and_run(self.keys.wake, seconds, self._pop(count))
+        self._claim = new_nonce()
+        return woken, popped
+
     def finish_task(self, task: Granted, result: bytes = b"", ran_us: int = 0) -> Ended:
         """Record the result of one task (JSON, empty for null) that ran for ``ran_us`` microseconds."""
         return self.runner.run(self._finish([Finished(task.task_id, task.token, ran_us, result)]))[0]

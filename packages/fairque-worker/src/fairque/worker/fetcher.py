@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
 from attrs import frozen
 
 from fairque.protocol import clock
-from fairque.protocol.calls import Granted, Popped
+from fairque.protocol.calls import Granted, Popped, Released
 from fairque.protocol.errors import FairqueError, ProtocolError, SchemaMismatch
 from fairque.protocol.model.outcome import error_text
 from fairque.worker.consumer import Consumer
@@ -16,7 +17,7 @@ from fairque.worker.executor import Executor
 from fairque.worker.jobs import Ending, Failure, Job, Lease
 from fairque.worker.log import log
 from fairque.worker.reporter import Reporter
-from fairque.worker.waker import LONGEST_BLOCK_SECONDS, Waker
+from fairque.worker.waker import LONGEST_BLOCK_SECONDS, Taken, Waker
 
 __all__ = ["Fetcher", "Wake"]
 
@@ -28,13 +29,10 @@ _RECONNECT_SECONDS = 1.0
 
 @frozen
 class Wake:
-    """Look for work again. ``taken``: the queue's wake-up was taken for it. ``answer``: the waker is free."""
-
-    taken: bool = False
-    answer: bool = False
+    """Look again at what there is to do."""
 
 
-Event: TypeAlias = Ending | Wake
+Event: TypeAlias = Ending | Wake | Taken
 
 
 class Fetcher:
@@ -79,7 +77,10 @@ class Fetcher:
         self._jobs: dict[tuple[str, str], Job] = {}
         self._endings: list[Ending] = []
         self._hungry = True
+        # While the waker waits, it alone pops: it has been promised the slots that were free.
         self._waker_busy = False
+        self._answer_lost = False
+        self._lock = threading.Lock()
         self._quiet = False
         self._stopped = False
         self.crash: BaseException | None = None
@@ -95,12 +96,32 @@ class Fetcher:
 
     def quiet(self) -> None:
         """Take no more tasks."""
-        self._quiet = True
+        with self._lock:
+            self._quiet = True
         self._events.put(Wake())
+
+    def take(self, taken: Taken) -> None:
+        """Hold the tasks that a wait brought; called by the waker, so that a task waits for no other thread."""
+        if taken.popped is not None:
+            with self._lock:
+                refused = self._quiet
+                if not refused:
+                    self._hold(taken.popped, taken.held_until)
+            if refused:
+                self._give_back(taken.popped)
+        self._answer_lost = taken.popped is None
+        self._events.put(taken)
+
+    def return_what_was_lost(self) -> None:
+        """Give back the tasks that a wait may have taken when it was interrupted; call it when all has stopped."""
+        if self._answer_lost:
+            with suppress(FairqueError):
+                self._give_back(self._consumer.pop(1))
 
     def stop(self) -> None:
         """End, after the endings that are there have been reported."""
-        self._quiet = self._stopped = True
+        self.quiet()
+        self._stopped = True
         self._events.put(Wake())
         self._thread.join(timeout=10)
 
@@ -113,6 +134,8 @@ class Fetcher:
             self._loop()
         except BaseException as error:  # noqa: BLE001 - a defect, whatever it is, must not hold the tasks for ever
             self.crash = error
+            with self._lock:
+                self._quiet = True
             log.error(
                 "no tasks are taken any more: others get those that run when the leases end",
                 error=error_text(error),
@@ -128,7 +151,7 @@ class Fetcher:
             self._collect()
             if self._stopped and not self._endings:
                 return
-            wanted = 0 if self._quiet or not (self._hungry or self._endings) else self._free()
+            wanted = self._free() if self._may_pop() and (self._hungry or self._endings) else 0
             if self._endings or wanted:
                 try:
                     self._exchange(wanted)
@@ -172,12 +195,15 @@ class Fetcher:
             del self._endings[0]
         self._hungry = True
 
+    def _may_pop(self) -> bool:
+        return not self._quiet and not self._waker_busy
+
     def _free(self) -> int:
         return self._slots - len(self._jobs) + len(self._endings)
 
     def _collect(self) -> None:
         """Gather what has happened; wait for it when there is nothing else to do."""
-        busy = self._stopped or self._endings or (self._hungry and not self._quiet and self._free() > 0)
+        busy = self._stopped or self._endings or (self._hungry and self._may_pop() and self._free() > 0)
         try:
             if not busy:
                 self._note(self._events.get())
@@ -187,15 +213,15 @@ class Fetcher:
             pass
 
     def _note(self, event: Event) -> None:
-        if not isinstance(event, Wake):
-            if _key(event.job.granted) in self._jobs:
-                self._note_ending(event)
-            return
-        if event.answer:
+        if isinstance(event, Wake):
+            self._hungry = True
+        elif isinstance(event, Taken):
             self._waker_busy = False
-        if event.taken and (self._quiet or self._free() <= 0):
-            self._pass_on()
-        self._hungry = True
+            self._hungry = True
+            if event.popped is not None:
+                self._rest(event.popped, event.count)
+        elif _key(event.job.granted) in self._jobs:
+            self._note_ending(event)
 
     def _note_ending(self, ending: Ending) -> None:
         if isinstance(ending, Failure) and ending.broken_off:
@@ -206,27 +232,38 @@ class Fetcher:
         else:
             self._endings.append(ending)
 
-    def _pass_on(self) -> None:
-        try:
-            self._consumer.rouse()
-        except FairqueError as error:
-            log.warning("could not pass the wake-up on", error=str(error))
-
     def _settle(self, popped: Popped | None, wanted: int, held_until: float) -> None:
         for ending in self._endings:
             self.forget(ending.job)
         self._endings.clear()
-        if popped is None:
-            return
+        if popped is not None:
+            self._hold(popped, held_until)
+            self._rest(popped, wanted)
+
+    def _hold(self, popped: Popped, held_until: float) -> None:
         for granted in popped.tasks:
             if _key(granted) not in self._jobs:
                 job = self._jobs[_key(granted)] = Job(granted, Lease(held_until))
                 self._executor.submit(job)
+
+    def _give_back(self, popped: Popped) -> None:
+        if not popped.tasks:
+            return
+        try:
+            self._consumer.release([Released(granted.task_id, granted.token, 0) for granted in popped.tasks])
+        except FairqueError as error:
+            log.warning("could not give tasks back: others get them when the leases end", error=str(error))
+
+    def _rest(self, popped: Popped, wanted: int) -> None:
+        """Let the waker wait when there was less than was wanted."""
         self._hungry = len(popped.tasks) >= wanted
-        if not self._hungry and not self._waker_busy:
-            self._waker_busy = True
-            seconds = LONGEST_BLOCK_SECONDS if popped.wait_ms is None else popped.wait_ms / 1000
-            self._waker.block(max(_LEAST_BLOCK_SECONDS, seconds))
+        if self._hungry or self._quiet or (self._burst and not self._jobs):
+            return
+        seconds = LONGEST_BLOCK_SECONDS if popped.wait_ms is None else popped.wait_ms / 1000
+        # Nobody knows when in the wait a lease began; the worker counts it from the beginning of the wait.
+        longest = self._consumer.lease_ms / 1000 / 10
+        self._waker_busy = True
+        self._waker.block(self._free(), max(_LEAST_BLOCK_SECONDS, min(seconds, longest)))
 
     def _pause(self) -> None:
         """Wait before the next try; endings that arrive meanwhile are kept, a call to stop is heard."""

@@ -4,30 +4,49 @@ import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
+from attrs import frozen
+
 from fairque.protocol import clock
+from fairque.protocol.calls import Popped
 from fairque.protocol.runners import Runner
+from fairque.worker.consumer import Consumer
 from fairque.worker.log import log
 
-__all__ = ["LONGEST_BLOCK_SECONDS", "Waker"]
+__all__ = ["LONGEST_BLOCK_SECONDS", "Taken", "Waker"]
 
 #: A worker that died with the wake-up in its hands holds the others up for so long at most.
 LONGEST_BLOCK_SECONDS = 2.0
 
 
-class Waker:
-    """Calls ``on_wake(woken)`` once for each `block`: when there may be work, or the time is over.
+@frozen
+class Taken:
+    """How a wait ended.
 
-    Args:
-        runner: With a connection that nothing else uses.
-        key: The wake-up key.
-        on_wake: Called from this thread; ``woken`` says whether the wake-up was taken.
+    Attributes:
+        popped: The tasks; None when the wait failed, and then the next pop gets those that may have been taken.
+        count: How many were asked for.
+        held_until: Until when their leases hold at least, on the monotonic clock.
     """
 
-    def __init__(self, runner: Runner, key: str, on_wake: Callable[[bool], None]) -> None:
+    popped: Popped | None
+    count: int
+    held_until: float
+
+
+class Waker:
+    """Calls ``on_taken`` once for each `block`: the wake-up or the end of the wait brings tasks, if there are any.
+
+    Args:
+        consumer: The queue. Nothing else may pop between `block` and its answer.
+        runner: With a connection that nothing else uses.
+        on_taken: Called from this thread.
+    """
+
+    def __init__(self, consumer: Consumer, runner: Runner, on_taken: Callable[[Taken], None]) -> None:
+        self._consumer = consumer
         self._runner = runner
-        self._key = key
-        self._on_wake = on_wake
-        self._requests: SimpleQueue[float | None] = SimpleQueue()
+        self._on_taken = on_taken
+        self._requests: SimpleQueue[tuple[int, float] | None] = SimpleQueue()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="fairque-waker", daemon=True)
 
@@ -35,9 +54,9 @@ class Waker:
         """Begin to serve."""
         self._thread.start()
 
-    def block(self, seconds: float) -> None:
-        """Wait for the wake-up, at most so long. Call it again only after the answer."""
-        self._requests.put(min(seconds, LONGEST_BLOCK_SECONDS))
+    def block(self, count: int, seconds: float) -> None:
+        """Wait for the wake-up, at most so long, and take up to ``count`` tasks. Again only after the answer."""
+        self._requests.put((count, min(seconds, LONGEST_BLOCK_SECONDS)))
 
     def stop(self) -> None:
         """End, also in the middle of waiting; safe to call twice."""
@@ -51,12 +70,15 @@ class Waker:
         self._runner.close()
 
     def _run(self) -> None:
-        while (seconds := self._requests.get()) is not None and not self._stopped.is_set():
-            woken = False
+        while (request := self._requests.get()) is not None and not self._stopped.is_set():
+            count, seconds = request
+            popped = None
+            # Anchored before the call: the server's leases can only end later than this.
+            held_until = clock.monotonic() + self._consumer.lease_ms / 1000
             try:
-                woken = self._runner.block(self._key, seconds)
+                _, popped = self._consumer.pop_when_woken(self._runner, count, seconds)
             except Exception as error:  # noqa: BLE001 - redis-py fails in many ways when interrupted; this thread must not
                 if not self._stopped.is_set():
                     log.warning("waiting for work failed", error=str(error))
                     self._stopped.wait(0.5)
-            self._on_wake(woken)
+            self._on_taken(Taken(popped, count, held_until))

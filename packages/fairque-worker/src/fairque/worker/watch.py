@@ -1,4 +1,4 @@
-"""The watch over the leases: it tells a task in time that its lease is over, however long the server is silent."""
+"""The watch over tasks: it tells one in time that its lease or its timeout is over, also when the server is silent."""
 
 import threading
 from collections.abc import Callable, Iterable
@@ -41,8 +41,14 @@ class Watch:
         """Tell the tasks whose lease is over, and return the seconds until the next one can be."""
         now, pause = clock.monotonic(), self._longest
         for job in self._jobs():
-            if job.lease.held():
-                pause = min(pause, max(0.0, job.lease.held_until - now))
-            else:
+            if not job.lease.held():
                 job.request_cancel("its lease could not be renewed", lease_lost=True)
+                continue
+            pause = min(pause, max(0.0, job.lease.held_until - now))
+            if job.context is not None and not job.context.cancelled:
+                left = job.context.seconds_left
+                if left <= 0:
+                    job.request_cancel("its timeout is over")
+                else:
+                    pause = min(pause, left)
         return pause

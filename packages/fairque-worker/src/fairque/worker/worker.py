@@ -14,7 +14,7 @@ from fairque.protocol.errors import FairqueError
 from fairque.protocol.runners import Runner
 from fairque.worker.consumer import Consumer
 from fairque.worker.executor import Executor
-from fairque.worker.fetcher import Event, Fetcher, Wake
+from fairque.worker.fetcher import Event, Fetcher
 from fairque.worker.handler import FunctionTaskHandler, TaskHandler
 from fairque.worker.heart import Heart
 from fairque.worker.jobs import Job
@@ -22,7 +22,7 @@ from fairque.worker.loading import import_modules
 from fairque.worker.log import log
 from fairque.worker.reporter import Reporter
 from fairque.worker.settings import WorkerOptions, WorkerSettings
-from fairque.worker.waker import Waker
+from fairque.worker.waker import Taken, Waker
 from fairque.worker.watch import Watch
 
 __all__ = ["Worker"]
@@ -50,11 +50,7 @@ class Worker:
         events: SimpleQueue[Event] = SimpleQueue()
         self._consumer = Consumer(settings)
         self._executor = Executor(handler, settings.worker.concurrency, settings.queue.message_limit, events.put)
-        self._waker = Waker(
-            Runner(settings.redis),
-            self._consumer.keys.wake,
-            lambda taken: events.put(Wake(taken=taken, answer=True)),
-        )
+        self._waker = Waker(self._consumer, Runner(settings.redis), self._take)
         self._fetcher = Fetcher(
             consumer=self._consumer,
             executor=self._executor,
@@ -195,9 +191,10 @@ class Worker:
             self._idle.wait(self.settings.worker.grace_seconds if deadline is None else deadline)
             # Before the rest is given back, so that no task is taken and no ending reported meanwhile.
             self._fetcher.stop()
+            self._waker.stop()
+            self._fetcher.return_what_was_lost()
             left = self._fetcher.jobs()
             self._give_back(left)
-            self._waker.stop()
             self._heart.stop()
             self._watch.stop()
             given_up = left or self._fetcher.crash is not None
@@ -211,6 +208,9 @@ class Worker:
     def _on_idle(self) -> None:
         self._idle.set()
         self._control.put(None)
+
+    def _take(self, taken: Taken) -> None:
+        self._fetcher.take(taken)
 
     def _give_back(self, jobs: list[Job]) -> None:
         if not jobs:

@@ -47,6 +47,7 @@ __all__ = [
     "no_retry_async",
     "options",
     "script_text",
+    "translated",
 ]
 
 #: Calls of one runner at a time; others wait their turn. A pool holds 100 connections and refuses the next; the rest
@@ -113,13 +114,21 @@ class Attempts:
             FairqueError: There is no next attempt; the error says what stands in the way.
         """
         self._made += 1
-        # redis.asyncio hides in a ConnectionError what the server answers while connecting, a refused password too.
-        error = error.__cause__ if isinstance(error.__cause__, RedisError) else error
+        error = _inner(error)
         retryable = isinstance(error, _RETRYABLE) and not isinstance(error, _FINAL)
         if not retryable or self._made > self._settings.retries:
-            # Nothing above the runners sees redis-py's own errors.
-            raise _translated(error, mask_url(self._settings.url)) from error
+            raise translated(error, self._settings) from error
         return random.uniform(0, min(1.0, 0.05 * 4**self._made))  # noqa: S311 - jitter is no secret
+
+
+def translated(error: RedisError, settings: RedisSettings) -> FairqueError:
+    """Return what an error of redis-py means: nothing above the runners sees those."""
+    return _translated(_inner(error), mask_url(settings.url))
+
+
+def _inner(error: RedisError) -> RedisError:
+    # redis.asyncio hides in a ConnectionError what the server answers while connecting, a refused password too.
+    return error.__cause__ if isinstance(error.__cause__, RedisError) else error
 
 
 def _translated(error: RedisError, where: str) -> FairqueError:

@@ -23,6 +23,7 @@ from fairque.protocol.runners.connection import (
     no_retry,
     options,
     script_text,
+    translated,
 )
 from fairque.protocol.wire.call import Call
 
@@ -79,14 +80,45 @@ class Runner:
         client = self._blocking(seconds)
         while True:
             try:
-                return client.blpop([key], timeout=max(seconds, 0.01)) is not None
-            except Exception as error:
-                # A connection closed under a reader fails in many ways, by the parser in use.
-                if self._interrupts != interrupts:
-                    raise RedisUnavailable("waiting was interrupted") from error
-                if not isinstance(error, RedisError):
-                    raise
-                time.sleep(attempts.pause_seconds(error))
+                return client.blpop([key], timeout=_at_least(seconds)) is not None
+            except Exception as error:  # noqa: BLE001 - looked at below
+                time.sleep(attempts.pause_seconds(self._worth_a_try(error, interrupts)))
+
+    def block_and_run(self, key: str, seconds: float, call: Call[T]) -> tuple[bool, T]:
+        """Wait as `block` does, then run a call: the server does both in one round trip, so nobody is waited for twice.
+
+        A wait that fails is not repeated here, since the call may have been carried out: send it again.
+
+        Returns:
+            Whether there was an element, and what the answer of the call means.
+
+        Raises:
+            RedisUnavailable: The server did not answer, or the wait was interrupted.
+            FairqueError: What the answer of the call says.
+        """
+        interrupts, client = self._interrupts, self._blocking(seconds)
+        try:
+            with client.pipeline(transaction=False) as pipeline:
+                pipeline.blpop([key], timeout=_at_least(seconds))
+                pipeline.execute_command(*command(call))
+                taken, answer = pipeline.execute(raise_on_error=False)
+        except Exception as error:
+            raise translated(self._worth_a_try(error, interrupts), self.settings) from error
+        if isinstance(answer, NoScriptError):
+            return taken is not None, self.run(call)
+        for failed in (taken, answer):
+            if isinstance(failed, RedisError):
+                raise translated(failed, self.settings) from failed
+        return taken is not None, call.decode(answer)
+
+    def _worth_a_try(self, error: Exception, interrupts: int) -> RedisError:
+        """Return the error of a wait, or raise what another try would not mend."""
+        # A connection closed under a reader fails in many ways, by the parser in use.
+        if self._interrupts != interrupts:
+            raise RedisUnavailable("waiting was interrupted") from error
+        if not isinstance(error, RedisError):
+            raise error
+        return error
 
     def listen(self, channel: str, on_message: Callable[[bytes], None], on_ready: Callable[[], None]) -> "Subscription":
         """Subscribe to a channel from a thread of its own and return when the server has confirmed it.
@@ -176,6 +208,11 @@ class Runner:
             return redis.Redis.from_url(url, retry=no_retry(), **{**options(self.settings, url), **limits})
         except ValueError as error:
             raise bad_url(error, self.settings) from None
+
+
+def _at_least(seconds: float) -> float:
+    # For Redis 0 is for ever.
+    return max(seconds, 0.01)
 
 
 class Subscription:

@@ -1,0 +1,40 @@
+"""Worker processes for benchmarks, and how fast they empty a queue."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fairque.client import TaskQueue
+from fairque.protocol.clock import monotonic
+
+__all__ = ["drain_rate", "worker"]
+
+HERE = Path(__file__).resolve().parent
+
+
+@contextmanager
+def worker(url: str, queue: str, *options: str, seen: Path | None = None) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run one worker process; it is asked to stop at the end."""
+    command = [sys.executable, "-m", "fairque.worker", "benchmark_tasks", "--url", url, "--queue", queue, *options]
+    path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path, "BENCHMARK_SEEN": str(seen or "")}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def drain_rate(queue: TaskQueue, tasks: int) -> float:
+    """Return the tasks a second from the first one that ended until the queue is empty; its worker just started."""
+    first, began = 0, 0.0
+    while (finished := queue.stats().finished) < tasks:
+        if finished and not first:
+            first, began = finished, monotonic()
+        time.sleep(0.01)
+    return (tasks - first) / (monotonic() - began)
