@@ -28,6 +28,13 @@ from fairque.protocol.errors import (
     TaskTooLarge,
     UserNotFound,
 )
+from fairque.protocol.fairness.simulation import (
+    SimulatedUser,
+    SimulationReport,
+    UserReport,
+    jain_index,
+    simulate,
+)
 from fairque.protocol.model.retry import Cancel, Retry, RetryPolicy, Snooze
 from fairque.protocol.model.shares import SharesReport, UserPage, UserRow, UserShare, UsersSnapshot, compare
 from fairque.protocol.model.standing import TaskStanding, UserStanding
@@ -58,6 +65,12 @@ __all__ = [  # noqa: RUF022 - see above
     "compare",
     "SharesReport",
     "UserShare",
+    # Its scheduling, tried without a server
+    "simulate",
+    "SimulatedUser",
+    "SimulationReport",
+    "UserReport",
+    "jain_index",
     # Tasks
     "task",
     "TaskFunction",
