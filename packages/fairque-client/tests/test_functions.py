@@ -143,7 +143,7 @@ def test_the_decorator_takes_no_option_that_only_makes_sense_for_one_task() -> N
         ({"priority": 9}, "priority 9 is unknown: choose one of VERY_LOW 1"),
         ({"retries": -1}, "retries must be a whole number"),
         ({"retry": 5}, "retry must be a RetryPolicy, not 5"),
-        ({"timeout": 0}, "timeout_ms must be a whole number from 1"),
+        ({"timeout": 0}, "timeout must be above 0 s"),
         ({"timeout": "30"}, "timeout must be a number of seconds"),
         ({"delay": -1}, "delay must be a number of seconds"),
         ({"delay": 1, "at": datetime.now(UTC)}, "a delay or a time of execution, not both"),

@@ -1,5 +1,6 @@
 """Handles: state, results, errors, timeouts, cancelation."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -97,6 +98,22 @@ def test_the_state_in_a_timeout_is_the_one_at_its_end(queue: TaskQueue, worker: 
     worker.take()
     with pytest.raises(TimeoutError, match=r"is still STARTED after 0\.5 s"):
         waiting.outcome()
+
+
+def test_a_timeout_may_be_a_timedelta(queue: TaskQueue) -> None:
+    handle = queue.push(add.task(1, 2))
+    with pytest.raises(TimeoutError, match=r"still QUEUED after 0\.02 s"):
+        handle.result(timeout=timedelta(milliseconds=20))
+    assert handle.wait(timeout=timedelta(0)) is TaskState.QUEUED
+
+
+@pytest.mark.parametrize("timeout", ["5", True, float("nan"), [1]])
+def test_a_timeout_that_is_no_time_is_said_before_anything_is_sent(queue: TaskQueue, spy: Any, timeout: Any) -> None:
+    handle = queue.get("t")
+    for wait in (handle.result, handle.wait):
+        with pytest.raises(TypeError, match="timeout must be a number of seconds, a timedelta or None, not "):
+            wait(timeout)
+    assert spy.scripts == []
 
 
 def test_a_timeout_of_zero_only_looks(queue: TaskQueue, worker: Any, spy: Any) -> None:

@@ -58,6 +58,35 @@ def test_without_a_module_there_is_nothing_to_run(command: Command) -> None:
     assert "name at least one MODULE with task functions, or worker.modules in --config" in result.stderr
 
 
+@pytest.mark.parametrize("name", ["", " ", ":Handler", "tasks:", "tasks_of_anybody: "])
+def test_a_module_without_a_name_is_wrong_usage(command: Command, name: str) -> None:
+    result = command(name)
+    assert result.exit_code == 2
+    assert f"{name!r} is neither MODULE nor MODULE:ATTR" in result.stderr
+
+
+def test_all_that_is_wrong_is_said_at_once_with_the_option_that_says_it(command: Command) -> None:
+    Path("fairque.yaml").write_text("worker:\n  grace_seconds: -1\n")
+    result = command("--config", "fairque.yaml", "--queue", "a:b", "--concurrency", "0", "--url", "http://x", "tasks")
+    assert result.exit_code == 78
+    lines = result.stderr.splitlines()
+    assert [line.partition(": must ")[0] for line in lines] == [
+        "fairque-worker: fairque.yaml:2: worker.grace_seconds",
+        "--url",
+        "--queue",
+        "--concurrency",
+    ]
+
+
+@pytest.mark.parametrize("text", ["one, two", "[one, two]", '["one", "two"]', "['one',two]"])
+def test_modules_in_the_environment_may_be_written_as_a_list(command: Command, text: str) -> None:
+    modules = [write("tasks_of_one", ""), write("tasks_of_two", "")]
+    text = text.replace("one", modules[0]).replace("two", modules[1])
+    result = command(environ={"FAIRQUE__WORKER__MODULES": text})
+    assert result.exit_code == 3
+    assert set(modules) <= sys.modules.keys()
+
+
 def test_an_unknown_option_is_wrong_usage(command: Command) -> None:
     assert command("--concurency", "2", "tasks").exit_code == 2
 
@@ -69,10 +98,12 @@ def test_a_number_that_is_none_is_wrong_usage(command: Command) -> None:
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["--concurrency", "0"], "concurrency"),
-        (["--queue", "no spaces"], "name"),
+        (["--concurrency", "0"], "--concurrency: must be between 1"),
+        (["--queue", "no spaces"], "--queue: must be 1 to 64"),
         (["--url", "http://localhost"], "redis://"),
         (["--url", "redis://localhost:port"], "host or port"),
+        (["--url", "redis://localhost:1/0?foo=1"], "there is no parameter 'foo'"),
+        (["--url", "redis://localhost/first"], "the number of the database"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_a_wrong_configuration(command: Command, args: list[str], words: str) -> None:
@@ -132,7 +163,8 @@ one, number = Good(), 5
 @pytest.mark.parametrize(
     ("attribute", "words"),
     [
-        ("missing", "is no TaskHandler but NoneType"),
+        ("missing", "module 'tasks_of_handlers' has no attribute 'missing' (known: "),
+        ("Goode", "module 'tasks_of_handlers' has no attribute 'Goode' (did you mean 'Good'?)"),
         ("number", "is no TaskHandler but int"),
         ("NeedsArguments", "cannot be made without arguments"),
         ("Unfinished", "cannot be made without arguments"),
@@ -169,6 +201,22 @@ def test_the_option_wins_over_the_environment(command: Command) -> None:
     result = command("--url", "unix:///elsewhere/s", write("tasks_of_anybody", ""))
     assert result.exit_code == 3
     assert "/elsewhere/s" in result.stderr
+
+
+def test_the_variable_of_the_option_wins_over_that_of_the_setting_and_the_option_over_both(command: Command) -> None:
+    module = write("tasks_of_anybody", "")
+    variable = {"FAIRQUE_WORKER_URL": "unix:///of/the/option"}
+    assert "/of/the/option" in command(module, environ=variable).stderr
+    assert "/elsewhere/s" in command("--url", "unix:///elsewhere/s", module, environ=variable).stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("QUEUE", "a:b"), ("CONCURRENCY", "0"), ("CONFIG", "missing.yaml"), ("LOG_LEVEL", "loud")]
+)
+def test_every_option_has_a_variable(command: Command, variable: str, value: str) -> None:
+    result = command(write("tasks_of_anybody", ""), environ={f"FAIRQUE_WORKER_{variable}": value})
+    assert result.exit_code in (2, 78)
+    assert value in result.stderr
 
 
 def test_modules_may_stand_in_the_configuration(command: Command) -> None:

@@ -181,9 +181,10 @@ def test_a_hook_that_raises_is_logged_and_harmless(
 
 def test_a_hook_whose_error_cannot_even_be_logged_costs_no_thread(bench: Any) -> None:
     class Untraceable(Exception):
-        @property
-        def __cause__(self) -> BaseException:
-            raise SystemExit
+        def __getattribute__(self, name: str) -> Any:
+            if name == "__cause__":
+                raise SystemExit
+            return super().__getattribute__(name)
 
     class Raises(TaskHandler):
         def handle(self, task: Task[Any], ctx: TaskContext) -> Any:

@@ -13,9 +13,11 @@ import pytest
 
 from fairque.protocol.embedded import EmbeddedServer
 from fairque.protocol.errors import SchemaMismatch
+from fairque.protocol.model import outcome
+from fairque.protocol.model.outcome import Decision
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.testing import eventually
-from fairque.worker import Retry, current_context
+from fairque.worker import current_context, reporter
 
 SECONDS = 5
 
@@ -26,13 +28,25 @@ def add(a: int, b: int) -> int:
     return a + b
 
 
+class Poison(Exception):
+    """What comes of it is no ending that the scripts take."""
+
+
 def poison() -> str:
-    """Fails in a way that the scripts do not take, and ends well the second time."""
+    """Fails so the first time, and ends well the second time."""
     if current_context().attempt > 1:
         return "well"
-    error = Retry()
-    error.after = -1
-    raise error
+    raise Poison
+
+
+@pytest.fixture(autouse=True)
+def _poisonous(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No task can have its ending refused, by all that is known: a defect of the decision stands in for it."""
+
+    def decide(error: BaseException, **facts: Any) -> Decision:
+        return Decision("retry", -1, "") if isinstance(error, Poison) else outcome.decide(error, **facts)
+
+    monkeypatch.setattr(reporter, "decide", decide)
 
 
 def test_an_ending_that_the_queue_refuses_is_given_up_with_its_name_and_holds_no_other_up(
@@ -87,6 +101,19 @@ def test_a_burst_ends_also_after_an_ending_that_was_refused(bench: Any) -> None:
     assert bench.state(refused) is TaskState.STARTED
 
 
+def test_a_worker_that_is_refused_all_tasks_tries_again_after_a_pause(
+    bench: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    claim = f"{bench.keys.prefix}claim:w"
+    bench.client.rpush(claim, "of the wrong kind")
+    before = bench.command_count("evalsha")
+    bench.start(add, name="w")
+    eventually(lambda: caplog.messages.count("the queue cannot be used now: trying again") == 2)
+    assert bench.command_count("evalsha") - before < 20
+    bench.client.delete(claim)
+    assert bench.result(bench.push(add, 1, 2)) == 3
+
+
 def test_a_server_that_takes_no_writes_for_a_while_costs_no_ending(
     make_bench: Callable[[str, str], Any], fairque_queue_name: str, inside: Any, gate: threading.Event
 ) -> None:
@@ -117,7 +144,7 @@ def test_a_queue_that_becomes_one_of_another_version_ends_the_worker_and_its_tas
         except BaseException as error:  # noqa: BLE001 - the test looks at it
             ended.put(error)
 
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     bench.push(inside)
     context = inside.context()

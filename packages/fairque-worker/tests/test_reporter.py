@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
 import pytest
@@ -63,6 +63,10 @@ class Told(TaskHandler):
         self.told.append(("failure", task.task_id, final))
 
 
+def no_loop(_: Awaitable[Any]) -> None:
+    raise AssertionError("these hooks are no coroutines")
+
+
 @pytest.fixture
 def queue() -> Queue:
     return Queue()
@@ -75,7 +79,7 @@ def handler() -> Told:
 
 @pytest.fixture
 def report(queue: Queue, handler: Told) -> Callable[..., Popped | None]:
-    reporter = Reporter(cast("Consumer", queue), handler, lambda call: call())
+    reporter = Reporter(cast("Consumer", queue), handler, lambda call: call(), no_loop)
 
     def report(*endings: Ending, count: int = 0) -> Popped | None:
         return reporter.exchange(endings, count)
@@ -216,6 +220,6 @@ def test_a_hook_that_nobody_wrote_takes_no_thread(queue: Queue) -> None:
     def refuse(_: Callable[[], None]) -> None:
         raise AssertionError("a thread was taken")
 
-    reporter = Reporter(cast("Consumer", queue), Plain(), refuse)
+    reporter = Reporter(cast("Consumer", queue), Plain(), refuse, no_loop)
     reporter.exchange([Success(job(), 1, b"1", 0), Failure(job("b"), ValueError(), 0)], 0)
     assert len(queue.finished) == len(queue.failed) == 1

@@ -196,9 +196,10 @@ class Unprintable(Exception):
 
 
 class Untraceable(Exception):
-    @property
-    def __cause__(self) -> BaseException:
-        raise SystemExit
+    def __getattribute__(self, name: str) -> Any:
+        if name == "__cause__":
+            raise SystemExit
+        return super().__getattribute__(name)
 
 
 @pytest.mark.parametrize("error", [Unprintable(RuntimeError()), Unprintable(SystemExit()), Untraceable()])

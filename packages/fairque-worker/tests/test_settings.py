@@ -83,3 +83,30 @@ def test_a_worker_of_a_url_refuses_an_option_before_it_connects() -> None:
 def test_the_representation_of_the_settings_hides_the_password() -> None:
     settings = settings_from_environ(WorkerSettings, {"FAIRQUE__REDIS__URL": "redis://me:secret@host/0"})
     assert not re.search("secret", repr(settings))
+
+
+def test_a_worker_from_an_address_says_all_that_is_wrong_and_what_may_be_meant() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Worker.from_url("http://x", queue="a:b", concurency=2, grace_seconds=-1)
+    assert [problem.partition(": must")[0] for problem in caught.value.problems] == [
+        "unknown option 'concurency' (did you mean 'concurrency'?)",
+        "url",
+        "name",
+        "grace_seconds",
+    ]
+
+
+@pytest.mark.parametrize(("name", "value"), [("heartbeat_seconds", "3"), ("lease_seconds", None), ("concurrency", "2")])
+def test_a_number_of_another_kind_is_refused_by_name(name: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{name}: must be .*, found {value!r}$"):
+        Worker.from_url("embedded://", **{name: value})
+
+
+@pytest.mark.parametrize("modules", ["tasks", [1], 5, None])
+def test_modules_are_a_list_of_names(modules: Any) -> None:
+    with pytest.raises(ConfigurationError, match="modules: must be a list of names of modules"):
+        Worker.from_url("embedded://", modules=modules)
+
+
+def test_a_list_of_modules_is_kept_as_a_tuple() -> None:
+    assert WorkerOptions(modules=["a", "b"]).modules == ("a", "b")

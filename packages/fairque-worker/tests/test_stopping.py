@@ -230,7 +230,7 @@ def test_a_worker_says_when_a_thread_goes_on(bench: Any, inside: Any) -> None:
     thread = threading.Thread(target=worker.run)
     thread.start()
     inside.context()
-    worker._control.put(None)
+    worker._control.tell()
     thread.join(SECONDS)
     assert not thread.is_alive()
     assert not worker.all_ended

@@ -14,19 +14,18 @@ from fairque.worker.jobs import Job, Lease
 from fairque.worker.watch import Watch
 
 SECONDS = 5
-LONGEST = 0.1
 
 Watching = Callable[..., list[Job]]
 
 
 @pytest.fixture
 def watching(no_thread_is_left: None) -> Iterator[Watching]:  # noqa: ARG001 - it looks after the watch was stopped
-    """Watches jobs, and looks at them every 0.1 s at least."""
+    """Watches jobs, and looks at them as often as is said, or when it must."""
     watches: list[Watch] = []
 
-    def watching(*jobs: Job) -> list[Job]:
+    def watching(*jobs: Job, longest: float = 60.0) -> list[Job]:
         held = list(jobs)
-        watches.append(Watch(LONGEST, lambda: list(held)))
+        watches.append(Watch(longest, lambda: list(held)))
         watches[-1].start()
         return held
 
@@ -75,7 +74,7 @@ def test_a_task_whose_lease_is_renewed_is_not_told(watching: Watching) -> None:
 
 def test_a_task_that_comes_later_is_watched_too(watching: Watching) -> None:
     late, context = job(0.25)
-    watching().append(late)
+    watching(longest=0.1).append(late)
     assert context.wait_cancelled(SECONDS)
 
 

@@ -175,6 +175,29 @@ def test_overrides_win_over_the_file_and_are_read_by_the_type_of_the_key(load: L
     assert settings_from_environ(Settings, environ).redis == settings.redis
 
 
+@pytest.mark.parametrize(
+    ("text", "modules"),
+    [
+        ("a.b", ("a.b",)),
+        (" [a.b , c] ", ("a.b", "c")),
+        ('["a.b", "c"]', ("a.b", "c")),
+        ("'a.b', 'c'", ("a.b", "c")),
+        ("[a.b]", ("a.b",)),
+        ("[]", ()),
+        ("[ ]", ()),
+        ("[a", ("[a",)),
+    ],
+)
+def test_a_list_is_written_with_commas_or_as_yaml_and_json_have_it(
+    load: Load, text: str, modules: tuple[str, ...]
+) -> None:
+    assert load("", {"FAIRQUE__WORKER__MODULES": text}).worker.modules == modules
+
+
+def test_the_items_of_such_a_list_are_read_by_their_type(load: Load) -> None:
+    assert load("", {"FAIRQUE__WORKER__TAGS": "[1, 2]"}).worker.tags == [1, 2]
+
+
 def test_the_word_null_in_a_variable_is_a_string(load: Load) -> None:
     assert load("", {"FAIRQUE__WORKER__DEFAULT_USER_ID": "null"}).worker.default_user_id == "null"
 

@@ -82,6 +82,8 @@ def test_a_queue_refuses_values_out_of_range(values: dict[str, Any], message: st
         ({"url": "hunter2"}, "url: must start with one of redis://"),
         ({"url": "redis://h:port-hunter2"}, "url: host or port cannot be read"),
         ({"url": "redis://[hunter2"}, "url: host or port cannot be read"),
+        ({"url": "redis://h/hunter2"}, "url: after the host comes the number of the database"),
+        ({"url": "rediss://:hunter2@h/-1"}, "url: after the host comes the number of the database"),
         ({"url": "redis://:hunter2@h\n"}, "url: must not contain spaces or line breaks"),
         ({"url": None}, "url: must start with one of redis://"),
         ({"retries": -1}, "retries: must be at least 0, found -1"),

@@ -10,7 +10,8 @@ from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.fairness.simulation import SimulatedUser, jain_index, simulate
 from fairque.protocol.fairness.simulation.report import fair_allocation, percentile
 
-amounts = st.floats(0, 1e6)
+#: Whole, since the smallest floats have no digits to share.
+amounts = st.integers(0, 1_000_000)
 demands = st.lists(st.tuples(st.floats(0.01, 100), amounts), min_size=1, max_size=8)
 
 
@@ -79,7 +80,7 @@ def test_a_percentile_is_a_value_that_occurred(percent: float, value: int) -> No
         ({"backlog": 1, "service": 0}, "service must be seconds above 0, or a function of a random.Random, not 0"),
         ({"backlog": 1, "priority": 6}, "priority must be one of Priority, not 6"),
         ({"backlog": 1, "weight": 0}, "weight must be a number from 0.01 to 100, not 0"),
-        ({"backlog": 1, "cap": 0}, "cap must be a whole number from 1, or None for no cap, not 0"),
+        ({"backlog": 1, "cap": 0}, "cap must be a whole number from 1 to 1,000,000,000, or None, not 0"),
     ],
 )
 def test_a_user_that_cannot_be_simulated_is_refused(fields: dict[str, Any], problem: str) -> None:

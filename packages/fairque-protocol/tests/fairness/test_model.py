@@ -206,6 +206,15 @@ class TestLeases:
         queue.model.sweep(queue.now_us)
         assert queue.user().inf == 1
 
+    def test_each_attempt_begins_later_than_the_one_before(self, queue: "Bench") -> None:
+        """The start is also the fence by which an outside store refuses an older attempt."""
+        (task,) = queue.push()
+        starts = []
+        for _ in range(3):
+            queue.model.release(queue.now_us, dict.fromkeys(queue.pop(), 0))
+            starts.append(queue.model.tasks[task].start_us - queue.now_us)
+        assert starts == [0, 1, 2]
+
     def test_a_task_ends_after_its_last_delivery(self, queue: "Bench") -> None:
         (task,) = queue.push()
         for _ in range(queue.model.max_deliveries):
@@ -265,9 +274,8 @@ class TestRecords:
         for number in range(300):
             queue.push(f"once{number}", priority=ALL[number % 6])
         queue.serve(300, ran=3)
-        while queue.model.users:
+        for _ in range(4):
             queue.model.sweep(queue.now_us)
-        queue.model.sweep(queue.now_us)
         model = queue.model
         assert (model.V, model.aseq, model.bs, model.cg) == (0, 0, 0, 0)
         assert len(model.tasks) + len(model.owe) + len(model.timers) + len(model.running) == 0
@@ -279,5 +287,33 @@ class TestRecords:
         assert queue.user("ann").lane is Lane.IDLE
         assert "ann" in queue.model.owe
         queue.serve(2, ran=10)
+        assert "ann" not in queue.model.users
+        assert "ann" not in queue.model.owe
+
+    def test_a_debt_that_is_made_and_forgiven_in_one_call_counts_as_it_is_then(self, queue: "Bench") -> None:
+        (canceled,) = queue.push("ann")
+        (released,) = queue.push("bob")
+        queue.pop(2)
+        queue.model.cancel(queue.now_us, canceled)
+        queue.advance(10)
+        queue.model.release(queue.now_us, {canceled: 10_000_000, released: 0})
+        assert (queue.user("bob").S, queue.model.V) == (10_000_000, 10_000_000)
+        assert "ann" not in queue.model.owe
+
+    def test_a_sweep_forgives_no_debt_while_a_task_runs(self, queue: "Bench") -> None:
+        queue.push("ann")
+        queue.push("bob")
+        running, _ = queue.pop(2)
+        queue.finish(running, ran=0)
+        queue.model.sweep(queue.now_us)
+        assert queue.model.owe.items() == [("ann", 1_000), ("bob", 1_000)]
+
+    def test_a_debt_that_is_passed_in_the_call_that_looks_at_it_is_gone(self, queue: "Bench") -> None:
+        queue.set("ann", rate=1)
+        queue.push("ann")
+        queue.push("bob", 20)
+        queue.serve(2, ran=0.005)
+        queue.advance(1)
+        queue.pop(10)
         assert "ann" not in queue.model.users
         assert "ann" not in queue.model.owe

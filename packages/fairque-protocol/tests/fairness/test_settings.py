@@ -29,7 +29,7 @@ class TestWeights:
         counting.set("ann", weight=4)
         assert counting.serve(50).count("ann") in range(39, 42)
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=60, deadline=None)
     @given(weights, weights, st.floats(-5, 5))
     def test_leave_debts_and_advances_as_they_were(
         self, bench: "type[Bench]", before: float, after: float, seconds: float
@@ -122,7 +122,7 @@ class TestRates:
         queue.advance(2)
         assert len(queue.pop(20)) == 2
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=60, deadline=None)
     @given(st.floats(0.1, 1_000), st.integers(1, 5), st.lists(st.integers(0, 2_000_000), max_size=40))
     def test_are_kept_over_any_stretch_of_time(
         self, bench: "type[Bench]", rate: float, burst: int, pauses_us: list[int]
@@ -156,6 +156,14 @@ class TestRates:
         queue.set("ann", rate=None)
         assert len(queue.pop(3)) == 2
 
+    def test_that_are_taken_away_leave_no_bucket(self, queue: "Bench") -> None:
+        queue.set("ann", rate=0.001)
+        queue.push()
+        queue.serve()
+        queue.set("ann", rate=None)
+        queue.model.sweep(queue.now_us)
+        assert not queue.model.users
+
     def test_leave_the_workers_to_others(self, queue: "Bench") -> None:
         queue.model.set_defaults(rate=1, burst=2)
         queue.set("bob", rate=100, burst=100)
@@ -181,12 +189,12 @@ class TestRates:
         ({"weight": 0.001}, "weight must be a number from 0.01 to 100, not 0.001"),
         ({"weight": float("nan")}, "weight"),
         ({"weight": 101}, "weight"),
-        ({"cap": 0}, "cap must be a whole number from 1, or None for no cap, not 0"),
+        ({"cap": 0}, "cap must be a whole number from 1 to 1,000,000,000, or None, not 0"),
         ({"cap": 1.5}, "cap"),
         ({"cap": True}, "cap"),
-        ({"rate": 0}, "rate must be tasks per second above 0, or None for no limit, not 0"),
+        ({"rate": 0}, "rate must be starts a second, from 0.000001 to 1,000,000, or None, not 0"),
         ({"rate": float("inf")}, "rate"),
-        ({"burst": 0}, "burst must be a whole number of tasks from 1, not 0"),
+        ({"burst": 0}, "burst must be a whole number from 1 to 1,000,000,000, or None, not 0"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused_before_anything_changes(

@@ -11,7 +11,7 @@ from fairque.protocol.fairness.simulation import PolicyName, SimulatedUser, Simu
 from fairque.protocol.model.states import Priority
 
 WORKERS = 16
-SECONDS = 300
+SECONDS = 200
 LEASE = 3.0
 
 
@@ -76,7 +76,7 @@ class TestBackloggedAndSparseUsers:
         assert report.jain >= 0.99
         assert p99_of_sparse(report) <= 0.15
 
-    @pytest.mark.parametrize(("policy", "jain", "wait"), [("fifo", 0.2, 200), ("round_robin", 0.4, 2)])
+    @pytest.mark.parametrize(("policy", "jain", "wait"), [("fifo", 0.2, 100), ("round_robin", 0.4, 2)])
     def test_fare_much_worse_under_simpler_policies(
         self, scenario_a: Reports, scenario_d: Reports, policy: PolicyName, jain: float, wait: float
     ) -> None:
@@ -115,7 +115,7 @@ def test_what_a_user_ran_while_nobody_else_came_does_not_count_later() -> None:
 @settings(max_examples=20, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.sampled_from([0.5, 1.0, 4.0]), st.sampled_from([0.02, 0.3, 1.0]), st.none() | st.integers(1, 4)),
+        st.tuples(st.sampled_from([0.5, 1.0, 4.0]), st.sampled_from([0.1, 0.3, 1.0]), st.none() | st.integers(1, 4)),
         min_size=2,
         max_size=5,
     ),

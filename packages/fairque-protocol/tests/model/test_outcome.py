@@ -81,7 +81,7 @@ class TestDescription:
     def test_text_that_is_no_unicode_is_written_all_the_same(self) -> None:
         assert self.described(ValueError("\ud800"))["error"] == "\\ud800"
 
-    @pytest.mark.parametrize("second", [RuntimeError, SystemExit, KeyboardInterrupt])
+    @pytest.mark.parametrize("second", [RuntimeError, SystemExit])
     def test_an_error_that_cannot_be_printed_is_described(self, second: type[BaseException]) -> None:
         class Mute(Exception):
             def __str__(self) -> str:
@@ -93,9 +93,10 @@ class TestDescription:
 
     def test_an_error_whose_traceback_cannot_be_made_is_described(self) -> None:
         class Lost(Exception):
-            @property
-            def __cause__(self) -> BaseException:
-                raise SystemExit
+            def __getattribute__(self, name: str) -> Any:
+                if name == "__cause__":
+                    raise SystemExit
+                return super().__getattribute__(name)
 
         found = self.described(Lost("why"))
         assert (found["error"], found["traceback"]) == ("why", "(its traceback cannot be made: SystemExit)")

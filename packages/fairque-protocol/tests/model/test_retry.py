@@ -1,11 +1,13 @@
 """Pauses between attempts, and the exceptions by which a task asks for them."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairque.protocol.errors import InvalidTask
 from fairque.protocol.model.retry import Cancel, Retry, RetryPolicy, Snooze
 
 seconds = st.floats(0.001, 1_000_000)
@@ -44,6 +46,27 @@ def test_without_a_draw_it_is_random() -> None:
 def test_a_policy_has_sensible_numbers(field: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{field} must be above 0"):
         RetryPolicy(**{field: value})
+
+
+@pytest.mark.parametrize("value", ["3", None, True, timedelta(seconds=3)])
+def test_a_policy_takes_numbers_and_says_so(value: Any) -> None:
+    with pytest.raises(InvalidTask, match=r"base_seconds must be above 0 .* a number, not "):
+        RetryPolicy(base_seconds=value)
+
+
+@pytest.mark.parametrize("after", ["3", True, timedelta(seconds=-1), timedelta.max, [1]])
+@pytest.mark.parametrize("asked", [lambda after: Retry(after=after), Snooze])
+def test_a_time_to_wait_is_a_number_or_a_timedelta(asked: Any, after: Any) -> None:
+    with pytest.raises(ValueError, match="seconds from 0 to 1,000,000,000, or a timedelta, not "):
+        asked(after)
+
+
+def test_a_timedelta_is_held_in_seconds() -> None:
+    assert Retry(after=timedelta(minutes=2)).after == 120
+    assert (Snooze(timedelta(seconds=2.5)).after, str(Snooze(timedelta(seconds=2.5)))) == (
+        2.5,
+        "the task asked to wait 2.5 s",
+    )
 
 
 @pytest.mark.parametrize("after", [-0.1, float("nan"), float("inf"), 1e10])

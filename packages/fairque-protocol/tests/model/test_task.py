@@ -128,7 +128,7 @@ class TestCreate:
             ({"delay": 1e308}, "delay must be a number of seconds"),
             ({"delay": "5"}, "delay must be a number of seconds"),
             ({"delay": True}, "delay must be a number of seconds"),
-            ({"timeout": 0}, "timeout_ms must be a whole number from 1"),
+            ({"timeout": 0}, "timeout must be above 0 s"),
             ({"timeout": timedelta(seconds=-1)}, "timeout must be a number of seconds"),
             ({"dedup_ttl": -1, "dedup_key": "k"}, "dedup_ttl must be a number of seconds"),
             ({"at": datetime(2026, 1, 2, 12)}, "at 2026-01-02T12:00:00 has no time zone"),  # noqa: DTZ001 - the mistake
@@ -140,6 +140,42 @@ class TestCreate:
     def test_a_mistake_is_told(self, fields: dict[str, Any], message: str) -> None:
         with pytest.raises(InvalidTask, match=message):
             Task.create(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"args": 5}, "args must be a list or tuple of arguments, not 5"),
+        ({"args": "abc"}, "args must be a list or tuple of arguments, not 'abc': put it into a list"),
+        ({"args": b"abc"}, "args must be a list or tuple of arguments, not b'abc'"),
+        ({"args": {"a": 1}}, "args must be a list or tuple of arguments"),
+        ({"args": None}, "args must be a list or tuple of arguments, not None"),
+        ({"kwargs": [1]}, r"kwargs must be a mapping of names to arguments, not \[1\]"),
+        ({"kwargs": "abc"}, "kwargs must be a mapping"),
+        ({"kwargs": 0}, "kwargs must be a mapping"),
+    ],
+)
+@pytest.mark.parametrize("make", [Task.create, Task])
+def test_arguments_of_the_wrong_shape_are_refused(make: Any, fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidTask, match=message):
+        make(**fields)
+
+
+@pytest.mark.parametrize("timeout", [0, 0.0, timedelta(0)])
+def test_a_timeout_of_nothing_is_refused_in_seconds(timeout: Any) -> None:
+    with pytest.raises(InvalidTask, match=r"^timeout must be above 0 s"):
+        Task.create(timeout=timeout)
+
+
+@pytest.mark.parametrize("option", ["timeout", "delay", "dedup_ttl"])
+def test_times_that_are_too_long_are_refused_in_seconds(option: str) -> None:
+    with pytest.raises(InvalidTask, match=f"^{option} must be a number of seconds from 0 to 9,007,199,254 "):
+        Task.create(**{"dedup_key": "k", option: 1e10})  # type: ignore[arg-type]  # a name that is not known here
+
+
+def test_parents_are_tasks_or_ids() -> None:
+    with pytest.raises(InvalidTask, match="depends_on must be tasks or ids of tasks, not 5"):
+        Task.create(depends_on=5)  # type: ignore[arg-type]  # that it is refused is the point
 
 
 def test_a_part_of_a_millisecond_is_a_whole_one() -> None:

@@ -182,6 +182,12 @@ class TestRefusals:
         with pytest.raises(kind):
             Attempts(RedisSettings(retries=0)).pause_seconds(error)
 
+    def test_a_script_that_was_forgotten_once_more_is_sent_once_more(self) -> None:
+        attempts = Attempts(RedisSettings(retries=1))
+        assert 0 <= attempts.pause_seconds(NoScriptError("No matching script.")) <= 1
+        with pytest.raises(RedisUnavailable):
+            attempts.pause_seconds(NoScriptError("No matching script."))
+
 
 class TestUnsuitableServers:
     def test_a_server_that_may_evict_tasks_is_refused_with_the_mend(
@@ -234,10 +240,10 @@ class TestUnsuitableServers:
             send(RedisSettings(url=url, retries=3), [push(keys, "t1")])
         assert own_server.client.info("stats")["total_connections_received"] - before == 1
 
-    def test_a_database_that_is_not_there_is_said_at_once(
+    def test_a_database_that_is_not_there_is_said_at_once_with_its_number(
         self, own_server: "OwnServer", send: "Send", keys: QueueKeys
     ) -> None:
-        with pytest.raises(ServerUnsuitable, match="DB index is out of range"):
+        with pytest.raises(ConfigurationError, match="the server has no database number 99"):
             send(RedisSettings(url=f"{own_server.settings.url}?db=99"), [push(keys, "t1")])
 
     def test_a_user_without_the_right_is_told_which_one(
@@ -251,9 +257,17 @@ class TestUnsuitableServers:
             send(settings, [push(keys, "t1")])
         assert PASSWORD not in str(caught.value)
 
-    def test_an_address_that_cannot_be_read_is_a_mistake_in_the_settings(self, send: "Send", keys: QueueKeys) -> None:
-        with pytest.raises(ConfigurationError, match=r"redis\.url"):
-            send(RedisSettings(url="redis://localhost:6379/0?socket_timeout=soon"), [push(keys, "t1")])
+    @pytest.mark.parametrize("rest", ["?socket_timeout=soon", "?foo=1", "?protocol=9", "?ssl_cert_reqs=none"])
+    def test_an_address_that_cannot_be_read_is_a_mistake_in_the_settings(
+        self, send: "Send", keys: QueueKeys, rest: str
+    ) -> None:
+        name = rest[1:].partition("=")[0]
+        with pytest.raises(
+            ConfigurationError, match=r"^redis\.url 'redis:.* is no address of a Redis server: "
+        ) as caught:
+            send(RedisSettings(url=f"redis://ann:{PASSWORD}@localhost:1/0{rest}"), [push(keys, "t1")])
+        assert name in str(caught.value)
+        assert PASSWORD not in str(caught.value)
 
 
 class TestListening:

@@ -1,8 +1,12 @@
 """One queue for each test, on each kind of server, with a clock that stands still until the test moves it."""
 
+import heapq
+import json
+import math
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from itertools import count
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import count, pairwise
 from typing import Any, TypeVar
 
 import pytest
@@ -267,3 +271,109 @@ def queue(script_server: tuple["redis.Redis", Runner], fairque_queue_name: str) 
     bench = Bench(*script_server, fairque_queue_name)
     yield bench
     bench.drop()
+
+
+class Crew:
+    """Workers that take one task each, run it on the queue's clock for as long as it costs, beat, and end it.
+
+    Attributes:
+        queue: Where they work, a queue of their own.
+        workers: How many they are.
+        lease_ms: Of their tasks; they beat three times in it.
+        started: The users of all tasks that were started, in order.
+        waiting: How many tasks of each user wait.
+    """
+
+    def __init__(self, queue: Bench, workers: int = 1, *, lease_ms: int = LEASE_MS) -> None:
+        self.queue = queue
+        self.workers = workers
+        self.lease_ms = lease_ms
+        self.started: list[str] = []
+        self.waiting: Counter[str] = Counter()
+        self._costs: dict[str, int] = {}
+        self._spans: list[tuple[str, int, int]] = []
+        self._running: list[tuple[int, int, Granted]] = []
+
+    @property
+    def running(self) -> list[Granted]:
+        return [held for _, _, held in self._running]
+
+    def push(self, user: str, *costs_us: int, hint: float | None = None, **fields: Any) -> None:
+        """Push a task of each cost; the hint is so many times its cost."""
+        costs = [None if hint is None else hint * cost / 1_000_000 for cost in costs_us]
+        tasks = [self.queue.task(user, cost=cost, **fields) for cost in costs]
+        self.queue.push(*tasks)
+        self._costs |= {task.task_id: cost for task, cost in zip(tasks, costs_us, strict=True)}
+        self.waiting[user] += len(tasks)
+
+    def work(self, starts: float = math.inf, *, until_us: float = math.inf, while_wait: Collection[str] = ()) -> None:
+        """Work until so many more tasks are started, a time is come, nothing runs, or one of some users has no more."""
+        last = len(self.started) + starts
+        while self.queue.now_us < until_us and all(self.waiting[user] for user in while_wait):
+            self._take(last - len(self.started))
+            if len(self.started) >= last or not self._running:
+                return
+            self._go_on(min(self._running[0][0], until_us))
+
+    def lead(self, one: str, other: str, weights: dict[str, float], *, since_us: int = 0) -> float:
+        """By how much the time of one, per weight, outran the other's in the interval where it did most, in µs."""
+        rates: defaultdict[int, float] = defaultdict(float)
+        slopes = {one: 1 / weights.get(one, 1), other: -1 / weights.get(other, 1)}
+        for user, *times in self._spans:
+            begin, end = (min(max(time, since_us), self.queue.now_us) for time in times)
+            rates[begin] += slopes.get(user, 0)
+            rates[end] -= slopes.get(user, 0)
+        moments = sorted(rates)
+        ahead = rate = least = most = 0.0
+        for moment, following in pairwise(moments):
+            rate += rates[moment]
+            ahead += rate * (following - moment)
+            least, most = min(least, ahead), max(most, ahead - least)
+        return most
+
+    def lead_in_starts(self, one: str, other: str, weights: dict[str, float], *, since: int = 0) -> float:
+        """The same in started tasks, from one of them on."""
+        slopes = {one: 1 / weights.get(one, 1), other: -1 / weights.get(other, 1)}
+        ahead = least = most = 0.0
+        for user in self.started[since:]:
+            ahead += slopes.get(user, 0)
+            least, most = min(least, ahead), max(most, ahead - least)
+        return most
+
+    def _take(self, most: float) -> None:
+        idle = min(self.workers - len(self._running), most)
+        for held in self.queue.pop(int(idle), lease_ms=self.lease_ms) if idle else ():
+            user = json.loads(held.message)["user"]
+            end = self.queue.now_us + self._costs[held.task_id]
+            heapq.heappush(self._running, (end, len(self.started), held))
+            self._spans.append((user, self.queue.now_us, end))
+            self.started.append(user)
+            self.waiting[user] -= 1
+
+    def _go_on(self, until_us: float) -> None:
+        """Let time pass, beat on the way, and finish the tasks that end."""
+        beat_us = self.lease_ms * 1_000 // 3
+        while (beat_at := (self.queue.now_us // beat_us + 1) * beat_us) < until_us:
+            self._move_to(beat_at)
+            self.queue.beat(*self.running, lease_ms=self.lease_ms)
+        self._move_to(until_us)
+        while self._running and self._running[0][0] <= until_us:
+            _, _, held = heapq.heappop(self._running)
+            self.queue.finish(held, ran_us=self._costs[held.task_id])
+
+    def _move_to(self, time_us: float) -> None:
+        self.queue.advance((time_us - self.queue.now_us) / 1_000)
+
+
+@pytest.fixture
+def new_crew(new_queue: Callable[[], Bench]) -> Iterator[Callable[..., Crew]]:
+    """Makes crews, each with a queue of its own."""
+    crews: list[Crew] = []
+
+    def make(workers: int = 1, **options: Any) -> Crew:
+        crews.append(Crew(new_queue(), workers, **options))
+        return crews[-1]
+
+    yield make
+    for crew in crews:
+        crew.queue.drop()

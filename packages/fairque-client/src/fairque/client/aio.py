@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Iterable
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, cast
 
 from fairque.client.control import UNCHANGED, Unchanged, configuration
-from fairque.client.link import AsyncLink
+from fairque.client.link import AsyncLink, seconds_of
 from fairque.client.outcomes import CancelResult, canceled, late, settle
 from fairque.client.pushing import PushCall, carrying, one_push, pushes
 from fairque.client.settings import ClientSettings, settings_from_url
@@ -60,30 +61,35 @@ class AsyncTaskHandle(Generic[R_co]):
         """Return where the task is in its life."""
         return (await self.info()).state
 
-    async def wait(self, timeout: float | None = None) -> TaskState:  # noqa: ASYNC109 - as TaskHandle has it
+    async def wait(self, timeout: float | timedelta | None = None) -> TaskState:  # noqa: ASYNC109 - as TaskHandle has it
         """Wait until the task has ended, woken by the server, and return its state.
 
         Args:
-            timeout: Seconds, after which the state it has then is returned; None waits for ever.
-        """
-        return (await self._outcome(timeout)).state
+            timeout: Seconds or a timedelta, after which the state it has then is returned; None waits for ever.
 
-    async def result(self, timeout: float | None = None) -> R_co:  # noqa: ASYNC109 - as TaskHandle has it
+        Raises:
+            TypeError: The timeout is no time.
+        """
+        return (await self._outcome(seconds_of(timeout))).state
+
+    async def result(self, timeout: float | timedelta | None = None) -> R_co:  # noqa: ASYNC109 - as TaskHandle has it
         """Wait until the task has ended, woken by the server, and return its result.
 
         A wait outlives a lost connection: it goes on when the server is back.
 
         Args:
-            timeout: Seconds to wait, 0 only to look; None waits for ever.
+            timeout: Seconds or a timedelta to wait, 0 only to look; None waits for ever.
 
         Raises:
             TaskFailed: It ended in an error, which this one tells of.
             TaskCanceled: It was canceled.
             TimeoutError: It has not ended in that time; it goes on.
+            TypeError: The timeout is no time.
         """
-        outcome = await self._outcome(timeout)
-        if timeout is not None and not outcome.state.terminal:
-            raise late(self.task_id, outcome.state, timeout)
+        seconds = seconds_of(timeout)
+        outcome = await self._outcome(seconds)
+        if seconds is not None and not outcome.state.terminal:
+            raise late(self.task_id, outcome.state, seconds)
         return cast("R_co", settle(self.task_id, outcome))
 
     async def cancel(self, reason: str = "canceled by its producer") -> CancelResult:
@@ -120,7 +126,7 @@ class AsyncTaskQueue:
     """A queue for producers on asyncio, for one event loop. It connects at the first use.
 
     Every method may raise `RedisUnavailable` when the server does not answer, `ServerUnsuitable` when it must not
-    hold a queue, and `FairqueError` after `close`.
+    hold a queue, and `FairqueError` after `close` and on another event loop, such as that of a second ``asyncio.run``.
 
     Args:
         settings: The server and the queue; all defaults when left out.

@@ -50,7 +50,7 @@ class TaskOptions(TaskDefaults, total=False):
 
     Attributes:
         at: The moment at which it may start, with its time zone; instead of a delay.
-        depends_on: Tasks or task ids that must end first.
+        depends_on: *Reserved*: tasks or task ids that must end first. A push refuses it for now.
         dedup_key: While a task with this key has not ended, a push with it gives the handle of that task.
         dedup_ttl: Seconds for which the key stands instead, whatever becomes of the task.
         task_id: The id; two pushes of one id are one task. Without it each task gets a new one.

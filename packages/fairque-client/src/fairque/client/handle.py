@@ -1,8 +1,9 @@
 """The handle of a pushed task: its state, its result when there is one, and its cancelation."""
 
+from datetime import timedelta
 from typing import Generic, TypeVar, cast
 
-from fairque.client.link import Link
+from fairque.client.link import Link, seconds_of
 from fairque.client.outcomes import CancelResult, canceled, late, settle
 from fairque.protocol.calls import Outcome, TaskInfo, cancel, read_task, watch
 from fairque.protocol.errors import ResultExpired, TaskNotFound
@@ -38,30 +39,35 @@ class TaskHandle(Generic[R_co]):
         """Return where the task is in its life."""
         return self.info().state
 
-    def wait(self, timeout: float | None = None) -> TaskState:
+    def wait(self, timeout: float | timedelta | None = None) -> TaskState:
         """Wait until the task has ended, woken by the server, and return its state.
 
         Args:
-            timeout: Seconds, after which the state it has then is returned; None waits for ever.
-        """
-        return self._outcome(timeout).state
+            timeout: Seconds or a timedelta, after which the state it has then is returned; None waits for ever.
 
-    def result(self, timeout: float | None = None) -> R_co:
+        Raises:
+            TypeError: The timeout is no time.
+        """
+        return self._outcome(seconds_of(timeout)).state
+
+    def result(self, timeout: float | timedelta | None = None) -> R_co:
         """Wait until the task has ended, woken by the server, and return its result.
 
         A wait outlives a lost connection: it goes on when the server is back.
 
         Args:
-            timeout: Seconds to wait, 0 only to look; None waits for ever.
+            timeout: Seconds or a timedelta to wait, 0 only to look; None waits for ever.
 
         Raises:
             TaskFailed: It ended in an error, which this one tells of.
             TaskCanceled: It was canceled.
             TimeoutError: It has not ended in that time; it goes on.
+            TypeError: The timeout is no time.
         """
-        outcome = self._outcome(timeout)
-        if timeout is not None and not outcome.state.terminal:
-            raise late(self.task_id, outcome.state, timeout)
+        seconds = seconds_of(timeout)
+        outcome = self._outcome(seconds)
+        if seconds is not None and not outcome.state.terminal:
+            raise late(self.task_id, outcome.state, seconds)
         return cast("R_co", settle(self.task_id, outcome))
 
     def cancel(self, reason: str = "canceled by its producer") -> CancelResult:

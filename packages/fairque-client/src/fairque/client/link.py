@@ -1,11 +1,13 @@
 """What a queue and its handles share: the runner, and one subscription on which the server tells of ended tasks."""
 
 import asyncio
+import math
 import os
 import queue
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TypeAlias, TypeVar
 
 from fairque.client.settings import ClientSettings
@@ -20,7 +22,7 @@ from fairque.protocol.runners.aio import AsyncRunner, AsyncSubscription
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 
-__all__ = ["AsyncLink", "Link", "News", "Waiters"]
+__all__ = ["AsyncLink", "Link", "News", "Waiters", "seconds_of"]
 
 T = TypeVar("T")
 
@@ -217,7 +219,12 @@ class AsyncLink(_Shared):
                     return await look("")
 
     async def close(self) -> None:
-        """Close the connections; who waits is told."""
+        """Close the connections; who waits is told.
+
+        Raises:
+            FairqueError: They belong to another event loop.
+        """
+        self._runner.check_loop()
         self._closed = True
         self._waiters.rouse()
         async with self._subscribing:
@@ -233,6 +240,19 @@ class AsyncLink(_Shared):
                 channel = self._new_channel()
                 self._subscription = await self._runner.listen(channel, self._waiters.hear, self._waiters.rouse)
             return self._listener
+
+
+def seconds_of(timeout: float | timedelta | None) -> float | None:
+    """Return how long to wait, in seconds; None is for ever.
+
+    Raises:
+        TypeError: It is no time.
+    """
+    seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+    number = isinstance(seconds, int | float) and not isinstance(seconds, bool) and not math.isnan(seconds)
+    if seconds is not None and not number:
+        raise TypeError(f"timeout must be a number of seconds, a timedelta or None, not {timeout!r:.80}")
+    return seconds
 
 
 def _until(timeout: float | None) -> float:

@@ -90,6 +90,9 @@ def main(
         names = modules or settings.worker.modules
         if not names:
             raise click.UsageError("name at least one MODULE with task functions, or worker.modules in --config")
+        blank = [name for name in names if not all(part.strip() for part in name.split(":"))]
+        if blank:
+            raise click.UsageError(f"{blank[0]!r} is neither MODULE nor MODULE:ATTR")
         sys.path.insert(0, "")
         handler = _handler(names)
         plain = tuple(name.partition(":")[0] for name in names)
@@ -108,13 +111,26 @@ def main(
 
 
 def _settings(config: Path | None, *, url: str | None, queue: str | None, concurrency: int | None) -> WorkerSettings:
-    settings = settings_from_environ(WorkerSettings) if config is None else load_settings(config, WorkerSettings)
-    if url is not None:
-        settings = evolve(settings, redis=evolve(settings.redis, url=url))
-    if queue is not None:
-        settings = evolve(settings, queue=evolve(settings.queue, name=queue))
-    if concurrency is not None:
-        settings = evolve(settings, worker=evolve(settings.worker, concurrency=concurrency))
+    problems: list[str] = []
+    try:
+        settings = settings_from_environ(WorkerSettings) if config is None else load_settings(config, WorkerSettings)
+    except ConfigurationError as error:
+        # The options are looked at all the same, so that all that is wrong is said at once.
+        problems += error.problems
+        settings = WorkerSettings()
+    for option, section, key, value in (
+        ("--url", "redis", "url", url),
+        ("--queue", "queue", "name", queue),
+        ("--concurrency", "worker", "concurrency", concurrency),
+    ):
+        if value is None:
+            continue
+        try:
+            settings = evolve(settings, **{section: evolve(getattr(settings, section), **{key: value})})
+        except ValueError as error:
+            problems.append(f"{option}: {str(error).removeprefix(f'{key}: ')}")
+    if problems:
+        raise ConfigurationError(problems)
     return settings
 
 

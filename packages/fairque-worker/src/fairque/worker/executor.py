@@ -50,6 +50,20 @@ class Executor:
         """Run a job as soon as a thread is free."""
         self.call(lambda: self._run(job))
 
+    def wait_for(self, awaitable: Awaitable[Any]) -> None:
+        """Await something on the event loop of the coroutines, from one of the threads, and raise what it raises."""
+
+        async def run() -> None:
+            await awaitable
+
+        loop = self._event_loop()
+        with self._loop_lock:
+            # Before the loop is told to stop, so that it ends this, too, one way or the other.
+            if self._stopped.is_set():
+                raise RuntimeError("the worker has stopped: its event loop is closed")
+            future = asyncio.run_coroutine_threadsafe(run(), loop)
+        future.result()
+
     def call(self, work: Callable[[], None]) -> None:
         """Run any function in one of the threads; it must not raise."""
         if len(self._slots) < self._threads:
@@ -57,7 +71,7 @@ class Executor:
         self._work.put(work)
 
     def stop(self, seconds: float = 0.0) -> bool:
-        """Cancel the coroutines that still run, and let the threads end when they are free; safe to call twice.
+        """Let the threads end when they are free, then cancel the coroutines that still run; safe to call twice.
 
         Args:
             seconds: How long to wait for that: for hooks, and for tasks that were given back but do not end.
@@ -66,14 +80,18 @@ class Executor:
             Whether all threads have ended.
         """
         until = clock.monotonic() + seconds
-        if not self._stopped.is_set():
-            self._stopped.set()
+        first = not self._stopped.is_set()
+        if first:
             for _ in self._slots:
                 self._work.put(None)
             self._pool.shutdown(wait=False)
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(self._loop.stop)
         busy = wait(self._slots, timeout=seconds).not_done
+        if first:
+            # The loop last: a hook may wait for it in a thread.
+            with self._loop_lock:
+                self._stopped.set()
+                if self._loop is not None:
+                    self._loop.call_soon_threadsafe(self._loop.stop)
         if self._loop_thread is None:
             return not busy
         self._loop_thread.join(max(0.0, until - clock.monotonic()))

@@ -193,6 +193,7 @@ class Fetcher:
                 )
             self.forget(ending.job)
             del self._endings[0]
+        # The tasks of the same round trip are granted, and the next pop answers them.
         self._hungry = True
 
     def _may_pop(self) -> bool:

@@ -1,7 +1,7 @@
 """What a worker does with a task: the abstract handler that users extend, and the one that runs task functions."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from typing import Any
 
 from fairque.protocol.errors import InvalidTask
@@ -30,11 +30,18 @@ class TaskHandler(ABC):
             ctx: This attempt: whether to stop, how long there is, its number and fence.
         """
 
-    def on_success(self, task: Task[Any], result: Any, ctx: TaskContext) -> None:
-        """Called in a worker thread after the queue accepted the result. What it raises is logged only."""
+    def on_success(self, task: Task[Any], result: Any, ctx: TaskContext) -> Awaitable[None] | None:
+        """Called in a worker thread after the queue accepted the result. What it raises is logged only.
 
-    def on_failure(self, task: Task[Any], error: BaseException, ctx: TaskContext, *, final: bool) -> None:
+        It may be ``async def``: then it runs on the worker's event loop, while the thread waits for it.
+        """
+
+    def on_failure(
+        self, task: Task[Any], error: BaseException, ctx: TaskContext, *, final: bool
+    ) -> Awaitable[None] | None:
         """Called in a worker thread after the queue accepted a failed attempt. What it raises is logged only.
+
+        It may be ``async def``, as `on_success`.
 
         Args:
             task: The task.

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
+from fairque.protocol.config.structure import suggestion
 from fairque.protocol.errors import FairqueError
 from fairque.worker.handler import TaskHandler
 
@@ -39,20 +40,32 @@ def load_handler(name: str) -> TaskHandler:
         CannotImport: The module cannot be imported, or the attribute is no such thing.
     """
     module_name, _, attribute = name.partition(":")
-    found: Any = getattr(_import(module_name), attribute, None)
-    if inspect.isclass(found) and issubclass(found, TaskHandler):
+    module = _import(module_name)
+    try:
+        found: Any = getattr(module, attribute)
+    except AttributeError:
+        handlers = [key for key, value in vars(module).items() if _is_handler(value) and value is not TaskHandler]
+        raise CannotImport(
+            f"module {module_name!r} has no attribute {attribute!r} {suggestion(attribute, handlers)}"
+        ) from None
+    if isinstance(found, TaskHandler):
+        return found
+    if _is_handler(found):
         try:
-            return found()
+            made: TaskHandler = found()
         except Exception as error:
             raise CannotImport(
                 f"{name} cannot be made without arguments: {type(error).__name__}: {error}. Name an object"
             ) from error
-    if isinstance(found, TaskHandler):
-        return found
+        return made
     raise CannotImport(
         f"{name} is no TaskHandler but {type(found).__name__}: name a subclass of TaskHandler or an object of one, "
         f"or the module alone to run its task functions"
     )
+
+
+def _is_handler(value: object) -> bool:
+    return isinstance(value, TaskHandler) or (inspect.isclass(value) and issubclass(value, TaskHandler))
 
 
 def _import(name: str) -> ModuleType:

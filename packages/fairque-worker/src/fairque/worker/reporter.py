@@ -1,15 +1,18 @@
 """How endings are told to the queue, and what follows from its answer: hooks when it accepted, a log line when not."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from typing import Any, TypeAlias
 
 from attrs import frozen
 
 from fairque.protocol.calls import Ended, Failed, Finished, Popped
-from fairque.protocol.model.context import running_in
+from fairque.protocol.model.context import TaskContext, running_in
 from fairque.protocol.model.outcome import Decision, decide, describe_error, error_text
 from fairque.protocol.model.states import TaskState
+from fairque.protocol.model.task import Task
 from fairque.protocol.wire.status import Status
 from fairque.worker.consumer import Consumer
 from fairque.worker.handler import TaskHandler
@@ -17,6 +20,8 @@ from fairque.worker.jobs import Ending, Failure, Success
 from fairque.worker.log import log
 
 __all__ = ["Reporter"]
+
+_Hook: TypeAlias = Callable[[Task[Any], TaskContext], Awaitable[None] | None]
 
 
 @frozen
@@ -32,12 +37,20 @@ class Reporter:
         consumer: The queue.
         handler: Whose hooks are called.
         call: Runs a hook in one of the worker's threads.
+        wait_for: Awaits there what an asynchronous hook has returned.
     """
 
-    def __init__(self, consumer: Consumer, handler: TaskHandler, call: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(
+        self,
+        consumer: Consumer,
+        handler: TaskHandler,
+        call: Callable[[Callable[[], None]], None],
+        wait_for: Callable[[Awaitable[Any]], None],
+    ) -> None:
         self._consumer = consumer
         self._handler = handler
         self._call = call
+        self._wait_for = wait_for
         # A hook that nobody wrote costs nothing.
         self._hears_success = type(handler).on_success is not TaskHandler.on_success
         self._hears_failure = type(handler).on_failure is not TaskHandler.on_failure
@@ -129,21 +142,25 @@ class Reporter:
         )
 
     def _tell_success(self, success: Success) -> None:
-        job = success.job
-        if job.task is None or job.context is None:  # it ran, so both are there
-            return
-        running_in(job.context)
-        try:
-            self._handler.on_success(job.task, success.value, job.context)
-        except BaseException:  # noqa: BLE001 - whatever a hook of the user's raises, the thread goes on
-            log.exception("on_success raised", task_id=job.granted.task_id)
+        self._tell(success, "on_success", lambda task, ctx: self._handler.on_success(task, success.value, ctx))
 
     def _tell_failure(self, one: _Judged, *, final: bool) -> None:
-        job = one.failure.job
-        if job.task is None or job.context is None:  # an unreadable message has no hook
+        failure = one.failure
+        self._tell(
+            failure,
+            "on_failure",
+            lambda task, ctx: self._handler.on_failure(task, failure.error, ctx, final=final),
+        )
+
+    def _tell(self, ending: Ending, name: str, hook: _Hook) -> None:
+        job = ending.job
+        # What ran has both; an unreadable message has none, and no hook.
+        if job.task is None or job.context is None:
             return
         running_in(job.context)
         try:
-            self._handler.on_failure(job.task, one.failure.error, job.context, final=final)
+            later = hook(job.task, job.context)
+            if inspect.isawaitable(later):
+                self._wait_for(later)
         except BaseException:  # noqa: BLE001 - whatever a hook of the user's raises, the thread goes on
-            log.exception("on_failure raised", task_id=job.granted.task_id)
+            log.exception(f"{name} raised", task_id=job.granted.task_id)

@@ -2,21 +2,36 @@
 
 import os
 import socket
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, field, fields, frozen
 
 from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.config.structure import suggestion
 from fairque.protocol.config.validators import between, matches, positive
+from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.model.ids import new_nonce
 
-__all__ = ["WorkerOptions", "WorkerSettings"]
+__all__ = ["WorkerOptions", "WorkerSettings", "settings_from_url"]
 
 
 def _host_name() -> str:
     return f"{socket.gethostname()[:32]}-{os.getpid()}-{new_nonce()[:6]}"
 
 
+def _several(value: Iterable[str]) -> tuple[str, ...]:
+    # A text is several letters; it is kept for the validator to refuse.
+    return value if isinstance(value, str) or not isinstance(value, Iterable) else tuple(value)  # type: ignore[return-value]
+
+
+def _names(_: object, attribute: "Attribute[Any]", value: object) -> None:
+    if not isinstance(value, tuple) or not all(isinstance(name, str) for name in value):
+        raise ValueError(f"{attribute.name}: must be a list of names of modules, found {value!r:.80}")
+
+
 def _below_lease(options: "WorkerOptions", attribute: "Attribute[float]", value: float) -> None:
+    positive(options, attribute, value)
     if not 0 < value <= options.lease_seconds / 2:
         raise ValueError(
             f"{attribute.name} must be above 0 and at most half of lease_seconds ({options.lease_seconds:g}), "
@@ -34,7 +49,7 @@ class WorkerOptions:
             ``MODULE:ATTR``, a task handler.
         concurrency: How many tasks run at a time.
         lease_seconds: After how many seconds without a sign of life the tasks of this worker are given to others.
-        heartbeat_seconds: Seconds between the signs of life.
+        heartbeat_seconds: Seconds between the signs of life: at most half of the lease, a third is a good choice.
         grace_seconds: How long running tasks may go on after the signal to stop, before they are given back.
 
     Raises:
@@ -45,7 +60,7 @@ class WorkerOptions:
         factory=_host_name,
         validator=matches(r"[^\x00-\x1f\x7f]{1,128}", "1 to 128 characters without control characters"),
     )
-    modules: tuple[str, ...] = ()
+    modules: tuple[str, ...] = field(default=(), converter=_several, validator=_names)
     concurrency: int = field(default=16, validator=between(1, 10_000))
     lease_seconds: float = field(default=30.0, validator=positive)
     heartbeat_seconds: float = field(default=10.0, validator=_below_lease)
@@ -65,3 +80,26 @@ class WorkerSettings:
     redis: RedisSettings = field(factory=RedisSettings)
     queue: QueueSettings = field(factory=QueueSettings)
     worker: WorkerOptions = field(factory=WorkerOptions)
+
+
+def settings_from_url(url: str, queue: str, options: Mapping[str, Any]) -> WorkerSettings:
+    """Return the settings with these values, the options being fields of `WorkerOptions`, and defaults for all others.
+
+    Raises:
+        ConfigurationError: With all of them that cannot be used.
+    """
+    known = [one.name for one in fields(WorkerOptions)]
+    problems = [f"unknown option {name!r} {suggestion(name, known)}" for name in options if name not in known]
+    sections: dict[str, Any] = {}
+    for section, kind, given in (
+        ("redis", RedisSettings, {"url": url}),
+        ("queue", QueueSettings, {"name": queue}),
+        ("worker", WorkerOptions, {name: value for name, value in options.items() if name in known}),
+    ):
+        try:
+            sections[section] = kind(**given)
+        except ValueError as error:
+            problems.append(str(error))
+    if problems:
+        raise ConfigurationError(problems)
+    return WorkerSettings(**sections)

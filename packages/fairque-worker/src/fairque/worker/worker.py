@@ -1,15 +1,11 @@
 """The worker: takes tasks fairly, runs them, reports how they ended, and stops without losing any."""
 
-import signal
 import threading
-from collections.abc import Callable
 from contextlib import suppress
-from queue import Empty, SimpleQueue
-from types import FrameType
+from queue import SimpleQueue
 from typing import Any
 
 from fairque.protocol.calls import Released
-from fairque.protocol.config import QueueSettings, RedisSettings
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.runners import Runner
 from fairque.worker.consumer import Consumer
@@ -21,7 +17,8 @@ from fairque.worker.jobs import Job
 from fairque.worker.loading import import_modules
 from fairque.worker.log import log
 from fairque.worker.reporter import Reporter
-from fairque.worker.settings import WorkerOptions, WorkerSettings
+from fairque.worker.settings import WorkerSettings, settings_from_url
+from fairque.worker.signals import Control
 from fairque.worker.waker import Taken, Waker
 from fairque.worker.watch import Watch
 
@@ -54,7 +51,7 @@ class Worker:
         self._fetcher = Fetcher(
             consumer=self._consumer,
             executor=self._executor,
-            reporter=Reporter(self._consumer, handler, self._executor.call),
+            reporter=Reporter(self._consumer, handler, self._executor.call, self._executor.wait_for),
             waker=self._waker,
             events=events,
             slots=settings.worker.concurrency,
@@ -64,8 +61,7 @@ class Worker:
         self._heart = Heart(Consumer(settings), settings.worker.heartbeat_seconds, self._fetcher.jobs)
         self._watch = Watch(settings.worker.heartbeat_seconds, self._fetcher.jobs)
         self._idle = threading.Event()
-        # A plain queue, since its put is safe inside a signal handler and an Event's set is not.
-        self._control: SimpleQueue[None] = SimpleQueue()
+        self._control = Control()
         self._lock = threading.Lock()
         self._started = False
         self._stopped = False
@@ -84,12 +80,9 @@ class Worker:
         """Make a worker for a queue of the server at ``url``; ``options`` are the fields of `WorkerOptions`.
 
         Raises:
-            ValueError: An option is out of its range; the message names it.
+            ConfigurationError: One of them cannot be used, or is no option; the message names it.
         """
-        settings = WorkerSettings(
-            redis=RedisSettings(url=url), queue=QueueSettings(name=queue), worker=WorkerOptions(**options)
-        )
-        return cls(settings, handler, burst=burst)
+        return cls(settings_from_url(url, queue, options), handler, burst=burst)
 
     @property
     def in_flight(self) -> int:
@@ -118,18 +111,14 @@ class Worker:
         """
         # Here already, since a signal must end an import that never does.
         import_modules(self.settings.worker.modules)
-        restore = self._handle_signals()
-        try:
+        with self._control.hearing():
             self.start()
-            self._control.get()
+            self._control.wait()
             self.quiet()
             log.info("worker stops", worker=self._consumer.worker, in_flight=self.in_flight)
             if not self._idle.is_set():
-                with suppress(Empty):
-                    self._control.get(timeout=self.settings.worker.grace_seconds)
+                self._control.wait(self.settings.worker.grace_seconds)
             self.stop(0)
-        finally:
-            restore()
         crash = self._fetcher.crash
         if isinstance(crash, FairqueError):
             raise crash
@@ -207,7 +196,7 @@ class Worker:
 
     def _on_idle(self) -> None:
         self._idle.set()
-        self._control.put(None)
+        self._control.tell()
 
     def _take(self, taken: Taken) -> None:
         self._fetcher.take(taken)
@@ -223,18 +212,3 @@ class Worker:
             self._consumer.release([Released(job.granted.task_id, job.granted.token, job.ran_us) for job in jobs])
         except FairqueError as error:
             log.warning("could not give the tasks back: others get them when the leases end", error=str(error))
-
-    def _handle_signals(self) -> Callable[[], None]:
-        if threading.current_thread() is not threading.main_thread():
-            return lambda: None
-
-        def on_signal(_: int, __: FrameType | None) -> None:
-            self._control.put(None)
-
-        before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
-
-        def restore() -> None:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-        return restore

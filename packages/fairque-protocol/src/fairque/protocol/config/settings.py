@@ -27,12 +27,17 @@ def _usable_url(_instance: Any, attribute: "Attribute[Any]", value: Any) -> None
     if any(map(str.isspace, value)):
         raise ValueError(f"{attribute.name}: must not contain spaces or line breaks; look at its end, too")
     try:
-        _ = urlsplit(value).port
+        parts = urlsplit(value)
+        _ = parts.port
     except ValueError:
         raise ValueError(
             f"{attribute.name}: host or port cannot be read; the form is "
             "redis://USER:PASSWORD@HOST:PORT/DATABASE, special characters of a password are percent-encoded"
         ) from None
+    # redis-py takes the first database for one that it cannot read.
+    database = parts.path.strip("/")
+    if parts.scheme in ("redis", "rediss") and database and not (database.isascii() and database.isdecimal()):
+        raise ValueError(f"{attribute.name}: after the host comes the number of the database, such as /0")
 
 
 def _shown_url(url: str) -> str:
@@ -44,7 +49,8 @@ class RedisSettings:
     """How to reach the Redis or Valkey server. The representation masks the password.
 
     Attributes:
-        url: Address: ``redis://``, ``rediss://`` (TLS), ``unix://`` or ``embedded://`` (a server of its own).
+        url: Address: ``redis://``, ``rediss://`` (TLS) or ``unix://``; or a server of its own, ``embedded:///folder``
+            for all processes that name the folder, ``embedded://`` in memory for this one alone.
         socket_timeout_seconds: Seconds to wait for an answer.
         connect_timeout_seconds: Seconds to wait for a connection.
         retries: Further tries after a lost connection; every fairque call is safe to repeat.

@@ -150,12 +150,20 @@ def _sequence(walk: Walk, node: Node, wanted: Any, path: str) -> Any:
     if origin is tuple and args[1:] != (...,):
         raise TypeError(f"{path}: of tuples, settings can have tuple[X, ...] only")
     if isinstance(node, Scalar) and node.style == "variable":
-        parts = [part.strip() for part in node.text.split(",")] if node.text.strip() else []
-        node = Items(node.place, tuple(evolve(node, text=part) for part in parts))
+        node = Items(node.place, tuple(evolve(node, text=part) for part in _parts(node.text)))
     if not isinstance(node, Items):
         return walk.unexpected(node, "a list", path)
     values = [walk.structure(item, args[0], f"{path}[{i}]") for i, item in enumerate(node.items)]
     return FAILED if FAILED in values else _SEQUENCES[origin](values)
+
+
+def _parts(text: str) -> list[str]:
+    """Return the parts of a list in a variable: ``a, b``, or as YAML and JSON have it, ``[a, "b"]``."""
+    text = text.strip()
+    if text[:1] == "[" and text[-1:] == "]":
+        text = text[1:-1].strip()
+    parts = [part.strip() for part in text.split(",")] if text else []
+    return [part[1:-1] if part[:1] in ("'", '"') and part[-1:] == part[0] and len(part) > 1 else part for part in parts]
 
 
 def _mapping(walk: Walk, node: Node, wanted: Any, path: str) -> Any:

@@ -119,13 +119,13 @@ class FairOrder:
                 self.critical.discard(user.id)
         else:
             self._deactivate(user)
+        self.place_debt(user)
         self._set_timer(user, now_us)
 
     def _activate(self, user: User) -> None:
         """An idle or parked user becomes runnable."""
         if not self.ready and not self.fresh:
             self.forgive()
-        self.owe.discard(user.id)
         owes_little = self.V + self.units.burst / user.settings.weight >= user.S
         fresh = user.lane is Lane.IDLE and user.inf == 0 and owes_little
         # No credit for the time away; a debt stays.
@@ -136,11 +136,10 @@ class FairOrder:
             self.fresh.put(user.id, self.aseq)
 
     def _deactivate(self, user: User) -> None:
-        """A user has no task, or none that may be started; its debt is remembered."""
+        """A user has no task, or none that may be started."""
         for ring in (self.ready, self.fresh, self.critical):
             ring.discard(user.id)
         user.lane = Lane.PARKED if user.pending else Lane.IDLE
-        self.place_debt(user)
 
     def place_debt(self, user: User) -> None:
         """Remember a debt of a user in no ring until virtual time has passed it."""

@@ -8,29 +8,25 @@ from attrs import define, field, frozen
 
 from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.fairness.ring import Ring
+from fairque.protocol.limits import COUNT, RATE, WEIGHT
 from fairque.protocol.model.states import Priority, TaskState
 
-__all__ = ["CRITICAL_RUN", "WEIGHTS", "Lane", "ModelTask", "User", "UserSettings", "is_number", "settings_problems"]
+__all__ = ["CRITICAL_RUN", "Lane", "ModelTask", "User", "UserSettings", "is_number", "settings_problems"]
 
 #: C_u: CRITICAL tasks of one user in a row while it has other work.
 CRITICAL_RUN: Final = 4
 
-#: The least and the greatest weight.
-WEIGHTS: Final = (0.01, 100)
-
 
 def settings_problems(weight: object, cap: object, rate: object, burst: object) -> list[str]:
     """Say what is wrong with the settings of a user, a sentence for each problem."""
-    least, most = WEIGHTS
     problems = []
-    if not is_number(weight) or not least <= weight <= most:
-        problems.append(f"weight must be a number from {least} to {most}, not {weight!r}")
-    if cap is not None and not _whole(cap):
-        problems.append(f"cap must be a whole number from 1, or None for no cap, not {cap!r}")
-    if rate is not None and (not is_number(rate) or not rate > 0):
-        problems.append(f"rate must be tasks per second above 0, or None for no limit, not {rate!r}")
-    if burst is not None and not _whole(burst):
-        problems.append(f"burst must be a whole number of tasks from 1, not {burst!r}")
+    if not _within(weight, WEIGHT):
+        problems.append(f"weight must be a number from {WEIGHT[0]} to {WEIGHT[1]}, not {weight!r}")
+    if rate is not None and not _within(rate, RATE):
+        problems.append(f"rate must be starts a second, from {RATE[0]:f} to {RATE[1]:,}, or None, not {rate!r}")
+    for name, value in ("cap", cap), ("burst", burst):
+        if value is not None and not (isinstance(value, int) and _within(value, COUNT)):
+            problems.append(f"{name} must be a whole number from {COUNT[0]} to {COUNT[1]:,}, or None, not {value!r}")
     return problems
 
 
@@ -39,8 +35,8 @@ def is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+def _within(value: object, limits: tuple[float, float]) -> bool:
+    return is_number(value) and limits[0] <= value <= limits[1]
 
 
 @frozen(kw_only=True)

@@ -3,12 +3,13 @@
 import random
 import traceback
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Literal, TypeAlias
 
 from attrs import frozen
 
 from fairque.protocol.errors import UnknownFunction
-from fairque.protocol.model.retry import Cancel, Retry, RetryPolicy, Snooze
+from fairque.protocol.model.retry import LONGEST_PAUSE_SECONDS, Cancel, Retry, RetryPolicy, Snooze
 from fairque.protocol.wire.jsonvalue import dumps
 
 __all__ = ["UNKNOWN_PAUSE_MS", "UNKNOWN_TRIES", "Decision", "Verdict", "decide", "describe_error", "error_text"]
@@ -57,7 +58,7 @@ def decide(
         draw: Source of randomness in [0, 1).
     """
     if isinstance(error, Snooze):
-        return Decision("snooze", round(error.after * 1000), "")
+        return Decision("snooze", _ms(error.after), "")
     if isinstance(error, Cancel):
         return Decision("cancel", 0, "the task canceled itself")
     if isinstance(error, UnknownFunction):
@@ -71,8 +72,14 @@ def _pause_ms(error: BaseException, failures: int, policy: RetryPolicy, draw: Ca
     if isinstance(error, UnknownFunction):
         return UNKNOWN_PAUSE_MS
     if isinstance(error, Retry) and error.after is not None:
-        return round(error.after * 1000)
-    return round(policy.pause_seconds(failures, draw) * 1000)
+        return _ms(error.after)
+    return _ms(policy.pause_seconds(failures, draw))
+
+
+def _ms(pause: float | timedelta) -> int:
+    """Return a pause that the queue takes: a subclass may have set any number, and NaN is above nothing."""
+    seconds = pause.total_seconds() if isinstance(pause, timedelta) else pause
+    return round(min(seconds, LONGEST_PAUSE_SECONDS) * 1000) if seconds > 0 else 0
 
 
 def describe_error(error: BaseException, *, reason: str, worker: str, attempt: int) -> bytes:

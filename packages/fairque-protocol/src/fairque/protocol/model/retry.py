@@ -2,26 +2,41 @@
 
 import random
 from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from attrs import field, frozen
 
-__all__ = ["Cancel", "Retry", "RetryPolicy", "Snooze"]
+from fairque.protocol.errors import InvalidTask
+
+if TYPE_CHECKING:
+    from attrs import Attribute
+
+__all__ = ["LONGEST_PAUSE_SECONDS", "Cancel", "Retry", "RetryPolicy", "Snooze"]
 
 
-#: Seconds of the longest pause, about 31 years: what is longer is a mistake, and the scripts refuse it.
-_LONGEST_SECONDS = 1_000_000_000
+#: The longest pause, about 31 years: what is longer is a mistake, and the scripts refuse it.
+LONGEST_PAUSE_SECONDS = 1_000_000_000
 
 
-def _positive(_: object, attribute: object, value: float) -> None:
-    if not 0 < value <= _LONGEST_SECONDS:
-        name = getattr(attribute, "name", "value")
-        raise ValueError(f"{name} must be above 0 and at most {_LONGEST_SECONDS:,}, not {value!r}")
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _pause(after: float) -> float:
-    if not 0 <= after <= _LONGEST_SECONDS:
-        raise ValueError(f"after must be a number of seconds from 0 to {_LONGEST_SECONDS:,}, not {after!r}")
-    return after
+def _positive(_: object, attribute: "Attribute[Any]", value: object) -> None:
+    if not _is_number(value) or not 0 < value <= LONGEST_PAUSE_SECONDS:
+        raise InvalidTask(
+            f"{attribute.name} must be above 0 and at most {LONGEST_PAUSE_SECONDS:,}, a number, not {value!r:.80}"
+        )
+
+
+def _pause(after: float | timedelta) -> float:
+    seconds = after.total_seconds() if isinstance(after, timedelta) else after
+    if not _is_number(seconds) or not 0 <= seconds <= LONGEST_PAUSE_SECONDS:
+        raise ValueError(
+            f"after must be a number of seconds from 0 to {LONGEST_PAUSE_SECONDS:,}, or a timedelta, not {after!r:.80}"
+        )
+    return seconds
 
 
 @frozen(kw_only=True)
@@ -34,6 +49,9 @@ class RetryPolicy:
         base_seconds: Upper end of the first pause.
         factor: By which it grows each time.
         cap_seconds: What no pause exceeds.
+
+    Raises:
+        InvalidTask: One of them is no number, or not above 0.
     """
 
     base_seconds: float = field(default=1.0, validator=_positive)
@@ -59,13 +77,16 @@ class Retry(Exception):
 
     Args:
         reason: Why, for people.
-        after: Seconds to wait; None takes the task's backoff.
+        after: Seconds to wait, or a timedelta; None takes the task's backoff.
+
+    Attributes:
+        after: Seconds to wait. A subclass may set it to any number: a moment that is past already is now.
 
     Raises:
         ValueError: That is no time to wait.
     """
 
-    def __init__(self, reason: str = "", *, after: float | None = None) -> None:
+    def __init__(self, reason: str = "", *, after: float | timedelta | None = None) -> None:
         self.after = None if after is None else _pause(after)
         super().__init__(reason or "the task asked to be tried again")
 
@@ -74,16 +95,19 @@ class Snooze(Exception):
     """Raised by a task that cannot run yet. It counts for no budget.
 
     Args:
-        after: Seconds to wait.
+        after: Seconds to wait, or a timedelta.
         reason: Why, for people.
+
+    Attributes:
+        after: Seconds to wait; as that of `Retry`.
 
     Raises:
         ValueError: That is no time to wait.
     """
 
-    def __init__(self, after: float, reason: str = "") -> None:
+    def __init__(self, after: float | timedelta, reason: str = "") -> None:
         self.after = _pause(after)
-        super().__init__(reason or f"the task asked to wait {after:g} s")
+        super().__init__(reason or f"the task asked to wait {self.after:g} s")
 
 
 class Cancel(Exception):

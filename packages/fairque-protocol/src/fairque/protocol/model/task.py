@@ -47,7 +47,16 @@ def _priority(value: object) -> Priority:
 
 
 def _values(value: Iterable[Any]) -> tuple[Any, ...]:
+    # A text is a list of letters, too, but nobody means that.
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        raise InvalidTask(f"args must be a list or tuple of arguments, not {value!r:.80}: put it into a list")
     return tuple(value)
+
+
+def _named(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InvalidTask(f"kwargs must be a mapping of names to arguments, not {value!r:.80}")
+    return value
 
 
 def _texts(value: Iterable[str]) -> tuple[str, ...]:
@@ -74,7 +83,7 @@ class Task(Generic[R_co]):
         args: Positional arguments: JSON values.
         kwargs: Keyword arguments: JSON values.
         payload: Any JSON value for the worker's own `TaskHandler`.
-        depends_on: Ids of the tasks that must end before it starts.
+        depends_on: *Reserved*: ids of the tasks that must end before it starts. A push refuses it for now.
         delay_ms: Milliseconds from the push until it may start.
         execute_at: Or the moment at which it may start, in milliseconds since the epoch.
         retries: How often it is tried again after an error.
@@ -92,7 +101,7 @@ class Task(Generic[R_co]):
     priority: Priority = field(default=Priority.NORMAL, converter=_priority)
     func: str | None = field(default=None)
     args: tuple[Any, ...] = field(default=(), converter=_values)
-    kwargs: Mapping[str, Any] = field(factory=dict)
+    kwargs: Mapping[str, Any] = field(factory=dict, converter=_named)
     payload: Any = None
     depends_on: tuple[str, ...] = field(default=(), converter=_texts, validator=_parents)
     delay_ms: int = field(default=0, validator=_whole(0, _MAX_MS))
@@ -152,7 +161,7 @@ class Task(Generic[R_co]):
             at: Or the moment, with its time zone.
             timeout: Seconds one attempt may take.
             dedup_ttl: Seconds for which ``dedup_key`` stands, whatever becomes of the task.
-            depends_on: Tasks or task ids that must end first.
+            depends_on: *Reserved*: tasks or task ids that must end first. A push refuses it for now.
             **fields: Any other field of `Task`.
 
         Raises:
@@ -163,10 +172,12 @@ class Task(Generic[R_co]):
             raise InvalidTask(f"unknown field {min(unknown)!r}: a task has {', '.join(sorted(_NAMES))}")
         if timeout is not None:
             fields["timeout_ms"] = to_ms(timeout, "timeout")
+            if not fields["timeout_ms"]:
+                raise InvalidTask(f"timeout must be above 0 s: so long may one attempt take; it is {timeout!r:.80}")
         return cls(
             func=name_of(func) if callable(func) else func,
-            args=tuple(args),
-            kwargs=dict(kwargs or {}),
+            args=args,
+            kwargs={} if kwargs is None else dict(_named(kwargs)),
             delay_ms=to_ms(delay, "delay"),
             execute_at=None if at is None else to_epoch_ms(at, "at"),
             dedup_ttl_ms=to_ms(dedup_ttl, "dedup_ttl"),
@@ -181,6 +192,8 @@ class Task(Generic[R_co]):
 
 def _ids(parents: "str | Task[Any] | Iterable[str | Task[Any]]") -> tuple[str, ...]:
     several: Iterable[str | Task[Any]] = (parents,) if isinstance(parents, str | Task) else parents
+    if not isinstance(several, Iterable):
+        raise InvalidTask(f"depends_on must be tasks or ids of tasks, not {parents!r:.80}")
     return tuple(parent.task_id if isinstance(parent, Task) else parent for parent in several)
 
 
@@ -188,11 +201,13 @@ def to_ms(value: float | timedelta, what: str) -> int:
     """Return seconds or a timedelta as whole milliseconds.
 
     Raises:
-        InvalidTask: It is no finite number from 0.
+        InvalidTask: It is no finite number from 0, or above 285 years.
     """
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= _MAX_MS:
-        raise InvalidTask(f"{what} must be a number of seconds from 0 or a timedelta, not {value!r:.80}")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= _MAX_MS / 1000:
+        raise InvalidTask(
+            f"{what} must be a number of seconds from 0 to {_MAX_MS // 1000:,} or a timedelta, not {value!r:.80}"
+        )
     return math.ceil(seconds * 1000)
 
 

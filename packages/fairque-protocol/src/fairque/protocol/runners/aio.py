@@ -10,15 +10,15 @@ from redis.exceptions import NoScriptError, RedisError
 
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.embedded import resolve_url
+from fairque.protocol.errors import FairqueError
 from fairque.protocol.runners.connection import (
     CONCURRENT_CALLS,
     INFO,
     Attempts,
-    bad_url,
     check_server,
+    client_of,
     command,
     no_retry_async,
-    options,
     script_text,
 )
 from fairque.protocol.wire.call import Call
@@ -38,6 +38,7 @@ class AsyncRunner:
     def __init__(self, settings: RedisSettings) -> None:
         self.settings = settings
         self._client: redis.asyncio.Redis | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = asyncio.Lock()
         self._turns = asyncio.Semaphore(CONCURRENT_CALLS)
 
@@ -66,18 +67,41 @@ class AsyncRunner:
 
         Raises:
             RedisUnavailable: The server did not answer.
+            FairqueError: This is another event loop than before.
         """
+        self.check_loop()
         subscription = AsyncSubscription(await self._connected(), self.settings, channel, on_message, on_ready)
         await subscription.start()
         return subscription
 
+    def check_loop(self) -> None:
+        """See that this is the event loop on which the first call was.
+
+        Raises:
+            FairqueError: It is another one, such as that of a second ``asyncio.run``.
+        """
+        running = asyncio.get_running_loop()
+        self._loop = self._loop or running
+        if self._loop is not running:
+            raise FairqueError(
+                "this queue object was used on another event loop, to which its connections belong: make an "
+                "AsyncTaskQueue inside each asyncio.run(), and close it there"
+            )
+
     async def close(self) -> None:
-        """Close all connections. A later call opens new ones."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        """Close all connections. A later call opens new ones.
+
+        Raises:
+            FairqueError: They belong to another event loop.
+        """
+        if self._client is None:
+            return
+        self.check_loop()
+        client, self._client, self._loop = self._client, None, None
+        await client.aclose()
 
     async def _answers(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        self.check_loop()
         attempts = Attempts(self.settings)
         while True:
             try:
@@ -117,10 +141,7 @@ class AsyncRunner:
         async with self._lock:
             if self._client is None:
                 url = await asyncio.to_thread(resolve_url, self.settings.url)
-                try:
-                    client = redis.asyncio.Redis.from_url(url, retry=no_retry_async(), **options(self.settings, url))
-                except ValueError as error:
-                    raise bad_url(error, self.settings) from None
+                client = client_of(redis.asyncio.Redis, self.settings, url, no_retry_async())
                 try:
                     check_server(await client.info(*INFO), self.settings)
                 except BaseException:

@@ -8,6 +8,7 @@ from typing import Any
 import redis.asyncio.retry
 import redis.retry
 from redis.backoff import NoBackoff
+from redis.connection import parse_url
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
@@ -40,8 +41,8 @@ __all__ = [
     "CONCURRENT_CALLS",
     "INFO",
     "Attempts",
-    "bad_url",
     "check_server",
+    "client_of",
     "command",
     "no_retry",
     "no_retry_async",
@@ -75,6 +76,12 @@ _PASSING = ("BUSY ", "MISCONF ", "NOREPLICAS ")
 
 #: What is in an answer that is an error of a script, and not of the server.
 _OF_SCRIPT = " script: "
+
+#: What a server says, in small letters, of a database that it does not have.
+_NO_DATABASE = "db index is out of range"
+
+#: How Python tells of a parameter of the address that redis-py does not have.
+_UNKNOWN_PARAMETER = re.compile(r"unexpected keyword argument ('.+')")
 
 #: Oldest servers with what the scripts need: flags on scripts, and replication of their effects.
 _OLDEST = {"redis": (7, 0), "valkey": (7, 2)}
@@ -123,7 +130,7 @@ class Attempts:
 
 def translated(error: RedisError, settings: RedisSettings) -> FairqueError:
     """Return what an error of redis-py means: nothing above the runners sees those."""
-    return _translated(_inner(error), mask_url(settings.url))
+    return _translated(_inner(error), settings)
 
 
 def _inner(error: RedisError) -> RedisError:
@@ -131,7 +138,8 @@ def _inner(error: RedisError) -> RedisError:
     return error.__cause__ if isinstance(error.__cause__, RedisError) else error
 
 
-def _translated(error: RedisError, where: str) -> FairqueError:
+def _translated(error: RedisError, settings: RedisSettings) -> FairqueError:
+    where = mask_url(settings.url)
     if isinstance(error, OutOfMemoryError):
         return QueueFull("the Redis server is out of memory (maxmemory): nothing was stored", 1.0)
     if isinstance(error, AuthenticationError):
@@ -145,14 +153,43 @@ def _translated(error: RedisError, where: str) -> FairqueError:
             f"Redis at {where} does not answer: {error}. Is it running, and is the address right? "
             "(FAIRQUE__REDIS__URL, --url or redis.url in the configuration)"
         )
+    if _NO_DATABASE in str(error).lower():
+        problem = f"redis.url {where!r}: the server has no database number {_database(settings.url)}"
+        return ConfigurationError([f"{problem}. The first is 0; CONFIG GET databases says how many there are"])
     if isinstance(error, DataError) or _OF_SCRIPT in str(error):
         return ProtocolError(f"a script failed at Redis {where}: {error}")
     return ServerUnsuitable(f"Redis at {where} answered with an error: {error}")
 
 
-def bad_url(error: ValueError, settings: RedisSettings) -> ConfigurationError:
-    """Return the error for an address that redis-py cannot read."""
-    return ConfigurationError([f"redis.url {mask_url(settings.url)!r} is no address of a Redis server: {error}"])
+def _database(url: str) -> int:
+    return int(parse_url(url).get("db", 0))
+
+
+def client_of(kind: Any, settings: RedisSettings, url: str, retry: object, **more: object) -> Any:
+    """Return a client of redis-py that has not connected yet.
+
+    Args:
+        kind: Its class, with or without asyncio.
+        settings: Its time limits, and the address to tell of.
+        url: The address of the server itself.
+        retry: The policy of `no_retry` or `no_retry_async`.
+        **more: Other arguments, which win.
+
+    Raises:
+        ConfigurationError: The address cannot be read, or has a parameter that there is none of.
+    """
+    try:
+        client = kind.from_url(url, retry=retry, **{**options(settings, url), **more})
+        # redis-py looks at the parameters when it makes the first connection only; made here, it is thrown away.
+        pool = client.connection_pool
+        pool.connection_class(**pool.connection_kwargs)
+    except (TypeError, ValueError, AttributeError, RedisError) as error:
+        unknown = _UNKNOWN_PARAMETER.search(str(error))
+        why = f"there is no parameter {unknown[1]}" if unknown else error
+        raise ConfigurationError(
+            [f"redis.url {mask_url(settings.url)!r} is no address of a Redis server: {why}"]
+        ) from None
+    return client
 
 
 def check_server(info: Mapping[str, Any], settings: RedisSettings) -> None:

@@ -17,11 +17,10 @@ from fairque.protocol.runners.connection import (
     CONCURRENT_CALLS,
     INFO,
     Attempts,
-    bad_url,
     check_server,
+    client_of,
     command,
     no_retry,
-    options,
     script_text,
     translated,
 )
@@ -203,11 +202,10 @@ class Runner:
             return self._blockers[longest]
 
     def _new_client(self, **limits: float) -> redis.Redis:
-        url = resolve_url(self.settings.url)
-        try:
-            return redis.Redis.from_url(url, retry=no_retry(), **{**options(self.settings, url), **limits})
-        except ValueError as error:
-            raise bad_url(error, self.settings) from None
+        client: redis.Redis = client_of(
+            redis.Redis, self.settings, resolve_url(self.settings.url), no_retry(), **limits
+        )
+        return client
 
 
 def _at_least(seconds: float) -> float:

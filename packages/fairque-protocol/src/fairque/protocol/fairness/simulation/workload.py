@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.fairness.records import is_number, settings_problems
+from fairque.protocol.limits import id_problem
 from fairque.protocol.model.states import Priority
 
 __all__ = ["SECOND", "SimulatedUser", "Workload"]
@@ -60,8 +61,8 @@ class SimulatedUser:
             raise ConfigurationError([f"simulated user {self.name!r}: {problem}" for problem in problems])
 
     def _problems(self) -> Iterator[str]:
-        if not isinstance(self.name, str) or not self.name:
-            yield "the name must be a text that is not empty"
+        if problem := id_problem(self.name, "name"):
+            yield problem
         yield from settings_problems(self.weight, self.cap, self.rate, self.burst)
         if not any(self.priority is known for known in Priority):
             yield f"priority must be one of Priority, not {self.priority!r}"

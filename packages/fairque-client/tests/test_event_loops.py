@@ -1,0 +1,75 @@
+"""One queue object for one event loop: on another one it says so, and does not speak of closed loops and locks."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from fairque.client import AsyncTaskQueue, ClientSettings, FairqueError, Task
+
+RULE = r"make an AsyncTaskQueue inside each asyncio\.run\(\)"
+
+Use = Callable[[AsyncTaskQueue], Awaitable[Any]]
+
+
+async def push(queue: AsyncTaskQueue) -> Any:
+    return await queue.push(Task.create(func="f"))
+
+
+async def wait(queue: AsyncTaskQueue) -> Any:
+    return await queue.get("t").result(timeout=5)
+
+
+async def look(queue: AsyncTaskQueue) -> Any:
+    return await queue.get("t").result(timeout=0)
+
+
+async def close(queue: AsyncTaskQueue) -> Any:
+    await queue.close()
+
+
+def on_two_loops(settings: ClientSettings, before: Use, after: Use) -> None:
+    """Use a queue on one event loop, while it still runs on another one, and then close it where it belongs."""
+    with asyncio.Runner() as first, asyncio.Runner() as second:
+        queue = AsyncTaskQueue(settings)
+        first.run(push_and(queue, before))
+        try:
+            with pytest.raises(FairqueError, match=RULE):
+                second.run(push_and(queue, after, first_push=False))
+        finally:
+            first.run(close(queue))
+
+
+async def push_and(queue: AsyncTaskQueue, use: Use, *, first_push: bool = True) -> None:
+    if first_push:
+        await queue.push(Task.create(func="f", task_id="t"))
+    await use(queue)
+
+
+async def nothing(_: AsyncTaskQueue) -> None:
+    """The push was enough."""
+
+
+async def listen(queue: AsyncTaskQueue) -> None:
+    """Wait in vain, which leaves a subscription."""
+    with pytest.raises(TimeoutError):
+        await queue.get("t").result(timeout=0.01)
+
+
+@pytest.mark.parametrize("after", [push, wait, look, close])
+@pytest.mark.parametrize("before", [nothing, listen])
+def test_a_queue_says_the_rule_on_another_event_loop(settings: ClientSettings, before: Use, after: Use) -> None:
+    on_two_loops(settings, before, after)
+
+
+def test_a_queue_that_was_made_before_the_event_loop_belongs_to_the_first_that_uses_it(
+    settings: ClientSettings,
+) -> None:
+    queue = AsyncTaskQueue(settings)
+
+    async def use() -> None:
+        async with queue:
+            await push(queue)
+
+    asyncio.run(use())

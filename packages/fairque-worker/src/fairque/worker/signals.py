@@ -1,0 +1,94 @@
+"""The signals that stop a worker: heard wherever in the process they arrive, and given back in a forked child."""
+
+import math
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
+from types import FrameType
+from typing import Any
+
+from fairque.protocol import clock
+
+__all__ = ["Control"]
+
+_NUMBERS = (signal.SIGTERM, signal.SIGINT)
+
+#: Python carries out a handler when its main thread is awake, and a signal wakes it only while it is asleep already
+#: and by itself the receiver: one that came just before, or that another thread got, is heard at the next look.
+_LOOK_SECONDS = 0.5
+
+#: What the signals did before a worker listened to them; empty when none does.
+_replaced: dict[int, Any] = {}
+_masks = threading.local()
+
+
+class Control:
+    """Tells the main thread of a worker that it is time to stop."""
+
+    def __init__(self) -> None:
+        # A plain queue, since its put is safe inside a signal handler and an Event's set is not.
+        self._told: SimpleQueue[None] = SimpleQueue()
+
+    def tell(self) -> None:
+        """End one `wait`."""
+        self._told.put(None)
+
+    def wait(self, seconds: float = math.inf) -> bool:
+        """Wait until it is told, at most so long; return whether it was."""
+        until = clock.monotonic() + seconds
+        while True:
+            left = until - clock.monotonic()
+            try:
+                self._told.get(timeout=max(0.0, min(left, _LOOK_SECONDS)))
+            except Empty:
+                if left <= _LOOK_SECONDS:
+                    return False
+            else:
+                return True
+
+    @contextmanager
+    def hearing(self) -> Iterator[None]:
+        """Be told by SIGTERM and SIGINT while the context lasts, if this is the main thread: no other one may ask."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def on_signal(_: int, __: FrameType | None) -> None:
+            self.tell()
+
+        try:
+            for number in _NUMBERS:
+                # First noted, then replaced: a child that is forked in between gets its handlers back, too.
+                _replaced[number] = signal.getsignal(number)
+                signal.signal(number, on_signal)
+            yield
+        finally:
+            _give_back()
+
+
+def _give_back() -> None:
+    for number, handler in _replaced.items():
+        # None stands for a handler that is not Python's, and cannot be set again.
+        signal.signal(number, signal.SIG_DFL if handler is None else handler)
+    _replaced.clear()
+
+
+def _before_fork() -> None:
+    # Until the child has its handlers back: a signal that came in between would be heard by nobody.
+    _masks.old = signal.pthread_sigmask(signal.SIG_BLOCK, tuple(_replaced))
+
+
+def _in_parent() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _masks.old)
+
+
+def _in_child() -> None:
+    # What a task forks is no worker: it ends at a signal, as it would without one.
+    _give_back()
+    _in_parent()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_in_parent, after_in_child=_in_child)
