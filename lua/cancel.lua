@@ -5,7 +5,8 @@
   ARGV[1] result_ttl_ms  ARGV[2] id  ARGV[3] reason (JSON text)
   Returns {1, state} canceled | {4, state} running and asked to stop | {2, state} ended before | {-2} not found
     | {-5, what} | {-6, schema}
-  Moves: SCHEDULED -> CANCELED, QUEUED -> CANCELED ]]
+  Moves: SCHEDULED -> CANCELED, QUEUED -> CANCELED,
+    DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"
@@ -19,6 +20,7 @@
 --- @include "commit"
 --- @include "task"
 --- @include "conclude"
+--- @include "free_dependents"
 local refused = begin()
 if refused then return refused end
 local result_ttl_ms, id, reason = number_at(1), ARGV[2], ARGV[3]
@@ -34,16 +36,19 @@ if state == "STARTED" then
   write_now(t)
   return {4, state}
 end
-if state ~= "SCHEDULED" and state ~= "QUEUED" then return {2, state} end
+if state ~= "SCHEDULED" and state ~= "QUEUED" and state ~= "DEFERRED" then return {2, state} end
 
 load_globals()
 if state == "SCHEDULED" then
   undelay(id, owner)
+elseif state == "DEFERRED" then
+  undefer(t)
 else
   local u = user(owner)
   if call("ZREM", u.n, id) + call("ZREM", u.c, id) > 0 then count("queued", -1) end
   u.pn, u.pc = call("ZCARD", u.n), call("ZCARD", u.c)
 end
 conclude(t, "CANCELED", reason, result_ttl_ms)
+free_dependents(FREED, result_ttl_ms)
 commit()
 return {1, "CANCELED"}

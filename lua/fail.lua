@@ -7,7 +7,8 @@
     pause_ms, error (JSON)
   Returns {1, code, state, ...} with two places a task: {1, state} done, {2, state} done before, {-1, state} lost,
     {-2, ''} not found | {-5, what} | {-6, schema}
-  Moves: STARTED -> SCHEDULED, STARTED -> FAILED, STARTED -> CANCELED ]]
+  Moves: STARTED -> SCHEDULED, STARTED -> FAILED, STARTED -> CANCELED,
+    DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"
@@ -21,6 +22,7 @@
 --- @include "commit"
 --- @include "task"
 --- @include "conclude"
+--- @include "free_dependents"
 --- @include "leave_running"
 --- @include "endings"
 --- @include "trim"
@@ -57,5 +59,6 @@ local reply = endings(2, STRIDE, function(t, first)
   return try_again(t, verdict, number_at(first + 4))
 end)
 trim(2 * (#ARGV - 2) / STRIDE)
+free_dependents(FREED, result_ttl_ms)
 commit()
 return reply

@@ -6,7 +6,8 @@
   ARGV[2..] for each task: id, token, ran_us (by the worker's monotonic clock), result ('' for null, else JSON)
   Returns {1, code, state, ...} with two places a task: {1, state} done, {2, state} done before, {-1, state} lost,
     {-2, ''} not found | {-5, what} | {-6, schema}
-  Moves: STARTED -> FINISHED ]]
+  Moves: STARTED -> FINISHED,
+    DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"
@@ -19,6 +20,7 @@
 --- @include "commit"
 --- @include "task"
 --- @include "conclude"
+--- @include "free_dependents"
 --- @include "leave_running"
 --- @include "endings"
 --- @include "trim"
@@ -39,5 +41,6 @@ local reply = endings(1, STRIDE, function(t, first)
   return conclude(t, "FINISHED", ARGV[first + 3], result_ttl_ms)
 end)
 trim(2 * (#ARGV - 1) / STRIDE)
+free_dependents(FREED, result_ttl_ms)
 commit()
 return reply

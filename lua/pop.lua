@@ -7,7 +7,8 @@
   Returns {1, wait_ms, id, message, token, attempt, failures, solo, pushed_at, ...} with seven places for each task;
     wait_ms is the time to the next delayed task or lease end, -1 when there is none, 0 when there may be more now
     | {-5, what} | {-6, schema}
-  Moves: QUEUED -> STARTED, SCHEDULED -> QUEUED, STARTED -> QUEUED, STARTED -> FAILED, STARTED -> CANCELED ]]
+  Moves: QUEUED -> STARTED, SCHEDULED -> QUEUED, STARTED -> QUEUED, STARTED -> FAILED, STARTED -> CANCELED,
+    DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"
@@ -19,6 +20,7 @@
 --- @include "wake"
 --- @include "task"
 --- @include "conclude"
+--- @include "free_dependents"
 --- @include "leave_running"
 --- @include "put_back"
 --- @include "reclaim"
@@ -53,6 +55,7 @@ g.pop_at = now_ms
 reclaim(2, max_deliveries, result_ttl_ms, dead_ttl_ms)
 promote(wanted + 10)
 due_timers(10)
+free_dependents(FREED, result_ttl_ms)
 settle()
 send_batches()
 runnable, moved = nil, 0
@@ -80,7 +83,7 @@ describe(reply, tasks)
 if #tasks > 0 then call("SET", claim_key, table.concat(claimed, "\n"), "PX", int(lease_ms)) end
 save()
 
-if call("EXISTS", P .. "ready", P .. "fresh") > 0 then
+if call("EXISTS", P .. "ready", P .. "fresh", P .. "pending") > 0 then
   wake()
 else
   local soonest_ms = math.min(first_score("delayed"), first_score("running"), math.ceil(first_score("timers") / 1000))

@@ -4,7 +4,8 @@
   KEYS[1] meta
   ARGV[1] result_ttl_ms  ARGV[2] user  ARGV[3] reason (JSON text)  ARGV[4] most: 1 to 1000
   Returns {1, canceled, left} | {-5, what} | {-6, schema}
-  Moves: SCHEDULED -> CANCELED, QUEUED -> CANCELED ]]
+  Moves: SCHEDULED -> CANCELED, QUEUED -> CANCELED,
+    DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"
@@ -18,6 +19,7 @@
 --- @include "commit"
 --- @include "task"
 --- @include "conclude"
+--- @include "free_dependents"
 local refused = begin()
 if refused then return refused end
 local result_ttl_ms, id, reason, most = number_at(1), id_at(2), ARGV[3], number_at(4)
@@ -52,6 +54,12 @@ end
 
 unqueue("n")
 unqueue("c")
-if canceled < most then cancel_from(scheduled, function(task_id) undelay(task_id, id) end) end
+if canceled < most then
+  cancel_from(scheduled, function(task_id)
+    undelay(task_id, id)
+    take_from("deferred", task_id)
+  end)
+end
+free_dependents(FREED, result_ttl_ms)
 commit()
 return {1, canceled, before - canceled}

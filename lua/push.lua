@@ -2,13 +2,15 @@
 --[[ push: stores tasks and makes them runnable, or remembers when they will be.
   Guarantee: all tasks of the call are stored, or none. Sent again, it answers what became of them and changes nothing.
   KEYS[1] meta
-  ARGV[1] message_limit: bytes of the largest message
-  ARGV[2..] for each task: id, user, priority, due ('' now, '+N' in N ms, 'N' at N ms), timeout_ms,
-    cost_us ('' unknown), dedup ('' none, else the hash of the key), dedup_ttl_ms (0 until terminal), digest, message
+  ARGV[1] message_limit: bytes of the largest message  ARGV[2] result_ttl_ms
+  ARGV[3..] for each task: id, user, priority, due ('' now, '+N' in N ms, 'N' at N ms), timeout_ms,
+    cost_us ('' unknown), dedup ('' none, else the hash of the key), dedup_ttl_ms (0 until terminal), digest,
+    parents (see parents.lua), message
   Returns {1, code, state, id, ...} with three places a task: {1, state, id} stored, {2, state, id} stored before,
     {3, state, id} deduplicated (state '': that task is forgotten) | {-3, id} conflict | {-4, id, bytes} too large
+    | {-9, id, parent} depends on a task that is not known
     | {-7, user, most, waiting, pause_ms} too many wait, of the user or ('') of the queue | {-5, what} | {-6, schema}
-  Moves: NEW -> QUEUED, NEW -> SCHEDULED ]]
+  Moves: NEW -> QUEUED, NEW -> SCHEDULED, NEW -> DEFERRED, NEW -> CANCELED ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"
@@ -23,36 +25,35 @@
 --- @include "task"
 --- @include "read_ahead"
 --- @include "backlog"
-local STRIDE = 10
+--- @include "conclude"
+--- @include "parents"
+--- @include "parents_at"
+--- @include "cancel_with"
+--- @include "hold_dedup"
+--- @include "due_time"
+local STRIDE = 11
 local TIMEOUT = "3600000" -- milliseconds; the default of task.py, which a record leaves out
 local MOST_TASKS, MOST_BYTES, MOST_MESSAGE = 1000, 4194304, 1048576 -- push.py has the same
-
 local refused = begin()
 if refused then return refused end
-local limit = number_at(1)
-if not limit or limit > MOST_MESSAGE or not grouped(1, STRIDE) or #ARGV > 1 + MOST_TASKS * STRIDE then
-  return bad_arguments("push takes a limit up to 1 MiB, and 10 arguments for each of 1 to 1000 tasks")
-end
-
-local function due_time(text)
-  if text == "" then return nil end
-  local relative, digits = string.match(text, "^(%+?)(%d+)$")
-  if not digits or #digits > 15 then return nil, true end
-  local due_ms = tonumber(digits) + (relative == "+" and now_ms or 0)
-  return due_ms > now_ms and due_ms or nil
+local limit, result_ttl_ms = number_at(1), number_at(2)
+if not limit or limit > MOST_MESSAGE or not result_ttl_ms or not grouped(2, STRIDE)
+  or #ARGV > 2 + MOST_TASKS * STRIDE then
+  return bad_arguments("push takes a limit up to 1 MiB, a time of keeping, and 11 arguments each for 1 to 1000 tasks")
 end
 
 -- Everything is looked at before the first write: Redis does not roll a script back.
-read_ahead(1, STRIDE, 2)
+read_ahead(2, STRIDE, 2)
 local reply, fresh, here, keyed, total = {1}, {}, {}, {}, 0
-for first = 2, #ARGV, STRIDE do
+for first = 3, #ARGV, STRIDE do
   local id, priority, digest = ARGV[first], number_at(first + 2), ARGV[first + 8]
   local due_ms, malformed = due_time(ARGV[first + 3])
   if malformed or not id_at(first) or not id_at(first + 1) or not priority or priority < 1 or priority > 6
-    or not number_at(first + 4) or (ARGV[first + 5] ~= "" and not number_at(first + 5)) or not number_at(first + 7) then
+    or not number_at(first + 4) or (ARGV[first + 5] ~= "" and not number_at(first + 5)) or not number_at(first + 7)
+    or not parents_at(first + 9) then
     return bad_arguments("a task of the push is malformed: " .. id)
   end
-  local bytes = #ARGV[first + 9]
+  local bytes = #ARGV[first + 10]
   if bytes > limit then return {-4, id, bytes} end
   total = total + bytes
   if total > MOST_BYTES then return bad_arguments("the messages of one push have more than 4 MiB") end
@@ -64,12 +65,15 @@ for first = 2, #ARGV, STRIDE do
     reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 2, known.state, id
   elseif holder then
     local state = (here[holder] or task(holder).r).state
+    stands_for[id] = holder
     reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 3, state or "", holder
   else
-    local state = due_ms and "SCHEDULED" or "QUEUED"
-    here[id] = {state = state, digest = digest}
-    if dedup ~= "" then keyed[dedup] = id end
-    fresh[#fresh + 1] = {first = first, due_ms = due_ms, state = state, priority = priority}
+    local parents, unknown = look_at_parents(ARGV[first + 9], here)
+    if not parents then return {-9, id, unknown} end
+    local state = parents.failed and "CANCELED" or parents.open > 0 and "DEFERRED" or due_ms and "SCHEDULED" or "QUEUED"
+    here[id] = {state = state, digest = digest, pushed_at = now_ms, root_at = parents.root_at}
+    if dedup ~= "" and state ~= "CANCELED" then keyed[dedup] = id end
+    fresh[#fresh + 1] = {first = first, due_ms = due_ms, state = state, priority = priority, parents = parents}
     reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 1, state, id
   end
 end
@@ -80,27 +84,30 @@ local full = over_backlog(fresh)
 if full then return full end
 call("HSETNX", KEYS[1], "schema", "1")
 for _, entry in ipairs(fresh) do
-  local first = entry.first
-  local id, dedup, dedup_ttl_ms = ARGV[first], ARGV[first + 6], number_at(first + 7)
-  store_key(P .. "m:" .. id, ARGV[first + 9])
+  local first, parents, state = entry.first, entry.parents, entry.state
+  local id, owner, dedup, dedup_ttl_ms = ARGV[first], ARGV[first + 1], ARGV[first + 6], number_at(first + 7)
   local t = task(id)
   t.r = {
-    state = entry.state, user = ARGV[first + 1], digest = ARGV[first + 8], pushed_at = now_ms,
+    state = state, user = owner, digest = ARGV[first + 8], pushed_at = now_ms,
     prio = entry.priority ~= NORMAL and entry.priority or nil,
     timeout = ARGV[first + 4] ~= TIMEOUT and number_at(first + 4) or nil, cost = number_at(first + 5),
+    root_at = (state == "DEFERRED" or parents.root_at < now) and parents.root_at or nil,
   }
   will_write(t)
-  if dedup ~= "" and dedup_ttl_ms > 0 then
-    call("SET", P .. "dedup:" .. dedup, id, "PX", int(dedup_ttl_ms))
-  elseif dedup ~= "" then
-    call("SET", P .. "dedup:" .. dedup, id)
-    t.r.dedup = dedup
-  end
-  if entry.due_ms then
-    delay(id, ARGV[first + 1], entry.due_ms)
+  if state == "CANCELED" then
+    cancel_with(t, parents.failed, result_ttl_ms)
   else
-    local u = user(ARGV[first + 1])
-    enter(u, id, entry.priority, arrival(u))
+    store_key(P .. "m:" .. id, ARGV[first + 10])
+    hold_dedup(t, dedup, dedup_ttl_ms)
+  end
+  if state == "DEFERRED" then
+    t.r.open, t.r.due = parents.open, entry.due_ms
+    defer(t, parents)
+  elseif state == "SCHEDULED" then
+    delay(id, owner, entry.due_ms)
+  elseif state == "QUEUED" then
+    local u = user(owner)
+    enter(u, id, entry.priority, t.r.root_at or arrival(u))
   end
 end
 count("pushed", #fresh)

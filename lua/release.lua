@@ -6,7 +6,8 @@
   ARGV[2..] for each task: id, token, ran_us
   Returns {1, code, state, ...} with two places a task: {1, state} done, {2, state} done before, {-1, state} lost,
     {-2, ''} not found | {-5, what} | {-6, schema}
-  Moves: STARTED -> QUEUED, STARTED -> CANCELED ]]
+  Moves: STARTED -> QUEUED, STARTED -> CANCELED,
+    DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"
@@ -19,6 +20,7 @@
 --- @include "commit"
 --- @include "task"
 --- @include "conclude"
+--- @include "free_dependents"
 --- @include "leave_running"
 --- @include "put_back"
 --- @include "endings"
@@ -42,5 +44,6 @@ local reply = endings(1, STRIDE, function(t, first)
   count("released", 1)
   return put_back(t, u, result_ttl_ms)
 end)
+free_dependents(FREED, result_ttl_ms)
 commit()
 return reply

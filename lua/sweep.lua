@@ -5,7 +5,8 @@
   ARGV[1] guard_ms: for how long the next call does nothing  ARGV[2] max_deliveries  ARGV[3] result_ttl_ms
   ARGV[4] dead_ttl_ms
   Returns {1, promoted, reclaimed, forgotten, users} | {2} another did it just now | {-5, what} | {-6, schema}
-  Moves: SCHEDULED -> QUEUED, STARTED -> QUEUED, STARTED -> FAILED, STARTED -> CANCELED ]]
+  Moves: SCHEDULED -> QUEUED, STARTED -> QUEUED, STARTED -> FAILED, STARTED -> CANCELED,
+    DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"
@@ -18,6 +19,7 @@
 --- @include "commit"
 --- @include "task"
 --- @include "conclude"
+--- @include "free_dependents"
 --- @include "leave_running"
 --- @include "put_back"
 --- @include "reclaim"
@@ -38,6 +40,7 @@ load_globals()
 local reclaimed = reclaim(LIMIT, max_deliveries, result_ttl_ms, dead_ttl_ms)
 local promoted = promote(LIMIT)
 due_timers(LIMIT)
+free_dependents(LIMIT, result_ttl_ms)
 settle()
 send_batches()
 -- Nobody waits and nobody runs: all debts are forgiven, so that idle users leave nothing behind.

@@ -9,6 +9,7 @@ local function over_backlog(fresh)
   local most = tonumber(backlog) or 0
   if most > 0 then
     local waiting = (tonumber(call("HGET", P .. "counts", "queued")) or 0) + call("ZCARD", P .. "delayed")
+      + call("ZCARD", P .. "deferred")
     local excess = waiting + #fresh - most
     if excess > 0 then return {-7, "", int(most), int(waiting), pause_ms(excess)} end
   end

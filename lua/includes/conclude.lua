@@ -22,6 +22,7 @@ local function conclude(t, state, blob, ttl_ms)
   end
   add_to("kept", now_ms + ttl_ms, t.id)
   if r.dedup and call("GET", P .. "dedup:" .. r.dedup) == t.id then call("DEL", P .. "dedup:" .. r.dedup) end
+  if r.kids then call("RPUSH", P .. "pending", (state == "FINISHED" and "F" or "X") .. t.id) end
   if r.watch then publish(t, state, blob) end
   count(string.lower(state), 1)
   return state

@@ -7,10 +7,10 @@ local function delay(id, user_id, due_ms)
     soonest, entered = due_ms, true
   end
   add_to("delayed", due_ms, id)
-  call("ZADD", P .. "s:" .. user_id, due_ms, id)
+  add_to("s:" .. user_id, due_ms, id)
 end
 
 local function undelay(id, user_id)
   take_from("delayed", id)
-  call("ZREM", P .. "s:" .. user_id, id)
+  take_from("s:" .. user_id, id)
 end

@@ -43,9 +43,18 @@ class TestPush:
         with pytest.raises(TaskTooLarge):
             calls.push(KEYS, [only], message_limit=size - 1)
 
-    def test_dependencies_are_not_resolved_yet(self) -> None:
-        with pytest.raises(InvalidTask, match="depends_on is reserved"):
-            calls.push(KEYS, [task(depends_on=["p"])], message_limit=1_000)
+    def test_tasks_are_sent_behind_those_that_they_depend_on_and_else_in_their_order(self) -> None:
+        tasks = [task(task_id="c", depends_on=["a", "b"]), task(task_id="b", depends_on=["a"]), task(task_id="a")]
+        assert calls.push(KEYS, tasks, message_limit=1_000).args[2::11] == ("a", "b", "c")
+        assert calls.push(KEYS, [task(task_id=t) for t in "cab"], message_limit=1_000).args[2::11] == ("c", "a", "b")
+
+    def test_a_circle_is_named(self) -> None:
+        tasks = [task(task_id="a", depends_on=["c"]), task(task_id="b", depends_on=["a"])]
+        calls.push(KEYS, tasks, message_limit=1_000)
+        with pytest.raises(InvalidTask, match=r"in a circle.*: (a -> c -> b -> a|b -> a -> c -> b|c -> b -> a -> c)"):
+            calls.push(KEYS, [*tasks, task(task_id="c", depends_on=["b"])], message_limit=1_000)
+        with pytest.raises(InvalidTask, match=r"in a circle.*: d -> d"):
+            calls.push(KEYS, [task(task_id="d", depends_on=["d"])], message_limit=1_000)
 
     def test_a_task_without_a_user_is_refused(self) -> None:
         with pytest.raises(InvalidTask, match="has no user_id"):
@@ -53,7 +62,7 @@ class TestPush:
 
     def test_a_deduplication_key_is_sent_as_a_hash_so_that_none_is_too_long(self) -> None:
         def dedup(key: str) -> Any:
-            return calls.push(KEYS, [task(dedup_key=key)], message_limit=1_000).args[7]
+            return calls.push(KEYS, [task(dedup_key=key)], message_limit=1_000).args[8]
 
         assert dedup("a" * 128) != dedup("b" * 128)
         assert len(dedup("a" * 128)) == 32

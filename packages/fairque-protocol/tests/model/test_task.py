@@ -7,6 +7,7 @@ import attrs
 import pytest
 
 from fairque.protocol.errors import InvalidTask
+from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.states import Priority
 from fairque.protocol.model.task import Task, to_epoch_ms, to_ms
@@ -106,9 +107,18 @@ class TestCreate:
 
     def test_parents_are_tasks_or_ids_one_or_many(self) -> None:
         parent: Task[str] = Task(task_id="p")
-        assert Task.create(depends_on=parent).depends_on == ("p",)
-        assert Task.create(depends_on="q").depends_on == ("q",)
-        assert Task.create(depends_on=[parent, "q"]).depends_on == ("p", "q")
+        assert Task.create(depends_on=parent).depends_on == (After("p"),)
+        assert Task.create(depends_on="q").depends_on == (After("q"),)
+        assert Task.create(depends_on=[parent, "q", "q"]).depends_on == (After("p"), After("q"))
+        late = After("r", on_failure="run")
+        assert Task.create(depends_on=late).depends_on == (late,)
+        assert Task.create(depends_on=["q", late]).depends_on == (After("q"), late)
+
+    def test_a_parent_has_one_way_to_go_on(self) -> None:
+        with pytest.raises(InvalidTask, match="names task q twice"):
+            Task.create(depends_on=["q", After("q", on_failure="run")])
+        with pytest.raises(InvalidTask, match="on_failure must be 'cascade' or 'run', not 'stop'"):
+            After("q", on_failure="stop")  # type: ignore[arg-type]  # what it refuses
 
     def test_other_fields_go_through(self) -> None:
         policy = RetryPolicy(base_seconds=2)

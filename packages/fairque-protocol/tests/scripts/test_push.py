@@ -240,14 +240,19 @@ class TestRefusals:
             (7, "0.3"),
             (7, "inf"),
             (7, ""),
+            (9, "x"),
+            (9, "xparent"),
+            (9, "c"),
+            (9, "c" + "p" * 129),
+            (9, "cp\n\ncq"),
         ],
     )
     def test_a_malformed_task_is_refused_and_its_batch_with_it(self, queue: "Bench", place: int, value: str) -> None:
-        good: list[Any] = ["id", "ann", 3, "", 1000, "", "", 0, "d" * 16, "{}"]
+        good: list[Any] = ["id", "ann", 3, "", 1000, "", "", 0, "d" * 16, "", "{}"]
         bad = [*good[:place], value, *good[place + 1 :]]
         bad[0] = bad[0] if place == 0 else "bad"
         before = queue.snapshot()
-        code, why = queue.raw("push", 1000, *good, *bad)
+        code, why = queue.raw("push", 1000, 1000, *good, *bad)
         assert code == MALFORMED
         assert b"malformed" in why
         assert queue.snapshot() == before
@@ -257,11 +262,13 @@ class TestRefusals:
         [
             [],
             ["1000"],
-            ["x", *("a" * 10)],
-            ["1048577", *["id", "ann", 3, "", 1000, "", "", 0, "d", "{}"]],
-            ["1000", *["id", "ann", 3, "", 1000, "", "", 0, "d"]],
+            ["1000", "5"],
+            ["x", "5", *["id", "ann", 3, "", 1000, "", "", 0, "d", "", "{}"]],
+            ["1000", "x", *["id", "ann", 3, "", 1000, "", "", 0, "d", "", "{}"]],
+            ["1048577", "5", *["id", "ann", 3, "", 1000, "", "", 0, "d", "", "{}"]],
+            ["1000", "5", *["id", "ann", 3, "", 1000, "", "", 0, "d", ""]],
         ],
-        ids=["none", "no task", "no limit", "limit too high", "one short"],
+        ids=["none", "one", "no task", "no limit", "no time of keeping", "limit too high", "one short"],
     )
     def test_wrong_numbers_of_arguments_are_refused(self, queue: "Bench", arguments: list[Any]) -> None:
         before = queue.snapshot()
@@ -270,9 +277,9 @@ class TestRefusals:
 
     def test_a_batch_above_the_limits_is_refused_by_the_script_too(self, queue: "Bench") -> None:
         def tasks(number: int, message: str) -> list[Any]:
-            return [a for n in range(number) for a in (f"t{n}", "ann", 3, "", 1, "", "", 0, "d", message)]
+            return [a for n in range(number) for a in (f"t{n}", "ann", 3, "", 1, "", "", 0, "d", "", message)]
 
         before = queue.snapshot()
-        assert queue.raw("push", 1_000, *tasks(1_001, "{}"))[0] == MALFORMED
-        assert queue.raw("push", 1_048_576, *tasks(5, "x" * 1_048_576))[0] == MALFORMED
+        assert queue.raw("push", 1_000, 1_000, *tasks(1_001, "{}"))[0] == MALFORMED
+        assert queue.raw("push", 1_048_576, 1_000, *tasks(5, "x" * 1_048_576))[0] == MALFORMED
         assert queue.snapshot() == before

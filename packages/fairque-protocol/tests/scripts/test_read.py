@@ -51,7 +51,8 @@ def test_an_unknown_task_is_not_found(queue: "Bench") -> None:
 def test_the_queue_in_numbers(queue: "Bench") -> None:
     queue.fill("ann", 4)
     queue.fill("bob", 2)
-    queue.fill("cleo", 1, delay_ms=9_000_000)
+    (last,) = queue.fill("cleo", 1, delay_ms=9_000_000)
+    queue.fill("cleo", 3, depends_on=[last])
     finished, dead, retried, lost = queue.pop(4)
     queue.finish(finished)
     queue.fail(dead, verdict="dead")
@@ -66,12 +67,13 @@ def test_the_queue_in_numbers(queue: "Bench") -> None:
     assert queue.stats() == QueueStats(
         queued=2,
         scheduled=1,
+        deferred=3,
         running=1,
         dead=1,
         kept=3,
         users_waiting=1,
         at_ms=queue.now_ms,
-        pushed=7,
+        pushed=10,
         finished=1,
         failed=1,
         canceled=1,

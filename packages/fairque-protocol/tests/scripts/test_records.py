@@ -49,6 +49,9 @@ def busy(queue: "Bench") -> "Bench":
     queue.finish(running["t1"])
     queue.run(calls.limit(queue.keys, [calls.Setting("bob", "rate", 10), calls.Setting("bob", "burst", 5)]))
     queue.push(*(queue.task("bob", priority=Priority.CRITICAL, timeout_ms=5) for _ in range(3)))
+    queue.push(queue.task("bob", task_id="first", delay_ms=1_000))
+    queue.advance(10)
+    queue.push(queue.task("bob", depends_on=["first"], delay_ms=5_000))
     queue.pop(5)
     queue.push(*(queue.task("bob", priority=Priority.CRITICAL) for _ in range(3)))
     return queue

@@ -9,6 +9,7 @@ from typing import Any, Generic, ParamSpec, Protocol, Self, TypedDict, TypeVar, 
 
 from fairque.protocol import clock
 from fairque.protocol.errors import FairqueError
+from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.ids import new_task_id
 from fairque.protocol.model.registry import REGISTRY, reference_of
 from fairque.protocol.model.retry import RetryPolicy
@@ -50,7 +51,7 @@ class TaskOptions(TaskDefaults, total=False):
 
     Attributes:
         at: The moment at which it may start, with its time zone; instead of a delay.
-        depends_on: *Reserved*: tasks or task ids that must end first. A push refuses it for now.
+        depends_on: Tasks, task ids or `After`: what must end first.
         dedup_key: While a task with this key has not ended, a push with it gives the handle of that task.
         dedup_ttl: Seconds for which the key stands instead, whatever becomes of the task.
         task_id: The id; two pushes of one id are one task. Without it each task gets a new one.
@@ -58,7 +59,7 @@ class TaskOptions(TaskDefaults, total=False):
     """
 
     at: datetime | None
-    depends_on: str | Task[Any] | Iterable[str | Task[Any]]
+    depends_on: str | Task[Any] | After | Iterable[str | Task[Any] | After]
     dedup_key: str | None
     dedup_ttl: float | timedelta
     task_id: str

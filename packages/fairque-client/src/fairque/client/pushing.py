@@ -27,7 +27,8 @@ def one_push(keys: QueueKeys, settings: ClientSettings, tasks: Iterable[Task[Any
     """
     default = settings.client.default_user_id
     ready = [_owned(task, default) for task in tasks]
-    return push(keys, ready, message_limit=settings.queue.message_limit)
+    ttl_ms = round(settings.queue.result_ttl_seconds * 1000)
+    return push(keys, ready, message_limit=settings.queue.message_limit, result_ttl_ms=ttl_ms)
 
 
 def pushes(keys: QueueKeys, settings: ClientSettings, tasks: Iterable[Task[Any]]) -> Iterator[PushCall]:

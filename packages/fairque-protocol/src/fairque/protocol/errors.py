@@ -23,6 +23,7 @@ __all__ = [
     "TaskNotFound",
     "TaskTooLarge",
     "UnknownFunction",
+    "UnknownParent",
     "UserNotFound",
 ]
 
@@ -259,4 +260,21 @@ class UserNotFound(FairqueError, LookupError):
         super().__init__(
             f"queue {queue!r} knows no user {user_id!r}: it has no tasks, no debts and no limits of its own. "
             "Check the spelling, or set limits for it first"
+        )
+
+
+class UnknownParent(InvalidTask):
+    """A task depends on one that the queue does not know; nothing was pushed.
+
+    Attributes:
+        task_id: The task that cannot be pushed.
+        parent_id: The one that it depends on.
+    """
+
+    def __init__(self, task_id: str, parent_id: str, queue: str) -> None:
+        self.task_id = task_id
+        self.parent_id = parent_id
+        super().__init__(
+            f"task {task_id} depends on task {parent_id}, which queue {queue!r} does not know: push it before, or in "
+            "the same call. A task is forgotten some time after its end (queue.result_ttl_seconds)"
         )

@@ -6,7 +6,8 @@ from typing import Any
 
 from attrs import frozen
 
-from fairque.protocol.errors import BatchTooLarge, InvalidTask, QueueFull, TaskConflict, TaskTooLarge
+from fairque.protocol.errors import BatchTooLarge, QueueFull, TaskConflict, TaskTooLarge, UnknownParent
+from fairque.protocol.model.dependencies import parents_first
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
 from fairque.protocol.wire.call import Argument, Call, opened, text
@@ -35,13 +36,16 @@ class Pushed:
     task_id: str
 
 
-def push(keys: QueueKeys, tasks: Sequence[Task[Any]], *, message_limit: int) -> Call[list[Pushed]]:
+def push(
+    keys: QueueKeys, tasks: Sequence[Task[Any]], *, message_limit: int, result_ttl_ms: int = 86_400_000
+) -> Call[list[Pushed]]:
     """Build the call that pushes tasks in one atomic step; its answer has one place for each, in their order.
 
     Args:
         keys: The queue.
-        tasks: 1 to 1,000 tasks, each with its user.
+        tasks: 1 to 1,000 tasks, each with its user. They may depend on each other, in any order.
         message_limit: Bytes of the largest message.
+        result_ttl_ms: How long a task is remembered that is canceled here, since one that it depends on has failed.
 
     Raises:
         InvalidTask: A task cannot be pushed, for the reason that the error names.
@@ -53,11 +57,11 @@ def push(keys: QueueKeys, tasks: Sequence[Task[Any]], *, message_limit: int) -> 
             f"{len(tasks):,} tasks in one push: 1 to {MAX_BATCH_TASKS:,} go in one atomic call. "
             "Split them, or call push_many(tasks, chunked=True)"
         )
-    args: list[Argument] = [message_limit]
+    args: list[Argument] = [message_limit, result_ttl_ms]
     size = 0
-    for task in tasks:
-        if task.depends_on:
-            raise InvalidTask(f"task {task.task_id}: depends_on is reserved, this version does not resolve it yet")
+    order = _order(tasks)
+    for place in order:
+        task = tasks[place]
         message = encode_task(task)
         if len(message.data) > message_limit:
             raise TaskTooLarge(task.task_id, len(message.data), message_limit)
@@ -72,6 +76,7 @@ def push(keys: QueueKeys, tasks: Sequence[Task[Any]], *, message_limit: int) -> 
             "" if task.dedup_key is None else blake2b(task.dedup_key.encode(), digest_size=16).hexdigest(),
             task.dedup_ttl_ms,
             message.digest,
+            "\n".join(("c" if p.on_failure == "cascade" else "r") + p.task_id for p in task.depends_on),
             message.data,
         )
     if size > MAX_BATCH_BYTES:
@@ -88,11 +93,14 @@ def push(keys: QueueKeys, tasks: Sequence[Task[Any]], *, message_limit: int) -> 
             raise TaskTooLarge(text(reply[1]), reply[2], message_limit)
         if code == Status.FULL:
             raise _full(keys, text(reply[1]), *map(int, reply[2:]))
+        if code == Status.UNKNOWN_PARENT:
+            raise UnknownParent(text(reply[1]), text(reply[2]), keys.name)
         answers = iter(opened(keys, reply)[1:])
-        return [
+        pushed = [
             Pushed(Status(code), TaskState(text(state)) if state else None, text(task_id))
             for code, state, task_id in zip(answers, answers, answers, strict=True)
         ]
+        return [one for _, one in sorted(zip(order, pushed, strict=True), key=lambda pair: pair[0])]
 
     return Call("push", keys, tuple(args), decode)
 
@@ -108,3 +116,12 @@ def _full(keys: QueueKeys, user_id: str, most: int, waiting: int, pause_ms: int)
     return QueueFull(
         f"queue {keys.name!r} is full: {whose} {waiting:,} waiting tasks of at most {most:,}", pause_ms / 1000
     )
+
+
+def _order(tasks: Sequence[Task[Any]]) -> Sequence[int]:
+    """Return the places of the tasks in the order in which they are sent: those first on which others depend."""
+    if not any(task.depends_on for task in tasks):
+        return range(len(tasks))
+    parents = {task.task_id: task.depends_on for task in tasks}
+    rank = {task_id: number for number, task_id in enumerate(parents_first(parents))}
+    return sorted(range(len(tasks)), key=lambda place: rank[tasks[place].task_id])

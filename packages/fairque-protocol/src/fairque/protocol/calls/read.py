@@ -54,11 +54,12 @@ class TaskInfo:
 
 @frozen(kw_only=True)
 class QueueStats:
-    """The queue in numbers. The first seven say what is there now, the others what has happened since it was made.
+    """The queue in numbers. The first eight say what is there now, the others what has happened since it was made.
 
     Attributes:
         queued: Tasks that a free worker could start, among them those of parked users.
         scheduled: Tasks that wait for their time.
+        deferred: Tasks that wait for others on which they depend.
         running: Tasks that workers hold.
         dead: Dead letters.
         kept: Ended tasks that are still remembered.
@@ -76,6 +77,7 @@ class QueueStats:
 
     queued: int
     scheduled: int
+    deferred: int
     running: int
     dead: int
     kept: int
@@ -136,8 +138,8 @@ def read_stats(keys: QueueKeys) -> Call[QueueStats]:
 
     def decode(reply: list[Any]) -> QueueStats:
         answers = opened(keys, reply)
-        scheduled, running, dead, kept, ready, fresh, _critical = answers[2:9]
-        places = iter(answers[9:])
+        scheduled, deferred, running, dead, kept, ready, fresh, _critical = answers[2:10]
+        places = iter(answers[10:])
         counted = {text(name): int(value) for name, value in zip(places, places, strict=True)}
         totals = (
             "queued",
@@ -153,6 +155,7 @@ def read_stats(keys: QueueKeys) -> Call[QueueStats]:
         return QueueStats(
             at_ms=int(answers[1]),
             scheduled=scheduled,
+            deferred=deferred,
             running=running,
             dead=dead,
             kept=kept,

@@ -9,7 +9,9 @@ from fairque.protocol.model.states import TaskState
 __all__ = ["Reason", "TaskStanding", "UserStanding"]
 
 #: Why something waits; ``runs`` and ``ended`` wait for nothing, ``turn`` only for its turn.
-Reason: TypeAlias = Literal["ended", "runs", "delayed", "idle", "paused", "cap", "rate", "no worker", "turn"]
+Reason: TypeAlias = Literal[
+    "ended", "runs", "delayed", "dependency", "idle", "paused", "cap", "rate", "no worker", "turn"
+]
 
 #: Idle workers ask for tasks more often than this, in milliseconds.
 _SILENCE_MS = 10_000
@@ -34,7 +36,7 @@ class UserStanding:
         configured: Whether limits of its own are set.
         waiting: Tasks in its queue, among them ``waiting_critical``.
         waiting_critical: CRITICAL tasks in its queue.
-        scheduled: Tasks that wait for their time.
+        scheduled: Tasks that wait for their time or for others.
         running: Tasks that workers hold.
         served: Cost of the attempts that ended since ``since``.
         since: When the queue began to know the user; None when it has neither tasks nor debts.
@@ -143,6 +145,8 @@ class TaskStanding:
             return "runs"
         if self.state is TaskState.SCHEDULED:
             return "delayed"
+        if self.state is TaskState.DEFERRED:
+            return "dependency"
         return self.user.reason
 
     def explain(self) -> str:
@@ -153,6 +157,8 @@ class TaskStanding:
                 return f"{name} is {self.state}"
             case "runs":
                 return f"{name} runs"
+            case "dependency":
+                return f"{name} waits for tasks on which it depends"
             case "delayed":
                 wait = ((self.due_at or self.user.at_ms) - self.user.at_ms) / 1000
                 return f"{name} is due in {max(0.0, wait):,.3g} s"

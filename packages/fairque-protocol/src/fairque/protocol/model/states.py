@@ -58,13 +58,15 @@ class Transition:
 def _table() -> tuple[Transition, ...]:
     s = TaskState
     rows: tuple[tuple[str, tuple[TaskState | None, ...], tuple[TaskState, ...]], ...] = (
-        ("push", (None,), (s.QUEUED, s.SCHEDULED)),
+        ("push", (None,), (s.QUEUED, s.SCHEDULED, s.DEFERRED, s.CANCELED)),
         ("pop", (s.QUEUED,), (s.STARTED,)),
         ("finish", (s.STARTED,), (s.FINISHED,)),
         ("fail", (s.STARTED,), (s.SCHEDULED, s.FAILED, s.CANCELED)),
         ("release", (s.STARTED,), (s.QUEUED, s.CANCELED)),
-        ("cancel", (s.SCHEDULED, s.QUEUED), (s.CANCELED,)),
-        ("purge", (s.SCHEDULED, s.QUEUED), (s.CANCELED,)),
+        ("cancel", (s.SCHEDULED, s.QUEUED, s.DEFERRED), (s.CANCELED,)),
+        ("purge", (s.SCHEDULED, s.QUEUED, s.DEFERRED), (s.CANCELED,)),
+        # What ends a task frees those that depend on it, some in each call.
+        ("free", (s.DEFERRED,), (s.QUEUED, s.SCHEDULED, s.CANCELED)),
         # Both pop and sweep do these two, a few at a time.
         ("promote", (s.SCHEDULED,), (s.QUEUED,)),
         ("reclaim", (s.STARTED,), (s.QUEUED, s.FAILED, s.CANCELED)),

@@ -10,6 +10,7 @@ from attrs import Attribute, evolve, field, frozen
 
 from fairque.protocol import clock
 from fairque.protocol.errors import InvalidTask
+from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.ids import check_id, new_task_id
 from fairque.protocol.model.registry import name_of
 from fairque.protocol.model.retry import RetryPolicy
@@ -59,13 +60,16 @@ def _named(value: Mapping[str, Any]) -> Mapping[str, Any]:
     return value
 
 
-def _texts(value: Iterable[str]) -> tuple[str, ...]:
-    return tuple(value)
-
-
-def _parents(_: object, __: "Attribute[Any]", value: tuple[str, ...]) -> None:
-    for parent in value:
-        check_id(parent, "depends_on")
+def _parents(value: "str | Task[Any] | After | Iterable[str | Task[Any] | After]") -> tuple[After, ...]:
+    several: Iterable[str | Task[Any] | After] = (value,) if isinstance(value, str | Task | After) else value
+    if not isinstance(several, Iterable):
+        raise InvalidTask(f"depends_on must be tasks or ids of tasks, not {value!r:.80}")
+    found: dict[str, After] = {}
+    for parent in several:
+        after = parent if isinstance(parent, After) else After(parent.task_id if isinstance(parent, Task) else parent)
+        if found.setdefault(after.task_id, after) != after:
+            raise InvalidTask(f"depends_on names task {after.task_id} twice, with two ways to go on after its failure")
+    return tuple(found.values())
 
 
 @frozen(kw_only=True)
@@ -83,7 +87,7 @@ class Task(Generic[R_co]):
         args: Positional arguments: JSON values.
         kwargs: Keyword arguments: JSON values.
         payload: Any JSON value for the worker's own `TaskHandler`.
-        depends_on: *Reserved*: ids of the tasks that must end before it starts. A push refuses it for now.
+        depends_on: The tasks that must end before it starts; a task, its id, or `After` with what a failure means.
         delay_ms: Milliseconds from the push until it may start.
         execute_at: Or the moment at which it may start, in milliseconds since the epoch.
         retries: How often it is tried again after an error.
@@ -103,7 +107,7 @@ class Task(Generic[R_co]):
     args: tuple[Any, ...] = field(default=(), converter=_values)
     kwargs: Mapping[str, Any] = field(factory=dict, converter=_named)
     payload: Any = None
-    depends_on: tuple[str, ...] = field(default=(), converter=_texts, validator=_parents)
+    depends_on: tuple[After, ...] = field(default=(), converter=_parents)
     delay_ms: int = field(default=0, validator=_whole(0, _MAX_MS))
     execute_at: int | None = field(default=None)
     retries: int = field(default=DEFAULT_RETRIES, validator=_whole(0, 1_000))
@@ -147,7 +151,7 @@ class Task(Generic[R_co]):
         at: datetime | None = None,
         timeout: float | timedelta | None = None,
         dedup_ttl: float | timedelta = 0,
-        depends_on: "str | Task[Any] | Iterable[str | Task[Any]]" = (),
+        depends_on: "str | Task[Any] | After | Iterable[str | Task[Any] | After]" = (),
         **fields: Any,
     ) -> "Task[Any]":
         """Make a task the untyped way.
@@ -161,7 +165,7 @@ class Task(Generic[R_co]):
             at: Or the moment, with its time zone.
             timeout: Seconds one attempt may take.
             dedup_ttl: Seconds for which ``dedup_key`` stands, whatever becomes of the task.
-            depends_on: *Reserved*: tasks or task ids that must end first. A push refuses it for now.
+            depends_on: Tasks, task ids or `After`: what must end first.
             **fields: Any other field of `Task`.
 
         Raises:
@@ -181,20 +185,13 @@ class Task(Generic[R_co]):
             delay_ms=to_ms(delay, "delay"),
             execute_at=None if at is None else to_epoch_ms(at, "at"),
             dedup_ttl_ms=to_ms(dedup_ttl, "dedup_ttl"),
-            depends_on=_ids(depends_on),
+            depends_on=_parents(depends_on),
             **fields,
         )
 
     def evolve(self, **changes: Any) -> "Task[R_co]":
         """Return the task with some fields changed; the id stays unless it is among them."""
         return evolve(self, **changes)
-
-
-def _ids(parents: "str | Task[Any] | Iterable[str | Task[Any]]") -> tuple[str, ...]:
-    several: Iterable[str | Task[Any]] = (parents,) if isinstance(parents, str | Task) else parents
-    if not isinstance(several, Iterable):
-        raise InvalidTask(f"depends_on must be tasks or ids of tasks, not {parents!r:.80}")
-    return tuple(parent.task_id if isinstance(parent, Task) else parent for parent in several)
 
 
 def to_ms(value: float | timedelta, what: str) -> int:

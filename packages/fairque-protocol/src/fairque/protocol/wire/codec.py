@@ -7,6 +7,7 @@ from typing import Any
 from attrs import asdict, fields_dict, frozen
 
 from fairque.protocol.errors import FairqueError, InvalidTask, ProtocolError
+from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.registry import REGISTRY
 from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.states import Priority
@@ -68,7 +69,7 @@ def encode_task(task: Task[Any]) -> Message:
     for name, default in _OPTIONAL:
         value = getattr(task, name)
         if value != default:
-            fields[name] = value
+            fields[name] = _parents(value) if name == "depends_on" else value
     if task.retry is not None:
         fields["retry"] = asdict(task.retry)
     try:
@@ -110,7 +111,7 @@ def decode_task(data: bytes) -> Task[Any]:
             retries=fields.get("retries", DEFAULT_RETRIES),
             retry=None if retry is None else RetryPolicy(**{n: retry[n] for n in _POLICY_FIELDS & retry.keys()}),
             timeout_ms=fields.get("timeout_ms", DEFAULT_TIMEOUT_MS),
-            depends_on=fields.get("depends_on", ()),
+            depends_on=[After(p) if isinstance(p, str) else After(**p) for p in fields.get("depends_on", ())],
             delay_ms=fields.get("delay_ms", 0),
             execute_at=fields.get("execute_at"),
             dedup_key=fields.get("dedup_key"),
@@ -121,6 +122,11 @@ def decode_task(data: bytes) -> Task[Any]:
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ProtocolError(f"a message cannot be read ({error!r:.200}): {data[:200]!r}") from error
+
+
+def _parents(parents: tuple[After, ...]) -> list[Any]:
+    # An id alone for the usual policy: so messages stay short.
+    return [parent.task_id if parent.on_failure == "cascade" else asdict(parent) for parent in parents]
 
 
 def _checked(task: Task[Any], field: str, value: Any) -> Any:

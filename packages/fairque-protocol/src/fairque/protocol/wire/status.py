@@ -35,3 +35,5 @@ class Status(IntEnum):
     FULL = -7
     #: Users have tasks or debts: what tasks cost cannot change now.
     BUSY = -8
+    #: A task depends on one that is not known; both follow.
+    UNKNOWN_PARENT = -9

@@ -1,0 +1,5 @@
+-- cancel_with: a task ends because one that it depends on did not finish.
+local function cancel_with(t, parent, ttl_ms)
+  local why = "task " .. parent .. ", on which it depends, did not finish"
+  conclude(t, "CANCELED", '"' .. string.gsub(why, '["\\]', "\\%0") .. '"', ttl_ms)
+end

@@ -1,0 +1,23 @@
+-- free: gives a task that waits for its parents one parent less; `goes_on` says whether it may run after this ending.
+--- @include "delay"
+--- @include "cancel_with"
+--- @include "undefer"
+
+local function free(id, parent, goes_on, ttl_ms)
+  local t = task(id)
+  local r = t.r
+  if r.state ~= "DEFERRED" then return end
+  r.open = r.open - 1
+  will_write(t)
+  if goes_on and r.open > 0 then return end
+  undefer(t)
+  if not goes_on then
+    cancel_with(t, parent, ttl_ms)
+  elseif r.due and r.due > now_ms then
+    r.state = "SCHEDULED"
+    delay(id, r.user, r.due)
+  else
+    r.state = "QUEUED"
+    enter(user(r.user), id, r.prio or NORMAL, r.root_at)
+  end
+end

@@ -1,0 +1,10 @@
+-- hold_dedup: a new task holds its deduplication key, until its end or for a time.
+local function hold_dedup(t, dedup, ttl_ms)
+  if dedup == "" then return end
+  if ttl_ms > 0 then
+    call("SET", P .. "dedup:" .. dedup, t.id, "PX", int(ttl_ms))
+  else
+    call("SET", P .. "dedup:" .. dedup, t.id)
+    t.r.dedup = dedup
+  end
+end

@@ -1,0 +1,57 @@
+"""What a task waits for: other tasks, and how it goes on when one of them does not finish."""
+
+from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import Literal, TypeAlias
+
+from attrs import field, frozen
+
+from fairque.protocol.errors import InvalidTask
+from fairque.protocol.model.ids import check_id
+
+__all__ = ["After", "OnFailure", "parents_first"]
+
+#: ``cascade``: the task is canceled when the one before it does not finish. ``run``: it runs all the same.
+OnFailure: TypeAlias = Literal["cascade", "run"]
+
+
+def _an_id(_: object, __: object, value: object) -> None:
+    check_id(value, "depends_on")
+
+
+def _known(_: object, __: object, value: object) -> None:
+    if value not in ("cascade", "run"):
+        raise InvalidTask(f"on_failure must be 'cascade' or 'run', not {value!r:.80}")
+
+
+@frozen
+class After:
+    """A task that must end before another starts.
+
+    Attributes:
+        task_id: The task that must end.
+        on_failure: What becomes of the other one when it ends as FAILED or CANCELED.
+
+    Raises:
+        InvalidTask: The id or the policy cannot be used.
+    """
+
+    task_id: str = field(validator=_an_id)
+    on_failure: OnFailure = field(default="cascade", validator=_known)
+
+
+def parents_first(parents: Mapping[str, tuple[After, ...]]) -> list[str]:
+    """Return the ids of the tasks of a push so that each stands behind those that it depends on.
+
+    Args:
+        parents: By task of the push; tasks outside of it may be named as parents.
+
+    Raises:
+        InvalidTask: They wait for each other in a circle; the error names it.
+    """
+    inside = {task_id: [p.task_id for p in after if p.task_id in parents] for task_id, after in parents.items()}
+    try:
+        return list(TopologicalSorter(inside).static_order())
+    except CycleError as error:
+        circle = " -> ".join(reversed(error.args[1]))
+        raise InvalidTask(f"tasks depend on each other in a circle, so none could ever start: {circle}") from None

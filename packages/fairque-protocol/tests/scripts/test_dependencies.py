@@ -1,0 +1,310 @@
+"""Dependencies: a task starts once all that it depends on have ended, or ends with them; and none is left behind."""
+
+import random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fairque.protocol import calls
+from fairque.protocol.calls import Granted
+from fairque.protocol.errors import UnknownParent
+from fairque.protocol.model.dependencies import After
+from fairque.protocol.model.states import Priority, TaskState
+from fairque.protocol.wire.status import Status
+
+if TYPE_CHECKING:
+    from tests.scripts.conftest import Bench
+
+S = TaskState
+
+
+def states(queue: "Bench", *ids: str) -> list[TaskState]:
+    return [queue.state(task_id) for task_id in ids]
+
+
+def end(queue: "Bench", how: str, task_id: str) -> None:
+    """Bring a waiting task to its end on one of the ways there are."""
+    if how == "cancel":
+        queue.cancel(task_id)
+        return
+    (granted,) = [t for t in queue.pop(50) if t.task_id == task_id]
+    if how == "finish":
+        queue.finish(granted)
+    elif how == "dead":
+        queue.fail(granted, verdict="dead")
+    elif how == "cancel itself":
+        queue.fail(granted, verdict="cancel")
+    elif how == "cancel while it runs":
+        queue.cancel(task_id)
+        queue.release(granted)
+    else:
+        queue.advance(30_000)
+        assert how == "lost lease"
+        queue.sweep(max_deliveries=1)
+
+
+FAILURES = ["dead", "cancel", "cancel itself", "cancel while it runs", "lost lease"]
+
+
+class TestOneParent:
+    def test_a_child_waits_for_its_parent_and_then_runs(self, queue: "Bench") -> None:
+        queue.push(queue.task(task_id="p"), queue.task(task_id="c", depends_on=["p"]))
+        assert states(queue, "p", "c") == [S.QUEUED, S.DEFERRED]
+        (parent,) = queue.pop(5)
+        assert parent.task_id == "p"
+        assert queue.pop(5) == ()
+        queue.finish(parent)
+        assert queue.pop_ids(5) == ["c"]
+
+    @pytest.mark.parametrize("how", FAILURES)
+    def test_a_child_is_canceled_with_its_parent_on_every_way_to_an_end(self, queue: "Bench", how: str) -> None:
+        queue.push(queue.task(task_id="p"), queue.task(task_id="c", depends_on=["p"]))
+        end(queue, how, "p")
+        assert queue.outcome("c") == (S.CANCELED, b'"task p, on which it depends, did not finish"')
+        assert not queue.snapshot("deferred", "s:", "d:", "pending", "m:c")
+
+    @pytest.mark.parametrize("how", ["finish", *FAILURES])
+    def test_or_runs_all_the_same_where_that_was_asked_for(self, queue: "Bench", how: str) -> None:
+        queue.push(queue.task(task_id="p"), queue.task(task_id="c", depends_on=[After("p", on_failure="run")]))
+        end(queue, how, "p")
+        assert queue.pop_ids(5) == ["c"]
+
+    def test_a_retry_is_no_end(self, queue: "Bench") -> None:
+        queue.push(queue.task(task_id="p"), queue.task(task_id="c", depends_on=["p"]))
+        (parent,) = queue.pop(5)
+        queue.fail(parent)
+        assert states(queue, "p", "c") == [S.SCHEDULED, S.DEFERRED]
+
+    def test_an_idle_worker_is_woken_for_the_child(self, queue: "Bench") -> None:
+        queue.push(queue.task(task_id="p"), queue.task(task_id="c", depends_on=["p"]))
+        (parent,) = queue.pop(5)
+        queue.woken()
+        queue.finish(parent)
+        assert queue.woken()
+
+    def test_a_child_with_a_time_of_its_own_waits_for_that_too(self, queue: "Bench") -> None:
+        queue.push(queue.task(task_id="p"), queue.task(task_id="c", depends_on=["p"], delay_ms=5_000))
+        queue.advance(1_000)
+        end(queue, "finish", "p")
+        assert states(queue, "c") == [S.SCHEDULED]
+        assert queue.snapshot("s:")["s:ann"] == [("c", queue.now_ms + 4_000)]
+        queue.advance(4_000)
+        assert queue.pop_ids(5) == ["c"]
+
+    def test_a_child_whose_time_is_past_runs_at_once(self, queue: "Bench") -> None:
+        queue.push(queue.task(task_id="p"), queue.task(task_id="c", depends_on=["p"], delay_ms=5_000))
+        queue.advance(9_000)
+        end(queue, "finish", "p")
+        assert queue.pop_ids(5) == ["c"]
+
+
+class TestEarlierParents:
+    @pytest.mark.parametrize(
+        ("how", "policy", "state"),
+        [
+            ("finish", "cascade", S.QUEUED),
+            ("finish", "run", S.QUEUED),
+            ("dead", "run", S.QUEUED),
+            ("dead", "cascade", S.CANCELED),
+            ("cancel", "cascade", S.CANCELED),
+        ],
+    )
+    def test_a_parent_that_has_ended_is_looked_at_in_the_push(
+        self, queue: "Bench", how: str, policy: Any, state: TaskState
+    ) -> None:
+        queue.push(queue.task(task_id="p"))
+        end(queue, how, "p")
+        child = queue.task(task_id="c", depends_on=[After("p", on_failure=policy)])
+        assert queue.push(child) == [(Status.OK, state, "c")]
+        assert not queue.snapshot("deferred", "d:")
+        assert bool(queue.snapshot("m:c")) == (state is S.QUEUED)
+        assert queue.push(child) == [(Status.ALREADY, state, "c")]
+
+    def test_a_parent_that_waits_or_runs_is_waited_for(self, queue: "Bench") -> None:
+        queue.push(queue.task(task_id="p"))
+        queue.push(queue.task(task_id="c1", depends_on=["p"]))
+        (parent,) = queue.pop(5)
+        queue.push(queue.task(task_id="c2", depends_on=["p"]))
+        queue.finish(parent)
+        assert queue.pop_ids(5) == ["c1", "c2"]
+
+    def test_an_unknown_parent_refuses_the_whole_push(self, queue: "Bench") -> None:
+        queue.push(queue.task(task_id="p"))
+        before = queue.snapshot()
+        with pytest.raises(
+            UnknownParent, match=r"task c depends on task nobody, which queue .* does not know"
+        ) as caught:
+            queue.push(queue.task(task_id="x"), queue.task(task_id="c", depends_on=["p", "nobody"]))
+        assert (caught.value.task_id, caught.value.parent_id) == ("c", "nobody")
+        assert queue.snapshot() == before
+
+    def test_a_parent_of_another_queue_is_unknown(self, queue: "Bench", new_queue: Any) -> None:
+        other = new_queue()
+        other.push(other.task(task_id="p"))
+        with pytest.raises(UnknownParent):
+            queue.push(queue.task(task_id="c", depends_on=["p"]))
+        other.drop()
+
+    def test_a_deduplicated_parent_is_the_task_that_stands_for_it(self, queue: "Bench") -> None:
+        queue.push(queue.task(task_id="holder", dedup_key="k"))
+        queue.push(queue.task(task_id="p", dedup_key="k"), queue.task(task_id="c", depends_on=["p"]))
+        assert states(queue, "c") == [S.DEFERRED]
+        end(queue, "finish", "holder")
+        assert states(queue, "c") == [S.QUEUED]
+
+
+class TestManyParents:
+    def test_a_child_waits_for_the_last_of_them(self, queue: "Bench") -> None:
+        queue.fill("ann", 3)
+        queue.push(queue.task(task_id="c", depends_on=["t1", "t2", "t3"]))
+        first, second, third = queue.pop(3)
+        queue.finish(second)
+        queue.finish(first)
+        assert states(queue, "c") == [S.DEFERRED]
+        queue.finish(third)
+        assert queue.pop_ids(5) == ["c"]
+
+    def test_the_first_failure_ends_it_and_the_others_change_nothing(self, queue: "Bench") -> None:
+        queue.fill("ann", 3)
+        queue.push(queue.task(task_id="c", depends_on=["t1", "t2", "t3"]))
+        first, second, third = queue.pop(3)
+        queue.fail(first, verdict="dead")
+        ended = queue.info("c")
+        queue.finish(second, third)
+        assert queue.info("c") == ended
+        assert ended.state is S.CANCELED
+        assert not queue.snapshot("d:", "pending", "deferred")
+
+    def test_a_failure_goes_down_through_the_whole_pipeline(self, queue: "Bench") -> None:
+        queue.push(queue.task(task_id="t0"))
+        queue.push(*(queue.task(task_id=f"t{n}", depends_on=[f"t{n - 1}"]) for n in range(1, 50)))
+        end(queue, "dead", "t0")
+        assert states(queue, *(f"t{n}" for n in range(1, 50))) == [S.CANCELED] * 49
+
+    def test_a_child_goes_before_what_was_pushed_after_its_pipeline_began(self, queue: "Bench") -> None:
+        queue.push(queue.task(task_id="p"))
+        queue.advance(1_000)
+        queue.push(queue.task(task_id="c", depends_on=["p"]), queue.task(task_id="g", depends_on=["c"]))
+        (parent,) = queue.pop()
+        queue.advance(1_000)
+        queue.push(queue.task(task_id="later"))
+        queue.finish(parent)
+        (child,) = queue.pop()
+        assert child.task_id == "c"
+        queue.finish(child)
+        assert queue.pop_ids(2) == ["g", "later"]
+
+    def test_children_are_charged_to_their_own_user(self, queue: "Bench") -> None:
+        queue.push(queue.task("ann", task_id="p"), queue.task("bob", task_id="c", depends_on=["p"]))
+        end(queue, "finish", "p")
+        assert set(queue.snapshot("n:")) == {"n:bob"}
+
+    def test_a_critical_child_is_critical(self, queue: "Bench") -> None:
+        queue.push(queue.task(task_id="p"), queue.task(task_id="c", depends_on=["p"], priority=Priority.CRITICAL))
+        end(queue, "finish", "p")
+        assert set(queue.snapshot("n:", "c:")) == {"c:ann"}
+
+
+class TestFanOut:
+    DEPENDENTS = 1_050
+
+    def test_many_dependents_are_told_some_in_each_call(self, queue: "Bench") -> None:
+        queue.push(queue.task(task_id="p"))
+        for first in range(0, self.DEPENDENTS, 350):
+            queue.push(*(queue.task(task_id=f"c{first + n}", depends_on=["p"]) for n in range(350)))
+        (parent,) = queue.pop()
+        queue.finish(parent)
+        assert queue.stats().deferred == self.DEPENDENTS - 100
+        assert queue.woken()
+        assert queue.run(queue.pop_call(1)).wait_ms == 0
+        assert queue.stats().deferred == self.DEPENDENTS - 200
+        for _ in range(10):
+            queue.sweep()
+        assert queue.stats().deferred == 0
+        assert not queue.snapshot("d:", "pending", "s:")
+        assert queue.stats().queued == self.DEPENDENTS - 1
+
+    def test_the_rest_is_told_though_the_finisher_is_gone(self, queue: "Bench") -> None:
+        queue.push(queue.task(task_id="p"), *(queue.task(task_id=f"c{n}", depends_on=["p"]) for n in range(250)))
+        (parent,) = queue.pop()
+        queue.fail(parent, verdict="dead")
+        queue.advance(1_000)
+        while queue.snapshot("pending"):
+            assert queue.pop(5) == ()
+        assert queue.stats().canceled == 250
+
+
+class TestControl:
+    def test_a_deferred_task_can_be_canceled(self, queue: "Bench") -> None:
+        queue.push(queue.task(task_id="p"), queue.task(task_id="c", depends_on=["p"]))
+        assert queue.cancel("c") == (Status.OK, S.CANCELED)
+        assert not queue.snapshot("deferred", "s:")
+        end(queue, "finish", "p")
+        assert states(queue, "c") == [S.CANCELED]
+
+    def test_a_purge_takes_deferred_tasks_too(self, queue: "Bench") -> None:
+        queue.push(queue.task("ann", task_id="p"), queue.task("bob", task_id="c", depends_on=["p"]))
+        purged = queue.run(calls.purge(queue.keys, "bob", reason="gone", result_ttl_ms=1_000))
+        assert (purged.canceled, purged.left) == (1, 0)
+        assert not queue.snapshot("deferred", "s:")
+
+    def test_a_deferred_task_counts_for_the_backlog(self, queue: "Bench") -> None:
+        queue.push(queue.task(task_id="p"), queue.task(task_id="c", depends_on=["p"]))
+        standing = queue.run(calls.read_user(queue.keys, "ann"))
+        assert standing.scheduled == 1
+
+    def test_what_it_waits_for_is_said(self, queue: "Bench") -> None:
+        queue.push(queue.task(task_id="p"), queue.task(task_id="c", depends_on=["p"]))
+        standing = queue.run(calls.explain(queue.keys, "c"))
+        assert (standing.reason, standing.explain()) == ("dependency", "task c waits for tasks on which it depends")
+
+
+def graph(dice: random.Random, number: int) -> dict[str, list[After]]:
+    """Tasks that each depend on some of those before."""
+    return {
+        f"t{n}": [
+            After(f"t{parent}", on_failure=dice.choice(["cascade", "run"]))
+            for parent in dice.sample(range(n), k=min(n, dice.choice([0, 0, 1, 1, 2, 3])))
+        ]
+        for n in range(number)
+    }
+
+
+def end_somehow(queue: "Bench", dice: random.Random, one: Granted) -> None:
+    match dice.choice(["finish", "finish", "finish", "dead", "retry", "cancel", "vanish"]):
+        case "finish":
+            queue.finish(one)
+            queue.finish(one)
+        case "dead":
+            queue.fail(one, verdict="dead")
+        case "retry":
+            queue.fail(one, pause_ms=dice.choice([0, 100]))
+        case "cancel":
+            queue.cancel(one.task_id)
+            queue.release(one)
+        # Or the worker is gone, and the lease runs out.
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_every_task_of_a_random_graph_ends_and_none_before_its_parents(queue: "Bench", seed: int) -> None:
+    """Random graphs, failures, cancels, lost leases and replayed calls; nobody is left behind."""
+    dice = random.Random(seed)  # noqa: S311 - the same graph each time
+    parents = graph(dice, 40)
+    tasks = [queue.task(dice.choice("ab"), task_id=t, depends_on=after) for t, after in parents.items()]
+    early = dice.randint(1, 39)
+    queue.push(*tasks[:early])
+    for step in range(2_000):
+        if step == 5:
+            queue.push(*tasks[early:])
+            assert {code for code, _, _ in queue.push(*tasks)} == {Status.ALREADY}
+        for one in queue.pop(dice.randint(1, 4), lease_ms=200):
+            assert all(queue.state(parent.task_id).terminal for parent in parents[one.task_id])
+            end_somehow(queue, dice, one)
+        if dice.random() < 0.05:
+            queue.cancel(f"t{dice.randrange(early)}")
+        queue.advance(dice.choice([1, 100, 300]))
+        queue.sweep(max_deliveries=2)
+        if step > 5 and not queue.snapshot("n:", "c:", "delayed", "deferred", "running"):
+            break
+    assert all(queue.state(task_id).terminal for task_id in parents)
+    assert not queue.snapshot("deferred", "pending", "d:", "s:", "delayed", "running", "n:", "c:")
