@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fairque.client import (
+    After,
     AsyncTaskFunction,
     FairqueError,
     InvalidTask,
@@ -108,7 +109,7 @@ def test_all_options_reach_the_task() -> None:
         cost=2,
     ).task("u")
     assert made.execute_at == moment.timestamp() * 1000
-    assert made.depends_on == (parent.task_id, "other")
+    assert made.depends_on == (After(parent.task_id), After("other"))
     assert (made.dedup_key, made.dedup_ttl_ms, made.task_id) == ("k", 2_000, "mine")
     assert (made.retry, made.payload, made.cost) == (policy, {"a": 1}, 2)
 

@@ -26,6 +26,7 @@ from fairque.protocol.errors import (
     TaskFailed,
     TaskNotFound,
     TaskTooLarge,
+    UnknownParent,
     UserNotFound,
 )
 from fairque.protocol.fairness.simulation import (
@@ -35,6 +36,7 @@ from fairque.protocol.fairness.simulation import (
     jain_index,
     simulate,
 )
+from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.retry import Cancel, Retry, RetryPolicy, Snooze
 from fairque.protocol.model.shares import SharesReport, UserPage, UserRow, UserShare, UsersSnapshot, compare
 from fairque.protocol.model.standing import TaskStanding, UserStanding
@@ -78,6 +80,7 @@ __all__ = [  # noqa: RUF022 - see above
     "TaskDefaults",
     "TaskOptions",
     "Task",
+    "After",
     "Priority",
     "RetryPolicy",
     # What a task raises to decide for itself
@@ -104,6 +107,7 @@ __all__ = [  # noqa: RUF022 - see above
     "TaskFailed",
     "TaskNotFound",
     "TaskTooLarge",
+    "UnknownParent",
     "UserNotFound",
     "__version__",
 ]

@@ -15,7 +15,7 @@ __all__ = ["After", "OnFailure", "parents_first"]
 OnFailure: TypeAlias = Literal["cascade", "run"]
 
 
-def _an_id(_: object, __: object, value: object) -> None:
+def _an_id(_: object, __: object, value: str) -> None:
     check_id(value, "depends_on")
 
 
