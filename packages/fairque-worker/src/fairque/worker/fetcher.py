@@ -1,6 +1,7 @@
 """The fetch loop: one thread that reports endings and takes new tasks, as many as there are free slots, never more."""
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -17,7 +18,7 @@ from fairque.worker.executor import Executor
 from fairque.worker.jobs import Ending, Failure, Job, Lease
 from fairque.worker.log import log
 from fairque.worker.reporter import Reporter
-from fairque.worker.waker import LONGEST_BLOCK_SECONDS, Taken, Waker
+from fairque.worker.waker import LONGEST_BLOCK_SECONDS, Taken, Wait, Waker
 
 __all__ = ["Fetcher", "Wake"]
 
@@ -100,17 +101,27 @@ class Fetcher:
             self._quiet = True
         self._events.put(Wake())
 
-    def take(self, taken: Taken) -> None:
-        """Hold the tasks that a wait brought; called by the waker, so that a task waits for no other thread."""
+    def take(self, taken: Taken) -> Wait | None:
+        """Hold the tasks that a wait brought; called by the waker, so that a task waits for no other thread.
+
+        Returns:
+            The next wait, when there may be one right away; else the loop decides.
+        """
+        again = None
         if taken.popped is not None:
             with self._lock:
                 refused = self._quiet
                 if not refused:
                     self._hold(taken.popped, taken.held_until)
+                    again = self._next_wait(taken.popped, taken.count)
             if refused:
                 self._give_back(taken.popped)
         self._answer_lost = taken.popped is None
-        self._events.put(taken)
+        if again is None:
+            self._events.put(taken)
+        # The task goes first: this thread would keep the interpreter until it waits again.
+        time.sleep(0)
+        return again
 
     def return_what_was_lost(self) -> None:
         """Give back the tasks that a wait may have taken when it was interrupted; call it when all has stopped."""
@@ -234,9 +245,10 @@ class Fetcher:
             self._endings.append(ending)
 
     def _settle(self, popped: Popped | None, wanted: int, held_until: float) -> None:
-        for ending in self._endings:
-            self.forget(ending.job)
-        self._endings.clear()
+        with self._lock:  # or the waker would count a slot twice
+            for ending in self._endings:
+                self.forget(ending.job)
+            self._endings.clear()
         if popped is not None:
             self._hold(popped, held_until)
             self._rest(popped, wanted)
@@ -257,14 +269,20 @@ class Fetcher:
 
     def _rest(self, popped: Popped, wanted: int) -> None:
         """Let the waker wait when there was less than was wanted."""
+        wait = None if self._quiet else self._next_wait(popped, wanted)
         self._hungry = len(popped.tasks) >= wanted
-        if self._hungry or self._quiet or (self._burst and not self._jobs):
-            return
+        if wait is not None:
+            self._waker_busy = True
+            self._waker.block(wait)
+
+    def _next_wait(self, popped: Popped, wanted: int) -> Wait | None:
+        free = self._free()
+        if len(popped.tasks) >= wanted or free <= 0 or (self._burst and not self._jobs):
+            return None
         seconds = LONGEST_BLOCK_SECONDS if popped.wait_ms is None else popped.wait_ms / 1000
         # Nobody knows when in the wait a lease began; the worker counts it from the beginning of the wait.
-        longest = self._consumer.lease_ms / 1000 / 10
-        self._waker_busy = True
-        self._waker.block(self._free(), max(_LEAST_BLOCK_SECONDS, min(seconds, longest)))
+        longest = min(LONGEST_BLOCK_SECONDS, self._consumer.lease_ms / 1000 / 10)
+        return Wait(free, max(_LEAST_BLOCK_SECONDS, min(seconds, longest)))
 
     def _pause(self) -> None:
         """Wait before the next try; endings that arrive meanwhile are kept, a call to stop is heard."""

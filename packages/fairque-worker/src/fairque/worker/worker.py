@@ -19,7 +19,7 @@ from fairque.worker.log import log
 from fairque.worker.reporter import Reporter
 from fairque.worker.settings import WorkerSettings, settings_from_url
 from fairque.worker.signals import Control
-from fairque.worker.waker import Taken, Waker
+from fairque.worker.waker import Taken, Wait, Waker
 from fairque.worker.watch import Watch
 
 __all__ = ["Worker"]
@@ -198,8 +198,8 @@ class Worker:
         self._idle.set()
         self._control.tell()
 
-    def _take(self, taken: Taken) -> None:
-        self._fetcher.take(taken)
+    def _take(self, taken: Taken) -> Wait | None:
+        return self._fetcher.take(taken)
 
     def _give_back(self, jobs: list[Job]) -> None:
         if not jobs:
