@@ -58,8 +58,7 @@ due_timers(10)
 free_dependents(FREED, result_ttl_ms)
 settle()
 send_batches()
-runnable, moved = nil, 0
-collect(2)
+collect(2 * wanted)
 
 -- A task whose record is broken is dropped and takes a turn, as does a user who may not run since the defaults of all
 -- were lowered; the bound keeps a broken ring from turning for ever.

@@ -44,7 +44,7 @@ free_dependents(LIMIT, result_ttl_ms)
 settle()
 send_batches()
 -- Nobody waits and nobody runs: all debts are forgiven, so that idle users leave nothing behind.
-if call("EXISTS", P .. "ready", P .. "fresh", P .. "running") == 0 then g.V = math.max(g.V, top_debt()) end
+if call("EXISTS", P .. "ready", P .. "fresh", P .. "running") == 0 then g.V = math.max(g.V, next_tag()) end
 local collected = collect(LIMIT)
 local forgotten = trim(LIMIT)
 commit()

@@ -1,31 +1,37 @@
--- activate: an idle or parked user becomes runnable. Idle time earns no credit; debt is kept, unless nobody waits:
--- then all is forgiven.
-local runnable, moved = nil, 0 -- users in the rings before this script, counted when asked; what it changed of that
+-- activate: an idle or parked user becomes runnable. It begins where the next one of the others stands: idle time earns
+-- no credit, and what they used while nobody else waited costs them nothing. Debt is kept, unless nobody waits.
+local fresh_before, moved = nil, 0 -- users in the fresh ring before this script, counted when asked; what it changed
+local placed = 0                   -- how many of the touched users the server has as this script left them
 
-local function nobody_waits()
-  runnable = runnable or call("ZCARD", P .. "ready") + call("ZCARD", P .. "fresh")
-  return runnable + moved == 0
+local function nobody_is_fresh()
+  fresh_before = fresh_before or call("ZCARD", P .. "fresh")
+  return fresh_before + moved == 0
 end
 
-local function top_debt()
-  for _, u in ipairs(touched) do
-    if u.synced then place_debt(u) end
+local function place_synced()
+  while touched[placed + 1] and touched[placed + 1].synced do
+    placed = placed + 1
+    place(touched[placed])
   end
+  send_index("ready")
   send_index("owe")
+end
+
+-- The tag of the user that is served next, or, when nobody waits, the largest debt.
+local function next_tag()
+  place_synced()
+  local head = first_score("ready")
+  if head < math.huge then return head end
   return tonumber(call("ZREVRANGE", P .. "owe", 0, 0, "WITHSCORES")[2]) or 0
 end
 
 local function activate(u)
-  if nobody_waits() then g.V = math.max(g.V, top_debt()) end
+  if nobody_is_fresh() then g.V = math.max(g.V, next_tag()) end
   local burst = counted and 8 or 1000000 -- B: the debt with which a user still counts as fresh
   local fresh = u.r.lane == "" and u.r.inf == 0 and u.r.S <= g.V + burst / u.w
   count_waiting(u)
   u.r.S = math.max(u.r.S, g.V)
   u.r.lane = fresh and "F" or "R"
-  if fresh then
-    g.aseq = g.aseq + 1
-    u.arrival = g.aseq
-  end
-  moved = moved + 1
+  if fresh then g.aseq, u.arrival, moved = g.aseq + 1, g.aseq + 1, moved + 1 end
   entered = true
 end

@@ -4,9 +4,12 @@
 local function grant(u, t, claim, worker, lease_ms, lease_end)
   local of_user, r = u.r, t.r
   local charge = estimate(u, r.cost, lease_ms)
+  if of_user.lane == "F" then
+    -- The time in a crowd of new users earns nothing either, or it would all be made up for at once.
+    of_user.lane, of_user.S = "R", math.max(of_user.S, g.V)
+  end
   of_user.S, of_user.inf = of_user.S + charge / u.w, of_user.inf + 1
   if u.rate then spend_start(u) end
-  if of_user.lane == "F" then of_user.lane = "R" end
   -- The fence is the time of the start, and so outlives a failover that rolled the record back.
   local fence = r.token and math.max(started_at(t) + 1, now) or now
   r.state, r.token, r.charged = "STARTED", int(fence) .. ":" .. claim, charge

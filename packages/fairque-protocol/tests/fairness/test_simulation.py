@@ -103,6 +103,15 @@ def test_a_user_whose_tasks_are_all_critical_gets_no_more_than_its_share() -> No
     assert report.jain > 0.999
 
 
+def test_a_user_whose_tasks_are_critical_is_ahead_by_its_credit_of_two_seconds() -> None:
+    users = [
+        SimulatedUser("ann", backlog=500, service=0.1),
+        SimulatedUser("urgent", backlog=500, service=0.1, priority=Priority.CRITICAL),
+    ]
+    report = simulate(users, workers=1, seconds=20)
+    assert report["urgent"].served - report["ann"].served in range(19, 22)
+
+
 def test_what_a_user_ran_while_nobody_else_came_does_not_count_later() -> None:
     """Ann's long tasks fill all workers when Bob comes; from then on both get half."""
     ann = SimulatedUser("ann", every=100 / WORKERS, service=100.0)
@@ -164,6 +173,39 @@ def test_a_task_that_is_longer_than_its_lease_keeps_it() -> None:
     assert (report["ann"].served, report["ann"].served_seconds) == (3, 15.0)
 
 
+def test_round_robin_gives_each_user_a_task_in_turn() -> None:
+    users = [SimulatedUser(name, backlog=50, service=1) for name in ("ann", "bob", "eve")]
+    report = simulate(users, workers=1, seconds=30, policy="round_robin")
+    assert [user.served for user in report.users.values()] == [10, 10, 10]
+
+
+def test_tasks_come_from_the_start_to_the_stop() -> None:
+    users = [
+        SimulatedUser("regular", every=1, start=2, stop=5, service=0.01),
+        SimulatedUser("random", per_second=100, start=2, stop=5, service=0.01),
+        SimulatedUser("once", backlog=7, start=2, service=0.01),
+    ]
+    report = simulate(users, workers=50, seconds=100)
+    assert (report["regular"].served, report["once"].served) == (3, 7)
+    assert report["random"].served in range(250, 350)
+
+
+class TestFairShare:
+    def test_is_no_more_than_a_user_can_use_from_its_start_on(self) -> None:
+        users = [
+            SimulatedUser("late", cap=1, start=60, backlog=500, service=1),
+            SimulatedUser("slow", rate=0.5, start=60, backlog=500, service=1),
+            SimulatedUser("ann", backlog=500, service=1),
+        ]
+        report = simulate(users, workers=2, seconds=100)
+        assert [report[name].fair_share * 200 for name in ("late", "slow", "ann")] == pytest.approx([40, 21, 139])
+
+    def test_is_no_more_than_a_task_can_run_until_the_end(self) -> None:
+        users = [SimulatedUser("long", backlog=1, service=1_000), SimulatedUser("ann", backlog=500, service=1)]
+        report = simulate(users, workers=4, seconds=100)
+        assert [report["long"].fair_share, report["ann"].fair_share] == pytest.approx([0.25, 0.75])
+
+
 class TestReport:
     def test_tells_what_one_can_reckon_by_hand(self) -> None:
         """One worker: ann at 0 to 2 s, bob at 2 to 4 s, ann at 4 to 6 s; her third task waits when time is up."""
@@ -183,6 +225,11 @@ class TestReport:
         report = simulate(users, workers=1, seconds=50, policy="fifo")
         assert (report.jain, report.lag) == (0.5, 50.0)
         assert simulate(users, workers=1, seconds=50).lag == pytest.approx(1, abs=0.03)
+
+    def test_compares_only_those_who_were_there_from_the_beginning(self) -> None:
+        users = [SimulatedUser("ann", backlog=500, service=1), SimulatedUser("bob", backlog=500, service=1, start=50)]
+        report = simulate(users, workers=1, seconds=100)
+        assert (report.jain, report.lag) == (1, 0)
 
     def test_is_the_same_for_the_same_seed(self) -> None:
         users = [SimulatedUser(f"user{n}", per_second=5, service=around(0.1)) for n in range(5)]

@@ -268,7 +268,6 @@ class TestNothingIsLeft:
         assert left.keys() == {"u:steady", "users", "ready"}
         assert [user for user, _ in left["users"]] == ["steady"]
 
-    @pytest.mark.xfail(strict=True, reason="a pop collects two records, however many tasks it gives")
     def test_of_users_of_one_task_whom_workers_serve_twenty_at_a_time(self, new_crew: "Callable[..., Crew]") -> None:
         """Without a sweep: records that are of no use any more are no more than two pops can have left."""
         crew = new_crew(workers=20)

@@ -105,6 +105,22 @@ def test_an_emptied_queue_sheds_no_debt_while_others_wait(queue: "Bench") -> Non
     assert abs(counted["hopper"] - counted["steady"]) <= 4
 
 
+def test_a_backlog_that_had_all_workers_to_itself_is_not_punished_for_it(queue: "Bench") -> None:
+    queue.fill("alone", 200)
+    for _ in range(3):
+        held = queue.pop(16, lease_ms=900_000)
+        queue.advance(300_000)
+        queue.finish(*held, ran_us=300_000_000)
+    held = queue.pop(16, lease_ms=900_000)
+    queue.advance(300_000)
+    queue.beat(*held, lease_ms=900_000)
+    queue.fill("bob", 100)
+    queue.fill("eve", 100)
+    queue.finish(*held, ran_us=300_000_000)
+    counted = Counter(served(queue, 90, ran_us=10_000_000))
+    assert abs(counted["alone"] - 30) <= 3
+
+
 class TestLanes:
     @pytest.fixture
     def owing(self, queue: "Bench") -> "Bench":
@@ -119,7 +135,7 @@ class TestLanes:
     def test_a_debt_is_kept_while_others_wait(self, owing: "Bench") -> None:
         owing.push(owing.task("ann"))
         found = owing.snapshot("ready", "fresh", "owe", "g")
-        assert found["g"]["V"] == "0"
+        assert found["g"]["V"] == "1000"
         assert found["ready"] == [("bob", 1_000.0), ("ann", 10_000_000.0)]
         assert not found.keys() & {"fresh", "owe"}
 

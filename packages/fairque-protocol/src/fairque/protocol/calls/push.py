@@ -72,7 +72,7 @@ def push(
             int(task.priority),
             _due(task),
             task.timeout_ms,
-            "" if task.cost is None else int(task.cost * 1_000_000),
+            "" if task.cost is None else round(task.cost * 1_000_000),
             "" if task.dedup_key is None else blake2b(task.dedup_key.encode(), digest_size=16).hexdigest(),
             task.dedup_ttl_ms,
             message.digest,

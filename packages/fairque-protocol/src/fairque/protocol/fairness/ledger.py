@@ -76,10 +76,10 @@ class FairLedger(FairOrder):
         user.cs = user.cs + 1 if critical else 0
         task = self.tasks[task_id]
         task.charged = self._estimate(user, task, lease_ms)
+        self.leave_fresh(user)
         user.S += task.charged / user.settings.weight
         user.inf += 1
         self.spend_start(user, now_us)
-        self.leave_fresh(user)
         # The start is the fence of the attempt too, so it is above the one before.
         task.state, task.start_us = TaskState.STARTED, max(task.start_us + 1, now_us)
         self._lease(task, now_us, lease_ms)
@@ -180,12 +180,13 @@ class FairLedger(FairOrder):
     def _settle(self, now_us: int) -> None:
         for user in self._touched.values():
             self.sync(user, now_us)
+        for user in self._touched.values():
+            # Virtual time may have moved since it was synced.
+            self.place_debt(user)
 
     def _commit(self, now_us: int) -> None:
         self._settle(now_us)
         for user in self._touched.values():
-            # Virtual time may have moved since it was synced.
-            self.place_debt(user)
             if user.pending == 0 and user.inf == 0 and user.S <= self.V and user.tat <= now_us:
                 del self.users[user.id]
         self._touched.clear()

@@ -118,7 +118,7 @@ class FairModel(FairLedger):
         self._promote_tasks(now_us, count + 10)
         self._promote_users(now_us, 10)
         self._settle(now_us)
-        self._collect(2)
+        self._collect(2 * count)
         granted: list[str] = []
         while len(granted) < count and (picked := self.pick()) is not None:
             user = self._touch(picked)

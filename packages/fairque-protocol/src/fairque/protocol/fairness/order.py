@@ -124,8 +124,12 @@ class FairOrder:
 
     def _activate(self, user: User) -> None:
         """An idle or parked user becomes runnable."""
-        if not self.ready and not self.fresh:
-            self.forgive()
+        if not self.fresh:
+            # Who waits alone has used what nobody else wanted: the next tag is where all begin.
+            head = self.ready.head()
+            self.V = max(self.V, head[0]) if head else self.V
+            if not head:
+                self.forgive()
         owes_little = self.V + self.units.burst / user.settings.weight >= user.S
         fresh = user.lane is Lane.IDLE and user.inf == 0 and owes_little
         # No credit for the time away; a debt stays.
@@ -157,6 +161,8 @@ class FairOrder:
         if user.lane is Lane.FRESH:
             self.fresh.discard(user.id)
             user.lane = Lane.READY
+            # The time in a crowd of new users earns nothing either, or it would all be made up for at once.
+            user.S = max(user.S, self.V)
 
     # The rate limit: a start moves `tat` on by one interval, and may come up to burst - 1 intervals before it.
 
