@@ -255,6 +255,22 @@ class TestCharges:
             held = []
         books.check(kept)
 
+    def test_are_one_a_start_where_tasks_are_counted_and_none_for_a_release(
+        self, new_crew: "Callable[..., Crew]"
+    ) -> None:
+        queue = new_crew().queue
+        queue.run(calls.configure(queue.keys, cost_mode="count"))
+        for user in USERS:
+            queue.fill(user, 10)
+        finished, released, failed, _ = (queue.pop(3) for _ in range(4))
+        queue.advance(60_000)
+        queue.beat(*finished)
+        queue.finish(*finished, ran_us=50_000_000)
+        queue.release(*released)
+        queue.fail(*failed, verdict="dead")
+        records = queue.snapshot("u:")
+        assert {user: float(records[f"u:{user}"]["S"]) for user in USERS} == dict.fromkeys(USERS, 3)
+
 
 class TestNothingIsLeft:
     def test_of_users_once_virtual_time_has_passed_their_tags(self, new_crew: "Callable[..., Crew]") -> None:
@@ -268,18 +284,21 @@ class TestNothingIsLeft:
         assert left.keys() == {"u:steady", "users", "ready"}
         assert [user for user, _ in left["users"]] == ["steady"]
 
-    def test_of_users_of_one_task_whom_workers_serve_twenty_at_a_time(self, new_crew: "Callable[..., Crew]") -> None:
+    def test_of_users_of_one_task_whom_workers_serve_twenty_at_a_time(self, queue: "Bench") -> None:
         """Without a sweep: records that are of no use any more are no more than two pops can have left."""
-        crew = new_crew(workers=20)
-        prefix, useless = crew.queue.keys.prefix, 0
-        crew.push("steady", *[100_000] * 1_000)
-        for step in range(80):
-            for number in range(18):
-                crew.push(f"once{step}.{number}", 1_000_000)
-            crew.work(20)
-            crew.work(until_us=crew.queue.now_us + 1_000_000)
-            virtual_time = crew.queue.snapshot("g")["g"]["V"]
-            useless = max(useless, int(crew.queue.client.zcount(f"{prefix}owe", "-inf", virtual_time)))
+        prefix = queue.keys.prefix
+        queue.fill("steady", 500)
+        queue.pop()
+        useless = 0
+        for step in range(60):
+            queue.push(*(queue.task(f"once{step}.{number}") for number in range(18)))
+            held = queue.pop(20)
+            queue.advance(1_000)
+            steady = [task for task in held if b'"steady"' in task.message]
+            queue.finish(*steady, ran_us=100_000)
+            queue.finish(*(task for task in held if task not in steady), ran_us=1_000_000)
+            virtual_time = queue.snapshot("g")["g"]["V"]
+            useless = max(useless, int(queue.client.zcount(f"{prefix}owe", "-inf", virtual_time)))
         assert useless <= 2 * 20
 
     @pytest.mark.parametrize("cost_mode", ["time", "count"])
