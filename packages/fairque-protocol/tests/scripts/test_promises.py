@@ -149,7 +149,7 @@ class TestTwoUsersThatAlwaysHaveWork:
         for name, plan in users.items():
             fill(crew, name, plan, 100)
         crew.work(120, while_wait=["ann", "bob"])
-        bound = apart(crew, {"ann": (ann, workers), "bob": (bob, workers)})
+        bound = apart({"ann": (ann, workers), "bob": (bob, workers)})
         weights = {name: plan.weight for name, plan in users.items()}
         assert crew.lead("ann", "bob", weights) <= bound * ROUNDING
         assert crew.lead("bob", "ann", weights) <= bound * ROUNDING
@@ -177,14 +177,13 @@ class TestTwoUsersThatAlwaysHaveWork:
         fill(crew, "ann", ann, 100)
         fill(crew, "bob", bob, 100)
         crew.work(120, while_wait=["ann", "bob"])
-        bound = apart(crew, {"ann": (ann, cap), "bob": (bob, workers)})
+        bound = apart({"ann": (ann, cap), "bob": (bob, workers)})
         assert crew.lead("ann", "bob", {"ann": ann.weight, "bob": bob.weight}) <= bound * ROUNDING
 
 
-def apart(crew: "Crew", users: dict[str, tuple[Plan, int]]) -> float:
+def apart(users: dict[str, tuple[Plan, int]]) -> float:
     """Promise 2: by how much the times of two users may differ, in microseconds per weight."""
-    longest_prepay = crew.lease_ms * 1_000 // 3
-    return sum((running + 1) * max(*plan.costs, longest_prepay) / plan.weight for plan, running in users.values())
+    return sum((running + 1) * max(*plan.costs, LONGEST_PREPAY_US) / plan.weight for plan, running in users.values())
 
 
 def turn(queue: "Bench") -> tuple[str, set[str]]:
@@ -310,7 +309,7 @@ class TestCriticalTasks:
         fill(crew, "bob", bob, 100)
         fill(crew, "ann", ann, 100, priority=Priority.CRITICAL)
         crew.work(120, while_wait=["ann", "bob"])
-        bound = apart(crew, {"ann": (ann, workers), "bob": (bob, workers)}) + CREDIT_US / ann.weight
+        bound = apart({"ann": (ann, workers), "bob": (bob, workers)}) + CREDIT_US / ann.weight
         weights = {"ann": ann.weight, "bob": bob.weight}
         assert crew.lead("ann", "bob", weights) <= bound * ROUNDING
         assert crew.lead("bob", "ann", weights) <= bound * ROUNDING
@@ -356,7 +355,7 @@ class TestTimeAway:
                 crew.work(3, while_wait=["bob"])
         bound = (BURST + 1) / ann.weight + 1 / bob.weight
         assert by_count.lead_in_starts("ann", "bob", weights) <= bound * ROUNDING
-        bound = apart(by_time, {"ann": (ann, workers), "bob": (bob, workers)}) + BURST_US / ann.weight
+        bound = apart({"ann": (ann, workers), "bob": (bob, workers)}) + BURST_US / ann.weight
         assert by_time.lead("ann", "bob", weights) <= bound * ROUNDING
 
     def test_of_a_user_with_true_hints_is_worth_the_burst_and_one_task_of_each(self, new_crew: NewCrew) -> None:
