@@ -321,24 +321,26 @@ class TestBlocking:
     def test_a_wait_ends_with_the_wake_up(self, own_server: "OwnServer", keys: QueueKeys) -> None:
         runner = Runner(own_server.settings)
         own_server.client.rpush(keys.wake, "1")
-        assert runner.block(keys.wake, 10)
-        assert not runner.block(keys.wake, 0.01)
+        look = calls.read_stats(keys)
+        assert runner.block(keys.wake, 10, look)[0]
+        assert not runner.block(keys.wake, 0.01, look)[0]
         runner.close()
 
     def test_a_longer_wait_after_a_shorter_one_has_its_time(self, own_server: "OwnServer", keys: QueueKeys) -> None:
         runner = Runner(RedisSettings(url=own_server.settings.url, socket_timeout_seconds=0.1, retries=0))
-        assert not runner.block(keys.wake, 0.01)
-        assert not runner.block(keys.wake, 0.4)
+        look = calls.read_stats(keys)
+        assert not runner.block(keys.wake, 0.01, look)[0]
+        assert not runner.block(keys.wake, 0.4, look)[0]
         runner.close()
 
     def test_a_call_is_carried_out_in_the_same_round_trip_as_the_wait(
         self, own_server: "OwnServer", keys: QueueKeys
     ) -> None:
         runner = Runner(own_server.settings)
-        assert runner.block_and_run(keys.wake, 0.01, calls.read_stats(keys))[0] is False
+        assert runner.block(keys.wake, 0.01, calls.read_stats(keys))[0] is False
         own_server.client.script_flush()
         own_server.client.rpush(keys.wake, "1")
-        woken, stats = runner.block_and_run(keys.wake, 10, calls.read_stats(keys))
+        woken, stats = runner.block(keys.wake, 10, calls.read_stats(keys))
         assert (woken, stats.pushed) == (True, 0)
         assert own_server.client.llen(keys.wake) == 0
         runner.close()
@@ -347,23 +349,19 @@ class TestBlocking:
         runner = Runner(own_server.settings)
         own_server.client.hset(keys.meta, "schema", "9")
         with pytest.raises(SchemaMismatch):
-            runner.block_and_run(keys.wake, 0.01, calls.read_stats(keys))
+            runner.block(keys.wake, 0.01, calls.read_stats(keys))
         own_server.client.set(keys.wake, "no list")
         with pytest.raises(FairqueError, match="WRONGTYPE"):
-            runner.block_and_run(keys.wake, 0.01, calls.read_stats(keys))
+            runner.block(keys.wake, 0.01, calls.read_stats(keys))
         runner.close()
 
-    @pytest.mark.parametrize("with_call", [False, True])
-    def test_a_wait_can_be_interrupted(self, own_server: "OwnServer", keys: QueueKeys, *, with_call: bool) -> None:
+    def test_a_wait_can_be_interrupted(self, own_server: "OwnServer", keys: QueueKeys) -> None:
         runner = Runner(own_server.settings)
         ended: list[Exception] = []
 
         def wait() -> None:
             try:
-                if with_call:
-                    runner.block_and_run(keys.wake, 20, calls.read_stats(keys))
-                else:
-                    runner.block(keys.wake, 20)
+                runner.block(keys.wake, 20, calls.read_stats(keys))
             except RedisUnavailable as error:
                 ended.append(error)
 

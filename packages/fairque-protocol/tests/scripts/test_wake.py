@@ -111,7 +111,8 @@ def test_a_wake_up_that_is_passed_on_reaches_the_next_worker_if_there_is_work(qu
 
 
 def test_a_worker_that_blocks_is_woken_by_a_push(queue: "Bench") -> None:
-    assert not queue.runner.block(queue.keys.wake, 0.01)
+    look = calls.read_stats(queue.keys)
+    assert not queue.runner.block(queue.keys.wake, 0.01, look)[0]
     queue.push()
-    assert queue.runner.block(queue.keys.wake, 5)
+    assert queue.runner.block(queue.keys.wake, 5, look)[0]
     assert not queue.woken()

@@ -5,11 +5,13 @@ from typing import Any
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Ended, Failed, Finished, Granted, Popped, Released, Swept
+from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.ids import new_nonce
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
+from fairque.worker.log import log
 from fairque.worker.settings import WorkerSettings
 
 __all__ = ["Consumer"]
@@ -54,7 +56,7 @@ class Consumer:
         Returns:
             Whether the wake-up was taken, and the tasks. After a lost answer the next pop gets the same tasks again.
         """
-        woken, popped = runner.block_and_run(self.keys.wake, seconds, self._pop(count))
+        woken, popped = runner.block(self.keys.wake, seconds, self._pop(count))
         self._claim = new_nonce()
         return woken, popped
 
@@ -69,6 +71,15 @@ class Consumer:
     def release(self, tasks: Sequence[Released]) -> list[Ended]:
         """Give tasks back uncounted, at most a batch of them in one call."""
         return self.runner.run(calls.release(self.keys, tasks, result_ttl_ms=self._result_ttl_ms))
+
+    def give_back(self, tasks: Sequence[Released]) -> None:
+        """Give tasks back uncounted if that is possible now; else others get them when the leases end."""
+        if not tasks:
+            return
+        try:
+            self.release(tasks)
+        except FairqueError as error:
+            log.warning("could not give tasks back: others get them when the leases end", error=str(error))
 
     def exchange(
         self, finished: Sequence[Finished], failed: Sequence[Failed], count: int

@@ -115,7 +115,7 @@ class Fetcher:
                     self._hold(taken.popped, taken.held_until)
                     again = self._next_wait(taken.popped, taken.count)
             if refused:
-                self._give_back(taken.popped)
+                self._return(taken.popped)
         self._answer_lost = taken.popped is None
         if again is None:
             self._events.put(taken)
@@ -127,7 +127,7 @@ class Fetcher:
         """Give back the tasks that a wait may have taken when it was interrupted; call it when all has stopped."""
         if self._answer_lost:
             with suppress(FairqueError):
-                self._give_back(self._consumer.pop(1))
+                self._return(self._consumer.pop(1))
 
     def stop(self) -> None:
         """End, after the endings that are there have been reported."""
@@ -145,8 +145,7 @@ class Fetcher:
             self._loop()
         except BaseException as error:  # noqa: BLE001 - a defect, whatever it is, must not hold the tasks for ever
             self.crash = error
-            with self._lock:
-                self._quiet = True
+            self.quiet()
             log.error(
                 "no tasks are taken any more: others get those that run when the leases end",
                 error=error_text(error),
@@ -259,13 +258,8 @@ class Fetcher:
                 job = self._jobs[_key(granted)] = Job(granted, Lease(held_until))
                 self._executor.submit(job)
 
-    def _give_back(self, popped: Popped) -> None:
-        if not popped.tasks:
-            return
-        try:
-            self._consumer.release([Released(granted.task_id, granted.token, 0) for granted in popped.tasks])
-        except FairqueError as error:
-            log.warning("could not give tasks back: others get them when the leases end", error=str(error))
+    def _return(self, popped: Popped) -> None:
+        self._consumer.give_back([Released(granted.task_id, granted.token, 0) for granted in popped.tasks])
 
     def _rest(self, popped: Popped, wanted: int) -> None:
         """Let the waker wait when there was less than was wanted."""

@@ -208,7 +208,4 @@ class Worker:
         for job in jobs:
             self._fetcher.forget(job)
             job.request_cancel("the worker stops", lease_lost=True)
-        try:
-            self._consumer.release([Released(job.granted.task_id, job.granted.token, job.ran_us) for job in jobs])
-        except FairqueError as error:
-            log.warning("could not give the tasks back: others get them when the leases end", error=str(error))
+        self._consumer.give_back([Released(job.granted.task_id, job.granted.token, job.ran_us) for job in jobs])

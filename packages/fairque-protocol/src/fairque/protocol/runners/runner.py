@@ -67,26 +67,11 @@ class Runner:
         """
         return [call.decode(answer) for call, answer in zip(calls, self._answers(calls), strict=True)]
 
-    def block(self, key: str, seconds: float) -> bool:
-        """Wait until the list ``key`` has an element, take it, and return True; or False after ``seconds``.
+    def block(self, key: str, seconds: float, call: Call[T]) -> tuple[bool, T]:
+        """Wait until the list ``key`` has an element and take it, or for ``seconds``; then run a call.
 
-        Each calling thread should be the only one that blocks on this runner at a time.
-
-        Raises:
-            RedisUnavailable: The server did not answer.
-        """
-        attempts, interrupts = Attempts(self.settings), self._interrupts
-        client = self._blocking(seconds)
-        while True:
-            try:
-                return client.blpop([key], timeout=_at_least(seconds)) is not None
-            except Exception as error:  # noqa: BLE001 - looked at below
-                time.sleep(attempts.pause_seconds(self._worth_a_try(error, interrupts)))
-
-    def block_and_run(self, key: str, seconds: float, call: Call[T]) -> tuple[bool, T]:
-        """Wait as `block` does, then run a call: the server does both in one round trip, so nobody is waited for twice.
-
-        A wait that fails is not repeated here, since the call may have been carried out: send it again.
+        The server does both in one round trip. A wait that fails is not repeated here, since the call may have been
+        carried out: send it again. Each calling thread should be the only one that blocks on this runner at a time.
 
         Returns:
             Whether there was an element, and what the answer of the call means.
@@ -98,26 +83,22 @@ class Runner:
         interrupts, client = self._interrupts, self._blocking(seconds)
         try:
             with client.pipeline(transaction=False) as pipeline:
-                pipeline.blpop([key], timeout=_at_least(seconds))
+                pipeline.blpop([key], timeout=max(seconds, 0.01))  # for Redis 0 is for ever
                 pipeline.execute_command(*command(call))
                 taken, answer = pipeline.execute(raise_on_error=False)
         except Exception as error:
-            raise translated(self._worth_a_try(error, interrupts), self.settings) from error
+            # A connection closed under a reader fails in many ways, by the parser in use.
+            if self._interrupts != interrupts:
+                raise RedisUnavailable("waiting was interrupted") from error
+            if isinstance(error, RedisError):
+                raise translated(error, self.settings) from error
+            raise
         if isinstance(answer, NoScriptError):
             return taken is not None, self.run(call)
         for failed in (taken, answer):
             if isinstance(failed, RedisError):
                 raise translated(failed, self.settings) from failed
         return taken is not None, call.decode(answer)
-
-    def _worth_a_try(self, error: Exception, interrupts: int) -> RedisError:
-        """Return the error of a wait, or raise what another try would not mend."""
-        # A connection closed under a reader fails in many ways, by the parser in use.
-        if self._interrupts != interrupts:
-            raise RedisUnavailable("waiting was interrupted") from error
-        if not isinstance(error, RedisError):
-            raise error
-        return error
 
     def listen(self, channel: str, on_message: Callable[[bytes], None], on_ready: Callable[[], None]) -> "Subscription":
         """Subscribe to a channel from a thread of its own and return when the server has confirmed it.
@@ -206,11 +187,6 @@ class Runner:
             redis.Redis, self.settings, resolve_url(self.settings.url), no_retry(), **limits
         )
         return client
-
-
-def _at_least(seconds: float) -> float:
-    # For Redis 0 is for ever.
-    return max(seconds, 0.01)
 
 
 class Subscription:
