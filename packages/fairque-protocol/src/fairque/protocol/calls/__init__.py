@@ -14,6 +14,7 @@ from fairque.protocol.calls.limits import (
     limit,
     purge,
 )
+from fairque.protocol.calls.outputs import MAX_OUTPUTS, Left, read_outputs
 from fairque.protocol.calls.pop import Granted, Popped, pop
 from fairque.protocol.calls.push import Pushed, push
 from fairque.protocol.calls.read import Outcome, QueueStats, TaskInfo, read_stats, read_task, watch
@@ -23,6 +24,7 @@ from fairque.protocol.calls.users import Configured, explain, read_configured, r
 
 __all__ = [
     "ALL_USERS",
+    "MAX_OUTPUTS",
     "SETTING_NAMES",
     "Configured",
     "CostMode",
@@ -30,6 +32,7 @@ __all__ = [
     "Failed",
     "Finished",
     "Granted",
+    "Left",
     "Outcome",
     "Popped",
     "Purged",
@@ -51,6 +54,7 @@ __all__ = [
     "purge",
     "push",
     "read_configured",
+    "read_outputs",
     "read_stats",
     "read_task",
     "read_user",
