@@ -9,6 +9,7 @@ from fairque.client.outcomes import CancelResult
 from fairque.client.queue import TaskQueue
 from fairque.client.settings import ClientOptions, ClientSettings
 from fairque.client.users import AsyncUsers, Users
+from fairque.client.xcom import xcom_pull, xcom_push
 from fairque.protocol.calls import Configured, QueueStats, TaskInfo
 from fairque.protocol.config import QueueSettings, RedisSettings
 from fairque.protocol.errors import (
@@ -16,6 +17,7 @@ from fairque.protocol.errors import (
     ConfigurationError,
     FairqueError,
     InvalidTask,
+    OutputMissing,
     PartialPush,
     QueueFull,
     RedisUnavailable,
@@ -36,7 +38,10 @@ from fairque.protocol.fairness.simulation import (
     jain_index,
     simulate,
 )
+from fairque.protocol.model.context import TaskContext, current_context
 from fairque.protocol.model.dependencies import After
+from fairque.protocol.model.outputs import Output
+from fairque.protocol.model.pipeline import Pipeline, pipeline
 from fairque.protocol.model.retry import Cancel, Retry, RetryPolicy, Snooze
 from fairque.protocol.model.shares import SharesReport, UserPage, UserRow, UserShare, UsersSnapshot, compare
 from fairque.protocol.model.standing import TaskStanding, UserStanding
@@ -81,8 +86,16 @@ __all__ = [  # noqa: RUF022 - see above
     "TaskOptions",
     "Task",
     "After",
+    "Pipeline",
+    "pipeline",
+    "Output",
     "Priority",
     "RetryPolicy",
+    # What runs, seen from inside
+    "TaskContext",
+    "current_context",
+    "xcom_push",
+    "xcom_pull",
     # What a task raises to decide for itself
     "Retry",
     "Snooze",
@@ -97,6 +110,7 @@ __all__ = [  # noqa: RUF022 - see above
     "BatchTooLarge",
     "ConfigurationError",
     "InvalidTask",
+    "OutputMissing",
     "PartialPush",
     "QueueFull",
     "RedisUnavailable",

@@ -13,6 +13,7 @@ from fairque.worker.executor import Executor
 from fairque.worker.fetcher import Event, Fetcher
 from fairque.worker.handler import FunctionTaskHandler, TaskHandler
 from fairque.worker.heart import Heart
+from fairque.worker.inputs import Inputs
 from fairque.worker.jobs import Job
 from fairque.worker.loading import import_modules
 from fairque.worker.log import log
@@ -46,7 +47,10 @@ class Worker:
         handler = handler or FunctionTaskHandler(settings.worker.modules)
         events: SimpleQueue[Event] = SimpleQueue()
         self._consumer = Consumer(settings)
-        self._executor = Executor(handler, settings.worker.concurrency, settings.queue.message_limit, events.put)
+        inputs = Inputs(self._consumer.runner, self._consumer.keys)
+        self._executor = Executor(
+            handler, settings.worker.concurrency, settings.queue.message_limit, events.put, inputs
+        )
         self._waker = Waker(self._consumer, Runner(settings.redis), self._take)
         self._fetcher = Fetcher(
             consumer=self._consumer,

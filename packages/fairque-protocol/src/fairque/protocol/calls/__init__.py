@@ -14,7 +14,7 @@ from fairque.protocol.calls.limits import (
     limit,
     purge,
 )
-from fairque.protocol.calls.outputs import MAX_OUTPUTS, Left, read_outputs
+from fairque.protocol.calls.outputs import MAX_OUTPUTS, read_outputs
 from fairque.protocol.calls.pop import Granted, Popped, pop
 from fairque.protocol.calls.push import Pushed, push
 from fairque.protocol.calls.read import Outcome, QueueStats, TaskInfo, read_stats, read_task, watch
@@ -32,7 +32,6 @@ __all__ = [
     "Failed",
     "Finished",
     "Granted",
-    "Left",
     "Outcome",
     "Popped",
     "Purged",

@@ -1,13 +1,15 @@
 """What a running task may know of itself: the context that the worker gives to it."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
 
 from fairque.protocol import clock
 from fairque.protocol.errors import FairqueError
+from fairque.protocol.model.outputs import Left
 from fairque.protocol.model.task import Task
+from fairque.protocol.model.xcom import XCom
 
 __all__ = ["TaskContext", "current_context", "running_in"]
 
@@ -36,11 +38,32 @@ class TaskContext:
         self._lease_lost = False
         self._lock = threading.Lock()
         self._on_cancel: Callable[[], None] | None = None
+        self._xcom: XCom | None = None
 
     @property
     def cancelled(self) -> bool:
         """Whether the task should stop: it was canceled, its time is over, or the lease is lost. Threads look at it."""
         return self._cancelled.is_set()
+
+    @property
+    def xcom(self) -> XCom:
+        """Values for the tasks that depend on this one, and from those on which it depends."""
+        if self._xcom is None:
+            self._xcom = XCom(self.task, self.read_outputs)
+        return self._xcom
+
+    @property
+    def xcom_blob(self) -> bytes:
+        """What is stored of them with the result. For the worker."""
+        return b"" if self._xcom is None else self._xcom.blob
+
+    def read_outputs(self, task_ids: Sequence[str]) -> list[Left]:  # noqa: ARG002 - for those that know how
+        """Read what tasks have left. The worker's contexts know how.
+
+        Raises:
+            FairqueError: This one belongs to no worker.
+        """
+        raise FairqueError(f"task {self.task_id} runs outside of a worker: there is no queue to read from")
 
     @property
     def seconds_left(self) -> float:

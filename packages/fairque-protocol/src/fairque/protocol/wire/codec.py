@@ -60,30 +60,12 @@ def encode_task(task: Task[Any]) -> Message:
         InvalidTask: The user is missing though it depends on no other task, or an argument is no JSON value: the error
             names parameter and path.
     """
-    args, kwargs, inputs, parents = _arguments(task)
+    fields, parents = _fields(task)
     if task.user_id is None and not parents:
         raise InvalidTask(
             f"task {task.task_id} has no user_id: whose share of the workers does it use? Give it one "
             "(function.options(user_id=...)), or set a default: TaskQueue.from_url(url, default_user_id=...)"
         )
-    fields: dict[str, Any] = {"v": WIRE_VERSION, "id": task.task_id}
-    if task.user_id is not None:
-        fields["user"] = task.user_id
-    if args:
-        fields["args"] = args
-    if kwargs:
-        fields["kwargs"] = kwargs
-    for name, default in _OPTIONAL:
-        value = getattr(task, name)
-        if value is not None and value != default:
-            fields[name] = value
-    if parents:
-        # At its place if it stands there already.
-        fields["depends_on"] = _parents(parents)
-    if inputs:
-        fields["inputs"] = [_input(one) for one in inputs]
-    if task.retry is not None:
-        fields["retry"] = asdict(task.retry)
     try:
         body = dumps(fields)
     except ValueError as error:
@@ -139,6 +121,30 @@ def decode_task(data: bytes) -> Task[Any]:
 def _parents(parents: tuple[After, ...]) -> list[Any]:
     # An id alone for the usual policy: so messages stay short.
     return [parent.task_id if parent.on_failure == "cascade" else asdict(parent) for parent in parents]
+
+
+def _fields(task: Task[Any]) -> tuple[dict[str, Any], tuple[After, ...]]:
+    """Return what a message says of a task but its times, in its order, and all that the task depends on."""
+    args, kwargs, inputs, parents = _arguments(task)
+    fields: dict[str, Any] = {"v": WIRE_VERSION, "id": task.task_id}
+    if task.user_id is not None:
+        fields["user"] = task.user_id
+    if args:
+        fields["args"] = args
+    if kwargs:
+        fields["kwargs"] = kwargs
+    for name, default in _OPTIONAL:
+        value = getattr(task, name)
+        if value is not None and value != default:
+            fields[name] = value
+    if parents:
+        # At its place if it stands there already.
+        fields["depends_on"] = _parents(parents)
+    if inputs:
+        fields["inputs"] = [_input(one) for one in inputs]
+    if task.retry is not None:
+        fields["retry"] = asdict(task.retry)
+    return fields, parents
 
 
 def _times(task: Task[Any]) -> dict[str, int]:
