@@ -15,14 +15,17 @@ from fairque.protocol.calls.limits import (
     purge,
 )
 from fairque.protocol.calls.pop import Granted, Popped, pop
+from fairque.protocol.calls.progress import Reported, parse_progress, progress, read_progress
 from fairque.protocol.calls.push import Pushed, push
-from fairque.protocol.calls.read import Outcome, QueueStats, TaskInfo, read_stats, read_task, watch
+from fairque.protocol.calls.read import QueueStats, TaskInfo, read_stats, read_task
 from fairque.protocol.calls.rouse import rouse
 from fairque.protocol.calls.sweep import Swept, sweep
 from fairque.protocol.calls.users import Configured, explain, read_configured, read_user, read_users
+from fairque.protocol.calls.watch import MAX_WATCH_TASKS, Outcome, watch, watch_many
 
 __all__ = [
     "ALL_USERS",
+    "MAX_WATCH_TASKS",
     "SETTING_NAMES",
     "Configured",
     "CostMode",
@@ -36,6 +39,7 @@ __all__ = [
     "Pushed",
     "QueueStats",
     "Released",
+    "Reported",
     "Setting",
     "SettingName",
     "Swept",
@@ -47,10 +51,13 @@ __all__ = [
     "fail",
     "finish",
     "limit",
+    "parse_progress",
     "pop",
+    "progress",
     "purge",
     "push",
     "read_configured",
+    "read_progress",
     "read_stats",
     "read_task",
     "read_user",
@@ -59,4 +66,5 @@ __all__ = [
     "rouse",
     "sweep",
     "watch",
+    "watch_many",
 ]
