@@ -16,7 +16,7 @@ local function over_backlog(fresh)
   if not limited then return nil end
   local more = {}
   for _, entry in ipairs(fresh) do
-    local id = ARGV[entry.first + 1]
+    local id = entry.owner
     more[id] = (more[id] or 0) + 1
   end
   for id, number in pairs(more) do

@@ -24,7 +24,16 @@ KEYS = QueueKeys("q")
 WORKER = {"pop", "beat", "finish", "fail", "release", "cancel", "sweep", "rouse", "watch", "progress"}
 #: What an operator needs when it is: to stop users and to drop their tasks.
 OPERATOR = {"limit", "configure", "purge"}
-READERS = {"read_task", "read_progress", "read_stats", "read_user", "read_users", "read_configured", "explain"}
+READERS = {
+    "read_task",
+    "read_progress",
+    "read_outputs",
+    "read_stats",
+    "read_user",
+    "read_users",
+    "read_configured",
+    "explain",
+}
 
 
 def sample(name: str, number: int) -> Call[Any]:
@@ -54,6 +63,7 @@ def sample(name: str, number: int) -> Call[Any]:
         "read_users": lambda: calls.read_users(KEYS),
         "read_configured": lambda: calls.read_configured(KEYS),
         "explain": lambda: calls.explain(KEYS, "t"),
+        "read_outputs": lambda: calls.read_outputs(KEYS, ["t" for _ in each]),
     }
     call: Call[Any] = builders[name]()
     return call
@@ -169,11 +179,11 @@ def test_no_script_looks_for_keys_or_reads_users_json(source: "Source") -> None:
 
 
 def test_every_range_has_a_bound(source: "Source") -> None:
-    """By a LIMIT, or as the head of the list."""
+    """By a LIMIT, as the head of the list, or by a number of places."""
     for command in re.findall(
         r'call\("(ZRANGEBYSCORE|ZREVRANGEBYSCORE|ZRANGEBYLEX|ZRANGE|ZREVRANGE|LRANGE)", (.*)', source.body
     ):
-        assert "LIMIT" in command[1] or re.search(r", 0, 0[,)]", command[1]), command
+        assert "LIMIT" in command[1] or re.search(r", 0, 0[,)]|(?:most|LOOKED_AT) - 1\)", command[1]), command
 
 
 @pytest.mark.parametrize("name", script_names())

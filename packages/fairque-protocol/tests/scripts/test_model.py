@@ -68,8 +68,8 @@ class Scheduler(RuleBasedStateMachine):
         self.model.push(
             self.queue.now_us,
             [
-                ModelTask(t.task_id, t.user_id or "", t.priority, due_ms=due_ms, cost_us=cost)
-                for t, due_ms, (_, _, _, cost) in zip(tasks, due, wanted, strict=True)
+                ModelTask(t.task_id, user, priority, due_ms=due_ms, cost_us=cost)
+                for t, due_ms, (user, priority, _, cost) in zip(tasks, due, wanted, strict=True)
             ],
         )
 

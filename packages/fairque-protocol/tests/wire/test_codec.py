@@ -162,7 +162,12 @@ class TestReading:
     def test_unknown_fields_are_ignored(self) -> None:
         data = message(args=[1], invented={"later": True}, retry={"base_seconds": 2, "invented": 1})
         assert decode_task(data) == Task(
-            task_id="t1", user_id="ann", args=(1,), retry=RetryPolicy(base_seconds=2), created_at=0
+            task_id="t1",
+            user_id="ann",
+            priority=Priority.NORMAL,
+            args=(1,),
+            retry=RetryPolicy(base_seconds=2),
+            created_at=0,
         )
 
     def test_a_newer_version_is_refused_with_the_mend(self) -> None:

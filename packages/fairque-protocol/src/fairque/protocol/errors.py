@@ -269,12 +269,15 @@ class UnknownParent(InvalidTask):
     Attributes:
         task_id: The task that cannot be pushed.
         parent_id: The one that it depends on.
+        argument: Its argument that the output of the other one was to be; empty when it takes none.
     """
 
-    def __init__(self, task_id: str, parent_id: str, queue: str) -> None:
+    def __init__(self, task_id: str, parent_id: str, queue: str, argument: str = "") -> None:
         self.task_id = task_id
         self.parent_id = parent_id
+        self.argument = argument
+        why = f", whose output is its argument {argument!r} and" if argument else ","
         super().__init__(
-            f"task {task_id} depends on task {parent_id}, which queue {queue!r} does not know: push it before, or in "
-            "the same call. A task is forgotten some time after its end (queue.result_ttl_seconds)"
+            f"task {task_id} depends on task {parent_id}{why} which queue {queue!r} does not know: push it before, or "
+            "in the same call. A task is forgotten some time after its end (queue.result_ttl_seconds)"
         )

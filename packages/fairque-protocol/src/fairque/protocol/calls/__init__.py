@@ -14,6 +14,7 @@ from fairque.protocol.calls.limits import (
     limit,
     purge,
 )
+from fairque.protocol.calls.outputs import MAX_OUTPUTS, Left, read_outputs
 from fairque.protocol.calls.pop import Granted, Popped, pop
 from fairque.protocol.calls.progress import Reported, parse_progress, progress, read_progress
 from fairque.protocol.calls.push import Pushed, push
@@ -25,6 +26,7 @@ from fairque.protocol.calls.watch import MAX_WATCH_TASKS, Outcome, watch, watch_
 
 __all__ = [
     "ALL_USERS",
+    "MAX_OUTPUTS",
     "MAX_WATCH_TASKS",
     "SETTING_NAMES",
     "Configured",
@@ -33,6 +35,7 @@ __all__ = [
     "Failed",
     "Finished",
     "Granted",
+    "Left",
     "Outcome",
     "Popped",
     "Purged",
@@ -57,6 +60,7 @@ __all__ = [
     "purge",
     "push",
     "read_configured",
+    "read_outputs",
     "read_progress",
     "read_stats",
     "read_task",

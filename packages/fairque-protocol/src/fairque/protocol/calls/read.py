@@ -115,8 +115,8 @@ def read_stats(keys: QueueKeys) -> Call[QueueStats]:
 
     def decode(reply: list[Any]) -> QueueStats:
         answers = opened(keys, reply)
-        scheduled, deferred, running, dead, kept, ready, fresh, _critical = answers[2:10]
-        places = iter(answers[10:])
+        scheduled, deferred, running, dead, kept, held, ready, fresh, _critical = answers[2:11]
+        places = iter(answers[11:])
         counted = {text(name): int(value) for name, value in zip(places, places, strict=True)}
         totals = (
             "queued",
@@ -135,7 +135,7 @@ def read_stats(keys: QueueKeys) -> Call[QueueStats]:
             deferred=deferred,
             running=running,
             dead=dead,
-            kept=kept,
+            kept=kept + held,
             users_waiting=ready + fresh,
             **{name: counted.get(name, 0) for name in totals},
         )

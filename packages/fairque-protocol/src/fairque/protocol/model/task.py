@@ -4,7 +4,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from attrs import Attribute, evolve, field, frozen
 
@@ -12,6 +12,7 @@ from fairque.protocol import clock
 from fairque.protocol.errors import InvalidTask
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.ids import check_id, new_task_id
+from fairque.protocol.model.outputs import Output
 from fairque.protocol.model.registry import name_of
 from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.states import Priority
@@ -39,7 +40,9 @@ def _whole(least: int, most: int) -> Callable[[object, "Attribute[Any]", object]
     return check
 
 
-def _priority(value: object) -> Priority:
+def _priority(value: object) -> Priority | None:
+    if value is None:
+        return None
     try:
         return value if type(value) is Priority else Priority(value)  # type: ignore[arg-type]  # refused below
     except ValueError:
@@ -81,11 +84,13 @@ class Task(Generic[R_co]):
 
     Attributes:
         task_id: Names the task for ever; pushing it again does nothing. Use it as the idempotency key towards others.
-        user_id: The user whose share of the workers it uses; None takes the queue's default user.
-        priority: Its urgency among the tasks of the same user.
+        user_id: The user whose share of the workers it uses; None takes that of the first task that it depends on,
+            else the queue's default user.
+        priority: Its urgency among the tasks of the same user; None takes that of the first task that it depends on,
+            else NORMAL.
         func: Registered name of its function; None leaves it to the worker's own `TaskHandler`.
-        args: Positional arguments: JSON values.
-        kwargs: Keyword arguments: JSON values.
+        args: Positional arguments: JSON values, and outputs of other tasks anywhere inside of them.
+        kwargs: Keyword arguments: likewise.
         payload: Any JSON value for the worker's own `TaskHandler`.
         depends_on: The tasks that must end before it starts; a task, its id, or `After` with what a failure means.
         delay_ms: Milliseconds from the push until it may start.
@@ -102,7 +107,7 @@ class Task(Generic[R_co]):
 
     task_id: str = field(factory=new_task_id, validator=_an_id)
     user_id: str | None = field(default=None)
-    priority: Priority = field(default=Priority.NORMAL, converter=_priority)
+    priority: Priority | None = field(default=None, converter=_priority)
     func: str | None = field(default=None)
     args: tuple[Any, ...] = field(default=(), converter=_values)
     kwargs: Mapping[str, Any] = field(factory=dict, converter=_named)
@@ -188,6 +193,19 @@ class Task(Generic[R_co]):
             depends_on=_parents(depends_on),
             **fields,
         )
+
+    @property
+    def output(self) -> R_co:
+        """A reference to the result: among the arguments of another task it is replaced by the value when that runs.
+
+        It makes the other task depend on this one. For type checkers it is the result itself, so that arguments are
+        checked; in truth it is an `Output`, of which ``[...]`` gives a part.
+        """
+        return cast("R_co", Output(self.task_id))
+
+    def xcom(self, key: str) -> Any:
+        """Return a reference to the value that the task pushes under a key, as `output` is one to its result."""
+        return Output(self.task_id, check_id(key, "key"))
 
     def evolve(self, **changes: Any) -> "Task[R_co]":
         """Return the task with some fields changed; the id stays unless it is among them."""
