@@ -6,12 +6,14 @@ import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
 from fairque.protocol import clock
 from fairque.protocol.errors import InvalidTask, LeaseLost
 from fairque.protocol.model.context import running_in
+from fairque.protocol.model.progress import Progress
 from fairque.protocol.wire.codec import decode_task
 from fairque.protocol.wire.jsonvalue import check_json, dumps
 from fairque.worker.handler import TaskHandler
@@ -31,13 +33,22 @@ class Executor:
         threads: How many run at a time.
         result_limit: Bytes of the largest result.
         on_end: Gets the endings.
+        on_progress: Gets what running tasks say of how far they have come; it must not block.
     """
 
-    def __init__(self, handler: TaskHandler, threads: int, result_limit: int, on_end: Callable[[Ending], None]) -> None:
+    def __init__(
+        self,
+        handler: TaskHandler,
+        threads: int,
+        result_limit: int,
+        on_end: Callable[[Ending], None],
+        on_progress: Callable[[Job, Progress], None] = lambda *_: None,
+    ) -> None:
         self._handler = handler
         self._threads = threads
         self._result_limit = result_limit
         self._on_end = on_end
+        self._on_progress = on_progress
         self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="fairque-task")
         self._slots: list[Future[None]] = []
@@ -116,6 +127,7 @@ class Executor:
                 fence=job.granted.fence,
                 deadline=started + task.timeout_ms / 1000,
             )
+            context.when_progress(partial(self._on_progress, job))
             if job.cancel_reason:
                 context.request_cancel(job.cancel_reason)
             running_in(context)
