@@ -30,7 +30,7 @@ local function let_go(limit)
     if needed or looked or until_ms > now_ms then
       add_to("held", until_ms, id)
     else
-      for _, kind in ipairs({"t:", "m:", "r:", "x:", "d:"}) do drop_key(P .. kind .. id) end
+      for _, kind in ipairs({"t:", "m:", "r:", "p:", "x:", "d:"}) do drop_key(P .. kind .. id) end
       take_from("held", id)
       take_from("dead", id)
     end

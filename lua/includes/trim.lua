@@ -3,7 +3,7 @@
 local function trim(limit)
   local ids = call("ZRANGEBYSCORE", P .. "kept", "-inf", int(now_ms), "LIMIT", 0, limit)
   for _, id in ipairs(ids) do
-    for _, kind in ipairs({"t:", "m:", "r:"}) do drop_key(P .. kind .. id) end
+    for _, kind in ipairs({"t:", "m:", "r:", "p:"}) do drop_key(P .. kind .. id) end
     take_from("kept", id)
     take_from("dead", id)
   end

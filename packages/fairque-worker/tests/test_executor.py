@@ -41,7 +41,7 @@ class Bench:
         self.handler = Calls()
         self.endings: SimpleQueue[Ending] = SimpleQueue()
         nothing_to_read = Inputs(Runner(RedisSettings()), QueueKeys("unused"))
-        self.executor = Executor(self.handler, threads, 1_000, self.endings.put, nothing_to_read)
+        self.executor = Executor(self.handler, threads, 1_000, self.endings.put, inputs=nothing_to_read)
 
     def submit(self, function: Callable[..., Any], *args: Any, **fields: Any) -> Job:
         name = f"f{len(self.handler.functions)}"

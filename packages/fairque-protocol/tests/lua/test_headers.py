@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairque.protocol import calls
-from fairque.protocol.calls import Failed, Finished, Released, Setting
+from fairque.protocol.calls import Failed, Finished, Released, Reported, Setting
+from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.states import TRANSITIONS
 from fairque.protocol.model.task import Task
 from fairque.protocol.wire.call import SCHEMA, Call
@@ -20,10 +21,19 @@ if TYPE_CHECKING:
 
 KEYS = QueueKeys("q")
 #: A worker and its tasks must go on when the server is out of memory.
-WORKER = {"pop", "beat", "finish", "fail", "release", "cancel", "sweep", "rouse", "watch"}
+WORKER = {"pop", "beat", "finish", "fail", "release", "cancel", "sweep", "rouse", "watch", "progress"}
 #: What an operator needs when it is: to stop users and to drop their tasks.
 OPERATOR = {"limit", "configure", "purge"}
-READERS = {"read_task", "read_stats", "read_user", "read_users", "read_configured", "explain", "read_outputs"}
+READERS = {
+    "read_task",
+    "read_progress",
+    "read_outputs",
+    "read_stats",
+    "read_user",
+    "read_users",
+    "read_configured",
+    "explain",
+}
 
 
 def sample(name: str, number: int) -> Call[Any]:
@@ -40,7 +50,9 @@ def sample(name: str, number: int) -> Call[Any]:
         "release": lambda: calls.release(KEYS, [Released("t", "1:a", 1) for _ in each], **ttl),
         "cancel": lambda: calls.cancel(KEYS, "t", reason="", **ttl),
         "sweep": lambda: calls.sweep(KEYS, guard_ms=0, max_deliveries=1, **both),
-        "watch": lambda: calls.watch(KEYS, "t"),
+        "watch": lambda: calls.watch_many(KEYS, ["t" for _ in each]),
+        "progress": lambda: calls.progress(KEYS, [Reported("t", "1:a", Progress(1)) for _ in each]),
+        "read_progress": lambda: calls.read_progress(KEYS, ["t" for _ in each]),
         "read_task": lambda: calls.read_task(KEYS, "t"),
         "read_stats": lambda: calls.read_stats(KEYS),
         "rouse": lambda: calls.rouse(KEYS),

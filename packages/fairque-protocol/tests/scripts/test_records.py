@@ -127,6 +127,7 @@ def test_a_reader_gets_numbers_as_text_without_loss(queue: "Bench") -> None:
         ("finish", ["1000"], ["t", "1:a", "5", "", ""]),
         ("fail", ["1000", "1000"], ["t", "1:a", "5", "retry", "0", ""]),
         ("release", ["1000"], ["t", "1:a", "5"]),
+        ("progress", [], ["t", "1:a", "{}"]),
     ],
 )
 def test_a_call_about_more_tasks_than_a_worker_runs_is_refused(

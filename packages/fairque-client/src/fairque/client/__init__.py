@@ -5,6 +5,7 @@ from fairque.client.aio import AsyncTaskHandle, AsyncTaskQueue
 from fairque.client.control import UNCHANGED
 from fairque.client.functions import AsyncTaskFunction, TaskDefaults, TaskFunction, TaskOptions, task
 from fairque.client.handle import TaskHandle
+from fairque.client.many import as_completed, gather
 from fairque.client.outcomes import CancelResult
 from fairque.client.queue import TaskQueue
 from fairque.client.settings import ClientOptions, ClientSettings
@@ -55,6 +56,8 @@ __all__ = [  # noqa: RUF022 - see above
     "AsyncTaskQueue",
     "TaskHandle",
     "AsyncTaskHandle",
+    "as_completed",
+    "gather",
     "CancelResult",
     "QueueStats",
     "TaskInfo",

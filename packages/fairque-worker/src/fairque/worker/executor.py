@@ -6,12 +6,14 @@ import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
 from fairque.protocol import clock
 from fairque.protocol.errors import InvalidTask, LeaseLost
 from fairque.protocol.model.context import running_in
+from fairque.protocol.model.progress import Progress
 from fairque.protocol.wire.jsonvalue import check_json, dumps
 from fairque.worker.handler import TaskHandler
 from fairque.worker.inputs import Inputs, task_of
@@ -32,6 +34,7 @@ class Executor:
         result_limit: Bytes of the largest result.
         on_end: Gets the endings.
         inputs: Reads what other tasks have left for them.
+        on_progress: Gets what running tasks say of how far they have come; it must not block.
     """
 
     def __init__(
@@ -40,13 +43,16 @@ class Executor:
         threads: int,
         result_limit: int,
         on_end: Callable[[Ending], None],
+        *,
         inputs: Inputs,
+        on_progress: Callable[[Job, Progress], None] = lambda *_: None,
     ) -> None:
         self._handler = handler
         self._threads = threads
         self._result_limit = result_limit
         self._on_end = on_end
         self._inputs = inputs
+        self._on_progress = on_progress
         self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="fairque-task")
         self._slots: list[Future[None]] = []
@@ -127,6 +133,7 @@ class Executor:
                 deadline=started + task.timeout_ms / 1000,
                 read=self._inputs.read,
             )
+            context.when_progress(partial(self._on_progress, job))
             if job.cancel_reason:
                 context.request_cancel(job.cancel_reason)
             running_in(context)

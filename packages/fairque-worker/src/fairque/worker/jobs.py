@@ -11,6 +11,7 @@ from fairque.protocol.calls import Granted
 from fairque.protocol.errors import LeaseLost
 from fairque.protocol.model.context import TaskContext
 from fairque.protocol.model.outputs import Left
+from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.task import Task
 
 __all__ = ["Ending", "Failure", "Job", "Lease", "LeasedContext", "Success"]
@@ -77,6 +78,7 @@ class Job:
         started: When it was taken, on the monotonic clock.
         cancel_reason: Why it was asked to stop; empty when it was not.
         canceled: Whether somebody canceled the task.
+        progress: How far it says it has come, unless the queue is known to have been told.
     """
 
     granted: Granted
@@ -86,6 +88,7 @@ class Job:
     started: float = field(factory=clock.monotonic, init=False)
     cancel_reason: str = field(default="", init=False)
     canceled: bool = field(default=False, init=False)
+    progress: Progress | None = field(default=None, init=False)
 
     @property
     def ran_us(self) -> int:

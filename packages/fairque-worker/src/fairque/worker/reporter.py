@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
-from fairque.protocol.calls import Ended, Failed, Finished, Popped
+from fairque.protocol.calls import Ended, Failed, Finished, Popped, Reported
 from fairque.protocol.model.context import TaskContext, running_in
 from fairque.protocol.model.outcome import Decision, decide, describe_error, error_text
 from fairque.protocol.model.states import TaskState
@@ -67,6 +67,11 @@ class Reporter:
             [Finished(s.job.granted.task_id, s.job.granted.token, s.ran_us, s.result, s.xcom) for s in successes],
             [self._failed(one) for one in judged],
             count,
+            [
+                Reported(ending.job.granted.task_id, ending.job.granted.token, word)
+                for ending in endings
+                if (word := ending.job.progress) is not None
+            ],
         )
         for success, answer in zip(successes, finished, strict=True):
             if self._accepted(success, answer) and self._hears_success:

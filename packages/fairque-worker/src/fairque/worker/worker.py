@@ -17,6 +17,7 @@ from fairque.worker.inputs import Inputs
 from fairque.worker.jobs import Job
 from fairque.worker.loading import import_modules
 from fairque.worker.log import log
+from fairque.worker.progress import ProgressSender
 from fairque.worker.reporter import Reporter
 from fairque.worker.settings import WorkerSettings, settings_from_url
 from fairque.worker.signals import Control
@@ -47,9 +48,14 @@ class Worker:
         handler = handler or FunctionTaskHandler(settings.worker.modules)
         events: SimpleQueue[Event] = SimpleQueue()
         self._consumer = Consumer(settings)
-        inputs = Inputs(self._consumer.runner, self._consumer.keys)
+        self._progress = ProgressSender(self._consumer)
         self._executor = Executor(
-            handler, settings.worker.concurrency, settings.queue.message_limit, events.put, inputs
+            handler,
+            settings.worker.concurrency,
+            settings.queue.message_limit,
+            events.put,
+            inputs=Inputs(self._consumer.runner, self._consumer.keys),
+            on_progress=self._progress.note,
         )
         self._waker = Waker(self._consumer, Runner(settings.redis), self._take)
         self._fetcher = Fetcher(
@@ -190,6 +196,7 @@ class Worker:
             self._give_back(left)
             self._heart.stop()
             self._watch.stop()
+            self._progress.stop()
             given_up = left or self._fetcher.crash is not None
             linger = _LINGER_SECONDS if given_up else self.settings.worker.grace_seconds
             self._all_ended = self._executor.stop(linger)

@@ -16,15 +16,18 @@ from fairque.protocol.calls.limits import (
 )
 from fairque.protocol.calls.outputs import MAX_OUTPUTS, read_outputs
 from fairque.protocol.calls.pop import Granted, Popped, pop
+from fairque.protocol.calls.progress import Reported, parse_progress, progress, read_progress
 from fairque.protocol.calls.push import Pushed, push
-from fairque.protocol.calls.read import Outcome, QueueStats, TaskInfo, read_stats, read_task, watch
+from fairque.protocol.calls.read import QueueStats, TaskInfo, read_stats, read_task
 from fairque.protocol.calls.rouse import rouse
 from fairque.protocol.calls.sweep import Swept, sweep
 from fairque.protocol.calls.users import Configured, explain, read_configured, read_user, read_users
+from fairque.protocol.calls.watch import MAX_WATCH_TASKS, Outcome, watch, watch_many
 
 __all__ = [
     "ALL_USERS",
     "MAX_OUTPUTS",
+    "MAX_WATCH_TASKS",
     "SETTING_NAMES",
     "Configured",
     "CostMode",
@@ -38,6 +41,7 @@ __all__ = [
     "Pushed",
     "QueueStats",
     "Released",
+    "Reported",
     "Setting",
     "SettingName",
     "Swept",
@@ -49,11 +53,14 @@ __all__ = [
     "fail",
     "finish",
     "limit",
+    "parse_progress",
     "pop",
+    "progress",
     "purge",
     "push",
     "read_configured",
     "read_outputs",
+    "read_progress",
     "read_stats",
     "read_task",
     "read_user",
@@ -62,4 +69,5 @@ __all__ = [
     "rouse",
     "sweep",
     "watch",
+    "watch_many",
 ]

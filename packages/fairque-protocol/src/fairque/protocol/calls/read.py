@@ -1,4 +1,4 @@
-"""watch, read_task and read_stats: what a queue knows, without changing it."""
+"""read_task and read_stats: what a queue knows, without changing it."""
 
 from typing import Any
 
@@ -10,15 +10,7 @@ from fairque.protocol.wire.call import Call, opened, text
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 
-__all__ = ["Outcome", "QueueStats", "TaskInfo", "read_stats", "read_task", "watch"]
-
-
-@frozen
-class Outcome:
-    """The state of a task, and what it left when it ended: JSON of a result, an error or a reason; empty for null."""
-
-    state: TaskState
-    blob: bytes
+__all__ = ["QueueStats", "TaskInfo", "read_stats", "read_task"]
 
 
 @frozen(kw_only=True)
@@ -91,21 +83,6 @@ class QueueStats:
     released: int
     expired: int
     stale: int
-
-
-def watch(keys: QueueKeys, task_id: str, listener: str = "") -> Call[Outcome]:
-    """Build the call that gives the outcome of a task and, before its end, registers a listener to be told of it.
-
-    Reading the answer raises `TaskNotFound` when there is no such task.
-    """
-
-    def decode(reply: list[Any]) -> Outcome:
-        if reply[0] == Status.NOT_FOUND:
-            raise TaskNotFound(task_id, keys.name)
-        _, state, blob = opened(keys, reply)
-        return Outcome(TaskState(text(state)), blob)
-
-    return Call("watch", keys, (task_id, listener), decode)
 
 
 def read_task(keys: QueueKeys, task_id: str) -> Call[TaskInfo]:

@@ -3,11 +3,14 @@
 import threading
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from functools import cached_property
 from typing import Any
 
 from fairque.protocol import clock
 from fairque.protocol.errors import FairqueError
+from fairque.protocol.model.logger import TaskLogger
 from fairque.protocol.model.outputs import Left
+from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.task import Task
 from fairque.protocol.model.xcom import XCom
 
@@ -39,6 +42,12 @@ class TaskContext:
         self._lock = threading.Lock()
         self._on_cancel: Callable[[], None] | None = None
         self._xcom: XCom | None = None
+        self._on_progress: Callable[[Progress], None] | None = None
+
+    @cached_property
+    def logger(self) -> TaskLogger:
+        """A logger, ``fairque.task``, whose records carry the task's id, user and attempt."""
+        return TaskLogger(task_id=self.task_id, user_id=self.user_id, attempt=self.attempt)
 
     @property
     def cancelled(self) -> bool:
@@ -77,6 +86,28 @@ class TaskContext:
     def wait_cancelled(self, seconds: float | None = None) -> bool:
         """Wait until the task should stop, at most ``seconds``; return whether it should."""
         return self._cancelled.wait(seconds)
+
+    def progress(self, done: float, total: float | None = None, message: str = "") -> None:
+        """Tell how far the task has come; who waits for it sees it at once, and `TaskHandle.progress` reads it.
+
+        It costs next to nothing: the worker sends the latest word of all its tasks together, a few times a second.
+
+        Args:
+            done: How much is done, in whatever the task counts.
+            total: How much there is to do; None when that is not known.
+            message: What it does just now, for people; the first 200 characters are kept.
+
+        Raises:
+            TypeError: One of them is of another type.
+            ValueError: A number is below 0, or none.
+        """
+        told = Progress(done, total, message, attempt=self.attempt)
+        if self._on_progress is not None:
+            self._on_progress(told)
+
+    def when_progress(self, callback: Callable[[Progress], None]) -> None:
+        """Have ``callback`` called with each progress, in the thread of the task; it must not block. For the worker."""
+        self._on_progress = callback
 
     def request_cancel(self, reason: str, *, lease_lost: bool = False) -> None:
         """Ask the task to stop. For the worker."""
