@@ -2,11 +2,13 @@
 
 from fairque.client._version import __version__
 from fairque.client.aio import AsyncTaskHandle, AsyncTaskQueue
+from fairque.client.aio_pipelines import AsyncPipelineHandle
 from fairque.client.control import UNCHANGED
 from fairque.client.functions import AsyncTaskFunction, TaskDefaults, TaskFunction, TaskOptions, task
 from fairque.client.handle import TaskHandle
 from fairque.client.many import as_completed, gather
 from fairque.client.outcomes import CancelResult
+from fairque.client.pipelines import PipelineHandle
 from fairque.client.queue import TaskQueue
 from fairque.client.settings import ClientOptions, ClientSettings
 from fairque.client.users import AsyncUsers, Users
@@ -56,6 +58,8 @@ __all__ = [  # noqa: RUF022 - see above
     "AsyncTaskQueue",
     "TaskHandle",
     "AsyncTaskHandle",
+    "PipelineHandle",
+    "AsyncPipelineHandle",
     "as_completed",
     "gather",
     "CancelResult",

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeAlias, TypeVar, overload
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from fairque.protocol.errors import InvalidTask
-from fairque.protocol.model.dependencies import After
+from fairque.protocol.model.dependencies import After, parents_first
 from fairque.protocol.model.task import Task
 
 __all__ = ["Pipeline", "Stage", "pipeline"]
@@ -52,9 +52,13 @@ class Pipeline(Generic[R_co]):
         """Return this pipeline with another stage, a list, before it."""
         return pipeline(stage) >> self
 
-    def evolve(self, **changes: Any) -> "Pipeline[R_co]":
-        """Return the pipeline with some fields changed."""
-        return evolve(self, **changes)
+    def last_first(self) -> list[str]:
+        """Return the ids of all tasks so that each stands before those on which it depends.
+
+        Raises:
+            InvalidTask: They wait for each other in a circle.
+        """
+        return parents_first({task_id: task.depends_on for task_id, task in self.tasks.items()})[::-1]
 
 
 #: What may stand between two ``>>``.
