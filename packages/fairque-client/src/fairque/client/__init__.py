@@ -38,6 +38,7 @@ from fairque.protocol.fairness.simulation import (
     simulate,
 )
 from fairque.protocol.model.dependencies import After
+from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.retry import Cancel, Retry, RetryPolicy, Snooze
 from fairque.protocol.model.shares import SharesReport, UserPage, UserRow, UserShare, UsersSnapshot, compare
 from fairque.protocol.model.standing import TaskStanding, UserStanding
@@ -53,6 +54,7 @@ __all__ = [  # noqa: RUF022 - see above
     "AsyncTaskHandle",
     "as_completed",
     "gather",
+    "Progress",
     "CancelResult",
     "QueueStats",
     "TaskInfo",
