@@ -14,9 +14,10 @@ import pytest
 import redis
 
 from fairque.client import AsyncTaskQueue, ClientOptions, ClientSettings, QueueSettings, RedisSettings, TaskQueue
-from fairque.protocol.calls import Failed, Finished, Granted, fail, finish, pop
+from fairque.protocol.calls import Failed, Finished, Granted, Reported, fail, finish, pop, progress
 from fairque.protocol.model.ids import new_nonce
 from fairque.protocol.model.outcome import Verdict
+from fairque.protocol.model.progress import Progress
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
@@ -61,6 +62,11 @@ class HandWorker:
         blob = json.dumps(result).encode() if raw is None else raw
         ended = [Finished(one.task_id, one.token, 1_000, blob) for one in held]
         self.run(finish(self.keys, ended, result_ttl_ms=60_000))
+
+    def tell(self, held: Granted, done: float, total: float | None = None, message: str = "") -> None:
+        """Say how far a task has come."""
+        told = Progress(done, total, message, attempt=held.attempt)
+        self.run(progress(self.keys, [Reported(held.task_id, held.token, told)]))
 
     def finish_all(self, result: Any, most: int = 1_000_000) -> None:
         """Take all tasks, or so many, and end them with a result."""

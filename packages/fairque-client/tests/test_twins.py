@@ -11,7 +11,7 @@ from fairque.client import AsyncTaskHandle, AsyncTaskQueue, AsyncUsers, TaskHand
 
 TWINS = [(TaskQueue, AsyncTaskQueue), (TaskHandle, AsyncTaskHandle), (Users, AsyncUsers)]
 #: They do no I/O.
-PLAIN = {"from_url", "from_config", "TaskQueue.get"}
+PLAIN = {"from_url", "from_config", "TaskQueue.get", "watch_progress"}
 
 
 def public(kind: type) -> dict[str, Any]:

@@ -45,6 +45,7 @@ from fairque.protocol.model.context import TaskContext, current_context
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.outputs import Output
 from fairque.protocol.model.pipeline import Pipeline, pipeline
+from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.retry import Cancel, Retry, RetryPolicy, Snooze
 from fairque.protocol.model.shares import SharesReport, UserPage, UserRow, UserShare, UsersSnapshot, compare
 from fairque.protocol.model.standing import TaskStanding, UserStanding
@@ -62,6 +63,7 @@ __all__ = [  # noqa: RUF022 - see above
     "AsyncPipelineHandle",
     "as_completed",
     "gather",
+    "Progress",
     "CancelResult",
     "QueueStats",
     "TaskInfo",

@@ -1,13 +1,16 @@
 """The handle of a pushed task for asyncio: `TaskHandle` with an await before each call."""
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from datetime import timedelta
 from typing import Generic, TypeVar, cast
 
 from fairque.client.link import AsyncLink, seconds_of
 from fairque.client.outcomes import CancelResult, Memory, canceled, late, settle
 from fairque.client.waiting import until
-from fairque.protocol.calls import Outcome, TaskInfo, cancel, read_task
+from fairque.protocol.calls import Outcome, TaskInfo, cancel, read_progress, read_task
 from fairque.protocol.errors import ResultExpired, TaskNotFound
+from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.wire.call import Call
 
@@ -71,6 +74,27 @@ class AsyncTaskHandle(Generic[R_co]):
             raise late(self.task_id, outcome.state, seconds)
         return cast("R_co", settle(self.task_id, outcome))
 
+    async def progress(self) -> Progress | None:
+        """Return how far the task says that it has come; None when it has said nothing, or is not known.
+
+        The last word stays readable as long as the result.
+        """
+        (found,) = await self._run(read_progress(self._link.keys, [self.task_id]))
+        return found
+
+    def watch_progress(self, timeout: float | timedelta | None = None) -> AsyncIterator[Progress]:
+        """Give how far the task has come, now and whenever it says so, until it has ended.
+
+        Args:
+            timeout: Seconds or a timedelta to wait for its end, from now on; None waits for ever.
+
+        Raises:
+            TimeoutError: While iterating: it has not ended in that time; it goes on.
+            TypeError: The timeout is no time.
+        """
+        seconds = seconds_of(timeout)
+        return self._words(seconds, until(seconds))
+
     async def cancel(self, reason: str = "canceled by its producer") -> CancelResult:
         """End the task if it waits, ask it to stop if it runs; the answer says which.
 
@@ -89,6 +113,14 @@ class AsyncTaskHandle(Generic[R_co]):
             return self._memory.ended
         ((_, outcome),) = [one async for one in self._link.outcomes([self.task_id], until(timeout))]
         return self._memory.learn(outcome)
+
+    async def _words(self, seconds: float | None, until: float) -> AsyncIterator[Progress]:
+        async with aclosing(self._link.follow([self.task_id], until, progress=True)) as events:
+            async for _, event in events:
+                if isinstance(event, Progress):
+                    yield event
+                elif not (outcome := self._memory.learn(event)).state.terminal:
+                    raise late(self.task_id, outcome.state, seconds or 0.0)
 
     async def _run(self, call: Call[T]) -> T:
         try:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from fairque.client.outcomes import Missing
 from fairque.client.settings import ClientSettings
 from fairque.client.waiting import Event, News, Wait, Waiters
-from fairque.protocol.calls import Outcome, watch_many
+from fairque.protocol.calls import Outcome, read_progress, watch_many
 from fairque.protocol.errors import FairqueError, RedisUnavailable
 from fairque.protocol.model.ids import new_nonce
 from fairque.protocol.model.progress import Progress
@@ -81,9 +81,9 @@ class Link(_Shared):
         Args:
             task_ids: The tasks; each counts once.
             until: When to give up, on the monotonic clock.
-            progress: Give also each progress that is told meanwhile.
+            progress: Give also how far each task has come, at first and whenever that is told.
         """
-        wait = Wait(task_ids, until)
+        wait = Wait(task_ids, until, progress=progress)
         if wait.open and not wait.over:
             listener = self._listen()
             news: queue.SimpleQueue[News] = queue.SimpleQueue()
@@ -111,12 +111,14 @@ class Link(_Shared):
             subscription.close()
         self._runner.close()
 
-    def _ask(self, wait: Wait, listener: str = "") -> list[tuple[str, Outcome | Missing]]:
+    def _ask(self, wait: Wait, listener: str = "") -> list[tuple[str, Event]]:
         """Ask the server what a wait wants to know; without a listener it is the last time."""
-        told = []
+        told: list[tuple[str, Event]] = []
         try:
             while asked := wait.question():
-                told += wait.answer(asked, self.run(watch_many(self.keys, asked, listener)), last=not listener)
+                found = self.run(watch_many(self.keys, asked, listener))
+                words = self.run(read_progress(self.keys, asked)) if wait.progress else ()
+                told += wait.answer(asked, found, words, last=not listener)
         except RedisUnavailable:
             # It comes back; but who has never heard of it should know at once, and who has no time left as well.
             if not wait.answered or not listener:
@@ -153,7 +155,7 @@ class AsyncLink(_Shared):
 
         See `Link.follow`.
         """
-        wait = Wait(task_ids, until)
+        wait = Wait(task_ids, until, progress=progress)
         if wait.open and not wait.over:
             listener = await self._listen()
             news: asyncio.Queue[News] = asyncio.Queue()
@@ -192,12 +194,14 @@ class AsyncLink(_Shared):
             await subscription.close()
         await self._runner.close()
 
-    async def _ask(self, wait: Wait, listener: str = "") -> list[tuple[str, Outcome | Missing]]:
+    async def _ask(self, wait: Wait, listener: str = "") -> list[tuple[str, Event]]:
         """See `Link._ask`."""
-        told = []
+        told: list[tuple[str, Event]] = []
         try:
             while asked := wait.question():
-                told += wait.answer(asked, await self.run(watch_many(self.keys, asked, listener)), last=not listener)
+                found = await self.run(watch_many(self.keys, asked, listener))
+                words = await self.run(read_progress(self.keys, asked)) if wait.progress else ()
+                told += wait.answer(asked, found, words, last=not listener)
         except RedisUnavailable:
             if not wait.answered or not listener:
                 raise

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import TypeAlias
 
 from attrs import define
@@ -99,17 +99,21 @@ class Wait:
     Args:
         task_ids: The tasks; each counts once.
         until: When to give up, on the monotonic clock.
+        progress: Whether progress is to be told, too.
 
     Attributes:
         open: The tasks that have not ended yet.
+        progress: The same.
         answered: Whether the server has answered anything.
     """
 
-    def __init__(self, task_ids: Iterable[str], until: float) -> None:
+    def __init__(self, task_ids: Iterable[str], until: float, *, progress: bool = False) -> None:
         self.open = dict.fromkeys(task_ids)
+        self.progress = progress
         self.answered = False
         self._to_ask = dict(self.open)
         self._seen: set[str] = set()
+        self._latest: dict[str, Progress] = {}
         self._until = until
 
     @property
@@ -133,19 +137,27 @@ class Wait:
         self._to_ask = dict(self.open)
 
     def answer(
-        self, asked: Sequence[str], found: Sequence[Outcome | None], *, last: bool = False
-    ) -> list[tuple[str, Outcome | Missing]]:
+        self,
+        asked: Sequence[str],
+        found: Sequence[Outcome | None],
+        words: Sequence[Progress | None] = (),
+        *,
+        last: bool = False,
+    ) -> list[tuple[str, Event]]:
         """Take an answer in, which may be about the first of the tasks only, and return what there is to say.
 
         Args:
             asked: The question.
             found: The outcomes.
+            words: How far the tasks have come.
             last: That is it then: say it also of tasks that have not ended.
         """
         self.answered = True
-        told = []
-        for task_id, outcome in zip(asked, found, strict=False):
+        told: list[tuple[str, Event]] = []
+        for task_id, outcome, word in zip_longest(asked[: len(found)], found, words[: len(found)]):
             self._to_ask.pop(task_id, None)
+            if word is not None:
+                told += self._new(task_id, word)
             if outcome is None:
                 told += self._close(task_id, Missing.GONE if task_id in self._seen else Missing.UNKNOWN)
             elif last or outcome.state.terminal:
@@ -161,15 +173,23 @@ class Wait:
                 self.ask_all()
                 continue
             task_id, event = news
-            if isinstance(event, Progress) and task_id in self.open:
-                yield task_id, event
+            if isinstance(event, Progress):
+                yield from self._new(task_id, event)
             elif isinstance(event, Outcome):
                 self._to_ask.pop(task_id, None)
                 yield from self._close(task_id, event)
             elif task_id in self.open:
                 self._to_ask[task_id] = None
 
-    def _close(self, task_id: str, outcome: Outcome | Missing) -> list[tuple[str, Outcome | Missing]]:
+    def _new(self, task_id: str, word: Progress) -> list[tuple[str, Event]]:
+        # What was read and what was told may overtake each other.
+        latest = self._latest.get(task_id)
+        if task_id not in self.open or word == latest or (latest and latest.updated_at > word.updated_at):
+            return []
+        self._latest[task_id] = word
+        return [(task_id, word)]
+
+    def _close(self, task_id: str, outcome: Outcome | Missing) -> list[tuple[str, Event]]:
         # Asked and told at the same time, a task may have been closed already.
         if task_id not in self.open:
             return []
