@@ -94,7 +94,7 @@ def test_a_function_may_ask_for_a_process_of_its_own_and_an_option_may_take_it_b
     assert heavy.task("u").isolation == "process"
     assert heavy.options(isolation=None).task("u").isolation is None
     with pytest.raises(InvalidTask, match="isolation must be 'thread' or 'process', not 'moon'"):
-        resize.options(isolation="moon")  # type: ignore[typeddict-item]  # what this tests
+        resize.options(isolation="moon")  # type: ignore[arg-type]  # what this tests
 
 
 def test_options_add_up() -> None:
