@@ -14,7 +14,7 @@ from fairque.protocol.model.ids import new_task_id
 from fairque.protocol.model.registry import REGISTRY, reference_of
 from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.states import Priority
-from fairque.protocol.model.task import Task
+from fairque.protocol.model.task import Isolation, Task
 from fairque.protocol.model.xcom import xcom_use
 
 __all__ = ["AsyncTaskFunction", "TaskDefaults", "TaskFunction", "TaskOptions", "task"]
@@ -34,6 +34,7 @@ class TaskDefaults(TypedDict, total=False):
         retries: How often one is tried again after an error, 2 unless told otherwise.
         retry: The pauses between the attempts.
         timeout: Seconds that one attempt may take, an hour unless told otherwise.
+        isolation: ``process`` for a child process of the worker, which can be killed; else the worker decides.
         delay: Seconds from the push until one may start.
         cost: Expected run time in seconds, to charge the first run fairly.
     """
@@ -43,6 +44,7 @@ class TaskDefaults(TypedDict, total=False):
     retries: int
     retry: RetryPolicy | None
     timeout: float | timedelta
+    isolation: Isolation | None
     delay: float | timedelta
     cost: float | None
 
