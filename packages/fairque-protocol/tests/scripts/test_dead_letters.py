@@ -133,7 +133,7 @@ class TestReading:
         asked = after["cmdstat_zrange"]["calls"] - before.get("cmdstat_zrange", {"calls": 0})["calls"]
         assert asked <= 17
 
-    @pytest.mark.parametrize("after", ["", "5", "x:t1", "5:", ":t1", "5:" + "x" * 129])
+    @pytest.mark.parametrize("after", ["", "5", "x:t1", ":t1", "5:" + "x" * 129])
     def test_what_is_no_place_to_go_on_is_refused(self, queue: "Bench", after: str) -> None:
         with pytest.raises(ConfigurationError, match="after must be the next of a page"):
             page(queue, after)

@@ -3,8 +3,10 @@
 from fairque.client._version import __version__
 from fairque.client.aio import AsyncTaskHandle, AsyncTaskQueue
 from fairque.client.control import UNCHANGED
+from fairque.client.dead_letters import AsyncDeadLetters, DeadLetters
 from fairque.client.functions import AsyncTaskFunction, TaskDefaults, TaskFunction, TaskOptions, task
 from fairque.client.handle import TaskHandle
+from fairque.client.letters import Redriven
 from fairque.client.many import as_completed, gather
 from fairque.client.outcomes import CancelResult
 from fairque.client.queue import TaskQueue
@@ -37,6 +39,7 @@ from fairque.protocol.fairness.simulation import (
     jain_index,
     simulate,
 )
+from fairque.protocol.model.dead_letters import DeadLetter, DeadLetterPage
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.retry import Cancel, Retry, RetryPolicy, Snooze
@@ -72,6 +75,12 @@ __all__ = [  # noqa: RUF022 - see above
     "compare",
     "SharesReport",
     "UserShare",
+    # Its dead letters
+    "DeadLetters",
+    "AsyncDeadLetters",
+    "DeadLetter",
+    "DeadLetterPage",
+    "Redriven",
     # Its scheduling, tried without a server
     "simulate",
     "SimulatedUser",

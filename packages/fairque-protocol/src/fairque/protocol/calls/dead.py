@@ -44,7 +44,7 @@ def read_dead(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> 
     Raises:
         ConfigurationError: ``after`` is no ``next`` of a page; nothing was sent.
     """
-    if after is not None and re.fullmatch(r"\d{1,15}:.{1,128}", after) is None:
+    if after is not None and re.fullmatch(r"\d{1,15}:.{0,128}", after) is None:
         raise ConfigurationError([f"after must be the next of a page of dead letters, or None, not {after!r:.80}"])
     ended_at, _, task_id = (after or "0:").partition(":")
 
