@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 
 from fairque.protocol.calls import Granted
+from fairque.protocol.config import RedisSettings
 from fairque.protocol.errors import InvalidTask, LeaseLost, ProtocolError
+from fairque.protocol.runners import Runner
 from fairque.protocol.testing import eventually
 from fairque.protocol.wire.codec import encode_task
+from fairque.protocol.wire.keys import QueueKeys
 from fairque.worker import Task, TaskContext, TaskHandler, current_context
 from fairque.worker.executor import Executor
+from fairque.worker.inputs import Inputs
 from fairque.worker.jobs import Ending, Failure, Job, Lease, Success
 
 SECONDS = 5
@@ -36,7 +40,8 @@ class Bench:
     def __init__(self, threads: int) -> None:
         self.handler = Calls()
         self.endings: SimpleQueue[Ending] = SimpleQueue()
-        self.executor = Executor(self.handler, threads, 1_000, self.endings.put)
+        nothing_to_read = Inputs(Runner(RedisSettings()), QueueKeys("unused"))
+        self.executor = Executor(self.handler, threads, 1_000, self.endings.put, inputs=nothing_to_read)
 
     def submit(self, function: Callable[..., Any], *args: Any, **fields: Any) -> Job:
         name = f"f{len(self.handler.functions)}"

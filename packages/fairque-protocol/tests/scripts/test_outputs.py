@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairque.protocol import calls
-from fairque.protocol.calls import Left
 from fairque.protocol.errors import ProtocolError, QueueFull
 from fairque.protocol.model.dependencies import After
+from fairque.protocol.model.outputs import Left
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.status import Status
 

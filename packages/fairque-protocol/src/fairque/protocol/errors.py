@@ -217,6 +217,18 @@ class ResultExpired(FairqueError, LookupError):
         )
 
 
+class OutputMissing(FairqueError, LookupError):
+    """A task asks for a value that another one has not left, or whose time of keeping is over.
+
+    Attributes:
+        task_id: The task that should have left it; empty when none of several has.
+    """
+
+    def __init__(self, message: str, task_id: str = "") -> None:
+        self.task_id = task_id
+        super().__init__(message)
+
+
 class UnknownFunction(FairqueError, LookupError):
     """A task names a function that this worker does not know.
 

@@ -14,9 +14,9 @@ from fairque.protocol import clock
 from fairque.protocol.errors import InvalidTask, LeaseLost
 from fairque.protocol.model.context import running_in
 from fairque.protocol.model.progress import Progress
-from fairque.protocol.wire.codec import decode_task
 from fairque.protocol.wire.jsonvalue import check_json, dumps
 from fairque.worker.handler import TaskHandler
+from fairque.worker.inputs import Inputs, task_of
 from fairque.worker.jobs import Ending, Failure, Job, LeasedContext, Success
 
 __all__ = ["Executor"]
@@ -33,6 +33,7 @@ class Executor:
         threads: How many run at a time.
         result_limit: Bytes of the largest result.
         on_end: Gets the endings.
+        inputs: Reads what other tasks have left for them.
         on_progress: Gets what running tasks say of how far they have come; it must not block.
     """
 
@@ -42,12 +43,15 @@ class Executor:
         threads: int,
         result_limit: int,
         on_end: Callable[[Ending], None],
+        *,
+        inputs: Inputs,
         on_progress: Callable[[Job, Progress], None] = lambda *_: None,
     ) -> None:
         self._handler = handler
         self._threads = threads
         self._result_limit = result_limit
         self._on_end = on_end
+        self._inputs = inputs
         self._on_progress = on_progress
         self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="fairque-task")
@@ -119,13 +123,15 @@ class Executor:
         try:
             if not job.lease.held():
                 raise LeaseLost(job.granted.task_id)  # noqa: TRY301 - it is an ending like any other
-            task = job.task = decode_task(job.granted.message)
+            job.task = task_of(job.granted)
+            task = job.task = self._inputs.filled(job.task)
             context = job.context = LeasedContext(
                 task,
                 job.lease,
                 attempt=job.granted.attempt,
                 fence=job.granted.fence,
                 deadline=started + task.timeout_ms / 1000,
+                read=self._inputs.read,
             )
             context.when_progress(partial(self._on_progress, job))
             if job.cancel_reason:
@@ -143,7 +149,8 @@ class Executor:
     def _success(self, job: Job, value: Any, started: float) -> Ending:
         ran_us = _us_since(started)
         try:
-            return Success(job, value, self._encoded(value), ran_us)
+            xcom = b"" if job.context is None else job.context.xcom_blob
+            return Success(job, value, self._encoded(value), ran_us, xcom)
         except BaseException as error:  # noqa: BLE001 - a result that cannot be stored is a failed attempt
             return Failure(job, error, ran_us)
 

@@ -1,6 +1,7 @@
 """The values that pass between the parts of a worker: a task in flight, its lease, and how its attempt ended."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from attrs import define, field, frozen
@@ -9,6 +10,7 @@ from fairque.protocol import clock
 from fairque.protocol.calls import Granted
 from fairque.protocol.errors import LeaseLost
 from fairque.protocol.model.context import TaskContext
+from fairque.protocol.model.outputs import Left
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.task import Task
 
@@ -36,14 +38,28 @@ class Lease:
 class LeasedContext(TaskContext):
     """A context that looks at the lease when it is asked: also right in a process that has just stood still."""
 
-    def __init__(self, task: Task[Any], lease: Lease, *, attempt: int, fence: int, deadline: float) -> None:
+    def __init__(
+        self,
+        task: Task[Any],
+        lease: Lease,
+        *,
+        attempt: int,
+        fence: int,
+        deadline: float,
+        read: Callable[[Sequence[str]], list[Left]],
+    ) -> None:
         super().__init__(task, attempt=attempt, fence=fence, deadline=deadline)
         self._lease = lease
+        self._read = read
 
     @property
     def cancelled(self) -> bool:
         """Whether the task should stop."""
         return super().cancelled or not self._lease.held()
+
+    def read_outputs(self, task_ids: Sequence[str]) -> list[Left]:
+        """Read what tasks have left."""
+        return self._read(task_ids)
 
     def lease_ok(self) -> bool:
         """Whether the worker may still believe that it alone runs this task."""
@@ -89,12 +105,13 @@ class Job:
 
 @frozen
 class Success:
-    """An attempt that returned ``value``, which ``result`` encodes; it ran for ``ran_us`` microseconds."""
+    """An attempt that returned ``value``, which ``result`` encodes; it ran for ``ran_us`` µs and left ``xcom``."""
 
     job: Job
     value: Any
     result: bytes
     ran_us: int
+    xcom: bytes = b""
 
 
 @frozen

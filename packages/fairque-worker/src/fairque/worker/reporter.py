@@ -64,7 +64,7 @@ class Reporter:
         successes = [ending for ending in endings if isinstance(ending, Success)]
         judged = [_Judged(ending, self._judge(ending)) for ending in endings if isinstance(ending, Failure)]
         finished, failed, popped = self._consumer.exchange(
-            [Finished(s.job.granted.task_id, s.job.granted.token, s.ran_us, s.result) for s in successes],
+            [Finished(s.job.granted.task_id, s.job.granted.token, s.ran_us, s.result, s.xcom) for s in successes],
             [self._failed(one) for one in judged],
             count,
             [

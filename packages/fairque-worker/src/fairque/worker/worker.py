@@ -13,6 +13,7 @@ from fairque.worker.executor import Executor
 from fairque.worker.fetcher import Event, Fetcher
 from fairque.worker.handler import FunctionTaskHandler, TaskHandler
 from fairque.worker.heart import Heart
+from fairque.worker.inputs import Inputs
 from fairque.worker.jobs import Job
 from fairque.worker.loading import import_modules
 from fairque.worker.log import log
@@ -49,7 +50,12 @@ class Worker:
         self._consumer = Consumer(settings)
         self._progress = ProgressSender(self._consumer)
         self._executor = Executor(
-            handler, settings.worker.concurrency, settings.queue.message_limit, events.put, self._progress.note
+            handler,
+            settings.worker.concurrency,
+            settings.queue.message_limit,
+            events.put,
+            inputs=Inputs(self._consumer.runner, self._consumer.keys),
+            on_progress=self._progress.note,
         )
         self._waker = Waker(self._consumer, Runner(settings.redis), self._take)
         self._fetcher = Fetcher(

@@ -15,7 +15,7 @@ from fairque.protocol.calls.limits import (
     limit,
     purge,
 )
-from fairque.protocol.calls.outputs import MAX_OUTPUTS, Left, read_outputs
+from fairque.protocol.calls.outputs import MAX_OUTPUTS, read_outputs
 from fairque.protocol.calls.pop import Granted, Popped, pop
 from fairque.protocol.calls.progress import Reported, parse_progress, progress, read_progress
 from fairque.protocol.calls.push import Pushed, push
@@ -37,7 +37,6 @@ __all__ = [
     "Failed",
     "Finished",
     "Granted",
-    "Left",
     "Outcome",
     "Popped",
     "Purged",

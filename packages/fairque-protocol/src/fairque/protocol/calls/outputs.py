@@ -3,31 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-from attrs import frozen
-
+from fairque.protocol.model.outputs import Left
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.wire.call import Call, opened, text
 from fairque.protocol.wire.keys import QueueKeys
 
-__all__ = ["MAX_OUTPUTS", "Left", "read_outputs"]
+__all__ = ["MAX_OUTPUTS", "read_outputs"]
 
 #: How many tasks one call reads.
 MAX_OUTPUTS = 100
-
-
-@frozen
-class Left:
-    """What a task has left.
-
-    Attributes:
-        state: Its state; None when it is not known.
-        result: JSON of its result, empty for null, or of its error.
-        xcom: JSON object of the values that it pushed, by key; empty for none.
-    """
-
-    state: TaskState | None
-    result: bytes
-    xcom: bytes
 
 
 def read_outputs(keys: QueueKeys, task_ids: Sequence[str]) -> Call[list[Left]]:

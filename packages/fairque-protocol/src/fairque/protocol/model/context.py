@@ -1,7 +1,7 @@
 """What a running task may know of itself: the context that the worker gives to it."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from functools import cached_property
 from typing import Any
@@ -9,8 +9,10 @@ from typing import Any
 from fairque.protocol import clock
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.logger import TaskLogger
+from fairque.protocol.model.outputs import Left
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.task import Task
+from fairque.protocol.model.xcom import XCom
 
 __all__ = ["TaskContext", "current_context", "running_in"]
 
@@ -39,6 +41,7 @@ class TaskContext:
         self._lease_lost = False
         self._lock = threading.Lock()
         self._on_cancel: Callable[[], None] | None = None
+        self._xcom: XCom | None = None
         self._on_progress: Callable[[Progress], None] | None = None
 
     @cached_property
@@ -50,6 +53,26 @@ class TaskContext:
     def cancelled(self) -> bool:
         """Whether the task should stop: it was canceled, its time is over, or the lease is lost. Threads look at it."""
         return self._cancelled.is_set()
+
+    @property
+    def xcom(self) -> XCom:
+        """Values for the tasks that depend on this one, and from those on which it depends."""
+        if self._xcom is None:
+            self._xcom = XCom(self.task, self.read_outputs)
+        return self._xcom
+
+    @property
+    def xcom_blob(self) -> bytes:
+        """What is stored of them with the result. For the worker."""
+        return b"" if self._xcom is None else self._xcom.blob
+
+    def read_outputs(self, task_ids: Sequence[str]) -> list[Left]:  # noqa: ARG002 - for those that know how
+        """Read what tasks have left. The worker's contexts know how.
+
+        Raises:
+            FairqueError: This one belongs to no worker.
+        """
+        raise FairqueError(f"task {self.task_id} runs outside of a worker: there is no queue to read from")
 
     @property
     def seconds_left(self) -> float:

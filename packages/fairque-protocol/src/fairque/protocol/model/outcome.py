@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from attrs import frozen
 
-from fairque.protocol.errors import UnknownFunction
+from fairque.protocol.errors import OutputMissing, UnknownFunction
 from fairque.protocol.model.retry import LONGEST_PAUSE_SECONDS, Cancel, Retry, RetryPolicy, Snooze
 from fairque.protocol.wire.jsonvalue import dumps
 
@@ -61,6 +61,9 @@ def decide(
         return Decision("snooze", _ms(error.after), "")
     if isinstance(error, Cancel):
         return Decision("cancel", 0, "the task canceled itself")
+    if isinstance(error, OutputMissing):
+        # What has ended leaves nothing more: another attempt would find the same.
+        return Decision("dead", 0, "input")
     if isinstance(error, UnknownFunction):
         retries = UNKNOWN_TRIES
     if failures >= retries:

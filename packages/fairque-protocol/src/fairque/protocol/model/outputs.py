@@ -5,10 +5,12 @@ from typing import Any, TypeAlias
 
 from attrs import evolve, field, frozen
 
-from fairque.protocol.errors import InvalidTask
+from fairque.protocol.errors import InvalidTask, OutputMissing, ProtocolError
 from fairque.protocol.model.ids import check_id
+from fairque.protocol.model.states import TaskState
+from fairque.protocol.wire.jsonvalue import loads
 
-__all__ = ["Input", "Output", "fill_in", "take_out"]
+__all__ = ["Input", "Left", "Output", "fill_in", "take_out"]
 
 Step: TypeAlias = str | int
 
@@ -16,6 +18,41 @@ Step: TypeAlias = str | int
 def _a_key(_: object, __: object, value: str | None) -> None:
     if value is not None:
         check_id(value, "key")
+
+
+@frozen
+class Left:
+    """What a task has left.
+
+    Attributes:
+        state: Its state; None when it is not known.
+        result: JSON of its result, empty for null, or of its error.
+        xcom: JSON of the values that it pushed, as `XCom` writes it; empty for none.
+    """
+
+    state: TaskState | None
+    result: bytes
+    xcom: bytes
+
+    @property
+    def func(self) -> str | None:
+        """The function of a task that has pushed values."""
+        return _read(self.xcom).get("func") if self.xcom else None
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The values that it pushed, by key."""
+        return _read(self.xcom).get("values", {}) if self.xcom else {}
+
+
+def _read(blob: bytes) -> Mapping[str, Any]:
+    try:
+        value = loads(blob)
+    except ValueError as error:
+        raise ProtocolError(f"values of a task cannot be read ({error}): {blob[:200]!r}") from error
+    if not isinstance(value, dict):
+        raise ProtocolError(f"values of a task cannot be read: {blob[:200]!r}")
+    return value
 
 
 @frozen
@@ -34,6 +71,29 @@ class Output:
     task_id: str
     key: str | None = field(default=None, validator=_a_key)
     path: tuple[Step, ...] = ()
+
+    def value_in(self, left: Left) -> Any:
+        """Return the value, from what the task has left.
+
+        Raises:
+            OutputMissing: The task is forgotten or has not finished, or left no such value.
+        """
+        if left.state is not TaskState.FINISHED:
+            ended = "is not known any more" if left.state is None else f"is {left.state}"
+            raise OutputMissing(f"{self} cannot be had: that task {ended}", self.task_id)
+        if self.key is None:
+            value: Any = loads(left.result) if left.result else None
+        elif self.key in left.values:
+            value = left.values[self.key]
+        else:
+            keys = ", ".join(map(repr, left.values)) or "none"
+            raise OutputMissing(f"{self} cannot be had: the keys that it pushed are {keys}", self.task_id)
+        for step in self.path:
+            try:
+                value = value[step]
+            except (LookupError, TypeError):
+                raise OutputMissing(f"{self} cannot be had: there is nothing at {step!r}", self.task_id) from None
+        return value
 
     def __getitem__(self, step: Step) -> "Output":
         """Return a reference to a part: what stands under that key of an object, or at that place of a list."""

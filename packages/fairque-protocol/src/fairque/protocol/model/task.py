@@ -2,9 +2,9 @@
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from attrs import Attribute, evolve, field, frozen
 
@@ -17,9 +17,13 @@ from fairque.protocol.model.registry import name_of
 from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.states import Priority
 
+if TYPE_CHECKING:
+    from fairque.protocol.model.pipeline import Pipeline, Stage
+
 __all__ = ["DEFAULT_RETRIES", "DEFAULT_TIMEOUT_MS", "Task", "to_epoch_ms", "to_ms"]
 
 R_co = TypeVar("R_co", covariant=True)
+S = TypeVar("S")
 
 DEFAULT_RETRIES = 2
 #: A task never runs without limit: one hour unless it says otherwise.
@@ -203,6 +207,18 @@ class Task(Generic[R_co]):
         """
         return cast("R_co", Output(self.task_id))
 
+    @overload
+    def __rshift__(self, stage: "Task[S] | Pipeline[S]") -> "Pipeline[S]": ...
+    @overload
+    def __rshift__(self, stage: "Sequence[Task[S] | Pipeline[S]]") -> "Pipeline[list[S]]": ...
+    def __rshift__(self, stage: "Stage") -> "Pipeline[Any]":
+        """Return a pipeline in which ``stage``, a task or a list of tasks, runs after this one."""
+        return _pipeline(self) >> stage
+
+    def __rrshift__(self, stage: "Sequence[Task[Any] | Pipeline[Any]]") -> "Pipeline[R_co]":
+        """Return a pipeline in which this task runs after all of a list."""
+        return _pipeline(stage) >> self
+
     def xcom(self, key: str) -> Any:
         """Return a reference to the value that the task pushes under a key, as `output` is one to its result."""
         return Output(self.task_id, check_id(key, "key"))
@@ -210,6 +226,13 @@ class Task(Generic[R_co]):
     def evolve(self, **changes: Any) -> "Task[R_co]":
         """Return the task with some fields changed; the id stays unless it is among them."""
         return evolve(self, **changes)
+
+
+def _pipeline(stage: "Stage") -> "Pipeline[Any]":
+    from fairque.protocol.model.pipeline import pipeline  # noqa: PLC0415 - a pipeline is made of tasks
+
+    made: Pipeline[Any] = pipeline(stage)
+    return made
 
 
 def to_ms(value: float | timedelta, what: str) -> int:

@@ -45,51 +45,50 @@ class Message:
         data: The bytes that workers get.
         digest: 16 hexadecimal digits over the content without the times, so that a producer which makes the same
             task again after a crash repeats the push instead of conflicting with it.
+        user_id: The user; empty for that of the first parent.
         parents: The tasks that it depends on, with those whose outputs are among its arguments.
     """
 
     data: bytes
     digest: str
+    user_id: str
     parents: tuple[After, ...]
 
 
-def encode_task(task: Task[Any]) -> Message:
+def encode_task(task: Task[Any], default_user_id: str | None = None) -> Message:
     """Encode a task. Written by hand, since it is the hot path of every push.
+
+    Args:
+        task: The task.
+        default_user_id: Its user if it names none and depends on no other task.
 
     Raises:
         InvalidTask: The user is missing though it depends on no other task, or an argument is no JSON value: the error
             names parameter and path.
     """
     args, kwargs, inputs, parents = _arguments(task)
-    if task.user_id is None and not parents:
+    user_id = task.user_id
+    if user_id is None and not parents:
+        user_id = default_user_id
+    if user_id is None and not parents:
         raise InvalidTask(
             f"task {task.task_id} has no user_id: whose share of the workers does it use? Give it one "
             "(function.options(user_id=...)), or set a default: TaskQueue.from_url(url, default_user_id=...)"
         )
     fields: dict[str, Any] = {"v": WIRE_VERSION, "id": task.task_id}
-    if task.user_id is not None:
-        fields["user"] = task.user_id
+    if user_id is not None:
+        fields["user"] = user_id
     if args:
         fields["args"] = args
     if kwargs:
         fields["kwargs"] = kwargs
-    for name, default in _OPTIONAL:
-        value = getattr(task, name)
-        if value is not None and value != default:
-            fields[name] = value
-    if parents:
-        # At its place if it stands there already.
-        fields["depends_on"] = _parents(parents)
-    if inputs:
-        fields["inputs"] = [_input(one) for one in inputs]
-    if task.retry is not None:
-        fields["retry"] = asdict(task.retry)
+    _add_options(fields, task, parents, inputs)
     try:
         body = dumps(fields)
     except ValueError as error:
         raise InvalidTask(f"task {task.task_id} cannot be written as JSON: {error}") from error
     digest = blake2b(body, digest_size=8).hexdigest()
-    return Message(body[:-1] + b"," + dumps(_times(task))[1:], digest, parents)
+    return Message(body[:-1] + b"," + dumps(_times(task))[1:], digest, user_id or "", parents)
 
 
 def decode_task(data: bytes) -> Task[Any]:
@@ -139,6 +138,21 @@ def decode_task(data: bytes) -> Task[Any]:
 def _parents(parents: tuple[After, ...]) -> list[Any]:
     # An id alone for the usual policy: so messages stay short.
     return [parent.task_id if parent.on_failure == "cascade" else asdict(parent) for parent in parents]
+
+
+def _add_options(fields: dict[str, Any], task: Task[Any], parents: tuple[After, ...], inputs: list[Input]) -> None:
+    """Add what most messages leave out."""
+    for name, default in _OPTIONAL:
+        value = getattr(task, name)
+        if value is not None and value != default:
+            fields[name] = value
+    if parents:
+        # At its place if it stands there already.
+        fields["depends_on"] = _parents(parents)
+    if inputs:
+        fields["inputs"] = [_input(one) for one in inputs]
+    if task.retry is not None:
+        fields["retry"] = asdict(task.retry)
 
 
 def _times(task: Task[Any]) -> dict[str, int]:
