@@ -9,16 +9,19 @@ local function free_dependents(most, ttl_ms)
     local ended = call("LINDEX", P .. "pending", 0)
     if not ended then return end
     local parent = task(string.sub(ended, 2))
-    local told = parent.r.told or 0
-    local children = call("LRANGE", P .. "d:" .. parent.id, told, told + most - 1)
+    local r, told = parent.r, parent.r.told or 0
+    local finished = r.state == "FINISHED" or not r.state and string.sub(ended, 1, 1) == "F"
+    -- One that was redriven has told all of its end before, and will tell others of the next one.
+    local redriven = r.state and not r.ended_at
+    local children = redriven and {} or call("LRANGE", P .. "d:" .. parent.id, told, told + most - 1)
     for _, child in ipairs(children) do
       local edge = string.sub(child, 1, 1)
       if edge ~= "n" then
-        free(string.sub(child, 2), parent.id, string.sub(ended, 1, 1) == "F" or edge == "r", ttl_ms)
+        free(string.sub(child, 2), parent.id, finished or edge == "r", ttl_ms)
       end
     end
     if #children > 0 then
-      parent.r.told = told + #children
+      r.told = told + #children
       will_write(parent)
     end
     if #children < most then call("LPOP", P .. "pending") end

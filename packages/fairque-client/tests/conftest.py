@@ -81,6 +81,13 @@ class HandWorker:
         self.run(fail(self.keys, [failed], result_ttl_ms=60_000, dead_ttl_ms=60_000))
         return held.task_id
 
+    def fail_all(self, error: Any) -> None:
+        """Take all tasks and end them with an error, for good."""
+        blob = json.dumps(error).encode()
+        while held := self.take_many(100):
+            failed = [Failed(one.task_id, one.token, 1_000, "dead", 0, blob) for one in held]
+            self.run(fail(self.keys, failed, result_ttl_ms=60_000, dead_ttl_ms=60_000))
+
 
 class InThread(threading.Thread):
     """Calls a function in a thread and keeps what it returns or raises."""

@@ -7,9 +7,24 @@ from typing import Any
 import pytest
 
 from fairque import client
-from fairque.client import AsyncTaskHandle, AsyncTaskQueue, AsyncUsers, TaskHandle, TaskQueue, Users, aio
+from fairque.client import (
+    AsyncDeadLetters,
+    AsyncTaskHandle,
+    AsyncTaskQueue,
+    AsyncUsers,
+    DeadLetters,
+    TaskHandle,
+    TaskQueue,
+    Users,
+    aio,
+)
 
-TWINS = [(TaskQueue, AsyncTaskQueue), (TaskHandle, AsyncTaskHandle), (Users, AsyncUsers)]
+TWINS = [
+    (TaskQueue, AsyncTaskQueue),
+    (TaskHandle, AsyncTaskHandle),
+    (Users, AsyncUsers),
+    (DeadLetters, AsyncDeadLetters),
+]
 #: They do no I/O.
 PLAIN = {"from_url", "from_config", "TaskQueue.get", "watch_progress"}
 

@@ -23,8 +23,9 @@ KEYS = QueueKeys("q")
 #: A worker and its tasks must go on when the server is out of memory.
 WORKER = {"pop", "beat", "finish", "fail", "release", "cancel", "sweep", "rouse", "watch", "progress"}
 #: What an operator needs when it is: to stop users and to drop their tasks.
-OPERATOR = {"limit", "configure", "purge"}
+OPERATOR = {"limit", "configure", "purge", "redrive", "delete"}
 READERS = {
+    "read_dead",
     "read_task",
     "read_progress",
     "read_outputs",
@@ -63,6 +64,9 @@ def sample(name: str, number: int) -> Call[Any]:
         "read_users": lambda: calls.read_users(KEYS),
         "read_configured": lambda: calls.read_configured(KEYS),
         "explain": lambda: calls.explain(KEYS, "t"),
+        "read_dead": lambda: calls.read_dead(KEYS),
+        "redrive": lambda: calls.redrive(KEYS, ["t" for _ in each], **ttl),
+        "delete": lambda: calls.delete(KEYS, ["t" for _ in each], **ttl),
         "read_outputs": lambda: calls.read_outputs(KEYS, ["t" for _ in each]),
     }
     call: Call[Any] = builders[name]()
@@ -179,11 +183,13 @@ def test_no_script_looks_for_keys_or_reads_users_json(source: "Source") -> None:
 
 
 def test_every_range_has_a_bound(source: "Source") -> None:
-    """By a LIMIT, as the head of the list, or by a number of places."""
+    """By a LIMIT, as the head of the list, by a number of places, or as one place."""
     for command in re.findall(
         r'call\("(ZRANGEBYSCORE|ZREVRANGEBYSCORE|ZRANGEBYLEX|ZRANGE|ZREVRANGE|LRANGE)", (.*)', source.body
     ):
-        assert "LIMIT" in command[1] or re.search(r", 0, 0[,)]|(?:most|LOOKED_AT) - 1\)", command[1]), command
+        assert "LIMIT" in command[1] or re.search(
+            r", 0, 0[,)]|(?:most|LOOKED_AT) - 1\)|rank, rank \+ most\)|middle, middle\)", command[1]
+        ), command
 
 
 @pytest.mark.parametrize("name", script_names())

@@ -37,6 +37,8 @@ def busy(queue: "Bench") -> "Bench":
     queue.fail(second, verdict="snooze")
     queue.release(others[0])
     queue.fail(others[1], verdict="dead")
+    queue.run(calls.redrive(queue.keys, [others[1].task_id], result_ttl_ms=1))
+    queue.cancel(others[1].task_id)
     queue.advance(30_000)
     queue.sweep()
     queue.finish(others[2])

@@ -4,8 +4,10 @@ from fairque.client._version import __version__
 from fairque.client.aio import AsyncTaskHandle, AsyncTaskQueue
 from fairque.client.aio_pipelines import AsyncPipelineHandle
 from fairque.client.control import UNCHANGED
+from fairque.client.dead_letters import AsyncDeadLetters, DeadLetters
 from fairque.client.functions import AsyncTaskFunction, TaskDefaults, TaskFunction, TaskOptions, task
 from fairque.client.handle import TaskHandle
+from fairque.client.letters import Redriven
 from fairque.client.many import as_completed, gather
 from fairque.client.outcomes import CancelResult
 from fairque.client.pipelines import PipelineHandle
@@ -42,6 +44,7 @@ from fairque.protocol.fairness.simulation import (
     simulate,
 )
 from fairque.protocol.model.context import TaskContext, current_context
+from fairque.protocol.model.dead_letters import DeadLetter, DeadLetterPage
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.outputs import Output
 from fairque.protocol.model.pipeline import Pipeline, pipeline
@@ -81,6 +84,12 @@ __all__ = [  # noqa: RUF022 - see above
     "compare",
     "SharesReport",
     "UserShare",
+    # Its dead letters
+    "DeadLetters",
+    "AsyncDeadLetters",
+    "DeadLetter",
+    "DeadLetterPage",
+    "Redriven",
     # Its scheduling, tried without a server
     "simulate",
     "SimulatedUser",

@@ -9,6 +9,7 @@ from fairque.client.aio_handle import AsyncTaskHandle
 from fairque.client.aio_many import as_completed, gather
 from fairque.client.aio_pipelines import AsyncPipelineHandle
 from fairque.client.control import UNCHANGED, Unchanged, configuration
+from fairque.client.dead_letters import AsyncDeadLetters
 from fairque.client.link import AsyncLink
 from fairque.client.outcomes import CancelResult
 from fairque.client.pushing import PushCall, carrying, one_push, pushes
@@ -45,12 +46,14 @@ class AsyncTaskQueue:
     Attributes:
         settings: The same.
         users: What its users may use, what they got, and why they wait.
+        dead_letters: Tasks that failed for good: to look at, to run again, to forget.
     """
 
     def __init__(self, settings: ClientSettings | None = None) -> None:
         self.settings = settings or ClientSettings()
         self._link = AsyncLink(self.settings)
         self.users = AsyncUsers(self._link)
+        self.dead_letters = AsyncDeadLetters(self._link)
 
     @classmethod
     def from_url(cls, url: str, *, name: str = "default", default_user_id: str | None = None) -> Self:

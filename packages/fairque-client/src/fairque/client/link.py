@@ -5,10 +5,10 @@ import math
 import os
 import queue
 import threading
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
 from contextlib import aclosing, suppress
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fairque.client.outcomes import Missing
 from fairque.client.settings import ClientSettings
@@ -71,6 +71,16 @@ class Link(_Shared):
         """
         self._check_open()
         return self._runner.run(call)
+
+    def work(self, steps: Generator[Call[Any], Any, T]) -> T:
+        """Send calls one after the other, and return what they come to."""
+        try:
+            call = next(steps)
+            while True:
+                call = steps.send(self.run(call))
+        except StopIteration as end:
+            result: T = end.value
+            return result
 
     def follow(self, task_ids: Iterable[str], until: float, *, progress: bool = False) -> Iterator[tuple[str, Event]]:
         """Give the outcome of each task as soon as it has ended, and of the others what it is in the end.
@@ -147,6 +157,16 @@ class AsyncLink(_Shared):
         """Send a call; see `Link.run`."""
         self._check_open()
         return await self._runner.run(call)
+
+    async def work(self, steps: Generator[Call[Any], Any, T]) -> T:
+        """Send calls one after the other, and return what they come to."""
+        try:
+            call = next(steps)
+            while True:
+                call = steps.send(await self.run(call))
+        except StopIteration as end:
+            result: T = end.value
+            return result
 
     async def follow(
         self, task_ids: Iterable[str], until: float, *, progress: bool = False

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
 from fairque.client.control import UNCHANGED, Unchanged, configuration
+from fairque.client.dead_letters import DeadLetters
 from fairque.client.handle import TaskHandle
 from fairque.client.link import Link
 from fairque.client.outcomes import CancelResult
@@ -37,12 +38,14 @@ class TaskQueue:
     Attributes:
         settings: The same.
         users: What its users may use, what they got, and why they wait.
+        dead_letters: Tasks that failed for good: to look at, to run again, to forget.
     """
 
     def __init__(self, settings: ClientSettings | None = None) -> None:
         self.settings = settings or ClientSettings()
         self._link = Link(self.settings)
         self.users = Users(self._link)
+        self.dead_letters = DeadLetters(self._link)
 
     @classmethod
     def from_url(cls, url: str, *, name: str = "default", default_user_id: str | None = None) -> Self:

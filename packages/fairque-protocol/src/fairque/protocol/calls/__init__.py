@@ -2,6 +2,7 @@
 
 from fairque.protocol.calls.beat import beat
 from fairque.protocol.calls.cancel import cancel
+from fairque.protocol.calls.dead import MAX_DEAD, Redriven, delete, read_dead, redrive
 from fairque.protocol.calls.endings import Ended, Failed, Finished, Released, fail, finish, release
 from fairque.protocol.calls.limits import (
     ALL_USERS,
@@ -26,6 +27,7 @@ from fairque.protocol.calls.watch import MAX_WATCH_TASKS, Outcome, watch, watch_
 
 __all__ = [
     "ALL_USERS",
+    "MAX_DEAD",
     "MAX_OUTPUTS",
     "MAX_WATCH_TASKS",
     "SETTING_NAMES",
@@ -40,6 +42,7 @@ __all__ = [
     "Purged",
     "Pushed",
     "QueueStats",
+    "Redriven",
     "Released",
     "Reported",
     "Setting",
@@ -49,6 +52,7 @@ __all__ = [
     "beat",
     "cancel",
     "configure",
+    "delete",
     "explain",
     "fail",
     "finish",
@@ -59,12 +63,14 @@ __all__ = [
     "purge",
     "push",
     "read_configured",
+    "read_dead",
     "read_outputs",
     "read_progress",
     "read_stats",
     "read_task",
     "read_user",
     "read_users",
+    "redrive",
     "release",
     "rouse",
     "sweep",

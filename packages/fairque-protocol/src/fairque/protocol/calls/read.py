@@ -63,6 +63,7 @@ class QueueStats:
         canceled: Tasks that were canceled.
         retried: Attempts that failed and were tried again.
         released: Attempts that were given back.
+        redriven: Dead letters that were made runnable again.
         expired: Leases that ran out.
         stale: Endings that were refused because the lease was lost.
     """
@@ -81,6 +82,7 @@ class QueueStats:
     canceled: int
     retried: int
     released: int
+    redriven: int
     expired: int
     stale: int
 
@@ -126,6 +128,7 @@ def read_stats(keys: QueueKeys) -> Call[QueueStats]:
             "canceled",
             "retried",
             "released",
+            "redriven",
             "expired",
             "stale",
         )
