@@ -10,6 +10,7 @@ from fairque.protocol.calls import Granted
 from fairque.protocol.errors import UnknownParent
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.states import Priority, TaskState
+from fairque.protocol.verifier import verify
 from fairque.protocol.wire.status import Status
 
 if TYPE_CHECKING:
@@ -304,6 +305,8 @@ def test_every_task_of_a_random_graph_ends_and_none_before_its_parents(queue: "B
             queue.cancel(f"t{dice.randrange(early)}")
         queue.advance(dice.choice([1, 100, 300]))
         queue.sweep(max_deliveries=2)
+        if step % 25 == 7:
+            assert verify(queue.runner, queue.keys, fix=True).found == []
         if step > 5 and not queue.snapshot("n:", "c:", "delayed", "deferred", "running"):
             break
     assert all(queue.state(task_id).terminal for task_id in parents)

@@ -81,6 +81,7 @@ def test_the_queue_in_numbers(queue: "Bench") -> None:
         released=1,
         expired=1,
         stale=1,
+        broken=0,
     )
     assert queue.snapshot() == before
     assert running

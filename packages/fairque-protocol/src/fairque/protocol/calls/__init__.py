@@ -20,6 +20,14 @@ from fairque.protocol.calls.read import Outcome, QueueStats, TaskInfo, read_stat
 from fairque.protocol.calls.rouse import rouse
 from fairque.protocol.calls.sweep import Swept, sweep
 from fairque.protocol.calls.users import Configured, explain, read_configured, read_user, read_users
+from fairque.protocol.calls.verify import (
+    Found,
+    verify_counts,
+    verify_keys,
+    verify_places,
+    verify_tasks,
+    verify_users,
+)
 
 __all__ = [
     "ALL_USERS",
@@ -29,6 +37,7 @@ __all__ = [
     "Ended",
     "Failed",
     "Finished",
+    "Found",
     "Granted",
     "Outcome",
     "Popped",
@@ -58,5 +67,10 @@ __all__ = [
     "release",
     "rouse",
     "sweep",
+    "verify_counts",
+    "verify_keys",
+    "verify_places",
+    "verify_tasks",
+    "verify_users",
     "watch",
 ]

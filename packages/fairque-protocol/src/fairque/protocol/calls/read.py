@@ -73,6 +73,7 @@ class QueueStats:
         released: Attempts that were given back.
         expired: Leases that ran out.
         stale: Endings that were refused because the lease was lost.
+        broken: Keys that could not be read and were set aside.
     """
 
     queued: int
@@ -91,6 +92,7 @@ class QueueStats:
     released: int
     expired: int
     stale: int
+    broken: int
 
 
 def watch(keys: QueueKeys, task_id: str, listener: str = "") -> Call[Outcome]:
@@ -151,6 +153,7 @@ def read_stats(keys: QueueKeys) -> Call[QueueStats]:
             "released",
             "expired",
             "stale",
+            "broken",
         )
         return QueueStats(
             at_ms=int(answers[1]),
