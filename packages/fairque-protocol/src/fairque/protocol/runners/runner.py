@@ -4,7 +4,8 @@ import contextlib
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import redis
@@ -114,6 +115,46 @@ class Runner:
         """
         return Subscription(self._connected(), self.settings, channel, on_message, on_ready)
 
+    def info(self) -> Mapping[str, Any]:
+        """Return what the server says of itself: the fields of all sections of INFO.
+
+        Raises:
+            RedisUnavailable: The server did not answer, also not when asked again.
+        """
+        found: Mapping[str, Any] = self._asked(lambda client: client.info())
+        return found
+
+    def scan(self, prefix: str, most: int = 1_000) -> Iterator[list[bytes]]:
+        """Return the keys that begin so, page by page; one may come twice, and what comes meanwhile may be missed.
+
+        Args:
+            prefix: Without the signs that have a meaning in a pattern of Redis.
+            most: About how many keys the server looks at for one page.
+
+        Raises:
+            RedisUnavailable: The server did not answer, also not when asked again.
+        """
+        cursor: int | None = None
+        while cursor != 0:
+            cursor, page = self._asked(partial(_page, cursor or 0, f"{prefix}*", most))
+            yield page
+
+    def scan_indexes(self, keys: Sequence[bytes], most: int = 500) -> Iterator[tuple[bytes, bytes]]:
+        """Return all members of sorted sets, each with its key; as `scan`. One page of many sets is one round trip.
+
+        What is no sorted set has none.
+
+        Raises:
+            RedisUnavailable: The server did not answer, also not when asked again.
+        """
+        for first in range(0, len(keys), most):
+            cursors = dict.fromkeys(keys[first : first + most], 0)
+            while cursors:
+                for (key, _), page in zip(list(cursors.items()), self._asked(_pages(cursors, most)), strict=True):
+                    cursors[key], members = page
+                    yield from ((key, member) for member, _ in members)
+                cursors = {key: cursor for key, cursor in cursors.items() if cursor}
+
     def interrupt(self) -> None:
         """End all `block` calls that wait now: they raise `RedisUnavailable`."""
         self._interrupts += 1
@@ -129,12 +170,17 @@ class Runner:
                 client.close()
 
     def _answers(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        if len(calls) == 1:
+            return [self._asked(lambda client: self._send(client, calls[0]))]
+        return self._asked(lambda client: self._send_all(client, calls))
+
+    def _asked(self, ask: Callable[["redis.Redis"], T]) -> T:
+        """Ask the server something that is safe to ask again, some times if need be."""
         attempts = Attempts(self.settings)
         while True:
             try:
                 with self._turns:
-                    client = self._connected()
-                    return [self._send(client, calls[0])] if len(calls) == 1 else self._send_all(client, calls)
+                    return ask(self._connected())
             except RedisError as error:
                 time.sleep(attempts.pause_seconds(error))
 
@@ -187,6 +233,26 @@ class Runner:
             redis.Redis, self.settings, resolve_url(self.settings.url), no_retry(), **limits
         )
         return client
+
+
+def _page(cursor: int, pattern: str, most: int, client: "redis.Redis") -> Any:
+    return client.scan(cursor, match=pattern, count=most)
+
+
+def _pages(cursors: Mapping[bytes, int], most: int) -> Callable[["redis.Redis"], list[Any]]:
+    def ask(client: "redis.Redis") -> list[Any]:
+        with client.pipeline(transaction=False) as pipeline:
+            for key, cursor in cursors.items():
+                pipeline.zscan(key, cursor, count=most)
+            pages = pipeline.execute(raise_on_error=False)
+        for place, page in enumerate(pages):
+            if isinstance(page, RedisError):
+                if "WRONGTYPE" not in str(page):
+                    raise page
+                pages[place] = (0, [])
+        return list(pages)
+
+    return ask
 
 
 class Subscription:
