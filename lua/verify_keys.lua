@@ -18,8 +18,8 @@ local TYPES = {
   meta = "hash", g = "hash", counts = "hash", cfg = "hash", t = "string", m = "string", r = "string", x = "string",
   p = "string", u = "string", dedup = "string", claim = "string", sweeping = "string", now = "string", n = "zset",
   c = "zset", s = "zset", ready = "zset", fresh = "zset", critical = "zset", owe = "zset", timers = "zset",
-  users = "zset", configured = "zset", running = "zset", delayed = "zset", deferred = "zset", kept = "zset", held = "zset",
-  dead = "zset", w = "set", d = "list", pending = "list", wake = "list",
+  users = "zset", configured = "zset", running = "zset", delayed = "zset", deferred = "zset", kept = "zset",
+  held = "zset", dead = "zset", w = "set", d = "list", pending = "list", wake = "list",
 }
 local ENDED = {FINISHED = true, FAILED = true, CANCELED = true}
 
