@@ -17,14 +17,13 @@ from fairque.protocol.errors import RedisUnavailable
 from fairque.protocol.runners.connection import (
     CONCURRENT_CALLS,
     INFO,
-    Attempts,
     check_server,
     client_of,
     command,
     no_retry,
     script_text,
-    translated,
 )
+from fairque.protocol.runners.failures import Attempts, NoAnswer, Silence, replaced, translated
 from fairque.protocol.wire.call import Call
 
 __all__ = ["Runner", "Subscription"]
@@ -98,6 +97,8 @@ class Runner:
             return taken is not None, self.run(call)
         for failed in (taken, answer):
             if isinstance(failed, RedisError):
+                if replaced(failed):
+                    client.connection_pool.disconnect()
                 raise translated(failed, self.settings) from failed
         return taken is not None, call.decode(answer)
 
@@ -182,7 +183,10 @@ class Runner:
                 with self._turns:
                     return ask(self._connected())
             except RedisError as error:
-                time.sleep(attempts.pause_seconds(error))
+                pause = attempts.pause_seconds(error)
+                if replaced(error) and (client := self._client) is not None:
+                    client.connection_pool.disconnect(inuse_connections=False)
+                time.sleep(pause)
 
     @staticmethod
     def _send(client: redis.Redis, call: Call[Any]) -> Any:
@@ -291,7 +295,8 @@ class Subscription:
             pubsub = self._client.pubsub()
             try:
                 pubsub.subscribe(self._channel)
-                pubsub.get_message(timeout=self._settings.socket_timeout_seconds)
+                if pubsub.get_message(timeout=self._settings.socket_timeout_seconds) is None:
+                    raise NoAnswer
             except RedisError as error:
                 pubsub.close()
                 time.sleep(attempts.pause_seconds(error))
@@ -299,11 +304,15 @@ class Subscription:
                 return pubsub
 
     def _listen(self) -> None:
+        silence = Silence(self._settings.socket_timeout_seconds)
         while not self._closed.is_set():
             try:
-                message = self._pubsub.get_message(timeout=10.0)
+                message = self._pubsub.get_message(timeout=silence.seconds)
+                if silence.asks_after(message):
+                    self._pubsub.ping()
             except (RedisError, OSError, ValueError):
                 self._reconnect()
+                silence = Silence(self._settings.socket_timeout_seconds)
                 continue
             if message is not None and message["type"] == "message":
                 self._on_message(message["data"])
