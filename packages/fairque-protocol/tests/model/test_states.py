@@ -12,8 +12,10 @@ def test_finished_failed_and_canceled_are_the_ends(state: TaskState) -> None:
     assert state.terminal == (state in TERMINAL)
 
 
-def test_nothing_leads_out_of_an_end() -> None:
-    assert not [t for t in TRANSITIONS if t.before in TERMINAL]
+def test_only_a_redrive_leads_out_of_an_end() -> None:
+    assert [(t.verb, t.before, t.after) for t in TRANSITIONS if t.before in TERMINAL] == [
+        ("redrive", TaskState.FAILED, TaskState.QUEUED)
+    ]
 
 
 def test_no_transition_is_listed_twice() -> None:
