@@ -8,6 +8,7 @@ __all__ = [
     "ConfigurationError",
     "EmbeddedServerError",
     "FairqueError",
+    "InvalidSchedule",
     "InvalidTask",
     "LeaseLost",
     "PartialPush",
@@ -84,6 +85,18 @@ class ProtocolError(FairqueError):
 
 class InvalidTask(FairqueError, ValueError):
     """A task that must not be pushed: the message names the task, the field and the mend."""
+
+
+class InvalidSchedule(FairqueError, ValueError):
+    """A schedule that must not be kept. It carries every problem found, not only the first.
+
+    Attributes:
+        problems: One sentence each: the part of the schedule, what is wrong with it, and the mend.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
 
 
 class TaskTooLarge(InvalidTask):
