@@ -16,6 +16,8 @@ __all__ = [
     "QueueFull",
     "RedisUnavailable",
     "ResultExpired",
+    "ScheduleConflict",
+    "ScheduleNotFound",
     "SchemaMismatch",
     "ServerUnsuitable",
     "TaskCanceled",
@@ -290,4 +292,36 @@ class UnknownParent(InvalidTask):
         super().__init__(
             f"task {task_id} depends on task {parent_id}, which queue {queue!r} does not know: push it before, or in "
             "the same call. A task is forgotten some time after its end (queue.result_ttl_seconds)"
+        )
+
+
+class ScheduleNotFound(FairqueError, LookupError):
+    """No schedule of that id is known: never added, removed, or forgotten some time after its last time.
+
+    Attributes:
+        schedule_id: The schedule.
+    """
+
+    def __init__(self, schedule_id: str, queue: str) -> None:
+        self.schedule_id = schedule_id
+        super().__init__(
+            f"queue {queue!r} has no schedule {schedule_id!r}: it was never added, was removed, or had its last time "
+            "some while ago. Check the spelling, or add it"
+        )
+
+
+class ScheduleConflict(FairqueError, ValueError):
+    """A schedule is not as the caller thinks: a new one exists already, or somebody changed it. Nothing was stored.
+
+    Attributes:
+        schedule_id: The schedule.
+        revision: That it has now.
+    """
+
+    def __init__(self, schedule_id: str, revision: int, queue: str) -> None:
+        self.schedule_id = schedule_id
+        self.revision = revision
+        super().__init__(
+            f"schedule {schedule_id!r} of queue {queue!r} exists with other content (revision {revision}): to change "
+            "it, read it and update that revision; or choose another id"
         )
