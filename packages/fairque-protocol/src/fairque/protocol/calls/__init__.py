@@ -28,6 +28,7 @@ from fairque.protocol.calls.schedules import (
     read_schedule,
     read_scheduler,
     read_schedules,
+    read_some,
     schedule,
     unschedule,
 )
@@ -79,6 +80,7 @@ __all__ = [
     "read_schedule",
     "read_scheduler",
     "read_schedules",
+    "read_some",
     "read_stats",
     "read_task",
     "read_user",
