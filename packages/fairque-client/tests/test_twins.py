@@ -5,9 +5,18 @@ from typing import Any
 
 import pytest
 
-from fairque.client import AsyncTaskHandle, AsyncTaskQueue, AsyncUsers, TaskHandle, TaskQueue, Users
+from fairque.client import (
+    AsyncSchedules,
+    AsyncTaskHandle,
+    AsyncTaskQueue,
+    AsyncUsers,
+    Schedules,
+    TaskHandle,
+    TaskQueue,
+    Users,
+)
 
-TWINS = [(TaskQueue, AsyncTaskQueue), (TaskHandle, AsyncTaskHandle), (Users, AsyncUsers)]
+TWINS = [(TaskQueue, AsyncTaskQueue), (TaskHandle, AsyncTaskHandle), (Users, AsyncUsers), (Schedules, AsyncSchedules)]
 #: They do no I/O.
 PLAIN = {"from_url", "from_config", "TaskQueue.get"}
 

@@ -7,6 +7,7 @@ from fairque.client.functions import AsyncTaskFunction, TaskDefaults, TaskFuncti
 from fairque.client.handle import TaskHandle
 from fairque.client.outcomes import CancelResult
 from fairque.client.queue import TaskQueue
+from fairque.client.schedules import AsyncSchedules, Schedules
 from fairque.client.settings import ClientOptions, ClientSettings
 from fairque.client.users import AsyncUsers, Users
 from fairque.protocol.calls import Configured, QueueStats, TaskInfo
@@ -15,11 +16,13 @@ from fairque.protocol.errors import (
     BatchTooLarge,
     ConfigurationError,
     FairqueError,
+    InvalidSchedule,
     InvalidTask,
     PartialPush,
     QueueFull,
     RedisUnavailable,
     ResultExpired,
+    ScheduleNotFound,
     ServerUnsuitable,
     TaskCanceled,
     TaskConflict,
@@ -38,6 +41,7 @@ from fairque.protocol.fairness.simulation import (
 )
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.retry import Cancel, Retry, RetryPolicy, Snooze
+from fairque.protocol.model.schedules import Miss, Schedule, ScheduleInfo, SchedulePage, SchedulerStatus
 from fairque.protocol.model.shares import SharesReport, UserPage, UserRow, UserShare, UsersSnapshot, compare
 from fairque.protocol.model.standing import TaskStanding, UserStanding
 from fairque.protocol.model.states import Priority, TaskState
@@ -67,6 +71,14 @@ __all__ = [  # noqa: RUF022 - see above
     "compare",
     "SharesReport",
     "UserShare",
+    # Its schedules
+    "Schedules",
+    "AsyncSchedules",
+    "Schedule",
+    "ScheduleInfo",
+    "SchedulePage",
+    "SchedulerStatus",
+    "Miss",
     # Its scheduling, tried without a server
     "simulate",
     "SimulatedUser",
@@ -96,11 +108,13 @@ __all__ = [  # noqa: RUF022 - see above
     "FairqueError",
     "BatchTooLarge",
     "ConfigurationError",
+    "InvalidSchedule",
     "InvalidTask",
     "PartialPush",
     "QueueFull",
     "RedisUnavailable",
     "ResultExpired",
+    "ScheduleNotFound",
     "ServerUnsuitable",
     "TaskCanceled",
     "TaskConflict",

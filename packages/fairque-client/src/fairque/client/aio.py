@@ -10,6 +10,7 @@ from fairque.client.control import UNCHANGED, Unchanged, configuration
 from fairque.client.link import AsyncLink, seconds_of
 from fairque.client.outcomes import CancelResult, canceled, late, settle
 from fairque.client.pushing import PushCall, carrying, one_push, pushes
+from fairque.client.schedules import AsyncSchedules
 from fairque.client.settings import ClientSettings, settings_from_url
 from fairque.client.users import AsyncUsers
 from fairque.protocol.calls import (
@@ -134,12 +135,14 @@ class AsyncTaskQueue:
     Attributes:
         settings: The same.
         users: What its users may use, what they got, and why they wait.
+        schedules: Its schedules, to be read, paused and removed.
     """
 
     def __init__(self, settings: ClientSettings | None = None) -> None:
         self.settings = settings or ClientSettings()
         self._link = AsyncLink(self.settings)
         self.users = AsyncUsers(self._link)
+        self.schedules = AsyncSchedules(self._link)
 
     @classmethod
     def from_url(cls, url: str, *, name: str = "default", default_user_id: str | None = None) -> Self:
