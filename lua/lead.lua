@@ -17,7 +17,7 @@ local term, left_ms = tonumber(lock[2] or 0), (tonumber(lock[3] or 0)) - now_ms
 if lease_ms == 0 then
   if lock[1] ~= holder then return {2, term, 0} end
   call("HDEL", P .. "lock", "holder", "until")
-  call("PUBLISH", P .. "changed", "1") -- so that the others need not wait for the end of the lease
+  call("PUBLISH", P .. "changed", "leader") -- so that the others need not wait for the end of the lease
   return {1, term, 0}
 end
 if lock[1] and lock[1] ~= holder and left_ms > 0 then return {-11, term, left_ms, lock[1]} end

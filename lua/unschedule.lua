@@ -19,5 +19,5 @@ if revision and revision ~= known.rev then return {-10, known.rev} end
 call("DEL", P .. "schedule:" .. id)
 call("ZREM", P .. "schedules", id)
 call("ZREM", P .. "due", id)
-call("PUBLISH", P .. "changed", "1")
+call("PUBLISH", P .. "changed", "schedules")
 return {1}

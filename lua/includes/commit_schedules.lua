@@ -12,5 +12,5 @@ local function commit_schedules()
   write_records()
   send_batches()
   save_counts()
-  call("PUBLISH", P .. "changed", "1")
+  call("PUBLISH", P .. "changed", "schedules")
 end

@@ -201,15 +201,27 @@ class TestWithoutATask:
         status = queue.run(calls.read_scheduler(queue.keys))
         assert (status.fired, status.missed, status.skipped) == (1, 5, 0)
 
+    def test_misfires_with_none_fired_in_between_share_a_line(self, queue: "Bench", clockwork: Clockwork) -> None:
+        clockwork.store(every_second())
+        queue.advance(60_000)
+        at = clockwork.start
+        clockwork.move(at, at + 3_000, fire_at=None, missed=3, missed_last=at + 2_000)
+        clockwork.move(at + 3_000, at + 6_000, fire_at=at + 5_000, missed=2, missed_last=at + 4_000)
+        clockwork.move(at + 6_000, at + 7_000, fire_at=None, missed=1, missed_last=at + 6_000)
+        assert clockwork.read().misses == (
+            Miss(first=at + 6_000, last=at + 6_000, number=1, reason="late"),
+            Miss(first=at, last=at + 4_000, number=5, reason="late"),
+        )
+
     def test_the_list_of_misfires_has_an_end(self, queue: "Bench", clockwork: Clockwork) -> None:
         clockwork.store(every_second())
         queue.advance(60_000)
-        for n in range(30):
+        for n in range(0, 60, 2):
             at = clockwork.start + 1_000 * n
-            clockwork.move(at, at + 1_000, fire_at=None, missed=1, missed_last=at)
+            clockwork.move(at, at + 2_000, fire_at=at + 1_000, missed=1, missed_last=at)
         found = clockwork.read()
         assert (found.missed, len(found.misses)) == (30, 20)
-        assert found.misses[0].first == clockwork.start + 29_000
+        assert found.misses[0].first == clockwork.start + 58_000
 
     def test_the_last_time_ends_the_schedule_and_it_is_forgotten_later(
         self, queue: "Bench", clockwork: Clockwork
@@ -291,7 +303,9 @@ class TestLeading:
             assert not self.lead(queue, "b", 0).leads
             assert heard.get_message(timeout=0.05) is None
             self.lead(queue, "a", 0)
-            assert heard.get_message(timeout=5) is not None
+            message = heard.get_message(timeout=5)
+            assert message is not None
+            assert message["data"] == b"leader"
         assert self.lead(queue, "b").term == 2
         assert self.lead(queue, "a", 0).term == 2
 

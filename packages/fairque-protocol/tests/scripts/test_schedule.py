@@ -131,7 +131,9 @@ class TestStoring:
                 lambda: queue.run(calls.unschedule(queue.keys, "s")),
             ):
                 change()
-                assert heard.get_message(timeout=5) is not None
+                message = heard.get_message(timeout=5)
+                assert message is not None
+                assert message["data"] == b"schedules"
                 change()
                 assert heard.get_message(timeout=0.05) is None
 
@@ -214,13 +216,19 @@ class TestReading:
         for name, ahead in (("a", 300), ("b", 100), ("c", 200), ("d", 5_000)):
             store(hourly(name), next_at=queue.now_ms + ahead)
 
-        def ids(**options: Any) -> list[str]:
-            return [one.schedule_id for one in queue.run(calls.due(queue.keys, **options)).rows]
+        def due_in(ahead_ms: int, most: int = 100) -> list[str]:
+            found = queue.run(calls.due(queue.keys, ahead_ms=ahead_ms, most=most))
+            assert found.at_ms == queue.now_ms
+            return [f"{name}{at - queue.now_ms}" for name, at in found.times]
 
-        assert ids() == []
-        assert ids(ahead_ms=1_000) == ["b", "c", "a"]
-        assert ids(ahead_ms=1_000, skip=1, most=1) == ["c"]
-        assert ids(after_ms=queue.now_ms + 100, until_ms=queue.now_ms + 300) == ["c", "a"]
+        assert due_in(99) == []
+        assert due_in(1_000) == ["b100", "c200", "a300"]
+        assert due_in(1_000, most=2) == ["b100", "c200"]
+
+    def test_some_are_read_by_their_ids_and_others_left_out(self, queue: "Bench", store: Store) -> None:
+        store(hourly("a"), hourly("b"), hourly("c"))
+        found = queue.run(calls.read_some(queue.keys, ["c", "x", "a"]))
+        assert [one.schedule_id for one in found] == ["c", "a"]
 
     def test_one_that_is_not_there_is_an_error(self, queue: "Bench") -> None:
         with pytest.raises(ScheduleNotFound):

@@ -31,6 +31,7 @@ from fairque.protocol.calls.schedules import (
     read_schedule,
     read_scheduler,
     read_schedules,
+    read_some,
     schedule,
     unschedule,
 )
@@ -103,6 +104,7 @@ __all__ = [
     "read_schedule",
     "read_scheduler",
     "read_schedules",
+    "read_some",
     "read_stats",
     "read_task",
     "read_user",

@@ -14,6 +14,7 @@ from fairque.protocol.wire.schedules import decode_schedule, encode_schedule, sc
 from fairque.protocol.wire.status import Status
 
 __all__ = [
+    "MAX_DUE",
     "MAX_SCHEDULES",
     "Due",
     "Scheduled",
@@ -23,12 +24,15 @@ __all__ = [
     "read_schedule",
     "read_scheduler",
     "read_schedules",
+    "read_some",
     "schedule",
     "unschedule",
 ]
 
 #: Of one call of `schedule`.
 MAX_SCHEDULES = 100
+#: Of one answer of `due`.
+MAX_DUE = 10_000
 _MAX_BYTES = 4 * 1_048_576
 _PLACES = 12
 
@@ -56,21 +60,17 @@ class Scheduled:
     revision: int
 
 
-@frozen(kw_only=True)
+@frozen
 class Due:
-    """Schedules that are due in an interval of time, the earliest first.
+    """Schedules that are due soon, the earliest first.
 
     Attributes:
         at_ms: When they were read, in milliseconds since the epoch on the server's clock.
-        until_ms: The end of the interval.
-        rows: The schedules.
-        more: Whether there may be more of them.
+        times: When each is due, or its next time is to be computed, or it is to be forgotten.
     """
 
     at_ms: int
-    until_ms: int
-    rows: tuple[ScheduleInfo, ...]
-    more: bool
+    times: tuple[tuple[str, int], ...]
 
 
 def schedule(keys: QueueKeys, storing: Sequence[Storing], *, message_limit: int) -> Call[list[Scheduled]]:
@@ -161,11 +161,17 @@ def read_schedule(keys: QueueKeys, schedule_id: str) -> Call[ScheduleInfo]:
     """
 
     def decode(reply: list[Any]) -> ScheduleInfo:
-        if reply[0] == Status.NOT_FOUND:
+        rows = _rows(opened(keys, reply)[2:])
+        if not rows:
             raise ScheduleNotFound(schedule_id, keys.name)
-        return _rows(opened(keys, reply)[2:])[0]
+        return rows[0]
 
     return Call("read_schedule", keys, (_id(schedule_id),), decode)
+
+
+def read_some(keys: QueueKeys, schedule_ids: Sequence[str]) -> Call[tuple[ScheduleInfo, ...]]:
+    """Build the call that reads 1 to 1,000 schedules. The answer leaves out those that there are none of."""
+    return Call("read_schedule", keys, tuple(schedule_ids), lambda reply: _rows(opened(keys, reply)[2:]))
 
 
 def read_schedules(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> Call[SchedulePage]:
@@ -202,32 +208,15 @@ def read_scheduler(keys: QueueKeys) -> Call[SchedulerStatus]:
     return Call("read_scheduler", keys, (), decode)
 
 
-def due(
-    keys: QueueKeys,
-    *,
-    after_ms: int | None = None,
-    until_ms: int | None = None,
-    ahead_ms: int = 0,
-    skip: int = 0,
-    most: int = 1_000,
-) -> Call[Due]:
-    """Build the call that reads which schedules are due, the earliest first.
-
-    Args:
-        keys: The queue.
-        after_ms: Only those that are due later; None begins with the first.
-        until_ms: Only those that are due until then; None is now and ``ahead_ms``.
-        ahead_ms: How far to look ahead.
-        skip: Leave out so many of the first ones.
-        most: 1 to 1,000.
-    """
+def due(keys: QueueKeys, *, ahead_ms: int, most: int = MAX_DUE) -> Call[Due]:
+    """Build the call that reads which schedules are due within ``ahead_ms``: at most 10,000, the earliest first."""
 
     def decode(reply: list[Any]) -> Due:
-        _, now_ms, until, *places = opened(keys, reply)
-        rows = _rows(places)
-        return Due(at_ms=int(now_ms), until_ms=int(until), rows=rows, more=len(rows) == most)
+        _, now_ms, *places = opened(keys, reply)
+        pairs = iter(places)
+        return Due(int(now_ms), tuple((text(name), int(at)) for name, at in zip(pairs, pairs, strict=True)))
 
-    return Call("due", keys, (_maybe(after_ms), _maybe(until_ms), ahead_ms, skip, most), decode)
+    return Call("due", keys, (ahead_ms, most), decode)
 
 
 def _problems(one: Schedule, message_limit: int) -> list[str]:
