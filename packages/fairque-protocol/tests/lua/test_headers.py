@@ -24,6 +24,8 @@ KEYS = QueueKeys("q")
 WORKER = {"pop", "beat", "finish", "fail", "release", "cancel", "sweep", "rouse", "watch", "progress"}
 #: What an operator needs when it is: to stop users and to drop their tasks.
 OPERATOR = {"limit", "configure", "purge", "redrive", "delete"}
+#: What looks for damage, and mends it.
+VERIFIER = {"verify_keys", "verify_tasks", "verify_places", "verify_users", "verify_counts"}
 READERS = {
     "read_dead",
     "read_task",
@@ -68,6 +70,11 @@ def sample(name: str, number: int) -> Call[Any]:
         "redrive": lambda: calls.redrive(KEYS, ["t" for _ in each], **ttl),
         "delete": lambda: calls.delete(KEYS, ["t" for _ in each], **ttl),
         "read_outputs": lambda: calls.read_outputs(KEYS, ["t" for _ in each]),
+        "verify_keys": lambda: calls.verify_keys(KEYS, [b"t:t" for _ in each], fix=False, dead_ttl_ms=1),
+        "verify_tasks": lambda: calls.verify_tasks(KEYS, [b"t" for _ in each], fix=False, lease_ms=1, **both),
+        "verify_places": lambda: calls.verify_places(KEYS, [(b"n:a", b"t") for _ in each], fix=False, dead_ttl_ms=1),
+        "verify_users": lambda: calls.verify_users(KEYS, [b"ann" for _ in each], fix=False),
+        "verify_counts": lambda: calls.verify_counts(KEYS, fix=False),
     }
     call: Call[Any] = builders[name]()
     return call
@@ -125,11 +132,11 @@ def test_scripts_that_only_read_say_so(source: "Source") -> None:
 
 
 def test_what_a_worker_needs_works_without_memory(source: "Source") -> None:
-    assert ("allow-oom" in source.flags) == (source.name in WORKER | OPERATOR)
+    assert ("allow-oom" in source.flags) == (source.name in WORKER | OPERATOR | VERIFIER)
 
 
 def test_only_a_push_needs_memory() -> None:
-    assert set(script_names()) == WORKER | OPERATOR | READERS | {"push"}
+    assert set(script_names()) == WORKER | OPERATOR | VERIFIER | READERS | {"push"}
 
 
 def test_a_script_is_short(source: "Source") -> None:

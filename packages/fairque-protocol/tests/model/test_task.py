@@ -60,6 +60,7 @@ class TestDefaults:
         ({"execute_at": 10**13}, "execute_at must be a whole number"),
         ({"execute_at": 5, "delay_ms": 5}, "not both"),
         ({"retries": -1}, "retries must be a whole number from 0 to 1000"),
+        ({"isolation": "fork"}, "isolation must be 'thread' or 'process', not 'fork'"),
         ({"retries": 1001}, "retries must be a whole number from 0 to 1000"),
         ({"retry": 3}, "retry must be a RetryPolicy"),
         ({"timeout_ms": 0}, "timeout_ms must be a whole number from 1"),

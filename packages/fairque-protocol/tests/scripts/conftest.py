@@ -207,6 +207,14 @@ class Bench:
                 found[suffix] = dict(zip(fields, fields, strict=True))
         return {s: v for s, v in found.items() if s != "now" and (not kinds or s.startswith(kinds))}
 
+    def snapshot_raw(self) -> dict[bytes, bytes]:
+        """Every key as the server dumps it, whatever is in it."""
+        names: list[Any] = sorted(self.client.keys(f"{self.keys.prefix}*"))
+        with self.client.pipeline(transaction=True) as pipeline:
+            for name in names:
+                pipeline.dump(name)
+            return dict(zip(names, pipeline.execute(), strict=True))
+
     def drop(self) -> None:
         """Delete the queue."""
         left = self.client.keys(f"{self.keys.prefix}*")
@@ -238,7 +246,7 @@ _READ: dict[bytes, Any] = {
 
 def _text(value: Any) -> Any:
     if isinstance(value, bytes):
-        return value.decode()
+        return value.decode(errors="backslashreplace")
     if isinstance(value, dict):
         return {_text(key): _text(item) for key, item in value.items()}
     if isinstance(value, set):

@@ -59,6 +59,9 @@ TASKS: dict[str, Task[Any]] = {
         depends_on=(After("extract"), After("plan", on_failure="run")),
         created_at=1_718_000_000_000,
     ),
+    "v1-isolated": Task(
+        task_id="i", user_id="u", priority=Priority.NORMAL, func="render", isolation="process", created_at=1
+    ),
     "v1-delayed": Task(task_id="d", user_id="u", priority=Priority.VERY_LOW, payload=False, delay_ms=250, created_at=1),
 }
 #: Digests are kept in the records of the server, so that a repeated push is recognised after an upgrade.
@@ -68,6 +71,7 @@ DIGESTS = {
     "v1-everything": "cb1d540792a0a9fd",
     "v1-inputs": "58816ff9a6f16f2d",
     "v1-delayed": "125f4494e704181e",
+    "v1-isolated": "0a3545d78ce36706",
 }
 
 

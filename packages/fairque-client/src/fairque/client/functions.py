@@ -28,7 +28,7 @@ from fairque.protocol.model.injection import context_place
 from fairque.protocol.model.registry import REGISTRY, reference_of
 from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.states import Priority
-from fairque.protocol.model.task import Task
+from fairque.protocol.model.task import Isolation, Task
 from fairque.protocol.model.xcom import xcom_use
 
 __all__ = [
@@ -57,6 +57,7 @@ class TaskDefaults(TypedDict, total=False):
         retries: How often one is tried again after an error, 2 unless told otherwise.
         retry: The pauses between the attempts.
         timeout: Seconds that one attempt may take, an hour unless told otherwise.
+        isolation: ``process`` for a child process of the worker, which can be killed; else the worker decides.
         delay: Seconds from the push until one may start.
         cost: Expected run time in seconds, to charge the first run fairly.
     """
@@ -66,6 +67,7 @@ class TaskDefaults(TypedDict, total=False):
     retries: int
     retry: RetryPolicy | None
     timeout: float | timedelta
+    isolation: Isolation | None
     delay: float | timedelta
     cost: float | None
 

@@ -14,6 +14,7 @@ __all__ = [
     "ProtocolError",
     "QueueFull",
     "RedisUnavailable",
+    "RemoteError",
     "ResultExpired",
     "SchemaMismatch",
     "ServerUnsuitable",
@@ -21,6 +22,7 @@ __all__ = [
     "TaskConflict",
     "TaskFailed",
     "TaskNotFound",
+    "TaskTimeout",
     "TaskTooLarge",
     "UnknownFunction",
     "UnknownParent",
@@ -246,6 +248,32 @@ class UnknownFunction(FairqueError, LookupError):
             f"no task function {name!r} is registered here{meant} "
             f"(modules loaded: {loaded}). Start the worker with the module that defines it"
         )
+
+
+class TaskTimeout(FairqueError, TimeoutError):
+    """An attempt took longer than the task's timeout and was given up: a failed attempt like any other.
+
+    Attributes:
+        seconds: The timeout.
+    """
+
+    def __init__(self, seconds: float, end: str) -> None:
+        self.seconds = seconds
+        super().__init__(f"the attempt took longer than the timeout of {seconds:g} s: {end}")
+
+
+class RemoteError(FairqueError):
+    """What a task raised in another process, as text: it is never rebuilt.
+
+    Attributes:
+        kind: Name of its class.
+        traceback: Where it was raised.
+    """
+
+    def __init__(self, kind: str, text: str, traceback: str) -> None:
+        self.kind = kind
+        self.traceback = traceback
+        super().__init__(text)
 
 
 class LeaseLost(FairqueError):

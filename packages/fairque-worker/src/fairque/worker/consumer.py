@@ -7,6 +7,7 @@ from fairque.protocol import calls
 from fairque.protocol.calls import Ended, Failed, Finished, Granted, Popped, Released, Reported, Swept
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.ids import new_nonce
+from fairque.protocol.model.outputs import Left
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
@@ -113,6 +114,12 @@ class Consumer:
     def progress(self, reports: Sequence[Reported]) -> None:
         """Tell how far tasks have come; the queue does not listen to those that are not held any more."""
         self.runner.run(calls.progress(self.keys, reports))
+
+    def read_outputs(self, task_ids: Sequence[str]) -> list[Left]:
+        """Read what tasks have left, in their order."""
+        starts = range(0, len(task_ids), calls.MAX_OUTPUTS)
+        batch = [calls.read_outputs(self.keys, task_ids[at : at + calls.MAX_OUTPUTS]) for at in starts]
+        return [left for answer in self.runner.run_all(batch) for left in answer]
 
     def sweep(self, guard_ms: int) -> Swept | None:
         """Do what time has made due, unless another worker did within ``guard_ms``."""

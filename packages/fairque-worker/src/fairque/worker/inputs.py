@@ -1,16 +1,14 @@
 """Makes a task ready to run: what its message left open is filled in, the outputs of other tasks among it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from fairque.protocol.calls import MAX_OUTPUTS, Granted, read_outputs
+from fairque.protocol.calls import Granted
 from fairque.protocol.errors import OutputMissing
 from fairque.protocol.model.outputs import Input, Left, fill_in, take_out
 from fairque.protocol.model.registry import parameter_name
 from fairque.protocol.model.task import Task
-from fairque.protocol.runners import Runner
 from fairque.protocol.wire.codec import decode_task
-from fairque.protocol.wire.keys import QueueKeys
 
 __all__ = ["Inputs", "task_of"]
 
@@ -29,26 +27,14 @@ def task_of(granted: Granted) -> Task[Any]:
 
 
 class Inputs:
-    """Reads what tasks have left for others. Threads may share it.
+    """Fills in what tasks take from others. Threads may share it.
 
     Args:
-        runner: Sends the calls.
-        keys: The queue.
+        read: Reads what tasks have left, in their order.
     """
 
-    def __init__(self, runner: Runner, keys: QueueKeys) -> None:
-        self._runner = runner
-        self._keys = keys
-
-    def read(self, task_ids: Sequence[str]) -> list[Left]:
-        """Read what tasks have left, in their order.
-
-        Raises:
-            FairqueError: The server did not answer.
-        """
-        starts = range(0, len(task_ids), MAX_OUTPUTS)
-        calls = [read_outputs(self._keys, task_ids[start : start + MAX_OUTPUTS]) for start in starts]
-        return [left for answer in self._runner.run_all(calls) for left in answer]
+    def __init__(self, read: Callable[[Sequence[str]], list[Left]]) -> None:
+        self.read = read
 
     def filled(self, task: Task[Any]) -> Task[Any]:
         """Return the task with the outputs of others in their places among its arguments.

@@ -23,6 +23,14 @@ from fairque.protocol.calls.read import QueueStats, TaskInfo, read_stats, read_t
 from fairque.protocol.calls.rouse import rouse
 from fairque.protocol.calls.sweep import Swept, sweep
 from fairque.protocol.calls.users import Configured, explain, read_configured, read_user, read_users
+from fairque.protocol.calls.verify import (
+    Found,
+    verify_counts,
+    verify_keys,
+    verify_places,
+    verify_tasks,
+    verify_users,
+)
 from fairque.protocol.calls.watch import MAX_WATCH_TASKS, Outcome, watch, watch_many
 
 __all__ = [
@@ -36,6 +44,7 @@ __all__ = [
     "Ended",
     "Failed",
     "Finished",
+    "Found",
     "Granted",
     "Outcome",
     "Popped",
@@ -74,6 +83,11 @@ __all__ = [
     "release",
     "rouse",
     "sweep",
+    "verify_counts",
+    "verify_keys",
+    "verify_places",
+    "verify_tasks",
+    "verify_users",
     "watch",
     "watch_many",
 ]

@@ -69,6 +69,8 @@ def _table() -> tuple[Transition, ...]:
         ("redrive", (s.FAILED,), (s.QUEUED,)),
         # What ends a task frees those that depend on it, some in each call.
         ("free", (s.DEFERRED,), (s.QUEUED, s.SCHEDULED, s.CANCELED)),
+        # A verification does this to a task whose message is gone.
+        ("leave_waiting", (s.SCHEDULED, s.QUEUED, s.DEFERRED), (s.FAILED,)),
         # Both pop and sweep do these two, a few at a time.
         ("promote", (s.SCHEDULED,), (s.QUEUED,)),
         ("reclaim", (s.STARTED,), (s.QUEUED, s.FAILED, s.CANCELED)),

@@ -4,7 +4,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, cast, get_args, overload
 
 from attrs import Attribute, evolve, field, frozen
 
@@ -20,10 +20,14 @@ from fairque.protocol.model.states import Priority
 if TYPE_CHECKING:
     from fairque.protocol.model.pipeline import Pipeline, Stage
 
-__all__ = ["DEFAULT_RETRIES", "DEFAULT_TIMEOUT_MS", "Task", "to_epoch_ms", "to_ms"]
+__all__ = ["DEFAULT_RETRIES", "DEFAULT_TIMEOUT_MS", "ISOLATIONS", "Isolation", "Task", "to_epoch_ms", "to_ms"]
 
 R_co = TypeVar("R_co", covariant=True)
 S = TypeVar("S")
+
+#: Where a task runs: in a thread of the worker or on its event loop, or in a child process of its own.
+Isolation: TypeAlias = Literal["thread", "process"]
+ISOLATIONS: tuple[Isolation, ...] = get_args(Isolation)
 
 DEFAULT_RETRIES = 2
 #: A task never runs without limit: one hour unless it says otherwise.
@@ -102,6 +106,8 @@ class Task(Generic[R_co]):
         retries: How often it is tried again after an error.
         retry: The pauses between the attempts; None takes the default backoff.
         timeout_ms: Milliseconds that one attempt may take.
+        isolation: ``process`` runs it in a child process of the worker, which can be killed; ``thread`` does not; None
+            leaves it to the worker.
         dedup_key: While a task with this key is not terminal, a push with it answers with that task instead.
         dedup_ttl_ms: Or for so long, even after the end of that task.
         cost: Expected run time in seconds, to charge the first run fairly; it is corrected by the measured time.
@@ -122,6 +128,7 @@ class Task(Generic[R_co]):
     retries: int = field(default=DEFAULT_RETRIES, validator=_whole(0, 1_000))
     retry: RetryPolicy | None = None
     timeout_ms: int = field(default=DEFAULT_TIMEOUT_MS, validator=_whole(1, _MAX_MS))
+    isolation: Isolation | None = None
     dedup_key: str | None = field(default=None)
     dedup_ttl_ms: int = field(default=0, validator=_whole(0, _MAX_MS))
     cost: float | None = field(default=None)
@@ -146,6 +153,8 @@ class Task(Generic[R_co]):
             raise InvalidTask("dedup_ttl needs a dedup_key")
         if self.retry is not None and not isinstance(self.retry, RetryPolicy):
             raise InvalidTask(f"retry must be a RetryPolicy, not {self.retry!r:.80}")
+        if self.isolation not in (None, *ISOLATIONS):
+            raise InvalidTask(f"isolation must be {' or '.join(map(repr, ISOLATIONS))}, not {self.isolation!r:.80}")
         if self.cost is not None and not (type(self.cost) in (int, float) and 0 <= self.cost <= _MAX_MS / 1000):
             raise InvalidTask(f"cost must be a number of seconds from 0, not {self.cost!r:.80}")
 
