@@ -69,6 +69,7 @@ def test_progress_is_seen_while_the_task_runs_and_after_it(bench: Any, gate: thr
     bench.start(work)
     task_id = bench.push(work)
     found = eventually(lambda: progress(bench, task_id), what="the progress")
+    assert found is not None
     assert (found.done, found.total, found.message, found.attempt) == (3, 10, "reading", 1)
     gate.set()
     assert bench.result(task_id) is None
