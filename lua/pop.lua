@@ -4,7 +4,7 @@
   KEYS[1] meta
   ARGV[1] worker  ARGV[2] claim: 16 hexadecimal digits, new for each pop  ARGV[3] count: 1 to 100  ARGV[4] lease_ms
   ARGV[5] max_deliveries  ARGV[6] result_ttl_ms  ARGV[7] dead_ttl_ms
-  Returns {1, wait_ms, id, message, token, attempt, failures, solo, pushed_at, ...} with seven places for each task;
+  Returns {1, wait_ms, id, message, token, attempt, failures, solo, pushed_at, heritage, ...}, eight places a task;
     wait_ms is the time to the next delayed task or lease end, -1 when there is none, 0 when there may be more now
     | {-5, what} | {-6, schema}
   Moves: QUEUED -> STARTED, SCHEDULED -> QUEUED, STARTED -> QUEUED, STARTED -> FAILED, STARTED -> CANCELED,

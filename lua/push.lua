@@ -3,9 +3,9 @@
   Guarantee: all tasks of the call are stored, or none. Sent again, it answers what became of them and changes nothing.
   KEYS[1] meta
   ARGV[1] message_limit: bytes of the largest message  ARGV[2] result_ttl_ms
-  ARGV[3..] for each task: id, user, priority, due ('' now, '+N' in N ms, 'N' at N ms), timeout_ms,
-    cost_us ('' unknown), dedup ('' none, else the hash of the key), dedup_ttl_ms (0 until terminal), digest,
-    parents (see parents.lua), message
+  ARGV[3..] for each task: id, user ('' that of its first parent), priority (0 likewise), due ('' now, '+N' in
+    N ms, 'N' at N ms), timeout_ms, cost_us ('' unknown), dedup ('' none, else the hash of the key), dedup_ttl_ms (0
+    until terminal), digest, parents (see parents.lua), message
   Returns {1, code, state, id, ...} with three places a task: {1, state, id} stored, {2, state, id} stored before,
     {3, state, id} deduplicated (state '': that task is forgotten) | {-3, id} conflict | {-4, id, bytes} too large
     | {-9, id, parent} depends on a task that is not known
@@ -27,6 +27,7 @@
 --- @include "backlog"
 --- @include "conclude"
 --- @include "parents"
+--- @include "bind"
 --- @include "parents_at"
 --- @include "cancel_with"
 --- @include "hold_dedup"
@@ -46,11 +47,11 @@ end
 read_ahead(2, STRIDE, 2)
 local reply, fresh, here, keyed, total = {1}, {}, {}, {}, 0
 for first = 3, #ARGV, STRIDE do
-  local id, priority, digest = ARGV[first], number_at(first + 2), ARGV[first + 8]
+  local id, priority, digest, heir = ARGV[first], number_at(first + 2), ARGV[first + 8], ARGV[first + 9] ~= ""
   local due_ms, malformed = due_time(ARGV[first + 3])
-  if malformed or not id_at(first) or not id_at(first + 1) or not priority or priority < 1 or priority > 6
-    or not number_at(first + 4) or (ARGV[first + 5] ~= "" and not number_at(first + 5)) or not number_at(first + 7)
-    or not parents_at(first + 9) then
+  if malformed or not id_at(first) or not (id_at(first + 1) or heir and ARGV[first + 1] == "") or not priority
+    or priority > 6 or (priority == 0 and not heir) or not number_at(first + 4) or not parents_at(first + 9)
+    or (ARGV[first + 5] ~= "" and not number_at(first + 5)) or not number_at(first + 7) then
     return bad_arguments("a task of the push is malformed: " .. id)
   end
   local bytes = #ARGV[first + 10]
@@ -71,9 +72,13 @@ for first = 3, #ARGV, STRIDE do
     local parents, unknown = look_at_parents(ARGV[first + 9], here)
     if not parents then return {-9, id, unknown} end
     local state = parents.failed and "CANCELED" or parents.open > 0 and "DEFERRED" or due_ms and "SCHEDULED" or "QUEUED"
-    here[id] = {state = state, digest = digest, pushed_at = now_ms, root_at = parents.root_at}
+    if priority == 0 then priority = parents.prio or NORMAL end
+    here[id] = {
+      state = state, digest = digest, pushed_at = now_ms, root_at = parents.root_at,
+      user = ARGV[first + 1] ~= "" and ARGV[first + 1] or parents.user, prio = priority ~= NORMAL and priority or nil,
+    }
     if dedup ~= "" and state ~= "CANCELED" then keyed[dedup] = id end
-    fresh[#fresh + 1] = {first = first, due_ms = due_ms, state = state, priority = priority, parents = parents}
+    fresh[#fresh + 1] = {first = first, due_ms = due_ms, state = state, owner = here[id].user, parents = parents}
     reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 1, state, id
   end
 end
@@ -84,12 +89,11 @@ local full = over_backlog(fresh)
 if full then return full end
 call("HSETNX", KEYS[1], "schema", "1")
 for _, entry in ipairs(fresh) do
-  local first, parents, state = entry.first, entry.parents, entry.state
-  local id, owner, dedup, dedup_ttl_ms = ARGV[first], ARGV[first + 1], ARGV[first + 6], number_at(first + 7)
-  local t = task(id)
+  local first, parents, state, owner = entry.first, entry.parents, entry.state, entry.owner
+  local id, t, prio = ARGV[first], task(ARGV[first]), here[ARGV[first]].prio
   t.r = {
     state = state, user = owner, digest = ARGV[first + 8], pushed_at = now_ms,
-    prio = entry.priority ~= NORMAL and entry.priority or nil,
+    prio = prio, heir = ARGV[first + 1] == "" or ARGV[first + 2] == "0" or nil,
     timeout = ARGV[first + 4] ~= TIMEOUT and number_at(first + 4) or nil, cost = number_at(first + 5),
     root_at = (state == "DEFERRED" or parents.root_at < now) and parents.root_at or nil,
   }
@@ -98,17 +102,17 @@ for _, entry in ipairs(fresh) do
     cancel_with(t, parents.failed, result_ttl_ms)
   else
     store_key(P .. "m:" .. id, ARGV[first + 10])
-    hold_dedup(t, dedup, dedup_ttl_ms)
+    hold_dedup(t, ARGV[first + 6], number_at(first + 7))
   end
   if state == "DEFERRED" then
-    t.r.open, t.r.due = parents.open, entry.due_ms
-    defer(t, parents)
+    defer(t, parents.open, entry.due_ms)
   elseif state == "SCHEDULED" then
     delay(id, owner, entry.due_ms)
   elseif state == "QUEUED" then
     local u = user(owner)
-    enter(u, id, entry.priority, t.r.root_at or arrival(u))
+    enter(u, id, prio or NORMAL, t.r.root_at or arrival(u))
   end
+  bind(t, parents)
 end
 count("pushed", #fresh)
 commit()

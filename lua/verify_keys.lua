@@ -13,13 +13,15 @@
 --- @include "task"
 --- @include "conclude"
 --- @include "bury"
+--- @include "untold"
+--- @include "bind"
 local PENDING = 10000 -- ended tasks whose dependents are not all told, of which so many are looked at
 local TYPES = {
-  meta = "hash", g = "hash", counts = "hash", cfg = "hash", x = "hash", t = "string", m = "string", r = "string",
-  u = "string", dedup = "string", claim = "string", sweeping = "string", now = "string", n = "zset", c = "zset",
-  s = "zset", ready = "zset", fresh = "zset", critical = "zset", owe = "zset", timers = "zset", users = "zset",
-  configured = "zset", running = "zset", delayed = "zset", deferred = "zset", kept = "zset", dead = "zset",
-  w = "set", d = "list", pending = "list", wake = "list",
+  meta = "hash", g = "hash", counts = "hash", cfg = "hash", t = "string", m = "string", r = "string", x = "string",
+  p = "string", u = "string", dedup = "string", claim = "string", sweeping = "string", now = "string", n = "zset",
+  c = "zset", s = "zset", ready = "zset", fresh = "zset", critical = "zset", owe = "zset", timers = "zset",
+  users = "zset", configured = "zset", running = "zset", delayed = "zset", deferred = "zset", kept = "zset",
+  held = "zset", dead = "zset", w = "set", d = "list", pending = "list", wake = "list",
 }
 local ENDED = {FINISHED = true, FAILED = true, CANCELED = true}
 
@@ -46,6 +48,12 @@ local look = {
   r = function(name, id)
     if not ENDED[task(id).r.state] then leftover(name, "its task has not ended") end
   end,
+  x = function(name, id)
+    if not task(id).r.xcom then leftover(name, "its task has left no values") end
+  end,
+  p = function(name, id)
+    if not task(id).r.state then leftover(name, "there is no such task") end
+  end,
   w = function(name, id)
     local state = task(id).r.state
     if not state or ENDED[state] then leftover(name, "nothing can be told any more") end
@@ -53,17 +61,20 @@ local look = {
   d = function(name, id)
     local t = task(id)
     local state = t.r.state
-    if state and not ENDED[state] then
-      if t.r.kids then return end
+    if state and not t.r.kids then
       found("dependents", id, "others depend on it, and its record does not say so", fix)
-      if fix then t.r.kids = true write_now(t) end
-    else
-      local entry = (state == "FINISHED" and "F" or "X") .. id
-      if call("LPOS", P .. "pending", entry, "MAXLEN", PENDING) then return end
-      if call("LLEN", P .. "pending") > PENDING then return end
-      found("dependents", id, "it has ended, and those that depend on it would never be told", fix)
-      if fix then call("RPUSH", P .. "pending", entry) end
+      t.r.kids = true
+      if fix then
+        if ENDED[state] and not t.r.keep then hold(t) end
+        will_write(t)
+      end
     end
+    if state and not (ENDED[state] and untold(t)) then return end
+    local entry = (state == "FINISHED" and "F" or "X") .. id
+    if call("LPOS", P .. "pending", entry, "MAXLEN", PENDING) then return end
+    if call("LLEN", P .. "pending") > PENDING then return end
+    found("dependents", id, "it has ended, and those that depend on it would never be told", fix)
+    if fix then call("RPUSH", P .. "pending", entry) end
   end,
   dedup = function(name, hash)
     if call("PTTL", P .. name) ~= -1 then return end

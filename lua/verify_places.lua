@@ -20,9 +20,10 @@
 --- @include "conclude"
 --- @include "bury"
 local STRIDE = 2
+local ENDED = {FINISHED = true, FAILED = true, CANCELED = true}
 local BELONGS = {
   running = {STARTED = true}, delayed = {SCHEDULED = true}, deferred = {DEFERRED = true}, dead = {FAILED = true},
-  kept = {FINISHED = true, FAILED = true, CANCELED = true}, n = {QUEUED = true}, c = {QUEUED = true},
+  kept = ENDED, held = ENDED, n = {QUEUED = true}, c = {QUEUED = true},
   s = {SCHEDULED = true, DEFERRED = true},
 }
 
@@ -40,6 +41,7 @@ end
 
 local function belongs(kind, owner, r)
   if not BELONGS[kind][r.state] or (owner and owner ~= r.user) then return false end
+  if kind == "kept" or kind == "held" then return (kind == "held") == (r.keep ~= nil) end
   return (kind ~= "n" and kind ~= "c") or (kind == "c") == (r.prio == CRITICAL)
 end
 
@@ -65,8 +67,8 @@ for first = 3, #ARGV, STRIDE do
     found("place", id, "it stands in " .. index .. " and is " .. (state or "not known"), fix)
     if fix then
       remove(kind, owner, index, id, state)
-      if kind == "kept" and not state then
-        for _, of_task in ipairs({"t:", "m:", "r:"}) do drop_key(P .. of_task .. id) end
+      if (kind == "kept" or kind == "held") and not state then
+        for _, of_task in ipairs({"t:", "m:", "r:", "p:", "x:", "d:"}) do drop_key(P .. of_task .. id) end
       elseif kind ~= "s" and kind ~= "dead" and not state then
         bury(t, owner or "", index, dead_ttl_ms)
       end

@@ -78,9 +78,10 @@ local look = {
 }
 
 local function look_at_ended(t)
-  if not score("kept", t.id) then
+  local index = t.r.keep and "held" or "kept"
+  if not score(index, t.id) then
     mend("nowhere", t, "would never be forgotten", function()
-      add_to("kept", int(now_ms + (t.r.state == "FAILED" and dead_ttl_ms or result_ttl_ms)), t.id)
+      add_to(index, int(now_ms + (t.r.state == "FAILED" and dead_ttl_ms or result_ttl_ms)), t.id)
     end)
   end
   if t.r.state == "FAILED" and not score("dead", t.id) then

@@ -5,26 +5,29 @@ local function pause_ms(excess)
   return int(math.max(1000, math.min(60000, excess * each_us / 1000 / math.max(1, call("ZCARD", P .. "running")))))
 end
 
-local function over_backlog(fresh)
+-- The answer that refuses so many more waiting tasks in the queue.
+local function queue_is_full(number)
   local most = tonumber(backlog) or 0
-  if most > 0 then
-    local waiting = (tonumber(call("HGET", P .. "counts", "queued")) or 0) + call("ZCARD", P .. "delayed")
-      + call("ZCARD", P .. "deferred")
-    local excess = waiting + #fresh - most
-    if excess > 0 then return {-7, "", int(most), int(waiting), pause_ms(excess)} end
-  end
-  if not limited then return nil end
-  local more = {}
-  for _, entry in ipairs(fresh) do
-    local id = ARGV[entry.first + 1]
-    more[id] = (more[id] or 0) + 1
-  end
-  for id, number in pairs(more) do
-    most = backlog_of(id)
-    if most then
-      local waiting = call("ZCARD", P .. "n:" .. id) + call("ZCARD", P .. "c:" .. id) + call("ZCARD", P .. "s:" .. id)
-      local excess = waiting + number - most
-      if excess > 0 then return {-7, id, int(most), waiting, pause_ms(excess)} end
-    end
-  end
+  if most == 0 then return nil end
+  local waiting = (tonumber(call("HGET", P .. "counts", "queued")) or 0) + call("ZCARD", P .. "delayed")
+    + call("ZCARD", P .. "deferred")
+  local excess = waiting + number - most
+  if excess > 0 then return {-7, "", int(most), int(waiting), pause_ms(excess)} end
+end
+
+-- The same of a user.
+local function user_is_full(id, number)
+  local most = limited and backlog_of(id)
+  if not most then return nil end
+  local waiting = call("ZCARD", P .. "n:" .. id) + call("ZCARD", P .. "c:" .. id) + call("ZCARD", P .. "s:" .. id)
+  local excess = waiting + number - most
+  if excess > 0 then return {-7, id, int(most), waiting, pause_ms(excess)} end
+end
+
+local function over_backlog(fresh)
+  local full, more = queue_is_full(#fresh), {}
+  if full or not limited then return full end
+  for _, entry in ipairs(fresh) do more[entry.owner] = (more[entry.owner] or 0) + 1 end
+  for id, number in pairs(more) do full = full or user_is_full(id, number) end
+  return full
 end

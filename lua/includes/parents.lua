@@ -2,34 +2,29 @@
 -- same, and the id. A parent in the same push comes before its dependents.
 local stands_for = {} -- ids of this push for which another task stands, by its deduplication key
 
--- How many have not ended, whether one has failed that cancels the task, and when the first of them all was pushed, in
--- microseconds; or the id of one that is not known.
+-- Whose and how urgent the first of them is, how many have not ended, whether one has failed that cancels the task, and
+-- when the first of them all was pushed, in microseconds; or the id of one that is not known.
 local function look_at_parents(lines, here)
-  local open, failed, root_at, list = 0, nil, now, {}
+  local open, failed, root_at, list, first = 0, nil, now, {}, {}
   for line in string.gmatch(lines, "[^\n]+") do
-    local id = string.sub(line, 2)
+    local id, edge = string.sub(line, 2), string.sub(line, 1, 1)
     id = stands_for[id] or id
     local parent = here[id] or record(P .. "t:" .. id)
     if not parent then return nil, id end
+    first = first.user and first or parent
     if parent.state == "FAILED" or parent.state == "CANCELED" then
-      if string.sub(line, 1, 1) == "c" then failed = failed or id end
-    elseif parent.state ~= "FINISHED" then
+      if edge == "c" then failed = failed or id end
+      edge = "n"
+    elseif parent.state == "FINISHED" then
+      edge = "n"
+    else
       open = open + 1
-      list[#list + 1] = {id = id, line = string.sub(line, 1, 1)}
     end
+    list[#list + 1] = {id = id, edge = edge}
     root_at = math.min(root_at, parent.root_at or parent.pushed_at * 1000)
   end
-  return {open = failed and 0 or open, failed = failed, root_at = root_at, list = failed and {} or list}
-end
-
--- Keeps a task until its parents have ended, each of which is to tell it.
-local function defer(t, parents)
-  for _, parent in ipairs(parents.list) do
-    call("RPUSH", P .. "d:" .. parent.id, parent.line .. t.id)
-    local of_parent = task(parent.id)
-    of_parent.r.kids = true
-    will_write(of_parent)
-  end
-  add_to("deferred", now_ms, t.id)
-  add_to("s:" .. t.r.user, "+inf", t.id)
+  return {
+    open = failed and 0 or open, failed = failed, root_at = root_at, list = failed and {} or list,
+    user = first.user, prio = first.prio,
+  }
 end

@@ -89,6 +89,14 @@ def test_options_win_over_the_defaults_and_leave_the_function_as_it_is() -> None
     assert mail.task("b").priority is Priority.LOW
 
 
+def test_a_function_may_ask_for_a_process_of_its_own_and_an_option_may_take_it_back() -> None:
+    heavy = resize.options(isolation="process")
+    assert heavy.task("u").isolation == "process"
+    assert heavy.options(isolation=None).task("u").isolation is None
+    with pytest.raises(InvalidTask, match="isolation must be 'thread' or 'process', not 'moon'"):
+        resize.options(isolation="moon")  # type: ignore[arg-type]  # what this tests
+
+
 def test_options_add_up() -> None:
     made = resize.options(user_id="bob").options(retries=0).task("u")
     assert (made.user_id, made.retries) == ("bob", 0)

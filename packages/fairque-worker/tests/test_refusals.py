@@ -17,7 +17,7 @@ from fairque.protocol.model import outcome
 from fairque.protocol.model.outcome import Decision
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.testing import eventually
-from fairque.worker import current_context, reporter
+from fairque.worker import current_context, jobs
 
 SECONDS = 5
 
@@ -46,7 +46,7 @@ def _poisonous(monkeypatch: pytest.MonkeyPatch) -> None:
     def decide(error: BaseException, **facts: Any) -> Decision:
         return Decision("retry", -1, "") if isinstance(error, Poison) else outcome.decide(error, **facts)
 
-    monkeypatch.setattr(reporter, "decide", decide)
+    monkeypatch.setattr(jobs, "decide", decide)
 
 
 def test_an_ending_that_the_queue_refuses_is_given_up_with_its_name_and_holds_no_other_up(

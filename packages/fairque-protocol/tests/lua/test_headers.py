@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairque.protocol import calls
-from fairque.protocol.calls import Failed, Finished, Released, Setting
+from fairque.protocol.calls import Failed, Finished, Released, Reported, Setting
+from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.states import TRANSITIONS
 from fairque.protocol.model.task import Task
 from fairque.protocol.wire.call import SCHEMA, Call
@@ -20,12 +21,22 @@ if TYPE_CHECKING:
 
 KEYS = QueueKeys("q")
 #: A worker and its tasks must go on when the server is out of memory.
-WORKER = {"pop", "beat", "finish", "fail", "release", "cancel", "sweep", "rouse", "watch"}
+WORKER = {"pop", "beat", "finish", "fail", "release", "cancel", "sweep", "rouse", "watch", "progress"}
 #: What an operator needs when it is: to stop users and to drop their tasks.
-OPERATOR = {"limit", "configure", "purge"}
+OPERATOR = {"limit", "configure", "purge", "redrive", "delete"}
 #: What looks for damage, and mends it.
 VERIFIER = {"verify_keys", "verify_tasks", "verify_places", "verify_users", "verify_counts"}
-READERS = {"read_task", "read_stats", "read_user", "read_users", "read_configured", "explain"}
+READERS = {
+    "read_dead",
+    "read_task",
+    "read_progress",
+    "read_outputs",
+    "read_stats",
+    "read_user",
+    "read_users",
+    "read_configured",
+    "explain",
+}
 
 
 def sample(name: str, number: int) -> Call[Any]:
@@ -42,7 +53,9 @@ def sample(name: str, number: int) -> Call[Any]:
         "release": lambda: calls.release(KEYS, [Released("t", "1:a", 1) for _ in each], **ttl),
         "cancel": lambda: calls.cancel(KEYS, "t", reason="", **ttl),
         "sweep": lambda: calls.sweep(KEYS, guard_ms=0, max_deliveries=1, **both),
-        "watch": lambda: calls.watch(KEYS, "t"),
+        "watch": lambda: calls.watch_many(KEYS, ["t" for _ in each]),
+        "progress": lambda: calls.progress(KEYS, [Reported("t", "1:a", Progress(1)) for _ in each]),
+        "read_progress": lambda: calls.read_progress(KEYS, ["t" for _ in each]),
         "read_task": lambda: calls.read_task(KEYS, "t"),
         "read_stats": lambda: calls.read_stats(KEYS),
         "rouse": lambda: calls.rouse(KEYS),
@@ -58,6 +71,10 @@ def sample(name: str, number: int) -> Call[Any]:
         "verify_places": lambda: calls.verify_places(KEYS, [(b"n:a", b"t") for _ in each], fix=False, dead_ttl_ms=1),
         "verify_users": lambda: calls.verify_users(KEYS, [b"ann" for _ in each], fix=False),
         "verify_counts": lambda: calls.verify_counts(KEYS, fix=False),
+        "read_dead": lambda: calls.read_dead(KEYS),
+        "redrive": lambda: calls.redrive(KEYS, ["t" for _ in each], **ttl),
+        "delete": lambda: calls.delete(KEYS, ["t" for _ in each], **ttl),
+        "read_outputs": lambda: calls.read_outputs(KEYS, ["t" for _ in each]),
     }
     call: Call[Any] = builders[name]()
     return call
@@ -173,11 +190,13 @@ def test_no_script_looks_for_keys_or_reads_users_json(source: "Source") -> None:
 
 
 def test_every_range_has_a_bound(source: "Source") -> None:
-    """By a LIMIT, or as the head of the list."""
+    """By a LIMIT, as the head of the list, by a number of places, or as one place."""
     for command in re.findall(
         r'call\("(ZRANGEBYSCORE|ZREVRANGEBYSCORE|ZRANGEBYLEX|ZRANGE|ZREVRANGE|LRANGE)", (.*)', source.body
     ):
-        assert "LIMIT" in command[1] or re.search(r", 0, 0[,)]", command[1]), command
+        assert "LIMIT" in command[1] or re.search(
+            r", 0, 0[,)]|(?:most|LOOKED_AT) - 1\)|rank, rank \+ most\)|middle, middle\)", command[1]
+        ), command
 
 
 @pytest.mark.parametrize("name", script_names())

@@ -67,7 +67,7 @@ class Bench:
         """Send a script what no call builder would."""
         return self.client.eval(script(name).text, 1, self.keys.meta, *arguments)
 
-    def task(self, user: str = "ann", task_id: str = "", **fields: Any) -> Task[Any]:
+    def task(self, user: str | None = "ann", task_id: str = "", **fields: Any) -> Task[Any]:
         """A task with the next of the names t1, t2, t3 …"""
         number = next(self._numbers)
         return Task(task_id=task_id or f"t{number}", user_id=user, func="f", created_at=0, **fields)
@@ -112,8 +112,10 @@ class Bench:
         pairs = [(h.task_id, h.token) if isinstance(h, Granted) else h for h in held]
         return self.run(calls.beat(self.keys, pairs, lease_ms=lease_ms))
 
-    def finish(self, *held: Granted, result: bytes = b"", ran_us: int = 5_000, token: str = "") -> list[Any]:
-        tasks = [Finished(h.task_id, token or h.token, ran_us, result) for h in held]
+    def finish(
+        self, *held: Granted, result: bytes = b"", xcom: bytes = b"", ran_us: int = 5_000, token: str = ""
+    ) -> list[Any]:
+        tasks = [Finished(h.task_id, token or h.token, ran_us, result, xcom) for h in held]
         return _plain(self.run(calls.finish(self.keys, tasks, result_ttl_ms=RESULT_TTL_MS)))
 
     def fail(

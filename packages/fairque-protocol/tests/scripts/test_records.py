@@ -1,6 +1,7 @@
 """The fields of all records are those of lua/README.md, no more and no fewer."""
 
 import re
+from collections.abc import Callable, Iterator
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,8 @@ def busy(queue: "Bench") -> "Bench":
     queue.fail(second, verdict="snooze")
     queue.release(others[0])
     queue.fail(others[1], verdict="dead")
+    queue.run(calls.redrive(queue.keys, [others[1].task_id], result_ttl_ms=1))
+    queue.cancel(others[1].task_id)
     queue.advance(30_000)
     queue.sweep()
     queue.finish(others[2])
@@ -59,8 +62,22 @@ def busy(queue: "Bench") -> "Bench":
     return queue
 
 
-def test_the_task_record(busy: "Bench") -> None:
-    assert {field for record in busy.snapshot("t:").values() for field in record} == listed("Task record")
+@pytest.fixture
+def pipeline(new_queue: Callable[[], "Bench"]) -> Iterator["Bench"]:
+    """A queue with a task that is looked at, whether it may be forgotten."""
+    queue = new_queue()
+    queue.push(queue.task(task_id="root"), queue.task(None, task_id="leaf", depends_on=["root"]))
+    queue.finish(*queue.pop(), xcom=b'{"rows":1}')
+    queue.cancel("leaf")
+    queue.advance(60_000)
+    queue.run(calls.sweep(queue.keys, guard_ms=0, max_deliveries=5, result_ttl_ms=1, dead_ttl_ms=1))
+    yield queue
+    queue.drop()
+
+
+def test_the_task_record(busy: "Bench", pipeline: "Bench") -> None:
+    records = [*busy.snapshot("t:").values(), *pipeline.snapshot("t:").values()]
+    assert {field for record in records for field in record} == listed("Task record")
 
 
 def test_the_user_record(busy: "Bench") -> None:
@@ -111,9 +128,10 @@ def test_a_reader_gets_numbers_as_text_without_loss(queue: "Bench") -> None:
     ("script", "head", "group"),
     [
         ("beat", ["1000"], ["t", "1:a"]),
-        ("finish", ["1000"], ["t", "1:a", "5", ""]),
+        ("finish", ["1000"], ["t", "1:a", "5", "", ""]),
         ("fail", ["1000", "1000"], ["t", "1:a", "5", "retry", "0", ""]),
         ("release", ["1000"], ["t", "1:a", "5"]),
+        ("progress", [], ["t", "1:a", "{}"]),
     ],
 )
 def test_a_call_about_more_tasks_than_a_worker_runs_is_refused(

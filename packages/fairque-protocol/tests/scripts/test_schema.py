@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairque.protocol import calls
-from fairque.protocol.calls import Failed, Finished, Released, Setting
+from fairque.protocol.calls import Failed, Finished, Released, Reported, Setting
 from fairque.protocol.errors import SchemaMismatch
+from fairque.protocol.model.progress import Progress
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.scripts import script_names
@@ -28,6 +29,11 @@ def every_call(keys: QueueKeys, queue: "Bench") -> dict[str, Call[Any]]:
         calls.cancel(keys, "t1", reason="", **ttl),
         calls.sweep(keys, guard_ms=0, max_deliveries=1, **both),
         calls.watch(keys, "t1", "me"),
+        calls.progress(keys, [Reported("t1", "1:ab", Progress(1))]),
+        calls.read_progress(keys, ["t1"]),
+        calls.read_dead(keys),
+        calls.redrive(keys, ["t1"], **ttl),
+        calls.delete(keys, ["t1"], **ttl),
         calls.read_task(keys, "t1"),
         calls.read_stats(keys),
         calls.rouse(keys),
@@ -43,6 +49,7 @@ def every_call(keys: QueueKeys, queue: "Bench") -> dict[str, Call[Any]]:
         calls.verify_places(keys, [(b"n:ann", b"t1")], fix=True, dead_ttl_ms=1),
         calls.verify_users(keys, [b"ann"], fix=True),
         calls.verify_counts(keys, fix=True),
+        calls.read_outputs(keys, ["t1"]),
     ]
     return {call.script: call for call in built}
 

@@ -14,7 +14,8 @@ from fairque.protocol.model.ids import new_task_id
 from fairque.protocol.model.registry import REGISTRY, reference_of
 from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.states import Priority
-from fairque.protocol.model.task import Task
+from fairque.protocol.model.task import Isolation, Task
+from fairque.protocol.model.xcom import xcom_use
 
 __all__ = ["AsyncTaskFunction", "TaskDefaults", "TaskFunction", "TaskOptions", "task"]
 
@@ -33,6 +34,7 @@ class TaskDefaults(TypedDict, total=False):
         retries: How often one is tried again after an error, 2 unless told otherwise.
         retry: The pauses between the attempts.
         timeout: Seconds that one attempt may take, an hour unless told otherwise.
+        isolation: ``process`` for a child process of the worker, which can be killed; else the worker decides.
         delay: Seconds from the push until one may start.
         cost: Expected run time in seconds, to charge the first run fairly.
     """
@@ -42,6 +44,7 @@ class TaskDefaults(TypedDict, total=False):
     retries: int
     retry: RetryPolicy | None
     timeout: float | timedelta
+    isolation: Isolation | None
     delay: float | timedelta
     cost: float | None
 
@@ -210,4 +213,18 @@ def _checked(func: Callable[..., Any], name: str | None) -> inspect.Signature:
             f"{place!r} is a method, and no worker has its object. "
             "Decorate a function, or put @staticmethod above @task"
         )
-    return signature
+    return _without_pulled(signature, {pull.parameter for pull in xcom_use(func).pulls})
+
+
+def _without_pulled(signature: inspect.Signature, pulled: set[str]) -> inspect.Signature:
+    """Return a signature without some parameters. Those behind them are given by name: places would have shifted."""
+    left: list[inspect.Parameter] = []
+    shifted = False
+    for name, parameter in signature.parameters.items():
+        if name in pulled:
+            shifted = True
+        elif not shifted or parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            left.append(parameter)
+        elif parameter.kind is not inspect.Parameter.VAR_POSITIONAL:
+            left.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+    return signature.replace(parameters=left)

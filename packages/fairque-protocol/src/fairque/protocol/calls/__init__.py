@@ -2,6 +2,7 @@
 
 from fairque.protocol.calls.beat import beat
 from fairque.protocol.calls.cancel import cancel
+from fairque.protocol.calls.dead import MAX_DEAD, Redriven, delete, read_dead, redrive
 from fairque.protocol.calls.endings import Ended, Failed, Finished, Released, fail, finish, release
 from fairque.protocol.calls.limits import (
     ALL_USERS,
@@ -14,9 +15,11 @@ from fairque.protocol.calls.limits import (
     limit,
     purge,
 )
+from fairque.protocol.calls.outputs import MAX_OUTPUTS, read_outputs
 from fairque.protocol.calls.pop import Granted, Popped, pop
+from fairque.protocol.calls.progress import Reported, parse_progress, progress, read_progress
 from fairque.protocol.calls.push import Pushed, push
-from fairque.protocol.calls.read import Outcome, QueueStats, TaskInfo, read_stats, read_task, watch
+from fairque.protocol.calls.read import QueueStats, TaskInfo, read_stats, read_task
 from fairque.protocol.calls.rouse import rouse
 from fairque.protocol.calls.sweep import Swept, sweep
 from fairque.protocol.calls.users import Configured, explain, read_configured, read_user, read_users
@@ -28,9 +31,13 @@ from fairque.protocol.calls.verify import (
     verify_tasks,
     verify_users,
 )
+from fairque.protocol.calls.watch import MAX_WATCH_TASKS, Outcome, watch, watch_many
 
 __all__ = [
     "ALL_USERS",
+    "MAX_DEAD",
+    "MAX_OUTPUTS",
+    "MAX_WATCH_TASKS",
     "SETTING_NAMES",
     "Configured",
     "CostMode",
@@ -44,7 +51,9 @@ __all__ = [
     "Purged",
     "Pushed",
     "QueueStats",
+    "Redriven",
     "Released",
+    "Reported",
     "Setting",
     "SettingName",
     "Swept",
@@ -52,18 +61,25 @@ __all__ = [
     "beat",
     "cancel",
     "configure",
+    "delete",
     "explain",
     "fail",
     "finish",
     "limit",
+    "parse_progress",
     "pop",
+    "progress",
     "purge",
     "push",
     "read_configured",
+    "read_dead",
+    "read_outputs",
+    "read_progress",
     "read_stats",
     "read_task",
     "read_user",
     "read_users",
+    "redrive",
     "release",
     "rouse",
     "sweep",
@@ -73,4 +89,5 @@ __all__ = [
     "verify_tasks",
     "verify_users",
     "watch",
+    "watch_many",
 ]

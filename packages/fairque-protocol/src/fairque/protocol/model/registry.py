@@ -12,7 +12,7 @@ from attrs import frozen
 
 from fairque.protocol.errors import FairqueError, UnknownFunction
 
-__all__ = ["REGISTRY", "Registration", "Registry", "name_of", "reference_of"]
+__all__ = ["REGISTRY", "Registration", "Registry", "name_of", "parameter_name", "reference_of"]
 
 
 @frozen
@@ -104,3 +104,21 @@ def name_of(func: Callable[..., Any]) -> str:
     """Return the name under which a task stores a function: its registered name, else ``module:qualname``."""
     name = getattr(func, "task_name", None)
     return name if isinstance(name, str) else reference_of(func)
+
+
+def parameter_name(func: str | None, argument: str | int) -> str:
+    """Return the parameter to which an argument of a task belongs, for errors.
+
+    Args:
+        func: The name that the task stores.
+        argument: The name of the argument, or its place.
+
+    Returns:
+        The name; empty for a place in a function that is not known here, or that has no such parameter.
+    """
+    if isinstance(argument, str) or func is None:
+        return argument if isinstance(argument, str) else ""
+    try:
+        return list(inspect.signature(REGISTRY.find(func).func).parameters)[argument]
+    except (FairqueError, ValueError, IndexError, TypeError):
+        return ""

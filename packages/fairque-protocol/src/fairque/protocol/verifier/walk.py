@@ -27,7 +27,7 @@ _TASKS = 200
 _USERS = 200
 _KEYS = 500
 
-_INDEXES = (b"running", b"delayed", b"deferred", b"kept", b"dead")
+_INDEXES = (b"running", b"delayed", b"deferred", b"kept", b"held", b"dead")
 _RINGS = (b"ready", b"fresh", b"critical", b"owe", b"timers", b"users")
 _OF_USERS = (b"n:", b"c:", b"s:")
 

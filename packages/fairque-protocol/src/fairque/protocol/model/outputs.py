@@ -1,0 +1,166 @@
+"""Outputs: references to what a task will have left, which stand among the arguments of another one until it runs."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from attrs import evolve, field, frozen
+
+from fairque.protocol.errors import InvalidTask, OutputMissing, ProtocolError
+from fairque.protocol.model.ids import check_id
+from fairque.protocol.model.states import TaskState
+from fairque.protocol.wire.jsonvalue import loads
+
+__all__ = ["Input", "Left", "Output", "fill_in", "take_out"]
+
+Step: TypeAlias = str | int
+
+
+def _a_key(_: object, __: object, value: str | None) -> None:
+    if value is not None:
+        check_id(value, "key")
+
+
+@frozen
+class Left:
+    """What a task has left.
+
+    Attributes:
+        state: Its state; None when it is not known.
+        result: JSON of its result, empty for null, or of its error.
+        xcom: JSON of the values that it pushed, as `XCom` writes it; empty for none.
+    """
+
+    state: TaskState | None
+    result: bytes
+    xcom: bytes
+
+    @property
+    def func(self) -> str | None:
+        """The function of a task that has pushed values."""
+        return _read(self.xcom).get("func") if self.xcom else None
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The values that it pushed, by key."""
+        return _read(self.xcom).get("values", {}) if self.xcom else {}
+
+
+def _read(blob: bytes) -> Mapping[str, Any]:
+    try:
+        value = loads(blob)
+    except ValueError as error:
+        raise ProtocolError(f"values of a task cannot be read ({error}): {blob[:200]!r}") from error
+    if not isinstance(value, dict):
+        raise ProtocolError(f"values of a task cannot be read: {blob[:200]!r}")
+    return value
+
+
+@frozen
+class Output:
+    """What a task will have left: its result, or the value that it pushes under a key; whole, or a part of it.
+
+    As an argument of another task it makes that one depend on the task, and is replaced by the value when it runs.
+    `Task.output` makes it; ``output["rows"][0]`` is a part of it.
+
+    Attributes:
+        task_id: The task that leaves it.
+        key: Under which it pushes the value; None for its result.
+        path: Keys and places that lead to the part.
+    """
+
+    task_id: str
+    key: str | None = field(default=None, validator=_a_key)
+    path: tuple[Step, ...] = ()
+
+    def value_in(self, left: Left) -> Any:
+        """Return the value, from what the task has left.
+
+        Raises:
+            OutputMissing: The task is forgotten or has not finished, or left no such value.
+        """
+        if left.state is not TaskState.FINISHED:
+            ended = "is not known any more" if left.state is None else f"is {left.state}"
+            raise OutputMissing(f"{self} cannot be had: that task {ended}", self.task_id)
+        if self.key is None:
+            value: Any = loads(left.result) if left.result else None
+        elif self.key in left.values:
+            value = left.values[self.key]
+        else:
+            keys = ", ".join(map(repr, left.values)) or "none"
+            raise OutputMissing(f"{self} cannot be had: the keys that it pushed are {keys}", self.task_id)
+        for step in self.path:
+            try:
+                value = value[step]
+            except (LookupError, TypeError):
+                raise OutputMissing(f"{self} cannot be had: there is nothing at {step!r}", self.task_id) from None
+        return value
+
+    def __getitem__(self, step: Step) -> "Output":
+        """Return a reference to a part: what stands under that key of an object, or at that place of a list."""
+        if type(step) not in (str, int):
+            raise InvalidTask(f"a part of an output is named by a text or a whole number, not {step!r:.80}")
+        return evolve(self, path=(*self.path, step))
+
+    def __iter__(self) -> Any:
+        """Refuse to be walked over, which Python would try place by place, without an end.
+
+        Raises:
+            TypeError: The value is not known before the task has run.
+        """
+        raise TypeError(f"{self} cannot be walked over: its value is known when task {self.task_id} has run")
+
+    def __str__(self) -> str:
+        """Say what it is, for errors."""
+        what = "the output" if self.key is None else f"the value {self.key!r}"
+        return f"{what} of task {self.task_id}{''.join(f'[{step!r}]' for step in self.path)}"
+
+
+@frozen
+class Input:
+    """The place of an output among the arguments of a task.
+
+    Attributes:
+        at: The place: number or name of the argument, then keys and places inside of it.
+        output: What is to stand there.
+    """
+
+    at: tuple[Step, ...]
+    output: Output
+
+
+def take_out(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any], list[Input]]:
+    """Return arguments with None where outputs stand, and these outputs."""
+    found: list[Input] = []
+
+    def plain(value: Any, at: tuple[Step, ...]) -> Any:
+        if isinstance(value, Output):
+            found.append(Input(at, value))
+            return None
+        if isinstance(value, list | tuple):
+            return [plain(item, (*at, place)) for place, item in enumerate(value)]
+        if isinstance(value, dict):
+            return {key: plain(item, (*at, key)) for key, item in value.items()}
+        return value
+
+    return (
+        [plain(value, (place,)) for place, value in enumerate(args)],
+        {name: plain(value, (name,)) for name, value in kwargs.items()},
+        found,
+    )
+
+
+def fill_in(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], inputs: tuple[Input, ...], value_of: Callable[[Input], Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return arguments with the values of outputs in their places. Lists and objects on the way are changed in place.
+
+    Raises:
+        LookupError: There is no such place.
+    """
+    positional, named = list(args), dict(kwargs)
+    for one in inputs:
+        holder: Any = positional if isinstance(one.at[0], int) else named
+        for step in one.at[:-1]:
+            holder = holder[step]
+        holder[one.at[-1]] = value_of(one)
+    return tuple(positional), named
