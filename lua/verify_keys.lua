@@ -48,12 +48,8 @@ local look = {
   r = function(name, id)
     if not ENDED[task(id).r.state] then leftover(name, "its task has not ended") end
   end,
-  x = function(name, id)
-    if not task(id).r.xcom then leftover(name, "its task has left no values") end
-  end,
-  p = function(name, id)
-    if not task(id).r.state then leftover(name, "there is no such task") end
-  end,
+  x = function(name, id) if not task(id).r.xcom then leftover(name, "no finished task has left it") end end,
+  p = function(name, id) if not task(id).r.state then leftover(name, "its task is not known") end end,
   w = function(name, id)
     local state = task(id).r.state
     if not state or ENDED[state] then leftover(name, "nothing can be told any more") end

@@ -68,7 +68,7 @@ for first = 3, #ARGV, STRIDE do
     if fix then
       remove(kind, owner, index, id, state)
       if (kind == "kept" or kind == "held") and not state then
-        for _, of_task in ipairs({"t:", "m:", "r:", "p:", "x:", "d:"}) do drop_key(P .. of_task .. id) end
+        for _, of_task in ipairs({"t:", "m:", "r:", "p:", "x:"}) do drop_key(P .. of_task .. id) end
       elseif kind ~= "s" and kind ~= "dead" and not state then
         bury(t, owner or "", index, dead_ttl_ms)
       end

@@ -66,15 +66,15 @@ def sample(name: str, number: int) -> Call[Any]:
         "read_users": lambda: calls.read_users(KEYS),
         "read_configured": lambda: calls.read_configured(KEYS),
         "explain": lambda: calls.explain(KEYS, "t"),
+        "read_dead": lambda: calls.read_dead(KEYS),
+        "redrive": lambda: calls.redrive(KEYS, ["t" for _ in each], **ttl),
+        "delete": lambda: calls.delete(KEYS, ["t" for _ in each], **ttl),
+        "read_outputs": lambda: calls.read_outputs(KEYS, ["t" for _ in each]),
         "verify_keys": lambda: calls.verify_keys(KEYS, [b"t:t" for _ in each], fix=False, dead_ttl_ms=1),
         "verify_tasks": lambda: calls.verify_tasks(KEYS, [b"t" for _ in each], fix=False, lease_ms=1, **both),
         "verify_places": lambda: calls.verify_places(KEYS, [(b"n:a", b"t") for _ in each], fix=False, dead_ttl_ms=1),
         "verify_users": lambda: calls.verify_users(KEYS, [b"ann" for _ in each], fix=False),
         "verify_counts": lambda: calls.verify_counts(KEYS, fix=False),
-        "read_dead": lambda: calls.read_dead(KEYS),
-        "redrive": lambda: calls.redrive(KEYS, ["t" for _ in each], **ttl),
-        "delete": lambda: calls.delete(KEYS, ["t" for _ in each], **ttl),
-        "read_outputs": lambda: calls.read_outputs(KEYS, ["t" for _ in each]),
     }
     call: Call[Any] = builders[name]()
     return call

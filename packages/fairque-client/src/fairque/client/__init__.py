@@ -5,7 +5,15 @@ from fairque.client.aio import AsyncTaskHandle, AsyncTaskQueue
 from fairque.client.aio_pipelines import AsyncPipelineHandle
 from fairque.client.control import UNCHANGED
 from fairque.client.dead_letters import AsyncDeadLetters, DeadLetters
-from fairque.client.functions import AsyncTaskFunction, TaskDefaults, TaskFunction, TaskOptions, task
+from fairque.client.functions import (
+    AsyncContextTaskFunction,
+    AsyncTaskFunction,
+    ContextTaskFunction,
+    TaskDefaults,
+    TaskFunction,
+    TaskOptions,
+    task,
+)
 from fairque.client.handle import TaskHandle
 from fairque.client.letters import Redriven
 from fairque.client.many import as_completed, gather
@@ -100,6 +108,8 @@ __all__ = [  # noqa: RUF022 - see above
     "task",
     "TaskFunction",
     "AsyncTaskFunction",
+    "ContextTaskFunction",
+    "AsyncContextTaskFunction",
     "TaskDefaults",
     "TaskOptions",
     "Task",
