@@ -28,8 +28,7 @@ local function readable_schedule(r)
   return sum == sum and type(r.def) == "string" and type(r.on) == "boolean"
 end
 local function readable(text)
-  local r = cmsgpack.unpack(text)
-  local fits = false
+  local r, fits = cmsgpack.unpack(text), false
   if STATES[r.state] then
     fits = readable_task(r)
   elseif LANES[r.lane] then
