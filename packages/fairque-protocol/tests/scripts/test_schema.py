@@ -7,8 +7,8 @@ import pytest
 from fairque.protocol import calls
 from fairque.protocol.calls import Failed, Finished, Released, Reported, Setting, Storing
 from fairque.protocol.errors import SchemaMismatch
-from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.progress import Progress
+from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.scripts import script_names
