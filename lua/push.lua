@@ -66,7 +66,8 @@ for first = 3, #ARGV, STRIDE do
     reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 2, known.state, id
   elseif holder then
     local state = (here[holder] or task(holder).r).state
-    stands_for[id] = holder
+    local said, urgent = ARGV[first + 1], priority > 0 and priority or nil
+    stands_for[id] = {id = holder, user = said ~= "" and said or nil, prio = urgent}
     reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 3, state or "", holder
   else
     local parents, unknown = look_at_parents(ARGV[first + 9], here)
@@ -93,7 +94,7 @@ for _, entry in ipairs(fresh) do
   local id, t, prio = ARGV[first], task(ARGV[first]), here[ARGV[first]].prio
   t.r = {
     state = state, user = owner, digest = ARGV[first + 8], pushed_at = now_ms,
-    prio = prio, heir = ARGV[first + 1] == "" or ARGV[first + 2] == "0" or nil,
+    prio = prio, instead = parents.instead, heir = ARGV[first + 1] == "" or ARGV[first + 2] == "0" or nil,
     timeout = ARGV[first + 4] ~= TIMEOUT and number_at(first + 4) or nil, cost = number_at(first + 5),
     root_at = (state == "DEFERRED" or parents.root_at < now) and parents.root_at or nil,
   }

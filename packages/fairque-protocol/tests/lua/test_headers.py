@@ -67,7 +67,7 @@ def sample(name: str, number: int) -> Call[Any]:
         "read_dead": lambda: calls.read_dead(KEYS),
         "redrive": lambda: calls.redrive(KEYS, ["t" for _ in each], **ttl),
         "delete": lambda: calls.delete(KEYS, ["t" for _ in each], **ttl),
-        "read_outputs": lambda: calls.read_outputs(KEYS, ["t" for _ in each]),
+        "read_outputs": lambda: calls.read_outputs(KEYS, "t", ["t" for _ in each]),
     }
     call: Call[Any] = builders[name]()
     return call

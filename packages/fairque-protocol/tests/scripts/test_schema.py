@@ -44,7 +44,7 @@ def every_call(keys: QueueKeys, queue: "Bench") -> dict[str, Call[Any]]:
         calls.read_users(keys),
         calls.read_configured(keys),
         calls.explain(keys, "t1"),
-        calls.read_outputs(keys, ["t1"]),
+        calls.read_outputs(keys, "t2", ["t1"]),
     ]
     return {call.script: call for call in built}
 
