@@ -104,13 +104,14 @@ def test_a_burst_ends_also_after_an_ending_that_was_refused(bench: Any) -> None:
 def test_a_worker_that_is_refused_all_tasks_tries_again_after_a_pause(
     bench: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    claim = f"{bench.keys.prefix}claim:w"
-    bench.client.rpush(claim, "of the wrong kind")
+    bench.start(add)
+    # A clock that no script can read.
+    bench.client.hset(bench.keys.meta, "test", "1")
+    bench.client.set(f"{bench.keys.prefix}now", "noon")
     before = bench.command_count("evalsha")
-    bench.start(add, name="w")
     eventually(lambda: caplog.messages.count("the queue cannot be used now: trying again") == 2)
     assert bench.command_count("evalsha") - before < 20
-    bench.client.delete(claim)
+    bench.client.hdel(bench.keys.meta, "test")
     assert bench.result(bench.push(add, 1, 2)) == 3
 
 

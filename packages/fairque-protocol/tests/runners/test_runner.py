@@ -28,7 +28,7 @@ from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.aio import AsyncRunner
-from fairque.protocol.runners.connection import Attempts
+from fairque.protocol.runners.failures import Attempts
 from fairque.protocol.testing import eventually
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys

@@ -195,17 +195,25 @@ class Bench:
                 pipeline.type(name)
             types = pipeline.execute()
             for name, suffix, kind in zip(names, suffixes, types, strict=True):
-                if suffix.startswith(("t:", "u:")):
+                if suffix.startswith(RECORDS):
                     pipeline.eval(_RECORD, 1, name)
                 else:
                     _READ[kind](pipeline, name)
             values = pipeline.execute()
         found = dict(zip(suffixes, map(_text, values), strict=True))
         for suffix, value in found.items():
-            if suffix.startswith(("t:", "u:")):
+            if suffix.startswith(RECORDS):
                 fields = iter(value)
                 found[suffix] = dict(zip(fields, fields, strict=True))
         return {s: v for s, v in found.items() if s != "now" and (not kinds or s.startswith(kinds))}
+
+    def snapshot_raw(self) -> dict[bytes, bytes]:
+        """Every key as the server dumps it, whatever is in it."""
+        names: list[Any] = sorted(self.client.keys(f"{self.keys.prefix}*"))
+        with self.client.pipeline(transaction=True) as pipeline:
+            for name in names:
+                pipeline.dump(name)
+            return dict(zip(names, pipeline.execute(), strict=True))
 
     def drop(self) -> None:
         """Delete the queue."""
@@ -216,6 +224,9 @@ class Bench:
     def ttl_ms(self, suffix: str) -> int:
         return int(self.client.pttl(f"{self.keys.prefix}{suffix}"))
 
+
+#: Kinds of keys that hold a record.
+RECORDS = ("t:", "u:", "schedule:")
 
 #: The fields of a record, numbers as text.
 _RECORD = """
@@ -238,7 +249,7 @@ _READ: dict[bytes, Any] = {
 
 def _text(value: Any) -> Any:
     if isinstance(value, bytes):
-        return value.decode()
+        return value.decode(errors="backslashreplace")
     if isinstance(value, dict):
         return {_text(key): _text(item) for key, item in value.items()}
     if isinstance(value, set):

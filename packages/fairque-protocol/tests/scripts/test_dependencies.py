@@ -10,6 +10,7 @@ from fairque.protocol.calls import Granted
 from fairque.protocol.errors import UnknownParent
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.states import Priority, TaskState
+from fairque.protocol.verifier import verify
 from fairque.protocol.wire.status import Status
 
 if TYPE_CHECKING:
@@ -302,6 +303,8 @@ class Story:
             self._cancel(f"t{dice.randrange(self._early)}")
         queue.advance(dice.choice([1, 100, 300]))
         queue.sweep(max_deliveries=2)
+        if self._step % 25 == 7:
+            assert verify(queue.runner, queue.keys, fix=True).found == []
         return self._step <= 5 or bool(queue.snapshot("n:", "c:", "delayed", "deferred", "running"))
 
     def _end_somehow(self, one: Granted) -> None:

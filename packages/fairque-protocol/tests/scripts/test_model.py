@@ -19,6 +19,7 @@ from fairque.protocol.calls import ALL_USERS, SETTING_NAMES, Granted, Setting
 from fairque.protocol.fairness.model import FairModel
 from fairque.protocol.fairness.records import ModelTask, User
 from fairque.protocol.model.states import Priority, TaskState
+from fairque.protocol.verifier import verify
 from fairque.protocol.wire.status import Status
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Scheduler(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "queue"):
+            assert verify(self.queue.runner, self.queue.keys, fix=True).found == []
             self.queue.drop()
 
     @rule(

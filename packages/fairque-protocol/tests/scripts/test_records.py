@@ -57,6 +57,8 @@ def busy(queue: "Bench") -> "Bench":
     queue.push(queue.task("bob", depends_on=["first"], delay_ms=5_000))
     queue.pop(5)
     queue.push(*(queue.task("bob", priority=Priority.CRITICAL) for _ in range(3)))
+    queue.client.hset(f"{queue.keys.prefix}n:eve", "of another", "type")
+    queue.push(queue.task("eve"))
     return queue
 
 

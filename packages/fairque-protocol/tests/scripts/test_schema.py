@@ -45,6 +45,11 @@ def every_call(keys: QueueKeys, queue: "Bench") -> dict[str, Call[Any]]:
         calls.read_configured(keys),
         calls.explain(keys, "t1"),
         calls.read_outputs(keys, "t2", ["t1"]),
+        calls.verify_keys(keys, [b"t:t1"], fix=True, dead_ttl_ms=1),
+        calls.verify_tasks(keys, [b"t1"], fix=True, lease_ms=1, **both),
+        calls.verify_places(keys, [(b"n:ann", b"t1")], fix=True, dead_ttl_ms=1),
+        calls.verify_users(keys, [b"ann"], fix=True),
+        calls.verify_counts(keys, fix=True),
     ]
     return {call.script: call for call in built}
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from fairque.protocol.errors import InvalidTask
 from fairque.protocol.model.context import TaskContext
+from fairque.protocol.model.injection import with_context
 from fairque.protocol.model.registry import REGISTRY, Registry
 from fairque.protocol.model.task import Task
 from fairque.protocol.model.xcom import xcom_use
@@ -66,7 +67,9 @@ class FunctionTaskHandler(TaskHandler):
         self._registry = registry
 
     def handle(self, task: Task[Any], ctx: TaskContext) -> Any:
-        """Call the function with the task's arguments, and those that it pulls from the tasks before.
+        """Call the function with the task's arguments, those that it pulls from the tasks before, and its context.
+
+        A parameter that is annotated with `TaskContext` gets the context.
 
         Raises:
             UnknownFunction: No function has that name here; the task waits and is tried again.
@@ -80,5 +83,6 @@ class FunctionTaskHandler(TaskHandler):
             )
         func = self._registry.find(task.func, self._modules).func
         use = xcom_use(func)
-        value = func(*task.args, **task.kwargs, **pulled(use, ctx))
+        args, kwargs = with_context(func, ctx, task.args, task.kwargs)
+        value = func(*args, **kwargs, **pulled(use, ctx))
         return pushed(use, value, ctx) if use.pushes else value

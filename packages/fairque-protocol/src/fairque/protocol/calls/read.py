@@ -66,6 +66,7 @@ class QueueStats:
         redriven: Dead letters that were made runnable again.
         expired: Leases that ran out.
         stale: Endings that were refused because the lease was lost.
+        broken: Keys that could not be read and were set aside.
     """
 
     queued: int
@@ -85,6 +86,7 @@ class QueueStats:
     redriven: int
     expired: int
     stale: int
+    broken: int
 
 
 def read_task(keys: QueueKeys, task_id: str) -> Call[TaskInfo]:
@@ -131,6 +133,7 @@ def read_stats(keys: QueueKeys) -> Call[QueueStats]:
             "redriven",
             "expired",
             "stale",
+            "broken",
         )
         return QueueStats(
             at_ms=int(answers[1]),

@@ -113,22 +113,22 @@ class Output:
     # Python would walk over it place by place, without an end, and take it for true; and a text would say what it is
     # instead of what it stands for.
     def __iter__(self) -> NoReturn:
-        self._refuse("walked over")
+        raise self._refusal("walked over")
 
     def __contains__(self, item: object) -> NoReturn:
-        self._refuse("searched")
+        raise self._refusal("searched")
 
     def __len__(self) -> int:
-        self._refuse("counted")
+        raise self._refusal("counted")
 
     def __bool__(self) -> bool:
-        self._refuse("tested")
+        raise self._refusal("tested")
 
     def __format__(self, form: str) -> NoReturn:
-        self._refuse("put into a text")
+        raise self._refusal("put into a text")
 
-    def _refuse(self, done: str) -> NoReturn:
-        raise TypeError(
+    def _refusal(self, done: str) -> TypeError:
+        return TypeError(
             f"{self._name()} cannot be {done} here: its value is known when that task has run. "
             "Pass it to another task as an argument, and do this there"
         )

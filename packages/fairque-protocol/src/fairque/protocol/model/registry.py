@@ -11,6 +11,7 @@ from typing import Any
 from attrs import frozen
 
 from fairque.protocol.errors import FairqueError, UnknownFunction
+from fairque.protocol.model.injection import context_place
 
 __all__ = ["REGISTRY", "Registration", "Registry", "name_of", "parameter_name", "reference_of"]
 
@@ -119,6 +120,10 @@ def parameter_name(func: str | None, argument: str | int) -> str:
     if isinstance(argument, str) or func is None:
         return argument if isinstance(argument, str) else ""
     try:
-        return list(inspect.signature(REGISTRY.find(func).func).parameters)[argument]
+        known = REGISTRY.find(func).func
+        place = context_place(known)
+        # The context is no argument of the task, so those behind it have moved up.
+        names = [name for name in inspect.signature(known).parameters if place is None or name != place.name]
+        return names[argument]
     except (FairqueError, ValueError, IndexError, TypeError):
         return ""

@@ -59,6 +59,7 @@ def _table() -> tuple[Transition, ...]:
     s = TaskState
     rows: tuple[tuple[str, tuple[TaskState | None, ...], tuple[TaskState, ...]], ...] = (
         ("push", (None,), (s.QUEUED, s.SCHEDULED, s.DEFERRED, s.CANCELED)),
+        ("fire", (None,), (s.QUEUED,)),
         ("pop", (s.QUEUED,), (s.STARTED,)),
         ("finish", (s.STARTED,), (s.FINISHED,)),
         ("fail", (s.STARTED,), (s.SCHEDULED, s.FAILED, s.CANCELED)),
@@ -69,6 +70,8 @@ def _table() -> tuple[Transition, ...]:
         ("redrive", (s.FAILED,), (s.QUEUED,)),
         # What ends a task frees those that depend on it, some in each call.
         ("free", (s.DEFERRED,), (s.QUEUED, s.SCHEDULED, s.CANCELED)),
+        # A verification does this to a task whose message is gone.
+        ("leave_waiting", (s.SCHEDULED, s.QUEUED, s.DEFERRED), (s.FAILED,)),
         # Both pop and sweep do these two, a few at a time.
         ("promote", (s.SCHEDULED,), (s.QUEUED,)),
         ("reclaim", (s.STARTED,), (s.QUEUED, s.FAILED, s.CANCELED)),
