@@ -115,11 +115,12 @@ class Consumer:
         """Tell how far tasks have come; the queue does not listen to those that are not held any more."""
         self.runner.run(calls.progress(self.keys, reports))
 
-    def read_outputs(self, task_ids: Sequence[str]) -> list[Left]:
-        """Read what tasks have left, in their order."""
-        starts = range(0, len(task_ids), calls.MAX_OUTPUTS)
-        batch = [calls.read_outputs(self.keys, task_ids[at : at + calls.MAX_OUTPUTS]) for at in starts]
-        return [left for answer in self.runner.run_all(batch) for left in answer]
+    def read_outputs(self, reader: str, task_ids: Sequence[str]) -> list[Left]:
+        """Read for a task what others have left, in their order."""
+        left: list[Left] = []
+        while rest := task_ids[len(left) : len(left) + calls.MAX_OUTPUTS]:
+            left += self.runner.run(calls.read_outputs(self.keys, reader, rest))
+        return left
 
     def sweep(self, guard_ms: int) -> Swept | None:
         """Do what time has made due, unless another worker did within ``guard_ms``."""
