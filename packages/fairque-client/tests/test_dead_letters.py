@@ -27,7 +27,7 @@ def add(a: int, b: int) -> int:
     return a + b
 
 
-@task(name="dead-letters-mail")
+@task(name="letters.mail")
 def mail(to: str) -> None:
     """Nothing."""
 
@@ -47,7 +47,7 @@ def ids(queue: TaskQueue) -> list[str]:
 def test_the_list_shows_user_function_arguments_and_error(queue: TaskQueue, worker: Any) -> None:
     (task_id,) = dead(queue, worker, mail.options(user_id="bob").task("ann@example.org"))
     (letter,) = queue.dead_letters.list()
-    assert (letter.task_id, letter.user_id, letter.func, letter.worker) == (task_id, "bob", "dead-letters-mail", "hand")
+    assert (letter.task_id, letter.user_id, letter.func, letter.worker) == (task_id, "bob", "letters.mail", "hand")
     assert (letter.error_type, letter.error, letter.reason, letter.attempts) == ("ValueError", "no", "retries", 1)
     assert letter.task is not None
     assert letter.task.args == ("ann@example.org",)
@@ -127,7 +127,7 @@ def test_those_for_which_there_is_no_room_stay_and_come_with_the_next_call(queue
         ({"user_id": "bob"}, 2),
         ({"user_id": "eve"}, 0),
         ({"func": mail}, 2),
-        ({"func": "dead-letters-mail"}, 2),
+        ({"func": "letters.mail"}, 2),
         ({"func": add, "user_id": "bob"}, 0),
         ({"reason": "deliveries"}, 1),
         ({"reason": "retries", "user_id": "ann"}, 2),
