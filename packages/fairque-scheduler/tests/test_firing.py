@@ -1,9 +1,12 @@
 """A running scheduler: its times bring their tasks, also after a change of leaders, and no schedule harms another."""
 
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+
+import pytest
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Setting, Storing
@@ -225,3 +228,33 @@ class TestSeveralSchedulers:
             leader.add_schedule(every(f"s{n}", 0.1))
         eventually(lambda: all(len(bench.times(f"s{n}")) > 3 for n in range(20)), what="tasks")
         assert standby._engine._went_round == rests_since
+
+
+class TestMany:
+    def test_more_than_can_be_looked_at_together_are_all_fired(self, bench: "Bench", every: Every) -> None:
+        """The leader looks at 10,000 at a time, whose last one may be due together with others."""
+        number, at = 10_500, bench.now_ms()
+        for first in range(0, number, 100):
+            ones = [every(f"s{n}", 86_400, user_id=f"u{n % 50}") for n in range(first, first + 100)]
+            storing = [Storing(schedule=one, revision=0, next_at=at) for one in ones]
+            bench.run(calls.schedule(bench.keys, storing, message_limit=9_999))
+        scheduler = bench.started(lease_seconds=10)
+        eventually(lambda: scheduler.status().fired >= number, within=60, what="all of them")
+        status = scheduler.status()
+        assert (status.fired, status.overdue, status.missed) == (number, 0, 0)
+        assert total(scheduler, "fired_total") == number
+
+
+class TestWrongClock:
+    @pytest.mark.parametrize("hours", [-1, 1])
+    def test_the_wall_clock_of_a_scheduler_decides_nothing(
+        self, bench: "Bench", every: Every, monkeypatch: pytest.MonkeyPatch, hours: int
+    ) -> None:
+        right = time.time_ns
+        monkeypatch.setattr(time, "time_ns", lambda: right() + hours * 3_600 * 10**9)
+        scheduler = bench.started()
+        first = scheduler.add_schedule(every("a", 0.1)).next_at
+        eventually(lambda: len(bench.times("a")) >= 5, what="five tasks")
+        assert bench.times("a")[0] == first
+        assert abs(bench.times("a")[-1] - bench.now_ms()) < 5_000
+        assert whole(bench.times("a"), 100)

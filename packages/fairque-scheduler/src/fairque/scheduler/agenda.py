@@ -1,7 +1,6 @@
 """What a leader does: reads which schedules are due soon, prepares them, and fires them in batches at their times."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 
 from attrs import evolve
 
@@ -96,8 +95,10 @@ class Agenda:
             if clock.monotonic() > until:
                 self._window.put_off(entry)
                 continue
-            with self._refusing(entry):
+            try:
                 entry.prepare()
+            except Exception as error:  # noqa: BLE001 - see _refuse
+                self._refuse(entry, error)
         return bool(entries)
 
     def fire(self, term: int) -> bool | None:
@@ -114,14 +115,14 @@ class Agenda:
         asked = clock.monotonic()
         answers: list[Firing] = self._runner.run_all(calls)
         heard = clock.monotonic()
+        if any(answer.ruling is not None for answer in answers):
+            return None
         left = iter(moves)
         for answer in answers:
-            if answer.ruling is not None:
-                return None
             self._clock.hear(answer.at_ms, asked, heard)
-            for fired in answer.fired:
-                entry, made = next(left)
-                self._count(fired, made, answer.at_ms)
+            made = [(*next(left), fired) for fired in answer.fired]
+            self._count([(move, fired) for _, move, fired in made], answer.at_ms)
+            for entry, _, fired in made:
                 self._go_on(entry, fired)
         return True
 
@@ -140,8 +141,10 @@ class Agenda:
                 # Some were away for long; the others wait for no more than a moment.
                 self._window.put(entry)
                 continue
-            with self._refusing(entry):
+            try:
                 moves.append((entry, entry.move(now_ms)))
+            except Exception as error:  # noqa: BLE001 - see _refuse
+                self._refuse(entry, error)
         return moves
 
     def _go_on(self, entry: Entry, fired: Fired) -> None:
@@ -160,16 +163,17 @@ class Agenda:
             info = evolve(entry.info, next_at=fired.next_at, from_at=None)
             self._window.put(Entry(name, fired.next_at, info))
 
-    def _count(self, fired: Fired, made: Move, at_ms: int) -> None:
-        if fired.code in (Status.OK, Status.SKIPPED):
-            self._metrics.missed.inc(made.missed)
-            if made.missed:
-                log.warning("missed times", schedule=made.schedule_id, number=made.missed)
-        if fired.code == Status.SKIPPED:
-            self._metrics.skipped.inc()
-        elif fired.code == Status.OK and made.fire_at is not None:
-            self._metrics.fired.inc()
-            self._metrics.lateness.observe((at_ms - made.fire_at) / 1000)
+    def _count(self, made: Sequence[tuple[Move, Fired]], at_ms: int) -> None:
+        metrics = self._metrics
+        late = [at_ms - move.fire_at for move, fired in made if fired.code == Status.OK and move.fire_at is not None]
+        for milliseconds in late:
+            metrics.lateness.observe(milliseconds / 1000)
+        metrics.fired.inc(len(late))
+        metrics.skipped.inc(sum(fired.code == Status.SKIPPED for _, fired in made))
+        for move, fired in made:
+            if move.missed and fired.code in (Status.OK, Status.SKIPPED):
+                metrics.missed.inc(move.missed)
+                log.warning("missed times", schedule=move.schedule_id, number=move.missed)
 
     def _read_infos(self, entries: Sequence[Entry]) -> None:
         """Read what is not known of the schedules of some entries."""
@@ -182,8 +186,10 @@ class Agenda:
             except ProtocolError:
                 infos = []
                 for name in part:
-                    with self._refusing(unknown[name]):
+                    try:
                         infos += self._runner.run(read_some(self._keys, [name]))
+                    except ProtocolError as error:
+                        self._refuse(unknown[name], error)
             found = {info.schedule_id: info for info in infos}
             for name in part:
                 self._know(unknown[name], found.get(name))
@@ -198,15 +204,11 @@ class Agenda:
             # It changed since it was read when it is due.
             self._window.put(Entry(entry.schedule_id, at, info))
 
-    @contextmanager
-    def _refusing(self, entry: Entry) -> Iterator[None]:
-        """Go on without a schedule that cannot be carried out here: no other one may suffer from it."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it is wrong for every leader
-            log.error("a schedule cannot be carried out", schedule=entry.schedule_id, error=str(error))
-            self._broken[entry.schedule_id] = entry.at
-            self._window.drop(entry.schedule_id)
+    def _refuse(self, entry: Entry, error: Exception) -> None:
+        """Go on without a schedule that cannot be carried out, whatever is wrong with it: no other one may suffer."""
+        log.error("a schedule cannot be carried out", schedule=entry.schedule_id, error=str(error))
+        self._broken[entry.schedule_id] = entry.at
+        self._window.drop(entry.schedule_id)
 
 
 def _parts(moves: Sequence[tuple[Entry, Move]]) -> Iterator[list[tuple[Entry, Move]]]:
