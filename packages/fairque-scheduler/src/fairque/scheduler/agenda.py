@@ -1,5 +1,6 @@
 """What a leader does: reads which schedules are due soon, prepares them, and fires them in batches at their times."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from attrs import evolve
@@ -47,6 +48,8 @@ class Agenda:
         self._window = Window()
         #: Those that cannot be carried out, and when they were due, so that they are reported once.
         self._broken: dict[str, int] = {}
+        #: Missed times of schedules that have not caught up.
+        self._missed: Counter[str] = Counter()
         self._read_at = 0.0
         self._until_ms = 0
         self._full = False
@@ -79,6 +82,7 @@ class Agenda:
         found = self._runner.run(due(self._keys, ahead_ms=_AHEAD_MS))
         self._read_at = clock.monotonic()
         self._clock.hear(found.at_ms, asked, self._read_at)
+        self._metrics.due.set(sum(at <= found.at_ms for _, at in found.times))
         # Where there are more, the last time may be that of others, too: they come when these are done.
         self._full = len(found.times) == MAX_DUE
         self._until_ms = found.times[-1][1] if self._full else found.at_ms + _AHEAD_MS
@@ -104,7 +108,6 @@ class Agenda:
     def fire(self, term: int) -> bool | None:
         """Fire what is due, in one round trip; return whether there was anything, or None when a later term rules."""
         entries = self._window.take_due(self._clock.now_ms(), _FIRED)
-        self._metrics.due.set(len(entries))
         self._read_infos(entries)
         moves = self._moves(entries)
         if not moves:
@@ -173,7 +176,11 @@ class Agenda:
         for move, fired in made:
             if move.missed and fired.code in (Status.OK, Status.SKIPPED):
                 metrics.missed.inc(move.missed)
-                log.warning("missed times", schedule=move.schedule_id, number=move.missed)
+                self._missed[move.schedule_id] += move.missed
+                # Not before it has caught up, which may take many steps.
+                if fired.next_at is None or fired.next_at > at_ms:
+                    number = self._missed.pop(move.schedule_id)
+                    log.warning("missed times", schedule=move.schedule_id, number=number)
 
     def _read_infos(self, entries: Sequence[Entry]) -> None:
         """Read what is not known of the schedules of some entries."""
