@@ -27,6 +27,7 @@ OPERATOR = {"limit", "configure", "purge", "redrive", "delete"}
 #: What looks for damage, and mends it.
 VERIFIER = {"verify_keys", "verify_tasks", "verify_places", "verify_users", "verify_counts"}
 READERS = {
+    "rights",
     "read_dead",
     "read_task",
     "read_progress",
@@ -66,6 +67,7 @@ def sample(name: str, number: int) -> Call[Any]:
         "read_users": lambda: calls.read_users(KEYS),
         "read_configured": lambda: calls.read_configured(KEYS),
         "explain": lambda: calls.explain(KEYS, "t"),
+        "rights": lambda: calls.rights(KEYS, ["GET *" for _ in each]),
         "read_dead": lambda: calls.read_dead(KEYS),
         "redrive": lambda: calls.redrive(KEYS, ["t" for _ in each], **ttl),
         "delete": lambda: calls.delete(KEYS, ["t" for _ in each], **ttl),

@@ -44,6 +44,7 @@ def every_call(keys: QueueKeys, queue: "Bench") -> dict[str, Call[Any]]:
         calls.read_users(keys),
         calls.read_configured(keys),
         calls.explain(keys, "t1"),
+        calls.rights(keys, ["GET *"]),
         calls.read_outputs(keys, ["t1"]),
         calls.verify_keys(keys, [b"t:t1"], fix=True, dead_ttl_ms=1),
         calls.verify_tasks(keys, [b"t1"], fix=True, lease_ms=1, **both),

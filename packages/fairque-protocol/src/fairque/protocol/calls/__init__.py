@@ -20,6 +20,7 @@ from fairque.protocol.calls.pop import Granted, Popped, pop
 from fairque.protocol.calls.progress import Reported, parse_progress, progress, read_progress
 from fairque.protocol.calls.push import Pushed, push
 from fairque.protocol.calls.read import QueueStats, TaskInfo, read_stats, read_task
+from fairque.protocol.calls.rights import rights
 from fairque.protocol.calls.rouse import rouse
 from fairque.protocol.calls.sweep import Swept, sweep
 from fairque.protocol.calls.users import Configured, explain, read_configured, read_user, read_users
@@ -81,6 +82,7 @@ __all__ = [
     "read_users",
     "redrive",
     "release",
+    "rights",
     "rouse",
     "sweep",
     "verify_counts",
