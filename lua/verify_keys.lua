@@ -21,7 +21,9 @@ local TYPES = {
   p = "string", u = "string", dedup = "string", claim = "string", sweeping = "string", now = "string", n = "zset",
   c = "zset", s = "zset", ready = "zset", fresh = "zset", critical = "zset", owe = "zset", timers = "zset",
   users = "zset", configured = "zset", running = "zset", delayed = "zset", deferred = "zset", kept = "zset",
-  held = "zset", dead = "zset", w = "set", d = "list", pending = "list", wake = "list",
+  held = "zset", dead = "zset", schedule = "string", schedules = "zset", due = "zset",
+  lock = "hash", w = "set", d = "list", pending = "list", wake = "list",
+  schedule = "string", schedules = "zset", due = "zset", lock = "hash",
 }
 local ENDED = {FINISHED = true, FAILED = true, CANCELED = true}
 

@@ -115,7 +115,7 @@ class Facts:
 
     Attributes:
         tasks: By id.
-        claims: The tokens that each claim was answered with.
+        claims: The tokens that each claim was answered with, and until when it must be answered with the same.
         deaths: When which worker process died, and by what.
         outages: Of the server.
         unheard: When pops were sent that got no answer: they may have granted tasks.
@@ -123,7 +123,7 @@ class Facts:
     """
 
     tasks: dict[str, TaskFacts] = field(factory=dict)
-    claims: dict[str, set[str]] = field(factory=dict)
+    claims: dict[str, tuple[set[str], int]] = field(factory=dict)
     deaths: dict[str, tuple[int, str]] = field(factory=dict)
     outages: list[Outage] = field(factory=list)
     unheard: list[int] = field(factory=list)
@@ -189,8 +189,11 @@ class Facts:
             return
         lease_us = event["lease_ms"] * 1000
         tokens = {token for _, token, *_ in event["tasks"]}
-        first = self.claims.setdefault(event["claim"], tokens)
-        if not tokens <= first:
+        first, until = self.claims.get(event["claim"], (tokens, 0))
+        if until < event["at"]:
+            # The server remembers a claim for as long as its leases last.
+            self.claims[event["claim"]] = tokens, event["sent"] + lease_us
+        elif not tokens <= first:
             self.broken.append(f"C5 claim {event['claim']} was answered with other tasks than before")
         for task_id, token, number, *_ in event["tasks"]:
             attempts = self.task(task_id).attempts

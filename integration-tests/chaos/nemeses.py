@@ -70,14 +70,14 @@ def _kill(world: World) -> Nemesis:
 
 
 def _pause(world: World) -> Nemesis:
-    """SIGSTOP a worker for three leases: when it wakes, all that it holds is somebody else's."""
+    """SIGSTOP a worker for one to three leases: when it wakes, somebody else runs what it holds, or has run it."""
     victim = yield from _found_victim(world)
     if victim is None:
         return
     victim.busy = True
     world.begins("pause", victim=victim.name, worker=victim.worker)
     victim.signal(signal.SIGSTOP)
-    yield 3 * world.plan.lease_seconds
+    yield world.draw.uniform(1.1, 3) * world.plan.lease_seconds
     victim.signal(signal.SIGCONT)
     world.ends("pause", victim=victim.name, worker=victim.worker)
     yield 1.0

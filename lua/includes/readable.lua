@@ -1,5 +1,5 @@
--- readable: the record in a text, or an error when it is none of a task or a user, or has fields that no script could
--- use. The sums are the cheapest way to ask many fields at once whether they are numbers.
+-- readable: the record of a task, user or schedule in a text, or an error when it is none, or has fields that no script
+-- could use. The sums are the cheapest way to ask many fields at once whether they are numbers.
 local STATES = {
   SCHEDULED = true, DEFERRED = true, QUEUED = true, STARTED = true, FINISHED = true, FAILED = true, CANCELED = true,
 }
@@ -15,7 +15,7 @@ local function readable_task(r)
     sum = sum + r.open + r.root_at + (r.due or 0)
   end
   return sum == sum and type(r.user) == "string" and (not r.prio or (r.prio >= 1 and r.prio <= 6 and r.prio % 1 == 0))
-    and (not r.dedup or type(r.dedup) == "string") and (not r.token or type(r.token) == "string")
+    and type(r.dedup or "") == "string" and type(r.token or "") == "string" and type(r.instead or "") == "string"
 end
 
 local function readable_user(r)
@@ -23,9 +23,18 @@ local function readable_user(r)
   return sum == sum
 end
 
+local function readable_schedule(r)
+  local sum = r.rev + (r.next or 0) + (r.from or 0) + (r.forget or 0) + (r.last or 0) + (r.fired or 0)
+  return sum == sum and type(r.def) == "string" and type(r.on) == "boolean"
+end
 local function readable(text)
-  local r = cmsgpack.unpack(text)
-  local fits = false
-  if STATES[r.state] then fits = readable_task(r) elseif LANES[r.lane] then fits = readable_user(r) end
+  local r, fits = cmsgpack.unpack(text), false
+  if STATES[r.state] then
+    fits = readable_task(r)
+  elseif LANES[r.lane] then
+    fits = readable_user(r)
+  elseif r.rev then
+    fits = readable_schedule(r)
+  end
   return fits and r or error("no record")
 end

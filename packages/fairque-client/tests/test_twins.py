@@ -9,10 +9,12 @@ import pytest
 from fairque import client
 from fairque.client import (
     AsyncDeadLetters,
+    AsyncSchedules,
     AsyncTaskHandle,
     AsyncTaskQueue,
     AsyncUsers,
     DeadLetters,
+    Schedules,
     TaskHandle,
     TaskQueue,
     Users,
@@ -24,6 +26,7 @@ TWINS = [
     (TaskHandle, AsyncTaskHandle),
     (Users, AsyncUsers),
     (DeadLetters, AsyncDeadLetters),
+    (Schedules, AsyncSchedules),
 ]
 #: They do no I/O.
 PLAIN = {"from_url", "from_config", "TaskQueue.get", "watch_progress"}

@@ -57,6 +57,10 @@ def fetch(key):
 def tells():
     current_context().progress(3, 10, "reading")
 
+def chats():
+    for part in range(20_000):
+        current_context().progress(part, message="\\ud800" * part)
+
 async def facts_later():
     await asyncio.sleep(0)
     return current_context().task_id
@@ -257,6 +261,13 @@ class TestWhatIsHandedOn:
         apart.bench.result(task_id)
         (told,) = apart.bench._runner.run(calls.read_progress(apart.bench.keys, [task_id]))
         assert (told.done, told.total, told.message, told.attempt) == (3, 10, "reading", 1)
+
+    def test_of_much_progress_the_last_word_reaches_the_queue(self, apart: Apart) -> None:
+        apart.start()
+        task_id = apart.push("chats")
+        apart.bench.result(task_id)
+        (told,) = apart.bench._runner.run(calls.read_progress(apart.bench.keys, [task_id]))
+        assert told.done == 19_999
 
 
 def test_functions_and_coroutines_leave_their_results(apart: Apart) -> None:

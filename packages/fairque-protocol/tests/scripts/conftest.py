@@ -195,14 +195,14 @@ class Bench:
                 pipeline.type(name)
             types = pipeline.execute()
             for name, suffix, kind in zip(names, suffixes, types, strict=True):
-                if suffix.startswith(("t:", "u:")):
+                if suffix.startswith(RECORDS):
                     pipeline.eval(_RECORD, 1, name)
                 else:
                     _READ[kind](pipeline, name)
             values = pipeline.execute()
         found = dict(zip(suffixes, map(_text, values), strict=True))
         for suffix, value in found.items():
-            if suffix.startswith(("t:", "u:")):
+            if suffix.startswith(RECORDS):
                 fields = iter(value)
                 found[suffix] = dict(zip(fields, fields, strict=True))
         return {s: v for s, v in found.items() if s != "now" and (not kinds or s.startswith(kinds))}
@@ -224,6 +224,9 @@ class Bench:
     def ttl_ms(self, suffix: str) -> int:
         return int(self.client.pttl(f"{self.keys.prefix}{suffix}"))
 
+
+#: Kinds of keys that hold a record.
+RECORDS = ("t:", "u:", "schedule:")
 
 #: The fields of a record, numbers as text.
 _RECORD = """

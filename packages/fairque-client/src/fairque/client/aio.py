@@ -13,6 +13,7 @@ from fairque.client.dead_letters import AsyncDeadLetters
 from fairque.client.link import AsyncLink
 from fairque.client.outcomes import CancelResult
 from fairque.client.pushing import PushCall, carrying, one_push, pushes
+from fairque.client.schedules import AsyncSchedules
 from fairque.client.settings import ClientSettings, settings_from_url
 from fairque.client.users import AsyncUsers
 from fairque.protocol.calls import (
@@ -47,6 +48,7 @@ class AsyncTaskQueue:
         settings: The same.
         users: What its users may use, what they got, and why they wait.
         dead_letters: Tasks that failed for good: to look at, to run again, to forget.
+        schedules: Its schedules, to be read, paused and removed.
     """
 
     def __init__(self, settings: ClientSettings | None = None) -> None:
@@ -54,6 +56,7 @@ class AsyncTaskQueue:
         self._link = AsyncLink(self.settings)
         self.users = AsyncUsers(self._link)
         self.dead_letters = AsyncDeadLetters(self._link)
+        self.schedules = AsyncSchedules(self._link)
 
     @classmethod
     def from_url(cls, url: str, *, name: str = "default", default_user_id: str | None = None) -> Self:

@@ -12,6 +12,7 @@ from fairque.client.link import Link
 from fairque.client.outcomes import CancelResult
 from fairque.client.pipelines import PipelineHandle
 from fairque.client.pushing import PushCall, carrying, one_push, pushes
+from fairque.client.schedules import Schedules
 from fairque.client.settings import ClientSettings, settings_from_url
 from fairque.client.users import Users
 from fairque.protocol.calls import CostMode, QueueStats, explain, read_stats
@@ -39,6 +40,7 @@ class TaskQueue:
         settings: The same.
         users: What its users may use, what they got, and why they wait.
         dead_letters: Tasks that failed for good: to look at, to run again, to forget.
+        schedules: Its schedules, to be read, paused and removed.
     """
 
     def __init__(self, settings: ClientSettings | None = None) -> None:
@@ -46,6 +48,7 @@ class TaskQueue:
         self._link = Link(self.settings)
         self.users = Users(self._link)
         self.dead_letters = DeadLetters(self._link)
+        self.schedules = Schedules(self._link)
 
     @classmethod
     def from_url(cls, url: str, *, name: str = "default", default_user_id: str | None = None) -> Self:

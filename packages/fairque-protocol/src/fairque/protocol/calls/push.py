@@ -17,7 +17,7 @@ from fairque.protocol.wire.codec import Message, encode_task
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 
-__all__ = ["MAX_BATCH_BYTES", "MAX_BATCH_TASKS", "Pushed", "push"]
+__all__ = ["MAX_BATCH_BYTES", "MAX_BATCH_TASKS", "Pushed", "arguments_of", "push"]
 
 MAX_BATCH_TASKS = 1_000
 MAX_BATCH_BYTES = 4 * 1_048_576
@@ -75,19 +75,7 @@ def push(
         if len(message.data) > message_limit:
             raise TaskTooLarge(task.task_id, len(message.data), message_limit)
         size += len(message.data)
-        args += (
-            task.task_id,
-            message.user_id,
-            _priority(task, message),
-            _due(task),
-            task.timeout_ms,
-            "" if task.cost is None else round(task.cost * 1_000_000),
-            "" if task.dedup_key is None else blake2b(task.dedup_key.encode(), digest_size=16).hexdigest(),
-            task.dedup_ttl_ms,
-            message.digest,
-            "\n".join(("c" if p.on_failure == "cascade" else "r") + p.task_id for p in message.parents),
-            message.data,
-        )
+        args += arguments_of(task, message)
     if size > MAX_BATCH_BYTES:
         raise BatchTooLarge(
             f"the messages of one push have {size:,} bytes: at most {MAX_BATCH_BYTES:,} go in one atomic call. "
@@ -113,6 +101,23 @@ def push(
         return [one for _, one in sorted(zip(order, pushed, strict=True), key=lambda pair: pair[0])]
 
     return Call("push", keys, tuple(args), decode)
+
+
+def arguments_of(task: Task[Any], message: Message) -> tuple[Argument, ...]:
+    """Return the eleven arguments by which a script stores a task."""
+    return (
+        task.task_id,
+        message.user_id,
+        _priority(task, message),
+        _due(task),
+        task.timeout_ms,
+        "" if task.cost is None else round(task.cost * 1_000_000),
+        "" if task.dedup_key is None else blake2b(task.dedup_key.encode(), digest_size=16).hexdigest(),
+        task.dedup_ttl_ms,
+        message.digest,
+        "\n".join(("c" if p.on_failure == "cascade" else "r") + p.task_id for p in message.parents),
+        message.data,
+    )
 
 
 def _due(task: Task[Any]) -> str:
@@ -149,5 +154,12 @@ def _order(tasks: Sequence[Task[Any]], messages: Sequence[Message]) -> Sequence[
     if not any(message.parents for message in messages):
         return range(len(tasks))
     parents = {task.task_id: message.parents for task, message in zip(tasks, messages, strict=True)}
-    rank = {task_id: number for number, task_id in enumerate(parents_first(parents))}
+
+    def label(task_id: str, parent_id: str) -> str:
+        func = next((task.func for task in tasks if task.task_id == task_id), None)
+        argument = _argument(tasks, task_id, parent_id)
+        more = ", ".join(filter(None, (func, f"argument {argument!r}" if argument else "")))
+        return f"{task_id} ({more})" if more else task_id
+
+    rank = {task_id: number for number, task_id in enumerate(parents_first(parents, label))}
     return sorted(range(len(tasks)), key=lambda place: rank[tasks[place].task_id])

@@ -111,8 +111,6 @@ class _Examination:
         commands = commands_of(self._role)
         answers = self.runner.run(rights(self._keys, [words(command) for command in commands]))
         denied = [command.lower() for command, allowed in zip(commands, answers, strict=True) if not allowed]
-        # The client says its name only where it may.
-        denied = [command for command in denied if command != "client|setinfo"]
         if denied:
             rules = " ".join(f"+{command}" for command in denied)
             yield _error(

@@ -11,7 +11,7 @@ _CALLED = re.compile(r'\b(?:call|send|send_keys|redis\.p?call)\("([A-Z]+)"')
 _READS_ONLY = re.compile(r"^#!lua flags=[a-z,-]*no-writes")
 
 #: What every process sends itself: to connect, to run scripts, and to look at the server.
-_ALWAYS = ("EVALSHA", "SCRIPT|LOAD", "INFO", "PING", "SELECT", "CLIENT|SETINFO")
+_ALWAYS = ("EVALSHA", "SCRIPT|LOAD", "INFO", "PING", "SELECT")
 _LISTENING = ("SUBSCRIBE", "UNSUBSCRIBE")
 
 _OF_PRODUCERS = ("push", "cancel", "watch")
@@ -39,7 +39,7 @@ def _readers() -> set[str]:
 
 def _of_schedules() -> set[str]:
     """The scripts of schedules, by how they are named."""
-    return {name for name in script_names() if re.search(r"^(?:lead|resign|fire)$|schedule", name)}
+    return {name for name in script_names() if re.search(r"^(?:lead|fire|due|enable)$|schedule", name)}
 
 
 def scripts_of(role: str) -> list[str]:
@@ -74,8 +74,10 @@ _WORDS = {
     "SUBSCRIBE": "SUBSCRIBE &",
     "UNSUBSCRIBE": "UNSUBSCRIBE &",
     "RENAME": "RENAME * *",
+    **{name: f"{name} *" for name in ("DEL", "EXISTS", "MGET")},
+    "MSET": "MSET * 1",
 }
-_WITHOUT_KEY = {"CLIENT|SETINFO", "INFO", "PING", "SCRIPT|LOAD", "SELECT", "TIME"}
+_WITHOUT_KEY = {"INFO", "PING", "SCRIPT|LOAD", "SELECT", "TIME"}
 
 
 def words(command: str) -> str:

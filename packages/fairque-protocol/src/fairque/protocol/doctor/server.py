@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.doctor.findings import Finding
 
-__all__ = ["CHECKS", "MUSTS", "findings_of", "kind_of"]
+__all__ = ["CHECKS", "MUSTS", "RISKS", "findings_of", "kind_of"]
 
 Info: TypeAlias = Mapping[str, Any]
 _Check: TypeAlias = Callable[[Info, RedisSettings], Iterator[Finding]]
@@ -60,8 +60,9 @@ def _role(info: Info, _: RedisSettings) -> Iterator[Finding]:
         )
 
 
-def _persistence(info: Info, _: RedisSettings) -> Iterator[Finding]:
-    if not info.get("aof_enabled", 1):
+def _persistence(info: Info, settings: RedisSettings) -> Iterator[Finding]:
+    # Who asks for a server in memory knows that it forgets.
+    if not info.get("aof_enabled", 1) and settings.url != "embedded://":
         yield Finding(
             check="persistence",
             severity="warning",
@@ -151,6 +152,8 @@ CHECKS: dict[str, _Check] = {
 }
 #: Those without which no process of fairque begins.
 MUSTS = ("version", "eviction")
+#: What a worker says in its log when it starts.
+RISKS = ("role", "persistence")
 
 
 def findings_of(info: Info, settings: RedisSettings, checks: tuple[str, ...] = tuple(CHECKS)) -> list[Finding]:

@@ -4,7 +4,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, cast, get_args, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, cast, get_args, overload
 
 from attrs import Attribute, evolve, field, frozen
 
@@ -60,7 +60,7 @@ def _priority(value: object) -> Priority | None:
 
 def _values(value: Iterable[Any]) -> tuple[Any, ...]:
     # A text is a list of letters, too, but nobody means that.
-    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+    if isinstance(value, str | bytes | Mapping | Output) or not isinstance(value, Iterable):
         raise InvalidTask(f"args must be a list or tuple of arguments, not {value!r:.80}: put it into a list")
     return tuple(value)
 
@@ -73,7 +73,7 @@ def _named(value: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _parents(value: "str | Task[Any] | After | Iterable[str | Task[Any] | After]") -> tuple[After, ...]:
     several: Iterable[str | Task[Any] | After] = (value,) if isinstance(value, str | Task | After) else value
-    if not isinstance(several, Iterable):
+    if isinstance(several, Output) or not isinstance(several, Iterable):
         raise InvalidTask(f"depends_on must be tasks or ids of tasks, not {value!r:.80}")
     found: dict[str, After] = {}
     for parent in several:
@@ -114,6 +114,8 @@ class Task(Generic[R_co]):
         group_id: Reserved for fairness between groups of users.
         created_at: Milliseconds since the epoch on the producer's clock; for people only.
     """
+
+    json_hint: ClassVar[str] = "pass its result, task.output, or name it in depends_on"
 
     task_id: str = field(factory=new_task_id, validator=_an_id)
     user_id: str | None = field(default=None)
