@@ -37,7 +37,9 @@ def public(kind: type) -> dict[str, Any]:
 
 
 def plain(text: object) -> str:
-    return re.sub(r"\b(aio|aio_handle|aio_many|handle|many)\.", "queue.", str(text).replace("Async", ""))
+    return re.sub(
+        r"\b(aio|aio_handle|aio_many|aio_pipelines|handle|many|pipelines)\.", "queue.", str(text).replace("Async", "")
+    )
 
 
 @pytest.mark.parametrize(("one", "other"), TWINS)
