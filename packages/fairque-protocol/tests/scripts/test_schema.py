@@ -46,6 +46,7 @@ def every_call(keys: QueueKeys, queue: "Bench") -> dict[str, Call[Any]]:
         calls.read_users(keys),
         calls.read_configured(keys),
         calls.explain(keys, "t1"),
+        calls.rights(keys, ["GET *"]),
         calls.read_outputs(keys, "t2", ["t1"]),
         calls.schedule(keys, [Storing(schedule=nightly, revision=0)], message_limit=1_000),
         calls.enable(keys, "s", on=True),
