@@ -92,8 +92,9 @@ local function fire(s, move)
   local full = queue_is_full(stored + 1) or user_is_full(owner, (of_user[owner] or 0) + 1)
   if full then return -7, full[5] end
   stored, of_user[owner] = stored + 1, (of_user[owner] or 0) + 1
-  local none = {root_at = now, list = {}}
-  store({first = first, state = "QUEUED", owner = owner, priority = number_at(first + 2), parents = none}, result_ttl_ms)
+  local entry = {first = first, state = "QUEUED", owner = owner, priority = number_at(first + 2)}
+  entry.parents = {root_at = now, list = {}}
+  store(entry, result_ttl_ms)
   return 1
 end
 
