@@ -33,12 +33,11 @@ for first = 2, #ARGV, 2 do
   local r, code = t.r, -1
   if r.state == "STARTED" and r.token == ARGV[first + 1] then
     local started = started_at(t)
-    local ends_ms = math.floor(started / 1000) + (r.timeout or 3600000)
     code = r.cancel and 4 or 1
-    if ends_ms <= now_ms then
+    if math.floor(started / 1000) + (r.timeout or 3600000) <= now_ms then
       code = 5
     else
-      add_to("running", int(math.min(now_ms + lease_ms, ends_ms)), t.id)
+      add_to("running", int(now_ms + lease_ms), t.id)
     end
     if now - started > r.charged and not counted then
       local u = user(r.user)

@@ -3,7 +3,8 @@
   Guarantee: only the holder of the token is heard. Sent again it answers the same and changes nothing.
   KEYS[1] meta
   ARGV[1] result_ttl_ms
-  ARGV[2..] for each task: id, token, ran_us (by the worker's monotonic clock), result ('' for null, else JSON)
+  ARGV[2..] for each task: id, token, ran_us (by the worker's monotonic clock), result ('' for null, else JSON),
+    xcom ('' for none, else a JSON object of its values by key)
   Returns {1, code, state, ...} with two places a task: {1, state} done, {2, state} done before, {-1, state} lost,
     {-2, ''} not found | {-5, what} | {-6, schema}
   Moves: STARTED -> FINISHED,
@@ -24,13 +25,13 @@
 --- @include "leave_running"
 --- @include "endings"
 --- @include "trim"
-local STRIDE = 4
+local STRIDE = 5
 
 local refused = begin()
 if refused then return refused end
 local result_ttl_ms = number_at(1)
 if not result_ttl_ms or not grouped(1, STRIDE) then
-  return bad_arguments("finish takes a time of keeping and id, token, time and result of each task")
+  return bad_arguments("finish takes a time of keeping and id, token, time, result and XCom of each task")
 end
 local malformed = bad_times(1, STRIDE)
 if malformed then return malformed end
@@ -38,7 +39,7 @@ if malformed then return malformed end
 load_globals()
 local reply = endings(1, STRIDE, function(t, first)
   leave_running(t, number_at(first + 2))
-  return conclude(t, "FINISHED", ARGV[first + 3], result_ttl_ms)
+  return conclude(t, "FINISHED", ARGV[first + 3], result_ttl_ms, ARGV[first + 4])
 end)
 trim(2 * (#ARGV - 1) / STRIDE)
 free_dependents(FREED, result_ttl_ms)

@@ -4,7 +4,7 @@
   KEYS[1] meta
   ARGV[1] worker  ARGV[2] claim: 16 hexadecimal digits, new for each pop  ARGV[3] count: 1 to 100  ARGV[4] lease_ms
   ARGV[5] max_deliveries  ARGV[6] result_ttl_ms  ARGV[7] dead_ttl_ms
-  Returns {1, wait_ms, id, message, token, attempt, failures, solo, pushed_at, ...} with seven places for each task;
+  Returns {1, wait_ms, id, message, token, attempt, failures, solo, pushed_at, heritage, ...}, eight places a task;
     wait_ms is the time to the next delayed task or lease end, -1 when there is none, 0 when there may be more now
     | {-5, what} | {-6, schema}
   Moves: QUEUED -> STARTED, SCHEDULED -> QUEUED, STARTED -> QUEUED, STARTED -> FAILED, STARTED -> CANCELED,
@@ -53,14 +53,14 @@ end
 load_globals()
 g.pop_at = now_ms
 reclaim(2, max_deliveries, result_ttl_ms, dead_ttl_ms)
-promote(wanted + 10)
+promote(wanted + 10, dead_ttl_ms)
 due_timers(10)
 free_dependents(FREED, result_ttl_ms)
 settle()
 send_batches()
 collect(2 * wanted)
 
--- A task whose record is broken is dropped and takes a turn, as does a user who may not run since the defaults of all
+-- A task whose record is broken is buried and takes a turn, as does a user who may not run since the defaults of all
 -- were lowered; the bound keeps a broken ring from turning for ever.
 local turns = wanted + 5
 load_heads(turns + 1, wanted)
@@ -69,7 +69,7 @@ for _ = 1, turns do
   local id = #tasks < wanted and pick()
   if not id then break end
   local u = user(id)
-  local t = may_run(u) and take(u)
+  local t = may_run(u) and take(u, dead_ttl_ms)
   if t then
     grant(u, t, claim, worker, lease_ms, lease_end)
     tasks[#tasks + 1] = t

@@ -20,6 +20,7 @@
 --- @include "task"
 --- @include "conclude"
 --- @include "free_dependents"
+--- @include "bury"
 local refused = begin()
 if refused then return refused end
 local result_ttl_ms, id, reason, most = number_at(1), id_at(2), ARGV[3], number_at(4)
@@ -38,7 +39,11 @@ local function cancel_from(key, remove)
   for _, task_id in ipairs(call("ZRANGEBYSCORE", key, "-inf", "+inf", "LIMIT", 0, most - canceled)) do
     remove(task_id)
     local t = task(task_id)
-    if t.r.state then conclude(t, "CANCELED", reason, result_ttl_ms) end
+    if t.r.state then
+      conclude(t, "CANCELED", reason, result_ttl_ms)
+    else
+      bury(t, id, "what user " .. id .. " has waiting", result_ttl_ms)
+    end
     canceled = canceled + 1
     if canceled == most then return end
   end

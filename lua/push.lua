@@ -3,9 +3,9 @@
   Guarantee: all tasks of the call are stored, or none. Sent again, it answers what became of them and changes nothing.
   KEYS[1] meta
   ARGV[1] message_limit: bytes of the largest message  ARGV[2] result_ttl_ms
-  ARGV[3..] for each task: id, user, priority, due ('' now, '+N' in N ms, 'N' at N ms), timeout_ms,
-    cost_us ('' unknown), dedup ('' none, else the hash of the key), dedup_ttl_ms (0 until terminal), digest,
-    parents (see parents.lua), message
+  ARGV[3..] for each task: id, user ('' that of its first parent), priority (0 likewise), due ('' now, '+N' in
+    N ms, 'N' at N ms), timeout_ms, cost_us ('' unknown), dedup ('' none, else the hash of the key), dedup_ttl_ms (0
+    until terminal), digest, parents (see parents.lua), message
   Returns {1, code, state, id, ...} with three places a task: {1, state, id} stored, {2, state, id} stored before,
     {3, state, id} deduplicated (state '': that task is forgotten) | {-3, id} conflict | {-4, id, bytes} too large
     | {-9, id, parent} depends on a task that is not known
@@ -26,24 +26,11 @@
 --- @include "read_ahead"
 --- @include "backlog"
 --- @include "conclude"
+--- @include "parents"
 --- @include "task_at"
 --- @include "store"
 local STRIDE = 11
 local MOST_TASKS, MOST_BYTES, MOST_MESSAGE = 1000, 4194304, 1048576 -- push.py has the same
-
-local function over_backlog(fresh)
-  local full, more = too_many_for_queue(#fresh), {}
-  if full or not limited then return full end
-  for _, entry in ipairs(fresh) do
-    local id = ARGV[entry.first + 1]
-    more[id] = (more[id] or 0) + 1
-  end
-  for id, number in pairs(more) do
-    full = too_many_for_user(id, number)
-    if full then return full end
-  end
-end
-
 local refused = begin()
 if refused then return refused end
 local limit, result_ttl_ms = number_at(1), number_at(2)
@@ -56,7 +43,7 @@ end
 read_ahead(2, STRIDE, 2)
 local reply, fresh, here, keyed, total = {1}, {}, {}, {}, 0
 for first = 3, #ARGV, STRIDE do
-  local id, digest = ARGV[first], ARGV[first + 8]
+  local id, priority, digest = ARGV[first], number_at(first + 2), ARGV[first + 8]
   if not task_at(first) then return bad_arguments("a task of the push is malformed: " .. id) end
   local bytes = #ARGV[first + 10]
   if bytes > limit then return {-4, id, bytes} end
@@ -70,15 +57,22 @@ for first = 3, #ARGV, STRIDE do
     reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 2, known.state, id
   elseif holder then
     local state = (here[holder] or task(holder).r).state
-    stands_for[id] = holder
+    local said, urgent = ARGV[first + 1], priority > 0 and priority or nil
+    stands_for[id] = {id = holder, user = said ~= "" and said or nil, prio = urgent}
     reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 3, state or "", holder
   else
     local due_ms, parents, unknown = due_time(ARGV[first + 3]), look_at_parents(ARGV[first + 9], here)
     if not parents then return {-9, id, unknown} end
     local state = parents.failed and "CANCELED" or parents.open > 0 and "DEFERRED" or due_ms and "SCHEDULED" or "QUEUED"
-    here[id] = {state = state, digest = digest, pushed_at = now_ms, root_at = parents.root_at}
+    if priority == 0 then priority = parents.prio or NORMAL end
+    here[id] = {
+      state = state, digest = digest, pushed_at = now_ms, root_at = parents.root_at,
+      user = ARGV[first + 1] ~= "" and ARGV[first + 1] or parents.user, prio = priority ~= NORMAL and priority or nil,
+    }
     if dedup ~= "" and state ~= "CANCELED" then keyed[dedup] = id end
-    fresh[#fresh + 1] = {first = first, due_ms = due_ms, state = state, parents = parents}
+    fresh[#fresh + 1] = {
+      first = first, due_ms = due_ms, state = state, owner = here[id].user, priority = priority, parents = parents,
+    }
     reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 1, state, id
   end
 end

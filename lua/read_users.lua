@@ -17,7 +17,7 @@ end
 local reply = {1, int(now_ms), counted and "count" or "time"}
 local cap = call("HGET", P .. "cfg:", "cap")
 for _, id in ipairs(call("ZRANGEBYLEX", P .. "users", from, "+", "LIMIT", 0, most)) do
-  local r = record(P .. "u:" .. id)
+  local r = record(P .. "u:" .. id) or {inf = 0, served = 0, since = now_ms, lane = ""}
   local set = call("HMGET", P .. "cfg:" .. id, "weight", "paused", "cap")
   local waiting = call("ZCARD", P .. "n:" .. id) + call("ZCARD", P .. "c:" .. id)
   for _, value in ipairs({

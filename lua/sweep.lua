@@ -38,7 +38,7 @@ if guard_ms > 0 and not call("SET", P .. "sweeping", "1", "NX", "PX", int(guard_
 
 load_globals()
 local reclaimed = reclaim(LIMIT, max_deliveries, result_ttl_ms, dead_ttl_ms)
-local promoted = promote(LIMIT)
+local promoted = promote(LIMIT, dead_ttl_ms)
 due_timers(LIMIT)
 free_dependents(LIMIT, result_ttl_ms)
 settle()

@@ -1,25 +1,46 @@
 #!lua flags=allow-oom
---[[ watch: gives the ending of a task, or sees to it that the caller's process is told when it comes.
+--[[ watch: gives the endings of tasks, or sees to it that the caller's process is told when they come.
+  The answer has the first of the tasks, all of them unless what they left is more than 4 MiB together; ask again for
+  the others.
   KEYS[1] meta
-  ARGV[1] id  ARGV[2] listener: name of the process's channel, '' only to look
-  Returns {1, state, result} ended, {1, state, ''} not yet | {-2} not found | {-5, what} | {-6, schema} ]]
+  ARGV[1] listener: name of the process's channel, '' only to look
+  ARGV[2..] for each task: id
+  Returns {1, state, result, ...} with two places a task: its result, error or reason, '' before its end; and the state
+    '' of one that is not known | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "task"
+--- @include "records"
+local MOST_TASKS, MOST_BYTES = 1000, 4194304 -- watch.py has the same number of tasks
 local TERMINAL = {FINISHED = true, FAILED = true, CANCELED = true}
 
 local refused = begin()
 if refused then return refused end
-local id, listener = ARGV[1], ARGV[2]
-if #ARGV ~= 2 or id == "" then return bad_arguments("watch takes a task and a listener") end
-
-local t = task(id)
-local state = t.r.state
-if not state then return {-2} end
-if TERMINAL[state] then return {1, state, call("GET", P .. "r:" .. id) or ""} end
-if listener ~= "" then
-  t.r.watch = true
-  write_now(t)
-  call("SADD", P .. "w:" .. id, listener)
+local listener = ARGV[1]
+local keys = {}
+for index = 2, #ARGV do keys[index - 1] = ARGV[index] ~= "" and P .. "t:" .. ARGV[index] or nil end
+if #ARGV < 2 or #keys ~= #ARGV - 1 or #keys > MOST_TASKS then
+  return bad_arguments("watch takes a listener and 1 to 1000 tasks")
 end
-return {1, state, ""}
+
+read_records(keys)
+local reply, total = {1}, 0
+for index = 2, #ARGV do
+  local t = task(ARGV[index])
+  local state, left = t.r.state or "", ""
+  if TERMINAL[state] then
+    left = call("GET", P .. "r:" .. t.id) or ""
+    total = total + #left
+    if total > MOST_BYTES and index > 2 then break end
+  elseif state ~= "" and listener ~= "" then
+    if not t.r.watch then
+      t.r.watch = true
+      will_write(t)
+    end
+    call("SADD", P .. "w:" .. t.id, listener)
+  end
+  reply[#reply + 1], reply[#reply + 2] = state, left
+end
+write_records()
+send_batches()
+return reply

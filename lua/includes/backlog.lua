@@ -1,27 +1,33 @@
--- backlog: refuses tasks that would leave more of them waiting than their user or their queue may have. The producer
--- may try again after about as long as the workers need for what is too much.
+-- backlog: refuses a push that would leave more waiting tasks than its user or its queue may have. `fresh` are the new
+-- tasks. The producer may try again after about as long as the workers need for what is too much.
 local function pause_ms(excess)
   local each_us = counted and 1000000 or g.est0
   return int(math.max(1000, math.min(60000, excess * each_us / 1000 / math.max(1, call("ZCARD", P .. "running")))))
 end
 
-local function refusal(id, most, waiting, number)
-  local excess = waiting + number - most
-  if excess > 0 then return {-7, id, int(most), int(waiting), pause_ms(excess)} end
-end
-
--- The refusal when `number` more tasks are too many for the queue; else nil.
-local function too_many_for_queue(number)
+-- The answer that refuses so many more waiting tasks in the queue.
+local function queue_is_full(number)
   local most = tonumber(backlog) or 0
   if most == 0 then return nil end
   local waiting = (tonumber(call("HGET", P .. "counts", "queued")) or 0) + call("ZCARD", P .. "delayed")
     + call("ZCARD", P .. "deferred")
-  return refusal("", most, waiting, number)
+  local excess = waiting + number - most
+  if excess > 0 then return {-7, "", int(most), int(waiting), pause_ms(excess)} end
 end
 
-local function too_many_for_user(id, number)
+-- The same of a user.
+local function user_is_full(id, number)
   local most = limited and backlog_of(id)
   if not most then return nil end
   local waiting = call("ZCARD", P .. "n:" .. id) + call("ZCARD", P .. "c:" .. id) + call("ZCARD", P .. "s:" .. id)
-  return refusal(id, most, waiting, number)
+  local excess = waiting + number - most
+  if excess > 0 then return {-7, id, int(most), waiting, pause_ms(excess)} end
+end
+
+local function over_backlog(fresh)
+  local full, more = queue_is_full(#fresh), {}
+  if full or not limited then return full end
+  for _, entry in ipairs(fresh) do more[entry.owner] = (more[entry.owner] or 0) + 1 end
+  for id, number in pairs(more) do full = full or user_is_full(id, number) end
+  return full
 end

@@ -1,7 +1,6 @@
 -- begin: what every script starts with. Gives the server's time in microseconds, or the answer that refuses the call.
--- KEYS[1] is the meta key; P, what all keys of the queue begin with, comes from it. The schema is that of call.py.
-local call = redis.call
-local P = string.sub(KEYS[1], 1, -5)
+-- The schema is that of call.py.
+--- @include "call"
 local now, now_ms
 local counted, limited, backlog -- cost mode: one per task instead of its time; whether any limits of users were ever
                                 -- set; most waiting tasks of the queue

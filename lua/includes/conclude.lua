@@ -10,7 +10,7 @@ local function publish(t, state, blob)
   call("DEL", P .. "w:" .. t.id)
 end
 
-local function conclude(t, state, blob, ttl_ms)
+local function conclude(t, state, blob, ttl_ms, xcom)
   local r = t.r
   r.state, r.ended_at = state, now_ms
   will_write(t)
@@ -20,7 +20,12 @@ local function conclude(t, state, blob, ttl_ms)
   else
     drop_key(P .. "m:" .. t.id)
   end
-  add_to("kept", now_ms + ttl_ms, t.id)
+  if xcom and xcom ~= "" then
+    store_key(P .. "x:" .. t.id, xcom)
+    r.xcom = true
+  end
+  if r.kids or r.xcom then r.keep = ttl_ms end
+  add_to(r.keep and "held" or "kept", now_ms + ttl_ms, t.id)
   if r.dedup and call("GET", P .. "dedup:" .. r.dedup) == t.id then call("DEL", P .. "dedup:" .. r.dedup) end
   if r.kids then call("RPUSH", P .. "pending", (state == "FINISHED" and "F" or "X") .. t.id) end
   if r.watch then publish(t, state, blob) end

@@ -8,10 +8,23 @@ local function free_dependents(most, ttl_ms)
   while most > 0 do
     local ended = call("LINDEX", P .. "pending", 0)
     if not ended then return end
-    local parent = string.sub(ended, 2)
-    local children = call("LPOP", P .. "d:" .. parent, most) or {}
+    local parent = task(string.sub(ended, 2))
+    local r, told = parent.r, parent.r.told or 0
+    local finished = r.state == "FINISHED" or not r.state and string.sub(ended, 1, 1) == "F"
+    -- One that was redriven has told all of its end before, and will tell others of the next one.
+    local redriven = r.state and not r.ended_at
+    local list = P .. "d:" .. parent.id
+    local children = redriven and {} or r.state and call("LRANGE", list, told, told + most - 1)
+      or call("LPOP", list, most) or {} -- where there is no record that says how many were told
     for _, child in ipairs(children) do
-      free(string.sub(child, 2), parent, string.sub(ended, 1, 1) == "F" or string.sub(child, 1, 1) == "r", ttl_ms)
+      local edge = string.sub(child, 1, 1)
+      if edge ~= "n" then
+        free(string.sub(child, 2), parent.id, finished or edge == "r", ttl_ms)
+      end
+    end
+    if #children > 0 and r.state then
+      r.told = told + #children
+      will_write(parent)
     end
     if #children < most then call("LPOP", P .. "pending") end
     most = most - #children

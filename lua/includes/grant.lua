@@ -18,7 +18,8 @@ local function grant(u, t, claim, worker, lease_ms, lease_end)
   add_to("running", lease_end, t.id)
 end
 
--- Seven places in the answer for each task: id, message, token, attempt, failures, solo, pushed_at.
+-- Eight places in the answer for each task: id, message, token, attempt, failures, solo, pushed_at, and for one that
+-- inherited its user or priority both, the digit of the priority first.
 local function describe(reply, tasks)
   if #tasks == 0 then return end
   local keys, size = {}, #reply
@@ -28,7 +29,7 @@ local function describe(reply, tasks)
     local r = t.r
     reply[size + 1], reply[size + 2], reply[size + 3] = t.id, messages[index] or "", r.token
     reply[size + 4], reply[size + 5], reply[size + 6] = r.attempt, r.fails or 0, r.solo and 1 or 0
-    reply[size + 7] = r.pushed_at
-    size = size + 7
+    reply[size + 7], reply[size + 8] = r.pushed_at, r.heir and (r.prio or NORMAL) .. r.user or ""
+    size = size + 8
   end
 end

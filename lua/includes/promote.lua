@@ -1,6 +1,7 @@
 -- promote: makes tasks runnable whose time has come, at most `most`, with that time as their time of entry.
 --- @include "delay"
-local function promote(most)
+--- @include "bury"
+local function promote(most, dead_ttl_ms)
   local due = call("ZRANGEBYSCORE", P .. "delayed", "-inf", int(now_ms), "WITHSCORES", "LIMIT", 0, most)
   for index = 1, #due, 2 do
     local id, due_ms = due[index], tonumber(due[index + 1])
@@ -10,6 +11,8 @@ local function promote(most)
       t.r.state = "QUEUED"
       will_write(t)
       enter(user(t.r.user), id, t.r.prio or NORMAL, due_ms * 1000)
+    elseif not t.r.state then
+      bury(t, "", "the index of delayed tasks", dead_ttl_ms)
     end
   end
   return #due / 2

@@ -3,10 +3,17 @@
 --- @include "batch"
 local changed = {}
 
+local function note_all(keys, first, texts)
+  for index, text in ipairs(texts) do records[keys[first + index - 1]] = text and readable(text) end
+end
+
 local function read_records(keys)
   for first = 1, #keys, CHUNK do
     local texts = call("MGET", unpack(keys, first, math.min(first + CHUNK - 1, #keys)))
-    for index, text in ipairs(texts) do records[keys[first + index - 1]] = text and cmsgpack.unpack(text) end
+    -- One guard for all, since it is almost never needed.
+    if not pcall(note_all, keys, first, texts) then
+      for index, text in ipairs(texts) do note_record(keys[first + index - 1], text) end
+    end
   end
 end
 

@@ -11,7 +11,7 @@ local function save_user(u)
     return
   end
   if not u.known then
-    r.since = now_ms
+    r.since = r.since or now_ms
     add_to("users", "0", u.id)
   end
   will_write(u)

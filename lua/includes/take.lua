@@ -1,5 +1,6 @@
 -- take: removes the task that is a user's next from its queue; nil when its record is not what it should be.
-local function take(u)
+--- @include "bury"
+local function take(u, dead_ttl_ms)
   count_waiting(u)
   local popped
   if critical_next(u) then
@@ -14,4 +15,5 @@ local function take(u)
   local t = task(popped[1])
   t.r.score = tonumber(popped[2])
   if t.r.state == "QUEUED" then return t end
+  if not t.r.state then bury(t, u.id, "the queue of user " .. u.id, dead_ttl_ms) end
 end

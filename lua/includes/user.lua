@@ -9,6 +9,7 @@ local CRITICAL_RUN = 4     -- C_u: CRITICAL tasks of one user in a row while it 
 local users, touched = {}, {}
 --- @include "limits"
 --- @include "rings"
+--- @include "seat"
 
 -- One constructor for all fields: a table that grows field by field is made anew several times.
 local function user(id)
@@ -22,7 +23,7 @@ local function user(id)
     pn = false, pc = 0, w = 1, synced = false, at = r.lane, at_S = r.S, at_limit = false, owed = false,
   }
   if limited then read_limits(u) end
-  stands(u)
+  if unreadable[key] then seat(u) else stands(u) end
   users[id] = u
   touched[#touched + 1] = u
   return u

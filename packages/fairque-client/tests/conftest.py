@@ -14,9 +14,10 @@ import pytest
 import redis
 
 from fairque.client import AsyncTaskQueue, ClientOptions, ClientSettings, QueueSettings, RedisSettings, TaskQueue
-from fairque.protocol.calls import Failed, Finished, Granted, fail, finish, pop
+from fairque.protocol.calls import Failed, Finished, Granted, Reported, fail, finish, pop, progress
 from fairque.protocol.model.ids import new_nonce
 from fairque.protocol.model.outcome import Verdict
+from fairque.protocol.model.progress import Progress
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
@@ -32,27 +33,46 @@ class HandWorker:
         self.run = runner.run
 
     def take(self) -> Granted:
+        (granted,) = self.take_many(1)
+        return granted
+
+    def take_many(self, number: int) -> tuple[Granted, ...]:
         popped = self.run(
             pop(
                 self.keys,
                 worker="hand",
                 claim=new_nonce(),
-                count=1,
+                count=number,
                 lease_ms=30_000,
                 max_deliveries=5,
                 result_ttl_ms=60_000,
                 dead_ttl_ms=60_000,
             )
         )
-        (granted,) = popped.tasks
-        return granted
+        return popped.tasks
 
     def finish(self, result: Any = None, *, raw: bytes | None = None) -> str:
         """Take a task and end it with a result."""
         held = self.take()
-        blob = json.dumps(result).encode() if raw is None else raw
-        self.run(finish(self.keys, [Finished(held.task_id, held.token, 1_000, blob)], result_ttl_ms=60_000))
+        self.end(held, result=result, raw=raw)
         return held.task_id
+
+    def end(self, *held: Granted, result: Any = None, raw: bytes | None = None) -> None:
+        """End tasks with a result."""
+        blob = json.dumps(result).encode() if raw is None else raw
+        ended = [Finished(one.task_id, one.token, 1_000, blob) for one in held]
+        self.run(finish(self.keys, ended, result_ttl_ms=60_000))
+
+    def tell(self, held: Granted, done: float, total: float | None = None, message: str = "") -> None:
+        """Say how far a task has come."""
+        told = Progress(done, total, message, attempt=held.attempt)
+        self.run(progress(self.keys, [Reported(held.task_id, held.token, told)]))
+
+    def finish_all(self, result: Any, most: int = 1_000_000) -> None:
+        """Take all tasks, or so many, and end them with a result."""
+        while most and (held := self.take_many(min(100, most))):
+            self.end(*held, result=result)
+            most -= len(held)
 
     def fail(self, error: Any, verdict: Verdict = "dead") -> str:
         """Take a task and end it with an error."""
@@ -60,6 +80,13 @@ class HandWorker:
         failed = Failed(held.task_id, held.token, 1_000, verdict, 0, json.dumps(error).encode())
         self.run(fail(self.keys, [failed], result_ttl_ms=60_000, dead_ttl_ms=60_000))
         return held.task_id
+
+    def fail_all(self, error: Any) -> None:
+        """Take all tasks and end them with an error, for good."""
+        blob = json.dumps(error).encode()
+        while held := self.take_many(100):
+            failed = [Failed(one.task_id, one.token, 1_000, "dead", 0, blob) for one in held]
+            self.run(fail(self.keys, failed, result_ttl_ms=60_000, dead_ttl_ms=60_000))
 
 
 class InThread(threading.Thread):

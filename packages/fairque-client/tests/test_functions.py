@@ -11,11 +11,13 @@ import pytest
 from fairque.client import (
     After,
     AsyncTaskFunction,
+    ContextTaskFunction,
     FairqueError,
     InvalidTask,
     Priority,
     RetryPolicy,
     Task,
+    TaskContext,
     TaskFunction,
     task,
 )
@@ -87,6 +89,14 @@ def test_options_win_over_the_defaults_and_leave_the_function_as_it_is() -> None
     assert (urgent.task("b").priority, urgent.task("b").timeout_ms) == (Priority.HIGH, 60_000)
     assert urgent.task("b").retries == 3
     assert mail.task("b").priority is Priority.LOW
+
+
+def test_a_function_may_ask_for_a_process_of_its_own_and_an_option_may_take_it_back() -> None:
+    heavy = resize.options(isolation="process")
+    assert heavy.task("u").isolation == "process"
+    assert heavy.options(isolation=None).task("u").isolation is None
+    with pytest.raises(InvalidTask, match="isolation must be 'thread' or 'process', not 'moon'"):
+        resize.options(isolation="moon")  # type: ignore[arg-type]  # what this tests
 
 
 def test_options_add_up() -> None:
@@ -248,3 +258,42 @@ def test_a_task_function_is_pickled_by_its_place(monkeypatch: pytest.MonkeyPatch
 
 def test_it_shows_its_name() -> None:
     assert repr(mail) == "<task function 'mail'>"
+
+
+@task
+def reports(ctx: TaskContext, table: str, rows: int = 1) -> str:
+    ctx.progress(rows)
+    return f"{ctx.task_id} {table}"
+
+
+@task
+async def fetches(url: str, *, ctx: TaskContext | None = None) -> str:
+    return url if ctx is None else ctx.task_id
+
+
+class TestContext:
+    def test_a_task_is_made_without_it(self) -> None:
+        assert reports.task("orders", rows=2).args == ("orders",)
+        assert fetches.task("u").kwargs == {}
+        assert isinstance(reports, ContextTaskFunction)
+        assert isinstance(fetches, AsyncTaskFunction)
+        assert isinstance(reports.options(retries=0), ContextTaskFunction)
+
+    def test_it_cannot_be_passed(self) -> None:
+        context: Any = TaskContext(Task(task_id="t1", user_id="ann"), attempt=1, fence=1, deadline=0.0)
+        with pytest.raises(TypeError, match=r"unexpected keyword argument 'ctx' \('ctx' is the context"):
+            reports.task("orders", ctx=context)  # type: ignore[call-arg]  # it is wrong
+        with pytest.raises(TypeError, match="'ctx' is the context"):
+            fetches.task("u", ctx=context)
+
+    async def test_a_direct_call_is_as_ever(self) -> None:
+        context = TaskContext(Task(task_id="t1", user_id="ann"), attempt=1, fence=1, deadline=0.0)
+        assert reports(context, "orders") == "t1 orders"
+        assert await fetches("u") == "u"
+        assert await fetches("u", ctx=context) == "t1"
+
+    def test_two_are_refused_where_the_function_is_made(self) -> None:
+        def twice(one: TaskContext, other: TaskContext) -> None: ...
+
+        with pytest.raises(FairqueError, match="two parameters of type TaskContext"):
+            task(name="twice")(twice)

@@ -1,24 +1,35 @@
 """The asynchronous classes have the names, signatures and docstrings of the synchronous ones."""
 
 import inspect
+import re
 from typing import Any
 
 import pytest
 
+from fairque import client
 from fairque.client import (
+    AsyncDeadLetters,
     AsyncSchedules,
     AsyncTaskHandle,
     AsyncTaskQueue,
     AsyncUsers,
+    DeadLetters,
     Schedules,
     TaskHandle,
     TaskQueue,
     Users,
+    aio,
 )
 
-TWINS = [(TaskQueue, AsyncTaskQueue), (TaskHandle, AsyncTaskHandle), (Users, AsyncUsers), (Schedules, AsyncSchedules)]
+TWINS = [
+    (TaskQueue, AsyncTaskQueue),
+    (TaskHandle, AsyncTaskHandle),
+    (Users, AsyncUsers),
+    (DeadLetters, AsyncDeadLetters),
+    (Schedules, AsyncSchedules),
+]
 #: They do no I/O.
-PLAIN = {"from_url", "from_config", "TaskQueue.get"}
+PLAIN = {"from_url", "from_config", "TaskQueue.get", "watch_progress"}
 
 
 def public(kind: type) -> dict[str, Any]:
@@ -26,7 +37,9 @@ def public(kind: type) -> dict[str, Any]:
 
 
 def plain(text: object) -> str:
-    return str(text).replace("Async", "").replace("aio.", "queue.").replace("handle.", "queue.")
+    return re.sub(
+        r"\b(aio|aio_handle|aio_many|aio_pipelines|handle|many|pipelines)\.", "queue.", str(text).replace("Async", "")
+    )
 
 
 @pytest.mark.parametrize(("one", "other"), TWINS)
@@ -40,6 +53,13 @@ def test_twins_agree_on_signature_and_docstring(one: type, other: type, name: st
     assert plain(inspect.signature(first)) == plain(inspect.signature(second))
     assert plain(inspect.getdoc(first)) == plain(inspect.getdoc(second))
     assert inspect.iscoroutinefunction(second) is not bool({name, f"{one.__name__}.{name}"} & PLAIN)
+
+
+@pytest.mark.parametrize("name", ["as_completed", "gather"])
+def test_functions_of_the_same_name_agree_on_signature_and_docstring(name: str) -> None:
+    first, second = getattr(client, name), getattr(aio, name)
+    assert plain(inspect.signature(first)) == plain(inspect.signature(second))
+    assert inspect.getdoc(first) == inspect.getdoc(second)
 
 
 def test_every_public_method_says_what_it_does() -> None:

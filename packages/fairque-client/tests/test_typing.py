@@ -8,7 +8,8 @@ from typing import Any, assert_type
 from collections.abc import Coroutine
 
 from fairque.client import (
-    AsyncTaskFunction, AsyncTaskHandle, AsyncTaskQueue, Priority, Task, TaskFunction, TaskHandle, TaskQueue, task,
+    AsyncTaskFunction, AsyncTaskHandle, AsyncTaskQueue, Priority, Task, TaskContext, TaskFunction, TaskHandle,
+    TaskQueue, task,
 )
 
 @task
@@ -21,6 +22,28 @@ async def mail(to: str) -> bytes:
 
 @task(name="ping")
 def ping() -> None: ...
+
+@task
+def sync(ctx: TaskContext, table: str, rows: int = 1) -> int:
+    return rows
+
+@task(retries=1)
+async def fetch(ctx: TaskContext, url: str) -> bytes:
+    return b""
+
+@task
+def either(url: str, *, ctx: TaskContext | None = None) -> str:
+    return url
+
+assert_type(sync.task("t", rows=3), Task[int])
+assert_type(sync.options(user_id="ann").task("t"), Task[int])
+assert_type(fetch.task(url="u"), Task[bytes])
+assert_type(either.task("u"), Task[str])
+assert_type(either("u"), str)
+
+def call(ctx: TaskContext) -> None:
+    assert_type(sync(ctx, "t"), int)
+    got: Coroutine[Any, Any, bytes] = fetch(ctx, "u")
 
 assert_type(resize("u", width=3), str)
 assert_type(resize.task("u", 3), Task[str])
@@ -47,6 +70,9 @@ resize(3)                                   # E: arg-type
 resize.task(3)                              # E: arg-type
 resize.task("u", height=3)                  # E: call-arg
 mail.task()                                 # E: call-arg
+sync.task(3)                                # E: arg-type
+fetch.task()                                # E: call-arg
+sync("t", "u")                              # E: arg-type
 resize.options(priorty=Priority.HIGH)       # E: call-arg
 resize.options(retries="3")                 # E: arg-type
 width: int = resize.task("u")               # E: assignment

@@ -18,9 +18,10 @@ from fairque.client import (
     TaskState,
     task,
 )
-from fairque.client.link import Waiters
+from fairque.client.waiting import Waiters
 from fairque.protocol.calls import Outcome
 from fairque.protocol.clock import monotonic
+from fairque.protocol.model.progress import Progress
 from fairque.protocol.testing import amend_record, eventually
 
 
@@ -211,12 +212,31 @@ def test_nobody_is_remembered_after_the_wait(queue: TaskQueue, worker: Any) -> N
 def test_a_message_for_nobody_is_ignored() -> None:
     waiters = Waiters()
     waiters.hear(b"t1\nFINISHED\n13")
-    heard: list[Outcome | None] = []
-    with waiters.waiting("t1", heard.append):
+    heard: list[Any] = []
+    with waiters.waiting(["t1"], heard.append):
         waiters.hear(b"t2\nFINISHED\n14")
         waiters.hear(b't1\nCANCELED\n1"a\nb"')
         waiters.hear(b"t1\nFINISHED\n0")
-    assert heard == [Outcome(TaskState.CANCELED, b'"a\nb"'), None]
+        waiters.hear(b't1\nPROGRESS\n5\n{"done":1}')
+    assert heard == [("t1", Outcome(TaskState.CANCELED, b'"a\nb"')), ("t1", None)]
+
+
+def test_who_wants_to_hear_of_progress_does() -> None:
+    waiters = Waiters()
+    heard: list[Any] = []
+    with waiters.waiting(["t1", "t2"], heard.append, progress=True):
+        waiters.hear(b't1\nPROGRESS\n5\n{"done":1,"total":4,"attempt":2}')
+    assert heard == [("t1", Progress(1, 4, attempt=2, updated_at=5))]
+
+
+def test_who_waits_for_many_tasks_is_roused_once() -> None:
+    waiters = Waiters()
+    heard: list[Any] = []
+    with waiters.waiting(["t1", "t2", "t3"], heard.append):
+        waiters.rouse()
+    assert heard == [None]
+    waiters.rouse()
+    assert heard == [None]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")

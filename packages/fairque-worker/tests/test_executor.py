@@ -15,7 +15,9 @@ from fairque.protocol.testing import eventually
 from fairque.protocol.wire.codec import encode_task
 from fairque.worker import Task, TaskContext, TaskHandler, current_context
 from fairque.worker.executor import Executor
+from fairque.worker.inputs import Inputs
 from fairque.worker.jobs import Ending, Failure, Job, Lease, Success
+from fairque.worker.watch import Alarm, Watch
 
 SECONDS = 5
 
@@ -33,10 +35,24 @@ class Calls(TaskHandler):
 class Bench:
     """An executor whose endings are collected."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, **limits: Any) -> None:
         self.handler = Calls()
         self.endings: SimpleQueue[Ending] = SimpleQueue()
-        self.executor = Executor(self.handler, threads, 1_000, self.endings.put)
+        self.exhausted: SimpleQueue[int] = SimpleQueue()
+        alarm = Alarm()
+        self.executor = Executor(
+            self.handler,
+            threads,
+            1_000,
+            self.endings.put,
+            inputs=Inputs(lambda *_: []),
+            alarm=alarm,
+            on_exhausted=self.exhausted.put,
+            **limits,
+        )
+        self._jobs: list[Job] = []
+        self._watch = Watch(60, lambda: list(self._jobs), alarm, self.executor.enforce)
+        self._watch.start()
 
     def submit(self, function: Callable[..., Any], *args: Any, **fields: Any) -> Job:
         name = f"f{len(self.handler.functions)}"
@@ -45,8 +61,13 @@ class Bench:
 
     def submit_message(self, message: bytes, held_seconds: float = 30) -> Job:
         job = Job(Granted("t", message, "7:ab", 1, 0, solo=False, pushed_at=0), Lease(time.monotonic() + held_seconds))
+        self._jobs.append(job)
         self.executor.submit(job)
         return job
+
+    def close(self) -> None:
+        self._watch.stop()
+        self.executor.stop()
 
     def ending(self) -> Any:
         return self.endings.get(timeout=SECONDS)
@@ -62,14 +83,14 @@ class Bench:
 def bench(no_thread_is_left: None) -> Iterator[Bench]:  # noqa: ARG001 - it looks after the executor was stopped
     bench = Bench(threads=1)
     yield bench
-    bench.executor.stop()
+    bench.close()
 
 
 @pytest.fixture
 def wide(no_thread_is_left: None) -> Iterator[Bench]:  # noqa: ARG001 - as above
     bench = Bench(threads=4)
     yield bench
-    bench.executor.stop()
+    bench.close()
 
 
 def raiser(error: BaseException) -> Callable[[], None]:

@@ -119,3 +119,26 @@ def test_the_context_of_one_thread_is_not_that_of_another() -> None:
     assert contextvars.Context().run(inside) == context.task_id
     with pytest.raises(FairqueError):
         current_context()
+
+
+def told(ctx: TaskContext, number: int, *, factor: int = 1) -> tuple[str, int]:
+    """A function that wants its context."""
+    return ctx.task_id, number * factor
+
+
+async def later(number: int, ctx: TaskContext | None = None) -> int:
+    """Another one, which can do without."""
+    return number if ctx is None else number + ctx.attempt
+
+
+@pytest.mark.parametrize(("args", "kwargs"), [([2], {"factor": 3}), ([], {"number": 2, "factor": 3})])
+def test_a_parameter_of_the_type_of_the_context_gets_it(args: list[int], kwargs: dict[str, int]) -> None:
+    assert run(FunctionTaskHandler([__name__]), func=f"{__name__}:told", args=args, kwargs=kwargs, task_id="t1") == (
+        "t1",
+        6,
+    )
+
+
+async def test_a_coroutine_gets_it_too() -> None:
+    assert await run(FunctionTaskHandler([__name__]), func=f"{__name__}:later", args=[2]) == 3
+    assert await later(2) == 2

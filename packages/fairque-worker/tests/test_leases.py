@@ -186,12 +186,3 @@ def test_a_function_is_told_when_its_timeout_is_over(bench: Any, short: dict[str
     assert context.wait_cancelled(SECONDS)
     assert context.cancel_reason == "its timeout is over"
     assert context.seconds_left < 0
-
-
-def test_no_lease_is_renewed_beyond_the_timeout(bench: Any, short: dict[str, float], inside: Any) -> None:
-    bench.start(inside, name="first", **short)
-    bench.push(inside, timeout=0.1, retries=0)
-    assert inside.context().attempt == 1
-    # The thread cannot be stopped, but the next free slot gets the task, even of the same worker.
-    assert inside.context().attempt == 2
-    assert bench.stats().expired == 1

@@ -17,7 +17,7 @@ from fairque.protocol.model import outcome
 from fairque.protocol.model.outcome import Decision
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.testing import eventually
-from fairque.worker import current_context, reporter
+from fairque.worker import current_context, jobs
 
 SECONDS = 5
 
@@ -46,7 +46,7 @@ def _poisonous(monkeypatch: pytest.MonkeyPatch) -> None:
     def decide(error: BaseException, **facts: Any) -> Decision:
         return Decision("retry", -1, "") if isinstance(error, Poison) else outcome.decide(error, **facts)
 
-    monkeypatch.setattr(reporter, "decide", decide)
+    monkeypatch.setattr(jobs, "decide", decide)
 
 
 def test_an_ending_that_the_queue_refuses_is_given_up_with_its_name_and_holds_no_other_up(
@@ -104,13 +104,14 @@ def test_a_burst_ends_also_after_an_ending_that_was_refused(bench: Any) -> None:
 def test_a_worker_that_is_refused_all_tasks_tries_again_after_a_pause(
     bench: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    claim = f"{bench.keys.prefix}claim:w"
-    bench.client.rpush(claim, "of the wrong kind")
+    bench.start(add)
+    # A clock that no script can read.
+    bench.client.hset(bench.keys.meta, "test", "1")
+    bench.client.set(f"{bench.keys.prefix}now", "noon")
     before = bench.command_count("evalsha")
-    bench.start(add, name="w")
     eventually(lambda: caplog.messages.count("the queue cannot be used now: trying again") == 2)
     assert bench.command_count("evalsha") - before < 20
-    bench.client.delete(claim)
+    bench.client.hdel(bench.keys.meta, "test")
     assert bench.result(bench.push(add, 1, 2)) == 3
 
 

@@ -7,8 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from fairque.protocol.calls import Ended, Failed, Finished, Granted, Popped
+from fairque.protocol.calls import Ended, Failed, Finished, Granted, Popped, Reported
 from fairque.protocol.errors import ProtocolError, RedisUnavailable
+from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.wire.jsonvalue import loads
 from fairque.protocol.wire.status import Status
@@ -28,17 +29,23 @@ class Queue:
         self.finished: list[Finished] = []
         self.failed: list[Failed] = []
         self.counts: list[int] = []
+        self.progress: list[Reported] = []
         self.answers: list[Ended] = []
         self.error: Exception | None = None
 
     def exchange(
-        self, finished: Sequence[Finished], failed: Sequence[Failed], count: int
+        self,
+        finished: Sequence[Finished],
+        failed: Sequence[Failed],
+        count: int,
+        progress: Sequence[Reported] = (),
     ) -> tuple[list[Ended], list[Ended], Popped | None]:
         if self.error is not None:
             raise self.error
         self.finished += finished
         self.failed += failed
         self.counts.append(count)
+        self.progress += progress
         answers = iter(self.answers)
         return (
             [next(answers, FINISHED) for _ in finished],
@@ -223,3 +230,10 @@ def test_a_hook_that_nobody_wrote_takes_no_thread(queue: Queue) -> None:
     reporter = Reporter(cast("Consumer", queue), Plain(), refuse, no_loop)
     reporter.exchange([Success(job(), 1, b"1", 0), Failure(job("b"), ValueError(), 0)], 0)
     assert len(queue.finished) == len(queue.failed) == 1
+
+
+def test_what_a_task_said_last_goes_before_its_ending(queue: Queue, report: Any) -> None:
+    said, silent = job("a"), job("b")
+    said.progress = Progress(3, 4)
+    report(Success(said, 1, b"1", 5), Success(silent, 1, b"1", 5))
+    assert queue.progress == [Reported("a", "7:ab", Progress(3, 4))]

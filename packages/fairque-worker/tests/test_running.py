@@ -296,7 +296,7 @@ def test_a_coroutine_that_takes_too_long_is_a_failed_attempt(bench: Any) -> None
 
     bench.start(waits)
     error = bench.error(bench.push(waits, timeout=0.05, retries=1, retry=SOON))
-    assert (error["type"], error["attempts"]) == ("TimeoutError", 2)
+    assert (error["type"], error["attempts"]) == ("TaskTimeout", 2)
 
 
 def test_a_delayed_task_runs_when_its_time_has_come(bench: Any) -> None:

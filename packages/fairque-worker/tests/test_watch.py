@@ -1,5 +1,6 @@
 """The watch over the leases, without a server: it tells a task when its time has come, and no other."""
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
@@ -9,9 +10,10 @@ import pytest
 
 from fairque.protocol import clock
 from fairque.protocol.calls import Granted
+from fairque.protocol.testing import eventually
 from fairque.worker import Task, TaskContext
 from fairque.worker.jobs import Job, Lease
-from fairque.worker.watch import Watch
+from fairque.worker.watch import Alarm, Watch
 
 SECONDS = 5
 
@@ -19,13 +21,32 @@ Watching = Callable[..., list[Job]]
 
 
 @pytest.fixture
-def watching(no_thread_is_left: None) -> Iterator[Watching]:  # noqa: ARG001 - it looks after the watch was stopped
+def alarm() -> Alarm:
+    return Alarm()
+
+
+@pytest.fixture
+def enforced() -> "SimpleQueue[tuple[Job, float]]":
+    """The jobs whose limit was over, and when the watch saw it."""
+    return SimpleQueue()
+
+
+@pytest.fixture
+def watching(
+    no_thread_is_left: None,  # noqa: ARG001 - it looks after the watch was stopped
+    alarm: Alarm,
+    enforced: "SimpleQueue[tuple[Job, float]]",
+) -> Iterator[Watching]:
     """Watches jobs, and looks at them as often as is said, or when it must."""
     watches: list[Watch] = []
 
+    def enforce(job: Job) -> None:
+        job.limit = math.inf
+        enforced.put((job, clock.monotonic()))
+
     def watching(*jobs: Job, longest: float = 60.0) -> list[Job]:
         held = list(jobs)
-        watches.append(Watch(longest, lambda: list(held)))
+        watches.append(Watch(longest, lambda: list(held), alarm, enforce))
         watches[-1].start()
         return held
 
@@ -96,8 +117,59 @@ def test_a_task_that_was_told_to_stop_for_another_reason_still_learns_that_the_l
     assert (context.cancel_reason, context.lease_ok()) == ("it was canceled", False)
 
 
-def test_a_task_is_told_when_its_timeout_is_over_and_not_before(watching: Watching) -> None:
-    held, context = job(60, timeout_seconds=0.25)
+def test_a_limit_is_enforced_when_it_is_over_and_not_before(
+    watching: Watching, enforced: "SimpleQueue[tuple[Job, float]]"
+) -> None:
+    held, _ = job(60)
+    limit = held.limit = clock.monotonic() + 0.25
     watching(held)
-    assert context.at.get(timeout=SECONDS) >= context.deadline
-    assert (context.cancel_reason, held.lease.lost) == ("its timeout is over", False)
+    found, at = enforced.get(timeout=SECONDS)
+    assert found is held
+    assert at >= limit
+
+
+def test_a_limit_is_enforced_also_when_the_lease_is_lost(
+    watching: Watching, enforced: "SimpleQueue[tuple[Job, float]]"
+) -> None:
+    lost, context = job(0)
+    lost.limit = clock.monotonic() + 0.1
+    watching(lost)
+    assert enforced.get(timeout=SECONDS)[0] is lost
+    assert not context.lease_ok()
+
+
+def test_who_begins_with_a_limit_before_the_next_look_rings_and_is_not_overlooked(
+    watching: Watching, alarm: Alarm, enforced: "SimpleQueue[tuple[Job, float]]"
+) -> None:
+    held = watching()
+    eventually(lambda: math.isfinite(alarm.until), what="a watch that waits for its next look")
+    late, _ = job(60)
+    held.append(late)
+    late.limit = clock.monotonic() + 0.05
+    assert late.limit < alarm.until
+    alarm.ring()
+    assert enforced.get(timeout=SECONDS)[0] is late
+
+
+def test_where_nobody_watches_nobody_has_to_ring(alarm: Alarm) -> None:
+    assert alarm.until == -math.inf
+
+
+def test_a_limit_that_cannot_be_enforced_does_not_end_the_watch(
+    no_thread_is_left: None,  # noqa: ARG001 - it looks after the watch was stopped
+    alarm: Alarm,
+) -> None:
+    seen: SimpleQueue[str] = SimpleQueue()
+
+    def enforce(one: Job) -> None:
+        one.limit = math.inf
+        seen.put(one.granted.task_id)
+        raise OSError("no such process")
+
+    jobs = [job(60)[0], job(60)[0]]
+    for one in jobs:
+        one.limit = clock.monotonic()
+    watch = Watch(60, lambda: jobs, alarm, enforce)
+    watch.start()
+    assert [seen.get(timeout=SECONDS) for _ in jobs] == ["t", "t"]
+    watch.stop()

@@ -73,7 +73,7 @@ def test_building_a_call_twice_gives_the_same_arguments() -> None:
     one = calls.finish(KEYS, [Finished("t1", "1:ab", 5, b"1")], result_ttl_ms=9)
     two = calls.finish(KEYS, [Finished("t1", "1:ab", 5, b"1")], result_ttl_ms=9)
     assert (one.script, one.keys, one.args) == (two.script, two.keys, two.args)
-    assert one.args == (9, "t1", "1:ab", 5, b"1")
+    assert one.args == (9, "t1", "1:ab", 5, b"1", b"")
 
 
 def test_a_pop_asks_for_no_more_than_a_script_gives() -> None:

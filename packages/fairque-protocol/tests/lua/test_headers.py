@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairque.protocol import calls
-from fairque.protocol.calls import Failed, Finished, Released, Setting, Storing
+from fairque.protocol.calls import Failed, Finished, Released, Reported, Setting, Storing
+from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import TRANSITIONS
 from fairque.protocol.model.task import Task
@@ -21,12 +22,15 @@ if TYPE_CHECKING:
 
 KEYS = QueueKeys("q")
 #: A worker and its tasks must go on when the server is out of memory.
+WORKER = {"pop", "beat", "finish", "fail", "release", "cancel", "sweep", "rouse", "watch", "progress"}
 SCHEDULER = {"lead"}
-WORKER = {"pop", "beat", "finish", "fail", "release", "cancel", "sweep", "rouse", "watch"}
 #: What an operator needs when it is: to stop users and to drop their tasks.
-OPERATOR = {"limit", "configure", "purge", "enable", "unschedule"}
+OPERATOR = {"limit", "configure", "purge", "redrive", "delete", "enable", "unschedule"}
+#: What looks for damage, and mends it.
+VERIFIER = {"verify_keys", "verify_tasks", "verify_places", "verify_users", "verify_counts"}
 READERS = {
     *("read_task", "read_stats", "read_user", "read_users", "read_configured", "explain"),
+    *("read_outputs", "read_progress", "read_dead"),
     *("read_schedule", "read_schedules", "read_scheduler", "due"),
 }
 #: What makes something that was not there before.
@@ -50,7 +54,9 @@ def sample(name: str, number: int) -> Call[Any]:
         "release": lambda: calls.release(KEYS, [Released("t", "1:a", 1) for _ in each], **ttl),
         "cancel": lambda: calls.cancel(KEYS, "t", reason="", **ttl),
         "sweep": lambda: calls.sweep(KEYS, guard_ms=0, max_deliveries=1, **both),
-        "watch": lambda: calls.watch(KEYS, "t"),
+        "watch": lambda: calls.watch_many(KEYS, ["t" for _ in each]),
+        "progress": lambda: calls.progress(KEYS, [Reported("t", "1:a", Progress(1)) for _ in each]),
+        "read_progress": lambda: calls.read_progress(KEYS, ["t" for _ in each]),
         "read_task": lambda: calls.read_task(KEYS, "t"),
         "read_stats": lambda: calls.read_stats(KEYS),
         "rouse": lambda: calls.rouse(KEYS),
@@ -70,6 +76,15 @@ def sample(name: str, number: int) -> Call[Any]:
         "fire": lambda: calls.fire(KEYS, moves, term=1, **ttl),
         "lead": lambda: calls.lead(KEYS, "a", lease_ms=1),
         "explain": lambda: calls.explain(KEYS, "t"),
+        "read_dead": lambda: calls.read_dead(KEYS),
+        "redrive": lambda: calls.redrive(KEYS, ["t" for _ in each], **ttl),
+        "delete": lambda: calls.delete(KEYS, ["t" for _ in each], **ttl),
+        "read_outputs": lambda: calls.read_outputs(KEYS, "t", ["t" for _ in each]),
+        "verify_keys": lambda: calls.verify_keys(KEYS, [b"t:t" for _ in each], fix=False, dead_ttl_ms=1),
+        "verify_tasks": lambda: calls.verify_tasks(KEYS, [b"t" for _ in each], fix=False, lease_ms=1, **both),
+        "verify_places": lambda: calls.verify_places(KEYS, [(b"n:a", b"t") for _ in each], fix=False, dead_ttl_ms=1),
+        "verify_users": lambda: calls.verify_users(KEYS, [b"ann" for _ in each], fix=False),
+        "verify_counts": lambda: calls.verify_counts(KEYS, fix=False),
     }
     call: Call[Any] = builders[name]()
     return call
@@ -127,11 +142,11 @@ def test_scripts_that_only_read_say_so(source: "Source") -> None:
 
 
 def test_what_a_worker_needs_works_without_memory(source: "Source") -> None:
-    assert ("allow-oom" in source.flags) == (source.name in WORKER | SCHEDULER | OPERATOR)
+    assert ("allow-oom" in source.flags) == (source.name in WORKER | SCHEDULER | OPERATOR | VERIFIER)
 
 
 def test_only_what_makes_something_new_needs_memory() -> None:
-    assert set(script_names()) == WORKER | SCHEDULER | OPERATOR | READERS | MAKERS
+    assert set(script_names()) == WORKER | SCHEDULER | OPERATOR | VERIFIER | READERS | MAKERS
 
 
 def test_a_script_is_short(source: "Source") -> None:
@@ -185,11 +200,13 @@ def test_no_script_looks_for_keys_or_reads_users_json(source: "Source") -> None:
 
 
 def test_every_range_has_a_bound(source: "Source") -> None:
-    """By a LIMIT, or as the head of the list."""
+    """By a LIMIT, as the head of the list, by a number of places, or as one place."""
     for command in re.findall(
         r'call\("(ZRANGEBYSCORE|ZREVRANGEBYSCORE|ZRANGEBYLEX|ZRANGE|ZREVRANGE|LRANGE)", (.*)', source.body
     ):
-        assert "LIMIT" in command[1] or re.search(r", 0, 0[,)]", command[1]), command
+        assert "LIMIT" in command[1] or re.search(
+            r", 0, 0[,)]|(?:most|LOOKED_AT) - 1\)|rank, rank \+ most\)|middle, middle\)", command[1]
+        ), command
 
 
 @pytest.mark.parametrize("name", script_names())

@@ -58,7 +58,7 @@ def test_reserved_keys_have_other_names(page: str) -> None:
 
 def test_every_key_has_a_type_and_what_is_not_reserved_a_writer_and_a_life(page: str) -> None:
     for key, kind, members, writer, life in table(page, "Keys"):
-        assert kind in {"string", "hash", "set", "zset", "list", "channel"}, key
+        assert kind in {"string", "hash", "set", "zset", "list", "channel", "any"}, key
         assert members, key
         assert bool(writer and life) != (RESERVED in members), key
 

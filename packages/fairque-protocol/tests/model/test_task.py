@@ -23,7 +23,7 @@ class TestDefaults:
     def test_a_task_that_says_nothing(self) -> None:
         task: Task[str] = Task()
         assert (task.user_id, task.func, task.args, task.kwargs) == (None, None, (), {})
-        assert (task.priority, task.retries, task.timeout_ms) == (Priority.NORMAL, 2, 3_600_000)
+        assert (task.priority, task.retries, task.timeout_ms) == (None, 2, 3_600_000)
         assert task.created_at > 1_700_000_000_000
 
     def test_each_task_has_an_id_of_its_own(self) -> None:
@@ -52,7 +52,6 @@ class TestDefaults:
         ({"group_id": ""}, "group_id is empty"),
         ({"priority": 0}, "priority 0 is unknown: choose one of VERY_LOW 1, .*CRITICAL 6"),
         ({"priority": "HIGH"}, "priority 'HIGH' is unknown"),
-        ({"priority": None}, "priority None is unknown"),
         ({"delay_ms": -1}, "delay_ms must be a whole number from 0"),
         ({"delay_ms": 1.5}, "delay_ms must be a whole number"),
         ({"delay_ms": True}, "delay_ms must be a whole number"),
@@ -61,6 +60,7 @@ class TestDefaults:
         ({"execute_at": 10**13}, "execute_at must be a whole number"),
         ({"execute_at": 5, "delay_ms": 5}, "not both"),
         ({"retries": -1}, "retries must be a whole number from 0 to 1000"),
+        ({"isolation": "fork"}, "isolation must be 'thread' or 'process', not 'fork'"),
         ({"retries": 1001}, "retries must be a whole number from 0 to 1000"),
         ({"retry": 3}, "retry must be a RetryPolicy"),
         ({"timeout_ms": 0}, "timeout_ms must be a whole number from 1"),

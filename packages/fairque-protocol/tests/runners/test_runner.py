@@ -28,7 +28,7 @@ from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.aio import AsyncRunner
-from fairque.protocol.runners.connection import Attempts
+from fairque.protocol.runners.failures import Attempts
 from fairque.protocol.testing import eventually
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
@@ -99,6 +99,14 @@ class TestSending:
         assert len(pushed) == 1
         assert len(popped.tasks) == 1
         assert (stats.pushed, stats.running) == (1, 1)
+
+    def test_a_call_whose_script_the_server_does_not_know_comes_before_those_behind_it(
+        self, own_server: "OwnServer", send: "Send", keys: QueueKeys
+    ) -> None:
+        own_server.client.script_flush()
+        send(own_server.settings, [pop(keys)])
+        _, popped = send(own_server.settings, [push(keys, "t1"), pop(keys)])
+        assert len(popped.tasks) == 1
 
 
 class TestOutOfMemory:

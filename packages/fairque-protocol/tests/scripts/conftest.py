@@ -67,7 +67,7 @@ class Bench:
         """Send a script what no call builder would."""
         return self.client.eval(script(name).text, 1, self.keys.meta, *arguments)
 
-    def task(self, user: str = "ann", task_id: str = "", **fields: Any) -> Task[Any]:
+    def task(self, user: str | None = "ann", task_id: str = "", **fields: Any) -> Task[Any]:
         """A task with the next of the names t1, t2, t3 …"""
         number = next(self._numbers)
         return Task(task_id=task_id or f"t{number}", user_id=user, func="f", created_at=0, **fields)
@@ -112,8 +112,10 @@ class Bench:
         pairs = [(h.task_id, h.token) if isinstance(h, Granted) else h for h in held]
         return self.run(calls.beat(self.keys, pairs, lease_ms=lease_ms))
 
-    def finish(self, *held: Granted, result: bytes = b"", ran_us: int = 5_000, token: str = "") -> list[Any]:
-        tasks = [Finished(h.task_id, token or h.token, ran_us, result) for h in held]
+    def finish(
+        self, *held: Granted, result: bytes = b"", xcom: bytes = b"", ran_us: int = 5_000, token: str = ""
+    ) -> list[Any]:
+        tasks = [Finished(h.task_id, token or h.token, ran_us, result, xcom) for h in held]
         return _plain(self.run(calls.finish(self.keys, tasks, result_ttl_ms=RESULT_TTL_MS)))
 
     def fail(
@@ -205,6 +207,14 @@ class Bench:
                 found[suffix] = dict(zip(fields, fields, strict=True))
         return {s: v for s, v in found.items() if s != "now" and (not kinds or s.startswith(kinds))}
 
+    def snapshot_raw(self) -> dict[bytes, bytes]:
+        """Every key as the server dumps it, whatever is in it."""
+        names: list[Any] = sorted(self.client.keys(f"{self.keys.prefix}*"))
+        with self.client.pipeline(transaction=True) as pipeline:
+            for name in names:
+                pipeline.dump(name)
+            return dict(zip(names, pipeline.execute(), strict=True))
+
     def drop(self) -> None:
         """Delete the queue."""
         left = self.client.keys(f"{self.keys.prefix}*")
@@ -239,7 +249,7 @@ _READ: dict[bytes, Any] = {
 
 def _text(value: Any) -> Any:
     if isinstance(value, bytes):
-        return value.decode()
+        return value.decode(errors="backslashreplace")
     if isinstance(value, dict):
         return {_text(key): _text(item) for key, item in value.items()}
     if isinstance(value, set):

@@ -84,14 +84,14 @@ def test_a_task_that_nobody_runs_cannot_be_finished(queue: "Bench", state: str) 
     if state == "FAILED":
         queue.fail(*queue.pop(), verdict="dead")
     before = queue.snapshot("t:", "r:", "kept", "u:")
-    reply = queue.raw("finish", 1000, "t1", "1:ab", 5, "1")
+    reply = queue.raw("finish", 1000, "t1", "1:ab", 5, "1", "")
     assert reply == [Status.OK, Status.LOST, state.encode()]
     assert queue.snapshot("t:", "r:", "kept", "u:") == before
 
 
 def test_an_unknown_task_is_not_found(queue: "Bench") -> None:
     before = queue.snapshot()
-    reply = queue.raw("finish", 1000, "nobody", "1:ab", 5, "1")
+    reply = queue.raw("finish", 1000, "nobody", "1:ab", 5, "1", "")
     assert reply == [Status.OK, Status.NOT_FOUND, b""]
     assert {**queue.snapshot(), "g": None} == {**before, "g": None}
 
@@ -109,7 +109,7 @@ def test_a_batch_has_an_answer_for_each(queue: "Bench") -> None:
 def test_one_bad_task_of_a_batch_refuses_all(queue: "Bench") -> None:
     granted = queue.started()
     before = queue.snapshot()
-    reply = queue.raw("finish", 1000, "t1", granted.token, 5, "1", "t2", "1:ab", "-5", "1")
+    reply = queue.raw("finish", 1000, "t1", granted.token, 5, "1", "", "t2", "1:ab", "-5", "1", "")
     assert reply[0] == Status.BAD_ARGS
     assert queue.snapshot() == before
 
@@ -177,11 +177,11 @@ def test_records_kept_long_enough_are_forgotten_on_the_way(queue: "Bench") -> No
     [
         [],
         ["1000"],
-        ["1000", "t1", "1:a", "5"],
-        ["x", "t1", "1:a", "5", ""],
-        ["1000", "t1", "1:a", "long", ""],
-        ["1000", "t1", "1:a", "1e300", ""],
-        ["1e300", "t1", "1:a", "5", ""],
+        ["1000", "t1", "1:a", "5", ""],
+        ["x", "t1", "1:a", "5", "", ""],
+        ["1000", "t1", "1:a", "long", "", ""],
+        ["1000", "t1", "1:a", "1e300", "", ""],
+        ["1e300", "t1", "1:a", "5", "", ""],
     ],
 )
 def test_wrong_arguments_change_nothing(queue: "Bench", arguments: list[str]) -> None:

@@ -19,6 +19,8 @@ from fairque.protocol.calls import ALL_USERS, SETTING_NAMES, Granted, Setting
 from fairque.protocol.fairness.model import FairModel
 from fairque.protocol.fairness.records import ModelTask, User
 from fairque.protocol.model.states import Priority, TaskState
+from fairque.protocol.verifier import verify
+from fairque.protocol.wire.status import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,9 +48,11 @@ class Scheduler(RuleBasedStateMachine):
         self.queue.run(calls.configure(self.queue.keys, cost_mode=cost_mode))
         self.model = FairModel(cost_mode=cost_mode)
         self.held: dict[str, Granted] = {}
+        self.pushed: dict[str, ModelTask] = {}
 
     def teardown(self) -> None:
         if hasattr(self, "queue"):
+            assert verify(self.queue.runner, self.queue.keys, fix=True).found == []
             self.queue.drop()
 
     @rule(
@@ -65,13 +69,12 @@ class Scheduler(RuleBasedStateMachine):
         ]
         self.queue.push(*tasks)
         due = [self.queue.now_ms + pause if pause else None for _, _, pause, _ in wanted]
-        self.model.push(
-            self.queue.now_us,
-            [
-                ModelTask(t.task_id, t.user_id or "", t.priority, due_ms=due_ms, cost_us=cost)
-                for t, due_ms, (_, _, _, cost) in zip(tasks, due, wanted, strict=True)
-            ],
-        )
+        pushed = [
+            ModelTask(t.task_id, user, priority, due_ms=due_ms, cost_us=cost)
+            for t, due_ms, (user, priority, _, cost) in zip(tasks, due, wanted, strict=True)
+        ]
+        self.pushed |= {task.task_id: task for task in pushed}
+        self.model.push(self.queue.now_us, pushed)
 
     @rule(count=st.integers(1, 7))
     def pop(self, count: int) -> None:
@@ -138,6 +141,17 @@ class Scheduler(RuleBasedStateMachine):
         task_id = data.draw(st.sampled_from(sorted(self.model.tasks)))
         self.queue.cancel(task_id)
         self.model.cancel(self.queue.now_us, task_id)
+
+    @precondition(lambda self: self.pushed.keys() - self.model.tasks)
+    @rule(data=st.data())
+    def redrive(self, data: Any) -> None:
+        """Of ended tasks, only dead letters come back; of those that are forgotten, none."""
+        ended = sorted(self.pushed.keys() - self.model.tasks)
+        chosen = data.draw(st.lists(st.sampled_from(ended), min_size=1, max_size=4, unique=True))
+        dead = {task_id for task_id, _ in self.queue.snapshot("dead").get("dead", [])}
+        answers = self.queue.run(calls.redrive(self.queue.keys, chosen, result_ttl_ms=60_000))
+        assert [answer.code is Status.OK for answer in answers] == [task_id in dead for task_id in chosen]
+        self.model.redrive(self.queue.now_us, [self.pushed[task_id] for task_id in chosen if task_id in dead])
 
     @rule()
     def sweep(self) -> None:

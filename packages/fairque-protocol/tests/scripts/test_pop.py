@@ -28,7 +28,7 @@ def test_a_pop_gives_message_and_lease_and_says_so_in_the_records(queue: "Bench"
     queue.advance(20)
     (granted,) = queue.pop(claim=CLAIM)
     assert granted.task_id == "t1"
-    assert decode_task(granted.message) == task
+    assert decode_task(granted.message) == task.evolve(priority=Priority.NORMAL)
     assert granted.token == f"{queue.now_us}:{CLAIM}"
     assert granted.fence == queue.now_us
     assert (granted.attempt, granted.failures, granted.solo) == (1, 0, False)

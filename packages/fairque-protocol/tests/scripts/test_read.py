@@ -79,8 +79,10 @@ def test_the_queue_in_numbers(queue: "Bench") -> None:
         canceled=1,
         retried=1,
         released=1,
+        redriven=0,
         expired=1,
         stale=1,
+        broken=0,
     )
     assert queue.snapshot() == before
     assert running

@@ -1,12 +1,14 @@
 """The fields of all records are those of lua/README.md, no more and no fewer."""
 
 import re
+from collections.abc import Callable, Iterator
 from importlib import resources
 from typing import TYPE_CHECKING
 
 import pytest
 
 from fairque.protocol import calls
+from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import Priority
 from fairque.protocol.testing import amend_record
 from fairque.protocol.wire.status import Status
@@ -36,6 +38,8 @@ def busy(queue: "Bench") -> "Bench":
     queue.fail(second, verdict="snooze")
     queue.release(others[0])
     queue.fail(others[1], verdict="dead")
+    queue.run(calls.redrive(queue.keys, [others[1].task_id], result_ttl_ms=1))
+    queue.cancel(others[1].task_id)
     queue.advance(30_000)
     queue.sweep()
     queue.finish(others[2])
@@ -54,11 +58,29 @@ def busy(queue: "Bench") -> "Bench":
     queue.push(queue.task("bob", depends_on=["first"], delay_ms=5_000))
     queue.pop(5)
     queue.push(*(queue.task("bob", priority=Priority.CRITICAL) for _ in range(3)))
+    queue.client.hset(f"{queue.keys.prefix}n:eve", "of another", "type")
+    queue.push(queue.task("eve"))
     return queue
 
 
-def test_the_task_record(busy: "Bench") -> None:
-    assert {field for record in busy.snapshot("t:").values() for field in record} == listed("Task record")
+@pytest.fixture
+def pipeline(new_queue: Callable[[], "Bench"]) -> Iterator["Bench"]:
+    """A queue with a task that is looked at, whether it may be forgotten."""
+    queue = new_queue()
+    queue.push(queue.task(task_id="root"), queue.task(None, task_id="leaf", depends_on=["root"]))
+    queue.finish(*queue.pop(), xcom=b'{"rows":1}')
+    queue.cancel("leaf")
+    queue.advance(60_000)
+    queue.run(calls.sweep(queue.keys, guard_ms=0, max_deliveries=5, result_ttl_ms=1, dead_ttl_ms=1))
+    queue.push(queue.task(task_id="holder", dedup_key="k"))
+    queue.push(queue.task(task_id="same", dedup_key="k"), queue.task(depends_on=["same"]))
+    yield queue
+    queue.drop()
+
+
+def test_the_task_record(busy: "Bench", pipeline: "Bench") -> None:
+    records = [*busy.snapshot("t:").values(), *pipeline.snapshot("t:").values()]
+    assert {field for record in records for field in record} == listed("Task record")
 
 
 def test_the_user_record(busy: "Bench") -> None:
@@ -73,10 +95,28 @@ def test_the_meta_record(busy: "Bench") -> None:
     assert busy.snapshot("meta")["meta"].keys() == listed("Meta")
 
 
-def test_the_counters(busy: "Bench") -> None:
+@pytest.fixture
+def clockwork(new_queue: Callable[[], "Bench"]) -> Iterator["Bench"]:
+    """A queue with a schedule of which one time was missed, one fired, and one skipped."""
+    queue = new_queue()
+    often = Schedule(schedule_id="s", every_ms=1_000, user_id="ann", func="f", overlap="skip")
+    start = queue.now_ms
+    queue.run(calls.schedule(queue.keys, [calls.Storing(schedule=often, revision=0, next_at=start)], message_limit=999))
+    queue.advance(2_000)
+    for time, fire_at, missed in ((start, start + 1_000, 1), (start + 1_500, start + 1_500, 0)):
+        move = calls.move(
+            often, 1, time=time, following=time + 1_500, fire_at=fire_at, missed=missed, missed_last=start
+        )
+        queue.run(calls.fire(queue.keys, [move], term=1, result_ttl_ms=1_000))
+    yield queue
+    queue.drop()
+
+
+def test_the_counters(busy: "Bench", clockwork: "Bench") -> None:
     page = resources.files("fairque.protocol").joinpath("lua/README.md").read_text(encoding="utf-8")
     names = set(re.findall(r"`(\w+)`", page.split("### Counters\n")[1].split("## States")[0]))
-    assert busy.snapshot("counts")["counts"].keys() == names
+    counted = busy.snapshot("counts")["counts"] | clockwork.snapshot("counts")["counts"]
+    assert counted.keys() == names
 
 
 def test_records_stay_small(busy: "Bench") -> None:
@@ -109,9 +149,10 @@ def test_a_reader_gets_numbers_as_text_without_loss(queue: "Bench") -> None:
     ("script", "head", "group"),
     [
         ("beat", ["1000"], ["t", "1:a"]),
-        ("finish", ["1000"], ["t", "1:a", "5", ""]),
+        ("finish", ["1000"], ["t", "1:a", "5", "", ""]),
         ("fail", ["1000", "1000"], ["t", "1:a", "5", "retry", "0", ""]),
         ("release", ["1000"], ["t", "1:a", "5"]),
+        ("progress", [], ["t", "1:a", "{}"]),
     ],
 )
 def test_a_call_about_more_tasks_than_a_worker_runs_is_refused(

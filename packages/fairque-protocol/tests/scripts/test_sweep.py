@@ -121,12 +121,14 @@ def test_a_delayed_task_whose_record_is_gone_is_dropped(queue: "Bench") -> None:
     assert queue.pop_ids(2) == ["t2"]
 
 
-def test_a_running_task_whose_record_is_gone_is_dropped(queue: "Bench") -> None:
+def test_a_running_task_whose_record_is_gone_is_a_dead_letter(queue: "Bench") -> None:
     queue.started()
     queue.client.delete(f"{queue.keys.prefix}t:t1")
     queue.advance(30_000)
     queue.sweep()
-    assert not queue.snapshot("running", "t:", "kept")
+    assert not queue.snapshot("running")
+    state, error = queue.outcome("t1")
+    assert (state, b"its record is gone" in error) == (TaskState.FAILED, True)
 
 
 def test_one_sweep_at_a_time(queue: "Bench") -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairque.protocol import calls
+from fairque.protocol.calls import Outcome
 from fairque.protocol.errors import TaskNotFound
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.testing import eventually
@@ -90,6 +91,49 @@ def test_after_the_end_nobody_is_remembered(queue: "Bench") -> None:
     assert queue.snapshot() == before
 
 
+def test_many_tasks_are_watched_in_one_call(queue: "Bench", heard: list[bytes]) -> None:
+    queue.finish(queue.started(), result=b"1")
+    ids = queue.fill("ann", 4)
+    found = queue.run(calls.watch_many(queue.keys, ["t1", "nobody", *ids], "me"))
+    assert found == [Outcome(TaskState.FINISHED, b"1"), None, *[Outcome(TaskState.QUEUED, b"")] * 4]
+    assert queue.snapshot("w:") == {f"w:{task_id}": {"me"} for task_id in ids}
+    queue.finish(*queue.pop(4))
+    eventually(lambda: len(heard) == 4, what="all endings are told")
+
+
+def test_an_answer_stops_where_it_would_be_too_large_and_goes_on_from_there(queue: "Bench") -> None:
+    ids = queue.fill("ann", 6)
+    queue.finish(*queue.pop(6), result=b"1" * 1_000_000)
+    first = queue.run(calls.watch_many(queue.keys, ids))
+    assert len(first) == 4
+    assert len(queue.run(calls.watch_many(queue.keys, ids[4:]))) == 2
+
+
+def test_a_result_of_any_size_is_answered(queue: "Bench") -> None:
+    queue.finish(queue.started(), result=b"1" * 5_000_000)
+    queue.push()
+    (only,) = queue.run(calls.watch_many(queue.keys, ["t1", "t1"]))
+    assert only is not None
+    assert len(only.blob) == 5_000_000
+
+
+def test_a_thousand_tasks_cost_two_commands_and_one_for_each_that_has_not_ended(queue: "Bench") -> None:
+    ids = queue.fill("ann", 1_000)
+    call = calls.watch_many(queue.keys, ids, "me")
+    queue.run(call)
+    before = queue.client.info("commandstats")
+    queue.run(call)
+    after = queue.client.info("commandstats")
+    made = {n.removeprefix("cmdstat_"): after[n]["calls"] - before.get(n, {"calls": 0})["calls"] for n in after}
+    assert {n: k for n, k in made.items() if k and n != "info"} == {
+        "evalsha": 1,
+        "hmget": 1,
+        "get": 1,
+        "mget": 1,
+        "sadd": 1_000,
+    }
+
+
 def test_an_unknown_task_is_not_found(queue: "Bench") -> None:
     before = queue.snapshot()
     with pytest.raises(TaskNotFound):
@@ -97,7 +141,7 @@ def test_an_unknown_task_is_not_found(queue: "Bench") -> None:
     assert queue.snapshot() == before
 
 
-@pytest.mark.parametrize("arguments", [[], ["t1"], ["", "me"], ["t1", "me", "x"]])
+@pytest.mark.parametrize("arguments", [[], ["me"], ["me", ""], ["me", "t1", ""], ["me", *["t1"] * 1_001]])
 def test_wrong_arguments_change_nothing(queue: "Bench", arguments: list[str]) -> None:
     queue.push()
     before = queue.snapshot()

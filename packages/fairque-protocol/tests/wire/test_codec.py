@@ -12,7 +12,7 @@ from fairque.protocol.errors import InvalidTask, ProtocolError
 from fairque.protocol.model.registry import REGISTRY
 from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.states import Priority
-from fairque.protocol.model.task import Task
+from fairque.protocol.model.task import ISOLATIONS, Task
 from fairque.protocol.wire.codec import WIRE_VERSION, decode_task, encode_task
 
 texts = st.text(st.characters(codec="utf-8"))
@@ -37,6 +37,7 @@ def tasks(draw: st.DrawFn) -> Task[Any]:
         retries=draw(st.integers(0, 1_000)),
         retry=draw(st.none() | st.builds(RetryPolicy, base_seconds=st.floats(0.1, 10))),
         timeout_ms=draw(st.integers(1, 10**12)),
+        isolation=draw(st.sampled_from([None, *ISOLATIONS])),
         depends_on=draw(st.lists(ids, max_size=2)),
         delay_ms=draw(milliseconds) if due == "delay" else 0,
         execute_at=draw(milliseconds) if due == "moment" else None,
@@ -77,6 +78,7 @@ def test_the_digest_does_not_see_the_times(task: Task[Any], other: int) -> None:
         {"retries": 3},
         {"retry": RetryPolicy()},
         {"timeout_ms": 5},
+        {"isolation": "process"},
         {"depends_on": ("p",)},
         {"dedup_key": "k"},
         {"cost": 0.0},
@@ -116,6 +118,7 @@ def test_every_field_of_a_task_is_in_the_message() -> None:
         "retries": 5,
         "retry": policy,
         "timeout_ms": 6,
+        "isolation": "process",
         "dedup_key": "k",
         "dedup_ttl_ms": 7,
         "cost": 8.0,
@@ -162,7 +165,12 @@ class TestReading:
     def test_unknown_fields_are_ignored(self) -> None:
         data = message(args=[1], invented={"later": True}, retry={"base_seconds": 2, "invented": 1})
         assert decode_task(data) == Task(
-            task_id="t1", user_id="ann", args=(1,), retry=RetryPolicy(base_seconds=2), created_at=0
+            task_id="t1",
+            user_id="ann",
+            priority=Priority.NORMAL,
+            args=(1,),
+            retry=RetryPolicy(base_seconds=2),
+            created_at=0,
         )
 
     def test_a_newer_version_is_refused_with_the_mend(self) -> None:
@@ -186,6 +194,8 @@ class TestReading:
             message(user=None, id=5),
             message(priority=9),
             message(retries=-1),
+            message(isolation="moon"),
+            message(isolation=[]),
             message(args=5),
             message(retry={"factor": 0}),
             message(retry=5),

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from fairque.protocol.model.dependencies import After
+from fairque.protocol.model.outputs import Output
 from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.states import Priority
 from fairque.protocol.model.task import Task
@@ -16,10 +18,16 @@ from fairque.protocol.wire.codec import WIRE_VERSION, decode_task, encode_task
 GOLDEN = Path(__file__).parent.parent / "golden"
 
 TASKS: dict[str, Task[Any]] = {
-    "v1-minimal": Task(task_id="0190163d-8694-739b-aea5-966c26f8ad91", user_id="acme", created_at=1_718_000_000_000),
+    "v1-minimal": Task(
+        task_id="0190163d-8694-739b-aea5-966c26f8ad91",
+        user_id="acme",
+        priority=Priority.NORMAL,
+        created_at=1_718_000_000_000,
+    ),
     "v1-call": Task(
         task_id="0190163d-8694-7000-8000-000000000001",
         user_id="auth0|x",
+        priority=Priority.NORMAL,
         func="images.tasks:resize",
         args=("https://example.com/ä.png", 3, 1.5, True, None, [1, [2]], {"k": {"é": "日本"}}),
         kwargs={"height": 200, "tags": ["a", "b"]},
@@ -42,6 +50,18 @@ TASKS: dict[str, Task[Any]] = {
         group_id="acme",
         created_at=1_718_000_000_000,
     ),
+    "v1-inputs": Task(
+        task_id="load",
+        func="load",
+        priority=Priority.NORMAL,
+        args=(Output("extract"), [1, Output("extract", "rows", ("a", 0))]),
+        kwargs={"to": {"table": Output("plan", path=("table",))}},
+        depends_on=(After("extract"), After("plan", on_failure="run")),
+        created_at=1_718_000_000_000,
+    ),
+    "v1-isolated": Task(
+        task_id="i", user_id="u", priority=Priority.NORMAL, func="render", isolation="process", created_at=1
+    ),
     "v1-delayed": Task(task_id="d", user_id="u", priority=Priority.VERY_LOW, payload=False, delay_ms=250, created_at=1),
 }
 #: Digests are kept in the records of the server, so that a repeated push is recognised after an upgrade.
@@ -49,7 +69,9 @@ DIGESTS = {
     "v1-minimal": "3a04d68d4696f035",
     "v1-call": "fdc72ec0fbc1a5be",
     "v1-everything": "cb1d540792a0a9fd",
+    "v1-inputs": "58816ff9a6f16f2d",
     "v1-delayed": "125f4494e704181e",
+    "v1-isolated": "0a3545d78ce36706",
 }
 
 

@@ -2,14 +2,28 @@
 
 from fairque.client._version import __version__
 from fairque.client.aio import AsyncTaskHandle, AsyncTaskQueue
+from fairque.client.aio_pipelines import AsyncPipelineHandle
 from fairque.client.control import UNCHANGED
-from fairque.client.functions import AsyncTaskFunction, TaskDefaults, TaskFunction, TaskOptions, task
+from fairque.client.dead_letters import AsyncDeadLetters, DeadLetters
+from fairque.client.functions import (
+    AsyncContextTaskFunction,
+    AsyncTaskFunction,
+    ContextTaskFunction,
+    TaskDefaults,
+    TaskFunction,
+    TaskOptions,
+    task,
+)
 from fairque.client.handle import TaskHandle
+from fairque.client.letters import Redriven
+from fairque.client.many import as_completed, gather
 from fairque.client.outcomes import CancelResult
+from fairque.client.pipelines import PipelineHandle
 from fairque.client.queue import TaskQueue
 from fairque.client.schedules import AsyncSchedules, Schedules
 from fairque.client.settings import ClientOptions, ClientSettings
 from fairque.client.users import AsyncUsers, Users
+from fairque.client.xcom import xcom_pull, xcom_push
 from fairque.protocol.calls import Configured, QueueStats, TaskInfo
 from fairque.protocol.config import QueueSettings, RedisSettings
 from fairque.protocol.errors import (
@@ -18,6 +32,7 @@ from fairque.protocol.errors import (
     FairqueError,
     InvalidSchedule,
     InvalidTask,
+    OutputMissing,
     PartialPush,
     QueueFull,
     RedisUnavailable,
@@ -39,7 +54,12 @@ from fairque.protocol.fairness.simulation import (
     jain_index,
     simulate,
 )
+from fairque.protocol.model.context import TaskContext, current_context
+from fairque.protocol.model.dead_letters import DeadLetter, DeadLetterPage
 from fairque.protocol.model.dependencies import After
+from fairque.protocol.model.outputs import Output
+from fairque.protocol.model.pipeline import Pipeline, pipeline
+from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.retry import Cancel, Retry, RetryPolicy, Snooze
 from fairque.protocol.model.schedules import Miss, Schedule, ScheduleInfo, SchedulePage, SchedulerStatus
 from fairque.protocol.model.shares import SharesReport, UserPage, UserRow, UserShare, UsersSnapshot, compare
@@ -54,6 +74,11 @@ __all__ = [  # noqa: RUF022 - see above
     "AsyncTaskQueue",
     "TaskHandle",
     "AsyncTaskHandle",
+    "PipelineHandle",
+    "AsyncPipelineHandle",
+    "as_completed",
+    "gather",
+    "Progress",
     "CancelResult",
     "QueueStats",
     "TaskInfo",
@@ -71,6 +96,12 @@ __all__ = [  # noqa: RUF022 - see above
     "compare",
     "SharesReport",
     "UserShare",
+    # Its dead letters
+    "DeadLetters",
+    "AsyncDeadLetters",
+    "DeadLetter",
+    "DeadLetterPage",
+    "Redriven",
     # Its schedules
     "Schedules",
     "AsyncSchedules",
@@ -89,12 +120,22 @@ __all__ = [  # noqa: RUF022 - see above
     "task",
     "TaskFunction",
     "AsyncTaskFunction",
+    "ContextTaskFunction",
+    "AsyncContextTaskFunction",
     "TaskDefaults",
     "TaskOptions",
     "Task",
     "After",
+    "Pipeline",
+    "pipeline",
+    "Output",
     "Priority",
     "RetryPolicy",
+    # What runs, seen from inside
+    "TaskContext",
+    "current_context",
+    "xcom_push",
+    "xcom_pull",
     # What a task raises to decide for itself
     "Retry",
     "Snooze",
@@ -110,6 +151,7 @@ __all__ = [  # noqa: RUF022 - see above
     "ConfigurationError",
     "InvalidSchedule",
     "InvalidTask",
+    "OutputMissing",
     "PartialPush",
     "QueueFull",
     "RedisUnavailable",

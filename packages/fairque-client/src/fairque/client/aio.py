@@ -2,125 +2,37 @@
 
 import os
 from collections.abc import Iterable
-from datetime import timedelta
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, cast
+from typing import Any, Self, TypeVar, overload
 
+from fairque.client.aio_handle import AsyncTaskHandle
+from fairque.client.aio_many import as_completed, gather
+from fairque.client.aio_pipelines import AsyncPipelineHandle
 from fairque.client.control import UNCHANGED, Unchanged, configuration
-from fairque.client.link import AsyncLink, seconds_of
-from fairque.client.outcomes import CancelResult, canceled, late, settle
+from fairque.client.dead_letters import AsyncDeadLetters
+from fairque.client.link import AsyncLink
+from fairque.client.outcomes import CancelResult
 from fairque.client.pushing import PushCall, carrying, one_push, pushes
 from fairque.client.schedules import AsyncSchedules
 from fairque.client.settings import ClientSettings, settings_from_url
 from fairque.client.users import AsyncUsers
 from fairque.protocol.calls import (
     CostMode,
-    Outcome,
     QueueStats,
-    TaskInfo,
-    cancel,
     explain,
     read_stats,
-    read_task,
-    watch,
 )
 from fairque.protocol.config import load_settings
-from fairque.protocol.errors import ResultExpired, TaskNotFound
 from fairque.protocol.model.ids import check_id
+from fairque.protocol.model.pipeline import Pipeline
 from fairque.protocol.model.standing import TaskStanding, UserStanding
-from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
-from fairque.protocol.wire.call import Call
 
-__all__ = ["AsyncTaskHandle", "AsyncTaskQueue"]
+__all__ = ["AsyncTaskHandle", "AsyncTaskQueue", "as_completed", "gather"]
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 T = TypeVar("T")
-
-
-class AsyncTaskHandle(Generic[R_co]):
-    """One task of a queue, from outside. `AsyncTaskQueue.push` and `AsyncTaskQueue.get` make it.
-
-    Every method asks the server, so it may also raise `RedisUnavailable`, `TaskNotFound` when the task is not known,
-    or `ResultExpired` when this handle has known it and its record is gone.
-
-    Attributes:
-        task_id: The task. A deduplicated push gives the id of the task that stands for it.
-    """
-
-    def __init__(self, link: AsyncLink, task_id: str, *, known: bool) -> None:
-        self.task_id = task_id
-        self._link = link
-        self._known = known
-
-    async def info(self) -> TaskInfo:
-        """Return what the server knows of the task."""
-        return await self._run(read_task(self._link.keys, self.task_id))
-
-    async def state(self) -> TaskState:
-        """Return where the task is in its life."""
-        return (await self.info()).state
-
-    async def wait(self, timeout: float | timedelta | None = None) -> TaskState:  # noqa: ASYNC109 - as TaskHandle has it
-        """Wait until the task has ended, woken by the server, and return its state.
-
-        Args:
-            timeout: Seconds or a timedelta, after which the state it has then is returned; None waits for ever.
-
-        Raises:
-            TypeError: The timeout is no time.
-        """
-        return (await self._outcome(seconds_of(timeout))).state
-
-    async def result(self, timeout: float | timedelta | None = None) -> R_co:  # noqa: ASYNC109 - as TaskHandle has it
-        """Wait until the task has ended, woken by the server, and return its result.
-
-        A wait outlives a lost connection: it goes on when the server is back.
-
-        Args:
-            timeout: Seconds or a timedelta to wait, 0 only to look; None waits for ever.
-
-        Raises:
-            TaskFailed: It ended in an error, which this one tells of.
-            TaskCanceled: It was canceled.
-            TimeoutError: It has not ended in that time; it goes on.
-            TypeError: The timeout is no time.
-        """
-        seconds = seconds_of(timeout)
-        outcome = await self._outcome(seconds)
-        if seconds is not None and not outcome.state.terminal:
-            raise late(self.task_id, outcome.state, seconds)
-        return cast("R_co", settle(self.task_id, outcome))
-
-    async def cancel(self, reason: str = "canceled by its producer") -> CancelResult:
-        """End the task if it waits, ask it to stop if it runs; the answer says which.
-
-        Args:
-            reason: Why, for people.
-        """
-        link = self._link
-        call = cancel(link.keys, self.task_id, reason=reason, result_ttl_ms=link.result_ttl_ms)
-        return canceled(await self._run(call))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.task_id!r}, queue={self._link.keys.name!r})"
-
-    async def _outcome(self, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as TaskHandle has it
-        return await self._link.wait(self.task_id, self._look, timeout)
-
-    async def _look(self, listener: str) -> Outcome:
-        return await self._run(watch(self._link.keys, self.task_id, listener))
-
-    async def _run(self, call: Call[T]) -> T:
-        try:
-            answer = await self._link.run(call)
-        except TaskNotFound:
-            if self._known:
-                raise ResultExpired(self.task_id) from None
-            raise
-        self._known = True
-        return answer
 
 
 class AsyncTaskQueue:
@@ -135,6 +47,7 @@ class AsyncTaskQueue:
     Attributes:
         settings: The same.
         users: What its users may use, what they got, and why they wait.
+        dead_letters: Tasks that failed for good: to look at, to run again, to forget.
         schedules: Its schedules, to be read, paused and removed.
     """
 
@@ -142,6 +55,7 @@ class AsyncTaskQueue:
         self.settings = settings or ClientSettings()
         self._link = AsyncLink(self.settings)
         self.users = AsyncUsers(self._link)
+        self.dead_letters = AsyncDeadLetters(self._link)
         self.schedules = AsyncSchedules(self._link)
 
     @classmethod
@@ -170,20 +84,30 @@ class AsyncTaskQueue:
         """
         return cls(load_settings(path, ClientSettings))
 
-    async def push(self, task: Task[R]) -> AsyncTaskHandle[R]:
-        """Store a task and return its handle; when this returns, the server has it.
+    @overload
+    async def push(self, task: Task[R]) -> AsyncTaskHandle[R]: ...
+    @overload
+    async def push(self, task: Pipeline[R]) -> AsyncPipelineHandle[R]: ...
+    async def push(self, task: Task[Any] | Pipeline[Any]) -> AsyncTaskHandle[Any] | AsyncPipelineHandle[Any]:
+        """Store a task, or all tasks of a pipeline, and return its handle; when this returns, the server has them.
 
         The same task again is stored once. With a ``dedup_key`` that another task holds, that task's handle comes back.
 
         Args:
-            task: From ``function.task(...)`` or `Task.create`.
+            task: From ``function.task(...)`` or `Task.create`; or a pipeline of at most 1,000 tasks, ``a >> [b, c]``.
 
         Raises:
             InvalidTask: It cannot be pushed, for the reason that the error names. Nothing was sent.
+            UnknownParent: It depends on a task, or takes the output of one, that the queue does not know. Nothing was
+                stored.
+            BatchTooLarge: The pipeline has more tasks, or more than 4 MiB. Nothing was sent.
             TaskConflict: Its id was pushed before with other content.
             QueueFull: As many tasks wait as its user or the queue may have, or the server has no memory left. Nothing
                 was stored.
         """
+        if isinstance(task, Pipeline):
+            call = one_push(self._link.keys, self.settings, task.tasks.values())
+            return AsyncPipelineHandle(self._link, task, await self._push(call))
         return (await self._push(one_push(self._link.keys, self.settings, (task,))))[0]
 
     async def push_many(self, tasks: Iterable[Task[R]], *, chunked: bool = False) -> list[AsyncTaskHandle[R]]:

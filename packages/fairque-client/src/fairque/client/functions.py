@@ -5,18 +5,42 @@ import functools
 import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Generic, ParamSpec, Protocol, Self, TypedDict, TypeVar, Unpack, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    overload,
+)
 
 from fairque.protocol import clock
 from fairque.protocol.errors import FairqueError
+from fairque.protocol.model.context import TaskContext
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.ids import new_task_id
+from fairque.protocol.model.injection import context_place
 from fairque.protocol.model.registry import REGISTRY, reference_of
 from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.states import Priority
-from fairque.protocol.model.task import Task
+from fairque.protocol.model.task import Isolation, Task
+from fairque.protocol.model.xcom import xcom_use
 
-__all__ = ["AsyncTaskFunction", "TaskDefaults", "TaskFunction", "TaskOptions", "task"]
+__all__ = [
+    "AsyncContextTaskFunction",
+    "AsyncTaskFunction",
+    "ContextTaskFunction",
+    "TaskDefaults",
+    "TaskFunction",
+    "TaskMaker",
+    "TaskOptions",
+    "task",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,6 +57,7 @@ class TaskDefaults(TypedDict, total=False):
         retries: How often one is tried again after an error, 2 unless told otherwise.
         retry: The pauses between the attempts.
         timeout: Seconds that one attempt may take, an hour unless told otherwise.
+        isolation: ``process`` for a child process of the worker, which can be killed; else the worker decides.
         delay: Seconds from the push until one may start.
         cost: Expected run time in seconds, to charge the first run fairly.
     """
@@ -42,6 +67,7 @@ class TaskDefaults(TypedDict, total=False):
     retries: int
     retry: RetryPolicy | None
     timeout: float | timedelta
+    isolation: Isolation | None
     delay: float | timedelta
     cost: float | None
 
@@ -95,13 +121,17 @@ class TaskMaker(Generic[P, R_co, C_co]):
     def task(self, *args: P.args, **kwargs: P.kwargs) -> Task[R_co]:
         """Make a task that calls the function with these arguments on a worker; push it to a queue.
 
+        A parameter that is annotated with `TaskContext` is not among them: the worker gives it.
+
         Raises:
             TypeError: The function does not take these arguments.
         """
         try:
             self._signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise TypeError(f"{self.task_name} cannot be called like this: {error}") from None
+            place = context_place(self._func)
+            hint = f" ({place.name!r} is the context: the worker gives it)" if place else ""
+            raise TypeError(f"{self.task_name} cannot be called like this: {error}{hint}") from None
         template = self._template
         return template.evolve(
             task_id=template.task_id if "task_id" in self._given else new_task_id(),
@@ -136,9 +166,35 @@ class AsyncTaskFunction(TaskMaker[P, R_co, Coroutine[Any, Any, R_co]]):
     """The same of an ``async def``: ``f(...)`` gives its coroutine, ``f.task(...)`` a `Task` of what that returns."""
 
 
+class ContextTaskFunction(TaskMaker[P, R_co, R_co]):
+    """A `TaskFunction` whose first parameter is its `TaskContext`: a direct call passes one, a task does not."""
+
+    if TYPE_CHECKING:
+
+        def __call__(self, ctx: TaskContext, /, *args: P.args, **kwargs: P.kwargs) -> R_co:  # type: ignore[override]
+            """Call the function here and now, as if it were not decorated."""
+
+
+class AsyncContextTaskFunction(TaskMaker[P, R_co, Coroutine[Any, Any, R_co]]):
+    """The same of an ``async def``."""
+
+    if TYPE_CHECKING:
+
+        def __call__(  # type: ignore[override]
+            self, ctx: TaskContext, /, *args: P.args, **kwargs: P.kwargs
+        ) -> Coroutine[Any, Any, R_co]:
+            """Call the function here and now, as if it were not decorated."""
+
+
 class TaskDecorator(Protocol):
     """What ``@task(...)`` gives: it takes the function."""
 
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # of those that fit, the first is meant
+        self, func: Callable[Concatenate[TaskContext, P], Coroutine[Any, Any, R]], /
+    ) -> AsyncContextTaskFunction[P, R]: ...
+    @overload
+    def __call__(self, func: Callable[Concatenate[TaskContext, P], R], /) -> ContextTaskFunction[P, R]: ...
     @overload
     def __call__(  # type: ignore[overload-overlap]  # of two that fit, the first is meant
         self, func: Callable[P, Coroutine[Any, Any, R]], /
@@ -147,6 +203,12 @@ class TaskDecorator(Protocol):
     def __call__(self, func: Callable[P, R], /) -> TaskFunction[P, R]: ...
 
 
+@overload
+def task(  # type: ignore[overload-overlap]  # of those that fit, the first is meant
+    func: Callable[Concatenate[TaskContext, P], Coroutine[Any, Any, R]], /
+) -> AsyncContextTaskFunction[P, R]: ...
+@overload
+def task(func: Callable[Concatenate[TaskContext, P], R], /) -> ContextTaskFunction[P, R]: ...
 @overload
 def task(  # type: ignore[overload-overlap]  # of two that fit, the first is meant
     func: Callable[P, Coroutine[Any, Any, R]], /
@@ -174,12 +236,21 @@ def task(
 
     def decorate(func: Callable[..., Any]) -> TaskMaker[..., Any, Any]:
         signature = _checked(func, name)
-        kind = AsyncTaskFunction if inspect.iscoroutinefunction(func) else TaskFunction
+        kind = _KINDS[inspect.iscoroutinefunction(func), _takes_context_first(func)]
         made = kind(func, name or reference_of(func), signature, {**defaults})
         REGISTRY.register(func, made.task_name)
         return made
 
     return decorate if func is None else decorate(func)
+
+
+#: By whether it is a coroutine function, and whether its context comes first.
+_KINDS: dict[tuple[bool, bool], type[TaskMaker[..., Any, Any]]] = {
+    (False, False): TaskFunction,
+    (True, False): AsyncTaskFunction,
+    (False, True): ContextTaskFunction,
+    (True, True): AsyncContextTaskFunction,
+}
 
 
 def _check_names(given: Mapping[str, Any], known: Iterable[str]) -> None:
@@ -210,4 +281,25 @@ def _checked(func: Callable[..., Any], name: str | None) -> inspect.Signature:
             f"{place!r} is a method, and no worker has its object. "
             "Decorate a function, or put @staticmethod above @task"
         )
-    return signature
+    context = context_place(func)
+    given = [parameter for name, parameter in signature.parameters.items() if context is None or name != context.name]
+    return _without_pulled(signature.replace(parameters=given), {pull.parameter for pull in xcom_use(func).pulls})
+
+
+def _takes_context_first(func: Callable[..., Any]) -> bool:
+    place = context_place(func)
+    return place is not None and place.index == 0
+
+
+def _without_pulled(signature: inspect.Signature, pulled: set[str]) -> inspect.Signature:
+    """Return a signature without some parameters. Those behind them are given by name: places would have shifted."""
+    left: list[inspect.Parameter] = []
+    shifted = False
+    for name, parameter in signature.parameters.items():
+        if name in pulled:
+            shifted = True
+        elif not shifted or parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            left.append(parameter)
+        elif parameter.kind is not inspect.Parameter.VAR_POSITIONAL:
+            left.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+    return signature.replace(parameters=left)

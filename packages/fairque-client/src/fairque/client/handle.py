@@ -1,12 +1,15 @@
 """The handle of a pushed task: its state, its result when there is one, and its cancelation."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Generic, TypeVar, cast
 
 from fairque.client.link import Link, seconds_of
-from fairque.client.outcomes import CancelResult, canceled, late, settle
-from fairque.protocol.calls import Outcome, TaskInfo, cancel, read_task, watch
+from fairque.client.outcomes import CancelResult, Memory, canceled, late, settle
+from fairque.client.waiting import until
+from fairque.protocol.calls import Outcome, TaskInfo, cancel, read_progress, read_task
 from fairque.protocol.errors import ResultExpired, TaskNotFound
+from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.wire.call import Call
 
@@ -19,8 +22,8 @@ T = TypeVar("T")
 class TaskHandle(Generic[R_co]):
     """One task of a queue, from outside. `TaskQueue.push` and `TaskQueue.get` make it; threads may share it.
 
-    Every method asks the server, so it may also raise `RedisUnavailable`, `TaskNotFound` when the task is not known,
-    or `ResultExpired` when this handle has known it and its record is gone.
+    Methods ask the server, so they may also raise `RedisUnavailable`, `TaskNotFound` when the task is not known, or
+    `ResultExpired` when this handle has known it and its record is gone. A result that was once read is kept.
 
     Attributes:
         task_id: The task. A deduplicated push gives the id of the task that stands for it.
@@ -29,7 +32,7 @@ class TaskHandle(Generic[R_co]):
     def __init__(self, link: Link, task_id: str, *, known: bool) -> None:
         self.task_id = task_id
         self._link = link
-        self._known = known
+        self._memory = Memory(task_id, link.keys.name, known)
 
     def info(self) -> TaskInfo:
         """Return what the server knows of the task."""
@@ -70,6 +73,27 @@ class TaskHandle(Generic[R_co]):
             raise late(self.task_id, outcome.state, seconds)
         return cast("R_co", settle(self.task_id, outcome))
 
+    def progress(self) -> Progress | None:
+        """Return how far the task says that it has come; None when it has said nothing, or is not known.
+
+        The last word stays readable as long as the result.
+        """
+        (found,) = self._run(read_progress(self._link.keys, [self.task_id]))
+        return found
+
+    def watch_progress(self, timeout: float | timedelta | None = None) -> Iterator[Progress]:
+        """Give how far the task has come, now and whenever it says so, until it has ended.
+
+        Args:
+            timeout: Seconds or a timedelta to wait for its end, from now on; None waits for ever.
+
+        Raises:
+            TimeoutError: While iterating: it has not ended in that time; it goes on.
+            TypeError: The timeout is no time.
+        """
+        seconds = seconds_of(timeout)
+        return self._words(seconds, until(seconds))
+
     def cancel(self, reason: str = "canceled by its producer") -> CancelResult:
         """End the task if it waits, ask it to stop if it runs; the answer says which.
 
@@ -84,17 +108,24 @@ class TaskHandle(Generic[R_co]):
         return f"{type(self).__name__}({self.task_id!r}, queue={self._link.keys.name!r})"
 
     def _outcome(self, timeout: float | None) -> Outcome:
-        return self._link.wait(self.task_id, self._look, timeout)
+        if self._memory.ended is not None:
+            return self._memory.ended
+        ((_, outcome),) = self._link.outcomes([self.task_id], until(timeout))
+        return self._memory.learn(outcome)
 
-    def _look(self, listener: str) -> Outcome:
-        return self._run(watch(self._link.keys, self.task_id, listener))
+    def _words(self, seconds: float | None, until: float) -> Iterator[Progress]:
+        for _, event in self._link.follow([self.task_id], until, progress=True):
+            if isinstance(event, Progress):
+                yield event
+            elif not (outcome := self._memory.learn(event)).state.terminal:
+                raise late(self.task_id, outcome.state, seconds or 0.0)
 
     def _run(self, call: Call[T]) -> T:
         try:
             answer = self._link.run(call)
         except TaskNotFound:
-            if self._known:
+            if self._memory.known:
                 raise ResultExpired(self.task_id) from None
             raise
-        self._known = True
+        self._memory.known = True
         return answer

@@ -5,70 +5,27 @@ import math
 import os
 import queue
 import threading
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
+from contextlib import aclosing, suppress
 from datetime import timedelta
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeVar
 
+from fairque.client.outcomes import Missing
 from fairque.client.settings import ClientSettings
-from fairque.protocol.calls import Outcome
-from fairque.protocol.clock import monotonic
+from fairque.client.waiting import Event, News, Wait, Waiters
+from fairque.protocol.calls import Outcome, read_progress, watch_many
 from fairque.protocol.errors import FairqueError, RedisUnavailable
 from fairque.protocol.model.ids import new_nonce
-from fairque.protocol.model.states import TaskState
+from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.task import to_ms
 from fairque.protocol.runners import Runner, Subscription
 from fairque.protocol.runners.aio import AsyncRunner, AsyncSubscription
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 
-__all__ = ["AsyncLink", "Link", "News", "Waiters", "seconds_of"]
+__all__ = ["AsyncLink", "Link", "seconds_of"]
 
 T = TypeVar("T")
-
-#: How a task ended; None asks the waiter to look at the server itself.
-News: TypeAlias = Outcome | None
-
-#: Seconds until a wait looks again when the server, which had answered before, does not.
-_AGAIN_SECONDS = 1.0
-
-
-class Waiters:
-    """Who waits for which task in this process. Threads may share it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._by_task: dict[str, list[Callable[[News], None]]] = {}
-
-    @contextmanager
-    def waiting(self, task_id: str, tell: Callable[[News], None]) -> Iterator[None]:
-        """Have ``tell`` called with the news of a task while the context lasts; it must not block."""
-        with self._lock:
-            self._by_task.setdefault(task_id, []).append(tell)
-        try:
-            yield
-        finally:
-            with self._lock:
-                told = self._by_task[task_id]
-                told.remove(tell)
-                if not told:
-                    del self._by_task[task_id]
-
-    def hear(self, message: bytes) -> None:
-        """Pass on a message of the server: task id, state, and 1 with what the task left, or 0 if that is too large."""
-        task_id, state, left = message.split(b"\n", 2)
-        news = Outcome(TaskState(state.decode()), left[1:]) if left[:1] == b"1" else None
-        with self._lock:
-            told = tuple(self._by_task.get(task_id.decode(), ()))
-        for tell in told:
-            tell(news)
-
-    def rouse(self) -> None:
-        """Ask everybody to look at the server: something may have been missed."""
-        with self._lock:
-            told = [tell for waiters in self._by_task.values() for tell in waiters]
-        for tell in told:
-            tell(None)
 
 
 class _Shared:
@@ -115,40 +72,44 @@ class Link(_Shared):
         self._check_open()
         return self._runner.run(call)
 
-    def wait(self, task_id: str, look: Callable[[str], Outcome], timeout: float | None) -> Outcome:
-        """Return the outcome of a task as soon as it has ended, or what it is after ``timeout`` seconds.
+    def work(self, steps: Generator[Call[Any], Any, T]) -> T:
+        """Send calls one after the other, and return what they come to."""
+        try:
+            call = next(steps)
+            while True:
+                call = steps.send(self.run(call))
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    def follow(self, task_ids: Iterable[str], until: float, *, progress: bool = False) -> Iterator[tuple[str, Event]]:
+        """Give the outcome of each task as soon as it has ended, and of the others what it is in the end.
+
+        It is woken by the server, and asks it of all tasks together: once, and again after a lost connection. `Missing`
+        stands for the outcome of a task that is not known.
 
         Args:
-            task_id: The task.
-            look: Asks the server for its outcome and, if it has none yet, to tell the listener of that name.
-            timeout: Seconds; None waits for ever.
+            task_ids: The tasks; each counts once.
+            until: When to give up, on the monotonic clock.
+            progress: Give also how far each task has come, at first and whenever that is told.
         """
-        until = _until(timeout)
-        if until <= monotonic():
-            return look("")
-        listener = self._listen()
-        news: queue.SimpleQueue[News] = queue.SimpleQueue()
-        answered = False
-        with self._waiters.waiting(task_id, news.put):
-            while True:
-                left = until - monotonic()
-                try:
-                    outcome = look(listener)
-                    answered = True
-                    if outcome.state.terminal:
-                        return outcome
-                except RedisUnavailable:
-                    if not answered:
-                        raise
-                    left = min(left, _AGAIN_SECONDS)
-                try:
-                    told = news.get(timeout=_finite(left))
-                except queue.Empty:
-                    told = None
-                if told is not None:
-                    return told
-                if until <= monotonic():
-                    return look("")
+        wait = Wait(task_ids, until, progress=progress)
+        if wait.open and not wait.over:
+            listener = self._listen()
+            news: queue.SimpleQueue[News] = queue.SimpleQueue()
+            with self._waiters.waiting(wait.open, news.put, progress=progress):
+                while wait.open and not wait.over:
+                    yield from self._ask(wait, listener)
+                    if wait.open:
+                        yield from wait.hear(_news(news, wait.seconds()))
+        wait.ask_all()
+        yield from self._ask(wait)
+
+    def outcomes(self, task_ids: Iterable[str], until: float) -> Iterator[tuple[str, Outcome | Missing]]:
+        """Give the same without progress."""
+        for task_id, event in self.follow(task_ids, until):
+            if not isinstance(event, Progress):
+                yield task_id, event
 
     def close(self) -> None:
         """Close the connections; who waits is told."""
@@ -159,6 +120,20 @@ class Link(_Shared):
         if subscription is not None:
             subscription.close()
         self._runner.close()
+
+    def _ask(self, wait: Wait, listener: str = "") -> list[tuple[str, Event]]:
+        """Ask the server what a wait wants to know; without a listener it is the last time."""
+        told: list[tuple[str, Event]] = []
+        try:
+            while asked := wait.question():
+                found = self.run(watch_many(self.keys, asked, listener))
+                words = self.run(read_progress(self.keys, asked)) if wait.progress else ()
+                told += wait.answer(asked, found, words, last=not listener)
+        except RedisUnavailable:
+            # It comes back; but who has never heard of it should know at once, and who has no time left as well.
+            if not wait.answered or not listener:
+                raise
+        return told
 
     def _listen(self) -> str:
         with self._subscribing:
@@ -183,40 +158,46 @@ class AsyncLink(_Shared):
         self._check_open()
         return await self._runner.run(call)
 
-    async def wait(
-        self,
-        task_id: str,
-        look: Callable[[str], Awaitable[Outcome]],
-        timeout: float | None,  # noqa: ASYNC109 - at its end comes a last look, not an error
-    ) -> Outcome:
-        """Return the outcome of a task, or what it is after ``timeout`` seconds; see `Link.wait`."""
-        until = _until(timeout)
-        if until <= monotonic():
-            return await look("")
-        listener = await self._listen()
-        news: asyncio.Queue[News] = asyncio.Queue()
-        answered = False
-        with self._waiters.waiting(task_id, news.put_nowait):
+    async def work(self, steps: Generator[Call[Any], Any, T]) -> T:
+        """Send calls one after the other, and return what they come to."""
+        try:
+            call = next(steps)
             while True:
-                left = until - monotonic()
-                try:
-                    outcome = await look(listener)
-                    answered = True
-                    if outcome.state.terminal:
-                        return outcome
-                except RedisUnavailable:
-                    if not answered:
-                        raise
-                    left = min(left, _AGAIN_SECONDS)
-                try:
-                    async with asyncio.timeout(_finite(left)):
-                        told = await news.get()
-                except TimeoutError:
-                    told = None
-                if told is not None:
-                    return told
-                if until <= monotonic():
-                    return await look("")
+                call = steps.send(await self.run(call))
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    async def follow(
+        self, task_ids: Iterable[str], until: float, *, progress: bool = False
+    ) -> AsyncGenerator[tuple[str, Event], None]:
+        """Give the outcome of each task as soon as it has ended, and of the others what it is in the end.
+
+        See `Link.follow`.
+        """
+        wait = Wait(task_ids, until, progress=progress)
+        if wait.open and not wait.over:
+            listener = await self._listen()
+            news: asyncio.Queue[News] = asyncio.Queue()
+            with self._waiters.waiting(wait.open, news.put_nowait, progress=progress):
+                while wait.open and not wait.over:
+                    for ended in await self._ask(wait, listener):
+                        yield ended
+                    if wait.open:
+                        for event in wait.hear(await _async_news(news, wait.seconds())):
+                            yield event
+        wait.ask_all()
+        for last in await self._ask(wait):
+            yield last
+
+    async def outcomes(
+        self, task_ids: Iterable[str], until: float
+    ) -> AsyncGenerator[tuple[str, Outcome | Missing], None]:
+        """Give the same without progress."""
+        async with aclosing(self.follow(task_ids, until)) as events:
+            async for task_id, event in events:
+                if not isinstance(event, Progress):
+                    yield task_id, event
 
     async def close(self) -> None:
         """Close the connections; who waits is told.
@@ -232,6 +213,19 @@ class AsyncLink(_Shared):
         if subscription is not None:
             await subscription.close()
         await self._runner.close()
+
+    async def _ask(self, wait: Wait, listener: str = "") -> list[tuple[str, Event]]:
+        """See `Link._ask`."""
+        told: list[tuple[str, Event]] = []
+        try:
+            while asked := wait.question():
+                found = await self.run(watch_many(self.keys, asked, listener))
+                words = await self.run(read_progress(self.keys, asked)) if wait.progress else ()
+                told += wait.answer(asked, found, words, last=not listener)
+        except RedisUnavailable:
+            if not wait.answered or not listener:
+                raise
+        return told
 
     async def _listen(self) -> str:
         async with self._subscribing:
@@ -255,9 +249,21 @@ def seconds_of(timeout: float | timedelta | None) -> float | None:
     return seconds
 
 
-def _until(timeout: float | None) -> float:
-    return float("inf") if timeout is None else monotonic() + timeout
+def _news(news: "queue.SimpleQueue[News]", seconds: float | None) -> list[News]:
+    """Wait for news, and return all that there are; none after so many seconds."""
+    told: list[News] = []
+    with suppress(queue.Empty):
+        told.append(news.get(timeout=seconds))
+        while True:
+            told.append(news.get_nowait())
+    return told
 
 
-def _finite(seconds: float) -> float | None:
-    return max(0.0, seconds) if seconds <= threading.TIMEOUT_MAX else None
+async def _async_news(news: "asyncio.Queue[News]", seconds: float | None) -> list[News]:
+    told: list[News] = []
+    with suppress(TimeoutError, asyncio.QueueEmpty):
+        async with asyncio.timeout(seconds):
+            told.append(await news.get())
+        while True:
+            told.append(news.get_nowait())
+    return told

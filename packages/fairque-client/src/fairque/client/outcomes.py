@@ -1,17 +1,18 @@
 """What an ended task left: its value, or the error that says why there is none; and what a cancelation did."""
 
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any, Literal, TypeAlias
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from fairque.protocol.calls import Outcome
-from fairque.protocol.errors import ProtocolError, TaskCanceled, TaskFailed
+from fairque.protocol.errors import ProtocolError, ResultExpired, TaskCanceled, TaskFailed, TaskNotFound
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.wire.jsonvalue import loads
 from fairque.protocol.wire.status import Status
 
-__all__ = ["CancelResult", "canceled", "late", "settle"]
+__all__ = ["CancelResult", "Memory", "Missing", "canceled", "late", "settle"]
 
 Answer: TypeAlias = Literal["canceled", "requested", "already"]
 
@@ -34,6 +35,47 @@ class CancelResult:
 
     answer: Answer
     state: TaskState
+
+
+class Missing(Enum):
+    """Stands for the outcome of a task that the queue does not know."""
+
+    #: It has not known it since the wait began.
+    UNKNOWN = "unknown"
+    #: It has known it a moment ago.
+    GONE = "gone"
+
+
+@define
+class Memory:
+    """What a handle remembers of its task.
+
+    Attributes:
+        task_id: The task.
+        queue: Name of its queue.
+        known: Whether the queue has known the task.
+        ended: How it ended, once that is sure: a FAILED task may still be redriven.
+    """
+
+    task_id: str
+    queue: str
+    known: bool
+    ended: Outcome | None = field(default=None, init=False)
+
+    def learn(self, outcome: Outcome | Missing) -> Outcome:
+        """Take an outcome in and return it.
+
+        Raises:
+            TaskNotFound: There is none, and the task was never known.
+            ResultExpired: There is none any more.
+        """
+        if isinstance(outcome, Missing):
+            self.known = self.known or outcome is Missing.GONE
+            raise ResultExpired(self.task_id) if self.known else TaskNotFound(self.task_id, self.queue)
+        self.known = True
+        if outcome.state in (TaskState.FINISHED, TaskState.CANCELED):
+            self.ended = outcome
+        return outcome
 
 
 def canceled(answer: tuple[Status, TaskState]) -> CancelResult:

@@ -19,16 +19,19 @@ PushCall: TypeAlias = Call[list[Pushed]]
 
 
 def one_push(keys: QueueKeys, settings: ClientSettings, tasks: Iterable[Task[Any]]) -> PushCall:
-    """Build the one atomic call that pushes tasks; a task without a user gets the default user.
+    """Build the one atomic call that pushes tasks; one without a user gets that of its parents, or the default user.
 
     Raises:
         InvalidTask: One of them is no task, or cannot be pushed, for the reason that the error names.
         BatchTooLarge: They are too many, or too large together.
     """
-    default = settings.client.default_user_id
-    ready = [_owned(task, default) for task in tasks]
-    ttl_ms = round(settings.queue.result_ttl_seconds * 1000)
-    return push(keys, ready, message_limit=settings.queue.message_limit, result_ttl_ms=ttl_ms)
+    return push(
+        keys,
+        [_checked(task) for task in tasks],
+        message_limit=settings.queue.message_limit,
+        result_ttl_ms=round(settings.queue.result_ttl_seconds * 1000),
+        default_user_id=settings.client.default_user_id,
+    )
 
 
 def pushes(keys: QueueKeys, settings: ClientSettings, tasks: Iterable[Task[Any]]) -> Iterator[PushCall]:
@@ -54,12 +57,12 @@ def _halved(keys: QueueKeys, settings: ClientSettings, batch: Sequence[Task[Any]
         yield call
 
 
-def _owned(task: Task[Any], default: str | None) -> Task[Any]:
+def _checked(task: Task[Any]) -> Task[Any]:
     if not isinstance(task, Task):
         raise InvalidTask(
             f"only a task can be pushed, not {task!r:.80}: make one with function.task(...) or Task.create(...)"
         )
-    return task if task.user_id is not None or default is None else task.evolve(user_id=default)
+    return task
 
 
 @contextmanager

@@ -3,12 +3,14 @@
 import os
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, overload
 
 from fairque.client.control import UNCHANGED, Unchanged, configuration
+from fairque.client.dead_letters import DeadLetters
 from fairque.client.handle import TaskHandle
 from fairque.client.link import Link
 from fairque.client.outcomes import CancelResult
+from fairque.client.pipelines import PipelineHandle
 from fairque.client.pushing import PushCall, carrying, one_push, pushes
 from fairque.client.schedules import Schedules
 from fairque.client.settings import ClientSettings, settings_from_url
@@ -16,6 +18,7 @@ from fairque.client.users import Users
 from fairque.protocol.calls import CostMode, QueueStats, explain, read_stats
 from fairque.protocol.config import load_settings
 from fairque.protocol.model.ids import check_id
+from fairque.protocol.model.pipeline import Pipeline
 from fairque.protocol.model.standing import TaskStanding, UserStanding
 from fairque.protocol.model.task import Task
 
@@ -36,6 +39,7 @@ class TaskQueue:
     Attributes:
         settings: The same.
         users: What its users may use, what they got, and why they wait.
+        dead_letters: Tasks that failed for good: to look at, to run again, to forget.
         schedules: Its schedules, to be read, paused and removed.
     """
 
@@ -43,6 +47,7 @@ class TaskQueue:
         self.settings = settings or ClientSettings()
         self._link = Link(self.settings)
         self.users = Users(self._link)
+        self.dead_letters = DeadLetters(self._link)
         self.schedules = Schedules(self._link)
 
     @classmethod
@@ -71,20 +76,30 @@ class TaskQueue:
         """
         return cls(load_settings(path, ClientSettings))
 
-    def push(self, task: Task[R]) -> TaskHandle[R]:
-        """Store a task and return its handle; when this returns, the server has it.
+    @overload
+    def push(self, task: Task[R]) -> TaskHandle[R]: ...
+    @overload
+    def push(self, task: Pipeline[R]) -> PipelineHandle[R]: ...
+    def push(self, task: Task[Any] | Pipeline[Any]) -> TaskHandle[Any] | PipelineHandle[Any]:
+        """Store a task, or all tasks of a pipeline, and return its handle; when this returns, the server has them.
 
         The same task again is stored once. With a ``dedup_key`` that another task holds, that task's handle comes back.
 
         Args:
-            task: From ``function.task(...)`` or `Task.create`.
+            task: From ``function.task(...)`` or `Task.create`; or a pipeline of at most 1,000 tasks, ``a >> [b, c]``.
 
         Raises:
             InvalidTask: It cannot be pushed, for the reason that the error names. Nothing was sent.
+            UnknownParent: It depends on a task, or takes the output of one, that the queue does not know. Nothing was
+                stored.
+            BatchTooLarge: The pipeline has more tasks, or more than 4 MiB. Nothing was sent.
             TaskConflict: Its id was pushed before with other content.
             QueueFull: As many tasks wait as its user or the queue may have, or the server has no memory left. Nothing
                 was stored.
         """
+        if isinstance(task, Pipeline):
+            call = one_push(self._link.keys, self.settings, task.tasks.values())
+            return PipelineHandle(self._link, task, self._push(call))
         return self._push(one_push(self._link.keys, self.settings, (task,)))[0]
 
     def push_many(self, tasks: Iterable[Task[R]], *, chunked: bool = False) -> list[TaskHandle[R]]:

@@ -15,6 +15,7 @@ __all__ = [
     "ProtocolError",
     "QueueFull",
     "RedisUnavailable",
+    "RemoteError",
     "ResultExpired",
     "ScheduleConflict",
     "ScheduleNotFound",
@@ -24,6 +25,7 @@ __all__ = [
     "TaskConflict",
     "TaskFailed",
     "TaskNotFound",
+    "TaskTimeout",
     "TaskTooLarge",
     "UnknownFunction",
     "UnknownParent",
@@ -232,6 +234,18 @@ class ResultExpired(FairqueError, LookupError):
         )
 
 
+class OutputMissing(FairqueError, LookupError):
+    """A task asks for a value that another one has not left, or whose time of keeping is over.
+
+    Attributes:
+        task_id: The task that should have left it; empty when none of several has.
+    """
+
+    def __init__(self, message: str, task_id: str = "") -> None:
+        self.task_id = task_id
+        super().__init__(message)
+
+
 class UnknownFunction(FairqueError, LookupError):
     """A task names a function that this worker does not know.
 
@@ -249,6 +263,32 @@ class UnknownFunction(FairqueError, LookupError):
             f"no task function {name!r} is registered here{meant} "
             f"(modules loaded: {loaded}). Start the worker with the module that defines it"
         )
+
+
+class TaskTimeout(FairqueError, TimeoutError):
+    """An attempt took longer than the task's timeout and was given up: a failed attempt like any other.
+
+    Attributes:
+        seconds: The timeout.
+    """
+
+    def __init__(self, seconds: float, end: str) -> None:
+        self.seconds = seconds
+        super().__init__(f"the attempt took longer than the timeout of {seconds:g} s: {end}")
+
+
+class RemoteError(FairqueError):
+    """What a task raised in another process, as text: it is never rebuilt.
+
+    Attributes:
+        kind: Name of its class.
+        traceback: Where it was raised.
+    """
+
+    def __init__(self, kind: str, text: str, traceback: str) -> None:
+        self.kind = kind
+        self.traceback = traceback
+        super().__init__(text)
 
 
 class LeaseLost(FairqueError):
@@ -284,14 +324,17 @@ class UnknownParent(InvalidTask):
     Attributes:
         task_id: The task that cannot be pushed.
         parent_id: The one that it depends on.
+        argument: Its argument that the output of the other one was to be; empty when it takes none.
     """
 
-    def __init__(self, task_id: str, parent_id: str, queue: str) -> None:
+    def __init__(self, task_id: str, parent_id: str, queue: str, argument: str = "") -> None:
         self.task_id = task_id
         self.parent_id = parent_id
+        self.argument = argument
+        why = f", whose output is its argument {argument!r} and" if argument else ","
         super().__init__(
-            f"task {task_id} depends on task {parent_id}, which queue {queue!r} does not know: push it before, or in "
-            "the same call. A task is forgotten some time after its end (queue.result_ttl_seconds)"
+            f"task {task_id} depends on task {parent_id}{why} which queue {queue!r} does not know: push it before, or "
+            "in the same call. A task is forgotten some time after its end (queue.result_ttl_seconds)"
         )
 
 

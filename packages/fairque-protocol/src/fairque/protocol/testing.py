@@ -2,22 +2,26 @@
 
 import os
 import shutil
+import socket
 import subprocess
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import pytest
 
 from fairque.protocol.clock import monotonic
 from fairque.protocol.embedded import EmbeddedServer, resolve_url
-from fairque.protocol.embedded.binary import packaged_server_binary
+from fairque.protocol.embedded.address import answers
+from fairque.protocol.embedded.binary import find_server_binary, packaged_server_binary
 from fairque.protocol.wire.jsonvalue import dumps
 
 __all__ = [
+    "PlainServer",
     "amend_record",
     "eventually",
     "fairque_every_server_url",
@@ -57,6 +61,76 @@ def eventually(predicate: Callable[[], T], *, within: float = 10.0, what: str = 
             raise AssertionError(f"not within {within:g} s: {what or predicate}")
         time.sleep(0.01)
     return value
+
+
+class PlainServer:
+    """A server that a test may kill, stop, start again and make a replica: on a port of its own and on a unix socket.
+
+    It writes its data to an AOF. As a context it is killed and forgotten in the end.
+
+    Args:
+        *options: Further words of its command line.
+        binary: The program; None takes ``find_server_binary()``.
+
+    Attributes:
+        url: Of its unix socket, the same after each start.
+        port: Of 127.0.0.1, where replicas find it.
+        process: The running server.
+    """
+
+    def __init__(self, *options: str, binary: Path | None = None) -> None:
+        # Not pytest's: the address of a socket must be short.
+        self.folder = Path(tempfile.mkdtemp(prefix="fairque-"))
+        self.socket = self.folder / "s"
+        self.url = f"unix://{self.socket}"
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = int(free.getsockname()[1])
+        self._command = [
+            os.fspath(binary or find_server_binary()),
+            *("--port", str(self.port), "--unixsocket", os.fspath(self.socket), "--dir", os.fspath(self.folder)),
+            *(
+                "--save",
+                "",
+                "--appendonly",
+                "yes",
+                "--appendfsync",
+                "everysec",
+                "--repl-diskless-sync-delay",
+                "0",
+                *options,
+            ),
+        ]
+        self.process = self._started()
+
+    def start(self, *options: str, ready: bool = True) -> None:
+        """Start again after `kill`, with further options; without ``ready`` it may still load its data."""
+        self.process = self._started(*options, ready=ready)
+
+    def kill(self) -> None:
+        """End it at once, as a crash would."""
+        self.process.kill()
+        self.process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _started(self, *options: str, ready: bool = True) -> "subprocess.Popen[bytes]":
+        process = subprocess.Popen(  # noqa: S603 - our own words
+            [*self._command, *options], stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL
+        )
+        if ready:
+            eventually(self._answers, what="an answer of the server")
+        return process
+
+    def _answers(self) -> bool:
+        try:
+            return answers(self.socket)
+        except OSError:
+            return False
 
 
 _AMEND = """

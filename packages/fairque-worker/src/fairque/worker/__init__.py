@@ -1,27 +1,32 @@
 """Run the tasks of a fairque queue, fairly between users."""
 
-from fairque.protocol.errors import FairqueError, LeaseLost
+from fairque.protocol.errors import FairqueError, LeaseLost, RemoteError, TaskTimeout
 from fairque.protocol.model.context import TaskContext, current_context
 from fairque.protocol.model.retry import Cancel, Retry, RetryPolicy, Snooze
 from fairque.protocol.model.task import Task
 from fairque.worker._version import __version__
 from fairque.worker.consumer import Consumer
 from fairque.worker.handler import FunctionTaskHandler, TaskHandler
+from fairque.worker.processes.process import ChildDied
 from fairque.worker.settings import WorkerOptions, WorkerSettings
-from fairque.worker.worker import Worker
+from fairque.worker.worker import TooManyAbandoned, Worker
 
 __all__ = [
     "Cancel",
+    "ChildDied",
     "Consumer",
     "FairqueError",
     "FunctionTaskHandler",
     "LeaseLost",
+    "RemoteError",
     "Retry",
     "RetryPolicy",
     "Snooze",
     "Task",
     "TaskContext",
     "TaskHandler",
+    "TaskTimeout",
+    "TooManyAbandoned",
     "Worker",
     "WorkerOptions",
     "WorkerSettings",

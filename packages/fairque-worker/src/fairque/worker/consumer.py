@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from fairque.protocol import calls
-from fairque.protocol.calls import Ended, Failed, Finished, Granted, Popped, Released, Swept
+from fairque.protocol.calls import Ended, Failed, Finished, Granted, Popped, Released, Reported, Swept
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.ids import new_nonce
+from fairque.protocol.model.outputs import Left
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
@@ -82,17 +83,23 @@ class Consumer:
             log.warning("could not give tasks back: others get them when the leases end", error=str(error))
 
     def exchange(
-        self, finished: Sequence[Finished], failed: Sequence[Failed], count: int
+        self,
+        finished: Sequence[Finished],
+        failed: Sequence[Failed],
+        count: int,
+        progress: Sequence[Reported] = (),
     ) -> tuple[list[Ended], list[Ended], Popped | None]:
-        """Report endings and take up to ``count`` tasks (0: none) in one round trip."""
+        """Report endings, behind the last progress, and take up to ``count`` tasks (0: none) in one round trip."""
         batch: list[Call[Any]] = []
+        if progress:
+            batch.append(calls.progress(self.keys, progress))
         if finished:
             batch.append(self._finish(finished))
         if failed:
             batch.append(self._fail(failed))
         if count:
             batch.append(self._pop(count))
-        answers = iter(self.runner.run_all(batch))
+        answers = iter(self.runner.run_all(batch)[1 if progress else 0 :])
         done = next(answers) if finished else []
         refused = next(answers) if failed else []
         popped = next(answers) if count else None
@@ -103,6 +110,17 @@ class Consumer:
     def beat(self, held: Sequence[tuple[str, str]]) -> list[Status]:
         """Renew the leases of tasks, given as pairs of id and token."""
         return self.runner.run(calls.beat(self.keys, held, lease_ms=self.lease_ms))
+
+    def progress(self, reports: Sequence[Reported]) -> None:
+        """Tell how far tasks have come; the queue does not listen to those that are not held any more."""
+        self.runner.run(calls.progress(self.keys, reports))
+
+    def read_outputs(self, reader: str, task_ids: Sequence[str]) -> list[Left]:
+        """Read for a task what others have left, in their order."""
+        left: list[Left] = []
+        while rest := task_ids[len(left) : len(left) + calls.MAX_OUTPUTS]:
+            left += self.runner.run(calls.read_outputs(self.keys, reader, rest))
+        return left
 
     def sweep(self, guard_ms: int) -> Swept | None:
         """Do what time has made due, unless another worker did within ``guard_ms``."""

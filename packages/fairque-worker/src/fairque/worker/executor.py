@@ -1,77 +1,142 @@
-"""Runs tasks: in the threads of a ThreadPoolExecutor, and coroutines on an event loop of its own thread."""
+"""Runs tasks: in threads, on an event loop, and in child processes. It also ends those whose time is over."""
 
-import asyncio
 import inspect
+import math
 import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
-from queue import SimpleQueue
-from typing import Any
+from functools import partial
+from types import FrameType
+from typing import Any, TypeAlias
 
 from fairque.protocol import clock
-from fairque.protocol.errors import InvalidTask, LeaseLost
+from fairque.protocol.errors import InvalidTask, LeaseLost, TaskTimeout
 from fairque.protocol.model.context import running_in
-from fairque.protocol.wire.codec import decode_task
+from fairque.protocol.model.progress import Progress
+from fairque.protocol.model.task import Isolation, Task
 from fairque.protocol.wire.jsonvalue import check_json, dumps
 from fairque.worker.handler import TaskHandler
+from fairque.worker.inputs import Inputs, task_of
 from fairque.worker.jobs import Ending, Failure, Job, LeasedContext, Success
+from fairque.worker.log import log
+from fairque.worker.loop import Attempt, Loop
+from fairque.worker.processes.pool import Child, Children
+from fairque.worker.threads import Slot, Threads
+from fairque.worker.watch import Alarm
 
 __all__ = ["Executor"]
 
+#: What holds an attempt; only who takes it out of the table of these tells its ending.
+_Place: TypeAlias = Slot | Attempt | Child
+
+_OVER = "its timeout is over"
+
 
 class Executor:
-    """Runs jobs and hands each one's ending to ``on_end``, from whichever thread it ended in.
+    """Runs jobs and hands each one's ending to ``on_end``, once, from whichever thread it ended in.
 
-    The threads wait on one plain queue instead of getting a future for each task: that is what makes handing over a
-    task cheap. Whatever a task raises, SystemExit and CancelledError included, is its ending; no thread is lost.
+    Whatever a task raises, SystemExit and CancelledError included, is its ending; no thread is lost.
 
     Args:
         handler: Runs the tasks.
         threads: How many run at a time.
         result_limit: Bytes of the largest result.
         on_end: Gets the endings.
+        inputs: Reads what other tasks have left for them.
+        on_progress: Gets what running tasks say of how far they have come; it must not block.
+        alarm: Rung when a timeout comes before the next look of the watch, which calls `enforce`.
+        children: The child processes; None runs all tasks here.
+        isolation: Where tasks run that do not say it themselves.
+        grace_seconds: How long a coroutine whose time is over may clean up.
+        max_abandoned: How many attempts that could not be stopped may still run.
+        on_exhausted: Called when there are more.
     """
 
-    def __init__(self, handler: TaskHandler, threads: int, result_limit: int, on_end: Callable[[Ending], None]) -> None:
+    def __init__(
+        self,
+        handler: TaskHandler,
+        threads: int,
+        result_limit: int,
+        on_end: Callable[[Ending], None],
+        *,
+        inputs: Inputs,
+        on_progress: Callable[[Job, Progress], None] = lambda *_: None,
+        alarm: Alarm | None = None,
+        children: Children | None = None,
+        isolation: Isolation = "thread",
+        grace_seconds: float = 5.0,
+        max_abandoned: int = 16,
+        on_exhausted: Callable[[int], None] = lambda _: None,
+    ) -> None:
         self._handler = handler
-        self._threads = threads
         self._result_limit = result_limit
         self._on_end = on_end
-        self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="fairque-task")
-        self._slots: list[Future[None]] = []
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._loop_thread: threading.Thread | None = None
-        self._loop_lock = threading.Lock()
-        self._stopped = threading.Event()
+        self._inputs = inputs
+        self._on_progress = on_progress
+        self._alarm = alarm or Alarm()
+        self._children = children
+        self._isolation = isolation
+        self._grace_seconds = grace_seconds
+        self._max_abandoned = max_abandoned
+        self._on_exhausted = on_exhausted
+        # Beyond the limit, too, tasks that are here already get a thread.
+        self._threads = Threads(threads, max_abandoned + threads)
+        self._running: dict[Job, _Place] = {}
+        # Attempts that were given up; only the watch touches it.
+        self._abandoned: list[Slot | Attempt] = []
+        self._loop: Loop | None = None
+        self._loops: list[Loop] = []
+        self._stopped = False
+        self._lock = threading.Lock()
 
     def submit(self, job: Job) -> None:
         """Run a job as soon as a thread is free."""
-        self.call(lambda: self._run(job))
+        self._threads.put(partial(self._run, job))
 
-    def wait_for(self, awaitable: Awaitable[Any]) -> None:
-        """Await something on the event loop of the coroutines, from one of the threads, and raise what it raises."""
-
-        async def run() -> None:
-            await awaitable
-
-        loop = self._event_loop()
-        with self._loop_lock:
-            # Before the loop is told to stop, so that it ends this, too, one way or the other.
-            if self._stopped.is_set():
-                raise RuntimeError("the worker has stopped: its event loop is closed")
-            future = asyncio.run_coroutine_threadsafe(run(), loop)
-        future.result()
+    def run_here(self, job: Job) -> None:
+        """Run a job in this thread; a coroutine of it goes on after the return."""
+        self._run(job, Slot())
 
     def call(self, work: Callable[[], None]) -> None:
         """Run any function in one of the threads; it must not raise."""
-        if len(self._slots) < self._threads:
-            self._slots.append(self._pool.submit(self._slot))
-        self._work.put(work)
+        self._threads.put(lambda _: work())
+
+    def wait_for(self, awaitable: Awaitable[Any]) -> None:
+        """Await something on the event loop of the coroutines, from one of the threads, and raise what it raises."""
+        self._event_loop().wait_for(awaitable)
+
+    def enforce(self, job: Job) -> None:
+        """End an attempt whose limit is over, as far as that is possible; called by the watch alone.
+
+        A thread is left behind and replaced, a coroutine is cancelled, and left behind when it is still there after
+        the grace, and a child process is killed.
+        """
+        job.limit = math.inf
+        with self._lock:
+            place = self._running.get(job)
+            if isinstance(place, Slot):
+                # Taken out together with the look: what runs on a loop or in a child by now is not left behind.
+                place = self._running.pop(job, None)
+        if isinstance(place, Slot):
+            self._threads.replace(place)
+            self._leave(job, place, "a thread cannot be interrupted, so it goes on unheard")
+        elif isinstance(place, Attempt):
+            self._enforce_coroutine(job, place)
+        elif place is not None:
+            if self._overdue(job):
+                job.request_cancel(_OVER)
+            place.kill()
+
+    def where(self, job: Job) -> tuple[str, list[FrameType]]:
+        """Say where a job runs, and return the stack of a coroutine."""
+        place = self._running.get(job)
+        if isinstance(place, Attempt):
+            return "event loop", place.stack()
+        if isinstance(place, Child):
+            return f"process {place.pid}", []
+        return "waits for a thread" if place is None else "thread", []
 
     def stop(self, seconds: float = 0.0) -> bool:
-        """Let the threads end when they are free, then cancel the coroutines that still run; safe to call twice.
+        """Let the threads end when they are free, kill the children, and cancel the coroutines; safe to call twice.
 
         Args:
             seconds: How long to wait for that: for hooks, and for tasks that were given back but do not end.
@@ -80,58 +145,83 @@ class Executor:
             Whether all threads have ended.
         """
         until = clock.monotonic() + seconds
-        first = not self._stopped.is_set()
-        if first:
-            for _ in self._slots:
-                self._work.put(None)
-            self._pool.shutdown(wait=False)
-        busy = wait(self._slots, timeout=seconds).not_done
-        if first:
-            # The loop last: a hook may wait for it in a thread.
-            with self._loop_lock:
-                self._stopped.set()
-                if self._loop is not None:
-                    self._loop.call_soon_threadsafe(self._loop.stop)
-        if self._loop_thread is None:
-            return not busy
-        self._loop_thread.join(max(0.0, until - clock.monotonic()))
-        return not busy and not self._loop_thread.is_alive()
+        self._threads.stop()
+        ended = self._threads.wait(seconds)
+        if self._children is not None:
+            self._children.stop()
+            ended = ended or self._threads.wait(1.0)
+        # The loops last: a hook may wait for one in a thread.
+        with self._lock:
+            self._stopped = True
+        for loop in self._loops:
+            loop.stop()
+        left = [loop for loop in self._loops if not loop.join(until - clock.monotonic())]
+        return ended and not left
 
-    def _slot(self) -> None:
-        while (work := self._work.get()) is not None:
-            # An exception that raises while it is logged gets this far: not even that may cost a thread.
-            with suppress(BaseException):
-                work()
-
-    def _run(self, job: Job) -> None:
+    def _run(self, job: Job, slot: Slot) -> None:
         started = clock.monotonic()
+        self._running[job] = slot
         try:
             if not job.lease.held():
                 raise LeaseLost(job.granted.task_id)  # noqa: TRY301 - it is an ending like any other
-            task = job.task = decode_task(job.granted.message)
-            context = job.context = LeasedContext(
-                task,
-                job.lease,
-                attempt=job.granted.attempt,
-                fence=job.granted.fence,
-                deadline=started + task.timeout_ms / 1000,
-            )
-            if job.cancel_reason:
-                context.request_cancel(job.cancel_reason)
-            running_in(context)
-            value = self._handler.handle(task, context)
-            if inspect.isawaitable(value):
-                self._await(job, context, value, started)
-                return
+            task = job.task = task_of(job.granted)
+            if self._children is not None and self._apart(job, task, self._children):
+                ending = self._in_child(job, task, slot, self._children)
+            else:
+                context = self._begin(job, task, started)
+                # A child does this itself.
+                task = job.task = context.task = self._inputs.filled(task)
+                running_in(context)
+                value = self._handler.handle(task, context)
+                if inspect.isawaitable(value):
+                    self._await(job, slot, value, started)
+                    return
+                ending = self._success(job, value, started)
         except BaseException as error:  # noqa: BLE001 - whatever a task raises is the ending of its attempt
-            self._on_end(Failure(job, error, _us_since(started)))
-        else:
-            self._on_end(self._success(job, value, started))
+            ending = Failure(job, error, _us_since(started))
+        if not self._end(ending):
+            slot.given_up = True
+
+    def _begin(self, job: Job, task: Task[Any], started: float) -> LeasedContext:
+        deadline = started + task.timeout_ms / 1000
+        context = job.context = LeasedContext(
+            task,
+            job.lease,
+            attempt=job.granted.attempt,
+            fence=job.granted.fence,
+            deadline=deadline,
+            read=self._inputs.read,
+        )
+        context.when_progress(partial(self._on_progress, job))
+        if job.cancel_reason:
+            context.request_cancel(job.cancel_reason)
+        job.limit = deadline
+        if deadline < self._alarm.until:
+            self._alarm.ring()
+        return context
+
+    def _end(self, ending: Ending) -> bool:
+        """Tell an ending, unless the attempt was given up before; return whether it was told."""
+        if self._running.pop(ending.job, None) is None:
+            return False
+        self._on_end(ending)
+        return True
+
+    def _move(self, job: Job, slot: Slot, place: _Place) -> bool:
+        """Let another place than the thread hold the attempt, unless it was given up before."""
+        with self._lock:
+            moved = self._running.get(job) is slot
+            if moved:
+                self._running[job] = place
+            else:
+                slot.given_up = True
+        return moved
 
     def _success(self, job: Job, value: Any, started: float) -> Ending:
         ran_us = _us_since(started)
         try:
-            return Success(job, value, self._encoded(value), ran_us)
+            xcom = b"" if job.context is None else job.context.xcom_blob
+            return Success(job, value, self._encoded(value), ran_us, xcom)
         except BaseException as error:  # noqa: BLE001 - a result that cannot be stored is a failed attempt
             return Failure(job, error, ran_us)
 
@@ -147,60 +237,98 @@ class Executor:
             )
         return result
 
-    def _await(self, job: Job, context: LeasedContext, awaitable: Awaitable[Any], started: float) -> None:
-        loop = self._event_loop()
+    def _apart(self, job: Job, task: Task[Any], children: Children) -> bool:
+        """Whether a task runs in a child: it or the worker says so, or it may have killed its last worker."""
+        if (task.isolation or self._isolation) == "process":
+            return True
+        if job.granted.solo and children.impossible:
+            log.warning("runs beside other tasks after a lost lease", task_id=task.task_id, why=children.impossible)
+            return False
+        return job.granted.solo
 
-        async def attempt() -> Any:
-            # The context of this thread came along: current_context() is right here, too.
-            async with asyncio.timeout(context.seconds_left):
-                return await awaitable
+    def _in_child(self, job: Job, task: Task[Any], slot: Slot, children: Children) -> Ending:
+        # Before the time of the attempt begins: the first child has to import the modules.
+        child = children.take()
+        if not job.lease.held():
+            children.put_back(child)
+            raise LeaseLost(task.task_id)
+        context = self._begin(job, task, clock.monotonic())
 
-        async def run() -> None:
-            # Caught here, inside the coroutine: a SystemExit that left it would end the loop for all others.
-            try:
-                value = await attempt()
-            except BaseException as error:  # noqa: BLE001 - whatever a task raises is the ending of its attempt
-                self._on_end(Failure(job, error, _us_since(started)))
-            else:
-                self._on_end(self._success(job, value, started))
+        def told() -> None:
+            child.tell(job)
+            job.limit = min(job.limit, clock.monotonic() + self._grace_seconds)
+            self._alarm.ring()
 
-        def begin() -> None:
-            running = loop.create_task(run(), name=f"fairque-{context.task_id}")
+        if not self._move(job, slot, child):
+            child.kill()
+        return children.run(child, job, context, told)
 
-            def cancel() -> None:
-                loop.call_soon_threadsafe(running.cancel)
+    def _await(self, job: Job, slot: Slot, awaitable: Awaitable[Any], started: float) -> None:
+        def on_end(value: Any, error: BaseException | None) -> None:
+            ending = self._success(job, value, started) if error is None else Failure(job, error, _us_since(started))
+            if attempt.overdue:
+                late = _late(job, "it was cancelled")
+                late.__cause__ = error
+                ending = Failure(job, late, ending.ran_us)
+            self._end(ending)
 
-            context.when_cancelled(cancel)
+        attempt = Attempt(self._event_loop(), awaitable, on_end)
+        if job.context is None or not self._move(job, slot, attempt):
+            if inspect.iscoroutine(awaitable):
+                awaitable.close()
+            return
+        attempt.begin(f"fairque-{job.granted.task_id}")
+        job.context.when_cancelled(attempt.cancel)
 
-        loop.call_soon_threadsafe(begin)
+    def _enforce_coroutine(self, job: Job, attempt: Attempt) -> None:
+        if not attempt.overdue:
+            attempt.overdue = True
+            before = attempt.cancels
+            job.request_cancel(_OVER)
+            if attempt.cancels == before:  # it was told to stop before, and did not
+                attempt.cancel()
+            job.limit = clock.monotonic() + self._grace_seconds
+            return
+        if self._running.pop(job, None) is None:
+            return
+        if not attempt.heard:
+            with self._lock:
+                # Something blocks this loop: what comes next gets another one.
+                if self._loop is attempt.loop:
+                    self._loop = None
+        self._leave(job, attempt, "it was cancelled, but goes on unheard")
 
-    def _event_loop(self) -> asyncio.AbstractEventLoop:
-        with self._loop_lock:
+    def _leave(self, job: Job, left: Slot | Attempt, end: str) -> None:
+        """Tell the ending of an attempt that cannot be ended."""
+        job.request_cancel(_OVER)
+        self._abandoned = [one for one in self._abandoned if not one.ended]
+        self._abandoned.append(left)
+        log.warning(
+            "a task above its timeout goes on",
+            task_id=job.granted.task_id,
+            attempt=job.granted.attempt,
+            abandoned=len(self._abandoned),
+        )
+        self._on_end(Failure(job, _late(job, end), job.ran_us))
+        if len(self._abandoned) > self._max_abandoned:
+            self._on_exhausted(len(self._abandoned))
+
+    @staticmethod
+    def _overdue(job: Job) -> bool:
+        return job.context is not None and job.context.seconds_left <= 0
+
+    def _event_loop(self) -> Loop:
+        with self._lock:
+            if self._stopped:
+                raise RuntimeError("the worker has stopped: its event loop is closed")
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._loop_thread = threading.Thread(
-                    target=_run_loop, args=(self._loop, self._stopped), name="fairque-loop", daemon=True
-                )
-                self._loop_thread.start()
+                self._loop = Loop()
+                self._loops.append(self._loop)
             return self._loop
 
 
-def _run_loop(loop: asyncio.AbstractEventLoop, stopped: threading.Event) -> None:
-    asyncio.set_event_loop(loop)
-    try:
-        while not stopped.is_set():
-            # asyncio lets these two through from a task that a coroutine started; that coroutine gets them, too.
-            with suppress(SystemExit, KeyboardInterrupt):
-                loop.run_forever()
-        left = asyncio.all_tasks(loop)
-        for task in left:
-            # Not twice: the second time would break off the cleaning up that the first one began.
-            if not task.cancelling():
-                task.cancel()
-        if left:
-            loop.run_until_complete(asyncio.wait(left, timeout=1))
-    finally:
-        loop.close()
+def _late(job: Job, end: str) -> TaskTimeout:
+    return TaskTimeout(0 if job.task is None else job.task.timeout_ms / 1000, end)
 
 
 def _us_since(started: float) -> int:

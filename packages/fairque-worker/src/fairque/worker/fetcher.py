@@ -101,6 +101,12 @@ class Fetcher:
             self._quiet = True
         self._events.put(Wake())
 
+    def resume(self) -> None:
+        """Take tasks again after `quiet`."""
+        with self._lock:
+            self._quiet = self._stopped or self.crash is not None
+        self._events.put(Wake())
+
     def take(self, taken: Taken) -> Wait | None:
         """Hold the tasks that a wait brought; called by the waker, so that a task waits for no other thread.
 
@@ -173,8 +179,10 @@ class Fetcher:
                         return
                     self._hungry = True
                     self._pause()
-            if not self._jobs and (self._quiet or (self._burst and not self._hungry)):
-                self._on_idle()
+            if not self._jobs:
+                with self._lock:  # or one that is told to resume would count as idle afterwards
+                    if self._quiet or (self._burst and not self._hungry):
+                        self._on_idle()
 
     def _exchange(self, wanted: int) -> None:
         # Anchored before the call: the server's leases can only end later than this.

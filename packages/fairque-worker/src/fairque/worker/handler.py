@@ -6,8 +6,11 @@ from typing import Any
 
 from fairque.protocol.errors import InvalidTask
 from fairque.protocol.model.context import TaskContext
+from fairque.protocol.model.injection import with_context
 from fairque.protocol.model.registry import REGISTRY, Registry
 from fairque.protocol.model.task import Task
+from fairque.protocol.model.xcom import xcom_use
+from fairque.worker.xcom import pulled, pushed
 
 __all__ = ["FunctionTaskHandler", "TaskHandler"]
 
@@ -63,16 +66,23 @@ class FunctionTaskHandler(TaskHandler):
         self._modules = tuple(modules)
         self._registry = registry
 
-    def handle(self, task: Task[Any], ctx: TaskContext) -> Any:  # noqa: ARG002 - the context is current_context()
-        """Call the function with the task's arguments.
+    def handle(self, task: Task[Any], ctx: TaskContext) -> Any:
+        """Call the function with the task's arguments, those that it pulls from the tasks before, and its context.
+
+        A parameter that is annotated with `TaskContext` gets the context.
 
         Raises:
             UnknownFunction: No function has that name here; the task waits and is tried again.
             InvalidTask: The task names no function.
+            OutputMissing: A value that the function pulls is not there.
         """
         if task.func is None:
             raise InvalidTask(
                 f"task {task.task_id} names no function, and this worker runs functions only: start it with a "
                 "TaskHandler of your own (fairque-worker MODULE:HANDLER), or push tasks of a function"
             )
-        return self._registry.find(task.func, self._modules).func(*task.args, **task.kwargs)
+        func = self._registry.find(task.func, self._modules).func
+        use = xcom_use(func)
+        args, kwargs = with_context(func, ctx, task.args, task.kwargs)
+        value = func(*args, **kwargs, **pulled(use, ctx))
+        return pushed(use, value, ctx) if use.pushes else value

@@ -1,17 +1,23 @@
 """The values that pass between the parts of a worker: a task in flight, its lease, and how its attempt ended."""
 
 import asyncio
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 from attrs import define, field, frozen
 
 from fairque.protocol import clock
 from fairque.protocol.calls import Granted
-from fairque.protocol.errors import LeaseLost
+from fairque.protocol.errors import LeaseLost, RemoteError
 from fairque.protocol.model.context import TaskContext
+from fairque.protocol.model.outcome import Decision, decide
+from fairque.protocol.model.outputs import Left
+from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.task import Task
 
-__all__ = ["Ending", "Failure", "Job", "Lease", "LeasedContext", "Success"]
+__all__ = ["Ending", "Failure", "Job", "Lease", "LeasedContext", "Success", "judge"]
 
 
 @define(eq=False)
@@ -35,14 +41,28 @@ class Lease:
 class LeasedContext(TaskContext):
     """A context that looks at the lease when it is asked: also right in a process that has just stood still."""
 
-    def __init__(self, task: Task[Any], lease: Lease, *, attempt: int, fence: int, deadline: float) -> None:
+    def __init__(
+        self,
+        task: Task[Any],
+        lease: Lease,
+        *,
+        attempt: int,
+        fence: int,
+        deadline: float,
+        read: Callable[[str, Sequence[str]], list[Left]],
+    ) -> None:
         super().__init__(task, attempt=attempt, fence=fence, deadline=deadline)
         self._lease = lease
+        self._read = read
 
     @property
     def cancelled(self) -> bool:
         """Whether the task should stop."""
         return super().cancelled or not self._lease.held()
+
+    def read_outputs(self, task_ids: Sequence[str]) -> list[Left]:
+        """Read what tasks have left."""
+        return self._read(self.task_id, task_ids)
 
     def lease_ok(self) -> bool:
         """Whether the worker may still believe that it alone runs this task."""
@@ -59,8 +79,10 @@ class Job:
         task: The decoded message; None until it was decoded, or when it cannot be.
         context: The task's view of this attempt; with ``task``.
         started: When it was taken, on the monotonic clock.
+        limit: When the watch has to do more than tell it to stop, on the monotonic clock.
         cancel_reason: Why it was asked to stop; empty when it was not.
         canceled: Whether somebody canceled the task.
+        progress: How far it says it has come, unless the queue is known to have been told.
     """
 
     granted: Granted
@@ -68,8 +90,10 @@ class Job:
     task: Task[Any] | None = None
     context: TaskContext | None = None
     started: float = field(factory=clock.monotonic, init=False)
+    limit: float = field(default=math.inf, init=False)
     cancel_reason: str = field(default="", init=False)
     canceled: bool = field(default=False, init=False)
+    progress: Progress | None = field(default=None, init=False)
 
     @property
     def ran_us(self) -> int:
@@ -86,26 +110,57 @@ class Job:
 
 @frozen
 class Success:
-    """An attempt that returned ``value``, which ``result`` encodes; it ran for ``ran_us`` microseconds."""
+    """An attempt that returned ``value``, which ``result`` encodes; it ran for ``ran_us`` µs and left ``xcom``."""
 
     job: Job
     value: Any
     result: bytes
     ran_us: int
+    xcom: bytes = b""
 
 
 @frozen
 class Failure:
-    """An attempt that raised."""
+    """An attempt that raised.
+
+    Attributes:
+        job: The task.
+        error: What it raised.
+        ran_us: How long it ran, in microseconds.
+        decision: What becomes of the task, where that is decided already.
+    """
 
     job: Job
     error: BaseException
     ran_us: int
+    decision: Decision | None = None
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether a cancelation of the coroutine was all that it raised."""
+        error = self.error
+        return isinstance(error, asyncio.CancelledError) or (
+            isinstance(error, RemoteError) and error.kind == asyncio.CancelledError.__name__
+        )
 
     @property
     def broken_off(self) -> bool:
         """Whether the loss of the lease ended it, and not the task: it says nothing about the task then."""
-        return isinstance(self.error, asyncio.CancelledError | LeaseLost) and not self.job.lease.held()
+        return (self.cancelled or isinstance(self.error, LeaseLost)) and not self.job.lease.held()
 
 
 Ending: TypeAlias = Success | Failure
+
+
+def judge(failure: Failure) -> Decision:
+    """Return what becomes of the task after a failed attempt, whatever it raised."""
+    job = failure.job
+    if failure.decision is not None:
+        return failure.decision
+    if job.task is None:
+        return Decision("dead", 0, "unreadable")
+    decision = partial(decide, retries=job.task.retries, failures=job.granted.failures, policy=job.task.retry)
+    try:
+        return decision(failure.error)
+    except BaseException as error:  # noqa: BLE001 - such as a subclass of Retry that never called its super().__init__
+        return decision(error)

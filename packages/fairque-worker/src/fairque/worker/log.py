@@ -6,7 +6,7 @@ from typing import Literal
 
 import structlog
 
-__all__ = ["configure", "log"]
+__all__ = ["configure", "configured", "log"]
 
 log: structlog.stdlib.BoundLogger = structlog.wrap_logger(
     logging.getLogger("fairque.worker"),
@@ -14,6 +14,13 @@ log: structlog.stdlib.BoundLogger = structlog.wrap_logger(
     wrapper_class=structlog.stdlib.BoundLogger,
     cache_logger_on_first_use=True,
 )
+
+_configured: list[tuple[str, Literal["auto", "text", "json"]]] = []
+
+
+def configured() -> tuple[str, Literal["auto", "text", "json"]] | None:
+    """Return level and form that `configure` was last called with, None when it was not."""
+    return _configured[-1] if _configured else None
 
 
 def configure(level: str, form: Literal["auto", "text", "json"]) -> None:
@@ -23,6 +30,7 @@ def configure(level: str, form: Literal["auto", "text", "json"]) -> None:
         level: Name of the lowest level that is shown.
         form: Text for people or JSON for machines; ``auto`` takes text on a terminal.
     """
+    _configured[:] = [(level, form)]
     as_text = form == "text" or (form == "auto" and sys.stderr.isatty())
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())

@@ -1,6 +1,5 @@
 """How endings are told to the queue, and what follows from its answer: hooks when it accepted, a log line when not."""
 
-import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -8,15 +7,15 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
-from fairque.protocol.calls import Ended, Failed, Finished, Popped
+from fairque.protocol.calls import Ended, Failed, Finished, Popped, Reported
 from fairque.protocol.model.context import TaskContext, running_in
-from fairque.protocol.model.outcome import Decision, decide, describe_error, error_text
+from fairque.protocol.model.outcome import Decision, describe_error, error_kind, error_text
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
 from fairque.protocol.wire.status import Status
 from fairque.worker.consumer import Consumer
 from fairque.worker.handler import TaskHandler
-from fairque.worker.jobs import Ending, Failure, Success
+from fairque.worker.jobs import Ending, Failure, Success, judge
 from fairque.worker.log import log
 
 __all__ = ["Reporter"]
@@ -64,9 +63,14 @@ class Reporter:
         successes = [ending for ending in endings if isinstance(ending, Success)]
         judged = [_Judged(ending, self._judge(ending)) for ending in endings if isinstance(ending, Failure)]
         finished, failed, popped = self._consumer.exchange(
-            [Finished(s.job.granted.task_id, s.job.granted.token, s.ran_us, s.result) for s in successes],
+            [Finished(s.job.granted.task_id, s.job.granted.token, s.ran_us, s.result, s.xcom) for s in successes],
             [self._failed(one) for one in judged],
             count,
+            [
+                Reported(ending.job.granted.task_id, ending.job.granted.token, word)
+                for ending in endings
+                if (word := ending.job.progress) is not None
+            ],
         )
         for success, answer in zip(successes, finished, strict=True):
             if self._accepted(success, answer) and self._hears_success:
@@ -82,22 +86,10 @@ class Reporter:
 
     @staticmethod
     def _judge(failure: Failure) -> Decision:
-        job = failure.job
-        if job.canceled and isinstance(failure.error, asyncio.CancelledError):
+        decision = judge(failure)
+        if failure.job.canceled and (failure.cancelled or not decision.final):
             return Decision("cancel", 0, "canceled while it ran")
-        task = job.task
-        if task is None:
-            return Decision("dead", 0, "unreadable")
-        judge = partial(
-            decide,
-            retries=task.retries,
-            failures=job.granted.failures,
-            policy=task.retry,
-        )
-        try:
-            return judge(failure.error)
-        except BaseException as error:  # noqa: BLE001 - such as a subclass of Retry that never called its super().__init__
-            return judge(error)
+        return decision
 
     def _failed(self, one: _Judged) -> Failed:
         granted = one.failure.job.granted
@@ -136,7 +128,7 @@ class Reporter:
             "task failed" if final else "attempt failed",
             task_id=granted.task_id,
             attempt=granted.attempt,
-            error=f"{type(one.failure.error).__qualname__}: {error_text(one.failure.error):.500}",
+            error=f"{error_kind(one.failure.error)}: {error_text(one.failure.error):.500}",
             verdict=decision.verdict,
             pause_seconds=decision.pause_ms / 1000,
         )

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from attrs import Attribute, field, fields, frozen
+from attrs.validators import in_
 
 from fairque.protocol.config import QueueSettings, RedisSettings
 from fairque.protocol.config.structure import suggestion
 from fairque.protocol.config.validators import between, matches, positive
 from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.model.ids import new_nonce
+from fairque.protocol.model.task import ISOLATIONS, Isolation
 
 __all__ = ["WorkerOptions", "WorkerSettings", "settings_from_url"]
 
@@ -51,6 +53,11 @@ class WorkerOptions:
         lease_seconds: After how many seconds without a sign of life the tasks of this worker are given to others.
         heartbeat_seconds: Seconds between the signs of life: at most half of the lease, a third is a good choice.
         grace_seconds: How long running tasks may go on after the signal to stop, before they are given back.
+        isolation: Where tasks run that do not say it themselves: ``thread``, or ``process`` for child processes.
+        cancel_grace_seconds: How long a task that was told to stop may clean up: then its child process is killed,
+            and a coroutine whose time is over is left behind.
+        max_abandoned: How many threads and coroutines that went on after their timeout may still run. With more the
+            worker takes no more tasks and ends, to be started again.
 
     Raises:
         ValueError: A value is out of its range; the message names the field.
@@ -65,6 +72,9 @@ class WorkerOptions:
     lease_seconds: float = field(default=30.0, validator=positive)
     heartbeat_seconds: float = field(default=10.0, validator=_below_lease)
     grace_seconds: float = field(default=25.0, validator=between(0, 86_400))
+    isolation: Isolation = field(default="thread", validator=in_(ISOLATIONS))
+    cancel_grace_seconds: float = field(default=5.0, validator=between(0, 86_400))
+    max_abandoned: int = field(default=16, validator=between(0, 10_000))
 
 
 @frozen(kw_only=True)

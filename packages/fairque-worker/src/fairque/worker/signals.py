@@ -1,20 +1,38 @@
-"""The signals that stop a worker: heard wherever in the process they arrive, and given back in a forked child."""
+"""The signals of a worker: heard wherever in the process they arrive, and given back in a forked child."""
 
 import math
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import Enum, auto
 from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any
 
 from fairque.protocol import clock
 
-__all__ = ["Control"]
+__all__ = ["SIGNALS", "Control", "Order", "ignore_until_fork"]
 
-_NUMBERS = (signal.SIGTERM, signal.SIGINT)
+
+class Order(Enum):
+    """What the main thread of a worker is told."""
+
+    STOP = auto()
+    QUIET = auto()
+    RESUME = auto()
+    DUMP = auto()
+
+
+#: What each signal means to a worker.
+SIGNALS = {
+    signal.SIGTERM: Order.STOP,
+    signal.SIGINT: Order.STOP,
+    signal.SIGTSTP: Order.QUIET,
+    signal.SIGCONT: Order.RESUME,
+    signal.SIGUSR1: Order.DUMP,
+}
 
 #: Python carries out a handler when its main thread is awake, and a signal wakes it only while it is asleep already
 #: and by itself the receiver: one that came just before, or that another thread got, is heard at the next look.
@@ -26,47 +44,55 @@ _masks = threading.local()
 
 
 class Control:
-    """Tells the main thread of a worker that it is time to stop."""
+    """Tells the main thread of a worker what to do."""
 
     def __init__(self) -> None:
         # A plain queue, since its put is safe inside a signal handler and an Event's set is not.
-        self._told: SimpleQueue[None] = SimpleQueue()
+        self._told: SimpleQueue[Order] = SimpleQueue()
 
-    def tell(self) -> None:
+    def tell(self, order: Order = Order.STOP) -> None:
         """End one `wait`."""
-        self._told.put(None)
+        self._told.put(order)
 
-    def wait(self, seconds: float = math.inf) -> bool:
-        """Wait until it is told, at most so long; return whether it was."""
+    def wait(self, seconds: float = math.inf) -> Order | None:
+        """Wait until it is told something, at most so long; return what it was."""
         until = clock.monotonic() + seconds
         while True:
             left = until - clock.monotonic()
             try:
-                self._told.get(timeout=max(0.0, min(left, _LOOK_SECONDS)))
+                return self._told.get(timeout=max(0.0, min(left, _LOOK_SECONDS)))
             except Empty:
                 if left <= _LOOK_SECONDS:
-                    return False
-            else:
-                return True
+                    return None
 
     @contextmanager
     def hearing(self) -> Iterator[None]:
-        """Be told by SIGTERM and SIGINT while the context lasts, if this is the main thread: no other one may ask."""
+        """Be told by the `SIGNALS` while the context lasts, if this is the main thread: no other one may ask."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
 
-        def on_signal(_: int, __: FrameType | None) -> None:
-            self.tell()
+        def on_signal(number: int, _: FrameType | None) -> None:
+            self.tell(SIGNALS[signal.Signals(number)])
 
         try:
-            for number in _NUMBERS:
-                # First noted, then replaced: a child that is forked in between gets its handlers back, too.
-                _replaced[number] = signal.getsignal(number)
-                signal.signal(number, on_signal)
+            for number in SIGNALS:
+                _replace(number, on_signal)
             yield
         finally:
             _give_back()
+
+
+def ignore_until_fork(*numbers: int) -> None:
+    """Do nothing at these signals; what this process forks or executes has the handlers from before."""
+    for number in numbers:
+        _replace(number, lambda _, __: None)
+
+
+def _replace(number: int, handler: Callable[[int, FrameType | None], None]) -> None:
+    # First noted, then replaced: a child that is forked in between gets its handlers back, too.
+    _replaced[number] = signal.getsignal(number)
+    signal.signal(number, handler)
 
 
 def _give_back() -> None:

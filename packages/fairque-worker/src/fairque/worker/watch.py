@@ -1,12 +1,39 @@
-"""The watch over tasks: it tells one in time that its lease or its timeout is over, also when the server is silent."""
+"""The watch over tasks: it acts in time when a lease or a timeout is over, also when the server is silent."""
 
+import math
 import threading
 from collections.abc import Callable, Iterable
 
 from fairque.protocol import clock
 from fairque.worker.jobs import Job
+from fairque.worker.log import log
 
-__all__ = ["Watch"]
+__all__ = ["Alarm", "Watch"]
+
+
+class Alarm:
+    """Wakes the watch for what comes before its next look. Who begins a task compares one number and takes no lock.
+
+    Attributes:
+        until: When the watch looks next, on the monotonic clock; minus infinity when nobody watches.
+    """
+
+    def __init__(self) -> None:
+        self.until = -math.inf
+        self._rung = threading.Event()
+
+    def ring(self) -> None:
+        """Have the watch look now."""
+        self._rung.set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it rings, at most so long; for the watch."""
+        self._rung.wait(seconds)
+
+    def begin_look(self) -> None:
+        """Note that what begins from now on may be overlooked, and so has to ring; for the watch."""
+        self._rung.clear()
+        self.until = math.inf
 
 
 class Watch:
@@ -15,11 +42,21 @@ class Watch:
     Args:
         longest_seconds: Seconds between two looks at most: a lease that was granted meanwhile must last longer.
         jobs: Gives the tasks in flight.
+        alarm: Rung by who begins a task whose limit comes before the next look.
+        enforce: Called with a task whose limit is over; it sets the next one.
     """
 
-    def __init__(self, longest_seconds: float, jobs: Callable[[], Iterable[Job]]) -> None:
+    def __init__(
+        self,
+        longest_seconds: float,
+        jobs: Callable[[], Iterable[Job]],
+        alarm: Alarm,
+        enforce: Callable[[Job], None],
+    ) -> None:
         self._longest = longest_seconds
         self._jobs = jobs
+        self._alarm = alarm
+        self._enforce = enforce
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="fairque-watch", daemon=True)
 
@@ -30,25 +67,33 @@ class Watch:
     def stop(self) -> None:
         """End; safe to call twice."""
         self._stopped.set()
+        self._alarm.ring()
         if self._thread.is_alive():
             self._thread.join(timeout=10)
 
     def _run(self) -> None:
-        while not self._stopped.wait(self._look()):
-            pass
+        while not self._stopped.is_set():
+            self._alarm.begin_look()
+            pause = self._look()
+            self._alarm.until = clock.monotonic() + pause
+            # Looked at again, since the ring of the stop may have been cleared.
+            if not self._stopped.is_set():
+                self._alarm.wait(pause)
+        self._alarm.until = -math.inf
 
     def _look(self) -> float:
-        """Tell the tasks whose lease is over, and return the seconds until the next one can be."""
-        now, pause = clock.monotonic(), self._longest
+        """Act on the tasks whose time has come, and return the seconds until the next one's can."""
+        pause = self._longest
         for job in self._jobs():
-            if not job.lease.held():
+            now = clock.monotonic()
+            if job.lease.held():
+                pause = min(pause, job.lease.held_until - now)
+            else:
                 job.request_cancel("its lease could not be renewed", lease_lost=True)
-                continue
-            pause = min(pause, max(0.0, job.lease.held_until - now))
-            if job.context is not None and not job.context.cancelled:
-                left = job.context.seconds_left
-                if left <= 0:
-                    job.request_cancel("its timeout is over")
-                else:
-                    pause = min(pause, left)
-        return pause
+            if job.limit <= now:
+                try:
+                    self._enforce(job)
+                except Exception:  # noqa: BLE001 - the other tasks are watched all the same
+                    log.exception("a task above its timeout could not be stopped", task_id=job.granted.task_id)
+            pause = min(pause, job.limit - now)
+        return max(0.0, pause)

@@ -1,52 +1,90 @@
 """The worker: takes tasks fairly, runs them, reports how they ended, and stops without losing any."""
 
+import math
 import threading
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
 
+from fairque.protocol import clock
 from fairque.protocol.calls import Released
-from fairque.protocol.errors import FairqueError
+from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.protocol.runners import Runner
 from fairque.worker.consumer import Consumer
+from fairque.worker.dump import dump
 from fairque.worker.executor import Executor
 from fairque.worker.fetcher import Event, Fetcher
 from fairque.worker.handler import FunctionTaskHandler, TaskHandler
 from fairque.worker.heart import Heart
+from fairque.worker.inputs import Inputs
 from fairque.worker.jobs import Job
-from fairque.worker.loading import import_modules
+from fairque.worker.loading import import_modules, load_handler
 from fairque.worker.log import log
+from fairque.worker.processes.pool import Children
+from fairque.worker.processes.process import Recipe
+from fairque.worker.progress import ProgressSender
 from fairque.worker.reporter import Reporter
 from fairque.worker.settings import WorkerSettings, settings_from_url
-from fairque.worker.signals import Control
+from fairque.worker.signals import Control, Order
 from fairque.worker.waker import Taken, Wait, Waker
-from fairque.worker.watch import Watch
+from fairque.worker.watch import Alarm, Watch
 
-__all__ = ["Worker"]
+__all__ = ["TooManyAbandoned", "Worker"]
 
 #: How long tasks that were given back may take to clean up.
 _LINGER_SECONDS = 1.0
+
+
+class TooManyAbandoned(FairqueError):
+    """The worker has stopped since too many tasks went on after their timeouts: its process should be started again."""
 
 
 class Worker:
     """Runs the tasks of one queue until it is stopped.
 
     One thread reports endings and takes new tasks in the same round trip; another renews the leases, a third tells
-    the tasks whose lease is over, a fourth waits for the wake-up when there is nothing to do, and the tasks run in
-    threads and on an event loop.
+    the tasks whose lease is over and ends those above their timeouts, a fourth waits for the wake-up when there is
+    nothing to do, and the tasks run in threads, on an event loop, and in child processes.
 
     Args:
         settings: Server, queue and worker. `start` imports ``worker.modules`` before it does anything else.
-        handler: What running a task means; by default its function is called.
+        handler: What running a task means; by default its function is called. ``MODULE:ATTR`` names a handler, a class
+            or an object, which is imported at once, and which child processes can have, too.
         burst: End when nothing is runnable any more. Delayed tasks and retries that are not due stay in the queue.
+
+    Raises:
+        ConfigurationError: ``worker.isolation`` is ``process``, but a child process could not run the tasks.
+        FairqueError: The named handler cannot be had.
     """
 
-    def __init__(self, settings: WorkerSettings, handler: TaskHandler | None = None, *, burst: bool = False) -> None:
+    def __init__(
+        self, settings: WorkerSettings, handler: TaskHandler | str | None = None, *, burst: bool = False
+    ) -> None:
         self.settings = settings
-        handler = handler or FunctionTaskHandler(settings.worker.modules)
+        options = settings.worker
+        children = _children(settings, handler)
+        if isinstance(handler, str):
+            handler = load_handler(handler)
+        handler = handler or FunctionTaskHandler(options.modules)
         events: SimpleQueue[Event] = SimpleQueue()
+        alarm = Alarm()
         self._consumer = Consumer(settings)
-        self._executor = Executor(handler, settings.worker.concurrency, settings.queue.message_limit, events.put)
+        self._progress = ProgressSender(self._consumer)
+        self._children = children
+        self._executor = Executor(
+            handler,
+            options.concurrency,
+            settings.queue.message_limit,
+            events.put,
+            inputs=Inputs(self._consumer.read_outputs),
+            on_progress=self._progress.note,
+            alarm=alarm,
+            children=children,
+            isolation=options.isolation,
+            grace_seconds=options.cancel_grace_seconds,
+            max_abandoned=options.max_abandoned,
+            on_exhausted=self._on_exhausted,
+        )
         self._waker = Waker(self._consumer, Runner(settings.redis), self._take)
         self._fetcher = Fetcher(
             consumer=self._consumer,
@@ -54,18 +92,21 @@ class Worker:
             reporter=Reporter(self._consumer, handler, self._executor.call, self._executor.wait_for),
             waker=self._waker,
             events=events,
-            slots=settings.worker.concurrency,
+            slots=options.concurrency,
             burst=burst,
             on_idle=self._on_idle,
         )
-        self._heart = Heart(Consumer(settings), settings.worker.heartbeat_seconds, self._fetcher.jobs)
-        self._watch = Watch(settings.worker.heartbeat_seconds, self._fetcher.jobs)
+        self._heart = Heart(Consumer(settings), options.heartbeat_seconds, self._fetcher.jobs)
+        self._watch = Watch(options.heartbeat_seconds, self._fetcher.jobs, alarm, self._executor.enforce)
         self._idle = threading.Event()
         self._control = Control()
         self._lock = threading.Lock()
         self._started = False
         self._stopped = False
         self._all_ended = True
+        # Quiet by a signal: it goes on when there is nothing left to do.
+        self._paused = False
+        self._exhausted = False
 
     @classmethod
     def from_url(
@@ -73,7 +114,7 @@ class Worker:
         url: str,
         *,
         queue: str = "default",
-        handler: TaskHandler | None = None,
+        handler: TaskHandler | str | None = None,
         burst: bool = False,
         **options: Any,
     ) -> "Worker":
@@ -102,9 +143,10 @@ class Worker:
         """Start, work until a signal or the end of a burst, and stop. For the main thread of a process.
 
         SIGTERM and SIGINT stop taking tasks at once and let the running ones go on for the grace; after it, or at a
-        second signal, those still running are given back.
+        second signal, those still running are given back. SIGTSTP is `quiet`, SIGCONT `resume`, SIGUSR1 `dump`.
 
         Raises:
+            TooManyAbandoned: More than ``worker.max_abandoned`` tasks went on after their timeouts.
             SchemaMismatch: The queue is of another version, from the beginning or all of a sudden.
             FairqueError: A module cannot be imported, or the server or the queue cannot be worked with, and nothing was
                 started; or the worker crashed.
@@ -113,17 +155,24 @@ class Worker:
         import_modules(self.settings.worker.modules)
         with self._control.hearing():
             self.start()
-            self._control.wait()
+            self._attend()
+            self._paused = False
             self.quiet()
             log.info("worker stops", worker=self._consumer.worker, in_flight=self.in_flight)
             if not self._idle.is_set():
-                self._control.wait(self.settings.worker.grace_seconds)
+                self._attend(self.settings.worker.grace_seconds)
             self.stop(0)
         crash = self._fetcher.crash
         if isinstance(crash, FairqueError):
             raise crash
         if crash is not None:
             raise FairqueError(f"the worker crashed: {crash!r}") from crash
+        if self._exhausted:
+            raise TooManyAbandoned(
+                f"more than {self.settings.worker.max_abandoned} tasks (worker.max_abandoned) went on after their "
+                "timeouts: start the worker again, and let such tasks look at their context, or give them "
+                'isolation="process"'
+            )
 
     def start(self) -> None:
         """Import ``worker.modules`` and begin to take tasks, in threads of its own; safe to call twice.
@@ -159,6 +208,19 @@ class Worker:
         """Take no more tasks; those that run go on."""
         self._fetcher.quiet()
 
+    def resume(self) -> None:
+        """Take tasks again after `quiet`; not once the worker is being stopped."""
+        if self._stopped or self._exhausted:
+            return
+        self._paused = False
+        self._fetcher.resume()
+        self._idle.clear()
+
+    def dump(self) -> None:
+        """Write what this worker does right now to its log: its tasks, its threads, and its child processes."""
+        dump(self._consumer.worker, self._executor, self._fetcher.jobs())
+        self._children.dump()
+
     def wait_idle(self, seconds: float | None = None) -> bool:
         """Wait until a burst is over, or no task runs after `quiet`; return whether that is so."""
         return self._idle.wait(seconds)
@@ -186,6 +248,7 @@ class Worker:
             self._give_back(left)
             self._heart.stop()
             self._watch.stop()
+            self._progress.stop()
             given_up = left or self._fetcher.crash is not None
             linger = _LINGER_SECONDS if given_up else self.settings.worker.grace_seconds
             self._all_ended = self._executor.stop(linger)
@@ -194,8 +257,42 @@ class Worker:
             self._consumer.runner.close()
         log.info("worker stopped", worker=self._consumer.worker)
 
+    def _attend(self, seconds: float = math.inf) -> None:
+        """Do what signals say until one, or the end of all work, says stop, or the time is over."""
+        stopping = seconds < math.inf
+        until = clock.monotonic() + seconds
+        while (order := self._control.wait(until - clock.monotonic())) not in (None, Order.STOP):
+            if order is Order.DUMP:
+                try:
+                    self.dump()
+                except Exception:  # noqa: BLE001 - who only looks must not end a worker
+                    log.exception("what runs could not be written")
+            elif stopping:
+                continue
+            elif order is Order.QUIET:
+                self._paused = True
+                self.quiet()
+                log.info("worker is quiet", worker=self._consumer.worker, in_flight=self.in_flight)
+            elif self._paused:
+                self.resume()
+                log.info("worker takes tasks again", worker=self._consumer.worker)
+
     def _on_idle(self) -> None:
         self._idle.set()
+        if not self._paused:
+            self._control.tell()
+
+    def _on_exhausted(self, abandoned: int) -> None:
+        if self._exhausted:
+            return
+        self._exhausted = True
+        log.error(
+            "too many tasks go on after their timeouts: the worker ends, to be started again",
+            worker=self._consumer.worker,
+            abandoned=abandoned,
+            max_abandoned=self.settings.worker.max_abandoned,
+        )
+        self.quiet()
         self._control.tell()
 
     def _take(self, taken: Taken) -> Wait | None:
@@ -209,3 +306,29 @@ class Worker:
             self._fetcher.forget(job)
             job.request_cancel("the worker stops", lease_lost=True)
         self._consumer.give_back([Released(job.granted.task_id, job.granted.token, job.ran_us) for job in jobs])
+
+
+def _children(settings: WorkerSettings, handler: TaskHandler | str | None) -> Children:
+    """Return the child processes of a worker, none of which has begun.
+
+    Raises:
+        ConfigurationError: There can be none, but all tasks should run in them.
+    """
+    options = settings.worker
+    recipe, why_not = None, ""
+    if isinstance(handler, TaskHandler):
+        why_not = (
+            "its handler is an object, which a child process cannot have. Name it: Worker(settings, 'MODULE:ATTR')"
+        )
+    elif handler is None and not options.modules:
+        why_not = "child processes import worker.modules, and there are none: list the modules with task functions"
+    else:
+        recipe = Recipe(
+            worker=options.name,
+            modules=options.modules,
+            handler=handler,
+            result_limit=settings.queue.message_limit,
+        )
+    if recipe is None and options.isolation == "process":
+        raise ConfigurationError([f"worker.isolation is 'process', but this worker has no child processes: {why_not}"])
+    return Children(recipe, why_not, options.cancel_grace_seconds)

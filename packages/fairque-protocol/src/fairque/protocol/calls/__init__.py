@@ -2,6 +2,7 @@
 
 from fairque.protocol.calls.beat import beat
 from fairque.protocol.calls.cancel import cancel
+from fairque.protocol.calls.dead import MAX_DEAD, Redriven, delete, read_dead, redrive
 from fairque.protocol.calls.endings import Ended, Failed, Finished, Released, fail, finish, release
 from fairque.protocol.calls.fire import Fired, Firing, Leadership, Move, fire, lead, move
 from fairque.protocol.calls.limits import (
@@ -15,9 +16,11 @@ from fairque.protocol.calls.limits import (
     limit,
     purge,
 )
+from fairque.protocol.calls.outputs import MAX_OUTPUTS, read_outputs
 from fairque.protocol.calls.pop import Granted, Popped, pop
+from fairque.protocol.calls.progress import Reported, parse_progress, progress, read_progress
 from fairque.protocol.calls.push import Pushed, push
-from fairque.protocol.calls.read import Outcome, QueueStats, TaskInfo, read_stats, read_task, watch
+from fairque.protocol.calls.read import QueueStats, TaskInfo, read_stats, read_task
 from fairque.protocol.calls.rouse import rouse
 from fairque.protocol.calls.schedules import (
     Due,
@@ -34,9 +37,21 @@ from fairque.protocol.calls.schedules import (
 )
 from fairque.protocol.calls.sweep import Swept, sweep
 from fairque.protocol.calls.users import Configured, explain, read_configured, read_user, read_users
+from fairque.protocol.calls.verify import (
+    Found,
+    verify_counts,
+    verify_keys,
+    verify_places,
+    verify_tasks,
+    verify_users,
+)
+from fairque.protocol.calls.watch import MAX_WATCH_TASKS, Outcome, watch, watch_many
 
 __all__ = [
     "ALL_USERS",
+    "MAX_DEAD",
+    "MAX_OUTPUTS",
+    "MAX_WATCH_TASKS",
     "SETTING_NAMES",
     "Configured",
     "CostMode",
@@ -46,6 +61,7 @@ __all__ = [
     "Finished",
     "Fired",
     "Firing",
+    "Found",
     "Granted",
     "Leadership",
     "Move",
@@ -54,7 +70,9 @@ __all__ = [
     "Purged",
     "Pushed",
     "QueueStats",
+    "Redriven",
     "Released",
+    "Reported",
     "Scheduled",
     "Setting",
     "SettingName",
@@ -64,6 +82,7 @@ __all__ = [
     "beat",
     "cancel",
     "configure",
+    "delete",
     "due",
     "enable",
     "explain",
@@ -73,10 +92,15 @@ __all__ = [
     "lead",
     "limit",
     "move",
+    "parse_progress",
     "pop",
+    "progress",
     "purge",
     "push",
     "read_configured",
+    "read_dead",
+    "read_outputs",
+    "read_progress",
     "read_schedule",
     "read_scheduler",
     "read_schedules",
@@ -85,10 +109,17 @@ __all__ = [
     "read_task",
     "read_user",
     "read_users",
+    "redrive",
     "release",
     "rouse",
     "schedule",
     "sweep",
     "unschedule",
+    "verify_counts",
+    "verify_keys",
+    "verify_places",
+    "verify_tasks",
+    "verify_users",
     "watch",
+    "watch_many",
 ]

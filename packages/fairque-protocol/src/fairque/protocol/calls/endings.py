@@ -16,12 +16,21 @@ __all__ = ["Ended", "Failed", "Finished", "Released", "fail", "finish", "release
 
 @frozen
 class Finished:
-    """An attempt that returned. ``ran_us`` is its run time in microseconds, ``result`` JSON, empty for null."""
+    """An attempt that returned.
+
+    Attributes:
+        task_id: The task.
+        token: Proof of holding it.
+        ran_us: Its run time in microseconds.
+        result: JSON, empty for null.
+        xcom: The values that it pushed, a JSON object by key; empty for none.
+    """
 
     task_id: str
     token: str
     ran_us: int
     result: bytes
+    xcom: bytes = b""
 
 
 @frozen
@@ -62,7 +71,7 @@ def finish(keys: QueueKeys, tasks: Sequence[Finished], *, result_ttl_ms: int) ->
     """Build the call that records results, to be kept for ``result_ttl_ms``."""
     args: list[Argument] = [result_ttl_ms]
     for task in tasks:
-        args += (task.task_id, task.token, task.ran_us, task.result)
+        args += (task.task_id, task.token, task.ran_us, task.result, task.xcom)
     return Call("finish", keys, tuple(args), lambda reply: _endings(keys, reply))
 
 

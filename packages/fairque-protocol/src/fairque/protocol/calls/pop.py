@@ -4,6 +4,7 @@ from typing import Any
 
 from attrs import frozen
 
+from fairque.protocol.model.states import Priority
 from fairque.protocol.wire.call import Call, opened, text
 from fairque.protocol.wire.keys import QueueKeys
 
@@ -24,6 +25,7 @@ class Granted:
         failures: How many attempts ended in an error so far.
         solo: Whether its last worker vanished while it ran, so that it should run apart from others.
         pushed_at: When it was pushed, in milliseconds since the epoch.
+        heritage: User and priority of a task whose message leaves them to those that it depends on.
     """
 
     task_id: str
@@ -33,6 +35,7 @@ class Granted:
     failures: int
     solo: bool
     pushed_at: int
+    heritage: tuple[str, Priority] | None = None
 
     @property
     def fence(self) -> int:
@@ -83,8 +86,17 @@ def pop(
         wait_ms = int(answers[1])
         places = iter(answers[2:])
         tasks = tuple(
-            Granted(text(task_id), message, text(token), int(attempt), int(failures), bool(solo), int(pushed_at))
-            for task_id, message, token, attempt, failures, solo, pushed_at in zip(*[places] * 7, strict=True)
+            Granted(
+                text(task_id),
+                message,
+                text(token),
+                int(attempt),
+                int(failures),
+                bool(solo),
+                int(pushed_at),
+                (text(heritage[1:]), Priority(int(heritage[:1]))) if heritage else None,
+            )
+            for task_id, message, token, attempt, failures, solo, pushed_at, heritage in zip(*[places] * 8, strict=True)
         )
         return Popped(tasks, None if wait_ms < 0 else wait_ms)
 

@@ -8,7 +8,9 @@ from attrs import frozen
 
 from fairque.protocol.errors import BatchTooLarge, QueueFull, TaskConflict, TaskTooLarge, UnknownParent
 from fairque.protocol.model.dependencies import parents_first
-from fairque.protocol.model.states import TaskState
+from fairque.protocol.model.outputs import take_out
+from fairque.protocol.model.registry import parameter_name
+from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.model.task import Task
 from fairque.protocol.wire.call import Argument, Call, opened, text
 from fairque.protocol.wire.codec import Message, encode_task
@@ -37,14 +39,21 @@ class Pushed:
 
 
 def push(
-    keys: QueueKeys, tasks: Sequence[Task[Any]], *, message_limit: int, result_ttl_ms: int = 86_400_000
+    keys: QueueKeys,
+    tasks: Sequence[Task[Any]],
+    *,
+    message_limit: int,
+    result_ttl_ms: int = 86_400_000,
+    default_user_id: str | None = None,
 ) -> Call[list[Pushed]]:
     """Build the call that pushes tasks in one atomic step; its answer has one place for each, in their order.
 
     Args:
         keys: The queue.
-        tasks: 1 to 1,000 tasks, each with its user. They may depend on each other, in any order.
+        tasks: 1 to 1,000 tasks. They may depend on each other, in any order; without a user or a priority they take
+            those of the first one that they depend on.
         message_limit: Bytes of the largest message.
+        default_user_id: User of the tasks that name none and depend on no other.
         result_ttl_ms: How long a task is remembered that is canceled here, since one that it depends on has failed.
 
     Raises:
@@ -59,10 +68,10 @@ def push(
         )
     args: list[Argument] = [message_limit, result_ttl_ms]
     size = 0
-    order = _order(tasks)
+    messages = [encode_task(task, default_user_id) for task in tasks]
+    order = _order(tasks, messages)
     for place in order:
-        task = tasks[place]
-        message = encode_task(task)
+        task, message = tasks[place], messages[place]
         if len(message.data) > message_limit:
             raise TaskTooLarge(task.task_id, len(message.data), message_limit)
         size += len(message.data)
@@ -82,7 +91,8 @@ def push(
         if code == Status.FULL:
             raise _full(keys, text(reply[1]), *map(int, reply[2:]))
         if code == Status.UNKNOWN_PARENT:
-            raise UnknownParent(text(reply[1]), text(reply[2]), keys.name)
+            task_id, parent_id = text(reply[1]), text(reply[2])
+            raise UnknownParent(task_id, parent_id, keys.name, _argument(tasks, task_id, parent_id))
         answers = iter(opened(keys, reply)[1:])
         pushed = [
             Pushed(Status(code), TaskState(text(state)) if state else None, text(task_id))
@@ -97,15 +107,15 @@ def arguments_of(task: Task[Any], message: Message) -> tuple[Argument, ...]:
     """Return the eleven arguments by which a script stores a task."""
     return (
         task.task_id,
-        task.user_id or "",
-        int(task.priority),
+        message.user_id,
+        _priority(task, message),
         _due(task),
         task.timeout_ms,
         "" if task.cost is None else round(task.cost * 1_000_000),
         "" if task.dedup_key is None else blake2b(task.dedup_key.encode(), digest_size=16).hexdigest(),
         task.dedup_ttl_ms,
         message.digest,
-        "\n".join(("c" if p.on_failure == "cascade" else "r") + p.task_id for p in task.depends_on),
+        "\n".join(("c" if p.on_failure == "cascade" else "r") + p.task_id for p in message.parents),
         message.data,
     )
 
@@ -123,10 +133,33 @@ def _full(keys: QueueKeys, user_id: str, most: int, waiting: int, pause_ms: int)
     )
 
 
-def _order(tasks: Sequence[Task[Any]]) -> Sequence[int]:
+def _priority(task: Task[Any], message: Message) -> int:
+    if task.priority is not None:
+        return int(task.priority)
+    return 0 if message.parents else int(Priority.NORMAL)
+
+
+def _argument(tasks: Sequence[Task[Any]], task_id: str, parent_id: str) -> str:
+    """Name the argument that an output of the other task was to be, if one was."""
+    for task in tasks:
+        if task.task_id == task_id:
+            for one in take_out(task.args, task.kwargs)[2]:
+                if one.output.task_id == parent_id:
+                    return parameter_name(task.func, one.at[0]) or f"args[{one.at[0]}]"
+    return ""
+
+
+def _order(tasks: Sequence[Task[Any]], messages: Sequence[Message]) -> Sequence[int]:
     """Return the places of the tasks in the order in which they are sent: those first on which others depend."""
-    if not any(task.depends_on for task in tasks):
+    if not any(message.parents for message in messages):
         return range(len(tasks))
-    parents = {task.task_id: task.depends_on for task in tasks}
-    rank = {task_id: number for number, task_id in enumerate(parents_first(parents))}
+    parents = {task.task_id: message.parents for task, message in zip(tasks, messages, strict=True)}
+
+    def label(task_id: str, parent_id: str) -> str:
+        func = next((task.func for task in tasks if task.task_id == task_id), None)
+        argument = _argument(tasks, task_id, parent_id)
+        more = ", ".join(filter(None, (func, f"argument {argument!r}" if argument else "")))
+        return f"{task_id} ({more})" if more else task_id
+
+    rank = {task_id: number for number, task_id in enumerate(parents_first(parents, label))}
     return sorted(range(len(tasks)), key=lambda place: rank[tasks[place].task_id])

@@ -1,4 +1,4 @@
-"""watch, read_task and read_stats: what a queue knows, without changing it."""
+"""read_task and read_stats: what a queue knows, without changing it."""
 
 from typing import Any
 
@@ -10,15 +10,7 @@ from fairque.protocol.wire.call import Call, opened, text
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 
-__all__ = ["Outcome", "QueueStats", "TaskInfo", "read_stats", "read_task", "watch"]
-
-
-@frozen
-class Outcome:
-    """The state of a task, and what it left when it ended: JSON of a result, an error or a reason; empty for null."""
-
-    state: TaskState
-    blob: bytes
+__all__ = ["QueueStats", "TaskInfo", "read_stats", "read_task"]
 
 
 @frozen(kw_only=True)
@@ -71,8 +63,10 @@ class QueueStats:
         canceled: Tasks that were canceled.
         retried: Attempts that failed and were tried again.
         released: Attempts that were given back.
+        redriven: Dead letters that were made runnable again.
         expired: Leases that ran out.
         stale: Endings that were refused because the lease was lost.
+        broken: Keys that could not be read and were set aside.
     """
 
     queued: int
@@ -89,23 +83,10 @@ class QueueStats:
     canceled: int
     retried: int
     released: int
+    redriven: int
     expired: int
     stale: int
-
-
-def watch(keys: QueueKeys, task_id: str, listener: str = "") -> Call[Outcome]:
-    """Build the call that gives the outcome of a task and, before its end, registers a listener to be told of it.
-
-    Reading the answer raises `TaskNotFound` when there is no such task.
-    """
-
-    def decode(reply: list[Any]) -> Outcome:
-        if reply[0] == Status.NOT_FOUND:
-            raise TaskNotFound(task_id, keys.name)
-        _, state, blob = opened(keys, reply)
-        return Outcome(TaskState(text(state)), blob)
-
-    return Call("watch", keys, (task_id, listener), decode)
+    broken: int
 
 
 def read_task(keys: QueueKeys, task_id: str) -> Call[TaskInfo]:
@@ -138,8 +119,8 @@ def read_stats(keys: QueueKeys) -> Call[QueueStats]:
 
     def decode(reply: list[Any]) -> QueueStats:
         answers = opened(keys, reply)
-        scheduled, deferred, running, dead, kept, ready, fresh, _critical = answers[2:10]
-        places = iter(answers[10:])
+        scheduled, deferred, running, dead, kept, held, ready, fresh, _critical = answers[2:11]
+        places = iter(answers[11:])
         counted = {text(name): int(value) for name, value in zip(places, places, strict=True)}
         totals = (
             "queued",
@@ -149,8 +130,10 @@ def read_stats(keys: QueueKeys) -> Call[QueueStats]:
             "canceled",
             "retried",
             "released",
+            "redriven",
             "expired",
             "stale",
+            "broken",
         )
         return QueueStats(
             at_ms=int(answers[1]),
@@ -158,7 +141,7 @@ def read_stats(keys: QueueKeys) -> Call[QueueStats]:
             deferred=deferred,
             running=running,
             dead=dead,
-            kept=kept,
+            kept=kept + held,
             users_waiting=ready + fresh,
             **{name: counted.get(name, 0) for name in totals},
         )

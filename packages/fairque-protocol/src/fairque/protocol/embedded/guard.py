@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-__all__ = ["Server", "main"]
+__all__ = ["Server", "die_with_parent", "main"]
 
 # Seconds the server has to write its data and end, then it is killed.
 STOP_SECONDS = 10
@@ -103,7 +103,8 @@ def _detach() -> None:
 def _become(command: list[str], guard: int) -> None:
     """Turn this child into the server. It never returns."""
     try:
-        _die_with_parent()
+        # AOF writes happen before replies, so SIGKILL loses no more than a crash of the server would.
+        die_with_parent(signal.SIGKILL)
         if os.getppid() == guard:
             os.execv(command[0], command)  # noqa: S606 - no shell is wanted
     except OSError as error:
@@ -113,15 +114,17 @@ def _become(command: list[str], guard: int) -> None:
         os._exit(1)
 
 
-def _die_with_parent() -> None:
-    """Have the kernel kill this process when the thread that forked it ends, here the guard's main thread."""
+def die_with_parent(number: int) -> None:
+    """Have the kernel send a signal to this process when the thread that forked it ends, however that comes about.
+
+    Compare the parent afterwards: it may have ended before. Where there is no such thing this does nothing.
+    """
     if sys.platform == "linux":
         try:
             import ctypes  # noqa: PLC0415 - not every Python has it
         except ImportError:
             return
-        # AOF writes happen before replies, so SIGKILL loses no more than a crash of the server would.
-        ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, number)
 
 
 if __name__ == "__main__":

@@ -110,6 +110,17 @@ class FairModel(FairLedger):
             user.c.discard(task_id)
         self._commit(now_us)
 
+    def redrive(self, now_us: int, tasks: Iterable[ModelTask]) -> None:
+        """Enter tasks again that ended as dead letters, as if they had been pushed now."""
+        for task in tasks:
+            if task.task_id not in self.tasks:
+                self.tasks[task.task_id] = task
+                task.lost, task.cancel = 0, False
+                user = self._touch(task.user)
+                user.clk = max(now_us, user.clk + 1)
+                self._enter(user, task, user.clk)
+        self._commit(now_us)
+
     # What a worker does.
 
     def pop(self, now_us: int, count: int = 1, lease_ms: int = 30_000) -> list[str]:

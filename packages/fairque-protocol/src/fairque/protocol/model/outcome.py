@@ -8,11 +8,21 @@ from typing import Literal, TypeAlias
 
 from attrs import frozen
 
-from fairque.protocol.errors import UnknownFunction
+from fairque.protocol.errors import OutputMissing, RemoteError, UnknownFunction
 from fairque.protocol.model.retry import LONGEST_PAUSE_SECONDS, Cancel, Retry, RetryPolicy, Snooze
 from fairque.protocol.wire.jsonvalue import dumps
 
-__all__ = ["UNKNOWN_PAUSE_MS", "UNKNOWN_TRIES", "Decision", "Verdict", "decide", "describe_error", "error_text"]
+__all__ = [
+    "UNKNOWN_PAUSE_MS",
+    "UNKNOWN_TRIES",
+    "Decision",
+    "Verdict",
+    "decide",
+    "describe_error",
+    "error_kind",
+    "error_text",
+    "error_traceback",
+]
 
 #: What becomes of a failed attempt: ``snooze`` is a retry that counts for no budget.
 Verdict: TypeAlias = Literal["retry", "snooze", "dead", "cancel"]
@@ -61,6 +71,9 @@ def decide(
         return Decision("snooze", _ms(error.after), "")
     if isinstance(error, Cancel):
         return Decision("cancel", 0, "the task canceled itself")
+    if isinstance(error, OutputMissing):
+        # What has ended leaves nothing more: another attempt would find the same.
+        return Decision("dead", 0, "input")
     if isinstance(error, UnknownFunction):
         retries = UNKNOWN_TRIES
     if failures >= retries:
@@ -86,9 +99,9 @@ def describe_error(error: BaseException, *, reason: str, worker: str, attempt: i
     """Return the JSON that a dead letter keeps of an error: text only, cut to a few KiB. Whatever it is, this works."""
     return dumps(
         {
-            "type": _text("type", lambda: type(error).__qualname__),
+            "type": error_kind(error),
             "error": error_text(error)[:_TEXT_LIMIT],
-            "traceback": _text("traceback", lambda: "".join(traceback.format_exception(error)))[-_TRACEBACK_LIMIT:],
+            "traceback": error_traceback(error),
             "reason": reason,
             "worker": worker,
             "attempts": attempt,
@@ -99,6 +112,18 @@ def describe_error(error: BaseException, *, reason: str, worker: str, attempt: i
 def error_text(error: BaseException) -> str:
     """Return the message of an error, also of one that cannot be printed."""
     return _text("text", lambda: str(error))
+
+
+def error_kind(error: BaseException) -> str:
+    """Return the name of the class of an error, also of one of another process."""
+    return error.kind if isinstance(error, RemoteError) else _text("type", lambda: type(error).__qualname__)
+
+
+def error_traceback(error: BaseException) -> str:
+    """Return the end of the traceback of an error, also of one of another process or one that cannot be printed."""
+    if isinstance(error, RemoteError):
+        return error.traceback
+    return _text("traceback", lambda: "".join(traceback.format_exception(error)))[-_TRACEBACK_LIMIT:]
 
 
 def _text(what: str, make: Callable[[], str]) -> str:

@@ -11,8 +11,9 @@ from typing import Any
 from attrs import frozen
 
 from fairque.protocol.errors import FairqueError, UnknownFunction
+from fairque.protocol.model.injection import context_place
 
-__all__ = ["REGISTRY", "Registration", "Registry", "name_of", "reference_of"]
+__all__ = ["REGISTRY", "Registration", "Registry", "name_of", "parameter_name", "reference_of"]
 
 
 @frozen
@@ -104,3 +105,25 @@ def name_of(func: Callable[..., Any]) -> str:
     """Return the name under which a task stores a function: its registered name, else ``module:qualname``."""
     name = getattr(func, "task_name", None)
     return name if isinstance(name, str) else reference_of(func)
+
+
+def parameter_name(func: str | None, argument: str | int) -> str:
+    """Return the parameter to which an argument of a task belongs, for errors.
+
+    Args:
+        func: The name that the task stores.
+        argument: The name of the argument, or its place.
+
+    Returns:
+        The name; empty for a place in a function that is not known here, or that has no such parameter.
+    """
+    if isinstance(argument, str) or func is None:
+        return argument if isinstance(argument, str) else ""
+    try:
+        known = REGISTRY.find(func).func
+        place = context_place(known)
+        # The context is no argument of the task, so those behind it have moved up.
+        names = [name for name in inspect.signature(known).parameters if place is None or name != place.name]
+        return names[argument]
+    except (FairqueError, ValueError, IndexError, TypeError):
+        return ""

@@ -8,7 +8,7 @@ __all__ = ["TRANSITIONS", "Priority", "TaskState", "Transition"]
 
 
 class TaskState(StrEnum):
-    """Where a task is in its life. FINISHED, FAILED and CANCELED are terminal."""
+    """Where a task is in its life. FINISHED, FAILED and CANCELED are terminal; an operator may redrive FAILED."""
 
     #: Waits for other tasks to end.
     DEFERRED = "DEFERRED"
@@ -66,8 +66,12 @@ def _table() -> tuple[Transition, ...]:
         ("release", (s.STARTED,), (s.QUEUED, s.CANCELED)),
         ("cancel", (s.SCHEDULED, s.QUEUED, s.DEFERRED), (s.CANCELED,)),
         ("purge", (s.SCHEDULED, s.QUEUED, s.DEFERRED), (s.CANCELED,)),
+        # An operator does it: the only way out of an end.
+        ("redrive", (s.FAILED,), (s.QUEUED,)),
         # What ends a task frees those that depend on it, some in each call.
         ("free", (s.DEFERRED,), (s.QUEUED, s.SCHEDULED, s.CANCELED)),
+        # A verification does this to a task whose message is gone.
+        ("leave_waiting", (s.SCHEDULED, s.QUEUED, s.DEFERRED), (s.FAILED,)),
         # Both pop and sweep do these two, a few at a time.
         ("promote", (s.SCHEDULED,), (s.QUEUED,)),
         ("reclaim", (s.STARTED,), (s.QUEUED, s.FAILED, s.CANCELED)),

@@ -2,9 +2,9 @@
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, cast, get_args, overload
 
 from attrs import Attribute, evolve, field, frozen
 
@@ -12,13 +12,22 @@ from fairque.protocol import clock
 from fairque.protocol.errors import InvalidTask
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.ids import check_id, new_task_id
+from fairque.protocol.model.outputs import Output
 from fairque.protocol.model.registry import name_of
 from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.states import Priority
 
-__all__ = ["DEFAULT_RETRIES", "DEFAULT_TIMEOUT_MS", "Task", "to_epoch_ms", "to_ms"]
+if TYPE_CHECKING:
+    from fairque.protocol.model.pipeline import Pipeline, Stage
+
+__all__ = ["DEFAULT_RETRIES", "DEFAULT_TIMEOUT_MS", "ISOLATIONS", "Isolation", "Task", "to_epoch_ms", "to_ms"]
 
 R_co = TypeVar("R_co", covariant=True)
+S = TypeVar("S")
+
+#: Where a task runs: in a thread of the worker or on its event loop, or in a child process of its own.
+Isolation: TypeAlias = Literal["thread", "process"]
+ISOLATIONS: tuple[Isolation, ...] = get_args(Isolation)
 
 DEFAULT_RETRIES = 2
 #: A task never runs without limit: one hour unless it says otherwise.
@@ -39,7 +48,9 @@ def _whole(least: int, most: int) -> Callable[[object, "Attribute[Any]", object]
     return check
 
 
-def _priority(value: object) -> Priority:
+def _priority(value: object) -> Priority | None:
+    if value is None:
+        return None
     try:
         return value if type(value) is Priority else Priority(value)  # type: ignore[arg-type]  # refused below
     except ValueError:
@@ -49,7 +60,7 @@ def _priority(value: object) -> Priority:
 
 def _values(value: Iterable[Any]) -> tuple[Any, ...]:
     # A text is a list of letters, too, but nobody means that.
-    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+    if isinstance(value, str | bytes | Mapping | Output) or not isinstance(value, Iterable):
         raise InvalidTask(f"args must be a list or tuple of arguments, not {value!r:.80}: put it into a list")
     return tuple(value)
 
@@ -62,7 +73,7 @@ def _named(value: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _parents(value: "str | Task[Any] | After | Iterable[str | Task[Any] | After]") -> tuple[After, ...]:
     several: Iterable[str | Task[Any] | After] = (value,) if isinstance(value, str | Task | After) else value
-    if not isinstance(several, Iterable):
+    if isinstance(several, Output) or not isinstance(several, Iterable):
         raise InvalidTask(f"depends_on must be tasks or ids of tasks, not {value!r:.80}")
     found: dict[str, After] = {}
     for parent in several:
@@ -81,11 +92,13 @@ class Task(Generic[R_co]):
 
     Attributes:
         task_id: Names the task for ever; pushing it again does nothing. Use it as the idempotency key towards others.
-        user_id: The user whose share of the workers it uses; None takes the queue's default user.
-        priority: Its urgency among the tasks of the same user.
+        user_id: The user whose share of the workers it uses; None takes that of the first task that it depends on,
+            else the queue's default user.
+        priority: Its urgency among the tasks of the same user; None takes that of the first task that it depends on,
+            else NORMAL.
         func: Registered name of its function; None leaves it to the worker's own `TaskHandler`.
-        args: Positional arguments: JSON values.
-        kwargs: Keyword arguments: JSON values.
+        args: Positional arguments: JSON values, and outputs of other tasks anywhere inside of them.
+        kwargs: Keyword arguments: likewise.
         payload: Any JSON value for the worker's own `TaskHandler`.
         depends_on: The tasks that must end before it starts; a task, its id, or `After` with what a failure means.
         delay_ms: Milliseconds from the push until it may start.
@@ -93,6 +106,8 @@ class Task(Generic[R_co]):
         retries: How often it is tried again after an error.
         retry: The pauses between the attempts; None takes the default backoff.
         timeout_ms: Milliseconds that one attempt may take.
+        isolation: ``process`` runs it in a child process of the worker, which can be killed; ``thread`` does not; None
+            leaves it to the worker.
         dedup_key: While a task with this key is not terminal, a push with it answers with that task instead.
         dedup_ttl_ms: Or for so long, even after the end of that task.
         cost: Expected run time in seconds, to charge the first run fairly; it is corrected by the measured time.
@@ -100,9 +115,11 @@ class Task(Generic[R_co]):
         created_at: Milliseconds since the epoch on the producer's clock; for people only.
     """
 
+    json_hint: ClassVar[str] = "pass its result, task.output, or name it in depends_on"
+
     task_id: str = field(factory=new_task_id, validator=_an_id)
     user_id: str | None = field(default=None)
-    priority: Priority = field(default=Priority.NORMAL, converter=_priority)
+    priority: Priority | None = field(default=None, converter=_priority)
     func: str | None = field(default=None)
     args: tuple[Any, ...] = field(default=(), converter=_values)
     kwargs: Mapping[str, Any] = field(factory=dict, converter=_named)
@@ -113,6 +130,7 @@ class Task(Generic[R_co]):
     retries: int = field(default=DEFAULT_RETRIES, validator=_whole(0, 1_000))
     retry: RetryPolicy | None = None
     timeout_ms: int = field(default=DEFAULT_TIMEOUT_MS, validator=_whole(1, _MAX_MS))
+    isolation: Isolation | None = None
     dedup_key: str | None = field(default=None)
     dedup_ttl_ms: int = field(default=0, validator=_whole(0, _MAX_MS))
     cost: float | None = field(default=None)
@@ -137,6 +155,8 @@ class Task(Generic[R_co]):
             raise InvalidTask("dedup_ttl needs a dedup_key")
         if self.retry is not None and not isinstance(self.retry, RetryPolicy):
             raise InvalidTask(f"retry must be a RetryPolicy, not {self.retry!r:.80}")
+        if self.isolation not in (None, *ISOLATIONS):
+            raise InvalidTask(f"isolation must be {' or '.join(map(repr, ISOLATIONS))}, not {self.isolation!r:.80}")
         if self.cost is not None and not (type(self.cost) in (int, float) and 0 <= self.cost <= _MAX_MS / 1000):
             raise InvalidTask(f"cost must be a number of seconds from 0, not {self.cost!r:.80}")
 
@@ -189,9 +209,41 @@ class Task(Generic[R_co]):
             **fields,
         )
 
+    @property
+    def output(self) -> R_co:
+        """A reference to the result: among the arguments of another task it is replaced by the value when that runs.
+
+        It makes the other task depend on this one. For type checkers it is the result itself, so that arguments are
+        checked; in truth it is an `Output`, of which ``[...]`` gives a part.
+        """
+        return cast("R_co", Output(self.task_id))
+
+    @overload
+    def __rshift__(self, stage: "Task[S] | Pipeline[S]") -> "Pipeline[S]": ...
+    @overload
+    def __rshift__(self, stage: "Sequence[Task[S] | Pipeline[S]]") -> "Pipeline[list[S]]": ...
+    def __rshift__(self, stage: "Stage") -> "Pipeline[Any]":
+        """Return a pipeline in which ``stage``, a task or a list of tasks, runs after this one."""
+        return _pipeline(self) >> stage
+
+    def __rrshift__(self, stage: "Sequence[Task[Any] | Pipeline[Any]]") -> "Pipeline[R_co]":
+        """Return a pipeline in which this task runs after all of a list."""
+        return _pipeline(stage) >> self
+
+    def xcom(self, key: str) -> Any:
+        """Return a reference to the value that the task pushes under a key, as `output` is one to its result."""
+        return Output(self.task_id, check_id(key, "key"))
+
     def evolve(self, **changes: Any) -> "Task[R_co]":
         """Return the task with some fields changed; the id stays unless it is among them."""
         return evolve(self, **changes)
+
+
+def _pipeline(stage: "Stage") -> "Pipeline[Any]":
+    from fairque.protocol.model.pipeline import pipeline  # noqa: PLC0415 - a pipeline is made of tasks
+
+    made: Pipeline[Any] = pipeline(stage)
+    return made
 
 
 def to_ms(value: float | timedelta, what: str) -> int:

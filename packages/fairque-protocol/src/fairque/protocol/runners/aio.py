@@ -14,13 +14,13 @@ from fairque.protocol.errors import FairqueError
 from fairque.protocol.runners.connection import (
     CONCURRENT_CALLS,
     INFO,
-    Attempts,
     check_server,
     client_of,
     command,
     no_retry_async,
     script_text,
 )
+from fairque.protocol.runners.failures import Attempts, NoAnswer, Silence, replaced
 from fairque.protocol.wire.call import Call
 
 __all__ = ["AsyncRunner", "AsyncSubscription"]
@@ -37,6 +37,7 @@ class AsyncRunner:
 
     def __init__(self, settings: RedisSettings) -> None:
         self.settings = settings
+        self._loaded: set[str] = set()
         self._client: redis.asyncio.Redis | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = asyncio.Lock()
@@ -111,7 +112,10 @@ class AsyncRunner:
                         return [await self._send(client, calls[0])]
                     return await self._send_all(client, calls)
             except RedisError as error:
-                await asyncio.sleep(attempts.pause_seconds(error))
+                pause = attempts.pause_seconds(error)
+                if replaced(error) and (stale := self._client) is not None:
+                    await stale.connection_pool.disconnect(inuse_connections=False)
+                await asyncio.sleep(pause)
 
     @staticmethod
     async def _send(client: redis.asyncio.Redis, call: Call[Any]) -> Any:
@@ -121,15 +125,20 @@ class AsyncRunner:
             await client.script_load(script_text(call))
             return await client.execute_command(*command(call))
 
-    @classmethod
-    async def _send_all(cls, client: redis.asyncio.Redis, calls: Sequence[Call[Any]]) -> list[Any]:
+    async def _send_all(self, client: redis.asyncio.Redis, calls: Sequence[Call[Any]]) -> list[Any]:
+        # See `Runner._send_all`.
+        unknown = {call.script: call for call in calls if call.script not in self._loaded}
         async with client.pipeline(transaction=False) as pipeline:
+            for call in unknown.values():
+                pipeline.script_load(script_text(call))
             for call in calls:
                 pipeline.execute_command(*command(call))
-            answers = await pipeline.execute(raise_on_error=False)
+            answers = (await pipeline.execute(raise_on_error=False))[len(unknown) :]
+        self._loaded.update(unknown)
         for index, answer in enumerate(answers):
             if isinstance(answer, NoScriptError):
-                answers[index] = await cls._send(client, calls[index])
+                self._loaded.clear()
+                answers[index] = await self._send(client, calls[index])
             elif isinstance(answer, RedisError):
                 raise answer
         return list(answers)
@@ -193,7 +202,8 @@ class AsyncSubscription:
             pubsub = self._client.pubsub()
             try:
                 await pubsub.subscribe(self._channel)
-                await pubsub.get_message(timeout=self._settings.socket_timeout_seconds)
+                if await pubsub.get_message(timeout=self._settings.socket_timeout_seconds) is None:
+                    raise NoAnswer
             except RedisError as error:
                 await pubsub.aclose()
                 await asyncio.sleep(attempts.pause_seconds(error))
@@ -201,11 +211,15 @@ class AsyncSubscription:
                 return pubsub
 
     async def _listen(self) -> None:
+        silence = Silence(self._settings.socket_timeout_seconds)
         while True:
             try:
-                message = await self._pubsub.get_message(timeout=10.0)
+                message = await self._pubsub.get_message(timeout=silence.seconds)
+                if silence.asks_after(message):
+                    await self._pubsub.ping()
             except (RedisError, OSError):
                 await self._reconnect()
+                silence = Silence(self._settings.socket_timeout_seconds)
                 continue
             if message is not None and message["type"] == "message":
                 self._on_message(message["data"])

@@ -4,7 +4,8 @@ import contextlib
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import redis
@@ -16,14 +17,13 @@ from fairque.protocol.errors import RedisUnavailable
 from fairque.protocol.runners.connection import (
     CONCURRENT_CALLS,
     INFO,
-    Attempts,
     check_server,
     client_of,
     command,
     no_retry,
     script_text,
-    translated,
 )
+from fairque.protocol.runners.failures import Attempts, NoAnswer, Silence, replaced, translated
 from fairque.protocol.wire.call import Call
 
 __all__ = ["Runner", "Subscription"]
@@ -42,6 +42,7 @@ class Runner:
 
     def __init__(self, settings: RedisSettings) -> None:
         self.settings = settings
+        self._loaded: set[str] = set()
         self._client: redis.Redis | None = None
         self._lock = threading.Lock()
         self._turns = threading.Semaphore(CONCURRENT_CALLS)
@@ -97,6 +98,8 @@ class Runner:
             return taken is not None, self.run(call)
         for failed in (taken, answer):
             if isinstance(failed, RedisError):
+                if replaced(failed):
+                    client.connection_pool.disconnect()
                 raise translated(failed, self.settings) from failed
         return taken is not None, call.decode(answer)
 
@@ -114,6 +117,46 @@ class Runner:
         """
         return Subscription(self._connected(), self.settings, channel, on_message, on_ready)
 
+    def info(self) -> Mapping[str, Any]:
+        """Return what the server says of itself: the fields of all sections of INFO.
+
+        Raises:
+            RedisUnavailable: The server did not answer, also not when asked again.
+        """
+        found: Mapping[str, Any] = self._asked(lambda client: client.info())
+        return found
+
+    def scan(self, prefix: str, most: int = 1_000) -> Iterator[list[bytes]]:
+        """Return the keys that begin so, page by page; one may come twice, and what comes meanwhile may be missed.
+
+        Args:
+            prefix: Without the signs that have a meaning in a pattern of Redis.
+            most: About how many keys the server looks at for one page.
+
+        Raises:
+            RedisUnavailable: The server did not answer, also not when asked again.
+        """
+        cursor: int | None = None
+        while cursor != 0:
+            cursor, page = self._asked(partial(_page, cursor or 0, f"{prefix}*", most))
+            yield page
+
+    def scan_indexes(self, keys: Sequence[bytes], most: int = 500) -> Iterator[tuple[bytes, bytes]]:
+        """Return all members of sorted sets, each with its key; as `scan`. One page of many sets is one round trip.
+
+        What is no sorted set has none.
+
+        Raises:
+            RedisUnavailable: The server did not answer, also not when asked again.
+        """
+        for first in range(0, len(keys), most):
+            cursors = dict.fromkeys(keys[first : first + most], 0)
+            while cursors:
+                for (key, _), page in zip(list(cursors.items()), self._asked(_pages(cursors, most)), strict=True):
+                    cursors[key], members = page
+                    yield from ((key, member) for member, _ in members)
+                cursors = {key: cursor for key, cursor in cursors.items() if cursor}
+
     def interrupt(self) -> None:
         """End all `block` calls that wait now: they raise `RedisUnavailable`."""
         self._interrupts += 1
@@ -129,14 +172,22 @@ class Runner:
                 client.close()
 
     def _answers(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        if len(calls) == 1:
+            return [self._asked(lambda client: self._send(client, calls[0]))]
+        return self._asked(lambda client: self._send_all(client, calls))
+
+    def _asked(self, ask: Callable[["redis.Redis"], T]) -> T:
+        """Ask the server something that is safe to ask again, some times if need be."""
         attempts = Attempts(self.settings)
         while True:
             try:
                 with self._turns:
-                    client = self._connected()
-                    return [self._send(client, calls[0])] if len(calls) == 1 else self._send_all(client, calls)
+                    return ask(self._connected())
             except RedisError as error:
-                time.sleep(attempts.pause_seconds(error))
+                pause = attempts.pause_seconds(error)
+                if replaced(error) and (client := self._client) is not None:
+                    client.connection_pool.disconnect(inuse_connections=False)
+                time.sleep(pause)
 
     @staticmethod
     def _send(client: redis.Redis, call: Call[Any]) -> Any:
@@ -146,15 +197,20 @@ class Runner:
             client.script_load(script_text(call))
             return client.execute_command(*command(call))
 
-    @classmethod
-    def _send_all(cls, client: redis.Redis, calls: Sequence[Call[Any]]) -> list[Any]:
+    def _send_all(self, client: redis.Redis, calls: Sequence[Call[Any]]) -> list[Any]:
+        # Loaded before, so that none is carried out behind those that came after it.
+        unknown = {call.script: call for call in calls if call.script not in self._loaded}
         with client.pipeline(transaction=False) as pipeline:
+            for call in unknown.values():
+                pipeline.script_load(script_text(call))
             for call in calls:
                 pipeline.execute_command(*command(call))
-            answers = pipeline.execute(raise_on_error=False)
+            answers = pipeline.execute(raise_on_error=False)[len(unknown) :]
+        self._loaded.update(unknown)
         for index, answer in enumerate(answers):
             if isinstance(answer, NoScriptError):
-                answers[index] = cls._send(client, calls[index])
+                self._loaded.clear()
+                answers[index] = self._send(client, calls[index])
             elif isinstance(answer, RedisError):
                 raise answer
         return list(answers)
@@ -187,6 +243,26 @@ class Runner:
             redis.Redis, self.settings, resolve_url(self.settings.url), no_retry(), **limits
         )
         return client
+
+
+def _page(cursor: int, pattern: str, most: int, client: "redis.Redis") -> Any:
+    return client.scan(cursor, match=pattern, count=most)
+
+
+def _pages(cursors: Mapping[bytes, int], most: int) -> Callable[["redis.Redis"], list[Any]]:
+    def ask(client: "redis.Redis") -> list[Any]:
+        with client.pipeline(transaction=False) as pipeline:
+            for key, cursor in cursors.items():
+                pipeline.zscan(key, cursor, count=most)
+            pages = pipeline.execute(raise_on_error=False)
+        for place, page in enumerate(pages):
+            if isinstance(page, RedisError):
+                if "WRONGTYPE" not in str(page):
+                    raise page
+                pages[place] = (0, [])
+        return list(pages)
+
+    return ask
 
 
 class Subscription:
@@ -225,7 +301,8 @@ class Subscription:
             pubsub = self._client.pubsub()
             try:
                 pubsub.subscribe(self._channel)
-                pubsub.get_message(timeout=self._settings.socket_timeout_seconds)
+                if pubsub.get_message(timeout=self._settings.socket_timeout_seconds) is None:
+                    raise NoAnswer
             except RedisError as error:
                 pubsub.close()
                 time.sleep(attempts.pause_seconds(error))
@@ -233,11 +310,15 @@ class Subscription:
                 return pubsub
 
     def _listen(self) -> None:
+        silence = Silence(self._settings.socket_timeout_seconds)
         while not self._closed.is_set():
             try:
-                message = self._pubsub.get_message(timeout=10.0)
+                message = self._pubsub.get_message(timeout=silence.seconds)
+                if silence.asks_after(message):
+                    self._pubsub.ping()
             except (RedisError, OSError, ValueError):
                 self._reconnect()
+                silence = Silence(self._settings.socket_timeout_seconds)
                 continue
             if message is not None and message["type"] == "message":
                 self._on_message(message["data"])

@@ -1,14 +1,14 @@
 """The message: a task as JSON, encoded once by the producer and never rewritten."""
 
-import inspect
 from hashlib import blake2b
 from typing import Any
 
 from attrs import asdict, fields_dict, frozen
 
-from fairque.protocol.errors import FairqueError, InvalidTask, ProtocolError
+from fairque.protocol.errors import InvalidTask, ProtocolError
 from fairque.protocol.model.dependencies import After
-from fairque.protocol.model.registry import REGISTRY
+from fairque.protocol.model.outputs import Input, Output, edges, fill_in, take_out
+from fairque.protocol.model.registry import parameter_name
 from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.states import Priority
 from fairque.protocol.model.task import DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS, Task
@@ -24,10 +24,12 @@ _POLICY_FIELDS = fields_dict(RetryPolicy).keys()
 
 #: Fields that a message leaves out where they have these values.
 _OPTIONAL: tuple[tuple[str, Any], ...] = (
+    ("payload", None),
     ("func", None),
     ("priority", Priority.NORMAL),
     ("retries", DEFAULT_RETRIES),
     ("timeout_ms", DEFAULT_TIMEOUT_MS),
+    ("isolation", None),
     ("depends_on", ()),
     ("dedup_key", None),
     ("dedup_ttl_ms", 0),
@@ -44,45 +46,50 @@ class Message:
         data: The bytes that workers get.
         digest: 16 hexadecimal digits over the content without the times, so that a producer which makes the same
             task again after a crash repeats the push instead of conflicting with it.
+        user_id: The user; empty for that of the first parent.
+        parents: The tasks that it depends on, with those whose outputs are among its arguments.
     """
 
     data: bytes
     digest: str
+    user_id: str
+    parents: tuple[After, ...]
 
 
-def encode_task(task: Task[Any]) -> Message:
-    """Encode a task whose user is known. Written by hand, since it is the hot path of every push.
+def encode_task(task: Task[Any], default_user_id: str | None = None) -> Message:
+    """Encode a task. Written by hand, since it is the hot path of every push.
+
+    Args:
+        task: The task.
+        default_user_id: Its user if it names none and depends on no other task.
 
     Raises:
-        InvalidTask: The user is missing, or an argument is no JSON value: the error names parameter and path.
+        InvalidTask: The user is missing though it depends on no other task, or an argument is no JSON value: the error
+            names parameter and path.
     """
-    if task.user_id is None:
+    args, kwargs, inputs, parents = _arguments(task)
+    user_id = task.user_id
+    if user_id is None and not parents:
+        user_id = default_user_id
+    if user_id is None and not parents:
         raise InvalidTask(
             f"task {task.task_id} has no user_id: whose share of the workers does it use? Give it one "
             "(function.options(user_id=...)), or set a default: TaskQueue.from_url(url, default_user_id=...)"
         )
-    fields: dict[str, Any] = {"v": WIRE_VERSION, "id": task.task_id, "user": task.user_id}
-    for name, absent in (("args", ()), ("kwargs", {}), ("payload", None)):
-        value = getattr(task, name)
-        if value != absent:
-            fields[name] = _checked(task, name, value)
-    for name, default in _OPTIONAL:
-        value = getattr(task, name)
-        if value != default:
-            fields[name] = _parents(value) if name == "depends_on" else value
-    if task.retry is not None:
-        fields["retry"] = asdict(task.retry)
+    fields: dict[str, Any] = {"v": WIRE_VERSION, "id": task.task_id}
+    if user_id is not None:
+        fields["user"] = user_id
+    if args:
+        fields["args"] = args
+    if kwargs:
+        fields["kwargs"] = kwargs
+    _add_options(fields, task, parents, inputs)
     try:
         body = dumps(fields)
     except ValueError as error:
         raise InvalidTask(f"task {task.task_id} cannot be written as JSON: {error}") from error
-    times: dict[str, int] = {"created_at": task.created_at}
-    if task.delay_ms:
-        times["delay_ms"] = task.delay_ms
-    if task.execute_at is not None:
-        times["execute_at"] = task.execute_at
     digest = blake2b(body, digest_size=8).hexdigest()
-    return Message(body[:-1] + b"," + dumps(times)[1:], digest)
+    return Message(body[:-1] + b"," + dumps(_times(task))[1:], digest, user_id or "", parents)
 
 
 def decode_task(data: bytes) -> Task[Any]:
@@ -100,17 +107,23 @@ def decode_task(data: bytes) -> Task[Any]:
                 "upgrade the workers before the producers"
             )
         retry = fields.get("retry")
+        args, kwargs = fields.get("args", ()), fields.get("kwargs", {})
+        inputs = fields.get("inputs")
+        if inputs:
+            places = tuple(Input(tuple(at), Output(t, key, tuple(path))) for at, t, key, path in inputs)
+            args, kwargs = fill_in(args, kwargs, places, lambda one: one.output)
         return Task(
             task_id=fields["id"],
-            user_id=fields["user"],
+            user_id=fields.get("user"),
             func=fields.get("func"),
-            args=fields.get("args", ()),
-            kwargs=fields.get("kwargs", {}),
+            args=args,
+            kwargs=kwargs,
             payload=fields.get("payload"),
             priority=fields.get("priority", Priority.NORMAL),
             retries=fields.get("retries", DEFAULT_RETRIES),
             retry=None if retry is None else RetryPolicy(**{n: retry[n] for n in _POLICY_FIELDS & retry.keys()}),
             timeout_ms=fields.get("timeout_ms", DEFAULT_TIMEOUT_MS),
+            isolation=fields.get("isolation"),
             depends_on=[After(p) if isinstance(p, str) else After(**p) for p in fields.get("depends_on", ())],
             delay_ms=fields.get("delay_ms", 0),
             execute_at=fields.get("execute_at"),
@@ -120,7 +133,7 @@ def decode_task(data: bytes) -> Task[Any]:
             group_id=fields.get("group_id"),
             created_at=fields["created_at"],
         )
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise ProtocolError(f"a message cannot be read ({error!r:.200}): {data[:200]!r}") from error
 
 
@@ -129,22 +142,64 @@ def _parents(parents: tuple[After, ...]) -> list[Any]:
     return [parent.task_id if parent.on_failure == "cascade" else asdict(parent) for parent in parents]
 
 
-def _checked(task: Task[Any], field: str, value: Any) -> Any:
+def _add_options(fields: dict[str, Any], task: Task[Any], parents: tuple[After, ...], inputs: list[Input]) -> None:
+    """Add what most messages leave out."""
+    for name, default in _OPTIONAL:
+        value = getattr(task, name)
+        if value is not None and value != default:
+            fields[name] = value
+    if parents:
+        # At its place if it stands there already.
+        fields["depends_on"] = _parents(parents)
+    if inputs:
+        fields["inputs"] = [_input(one) for one in inputs]
+    if task.retry is not None:
+        fields["retry"] = asdict(task.retry)
+
+
+def _times(task: Task[Any]) -> dict[str, int]:
+    times: dict[str, int] = {"created_at": task.created_at}
+    if task.delay_ms:
+        times["delay_ms"] = task.delay_ms
+    if task.execute_at is not None:
+        times["execute_at"] = task.execute_at
+    return times
+
+
+def _arguments(task: Task[Any]) -> tuple[Any, Any, list[Input], tuple[After, ...]]:
+    """Return the arguments without the outputs of other tasks among them, these, and all that the task depends on."""
     try:
-        check_json(value, field)
+        _check(task, task.args, task.kwargs)
+    except InvalidTask:
+        # An output is no JSON value either. They are rare: so only what is refused is looked through for them.
+        args, kwargs, inputs = take_out(task.args, task.kwargs)
+        if not inputs:
+            raise
+        _check(task, args, kwargs)
+        return args, kwargs, inputs, edges(task.depends_on, inputs)
+    return task.args, task.kwargs, [], task.depends_on
+
+
+def _input(one: Input) -> list[Any]:
+    return [one.at, one.output.task_id, one.output.key, one.output.path]
+
+
+def _check(task: Task[Any], args: Any, kwargs: Any) -> None:
+    """Refuse what JSON cannot say, naming the task and the parameter."""
+    try:
+        if args:
+            check_json(args, "args")
+        if kwargs:
+            check_json(kwargs, "kwargs")
+        if task.payload is not None:
+            check_json(task.payload, "payload")
     except InvalidTask as error:
         name = f" ({task.func})" if task.func else ""
         raise InvalidTask(f"task {task.task_id}{name}: {_with_parameter(task, str(error))}") from None
-    return value
 
 
 def _with_parameter(task: Task[Any], problem: str) -> str:
     """Name the parameter that a positional argument belongs to, where the function is known here."""
     place = problem.partition("[")[2].partition("]")[0]
-    if not problem.startswith("args[") or task.func is None:
-        return problem
-    try:
-        parameters = list(inspect.signature(REGISTRY.find(task.func).func).parameters)
-        return f"argument {parameters[int(place)]!r}, {problem}"
-    except (FairqueError, ValueError, IndexError, TypeError):
-        return problem
+    name = parameter_name(task.func, int(place)) if problem.startswith("args[") else ""
+    return f"argument {name!r}, {problem}" if name else problem

@@ -35,7 +35,7 @@ class Status(IntEnum):
     SCHEMA = -6
     #: As many tasks wait as may; whose limit it is follows.
     FULL = -7
-    #: Users have tasks or debts: what tasks cost cannot change now.
+    #: Not now: users have tasks or debts, or dependents are still being told of an end.
     BUSY = -8
     #: A task depends on one that is not known; both follow.
     UNKNOWN_PARENT = -9

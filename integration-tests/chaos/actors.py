@@ -1,0 +1,141 @@
+"""The processes of a run, as their supervisor sees them: started, hurt, and started again when they have died."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from chaos.history import Journal
+from chaos.plan import Plan
+from chaos.proxy import Proxy
+from chaos.settings import GRACE_SECONDS, worker_environ
+
+__all__ = ["Actor", "ProducerActor", "WorkerActor"]
+
+_HERE = Path(__file__).parent
+#: Exit codes of a worker: stopped; a fault kept the server away while it started.
+_STOPPED, _UNREACHABLE = 0, 3
+
+
+class Actor:
+    """One place of a process, with a proxy that stays.
+
+    Attributes:
+        name: Of the place.
+        proxy: Its way to the server.
+        busy: Whether a fault has hold of it, so that no other may.
+    """
+
+    def __init__(self, name: str, folder: Path, proxy: Proxy) -> None:
+        self.name = name
+        self.proxy = proxy
+        self.busy = False
+        self._folder = folder
+        self._popen: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.proxy.port}/0"
+
+    def signal(self, number: int) -> None:
+        if self._popen is not None:
+            self._popen.send_signal(number)
+
+    def exit_code(self) -> int | None:
+        """How the process ended; None while it runs."""
+        return None if self._popen is None else self._popen.poll()
+
+    def close(self) -> None:
+        if self._popen is not None:
+            self._popen.kill()
+            self._popen.wait()
+
+    def _spawn(self, module: str, *args: str, environ: dict[str, str] | None = None) -> None:
+        paths = [str(_HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+        with (self._folder / f"{self.name}.log").open("ab") as log:
+            self._popen = subprocess.Popen(
+                [sys.executable, "-m", module, *args],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **(environ or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+
+class WorkerActor(Actor):
+    """A worker that is started again whenever it has ended.
+
+    Attributes:
+        worker: Name of the present process, new with each.
+        odd_ends: Exit codes that no fault explains.
+    """
+
+    def __init__(self, name: str, folder: Path, proxy: Proxy, plan: Plan, journal: Journal) -> None:
+        super().__init__(name, folder, proxy)
+        self._plan = plan
+        self._journal = journal
+        self._generation = 0
+        self._expected = False
+        self._started = 0.0
+        self.worker = ""
+        self.odd_ends: list[int] = []
+
+    def start(self) -> None:
+        self._generation += 1
+        # The journal's own beginning makes the name another one when a run goes on.
+        self.worker = f"{self.name}.{self._journal.actor}.{self._generation}"
+        self._expected = False
+        self._started = time.monotonic()
+        self.proxy.recorder.held.clear()
+        self._spawn("chaos.worker", environ=worker_environ(self._plan, self.url, self.worker, self._folder / "history"))
+
+    @property
+    def ready(self) -> bool:
+        """Whether it takes tasks, and no fault has hold of it."""
+        return not self.busy and self.exit_code() is None and time.monotonic() - self._started > 1.5
+
+    def kill(self) -> None:
+        """End it without any warning."""
+        self._journal.note("died", worker=self.worker, by="nemesis")
+        self._expected = True
+        self.signal(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Ask it to end."""
+        self._journal.note("stopped", worker=self.worker)
+        self._expected = True
+        self.signal(signal.SIGTERM)
+
+    def ended_in_time(self) -> bool:
+        """Wait for the end that `stop` asked for, and return whether it was a clean one."""
+        if self._popen is None:
+            return False
+        try:
+            return self._popen.wait(GRACE_SECONDS + 8) == _STOPPED
+        except subprocess.TimeoutExpired:
+            return False
+
+    def tend(self) -> None:
+        """Start it again if it has ended."""
+        code = self.exit_code()
+        if code is None:
+            return
+        if not self._expected:
+            by = "poison" if code == -signal.SIGKILL else "itself"
+            self._journal.note("died", worker=self.worker, by=by, code=code)
+            if code not in (_STOPPED, _UNREACHABLE, -signal.SIGKILL):
+                self.odd_ends.append(code)
+        self.start()
+
+
+class ProducerActor(Actor):
+    """A producer, started once."""
+
+    def __init__(self, number: int, folder: Path, proxy: Proxy) -> None:
+        super().__init__(f"producer-{number}", folder, proxy)
+        self._number = number
+
+    def start(self) -> None:
+        self._spawn("chaos.producer", str(self._folder), str(self._number), self.url)

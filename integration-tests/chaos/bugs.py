@@ -1,0 +1,228 @@
+"""Bugs that are put into a copy of the scripts, to show that the rules find them: the checker must be able to fail."""
+
+import shutil
+from pathlib import Path
+
+from attrs import frozen
+
+__all__ = ["BUGS", "Bug", "broken_scripts"]
+
+_LUA = Path(__file__).parents[2] / "lua"
+
+
+@frozen
+class Bug:
+    """One bug.
+
+    Attributes:
+        name: What is wrong.
+        file: Of the scripts.
+        old: What stands there once.
+        new: What stands there instead.
+        scenario: In which it shows.
+        rule: That finds it.
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+    scenario: str
+    rule: str
+
+
+BUGS = (
+    Bug(
+        "no token is compared",
+        "includes/holds.lua",
+        'if r.state == "STARTED" and r.token == token then return 1 end',
+        'if r.state == "STARTED" then return 1 end',
+        "late_finish",
+        "C4",
+    ),
+    Bug(
+        "the token names the worker, not the attempt",
+        "includes/grant.lua",
+        'r.state, r.token, r.charged = "STARTED", int(fence) .. ":" .. claim, charge',
+        'r.state, r.token, r.charged = "STARTED", int(r.pushed_at * 1000) .. ":" .. worker, charge',
+        "same_worker_again",
+        "C4",
+    ),
+    Bug(
+        "a pop gives no lease",
+        "includes/grant.lua",
+        'add_to("running", lease_end, t.id)',
+        "",
+        "dead_worker",
+        "C1",
+    ),
+    Bug(
+        "deliveries are counted only when a task ends",
+        "includes/reclaim.lua",
+        "r.lost = (r.lost or 0) + 1",
+        "r.lost = r.lost or 0",
+        "deadly_parent",
+        "C7",
+    ),
+    Bug(
+        "attempts are counted only when they end",
+        "includes/grant.lua",
+        "r.attempt, r.worker = (r.attempt or 0) + 1, worker",
+        "r.attempt, r.worker = (r.settled and r.attempt or 0) + 1, worker",
+        "deadly_parent",
+        "C7",
+    ),
+    Bug(
+        "a push writes before it has looked at all",
+        "push.lua",
+        'if dedup ~= "" and state ~= "CANCELED" then keyed[dedup] = id end',
+        'call("SET", P .. "t:" .. id, cmsgpack.pack({state = state, user = ARGV[first + 1], digest = digest,'
+        " pushed_at = now_ms}))",
+        "half_wrong_push",
+        "C2",
+    ),
+    Bug(
+        "a push that is repeated is carried out again",
+        "push.lua",
+        "if known.state then\n",
+        "if here[id] then\n",
+        "repeated_push",
+        "C6",
+    ),
+    Bug(
+        "a push is not atomic",
+        "push.lua",
+        "for _, entry in ipairs(fresh) do\n  local first",
+        "for index, entry in ipairs(fresh) do\n  if index > 1 then break end\n  local first",
+        "given_up_push",
+        "C14",
+    ),
+    Bug(
+        "an acknowledged push is not stored whole",
+        "push.lua",
+        "for _, entry in ipairs(fresh) do\n  local first",
+        "for index, entry in ipairs(fresh) do\n  if index > 1 then break end\n  local first",
+        "lost_tasks",
+        "C1",
+    ),
+    Bug(
+        "a pop that is repeated gives other tasks",
+        "pop.lua",
+        'if record and string.sub(record, 1, #claim + 1) == claim .. "\\n" then',
+        "if false then",
+        "lost_tasks",
+        "C5",
+    ),
+    Bug(
+        "dependents are forgotten when a lease ends for the last time",
+        "includes/conclude.lua",
+        "if r.kids then",
+        "if r.kids and not r.lost then",
+        "deadly_parent",
+        "C1",
+    ),
+    Bug(
+        "a child runs although its parent failed",
+        "includes/free_dependents.lua",
+        'string.sub(ended, 1, 1) == "F" or',
+        "true or",
+        "child_of_a_failed_task",
+        "C8",
+    ),
+    Bug(
+        "a child does not wait for a parent that runs",
+        "includes/parents.lua",
+        'elseif parent.state ~= "FINISHED" then',
+        'elseif parent.state ~= "FINISHED" and parent.state ~= "STARTED" then',
+        "child_of_a_running_task",
+        "C8",
+    ),
+    Bug(
+        "a lease is renewed beyond the timeout",
+        "beat.lua",
+        "if ends_ms <= now_ms then",
+        "if false then",
+        "endless_task",
+        "C5",
+    ),
+    Bug(
+        "the clock of the worker decides",
+        "pop.lua",
+        "load_globals()\ng.pop_at = now_ms\n",
+        'load_globals()\nif worker == "ahead" then now_ms = now_ms + 60000 end\ng.pop_at = now_ms\n',
+        "wrong_clock",
+        "C5",
+    ),
+    Bug(
+        "what has ended is canceled",
+        "cancel.lua",
+        'if state ~= "SCHEDULED" and state ~= "QUEUED" and state ~= "DEFERRED" then return {2, state} end',
+        "",
+        "late_cancel",
+        "C3",
+    ),
+    Bug(
+        "an ending that is repeated counts again",
+        "includes/holds.lua",
+        'if r.state == "STARTED" and r.token == token then return 1 end',
+        "if r.token == token then return 1 end",
+        "lost_receipt",
+        "C3",
+    ),
+    Bug(
+        "a result is stored before the token is looked at",
+        "includes/endings.lua",
+        "local code = holds(t, ARGV[first + 1])",
+        'if #ARGV[first + 3] > 0 then call("SET", P .. "r:" .. t.id, ARGV[first + 3]) end\n'
+        "    local code = holds(t, ARGV[first + 1])",
+        "finish_after_the_end",
+        "C9",
+    ),
+    Bug(
+        "a task that is given back has used up an attempt",
+        "release.lua",
+        "math.max(0, r.attempt - 1)",
+        "r.attempt",
+        "given_back",
+        "C7",
+    ),
+    Bug(
+        "users are served in the order of their names",
+        "includes/pick.lua",
+        "local function pick()\n",
+        'local function pick()\n  if waits(user("noisy")) then return "noisy" end\n',
+        "noisy_user",
+        "C11",
+    ),
+    Bug(
+        "a counter is forgotten",
+        "includes/take.lua",
+        'count("queued", -1)',
+        "",
+        "given_back",
+        "C12",
+    ),
+    Bug(
+        "lost tasks are found too late",
+        "includes/reclaim.lua",
+        '"-inf", int(now_ms), "LIMIT", 0, most)',
+        '"-inf", int(now_ms - 1500), "LIMIT", 0, most)',
+        "dead_worker",
+        "C13",
+    ),
+)
+
+
+def broken_scripts(bug: Bug, folder: Path) -> Path:
+    """Copy the scripts into a folder and put a bug into one of them.
+
+    Raises:
+        AssertionError: What it changes does not stand there exactly once.
+    """
+    copy = folder / "lua"
+    shutil.copytree(_LUA, copy)
+    path = copy / bug.file
+    text = path.read_text()
+    assert text.count(bug.old) == 1, f"{bug.file} has {text.count(bug.old)} places for the bug {bug.name!r}, not one"
+    path.write_text(text.replace(bug.old, bug.new))
+    return copy

@@ -1,0 +1,116 @@
+"""Rule C11: whoever has ready work is served, within a bound in what each other user gets meanwhile."""
+
+from collections.abc import Iterable, Iterator
+
+from attrs import define, field, frozen
+
+from chaos.facts import Attempt, Facts, TaskFacts
+from chaos.plan import Plan
+
+__all__ = ["Wait", "longest_waits", "unfair"]
+
+#: The shortest task costs so many seconds.
+_LEAST_SECONDS = 0.001
+
+
+@frozen
+class Wait:
+    """A user waited with ready work, and another got so much meanwhile: seconds of service, or starts."""
+
+    user: str
+    other: str
+    got: float
+    begins: int
+    ends: int
+
+
+@frozen(order=True)
+class _Moment:
+    """A task became ready (a cost of 0), or an attempt began, perhaps the first one of a task that was ready."""
+
+    at: int
+    cost: float
+    user: str
+    first: bool
+
+
+@define
+class _User:
+    ready: int = 0
+    since: int = 0
+    #: What everybody had got when it began to wait.
+    before: dict[str, float] = field(factory=dict)
+
+
+def _bound(plan: Plan) -> float:
+    """What one other user may get while one waits.
+
+    A newcomer's burst and CRITICAL credit, 8 starts each or 1 s and 2 s; and a task of each. Time is settled when a
+    task has ended: so many may run as there are slots, each for as long as the longest task.
+    """
+    if plan.cost_mode == "count":
+        return 8.0 + 8.0 + 2.0
+    return 1.0 + 2.0 + plan.longest_seconds * (2 + plan.workers * plan.concurrency)
+
+
+def unfair(facts: Facts, plan: Plan) -> Iterator[str]:
+    """Give a sentence for each wait that was too long."""
+    bound = _bound(plan)
+    for wait in longest_waits(facts, plan):
+        if wait.got > bound:
+            yield (
+                f"user {wait.user} waited with ready work for {(wait.ends - wait.begins) / 1e6:.1f} s while "
+                f"{wait.other} got {wait.got:.1f}, allowed are {bound:.1f}"
+            )
+
+
+def longest_waits(facts: Facts, plan: Plan) -> Iterable[Wait]:
+    """Give each user's longest wait towards each other."""
+    got: dict[str, float] = {}
+    users: dict[str, _User] = {}
+    longest: dict[tuple[str, str], Wait] = {}
+    for moment in sorted(_moments(facts, plan)):
+        user = users.setdefault(moment.user, _User())
+        if not moment.cost:
+            if user.ready == 0:
+                user.since, user.before = moment.at, dict(got)
+            user.ready += 1
+            continue
+        if user.ready:
+            for other in got.keys() - {moment.user}:
+                wait = Wait(moment.user, other, got[other] - user.before.get(other, 0.0), user.since, moment.at)
+                known = longest.get((wait.user, other))
+                if known is None or wait.got > known.got:
+                    longest[wait.user, other] = wait
+        user.ready -= moment.first
+        user.since, user.before = moment.at, dict(got)
+        got[moment.user] = got.get(moment.user, 0.0) + moment.cost
+    return longest.values()
+
+
+def _moments(facts: Facts, plan: Plan) -> Iterator[_Moment]:
+    for task_id, task in facts.tasks.items():
+        if task.about is None or task.outcome != "ok" or task.stands != task_id:
+            continue
+        order, ready = task.in_order(), _ready_at(task)
+        user = task.about["user"]
+        timely = bool(order) and ready is not None and ready < order[0].fence
+        if ready is not None and timely:
+            yield _Moment(ready, 0.0, user, first=False)
+        for number, attempt in enumerate(order):
+            cost = 1.0 if plan.cost_mode == "count" else _seconds(attempt)
+            yield _Moment(attempt.fence, cost, user, first=timely and number == 0)
+
+
+def _ready_at(task: TaskFacts) -> int | None:
+    """When a task could be started at the latest; None for those that wait for others."""
+    if task.about is None or task.about["parents"]:
+        return None
+    return int(task.acked) + int(task.about["delay_ms"]) * 1000
+
+
+def _seconds(attempt: Attempt) -> float:
+    """What an attempt cost: its time, or when its lease was lost, what it had run at the last heartbeat."""
+    ended = attempt.accepted or attempt.maybe
+    ran_us = ended.ran_us if ended else max(0, attempt.renewed - attempt.fence)
+    return max(_LEAST_SECONDS, ran_us / 1e6)

@@ -1,0 +1,233 @@
+"""The faults. Each is a generator: it does harm, yields the seconds after which it wants to go on, and mends."""
+
+import random
+import signal
+import time
+from collections.abc import Callable, Generator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from attrs import define
+
+from chaos.actors import ProducerActor, WorkerActor
+from chaos.history import Journal
+from chaos.plan import Plan
+from chaos.proxy import Proxies, Proxy, Way
+from chaos.recorder import Recorder
+from chaos.server import Server
+
+__all__ = ["ALONE", "NEMESES", "Nemesis", "World"]
+
+#: A fault under way; what it yields are the seconds until it goes on.
+Nemesis = Generator[float, None, None]
+
+_STEP = 0.05
+_LOOK_SECONDS = 6.0
+_TRIES = 4
+
+
+@define(kw_only=True, eq=False)
+class World:
+    """All that can be hurt."""
+
+    folder: Path
+    plan: Plan
+    server: Server
+    proxies: Proxies
+    workers: list[WorkerActor]
+    producers: list[ProducerActor]
+    journal: Journal
+    draw: random.Random
+
+    def begins(self, name: str, **about: Any) -> None:
+        self.journal.note("nemesis", name=name, phase="begins", **about)
+
+    def ends(self, name: str, **about: Any) -> None:
+        self.journal.note("nemesis", name=name, phase="ends", **about)
+
+    def victim(self) -> WorkerActor | None:
+        """A worker that may be hurt: it is in the middle of a task, and another one can take that."""
+        ready = [worker for worker in self.workers if worker.ready]
+        holding = [worker for worker in ready if worker.proxy.recorder.holds_for_long()]
+        return self.draw.choice(holding) if holding and len(ready) > 1 else None
+
+
+def _found_victim(world: World) -> Generator[float, None, WorkerActor | None]:
+    until = time.monotonic() + _LOOK_SECONDS
+    while (victim := world.victim()) is None and time.monotonic() < until:
+        yield _STEP
+    return victim
+
+
+def _kill(world: World) -> Nemesis:
+    """SIGKILL a worker in the middle of its tasks."""
+    victim = yield from _found_victim(world)
+    if victim is None:
+        return
+    world.begins("kill", victim=victim.name, worker=victim.worker)
+    victim.kill()
+
+
+def _pause(world: World) -> Nemesis:
+    """SIGSTOP a worker for one to three leases: when it wakes, somebody else runs what it holds, or has run it."""
+    victim = yield from _found_victim(world)
+    if victim is None:
+        return
+    victim.busy = True
+    world.begins("pause", victim=victim.name, worker=victim.worker)
+    victim.signal(signal.SIGSTOP)
+    yield world.draw.uniform(1.1, 3) * world.plan.lease_seconds
+    victim.signal(signal.SIGCONT)
+    world.ends("pause", victim=victim.name, worker=victim.worker)
+    yield 1.0
+    victim.busy = False
+
+
+def _restart(world: World) -> Nemesis:
+    """Kill the server, and start it on its append-only file."""
+    world.begins("restart")
+    world.server.kill()
+    yield 0.3
+    world.server.start()
+    world.ends("restart")
+
+
+def _flush(world: World) -> Nemesis:
+    """Let the server forget all scripts."""
+    world.begins("flush")
+    world.server.admin.script_flush()
+    yield _STEP
+    world.ends("flush")
+
+
+def _client_kill(world: World) -> Nemesis:
+    """Let the server close all connections of all actors."""
+    world.begins("client-kill")
+    world.server.admin.client_kill_filter(_type="normal", skipme=True)
+    yield _STEP
+    world.ends("client-kill")
+
+
+def _out_of_memory(world: World) -> Nemesis:
+    """Take the server's memory away until a push was refused and the queue went on draining."""
+    pushing = [producer.proxy.recorder for producer in world.producers]
+    working = [worker.proxy.recorder for worker in world.workers]
+    world.begins("out-of-memory")
+    for _ in range(_TRIES):
+        yield from _found_victim(world)  # whose task ends when there is no memory
+        refused, finished = _total(pushing, "OOM"), _total(working, "finish")
+        with world.server.little_memory():
+            for _ in range(int(2 / _STEP)):
+                yield _STEP
+                if _total(pushing, "OOM") > refused and _total(working, "finish") > finished:
+                    world.ends("out-of-memory")
+                    return
+    world.ends("out-of-memory")
+
+
+def _total(recorders: list[Recorder], name: str) -> int:
+    return sum(recorder.seen.get(name, 0) for recorder in recorders)
+
+
+def _drop(script: str, world: World) -> Nemesis:
+    """Let calls run and drop their replies."""
+    if script == "push":
+        actor: ProducerActor | WorkerActor | None = world.draw.choice(world.producers)
+    else:
+        actor = yield from _found_victim(world)
+    if actor is None:
+        return
+    name = f"drop-{script}"
+    world.begins(name, victim=actor.name)
+    actor.proxy.drop_replies(script)
+    for _ in range(int(3 / _STEP)):
+        yield _STEP
+        if not actor.proxy.drops_left(script):
+            break
+    actor.proxy.drop_replies(script, 0)
+    world.ends(name, victim=actor.name)
+
+
+def _network(name: str, hurt: Callable[[Proxy], None], mend: Callable[[Proxy], None], leases: float) -> Any:
+    def nemesis(world: World) -> Nemesis:
+        victim = yield from _found_victim(world)
+        if victim is None:
+            return
+        victim.busy = True
+        world.begins(name, victim=victim.name, worker=victim.worker)
+        hurt(victim.proxy)
+        yield leases * world.plan.lease_seconds
+        mend(victim.proxy)
+        world.ends(name, victim=victim.name, worker=victim.worker)
+        yield 1.0
+        victim.busy = False
+
+    return nemesis
+
+
+def _late(proxy: Proxy, seconds: float) -> None:
+    proxy.delay_s = seconds
+
+
+def _roll(world: World) -> Nemesis:
+    """Stop all workers politely, one after the other, as a deployment does."""
+    world.begins("roll")
+    for worker in world.workers:
+        while not worker.ready:
+            yield _STEP
+        for _ in range(int(2 / _STEP)):
+            if worker.proxy.recorder.holds_for_long():
+                break
+            yield _STEP
+        name = worker.worker
+        worker.busy = True
+        worker.stop()
+        until = time.monotonic() + 10
+        while worker.worker == name and worker.exit_code() is None and time.monotonic() < until:
+            yield _STEP
+        world.journal.note("stopped", worker=name, code=worker.exit_code())
+        worker.busy = False
+        yield 2 * _STEP
+    world.ends("roll")
+
+
+def _promote(world: World) -> Nemesis:
+    """Bring a replica up to date while nobody writes, make it the primary, and kill the old one."""
+    world.begins("promote")
+    old = world.server
+    folder = world.folder / f"server-{time.time_ns()}"
+    replica = Server(folder, world.plan.persistence, replica_of=old.port)
+    while not replica.caught_up_with(old):
+        yield _STEP
+    old.admin.client_pause(5_000, all=False)
+    while not replica.caught_up_with(old):
+        time.sleep(0.01)
+    replica.promote()
+    world.server, world.proxies.target = replica, replica.port
+    old.close()
+    (world.folder / "primary").write_text(folder.name)
+    world.ends("promote")
+
+
+#: All of them, by name.
+NEMESES: dict[str, Callable[[World], Nemesis]] = {
+    "kill": _kill,
+    "pause": _pause,
+    "restart": _restart,
+    "flush": _flush,
+    "client-kill": _client_kill,
+    "out-of-memory": _out_of_memory,
+    "drop-push": partial(_drop, "push"),
+    "drop-pop": partial(_drop, "pop"),
+    "drop-finish": partial(_drop, "finish"),
+    "cut": _network("cut", lambda p: p.set_way(Way.CUT), lambda p: p.set_way(Way.OPEN), 1.0),
+    "blackhole": _network("blackhole", lambda p: p.set_way(Way.BLACKHOLE), lambda p: p.set_way(Way.OPEN), 2.0),
+    "half-open": _network("half-open", lambda p: p.set_way(Way.HALF_OPEN), lambda p: p.set_way(Way.OPEN), 1.0),
+    "delay": _network("delay", lambda p: _late(p, 0.2), lambda p: _late(p, 0.0), 1.0),
+    "roll": _roll,
+    "promote": _promote,
+}
+
+#: Those that strike all, and so only when no other fault is under way.
+ALONE = {"restart", "roll", "promote", "out-of-memory"}

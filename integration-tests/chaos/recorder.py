@@ -1,0 +1,169 @@
+"""Writes down what passes a proxy: each call of a script as an event, with what the server answered."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from attrs import define, field
+
+from chaos.history import Event, Journal, now_us
+from chaos.resp import RespError
+from fairque.protocol.wire.scripts import expand, script, script_names
+
+__all__ = ["Command", "Recorder", "script_hashes"]
+
+OK = 1
+_LONG_US = 100_000
+
+
+def script_hashes(lua: Path | None = None) -> dict[bytes, str]:
+    """Return the names of all scripts by their hash; ``lua`` is another folder than the package's."""
+    texts = {name: script(name).text if lua is None else expand(name, lua) for name in script_names()}
+    return {
+        hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest().encode(): name for name, text in texts.items()
+    }
+
+
+@define
+class Command:
+    """A command on its way: which script it runs (empty: none), with what, and since when the server may have it."""
+
+    name: str
+    script: str
+    args: list[bytes]
+    sent: int = field(factory=now_us)
+
+
+def _text(value: Any) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else ""
+
+
+def _groups(items: list[Any], size: int) -> list[list[Any]]:
+    return [items[first : first + size] for first in range(0, len(items), size)]
+
+
+def _pop(args: list[bytes], reply: list[Any] | None) -> Event:
+    tasks = [
+        [_text(task), _text(token), int(attempt), int(failures), int(solo)]
+        for task, _, token, attempt, failures, solo, _ in _groups((reply or [1, 0])[2:], 7)
+    ]
+    return {"worker": _text(args[0]), "claim": _text(args[1]), "lease_ms": int(args[3]), "tasks": tasks}
+
+
+def _beat(args: list[bytes], reply: list[Any] | None) -> Event:
+    held = _groups([*map(_text, args[1:])], 2)
+    codes = (reply or [OK] + [None] * len(held))[1:]
+    return {"lease_ms": int(args[0]), "tasks": [[*one, code] for one, code in zip(held, codes, strict=True)]}
+
+
+def _ending(head: int, stride: int) -> Callable[[list[bytes], list[Any] | None], Event]:
+    def read(args: list[bytes], reply: list[Any] | None) -> Event:
+        ended = _groups(args[head:], stride)
+        answers = _groups(reply[1:], 2) if reply else [[None, None]] * len(ended)
+        return {
+            "tasks": [
+                [_text(one[0]), _text(one[1]), int(one[2]), code, _text(state)]
+                for one, (code, state) in zip(ended, answers, strict=True)
+            ]
+        }
+
+    return read
+
+
+def _push(args: list[bytes], reply: list[Any] | None) -> Event:
+    pushed = _groups(args[2:], 11)
+    answers = _groups(reply[1:], 3) if reply else [[None, None, None]] * len(pushed)
+    return {
+        "tasks": [
+            [_text(one[0]), code, _text(state), _text(stored)]
+            for one, (code, state, stored) in zip(pushed, answers, strict=True)
+        ]
+    }
+
+
+def _cancel(args: list[bytes], reply: list[Any] | None) -> Event:
+    return {"id": _text(args[1]), "code": reply[0] if reply else None, "state": _text((reply or [0])[-1])}
+
+
+_READERS: dict[str, Callable[[list[bytes], list[Any] | None], Event]] = {
+    "pop": _pop,
+    "beat": _beat,
+    "finish": _ending(1, 4),
+    "fail": _ending(2, 6),
+    "release": _ending(1, 3),
+    "push": _push,
+    "cancel": _cancel,
+}
+
+
+class Recorder:
+    """The recorder of one actor's proxy.
+
+    Attributes:
+        held: Since when the actor holds which tasks, as far as the answers say.
+        seen: How many answers there were, by script, and by the first word of errors.
+    """
+
+    def __init__(self, folder: Path, actor: str, hashes: dict[bytes, str]) -> None:
+        self._journal = Journal(folder, actor, f"wire-{actor}")
+        self._hashes = hashes
+        self.held: dict[str, int] = {}
+        self.seen: dict[str, int] = {}
+
+    def command(self, words: Any) -> Command:
+        """Look at a command that is about to be sent."""
+        if not isinstance(words, list) or not words:
+            return Command("", "", [])
+        name = _text(words[0]).upper()
+        if name == "EVALSHA":
+            return Command(name, self._hashes.get(words[1], ""), words[4:])
+        return Command(name, "", [])
+
+    def answer(self, command: Command, reply: Any, *, delivered: bool) -> None:
+        """Note the answer to a command."""
+        name = reply.kind if isinstance(reply, RespError) else command.script
+        self.seen[name] = self.seen.get(name, 0) + 1
+        read = _READERS.get(command.script)
+        if read is None:
+            return
+        fields = {"script": command.script, "sent": command.sent, "delivered": delivered}
+        if isinstance(reply, RespError):
+            self._journal.note("call", **fields, outcome="fail", error=reply.kind, **read(command.args, None))
+        elif reply[0] < 0:
+            self._journal.note("call", **fields, outcome="fail", error=str(reply[0]), **read(command.args, None))
+        else:
+            event = read(command.args, reply)
+            if command.script == "pop" and not event["tasks"]:
+                return
+            self._journal.note("call", **fields, outcome="ok", **event)
+            self._hold(command, event)
+
+    @staticmethod
+    def did_something(command: Command, reply: Any) -> bool:
+        """Whether a call changed anything that matters: not if it was refused, or a pop found nothing."""
+        return isinstance(reply, list) and reply[0] == OK and not (command.script == "pop" and len(reply) == 2)
+
+    def holds_for_long(self) -> bool:
+        """Whether the actor is in the middle of a task."""
+        return any(now_us() - since > _LONG_US for since in list(self.held.values()))
+
+    def no_answer(self, command: Command) -> None:
+        """Note that a command was sent and nobody knows what became of it."""
+        read = _READERS.get(command.script)
+        if read is not None:
+            event = read(command.args, None)
+            self._journal.note(
+                "call", script=command.script, sent=command.sent, delivered=False, outcome="info", **event
+            )
+
+    def lost(self, by: str) -> None:
+        """Note that a connection was lost, by the ``server``, the ``actor`` or the ``proxy``."""
+        self._journal.note("link", by=by)
+
+    def _hold(self, command: Command, event: Event) -> None:
+        if command.script == "pop":
+            self.held.update({task[0]: command.sent for task in event["tasks"]})
+        elif command.script in ("finish", "fail", "release"):
+            for task in event["tasks"]:
+                self.held.pop(task[0], None)

@@ -1,0 +1,41 @@
+"""The report of a run, for people."""
+
+from chaos.plan import Plan
+from chaos.run import Outcome
+
+__all__ = ["report"]
+
+_MOST_BREACHES = 30
+
+
+def report(plan: Plan, outcome: Outcome) -> str:
+    """Return the report as text."""
+    verdict = outcome.verdict
+    times = verdict.recovery_ms
+    allowed = int(1000 * (plan.lease_seconds + plan.recovery_seconds))
+    lines = [
+        f"seed {plan.seed}, {plan.tasks:,} tasks in {outcome.seconds:.0f} s, append-only file {plan.persistence}",
+        f"{plan.workers} workers of {plan.concurrency} ({', '.join(plan.modes)}), lease {plan.lease_seconds:g} s",
+        "",
+        f"lost      {verdict.lost:>7,}   acknowledged and without an end",
+        f"doubled   {verdict.doubled:>7,}   with more than one terminal record",
+        f"ended     {verdict.ended:>7,}   tasks, in {verdict.starts:,} starts",
+        f"refused   {verdict.refused:>7,}   endings after the lease was lost",
+        f"recovery  {_percentile(times, 0.5):>7,}   ms from a worker's death to the next start of its tasks: p50",
+        f"          {_percentile(times, 0.99):>7,}   p99 of {len(times):,}, allowed are {allowed:,}",
+        "",
+        "nemesis          begun  felt",
+        *(f"{name:<15} {times:>6} {outcome.felt.get(name, 0):>5}" for name, times in sorted(outcome.begun.items())),
+    ]
+    if outcome.unfelt:
+        lines += ["", f"INVALID: not one of these was felt: {', '.join(outcome.unfelt)}"]
+    lines += outcome.odd_ends
+    if verdict.breaches:
+        lines += ["", f"BROKEN: {len(verdict.breaches):,} breaches", *verdict.breaches[:_MOST_BREACHES]]
+    elif not outcome.unfelt and not outcome.odd_ends:
+        lines += ["", "All rules hold."]
+    return "\n".join(lines)
+
+
+def _percentile(values: list[int], share: float) -> int:
+    return values[min(len(values) - 1, int(len(values) * share))] if values else 0

@@ -1,0 +1,278 @@
+"""One run of the breaking machine: actors at work, faults one after the other, and at the end a judgement.
+
+The same folder again goes on with a run that was interrupted.
+"""
+
+import contextlib
+import fcntl
+import os
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import redis
+from attrs import define, field
+
+from chaos.actors import ProducerActor, WorkerActor
+from chaos.audit import audit, final_records, left_over
+from chaos.checker import Verdict, check
+from chaos.facts import Facts
+from chaos.history import Journal, now_us, read_history
+from chaos.nemeses import ALONE, NEMESES, Nemesis, World
+from chaos.observations import Observer
+from chaos.plan import BATCH, Plan
+from chaos.producer import PACE
+from chaos.proxy import Proxies
+from chaos.recorder import Recorder, script_hashes
+from chaos.server import Server
+from chaos.settings import LUA, QUEUE, client_settings
+from fairque.protocol.calls import configure
+from fairque.protocol.runners import Runner
+from fairque.protocol.wire.keys import QueueKeys
+
+__all__ = ["Outcome", "judge", "run"]
+
+_STEP = 0.05
+_DRAIN_SECONDS = 120.0
+#: The next fault waits until so much of what may be pushed by now has ended.
+_KEEP_UP = 0.6
+#: How fast more is given while a fault lasts or looks for a victim, beside how fast it is else.
+_TRICKLE = 0.2
+_KEYS = QueueKeys(QUEUE)
+
+
+@define
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        verdict: What the rules say.
+        begun: How many faults of each name there were.
+        felt: How many of them left the trace that they must leave.
+        odd_ends: Workers that ended by themselves, and not by a fault.
+        seconds: How long it took.
+    """
+
+    verdict: Verdict
+    begun: dict[str, int]
+    felt: dict[str, int]
+    odd_ends: list[str]
+    seconds: float = 0.0
+
+    @property
+    def unfelt(self) -> list[str]:
+        """The faults of which not even one was felt; with any, the run is invalid."""
+        return sorted(name for name, times in self.begun.items() if times and not self.felt.get(name))
+
+
+@define
+class _Run:
+    """The faults of a run, carried out beside its actors.
+
+    Attributes:
+        todo: Names of the faults that have not begun.
+        active: Faults under way, with when they go on.
+        given: How many batches may be pushed by now.
+    """
+
+    world: World
+    todo: list[str]
+    total: int
+    given: float = 0.0
+    active: list[tuple[float, str, Nemesis]] = field(factory=list)
+    _last: float = field(factory=time.monotonic)
+    _now: float = field(factory=time.monotonic)
+
+    def step(self, done: int) -> None:
+        """Go on with the faults under way, and begin the next one when its time has come."""
+        plan = self.world.plan
+        before, self._now = self._now, time.monotonic()
+        waiting, self.active = self.active, []
+        for due, name, nemesis in waiting:
+            if due > self._now:
+                self.active.append((due, name, nemesis))
+            else:
+                self._go_on(name, nemesis)
+        self._give(self._now - before)
+        kept_up = done >= _KEEP_UP * min(plan.tasks, self.given * BATCH)
+        if self.todo and kept_up and self._now - self._last >= plan.gap_seconds:
+            name = self.todo[0]
+            busy = {other for _, other, _ in self.active}
+            if not (busy if name in ALONE else busy & ALONE):
+                self._last = self._now
+                self.todo.pop(0)
+                self._go_on(name, NEMESES[name](self.world))
+
+    def _give(self, seconds: float) -> None:
+        """Let more be pushed: what is left is spread over the faults that are left, and trickles while one waits."""
+        plan = self.world.plan
+        rate = (plan.batches - self.given) / (len(self.todo) + 1) / plan.gap_seconds
+        timely = self._now - self._last < plan.gap_seconds
+        self.given = min(float(plan.batches), self.given + seconds * rate * (1 if timely else _TRICKLE))
+        if not self.todo and not self.active:
+            self.given = float(plan.batches)
+
+    def _go_on(self, name: str, nemesis: Nemesis) -> None:
+        try:
+            pause = next(nemesis)
+        except StopIteration:
+            self.world.journal.note("fault-over", name=name)
+        else:
+            self.active.append((time.monotonic() + pause, name, nemesis))
+
+
+def run(folder: Path, plan: Plan) -> Outcome:
+    """Carry a run out, or the rest of one, and judge it."""
+    began = time.monotonic()
+    history = folder / "history"
+    history.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        plan.save(folder)
+        session = 1 + len(list(history.glob("run-*.jsonl")))
+        last = max((int(path.stat().st_mtime * 1e6) for path in history.glob("*.jsonl")), default=0)
+        journal = Journal(history, f"run-{session}")
+        if last:
+            journal.note("resumed", last=last)
+        odd_ends = _carry_out(folder, plan, journal)
+        journal.close()
+    outcome = judge(folder, plan)
+    outcome.odd_ends, outcome.seconds = odd_ends, time.monotonic() - began
+    return outcome
+
+
+def judge(folder: Path, plan: Plan) -> Outcome:
+    """Read a history and hold it to the rules."""
+    facts, observer = Facts(), Observer()
+    for event in read_history(folder / "history"):
+        if event["actor"].startswith("run-"):
+            observer.begin(event)
+    for event in read_history(folder / "history"):
+        facts.see(event)
+        observer.see(event)
+    begun, felt = observer.observed(facts)
+    return Outcome(check(facts, plan), dict(begun), dict(felt), [])
+
+
+def _carry_out(folder: Path, plan: Plan, journal: Journal) -> list[str]:
+    history = folder / "history"
+    primary = folder / "primary"
+    server = Server(folder / (primary.read_text() if primary.exists() else "server-0"), plan.persistence)
+    proxies = Proxies(server.port)
+    lua = os.environ.get(LUA)
+    hashes = script_hashes(Path(lua) if lua else None)
+
+    def recorder(name: str) -> Recorder:
+        return Recorder(history, name, hashes)
+
+    names = [f"worker-{number}" for number in range(plan.workers)]
+    workers = [WorkerActor(name, folder, proxies.open(recorder(name)), plan, journal) for name in names]
+    producers = [
+        ProducerActor(number, folder, proxies.open(recorder(f"producer-{number}"))) for number in range(plan.producers)
+    ]
+    world = World(
+        folder=folder,
+        plan=plan,
+        server=server,
+        proxies=proxies,
+        workers=workers,
+        producers=producers,
+        journal=journal,
+        draw=random.Random(f"{plan.seed}/victims"),
+    )
+    over = sum(event["op"] == "fault-over" for event in read_history(history))
+    faults = _Run(world, list(plan.schedule[over:]), len(plan.schedule))
+    try:
+        (folder / PACE).write_text("0")
+        with contextlib.closing(Runner(client_settings(plan, server.url).redis)) as runner:
+            runner.run(configure(_KEYS, cost_mode=plan.cost_mode))
+        for worker in workers:
+            worker.start()
+        for producer in producers:
+            producer.start()
+        _until_all_is_done(faults)
+        _until_all_is_quiet(world)
+        for worker in workers:
+            worker.stop()
+        stopped = [worker.ended_in_time() for worker in workers]
+        _read_the_end(world)
+        codes = [f"{worker.name} ended by itself with {code}" for worker in workers for code in worker.odd_ends]
+        return codes + [f"{name} did not stop in time" for name, well in zip(names, stopped, strict=True) if not well]
+    finally:
+        for actor in (*workers, *producers):
+            actor.close()
+        proxies.close()
+        world.server.close()
+
+
+def _until_all_is_done(faults: _Run) -> None:
+    """Carry out all faults, and wait until the producers have ended."""
+    world, shown, pace = faults.world, 0.0, 0
+    ended = 0
+    while faults.todo or faults.active or any(producer.exit_code() is None for producer in world.producers):
+        ended = _ended(world, ended)
+        faults.step(ended)
+        if int(faults.given) != pace:
+            pace = int(faults.given)
+            _replace(world.folder / PACE, str(pace))
+        for worker in world.workers:
+            worker.tend()
+        for producer in world.producers:
+            assert producer.exit_code() in (None, 0), f"{producer.name} failed: see its log in {world.folder}"
+        if time.monotonic() - shown > 10:
+            shown = time.monotonic()
+            done = faults.total - len(faults.todo)
+            print(f"{ended:,} of {world.plan.tasks:,} tasks ended, {done} of {faults.total} faults", flush=True)
+        time.sleep(_STEP)
+
+
+def _until_all_is_quiet(world: World) -> None:
+    """Wait until no task waits or runs; what does not end by then is lost, and the rules will say so."""
+    until = time.monotonic() + _DRAIN_SECONDS
+    admin, prefix = world.server.admin, _KEYS.prefix
+    while time.monotonic() < until:
+        for worker in world.workers:
+            worker.tend()
+        left = sum(admin.zcard(f"{prefix}{index}") for index in ("running", "delayed", "deferred"))
+        if not left + int(admin.hget(f"{prefix}counts", "queued") or 0) and not admin.llen(f"{prefix}pending"):
+            return
+        time.sleep(_STEP)
+
+
+def _read_the_end(world: World) -> None:
+    journal = Journal(world.folder / "history", f"{world.journal.actor}-end")
+    runner = Runner(client_settings(world.plan, world.server.url).redis)
+    records = []
+    for task_id, record in final_records(runner, _KEYS, [task["id"] for task in world.plan.all_tasks()]):
+        journal.note("final", id=task_id, record=record)
+        if record is not None:
+            records.append(record)
+    admin = world.server.admin
+    journal.note("audit", problems=audit(admin, _KEYS, records) + left_over(admin, runner, _KEYS))
+    seconds, micros = admin.time()
+    skew = abs(seconds * 1_000_000 + micros - now_us())
+    journal.note("clock", skew_us=skew)
+    runner.close()
+    journal.close()
+
+
+def _ended(world: World, before: int) -> int:
+    try:
+        counts = world.server.admin.hmget(f"{_KEYS.prefix}counts", "finished", "failed", "canceled")
+    except redis.RedisError:
+        return before
+    return sum(int(value or 0) for value in counts)
+
+
+def _replace(path: Path, text: str) -> None:
+    other = path.with_suffix(".new")
+    other.write_text(text)
+    other.replace(path)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Refuse a folder in which another run is at work."""
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield

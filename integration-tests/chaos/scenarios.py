@@ -1,0 +1,222 @@
+"""Small scenes in each of which a seeded bug shows: ``python -m chaos.scenarios FOLDER PORT NAME...``.
+
+With the real scripts all rules hold in each of them.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import redis
+
+from chaos.settings import use_other_scripts
+from chaos.stage import LEASE, PLAN, Stage
+from fairque.client import Task
+
+__all__ = ["SCENARIOS", "main"]
+
+#: As long as it takes to be sure that a lease is over.
+OVER = LEASE + 0.05
+
+
+def late_finish(stage: Stage) -> None:
+    """A worker that stood still finishes what another one runs by now."""
+    slow, other = stage.worker("slow"), stage.worker("other")
+    stage.push("t")
+    first = slow.take()
+    time.sleep(OVER)
+    second = other.take()
+    slow.finish(*first)
+    other.finish(*second)
+
+
+def finish_after_the_end(stage: Stage) -> None:
+    """A worker that stood still finishes what another one has finished."""
+    slow, other = stage.worker("slow"), stage.worker("other")
+    stage.push("t")
+    first = slow.take()
+    time.sleep(OVER)
+    other.finish_all()
+    slow.finish(*first)
+
+
+def same_worker_again(stage: Stage) -> None:
+    """A worker loses a task, gets it again, and then its first attempt comes to its end."""
+    worker = stage.worker("worker")
+    stage.push("t")
+    first = worker.take()
+    time.sleep(OVER)
+    second = worker.take()
+    worker.finish(*first)
+    worker.finish(*second)
+
+
+def dead_worker(stage: Stage) -> None:
+    """A worker dies with a task, and another one finishes it."""
+    victim, other = stage.worker("victim"), stage.worker("other")
+    stage.push("t")
+    victim.take()
+    victim.die()
+    other.finish_all(PLAN.recovery_seconds + 1)
+
+
+def deadly_parent(stage: Stage) -> None:
+    """A task kills its worker again and again; its child falls with it."""
+    stage.push("t")
+    stage.push("child", parents=["t"])
+    for number in range(2 * PLAN.max_deliveries):
+        worker = stage.worker(f"victim-{number}")
+        if worker.take_within(2 * OVER):
+            worker.die()
+    stage.worker("survivor").finish_all()
+
+
+def half_wrong_push(stage: Stage) -> None:
+    """A push is refused because one of its tasks exists with other content."""
+    worker = stage.worker("worker")
+    stage.push("t")
+    other = Task.create(task_id="t", user_id="ann", payload=2)
+    stage.push_tasks(Task.create(task_id="new", user_id="ann", payload=1), other)
+    worker.finish_all(0.1)
+
+
+def repeated_push(stage: Stage) -> None:
+    """A producer pushes again what has been carried out, since it heard no answer."""
+    worker = stage.worker("worker")
+    stage.push("t")
+    worker.finish_all(0.1)
+    stage.push("t")
+    worker.finish_all(0.1)
+
+
+def given_up_push(stage: Stage) -> None:
+    """A producer hears no answer, and gives up."""
+    worker = stage.worker("worker")
+    stage.producer_proxy.drop_replies("push", 100)
+    stage.push(*(f"t{number}" for number in range(6)))
+    worker.finish_all(0.1)
+
+
+def lost_tasks(stage: Stage) -> None:
+    """The answer to a pop is lost, and the worker asks again."""
+    worker = stage.worker("worker")
+    stage.push("t1", "t2")
+    worker.proxy.drop_replies("pop")
+    worker.finish(*worker.take())
+    worker.finish_all()
+
+
+def lost_receipt(stage: Stage) -> None:
+    """The answer to a finish is lost, and the worker tells it again."""
+    worker = stage.worker("worker")
+    stage.push("t")
+    tasks = worker.take()
+    worker.proxy.drop_replies("finish")
+    worker.finish(*tasks)
+
+
+def endless_task(stage: Stage) -> None:
+    """A task runs beyond its timeout, and its worker goes on asking for time."""
+    worker, other = stage.worker("worker"), stage.worker("other")
+    stage.push("t", timeout=2 * LEASE)
+    tasks = worker.take()
+    for _ in range(8):
+        time.sleep(LEASE / 2)
+        worker.beat(*tasks)
+    other.finish_all()
+
+
+def wrong_clock(stage: Stage) -> None:
+    """A worker whose clock is ahead comes while another one runs the task."""
+    worker, ahead = stage.worker("worker"), stage.worker("ahead")
+    stage.push("t")
+    tasks = worker.take()
+    other = ahead.take()
+    worker.finish(*tasks)
+    ahead.finish(*other)
+
+
+def late_cancel(stage: Stage) -> None:
+    """Somebody cancels a task that has ended."""
+    worker = stage.worker("worker")
+    stage.push("t")
+    worker.finish_all(0.1)
+    stage.cancel("t")
+
+
+def child_of_a_running_task(stage: Stage) -> None:
+    """A task is pushed that depends on one that runs."""
+    worker, other = stage.worker("worker"), stage.worker("other")
+    stage.push("t")
+    tasks = worker.take()
+    stage.push("child", parents=["t"])
+    other.finish_all(0.1)
+    worker.finish(*tasks)
+    other.finish_all(0.1)
+
+
+def child_of_a_failed_task(stage: Stage) -> None:
+    """The parent of a task fails."""
+    worker = stage.worker("worker")
+    stage.push("t")
+    stage.push("child", parents=["t"])
+    worker.fail(worker.take()[0])
+    worker.finish_all(0.1)
+
+
+def given_back(stage: Stage) -> None:
+    """A worker that is being stopped gives a task back."""
+    worker, other = stage.worker("worker"), stage.worker("other")
+    stage.push("t")
+    worker.release(worker.take()[0])
+    other.finish_all(0.1)
+
+
+def noisy_user(stage: Stage) -> None:
+    """A user pushes a lot, and then others a little."""
+    worker = stage.worker("worker")
+    stage.configure("count")
+    stage.push(*(f"n{number}" for number in range(60)), user="noisy")
+    for name in ("ben", "eva"):
+        stage.push(*(f"{name}{number}" for number in range(3)), user=name)
+    worker.finish_all(0.1)
+
+
+SCENARIOS: dict[str, Callable[[Stage], None]] = {
+    scene.__name__: scene
+    for scene in (
+        late_finish,
+        finish_after_the_end,
+        same_worker_again,
+        dead_worker,
+        deadly_parent,
+        half_wrong_push,
+        repeated_push,
+        given_up_push,
+        lost_tasks,
+        lost_receipt,
+        endless_task,
+        wrong_clock,
+        late_cancel,
+        child_of_a_running_task,
+        child_of_a_failed_task,
+        given_back,
+        noisy_user,
+    )
+}
+
+
+def main() -> None:
+    """Play some, each on an empty server; each leaves its history in a folder of its name."""
+    folder, port, *names = sys.argv[1:]
+    use_other_scripts()
+    for name in names:
+        redis.Redis(port=int(port)).flushall()
+        (Path(folder) / name).mkdir()
+        with Stage(Path(folder) / name, int(port)).to_the_end() as stage:
+            SCENARIOS[name](stage)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""The server under attack: a real one, with or without an append-only file, killed and started again."""
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import redis
+
+from fairque.protocol.embedded import find_server_binary
+from fairque.protocol.embedded.binary import packaged_server_binary
+
+__all__ = ["Persistence", "Server", "free_port"]
+
+#: When the append-only file is written to the disk; none: there is none.
+Persistence = Literal["always", "everysec", "none"]
+
+_START_SECONDS = 30.0
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """One server process at a time, on one port and one folder.
+
+    Attributes:
+        port: Where it listens, on the loopback.
+        admin: A client for the faults, which no proxy touches.
+    """
+
+    def __init__(self, folder: Path, persistence: Persistence, *, replica_of: int | None = None) -> None:
+        self._folder = folder
+        self._persistence = persistence
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = free_port()
+        self.admin = redis.Redis(port=self.port, socket_timeout=10)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.start(replica_of)
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self, replica_of: int | None = None) -> None:
+        """Start it on what its folder holds, and wait until it answers and has loaded that."""
+        binary = packaged_server_binary() or find_server_binary()
+        append = "no" if self._persistence == "none" else "yes"
+        fsync = "no" if self._persistence == "none" else self._persistence
+        command = [
+            *(str(binary), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder)),
+            *("--save", "", "--appendonly", append, "--appendfsync", fsync, "--maxmemory-policy", "noeviction"),
+            *("--repl-diskless-sync-delay", "0", "--daemonize", "no"),
+            *(("--replicaof", f"127.0.0.1 {replica_of}") if replica_of else ()),
+        ]
+        with (self._folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                if self.admin.ping():
+                    return
+            except redis.RedisError:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise AssertionError(f"the server did not start: see {self._folder}/server.log") from None
+                time.sleep(0.02)
+
+    def kill(self) -> None:
+        """SIGKILL, in the middle of whatever it does."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+        self.admin.connection_pool.disconnect()
+
+    def caught_up_with(self, primary: "Server") -> bool:
+        """Whether this replica has all that its primary has written."""
+        mine, theirs = self.admin.info("replication"), primary.admin.info("replication")
+        linked = mine.get("master_link_status") == "up" and not mine.get("master_sync_in_progress")
+        return linked and mine.get("slave_repl_offset") == theirs.get("master_repl_offset")
+
+    def promote(self) -> None:
+        """Make this replica a primary."""
+        self.admin.replicaof("NO", "ONE")
+
+    @contextmanager
+    def little_memory(self) -> Iterator[None]:
+        """Let the server be out of memory while the context lasts."""
+        self.admin.config_set("maxmemory", 1)
+        try:
+            yield
+        finally:
+            self.admin.config_set("maxmemory", 0)
+
+    def close(self) -> None:
+        self.kill()
+        self.admin.close()

@@ -1,0 +1,187 @@
+"""A small stage for one scenario: a producer and workers that are moved by hand, each behind a proxy of its own."""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from chaos.audit import audit, final_records
+from chaos.history import Event, Journal
+from chaos.plan import Plan
+from chaos.proxy import Proxies, Proxy
+from chaos.recorder import Recorder, script_hashes
+from chaos.settings import LUA, QUEUE, client_settings
+from fairque.client import After, FairqueError, RedisUnavailable, Task, TaskQueue
+from fairque.protocol.calls import CostMode, Failed, Finished, Granted, Released
+from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.wire.jsonvalue import dumps
+from fairque.protocol.wire.keys import QueueKeys
+from fairque.worker.consumer import Consumer
+from fairque.worker.settings import WorkerOptions, WorkerSettings
+
+__all__ = ["LEASE", "PLAN", "Hand", "Stage"]
+
+LEASE = 0.2
+
+#: What the rules must know of a scenario.
+PLAN = Plan(tasks=0, faults={}, cost_mode="count", lease_seconds=LEASE, max_deliveries=3, recovery_seconds=1.0)
+
+
+class Hand:
+    """A worker that does what it is told, and nothing by itself."""
+
+    def __init__(self, name: str, proxy: Proxy, journal: Journal) -> None:
+        url = f"redis://127.0.0.1:{proxy.port}/0"
+        options = WorkerOptions(name=name, lease_seconds=LEASE, heartbeat_seconds=LEASE / 2)
+        settings = WorkerSettings(
+            redis=RedisSettings(url=url, socket_timeout_seconds=1.0),
+            queue=QueueSettings(name=QUEUE, max_deliveries=PLAN.max_deliveries),
+            worker=options,
+        )
+        self.name = name
+        self.proxy = proxy
+        self._journal = journal
+        self._consumer = Consumer(settings)
+
+    def take(self, count: int = 1) -> list[Granted]:
+        """Pop, and begin to run what that gave."""
+        tasks = list(self._consumer.pop(count).tasks)
+        for task in tasks:
+            self._journal.note("start", id=task.task_id, fence=task.fence, attempt=task.attempt)
+        return tasks
+
+    def take_within(self, seconds: float) -> list[Granted]:
+        """Pop until there is a task, or the time is over."""
+        until = time.monotonic() + seconds
+        while not (tasks := self.take()) and time.monotonic() < until:
+            time.sleep(0.01)
+        return tasks
+
+    def finish(self, *tasks: Granted) -> None:
+        for task in tasks:
+            self._end(task, "ok")
+            result = dumps({"fence": task.fence, "attempt": task.attempt})
+            self._consumer.exchange([Finished(task.task_id, task.token, 1_000, result)], [], 0)
+
+    def fail(self, task: Granted) -> None:
+        """Fail for good."""
+        self._end(task, "error")
+        error = dumps({"type": "ValueError", "error": "no", "reason": "retries"})
+        self._consumer.fail_task(Failed(task.task_id, task.token, 1_000, "dead", 0, error))
+
+    def release(self, task: Granted) -> None:
+        self._consumer.release([Released(task.task_id, task.token, 1_000)])
+
+    def beat(self, *tasks: Granted) -> None:
+        self._consumer.beat([(task.task_id, task.token) for task in tasks])
+
+    def die(self) -> None:
+        """Say that it is dead; it must not be told to do anything more."""
+        self._journal.note("died", worker=self.name, by="scenario")
+
+    def finish_all(self, within: float = 0.5) -> None:
+        """Take and finish one task after the other, until for a while there is none."""
+        while tasks := self.take_within(within):
+            self.finish(*tasks)
+
+    def close(self) -> None:
+        self._consumer.runner.close()
+
+    def _end(self, task: Granted, outcome: str) -> None:
+        self._journal.note("end", id=task.task_id, fence=task.fence, attempt=task.attempt, outcome=outcome)
+
+
+class Stage:
+    """All that a scenario needs.
+
+    Args:
+        folder: Gets the history.
+        port: Of the server.
+    """
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self._folder = folder
+        self._url = f"redis://127.0.0.1:{port}/0"
+        self._proxies = Proxies(port)
+        self._hashes = script_hashes(Path(os.environ[LUA]) if os.environ.get(LUA) else None)
+        self._ledger = Journal(folder, "ledger")
+        self._journal = Journal(folder, "producer")
+        self._ids: list[str] = []
+        self._hands: list[Hand] = []
+        self.producer_proxy = self._proxy("producer")
+        self.queue = TaskQueue(client_settings(PLAN, f"redis://127.0.0.1:{self.producer_proxy.port}/0"))
+
+    def worker(self, name: str) -> Hand:
+        hand = Hand(name, self._proxy(name), self._ledger)
+        self._hands.append(hand)
+        return hand
+
+    def push(self, *ids: str, user: str = "ann", **fields: Any) -> None:
+        """Push tasks in one call, as a producer that notes what it does."""
+        parents = [After(parent) for parent in fields.pop("parents", ())]
+        tasks = [Task.create(task_id=i, user_id=user, payload=1, depends_on=parents, **fields) for i in ids]
+        self.push_tasks(*tasks)
+
+    def push_tasks(self, *tasks: Task[Any]) -> None:
+        ids = [task.task_id for task in tasks]
+        known = set(self._ids)
+        self._ids += [task_id for task_id in ids if task_id not in known]
+        if not known.issuperset(ids):
+            self._journal.note("push", tasks=[_about(task) for task in tasks if task.task_id not in known])
+        try:
+            handles = self.queue.push_many(tasks)
+        except RedisUnavailable:
+            self._journal.note("pushed", outcome="info", ids=ids)
+        except FairqueError:
+            self._journal.note("pushed", outcome="fail", ids=[task_id for task_id in ids if task_id not in known])
+        else:
+            self._journal.note("pushed", outcome="ok", ids=ids, stored=[handle.task_id for handle in handles])
+
+    def cancel(self, task_id: str) -> None:
+        with contextlib.suppress(FairqueError):
+            self.queue.cancel(task_id)
+
+    def configure(self, cost_mode: CostMode) -> None:
+        self.queue.configure(cost_mode=cost_mode)
+
+    @contextlib.contextmanager
+    def to_the_end(self) -> Iterator["Stage"]:
+        """At the end note what the records and keys say, and close everything."""
+        try:
+            yield self
+            with TaskQueue(client_settings(PLAN, self._url)) as queue:
+                self._note_the_end(queue)
+        finally:
+            self.queue.close()
+            for hand in self._hands:
+                hand.close()
+            self._proxies.close()
+
+    def _note_the_end(self, queue: TaskQueue) -> None:
+        keys, runner = QueueKeys(QUEUE), queue._link._runner
+        journal, records = Journal(self._folder, "end"), []
+        for task_id, record in final_records(runner, keys, self._ids):
+            journal.note("final", id=task_id, record=record)
+            if record is not None:
+                records.append(record)
+        journal.note("audit", problems=audit(runner._connected(), keys, records))
+        journal.close()
+
+    def _proxy(self, name: str) -> Proxy:
+        return self._proxies.open(Recorder(self._folder, name, self._hashes))
+
+
+Scenario = Callable[[Stage], None]
+
+
+def _about(task: Task[Any]) -> Event:
+    return {
+        "id": task.task_id,
+        "user": task.user_id,
+        "kind": "",
+        "timeout_ms": task.timeout_ms,
+        "delay_ms": task.delay_ms,
+        "parents": [[parent.task_id, parent.on_failure] for parent in task.depends_on],
+    }

@@ -1,0 +1,109 @@
+"""What the workers of a run execute: tasks that end in every way, and note in a ledger outside Redis that they ran."""
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from chaos.history import Journal
+from fairque.client import Cancel, Retry, RetryPolicy, Snooze
+from fairque.client import task as task_function
+from fairque.worker import current_context
+
+__all__ = ["FOLDER", "MODES", "functions"]
+
+#: In which folder a worker process writes its ledger.
+FOLDER = "CHAOS_HISTORY"
+
+_SOON = RetryPolicy(base_seconds=0.02, cap_seconds=0.1)
+_journal: Journal | None = None
+_journal_of = 0
+
+
+def _ledger() -> Journal:
+    # A child that runs a task by itself is another actor.
+    global _journal, _journal_of
+    if _journal is None or _journal_of != os.getpid():
+        _journal, _journal_of = Journal(Path(os.environ[FOLDER]), f"ledger-{os.getpid()}-{time.time_ns()}"), os.getpid()
+    return _journal
+
+
+def _note(op: str, outcome: str = "") -> dict[str, Any]:
+    context = current_context()
+    about = {"id": context.task_id, "fence": context.fence, "attempt": context.attempt}
+    _ledger().note(op, **about, **({"outcome": outcome} if outcome else {}))
+    return about
+
+
+def _ending(kind: str, attempt: int) -> None:
+    """Raise what an attempt of this kind raises, if anything."""
+    if kind == "poison":
+        _note("end", "poison")
+        os.kill(os.getpid(), signal.SIGKILL)
+    if kind == "broken" or (kind == "shaky" and attempt < 3):
+        _note("end", "error")
+        raise ValueError(kind)
+    if kind == "again" and attempt < 2:
+        _note("end", "retry")
+        raise Retry(after=0.05)
+    if kind == "sleepy" and attempt < 2:
+        _note("end", "snooze")
+        raise Snooze(0.05)
+    if kind == "quitter":
+        _note("end", "cancel")
+        raise Cancel
+
+
+def _begin() -> dict[str, Any]:
+    return _note("start")
+
+
+def _end(about: dict[str, Any]) -> dict[str, Any]:
+    _note("end", "ok")
+    return {"fence": about["fence"], "attempt": about["attempt"]}
+
+
+def _run(kind: str, seconds: float) -> dict[str, Any]:
+    about = _begin()
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0 or kind == "overdue":
+        if kind == "overdue":
+            current_context().wait_cancelled(1)
+            if current_context().cancelled:
+                _note("end", "error")
+                raise TimeoutError
+        else:
+            time.sleep(left)
+    _ending(kind, about["attempt"])
+    return _end(about)
+
+
+async def _run_async(kind: str, seconds: float) -> dict[str, Any]:
+    about = _begin()
+    try:
+        await asyncio.sleep(seconds if kind != "overdue" else 3600)
+    except asyncio.CancelledError:
+        _note("end", "error")
+        raise
+    _ending(kind, about["attempt"])
+    return _end(about)
+
+
+@task_function(retry=_SOON)
+def in_a_thread(kind: str, seconds: float) -> dict[str, Any]:
+    """Run in a thread of the worker."""
+    return _run(kind, seconds)
+
+
+@task_function(retry=_SOON)
+async def on_the_loop(kind: str, seconds: float) -> dict[str, Any]:
+    """Run on the worker's event loop."""
+    return await _run_async(kind, seconds)
+
+
+functions = {"thread": in_a_thread, "async": on_the_loop}
+
+#: How a task can run.
+MODES = tuple(functions)

@@ -1,0 +1,53 @@
+#!lua flags=allow-oom
+--[[ delete: forgets dead letters before their time.
+  Guarantee: a task that is no dead letter is left alone.
+  KEYS[1] meta
+  ARGV[1] result_ttl_ms
+  ARGV[2..] for each task: id
+  Returns {1, code, ...} with one place a task: {1} deleted, {2} no dead letter, {-2} not found, {-8} its dependents are
+    still being told of its end: send it again | {-5, what} | {-6, schema}
+  Moves: DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED ]]
+--- @include "begin"
+--- @include "arguments"
+--- @include "counts"
+--- @include "batch"
+--- @include "globals"
+--- @include "user"
+--- @include "sync"
+--- @include "enter"
+--- @include "wake"
+--- @include "commit"
+--- @include "task"
+--- @include "conclude"
+--- @include "free_dependents"
+--- @include "untold"
+local MOST_TASKS = 1000
+
+local refused = begin()
+if refused then return refused end
+local result_ttl_ms = number_at(1)
+if not result_ttl_ms or not grouped(1, 1) or #ARGV > 1 + MOST_TASKS then
+  return bad_arguments("delete takes a time of keeping and 1 to 1000 tasks")
+end
+
+load_globals()
+local reply, gone = {1}, {}
+for index = 2, #ARGV do
+  local t = task(ARGV[index])
+  local code = 1
+  if not t.r.state or gone[t.id] then
+    code = -2
+  elseif t.r.state ~= "FAILED" then
+    code = 2
+  elseif untold(t) then
+    code = -8
+  else
+    gone[t.id], t.changed = true, true -- so that nothing writes it any more
+    for _, kind in ipairs({"t:", "m:", "r:", "p:", "x:", "d:"}) do drop_key(P .. kind .. t.id) end
+    for _, list in ipairs({"kept", "held", "dead"}) do take_from(list, t.id) end
+  end
+  reply[#reply + 1] = code
+end
+free_dependents(FREED, result_ttl_ms)
+commit()
+return reply

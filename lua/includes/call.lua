@@ -1,0 +1,25 @@
+-- call: sends a command. What turns out to be a key of the wrong type is set aside, and the command sent again, so that
+-- one spoiled key stops nobody. Not so the meta key, nor in a script that only reads: there the error is raised.
+-- P is what all keys of the queue begin with: KEYS[1] is the meta key.
+local P = string.sub(KEYS[1], 1, -5)
+local ASIDE_MS = 1209600000 -- 14 days for a person to look at what was set aside
+
+-- Moves what cannot be read out of the way; false where there is nothing, or nothing may be written.
+local function set_aside(key)
+  local aside = P .. "broken:" .. string.sub(key, #P + 1)
+  if redis.pcall("RENAME", key, aside).err then return false end
+  redis.call("PEXPIRE", aside, ASIDE_MS)
+  redis.pcall("HINCRBY", P .. "counts", "broken", 1)
+  return true
+end
+
+local spoiled_is_error = false
+
+local function call(command, ...)
+  local answer = redis.pcall(command, ...)
+  if type(answer) ~= "table" or not answer.err then return answer end
+  local key = ...
+  local spoiled = string.sub(answer.err, 1, 9) == "WRONGTYPE" and key ~= KEYS[1] and not spoiled_is_error
+  if not spoiled or not set_aside(key) then error(answer) end
+  return redis.call(command, ...)
+end

@@ -1,0 +1,15 @@
+-- found: what a verification found wrong, four places each in its answer: kind, which one, what, and whether it was
+-- mended. Without `fix` nothing is written, and a key of the wrong type is an error.
+local findings, fix = {1}, false
+
+local function found(kind, name, what, mended)
+  local size = #findings
+  findings[size + 1], findings[size + 2], findings[size + 3], findings[size + 4] = kind, name, what, mended and 1 or 0
+end
+
+-- Reads the first argument; nil when it is neither 0 nor 1.
+local function begin_verification()
+  fix = ARGV[1] == "1"
+  spoiled_is_error = not fix
+  return (fix or ARGV[1] == "0") or nil
+end

@@ -1,0 +1,14 @@
+-- leave_waiting: a waiting task whose message is gone leaves the index that it waits in, and becomes a dead letter.
+local function leave_waiting(t, dead_ttl_ms)
+  local r = t.r
+  if r.state == "QUEUED" then
+    local u = user(r.user)
+    if call("ZREM", u.n, t.id) + call("ZREM", u.c, t.id) > 0 then count("queued", -1) end
+    u.pn, u.pc = call("ZCARD", u.n), call("ZCARD", u.c)
+  elseif r.state == "SCHEDULED" then
+    undelay(t.id, r.user)
+  else
+    undefer(t)
+  end
+  conclude(t, "FAILED", '{"type":"BrokenRecord","reason":"broken","error":"its message is gone"}', dead_ttl_ms)
+end

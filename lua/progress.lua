@@ -1,0 +1,47 @@
+#!lua flags=allow-oom
+--[[ progress: keeps how far running tasks have come, and tells the processes that wait for them.
+  Guarantee: only the holder of the token is heard.
+  KEYS[1] meta
+  ARGV[1..] for each task: id, token, progress (JSON)
+  Returns {1, code, ...} with one place for each task: {1} kept, {-1} lost, {-2} not found | {-5, what}
+    | {-6, schema} ]]
+--- @include "begin"
+--- @include "arguments"
+--- @include "task"
+--- @include "records"
+local STRIDE = 3
+local MOST_BYTES = 4096 -- of one progress
+
+local refused = begin()
+if refused then return refused end
+if not grouped(0, STRIDE) then return bad_arguments("progress takes id, token and progress of each task") end
+local keys = {}
+for first = 1, #ARGV, STRIDE do
+  if #ARGV[first + 2] > MOST_BYTES then
+    return bad_arguments("the progress of task " .. ARGV[first] .. " has more than 4 KiB")
+  end
+  keys[#keys + 1] = P .. "t:" .. ARGV[first]
+end
+
+read_records(keys)
+local reply = {1}
+for first = 1, #ARGV, STRIDE do
+  local t = task(ARGV[first])
+  local code = -2
+  if t.r.state then
+    code = -1
+    if t.r.state == "STARTED" and t.r.token == ARGV[first + 1] then
+      code = 1
+      local told = int(now_ms) .. "\n" .. ARGV[first + 2]
+      store_key(P .. "p:" .. t.id, told)
+      if t.r.watch then
+        for _, listener in ipairs(call("SMEMBERS", P .. "w:" .. t.id)) do
+          call("PUBLISH", P .. "done:" .. listener, t.id .. "\nPROGRESS\n" .. told)
+        end
+      end
+    end
+  end
+  reply[#reply + 1] = code
+end
+send_batches()
+return reply

@@ -1,0 +1,82 @@
+#!lua flags=allow-oom
+--[[ redrive: makes dead letters runnable again, with all their retries and deliveries.
+  Guarantee: a task that is no dead letter is left alone, so sent again it changes nothing. Fences go on growing.
+  KEYS[1] meta
+  ARGV[1] result_ttl_ms
+  ARGV[2..] for each task: id
+  Returns {1, pause_ms, code, state, ...} with two places a task: {1, state} redriven, {2, state} no dead letter,
+    {-2, ''} not found, {-7, state} too many wait, of the user or of the queue, and the producer may try again in
+    pause_ms, {-8, state} its dependents are still being told of its end: send it again | {-5, what} | {-6, schema}
+  Moves: FAILED -> QUEUED,
+    DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED ]]
+--- @include "begin"
+--- @include "arguments"
+--- @include "counts"
+--- @include "batch"
+--- @include "globals"
+--- @include "user"
+--- @include "sync"
+--- @include "enter"
+--- @include "wake"
+--- @include "commit"
+--- @include "task"
+--- @include "read_ahead"
+--- @include "backlog"
+--- @include "conclude"
+--- @include "free_dependents"
+--- @include "untold"
+local MOST_TASKS = 1000
+
+local refused = begin()
+if refused then return refused end
+local result_ttl_ms = number_at(1)
+if not result_ttl_ms or not grouped(1, 1) or #ARGV > 1 + MOST_TASKS then
+  return bad_arguments("redrive takes a time of keeping and 1 to 1000 tasks")
+end
+
+local redriven, of_user = 0, {}
+
+local function redrive(t)
+  local r = t.r
+  local number = (of_user[r.user] or 0) + 1
+  redriven, of_user[r.user] = redriven + 1, number
+  for _, index in ipairs({"kept", "held", "dead"}) do take_from(index, t.id) end
+  for _, kind in ipairs({"r:", "p:"}) do drop_key(P .. kind .. t.id) end
+  -- The ending that made it a dead letter, sent again, is still known.
+  r.state, r.settled = "QUEUED", r.token
+  r.fails, r.lost, r.solo, r.cancel, r.ended_at, r.keep, r.watch = nil, nil, nil, nil, nil, nil, nil
+  if r.kids then r.told = call("LLEN", P .. "d:" .. t.id) end
+  if r.dedup and not call("SET", P .. "dedup:" .. r.dedup, t.id, "NX") then r.dedup = nil end
+  will_write(t)
+  local u = user(r.user)
+  enter(u, t.id, r.prio or NORMAL, arrival(u))
+end
+
+load_globals()
+read_ahead(1, 1)
+local reply = {1, 0}
+for index = 2, #ARGV do
+  local t = task(ARGV[index])
+  local r, code = t.r, 1
+  if not r.state then
+    code = -2
+  elseif r.state ~= "FAILED" then
+    code = 2
+  elseif call("EXISTS", P .. "m:" .. t.id) == 0 then
+    code = -2
+  elseif untold(t) then
+    code = -8
+  else
+    local full = queue_is_full(redriven + 1) or user_is_full(r.user, (of_user[r.user] or 0) + 1)
+    if full then
+      code, reply[2] = -7, full[5]
+    else
+      redrive(t)
+    end
+  end
+  reply[#reply + 1], reply[#reply + 2] = code, r.state or ""
+end
+count("redriven", redriven)
+free_dependents(FREED, result_ttl_ms)
+commit()
+return reply

@@ -1,0 +1,113 @@
+#!lua flags=allow-oom
+--[[ verify_keys: looks at keys for themselves: their types, and those whose task is gone or has ended.
+  KEYS[1] meta
+  ARGV[1] fix: 1 mends what is found, 0 only looks  ARGV[2] dead_ttl_ms
+  ARGV[3..] for each task: key (what follows the prefix of the queue)
+  Returns {1, kind, name, what, mended, ...} with four places for each finding | {-5, what} | {-6, schema} ]]
+--- @include "begin"
+--- @include "arguments"
+--- @include "found"
+--- @include "counts"
+--- @include "batch"
+--- @include "records"
+--- @include "task"
+--- @include "conclude"
+--- @include "bury"
+--- @include "untold"
+--- @include "bind"
+local PENDING = 10000 -- ended tasks whose dependents are not all told, of which so many are looked at
+local TYPES = {
+  meta = "hash", g = "hash", counts = "hash", cfg = "hash", t = "string", m = "string", r = "string", x = "string",
+  p = "string", u = "string", dedup = "string", claim = "string", sweeping = "string", now = "string", n = "zset",
+  c = "zset", s = "zset", ready = "zset", fresh = "zset", critical = "zset", owe = "zset", timers = "zset",
+  users = "zset", configured = "zset", running = "zset", delayed = "zset", deferred = "zset", kept = "zset",
+  held = "zset", dead = "zset", schedule = "string", schedules = "zset", due = "zset",
+  lock = "hash", w = "set", d = "list", pending = "list", wake = "list",
+}
+local ENDED = {FINISHED = true, FAILED = true, CANCELED = true}
+
+local refused = begin()
+if refused then return refused end
+local dead_ttl_ms = number_at(2)
+if not begin_verification() or not dead_ttl_ms or not grouped(2, 1) then
+  return bad_arguments("verify_keys takes 0 or 1, a time of keeping and keys")
+end
+
+local function leftover(name, why)
+  found("leftover", name, why, fix)
+  if fix then call("DEL", P .. name) end
+end
+
+local look = {
+  m = function(name, id)
+    local state = task(id).r.state
+    if state == "FINISHED" or state == "CANCELED" then return leftover(name, "its task is " .. state) end
+    if state or call("EXISTS", P .. "t:" .. id) == 1 then return end
+    found("lost", id, "there is a message and no record", fix)
+    if fix then bury(task(id), "", "the key of its message", dead_ttl_ms) end
+  end,
+  r = function(name, id)
+    if not ENDED[task(id).r.state] then leftover(name, "its task has not ended") end
+  end,
+  x = function(name, id) if not task(id).r.xcom then leftover(name, "no finished task has left it") end end,
+  p = function(name, id) if not task(id).r.state then leftover(name, "its task is not known") end end,
+  w = function(name, id)
+    local state = task(id).r.state
+    if not state or ENDED[state] then leftover(name, "nothing can be told any more") end
+  end,
+  d = function(name, id)
+    local t = task(id)
+    local state = t.r.state
+    if state and not t.r.kids then
+      found("dependents", id, "others depend on it, and its record does not say so", fix)
+      t.r.kids = true
+      if fix then
+        if ENDED[state] and not t.r.keep then hold(t) end
+        will_write(t)
+      end
+    end
+    if state and not (ENDED[state] and untold(t)) then return end
+    local entry = (state == "FINISHED" and "F" or "X") .. id
+    if call("LPOS", P .. "pending", entry, "MAXLEN", PENDING) then return end
+    if call("LLEN", P .. "pending") > PENDING then return end
+    found("dependents", id, "it has ended, and those that depend on it would never be told", fix)
+    if fix then call("RPUSH", P .. "pending", entry) end
+  end,
+  dedup = function(name, hash)
+    if call("PTTL", P .. name) ~= -1 then return end
+    local r = task(call("GET", P .. name)).r
+    if not r.state or ENDED[r.state] or r.dedup ~= hash then leftover(name, "no waiting or running task holds it") end
+  end,
+  claim = function(name) if call("PTTL", P .. name) == -1 then leftover(name, "it has no end") end end,
+  sweeping = function(name) if call("PTTL", P .. name) == -1 then leftover(name, "it has no end") end end,
+  wake = function(name)
+    if call("LLEN", P .. name) < 2 then return end
+    found("counter", name, "there is more than one wake-up", fix)
+    if fix then call("LTRIM", P .. name, 0, 0) end
+  end,
+  cfg = function(_, id)
+    if call("ZSCORE", P .. "configured", id) then return end
+    found("user", id, "it has settings and is not in the index of those who have", fix)
+    if fix then call("ZADD", P .. "configured", "0", id) end
+  end,
+}
+
+for first = 3, #ARGV do
+  local name = ARGV[first]
+  local kind, id = string.match(name, "^([a-z]+):?(.*)$")
+  local wanted, is = TYPES[kind], call("TYPE", P .. name).ok
+  if wanted and is == wanted then
+    if look[kind] then look[kind](name, id) end
+  elseif wanted and is ~= "none" then
+    local movable = name ~= "meta"
+    found("type", name, "it is a " .. is .. " and should be a " .. wanted, fix and movable)
+    if fix and movable then set_aside(P .. name) end
+  elseif kind == "cfg" and call("ZSCORE", P .. "configured", id) then
+    found("user", id, "it is in the index of those who have settings, and has none", fix)
+    if fix then call("ZREM", P .. "configured", id) end
+  end
+end
+write_records()
+send_batches()
+save_counts()
+return findings

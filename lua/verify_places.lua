@@ -1,0 +1,79 @@
+#!lua flags=allow-oom
+--[[ verify_places: looks whether what stands in an index belongs there.
+  Guarantee: each place is looked at and mended in one step, so that calls of others may go on meanwhile.
+  KEYS[1] meta
+  ARGV[1] fix: 1 mends what is found, 0 only looks  ARGV[2] dead_ttl_ms
+  ARGV[3..] for each task: index (what follows the prefix of the queue), id
+  Returns {1, kind, name, what, mended, ...} with four places for each finding | {-5, what} | {-6, schema} ]]
+--- @include "begin"
+--- @include "arguments"
+--- @include "found"
+--- @include "counts"
+--- @include "batch"
+--- @include "globals"
+--- @include "user"
+--- @include "sync"
+--- @include "enter"
+--- @include "wake"
+--- @include "commit"
+--- @include "task"
+--- @include "conclude"
+--- @include "bury"
+local STRIDE = 2
+local ENDED = {FINISHED = true, FAILED = true, CANCELED = true}
+local BELONGS = {
+  running = {STARTED = true}, delayed = {SCHEDULED = true}, deferred = {DEFERRED = true}, dead = {FAILED = true},
+  kept = ENDED, held = ENDED, n = {QUEUED = true}, c = {QUEUED = true},
+  s = {SCHEDULED = true, DEFERRED = true},
+}
+
+local refused = begin()
+if refused then return refused end
+local dead_ttl_ms = number_at(2)
+if not begin_verification() or not dead_ttl_ms or not grouped(2, STRIDE) then
+  return bad_arguments("verify_places takes 0 or 1, a time of keeping, and an index and an id for each place")
+end
+for first = 3, #ARGV, STRIDE do
+  if not BELONGS[string.match(ARGV[first], "^[^:]*")] then
+    return bad_arguments("there is no index " .. ARGV[first])
+  end
+end
+
+local function belongs(kind, owner, r)
+  if not BELONGS[kind][r.state] or (owner and owner ~= r.user) then return false end
+  if kind == "kept" or kind == "held" then return (kind == "held") == (r.keep ~= nil) end
+  return (kind ~= "n" and kind ~= "c") or (kind == "c") == (r.prio == CRITICAL)
+end
+
+local function remove(kind, owner, index, id, known)
+  if kind == "n" or kind == "c" then
+    local u = user(owner)
+    call("ZREM", P .. index, id)
+    u.pn, u.pc = call("ZCARD", u.n), call("ZCARD", u.c)
+    if not known then count("queued", -1) end
+  else
+    take_from(index, id)
+  end
+end
+
+load_globals()
+for first = 3, #ARGV, STRIDE do
+  local index, id = ARGV[first], ARGV[first + 1]
+  local kind, owner = string.match(index, "^([^:]*):?(.*)$")
+  if owner == "" then owner = nil end
+  local t = task(id)
+  local state = t.r.state
+  if not belongs(kind, owner, t.r) and call("ZSCORE", P .. index, id) then
+    found("place", id, "it stands in " .. index .. " and is " .. (state or "not known"), fix)
+    if fix then
+      remove(kind, owner, index, id, state)
+      if (kind == "kept" or kind == "held") and not state then
+        for _, of_task in ipairs({"t:", "m:", "r:", "p:", "x:"}) do drop_key(P .. of_task .. id) end
+      elseif kind ~= "s" and kind ~= "dead" and not state then
+        bury(t, owner or "", index, dead_ttl_ms)
+      end
+    end
+  end
+end
+if fix then commit() end
+return findings

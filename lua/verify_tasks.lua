@@ -1,0 +1,116 @@
+#!lua flags=allow-oom
+--[[ verify_tasks: looks whether tasks are where their states say, and have their messages.
+  Guarantee: each task is looked at and mended in one step, so that calls of others may go on meanwhile.
+  KEYS[1] meta
+  ARGV[1] fix: 1 mends what is found, 0 only looks  ARGV[2] dead_ttl_ms  ARGV[3] result_ttl_ms  ARGV[4] lease_ms: what
+    a running task without a lease gets
+  ARGV[5..] for each task: id
+  Returns {1, kind, name, what, mended, ...} with four places for each finding | {-5, what} | {-6, schema}
+  Moves: SCHEDULED -> FAILED, QUEUED -> FAILED, DEFERRED -> FAILED,
+    DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED ]]
+--- @include "begin"
+--- @include "arguments"
+--- @include "found"
+--- @include "counts"
+--- @include "batch"
+--- @include "globals"
+--- @include "user"
+--- @include "sync"
+--- @include "enter"
+--- @include "wake"
+--- @include "delay"
+--- @include "commit"
+--- @include "task"
+--- @include "read_ahead"
+--- @include "conclude"
+--- @include "bury"
+--- @include "free"
+--- @include "leave_waiting"
+local refused = begin()
+if refused then return refused end
+local dead_ttl_ms, result_ttl_ms, lease_ms = number_at(2), number_at(3), number_at(4)
+if not begin_verification() or not dead_ttl_ms or not result_ttl_ms or not lease_ms or not grouped(4, 1) then
+  return bad_arguments("verify_tasks takes 0 or 1, two times of keeping, a lease and tasks")
+end
+
+local function score(index, id) return tonumber(call("ZSCORE", P .. index, id) or nil) end
+
+local function mend(kind, t, what, change)
+  found(kind, t.id, "it is " .. t.r.state .. " and " .. what, fix)
+  if fix then change() end
+end
+
+local function queue_of(t) return (t.r.prio == CRITICAL and "c:" or "n:") .. t.r.user end
+
+local look = {
+  QUEUED = function(t)
+    if score(queue_of(t), t.id) then return end
+    mend("nowhere", t, "in no queue", function()
+      local u = user(t.r.user)
+      enter_at(u, t.id, t.r.prio or NORMAL, t.r.score or arrival(u))
+      count("queued", -1) -- it was counted when it came
+    end)
+  end,
+  STARTED = function(t)
+    if score("running", t.id) then return end
+    mend("lease", t, "has no lease", function() add_to("running", int(now_ms + lease_ms), t.id) end)
+  end,
+  SCHEDULED = function(t)
+    local due_ms, by_user = score("delayed", t.id), score("s:" .. t.r.user, t.id)
+    if due_ms and by_user then return end
+    mend("nowhere", t, "not in both indexes of delayed tasks", function()
+      delay(t.id, t.r.user, due_ms or by_user and by_user < math.huge and by_user or now_ms)
+    end)
+  end,
+  DEFERRED = function(t)
+    if not score("deferred", t.id) or not score("s:" .. t.r.user, t.id) then
+      mend("nowhere", t, "not in both indexes of tasks that wait for others", function()
+        add_to("deferred", int(t.r.pushed_at), t.id)
+        add_to("s:" .. t.r.user, "+inf", t.id)
+      end)
+    elseif t.r.open < 1 then
+      mend("dependents", t, "waits for no other task", function()
+        t.r.open = 1
+        free(t.id, "", true, result_ttl_ms)
+      end)
+    end
+  end,
+}
+
+local function look_at_ended(t)
+  local index = t.r.keep and "held" or "kept"
+  if not score(index, t.id) then
+    mend("nowhere", t, "would never be forgotten", function()
+      add_to(index, int(now_ms + (t.r.state == "FAILED" and dead_ttl_ms or result_ttl_ms)), t.id)
+    end)
+  end
+  if t.r.state == "FAILED" and not score("dead", t.id) then
+    mend("nowhere", t, "not among the dead letters", function()
+      add_to("dead", int(t.r.ended_at or now_ms), t.id)
+    end)
+  end
+end
+
+load_globals()
+read_ahead(4, 1)
+for first = 5, #ARGV do
+  local t = task(ARGV[first])
+  local state = t.r.state
+  if not state then
+    if unreadable[t.key] and ARGV[first] ~= "" then
+      found("record", t.id, "its record cannot be read", fix)
+      if fix then bury(t, "", "the key of its record", dead_ttl_ms) end
+    end
+  elseif not look[state] then
+    look_at_ended(t)
+  elseif call("EXISTS", P .. "m:" .. t.id) == 1 then
+    look[state](t)
+  elseif state == "STARTED" then
+    look[state](t)
+    found("message", t.id, "its message is gone; what becomes of it is known when its attempt has ended", false)
+  else
+    mend("message", t, "its message is gone", function() leave_waiting(t, dead_ttl_ms) end)
+  end
+end
+if fix then commit() end
+return findings

@@ -1,0 +1,57 @@
+#!lua flags=allow-oom
+--[[ verify_users: looks whether users stand in the rings where their records and their queues say, and whether their
+  running tasks are counted right.
+  Guarantee: all users of a call are looked at and mended in one step, so that calls of others may go on meanwhile.
+  KEYS[1] meta
+  ARGV[1] fix: 1 mends what is found, 0 only looks  ARGV[2] strays: 1 looks only at those without a record
+  ARGV[3..] for each task: user
+  Returns {1, kind, name, what, mended, ...} with four places for each finding | {-5, what} | {-6, schema} ]]
+--- @include "begin"
+--- @include "arguments"
+--- @include "found"
+--- @include "counts"
+--- @include "batch"
+--- @include "globals"
+--- @include "user"
+--- @include "sync"
+--- @include "enter"
+--- @include "wake"
+--- @include "commit"
+--- @include "task"
+--- @include "running_by_user"
+--- @include "standing"
+local refused = begin()
+if refused then return refused end
+if not begin_verification() or (ARGV[2] ~= "0" and ARGV[2] ~= "1") or not grouped(2, 1) then
+  return bad_arguments("verify_users takes 0 or 1 twice, and users")
+end
+
+load_globals()
+local keys = {}
+for first = 3, #ARGV do keys[#keys + 1] = P .. "u:" .. ARGV[first] end
+read_records(keys)
+local strays_only, running = ARGV[2] == "1", running_by_user()
+if not running then found("unseen", "running", "too many tasks run for those of each user to be counted", false) end
+
+for first = 3, #ARGV do
+  local id, key = ARGV[first], P .. "u:" .. ARGV[first]
+  local known = record(key)
+  local what
+  if unreadable[key] then
+    what = "its record cannot be read"
+  elseif known then
+    what = not strays_only and wrong_with(id, known, running and (running[id] or 0))
+  else
+    what = stray(id, running and running[id] or 0)
+  end
+  if what then
+    found("user", id, what, fix)
+    if fix then
+      local u = user(id)
+      if not unreadable[key] then seat(u) end
+      if running then u.r.inf = running[id] or 0 end
+    end
+  end
+end
+if fix then commit() end
+return findings

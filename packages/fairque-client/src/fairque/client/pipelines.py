@@ -1,0 +1,125 @@
+"""The handle of a pushed pipeline: the states of its tasks, its result, and its cancelation."""
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any, Generic, TypeVar, cast
+
+from fairque.client.handle import TaskHandle
+from fairque.client.link import Link, seconds_of
+from fairque.client.many import gather
+from fairque.client.outcomes import CancelResult, Missing
+from fairque.client.waiting import until
+from fairque.protocol.calls import Outcome
+from fairque.protocol.errors import TaskCanceled, TaskFailed
+from fairque.protocol.model.pipeline import Pipeline
+from fairque.protocol.model.states import TaskState
+from fairque.protocol.model.task import Task
+
+__all__ = ["PipelineHandle", "handle_of", "states_of"]
+
+H = TypeVar("H")
+R_co = TypeVar("R_co", covariant=True)
+S = TypeVar("S")
+
+
+class PipelineHandle(Generic[R_co]):
+    """A pipeline of a queue, from outside. `TaskQueue.push` makes it; threads may share it.
+
+    Every method asks the server, so it may also raise `RedisUnavailable`.
+
+    Attributes:
+        tasks: The handles of its tasks, by the ids of the tasks. A task whose deduplication key another one holds has
+            the handle of that one.
+    """
+
+    def __init__(self, link: Link, pipeline: Pipeline[Any], handles: Iterable[TaskHandle[Any]]) -> None:
+        self.tasks: Mapping[str, TaskHandle[Any]] = dict(zip(pipeline.tasks, handles, strict=True))
+        self._link = link
+        self._pipeline = pipeline
+
+    def task(self, task: Task[S] | str) -> TaskHandle[S]:
+        """Return the handle of one of its tasks, by the task or its id. Nothing is sent.
+
+        Raises:
+            KeyError: It is not in this pipeline.
+        """
+        return handle_of(self.tasks, task)
+
+    def states(self) -> dict[str, TaskState | None]:
+        """Return where each task is in its life, by its id; None for one whose record has expired."""
+        return self._states(0)
+
+    def wait(self, timeout: float | timedelta | None = None) -> dict[str, TaskState | None]:
+        """Wait until all tasks have ended, woken by the server, and return their states.
+
+        Args:
+            timeout: Seconds or a timedelta, after which the states that they have then are returned; None waits for
+                ever.
+
+        Raises:
+            TypeError: The timeout is no time.
+        """
+        return self._states(seconds_of(timeout))
+
+    def result(self, timeout: float | timedelta | None = None) -> R_co:
+        """Wait for the last task, woken by the server, and return its result; of several last ones a list of theirs.
+
+        Args:
+            timeout: Seconds or a timedelta to wait; None waits for ever.
+
+        Raises:
+            TaskFailed: A last task ended in an error, or did not run since one before it did: this tells of that.
+            TaskCanceled: A last task was canceled, or one before it.
+            ResultExpired: The record of one is gone.
+            TimeoutError: They have not ended in that time; they go on.
+            TypeError: The timeout is no time.
+        """
+        last = [self.tasks[task_id] for task_id in self._pipeline.last]
+        try:
+            results = gather(*last, timeout=timeout)
+        except TaskCanceled as error:
+            self._raise_cause(error)
+            raise
+        return cast("R_co", results[0] if self._pipeline.single else results)
+
+    def cancel(self, reason: str = "canceled by its producer") -> dict[str, CancelResult]:
+        """Cancel each task, the last ones first, so that none is set free by it; the answers are by the tasks' ids.
+
+        Args:
+            reason: Why, for people.
+        """
+        return {task_id: self.tasks[task_id].cancel(reason) for task_id in self._pipeline.last_first()}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self.tasks)} tasks, queue={self._link.keys.name!r})"
+
+    def _states(self, seconds: float | None) -> dict[str, TaskState | None]:
+        ids = [handle.task_id for handle in self.tasks.values()]
+        return states_of(self.tasks, dict(self._link.outcomes(ids, until(seconds))))
+
+    def _raise_cause(self, error: TaskCanceled) -> None:
+        """Raise the error of a task that failed, if that is why one was canceled."""
+        for task_id, state in self.states().items():
+            if state is TaskState.FAILED:
+                try:
+                    self.tasks[task_id].result(0)
+                except TaskFailed as cause:
+                    raise cause from error
+
+
+def handle_of(handles: Mapping[str, H], task: Task[Any] | str) -> H:
+    """Return the handle of a task.
+
+    Raises:
+        KeyError: There is none.
+    """
+    task_id = task.task_id if isinstance(task, Task) else task
+    if task_id not in handles:
+        raise KeyError(f"task {task_id} is not in this pipeline")
+    return handles[task_id]
+
+
+def states_of(handles: Mapping[str, Any], outcomes: Mapping[str, Outcome | Missing]) -> dict[str, TaskState | None]:
+    """Return the states of tasks by their ids."""
+    found = {task_id: outcomes[handle.task_id] for task_id, handle in handles.items()}
+    return {task_id: one.state if isinstance(one, Outcome) else None for task_id, one in found.items()}

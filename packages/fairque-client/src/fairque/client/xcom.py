@@ -1,0 +1,84 @@
+"""`@xcom_push` and `@xcom_pull`: a function that leaves its result under a key, and gets values of tasks before it."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from fairque.client.functions import TaskMaker
+from fairque.protocol.model.ids import check_id
+from fairque.protocol.model.registry import name_of
+from fairque.protocol.model.xcom import Pull, mark_xcom
+
+__all__ = ["xcom_pull", "xcom_push"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def xcom_push(key: str) -> Callable[[F], F]:
+    """Leave what the function returns under a key, too, for the tasks that depend on it. Put it below ``@task``.
+
+    A direct call of the function is not changed by it.
+
+    Args:
+        key: 1 to 128 bytes without control characters.
+
+    Raises:
+        InvalidTask: The key cannot be used.
+        TypeError: It stands above ``@task``.
+    """
+    check_id(key, "key")
+
+    def decorate(func: F) -> F:
+        _refuse_task_function(func, "xcom_push")
+        mark_xcom(func, pushes=(key,))
+        return func
+
+    return decorate
+
+
+def xcom_pull(
+    *, task: str | Callable[..., Any] | None = None, **keys: str
+) -> Callable[[Callable[P, R]], Callable[..., R]]:
+    """Give parameters of the function the values that tasks before it have left. Put it below ``@task``.
+
+    ``@xcom_pull(rows="raw", task=extract)``: the parameter ``rows`` gets what ``extract`` has left under ``raw``. Tasks
+    of the function are made without these arguments, and name those of the parameters behind them; a direct call
+    passes all as ever.
+
+    Args:
+        task: The function of the task that left them, one of those on which the task directly depends, or its name.
+            Not needed when only one of them has left the key.
+        **keys: The key for each parameter.
+
+    Raises:
+        InvalidTask: A key cannot be used.
+        TypeError: It stands above ``@task``, no parameter is named, or the function has none of that name.
+    """
+    if not keys:
+        raise TypeError("name the parameters and their keys: @xcom_pull(rows='raw', task=extract)")
+    for parameter, key in keys.items():
+        check_id(key, f"the key of {parameter}")
+    source = name_of(task) if callable(task) else task
+
+    def decorate(func: Callable[P, R]) -> Callable[..., R]:
+        _refuse_task_function(func, "xcom_pull")
+        _check_parameters(func, keys)
+        mark_xcom(func, pulls=[Pull(parameter, key, source) for parameter, key in keys.items()])
+        return func
+
+    return decorate
+
+
+def _refuse_task_function(func: Callable[..., Any], name: str) -> None:
+    if isinstance(func, TaskMaker):
+        raise TypeError(f"put @{name} below @task: {func.task_name!r} is a task function already")
+
+
+def _check_parameters(func: Callable[..., Any], keys: dict[str, str]) -> None:
+    parameters = inspect.signature(func).parameters
+    for name in keys:
+        kind = parameters[name].kind if name in parameters else None
+        if kind not in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY):
+            raise TypeError(f"{func.__qualname__} has no parameter {name!r} that can be given by name")

@@ -1,0 +1,262 @@
+"""Many handles at once: as they end, or all results; in a few calls, through lost connections."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from fairque.client import (
+    ClientSettings,
+    FairqueError,
+    ResultExpired,
+    TaskCanceled,
+    TaskFailed,
+    TaskHandle,
+    TaskNotFound,
+    TaskQueue,
+    TaskState,
+    as_completed,
+    gather,
+    task,
+)
+from fairque.protocol.testing import amend_record, eventually
+
+
+@task
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+def pushed(queue: TaskQueue, number: int) -> list[TaskHandle[int]]:
+    return queue.push_many([add.task(n, n) for n in range(number)])
+
+
+def watches(spy: Any, number: int = 1) -> None:
+    eventually(lambda: spy.scripts.count("watch") >= number, what=f"{number} watch calls")
+
+
+def test_handles_come_in_the_order_in_which_their_tasks_end(queue: TaskQueue, worker: Any, in_thread: Any) -> None:
+    handles = pushed(queue, 3)
+    first, second, third = (worker.take() for _ in handles)
+    worker.end(third, result=30)
+    ended = as_completed(handles, timeout=10)
+    assert next(ended).result() == 30
+    worker.end(first, result=10)
+    assert next(ended).result() == 10
+    last = in_thread(lambda: next(ended).result())
+    worker.end(second, result=20)
+    assert last.outcome() == 20
+    assert list(ended) == []
+
+
+def test_a_thousand_handles_are_waited_for_with_one_call(
+    queue: TaskQueue, worker: Any, in_thread: Any, spy: Any
+) -> None:
+    handles = pushed(queue, 1_000)
+    waiting = in_thread(lambda: [handle.result() for handle in as_completed(handles)])
+    watches(spy)
+    worker.finish_all("done")
+    assert waiting.outcome() == ["done"] * 1_000
+    assert spy.scripts == ["push", "watch"]
+
+
+def test_a_thousand_results_that_are_there_take_one_call(queue: TaskQueue, worker: Any, spy: Any) -> None:
+    handles = pushed(queue, 1_000)
+    worker.finish_all(7)
+    assert gather(*handles) == [7] * 1_000
+    assert gather(*handles) == [7] * 1_000
+    assert spy.scripts == ["push", "watch"]
+
+
+def test_the_server_is_asked_of_a_thousand_in_one_call_and_of_large_results_in_more(
+    queue: TaskQueue, worker: Any, spy: Any
+) -> None:
+    handles = queue.push_many([add.task(n, n) for n in range(1_001)], chunked=True)
+    worker.finish_all("x" * 40_000)
+    assert {len(result) for result in gather(*handles)} == {40_000}  # type: ignore[arg-type]  # the worker makes texts
+    assert 10 <= spy.scripts.count("watch") <= 12
+
+
+def test_results_stand_in_the_order_of_the_handles(queue: TaskQueue, worker: Any) -> None:
+    handles = pushed(queue, 3)
+    for number, held in enumerate([worker.take() for _ in handles][::-1]):
+        worker.end(held, result=number)
+    assert gather(*handles, timeout=10) == [2, 1, 0]
+    assert gather(*handles[::-1], handles[0]) == [0, 1, 2, 2]
+
+
+def test_of_nothing_the_result_is_nothing(queue: TaskQueue, spy: Any) -> None:  # noqa: ARG001 - it would see a call
+    assert gather() == []
+    assert list(as_completed([])) == []
+    assert spy.scripts == []
+
+
+def test_several_handles_of_one_task_are_all_given(queue: TaskQueue, worker: Any) -> None:
+    one = queue.push(add.task(1, 2))
+    other = queue.get(one.task_id)
+    worker.finish(3)
+    assert one.result() == 3
+    assert set(as_completed([one, other, one])) == {one, other}
+    assert gather(one, other) == [3, 3]
+
+
+def test_the_first_error_is_raised_while_others_run(queue: TaskQueue, worker: Any, in_thread: Any, spy: Any) -> None:
+    handles = pushed(queue, 3)
+    waiting = in_thread(lambda: gather(*handles))
+    watches(spy)
+    worker.fail({"type": "ValueError", "error": "no"})
+    with pytest.raises(TaskFailed, match="ValueError: no"):
+        waiting.outcome()
+
+
+def test_errors_take_the_places_of_results_where_that_is_wanted(queue: TaskQueue, worker: Any) -> None:
+    handles = pushed(queue, 5)
+    worker.finish(1)
+    worker.fail({"type": "ValueError", "error": "no"})
+    handles[2].cancel("not needed")
+    unknown: TaskHandle[int] = queue.get("unknown")
+    results = gather(*handles, unknown, timeout=0.1, return_exceptions=True)
+    kinds = [1, TaskFailed, TaskCanceled, TimeoutError, TimeoutError, TaskNotFound]
+    assert [result if isinstance(result, int) else type(result) for result in results] == kinds
+    assert f"task {handles[3].task_id} is still QUEUED after 0.1 s" in str(results[3])
+
+
+def test_a_time_that_is_over_names_those_that_go_on(queue: TaskQueue, worker: Any) -> None:
+    handles = pushed(queue, 6)
+    worker.finish(1)
+    ended = as_completed(handles, timeout=0.1)
+    assert next(ended) is handles[0]
+    with pytest.raises(TimeoutError, match=rf"5 of 6 tasks have not ended after 0.1 s: {handles[1].task_id}, .*, …\."):
+        next(ended)
+    with pytest.raises(TimeoutError, match=rf"task {handles[1].task_id} is still QUEUED"):
+        gather(*handles, timeout=0.1)
+
+
+def test_a_timeout_of_zero_only_looks(queue: TaskQueue, worker: Any, spy: Any) -> None:
+    handles = pushed(queue, 2)
+    worker.finish(1)
+    with pytest.raises(TimeoutError, match="1 of 2 tasks have not ended after 0 s"):
+        list(as_completed(handles, timeout=0))
+    assert spy.scripts == ["push", "watch"]
+    assert queue._link._subscription is None
+
+
+def test_a_task_that_is_not_known_is_given_and_its_result_says_so(queue: TaskQueue, server: Any) -> None:
+    gone, unknown = queue.push(add.task(1, 2)), queue.get("unknown")
+    server.delete(f"{queue._link.keys.prefix}t:{gone.task_id}")
+    assert list(as_completed([gone, unknown], timeout=10)) == [gone, unknown]
+    with pytest.raises(ResultExpired):
+        gather(gone)
+    with pytest.raises(TaskNotFound):
+        gather(unknown)
+
+
+def test_a_lost_subscription_loses_nothing_and_costs_one_call_more(
+    queue: TaskQueue, worker: Any, in_thread: Any, spy: Any, server: Any
+) -> None:
+    handles = pushed(queue, 100)
+    waiting = in_thread(lambda: gather(*handles))
+    watches(spy)
+    worker.finish_all("before", most=40)
+    server.client_kill_filter(_type="pubsub")
+    watches(spy, 2)
+    worker.finish_all("after")
+    assert waiting.outcome() == ["before"] * 40 + ["after"] * 60
+    assert spy.scripts == ["push", "watch", "watch"]
+
+
+def test_endings_while_nobody_listened_are_not_lost(
+    queue: TaskQueue, worker: Any, in_thread: Any, spy: Any, server: Any
+) -> None:
+    handles = pushed(queue, 3)
+    waiting = in_thread(lambda: gather(*handles))
+    watches(spy)
+    worker.finish(1)
+    # One transaction: the channel is deaf when the tasks end.
+    with server.pipeline(transaction=True) as at_once:
+        at_once.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        for handle in handles[1:]:
+            at_once.set(f"{worker.keys.prefix}r:{handle.task_id}", b"3")
+            amend_record(at_once, f"{worker.keys.prefix}t:{handle.task_id}", state="FINISHED")
+        at_once.execute()
+    assert waiting.outcome() == [1, 3, 3]
+
+
+def test_one_subscription_serves_all_waits(
+    queue: TaskQueue, worker: Any, in_thread: Any, spy: Any, server: Any
+) -> None:
+    handles = pushed(queue, 30)
+    waiting = [in_thread(lambda part=part: gather(*part)) for part in (handles[:10], handles[10:20])]
+    waiting += [in_thread(handle.result) for handle in handles[20:]]
+    watches(spy, 12)
+    assert len(server.pubsub_channels(f"{queue._link.keys.prefix}done:*")) == 1
+    worker.finish_all(1)
+    assert [one.outcome() for one in waiting] == [[1] * 10] * 2 + [1] * 10
+
+
+def test_results_too_large_for_the_message_are_read_together(
+    queue: TaskQueue, worker: Any, in_thread: Any, spy: Any
+) -> None:
+    handles = pushed(queue, 50)
+    waiting = in_thread(lambda: gather(*handles))
+    watches(spy)
+    worker.finish_all("x" * 20_000)
+    assert waiting.outcome() == ["x" * 20_000] * 50
+    assert spy.scripts.count("watch") < 20
+
+
+def test_a_wait_that_is_given_up_leaves_nothing_behind(queue: TaskQueue, worker: Any) -> None:
+    handles = pushed(queue, 3)
+    worker.finish(1)
+    ended = as_completed(handles)
+    next(ended)
+    assert queue._link._waiters._by_task
+    del ended
+    assert not queue._link._waiters._by_task
+
+
+def test_closing_the_queue_ends_the_wait(queue: TaskQueue, in_thread: Any, spy: Any) -> None:
+    handles = pushed(queue, 3)
+    waiting = in_thread(lambda: gather(*handles))
+    watches(spy)
+    queue.close()
+    with pytest.raises(FairqueError, match="is closed"):
+        waiting.outcome()
+
+
+@pytest.fixture
+def other_queue(settings: ClientSettings) -> Iterator[TaskQueue]:
+    with TaskQueue(settings) as queue:
+        yield queue
+
+
+def test_handles_of_two_queue_objects_are_refused(queue: TaskQueue, other_queue: TaskQueue) -> None:
+    handles = [queue.get("t1"), other_queue.get("t2")]
+    with pytest.raises(FairqueError, match=r"that of task t2 is of another one: take queue\.get\(task_id\)"):
+        as_completed(handles)
+    with pytest.raises(FairqueError, match="several queue objects"):
+        gather(*handles)
+
+
+@pytest.mark.parametrize("other", ["t1", None, 5])
+def test_what_is_no_handle_is_refused(queue: TaskQueue, other: Any) -> None:
+    with pytest.raises(TypeError, match=f"these are waited for: TaskHandle; not {other!r}"):
+        as_completed([queue.get("t"), other])
+    with pytest.raises(TypeError, match="these are waited for: TaskHandle"):
+        gather(other)
+
+
+def test_a_timeout_that_is_no_time_is_said_before_anything_is_sent(queue: TaskQueue, spy: Any) -> None:
+    for wait in (lambda: as_completed([queue.get("t")], "5"), lambda: gather(queue.get("t"), timeout="5")):  # type: ignore[arg-type, call-overload]  # it is wrong
+        with pytest.raises(TypeError, match="timeout must be"):
+            wait()
+    assert spy.scripts == []
+
+
+def test_a_kept_result_outlives_its_record(queue: TaskQueue, worker: Any, server: Any, spy: Any) -> None:
+    handle = queue.push(add.task(1, 2))
+    worker.finish(3)
+    assert handle.result() == 3
+    server.flushdb()
+    assert (handle.result(), handle.wait()) == (3, TaskState.FINISHED)
+    assert spy.scripts == ["push", "watch"]

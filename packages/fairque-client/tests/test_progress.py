@@ -1,0 +1,211 @@
+"""Progress as a producer sees it: read, watched, and drawn."""
+
+import asyncio
+import io
+import sys
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from fairque.client import (
+    AsyncTaskQueue,
+    ConfigurationError,
+    Progress,
+    ResultExpired,
+    TaskNotFound,
+    TaskQueue,
+    gather,
+    task,
+)
+from fairque.client.progress import show_progress
+from fairque.protocol.testing import eventually
+
+
+@task
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+def watches(spy: Any, number: int = 1) -> None:
+    eventually(lambda: spy.scripts.count("read_progress") >= number, what=f"{number} read_progress calls")
+
+
+def test_a_handle_reads_how_far_its_task_has_come_also_after_its_end(queue: TaskQueue, worker: Any) -> None:
+    handle = queue.push(add.task(1, 2))
+    assert handle.progress() is None
+    held = worker.take()
+    worker.tell(held, 3, 10, "reading")
+    found = handle.progress()
+    assert found is not None
+    assert (found.done, found.total, found.message, found.fraction) == (3, 10, "reading", 0.3)
+    worker.end(held, result=1)
+    assert handle.progress() == found
+
+
+def test_an_unknown_task_has_no_progress(queue: TaskQueue) -> None:
+    assert queue.get("unknown").progress() is None
+
+
+def test_who_watches_sees_each_word_at_once_until_the_end(
+    queue: TaskQueue, worker: Any, in_thread: Any, spy: Any
+) -> None:
+    handle = queue.push(add.task(1, 2))
+    held = worker.take()
+    worker.tell(held, 1)
+    seen: list[float] = []
+
+    def watch() -> None:
+        seen.extend(one.done for one in handle.watch_progress())
+
+    watching = in_thread(watch)
+    watches(spy)
+    worker.tell(held, 2)
+    worker.tell(held, 3)
+    worker.end(held, result=5)
+    watching.outcome()
+    assert seen == [1, 2, 3]
+    assert spy.scripts == ["push", "watch", "read_progress"]
+    assert handle.result() == 5
+
+
+def test_what_is_said_while_nobody_listened_is_read_after_the_reconnect(
+    queue: TaskQueue, worker: Any, in_thread: Any, server: Any
+) -> None:
+    handle = queue.push(add.task(1, 2))
+    held = worker.take()
+    told = handle.watch_progress(timeout=10)
+    worker.tell(held, 1)
+    assert next(told).done == 1
+    first_deaf = in_thread(lambda: next(told).done)
+    key = f"{worker.keys.prefix}p:{held.task_id}"
+    with server.pipeline(transaction=True) as at_once:
+        at_once.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        at_once.set(key, b'9000000000000\n{"done":2}')
+        at_once.execute()
+    assert first_deaf.outcome() == 2
+
+
+def test_a_task_that_has_ended_says_its_last_word(queue: TaskQueue, worker: Any) -> None:
+    handle = queue.push(add.task(1, 2))
+    held = worker.take()
+    worker.tell(held, 4, 4)
+    worker.end(held, result=1)
+    assert [one.done for one in handle.watch_progress()] == [4]
+
+
+def test_a_wait_for_progress_in_vain_is_a_timeout(queue: TaskQueue, worker: Any) -> None:
+    handle = queue.push(add.task(1, 2))
+    worker.take()
+    with pytest.raises(TimeoutError, match=rf"task {handle.task_id} is still STARTED after 0\.05 s"):
+        list(handle.watch_progress(timeout=0.05))
+    with pytest.raises(TypeError, match="timeout must be"):
+        handle.watch_progress(timeout="1")  # type: ignore[arg-type]  # it is wrong
+
+
+def test_a_task_that_is_not_known_cannot_be_watched(queue: TaskQueue, server: Any) -> None:
+    with pytest.raises(TaskNotFound):
+        list(queue.get("unknown").watch_progress())
+    gone = queue.push(add.task(1, 2))
+    server.delete(f"{queue._link.keys.prefix}t:{gone.task_id}")
+    with pytest.raises(ResultExpired):
+        list(gone.watch_progress())
+
+
+def test_who_waits_for_the_result_only_is_not_bothered(queue: TaskQueue, worker: Any, in_thread: Any, spy: Any) -> None:
+    handle = queue.push(add.task(1, 2))
+    waiting = in_thread(handle.result)
+    eventually(lambda: "watch" in spy.scripts)
+    held = worker.take()
+    worker.tell(held, 1)
+    worker.end(held, result=3)
+    assert waiting.outcome() == 3
+    assert spy.scripts == ["push", "watch"]
+
+
+async def test_on_asyncio_it_is_the_same_with_an_await(async_queue: AsyncTaskQueue, worker: Any) -> None:
+    handle = await async_queue.push(add.task(1, 2))
+    assert await handle.progress() is None
+    held = worker.take()
+    worker.tell(held, 1, 2)
+    seen: list[Progress] = []
+    async for word in handle.watch_progress(timeout=10):
+        seen.append(word)
+        await asyncio.to_thread(worker.tell if len(seen) == 1 else worker.end, held, **_second(len(seen)))
+    assert [one.done for one in seen] == [1, 2]
+    assert await handle.progress() == seen[-1]
+    with pytest.raises(TaskNotFound):
+        await anext(async_queue.get("unknown").watch_progress())
+
+
+def _second(seen: int) -> dict[str, Any]:
+    return {"done": 2, "total": 2} if seen == 1 else {"result": 1}
+
+
+class Screen:
+    """What a terminal would show."""
+
+    def __init__(self) -> None:
+        self.file = io.StringIO()
+        self.console = Console(file=self.file, force_terminal=True, width=100)
+
+    def shows(self, *texts: str) -> None:
+        eventually(lambda: all(text in self.file.getvalue() for text in texts), what=f"{texts} on the screen")
+
+
+def test_bars_are_drawn_until_all_have_ended(queue: TaskQueue, worker: Any, in_thread: Any, spy: Any) -> None:
+    handles = queue.push_many([add.task(n, n) for n in range(3)])
+    screen = Screen()
+    drawing = in_thread(lambda: show_progress(handles, timeout=20, console=screen.console))
+    watches(spy)
+    first, second, third = (worker.take() for _ in handles)
+    worker.tell(first, 30, 40, "reading [rows]")
+    screen.shows("3 tasks", first.task_id, "75%", "reading [rows]")
+    worker.end(first, result=1)
+    screen.shows("33%")
+    worker.end(second, third, result=2)
+    assert drawing.outcome() is None
+    screen.shows("100%")
+    assert gather(*handles) == [1, 2, 2]
+
+
+def test_one_handle_has_one_bar(queue: TaskQueue, worker: Any, in_thread: Any) -> None:
+    handle = queue.push(add.task(1, 2))
+    held = worker.take()
+    worker.tell(held, 1, 4)
+    screen = Screen()
+    drawing = in_thread(lambda: show_progress(handle, console=screen.console))
+    screen.shows(held.task_id, "25%")
+    worker.end(held, result=3)
+    assert drawing.outcome() is None
+    assert "1 tasks" not in screen.file.getvalue()
+
+
+def test_no_more_lines_than_a_screen_has_room_for(queue: TaskQueue, worker: Any) -> None:
+    handles = queue.push_many([add.task(n, n) for n in range(30)])
+    for held in worker.take_many(30):
+        worker.tell(held, 1, 2)
+    screen = Screen()
+    with pytest.raises(TimeoutError, match="30 of 30 tasks have not ended"):
+        show_progress(handles, timeout=0.2, console=screen.console)
+    last = screen.file.getvalue().rpartition("30 tasks")[2]
+    assert last.count("50%") == 10
+
+
+def test_of_nothing_nothing_is_drawn(queue: TaskQueue, worker: Any) -> None:
+    show_progress([])
+    handle = queue.push(add.task(1, 2))
+    worker.finish(3)
+    handle.result()
+    show_progress(handle)
+
+
+def test_without_rich_the_error_names_the_extra(queue: TaskQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rich.progress", None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'fairque-client\[progress\]'"):
+        show_progress(queue.push(add.task(1, 2)))
+
+
+def test_nothing_else_needs_rich(run_python: Any) -> None:
+    done = run_python("-c", "import sys, fairque.client, fairque.client.progress; print('rich' in sys.modules)")
+    assert done.stdout == "False\n", done.stderr

@@ -1,0 +1,123 @@
+"""read_dead, redrive and delete: the dead letters of a queue, and what an operator does with them."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import frozen
+
+from fairque.protocol.errors import ConfigurationError, FairqueError
+from fairque.protocol.model.dead_letters import DeadLetter, DeadLetterPage
+from fairque.protocol.model.states import TaskState
+from fairque.protocol.wire.call import Call, opened, text
+from fairque.protocol.wire.codec import decode_task
+from fairque.protocol.wire.jsonvalue import loads
+from fairque.protocol.wire.keys import QueueKeys
+from fairque.protocol.wire.status import Status
+
+__all__ = ["MAX_DEAD", "Redriven", "delete", "read_dead", "redrive"]
+
+#: Dead letters of one call.
+MAX_DEAD = 1_000
+
+
+@frozen
+class Redriven:
+    """What became of one task of a redrive.
+
+    Attributes:
+        code: OK, ALREADY when it is no dead letter, NOT_FOUND, FULL, or BUSY when it has to be sent again.
+        state: Its state; None when it is not known.
+        pause_ms: With FULL: after how many milliseconds another try is reasonable.
+    """
+
+    code: Status
+    state: TaskState | None
+    pause_ms: int
+
+
+def read_dead(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> Call[DeadLetterPage]:
+    """Build the call that reads a page of 1 to 1,000 dead letters, in the order in which they ended.
+
+    A page has fewer than ``most`` where they are more than 4 MiB together; ``next`` says whether others follow.
+
+    Raises:
+        ConfigurationError: ``after`` is no ``next`` of a page; nothing was sent.
+    """
+    if after is not None and re.fullmatch(r"\d{1,15}:.{0,128}", after) is None:
+        raise ConfigurationError([f"after must be the next of a page of dead letters, or None, not {after!r:.80}"])
+    ended_at, _, task_id = (after or "0:").partition(":")
+
+    def decode(reply: list[Any]) -> DeadLetterPage:
+        answers = opened(keys, reply)
+        places = iter(answers[3:])
+        letters = tuple(_letter(letter) for letter in zip(*[places] * 10, strict=True))
+        last = letters[-1] if letters and answers[2] else None
+        return DeadLetterPage(
+            at_ms=int(answers[1]), letters=letters, next=f"{last.ended_at}:{last.task_id}" if last else None
+        )
+
+    return Call("read_dead", keys, (ended_at, task_id, most), decode)
+
+
+def redrive(keys: QueueKeys, task_ids: Sequence[str], *, result_ttl_ms: int) -> Call[list[Redriven]]:
+    """Build the call that makes 1 to 1,000 dead letters runnable again; it answers for each in order.
+
+    Args:
+        keys: The queue.
+        task_ids: The tasks.
+        result_ttl_ms: How long those are kept that are canceled because they depend on one of them.
+    """
+
+    def decode(reply: list[Any]) -> list[Redriven]:
+        answers = opened(keys, reply)
+        places = iter(answers[2:])
+        return [
+            Redriven(Status(code), TaskState(text(state)) if state else None, int(answers[1]))
+            for code, state in zip(places, places, strict=True)
+        ]
+
+    return Call("redrive", keys, (result_ttl_ms, *task_ids), decode)
+
+
+def delete(keys: QueueKeys, task_ids: Sequence[str], *, result_ttl_ms: int) -> Call[list[Status]]:
+    """Build the call that forgets 1 to 1,000 dead letters; OK, ALREADY (no dead letter), NOT_FOUND or BUSY for each."""
+    return Call(
+        "delete",
+        keys,
+        (result_ttl_ms, *task_ids),
+        lambda reply: [Status(code) for code in opened(keys, reply)[1:]],
+    )
+
+
+def _letter(places: Sequence[Any]) -> DeadLetter:
+    task_id, ended_at, pushed_at, user_id, attempts, failures, lost, worker, blob, message = places
+    told = _told(blob)
+    try:
+        task = decode_task(message)
+    except FairqueError:
+        task = None
+    return DeadLetter(
+        task_id=text(task_id),
+        user_id=text(user_id),
+        task=task,
+        reason=told.get("reason", ""),
+        error_type=told.get("type", ""),
+        error=told.get("error", ""),
+        traceback=told.get("traceback", ""),
+        worker=text(worker),
+        attempts=attempts,
+        failures=failures,
+        lost=lost,
+        pushed_at=int(pushed_at),
+        ended_at=int(ended_at),
+    )
+
+
+def _told(blob: bytes) -> dict[str, str]:
+    """Return what a worker told of the last error. A worker of another make may have left anything."""
+    try:
+        value = loads(blob)
+    except ValueError:
+        return {"error": blob.decode(errors="replace")}
+    return {name: str(part) for name, part in value.items()} if isinstance(value, dict) else {"error": str(value)}

@@ -1,0 +1,81 @@
+"""verify_keys, verify_tasks, verify_places, verify_users and verify_counts: one step each of a verification."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from fairque.protocol.wire.call import Argument, Call, opened, text
+from fairque.protocol.wire.keys import QueueKeys
+
+__all__ = ["Found", "verify_counts", "verify_keys", "verify_places", "verify_tasks", "verify_users"]
+
+
+@frozen
+class Found:
+    """One thing that is not as it should be.
+
+    Attributes:
+        kind: Of which sort it is: ``type``, ``record``, ``lost``, ``message``, ``lease``, ``nowhere``, ``place``,
+            ``dependents``, ``user``, ``counter``, ``leftover``; or ``unseen``: what could not be looked at.
+        name: The task, user, key or counter.
+        what: What is wrong with it.
+        mended: Whether it is right now.
+    """
+
+    kind: str
+    name: str
+    what: str
+    mended: bool
+
+
+def verify_keys(keys: QueueKeys, names: Sequence[bytes], *, fix: bool, dead_ttl_ms: int) -> Call[list[Found]]:
+    """Build the call that looks at keys, named by what follows the prefix of the queue; up to 10,000."""
+    return Call("verify_keys", keys, (int(fix), dead_ttl_ms, *names), _found(keys))
+
+
+def verify_tasks(
+    keys: QueueKeys, task_ids: Sequence[bytes], *, fix: bool, dead_ttl_ms: int, result_ttl_ms: int, lease_ms: int
+) -> Call[list[Found]]:
+    """Build the call that looks whether tasks are where their states say; up to 10,000.
+
+    Args:
+        keys: The queue.
+        task_ids: The tasks.
+        fix: Whether to mend what is found.
+        dead_ttl_ms: How long a task is kept that becomes a dead letter.
+        result_ttl_ms: How long an ended task is kept that nobody would have forgotten.
+        lease_ms: What a running task without a lease gets: its worker renews it, or others take the task back.
+    """
+    return Call("verify_tasks", keys, (int(fix), dead_ttl_ms, result_ttl_ms, lease_ms, *task_ids), _found(keys))
+
+
+def verify_places(
+    keys: QueueKeys, places: Sequence[tuple[bytes, bytes]], *, fix: bool, dead_ttl_ms: int
+) -> Call[list[Found]]:
+    """Build the call that looks whether tasks belong in the indexes where they stand: pairs of index and task."""
+    args: list[Argument] = [int(fix), dead_ttl_ms]
+    for place in places:
+        args += place
+    return Call("verify_places", keys, tuple(args), _found(keys))
+
+
+def verify_users(keys: QueueKeys, user_ids: Sequence[bytes], *, fix: bool, strays: bool = False) -> Call[list[Found]]:
+    """Build the call that looks whether users stand where they should; with ``strays`` only those without a record."""
+    return Call("verify_users", keys, (int(fix), int(strays), *user_ids), _found(keys))
+
+
+def verify_counts(keys: QueueKeys, *, fix: bool) -> Call[list[Found]]:
+    """Build the call that compares the counter of queued tasks with the queues."""
+    return Call("verify_counts", keys, (int(fix),), _found(keys))
+
+
+def _found(keys: QueueKeys) -> Callable[[list[Any]], list[Found]]:
+    def decode(reply: list[Any]) -> list[Found]:
+        places = iter(opened(keys, reply)[1:])
+        return [
+            Found(text(kind), text(name), text(what), bool(mended))
+            for kind, name, what, mended in zip(places, places, places, places, strict=True)
+        ]
+
+    return decode

@@ -1,0 +1,102 @@
+"""TLS: a server whose certificate is not for its host, or signed by nobody who is known, is told nothing."""
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fairque.protocol import calls
+from fairque.protocol.clock import monotonic
+from fairque.protocol.config import RedisSettings
+from fairque.protocol.errors import RedisUnavailable
+from fairque.protocol.testing import REDIS_SERVER, PlainServer, eventually
+from fairque.protocol.wire.keys import QueueKeys
+
+if TYPE_CHECKING:
+    from tests.runners.conftest import Send
+
+OPENSSL = shutil.which("openssl")
+
+pytestmark = pytest.mark.skipif(
+    OPENSSL is None or REDIS_SERVER is None, reason="needs openssl, and a redis-server, which is built with TLS"
+)
+
+
+def certificate(folder: Path, name: str, host: str) -> tuple[Path, Path]:
+    """A certificate that signs itself, for a host, and its key."""
+    cert, key = folder / f"{name}.crt", folder / f"{name}.key"
+    command = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={host}"]
+    files = ["-addext", f"subjectAltName=DNS:{host}", "-keyout", str(key), "-out", str(cert)]
+    subprocess.run([str(OPENSSL), *command, *files], check=True, capture_output=True)  # noqa: S603 - our own words
+    return cert, key
+
+
+class TlsServer:
+    """A server whose certificate is for a host."""
+
+    def __init__(self, folder: Path, host: str) -> None:
+        self.cert, key = certificate(folder, "server", host)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = int(free.getsockname()[1])
+        files = ("--tls-cert-file", str(self.cert), "--tls-key-file", str(key), "--tls-ca-cert-file", str(self.cert))
+        self.server = PlainServer(
+            "--tls-port", str(self.port), *files, "--tls-auth-clients", "no", binary=Path(str(REDIS_SERVER))
+        )
+
+    def settings(self, query: str = "") -> RedisSettings:
+        return RedisSettings(url=f"rediss://localhost:{self.port}/0{query}", retries=3)
+
+    @property
+    def trusting(self) -> RedisSettings:
+        return self.settings(f"?ssl_ca_certs={self.cert}")
+
+
+@pytest.fixture(scope="module", params=["localhost"])
+def for_the_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
+    server = TlsServer(tmp_path_factory.mktemp("tls"), "localhost")
+    with server.server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def for_another(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsServer]:
+    server = TlsServer(tmp_path_factory.mktemp("tls"), "elsewhere.example")
+    with server.server:
+        yield server
+
+
+LOOK = calls.read_stats(QueueKeys("tls"))
+
+
+def test_a_server_with_the_right_certificate_is_trusted(for_the_host: TlsServer, send: "Send") -> None:
+    assert send(for_the_host.trusting, [LOOK])
+
+
+def test_a_certificate_that_nobody_known_has_signed_is_refused_at_once(for_the_host: TlsServer, send: "Send") -> None:
+    began = monotonic()
+    with pytest.raises(RedisUnavailable, match=r"is not trusted: .*self-signed|is not trusted: .*self signed"):
+        send(for_the_host.settings(), [LOOK])
+    assert monotonic() - began < 1
+
+
+def test_a_certificate_for_another_host_is_refused_at_once_with_the_mend(for_another: TlsServer, send: "Send") -> None:
+    began = monotonic()
+    with pytest.raises(RedisUnavailable, match=r"is not trusted: .*localhost.*made out to the host in the address"):
+        send(for_another.trusting, [LOOK])
+    assert monotonic() - began < 1
+
+
+def test_the_host_name_may_be_left_unchecked_by_the_address_alone(for_another: TlsServer, send: "Send") -> None:
+    settings = RedisSettings(url=f"{for_another.trusting.url}&ssl_check_hostname=false")
+    assert send(settings, [LOOK])
+
+
+def test_plain_text_to_a_port_with_tls_is_an_error_and_no_hang(for_the_host: TlsServer, send: "Send") -> None:
+    url = f"redis://localhost:{for_the_host.port}/0"
+    with pytest.raises(RedisUnavailable):
+        send(RedisSettings(url=url, retries=0, socket_timeout_seconds=1.0), [LOOK])
+    eventually(lambda: send(for_the_host.trusting, [LOOK]))

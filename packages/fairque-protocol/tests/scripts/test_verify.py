@@ -1,0 +1,418 @@
+"""Verification: nothing is found on a healthy queue; each damage is found, changes nothing by that, and is mended."""
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fairque.protocol import calls
+from fairque.protocol.model.states import Priority, TaskState
+from fairque.protocol.testing import amend_record
+from fairque.protocol.verifier import Report, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.scripts.conftest import Bench
+
+CRITICAL = Priority.CRITICAL
+
+
+def look(queue: "Bench", *, fix: bool = False) -> Report:
+    return verify(queue.runner, queue.keys, fix, result_ttl_ms=60_000, dead_ttl_ms=120_000)
+
+
+@pytest.fixture
+def many(queue: "Bench") -> "Bench":
+    """A queue with tasks in every state and users in every lane."""
+    queue.limit("capped", cap=1)
+    queue.limit("paused", paused=1)
+    queue.limit("slow", rate=1, burst=1)
+    for user in ("ann", "bob", "capped", "paused", "slow"):
+        queue.fill(user, 3)
+        queue.fill(user, 1, priority=CRITICAL)
+        queue.fill(user, 1, delay_ms=50_000)
+    queue.push(queue.task("ann", task_id="parent", delay_ms=60_000))
+    queue.push(queue.task("ann", task_id="child", depends_on=["parent"]))
+    done, dead, again, *_ = queue.pop(8)
+    queue.finish(done, result=b"1")
+    queue.fail(dead, verdict="dead")
+    queue.fail(again, pause_ms=5_000)
+    queue.push(queue.task("eve", dedup_key="k"))
+    queue.cancel(queue.fill("bob", 1)[0])
+    return queue
+
+
+def test_a_healthy_queue_has_no_findings_and_stays_as_it_is(many: "Bench") -> None:
+    before = many.snapshot()
+    assert look(many).found == []
+    assert look(many, fix=True).found == []
+    assert many.snapshot() == before
+
+
+def test_an_empty_queue_has_no_findings_and_no_keys(queue: "Bench") -> None:
+    report = look(queue, fix=True)
+    assert (report.clean, report.left, report.found) == (True, 0, [])
+
+
+def lease(queue: "Bench") -> str:
+    (granted, *_) = queue.pop(1)
+    queue.client.zrem(f"{queue.keys.prefix}running", granted.task_id)
+    return granted.task_id
+
+
+def some(queue: "Bench", state: TaskState, user: str = "ann") -> str:
+    """A task in a state."""
+    records = queue.snapshot("t:").items()
+    return min(key[2:] for key, record in records if record["state"] == state and record["user"] in (user, ""))
+
+
+def spoil(queue: "Bench", key: str, kind: str = "hash") -> str:
+    """Put something of another type under a key."""
+    name = f"{queue.keys.prefix}{key}"
+    queue.client.delete(name)
+    if kind == "hash":
+        queue.client.hset(name, "a", "b")
+    else:
+        queue.client.set(name, "x")
+    return key
+
+
+class Damage:
+    """Damages by name, each a function that makes it and gives the name in its finding."""
+
+    def __init__(self, queue: "Bench") -> None:
+        self.queue = queue
+        self.client: Any = queue.client
+        self.prefix = queue.keys.prefix
+
+    def a_running_task_without_a_lease(self) -> tuple[str, str]:
+        return "lease", lease(self.queue)
+
+    def a_queued_task_in_no_queue(self) -> tuple[str, str]:
+        task_id = some(self.queue, TaskState.QUEUED, "bob")
+        self.client.zrem(f"{self.prefix}n:bob", task_id)
+        self.client.zrem(f"{self.prefix}c:bob", task_id)
+        return "nowhere", task_id
+
+    def a_delayed_task_that_is_never_due(self) -> tuple[str, str]:
+        task_id = some(self.queue, TaskState.SCHEDULED)
+        self.client.zrem(f"{self.prefix}delayed", task_id)
+        return "nowhere", task_id
+
+    def a_delayed_task_that_a_purge_would_miss(self) -> tuple[str, str]:
+        task_id = some(self.queue, TaskState.SCHEDULED)
+        self.client.zrem(f"{self.prefix}s:ann", task_id)
+        return "nowhere", task_id
+
+    def a_deferred_task_in_no_index(self) -> tuple[str, str]:
+        self.client.zrem(f"{self.prefix}deferred", "child")
+        return "nowhere", "child"
+
+    def a_deferred_task_that_waits_for_nothing(self) -> tuple[str, str]:
+        amend_record(self.client, f"{self.prefix}t:child", open=0)
+        return "dependents", "child"
+
+    def an_ended_task_that_would_never_be_forgotten(self) -> tuple[str, str]:
+        task_id = some(self.queue, TaskState.FINISHED)
+        self.client.zrem(f"{self.prefix}kept", task_id)
+        return "nowhere", task_id
+
+    def a_dead_letter_that_nobody_would_find(self) -> tuple[str, str]:
+        task_id = next(i for i, _ in self.queue.snapshot("dead")["dead"])
+        self.client.zrem(f"{self.prefix}dead", task_id)
+        return "nowhere", task_id
+
+    def a_queued_task_that_also_runs(self) -> tuple[str, str]:
+        task_id = some(self.queue, TaskState.QUEUED)
+        self.client.zadd(f"{self.prefix}running", {task_id: self.queue.now_ms + 9})
+        return "place", task_id
+
+    def a_task_in_the_queue_of_another_user(self) -> tuple[str, str]:
+        task_id = some(self.queue, TaskState.QUEUED)
+        self.client.zadd(f"{self.prefix}n:bob", {task_id: 1})
+        # The counter said the truth about the tasks, not about the places.
+        return "place", task_id
+
+    def an_ended_task_that_is_still_delayed(self) -> tuple[str, str]:
+        task_id = some(self.queue, TaskState.FINISHED)
+        self.client.zadd(f"{self.prefix}delayed", {task_id: self.queue.now_ms + 9})
+        return "place", task_id
+
+    def a_place_whose_task_is_gone(self) -> tuple[str, str]:
+        self.client.zadd(f"{self.prefix}running", {"nobody": 1})
+        return "place", "nobody"
+
+    def a_record_that_is_gone(self) -> tuple[str, str]:
+        task_id = some(self.queue, TaskState.QUEUED)
+        self.client.delete(f"{self.prefix}t:{task_id}")
+        return "lost", task_id
+
+    def a_record_that_is_cut_off(self) -> tuple[str, str]:
+        task_id = some(self.queue, TaskState.QUEUED)
+        whole = self.client.get(f"{self.prefix}t:{task_id}")
+        self.client.set(f"{self.prefix}t:{task_id}", whole[:-9])
+        return "record", task_id
+
+    def a_record_without_a_field(self) -> tuple[str, str]:
+        task_id = some(self.queue, TaskState.QUEUED)
+        amend_record(self.client, f"{self.prefix}t:{task_id}", pushed_at="noon")
+        return "record", task_id
+
+    def a_record_of_another_type(self) -> tuple[str, str]:
+        task_id = some(self.queue, TaskState.QUEUED)
+        return "type", spoil(self.queue, f"t:{task_id}")
+
+    def a_message_that_is_gone(self) -> tuple[str, str]:
+        task_id = some(self.queue, TaskState.QUEUED)
+        self.client.delete(f"{self.prefix}m:{task_id}")
+        return "message", task_id
+
+    def a_message_of_a_delayed_task_that_is_gone(self) -> tuple[str, str]:
+        task_id = some(self.queue, TaskState.SCHEDULED)
+        self.client.delete(f"{self.prefix}m:{task_id}")
+        return "message", task_id
+
+    def a_message_of_a_deferred_task_that_is_gone(self) -> tuple[str, str]:
+        self.client.delete(f"{self.prefix}m:child")
+        return "message", "child"
+
+    def a_message_that_was_left_over(self) -> tuple[str, str]:
+        task_id = some(self.queue, TaskState.FINISHED)
+        self.client.set(f"{self.prefix}m:{task_id}", "{}")
+        return "leftover", f"m:{task_id}"
+
+    def a_result_that_was_left_over(self) -> tuple[str, str]:
+        self.client.set(f"{self.prefix}r:nobody", "1")
+        return "leftover", "r:nobody"
+
+    def values_that_were_left_over(self) -> tuple[str, str]:
+        task_id = some(self.queue, TaskState.FINISHED)
+        self.client.set(f"{self.prefix}x:{task_id}", "{}")
+        return "leftover", f"x:{task_id}"
+
+    def a_progress_that_was_left_over(self) -> tuple[str, str]:
+        self.client.set(f"{self.prefix}p:nobody", "1")
+        return "leftover", "p:nobody"
+
+    def dependents_of_a_task_that_is_not_known(self) -> tuple[str, str]:
+        self.client.rpush(f"{self.prefix}d:nobody", "cchild")
+        return "dependents", "nobody"
+
+    def an_ended_task_in_both_indexes_of_those(self) -> tuple[str, str]:
+        task_id = some(self.queue, TaskState.FINISHED)
+        self.client.zadd(f"{self.prefix}held", {task_id: 1})
+        return "place", task_id
+
+    def a_listener_that_was_left_over(self) -> tuple[str, str]:
+        self.client.sadd(f"{self.prefix}w:nobody", "me")
+        return "leftover", "w:nobody"
+
+    def a_deduplication_key_that_was_left_over(self) -> tuple[str, str]:
+        self.client.set(f"{self.prefix}dedup:abc", "nobody")
+        return "leftover", "dedup:abc"
+
+    def a_claim_without_an_end(self) -> tuple[str, str]:
+        self.client.persist(f"{self.prefix}claim:w1")
+        return "leftover", "claim:w1"
+
+    def dependents_of_an_ended_task_that_nobody_would_tell(self) -> tuple[str, str]:
+        task_id = some(self.queue, TaskState.FINISHED)
+        self.client.rpush(f"{self.prefix}d:{task_id}", "cchild")
+        return "dependents", task_id
+
+    def dependents_that_their_parent_does_not_know(self) -> tuple[str, str]:
+        amend_record(self.client, f"{self.prefix}t:parent", kids=False)
+        return "dependents", "parent"
+
+    def a_user_with_work_in_no_ring(self) -> tuple[str, str]:
+        self.client.zrem(f"{self.prefix}ready", "ann")
+        self.client.zrem(f"{self.prefix}fresh", "ann")
+        self.client.zrem(f"{self.prefix}critical", "ann")
+        return "user", "ann"
+
+    def a_user_in_two_rings(self) -> tuple[str, str]:
+        self.client.zadd(f"{self.prefix}ready", {"eve": 1})
+        return "user", "eve"
+
+    def a_user_that_does_not_borrow_though_it_may(self) -> tuple[str, str]:
+        self.queue.fill("eve", 1, priority=CRITICAL)
+        assert self.client.zrem(f"{self.prefix}critical", "eve")
+        return "user", "eve"
+
+    def a_user_that_is_parked_for_ever(self) -> tuple[str, str]:
+        self.client.zrem(f"{self.prefix}timers", "slow")
+        amend_record(self.client, f"{self.prefix}u:slow", inf=0)
+        return "user", "slow"
+
+    def a_user_whose_running_tasks_are_miscounted(self) -> tuple[str, str]:
+        amend_record(self.client, f"{self.prefix}u:ann", inf=77)
+        return "user", "ann"
+
+    def a_user_whose_lane_is_wrong(self) -> tuple[str, str]:
+        amend_record(self.client, f"{self.prefix}u:ann", lane="")
+        return "user", "ann"
+
+    def a_user_that_is_in_no_index_of_users(self) -> tuple[str, str]:
+        self.client.zrem(f"{self.prefix}users", "ann")
+        return "user", "ann"
+
+    def a_user_whose_record_is_gone(self) -> tuple[str, str]:
+        self.client.delete(f"{self.prefix}u:ann")
+        return "user", "ann"
+
+    def a_user_whose_record_is_cut_off(self) -> tuple[str, str]:
+        whole = self.client.get(f"{self.prefix}u:ann")
+        self.client.set(f"{self.prefix}u:ann", whole[:-9])
+        return "user", "ann"
+
+    def a_member_of_a_ring_without_a_record(self) -> tuple[str, str]:
+        self.client.zadd(f"{self.prefix}owe", {"nobody": 1})
+        return "user", "nobody"
+
+    def settings_that_no_list_shows(self) -> tuple[str, str]:
+        self.client.zrem(f"{self.prefix}configured", "slow")
+        return "user", "slow"
+
+    def a_user_listed_without_settings(self) -> tuple[str, str]:
+        self.client.zadd(f"{self.prefix}configured", {"nobody": 0})
+        return "user", "nobody"
+
+    def a_counter_that_is_off(self) -> tuple[str, str]:
+        self.client.hincrby(f"{self.prefix}counts", "queued", 7)
+        return "counter", "queued"
+
+    def a_counter_that_is_no_number(self) -> tuple[str, str]:
+        self.client.hset(f"{self.prefix}counts", "finished", "many")
+        return "counter", "finished"
+
+    def two_wake_ups(self) -> tuple[str, str]:
+        self.client.lpush(self.queue.keys.wake, "1", "1")
+        return "counter", "wake"
+
+    def an_index_of_another_type(self) -> tuple[str, str]:
+        return "type", spoil(self.queue, "running")
+
+    def a_ring_of_another_type(self) -> tuple[str, str]:
+        return "type", spoil(self.queue, "ready")
+
+    def a_queue_of_another_type(self) -> tuple[str, str]:
+        return "type", spoil(self.queue, "n:ann", "string")
+
+
+@pytest.mark.parametrize("name", [name for name in vars(Damage) if not name.startswith("_")])
+def test_damage_is_found_and_mended(many: "Bench", name: str) -> None:
+    wanted = getattr(Damage(many), name)()
+    before = many.snapshot_raw()
+    found = look(many)
+    assert wanted in [(one.kind, one.name) for one in found.found]
+    assert found.left == len(found.found) > 0
+    assert not any(one.mended for one in found.found)
+    assert many.snapshot_raw() == before
+    mended = look(many, fix=True)
+    assert wanted in [(one.kind, one.name) for one in mended.found]
+    assert (mended.left, mended.unseen) == (0, [])
+    assert look(many).found == []
+
+
+@pytest.mark.parametrize("name", [name for name in vars(Damage) if not name.startswith("_")])
+def test_every_task_ends_after_the_damage_was_mended(many: "Bench", name: str) -> None:
+    getattr(Damage(many), name)()
+    look(many, fix=True)
+    many.limit("capped", cap=None)
+    many.limit("paused", paused=None)
+    many.limit("slow", rate=None)
+    for _ in range(30):
+        many.advance(61_000)
+        many.finish(*held) if (held := many.pop(100)) else None
+    assert not many.snapshot("n:", "c:", "s:", "running", "delayed", "deferred", "ready", "fresh", "critical")
+    assert look(many).found == []
+
+
+def test_a_running_task_whose_message_is_gone_is_left_to_its_worker(queue: "Bench") -> None:
+    granted = queue.started()
+    queue.client.delete(f"{queue.keys.prefix}m:t1")
+    report = look(queue, fix=True)
+    assert [(one.kind, one.name, one.mended) for one in report.found] == [("message", "t1", False)]
+    assert report.left == 1
+    queue.finish(granted)
+    assert look(queue).clean
+
+
+def test_a_task_that_could_not_be_read_is_a_dead_letter_that_says_why(queue: "Bench") -> None:
+    queue.push()
+    queue.run(calls.watch(queue.keys, "t1", "me"))
+    queue.client.set(f"{queue.keys.prefix}t:t1", b"\xc1")
+    look(queue, fix=True)
+    state, error = queue.outcome("t1")
+    assert state is TaskState.FAILED
+    assert b"its record cannot be read and was set aside" in error
+    assert queue.client.get(f"{queue.keys.prefix}broken:t:t1") == b"\xc1"
+    assert 0 < queue.ttl_ms("broken:t:t1") <= 14 * 86_400_000
+    assert queue.stats().broken == 1
+    assert "m:t1" in queue.snapshot()
+
+
+def test_a_task_that_runs_gets_a_lease_again_and_its_worker_may_end_it(queue: "Bench") -> None:
+    granted = queue.started()
+    queue.client.delete(f"{queue.keys.prefix}running")
+    look(queue, fix=True)
+    assert queue.snapshot("running") == {"running": [("t1", queue.now_ms + 30_000)]}
+    assert queue.finish(granted)[0][1] is TaskState.FINISHED
+
+
+def test_keys_that_a_later_version_adds_are_left_alone(many: "Bench") -> None:
+    many.client.set(f"{many.keys.prefix}later:x", "1")
+    many.client.set(f"{many.keys.prefix}zebra", "1")
+    assert look(many, fix=True).clean
+    assert {"later:x", "zebra"} <= many.snapshot().keys()
+
+
+def test_a_report_lists_a_thousand_findings_and_counts_all(queue: "Bench") -> None:
+    for number in range(1_100):
+        queue.client.set(f"{queue.keys.prefix}r:{number}", "1")
+    report = look(queue, fix=True)
+    assert (len(report.found), report.kinds, report.left) == (1_000, {"leftover": 1_100}, 0)
+    assert report.lines()[-2:] == [
+        "... and 100 more",
+        f"queue {queue.keys.name!r}: {report.keys:,} keys looked at, 1,100 findings, 1,100 mended",
+    ]
+
+
+def test_nothing_is_found_while_others_work(new_queue: "Callable[[], Bench]") -> None:
+    """Under load each look is at one moment, so that nothing half done is ever seen."""
+    queue = new_queue()
+    queue.limit("u1", cap=1)
+    queue.limit("u2", rate=500, burst=3)
+    stopped = threading.Event()
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            number = 0
+            while not stopped.is_set():
+                number += 1
+                queue.advance(7)
+                queue.push(*(queue.task(f"u{n}", delay_ms=5 * (n % 2), priority=n % 6 + 1) for n in range(7)))
+                queue.push(queue.task("u1", task_id=f"p{number}"))
+                queue.push(queue.task("u3", depends_on=[f"p{number}"]))
+                first, *others = queue.pop(9)
+                queue.fail(first, pause_ms=3)
+                queue.release(others[0])
+                queue.finish(*others[1:])
+                queue.beat(*others)
+                queue.sweep()
+        except BaseException as error:  # noqa: BLE001 - shown by the test
+            errors.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        for fix in (False, True, False, True):
+            report = look(queue, fix=fix)
+            assert report.lines()[:-1] == []
+    finally:
+        stopped.set()
+        thread.join()
+        queue.drop()
+    assert errors == []

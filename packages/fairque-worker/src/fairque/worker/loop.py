@@ -1,0 +1,150 @@
+"""An event loop in a thread of its own, and an attempt of a task that runs on it as a coroutine."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from types import FrameType
+from typing import Any
+
+__all__ = ["Attempt", "Loop"]
+
+
+class Loop:
+    """Runs coroutines until it is stopped."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="fairque-loop", daemon=True)
+        self._thread.start()
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Have a function called on the loop soon, in the context of the caller.
+
+        Raises:
+            RuntimeError: The loop is closed.
+        """
+        self._loop.call_soon_threadsafe(function)
+
+    def create_task(self, coroutine: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
+        """Begin a coroutine; only on the loop itself."""
+        return self._loop.create_task(coroutine, name=name)
+
+    def wait_for(self, awaitable: Awaitable[Any]) -> None:
+        """Await something on the loop, from another thread, and raise what it raises."""
+
+        async def run() -> None:
+            await awaitable
+
+        with self._lock:
+            # Before the loop is told to stop, so that it ends this, too, one way or the other.
+            if self._stopped.is_set():
+                raise RuntimeError("the worker has stopped: its event loop is closed")
+            future = asyncio.run_coroutine_threadsafe(run(), self._loop)
+        future.result()
+
+    def stop(self) -> None:
+        """Cancel what still runs, and end; safe to call twice."""
+        with self._lock:
+            if not self._stopped.is_set():
+                self._stopped.set()
+                self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def join(self, seconds: float) -> bool:
+        """Wait for the end, and return whether it has come."""
+        self._thread.join(max(0.0, seconds))
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        loop = self._loop
+        asyncio.set_event_loop(loop)
+        try:
+            while not self._stopped.is_set():
+                # asyncio lets these two through from a task that a coroutine started; that coroutine gets them, too.
+                with suppress(SystemExit, KeyboardInterrupt):
+                    loop.run_forever()
+            left = asyncio.all_tasks(loop)
+            for task in left:
+                # Not twice: the second time would break off the cleaning up that the first one began.
+                if not task.cancelling():
+                    task.cancel()
+            if left:
+                loop.run_until_complete(asyncio.wait(left, timeout=1))
+        finally:
+            loop.close()
+
+
+class Attempt:
+    """A coroutine on a loop, which any thread may cancel.
+
+    Args:
+        loop: Where it runs.
+        awaitable: What is awaited there.
+        on_end: Called on the loop with its value, or with None and what it raised.
+
+    Attributes:
+        loop: Where it runs.
+        overdue: Whether its time is over, so that its ending is a failure in any case.
+        cancels: How often it was cancelled.
+        heard: Whether the loop has carried the last of these out: if not, something blocks it.
+        ended: Whether it has ended.
+    """
+
+    def __init__(
+        self, loop: Loop, awaitable: Awaitable[Any], on_end: Callable[[Any, BaseException | None], None]
+    ) -> None:
+        self.loop = loop
+        self.overdue = False
+        self.cancels = 0
+        self.heard = True
+        self.ended = False
+        self._awaitable = awaitable
+        self._on_end = on_end
+        self._task: asyncio.Task[None] | None = None
+        self._awaiting = False
+
+    def begin(self, name: str) -> None:
+        """Begin, in the context of the caller: `current_context` is right in the coroutine, too."""
+
+        def begin() -> None:
+            self._task = self.loop.create_task(self._run(), name)
+
+        self.loop.call(begin)
+
+    def cancel(self) -> None:
+        """Cancel it, from any thread."""
+        self.cancels += 1
+        self.heard = False
+        with suppress(RuntimeError):  # the loop is closed, and it has ended
+            self.loop.call(self._cancel)
+
+    def stack(self) -> list[FrameType]:
+        """Return where it waits or runs, the innermost frame last; a snapshot that may be a moment old."""
+        stack = []
+        coroutine: Any = None if self._task is None else self._task.get_coro()
+        while (frame := getattr(coroutine, "cr_frame", None)) is not None:
+            stack.append(frame)
+            coroutine = coroutine.cr_await
+        return stack
+
+    def _cancel(self) -> None:
+        self.heard = True
+        if self._task is None or not self._awaiting:
+            # Not before its first step, or it would end without saying so.
+            self.loop.call(self._cancel)
+        elif not self.ended:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        self._awaiting = True
+        # Caught here, inside the coroutine: a SystemExit that left it would end the loop for all others.
+        try:
+            value = await self._awaitable
+        except BaseException as error:  # noqa: BLE001 - whatever a task raises is the ending of its attempt
+            self._on_end(None, error)
+        else:
+            self._on_end(value, None)
+        finally:
+            self.ended = True

@@ -1,0 +1,202 @@
+"""The child process: ``python -m fairque.worker.processes.child SOCKET PARENT`` runs one task after the other.
+
+Tasks run in the main thread, since some libraries want it; a second thread listens to the worker.
+"""
+
+import faulthandler
+import math
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from fairque.protocol.calls import Granted, Reported
+from fairque.protocol.embedded.guard import die_with_parent
+from fairque.protocol.errors import FairqueError, RedisUnavailable
+from fairque.protocol.model.outcome import error_kind, error_text, error_traceback
+from fairque.protocol.model.outputs import Left
+from fairque.protocol.model.states import Priority, TaskState
+from fairque.worker.executor import Executor
+from fairque.worker.handler import FunctionTaskHandler, TaskHandler
+from fairque.worker.inputs import Inputs
+from fairque.worker.jobs import Ending, Job, Lease, Success, judge
+from fairque.worker.loading import import_modules, load_handler
+from fairque.worker.log import configure
+from fairque.worker.processes.channel import Channel
+from fairque.worker.progress import ProgressSender
+from fairque.worker.signals import ignore_until_fork
+
+__all__ = ["main"]
+
+#: How long a task may clean up whose worker has gone.
+_LINGER_SECONDS = 1.0
+#: Of 1000: when the memory is used up the kernel ends a child before its worker.
+_OUT_OF_MEMORY_SCORE = "500"
+_ERROR_LIMIT = 2_000
+
+
+class _Office:
+    """What the two threads share.
+
+    Args:
+        channel: To the worker.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._job: Job | None = None
+        self._asking = threading.Lock()
+        self._left: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
+
+    def read(self, _: str, task_ids: Sequence[str]) -> list[Left]:
+        """Have the worker read what tasks have left; it knows for which task.
+
+        Raises:
+            RedisUnavailable: The server did not answer it.
+            FairqueError: It cannot, or it is gone.
+        """
+        with self._asking:
+            self.channel.send({"kind": "read", "task_ids": list(task_ids)})
+            answer = self._left.get()
+        if answer is None or "problem" in answer:
+            kind = RedisUnavailable if answer is not None and answer["away"] else FairqueError
+            raise kind("the worker is gone" if answer is None else answer["problem"])
+        return [
+            Left(TaskState(state) if state else None, result.encode(), xcom.encode())
+            for state, result, xcom in answer["left"]
+        ]
+
+    def progress(self, reports: Sequence[Reported]) -> None:
+        """Tell the worker how far tasks have come.
+
+        Raises:
+            FairqueError: It is gone.
+        """
+        for report in reports:
+            said = report.progress
+            told = {"done": said.done, "total": said.total, "message": said.message}
+            try:
+                self.channel.send({"kind": "progress", **told})
+            except OSError as error:
+                raise FairqueError("the worker is gone") from error
+
+    def listen(self) -> None:
+        """Take frames until the worker is gone."""
+        while (frame := self.channel.receive()) is not None:
+            if frame["kind"] == "ping":
+                self.channel.send({"kind": "pong"})
+            elif frame["kind"] == "run":
+                self._job = _job(frame)
+                self.jobs.put(self._job)
+            elif frame["kind"] == "left":
+                self._left.put(frame)
+            elif self._job is not None and frame["token"] == self._job.granted.token:
+                self._job.request_cancel(frame["reason"], lease_lost=frame["lease_lost"])
+        self.jobs.put(None)
+        self._left.put(None)
+        if self._job is not None:
+            self._job.request_cancel("its worker is gone", lease_lost=True)
+        # A task that hangs must not outlive its worker. A process without one ends before this.
+        threading.Event().wait(_LINGER_SECONDS)
+        os._exit(1)
+
+
+def _job(frame: dict[str, Any]) -> Job:
+    granted = Granted(
+        frame["task_id"],
+        frame["message"].encode(),
+        frame["token"],
+        frame["attempt"],
+        frame["failures"],
+        solo=False,
+        pushed_at=0,
+        heritage=None if frame["heritage"] is None else (frame["heritage"][0], Priority(frame["heritage"][1])),
+    )
+    # The worker watches the clock, and says when the lease or the time is over.
+    return Job(granted, Lease(math.inf))
+
+
+def _answer(ending: Ending) -> dict[str, Any]:
+    if isinstance(ending, Success):
+        return {"kind": "done", "result": ending.result.decode(), "xcom": ending.xcom.decode()}
+    decision = judge(ending)
+    return {
+        "kind": "failed",
+        "type": error_kind(ending.error),
+        "error": error_text(ending.error)[:_ERROR_LIMIT],
+        "traceback": error_traceback(ending.error),
+        "verdict": decision.verdict,
+        "pause_ms": decision.pause_ms,
+        "reason": decision.reason,
+    }
+
+
+def _handler(hello: dict[str, Any]) -> TaskHandler:
+    """Become like the worker: the same path, modules and handler.
+
+    Raises:
+        FairqueError: A module or the handler cannot be had.
+    """
+    sys.path[:] = hello["path"]
+    os.environ.pop("PYTHONPATH", None)
+    if hello["pythonpath"] is not None:
+        os.environ["PYTHONPATH"] = hello["pythonpath"]
+    if hello["log"] is not None:
+        configure(*hello["log"])
+    import_modules(hello["modules"])
+    return FunctionTaskHandler(hello["modules"]) if hello["handler"] is None else load_handler(hello["handler"])
+
+
+def main(descriptor: int, parent: int) -> None:
+    """Run tasks until the worker lets go.
+
+    Args:
+        descriptor: Of the socket to the worker.
+        parent: Its process.
+    """
+    os.set_inheritable(descriptor, False)  # noqa: FBT003 - it takes no keyword
+    die_with_parent(signal.SIGKILL)
+    if os.getppid() != parent:
+        return
+    # Systems that stop a service signal all its processes: the worker decides when this one ends.
+    ignore_until_fork(signal.SIGTERM, signal.SIGINT)
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_OUT_OF_MEMORY_SCORE)
+    channel = Channel(socket.socket(fileno=descriptor))
+    hello = channel.receive()
+    if hello is None:
+        return
+    try:
+        handler = _handler(hello)
+    except FairqueError as error:
+        channel.send({"problem": error_text(error)})
+        return
+    channel.send({"kind": "ready"})
+    endings: SimpleQueue[Ending] = SimpleQueue()
+    office = _Office(channel)
+    # A task may tell of its progress in a tight loop: the worker hears the latest word only, a few times a second.
+    sender = ProgressSender(office)
+    executor = Executor(
+        handler, 1, hello["result_limit"], endings.put, inputs=Inputs(office.read), on_progress=sender.note
+    )
+    threading.Thread(target=office.listen, name="fairque-child", daemon=True).start()
+    while (job := office.jobs.get()) is not None:
+        executor.run_here(job)
+        ending = endings.get()
+        sender.flush()
+        channel.send(_answer(ending))
+    executor.stop()
+
+
+if __name__ == "__main__":
+    with suppress(OSError):  # the worker is gone
+        main(int(sys.argv[1]), int(sys.argv[2]))

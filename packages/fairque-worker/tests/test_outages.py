@@ -1,0 +1,154 @@
+"""Servers that crash, are replaced, load or are busy: a worker goes on by itself within 10 s of their return."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+from queue import SimpleQueue
+from typing import Any
+
+import pytest
+import redis
+from redis.exceptions import RedisError
+
+from fairque.protocol.testing import PlainServer, eventually
+from fairque.worker import current_context
+
+#: Within so many seconds of the server's return.
+PROGRESS = 10
+
+
+def nothing() -> None:
+    """The shortest task."""
+
+
+@pytest.fixture
+def server() -> Iterator[PlainServer]:
+    with PlainServer() as server:
+        yield server
+
+
+@pytest.fixture
+def client(server: PlainServer) -> Iterator[Any]:
+    with redis.Redis.from_url(server.url) as client:
+        yield client
+
+
+@pytest.fixture
+def bench(make_bench: Callable[[str, str], Any], server: PlainServer, fairque_queue_name: str) -> Iterator[Any]:
+    bench = make_bench(server.url, fairque_queue_name)
+    yield bench
+    bench.close()
+
+
+def finished(bench: Any) -> int:
+    """How many have ended; while the server is away as many as none."""
+    try:
+        return int(bench.client.hget(f"{bench.keys.prefix}counts", "finished") or 0)
+    except RedisError:
+        return 0
+
+
+def test_no_task_is_lost_when_the_server_crashes_again_and_again(bench: Any, server: PlainServer) -> None:
+    """A crash of the process; after one of the machine, an AOF that is synced each second may lack a second."""
+    ran: SimpleQueue[str] = SimpleQueue()
+
+    def note() -> None:
+        ran.put(current_context().task_id)
+
+    def have_ended(number: int) -> bool:
+        return finished(bench) >= number
+
+    bench.start(note, concurrency=4)
+    ids: list[str] = []
+    for crash in range(3):
+        ids += bench.push_all([bench.task(note) for _ in range(300)])
+        eventually(partial(have_ended, 300 * crash + 30), what="some work")
+        server.kill()
+        server.start()
+        eventually(partial(have_ended, 300 * (crash + 1)), within=PROGRESS, what="progress")
+    counted = Counter(ran.get_nowait() for _ in range(ran.qsize()))
+    assert counted.keys() == set(ids)
+    assert (bench.stats().expired, bench.stats().stale) == (0, 0)
+
+
+def test_a_worker_follows_its_address_to_the_server_that_replaced_the_old_one(
+    make_bench: Callable[[str, str], Any], server: PlainServer, client: Any, fairque_queue_name: str
+) -> None:
+    with PlainServer("--replicaof", f"127.0.0.1 {server.port}") as other, redis.Redis.from_url(other.url) as of_other:
+        address = server.folder / "address"
+        address.symlink_to(server.socket)
+        bench = make_bench(f"unix://{address}", fairque_queue_name)
+        bench.start(nothing)
+        bench.result(bench.push(nothing))
+        eventually(lambda: of_other.info("replication").get("master_link_status") == "up", what="the replica")
+        eventually(lambda: of_other.hget(f"{bench.keys.prefix}counts", "finished") == b"1", what="its data")
+        of_other.replicaof("NO", "ONE")
+        address.unlink()
+        address.symlink_to(other.socket)
+        # The old one is there and answers; what it says to writes is READONLY.
+        client.replicaof("127.0.0.1", other.port)
+        task_id = bench.push(nothing)
+        bench.reaches(task_id, bench.info(task_id).state.FINISHED, within=PROGRESS)
+        assert of_other.hget(f"{bench.keys.prefix}counts", "finished") == b"2"
+        bench.close()
+
+
+def test_a_worker_goes_on_when_its_server_was_a_replica_for_a_while(bench: Any, client: Any) -> None:
+    bench.start(nothing)
+    bench.result(bench.push(nothing))
+    waiting = bench.push(nothing, delay=1)
+    # Of nobody who answers: it keeps its data.
+    client.replicaof("127.0.0.1", "1")
+    refused = client.info("stats")["total_error_replies"]
+    eventually(lambda: client.info("stats")["total_error_replies"] > refused + 3, what="refusals")
+    client.replicaof("NO", "ONE")
+    bench.reaches(waiting, bench.info(waiting).state.FINISHED, within=PROGRESS)
+
+
+def test_a_worker_goes_on_when_its_server_has_loaded_its_data(bench: Any, server: PlainServer) -> None:
+    bench.push_all([bench.task(nothing) for _ in range(100)])
+    bench.start(nothing)
+    eventually(lambda: finished(bench) == 100)
+    server.kill()
+    server.start("--key-load-delay", "3000", ready=False)
+    eventually(lambda: finished(bench) == 100, within=60, what="the end of the loading")
+    task_id = bench.push(nothing)
+    bench.reaches(task_id, bench.info(task_id).state.FINISHED, within=PROGRESS)
+
+
+def test_a_worker_goes_on_when_its_server_was_busy_with_a_script(
+    bench: Any, server: PlainServer, client: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.start(nothing)
+    bench.result(bench.push(nothing))
+    waiting = bench.push(nothing, delay=0.5)
+    client.config_set("busy-reply-threshold", 10)
+
+    def be_busy() -> None:
+        with redis.Redis.from_url(server.url) as other, pytest.raises(RedisError):
+            other.eval("while true do end", 0)
+
+    busy = threading.Thread(target=be_busy)
+    busy.start()
+    eventually(lambda: "the queue cannot be used now: trying again" in caplog.messages, what="the worker notices")
+    client.script_kill()
+    busy.join()
+    bench.reaches(waiting, bench.info(waiting).state.FINISHED, within=PROGRESS)
+
+
+def test_renewals_have_a_connection_of_their_own(bench: Any, client: Any, inside: Any, short: dict[str, float]) -> None:
+    """Were all connections of the others held up, the leases would be renewed all the same."""
+    worker = bench.start(inside, **short)
+    task_id = bench.push(inside)
+    inside.context()
+    heart, consumer = worker._heart._consumer.runner, worker._consumer.runner
+    assert heart is not consumer
+    assert heart._client.connection_pool is not consumer._client.connection_pool
+    # Every turn of the other runner is taken, as by calls that wait for a silent server.
+    for _ in range(64):
+        consumer._turns.acquire()
+    lease = client.zscore(f"{bench.keys.prefix}running", task_id)
+    eventually(lambda: client.zscore(f"{bench.keys.prefix}running", task_id) > lease + 400, what="two renewals")
+    for _ in range(64):
+        consumer._turns.release()

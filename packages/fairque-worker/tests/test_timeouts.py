@@ -1,0 +1,295 @@
+"""Timeouts: the deadline is a failed attempt, and whatever a task does with it, its slot goes on."""
+
+import asyncio
+import threading
+import time
+from queue import SimpleQueue
+from typing import Any
+
+from fairque.protocol import clock
+from fairque.protocol.model.states import TaskState
+from fairque.protocol.testing import eventually
+from fairque.worker import RetryPolicy, Task, TaskContext, TaskHandler, TaskTimeout, TooManyAbandoned, current_context
+
+SECONDS = 5
+SOON = RetryPolicy(base_seconds=0.01)
+
+
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+def test_a_function_above_its_timeout_is_a_failed_attempt_and_tried_again(
+    bench: Any, inside: Any, gate: threading.Event
+) -> None:
+    bench.start(inside)
+    task_id = bench.push(inside, timeout=0.1, retries=1, retry=SOON)
+    contexts = [inside.context(), inside.context()]
+    error = bench.error(task_id)
+    assert (error["type"], error["reason"], error["attempts"]) == ("TaskTimeout", "retries", 2)
+    assert error["error"].startswith("the attempt took longer than the timeout of 0.1 s: ")
+    assert [(one.attempt, one.cancelled, one.cancel_reason) for one in contexts] == [
+        (1, True, "its timeout is over"),
+        (2, True, "its timeout is over"),
+    ]
+    gate.set()
+    stats = bench.stats()
+    assert (stats.expired, stats.retried, stats.failed) == (0, 1, 1)
+
+
+def test_the_deadline_counts_for_retries_and_not_for_deliveries(bench: Any, inside: Any) -> None:
+    bench.start(inside)
+    task_id = bench.push(inside, timeout=0.05, retries=0)
+    inside.context()
+    bench.error(task_id)
+    info = bench.info(task_id)
+    assert (info.attempts, bench.stats().expired) == (1, 0)
+
+
+def test_a_deadline_is_kept_however_long_the_heartbeat_is(bench: Any, inside: Any) -> None:
+    bench.start(inside, heartbeat_seconds=10, lease_seconds=30)
+    began = clock.monotonic()
+    task_id = bench.push(inside, timeout=0.2, retries=0)
+    bench.error(task_id)
+    assert clock.monotonic() - began < SECONDS
+
+
+def test_only_as_many_deadlines_of_the_same_moment_are_enforced_as_there_are_tasks(
+    bench: Any, inside: Any, gate: threading.Event
+) -> None:
+    bench.start(inside, add, concurrency=4)
+    ids = bench.push_all([bench.task(inside, timeout=0.1, retries=0) for _ in range(4)])
+    assert [bench.error(task_id)["type"] for task_id in ids] == ["TaskTimeout"] * 4
+    # All four slots are there again, while four threads still hang.
+    assert [bench.result(bench.push(add, 1, n)) for n in range(8)] == list(range(1, 9))
+    gate.set()
+
+
+def test_the_late_ending_of_a_function_above_its_timeout_changes_nothing(
+    bench: Any, inside: Any, gate: threading.Event
+) -> None:
+    worker = bench.start(inside, concurrency=1)
+    task_id = bench.push(inside, timeout=0.1, retries=0)
+    bench.error(task_id)
+    gate.set()
+    eventually(lambda: not [one for one in worker._executor._abandoned if not one.ended], what="the late return")
+    stats = bench.stats()
+    assert (bench.state(task_id), stats.finished, stats.stale) == (TaskState.FAILED, 0, 0)
+    assert worker.in_flight == 0
+
+
+def test_a_function_that_ends_just_after_its_deadline_has_failed_all_the_same(bench: Any) -> None:
+    def heeds() -> str:
+        current_context().wait_cancelled(SECONDS)
+        return "late"
+
+    bench.start(heeds)
+    error = bench.error(bench.push(heeds, timeout=0.05, retries=0))
+    assert error["type"] == "TaskTimeout"
+
+
+def test_a_thread_that_heeds_the_deadline_does_not_count_as_abandoned_any_more(bench: Any) -> None:
+    def heeds() -> None:
+        current_context().wait_cancelled(SECONDS)
+
+    worker = bench.start(heeds, concurrency=1, max_abandoned=1)
+    ids = bench.push_all([bench.task(heeds, timeout=0.05, retries=0) for _ in range(6)])
+    for task_id in ids:
+        bench.error(task_id)
+        eventually(lambda: all(one.ended for one in worker._executor._abandoned), what="the end of the thread")
+    assert not worker._exhausted
+
+
+def test_the_hook_hears_of_the_timeout(bench: Any, gate: threading.Event) -> None:
+    heard: SimpleQueue[tuple[BaseException, bool]] = SimpleQueue()
+
+    class Slow(TaskHandler):
+        def handle(self, task: Task[Any], ctx: TaskContext) -> None:  # noqa: ARG002 - the signature of the base
+            gate.wait(SECONDS)
+
+        def on_failure(self, task: Task[Any], error: BaseException, ctx: TaskContext, *, final: bool) -> None:  # noqa: ARG002 - as above
+            heard.put((error, final))
+
+    bench.start(Slow(), concurrency=1)
+    bench.push(None, timeout=0.1, retries=0)
+    error, final = heard.get(timeout=SECONDS)
+    assert isinstance(error, TaskTimeout)
+    assert (error.seconds, final) == (0.1, True)
+
+
+def test_a_coroutine_above_its_timeout_is_cancelled_and_may_clean_up(bench: Any) -> None:
+    cleaned = threading.Event()
+
+    async def waits() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.01)
+            cleaned.set()
+
+    bench.start(waits)
+    error = bench.error(bench.push(waits, timeout=0.05, retries=0))
+    assert (error["type"], cleaned.is_set()) == ("TaskTimeout", True)
+    assert "it was cancelled" in error["error"]
+
+
+def test_what_a_coroutine_returns_after_its_timeout_is_too_late(bench: Any) -> None:
+    async def stubborn() -> str:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            return "late"
+        return "never"
+
+    bench.start(stubborn)
+    assert bench.error(bench.push(stubborn, timeout=0.05, retries=0))["type"] == "TaskTimeout"
+
+
+def test_what_a_coroutine_raises_while_it_is_cancelled_is_in_the_traceback(bench: Any) -> None:
+    async def breaks() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            raise RuntimeError("while cleaning up")
+
+    bench.start(breaks)
+    error = bench.error(bench.push(breaks, timeout=0.05, retries=0))
+    assert error["type"] == "TaskTimeout"
+    assert "RuntimeError: while cleaning up" in error["traceback"]
+
+
+def test_a_timeout_error_of_the_task_itself_stays_what_it_is(bench: Any) -> None:
+    async def impatient() -> None:
+        async with asyncio.timeout(0.01):
+            await asyncio.sleep(60)
+
+    bench.start(impatient)
+    assert bench.error(bench.push(impatient, retries=0))["type"] == "TimeoutError"
+
+
+def test_a_coroutine_that_does_not_let_itself_be_cancelled_is_left_behind_after_the_grace(
+    bench: Any, gate: threading.Event
+) -> None:
+    async def deaf() -> None:
+        while not gate.is_set():
+            try:
+                await asyncio.sleep(0.02)
+            except asyncio.CancelledError:
+                continue
+
+    bench.start(deaf, add, concurrency=1, cancel_grace_seconds=0.1)
+    error = bench.error(bench.push(deaf, timeout=0.05, retries=0))
+    assert error["error"].endswith("it was cancelled, but goes on unheard")
+    assert bench.result(bench.push(add, 1, 2)) == 3
+    gate.set()
+
+
+def test_a_coroutine_that_blocks_the_event_loop_does_not_hold_the_next_ones_up(
+    bench: Any, gate: threading.Event
+) -> None:
+    async def blocks() -> None:
+        gate.wait(SECONDS)  # what no coroutine should do
+
+    async def well_behaved() -> str:
+        await asyncio.sleep(0)
+        return "done"
+
+    bench.start(blocks, well_behaved, concurrency=2, cancel_grace_seconds=0.1)
+    assert bench.error(bench.push(blocks, timeout=0.1, retries=0))["type"] == "TaskTimeout"
+    assert bench.result(bench.push(well_behaved)) == "done"
+    assert not gate.is_set()
+    gate.set()
+
+
+def test_a_coroutine_canceled_before_and_still_there_at_its_deadline_fails_by_it(
+    bench: Any, short: dict[str, float], gate: threading.Event
+) -> None:
+    told = threading.Event()
+
+    async def deaf() -> None:
+        while not gate.is_set():
+            try:
+                await asyncio.sleep(0.02)
+            except asyncio.CancelledError:
+                told.set()
+
+    bench.start(deaf, cancel_grace_seconds=0.1, **short)
+    task_id = bench.push(deaf, timeout=0.8, retries=5)
+    eventually(lambda: bench.stats().running == 1)
+    bench.cancel(task_id)
+    reason = bench.reaches(task_id, TaskState.CANCELED)
+    assert told.is_set()
+    assert (reason["type"], reason["reason"]) == ("TaskTimeout", "canceled while it ran")
+    gate.set()
+
+
+def test_a_function_whose_lease_is_lost_holds_its_slot_no_longer_than_its_timeout(
+    bench: Any, short: dict[str, float], inside: Any
+) -> None:
+    worker = bench.start(inside, add, concurrency=1, **short)
+    bench.push(inside, timeout=1.5, retries=0)
+    inside.context()
+    worker._heart.stop()
+    eventually(lambda: all(job.lease.lost for job in worker._fetcher.jobs()), what="a lost lease")
+    assert bench.result(bench.push(add, 1, 2)) == 3
+
+
+def test_a_worker_with_too_many_abandoned_threads_takes_no_more_and_ends_to_be_started_again(
+    bench: Any, inside: Any, gate: threading.Event
+) -> None:
+    worker = bench.worker(inside, add, concurrency=2, max_abandoned=1, grace_seconds=5)
+    ids = bench.push_all([bench.task(inside, timeout=0.1, retries=0) for _ in range(2)])
+    raised: SimpleQueue[BaseException | None] = SimpleQueue()
+
+    def run() -> None:
+        try:
+            worker.run()
+        except TooManyAbandoned as error:
+            raised.put(error)
+        else:
+            raised.put(None)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert [bench.error(task_id)["type"] for task_id in ids] == ["TaskTimeout"] * 2
+    error = raised.get(timeout=SECONDS)
+    assert "more than 1 tasks (worker.max_abandoned) went on after their timeouts" in str(error)
+    assert not worker.all_ended
+    left = bench.push(add, 1, 2)
+    assert bench.state(left) is TaskState.QUEUED
+    gate.set()
+    thread.join(SECONDS)
+
+
+def test_tasks_that_were_taken_before_still_end_when_the_worker_is_about_to_end(
+    bench: Any, inside: Any, gate: threading.Event
+) -> None:
+    begun = threading.Event()
+
+    def other() -> str:
+        begun.set()
+        gate.wait(SECONDS)
+        return "ended"
+
+    worker = bench.start(inside, other, concurrency=2, max_abandoned=0)
+    running = bench.push(other)
+    assert begun.wait(SECONDS)
+    bench.error(bench.push(inside, timeout=0.1, retries=0))
+    eventually(lambda: worker._fetcher._quiet, what="a worker that takes no more")
+    gate.set()
+    assert bench.result(running) == "ended"
+
+
+def test_short_tasks_do_not_wake_the_watch_one_by_one(bench: Any) -> None:
+    worker = bench.start(add, concurrency=1)
+    rings: list[float] = []
+    ring = worker._executor._alarm.ring
+
+    def noted() -> None:
+        rings.append(time.monotonic())
+        ring()
+
+    worker._executor._alarm.ring = noted
+    for task_id in bench.push_all([bench.task(add, 1, 2, timeout=5) for _ in range(300)]):
+        bench.result(task_id)
+    assert len(rings) < 100
