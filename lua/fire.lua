@@ -49,7 +49,8 @@ local function group_at(first)
   end
   if fire_ms == "" then return move end
   local id = "schedule:" .. ARGV[first] .. ":" .. fire_ms
-  if move.at and task_at(first + TASK) and ARGV[first + TASK] == id then return move end
+  local parents = ARGV[first + TASK + 9]
+  if move.at and parents == "" and task_at(first + TASK) and ARGV[first + TASK] == id then return move end
 end
 
 local refused = begin()
@@ -92,9 +93,8 @@ local function fire(s, move)
   local full = queue_is_full(stored + 1) or user_is_full(owner, (of_user[owner] or 0) + 1)
   if full then return -7, full[5] end
   stored, of_user[owner] = stored + 1, (of_user[owner] or 0) + 1
-  local entry = {first = first, state = "QUEUED", owner = owner, priority = number_at(first + 2)}
-  entry.parents = {root_at = now, list = {}}
-  store(entry, result_ttl_ms)
+  local parents, priority = {root_at = now, list = {}}, number_at(first + 2)
+  store({first = first, state = "QUEUED", owner = owner, priority = priority, parents = parents}, result_ttl_ms)
   return 1
 end
 

@@ -35,6 +35,9 @@ class WorkerSection:
     lease_seconds: float
     heartbeat_seconds: float
     grace_seconds: float
+    isolation: str
+    cancel_grace_seconds: float
+    max_abandoned: int
     modules: tuple[str, ...]
 
 
