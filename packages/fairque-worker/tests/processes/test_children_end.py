@@ -65,6 +65,18 @@ def test_a_task_above_its_timeout_is_killed_with_all_that_it_started(apart: Any)
     assert apart.result("add", 1, 2) == 3
 
 
+def test_a_task_that_hangs_in_c_code_is_killed_too(apart: Any) -> None:
+    apart.start(concurrency=1)
+    assert apart.error("holds_on", "hung", timeout=0.5)["type"] == "TaskTimeout"
+    apart.ends(apart.noted("hung"))
+
+
+def test_what_a_task_has_started_ends_with_its_process_however_that_ended(apart: Any) -> None:
+    apart.start(concurrency=1)
+    assert apart.error("dies_with_a_child")["type"] == "ChildDied"
+    apart.ends(apart.noted("grandchild"))
+
+
 def test_the_start_of_a_child_does_not_count_for_the_timeout(apart: Any) -> None:
     apart.start()
     assert apart.result("add", 1, 2, timeout=0.1, retries=0) == 3
