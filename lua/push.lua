@@ -57,7 +57,8 @@ for first = 3, #ARGV, STRIDE do
     reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 2, known.state, id
   elseif holder then
     local state = (here[holder] or task(holder).r).state
-    stands_for[id] = holder
+    local said, urgent = ARGV[first + 1], priority > 0 and priority or nil
+    stands_for[id] = {id = holder, user = said ~= "" and said or nil, prio = urgent}
     reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 3, state or "", holder
   else
     local due_ms, parents, unknown = due_time(ARGV[first + 3]), look_at_parents(ARGV[first + 9], here)

@@ -15,7 +15,7 @@ local function readable_task(r)
     sum = sum + r.open + r.root_at + (r.due or 0)
   end
   return sum == sum and type(r.user) == "string" and (not r.prio or (r.prio >= 1 and r.prio <= 6 and r.prio % 1 == 0))
-    and (not r.dedup or type(r.dedup) == "string") and (not r.token or type(r.token) == "string")
+    and type(r.dedup or "") == "string" and type(r.token or "") == "string" and type(r.instead or "") == "string"
 end
 
 local function readable_user(r)

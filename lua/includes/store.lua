@@ -13,7 +13,7 @@ local function store(entry, result_ttl_ms)
     state = state, user = owner, digest = ARGV[first + 8], pushed_at = now_ms,
     prio = priority ~= NORMAL and priority or nil, heir = ARGV[first + 1] == "" or ARGV[first + 2] == "0" or nil,
     timeout = ARGV[first + 4] ~= TIMEOUT and number_at(first + 4) or nil, cost = number_at(first + 5),
-    root_at = (state == "DEFERRED" or parents.root_at < now) and parents.root_at or nil,
+    root_at = (state == "DEFERRED" or parents.root_at < now) and parents.root_at or nil, instead = parents.instead,
   }
   will_write(t)
   if state == "CANCELED" then

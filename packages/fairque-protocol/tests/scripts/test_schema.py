@@ -7,8 +7,8 @@ import pytest
 from fairque.protocol import calls
 from fairque.protocol.calls import Failed, Finished, Released, Reported, Setting, Storing
 from fairque.protocol.errors import SchemaMismatch
-from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.progress import Progress
+from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.scripts import script_names
@@ -46,14 +46,15 @@ def every_call(keys: QueueKeys, queue: "Bench") -> dict[str, Call[Any]]:
         calls.read_users(keys),
         calls.read_configured(keys),
         calls.explain(keys, "t1"),
-        calls.read_outputs(keys, ["t1"]),
+        calls.rights(keys, ["GET *"]),
+        calls.read_outputs(keys, "t2", ["t1"]),
         calls.schedule(keys, [Storing(schedule=nightly, revision=0)], message_limit=1_000),
         calls.enable(keys, "s", on=True),
         calls.unschedule(keys, "s"),
         calls.read_schedule(keys, "s"),
         calls.read_schedules(keys),
         calls.read_scheduler(keys),
-        calls.due(keys),
+        calls.due(keys, ahead_ms=1),
         calls.fire(keys, [calls.move(nightly, 1, time=5, following=9, fire_at=5)], term=1, **ttl),
         calls.lead(keys, "a", lease_ms=1),
         calls.verify_keys(keys, [b"t:t1"], fix=True, dead_ttl_ms=1),

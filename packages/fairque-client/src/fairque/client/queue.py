@@ -107,7 +107,8 @@ class TaskQueue:
 
         Args:
             tasks: At most 1,000, with 4 MiB together.
-            chunked: Take any number, in as many calls as it needs. Each is atomic, all together are not.
+            chunked: Take any number, in as many calls as it needs. Each is atomic, all together are not; so tasks stand
+                behind those that they depend on.
 
         Raises:
             BatchTooLarge: They are more, and not ``chunked``. Nothing was sent.

@@ -154,5 +154,12 @@ def _order(tasks: Sequence[Task[Any]], messages: Sequence[Message]) -> Sequence[
     if not any(message.parents for message in messages):
         return range(len(tasks))
     parents = {task.task_id: message.parents for task, message in zip(tasks, messages, strict=True)}
-    rank = {task_id: number for number, task_id in enumerate(parents_first(parents))}
+
+    def label(task_id: str, parent_id: str) -> str:
+        func = next((task.func for task in tasks if task.task_id == task_id), None)
+        argument = _argument(tasks, task_id, parent_id)
+        more = ", ".join(filter(None, (func, f"argument {argument!r}" if argument else "")))
+        return f"{task_id} ({more})" if more else task_id
+
+    rank = {task_id: number for number, task_id in enumerate(parents_first(parents, label))}
     return sorted(range(len(tasks)), key=lambda place: rank[tasks[place].task_id])

@@ -18,7 +18,7 @@ from typing import Any
 
 from fairque.protocol.calls import Granted, Reported
 from fairque.protocol.embedded.guard import die_with_parent
-from fairque.protocol.errors import FairqueError
+from fairque.protocol.errors import FairqueError, RedisUnavailable
 from fairque.protocol.model.outcome import error_kind, error_text, error_traceback
 from fairque.protocol.model.outputs import Left
 from fairque.protocol.model.states import Priority, TaskState
@@ -55,17 +55,19 @@ class _Office:
         self._asking = threading.Lock()
         self._left: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
 
-    def read(self, task_ids: Sequence[str]) -> list[Left]:
-        """Have the worker read what tasks have left.
+    def read(self, _: str, task_ids: Sequence[str]) -> list[Left]:
+        """Have the worker read what tasks have left; it knows for which task.
 
         Raises:
+            RedisUnavailable: The server did not answer it.
             FairqueError: It cannot, or it is gone.
         """
         with self._asking:
             self.channel.send({"kind": "read", "task_ids": list(task_ids)})
             answer = self._left.get()
         if answer is None or "problem" in answer:
-            raise FairqueError("the worker is gone" if answer is None else answer["problem"])
+            kind = RedisUnavailable if answer is not None and answer["away"] else FairqueError
+            raise kind("the worker is gone" if answer is None else answer["problem"])
         return [
             Left(TaskState(state) if state else None, result.encode(), xcom.encode())
             for state, result, xcom in answer["left"]
