@@ -85,7 +85,7 @@ local function fire(s, first, fire_ms)
   stored, of_user[owner] = stored + 1, (of_user[owner] or 0) + 1
   store({
     first = first + TASK, state = "QUEUED", owner = owner, priority = number_at(first + TASK + 2),
-    parents = {root_at = now, list = {}},
+    parents = {root_at = now, ids = {}},
   }, result_ttl_ms)
   return 1
 end
