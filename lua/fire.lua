@@ -93,7 +93,7 @@ local function fire(s, move)
   local full = queue_is_full(stored + 1) or user_is_full(owner, (of_user[owner] or 0) + 1)
   if full then return -7, full[5] end
   stored, of_user[owner] = stored + 1, (of_user[owner] or 0) + 1
-  local parents, priority = {root_at = now, list = {}}, number_at(first + 2)
+  local parents, priority = {root_at = now, ids = {}}, number_at(first + 2)
   store({first = first, state = "QUEUED", owner = owner, priority = priority, parents = parents}, result_ttl_ms)
   return 1
 end

@@ -86,6 +86,12 @@ class TestPushing:
             queue.push_many([*many, first], chunked=True)
         assert len(queue.push_many([first, *many], chunked=True)) == 1_201
 
+    def test_chunks_are_cut_where_they_have_too_many_dependencies(self, queue: TaskQueue) -> None:
+        above = [extract.task() for _ in range(101)]
+        below = [extract.options(depends_on=above).task() for _ in range(101)]
+        assert len(queue.push_many([*above, *below], chunked=True)) == 202
+        assert queue.stats().deferred == 101
+
     def test_what_was_pushed_before_a_chunk_went_wrong_is_told(self, queue: TaskQueue) -> None:
         many = [extract.task() for _ in range(1_000)]
         with pytest.raises(PartialPush) as caught:
@@ -296,6 +302,13 @@ class TestBadInput:
     def test_more_tasks_than_one_call_takes(self, queue: TaskQueue) -> None:
         with pytest.raises(BatchTooLarge, match=r"1,001 tasks in one push"):
             queue.push(pipeline([extract.task() for _ in range(1_001)]))
+
+    def test_more_dependencies_than_one_call_takes(self, queue: TaskQueue) -> None:
+        with pytest.raises(BatchTooLarge, match=r"10,201 dependencies: at most 10,000 go in one atomic call"):
+            queue.push(pipeline([extract.task() for _ in range(101)]) >> [extract.task() for _ in range(101)])
+        lone = extract.options(depends_on=[f"p{n}" for n in range(10_001)]).task()
+        with pytest.raises(BatchTooLarge, match=r"10,001 dependencies"):
+            queue.push_many([lone], chunked=True)
 
     @pytest.mark.parametrize("thing", [[step("a")], extract, Output("a"), None, "a"])
     def test_only_tasks_and_pipelines_are_pushed(self, queue: TaskQueue, thing: Any) -> None:
