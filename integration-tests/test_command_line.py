@@ -167,3 +167,28 @@ def test_the_help_lists_every_exit_code(project: Any) -> None:
     for number, words in exits.__dict__.items():
         if number.isupper() and isinstance(words, int):
             assert f" {words} " in text.partition("Exit codes:")[2]
+
+
+HANDLER = """
+from fairque.worker import TaskHandler
+
+class Echo(TaskHandler):
+    def handle(self, task, ctx):
+        return [task.payload, os.getpid()]
+"""
+
+
+def test_a_handler_named_on_the_command_line_runs_in_children_too(project: Any, queue: Any) -> None:
+    project.write(HANDLER)
+    handle = queue.push(Task.create(payload={"a": 1}))
+    worker = project.start("tasks:Echo", environ={"FAIRQUE__WORKER__ISOLATION": "process"})
+    payload, pid = handle.result(20)
+    assert payload == {"a": 1}
+    assert pid != worker.pid
+
+
+def test_a_place_to_run_tasks_that_there_is_not_is_a_wrong_configuration(project: Any) -> None:
+    project.write(TASKS)
+    code, _, errors = project.run("tasks", environ={"FAIRQUE__WORKER__ISOLATION": "fork"})
+    assert code == 78
+    assert "thread" in errors

@@ -29,7 +29,7 @@ OPERATOR = {"limit", "configure", "purge", "redrive", "delete", "enable", "unsch
 #: What looks for damage, and mends it.
 VERIFIER = {"verify_keys", "verify_tasks", "verify_places", "verify_users", "verify_counts"}
 READERS = {
-    *("read_task", "read_stats", "read_user", "read_users", "read_configured", "explain"),
+    *("read_task", "read_stats", "read_user", "read_users", "read_configured", "explain", "rights"),
     *("read_outputs", "read_progress", "read_dead"),
     *("read_schedule", "read_schedules", "read_scheduler", "due"),
 }
@@ -76,6 +76,7 @@ def sample(name: str, number: int) -> Call[Any]:
         "fire": lambda: calls.fire(KEYS, moves, term=1, **ttl),
         "lead": lambda: calls.lead(KEYS, "a", lease_ms=1),
         "explain": lambda: calls.explain(KEYS, "t"),
+        "rights": lambda: calls.rights(KEYS, ["GET *" for _ in each]),
         "read_dead": lambda: calls.read_dead(KEYS),
         "redrive": lambda: calls.redrive(KEYS, ["t" for _ in each], **ttl),
         "delete": lambda: calls.delete(KEYS, ["t" for _ in each], **ttl),

@@ -17,6 +17,7 @@ from fairque.protocol.embedded.guard import die_with_parent
 from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.worker import exits
 from fairque.worker._version import __version__
+from fairque.worker.care import doctor, verify_command
 from fairque.worker.loading import CannotImport
 from fairque.worker.log import configure
 from fairque.worker.processes.supervisor import Supervisor
@@ -35,15 +36,23 @@ _SIGNALS = (
 )
 
 
+#: What else the command does, by the word that stands first.
+_OTHERS: dict[str, click.Command] = {"users": users, "doctor": doctor, "verify": verify_command}
+
+
 class _Command(click.Command):
-    """Runs a worker, or what stands after the word ``users``. A module ``users`` can still be run."""
+    """Runs a worker, or what stands after the word ``users``, ``doctor`` or ``verify``.
+
+    A module ``users`` can still be run; one with the other names as the second of two modules, or after ``--``.
+    """
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
         words = sys.argv[1:] if args is None else list(args)
-        if words[:1] != ["users"] or not {"--help", *users.commands}.intersection(words[1:2]):
+        other = _OTHERS.get(words[0]) if words else None
+        if other is None or (other is users and not {"--help", *users.commands}.intersection(words[1:2])):
             return super().main(args, *rest, **extra)
         try:
-            return users.main(words[1:], prog_name="fairque-worker users")
+            return other.main(words[1:], prog_name=f"fairque-worker {words[0]}")
         except FairqueError as error:
             sys.exit(_refused(error))
         except ValueError as error:
@@ -87,7 +96,8 @@ def main(
     With --processes, or as process 1 of a container, worker processes run under one that passes signals on, starts a
     dead one again, and ends with 0 when all have ended well. Each of them has --concurrency slots.
 
-    `fairque-worker users --help` is about limits of users and why they wait.
+    `fairque-worker users --help` is about limits of users and why they wait, `fairque-worker doctor --help` about the
+    server and whether it is fit, `fairque-worker verify --help` about what is wrong in a queue and how to mend it.
     """
     configure(log_level, log_format)
     worker, code = None, exits.STOPPED

@@ -5,6 +5,7 @@ from typing import Any
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Ended, Failed, Finished, Granted, Popped, Released, Reported, Swept
+from fairque.protocol.doctor.server import RISKS, findings_of
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.ids import new_nonce
 from fairque.protocol.model.outputs import Left
@@ -139,12 +140,14 @@ class Consumer:
         self.runner.run(calls.rouse(self.keys))
 
     def check(self) -> None:
-        """Connect, and see that the server and the queue can be worked with.
+        """Connect, and see that the server and the queue can be worked with; what is risky about them is logged.
 
         Raises:
             FairqueError: They cannot; the error says why.
         """
         self.runner.run(calls.read_stats(self.keys))
+        for one in findings_of(self.runner.info(), self.runner.settings, RISKS):
+            log.warning(f"{one.what}: {one.why}", mend=one.mend)
 
     def _pop(self, count: int) -> Call[Popped]:
         return calls.pop(
