@@ -1,4 +1,4 @@
--- still_needed: whether a dependent still needs an ended task, and how many that need it no more have left its list now.
+-- still_needed: whether a dependent still needs an ended task, and how many that need it no more just left its list.
 local LOOKED_AT = 10 -- dependents that one look is at
 local ENDED = {FINISHED = true, FAILED = true, CANCELED = true}
 
