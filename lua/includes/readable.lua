@@ -10,7 +10,7 @@ local function readable_task(r)
     + (r.attempt or 0) + (r.fails or 0) + (r.lost or 0) + (r.root_at or 0) + (r.ended_at or 0) + (r.keep or 0)
     + (r.told or 0) + (r.last or 0)
   if r.state == "STARTED" then
-    sum = sum + r.charged + r.attempt + string.find(r.token, ":", 1, true)
+    sum = sum + r.charged + r.attempt + r.score + string.find(r.token, ":", 1, true)
   elseif r.state == "DEFERRED" then
     sum = sum + r.open + r.root_at + (r.due or 0)
   end
