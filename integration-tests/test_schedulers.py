@@ -1,6 +1,6 @@
 """Three schedulers that are killed, paused and stopped, on a server that is killed too: each time has exactly one task.
 
-``FAIRQUE_LEADER_CHANGES=300`` makes the run longer: ``hatch run schedulers``.
+``FAIRQUE_LEADER_CHANGES=300`` makes the run longer: ``hatch run chaos:schedulers``.
 """
 
 import os

@@ -12,6 +12,7 @@ from fairque.protocol import clock
 from fairque.protocol.testing import eventually
 
 TASKS = """
+import ctypes
 @task
 def patient(name):
     note()
@@ -24,6 +25,11 @@ def endless():
     print("begun")
     while True:
         time.sleep(0.01)
+
+@task
+def holds_on():
+    note()
+    ctypes.PyDLL(None).sleep(600)  # in C, with the GIL
 
 @task
 async def waiting():
@@ -173,10 +179,11 @@ def test_a_worker_writes_what_it_does_when_asked_and_goes_on(project: Any, queue
     assert worker.popen.poll() is None
 
 
-def test_the_children_end_with_a_worker_that_is_killed(project: Any, queue: Any) -> None:
+@pytest.mark.parametrize("name", ["endless", "holds_on"])
+def test_the_children_end_with_a_worker_that_is_killed(project: Any, queue: Any, name: str) -> None:
     project.write(TASKS)
     worker = project.start("tasks", "--concurrency", "1")
-    handle = queue.push(Task.create(func="tasks:endless", isolation="process"))
+    handle = queue.push(Task.create(func=f"tasks:{name}", isolation="process"))
     project.noted(handle.task_id)
     child = project.ledger()[0][2]
     assert int(child) != worker.pid

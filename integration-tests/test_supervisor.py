@@ -113,6 +113,13 @@ def test_a_second_signal_ends_all_at_once(project: Any, queue: Any) -> None:
     assert (running.state(), running.info().attempts) == (TaskState.QUEUED, 0)
 
 
+def test_a_signal_before_the_workers_listen_ends_all_with_0_too(project: Any) -> None:
+    supervisor = project.begin("--processes", "2", "tasks")
+    eventually(lambda: len(workers(supervisor)) == 2, what="the processes")
+    supervisor.signal(signal.SIGTERM)
+    assert supervisor.ends() == 0
+
+
 def test_the_workers_end_with_a_supervisor_that_is_killed(project: Any) -> None:
     supervisor = started(project, 2)
     pids = workers(supervisor)

@@ -34,16 +34,23 @@ local STRIDE, TASK = 19, 8 -- the task's eleven arguments begin so far into a gr
 local MOST, MOST_BYTES = 200, 4194304 -- calls/fire.py has the same
 local TERMINAL = {FINISHED = true, FAILED = true, CANCELED = true}
 
-local function malformed(first)
-  local at, following, fire_ms = number_at(first + 2), number_at(first + 3), number_at(first + 7)
-  if not id_at(first) or not number_at(first + 1) or not number_at(first + 4) or not number_at(first + 5)
-    or (ARGV[first + 2] ~= "" and not at) or (ARGV[first + 3] ~= "" and not following)
-    or (at and following and following <= at) or (ARGV[first + 7] ~= "" and not fire_ms) then
-    return true
+-- A group of arguments as a table; nil when it is malformed.
+local function group_at(first)
+  local at, following, missed, fire_ms = ARGV[first + 2], ARGV[first + 3], number_at(first + 4), ARGV[first + 7]
+  local move = {
+    first = first, id = id_at(first), revision = number_at(first + 1), at = number_at(first + 2),
+    following = number_at(first + 3), missed = missed, missed_last = number_at(first + 5),
+    fire_ms = number_at(first + 7),
+  }
+  if not move.id or not move.revision or not missed or not move.missed_last or (at ~= "" and not move.at)
+    or (following ~= "" and not move.following) or (fire_ms ~= "" and not move.fire_ms)
+    or (move.at and move.following and move.following <= move.at) or (missed > 0 and not move.at) then
+    return nil
   end
-  local id = format("schedule:%s:%s", ARGV[first], ARGV[first + 7])
-  if not at and (number_at(first + 4) > 0 or fire_ms) then return true end
-  return fire_ms and (not task_at(first + TASK) or ARGV[first + TASK] ~= id)
+  if fire_ms == "" then return move end
+  local id = "schedule:" .. ARGV[first] .. ":" .. fire_ms
+  local parents = ARGV[first + TASK + 9]
+  if move.at and parents == "" and task_at(first + TASK) and ARGV[first + TASK] == id then return move end
 end
 
 local refused = begin()
@@ -52,12 +59,14 @@ local term, result_ttl_ms = number_at(1), number_at(2)
 if not term or not result_ttl_ms or not grouped(2, STRIDE) or #ARGV > 2 + MOST * STRIDE then
   return bad_arguments("fire takes a term, a time of keeping, and 19 arguments each for 1 to 200 schedules")
 end
-local keys, total = {}, 0
+local keys, moves, total = {}, {}, 0
 for first = 3, #ARGV, STRIDE do
-  if malformed(first) then return bad_arguments("a time of a schedule is malformed: " .. ARGV[first]) end
-  keys[#keys + 1] = P .. "schedule:" .. ARGV[first]
-  if ARGV[first + 7] ~= "" then
-    keys[#keys + 1], keys[#keys + 2] = P .. "t:" .. ARGV[first + TASK], P .. "u:" .. ARGV[first + TASK + 1]
+  local move, size = group_at(first), #keys
+  if not move then return bad_arguments("a time of a schedule is malformed: " .. ARGV[first]) end
+  moves[#moves + 1] = move
+  keys[size + 1] = P .. "schedule:" .. move.id
+  if move.fire_ms then
+    keys[size + 2], keys[size + 3] = P .. "t:" .. ARGV[first + TASK], P .. "u:" .. ARGV[first + TASK + 1]
   end
   total = total + #ARGV[first + STRIDE - 1]
 end
@@ -75,39 +84,36 @@ local function last_one_runs(s)
 end
 
 -- Code, and the pause when the task must wait.
-local function fire(s, first, fire_ms)
-  local owner = ARGV[first + TASK + 1]
-  if fire_ms > now_ms then return -12 end
-  if ARGV[first + 6] == "skip" and last_one_runs(s) then return 6 end
-  if task(ARGV[first + TASK]).r.state then return 2 end
+local function fire(s, move)
+  local first = move.first + TASK
+  local owner = ARGV[first + 1]
+  if move.fire_ms > now_ms then return -12 end
+  if ARGV[move.first + 6] == "skip" and last_one_runs(s) then return 6 end
+  if task(ARGV[first]).r.state then return 2 end
   local full = queue_is_full(stored + 1) or user_is_full(owner, (of_user[owner] or 0) + 1)
   if full then return -7, full[5] end
   stored, of_user[owner] = stored + 1, (of_user[owner] or 0) + 1
-  store({
-    first = first + TASK, state = "QUEUED", owner = owner, priority = number_at(first + TASK + 2),
-    parents = {root_at = now, list = {}},
-  }, result_ttl_ms)
+  local parents, priority = {root_at = now, ids = {}}, number_at(first + 2)
+  store({first = first, state = "QUEUED", owner = owner, priority = priority, parents = parents}, result_ttl_ms)
   return 1
 end
 
-local reply = {1, int(now_ms)}
-for first = 3, #ARGV, STRIDE do
-  local s = schedule(ARGV[first])
-  local code, pause, fire_ms = 1, 0, number_at(first + 7)
+local reply, size = {1, int(now_ms)}, 2
+for _, move in ipairs(moves) do
+  local s = schedule(move.id)
+  local code, pause = 1, 0
   if not s.r.rev then
     code = -2
-  elseif s.r.rev ~= number_at(first + 1) or not s.r.on then
+  elseif s.r.rev ~= move.revision or not s.r.on then
     code = -10
-  elseif s.r.next ~= number_at(first + 2) then
+  elseif s.r.next ~= move.at then
     code = 2
   else
-    if fire_ms then code, pause = fire(s, first, fire_ms) end
-    if code > 0 then
-      move_on(s, code, fire_ms, number_at(first + 3), number_at(first + 4), number_at(first + 5), result_ttl_ms)
-    end
+    if move.fire_ms then code, pause = fire(s, move) end
+    if code > 0 then move_on(s, move, code, result_ttl_ms) end
   end
-  reply[#reply + 1], reply[#reply + 2] = code, s.r.next and int(s.r.next) or ""
-  reply[#reply + 1] = pause or 0
+  reply[size + 1], reply[size + 2], reply[size + 3] = code, s.r.next and int(s.r.next) or "", pause or 0
+  size = size + 3
 end
 place_schedules()
 commit()

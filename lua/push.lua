@@ -30,6 +30,7 @@
 --- @include "task_at"
 --- @include "store"
 local STRIDE = 11
+local MOST_EDGES = 10000 -- likewise
 local MOST_TASKS, MOST_BYTES, MOST_MESSAGE = 1000, 4194304, 1048576 -- push.py has the same
 local refused = begin()
 if refused then return refused end
@@ -41,7 +42,7 @@ end
 
 -- Everything is looked at before the first write: Redis does not roll a script back.
 read_ahead(2, STRIDE, 2)
-local reply, fresh, here, keyed, total = {1}, {}, {}, {}, 0
+local reply, fresh, here, keyed, total, edges = {1}, {}, {}, {}, 0, 0
 for first = 3, #ARGV, STRIDE do
   local id, priority, digest = ARGV[first], number_at(first + 2), ARGV[first + 8]
   if not task_at(first) then return bad_arguments("a task of the push is malformed: " .. id) end
@@ -63,6 +64,8 @@ for first = 3, #ARGV, STRIDE do
   else
     local due_ms, parents, unknown = due_time(ARGV[first + 3]), look_at_parents(ARGV[first + 9], here)
     if not parents then return {-9, id, unknown} end
+    edges = edges + parents.count
+    if edges > MOST_EDGES then return bad_arguments("the tasks of one push have more than 10000 dependencies") end
     local state = parents.failed and "CANCELED" or parents.open > 0 and "DEFERRED" or due_ms and "SCHEDULED" or "QUEUED"
     if priority == 0 then priority = parents.prio or NORMAL end
     here[id] = {
@@ -83,5 +86,6 @@ local full = over_backlog(fresh)
 if full then return full end
 call("HSETNX", KEYS[1], "schema", "1")
 for _, entry in ipairs(fresh) do store(entry, result_ttl_ms) end
+send_edges()
 commit()
 return reply

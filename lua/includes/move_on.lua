@@ -8,11 +8,11 @@ local function forget(s)
   s.r, s.changed = {}, true
 end
 
--- `code` is that of the answer, `missed` times up to `missed_last` brought no task, `following` is the next one.
-local function move_on(s, code, fire_ms, following, missed, missed_last, keep_ms)
-  local r = s.r
-  if not r.next and not following and r.forget and r.forget <= now_ms and not s.changed then return forget(s) end
-  if missed > 0 then miss(s, r.next, missed_last, missed, "late") end
+-- `move` has what the arguments of fire.lua say, `code` is that of the answer.
+local function move_on(s, move, code, keep_ms)
+  local r, fire_ms = s.r, move.fire_ms
+  if not r.next and not move.following and r.forget and r.forget <= now_ms and not s.changed then return forget(s) end
+  if move.missed > 0 then miss(s, r.next, move.missed_last, move.missed, "late") end
   if code == 6 then
     miss(s, fire_ms, fire_ms, 1, "overlap")
   elseif fire_ms then
@@ -22,7 +22,7 @@ local function move_on(s, code, fire_ms, following, missed, missed_last, keep_ms
     r.fired = (r.fired or 0) + 1
     count("fired", 1)
   end
-  r.next = following
-  r.forget = not following and (r.forget or now_ms + keep_ms) or nil
+  r.next = move.following
+  r.forget = not move.following and (r.forget or now_ms + keep_ms) or nil
   will_write(s)
 end

@@ -5,7 +5,8 @@ local stands_for = {} -- by id of this push: another task that stands for it by 
 -- Whose and how urgent the first of them is, how many have not ended, if one failed that cancels the task, when the
 -- first of them was pushed, in microseconds, and for which of them others stand; or the id of one that is not known.
 local function look_at_parents(lines, here)
-  local open, failed, root_at, list, first, instead = 0, nil, now, {}, {}, {}
+  local open, failed, root_at, first, instead = 0, nil, now, {}, {}
+  local ids, edges, size = {}, {}, 0
   for line in string.gmatch(lines, "[^\n]+") do
     local named, edge = string.sub(line, 2), string.sub(line, 1, 1)
     local other = stands_for[named]
@@ -22,11 +23,12 @@ local function look_at_parents(lines, here)
     else
       open = open + 1
     end
-    list[#list + 1] = {id = id, edge = edge}
+    size = size + 1
+    ids[size], edges[size] = id, edge
     root_at = math.min(root_at, parent.root_at or parent.pushed_at * 1000)
   end
   return {
-    open = failed and 0 or open, failed = failed, root_at = root_at, list = failed and {} or list,
-    user = first.user, prio = first.prio, instead = #instead > 0 and table.concat(instead) or nil,
+    open = failed and 0 or open, failed = failed, root_at = root_at, ids = failed and {} or ids, edges = edges,
+    count = size, user = first.user, prio = first.prio, instead = #instead > 0 and table.concat(instead) or nil,
   }
 end

@@ -9,11 +9,13 @@ import pytest
 from fairque import client
 from fairque.client import (
     AsyncDeadLetters,
+    AsyncPipelineHandle,
     AsyncSchedules,
     AsyncTaskHandle,
     AsyncTaskQueue,
     AsyncUsers,
     DeadLetters,
+    PipelineHandle,
     Schedules,
     TaskHandle,
     TaskQueue,
@@ -27,9 +29,10 @@ TWINS = [
     (Users, AsyncUsers),
     (DeadLetters, AsyncDeadLetters),
     (Schedules, AsyncSchedules),
+    (PipelineHandle, AsyncPipelineHandle),
 ]
 #: They do no I/O.
-PLAIN = {"from_url", "from_config", "TaskQueue.get", "watch_progress"}
+PLAIN = {"from_url", "from_config", "TaskQueue.get", "PipelineHandle.task", "watch_progress"}
 
 
 def public(kind: type) -> dict[str, Any]:

@@ -225,7 +225,7 @@ def around(zone: str, change: int, step: int = 60) -> Walk:
     return Walk(zone, minute - span[0], minute + span[1], step)
 
 
-def test_times_around_a_change_are_those_of_a_walk_over_each_minute():
+def test_times_around_a_change_are_those_of_a_walk_over_each_minute() -> None:
     draw, asked = seeded(), 0
     for zone, change in sampled_changes(each=3):
         walk = around(zone, change)
@@ -234,7 +234,7 @@ def test_times_around_a_change_are_those_of_a_walk_over_each_minute():
     log.info("compared %d times with the walk", asked)
 
 
-def test_times_with_seconds_are_those_of_a_walk_over_each_second():
+def test_times_with_seconds_are_those_of_a_walk_over_each_second() -> None:
     draw, asked = seeded(), 0
     zones = distinct_zones() if ALL else ODD_ZONES[:4]
     for zone in zones:
@@ -245,7 +245,7 @@ def test_times_with_seconds_are_those_of_a_walk_over_each_second():
     log.info("compared %d times with the walk over seconds", asked)
 
 
-def test_rare_times_are_those_of_a_walk_over_a_year():
+def test_rare_times_are_those_of_a_walk_over_a_year() -> None:
     draw, asked = seeded(), 0
     zones = distinct_zones() if ALL else ["Africa/Cairo"]
     start, end = (int(datetime(year, month, 1, tzinfo=UTC).timestamp()) for year, month in ((2025, 12), (2027, 1)))
@@ -277,7 +277,7 @@ def is_comparable(cron: Cron, change: int) -> bool:
     return whole_hours and (after < before or 0 < first_left_out < first_shown)
 
 
-def test_times_around_a_change_are_those_of_cronsim():
+def test_times_around_a_change_are_those_of_cronsim() -> None:
     draw, asked = seeded(), 0
     for zone, change in sampled_changes(each=2):
         for expression in expressions(draw, zone, change, 4):
@@ -301,23 +301,23 @@ def both(expression: str, zone: str, day: str) -> tuple[list[str], list[str]]:
     ]
 
 
-def test_a_star_in_the_minute_alone_does_not_make_a_job_follow_elapsed_time():
+def test_a_star_in_the_minute_alone_does_not_make_a_job_follow_elapsed_time() -> None:
     """In cron and cronsim it does: ``*/30 2 * * *`` would not run at all in spring, and four times in autumn."""
     assert both("*/30 2 * * *", "Europe/Berlin", "2026-03-29") == (["01:00"], [])
     assert both("*/30 2 * * *", "Europe/Berlin", "2026-10-25") == ([], ["01:00", "01:30"])
 
 
-def test_six_fields_keep_the_same_rules_as_five():
+def test_six_fields_keep_the_same_rules_as_five() -> None:
     """cronsim lets every job with seconds follow elapsed time."""
     assert both("0 30 2 * * *", "Europe/Berlin", "2026-03-29") == (["01:00"], [])
     assert both("0 30 2 * * *", "Europe/Berlin", "2026-10-25") == ([], ["01:30"])
 
 
-def test_a_job_that_follows_elapsed_time_has_no_midnight_where_the_clocks_leave_it_out():
+def test_a_job_that_follows_elapsed_time_has_no_midnight_where_the_clocks_leave_it_out() -> None:
     """cronsim enters a day at its midnight, and runs there even if no clock shows it."""
     assert both("0 */2 5 9 *", "America/Santiago", "2027-09-04") == ([], ["04:00"])
 
 
-def test_a_job_that_follows_elapsed_time_keeps_its_minutes_when_clocks_change_by_half_an_hour():
+def test_a_job_that_follows_elapsed_time_keeps_its_minutes_when_clocks_change_by_half_an_hour() -> None:
     """cronsim steps by whole hours, and loses the minute; with 45 minutes it may never come to an end."""
     assert both("0 */3 * * *", "Australia/Lord_Howe", "2027-04-04") == (["16:30"], [])

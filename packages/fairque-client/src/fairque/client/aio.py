@@ -100,7 +100,8 @@ class AsyncTaskQueue:
             InvalidTask: It cannot be pushed, for the reason that the error names. Nothing was sent.
             UnknownParent: It depends on a task, or takes the output of one, that the queue does not know. Nothing was
                 stored.
-            BatchTooLarge: The pipeline has more tasks, or more than 4 MiB. Nothing was sent.
+            BatchTooLarge: The pipeline has more tasks, more than 4 MiB, or more than 10,000 dependencies. Nothing was
+                sent.
             TaskConflict: Its id was pushed before with other content.
             QueueFull: As many tasks wait as its user or the queue may have, or the server has no memory left. Nothing
                 was stored.
@@ -114,8 +115,9 @@ class AsyncTaskQueue:
         """Store tasks in one atomic call, all or none, and return their handles in the same order.
 
         Args:
-            tasks: At most 1,000, with 4 MiB together.
-            chunked: Take any number, in as many calls as it needs. Each is atomic, all together are not.
+            tasks: At most 1,000, with 4 MiB and 10,000 dependencies together.
+            chunked: Take any number, in as many calls as it needs. Each is atomic, all together are not; so tasks stand
+                behind those that they depend on.
 
         Raises:
             BatchTooLarge: They are more, and not ``chunked``. Nothing was sent.

@@ -1,7 +1,7 @@
 """What a leader does: reads which schedules are due soon, prepares them, and fires them in batches at their times."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 
 from attrs import evolve
 
@@ -48,6 +48,8 @@ class Agenda:
         self._window = Window()
         #: Those that cannot be carried out, and when they were due, so that they are reported once.
         self._broken: dict[str, int] = {}
+        #: Missed times of schedules that have not caught up.
+        self._missed: Counter[str] = Counter()
         self._read_at = 0.0
         self._until_ms = 0
         self._full = False
@@ -80,6 +82,7 @@ class Agenda:
         found = self._runner.run(due(self._keys, ahead_ms=_AHEAD_MS))
         self._read_at = clock.monotonic()
         self._clock.hear(found.at_ms, asked, self._read_at)
+        self._metrics.due.set(sum(at <= found.at_ms for _, at in found.times))
         # Where there are more, the last time may be that of others, too: they come when these are done.
         self._full = len(found.times) == MAX_DUE
         self._until_ms = found.times[-1][1] if self._full else found.at_ms + _AHEAD_MS
@@ -96,14 +99,15 @@ class Agenda:
             if clock.monotonic() > until:
                 self._window.put_off(entry)
                 continue
-            with self._refusing(entry):
+            try:
                 entry.prepare()
+            except Exception as error:  # noqa: BLE001 - see _refuse
+                self._refuse(entry, error)
         return bool(entries)
 
     def fire(self, term: int) -> bool | None:
         """Fire what is due, in one round trip; return whether there was anything, or None when a later term rules."""
         entries = self._window.take_due(self._clock.now_ms(), _FIRED)
-        self._metrics.due.set(len(entries))
         self._read_infos(entries)
         moves = self._moves(entries)
         if not moves:
@@ -114,14 +118,14 @@ class Agenda:
         asked = clock.monotonic()
         answers: list[Firing] = self._runner.run_all(calls)
         heard = clock.monotonic()
+        if any(answer.ruling is not None for answer in answers):
+            return None
         left = iter(moves)
         for answer in answers:
-            if answer.ruling is not None:
-                return None
             self._clock.hear(answer.at_ms, asked, heard)
-            for fired in answer.fired:
-                entry, made = next(left)
-                self._count(fired, made, answer.at_ms)
+            made = [(*next(left), fired) for fired in answer.fired]
+            self._count([(move, fired) for _, move, fired in made], answer.at_ms)
+            for entry, _, fired in made:
                 self._go_on(entry, fired)
         return True
 
@@ -140,8 +144,10 @@ class Agenda:
                 # Some were away for long; the others wait for no more than a moment.
                 self._window.put(entry)
                 continue
-            with self._refusing(entry):
+            try:
                 moves.append((entry, entry.move(now_ms)))
+            except Exception as error:  # noqa: BLE001 - see _refuse
+                self._refuse(entry, error)
         return moves
 
     def _go_on(self, entry: Entry, fired: Fired) -> None:
@@ -160,16 +166,21 @@ class Agenda:
             info = evolve(entry.info, next_at=fired.next_at, from_at=None)
             self._window.put(Entry(name, fired.next_at, info))
 
-    def _count(self, fired: Fired, made: Move, at_ms: int) -> None:
-        if fired.code in (Status.OK, Status.SKIPPED):
-            self._metrics.missed.inc(made.missed)
-            if made.missed:
-                log.warning("missed times", schedule=made.schedule_id, number=made.missed)
-        if fired.code == Status.SKIPPED:
-            self._metrics.skipped.inc()
-        elif fired.code == Status.OK and made.fire_at is not None:
-            self._metrics.fired.inc()
-            self._metrics.lateness.observe((at_ms - made.fire_at) / 1000)
+    def _count(self, made: Sequence[tuple[Move, Fired]], at_ms: int) -> None:
+        metrics = self._metrics
+        late = [at_ms - move.fire_at for move, fired in made if fired.code == Status.OK and move.fire_at is not None]
+        for milliseconds in late:
+            metrics.lateness.observe(milliseconds / 1000)
+        metrics.fired.inc(len(late))
+        metrics.skipped.inc(sum(fired.code == Status.SKIPPED for _, fired in made))
+        for move, fired in made:
+            if move.missed and fired.code in (Status.OK, Status.SKIPPED):
+                metrics.missed.inc(move.missed)
+                self._missed[move.schedule_id] += move.missed
+                # Not before it has caught up, which may take many steps.
+                if fired.next_at is None or fired.next_at > at_ms:
+                    number = self._missed.pop(move.schedule_id)
+                    log.warning("missed times", schedule=move.schedule_id, number=number)
 
     def _read_infos(self, entries: Sequence[Entry]) -> None:
         """Read what is not known of the schedules of some entries."""
@@ -182,8 +193,10 @@ class Agenda:
             except ProtocolError:
                 infos = []
                 for name in part:
-                    with self._refusing(unknown[name]):
+                    try:
                         infos += self._runner.run(read_some(self._keys, [name]))
+                    except ProtocolError as error:
+                        self._refuse(unknown[name], error)
             found = {info.schedule_id: info for info in infos}
             for name in part:
                 self._know(unknown[name], found.get(name))
@@ -198,15 +211,11 @@ class Agenda:
             # It changed since it was read when it is due.
             self._window.put(Entry(entry.schedule_id, at, info))
 
-    @contextmanager
-    def _refusing(self, entry: Entry) -> Iterator[None]:
-        """Go on without a schedule that cannot be carried out here: no other one may suffer from it."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it is wrong for every leader
-            log.error("a schedule cannot be carried out", schedule=entry.schedule_id, error=str(error))
-            self._broken[entry.schedule_id] = entry.at
-            self._window.drop(entry.schedule_id)
+    def _refuse(self, entry: Entry, error: Exception) -> None:
+        """Go on without a schedule that cannot be carried out, whatever is wrong with it: no other one may suffer."""
+        log.error("a schedule cannot be carried out", schedule=entry.schedule_id, error=str(error))
+        self._broken[entry.schedule_id] = entry.at
+        self._window.drop(entry.schedule_id)
 
 
 def _parts(moves: Sequence[tuple[Entry, Move]]) -> Iterator[list[tuple[Entry, Move]]]:

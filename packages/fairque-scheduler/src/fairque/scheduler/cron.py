@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 from fairque.protocol.errors import InvalidSchedule
 from fairque.scheduler.expression import read_expression
-from fairque.scheduler.wallclock import WallClock
+from fairque.scheduler.wallclock import HORIZON_YEARS, WallClock
 from fairque.scheduler.zones import find_zone, first_change, highest_wall, locate, offset_at
 
 __all__ = ["Cron", "DstGap", "parse_cron"]
@@ -17,6 +17,7 @@ DstGap = Literal["run", "skip"]
 
 _DST_GAPS: Mapping[str, DstGap] = {"run": "run", "skip": "skip"}
 _REACH = 172_800  # two days: more than two offsets of one zone can differ
+_HORIZON = HORIZON_YEARS * 366 * 86_400
 _LATEST = 253_370_764_800  # the year 9999, after which dates end
 
 
@@ -53,18 +54,20 @@ class Cron:
 
     def _daily(self, second: int) -> int | None:
         """Fire once for each wall-clock time, when the clocks first show it or first pass it."""
-        wall: int | None = highest_wall(self._zone, second)
-        while wall is not None and (wall := self._clock.after(wall)) is not None:
+        shown = highest_wall(self._zone, second)
+        horizon = shown + _HORIZON
+        while (wall := self._clock.after(shown)) is not None and wall <= horizon:
             fire, exists = locate(self._zone, wall)
             if exists or self.dst_gap == "run":
                 return fire
-            wall = fire + offset_at(self._zone, fire) - 1
+            shown = fire + offset_at(self._zone, fire) - 1
         return None
 
     def _elapsed(self, second: int) -> int | None:
         """Fire whenever the clocks show a named time, be it never or twice."""
         start = second + 1
-        while True:
+        horizon = start + _HORIZON
+        while start <= horizon:
             offset = offset_at(self._zone, start)
             wall = self._clock.after(start + offset - 1)
             if wall is None:
@@ -79,6 +82,7 @@ class Cron:
             else:
                 # In between the clocks show only times between the two, whatever is done to them: nothing fires there.
                 start = max(near, fire - _REACH)
+        return None
 
 
 def parse_cron(expression: str, timezone: str = "UTC", *, dst_gap: str = "run") -> Cron:

@@ -45,7 +45,10 @@ class Field:
 
     def problems(self, text: str) -> Iterator[str]:
         """Yield what is wrong with the text of the field, in lower case."""
-        for item in text.split(","):
+        items = text.split(",")
+        if len(items) > 1 and "*" in items:
+            yield f"{text!r} lists * among others: write * alone, it stands for all of them"
+        for item in items:
             try:
                 self._check(item)
             except _Wrong as wrong:

@@ -14,7 +14,7 @@ class Metrics:
         registry: For an exporter of the caller's own.
         is_leader: 1 while it leads, else 0.
         leader_changes: How often it became the leader.
-        due: Schedules in its hands whose time has come and that are not fired yet; 0 while it stands by.
+        due: Schedules that were overdue when it last looked, at most 5 seconds ago; 0 while it stands by.
         fired: Times that it fired.
         missed: Times that it found missed.
         skipped: Times without a task, since the one before had not ended.
@@ -34,7 +34,7 @@ class Metrics:
 
         self.is_leader = gauge("is_leader", "1 while this scheduler leads")
         self.leader_changes = counter("leader_changes", "How often this scheduler became the leader")
-        self.due = gauge("due", "Schedules that are due and not fired yet")
+        self.due = gauge("due", "Schedules that were overdue when this scheduler last looked; 0 while it stands by")
         self.fired = counter("fired", "Times of schedules fired")
         self.missed = counter("missed", "Times of schedules missed")
         self.skipped = counter("skipped", "Times skipped, since the task before had not ended")

@@ -17,10 +17,12 @@ from fairque.protocol.wire.codec import Message, encode_task
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 
-__all__ = ["MAX_BATCH_BYTES", "MAX_BATCH_TASKS", "Pushed", "arguments_of", "push"]
+__all__ = ["MAX_BATCH_BYTES", "MAX_BATCH_EDGES", "MAX_BATCH_TASKS", "Pushed", "arguments_of", "push"]
 
 MAX_BATCH_TASKS = 1_000
 MAX_BATCH_BYTES = 4 * 1_048_576
+#: Dependencies of all tasks of a push together: each costs the server more than a microsecond, in one stroke.
+MAX_BATCH_EDGES = 10_000
 
 
 @frozen
@@ -59,7 +61,7 @@ def push(
     Raises:
         InvalidTask: A task cannot be pushed, for the reason that the error names.
         TaskTooLarge: A message is above the limit.
-        BatchTooLarge: There are more than 1,000 tasks, or more than 4 MiB.
+        BatchTooLarge: There are more than 1,000 tasks, 4 MiB, or 10,000 dependencies.
     """
     if not 1 <= len(tasks) <= MAX_BATCH_TASKS:
         raise BatchTooLarge(
@@ -69,6 +71,7 @@ def push(
     args: list[Argument] = [message_limit, result_ttl_ms]
     size = 0
     messages = [encode_task(task, default_user_id) for task in tasks]
+    _check_edges(messages)
     order = _order(tasks, messages)
     for place in order:
         task, message = tasks[place], messages[place]
@@ -147,6 +150,15 @@ def _argument(tasks: Sequence[Task[Any]], task_id: str, parent_id: str) -> str:
                 if one.output.task_id == parent_id:
                     return parameter_name(task.func, one.at[0]) or f"args[{one.at[0]}]"
     return ""
+
+
+def _check_edges(messages: Sequence[Message]) -> None:
+    edges = sum(len(message.parents) for message in messages)
+    if edges > MAX_BATCH_EDGES:
+        raise BatchTooLarge(
+            f"the tasks of one push have {edges:,} dependencies: at most {MAX_BATCH_EDGES:,} go in one atomic call. "
+            "Let a task between two wide stages wait for all of the first, and all of the second wait for that"
+        )
 
 
 def _order(tasks: Sequence[Task[Any]], messages: Sequence[Message]) -> Sequence[int]:

@@ -1,24 +1,25 @@
 """Pipelines: tasks that depend on each other, put together with ``>>`` and pushed in one atomic call."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Generic, TypeAlias, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from attrs import frozen
 
 from fairque.protocol.errors import InvalidTask
+from fairque.protocol.model.chain import Chain, Stage
 from fairque.protocol.model.dependencies import After, parents_first
 from fairque.protocol.model.outputs import Output, edges, take_out
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
 
-__all__ = ["Pipeline", "Stage", "pipeline"]
+__all__ = ["Pipeline", "pipeline"]
 
 R_co = TypeVar("R_co", covariant=True)
 S = TypeVar("S")
 
 
 @frozen
-class Pipeline(Generic[R_co]):
+class Pipeline(Chain[R_co]):
     """Tasks and what they depend on. ``extract >> [clean, validate] >> load`` makes one of three stages.
 
     A stage is a task, another pipeline, or a list of them that run side by side. Each task of a stage depends on the
@@ -37,22 +38,19 @@ class Pipeline(Generic[R_co]):
     last: tuple[str, ...]
     single: bool
 
-    @overload
-    def __rshift__(self, stage: "Task[S] | Pipeline[S]") -> "Pipeline[S]": ...
-    @overload
-    def __rshift__(self, stage: "Sequence[Task[S] | Pipeline[S]]") -> "Pipeline[list[S]]": ...
-    def __rshift__(self, stage: "Stage") -> "Pipeline[Any]":
-        """Return this pipeline with another stage behind it."""
+    def then(self, stage: Stage) -> "Pipeline[Any]":
+        """Return this pipeline with another stage behind it, as ``>>`` does.
+
+        Raises:
+            InvalidTask: It is no task, pipeline or list of them, or cannot stand there, for the reason that the error
+                names.
+        """
         following = pipeline(stage)
         behind = {
             task_id: _after(task, self.last) if task_id in following.first else task
             for task_id, task in following.tasks.items()
         }
         return Pipeline(_merged([self.tasks, behind]), self.first, following.last, following.single)
-
-    def __rrshift__(self, stage: "Stage") -> "Pipeline[R_co]":
-        """Return this pipeline with another stage, a list, before it."""
-        return pipeline(stage) >> self
 
     def last_first(self) -> list[str]:
         """Return the ids of all tasks so that each stands before those on which it depends.
@@ -84,14 +82,10 @@ class Pipeline(Generic[R_co]):
         return None
 
 
-#: What may stand between two ``>>``.
-Stage: TypeAlias = Task[Any] | Pipeline[Any] | Sequence[Task[Any] | Pipeline[Any]]
-
-
 @overload
-def pipeline(stage: Task[S] | Pipeline[S]) -> Pipeline[S]: ...
+def pipeline(stage: Chain[S]) -> Pipeline[S]: ...
 @overload
-def pipeline(stage: Sequence[Task[S] | Pipeline[S]]) -> Pipeline[list[S]]: ...
+def pipeline(stage: Sequence[Chain[S]]) -> Pipeline[list[S]]: ...
 def pipeline(stage: Stage) -> Pipeline[Any]:
     """Make a pipeline of one stage: a task, or a list of tasks and pipelines that run side by side.
 

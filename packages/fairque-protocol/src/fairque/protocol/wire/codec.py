@@ -144,12 +144,14 @@ def _parents(parents: tuple[After, ...]) -> list[Any]:
 
 def _add_options(fields: dict[str, Any], task: Task[Any], parents: tuple[After, ...], inputs: list[Input]) -> None:
     """Add what most messages leave out."""
+    if inputs:
+        # So that all that it depends on has its place, whether the task names it or takes its output.
+        task = task.evolve(depends_on=parents)
     for name, default in _OPTIONAL:
         value = getattr(task, name)
         if value is not None and value != default:
             fields[name] = value
     if parents:
-        # At its place if it stands there already.
         fields["depends_on"] = _parents(parents)
     if inputs:
         fields["inputs"] = [_input(one) for one in inputs]

@@ -129,7 +129,8 @@ class Supervisor:
         lived = clock.monotonic() - place.began_at
         self._proven = self._proven or lived >= _PROVEN_SECONDS
         if self._stopping:
-            self._combine(code)
+            # Before and after it listens, a worker has no tasks, and the signal that stops it just ends it.
+            self._combine(exits.STOPPED if code == -signal.SIGTERM else code)
             return
         if self._burst and code == exits.STOPPED:
             return
