@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CODES = {int(status) for status in Status}
 
 quickly = settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -190,7 +190,7 @@ def use(queue: "Bench", number: int) -> None:
 def test_what_somebody_has_written_over_stops_nobody_and_can_be_mended(
     new_queue: "Callable[[], Bench]", how: str
 ) -> None:
-    @settings(quickly, max_examples=25)
+    @settings(quickly, max_examples=15)
     @given(st.integers(0, 10**6), st.integers(0, 10**6))
     def spoil(which: int, dice: int) -> None:
         queue = new_queue()
