@@ -83,6 +83,12 @@ class TestKeeping:
             forget(queue)
         assert left(queue, "p") == [Left(S.FINISHED, b"1", b'{"rows":2}')]
 
+    def test_meanwhile_they_are_looked_at_once_in_their_time(self, queue: "Bench") -> None:
+        pipeline(queue)
+        queue.advance(RESULT_TTL_MS)
+        queue.sweep()
+        assert queue.snapshot("held")["held"] == [("p", queue.now_ms + RESULT_TTL_MS)]
+
     def test_and_their_time_again_from_the_end_of_the_last_dependent(self, queue: "Bench") -> None:
         pipeline(queue)
         queue.advance(10 * RESULT_TTL_MS)
