@@ -129,13 +129,14 @@ class TestKeeping:
         assert not queue.snapshot("t:", "m:", "r:", "d:", "kept", "held", "dead")
 
     def test_a_parent_of_many_is_looked_at_some_dependents_at_a_time(self, queue: "Bench") -> None:
-        queue.push(queue.task(task_id="p"), *(queue.task(task_id=f"c{n}", depends_on=["p"]) for n in range(35)))
+        queue.push(queue.task(task_id="p"), *(queue.task(task_id=f"c{n}", depends_on=["p"]) for n in range(135)))
         queue.finish(*queue.pop())
-        queue.finish(*queue.pop(40))
+        for _ in range(2):
+            queue.finish(*queue.pop(100))
         queue.advance(RESULT_TTL_MS)
         queue.sweep()
         assert len(queue.snapshot("d:")["d:p"]) == 25
-        for _ in range(4):
+        for _ in range(3):
             queue.sweep()
         assert not queue.snapshot("t:p", "d:", "held")
 
