@@ -5,7 +5,7 @@ from functools import cache
 
 from fairque.protocol.wire.scripts import script, script_names
 
-__all__ = ["ROLES", "commands_of", "scripts_of", "words"]
+__all__ = ["ROLES", "acl_rules", "commands_of", "scripts_of", "words"]
 
 _CALLED = re.compile(r'\b(?:call|send|send_keys|redis\.p?call)\("([A-Z]+)"')
 _READS_ONLY = re.compile(r"^#!lua flags=[a-z,-]*no-writes")
@@ -64,6 +64,17 @@ def commands_of(role: str) -> list[str]:
     if role == "admin":
         direct |= {"BLPOP", "SCAN", "ZSCAN"}
     return sorted(direct.union(*(_called(name) for name in scripts_of(role))))
+
+
+def acl_rules(role: str, queue: str = "") -> str:
+    """Return the rules of an ACL user for a role: its commands, and the keys and channels of one queue, or of all.
+
+    A call of a script cannot be told from one of another: between roles that write, such as producer and worker, the
+    rules are no wall, but they keep each of them from what none of its scripts does.
+    """
+    keys = f"fairque:{{{queue}}}:*" if queue else "fairque:*"
+    commands = " ".join(f"+{command.lower()}" for command in commands_of(role))
+    return f"resetkeys resetchannels -@all ~{keys} &{keys} {commands}"
 
 
 _WORDS = {
