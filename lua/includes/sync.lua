@@ -21,5 +21,5 @@ local function sync(u)
   else
     deactivate(u)
   end
-  u.synced = true
+  u.synced, u.left = true, nil
 end

@@ -205,7 +205,8 @@ class Bench:
             if suffix.startswith(RECORDS):
                 fields = iter(value)
                 found[suffix] = dict(zip(fields, fields, strict=True))
-        return {s: v for s, v in found.items() if s != "now" and (not kinds or s.startswith(kinds))}
+        found = {suffix: value for suffix, value in found.items() if suffix != "now" and value is not None}
+        return {suffix: value for suffix, value in found.items() if not kinds or suffix.startswith(kinds)}
 
     def snapshot_raw(self) -> dict[bytes, bytes]:
         """Every key as the server dumps it, whatever is in it."""
@@ -244,6 +245,8 @@ _READ: dict[bytes, Any] = {
     b"zset": lambda pipeline, name: pipeline.zrange(name, 0, -1, withscores=True),
     b"set": lambda pipeline, name: pipeline.smembers(name),
     b"list": lambda pipeline, name: pipeline.lrange(name, 0, -1),
+    # It has just expired.
+    b"none": lambda pipeline, name: pipeline.get(name),
 }
 
 
