@@ -187,6 +187,14 @@ class TestExitCodes:
         assert "has schema 99" in command("list", expected=4).stderr
         assert "has schema 99" in command("run", expected=4).stderr
 
+    def test_the_doctor_says_what_it_found(self, command: Command) -> None:
+        assert "passed: reach, version, eviction" in command("doctor").output
+        assert json.loads(command("doctor", "--json").output)["ok"] is True
+
+    def test_the_doctor_ends_with_1_when_something_breaks_the_scheduler(self, bench: "Bench", command: Command) -> None:
+        bench.client.hset(bench.keys.meta, "schema", "7")
+        assert "mend: " in command("doctor", expected=1).output
+
     def test_nobody_leads(self, bench: "Bench", command: Command) -> None:
         assert command("healthcheck", expected=5).stdout == "nobody leads; 0 schedules, 0 overdue\n"
         bench.run(calls.lead(bench.keys, "somebody", lease_ms=60_000))

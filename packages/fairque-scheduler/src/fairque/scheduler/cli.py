@@ -9,6 +9,7 @@ import click
 from attrs import asdict, evolve, field, frozen
 
 from fairque.protocol.config import QueueSettings, RedisSettings, load_settings, settings_from_environ
+from fairque.protocol.doctor.examine import examine
 from fairque.protocol.errors import (
     ConfigurationError,
     FairqueError,
@@ -215,6 +216,29 @@ def healthcheck(ctx: click.Context, config: Path | None, url: str | None, queue:
         click.echo(f"{who}; {found.schedules:,} schedules, {found.overdue:,} overdue")
     if found.leader is None:
         ctx.exit(EXIT_NO_LEADER)
+
+
+@main.command(
+    epilog="Exit codes: 0 nothing breaks the scheduler (there may be warnings), 1 something does, 2 wrong usage, 3 the "
+    "server does not answer, 78 wrong configuration."
+)
+@_server
+@_as_json
+@click.pass_context
+def doctor(ctx: click.Context, config: Path | None, url: str | None, queue: str | None, *, as_json: bool) -> None:
+    """Look whether the server and the queue are fit for work.
+
+    Version, eviction, persistence, memory, role, clients, scripts, clock, latency, rights of the user, schema: each
+    finding says why it matters and the command that mends it. Nothing is changed.
+    """
+    settings = _settings(config, url, queue, declared=False)
+    diagnosis = examine(settings.redis, settings.queue, "scheduler")
+    if as_json:
+        click.echo(dumps(diagnosis.as_dict()))
+    else:
+        for line in diagnosis.lines():
+            click.echo(line)
+    ctx.exit(diagnosis.exit_code)
 
 
 def _settings(config: Path | None, url: str | None, queue: str | None, *, declared: bool = True) -> FileSettings:
