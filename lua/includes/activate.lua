@@ -2,7 +2,7 @@
 -- earns no credit, and what they used while nobody else waited costs them nothing. Debt is kept, unless nobody waits.
 -- One that was only at its cap, until a task of its own ended, was not away: it keeps its place among the others.
 local fresh_before, moved = nil, 0 -- users in the fresh ring before this script, counted when asked; what it changed
-local placed = 0                   -- how many of the touched users the server has as this script left them
+local synced, placed = {}, 0       -- users in the order in which they were synced; how many of these the server has so
 
 local function nobody_is_fresh()
   fresh_before = fresh_before or call("ZCARD", P .. "fresh")
@@ -10,9 +10,9 @@ local function nobody_is_fresh()
 end
 
 local function place_synced()
-  while touched[placed + 1] and touched[placed + 1].synced do
+  while placed < #synced do
     placed = placed + 1
-    place(touched[placed])
+    place(synced[placed])
   end
   send_index("ready")
   send_index("owe")

@@ -22,4 +22,5 @@ local function sync(u)
     deactivate(u)
   end
   u.synced, u.left = true, nil
+  synced[#synced + 1] = u
 end
