@@ -5,9 +5,9 @@
 The baseline is one process that blocks on a list with BLPOP and answers on another list, in the same run, in turns. Its
 answer carries when it woke up; a task returns when it began. All times are on the clock that the processes share.
 
-Between the two stand the steps of any queue with leases, in Python and with scripts that only move the bytes: one stores
-the message and wakes a worker, another hands it out, it runs in a thread, a third stores the result and announces it to a
-listening thread of the producer. What fairque needs above that is its own work.
+Between the two stand the steps of any queue with leases, in Python and with scripts that only move the bytes: one
+stores the message and wakes a worker, another hands it out, it runs in a thread, a third stores the result and
+announces it to a listening thread of the producer. What fairque needs above that is its own work.
 """
 
 import queue as queues
