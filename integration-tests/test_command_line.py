@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import redis
 
-from fairque.client import Task
+from fairque.client import Task, TaskState
 from fairque.protocol.embedded import EmbeddedServer
+from fairque.protocol.testing import eventually
+from fairque.worker import exits
 
 TASKS = """
 @task
@@ -106,3 +108,87 @@ def test_the_installed_script_is_the_same_command() -> None:
         pytest.skip("fairque-worker is not installed here, only importable")
     run = subprocess.run([script, "--version"], capture_output=True, text=True, timeout=30, check=True)
     assert run.stdout.startswith("fairque-worker, version ")
+
+
+HANGS = """
+@task(timeout=0.2, retries=0)
+def hangs():
+    note()
+    while True:
+        time.sleep(0.01)
+"""
+
+
+def test_too_many_tasks_that_cannot_be_stopped_end_the_worker_with_7_to_be_started_again(
+    project: Any, queue: Any
+) -> None:
+    project.write(HANGS)
+    worker = project.start("tasks", environ={"FAIRQUE__WORKER__MAX_ABANDONED": "1"})
+    handles = [queue.push(Task.create(func="tasks:hangs", timeout=0.2, retries=0)) for _ in range(2)]
+    assert worker.ends() == 7
+    assert {handle.state() for handle in handles} == {TaskState.FAILED}
+    assert "went on after their timeouts: start the worker again" in worker.stderr
+    assert "Traceback" not in worker.stderr.splitlines()[-1]
+
+
+def test_a_supervisor_starts_a_worker_again_that_could_not_stop_its_tasks(project: Any, queue: Any) -> None:
+    project.write(HANGS + TASKS)
+    environ = {"FAIRQUE__WORKER__MAX_ABANDONED": "0"}
+    supervisor = project.begin("--processes", "2", "tasks", environ=environ)
+    failed = queue.push(Task.create(func="tasks:hangs", timeout=0.2, retries=0))
+    project.noted(failed.task_id)
+    eventually(lambda: "a worker process ended" in supervisor.stderr, within=20, what="the end of a worker")
+    assert "exit_code=7" in supervisor.stderr or '"exit_code": 7' in supervisor.stderr
+    assert queue.push(Task.create(func="tasks:hello", args=["you"])).result(10) == "Hello you"
+
+
+def test_a_worker_that_breaks_ends_with_1(project: Any, queue: Any) -> None:
+    project.write(
+        TASKS
+        + """
+import fairque.worker.reporter
+
+def broken(*args):
+    raise RuntimeError("a defect")
+
+fairque.worker.reporter.Reporter.exchange = broken
+"""
+    )
+    queue.push(Task.create(func="tasks:hello", args=["you"]))
+    code, _, errors = project.run("tasks")
+    assert code == 1
+    assert "the worker crashed: RuntimeError('a defect')" in errors
+
+
+def test_the_help_lists_every_exit_code(project: Any) -> None:
+    code, output, _ = project.run("--help")
+    text = " ".join(output.split())
+    assert code == 0
+    for number, words in exits.__dict__.items():
+        if number.isupper() and isinstance(words, int):
+            assert f" {words} " in text.partition("Exit codes:")[2]
+
+
+HANDLER = """
+from fairque.worker import TaskHandler
+
+class Echo(TaskHandler):
+    def handle(self, task, ctx):
+        return [task.payload, os.getpid()]
+"""
+
+
+def test_a_handler_named_on_the_command_line_runs_in_children_too(project: Any, queue: Any) -> None:
+    project.write(HANDLER)
+    handle = queue.push(Task.create(payload={"a": 1}))
+    worker = project.start("tasks:Echo", environ={"FAIRQUE__WORKER__ISOLATION": "process"})
+    payload, pid = handle.result(20)
+    assert payload == {"a": 1}
+    assert pid != worker.pid
+
+
+def test_a_place_to_run_tasks_that_there_is_not_is_a_wrong_configuration(project: Any) -> None:
+    project.write(TASKS)
+    code, _, errors = project.run("tasks", environ={"FAIRQUE__WORKER__ISOLATION": "fork"})
+    assert code == 78
+    assert "thread" in errors

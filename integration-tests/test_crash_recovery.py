@@ -1,15 +1,17 @@
 """Workers that are killed without any warning: what they ran is started again, ends once, and nothing is lost."""
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fairque.client import Task, TaskFailed, TaskState
+from fairque.client import Priority, RetryPolicy, Task, TaskFailed, TaskState
 from fairque.protocol import clock
 from fairque.protocol.testing import eventually
 
 TASKS = """
+import threading
 @task
 def patient(name):
     note()
@@ -21,10 +23,18 @@ def deadly():
     note()
     os.kill(os.getpid(), signal.SIGKILL)
 
+@task
+def deadly_to_workers():
+    note()
+    # In the main thread it runs in a child of the worker.
+    apart = threading.current_thread() is threading.main_thread()
+    os.kill(os.getppid() if apart else os.getpid(), signal.SIGKILL)
+    time.sleep(60)
+
 @task(retries=0)
 def short():
     note()
-    time.sleep(0.02)
+    time.sleep(0.05)
 """
 
 LEASE = 1.0
@@ -43,9 +53,13 @@ def test_the_task_of_a_killed_worker_is_started_again_within_the_lease_and_five_
     killed = clock.monotonic()
     eventually(lambda: len(project.ledger()) == 2, within=LEASE + 5, what="the second attempt")
     assert clock.monotonic() - killed < LEASE + 5
+    status = Path(f"/proc/{project.ledger()[1][2]}/status").read_text()
     project.touch("go")
     assert running.result(10) == 2
-    assert [line[1:3] for line in project.ledger()] == [["1", str(victim.pid)], ["2", str(other.pid)]]
+    # Again it runs apart from other tasks, in a child of the other worker.
+    (first, second) = project.ledger()
+    assert (first[1:3], second[1]) == (["1", str(victim.pid)], "2")
+    assert f"PPid:\t{other.pid}\n" in status
     stats = queue.stats()
     assert (stats.finished, stats.failed, stats.canceled, stats.kept, stats.expired) == (1, 0, 0, 1, 1)
     assert running.info().failures == 0
@@ -55,7 +69,7 @@ def test_a_task_that_kills_its_worker_five_times_is_a_dead_letter(project: Any, 
     project.write(TASKS)
     environ = {"FAIRQUE__WORKER__LEASE_SECONDS": "0.5", "FAIRQUE__WORKER__HEARTBEAT_SECONDS": "0.1"}
     workers = [project.begin(environ=environ) for _ in range(6)]
-    deadly = queue.push(Task.create(func="tasks:deadly", retries=100))
+    deadly = queue.push(Task.create(func="tasks:deadly_to_workers", retries=100))
     with pytest.raises(TaskFailed) as caught:
         deadly.result(30)
     assert (caught.value.reason, caught.value.error_type) == ("deliveries", "WorkerLost")
@@ -64,6 +78,29 @@ def test_a_task_that_kills_its_worker_five_times_is_a_dead_letter(project: Any, 
     assert sorted(worker.popen.poll() or 0 for worker in workers) == [-9] * 5 + [0]
     # The sixth goes on with what others push.
     assert queue.push(Task.create(func="tasks:short")).result(10) is None
+
+
+def test_a_task_that_kills_its_process_takes_its_neighbours_along_only_once(project: Any, queue: Any) -> None:
+    project.write(TASKS)
+    victim = project.start("tasks", "--concurrency", "4", environ=SHORT)
+    neighbours = queue.push_many([Task.create(func="tasks:patient", args=["go"]) for _ in range(3)])
+    for handle in neighbours:
+        project.noted(handle.task_id)
+    other = project.begin("tasks", "--concurrency", "4", environ=SHORT)
+    deadly = queue.push(
+        Task.create(func="tasks:deadly", priority=Priority.CRITICAL, retries=2, retry=RetryPolicy(base_seconds=0.01))
+    )
+    project.noted(deadly.task_id)
+    # Whichever of the two had it is dead; the other one outlives its further attempts.
+    dead = eventually(lambda: [one for one in (victim, other) if one.popen.poll() is not None], what="a dead worker")
+    with pytest.raises(TaskFailed) as caught:
+        deadly.result(30)
+    assert (caught.value.reason, caught.value.error_type) == ("retries", "ChildDied")
+    assert "was ended by SIGKILL" in caught.value.error
+    project.touch("go")
+    assert all(handle.result(20) <= 2 for handle in neighbours)
+    assert [one.popen.poll() for one in (victim, other) if one not in dead] == [None]
+    assert len([line for line in project.ledger() if line[0] == deadly.task_id]) == 4
 
 
 def test_nothing_is_lost_while_workers_are_killed_one_after_the_other(project: Any, queue: Any) -> None:

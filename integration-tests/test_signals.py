@@ -1,14 +1,18 @@
 """Signals: the first one lets the running tasks end, the second one gives them back, and neither loses any."""
 
+import json
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fairque.client import Task, TaskState
+from fairque.protocol import clock
 from fairque.protocol.testing import eventually
 
 TASKS = """
+import ctypes
 @task
 def patient(name):
     note()
@@ -21,6 +25,17 @@ def endless():
     print("begun")
     while True:
         time.sleep(0.01)
+
+@task
+def holds_on():
+    note()
+    ctypes.PyDLL(None).sleep(600)  # in C, with the GIL
+
+@task
+async def waiting():
+    note()
+    await asyncio.sleep(600)
+
 """
 
 
@@ -85,3 +100,106 @@ def test_a_signal_before_anything_has_started_is_not_missed(project: Any) -> Non
     worker.signal(signal.SIGTERM)
     # Whether Python itself or the worker hears it, the process ends.
     assert worker.ends(within=10) in (0, -signal.SIGTERM)
+
+
+def test_within_a_second_of_the_signal_nothing_is_taken_any_more(project: Any, queue: Any) -> None:
+    project.write(TASKS)
+    worker = project.start("tasks", "--concurrency", "2")
+    running = queue.push(Task.create(func="tasks:patient", args=["go"]))
+    project.noted(running.task_id)
+    signalled = clock.monotonic()
+    worker.signal(signal.SIGTERM)
+    eventually(lambda: "worker stops" in worker.stderr, within=1, what="that it heard the signal")
+    assert clock.monotonic() - signalled < 1
+    waiting = queue.push(Task.create(func="tasks:patient", args=["go"]))
+    project.touch("go")
+    assert worker.ends() == 0
+    assert (running.state(), waiting.state()) == (TaskState.FINISHED, TaskState.QUEUED)
+
+
+def test_a_quiet_worker_takes_nothing_goes_on_running_and_takes_tasks_again_when_told(project: Any, queue: Any) -> None:
+    project.write(TASKS)
+    worker = project.start("tasks", "--concurrency", "2")
+    running = queue.push(Task.create(func="tasks:patient", args=["go"]))
+    project.noted(running.task_id)
+    worker.signal(signal.SIGTSTP)
+    eventually(lambda: "worker is quiet" in worker.stderr, what="that it heard the signal")
+    waiting = queue.push(Task.create(func="tasks:patient", args=["go"]))
+    project.touch("go")
+    assert running.result(10) == "ended"
+    # It has nothing left to do, and stays all the same.
+    assert (waiting.state(), worker.popen.poll()) == (TaskState.QUEUED, None)
+    worker.signal(signal.SIGCONT)
+    assert waiting.result(10) == "ended"
+    worker.signal(signal.SIGTSTP)
+    eventually(lambda: worker.stderr.count("worker is quiet") == 2, what="that it is quiet again")
+    worker.signal(signal.SIGTERM)
+    assert worker.ends(within=5) == 0
+
+
+def test_a_signal_to_go_on_means_nothing_to_a_worker_that_is_not_quiet(project: Any, queue: Any) -> None:
+    project.write(TASKS)
+    worker = project.start("tasks", "--concurrency", "1")
+    running = queue.push(Task.create(func="tasks:patient", args=["go"]))
+    project.noted(running.task_id)
+    worker.signal(signal.SIGTERM)
+    eventually(lambda: "worker stops" in worker.stderr, what="that it heard the signal")
+    worker.signal(signal.SIGCONT)
+    waiting = queue.push(Task.create(func="tasks:patient", args=["go"]))
+    project.touch("go")
+    assert worker.ends() == 0
+    assert waiting.state() is TaskState.QUEUED
+    assert "takes tasks again" not in worker.stderr
+
+
+def test_a_worker_writes_what_it_does_when_asked_and_goes_on(project: Any, queue: Any) -> None:
+    project.write(TASKS)
+    worker = project.start("tasks", "--concurrency", "3", "--log-format", "json")
+    pushed = [("endless", None), ("waiting", None), ("endless", "process")]
+    handles = [queue.push(Task.create(func=f"tasks:{name}", isolation=where, user_id="acme")) for name, where in pushed]
+    for handle in handles:
+        project.noted(handle.task_id)
+    worker.signal(signal.SIGUSR1)
+
+    def told() -> list[Any]:
+        lines = [json.loads(line) for line in worker.stderr.splitlines() if line.startswith("{")]
+        return [line for line in lines if line["event"] == "a task in flight"]
+
+    eventually(lambda: len(told()) == 3, what="three tasks in the log")
+    by_id = {line["task_id"]: line for line in told()}
+    in_thread, on_loop, apart = (by_id[handle.task_id] for handle in handles)
+    assert (in_thread["func"], in_thread["user"], in_thread["attempt"]) == ("tasks:endless", "acme", 1)
+    assert (in_thread["where"], on_loop["where"]) == ("thread", "event loop")
+    assert apart["where"].startswith("process ")
+    assert any(frame.endswith(" waiting") for frame in on_loop["stack"])
+    # Where the threads are, too: the one of the task here, and that of the child by its own words.
+    eventually(lambda: "tasks.py" in worker.stderr and "most recent call first" in worker.stderr, what="the stacks")
+    threads = [json.loads(line) for line in worker.stderr.splitlines() if '"event": "a thread"' in line]
+    assert any("endless" in frame for line in threads for frame in line["stack"])
+    assert worker.popen.poll() is None
+
+
+@pytest.mark.parametrize("name", ["endless", "holds_on"])
+def test_the_children_end_with_a_worker_that_is_killed(project: Any, queue: Any, name: str) -> None:
+    project.write(TASKS)
+    worker = project.start("tasks", "--concurrency", "1")
+    handle = queue.push(Task.create(func=f"tasks:{name}", isolation="process"))
+    project.noted(handle.task_id)
+    child = project.ledger()[0][2]
+    assert int(child) != worker.pid
+    worker.kill()
+    eventually(lambda: not Path(f"/proc/{child}").exists(), what="the end of the child")
+
+
+def test_a_task_in_a_process_is_given_back_at_a_second_signal_and_its_child_is_gone(project: Any, queue: Any) -> None:
+    project.write(TASKS)
+    worker = project.start("tasks", "--concurrency", "1", environ={"FAIRQUE__WORKER__GRACE_SECONDS": "600"})
+    handle = queue.push(Task.create(func="tasks:endless", isolation="process"))
+    project.noted(handle.task_id)
+    child = project.ledger()[0][2]
+    worker.signal(signal.SIGTERM)
+    eventually(lambda: "worker stops" in worker.stderr, what="that it heard the signal")
+    worker.signal(signal.SIGTERM)
+    assert worker.ends(within=10) == 0
+    assert not Path(f"/proc/{child}").exists()
+    assert (handle.state(), handle.info().attempts) == (TaskState.QUEUED, 0)

@@ -66,6 +66,12 @@ def test_the_worker_command_answers_where_it_was_installed(python: Path) -> None
     assert "--concurrency" in answer.stdout
 
 
+def test_the_scheduler_command_answers_where_it_was_installed(python: Path) -> None:
+    answer = subprocess.run([python.parent / "fairque-scheduler", "--help"], check=True, capture_output=True, text=True)
+
+    assert "healthcheck" in answer.stdout
+
+
 def test_every_wheel_carries_licence_and_types(built: Path) -> None:
     for wheel in sorted(built.glob("*.whl")):
         names = zipfile.ZipFile(wheel).namelist()

@@ -27,13 +27,10 @@
 --- @include "backlog"
 --- @include "conclude"
 --- @include "parents"
---- @include "bind"
---- @include "parents_at"
---- @include "cancel_with"
---- @include "hold_dedup"
---- @include "due_time"
+--- @include "task_at"
+--- @include "store"
 local STRIDE = 11
-local TIMEOUT = "3600000" -- milliseconds; the default of task.py, which a record leaves out
+local MOST_EDGES = 10000 -- likewise
 local MOST_TASKS, MOST_BYTES, MOST_MESSAGE = 1000, 4194304, 1048576 -- push.py has the same
 local refused = begin()
 if refused then return refused end
@@ -45,15 +42,10 @@ end
 
 -- Everything is looked at before the first write: Redis does not roll a script back.
 read_ahead(2, STRIDE, 2)
-local reply, fresh, here, keyed, total = {1}, {}, {}, {}, 0
+local reply, fresh, here, keyed, total, edges = {1}, {}, {}, {}, 0, 0
 for first = 3, #ARGV, STRIDE do
-  local id, priority, digest, heir = ARGV[first], number_at(first + 2), ARGV[first + 8], ARGV[first + 9] ~= ""
-  local due_ms, malformed = due_time(ARGV[first + 3])
-  if malformed or not id_at(first) or not (id_at(first + 1) or heir and ARGV[first + 1] == "") or not priority
-    or priority > 6 or (priority == 0 and not heir) or not number_at(first + 4) or not parents_at(first + 9)
-    or (ARGV[first + 5] ~= "" and not number_at(first + 5)) or not number_at(first + 7) then
-    return bad_arguments("a task of the push is malformed: " .. id)
-  end
+  local id, priority, digest = ARGV[first], number_at(first + 2), ARGV[first + 8]
+  if not task_at(first) then return bad_arguments("a task of the push is malformed: " .. id) end
   local bytes = #ARGV[first + 10]
   if bytes > limit then return {-4, id, bytes} end
   total = total + bytes
@@ -66,11 +58,14 @@ for first = 3, #ARGV, STRIDE do
     reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 2, known.state, id
   elseif holder then
     local state = (here[holder] or task(holder).r).state
-    stands_for[id] = holder
+    local said, urgent = ARGV[first + 1], priority > 0 and priority or nil
+    stands_for[id] = {id = holder, user = said ~= "" and said or nil, prio = urgent}
     reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 3, state or "", holder
   else
-    local parents, unknown = look_at_parents(ARGV[first + 9], here)
+    local due_ms, parents, unknown = due_time(ARGV[first + 3]), look_at_parents(ARGV[first + 9], here)
     if not parents then return {-9, id, unknown} end
+    edges = edges + parents.count
+    if edges > MOST_EDGES then return bad_arguments("the tasks of one push have more than 10000 dependencies") end
     local state = parents.failed and "CANCELED" or parents.open > 0 and "DEFERRED" or due_ms and "SCHEDULED" or "QUEUED"
     if priority == 0 then priority = parents.prio or NORMAL end
     here[id] = {
@@ -78,7 +73,9 @@ for first = 3, #ARGV, STRIDE do
       user = ARGV[first + 1] ~= "" and ARGV[first + 1] or parents.user, prio = priority ~= NORMAL and priority or nil,
     }
     if dedup ~= "" and state ~= "CANCELED" then keyed[dedup] = id end
-    fresh[#fresh + 1] = {first = first, due_ms = due_ms, state = state, owner = here[id].user, parents = parents}
+    fresh[#fresh + 1] = {
+      first = first, due_ms = due_ms, state = state, owner = here[id].user, priority = priority, parents = parents,
+    }
     reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 1, state, id
   end
 end
@@ -88,32 +85,7 @@ load_globals()
 local full = over_backlog(fresh)
 if full then return full end
 call("HSETNX", KEYS[1], "schema", "1")
-for _, entry in ipairs(fresh) do
-  local first, parents, state, owner = entry.first, entry.parents, entry.state, entry.owner
-  local id, t, prio = ARGV[first], task(ARGV[first]), here[ARGV[first]].prio
-  t.r = {
-    state = state, user = owner, digest = ARGV[first + 8], pushed_at = now_ms,
-    prio = prio, heir = ARGV[first + 1] == "" or ARGV[first + 2] == "0" or nil,
-    timeout = ARGV[first + 4] ~= TIMEOUT and number_at(first + 4) or nil, cost = number_at(first + 5),
-    root_at = (state == "DEFERRED" or parents.root_at < now) and parents.root_at or nil,
-  }
-  will_write(t)
-  if state == "CANCELED" then
-    cancel_with(t, parents.failed, result_ttl_ms)
-  else
-    store_key(P .. "m:" .. id, ARGV[first + 10])
-    hold_dedup(t, ARGV[first + 6], number_at(first + 7))
-  end
-  if state == "DEFERRED" then
-    defer(t, parents.open, entry.due_ms)
-  elseif state == "SCHEDULED" then
-    delay(id, owner, entry.due_ms)
-  elseif state == "QUEUED" then
-    local u = user(owner)
-    enter(u, id, prio or NORMAL, t.r.root_at or arrival(u))
-  end
-  bind(t, parents)
-end
-count("pushed", #fresh)
+for _, entry in ipairs(fresh) do store(entry, result_ttl_ms) end
+send_edges()
 commit()
 return reply

@@ -1,27 +1,30 @@
 #!lua flags=no-writes
---[[ read_outputs: what up to 100 ended tasks have left: their result, and the values that they pushed.
+--[[ read_outputs: what up to 100 ended tasks have left for one that depends on them: their result, and the values that
+  they pushed. The answer has the first of them, all unless that is more than 4 MiB together; ask again for the others.
   KEYS[1] meta
-  ARGV[1..] for each task: id
+  ARGV[1] reader: the task that depends on them
+  ARGV[2..] for each task: id
   Returns {1, state, result, xcom, ...} with three places a task, all '' for one that is not known; result '' for null
     | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "task"
-local MOST = 100
+local MOST_TASKS, MOST_BYTES = 100, 4194304 -- outputs.py has the same number of tasks
 
 local refused = begin()
 if refused then return refused end
-if #ARGV == 0 or #ARGV > MOST then return bad_arguments("read_outputs takes 1 to 100 tasks") end
+if #ARGV < 2 or #ARGV > 1 + MOST_TASKS then return bad_arguments("read_outputs takes a reader and 1 to 100 tasks") end
 
-local reply, keys = {1}, {}
-for _, id in ipairs(ARGV) do
-  keys[#keys + 1] = P .. "r:" .. id
-  keys[#keys + 1] = P .. "x:" .. id
-end
-local blobs = call("MGET", unpack(keys))
-for index, id in ipairs(ARGV) do
+local instead = {}
+for named, id in string.gmatch(task(ARGV[1]).r.instead or "", "([^\n]+)\n([^\n]+)\n") do instead[named] = id end
+local reply, total = {1}, 0
+for index = 2, #ARGV do
+  local t = task(instead[ARGV[index]] or ARGV[index])
+  local result = t.r.state and call("GET", P .. "r:" .. t.id) or ""
+  local xcom = t.r.xcom and call("GET", P .. "x:" .. t.id) or ""
+  total = total + #result + #xcom
+  if total > MOST_BYTES and index > 2 then break end
   local size = #reply
-  reply[size + 1], reply[size + 2] = task(id).r.state or "", blobs[2 * index - 1] or ""
-  reply[size + 3] = blobs[2 * index] or ""
+  reply[size + 1], reply[size + 2], reply[size + 3] = t.r.state or "", result, xcom
 end
 return reply

@@ -13,13 +13,17 @@
 --- @include "task"
 --- @include "conclude"
 --- @include "bury"
+--- @include "untold"
+--- @include "bind"
 local PENDING = 10000 -- ended tasks whose dependents are not all told, of which so many are looked at
 local TYPES = {
   meta = "hash", g = "hash", counts = "hash", cfg = "hash", t = "string", m = "string", r = "string", x = "string",
   p = "string", u = "string", dedup = "string", claim = "string", sweeping = "string", now = "string", n = "zset",
   c = "zset", s = "zset", ready = "zset", fresh = "zset", critical = "zset", owe = "zset", timers = "zset",
   users = "zset", configured = "zset", running = "zset", delayed = "zset", deferred = "zset", kept = "zset",
-  held = "zset", dead = "zset", w = "set", d = "list", pending = "list", wake = "list",
+  held = "zset", dead = "zset", schedule = "string", schedules = "zset", due = "zset",
+  lock = "hash", w = "set", d = "list", pending = "list", wake = "list",
+  schedule = "string", schedules = "zset", due = "zset", lock = "hash",
 }
 local ENDED = {FINISHED = true, FAILED = true, CANCELED = true}
 
@@ -55,27 +59,20 @@ local look = {
   d = function(name, id)
     local t = task(id)
     local state = t.r.state
-    if state and not ENDED[state] then
-      if t.r.kids then return end
+    if state and not t.r.kids then
       found("dependents", id, "others depend on it, and its record does not say so", fix)
-      if fix then t.r.kids = true write_now(t) end
-    elseif not state then
-      leftover(name, "the task on which they depend is not known")
-    else
-      local untold = call("LINDEX", P .. name, int(t.r.told or 0))
-      if not untold or string.sub(untold, 1, 1) == "n" then return end
-      local entry = (state == "FINISHED" and "F" or "X") .. id
-      if call("LPOS", P .. "pending", entry, "MAXLEN", PENDING) then return end
-      if call("LLEN", P .. "pending") > PENDING then return end
-      found("dependents", id, "it has ended, and those that depend on it would never be told", fix)
-      if not fix then return end
-      call("RPUSH", P .. "pending", entry)
-      if t.r.keep then return end
-      t.r.kids, t.r.keep = true, dead_ttl_ms
-      will_write(t)
-      take_from("kept", id)
-      add_to("held", int(now_ms + dead_ttl_ms), id)
+      t.r.kids = true
+      if fix then
+        if ENDED[state] and not t.r.keep then hold(t) end
+        will_write(t)
+      end
     end
+    if state and not (ENDED[state] and untold(t)) then return end
+    local entry = (state == "FINISHED" and "F" or "X") .. id
+    if call("LPOS", P .. "pending", entry, "MAXLEN", PENDING) then return end
+    if call("LLEN", P .. "pending") > PENDING then return end
+    found("dependents", id, "it has ended, and those that depend on it would never be told", fix)
+    if fix then call("RPUSH", P .. "pending", entry) end
   end,
   dedup = function(name, hash)
     if call("PTTL", P .. name) ~= -1 then return end

@@ -17,9 +17,11 @@ local TERMINAL = {FINISHED = true, FAILED = true, CANCELED = true}
 local refused = begin()
 if refused then return refused end
 local listener = ARGV[1]
-local keys = {}
-for index = 2, #ARGV do keys[index - 1] = ARGV[index] ~= "" and P .. "t:" .. ARGV[index] or nil end
-if #ARGV < 2 or #keys ~= #ARGV - 1 or #keys > MOST_TASKS then
+local keys, nameless = {}, false
+for index = 2, #ARGV do
+  keys[index - 1], nameless = P .. "t:" .. ARGV[index], nameless or ARGV[index] == ""
+end
+if #ARGV < 2 or nameless or #keys > MOST_TASKS then
   return bad_arguments("watch takes a listener and 1 to 1000 tasks")
 end
 

@@ -1,7 +1,8 @@
--- activate: an idle or parked user becomes runnable. It begins where the next one of the others stands: idle time earns
--- no credit, and what they used while nobody else waited costs them nothing. Debt is kept, unless nobody waits.
+-- activate: an idle or parked user becomes runnable. It begins where the next one of the others stands: idle time
+-- earns no credit, and what they used while nobody else waited costs them nothing. Debt is kept, unless nobody waits.
+-- One that was only at its cap, until a task of its own ended, was not away: it keeps its place among the others.
 local fresh_before, moved = nil, 0 -- users in the fresh ring before this script, counted when asked; what it changed
-local placed = 0                   -- how many of the touched users the server has as this script left them
+local synced, placed = {}, 0       -- users in the order in which they were synced; how many of these the server has so
 
 local function nobody_is_fresh()
   fresh_before = fresh_before or call("ZCARD", P .. "fresh")
@@ -9,24 +10,24 @@ local function nobody_is_fresh()
 end
 
 local function place_synced()
-  while touched[placed + 1] and touched[placed + 1].synced do
+  while placed < #synced do
     placed = placed + 1
-    place(touched[placed])
+    place(synced[placed])
   end
   send_index("ready")
   send_index("owe")
 end
 
--- The tag of the user that is served next, or, when nobody waits, the largest debt.
-local function next_tag()
+-- The tag of the user that is served next, or, when nobody waits, the largest debt; V for a user that has stayed.
+local function next_tag(stayed)
   place_synced()
   local head = first_score("ready")
-  if head < math.huge then return head end
+  if head < math.huge then return stayed and g.V or head end
   return tonumber(call("ZREVRANGE", P .. "owe", 0, 0, "WITHSCORES")[2]) or 0
 end
 
 local function activate(u)
-  if nobody_is_fresh() then g.V = math.max(g.V, next_tag()) end
+  if nobody_is_fresh() then g.V = math.max(g.V, next_tag(u.left and u.r.lane == "P")) end
   local burst = counted and 8 or 1000000 -- B: the debt with which a user still counts as fresh
   local fresh = u.r.lane == "" and u.r.inf == 0 and u.r.S <= g.V + burst / u.w
   count_waiting(u)

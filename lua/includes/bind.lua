@@ -14,14 +14,24 @@ local function hold(t)
   add_to("held", until_ms, t.id)
 end
 
+local told_of = {} -- by parent: the lines for the list of its dependents
+
 -- Lets the parents of a task know of it: those that have not ended are to tell it, and all keep their values for it.
 local function bind(t, parents)
-  for _, parent in ipairs(parents.list) do
-    call("RPUSH", P .. "d:" .. parent.id, parent.edge .. t.id)
-    local of_parent = task(parent.id)
-    local r = of_parent.r
-    if parent.edge == "n" and not r.keep then hold(of_parent) end
-    r.kids = true
-    will_write(of_parent)
+  for place, id in ipairs(parents.ids) do
+    local lines, edge = told_of[id], parents.edges[place]
+    if not lines then
+      lines = {}
+      told_of[id] = lines
+      local parent = task(id)
+      if edge == "n" and not parent.r.keep then hold(parent) end
+      parent.r.kids = true
+      will_write(parent)
+    end
+    lines[#lines + 1] = edge .. t.id
   end
+end
+
+local function send_edges()
+  for id, lines in pairs(told_of) do send("RPUSH", P .. "d:" .. id, lines) end
 end

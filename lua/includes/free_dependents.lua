@@ -13,14 +13,16 @@ local function free_dependents(most, ttl_ms)
     local finished = r.state == "FINISHED" or not r.state and string.sub(ended, 1, 1) == "F"
     -- One that was redriven has told all of its end before, and will tell others of the next one.
     local redriven = r.state and not r.ended_at
-    local children = redriven and {} or call("LRANGE", P .. "d:" .. parent.id, told, told + most - 1)
+    local list = P .. "d:" .. parent.id
+    local children = redriven and {} or r.state and call("LRANGE", list, told, told + most - 1)
+      or call("LPOP", list, most) or {} -- where there is no record that says how many were told
     for _, child in ipairs(children) do
       local edge = string.sub(child, 1, 1)
       if edge ~= "n" then
         free(string.sub(child, 2), parent.id, finished or edge == "r", ttl_ms)
       end
     end
-    if #children > 0 then
+    if #children > 0 and r.state then
       r.told = told + #children
       will_write(parent)
     end

@@ -6,7 +6,7 @@ local function grant(u, t, claim, worker, lease_ms, lease_end)
   local charge = estimate(u, r.cost, lease_ms)
   if of_user.lane == "F" then
     -- The time in a crowd of new users earns nothing either, or it would all be made up for at once.
-    of_user.lane, of_user.S = "R", math.max(of_user.S, g.V)
+    of_user.lane, of_user.S, moved = "R", math.max(of_user.S, g.V), moved - 1
   end
   of_user.S, of_user.inf = of_user.S + charge / u.w, of_user.inf + 1
   if u.rate then spend_start(u) end

@@ -1,20 +1,22 @@
--- readable: the record in a text, or an error when it is none of a task or a user, or has fields that no script could
--- use. The sums are the cheapest way to ask many fields at once whether they are numbers.
-local STATES = {
-  SCHEDULED = true, DEFERRED = true, QUEUED = true, STARTED = true, FINISHED = true, FAILED = true, CANCELED = true,
-}
+-- readable: the record of a task, user or schedule in a text, or an error when it is none, or has fields that no script
+-- could use. The sums are the cheapest way to ask many fields at once whether they are numbers.
+local STATES = {SCHEDULED = true, DEFERRED = true, QUEUED = true, STARTED = true, FINISHED = true, FAILED = true,
+  CANCELED = true}
 local LANES = {F = true, R = true, P = true, [""] = true}
 
 local function readable_task(r)
-  local sum = r.pushed_at + (r.prio or 3) + (r.timeout or 0) + (r.cost or 0) + (r.score or 0) + (r.charged or 0)
-    + (r.attempt or 0) + (r.fails or 0) + (r.lost or 0) + (r.root_at or 0)
+  local sum = r.pushed_at + (r.prio or 3) + (r.timeout or 0) + (r.cost or 0) + (r.score or 0) + (r.attempt or 0)
+    + (r.fails or 0) + (r.lost or 0) + (r.root_at or 0)
   if r.state == "STARTED" then
-    sum = sum + r.charged + r.attempt + string.find(r.token, ":", 1, true)
+    sum = sum + r.charged + r.attempt + r.score + string.find(r.token, ":", 1, true)
   elseif r.state == "DEFERRED" then
     sum = sum + r.open + r.root_at + (r.due or 0)
+  elseif r.ended_at then
+    sum = sum + r.ended_at + (r.keep or 0)
   end
+  if r.kids then sum = sum + (r.told or 0) + (r.last or 0) end
   return sum == sum and type(r.user) == "string" and (not r.prio or (r.prio >= 1 and r.prio <= 6 and r.prio % 1 == 0))
-    and (not r.dedup or type(r.dedup) == "string") and (not r.token or type(r.token) == "string")
+    and type(r.dedup or "") == "string" and type(r.token or "") == "string" and type(r.instead or "") == "string"
 end
 
 local function readable_user(r)
@@ -22,9 +24,13 @@ local function readable_user(r)
   return sum == sum
 end
 
+local function readable_schedule(r)
+  local sum = r.rev + (r.next or 0) + (r.from or 0) + (r.forget or 0) + (r.last or 0) + (r.fired or 0)
+  return sum == sum and type(r.def) == "string" and type(r.on) == "boolean"
+end
+
 local function readable(text)
   local r = cmsgpack.unpack(text)
-  local fits = false
-  if STATES[r.state] then fits = readable_task(r) elseif LANES[r.lane] then fits = readable_user(r) end
-  return fits and r or error("no record")
+  local fits = STATES[r.state] and readable_task or LANES[r.lane] and readable_user or r.rev and readable_schedule
+  return fits and fits(r) and r or error("no record")
 end

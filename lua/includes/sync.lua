@@ -21,5 +21,6 @@ local function sync(u)
   else
     deactivate(u)
   end
-  u.synced = true
+  u.synced, u.left = true, nil
+  synced[#synced + 1] = u
 end

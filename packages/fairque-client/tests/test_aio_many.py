@@ -46,8 +46,8 @@ async def test_a_thousand_handles_are_waited_for_with_one_call(
     handles = await pushed(async_queue, 1_000)
     waiting = asyncio.create_task(gather(*handles))
     await until(lambda: "watch" in async_spy.scripts)
-    await asyncio.to_thread(worker.finish_all, "done")
-    assert await waiting == ["done"] * 1_000
+    await asyncio.to_thread(worker.finish_all, 7)
+    assert await waiting == [7] * 1_000
     assert async_spy.scripts == ["push", "watch"]
 
 
@@ -96,9 +96,11 @@ async def test_a_wait_can_be_given_up(async_queue: AsyncTaskQueue) -> None:
 
 async def test_of_nothing_the_result_is_nothing() -> None:
     assert await gather() == []
-    assert [handle async for handle in as_completed([])] == []
+    none: list[AsyncTaskHandle[int]] = []
+    assert [handle async for handle in as_completed(none)] == []
 
 
 async def test_a_handle_without_await_is_refused(async_queue: AsyncTaskQueue, queue: TaskQueue) -> None:
+    other: Any = queue.get("t")
     with pytest.raises(TypeError, match="these are waited for: AsyncTaskHandle; not TaskHandle"):
-        as_completed([async_queue.get("t"), queue.get("t")])  # type: ignore[list-item]  # it is wrong
+        as_completed([async_queue.get("t"), other])

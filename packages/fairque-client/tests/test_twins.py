@@ -9,10 +9,14 @@ import pytest
 from fairque import client
 from fairque.client import (
     AsyncDeadLetters,
+    AsyncPipelineHandle,
+    AsyncSchedules,
     AsyncTaskHandle,
     AsyncTaskQueue,
     AsyncUsers,
     DeadLetters,
+    PipelineHandle,
+    Schedules,
     TaskHandle,
     TaskQueue,
     Users,
@@ -24,9 +28,11 @@ TWINS = [
     (TaskHandle, AsyncTaskHandle),
     (Users, AsyncUsers),
     (DeadLetters, AsyncDeadLetters),
+    (Schedules, AsyncSchedules),
+    (PipelineHandle, AsyncPipelineHandle),
 ]
 #: They do no I/O.
-PLAIN = {"from_url", "from_config", "TaskQueue.get", "watch_progress"}
+PLAIN = {"from_url", "from_config", "TaskQueue.get", "PipelineHandle.task", "watch_progress"}
 
 
 def public(kind: type) -> dict[str, Any]:
@@ -34,7 +40,9 @@ def public(kind: type) -> dict[str, Any]:
 
 
 def plain(text: object) -> str:
-    return re.sub(r"\b(aio|aio_handle|aio_many|handle|many)\.", "queue.", str(text).replace("Async", ""))
+    return re.sub(
+        r"\b(aio|aio_handle|aio_many|aio_pipelines|handle|many|pipelines)\.", "queue.", str(text).replace("Async", "")
+    )
 
 
 @pytest.mark.parametrize(("one", "other"), TWINS)

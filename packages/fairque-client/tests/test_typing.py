@@ -8,8 +8,8 @@ from typing import Any, assert_type
 from collections.abc import Coroutine
 
 from fairque.client import (
-    AsyncTaskFunction, AsyncTaskHandle, AsyncTaskQueue, Priority, Task, TaskContext, TaskFunction, TaskHandle,
-    TaskQueue, task,
+    AsyncPipelineHandle, AsyncTaskFunction, AsyncTaskHandle, AsyncTaskQueue, Pipeline, PipelineHandle, Priority, Task,
+    TaskContext, TaskFunction, TaskHandle, TaskQueue, pipeline, task, xcom_pull, xcom_push,
 )
 
 @task
@@ -22,6 +22,25 @@ async def mail(to: str) -> bytes:
 
 @task(name="ping")
 def ping() -> None: ...
+
+@task(name="extract")
+@xcom_push("raw")
+def extract(url: str) -> list[int]:
+    return []
+
+@task(name="load")
+async def load(rows: list[int], factor: int = 1) -> bool:
+    return True
+
+@task(name="report")
+@xcom_pull(rows="raw", task=extract)
+def report(title: str, rows: list[int]) -> str:
+    return title
+
+@task(name="later_report")
+@xcom_pull(rows="raw")
+async def later_report(rows: list[int]) -> str:
+    return ""
 
 @task
 def sync(ctx: TaskContext, table: str, rows: int = 1) -> int:
@@ -53,7 +72,29 @@ assert_type(resize.options(user_id="ann", priority=Priority.HIGH).task("u"), Tas
 assert_type(mail.options(delay=5).task("ann"), Task[bytes])
 assert_type(ping.task(), Task[None])
 
+extracted = extract.task("u")
+loaded = load.task(rows=extracted.output, factor=extracted.output[0])
+assert_type(extracted, Task[list[int]])
+assert_type(extracted.output, list[int])
+assert_type(extracted.xcom("raw"), Any)
+assert_type(report.task("t"), Task[str])
+assert_type(later_report.task(), Task[str])
+assert_type(extracted >> loaded, Pipeline[bool])
+assert_type(extracted >> loaded >> report.task("t"), Pipeline[str])
+assert_type(extracted >> [loaded, loaded], Pipeline[list[bool]])
+assert_type(extracted >> [loaded, loaded] >> report.task("t"), Pipeline[str])
+assert_type([extracted, loaded] >> report.task("t"), Pipeline[str])
+assert_type([extracted, loaded] >> (loaded >> extracted), Pipeline[list[int]])
+assert_type(extracted >> [loaded >> extracted, extracted], Pipeline[list[list[int]]])
+assert_type(extracted >> [extracted >> loaded, extracted] >> loaded, Pipeline[bool])
+assert_type(pipeline(loaded), Pipeline[bool])
+assert_type(pipeline([loaded, loaded]), Pipeline[list[bool]])
+
 def use(queue: TaskQueue) -> None:
+    assert_type(queue.push(extracted >> loaded), PipelineHandle[bool])
+    assert_type(queue.push(extracted >> loaded).result(timeout=1), bool)
+    assert_type(queue.push(extracted >> [loaded, loaded]).result(), list[bool])
+    assert_type(queue.push(extracted >> loaded).task(extracted), TaskHandle[list[int]])
     assert_type(queue.push(resize.task("u")), TaskHandle[str])
     assert_type(queue.push(resize.task("u")).result(timeout=1), str)
     assert_type(queue.push_many([mail.task("a")]), list[TaskHandle[bytes]])
@@ -61,6 +102,9 @@ def use(queue: TaskQueue) -> None:
     assert_type(queue.push(Task.create(func="a:b")).result(), Any)
 
 async def use_async(queue: AsyncTaskQueue) -> None:
+    pushed = await queue.push(extracted >> loaded)
+    assert_type(pushed, AsyncPipelineHandle[bool])
+    assert_type(await pushed.result(), bool)
     assert_type(await mail("ann"), bytes)
     handle = await queue.push(mail.task("ann"))
     assert_type(handle, AsyncTaskHandle[bytes])
@@ -78,6 +122,14 @@ resize.options(retries="3")                 # E: arg-type
 width: int = resize.task("u")               # E: assignment
 
 late = task(task_id="x")                    # E: call-overload
+
+load.task(rows=resize.task("u").output)     # E: arg-type
+load.task(rows=extracted)                   # E: arg-type
+load.task(rows=extracted.output[0])         # E: arg-type
+number: Pipeline[int] = extracted >> extracted  # E: operator
+extracted >> 5                              # E: operator
+extracted >> load                           # E: operator
+[extracted] >> [loaded]                     # E: operator
 """
 
 

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import redis
@@ -16,6 +16,7 @@ from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.testing import eventually
+from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.jsonvalue import loads
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
@@ -28,6 +29,8 @@ from fairque.worker import (
     WorkerSettings,
     current_context,
 )
+
+T = TypeVar("T")
 
 #: Short enough for tests, long enough for a machine under load.
 SHORT = {"lease_seconds": 1.0, "heartbeat_seconds": 0.2}
@@ -92,6 +95,9 @@ class Bench:
     def push_all(self, tasks: list[Task[Any]]) -> list[str]:
         self._runner.run(calls.push(self.keys, tasks, message_limit=262_144))
         return [task.task_id for task in tasks]
+
+    def run(self, call: Call[T]) -> T:
+        return self._runner.run(call)
 
     def cancel(self, task_id: str) -> tuple[Status, TaskState]:
         return self._runner.run(calls.cancel(self.keys, task_id, reason="a test", result_ttl_ms=60_000))

@@ -2,15 +2,29 @@
 
 import asyncio
 import re
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fairque.protocol import calls
+from fairque.protocol.errors import RedisUnavailable
 from fairque.protocol.model.dependencies import After
+from fairque.protocol.model.retry import Snooze
 from fairque.protocol.model.states import Priority, TaskState
-from fairque.protocol.model.xcom import MAX_XCOM_BYTES, Pull, mark_xcom
+from fairque.protocol.model.xcom import MAX_XCOM_BYTES, Pull, XComUse, mark_xcom
+from fairque.protocol.testing import eventually
+from fairque.protocol.wire.codec import decode_task, encode_task
 from fairque.protocol.wire.jsonvalue import loads
+from fairque.protocol.wire.status import Status
 from fairque.worker import Task, TaskContext, TaskHandler, current_context
+from fairque.worker.inputs import Inputs
+from fairque.worker.processes.channel import Channel
+from fairque.worker.processes.child import _Office
+from fairque.worker.processes.pool import _serve
+from fairque.worker.xcom import pulled
 
 if TYPE_CHECKING:
     from tests.conftest import Bench
@@ -24,8 +38,8 @@ def echo(*args: Any, **kwargs: Any) -> Any:
     return [list(args), kwargs]
 
 
-def fails() -> None:
-    raise ValueError("no rows")
+def fails(rows: Any = None) -> None:
+    raise ValueError(f"no rows: {rows!r:.80}")
 
 
 def leave(key: str, value: Any) -> str:
@@ -143,8 +157,9 @@ class TestXCom:
 
     def test_a_task_that_depends_on_none_can_pull_none(self, bench: "Bench") -> None:
         bench.start(fetch)
-        two = bench.push(fetch, "rows", retries=0)
-        assert "depends on no other task" in bench.error(two)["error"]
+        error = bench.error(bench.push(fetch, "rows"))
+        assert "depends on no other task" in error["error"]
+        assert (error["type"], error["reason"], error["attempts"]) == ("OutputMissing", "input", 1)
 
     def test_a_value_may_be_an_argument(self, bench: "Bench") -> None:
         bench.start(leave, echo)
@@ -242,6 +257,129 @@ class TestDecoratedFunctions:
         two = bench.task(use, depends_on=one)
         bench.push_all([one, two])
         assert bench.error(two.task_id)["error"].startswith(f"argument 'rows' of use: task {two.task_id} pulls 'raw'")
+
+    def test_a_function_may_pull_values_and_take_its_context(self, bench: "Bench") -> None:
+        def use(before: int, rows: int, ctx: TaskContext, behind: int = 0) -> Any:
+            return [before, rows, ctx.attempt, behind]
+
+        mark_xcom(use, pulls=[Pull("rows", "rows", None)])
+        bench.start(put, use)
+        one = bench.task(put)
+        two = bench.task(use, 1, kwargs={"behind": 2}, depends_on=one)
+        bench.push_all([one, two])
+        assert bench.result(two.task_id) == [1, "put", 1, 2]
+
+
+class TestDeduplicatedParents:
+    """Another task stands for the parent, since it holds its deduplication key."""
+
+    def test_its_result_and_its_values_are_the_inputs(self, bench: "Bench") -> None:
+        bench.start(leave, echo, fetch)
+        holder = bench.task(leave, "rows", [1], dedup_key="k", delay=0.2)
+        bench.push_all([holder])
+        one = bench.task(leave, "rows", [2], dedup_key="k")
+        whole, part = bench.task(echo, one.output), bench.task(echo, one.xcom("rows")[0])
+        pulled = bench.task(fetch, "rows", one.task_id, depends_on=one)
+        bench.push_all([one, whole, part, pulled])
+        assert bench.result(whole.task_id) == [["done"], {}]
+        assert bench.result(part.task_id) == [[1], {}]
+        assert bench.result(pulled.task_id) == [1]
+
+
+class TestExpiredInputs:
+    """A task is run again when what it depends on is forgotten."""
+
+    def run_again(self, bench: "Bench", one: Task[Any], two: Task[Any]) -> Any:
+        bench.start(leave, fails)
+        bench.push_all([one, two])
+        bench.error(two.task_id)
+        bench.client.delete(*(f"{bench.keys.prefix}{kind}:{one.task_id}" for kind in "trxd"))
+        redriven, *_ = bench.run(calls.redrive(bench.keys, [two.task_id], result_ttl_ms=60_000))
+        assert redriven.code is Status.OK
+        eventually(lambda: bench.info(two.task_id).attempts == 2, within=10, what="another attempt")
+        return bench.error(two.task_id)
+
+    def test_an_output_is_told_with_task_and_argument(self, bench: "Bench") -> None:
+        one = bench.task(leave, "rows", 1)
+        two = bench.task(fails, kwargs={"rows": [one.output]}, retries=0)
+        error = self.run_again(bench, one, two)
+        assert (error["type"], error["reason"]) == ("OutputMissing", "input")
+        assert error["error"] == (
+            f"task {two.task_id}, argument 'rows': the output of task {one.task_id} cannot be had: "
+            "that task is not known any more"
+        )
+
+    def test_a_key_is_told_with_the_task_that_is_gone(self, bench: "Bench") -> None:
+        mark_xcom(fails, pulls=[Pull("rows", "rows", None)])
+        one = bench.task(leave, "rows", 1)
+        two = bench.task(fails, depends_on=one, retries=0)
+        try:
+            error = self.run_again(bench, one, two)
+        finally:
+            del fails.__fairque_xcom__  # type: ignore[attr-defined]  # the other tests know nothing of it
+        assert (error["type"], error["reason"]) == ("OutputMissing", "input")
+        assert error["error"].startswith(
+            f"argument 'rows' of fails: task {two.task_id} pulls 'rows', but the tasks on which it depends have left "
+            f"nothing; {one.task_id} is not known any more."
+        )
+
+
+class TestServerAway:
+    """A task whose inputs cannot be read is not to blame, and is tried again without counting it."""
+
+    def away(self, *_: Any) -> Any:
+        raise RedisUnavailable("the server is away")
+
+    def test_so_it_is_with_outputs(self, bench: "Bench") -> None:
+        task = decode_task(encode_task(bench.task(echo, bench.task(extract).output)).data)
+        with pytest.raises(Snooze) as caught:
+            Inputs(self.away).filled(task)
+        assert isinstance(caught.value.__cause__, RedisUnavailable)
+
+    def test_and_with_pulled_values(self, bench: "Bench") -> None:
+        context = TaskContext(bench.task(fetch, depends_on="p"), attempt=1, fence=1, deadline=0)
+        context.read_outputs = self.away  # type: ignore[assignment]  # as the contexts of workers do
+        with pytest.raises(Snooze):
+            pulled(XComUse(pulls=(Pull("rows", "rows", None),)), context)
+
+    def test_also_in_a_child_process(self) -> None:
+        ours, theirs = (Channel(end) for end in socket.socketpair())
+        office = _Office(theirs)
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(office.read, "c", ["p"])
+            worker: Any = SimpleNamespace(read_outputs=self.away)
+            child: Any = SimpleNamespace(channel=ours)
+            _serve(child, worker, ours.receive(5) or {})
+            office._left.put(theirs.receive(5))
+            with pytest.raises(RedisUnavailable, match="the server is away"):
+                asked.result(5)
+        ours.close()
+        theirs.close()
+
+
+class Hears(TaskHandler):
+    """Remembers of which failures it heard."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, str, bool]] = []
+
+    def handle(self, task: Task[Any], _: TaskContext) -> None:
+        if task.payload == "fails":
+            raise ValueError
+
+    def on_failure(self, _: Task[Any], error: BaseException, ctx: TaskContext, *, final: bool) -> None:
+        self.heard.append((ctx.task_id, type(error).__name__, final))
+
+
+def test_a_handler_hears_of_a_task_whose_inputs_are_missing(bench: "Bench") -> None:
+    handler = Hears()
+    bench.start(handler)
+    one = bench.task(None, payload="fails", retries=0)
+    two = bench.task(None, one.output, depends_on=After(one.task_id, on_failure="run"))
+    bench.push_all([one, two])
+    bench.error(two.task_id)
+    eventually(lambda: len(handler.heard) == 2, within=5, what="both hooks")
+    assert handler.heard[1] == (two.task_id, "OutputMissing", True)
 
 
 class Remembers(TaskHandler):

@@ -51,7 +51,7 @@ class Line:
 
 def line_of(worker: Worker) -> Line:
     line = Line(worker._consumer)
-    worker._progress._consumer = line  # type: ignore[assignment]  # it has what the sender uses
+    worker._progress._line = line
     return line
 
 
@@ -69,6 +69,7 @@ def test_progress_is_seen_while_the_task_runs_and_after_it(bench: Any, gate: thr
     bench.start(work)
     task_id = bench.push(work)
     found = eventually(lambda: progress(bench, task_id), what="the progress")
+    assert found is not None
     assert (found.done, found.total, found.message, found.attempt) == (3, 10, "reading", 1)
     gate.set()
     assert bench.result(task_id) is None
@@ -226,3 +227,19 @@ def test_after_the_stop_no_thread_begins(sender_of: Any, gate: threading.Event) 
     sender.note(job, Progress(1))
     assert sender._thread is None
     assert job.progress == Progress(1)
+
+
+def test_a_flush_waits_for_what_is_on_its_way_and_sends_the_rest(sender_of: Any, gate: threading.Event) -> None:
+    line = Gate(gate)
+    sender = sender_of(line)
+    job = Job(Granted("t1", b"", "7:ab", 1, 0, solo=False, pushed_at=0), Lease(0.0))
+    sender.note(job, Progress(1))
+    assert line.entered.wait(SECONDS)
+    sender.note(job, Progress(2))
+    flushing = threading.Thread(target=sender.flush, name="fairque-flush")
+    flushing.start()
+    gate.set()
+    flushing.join(SECONDS)
+    assert job.progress is None
+    assert [report.progress.done for reports in line.sent for report in reports] == [1, 2]
+    sender.stop()

@@ -19,6 +19,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         25.0,
     )
     assert options.modules == ()
+    assert (options.isolation, options.cancel_grace_seconds, options.max_abandoned) == ("thread", 5.0, 16)
 
 
 def test_two_workers_never_have_the_same_name() -> None:
@@ -36,6 +37,9 @@ def test_two_workers_never_have_the_same_name() -> None:
         ("heartbeat_seconds", 0),
         ("heartbeat_seconds", 15.5),
         ("grace_seconds", -1),
+        ("isolation", "fork"),
+        ("cancel_grace_seconds", -1),
+        ("max_abandoned", -1),
     ],
 )
 def test_a_value_out_of_range_is_refused_by_its_name(field: str, value: Any) -> None:

@@ -234,3 +234,29 @@ def test_a_worker_says_when_a_thread_goes_on(bench: Any, inside: Any) -> None:
     thread.join(SECONDS)
     assert not thread.is_alive()
     assert not worker.all_ended
+
+
+def test_a_quiet_worker_takes_tasks_again_when_it_is_told_to(bench: Any, inside: Any, gate: threading.Event) -> None:
+    worker = bench.start(inside)
+    worker.quiet()
+    assert worker.wait_idle(SECONDS)
+    task_id = bench.push(inside)
+    worker.resume()
+    inside.context()
+    # What was idle before is not idle now: a stop waits for the task.
+    assert not worker.wait_idle(0)
+    stopping = threading.Thread(target=worker.stop)
+    stopping.start()
+    eventually(lambda: worker._fetcher._quiet, what="the begin of the stop")
+    gate.set()
+    stopping.join(SECONDS)
+    assert bench.state(task_id) is TaskState.FINISHED
+
+
+def test_a_worker_that_was_stopped_does_not_resume(bench: Any) -> None:
+    worker = bench.start(nothing)
+    worker.stop()
+    worker.resume()
+    task_id = bench.push(nothing)
+    assert bench.state(task_id) is TaskState.QUEUED
+    assert worker._fetcher._quiet

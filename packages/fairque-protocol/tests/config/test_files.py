@@ -35,7 +35,19 @@ class WorkerSection:
     lease_seconds: float
     heartbeat_seconds: float
     grace_seconds: float
+    isolation: str
+    cancel_grace_seconds: float
+    max_abandoned: int
     modules: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class SchedulerSection:
+    lease_seconds: float
+    grace_seconds: float
+    modules: tuple[str, ...]
+    http_host: str
+    http_port: int | None
 
 
 @frozen(kw_only=True)
@@ -44,6 +56,7 @@ class Everything:
     queue: QueueSettings
     client: ClientSection
     worker: WorkerSection
+    scheduler: SchedulerSection
     fairness: FairnessSettings
 
 
@@ -72,6 +85,7 @@ def test_every_key_is_there_under_a_comment_with_its_default(path: Path) -> None
         *QueueSettings.__annotations__,
         *ClientSection.__annotations__,
         *WorkerSection.__annotations__,
+        *SchedulerSection.__annotations__,
         *FairnessSettings.__annotations__,
     }
     assert all(lines[index - 1].startswith("  # ") and "Default: " in lines[index - 1] for index in keys)

@@ -224,6 +224,33 @@ class TestLeases:
         assert not queue.model.tasks
 
 
+class TestRedrive:
+    def test_a_dead_letter_has_all_its_deliveries_again(self, queue: "Bench") -> None:
+        (task_id,) = queue.push()
+        task = queue.model.tasks[task_id]
+        for _ in range(2):
+            for _ in range(queue.model.max_deliveries):
+                assert queue.pop() == [task_id]
+                queue.advance(60)
+            assert queue.pop() == []
+            queue.model.redrive(queue.now_us, [task])
+
+    def test_it_enters_behind_what_waits(self, queue: "Bench") -> None:
+        (task_id,) = queue.push()
+        task = queue.model.tasks[task_id]
+        queue.model.fail(queue.now_us, dict.fromkeys(queue.pop(), 0))
+        waiting = queue.push(number=2)
+        queue.model.redrive(queue.now_us, [task])
+        assert queue.pop(3) == [*waiting, task_id]
+
+    def test_a_task_that_is_known_is_left_alone(self, queue: "Bench") -> None:
+        (task_id,) = queue.push()
+        task = queue.model.tasks[task_id]
+        queue.pop()
+        queue.model.redrive(queue.now_us, [task])
+        assert task.state is TaskState.STARTED
+
+
 class TestCancel:
     @pytest.mark.parametrize("priority", [Priority.NORMAL, Priority.CRITICAL])
     def test_a_waiting_task_ends(self, queue: "Bench", priority: Priority) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fairque.protocol.fairness.simulation import PolicyName, SimulatedUser, SimulationReport, simulate
@@ -121,7 +121,18 @@ def test_what_a_user_ran_while_nobody_else_came_does_not_count_later() -> None:
     assert after / (2_000 * WORKERS) == pytest.approx(0.5, abs=0.05)
 
 
+def test_a_cap_that_does_not_bind_takes_nothing_from_a_user() -> None:
+    """It is at its cap while its one task runs, and has its whole share all the same."""
+    users = [
+        SimulatedUser("half", weight=0.5, backlog=500, service=0.1),
+        SimulatedUser("capped", cap=1, backlog=500, service=0.1),
+    ]
+    report = simulate(users, workers=1, seconds=30)
+    assert report["capped"].share == pytest.approx(2 / 3, abs=0.01)
+
+
 @settings(max_examples=20, deadline=None)
+@example([(0.5, 0.1, None), (1.0, 0.1, 1)], 1)
 @given(
     st.lists(
         st.tuples(st.sampled_from([0.5, 1.0, 4.0]), st.sampled_from([0.1, 0.3, 1.0]), st.none() | st.integers(1, 4)),

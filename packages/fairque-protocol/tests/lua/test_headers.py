@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairque.protocol import calls
-from fairque.protocol.calls import Failed, Finished, Released, Reported, Setting
+from fairque.protocol.calls import Failed, Finished, Released, Reported, Setting, Storing
 from fairque.protocol.model.progress import Progress
+from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import TRANSITIONS
 from fairque.protocol.model.task import Task
 from fairque.protocol.wire.call import SCHEMA, Call
@@ -22,21 +23,18 @@ if TYPE_CHECKING:
 KEYS = QueueKeys("q")
 #: A worker and its tasks must go on when the server is out of memory.
 WORKER = {"pop", "beat", "finish", "fail", "release", "cancel", "sweep", "rouse", "watch", "progress"}
+SCHEDULER = {"lead"}
 #: What an operator needs when it is: to stop users and to drop their tasks.
-OPERATOR = {"limit", "configure", "purge", "redrive", "delete"}
+OPERATOR = {"limit", "configure", "purge", "redrive", "delete", "enable", "unschedule"}
 #: What looks for damage, and mends it.
 VERIFIER = {"verify_keys", "verify_tasks", "verify_places", "verify_users", "verify_counts"}
 READERS = {
-    "read_dead",
-    "read_task",
-    "read_progress",
-    "read_outputs",
-    "read_stats",
-    "read_user",
-    "read_users",
-    "read_configured",
-    "explain",
+    *("read_task", "read_stats", "read_user", "read_users", "read_configured", "explain", "rights"),
+    *("read_outputs", "read_progress", "read_dead"),
+    *("read_schedule", "read_schedules", "read_scheduler", "due"),
 }
+#: What makes something that was not there before.
+MAKERS = {"push", "schedule", "fire"}
 
 
 def sample(name: str, number: int) -> Call[Any]:
@@ -44,6 +42,9 @@ def sample(name: str, number: int) -> Call[Any]:
     each = range(number)
     ttl = {"result_ttl_ms": 1}
     both = {**ttl, "dead_ttl_ms": 1}
+    schedules = [Schedule(schedule_id=f"s{n}", every_ms=1_000, user_id="ann") for n in each]
+    storing = [Storing(schedule=one, revision=0) for one in schedules]
+    moves = [calls.move(one, 1, time=5, following=9, fire_at=5) for one in schedules]
     builders: dict[str, Any] = {
         "push": lambda: calls.push(KEYS, [Task(user_id="ann") for _ in each], message_limit=1_000),
         "pop": lambda: calls.pop(KEYS, worker="w", claim="ab", count=number, lease_ms=1, max_deliveries=1, **both),
@@ -65,11 +66,21 @@ def sample(name: str, number: int) -> Call[Any]:
         "read_user": lambda: calls.read_user(KEYS, "ann"),
         "read_users": lambda: calls.read_users(KEYS),
         "read_configured": lambda: calls.read_configured(KEYS),
+        "schedule": lambda: calls.schedule(KEYS, storing, message_limit=500),
+        "enable": lambda: calls.enable(KEYS, "s", on=True),
+        "unschedule": lambda: calls.unschedule(KEYS, "s"),
+        "read_schedule": lambda: calls.read_some(KEYS, [one.schedule_id for one in schedules]),
+        "read_schedules": lambda: calls.read_schedules(KEYS),
+        "read_scheduler": lambda: calls.read_scheduler(KEYS),
+        "due": lambda: calls.due(KEYS, ahead_ms=5),
+        "fire": lambda: calls.fire(KEYS, moves, term=1, **ttl),
+        "lead": lambda: calls.lead(KEYS, "a", lease_ms=1),
         "explain": lambda: calls.explain(KEYS, "t"),
+        "rights": lambda: calls.rights(KEYS, ["GET *" for _ in each]),
         "read_dead": lambda: calls.read_dead(KEYS),
         "redrive": lambda: calls.redrive(KEYS, ["t" for _ in each], **ttl),
         "delete": lambda: calls.delete(KEYS, ["t" for _ in each], **ttl),
-        "read_outputs": lambda: calls.read_outputs(KEYS, ["t" for _ in each]),
+        "read_outputs": lambda: calls.read_outputs(KEYS, "t", ["t" for _ in each]),
         "verify_keys": lambda: calls.verify_keys(KEYS, [b"t:t" for _ in each], fix=False, dead_ttl_ms=1),
         "verify_tasks": lambda: calls.verify_tasks(KEYS, [b"t" for _ in each], fix=False, lease_ms=1, **both),
         "verify_places": lambda: calls.verify_places(KEYS, [(b"n:a", b"t") for _ in each], fix=False, dead_ttl_ms=1),
@@ -132,11 +143,11 @@ def test_scripts_that_only_read_say_so(source: "Source") -> None:
 
 
 def test_what_a_worker_needs_works_without_memory(source: "Source") -> None:
-    assert ("allow-oom" in source.flags) == (source.name in WORKER | OPERATOR | VERIFIER)
+    assert ("allow-oom" in source.flags) == (source.name in WORKER | SCHEDULER | OPERATOR | VERIFIER)
 
 
-def test_only_a_push_needs_memory() -> None:
-    assert set(script_names()) == WORKER | OPERATOR | VERIFIER | READERS | {"push"}
+def test_only_what_makes_something_new_needs_memory() -> None:
+    assert set(script_names()) == WORKER | SCHEDULER | OPERATOR | VERIFIER | READERS | MAKERS
 
 
 def test_a_script_is_short(source: "Source") -> None:

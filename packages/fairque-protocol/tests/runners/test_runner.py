@@ -100,6 +100,14 @@ class TestSending:
         assert len(popped.tasks) == 1
         assert (stats.pushed, stats.running) == (1, 1)
 
+    def test_a_call_whose_script_the_server_does_not_know_comes_before_those_behind_it(
+        self, own_server: "OwnServer", send: "Send", keys: QueueKeys
+    ) -> None:
+        own_server.client.script_flush()
+        send(own_server.settings, [pop(keys)])
+        _, popped = send(own_server.settings, [push(keys, "t1"), pop(keys)])
+        assert len(popped.tasks) == 1
+
 
 class TestOutOfMemory:
     @pytest.fixture

@@ -195,17 +195,18 @@ class Bench:
                 pipeline.type(name)
             types = pipeline.execute()
             for name, suffix, kind in zip(names, suffixes, types, strict=True):
-                if suffix.startswith(("t:", "u:")):
+                if suffix.startswith(RECORDS):
                     pipeline.eval(_RECORD, 1, name)
                 else:
                     _READ[kind](pipeline, name)
             values = pipeline.execute()
         found = dict(zip(suffixes, map(_text, values), strict=True))
         for suffix, value in found.items():
-            if suffix.startswith(("t:", "u:")):
+            if suffix.startswith(RECORDS):
                 fields = iter(value)
                 found[suffix] = dict(zip(fields, fields, strict=True))
-        return {s: v for s, v in found.items() if s != "now" and (not kinds or s.startswith(kinds))}
+        found = {suffix: value for suffix, value in found.items() if suffix != "now" and value is not None}
+        return {suffix: value for suffix, value in found.items() if not kinds or suffix.startswith(kinds)}
 
     def snapshot_raw(self) -> dict[bytes, bytes]:
         """Every key as the server dumps it, whatever is in it."""
@@ -225,6 +226,9 @@ class Bench:
         return int(self.client.pttl(f"{self.keys.prefix}{suffix}"))
 
 
+#: Kinds of keys that hold a record.
+RECORDS = ("t:", "u:", "schedule:")
+
 #: The fields of a record, numbers as text.
 _RECORD = """
 local fields = {}
@@ -241,6 +245,8 @@ _READ: dict[bytes, Any] = {
     b"zset": lambda pipeline, name: pipeline.zrange(name, 0, -1, withscores=True),
     b"set": lambda pipeline, name: pipeline.smembers(name),
     b"list": lambda pipeline, name: pipeline.lrange(name, 0, -1),
+    # It has just expired.
+    b"none": lambda pipeline, name: pipeline.get(name),
 }
 
 

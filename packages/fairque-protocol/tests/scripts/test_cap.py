@@ -1,7 +1,9 @@
 """limit: how many tasks of a user run at a time, and none in a pause."""
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -30,6 +32,15 @@ class TestCap:
         queue.fill("ann", 3)
         queue.fill("bob", 3)
         assert sorted(queue.info(t.task_id).user_id for t in queue.pop(10)) == ["ann", "bob", "bob", "bob"]
+
+    def test_one_that_does_not_bind_takes_nothing_from_the_share_of_a_user(self, new_crew: Any) -> None:
+        crew = new_crew()
+        crew.queue.limit("ann", cap=1, weight=3)
+        for user in ("ann", "bob"):
+            crew.push(user, *[100_000] * 200)
+        crew.work(until_us=crew.queue.now_us + 20_000_000)
+        started = Counter(crew.started)
+        assert started["ann"] / len(crew.started) == pytest.approx(3 / 4, abs=0.02)
 
     def test_a_capped_user_is_in_no_ring_and_no_worker_is_kept_awake(self, queue: "Bench") -> None:
         queue.limit(cap=1)

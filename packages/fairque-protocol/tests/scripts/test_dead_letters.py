@@ -356,6 +356,49 @@ class TestDependents:
         assert codes(queue, "p") == [Status.OK]
         assert queue.stats().canceled == 350
 
+    def test_those_that_came_after_an_end_are_not_in_the_way_of_those_after_the_redrive(self, queue: "Bench") -> None:
+        dead(queue, user="boss")
+        queue.push(*(queue.task(depends_on=[After("t1", on_failure="run")]) for _ in range(150)))
+        redrive(queue, "t1")
+        queue.push(queue.task(task_id="late", depends_on=["t1"]))
+        held = {one.task_id: one for one in queue.pop(3)}
+        die(queue, held["t1"])
+        assert queue.state("late") is TaskState.CANCELED
+
+    @pytest.mark.parametrize("ends", [True, False])
+    def test_an_end_that_still_waits_to_be_told_is_not_taken_for_the_next_one(
+        self,
+        queue: "Bench",
+        ends: bool,  # noqa: FBT001 - a parameter of pytest
+    ) -> None:
+        """It stands behind that of another task, with very many dependents, when the task is redriven."""
+        queue.push(queue.task("boss", task_id="p"), queue.task(task_id="c", depends_on=["p"]))
+        die(queue, *queue.pop())
+        redrive(queue, "p")
+        queue.push(queue.task("other", task_id="q"), *(queue.task(depends_on=["q"]) for _ in range(999)))
+        held = {one.task_id: one for one in queue.pop(2)}
+        die(queue, held["q"])
+        die(queue, held["p"])
+        assert codes(queue, "p") == [Status.OK]
+        assert queue.snapshot("pending")["pending"] == ["Xq", "Xp"]
+        queue.push(queue.task(task_id="late", depends_on=["p"]))
+        if ends:
+            queue.finish(*queue.pop())
+        for _ in range(12):
+            queue.sweep()
+        assert not queue.snapshot("pending")
+        assert queue.state("late") is (TaskState.QUEUED if ends else TaskState.DEFERRED)
+
+    def test_a_redriven_letter_with_dependents_is_in_no_index_of_ended_tasks(self, queue: "Bench") -> None:
+        queue.push(queue.task(task_id="p"), queue.task(task_id="c", depends_on=["p"]))
+        die(queue, *queue.pop())
+        assert [task_id for task_id, _ in queue.snapshot("held")["held"]] == ["p"]
+        redrive(queue, "p")
+        assert not queue.snapshot("held", "dead")
+        queue.advance(10 * DEAD_TTL_MS)
+        queue.sweep()
+        assert queue.state("p") is TaskState.QUEUED
+
     def test_one_that_came_after_the_end_holds_nothing_up(self, queue: "Bench") -> None:
         dead(queue)
         queue.push(queue.task(task_id="c", depends_on=[After("t1", on_failure="run")]))
@@ -379,6 +422,15 @@ class TestDependents:
 
 
 class TestDelete:
+    def test_one_that_came_after_the_end_does_not_bring_it_back(self, queue: "Bench") -> None:
+        """A hundred are told in one call: whether others follow shows in the next one only."""
+        queue.push(queue.task("boss", task_id="p"), *(queue.task(depends_on=["p"]) for _ in range(100)))
+        die(queue, *queue.pop())
+        assert queue.snapshot("pending")["pending"] == ["Xp"]
+        queue.push(queue.task(depends_on=[After("p", on_failure="run")]))
+        assert delete(queue, "p") == [Status.OK]
+        assert not queue.snapshot("t:p", "d:", "pending")
+
     def test_dead_letters_are_forgotten_and_nothing_else(self, queue: "Bench") -> None:
         queue.finish(queue.started(), result=b"1")
         dead(queue, 2)

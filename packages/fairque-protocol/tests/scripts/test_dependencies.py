@@ -7,7 +7,7 @@ import pytest
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Granted
-from fairque.protocol.errors import UnknownParent
+from fairque.protocol.errors import BatchTooLarge, UnknownParent
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.verifier import verify
@@ -152,6 +152,37 @@ class TestEarlierParents:
         assert states(queue, "c") == [S.DEFERRED]
         end(queue, "finish", "holder")
         assert states(queue, "c") == [S.QUEUED]
+
+
+class TestManyDependencies:
+    def test_a_push_takes_10_000_dependencies(self, queue: "Bench") -> None:
+        above = [queue.task() for _ in range(100)]
+        below = [queue.task(depends_on=[task.task_id for task in above]) for _ in range(100)]
+        queue.push(*below, *above)
+        assert len(queue.snapshot("d:")) == 100
+        assert {len(lines) for lines in queue.snapshot("d:").values()} == {100}
+        queue.finish(*queue.pop(100))
+        while queue.stats().deferred:
+            queue.sweep()
+        assert len(queue.pop_ids(100)) == 100
+
+    def test_but_no_more(self, queue: "Bench") -> None:
+        above = [f"p{n}" for n in range(10_001)]
+        with pytest.raises(BatchTooLarge, match=r"10,001 dependencies: at most 10,000 go in .* a task between"):
+            queue.push(queue.task(depends_on=above))
+        queue.push(*(queue.task(task_id=name) for name in above[:200]))
+        before = queue.snapshot()
+        lines = "\n".join(f"c{name}" for name in above[:200])
+        tasks: list[Any] = []
+        for number in range(51):
+            tasks += [f"c{number}", "ann", 3, "", 1000, "", "", 0, "d" * 16, lines, "{}"]
+        assert queue.raw("push", 1_000, 1_000, *tasks)[0] == Status.BAD_ARGS
+        assert queue.snapshot() == before
+
+    def test_the_lists_of_dependents_have_their_order(self, queue: "Bench") -> None:
+        queue.push(queue.task(task_id="p"), queue.task(task_id="c1", depends_on=["p"]))
+        queue.push(queue.task(task_id="c2", depends_on=["p"]), queue.task(task_id="c3", depends_on=["p", "c2"]))
+        assert queue.snapshot("d:") == {"d:p": ["cc1", "cc2", "cc3"], "d:c2": ["cc3"]}
 
 
 class TestManyParents:
@@ -357,6 +388,8 @@ def test_the_calls_so_far_may_all_be_sent_again(queue: "Bench", monkeypatch: Any
     story = Story(queue, seed)
     for _ in range(60):
         going_on = story.go_on()
+        # It would expire by the clock of the server, which goes on during all these calls.
+        queue.client.persist(f"{queue.keys.prefix}claim:w1")
         before = told(queue)
         for call in sent:
             # A worker sends its last pop again, and that only until it has the answer.

@@ -185,3 +185,15 @@ def test_the_script_gives_the_place_that_calculate_score_says(queue: "Bench", pr
     expected = calculate_score(queue.now_us, priority)
     assert queue.snapshot("n:") == {"n:ann": [("t1", expected)]}
     assert queue.now_us - expected == BOOST_US[priority]
+
+
+def test_who_comes_back_after_the_last_fresh_one_was_served_begins_where_that_one_stands(queue: "Bench") -> None:
+    """In the very pop that serves it: Ann was stopped by a rate that is taken back, and is looked at in that pop."""
+    queue.fill("ann", 2)
+    queue.limit("", rate=2)
+    queue.pop()
+    queue.fill("bob", 1)
+    queue.limit("", rate=None)
+    assert queue.pop_ids() == ["t3"]
+    records = queue.snapshot("u:")
+    assert records["u:ann"]["S"] == records["u:bob"]["S"] == queue.snapshot("g")["g"]["V"] == "2000"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairque.protocol import calls
-from fairque.protocol.errors import ProtocolError, QueueFull
+from fairque.protocol.errors import ProtocolError, QueueFull, UnknownParent
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.outputs import Left
 from fairque.protocol.model.states import Priority, TaskState
@@ -19,8 +19,8 @@ RESULT_TTL_MS = 60_000  # that of the queue fixture
 GONE = Left(None, b"", b"")
 
 
-def left(queue: "Bench", *ids: str) -> list[Left]:
-    return queue.run(calls.read_outputs(queue.keys, ids))
+def left(queue: "Bench", *ids: str, reader: str = "c") -> list[Left]:
+    return queue.run(calls.read_outputs(queue.keys, reader, ids))
 
 
 def forget(queue: "Bench") -> None:
@@ -58,6 +58,17 @@ class TestReading:
         queue.finish(late, xcom=b'{"rows":1}')
         assert left(queue, "p") == [Left(S.FINISHED, b"", b'{"rows":2}')]
 
+    def test_an_answer_ends_before_it_has_more_than_4_mib(self, queue: "Bench") -> None:
+        blob = b'"' + b"x" * 1_048_574 + b'"'
+        for _ in range(3):
+            queue.finish(queue.started(), result=blob, xcom=blob)
+        assert [len(one.result + one.xcom) for one in left(queue, "t1", "t2", "t3")] == [2 * len(blob)] * 2
+        assert len(left(queue, "t3")) == 1
+
+    def test_but_not_before_its_first_task(self, queue: "Bench") -> None:
+        queue.finish(queue.started(task_id="p"), result=b"x" * 5_000_000)
+        assert [len(one.result) for one in left(queue, "p", "q")] == [5_000_000]
+
     @pytest.mark.parametrize("number", [0, 101])
     def test_a_call_reads_1_to_100_tasks(self, queue: "Bench", number: int) -> None:
         with pytest.raises(ProtocolError, match="1 to 100 tasks"):
@@ -71,6 +82,12 @@ class TestKeeping:
             queue.advance(RESULT_TTL_MS)
             forget(queue)
         assert left(queue, "p") == [Left(S.FINISHED, b"1", b'{"rows":2}')]
+
+    def test_meanwhile_they_are_looked_at_once_in_their_time(self, queue: "Bench") -> None:
+        pipeline(queue)
+        queue.advance(RESULT_TTL_MS)
+        queue.sweep()
+        assert queue.snapshot("held")["held"] == [("p", queue.now_ms + RESULT_TTL_MS)]
 
     def test_and_their_time_again_from_the_end_of_the_last_dependent(self, queue: "Bench") -> None:
         pipeline(queue)
@@ -112,13 +129,14 @@ class TestKeeping:
         assert not queue.snapshot("t:", "m:", "r:", "d:", "kept", "held", "dead")
 
     def test_a_parent_of_many_is_looked_at_some_dependents_at_a_time(self, queue: "Bench") -> None:
-        queue.push(queue.task(task_id="p"), *(queue.task(task_id=f"c{n}", depends_on=["p"]) for n in range(35)))
+        queue.push(queue.task(task_id="p"), *(queue.task(task_id=f"c{n}", depends_on=["p"]) for n in range(135)))
         queue.finish(*queue.pop())
-        queue.finish(*queue.pop(40))
+        for _ in range(2):
+            queue.finish(*queue.pop(100))
         queue.advance(RESULT_TTL_MS)
         queue.sweep()
         assert len(queue.snapshot("d:")["d:p"]) == 25
-        for _ in range(4):
+        for _ in range(3):
             queue.sweep()
         assert not queue.snapshot("t:p", "d:", "held")
 
@@ -129,6 +147,52 @@ class TestKeeping:
         queue.push(queue.task(task_id="c1", depends_on=["p"]), queue.task(task_id="c2", depends_on=[after]))
         assert (queue.state("c1"), queue.state("c2")) == (S.CANCELED, S.QUEUED)
         assert set(map(str, dict(queue.snapshot("held")["held"]))) == {"c1"}
+
+
+class TestDeduplicatedParents:
+    """A parent for which another task stands, since that one holds its deduplication key."""
+
+    def push(self, queue: "Bench") -> None:
+        queue.push(queue.task("bob", task_id="holder", dedup_key="k", priority=Priority.HIGH))
+        queue.push(
+            queue.task("ann", task_id="p", dedup_key="k", priority=Priority.LOW),
+            queue.task("ann", task_id="q"),
+            queue.task(None, task_id="c", depends_on=["p", "q"], priority=None),
+        )
+
+    def test_its_child_gets_what_the_other_one_left(self, queue: "Bench") -> None:
+        self.push(queue)
+        queue.finish(*queue.pop(2), result=b"1", xcom=b"{}")
+        assert left(queue, "q", "p", reader="c") == [Left(S.FINISHED, b"1", b"{}")] * 2
+        assert left(queue, "p", reader="q") == [GONE]
+
+    def test_which_is_kept_for_it(self, queue: "Bench") -> None:
+        self.push(queue)
+        queue.finish(*queue.pop(2), result=b"1")
+        queue.advance(3 * RESULT_TTL_MS)
+        forget(queue)
+        assert left(queue, "p") == [Left(S.FINISHED, b"1", b"")]
+
+    def test_its_child_has_the_user_and_the_priority_that_were_pushed(self, queue: "Bench") -> None:
+        self.push(queue)
+        assert (queue.info("c").user_id, queue.info("c").priority) == ("ann", Priority.LOW)
+
+    def test_a_parent_that_says_neither_leaves_those_of_the_other_one(self, queue: "Bench") -> None:
+        queue.push(queue.task("bob", task_id="holder", dedup_key="k", priority=Priority.HIGH), queue.task(task_id="r"))
+        queue.push(
+            queue.task(None, task_id="p", dedup_key="k", depends_on=["r"], priority=None),
+            queue.task(None, task_id="c", depends_on=["p"], priority=None),
+        )
+        assert (queue.info("c").user_id, queue.info("c").priority) == ("bob", Priority.HIGH)
+
+    def test_when_the_other_one_is_forgotten_the_parent_is_unknown_by_its_own_name(self, queue: "Bench") -> None:
+        queue.push(queue.task(task_id="holder", dedup_key="k", dedup_ttl_ms=3_600_000))
+        queue.finish(*queue.pop())
+        queue.advance(RESULT_TTL_MS)
+        forget(queue)
+        with pytest.raises(UnknownParent) as caught:
+            queue.push(queue.task(task_id="p", dedup_key="k"), queue.task(task_id="c", depends_on=["p"]))
+        assert (caught.value.task_id, caught.value.parent_id) == ("c", "p")
 
 
 class TestHeritage:

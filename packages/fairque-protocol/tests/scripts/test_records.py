@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fairque.protocol import calls
+from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import Priority
 from fairque.protocol.testing import amend_record
 from fairque.protocol.wire.status import Status
@@ -71,6 +72,8 @@ def pipeline(new_queue: Callable[[], "Bench"]) -> Iterator["Bench"]:
     queue.cancel("leaf")
     queue.advance(60_000)
     queue.run(calls.sweep(queue.keys, guard_ms=0, max_deliveries=5, result_ttl_ms=1, dead_ttl_ms=1))
+    queue.push(queue.task(task_id="holder", dedup_key="k"))
+    queue.push(queue.task(task_id="same", dedup_key="k"), queue.task(depends_on=["same"]))
     yield queue
     queue.drop()
 
@@ -92,10 +95,28 @@ def test_the_meta_record(busy: "Bench") -> None:
     assert busy.snapshot("meta")["meta"].keys() == listed("Meta")
 
 
-def test_the_counters(busy: "Bench") -> None:
+@pytest.fixture
+def clockwork(new_queue: Callable[[], "Bench"]) -> Iterator["Bench"]:
+    """A queue with a schedule of which one time was missed, one fired, and one skipped."""
+    queue = new_queue()
+    often = Schedule(schedule_id="s", every_ms=1_000, user_id="ann", func="f", overlap="skip")
+    start = queue.now_ms
+    queue.run(calls.schedule(queue.keys, [calls.Storing(schedule=often, revision=0, next_at=start)], message_limit=999))
+    queue.advance(2_000)
+    for time, fire_at, missed in ((start, start + 1_000, 1), (start + 1_500, start + 1_500, 0)):
+        move = calls.move(
+            often, 1, time=time, following=time + 1_500, fire_at=fire_at, missed=missed, missed_last=start
+        )
+        queue.run(calls.fire(queue.keys, [move], term=1, result_ttl_ms=1_000))
+    yield queue
+    queue.drop()
+
+
+def test_the_counters(busy: "Bench", clockwork: "Bench") -> None:
     page = resources.files("fairque.protocol").joinpath("lua/README.md").read_text(encoding="utf-8")
     names = set(re.findall(r"`(\w+)`", page.split("### Counters\n")[1].split("## States")[0]))
-    assert busy.snapshot("counts")["counts"].keys() == names
+    counted = busy.snapshot("counts")["counts"] | clockwork.snapshot("counts")["counts"]
+    assert counted.keys() == names
 
 
 def test_records_stay_small(busy: "Bench") -> None:

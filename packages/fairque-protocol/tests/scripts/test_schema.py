@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairque.protocol import calls
-from fairque.protocol.calls import Failed, Finished, Released, Reported, Setting
+from fairque.protocol.calls import Failed, Finished, Released, Reported, Setting, Storing
 from fairque.protocol.errors import SchemaMismatch
 from fairque.protocol.model.progress import Progress
+from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.scripts import script_names
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 def every_call(keys: QueueKeys, queue: "Bench") -> dict[str, Call[Any]]:
     ttl = {"result_ttl_ms": 1_000}
     both = {**ttl, "dead_ttl_ms": 1_000}
+    nightly = Schedule(schedule_id="s", every_ms=1_000, user_id="ann", func="f")
     built: list[Call[Any]] = [
         calls.push(keys, [queue.task()], message_limit=1_000),
         calls.pop(keys, worker="w", claim="ab", count=1, lease_ms=1_000, max_deliveries=1, **both),
@@ -44,7 +46,17 @@ def every_call(keys: QueueKeys, queue: "Bench") -> dict[str, Call[Any]]:
         calls.read_users(keys),
         calls.read_configured(keys),
         calls.explain(keys, "t1"),
-        calls.read_outputs(keys, ["t1"]),
+        calls.rights(keys, ["GET *"]),
+        calls.read_outputs(keys, "t2", ["t1"]),
+        calls.schedule(keys, [Storing(schedule=nightly, revision=0)], message_limit=1_000),
+        calls.enable(keys, "s", on=True),
+        calls.unschedule(keys, "s"),
+        calls.read_schedule(keys, "s"),
+        calls.read_schedules(keys),
+        calls.read_scheduler(keys),
+        calls.due(keys, ahead_ms=1),
+        calls.fire(keys, [calls.move(nightly, 1, time=5, following=9, fire_at=5)], term=1, **ttl),
+        calls.lead(keys, "a", lease_ms=1),
         calls.verify_keys(keys, [b"t:t1"], fix=True, dead_ttl_ms=1),
         calls.verify_tasks(keys, [b"t1"], fix=True, lease_ms=1, **both),
         calls.verify_places(keys, [(b"n:ann", b"t1")], fix=True, dead_ttl_ms=1),

@@ -195,9 +195,9 @@ class Damage:
         self.client.set(f"{self.prefix}p:nobody", "1")
         return "leftover", "p:nobody"
 
-    def dependents_that_were_left_over(self) -> tuple[str, str]:
+    def dependents_of_a_task_that_is_not_known(self) -> tuple[str, str]:
         self.client.rpush(f"{self.prefix}d:nobody", "cchild")
-        return "leftover", "d:nobody"
+        return "dependents", "nobody"
 
     def an_ended_task_in_both_indexes_of_those(self) -> tuple[str, str]:
         task_id = some(self.queue, TaskState.FINISHED)

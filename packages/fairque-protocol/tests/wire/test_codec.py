@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairque.protocol.errors import InvalidTask, ProtocolError
+from fairque.protocol.model.outputs import Output, take_out
 from fairque.protocol.model.registry import REGISTRY
 from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.states import Priority
@@ -20,6 +21,13 @@ ids = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
 values = st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(texts, inner), max_leaves=10)
 milliseconds = st.integers(0, 10**12)
+parts = st.lists(texts | st.integers(), max_size=2).map(tuple)
+outputs = st.builds(Output, ids, st.none() | ids, parts)
+with_outputs = st.recursive(
+    leaves | outputs,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=8,
+)
 
 
 @st.composite
@@ -58,6 +66,19 @@ def test_a_task_comes_back_as_it_was(task: Task[Any]) -> None:
     assert decode_task(encode_task(task).data) == task
 
 
+@given(tasks(), st.lists(with_outputs, max_size=3), st.dictionaries(texts, with_outputs, max_size=3))
+def test_outputs_come_back_to_their_places_and_are_dependencies(
+    plain: Task[Any], args: list[Any], kwargs: dict[str, Any]
+) -> None:
+    task = plain.evolve(args=args, kwargs=kwargs)
+    message = encode_task(task)
+    assert decode_task(message.data) == task.evolve(depends_on=message.parents)
+    assert {p.task_id for p in message.parents} == {p.task_id for p in task.depends_on} | {
+        one.output.task_id for one in take_out(task.args, task.kwargs)[2]
+    }
+    assert encode_task(decode_task(message.data)) == message
+
+
 @given(tasks(), milliseconds)
 def test_the_digest_does_not_see_the_times(task: Task[Any], other: int) -> None:
     later = task.evolve(created_at=other, delay_ms=other, execute_at=None)
@@ -71,6 +92,9 @@ def test_the_digest_does_not_see_the_times(task: Task[Any], other: int) -> None:
         {"user_id": "bob"},
         {"func": "g"},
         {"args": (1,)},
+        {"args": (Output("p"),)},
+        {"args": (Output("p", "key"),)},
+        {"args": (Output("p")[0],)},
         {"kwargs": {"a": 1}},
         {"payload": 0},
         {"payload": False},
@@ -153,12 +177,31 @@ class TestWhatCannotBeSent:
             ({"kwargs": {"width": b"1"}}, r"kwargs\['width'\] is no JSON value but builtins.bytes"),
             ({"kwargs": {1: 2}}, r"kwargs has the key 1"),
             ({"payload": float("nan")}, r"payload is nan"),
+            (
+                {"payload": [Output("p")]},
+                r"payload\[0\] is no JSON .*Output: the output of another task",
+            ),
+            ({"args": ({Output("p"): 1},)}, r"args\[0\] has the key Output\(.* of type Output: JSON keys are strings"),
+            ({"args": (Output("p"), {"a": {2}})}, r"args\[1\]\['a'\] is no JSON value but builtins.set"),
+            ({"args": ({Output("p")},)}, r"args\[0\] is no JSON value but builtins.set"),
+            (
+                {"kwargs": {"rows": Task(task_id="p")}},
+                r"kwargs\['rows'\] is no JSON .*: pass its result, task\.output",
+            ),
+            ({"args": (Output("p")["\ud800"],)}, r"task t1 cannot be written as JSON"),
             ({"payload": 10**5_000}, r"task t1 cannot be written as JSON: Exceeds the limit"),
         ],
     )
     def test_other_places_are_named_too(self, fields: dict[str, Any], message: str) -> None:
         with pytest.raises(InvalidTask, match=message):
             encode_task(Task(task_id="t1", user_id="ann", **fields))
+
+    @pytest.mark.parametrize("beside", [[], [Output("p")]])
+    def test_a_value_that_holds_itself_is_nested_too_deep(self, beside: list[Any]) -> None:
+        endless: list[Any] = []
+        endless.append(endless)
+        with pytest.raises(InvalidTask, match="is nested deeper than 32 levels"):
+            encode_task(Task(task_id="t1", user_id="ann", args=[*beside, endless]))
 
 
 class TestReading:
@@ -200,6 +243,15 @@ class TestReading:
             message(retry={"factor": 0}),
             message(retry=5),
             message(execute_at="soon"),
+            message(inputs=5),
+            message(inputs=[[[0], "p", None, []]]),
+            message(args=[1], inputs=[[[], "p", None, []]]),
+            message(args=[1], inputs=[[[0, 0], "p", None, []]]),
+            message(args=[1], inputs=[[[0], "", None, []]]),
+            message(args=[1], inputs=[[[0], "p", "", []]]),
+            message(args=[1], inputs=[[[0], "p", None, 5]]),
+            message(args=[1], inputs=[[[[0]], "p", None, []]]),
+            message(args=[1], inputs=[[[0], "p"]]),
             b"[" * 200_000,
             b'{"v":1,"id":"t1","user":"ann","created_at":0,"args":' + b"[" * 200_000,
         ],

@@ -20,6 +20,7 @@ from fairque.client.many import as_completed, gather
 from fairque.client.outcomes import CancelResult
 from fairque.client.pipelines import PipelineHandle
 from fairque.client.queue import TaskQueue
+from fairque.client.schedules import AsyncSchedules, Schedules
 from fairque.client.settings import ClientOptions, ClientSettings
 from fairque.client.users import AsyncUsers, Users
 from fairque.client.xcom import xcom_pull, xcom_push
@@ -29,12 +30,14 @@ from fairque.protocol.errors import (
     BatchTooLarge,
     ConfigurationError,
     FairqueError,
+    InvalidSchedule,
     InvalidTask,
     OutputMissing,
     PartialPush,
     QueueFull,
     RedisUnavailable,
     ResultExpired,
+    ScheduleNotFound,
     ServerUnsuitable,
     TaskCanceled,
     TaskConflict,
@@ -58,6 +61,7 @@ from fairque.protocol.model.outputs import Output
 from fairque.protocol.model.pipeline import Pipeline, pipeline
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.retry import Cancel, Retry, RetryPolicy, Snooze
+from fairque.protocol.model.schedules import Miss, Schedule, ScheduleInfo, SchedulePage, SchedulerStatus
 from fairque.protocol.model.shares import SharesReport, UserPage, UserRow, UserShare, UsersSnapshot, compare
 from fairque.protocol.model.standing import TaskStanding, UserStanding
 from fairque.protocol.model.states import Priority, TaskState
@@ -98,6 +102,14 @@ __all__ = [  # noqa: RUF022 - see above
     "DeadLetter",
     "DeadLetterPage",
     "Redriven",
+    # Its schedules
+    "Schedules",
+    "AsyncSchedules",
+    "Schedule",
+    "ScheduleInfo",
+    "SchedulePage",
+    "SchedulerStatus",
+    "Miss",
     # Its scheduling, tried without a server
     "simulate",
     "SimulatedUser",
@@ -137,12 +149,14 @@ __all__ = [  # noqa: RUF022 - see above
     "FairqueError",
     "BatchTooLarge",
     "ConfigurationError",
+    "InvalidSchedule",
     "InvalidTask",
     "OutputMissing",
     "PartialPush",
     "QueueFull",
     "RedisUnavailable",
     "ResultExpired",
+    "ScheduleNotFound",
     "ServerUnsuitable",
     "TaskCanceled",
     "TaskConflict",

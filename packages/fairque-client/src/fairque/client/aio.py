@@ -13,6 +13,7 @@ from fairque.client.dead_letters import AsyncDeadLetters
 from fairque.client.link import AsyncLink
 from fairque.client.outcomes import CancelResult
 from fairque.client.pushing import PushCall, carrying, one_push, pushes
+from fairque.client.schedules import AsyncSchedules
 from fairque.client.settings import ClientSettings, settings_from_url
 from fairque.client.users import AsyncUsers
 from fairque.protocol.calls import (
@@ -47,6 +48,7 @@ class AsyncTaskQueue:
         settings: The same.
         users: What its users may use, what they got, and why they wait.
         dead_letters: Tasks that failed for good: to look at, to run again, to forget.
+        schedules: Its schedules, to be read, paused and removed.
     """
 
     def __init__(self, settings: ClientSettings | None = None) -> None:
@@ -54,6 +56,7 @@ class AsyncTaskQueue:
         self._link = AsyncLink(self.settings)
         self.users = AsyncUsers(self._link)
         self.dead_letters = AsyncDeadLetters(self._link)
+        self.schedules = AsyncSchedules(self._link)
 
     @classmethod
     def from_url(cls, url: str, *, name: str = "default", default_user_id: str | None = None) -> Self:
@@ -97,7 +100,8 @@ class AsyncTaskQueue:
             InvalidTask: It cannot be pushed, for the reason that the error names. Nothing was sent.
             UnknownParent: It depends on a task, or takes the output of one, that the queue does not know. Nothing was
                 stored.
-            BatchTooLarge: The pipeline has more tasks, or more than 4 MiB. Nothing was sent.
+            BatchTooLarge: The pipeline has more tasks, more than 4 MiB, or more than 10,000 dependencies. Nothing was
+                sent.
             TaskConflict: Its id was pushed before with other content.
             QueueFull: As many tasks wait as its user or the queue may have, or the server has no memory left. Nothing
                 was stored.
@@ -111,8 +115,9 @@ class AsyncTaskQueue:
         """Store tasks in one atomic call, all or none, and return their handles in the same order.
 
         Args:
-            tasks: At most 1,000, with 4 MiB together.
-            chunked: Take any number, in as many calls as it needs. Each is atomic, all together are not.
+            tasks: At most 1,000, with 4 MiB and 10,000 dependencies together.
+            chunked: Take any number, in as many calls as it needs. Each is atomic, all together are not; so tasks stand
+                behind those that they depend on.
 
         Raises:
             BatchTooLarge: They are more, and not ``chunked``. Nothing was sent.

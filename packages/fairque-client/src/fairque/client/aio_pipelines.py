@@ -98,10 +98,11 @@ class AsyncPipelineHandle(Generic[R_co]):
         return states_of(self.tasks, found)
 
     async def _raise_cause(self, error: TaskCanceled) -> None:
-        """Raise the error of a task that failed, if that is why one was canceled."""
-        for task_id, state in (await self.states()).items():
-            if state is TaskState.FAILED:
+        """Raise the error of the task that failed, if that is why this one was canceled."""
+        states = await self.states()
+        for task_id in self._pipeline.last:
+            if self.tasks[task_id].task_id == error.task_id and (failed := self._pipeline.cause(task_id, states)):
                 try:
-                    await self.tasks[task_id].result(0)
+                    await self.tasks[failed].result(0)
                 except TaskFailed as cause:
                     raise cause from error

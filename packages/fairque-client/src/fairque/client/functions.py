@@ -186,9 +186,25 @@ class AsyncContextTaskFunction(TaskMaker[P, R_co, Coroutine[Any, Any, R_co]]):
             """Call the function here and now, as if it were not decorated."""
 
 
+class PullingFunction(Generic[C_co]):
+    """For type checkers: a function under `xcom_pull`, of which they know only what a call gives."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> C_co:
+        """Call the function as if it were not decorated."""
+        raise NotImplementedError
+
+
 class TaskDecorator(Protocol):
     """What ``@task(...)`` gives: it takes the function."""
 
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # of those that fit, the first is meant
+        self, func: PullingFunction[Coroutine[Any, Any, R]], /
+    ) -> AsyncTaskFunction[..., R]: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # of those that fit, the first is meant
+        self, func: PullingFunction[R], /
+    ) -> TaskFunction[..., R]: ...
     @overload
     def __call__(  # type: ignore[overload-overlap]  # of those that fit, the first is meant
         self, func: Callable[Concatenate[TaskContext, P], Coroutine[Any, Any, R]], /
@@ -203,6 +219,14 @@ class TaskDecorator(Protocol):
     def __call__(self, func: Callable[P, R], /) -> TaskFunction[P, R]: ...
 
 
+@overload
+def task(  # type: ignore[overload-overlap]  # of those that fit, the first is meant
+    func: PullingFunction[Coroutine[Any, Any, R]], /
+) -> AsyncTaskFunction[..., R]: ...
+@overload
+def task(  # type: ignore[overload-overlap]  # of those that fit, the first is meant
+    func: PullingFunction[R], /
+) -> TaskFunction[..., R]: ...
 @overload
 def task(  # type: ignore[overload-overlap]  # of those that fit, the first is meant
     func: Callable[Concatenate[TaskContext, P], Coroutine[Any, Any, R]], /

@@ -98,11 +98,12 @@ class PipelineHandle(Generic[R_co]):
         return states_of(self.tasks, dict(self._link.outcomes(ids, until(seconds))))
 
     def _raise_cause(self, error: TaskCanceled) -> None:
-        """Raise the error of a task that failed, if that is why one was canceled."""
-        for task_id, state in self.states().items():
-            if state is TaskState.FAILED:
+        """Raise the error of the task that failed, if that is why this one was canceled."""
+        states = self.states()
+        for task_id in self._pipeline.last:
+            if self.tasks[task_id].task_id == error.task_id and (failed := self._pipeline.cause(task_id, states)):
                 try:
-                    self.tasks[task_id].result(0)
+                    self.tasks[failed].result(0)
                 except TaskFailed as cause:
                     raise cause from error
 

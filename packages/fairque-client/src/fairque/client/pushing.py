@@ -49,8 +49,10 @@ def _halved(keys: QueueKeys, settings: ClientSettings, batch: Sequence[Task[Any]
     try:
         call = one_push(keys, settings, batch)
     except BatchTooLarge:
-        # Too many bytes. Two halves are, unless they are, too; one message alone always fits.
+        # Too many bytes or dependencies. Two halves fit, unless they have too many, too.
         half = len(batch) // 2
+        if not half:
+            raise
         yield from _halved(keys, settings, batch[:half])
         yield from _halved(keys, settings, batch[half:])
     else:

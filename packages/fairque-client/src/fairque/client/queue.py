@@ -12,6 +12,7 @@ from fairque.client.link import Link
 from fairque.client.outcomes import CancelResult
 from fairque.client.pipelines import PipelineHandle
 from fairque.client.pushing import PushCall, carrying, one_push, pushes
+from fairque.client.schedules import Schedules
 from fairque.client.settings import ClientSettings, settings_from_url
 from fairque.client.users import Users
 from fairque.protocol.calls import CostMode, QueueStats, explain, read_stats
@@ -39,6 +40,7 @@ class TaskQueue:
         settings: The same.
         users: What its users may use, what they got, and why they wait.
         dead_letters: Tasks that failed for good: to look at, to run again, to forget.
+        schedules: Its schedules, to be read, paused and removed.
     """
 
     def __init__(self, settings: ClientSettings | None = None) -> None:
@@ -46,6 +48,7 @@ class TaskQueue:
         self._link = Link(self.settings)
         self.users = Users(self._link)
         self.dead_letters = DeadLetters(self._link)
+        self.schedules = Schedules(self._link)
 
     @classmethod
     def from_url(cls, url: str, *, name: str = "default", default_user_id: str | None = None) -> Self:
@@ -89,7 +92,8 @@ class TaskQueue:
             InvalidTask: It cannot be pushed, for the reason that the error names. Nothing was sent.
             UnknownParent: It depends on a task, or takes the output of one, that the queue does not know. Nothing was
                 stored.
-            BatchTooLarge: The pipeline has more tasks, or more than 4 MiB. Nothing was sent.
+            BatchTooLarge: The pipeline has more tasks, more than 4 MiB, or more than 10,000 dependencies. Nothing was
+                sent.
             TaskConflict: Its id was pushed before with other content.
             QueueFull: As many tasks wait as its user or the queue may have, or the server has no memory left. Nothing
                 was stored.
@@ -103,8 +107,9 @@ class TaskQueue:
         """Store tasks in one atomic call, all or none, and return their handles in the same order.
 
         Args:
-            tasks: At most 1,000, with 4 MiB together.
-            chunked: Take any number, in as many calls as it needs. Each is atomic, all together are not.
+            tasks: At most 1,000, with 4 MiB and 10,000 dependencies together.
+            chunked: Take any number, in as many calls as it needs. Each is atomic, all together are not; so tasks stand
+                behind those that they depend on.
 
         Raises:
             BatchTooLarge: They are more, and not ``chunked``. Nothing was sent.

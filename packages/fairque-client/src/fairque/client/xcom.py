@@ -2,16 +2,15 @@
 
 import inspect
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar, cast
 
-from fairque.client.functions import TaskMaker
+from fairque.client.functions import PullingFunction, TaskMaker
 from fairque.protocol.model.ids import check_id
 from fairque.protocol.model.registry import name_of
-from fairque.protocol.model.xcom import Pull, mark_xcom
+from fairque.protocol.model.xcom import Pull, mark_xcom, xcom_use
 
 __all__ = ["xcom_pull", "xcom_push"]
 
-P = ParamSpec("P")
 R = TypeVar("R")
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,7 +39,7 @@ def xcom_push(key: str) -> Callable[[F], F]:
 
 def xcom_pull(
     *, task: str | Callable[..., Any] | None = None, **keys: str
-) -> Callable[[Callable[P, R]], Callable[..., R]]:
+) -> Callable[[Callable[..., R]], PullingFunction[R]]:
     """Give parameters of the function the values that tasks before it have left. Put it below ``@task``.
 
     ``@xcom_pull(rows="raw", task=extract)``: the parameter ``rows`` gets what ``extract`` has left under ``raw``. Tasks
@@ -54,7 +53,8 @@ def xcom_pull(
 
     Raises:
         InvalidTask: A key cannot be used.
-        TypeError: It stands above ``@task``, no parameter is named, or the function has none of that name.
+        TypeError: It stands above ``@task``, no parameter is named, or the function has none of that name, or pulls it
+            already.
     """
     if not keys:
         raise TypeError("name the parameters and their keys: @xcom_pull(rows='raw', task=extract)")
@@ -62,11 +62,12 @@ def xcom_pull(
         check_id(key, f"the key of {parameter}")
     source = name_of(task) if callable(task) else task
 
-    def decorate(func: Callable[P, R]) -> Callable[..., R]:
+    def decorate(func: Callable[..., R]) -> PullingFunction[R]:
         _refuse_task_function(func, "xcom_pull")
         _check_parameters(func, keys)
         mark_xcom(func, pulls=[Pull(parameter, key, source) for parameter, key in keys.items()])
-        return func
+        # For type checkers, who could not say which parameters are left.
+        return cast("PullingFunction[R]", func)
 
     return decorate
 
@@ -78,7 +79,10 @@ def _refuse_task_function(func: Callable[..., Any], name: str) -> None:
 
 def _check_parameters(func: Callable[..., Any], keys: dict[str, str]) -> None:
     parameters = inspect.signature(func).parameters
+    pulled = {pull.parameter for pull in xcom_use(func).pulls}
     for name in keys:
+        if name in pulled:
+            raise TypeError(f"the parameter {name!r} of {func.__qualname__} is pulled twice")
         kind = parameters[name].kind if name in parameters else None
         if kind not in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY):
             raise TypeError(f"{func.__qualname__} has no parameter {name!r} that can be given by name")

@@ -8,6 +8,7 @@ __all__ = [
     "ConfigurationError",
     "EmbeddedServerError",
     "FairqueError",
+    "InvalidSchedule",
     "InvalidTask",
     "LeaseLost",
     "PartialPush",
@@ -16,6 +17,8 @@ __all__ = [
     "RedisUnavailable",
     "RemoteError",
     "ResultExpired",
+    "ScheduleConflict",
+    "ScheduleNotFound",
     "SchemaMismatch",
     "ServerUnsuitable",
     "TaskCanceled",
@@ -86,6 +89,18 @@ class ProtocolError(FairqueError):
 
 class InvalidTask(FairqueError, ValueError):
     """A task that must not be pushed: the message names the task, the field and the mend."""
+
+
+class InvalidSchedule(FairqueError, ValueError):
+    """A schedule that must not be kept. It carries every problem found, not only the first.
+
+    Attributes:
+        problems: One sentence each: the part of the schedule, what is wrong with it, and the mend.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
 
 
 class TaskTooLarge(InvalidTask):
@@ -320,4 +335,36 @@ class UnknownParent(InvalidTask):
         super().__init__(
             f"task {task_id} depends on task {parent_id}{why} which queue {queue!r} does not know: push it before, or "
             "in the same call. A task is forgotten some time after its end (queue.result_ttl_seconds)"
+        )
+
+
+class ScheduleNotFound(FairqueError, LookupError):
+    """No schedule of that id is known: never added, removed, or forgotten some time after its last time.
+
+    Attributes:
+        schedule_id: The schedule.
+    """
+
+    def __init__(self, schedule_id: str, queue: str) -> None:
+        self.schedule_id = schedule_id
+        super().__init__(
+            f"queue {queue!r} has no schedule {schedule_id!r}: it was never added, was removed, or had its last time "
+            "some while ago. Check the spelling, or add it"
+        )
+
+
+class ScheduleConflict(FairqueError, ValueError):
+    """A schedule is not as the caller thinks: a new one exists already, or somebody changed it. Nothing was stored.
+
+    Attributes:
+        schedule_id: The schedule.
+        revision: That it has now.
+    """
+
+    def __init__(self, schedule_id: str, revision: int, queue: str) -> None:
+        self.schedule_id = schedule_id
+        self.revision = revision
+        super().__init__(
+            f"schedule {schedule_id!r} of queue {queue!r} exists with other content (revision {revision}): to change "
+            "it, read it and update that revision; or choose another id"
         )

@@ -1,5 +1,51 @@
-"""Cron for a fairque queue. This version holds the frame of the package: its version, and nothing that runs yet."""
+"""Cron for a fairque queue: any number of schedulers may run, one of them fires, and each time brings one task."""
 
+from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.errors import (
+    ConfigurationError,
+    FairqueError,
+    InvalidSchedule,
+    RedisUnavailable,
+    ScheduleConflict,
+    ScheduleNotFound,
+    SchemaMismatch,
+    ServerUnsuitable,
+)
+from fairque.protocol.model.retry import RetryPolicy
+from fairque.protocol.model.schedules import Miss, Schedule, ScheduleInfo, SchedulePage, SchedulerStatus
+from fairque.protocol.model.states import Priority
 from fairque.scheduler._version import __version__
+from fairque.scheduler.cron import Cron, parse_cron
+from fairque.scheduler.scheduler import TaskScheduler
+from fairque.scheduler.settings import SchedulerOptions, SchedulerSettings
 
-__all__ = ["__version__"]
+# Grouped by what they are for, not sorted.
+__all__ = [  # noqa: RUF022 - see above
+    # The scheduler
+    "TaskScheduler",
+    # Schedules
+    "Schedule",
+    "ScheduleInfo",
+    "SchedulePage",
+    "SchedulerStatus",
+    "Miss",
+    "Priority",
+    "RetryPolicy",
+    "Cron",
+    "parse_cron",
+    # Settings
+    "SchedulerSettings",
+    "SchedulerOptions",
+    "QueueSettings",
+    "RedisSettings",
+    # Errors
+    "FairqueError",
+    "ConfigurationError",
+    "InvalidSchedule",
+    "RedisUnavailable",
+    "ScheduleConflict",
+    "ScheduleNotFound",
+    "SchemaMismatch",
+    "ServerUnsuitable",
+    "__version__",
+]

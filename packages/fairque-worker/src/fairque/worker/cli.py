@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,41 +10,49 @@ from typing import Any, Literal
 
 import click
 from attrs import evolve
+from click.core import ParameterSource
 
 from fairque.protocol.config import load_settings, settings_from_environ
-from fairque.protocol.errors import (
-    ConfigurationError,
-    FairqueError,
-    RedisUnavailable,
-    SchemaMismatch,
-    ServerUnsuitable,
-)
+from fairque.protocol.embedded.guard import die_with_parent
+from fairque.protocol.errors import ConfigurationError, FairqueError
+from fairque.worker import exits
 from fairque.worker._version import __version__
-from fairque.worker.handler import TaskHandler
-from fairque.worker.loading import CannotImport, load_handler
+from fairque.worker.care import doctor, verify_command
+from fairque.worker.loading import CannotImport
 from fairque.worker.log import configure
+from fairque.worker.processes.supervisor import Supervisor
 from fairque.worker.settings import WorkerSettings
 from fairque.worker.users import users
 from fairque.worker.worker import Worker
 
 __all__ = ["main"]
 
-EXIT_CRASHED = 1
-EXIT_UNREACHABLE = 3
-EXIT_MISMATCH = 4
-EXIT_IMPORT = 6
-EXIT_CONFIGURATION = 78
+#: Of the name of a worker, so that its number still fits.
+_NAME_LIMIT = 120
+
+_SIGNALS = (
+    "TERM and INT take no more tasks, let those that run go on for the grace, and then give them back; a second one "
+    "gives them back at once. TSTP takes no more tasks until CONT. USR1 writes what runs to the log."
+)
+
+
+#: What else the command does, by the word that stands first.
+_OTHERS: dict[str, click.Command] = {"users": users, "doctor": doctor, "verify": verify_command}
 
 
 class _Command(click.Command):
-    """Runs a worker, or what stands after the word ``users``. A module ``users`` can still be run."""
+    """Runs a worker, or what stands after the word ``users``, ``doctor`` or ``verify``.
+
+    A module ``users`` can still be run; one with the other names as the second of two modules, or after ``--``.
+    """
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
         words = sys.argv[1:] if args is None else list(args)
-        if words[:1] != ["users"] or not {"--help", *users.commands}.intersection(words[1:2]):
+        other = _OTHERS.get(words[0]) if words else None
+        if other is None or (other is users and not {"--help", *users.commands}.intersection(words[1:2])):
             return super().main(args, *rest, **extra)
         try:
-            return users.main(words[1:], prog_name="fairque-worker users")
+            return other.main(words[1:], prog_name=f"fairque-worker {words[0]}")
         except FairqueError as error:
             sys.exit(_refused(error))
         except ValueError as error:
@@ -52,14 +61,15 @@ class _Command(click.Command):
 
 @click.command(
     cls=_Command,
-    epilog="Exit codes: 0 stopped or burst over, 1 crashed, 2 wrong usage, 3 Redis not reachable or not suitable, "
-    "4 queue of another version, 6 module cannot be imported, 78 wrong configuration.",
+    epilog=f"Signals: {_SIGNALS}\n\n{exits.HELP}",
     context_settings={"auto_envvar_prefix": "FAIRQUE_WORKER", "show_default": True},
 )
 @click.argument("modules", nargs=-1, metavar="MODULE[:ATTR]...")
 @click.option("--url", help="Address of the server.  [default: redis://localhost:6379/0]", show_envvar=True)
 @click.option("--queue", help="Name of the queue.  [default: default]", show_envvar=True)
 @click.option("--concurrency", type=int, help="Tasks at a time.  [default: 16]", show_envvar=True)
+@click.option("--processes", type=click.IntRange(1, 1000), default=1, help="Worker processes.", show_envvar=True)
+@click.option("--supervised", hidden=True, metavar="PARENT:NUMBER", help="For worker processes of --processes.")
 @click.option("--burst", is_flag=True, help="Stop when nothing is runnable; what is delayed stays.")
 @click.option("--config", type=click.Path(path_type=Path), help="YAML file with the settings.", show_envvar=True)
 @click.option("--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]))
@@ -71,6 +81,8 @@ def main(
     queue: str | None,
     concurrency: int | None,
     *,
+    processes: int,
+    supervised: str | None,
     burst: bool,
     config: Path | None,
     log_level: str,
@@ -81,10 +93,14 @@ def main(
     Each MODULE is imported, from the current folder too; its task functions can then be run. ATTR names a TaskHandler
     of the module (a class or an object) that runs the tasks instead.
 
-    `fairque-worker users --help` is about limits of users and why they wait.
+    With --processes, or as process 1 of a container, worker processes run under one that passes signals on, starts a
+    dead one again, and ends with 0 when all have ended well. Each of them has --concurrency slots.
+
+    `fairque-worker users --help` is about limits of users and why they wait, `fairque-worker doctor --help` about the
+    server and whether it is fit, `fairque-worker verify --help` about what is wrong in a queue and how to mend it.
     """
     configure(log_level, log_format)
-    worker, code = None, 0
+    worker, code = None, exits.STOPPED
     try:
         settings = _settings(config, url=url, queue=queue, concurrency=concurrency)
         names = modules or settings.worker.modules
@@ -93,10 +109,13 @@ def main(
         blank = [name for name in names if not all(part.strip() for part in name.split(":"))]
         if blank:
             raise click.UsageError(f"{blank[0]!r} is neither MODULE nor MODULE:ATTR")
+        if supervised is None and (processes > 1 or os.getpid() == 1):
+            sys.exit(Supervisor(_options_given(), processes, burst=burst).run())
         sys.path.insert(0, "")
-        handler = _handler(names)
-        plain = tuple(name.partition(":")[0] for name in names)
-        worker = Worker(evolve(settings, worker=evolve(settings.worker, modules=plain)), handler, burst=burst)
+        options = evolve(settings.worker, modules=tuple(name.partition(":")[0] for name in names))
+        if supervised is not None:
+            options = evolve(options, name=_under_supervisor(supervised, options.name))
+        worker = Worker(evolve(settings, worker=options), _handler(names), burst=burst)
         worker.run()
     except FairqueError as error:
         code = _refused(error)
@@ -134,20 +153,36 @@ def _settings(config: Path | None, *, url: str | None, queue: str | None, concur
     return settings
 
 
-def _handler(names: tuple[str, ...]) -> TaskHandler | None:
+def _under_supervisor(supervised: str, name: str) -> str:
+    """Become one of several worker processes, which ends when its supervisor does; return its own name."""
+    parent, _, number = supervised.partition(":")
+    die_with_parent(signal.SIGTERM)
+    if os.getppid() != int(parent):
+        sys.exit(exits.STOPPED)
+    return f"{name[:_NAME_LIMIT]}-{number}"
+
+
+def _handler(names: tuple[str, ...]) -> str | None:
     handlers = [name for name in names if ":" in name]
     if len(handlers) > 1:
         raise CannotImport(f"{len(handlers)} task handlers are named: a worker has one")
-    return load_handler(handlers[0]) if handlers else None
+    return handlers[0] if handlers else None
 
 
 def _refused(error: FairqueError) -> int:
-    codes: tuple[tuple[type[FairqueError], int], ...] = (
-        (ConfigurationError, EXIT_CONFIGURATION),
-        (RedisUnavailable, EXIT_UNREACHABLE),
-        (ServerUnsuitable, EXIT_UNREACHABLE),
-        (SchemaMismatch, EXIT_MISMATCH),
-        (CannotImport, EXIT_IMPORT),
-    )
     click.echo(f"fairque-worker: {error}", err=True)
-    return next((code for kind, code in codes if isinstance(error, kind)), EXIT_CRASHED)
+    return exits.exit_code(error)
+
+
+def _options_given() -> list[str]:
+    """Return the command line for worker processes: what was given there; variables reach them by themselves."""
+    context = click.get_current_context()
+    given: list[str] = []
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        value = context.params.get(name)
+        if context.get_parameter_source(name) is not ParameterSource.COMMANDLINE or name == "processes":
+            continue
+        if isinstance(parameter, click.Option):
+            given += [parameter.opts[0]] if parameter.is_flag else [parameter.opts[0], str(value)]
+    return [*given, "--", *context.params["modules"]]

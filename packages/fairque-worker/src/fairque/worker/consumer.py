@@ -5,6 +5,7 @@ from typing import Any
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Ended, Failed, Finished, Granted, Popped, Released, Reported, Swept
+from fairque.protocol.doctor.server import RISKS, findings_of
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.ids import new_nonce
 from fairque.protocol.model.outputs import Left
@@ -115,11 +116,12 @@ class Consumer:
         """Tell how far tasks have come; the queue does not listen to those that are not held any more."""
         self.runner.run(calls.progress(self.keys, reports))
 
-    def read_outputs(self, task_ids: Sequence[str]) -> list[Left]:
-        """Read what tasks have left, in their order."""
-        starts = range(0, len(task_ids), calls.MAX_OUTPUTS)
-        batch = [calls.read_outputs(self.keys, task_ids[at : at + calls.MAX_OUTPUTS]) for at in starts]
-        return [left for answer in self.runner.run_all(batch) for left in answer]
+    def read_outputs(self, reader: str, task_ids: Sequence[str]) -> list[Left]:
+        """Read for a task what others have left, in their order."""
+        left: list[Left] = []
+        while rest := task_ids[len(left) : len(left) + calls.MAX_OUTPUTS]:
+            left += self.runner.run(calls.read_outputs(self.keys, reader, rest))
+        return left
 
     def sweep(self, guard_ms: int) -> Swept | None:
         """Do what time has made due, unless another worker did within ``guard_ms``."""
@@ -138,12 +140,15 @@ class Consumer:
         self.runner.run(calls.rouse(self.keys))
 
     def check(self) -> None:
-        """Connect, and see that the server and the queue can be worked with.
+        """Connect, and see that the server and the queue can be worked with; what is risky about them is logged.
 
         Raises:
             FairqueError: They cannot; the error says why.
         """
-        self.runner.run(calls.read_stats(self.keys))
+        # It reads nothing that could be spoiled; what is, a pop sets aside.
+        self.runner.run(calls.rouse(self.keys))
+        for one in findings_of(self.runner.info(), self.runner.settings, RISKS):
+            log.warning(f"{one.what}: {one.why}", mend=one.mend)
 
     def _pop(self, count: int) -> Call[Popped]:
         return calls.pop(

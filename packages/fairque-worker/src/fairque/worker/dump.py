@@ -37,7 +37,7 @@ def dump(worker: str, executor: Executor, jobs: list[Job]) -> None:
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     # CPython gives the stacks of other threads by this name alone.
     for ident, frame in sys._current_frames().items():  # noqa: SLF001 - as said
-        log.info("a thread", thread=names.get(ident, str(ident)), stack=_lines(_outwards(frame)))
+        log.info("a thread", thread_name=names.get(ident, str(ident)), stack=_lines(_outwards(frame)))
 
 
 def _outwards(frame: FrameType | None) -> list[FrameType]:

@@ -168,9 +168,9 @@ class Executor:
             if self._children is not None and self._apart(job, task, self._children):
                 ending = self._in_child(job, task, slot, self._children)
             else:
-                # A child does this itself.
-                task = job.task = self._inputs.filled(task)
                 context = self._begin(job, task, started)
+                # A child does this itself.
+                task = job.task = context.task = self._inputs.filled(task)
                 running_in(context)
                 value = self._handler.handle(task, context)
                 if inspect.isawaitable(value):

@@ -1,16 +1,21 @@
 """Makes a task ready to run: what its message left open is filled in, the outputs of other tasks among it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from fairque.protocol.calls import Granted
-from fairque.protocol.errors import OutputMissing
+from fairque.protocol.errors import OutputMissing, RedisUnavailable
 from fairque.protocol.model.outputs import Input, Left, fill_in, take_out
 from fairque.protocol.model.registry import parameter_name
+from fairque.protocol.model.retry import Snooze
 from fairque.protocol.model.task import Task
 from fairque.protocol.wire.codec import decode_task
 
-__all__ = ["Inputs", "task_of"]
+__all__ = ["Inputs", "patiently", "task_of"]
+
+#: After how many seconds a task is tried again whose inputs could not be read.
+_PAUSE_SECONDS = 1.0
 
 
 def task_of(granted: Granted) -> Task[Any]:
@@ -26,14 +31,27 @@ def task_of(granted: Granted) -> Task[Any]:
     return task.evolve(user_id=user_id, priority=priority)
 
 
+@contextmanager
+def patiently() -> Iterator[None]:
+    """Let a task that is not to blame for a server that is away be tried again, without counting it.
+
+    Raises:
+        Snooze: The server did not answer inside.
+    """
+    try:
+        yield
+    except RedisUnavailable as error:
+        raise Snooze(_PAUSE_SECONDS) from error
+
+
 class Inputs:
     """Fills in what tasks take from others. Threads may share it.
 
     Args:
-        read: Reads what tasks have left, in their order.
+        read: Reads for a task what others have left, in their order.
     """
 
-    def __init__(self, read: Callable[[Sequence[str]], list[Left]]) -> None:
+    def __init__(self, read: Callable[[str, Sequence[str]], list[Left]]) -> None:
         self.read = read
 
     def filled(self, task: Task[Any]) -> Task[Any]:
@@ -41,7 +59,7 @@ class Inputs:
 
         Raises:
             OutputMissing: One is not there; the message names the task and the argument.
-            FairqueError: The server did not answer.
+            Snooze: The server did not answer.
         """
         if not task.depends_on:
             return task
@@ -49,7 +67,8 @@ class Inputs:
         if not inputs:
             return task
         ids = list(dict.fromkeys(one.output.task_id for one in inputs))
-        left = dict(zip(ids, self.read(ids), strict=True))
+        with patiently():
+            left = dict(zip(ids, self.read(task.task_id, ids), strict=True))
 
         def value_of(one: Input) -> Any:
             try:

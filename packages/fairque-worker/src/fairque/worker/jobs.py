@@ -49,7 +49,7 @@ class LeasedContext(TaskContext):
         attempt: int,
         fence: int,
         deadline: float,
-        read: Callable[[Sequence[str]], list[Left]],
+        read: Callable[[str, Sequence[str]], list[Left]],
     ) -> None:
         super().__init__(task, attempt=attempt, fence=fence, deadline=deadline)
         self._lease = lease
@@ -62,7 +62,7 @@ class LeasedContext(TaskContext):
 
     def read_outputs(self, task_ids: Sequence[str]) -> list[Left]:
         """Read what tasks have left."""
-        return self._read(task_ids)
+        return self._read(self.task_id, task_ids)
 
     def lease_ok(self) -> bool:
         """Whether the worker may still believe that it alone runs this task."""

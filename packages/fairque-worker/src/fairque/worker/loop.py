@@ -122,7 +122,12 @@ class Attempt:
 
     def stack(self) -> list[FrameType]:
         """Return where it waits or runs, the innermost frame last; a snapshot that may be a moment old."""
-        return [] if self._task is None else self._task.get_stack()
+        stack = []
+        coroutine: Any = None if self._task is None else self._task.get_coro()
+        while (frame := getattr(coroutine, "cr_frame", None)) is not None:
+            stack.append(frame)
+            coroutine = coroutine.cr_await
+        return stack
 
     def _cancel(self) -> None:
         self.heard = True

@@ -1,11 +1,12 @@
 """Tells the queue how far tasks have come: the latest word of all of them in one call, a few times a second."""
 
 import threading
+from collections.abc import Sequence
+from typing import Protocol
 
 from fairque.protocol.calls import Reported
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.progress import Progress
-from fairque.worker.consumer import Consumer
 from fairque.worker.jobs import Job
 from fairque.worker.log import log
 
@@ -15,16 +16,24 @@ __all__ = ["PAUSE_SECONDS", "ProgressSender"]
 PAUSE_SECONDS = 0.25
 
 
+class Line(Protocol):
+    """Whom to tell: the queue, or, in a child process, the worker."""
+
+    def progress(self, reports: Sequence[Reported]) -> None:
+        """Tell how far tasks have come; a `FairqueError` says that it has to be told again."""
+
+
 class ProgressSender:
     """Sends from a thread of its own, which the first progress of any task starts.
 
     Args:
-        consumer: The queue.
+        line: Whom to tell.
     """
 
-    def __init__(self, consumer: Consumer) -> None:
-        self._consumer = consumer
+    def __init__(self, line: Line) -> None:
+        self._line = line
         self._lock = threading.Lock()
+        self._sending = threading.Lock()
         self._jobs: dict[Job, None] = {}
         self._thread: threading.Thread | None = None
         self._told = threading.Event()
@@ -41,6 +50,10 @@ class ProgressSender:
                 self._thread.start()
         self._told.set()
 
+    def flush(self) -> None:
+        """Send now what is not sent yet, after what is on its way."""
+        self._send()
+
     def stop(self) -> None:
         """End; safe to call twice. What is not sent yet goes with the ending of its task."""
         with self._lock:
@@ -56,13 +69,17 @@ class ProgressSender:
             self._stopped.wait(PAUSE_SECONDS)
 
     def _send(self) -> None:
+        with self._sending:
+            self._send_next()
+
+    def _send_next(self) -> None:
         with self._lock:
             jobs, self._jobs = self._jobs, {}
             words = [(job, job.progress) for job in jobs if job.progress is not None]
         reports = [Reported(job.granted.task_id, job.granted.token, word) for job, word in words]
         try:
             if reports:
-                self._consumer.progress(reports)
+                self._line.progress(reports)
         except FairqueError as error:
             if not self._silent:
                 log.warning("progress could not be told: trying again", error=str(error), tasks=len(reports))

@@ -36,7 +36,7 @@ from fairque.protocol.runners import Runner
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 
-__all__ = ["Plan", "UsersSettings", "apply", "plan", "users"]
+__all__ = ["Plan", "UsersSettings", "apply", "located", "plan", "server_options", "users"]
 
 T = TypeVar("T")
 _PAGE = 1_000
@@ -161,7 +161,8 @@ def users() -> None:
     """Control and read the users of a queue."""
 
 
-def _server(command: Callable[..., None]) -> Callable[..., None]:
+def server_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say where the queue is."""
     for option in (
         click.option("--queue", help="Name of the queue.", envvar="FAIRQUE_WORKER_QUEUE"),
         click.option("--url", help="Address of the server.", envvar="FAIRQUE_WORKER_URL"),
@@ -177,7 +178,7 @@ def _server(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @users.command("apply")
-@_server
+@server_options
 @click.option("--dry-run", is_flag=True, help="Only say what would change.")
 def apply_command(config: Path | None, url: str | None, queue: str | None, *, dry_run: bool) -> None:
     """Make the queue as the section `fairness` of the file says.
@@ -202,7 +203,7 @@ def apply_command(config: Path | None, url: str | None, queue: str | None, *, dr
 
 
 @users.command("list")
-@_server
+@server_options
 @click.option("--after", help="The last user of the page before.")
 @click.option("--most", default=100, type=click.IntRange(1, _PAGE), help="Users to list.")
 def list_command(config: Path | None, url: str | None, queue: str | None, after: str | None, most: int) -> None:
@@ -215,7 +216,7 @@ def list_command(config: Path | None, url: str | None, queue: str | None, after:
 
 
 @users.command("explain")
-@_server
+@server_options
 @click.argument("user", required=False)
 @click.option("--task", help="Explain this task instead.")
 def explain_command(
@@ -236,15 +237,25 @@ def explain_command(
         click.echo(f"  {line}")
 
 
-@contextmanager
-def _opened(
-    config: Path | None, url: str | None, queue: str | None
-) -> Iterator[tuple[UsersSettings, Runner, QueueKeys]]:
+def located(config: Path | None, url: str | None, queue: str | None) -> UsersSettings:
+    """Return the settings that file, environment and options say together.
+
+    Raises:
+        ConfigurationError: With all that cannot be used.
+    """
     settings = settings_from_environ(UsersSettings) if config is None else load_settings(config, UsersSettings)
     if url is not None:
         settings = evolve(settings, redis=evolve(settings.redis, url=url))
     if queue is not None:
         settings = evolve(settings, queue=evolve(settings.queue, name=queue))
+    return settings
+
+
+@contextmanager
+def _opened(
+    config: Path | None, url: str | None, queue: str | None
+) -> Iterator[tuple[UsersSettings, Runner, QueueKeys]]:
+    settings = located(config, url, queue)
     runner = Runner(settings.redis)
     try:
         yield settings, runner, QueueKeys(settings.queue.name)

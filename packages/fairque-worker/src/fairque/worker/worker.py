@@ -263,7 +263,10 @@ class Worker:
         until = clock.monotonic() + seconds
         while (order := self._control.wait(until - clock.monotonic())) not in (None, Order.STOP):
             if order is Order.DUMP:
-                self.dump()
+                try:
+                    self.dump()
+                except Exception:  # noqa: BLE001 - who only looks must not end a worker
+                    log.exception("what runs could not be written")
             elif stopping:
                 continue
             elif order is Order.QUIET:

@@ -7,6 +7,7 @@ from typing import Any
 from fairque.protocol.errors import OutputMissing
 from fairque.protocol.model.context import TaskContext
 from fairque.protocol.model.xcom import XComUse
+from fairque.worker.inputs import patiently
 
 __all__ = ["pulled", "pushed"]
 
@@ -16,11 +17,13 @@ def pulled(use: XComUse, ctx: TaskContext) -> dict[str, Any]:
 
     Raises:
         OutputMissing: A value is not there; the message names the task and the argument.
+        Snooze: The server did not answer.
     """
     found: dict[str, Any] = {}
     for pull in use.pulls:
         try:
-            found[pull.parameter] = ctx.xcom.pull(pull.key, pull.func)
+            with patiently():
+                found[pull.parameter] = ctx.xcom.pull(pull.key, pull.func)
         except OutputMissing as error:
             raise OutputMissing(f"argument {pull.parameter!r} of {ctx.task.func}: {error}", error.task_id) from None
     return found

@@ -4,6 +4,7 @@ from fairque.protocol.calls.beat import beat
 from fairque.protocol.calls.cancel import cancel
 from fairque.protocol.calls.dead import MAX_DEAD, Redriven, delete, read_dead, redrive
 from fairque.protocol.calls.endings import Ended, Failed, Finished, Released, fail, finish, release
+from fairque.protocol.calls.fire import Fired, Firing, Leadership, Move, fire, lead, move
 from fairque.protocol.calls.limits import (
     ALL_USERS,
     SETTING_NAMES,
@@ -20,7 +21,21 @@ from fairque.protocol.calls.pop import Granted, Popped, pop
 from fairque.protocol.calls.progress import Reported, parse_progress, progress, read_progress
 from fairque.protocol.calls.push import Pushed, push
 from fairque.protocol.calls.read import QueueStats, TaskInfo, read_stats, read_task
+from fairque.protocol.calls.rights import rights
 from fairque.protocol.calls.rouse import rouse
+from fairque.protocol.calls.schedules import (
+    Due,
+    Scheduled,
+    Storing,
+    due,
+    enable,
+    read_schedule,
+    read_scheduler,
+    read_schedules,
+    read_some,
+    schedule,
+    unschedule,
+)
 from fairque.protocol.calls.sweep import Swept, sweep
 from fairque.protocol.calls.users import Configured, explain, read_configured, read_user, read_users
 from fairque.protocol.calls.verify import (
@@ -41,11 +56,16 @@ __all__ = [
     "SETTING_NAMES",
     "Configured",
     "CostMode",
+    "Due",
     "Ended",
     "Failed",
     "Finished",
+    "Fired",
+    "Firing",
     "Found",
     "Granted",
+    "Leadership",
+    "Move",
     "Outcome",
     "Popped",
     "Purged",
@@ -54,18 +74,25 @@ __all__ = [
     "Redriven",
     "Released",
     "Reported",
+    "Scheduled",
     "Setting",
     "SettingName",
+    "Storing",
     "Swept",
     "TaskInfo",
     "beat",
     "cancel",
     "configure",
     "delete",
+    "due",
+    "enable",
     "explain",
     "fail",
     "finish",
+    "fire",
+    "lead",
     "limit",
+    "move",
     "parse_progress",
     "pop",
     "progress",
@@ -75,14 +102,21 @@ __all__ = [
     "read_dead",
     "read_outputs",
     "read_progress",
+    "read_schedule",
+    "read_scheduler",
+    "read_schedules",
+    "read_some",
     "read_stats",
     "read_task",
     "read_user",
     "read_users",
     "redrive",
     "release",
+    "rights",
     "rouse",
+    "schedule",
     "sweep",
+    "unschedule",
     "verify_counts",
     "verify_keys",
     "verify_places",

@@ -6,7 +6,7 @@ from typing import Any
 from attrs import frozen
 
 from fairque.protocol.errors import ProtocolError
-from fairque.protocol.model.progress import MAX_MESSAGE, Progress
+from fairque.protocol.model.progress import Progress
 from fairque.protocol.wire.call import Argument, Call, opened
 from fairque.protocol.wire.jsonvalue import dumps, loads
 from fairque.protocol.wire.keys import QueueKeys
@@ -66,6 +66,5 @@ def _encoded(progress: Progress) -> bytes:
     if progress.total is not None:
         told["total"] = progress.total
     if progress.message:
-        # By way of bytes, since JSON takes no lone surrogates.
-        told["message"] = progress.message[:MAX_MESSAGE].encode(errors="backslashreplace").decode()
+        told["message"] = progress.message
     return dumps(told)

@@ -17,10 +17,12 @@ from fairque.protocol.wire.codec import Message, encode_task
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 
-__all__ = ["MAX_BATCH_BYTES", "MAX_BATCH_TASKS", "Pushed", "push"]
+__all__ = ["MAX_BATCH_BYTES", "MAX_BATCH_EDGES", "MAX_BATCH_TASKS", "Pushed", "arguments_of", "push"]
 
 MAX_BATCH_TASKS = 1_000
 MAX_BATCH_BYTES = 4 * 1_048_576
+#: Dependencies of all tasks of a push together: each costs the server more than a microsecond, in one stroke.
+MAX_BATCH_EDGES = 10_000
 
 
 @frozen
@@ -59,7 +61,7 @@ def push(
     Raises:
         InvalidTask: A task cannot be pushed, for the reason that the error names.
         TaskTooLarge: A message is above the limit.
-        BatchTooLarge: There are more than 1,000 tasks, or more than 4 MiB.
+        BatchTooLarge: There are more than 1,000 tasks, 4 MiB, or 10,000 dependencies.
     """
     if not 1 <= len(tasks) <= MAX_BATCH_TASKS:
         raise BatchTooLarge(
@@ -69,25 +71,14 @@ def push(
     args: list[Argument] = [message_limit, result_ttl_ms]
     size = 0
     messages = [encode_task(task, default_user_id) for task in tasks]
+    _check_edges(messages)
     order = _order(tasks, messages)
     for place in order:
         task, message = tasks[place], messages[place]
         if len(message.data) > message_limit:
             raise TaskTooLarge(task.task_id, len(message.data), message_limit)
         size += len(message.data)
-        args += (
-            task.task_id,
-            message.user_id,
-            _priority(task, message),
-            _due(task),
-            task.timeout_ms,
-            "" if task.cost is None else round(task.cost * 1_000_000),
-            "" if task.dedup_key is None else blake2b(task.dedup_key.encode(), digest_size=16).hexdigest(),
-            task.dedup_ttl_ms,
-            message.digest,
-            "\n".join(("c" if p.on_failure == "cascade" else "r") + p.task_id for p in message.parents),
-            message.data,
-        )
+        args += arguments_of(task, message)
     if size > MAX_BATCH_BYTES:
         raise BatchTooLarge(
             f"the messages of one push have {size:,} bytes: at most {MAX_BATCH_BYTES:,} go in one atomic call. "
@@ -113,6 +104,23 @@ def push(
         return [one for _, one in sorted(zip(order, pushed, strict=True), key=lambda pair: pair[0])]
 
     return Call("push", keys, tuple(args), decode)
+
+
+def arguments_of(task: Task[Any], message: Message) -> tuple[Argument, ...]:
+    """Return the eleven arguments by which a script stores a task."""
+    return (
+        task.task_id,
+        message.user_id,
+        _priority(task, message),
+        _due(task),
+        task.timeout_ms,
+        "" if task.cost is None else round(task.cost * 1_000_000),
+        "" if task.dedup_key is None else blake2b(task.dedup_key.encode(), digest_size=16).hexdigest(),
+        task.dedup_ttl_ms,
+        message.digest,
+        "\n".join(("c" if p.on_failure == "cascade" else "r") + p.task_id for p in message.parents),
+        message.data,
+    )
 
 
 def _due(task: Task[Any]) -> str:
@@ -144,10 +152,26 @@ def _argument(tasks: Sequence[Task[Any]], task_id: str, parent_id: str) -> str:
     return ""
 
 
+def _check_edges(messages: Sequence[Message]) -> None:
+    edges = sum(len(message.parents) for message in messages)
+    if edges > MAX_BATCH_EDGES:
+        raise BatchTooLarge(
+            f"the tasks of one push have {edges:,} dependencies: at most {MAX_BATCH_EDGES:,} go in one atomic call. "
+            "Let a task between two wide stages wait for all of the first, and all of the second wait for that"
+        )
+
+
 def _order(tasks: Sequence[Task[Any]], messages: Sequence[Message]) -> Sequence[int]:
     """Return the places of the tasks in the order in which they are sent: those first on which others depend."""
     if not any(message.parents for message in messages):
         return range(len(tasks))
     parents = {task.task_id: message.parents for task, message in zip(tasks, messages, strict=True)}
-    rank = {task_id: number for number, task_id in enumerate(parents_first(parents))}
+
+    def label(task_id: str, parent_id: str) -> str:
+        func = next((task.func for task in tasks if task.task_id == task_id), None)
+        argument = _argument(tasks, task_id, parent_id)
+        more = ", ".join(filter(None, (func, f"argument {argument!r}" if argument else "")))
+        return f"{task_id} ({more})" if more else task_id
+
+    rank = {task_id: number for number, task_id in enumerate(parents_first(parents, label))}
     return sorted(range(len(tasks)), key=lambda place: rank[tasks[place].task_id])

@@ -103,6 +103,7 @@ class FairLedger(FairOrder):
             user.ewma = math.floor(average + (spent - average) / 8)
             self.est0 += (spent - self.est0) / 8
         user.inf -= 1
+        user.left = True
         return user
 
     # The ways of a task.

@@ -119,17 +119,20 @@ class FairOrder:
                 self.critical.discard(user.id)
         else:
             self._deactivate(user)
+        user.left = False
         self.place_debt(user)
         self._set_timer(user, now_us)
 
     def _activate(self, user: User) -> None:
         """An idle or parked user becomes runnable."""
         if not self.fresh:
-            # Who waits alone has used what nobody else wanted: the next tag is where all begin.
             head = self.ready.head()
-            self.V = max(self.V, head[0]) if head else self.V
             if not head:
                 self.forgive()
+            elif not (user.left and user.lane is Lane.PARKED):
+                # Who waits alone has used what nobody else wanted: the next tag is where all begin. But who was only at
+                # its cap, until a task of its own ended, was not away: it keeps its place among the others.
+                self.V = max(self.V, head[0])
         owes_little = self.V + self.units.burst / user.settings.weight >= user.S
         fresh = user.lane is Lane.IDLE and user.inf == 0 and owes_little
         # No credit for the time away; a debt stays.

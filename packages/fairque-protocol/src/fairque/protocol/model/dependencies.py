@@ -1,6 +1,6 @@
 """What a task waits for: other tasks, and how it goes on when one of them does not finish."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Literal, TypeAlias
 
@@ -40,11 +40,14 @@ class After:
     on_failure: OnFailure = field(default="cascade", validator=_known)
 
 
-def parents_first(parents: Mapping[str, tuple[After, ...]]) -> list[str]:
+def parents_first(
+    parents: Mapping[str, tuple[After, ...]], label: Callable[[str, str], str] = lambda task_id, _: task_id
+) -> list[str]:
     """Return the ids of the tasks of a push so that each stands behind those that it depends on.
 
     Args:
         parents: By task of the push; tasks outside of it may be named as parents.
+        label: How an error names a task, given its id and that of the one for which it waits.
 
     Raises:
         InvalidTask: They wait for each other in a circle; the error names it.
@@ -53,5 +56,6 @@ def parents_first(parents: Mapping[str, tuple[After, ...]]) -> list[str]:
     try:
         return list(TopologicalSorter(inside).static_order())
     except CycleError as error:
-        circle = " -> ".join(reversed(error.args[1]))
+        ids = error.args[1][::-1]
+        circle = " -> ".join([*map(label, ids, ids[1:]), ids[-1]])
         raise InvalidTask(f"tasks depend on each other in a circle, so none could ever start: {circle}") from None

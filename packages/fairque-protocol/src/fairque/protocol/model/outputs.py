@@ -1,18 +1,23 @@
 """Outputs: references to what a task will have left, which stand among the arguments of another one until it runs."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, NoReturn, TypeAlias
 
 from attrs import evolve, field, frozen
 
 from fairque.protocol.errors import InvalidTask, OutputMissing, ProtocolError
+from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.ids import check_id
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.wire.jsonvalue import loads
+from fairque.protocol.wire.jsonvalue import MAX_DEPTH, loads
 
-__all__ = ["Input", "Left", "Output", "fill_in", "take_out"]
+__all__ = ["Input", "Left", "Output", "edges", "fill_in", "take_out"]
 
 Step: TypeAlias = str | int
+
+
+def _an_id(_: object, __: object, value: str) -> None:
+    check_id(value, "the task of an output")
 
 
 def _a_key(_: object, __: object, value: str | None) -> None:
@@ -60,7 +65,8 @@ class Output:
     """What a task will have left: its result, or the value that it pushes under a key; whole, or a part of it.
 
     As an argument of another task it makes that one depend on the task, and is replaced by the value when it runs.
-    `Task.output` makes it; ``output["rows"][0]`` is a part of it.
+    `Task.output` makes it; ``output["rows"][0]`` is a part of it. Nothing else can be done with it, since there is no
+    value yet: to walk over it, to count or test it, or to put it into a text is a `TypeError`.
 
     Attributes:
         task_id: The task that leaves it.
@@ -68,7 +74,9 @@ class Output:
         path: Keys and places that lead to the part.
     """
 
-    task_id: str
+    json_hint: ClassVar[str] = "the output of another task may stand among args and kwargs, and in lists there"
+
+    task_id: str = field(validator=_an_id)
     key: str | None = field(default=None, validator=_a_key)
     path: tuple[Step, ...] = ()
 
@@ -80,19 +88,20 @@ class Output:
         """
         if left.state is not TaskState.FINISHED:
             ended = "is not known any more" if left.state is None else f"is {left.state}"
-            raise OutputMissing(f"{self} cannot be had: that task {ended}", self.task_id)
+            raise OutputMissing(f"{self._name()} cannot be had: that task {ended}", self.task_id)
         if self.key is None:
             value: Any = loads(left.result) if left.result else None
         elif self.key in left.values:
             value = left.values[self.key]
         else:
             keys = ", ".join(map(repr, left.values)) or "none"
-            raise OutputMissing(f"{self} cannot be had: the keys that it pushed are {keys}", self.task_id)
+            raise OutputMissing(f"{self._name()} cannot be had: the keys that it pushed are {keys}", self.task_id)
         for step in self.path:
             try:
                 value = value[step]
             except (LookupError, TypeError):
-                raise OutputMissing(f"{self} cannot be had: there is nothing at {step!r}", self.task_id) from None
+                problem = f"{self._name()} cannot be had: there is nothing at {step!r:.80}"
+                raise OutputMissing(problem, self.task_id) from None
         return value
 
     def __getitem__(self, step: Step) -> "Output":
@@ -101,16 +110,30 @@ class Output:
             raise InvalidTask(f"a part of an output is named by a text or a whole number, not {step!r:.80}")
         return evolve(self, path=(*self.path, step))
 
-    def __iter__(self) -> Any:
-        """Refuse to be walked over, which Python would try place by place, without an end.
+    # Python would walk over it place by place, without an end, and take it for true; and a text would say what it is
+    # instead of what it stands for.
+    def __iter__(self) -> NoReturn:
+        raise self._refusal("walked over")
 
-        Raises:
-            TypeError: The value is not known before the task has run.
-        """
-        raise TypeError(f"{self} cannot be walked over: its value is known when task {self.task_id} has run")
+    def __contains__(self, item: object) -> NoReturn:
+        raise self._refusal("searched")
 
-    def __str__(self) -> str:
-        """Say what it is, for errors."""
+    def __len__(self) -> int:
+        raise self._refusal("counted")
+
+    def __bool__(self) -> bool:
+        raise self._refusal("tested")
+
+    def __format__(self, form: str) -> NoReturn:
+        raise self._refusal("put into a text")
+
+    def _refusal(self, done: str) -> TypeError:
+        return TypeError(
+            f"{self._name()} cannot be {done} here: its value is known when that task has run. "
+            "Pass it to another task as an argument, and do this there"
+        )
+
+    def _name(self) -> str:
         what = "the output" if self.key is None else f"the value {self.key!r}"
         return f"{what} of task {self.task_id}{''.join(f'[{step!r}]' for step in self.path)}"
 
@@ -136,6 +159,8 @@ def take_out(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[list[Any
         if isinstance(value, Output):
             found.append(Input(at, value))
             return None
+        if len(at) >= MAX_DEPTH:
+            return value  # refused for its depth; it may even hold itself
         if isinstance(value, list | tuple):
             return [plain(item, (*at, place)) for place, item in enumerate(value)]
         if isinstance(value, dict):
@@ -147,6 +172,12 @@ def take_out(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[list[Any
         {name: plain(value, (name,)) for name, value in kwargs.items()},
         found,
     )
+
+
+def edges(parents: tuple[After, ...], inputs: list[Input]) -> tuple[After, ...]:
+    """Return all that a task depends on: what it names itself, and the tasks whose outputs it takes."""
+    every = {one.output.task_id: After(one.output.task_id) for one in inputs}
+    return tuple((every | {parent.task_id: parent for parent in parents}).values())
 
 
 def fill_in(

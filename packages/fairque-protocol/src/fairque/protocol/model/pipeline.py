@@ -1,22 +1,25 @@
 """Pipelines: tasks that depend on each other, put together with ``>>`` and pushed in one atomic call."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Generic, TypeAlias, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from attrs import frozen
 
 from fairque.protocol.errors import InvalidTask
+from fairque.protocol.model.chain import Chain, Stage
 from fairque.protocol.model.dependencies import After, parents_first
+from fairque.protocol.model.outputs import Output, edges, take_out
+from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
 
-__all__ = ["Pipeline", "Stage", "pipeline"]
+__all__ = ["Pipeline", "pipeline"]
 
 R_co = TypeVar("R_co", covariant=True)
 S = TypeVar("S")
 
 
 @frozen
-class Pipeline(Generic[R_co]):
+class Pipeline(Chain[R_co]):
     """Tasks and what they depend on. ``extract >> [clean, validate] >> load`` makes one of three stages.
 
     A stage is a task, another pipeline, or a list of them that run side by side. Each task of a stage depends on the
@@ -35,12 +38,13 @@ class Pipeline(Generic[R_co]):
     last: tuple[str, ...]
     single: bool
 
-    @overload
-    def __rshift__(self, stage: "Task[S] | Pipeline[S]") -> "Pipeline[S]": ...
-    @overload
-    def __rshift__(self, stage: "Sequence[Task[S] | Pipeline[S]]") -> "Pipeline[list[S]]": ...
-    def __rshift__(self, stage: "Stage") -> "Pipeline[Any]":
-        """Return this pipeline with another stage behind it."""
+    def then(self, stage: Stage) -> "Pipeline[Any]":
+        """Return this pipeline with another stage behind it, as ``>>`` does.
+
+        Raises:
+            InvalidTask: It is no task, pipeline or list of them, or cannot stand there, for the reason that the error
+                names.
+        """
         following = pipeline(stage)
         behind = {
             task_id: _after(task, self.last) if task_id in following.first else task
@@ -48,31 +52,46 @@ class Pipeline(Generic[R_co]):
         }
         return Pipeline(_merged([self.tasks, behind]), self.first, following.last, following.single)
 
-    def __rrshift__(self, stage: "Stage") -> "Pipeline[R_co]":
-        """Return this pipeline with another stage, a list, before it."""
-        return pipeline(stage) >> self
-
     def last_first(self) -> list[str]:
         """Return the ids of all tasks so that each stands before those on which it depends.
 
         Raises:
             InvalidTask: They wait for each other in a circle.
         """
-        return parents_first({task_id: task.depends_on for task_id, task in self.tasks.items()})[::-1]
+        return parents_first({task_id: _parents(task) for task_id, task in self.tasks.items()})[::-1]
 
+    def cause(self, task_id: str, states: Mapping[str, TaskState | None]) -> str | None:
+        """Return the task that failed and so canceled another one; None when that was not the reason.
 
-#: What may stand between two ``>>``.
-Stage: TypeAlias = Task[Any] | Pipeline[Any] | Sequence[Task[Any] | Pipeline[Any]]
+        Args:
+            task_id: The one that was canceled.
+            states: Those of all tasks.
+        """
+        looked: set[str] = set()
+        canceled = [task_id]
+        while canceled:
+            for parent in _parents(self.tasks[canceled.pop()]):
+                state = states.get(parent.task_id)
+                if parent.on_failure == "run" or parent.task_id in looked:
+                    continue
+                if state is TaskState.FAILED:
+                    return parent.task_id
+                looked.add(parent.task_id)
+                if state is TaskState.CANCELED:
+                    canceled.append(parent.task_id)
+        return None
 
 
 @overload
-def pipeline(stage: Task[S] | Pipeline[S]) -> Pipeline[S]: ...
+def pipeline(stage: Chain[S]) -> Pipeline[S]: ...
 @overload
-def pipeline(stage: Sequence[Task[S] | Pipeline[S]]) -> Pipeline[list[S]]: ...
+def pipeline(stage: Sequence[Chain[S]]) -> Pipeline[list[S]]: ...
 def pipeline(stage: Stage) -> Pipeline[Any]:
     """Make a pipeline of one stage: a task, or a list of tasks and pipelines that run side by side.
 
     Use it for tasks whose edges are outputs and ``depends_on`` alone: ``pipeline([extract, clean, load])``.
+
+    A task that takes the output of another one waits for it wherever the two stand.
 
     Raises:
         InvalidTask: It is something else, or an empty list.
@@ -81,7 +100,7 @@ def pipeline(stage: Stage) -> Pipeline[Any]:
         return stage
     if isinstance(stage, Task):
         return Pipeline({stage.task_id: stage}, (stage.task_id,), (stage.task_id,), single=True)
-    if isinstance(stage, str | bytes | Mapping) or not isinstance(stage, Iterable):
+    if isinstance(stage, str | bytes | Mapping | Output) or not isinstance(stage, Iterable):
         raise InvalidTask(f"a stage of a pipeline is a task, a pipeline, or a list of them, not {stage!r:.80}")
     parts = [pipeline(part) for part in stage]
     if not parts:
@@ -94,6 +113,11 @@ def pipeline(stage: Stage) -> Pipeline[Any]:
     )
 
 
+def _parents(task: Task[Any]) -> tuple[After, ...]:
+    """Return all that a task depends on."""
+    return edges(task.depends_on, take_out(task.args, task.kwargs)[2])
+
+
 def _after(task: Task[Any], parents: Iterable[str]) -> Task[Any]:
     """Return a task with more that it depends on."""
     known = {after.task_id for after in task.depends_on}
@@ -104,7 +128,7 @@ def _merged(several: Iterable[Mapping[str, Task[Any]]]) -> dict[str, Task[Any]]:
     """Return all tasks; one that stands in several pipelines depends on all that it depends on in any of them.
 
     Raises:
-        InvalidTask: Two different tasks have the same id.
+        InvalidTask: Two different tasks have the same id, or one depends on another in two ways.
     """
     merged: dict[str, Task[Any]] = {}
     for tasks in several:
@@ -115,6 +139,5 @@ def _merged(several: Iterable[Mapping[str, Task[Any]]]) -> dict[str, Task[Any]]:
                 continue
             if other.evolve(depends_on=()) != task.evolve(depends_on=()):
                 raise InvalidTask(f"two different tasks of the pipeline have the id {task_id}: give one another id")
-            every = {after.task_id: after for after in (*task.depends_on, *other.depends_on)}
-            merged[task_id] = task.evolve(depends_on=tuple(every.values()))
+            merged[task_id] = task.evolve(depends_on=(*other.depends_on, *task.depends_on))
     return merged

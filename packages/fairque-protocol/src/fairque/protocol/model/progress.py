@@ -8,6 +8,13 @@ __all__ = ["MAX_MESSAGE", "Progress"]
 MAX_MESSAGE = 200
 
 
+def _short(message: object) -> str:
+    if not isinstance(message, str):
+        raise TypeError(f"the message of a progress must be a text, not {message!r:.80}")
+    # By way of bytes, since JSON takes no lone surrogates.
+    return message[:MAX_MESSAGE].encode(errors="backslashreplace").decode() if message else ""
+
+
 @frozen
 class Progress:
     """How far a task has come.
@@ -15,7 +22,7 @@ class Progress:
     Attributes:
         done: How much is done, in whatever the task counts.
         total: How much there is to do; None when the task does not know.
-        message: What it does just now, for people.
+        message: What it does just now, for people; the first 200 characters.
         attempt: The attempt that said so, from 1.
         updated_at: When the queue was told, in milliseconds since the epoch on the server's clock; 0 before.
 
@@ -26,7 +33,7 @@ class Progress:
 
     done: float
     total: float | None = None
-    message: str = field(default="")
+    message: str = field(default="", converter=_short)
     attempt: int = field(default=1, kw_only=True)
     updated_at: int = field(default=0, kw_only=True)
 
@@ -34,8 +41,6 @@ class Progress:
         _check("done", self.done)
         if self.total is not None:
             _check("total", self.total)
-        if not isinstance(self.message, str):
-            raise TypeError(f"the message of a progress must be a text, not {self.message!r:.80}")
 
     @property
     def fraction(self) -> float | None:

@@ -59,6 +59,7 @@ def _table() -> tuple[Transition, ...]:
     s = TaskState
     rows: tuple[tuple[str, tuple[TaskState | None, ...], tuple[TaskState, ...]], ...] = (
         ("push", (None,), (s.QUEUED, s.SCHEDULED, s.DEFERRED, s.CANCELED)),
+        ("fire", (None,), (s.QUEUED,)),
         ("pop", (s.QUEUED,), (s.STARTED,)),
         ("finish", (s.STARTED,), (s.FINISHED,)),
         ("fail", (s.STARTED,), (s.SCHEDULED, s.FAILED, s.CANCELED)),

@@ -2,14 +2,15 @@
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, cast, get_args, overload
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, cast, get_args
 
 from attrs import Attribute, evolve, field, frozen
 
 from fairque.protocol import clock
 from fairque.protocol.errors import InvalidTask
+from fairque.protocol.model.chain import Chain
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.ids import check_id, new_task_id
 from fairque.protocol.model.outputs import Output
@@ -17,13 +18,9 @@ from fairque.protocol.model.registry import name_of
 from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.states import Priority
 
-if TYPE_CHECKING:
-    from fairque.protocol.model.pipeline import Pipeline, Stage
-
 __all__ = ["DEFAULT_RETRIES", "DEFAULT_TIMEOUT_MS", "ISOLATIONS", "Isolation", "Task", "to_epoch_ms", "to_ms"]
 
 R_co = TypeVar("R_co", covariant=True)
-S = TypeVar("S")
 
 #: Where a task runs: in a thread of the worker or on its event loop, or in a child process of its own.
 Isolation: TypeAlias = Literal["thread", "process"]
@@ -60,7 +57,7 @@ def _priority(value: object) -> Priority | None:
 
 def _values(value: Iterable[Any]) -> tuple[Any, ...]:
     # A text is a list of letters, too, but nobody means that.
-    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+    if isinstance(value, str | bytes | Mapping | Output) or not isinstance(value, Iterable):
         raise InvalidTask(f"args must be a list or tuple of arguments, not {value!r:.80}: put it into a list")
     return tuple(value)
 
@@ -73,7 +70,7 @@ def _named(value: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _parents(value: "str | Task[Any] | After | Iterable[str | Task[Any] | After]") -> tuple[After, ...]:
     several: Iterable[str | Task[Any] | After] = (value,) if isinstance(value, str | Task | After) else value
-    if not isinstance(several, Iterable):
+    if isinstance(several, Output) or not isinstance(several, Iterable):
         raise InvalidTask(f"depends_on must be tasks or ids of tasks, not {value!r:.80}")
     found: dict[str, After] = {}
     for parent in several:
@@ -84,7 +81,7 @@ def _parents(value: "str | Task[Any] | After | Iterable[str | Task[Any] | After]
 
 
 @frozen(kw_only=True)
-class Task(Generic[R_co]):
+class Task(Chain[R_co]):
     """One unit of work for one user.
 
     Make it with ``function.task(...)`` of a decorated function, or with `Task.create`, which take seconds and dates;
@@ -114,6 +111,8 @@ class Task(Generic[R_co]):
         group_id: Reserved for fairness between groups of users.
         created_at: Milliseconds since the epoch on the producer's clock; for people only.
     """
+
+    json_hint: ClassVar[str] = "pass its result, task.output, or name it in depends_on"
 
     task_id: str = field(factory=new_task_id, validator=_an_id)
     user_id: str | None = field(default=None)
@@ -216,18 +215,6 @@ class Task(Generic[R_co]):
         """
         return cast("R_co", Output(self.task_id))
 
-    @overload
-    def __rshift__(self, stage: "Task[S] | Pipeline[S]") -> "Pipeline[S]": ...
-    @overload
-    def __rshift__(self, stage: "Sequence[Task[S] | Pipeline[S]]") -> "Pipeline[list[S]]": ...
-    def __rshift__(self, stage: "Stage") -> "Pipeline[Any]":
-        """Return a pipeline in which ``stage``, a task or a list of tasks, runs after this one."""
-        return _pipeline(self) >> stage
-
-    def __rrshift__(self, stage: "Sequence[Task[Any] | Pipeline[Any]]") -> "Pipeline[R_co]":
-        """Return a pipeline in which this task runs after all of a list."""
-        return _pipeline(stage) >> self
-
     def xcom(self, key: str) -> Any:
         """Return a reference to the value that the task pushes under a key, as `output` is one to its result."""
         return Output(self.task_id, check_id(key, "key"))
@@ -235,13 +222,6 @@ class Task(Generic[R_co]):
     def evolve(self, **changes: Any) -> "Task[R_co]":
         """Return the task with some fields changed; the id stays unless it is among them."""
         return evolve(self, **changes)
-
-
-def _pipeline(stage: "Stage") -> "Pipeline[Any]":
-    from fairque.protocol.model.pipeline import pipeline  # noqa: PLC0415 - a pipeline is made of tasks
-
-    made: Pipeline[Any] = pipeline(stage)
-    return made
 
 
 def to_ms(value: float | timedelta, what: str) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 
 from attrs import frozen
 
-from fairque.protocol.errors import FairqueError, InvalidTask, OutputMissing
+from fairque.protocol.errors import InvalidTask, OutputMissing
 from fairque.protocol.model.ids import check_id
 from fairque.protocol.model.outputs import Left, Output
 from fairque.protocol.model.registry import name_of
@@ -17,6 +17,9 @@ __all__ = ["MAX_XCOM_BYTES", "Pull", "XCom", "XComUse", "mark_xcom", "xcom_use"]
 
 #: Bytes of all values of one task together: they are for small things. Larger ones belong to a store of their own.
 MAX_XCOM_BYTES = 262_144
+
+#: Of how many tasks without values an error tells.
+_TOLD = 3
 
 #: Where a function keeps what `xcom_push` and `xcom_pull` said of it.
 _MARK = "__fairque_xcom__"
@@ -68,11 +71,11 @@ class XCom:
     def __init__(self, task: Task[Any], read: Callable[[Sequence[str]], list[Left]]) -> None:
         self._task = task
         self._read = read
-        self._values: dict[str, Any] = {}
+        self._values: dict[str, bytes] = {}
         self._found: dict[str, Left] | None = None
 
     def push(self, key: str, value: Any) -> None:
-        """Leave a value under a key; the last one under it counts.
+        """Leave a value under a key, as it is now; the last one under it counts.
 
         Args:
             key: 1 to 128 bytes without control characters.
@@ -83,13 +86,15 @@ class XCom:
         """
         check_id(key, "key")
         check_json(value, f"task {self._task.task_id}: the value {key!r} of its XCom")
-        blob = dumps({**self._values, key: value})
-        if len(blob) > MAX_XCOM_BYTES:
+        # Encoded at once: what becomes of a list afterwards was not pushed.
+        values = {**self._values, key: dumps(value)}
+        size = len(_joined(values))
+        if size > MAX_XCOM_BYTES:
             raise InvalidTask(
-                f"task {self._task.task_id}: with the value {key!r} its XCom has {len(blob):,} bytes, allowed are "
+                f"task {self._task.task_id}: with the value {key!r} its XCom has {size:,} bytes, allowed are "
                 f"{MAX_XCOM_BYTES:,}: store it elsewhere and push its address"
             )
-        self._values[key] = value
+        self._values = values
 
     def pull(self, key: str, task: str | Callable[..., Any] | Task[Any] | None = None) -> Any:
         """Return the value that a task on which this one directly depends has left under a key.
@@ -102,11 +107,13 @@ class XCom:
             task: The task that left it, its id, its function or its function's name; not needed when only one has.
 
         Raises:
-            OutputMissing: No such task has left it, or it is no longer kept; the message names what there is.
+            OutputMissing: No such task has left it, it is no longer kept, or the task depends on none; the message
+                names what there is.
             InvalidTask: Several have left it.
         """
         wanted = task.task_id if isinstance(task, Task) else name_of(task) if callable(task) else task
-        left = {task_id: one for task_id, one in self._parents().items() if one.state is TaskState.FINISHED}
+        parents = self._parents()
+        left = {task_id: one for task_id, one in parents.items() if one.state is TaskState.FINISHED}
         named = {t: one for t, one in left.items() if wanted is None or wanted in (t, one.func)}
         having = [task_id for task_id, one in named.items() if key in one.values]
         if len(having) == 1:
@@ -116,28 +123,40 @@ class XCom:
                 f"task {self._task.task_id} pulls {key!r}, which {len(having)} tasks before it have left: say whose, "
                 f"by its function or its id, such as {having[0]}"
             )
-        raise OutputMissing(self._nothing(key, wanted, left))
+        raise OutputMissing(self._nothing(key, wanted, parents))
 
     @property
     def blob(self) -> bytes:
         """What is stored with the result; empty when nothing was pushed."""
-        return dumps({"func": self._task.func, "values": self._values}) if self._values else b""
+        if not self._values:
+            return b""
+        return b'{"func":' + dumps(self._task.func) + b',"values":' + _joined(self._values) + b"}"
 
     def _parents(self) -> dict[str, Left]:
         if self._found is None:
             ids = [parent.task_id for parent in self._task.depends_on]
             if not ids:
-                raise FairqueError(
+                raise OutputMissing(
                     f"task {self._task.task_id} depends on no other task, and only from those it can pull a value: "
                     "give it depends_on=, or push it behind them in a pipeline"
                 )
             self._found = dict(zip(ids, self._read(ids), strict=True))
         return self._found
 
-    def _nothing(self, key: str, wanted: str | None, left: Mapping[str, Left]) -> str:
+    def _nothing(self, key: str, wanted: str | None, parents: Mapping[str, Left]) -> str:
         whose = f" of {wanted!r}" if wanted else ""
-        there = ", ".join(f"{k!r} of {one.func or t}" for t, one in left.items() for k in one.values) or "nothing"
+        there = ", ".join(f"{k!r} of {one.func or t}" for t, one in parents.items() for k in one.values) or "nothing"
+        without = [(t, one.state) for t, one in parents.items() if one.state is not TaskState.FINISHED]
+        others = [f"{t} {f'is {state}' if state else 'is not known any more'}" for t, state in without[:_TOLD]]
+        if without[_TOLD:]:
+            others.append(f"{len(without) - _TOLD} others have not finished either")
         return (
-            f"task {self._task.task_id} pulls {key!r}{whose}, but the tasks on which it depends have left {there}. "
+            f"task {self._task.task_id} pulls {key!r}{whose}, but the tasks on which it depends have left {there}"
+            f"{''.join(f'; {other}' for other in others)}. "
             "Values are kept until the last dependent has ended, and then for queue.result_ttl_seconds"
         )
+
+
+def _joined(values: Mapping[str, bytes]) -> bytes:
+    """Return the JSON object of values that are JSON already."""
+    return b"{" + b",".join(dumps(key) + b":" + value for key, value in values.items()) + b"}"

@@ -37,6 +37,7 @@ class AsyncRunner:
 
     def __init__(self, settings: RedisSettings) -> None:
         self.settings = settings
+        self._loaded: set[str] = set()
         self._client: redis.asyncio.Redis | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = asyncio.Lock()
@@ -124,15 +125,20 @@ class AsyncRunner:
             await client.script_load(script_text(call))
             return await client.execute_command(*command(call))
 
-    @classmethod
-    async def _send_all(cls, client: redis.asyncio.Redis, calls: Sequence[Call[Any]]) -> list[Any]:
+    async def _send_all(self, client: redis.asyncio.Redis, calls: Sequence[Call[Any]]) -> list[Any]:
+        # See `Runner._send_all`.
+        unknown = {call.script: call for call in calls if call.script not in self._loaded}
         async with client.pipeline(transaction=False) as pipeline:
+            for call in unknown.values():
+                pipeline.script_load(script_text(call))
             for call in calls:
                 pipeline.execute_command(*command(call))
-            answers = await pipeline.execute(raise_on_error=False)
+            answers = (await pipeline.execute(raise_on_error=False))[len(unknown) :]
+        self._loaded.update(unknown)
         for index, answer in enumerate(answers):
             if isinstance(answer, NoScriptError):
-                answers[index] = await cls._send(client, calls[index])
+                self._loaded.clear()
+                answers[index] = await self._send(client, calls[index])
             elif isinstance(answer, RedisError):
                 raise answer
         return list(answers)

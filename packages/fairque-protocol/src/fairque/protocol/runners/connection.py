@@ -11,6 +11,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from fairque.protocol.config import RedisSettings, mask_url
+from fairque.protocol.doctor.server import MUSTS, findings_of
 from fairque.protocol.errors import ConfigurationError, ServerUnsuitable
 from fairque.protocol.wire.call import Argument, Call
 from fairque.protocol.wire.scripts import script
@@ -40,9 +41,6 @@ _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 
 #: How Python tells of a parameter of the address that redis-py does not have.
 _UNKNOWN_PARAMETER = re.compile(r"unexpected keyword argument ('.+')")
-
-#: Oldest servers with what the scripts need: flags on scripts, and replication of their effects.
-_OLDEST = {"redis": (7, 0), "valkey": (7, 2)}
 
 
 def options(settings: RedisSettings, url: str) -> dict[str, Any]:
@@ -110,24 +108,11 @@ def check_server(info: Mapping[str, Any], settings: RedisSettings) -> None:
     Raises:
         ServerUnsuitable: It is too old, or it may evict keys; the error says the command that mends it.
     """
-    kind = "valkey" if "valkey_version" in info else "redis"
-    version = str(info.get(f"{kind}_version", "0"))
-    oldest = _OLDEST[kind]
-    if _numbers(version) < oldest:
-        raise ServerUnsuitable(
-            f"{kind} {version} at {mask_url(settings.url)} is too old: fairque needs Redis 7.0 or Valkey 7.2 at least"
-        )
-    policy = str(info.get("maxmemory_policy", "noeviction"))
-    if policy != "noeviction" and not settings.allow_eviction:
-        raise ServerUnsuitable(
-            f"the server at {mask_url(settings.url)} may evict keys (maxmemory-policy {policy}), so tasks can vanish. "
-            "Mend it with: CONFIG SET maxmemory-policy noeviction (and in its configuration file), "
-            "or set redis.allow_eviction: true and accept the loss"
-        )
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+    for one in findings_of(info, settings, MUSTS):
+        if one.severity == "error":
+            raise ServerUnsuitable(
+                f"the server at {mask_url(settings.url)}: {one.what}, so {one.why}. Mend it with: {one.mend}"
+            )
 
 
 def no_retry_async() -> redis.asyncio.retry.Retry:

@@ -57,6 +57,9 @@ _NOT_TRUSTED = "CERTIFICATE_VERIFY_FAILED"
 #: What is in an answer that is an error of a script, and not of the server.
 _OF_SCRIPT = " script: "
 
+#: What is in an answer when the user of the connection may not do what a script does.
+_DENIED_IN_SCRIPT = "The user executing the script can't"
+
 #: What a server says, in small letters, of a database that it does not have.
 _NO_DATABASE = "db index is out of range"
 
@@ -144,8 +147,9 @@ def _translated(error: RedisError, settings: RedisSettings) -> FairqueError:
     where = mask_url(settings.url)
     if isinstance(error, OutOfMemoryError):
         return QueueFull("the Redis server is out of memory (maxmemory): nothing was stored", 1.0)
-    if isinstance(error, NoPermissionError):
-        return ServerUnsuitable(f"the user at Redis {where} may not do this: {error}. Grant it by the server's ACL")
+    if isinstance(error, NoPermissionError) or _DENIED_IN_SCRIPT in str(error):
+        mend = "Grant it by the server's ACL: fairque-worker doctor says what is missing"
+        return ServerUnsuitable(f"the user at Redis {where} may not do this: {error}. {mend}")
     if why := _why_unavailable(error):
         return RedisUnavailable(f"Redis at {where} {why}")
     if _NO_DATABASE in str(error).lower():

@@ -38,7 +38,8 @@ class Call(Generic[T_co]):
 
 def text(value: bytes | None) -> str:
     """Return a bulk string of an answer as text; nothing is the empty text."""
-    return "" if value is None else value.decode()
+    # A name that is no UTF-8, which only somebody else can have written, must not stop whoever reads it.
+    return "" if value is None else value.decode(errors="backslashreplace")
 
 
 def opened(keys: QueueKeys, reply: list[Any]) -> list[Any]:

@@ -7,7 +7,7 @@ from attrs import asdict, fields_dict, frozen
 
 from fairque.protocol.errors import InvalidTask, ProtocolError
 from fairque.protocol.model.dependencies import After
-from fairque.protocol.model.outputs import Input, Output, fill_in, take_out
+from fairque.protocol.model.outputs import Input, Output, edges, fill_in, take_out
 from fairque.protocol.model.registry import parameter_name
 from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.states import Priority
@@ -144,12 +144,14 @@ def _parents(parents: tuple[After, ...]) -> list[Any]:
 
 def _add_options(fields: dict[str, Any], task: Task[Any], parents: tuple[After, ...], inputs: list[Input]) -> None:
     """Add what most messages leave out."""
+    if inputs:
+        # So that all that it depends on has its place, whether the task names it or takes its output.
+        task = task.evolve(depends_on=parents)
     for name, default in _OPTIONAL:
         value = getattr(task, name)
         if value is not None and value != default:
             fields[name] = value
     if parents:
-        # At its place if it stands there already.
         fields["depends_on"] = _parents(parents)
     if inputs:
         fields["inputs"] = [_input(one) for one in inputs]
@@ -176,14 +178,8 @@ def _arguments(task: Task[Any]) -> tuple[Any, Any, list[Input], tuple[After, ...
         if not inputs:
             raise
         _check(task, args, kwargs)
-        return args, kwargs, inputs, _with_inputs(task.depends_on, inputs)
+        return args, kwargs, inputs, edges(task.depends_on, inputs)
     return task.args, task.kwargs, [], task.depends_on
-
-
-def _with_inputs(parents: tuple[After, ...], inputs: list[Input]) -> tuple[After, ...]:
-    """Return the tasks that one depends on, with those whose outputs it takes; an edge that it names itself stays."""
-    every = {one.output.task_id: After(one.output.task_id) for one in inputs}
-    return tuple((every | {parent.task_id: parent for parent in parents}).values())
 
 
 def _input(one: Input) -> list[Any]:

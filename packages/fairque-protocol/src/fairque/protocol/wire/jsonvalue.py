@@ -70,10 +70,9 @@ def _problem(value: Any, depth: int) -> _Problem:
         return _inside(enumerate(value), depth)
     if isinstance(value, dict):
         return _key_problem(value) or _inside(value.items(), depth)
-    return "", (
-        f"is no JSON value but {kind.__module__}.{kind.__qualname__}: "
-        "pass numbers, strings, booleans, None, lists and dictionaries of them"
-    )
+    # Our own classes know what was meant.
+    hint = getattr(kind, "json_hint", "pass numbers, strings, booleans, None, lists and dictionaries of them")
+    return "", f"is no JSON value but {kind.__module__}.{kind.__qualname__}: {hint}"
 
 
 def _inside(items: Iterable[tuple[Any, Any]], depth: int) -> _Problem:

@@ -50,3 +50,8 @@ class QueueKeys:
     def done(self, listener: str) -> str:
         """Channel on which one process hears of the tasks that it waits for."""
         return f"{self.prefix}done:{listener}"
+
+    @property
+    def changed(self) -> str:
+        """Channel on which schedulers hear that schedules changed, or that their leader resigned."""
+        return f"{self.prefix}changed"

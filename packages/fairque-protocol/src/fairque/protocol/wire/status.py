@@ -18,8 +18,10 @@ class Status(IntEnum):
     REQUESTED = 4
     #: The task has run for its whole timeout: its lease is not renewed.
     OVERDUE = 5
+    #: No task for this time of a schedule, since that of the last one has not ended.
+    SKIPPED = 6
 
-    #: The caller no longer holds the task.
+    #: The caller no longer holds the task, or no longer leads.
     LOST = -1
     #: No such task.
     NOT_FOUND = -2
@@ -37,3 +39,9 @@ class Status(IntEnum):
     BUSY = -8
     #: A task depends on one that is not known; both follow.
     UNKNOWN_PARENT = -9
+    #: The schedule was changed: it has another revision.
+    CHANGED = -10
+    #: Another scheduler leads.
+    HELD = -11
+    #: The time of a schedule is not come.
+    EARLY = -12

@@ -16,12 +16,11 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from fairque.protocol.calls import Granted
+from fairque.protocol.calls import Granted, Reported
 from fairque.protocol.embedded.guard import die_with_parent
-from fairque.protocol.errors import FairqueError
+from fairque.protocol.errors import FairqueError, RedisUnavailable
 from fairque.protocol.model.outcome import error_kind, error_text, error_traceback
 from fairque.protocol.model.outputs import Left
-from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.worker.executor import Executor
 from fairque.worker.handler import FunctionTaskHandler, TaskHandler
@@ -30,6 +29,7 @@ from fairque.worker.jobs import Ending, Job, Lease, Success, judge
 from fairque.worker.loading import import_modules, load_handler
 from fairque.worker.log import configure
 from fairque.worker.processes.channel import Channel
+from fairque.worker.progress import ProgressSender
 from fairque.worker.signals import ignore_until_fork
 
 __all__ = ["main"]
@@ -55,26 +55,37 @@ class _Office:
         self._asking = threading.Lock()
         self._left: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
 
-    def read(self, task_ids: Sequence[str]) -> list[Left]:
-        """Have the worker read what tasks have left.
+    def read(self, _: str, task_ids: Sequence[str]) -> list[Left]:
+        """Have the worker read what tasks have left; it knows for which task.
 
         Raises:
+            RedisUnavailable: The server did not answer it.
             FairqueError: It cannot, or it is gone.
         """
         with self._asking:
             self.channel.send({"kind": "read", "task_ids": list(task_ids)})
             answer = self._left.get()
         if answer is None or "problem" in answer:
-            raise FairqueError("the worker is gone" if answer is None else answer["problem"])
+            kind = RedisUnavailable if answer is not None and answer["away"] else FairqueError
+            raise kind("the worker is gone" if answer is None else answer["problem"])
         return [
             Left(TaskState(state) if state else None, result.encode(), xcom.encode())
             for state, result, xcom in answer["left"]
         ]
 
-    def tell(self, _: Job, progress: Progress) -> None:
-        """Tell the worker how far the task has come."""
-        told = {"done": progress.done, "total": progress.total, "message": progress.message}
-        self.channel.send({"kind": "progress", **told})
+    def progress(self, reports: Sequence[Reported]) -> None:
+        """Tell the worker how far tasks have come.
+
+        Raises:
+            FairqueError: It is gone.
+        """
+        for report in reports:
+            said = report.progress
+            told = {"done": said.done, "total": said.total, "message": said.message}
+            try:
+                self.channel.send({"kind": "progress", **told})
+            except OSError as error:
+                raise FairqueError("the worker is gone") from error
 
     def listen(self) -> None:
         """Take frames until the worker is gone."""
@@ -172,13 +183,17 @@ def main(descriptor: int, parent: int) -> None:
     channel.send({"kind": "ready"})
     endings: SimpleQueue[Ending] = SimpleQueue()
     office = _Office(channel)
+    # A task may tell of its progress in a tight loop: the worker hears the latest word only, a few times a second.
+    sender = ProgressSender(office)
     executor = Executor(
-        handler, 1, hello["result_limit"], endings.put, inputs=Inputs(office.read), on_progress=office.tell
+        handler, 1, hello["result_limit"], endings.put, inputs=Inputs(office.read), on_progress=sender.note
     )
     threading.Thread(target=office.listen, name="fairque-child", daemon=True).start()
     while (job := office.jobs.get()) is not None:
         executor.run_here(job)
-        channel.send(_answer(endings.get()))
+        ending = endings.get()
+        sender.flush()
+        channel.send(_answer(ending))
     executor.stop()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fairque.protocol import clock
-from fairque.protocol.errors import FairqueError, LeaseLost, RemoteError, TaskTimeout
+from fairque.protocol.errors import FairqueError, LeaseLost, RedisUnavailable, RemoteError, TaskTimeout
 from fairque.protocol.model.context import TaskContext
 from fairque.protocol.model.outcome import Decision
 from fairque.protocol.wire.jsonvalue import loads
@@ -167,7 +167,7 @@ def _serve(child: Child, context: TaskContext, asked: dict[str, Any]) -> None:
         left = context.read_outputs(asked["task_ids"])
         answer["left"] = [(one.state, one.result.decode(), one.xcom.decode()) for one in left]
     except FairqueError as error:
-        answer["problem"] = str(error)
+        answer["problem"], answer["away"] = str(error), isinstance(error, RedisUnavailable)
     child.channel.send(answer)
 
 

@@ -105,7 +105,9 @@ class Child:
         """Whether it is alive and waits for something to do."""
         try:
             self.channel.send({"kind": "ping"})
-            answer = self.channel.receive(_ANSWER_SECONDS)
+            # What threads of the task before may still say comes first, and nobody listens to it.
+            while (answer := self.channel.receive(_ANSWER_SECONDS)) is not None and answer["kind"] != "pong":
+                continue
         except OSError:
             return False
         return answer is not None

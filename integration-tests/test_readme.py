@@ -1,0 +1,68 @@
+"""The examples of README.md do what it says, word for word, with a real worker."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+SERVER = '"redis://localhost:6379/0"'
+
+
+def example(heading: str) -> tuple[str, str]:
+    """Return the name and the text of the module under a heading."""
+    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    found = re.search(r"`(\w+)\.py`:\n\n```python\n(.*?)```", section, re.DOTALL)
+    assert found is not None
+    return found[1], found[2]
+
+
+def run(project: Any, name: str, text: str) -> str:
+    """Run an example while a worker runs its tasks, and return what it prints. Only the address is another one."""
+    url, queue = project.environ["FAIRQUE__REDIS__URL"], project.environ["FAIRQUE__QUEUE__NAME"]
+    assert text.count(SERVER) == 1
+    project.write(text.replace(SERVER, f"{url!r}, name={queue!r}"), name, prelude="")
+    project.start(name)
+    done = subprocess.run(
+        [sys.executable, f"{name}.py"],
+        cwd=project.folder,
+        env={**os.environ, **project.environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("heading", "printed"),
+    [("In 15 lines", "https://example.org/cat.png?w=300\n"), ("Pipelines", "3 rows, no numbers: x\n")],
+)
+def test_an_example_runs_as_it_stands_there(project: Any, heading: str, printed: str) -> None:
+    assert run(project, *example(heading)) == printed
+
+
+def test_the_pipeline_prints_what_its_comment_says() -> None:
+    _, text = example("Pipelines")
+    assert "print(handle.result(timeout=10))  # 3 rows, no numbers: x\n" in text
+
+
+@pytest.mark.parametrize("heading", ["In 15 lines", "Pipelines"])
+def test_a_type_checker_agrees_with_the_examples(tmp_path: Path, heading: str) -> None:
+    name, text = example(heading)
+    (tmp_path / f"{name}.py").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", f"--cache-dir={tmp_path}", str(tmp_path / f"{name}.py")],
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

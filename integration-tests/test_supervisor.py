@@ -1,0 +1,199 @@
+"""Several worker processes under one: signals reach all, a dead one is started again, and one exit code is for all."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairque.client import Task, TaskState
+from fairque.protocol.testing import eventually
+
+TASKS = """
+import subprocess
+
+@task
+def who():
+    note()
+    return os.getpid()
+
+@task
+def patient(name):
+    note()
+    wait_for(name)
+    return os.getpid()
+
+@task
+def endless():
+    note()
+    while True:
+        time.sleep(0.01)
+
+@task
+def orphan():
+    # Its parent ends at once, so it is handed to process 1, which has to reap it.
+    subprocess.run([sys.executable, "-c", "import subprocess; subprocess.Popen(['sleep', '0.2'])"], check=True)
+    note()
+"""
+
+
+@pytest.fixture(autouse=True)
+def _tasks(project: Any) -> None:
+    project.write(TASKS)
+
+
+def workers(supervisor: Any) -> set[int]:
+    """The worker processes under a supervisor."""
+    children = Path(f"/proc/{supervisor.pid}/task/{supervisor.pid}/children").read_text()
+    return {int(pid) for pid in children.split()}
+
+
+def started(project: Any, count: int, *args: str, environ: dict[str, str] | None = None) -> Any:
+    """A supervisor whose workers take tasks."""
+    supervisor = project.begin("--processes", str(count), *(args or ("tasks",)), environ=environ)
+
+    def ready() -> bool:
+        assert supervisor.popen.poll() is None, supervisor.stderr
+        return bool(supervisor.stderr.count("worker started") >= count)
+
+    eventually(ready, within=30, what="workers that take tasks")
+    return supervisor
+
+
+def gone(pids: set[int]) -> bool:
+    return not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def test_each_process_runs_tasks_and_a_signal_ends_all_with_0(project: Any, queue: Any) -> None:
+    supervisor = started(project, 2, "--concurrency", "1", "tasks")
+    pids = workers(supervisor)
+    handles = [queue.push(Task.create(func="tasks:patient", args=["go"])) for _ in range(2)]
+    for handle in handles:
+        project.noted(handle.task_id)
+    supervisor.signal(signal.SIGTERM)
+    eventually(lambda: supervisor.stderr.count("worker stops") == 2, what="that both heard it")
+    project.touch("go")
+    assert supervisor.ends() == 0
+    assert {handle.result(0) for handle in handles} == pids
+    assert gone(pids)
+
+
+def test_the_names_of_the_workers_differ_also_when_one_is_given(project: Any, queue: Any) -> None:
+    started(project, 2, "--concurrency", "1", "tasks", environ={"FAIRQUE__WORKER__NAME": "w"})
+    handles = [queue.push(Task.create(func="tasks:patient", args=["go"])) for _ in range(2)]
+    for handle in handles:
+        project.noted(handle.task_id)
+    assert {handle.info().worker for handle in handles} == {"w-1", "w-2"}
+
+
+def test_a_process_that_was_killed_is_started_again(project: Any, queue: Any) -> None:
+    supervisor = started(project, 2)
+    victim = min(workers(supervisor))
+    os.kill(victim, signal.SIGKILL)
+    eventually(lambda: supervisor.stderr.count("worker started") == 3, within=20, what="another process")
+    assert len(workers(supervisor)) == 2
+    assert victim not in workers(supervisor)
+    assert queue.push(Task.create(func="tasks:who")).result(10) in workers(supervisor)
+    supervisor.signal(signal.SIGTERM)
+    assert supervisor.ends() == 0
+
+
+def test_a_second_signal_ends_all_at_once(project: Any, queue: Any) -> None:
+    supervisor = started(project, 2, environ={"FAIRQUE__WORKER__GRACE_SECONDS": "600"})
+    running = queue.push(Task.create(func="tasks:endless"))
+    project.noted(running.task_id)
+    supervisor.signal(signal.SIGINT)
+    eventually(lambda: supervisor.stderr.count("worker stops") == 2, what="that both heard it")
+    supervisor.signal(signal.SIGINT)
+    assert supervisor.ends(within=10) == 0
+    assert (running.state(), running.info().attempts) == (TaskState.QUEUED, 0)
+
+
+def test_a_signal_before_the_workers_listen_ends_all_with_0_too(project: Any) -> None:
+    supervisor = project.begin("--processes", "2", "tasks")
+    eventually(lambda: len(workers(supervisor)) == 2, what="the processes")
+    supervisor.signal(signal.SIGTERM)
+    assert supervisor.ends() == 0
+
+
+def test_the_workers_end_with_a_supervisor_that_is_killed(project: Any) -> None:
+    supervisor = started(project, 2)
+    pids = workers(supervisor)
+    supervisor.kill()
+    eventually(lambda: gone(pids), what="the end of the workers")
+
+
+def test_a_burst_ends_when_all_have_ended(project: Any, queue: Any) -> None:
+    handles = [queue.push(Task.create(func="tasks:who")) for _ in range(4)]
+    code, _, _ = project.run("--processes", "2", "--burst", "tasks")
+    assert code == 0
+    assert [handle.state() for handle in handles] == [TaskState.FINISHED] * 4
+
+
+@pytest.mark.parametrize(
+    ("args", "environ", "expected"),
+    [
+        (["nobody"], {}, 6),
+        (["tasks"], {"FAIRQUE__REDIS__URL": "redis://localhost:1/0", "FAIRQUE__REDIS__RETRIES": "0"}, 3),
+        (["tasks"], {"FAIRQUE__WORKER__CONCURENCY": "2"}, 78),
+        ([], {}, 2),
+    ],
+    ids=str,
+)
+def test_what_starting_again_does_not_mend_ends_all_with_its_code(
+    project: Any, args: list[str], environ: dict[str, str], expected: int
+) -> None:
+    code, _, errors = project.run("--processes", "2", *args, environ=environ)
+    assert code == expected
+    assert "Traceback" not in errors
+
+
+def test_a_quiet_supervisor_makes_all_quiet_until_it_goes_on(project: Any, queue: Any) -> None:
+    supervisor = started(project, 2)
+    supervisor.signal(signal.SIGTSTP)
+    eventually(lambda: supervisor.stderr.count("worker is quiet") == 2, what="two quiet workers")
+    waiting = queue.push(Task.create(func="tasks:who"))
+    supervisor.signal(signal.SIGCONT)
+    eventually(lambda: supervisor.stderr.count("takes tasks again") == 2, what="that both go on")
+    assert waiting.result(10) in workers(supervisor)
+
+
+def in_a_namespace() -> bool:
+    """Whether this user may make a namespace of processes, in which a command is process 1."""
+    unshare = shutil.which("unshare")
+    return unshare is not None and subprocess.run([unshare, "-pf", "--mount-proc", "true"], check=False).returncode == 0
+
+
+@pytest.mark.skipif(not in_a_namespace(), reason="this user may not make a namespace of processes")
+def test_process_1_of_a_container_hears_signals_reaps_orphans_and_exits_with_0(project: Any, queue: Any) -> None:
+    log = project.folder / "stderr-of-1"
+    with log.open("wb") as stderr:
+        outer = subprocess.Popen(
+            ["unshare", "-pf", "--mount-proc", "--kill-child", sys.executable, "-m", "fairque.worker", "tasks"],
+            cwd=project.folder,
+            env={**os.environ, **project.environ},
+            stderr=stderr,
+        )
+    try:
+        eventually(lambda: "worker started" in log.read_text(), within=20, what="a worker")
+        orphan = queue.push(Task.create(func="tasks:orphan"))
+        orphan.result(10)
+        (init,) = workers(outer)
+
+        def states() -> list[str]:
+            """States of all processes that process 1 has."""
+            children = Path(f"/proc/{init}/task/{init}/children").read_text().split()
+            stats = [Path(f"/proc/{pid}/stat") for pid in children]
+            return [stat.read_text().rpartition(")")[2].split()[0] for stat in stats if stat.exists()]
+
+        eventually(lambda: len(states()) == 1, what="the worker alone: the orphan has ended and was reaped")
+        assert "Z" not in states()
+        os.kill(init, signal.SIGTERM)
+        assert outer.wait(15) == 0
+    finally:
+        outer.kill()
+        outer.wait(15)

@@ -1,0 +1,120 @@
+#!lua
+--[[ fire: brings schedules from one of their times to the next, each with a task or without.
+  Guarantee: a time has one task at most, whoever fires it and how often: a schedule moves only from the time and the
+  revision that the caller saw, in the same step in which its task is stored, and the task's id holds both.
+  KEYS[1] meta
+  ARGV[1] term: of the caller  ARGV[2] result_ttl_ms: how long a schedule without further times is kept
+  ARGV[3..] for each task: schedule, revision, time ('' none computed yet), next ('' none), missed (number),
+    missed_last, overlap ('skip' or 'allow'), fire ('' no task, else ms), id, user, priority, due, timeout_ms, cost_us,
+    dedup, dedup_ttl_ms, digest, parents, message
+  Returns {1, now_ms, code, next, pause_ms, ...} with three places a schedule: {1, next} fired or moved, {2, next} that
+    was before, {6, next} no task since the last one has not ended, {-2} no such schedule, {-10} another revision,
+    {-12, next} too early, {-7, next, pause_ms} too many tasks wait | {-1, term} a later leader rules | {-5, what}
+    | {-6, schema}
+  Moves: NEW -> QUEUED ]]
+--- @include "begin"
+--- @include "arguments"
+--- @include "counts"
+--- @include "batch"
+--- @include "globals"
+--- @include "user"
+--- @include "sync"
+--- @include "enter"
+--- @include "wake"
+--- @include "delay"
+--- @include "commit"
+--- @include "task"
+--- @include "backlog"
+--- @include "conclude"
+--- @include "task_at"
+--- @include "store"
+--- @include "schedules"
+--- @include "move_on"
+local STRIDE, TASK = 19, 8 -- the task's eleven arguments begin so far into a group
+local MOST, MOST_BYTES = 200, 4194304 -- calls/fire.py has the same
+local TERMINAL = {FINISHED = true, FAILED = true, CANCELED = true}
+
+-- A group of arguments as a table; nil when it is malformed.
+local function group_at(first)
+  local at, following, missed, fire_ms = ARGV[first + 2], ARGV[first + 3], number_at(first + 4), ARGV[first + 7]
+  local move = {
+    first = first, id = id_at(first), revision = number_at(first + 1), at = number_at(first + 2),
+    following = number_at(first + 3), missed = missed, missed_last = number_at(first + 5),
+    fire_ms = number_at(first + 7),
+  }
+  if not move.id or not move.revision or not missed or not move.missed_last or (at ~= "" and not move.at)
+    or (following ~= "" and not move.following) or (fire_ms ~= "" and not move.fire_ms)
+    or (move.at and move.following and move.following <= move.at) or (missed > 0 and not move.at) then
+    return nil
+  end
+  if fire_ms == "" then return move end
+  local id = "schedule:" .. ARGV[first] .. ":" .. fire_ms
+  local parents = ARGV[first + TASK + 9]
+  if move.at and parents == "" and task_at(first + TASK) and ARGV[first + TASK] == id then return move end
+end
+
+local refused = begin()
+if refused then return refused end
+local term, result_ttl_ms = number_at(1), number_at(2)
+if not term or not result_ttl_ms or not grouped(2, STRIDE) or #ARGV > 2 + MOST * STRIDE then
+  return bad_arguments("fire takes a term, a time of keeping, and 19 arguments each for 1 to 200 schedules")
+end
+local keys, moves, total = {}, {}, 0
+for first = 3, #ARGV, STRIDE do
+  local move, size = group_at(first), #keys
+  if not move then return bad_arguments("a time of a schedule is malformed: " .. ARGV[first]) end
+  moves[#moves + 1] = move
+  keys[size + 1] = P .. "schedule:" .. move.id
+  if move.fire_ms then
+    keys[size + 2], keys[size + 3] = P .. "t:" .. ARGV[first + TASK], P .. "u:" .. ARGV[first + TASK + 1]
+  end
+  total = total + #ARGV[first + STRIDE - 1]
+end
+if total > MOST_BYTES then return bad_arguments("the messages of one call have more than 4 MiB") end
+local ruling = tonumber(call("HGET", P .. "lock", "term") or 0)
+if ruling > term then return {-1, ruling} end
+
+read_records(keys)
+load_globals()
+local stored, of_user = 0, {} -- numbers of tasks that this call has stored
+
+local function last_one_runs(s)
+  local last = s.r.last and task(format("schedule:%s:%s", s.id, int(s.r.last))).r.state
+  return last and not TERMINAL[last]
+end
+
+-- Code, and the pause when the task must wait.
+local function fire(s, move)
+  local first = move.first + TASK
+  local owner = ARGV[first + 1]
+  if move.fire_ms > now_ms then return -12 end
+  if ARGV[move.first + 6] == "skip" and last_one_runs(s) then return 6 end
+  if task(ARGV[first]).r.state then return 2 end
+  local full = queue_is_full(stored + 1) or user_is_full(owner, (of_user[owner] or 0) + 1)
+  if full then return -7, full[5] end
+  stored, of_user[owner] = stored + 1, (of_user[owner] or 0) + 1
+  local parents, priority = {root_at = now, ids = {}}, number_at(first + 2)
+  store({first = first, state = "QUEUED", owner = owner, priority = priority, parents = parents}, result_ttl_ms)
+  return 1
+end
+
+local reply, size = {1, int(now_ms)}, 2
+for _, move in ipairs(moves) do
+  local s = schedule(move.id)
+  local code, pause = 1, 0
+  if not s.r.rev then
+    code = -2
+  elseif s.r.rev ~= move.revision or not s.r.on then
+    code = -10
+  elseif s.r.next ~= move.at then
+    code = 2
+  else
+    if move.fire_ms then code, pause = fire(s, move) end
+    if code > 0 then move_on(s, move, code, result_ttl_ms) end
+  end
+  reply[size + 1], reply[size + 2], reply[size + 3] = code, s.r.next and int(s.r.next) or "", pause or 0
+  size = size + 3
+end
+place_schedules()
+commit()
+return reply

@@ -1,0 +1,28 @@
+-- move_on: the end of one time of a schedule: what became of it is noted, and the next one takes its place.
+--- @include "miss"
+
+-- A schedule without further times is kept for a while, so that people can see it.
+local function forget(s)
+  drop_key(s.key)
+  take_from("schedules", s.id)
+  s.r, s.changed = {}, true
+end
+
+-- `move` has what the arguments of fire.lua say, `code` is that of the answer.
+local function move_on(s, move, code, keep_ms)
+  local r, fire_ms = s.r, move.fire_ms
+  if not r.next and not move.following and r.forget and r.forget <= now_ms and not s.changed then return forget(s) end
+  if move.missed > 0 then miss(s, r.next, move.missed_last, move.missed, "late") end
+  if code == 6 then
+    miss(s, fire_ms, fire_ms, 1, "overlap")
+  elseif fire_ms then
+    r.last = fire_ms
+  end
+  if fire_ms and code == 1 then
+    r.fired = (r.fired or 0) + 1
+    count("fired", 1)
+  end
+  r.next = move.following
+  r.forget = not move.following and (r.forget or now_ms + keep_ms) or nil
+  will_write(s)
+end

@@ -1,0 +1,35 @@
+-- store: keeps a new task, whose eleven arguments begin at `entry.first` as push.lua lists them, and puts it where it
+-- belongs by its state and its parents. Its owner and priority may be those of a parent.
+--- @include "cancel_with"
+--- @include "hold_dedup"
+--- @include "bind"
+local TIMEOUT = "3600000" -- milliseconds; the default of task.py, which a record leaves out
+
+local function store(entry, result_ttl_ms)
+  local first, parents, state, owner = entry.first, entry.parents, entry.state, entry.owner
+  local id, priority = ARGV[first], entry.priority
+  local t = task(id)
+  t.r = {
+    state = state, user = owner, digest = ARGV[first + 8], pushed_at = now_ms,
+    prio = priority ~= NORMAL and priority or nil, heir = ARGV[first + 1] == "" or ARGV[first + 2] == "0" or nil,
+    timeout = ARGV[first + 4] ~= TIMEOUT and number_at(first + 4) or nil, cost = number_at(first + 5),
+    root_at = (state == "DEFERRED" or parents.root_at < now) and parents.root_at or nil, instead = parents.instead,
+  }
+  will_write(t)
+  if state == "CANCELED" then
+    cancel_with(t, parents.failed, result_ttl_ms)
+  else
+    store_key(P .. "m:" .. id, ARGV[first + 10])
+    hold_dedup(t, ARGV[first + 6], number_at(first + 7))
+  end
+  if state == "DEFERRED" then
+    defer(t, parents.open, entry.due_ms)
+  elseif state == "SCHEDULED" then
+    delay(id, owner, entry.due_ms)
+  elseif state == "QUEUED" then
+    local u = user(owner)
+    enter(u, id, priority, t.r.root_at or arrival(u))
+  end
+  bind(t, parents)
+  count("pushed", 1)
+end

@@ -1,0 +1,27 @@
+#!lua flags=allow-oom
+--[[ lead: makes a scheduler the leader while there is none, renews its lease, or ends it at once.
+  Guarantee: each new leader has a higher term. Sent again it answers the same.
+  KEYS[1] meta
+  ARGV[1] holder  ARGV[2] lease_ms: 0 resigns
+  Returns {1, term, lease_ms} it leads, or it has resigned | {2, term, 0} it had resigned before
+    | {-11, term, left_ms, holder} another one leads | {-5, what} | {-6, schema} ]]
+--- @include "begin"
+--- @include "arguments"
+local refused = begin()
+if refused then return refused end
+local holder, lease_ms = id_at(1), number_at(2)
+if #ARGV ~= 2 or not holder or not lease_ms then return bad_arguments("lead takes a holder and a lease") end
+
+local lock = call("HMGET", P .. "lock", "holder", "term", "until")
+local term, left_ms = tonumber(lock[2] or 0), (tonumber(lock[3] or 0)) - now_ms
+if lease_ms == 0 then
+  if lock[1] ~= holder then return {2, term, 0} end
+  call("HDEL", P .. "lock", "holder", "until")
+  call("PUBLISH", P .. "changed", "leader") -- so that the others need not wait for the end of the lease
+  return {1, term, 0}
+end
+if lock[1] and lock[1] ~= holder and left_ms > 0 then return {-11, term, left_ms, lock[1]} end
+if lock[1] ~= holder then term = term + 1 end
+call("HSETNX", KEYS[1], "schema", "1")
+call("HSET", P .. "lock", "holder", holder, "term", int(term), "until", int(now_ms + lease_ms))
+return {1, term, lease_ms}

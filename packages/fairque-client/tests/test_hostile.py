@@ -1,0 +1,147 @@
+"""Hostile text and sizes at the client's door: taken as they are, or refused with a sentence; nothing half stored."""
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fairque.client import Task, TaskQueue
+from fairque.protocol.config import RedisSettings
+from fairque.protocol.errors import FairqueError, InvalidTask, TaskTooLarge
+from fairque.protocol.runners import Runner
+from fairque.protocol.verifier import verify
+from fairque.protocol.wire.keys import QueueKeys
+
+TEXTS = [
+    *("{}", "{other}", "a:b", "a\x00b", "a\r\nb", "\n", "\x7f", "\x85", "\ud800", "a\udfffb", "", " ", "*", "?[a-z]"),
+    *("\u00fcn\u00ef", "\u65e5\u672c", "\U0001f600" * 32, "\U0001f600" * 33, "x" * 128, "x" * 129, "\u202e", "\ufeff"),
+    *("%s%n", "'; DROP", "../..", "$(x)"),
+]
+
+
+@pytest.fixture
+def keys(fairque_queue_name: str) -> QueueKeys:
+    return QueueKeys(fairque_queue_name)
+
+
+@pytest.fixture
+def queue(fairque_server_url: str, fairque_queue_name: str) -> Any:
+    with TaskQueue.from_url(fairque_server_url, name=fairque_queue_name) as queue:
+        yield queue
+
+
+@pytest.fixture
+def runner(fairque_server_url: str) -> Any:
+    runner = Runner(RedisSettings(url=fairque_server_url))
+    yield runner
+    runner.close()
+
+
+@pytest.fixture
+def client(fairque_server_url: str) -> Any:
+    with redis.Redis.from_url(fairque_server_url) as client:
+        yield client
+
+
+def everything(client: Any, keys: QueueKeys) -> dict[bytes, bytes]:
+    return {key: client.dump(key) for key in client.keys(f"{keys.prefix}*")}
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=ascii)
+@pytest.mark.parametrize("field", ["user_id", "task_id", "dedup_key", "func", "payload", "key", "parent", "group_id"])
+def test_text_is_stored_as_it_is_or_refused_before_anything_is(
+    queue: Any, client: Any, runner: Runner, keys: QueueKeys, *, field: str, text: str
+) -> None:
+    fields: dict[str, Any] = {"user_id": "ann", "func": "f"}
+    match field:
+        case "key":
+            fields["kwargs"] = {text: 1}
+        case "parent":
+            fields["depends_on"] = [text]
+        case _:
+            fields[field] = text
+    try:
+        handle = queue.push(Task.create(**fields))
+    except (FairqueError, ValueError, TypeError):
+        assert everything(client, keys) == {}
+    else:
+        assert handle.info().user_id == fields["user_id"]
+        handle.cancel()
+        assert verify(runner, keys).found == []
+
+
+@pytest.mark.parametrize("method", ["get", "explain", "users.get", "users.set", "users.pause", "users.purge"])
+@pytest.mark.parametrize("text", TEXTS, ids=ascii)
+def test_reading_and_control_take_any_text_or_refuse_it(queue: Any, method: str, text: str) -> None:
+    call: Any = queue
+    for name in method.split("."):
+        call = getattr(call, name)
+    with suppress(FairqueError, ValueError):
+        answer = call(text, weight=1) if method == "users.set" else call(text)
+        answer.state() if method == "get" else None
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(values)
+def test_any_payload_is_kept_to_the_letter_or_refused(queue: Any, client: Any, keys: QueueKeys, payload: Any) -> None:
+    handle = None
+    with suppress(InvalidTask):
+        handle = queue.push(Task.create(user_id="ann", payload=payload))
+    if handle is None:
+        # NaN and the like, keys that are no texts, lone surrogates: no JSON says those without loss.
+        assert json.loads(json.dumps(payload)) != payload or "Infinity" in json.dumps(payload)
+    else:
+        message = json.loads(client.get(f"{keys.prefix}m:{handle.task_id}"))
+        assert message.get("payload") == payload
+
+
+@pytest.mark.parametrize(
+    "payload",
+    ["x" * 10_000_000, ["x"] * 3_000_000, {str(n): n for n in range(200_000)}],
+    ids=["text", "list", "object"],
+)
+def test_ten_megabytes_are_refused_with_the_size_and_the_limit(
+    queue: Any, client: Any, keys: QueueKeys, payload: Any
+) -> None:
+    with pytest.raises(TaskTooLarge, match="allowed are 262,144"):
+        queue.push(Task.create(user_id="ann", payload=payload))
+    assert everything(client, keys) == {}
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def test_deep_values_are_refused_however_deep(queue: Any, client: Any, keys: QueueKeys) -> None:
+    queue.push(Task.create(user_id="ann", payload=nested(32)))
+    before = everything(client, keys)
+    for depth in (33, 1_000, 100_000):
+        with pytest.raises(InvalidTask, match="nested deeper than 32 levels"):
+            queue.push(Task.create(user_id="ann", payload=nested(depth)))
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(InvalidTask, match="nested deeper"):
+        queue.push(Task.create(user_id="ann", payload=endless))
+    assert everything(client, keys) == before
+
+
+def test_one_bad_task_keeps_all_of_its_push_out(queue: Any, client: Any, keys: QueueKeys) -> None:
+    tasks = [Task.create(user_id="ann", payload=n) for n in range(5)]
+    for bad in (Task.create(user_id="ann", payload="x" * 300_000), Task.create(user_id="ann", payload={1: 2})):
+        with pytest.raises(InvalidTask):
+            queue.push_many([*tasks, bad])
+    assert everything(client, keys) == {}

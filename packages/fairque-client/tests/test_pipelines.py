@@ -1,0 +1,323 @@
+"""A pipeline from the producer's side: one push, the states of all tasks, its result, and its cancelation."""
+
+from typing import Any
+
+import pytest
+
+from fairque.client import (
+    After,
+    BatchTooLarge,
+    InvalidTask,
+    Output,
+    PartialPush,
+    PipelineHandle,
+    Priority,
+    QueueFull,
+    Task,
+    TaskCanceled,
+    TaskConflict,
+    TaskFailed,
+    TaskNotFound,
+    TaskQueue,
+    TaskState,
+    UnknownParent,
+    pipeline,
+    task,
+)
+
+S = TaskState
+
+
+@task(name="pipelines.extract")
+def extract() -> list[int]:
+    return [1]
+
+
+@task(name="pipelines.load")
+def load(rows: Any, *, into: Any = None) -> int:
+    return len([rows, into])
+
+
+def step(name: str, **fields: Any) -> Task[Any]:
+    return Task.create(func=name, task_id=name, **fields)
+
+
+class TestPushing:
+    def test_a_pipeline_is_pushed_in_one_call(self, queue: TaskQueue, spy: Any) -> None:
+        handle = queue.push(step("a") >> [step("b"), step("c")] >> step("d"))
+        assert spy.scripts == ["push"]
+        assert isinstance(handle, PipelineHandle)
+        assert handle.states() == {"a": S.QUEUED, "b": S.DEFERRED, "c": S.DEFERRED, "d": S.DEFERRED}
+
+    def test_pushed_again_it_is_stored_once(self, queue: TaskQueue) -> None:
+        made = step("a") >> step("b")
+        queue.push(made)
+        queue.push(made)
+        assert queue.stats().pushed == 2
+
+    def test_the_order_of_the_tasks_does_not_matter(self, queue: TaskQueue) -> None:
+        first = extract.task()
+        handle = queue.push(pipeline([load.task(first.output), first]))
+        assert list(handle.states().values()) == [S.DEFERRED, S.QUEUED]
+
+    def test_a_task_may_stand_in_two_pipelines(self, queue: TaskQueue) -> None:
+        first = step("a")
+        queue.push(first >> step("b"))
+        queue.push(first >> step("c"))
+        assert queue.stats().pushed == 3
+
+    def test_but_not_behind_different_tasks_and_then_nothing_is_pushed(self, queue: TaskQueue) -> None:
+        last = step("c")
+        queue.push(step("a") >> last)
+        with pytest.raises(TaskConflict, match="task c exists with other content"):
+            queue.push(step("b") >> last)
+        with pytest.raises(TaskNotFound):
+            queue.get("b").state()
+
+    def test_tasks_without_a_user_and_priority_take_those_of_the_first_one(self, queue: TaskQueue) -> None:
+        queue.push(step("a", user_id="bob", priority=Priority.HIGH) >> step("b") >> step("c"))
+        info = queue.get("c").info()
+        assert (info.user_id, info.priority) == ("bob", Priority.HIGH)
+
+    def test_a_batch_may_be_in_any_order_but_chunks_come_one_after_the_other(self, queue: TaskQueue) -> None:
+        first = extract.task()
+        many = [load.task(first.output) for _ in range(1_200)]
+        with pytest.raises(UnknownParent):
+            queue.push_many([*many, first], chunked=True)
+        assert len(queue.push_many([first, *many], chunked=True)) == 1_201
+
+    def test_chunks_are_cut_where_they_have_too_many_dependencies(self, queue: TaskQueue) -> None:
+        above = [extract.task() for _ in range(101)]
+        below = [extract.options(depends_on=above).task() for _ in range(101)]
+        assert len(queue.push_many([*above, *below], chunked=True)) == 202
+        assert queue.stats().deferred == 101
+
+    def test_what_was_pushed_before_a_chunk_went_wrong_is_told(self, queue: TaskQueue) -> None:
+        many = [extract.task() for _ in range(1_000)]
+        with pytest.raises(PartialPush) as caught:
+            queue.push_many([*many, load.task(Output("nowhere"))], chunked=True)
+        assert isinstance(caught.value.__cause__, UnknownParent)
+        assert len(caught.value.handles) == 1_000
+
+
+class TestResults:
+    def test_the_result_is_that_of_the_last_task(self, queue: TaskQueue, worker: Any) -> None:
+        handle = queue.push(step("a") >> step("b"))
+        assert (worker.finish(1), worker.finish({"n": 2})) == ("a", "b")
+        assert handle.result(10) == {"n": 2}
+
+    def test_or_a_list_of_those_of_all_last_ones_in_their_order(self, queue: TaskQueue, worker: Any) -> None:
+        handle = queue.push(step("a") >> [step("b"), step("c") >> step("d")])
+        ended = [worker.finish("x") for _ in range(4)]
+        assert handle.result(10) == ["x", "x"]
+        assert ended[0] == "a"
+
+    def test_who_waits_is_woken_by_the_last_ending(self, queue: TaskQueue, worker: Any, in_thread: Any) -> None:
+        handle = queue.push(step("a") >> step("b"))
+        waiting = in_thread(lambda: handle.result(15))
+        worker.finish(1)
+        worker.finish(2)
+        assert waiting.outcome() == 2
+
+    def test_what_has_not_ended_in_time_goes_on(self, queue: TaskQueue, worker: Any) -> None:
+        handle = queue.push(step("a") >> step("b"))
+        worker.finish()
+        with pytest.raises(TimeoutError, match="task"):
+            handle.result(0)
+        assert handle.wait(0) == {"a": S.FINISHED, "b": S.QUEUED}
+
+    def test_wait_returns_when_all_have_ended(self, queue: TaskQueue, worker: Any, in_thread: Any) -> None:
+        handle = queue.push(step("a") >> step("b"))
+        waiting = in_thread(lambda: handle.wait(15))
+        worker.finish()
+        worker.fail({})
+        assert waiting.outcome() == {"a": S.FINISHED, "b": S.FAILED}
+
+    @pytest.mark.parametrize("timeout", ["soon", True, float("nan")])
+    def test_a_timeout_is_a_time(self, queue: TaskQueue, timeout: Any) -> None:
+        handle = queue.push(step("a") >> step("b"))
+        for wait in (handle.wait, handle.result):
+            with pytest.raises(TypeError, match="timeout must be a number of seconds"):
+                wait(timeout)
+
+    def test_the_state_of_a_task_that_is_forgotten_is_none(self, queue: TaskQueue, server: Any) -> None:
+        handle = queue.push(step("a") >> step("b"))
+        server.delete(f"{queue._link.keys.prefix}t:b")
+        assert handle.states() == {"a": S.QUEUED, "b": None}
+
+
+class TestFailures:
+    def test_the_error_is_that_of_the_task_that_failed(self, queue: TaskQueue, worker: Any) -> None:
+        handle = queue.push(step("a") >> step("b") >> step("c"))
+        worker.fail({"type": "ValueError", "error": "no rows", "reason": "retries"})
+        with pytest.raises(TaskFailed, match="task a failed: ValueError: no rows") as caught:
+            handle.result(10)
+        assert isinstance(caught.value.__cause__, TaskCanceled)
+
+    def test_and_not_of_one_whose_failure_changed_nothing(self, queue: TaskQueue, worker: Any) -> None:
+        last = step("c", depends_on=[After("a", on_failure="run"), "b"])
+        handle = queue.push([step("a"), step("b")] >> last)
+        worker.fail({"error": "no matter"})
+        handle.task("b").cancel("not today")
+        with pytest.raises(TaskCanceled, match="task b, on which it depends"):
+            handle.result(10)
+
+    def test_an_output_hands_a_failure_down_too(self, queue: TaskQueue, worker: Any) -> None:
+        first = extract.task()
+        handle = queue.push(pipeline([first, load.task(first.output)]))
+        worker.fail({"error": "no rows"})
+        with pytest.raises(TaskFailed, match="no rows"):
+            handle.result(10)
+
+    def test_a_task_that_runs_all_the_same_gives_its_result(self, queue: TaskQueue, worker: Any) -> None:
+        handle = queue.push(step("a") >> step("b", depends_on=After("a", on_failure="run")))
+        worker.fail({})
+        worker.finish("cleaned up")
+        assert handle.result(10) == "cleaned up"
+
+
+class TestCanceling:
+    def test_the_last_ones_go_first_so_that_none_is_set_free(self, queue: TaskQueue, worker: Any) -> None:
+        always = step("c", depends_on=After("b", on_failure="run"))
+        handle = queue.push(step("a") >> step("b") >> always)
+        held = worker.take()
+        answers = handle.cancel("not today")
+        assert list(answers) == ["c", "b", "a"]
+        assert [answer.answer for answer in answers.values()] == ["canceled", "canceled", "requested"]
+        worker.end(held)
+        assert handle.states() == {"a": S.FINISHED, "b": S.CANCELED, "c": S.CANCELED}
+        with pytest.raises(TaskCanceled, match="not today"):
+            handle.result(0)
+
+    def test_also_where_an_output_is_the_edge(self, queue: TaskQueue) -> None:
+        first = extract.task()
+        second = load.task(first.output)
+        answers = queue.push(pipeline([first, second])).cancel()
+        assert {answer.answer for answer in answers.values()} == {"canceled"}
+        assert list(answers) == [second.task_id, first.task_id]
+
+
+class TestHandles:
+    def test_each_task_has_one(self, queue: TaskQueue, worker: Any) -> None:
+        first, last = step("a"), step("b")
+        handle = queue.push(first >> last)
+        worker.finish(5)
+        assert handle.task(first).result(0) == handle.task("a").result(0) == 5
+        assert list(handle.tasks) == ["a", "b"]
+
+    def test_of_another_task_there_is_none(self, queue: TaskQueue) -> None:
+        with pytest.raises(KeyError, match="task x is not in this pipeline"):
+            queue.push(step("a") >> step("b")).task("x")
+
+    def test_where_another_task_holds_the_key_it_is_that_ones(self, queue: TaskQueue, worker: Any) -> None:
+        queue.push(step("holder", dedup_key="k"))
+        handle = queue.push(step("a", dedup_key="k") >> step("b"))
+        assert handle.task("a").task_id == "holder"
+        assert worker.finish("x") == "holder"
+        assert handle.states() == {"a": S.FINISHED, "b": S.QUEUED}
+
+    def test_it_shows_how_many_tasks_it_has(self, queue: TaskQueue) -> None:
+        assert repr(queue.push(step("a") >> step("b"))).startswith("PipelineHandle(2 tasks, queue='")
+
+
+class TestBadInput:
+    """Errors name the task and the argument, and nothing is written."""
+
+    @pytest.fixture(autouse=True)
+    def nothing_is_written(self, queue: TaskQueue, server: Any) -> Any:
+        yield
+        assert not server.keys(f"{queue._link.keys.prefix}*")
+
+    def test_the_output_of_a_task_that_was_never_pushed(self, queue: TaskQueue) -> None:
+        first, second = extract.task(), load.task([extract.task().output])
+        with pytest.raises(UnknownParent) as caught:
+            queue.push(pipeline([first, second]))
+        error = caught.value
+        assert (error.task_id, error.argument) == (second.task_id, "rows")
+        assert str(error).startswith(
+            f"task {second.task_id} depends on task {error.parent_id}, whose output is its argument 'rows' and which "
+            f"queue {queue._link.keys.name!r} does not know: push it before, or in the same call"
+        )
+
+    @pytest.mark.parametrize(
+        ("arguments", "argument"),
+        [
+            ({"args": [Output("nowhere")]}, "rows"),
+            ({"args": [1], "kwargs": {"into": {"a": [Output("nowhere", "key")["b"]]}}}, "into"),
+            ({"depends_on": "nowhere"}, ""),
+        ],
+    )
+    def test_the_argument_is_named_wherever_the_output_stands(
+        self, queue: TaskQueue, arguments: Any, argument: str
+    ) -> None:
+        with pytest.raises(UnknownParent) as caught:
+            queue.push(Task.create(func=load, task_id="c", **arguments))
+        assert (caught.value.task_id, caught.value.parent_id, caught.value.argument) == ("c", "nowhere", argument)
+        assert ("whose output is its argument" in str(caught.value)) == bool(argument)
+
+    def test_of_a_function_that_is_not_known_here_the_place_is_named(self, queue: TaskQueue) -> None:
+        with pytest.raises(UnknownParent, match=r"whose output is its argument 'args\[1\]'"):
+            queue.push(step("elsewhere:f", args=[1, Output("nowhere")]))
+
+    def test_the_output_of_a_task_of_another_queue(self, queue: TaskQueue, settings: Any) -> None:
+        first = extract.task()
+        with TaskQueue.from_url(settings.redis.url, name=f"{settings.queue.name}-2", default_user_id="ann") as other:
+            other.push(first)
+            with pytest.raises(UnknownParent, match="whose output is its argument 'rows'"):
+                queue.push(load.task(first.output))
+            other.get(first.task_id).cancel()
+
+    def test_a_circle_through_stages_and_one_through_outputs(self, queue: TaskQueue) -> None:
+        first, last = step("a"), step("b")
+        with pytest.raises(InvalidTask, match=r"circle, so none could ever start: [ab] \([ab]\) -> [ab] \([ab]\) -> "):
+            queue.push(first >> last >> first)
+        one = load.options(task_id="one").task(Output("other"))
+        other = load.options(task_id="other").task(1, into=one.output)
+        with pytest.raises(
+            InvalidTask, match=r"one \(pipelines.load, argument 'rows'\) -> other \(pipelines.load, argument 'into'\)"
+        ):
+            queue.push_many([one, other])
+
+    @pytest.mark.parametrize(
+        ("arguments", "problem"),
+        [
+            ([{1, 2}], r"argument 'rows', args\[0\] is no JSON value but builtins.set"),
+            ([[Output("a"), b""]], r"argument 'rows', args\[0\]\[1\] is no JSON value but builtins.bytes"),
+            ([{Output("a"): 1}], r"argument 'rows', args\[0\] has the key Output"),
+            (
+                [extract.task()],
+                r"argument 'rows', args\[0\] is no JSON value but .*Task: pass its result, task\.output",
+            ),
+        ],
+    )
+    def test_a_value_that_is_no_json(self, queue: TaskQueue, arguments: Any, problem: str) -> None:
+        with pytest.raises(InvalidTask, match=rf"task c \(pipelines.load\): {problem}"):
+            queue.push(step("a") >> load.options(task_id="c").task(*arguments))
+
+    def test_a_value_above_the_limit(self, queue: TaskQueue) -> None:
+        large = load.options(task_id="c").task("x" * 300_000)
+        with pytest.raises(InvalidTask, match=r"task c: the message has 300,.* bytes, allowed are 262,144"):
+            queue.push(step("a") >> large)
+
+    def test_more_tasks_than_one_call_takes(self, queue: TaskQueue) -> None:
+        with pytest.raises(BatchTooLarge, match=r"1,001 tasks in one push"):
+            queue.push(pipeline([extract.task() for _ in range(1_001)]))
+
+    def test_more_dependencies_than_one_call_takes(self, queue: TaskQueue) -> None:
+        with pytest.raises(BatchTooLarge, match=r"10,201 dependencies: at most 10,000 go in one atomic call"):
+            queue.push(pipeline([extract.task() for _ in range(101)]) >> [extract.task() for _ in range(101)])
+        lone = extract.options(depends_on=[f"p{n}" for n in range(10_001)]).task()
+        with pytest.raises(BatchTooLarge, match=r"10,001 dependencies"):
+            queue.push_many([lone], chunked=True)
+
+    @pytest.mark.parametrize("thing", [[step("a")], extract, Output("a"), None, "a"])
+    def test_only_tasks_and_pipelines_are_pushed(self, queue: TaskQueue, thing: Any) -> None:
+        with pytest.raises(InvalidTask, match="only a task can be pushed, not "):
+            queue.push(thing)
+
+
+def test_a_pipeline_above_the_backlog_is_refused_as_a_whole(queue: TaskQueue) -> None:
+    queue.configure(backlog=1)
+    with pytest.raises(QueueFull):
+        queue.push(step("a") >> step("b"))
+    assert queue.stats().pushed == 0

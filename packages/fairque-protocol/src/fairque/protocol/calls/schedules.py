@@ -1,0 +1,273 @@
+"""schedule, enable, unschedule and their readers: schedules as producers, operators and the leader see them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import frozen
+
+from fairque.protocol.errors import BatchTooLarge, InvalidSchedule, ScheduleConflict, ScheduleNotFound
+from fairque.protocol.model.schedules import Miss, Schedule, ScheduleInfo, SchedulePage, SchedulerStatus, task_of
+from fairque.protocol.wire.call import Argument, Call, opened, text
+from fairque.protocol.wire.codec import encode_task
+from fairque.protocol.wire.keys import QueueKeys
+from fairque.protocol.wire.schedules import decode_schedule, encode_schedule, schedule_problems, timing_digest
+from fairque.protocol.wire.status import Status
+
+__all__ = [
+    "MAX_DUE",
+    "MAX_SCHEDULES",
+    "Due",
+    "Scheduled",
+    "Storing",
+    "due",
+    "enable",
+    "read_schedule",
+    "read_scheduler",
+    "read_schedules",
+    "read_some",
+    "schedule",
+    "unschedule",
+]
+
+#: Of one call of `schedule`.
+MAX_SCHEDULES = 100
+#: Of one answer of `due`.
+MAX_DUE = 10_000
+_MAX_BYTES = 4 * 1_048_576
+_PLACES = 12
+
+
+@frozen(kw_only=True)
+class Storing:
+    """A schedule to be stored.
+
+    Attributes:
+        schedule: It.
+        revision: What it must have now: 0 for a new one; None changes an existing one, whatever it is.
+        next_at: Its next time, where the caller has computed it; None leaves that to the leader.
+    """
+
+    schedule: Schedule
+    revision: int | None
+    next_at: int | None = None
+
+
+@frozen
+class Scheduled:
+    """What became of one schedule: OK when it was stored, ALREADY when it was so before; and its revision."""
+
+    code: Status
+    revision: int
+
+
+@frozen
+class Due:
+    """Schedules that are due soon, the earliest first.
+
+    Attributes:
+        at_ms: When they were read, in milliseconds since the epoch on the server's clock.
+        times: When each is due, or its next time is to be computed, or it is to be forgotten.
+    """
+
+    at_ms: int
+    times: tuple[tuple[str, int], ...]
+
+
+def schedule(keys: QueueKeys, storing: Sequence[Storing], *, message_limit: int) -> Call[list[Scheduled]]:
+    """Build the call that stores 1 to 100 schedules, all or none; its answer has one place for each.
+
+    Reading the answer raises `ScheduleConflict` or `ScheduleNotFound`.
+
+    Args:
+        keys: The queue.
+        storing: The schedules.
+        message_limit: Bytes of the largest message of a task.
+
+    Raises:
+        InvalidSchedule: With all that is wrong with any of them. Nothing was sent.
+        BatchTooLarge: There are more than 100, or more than 4 MiB.
+    """
+    if not 1 <= len(storing) <= MAX_SCHEDULES:
+        raise BatchTooLarge(f"{len(storing):,} schedules in one call: 1 to {MAX_SCHEDULES} go in one atomic call")
+    problems = [problem for one in storing for problem in _problems(one.schedule, message_limit)]
+    ids = [one.schedule.schedule_id for one in storing]
+    problems += [f"schedule {one!r:.110}: it is there twice" for one in sorted({i for i in ids if ids.count(i) > 1})]
+    if problems:
+        raise InvalidSchedule(problems)
+    args: list[Argument] = []
+    for one in storing:
+        enabled = one.schedule.enabled
+        args += (
+            one.schedule.schedule_id,
+            _maybe(one.revision),
+            timing_digest(one.schedule),
+            _maybe(one.next_at),
+            "" if enabled is None else int(enabled),
+            encode_schedule(one.schedule),
+        )
+    if sum(len(arg) for arg in args if isinstance(arg, bytes)) > _MAX_BYTES:
+        raise BatchTooLarge("the definitions of one call have more than 4 MiB: store fewer of them at a time")
+
+    def decode(reply: list[Any]) -> list[Scheduled]:
+        if reply[0] == Status.CHANGED:
+            raise ScheduleConflict(text(reply[1]), int(reply[2]), keys.name)
+        if reply[0] == Status.NOT_FOUND:
+            raise ScheduleNotFound(text(reply[1]), keys.name)
+        answers = iter(opened(keys, reply)[2:])
+        return [Scheduled(Status(code), int(revision)) for code, revision in zip(answers, answers, strict=True)]
+
+    return Call("schedule", keys, tuple(args), decode)
+
+
+def enable(keys: QueueKeys, schedule_id: str, *, on: bool) -> Call[bool]:
+    """Build the call that lets a schedule fire, or stops it; its answer is whether it was not so before.
+
+    Reading the answer raises `ScheduleNotFound`.
+
+    Raises:
+        InvalidSchedule: It cannot be the id of a schedule. Nothing was sent.
+    """
+
+    def decode(reply: list[Any]) -> bool:
+        if reply[0] == Status.NOT_FOUND:
+            raise ScheduleNotFound(schedule_id, keys.name)
+        return bool(opened(keys, reply)[0] == Status.OK)
+
+    return Call("enable", keys, (_id(schedule_id), int(on)), decode)
+
+
+def unschedule(keys: QueueKeys, schedule_id: str, *, revision: int | None = None) -> Call[bool]:
+    """Build the call that removes a schedule; its answer is whether there was one.
+
+    Reading the answer raises `ScheduleConflict` when it has another revision than the given one.
+
+    Raises:
+        InvalidSchedule: It cannot be the id of a schedule. Nothing was sent.
+    """
+
+    def decode(reply: list[Any]) -> bool:
+        if reply[0] == Status.CHANGED:
+            raise ScheduleConflict(schedule_id, int(reply[1]), keys.name)
+        return bool(opened(keys, reply)[0] == Status.OK)
+
+    return Call("unschedule", keys, (_id(schedule_id), _maybe(revision)), decode)
+
+
+def read_schedule(keys: QueueKeys, schedule_id: str) -> Call[ScheduleInfo]:
+    """Build the call that reads one schedule. Reading the answer raises `ScheduleNotFound` when there is none.
+
+    Raises:
+        InvalidSchedule: It cannot be the id of a schedule. Nothing was sent.
+    """
+
+    def decode(reply: list[Any]) -> ScheduleInfo:
+        rows = _rows(opened(keys, reply)[2:])
+        if not rows:
+            raise ScheduleNotFound(schedule_id, keys.name)
+        return rows[0]
+
+    return Call("read_schedule", keys, (_id(schedule_id),), decode)
+
+
+def read_some(keys: QueueKeys, schedule_ids: Sequence[str]) -> Call[tuple[ScheduleInfo, ...]]:
+    """Build the call that reads 1 to 1,000 schedules. The answer leaves out those that there are none of."""
+    return Call("read_schedule", keys, tuple(schedule_ids), lambda reply: _rows(opened(keys, reply)[2:]))
+
+
+def read_schedules(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> Call[SchedulePage]:
+    """Build the call that reads a page of 1 to 1,000 schedules by their ids, from the one after ``after`` on."""
+
+    def decode(reply: list[Any]) -> SchedulePage:
+        answers = opened(keys, reply)
+        rows = _rows(answers[2:])
+        full = len(rows) == most
+        return SchedulePage(at_ms=int(answers[1]), rows=rows, next=rows[-1].schedule_id if full else None)
+
+    return Call("read_schedules", keys, ("-" if after is None else f"({after}", most), decode)
+
+
+def read_scheduler(keys: QueueKeys) -> Call[SchedulerStatus]:
+    """Build the call that reads who leads, and the numbers of the schedules."""
+
+    def decode(reply: list[Any]) -> SchedulerStatus:
+        _, now_ms, holder, term, until, schedules, overdue, first, fired, missed, skipped = opened(keys, reply)
+        left = max(0, int(until) - int(now_ms))
+        return SchedulerStatus(
+            at_ms=int(now_ms),
+            leader=text(holder) if left else None,
+            term=int(term),
+            lease_ms=left,
+            schedules=int(schedules),
+            overdue=int(overdue),
+            first_at=_ms(first),
+            fired=int(fired),
+            missed=int(missed),
+            skipped=int(skipped),
+        )
+
+    return Call("read_scheduler", keys, (), decode)
+
+
+def due(keys: QueueKeys, *, ahead_ms: int, most: int = MAX_DUE) -> Call[Due]:
+    """Build the call that reads which schedules are due within ``ahead_ms``: at most 10,000, the earliest first."""
+
+    def decode(reply: list[Any]) -> Due:
+        _, now_ms, *places = opened(keys, reply)
+        pairs = iter(places)
+        return Due(int(now_ms), tuple((text(name), int(at)) for name, at in zip(pairs, pairs, strict=True)))
+
+    return Call("due", keys, (ahead_ms, most), decode)
+
+
+def _problems(one: Schedule, message_limit: int) -> list[str]:
+    problems = schedule_problems(one)
+    if not problems:
+        size = len(encode_task(task_of(one, 10**14)).data)
+        if size > message_limit:
+            problems.append(
+                f"schedule {one.schedule_id!r}: the message of its tasks has {size:,} bytes, allowed are "
+                f"{message_limit:,}. Store large data elsewhere and pass its address"
+            )
+    return problems
+
+
+def _id(schedule_id: str) -> str:
+    problems = [p for p in schedule_problems(Schedule(schedule_id=schedule_id)) if p.startswith("the id of")]
+    if problems:
+        raise InvalidSchedule(problems)
+    return schedule_id
+
+
+def _maybe(number: int | None) -> int | str:
+    return "" if number is None else number
+
+
+def _ms(value: bytes) -> int | None:
+    return int(value) if value else None
+
+
+def _rows(places: Sequence[Any]) -> tuple[ScheduleInfo, ...]:
+    return tuple(_row(places[first : first + _PLACES]) for first in range(0, len(places), _PLACES))
+
+
+def _row(places: Sequence[Any]) -> ScheduleInfo:
+    definition, revision, on, following, after, forget, last, fired, missed, skipped, misses = places[1:]
+    computed = bool(following or forget)
+    return ScheduleInfo(
+        schedule=decode_schedule(definition, enabled=bool(on)),
+        revision=int(revision),
+        enabled=bool(on),
+        next_at=_ms(following),
+        from_at=None if computed else _ms(after),
+        forgotten_at=_ms(forget),
+        last_at=_ms(last),
+        fired=int(fired),
+        missed=int(missed),
+        skipped=int(skipped),
+        misses=tuple(_miss(line) for line in text(misses).splitlines()),
+    )
+
+
+def _miss(line: str) -> Miss:
+    first, last, number, reason = line.split(" ", 3)
+    return Miss(first=int(first), last=int(last), number=int(number), reason=reason)

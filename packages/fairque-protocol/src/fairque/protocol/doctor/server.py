@@ -1,0 +1,167 @@
+"""The checks of a server by what it says of itself (INFO): pure functions, of which some are made at each start."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+from fairque.protocol.config import RedisSettings
+from fairque.protocol.doctor.findings import Finding
+
+__all__ = ["CHECKS", "MUSTS", "RISKS", "findings_of", "kind_of"]
+
+Info: TypeAlias = Mapping[str, Any]
+_Check: TypeAlias = Callable[[Info, RedisSettings], Iterator[Finding]]
+
+#: Oldest servers with what the scripts need: flags on scripts, and replication of their effects.
+_OLDEST = {"redis": (7, 0), "valkey": (7, 2)}
+_FULL, _CROWDED = 0.8, 0.8
+_MANY_SCRIPTS = 1_000
+
+
+def kind_of(info: Info) -> tuple[str, str]:
+    """Return which server it is, and its version."""
+    kind = "valkey" if "valkey_version" in info else "redis"
+    return kind, str(info.get(f"{kind}_version", "0"))
+
+
+def _version(info: Info, _: RedisSettings) -> Iterator[Finding]:
+    kind, version = kind_of(info)
+    if tuple(int(number) for number in re.findall(r"\d+", version)[:2]) < _OLDEST[kind]:
+        yield Finding(
+            check="version",
+            severity="error",
+            what=f"{kind} {version} is too old",
+            why="the scripts need what came with Redis 7.0 and Valkey 7.2",
+            mend="fairque needs Redis 7.0 or Valkey 7.2 at least: upgrade the server",
+        )
+
+
+def _eviction(info: Info, settings: RedisSettings) -> Iterator[Finding]:
+    policy = str(info.get("maxmemory_policy", "noeviction"))
+    if policy != "noeviction":
+        yield Finding(
+            check="eviction",
+            severity="warning" if settings.allow_eviction else "error",
+            what=f"the server may evict keys (maxmemory-policy {policy})",
+            why="tasks can vanish",
+            mend="CONFIG SET maxmemory-policy noeviction (and in its configuration file), "
+            "or set redis.allow_eviction: true and accept the loss",
+        )
+
+
+def _role(info: Info, _: RedisSettings) -> Iterator[Finding]:
+    if info.get("role") == "slave":
+        yield Finding(
+            check="role",
+            severity="error",
+            what=f"this is a replica of {info.get('master_host')}:{info.get('master_port')}",
+            why="it takes no writes, so nothing can be pushed or started",
+            mend="set redis.url to the address of the primary, or promote this one: REPLICAOF NO ONE",
+        )
+
+
+def _persistence(info: Info, settings: RedisSettings) -> Iterator[Finding]:
+    # Who asks for a server in memory knows that it forgets.
+    if not info.get("aof_enabled", 1) and settings.url != "embedded://":
+        yield Finding(
+            check="persistence",
+            severity="warning",
+            what="the append-only file is off",
+            why="a crash or restart of the server loses all tasks since its last snapshot",
+            mend="CONFIG SET appendonly yes (and appendonly yes in its configuration file)",
+        )
+    for field, what in (
+        ("rdb_last_bgsave_status", "the last snapshot could not be written"),
+        ("aof_last_write_status", "the append-only file could not be written"),
+    ):
+        if info.get(field, "ok") != "ok":
+            yield Finding(
+                check="persistence",
+                severity="error",
+                what=what,
+                why="the server refuses writes (MISCONF), or acknowledges tasks that a crash would lose",
+                mend="free space on its disk, look at its log, then BGSAVE",
+            )
+
+
+def _memory(info: Info, _: RedisSettings) -> Iterator[Finding]:
+    most, used = int(info.get("maxmemory", 0)), int(info.get("used_memory", 0))
+    if not most:
+        yield Finding(
+            check="memory",
+            severity="warning",
+            what="the server has no limit of memory (maxmemory 0)",
+            why="a backlog may grow until the system kills the server, instead of a push being refused",
+            mend="CONFIG SET maxmemory 2gb, or as much as the machine has to spare (and in its configuration file)",
+        )
+    elif used > _FULL * most:
+        yield Finding(
+            check="memory",
+            severity="error" if used >= most else "warning",
+            what=f"{used / most:.0%} of maxmemory is used",
+            why="pushes are refused without memory; workers go on",
+            mend="raise it with CONFIG SET maxmemory, start more workers, or limit users: fairque-worker users --help",
+        )
+
+
+def _clients(info: Info, _: RedisSettings) -> Iterator[Finding]:
+    most, now = int(info.get("maxclients", 0)), int(info.get("connected_clients", 0))
+    if most and now > _CROWDED * most:
+        yield Finding(
+            check="clients",
+            severity="warning",
+            what=f"{now:,} of at most {most:,} clients are connected",
+            why="the server refuses further ones: workers cannot start, producers cannot push",
+            mend="CONFIG SET maxclients 10000, or as many as the file limit of the server allows",
+        )
+
+
+def _scripts(info: Info, _: RedisSettings) -> Iterator[Finding]:
+    cached = int(info.get("number_of_cached_scripts", 0))
+    if cached > _MANY_SCRIPTS:
+        yield Finding(
+            check="scripts",
+            severity="warning",
+            what=f"the server keeps {cached:,} scripts; fairque has less than a hundred",
+            why="a program that makes a new script for each call fills the memory, which no limit of keys can free",
+            mend="find it (MONITOR, EVAL with changing text), then SCRIPT FLUSH: fairque loads its own again by itself",
+        )
+
+
+def _cluster(info: Info, _: RedisSettings) -> Iterator[Finding]:
+    if info.get("cluster_enabled"):
+        yield Finding(
+            check="cluster",
+            severity="warning",
+            what="the server is a node of a cluster",
+            why="only queues whose slot is on this node can be used: a call about another one is refused (MOVED)",
+            mend="use a server that is no cluster; or see where a queue is: CLUSTER KEYSLOT 'fairque:{NAME}:meta'",
+        )
+
+
+#: All checks, by name.
+CHECKS: dict[str, _Check] = {
+    "version": _version,
+    "eviction": _eviction,
+    "role": _role,
+    "persistence": _persistence,
+    "memory": _memory,
+    "clients": _clients,
+    "scripts": _scripts,
+    "cluster": _cluster,
+}
+#: Those without which no process of fairque begins.
+MUSTS = ("version", "eviction")
+#: What a worker says in its log when it starts.
+RISKS = ("role", "persistence")
+
+
+def findings_of(info: Info, settings: RedisSettings, checks: tuple[str, ...] = tuple(CHECKS)) -> list[Finding]:
+    """Make some checks.
+
+    Args:
+        info: What the server answers to INFO.
+        settings: With ``allow_eviction``, eviction is the operator's own risk.
+        checks: Their names.
+    """
+    return [finding for name in checks for finding in CHECKS[name](info, settings)]

@@ -1,0 +1,89 @@
+"""The checks of a server by what it says of itself: each is a table of what it finds."""
+
+from typing import Any
+
+import pytest
+
+from fairque.protocol.config import RedisSettings
+from fairque.protocol.doctor.server import CHECKS, MUSTS, findings_of
+
+HEALTHY: dict[str, Any] = {
+    "redis_version": "7.0.15",
+    "maxmemory_policy": "noeviction",
+    "role": "master",
+    "aof_enabled": 1,
+    "aof_last_write_status": "ok",
+    "rdb_last_bgsave_status": "ok",
+    "maxmemory": 1_000,
+    "used_memory": 500,
+    "maxclients": 100,
+    "connected_clients": 10,
+    "number_of_cached_scripts": 30,
+    "cluster_enabled": 0,
+}
+
+
+def found(settings: RedisSettings | None = None, **changes: Any) -> list[tuple[str, str]]:
+    return [(f.check, f.severity) for f in findings_of({**HEALTHY, **changes}, settings or RedisSettings())]
+
+
+def test_a_healthy_server_has_no_findings() -> None:
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "finding"),
+    [
+        ({"redis_version": "6.2.14"}, ("version", "error")),
+        ({"valkey_version": "7.1.0", "redis_version": "7.2.4"}, ("version", "error")),
+        ({"maxmemory_policy": "allkeys-lru"}, ("eviction", "error")),
+        ({"maxmemory_policy": "volatile-ttl"}, ("eviction", "error")),
+        ({"role": "slave", "master_host": "h", "master_port": 1}, ("role", "error")),
+        ({"aof_enabled": 0}, ("persistence", "warning")),
+        ({"aof_last_write_status": "err"}, ("persistence", "error")),
+        ({"rdb_last_bgsave_status": "err"}, ("persistence", "error")),
+        ({"maxmemory": 0}, ("memory", "warning")),
+        ({"used_memory": 900}, ("memory", "warning")),
+        ({"used_memory": 1_000}, ("memory", "error")),
+        ({"connected_clients": 90}, ("clients", "warning")),
+        ({"number_of_cached_scripts": 5_000}, ("scripts", "warning")),
+        ({"cluster_enabled": 1}, ("cluster", "warning")),
+    ],
+    ids=str,
+)
+def test_what_is_not_as_it_should_be_is_found_alone(changes: dict[str, Any], finding: tuple[str, str]) -> None:
+    assert found(**changes) == [finding]
+
+
+@pytest.mark.parametrize("version", ["7.0.0", "7.4.1", "8.0.0", "10.1"])
+def test_a_version_that_is_new_enough_is_fine(version: str) -> None:
+    assert found(redis_version=version) == []
+
+
+def test_eviction_that_was_accepted_is_a_warning() -> None:
+    assert found(RedisSettings(allow_eviction=True), maxmemory_policy="allkeys-lru") == [("eviction", "warning")]
+
+
+def test_a_server_that_was_asked_for_in_memory_may_forget() -> None:
+    assert found(RedisSettings(url="embedded://"), aof_enabled=0) == []
+
+
+def test_every_finding_says_what_why_and_how_to_mend_it() -> None:
+    worst = {
+        **HEALTHY,
+        "redis_version": "5.0",
+        "maxmemory_policy": "allkeys-lru",
+        "role": "slave",
+        "aof_enabled": 0,
+        "maxmemory": 0,
+        "connected_clients": 99,
+        "number_of_cached_scripts": 9_999,
+        "cluster_enabled": 1,
+    }
+    findings = findings_of(worst, RedisSettings())
+    assert {one.check for one in findings} == {*CHECKS}
+    assert all(one.what and one.why and one.mend for one in findings)
+
+
+def test_what_every_start_looks_at_are_checks() -> None:
+    assert {*MUSTS} <= {*CHECKS}

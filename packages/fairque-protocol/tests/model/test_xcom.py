@@ -1,0 +1,159 @@
+"""XCom: what a task may push, what it may pull, and what it is told otherwise."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairque.protocol.errors import InvalidTask, OutputMissing
+from fairque.protocol.model.outputs import Left, Output
+from fairque.protocol.model.states import TaskState
+from fairque.protocol.model.task import Task
+from fairque.protocol.model.xcom import MAX_XCOM_BYTES, Pull, XCom, XComUse, mark_xcom, xcom_use
+from fairque.protocol.wire.jsonvalue import dumps, loads
+
+texts = st.text(st.characters(codec="utf-8"))
+keys = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=20)
+leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
+values = st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(texts, inner), max_leaves=8)
+
+
+def left(state: TaskState | None = TaskState.FINISHED, func: str | None = "f", **pushed: Any) -> Left:
+    return Left(state, b"", dumps({"func": func, "values": pushed}) if pushed else b"")
+
+
+class Before:
+    """Tasks before another one, by their ids, and how often somebody asked what they have left."""
+
+    def __init__(self, **tasks: Left) -> None:
+        self.tasks = tasks
+        self.asked: list[list[str]] = []
+
+    def read(self, task_ids: Sequence[str]) -> list[Left]:
+        self.asked.append(list(task_ids))
+        return [self.tasks[task_id] for task_id in task_ids]
+
+    def xcom(self) -> XCom:
+        task: Task[Any] = Task(task_id="c", func="child", depends_on=tuple(self.tasks))
+        return XCom(task, self.read)
+
+
+def source() -> None:
+    pass
+
+
+class TestPushing:
+    @given(st.lists(st.tuples(keys, values), max_size=5))
+    def test_what_is_pushed_is_found_by_who_pulls(self, pushed: list[tuple[str, Any]]) -> None:
+        one = Before().xcom()
+        for key, value in pushed:
+            one.push(key, value)
+        found = Left(TaskState.FINISHED, b"", one.blob)
+        assert found.values == dict(pushed)
+        assert found.func == ("child" if pushed else None)
+        for key, value in dict(pushed).items():
+            assert Output("c", key).value_in(found) == value
+
+    def test_nothing_is_stored_when_nothing_was_pushed(self) -> None:
+        assert Before().xcom().blob == b""
+
+    def test_a_value_is_what_it_was_when_it_was_pushed(self) -> None:
+        one, rows = Before().xcom(), [1]
+        one.push("rows", rows)
+        rows.append(object())  # type: ignore[arg-type]  # as code does that goes on with its list
+        assert loads(one.blob)["values"] == {"rows": [1]}
+
+    @pytest.mark.parametrize(
+        ("value", "problem"),
+        [
+            ({1}, "is no JSON value but builtins.set"),
+            ([{"a": b""}], r"\[0\]\['a'\] is no JSON value but builtins.bytes"),
+            (float("inf"), "is inf"),
+            ({1: 2}, "has the key 1 of type int"),
+            ("\ud800", "is no valid Unicode text"),
+            (Output("p"), "is no JSON value but .*Output: the output of another task may stand among args"),
+            (Task(task_id="t"), r"is no JSON value but .*Task: pass its result, task\.output"),
+        ],
+    )
+    def test_a_value_that_is_no_json_is_told_with_task_and_key(self, value: Any, problem: str) -> None:
+        one = Before().xcom()
+        one.push("kept", 1)
+        with pytest.raises(InvalidTask, match=f"^task c: the value 'rows' of its XCom ?{problem}"):
+            one.push("rows", value)
+        assert loads(one.blob)["values"] == {"kept": 1}
+
+    @pytest.mark.parametrize("key", ["", "a\nb", "x" * 129, 5, None])
+    def test_a_key_is_an_id(self, key: Any) -> None:
+        with pytest.raises(InvalidTask, match="key "):
+            Before().xcom().push(key, 1)
+
+    def test_all_values_together_have_a_limit(self) -> None:
+        one = Before().xcom()
+        room = MAX_XCOM_BYTES - len('{"a":"","b":""}')
+        one.push("a", "x" * (room - 10))
+        one.push("b", "y" * 10)
+        with pytest.raises(
+            InvalidTask, match=r"task c: with the value 'b' its XCom has 262,145 bytes, allowed are 262,144: store it"
+        ):
+            one.push("b", "y" * 11)
+        assert loads(one.blob)["values"]["b"] == "y" * 10
+
+
+class TestPulling:
+    def test_the_one_that_has_left_the_key_is_found(self) -> None:
+        one = Before(p=left(rows=[1]), q=left(n=2), r=left()).xcom()
+        assert (one.pull("rows"), one.pull("n")) == ([1], 2)
+
+    def test_the_server_is_asked_once(self) -> None:
+        before = Before(p=left(rows=1), q=left(n=2))
+        one = before.xcom()
+        one.pull("rows")
+        one.pull("n")
+        assert before.asked == [["p", "q"]]
+
+    def test_a_value_is_nobody_elses(self) -> None:
+        one = Before(p=left(rows=[1])).xcom()
+        one.pull("rows").append(2)
+        assert one.pull("rows") == [1]
+
+    @pytest.mark.parametrize("wanted", ["q", "g", Task(task_id="q")])
+    def test_of_several_one_is_named_by_id_function_or_task(self, wanted: Any) -> None:
+        assert Before(p=left(rows=1), q=left(func="g", rows=2)).xcom().pull("rows", wanted) == 2
+
+    def test_or_by_the_function_itself(self) -> None:
+        name = f"{source.__module__}:source"
+        assert Before(p=left(rows=1), q=left(func=name, rows=2)).xcom().pull("rows", source) == 2
+
+    def test_several_without_a_name_are_an_error(self) -> None:
+        with pytest.raises(InvalidTask, match="task c pulls 'rows', which 2 tasks before it have left: say whose"):
+            Before(p=left(rows=1), q=left(rows=2)).xcom().pull("rows")
+
+    def test_a_missing_key_is_told_with_what_there_is(self) -> None:
+        with pytest.raises(
+            OutputMissing,
+            match=r"task c pulls 'row' of 'p', but the tasks on which it depends have left 'rows' of f, 'n' of q\.",
+        ):
+            Before(p=left(rows=1), q=left(func=None, n=2)).xcom().pull("row", "p")
+
+    def test_tasks_that_left_nothing_are_told_with_the_reason(self) -> None:
+        before = Before(p=left(None), q=left(TaskState.FAILED), r=left(TaskState.CANCELED), s=left(None), t=left(None))
+        with pytest.raises(
+            OutputMissing,
+            match=r"have left nothing; p is not known any more; q is FAILED; r is CANCELED; 2 others have not finished",
+        ):
+            before.xcom().pull("rows")
+
+    def test_without_tasks_before_there_is_nothing_to_pull(self) -> None:
+        with pytest.raises(OutputMissing, match="task c depends on no other task, and only from those it can pull"):
+            Before().xcom().pull("rows")
+
+
+def test_marks_of_a_function_add_up() -> None:
+    def func(rows: int) -> None: ...
+
+    assert xcom_use(func) == XComUse()
+    mark_xcom(func, pushes=["a"])
+    mark_xcom(func, pushes=["b"], pulls=[Pull("rows", "raw", None)])
+    assert xcom_use(func) == XComUse(("a", "b"), (Pull("rows", "raw", None),))

@@ -1,0 +1,299 @@
+"""Schedules are stored, changed, stopped, removed and read; what is refused changes nothing."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fairque.protocol import calls
+from fairque.protocol.calls import Storing
+from fairque.protocol.errors import BatchTooLarge, InvalidSchedule, ProtocolError, ScheduleConflict, ScheduleNotFound
+from fairque.protocol.model.retry import RetryPolicy
+from fairque.protocol.model.schedules import Miss, Schedule, ScheduleInfo
+from fairque.protocol.model.states import Priority
+from fairque.protocol.wire.status import Status
+
+if TYPE_CHECKING:
+    from tests.scripts.conftest import Bench
+
+Store = Callable[..., list[tuple[Status, int]]]
+
+
+def hourly(name: str = "s", **fields: Any) -> Schedule:
+    return Schedule(**{"schedule_id": name, "every_ms": 3_600_000, "user_id": "ann", "func": "f", **fields})
+
+
+@pytest.fixture
+def store(queue: "Bench") -> Store:
+    def store(*schedules: Schedule, revision: int | None = 0, next_at: int | None = None) -> list[tuple[Status, int]]:
+        storing = [Storing(schedule=one, revision=revision, next_at=next_at) for one in schedules]
+        stored = queue.run(calls.schedule(queue.keys, storing, message_limit=262_144))
+        return [(one.code, one.revision) for one in stored]
+
+    return store
+
+
+def read(queue: "Bench", name: str = "s") -> ScheduleInfo:
+    return queue.run(calls.read_schedule(queue.keys, name))
+
+
+def due(queue: "Bench") -> dict[str, float]:
+    return dict(queue.snapshot("due").get("due", []))
+
+
+class TestStoring:
+    def test_a_new_one_is_due_at_once_for_the_leader_to_compute_its_next_time(
+        self, queue: "Bench", store: Store
+    ) -> None:
+        assert store(hourly()) == [(Status.OK, 1)]
+        found = read(queue)
+        assert (found.next_at, found.from_at, found.enabled) == (None, queue.now_ms, True)
+        assert due(queue) == {"s": queue.now_ms}
+
+    def test_a_next_time_that_the_caller_computed_counts(self, queue: "Bench", store: Store) -> None:
+        store(hourly(), next_at=queue.now_ms + 5)
+        assert (read(queue).next_at, read(queue).from_at) == (queue.now_ms + 5, None)
+        assert due(queue) == {"s": queue.now_ms + 5}
+
+    def test_one_that_does_not_fire_is_not_due(self, queue: "Bench", store: Store) -> None:
+        store(hourly(enabled=False), next_at=queue.now_ms)
+        assert due(queue) == {}
+        assert not read(queue).enabled
+
+    def test_all_fields_come_back(self, queue: "Bench", store: Store) -> None:
+        wanted = Schedule(
+            schedule_id="ünï k:{x}",
+            cron="0 3 * * *",
+            timezone="Europe/Berlin",
+            dst_gap="skip",
+            func="m:f",
+            args=(1, "ü", [None, True]),
+            kwargs={"a": {"b": 1.5}},
+            payload={"p": []},
+            user_id="ann",
+            priority=Priority.HIGH,
+            retries=0,
+            retry=RetryPolicy(base_seconds=2),
+            timeout_ms=5,
+            cost=0.5,
+            start=1,
+            end=2,
+            jitter_ms=3,
+            grace_ms=4,
+            misfire="all",
+            misfire_limit=6,
+            overlap="skip",
+            enabled=True,
+            declared=True,
+        )
+        store(wanted)
+        found = read(queue, wanted.schedule_id).schedule
+        assert found.evolve(args=()) == wanted.evolve(args=())
+        assert found.args == (1, "ü", [None, True])
+
+    def test_sent_again_it_changes_nothing(self, queue: "Bench", store: Store) -> None:
+        store(hourly(enabled=True), next_at=5)
+        before = queue.snapshot()
+        queue.advance(1_000)
+        assert store(hourly(enabled=True), next_at=6) == [(Status.ALREADY, 1)]
+        store(hourly(args=(1,)), revision=1)
+        after = queue.snapshot()
+        assert store(hourly(args=(1,)), revision=1) == [(Status.ALREADY, 2)]
+        assert queue.snapshot() == after != before
+
+    def test_a_new_one_whose_id_is_taken_is_refused_with_all_of_its_call(self, queue: "Bench", store: Store) -> None:
+        store(hourly())
+        before = queue.snapshot()
+        with pytest.raises(ScheduleConflict, match=r"schedule 's' of .* exists with other content \(revision 1\)"):
+            store(hourly("a"), hourly(args=(1,)))
+        assert queue.snapshot() == before
+
+    def test_a_change_of_an_old_revision_is_refused(self, store: Store) -> None:
+        store(hourly())
+        store(hourly(args=(1,)), revision=1)
+        with pytest.raises(ScheduleConflict) as caught:
+            store(hourly(args=(2,)), revision=1)
+        assert caught.value.revision == 2
+        assert store(hourly(args=(2,)), revision=None) == [(Status.OK, 3)]
+
+    @pytest.mark.parametrize("revision", [1, None])
+    def test_what_is_not_there_cannot_be_changed(self, store: Store, revision: int | None) -> None:
+        with pytest.raises(ScheduleNotFound, match="has no schedule 's'"):
+            store(hourly(), revision=revision)
+
+    def test_the_leader_is_told_of_what_changed_and_of_nothing_else(self, queue: "Bench", store: Store) -> None:
+        with queue.client.pubsub() as heard:
+            heard.subscribe(queue.keys.changed)
+            heard.get_message(timeout=5)
+            for change in (
+                lambda: store(hourly(), hourly("b")),
+                lambda: queue.run(calls.enable(queue.keys, "s", on=False)),
+                lambda: queue.run(calls.unschedule(queue.keys, "s")),
+            ):
+                change()
+                message = heard.get_message(timeout=5)
+                assert message is not None
+                assert message["data"] == b"schedules"
+                change()
+                assert heard.get_message(timeout=0.05) is None
+
+
+class TestChangesOfTimes:
+    def test_a_change_of_the_task_alone_leaves_a_time_that_is_due(self, queue: "Bench", store: Store) -> None:
+        store(hourly(), next_at=queue.now_ms + 10)
+        queue.advance(50)
+        store(hourly(args=(1,)), revision=1, next_at=queue.now_ms + 100)
+        found = read(queue)
+        assert (found.next_at, found.missed) == (queue.now_ms - 40, 0)
+
+    def test_other_times_begin_anew_and_a_time_that_was_due_is_missed(self, queue: "Bench", store: Store) -> None:
+        store(hourly(), next_at=queue.now_ms + 10)
+        queue.advance(50)
+        store(hourly(every_ms=5_000), revision=1)
+        found = read(queue)
+        assert (found.next_at, found.from_at, found.missed) == (None, queue.now_ms, 1)
+        due_at = queue.now_ms - 40
+        assert found.misses == (Miss(first=due_at, last=due_at, number=1, reason="edited"),)
+        assert queue.run(calls.read_scheduler(queue.keys)).missed == 1
+
+    def test_other_times_before_the_next_one_miss_nothing(self, queue: "Bench", store: Store) -> None:
+        store(hourly(), next_at=queue.now_ms + 10)
+        store(hourly(every_ms=5_000), revision=1, next_at=queue.now_ms + 20)
+        assert (read(queue).missed, read(queue).next_at) == (0, queue.now_ms + 20)
+
+
+class TestEnabling:
+    def test_one_that_is_stopped_is_not_due_and_begins_anew(self, queue: "Bench", store: Store) -> None:
+        store(hourly(), next_at=queue.now_ms + 10)
+        assert queue.run(calls.enable(queue.keys, "s", on=False))
+        assert (due(queue), read(queue).enabled, read(queue).missed) == ({}, False, 0)
+        queue.advance(60_000)
+        assert queue.run(calls.enable(queue.keys, "s", on=True))
+        assert (due(queue), read(queue).from_at) == ({"s": queue.now_ms}, queue.now_ms)
+        assert read(queue).revision == 3
+
+    def test_again_it_changes_nothing(self, queue: "Bench", store: Store) -> None:
+        store(hourly(), next_at=queue.now_ms + 10)
+        before = queue.snapshot()
+        assert not queue.run(calls.enable(queue.keys, "s", on=True))
+        assert queue.snapshot() == before
+
+    def test_a_change_leaves_it_stopped_unless_it_says_otherwise(self, queue: "Bench", store: Store) -> None:
+        store(hourly(enabled=False))
+        store(hourly(args=(1,)), revision=1)
+        assert not read(queue).enabled
+        store(hourly(args=(1,), enabled=True), revision=2)
+        assert read(queue).enabled
+
+    def test_one_that_is_not_there_is_an_error(self, queue: "Bench") -> None:
+        with pytest.raises(ScheduleNotFound):
+            queue.run(calls.enable(queue.keys, "s", on=True))
+
+
+class TestRemoving:
+    def test_nothing_of_it_is_left(self, queue: "Bench", store: Store) -> None:
+        store(hourly(), next_at=5)
+        assert queue.run(calls.unschedule(queue.keys, "s", revision=1))
+        assert queue.snapshot().keys() == {"meta", "counts"}
+        assert not queue.run(calls.unschedule(queue.keys, "s"))
+
+    def test_another_revision_stays(self, queue: "Bench", store: Store) -> None:
+        store(hourly())
+        with pytest.raises(ScheduleConflict):
+            queue.run(calls.unschedule(queue.keys, "s", revision=2))
+        assert read(queue)
+
+
+class TestReading:
+    def test_pages_are_in_the_order_of_the_ids(self, queue: "Bench", store: Store) -> None:
+        store(*(hourly(name) for name in "dbca"))
+        first = queue.run(calls.read_schedules(queue.keys, most=3))
+        assert [one.schedule_id for one in first] == ["a", "b", "c"]
+        rest = queue.run(calls.read_schedules(queue.keys, after=first.next, most=3))
+        assert ([one.schedule_id for one in rest], rest.next) == (["d"], None)
+
+    def test_what_is_due_comes_in_the_order_of_time(self, queue: "Bench", store: Store) -> None:
+        for name, ahead in (("a", 300), ("b", 100), ("c", 200), ("d", 5_000)):
+            store(hourly(name), next_at=queue.now_ms + ahead)
+
+        def due_in(ahead_ms: int, most: int = 100) -> list[str]:
+            found = queue.run(calls.due(queue.keys, ahead_ms=ahead_ms, most=most))
+            assert found.at_ms == queue.now_ms
+            return [f"{name}{at - queue.now_ms}" for name, at in found.times]
+
+        assert due_in(99) == []
+        assert due_in(1_000) == ["b100", "c200", "a300"]
+        assert due_in(1_000, most=2) == ["b100", "c200"]
+
+    def test_some_are_read_by_their_ids_and_others_left_out(self, queue: "Bench", store: Store) -> None:
+        store(hourly("a"), hourly("b"), hourly("c"))
+        found = queue.run(calls.read_some(queue.keys, ["c", "x", "a"]))
+        assert [one.schedule_id for one in found] == ["c", "a"]
+
+    def test_one_that_is_not_there_is_an_error(self, queue: "Bench") -> None:
+        with pytest.raises(ScheduleNotFound):
+            read(queue)
+
+    def test_the_numbers_say_how_many_are_overdue(self, queue: "Bench", store: Store) -> None:
+        store(hourly("a"), next_at=queue.now_ms + 100)
+        store(hourly("b"), next_at=queue.now_ms + 200)
+        queue.advance(150)
+        found = queue.run(calls.read_scheduler(queue.keys))
+        assert (found.schedules, found.overdue, found.first_at) == (2, 1, queue.now_ms - 50)
+        assert (found.leader, found.term) == (None, 0)
+
+
+class TestBadInput:
+    def test_all_problems_of_all_schedules_are_said_at_once(self, store: Store) -> None:
+        wrong: list[Any] = [
+            hourly("a", user_id=None, cron="* * * * *"),
+            hourly("a", start=10, end=5, jitter_ms=-1, misfire="never"),
+            Schedule(schedule_id="x" * 101, user_id="ann", args=({1},)),
+        ]
+        with pytest.raises(InvalidSchedule) as caught:
+            store(*wrong)
+        assert caught.value.problems == (
+            "schedule 'a': give one of cron, every and at, to say when; found cron and every",
+            "schedule 'a': user_id is missing: whose share of the workers do its tasks use?",
+            "schedule 'a': end is before start, by 0.005 s: it could never fire",
+            "schedule 'a': jitter must be a number of seconds from 0 to 86,400, not -0.001",
+            "schedule 'a': misfire must be one of latest, all, skip, not 'never'",
+            f"the id of a schedule '{'x' * 101}' has more than 100 bytes of UTF-8",
+            f"schedule '{'x' * 101}': give one of cron, every and at, to say when; found none of them",
+            (
+                f"schedule '{'x' * 101}': args[0] is no JSON value but builtins.set: "
+                "pass numbers, strings, booleans, None, lists and dictionaries of them"
+            ),
+            "schedule 'a': it is there twice",
+        )
+
+    def test_a_message_above_the_limit_is_refused_before_it_can_ever_fire(self, queue: "Bench") -> None:
+        large = Storing(schedule=hourly(payload="x" * 500), revision=0)
+        with pytest.raises(InvalidSchedule, match=r"the message of its tasks has 6\d\d bytes, allowed are 500"):
+            calls.schedule(queue.keys, [large], message_limit=500)
+
+    @pytest.mark.parametrize("number", [0, 101])
+    def test_a_call_has_1_to_100(self, queue: "Bench", number: int) -> None:
+        with pytest.raises(BatchTooLarge, match="1 to 100 go in one"):
+            calls.schedule(queue.keys, [Storing(schedule=hourly(), revision=0)] * number, message_limit=500)
+
+    @pytest.mark.parametrize("name", ["", "a\nb", "x" * 101, 5])
+    def test_what_cannot_be_an_id_is_neither_read_nor_removed(self, queue: "Bench", name: Any) -> None:
+        for call in (calls.read_schedule, calls.unschedule):
+            with pytest.raises(InvalidSchedule, match="the id of a schedule"):
+                call(queue.keys, name)
+
+    @pytest.mark.parametrize(
+        ("place", "value"), [(0, ""), (0, "x" * 101), (1, "-1"), (1, "x"), (2, ""), (3, "x"), (4, "2"), (5, "")]
+    )
+    def test_the_script_refuses_what_no_builder_sends(self, queue: "Bench", place: int, value: str) -> None:
+        arguments = ["s", "0", "t", "", "1", "{}"]
+        arguments[place] = value
+        assert queue.raw("schedule", *arguments)[0] == Status.BAD_ARGS
+        assert queue.raw("schedule", *arguments[1:])[0] == Status.BAD_ARGS
+        assert queue.snapshot().keys() == {"meta"}
+
+    def test_a_definition_of_a_later_version_is_no_definition_here(self, queue: "Bench") -> None:
+        queue.raw("schedule", "s", "0", "t", "", "1", '{"v":2,"id":"s"}')
+        with pytest.raises(ProtocolError, match="has version 2"):
+            read(queue)

@@ -1,0 +1,138 @@
+"""The definition of a schedule: it survives the way through Redis, and all that is wrong with one is said at once."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairque.protocol.errors import ProtocolError
+from fairque.protocol.model.retry import RetryPolicy
+from fairque.protocol.model.schedules import Schedule, task_of
+from fairque.protocol.model.states import Priority
+from fairque.protocol.wire.codec import encode_task
+from fairque.protocol.wire.schedules import decode_schedule, encode_schedule, schedule_problems, timing_digest
+
+GOOD = Schedule(schedule_id="s", cron="0 3 * * *", user_id="ann", func="m:f")
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+schedules = st.builds(
+    Schedule,
+    schedule_id=st.text("abü:{}* ", min_size=1, max_size=20),
+    every_ms=st.integers(100, 10**9),
+    user_id=st.just("ann"),
+    func=st.none() | st.just("m:f"),
+    args=st.lists(json_values, max_size=3).map(tuple),
+    kwargs=st.dictionaries(st.text(max_size=5), json_values, max_size=3),
+    payload=json_values,
+    priority=st.sampled_from(Priority),
+    retries=st.integers(0, 1_000),
+    retry=st.none() | st.just(RetryPolicy(base_seconds=0.5)),
+    timeout_ms=st.integers(1, 10**9),
+    cost=st.none() | st.floats(0, 10),
+    start=st.none() | st.integers(0, 10**12),
+    jitter_ms=st.integers(0, 10**6),
+    grace_ms=st.integers(0, 10**6),
+    misfire=st.sampled_from(["latest", "all", "skip"]),
+    misfire_limit=st.integers(1, 1_000),
+    overlap=st.sampled_from(["allow", "skip"]),
+    enabled=st.none() | st.booleans(),
+    declared=st.booleans(),
+)
+
+
+@given(schedules)
+def test_a_schedule_is_the_same_after_the_way_through_redis(schedule: Schedule) -> None:
+    assert schedule_problems(schedule) == []
+    assert decode_schedule(encode_schedule(schedule), enabled=schedule.enabled) == schedule
+
+
+@given(schedules)
+def test_the_task_of_a_time_is_made_again_to_the_last_byte(schedule: Schedule) -> None:
+    again = decode_schedule(encode_schedule(schedule))
+    assert encode_task(task_of(schedule, 5)) == encode_task(task_of(again, 5))
+
+
+def test_whether_it_fires_is_no_part_of_the_definition() -> None:
+    assert encode_schedule(GOOD) == encode_schedule(GOOD.evolve(enabled=False))
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"args": (1,)}, True),
+        ({"misfire": "all"}, True),
+        ({"grace_ms": 5}, True),
+        ({"user_id": "bob"}, True),
+        ({"cron": "0 4 * * *"}, False),
+        ({"timezone": "Europe/Berlin"}, False),
+        ({"start": 5}, False),
+        ({"jitter_ms": 5}, False),
+        ({"dst_gap": "skip"}, False),
+    ],
+)
+def test_only_what_the_times_depend_on_changes_their_digest(change: dict[str, Any], *, same: bool) -> None:
+    assert (timing_digest(GOOD.evolve(**change)) == timing_digest(GOOD)) is same
+
+
+def test_unknown_fields_are_ignored_and_a_later_version_is_not() -> None:
+    assert decode_schedule(b'{"v":1,"id":"s","new":5}') == Schedule(schedule_id="s")
+    for data in (b'{"v":2,"id":"s"}', b"{}", b"x", b'{"v":1,"id":"s","retry":{"cap":-1}}'):
+        with pytest.raises(ProtocolError):
+            decode_schedule(data)
+
+
+def test_one_is_made_of_seconds_and_dates() -> None:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    made = Schedule.create(
+        "s",
+        every=timedelta(minutes=1),
+        func=print,
+        args=[1],
+        start=start,
+        jitter=0.5,
+        grace=2,
+        timeout=3,
+        user_id="ann",
+    )
+    assert (made.every_ms, made.func, made.args) == (60_000, "builtins:print", (1,))
+    assert (made.start, made.jitter_ms, made.grace_ms, made.timeout_ms) == (1_767_225_600_000, 500, 2_000, 3_000)
+    assert schedule_problems(made) == []
+
+
+NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001 - it is what is refused
+
+
+@pytest.mark.parametrize(
+    ("made", "problem"),
+    [
+        (Schedule.create("s", cron="x", user_id="ann", start=NAIVE), "start must be a moment with its time zone"),
+        (Schedule.create("s", every=-1, user_id="ann"), "every must be a number of seconds from 0.1 to 316,224,000"),
+        (Schedule.create("s", every=0.05, user_id="ann"), "every must be a number of seconds from 0.1 .* not 0.05"),
+        (Schedule.create("s", cron="x", user_id="ann", jitter=10**6), "jitter must be .* to 86,400, not 1e"),
+        (Schedule.create("s", cron="x", user_id="ann", args="ab"), "args must be a list or tuple"),
+        (Schedule.create("s", cron="x", user_id="a\nb"), "user_id 'a.*' has control characters"),
+        (GOOD.evolve(priority=9), "priority 9 is unknown: choose one of VERY_LOW 1"),
+        (GOOD.evolve(kwargs=[1]), "kwargs must be a mapping"),
+        (GOOD.evolve(payload=float("nan")), "payload is nan"),
+        (GOOD.evolve(retries=-1), "retries must be a whole number from 0 to 1,000, not -1"),
+        (GOOD.evolve(retry={"base": 1}), "retry must be a RetryPolicy"),
+        (GOOD.evolve(cost=-1), "cost must be a number of seconds"),
+        (GOOD.evolve(overlap="wait"), "overlap must be one of allow, skip, not 'wait'"),
+        (GOOD.evolve(dst_gap="x"), "dst_gap must be one of run, skip, not 'x'"),
+        (GOOD.evolve(enabled="no"), "enabled must be True, False or None, not 'no'"),
+        (GOOD.evolve(cron=5), "cron must be a text"),
+        (GOOD.evolve(timezone=None), "timezone must be a name"),
+        (GOOD.evolve(cron=None, at=5, start=6), "at is before start: it could never fire"),
+        (GOOD.evolve(cron=None, at=5, end=4), "at is after end: it could never fire"),
+        (GOOD.evolve(timezone="\ud800"), "lone surrogate|surrogates not allowed"),
+    ],
+)
+def test_what_cannot_be_is_named(made: Schedule, problem: str) -> None:
+    assert re.search(problem, "\n".join(schedule_problems(made)))

@@ -1,0 +1,231 @@
+"""What a leader does: reads which schedules are due soon, prepares them, and fires them in batches at their times."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from attrs import evolve
+
+from fairque.protocol import clock
+from fairque.protocol.calls import Fired, Firing, Move, due, fire, read_some
+from fairque.protocol.calls.schedules import MAX_DUE
+from fairque.protocol.errors import ProtocolError
+from fairque.protocol.model.schedules import ScheduleInfo
+from fairque.protocol.runners import Runner
+from fairque.protocol.wire.keys import QueueKeys
+from fairque.protocol.wire.status import Status
+from fairque.scheduler.log import log
+from fairque.scheduler.metrics import Metrics
+from fairque.scheduler.serverclock import ServerClock
+from fairque.scheduler.window import Entry, Window
+
+__all__ = ["Agenda"]
+
+#: Milliseconds that it looks ahead: time to prepare many that are due together.
+_AHEAD_MS = 10_000
+#: Seconds after which it reads again what is due, and after which it may when something changed.
+_READ_AGAIN, _BREATH = 5.0, 0.05
+#: Schedules that are fired in one round trip, and read in one.
+_FIRED, _READ = 400, 200
+#: Schedules and bytes of one script, during which the server does nothing else.
+_PER_SCRIPT, _BYTES = 100, 1_048_576
+#: Seconds of computing, after which it looks again whether something else is due.
+_SLICE = 0.01
+
+
+class Agenda:
+    """The schedules of a queue in the order of their times, as far as they are near.
+
+    Args:
+        runner: The server.
+        keys: The queue.
+        keep_ms: How long a schedule is kept that has no further times.
+        metrics: Where it counts.
+    """
+
+    def __init__(self, runner: Runner, keys: QueueKeys, keep_ms: int, metrics: Metrics) -> None:
+        self._runner, self._keys, self._keep_ms, self._metrics = runner, keys, keep_ms, metrics
+        self._clock = ServerClock()
+        self._window = Window()
+        #: Those that cannot be carried out, and when they were due, so that they are reported once.
+        self._broken: dict[str, int] = {}
+        #: Missed times of schedules that have not caught up.
+        self._missed: Counter[str] = Counter()
+        self._read_at = 0.0
+        self._until_ms = 0
+        self._full = False
+        self._stale = True
+
+    def outdate(self) -> None:
+        """Take in that something changed."""
+        self._stale = True
+
+    def clear(self) -> None:
+        """Forget everything: the server has the truth."""
+        self._window.clear()
+        self._stale = True
+
+    def wants_reading(self) -> bool:
+        """Whether it is time to read again what is due."""
+        return clock.monotonic() >= self._next_reading()
+
+    def seconds_to_rest(self) -> float:
+        """Return for how long there is nothing to do, once nothing is due and all is prepared."""
+        rest, next_at = self._next_reading() - clock.monotonic(), self._window.next_at()
+        return max(0.0, rest if next_at is None else min(rest, self._clock.seconds_until(next_at)))
+
+    def read(self) -> None:
+        """Read which schedules are due soon."""
+        if self._stale:
+            self._stale = False
+            self._broken.clear()
+        asked = clock.monotonic()
+        found = self._runner.run(due(self._keys, ahead_ms=_AHEAD_MS))
+        self._read_at = clock.monotonic()
+        self._clock.hear(found.at_ms, asked, self._read_at)
+        self._metrics.due.set(sum(at <= found.at_ms for _, at in found.times))
+        # Where there are more, the last time may be that of others, too: they come when these are done.
+        self._full = len(found.times) == MAX_DUE
+        self._until_ms = found.times[-1][1] if self._full else found.at_ms + _AHEAD_MS
+        self._window.replace((name, at) for name, at in found.times if self._broken.get(name) != at)
+
+    def prepare(self) -> bool:
+        """Make tasks ahead of their times, for a moment; return whether there was anything to do."""
+        entries = self._window.unprepared(_READ)
+        self._read_infos(entries)
+        until = clock.monotonic() + _SLICE
+        for entry in entries:
+            if self._window.find(entry.schedule_id) is not entry:
+                continue
+            if clock.monotonic() > until:
+                self._window.put_off(entry)
+                continue
+            try:
+                entry.prepare()
+            except Exception as error:  # noqa: BLE001 - see _refuse
+                self._refuse(entry, error)
+        return bool(entries)
+
+    def fire(self, term: int) -> bool | None:
+        """Fire what is due, in one round trip; return whether there was anything, or None when a later term rules."""
+        entries = self._window.take_due(self._clock.now_ms(), _FIRED)
+        self._read_infos(entries)
+        moves = self._moves(entries)
+        if not moves:
+            return bool(entries)
+        calls = [
+            fire(self._keys, [one for _, one in part], term=term, result_ttl_ms=self._keep_ms) for part in _parts(moves)
+        ]
+        asked = clock.monotonic()
+        answers: list[Firing] = self._runner.run_all(calls)
+        heard = clock.monotonic()
+        if any(answer.ruling is not None for answer in answers):
+            return None
+        left = iter(moves)
+        for answer in answers:
+            self._clock.hear(answer.at_ms, asked, heard)
+            made = [(*next(left), fired) for fired in answer.fired]
+            self._count([(move, fired) for _, move, fired in made], answer.at_ms)
+            for entry, _, fired in made:
+                self._go_on(entry, fired)
+        return True
+
+    def _next_reading(self) -> float:
+        if self._stale or (self._full and len(self._window) < MAX_DUE // 2):
+            return self._read_at + _BREATH
+        return self._read_at + _READ_AGAIN
+
+    def _moves(self, entries: Sequence[Entry]) -> list[tuple[Entry, Move]]:
+        moves: list[tuple[Entry, Move]] = []
+        now_ms, until = self._clock.now_ms(), clock.monotonic() + _SLICE
+        for entry in entries:
+            if self._window.find(entry.schedule_id) is not entry:
+                continue
+            if moves and clock.monotonic() > until:
+                # Some were away for long; the others wait for no more than a moment.
+                self._window.put(entry)
+                continue
+            try:
+                moves.append((entry, entry.move(now_ms)))
+            except Exception as error:  # noqa: BLE001 - see _refuse
+                self._refuse(entry, error)
+        return moves
+
+    def _go_on(self, entry: Entry, fired: Fired) -> None:
+        name = entry.schedule_id
+        if fired.code in (Status.CHANGED, Status.NOT_FOUND):
+            self._window.drop(name)
+            self._stale = True
+        elif fired.code == Status.EARLY:
+            self._window.put(entry)
+        elif fired.code == Status.FULL:
+            log.warning("too many tasks wait, a schedule waits too", schedule=name, seconds=fired.pause_ms / 1000)
+            self._window.put(evolve(entry, at=self._clock.now_ms() + fired.pause_ms))
+        elif fired.next_at is None or fired.next_at > self._until_ms or entry.info is None:
+            self._window.drop(name)
+        else:
+            info = evolve(entry.info, next_at=fired.next_at, from_at=None)
+            self._window.put(Entry(name, fired.next_at, info))
+
+    def _count(self, made: Sequence[tuple[Move, Fired]], at_ms: int) -> None:
+        metrics = self._metrics
+        late = [at_ms - move.fire_at for move, fired in made if fired.code == Status.OK and move.fire_at is not None]
+        for milliseconds in late:
+            metrics.lateness.observe(milliseconds / 1000)
+        metrics.fired.inc(len(late))
+        metrics.skipped.inc(sum(fired.code == Status.SKIPPED for _, fired in made))
+        for move, fired in made:
+            if move.missed and fired.code in (Status.OK, Status.SKIPPED):
+                metrics.missed.inc(move.missed)
+                self._missed[move.schedule_id] += move.missed
+                # Not before it has caught up, which may take many steps.
+                if fired.next_at is None or fired.next_at > at_ms:
+                    number = self._missed.pop(move.schedule_id)
+                    log.warning("missed times", schedule=move.schedule_id, number=number)
+
+    def _read_infos(self, entries: Sequence[Entry]) -> None:
+        """Read what is not known of the schedules of some entries."""
+        unknown = {entry.schedule_id: entry for entry in entries if entry.info is None}
+        names = list(unknown)
+        for first in range(0, len(names), _READ):
+            part = names[first : first + _READ]
+            try:
+                infos = list(self._runner.run(read_some(self._keys, part)))
+            except ProtocolError:
+                infos = []
+                for name in part:
+                    try:
+                        infos += self._runner.run(read_some(self._keys, [name]))
+                    except ProtocolError as error:
+                        self._refuse(unknown[name], error)
+            found = {info.schedule_id: info for info in infos}
+            for name in part:
+                self._know(unknown[name], found.get(name))
+
+    def _know(self, entry: Entry, info: ScheduleInfo | None) -> None:
+        at = None if info is None else info.next_at or info.forgotten_at or info.from_at
+        if info is None or at is None or not info.enabled:
+            self._window.drop(entry.schedule_id)
+        elif at == entry.at:
+            entry.info = info
+        else:
+            # It changed since it was read when it is due.
+            self._window.put(Entry(entry.schedule_id, at, info))
+
+    def _refuse(self, entry: Entry, error: Exception) -> None:
+        """Go on without a schedule that cannot be carried out, whatever is wrong with it: no other one may suffer."""
+        log.error("a schedule cannot be carried out", schedule=entry.schedule_id, error=str(error))
+        self._broken[entry.schedule_id] = entry.at
+        self._window.drop(entry.schedule_id)
+
+
+def _parts(moves: Sequence[tuple[Entry, Move]]) -> Iterator[list[tuple[Entry, Move]]]:
+    """Cut a batch so that no script takes long."""
+    part: list[tuple[Entry, Move]] = []
+    size = 0
+    for one in moves:
+        if part and (len(part) == _PER_SCRIPT or size + one[1].size > _BYTES):
+            yield part
+            part, size = [], 0
+        part.append(one)
+        size += one[1].size
+    yield part

@@ -1,0 +1,145 @@
+"""Makes the schedules of a queue those that a configuration declares: what differs, and the calls that change it."""
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol, TypeVar
+
+from attrs import asdict, frozen
+
+from fairque.protocol.calls import Storing, read_schedules, schedule, unschedule
+from fairque.protocol.calls.schedules import MAX_SCHEDULES
+from fairque.protocol.errors import ScheduleConflict, ScheduleNotFound
+from fairque.protocol.model.schedules import Schedule, ScheduleInfo
+from fairque.protocol.wire.call import Call
+from fairque.protocol.wire.keys import QueueKeys
+from fairque.protocol.wire.schedules import encode_schedule
+from fairque.scheduler.times import time_after
+
+__all__ = ["Plan", "apply", "plan"]
+
+T = TypeVar("T")
+_PAGE = 1_000
+#: When others change the same schedules meanwhile, as further instances do that start together.
+_TRIES = 5
+
+
+class Runs(Protocol):
+    """Sends calls, as `Runner` does."""
+
+    def run(self, call: Call[T]) -> T:
+        """Send a call and return its answer."""
+
+
+@frozen(kw_only=True)
+class Plan:
+    """What has to be done so that the schedules of a queue are those that were declared.
+
+    Attributes:
+        storing: The schedules that are new or other.
+        changes: The same, a sentence each.
+        unchanged: How many are as declared.
+        over: Declared ones that are not there and would never fire, since their times are past; they are left out.
+        undeclared: Schedules that a file declared once and this one does not. They stay, unless they are pruned.
+    """
+
+    storing: tuple[Storing, ...]
+    changes: tuple[str, ...]
+    unchanged: int
+    over: tuple[str, ...]
+    undeclared: tuple[ScheduleInfo, ...]
+
+
+def plan(declared: Iterable[Schedule], found: Mapping[str, ScheduleInfo], now_ms: int) -> Plan:
+    """Compare what is declared with what there is.
+
+    Args:
+        declared: Schedules without problems.
+        found: All that there are, by their ids.
+        now_ms: The server's time.
+    """
+    storing, changes, over, unchanged, names = [], [], [], 0, set()
+    for one in declared:
+        names.add(one.schedule_id)
+        known, next_at = found.get(one.schedule_id), time_after(one, now_ms)
+        if known is None and next_at is None:
+            over.append(one.schedule_id)
+        elif known is not None and _same(one, known):
+            unchanged += 1
+        else:
+            revision = 0 if known is None else known.revision
+            storing.append(Storing(schedule=one, revision=revision, next_at=next_at))
+            changes.append(f"schedule {one.schedule_id!r}: {'added' if known is None else _differences(one, known)}")
+    undeclared = tuple(info for name, info in sorted(found.items()) if info.schedule.declared and name not in names)
+    return Plan(
+        storing=tuple(storing), changes=tuple(changes), unchanged=unchanged, over=tuple(over), undeclared=undeclared
+    )
+
+
+def apply(
+    runner: Runs,
+    keys: QueueKeys,
+    declared: Iterable[Schedule],
+    *,
+    message_limit: int,
+    prune: bool = False,
+    dry_run: bool = False,
+) -> Plan:
+    """Make it so, and return what was done. Doing it again changes nothing.
+
+    Args:
+        runner: The server.
+        keys: The queue.
+        declared: Schedules without problems.
+        message_limit: Bytes of the largest message of a task.
+        prune: Remove those that are not declared any more.
+        dry_run: Change nothing.
+
+    Raises:
+        ScheduleConflict: Others changed the same schedules all the time.
+    """
+    declared = tuple(declared)
+    for left in reversed(range(_TRIES)):
+        planned = plan(declared, *_all(runner, keys))
+        if dry_run:
+            return planned
+        storing = planned.storing
+        chunks = [storing[first : first + MAX_SCHEDULES] for first in range(0, len(storing), MAX_SCHEDULES)]
+        # Built before the first is sent, so that one that is refused changes nothing.
+        calls = [schedule(keys, chunk, message_limit=message_limit) for chunk in chunks]
+        try:
+            for call in calls:
+                runner.run(call)
+            if prune:
+                for info in planned.undeclared:
+                    runner.run(unschedule(keys, info.schedule_id, revision=info.revision))
+        except (ScheduleConflict, ScheduleNotFound):
+            if not left:
+                raise
+        else:
+            return planned
+    raise AssertionError("unreachable")
+
+
+def _all(runner: Runs, keys: QueueKeys) -> tuple[dict[str, ScheduleInfo], int]:
+    page = runner.run(read_schedules(keys, most=_PAGE))
+    found, now_ms = {info.schedule_id: info for info in page}, page.at_ms
+    while page.next is not None:
+        page = runner.run(read_schedules(keys, after=page.next, most=_PAGE))
+        found |= {info.schedule_id: info for info in page}
+    return found, now_ms
+
+
+def _same(one: Schedule, known: ScheduleInfo) -> bool:
+    return encode_schedule(one) == encode_schedule(known.schedule) and one.enabled in (None, known.enabled)
+
+
+def _differences(one: Schedule, known: ScheduleInfo) -> str:
+    before, after = asdict(known.schedule), asdict(one)
+    if one.enabled is None:
+        del before["enabled"]
+    return ", ".join(
+        f"{name} {_shown(before[name])} -> {_shown(after[name])}" for name in before if before[name] != after[name]
+    )
+
+
+def _shown(value: object) -> str:
+    return "none" if value is None else str(value) if isinstance(value, int | float) else f"{value!r:.60}"

@@ -1,0 +1,283 @@
+"""The command ``fairque-scheduler``."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+from attrs import asdict, evolve, field, frozen
+
+from fairque.protocol.config import QueueSettings, RedisSettings, load_settings, settings_from_environ
+from fairque.protocol.doctor.examine import examine
+from fairque.protocol.errors import (
+    ConfigurationError,
+    FairqueError,
+    InvalidSchedule,
+    RedisUnavailable,
+    SchemaMismatch,
+    ServerUnsuitable,
+)
+from fairque.protocol.wire.jsonvalue import dumps
+from fairque.scheduler._version import __version__
+from fairque.scheduler.applying import Plan
+from fairque.scheduler.declared import DeclaredSchedule, ImportingOptions, reading, schedules_of
+from fairque.scheduler.loading import CannotImport
+from fairque.scheduler.log import configure, log
+from fairque.scheduler.scheduler import TaskScheduler
+from fairque.scheduler.settings import SchedulerSettings
+from fairque.scheduler.showing import facts, page_table, shown, times_table
+from fairque.scheduler.times import time_after
+
+__all__ = ["main"]
+
+EXIT_CRASHED = 1
+EXIT_UNREACHABLE = 3
+EXIT_MISMATCH = 4
+EXIT_NO_LEADER = 5
+EXIT_IMPORT = 6
+EXIT_CONFIGURATION = 78
+
+_CODES = (
+    "Exit codes: 0 stopped, or all is well; 1 crashed, 2 wrong usage, 3 Redis not reachable or not suitable, "
+    "4 queue of another version, 5 nobody leads (healthcheck), 6 module cannot be imported, 78 wrong configuration."
+)
+
+
+@frozen(kw_only=True)
+class FileSettings:
+    """What a configuration file says to a scheduler; ``schedules`` is None where it has no such section."""
+
+    redis: RedisSettings = field(factory=RedisSettings)
+    queue: QueueSettings = field(factory=QueueSettings)
+    # Before the schedules, whose functions are in its modules.
+    scheduler: ImportingOptions = field(factory=ImportingOptions)
+    schedules: dict[str, DeclaredSchedule] | None = None
+
+
+class _Commands(click.Group):
+    """Says what went wrong in a sentence and by its exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except FairqueError as error:
+            codes: tuple[tuple[type[FairqueError], int], ...] = (
+                (ConfigurationError, EXIT_CONFIGURATION),
+                (InvalidSchedule, EXIT_CONFIGURATION),
+                (RedisUnavailable, EXIT_UNREACHABLE),
+                (ServerUnsuitable, EXIT_UNREACHABLE),
+                (SchemaMismatch, EXIT_MISMATCH),
+                (CannotImport, EXIT_IMPORT),
+            )
+            click.echo(f"fairque-scheduler: {error}", err=True)
+            ctx.exit(next((code for kind, code in codes if isinstance(error, kind)), EXIT_CRASHED))
+
+
+def _server(command: Any) -> Any:
+    for option in (
+        click.option("--queue", help="Name of the queue.  [default: default]", envvar="FAIRQUE_SCHEDULER_QUEUE"),
+        click.option(
+            "--url",
+            help="Address of the server.  [default: redis://localhost:6379/0]",
+            envvar="FAIRQUE_SCHEDULER_URL",
+        ),
+        click.option(
+            "--config",
+            type=click.Path(path_type=Path),
+            help="YAML file with the settings.",
+            envvar="FAIRQUE_SCHEDULER_CONFIG",
+            show_envvar=True,
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+_as_json = click.option("--json", "as_json", is_flag=True, help="For machines.")
+
+
+@click.group(cls=_Commands, epilog=_CODES, context_settings={"show_default": True})
+@click.version_option(__version__, prog_name="fairque-scheduler")
+def main() -> None:
+    """Bring the tasks of schedules to a fairque queue, each time once, on any number of instances."""
+
+
+@main.command(epilog=_CODES)
+@_server
+@click.option("--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]))
+@click.option("--log-format", default="auto", type=click.Choice(["auto", "text", "json"]))
+def run(
+    config: Path | None,
+    url: str | None,
+    queue: str | None,
+    log_level: str,
+    log_format: Literal["auto", "text", "json"],
+) -> None:
+    """Lead or stand by until SIGTERM or SIGINT.
+
+    The section `schedules` of the file is applied first: new schedules are added and changed ones changed. Those that
+    are not there any more are named and stay; `fairque-scheduler apply --prune` removes them.
+    """
+    configure(log_level, log_format)
+    settings = _settings(config, url, queue)
+    scheduler = _scheduler(settings)
+    if settings.schedules is not None:
+        planned = scheduler.apply_schedules(schedules_of(settings.schedules))
+        for line in planned.changes:
+            log.info("applied", change=line)
+        for line in _leftovers(planned):
+            log.warning(line)
+    try:
+        scheduler.run()
+    finally:
+        logging.shutdown()
+
+
+@main.command()
+@_server
+@click.option("--prune", is_flag=True, help="Remove schedules that the file does not declare any more.")
+@click.option("--dry-run", is_flag=True, help="Only say what would change.")
+def apply(config: Path | None, url: str | None, queue: str | None, *, prune: bool, dry_run: bool) -> None:
+    """Make the schedules as the section `schedules` of the file says.
+
+    Schedules that were made by a program are left alone. Doing it again changes nothing.
+    """
+    if config is None:
+        raise click.UsageError("name the file with --config")
+    settings = _settings(config, url, queue)
+    if settings.schedules is None:
+        raise ConfigurationError([f"{config}: has no section schedules: there is nothing to apply"])
+    with _scheduler(settings) as scheduler:
+        planned = scheduler.apply_schedules(schedules_of(settings.schedules), prune=prune, dry_run=dry_run)
+    for line in [*planned.changes, *_leftovers(planned, prune=prune)]:
+        click.echo(line)
+    would, are = ("would change", "as they are") if dry_run else ("changed", "as they were")
+    click.echo(f"{len(planned.changes):,} {would}, {planned.unchanged:,} {are}")
+
+
+@main.command("list")
+@_server
+@click.option("--after", help="The last schedule of the page before.")
+@click.option("--most", default=100, type=click.IntRange(1, 1_000), help="Schedules to list.")
+@_as_json
+def list_command(
+    config: Path | None, url: str | None, queue: str | None, after: str | None, most: int, *, as_json: bool
+) -> None:
+    """List schedules in the order of their ids."""
+    with _scheduler(_settings(config, url, queue, declared=False)) as scheduler:
+        page = scheduler.list_schedules(after=after, most=most)
+    if as_json:
+        click.echo(dumps({"at_ms": page.at_ms, "next": page.next, "schedules": [facts(one) for one in page]}))
+        return
+    click.echo(page_table(page))
+    if page.next is not None:
+        click.echo(f"more with --after {page.next!r}")
+
+
+@main.command("next")
+@_server
+@click.argument("schedule", required=False)
+@click.option("--count", default=10, type=click.IntRange(1, 1_000), help="Times to show.")
+@_as_json
+def next_command(
+    config: Path | None, url: str | None, queue: str | None, schedule: str | None, count: int, *, as_json: bool
+) -> None:
+    """Show the next times of SCHEDULE, or which schedules are due next."""
+    with _scheduler(_settings(config, url, queue, declared=False)) as scheduler:
+        if schedule is None:
+            found = scheduler.next_schedules(count)
+            times = [(info.next_at, info) for info in found if info.next_at is not None]
+        else:
+            info = scheduler.get_schedule(schedule)
+            times, at = [], info.next_at
+            while at is not None and len(times) < count:
+                times.append((at, info))
+                at = time_after(info.schedule, at)
+    if as_json:
+        rows = [{"schedule": one.schedule_id, "at_ms": at, "at": shown(at, one.schedule)} for at, one in times]
+        click.echo(dumps(rows))
+    else:
+        click.echo(times_table(times) if times else "no times")
+
+
+@main.command(epilog=_CODES)
+@_server
+@_as_json
+@click.pass_context
+def healthcheck(ctx: click.Context, config: Path | None, url: str | None, queue: str | None, *, as_json: bool) -> None:
+    """Say who leads; the exit code is 5 when nobody does."""
+    with _scheduler(_settings(config, url, queue, declared=False)) as scheduler:
+        found = scheduler.status()
+    if as_json:
+        click.echo(dumps(asdict(found)))
+    else:
+        who = f"{found.leader} leads in term {found.term}" if found.leader else "nobody leads"
+        click.echo(f"{who}; {found.schedules:,} schedules, {found.overdue:,} overdue")
+    if found.leader is None:
+        ctx.exit(EXIT_NO_LEADER)
+
+
+@main.command(
+    epilog="Exit codes: 0 nothing breaks the scheduler (there may be warnings), 1 something does, 2 wrong usage, 3 the "
+    "server does not answer, 78 wrong configuration."
+)
+@_server
+@_as_json
+@click.pass_context
+def doctor(ctx: click.Context, config: Path | None, url: str | None, queue: str | None, *, as_json: bool) -> None:
+    """Look whether the server and the queue are fit for work.
+
+    Version, eviction, persistence, memory, role, clients, scripts, clock, latency, rights of the user, schema: each
+    finding says why it matters and the command that mends it. Nothing is changed.
+    """
+    settings = _settings(config, url, queue, declared=False)
+    diagnosis = examine(settings.redis, settings.queue, "scheduler")
+    if as_json:
+        click.echo(dumps(diagnosis.as_dict()))
+    else:
+        for line in diagnosis.lines():
+            click.echo(line)
+    ctx.exit(diagnosis.exit_code)
+
+
+def _settings(config: Path | None, url: str | None, queue: str | None, *, declared: bool = True) -> FileSettings:
+    """Read the settings, and with ``declared`` the modules and the schedules, too."""
+    sys.path.insert(0, "")
+    problems: list[str] = []
+    kind: type[Any] = FileSettings if declared else SchedulerSettings
+    settings: Any = kind()
+    try:
+        with reading():
+            settings = settings_from_environ(kind) if config is None else load_settings(config, kind)
+    except ConfigurationError as error:
+        problems += error.problems
+    for option, section, key, value in (("--url", "redis", "url", url), ("--queue", "queue", "name", queue)):
+        if value is not None:
+            try:
+                settings = evolve(settings, **{section: evolve(getattr(settings, section), **{key: value})})
+            except ValueError as error:
+                problems.append(f"{option}: {str(error).removeprefix(f'{key}: ')}")
+    if problems:
+        raise ConfigurationError(problems)
+    return FileSettings(
+        redis=settings.redis,
+        queue=settings.queue,
+        scheduler=settings.scheduler,
+        schedules=getattr(settings, "schedules", None),
+    )
+
+
+def _scheduler(settings: FileSettings) -> TaskScheduler:
+    return TaskScheduler(SchedulerSettings(redis=settings.redis, queue=settings.queue, scheduler=settings.scheduler))
+
+
+def _leftovers(planned: Plan, *, prune: bool = False) -> list[str]:
+    return [
+        *(f"schedule {name!r}: its times are past, left out" for name in planned.over),
+        *(
+            f"schedule {info.schedule_id!r}: is not declared any more, "
+            f"{'removed' if prune else 'left as it is (apply --prune removes it)'}"
+            for info in planned.undeclared
+        ),
+    ]

@@ -1,0 +1,205 @@
+"""The section ``schedules:`` of a configuration: schedules with every problem at its line."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from attrs import field, frozen
+from attrs.validators import optional
+
+from fairque.protocol.config.validators import between
+from fairque.protocol.limits import id_problem
+from fairque.protocol.model.retry import RetryPolicy
+from fairque.protocol.model.schedules import DEFAULT_GRACE_MS, DEFAULT_MISFIRE_LIMIT, Schedule
+from fairque.protocol.model.states import Priority
+from fairque.protocol.model.task import DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS
+from fairque.scheduler.checking import cron_problems, function_problem
+from fairque.scheduler.loading import import_modules
+from fairque.scheduler.settings import SchedulerOptions, names_of_modules, several
+
+if TYPE_CHECKING:
+    from attrs import Attribute
+
+__all__ = ["DeclaredSchedule", "ImportingOptions", "reading", "schedules_of"]
+
+_DAY = 86_400.0
+_modules: ContextVar[tuple[str, ...]] = ContextVar("modules", default=())
+
+
+def _import(_: Any, __: "Attribute[Any]", value: tuple[str, ...]) -> None:
+    import_modules(value)
+    _modules.set(value)
+
+
+@frozen(kw_only=True)
+class ImportingOptions(SchedulerOptions):
+    """The options of a scheduler, whose modules are imported while they are read.
+
+    Schedules that are read after them may name functions of these modules only. All in one reading, so that an unknown
+    function is reported with everything else that is wrong with a file.
+
+    Raises:
+        CannotImport: A module cannot be imported.
+    """
+
+    modules: tuple[str, ...] = field(default=(), converter=several, validator=[names_of_modules, _import])
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Forget the modules of the file that was read before."""
+    token = _modules.set(())
+    try:
+        yield
+    finally:
+        _modules.reset(token)
+
+
+def _when(entry: "DeclaredSchedule", attribute: "Attribute[Any]", value: str | None) -> None:
+    given = [name for name in ("cron", "every_seconds", "at") if getattr(entry, name, None) is not None]
+    if len(given) != 1:
+        found = " and ".join(given) or "none of them"
+        raise ValueError(f"{attribute.name}: give one of cron, every_seconds and at, to say when; found {found}")
+    _refuse(attribute, cron_problems(value, "UTC"))
+
+
+def _zone(_: Any, attribute: "Attribute[Any]", value: str) -> None:
+    _refuse(attribute, cron_problems(None, value))
+
+
+def _refuse(attribute: "Attribute[Any]", problems: list[str]) -> None:
+    if problems:
+        raise ValueError(f"{attribute.name}: {'; '.join(problems)}")
+
+
+def _moment(_: Any, attribute: "Attribute[Any]", value: str | None) -> None:
+    if value is not None:
+        try:
+            _read(value)
+        except ValueError as error:
+            raise ValueError(f"{attribute.name}: {error}") from None
+
+
+def _end(entry: "DeclaredSchedule", attribute: "Attribute[Any]", value: str | None) -> None:
+    _moment(entry, attribute, value)
+    if value is not None and entry.start is not None and _read(value) < _read(entry.start):
+        raise ValueError(f"{attribute.name}: is before start {entry.start!r}: it could never fire")
+
+
+def _an_id(_: Any, attribute: "Attribute[Any]", value: str) -> None:
+    if problem := id_problem(value, attribute.name):
+        raise ValueError(problem.removeprefix(f"{attribute.name} "))
+
+
+def _function(_: Any, attribute: "Attribute[Any]", value: str | None) -> None:
+    problem = function_problem(value, _modules.get())
+    if problem is None and value is not None:
+        problem = id_problem(value, attribute.name)
+    if problem:
+        raise ValueError(f"{attribute.name}: {problem}")
+
+
+def _maybe(text: str | None) -> datetime | None:
+    return None if text is None else _read(text)
+
+
+def _read(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"must be a date and time such as '2026-03-01T08:00:00+01:00', found {text!r}") from None
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone: append Z for UTC, or an offset such as +01:00")
+    return moment
+
+
+@frozen(kw_only=True)
+class DeclaredSchedule:
+    """One schedule of a configuration file, under its id.
+
+    Attributes:
+        user_id: The user whose share of the workers its tasks use.
+        cron: Five or six fields, or a name such as ``@daily``.
+        every_seconds: Or the seconds between two times, counted from ``start``, else from the beginning of 1970.
+        at: Or the one and only time.
+        timezone: IANA name of the zone in which ``cron`` is meant.
+        dst_gap: What becomes of times that a clock change skips.
+        function: Registered name of the task's function.
+        args: Its positional arguments.
+        kwargs: Its keyword arguments.
+        payload: For the worker's own `TaskHandler`.
+        priority: Urgency among the tasks of the same user.
+        retries: How often a task is tried again after an error.
+        retry: The pauses between the attempts.
+        timeout_seconds: How long one attempt may take.
+        cost: Expected run time in seconds.
+        start: No time before this moment.
+        end: And none after this one.
+        jitter_seconds: Each time is moved by a fixed part of this.
+        grace_seconds: For how long a time that nobody fired is still fired.
+        misfire: What becomes of later ones.
+        misfire_limit: How many of them, with ``misfire: all``.
+        overlap: Whether a time is fired while the task of the last one has not ended.
+        enabled: Whether it fires; None leaves that to ``queue.schedules.pause`` and ``resume``.
+    """
+
+    cron: str | None = field(default=None, validator=_when)
+    every_seconds: float | None = field(default=None, validator=optional(between(0.1, 3_660 * _DAY)))
+    at: str | None = field(default=None, validator=_moment)
+    timezone: str = field(default="UTC", validator=_zone)
+    dst_gap: Literal["run", "skip"] = "run"
+    function: str | None = field(default=None, validator=_function)
+    args: list[Any] = field(factory=list)
+    kwargs: dict[str, Any] = field(factory=dict)
+    payload: Any = None
+    user_id: str = field(validator=_an_id)
+    priority: Priority = Priority.NORMAL
+    retries: int = field(default=DEFAULT_RETRIES, validator=between(0, 1_000))
+    retry: RetryPolicy | None = None
+    timeout_seconds: float = field(default=DEFAULT_TIMEOUT_MS / 1000, validator=between(0.001, 366 * _DAY))
+    cost: float | None = field(default=None, validator=optional(between(0, _DAY * 1000)))
+    start: str | None = field(default=None, validator=_moment)
+    end: str | None = field(default=None, validator=_end)
+    jitter_seconds: float = field(default=0.0, validator=between(0, _DAY))
+    grace_seconds: float = field(default=DEFAULT_GRACE_MS / 1000, validator=between(0, 366 * _DAY))
+    misfire: Literal["latest", "all", "skip"] = "latest"
+    misfire_limit: int = field(default=DEFAULT_MISFIRE_LIMIT, validator=between(1, 1_000))
+    overlap: Literal["allow", "skip"] = "allow"
+    enabled: bool | None = None
+
+    def schedule(self, schedule_id: str) -> Schedule:
+        """Return the schedule of that id."""
+        return Schedule.create(
+            schedule_id,
+            cron=self.cron,
+            every=self.every_seconds,
+            at=_maybe(self.at),
+            timezone=self.timezone,
+            dst_gap=self.dst_gap,
+            func=self.function,
+            args=self.args,
+            kwargs=self.kwargs,
+            payload=self.payload,
+            user_id=self.user_id,
+            priority=self.priority,
+            retries=self.retries,
+            retry=self.retry,
+            timeout=self.timeout_seconds,
+            cost=self.cost,
+            start=_maybe(self.start),
+            end=_maybe(self.end),
+            jitter=self.jitter_seconds,
+            grace=self.grace_seconds,
+            misfire=self.misfire,
+            misfire_limit=self.misfire_limit,
+            overlap=self.overlap,
+            enabled=self.enabled,
+            declared=True,
+        )
+
+
+def schedules_of(declared: Mapping[str, DeclaredSchedule]) -> list[Schedule]:
+    """Return the schedules of a section."""
+    return [entry.schedule(schedule_id) for schedule_id, entry in declared.items()]

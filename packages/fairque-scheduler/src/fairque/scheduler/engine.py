@@ -1,0 +1,170 @@
+"""The loop that leads or stands by. It rests until the next time of a schedule, or until it is told of a change."""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Literal, TypeAlias
+
+from fairque.protocol import clock
+from fairque.protocol.errors import FairqueError, SchemaMismatch
+from fairque.protocol.model.task import to_ms
+from fairque.protocol.runners import Runner, Subscription
+from fairque.protocol.wire.keys import QueueKeys
+from fairque.scheduler.agenda import Agenda
+from fairque.scheduler.leadership import Lead
+from fairque.scheduler.log import log
+from fairque.scheduler.metrics import Metrics
+from fairque.scheduler.settings import SchedulerSettings
+
+__all__ = ["Engine", "State"]
+
+State: TypeAlias = Literal["stopped", "standby", "leader", "crashed"]
+
+#: Seconds of rest after the first error, and at most.
+_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+
+
+class Engine:
+    """Leads or stands by, in a thread of its own.
+
+    Args:
+        settings: Server, queue and scheduler.
+        runner: The server.
+        metrics: Where it counts.
+        on_crash: Called when the loop ended by itself.
+
+    Attributes:
+        crash: What ended the loop, other than `stop`; None while nothing did.
+    """
+
+    def __init__(
+        self, settings: SchedulerSettings, runner: Runner, metrics: Metrics, on_crash: Callable[[], None]
+    ) -> None:
+        self._keys = QueueKeys(settings.queue.name)
+        self._runner, self._metrics, self._on_crash = runner, metrics, on_crash
+        self._lease_seconds = settings.scheduler.lease_seconds
+        self._lead = Lead(runner, self._keys, settings.scheduler.name, self._lease_seconds)
+        self._agenda = Agenda(
+            runner, self._keys, to_ms(settings.queue.result_ttl_seconds, "result_ttl_seconds"), metrics
+        )
+        # What the listener tells; each is set before the event.
+        self._vacant = True
+        self._told = threading.Event()
+        self._quiet = self._stopping = False
+        self._pause = 0.0
+        self._went_round = clock.monotonic()
+        self._subscription: Subscription | None = None
+        self._thread = threading.Thread(target=self._run, name="fairque-scheduler", daemon=True)
+        self.crash: Exception | None = None
+
+    @property
+    def state(self) -> State:
+        """What it does now."""
+        if self.crash is not None:
+            return "crashed"
+        if not self._thread.is_alive():
+            return "stopped"
+        return "leader" if self._lead.held else "standby"
+
+    @property
+    def ready(self) -> bool:
+        """Whether it leads or stands by, and the server answers."""
+        return self.state in ("leader", "standby") and not self._quiet and not self._pause
+
+    @property
+    def loop_age(self) -> float:
+        """Seconds since the loop went round last: never much more than a lease."""
+        return clock.monotonic() - self._went_round
+
+    def start(self) -> None:
+        """Listen to changes, and begin.
+
+        Raises:
+            FairqueError: The server did not answer, or cannot be worked with.
+        """
+        self._subscription = self._runner.listen(self._keys.changed, self._hear, self._hear_all)
+        self._thread.start()
+
+    def quiet(self) -> None:
+        """Resign and fire nothing more."""
+        self._quiet = True
+        self._told.set()
+
+    def stop(self, seconds: float) -> bool:
+        """Resign and end the loop; return whether it has ended within so many seconds."""
+        self._stopping = True
+        self._told.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=seconds)
+        if self._subscription is not None:
+            self._subscription.close()
+        return not self._thread.is_alive()
+
+    def _hear(self, message: bytes) -> None:
+        if message == b"leader":
+            self._vacant = True
+            self._told.set()
+            return
+        self._agenda.outdate()
+        # One that stands by has no use for changes of schedules.
+        if self._lead.held:
+            self._told.set()
+
+    def _hear_all(self) -> None:
+        self._vacant = True
+        self._agenda.outdate()
+        self._told.set()
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping:
+                self._told.wait(self._go_round())
+                self._told.clear()
+        except Exception as error:  # noqa: BLE001 - it ends this scheduler, which says so, and another one takes over
+            self.crash = error
+            log.exception("the scheduler crashed")
+            self._on_crash()
+        self._metrics.is_leader.set(0)
+        with suppress(FairqueError):
+            self._lead.resign()
+
+    def _go_round(self) -> float:
+        try:
+            rest = self._turn()
+        except SchemaMismatch:
+            raise
+        except FairqueError as error:
+            # What is in memory may be half done.
+            self._agenda.clear()
+            if not self._pause:
+                log.warning("cannot go on, and tries again", error=str(error))
+            rest = self._pause = min(_LONGEST_PAUSE, 2 * self._pause or _PAUSE)
+        else:
+            self._pause = 0.0
+        self._went_round = clock.monotonic()
+        self._metrics.is_leader.set(int(self._lead.held))
+        return rest
+
+    def _turn(self) -> float:
+        """Do one thing, the most urgent one, and return for how many seconds there is nothing to do."""
+        if self._quiet:
+            self._lead.resign()
+            return self._lease_seconds
+        if self._vacant or clock.monotonic() >= self._lead.ask_at:
+            self._vacant = False
+            if self._lead.ask():
+                self._metrics.leader_changes.inc()
+                self._agenda.clear()
+        if not self._lead.held:
+            self._metrics.due.set(0)
+            return max(0.0, self._lead.ask_at - clock.monotonic())
+        if self._agenda.wants_reading():
+            self._agenda.read()
+        fired = self._agenda.fire(self._lead.term)
+        if fired is None:
+            log.warning("another scheduler leads", term=self._lead.term)
+            self._lead.lose()
+            return 0.0
+        if fired or self._agenda.prepare():
+            return 0.0
+        return min(max(0.0, self._lead.ask_at - clock.monotonic()), self._agenda.seconds_to_rest())

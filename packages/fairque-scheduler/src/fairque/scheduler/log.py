@@ -1,0 +1,42 @@
+"""The scheduler's log: structlog over the logger ``fairque.scheduler``. Only the command line sets handlers."""
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+
+__all__ = ["configure", "log"]
+
+log: structlog.stdlib.BoundLogger = structlog.wrap_logger(
+    logging.getLogger("fairque.scheduler"),
+    processors=[structlog.stdlib.filter_by_level, structlog.stdlib.render_to_log_kwargs],
+    wrapper_class=structlog.stdlib.BoundLogger,
+    cache_logger_on_first_use=True,
+)
+
+
+def configure(level: str, form: Literal["auto", "text", "json"]) -> None:
+    """Send the log of fairque to standard error. The root logger stays as it is.
+
+    Args:
+        level: Name of the lowest level that is shown.
+        form: Text for people or JSON for machines; ``auto`` takes text on a terminal.
+    """
+    as_text = form == "text" or (form == "auto" and sys.stderr.isatty())
+    stamps: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
+    ]
+    ends: list[structlog.typing.Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    if as_text:
+        ends.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
+    else:
+        ends += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(sort_keys=True)]
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=stamps, processors=ends))
+    logger = logging.getLogger("fairque")
+    logger.handlers[:] = [handler]
+    logger.setLevel(level.upper())
+    logger.propagate = False

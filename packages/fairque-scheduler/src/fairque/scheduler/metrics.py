@@ -1,0 +1,48 @@
+"""What a scheduler counts, in the form of Prometheus; each has a registry of its own."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+__all__ = ["Metrics"]
+
+_LATENESS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Metrics:
+    """The numbers of one scheduler.
+
+    Attributes:
+        registry: For an exporter of the caller's own.
+        is_leader: 1 while it leads, else 0.
+        leader_changes: How often it became the leader.
+        due: Schedules that were overdue when it last looked, at most 5 seconds ago; 0 while it stands by.
+        fired: Times that it fired.
+        missed: Times that it found missed.
+        skipped: Times without a task, since the one before had not ended.
+        lateness: Seconds from a time to its firing.
+        loop_age: Seconds since its loop went round last.
+    """
+
+    def __init__(self, queue: str) -> None:
+        self.registry = registry = CollectorRegistry()
+        queues = ("queue",)
+
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(f"fairque_scheduler_{name}", text, queues, registry=registry).labels(queue)
+
+        def counter(name: str, text: str) -> Counter:
+            return Counter(f"fairque_scheduler_{name}", text, queues, registry=registry).labels(queue)
+
+        self.is_leader = gauge("is_leader", "1 while this scheduler leads")
+        self.leader_changes = counter("leader_changes", "How often this scheduler became the leader")
+        self.due = gauge("due", "Schedules that were overdue when this scheduler last looked; 0 while it stands by")
+        self.fired = counter("fired", "Times of schedules fired")
+        self.missed = counter("missed", "Times of schedules missed")
+        self.skipped = counter("skipped", "Times skipped, since the task before had not ended")
+        self.lateness = Histogram(
+            "fairque_scheduler_lateness_seconds",
+            "From the time of a schedule to its firing",
+            queues,
+            registry=registry,
+            buckets=_LATENESS,
+        ).labels(queue)
+        self.loop_age = gauge("loop_age_seconds", "Since the loop went round last")

@@ -1,0 +1,74 @@
+"""What becomes of times that are past: which is fired next, and which are missed. A pure decision."""
+
+from collections import deque
+
+from attrs import define, field, frozen
+
+from fairque.protocol.model.schedules import Schedule
+from fairque.scheduler.times import time_after
+
+__all__ = ["MAX_MISSED", "Step", "next_step"]
+
+#: Missed times that one step goes through, besides those that may yet be fired: a schedule that was away for months
+#: goes on in steps, and holds up no other.
+MAX_MISSED = 200
+
+
+@frozen
+class Step:
+    """How a schedule that is late goes on.
+
+    Attributes:
+        fire_at: The time that brings a task; None when none does in this step.
+        missed: How many times before it, or before the next one, bring none.
+        missed_last: The last of those; 0 when there are none.
+        following: The next time; None when there is none.
+    """
+
+    fire_at: int | None
+    missed: int
+    missed_last: int
+    following: int | None
+
+
+@define
+class _Missed:
+    number: int = 0
+    last: int = 0
+    #: The newest late times that the policy lets fire.
+    kept: deque[int] = field(factory=deque)
+
+    def add(self, time: int, most: int) -> None:
+        self.kept.append(time)
+        if len(self.kept) > most:
+            self.drop()
+
+    def drop(self) -> None:
+        self.number, self.last = self.number + 1, self.kept.popleft()
+
+
+def next_step(schedule: Schedule, due: int, now: int) -> Step:
+    """Return how a schedule goes on whose next time is not in the future.
+
+    Times within the grace are fired one after the other. Of the late ones the policy takes the newest one, unless a
+    newer time is within the grace; or the newest ``misfire_limit``; or none.
+
+    Args:
+        schedule: It.
+        due: Its next time, in milliseconds since the epoch, not later than ``now``.
+        now: The server's time.
+    """
+    most = {"latest": 1, "all": schedule.misfire_limit, "skip": 0}[schedule.misfire]
+    late = _Missed()
+    time: int | None = due
+    while time is not None and time < now - schedule.grace_ms and time <= now:
+        late.add(time, most)
+        time = time_after(schedule, time)
+        if late.number >= MAX_MISSED:
+            return Step(None, late.number, late.last, late.kept[0] if late.kept else time)
+    in_grace = time is not None and time <= now
+    if in_grace and late.kept and schedule.misfire == "latest":
+        late.drop()
+    fire_at = late.kept[0] if late.kept else time if in_grace else None
+    following = time if fire_at is None else time_after(schedule, fire_at)
+    return Step(fire_at, late.number, late.last, following)

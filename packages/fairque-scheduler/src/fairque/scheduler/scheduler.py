@@ -1,0 +1,287 @@
+"""The scheduler: keeps schedules, and brings their tasks when it leads; any number may run, one of them works."""
+
+import threading
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Self
+
+from attrs import evolve
+
+from fairque.protocol.calls import (
+    Storing,
+    due,
+    enable,
+    read_schedule,
+    read_scheduler,
+    read_schedules,
+    read_some,
+    schedule,
+    unschedule,
+)
+from fairque.protocol.errors import FairqueError, InvalidSchedule
+from fairque.protocol.model.schedules import Schedule, ScheduleInfo, SchedulePage, SchedulerStatus
+from fairque.protocol.runners import Runner
+from fairque.protocol.wire.keys import QueueKeys
+from fairque.scheduler.applying import Plan, apply
+from fairque.scheduler.checking import all_problems, check, problems_of_all
+from fairque.scheduler.engine import Engine, State
+from fairque.scheduler.loading import import_modules
+from fairque.scheduler.log import log
+from fairque.scheduler.metrics import Metrics
+from fairque.scheduler.settings import SchedulerSettings, settings_from_url
+from fairque.scheduler.signals import Control
+from fairque.scheduler.times import time_after
+from fairque.scheduler.web import Web
+
+__all__ = ["TaskScheduler"]
+
+#: Beyond two leases: so long may calls to a server take that does not answer.
+_STALLED_SECONDS = 60.0
+#: Milliseconds, more than three thousand years.
+_EVER_MS = 10**14
+
+
+class TaskScheduler:
+    """The schedules of a queue, and one of the processes that fire them.
+
+    `start` makes it lead or stand by until `stop`; all other methods work without that, too. Each may raise
+    `RedisUnavailable` when the server does not answer, and `ServerUnsuitable` when it must not hold a queue.
+
+    Args:
+        settings: Server, queue and scheduler; all defaults when left out.
+
+    Attributes:
+        settings: The same.
+        metrics: What it counts.
+    """
+
+    def __init__(self, settings: SchedulerSettings | None = None) -> None:
+        self.settings = settings or SchedulerSettings()
+        self.metrics = Metrics(self.settings.queue.name)
+        self._keys = QueueKeys(self.settings.queue.name)
+        self._runner = Runner(self.settings.redis)
+        self._control = Control()
+        self._engine = Engine(self.settings, self._runner, self.metrics, self._control.tell)
+        self.metrics.loop_age.set_function(lambda: self._engine.loop_age)
+        self._web: Web | None = None
+        self._lock = threading.Lock()
+        self._started = self._stopped = False
+
+    @classmethod
+    def from_url(cls, url: str, *, queue: str = "default", **options: Any) -> Self:
+        """Make a scheduler for a queue of the server at ``url``; ``options`` are the fields of `SchedulerOptions`.
+
+        Raises:
+            ConfigurationError: One of them cannot be used, or is no option; the message names it.
+        """
+        return cls(settings_from_url(url, queue, options))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def state(self) -> State:
+        """``leader``, ``standby``, ``stopped`` (also before `start`) or ``crashed``."""
+        return self._engine.state
+
+    @property
+    def http_port(self) -> int | None:
+        """The port on which it answers ``/livez``, ``/readyz`` and ``/metrics``; None where it does not."""
+        return None if self._web is None else self._web.port
+
+    def run(self) -> None:
+        """Start, work until a signal, and stop. For the main thread of a process.
+
+        Raises:
+            SchemaMismatch: The queue is of another version, from the beginning or all of a sudden.
+            FairqueError: A module cannot be imported, or the server or the queue cannot be worked with, and nothing was
+                started; or the scheduler crashed.
+        """
+        with self._control.hearing():
+            self.start()
+            self._control.wait()
+            crash = self._engine.crash
+            self.stop()
+        if isinstance(crash, FairqueError):
+            raise crash
+        if crash is not None:
+            raise FairqueError(f"the scheduler crashed: {crash!r}") from crash
+
+    def start(self) -> None:
+        """Lead or stand by, in threads of its own; safe to call twice.
+
+        Raises:
+            FairqueError: A module cannot be imported, the server or the queue cannot be worked with, the port is taken,
+                or it was stopped; nothing was started.
+        """
+        with self._lock:
+            if self._stopped:
+                raise FairqueError("this scheduler was stopped: make a new TaskScheduler")
+            if self._started:
+                return
+            options = self.settings.scheduler
+            import_modules(options.modules)
+            self._runner.run(read_scheduler(self._keys))
+            if options.http_port is not None:
+                probes = {"/livez": self._alive, "/readyz": self._ready}
+                self._web = Web(options.http_host, options.http_port, self.metrics.registry, probes)
+            self._engine.start()
+            self._started = True
+        log.info("scheduler started", scheduler=options.name, queue=self._keys.name)
+
+    def quiet(self) -> None:
+        """Resign, and neither lead nor fire any more; another one takes over at once."""
+        self._engine.quiet()
+
+    def stop(self, deadline: float | None = None) -> None:
+        """Resign, so that another one takes over at once, and close the connections; safe to call twice.
+
+        Args:
+            deadline: Seconds that a call to the server may yet take; None takes the settings' grace.
+        """
+        with self._lock:
+            if self._stopped:
+                return
+            self._stopped = True
+            self._engine.stop(self.settings.scheduler.grace_seconds if deadline is None else deadline)
+            if self._web is not None:
+                self._web.close()
+            self._runner.close()
+        if self._started:
+            log.info("scheduler stopped", scheduler=self.settings.scheduler.name)
+
+    def add_schedule(self, schedule: Schedule) -> ScheduleInfo:
+        """Add a schedule and return what is known of it. The very same one again changes nothing.
+
+        Raises:
+            InvalidSchedule: With all that is wrong with it. Nothing was stored.
+            ScheduleConflict: Its id is taken by one with other content. Nothing was stored.
+        """
+        return self._store(schedule, 0)
+
+    def update_schedule(self, schedule: Schedule, *, revision: int | None = None) -> ScheduleInfo:
+        """Change a schedule and return what is known of it.
+
+        Where its times stay what they are, so does its next one; else it goes on with the first time from now.
+
+        Args:
+            schedule: The new definition; where ``enabled`` is None, it fires or not as before.
+            revision: Only if it still has this one, as `get_schedule` told; None changes it in any case.
+
+        Raises:
+            InvalidSchedule: With all that is wrong with it. Nothing was stored.
+            ScheduleNotFound: There is none of that id.
+            ScheduleConflict: It has another revision. Nothing was stored.
+        """
+        if revision == 0:
+            raise InvalidSchedule([f"schedule {schedule.schedule_id!r}: revision 0 is that of a new one: add it"])
+        return self._store(schedule, revision)
+
+    def remove_schedule(self, schedule_id: str) -> bool:
+        """Remove a schedule, and return whether there was one. The tasks that it brought stay.
+
+        Raises:
+            InvalidSchedule: It cannot be the id of a schedule. Nothing was sent.
+        """
+        return self._runner.run(unschedule(self._keys, schedule_id))
+
+    def pause_schedule(self, schedule_id: str) -> bool:
+        """Fire a schedule no more, from now on, and return whether it did before.
+
+        Raises:
+            ScheduleNotFound: There is none of that id.
+            InvalidSchedule: It cannot be the id of a schedule. Nothing was sent.
+        """
+        return self._runner.run(enable(self._keys, schedule_id, on=False))
+
+    def resume_schedule(self, schedule_id: str) -> bool:
+        """Fire a schedule again, from its first time after now on, and return whether it did not before.
+
+        Raises:
+            ScheduleNotFound: There is none of that id.
+            InvalidSchedule: It cannot be the id of a schedule. Nothing was sent.
+        """
+        return self._runner.run(enable(self._keys, schedule_id, on=True))
+
+    def get_schedule(self, schedule_id: str) -> ScheduleInfo:
+        """Return what is known of a schedule.
+
+        Raises:
+            ScheduleNotFound: There is none of that id.
+            InvalidSchedule: It cannot be the id of a schedule. Nothing was sent.
+        """
+        return _with_next(self._runner.run(read_schedule(self._keys, schedule_id)))
+
+    def list_schedules(self, *, after: str | None = None, most: int = 100) -> SchedulePage:
+        """Return a page of the schedules, in the order of their ids.
+
+        Args:
+            after: ``next`` of the page before; None begins.
+            most: Schedules of the page, 1 to 1,000.
+        """
+        page = self._runner.run(read_schedules(self._keys, after=after, most=most))
+        return evolve(page, rows=tuple(map(_with_next, page.rows)))
+
+    def apply_schedules(self, schedules: Iterable[Schedule], *, prune: bool = False, dry_run: bool = False) -> Plan:
+        """Make these schedules those that the queue has of all declared ones, and return what that changed.
+
+        New ones are added and others changed. Declared ones that are not among them any more are named in the answer
+        and stay, and those that `add_schedule` made are left alone. Doing it again changes nothing.
+
+        Args:
+            schedules: What a configuration declares.
+            prune: Remove declared ones that are not among them.
+            dry_run: Change nothing.
+
+        Raises:
+            InvalidSchedule: With all that is wrong with any of them. Nothing was stored.
+        """
+        modules = self.settings.scheduler.modules
+        import_modules(modules)
+        declared = [one.evolve(declared=True) for one in schedules]
+        if problems := problems_of_all(declared, modules):
+            raise InvalidSchedule(problems)
+        limit = self.settings.queue.message_limit
+        return apply(self._runner, self._keys, declared, message_limit=limit, prune=prune, dry_run=dry_run)
+
+    def next_schedules(self, most: int = 10) -> list[ScheduleInfo]:
+        """Return the schedules that are due next, the earliest first; 1 to 1,000."""
+        names = [name for name, _ in self._runner.run(due(self._keys, ahead_ms=_EVER_MS, most=most)).times]
+        found = self._runner.run(read_some(self._keys, names)) if names else ()
+        return sorted(map(_with_next, found), key=lambda info: info.next_at or _EVER_MS)
+
+    def status(self) -> SchedulerStatus:
+        """Return who leads, and how many schedules there are and are overdue."""
+        return self._runner.run(read_scheduler(self._keys))
+
+    def _store(self, one: Schedule, revision: int | None) -> ScheduleInfo:
+        modules = self.settings.scheduler.modules
+        import_modules(modules)
+        if problems := all_problems(one, modules):
+            raise InvalidSchedule(problems)
+        # From the server's time, since the clock here may be wrong.
+        now_ms = self.status().at_ms
+        check(one, modules, now_ms=now_ms if revision == 0 else None)
+        storing = Storing(schedule=one, revision=revision, next_at=time_after(one, now_ms))
+        self._runner.run(schedule(self._keys, [storing], message_limit=self.settings.queue.message_limit))
+        return self.get_schedule(one.schedule_id)
+
+    def _alive(self) -> tuple[bool, str]:
+        age = self._engine.loop_age
+        longest = 2 * self.settings.scheduler.lease_seconds + _STALLED_SECONDS
+        return self.state in ("leader", "standby") and age < longest, f"{self.state}, went round {age:.1f} s ago"
+
+    def _ready(self) -> tuple[bool, str]:
+        return self._engine.ready, self.state
+
+
+def _with_next(info: ScheduleInfo) -> ScheduleInfo:
+    """Compute the next time where the leader has not yet."""
+    if info.next_at is None and info.from_at is not None and info.enabled:
+        return evolve(info, next_at=time_after(info.schedule, info.from_at))
+    return info

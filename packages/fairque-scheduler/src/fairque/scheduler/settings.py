@@ -1,0 +1,105 @@
+"""The settings of a scheduler: its own section, beside those of the server and the queue."""
+
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from attrs import Attribute, field, fields, frozen
+
+from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.config.structure import suggestion
+from fairque.protocol.config.validators import between, matches
+from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.model.ids import new_nonce
+
+__all__ = ["SchedulerOptions", "SchedulerSettings", "names_of_modules", "settings_from_url", "several"]
+
+
+def _own_name() -> str:
+    return f"{socket.gethostname()[:32]}-{os.getpid()}-{new_nonce()[:6]}"
+
+
+def several(value: Iterable[str]) -> tuple[str, ...]:
+    """Return values as a tuple."""
+    # A text is several letters; it is kept for the validator to refuse.
+    return value if isinstance(value, str) or not isinstance(value, Iterable) else tuple(value)  # type: ignore[return-value]
+
+
+def names_of_modules(_: object, attribute: "Attribute[Any]", value: object) -> None:
+    """Refuse what is no tuple of names."""
+    if not isinstance(value, tuple) or not all(isinstance(name, str) and name for name in value):
+        raise ValueError(f"{attribute.name}: must be a list of names of modules, found {value!r:.80}")
+
+
+def _port(_: object, attribute: "Attribute[Any]", value: object) -> None:
+    if value is not None:
+        between(0, 65_535)(_, attribute, value)
+
+
+@frozen(kw_only=True)
+class SchedulerOptions:
+    """The section ``scheduler:`` of the configuration.
+
+    Attributes:
+        name: Names this scheduler in the lock and in logs; by default host, process and a random part. No two may
+            have the same.
+        lease_seconds: After how many seconds without a sign of life of the leader another one takes over. It renews
+            its lease three times as often.
+        modules: Python modules with task functions. If there are any, they are imported, and a schedule for a
+            function that is not in them is refused.
+        http_host: Where it answers ``/livez``, ``/readyz`` and ``/metrics``.
+        http_port: And on which port; None does not, 0 takes a free one.
+        grace_seconds: How long a call to the server may yet take after the signal to stop.
+
+    Raises:
+        ValueError: A value is out of its range; the message names the field.
+    """
+
+    name: str = field(
+        factory=_own_name,
+        validator=matches(r"[^\x00-\x1f\x7f]{1,100}", "1 to 100 characters without control characters"),
+    )
+    lease_seconds: float = field(default=10.0, validator=between(0.1, 3_600))
+    modules: tuple[str, ...] = field(default=(), converter=several, validator=names_of_modules)
+    http_host: str = field(default="127.0.0.1", validator=matches(r"\S+", "the address of a network interface"))
+    http_port: int | None = field(default=None, validator=_port)
+    grace_seconds: float = field(default=10.0, validator=between(0, 86_400))
+
+
+@frozen(kw_only=True)
+class SchedulerSettings:
+    """All that a scheduler needs to know.
+
+    Attributes:
+        redis: The server.
+        queue: The queue.
+        scheduler: The scheduler's own section.
+    """
+
+    redis: RedisSettings = field(factory=RedisSettings)
+    queue: QueueSettings = field(factory=QueueSettings)
+    scheduler: SchedulerOptions = field(factory=SchedulerOptions)
+
+
+def settings_from_url(url: str, queue: str, options: Mapping[str, Any]) -> SchedulerSettings:
+    """Return settings with these values, the options being fields of `SchedulerOptions`, and defaults for all others.
+
+    Raises:
+        ConfigurationError: With all of them that cannot be used.
+    """
+    known = [one.name for one in fields(SchedulerOptions)]
+    problems = [f"unknown option {name!r} {suggestion(name, known)}" for name in options if name not in known]
+    sections: dict[str, Any] = {}
+    for section, kind, given in (
+        ("redis", RedisSettings, {"url": url}),
+        ("queue", QueueSettings, {"name": queue}),
+        ("scheduler", SchedulerOptions, {name: value for name, value in options.items() if name in known}),
+    ):
+        try:
+            sections[section] = kind(**given)
+        except ValueError as error:
+            problems.append(str(error))
+    if problems:
+        raise ConfigurationError(problems)
+    return SchedulerSettings(**sections)

@@ -1,0 +1,57 @@
+"""The times of a schedule: cron, an interval or one moment, between start and end, moved by its jitter. Pure."""
+
+import functools
+from hashlib import blake2b
+
+from fairque.protocol.model.schedules import Schedule
+from fairque.scheduler.cron import Cron, parse_cron
+
+__all__ = ["jitter_of", "time_after"]
+
+#: Different expressions that stay parsed.
+_PARSED = 4_096
+
+
+@functools.lru_cache(_PARSED)
+def _cron(expression: str, timezone: str, dst_gap: str) -> Cron:
+    return parse_cron(expression, timezone, dst_gap=dst_gap)
+
+
+def jitter_of(schedule: Schedule) -> int:
+    """Return by how many milliseconds all times of a schedule are moved: always as many, since it comes from the id."""
+    if not schedule.jitter_ms:
+        return 0
+    digest = blake2b(schedule.schedule_id.encode(), digest_size=8).digest()
+    return int.from_bytes(digest) % (schedule.jitter_ms + 1)
+
+
+def time_after(schedule: Schedule, moment: int) -> int | None:
+    """Return the first time of a schedule that is strictly later than a moment, or None if there is none.
+
+    Args:
+        schedule: One without problems.
+        moment: Milliseconds since the epoch.
+
+    Returns:
+        Milliseconds since the epoch, with the jitter.
+
+    Raises:
+        InvalidSchedule: The zone or the expression is not known here.
+    """
+    jitter = jitter_of(schedule)
+    after = moment - jitter
+    if schedule.start is not None:
+        after = max(after, schedule.start - 1)
+    time = _plain_after(schedule, after)
+    if time is None or (schedule.end is not None and time > schedule.end):
+        return None
+    return time + jitter
+
+
+def _plain_after(schedule: Schedule, after: int) -> int | None:
+    if schedule.at is not None:
+        return schedule.at if schedule.at > after else None
+    if schedule.every_ms is not None:
+        first = schedule.start or 0
+        return first + max(0, (after - first) // schedule.every_ms + 1) * schedule.every_ms
+    return _cron(schedule.cron or "", schedule.timezone, schedule.dst_gap).after(after)

@@ -1,0 +1,140 @@
+"""The schedules that are due soon, in memory: read, and their tasks made, ahead of their times."""
+
+import heapq
+from collections.abc import Iterable
+
+from attrs import define, field
+
+from fairque.protocol.calls import Move, move
+from fairque.protocol.model.schedules import ScheduleInfo
+from fairque.scheduler.misfires import next_step
+from fairque.scheduler.times import time_after
+
+__all__ = ["Entry", "Window"]
+
+
+@define(eq=False)
+class Entry:
+    """One schedule of the window.
+
+    Attributes:
+        schedule_id: It.
+        at: When there is something to do for it, in milliseconds since the epoch.
+        info: What was read of it; None until it is.
+        ready: What is to be done if that is in time.
+    """
+
+    schedule_id: str
+    at: int
+    info: ScheduleInfo | None = None
+    ready: Move | None = None
+
+    def prepare(self) -> Move:
+        """Compute the time after the next one, make the task, and return what is to be done in time.
+
+        Raises:
+            FairqueError: The definition cannot be carried out here.
+        """
+        info = self._read()
+        if info.next_at is not None:
+            following, fire_at = time_after(info.schedule, info.next_at), info.next_at
+        else:
+            following, fire_at = None if info.from_at is None else time_after(info.schedule, info.from_at), None
+        self.ready = move(info.schedule, info.revision, time=info.next_at, following=following, fire_at=fire_at)
+        return self.ready
+
+    def move(self, now_ms: int) -> Move:
+        """Return what is to be done now.
+
+        Raises:
+            FairqueError: The definition cannot be carried out here.
+        """
+        info = self._read()
+        if info.next_at is None or info.next_at >= now_ms - info.schedule.grace_ms:
+            return self.ready or self.prepare()
+        step = next_step(info.schedule, info.next_at, now_ms)
+        return move(
+            info.schedule,
+            info.revision,
+            time=info.next_at,
+            following=step.following,
+            fire_at=step.fire_at,
+            missed=step.missed,
+            missed_last=step.missed_last,
+        )
+
+    def _read(self) -> ScheduleInfo:
+        if self.info is None:
+            raise AssertionError(f"schedule {self.schedule_id} was not read")
+        return self.info
+
+
+@define
+class Window:
+    """Which schedules are due, and which come next. Of its entries those count that `find` finds at their time."""
+
+    _entries: dict[str, Entry] = field(factory=dict)
+    _heap: list[tuple[int, str]] = field(factory=list)
+    #: In the order of time, since they were read so; what is due meanwhile is prepared first.
+    _unprepared: dict[str, None] = field(factory=dict)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._entries.clear()
+        self._heap.clear()
+        self._unprepared.clear()
+
+    def replace(self, times: Iterable[tuple[str, int]]) -> None:
+        """Hold these schedules and no others. What is prepared already stays where the time is the same."""
+        before, self._entries = self._entries, {}
+        self._heap, self._unprepared = [], {}
+        for schedule_id, at in times:
+            known = before.get(schedule_id)
+            self.put(known if known is not None and known.at == at else Entry(schedule_id, at))
+
+    def put(self, entry: Entry) -> None:
+        """Hold an entry, in the place of another one for its schedule."""
+        self._entries[entry.schedule_id] = entry
+        heapq.heappush(self._heap, (entry.at, entry.schedule_id))
+        if entry.ready is None:
+            self._unprepared[entry.schedule_id] = None
+
+    def drop(self, schedule_id: str) -> None:
+        """Forget a schedule."""
+        self._entries.pop(schedule_id, None)
+        self._unprepared.pop(schedule_id, None)
+
+    def find(self, schedule_id: str) -> Entry | None:
+        """Return the entry of a schedule."""
+        return self._entries.get(schedule_id)
+
+    def next_at(self) -> int | None:
+        """Return when the first one is due; None when there is none."""
+        while self._heap and not self._counts(*self._heap[0]):
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def take_due(self, now_ms: int, most: int) -> list[Entry]:
+        """Take the entries out of the order of time that are due, the earliest first; they stay to be found."""
+        taken: list[Entry] = []
+        while len(taken) < most and (first := self.next_at()) is not None and first <= now_ms:
+            taken.append(self._entries[heapq.heappop(self._heap)[1]])
+        return taken
+
+    def unprepared(self, most: int) -> list[Entry]:
+        """Return entries that are not prepared, the earliest first, and take them for prepared."""
+        names = [name for name, _ in zip(self._unprepared, range(most), strict=False)]
+        for name in names:
+            del self._unprepared[name]
+        return [self._entries[name] for name in names]
+
+    def put_off(self, entry: Entry) -> None:
+        """Let an entry be prepared later."""
+        self._unprepared[entry.schedule_id] = None
+
+    def _counts(self, at: int, schedule_id: str) -> bool:
+        entry = self._entries.get(schedule_id)
+        return entry is not None and entry.at == at

@@ -1,0 +1,82 @@
+"""A queue of its own on a real server, and schedulers for it that are stopped after the test."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from fairque.protocol import calls
+from fairque.protocol.config import RedisSettings
+from fairque.protocol.model.schedules import Schedule
+from fairque.protocol.runners import Runner
+from fairque.protocol.wire.keys import QueueKeys
+from fairque.scheduler import TaskScheduler
+
+
+class Bench:
+    """A queue with schedules.
+
+    Attributes:
+        client: For looking at what is there.
+        keys: Of the queue.
+        runner: For calls by hand.
+        url: Of the server.
+    """
+
+    def __init__(self, url: str, name: str) -> None:
+        self.url = url
+        self.client: redis.Redis = redis.Redis.from_url(url)
+        self.keys = QueueKeys(name)
+        self.runner = Runner(RedisSettings(url=url))
+        self._schedulers: list[TaskScheduler] = []
+
+    def scheduler(self, **options: Any) -> TaskScheduler:
+        """Make a scheduler; it is not started."""
+        options = {"lease_seconds": 1.0, **options}
+        self._schedulers.append(TaskScheduler.from_url(self.url, queue=self.keys.name, **options))
+        return self._schedulers[-1]
+
+    def started(self, **options: Any) -> TaskScheduler:
+        """Make one and start it."""
+        made = self.scheduler(**options)
+        made.start()
+        return made
+
+    def run(self, call: Any) -> Any:
+        return self.runner.run(call)
+
+    def times(self, schedule_id: str) -> list[int]:
+        """The times for which there is a task, sorted."""
+        prefix = f"{self.keys.prefix}t:schedule:{schedule_id}:"
+        found: Any = self.client.keys(f"{prefix}*")
+        return sorted(int(key.decode().removeprefix(prefix)) for key in found)
+
+    def now_ms(self) -> int:
+        """The server's time."""
+        found = self.runner.run(calls.read_scheduler(self.keys))
+        return found.at_ms
+
+    def close(self) -> None:
+        for one in self._schedulers:
+            one.stop(5)
+        self.runner.close()
+        self.client.close()
+
+
+@pytest.fixture
+def bench(fairque_server_url: str, fairque_queue_name: str) -> Iterator[Bench]:
+    """A queue of its own."""
+    made = Bench(fairque_server_url, fairque_queue_name)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def every() -> Callable[..., Schedule]:
+    """Makes schedules with an interval."""
+
+    def every(name: str, seconds: float, **fields: Any) -> Schedule:
+        return Schedule.create(name, every=seconds, **{"user_id": "ann", "func": "m:f", **fields})
+
+    return every

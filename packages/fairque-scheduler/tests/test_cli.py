@@ -1,0 +1,244 @@
+"""``fairque-scheduler``: a file is applied and checked, schedules are shown, exit codes are those of the help."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner, Result
+
+from fairque.protocol import calls
+from fairque.protocol.testing import eventually
+from fairque.scheduler.cli import main
+
+if TYPE_CHECKING:
+    from tests.conftest import Bench
+
+Command = Callable[..., Result]
+
+FILE = """
+schedules:
+  nightly:
+    cron: "0 3 * * *"
+    timezone: Europe/Berlin
+    function: cli_shop:report
+    user_id: acme
+  often:
+    every_seconds: 0.5
+    function: cli_shop:report
+    args: [1, {a: null}]
+    user_id: acme
+    priority: HIGH
+    overlap: skip
+"""
+WRONG = """
+scheduler: {modules: [cli_shop], lease_second: 0}
+schedules:
+  nightly:
+    cron: "0 25 * * *"
+    timezone: Europe/Berln
+    function: cli_shop:reprt
+  often:
+    every_seconds: 0
+    cron: "@daily"
+    user_id: "a\\u0001"
+    start: "2026-05-01T00:00:00Z"
+    end: "2026-04-01T00:00:00Z"
+    jitter_seconds: -5
+    misfire: never
+    overlp: skip
+    at: "2026-01-01"
+  often:
+    cron: "* * * * *"
+"""
+
+
+@pytest.fixture
+def environ(bench: "Bench", tmp_path: Path) -> dict[str, str]:
+    """The environment of a process for the queue of the test."""
+    return {
+        "FAIRQUE__REDIS__URL": bench.url,
+        "FAIRQUE__QUEUE__NAME": bench.keys.name,
+        "PYTHONPATH": str(tmp_path),
+        "FAIRQUE__SCHEDULER__LEASE_SECONDS": "2",
+    }
+
+
+@pytest.fixture
+def command(environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
+    """Runs a command on the queue of the test, in a folder with ``file.yaml``."""
+    monkeypatch.chdir(tmp_path)
+    Path("file.yaml").write_text(FILE)
+    Path("cli_shop.py").write_text("def report(*args): ...\n")
+    path = sys.path[:]
+
+    def command(*args: str, expected: int = 0) -> Result:
+        result = CliRunner().invoke(main, args, env=environ)
+        assert result.exit_code == expected, result.output
+        return result
+
+    yield command
+    sys.path[:] = path
+    sys.modules.pop("cli_shop", None)
+
+
+class TestApply:
+    def test_a_file_is_applied_and_again_changes_nothing(self, bench: "Bench", command: Command) -> None:
+        assert command("apply", "--config", "file.yaml").stdout.splitlines() == [
+            "schedule 'nightly': added",
+            "schedule 'often': added",
+            "2 changed, 0 as they were",
+        ]
+        assert command("apply", "--config", "file.yaml").stdout == "0 changed, 2 as they were\n"
+        found = bench.run(calls.read_schedule(bench.keys, "often")).schedule
+        assert (found.args, found.priority, found.overlap, found.declared) == ((1, {"a": None}), 4, "skip", True)
+
+    def test_a_dry_run_says_the_same_and_changes_nothing(self, command: Command) -> None:
+        assert "2 would change, 0 as they are" in command("apply", "--config", "file.yaml", "--dry-run").stdout
+        assert "2 would change" in command("apply", "--config", "file.yaml", "--dry-run").stdout
+
+    def test_what_is_not_declared_any_more_is_named_and_pruned_when_asked(self, command: Command) -> None:
+        command("apply", "--config", "file.yaml")
+        Path("file.yaml").write_text(FILE[: FILE.index("  often:")])
+        line = "schedule 'often': is not declared any more, "
+        assert f"{line}left as it is" in command("apply", "--config", "file.yaml").stdout
+        assert f"{line}removed" in command("apply", "--config", "file.yaml", "--prune").stdout
+        assert "often" not in command("apply", "--config", "file.yaml").stdout
+
+    def test_all_that_is_wrong_is_said_with_its_line(self, command: Command) -> None:
+        Path("file.yaml").write_text(WRONG)
+        problems = command("apply", "--config", "file.yaml", expected=78).stderr.splitlines()
+        found = [line.split("file.yaml:", 1)[1].partition(": ")[::2] for line in problems]
+        expected = [
+            ("2", "scheduler.lease_second: unknown key (did you mean 'lease_seconds'?)"),
+            ("5", "schedules.nightly.user_id: required key is missing"),
+            ("5", "schedules.nightly.cron: cron expression '0 25 * * *': field 2"),
+            ("6", "schedules.nightly.timezone: time zone 'Europe/Berln' is unknown: did you mean Europe/Berlin"),
+            ("7", "schedules.nightly.function: no task function 'cli_shop:reprt' is in cli_shop"),
+            ("9", "schedules.often.every_seconds: must be between"),
+            ("10", "schedules.often.cron: give one of cron, every_seconds and at"),
+            ("11", "schedules.often.user_id: 'a\\x01' has control characters"),
+            ("13", "schedules.often.end: is before start"),
+            ("14", "schedules.often.jitter_seconds: must be between"),
+            ("15", "schedules.often.misfire: expected one of"),
+            ("16", "schedules.often.overlp: unknown key (did you mean 'overlap'?)"),
+            ("17", "schedules.often.at: '2026-01-01' has no time zone"),
+            ("18", "schedules.often: duplicate key"),
+        ]
+        shortened = [(line, text[: len(wanted)]) for (line, text), (_, wanted) in zip(found, expected, strict=False)]
+        assert (shortened, len(found)) == (expected, len(expected))
+
+    def test_a_file_without_schedules_is_an_error(self, command: Command) -> None:
+        Path("file.yaml").write_text("queue: {name: q}\n")
+        assert "has no section schedules" in command("apply", "--config", "file.yaml", expected=78).stderr
+        assert "name the file with --config" in command("apply", expected=2).stderr
+
+
+class TestShowing:
+    def test_schedules_are_listed(self, command: Command) -> None:
+        command("apply", "--config", "file.yaml")
+        head, first, second = command("list").stdout.splitlines()
+        assert head.split() == ["schedule", "when", "zone", "state", "next", "last", "fired", "missed", "skipped"]
+        assert first.startswith("nightly   0 3 * * *    Europe/Berlin  on     ")
+        assert "often     every 0.5 s  UTC" in second
+        assert "more with --after 'nightly'" in command("list", "--most", "1").stdout
+        (row,) = json.loads(command("list", "--after", "nightly", "--json").stdout)["schedules"]
+        assert (row["schedule_id"], row["every_ms"], row["args"]) == ("often", 500, [1, {"a": None}])
+
+    def test_the_next_times_of_one(self, command: Command) -> None:
+        command("apply", "--config", "file.yaml")
+        rows = command("next", "nightly", "--count", "3").stdout.splitlines()
+        assert len(rows) == 4
+        assert all(" 03:00:00.000+0" in row for row in rows[1:])
+        assert "has no schedule 'nighty'" in command("next", "nighty", expected=1).stderr
+
+    def test_what_is_due_next(self, command: Command) -> None:
+        assert command("next").stdout == "no times\n"
+        command("apply", "--config", "file.yaml")
+        found = json.loads(command("next", "--json").stdout)
+        assert [one["schedule"] for one in found] == ["often", "nightly"]
+
+    def test_help_lists_the_exit_codes(self, command: Command) -> None:
+        for args in (["--help"], ["run", "--help"], ["healthcheck", "--help"]):
+            text = " ".join(command(*args).stdout.split())
+            assert "Exit codes: 0 stopped, or all is well; 1 crashed, 2 wrong usage, 3 Redis not reachable" in text
+            assert "5 nobody leads" in text
+
+
+class TestExitCodes:
+    def test_a_server_that_is_not_there(self, command: Command) -> None:
+        assert "does not answer" in command("list", "--url", "redis://localhost:1", expected=3).stderr
+
+    def test_wrong_values_of_options_and_file_together(self, command: Command) -> None:
+        Path("file.yaml").write_text("queue: {message_limit: 0}\n")
+        stderr = command("list", "--config", "file.yaml", "--url", "x", "--queue", "a b", expected=78).stderr
+        assert len(stderr.splitlines()) == 3
+
+    def test_a_module_that_cannot_be_imported(self, command: Command) -> None:
+        Path("file.yaml").write_text("scheduler: {modules: [no_such_shop]}\n")
+        assert "module 'no_such_shop'" in command("run", "--config", "file.yaml", expected=6).stderr
+
+    def test_a_queue_of_another_version(self, bench: "Bench", command: Command) -> None:
+        bench.client.hset(bench.keys.meta, "schema", "99")
+        assert "has schema 99" in command("list", expected=4).stderr
+        assert "has schema 99" in command("run", expected=4).stderr
+
+    def test_the_doctor_says_what_it_found(self, command: Command) -> None:
+        assert "passed: reach, version, eviction" in command("doctor").output
+        assert json.loads(command("doctor", "--json").output)["ok"] is True
+
+    def test_the_doctor_ends_with_1_when_something_breaks_the_scheduler(self, bench: "Bench", command: Command) -> None:
+        bench.client.hset(bench.keys.meta, "schema", "7")
+        assert "mend: " in command("doctor", expected=1).output
+
+    def test_nobody_leads(self, bench: "Bench", command: Command) -> None:
+        assert command("healthcheck", expected=5).stdout == "nobody leads; 0 schedules, 0 overdue\n"
+        bench.run(calls.lead(bench.keys, "somebody", lease_ms=60_000))
+        assert command("healthcheck").stdout == "somebody leads in term 1; 0 schedules, 0 overdue\n"
+        assert json.loads(command("healthcheck", "--json").stdout)["leader"] == "somebody"
+
+
+class TestRun:
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_it_applies_its_file_fires_and_ends_at_a_signal(
+        self, bench: "Bench", command: Command, environ: dict[str, str], number: int
+    ) -> None:
+        command("list")
+        environment = {**environ, "PYTHONPATH": ":".join(filter(None, sys.path))}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "fairque.scheduler", "run", "--config", "file.yaml", "--log-format", "json"],
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with process:
+            try:
+                eventually(lambda: len(bench.times("often")) > 0, within=20, what="a task")
+                process.send_signal(number)
+                _, stderr = process.communicate(timeout=10)
+            finally:
+                process.kill()
+        assert process.returncode == 0, stderr
+        events = [json.loads(line)["event"] for line in stderr.splitlines()]
+        assert events[:2] == ["applied", "applied"]
+        assert events[-2:] == ["resigned", "scheduler stopped"]
+        assert bench.run(calls.read_scheduler(bench.keys)).leader is None
+
+    def test_one_that_crashes_ends_with_its_code(self, bench: "Bench", environ: dict[str, str]) -> None:
+        environment = {**environ, "PYTHONPATH": ":".join(filter(None, sys.path))}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "fairque.scheduler", "run"], env=environment, stderr=subprocess.PIPE, text=True
+        )
+        with process:
+            try:
+                eventually(lambda: bench.run(calls.read_scheduler(bench.keys)).leader, within=20, what="a leader")
+                bench.client.hset(bench.keys.meta, "schema", "99")
+                _, stderr = process.communicate(timeout=20)
+            finally:
+                process.kill()
+        assert process.returncode == 4, stderr
+        assert "has schema 99" in stderr

@@ -1,0 +1,279 @@
+"""A running scheduler: its times bring their tasks, also after a change of leaders, and no schedule harms another."""
+
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fairque.protocol import calls
+from fairque.protocol.calls import Setting, Storing
+from fairque.protocol.clock import monotonic
+from fairque.protocol.model.schedules import Schedule
+from fairque.protocol.testing import amend_record, eventually
+from fairque.protocol.wire.scripts import script
+from fairque.scheduler import TaskScheduler
+
+if TYPE_CHECKING:
+    from tests.conftest import Bench
+
+Every = Callable[..., Schedule]
+
+
+def whole(times: list[int], every_ms: int) -> bool:
+    """Whether the times follow each other without a gap."""
+    return times == list(range(times[0], times[-1] + 1, every_ms))
+
+
+def total(scheduler: TaskScheduler, name: str) -> float:
+    """What a scheduler counted."""
+    found = scheduler.metrics.registry.get_sample_value(
+        f"fairque_scheduler_{name}", {"queue": scheduler.settings.queue.name}
+    )
+    assert found is not None
+    return found
+
+
+class TestOneScheduler:
+    def test_every_time_brings_one_task(self, bench: "Bench", every: Every) -> None:
+        scheduler = bench.started()
+        scheduler.add_schedule(every("a", 0.1, args=["x"]))
+        eventually(lambda: len(bench.times("a")) >= 8, what="eight tasks")
+        scheduler.stop()
+        times = bench.times("a")
+        assert whole(times, 100)
+        found = bench.run(calls.read_schedule(bench.keys, "a"))
+        assert (found.fired, found.missed, found.last_at) == (len(times), 0, times[-1])
+        assert total(scheduler, "fired_total") == total(scheduler, "lateness_seconds_count") == len(times)
+        message = json.loads(bench.client.get(f"{bench.keys.prefix}m:schedule:a:{times[0]}") or b"")
+        assert (message["func"], message["args"], message["user"]) == ("m:f", ["x"], "ann")
+
+    def test_a_cron_schedule_fires_at_its_second(self, bench: "Bench") -> None:
+        bench.started().add_schedule(Schedule.create("a", cron="* * * * * *", user_id="ann"))
+        eventually(lambda: len(bench.times("a")) >= 2, what="two tasks")
+        assert whole(bench.times("a"), 1_000)
+        assert bench.times("a")[0] % 1_000 == 0
+
+    def test_one_that_is_added_while_it_rests_is_fired_at_its_time(self, bench: "Bench") -> None:
+        scheduler = bench.started()
+        eventually(lambda: scheduler.state == "leader", what="a leader")
+        at = datetime.now(UTC) + timedelta(seconds=0.4)
+        bench.scheduler().add_schedule(Schedule.create("a", at=at, user_id="ann"))
+        eventually(lambda: bench.times("a"), what="the task")
+        assert bench.now_ms() - bench.times("a")[0] < 1_000
+        found = bench.run(calls.read_schedule(bench.keys, "a"))
+        assert (found.next_at, found.fired) == (None, 1)
+        assert found.forgotten_at is not None
+
+    def test_one_that_is_over_is_forgotten_after_a_while(self, bench: "Bench", every: Every) -> None:
+        scheduler = bench.scheduler()
+        at = bench.now_ms()
+        one = every("a", 3_600)
+        bench.run(calls.schedule(bench.keys, [Storing(schedule=one, revision=0, next_at=at)], message_limit=9_999))
+        move = calls.move(one, 1, time=at, following=None, fire_at=at)
+        bench.run(calls.fire(bench.keys, [move], term=0, result_ttl_ms=300))
+        scheduler.start()
+        eventually(lambda: not scheduler.list_schedules().rows, what="an empty list")
+
+    def test_without_a_leader_a_resumed_one_counts_from_then_on(self, bench: "Bench", every: Every) -> None:
+        planner = bench.scheduler()
+        planner.add_schedule(every("a", 0.1))
+        planner.pause_schedule("a")
+        planner.resume_schedule("a")
+        resumed = bench.now_ms()
+        eventually(lambda: bench.now_ms() > resumed + 350, what="some time")
+        bench.started()
+        eventually(lambda: len(bench.times("a")) >= 5, what="the tasks")
+        assert bench.times("a")[0] <= resumed + 100
+        assert whole(bench.times("a"), 100)
+
+    def test_a_stopped_one_fires_no_more_and_a_removed_one_neither(self, bench: "Bench", every: Every) -> None:
+        scheduler = bench.started()
+        for name in "abc":
+            scheduler.add_schedule(every(name, 0.1))
+        eventually(lambda: all(map(bench.times, "abc")), what="a task of each")
+        scheduler.pause_schedule("a")
+        scheduler.remove_schedule("b")
+        before = bench.times("a"), bench.times("b"), len(bench.times("c"))
+        eventually(lambda: len(bench.times("c")) > before[2] + 3, what="more tasks")
+        assert (bench.times("a"), bench.times("b")) == before[:2]
+
+    def test_edits_while_it_fires_lose_and_double_nothing(self, bench: "Bench", every: Every) -> None:
+        scheduler, editor = bench.started(), bench.scheduler()
+        scheduler.add_schedule(every("a", 0.1))
+        edits = 0
+
+        def edited_often() -> bool:
+            nonlocal edits
+            edits += 1
+            editor.update_schedule(every("a", 0.1, args=[edits]))
+            return len(bench.times("a")) >= 12
+
+        eventually(edited_often, what="twelve tasks")
+        assert whole(bench.times("a"), 100)
+        assert scheduler.get_schedule("a").missed == 0
+        assert edits > 20
+
+    def test_one_that_is_moved_up_is_fired_at_its_new_time(self, bench: "Bench") -> None:
+        scheduler, now = bench.started(), datetime.now(UTC)
+        scheduler.add_schedule(Schedule.create("a", at=now + timedelta(seconds=8), user_id="ann"))
+        eventually(lambda: scheduler._engine._agenda._window.find("a"), what="a leader that has read it")
+        scheduler.update_schedule(Schedule.create("a", at=now + timedelta(seconds=0.5), user_id="ann"))
+        eventually(lambda: bench.times("a"), within=4, what="the task")
+        assert scheduler.get_schedule("a").missed == 0
+
+    def test_a_change_of_which_the_leader_was_not_told_holds_up_nothing(self, bench: "Bench", every: Every) -> None:
+        bench.started().add_schedule(every("a", 0.1))
+        eventually(lambda: bench.times("a"), what="a task")
+        amend_record(bench.client, f"{bench.keys.prefix}schedule:a", rev=99)
+        number = len(bench.times("a"))
+        eventually(lambda: len(bench.times("a")) > number + 5, within=2.5, what="more tasks")
+        assert whole(bench.times("a"), 100)
+
+    def test_misfires_follow_the_policy(self, bench: "Bench", every: Every) -> None:
+        begin = bench.now_ms() // 100 * 100 - 2_000
+        kinds = {
+            "latest": every("latest", 0.1, grace=0),
+            "all": every("all", 0.1, grace=0, misfire="all", misfire_limit=3),
+            "skip": every("skip", 0.1, grace=0.5, misfire="skip"),
+        }
+        storing = [Storing(schedule=one, revision=0, next_at=begin) for one in kinds.values()]
+        bench.run(calls.schedule(bench.keys, storing, message_limit=9_999))
+        scheduler = bench.started()
+        eventually(lambda: all(bench.times(name) for name in kinds), what="a task of each")
+        scheduler.stop()
+        for name, least in (("latest", 19), ("all", 17), ("skip", 14)):
+            found = bench.run(calls.read_schedule(bench.keys, name))
+            assert found.missed >= least, name
+            assert found.fired == len(bench.times(name))
+            assert found.fired + found.missed == (found.next_at - begin) // 100, name
+            assert found.misses[-1].first == begin
+        assert bench.times("skip")[0] >= begin + 1_400
+
+    def test_a_full_backlog_holds_up_its_user_alone_and_ends_with_it(self, bench: "Bench", every: Every) -> None:
+        bench.run(calls.limit(bench.keys, [Setting("ann", "backlog", 1)]))
+        scheduler = bench.started()
+        scheduler.add_schedule(every("a", 0.1))
+        scheduler.add_schedule(every("b", 0.1, user_id="bob"))
+        eventually(lambda: len(bench.times("b")) > 5, what="the tasks of bob")
+        assert len(bench.times("a")) == 1
+        bench.run(calls.limit(bench.keys, [Setting("ann", "backlog", None)]))
+        eventually(lambda: len(bench.times("a")) > 10, within=2.5, what="the tasks of ann")
+        assert whole(bench.times("a"), 100)
+
+    def test_one_that_cannot_be_carried_out_harms_no_other(self, bench: "Bench", every: Every) -> None:
+        """Such as one that a later version wrote, or whose time zone is not known here."""
+        later = ["later", "0", "t", str(bench.now_ms() + 100), "1", '{"v":9,"id":"later"}']
+        bench.client.eval(script("schedule").text, 1, bench.keys.meta, *later)
+        mars = every("mars", 1).evolve(every_ms=None, cron="@daily", timezone="Mars/Olympus")
+        bench.run(
+            calls.schedule(
+                bench.keys, [Storing(schedule=mars, revision=0, next_at=bench.now_ms() + 100)], message_limit=9_999
+            )
+        )
+        scheduler = bench.started()
+        scheduler.add_schedule(every("a", 0.1))
+        eventually(lambda: len(bench.times("a")) > 5, what="the tasks of the other")
+        assert scheduler.state == "leader"
+        assert scheduler.status().overdue >= 2
+        eventually(lambda: total(scheduler, "due") == 2, what="two that are overdue in the metrics")
+
+
+class TestSeveralSchedulers:
+    def test_one_leads_and_the_others_stand_by(self, bench: "Bench") -> None:
+        crew = [bench.started() for _ in range(3)]
+        eventually(lambda: sorted(one.state for one in crew) == ["leader", "standby", "standby"], what="one leader")
+        (leader,) = [one for one in crew if one.state == "leader"]
+        assert crew[0].status().leader == leader.settings.scheduler.name
+        assert [total(one, "is_leader") for one in crew].count(1) == 1
+
+    def test_one_that_stops_makes_room_at_once(self, bench: "Bench", every: Every) -> None:
+        first = bench.started(lease_seconds=30)
+        eventually(lambda: first.state == "leader", what="a leader")
+        second = bench.started(lease_seconds=30)
+        second.add_schedule(every("a", 0.1))
+        eventually(lambda: bench.times("a"), what="a task")
+        first.stop()
+        stopped = monotonic()
+        eventually(lambda: second.state == "leader", within=5, what="the other one leads")
+        assert monotonic() - stopped < 1
+        fired = len(bench.times("a"))
+        eventually(lambda: len(bench.times("a")) > fired + 3, what="more tasks")
+        assert whole(bench.times("a"), 100)
+        assert second.status().term == 2
+
+    def test_one_that_is_quiet_makes_room_too_and_stays_so(self, bench: "Bench") -> None:
+        first = bench.started(lease_seconds=30)
+        eventually(lambda: first.state == "leader", what="a leader")
+        second = bench.started(lease_seconds=30)
+        first.quiet()
+        eventually(lambda: second.state == "leader", within=5, what="the other one leads")
+        second.stop()
+        third = bench.started(lease_seconds=30)
+        eventually(lambda: third.state == "leader", within=5, what="the third one leads")
+        assert first.state == "standby"
+
+    def test_when_a_leader_is_silent_another_one_leads_after_its_lease(self, bench: "Bench", every: Every) -> None:
+        bench.run(calls.lead(bench.keys, "gone", lease_ms=700))
+        began = monotonic()
+        scheduler = bench.started(lease_seconds=0.7)
+        scheduler.add_schedule(every("a", 0.1))
+        eventually(lambda: scheduler.state == "leader", within=5, what="a leader")
+        assert 0.5 < monotonic() - began < 2.7
+        eventually(lambda: len(bench.times("a")) >= 8, what="the tasks, also of the time in between")
+        assert whole(bench.times("a"), 100)
+
+    def test_one_whose_lead_was_taken_stands_by(self, bench: "Bench", every: Every) -> None:
+        scheduler = bench.started(lease_seconds=30)
+        eventually(lambda: scheduler.state == "leader", what="a leader")
+        bench.client.delete(f"{bench.keys.prefix}lock")
+        bench.client.hset(f"{bench.keys.prefix}lock", "term", "7")
+        bench.run(calls.lead(bench.keys, "usurper", lease_ms=30_000))
+        scheduler.add_schedule(every("a", 0.1))
+        eventually(lambda: scheduler.state == "standby", within=5, what="a standby, long before its lease would end")
+        assert bench.times("a") == []
+
+    def test_a_standby_hardly_asks_anything(self, bench: "Bench", every: Every) -> None:
+        leader = bench.started(lease_seconds=30)
+        eventually(lambda: leader.state == "leader", what="a leader")
+        standby = bench.started(lease_seconds=30)
+        asked = standby._engine._lead
+        eventually(lambda: asked._leader and standby._engine.loop_age > 0.2, what="one that has asked, and rests")
+        rests_since = standby._engine._went_round
+        for n in range(20):
+            leader.add_schedule(every(f"s{n}", 0.1))
+        eventually(lambda: all(len(bench.times(f"s{n}")) > 3 for n in range(20)), what="tasks")
+        assert standby._engine._went_round == rests_since
+
+
+class TestMany:
+    def test_more_than_can_be_looked_at_together_are_all_fired(self, bench: "Bench", every: Every) -> None:
+        """The leader looks at 10,000 at a time, whose last one may be due together with others."""
+        number, at = 10_500, bench.now_ms()
+        for first in range(0, number, 100):
+            ones = [every(f"s{n}", 86_400, user_id=f"u{n % 50}") for n in range(first, first + 100)]
+            storing = [Storing(schedule=one, revision=0, next_at=at) for one in ones]
+            bench.run(calls.schedule(bench.keys, storing, message_limit=9_999))
+        scheduler = bench.started(lease_seconds=10)
+        eventually(lambda: scheduler.status().fired >= 10_000, within=60, what="as many as it looks at")
+        eventually(lambda: scheduler.status().fired >= number, within=3, what="all of them")
+        status = scheduler.status()
+        assert (status.fired, status.overdue, status.missed) == (number, 0, 0)
+        assert total(scheduler, "fired_total") == number
+
+
+class TestWrongClock:
+    @pytest.mark.parametrize("hours", [-1, 1])
+    def test_the_wall_clock_of_a_scheduler_decides_nothing(
+        self, bench: "Bench", every: Every, monkeypatch: pytest.MonkeyPatch, hours: int
+    ) -> None:
+        right = time.time_ns
+        monkeypatch.setattr(time, "time_ns", lambda: right() + hours * 3_600 * 10**9)
+        scheduler = bench.started()
+        first = scheduler.add_schedule(every("a", 0.1)).next_at
+        eventually(lambda: len(bench.times("a")) >= 5, what="five tasks")
+        assert bench.times("a")[0] == first
+        assert abs(bench.times("a")[-1] - bench.now_ms()) < 5_000
+        assert whole(bench.times("a"), 100)

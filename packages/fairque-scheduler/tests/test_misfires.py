@@ -1,0 +1,80 @@
+"""What becomes of times that are past, by policy and grace; and that a schedule comes through however many they are."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairque.protocol.model.schedules import Schedule
+from fairque.scheduler.misfires import MAX_MISSED, Step, next_step
+from fairque.scheduler.times import time_after
+
+
+def every(interval: int = 10, **fields: Any) -> Schedule:
+    return Schedule(**{"schedule_id": "s", "user_id": "ann", "every_ms": interval, "grace_ms": 0, **fields})
+
+
+@pytest.mark.parametrize(
+    ("fields", "due", "now", "expected"),
+    [
+        # On time, or within the grace: fired, one after the other.
+        ({"grace_ms": 5}, 100, 105, Step(100, 0, 0, 110)),
+        ({"grace_ms": 50}, 100, 125, Step(100, 0, 0, 110)),
+        ({"grace_ms": 50, "misfire": "skip"}, 100, 125, Step(100, 0, 0, 110)),
+        # Later: the newest late one, unless something newer is within the grace.
+        ({}, 100, 105, Step(100, 0, 0, 110)),
+        ({}, 100, 139, Step(130, 3, 120, 140)),
+        ({"grace_ms": 5}, 100, 142, Step(140, 4, 130, 150)),
+        ({"grace_ms": 15}, 100, 142, Step(130, 3, 120, 140)),
+        # All of them, up to the limit.
+        ({"misfire": "all", "misfire_limit": 3}, 100, 125, Step(100, 0, 0, 110)),
+        ({"misfire": "all", "misfire_limit": 3}, 100, 149, Step(120, 2, 110, 130)),
+        ({"misfire": "all", "misfire_limit": 1}, 100, 149, Step(140, 4, 130, 150)),
+        ({"misfire": "all", "misfire_limit": 2, "grace_ms": 10}, 100, 149, Step(120, 2, 110, 130)),
+        # None of them.
+        ({"misfire": "skip"}, 100, 139, Step(None, 4, 130, 140)),
+        ({"misfire": "skip", "grace_ms": 15}, 100, 142, Step(130, 3, 120, 140)),
+        # At the end of the schedule.
+        ({"end": 110}, 100, 1_000, Step(110, 1, 100, None)),
+        ({"end": 110, "misfire": "skip"}, 100, 1_000, Step(None, 2, 110, None)),
+        ({"end": 110, "misfire": "all"}, 100, 1_000, Step(100, 0, 0, 110)),
+    ],
+)
+def test_the_next_step(fields: dict[str, Any], due: int, now: int, expected: Step) -> None:
+    assert next_step(every(**fields), due, now) == expected
+
+
+@given(
+    interval=st.integers(1, 50).map(lambda n: n * 100),
+    late=st.integers(0, 3_000_000),
+    grace=st.sampled_from([0, 150, 5_000, 10**9]),
+    misfire=st.sampled_from(["latest", "all", "skip"]),
+    limit=st.integers(1, 30),
+)
+def test_step_by_step_every_time_gets_its_fate_by_the_policy(
+    interval: int, late: int, grace: int, misfire: str, limit: int
+) -> None:
+    """Whatever the steps are, together they fire what the policy says of all that is past, and miss the rest."""
+    schedule = every(interval, grace_ms=grace, misfire=misfire, misfire_limit=limit)
+    due, now = 10 * interval, 10 * interval + min(late, 500 * interval)
+    past = list(range(due, now + 1, interval))
+    within = [time for time in past if time >= now - grace]
+    beyond = past[: len(past) - len(within)]
+    allowed = {"latest": [] if within else beyond[-1:], "all": beyond[-limit:], "skip": []}[misfire]
+    fired, missed, steps, at = [], 0, 0, due
+    while at is not None and at <= now:
+        step = next_step(schedule, at, now)
+        assert step.fire_at is not None or step.missed
+        assert step.missed == 0 or at <= step.missed_last < (step.fire_at or step.following or 10**18)
+        fired += [] if step.fire_at is None else [step.fire_at]
+        missed, steps, at = missed + step.missed, steps + 1, step.following  # type: ignore[assignment]  # ends the loop
+    assert fired == [*allowed, *within]
+    assert missed == len(past) - len(fired)
+    assert at == time_after(schedule, now)
+
+
+def test_a_schedule_that_was_away_for_long_goes_on_in_steps() -> None:
+    step = next_step(every(1_000), 1_000, 10**9)
+    assert (step.fire_at, step.missed) == (None, MAX_MISSED)
+    assert step.following == (MAX_MISSED + 1) * 1_000

@@ -1,0 +1,183 @@
+"""Several worker processes under one: it passes signals on, starts a dead one again, and reaps what others leave.
+
+It runs no task and has no thread, so it may wait for any child there is, as process 1 of a container has to.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from attrs import define, field
+
+from fairque.protocol import clock
+from fairque.worker import exits
+from fairque.worker.log import log
+from fairque.worker.signals import SIGNALS, Order
+
+__all__ = ["Supervisor"]
+
+#: A process that lived for so long was no failed start.
+_PROVEN_SECONDS = 5.0
+#: Seconds before a process that was no success is started again: doubled each time, up to the second.
+_PAUSES_SECONDS = (0.5, 30.0)
+#: What starting again does not mend.
+_FINAL = frozenset({exits.USAGE, exits.MISMATCH, exits.IMPORT, exits.CONFIGURATION})
+_HEARD = frozenset({*SIGNALS, signal.SIGCHLD, signal.SIGALRM})
+
+
+@define(eq=False)
+class _Place:
+    """One of the worker processes, or where the next one will be.
+
+    Attributes:
+        number: Of the place, from 1.
+        pid: The process; None when there is none.
+        began_at: When it was started, on the monotonic clock.
+        due_at: When the next one is to be started; None for never.
+        failed_starts: How many in a row have not lived for long.
+    """
+
+    number: int
+    pid: int | None = field(default=None, init=False)
+    began_at: float = field(default=0.0, init=False)
+    due_at: float | None = field(default=0.0, init=False)
+    failed_starts: int = field(default=0, init=False)
+
+
+class Supervisor:
+    """Keeps worker processes running until a signal or, in a burst, until all have ended.
+
+    Args:
+        command: The command of a worker; the supervisor adds ``--supervised PARENT:NUMBER``.
+        processes: How many there are.
+        burst: Whether a process that has ended well is done.
+    """
+
+    def __init__(self, command: Sequence[str], processes: int, *, burst: bool) -> None:
+        self._command = tuple(command)
+        self._places = [_Place(number + 1) for number in range(processes)]
+        self._burst = burst
+        self._stopping = False
+        self._quiet = False
+        self._proven = False
+        self._code = exits.STOPPED
+
+    def run(self) -> int:
+        """Run until all is over, and return the exit code for all; for the main thread of a process of its own.
+
+        0 when all have ended well; else the code of the first process that ended all, or that ended otherwise while
+        all were stopped.
+        """
+        # Taken one by one below: nothing interrupts, and nothing is missed. SIGCHLD needs a handler to be kept.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
+        for number in _HEARD:
+            signal.signal(number, lambda _, __: None)
+        try:
+            self._begin_due()
+            while any(place.pid is not None or place.due_at is not None for place in self._places):
+                self._hear(signal.sigwait(_HEARD))
+                self._reap()
+                self._begin_due()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return self._code
+
+    def _hear(self, number: int) -> None:
+        order = SIGNALS.get(signal.Signals(number))
+        if order is None:
+            return
+        if order is Order.STOP:
+            self._stop()
+            return
+        if order in (Order.QUIET, Order.RESUME):
+            self._quiet = order is Order.QUIET
+        elif order is Order.DUMP:
+            log.info("worker processes", processes={place.number: place.pid for place in self._places})
+        self._signal(number)
+
+    def _stop(self) -> None:
+        self._stopping = True
+        for place in self._places:
+            place.due_at = None
+        self._signal(signal.SIGTERM)
+        # One that was suspended before it could hear anything else would never end.
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        for place in self._places:
+            if place.pid is not None:
+                # It is not reaped yet, so the number is still its own.
+                os.kill(place.pid, number)
+
+    def _reap(self) -> None:
+        """Take note of all that have ended: workers, and in a container also what they left behind."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            for place in self._places:
+                if place.pid == pid:
+                    place.pid = None
+                    self._ended(place, pid, os.waitstatus_to_exitcode(status))
+
+    def _ended(self, place: _Place, pid: int, code: int) -> None:
+        lived = clock.monotonic() - place.began_at
+        self._proven = self._proven or lived >= _PROVEN_SECONDS
+        if self._stopping:
+            # Before and after it listens, a worker has no tasks, and the signal that stops it just ends it.
+            self._combine(exits.STOPPED if code == -signal.SIGTERM else code)
+            return
+        if self._burst and code == exits.STOPPED:
+            return
+        # A server that is away at the first start is an error as for one worker; later it may come back.
+        if code in _FINAL or (code == exits.UNREACHABLE and not self._proven):
+            self._combine(code)
+            self._stop()
+            return
+        place.failed_starts = 0 if lived >= _PROVEN_SECONDS else place.failed_starts + 1
+        pause = 0.0
+        if place.failed_starts:
+            first, longest = _PAUSES_SECONDS
+            pause = min(longest, first * 2 ** (place.failed_starts - 1))
+        place.due_at = clock.monotonic() + pause
+        log.warning(
+            "a worker process ended: it is started again",
+            pid=pid,
+            number=place.number,
+            exit_code=code,
+            pause_seconds=pause,
+        )
+
+    def _combine(self, code: int) -> None:
+        if self._code == exits.STOPPED:
+            # That a signal ended it is a crash to whoever started the supervisor.
+            self._code = exits.CRASHED if code < 0 else code
+
+    def _begin_due(self) -> None:
+        """Start the processes that are due, and have the alarm ring for the next one."""
+        now = clock.monotonic()
+        if self._quiet:
+            return
+        for place in self._places:
+            if place.due_at is not None and place.due_at <= now:
+                place.due_at = None
+                place.began_at = now
+                place.pid = self._begin(place.number)
+        next_at = min((place.due_at for place in self._places if place.due_at is not None), default=None)
+        signal.setitimer(signal.ITIMER_REAL, 0 if next_at is None else max(0.001, next_at - now))
+
+    def _begin(self, number: int) -> int:
+        return os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-m", "fairque.worker", "--supervised", f"{os.getpid()}:{number}", *self._command],
+            os.environ,
+            # Out of reach of the terminal: what it says reaches the workers once, through the supervisor.
+            setpgroup=0,
+            setsigmask=(),
+            setsigdef=_HEARD,
+        )

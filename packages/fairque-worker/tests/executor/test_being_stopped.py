@@ -1,0 +1,178 @@
+"""The executor, without a server: tasks that are told to stop, that run too long, and that run side by side."""
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from fairque.protocol.testing import eventually
+from fairque.worker import TaskTimeout, current_context
+from fairque.worker.jobs import Success
+
+SECONDS = 5
+
+
+def test_a_coroutine_that_takes_too_long_ends_with_a_timeout_error(bench: Any) -> None:
+    ending = bench.run(lambda: asyncio.sleep(SECONDS * 10), timeout=0.05)
+    assert isinstance(ending.error, TimeoutError)
+
+
+def test_a_coroutine_may_clean_up_when_it_takes_too_long(bench: Any) -> None:
+    cleaned: list[str] = []
+
+    async def careful() -> None:
+        try:
+            await asyncio.sleep(SECONDS * 10)
+        finally:
+            await asyncio.sleep(0)
+            cleaned.append("done")
+
+    assert isinstance(bench.run(careful, timeout=0.05).error, TimeoutError)
+    assert cleaned == ["done"]
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_an_attempt_above_its_timeout_has_one_ending_whatever_it_does_in_the_end(bench: Any, *, raises: bool) -> None:
+    ended = threading.Event()
+
+    def heeds() -> None:
+        try:
+            current_context().wait_cancelled(SECONDS)
+            if raises:
+                raise ValueError
+        finally:
+            ended.set()
+
+    assert isinstance(bench.run(heeds, timeout=0.05).error, TaskTimeout)
+    assert ended.wait(SECONDS)
+    eventually(lambda: all(one.ended for one in bench.executor._abandoned), what="the end of the thread")
+    assert bench.endings.empty()
+    assert bench.run(lambda: "next").value == "next"
+
+
+def test_more_abandoned_attempts_than_are_allowed_are_told(make_bench: Any, gate: threading.Event) -> None:
+    bench = make_bench(threads=1, max_abandoned=1)
+    for expected in (0, 1):
+        assert isinstance(bench.run(gate.wait, SECONDS, timeout=0.05).error, TaskTimeout)
+        assert bench.exhausted.qsize() == expected
+    # Also beyond the limit there is a thread for what is here already.
+    assert bench.run(lambda: "next").value == "next"
+    gate.set()
+
+
+def test_a_coroutine_that_is_asked_to_stop_is_cancelled(bench: Any) -> None:
+    begun = threading.Event()
+
+    async def waits() -> None:
+        begun.set()
+        await asyncio.sleep(SECONDS * 10)
+
+    job = bench.submit(waits)
+    assert begun.wait(SECONDS)
+    job.request_cancel("a test")
+    assert isinstance(bench.ending().error, asyncio.CancelledError)
+
+
+def test_a_coroutine_asked_to_stop_before_it_began_is_cancelled_too(bench: Any, gate: threading.Event) -> None:
+    bench.submit(gate.wait)
+    job = bench.submit(lambda: asyncio.sleep(SECONDS * 10))
+    job.request_cancel("a test")
+    gate.set()
+    assert bench.ending().value is True
+    assert isinstance(bench.ending().error, asyncio.CancelledError)
+
+
+def test_a_coroutine_that_refuses_to_be_cancelled_may_still_give_its_result(bench: Any) -> None:
+    begun = threading.Event()
+
+    async def stubborn() -> str:
+        begun.set()
+        try:
+            await asyncio.sleep(SECONDS * 10)
+        except asyncio.CancelledError:
+            return "all the same"
+        return "too late"
+
+    job = bench.submit(stubborn)
+    assert begun.wait(SECONDS)
+    job.request_cancel("a test")
+    assert bench.ending().value == "all the same"
+
+
+def test_a_function_sees_that_it_should_stop_in_its_context(bench: Any) -> None:
+    begun = threading.Event()
+
+    def waits() -> str:
+        context = current_context()
+        begun.set()
+        assert context.wait_cancelled(SECONDS)
+        return context.cancel_reason
+
+    job = bench.submit(waits)
+    assert begun.wait(SECONDS)
+    job.request_cancel("a test")
+    assert bench.ending().value == "a test"
+
+
+def test_the_current_context_is_that_of_the_task_in_functions_and_coroutines(wide: Any) -> None:
+    def facts() -> list[Any]:
+        context = current_context()
+        return [context.user_id, context.attempt, context.fence, context.task.func, 0 < context.seconds_left <= 60]
+
+    async def coroutine() -> list[Any]:
+        await asyncio.sleep(0)
+        return facts()
+
+    assert wide.run(facts, timeout=60).value == ["ann", 1, 7, "f0", True]
+    assert wide.run(coroutine, timeout=60).value == ["ann", 1, 7, "f1", True]
+
+
+def test_many_coroutines_keep_their_contexts_apart(wide: Any) -> None:
+    async def who(user: str) -> bool:
+        await asyncio.sleep(0.001)
+        return current_context().task.args == (user,)
+
+    for number in range(50):
+        wide.submit(who, f"u{number}")
+    assert [wide.ending().value for _ in range(50)] == [True] * 50
+
+
+def test_as_many_tasks_run_at_a_time_as_there_are_threads_and_no_more(wide: Any, gate: threading.Event) -> None:
+    running = threading.Semaphore(0)
+
+    def task() -> None:
+        running.release()
+        assert gate.wait(SECONDS)
+
+    for _ in range(6):
+        wide.submit(task)
+    for _ in range(4):
+        assert running.acquire(timeout=SECONDS)
+    assert not running.acquire(timeout=0.05)
+    gate.set()
+    assert [type(wide.ending()) for _ in range(6)] == [Success] * 6
+
+
+def test_stopping_lets_what_was_handed_over_run_and_ends_the_threads(bench: Any) -> None:
+    for number in range(3):
+        bench.submit(lambda number=number: number)
+    bench.executor.stop()
+    assert [bench.ending().value for _ in range(3)] == [0, 1, 2]
+
+
+def test_stopping_cancels_the_coroutines_that_still_run(bench: Any) -> None:
+    begun, cleaned = threading.Event(), threading.Event()
+
+    async def waits() -> None:
+        try:
+            begun.set()
+            await asyncio.sleep(SECONDS * 10)
+        finally:
+            cleaned.set()
+
+    bench.submit(waits)
+    assert begun.wait(SECONDS)
+    bench.executor.stop()
+    assert cleaned.wait(SECONDS)
+    eventually(lambda: all(t.name != "fairque-loop" for t in threading.enumerate()), what="the end of the loop")

@@ -1,0 +1,203 @@
+"""A module of tasks that is imported by workers and their children by its name."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairque.protocol.testing import eventually
+from fairque.worker import Worker
+
+#: What children of workers run in the tests.
+TASKS_APART = """
+import asyncio, ctypes, os, signal, subprocess, sys, threading, time
+from pathlib import Path
+from fairque.worker import Cancel, Retry, Snooze, TaskHandler, current_context
+
+HERE = Path(__file__).parent
+
+
+def pid():
+    return os.getpid()
+
+def parent():
+    return os.getppid()
+
+def add(a, b):
+    return a + b
+
+async def add_later(a, b):
+    await asyncio.sleep(0)
+    return a + b
+
+def facts():
+    context = current_context()
+    return [
+        context.task_id, context.user_id, context.attempt, context.fence, context.lease_ok(), context.cancelled,
+        0 < context.seconds_left <= 60, context.task.args, threading.current_thread() is threading.main_thread(),
+    ]
+
+def leave(key, value):
+    current_context().xcom.push(key, value)
+    return [value]
+
+def fetch(key):
+    return current_context().xcom.pull(key)
+
+def tells():
+    current_context().progress(3, 10, "reading")
+
+def chats():
+    for part in range(20_000):
+        current_context().progress(part, message="\\ud800" * part)
+
+async def facts_later():
+    await asyncio.sleep(0)
+    return current_context().task_id
+
+def fails(kind):
+    if kind == "retry": raise Retry("not yet", after=0.01)
+    if kind == "snooze" and current_context().attempt < 3: raise Snooze(0.01)
+    if kind == "cancel": raise Cancel("no use")
+    if kind == "exit": sys.exit(3)
+    if kind == "interrupt": raise KeyboardInterrupt
+    if kind == "generator": raise GeneratorExit
+    if kind == "cancelled": raise asyncio.CancelledError
+    if kind == "json": return object()
+    if kind == "error": raise ValueError("no luck")
+    return current_context().attempt
+
+def dies(how):
+    if how == "exit": os._exit(7)
+    if how == "segfault": ctypes.string_at(0)
+    os.kill(os.getpid(), getattr(signal, how))
+    time.sleep(60)
+
+def dies_once():
+    if current_context().attempt == 1:
+        os._exit(0)
+    return "second"
+
+def note(name):
+    (HERE / name).write_text(str(os.getpid()))
+
+def hangs(name):
+    note(name)
+    while True:
+        time.sleep(60)
+
+def hangs_with_a_child(name):
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    (HERE / "grandchild").write_text(str(child.pid))
+    hangs(name)
+
+def dies_with_a_child():
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    (HERE / "grandchild").write_text(str(child.pid))
+    os._exit(1)
+
+def holds_on(name):
+    note(name)
+    ctypes.PyDLL(None).sleep(600)  # in C, with the GIL
+
+def heeds(name):
+    note(name)
+    current_context().wait_cancelled(30)
+    return [current_context().cancel_reason, current_context().lease_ok()]
+
+async def heeds_later(name):
+    note(name)
+    try:
+        await asyncio.sleep(30)
+    finally:
+        note("cleaned")
+
+def environment():
+    return [os.environ.get("PYTHONPATH"), sys.path]
+
+def terminates():
+    child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+    child.terminate()
+    return child.wait(10)
+
+class Echo(TaskHandler):
+    def handle(self, task, ctx):
+        return [os.getpid(), task.payload, ctx.attempt]
+
+class Loud(TaskHandler):
+    def __init__(self):
+        self.heard = []
+
+    def handle(self, task, ctx):
+        raise ValueError("no luck")
+
+    def on_failure(self, task, error, ctx, *, final):
+        note("hook")
+        (HERE / "error").write_text(f"{type(error).__name__} {error.kind}: {error} {final}")
+"""
+
+
+class Apart:
+    """Workers that know the module of the tasks by its name.
+
+    Attributes:
+        module: Its name.
+    """
+
+    def __init__(self, bench: Any, folder: Path, module: str) -> None:
+        self.bench = bench
+        self.module = module
+        self._folder = folder
+
+    def start(self, handler: str | None = None, *, isolation: str = "process", **options: Any) -> Worker:
+        settings = self.bench.settings(modules=(self.module,), isolation=isolation, **options)
+        worker = Worker(settings, None if handler is None else f"{self.module}:{handler}")
+        self.bench._workers.append(worker)
+        worker.start()
+        return worker
+
+    def push(self, name: str, *args: Any, **fields: Any) -> str:
+        task_id: str = self.bench.push(f"{self.module}:{name}", *args, **fields)
+        return task_id
+
+    def result(self, name: str, *args: Any, **fields: Any) -> Any:
+        return self.bench.result(self.push(name, *args, **fields))
+
+    def error(self, name: str, *args: Any, **fields: Any) -> Any:
+        return self.bench.error(self.push(name, *args, retries=0, **fields))
+
+    def noted(self, name: str) -> int:
+        """The process that has left this note."""
+        file = self._folder / name
+        return int(eventually(lambda: file.exists() and file.read_text(), what=f"the note {name}"))
+
+    def alive(self, pid: int) -> bool:
+        """Whether a process runs; one that waits to be reaped does not."""
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except OSError:
+            return False
+        return stat.rpartition(")")[2].split()[0] != "Z"
+
+    def ends(self, pid: int) -> None:
+        """Wait for the end of a process."""
+        eventually(lambda: not self.alive(pid), what=f"the end of process {pid}")
+
+    def rewrite(self, text: str = TASKS_APART) -> None:
+        """Write the module again, for the children that begin from now on."""
+        (self._folder / f"{self.module}.py").write_text(text)
+
+
+@pytest.fixture
+def apart(bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Apart]:
+    """A module of tasks, and workers that have it; all children have ended with them."""
+    module = f"tasks_apart_{os.getpid()}_{tmp_path.name}"
+    apart = Apart(bench, tmp_path, module)
+    apart.rewrite()
+    monkeypatch.syspath_prepend(tmp_path)
+    yield apart
+    bench.close()
+    sys.modules.pop(module, None)
