@@ -1,13 +1,15 @@
 """What the keys say when all is quiet: the records of all tasks, and whether indexes and counters agree (rule C12)."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fairque.protocol.calls import sweep
+from fairque.protocol.calls import sweep, watch_many
+from fairque.protocol.model.states import TaskState
 from fairque.protocol.runners import Runner
+from fairque.protocol.verifier import verify
 from fairque.protocol.wire.call import Call
+from fairque.protocol.wire.jsonvalue import loads
 from fairque.protocol.wire.keys import QueueKeys
 
 if TYPE_CHECKING:
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["audit", "final_records", "left_over"]
 
 _ENDED = ("FINISHED", "FAILED", "CANCELED")
-_EMPTY = ("running", "delayed", "deferred", "pending", "ready", "fresh", "critical", "timers")
-#: What stays when the last task is forgotten, and what goes by its own TTL.
+#: In what a queue has no member when all tasks have ended.
+_EMPTY = ("running", "delayed", "deferred", "ready", "fresh", "critical")
 _LASTING = ("meta", "g", "counts", "now", "wake", "sweeping", "claim:")
 _FAR_AHEAD_US = 60 * 86_400 * 1_000_000
 _PAGE = 200
@@ -28,41 +30,27 @@ def final_records(runner: Runner, keys: QueueKeys, ids: Sequence[str]) -> Iterat
     for first in range(0, len(ids), _PAGE):
         page = ids[first : first + _PAGE]
         records = runner.run_all([_read(keys, task_id) for task_id in page])
-        left = runner.run_all([Call("watch", keys, (task_id, ""), _blob) for task_id in page])
-        for task_id, record, blob in zip(page, records, left, strict=True):
-            if record is not None:
-                record["reason"] = blob.get("reason", "") if record["state"] == "FAILED" else ""
-                record["result"] = blob if record["state"] == "FINISHED" else None
+        left = runner.run(watch_many(keys, page))
+        for task_id, record, outcome in zip(page, records, left, strict=True):
+            if record is not None and outcome is not None:
+                blob = loads(outcome.blob or b"{}")
+                record["reason"] = blob.get("reason", "") if outcome.state is TaskState.FAILED else ""
+                record["result"] = blob if outcome.state is TaskState.FINISHED else None
             yield task_id, record
 
 
-def audit(admin: "redis.Redis", keys: QueueKeys, records: Iterable[dict[str, Any]]) -> list[str]:
+def audit(admin: "redis.Redis", runner: Runner, keys: QueueKeys, records: Iterable[dict[str, Any]]) -> list[str]:
     """Say what is wrong with the keys of a queue in which all tasks have ended."""
     states = Counter(record["state"] for record in records)
-    prefix, ended = keys.prefix, sum(states[state] for state in _ENDED)
-    names = ("pushed", "queued", "finished", "failed", "canceled")
-    said = {name: int(admin.hget(f"{prefix}counts", name) or 0) for name in names}
-    there = {
-        "pushed": sum(states.values()),
-        "queued": 0,
-        **{state.lower(): states[state] for state in _ENDED},
-    }
+    there = {"pushed": sum(states.values()), "queued": 0, **{state.lower(): states[state] for state in _ENDED}}
+    said = {name: int(admin.hget(f"{keys.prefix}counts", name) or 0) for name in there}
     problems = [
-        f"the counter {name} says {said[name]}, there are {there[name]}" for name in there if said[name] != there[name]
+        f"the counter {name} says {said[name]}, and it is {there[name]}" for name in there if said[name] != there[name]
     ]
-    cards = {name: admin.zcard(f"{prefix}{name}") for name in (*_EMPTY[:3], *_EMPTY[4:], "kept", "dead")}
-    cards["pending"] = admin.llen(f"{prefix}pending")
-    wanted = {**dict.fromkeys(_EMPTY, 0), "kept": ended, "dead": states["FAILED"]}
-    problems += [
-        f"{name} has {cards[name]} members, not {wanted[name]}" for name in wanted if cards[name] != wanted[name]
-    ]
-    kinds: Counter[str] = Counter()
-    for key in admin.scan_iter(f"{prefix}*", count=1000):
-        kinds[key.decode().removeprefix(prefix).partition(":")[0]] += 1
-    problems += [f"{kinds[kind]} keys {kind}: are left" for kind in ("n", "c", "s", "d", "w", "dedup") if kinds[kind]]
-    if kinds["t"] != ended:
-        problems.append(f"there are {kinds['t']} records of tasks, and {ended} tasks have ended")
-    return problems
+    sizes = {index: admin.zcard(f"{keys.prefix}{index}") for index in _EMPTY}
+    problems += [f"{index} has {size} members, and all tasks have ended" for index, size in sizes.items() if size]
+    found = verify(runner, keys)
+    return problems + [f"{one.kind} {one.name}: {one.what}" for one in found.found] + found.unseen
 
 
 def left_over(admin: "redis.Redis", runner: Runner, keys: QueueKeys) -> list[str]:
@@ -84,7 +72,3 @@ def _read(keys: QueueKeys, task_id: str) -> Call[dict[str, Any] | None]:
         return {name.decode(): value.decode() for name, value in zip(places, places, strict=True)} or None
 
     return Call("read_task", keys, (task_id,), decode)
-
-
-def _blob(reply: list[Any]) -> Any:
-    return json.loads(reply[2]) if len(reply) > 2 and reply[2] else {}

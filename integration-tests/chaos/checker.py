@@ -116,9 +116,8 @@ def leases_do_not_overlap(facts: Facts, _: Plan) -> Iterator[str]:
             if attempt.renewed > attempt.fence + timeout + ROUNDING:
                 yield f"task {task_id}: attempt {attempt.number} was renewed after its timeout"
         for old, new in pairwise(order):
-            ended = min((e.sent for e in old.endings if e.code in (OK, ALREADY, None)), default=None)
-            until = min(old.until, old.fence + timeout)
-            if new.fence + ROUNDING < (until if ended is None else min(ended, until)):
+            ended = [e.sent for e in old.endings if e.code in (OK, ALREADY, None)]
+            if new.fence + ROUNDING < min([old.until, *ended]):
                 yield f"task {task_id}: attempt {new.number} began while attempt {old.number} had its lease"
 
 

@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--faults", type=_faults, default=CI, help="ci, release, or NAME=TIMES,…")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies tasks, faults and poison")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--poison", type=int, default=1)
+    parser.add_argument("--poison", type=int, default=3)
     parser.add_argument("--persistence", choices=["always", "everysec"], default="always")
     parser.add_argument("--cost-mode", choices=["time", "count"], default="time")
     parser.add_argument("--modes", default=",".join(MODES))

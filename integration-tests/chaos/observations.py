@@ -3,7 +3,7 @@
 | nemesis | what must be seen |
 |---|---|
 | kill | a task of the killed process was started again, as attempt 2 or later |
-| poison | a task lost its lease for the last time and became a dead letter |
+| poison | the task became a dead letter |
 | pause | an ending or a renewal of the woken worker was refused |
 | restart, flush, promote | a script was unknown to the server, and then it was known |
 | client-kill | the server closed a connection, and its actor went on |
@@ -93,7 +93,7 @@ class Observer:
         ]
         if poisoned:
             begun["poison"] = len(poisoned)
-            felt["poison"] = sum((t.final or {}).get("reason") == "deliveries" for t in poisoned)
+            felt["poison"] = sum((t.final or {}).get("state") == "FAILED" for t in poisoned)
         return begun, felt
 
     def _look(self, fault: _Fault, event: Event) -> None:

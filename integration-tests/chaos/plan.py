@@ -1,6 +1,7 @@
 """What a run does, decided by its seed alone: the tasks batch by batch, and the faults one by one."""
 
 import random
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ LOOSE_EVERY = 10
 #: How tasks behave, and how many of a thousand do so; the others are quick.
 _KINDS = {"shaky": 30, "broken": 8, "again": 10, "sleepy": 10, "quitter": 5, "overdue": 4, "patient": 40}
 
+#: How tasks run, and how many of 21.
+_MODES = {"thread": 10, "async": 10, "process": 1}
+
 #: Seconds that a patient task takes: so long that a fault strikes in the middle of it.
 _PATIENT = (0.3, 1.2)
 
@@ -39,7 +43,7 @@ class Plan:
         poison: How many tasks kill the process that runs them.
         persistence: Of the server.
         cost_mode: What tasks cost their users.
-        modes: How tasks run, each as often as the others.
+        modes: How tasks run; few of them in child processes, which cost the machine most.
         producers: Processes that push.
         workers: Processes that run tasks.
         concurrency: Tasks that a worker runs at a time.
@@ -53,10 +57,10 @@ class Plan:
     seed: int = 1
     tasks: int
     faults: dict[str, int]
-    poison: int = 1
+    poison: int = 3
     persistence: Persistence = "always"
     cost_mode: CostMode = "time"
-    modes: tuple[str, ...] = ("thread", "async")
+    modes: tuple[str, ...] = ("thread", "async", "process")
     producers: int = 2
     workers: int = 3
     concurrency: int = 8
@@ -92,8 +96,11 @@ class Plan:
                 choice = known + [other["id"] for other in batch[:place]]
                 parents = draw.sample(choice, min(len(choice), draw.choice([1, 1, 1, 2, 3])))
                 task["parents"] = [[parent, draw.choice(["cascade", "cascade", "run"])] for parent in parents]
-        if number in {place * self.batches // (self.poison + 1) for place in range(1, self.poison + 1)}:
-            batch[0].update(kind="poison", parents=[], retries=2, timeout_ms=60_000)
+            task["pulls"] = [parent for parent, edge in task["parents"] if edge == "cascade" and self._leaves(parent)]
+        poisoned = [place * self.batches // (self.poison + 1) for place in range(1, self.poison + 1)]
+        if number in poisoned:
+            mode = self.modes[poisoned.index(number) % len(self.modes)]
+            batch[0].update(kind="poison", mode=mode, parents=[], pulls=[], retries=2, timeout_ms=60_000)
         return batch
 
     def loose(self, number: int) -> bool:
@@ -114,6 +121,10 @@ class Plan:
         """Read the plan of a run that was begun before."""
         return cattrs.structure(loads((folder / "plan.json").read_bytes()), cls)
 
+    def _leaves(self, task_id: str) -> bool:
+        """Whether a task leaves a value for those that depend on it."""
+        return zlib.crc32(f"{self.seed}/{task_id}".encode()) % 5 == 0
+
     def _elders(self, number: int) -> list[int]:
         before = (number - self.producers * back for back in (1, 2, 3))
         return [elder for elder in before if elder >= 0 and not self.loose(elder)]
@@ -126,11 +137,12 @@ class Plan:
             "user": f"u{0 if draw.random() < 0.5 else draw.randrange(1, USERS)}",
             "priority": draw.choices([3, 1, 5, 6], [85, 5, 5, 5])[0],
             "kind": kind,
-            "mode": draw.choice(self.modes),
+            "mode": draw.choices(self.modes, [_MODES[mode] for mode in self.modes])[0],
             "seconds": round(draw.uniform(*_PATIENT) if kind == "patient" else draw.uniform(0.0, 0.01), 4),
             "retries": 0 if kind in ("broken", "overdue") else 2,
             "timeout_ms": 300 if kind == "overdue" else 3_600_000,
             "delay_ms": draw.randrange(50, 1000) if draw.random() < 0.03 else 0,
+            "leaves": self._leaves(task_id),
             "parents": [],
         }
 
@@ -148,4 +160,4 @@ def task_of(event: Event) -> Task[Any]:
         delay=event["delay_ms"] / 1000,
         depends_on=[After(parent, on_failure=policy) for parent, policy in event["parents"]],
     )
-    return options.task(event["kind"], event["seconds"])
+    return options.task(event["kind"], event["seconds"], leaves=event["leaves"], pulls=event["pulls"])

@@ -9,6 +9,10 @@ from attrs import define, field
 
 from chaos.history import Event, Journal, now_us
 from chaos.resp import RespError
+from fairque.client import Task
+from fairque.protocol import calls
+from fairque.protocol.wire.call import Call
+from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.scripts import expand, script, script_names
 
 __all__ = ["Command", "Recorder", "script_hashes"]
@@ -43,28 +47,22 @@ def _groups(items: list[Any], size: int) -> list[list[Any]]:
     return [items[first : first + size] for first in range(0, len(items), size)]
 
 
-def _pop(args: list[bytes], reply: list[Any] | None) -> Event:
-    tasks = [
-        [_text(task), _text(token), int(attempt), int(failures), int(solo)]
-        for task, _, token, attempt, failures, solo, _ in _groups((reply or [1, 0])[2:], 7)
-    ]
-    return {"worker": _text(args[0]), "claim": _text(args[1]), "lease_ms": int(args[3]), "tasks": tasks}
+def _layout(one: Call[Any], two: Call[Any]) -> tuple[int, int]:
+    """How many arguments a script has before those of its tasks, and for each of them, by calls with one and two."""
+    stride = len(two.args) - len(one.args)
+    return len(one.args) - stride, stride
 
 
-def _beat(args: list[bytes], reply: list[Any] | None) -> Event:
-    held = _groups([*map(_text, args[1:])], 2)
-    codes = (reply or [OK] + [None] * len(held))[1:]
-    return {"lease_ms": int(args[0]), "tasks": [[*one, code] for one, code in zip(held, codes, strict=True)]}
+def _ending(one: Call[Any], two: Call[Any]) -> "_Reader":
+    head, stride = _layout(one, two)
 
-
-def _ending(head: int, stride: int) -> Callable[[list[bytes], list[Any] | None], Event]:
     def read(args: list[bytes], reply: list[Any] | None) -> Event:
         ended = _groups(args[head:], stride)
         answers = _groups(reply[1:], 2) if reply else [[None, None]] * len(ended)
         return {
             "tasks": [
-                [_text(one[0]), _text(one[1]), int(one[2]), code, _text(state)]
-                for one, (code, state) in zip(ended, answers, strict=True)
+                [_text(task[0]), _text(task[1]), int(task[2]), code, _text(state)]
+                for task, (code, state) in zip(ended, answers, strict=True)
             ]
         }
 
@@ -72,27 +70,55 @@ def _ending(head: int, stride: int) -> Callable[[list[bytes], list[Any] | None],
 
 
 def _push(args: list[bytes], reply: list[Any] | None) -> Event:
-    pushed = _groups(args[2:], 11)
+    pushed = _groups(args[_PUSH[0] :], _PUSH[1])
     answers = _groups(reply[1:], 3) if reply else [[None, None, None]] * len(pushed)
     return {
         "tasks": [
-            [_text(one[0]), code, _text(state), _text(stored)]
-            for one, (code, state, stored) in zip(pushed, answers, strict=True)
+            [_text(task[0]), code, _text(state), _text(stored)]
+            for task, (code, state, stored) in zip(pushed, answers, strict=True)
         ]
     }
+
+
+def _pop(args: list[bytes], reply: list[Any] | None) -> Event:
+    tasks = _POP.decode(reply).tasks if reply else ()
+    return {
+        "worker": _text(args[0]),
+        "claim": _text(args[1]),
+        "lease_ms": int(args[3]),
+        "tasks": [[task.task_id, task.token, task.attempt, task.failures, int(task.solo)] for task in tasks],
+    }
+
+
+def _beat(args: list[bytes], reply: list[Any] | None) -> Event:
+    held = _groups([*map(_text, args[_BEAT[0] :])], _BEAT[1])
+    codes = (reply or [OK] + [None] * len(held))[1:]
+    return {"lease_ms": int(args[0]), "tasks": [[*task, code] for task, code in zip(held, codes, strict=True)]}
 
 
 def _cancel(args: list[bytes], reply: list[Any] | None) -> Event:
     return {"id": _text(args[1]), "code": reply[0] if reply else None, "state": _text((reply or [0])[-1])}
 
 
-_READERS: dict[str, Callable[[list[bytes], list[Any] | None], Event]] = {
+_Reader = Callable[[list[bytes], list[Any] | None], Event]
+
+# What the package builds and reads says what the arguments and answers look like.
+_KEYS = QueueKeys("any")
+_TASKS = [Task.create(task_id=task_id, user_id="any", payload=1) for task_id in "ab"]
+_POP = calls.pop(_KEYS, worker="w", claim="0", count=1, lease_ms=1, max_deliveries=1, result_ttl_ms=1, dead_ttl_ms=1)
+_PUSH = _layout(*(calls.push(_KEYS, _TASKS[:size], message_limit=1_000) for size in (1, 2)))
+_BEAT = _layout(*(calls.beat(_KEYS, [("a", "t")] * size, lease_ms=1) for size in (1, 2)))
+_FINISHED = calls.Finished("a", "t", 1, b"")
+_FAILED = calls.Failed("a", "t", 1, "dead", 0, b"")
+_RELEASED = calls.Released("a", "t", 1)
+
+_READERS: dict[str, _Reader] = {
+    "push": _push,
     "pop": _pop,
     "beat": _beat,
-    "finish": _ending(1, 4),
-    "fail": _ending(2, 6),
-    "release": _ending(1, 3),
-    "push": _push,
+    "finish": _ending(*(calls.finish(_KEYS, [_FINISHED] * size, result_ttl_ms=1) for size in (1, 2))),
+    "fail": _ending(*(calls.fail(_KEYS, [_FAILED] * size, result_ttl_ms=1, dead_ttl_ms=1) for size in (1, 2))),
+    "release": _ending(*(calls.release(_KEYS, [_RELEASED] * size, result_ttl_ms=1) for size in (1, 2))),
     "cancel": _cancel,
 }
 

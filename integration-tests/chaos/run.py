@@ -248,7 +248,7 @@ def _read_the_end(world: World) -> None:
         if record is not None:
             records.append(record)
     admin = world.server.admin
-    journal.note("audit", problems=audit(admin, _KEYS, records) + left_over(admin, runner, _KEYS))
+    journal.note("audit", problems=audit(admin, runner, _KEYS, records) + left_over(admin, runner, _KEYS))
     seconds, micros = admin.time()
     skew = abs(seconds * 1_000_000 + micros - now_us())
     journal.note("clock", skew_us=skew)

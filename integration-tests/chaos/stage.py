@@ -166,7 +166,7 @@ class Stage:
             journal.note("final", id=task_id, record=record)
             if record is not None:
                 records.append(record)
-        journal.note("audit", problems=audit(runner._connected(), keys, records))
+        journal.note("audit", problems=audit(runner._connected(), runner, keys, records))
         journal.close()
 
     def _proxy(self, name: str) -> Proxy:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chaos.history import Journal
-from fairque.client import Cancel, Retry, RetryPolicy, Snooze
+from fairque.client import Cancel, OutputMissing, Retry, RetryPolicy, Snooze
 from fairque.client import task as task_function
 from fairque.worker import current_context
 
@@ -16,6 +16,9 @@ __all__ = ["FOLDER", "MODES", "functions"]
 
 #: In which folder a worker process writes its ledger.
 FOLDER = "CHAOS_HISTORY"
+
+#: Under which tasks leave a value.
+KEY = "mark"
 
 _SOON = RetryPolicy(base_seconds=0.02, cap_seconds=0.1)
 _journal: Journal | None = None
@@ -65,8 +68,28 @@ def _end(about: dict[str, Any]) -> dict[str, Any]:
     return {"fence": about["fence"], "attempt": about["attempt"]}
 
 
-def _run(kind: str, seconds: float) -> dict[str, Any]:
+def _leave(about: dict[str, Any]) -> None:
+    """Leave a value for those that depend on the task."""
+    value = f"{about['id']} {about['fence']}"
+    _ledger().note("xcom_push", task=about["id"], fence=about["fence"], key=KEY, value=value)
+    current_context().xcom.push(KEY, value)
+
+
+def _pull(about: dict[str, Any], sources: list[str]) -> None:
+    """Read what parents have left."""
+    for source in sources:
+        try:
+            value = current_context().xcom.pull(KEY, task=source)
+        except OutputMissing:
+            value = None
+        _ledger().note("xcom_pull", id=about["id"], task=source, key=KEY, value=value)
+
+
+def _run(kind: str, seconds: float, *, leaves: bool, pulls: list[str]) -> dict[str, Any]:
     about = _begin()
+    _pull(about, pulls)
+    if leaves:
+        _leave(about)
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0 or kind == "overdue":
         if kind == "overdue":
@@ -80,8 +103,19 @@ def _run(kind: str, seconds: float) -> dict[str, Any]:
     return _end(about)
 
 
-async def _run_async(kind: str, seconds: float) -> dict[str, Any]:
+@task_function(retry=_SOON)
+def in_a_thread(kind: str, seconds: float, *, leaves: bool, pulls: list[str]) -> dict[str, Any]:
+    """Run in a thread of the worker."""
+    return _run(kind, seconds, leaves=leaves, pulls=pulls)
+
+
+@task_function(retry=_SOON)
+async def on_the_loop(kind: str, seconds: float, *, leaves: bool, pulls: list[str]) -> dict[str, Any]:
+    """Run on the worker's event loop."""
     about = _begin()
+    await asyncio.to_thread(_pull, about, pulls)
+    if leaves:
+        _leave(about)
     try:
         await asyncio.sleep(seconds if kind != "overdue" else 3600)
     except asyncio.CancelledError:
@@ -91,19 +125,13 @@ async def _run_async(kind: str, seconds: float) -> dict[str, Any]:
     return _end(about)
 
 
-@task_function(retry=_SOON)
-def in_a_thread(kind: str, seconds: float) -> dict[str, Any]:
-    """Run in a thread of the worker."""
-    return _run(kind, seconds)
+@task_function(retry=_SOON, isolation="process")
+def in_a_child(kind: str, seconds: float, *, leaves: bool, pulls: list[str]) -> dict[str, Any]:
+    """Run in a child process of the worker."""
+    return _run(kind, seconds, leaves=leaves, pulls=pulls)
 
 
-@task_function(retry=_SOON)
-async def on_the_loop(kind: str, seconds: float) -> dict[str, Any]:
-    """Run on the worker's event loop."""
-    return await _run_async(kind, seconds)
-
-
-functions = {"thread": in_a_thread, "async": on_the_loop}
+functions = {"thread": in_a_thread, "async": on_the_loop, "process": in_a_child}
 
 #: How a task can run.
 MODES = tuple(functions)
