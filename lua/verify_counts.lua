@@ -28,11 +28,11 @@ for index = 1, #counters, 2 do
 end
 if call("ZCARD", P .. "users") > COUNTED then
   found("unseen", "counts", "too many users have work for their tasks to be counted", false)
-  return findings
+  return all_found()
 end
 local waiting = 0
 for _, id in ipairs(call("ZRANGEBYLEX", P .. "users", "-", "+", "LIMIT", 0, COUNTED)) do
   waiting = waiting + call("ZCARD", P .. "n:" .. id) + call("ZCARD", P .. "c:" .. id)
 end
 if waiting ~= queued then mend("queued", "it says " .. int(queued) .. ", and there are " .. int(waiting), waiting) end
-return findings
+return all_found()

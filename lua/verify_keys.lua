@@ -111,4 +111,4 @@ end
 write_records()
 send_batches()
 save_counts()
-return findings
+return all_found()

@@ -76,4 +76,4 @@ for first = 3, #ARGV, STRIDE do
   end
 end
 if fix then commit() end
-return findings
+return all_found()

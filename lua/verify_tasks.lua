@@ -113,4 +113,4 @@ for first = 5, #ARGV do
   end
 end
 if fix then commit() end
-return findings
+return all_found()

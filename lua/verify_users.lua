@@ -54,4 +54,4 @@ for first = 3, #ARGV do
   end
 end
 if fix then commit() end
-return findings
+return all_found()

@@ -14,6 +14,7 @@ local function set_aside(key)
 end
 
 local spoiled_is_error = false
+local spoiled_keys = {} -- what was set aside for that
 
 local function call(command, ...)
   local answer = redis.pcall(command, ...)
@@ -21,5 +22,6 @@ local function call(command, ...)
   local key = ...
   local spoiled = string.sub(answer.err, 1, 9) == "WRONGTYPE" and key ~= KEYS[1] and not spoiled_is_error
   if not spoiled or not set_aside(key) then error(answer) end
+  spoiled_keys[#spoiled_keys + 1] = key
   return redis.call(command, ...)
 end

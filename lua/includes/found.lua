@@ -13,3 +13,9 @@ local function begin_verification()
   spoiled_is_error = not fix
   return (fix or ARGV[1] == "0") or nil
 end
+
+-- The answer: what was found, and the keys that a command came upon and could not use.
+local function all_found()
+  for _, key in ipairs(spoiled_keys) do found("type", string.sub(key, #P + 1), "it was of the wrong type", true) end
+  return findings
+end
