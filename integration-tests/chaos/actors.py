@@ -53,11 +53,13 @@ class Actor:
             self._popen.wait()
 
     def _spawn(self, module: str, *args: str, environ: dict[str, str] | None = None) -> None:
+        # A worker begins many times: only the first time it has to compile what it imports.
+        cache = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(self._folder / "compiled")}
         paths = [str(_HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
         with (self._folder / f"{self.name}.log").open("ab") as log:
             self._popen = subprocess.Popen(
                 [sys.executable, "-m", module, *args],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **(environ or {})},
+                env={**os.environ, **cache, "PYTHONPATH": os.pathsep.join(paths), **(environ or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -79,6 +81,7 @@ class WorkerActor(Actor):
         self._generation = 0
         self._expected = False
         self._started = 0.0
+        self._codes: dict[str, int] = {}
         self.worker = ""
         self.odd_ends: list[int] = []
 
@@ -95,6 +98,10 @@ class WorkerActor(Actor):
     def ready(self) -> bool:
         """Whether it takes tasks, and no fault has hold of it."""
         return not self.busy and self.exit_code() is None and time.monotonic() - self._started > 1.5
+
+    def code_of(self, worker: str) -> int | None:
+        """How a process of this place ended; None while it runs."""
+        return self.exit_code() if worker == self.worker else self._codes.get(worker)
 
     def kill(self) -> None:
         """End it without any warning."""
@@ -122,6 +129,7 @@ class WorkerActor(Actor):
         code = self.exit_code()
         if code is None:
             return
+        self._codes[self.worker] = code
         if not self._expected:
             by = "poison" if code == -signal.SIGKILL else "itself"
             self._journal.note("died", worker=self.worker, by=by, code=code)

@@ -118,6 +118,7 @@ class Facts:
         claims: The tokens that each claim was answered with, and until when it must be answered with the same.
         deaths: When which worker process died, and by what.
         outages: Of the server.
+        idle: When pops were sent and answered that got less than they asked for: a slot was free.
         unheard: When pops were sent that got no answer: they may have granted tasks.
         broken: What cannot be in any history, whatever happened.
     """
@@ -127,12 +128,14 @@ class Facts:
     deaths: dict[str, tuple[int, str]] = field(factory=dict)
     outages: list[Outage] = field(factory=list)
     unheard: list[int] = field(factory=list)
+    idle: list[tuple[int, int]] = field(factory=list)
     fires: dict[tuple[str, int], set[str]] = field(factory=dict)
     expected_fires: set[tuple[str, int]] = field(factory=set)
     pushed_values: dict[tuple[str, int, str], Any] = field(factory=dict)
     pulled_values: list[Event] = field(factory=list)
     audits: list[str] = field(factory=list)
     broken: list[str] = field(factory=list)
+    _repeated: set[str] = field(factory=set)
     _down_since: int | None = None
 
     def task(self, task_id: str) -> TaskFacts:
@@ -186,8 +189,14 @@ class Facts:
     def _call_pop(self, event: Event) -> None:
         if event["outcome"] == "info":
             self.unheard.append(event["sent"])
+            self._repeated.add(event["claim"])
+            return
+        if event["short"] and event["claim"] not in self._repeated:
+            self.idle.append((event["sent"], event["at"]))
+        if not event["tasks"]:
             return
         lease_us = event["lease_ms"] * 1000
+        self._repeated.add(event["claim"])
         tokens = {token for _, token, *_ in event["tasks"]}
         first, until = self.claims.get(event["claim"], (tokens, 0))
         if until < event["at"]:
@@ -196,16 +205,19 @@ class Facts:
         elif not tokens <= first:
             self.broken.append(f"C5 claim {event['claim']} was answered with other tasks than before")
         for task_id, token, number, *_ in event["tasks"]:
-            attempts = self.task(task_id).attempts
-            if token not in attempts:
-                until = fence_of(token) + lease_us
-                attempts[token] = Attempt(token, number, event["worker"], event["actor"], event["at"], until)
-            elif not attempts[token].worker:
-                attempts[token].worker, attempts[token].number = event["worker"], number
-            elif attempts[token].number != number:
-                self.broken.append(f"C4 task {task_id}: token {token} was given to two attempts")
-            elif attempts[token].worker != event["worker"]:
-                self.broken.append(f"C5 task {task_id}: token {token} was given to two workers")
+            self._grant(event, task_id, token, number)
+
+    def _grant(self, event: Event, task_id: str, token: str, number: int) -> None:
+        attempts = self.task(task_id).attempts
+        if token not in attempts:
+            until = fence_of(token) + event["lease_ms"] * 1000
+            attempts[token] = Attempt(token, number, event["worker"], event["actor"], event["at"], until)
+        elif not attempts[token].worker:
+            attempts[token].worker, attempts[token].number = event["worker"], number
+        elif attempts[token].number != number:
+            self.broken.append(f"C4 task {task_id}: token {token} was given to two attempts")
+        elif attempts[token].worker != event["worker"]:
+            self.broken.append(f"C5 task {task_id}: token {token} was given to two workers")
 
     def _call_beat(self, event: Event) -> None:
         if event["outcome"] == "info":

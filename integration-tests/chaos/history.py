@@ -51,9 +51,9 @@ class Journal:
         os.close(self._file)
 
 
-def read_history(folder: Path) -> Iterator[Event]:
-    """Give all events of a run, actor by actor, one after the other."""
-    for path in sorted(folder.glob("*.jsonl")):
+def read_history(folder: Path, actors: str = "*") -> Iterator[Event]:
+    """Give all events of a run, or those of some actors, actor by actor, one after the other."""
+    for path in sorted(folder.glob(f"{actors}.jsonl")):
         with path.open("rb") as lines:
             for line in lines:
                 # A machine that went down may have kept a part of the last line.

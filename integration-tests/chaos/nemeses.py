@@ -172,24 +172,33 @@ def _late(proxy: Proxy, seconds: float) -> None:
 
 def _roll(world: World) -> Nemesis:
     """Stop all workers politely, one after the other, as a deployment does."""
+    working = [worker.proxy.recorder for worker in world.workers]
+    given_back = _total(working, "release")
     world.begins("roll")
-    for worker in world.workers:
-        while not worker.ready:
-            yield _STEP
-        for _ in range(int(2 / _STEP)):
-            if worker.proxy.recorder.holds_for_long():
-                break
-            yield _STEP
-        name = worker.worker
-        worker.busy = True
-        worker.stop()
-        until = time.monotonic() + 10
-        while worker.worker == name and worker.exit_code() is None and time.monotonic() < until:
-            yield _STEP
-        world.journal.note("stopped", worker=name, code=worker.exit_code())
-        worker.busy = False
-        yield 2 * _STEP
+    for _ in range(_TRIES):
+        for worker in world.workers:
+            yield from _replace(world, worker)
+        if _total(working, "release") > given_back:
+            break
     world.ends("roll")
+
+
+def _replace(world: World, worker: WorkerActor) -> Nemesis:
+    while not worker.ready:
+        yield _STEP
+    for _ in range(int(2 / _STEP)):
+        if worker.proxy.recorder.holds_for_long():
+            break
+        yield _STEP
+    name = worker.worker
+    worker.busy = True
+    worker.stop()
+    until = time.monotonic() + 10
+    while worker.code_of(name) is None and time.monotonic() < until:
+        yield _STEP
+    world.journal.note("stopped", worker=name, code=worker.code_of(name))
+    worker.busy = False
+    yield 2 * _STEP
 
 
 def _promote(world: World) -> Nemesis:
@@ -224,7 +233,7 @@ NEMESES: dict[str, Callable[[World], Nemesis]] = {
     "cut": _network("cut", lambda p: p.set_way(Way.CUT), lambda p: p.set_way(Way.OPEN), 1.0),
     "blackhole": _network("blackhole", lambda p: p.set_way(Way.BLACKHOLE), lambda p: p.set_way(Way.OPEN), 2.0),
     "half-open": _network("half-open", lambda p: p.set_way(Way.HALF_OPEN), lambda p: p.set_way(Way.OPEN), 1.0),
-    "delay": _network("delay", lambda p: _late(p, 0.2), lambda p: _late(p, 0.0), 1.0),
+    "delay": _network("delay", lambda p: _late(p, 0.4), lambda p: _late(p, 0.0), 1.5),
     "roll": _roll,
     "promote": _promote,
 }

@@ -29,7 +29,8 @@ from chaos.history import Event
 __all__ = ["Observer"]
 
 _AFTER_US = 8_000_000
-_DELAY_US = 150_000
+_SPAN_US = 1_000_000
+_DELAY_US = 350_000
 _TAKEN_OVER = ("kill", "blackhole")
 
 
@@ -52,6 +53,8 @@ class Observer:
     """Looks for the traces of the faults, event by event: first those of the run, then all others."""
 
     faults: list[_Fault] = field(factory=list)
+    #: Those that may have left traces in each span, so that an event is not held against all faults of a long run.
+    _by_time: dict[int, list[_Fault]] = field(factory=dict)
     _waiting: dict[tuple[str, str], _Fault] = field(factory=dict)
     _dropped: dict[tuple[str, str], _Fault] = field(factory=dict)
 
@@ -74,7 +77,9 @@ class Observer:
         """Take an event of an actor in."""
         if event["op"] not in ("call", "link"):
             return
-        for fault in self.faults:
+        if not self._by_time:
+            self._sort()
+        for fault in self._by_time.get(int(event["at"]) // _SPAN_US, ()):
             if fault.near(event):
                 self._look(fault, event)
 
@@ -95,6 +100,12 @@ class Observer:
             begun["poison"] = len(poisoned)
             felt["poison"] = sum((t.final or {}).get("state") == "FAILED" for t in poisoned)
         return begun, felt
+
+    def _sort(self) -> None:
+        for fault in self.faults:
+            last = max(fault.begins, fault.ends) + _AFTER_US
+            for span in range(fault.begins // _SPAN_US, last // _SPAN_US + 1):
+                self._by_time.setdefault(span, []).append(fault)
 
     def _look(self, fault: _Fault, event: Event) -> None:
         if fault.name.startswith("drop-"):

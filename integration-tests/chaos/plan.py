@@ -50,8 +50,7 @@ class Plan:
         lease_seconds: Of a worker; the heartbeat is a quarter of it.
         max_deliveries: Lost leases that make a dead letter.
         recovery_seconds: So long after the lease at most what a dead worker held is started again.
-        recovery_seconds: float = 5.0
-    gap_seconds: Least time between two faults.
+        gap_seconds: Least time between two faults.
     """
 
     seed: int = 1
@@ -63,7 +62,7 @@ class Plan:
     modes: tuple[str, ...] = ("thread", "async", "process")
     producers: int = 2
     workers: int = 3
-    concurrency: int = 8
+    concurrency: int = 4
     lease_seconds: float = 2.0
     max_deliveries: int = 5
     recovery_seconds: float = 5.0

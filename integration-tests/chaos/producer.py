@@ -62,7 +62,7 @@ class Producer:
         self._queue.close()
 
     def _settled(self) -> set[int]:
-        mine = (event for event in read_history(self._folder / "history") if event["actor"] == self._journal.actor)
+        mine = read_history(self._folder / "history", self._journal.actor)
         return {event["batch"] for event in mine if event["op"] == "pushed"}
 
     def _await_pace(self, number: int) -> None:

@@ -56,6 +56,7 @@ class Proxy:
     Attributes:
         recorder: What passed.
         delay_s: Seconds by which commands and answers are late.
+        failures: Errors of the proxy itself, which no run survives.
         port: Where the actor connects, on the loopback.
     """
 
@@ -69,6 +70,7 @@ class Proxy:
         self._drops: dict[str, int] = {}
         self.recorder = recorder
         self.delay_s = 0.0
+        self.failures: list[Exception] = []
         self.port = 0
 
     async def open(self, port: int = 0) -> None:
@@ -115,6 +117,13 @@ class Proxy:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         try:
+            await self._connect(reader, writer)
+        except Exception as error:  # noqa: BLE001 - the run raises it: to the actor it is a lost connection like any other
+            self.failures.append(error)
+            writer.transport.abort()
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
             if self._way is Way.CUT:
                 raise ConnectionResetError
             halves = await asyncio.open_connection("127.0.0.1", self._target(), limit=4 * CHUNK)
@@ -126,7 +135,9 @@ class Proxy:
         up = asyncio.ensure_future(self._upwards(link))
         down = asyncio.ensure_future(self._downwards(link))
         try:
-            await asyncio.wait((up, down), return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait((up, down), return_when=asyncio.FIRST_COMPLETED)
+            for half in done:
+                half.result()
             if link.silent and down.done():
                 # The server's half is gone, and the actor is not to know.
                 await up
@@ -219,6 +230,12 @@ class Proxies:
         self._run(proxy.open())
         self._all.append(proxy)
         return proxy
+
+    def check(self) -> None:
+        """Raise what went wrong in a proxy, if anything did: what it wrote down then is not the truth."""
+        for proxy in self._all:
+            for failure in proxy.failures:
+                raise failure
 
     def close(self) -> None:
         """End all connections and the thread."""

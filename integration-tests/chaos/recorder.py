@@ -85,6 +85,7 @@ def _pop(args: list[bytes], reply: list[Any] | None) -> Event:
     return {
         "worker": _text(args[0]),
         "claim": _text(args[1]),
+        "short": reply is not None and len(tasks) < int(args[2]),
         "lease_ms": int(args[3]),
         "tasks": [[task.task_id, task.token, task.attempt, task.failures, int(task.solo)] for task in tasks],
     }
@@ -143,7 +144,9 @@ class Recorder:
             return Command("", "", [])
         name = _text(words[0]).upper()
         if name == "EVALSHA":
-            return Command(name, self._hashes.get(words[1], ""), words[4:])
+            if words[1] not in self._hashes:
+                raise AssertionError(f"an actor runs other scripts than the run knows: {_text(words[1])}")
+            return Command(name, self._hashes[words[1]], words[4:])
         return Command(name, "", [])
 
     def answer(self, command: Command, reply: Any, *, delivered: bool) -> None:
@@ -160,8 +163,6 @@ class Recorder:
             self._journal.note("call", **fields, outcome="fail", error=str(reply[0]), **read(command.args, None))
         else:
             event = read(command.args, reply)
-            if command.script == "pop" and not event["tasks"]:
-                return
             self._journal.note("call", **fields, outcome="ok", **event)
             self._hold(command, event)
 

@@ -5,6 +5,7 @@ The same folder again goes on with a run that was interrupted.
 
 import contextlib
 import fcntl
+import math
 import os
 import random
 import time
@@ -34,7 +35,9 @@ from fairque.protocol.wire.keys import QueueKeys
 __all__ = ["Outcome", "judge", "run"]
 
 _STEP = 0.05
-_DRAIN_SECONDS = 120.0
+_DRAIN_SECONDS = 60.0
+#: After so long without an ended task or a fault nothing will ever go on.
+_STALL_SECONDS = 60.0
 #: The next fault waits until so much of what may be pushed by now has ended.
 _KEEP_UP = 0.6
 #: How fast more is given while a fault lasts or looks for a victim, beside how fast it is else.
@@ -122,8 +125,12 @@ class _Run:
             self.active.append((time.monotonic() + pause, name, nemesis))
 
 
-def run(folder: Path, plan: Plan) -> Outcome:
-    """Carry a run out, or the rest of one, and judge it."""
+def run(folder: Path, plan: Plan, *, within_seconds: float = math.inf) -> Outcome:
+    """Carry a run out, or the rest of one, and judge it.
+
+    Raises:
+        AssertionError: It did not end in time, or nothing went on any more.
+    """
     began = time.monotonic()
     history = folder / "history"
     history.mkdir(parents=True, exist_ok=True)
@@ -134,7 +141,7 @@ def run(folder: Path, plan: Plan) -> Outcome:
         journal = Journal(history, f"run-{session}")
         if last:
             journal.note("resumed", last=last)
-        odd_ends = _carry_out(folder, plan, journal)
+        odd_ends = _carry_out(folder, plan, journal, began + within_seconds)
         journal.close()
     outcome = judge(folder, plan)
     outcome.odd_ends, outcome.seconds = odd_ends, time.monotonic() - began
@@ -144,9 +151,8 @@ def run(folder: Path, plan: Plan) -> Outcome:
 def judge(folder: Path, plan: Plan) -> Outcome:
     """Read a history and hold it to the rules."""
     facts, observer = Facts(), Observer()
-    for event in read_history(folder / "history"):
-        if event["actor"].startswith("run-"):
-            observer.begin(event)
+    for event in read_history(folder / "history", "run-*"):
+        observer.begin(event)
     for event in read_history(folder / "history"):
         facts.see(event)
         observer.see(event)
@@ -154,7 +160,7 @@ def judge(folder: Path, plan: Plan) -> Outcome:
     return Outcome(check(facts, plan), dict(begun), dict(felt), [])
 
 
-def _carry_out(folder: Path, plan: Plan, journal: Journal) -> list[str]:
+def _carry_out(folder: Path, plan: Plan, journal: Journal, until: float) -> list[str]:
     history = folder / "history"
     primary = folder / "primary"
     server = Server(folder / (primary.read_text() if primary.exists() else "server-0"), plan.persistence)
@@ -180,7 +186,7 @@ def _carry_out(folder: Path, plan: Plan, journal: Journal) -> list[str]:
         journal=journal,
         draw=random.Random(f"{plan.seed}/victims"),
     )
-    over = sum(event["op"] == "fault-over" for event in read_history(history))
+    over = sum(event["op"] == "fault-over" for event in read_history(history, "run-*"))
     faults = _Run(world, list(plan.schedule[over:]), len(plan.schedule))
     try:
         (folder / PACE).write_text("0")
@@ -190,7 +196,7 @@ def _carry_out(folder: Path, plan: Plan, journal: Journal) -> list[str]:
             worker.start()
         for producer in producers:
             producer.start()
-        _until_all_is_done(faults)
+        _until_all_is_done(faults, until)
         _until_all_is_quiet(world)
         for worker in workers:
             worker.stop()
@@ -205,16 +211,22 @@ def _carry_out(folder: Path, plan: Plan, journal: Journal) -> list[str]:
         world.server.close()
 
 
-def _until_all_is_done(faults: _Run) -> None:
+def _until_all_is_done(faults: _Run, until: float) -> None:
     """Carry out all faults, and wait until the producers have ended."""
     world, shown, pace = faults.world, 0.0, 0
-    ended = 0
+    ended, stalled = 0, (time.monotonic(), (0, 0))
     while faults.todo or faults.active or any(producer.exit_code() is None for producer in world.producers):
         ended = _ended(world, ended)
         faults.step(ended)
         if int(faults.given) != pace:
             pace = int(faults.given)
             _replace(world.folder / PACE, str(pace))
+        world.proxies.check()
+        where = ended, len(faults.todo)
+        if where != stalled[1]:
+            stalled = time.monotonic(), where
+        late = time.monotonic() > min(until, stalled[0] + _STALL_SECONDS)
+        assert not late, f"it does not go on: {ended:,} tasks ended, faults {faults.active}, then {faults.todo}"
         for worker in world.workers:
             worker.tend()
         for producer in world.producers:
@@ -231,6 +243,7 @@ def _until_all_is_quiet(world: World) -> None:
     until = time.monotonic() + _DRAIN_SECONDS
     admin, prefix = world.server.admin, _KEYS.prefix
     while time.monotonic() < until:
+        world.proxies.check()
         for worker in world.workers:
             worker.tend()
         left = sum(admin.zcard(f"{prefix}{index}") for index in ("running", "delayed", "deferred"))

@@ -12,7 +12,7 @@ __all__ = ["LUA", "QUEUE", "client_settings", "use_other_scripts", "worker_envir
 
 QUEUE = "chaos"
 SOCKET_SECONDS = 1.0
-GRACE_SECONDS = 0.5
+GRACE_SECONDS = 0.25
 
 #: A folder with other scripts, for the processes of this machine alone: the product does not know it.
 LUA = "CHAOS_LUA"
@@ -48,5 +48,4 @@ def worker_environ(plan: Plan, url: str, name: str, history: Path) -> dict[str, 
         "FAIRQUE__WORKER__HEARTBEAT_SECONDS": str(plan.lease_seconds / 4),
         "FAIRQUE__WORKER__GRACE_SECONDS": str(GRACE_SECONDS),
         FOLDER: str(history),
-        "PYTHONDONTWRITEBYTECODE": "1",
     }

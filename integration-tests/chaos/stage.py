@@ -151,6 +151,7 @@ class Stage:
         """At the end note what the records and keys say, and close everything."""
         try:
             yield self
+            self._proxies.check()
             with TaskQueue(client_settings(PLAN, self._url)) as queue:
                 self._note_the_end(queue)
         finally:
