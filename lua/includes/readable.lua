@@ -14,8 +14,10 @@ local function readable_task(r)
   elseif r.state == "DEFERRED" then
     sum = sum + r.open + r.root_at + (r.due or 0)
   end
+  -- Most of these are absent, and a call of type costs more than to see that.
   return sum == sum and type(r.user) == "string" and (not r.prio or (r.prio >= 1 and r.prio <= 6 and r.prio % 1 == 0))
-    and type(r.dedup or "") == "string" and type(r.token or "") == "string" and type(r.instead or "") == "string"
+    and (not r.dedup or type(r.dedup) == "string") and (not r.token or type(r.token) == "string")
+    and (not r.instead or type(r.instead) == "string")
 end
 
 local function readable_user(r)
@@ -27,14 +29,9 @@ local function readable_schedule(r)
   local sum = r.rev + (r.next or 0) + (r.from or 0) + (r.forget or 0) + (r.last or 0) + (r.fired or 0)
   return sum == sum and type(r.def) == "string" and type(r.on) == "boolean"
 end
+
 local function readable(text)
-  local r, fits = cmsgpack.unpack(text), false
-  if STATES[r.state] then
-    fits = readable_task(r)
-  elseif LANES[r.lane] then
-    fits = readable_user(r)
-  elseif r.rev then
-    fits = readable_schedule(r)
-  end
-  return fits and r or error("no record")
+  local r = cmsgpack.unpack(text)
+  local fits = STATES[r.state] and readable_task or LANES[r.lane] and readable_user or r.rev and readable_schedule
+  return fits and fits(r) and r or error("no record")
 end
