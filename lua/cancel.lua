@@ -44,9 +44,7 @@ if state == "SCHEDULED" then
 elseif state == "DEFERRED" then
   undefer(t)
 else
-  local u = user(owner)
-  if call("ZREM", u.n, id) + call("ZREM", u.c, id) > 0 then count("queued", -1) end
-  u.pn, u.pc = call("ZCARD", u.n), call("ZCARD", u.c)
+  leave_queue(user(owner), id)
 end
 conclude(t, "CANCELED", reason, result_ttl_ms)
 free_dependents(FREED, result_ttl_ms)

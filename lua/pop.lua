@@ -29,6 +29,7 @@
 --- @include "pick"
 --- @include "commit"
 --- @include "grant"
+--- @include "describe"
 local refused = begin()
 if refused then return refused end
 local worker, claim, wanted, lease_ms = ARGV[1], ARGV[2], number_at(3), number_at(4)

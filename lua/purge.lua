@@ -51,7 +51,8 @@ end
 
 local function unqueue(lane)
   local gone = -canceled
-  if canceled < most then cancel_from(u[lane], function(task_id) take_from(lane .. ":" .. id, task_id) end) end
+  local index = lane .. ":" .. id
+  if canceled < most then cancel_from(P .. index, function(task_id) take_from(index, task_id) end) end
   gone = gone + canceled
   u["p" .. lane] = u["p" .. lane] - gone
   count("queued", -gone)

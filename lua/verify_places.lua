@@ -49,7 +49,7 @@ local function remove(kind, owner, index, id, known)
   if kind == "n" or kind == "c" then
     local u = user(owner)
     call("ZREM", P .. index, id)
-    u.pn, u.pc = call("ZCARD", u.n), call("ZCARD", u.c)
+    recount(u)
     if not known then count("queued", -1) end
   else
     take_from(index, id)

@@ -23,7 +23,7 @@ USERS = 8
 LOOSE_EVERY = 10
 
 #: How tasks behave, and how many of a thousand do so; the others are quick.
-_KINDS = {"shaky": 30, "broken": 8, "again": 10, "sleepy": 10, "quitter": 5, "overdue": 4, "patient": 40}
+_KINDS = {"shaky": 30, "broken": 8, "again": 10, "sleepy": 10, "quitter": 5, "overdue": 4, "patient": 80}
 
 #: How tasks run, and how many of 21.
 _MODES = {"thread": 10, "async": 10, "process": 1}

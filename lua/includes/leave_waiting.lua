@@ -2,9 +2,7 @@
 local function leave_waiting(t, dead_ttl_ms)
   local r = t.r
   if r.state == "QUEUED" then
-    local u = user(r.user)
-    if call("ZREM", u.n, t.id) + call("ZREM", u.c, t.id) > 0 then count("queued", -1) end
-    u.pn, u.pc = call("ZCARD", u.n), call("ZCARD", u.c)
+    leave_queue(user(r.user), t.id)
   elseif r.state == "SCHEDULED" then
     undelay(t.id, r.user)
   else

@@ -15,8 +15,10 @@ local function readable_task(r)
     sum = sum + r.ended_at + (r.keep or 0)
   end
   if r.kids then sum = sum + (r.told or 0) + (r.last or 0) end
+  -- Most of these are absent, and a call of type costs more than to see that.
   return sum == sum and type(r.user) == "string" and (not r.prio or (r.prio >= 1 and r.prio <= 6 and r.prio % 1 == 0))
-    and type(r.dedup or "") == "string" and type(r.token or "") == "string" and type(r.instead or "") == "string"
+    and (not r.dedup or type(r.dedup) == "string") and (not r.token or type(r.token) == "string")
+    and (not r.instead or type(r.instead) == "string")
 end
 
 local function readable_user(r)

@@ -4,7 +4,7 @@
 local function seat(u)
   for _, ring in ipairs({"ready", "fresh", "critical", "owe", "timers", "users"}) do call("ZREM", P .. ring, u.id) end
   if unreadable[u.key] then set_aside(u.key) else call("DEL", u.key) end
-  u.pn, u.pc = call("ZCARD", u.n), call("ZCARD", u.c)
+  recount(u)
   u.r.S, u.r.lane, u.r.borrows = math.max(u.r.S, g.V), u.pn + u.pc > 0 and "P" or "", nil
   u.known, u.at, u.at_S, u.at_limit, u.owed, u.synced = false, "", false, false, false, false
 end

@@ -4,10 +4,10 @@ local function take(u, dead_ttl_ms)
   count_waiting(u)
   local popped
   if critical_next(u) then
-    popped = call("ZPOPMIN", u.c)
+    popped = call("ZPOPMIN", P .. "c:" .. u.id)
     u.pc, u.r.cs = math.max(0, u.pc - 1), (u.r.cs or 0) + 1
   else
-    popped = call("ZPOPMIN", u.n)
+    popped = call("ZPOPMIN", P .. "n:" .. u.id)
     u.pn, u.r.cs = math.max(0, u.pn - 1), nil
   end
   if not popped[1] then return nil end

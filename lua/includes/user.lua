@@ -9,6 +9,7 @@ local CRITICAL_RUN = 4     -- C_u: CRITICAL tasks of one user in a row while it 
 local users, touched = {}, {}
 --- @include "limits"
 --- @include "rings"
+--- @include "waiting"
 --- @include "seat"
 
 -- One constructor for all fields: a table that grows field by field is made anew several times.
@@ -19,21 +20,12 @@ local function user(id)
   local known = record(key)
   local r = known or {S = -math.huge, inf = 0, lane = "", clk = 0, served = 0}
   u = {
-    id = id, key = key, r = r, known = known, changed = false, n = P .. "n:" .. id, c = P .. "c:" .. id,
-    pn = false, pc = 0, w = 1, synced = false, at = r.lane, at_S = r.S, at_limit = false, owed = false,
+    id = id, key = key, r = r, known = known, changed = false, pn = false, pc = 0, w = 1,
+    synced = false, at = r.lane, at_S = r.S, at_limit = false, owed = false,
   }
   if limited then read_limits(u) end
   if unreadable[key] then seat(u) else stands(u) end
   users[id] = u
   touched[#touched + 1] = u
   return u
-end
-
-local function count_waiting(u)
-  local r = u.r
-  if u.pn then return end
-  u.pn = r.lane == "" and 0 or call("ZCARD", u.n)
-  -- A runnable user with CRITICAL tasks borrows, or has just had as many of them in a row as it may.
-  local none = r.lane == "" or (r.lane ~= "P" and not r.borrows and (r.cs or 0) < CRITICAL_RUN)
-  u.pc = none and 0 or call("ZCARD", u.c)
 end

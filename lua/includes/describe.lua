@@ -1,0 +1,15 @@
+-- describe: what a worker gets of each task, in eight places of the answer: id, message, token, attempt, failures,
+-- solo, pushed_at, and for one that inherited its user or priority both, the digit of the priority first.
+local function describe(reply, tasks)
+  if #tasks == 0 then return end
+  local keys, size = {}, #reply
+  for index, t in ipairs(tasks) do keys[index] = P .. "m:" .. t.id end
+  local messages = call("MGET", unpack(keys))
+  for index, t in ipairs(tasks) do
+    local r = t.r
+    reply[size + 1], reply[size + 2], reply[size + 3] = t.id, messages[index] or "", r.token
+    reply[size + 4], reply[size + 5], reply[size + 6] = r.attempt, r.fails or 0, r.solo and 1 or 0
+    reply[size + 7], reply[size + 8] = r.pushed_at, r.heir and (r.prio or NORMAL) .. r.user or ""
+    size = size + 8
+  end
+end
