@@ -30,7 +30,8 @@ class Verdict:
         lost: Acknowledged tasks that have no end.
         doubled: Tasks with more than one terminal record.
         refused: Endings that were refused because the lease was lost.
-        recovery_ms: From the death of a worker to the next start of each task that it held.
+        recovery_ms: From the death of a worker until each task that it held could be started again.
+        restart_ms: Until it was: it may have waited for a slot, its user's turn, and others of a higher priority.
         ended: Tasks with a terminal record.
         starts: Attempts begun.
     """
@@ -40,6 +41,7 @@ class Verdict:
     doubled: int
     refused: int
     recovery_ms: list[int]
+    restart_ms: list[int]
     ended: int
     starts: int
 
@@ -207,10 +209,16 @@ def the_keys_agree(facts: Facts, _: Plan) -> Iterator[str]:
 
 
 def recovers_in_time(facts: Facts, plan: Plan) -> Iterator[str]:
-    """C13: what a dead worker held is started again in time, if anybody has a slot free."""
+    """C13: what a dead worker held can be started again in time, and is if anybody has a slot free."""
     bound = int(1_000_000 * (plan.lease_seconds + plan.recovery_seconds))
     idle = sorted(facts.idle)
-    for task_id, died, started in _recovered(facts):
+    for task_id, died, back, started in _recovered(facts):
+        if back > died + bound + _down(facts, died, back):
+            yield (
+                f"task {task_id} was taken back {(back - died) // 1000} ms after the death of its worker, "
+                f"allowed are {bound // 1000}"
+            )
+            continue
         late = died + bound + _down(facts, died, started)
         place = bisect_left(idle, (late, 0))
         if place < len(idle) and idle[place][1] < started:
@@ -257,28 +265,36 @@ def check(facts: Facts, plan: Plan) -> Verdict:
     """Hold a history to all rules."""
     found = {name: [f"{name} {text}" for text in rule(facts, plan)] for name, rule in RULES.items()}
     attempts = [attempt for task in facts.tasks.values() for attempt in task.attempts.values()]
+    times = list(recoveries(facts))
     return Verdict(
         breaches=[text for texts in found.values() for text in texts],
         lost=len(found["C1"]),
         doubled=len(found["C3"]),
         refused=sum(e.code is not None and e.code < 0 for a in attempts for e in a.endings),
-        recovery_ms=sorted(recoveries(facts)),
+        recovery_ms=sorted(recovered for recovered, _ in times),
+        restart_ms=sorted(restarted for _, restarted in times),
         ended=sum(_state(task) in ENDED for task in facts.tasks.values()),
         starts=len(attempts),
     )
 
 
-def recoveries(facts: Facts) -> Iterator[int]:
-    """Milliseconds from the death of a worker to the next start of each task that it held, without outages.
+def recoveries(facts: Facts) -> Iterator[tuple[int, int]]:
+    """Milliseconds from the death of a worker until each task that it held was taken back, and until it was started.
 
-    While there is more to do than slots, a task that is runnable again waits for its user's turn as any other.
+    Outages do not count. While there is more to do than slots, a task that was taken back waits for its turn as any other.
     """
-    for _, died, started in _recovered(facts):
-        yield (started - died - _down(facts, died, started)) // 1000
+    for _, died, back, started in _recovered(facts):
+        yield (
+            (back - died - _down(facts, died, back)) // 1000,
+            (started - died - _down(facts, died, started)) // 1000,
+        )
 
 
-def _recovered(facts: Facts) -> Iterator[tuple[str, int, int]]:
-    """Each task that a dead worker held, when that died, and when it was started again."""
+def _recovered(facts: Facts) -> Iterator[tuple[str, int, int, int]]:
+    """Each task that a dead worker held, when that died, when the task was taken back, and when it was started again.
+
+    Where nobody looked when it was taken back, it was when it was started.
+    """
     for task_id, task in _each(facts):
         for old, new in pairwise(task.in_order()):
             died = facts.deaths.get(old.worker)
@@ -286,7 +302,9 @@ def _recovered(facts: Facts) -> Iterator[tuple[str, int, int]]:
                 continue
             # A lease that had run out before was lost by something else.
             if old.until > died[0]:
-                yield task_id, died[0], new.fence
+                seen = [at for at in facts.taken_back.get(task_id, ()) if old.until <= at < new.fence]
+                back = min(max(seen, default=old.until), new.fence) if facts.watched else new.fence
+                yield task_id, died[0], back, new.fence
 
 
 def _down(facts: Facts, begins: int, ends: int) -> int:

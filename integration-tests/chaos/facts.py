@@ -119,6 +119,8 @@ class Facts:
         deaths: When which worker process died, and by what.
         outages: Of the server.
         idle: When pops were sent and answered that got less than they asked for: a slot was free.
+        watched: Whether the run looked at what was not taken back in time.
+        taken_back: When lost leases were taken back that had been over when the run had looked before, by task.
         unheard: When pops were sent that got no answer: they may have granted tasks.
         broken: What cannot be in any history, whatever happened.
     """
@@ -129,6 +131,8 @@ class Facts:
     outages: list[Outage] = field(factory=list)
     unheard: list[int] = field(factory=list)
     idle: list[tuple[int, int]] = field(factory=list)
+    watched: bool = False
+    taken_back: dict[str, list[int]] = field(factory=dict)
     fires: dict[tuple[str, int], set[str]] = field(factory=dict)
     expected_fires: set[tuple[str, int]] = field(factory=set)
     pushed_values: dict[tuple[str, int, str], Any] = field(factory=dict)
@@ -279,6 +283,12 @@ class Facts:
 
     def _see_resumed(self, event: Event) -> None:
         self.outages.append(Outage(event["last"], event["at"]))
+
+    def _see_watch(self, _: Event) -> None:
+        self.watched = True
+
+    def _see_back(self, event: Event) -> None:
+        self.taken_back.setdefault(event["id"], []).append(event["at"])
 
     def _see_died(self, event: Event) -> None:
         self.deaths.setdefault(event["worker"], (event["at"], event["by"]))

@@ -14,6 +14,8 @@ some time between ``sent`` and ``answered``; what has no answer has the outcome 
 | `xcom_push`, `xcom_pull` | handler | a value under a key, of `task` with `fence` |
 | `fire` | scheduler | a task for the time `fire_ms` of a `schedule` |
 | `nemesis` | run | a fault: `name`, its `victim`, and whether it `begins` or `ends` |
+| `watch` | run | from here on it looks which leases are over and not taken back |
+| `back` | run | a task was taken back whose lease had been over when the run had looked before |
 | `died` | run | a worker process ended, with its exit code |
 | `final` | run | the record of a task after all was quiet |
 | `audit` | run | what is wrong with the keys, if anything |

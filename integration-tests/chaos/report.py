@@ -11,7 +11,7 @@ _MOST_BREACHES = 30
 def report(plan: Plan, outcome: Outcome) -> str:
     """Return the report as text."""
     verdict = outcome.verdict
-    times = verdict.recovery_ms
+    times, starts = verdict.recovery_ms, verdict.restart_ms
     allowed = int(1000 * (plan.lease_seconds + plan.recovery_seconds))
     lines = [
         f"seed {plan.seed}, {plan.tasks:,} tasks in {outcome.seconds:.0f} s, append-only file {plan.persistence}",
@@ -21,8 +21,10 @@ def report(plan: Plan, outcome: Outcome) -> str:
         f"doubled   {verdict.doubled:>7,}   with more than one terminal record",
         f"ended     {verdict.ended:>7,}   tasks, in {verdict.starts:,} starts",
         f"refused   {verdict.refused:>7,}   endings after the lease was lost",
-        f"recovery  {_percentile(times, 0.5):>7,}   ms from a worker's death to the next start of its tasks: p50",
+        f"recovery  {_percentile(times, 0.5):>7,}   ms from a worker's death until its tasks can be started again: p50",
         f"          {_percentile(times, 0.99):>7,}   p99 of {len(times):,}, allowed are {allowed:,}",
+        f"restart   {_percentile(starts, 0.5):>7,}   ms until they are, when a slot is free and their turn comes: p50",
+        f"          {_percentile(starts, 0.99):>7,}   p99",
         "",
         "nemesis          begun  felt",
         *(f"{name:<15} {times:>6} {outcome.felt.get(name, 0):>5}" for name, times in sorted(outcome.begun.items())),

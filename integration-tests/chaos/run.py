@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import redis
 from attrs import define, field
@@ -141,6 +142,7 @@ def run(folder: Path, plan: Plan, *, within_seconds: float = math.inf) -> Outcom
         journal = Journal(history, f"run-{session}")
         if last:
             journal.note("resumed", last=last)
+        journal.note("watch")
         odd_ends = _carry_out(folder, plan, journal, began + within_seconds)
         journal.close()
     outcome = judge(folder, plan)
@@ -187,7 +189,8 @@ def _carry_out(folder: Path, plan: Plan, journal: Journal, until: float) -> list
         draw=random.Random(f"{plan.seed}/victims"),
     )
     over = sum(event["op"] == "fault-over" for event in read_history(history, "run-*"))
-    faults = _Run(world, list(plan.schedule[over:]), len(plan.schedule))
+    settled = sum(event["op"] == "pushed" for event in read_history(history, "producer-*"))
+    faults = _Run(world, list(plan.schedule[over:]), len(plan.schedule), float(settled))
     try:
         (folder / PACE).write_text("0")
         with contextlib.closing(Runner(client_settings(plan, server.url).redis)) as runner:
@@ -214,6 +217,7 @@ def _carry_out(folder: Path, plan: Plan, journal: Journal, until: float) -> list
 def _until_all_is_done(faults: _Run, until: float) -> None:
     """Carry out all faults, and wait until the producers have ended."""
     world, shown, pace = faults.world, 0.0, 0
+    watch = _Watch(world)
     ended, stalled = 0, (time.monotonic(), (0, 0))
     while faults.todo or faults.active or any(producer.exit_code() is None for producer in world.producers):
         ended = _ended(world, ended)
@@ -222,6 +226,7 @@ def _until_all_is_done(faults: _Run, until: float) -> None:
             pace = int(faults.given)
             _replace(world.folder / PACE, str(pace))
         world.proxies.check()
+        watch.look()
         where = ended, len(faults.todo)
         if where != stalled[1]:
             stalled = time.monotonic(), where
@@ -242,8 +247,10 @@ def _until_all_is_quiet(world: World) -> None:
     """Wait until no task waits or runs; what does not end by then is lost, and the rules will say so."""
     until = time.monotonic() + _DRAIN_SECONDS
     admin, prefix = world.server.admin, _KEYS.prefix
+    watch = _Watch(world)
     while time.monotonic() < until:
         world.proxies.check()
+        watch.look()
         for worker in world.workers:
             worker.tend()
         left = sum(admin.zcard(f"{prefix}{index}") for index in ("running", "delayed", "deferred"))
@@ -267,6 +274,26 @@ def _read_the_end(world: World) -> None:
     journal.note("clock", skew_us=skew)
     runner.close()
     journal.close()
+
+
+@define
+class _Watch:
+    """Looks which leases are over and not taken back, and notes when they are."""
+
+    world: World
+    _over: set[Any] = field(factory=set)
+
+    def look(self) -> None:
+        admin = self.world.server.admin
+        try:
+            seconds, micros = admin.time()
+            now_ms = seconds * 1000 + micros // 1000
+            over: set[Any] = set(admin.zrangebyscore(f"{_KEYS.prefix}running", "-inf", now_ms, withscores=True))
+        except redis.RedisError:
+            return
+        for task_id, _ in self._over - over:
+            self.world.journal.note("back", id=task_id.decode())
+        self._over = over
 
 
 def _ended(world: World, before: int) -> int:
