@@ -1,9 +1,10 @@
 """The rules C1 to C14: what must hold in every history, whatever was done to the actors.
 
-Each rule gives a sentence for each breach. All look at each task and each event a fixed number of times; only C11 has
-to sort the starts.
+Each rule gives a sentence for each breach. All look at each task and each event a fixed number of times; only C11 and
+C13 have to sort the starts.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
@@ -262,7 +263,11 @@ def check(facts: Facts, plan: Plan) -> Verdict:
 
 
 def recoveries(facts: Facts) -> Iterator[int]:
-    """Milliseconds from the death of a worker to the next start of each task that it held, without outages."""
+    """Milliseconds from the death of a worker to the next start of each task that it held, without outages.
+
+    A task that waited behind more urgent ones of its own user waited for them, and not for its recovery.
+    """
+    starts = _starts(facts)
     for task in facts.tasks.values():
         order = task.in_order()
         for old, new in pairwise(order):
@@ -270,8 +275,27 @@ def recoveries(facts: Facts) -> Iterator[int]:
             if died is None or old.accepted or old.maybe or old.fence > died[0]:
                 continue
             # A lease that had run out before was lost by something else.
-            if old.until > died[0]:
+            if old.until > died[0] and not _was_outranked(starts, task, died[0], new.fence):
                 yield (new.fence - died[0] - _down(facts, died[0], new.fence)) // 1000
+
+
+def _starts(facts: Facts) -> dict[str, list[tuple[int, int]]]:
+    """Return when tasks of each user were started, and how urgent they were, in order."""
+    starts: dict[str, list[tuple[int, int]]] = {}
+    for task in facts.tasks.values():
+        if task.about:
+            user, priority = task.about["user"], task.about.get("priority", 0)
+            starts.setdefault(user, []).extend((attempt.fence, priority) for attempt in task.attempts.values())
+    return {user: sorted(all_of_user) for user, all_of_user in starts.items()}
+
+
+def _was_outranked(starts: dict[str, list[tuple[int, int]]], task: TaskFacts, begins: int, ends: int) -> bool:
+    """Whether a more urgent task of the same user was started meanwhile."""
+    if not task.about:
+        return False
+    mine = starts[task.about["user"]]
+    between = mine[bisect_left(mine, (begins, 0)) : bisect_left(mine, (ends, 0))]
+    return any(priority > task.about.get("priority", 0) for _, priority in between)
 
 
 def _down(facts: Facts, begins: int, ends: int) -> int:
