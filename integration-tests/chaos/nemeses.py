@@ -224,7 +224,7 @@ NEMESES: dict[str, Callable[[World], Nemesis]] = {
     "cut": _network("cut", lambda p: p.set_way(Way.CUT), lambda p: p.set_way(Way.OPEN), 1.0),
     "blackhole": _network("blackhole", lambda p: p.set_way(Way.BLACKHOLE), lambda p: p.set_way(Way.OPEN), 2.0),
     "half-open": _network("half-open", lambda p: p.set_way(Way.HALF_OPEN), lambda p: p.set_way(Way.OPEN), 1.0),
-    "delay": _network("delay", lambda p: _late(p, 0.2), lambda p: _late(p, 0.0), 1.0),
+    "delay": _network("delay", lambda p: _late(p, 0.2), lambda p: _late(p, 0.0), 2.0),
     "roll": _roll,
     "promote": _promote,
 }
