@@ -6,7 +6,7 @@
   Returns {1, state} canceled | {4, state} running and asked to stop | {2, state} ended before | {-2} not found
     | {-5, what} | {-6, schema}
   Moves: SCHEDULED -> CANCELED, QUEUED -> CANCELED,
-    DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED ]]
+    DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"

@@ -6,7 +6,7 @@
   ARGV[2..] for each task: id
   Returns {1, code, ...} with one place a task: {1} deleted, {2} no dead letter, {-2} not found, {-8} its dependents are
     still being told of its end: send it again | {-5, what} | {-6, schema}
-  Moves: DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED ]]
+  Moves: DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"

@@ -8,7 +8,7 @@
   Returns {1, code, state, ...} with two places a task: {1, state} done, {2, state} done before, {-1, state} lost,
     {-2, ''} not found | {-5, what} | {-6, schema}
   Moves: STARTED -> SCHEDULED, STARTED -> FAILED, STARTED -> CANCELED,
-    DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED ]]
+    DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"

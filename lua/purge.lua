@@ -5,7 +5,7 @@
   ARGV[1] result_ttl_ms  ARGV[2] user  ARGV[3] reason (JSON text)  ARGV[4] most: 1 to 1000
   Returns {1, canceled, left} | {-5, what} | {-6, schema}
   Moves: SCHEDULED -> CANCELED, QUEUED -> CANCELED,
-    DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED ]]
+    DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"

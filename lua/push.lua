@@ -53,6 +53,9 @@ for first = 3, #ARGV, STRIDE do
   local known = here[id] or record(P .. "t:" .. id) or {}
   local dedup = ARGV[first + 6]
   local holder = dedup ~= "" and not known.state and (keyed[dedup] or call("GET", P .. "dedup:" .. dedup))
+  if holder and not here[holder] and not task(holder).r.state and call("PTTL", P .. "dedup:" .. dedup) == -1 then
+    holder = nil -- it was to hold the key until its end, and its record is gone
+  end
   if known.state then
     if known.digest ~= digest then return {-3, id} end
     reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 2, known.state, id

@@ -8,7 +8,7 @@
     {-2, ''} not found, {-7, state} too many wait, of the user or of the queue, and the producer may try again in
     pause_ms, {-8, state} its dependents are still being told of its end: send it again | {-5, what} | {-6, schema}
   Moves: FAILED -> QUEUED,
-    DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED ]]
+    DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"

@@ -6,7 +6,7 @@
   ARGV[4] dead_ttl_ms
   Returns {1, promoted, reclaimed, forgotten, users} | {2} another did it just now | {-5, what} | {-6, schema}
   Moves: SCHEDULED -> QUEUED, STARTED -> QUEUED, STARTED -> FAILED, STARTED -> CANCELED,
-    DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED ]]
+    DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"

@@ -23,7 +23,6 @@ local TYPES = {
   users = "zset", configured = "zset", running = "zset", delayed = "zset", deferred = "zset", kept = "zset",
   held = "zset", dead = "zset", schedule = "string", schedules = "zset", due = "zset",
   lock = "hash", w = "set", d = "list", pending = "list", wake = "list",
-  schedule = "string", schedules = "zset", due = "zset", lock = "hash",
 }
 local ENDED = {FINISHED = true, FAILED = true, CANCELED = true}
 

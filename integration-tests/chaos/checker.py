@@ -281,7 +281,7 @@ def check(facts: Facts, plan: Plan) -> Verdict:
 def recoveries(facts: Facts) -> Iterator[tuple[int, int]]:
     """Milliseconds from the death of a worker until each task that it held was taken back, and until it was started.
 
-    Outages do not count. While there is more to do than slots, a task that was taken back waits for its turn as any other.
+    Outages do not count. With more to do than slots, a task that was taken back waits for its turn as any other.
     """
     for _, died, back, started in _recovered(facts):
         yield (

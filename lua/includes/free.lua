@@ -2,10 +2,15 @@
 --- @include "delay"
 --- @include "cancel_with"
 --- @include "undefer"
+--- @include "bury"
 
 local function free(id, parent, goes_on, ttl_ms)
   local t = task(id)
   local r = t.r
+  if not r.state and call("ZSCORE", P .. "deferred", id) then
+    take_from("deferred", id)
+    bury(t, "", "the index of those that wait for others", ttl_ms)
+  end
   if r.state ~= "DEFERRED" then return end
   r.open = r.open - 1
   will_write(t)

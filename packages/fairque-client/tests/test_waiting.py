@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import redis
 from attrs import evolve
 
 from fairque.client import (
@@ -70,6 +71,19 @@ def test_every_ending_wakes_the_waiter(queue: TaskQueue, worker: Any, in_thread:
     end = {"finish": worker.finish, "fail": lambda: worker.fail({"error": "e"}), "cancel": handle.cancel}
     end[ending]()
     assert waiting.outcome().terminal
+
+
+def test_a_message_that_cannot_be_read_ends_no_wait(queue: TaskQueue, worker: Any, in_thread: Any, spy: Any) -> None:
+    handle = queue.push(add.task(1, 2))
+    waiting = in_thread(handle.result)
+    watches(spy, 1)
+    link = queue._link
+    with redis.Redis.from_url(queue.settings.redis.url) as client:
+        client.publish(link.keys.done(link._listener), "nonsense")
+        client.publish(link.keys.done(link._listener), f"{handle.task_id}\nLATER\n1")
+    watches(spy, 2)
+    worker.finish(3)
+    assert waiting.outcome() == 3
 
 
 def test_a_result_too_large_for_the_message_is_read(queue: TaskQueue, worker: Any, in_thread: Any, spy: Any) -> None:

@@ -30,9 +30,9 @@ def test_every_state_that_can_be_reached_leads_to_every_end() -> None:
     assert reached == set(TaskState)
 
 
-def test_only_a_running_task_can_finish_or_fail_unless_its_message_is_gone() -> None:
-    ends = {TaskState.FINISHED, TaskState.FAILED}
-    assert {t.before for t in TRANSITIONS if t.after in ends and t.verb != "leave_waiting"} == {TaskState.STARTED}
+def test_only_a_running_task_can_finish_or_fail_unless_its_message_or_record_is_gone() -> None:
+    ends, spoiled = {TaskState.FINISHED, TaskState.FAILED}, {"leave_waiting", "free"}
+    assert {t.before for t in TRANSITIONS if t.after in ends and t.verb not in spoiled} == {TaskState.STARTED}
 
 
 def test_priorities_are_ordered_by_their_numbers() -> None:

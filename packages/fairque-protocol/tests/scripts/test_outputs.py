@@ -195,6 +195,30 @@ class TestDeduplicatedParents:
         assert (caught.value.task_id, caught.value.parent_id) == ("c", "p")
 
 
+class TestLostRecords:
+    @pytest.mark.parametrize("text", [None, "no record"])
+    def test_one_of_an_ended_parent_stops_no_other_ending(self, queue: "Bench", text: str | None) -> None:
+        pipeline(queue)
+        key = f"{queue.keys.prefix}t:p"
+        queue.client.delete(key) if text is None else queue.client.set(key, text)
+        queue.advance(RESULT_TTL_MS)
+        assert queue.finish(queue.started(task_id="other")) == [(Status.OK, S.FINISHED)]
+        assert "held" not in queue.snapshot("held")
+
+    def test_one_of_a_waiting_task_leaves_nobody_behind(self, queue: "Bench") -> None:
+        queue.push(queue.task(task_id="a"), *(queue.task(task_id=t, depends_on=[p]) for p, t in ("ab", "bc")))
+        queue.client.set(f"{queue.keys.prefix}t:b", "no record")
+        queue.finish(*queue.pop())
+        queue.sweep()
+        assert (queue.state("b"), queue.state("c")) == (S.FAILED, S.CANCELED)
+        assert not queue.snapshot("deferred", "pending")
+
+    def test_one_of_a_task_with_a_deduplication_key_lets_go_of_the_key(self, queue: "Bench") -> None:
+        queue.push(queue.task(task_id="a", dedup_key="k"))
+        queue.client.delete(f"{queue.keys.prefix}t:a")
+        assert queue.push(queue.task(task_id="b", dedup_key="k")) == [(Status.OK, S.QUEUED, "b")]
+
+
 class TestHeritage:
     def test_a_task_without_a_user_gets_that_of_its_first_parent(self, queue: "Bench") -> None:
         queue.push(queue.task("ann", task_id="p", priority=Priority.CRITICAL), queue.task("bob", task_id="q"))

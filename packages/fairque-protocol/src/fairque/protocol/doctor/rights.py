@@ -16,7 +16,6 @@ _LISTENING = ("SUBSCRIBE", "UNSUBSCRIBE")
 
 _OF_PRODUCERS = ("push", "cancel", "watch")
 _OF_WORKERS = ("pop", "beat", "finish", "fail", "release", "sweep", "rouse", "progress")
-_OF_SCHEDULERS = ("push", "cancel", "watch")
 
 #: The roles of processes and people.
 ROLES = ("producer", "worker", "scheduler", "viewer", "admin")
@@ -47,7 +46,7 @@ def scripts_of(role: str) -> list[str]:
     own: dict[str, set[str]] = {
         "producer": {*_OF_PRODUCERS},
         "worker": {*_OF_WORKERS},
-        "scheduler": {*_OF_SCHEDULERS, *_of_schedules()},
+        "scheduler": _of_schedules(),
         "viewer": set(),
         "admin": {*script_names()},
     }

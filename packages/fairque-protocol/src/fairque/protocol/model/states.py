@@ -69,7 +69,7 @@ def _table() -> tuple[Transition, ...]:
         # An operator does it: the only way out of an end.
         ("redrive", (s.FAILED,), (s.QUEUED,)),
         # What ends a task frees those that depend on it, some in each call.
-        ("free", (s.DEFERRED,), (s.QUEUED, s.SCHEDULED, s.CANCELED)),
+        ("free", (s.DEFERRED,), (s.QUEUED, s.SCHEDULED, s.CANCELED, s.FAILED)),
         # A verification does this to a task whose message is gone.
         ("leave_waiting", (s.SCHEDULED, s.QUEUED, s.DEFERRED), (s.FAILED,)),
         # Both pop and sweep do these two, a few at a time.

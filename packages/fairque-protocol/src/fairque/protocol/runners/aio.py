@@ -217,12 +217,18 @@ class AsyncSubscription:
                 message = await self._pubsub.get_message(timeout=silence.seconds)
                 if silence.asks_after(message):
                     await self._pubsub.ping()
-            except (RedisError, OSError):
+            except (RedisError, OSError, ValueError):
                 await self._reconnect()
                 silence = Silence(self._settings.socket_timeout_seconds)
                 continue
             if message is not None and message["type"] == "message":
-                self._on_message(message["data"])
+                self._hear(message["data"])
+
+    def _hear(self, data: bytes) -> None:
+        try:
+            self._on_message(data)
+        except Exception:  # noqa: BLE001 - a message that cannot be read ends no listener: who waits looks for itself
+            self._on_ready()
 
     async def _reconnect(self) -> None:
         while True:

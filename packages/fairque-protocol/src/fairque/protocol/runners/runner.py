@@ -324,7 +324,13 @@ class Subscription:
                 silence = Silence(self._settings.socket_timeout_seconds)
                 continue
             if message is not None and message["type"] == "message":
-                self._on_message(message["data"])
+                self._hear(message["data"])
+
+    def _hear(self, data: bytes) -> None:
+        try:
+            self._on_message(data)
+        except Exception:  # noqa: BLE001 - a message that cannot be read ends no listener: who waits looks for itself
+            self._on_ready()
 
     def _reconnect(self) -> None:
         while not self._closed.is_set():
