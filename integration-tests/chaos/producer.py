@@ -3,6 +3,7 @@
 import os
 import queue
 import random
+import signal
 import sys
 import threading
 import time
@@ -21,6 +22,7 @@ from fairque.client import (
     TaskNotFound,
     TaskQueue,
 )
+from fairque.protocol.embedded.guard import die_with_parent
 from fairque.protocol.errors import FairqueError
 
 __all__ = ["PACE", "main"]
@@ -121,6 +123,7 @@ class Producer:
 
 def main() -> None:
     """Run one: ``producer.py FOLDER NUMBER URL``."""
+    die_with_parent(signal.SIGKILL)
     folder, number, url = sys.argv[1:]
     Producer(Path(folder), int(number), url).run()
     sys.stdout.flush()

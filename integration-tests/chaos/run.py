@@ -55,7 +55,7 @@ class Outcome:
         begun: How many faults of each name there were.
         felt: How many of them left the trace that they must leave.
         odd_ends: Workers that ended by themselves, and not by a fault.
-        seconds: How long it took.
+        seconds: How long it took, in all sessions together.
     """
 
     verdict: Verdict
@@ -132,7 +132,6 @@ def run(folder: Path, plan: Plan, *, within_seconds: float = math.inf) -> Outcom
     Raises:
         AssertionError: It did not end in time, or nothing went on any more.
     """
-    began = time.monotonic()
     history = folder / "history"
     history.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
@@ -143,23 +142,26 @@ def run(folder: Path, plan: Plan, *, within_seconds: float = math.inf) -> Outcom
         if last:
             journal.note("resumed", last=last)
         journal.note("watch")
-        odd_ends = _carry_out(folder, plan, journal, began + within_seconds)
+        odd_ends = _carry_out(folder, plan, journal, time.monotonic() + within_seconds)
         journal.close()
     outcome = judge(folder, plan)
-    outcome.odd_ends, outcome.seconds = odd_ends, time.monotonic() - began
+    outcome.odd_ends = odd_ends
     return outcome
 
 
 def judge(folder: Path, plan: Plan) -> Outcome:
     """Read a history and hold it to the rules."""
     facts, observer = Facts(), Observer()
+    sessions: dict[str, list[int]] = {}
     for event in read_history(folder / "history", "run-*"):
         observer.begin(event)
+        sessions.setdefault(event["actor"], []).append(event["at"])
     for event in read_history(folder / "history"):
         facts.see(event)
         observer.see(event)
     begun, felt = observer.observed(facts)
-    return Outcome(check(facts, plan), dict(begun), dict(felt), [])
+    seconds = sum(times[-1] - times[0] for times in sessions.values()) / 1e6
+    return Outcome(check(facts, plan), dict(begun), dict(felt), [], seconds)
 
 
 def _carry_out(folder: Path, plan: Plan, journal: Journal, until: float) -> list[str]:

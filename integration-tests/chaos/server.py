@@ -1,15 +1,18 @@
 """The server under attack: a real one, with or without an append-only file, killed and started again."""
 
+import os
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from fairque.protocol.embedded import find_server_binary
 from fairque.protocol.embedded.binary import packaged_server_binary
@@ -42,8 +45,10 @@ class Server:
         self._persistence = persistence
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
-        self.admin = redis.Redis(port=self.port, socket_timeout=10)
+        # The run goes on at once when the server is away, and looks again.
+        self.admin = redis.Redis(port=self.port, socket_timeout=10, retry=Retry(NoBackoff(), 0))
         folder.mkdir(parents=True, exist_ok=True)
+        self._end_left_over()
         self.start(replica_of)
 
     @property
@@ -63,6 +68,7 @@ class Server:
         ]
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self._pid.write_text(str(self._process.pid))
         deadline = time.monotonic() + _START_SECONDS
         while True:
             try:
@@ -72,6 +78,20 @@ class Server:
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     raise AssertionError(f"the server did not start: see {self._folder}/server.log") from None
                 time.sleep(0.02)
+
+    @property
+    def _pid(self) -> Path:
+        return self._folder / "pid"
+
+    def _end_left_over(self) -> None:
+        """End the server of a run that was killed: two must not write to one file."""
+        if self._pid.exists():
+            pid = int(self._pid.read_text())
+            with suppress(OSError):
+                if str(self._folder).encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                    os.kill(pid, signal.SIGKILL)
+                    while Path(f"/proc/{pid}").exists():
+                        time.sleep(0.02)
 
     def kill(self) -> None:
         """SIGKILL, in the middle of whatever it does."""
