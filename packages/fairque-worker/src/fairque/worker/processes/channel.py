@@ -35,6 +35,22 @@ class Channel:
         with self._lock:
             self._socket.sendall(_LENGTH.pack(len(data)) + data)
 
+    def send_at_once(self, frame: Mapping[str, Any]) -> bool:
+        """Send a short frame if that is possible without waiting, and return whether it was.
+
+        If it was not, the other end may have got a part of it: there is nothing more to be said to it.
+        """
+        data = dumps(frame)
+        whole = _LENGTH.pack(len(data)) + data
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            return self._socket.send(whole, socket.MSG_DONTWAIT) == len(whole)
+        except OSError:
+            return False
+        finally:
+            self._lock.release()
+
     def receive(self, seconds: float | None = None) -> dict[str, Any] | None:
         """Return the next frame, None when the other end is gone.
 

@@ -113,16 +113,15 @@ class Child:
         return answer is not None
 
     def tell(self, job: Job) -> None:
-        """Tell the task that runs there to stop."""
-        with suppress(OSError):
-            self.channel.send(
-                {
-                    "kind": "cancel",
-                    "token": job.granted.token,
-                    "reason": job.cancel_reason,
-                    "lease_lost": not job.lease.held(),
-                }
-            )
+        """Tell the task that runs there to stop, or end the child if it does not listen. It never waits."""
+        frame = {
+            "kind": "cancel",
+            "token": job.granted.token,
+            "reason": job.cancel_reason,
+            "lease_lost": not job.lease.held(),
+        }
+        if not self.channel.send_at_once(frame):
+            self.kill()
 
     def kill(self) -> None:
         """Kill it, and all that it started and that is still in its process group; safe to call twice."""
@@ -203,8 +202,10 @@ class Child:
                     # Only so that it finds this package: it takes over the path itself, and gives this back.
                     env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
                 )
-            except OSError as error:
-                self._problem = f"{sys.executable!r} (sys.executable) cannot be run: {error.strerror}"
+            except (OSError, TypeError, ValueError, RuntimeError) as error:
+                # Such as an interpreter without a name, or one that is about to end.
+                why = error.strerror if isinstance(error, OSError) else error
+                self._problem = f"{sys.executable!r} (sys.executable) cannot be run: {why}"
         self._begun.set()
         if self._popen is not None:
             self._reap(self._popen)
