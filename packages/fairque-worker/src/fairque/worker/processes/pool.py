@@ -95,7 +95,7 @@ class Children:
                     "heritage": granted.heritage,
                 }
             )
-            # Only now, since what is sent after this is short and never waits.
+            # Only now, so that the task is there when it is told.
             context.when_cancelled(told)
             answer = child.channel.receive()
             while answer is not None and answer["kind"] not in ("done", "failed"):

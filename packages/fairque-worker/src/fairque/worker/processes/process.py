@@ -113,9 +113,9 @@ class Child:
         return answer is not None
 
     def tell(self, job: Job) -> None:
-        """Tell the task that runs there to stop."""
+        """Tell the task that runs there to stop; it never waits, not for a child that does not listen either."""
         with suppress(OSError):
-            self.channel.send(
+            self.channel.offer(
                 {
                     "kind": "cancel",
                     "token": job.granted.token,

@@ -1,0 +1,84 @@
+"""What a worker and its child say to each other: nobody waits for a child that does not listen."""
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from fairque.protocol.calls import Granted
+from fairque.protocol.testing import eventually
+from fairque.worker.jobs import Job, Lease
+from fairque.worker.processes.channel import Channel
+from fairque.worker.processes.process import Child, Recipe
+
+SECONDS = 10
+#: More than any socket takes in before somebody reads.
+LARGE = {"kind": "left", "text": "x" * 8_000_000}
+
+
+@pytest.fixture
+def child() -> Iterator[Child]:
+    """A child that waits for a task."""
+    child = Child(Recipe(worker="w", modules=(), handler=None, result_limit=1_000), None)
+    child.prepare()
+    yield child
+    child.kill()
+    assert child.join(SECONDS)
+    child.channel.close()
+
+
+def sending(channel: Channel, frame: dict[str, Any]) -> threading.Thread:
+    """A thread that has begun to send something, and waits for the other end to read."""
+
+    def send() -> None:
+        try:
+            channel.send(frame)
+        except OSError:
+            return
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    eventually(channel._lock.locked, what="a send under way")
+    return thread
+
+
+def test_who_tells_a_child_that_does_not_listen_goes_on_and_can_kill_it(child: Child) -> None:
+    assert child.pid is not None
+    os.kill(child.pid, signal.SIGSTOP)
+    sender = sending(child.channel, LARGE)
+    job = Job(Granted("t", b"", "7:ab", 1, 0, solo=False, pushed_at=0), Lease(0))
+    teller = threading.Thread(target=child.tell, args=(job,), daemon=True)
+    teller.start()
+    teller.join(SECONDS)
+    told = not teller.is_alive()
+    child.kill()
+    sender.join(SECONDS)
+    assert (told, sender.is_alive()) == (True, False)
+
+
+def test_what_is_offered_while_another_frame_is_under_way_follows_it() -> None:
+    ours, theirs = (Channel(end) for end in socket.socketpair())
+    sender = sending(ours, LARGE)
+    ours.offer({"kind": "cancel"})
+    assert [theirs.receive(SECONDS), theirs.receive(SECONDS)] == [LARGE, {"kind": "cancel"}]
+    sender.join(SECONDS)
+    ours.close()
+    theirs.close()
+
+
+def test_what_is_offered_to_a_socket_that_is_full_goes_with_the_next_frame() -> None:
+    ours, theirs = (Channel(end) for end in socket.socketpair())
+    offered = [{"kind": "cancel", "number": n, "text": "x" * 10_000} for n in range(200)]
+    for frame in offered:
+        ours.offer(frame)
+    assert ours._offered
+    sender = sending(ours, {"kind": "ping"})
+    assert [theirs.receive(SECONDS) for _ in offered] == offered
+    assert theirs.receive(SECONDS) == {"kind": "ping"}
+    sender.join(SECONDS)
+    ours.close()
+    theirs.close()
