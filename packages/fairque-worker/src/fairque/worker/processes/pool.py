@@ -99,7 +99,10 @@ class Children:
             context.when_cancelled(told)
             answer = child.channel.receive()
             while answer is not None and answer["kind"] not in ("done", "failed"):
-                _serve(child, context, answer)
+                if answer["token"] == granted.token:
+                    _serve(child, context, answer)
+                else:
+                    child.decline(answer)
                 answer = child.channel.receive()
         except OSError:
             answer = None
@@ -162,7 +165,7 @@ def _serve(child: Child, context: TaskContext, asked: dict[str, Any]) -> None:
     if asked["kind"] == "progress":
         context.progress(asked["done"], asked["total"], asked["message"])
         return
-    answer: dict[str, Any] = {"kind": "left"}
+    answer: dict[str, Any] = {"kind": "left", "number": asked["number"]}
     try:
         left = context.read_outputs(asked["task_ids"])
         answer["left"] = [(one.state, one.result.decode(), one.xcom.decode()) for one in left]

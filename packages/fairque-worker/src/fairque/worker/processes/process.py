@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -105,12 +105,22 @@ class Child:
         """Whether it is alive and waits for something to do."""
         try:
             self.channel.send({"kind": "ping"})
-            # What threads of the task before may still say comes first, and nobody listens to it.
+            # What threads of the task before may still say comes first.
             while (answer := self.channel.receive(_ANSWER_SECONDS)) is not None and answer["kind"] != "pong":
-                continue
+                self.decline(answer)
         except OSError:
             return False
         return answer is not None
+
+    def decline(self, asked: Mapping[str, Any]) -> None:
+        """Answer what is asked for an attempt that has ended, so that who asks does not wait for ever.
+
+        Raises:
+            OSError: The child is gone.
+        """
+        if asked["kind"] == "read":
+            problem = "the attempt that asks for it has ended: read while the task runs"
+            self.channel.send({"kind": "left", "number": asked["number"], "problem": problem, "away": False})
 
     def tell(self, job: Job) -> None:
         """Tell the task that runs there to stop; it never waits, not for a child that does not listen either."""
