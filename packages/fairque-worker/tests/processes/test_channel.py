@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from fairque.protocol.calls import Granted
+from fairque.protocol.errors import FairqueError
 from fairque.protocol.testing import eventually
 from fairque.worker.jobs import Job, Lease
 from fairque.worker.processes.channel import Channel
@@ -20,10 +22,13 @@ SECONDS = 10
 LARGE = {"kind": "left", "text": "x" * 8_000_000}
 
 
+RECIPE = Recipe(worker="w", modules=(), handler=None, result_limit=1_000)
+
+
 @pytest.fixture
 def child() -> Iterator[Child]:
     """A child that waits for a task."""
-    child = Child(Recipe(worker="w", modules=(), handler=None, result_limit=1_000), None)
+    child = Child(RECIPE, None)
     child.prepare()
     yield child
     child.kill()
@@ -58,6 +63,17 @@ def test_who_tells_a_child_that_does_not_listen_goes_on_and_can_kill_it(child: C
     child.kill()
     sender.join(SECONDS)
     assert (told, sender.is_alive()) == (True, False)
+
+
+def test_a_child_that_cannot_be_started_says_why_and_nobody_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "python\0")
+    child = Child(RECIPE, None)
+    assert child._begun.wait(SECONDS)
+    with pytest.raises(FairqueError, match="its child process cannot be started: embedded null byte"):
+        child.prepare()
+    child.kill()
+    assert child.join(SECONDS)
+    child.channel.close()
 
 
 def test_what_is_offered_while_another_frame_is_under_way_follows_it() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from attrs import frozen
 
 from fairque.protocol.errors import FairqueError
+from fairque.protocol.model.outcome import error_text
 from fairque.worker.jobs import Job
 from fairque.worker.processes.channel import Channel
 
@@ -194,9 +195,9 @@ class Child:
         return f"its child process {self.cause()}" if answer is None else str(answer.get("problem", ""))
 
     def _keep(self, theirs: socket.socket) -> None:
-        path = [str(folder) for folder in sys.path]
         with theirs:
             try:
+                path = [str(folder) for folder in sys.path]
                 self._popen = subprocess.Popen(  # noqa: S603 - our own module
                     [
                         sys.executable,
@@ -215,7 +216,10 @@ class Child:
                 )
             except OSError as error:
                 self._problem = f"{sys.executable!r} (sys.executable) cannot be run: {error.strerror}"
-        self._begun.set()
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is said to those who wait for the child
+                self._problem = f"its child process cannot be started: {error_text(error)}"
+            finally:
+                self._begun.set()
         if self._popen is not None:
             self._reap(self._popen)
         self._ended.set()
