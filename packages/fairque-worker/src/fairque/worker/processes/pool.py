@@ -1,7 +1,7 @@
 """The children of a worker: taken for a task, used again for the next one, and replaced when they have died."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from fairque.protocol import clock
@@ -54,6 +54,7 @@ class Children:
                     child = Child(self._recipe, configured())
                     self._all.add(child)
                     break
+                child.free.clear()
             if child.answers():
                 return child
             self._dismiss(child)
@@ -66,6 +67,7 @@ class Children:
 
     def put_back(self, child: Child) -> None:
         """Keep a child for the next task."""
+        child.free.set()
         with self._lock:
             if not self._stopped:
                 self._idle.append(child)
@@ -117,6 +119,20 @@ class Children:
         self.put_back(child)
         return _ending(job, answer, ran_us)
 
+    def end(self, busy: Iterable[Child], seconds: float) -> None:
+        """Wait until these children have ended their tasks, and kill those that do not in time.
+
+        Args:
+            busy: Their tasks were told to stop.
+            seconds: How long the tasks may clean up.
+        """
+        until = clock.monotonic() + seconds
+        late = [child for child in busy if not child.free.wait(max(0.0, until - clock.monotonic()))]
+        for child in late:
+            child.kill()
+        for child in late:
+            child.join(_LEAVE_SECONDS)
+
     def dump(self) -> None:
         """Have all children write to standard error what they do."""
         for child in self._living():
@@ -147,6 +163,7 @@ class Children:
         child.kill()
         if child.join(_LEAVE_SECONDS):
             child.channel.close()
+        child.free.set()
         with self._lock:
             self._all.discard(child)
 

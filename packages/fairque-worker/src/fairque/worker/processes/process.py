@@ -55,12 +55,14 @@ class Child:
 
     Attributes:
         killed: Whether this worker killed it.
+        free: Set while no task has it.
     """
 
     def __init__(self, recipe: Recipe, log: tuple[str, str] | None) -> None:
         ours, theirs = socket.socketpair()
         self.channel = Channel(ours)
         self.killed = False
+        self.free = threading.Event()
         self._recipe = recipe
         self._log = log
         self._ready = False
