@@ -346,7 +346,7 @@ class TestServerAway:
         ours, theirs = (Channel(end) for end in socket.socketpair())
         office = _Office(theirs)
         with ThreadPoolExecutor(1) as pool:
-            asked = pool.submit(office.read, "c", ["p"])
+            asked = pool.submit(office.read, "7:ab", "c", ["p"])
             worker: Any = SimpleNamespace(read_outputs=self.away)
             child: Any = SimpleNamespace(channel=ours)
             _serve(child, worker, ours.receive(5) or {})

@@ -209,12 +209,16 @@ class Bench:
         return {suffix: value for suffix, value in found.items() if not kinds or suffix.startswith(kinds)}
 
     def snapshot_raw(self) -> dict[bytes, bytes]:
-        """Every key as the server dumps it, whatever is in it."""
+        """Every key as the server dumps it, whatever is in it, but for those that expire."""
         names: list[Any] = sorted(self.client.keys(f"{self.keys.prefix}*"))
         with self.client.pipeline(transaction=True) as pipeline:
             for name in names:
+                pipeline.pttl(name)
+            for name in names:
                 pipeline.dump(name)
-            return dict(zip(names, pipeline.execute(), strict=True))
+            answers = pipeline.execute()
+        lasting, dumps = answers[: len(names)], answers[len(names) :]
+        return {name: dump for name, ttl, dump in zip(names, lasting, dumps, strict=True) if ttl == -1}
 
     def drop(self) -> None:
         """Delete the queue."""

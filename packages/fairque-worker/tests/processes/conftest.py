@@ -54,6 +54,32 @@ def chats():
     for part in range(20_000):
         current_context().progress(part, message="\\ud800" * part)
 
+OVER, SAID, STRAYS = threading.Event(), [], []
+
+def stray(work):
+    STRAYS.append(threading.Thread(target=work, args=(current_context(),), daemon=True))
+    STRAYS[-1].start()
+
+def leaves_a_reader(other):
+    def reads(context):
+        try:
+            while True:
+                context.read_outputs([other])
+        except Exception as error:
+            SAID.append(str(error))
+    stray(reads)
+
+def leaves_a_teller():
+    def tells(context):
+        OVER.wait(30)
+        context.progress(7, message="stray")
+    stray(tells)
+
+def outlives_strays():
+    OVER.set()
+    STRAYS[-1].join(30)
+    return SAID
+
 async def facts_later():
     await asyncio.sleep(0)
     return current_context().task_id

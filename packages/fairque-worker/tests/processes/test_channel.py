@@ -1,51 +1,100 @@
-"""What a worker and its child say to each other; nobody waits for a child that does not read."""
+"""What a worker and its child say to each other: nobody waits for a child that does not listen."""
 
+import os
+import signal
 import socket
+import sys
+import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from fairque.protocol.calls import Granted
+from fairque.protocol.errors import FairqueError
+from fairque.protocol.testing import eventually
+from fairque.worker.jobs import Job, Lease
 from fairque.worker.processes.channel import Channel
+from fairque.worker.processes.process import Child, Recipe
+
+SECONDS = 10
+#: More than any socket takes in before somebody reads.
+LARGE = {"kind": "left", "text": "x" * 8_000_000}
+
+
+RECIPE = Recipe(worker="w", modules=(), handler=None, result_limit=1_000)
 
 
 @pytest.fixture
-def ends() -> Iterator[tuple[Channel, Channel]]:
-    """Both ends of a connection."""
-    one, other = map(Channel, socket.socketpair())
-    yield one, other
-    one.close()
-    other.close()
+def child() -> Iterator[Child]:
+    """A child that waits for a task."""
+    child = Child(RECIPE, None)
+    child.prepare()
+    yield child
+    child.kill()
+    assert child.join(SECONDS)
+    child.channel.close()
 
 
-def test_a_frame_arrives_as_it_was_sent(ends: tuple[Channel, Channel]) -> None:
-    one, other = ends
-    one.send({"kind": "run", "text": "ä"})
-    assert other.receive(5) == {"kind": "run", "text": "ä"}
+def sending(channel: Channel, frame: dict[str, Any]) -> threading.Thread:
+    """A thread that has begun to send something, and waits for the other end to read."""
+
+    def send() -> None:
+        try:
+            channel.send(frame)
+        except OSError:
+            return
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    eventually(channel._lock.locked, what="a send under way")
+    return thread
 
 
-def test_a_short_frame_is_sent_at_once(ends: tuple[Channel, Channel]) -> None:
-    one, other = ends
-    assert one.send_at_once({"kind": "cancel"})
-    assert other.receive(5) == {"kind": "cancel"}
+def test_who_tells_a_child_that_does_not_listen_goes_on_and_can_kill_it(child: Child) -> None:
+    assert child.pid is not None
+    os.kill(child.pid, signal.SIGSTOP)
+    sender = sending(child.channel, LARGE)
+    job = Job(Granted("t", b"", "7:ab", 1, 0, solo=False, pushed_at=0), Lease(0))
+    teller = threading.Thread(target=child.tell, args=(job,), daemon=True)
+    teller.start()
+    teller.join(SECONDS)
+    told = not teller.is_alive()
+    child.kill()
+    sender.join(SECONDS)
+    assert (told, sender.is_alive()) == (True, False)
 
 
-def test_a_frame_to_somebody_who_does_not_read_is_given_up_at_once(ends: tuple[Channel, Channel]) -> None:
-    one, _ = ends
-    sent = 0
-    while one.send_at_once({"kind": "cancel", "reason": "x" * 1_000}):
-        sent += 1
-        assert sent < 100_000
-    assert not one.send_at_once({"kind": "cancel"})
+def test_a_child_that_cannot_be_started_says_why_and_nobody_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "python\0")
+    child = Child(RECIPE, None)
+    assert child._begun.wait(SECONDS)
+    with pytest.raises(FairqueError, match="its child process cannot be started: embedded null byte"):
+        child.prepare()
+    child.kill()
+    assert child.join(SECONDS)
+    child.channel.close()
 
 
-def test_a_frame_is_given_up_at_once_while_another_is_being_sent(ends: tuple[Channel, Channel]) -> None:
-    one, _ = ends
-    with one._lock:
-        assert not one.send_at_once({"kind": "cancel"})
+def test_what_is_offered_while_another_frame_is_under_way_follows_it() -> None:
+    ours, theirs = (Channel(end) for end in socket.socketpair())
+    sender = sending(ours, LARGE)
+    ours.offer({"kind": "cancel"})
+    assert [theirs.receive(SECONDS), theirs.receive(SECONDS)] == [LARGE, {"kind": "cancel"}]
+    sender.join(SECONDS)
+    ours.close()
+    theirs.close()
 
 
-def test_nothing_can_be_said_to_an_end_that_is_gone(ends: tuple[Channel, Channel]) -> None:
-    one, other = ends
-    other.close()
-    assert not one.send_at_once({"kind": "cancel"})
-    assert one.receive(5) is None
+def test_what_is_offered_to_a_socket_that_is_full_goes_with_the_next_frame() -> None:
+    ours, theirs = (Channel(end) for end in socket.socketpair())
+    offered = [{"kind": "cancel", "number": n, "text": "x" * 10_000} for n in range(200)]
+    for frame in offered:
+        ours.offer(frame)
+    assert ours._offered
+    sender = sending(ours, {"kind": "ping"})
+    assert [theirs.receive(SECONDS) for _ in offered] == offered
+    assert theirs.receive(SECONDS) == {"kind": "ping"}
+    sender.join(SECONDS)
+    ours.close()
+    theirs.close()

@@ -124,6 +124,24 @@ def test_a_task_whose_lease_is_lost_is_killed_and_left_to_others_and_no_failure(
     worker.stop(0)
 
 
+def test_a_task_in_a_child_is_given_back_only_when_its_child_has_ended(
+    apart: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = apart.start(concurrency=1)
+    task_id = apart.push("hangs", "hung")
+    pid = apart.noted("hung")
+    alive, give_back = [], worker._consumer.give_back
+
+    def looks(released: Any) -> None:
+        alive.append(apart.alive(pid))
+        give_back(released)
+
+    monkeypatch.setattr(worker._consumer, "give_back", looks)
+    worker.stop(0)
+    assert alive == [False]
+    assert apart.bench.info(task_id).state is TaskState.QUEUED
+
+
 def test_a_worker_that_stops_kills_what_still_runs_and_leaves_no_child(apart: Any) -> None:
     worker = apart.start(concurrency=2)
     idle = apart.result("pid")

@@ -80,6 +80,24 @@ class TestWhatIsHandedOn:
         (told,) = apart.bench._runner.run(calls.read_progress(apart.bench.keys, [task_id]))
         assert (told.done, told.total, told.message, told.attempt) == (3, 10, "reading", 1)
 
+    def test_progress_that_a_thread_left_behind_tells_is_not_that_of_the_next_task(self, apart: Any) -> None:
+        apart.start(concurrency=1)
+        first, second = apart.push("leaves_a_teller"), apart.push("outlives_strays")
+        apart.bench.result(second)
+        assert apart.bench.info(first).attempts == 1
+        assert apart.bench._runner.run(calls.read_progress(apart.bench.keys, [second])) == [None]
+
+    def test_a_thread_left_behind_that_reads_is_told_that_its_task_has_ended_and_holds_no_other_up(
+        self, apart: Any
+    ) -> None:
+        apart.start(concurrency=1)
+        other = apart.push("leave", "rows", 2)
+        apart.result("leaves_a_reader", other)
+        one = apart.bench.task(f"{apart.module}:fetch", "rows", depends_on=other, timeout=5, retries=0)
+        apart.bench.push_all([one])
+        assert apart.bench.result(one.task_id) == 2
+        assert apart.result("outlives_strays") == ["the attempt that asks for it has ended: read while the task runs"]
+
     def test_of_much_progress_the_last_word_reaches_the_queue(self, apart: Any) -> None:
         apart.start()
         task_id = apart.push("chats")

@@ -3,7 +3,7 @@
 import inspect
 import math
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from types import FrameType
 from typing import Any, TypeAlias
@@ -125,6 +125,18 @@ class Executor:
             if self._overdue(job):
                 job.request_cancel(_OVER)
             place.kill()
+
+    def end_apart(self, jobs: Iterable[Job], seconds: float) -> None:
+        """See to it that no child runs one of these jobs any more, all of which were told to stop.
+
+        Args:
+            jobs: Their leases are lost, so that none of them begins in a child after this.
+            seconds: How long they may clean up before their children are killed.
+        """
+        with self._lock:
+            places = [self._running.get(job) for job in jobs]
+        if self._children is not None:
+            self._children.end([place for place in places if isinstance(place, Child)], seconds)
 
     def where(self, job: Job) -> tuple[str, list[FrameType]]:
         """Say where a job runs, and return the stack of a coroutine."""
@@ -259,7 +271,8 @@ class Executor:
             job.limit = min(job.limit, clock.monotonic() + self._grace_seconds)
             self._alarm.ring()
 
-        if not self._move(job, slot, child):
+        # The lease last: who gives the job back ends the children that it finds, and this one may come after that.
+        if not self._move(job, slot, child) or not job.lease.held():
             child.kill()
         return children.run(child, job, context, told)
 

@@ -303,8 +303,11 @@ class Worker:
             return
         log.warning("giving back tasks that still run", tasks=[job.granted.task_id for job in jobs])
         for job in jobs:
-            self._fetcher.forget(job)
             job.request_cancel("the worker stops", lease_lost=True)
+        # Before others can get them, and while the heart still keeps them: a process can be ended, so none runs twice.
+        self._executor.end_apart(jobs, _LINGER_SECONDS)
+        for job in jobs:
+            self._fetcher.forget(job)
         self._consumer.give_back([Released(job.granted.task_id, job.granted.token, job.ran_us) for job in jobs])
 
 

@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from threading import Lock
@@ -24,32 +25,30 @@ class Channel:
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
         self._lock = Lock()
+        #: Offered, but not on its way yet; who holds the lock takes from it.
+        self._offered: deque[bytes] = deque()
 
     def send(self, frame: Mapping[str, Any]) -> None:
-        """Send a frame.
+        """Send a frame; it waits while the other end does not read.
 
         Raises:
             OSError: The other end is gone.
         """
-        data = dumps(frame)
+        data = _packed(frame)
         with self._lock:
-            self._socket.sendall(_LENGTH.pack(len(data)) + data)
+            while self._offered:
+                self._socket.sendall(self._offered.popleft())
+            self._socket.sendall(data)
+        self._deliver()
 
-    def send_at_once(self, frame: Mapping[str, Any]) -> bool:
-        """Send a short frame if that is possible without waiting, and return whether it was.
+    def offer(self, frame: Mapping[str, Any]) -> None:
+        """Send a frame without ever waiting: what does not get through now goes with the next frame.
 
-        If it was not, the other end may have got a part of it: there is nothing more to be said to it.
+        Raises:
+            OSError: The other end is gone.
         """
-        data = dumps(frame)
-        whole = _LENGTH.pack(len(data)) + data
-        if not self._lock.acquire(blocking=False):
-            return False
-        try:
-            return self._socket.send(whole, socket.MSG_DONTWAIT) == len(whole)
-        except OSError:
-            return False
-        finally:
-            self._lock.release()
+        self._offered.append(_packed(frame))
+        self._deliver()
 
     def receive(self, seconds: float | None = None) -> dict[str, Any] | None:
         """Return the next frame, None when the other end is gone.
@@ -79,6 +78,22 @@ class Channel:
         """Let go of the socket."""
         self._socket.close()
 
+    def _deliver(self) -> None:
+        # Looked at again after each release, since what was offered meanwhile found the lock taken.
+        while self._offered and self._lock.acquire(blocking=False):
+            try:
+                if not self._offered:
+                    continue
+                data = self._offered.popleft()
+                sent = 0
+                with suppress(BlockingIOError):
+                    sent = self._socket.send(data, socket.MSG_DONTWAIT)
+                if sent < len(data):
+                    self._offered.appendleft(data[sent:])
+                    return
+            finally:
+                self._lock.release()
+
     def _read(self, size: int) -> bytes | None:
         parts = bytearray()
         while len(parts) < size:
@@ -92,3 +107,8 @@ class Channel:
                 return None
             parts += part
         return bytes(parts)
+
+
+def _packed(frame: Mapping[str, Any]) -> bytes:
+    data = dumps(frame)
+    return _LENGTH.pack(len(data)) + data

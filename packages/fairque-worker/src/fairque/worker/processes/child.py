@@ -12,6 +12,8 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
+from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -53,18 +55,28 @@ class _Office:
         self.jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._job: Job | None = None
         self._asking = threading.Lock()
+        self._numbers = count(1)
         self._left: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
 
-    def read(self, _: str, task_ids: Sequence[str]) -> list[Left]:
-        """Have the worker read what tasks have left; it knows for which task.
+    def read(self, token: str, _: str, task_ids: Sequence[str]) -> list[Left]:
+        """Have the worker read what tasks have left, for the attempt with this token.
 
         Raises:
             RedisUnavailable: The server did not answer it.
-            FairqueError: It cannot, or it is gone.
+            FairqueError: It cannot, the attempt has ended, or the worker is gone.
         """
         with self._asking:
-            self.channel.send({"kind": "read", "task_ids": list(task_ids)})
-            answer = self._left.get()
+            number = next(self._numbers)
+            asked = {"kind": "read", "token": token, "number": number, "task_ids": list(task_ids)}
+            try:
+                self.channel.send(asked)
+            except OSError as error:
+                raise FairqueError("the worker is gone") from error
+            # An answer that nobody waited for, since a signal's handler raised meanwhile, is not this one's.
+            while (answer := self._left.get()) is not None and answer["number"] != number:
+                continue
+            if answer is None:
+                self._left.put(None)
         if answer is None or "problem" in answer:
             kind = RedisUnavailable if answer is not None and answer["away"] else FairqueError
             raise kind("the worker is gone" if answer is None else answer["problem"])
@@ -83,7 +95,7 @@ class _Office:
             said = report.progress
             told = {"done": said.done, "total": said.total, "message": said.message}
             try:
-                self.channel.send({"kind": "progress", **told})
+                self.channel.send({"kind": "progress", "token": report.token, **told})
             except OSError as error:
                 raise FairqueError("the worker is gone") from error
 
@@ -185,11 +197,12 @@ def main(descriptor: int, parent: int) -> None:
     office = _Office(channel)
     # A task may tell of its progress in a tight loop: the worker hears the latest word only, a few times a second.
     sender = ProgressSender(office)
-    executor = Executor(
-        handler, 1, hello["result_limit"], endings.put, inputs=Inputs(office.read), on_progress=sender.note
-    )
+    inputs = Inputs(partial(office.read, ""))
+    executor = Executor(handler, 1, hello["result_limit"], endings.put, inputs=inputs, on_progress=sender.note)
     threading.Thread(target=office.listen, name="fairque-child", daemon=True).start()
     while (job := office.jobs.get()) is not None:
+        # Its context keeps this one: a thread that a task leaves behind asks for that task, whichever runs by then.
+        inputs.read = partial(office.read, job.granted.token)
         executor.run_here(job)
         ending = endings.get()
         sender.flush()

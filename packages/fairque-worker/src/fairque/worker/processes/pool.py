@@ -1,7 +1,7 @@
 """The children of a worker: taken for a task, used again for the next one, and replaced when they have died."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from fairque.protocol import clock
@@ -54,6 +54,7 @@ class Children:
                     child = Child(self._recipe, configured())
                     self._all.add(child)
                     break
+                child.free.clear()
             if child.answers():
                 return child
             self._dismiss(child)
@@ -66,6 +67,7 @@ class Children:
 
     def put_back(self, child: Child) -> None:
         """Keep a child for the next task."""
+        child.free.set()
         with self._lock:
             if not self._stopped:
                 self._idle.append(child)
@@ -95,11 +97,14 @@ class Children:
                     "heritage": granted.heritage,
                 }
             )
-            # Only now, since what is sent after this is short and never waits.
+            # Only now, so that the task is there when it is told.
             context.when_cancelled(told)
             answer = child.channel.receive()
             while answer is not None and answer["kind"] not in ("done", "failed"):
-                _serve(child, context, answer)
+                if answer["token"] == granted.token:
+                    _serve(child, context, answer)
+                else:
+                    child.decline(answer)
                 answer = child.channel.receive()
         except OSError:
             answer = None
@@ -113,6 +118,20 @@ class Children:
             return Failure(job, ChildDied(f"the child process of the task {child.cause()}"), ran_us)
         self.put_back(child)
         return _ending(job, answer, ran_us)
+
+    def end(self, busy: Iterable[Child], seconds: float) -> None:
+        """Wait until these children have ended their tasks, and kill those that do not in time.
+
+        Args:
+            busy: Their tasks were told to stop.
+            seconds: How long the tasks may clean up.
+        """
+        until = clock.monotonic() + seconds
+        late = [child for child in busy if not child.free.wait(max(0.0, until - clock.monotonic()))]
+        for child in late:
+            child.kill()
+        for child in late:
+            child.join(_LEAVE_SECONDS)
 
     def dump(self) -> None:
         """Have all children write to standard error what they do."""
@@ -144,6 +163,7 @@ class Children:
         child.kill()
         if child.join(_LEAVE_SECONDS):
             child.channel.close()
+        child.free.set()
         with self._lock:
             self._all.discard(child)
 
@@ -162,7 +182,7 @@ def _serve(child: Child, context: TaskContext, asked: dict[str, Any]) -> None:
     if asked["kind"] == "progress":
         context.progress(asked["done"], asked["total"], asked["message"])
         return
-    answer: dict[str, Any] = {"kind": "left"}
+    answer: dict[str, Any] = {"kind": "left", "number": asked["number"]}
     try:
         left = context.read_outputs(asked["task_ids"])
         answer["left"] = [(one.state, one.result.decode(), one.xcom.decode()) for one in left]

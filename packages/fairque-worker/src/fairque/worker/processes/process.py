@@ -6,13 +6,14 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from attrs import frozen
 
 from fairque.protocol.errors import FairqueError
+from fairque.protocol.model.outcome import error_text
 from fairque.worker.jobs import Job
 from fairque.worker.processes.channel import Channel
 
@@ -54,12 +55,14 @@ class Child:
 
     Attributes:
         killed: Whether this worker killed it.
+        free: Set while no task has it.
     """
 
     def __init__(self, recipe: Recipe, log: tuple[str, str] | None) -> None:
         ours, theirs = socket.socketpair()
         self.channel = Channel(ours)
         self.killed = False
+        self.free = threading.Event()
         self._recipe = recipe
         self._log = log
         self._ready = False
@@ -105,23 +108,34 @@ class Child:
         """Whether it is alive and waits for something to do."""
         try:
             self.channel.send({"kind": "ping"})
-            # What threads of the task before may still say comes first, and nobody listens to it.
+            # What threads of the task before may still say comes first.
             while (answer := self.channel.receive(_ANSWER_SECONDS)) is not None and answer["kind"] != "pong":
-                continue
+                self.decline(answer)
         except OSError:
             return False
         return answer is not None
 
+    def decline(self, asked: Mapping[str, Any]) -> None:
+        """Answer what is asked for an attempt that has ended, so that who asks does not wait for ever.
+
+        Raises:
+            OSError: The child is gone.
+        """
+        if asked["kind"] == "read":
+            problem = "the attempt that asks for it has ended: read while the task runs"
+            self.channel.send({"kind": "left", "number": asked["number"], "problem": problem, "away": False})
+
     def tell(self, job: Job) -> None:
-        """Tell the task that runs there to stop, or end the child if it does not listen. It never waits."""
-        frame = {
-            "kind": "cancel",
-            "token": job.granted.token,
-            "reason": job.cancel_reason,
-            "lease_lost": not job.lease.held(),
-        }
-        if not self.channel.send_at_once(frame):
-            self.kill()
+        """Tell the task that runs there to stop; it never waits, not for a child that does not listen either."""
+        with suppress(OSError):
+            self.channel.offer(
+                {
+                    "kind": "cancel",
+                    "token": job.granted.token,
+                    "reason": job.cancel_reason,
+                    "lease_lost": not job.lease.held(),
+                }
+            )
 
     def kill(self) -> None:
         """Kill it, and all that it started and that is still in its process group; safe to call twice."""
@@ -183,9 +197,9 @@ class Child:
         return f"its child process {self.cause()}" if answer is None else str(answer.get("problem", ""))
 
     def _keep(self, theirs: socket.socket) -> None:
-        path = [str(folder) for folder in sys.path]
         with theirs:
             try:
+                path = [str(folder) for folder in sys.path]
                 self._popen = subprocess.Popen(  # noqa: S603 - our own module
                     [
                         sys.executable,
@@ -202,11 +216,12 @@ class Child:
                     # Only so that it finds this package: it takes over the path itself, and gives this back.
                     env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
                 )
-            except (OSError, TypeError, ValueError, RuntimeError) as error:
-                # Such as an interpreter without a name, or one that is about to end.
-                why = error.strerror if isinstance(error, OSError) else error
-                self._problem = f"{sys.executable!r} (sys.executable) cannot be run: {why}"
-        self._begun.set()
+            except OSError as error:
+                self._problem = f"{sys.executable!r} (sys.executable) cannot be run: {error.strerror}"
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is said to those who wait for the child
+                self._problem = f"its child process cannot be started: {error_text(error)}"
+            finally:
+                self._begun.set()
         if self._popen is not None:
             self._reap(self._popen)
         self._ended.set()
