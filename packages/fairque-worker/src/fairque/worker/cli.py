@@ -22,6 +22,7 @@ from fairque.worker.loading import CannotImport
 from fairque.worker.log import configure
 from fairque.worker.processes.supervisor import Supervisor
 from fairque.worker.settings import WorkerOptions, WorkerSettings
+from fairque.worker.showing import config_command
 from fairque.worker.users import users
 from fairque.worker.worker import Worker
 
@@ -42,11 +43,12 @@ _OTHERS: dict[str, click.Command] = {
     "doctor": doctor,
     "verify": verify_command,
     "healthcheck": healthcheck,
+    "config": config_command,
 }
 
 
 class _Command(click.Command):
-    """Runs a worker, or what stands after the word ``users``, ``doctor``, ``verify`` or ``healthcheck``.
+    """Runs a worker, or what stands after the word ``users``, ``doctor``, ``verify``, ``healthcheck`` or ``config``.
 
     A module ``users`` can still be run; one with the other names as the second of two modules, or after ``--``.
     """
@@ -103,7 +105,7 @@ def main(
 
     `fairque-worker users --help` is about limits of users and why they wait, `fairque-worker doctor --help` about the
     server and whether it is fit, `fairque-worker verify --help` about what is wrong in a queue and how to mend it,
-    `fairque-worker healthcheck --help` about probes.
+    `fairque-worker healthcheck --help` about probes, `fairque-worker config --help` about settings.
     """
     configure(log_level, log_format)
     worker, code = None, exits.STOPPED
