@@ -245,3 +245,38 @@ def test_what_a_task_said_last_goes_before_its_ending(queue: Queue, report: Any)
     said.progress = Progress(3, 4)
     report(Success(said, 1, b"1", 5), Success(silent, 1, b"1", 5))
     assert queue.progress == [Reported("a", "7:ab", Progress(3, 4))]
+
+
+def test_the_log_says_which_function_failed_for_whom_and_where(
+    report: Any, queue: Queue, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "fairque.worker")
+    queue.answers = [Ended(Status.OK, TaskState.SCHEDULED), Ended(Status.OK, TaskState.FAILED)]
+    try:
+        int("no number")
+    except ValueError as error:
+        again, last = job("a", func="shop:buy"), job("b", failures=2, func="shop:buy")
+        report(Failure(again, error, 0), Failure(last, error, 0))
+    first, second = (vars(record) for record in caplog.records)
+    assert (first["message"], first["levelname"], second["message"]) == ("attempt failed", "WARNING", "task failed")
+    for record in (first, second):
+        assert (record["func"], record["user_id"]) == ("shop:buy", "ann")
+        assert "test_reporter.py" in record["exception"]
+
+
+def test_the_log_calls_a_snooze_no_failure(report: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "fairque.worker")
+    report(Failure(job(), Snooze(9), 0))
+    said = vars(caplog.records[0])
+    assert (said["message"], said["levelname"], said["pause_seconds"]) == ("task snoozed", "INFO", 9)
+    assert "exception" not in said
+
+
+def test_the_log_says_that_a_task_was_canceled_and_not_that_it_failed(
+    report: Any, queue: Queue, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "fairque.worker")
+    queue.answers = [Ended(Status.OK, TaskState.CANCELED)] * 2
+    # The second one is to be tried again, but somebody has canceled it meanwhile.
+    report(Failure(job("a"), Cancel(), 0), Failure(job("b"), ValueError(), 0))
+    assert [(record.message, record.levelname) for record in caplog.records] == [("task canceled", "WARNING")] * 2

@@ -9,7 +9,8 @@ from attrs import frozen
 
 from fairque.protocol.calls import Ended, Failed, Finished, Popped, Reported
 from fairque.protocol.model.context import TaskContext, running_in
-from fairque.protocol.model.outcome import Decision, describe_error, error_kind, error_text
+from fairque.protocol.model.outcome import Decision, describe_error, error_kind, error_text, error_traceback
+from fairque.protocol.model.retry import Cancel, Retry, Snooze
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
 from fairque.protocol.wire.status import Status
@@ -88,7 +89,7 @@ class Reporter:
                 # The queue knows better than the decision: a task whose cancelation was asked for ends all the same.
                 final = answer.state in (TaskState.FAILED, TaskState.CANCELED)
                 self._metrics.ended(one.failure.job, _outcome(one.decision, answer.state), one.failure.ran_us)
-                self._log_failure(one, final=final)
+                self._log_failure(one, answer.state)
                 if self._hears_failure:
                     self._call(partial(self._tell_failure, one, final=final))
         return popped
@@ -130,17 +131,24 @@ class Reporter:
         return False
 
     @staticmethod
-    def _log_failure(one: _Judged, *, final: bool) -> None:
-        granted, decision = one.failure.job.granted, one.decision
-        say = log.error if decision.verdict == "dead" else log.warning
-        say(
-            "task failed" if final else "attempt failed",
-            task_id=granted.task_id,
-            attempt=granted.attempt,
-            error=f"{error_kind(one.failure.error)}: {error_text(one.failure.error):.500}",
-            verdict=decision.verdict,
-            pause_seconds=decision.pause_ms / 1000,
-        )
+    def _log_failure(one: _Judged, state: TaskState | None) -> None:
+        job, error, decision = one.failure.job, one.failure.error, one.decision
+        words: dict[str, Any] = {"task_id": job.granted.task_id}
+        if job.task is not None:
+            words |= {"func": job.task.func, "user_id": job.task.user_id}
+        words |= {"attempt": job.granted.attempt, "error": f"{error_kind(error)}: {error_text(error):.500}"}
+        if _outcome(decision, state) == "snoozed":
+            log.info("task snoozed", **words, pause_seconds=decision.pause_ms / 1000)
+            return
+        if not isinstance(error, (Retry, Snooze, Cancel)):
+            # What a task raises to say what is to become of it says enough by itself.
+            words["exception"] = error_traceback(error)
+        if state is TaskState.CANCELED:
+            log.warning("task canceled", **words)
+        elif state is TaskState.FAILED:
+            log.error("task failed", **words)
+        else:
+            log.warning("attempt failed", **words, pause_seconds=decision.pause_ms / 1000)
 
     def _tell_success(self, success: Success) -> None:
         self._tell(success, "on_success", lambda task, ctx: self._handler.on_success(task, success.value, ctx))
