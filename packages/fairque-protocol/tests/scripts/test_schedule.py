@@ -25,9 +25,11 @@ def hourly(name: str = "s", **fields: Any) -> Schedule:
 
 @pytest.fixture
 def store(queue: "Bench") -> Store:
-    def store(*schedules: Schedule, revision: int | None = 0, next_at: int | None = None) -> list[tuple[Status, int]]:
+    def store(
+        *schedules: Schedule, revision: int | None = 0, next_at: int | None = None, message_limit: int = 262_144
+    ) -> list[tuple[Status, int]]:
         storing = [Storing(schedule=one, revision=revision, next_at=next_at) for one in schedules]
-        stored = queue.run(calls.schedule(queue.keys, storing, message_limit=262_144))
+        stored = queue.run(calls.schedule(queue.keys, storing, message_limit=message_limit))
         return [(one.code, one.revision) for one in stored]
 
     return store
@@ -227,8 +229,38 @@ class TestReading:
 
     def test_some_are_read_by_their_ids_and_others_left_out(self, queue: "Bench", store: Store) -> None:
         store(hourly("a"), hourly("b"), hourly("c"))
-        found = queue.run(calls.read_some(queue.keys, ["c", "x", "a"]))
-        assert [one.schedule_id for one in found] == ["c", "a"]
+        found, told = queue.run(calls.read_some(queue.keys, ["c", "x", "a"]))
+        assert ([one.schedule_id for one in found], told) == (["c", "a"], 3)
+
+    def test_a_page_ends_before_it_is_too_large_and_the_next_one_goes_on_behind_it(
+        self, queue: "Bench", store: Store
+    ) -> None:
+        for name in "abcdefg":
+            store(hourly(name, payload=name * (1_500_000 if name == "c" else 700_000)), message_limit=2**22)
+        pages: list[str] = []
+        after: str | None = None
+        while not pages or after is not None:
+            page = queue.run(calls.read_schedules(queue.keys, after=after, most=5))
+            pages.append("".join(one.schedule_id for one in page))
+            after = page.next
+        assert pages == ["abcd", "efg"]
+        large = hourly("aa", payload="x" * 4_194_000)
+        store(large, message_limit=2**23)
+        assert [one.schedule_id for one in queue.run(calls.read_schedules(queue.keys))] == ["a"]
+        page = queue.run(calls.read_schedules(queue.keys, after="a"))
+        assert ([one.schedule_id for one in page], page.next) == (["aa"], "aa")
+
+    def test_a_page_of_which_one_cannot_be_read_is_not_the_last_one(self, queue: "Bench", store: Store) -> None:
+        store(*(hourly(name) for name in "abc"))
+        queue.client.delete(f"{queue.keys.prefix}schedule:b")
+        page = queue.run(calls.read_schedules(queue.keys, most=2))
+        assert ([one.schedule_id for one in page], page.next) == (["a"], "b")
+
+    def test_of_some_that_are_too_large_together_the_first_ones_are_told(self, queue: "Bench", store: Store) -> None:
+        for name in "abc":
+            store(hourly(name, payload=name * 1_500_000), message_limit=2**22)
+        found, told = queue.run(calls.read_some(queue.keys, ["x", "a", "b", "c"]))
+        assert ([one.schedule_id for one in found], told) == (["a", "b"], 3)
 
     def test_one_that_is_not_there_is_an_error(self, queue: "Bench") -> None:
         with pytest.raises(ScheduleNotFound):

@@ -168,7 +168,7 @@ class Schedules(RuleBasedStateMachine):
     def look(self, leader: str) -> None:
         due = self.queue.run(calls.due(self.queue.keys, ahead_ms=300)).times
         call = calls.read_some(self.queue.keys, [name for name, _ in due])
-        self.views[leader] = self.queue.run(call) if due else ()
+        self.views[leader] = self.queue.run(call)[0] if due else ()
 
     @rule(leader=leaders, newest=st.booleans(), term=st.sampled_from(["own", "highest"]))
     def fire(self, leader: str, newest: bool, term: str) -> None:  # noqa: FBT001 - drawn by name

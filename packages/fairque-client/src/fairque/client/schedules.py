@@ -29,7 +29,7 @@ class Schedules:
         return self._link.run(read_schedule(self._link.keys, schedule_id))
 
     def list(self, *, after: str | None = None, most: int = 100) -> SchedulePage:
-        """Return a page of the schedules, in the order of their ids.
+        """Return a page of the schedules, in the order of their ids; it ends before it has more than 4 MiB.
 
         Args:
             after: ``next`` of the page before; None begins.
@@ -92,7 +92,7 @@ class AsyncSchedules:
         return await self._link.run(read_schedule(self._link.keys, schedule_id))
 
     async def list(self, *, after: str | None = None, most: int = 100) -> SchedulePage:
-        """Return a page of the schedules, in the order of their ids.
+        """Return a page of the schedules, in the order of their ids; it ends before it has more than 4 MiB.
 
         Args:
             after: ``next`` of the page before; None begins.

@@ -186,20 +186,21 @@ class Agenda:
         """Read what is not known of the schedules of some entries."""
         unknown = {entry.schedule_id: entry for entry in entries if entry.info is None}
         names = list(unknown)
-        for first in range(0, len(names), _READ):
-            part = names[first : first + _READ]
+        while names:
+            part = names[:_READ]
             try:
-                infos = list(self._runner.run(read_some(self._keys, part)))
+                infos, told = self._runner.run(read_some(self._keys, part))
             except ProtocolError:
-                infos = []
+                infos, told = (), len(part)
                 for name in part:
                     try:
-                        infos += self._runner.run(read_some(self._keys, [name]))
+                        infos += self._runner.run(read_some(self._keys, [name]))[0]
                     except ProtocolError as error:
                         self._refuse(unknown[name], error)
             found = {info.schedule_id: info for info in infos}
-            for name in part:
+            for name in part[:told]:
                 self._know(unknown[name], found.get(name))
+            names = names[told:]
 
     def _know(self, entry: Entry, info: ScheduleInfo | None) -> None:
         at = None if info is None else info.next_at or info.forgotten_at or info.from_at

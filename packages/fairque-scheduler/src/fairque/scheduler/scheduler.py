@@ -218,7 +218,7 @@ class TaskScheduler:
         return _with_next(self._runner.run(read_schedule(self._keys, schedule_id)))
 
     def list_schedules(self, *, after: str | None = None, most: int = 100) -> SchedulePage:
-        """Return a page of the schedules, in the order of their ids.
+        """Return a page of the schedules, in the order of their ids; it ends before it has more than 4 MiB.
 
         Args:
             after: ``next`` of the page before; None begins.
@@ -252,8 +252,12 @@ class TaskScheduler:
     def next_schedules(self, most: int = 10) -> list[ScheduleInfo]:
         """Return the schedules that are due next, the earliest first; 1 to 1,000."""
         names = [name for name, _ in self._runner.run(due(self._keys, ahead_ms=_EVER_MS, most=most)).times]
-        found = self._runner.run(read_some(self._keys, names)) if names else ()
-        return sorted(map(_with_next, found), key=lambda info: info.next_at or _EVER_MS)
+        found: list[ScheduleInfo] = []
+        while names:
+            infos, told = self._runner.run(read_some(self._keys, names))
+            found += map(_with_next, infos)
+            names = names[told:]
+        return sorted(found, key=lambda info: info.next_at or _EVER_MS)
 
     def status(self) -> SchedulerStatus:
         """Return who leads, and how many schedules there are and are overdue."""

@@ -161,7 +161,7 @@ def read_schedule(keys: QueueKeys, schedule_id: str) -> Call[ScheduleInfo]:
     """
 
     def decode(reply: list[Any]) -> ScheduleInfo:
-        rows = _rows(opened(keys, reply)[2:])
+        rows = _rows(opened(keys, reply)[3:])
         if not rows:
             raise ScheduleNotFound(schedule_id, keys.name)
         return rows[0]
@@ -169,19 +169,29 @@ def read_schedule(keys: QueueKeys, schedule_id: str) -> Call[ScheduleInfo]:
     return Call("read_schedule", keys, (_id(schedule_id),), decode)
 
 
-def read_some(keys: QueueKeys, schedule_ids: Sequence[str]) -> Call[tuple[ScheduleInfo, ...]]:
-    """Build the call that reads 1 to 1,000 schedules. The answer leaves out those that there are none of."""
-    return Call("read_schedule", keys, tuple(schedule_ids), lambda reply: _rows(opened(keys, reply)[2:]))
+def read_some(keys: QueueKeys, schedule_ids: Sequence[str]) -> Call[tuple[tuple[ScheduleInfo, ...], int]]:
+    """Build the call that reads 1 to 1,000 schedules. The answer leaves out those that there are none of.
+
+    With them it says of how many of the ids it tells, from the first one on: of all, unless their definitions have
+    more than 4 MiB; ask again for the others.
+    """
+
+    def decode(reply: list[Any]) -> tuple[tuple[ScheduleInfo, ...], int]:
+        _, _, told, *places = opened(keys, reply)
+        return _rows(places), int(told)
+
+    return Call("read_schedule", keys, tuple(schedule_ids), decode)
 
 
 def read_schedules(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> Call[SchedulePage]:
-    """Build the call that reads a page of 1 to 1,000 schedules by their ids, from the one after ``after`` on."""
+    """Build the call that reads a page of 1 to 1,000 schedules by their ids, from the one after ``after`` on.
+
+    The page ends before it has more than 4 MiB, but not before its first schedule.
+    """
 
     def decode(reply: list[Any]) -> SchedulePage:
-        answers = opened(keys, reply)
-        rows = _rows(answers[2:])
-        full = len(rows) == most
-        return SchedulePage(at_ms=int(answers[1]), rows=rows, next=rows[-1].schedule_id if full else None)
+        _, now_ms, until, *places = opened(keys, reply)
+        return SchedulePage(at_ms=int(now_ms), rows=_rows(places), next=text(until) or None)
 
     return Call("read_schedules", keys, ("-" if after is None else f"({after}", most), decode)
 
