@@ -189,6 +189,19 @@ class TestSeveralSchedulers:
         assert crew[0].status().leader == leader.settings.scheduler.name
         assert [total(one, "is_leader") for one in crew].count(1) == 1
 
+    def test_of_several_with_one_name_one_leads_too(self, bench: "Bench") -> None:
+        """As when they all read it from the same file."""
+        name = "ü" * 100
+        crew = [bench.started(name=name, lease_seconds=30) for _ in range(2)]
+        eventually(lambda: sorted(one.state for one in crew) == ["leader", "standby"], what="one leader")
+        asked = [one._engine._lead.ask() for one in crew]
+        assert (asked, sorted(one.state for one in crew)) == ([False, False], ["leader", "standby"])
+        assert (crew[0].status().leader, crew[0].status().term) == (name, 1)
+        leader, other = sorted(crew, key=lambda one: one.state)
+        leader.stop()
+        eventually(lambda: other.state == "leader", within=5, what="the other one leads")
+        assert other.status().term == 2
+
     def test_one_that_stops_makes_room_at_once(self, bench: "Bench", every: Every) -> None:
         first = bench.started(lease_seconds=30)
         eventually(lambda: first.state == "leader", what="a leader")

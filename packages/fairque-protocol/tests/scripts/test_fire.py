@@ -6,6 +6,7 @@ import pytest
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Fired, Firing, Move, Storing
+from fairque.protocol.calls.fire import holder_of
 from fairque.protocol.model.schedules import Miss, Schedule, ScheduleInfo, task_id_of
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.codec import decode_task
@@ -325,6 +326,14 @@ class TestLeading:
         assert clockwork.moves(move, term=1).ruling == 2
         assert queue.snapshot() == before
         assert clockwork.moves(move, term=2).fired[0].code == Status.OK
+
+    def test_the_status_shows_a_holder_by_its_name(self, queue: "Bench") -> None:
+        for name in ("a", "a#b", "ü" * 100):
+            holder = holder_of(name, "0123456789abcdef")
+            self.lead(queue, holder)
+            assert self.lead(queue, holder_of(name, "f")).holder == holder
+            assert queue.run(calls.read_scheduler(queue.keys)).leader == name
+            self.lead(queue, holder, 0)
 
     def test_the_status_says_who_leads(self, queue: "Bench") -> None:
         self.lead(queue, "a")

@@ -5,6 +5,7 @@ from typing import Any
 
 from attrs import frozen
 
+from fairque.protocol.calls.fire import name_of_holder
 from fairque.protocol.errors import BatchTooLarge, InvalidSchedule, ScheduleConflict, ScheduleNotFound
 from fairque.protocol.model.schedules import Miss, Schedule, ScheduleInfo, SchedulePage, SchedulerStatus, task_of
 from fairque.protocol.wire.call import Argument, Call, opened, text
@@ -204,7 +205,7 @@ def read_scheduler(keys: QueueKeys) -> Call[SchedulerStatus]:
         left = max(0, int(until) - int(now_ms))
         return SchedulerStatus(
             at_ms=int(now_ms),
-            leader=text(holder) if left else None,
+            leader=name_of_holder(text(holder)) if left else None,
             term=int(term),
             lease_ms=left,
             schedules=int(schedules),
