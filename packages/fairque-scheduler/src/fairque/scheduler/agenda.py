@@ -152,14 +152,16 @@ class Agenda:
 
     def _go_on(self, entry: Entry, fired: Fired) -> None:
         name = entry.schedule_id
-        if fired.code in (Status.CHANGED, Status.NOT_FOUND):
+        if fired.code == Status.CHANGED:
+            # Its time may be the same as before, and is come: it is read anew at once.
+            self._window.put(Entry(name, entry.at))
+        elif fired.code == Status.NOT_FOUND:
             self._window.drop(name)
-            self._stale = True
         elif fired.code == Status.EARLY:
             self._window.put(entry)
         elif fired.code == Status.FULL:
             log.warning("too many tasks wait, a schedule waits too", schedule=name, seconds=fired.pause_ms / 1000)
-            self._window.put(evolve(entry, at=self._clock.now_ms() + fired.pause_ms))
+            self._window.put(evolve(entry, not_before=self._clock.now_ms() + fired.pause_ms))
         elif fired.next_at is None or fired.next_at > self._until_ms or entry.info is None:
             self._window.drop(name)
         else:
