@@ -4,7 +4,7 @@
   KEYS[1] meta
   ARGV[1..] for each task: schedule
   Returns {1, now_ms, told, schedule, definition, revision, on, next, from, forget, last, fired, missed, skipped,
-    misses, ...} with twelve places for each schedule, after how many of the names it tells of | {-5, what}
+    misses, did, ...} with thirteen places for each schedule, after how many of the names it tells of | {-5, what}
     | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"

@@ -3,7 +3,7 @@
   KEYS[1] meta
   ARGV[1] from: '(' and the schedule before the first one, or '-' from the beginning  ARGV[2] most: 1 to 1000
   Returns {1, now_ms, until, schedule, definition, revision, on, next, from, forget, last, fired, missed, skipped,
-    misses, ...} with twelve places for each schedule; until: the last one looked at, '' when no others follow
+    misses, did, ...} with thirteen places for each schedule; until: the last one looked at, '' when no others follow
     | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"

@@ -1,14 +1,17 @@
 """What a leader has in memory: pauses and edits change no time, and what it fired counts once, also unanswered."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Setting, Storing
+from fairque.protocol.errors import RedisUnavailable
 from fairque.protocol.model.schedules import Schedule
+from fairque.protocol.runners import Runner
 from fairque.protocol.testing import eventually
+from fairque.protocol.wire.call import Call
 from fairque.scheduler.agenda import Agenda
 from fairque.scheduler.metrics import Metrics
 from fairque.scheduler.window import Entry, Window
@@ -20,6 +23,23 @@ Every = Callable[..., Schedule]
 TERM = 7
 
 
+class Repeating(Runner):
+    """Loses the next answer to what fires, and asks again itself, as after a lost connection; or gives up.
+
+    Attributes:
+        lose: What it does next: "once", "all", or "" for neither.
+    """
+
+    lose = ""
+
+    def run_all(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        lose, self.lose = self.lose, ""
+        answers = super().run_all(calls)
+        if lose == "all":
+            raise RedisUnavailable("the answer was lost")
+        return super().run_all(calls) if lose else answers
+
+
 class Desk:
     """An agenda that is worked through by hand.
 
@@ -28,10 +48,11 @@ class Desk:
         metrics: What it counts.
     """
 
-    def __init__(self, bench: "Bench", runner: Any = None) -> None:
+    def __init__(self, bench: "Bench") -> None:
         self._bench = bench
+        self._runner = Repeating(bench.runner.settings)
         self.metrics = Metrics("q")
-        self.agenda = Agenda(runner or bench.runner, bench.keys, 60_000, self.metrics)
+        self.agenda = Agenda(self._runner, bench.keys, 60_000, self.metrics)
 
     def store(self, *schedules: Schedule, in_ms: int = 0, revision: int | None = 0) -> int:
         """Store schedules whose next time is so far from now, and return that time."""
@@ -40,8 +61,21 @@ class Desk:
         self._bench.run(calls.schedule(self._bench.keys, storing, message_limit=9_999))
         return at
 
-    def fire(self) -> bool | None:
-        return self.agenda.fire(TERM)
+    def fire(self, term: int = TERM) -> bool | None:
+        return self.agenda.fire(term)
+
+    def fire_and_lose(self, lose: str) -> None:
+        """Fire, and lose the answer; after giving up all is read anew, as the engine does it."""
+        self._runner.lose = lose
+        if lose == "once":
+            self.fire()
+        else:
+            with pytest.raises(RedisUnavailable):
+                self.fire()
+            self.agenda.clear()
+
+    def close(self) -> None:
+        self._runner.close()
 
     def counted(self, name: str) -> float:
         found = self.metrics.registry.get_sample_value(f"fairque_scheduler_{name}", {"queue": "q"})
@@ -50,8 +84,10 @@ class Desk:
 
 
 @pytest.fixture
-def desk(bench: "Bench") -> Desk:
-    return Desk(bench)
+def desk(bench: "Bench") -> Iterator[Desk]:
+    made = Desk(bench)
+    yield made
+    made.close()
 
 
 class TestPauses:
@@ -106,3 +142,59 @@ class TestEdits:
         assert desk.fire()
         desk.fire()
         assert (len(desk.agenda._window), bench.times("a")) == (0, [])
+
+
+@pytest.mark.parametrize("lose", ["once", "all"])
+class TestLostAnswers:
+    def test_what_was_fired_is_counted_once(self, bench: "Bench", desk: Desk, every: Every, lose: str) -> None:
+        for first in (0, 100):
+            desk.store(*(every(f"s{n}", 3_600) for n in range(first, first + 100)))
+        at = desk.store(every("a", 0.1))
+        desk.agenda.read()
+        desk.fire_and_lose(lose)
+        desk.agenda.read()
+        eventually(lambda: desk.fire() is not None and len(bench.times("a")) > 3, what="more tasks")
+        assert bench.times("a")[0] == at
+        fired = len(bench.times("a")) + 200
+        assert desk.counted("fired_total") == desk.counted("lateness_seconds_count") == fired
+        assert bench.run(calls.read_scheduler(bench.keys)).fired == fired
+        assert desk.counted("lateness_seconds_sum") < fired
+
+    def test_what_was_missed_or_skipped_is_counted_once(
+        self, bench: "Bench", desk: Desk, every: Every, lose: str
+    ) -> None:
+        lapsed = every("m", 1, grace=0, misfire="skip")
+        desk.store(lapsed, every("o", 1, overlap="skip"), in_ms=-3_500)
+        desk.agenda.read()
+        desk.fire()
+        assert desk.counted("missed_total") == bench.run(calls.read_scheduler(bench.keys)).missed > 3
+        eventually(lambda: bench.run(calls.read_scheduler(bench.keys)).overdue == 2, what="both overdue")
+        desk.fire_and_lose(lose)
+        desk.agenda.read()
+        desk.fire()
+        found = bench.run(calls.read_scheduler(bench.keys))
+        assert found.skipped
+        assert (desk.counted("missed_total"), desk.counted("skipped_total")) == (found.missed, found.skipped)
+
+    def test_what_another_one_fired_is_not_counted(self, bench: "Bench", desk: Desk, every: Every, lose: str) -> None:
+        one = every("a", 3_600)
+        at = desk.store(one)
+        desk.agenda.read()
+        desk.agenda.prepare()
+        move = calls.move(one, 1, time=at, following=at + 3_600_000, fire_at=at)
+        bench.run(calls.fire(bench.keys, [move], term=TERM - 1, result_ttl_ms=60_000))
+        desk.fire_and_lose(lose)
+        desk.agenda.read()
+        desk.fire()
+        assert (bench.times("a"), desk.counted("fired_total")) == ([at], 0)
+
+    def test_what_was_fired_before_another_one_led_is_counted(
+        self, bench: "Bench", desk: Desk, every: Every, lose: str
+    ) -> None:
+        desk.store(every("a", 3_600))
+        desk.agenda.read()
+        desk.fire_and_lose(lose)
+        bench.client.hset(f"{bench.keys.prefix}lock", "term", TERM + 1)
+        desk.agenda.read()
+        desk.fire(TERM + 2)
+        assert desk.counted("fired_total") == 1

@@ -25,6 +25,8 @@ class Move:
 
     Attributes:
         schedule_id: The schedule.
+        revision: As it was read.
+        time: Its next time as it was read; None while none was computed.
         fire_at: The time that brings a task; None when none does.
         missed: How many times before it bring none.
         size: Bytes of the task's message.
@@ -32,6 +34,8 @@ class Move:
     """
 
     schedule_id: str
+    revision: int
+    time: int | None
     fire_at: int | None
     missed: int
     size: int
@@ -118,11 +122,11 @@ def move(
         schedule.overlap,
     )
     if fire_at is None:
-        return Move(schedule.schedule_id, None, missed, 0, (*head, *_NO_TASK))
+        return Move(schedule.schedule_id, revision, time, None, missed, 0, (*head, *_NO_TASK))
     task = task_of(schedule, fire_at)
     message = encode_task(task)
     args = (*head, fire_at, *arguments_of(task, message))
-    return Move(schedule.schedule_id, fire_at, missed, len(message.data), args)
+    return Move(schedule.schedule_id, revision, time, fire_at, missed, len(message.data), args)
 
 
 def fire(keys: QueueKeys, moves: Sequence[Move], *, term: int, result_ttl_ms: int) -> Call[Firing]:

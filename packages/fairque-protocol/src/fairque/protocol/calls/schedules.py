@@ -7,7 +7,7 @@ from attrs import frozen
 
 from fairque.protocol.calls.fire import name_of_holder
 from fairque.protocol.errors import BatchTooLarge, InvalidSchedule, ScheduleConflict, ScheduleNotFound
-from fairque.protocol.model.schedules import Miss, Schedule, ScheduleInfo, SchedulePage, SchedulerStatus, task_of
+from fairque.protocol.model.schedules import Miss, Moved, Schedule, ScheduleInfo, SchedulePage, SchedulerStatus, task_of
 from fairque.protocol.wire.call import Argument, Call, opened, text
 from fairque.protocol.wire.codec import encode_task
 from fairque.protocol.wire.keys import QueueKeys
@@ -35,7 +35,7 @@ MAX_SCHEDULES = 100
 #: Of one answer of `due`.
 MAX_DUE = 10_000
 _MAX_BYTES = 4 * 1_048_576
-_PLACES = 12
+_PLACES = 13
 
 
 @frozen(kw_only=True)
@@ -262,7 +262,7 @@ def _rows(places: Sequence[Any]) -> tuple[ScheduleInfo, ...]:
 
 
 def _row(places: Sequence[Any]) -> ScheduleInfo:
-    definition, revision, on, following, after, forget, last, fired, missed, skipped, misses = places[1:]
+    definition, revision, on, following, after, forget, last, fired, missed, skipped, misses, did = places[1:]
     computed = bool(following or forget)
     return ScheduleInfo(
         schedule=decode_schedule(definition, enabled=bool(on)),
@@ -276,7 +276,13 @@ def _row(places: Sequence[Any]) -> ScheduleInfo:
         missed=int(missed),
         skipped=int(skipped),
         misses=tuple(_miss(line) for line in text(misses).splitlines()),
+        moved=_moved(text(did)) if did else None,
     )
+
+
+def _moved(line: str) -> Moved:
+    term, revision, time, code, at_ms = map(int, line.split(" "))
+    return Moved(term=term, revision=revision, time=time, code=code, at_ms=at_ms)
 
 
 def _miss(line: str) -> Miss:

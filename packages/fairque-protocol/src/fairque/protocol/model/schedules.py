@@ -18,6 +18,7 @@ __all__ = [
     "DstGap",
     "Misfire",
     "Miss",
+    "Moved",
     "Overlap",
     "Schedule",
     "ScheduleInfo",
@@ -181,6 +182,25 @@ class Miss:
 
 
 @frozen(kw_only=True)
+class Moved:
+    """A step of a schedule from one of its times to the next, as the leader made it.
+
+    Attributes:
+        term: That of the leader.
+        revision: That the schedule had.
+        time: From which one it went on, in milliseconds since the epoch.
+        code: What became of it: that of `Fired`.
+        at_ms: When it was, in milliseconds since the epoch.
+    """
+
+    term: int
+    revision: int
+    time: int
+    code: int
+    at_ms: int
+
+
+@frozen(kw_only=True)
 class ScheduleInfo:
     """What a queue knows of a schedule. Times are milliseconds since the epoch on the server's clock.
 
@@ -196,6 +216,7 @@ class ScheduleInfo:
         missed: Times that did not, since nobody fired them within their grace, or the schedule was changed.
         skipped: Times that did not, since the task before had not ended.
         misses: The last of those, the newest first.
+        moved: Its last step from one time to the next; None before the first.
     """
 
     schedule: Schedule
@@ -209,6 +230,7 @@ class ScheduleInfo:
     missed: int
     skipped: int
     misses: tuple[Miss, ...]
+    moved: Moved | None = None
 
     @property
     def schedule_id(self) -> str:
