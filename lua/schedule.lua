@@ -3,8 +3,9 @@
   Guarantee: all schedules of the call are stored, or none. Sent again it changes nothing. A change that leaves the
   times as they are leaves the next one, too, also one that is due already.
   KEYS[1] meta
-  ARGV[1..] for each task: schedule, revision ('0' a new one, 'N' as it was read, '' whatever it is), timing (digest),
-    next ('' the leader computes it, else ms), on ('1' fires, '0' does not, '' as it is), definition
+  ARGV[1..] for each task: schedule, revision ('0' a new one, also in the place of one without further
+    times, 'N' as it was read, '' whatever it is), timing (digest), next ('' the leader computes it, else ms),
+    on ('1' fires, '0' does not, '' as it is), definition
   Returns {1, now_ms, code, revision, ...} with two places a schedule: {1, revision} stored, {2, revision} as it was
     | {-2, schedule} none to change | {-10, schedule, revision} another revision | {-5, what} | {-6, schema} ]]
 --- @include "begin"
@@ -45,7 +46,7 @@ for first = 1, #ARGV, STRIDE do
     reply[#reply + 1], reply[#reply + 2] = 2, r.rev
   elseif not r.rev and expected ~= 0 then
     return {-2, ARGV[first]}
-  elseif r.rev and expected and expected ~= r.rev then
+  elseif r.rev and expected and expected ~= r.rev and not (expected == 0 and r.forget) then
     return {-10, ARGV[first], r.rev}
   else
     reply[#reply + 1], reply[#reply + 2] = 1, 0

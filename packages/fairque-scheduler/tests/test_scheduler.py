@@ -9,6 +9,7 @@ import pytest
 from fairque.protocol.errors import FairqueError, InvalidSchedule, ScheduleConflict, ScheduleNotFound
 from fairque.protocol.model.registry import REGISTRY
 from fairque.protocol.model.schedules import Schedule
+from fairque.protocol.testing import eventually
 from fairque.scheduler import ConfigurationError, TaskScheduler
 from fairque.scheduler.loading import CannotImport
 
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 
 Every = Callable[..., Schedule]
 HOUR_MS = 3_600_000
+
+
+def ahead(**fields: float) -> datetime:
+    """A moment so far from now."""
+    return datetime.now(UTC) + timedelta(**fields)
 
 
 class TestAdding:
@@ -70,6 +76,48 @@ class TestAdding:
     def test_one_whose_times_are_past_is_refused(self, bench: "Bench", fields: dict[str, Any]) -> None:
         with pytest.raises(InvalidSchedule, match="it would never fire: all of its times are past"):
             bench.scheduler().add_schedule(Schedule.create("s", user_id="ann", **fields))
+
+    @pytest.mark.parametrize(
+        ("fields", "why"),
+        [
+            # The last Sunday in March, when the clocks of Berlin pass from 2 to 3.
+            (
+                {"cron": "30 2 * 3 L0", "timezone": "Europe/Berlin", "dst_gap": "skip"},
+                r"the clocks of Europe/Berlin show none of its times .* gaps .*dst_gap='skip' leaves them out",
+            ),
+            (
+                {"cron": "30 2 * 3 L0", "timezone": "Europe/Berlin", "dst_gap": "skip", "end": ahead(days=9_000)},
+                "the clocks of Europe/Berlin show none",
+            ),
+            ({"cron": "@yearly", "end": ahead(hours=1)}, "none of its times is between now and its end"),
+            ({"cron": "@yearly", "start": ahead(hours=1), "end": ahead(hours=2)}, "between its start and its end"),
+        ],
+    )
+    def test_one_that_has_no_times_is_refused_and_told_why(
+        self, bench: "Bench", fields: dict[str, Any], why: str
+    ) -> None:
+        with pytest.raises(InvalidSchedule, match=f"schedule 's': it would never fire: .*{why}"):
+            bench.scheduler().add_schedule(Schedule.create("s", user_id="ann", **fields))
+        assert not bench.scheduler().list_schedules().rows
+        assert bench.scheduler().apply_schedules([Schedule.create("s", user_id="ann", **fields)]).over == ("s",)
+
+    def test_a_moment_that_is_past_makes_room_for_another_one(self, bench: "Bench") -> None:
+        scheduler = bench.started()
+        first = Schedule.create("s", at=ahead(seconds=0.3), user_id="ann", args=[1])
+        scheduler.add_schedule(first)
+        with pytest.raises(ScheduleConflict):
+            scheduler.add_schedule(Schedule.create("s", at=ahead(seconds=60), user_id="ann"))
+        eventually(lambda: scheduler.get_schedule("s").fired, what="the first task")
+        for again in (first, first.evolve(args=(2,))):
+            with pytest.raises(InvalidSchedule, match=rf"never fire again: .* the task 'schedule:s:{first.at}'"):
+                scheduler.add_schedule(again)
+        second = Schedule.create("s", at=ahead(seconds=0.3), user_id="ann", args=[2])
+        added = scheduler.add_schedule(second)
+        assert (added.next_at, added.fired, added.missed, added.forgotten_at) == (second.at, 1, 0, None)
+        assert scheduler.add_schedule(second).revision == added.revision
+        eventually(lambda: len(bench.times("s")) == 2, what="the second task")
+        assert bench.times("s") == [first.at, second.at]
+        assert scheduler.get_schedule("s").fired == 2
 
     def test_an_impossible_date_is_refused(self, bench: "Bench") -> None:
         with pytest.raises(InvalidSchedule, match="'0 0 30 2 \\*'"):

@@ -110,6 +110,23 @@ class TestStoring:
             store(hourly("a"), hourly(args=(1,)))
         assert queue.snapshot() == before
 
+    def test_one_without_further_times_makes_room_for_a_new_one_of_its_id(self, queue: "Bench", store: Store) -> None:
+        once = hourly(every_ms=None, at=queue.now_ms)
+        store(once, next_at=once.at)
+        move = calls.move(once, 1, time=once.at, following=None, fire_at=once.at)
+        queue.run(calls.fire(queue.keys, [move], term=1, result_ttl_ms=9_000))
+        before = queue.snapshot()
+        assert store(once, next_at=None) == [(Status.ALREADY, 1)]
+        assert queue.snapshot() == before
+        later = once.evolve(at=queue.now_ms + 70, args=(1,))
+        assert store(later, next_at=later.at) == [(Status.OK, 2)]
+        assert store(later, next_at=later.at) == [(Status.ALREADY, 2)]
+        found = read(queue)
+        assert (found.next_at, found.forgotten_at, found.last_at, found.fired) == (later.at, None, once.at, 1)
+        assert due(queue) == {"s": later.at}
+        with pytest.raises(ScheduleConflict):
+            store(once)
+
     def test_a_change_of_an_old_revision_is_refused(self, store: Store) -> None:
         store(hourly())
         store(hourly(args=(1,)), revision=1)

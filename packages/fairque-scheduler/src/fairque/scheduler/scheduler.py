@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,12 +19,12 @@ from fairque.protocol.calls import (
     schedule,
     unschedule,
 )
-from fairque.protocol.errors import FairqueError, InvalidSchedule
+from fairque.protocol.errors import FairqueError, InvalidSchedule, ProtocolError, ScheduleNotFound
 from fairque.protocol.model.schedules import Schedule, ScheduleInfo, SchedulePage, SchedulerStatus
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.scheduler.applying import Plan, apply
-from fairque.scheduler.checking import all_problems, check, problems_of_all
+from fairque.scheduler.checking import all_problems, problems_of_all, why_never
 from fairque.scheduler.engine import Engine, State
 from fairque.scheduler.loading import import_modules
 from fairque.scheduler.log import log
@@ -158,8 +159,12 @@ class TaskScheduler:
     def add_schedule(self, schedule: Schedule) -> ScheduleInfo:
         """Add a schedule and return what is known of it. The very same one again changes nothing.
 
+        One that has no time any more, such as ``at`` a moment that is past, makes room: a new one takes its id while it
+        is still known. Its numbers go on, and its tasks have other ids, as their times are others.
+
         Raises:
-            InvalidSchedule: With all that is wrong with it. Nothing was stored.
+            InvalidSchedule: With all that is wrong with it, or why it has no time from now on; so the very same moment
+                is refused once it is past, be it fired or not. Nothing was stored.
             ScheduleConflict: Its id is taken by one with other content. Nothing was stored.
         """
         return self._store(schedule, 0)
@@ -269,11 +274,19 @@ class TaskScheduler:
         if problems := all_problems(one, modules):
             raise InvalidSchedule(problems)
         # From the server's time, since the clock here may be wrong.
-        now_ms = self.status().at_ms
-        check(one, modules, now_ms=now_ms if revision == 0 else None)
-        storing = Storing(schedule=one, revision=revision, next_at=time_after(one, now_ms))
+        now_ms, known = self.status().at_ms, self._known(one.schedule_id)
+        next_at = time_after(one, now_ms)
+        if revision == 0 and next_at is None:
+            raise InvalidSchedule([why_never(one, now_ms, known)])
+        storing = Storing(schedule=one, revision=revision, next_at=next_at)
         self._runner.run(schedule(self._keys, [storing], message_limit=self.settings.queue.message_limit))
         return self.get_schedule(one.schedule_id)
+
+    def _known(self, schedule_id: str) -> ScheduleInfo | None:
+        """Return what is known of a schedule, if there is one that can be read here."""
+        with suppress(ScheduleNotFound, ProtocolError):
+            return self._runner.run(read_schedule(self._keys, schedule_id))
+        return None
 
     def _alive(self) -> tuple[bool, str]:
         age = self._engine.loop_age
