@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fairque.protocol import calls
+from fairque.protocol.calls import Storing
 from fairque.protocol.errors import FairqueError, InvalidSchedule, ScheduleConflict, ScheduleNotFound
 from fairque.protocol.model.registry import REGISTRY
-from fairque.protocol.model.schedules import Schedule
+from fairque.protocol.model.schedules import Miss, Schedule
 from fairque.protocol.testing import eventually
 from fairque.scheduler import ConfigurationError, TaskScheduler
 from fairque.scheduler.loading import CannotImport
@@ -178,6 +180,39 @@ class TestChanging:
         assert not scheduler.update_schedule(every("s", 3_600, args=[1])).enabled
         assert scheduler.resume_schedule("s")
         assert scheduler.get_schedule("s").next_at is not None
+
+    @pytest.mark.parametrize("change", ["pause", "update", "apply"])
+    def test_after_an_outage_all_times_that_were_due_are_missed_when_it_is_stopped_or_gets_other_times(
+        self, bench: "Bench", every: Every, change: str
+    ) -> None:
+        scheduler, began = bench.scheduler(), bench.now_ms() // HOUR_MS * HOUR_MS - 5 * HOUR_MS
+        storing = Storing(schedule=every("s", 3_600, declared=True), revision=0, next_at=began)
+        bench.run(calls.schedule(bench.keys, [storing], message_limit=9_999))
+        if change == "pause":
+            scheduler.pause_schedule("s")
+            scheduler.resume_schedule("s")
+        elif change == "update":
+            scheduler.update_schedule(every("s", 86_400 * 300))
+        else:
+            scheduler.apply_schedules([every("s", 86_400 * 300)])
+        found, last = scheduler.get_schedule("s"), bench.now_ms() // HOUR_MS * HOUR_MS
+        reason = "disabled" if change == "pause" else "edited"
+        assert found.missed == (last - began) // HOUR_MS + 1
+        assert found.misses == (Miss(first=began, last=last, number=found.missed, reason=reason),)
+
+    def test_an_edit_of_the_task_after_an_outage_misses_nothing(self, bench: "Bench", every: Every) -> None:
+        scheduler, began = bench.scheduler(), bench.now_ms() - 5 * HOUR_MS
+        storing = Storing(schedule=every("s", 3_600), revision=0, next_at=began)
+        bench.run(calls.schedule(bench.keys, [storing], message_limit=9_999))
+        found = scheduler.update_schedule(every("s", 3_600, args=[1]))
+        assert (found.next_at, found.missed) == (began, 0)
+
+    def test_one_that_cannot_be_computed_here_is_stopped_all_the_same(self, bench: "Bench", every: Every) -> None:
+        scheduler, at = bench.scheduler(), bench.now_ms()
+        mars = every("s", 1).evolve(every_ms=None, cron="@daily", timezone="Mars/Olympus")
+        bench.run(calls.schedule(bench.keys, [Storing(schedule=mars, revision=0, next_at=at)], message_limit=9_999))
+        assert scheduler.pause_schedule("s")
+        assert scheduler.update_schedule(every("s", 3_600)).missed == 1
 
     def test_one_is_removed(self, bench: "Bench", every: Every) -> None:
         scheduler = bench.scheduler()

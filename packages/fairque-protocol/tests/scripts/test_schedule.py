@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairque.protocol import calls
-from fairque.protocol.calls import Storing
+from fairque.protocol.calls import Overdue, Storing
 from fairque.protocol.errors import BatchTooLarge, InvalidSchedule, ProtocolError, ScheduleConflict, ScheduleNotFound
 from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.schedules import Miss, Schedule, ScheduleInfo
@@ -16,6 +16,7 @@ from fairque.protocol.wire.status import Status
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
 
+HOUR_MS = 3_600_000
 Store = Callable[..., list[tuple[Status, int]]]
 
 
@@ -26,9 +27,13 @@ def hourly(name: str = "s", **fields: Any) -> Schedule:
 @pytest.fixture
 def store(queue: "Bench") -> Store:
     def store(
-        *schedules: Schedule, revision: int | None = 0, next_at: int | None = None, message_limit: int = 262_144
+        *schedules: Schedule,
+        revision: int | None = 0,
+        next_at: int | None = None,
+        overdue: Overdue | None = None,
+        message_limit: int = 262_144,
     ) -> list[tuple[Status, int]]:
-        storing = [Storing(schedule=one, revision=revision, next_at=next_at) for one in schedules]
+        storing = [Storing(schedule=one, revision=revision, next_at=next_at, overdue=overdue) for one in schedules]
         stored = queue.run(calls.schedule(queue.keys, storing, message_limit=message_limit))
         return [(one.code, one.revision) for one in stored]
 
@@ -174,6 +179,44 @@ class TestChangesOfTimes:
         due_at = queue.now_ms - 40
         assert found.misses == (Miss(first=due_at, last=due_at, number=1, reason="edited"),)
         assert queue.run(calls.read_scheduler(queue.keys)).missed == 1
+
+    @pytest.mark.parametrize("change", ["edit", "disable", "pause"])
+    def test_times_that_the_caller_counted_are_missed_all_of_them(
+        self, queue: "Bench", store: Store, change: str
+    ) -> None:
+        at = queue.now_ms + 10
+        store(hourly(), next_at=at)
+        queue.advance(3 * HOUR_MS)
+        overdue = Overdue(3, at, at + 2 * HOUR_MS)
+        if change == "pause":
+            queue.run(calls.enable(queue.keys, "s", on=False, overdue=overdue))
+        else:
+            fields: dict[str, Any] = {"every_ms": 5_000} if change == "edit" else {"enabled": False}
+            store(hourly(**fields), revision=1, overdue=overdue)
+        found, why = read(queue), "edited" if change == "edit" else "disabled"
+        assert found.missed == 3
+        assert found.misses == (Miss(first=at, last=at + 2 * HOUR_MS, number=3, reason=why),)
+        assert queue.run(calls.read_scheduler(queue.keys)).missed == 3
+
+    def test_what_was_counted_from_another_time_is_not_believed(self, queue: "Bench", store: Store) -> None:
+        """The leader went on meanwhile."""
+        at = queue.now_ms + 10
+        store(hourly(), next_at=at + HOUR_MS)
+        overdue = Overdue(2, at, at + HOUR_MS)
+        store(hourly(every_ms=5_000), revision=1, overdue=overdue, next_at=at + HOUR_MS)
+        assert read(queue).missed == 0
+        queue.advance(3 * HOUR_MS)
+        queue.run(calls.enable(queue.keys, "s", on=False, overdue=overdue))
+        assert read(queue).missed == 1
+
+    def test_times_since_a_pause_count_though_no_leader_has_computed_the_first(
+        self, queue: "Bench", store: Store
+    ) -> None:
+        store(hourly())
+        at = queue.now_ms + 10
+        queue.advance(2 * HOUR_MS)
+        queue.run(calls.enable(queue.keys, "s", on=False, overdue=Overdue(2, at, at + HOUR_MS)))
+        assert read(queue).missed == 2
 
     def test_other_times_before_the_next_one_miss_nothing(self, queue: "Bench", store: Store) -> None:
         store(hourly(), next_at=queue.now_ms + 10)
@@ -333,16 +376,20 @@ class TestBadInput:
                 call(queue.keys, name)
 
     @pytest.mark.parametrize(
-        ("place", "value"), [(0, ""), (0, "x" * 101), (1, "-1"), (1, "x"), (2, ""), (3, "x"), (4, "2"), (5, "")]
+        ("place", "value"),
+        [
+            *((0, ""), (0, "x" * 101), (1, "-1"), (1, "x"), (2, ""), (3, "x"), (4, "2")),
+            *((5, ""), (5, "-1"), (6, "2"), (7, "x"), (8, "")),
+        ],
     )
     def test_the_script_refuses_what_no_builder_sends(self, queue: "Bench", place: int, value: str) -> None:
-        arguments = ["s", "0", "t", "", "1", "{}"]
+        arguments = ["s", "0", "t", "", "1", "0", "0", "0", "{}"]
         arguments[place] = value
         assert queue.raw("schedule", *arguments)[0] == Status.BAD_ARGS
         assert queue.raw("schedule", *arguments[1:])[0] == Status.BAD_ARGS
         assert queue.snapshot().keys() == {"meta"}
 
     def test_a_definition_of_a_later_version_is_no_definition_here(self, queue: "Bench") -> None:
-        queue.raw("schedule", "s", "0", "t", "", "1", '{"v":2,"id":"s"}')
+        queue.raw("schedule", "s", "0", "t", "", "1", "0", "0", "0", '{"v":2,"id":"s"}')
         with pytest.raises(ProtocolError, match="has version 2"):
             read(queue)

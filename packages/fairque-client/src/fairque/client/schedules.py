@@ -43,6 +43,9 @@ class Schedules:
     def pause(self, schedule_id: str) -> bool:
         """Fire a schedule no more, from now on, and return whether it did before. The tasks that it brought stay.
 
+        Its times that were due and not fired yet are missed; one is counted, as only `fairque.scheduler`, whose
+        `pause_schedule` counts all, can compute the others.
+
         Raises:
             ScheduleNotFound: There is none of that id.
             InvalidSchedule: It cannot be the id of a schedule. Nothing was sent.
@@ -105,6 +108,9 @@ class AsyncSchedules:
 
     async def pause(self, schedule_id: str) -> bool:
         """Fire a schedule no more, from now on, and return whether it did before. The tasks that it brought stay.
+
+        Its times that were due and not fired yet are missed; one is counted, as only `fairque.scheduler`, whose
+        `pause_schedule` counts all, can compute the others.
 
         Raises:
             ScheduleNotFound: There is none of that id.

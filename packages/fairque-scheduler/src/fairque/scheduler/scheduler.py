@@ -29,6 +29,7 @@ from fairque.scheduler.engine import Engine, State
 from fairque.scheduler.loading import import_modules
 from fairque.scheduler.log import log
 from fairque.scheduler.metrics import Metrics
+from fairque.scheduler.misfires import overdue
 from fairque.scheduler.settings import SchedulerSettings, settings_from_url
 from fairque.scheduler.signals import Control
 from fairque.scheduler.times import time_after
@@ -172,7 +173,8 @@ class TaskScheduler:
     def update_schedule(self, schedule: Schedule, *, revision: int | None = None) -> ScheduleInfo:
         """Change a schedule and return what is known of it.
 
-        Where its times stay what they are, so does its next one; else it goes on with the first time from now.
+        Where its times stay what they are, so does its next one; else it goes on with the first time from now, and its
+        times that were due and not fired yet are missed, and counted so.
 
         Args:
             schedule: The new definition; where ``enabled`` is None, it fires or not as before.
@@ -198,11 +200,15 @@ class TaskScheduler:
     def pause_schedule(self, schedule_id: str) -> bool:
         """Fire a schedule no more, from now on, and return whether it did before.
 
+        Its times that were due and not fired yet are missed, and counted so.
+
         Raises:
             ScheduleNotFound: There is none of that id.
             InvalidSchedule: It cannot be the id of a schedule. Nothing was sent.
         """
-        return self._runner.run(enable(self._keys, schedule_id, on=False))
+        known = self._known(schedule_id)
+        late = None if known is None else overdue(known, self.status().at_ms)
+        return self._runner.run(enable(self._keys, schedule_id, on=False, overdue=late))
 
     def resume_schedule(self, schedule_id: str) -> bool:
         """Fire a schedule again, from its first time after now on, and return whether it did not before.
@@ -278,7 +284,8 @@ class TaskScheduler:
         next_at = time_after(one, now_ms)
         if revision == 0 and next_at is None:
             raise InvalidSchedule([why_never(one, now_ms, known)])
-        storing = Storing(schedule=one, revision=revision, next_at=next_at)
+        late = None if known is None else overdue(known, now_ms)
+        storing = Storing(schedule=one, revision=revision, next_at=next_at, overdue=late)
         self._runner.run(schedule(self._keys, [storing], message_limit=self.settings.queue.message_limit))
         return self.get_schedule(one.schedule_id)
 

@@ -18,6 +18,7 @@ __all__ = [
     "MAX_DUE",
     "MAX_SCHEDULES",
     "Due",
+    "Overdue",
     "Scheduled",
     "Storing",
     "due",
@@ -38,6 +39,21 @@ _MAX_BYTES = 4 * 1_048_576
 _PLACES = 13
 
 
+@frozen
+class Overdue:
+    """Times of a schedule that are due and were not fired: missed, if it is stopped or gets other times.
+
+    Attributes:
+        number: How many they are, from 1.
+        first: The first of them, in milliseconds since the epoch.
+        last: The last of them.
+    """
+
+    number: int
+    first: int
+    last: int
+
+
 @frozen(kw_only=True)
 class Storing:
     """A schedule to be stored.
@@ -46,11 +62,13 @@ class Storing:
         schedule: It.
         revision: What it must have now: 0 for a new one; None changes an existing one, whatever it is.
         next_at: Its next time, where the caller has computed it; None leaves that to the leader.
+        overdue: Its times before that are due and were not fired, where the caller has counted them; else one is noted.
     """
 
     schedule: Schedule
     revision: int | None
     next_at: int | None = None
+    overdue: Overdue | None = None
 
 
 @frozen
@@ -104,6 +122,7 @@ def schedule(keys: QueueKeys, storing: Sequence[Storing], *, message_limit: int)
             timing_digest(one.schedule),
             _maybe(one.next_at),
             "" if enabled is None else int(enabled),
+            *_overdue(one.overdue),
             encode_schedule(one.schedule),
         )
     if sum(len(arg) for arg in args if isinstance(arg, bytes)) > _MAX_BYTES:
@@ -120,10 +139,16 @@ def schedule(keys: QueueKeys, storing: Sequence[Storing], *, message_limit: int)
     return Call("schedule", keys, tuple(args), decode)
 
 
-def enable(keys: QueueKeys, schedule_id: str, *, on: bool) -> Call[bool]:
+def enable(keys: QueueKeys, schedule_id: str, *, on: bool, overdue: Overdue | None = None) -> Call[bool]:
     """Build the call that lets a schedule fire, or stops it; its answer is whether it was not so before.
 
     Reading the answer raises `ScheduleNotFound`.
+
+    Args:
+        keys: The queue.
+        schedule_id: The schedule.
+        on: Whether it fires.
+        overdue: Its times that are due and were not fired, where the caller has counted them; else one is noted.
 
     Raises:
         InvalidSchedule: It cannot be the id of a schedule. Nothing was sent.
@@ -134,7 +159,7 @@ def enable(keys: QueueKeys, schedule_id: str, *, on: bool) -> Call[bool]:
             raise ScheduleNotFound(schedule_id, keys.name)
         return bool(opened(keys, reply)[0] == Status.OK)
 
-    return Call("enable", keys, (_id(schedule_id), int(on)), decode)
+    return Call("enable", keys, (_id(schedule_id), int(on), *_overdue(overdue)), decode)
 
 
 def unschedule(keys: QueueKeys, schedule_id: str, *, revision: int | None = None) -> Call[bool]:
@@ -247,6 +272,10 @@ def _id(schedule_id: str) -> str:
     if problems:
         raise InvalidSchedule(problems)
     return schedule_id
+
+
+def _overdue(overdue: Overdue | None) -> tuple[int, int, int]:
+    return (0, 0, 0) if overdue is None else (overdue.number, overdue.first, overdue.last)
 
 
 def _maybe(number: int | None) -> int | str:

@@ -170,7 +170,7 @@ class Miss:
     Attributes:
         first: The first of them, in milliseconds since the epoch.
         last: The last of them.
-        number: How many they are.
+        number: How many they are. Where it was stopped by who cannot compute its times, only the first one counts.
         reason: ``late``: nobody fired them within the grace; ``overlap``: the task before had not ended; ``edited``:
             the schedule got other times just then; ``disabled``: it was stopped just then.
     """
