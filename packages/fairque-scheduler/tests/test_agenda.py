@@ -112,6 +112,14 @@ class TestPauses:
         window.replace([("a", 6)])
         assert [entry.at for entry in window.take_due(6, 10)] == [6]
 
+    def test_one_that_was_held_twice_at_the_same_time_is_taken_once(self) -> None:
+        """Such as one that was edited to another time and back."""
+        window = Window()
+        for at in (5, 9, 5):
+            window.put(Entry("a", at))
+        assert [entry.at for entry in window.take_due(9, 10)] == [5]
+        assert window.take_due(9, 10) == []
+
 
 class TestEdits:
     def test_a_task_that_was_edited_after_it_was_prepared_is_brought_in_time_as_edited(

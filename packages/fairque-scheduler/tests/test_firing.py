@@ -11,6 +11,7 @@ import pytest
 from fairque.protocol import calls
 from fairque.protocol.calls import Setting, Storing
 from fairque.protocol.clock import monotonic
+from fairque.protocol.errors import RedisUnavailable
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.testing import amend_record, eventually
 from fairque.protocol.wire.scripts import script
@@ -237,6 +238,31 @@ class TestSeveralSchedulers:
         assert 0.5 < monotonic() - began < 2.7
         eventually(lambda: len(bench.times("a")) >= 8, what="the tasks, also of the time in between")
         assert whole(bench.times("a"), 100)
+
+    def test_a_standby_whose_leader_has_a_longer_lease_goes_round_all_the_same(self, bench: "Bench") -> None:
+        bench.run(calls.lead(bench.keys, "other", lease_ms=3_600_000))
+        standby = bench.started(lease_seconds=0.2)
+        eventually(lambda: standby._engine._lead._leader, what="one that has asked")
+        went_round = standby._engine._went_round
+        eventually(lambda: standby._engine._went_round > went_round + 0.4, within=5, what="a loop that goes round")
+        assert standby.state == "standby"
+
+    def test_a_standby_that_could_not_ask_when_the_lead_was_free_asks_again(
+        self, bench: "Bench", monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bench.run(calls.lead(bench.keys, "other", lease_ms=60_000))
+        standby = bench.started(lease_seconds=60)
+        eventually(lambda: standby._engine._lead._leader, what="one that has asked")
+        ask, failures = standby._engine._lead.ask, iter([RedisUnavailable("no answer")])
+
+        def fails_once() -> bool:
+            for failure in failures:
+                raise failure
+            return ask()
+
+        monkeypatch.setattr(standby._engine._lead, "ask", fails_once)
+        bench.run(calls.lead(bench.keys, "other", lease_ms=0))
+        eventually(lambda: standby.state == "leader", within=5, what="a leader")
 
     def test_one_whose_lead_was_taken_stands_by(self, bench: "Bench", every: Every) -> None:
         scheduler = bench.started(lease_seconds=30)

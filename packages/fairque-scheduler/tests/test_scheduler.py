@@ -1,5 +1,6 @@
 """`TaskScheduler` as a program uses it: schedules are added, changed, stopped, removed and read."""
 
+import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -8,9 +9,10 @@ import pytest
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Storing
-from fairque.protocol.errors import FairqueError, InvalidSchedule, ScheduleConflict, ScheduleNotFound
+from fairque.protocol.errors import FairqueError, InvalidSchedule, RedisUnavailable, ScheduleConflict, ScheduleNotFound
 from fairque.protocol.model.registry import REGISTRY
 from fairque.protocol.model.schedules import Miss, Schedule
+from fairque.protocol.runners import Runner
 from fairque.protocol.testing import eventually
 from fairque.scheduler import ConfigurationError, TaskScheduler
 from fairque.scheduler.loading import CannotImport
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 
 Every = Callable[..., Schedule]
 HOUR_MS = 3_600_000
+
+
+def raising(error: Exception) -> None:
+    raise error
 
 
 def ahead(**fields: float) -> datetime:
@@ -232,12 +238,32 @@ class TestReading:
         assert [one.schedule_id for one in page] == ["a", "b"]
         assert [one.schedule_id for one in scheduler.list_schedules(after=page.next)] == ["c"]
 
+    def test_one_that_cannot_be_computed_here_hides_no_other(self, bench: "Bench", every: Every) -> None:
+        scheduler = bench.scheduler()
+        scheduler.add_schedule(every("a", 3_600))
+        mars = every("b", 1).evolve(every_ms=None, cron="@daily", timezone="Mars/Olympus")
+        bench.run(calls.schedule(bench.keys, [Storing(schedule=mars, revision=0)], message_limit=9_999))
+        assert [(one.schedule_id, one.next_at is None) for one in scheduler.list_schedules()] == [
+            ("a", False),
+            ("b", True),
+        ]
+        assert [one.schedule_id for one in scheduler.next_schedules()] == ["a"]
+
     def test_which_are_due_next(self, bench: "Bench", every: Every) -> None:
         scheduler = bench.scheduler()
         for name, seconds in (("a", 86_400 * 1_000), ("b", 60), ("c", 86_400 * 100)):
             scheduler.add_schedule(every(name, seconds))
         scheduler.add_schedule(every("d", 60, enabled=False))
         assert [one.schedule_id for one in scheduler.next_schedules()] == ["b", "c", "a"]
+        assert [one.schedule_id for one in scheduler.next_schedules(1)] == ["b"]
+
+    def test_one_that_is_over_is_not_due_next_until_it_is_forgotten(self, bench: "Bench", every: Every) -> None:
+        scheduler, at = bench.scheduler(), bench.now_ms()
+        over = every("a", 3_600)
+        bench.run(calls.schedule(bench.keys, [Storing(schedule=over, revision=0, next_at=at)], message_limit=9_999))
+        move = calls.move(over, 1, time=at, following=None, fire_at=at)
+        bench.run(calls.fire(bench.keys, [move], term=1, result_ttl_ms=10_000))
+        scheduler.add_schedule(every("b", 86_400 * 100))
         assert [one.schedule_id for one in scheduler.next_schedules(1)] == ["b"]
 
 
@@ -298,6 +324,21 @@ class TestApplying:
 
 
 class TestObject:
+    def test_a_start_that_failed_leaves_nothing_behind_and_may_be_repeated(
+        self, bench: "Bench", monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+        scheduler = bench.scheduler(http_port=port)
+        with monkeypatch.context() as broken:
+            broken.setattr(Runner, "listen", lambda *_: raising(RedisUnavailable("no answer")))
+            with pytest.raises(RedisUnavailable):
+                scheduler.start()
+        assert scheduler.http_port is None
+        scheduler.start()
+        eventually(lambda: scheduler.state == "leader", what="a leader")
+        assert scheduler.http_port == port
+
     def test_it_cannot_be_started_again(self, bench: "Bench") -> None:
         scheduler = bench.started()
         scheduler.start()

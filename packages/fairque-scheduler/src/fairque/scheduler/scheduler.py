@@ -41,6 +41,8 @@ __all__ = ["TaskScheduler"]
 _STALLED_SECONDS = 60.0
 #: Milliseconds, more than three thousand years.
 _EVER_MS = 10**14
+#: Schedules that are over, beyond which it is not looked for those that are due next.
+_OVER = 1_000
 
 
 class TaskScheduler:
@@ -132,7 +134,11 @@ class TaskScheduler:
             if options.http_port is not None:
                 probes = {"/livez": self._alive, "/readyz": self._ready}
                 self._web = Web(options.http_host, options.http_port, self.metrics.registry, probes)
-            self._engine.start()
+            try:
+                self._engine.start()
+            except BaseException:
+                self._close_web()
+                raise
             self._started = True
         log.info("scheduler started", scheduler=options.name, queue=self._keys.name)
 
@@ -151,8 +157,7 @@ class TaskScheduler:
                 return
             self._stopped = True
             self._engine.stop(self.settings.scheduler.grace_seconds if deadline is None else deadline)
-            if self._web is not None:
-                self._web.close()
+            self._close_web()
             self._runner.close()
         if self._started:
             log.info("scheduler stopped", scheduler=self.settings.scheduler.name)
@@ -262,13 +267,14 @@ class TaskScheduler:
 
     def next_schedules(self, most: int = 10) -> list[ScheduleInfo]:
         """Return the schedules that are due next, the earliest first; 1 to 1,000."""
-        names = [name for name, _ in self._runner.run(due(self._keys, ahead_ms=_EVER_MS, most=most)).times]
+        # Those that are over stand among them until they are forgotten.
+        names = [name for name, _ in self._runner.run(due(self._keys, ahead_ms=_EVER_MS, most=most + _OVER)).times]
         found: list[ScheduleInfo] = []
-        while names:
-            infos, told = self._runner.run(read_some(self._keys, names))
-            found += map(_with_next, infos)
+        while names and len(found) < most:
+            infos, told = self._runner.run(read_some(self._keys, names[:most]))
+            found += (info for info in map(_with_next, infos) if info.next_at is not None)
             names = names[told:]
-        return sorted(found, key=lambda info: info.next_at or _EVER_MS)
+        return sorted(found, key=lambda info: info.next_at or 0)[:most]
 
     def status(self) -> SchedulerStatus:
         """Return who leads, and how many schedules there are and are overdue."""
@@ -295,6 +301,11 @@ class TaskScheduler:
             return self._runner.run(read_schedule(self._keys, schedule_id))
         return None
 
+    def _close_web(self) -> None:
+        web, self._web = self._web, None
+        if web is not None:
+            web.close()
+
     def _alive(self) -> tuple[bool, str]:
         age = self._engine.loop_age
         longest = 2 * self.settings.scheduler.lease_seconds + _STALLED_SECONDS
@@ -305,7 +316,8 @@ class TaskScheduler:
 
 
 def _with_next(info: ScheduleInfo) -> ScheduleInfo:
-    """Compute the next time where the leader has not yet."""
+    """Compute the next time where the leader has not yet, and where that can be done here."""
     if info.next_at is None and info.from_at is not None and info.enabled:
-        return evolve(info, next_at=time_after(info.schedule, info.from_at))
+        with suppress(InvalidSchedule):
+            return evolve(info, next_at=time_after(info.schedule, info.from_at))
     return info

@@ -129,10 +129,12 @@ class Window:
 
     def take_due(self, now_ms: int, most: int) -> list[Entry]:
         """Take the entries out of the order of time that are due, the earliest first; they stay to be found."""
-        taken: list[Entry] = []
+        # By their schedules: one that got another time and its old one again stands there twice.
+        taken: dict[str, Entry] = {}
         while len(taken) < most and (first := self.next_at()) is not None and first <= now_ms:
-            taken.append(self._entries[heapq.heappop(self._heap)[1]])
-        return taken
+            _, schedule_id = heapq.heappop(self._heap)
+            taken[schedule_id] = self._entries[schedule_id]
+        return list(taken.values())
 
     def unprepared(self, most: int) -> list[Entry]:
         """Return entries that are not prepared, the earliest first, and take them for prepared."""
