@@ -37,6 +37,9 @@ for first = 1, #ARGV, STRIDE do
 end
 if total > MOST_BYTES then return bad_arguments("the definitions of one call have more than 4 MiB") end
 
+-- A schedule without further times, unless the new one would begin with a time that was fired.
+local function makes_room(r, next_ms) return r.forget and not (next_ms and r.last and next_ms <= r.last) end
+
 read_records(keys)
 local reply, fresh = {1, int(now_ms)}, {}
 for first = 1, #ARGV, STRIDE do
@@ -47,7 +50,7 @@ for first = 1, #ARGV, STRIDE do
     reply[#reply + 1], reply[#reply + 2] = 2, r.rev
   elseif not r.rev and expected ~= 0 then
     return {-2, ARGV[first]}
-  elseif r.rev and expected and expected ~= r.rev and not (expected == 0 and r.forget) then
+  elseif r.rev and expected and expected ~= r.rev and not (expected == 0 and makes_room(r, number_at(first + 3))) then
     return {-10, ARGV[first], r.rev}
   else
     reply[#reply + 1], reply[#reply + 2] = 1, 0

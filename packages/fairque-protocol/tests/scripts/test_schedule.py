@@ -123,6 +123,8 @@ class TestStoring:
         before = queue.snapshot()
         assert store(once, next_at=None) == [(Status.ALREADY, 1)]
         assert queue.snapshot() == before
+        with pytest.raises(ScheduleConflict):
+            store(once.evolve(args=(1,)), next_at=once.at)
         later = once.evolve(at=queue.now_ms + 70, args=(1,))
         assert store(later, next_at=later.at) == [(Status.OK, 2)]
         assert store(later, next_at=later.at) == [(Status.ALREADY, 2)]
