@@ -11,6 +11,7 @@ from fairque.protocol.errors import BatchTooLarge, InvalidSchedule, ProtocolErro
 from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.schedules import Miss, Schedule, ScheduleInfo
 from fairque.protocol.model.states import Priority
+from fairque.protocol.wire.schedules import encode_schedule
 from fairque.protocol.wire.status import Status
 
 if TYPE_CHECKING:
@@ -306,8 +307,10 @@ class TestReading:
             pages.append("".join(one.schedule_id for one in page))
             after = page.next
         assert pages == ["abcd", "efg"]
-        large = hourly("aa", payload="x" * 4_194_000)
-        store(large, message_limit=2**23)
+        rest = 2**22 - len(encode_schedule(hourly("aa", payload="")))
+        store(hourly("aa", payload="x" * rest), message_limit=2**23, next_at=queue.now_ms)
+        queue.run(calls.enable(queue.keys, "aa", on=False))
+        assert read(queue, "aa").misses
         assert [one.schedule_id for one in queue.run(calls.read_schedules(queue.keys))] == ["a"]
         page = queue.run(calls.read_schedules(queue.keys, after="a"))
         assert ([one.schedule_id for one in page], page.next) == (["aa"], "aa")
