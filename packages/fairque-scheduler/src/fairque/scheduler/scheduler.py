@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from attrs import evolve
+from prometheus_client import make_wsgi_app
 
 from fairque.protocol.calls import (
     Storing,
@@ -22,6 +23,7 @@ from fairque.protocol.calls import (
 from fairque.protocol.errors import FairqueError, InvalidSchedule, ProtocolError, ScheduleNotFound
 from fairque.protocol.model.schedules import Schedule, ScheduleInfo, SchedulePage, SchedulerStatus
 from fairque.protocol.runners import Runner
+from fairque.protocol.service.web import Web
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.scheduler.applying import Plan, apply
 from fairque.scheduler.checking import all_problems, problems_of_all, why_never
@@ -33,7 +35,6 @@ from fairque.scheduler.misfires import overdue
 from fairque.scheduler.settings import SchedulerSettings, settings_from_url
 from fairque.scheduler.signals import Control
 from fairque.scheduler.times import time_after
-from fairque.scheduler.web import Web
 
 __all__ = ["TaskScheduler"]
 
@@ -133,7 +134,13 @@ class TaskScheduler:
             self._runner.run(read_scheduler(self._keys))
             if options.http_port is not None:
                 probes = {"/livez": self._alive, "/readyz": self._ready}
-                self._web = Web(options.http_host, options.http_port, self.metrics.registry, probes)
+                self._web = Web(
+                    options.http_host,
+                    options.http_port,
+                    "scheduler.http_port",
+                    probes,
+                    {"/metrics": make_wsgi_app(self.metrics.registry)},
+                )
             try:
                 self._engine.start()
             except BaseException:

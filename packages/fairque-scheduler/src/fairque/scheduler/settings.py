@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from attrs import Attribute, field, fields, frozen
+from attrs.validators import optional
 
 from fairque.protocol.config import QueueSettings, RedisSettings
 from fairque.protocol.config.structure import suggestion
@@ -30,11 +31,6 @@ def names_of_modules(_: object, attribute: "Attribute[Any]", value: object) -> N
     """Refuse what is no tuple of names."""
     if not isinstance(value, tuple) or not all(isinstance(name, str) and name for name in value):
         raise ValueError(f"{attribute.name}: must be a list of names of modules, found {value!r:.80}")
-
-
-def _port(_: object, attribute: "Attribute[Any]", value: object) -> None:
-    if value is not None:
-        between(0, 65_535)(_, attribute, value)
 
 
 @frozen(kw_only=True)
@@ -63,7 +59,7 @@ class SchedulerOptions:
     lease_seconds: float = field(default=10.0, validator=between(0.1, 3_600))
     modules: tuple[str, ...] = field(default=(), converter=several, validator=names_of_modules)
     http_host: str = field(default="127.0.0.1", validator=matches(r"\S+", "the address of a network interface"))
-    http_port: int | None = field(default=None, validator=_port)
+    http_port: int | None = field(default=None, validator=optional(between(0, 65_535)))
     grace_seconds: float = field(default=10.0, validator=between(0, 86_400))
 
 

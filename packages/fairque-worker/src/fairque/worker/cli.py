@@ -17,11 +17,12 @@ from fairque.protocol.embedded.guard import die_with_parent
 from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.worker import exits
 from fairque.worker._version import __version__
-from fairque.worker.care import doctor, verify_command
+from fairque.worker.care import doctor, healthcheck, verify_command
 from fairque.worker.loading import CannotImport
 from fairque.worker.log import configure
 from fairque.worker.processes.supervisor import Supervisor
-from fairque.worker.settings import WorkerSettings
+from fairque.worker.settings import WorkerOptions, WorkerSettings
+from fairque.worker.showing import config_command
 from fairque.worker.users import users
 from fairque.worker.worker import Worker
 
@@ -37,11 +38,17 @@ _SIGNALS = (
 
 
 #: What else the command does, by the word that stands first.
-_OTHERS: dict[str, click.Command] = {"users": users, "doctor": doctor, "verify": verify_command}
+_OTHERS: dict[str, click.Command] = {
+    "users": users,
+    "doctor": doctor,
+    "verify": verify_command,
+    "healthcheck": healthcheck,
+    "config": config_command,
+}
 
 
 class _Command(click.Command):
-    """Runs a worker, or what stands after the word ``users``, ``doctor`` or ``verify``.
+    """Runs a worker, or what stands after the word ``users``, ``doctor``, ``verify``, ``healthcheck`` or ``config``.
 
     A module ``users`` can still be run; one with the other names as the second of two modules, or after ``--``.
     """
@@ -97,7 +104,8 @@ def main(
     dead one again, and ends with 0 when all have ended well. Each of them has --concurrency slots.
 
     `fairque-worker users --help` is about limits of users and why they wait, `fairque-worker doctor --help` about the
-    server and whether it is fit, `fairque-worker verify --help` about what is wrong in a queue and how to mend it.
+    server and whether it is fit, `fairque-worker verify --help` about what is wrong in a queue and how to mend it,
+    `fairque-worker healthcheck --help` about probes, `fairque-worker config --help` about settings.
     """
     configure(log_level, log_format)
     worker, code = None, exits.STOPPED
@@ -114,7 +122,7 @@ def main(
         sys.path.insert(0, "")
         options = evolve(settings.worker, modules=tuple(name.partition(":")[0] for name in names))
         if supervised is not None:
-            options = evolve(options, name=_under_supervisor(supervised, options.name))
+            options = _under_supervisor(supervised, options)
         worker = Worker(evolve(settings, worker=options), _handler(names), burst=burst)
         worker.run()
     except FairqueError as error:
@@ -153,13 +161,14 @@ def _settings(config: Path | None, *, url: str | None, queue: str | None, concur
     return settings
 
 
-def _under_supervisor(supervised: str, name: str) -> str:
-    """Become one of several worker processes, which ends when its supervisor does; return its own name."""
+def _under_supervisor(supervised: str, options: WorkerOptions) -> WorkerOptions:
+    """Become one of several worker processes, which ends when its supervisor does; return its own name and port."""
     parent, _, number = supervised.partition(":")
     die_with_parent(signal.SIGTERM)
     if os.getppid() != int(parent):
         sys.exit(exits.STOPPED)
-    return f"{name[:_NAME_LIMIT]}-{number}"
+    port = options.http_port and options.http_port + int(number) - 1
+    return evolve(options, name=f"{options.name[:_NAME_LIMIT]}-{number}", http_port=port)
 
 
 def _handler(names: tuple[str, ...]) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from attrs import Attribute, field, fields, frozen
-from attrs.validators import in_
+from attrs.validators import in_, optional
 
 from fairque.protocol.config import QueueSettings, RedisSettings
 from fairque.protocol.config.structure import suggestion
@@ -58,6 +58,9 @@ class WorkerOptions:
             and a coroutine whose time is over is left behind.
         max_abandoned: How many threads and coroutines that went on after their timeout may still run. With more the
             worker takes no more tasks and ends, to be started again.
+        http_host: Where it answers ``/livez``, ``/readyz`` and ``/metrics``.
+        http_port: And on which port; None does not, 0 takes a free one. Of several processes (``--processes``) the
+            first one has this port, the second one the next, and so on.
 
     Raises:
         ValueError: A value is out of its range; the message names the field.
@@ -75,6 +78,8 @@ class WorkerOptions:
     isolation: Isolation = field(default="thread", validator=in_(ISOLATIONS))
     cancel_grace_seconds: float = field(default=5.0, validator=between(0, 86_400))
     max_abandoned: int = field(default=16, validator=between(0, 10_000))
+    http_host: str = field(default="127.0.0.1", validator=matches(r"\S+", "the address of a network interface"))
+    http_port: int | None = field(default=None, validator=optional(between(0, 65_535)))
 
 
 @frozen(kw_only=True)
