@@ -111,6 +111,20 @@ class TestPauses:
         assert desk.agenda._window.next_at() == pytest.approx(at + 1_000, abs=900)
         assert desk.agenda.seconds_to_rest() > 0.1
 
+    def test_many_that_wait_for_room_do_not_hide_what_is_due_behind_them(
+        self, bench: "Bench", desk: Desk, every: Every, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("fairque.scheduler.agenda.MAX_DUE", 3)
+        monkeypatch.setattr("fairque.scheduler.agenda._ENOUGH", 2)
+        bench.run(calls.limit(bench.keys, [Setting("ann", "backlog", 1)]))
+        desk.store(*(every(f"full{number}", 3_600) for number in range(8)), in_ms=-1_000)
+        at = desk.store(every("other", 3_600, user_id="bob"))
+        for _ in range(4):
+            desk.agenda.read()
+            desk.fire()
+        assert bench.times("other") == [at]
+        assert desk.counted("due") == 7  # there was room for one
+
     def test_a_pause_ends_where_the_time_became_another_one(self) -> None:
         window = Window()
         window.put(Entry("a", 5, not_before=100))

@@ -281,14 +281,15 @@ class TestReading:
         for name, ahead in (("a", 300), ("b", 100), ("c", 200), ("d", 5_000)):
             store(hourly(name), next_at=queue.now_ms + ahead)
 
-        def due_in(ahead_ms: int, most: int = 100) -> list[str]:
-            found = queue.run(calls.due(queue.keys, ahead_ms=ahead_ms, most=most))
+        def due_in(ahead_ms: int, most: int = 100, skip: int = 0) -> list[str]:
+            found = queue.run(calls.due(queue.keys, ahead_ms=ahead_ms, most=most, skip=skip))
             assert found.at_ms == queue.now_ms
             return [f"{name}{at - queue.now_ms}" for name, at in found.times]
 
         assert due_in(99) == []
         assert due_in(1_000) == ["b100", "c200", "a300"]
         assert due_in(1_000, most=2) == ["b100", "c200"]
+        assert due_in(1_000, most=2, skip=1) == ["c200", "a300"]
 
     def test_some_are_read_by_their_ids_and_others_left_out(self, queue: "Bench", store: Store) -> None:
         store(hourly("a"), hourly("b"), hourly("c"))

@@ -24,6 +24,8 @@ __all__ = ["Agenda"]
 _AHEAD_MS = 10_000
 #: Seconds after which it reads again what is due, and after which it may when something changed.
 _READ_AGAIN, _BREATH = 5.0, 0.05
+#: Schedules that are work enough, and pages of them that are read in one go at most.
+_ENOUGH, _PAGES = MAX_DUE // 2, 20
 #: Schedules that are fired in one round trip, and read in one.
 _FIRED, _READ = 400, 200
 #: Schedules and bytes of one script, during which the server does nothing else.
@@ -80,15 +82,25 @@ class Agenda:
         if self._stale:
             self._stale = False
             self._broken.clear()
-        asked = clock.monotonic()
-        found = self._runner.run(due(self._keys, ahead_ms=_AHEAD_MS))
-        self._read_at = clock.monotonic()
-        self._clock.hear(found.at_ms, asked, self._read_at)
-        self._metrics.due.set(sum(at <= found.at_ms for _, at in found.times))
+        times: dict[str, int] = {}
+        overdue = active = pages = 0
+        full = True
+        # Those that wait for room, or cannot be carried out, must not hide what stands behind them.
+        while full and active < _ENOUGH and pages < _PAGES:
+            asked = clock.monotonic()
+            found = self._runner.run(due(self._keys, ahead_ms=_AHEAD_MS, most=MAX_DUE, skip=pages * MAX_DUE))
+            self._read_at = clock.monotonic()
+            self._clock.hear(found.at_ms, asked, self._read_at)
+            pages += 1
+            times.update(found.times)
+            overdue += sum(at <= found.at_ms for _, at in found.times)
+            active += sum(not self._held_back(name, at, found.at_ms) for name, at in found.times)
+            full = len(found.times) == MAX_DUE
+        self._metrics.due.set(overdue)
         # Where there are more, the last time may be that of others, too: they come when these are done.
-        self._full = len(found.times) == MAX_DUE
-        self._until_ms = found.times[-1][1] if self._full else found.at_ms + _AHEAD_MS
-        self._window.replace((name, at) for name, at in found.times if self._broken.get(name) != at)
+        self._full = full
+        self._until_ms = found.times[-1][1] if full else found.at_ms + _AHEAD_MS
+        self._window.replace((name, at) for name, at in times.items() if self._broken.get(name) != at)
 
     def prepare(self) -> bool:
         """Make tasks ahead of their times, for a moment; return whether there was anything to do."""
@@ -127,8 +139,13 @@ class Agenda:
                 self._take_in(part, answer)
         return None if any(answer.ruling is not None for answer in answers) else True
 
+    def _held_back(self, schedule_id: str, at: int, now_ms: int) -> bool:
+        entry = self._window.find(schedule_id)
+        waits = entry is not None and entry.at == at and entry.not_before > now_ms
+        return waits or self._broken.get(schedule_id) == at
+
     def _next_reading(self) -> float:
-        if self._stale or (self._full and len(self._window) < MAX_DUE // 2):
+        if self._stale or (self._full and len(self._window) < _ENOUGH):
             return self._read_at + _BREATH
         return self._read_at + _READ_AGAIN
 

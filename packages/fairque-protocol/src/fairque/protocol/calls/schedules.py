@@ -244,15 +244,22 @@ def read_scheduler(keys: QueueKeys) -> Call[SchedulerStatus]:
     return Call("read_scheduler", keys, (), decode)
 
 
-def due(keys: QueueKeys, *, ahead_ms: int, most: int = MAX_DUE) -> Call[Due]:
-    """Build the call that reads which schedules are due within ``ahead_ms``: at most 10,000, the earliest first."""
+def due(keys: QueueKeys, *, ahead_ms: int, most: int = MAX_DUE, skip: int = 0) -> Call[Due]:
+    """Build the call that reads which schedules are due within ``ahead_ms``: at most 10,000, the earliest first.
+
+    Args:
+        keys: The queue.
+        ahead_ms: How far to look ahead.
+        most: Schedules of the answer.
+        skip: So many of the earliest are left out.
+    """
 
     def decode(reply: list[Any]) -> Due:
         _, now_ms, *places = opened(keys, reply)
         pairs = iter(places)
         return Due(int(now_ms), tuple((text(name), int(at)) for name, at in zip(pairs, pairs, strict=True)))
 
-    return Call("due", keys, (ahead_ms, most), decode)
+    return Call("due", keys, (ahead_ms, most, skip), decode)
 
 
 def _problems(one: Schedule, message_limit: int) -> list[str]:
