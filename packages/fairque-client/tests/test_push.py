@@ -199,6 +199,7 @@ def test_nobody_answers_is_an_error_that_says_where_and_what_to_do() -> None:
     ):
         queue.push(resize.task("u"))
     assert "secret" not in str(caught.value)
+    assert ".." not in str(caught.value)
 
 
 def test_a_closed_queue_says_so(queue: TaskQueue) -> None:
