@@ -140,6 +140,7 @@ def test_known_sections_of_other_packages_are_ignored_even_if_their_variables_ar
             "worker:\n  limits:\n    cpus: 1",
             "dev.yaml:3: worker.limits.cpus: unknown key (did you mean 'cpu'?)",
         ),
+        ("queue: {max: 3}", "dev.yaml:1: queue.max: unknown key (did you mean 'max_deliveries'?)"),
         ("users:\n  acme: {cap: 1}", "dev.yaml:2: users.acme.weight: required key is missing"),
         (
             "users: {'a b': {wait: 1, weight: 1}}",

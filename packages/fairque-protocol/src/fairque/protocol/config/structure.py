@@ -38,7 +38,8 @@ FAILED: Final = _Failed.FAILED
 def suggestion(key: str, known: Iterable[str]) -> str:
     """Return "(did you mean …?)", or the known names if none is close."""
     names = sorted(known)
-    close = difflib.get_close_matches(key, names, n=1)
+    longer = [name for name in names if key and name.startswith(f"{key}_")]
+    close = longer if len(longer) == 1 else difflib.get_close_matches(key, names, n=1)
     return f"(did you mean {close[0]!r}?)" if close else f"(known: {', '.join(names) or 'none'})"
 
 
