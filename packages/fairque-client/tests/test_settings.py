@@ -29,6 +29,12 @@ def test_an_address_is_enough(kind: type[TaskQueue]) -> None:
     assert settings == ClientSettings(redis=RedisSettings(url="redis://h:1/2"))
 
 
+@pytest.mark.parametrize("kind", [TaskQueue, AsyncTaskQueue])
+def test_an_address_in_the_place_of_settings_is_refused_with_what_takes_one(kind: Any) -> None:
+    with pytest.raises(TypeError, match="made of ClientSettings, not of str: TaskQueue.from_url"):
+        kind("redis://h:1/2")
+
+
 def test_name_and_default_user_are_given_beside_the_address() -> None:
     settings = TaskQueue.from_url("redis://h", name="mail", default_user_id="ann").settings
     assert (settings.queue.name, settings.client.default_user_id) == ("mail", "ann")

@@ -35,6 +35,11 @@ class _Shared:
     """What needs no I/O and is the same for `Link` and `AsyncLink`."""
 
     def __init__(self, settings: ClientSettings) -> None:
+        if not isinstance(settings, ClientSettings):
+            kind = type(settings).__name__
+            raise TypeError(
+                f"a queue object is made of ClientSettings, not of {kind}: TaskQueue.from_url(...) takes a URL"
+            )
         self.settings = settings
         self.keys = QueueKeys(settings.queue.name)
         self.result_ttl_ms = to_ms(settings.queue.result_ttl_seconds, "result_ttl_seconds")
