@@ -106,7 +106,9 @@ class TestApply:
         Path("file.yaml").write_text(FILE[: FILE.index("  often:")])
         line = "schedule 'often': is not declared any more, "
         assert f"{line}left as it is" in command("apply", "--config", "file.yaml").stdout
-        assert f"{line}removed" in command("apply", "--config", "file.yaml", "--prune").stdout
+        pruned = command("apply", "--config", "file.yaml", "--prune").stdout
+        assert f"{line}removed" in pruned
+        assert "1 changed, 1 as they were" in pruned
         assert "often" not in command("apply", "--config", "file.yaml").stdout
 
     def test_all_that_is_wrong_is_said_with_its_line(self, command: Command) -> None:

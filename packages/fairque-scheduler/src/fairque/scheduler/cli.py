@@ -153,7 +153,8 @@ def apply(config: Path | None, url: str | None, queue: str | None, *, prune: boo
     for line in [*planned.changes, *_leftovers(planned, prune=prune)]:
         click.echo(line)
     would, are = ("would change", "as they are") if dry_run else ("changed", "as they were")
-    click.echo(f"{len(planned.changes):,} {would}, {planned.unchanged:,} {are}")
+    changes = len(planned.changes) + (len(planned.undeclared) if prune else 0)
+    click.echo(f"{changes:,} {would}, {planned.unchanged:,} {are}")
 
 
 @main.command("list")
