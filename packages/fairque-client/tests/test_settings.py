@@ -31,7 +31,7 @@ def test_an_address_is_enough(kind: type[TaskQueue]) -> None:
 
 @pytest.mark.parametrize("kind", [TaskQueue, AsyncTaskQueue])
 def test_an_address_in_the_place_of_settings_is_refused_with_what_takes_one(kind: Any) -> None:
-    with pytest.raises(TypeError, match="made of ClientSettings, not of str: TaskQueue.from_url"):
+    with pytest.raises(TypeError, match=r"made of ClientSettings, not of str: TaskQueue.from_url"):
         kind("redis://h:1/2")
 
 
