@@ -66,3 +66,19 @@ def test_a_type_checker_agrees_with_the_examples(tmp_path: Path, heading: str) -
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_tests_of_the_readme_pass(tmp_path: Path) -> None:
+    for heading in ("In 15 lines", "Testing your code"):
+        name, text = example(heading)
+        (tmp_path / f"{name}.py").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_tasks.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "2 passed" in done.stdout, done.stdout + done.stderr
