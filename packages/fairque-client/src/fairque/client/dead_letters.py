@@ -63,8 +63,8 @@ class DeadLetters:
         Args:
             user_id: Only those of this user.
             func: Only those of this function, or of the function of that name.
-            reason: Only those with this reason: ``retries``, ``deliveries``, ``unregistered``, ``input``, ``unreadable``
-                or ``broken``.
+            reason: Only those with this reason: ``retries``, ``deliveries``, ``unregistered``, ``input``,
+                ``unreadable`` or ``broken``.
             ended_after: Only those that ended then or later.
             ended_before: Only those that ended earlier.
 
@@ -98,8 +98,8 @@ class DeadLetters:
         Args:
             user_id: Only those of this user.
             func: Only those of this function, or of the function of that name.
-            reason: Only those with this reason: ``retries``, ``deliveries``, ``unregistered``, ``input``, ``unreadable``
-                or ``broken``.
+            reason: Only those with this reason: ``retries``, ``deliveries``, ``unregistered``, ``input``,
+                ``unreadable`` or ``broken``.
             ended_after: Only those that ended then or later.
             ended_before: Only those that ended earlier.
 
@@ -161,8 +161,8 @@ class AsyncDeadLetters:
         Args:
             user_id: Only those of this user.
             func: Only those of this function, or of the function of that name.
-            reason: Only those with this reason: ``retries``, ``deliveries``, ``unregistered``, ``input``, ``unreadable``
-                or ``broken``.
+            reason: Only those with this reason: ``retries``, ``deliveries``, ``unregistered``, ``input``,
+                ``unreadable`` or ``broken``.
             ended_after: Only those that ended then or later.
             ended_before: Only those that ended earlier.
 
@@ -196,8 +196,8 @@ class AsyncDeadLetters:
         Args:
             user_id: Only those of this user.
             func: Only those of this function, or of the function of that name.
-            reason: Only those with this reason: ``retries``, ``deliveries``, ``unregistered``, ``input``, ``unreadable``
-                or ``broken``.
+            reason: Only those with this reason: ``retries``, ``deliveries``, ``unregistered``, ``input``,
+                ``unreadable`` or ``broken``.
             ended_after: Only those that ended then or later.
             ended_before: Only those that ended earlier.
 
