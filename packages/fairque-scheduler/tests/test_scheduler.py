@@ -9,8 +9,8 @@ import pytest
 from fairque.protocol.errors import FairqueError, InvalidSchedule, ScheduleConflict, ScheduleNotFound
 from fairque.protocol.model.registry import REGISTRY
 from fairque.protocol.model.schedules import Schedule
+from fairque.protocol.service.loading import CannotImport
 from fairque.scheduler import ConfigurationError, TaskScheduler
-from fairque.scheduler.loading import CannotImport
 
 if TYPE_CHECKING:
     from tests.conftest import Bench

@@ -10,19 +10,12 @@ from attrs import asdict, evolve, field, frozen
 
 from fairque.protocol.config import QueueSettings, RedisSettings, load_settings, settings_from_environ
 from fairque.protocol.doctor.examine import examine
-from fairque.protocol.errors import (
-    ConfigurationError,
-    FairqueError,
-    InvalidSchedule,
-    RedisUnavailable,
-    SchemaMismatch,
-    ServerUnsuitable,
-)
+from fairque.protocol.errors import ConfigurationError, FairqueError
+from fairque.protocol.service import exits
 from fairque.protocol.wire.jsonvalue import dumps
 from fairque.scheduler._version import __version__
 from fairque.scheduler.applying import Plan
 from fairque.scheduler.declared import DeclaredSchedule, ImportingOptions, reading, schedules_of
-from fairque.scheduler.loading import CannotImport
 from fairque.scheduler.log import configure, log
 from fairque.scheduler.scheduler import TaskScheduler
 from fairque.scheduler.settings import SchedulerSettings
@@ -31,12 +24,8 @@ from fairque.scheduler.times import time_after
 
 __all__ = ["main"]
 
-EXIT_CRASHED = 1
-EXIT_UNREACHABLE = 3
-EXIT_MISMATCH = 4
-EXIT_NO_LEADER = 5
-EXIT_IMPORT = 6
-EXIT_CONFIGURATION = 78
+#: Beside the exit codes that all services share.
+_NO_LEADER = 5
 
 _CODES = (
     "Exit codes: 0 stopped, or all is well; 1 crashed, 2 wrong usage, 3 Redis not reachable or not suitable, "
@@ -62,16 +51,8 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except FairqueError as error:
-            codes: tuple[tuple[type[FairqueError], int], ...] = (
-                (ConfigurationError, EXIT_CONFIGURATION),
-                (InvalidSchedule, EXIT_CONFIGURATION),
-                (RedisUnavailable, EXIT_UNREACHABLE),
-                (ServerUnsuitable, EXIT_UNREACHABLE),
-                (SchemaMismatch, EXIT_MISMATCH),
-                (CannotImport, EXIT_IMPORT),
-            )
             click.echo(f"fairque-scheduler: {error}", err=True)
-            ctx.exit(next((code for kind, code in codes if isinstance(error, kind)), EXIT_CRASHED))
+            ctx.exit(exits.exit_code(error))
 
 
 def _server(command: Any) -> Any:
@@ -215,7 +196,7 @@ def healthcheck(ctx: click.Context, config: Path | None, url: str | None, queue:
         who = f"{found.leader} leads in term {found.term}" if found.leader else "nobody leads"
         click.echo(f"{who}; {found.schedules:,} schedules, {found.overdue:,} overdue")
     if found.leader is None:
-        ctx.exit(EXIT_NO_LEADER)
+        ctx.exit(_NO_LEADER)
 
 
 @main.command(

@@ -22,16 +22,16 @@ from fairque.protocol.calls import (
 from fairque.protocol.errors import FairqueError, InvalidSchedule
 from fairque.protocol.model.schedules import Schedule, ScheduleInfo, SchedulePage, SchedulerStatus
 from fairque.protocol.runners import Runner
+from fairque.protocol.service.loading import import_modules
+from fairque.protocol.service.signals import Control
 from fairque.protocol.service.web import Web
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.scheduler.applying import Plan, apply
 from fairque.scheduler.checking import all_problems, check, problems_of_all
 from fairque.scheduler.engine import Engine, State
-from fairque.scheduler.loading import import_modules
 from fairque.scheduler.log import log
 from fairque.scheduler.metrics import Metrics
 from fairque.scheduler.settings import SchedulerSettings, settings_from_url
-from fairque.scheduler.signals import Control
 from fairque.scheduler.times import time_after
 
 __all__ = ["TaskScheduler"]
