@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
-from attrs import asdict, evolve, field, frozen
+from attrs import asdict, field, frozen
 
-from fairque.protocol.config import QueueSettings, RedisSettings, load_settings, settings_from_environ
+from fairque.protocol.config import QueueSettings, RedisSettings
 from fairque.protocol.doctor.examine import examine
 from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.protocol.service import exits
+from fairque.protocol.service.settings import Option, read_settings
 from fairque.protocol.wire.jsonvalue import dumps
 from fairque.scheduler._version import __version__
 from fairque.scheduler.applying import Plan
@@ -225,22 +226,10 @@ def doctor(ctx: click.Context, config: Path | None, url: str | None, queue: str 
 def _settings(config: Path | None, url: str | None, queue: str | None, *, declared: bool = True) -> FileSettings:
     """Read the settings, and with ``declared`` the modules and the schedules, too."""
     sys.path.insert(0, "")
-    problems: list[str] = []
     kind: type[Any] = FileSettings if declared else SchedulerSettings
-    settings: Any = kind()
-    try:
-        with reading():
-            settings = settings_from_environ(kind) if config is None else load_settings(config, kind)
-    except ConfigurationError as error:
-        problems += error.problems
-    for option, section, key, value in (("--url", "redis", "url", url), ("--queue", "queue", "name", queue)):
-        if value is not None:
-            try:
-                settings = evolve(settings, **{section: evolve(getattr(settings, section), **{key: value})})
-            except ValueError as error:
-                problems.append(f"{option}: {str(error).removeprefix(f'{key}: ')}")
-    if problems:
-        raise ConfigurationError(problems)
+    options = [Option("--url", "redis", "url", url), Option("--queue", "queue", "name", queue)]
+    with reading():
+        settings, _ = read_settings(config, kind, options)
     return FileSettings(
         redis=settings.redis,
         queue=settings.queue,

@@ -12,11 +12,11 @@ import click
 from attrs import evolve
 from click.core import ParameterSource
 
-from fairque.protocol.config import load_settings, settings_from_environ
 from fairque.protocol.embedded.guard import die_with_parent
 from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.protocol.service import exits
 from fairque.protocol.service.loading import CannotImport
+from fairque.protocol.service.settings import Option, read_settings
 from fairque.worker._version import __version__
 from fairque.worker.care import doctor, healthcheck, verify_command
 from fairque.worker.log import configure
@@ -147,27 +147,12 @@ def main(
 
 
 def _settings(config: Path | None, *, url: str | None, queue: str | None, concurrency: int | None) -> WorkerSettings:
-    problems: list[str] = []
-    try:
-        settings = settings_from_environ(WorkerSettings) if config is None else load_settings(config, WorkerSettings)
-    except ConfigurationError as error:
-        # The options are looked at all the same, so that all that is wrong is said at once.
-        problems += error.problems
-        settings = WorkerSettings()
-    for option, section, key, value in (
-        ("--url", "redis", "url", url),
-        ("--queue", "queue", "name", queue),
-        ("--concurrency", "worker", "concurrency", concurrency),
-    ):
-        if value is None:
-            continue
-        try:
-            settings = evolve(settings, **{section: evolve(getattr(settings, section), **{key: value})})
-        except ValueError as error:
-            problems.append(f"{option}: {str(error).removeprefix(f'{key}: ')}")
-    if problems:
-        raise ConfigurationError(problems)
-    return settings
+    options = [
+        Option("--url", "redis", "url", url),
+        Option("--queue", "queue", "name", queue),
+        Option("--concurrency", "worker", "concurrency", concurrency),
+    ]
+    return read_settings(config, WorkerSettings, options)[0]
 
 
 def _under_supervisor(supervised: str, options: WorkerOptions) -> WorkerOptions:
