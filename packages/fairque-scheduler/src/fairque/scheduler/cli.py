@@ -244,7 +244,7 @@ def _scheduler(settings: FileSettings) -> TaskScheduler:
 
 def _leftovers(planned: Plan, *, prune: bool = False) -> list[str]:
     return [
-        *(f"schedule {name!r}: its times are past, left out" for name in planned.over),
+        *(f"schedule {name!r}: has no time from now on, left out" for name in planned.over),
         *(
             f"schedule {info.schedule_id!r}: is not declared any more, "
             f"{'removed' if prune else 'left as it is (apply --prune removes it)'}"

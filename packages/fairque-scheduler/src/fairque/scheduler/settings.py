@@ -24,8 +24,8 @@ class SchedulerOptions:
     """The section ``scheduler:`` of the configuration.
 
     Attributes:
-        name: Names this scheduler in the lock and in logs; by default host, process and a random part. No two may
-            have the same.
+        name: Names this scheduler in the lock and in logs; by default host, process and a random part. Several may
+            have the same, and one of them leads.
         lease_seconds: After how many seconds without a sign of life of the leader another one takes over. It renews
             its lease three times as often.
         modules: Python modules with task functions. If there are any, they are imported, and a schedule for a
