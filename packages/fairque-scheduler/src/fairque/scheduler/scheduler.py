@@ -107,6 +107,8 @@ class TaskScheduler:
             FairqueError: A module cannot be imported, or the server or the queue cannot be worked with, and nothing was
                 started; or the scheduler crashed.
         """
+        # Here already, since a signal must end an import that never does.
+        import_modules(self.settings.scheduler.modules)
         with self._control.hearing():
             self.start()
             self._control.wait()
