@@ -1,8 +1,11 @@
 """`TaskScheduler` as a program uses it: schedules are added, changed, stopped, removed and read."""
 
+import signal
 import socket
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,9 +16,9 @@ from fairque.protocol.errors import FairqueError, InvalidSchedule, RedisUnavaila
 from fairque.protocol.model.registry import REGISTRY
 from fairque.protocol.model.schedules import Miss, Schedule
 from fairque.protocol.runners import Runner
+from fairque.protocol.service.loading import CannotImport
 from fairque.protocol.testing import eventually
 from fairque.scheduler import ConfigurationError, TaskScheduler
-from fairque.scheduler.loading import CannotImport
 
 if TYPE_CHECKING:
     from tests.conftest import Bench
@@ -361,3 +364,14 @@ class TestObject:
         with pytest.raises(ConfigurationError) as caught:
             TaskScheduler.from_url("http://x", queue="a b", lease_seconds=0, leese=1)
         assert len(caught.value.problems) == 4
+
+
+def test_a_signal_still_ends_a_program_that_hangs_in_an_import(
+    bench: "Bench", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tasks_of_signals.py").write_text("import signal\nHANDLER = signal.getsignal(signal.SIGTERM)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    scheduler = bench.scheduler(modules=["tasks_of_signals"])
+    scheduler._control.tell()
+    scheduler.run()
+    assert sys.modules.pop("tasks_of_signals").HANDLER is signal.SIG_DFL

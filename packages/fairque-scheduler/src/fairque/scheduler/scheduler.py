@@ -23,17 +23,17 @@ from fairque.protocol.calls import (
 from fairque.protocol.errors import FairqueError, InvalidSchedule, ProtocolError, ScheduleNotFound
 from fairque.protocol.model.schedules import Schedule, ScheduleInfo, SchedulePage, SchedulerStatus
 from fairque.protocol.runners import Runner
+from fairque.protocol.service.loading import import_modules
+from fairque.protocol.service.signals import Control
 from fairque.protocol.service.web import Web
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.scheduler.applying import Plan, apply
 from fairque.scheduler.checking import all_problems, problems_of_all, why_never
 from fairque.scheduler.engine import Engine, State
-from fairque.scheduler.loading import import_modules
 from fairque.scheduler.log import log
 from fairque.scheduler.metrics import Metrics
 from fairque.scheduler.misfires import overdue
 from fairque.scheduler.settings import SchedulerSettings, settings_from_url
-from fairque.scheduler.signals import Control
 from fairque.scheduler.times import time_after
 
 __all__ = ["TaskScheduler"]
@@ -107,6 +107,8 @@ class TaskScheduler:
             FairqueError: A module cannot be imported, or the server or the queue cannot be worked with, and nothing was
                 started; or the scheduler crashed.
         """
+        # Here already, since a signal must end an import that never does.
+        import_modules(self.settings.scheduler.modules)
         with self._control.hearing():
             self.start()
             self._control.wait()

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from attrs import evolve, fields, frozen
+from attrs import fields, frozen
 
-from fairque.protocol.config import is_secret, mask_url, tell_settings
-from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.config import is_secret, mask_url
+from fairque.protocol.service.settings import Option, read_settings
 from fairque.protocol.wire.jsonvalue import dumps
 from fairque.worker.settings import WorkerSettings
 from fairque.worker.users import server_options
@@ -35,22 +35,11 @@ def config_command(config: Path | None, url: str | None, queue: str | None, *, a
 
     Secrets are masked. Nothing is asked of the server, so it also checks a file before it is used.
     """
-    problems: list[str] = []
-    settings, origins = WorkerSettings(), dict[str, str]()
-    try:
-        settings, origins = tell_settings(config, WorkerSettings)
-    except ConfigurationError as error:
-        # The options are looked at all the same, so that all that is wrong is said at once.
-        problems += error.problems
-    for option, section, key, value in (("--url", "redis", "url", url), ("--queue", "queue", "name", queue)):
-        if value is not None:
-            try:
-                settings = evolve(settings, **{section: evolve(getattr(settings, section), **{key: value})})
-            except ValueError as error:
-                problems.append(f"{option}: {str(error).removeprefix(f'{key}: ')}")
-            origins[f"{section}.{key}"] = f"{option}, or FAIRQUE_WORKER_{option[2:].upper()}"
-    if problems:
-        raise ConfigurationError(problems)
+    options = [Option("--url", "redis", "url", url), Option("--queue", "queue", "name", queue)]
+    settings, origins = read_settings(config, WorkerSettings, options)
+    for option in options:
+        if option.value is not None:
+            origins[f"{option.section}.{option.key}"] = f"{option.name}, or FAIRQUE_WORKER_{option.name[2:].upper()}"
     lines = list(_lines(settings, origins))
     if as_json:
         click.echo(dumps({line.key: {"value": line.value, "from": line.origin} for line in lines}))

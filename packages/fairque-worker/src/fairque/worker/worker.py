@@ -10,6 +10,7 @@ from fairque.protocol import clock
 from fairque.protocol.calls import Released
 from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.protocol.runners import Runner
+from fairque.protocol.service.signals import Control, Order
 from fairque.worker.consumer import Consumer
 from fairque.worker.dump import dump
 from fairque.worker.executor import Executor
@@ -18,7 +19,7 @@ from fairque.worker.handler import FunctionTaskHandler, TaskHandler
 from fairque.worker.heart import Heart
 from fairque.worker.inputs import Inputs
 from fairque.worker.jobs import Job
-from fairque.worker.loading import import_modules, load_handler
+from fairque.worker.loading import import_task_modules, load_handler
 from fairque.worker.log import log
 from fairque.worker.metrics import Metrics
 from fairque.worker.probes import Probes, impatient
@@ -27,7 +28,7 @@ from fairque.worker.processes.process import Recipe
 from fairque.worker.progress import ProgressSender
 from fairque.worker.reporter import Reporter
 from fairque.worker.settings import WorkerSettings, settings_from_url
-from fairque.worker.signals import Control, Order
+from fairque.worker.signals import SIGNALS
 from fairque.worker.waker import Taken, Wait, Waker
 from fairque.worker.watch import Alarm, Watch
 
@@ -119,7 +120,7 @@ class Worker:
         self._probes = Probes(settings, self._fetcher, self._heart, self.metrics)
         self._watch = Watch(options.heartbeat_seconds, self._fetcher.jobs, alarm, self._executor.enforce)
         self._idle = threading.Event()
-        self._control = Control()
+        self._control = Control(SIGNALS)
         self._web: Web | None = None
         self._lock = threading.Lock()
         self._started = False
@@ -178,7 +179,7 @@ class Worker:
                 started; or the worker crashed.
         """
         # Here already, since a signal must end an import that never does.
-        import_modules(self.settings.worker.modules)
+        import_task_modules(self.settings.worker.modules)
         with self._control.hearing():
             self.start()
             self._attend()
@@ -212,7 +213,7 @@ class Worker:
                 raise FairqueError("this worker was stopped: make a new Worker")
             if self._started:
                 return
-            import_modules(self.settings.worker.modules)
+            import_task_modules(self.settings.worker.modules)
             try:
                 self._consumer.check()
                 self._web = self._probes.listen()
