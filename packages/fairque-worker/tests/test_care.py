@@ -52,7 +52,7 @@ def test_a_wrong_configuration_ends_both_with_78(command: Command) -> None:
     for word in ("doctor", "verify"):
         result = command(word, url="http://x")
         assert result.exit_code == 78
-        assert "redis://" in result.stderr
+        assert "--url: must start with one of redis://" in result.stderr
 
 
 def test_verify_finds_nothing_in_a_healthy_queue(command: Command, bench: Any) -> None:

@@ -257,6 +257,19 @@ def test_config_tells_each_setting_and_where_it_comes_from(command: Command, tmp
     assert told["queue.name"] == "mails --queue, or FAIRQUE_WORKER_QUEUE"
 
 
+def test_config_knows_the_variable_of_the_concurrency(command: Command) -> None:
+    result = command("config", environ={"FAIRQUE_WORKER_CONCURRENCY": "4", "FAIRQUE__WORKER__CONCURRENCY": "8"})
+    told = {key: " ".join(rest) for key, *rest in map(str.split, result.output.splitlines())}
+    assert told["worker.concurrency"] == "4 --concurrency, or FAIRQUE_WORKER_CONCURRENCY"
+
+
+@pytest.mark.parametrize(
+    "words", [["doctor"], ["verify"], ["config"], ["healthcheck"], ["users", "list"], ["users", "apply"]], ids=" ".join
+)
+def test_the_help_of_each_command_names_the_variables_of_its_options(command: Command, words: list[str]) -> None:
+    assert "FAIRQUE_WORKER_CONFIG" in command(*words, "--help").output
+
+
 def test_config_shows_no_secret(command: Command) -> None:
     result = command("config", "--json", "--url", "redis://ann:secret@db:6379/1")
     assert loads(result.output)["redis.url"] == {

@@ -29,13 +29,20 @@ class _Line:
     "config", epilog="Exit codes: 0 all can be used, 2 wrong usage, 78 wrong configuration, with all that is wrong."
 )
 @server_options
+@click.option("--concurrency", type=int, help="Tasks at a time.", envvar="FAIRQUE_WORKER_CONCURRENCY", show_envvar=True)
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
-def config_command(config: Path | None, url: str | None, queue: str | None, *, as_json: bool) -> None:
+def config_command(
+    config: Path | None, url: str | None, queue: str | None, concurrency: int | None, *, as_json: bool
+) -> None:
     """Show the settings that a worker would have, and the line, variable or option that each comes from.
 
     Secrets are masked. Nothing is asked of the server, so it also checks a file before it is used.
     """
-    options = [Option("--url", "redis", "url", url), Option("--queue", "queue", "name", queue)]
+    options = [
+        Option("--url", "redis", "url", url),
+        Option("--queue", "queue", "name", queue),
+        Option("--concurrency", "worker", "concurrency", concurrency),
+    ]
     settings, origins = read_settings(config, WorkerSettings, options)
     for option in options:
         if option.value is not None:

@@ -26,13 +26,12 @@ from fairque.protocol.config import (
     FairnessSettings,
     QueueSettings,
     RedisSettings,
-    load_settings,
-    settings_from_environ,
 )
 from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.model.shares import UserRow
 from fairque.protocol.model.standing import UserStanding
 from fairque.protocol.runners import Runner
+from fairque.protocol.service.settings import Option, read_settings
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 
@@ -164,13 +163,14 @@ def users() -> None:
 def server_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say where the queue is."""
     for option in (
-        click.option("--queue", help="Name of the queue.", envvar="FAIRQUE_WORKER_QUEUE"),
-        click.option("--url", help="Address of the server.", envvar="FAIRQUE_WORKER_URL"),
+        click.option("--queue", help="Name of the queue.", envvar="FAIRQUE_WORKER_QUEUE", show_envvar=True),
+        click.option("--url", help="Address of the server.", envvar="FAIRQUE_WORKER_URL", show_envvar=True),
         click.option(
             "--config",
             type=click.Path(path_type=Path),
             help="YAML file with the settings.",
             envvar="FAIRQUE_WORKER_CONFIG",
+            show_envvar=True,
         ),
     ):
         command = option(command)
@@ -243,12 +243,8 @@ def located(config: Path | None, url: str | None, queue: str | None) -> UsersSet
     Raises:
         ConfigurationError: With all that cannot be used.
     """
-    settings = settings_from_environ(UsersSettings) if config is None else load_settings(config, UsersSettings)
-    if url is not None:
-        settings = evolve(settings, redis=evolve(settings.redis, url=url))
-    if queue is not None:
-        settings = evolve(settings, queue=evolve(settings.queue, name=queue))
-    return settings
+    options = [Option("--url", "redis", "url", url), Option("--queue", "queue", "name", queue)]
+    return read_settings(config, UsersSettings, options)[0]
 
 
 @contextmanager
