@@ -143,6 +143,37 @@ def test_a_module_that_cannot_be_imported_is_said_with_the_reason(command: Comma
     assert words in result.stderr
 
 
+def test_of_a_module_that_fails_the_line_is_said(command: Command) -> None:
+    result = command(write("tasks_of_trouble", "import sys\nimport nothing_of_the_kind\n"))
+    assert 'tasks_of_trouble.py", line 2, in <module>' in result.stderr
+    assert "importlib" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("tasks_of_files.py", "tasks_of_files"),
+        ("./tasks_of_files.py", "tasks_of_files"),
+        ("shop/tasks", "shop.tasks"),
+        ("shop/tasks.py:Mails", "shop.tasks:Mails"),
+    ],
+)
+def test_a_file_in_the_place_of_a_module_is_wrong_usage(command: Command, name: str, module: str) -> None:
+    write("tasks_of_files", "")
+    result = command(name)
+    assert result.exit_code == 2
+    assert f"is a file: name its module, {module!r}" in result.stderr
+
+
+@pytest.mark.parametrize(("words", "meant"), [(["verfy"], "verify"), (["users", "lst"], "users")])
+def test_a_misspelled_command_is_a_module_that_is_not_there_and_the_command_is_named(
+    command: Command, words: list[str], meant: str
+) -> None:
+    result = command(*words)
+    assert result.exit_code == 6
+    assert f"fairque-worker {meant} --help" in result.stderr
+
+
 HANDLERS = """
 from fairque.worker import TaskHandler
 

@@ -12,6 +12,7 @@ from fairque.protocol.config import QueueSettings, RedisSettings
 from fairque.protocol.doctor.examine import examine
 from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.protocol.service import exits
+from fairque.protocol.service.refusal import refusal
 from fairque.protocol.service.settings import Option, read_settings
 from fairque.protocol.wire.jsonvalue import dumps
 from fairque.scheduler._version import __version__
@@ -52,7 +53,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except FairqueError as error:
-            click.echo(f"fairque-scheduler: {error}", err=True)
+            click.echo(refusal("fairque-scheduler", error), err=True)
             ctx.exit(exits.exit_code(error))
 
 

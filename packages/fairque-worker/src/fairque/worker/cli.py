@@ -1,5 +1,6 @@
 """The command ``fairque-worker``."""
 
+import difflib
 import logging
 import os
 import signal
@@ -16,6 +17,7 @@ from fairque.protocol.embedded.guard import die_with_parent
 from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.protocol.service import exits
 from fairque.protocol.service.loading import CannotImport
+from fairque.protocol.service.refusal import refusal
 from fairque.protocol.service.settings import Option, read_settings
 from fairque.worker._version import __version__
 from fairque.worker.care import doctor, healthcheck, verify_command
@@ -126,6 +128,8 @@ def main(
         blank = [name for name in names if not all(part.strip() for part in name.split(":"))]
         if blank:
             raise click.UsageError(f"{blank[0]!r} is neither MODULE nor MODULE:ATTR")
+        if files := [name for name in names if _is_file(name)]:
+            raise click.UsageError(f"{files[0]!r} is a file: name its module, {_module_of(files[0])!r}")
         if supervised is None and (processes > 1 or os.getpid() == 1):
             sys.exit(Supervisor(_options_given(), processes, burst=burst).run())
         sys.path.insert(0, "")
@@ -136,6 +140,9 @@ def main(
         worker.run()
     except FairqueError as error:
         code = _refused(error)
+        close = difflib.get_close_matches(modules[0], _OTHERS, n=1, cutoff=0.75) if modules else []
+        if isinstance(error, CannotImport) and close:
+            click.echo(f"Or is the command meant? See fairque-worker {close[0]} --help", err=True)
     except ValueError as error:
         code = _refused(ConfigurationError([str(error)]))
     if worker is None or worker.all_ended:
@@ -153,6 +160,17 @@ def _settings(config: Path | None, *, url: str | None, queue: str | None, concur
         Option("--concurrency", "worker", "concurrency", concurrency),
     ]
     return read_settings(config, WorkerSettings, options)[0]
+
+
+def _is_file(name: str) -> bool:
+    path = name.partition(":")[0]
+    return "/" in path or (path.endswith(".py") and Path(path).is_file())
+
+
+def _module_of(file: str) -> str:
+    path, *rest = file.split(":", 1)
+    parts = [part for part in Path(path.removesuffix(".py")).parts if part not in ("/", "..")]
+    return ":".join([".".join(parts), *rest])
 
 
 def _under_supervisor(supervised: str, options: WorkerOptions) -> WorkerOptions:
@@ -173,7 +191,7 @@ def _handler(names: tuple[str, ...]) -> str | None:
 
 
 def _refused(error: FairqueError) -> int:
-    click.echo(f"fairque-worker: {error}", err=True)
+    click.echo(refusal("fairque-worker", error), err=True)
     return _ABANDONED if isinstance(error, TooManyAbandoned) else exits.exit_code(error)
 
 
