@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from fairque.protocol.calls import Ended, Failed, Finished, Granted, Popped, QueueStats, Reported
-from fairque.protocol.errors import ProtocolError, RedisUnavailable
+from fairque.protocol.errors import ProtocolError, RedisUnavailable, TaskTimeout, UnknownFunction
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.wire.jsonvalue import loads
@@ -262,6 +262,15 @@ def test_the_log_says_which_function_failed_for_whom_and_where(
     for record in (first, second):
         assert (record["func"], record["user_id"]) == ("shop:buy", "ann")
         assert "test_reporter.py" in record["exception"]
+
+
+def test_the_log_has_no_traceback_of_what_did_not_come_from_the_task(
+    report: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    for error in (UnknownFunction("nobody", (), []), TaskTimeout(3.0, "it was cancelled"), Retry(after=1)):
+        report(Failure(job(), error, 0))
+    assert len(caplog.records) == 3
+    assert not any("exception" in vars(record) for record in caplog.records)
 
 
 def test_the_log_calls_a_snooze_no_failure(report: Any, caplog: pytest.LogCaptureFixture) -> None:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from attrs import frozen
 
 from fairque.protocol.calls import Ended, Failed, Finished, Popped, Reported
+from fairque.protocol.errors import OutputMissing, TaskTimeout, UnknownFunction
 from fairque.protocol.model.context import TaskContext, running_in
 from fairque.protocol.model.outcome import Decision, describe_error, error_kind, error_text, error_traceback
 from fairque.protocol.model.retry import Cancel, Retry, Snooze
@@ -19,10 +20,15 @@ from fairque.worker.handler import TaskHandler
 from fairque.worker.jobs import Ending, Failure, Success, judge
 from fairque.worker.log import log
 from fairque.worker.metrics import Metrics
+from fairque.worker.processes.process import ChildDied
 
 __all__ = ["Reporter"]
 
 _Hook: TypeAlias = Callable[[Task[Any], TaskContext], Awaitable[None] | None]
+
+
+#: What says enough by itself: what becomes of a task, and what did not come from its code.
+_PLAIN = (Retry, Snooze, Cancel, UnknownFunction, OutputMissing, TaskTimeout, ChildDied)
 
 
 @frozen
@@ -140,8 +146,7 @@ class Reporter:
         if _outcome(decision, state) == "snoozed":
             log.info("task snoozed", **words, pause_seconds=decision.pause_ms / 1000)
             return
-        if not isinstance(error, (Retry, Snooze, Cancel)):
-            # What a task raises to say what is to become of it says enough by itself.
+        if not isinstance(error, _PLAIN):
             words["exception"] = error_traceback(error)
         if state is TaskState.CANCELED:
             log.warning("task canceled", **words)
