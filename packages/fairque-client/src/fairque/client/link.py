@@ -35,8 +35,9 @@ class _Shared:
     """What needs no I/O and is the same for `Link` and `AsyncLink`."""
 
     def __init__(self, settings: ClientSettings) -> None:
-        if not isinstance(settings, ClientSettings):
-            kind = type(settings).__name__
+        given: object = settings
+        if not isinstance(given, ClientSettings):
+            kind = type(given).__name__
             raise TypeError(
                 f"a queue object is made of ClientSettings, not of {kind}: TaskQueue.from_url(...) takes a URL"
             )
