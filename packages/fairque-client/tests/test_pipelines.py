@@ -173,7 +173,8 @@ class TestFailures:
             handle.result(10)
 
     def test_a_task_that_runs_all_the_same_gives_its_result(self, queue: TaskQueue, worker: Any) -> None:
-        handle = queue.push(step("a") >> step("b", depends_on=After("a", on_failure="run")))
+        first = step("a")
+        handle = queue.push(first >> step("b", depends_on=After(first, on_failure="run")))
         worker.fail({})
         worker.finish("cleaned up")
         assert handle.result(10) == "cleaned up"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from graphlib import CycleError, TopologicalSorter
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias, cast
 
 from attrs import field, frozen
 
@@ -13,6 +13,18 @@ __all__ = ["After", "OnFailure", "parents_first"]
 
 #: ``cascade``: the task is canceled when the one before it does not finish. ``run``: it runs all the same.
 OnFailure: TypeAlias = Literal["cascade", "run"]
+
+
+class _Task(Protocol):
+    """What has the id of a task, as a task does."""
+
+    @property
+    def task_id(self) -> str: ...
+
+
+def _id_of(task: str | _Task) -> str:
+    # What is neither is left for the validator to refuse.
+    return task if isinstance(task, str) else getattr(task, "task_id", cast("str", task))
 
 
 def _an_id(_: object, __: object, value: str) -> None:
@@ -29,14 +41,14 @@ class After:
     """A task that must end before another starts.
 
     Attributes:
-        task_id: The task that must end.
+        task_id: The task that must end; a task may be given for its id.
         on_failure: What becomes of the other one when it ends as FAILED or CANCELED.
 
     Raises:
         InvalidTask: The id or the policy cannot be used.
     """
 
-    task_id: str = field(validator=_an_id)
+    task_id: str = field(converter=_id_of, validator=_an_id)
     on_failure: OnFailure = field(default="cascade", validator=_known)
 
 
