@@ -78,6 +78,11 @@ def test_wrong_arguments_are_a_type_error_at_once(args: tuple[Any, ...], kwargs:
         resize.task(*args, **kwargs)
 
 
+def test_an_option_among_the_arguments_is_told_its_place() -> None:
+    with pytest.raises(TypeError, match=r"user_id is an option: function\.options\(user_id=\.\.\.\)\.task"):
+        resize.task("u", user_id="ann")  # type: ignore[call-arg]  # what this tests
+
+
 def test_the_decorator_sets_defaults() -> None:
     made = mail.task("bob")
     assert (made.func, made.retries, made.timeout_ms, made.priority) == ("mail", 3, 30_000, Priority.LOW)

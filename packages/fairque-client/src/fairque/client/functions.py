@@ -131,6 +131,8 @@ class TaskMaker(Generic[P, R_co, C_co]):
         except TypeError as error:
             place = context_place(self._func)
             hint = f" ({place.name!r} is the context: the worker gives it)" if place else ""
+            if misplaced := sorted((kwargs.keys() & TaskOptions.__annotations__) - self._signature.parameters.keys()):
+                hint += f" ({misplaced[0]} is an option: function.options({misplaced[0]}=...).task(...))"
             raise TypeError(f"{self.task_name} cannot be called like this: {error}{hint}") from None
         template = self._template
         return template.evolve(
