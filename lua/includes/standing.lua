@@ -1,5 +1,5 @@
 -- standing: what is wrong with where a user stands; nil when nothing is.
-local function score(ring, id) return tonumber(call("ZSCORE", P .. ring, id) or nil) end
+--- @include "score"
 
 local function waiting(id) return call("ZCARD", P .. "n:" .. id), call("ZCARD", P .. "c:" .. id) end
 

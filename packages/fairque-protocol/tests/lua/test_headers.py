@@ -27,7 +27,7 @@ SCHEDULER = {"lead"}
 #: What an operator needs when it is: to stop users and to drop their tasks.
 OPERATOR = {"limit", "configure", "purge", "redrive", "delete", "enable", "unschedule"}
 #: What looks for damage, and mends it.
-VERIFIER = {"verify_keys", "verify_tasks", "verify_places", "verify_users", "verify_counts"}
+VERIFIER = {"verify_keys", "verify_tasks", "verify_places", "verify_users", "verify_schedules", "verify_counts"}
 READERS = {
     *("read_task", "read_stats", "read_user", "read_users", "read_configured", "explain", "rights"),
     *("read_outputs", "read_progress", "read_dead"),
@@ -85,6 +85,7 @@ def sample(name: str, number: int) -> Call[Any]:
         "verify_tasks": lambda: calls.verify_tasks(KEYS, [b"t" for _ in each], fix=False, lease_ms=1, **both),
         "verify_places": lambda: calls.verify_places(KEYS, [(b"n:a", b"t") for _ in each], fix=False, dead_ttl_ms=1),
         "verify_users": lambda: calls.verify_users(KEYS, [b"ann" for _ in each], fix=False),
+        "verify_schedules": lambda: calls.verify_schedules(KEYS, [b"s" for _ in each], fix=False),
         "verify_counts": lambda: calls.verify_counts(KEYS, fix=False),
     }
     call: Call[Any] = builders[name]()

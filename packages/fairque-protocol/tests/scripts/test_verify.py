@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairque.protocol import calls
+from fairque.protocol.calls import Storing
+from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.testing import amend_record
 from fairque.protocol.verifier import Report, verify
@@ -416,3 +418,92 @@ def test_nothing_is_found_while_others_work(new_queue: "Callable[[], Bench]") ->
         thread.join()
         queue.drop()
     assert errors == []
+
+
+class TestSchedules:
+    """Those that no time would ever fire, or that would be looked at for ever."""
+
+    @pytest.fixture
+    def timed(self, queue: "Bench") -> "Bench":
+        schedules = [
+            Schedule(schedule_id=name, every_ms=1_000, user_id="ann", func="f", enabled=name != "off")
+            for name in ("s", "off", "other")
+        ]
+        storing = [Storing(schedule=one, revision=0, next_at=queue.now_ms + 5_000) for one in schedules]
+        queue.run(calls.schedule(queue.keys, storing, message_limit=262_144))
+        return queue
+
+    def broken(self, queue: "Bench", name: str) -> str:
+        """Do a damage, and return of which schedule."""
+        prefix, client = queue.keys.prefix, queue.client
+        record = f"{prefix}schedule:s"
+        queue.push(queue.task(task_id="t"))
+        damages: dict[str, Callable[[], Any]] = {
+            "cut off": lambda: client.set(record, (client.get(record) or b"")[:-3]),
+            "a time that is none": lambda: amend_record(client, record, next=-1),
+            "misses that are none": lambda: amend_record(client, record, misses=7),
+            "misses that say nothing": lambda: amend_record(client, record, misses="1 2 3"),
+            "the record of a task": lambda: client.set(record, client.get(f"{prefix}t:t") or b""),
+            "gone": lambda: client.delete(record),
+            "gone and not due": lambda: client.delete(record) + client.zrem(f"{prefix}due", "s"),
+            "not listed": lambda: client.zrem(f"{prefix}schedules", "s"),
+            "not due": lambda: client.zrem(f"{prefix}due", "s"),
+            "due at another time": lambda: client.zadd(f"{prefix}due", {"s": 5}),
+            "never to be computed": lambda: amend_record(client, record, next=False, **{"from": False}),
+            "off and due": lambda: client.zadd(f"{prefix}due", {"off": 5}),
+        }
+        damages[name]()
+        return "off" if name == "off and due" else "s"
+
+    LOST = (
+        *("cut off", "a time that is none", "misses that are none", "misses that say nothing"),
+        "the record of a task",
+    )
+    GONE = ("gone", "gone and not due")
+    KEPT = ("not listed", "not due", "due at another time", "never to be computed", "off and due")
+
+    def found(self, queue: "Bench", *, fix: bool) -> list[tuple[str, str, bool]]:
+        return [(one.kind, one.name, one.mended) for one in look(queue, fix=fix).found]
+
+    def test_sound_ones_have_no_findings_and_stay_as_they_are(self, timed: "Bench") -> None:
+        before = timed.snapshot_raw()
+        assert self.found(timed, fix=True) == []
+        assert timed.snapshot_raw() == before
+
+    @pytest.mark.parametrize("damage", [*LOST, *GONE, *KEPT])
+    def test_each_damage_is_found_and_mended(self, timed: "Bench", damage: str) -> None:
+        name = self.broken(timed, damage)
+        before = timed.snapshot_raw()
+        assert set(self.found(timed, fix=False)) == {("schedule", name, False)}
+        assert timed.snapshot_raw() == before
+        assert self.found(timed, fix=True) == [("schedule", name, True)]
+        assert self.found(timed, fix=False) == []
+
+    @pytest.mark.parametrize("damage", LOST)
+    def test_a_record_that_cannot_be_read_is_set_aside(self, timed: "Bench", damage: str) -> None:
+        self.broken(timed, damage)
+        left = timed.client.get(f"{timed.keys.prefix}schedule:s")
+        look(timed, fix=True)
+        assert timed.client.get(f"{timed.keys.prefix}broken:schedule:s") == left
+        assert timed.stats().broken == 1
+        assert {name for name, _ in timed.snapshot("schedules")["schedules"]} == {"off", "other"}
+        assert timed.snapshot("due") == {"due": [("other", timed.now_ms + 5_000)]}
+
+    def test_one_that_was_not_due_is_so_at_its_time(self, timed: "Bench") -> None:
+        self.broken(timed, "not due")
+        look(timed, fix=True)
+        assert ("s", timed.now_ms + 5_000) in timed.snapshot("due")["due"]
+
+    def test_one_without_a_next_time_is_due_now_for_the_leader_to_compute_it(self, timed: "Bench") -> None:
+        self.broken(timed, "never to be computed")
+        look(timed, fix=True)
+        assert ("s", timed.now_ms) in timed.snapshot("due")["due"]
+        assert timed.run(calls.read_schedule(timed.keys, "s")).from_at == timed.now_ms
+
+    def test_indexes_of_another_type_are_made_anew(self, timed: "Bench") -> None:
+        before = timed.snapshot("schedules", "due")
+        spoil(timed, "schedules")
+        spoil(timed, "due", "string")
+        look(timed, fix=True)
+        assert timed.snapshot("schedules", "due") == before
+        assert look(timed).found == []

@@ -43,6 +43,7 @@ from fairque.protocol.calls.verify import (
     verify_counts,
     verify_keys,
     verify_places,
+    verify_schedules,
     verify_tasks,
     verify_users,
 )
@@ -120,6 +121,7 @@ __all__ = [
     "verify_counts",
     "verify_keys",
     "verify_places",
+    "verify_schedules",
     "verify_tasks",
     "verify_users",
     "watch",

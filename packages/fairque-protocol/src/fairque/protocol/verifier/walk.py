@@ -9,6 +9,7 @@ from fairque.protocol.calls.verify import (
     verify_counts,
     verify_keys,
     verify_places,
+    verify_schedules,
     verify_tasks,
     verify_users,
 )
@@ -26,9 +27,11 @@ T = TypeVar("T")
 _TASKS = 200
 _USERS = 200
 _KEYS = 500
+_SCHEDULES = 200
 
 _INDEXES = (b"running", b"delayed", b"deferred", b"kept", b"held", b"dead")
 _RINGS = (b"ready", b"fresh", b"critical", b"owe", b"timers", b"users")
+_OF_SCHEDULES = (b"schedules", b"due")
 _OF_USERS = (b"n:", b"c:", b"s:")
 
 
@@ -62,6 +65,7 @@ def verify(
     walk.keys_and_tasks()
     # What was put back by now stands where it belongs; then what stands where it does not.
     walk.places()
+    walk.schedules()
     # Users last, since they are compared with their tasks.
     walk.users()
     walk.ask(verify_counts(keys, fix=fix))
@@ -81,7 +85,7 @@ class _Walk:
         self._lease_ms = lease_ms
 
     def keys_and_tasks(self) -> None:
-        """Look at all keys, and at the tasks among them."""
+        """Look at all keys, and at the tasks and schedules among them."""
         for names in self._names():
             self.report.keys += len(names)
             self._look_at_keys(names)
@@ -89,6 +93,7 @@ class _Walk:
                 self.ask(
                     verify_tasks(self._keys, ids, fix=self._fix, lease_ms=self._lease_ms, **self._ttls),
                 )
+            self._look_at_schedules(_after(names, b"schedule:"), strays=False)
 
     def places(self) -> None:
         """Look at what stands in the indexes."""
@@ -96,6 +101,10 @@ class _Walk:
             self._look_at_places(self._members([name for name in names if name.startswith(_OF_USERS)]))
         self._look_at_places(self._members(_INDEXES))
         self._look_at_keys(b"cfg:" + user for _, user in self._members((b"configured",)))
+
+    def schedules(self) -> None:
+        """Look at the schedules that stand somewhere without a record."""
+        self._look_at_schedules((name for _, name in self._members(_OF_SCHEDULES)), strays=True)
 
     def users(self) -> None:
         """Look at all users: those with a record, and those that stand somewhere without one."""
@@ -125,6 +134,10 @@ class _Walk:
     def _look_at_users(self, users: Iterable[bytes], *, strays: bool) -> None:
         for some in _chunks(users, _USERS):
             self.ask(verify_users(self._keys, some, fix=self._fix, strays=strays))
+
+    def _look_at_schedules(self, schedules: Iterable[bytes], *, strays: bool) -> None:
+        for some in _chunks(schedules, _SCHEDULES):
+            self.ask(verify_schedules(self._keys, some, fix=self._fix, strays=strays))
 
     def _names(self) -> Iterator[list[bytes]]:
         """All keys of the queue, page by page, by what follows the prefix."""
