@@ -210,6 +210,16 @@ class Damage:
         self.client.sadd(f"{self.prefix}w:nobody", "me")
         return "leftover", "w:nobody"
 
+    def a_listener_whom_the_ending_would_pass_by(self) -> tuple[str, str]:
+        task_id = some(self.queue, TaskState.QUEUED)
+        self.client.sadd(f"{self.prefix}w:{task_id}", "me")
+        return "listener", task_id
+
+    def a_listener_whom_nobody_told(self) -> tuple[str, str]:
+        task_id = some(self.queue, TaskState.FINISHED)
+        self.client.sadd(f"{self.prefix}w:{task_id}", "me")
+        return "listener", task_id
+
     def a_deduplication_key_that_was_left_over(self) -> tuple[str, str]:
         self.client.set(f"{self.prefix}dedup:abc", "nobody")
         return "leftover", "dedup:abc"
@@ -353,6 +363,46 @@ def test_a_task_that_could_not_be_read_is_a_dead_letter_that_says_why(queue: "Be
     assert 0 < queue.ttl_ms("broken:t:t1") <= 14 * 86_400_000
     assert queue.stats().broken == 1
     assert "m:t1" in queue.snapshot()
+
+
+def heard(queue: "Bench", listener: str, action: Any) -> list[bytes]:
+    """What a listener is told while something is done."""
+    with queue.client.pubsub() as channel:
+        channel.subscribe(f"{queue.keys.prefix}done:{listener}")
+        assert channel.get_message(timeout=5)["type"] == "subscribe"
+        action()
+        queue.client.publish(f"{queue.keys.prefix}done:{listener}", "end")
+        lines = []
+        while (line := channel.get_message(timeout=5)["data"]) != b"end":
+            lines.append(line)
+        return lines
+
+
+def test_who_waits_for_a_task_that_does_not_know_of_it_is_told_of_its_ending(queue: "Bench") -> None:
+    granted = queue.started()
+    queue.client.sadd(f"{queue.keys.prefix}w:t1", "me")
+    assert heard(queue, "me", lambda: look(queue, fix=True)) == []
+    assert heard(queue, "me", lambda: queue.finish(granted, result=b"5")) == [b"t1\nFINISHED\n15"]
+
+
+def test_who_waits_for_a_task_that_has_ended_is_told_at_once(queue: "Bench") -> None:
+    queue.finish(queue.started(), result=b"5")
+    queue.client.sadd(f"{queue.keys.prefix}w:t1", "me", "you")
+    assert heard(queue, "you", lambda: look(queue)) == []
+    assert heard(queue, "you", lambda: look(queue, fix=True)) == [b"t1\nFINISHED\n15"]
+    assert "w:t1" not in queue.snapshot()
+
+
+@pytest.mark.parametrize("left", ["message", "place", "record"])
+def test_who_waits_for_a_task_that_is_lost_is_told_so(queue: "Bench", left: str) -> None:
+    queue.push()
+    queue.run(calls.watch(queue.keys, "t1", "me"))
+    prefix = queue.keys.prefix
+    queue.client.set(f"{prefix}t:t1", b"\xc1") if left == "record" else queue.client.delete(f"{prefix}t:t1")
+    queue.client.delete(*[f"{prefix}m:t1"] if left == "place" else [f"{prefix}n:ann"])
+    (line,) = heard(queue, "me", lambda: look(queue, fix=True))
+    assert line.startswith(b"t1\nFAILED\n1{")
+    assert look(queue).found == []
 
 
 def test_a_task_that_runs_gets_a_lease_again_and_its_worker_may_end_it(queue: "Bench") -> None:

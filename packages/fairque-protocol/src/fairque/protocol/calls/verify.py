@@ -25,8 +25,8 @@ class Found:
 
     Attributes:
         kind: Of which sort it is: ``type``, ``record``, ``lost``, ``message``, ``lease``, ``nowhere``, ``place``,
-            ``dependents``, ``user``, ``schedule``, ``counter``, ``leftover``; or ``unseen``: what could not be looked
-            at.
+            ``dependents``, ``listener``, ``user``, ``schedule``, ``counter``, ``leftover``; or ``unseen``: what could
+            not be looked at.
         name: The task, user, schedule, key or counter.
         what: What is wrong with it.
         mended: Whether it is right now.

@@ -32,6 +32,7 @@ _SCHEDULES = 200
 _INDEXES = (b"running", b"delayed", b"deferred", b"kept", b"held", b"dead")
 _RINGS = (b"ready", b"fresh", b"critical", b"owe", b"timers", b"users")
 _OF_SCHEDULES = (b"schedules", b"due")
+_LISTENERS = b"w:"
 _OF_USERS = (b"n:", b"c:", b"s:")
 
 
@@ -67,7 +68,7 @@ def verify(
     walk.places()
     walk.schedules()
     # Users last, since they are compared with their tasks.
-    walk.users()
+    walk.users_and_listeners()
     walk.ask(verify_counts(keys, fix=fix))
     return walk.report
 
@@ -88,7 +89,8 @@ class _Walk:
         """Look at all keys, and at the tasks and schedules among them."""
         for names in self._names():
             self.report.keys += len(names)
-            self._look_at_keys(names)
+            # A task may still turn out to be lost, and then those are told who wait for it.
+            self._look_at_keys(name for name in names if not name.startswith(_LISTENERS))
             for ids in _chunks(_after(names, b"t:"), _TASKS):
                 self.ask(
                     verify_tasks(self._keys, ids, fix=self._fix, lease_ms=self._lease_ms, **self._ttls),
@@ -106,9 +108,10 @@ class _Walk:
         """Look at the schedules that stand somewhere without a record."""
         self._look_at_schedules((name for _, name in self._members(_OF_SCHEDULES)), strays=True)
 
-    def users(self) -> None:
-        """Look at all users: those with a record, and those that stand somewhere without one."""
+    def users_and_listeners(self) -> None:
+        """Look at who waits for tasks, and at all users: those with a record, and those that only stand somewhere."""
         for names in self._names():
+            self._look_at_keys(name for name in names if name.startswith(_LISTENERS))
             self._look_at_users(_after(names, b"u:"), strays=False)
             self._look_at_users(_after(names, b"n:", b"c:"), strays=True)
         self._look_at_users((user for _, user in self._members(_RINGS)), strays=True)
