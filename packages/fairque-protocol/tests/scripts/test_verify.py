@@ -11,6 +11,7 @@ from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.testing import amend_record
 from fairque.protocol.verifier import Report, verify
+from fairque.protocol.wire.scripts import script, script_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -261,6 +262,24 @@ class Damage:
         amend_record(self.client, f"{self.prefix}u:ann", inf=77)
         return "user", "ann"
 
+    def a_user_of_whom_more_runs_than_its_record_says(self) -> tuple[str, str]:
+        amend_record(self.client, f"{self.prefix}u:ann", inf=0)
+        return "user", "ann"
+
+    def a_user_of_whom_nothing_runs_though_its_record_says_so(self) -> tuple[str, str]:
+        amend_record(self.client, f"{self.prefix}u:eve", inf=2)
+        return "user", "eve"
+
+    def a_user_with_running_tasks_alone_whose_record_is_gone(self) -> tuple[str, str]:
+        self.queue.push(self.queue.task("zoe"))
+        while all(
+            record["user"] != "zoe" or record["state"] == "QUEUED" for record in self.queue.snapshot("t:").values()
+        ):
+            self.queue.pop()
+        self.client.delete(f"{self.prefix}u:zoe")
+        self.client.zrem(f"{self.prefix}users", "zoe")
+        return "user", "zoe"
+
     def a_user_whose_lane_is_wrong(self) -> tuple[str, str]:
         amend_record(self.client, f"{self.prefix}u:ann", lane="")
         return "user", "ann"
@@ -429,6 +448,27 @@ def test_a_report_lists_a_thousand_findings_and_counts_all(queue: "Bench") -> No
         "... and 100 more",
         f"queue {queue.keys.name!r}: {report.keys:,} keys looked at, 1,100 findings, 1,100 mended",
     ]
+
+
+def test_running_tasks_are_counted_once_however_many_users_there_are(
+    queue: "Bench", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue.push(*(queue.task(f"u{number}") for number in range(500)))
+    queue.pop(100)
+    queue.pop(100)
+    amend_record(queue.client, f"{queue.keys.prefix}u:u0", inf=3)
+    sent: list[str] = []
+    run = queue.runner.run
+
+    def remembering(call: Any) -> Any:
+        sent.append(call.script)
+        return run(call)
+
+    monkeypatch.setattr(queue.runner, "run", remembering)
+    assert [one.name for one in look(queue).found] == ["u0"]
+    assert sent.count("verify_running") == 1
+    assert sent.count("verify_users") > 2
+    assert [name for name in script_names() if '"running", "-inf", "+inf"' in script(name).text] == ["verify_running"]
 
 
 def test_nothing_is_found_while_others_work(new_queue: "Callable[[], Bench]") -> None:
