@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -197,3 +198,26 @@ def test_process_1_of_a_container_hears_signals_reaps_orphans_and_exits_with_0(p
     finally:
         outer.kill()
         outer.wait(15)
+
+
+def two_free_ports() -> int:
+    """The first of two ports beside each other on which nobody listens."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            try:
+                second.bind(("127.0.0.1", first.getsockname()[1] + 1))
+            except OSError:
+                continue
+            return int(first.getsockname()[1])
+
+
+def test_each_process_has_a_port_of_its_own_for_probes(project: Any) -> None:
+    environ = {"FAIRQUE__WORKER__HTTP_PORT": str(two_free_ports())}
+    supervisor = started(project, 2, environ=environ)
+    code, output, _ = project.run("healthcheck", "--processes", "2", environ=environ)
+    assert (code, output.count("/livez: 200")) == (0, 2)
+    supervisor.signal(signal.SIGTERM)
+    assert supervisor.ends() == 0
+    code, output, _ = project.run("healthcheck", "--processes", "2", environ=environ)
+    assert (code, output.count("no answer")) == (1, 2)

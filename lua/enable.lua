@@ -2,6 +2,7 @@
 --[[ enable: lets a schedule fire, from now on, or stops it at once. Sent again it changes nothing.
   KEYS[1] meta
   ARGV[1] schedule  ARGV[2] on: '1' it fires, '0' it does not
+  ARGV[3] overdue: how many of its times are due and not fired, 0 unknown  ARGV[4] overdue_first  ARGV[5] overdue_last
   Returns {1, revision} | {2, revision} it was so before | {-2} not found | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
@@ -11,15 +12,15 @@
 --- @include "commit_schedules"
 local refused = begin()
 if refused then return refused end
-local id, on = id_at(1), ARGV[2] == "1"
-if #ARGV ~= 2 or not id or (ARGV[2] ~= "0" and not on) then
-  return bad_arguments("enable takes a schedule, and 1 or 0")
+local id, on, overdue = id_at(1), ARGV[2] == "1", overdue_at(3)
+if #ARGV ~= 5 or not id or (ARGV[2] ~= "0" and not on) or not overdue then
+  return bad_arguments("enable takes a schedule, 1 or 0, and what is overdue")
 end
 
 local s = schedule(id)
 if not s.r.rev then return {-2} end
 if s.r.on == on then return {2, s.r.rev} end
-retime(s, nil, "disabled")
+retime(s, nil, "disabled", overdue)
 s.r.on = on
 change(s)
 commit_schedules()

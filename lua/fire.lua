@@ -107,7 +107,7 @@ for _, move in ipairs(moves) do
     code = 2
   else
     if move.fire_ms then code, pause = fire(s, move) end
-    if code > 0 then move_on(s, move, code, result_ttl_ms) end
+    if code > 0 then move_on(s, move, code, result_ttl_ms, term) end
   end
   reply[size + 1], reply[size + 2], reply[size + 3] = code, s.r.next and int(s.r.next) or "", pause or 0
   size = size + 3

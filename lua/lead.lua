@@ -2,15 +2,17 @@
 --[[ lead: makes a scheduler the leader while there is none, renews its lease, or ends it at once.
   Guarantee: each new leader has a higher term. Sent again it answers the same.
   KEYS[1] meta
-  ARGV[1] holder  ARGV[2] lease_ms: 0 resigns
+  ARGV[1] holder: of one process alone, 1 to 500 bytes  ARGV[2] lease_ms: 0 resigns
   Returns {1, term, lease_ms} it leads, or it has resigned | {2, term, 0} it had resigned before
     | {-11, term, left_ms, holder} another one leads | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
 local refused = begin()
 if refused then return refused end
-local holder, lease_ms = id_at(1), number_at(2)
-if #ARGV ~= 2 or not holder or not lease_ms then return bad_arguments("lead takes a holder and a lease") end
+local holder, lease_ms = ARGV[1], number_at(2)
+if #ARGV ~= 2 or holder == "" or #holder > 500 or not lease_ms then
+  return bad_arguments("lead takes a holder and a lease")
+end
 
 local lock = call("HMGET", P .. "lock", "holder", "term", "until")
 local term, left_ms = tonumber(lock[2] or 0), (tonumber(lock[3] or 0)) - now_ms

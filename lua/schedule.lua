@@ -3,8 +3,10 @@
   Guarantee: all schedules of the call are stored, or none. Sent again it changes nothing. A change that leaves the
   times as they are leaves the next one, too, also one that is due already.
   KEYS[1] meta
-  ARGV[1..] for each task: schedule, revision ('0' a new one, 'N' as it was read, '' whatever it is), timing (digest),
-    next ('' the leader computes it, else ms), on ('1' fires, '0' does not, '' as it is), definition
+  ARGV[1..] for each task: schedule, revision ('0' a new one, also in the place of one without further
+    times, 'N' as it was read, '' whatever it is), timing (digest), next ('' the leader computes it, else ms),
+    on ('1' fires, '0' does not, '' as it is), overdue (how many of its times are due and not fired; 0 unknown),
+    overdue_first, overdue_last, definition
   Returns {1, now_ms, code, revision, ...} with two places a schedule: {1, revision} stored, {2, revision} as it was
     | {-2, schedule} none to change | {-10, schedule, revision} another revision | {-5, what} | {-6, schema} ]]
 --- @include "begin"
@@ -13,13 +15,13 @@
 --- @include "schedules"
 --- @include "retime"
 --- @include "commit_schedules"
-local STRIDE = 6
+local STRIDE = 9
 local MOST, MOST_BYTES = 100, 4194304 -- calls/schedules.py has the same
 local SWITCHES = {["0"] = true, ["1"] = true, [""] = true}
 local refused = begin()
 if refused then return refused end
 if not grouped(0, STRIDE) or #ARGV > MOST * STRIDE then
-  return bad_arguments("schedule takes 6 arguments each for 1 to 100 schedules")
+  return bad_arguments("schedule takes 9 arguments each for 1 to 100 schedules")
 end
 
 local keys, total, seen = {}, 0, {}
@@ -27,13 +29,16 @@ for first = 1, #ARGV, STRIDE do
   local id = id_at(first)
   if not id or #id > 100 or seen[id] or (ARGV[first + 1] ~= "" and not number_at(first + 1)) or ARGV[first + 2] == ""
     or (ARGV[first + 3] ~= "" and not number_at(first + 3)) or not SWITCHES[ARGV[first + 4]]
-    or ARGV[first + 5] == "" then
+    or not overdue_at(first + 5) or ARGV[first + 8] == "" then
     return bad_arguments("a schedule is malformed: " .. ARGV[first])
   end
-  seen[id], total = true, total + #ARGV[first + 5]
+  seen[id], total = true, total + #ARGV[first + 8]
   keys[#keys + 1] = P .. "schedule:" .. id
 end
 if total > MOST_BYTES then return bad_arguments("the definitions of one call have more than 4 MiB") end
+
+-- A schedule without further times, unless the new one would begin with a time that was fired.
+local function makes_room(r, next_ms) return r.forget and not (next_ms and r.last and next_ms <= r.last) end
 
 read_records(keys)
 local reply, fresh = {1, int(now_ms)}, {}
@@ -41,11 +46,11 @@ for first = 1, #ARGV, STRIDE do
   local r = schedule(ARGV[first]).r
   local expected = number_at(first + 1)
   local on = ARGV[first + 4] == "" and r.on ~= false or ARGV[first + 4] == "1"
-  if r.rev and r.def == ARGV[first + 5] and r.on == on then
+  if r.rev and r.def == ARGV[first + 8] and r.on == on then
     reply[#reply + 1], reply[#reply + 2] = 2, r.rev
   elseif not r.rev and expected ~= 0 then
     return {-2, ARGV[first]}
-  elseif r.rev and expected and expected ~= r.rev then
+  elseif r.rev and expected and expected ~= r.rev and not (expected == 0 and makes_room(r, number_at(first + 3))) then
     return {-10, ARGV[first], r.rev}
   else
     reply[#reply + 1], reply[#reply + 2] = 1, 0
@@ -64,9 +69,9 @@ for _, entry in ipairs(fresh) do
     add_to("schedules", "0", s.id)
   end
   if not (r.rev and r.on and entry.on and r.timing == ARGV[first + 2]) then
-    retime(s, number_at(first + 3), "edited")
+    retime(s, number_at(first + 3), entry.on and "edited" or "disabled", overdue_at(first + 5))
   end
-  r.def, r.timing, r.on = ARGV[first + 5], ARGV[first + 2], entry.on
+  r.def, r.timing, r.on = ARGV[first + 8], ARGV[first + 2], entry.on
   reply[entry.place] = change(s)
 end
 commit_schedules()

@@ -19,5 +19,6 @@ end
 
 local function readable_schedule(r)
   return all_whole(r, TIMES) and all_whole(r, NUMBERS) and type(r.def) == "string" and type(r.timing) == "string"
-    and type(r.on) == "boolean" and (not r.misses or type(r.misses) == "string" and readable_misses(r.misses))
+    and type(r.on) == "boolean" and (not r.did or string.find(r.did, "^%d+ %d+ %d+ %d+ %d+$"))
+    and (not r.misses or type(r.misses) == "string" and readable_misses(r.misses))
 end

@@ -1,7 +1,21 @@
--- retime: a schedule gets other times, or none, from now on. A time that is due and was not fired yet is missed.
+-- retime: a schedule gets other times, or none, from now on. Those that are due and were not fired are missed: as many
+-- as the caller counted, if it saw the schedule as it is; else one, as the times themselves are opaque here.
 --- @include "miss"
-local function retime(s, next_ms, why)
+
+-- The overdue times that the arguments name from `index` on: number, first, last; nil when malformed.
+local function overdue_at(index)
+  local o = {number = number_at(index), first = number_at(index + 1), last = number_at(index + 2)}
+  if o.number and o.first and o.last and o.first <= o.last then return o end
+end
+
+local function retime(s, next_ms, why, overdue)
   local r = s.r
-  if r.on and r.next and r.next <= now_ms then miss(s, r.next, r.next, 1, why) end
+  local seen = overdue.number > 0 and overdue.last <= now_ms and not r.forget
+    and (r.next == overdue.first or (not r.next and r.from and r.from < overdue.first))
+  if r.on and seen then
+    miss(s, overdue.first, overdue.last, overdue.number, why)
+  elseif r.on and r.next and r.next <= now_ms then
+    miss(s, r.next, r.next, 1, why)
+  end
   r.next, r.from, r.forget = next_ms, now_ms, nil
 end

@@ -3,6 +3,7 @@
 --   timing  digest of all that its times depend on     next  its next time     from  while there is no `next`: that is
 --   the first one after it, which the leader computes     forget  it has no further time, and is forgotten then
 --   last  the time it fired last     fired, missed, skipped  numbers of times     misses  see miss.lua
+--   did  the last move from a time: the term of who made it, revision and time as that one saw them, the answer, when
 --- @include "records"
 local known_schedules, touched_schedules = {}, {}
 

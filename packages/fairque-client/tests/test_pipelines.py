@@ -1,5 +1,6 @@
 """A pipeline from the producer's side: one push, the states of all tasks, its result, and its cancelation."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -24,6 +25,8 @@ from fairque.client import (
     pipeline,
     task,
 )
+from fairque.protocol.runners import Runner
+from fairque.protocol.wire.call import Call
 
 S = TaskState
 
@@ -195,6 +198,26 @@ class TestCanceling:
         answers = queue.push(pipeline([first, second])).cancel()
         assert {answer.answer for answer in answers.values()} == {"canceled"}
         assert list(answers) == [second.task_id, first.task_id]
+
+    def test_hundreds_go_in_a_few_round_trips(self, queue: TaskQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+        handle = queue.push(pipeline([step(f"t{number}") for number in range(250)]))
+        sizes = []
+        run_all = Runner.run_all
+
+        def counted(runner: Runner, calls: Sequence[Call[Any]]) -> list[Any]:
+            sizes.append(len(calls))
+            return run_all(runner, calls)
+
+        monkeypatch.setattr(Runner, "run_all", counted)
+        assert {answer.answer for answer in handle.cancel().values()} == {"canceled"}
+        assert (len(handle.tasks), sizes) == (250, [100, 100, 50])
+
+    def test_those_whose_records_have_expired_are_left_out(self, queue: TaskQueue, worker: Any, server: Any) -> None:
+        handle = queue.push(step("a") >> step("b"))
+        worker.finish("done")
+        server.delete(f"{queue._link.keys.prefix}t:a")
+        answers = handle.cancel()
+        assert {name: answer.answer for name, answer in answers.items()} == {"b": "canceled"}
 
 
 class TestHandles:

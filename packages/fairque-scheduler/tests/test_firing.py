@@ -11,6 +11,7 @@ import pytest
 from fairque.protocol import calls
 from fairque.protocol.calls import Setting, Storing
 from fairque.protocol.clock import monotonic
+from fairque.protocol.errors import RedisUnavailable
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.testing import amend_record, eventually
 from fairque.protocol.wire.scripts import script
@@ -165,7 +166,7 @@ class TestOneScheduler:
 
     def test_one_that_cannot_be_carried_out_harms_no_other(self, bench: "Bench", every: Every) -> None:
         """Such as one that a later version wrote, or whose time zone is not known here."""
-        later = ["later", "0", "t", str(bench.now_ms() + 100), "1", '{"v":9,"id":"later"}']
+        later = ["later", "0", "t", str(bench.now_ms() + 100), "1", "0", "0", "0", '{"v":9,"id":"later"}']
         bench.client.eval(script("schedule").text, 1, bench.keys.meta, *later)
         mars = every("mars", 1).evolve(every_ms=None, cron="@daily", timezone="Mars/Olympus")
         bench.run(
@@ -209,6 +210,19 @@ class TestSeveralSchedulers:
         assert crew[0].status().leader == leader.settings.scheduler.name
         assert [total(one, "is_leader") for one in crew].count(1) == 1
 
+    def test_of_several_with_one_name_one_leads_too(self, bench: "Bench") -> None:
+        """As when they all read it from the same file."""
+        name = "ü" * 100
+        crew = [bench.started(name=name, lease_seconds=30) for _ in range(2)]
+        eventually(lambda: sorted(one.state for one in crew) == ["leader", "standby"], what="one leader")
+        asked = [one._engine._lead.ask() for one in crew]
+        assert (asked, sorted(one.state for one in crew)) == ([False, False], ["leader", "standby"])
+        assert (crew[0].status().leader, crew[0].status().term) == (name, 1)
+        leader, other = sorted(crew, key=lambda one: one.state)
+        leader.stop()
+        eventually(lambda: other.state == "leader", within=5, what="the other one leads")
+        assert other.status().term == 2
+
     def test_one_that_stops_makes_room_at_once(self, bench: "Bench", every: Every) -> None:
         first = bench.started(lease_seconds=30)
         eventually(lambda: first.state == "leader", what="a leader")
@@ -244,6 +258,31 @@ class TestSeveralSchedulers:
         assert 0.5 < monotonic() - began < 2.7
         eventually(lambda: len(bench.times("a")) >= 8, what="the tasks, also of the time in between")
         assert whole(bench.times("a"), 100)
+
+    def test_a_standby_whose_leader_has_a_longer_lease_goes_round_all_the_same(self, bench: "Bench") -> None:
+        bench.run(calls.lead(bench.keys, "other", lease_ms=3_600_000))
+        standby = bench.started(lease_seconds=0.2)
+        eventually(lambda: standby._engine._lead._leader, what="one that has asked")
+        went_round = standby._engine._went_round
+        eventually(lambda: standby._engine._went_round > went_round + 0.4, within=5, what="a loop that goes round")
+        assert standby.state == "standby"
+
+    def test_a_standby_that_could_not_ask_when_the_lead_was_free_asks_again(
+        self, bench: "Bench", monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bench.run(calls.lead(bench.keys, "other", lease_ms=60_000))
+        standby = bench.started(lease_seconds=60)
+        eventually(lambda: standby._engine._lead._leader, what="one that has asked")
+        ask, failures = standby._engine._lead.ask, iter([RedisUnavailable("no answer")])
+
+        def fails_once() -> bool:
+            for failure in failures:
+                raise failure
+            return ask()
+
+        monkeypatch.setattr(standby._engine._lead, "ask", fails_once)
+        bench.run(calls.lead(bench.keys, "other", lease_ms=0))
+        eventually(lambda: standby.state == "leader", within=5, what="a leader")
 
     def test_one_whose_lead_was_taken_stands_by(self, bench: "Bench", every: Every) -> None:
         scheduler = bench.started(lease_seconds=30)

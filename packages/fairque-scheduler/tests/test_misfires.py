@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairque.protocol.model.schedules import Schedule
-from fairque.scheduler.misfires import MAX_MISSED, Step, next_step
+from fairque.protocol.calls import Overdue
+from fairque.protocol.model.schedules import Schedule, ScheduleInfo
+from fairque.scheduler.misfires import MAX_COUNTED, MAX_MISSED, Step, next_step, overdue
 from fairque.scheduler.times import time_after
 
 
@@ -72,6 +73,62 @@ def test_step_by_step_every_time_gets_its_fate_by_the_policy(
     assert fired == [*allowed, *within]
     assert missed == len(past) - len(fired)
     assert at == time_after(schedule, now)
+
+
+def info(schedule: Schedule, next_at: int | None, from_at: int | None = None, *, enabled: bool = True) -> ScheduleInfo:
+    return ScheduleInfo(
+        schedule=schedule,
+        revision=1,
+        enabled=enabled,
+        next_at=next_at,
+        from_at=from_at,
+        forgotten_at=None,
+        last_at=None,
+        fired=0,
+        missed=0,
+        skipped=0,
+        misses=(),
+    )
+
+
+@given(
+    fields=st.sampled_from([{"every_ms": 700}, {"every_ms": None, "cron": "*/3 * * * * *"}]),
+    end=st.none() | st.integers(0, 300_000),
+    jitter=st.integers(0, 5_000),
+    late=st.integers(-5_000, 200_000),
+    computed=st.booleans(),
+)
+def test_all_times_that_are_overdue_are_counted(
+    fields: dict[str, Any],
+    end: int | None,
+    jitter: int,
+    late: int,
+    computed: bool,  # noqa: FBT001 - drawn by name
+) -> None:
+    schedule, since = every(end=end, jitter_ms=jitter, **fields), 100_000
+    now, first = since + late, time_after(schedule, since)
+    times, time = [], first
+    while time is not None and time <= now:
+        times.append(time)
+        time = time_after(schedule, time)
+    known = info(schedule, first) if computed else info(schedule, None, since)
+    assert overdue(known, now) == (Overdue(len(times), times[0], times[-1]) if times else None)
+
+
+def test_what_is_stopped_over_or_cannot_be_computed_is_not_overdue() -> None:
+    assert overdue(info(every(), 10, enabled=False), 99) is None
+    assert overdue(info(every(), None), 99) is None
+    assert overdue(info(every(every_ms=None, cron="@daily", timezone="Mars/Olympus"), 10), 99) is None
+
+
+def test_a_next_time_by_hand_counts_with_those_after_it() -> None:
+    assert overdue(info(every(), 95), 121) == Overdue(4, 95, 120)
+    assert overdue(info(every(), 95), 99) == Overdue(1, 95, 95)
+
+
+def test_of_a_cron_expression_the_counting_has_an_end() -> None:
+    found = overdue(info(every(every_ms=None, cron="* * * * * *"), 1_000), 10**9)
+    assert found == Overdue(MAX_COUNTED, 1_000, MAX_COUNTED * 1_000)
 
 
 def test_a_schedule_that_was_away_for_long_goes_on_in_steps() -> None:

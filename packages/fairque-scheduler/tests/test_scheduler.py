@@ -1,22 +1,39 @@
 """`TaskScheduler` as a program uses it: schedules are added, changed, stopped, removed and read."""
 
+import signal
+import socket
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fairque.protocol.errors import FairqueError, InvalidSchedule, ScheduleConflict, ScheduleNotFound
+from fairque.protocol import calls
+from fairque.protocol.calls import Storing
+from fairque.protocol.errors import FairqueError, InvalidSchedule, RedisUnavailable, ScheduleConflict, ScheduleNotFound
 from fairque.protocol.model.registry import REGISTRY
-from fairque.protocol.model.schedules import Schedule
+from fairque.protocol.model.schedules import Miss, Schedule
+from fairque.protocol.runners import Runner
+from fairque.protocol.service.loading import CannotImport
+from fairque.protocol.testing import eventually
 from fairque.scheduler import ConfigurationError, TaskScheduler
-from fairque.scheduler.loading import CannotImport
 
 if TYPE_CHECKING:
     from tests.conftest import Bench
 
 Every = Callable[..., Schedule]
 HOUR_MS = 3_600_000
+
+
+def raising(error: Exception) -> None:
+    raise error
+
+
+def ahead(**fields: float) -> datetime:
+    """A moment so far from now."""
+    return datetime.now(UTC) + timedelta(**fields)
 
 
 class TestAdding:
@@ -70,6 +87,48 @@ class TestAdding:
     def test_one_whose_times_are_past_is_refused(self, bench: "Bench", fields: dict[str, Any]) -> None:
         with pytest.raises(InvalidSchedule, match="it would never fire: all of its times are past"):
             bench.scheduler().add_schedule(Schedule.create("s", user_id="ann", **fields))
+
+    @pytest.mark.parametrize(
+        ("fields", "why"),
+        [
+            # The last Sunday in March, when the clocks of Berlin pass from 2 to 3.
+            (
+                {"cron": "30 2 * 3 L0", "timezone": "Europe/Berlin", "dst_gap": "skip"},
+                r"the clocks of Europe/Berlin show none of its times .* gaps .*dst_gap='skip' leaves them out",
+            ),
+            (
+                {"cron": "30 2 * 3 L0", "timezone": "Europe/Berlin", "dst_gap": "skip", "end": ahead(days=9_000)},
+                "the clocks of Europe/Berlin show none",
+            ),
+            ({"cron": "@yearly", "end": ahead(hours=1)}, "none of its times is between now and its end"),
+            ({"cron": "@yearly", "start": ahead(hours=1), "end": ahead(hours=2)}, "between its start and its end"),
+        ],
+    )
+    def test_one_that_has_no_times_is_refused_and_told_why(
+        self, bench: "Bench", fields: dict[str, Any], why: str
+    ) -> None:
+        with pytest.raises(InvalidSchedule, match=f"schedule 's': it would never fire: .*{why}"):
+            bench.scheduler().add_schedule(Schedule.create("s", user_id="ann", **fields))
+        assert not bench.scheduler().list_schedules().rows
+        assert bench.scheduler().apply_schedules([Schedule.create("s", user_id="ann", **fields)]).over == ("s",)
+
+    def test_a_moment_that_is_past_makes_room_for_another_one(self, bench: "Bench") -> None:
+        scheduler = bench.started()
+        first = Schedule.create("s", at=ahead(seconds=0.3), user_id="ann", args=[1])
+        scheduler.add_schedule(first)
+        with pytest.raises(ScheduleConflict):
+            scheduler.add_schedule(Schedule.create("s", at=ahead(seconds=60), user_id="ann"))
+        eventually(lambda: scheduler.get_schedule("s").fired, what="the first task")
+        for again in (first, first.evolve(args=(2,))):
+            with pytest.raises(InvalidSchedule, match=rf"never fire again: .* the task 'schedule:s:{first.at}'"):
+                scheduler.add_schedule(again)
+        second = Schedule.create("s", at=ahead(seconds=0.3), user_id="ann", args=[2])
+        added = scheduler.add_schedule(second)
+        assert (added.next_at, added.fired, added.missed, added.forgotten_at) == (second.at, 1, 0, None)
+        assert scheduler.add_schedule(second).revision == added.revision
+        eventually(lambda: len(bench.times("s")) == 2, what="the second task")
+        assert bench.times("s") == [first.at, second.at]
+        assert scheduler.get_schedule("s").fired == 2
 
     def test_an_impossible_date_is_refused(self, bench: "Bench") -> None:
         with pytest.raises(InvalidSchedule, match="'0 0 30 2 \\*'"):
@@ -131,6 +190,39 @@ class TestChanging:
         assert scheduler.resume_schedule("s")
         assert scheduler.get_schedule("s").next_at is not None
 
+    @pytest.mark.parametrize("change", ["pause", "update", "apply"])
+    def test_after_an_outage_all_times_that_were_due_are_missed_when_it_is_stopped_or_gets_other_times(
+        self, bench: "Bench", every: Every, change: str
+    ) -> None:
+        scheduler, began = bench.scheduler(), bench.now_ms() // HOUR_MS * HOUR_MS - 5 * HOUR_MS
+        storing = Storing(schedule=every("s", 3_600, declared=True), revision=0, next_at=began)
+        bench.run(calls.schedule(bench.keys, [storing], message_limit=9_999))
+        if change == "pause":
+            scheduler.pause_schedule("s")
+            scheduler.resume_schedule("s")
+        elif change == "update":
+            scheduler.update_schedule(every("s", 86_400 * 300))
+        else:
+            scheduler.apply_schedules([every("s", 86_400 * 300)])
+        found, last = scheduler.get_schedule("s"), bench.now_ms() // HOUR_MS * HOUR_MS
+        reason = "disabled" if change == "pause" else "edited"
+        assert found.missed == (last - began) // HOUR_MS + 1
+        assert found.misses == (Miss(first=began, last=last, number=found.missed, reason=reason),)
+
+    def test_an_edit_of_the_task_after_an_outage_misses_nothing(self, bench: "Bench", every: Every) -> None:
+        scheduler, began = bench.scheduler(), bench.now_ms() - 5 * HOUR_MS
+        storing = Storing(schedule=every("s", 3_600), revision=0, next_at=began)
+        bench.run(calls.schedule(bench.keys, [storing], message_limit=9_999))
+        found = scheduler.update_schedule(every("s", 3_600, args=[1]))
+        assert (found.next_at, found.missed) == (began, 0)
+
+    def test_one_that_cannot_be_computed_here_is_stopped_all_the_same(self, bench: "Bench", every: Every) -> None:
+        scheduler, at = bench.scheduler(), bench.now_ms()
+        mars = every("s", 1).evolve(every_ms=None, cron="@daily", timezone="Mars/Olympus")
+        bench.run(calls.schedule(bench.keys, [Storing(schedule=mars, revision=0, next_at=at)], message_limit=9_999))
+        assert scheduler.pause_schedule("s")
+        assert scheduler.update_schedule(every("s", 3_600)).missed == 1
+
     def test_one_is_removed(self, bench: "Bench", every: Every) -> None:
         scheduler = bench.scheduler()
         scheduler.add_schedule(every("s", 3_600))
@@ -149,12 +241,32 @@ class TestReading:
         assert [one.schedule_id for one in page] == ["a", "b"]
         assert [one.schedule_id for one in scheduler.list_schedules(after=page.next)] == ["c"]
 
+    def test_one_that_cannot_be_computed_here_hides_no_other(self, bench: "Bench", every: Every) -> None:
+        scheduler = bench.scheduler()
+        scheduler.add_schedule(every("a", 3_600))
+        mars = every("b", 1).evolve(every_ms=None, cron="@daily", timezone="Mars/Olympus")
+        bench.run(calls.schedule(bench.keys, [Storing(schedule=mars, revision=0)], message_limit=9_999))
+        assert [(one.schedule_id, one.next_at is None) for one in scheduler.list_schedules()] == [
+            ("a", False),
+            ("b", True),
+        ]
+        assert [one.schedule_id for one in scheduler.next_schedules()] == ["a"]
+
     def test_which_are_due_next(self, bench: "Bench", every: Every) -> None:
         scheduler = bench.scheduler()
         for name, seconds in (("a", 86_400 * 1_000), ("b", 60), ("c", 86_400 * 100)):
             scheduler.add_schedule(every(name, seconds))
         scheduler.add_schedule(every("d", 60, enabled=False))
         assert [one.schedule_id for one in scheduler.next_schedules()] == ["b", "c", "a"]
+        assert [one.schedule_id for one in scheduler.next_schedules(1)] == ["b"]
+
+    def test_one_that_is_over_is_not_due_next_until_it_is_forgotten(self, bench: "Bench", every: Every) -> None:
+        scheduler, at = bench.scheduler(), bench.now_ms()
+        over = every("a", 3_600)
+        bench.run(calls.schedule(bench.keys, [Storing(schedule=over, revision=0, next_at=at)], message_limit=9_999))
+        move = calls.move(over, 1, time=at, following=None, fire_at=at)
+        bench.run(calls.fire(bench.keys, [move], term=1, result_ttl_ms=10_000))
+        scheduler.add_schedule(every("b", 86_400 * 100))
         assert [one.schedule_id for one in scheduler.next_schedules(1)] == ["b"]
 
 
@@ -215,6 +327,21 @@ class TestApplying:
 
 
 class TestObject:
+    def test_a_start_that_failed_leaves_nothing_behind_and_may_be_repeated(
+        self, bench: "Bench", monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+        scheduler = bench.scheduler(http_port=port)
+        with monkeypatch.context() as broken:
+            broken.setattr(Runner, "listen", lambda *_: raising(RedisUnavailable("no answer")))
+            with pytest.raises(RedisUnavailable):
+                scheduler.start()
+        assert scheduler.http_port is None
+        scheduler.start()
+        eventually(lambda: scheduler.state == "leader", what="a leader")
+        assert scheduler.http_port == port
+
     def test_it_cannot_be_started_again(self, bench: "Bench") -> None:
         scheduler = bench.started()
         scheduler.start()
@@ -237,3 +364,14 @@ class TestObject:
         with pytest.raises(ConfigurationError) as caught:
             TaskScheduler.from_url("http://x", queue="a b", lease_seconds=0, leese=1)
         assert len(caught.value.problems) == 4
+
+
+def test_a_signal_still_ends_a_program_that_hangs_in_an_import(
+    bench: "Bench", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tasks_of_signals.py").write_text("import signal\nHANDLER = signal.getsignal(signal.SIGTERM)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    scheduler = bench.scheduler(modules=["tasks_of_signals"])
+    scheduler._control.tell()
+    scheduler.run()
+    assert sys.modules.pop("tasks_of_signals").HANDLER is signal.SIG_DFL

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from fairque.protocol.wire.jsonvalue import loads
 from fairque.worker import __version__
 from fairque.worker.cli import main
 
@@ -242,3 +243,32 @@ def test_a_typing_error_in_the_environment_is_a_wrong_configuration(command: Com
     result = command(write("tasks_of_anybody", ""), environ={"FAIRQUE__WORKER__CONCURENCY": "3"})
     assert result.exit_code == 78
     assert "FAIRQUE__WORKER__CONCURENCY" in result.stderr
+
+
+def test_config_tells_each_setting_and_where_it_comes_from(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "shop.yaml"
+    path.write_text("worker:\n  modules: [shop.tasks]\n  concurrency: 4\n")
+    result = command("config", "--config", str(path), "--queue", "mails", environ={"FAIRQUE__WORKER__CONCURRENCY": "8"})
+    told = {key: " ".join(rest) for key, *rest in map(str.split, result.output.splitlines())}
+    assert result.exit_code == 0
+    assert told["worker.concurrency"] == "8 environment FAIRQUE__WORKER__CONCURRENCY"
+    assert told["worker.modules"] == f"shop.tasks {path}:2"
+    assert told["worker.lease_seconds"] == "30.0 default"
+    assert told["queue.name"] == "mails --queue, or FAIRQUE_WORKER_QUEUE"
+
+
+def test_config_shows_no_secret(command: Command) -> None:
+    result = command("config", "--json", "--url", "redis://ann:secret@db:6379/1")
+    assert loads(result.output)["redis.url"] == {
+        "value": "redis://ann:***@db:6379/1",
+        "from": "--url, or FAIRQUE_WORKER_URL",
+    }
+
+
+def test_config_says_all_that_is_wrong_and_asks_no_server(command: Command) -> None:
+    result = command("config", "--url", "http://db", environ={"FAIRQUE__WORKER__CONCURRENCY": "0"})
+    assert (result.exit_code, "FAIRQUE__WORKER__CONCURRENCY" in result.stderr, "--url: " in result.stderr) == (
+        78,
+        True,
+        True,
+    )

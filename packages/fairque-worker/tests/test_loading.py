@@ -66,11 +66,6 @@ def test_a_module_that_cannot_be_imported_is_said_before_the_server_is_asked(
     assert str(tmp_path) in str(caught.value)
 
 
-def test_a_module_that_ends_the_program_is_refused(write: Write) -> None:
-    with pytest.raises(FairqueError, match="cannot be imported: SystemExit"):
-        nowhere(write("tasks_of_exit", "raise SystemExit(0)")).start()
-
-
 def test_a_worker_with_a_handler_imports_the_modules_too(write: Write) -> None:
     with pytest.raises(RedisUnavailable):
         nowhere(write("tasks_of_both", ""), handler=Own()).start()

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from fairque.protocol.calls import Ended, Failed, Finished, Granted, Popped, Reported
+from fairque.protocol.calls import Ended, Failed, Finished, Granted, Popped, QueueStats, Reported
 from fairque.protocol.errors import ProtocolError, RedisUnavailable
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.states import TaskState
@@ -15,6 +15,7 @@ from fairque.protocol.wire.jsonvalue import loads
 from fairque.protocol.wire.status import Status
 from fairque.worker import Cancel, Consumer, Retry, Snooze, Task, TaskContext, TaskHandler
 from fairque.worker.jobs import Ending, Failure, Job, Lease, Success
+from fairque.worker.metrics import Metrics
 from fairque.worker.reporter import Reporter
 
 FINISHED = Ended(Status.OK, TaskState.FINISHED)
@@ -70,6 +71,13 @@ class Told(TaskHandler):
         self.told.append(("failure", task.task_id, final))
 
 
+def metrics() -> Metrics:
+    def read_stats() -> QueueStats:
+        raise AssertionError("nobody asks")
+
+    return Metrics("default", 1, running=int, abandoned=int, loop_age=float, read_stats=read_stats)
+
+
 def no_loop(_: Awaitable[Any]) -> None:
     raise AssertionError("these hooks are no coroutines")
 
@@ -86,7 +94,7 @@ def handler() -> Told:
 
 @pytest.fixture
 def report(queue: Queue, handler: Told) -> Callable[..., Popped | None]:
-    reporter = Reporter(cast("Consumer", queue), handler, lambda call: call(), no_loop)
+    reporter = Reporter(cast("Consumer", queue), handler, metrics(), lambda call: call(), no_loop)
 
     def report(*endings: Ending, count: int = 0) -> Popped | None:
         return reporter.exchange(endings, count)
@@ -227,7 +235,7 @@ def test_a_hook_that_nobody_wrote_takes_no_thread(queue: Queue) -> None:
     def refuse(_: Callable[[], None]) -> None:
         raise AssertionError("a thread was taken")
 
-    reporter = Reporter(cast("Consumer", queue), Plain(), refuse, no_loop)
+    reporter = Reporter(cast("Consumer", queue), Plain(), metrics(), refuse, no_loop)
     reporter.exchange([Success(job(), 1, b"1", 0), Failure(job("b"), ValueError(), 0)], 0)
     assert len(queue.finished) == len(queue.failed) == 1
 

@@ -3,9 +3,7 @@
 import multiprocessing
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from multiprocessing.process import BaseProcess
-from queue import SimpleQueue
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,11 +20,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarni
 
 def nothing() -> None:
     """Ends at once."""
-
-
-def forever() -> None:
-    while True:
-        signal.pause()
 
 
 class Elsewhere(threading.Thread):
@@ -116,17 +109,6 @@ def test_the_handlers_are_those_of_before_when_the_worker_has_ended(bench: Any) 
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
 
 
-@pytest.fixture
-def children() -> Iterator[SimpleQueue[BaseProcess]]:
-    """Processes that tasks have forked; they have ended after the test."""
-    forked: SimpleQueue[BaseProcess] = SimpleQueue()
-    yield forked
-    while not forked.empty():
-        child = forked.get()
-        child.kill()
-        child.join(SECONDS)
-
-
 def forked_by_a_task(bench: Any, work: Callable[[], Any]) -> Any:
     """What a task returns that a worker runs here, in the main thread, with its handlers of signals."""
 
@@ -150,35 +132,3 @@ def test_a_child_that_a_task_forks_has_the_handlers_of_before(bench: Any, number
         return str(ours.recv())
 
     assert forked_by_a_task(bench, work) == before
-
-
-def test_a_child_that_a_task_forks_can_be_terminated(bench: Any, children: "SimpleQueue[BaseProcess]") -> None:
-    def work() -> list[int | None]:
-        codes = []
-        # At once, too: while the child still begins.
-        for _ in range(5):
-            child = FORKING.Process(target=forever, daemon=True)
-            children.put(child)
-            child.start()
-            child.terminate()
-            child.join(SECONDS / 5)
-            codes.append(child.exitcode)
-        return codes
-
-    assert forked_by_a_task(bench, work) == [-signal.SIGTERM] * 5
-
-
-def test_a_fork_leaves_no_signal_blocked_on_either_side(bench: Any) -> None:
-    def blocked() -> list[int]:
-        return sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
-
-    def work() -> list[list[int]]:
-        ours, theirs = FORKING.Pipe(duplex=False)
-        before = blocked()
-        child = FORKING.Process(target=lambda: theirs.send(blocked()))
-        child.start()
-        child.join(SECONDS)
-        return [before, blocked(), ours.recv()]
-
-    before, *after = forked_by_a_task(bench, work)
-    assert after == [before, before]

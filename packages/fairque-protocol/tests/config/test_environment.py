@@ -15,6 +15,7 @@ from fairque.protocol.config import (
     load_settings,
     matches,
     settings_from_environ,
+    tell_settings,
 )
 from fairque.protocol.errors import ConfigurationError
 
@@ -257,3 +258,21 @@ def test_the_environment_of_the_process_is_the_default(monkeypatch: pytest.Monke
     path.write_text("")
     assert load_settings(path, Settings).worker.concurrency == 7
     assert settings_from_environ(Settings).worker.concurrency == 7
+
+
+def test_each_setting_tells_which_line_or_variable_it_comes_from(tmp_path: Path) -> None:
+    path = tmp_path / "shop.yaml"
+    path.write_text("redis:\n  retries: 1\nworker:\n  concurrency: 4\n  lease_seconds: 7\n")
+    settings, origins = tell_settings(path, Settings, environ={"FAIRQUE__WORKER__LEASE_SECONDS": "9"})
+    assert (settings.redis.retries, settings.worker.concurrency, settings.worker.lease_seconds) == (1, 4, 9.0)
+    assert origins == {
+        "redis.retries": f"{path}:2",
+        "worker.concurrency": f"{path}:4",
+        "worker.lease_seconds": "environment FAIRQUE__WORKER__LEASE_SECONDS",
+    }
+
+
+def test_without_a_file_settings_come_from_variables() -> None:
+    settings, origins = tell_settings(None, Settings, environ={"FAIRQUE__WORKER__CONCURRENCY": "3"})
+    assert settings == settings_from_environ(Settings, {"FAIRQUE__WORKER__CONCURRENCY": "3"})
+    assert origins == {"worker.concurrency": "environment FAIRQUE__WORKER__CONCURRENCY"}

@@ -38,6 +38,8 @@ class WorkerSection:
     isolation: str
     cancel_grace_seconds: float
     max_abandoned: int
+    http_host: str
+    http_port: int | None
     modules: tuple[str, ...]
 
 

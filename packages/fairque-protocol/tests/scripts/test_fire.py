@@ -6,7 +6,8 @@ import pytest
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Fired, Firing, Move, Storing
-from fairque.protocol.model.schedules import Miss, Schedule, ScheduleInfo, task_id_of
+from fairque.protocol.calls.fire import holder_of
+from fairque.protocol.model.schedules import Miss, Moved, Schedule, ScheduleInfo, task_id_of
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.codec import decode_task
 from fairque.protocol.wire.status import Status
@@ -68,6 +69,7 @@ class TestATime:
         found = clockwork.read()
         assert (found.next_at, found.last_at, found.fired, found.missed) == (at + 1_000, at, 1, 0)
         assert found.last_task_id == task_id_of("s", at)
+        assert found.moved == Moved(term=1, revision=1, time=at, code=Status.OK, at_ms=queue.now_ms)
         assert queue.snapshot("due") == {"due": [("s", at + 1_000)]}
         assert queue.woken()
         (granted,) = queue.pop()
@@ -260,6 +262,9 @@ class TestOverlap:
         at = clockwork.start
         assert clockwork.move(at, at + 1_000, schedule=schedule).code == Status.OK
         assert clockwork.move(at + 1_000, at + 2_000, schedule=schedule).code == Status.SKIPPED
+        moved = clockwork.read().moved
+        assert moved is not None
+        assert (moved.time, moved.code) == (at + 1_000, Status.SKIPPED)
         found = clockwork.read()
         assert (found.fired, found.skipped, found.missed, found.last_at) == (1, 1, 0, at)
         assert found.misses == (Miss(first=at + 1_000, last=at + 1_000, number=1, reason="overlap"),)
@@ -339,6 +344,14 @@ class TestLeading:
         assert clockwork.moves(move, term=1).ruling == 2
         assert queue.snapshot() == before
         assert clockwork.moves(move, term=2).fired[0].code == Status.OK
+
+    def test_the_status_shows_a_holder_by_its_name(self, queue: "Bench") -> None:
+        for name in ("a", "a#b", "ü" * 100):
+            holder = holder_of(name, "0123456789abcdef")
+            self.lead(queue, holder)
+            assert self.lead(queue, holder_of(name, "f")).holder == holder
+            assert queue.run(calls.read_scheduler(queue.keys)).leader == name
+            self.lead(queue, holder, 0)
 
     def test_the_status_says_who_leads(self, queue: "Bench") -> None:
         self.lead(queue, "a")

@@ -191,7 +191,7 @@ def lead(queue: "Bench") -> None:
     """What a leader does; its readers may fail where a definition, or the index itself, is spoiled."""
     with suppress(ProtocolError):
         soon = queue.run(calls.due(queue.keys, ahead_ms=5_000))
-        known = queue.run(calls.read_some(queue.keys, [name for name, _ in soon.times] or ["s"]))
+        known, _ = queue.run(calls.read_some(queue.keys, [name for name, _ in soon.times] or ["s"]))
         moves = [
             calls.move(BROUGHT, one.revision, time=at, following=at + 1_000, fire_at=at)
             for one in known

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairque.protocol import calls
-from fairque.protocol.calls import Storing
+from fairque.protocol.calls import Overdue, Storing
 from fairque.protocol.errors import BatchTooLarge, InvalidSchedule, ProtocolError, ScheduleConflict, ScheduleNotFound
 from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.schedules import Miss, Schedule, ScheduleInfo
 from fairque.protocol.model.states import Priority
+from fairque.protocol.wire.schedules import encode_schedule
 from fairque.protocol.wire.status import Status
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
 
+HOUR_MS = 3_600_000
 Store = Callable[..., list[tuple[Status, int]]]
 
 
@@ -25,9 +27,15 @@ def hourly(name: str = "s", **fields: Any) -> Schedule:
 
 @pytest.fixture
 def store(queue: "Bench") -> Store:
-    def store(*schedules: Schedule, revision: int | None = 0, next_at: int | None = None) -> list[tuple[Status, int]]:
-        storing = [Storing(schedule=one, revision=revision, next_at=next_at) for one in schedules]
-        stored = queue.run(calls.schedule(queue.keys, storing, message_limit=262_144))
+    def store(
+        *schedules: Schedule,
+        revision: int | None = 0,
+        next_at: int | None = None,
+        overdue: Overdue | None = None,
+        message_limit: int = 262_144,
+    ) -> list[tuple[Status, int]]:
+        storing = [Storing(schedule=one, revision=revision, next_at=next_at, overdue=overdue) for one in schedules]
+        stored = queue.run(calls.schedule(queue.keys, storing, message_limit=message_limit))
         return [(one.code, one.revision) for one in stored]
 
     return store
@@ -108,6 +116,25 @@ class TestStoring:
             store(hourly("a"), hourly(args=(1,)))
         assert queue.snapshot() == before
 
+    def test_one_without_further_times_makes_room_for_a_new_one_of_its_id(self, queue: "Bench", store: Store) -> None:
+        once = hourly(every_ms=None, at=queue.now_ms)
+        store(once, next_at=once.at)
+        move = calls.move(once, 1, time=once.at, following=None, fire_at=once.at)
+        queue.run(calls.fire(queue.keys, [move], term=1, result_ttl_ms=9_000))
+        before = queue.snapshot()
+        assert store(once, next_at=None) == [(Status.ALREADY, 1)]
+        assert queue.snapshot() == before
+        with pytest.raises(ScheduleConflict):
+            store(once.evolve(args=(1,)), next_at=once.at)
+        later = once.evolve(at=queue.now_ms + 70, args=(1,))
+        assert store(later, next_at=later.at) == [(Status.OK, 2)]
+        assert store(later, next_at=later.at) == [(Status.ALREADY, 2)]
+        found = read(queue)
+        assert (found.next_at, found.forgotten_at, found.last_at, found.fired) == (later.at, None, once.at, 1)
+        assert due(queue) == {"s": later.at}
+        with pytest.raises(ScheduleConflict):
+            store(once)
+
     def test_a_change_of_an_old_revision_is_refused(self, store: Store) -> None:
         store(hourly())
         store(hourly(args=(1,)), revision=1)
@@ -155,6 +182,44 @@ class TestChangesOfTimes:
         due_at = queue.now_ms - 40
         assert found.misses == (Miss(first=due_at, last=due_at, number=1, reason="edited"),)
         assert queue.run(calls.read_scheduler(queue.keys)).missed == 1
+
+    @pytest.mark.parametrize("change", ["edit", "disable", "pause"])
+    def test_times_that_the_caller_counted_are_missed_all_of_them(
+        self, queue: "Bench", store: Store, change: str
+    ) -> None:
+        at = queue.now_ms + 10
+        store(hourly(), next_at=at)
+        queue.advance(3 * HOUR_MS)
+        overdue = Overdue(3, at, at + 2 * HOUR_MS)
+        if change == "pause":
+            queue.run(calls.enable(queue.keys, "s", on=False, overdue=overdue))
+        else:
+            fields: dict[str, Any] = {"every_ms": 5_000} if change == "edit" else {"enabled": False}
+            store(hourly(**fields), revision=1, overdue=overdue)
+        found, why = read(queue), "edited" if change == "edit" else "disabled"
+        assert found.missed == 3
+        assert found.misses == (Miss(first=at, last=at + 2 * HOUR_MS, number=3, reason=why),)
+        assert queue.run(calls.read_scheduler(queue.keys)).missed == 3
+
+    def test_what_was_counted_from_another_time_is_not_believed(self, queue: "Bench", store: Store) -> None:
+        """The leader went on meanwhile."""
+        at = queue.now_ms + 10
+        store(hourly(), next_at=at + HOUR_MS)
+        overdue = Overdue(2, at, at + HOUR_MS)
+        store(hourly(every_ms=5_000), revision=1, overdue=overdue, next_at=at + HOUR_MS)
+        assert read(queue).missed == 0
+        queue.advance(3 * HOUR_MS)
+        queue.run(calls.enable(queue.keys, "s", on=False, overdue=overdue))
+        assert read(queue).missed == 1
+
+    def test_times_since_a_pause_count_though_no_leader_has_computed_the_first(
+        self, queue: "Bench", store: Store
+    ) -> None:
+        store(hourly())
+        at = queue.now_ms + 10
+        queue.advance(2 * HOUR_MS)
+        queue.run(calls.enable(queue.keys, "s", on=False, overdue=Overdue(2, at, at + HOUR_MS)))
+        assert read(queue).missed == 2
 
     def test_other_times_before_the_next_one_miss_nothing(self, queue: "Bench", store: Store) -> None:
         store(hourly(), next_at=queue.now_ms + 10)
@@ -250,19 +315,52 @@ class TestReading:
         for name, ahead in (("a", 300), ("b", 100), ("c", 200), ("d", 5_000)):
             store(hourly(name), next_at=queue.now_ms + ahead)
 
-        def due_in(ahead_ms: int, most: int = 100) -> list[str]:
-            found = queue.run(calls.due(queue.keys, ahead_ms=ahead_ms, most=most))
+        def due_in(ahead_ms: int, most: int = 100, skip: int = 0) -> list[str]:
+            found = queue.run(calls.due(queue.keys, ahead_ms=ahead_ms, most=most, skip=skip))
             assert found.at_ms == queue.now_ms
             return [f"{name}{at - queue.now_ms}" for name, at in found.times]
 
         assert due_in(99) == []
         assert due_in(1_000) == ["b100", "c200", "a300"]
         assert due_in(1_000, most=2) == ["b100", "c200"]
+        assert due_in(1_000, most=2, skip=1) == ["c200", "a300"]
 
     def test_some_are_read_by_their_ids_and_others_left_out(self, queue: "Bench", store: Store) -> None:
         store(hourly("a"), hourly("b"), hourly("c"))
-        found = queue.run(calls.read_some(queue.keys, ["c", "x", "a"]))
-        assert [one.schedule_id for one in found] == ["c", "a"]
+        found, told = queue.run(calls.read_some(queue.keys, ["c", "x", "a"]))
+        assert ([one.schedule_id for one in found], told) == (["c", "a"], 3)
+
+    def test_a_page_ends_before_it_is_too_large_and_the_next_one_goes_on_behind_it(
+        self, queue: "Bench", store: Store
+    ) -> None:
+        for name in "abcdefg":
+            store(hourly(name, payload=name * (1_500_000 if name == "c" else 700_000)), message_limit=2**22)
+        pages: list[str] = []
+        after: str | None = None
+        while not pages or after is not None:
+            page = queue.run(calls.read_schedules(queue.keys, after=after, most=5))
+            pages.append("".join(one.schedule_id for one in page))
+            after = page.next
+        assert pages == ["abcd", "efg"]
+        rest = 2**22 - len(encode_schedule(hourly("aa", payload="")))
+        store(hourly("aa", payload="x" * rest), message_limit=2**23, next_at=queue.now_ms)
+        queue.run(calls.enable(queue.keys, "aa", on=False))
+        assert read(queue, "aa").misses
+        assert [one.schedule_id for one in queue.run(calls.read_schedules(queue.keys))] == ["a"]
+        page = queue.run(calls.read_schedules(queue.keys, after="a"))
+        assert ([one.schedule_id for one in page], page.next) == (["aa"], "aa")
+
+    def test_a_page_of_which_one_cannot_be_read_is_not_the_last_one(self, queue: "Bench", store: Store) -> None:
+        store(*(hourly(name) for name in "abc"))
+        queue.client.delete(f"{queue.keys.prefix}schedule:b")
+        page = queue.run(calls.read_schedules(queue.keys, most=2))
+        assert ([one.schedule_id for one in page], page.next) == (["a"], "b")
+
+    def test_of_some_that_are_too_large_together_the_first_ones_are_told(self, queue: "Bench", store: Store) -> None:
+        for name in "abc":
+            store(hourly(name, payload=name * 1_500_000), message_limit=2**22)
+        found, told = queue.run(calls.read_some(queue.keys, ["x", "a", "b", "c"]))
+        assert ([one.schedule_id for one in found], told) == (["a", "b"], 3)
 
     def test_one_that_is_not_there_is_an_error(self, queue: "Bench") -> None:
         with pytest.raises(ScheduleNotFound):
@@ -318,16 +416,20 @@ class TestBadInput:
                 call(queue.keys, name)
 
     @pytest.mark.parametrize(
-        ("place", "value"), [(0, ""), (0, "x" * 101), (1, "-1"), (1, "x"), (2, ""), (3, "x"), (4, "2"), (5, "")]
+        ("place", "value"),
+        [
+            *((0, ""), (0, "x" * 101), (1, "-1"), (1, "x"), (2, ""), (3, "x"), (4, "2")),
+            *((5, ""), (5, "-1"), (6, "2"), (7, "x"), (8, "")),
+        ],
     )
     def test_the_script_refuses_what_no_builder_sends(self, queue: "Bench", place: int, value: str) -> None:
-        arguments = ["s", "0", "t", "", "1", "{}"]
+        arguments = ["s", "0", "t", "", "1", "0", "0", "0", "{}"]
         arguments[place] = value
         assert queue.raw("schedule", *arguments)[0] == Status.BAD_ARGS
         assert queue.raw("schedule", *arguments[1:])[0] == Status.BAD_ARGS
         assert queue.snapshot().keys() == {"meta"}
 
     def test_a_definition_of_a_later_version_is_no_definition_here(self, queue: "Bench") -> None:
-        queue.raw("schedule", "s", "0", "t", "", "1", '{"v":2,"id":"s"}')
+        queue.raw("schedule", "s", "0", "t", "", "1", "0", "0", "0", '{"v":2,"id":"s"}')
         with pytest.raises(ProtocolError, match="has version 2"):
             read(queue)

@@ -16,7 +16,7 @@ from hypothesis.stateful import (
 )
 
 from fairque.protocol import calls
-from fairque.protocol.calls import Move, Storing
+from fairque.protocol.calls import Move, Overdue, Storing
 from fairque.protocol.model.schedules import Schedule, ScheduleInfo
 from fairque.protocol.wire.status import Status
 
@@ -65,8 +65,18 @@ class Known:
             schedule_id=name, every_ms=self.every, user_id="ann", func="f", args=(self.content,), overlap=overlap
         )
 
-    def retime(self, now_ms: int) -> None:
-        if self.on and self.next_at is not None and self.next_at <= now_ms:
+    def overdue(self, now_ms: int) -> Overdue | None:
+        """Its times that are due and not fired, as a scheduler counts them."""
+        first = following(self.every, self.since) if self.next_at is None else self.next_at
+        if not self.on or first > now_ms:
+            return None
+        number = (now_ms - first) // self.every + 1
+        return Overdue(number, first, first + (number - 1) * self.every)
+
+    def retime(self, now_ms: int, overdue: Overdue | None) -> None:
+        if overdue is not None:
+            self.counts["missed"] += overdue.number
+        elif self.on and self.next_at is not None and self.next_at <= now_ms:
             self.counts["missed"] += 1
         self.since, self.next_at = now_ms, None
         self.times.clear()
@@ -100,8 +110,8 @@ class Schedules(RuleBasedStateMachine):
         self.changes += 1
         return self.changes
 
-    def store(self, name: str, wanted: Known, revision: int | None) -> Any:
-        storing = [Storing(schedule=wanted.definition(name), revision=revision)]
+    def store(self, name: str, wanted: Known, revision: int | None, overdue: Overdue | None = None) -> Any:
+        storing = [Storing(schedule=wanted.definition(name), revision=revision, overdue=overdue)]
         call = calls.schedule(self.queue.keys, storing, message_limit=10_000)
         self.sent = [call]
         return self.queue.run(call)
@@ -115,26 +125,27 @@ class Schedules(RuleBasedStateMachine):
             assert (stored.code, stored.revision) == (Status.OK, self.known[name].revision)
 
     @precondition(lambda self: self.known)
-    @rule(data=st.data(), every=st.none() | intervals)
-    def edit(self, data: Any, every: int | None) -> None:
+    @rule(data=st.data(), every=st.none() | intervals, counted=st.booleans())
+    def edit(self, data: Any, every: int | None, counted: bool) -> None:  # noqa: FBT001 - drawn by name
         name = data.draw(st.sampled_from(sorted(self.known)))
         one = self.known[name]
-        before = one.revision
+        before, overdue = one.revision, one.overdue(self.now) if counted else None
         one.content, one.revision = one.content + 1, self.next_revision()
         # What does not fire has no times yet, and gets the first one anew when it does.
         if not one.on or (every is not None and every != one.every):
-            one.retime(self.now)
+            one.retime(self.now, overdue)
             one.every = every or one.every
-        assert self.store(name, one, before)[0].revision == one.revision
+        assert self.store(name, one, before, overdue)[0].revision == one.revision
 
     @precondition(lambda self: self.known)
-    @rule(data=st.data(), on=st.booleans())
-    def switch(self, data: Any, on: bool) -> None:  # noqa: FBT001 - drawn by name
+    @rule(data=st.data(), on=st.booleans(), counted=st.booleans())
+    def switch(self, data: Any, on: bool, counted: bool) -> None:  # noqa: FBT001 - drawn by name
         name = data.draw(st.sampled_from(sorted(self.known)))
         one = self.known[name]
-        assert self.queue.run(calls.enable(self.queue.keys, name, on=on)) is (one.on is not on)
+        overdue = one.overdue(self.now) if counted else None
+        assert self.queue.run(calls.enable(self.queue.keys, name, on=on, overdue=overdue)) is (one.on is not on)
         if one.on is not on:
-            one.retime(self.now)
+            one.retime(self.now, overdue)
             one.on, one.revision = on, self.next_revision()
 
     @precondition(lambda self: self.known)
@@ -168,7 +179,7 @@ class Schedules(RuleBasedStateMachine):
     def look(self, leader: str) -> None:
         due = self.queue.run(calls.due(self.queue.keys, ahead_ms=300)).times
         call = calls.read_some(self.queue.keys, [name for name, _ in due])
-        self.views[leader] = self.queue.run(call) if due else ()
+        self.views[leader] = self.queue.run(call)[0] if due else ()
 
     @rule(leader=leaders, newest=st.booleans(), term=st.sampled_from(["own", "highest"]))
     def fire(self, leader: str, newest: bool, term: str) -> None:  # noqa: FBT001 - drawn by name

@@ -533,6 +533,7 @@ class TestSchedules:
             "a time that is none": lambda: amend_record(client, record, next=-1),
             "misses that are none": lambda: amend_record(client, record, misses=7),
             "misses that say nothing": lambda: amend_record(client, record, misses="1 2 3"),
+            "a step that says nothing": lambda: amend_record(client, record, did="1 2"),
             "the record of a task": lambda: client.set(record, client.get(f"{prefix}t:t") or b""),
             "gone": lambda: client.delete(record),
             "gone and not due": lambda: client.delete(record) + client.zrem(f"{prefix}due", "s"),
@@ -547,7 +548,7 @@ class TestSchedules:
 
     LOST = (
         *("cut off", "a time that is none", "misses that are none", "misses that say nothing"),
-        "the record of a task",
+        *("a step that says nothing", "the record of a task"),
     )
     GONE = ("gone", "gone and not due")
     KEPT = ("not listed", "not due", "due at another time", "never to be computed", "off and due")

@@ -8,7 +8,7 @@ from fairque.client.aio_handle import AsyncTaskHandle
 from fairque.client.aio_many import gather
 from fairque.client.link import AsyncLink, seconds_of
 from fairque.client.outcomes import CancelResult
-from fairque.client.pipelines import handle_of, states_of
+from fairque.client.pipelines import answered, cancelations, handle_of, states_of
 from fairque.client.waiting import until
 from fairque.protocol.errors import TaskCanceled, TaskFailed
 from fairque.protocol.model.pipeline import Pipeline
@@ -82,12 +82,17 @@ class AsyncPipelineHandle(Generic[R_co]):
         return cast("R_co", results[0] if self._pipeline.single else results)
 
     async def cancel(self, reason: str = "canceled by its producer") -> dict[str, CancelResult]:
-        """Cancel each task, the last ones first, so that none is set free by it; the answers are by the tasks' ids.
+        """Cancel each task, the last ones first, so that none is set free by it.
 
         Args:
             reason: Why, for people.
+
+        Returns:
+            The answers by the tasks' ids, without those that have ended so long ago that their records have expired.
         """
-        return {task_id: await self.tasks[task_id].cancel(reason) for task_id in self._pipeline.last_first()}
+        order = self._pipeline.last_first()
+        calls = cancelations(self._link, [self.tasks[task_id].task_id for task_id in order], reason)
+        return answered(order, await self._link.run_all(calls))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self.tasks)} tasks, queue={self._link.keys.name!r})"

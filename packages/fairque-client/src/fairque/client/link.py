@@ -5,7 +5,7 @@ import math
 import os
 import queue
 import threading
-from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Sequence
 from contextlib import aclosing, suppress
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -26,6 +26,9 @@ from fairque.protocol.wire.keys import QueueKeys
 __all__ = ["AsyncLink", "Link", "seconds_of"]
 
 T = TypeVar("T")
+
+#: Calls of one round trip: a server that is asked for more in one go keeps others waiting.
+_CHUNK = 100
 
 
 class _Shared:
@@ -71,6 +74,15 @@ class Link(_Shared):
         """
         self._check_open()
         return self._runner.run(call)
+
+    def run_all(self, calls: Sequence[Call[T]]) -> list[T]:
+        """Send any number of calls, many in a round trip, and return what they come to.
+
+        Raises:
+            FairqueError: As `run`; the first call that failed decides, and others may have been carried out.
+        """
+        self._check_open()
+        return [answer for chunk in _chunks(calls) for answer in self._runner.run_all(chunk)]
 
     def work(self, steps: Generator[Call[Any], Any, T]) -> T:
         """Send calls one after the other, and return what they come to."""
@@ -157,6 +169,11 @@ class AsyncLink(_Shared):
         """Send a call; see `Link.run`."""
         self._check_open()
         return await self._runner.run(call)
+
+    async def run_all(self, calls: Sequence[Call[T]]) -> list[T]:
+        """Send any number of calls; see `Link.run_all`."""
+        self._check_open()
+        return [answer for chunk in _chunks(calls) for answer in await self._runner.run_all(chunk)]
 
     async def work(self, steps: Generator[Call[Any], Any, T]) -> T:
         """Send calls one after the other, and return what they come to."""
@@ -247,6 +264,10 @@ def seconds_of(timeout: float | timedelta | None) -> float | None:
     if seconds is not None and not number:
         raise TypeError(f"timeout must be a number of seconds, a timedelta or None, not {timeout!r:.80}")
     return seconds
+
+
+def _chunks(calls: Sequence[Call[T]]) -> Iterator[Sequence[Call[T]]]:
+    return (calls[first : first + _CHUNK] for first in range(0, len(calls), _CHUNK))
 
 
 def _news(news: "queue.SimpleQueue[News]", seconds: float | None) -> list[News]:

@@ -2,20 +2,23 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
 from fairque.client.handle import TaskHandle
-from fairque.client.link import Link, seconds_of
+from fairque.client.link import AsyncLink, Link, seconds_of
 from fairque.client.many import gather
-from fairque.client.outcomes import CancelResult, Missing
+from fairque.client.outcomes import CancelResult, Missing, canceled
 from fairque.client.waiting import until
-from fairque.protocol.calls import Outcome
-from fairque.protocol.errors import TaskCanceled, TaskFailed
+from fairque.protocol.calls import Outcome, cancel
+from fairque.protocol.errors import TaskCanceled, TaskFailed, TaskNotFound
 from fairque.protocol.model.pipeline import Pipeline
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
+from fairque.protocol.wire.call import Call
+from fairque.protocol.wire.status import Status
 
-__all__ = ["PipelineHandle", "handle_of", "states_of"]
+__all__ = ["PipelineHandle", "answered", "cancelations", "handle_of", "states_of"]
 
 H = TypeVar("H")
 R_co = TypeVar("R_co", covariant=True)
@@ -83,12 +86,17 @@ class PipelineHandle(Generic[R_co]):
         return cast("R_co", results[0] if self._pipeline.single else results)
 
     def cancel(self, reason: str = "canceled by its producer") -> dict[str, CancelResult]:
-        """Cancel each task, the last ones first, so that none is set free by it; the answers are by the tasks' ids.
+        """Cancel each task, the last ones first, so that none is set free by it.
 
         Args:
             reason: Why, for people.
+
+        Returns:
+            The answers by the tasks' ids, without those that have ended so long ago that their records have expired.
         """
-        return {task_id: self.tasks[task_id].cancel(reason) for task_id in self._pipeline.last_first()}
+        order = self._pipeline.last_first()
+        calls = cancelations(self._link, [self.tasks[task_id].task_id for task_id in order], reason)
+        return answered(order, self._link.run_all(calls))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self.tasks)} tasks, queue={self._link.keys.name!r})"
@@ -106,6 +114,24 @@ class PipelineHandle(Generic[R_co]):
                     self.tasks[failed].result(0)
                 except TaskFailed as cause:
                     raise cause from error
+
+
+def cancelations(link: Link | AsyncLink, task_ids: Iterable[str], reason: str) -> list[Call[CancelResult | None]]:
+    """Build the calls that cancel tasks; the answer is None for one whose record has expired."""
+    calls = [cancel(link.keys, task_id, reason=reason, result_ttl_ms=link.result_ttl_ms) for task_id in task_ids]
+    return [Call(call.script, call.keys, call.args, partial(_answer, call)) for call in calls]
+
+
+def answered(task_ids: Iterable[str], answers: Iterable[CancelResult | None]) -> dict[str, CancelResult]:
+    """Return the answers that there are, by the ids."""
+    return {task_id: answer for task_id, answer in zip(task_ids, answers, strict=True) if answer is not None}
+
+
+def _answer(call: Call[tuple[Status, TaskState]], reply: Any) -> CancelResult | None:
+    try:
+        return canceled(call.decode(reply))
+    except TaskNotFound:
+        return None
 
 
 def handle_of(handles: Mapping[str, H], task: Task[Any] | str) -> H:

@@ -29,7 +29,7 @@ class Schedules:
         return self._link.run(read_schedule(self._link.keys, schedule_id))
 
     def list(self, *, after: str | None = None, most: int = 100) -> SchedulePage:
-        """Return a page of the schedules, in the order of their ids.
+        """Return a page of the schedules, in the order of their ids; it ends before it has more than 4 MiB.
 
         Args:
             after: ``next`` of the page before; None begins.
@@ -42,6 +42,9 @@ class Schedules:
 
     def pause(self, schedule_id: str) -> bool:
         """Fire a schedule no more, from now on, and return whether it did before. The tasks that it brought stay.
+
+        Its times that were due and not fired yet are missed; one is counted, as only `fairque.scheduler`, whose
+        `pause_schedule` counts all, can compute the others.
 
         Raises:
             ScheduleNotFound: There is none of that id.
@@ -92,7 +95,7 @@ class AsyncSchedules:
         return await self._link.run(read_schedule(self._link.keys, schedule_id))
 
     async def list(self, *, after: str | None = None, most: int = 100) -> SchedulePage:
-        """Return a page of the schedules, in the order of their ids.
+        """Return a page of the schedules, in the order of their ids; it ends before it has more than 4 MiB.
 
         Args:
             after: ``next`` of the page before; None begins.
@@ -105,6 +108,9 @@ class AsyncSchedules:
 
     async def pause(self, schedule_id: str) -> bool:
         """Fire a schedule no more, from now on, and return whether it did before. The tasks that it brought stay.
+
+        Its times that were due and not fired yet are missed; one is counted, as only `fairque.scheduler`, whose
+        `pause_schedule` counts all, can compute the others.
 
         Raises:
             ScheduleNotFound: There is none of that id.

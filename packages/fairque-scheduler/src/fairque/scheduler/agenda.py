@@ -24,6 +24,8 @@ __all__ = ["Agenda"]
 _AHEAD_MS = 10_000
 #: Seconds after which it reads again what is due, and after which it may when something changed.
 _READ_AGAIN, _BREATH = 5.0, 0.05
+#: Schedules that are work enough, and pages of them that are read in one go at most.
+_ENOUGH, _PAGES = MAX_DUE // 2, 20
 #: Schedules that are fired in one round trip, and read in one.
 _FIRED, _READ = 400, 200
 #: Schedules and bytes of one script, during which the server does nothing else.
@@ -50,6 +52,8 @@ class Agenda:
         self._broken: dict[str, int] = {}
         #: Missed times of schedules that have not caught up.
         self._missed: Counter[str] = Counter()
+        #: Moves of a term that were sent, by their schedules, until it is known whether they were carried out.
+        self._unsettled: dict[str, tuple[int, Move]] = {}
         self._read_at = 0.0
         self._until_ms = 0
         self._full = False
@@ -78,15 +82,25 @@ class Agenda:
         if self._stale:
             self._stale = False
             self._broken.clear()
-        asked = clock.monotonic()
-        found = self._runner.run(due(self._keys, ahead_ms=_AHEAD_MS))
-        self._read_at = clock.monotonic()
-        self._clock.hear(found.at_ms, asked, self._read_at)
-        self._metrics.due.set(sum(at <= found.at_ms for _, at in found.times))
+        times: dict[str, int] = {}
+        overdue = active = pages = 0
+        full = True
+        # Those that wait for room, or cannot be carried out, must not hide what stands behind them.
+        while full and active < _ENOUGH and pages < _PAGES:
+            asked = clock.monotonic()
+            found = self._runner.run(due(self._keys, ahead_ms=_AHEAD_MS, most=MAX_DUE, skip=pages * MAX_DUE))
+            self._read_at = clock.monotonic()
+            self._clock.hear(found.at_ms, asked, self._read_at)
+            pages += 1
+            times.update(found.times)
+            overdue += sum(at <= found.at_ms for _, at in found.times)
+            active += sum(not self._held_back(name, at, found.at_ms) for name, at in found.times)
+            full = len(found.times) == MAX_DUE
+        self._metrics.due.set(overdue)
         # Where there are more, the last time may be that of others, too: they come when these are done.
-        self._full = len(found.times) == MAX_DUE
-        self._until_ms = found.times[-1][1] if self._full else found.at_ms + _AHEAD_MS
-        self._window.replace((name, at) for name, at in found.times if self._broken.get(name) != at)
+        self._full = full
+        self._until_ms = found.times[-1][1] if full else found.at_ms + _AHEAD_MS
+        self._window.replace((name, at) for name, at in times.items() if self._broken.get(name) != at)
 
     def prepare(self) -> bool:
         """Make tasks ahead of their times, for a moment; return whether there was anything to do."""
@@ -107,30 +121,31 @@ class Agenda:
 
     def fire(self, term: int) -> bool | None:
         """Fire what is due, in one round trip; return whether there was anything, or None when a later term rules."""
+        self._settle()
         entries = self._window.take_due(self._clock.now_ms(), _FIRED)
         self._read_infos(entries)
         moves = self._moves(entries)
         if not moves:
             return bool(entries)
-        calls = [
-            fire(self._keys, [one for _, one in part], term=term, result_ttl_ms=self._keep_ms) for part in _parts(moves)
-        ]
+        parts = list(_parts(moves))
+        calls = [fire(self._keys, [one for _, one in part], term=term, result_ttl_ms=self._keep_ms) for part in parts]
+        self._unsettled = {one.schedule_id: (term, one) for _, one in moves if one.time is not None}
         asked = clock.monotonic()
         answers: list[Firing] = self._runner.run_all(calls)
         heard = clock.monotonic()
-        if any(answer.ruling is not None for answer in answers):
-            return None
-        left = iter(moves)
-        for answer in answers:
-            self._clock.hear(answer.at_ms, asked, heard)
-            made = [(*next(left), fired) for fired in answer.fired]
-            self._count([(move, fired) for _, move, fired in made], answer.at_ms)
-            for entry, _, fired in made:
-                self._go_on(entry, fired)
-        return True
+        for part, answer in zip(parts, answers, strict=True):
+            if answer.ruling is None:
+                self._clock.hear(answer.at_ms, asked, heard)
+                self._take_in(part, answer)
+        return None if any(answer.ruling is not None for answer in answers) else True
+
+    def _held_back(self, schedule_id: str, at: int, now_ms: int) -> bool:
+        entry = self._window.find(schedule_id)
+        waits = entry is not None and entry.at == at and entry.not_before > now_ms
+        return waits or self._broken.get(schedule_id) == at
 
     def _next_reading(self) -> float:
-        if self._stale or (self._full and len(self._window) < MAX_DUE // 2):
+        if self._stale or (self._full and len(self._window) < _ENOUGH):
             return self._read_at + _BREATH
         return self._read_at + _READ_AGAIN
 
@@ -150,56 +165,81 @@ class Agenda:
                 self._refuse(entry, error)
         return moves
 
+    def _take_in(self, part: Sequence[tuple[Entry, Move]], answer: Firing) -> None:
+        for (entry, one), fired in zip(part, answer.fired, strict=True):
+            # Somebody else did it, or this scheduler and the first answer was lost.
+            if fired.code != Status.ALREADY:
+                self._unsettled.pop(one.schedule_id, None)
+                self._count(one, fired, answer.at_ms)
+            self._go_on(entry, fired)
+
+    def _settle(self) -> None:
+        """Count what was sent and is not counted, as far as the schedules say that it was carried out."""
+        while self._unsettled:
+            names = list(self._unsettled)[:_READ]
+            try:
+                infos, told = self._runner.run(read_some(self._keys, names))
+            except ProtocolError:
+                infos, told = (), len(names)
+            for info in infos:
+                (term, one), done = self._unsettled[info.schedule_id], info.moved
+                if done is not None and (done.term, done.revision, done.time) == (term, one.revision, one.time):
+                    self._count(one, Fired(Status(done.code), info.next_at, 0), done.at_ms)
+            for name in names[:told]:
+                del self._unsettled[name]
+
     def _go_on(self, entry: Entry, fired: Fired) -> None:
         name = entry.schedule_id
-        if fired.code in (Status.CHANGED, Status.NOT_FOUND):
+        if fired.code == Status.CHANGED:
+            # Its time may be the same as before, and is come: it is read anew at once.
+            self._window.put(Entry(name, entry.at))
+        elif fired.code == Status.NOT_FOUND:
             self._window.drop(name)
-            self._stale = True
         elif fired.code == Status.EARLY:
             self._window.put(entry)
         elif fired.code == Status.FULL:
             log.warning("too many tasks wait, a schedule waits too", schedule=name, seconds=fired.pause_ms / 1000)
-            self._window.put(evolve(entry, at=self._clock.now_ms() + fired.pause_ms))
+            self._window.put(evolve(entry, not_before=self._clock.now_ms() + fired.pause_ms))
         elif fired.next_at is None or fired.next_at > self._until_ms or entry.info is None:
             self._window.drop(name)
         else:
             info = evolve(entry.info, next_at=fired.next_at, from_at=None)
             self._window.put(Entry(name, fired.next_at, info))
 
-    def _count(self, made: Sequence[tuple[Move, Fired]], at_ms: int) -> None:
+    def _count(self, move: Move, fired: Fired, at_ms: int) -> None:
         metrics = self._metrics
-        late = [at_ms - move.fire_at for move, fired in made if fired.code == Status.OK and move.fire_at is not None]
-        for milliseconds in late:
-            metrics.lateness.observe(milliseconds / 1000)
-        metrics.fired.inc(len(late))
-        metrics.skipped.inc(sum(fired.code == Status.SKIPPED for _, fired in made))
-        for move, fired in made:
-            if move.missed and fired.code in (Status.OK, Status.SKIPPED):
-                metrics.missed.inc(move.missed)
-                self._missed[move.schedule_id] += move.missed
-                # Not before it has caught up, which may take many steps.
-                if fired.next_at is None or fired.next_at > at_ms:
-                    number = self._missed.pop(move.schedule_id)
-                    log.warning("missed times", schedule=move.schedule_id, number=number)
+        if fired.code == Status.OK and move.fire_at is not None:
+            metrics.fired.inc()
+            metrics.lateness.observe((at_ms - move.fire_at) / 1000)
+        elif fired.code == Status.SKIPPED:
+            metrics.skipped.inc()
+        if move.missed and fired.code in (Status.OK, Status.SKIPPED, Status.ALREADY):
+            metrics.missed.inc(move.missed)
+            self._missed[move.schedule_id] += move.missed
+            # Not before it has caught up, which may take many steps.
+            if fired.next_at is None or fired.next_at > at_ms:
+                number = self._missed.pop(move.schedule_id)
+                log.warning("missed times", schedule=move.schedule_id, number=number)
 
     def _read_infos(self, entries: Sequence[Entry]) -> None:
         """Read what is not known of the schedules of some entries."""
         unknown = {entry.schedule_id: entry for entry in entries if entry.info is None}
         names = list(unknown)
-        for first in range(0, len(names), _READ):
-            part = names[first : first + _READ]
+        while names:
+            part = names[:_READ]
             try:
-                infos = list(self._runner.run(read_some(self._keys, part)))
+                infos, told = self._runner.run(read_some(self._keys, part))
             except ProtocolError:
-                infos = []
+                infos, told = (), len(part)
                 for name in part:
                     try:
-                        infos += self._runner.run(read_some(self._keys, [name]))
+                        infos += self._runner.run(read_some(self._keys, [name]))[0]
                     except ProtocolError as error:
                         self._refuse(unknown[name], error)
             found = {info.schedule_id: info for info in infos}
-            dropped = [name for name in part if not self._know(unknown[name], found.get(name))]
+            dropped = [name for name in part[:told] if not self._know(unknown[name], found.get(name))]
             self._mend([name for name in dropped if self._broken.get(name) != unknown[name].at])
+            names = names[told:]
 
     def _know(self, entry: Entry, info: ScheduleInfo | None) -> bool:
         """Take in what was read of a schedule; return whether it is one that may fire."""

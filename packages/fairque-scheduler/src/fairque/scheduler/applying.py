@@ -11,7 +11,8 @@ from fairque.protocol.errors import ScheduleConflict, ScheduleNotFound
 from fairque.protocol.model.schedules import Schedule, ScheduleInfo
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
-from fairque.protocol.wire.schedules import encode_schedule
+from fairque.protocol.wire.schedules import encode_schedule, timing_digest
+from fairque.scheduler.misfires import overdue
 from fairque.scheduler.times import time_after
 
 __all__ = ["Plan", "apply", "plan"]
@@ -66,7 +67,8 @@ def plan(declared: Iterable[Schedule], found: Mapping[str, ScheduleInfo], now_ms
             unchanged += 1
         else:
             revision = 0 if known is None else known.revision
-            storing.append(Storing(schedule=one, revision=revision, next_at=next_at))
+            late = None if known is None or not _other_times(one, known) else overdue(known, now_ms)
+            storing.append(Storing(schedule=one, revision=revision, next_at=next_at, overdue=late))
             changes.append(f"schedule {one.schedule_id!r}: {'added' if known is None else _differences(one, known)}")
     undeclared = tuple(info for name, info in sorted(found.items()) if info.schedule.declared and name not in names)
     return Plan(
@@ -130,6 +132,10 @@ def _all(runner: Runs, keys: QueueKeys) -> tuple[dict[str, ScheduleInfo], int]:
 
 def _same(one: Schedule, known: ScheduleInfo) -> bool:
     return encode_schedule(one) == encode_schedule(known.schedule) and one.enabled in (None, known.enabled)
+
+
+def _other_times(one: Schedule, known: ScheduleInfo) -> bool:
+    return one.enabled is False or timing_digest(one) != timing_digest(known.schedule)
 
 
 def _differences(one: Schedule, known: ScheduleInfo) -> str:

@@ -5,31 +5,38 @@ from collections.abc import Sequence
 
 from fairque.protocol.errors import InvalidSchedule, UnknownFunction
 from fairque.protocol.model.registry import REGISTRY
-from fairque.protocol.model.schedules import Schedule
+from fairque.protocol.model.schedules import Schedule, ScheduleInfo
 from fairque.protocol.wire.schedules import schedule_problems
 from fairque.scheduler.cron import parse_cron
-from fairque.scheduler.times import time_after
+from fairque.scheduler.times import jitter_of, time_after
+from fairque.scheduler.wallclock import HORIZON_YEARS
 from fairque.scheduler.zones import find_zone
 
-__all__ = ["all_problems", "check", "cron_problems", "function_problem", "problems_of_all"]
+__all__ = ["all_problems", "cron_problems", "function_problem", "problems_of_all", "why_never"]
 
 
-def check(schedule: Schedule, modules: Sequence[str], *, now_ms: int | None = None) -> None:
-    """Refuse a schedule that cannot be carried out.
+def why_never(schedule: Schedule, now_ms: int, known: ScheduleInfo | None) -> str:
+    """Say why a schedule that has no problems has no time after a moment either.
 
     Args:
         schedule: It.
-        modules: Modules that were imported; where there are any, its function must be in them.
-        now_ms: The server's time; if it is given, there must be a time after it.
-
-    Raises:
-        InvalidSchedule: With all problems.
+        now_ms: The moment: the server's time.
+        known: What is known of the schedule of its id, if there is one.
     """
-    problems = all_problems(schedule, modules)
-    if not problems and now_ms is not None and time_after(schedule, now_ms) is None:
-        problems.append(f"schedule {schedule.schedule_id!r}: it would never fire: all of its times are past")
-    if problems:
-        raise InvalidSchedule(problems)
+    name, jitter = f"schedule {schedule.schedule_id!r}: it would never fire", jitter_of(schedule)
+    last = schedule.end if schedule.at is None else schedule.at
+    if last is not None and last + jitter <= now_ms:
+        if schedule.at is not None and known is not None and known.last_at == last + jitter:
+            return f"{name} again: at its time it brought the task {known.last_task_id!r}. Give it another time"
+        return f"{name}: all of its times are past"
+    if time_after(schedule.evolve(end=None), now_ms) is not None:
+        since = "its start" if (schedule.start or 0) > now_ms else "now"
+        return f"{name}: none of its times is between {since} and its end"
+    left_out = ", and dst_gap='skip' leaves them out" if schedule.dst_gap == "skip" else ""
+    return (
+        f"{name}: the clocks of {schedule.timezone} show none of its times within the next {HORIZON_YEARS} years: they "
+        f"are all in the gaps where clocks are set forward{left_out}"
+    )
 
 
 def all_problems(schedule: Schedule, modules: Sequence[str]) -> list[str]:

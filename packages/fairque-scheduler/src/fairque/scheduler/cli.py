@@ -6,23 +6,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
-from attrs import asdict, evolve, field, frozen
+from attrs import asdict, field, frozen
 
-from fairque.protocol.config import QueueSettings, RedisSettings, load_settings, settings_from_environ
+from fairque.protocol.config import QueueSettings, RedisSettings
 from fairque.protocol.doctor.examine import examine
-from fairque.protocol.errors import (
-    ConfigurationError,
-    FairqueError,
-    InvalidSchedule,
-    RedisUnavailable,
-    SchemaMismatch,
-    ServerUnsuitable,
-)
+from fairque.protocol.errors import ConfigurationError, FairqueError
+from fairque.protocol.service import exits
+from fairque.protocol.service.settings import Option, read_settings
 from fairque.protocol.wire.jsonvalue import dumps
 from fairque.scheduler._version import __version__
 from fairque.scheduler.applying import Plan
 from fairque.scheduler.declared import DeclaredSchedule, ImportingOptions, reading, schedules_of
-from fairque.scheduler.loading import CannotImport
 from fairque.scheduler.log import configure, log
 from fairque.scheduler.scheduler import TaskScheduler
 from fairque.scheduler.settings import SchedulerSettings
@@ -31,12 +25,8 @@ from fairque.scheduler.times import time_after
 
 __all__ = ["main"]
 
-EXIT_CRASHED = 1
-EXIT_UNREACHABLE = 3
-EXIT_MISMATCH = 4
-EXIT_NO_LEADER = 5
-EXIT_IMPORT = 6
-EXIT_CONFIGURATION = 78
+#: Beside the exit codes that all services share.
+_NO_LEADER = 5
 
 _CODES = (
     "Exit codes: 0 stopped, or all is well; 1 crashed, 2 wrong usage, 3 Redis not reachable or not suitable, "
@@ -62,16 +52,8 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except FairqueError as error:
-            codes: tuple[tuple[type[FairqueError], int], ...] = (
-                (ConfigurationError, EXIT_CONFIGURATION),
-                (InvalidSchedule, EXIT_CONFIGURATION),
-                (RedisUnavailable, EXIT_UNREACHABLE),
-                (ServerUnsuitable, EXIT_UNREACHABLE),
-                (SchemaMismatch, EXIT_MISMATCH),
-                (CannotImport, EXIT_IMPORT),
-            )
             click.echo(f"fairque-scheduler: {error}", err=True)
-            ctx.exit(next((code for kind, code in codes if isinstance(error, kind)), EXIT_CRASHED))
+            ctx.exit(exits.exit_code(error))
 
 
 def _server(command: Any) -> Any:
@@ -215,7 +197,7 @@ def healthcheck(ctx: click.Context, config: Path | None, url: str | None, queue:
         who = f"{found.leader} leads in term {found.term}" if found.leader else "nobody leads"
         click.echo(f"{who}; {found.schedules:,} schedules, {found.overdue:,} overdue")
     if found.leader is None:
-        ctx.exit(EXIT_NO_LEADER)
+        ctx.exit(_NO_LEADER)
 
 
 @main.command(
@@ -244,22 +226,10 @@ def doctor(ctx: click.Context, config: Path | None, url: str | None, queue: str 
 def _settings(config: Path | None, url: str | None, queue: str | None, *, declared: bool = True) -> FileSettings:
     """Read the settings, and with ``declared`` the modules and the schedules, too."""
     sys.path.insert(0, "")
-    problems: list[str] = []
     kind: type[Any] = FileSettings if declared else SchedulerSettings
-    settings: Any = kind()
-    try:
-        with reading():
-            settings = settings_from_environ(kind) if config is None else load_settings(config, kind)
-    except ConfigurationError as error:
-        problems += error.problems
-    for option, section, key, value in (("--url", "redis", "url", url), ("--queue", "queue", "name", queue)):
-        if value is not None:
-            try:
-                settings = evolve(settings, **{section: evolve(getattr(settings, section), **{key: value})})
-            except ValueError as error:
-                problems.append(f"{option}: {str(error).removeprefix(f'{key}: ')}")
-    if problems:
-        raise ConfigurationError(problems)
+    options = [Option("--url", "redis", "url", url), Option("--queue", "queue", "name", queue)]
+    with reading():
+        settings, _ = read_settings(config, kind, options)
     return FileSettings(
         redis=settings.redis,
         queue=settings.queue,
@@ -274,7 +244,7 @@ def _scheduler(settings: FileSettings) -> TaskScheduler:
 
 def _leftovers(planned: Plan, *, prune: bool = False) -> list[str]:
     return [
-        *(f"schedule {name!r}: its times are past, left out" for name in planned.over),
+        *(f"schedule {name!r}: has no time from now on, left out" for name in planned.over),
         *(
             f"schedule {info.schedule_id!r}: is not declared any more, "
             f"{'removed' if prune else 'left as it is (apply --prune removes it)'}"

@@ -15,9 +15,10 @@ from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.schedules import DEFAULT_GRACE_MS, DEFAULT_MISFIRE_LIMIT, Schedule
 from fairque.protocol.model.states import Priority
 from fairque.protocol.model.task import DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS
+from fairque.protocol.service.loading import import_modules
+from fairque.protocol.service.settings import several
 from fairque.scheduler.checking import cron_problems, function_problem
-from fairque.scheduler.loading import import_modules
-from fairque.scheduler.settings import SchedulerOptions, names_of_modules, several
+from fairque.scheduler.settings import SchedulerOptions, names_of_modules
 
 if TYPE_CHECKING:
     from attrs import Attribute

@@ -152,12 +152,19 @@ class Engine:
             return self._lease_seconds
         if self._vacant or clock.monotonic() >= self._lead.ask_at:
             self._vacant = False
-            if self._lead.ask():
+            try:
+                begins = self._lead.ask()
+            except FairqueError:
+                # Nobody says again that the lead is free.
+                self._vacant = True
+                raise
+            if begins:
                 self._metrics.leader_changes.inc()
                 self._agenda.clear()
         if not self._lead.held:
             self._metrics.due.set(0)
-            return max(0.0, self._lead.ask_at - clock.monotonic())
+            # The leader's lease may be longer than this one's own, by which a probe judges whether the loop goes round.
+            return min(max(0.0, self._lead.ask_at - clock.monotonic()), self._lease_seconds)
         if self._agenda.wants_reading():
             self._agenda.read()
         fired = self._agenda.fire(self._lead.term)

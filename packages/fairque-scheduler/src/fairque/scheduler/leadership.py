@@ -2,6 +2,8 @@
 
 from fairque.protocol import clock
 from fairque.protocol.calls import Leadership, lead
+from fairque.protocol.calls.fire import holder_of, name_of_holder
+from fairque.protocol.model.ids import new_nonce
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.scheduler.log import log
@@ -20,7 +22,7 @@ class Lead:
     Args:
         runner: The server.
         keys: The queue.
-        name: Of this scheduler.
+        name: Of this scheduler; others may have the same.
         lease_seconds: How long it leads without renewing.
 
     Attributes:
@@ -31,7 +33,7 @@ class Lead:
     def __init__(self, runner: Runner, keys: QueueKeys, name: str, lease_seconds: float) -> None:
         self._runner, self._keys, self._name, self._lease = runner, keys, name, lease_seconds
         self._until = 0.0
-        self._leader = ""
+        self._holder, self._leader = holder_of(name, new_nonce()), ""
         self.term = 0
         self.ask_at = 0.0
 
@@ -48,7 +50,7 @@ class Lead:
         """
         # Before the question: the server's lease can only end later than this.
         asked, led = clock.monotonic(), self.held
-        answer = self._runner.run(lead(self._keys, self._name, lease_ms=round(self._lease * 1000)))
+        answer = self._runner.run(lead(self._keys, self._holder, lease_ms=round(self._lease * 1000)))
         if not answer.leads:
             self._stand_by(answer)
             return False
@@ -56,7 +58,7 @@ class Lead:
         new = not led or answer.term != self.term
         if new:
             log.info("leads", scheduler=self._name, term=answer.term)
-        self.term, self._leader = answer.term, self._name
+        self.term, self._leader = answer.term, self._holder
         return new
 
     def lose(self) -> None:
@@ -71,12 +73,12 @@ class Lead:
         """
         if self.held:
             self._until = 0.0
-            self._runner.run(lead(self._keys, self._name, lease_ms=0))
+            self._runner.run(lead(self._keys, self._holder, lease_ms=0))
             log.info("resigned", scheduler=self._name, term=self.term)
 
     def _stand_by(self, answer: Leadership) -> None:
         self._until = 0.0
         self.ask_at = clock.monotonic() + answer.lease_ms / 1000 + _MARGIN
         if answer.holder != self._leader:
-            log.info("stands by", scheduler=self._name, leader=answer.holder, term=answer.term)
+            log.info("stands by", scheduler=self._name, leader=name_of_holder(answer.holder), term=answer.term)
         self._leader = answer.holder

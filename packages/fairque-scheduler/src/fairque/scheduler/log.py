@@ -23,19 +23,23 @@ def configure(level: str, form: Literal["auto", "text", "json"]) -> None:
         level: Name of the lowest level that is shown.
         form: Text for people or JSON for machines; ``auto`` takes text on a terminal.
     """
-    as_text = form == "text" or (form == "auto" and sys.stderr.isatty())
-    stamps: list[structlog.typing.Processor] = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
-    ]
-    ends: list[structlog.typing.Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
-    if as_text:
-        ends.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
-    else:
-        ends += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(sort_keys=True)]
+    terminal = sys.stderr.isatty()
+    ends: list[structlog.typing.Processor] = (
+        [structlog.dev.ConsoleRenderer(colors=terminal)]
+        if form == "text" or (form == "auto" and terminal)
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(sort_keys=True)]
+    )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=stamps, processors=ends))
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[
+                structlog.stdlib.add_log_level,
+                structlog.stdlib.ExtraAdder(),
+                structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
+            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ends],
+        )
+    )
     logger = logging.getLogger("fairque")
     logger.handlers[:] = [handler]
     logger.setLevel(level.upper())

@@ -15,7 +15,7 @@ class Metrics:
         is_leader: 1 while it leads, else 0.
         leader_changes: How often it became the leader.
         due: Schedules that were overdue when it last looked, at most 5 seconds ago; 0 while it stands by.
-        fired: Times that it fired.
+        fired: Times that it fired; once, also when the answer was lost.
         missed: Times that it found missed.
         skipped: Times without a task, since the one before had not ended.
         lateness: Seconds from a time to its firing.

@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
 from attrs import evolve
+from prometheus_client import make_wsgi_app
 
 from fairque.protocol.calls import (
     Storing,
@@ -18,20 +20,21 @@ from fairque.protocol.calls import (
     schedule,
     unschedule,
 )
-from fairque.protocol.errors import FairqueError, InvalidSchedule
+from fairque.protocol.errors import FairqueError, InvalidSchedule, ProtocolError, ScheduleNotFound
 from fairque.protocol.model.schedules import Schedule, ScheduleInfo, SchedulePage, SchedulerStatus
 from fairque.protocol.runners import Runner
+from fairque.protocol.service.loading import import_modules
+from fairque.protocol.service.signals import Control
+from fairque.protocol.service.web import Web
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.scheduler.applying import Plan, apply
-from fairque.scheduler.checking import all_problems, check, problems_of_all
+from fairque.scheduler.checking import all_problems, problems_of_all, why_never
 from fairque.scheduler.engine import Engine, State
-from fairque.scheduler.loading import import_modules
 from fairque.scheduler.log import log
 from fairque.scheduler.metrics import Metrics
+from fairque.scheduler.misfires import overdue
 from fairque.scheduler.settings import SchedulerSettings, settings_from_url
-from fairque.scheduler.signals import Control
 from fairque.scheduler.times import time_after
-from fairque.scheduler.web import Web
 
 __all__ = ["TaskScheduler"]
 
@@ -39,6 +42,8 @@ __all__ = ["TaskScheduler"]
 _STALLED_SECONDS = 60.0
 #: Milliseconds, more than three thousand years.
 _EVER_MS = 10**14
+#: Schedules that are over, beyond which it is not looked for those that are due next.
+_OVER = 1_000
 
 
 class TaskScheduler:
@@ -102,6 +107,8 @@ class TaskScheduler:
             FairqueError: A module cannot be imported, or the server or the queue cannot be worked with, and nothing was
                 started; or the scheduler crashed.
         """
+        # Here already, since a signal must end an import that never does.
+        import_modules(self.settings.scheduler.modules)
         with self._control.hearing():
             self.start()
             self._control.wait()
@@ -129,8 +136,18 @@ class TaskScheduler:
             self._runner.run(read_scheduler(self._keys))
             if options.http_port is not None:
                 probes = {"/livez": self._alive, "/readyz": self._ready}
-                self._web = Web(options.http_host, options.http_port, self.metrics.registry, probes)
-            self._engine.start()
+                self._web = Web(
+                    options.http_host,
+                    options.http_port,
+                    "scheduler.http_port",
+                    probes,
+                    {"/metrics": make_wsgi_app(self.metrics.registry)},
+                )
+            try:
+                self._engine.start()
+            except BaseException:
+                self._close_web()
+                raise
             self._started = True
         log.info("scheduler started", scheduler=options.name, queue=self._keys.name)
 
@@ -149,8 +166,7 @@ class TaskScheduler:
                 return
             self._stopped = True
             self._engine.stop(self.settings.scheduler.grace_seconds if deadline is None else deadline)
-            if self._web is not None:
-                self._web.close()
+            self._close_web()
             self._runner.close()
         if self._started:
             log.info("scheduler stopped", scheduler=self.settings.scheduler.name)
@@ -158,8 +174,12 @@ class TaskScheduler:
     def add_schedule(self, schedule: Schedule) -> ScheduleInfo:
         """Add a schedule and return what is known of it. The very same one again changes nothing.
 
+        One that has no time any more, such as ``at`` a moment that is past, makes room: a new one takes its id while it
+        is still known. Its numbers go on, and its tasks have other ids, as their times are others.
+
         Raises:
-            InvalidSchedule: With all that is wrong with it. Nothing was stored.
+            InvalidSchedule: With all that is wrong with it, or why it has no time from now on; so the very same moment
+                is refused once it is past, be it fired or not. Nothing was stored.
             ScheduleConflict: Its id is taken by one with other content. Nothing was stored.
         """
         return self._store(schedule, 0)
@@ -167,7 +187,8 @@ class TaskScheduler:
     def update_schedule(self, schedule: Schedule, *, revision: int | None = None) -> ScheduleInfo:
         """Change a schedule and return what is known of it.
 
-        Where its times stay what they are, so does its next one; else it goes on with the first time from now.
+        Where its times stay what they are, so does its next one; else it goes on with the first time from now, and its
+        times that were due and not fired yet are missed, and counted so.
 
         Args:
             schedule: The new definition; where ``enabled`` is None, it fires or not as before.
@@ -193,11 +214,15 @@ class TaskScheduler:
     def pause_schedule(self, schedule_id: str) -> bool:
         """Fire a schedule no more, from now on, and return whether it did before.
 
+        Its times that were due and not fired yet are missed, and counted so.
+
         Raises:
             ScheduleNotFound: There is none of that id.
             InvalidSchedule: It cannot be the id of a schedule. Nothing was sent.
         """
-        return self._runner.run(enable(self._keys, schedule_id, on=False))
+        known = self._known(schedule_id)
+        late = None if known is None else overdue(known, self.status().at_ms)
+        return self._runner.run(enable(self._keys, schedule_id, on=False, overdue=late))
 
     def resume_schedule(self, schedule_id: str) -> bool:
         """Fire a schedule again, from its first time after now on, and return whether it did not before.
@@ -218,7 +243,7 @@ class TaskScheduler:
         return _with_next(self._runner.run(read_schedule(self._keys, schedule_id)))
 
     def list_schedules(self, *, after: str | None = None, most: int = 100) -> SchedulePage:
-        """Return a page of the schedules, in the order of their ids.
+        """Return a page of the schedules, in the order of their ids; it ends before it has more than 4 MiB.
 
         Args:
             after: ``next`` of the page before; None begins.
@@ -251,9 +276,14 @@ class TaskScheduler:
 
     def next_schedules(self, most: int = 10) -> list[ScheduleInfo]:
         """Return the schedules that are due next, the earliest first; 1 to 1,000."""
-        names = [name for name, _ in self._runner.run(due(self._keys, ahead_ms=_EVER_MS, most=most)).times]
-        found = self._runner.run(read_some(self._keys, names)) if names else ()
-        return sorted(map(_with_next, found), key=lambda info: info.next_at or _EVER_MS)
+        # Those that are over stand among them until they are forgotten.
+        names = [name for name, _ in self._runner.run(due(self._keys, ahead_ms=_EVER_MS, most=most + _OVER)).times]
+        found: list[ScheduleInfo] = []
+        while names and len(found) < most:
+            infos, told = self._runner.run(read_some(self._keys, names[:most]))
+            found += (info for info in map(_with_next, infos) if info.next_at is not None)
+            names = names[told:]
+        return sorted(found, key=lambda info: info.next_at or 0)[:most]
 
     def status(self) -> SchedulerStatus:
         """Return who leads, and how many schedules there are and are overdue."""
@@ -265,11 +295,25 @@ class TaskScheduler:
         if problems := all_problems(one, modules):
             raise InvalidSchedule(problems)
         # From the server's time, since the clock here may be wrong.
-        now_ms = self.status().at_ms
-        check(one, modules, now_ms=now_ms if revision == 0 else None)
-        storing = Storing(schedule=one, revision=revision, next_at=time_after(one, now_ms))
+        now_ms, known = self.status().at_ms, self._known(one.schedule_id)
+        next_at = time_after(one, now_ms)
+        if revision == 0 and next_at is None:
+            raise InvalidSchedule([why_never(one, now_ms, known)])
+        late = None if known is None else overdue(known, now_ms)
+        storing = Storing(schedule=one, revision=revision, next_at=next_at, overdue=late)
         self._runner.run(schedule(self._keys, [storing], message_limit=self.settings.queue.message_limit))
         return self.get_schedule(one.schedule_id)
+
+    def _known(self, schedule_id: str) -> ScheduleInfo | None:
+        """Return what is known of a schedule, if there is one that can be read here."""
+        with suppress(ScheduleNotFound, ProtocolError):
+            return self._runner.run(read_schedule(self._keys, schedule_id))
+        return None
+
+    def _close_web(self) -> None:
+        web, self._web = self._web, None
+        if web is not None:
+            web.close()
 
     def _alive(self) -> tuple[bool, str]:
         age = self._engine.loop_age
@@ -281,7 +325,8 @@ class TaskScheduler:
 
 
 def _with_next(info: ScheduleInfo) -> ScheduleInfo:
-    """Compute the next time where the leader has not yet."""
+    """Compute the next time where the leader has not yet, and where that can be done here."""
     if info.next_at is None and info.from_at is not None and info.enabled:
-        return evolve(info, next_at=time_after(info.schedule, info.from_at))
+        with suppress(InvalidSchedule):
+            return evolve(info, next_at=time_after(info.schedule, info.from_at))
     return info

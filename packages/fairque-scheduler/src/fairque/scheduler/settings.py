@@ -1,29 +1,16 @@
 """The settings of a scheduler: its own section, beside those of the server and the queue."""
 
-import os
-import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from attrs import Attribute, field, fields, frozen
+from attrs import Attribute, field, frozen
+from attrs.validators import optional
 
 from fairque.protocol.config import QueueSettings, RedisSettings
-from fairque.protocol.config.structure import suggestion
 from fairque.protocol.config.validators import between, matches
-from fairque.protocol.errors import ConfigurationError
-from fairque.protocol.model.ids import new_nonce
+from fairque.protocol.service.settings import given_settings, own_name, several
 
-__all__ = ["SchedulerOptions", "SchedulerSettings", "names_of_modules", "settings_from_url", "several"]
-
-
-def _own_name() -> str:
-    return f"{socket.gethostname()[:32]}-{os.getpid()}-{new_nonce()[:6]}"
-
-
-def several(value: Iterable[str]) -> tuple[str, ...]:
-    """Return values as a tuple."""
-    # A text is several letters; it is kept for the validator to refuse.
-    return value if isinstance(value, str) or not isinstance(value, Iterable) else tuple(value)  # type: ignore[return-value]
+__all__ = ["SchedulerOptions", "SchedulerSettings", "names_of_modules", "settings_from_url"]
 
 
 def names_of_modules(_: object, attribute: "Attribute[Any]", value: object) -> None:
@@ -32,18 +19,13 @@ def names_of_modules(_: object, attribute: "Attribute[Any]", value: object) -> N
         raise ValueError(f"{attribute.name}: must be a list of names of modules, found {value!r:.80}")
 
 
-def _port(_: object, attribute: "Attribute[Any]", value: object) -> None:
-    if value is not None:
-        between(0, 65_535)(_, attribute, value)
-
-
 @frozen(kw_only=True)
 class SchedulerOptions:
     """The section ``scheduler:`` of the configuration.
 
     Attributes:
-        name: Names this scheduler in the lock and in logs; by default host, process and a random part. No two may
-            have the same.
+        name: Names this scheduler in the lock and in logs; by default host, process and a random part. Several may
+            have the same, and one of them leads.
         lease_seconds: After how many seconds without a sign of life of the leader another one takes over. It renews
             its lease three times as often.
         modules: Python modules with task functions. If there are any, they are imported, and a schedule for a
@@ -57,13 +39,13 @@ class SchedulerOptions:
     """
 
     name: str = field(
-        factory=_own_name,
+        factory=own_name,
         validator=matches(r"[^\x00-\x1f\x7f]{1,100}", "1 to 100 characters without control characters"),
     )
     lease_seconds: float = field(default=10.0, validator=between(0.1, 3_600))
     modules: tuple[str, ...] = field(default=(), converter=several, validator=names_of_modules)
     http_host: str = field(default="127.0.0.1", validator=matches(r"\S+", "the address of a network interface"))
-    http_port: int | None = field(default=None, validator=_port)
+    http_port: int | None = field(default=None, validator=optional(between(0, 65_535)))
     grace_seconds: float = field(default=10.0, validator=between(0, 86_400))
 
 
@@ -88,18 +70,4 @@ def settings_from_url(url: str, queue: str, options: Mapping[str, Any]) -> Sched
     Raises:
         ConfigurationError: With all of them that cannot be used.
     """
-    known = [one.name for one in fields(SchedulerOptions)]
-    problems = [f"unknown option {name!r} {suggestion(name, known)}" for name in options if name not in known]
-    sections: dict[str, Any] = {}
-    for section, kind, given in (
-        ("redis", RedisSettings, {"url": url}),
-        ("queue", QueueSettings, {"name": queue}),
-        ("scheduler", SchedulerOptions, {name: value for name, value in options.items() if name in known}),
-    ):
-        try:
-            sections[section] = kind(**given)
-        except ValueError as error:
-            problems.append(str(error))
-    if problems:
-        raise ConfigurationError(problems)
-    return SchedulerSettings(**sections)
+    return given_settings(SchedulerSettings, url, queue, "scheduler", options)

@@ -20,6 +20,7 @@ class Entry:
     Attributes:
         schedule_id: It.
         at: When there is something to do for it, in milliseconds since the epoch.
+        not_before: It is tried then at the earliest, since there was no room for its task.
         info: What was read of it; None until it is.
         ready: What is to be done if that is in time.
     """
@@ -28,6 +29,12 @@ class Entry:
     at: int
     info: ScheduleInfo | None = None
     ready: Move | None = None
+    not_before: int = 0
+
+    @property
+    def turn(self) -> int:
+        """When it is tried."""
+        return max(self.at, self.not_before)
 
     def prepare(self) -> Move:
         """Compute the time after the next one, make the task, and return what is to be done in time.
@@ -88,7 +95,10 @@ class Window:
         self._unprepared.clear()
 
     def replace(self, times: Iterable[tuple[str, int]]) -> None:
-        """Hold these schedules and no others. What is prepared already stays where the time is the same."""
+        """Hold these schedules and no others. Where the time is the same, what is prepared and put off stays so.
+
+        What is prepared for a schedule that was changed meanwhile is refused by its revision, and read anew then.
+        """
         before, self._entries = self._entries, {}
         self._heap, self._unprepared = [], {}
         for schedule_id, at in times:
@@ -98,7 +108,7 @@ class Window:
     def put(self, entry: Entry) -> None:
         """Hold an entry, in the place of another one for its schedule."""
         self._entries[entry.schedule_id] = entry
-        heapq.heappush(self._heap, (entry.at, entry.schedule_id))
+        heapq.heappush(self._heap, (entry.turn, entry.schedule_id))
         if entry.ready is None:
             self._unprepared[entry.schedule_id] = None
 
@@ -112,17 +122,19 @@ class Window:
         return self._entries.get(schedule_id)
 
     def next_at(self) -> int | None:
-        """Return when the first one is due; None when there is none."""
+        """Return when the first one is tried; None when there is none."""
         while self._heap and not self._counts(*self._heap[0]):
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
     def take_due(self, now_ms: int, most: int) -> list[Entry]:
         """Take the entries out of the order of time that are due, the earliest first; they stay to be found."""
-        taken: list[Entry] = []
+        # By their schedules: one that got another time and its old one again stands there twice.
+        taken: dict[str, Entry] = {}
         while len(taken) < most and (first := self.next_at()) is not None and first <= now_ms:
-            taken.append(self._entries[heapq.heappop(self._heap)[1]])
-        return taken
+            _, schedule_id = heapq.heappop(self._heap)
+            taken[schedule_id] = self._entries[schedule_id]
+        return list(taken.values())
 
     def unprepared(self, most: int) -> list[Entry]:
         """Return entries that are not prepared, the earliest first, and take them for prepared."""
@@ -135,6 +147,6 @@ class Window:
         """Let an entry be prepared later."""
         self._unprepared[entry.schedule_id] = None
 
-    def _counts(self, at: int, schedule_id: str) -> bool:
+    def _counts(self, turn: int, schedule_id: str) -> bool:
         entry = self._entries.get(schedule_id)
-        return entry is not None and entry.at == at
+        return entry is not None and entry.turn == turn

@@ -12,20 +12,30 @@ import click
 from attrs import evolve
 from click.core import ParameterSource
 
-from fairque.protocol.config import load_settings, settings_from_environ
 from fairque.protocol.embedded.guard import die_with_parent
 from fairque.protocol.errors import ConfigurationError, FairqueError
-from fairque.worker import exits
+from fairque.protocol.service import exits
+from fairque.protocol.service.loading import CannotImport
+from fairque.protocol.service.settings import Option, read_settings
 from fairque.worker._version import __version__
-from fairque.worker.care import doctor, verify_command
-from fairque.worker.loading import CannotImport
+from fairque.worker.care import doctor, healthcheck, verify_command
 from fairque.worker.log import configure
 from fairque.worker.processes.supervisor import Supervisor
-from fairque.worker.settings import WorkerSettings
+from fairque.worker.settings import WorkerOptions, WorkerSettings
+from fairque.worker.showing import config_command
 from fairque.worker.users import users
-from fairque.worker.worker import Worker
+from fairque.worker.worker import TooManyAbandoned, Worker
 
 __all__ = ["main"]
+
+#: Beside the exit codes that all services share.
+_ABANDONED = 7
+
+_CODES = (
+    "Exit codes: 0 stopped or burst over, 1 crashed, 2 wrong usage, 3 Redis not reachable or not suitable, "
+    "4 queue of another version, 6 module cannot be imported, 7 too many tasks went on after their timeouts and the "
+    "worker should be started again, 78 wrong configuration."
+)
 
 #: Of the name of a worker, so that its number still fits.
 _NAME_LIMIT = 120
@@ -37,11 +47,17 @@ _SIGNALS = (
 
 
 #: What else the command does, by the word that stands first.
-_OTHERS: dict[str, click.Command] = {"users": users, "doctor": doctor, "verify": verify_command}
+_OTHERS: dict[str, click.Command] = {
+    "users": users,
+    "doctor": doctor,
+    "verify": verify_command,
+    "healthcheck": healthcheck,
+    "config": config_command,
+}
 
 
 class _Command(click.Command):
-    """Runs a worker, or what stands after the word ``users``, ``doctor`` or ``verify``.
+    """Runs a worker, or what stands after the word ``users``, ``doctor``, ``verify``, ``healthcheck`` or ``config``.
 
     A module ``users`` can still be run; one with the other names as the second of two modules, or after ``--``.
     """
@@ -61,7 +77,7 @@ class _Command(click.Command):
 
 @click.command(
     cls=_Command,
-    epilog=f"Signals: {_SIGNALS}\n\n{exits.HELP}",
+    epilog=f"Signals: {_SIGNALS}\n\n{_CODES}",
     context_settings={"auto_envvar_prefix": "FAIRQUE_WORKER", "show_default": True},
 )
 @click.argument("modules", nargs=-1, metavar="MODULE[:ATTR]...")
@@ -97,7 +113,8 @@ def main(
     dead one again, and ends with 0 when all have ended well. Each of them has --concurrency slots.
 
     `fairque-worker users --help` is about limits of users and why they wait, `fairque-worker doctor --help` about the
-    server and whether it is fit, `fairque-worker verify --help` about what is wrong in a queue and how to mend it.
+    server and whether it is fit, `fairque-worker verify --help` about what is wrong in a queue and how to mend it,
+    `fairque-worker healthcheck --help` about probes, `fairque-worker config --help` about settings.
     """
     configure(log_level, log_format)
     worker, code = None, exits.STOPPED
@@ -114,7 +131,7 @@ def main(
         sys.path.insert(0, "")
         options = evolve(settings.worker, modules=tuple(name.partition(":")[0] for name in names))
         if supervised is not None:
-            options = evolve(options, name=_under_supervisor(supervised, options.name))
+            options = _under_supervisor(supervised, options)
         worker = Worker(evolve(settings, worker=options), _handler(names), burst=burst)
         worker.run()
     except FairqueError as error:
@@ -130,36 +147,22 @@ def main(
 
 
 def _settings(config: Path | None, *, url: str | None, queue: str | None, concurrency: int | None) -> WorkerSettings:
-    problems: list[str] = []
-    try:
-        settings = settings_from_environ(WorkerSettings) if config is None else load_settings(config, WorkerSettings)
-    except ConfigurationError as error:
-        # The options are looked at all the same, so that all that is wrong is said at once.
-        problems += error.problems
-        settings = WorkerSettings()
-    for option, section, key, value in (
-        ("--url", "redis", "url", url),
-        ("--queue", "queue", "name", queue),
-        ("--concurrency", "worker", "concurrency", concurrency),
-    ):
-        if value is None:
-            continue
-        try:
-            settings = evolve(settings, **{section: evolve(getattr(settings, section), **{key: value})})
-        except ValueError as error:
-            problems.append(f"{option}: {str(error).removeprefix(f'{key}: ')}")
-    if problems:
-        raise ConfigurationError(problems)
-    return settings
+    options = [
+        Option("--url", "redis", "url", url),
+        Option("--queue", "queue", "name", queue),
+        Option("--concurrency", "worker", "concurrency", concurrency),
+    ]
+    return read_settings(config, WorkerSettings, options)[0]
 
 
-def _under_supervisor(supervised: str, name: str) -> str:
-    """Become one of several worker processes, which ends when its supervisor does; return its own name."""
+def _under_supervisor(supervised: str, options: WorkerOptions) -> WorkerOptions:
+    """Become one of several worker processes, which ends when its supervisor does; return its own name and port."""
     parent, _, number = supervised.partition(":")
     die_with_parent(signal.SIGTERM)
     if os.getppid() != int(parent):
         sys.exit(exits.STOPPED)
-    return f"{name[:_NAME_LIMIT]}-{number}"
+    port = options.http_port and options.http_port + int(number) - 1
+    return evolve(options, name=f"{options.name[:_NAME_LIMIT]}-{number}", http_port=port)
 
 
 def _handler(names: tuple[str, ...]) -> str | None:
@@ -171,7 +174,7 @@ def _handler(names: tuple[str, ...]) -> str | None:
 
 def _refused(error: FairqueError) -> int:
     click.echo(f"fairque-worker: {error}", err=True)
-    return exits.exit_code(error)
+    return _ABANDONED if isinstance(error, TooManyAbandoned) else exits.exit_code(error)
 
 
 def _options_given() -> list[str]:

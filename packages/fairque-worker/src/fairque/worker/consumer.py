@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fairque.protocol import calls
-from fairque.protocol.calls import Ended, Failed, Finished, Granted, Popped, Released, Reported, Swept
+from fairque.protocol.calls import Ended, Failed, Finished, Granted, Popped, QueueStats, Released, Reported, Swept
 from fairque.protocol.doctor.server import RISKS, findings_of
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.ids import new_nonce
@@ -134,6 +134,10 @@ class Consumer:
                 dead_ttl_ms=self._dead_ttl_ms,
             )
         )
+
+    def read_stats(self) -> QueueStats:
+        """Read the queue in numbers."""
+        return self.runner.run(calls.read_stats(self.keys))
 
     def rouse(self) -> None:
         """Pass a wake-up on that this worker cannot use."""

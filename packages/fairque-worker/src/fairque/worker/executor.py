@@ -88,6 +88,11 @@ class Executor:
         self._stopped = False
         self._lock = threading.Lock()
 
+    @property
+    def abandoned(self) -> int:
+        """How many attempts that could not be ended still run."""
+        return sum(not one.ended for one in self._abandoned)
+
     def submit(self, job: Job) -> None:
         """Run a job as soon as a thread is free."""
         self._threads.put(partial(self._run, job))

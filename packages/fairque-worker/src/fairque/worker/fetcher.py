@@ -17,6 +17,7 @@ from fairque.worker.consumer import Consumer
 from fairque.worker.executor import Executor
 from fairque.worker.jobs import Ending, Failure, Job, Lease
 from fairque.worker.log import log
+from fairque.worker.metrics import Metrics
 from fairque.worker.reporter import Reporter
 from fairque.worker.waker import LONGEST_BLOCK_SECONDS, Taken, Wait, Waker
 
@@ -45,6 +46,7 @@ class Fetcher:
         reporter: Tells the queue of the endings.
         waker: Waits for work when there is none.
         events: Where endings and wake-ups arrive.
+        metrics: Counts what was taken and lost.
         slots: How many tasks are held at a time.
         burst: Whether to count as idle as soon as nothing is runnable.
         on_idle: Called when no task is held and none will be taken.
@@ -62,6 +64,7 @@ class Fetcher:
         reporter: Reporter,
         waker: Waker,
         events: SimpleQueue[Event],
+        metrics: Metrics,
         slots: int,
         burst: bool,
         on_idle: Callable[[], None],
@@ -71,6 +74,7 @@ class Fetcher:
         self._reporter = reporter
         self._waker = waker
         self._events = events
+        self._metrics = metrics
         self._slots = slots
         self._burst = burst
         self._on_idle = on_idle
@@ -81,6 +85,8 @@ class Fetcher:
         # While the waker waits, it alone pops: it has been promised the slots that were free.
         self._waker_busy = False
         self._answer_lost = False
+        self._turned = clock.monotonic()
+        self._resting = False
         self._lock = threading.Lock()
         self._quiet = False
         self._stopped = False
@@ -90,6 +96,16 @@ class Fetcher:
     def jobs(self) -> list[Job]:
         """Return the tasks that are held."""
         return list(self._jobs.values())
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it takes no tasks at present."""
+        return self._quiet
+
+    @property
+    def loop_age(self) -> float:
+        """Since how many seconds it has been at one call; 0 when it rests, since there is nothing that it could do."""
+        return 0.0 if self._resting and not self._waker_busy else clock.monotonic() - self._turned
 
     def start(self) -> None:
         """Begin to take tasks."""
@@ -113,6 +129,7 @@ class Fetcher:
         Returns:
             The next wait, when there may be one right away; else the loop decides.
         """
+        self._turned = clock.monotonic()
         again = None
         if taken.popped is not None:
             with self._lock:
@@ -164,6 +181,7 @@ class Fetcher:
 
     def _loop(self) -> None:
         while True:
+            self._turned = clock.monotonic()
             self._collect()
             if self._stopped and not self._endings:
                 return
@@ -225,7 +243,10 @@ class Fetcher:
         busy = self._stopped or self._endings or (self._hungry and self._may_pop() and self._free() > 0)
         try:
             if not busy:
-                self._note(self._events.get())
+                self._resting = True
+                event = self._events.get()
+                self._turned, self._resting = clock.monotonic(), False
+                self._note(event)
             while len(self._endings) < _BATCH:
                 self._note(self._events.get_nowait())
         except Empty:
@@ -246,6 +267,7 @@ class Fetcher:
         if isinstance(ending, Failure) and ending.broken_off:
             # Not the task's fault, so no failed attempt; the queue counts a delivery when it takes the task back.
             log.warning("lease lost: the task is left to others", task_id=ending.job.granted.task_id)
+            self._metrics.ended(ending.job, "lost", ending.ran_us)
             self.forget(ending.job)
             self._hungry = True
         else:
@@ -261,10 +283,11 @@ class Fetcher:
             self._rest(popped, wanted)
 
     def _hold(self, popped: Popped, held_until: float) -> None:
-        for granted in popped.tasks:
-            if _key(granted) not in self._jobs:
-                job = self._jobs[_key(granted)] = Job(granted, Lease(held_until))
-                self._executor.submit(job)
+        new = [granted for granted in popped.tasks if _key(granted) not in self._jobs]
+        self._metrics.taken(len(new))
+        for granted in new:
+            job = self._jobs[_key(granted)] = Job(granted, Lease(held_until))
+            self._executor.submit(job)
 
     def _return(self, popped: Popped) -> None:
         self._consumer.give_back([Released(granted.task_id, granted.token, 0) for granted in popped.tasks])

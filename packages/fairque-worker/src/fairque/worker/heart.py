@@ -31,8 +31,14 @@ class Heart:
         self._consumer = consumer
         self._heartbeat = heartbeat_seconds
         self._jobs = jobs
+        self._answered = clock.monotonic()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="fairque-heart", daemon=True)
+
+    @property
+    def silence(self) -> float:
+        """Since how many seconds the server has not answered. It is asked every `SWEEP_SECONDS`."""
+        return clock.monotonic() - self._answered
 
     def start(self) -> None:
         """Begin to beat."""
@@ -87,5 +93,6 @@ class Heart:
         except FairqueError as error:
             log.warning("sweep failed", error=str(error))
             return
+        self._answered = clock.monotonic()
         if swept is not None and swept.reclaimed:
             log.warning("took back tasks of a lost worker", tasks=swept.reclaimed)

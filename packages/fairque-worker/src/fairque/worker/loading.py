@@ -1,24 +1,17 @@
-"""How the modules and handlers that an operator names are imported, and the error that says why one cannot be."""
+"""How the modules and handlers that a worker is given by name are imported."""
 
-import importlib
 import inspect
-import os
 from collections.abc import Iterable
-from types import ModuleType
 from typing import Any
 
 from fairque.protocol.config.structure import suggestion
-from fairque.protocol.errors import FairqueError
+from fairque.protocol.service.loading import CannotImport, import_module
 from fairque.worker.handler import TaskHandler
 
-__all__ = ["CannotImport", "import_modules", "load_handler"]
+__all__ = ["import_task_modules", "load_handler"]
 
 
-class CannotImport(FairqueError):
-    """A module or its attribute cannot be had."""
-
-
-def import_modules(names: Iterable[str]) -> None:
+def import_task_modules(names: Iterable[str]) -> None:
     """Import modules, so that their task functions can be run.
 
     Raises:
@@ -30,7 +23,7 @@ def import_modules(names: Iterable[str]) -> None:
                 f"worker.modules names the handler {name!r}, which only the command fairque-worker makes by itself: "
                 "name the module alone, and give the handler to Worker(settings, handler)"
             )
-        _import(name)
+        import_module(name)
 
 
 def load_handler(name: str) -> TaskHandler:
@@ -40,7 +33,7 @@ def load_handler(name: str) -> TaskHandler:
         CannotImport: The module cannot be imported, or the attribute is no such thing.
     """
     module_name, _, attribute = name.partition(":")
-    module = _import(module_name)
+    module = import_module(module_name)
     try:
         found: Any = getattr(module, attribute)
     except AttributeError:
@@ -66,13 +59,3 @@ def load_handler(name: str) -> TaskHandler:
 
 def _is_handler(value: object) -> bool:
     return isinstance(value, TaskHandler) or (inspect.isclass(value) and issubclass(value, TaskHandler))
-
-
-def _import(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except (Exception, SystemExit) as error:
-        raise CannotImport(
-            f"module {name!r} cannot be imported: {type(error).__name__}: {error}. It is looked for on sys.path, to "
-            f"which PYTHONPATH adds folders; the current folder is {os.getcwd()}"  # noqa: PTH109 - a text, no path work
-        ) from error

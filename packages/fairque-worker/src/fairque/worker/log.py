@@ -1,4 +1,4 @@
-"""The worker's log: structlog over the standard logger ``fairque.worker``. Only the command line sets handlers."""
+"""The worker's log: structlog over the logger ``fairque.worker``. Only the command line sets handlers."""
 
 import logging
 import sys
@@ -31,33 +31,24 @@ def configure(level: str, form: Literal["auto", "text", "json"]) -> None:
         form: Text for people or JSON for machines; ``auto`` takes text on a terminal.
     """
     _configured[:] = [(level, form)]
-    as_text = form == "text" or (form == "auto" and sys.stderr.isatty())
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-        if as_text
-        else structlog.processors.JSONRenderer(sort_keys=True)
+    terminal = sys.stderr.isatty()
+    ends: list[structlog.typing.Processor] = (
+        [structlog.dev.ConsoleRenderer(colors=terminal)]
+        if form == "text" or (form == "auto" and terminal)
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(sort_keys=True)]
     )
-    stamps: list[structlog.typing.Processor] = [
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.ExtraAdder(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
-    ]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=stamps,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info if not as_text else _unchanged,
-                renderer,
+            foreign_pre_chain=[
+                structlog.stdlib.add_log_level,
+                structlog.stdlib.ExtraAdder(),
+                structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
             ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ends],
         )
     )
     logger = logging.getLogger("fairque")
     logger.handlers[:] = [handler]
     logger.setLevel(level.upper())
     logger.propagate = False
-
-
-def _unchanged(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    return event

@@ -17,6 +17,7 @@ from fairque.worker.consumer import Consumer
 from fairque.worker.handler import TaskHandler
 from fairque.worker.jobs import Ending, Failure, Success, judge
 from fairque.worker.log import log
+from fairque.worker.metrics import Metrics
 
 __all__ = ["Reporter"]
 
@@ -35,6 +36,7 @@ class Reporter:
     Args:
         consumer: The queue.
         handler: Whose hooks are called.
+        metrics: Counts the endings.
         call: Runs a hook in one of the worker's threads.
         wait_for: Awaits there what an asynchronous hook has returned.
     """
@@ -43,11 +45,13 @@ class Reporter:
         self,
         consumer: Consumer,
         handler: TaskHandler,
+        metrics: Metrics,
         call: Callable[[Callable[[], None]], None],
         wait_for: Callable[[Awaitable[Any]], None],
     ) -> None:
         self._consumer = consumer
         self._handler = handler
+        self._metrics = metrics
         self._call = call
         self._wait_for = wait_for
         # A hook that nobody wrote costs nothing.
@@ -73,12 +77,17 @@ class Reporter:
             ],
         )
         for success, answer in zip(successes, finished, strict=True):
-            if self._accepted(success, answer) and self._hears_success:
+            accepted = self._accepted(success, answer)
+            self._metrics.ended(success.job, "finished" if accepted else "lost", success.ran_us)
+            if accepted and self._hears_success:
                 self._call(partial(self._tell_success, success))
         for one, answer in zip(judged, failed, strict=True):
-            if self._accepted(one.failure, answer):
+            if not self._accepted(one.failure, answer):
+                self._metrics.ended(one.failure.job, "lost", one.failure.ran_us)
+            else:
                 # The queue knows better than the decision: a task whose cancelation was asked for ends all the same.
                 final = answer.state in (TaskState.FAILED, TaskState.CANCELED)
+                self._metrics.ended(one.failure.job, _outcome(one.decision, answer.state), one.failure.ran_us)
                 self._log_failure(one, final=final)
                 if self._hears_failure:
                     self._call(partial(self._tell_failure, one, final=final))
@@ -156,3 +165,11 @@ class Reporter:
                 self._wait_for(later)
         except BaseException:  # noqa: BLE001 - whatever a hook of the user's raises, the thread goes on
             log.exception(f"{name} raised", task_id=job.granted.task_id)
+
+
+def _outcome(decision: Decision, state: TaskState | None) -> str:
+    if state is TaskState.FAILED:
+        return "failed"
+    if state is TaskState.CANCELED:
+        return "canceled"
+    return "snoozed" if decision.verdict == "snooze" else "retried"

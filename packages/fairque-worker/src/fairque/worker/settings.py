@@ -1,30 +1,17 @@
 """The settings of a worker: its own section, beside those of the server and the queue."""
 
-import os
-import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from attrs import Attribute, field, fields, frozen
-from attrs.validators import in_
+from attrs import Attribute, field, frozen
+from attrs.validators import in_, optional
 
 from fairque.protocol.config import QueueSettings, RedisSettings
-from fairque.protocol.config.structure import suggestion
 from fairque.protocol.config.validators import between, matches, positive
-from fairque.protocol.errors import ConfigurationError
-from fairque.protocol.model.ids import new_nonce
 from fairque.protocol.model.task import ISOLATIONS, Isolation
+from fairque.protocol.service.settings import given_settings, own_name, several
 
 __all__ = ["WorkerOptions", "WorkerSettings", "settings_from_url"]
-
-
-def _host_name() -> str:
-    return f"{socket.gethostname()[:32]}-{os.getpid()}-{new_nonce()[:6]}"
-
-
-def _several(value: Iterable[str]) -> tuple[str, ...]:
-    # A text is several letters; it is kept for the validator to refuse.
-    return value if isinstance(value, str) or not isinstance(value, Iterable) else tuple(value)  # type: ignore[return-value]
 
 
 def _names(_: object, attribute: "Attribute[Any]", value: object) -> None:
@@ -58,16 +45,19 @@ class WorkerOptions:
             and a coroutine whose time is over is left behind.
         max_abandoned: How many threads and coroutines that went on after their timeout may still run. With more the
             worker takes no more tasks and ends, to be started again.
+        http_host: Where it answers ``/livez``, ``/readyz`` and ``/metrics``.
+        http_port: And on which port; None does not, 0 takes a free one. Of several processes (``--processes``) the
+            first one has this port, the second one the next, and so on.
 
     Raises:
         ValueError: A value is out of its range; the message names the field.
     """
 
     name: str = field(
-        factory=_host_name,
+        factory=own_name,
         validator=matches(r"[^\x00-\x1f\x7f]{1,128}", "1 to 128 characters without control characters"),
     )
-    modules: tuple[str, ...] = field(default=(), converter=_several, validator=_names)
+    modules: tuple[str, ...] = field(default=(), converter=several, validator=_names)
     concurrency: int = field(default=16, validator=between(1, 10_000))
     lease_seconds: float = field(default=30.0, validator=positive)
     heartbeat_seconds: float = field(default=10.0, validator=_below_lease)
@@ -75,6 +65,8 @@ class WorkerOptions:
     isolation: Isolation = field(default="thread", validator=in_(ISOLATIONS))
     cancel_grace_seconds: float = field(default=5.0, validator=between(0, 86_400))
     max_abandoned: int = field(default=16, validator=between(0, 10_000))
+    http_host: str = field(default="127.0.0.1", validator=matches(r"\S+", "the address of a network interface"))
+    http_port: int | None = field(default=None, validator=optional(between(0, 65_535)))
 
 
 @frozen(kw_only=True)
@@ -98,18 +90,4 @@ def settings_from_url(url: str, queue: str, options: Mapping[str, Any]) -> Worke
     Raises:
         ConfigurationError: With all of them that cannot be used.
     """
-    known = [one.name for one in fields(WorkerOptions)]
-    problems = [f"unknown option {name!r} {suggestion(name, known)}" for name in options if name not in known]
-    sections: dict[str, Any] = {}
-    for section, kind, given in (
-        ("redis", RedisSettings, {"url": url}),
-        ("queue", QueueSettings, {"name": queue}),
-        ("worker", WorkerOptions, {name: value for name, value in options.items() if name in known}),
-    ):
-        try:
-            sections[section] = kind(**given)
-        except ValueError as error:
-            problems.append(str(error))
-    if problems:
-        raise ConfigurationError(problems)
-    return WorkerSettings(**sections)
+    return given_settings(WorkerSettings, url, queue, "worker", options)

@@ -4,12 +4,13 @@ import math
 import threading
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fairque.protocol import clock
 from fairque.protocol.calls import Released
 from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.protocol.runners import Runner
+from fairque.protocol.service.signals import Control, Order
 from fairque.worker.consumer import Consumer
 from fairque.worker.dump import dump
 from fairque.worker.executor import Executor
@@ -18,16 +19,21 @@ from fairque.worker.handler import FunctionTaskHandler, TaskHandler
 from fairque.worker.heart import Heart
 from fairque.worker.inputs import Inputs
 from fairque.worker.jobs import Job
-from fairque.worker.loading import import_modules, load_handler
+from fairque.worker.loading import import_task_modules, load_handler
 from fairque.worker.log import log
+from fairque.worker.metrics import Metrics
+from fairque.worker.probes import Probes, impatient
 from fairque.worker.processes.pool import Children
 from fairque.worker.processes.process import Recipe
 from fairque.worker.progress import ProgressSender
 from fairque.worker.reporter import Reporter
 from fairque.worker.settings import WorkerSettings, settings_from_url
-from fairque.worker.signals import Control, Order
+from fairque.worker.signals import SIGNALS
 from fairque.worker.waker import Taken, Wait, Waker
 from fairque.worker.watch import Alarm, Watch
+
+if TYPE_CHECKING:
+    from fairque.protocol.service.web import Web
 
 __all__ = ["TooManyAbandoned", "Worker"]
 
@@ -55,6 +61,10 @@ class Worker:
     Raises:
         ConfigurationError: ``worker.isolation`` is ``process``, but a child process could not run the tasks.
         FairqueError: The named handler cannot be had.
+
+    Attributes:
+        settings: The same.
+        metrics: What it counts.
     """
 
     def __init__(
@@ -86,20 +96,32 @@ class Worker:
             on_exhausted=self._on_exhausted,
         )
         self._waker = Waker(self._consumer, Runner(settings.redis), self._take)
+        self._reader = Consumer(settings, Runner(impatient(settings.redis)))
+        self.metrics = Metrics(
+            settings.queue.name,
+            options.concurrency,
+            running=lambda: self.in_flight,
+            abandoned=lambda: self._executor.abandoned,
+            loop_age=lambda: self._fetcher.loop_age,
+            read_stats=self._reader.read_stats,
+        )
         self._fetcher = Fetcher(
             consumer=self._consumer,
             executor=self._executor,
-            reporter=Reporter(self._consumer, handler, self._executor.call, self._executor.wait_for),
+            reporter=Reporter(self._consumer, handler, self.metrics, self._executor.call, self._executor.wait_for),
             waker=self._waker,
             events=events,
+            metrics=self.metrics,
             slots=options.concurrency,
             burst=burst,
             on_idle=self._on_idle,
         )
         self._heart = Heart(Consumer(settings), options.heartbeat_seconds, self._fetcher.jobs)
+        self._probes = Probes(settings, self._fetcher, self._heart, self.metrics)
         self._watch = Watch(options.heartbeat_seconds, self._fetcher.jobs, alarm, self._executor.enforce)
         self._idle = threading.Event()
-        self._control = Control()
+        self._control = Control(SIGNALS)
+        self._web: Web | None = None
         self._lock = threading.Lock()
         self._started = False
         self._stopped = False
@@ -131,6 +153,11 @@ class Worker:
         return len(self._fetcher.jobs())
 
     @property
+    def http_port(self) -> int | None:
+        """The port on which it answers ``/livez``, ``/readyz`` and ``/metrics``; None where it does not."""
+        return None if self._web is None else self._web.port
+
+    @property
     def all_ended(self) -> bool:
         """Whether no thread was left behind by `stop`.
 
@@ -152,7 +179,7 @@ class Worker:
                 started; or the worker crashed.
         """
         # Here already, since a signal must end an import that never does.
-        import_modules(self.settings.worker.modules)
+        import_task_modules(self.settings.worker.modules)
         with self._control.hearing():
             self.start()
             self._attend()
@@ -178,17 +205,18 @@ class Worker:
         """Import ``worker.modules`` and begin to take tasks, in threads of its own; safe to call twice.
 
         Raises:
-            FairqueError: A module cannot be imported, the server or the queue cannot be worked with, or the worker was
-                stopped; nothing was started.
+            FairqueError: A module cannot be imported, the server or the queue cannot be worked with, the port is taken,
+                or the worker was stopped; nothing was started.
         """
         with self._lock:
             if self._stopped:
                 raise FairqueError("this worker was stopped: make a new Worker")
             if self._started:
                 return
-            import_modules(self.settings.worker.modules)
+            import_task_modules(self.settings.worker.modules)
             try:
                 self._consumer.check()
+                self._web = self._probes.listen()
             except FairqueError:
                 self._consumer.runner.close()
                 raise
@@ -254,6 +282,9 @@ class Worker:
             self._all_ended = self._executor.stop(linger)
             with suppress(FairqueError):
                 self._consumer.rouse()
+            if self._web is not None:
+                self._web.close()
+            self._reader.runner.close()
             self._consumer.runner.close()
         log.info("worker stopped", worker=self._consumer.worker)
 

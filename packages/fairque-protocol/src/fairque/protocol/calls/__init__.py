@@ -25,6 +25,7 @@ from fairque.protocol.calls.rights import rights
 from fairque.protocol.calls.rouse import rouse
 from fairque.protocol.calls.schedules import (
     Due,
+    Overdue,
     Scheduled,
     Storing,
     due,
@@ -69,6 +70,7 @@ __all__ = [
     "Leadership",
     "Move",
     "Outcome",
+    "Overdue",
     "Popped",
     "Purged",
     "Pushed",

@@ -12,7 +12,7 @@ from fairque.protocol.wire.codec import encode_task
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 
-__all__ = ["MAX_MOVES", "Fired", "Firing", "Leadership", "Move", "fire", "lead", "move"]
+__all__ = ["MAX_MOVES", "Fired", "Firing", "Leadership", "Move", "fire", "holder_of", "lead", "move", "name_of_holder"]
 
 #: Of one call.
 MAX_MOVES = 200
@@ -25,6 +25,8 @@ class Move:
 
     Attributes:
         schedule_id: The schedule.
+        revision: As it was read.
+        time: Its next time as it was read; None while none was computed.
         fire_at: The time that brings a task; None when none does.
         missed: How many times before it bring none.
         size: Bytes of the task's message.
@@ -32,6 +34,8 @@ class Move:
     """
 
     schedule_id: str
+    revision: int
+    time: int | None
     fire_at: int | None
     missed: int
     size: int
@@ -118,11 +122,11 @@ def move(
         schedule.overlap,
     )
     if fire_at is None:
-        return Move(schedule.schedule_id, None, missed, 0, (*head, *_NO_TASK))
+        return Move(schedule.schedule_id, revision, time, None, missed, 0, (*head, *_NO_TASK))
     task = task_of(schedule, fire_at)
     message = encode_task(task)
     args = (*head, fire_at, *arguments_of(task, message))
-    return Move(schedule.schedule_id, fire_at, missed, len(message.data), args)
+    return Move(schedule.schedule_id, revision, time, fire_at, missed, len(message.data), args)
 
 
 def fire(keys: QueueKeys, moves: Sequence[Move], *, term: int, result_ttl_ms: int) -> Call[Firing]:
@@ -151,12 +155,22 @@ def fire(keys: QueueKeys, moves: Sequence[Move], *, term: int, result_ttl_ms: in
     return Call("fire", keys, tuple(args), decode)
 
 
+def holder_of(name: str, nonce: str) -> str:
+    """Return the holder that stands in the lock for a scheduler: its name, and what no other process has."""
+    return f"{name}#{nonce}"
+
+
+def name_of_holder(holder: str) -> str:
+    """Return the name of the scheduler that a holder stands for."""
+    return holder.rpartition("#")[0] or holder
+
+
 def lead(keys: QueueKeys, holder: str, *, lease_ms: int) -> Call[Leadership]:
     """Build the call that asks for the lead, or renews the lease; with 0 it resigns.
 
     Args:
         keys: The queue.
-        holder: Names the scheduler; no other one may have this name.
+        holder: Of the scheduler's process alone, by `holder_of`.
         lease_ms: How long it leads unless it renews the lease.
     """
 

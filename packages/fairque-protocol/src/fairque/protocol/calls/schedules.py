@@ -5,8 +5,9 @@ from typing import Any
 
 from attrs import frozen
 
+from fairque.protocol.calls.fire import name_of_holder
 from fairque.protocol.errors import BatchTooLarge, InvalidSchedule, ScheduleConflict, ScheduleNotFound
-from fairque.protocol.model.schedules import Miss, Schedule, ScheduleInfo, SchedulePage, SchedulerStatus, task_of
+from fairque.protocol.model.schedules import Miss, Moved, Schedule, ScheduleInfo, SchedulePage, SchedulerStatus, task_of
 from fairque.protocol.wire.call import Argument, Call, opened, text
 from fairque.protocol.wire.codec import encode_task
 from fairque.protocol.wire.keys import QueueKeys
@@ -17,6 +18,7 @@ __all__ = [
     "MAX_DUE",
     "MAX_SCHEDULES",
     "Due",
+    "Overdue",
     "Scheduled",
     "Storing",
     "due",
@@ -34,7 +36,22 @@ MAX_SCHEDULES = 100
 #: Of one answer of `due`.
 MAX_DUE = 10_000
 _MAX_BYTES = 4 * 1_048_576
-_PLACES = 12
+_PLACES = 13
+
+
+@frozen
+class Overdue:
+    """Times of a schedule that are due and were not fired: missed, if it is stopped or gets other times.
+
+    Attributes:
+        number: How many they are, from 1.
+        first: The first of them, in milliseconds since the epoch.
+        last: The last of them.
+    """
+
+    number: int
+    first: int
+    last: int
 
 
 @frozen(kw_only=True)
@@ -45,11 +62,13 @@ class Storing:
         schedule: It.
         revision: What it must have now: 0 for a new one; None changes an existing one, whatever it is.
         next_at: Its next time, where the caller has computed it; None leaves that to the leader.
+        overdue: Its times before that are due and were not fired, where the caller has counted them; else one is noted.
     """
 
     schedule: Schedule
     revision: int | None
     next_at: int | None = None
+    overdue: Overdue | None = None
 
 
 @frozen
@@ -103,6 +122,7 @@ def schedule(keys: QueueKeys, storing: Sequence[Storing], *, message_limit: int)
             timing_digest(one.schedule),
             _maybe(one.next_at),
             "" if enabled is None else int(enabled),
+            *_overdue(one.overdue),
             encode_schedule(one.schedule),
         )
     if sum(len(arg) for arg in args if isinstance(arg, bytes)) > _MAX_BYTES:
@@ -119,10 +139,16 @@ def schedule(keys: QueueKeys, storing: Sequence[Storing], *, message_limit: int)
     return Call("schedule", keys, tuple(args), decode)
 
 
-def enable(keys: QueueKeys, schedule_id: str, *, on: bool) -> Call[bool]:
+def enable(keys: QueueKeys, schedule_id: str, *, on: bool, overdue: Overdue | None = None) -> Call[bool]:
     """Build the call that lets a schedule fire, or stops it; its answer is whether it was not so before.
 
     Reading the answer raises `ScheduleNotFound`.
+
+    Args:
+        keys: The queue.
+        schedule_id: The schedule.
+        on: Whether it fires.
+        overdue: Its times that are due and were not fired, where the caller has counted them; else one is noted.
 
     Raises:
         InvalidSchedule: It cannot be the id of a schedule. Nothing was sent.
@@ -133,7 +159,7 @@ def enable(keys: QueueKeys, schedule_id: str, *, on: bool) -> Call[bool]:
             raise ScheduleNotFound(schedule_id, keys.name)
         return bool(opened(keys, reply)[0] == Status.OK)
 
-    return Call("enable", keys, (_id(schedule_id), int(on)), decode)
+    return Call("enable", keys, (_id(schedule_id), int(on), *_overdue(overdue)), decode)
 
 
 def unschedule(keys: QueueKeys, schedule_id: str, *, revision: int | None = None) -> Call[bool]:
@@ -161,7 +187,7 @@ def read_schedule(keys: QueueKeys, schedule_id: str) -> Call[ScheduleInfo]:
     """
 
     def decode(reply: list[Any]) -> ScheduleInfo:
-        rows = _rows(opened(keys, reply)[2:])
+        rows = _rows(opened(keys, reply)[3:])
         if not rows:
             raise ScheduleNotFound(schedule_id, keys.name)
         return rows[0]
@@ -169,19 +195,29 @@ def read_schedule(keys: QueueKeys, schedule_id: str) -> Call[ScheduleInfo]:
     return Call("read_schedule", keys, (_id(schedule_id),), decode)
 
 
-def read_some(keys: QueueKeys, schedule_ids: Sequence[str]) -> Call[tuple[ScheduleInfo, ...]]:
-    """Build the call that reads 1 to 1,000 schedules. The answer leaves out those that there are none of."""
-    return Call("read_schedule", keys, tuple(schedule_ids), lambda reply: _rows(opened(keys, reply)[2:]))
+def read_some(keys: QueueKeys, schedule_ids: Sequence[str]) -> Call[tuple[tuple[ScheduleInfo, ...], int]]:
+    """Build the call that reads 1 to 1,000 schedules. The answer leaves out those that there are none of.
+
+    With them it says of how many of the ids it tells, from the first one on: of all, unless their definitions have
+    more than 4 MiB; ask again for the others.
+    """
+
+    def decode(reply: list[Any]) -> tuple[tuple[ScheduleInfo, ...], int]:
+        _, _, told, *places = opened(keys, reply)
+        return _rows(places), int(told)
+
+    return Call("read_schedule", keys, tuple(schedule_ids), decode)
 
 
 def read_schedules(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> Call[SchedulePage]:
-    """Build the call that reads a page of 1 to 1,000 schedules by their ids, from the one after ``after`` on."""
+    """Build the call that reads a page of 1 to 1,000 schedules by their ids, from the one after ``after`` on.
+
+    The page ends before it has more than 4 MiB, but not before its first schedule.
+    """
 
     def decode(reply: list[Any]) -> SchedulePage:
-        answers = opened(keys, reply)
-        rows = _rows(answers[2:])
-        full = len(rows) == most
-        return SchedulePage(at_ms=int(answers[1]), rows=rows, next=rows[-1].schedule_id if full else None)
+        _, now_ms, until, *places = opened(keys, reply)
+        return SchedulePage(at_ms=int(now_ms), rows=_rows(places), next=text(until) or None)
 
     return Call("read_schedules", keys, ("-" if after is None else f"({after}", most), decode)
 
@@ -194,7 +230,7 @@ def read_scheduler(keys: QueueKeys) -> Call[SchedulerStatus]:
         left = max(0, int(until) - int(now_ms))
         return SchedulerStatus(
             at_ms=int(now_ms),
-            leader=text(holder) if left else None,
+            leader=name_of_holder(text(holder)) if left else None,
             term=int(term),
             lease_ms=left,
             schedules=int(schedules),
@@ -208,15 +244,22 @@ def read_scheduler(keys: QueueKeys) -> Call[SchedulerStatus]:
     return Call("read_scheduler", keys, (), decode)
 
 
-def due(keys: QueueKeys, *, ahead_ms: int, most: int = MAX_DUE) -> Call[Due]:
-    """Build the call that reads which schedules are due within ``ahead_ms``: at most 10,000, the earliest first."""
+def due(keys: QueueKeys, *, ahead_ms: int, most: int = MAX_DUE, skip: int = 0) -> Call[Due]:
+    """Build the call that reads which schedules are due within ``ahead_ms``: at most 10,000, the earliest first.
+
+    Args:
+        keys: The queue.
+        ahead_ms: How far to look ahead.
+        most: Schedules of the answer.
+        skip: So many of the earliest are left out.
+    """
 
     def decode(reply: list[Any]) -> Due:
         _, now_ms, *places = opened(keys, reply)
         pairs = iter(places)
         return Due(int(now_ms), tuple((text(name), int(at)) for name, at in zip(pairs, pairs, strict=True)))
 
-    return Call("due", keys, (ahead_ms, most), decode)
+    return Call("due", keys, (ahead_ms, most, skip), decode)
 
 
 def _problems(one: Schedule, message_limit: int) -> list[str]:
@@ -238,6 +281,10 @@ def _id(schedule_id: str) -> str:
     return schedule_id
 
 
+def _overdue(overdue: Overdue | None) -> tuple[int, int, int]:
+    return (0, 0, 0) if overdue is None else (overdue.number, overdue.first, overdue.last)
+
+
 def _maybe(number: int | None) -> int | str:
     return "" if number is None else number
 
@@ -251,7 +298,7 @@ def _rows(places: Sequence[Any]) -> tuple[ScheduleInfo, ...]:
 
 
 def _row(places: Sequence[Any]) -> ScheduleInfo:
-    definition, revision, on, following, after, forget, last, fired, missed, skipped, misses = places[1:]
+    definition, revision, on, following, after, forget, last, fired, missed, skipped, misses, did = places[1:]
     computed = bool(following or forget)
     return ScheduleInfo(
         schedule=decode_schedule(definition, enabled=bool(on)),
@@ -265,7 +312,13 @@ def _row(places: Sequence[Any]) -> ScheduleInfo:
         missed=int(missed),
         skipped=int(skipped),
         misses=tuple(_miss(line) for line in text(misses).splitlines()),
+        moved=_moved(text(did)) if did else None,
     )
+
+
+def _moved(line: str) -> Moved:
+    term, revision, time, code, at_ms = map(int, line.split(" "))
+    return Moved(term=term, revision=revision, time=time, code=code, at_ms=at_ms)
 
 
 def _miss(line: str) -> Miss:

@@ -15,7 +15,7 @@ from fairque.protocol.config.nodes import Entry, Place, Problem, Scalar, Table, 
 from fairque.protocol.config.structure import FAILED, Walk, suggestion
 from fairque.protocol.errors import ConfigurationError
 
-__all__ = ["SECTIONS", "load_settings", "settings_from_environ"]
+__all__ = ["SECTIONS", "load_settings", "settings_from_environ", "tell_settings"]
 
 SECTIONS = ("redis", "queue", "client", "worker", "scheduler", "fairness", "schedules")
 """Every section that a configuration file may have."""
@@ -37,17 +37,7 @@ def load_settings(path: str | os.PathLike[str], cls: type[T], *, environ: Mappin
         ConfigurationError: With every problem of the file and of the overrides, each with its place.
         TypeError: ``cls`` has a field of a type that settings cannot have.
     """
-    environ = os.environ if environ is None else environ
-    try:
-        from fairque.protocol.config.document import read_document  # noqa: PLC0415 - PyYAML is an optional extra
-    except ModuleNotFoundError as error:
-        if error.name != "yaml":
-            raise
-        raise ConfigurationError(
-            [f"{os.fspath(path)}: reading YAML needs PyYAML: pip install 'fairque-protocol[yaml]'"]
-        ) from None
-    document, problems = read_document(_read_text(path), os.fspath(path))
-    settings: T = _settings(document, cls, environ, problems)
+    settings: T = _settings(*_read(path), cls, os.environ if environ is None else environ)[0]
     return settings
 
 
@@ -62,12 +52,50 @@ def settings_from_environ(cls: type[T], environ: Mapping[str, str] | None = None
         ConfigurationError: With every problem, each naming its variable.
         TypeError: ``cls`` has a field of a type that settings cannot have.
     """
-    environ = os.environ if environ is None else environ
-    settings: T = _settings(Table(Place("environment")), cls, environ, [])
+    settings: T = _settings(*_read(None), cls, os.environ if environ is None else environ)[0]
     return settings
 
 
-def _settings(document: Table, cls: type[Any], environ: Mapping[str, str], problems: list[Problem]) -> Any:
+def tell_settings(
+    path: str | os.PathLike[str] | None, cls: type[T], *, environ: Mapping[str, str] | None = None
+) -> tuple[T, dict[str, str]]:
+    """Read settings as `load_settings`, or without a file as `settings_from_environ`, and tell where each comes from.
+
+    Returns:
+        The settings, and by ``section.key`` the file and line or the variable that sets it. Of the others stand the
+        defaults.
+
+    Raises:
+        ConfigurationError: As the others.
+    """
+    settings: T
+    settings, sections = _settings(*_read(path), cls, os.environ if environ is None else environ)
+    origins = {
+        join(name, key): entry.place.label("")
+        for name, section in sections.items()
+        if isinstance(section.node, Table)
+        for key, entry in section.node.entries.items()
+    }
+    return settings, origins
+
+
+def _read(path: str | os.PathLike[str] | None) -> tuple[Table, list[Problem]]:
+    if path is None:
+        return Table(Place("environment")), []
+    try:
+        from fairque.protocol.config.document import read_document  # noqa: PLC0415 - PyYAML is an optional extra
+    except ModuleNotFoundError as error:
+        if error.name != "yaml":
+            raise
+        raise ConfigurationError(
+            [f"{os.fspath(path)}: reading YAML needs PyYAML: pip install 'fairque-protocol[yaml]'"]
+        ) from None
+    return read_document(_read_text(path), os.fspath(path))
+
+
+def _settings(
+    document: Table, problems: list[Problem], cls: type[Any], environ: Mapping[str, str]
+) -> tuple[Any, dict[str, Entry]]:
     owned = {one.name for one in attrs.fields(cls)}
     known = owned.union(SECTIONS)
     for name, entry in document.entries.items():
@@ -80,7 +108,7 @@ def _settings(document: Table, cls: type[Any], environ: Mapping[str, str], probl
     settings = Walk(environ, problems).structure(Table(document.place, sections), cls, "")
     if problems or settings is FAILED:
         raise ConfigurationError([str(problem) for problem in sorted(problems)])
-    return settings
+    return settings, sections
 
 
 def _overrides(

@@ -18,6 +18,7 @@ __all__ = [
     "DstGap",
     "Misfire",
     "Miss",
+    "Moved",
     "Overlap",
     "Schedule",
     "ScheduleInfo",
@@ -169,7 +170,7 @@ class Miss:
     Attributes:
         first: The first of them, in milliseconds since the epoch.
         last: The last of them.
-        number: How many they are.
+        number: How many they are. Where it was stopped by who cannot compute its times, only the first one counts.
         reason: ``late``: nobody fired them within the grace; ``overlap``: the task before had not ended; ``edited``:
             the schedule got other times just then; ``disabled``: it was stopped just then.
     """
@@ -178,6 +179,25 @@ class Miss:
     last: int
     number: int
     reason: str
+
+
+@frozen(kw_only=True)
+class Moved:
+    """A step of a schedule from one of its times to the next, as the leader made it.
+
+    Attributes:
+        term: That of the leader.
+        revision: That the schedule had.
+        time: From which one it went on, in milliseconds since the epoch.
+        code: What became of it: that of `Fired`.
+        at_ms: When it was, in milliseconds since the epoch.
+    """
+
+    term: int
+    revision: int
+    time: int
+    code: int
+    at_ms: int
 
 
 @frozen(kw_only=True)
@@ -196,6 +216,7 @@ class ScheduleInfo:
         missed: Times that did not, since nobody fired them within their grace, or the schedule was changed.
         skipped: Times that did not, since the task before had not ended.
         misses: The last of those, the newest first.
+        moved: Its last step from one time to the next; None before the first.
     """
 
     schedule: Schedule
@@ -209,6 +230,7 @@ class ScheduleInfo:
     missed: int
     skipped: int
     misses: tuple[Miss, ...]
+    moved: Moved | None = None
 
     @property
     def schedule_id(self) -> str:

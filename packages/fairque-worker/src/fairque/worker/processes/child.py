@@ -24,15 +24,15 @@ from fairque.protocol.errors import FairqueError, RedisUnavailable
 from fairque.protocol.model.outcome import error_kind, error_text, error_traceback
 from fairque.protocol.model.outputs import Left
 from fairque.protocol.model.states import Priority, TaskState
+from fairque.protocol.service.signals import ignore_until_fork
 from fairque.worker.executor import Executor
 from fairque.worker.handler import FunctionTaskHandler, TaskHandler
 from fairque.worker.inputs import Inputs
 from fairque.worker.jobs import Ending, Job, Lease, Success, judge
-from fairque.worker.loading import import_modules, load_handler
+from fairque.worker.loading import import_task_modules, load_handler
 from fairque.worker.log import configure
 from fairque.worker.processes.channel import Channel
 from fairque.worker.progress import ProgressSender
-from fairque.worker.signals import ignore_until_fork
 
 __all__ = ["main"]
 
@@ -162,7 +162,7 @@ def _handler(hello: dict[str, Any]) -> TaskHandler:
         os.environ["PYTHONPATH"] = hello["pythonpath"]
     if hello["log"] is not None:
         configure(*hello["log"])
-    import_modules(hello["modules"])
+    import_task_modules(hello["modules"])
     return FunctionTaskHandler(hello["modules"]) if hello["handler"] is None else load_handler(hello["handler"])
 
 

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from attrs import define, field
 
 from fairque.protocol import clock
-from fairque.worker import exits
+from fairque.protocol.service import exits
+from fairque.protocol.service.signals import Order
 from fairque.worker.log import log
-from fairque.worker.signals import SIGNALS, Order
+from fairque.worker.signals import SIGNALS
 
 __all__ = ["Supervisor"]
 

@@ -1,0 +1,1 @@
+"""What the two services, worker and scheduler, do in the same way."""

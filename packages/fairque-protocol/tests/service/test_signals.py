@@ -1,0 +1,143 @@
+"""Signals: heard in whichever thread they arrive, given back afterwards, and not inherited by forked children."""
+
+import multiprocessing
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+import pytest
+
+from fairque.protocol import clock
+from fairque.protocol.service.signals import STOPPING, Control, Order
+
+SECONDS = 10
+FORKING = multiprocessing.get_context("fork")
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+
+
+def forever() -> None:
+    while True:
+        signal.pause()
+
+
+@contextmanager
+def forked(target: Callable[[], Any]) -> Iterator[BaseProcess]:
+    """A child that has ended afterwards."""
+    child = FORKING.Process(target=target, daemon=True)
+    child.start()
+    try:
+        yield child
+    finally:
+        child.kill()
+        child.join(SECONDS)
+
+
+def elsewhere(work: Callable[[], Any]) -> Any:
+    """Do it in another thread, as a worker does its tasks."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result(SECONDS)
+
+
+def said_by_a_child(work: Callable[[], Any]) -> Any:
+    ours, theirs = FORKING.Pipe(duplex=False)
+    with forked(lambda: theirs.send(work())):
+        assert ours.poll(SECONDS)
+        return ours.recv()
+
+
+def blocked() -> list[int]:
+    return sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_a_signal_just_before_the_wait_ends_it(number: int) -> None:
+    control = Control()
+    with control.hearing():
+        signal.raise_signal(number)
+        assert control.wait(SECONDS) is Order.STOP
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_a_signal_that_another_thread_gets_ends_the_wait(number: int) -> None:
+    control = Control()
+    with control.hearing():
+        # Sent while the main thread sleeps, which it does not end by itself.
+        timer = threading.Timer(0.1, lambda: signal.pthread_kill(threading.get_ident(), number))
+        timer.start()
+        began = clock.monotonic()
+        assert control.wait(SECONDS) is Order.STOP
+        assert clock.monotonic() - began < SECONDS / 2
+        timer.join()
+
+
+def test_each_signal_tells_what_it_means() -> None:
+    control = Control({**STOPPING, signal.SIGUSR1: Order.DUMP})
+    with control.hearing():
+        signal.raise_signal(signal.SIGUSR1)
+        signal.raise_signal(signal.SIGTERM)
+        assert [control.wait(SECONDS), control.wait(SECONDS)] == [Order.DUMP, Order.STOP]
+
+
+def test_a_wait_is_over_when_its_time_is() -> None:
+    began = clock.monotonic()
+    assert Control().wait(0.3) is None
+    assert clock.monotonic() - began >= 0.3
+
+
+def test_the_handlers_are_those_of_before_also_after_an_error() -> None:
+    before = [signal.getsignal(number) for number in STOPPING]
+    with suppress(RuntimeError), Control().hearing():
+        assert before != [signal.getsignal(number) for number in STOPPING]
+        raise RuntimeError
+    assert before == [signal.getsignal(number) for number in STOPPING]
+
+
+def test_what_is_not_named_is_not_heard() -> None:
+    before = signal.getsignal(signal.SIGUSR1)
+    with Control().hearing():
+        assert signal.getsignal(signal.SIGUSR1) is before
+
+
+def test_in_another_thread_no_signal_is_heard() -> None:
+    before, seen = signal.getsignal(signal.SIGTERM), []
+
+    def hears() -> None:
+        with Control().hearing():
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=hears)
+    thread.start()
+    thread.join(SECONDS)
+    assert seen == [before]
+
+
+@pytest.mark.parametrize("by", [elsewhere, lambda work: work()])
+@pytest.mark.parametrize("number", STOPPING)
+def test_a_forked_child_has_the_handlers_of_before(by: Callable[..., Any], number: int) -> None:
+    before = repr(signal.getsignal(number))
+    with Control().hearing():
+        assert by(lambda: said_by_a_child(lambda: repr(signal.getsignal(number)))) == before
+
+
+@pytest.mark.parametrize("by", [elsewhere, lambda work: work()])
+def test_a_forked_child_can_be_terminated_at_once(by: Callable[..., Any]) -> None:
+    def ending() -> int | None:
+        with forked(forever) as child:
+            child.terminate()
+            child.join(SECONDS / 5)
+            return child.exitcode
+
+    with Control().hearing():
+        assert [by(ending) for _ in range(5)] == [-signal.SIGTERM] * 5
+
+
+@pytest.mark.parametrize("by", [elsewhere, lambda work: work()])
+def test_a_fork_leaves_no_signal_blocked_on_either_side(by: Callable[..., Any]) -> None:
+    with Control().hearing():
+        before, *after = by(lambda: [blocked(), said_by_a_child(blocked), blocked()])
+    assert after == [before, before]
