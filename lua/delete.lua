@@ -21,6 +21,7 @@
 --- @include "conclude"
 --- @include "free_dependents"
 --- @include "untold"
+--- @include "forget_task"
 local MOST_TASKS = 1000
 
 local refused = begin()
@@ -43,8 +44,8 @@ for index = 2, #ARGV do
     code = -8
   else
     gone[t.id], t.changed = true, true -- so that nothing writes it any more
-    for _, kind in ipairs({"t:", "m:", "r:", "p:", "x:", "d:"}) do drop_key(P .. kind .. t.id) end
-    for _, list in ipairs({"kept", "held", "dead"}) do take_from(list, t.id) end
+    forget_task(t.id, "held")
+    take_from("kept", t.id)
   end
   reply[#reply + 1] = code
 end

@@ -30,9 +30,10 @@
 --- @include "store"
 --- @include "schedules"
 --- @include "move_on"
+--- @include "last_one_runs"
+--- @include "lose"
 local STRIDE, TASK = 19, 8 -- the task's eleven arguments begin so far into a group
 local MOST, MOST_BYTES = 200, 4194304 -- calls/fire.py has the same
-local TERMINAL = {FINISHED = true, FAILED = true, CANCELED = true}
 
 -- A group of arguments as a table; nil when it is malformed.
 local function group_at(first)
@@ -78,11 +79,6 @@ read_records(keys)
 load_globals()
 local stored, of_user = 0, {} -- numbers of tasks that this call has stored
 
-local function last_one_runs(s)
-  local last = s.r.last and task(format("schedule:%s:%s", s.id, int(s.r.last))).r.state
-  return last and not TERMINAL[last]
-end
-
 -- Code, and the pause when the task must wait.
 local function fire(s, move)
   local first = move.first + TASK
@@ -104,6 +100,7 @@ for _, move in ipairs(moves) do
   local code, pause = 1, 0
   if not s.r.rev then
     code = -2
+    lose(s.id)
   elseif s.r.rev ~= move.revision or not s.r.on then
     code = -10
   elseif s.r.next ~= move.at then

@@ -64,7 +64,10 @@ for _, entry in ipairs(fresh) do
   local first = entry.first
   local s = schedule(ARGV[first])
   local r = s.r
-  if not r.rev then add_to("schedules", "0", s.id) end
+  if not r.rev then
+    if unreadable[s.key] then set_aside(s.key) end
+    add_to("schedules", "0", s.id)
+  end
   if not (r.rev and r.on and entry.on and r.timing == ARGV[first + 2]) then
     retime(s, number_at(first + 3), entry.on and "edited" or "disabled", overdue_at(first + 5))
   end

@@ -6,6 +6,7 @@
 --- @include "begin"
 --- @include "arguments"
 --- @include "record"
+--- @include "lose"
 local refused = begin()
 if refused then return refused end
 local id, revision = id_at(1), number_at(2)
@@ -13,11 +14,15 @@ if #ARGV ~= 2 or not id or (ARGV[2] ~= "" and not revision) then
   return bad_arguments("unschedule takes a schedule and a revision")
 end
 
-local known = record(P .. "schedule:" .. id)
-if not known then return {2} end
-if revision and revision ~= known.rev then return {-10, known.rev} end
-call("DEL", P .. "schedule:" .. id)
-call("ZREM", P .. "schedules", id)
-call("ZREM", P .. "due", id)
+local key = P .. "schedule:" .. id
+local known = record(key)
+if known and known.rev then
+  if revision and revision ~= known.rev then return {-10, known.rev} end
+  call("DEL", key)
+  call("ZREM", P .. "schedules", id)
+  call("ZREM", P .. "due", id)
+elseif not lose(id) then
+  return {2}
+end
 call("PUBLISH", P .. "changed", "schedules")
 return {1}

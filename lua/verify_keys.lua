@@ -15,6 +15,7 @@
 --- @include "bury"
 --- @include "untold"
 --- @include "bind"
+--- @include "terminal"
 local PENDING = 10000 -- ended tasks whose dependents are not all told, of which so many are looked at
 local TYPES = {
   meta = "hash", g = "hash", counts = "hash", cfg = "hash", t = "string", m = "string", r = "string", x = "string",
@@ -24,7 +25,6 @@ local TYPES = {
   held = "zset", dead = "zset", schedule = "string", schedules = "zset", due = "zset",
   lock = "hash", w = "set", d = "list", pending = "list", wake = "list",
 }
-local ENDED = {FINISHED = true, FAILED = true, CANCELED = true}
 
 local refused = begin()
 if refused then return refused end
@@ -47,13 +47,20 @@ local look = {
     if fix then bury(task(id), "", "the key of its message", dead_ttl_ms) end
   end,
   r = function(name, id)
-    if not ENDED[task(id).r.state] then leftover(name, "its task has not ended") end
+    if not TERMINAL[task(id).r.state] then leftover(name, "its task has not ended") end
   end,
   x = function(name, id) if not task(id).r.xcom then leftover(name, "no finished task has left it") end end,
   p = function(name, id) if not task(id).r.state then leftover(name, "its task is not known") end end,
   w = function(name, id)
-    local state = task(id).r.state
-    if not state or ENDED[state] then leftover(name, "nothing can be told any more") end
+    local t = task(id)
+    local state = t.r.state
+    if not state then return leftover(name, "nothing can be told any more") end
+    if t.r.watch and not TERMINAL[state] then return end
+    local but = TERMINAL[state] and "was not" or "would not be"
+    found("listener", id, "who waits for its ending " .. but .. " told", fix)
+    if fix and TERMINAL[state] then return publish(t, state, call("GET", P .. "r:" .. id) or "") end
+    t.r.watch = true
+    if fix then will_write(t) end
   end,
   d = function(name, id)
     local t = task(id)
@@ -62,11 +69,11 @@ local look = {
       found("dependents", id, "others depend on it, and its record does not say so", fix)
       t.r.kids = true
       if fix then
-        if ENDED[state] and not t.r.keep then hold(t) end
+        if TERMINAL[state] and not t.r.keep then hold(t) end
         will_write(t)
       end
     end
-    if state and not (ENDED[state] and untold(t)) then return end
+    if state and not (TERMINAL[state] and untold(t)) then return end
     local entry = (state == "FINISHED" and "F" or "X") .. id
     if call("LPOS", P .. "pending", entry, "MAXLEN", PENDING) then return end
     if call("LLEN", P .. "pending") > PENDING then return end
@@ -76,7 +83,7 @@ local look = {
   dedup = function(name, hash)
     if call("PTTL", P .. name) ~= -1 then return end
     local r = task(call("GET", P .. name)).r
-    if not r.state or ENDED[r.state] or r.dedup ~= hash then leftover(name, "no waiting or running task holds it") end
+    if not r.state or TERMINAL[r.state] or r.dedup ~= hash then leftover(name, "no waiting or running task has it") end
   end,
   claim = function(name) if call("PTTL", P .. name) == -1 then leftover(name, "it has no end") end end,
   sweeping = function(name) if call("PTTL", P .. name) == -1 then leftover(name, "it has no end") end end,

@@ -19,11 +19,12 @@
 --- @include "task"
 --- @include "conclude"
 --- @include "bury"
+--- @include "terminal"
+--- @include "forget_task"
 local STRIDE = 2
-local ENDED = {FINISHED = true, FAILED = true, CANCELED = true}
 local BELONGS = {
   running = {STARTED = true}, delayed = {SCHEDULED = true}, deferred = {DEFERRED = true}, dead = {FAILED = true},
-  kept = ENDED, held = ENDED, n = {QUEUED = true}, c = {QUEUED = true},
+  kept = TERMINAL, held = TERMINAL, n = {QUEUED = true}, c = {QUEUED = true},
   s = {SCHEDULED = true, DEFERRED = true},
 }
 
@@ -68,7 +69,8 @@ for first = 3, #ARGV, STRIDE do
     if fix then
       remove(kind, owner, index, id, state)
       if (kind == "kept" or kind == "held") and not state then
-        for _, of_task in ipairs({"t:", "m:", "r:", "p:", "x:"}) do drop_key(P .. of_task .. id) end
+        forget_task(id, "kept") -- its dependents may not have been told yet
+        drop_key(P .. "x:" .. id)
       elseif kind ~= "s" and kind ~= "dead" and not state then
         bury(t, owner or "", index, dead_ttl_ms)
       end

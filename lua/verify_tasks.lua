@@ -11,6 +11,7 @@
 --- @include "begin"
 --- @include "arguments"
 --- @include "found"
+--- @include "score"
 --- @include "counts"
 --- @include "batch"
 --- @include "globals"
@@ -32,8 +33,6 @@ local dead_ttl_ms, result_ttl_ms, lease_ms = number_at(2), number_at(3), number_
 if not begin_verification() or not dead_ttl_ms or not result_ttl_ms or not lease_ms or not grouped(4, 1) then
   return bad_arguments("verify_tasks takes 0 or 1, two times of keeping, a lease and tasks")
 end
-
-local function score(index, id) return tonumber(call("ZSCORE", P .. index, id) or nil) end
 
 local function mend(kind, t, what, change)
   found(kind, t.id, "it is " .. t.r.state .. " and " .. what, fix)

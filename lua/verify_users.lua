@@ -1,11 +1,12 @@
 #!lua flags=allow-oom
---[[ verify_users: looks whether users stand in the rings where their records and their queues say, and whether their
-  running tasks are counted right.
+--[[ verify_users: looks whether users stand in the rings where their records and their queues say. Whose record counts
+  running tasks is named, too, for verify_running, which counts all of these once.
   Guarantee: all users of a call are looked at and mended in one step, so that calls of others may go on meanwhile.
   KEYS[1] meta
   ARGV[1] fix: 1 mends what is found, 0 only looks  ARGV[2] strays: 1 looks only at those without a record
   ARGV[3..] for each task: user
-  Returns {1, kind, name, what, mended, ...} with four places for each finding | {-5, what} | {-6, schema} ]]
+  Returns {1, kind, name, what, mended, ...} with four places for each finding, and for each such
+    user the kind 'counts' | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "found"
@@ -17,8 +18,6 @@
 --- @include "enter"
 --- @include "wake"
 --- @include "commit"
---- @include "task"
---- @include "running_by_user"
 --- @include "standing"
 local refused = begin()
 if refused then return refused end
@@ -30,8 +29,7 @@ load_globals()
 local keys = {}
 for first = 3, #ARGV do keys[#keys + 1] = P .. "u:" .. ARGV[first] end
 read_records(keys)
-local strays_only, running = ARGV[2] == "1", running_by_user()
-if not running then found("unseen", "running", "too many tasks run for those of each user to be counted", false) end
+local strays_only = ARGV[2] == "1"
 
 for first = 3, #ARGV do
   local id, key = ARGV[first], P .. "u:" .. ARGV[first]
@@ -40,18 +38,18 @@ for first = 3, #ARGV do
   if unreadable[key] then
     what = "its record cannot be read"
   elseif known then
-    what = not strays_only and wrong_with(id, known, running and (running[id] or 0))
+    what = not strays_only and wrong_with(id, known)
   else
-    what = stray(id, running and running[id] or 0)
+    what = stray(id)
   end
   if what then
     found("user", id, what, fix)
     if fix then
       local u = user(id)
       if not unreadable[key] then seat(u) end
-      if running then u.r.inf = running[id] or 0 end
     end
   end
+  if known and known.inf ~= 0 and not strays_only then found("counts", id, "", false) end
 end
 if fix then commit() end
 return all_found()

@@ -11,8 +11,8 @@
 --- @include "arguments"
 --- @include "task"
 --- @include "records"
+--- @include "terminal"
 local MOST_TASKS, MOST_BYTES = 1000, 4194304 -- watch.py has the same number of tasks
-local TERMINAL = {FINISHED = true, FAILED = true, CANCELED = true}
 
 local refused = begin()
 if refused then return refused end

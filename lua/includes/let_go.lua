@@ -1,5 +1,6 @@
 -- let_go: forgets tasks that left more than a result: values for those that depend on them. These are kept until the
 -- last of their dependents has ended, and from then on for their time of keeping.
+--- @include "forget_task"
 --- @include "still_needed"
 local LOOKS = 10 -- further looks of one call, of all tasks together
 
@@ -20,9 +21,7 @@ local function let_go(limit)
     if needed or gone > 0 or until_ms > now_ms then
       add_to("held", until_ms, id)
     else
-      for _, kind in ipairs({"t:", "m:", "r:", "p:", "x:", "d:"}) do drop_key(P .. kind .. id) end
-      take_from("held", id)
-      take_from("dead", id)
+      forget_task(id, "held")
     end
   end
   return #ids

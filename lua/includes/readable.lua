@@ -26,10 +26,7 @@ local function readable_user(r)
   return sum == sum
 end
 
-local function readable_schedule(r)
-  local sum = r.rev + (r.next or 0) + (r.from or 0) + (r.forget or 0) + (r.last or 0) + (r.fired or 0)
-  return sum == sum and type(r.def) == "string" and type(r.on) == "boolean"
-end
+--- @include "readable_schedule"
 
 local function readable(text)
   local r = cmsgpack.unpack(text)

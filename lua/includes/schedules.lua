@@ -17,10 +17,13 @@ local function schedule(id)
   return s
 end
 
+-- Where it stands in the index of those that are due.
+local function due_at(r) return r.on and (r.next or r.forget or r.from) or nil end
+
 -- Puts all schedules that changed to where they are due.
 local function place_schedules()
   for _, s in ipairs(touched_schedules) do
-    local at = s.r.on and (s.r.next or s.r.forget or s.r.from)
+    local at = due_at(s.r)
     if s.changed and at then
       add_to("due", int(at), s.id)
     elseif s.changed then

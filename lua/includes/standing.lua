@@ -1,26 +1,22 @@
 -- standing: what is wrong with where a user stands; nil when nothing is.
-local function score(ring, id) return tonumber(call("ZSCORE", P .. ring, id) or nil) end
+--- @include "score"
 
 local function waiting(id) return call("ZCARD", P .. "n:" .. id), call("ZCARD", P .. "c:" .. id) end
 
 -- Of one without a record.
-local function stray(id, running)
+local function stray(id)
   local pn, pc = waiting(id)
   if pn + pc > 0 then return "it has waiting tasks and no record" end
-  if running > 0 then return "it has running tasks and no record" end
   for _, ring in ipairs({"ready", "fresh", "critical", "owe", "timers", "users"}) do
     if score(ring, id) then return "it stands in the index " .. ring .. " and has no record" end
   end
 end
 
-local function wrong_with(id, r, running)
+local function wrong_with(id, r)
   local pn, pc = waiting(id)
   local u = {id = id, r = r, pn = pn, pc = pc, w = 1}
   if limited then read_limits(u) end
   local line, owes, borrows = r.lane == "R" or r.lane == "F", score("owe", id), score("critical", id)
-  if running and running ~= r.inf then
-    return "it counts " .. exact(r.inf) .. " running tasks, and there are " .. int(running)
-  end
   if not score("users", id) then return "it has a record and is not in the index of users" end
   if (pn + pc > 0) ~= (r.lane ~= "") then
     return int(pn + pc) .. " of its tasks wait, and its lane is '" .. r.lane .. "'"

@@ -1,13 +1,13 @@
 -- still_needed: whether a dependent still needs an ended task, and how many that need it no more just left its list.
+--- @include "terminal"
 local LOOKED_AT = 10 -- dependents that one look is at
-local ENDED = {FINISHED = true, FAILED = true, CANCELED = true}
 
 local function still_needed(t)
   local list = P .. "d:" .. t.id
   local r, needed, gone = t.r, false, 0
   for _, line in ipairs(call("LRANGE", list, 0, LOOKED_AT - 1)) do
     local child = record(P .. "t:" .. string.sub(line, 2))
-    needed = child and not ENDED[child.state]
+    needed = child and not TERMINAL[child.state]
     if needed then break end
     gone, r.last = gone + 1, math.max(r.last or 0, child and child.ended_at or 0)
   end

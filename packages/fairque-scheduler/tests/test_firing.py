@@ -181,6 +181,26 @@ class TestOneScheduler:
         assert scheduler.status().overdue >= 2
         eventually(lambda: total(scheduler, "due") == 2, what="two that are overdue in the metrics")
 
+    def test_one_that_cannot_be_read_is_taken_out_and_reported_once(
+        self, bench: "Bench", every: Every, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        storing = [
+            Storing(schedule=every(name, 1), revision=0, next_at=bench.now_ms()) for name in ("cut", "gone", "no")
+        ]
+        bench.run(calls.schedule(bench.keys, storing, message_limit=9_999))
+        bench.client.set(f"{bench.keys.prefix}schedule:cut", b"\xc1")
+        bench.client.delete(f"{bench.keys.prefix}schedule:gone")
+        bench.run(calls.enable(bench.keys, "no", on=False))
+        scheduler = bench.started()
+        scheduler.add_schedule(every("a", 0.1))
+        eventually(lambda: len(bench.times("a")) > 5, what="the tasks of the other")
+        said = [vars(record) for record in caplog.records if "damaged" in record.message]
+        assert sorted((one["schedule"], one["levelname"]) for one in said) == [("cut", "WARNING"), ("gone", "WARNING")]
+        assert "broken:schedule:cut" in said[0]["hint"] + said[1]["hint"]
+        assert bench.client.get(f"{bench.keys.prefix}broken:schedule:cut") == b"\xc1"
+        assert scheduler.status().schedules == 2
+        assert {name for name, _ in bench.client.zscan_iter(f"{bench.keys.prefix}due")} == {b"a"}
+
 
 class TestSeveralSchedulers:
     def test_one_leads_and_the_others_stand_by(self, bench: "Bench") -> None:

@@ -10,7 +10,7 @@ from fairque.protocol import calls
 from fairque.protocol.calls import Failed, Finished, Released, Reported, Setting, Storing
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.schedules import Schedule
-from fairque.protocol.model.states import TRANSITIONS
+from fairque.protocol.model.states import TRANSITIONS, TaskState
 from fairque.protocol.model.task import Task
 from fairque.protocol.wire.call import SCHEMA, Call
 from fairque.protocol.wire.keys import QueueKeys
@@ -27,7 +27,15 @@ SCHEDULER = {"lead"}
 #: What an operator needs when it is: to stop users and to drop their tasks.
 OPERATOR = {"limit", "configure", "purge", "redrive", "delete", "enable", "unschedule"}
 #: What looks for damage, and mends it.
-VERIFIER = {"verify_keys", "verify_tasks", "verify_places", "verify_users", "verify_counts"}
+VERIFIER = {
+    "verify_keys",
+    "verify_tasks",
+    "verify_places",
+    "verify_users",
+    "verify_running",
+    "verify_schedules",
+    "verify_counts",
+}
 READERS = {
     *("read_task", "read_stats", "read_user", "read_users", "read_configured", "explain", "rights"),
     *("read_outputs", "read_progress", "read_dead"),
@@ -85,6 +93,8 @@ def sample(name: str, number: int) -> Call[Any]:
         "verify_tasks": lambda: calls.verify_tasks(KEYS, [b"t" for _ in each], fix=False, lease_ms=1, **both),
         "verify_places": lambda: calls.verify_places(KEYS, [(b"n:a", b"t") for _ in each], fix=False, dead_ttl_ms=1),
         "verify_users": lambda: calls.verify_users(KEYS, [b"ann" for _ in each], fix=False),
+        "verify_schedules": lambda: calls.verify_schedules(KEYS, [b"s" for _ in each], fix=False),
+        "verify_running": lambda: calls.verify_running(KEYS, [b"ann" for _ in each], fix=False),
         "verify_counts": lambda: calls.verify_counts(KEYS, fix=False),
     }
     call: Call[Any] = builders[name]()
@@ -194,6 +204,13 @@ def test_the_scripts_and_python_agree_on_the_schema(source: "Source") -> None:
     assert f'meta[1] ~= "{SCHEMA}"' in source.body
     for written in re.findall(r'"schema", "(\d+)"', source.body):
         assert int(written) == SCHEMA
+
+
+def test_the_scripts_and_python_agree_on_the_states_in_which_a_task_has_ended(lua_folder: Path) -> None:
+    (written,) = re.findall(r"TERMINAL = \{(.*)\}", (lua_folder / "includes" / "terminal.lua").read_text())
+    assert {one.split(" = ")[0] for one in written.split(", ")} == {state for state in TaskState if state.terminal}
+    for path in lua_folder.rglob("*.lua"):
+        assert path.stem in ("terminal", "readable") or "CANCELED = true" not in path.read_text(), path
 
 
 def test_no_script_looks_for_keys_or_reads_users_json(source: "Source") -> None:

@@ -124,6 +124,20 @@ class TestATime:
         assert codes == [Status.CHANGED, Status.CHANGED, Status.NOT_FOUND]
         assert clockwork.tasks() == []
 
+    def test_one_that_cannot_be_read_is_set_aside_and_not_due_any_more(
+        self, queue: "Bench", clockwork: Clockwork
+    ) -> None:
+        clockwork.store(every_second(), every_second("other"))
+        queue.client.set(f"{queue.keys.prefix}schedule:s", b"\xc1")
+        assert clockwork.move(clockwork.start, clockwork.start + 1_000) == Fired(Status.NOT_FOUND, None, 0)
+        assert queue.snapshot("schedules", "due") == {
+            "schedules": [("other", 0)],
+            "due": [("other", clockwork.start)],
+        }
+        assert queue.client.get(f"{queue.keys.prefix}broken:schedule:s") == b"\xc1"
+        assert queue.stats().broken == 1
+        assert clockwork.tasks() == []
+
     def test_one_that_was_removed_and_added_again_is_another_one(self, queue: "Bench", clockwork: Clockwork) -> None:
         clockwork.store(every_second())
         queue.run(calls.unschedule(queue.keys, "s"))

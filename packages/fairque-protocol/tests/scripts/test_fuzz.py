@@ -1,5 +1,6 @@
 """Whatever arguments a script gets, and whatever is written over its keys: an answer, and others go on."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -7,7 +8,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from fairque.protocol import calls
+from fairque.protocol.calls import Storing
 from fairque.protocol.errors import ProtocolError
+from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.verifier import verify
 from fairque.protocol.wire.scripts import script_names
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
 
 CODES = {int(status) for status in Status}
+
+BROUGHT = Schedule(schedule_id="s", every_ms=1_000, user_id="ann", func="f")
 
 quickly = settings(
     max_examples=25,
@@ -61,6 +66,14 @@ def life(queue: "Bench") -> dict[str, list[tuple[Any, ...]]]:
     queue.release(third)
     queue.cancel("t3")
     queue.sweep()
+    storing = [
+        Storing(schedule=BROUGHT, revision=0, next_at=queue.now_ms),
+        Storing(schedule=BROUGHT.evolve(schedule_id="off", enabled=False), revision=0),
+    ]
+    at = queue.now_ms
+    move = calls.move(BROUGHT, 1, time=at, following=at + 1_000, fire_at=at)
+    queue.run(calls.schedule(queue.keys, storing, message_limit=10_000))
+    queue.run(calls.fire(queue.keys, [move], term=1, result_ttl_ms=60_000))
     queue.info("t1")
     queue.stats()
     queue.standing()
@@ -72,6 +85,11 @@ def life(queue: "Bench") -> dict[str, list[tuple[Any, ...]]]:
         calls.read_dead(queue.keys),
         calls.purge(queue.keys, "eve", reason="", result_ttl_ms=1_000),
         calls.rights(queue.keys, ["GET *"]),
+        calls.enable(queue.keys, "off", on=True),
+        calls.due(queue.keys, ahead_ms=5_000),
+        calls.read_some(queue.keys, ["s", "off"]),
+        calls.read_schedules(queue.keys),
+        calls.read_scheduler(queue.keys),
     ):
         queue.run(call)
     queue.run = run  # type: ignore[method-assign]
@@ -169,8 +187,21 @@ def spoil_key(client: Any, key: bytes, how: str, dice: int) -> None:
             client.eval(FIELDS, 1, key, dice, dice // 7)
 
 
+def lead(queue: "Bench") -> None:
+    """What a leader does; its readers may fail where a definition, or the index itself, is spoiled."""
+    with suppress(ProtocolError):
+        soon = queue.run(calls.due(queue.keys, ahead_ms=5_000))
+        known, _ = queue.run(calls.read_some(queue.keys, [name for name, _ in soon.times] or ["s"]))
+        moves = [
+            calls.move(BROUGHT, one.revision, time=at, following=at + 1_000, fire_at=at)
+            for one in known
+            if (at := one.next_at) is not None and at <= queue.now_ms and one.schedule_id == "s"
+        ]
+        queue.run(calls.fire(queue.keys, moves, term=1, result_ttl_ms=60_000)) if moves else None
+
+
 def use(queue: "Bench", number: int) -> None:
-    """Every verb of workers and producers, whatever it meets."""
+    """Every verb of workers, producers and schedulers, whatever it meets."""
     held = queue.pop(3)
     queue.beat(*held) if held else None
     queue.finish(*held[:1]) if held else None
@@ -182,6 +213,7 @@ def use(queue: "Bench", number: int) -> None:
     queue.cancel(f"new{number}")
     queue.run(calls.purge(queue.keys, "bob", reason="", result_ttl_ms=1_000, most=1))
     queue.limit("ann", weight=number % 5 + 1)
+    lead(queue)
     queue.advance(10_000)
     queue.sweep()
 
@@ -197,7 +229,7 @@ def test_what_somebody_has_written_over_stops_nobody_and_can_be_mended(
         life(queue)
         names = [key.removeprefix(queue.keys.prefix.encode()) for key in queue.snapshot_raw()]
         if how == "field":
-            names = [name for name in names if name.startswith((b"t:", b"u:"))]
+            names = [name for name in names if name.startswith((b"t:", b"u:", b"schedule:"))]
         names = [name for name in names if name not in (b"meta", b"now", b"g", b"counts")]
         keys = [queue.keys.prefix.encode() + name for name in names]
         spoil_key(queue.client, keys[which % len(keys)], how, dice)

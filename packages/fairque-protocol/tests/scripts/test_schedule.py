@@ -268,6 +268,40 @@ class TestRemoving:
             queue.run(calls.unschedule(queue.keys, "s", revision=2))
         assert read(queue)
 
+    @pytest.mark.parametrize("revision", [None, 1])
+    def test_one_that_cannot_be_read_is_set_aside(self, queue: "Bench", store: Store, revision: int | None) -> None:
+        store(hourly())
+        queue.client.set(f"{queue.keys.prefix}schedule:s", b"\xc1")
+        assert queue.run(calls.unschedule(queue.keys, "s", revision=revision))
+        assert queue.client.get(f"{queue.keys.prefix}broken:schedule:s") == b"\xc1"
+        assert not queue.snapshot("schedules", "due")
+        assert not queue.run(calls.unschedule(queue.keys, "s"))
+
+    def test_a_place_that_was_left_over_goes_too(self, queue: "Bench", store: Store) -> None:
+        store(hourly())
+        queue.client.delete(f"{queue.keys.prefix}schedule:s")
+        assert queue.run(calls.unschedule(queue.keys, "s"))
+        assert not queue.snapshot("schedules", "due")
+
+
+class TestUnreadable:
+    def test_a_new_one_takes_its_place_and_what_was_there_is_set_aside(self, queue: "Bench", store: Store) -> None:
+        store(hourly())
+        queue.client.set(f"{queue.keys.prefix}schedule:s", b"\xc1")
+        assert store(hourly()) == [(Status.OK, 2)]
+        assert read(queue).revision == 2
+        assert queue.client.get(f"{queue.keys.prefix}broken:schedule:s") == b"\xc1"
+
+    def test_a_change_of_it_is_refused_and_changes_nothing(self, queue: "Bench", store: Store) -> None:
+        store(hourly())
+        queue.client.set(f"{queue.keys.prefix}schedule:s", b"\xc1")
+        before = queue.snapshot_raw()
+        with pytest.raises(ScheduleNotFound):
+            store(hourly(), revision=None)
+        with pytest.raises(ScheduleNotFound):
+            queue.run(calls.enable(queue.keys, "s", on=False))
+        assert queue.snapshot_raw() == before
+
 
 class TestReading:
     def test_pages_are_in_the_order_of_the_ids(self, queue: "Bench", store: Store) -> None:

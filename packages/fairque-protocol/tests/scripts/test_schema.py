@@ -61,6 +61,8 @@ def every_call(keys: QueueKeys, queue: "Bench") -> dict[str, Call[Any]]:
         calls.verify_tasks(keys, [b"t1"], fix=True, lease_ms=1, **both),
         calls.verify_places(keys, [(b"n:ann", b"t1")], fix=True, dead_ttl_ms=1),
         calls.verify_users(keys, [b"ann"], fix=True),
+        calls.verify_schedules(keys, [b"s"], fix=True),
+        calls.verify_running(keys, [b"ann"], fix=True),
         calls.verify_counts(keys, fix=True),
     ]
     return {call.script: call for call in built}

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairque.protocol import calls
+from fairque.protocol.calls import Storing
+from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.testing import amend_record
 from fairque.protocol.verifier import Report, verify
+from fairque.protocol.wire.scripts import script, script_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -208,6 +211,16 @@ class Damage:
         self.client.sadd(f"{self.prefix}w:nobody", "me")
         return "leftover", "w:nobody"
 
+    def a_listener_whom_the_ending_would_pass_by(self) -> tuple[str, str]:
+        task_id = some(self.queue, TaskState.QUEUED)
+        self.client.sadd(f"{self.prefix}w:{task_id}", "me")
+        return "listener", task_id
+
+    def a_listener_whom_nobody_told(self) -> tuple[str, str]:
+        task_id = some(self.queue, TaskState.FINISHED)
+        self.client.sadd(f"{self.prefix}w:{task_id}", "me")
+        return "listener", task_id
+
     def a_deduplication_key_that_was_left_over(self) -> tuple[str, str]:
         self.client.set(f"{self.prefix}dedup:abc", "nobody")
         return "leftover", "dedup:abc"
@@ -248,6 +261,24 @@ class Damage:
     def a_user_whose_running_tasks_are_miscounted(self) -> tuple[str, str]:
         amend_record(self.client, f"{self.prefix}u:ann", inf=77)
         return "user", "ann"
+
+    def a_user_of_whom_more_runs_than_its_record_says(self) -> tuple[str, str]:
+        amend_record(self.client, f"{self.prefix}u:ann", inf=0)
+        return "user", "ann"
+
+    def a_user_of_whom_nothing_runs_though_its_record_says_so(self) -> tuple[str, str]:
+        amend_record(self.client, f"{self.prefix}u:eve", inf=2)
+        return "user", "eve"
+
+    def a_user_with_running_tasks_alone_whose_record_is_gone(self) -> tuple[str, str]:
+        self.queue.push(self.queue.task("zoe"))
+        while all(
+            record["user"] != "zoe" or record["state"] == "QUEUED" for record in self.queue.snapshot("t:").values()
+        ):
+            self.queue.pop()
+        self.client.delete(f"{self.prefix}u:zoe")
+        self.client.zrem(f"{self.prefix}users", "zoe")
+        return "user", "zoe"
 
     def a_user_whose_lane_is_wrong(self) -> tuple[str, str]:
         amend_record(self.client, f"{self.prefix}u:ann", lane="")
@@ -353,6 +384,46 @@ def test_a_task_that_could_not_be_read_is_a_dead_letter_that_says_why(queue: "Be
     assert "m:t1" in queue.snapshot()
 
 
+def heard(queue: "Bench", listener: str, action: Any) -> list[bytes]:
+    """What a listener is told while something is done."""
+    with queue.client.pubsub() as channel:
+        channel.subscribe(f"{queue.keys.prefix}done:{listener}")
+        assert channel.get_message(timeout=5)["type"] == "subscribe"
+        action()
+        queue.client.publish(f"{queue.keys.prefix}done:{listener}", "end")
+        lines = []
+        while (line := channel.get_message(timeout=5)["data"]) != b"end":
+            lines.append(line)
+        return lines
+
+
+def test_who_waits_for_a_task_that_does_not_know_of_it_is_told_of_its_ending(queue: "Bench") -> None:
+    granted = queue.started()
+    queue.client.sadd(f"{queue.keys.prefix}w:t1", "me")
+    assert heard(queue, "me", lambda: look(queue, fix=True)) == []
+    assert heard(queue, "me", lambda: queue.finish(granted, result=b"5")) == [b"t1\nFINISHED\n15"]
+
+
+def test_who_waits_for_a_task_that_has_ended_is_told_at_once(queue: "Bench") -> None:
+    queue.finish(queue.started(), result=b"5")
+    queue.client.sadd(f"{queue.keys.prefix}w:t1", "me", "you")
+    assert heard(queue, "you", lambda: look(queue)) == []
+    assert heard(queue, "you", lambda: look(queue, fix=True)) == [b"t1\nFINISHED\n15"]
+    assert "w:t1" not in queue.snapshot()
+
+
+@pytest.mark.parametrize("left", ["message", "place", "record"])
+def test_who_waits_for_a_task_that_is_lost_is_told_so(queue: "Bench", left: str) -> None:
+    queue.push()
+    queue.run(calls.watch(queue.keys, "t1", "me"))
+    prefix = queue.keys.prefix
+    queue.client.set(f"{prefix}t:t1", b"\xc1") if left == "record" else queue.client.delete(f"{prefix}t:t1")
+    queue.client.delete(*[f"{prefix}m:t1"] if left == "place" else [f"{prefix}n:ann"])
+    (line,) = heard(queue, "me", lambda: look(queue, fix=True))
+    assert line.startswith(b"t1\nFAILED\n1{")
+    assert look(queue).found == []
+
+
 def test_a_task_that_runs_gets_a_lease_again_and_its_worker_may_end_it(queue: "Bench") -> None:
     granted = queue.started()
     queue.client.delete(f"{queue.keys.prefix}running")
@@ -377,6 +448,27 @@ def test_a_report_lists_a_thousand_findings_and_counts_all(queue: "Bench") -> No
         "... and 100 more",
         f"queue {queue.keys.name!r}: {report.keys:,} keys looked at, 1,100 findings, 1,100 mended",
     ]
+
+
+def test_running_tasks_are_counted_once_however_many_users_there_are(
+    queue: "Bench", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue.push(*(queue.task(f"u{number}") for number in range(500)))
+    queue.pop(100)
+    queue.pop(100)
+    amend_record(queue.client, f"{queue.keys.prefix}u:u0", inf=3)
+    sent: list[str] = []
+    run = queue.runner.run
+
+    def remembering(call: Any) -> Any:
+        sent.append(call.script)
+        return run(call)
+
+    monkeypatch.setattr(queue.runner, "run", remembering)
+    assert [one.name for one in look(queue).found] == ["u0"]
+    assert sent.count("verify_running") == 1
+    assert sent.count("verify_users") > 2
+    assert [name for name in script_names() if '"running", "-inf", "+inf"' in script(name).text] == ["verify_running"]
 
 
 def test_nothing_is_found_while_others_work(new_queue: "Callable[[], Bench]") -> None:
@@ -416,3 +508,93 @@ def test_nothing_is_found_while_others_work(new_queue: "Callable[[], Bench]") ->
         thread.join()
         queue.drop()
     assert errors == []
+
+
+class TestSchedules:
+    """Those that no time would ever fire, or that would be looked at for ever."""
+
+    @pytest.fixture
+    def timed(self, queue: "Bench") -> "Bench":
+        schedules = [
+            Schedule(schedule_id=name, every_ms=1_000, user_id="ann", func="f", enabled=name != "off")
+            for name in ("s", "off", "other")
+        ]
+        storing = [Storing(schedule=one, revision=0, next_at=queue.now_ms + 5_000) for one in schedules]
+        queue.run(calls.schedule(queue.keys, storing, message_limit=262_144))
+        return queue
+
+    def broken(self, queue: "Bench", name: str) -> str:
+        """Do a damage, and return of which schedule."""
+        prefix, client = queue.keys.prefix, queue.client
+        record = f"{prefix}schedule:s"
+        queue.push(queue.task(task_id="t"))
+        damages: dict[str, Callable[[], Any]] = {
+            "cut off": lambda: client.set(record, (client.get(record) or b"")[:-3]),
+            "a time that is none": lambda: amend_record(client, record, next=-1),
+            "misses that are none": lambda: amend_record(client, record, misses=7),
+            "misses that say nothing": lambda: amend_record(client, record, misses="1 2 3"),
+            "a step that says nothing": lambda: amend_record(client, record, did="1 2"),
+            "the record of a task": lambda: client.set(record, client.get(f"{prefix}t:t") or b""),
+            "gone": lambda: client.delete(record),
+            "gone and not due": lambda: client.delete(record) + client.zrem(f"{prefix}due", "s"),
+            "not listed": lambda: client.zrem(f"{prefix}schedules", "s"),
+            "not due": lambda: client.zrem(f"{prefix}due", "s"),
+            "due at another time": lambda: client.zadd(f"{prefix}due", {"s": 5}),
+            "never to be computed": lambda: amend_record(client, record, next=False, **{"from": False}),
+            "off and due": lambda: client.zadd(f"{prefix}due", {"off": 5}),
+        }
+        damages[name]()
+        return "off" if name == "off and due" else "s"
+
+    LOST = (
+        *("cut off", "a time that is none", "misses that are none", "misses that say nothing"),
+        *("a step that says nothing", "the record of a task"),
+    )
+    GONE = ("gone", "gone and not due")
+    KEPT = ("not listed", "not due", "due at another time", "never to be computed", "off and due")
+
+    def found(self, queue: "Bench", *, fix: bool) -> list[tuple[str, str, bool]]:
+        return [(one.kind, one.name, one.mended) for one in look(queue, fix=fix).found]
+
+    def test_sound_ones_have_no_findings_and_stay_as_they_are(self, timed: "Bench") -> None:
+        before = timed.snapshot_raw()
+        assert self.found(timed, fix=True) == []
+        assert timed.snapshot_raw() == before
+
+    @pytest.mark.parametrize("damage", [*LOST, *GONE, *KEPT])
+    def test_each_damage_is_found_and_mended(self, timed: "Bench", damage: str) -> None:
+        name = self.broken(timed, damage)
+        before = timed.snapshot_raw()
+        assert set(self.found(timed, fix=False)) == {("schedule", name, False)}
+        assert timed.snapshot_raw() == before
+        assert self.found(timed, fix=True) == [("schedule", name, True)]
+        assert self.found(timed, fix=False) == []
+
+    @pytest.mark.parametrize("damage", LOST)
+    def test_a_record_that_cannot_be_read_is_set_aside(self, timed: "Bench", damage: str) -> None:
+        self.broken(timed, damage)
+        left = timed.client.get(f"{timed.keys.prefix}schedule:s")
+        look(timed, fix=True)
+        assert timed.client.get(f"{timed.keys.prefix}broken:schedule:s") == left
+        assert timed.stats().broken == 1
+        assert {name for name, _ in timed.snapshot("schedules")["schedules"]} == {"off", "other"}
+        assert timed.snapshot("due") == {"due": [("other", timed.now_ms + 5_000)]}
+
+    def test_one_that_was_not_due_is_so_at_its_time(self, timed: "Bench") -> None:
+        self.broken(timed, "not due")
+        look(timed, fix=True)
+        assert ("s", timed.now_ms + 5_000) in timed.snapshot("due")["due"]
+
+    def test_one_without_a_next_time_is_due_now_for_the_leader_to_compute_it(self, timed: "Bench") -> None:
+        self.broken(timed, "never to be computed")
+        look(timed, fix=True)
+        assert ("s", timed.now_ms) in timed.snapshot("due")["due"]
+        assert timed.run(calls.read_schedule(timed.keys, "s")).from_at == timed.now_ms
+
+    def test_indexes_of_another_type_are_made_anew(self, timed: "Bench") -> None:
+        before = timed.snapshot("schedules", "due")
+        spoil(timed, "schedules")
+        spoil(timed, "due", "string")
+        look(timed, fix=True)
+        assert timed.snapshot("schedules", "due") == before
+        assert look(timed).found == []

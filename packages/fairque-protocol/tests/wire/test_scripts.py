@@ -56,6 +56,15 @@ def test_an_include_may_include(put: Put) -> None:
     assert code == ["local c", "local b", "local a"]
 
 
+def test_after_eight_files_the_rest_stands_in_a_function_of_its_own(put: Put) -> None:
+    names = "abcdefghijklmnop"
+    includes = {name: f"local {name} = 1\n" for name in names}
+    main = "".join(f'--- @include "{name}"\n' for name in names) + "return a + p\n"
+    code = [line for line in expand("main", put(main, **includes)).splitlines() if not line.startswith("--")]
+    assert [place for place, line in enumerate(code) if line == "return (function()"] == [6, 15]
+    assert code[-3:] == ["return a + p", "end)()", "end)()"]
+
+
 def test_a_circle_is_told_with_all_its_files(put: Put) -> None:
     folder = put('--- @include "a"\n', a='--- @include "b"\n', b='--- @include "a"\n')
     with pytest.raises(ProtocolError, match=r"main\.lua -> includes/a\.lua -> includes/b\.lua -> includes/a\.lua"):

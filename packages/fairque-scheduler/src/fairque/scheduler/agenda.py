@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from attrs import evolve
 
 from fairque.protocol import clock
-from fairque.protocol.calls import Fired, Firing, Move, due, fire, read_some
+from fairque.protocol.calls import Fired, Firing, Move, due, fire, read_some, verify_schedules
 from fairque.protocol.calls.schedules import MAX_DUE
 from fairque.protocol.errors import ProtocolError
 from fairque.protocol.model.schedules import ScheduleInfo
@@ -237,19 +237,30 @@ class Agenda:
                     except ProtocolError as error:
                         self._refuse(unknown[name], error)
             found = {info.schedule_id: info for info in infos}
-            for name in part[:told]:
-                self._know(unknown[name], found.get(name))
+            dropped = [name for name in part[:told] if not self._know(unknown[name], found.get(name))]
+            self._mend([name for name in dropped if self._broken.get(name) != unknown[name].at])
             names = names[told:]
 
-    def _know(self, entry: Entry, info: ScheduleInfo | None) -> None:
+    def _know(self, entry: Entry, info: ScheduleInfo | None) -> bool:
+        """Take in what was read of a schedule; return whether it is one that may fire."""
         at = None if info is None else info.next_at or info.forgotten_at or info.from_at
         if info is None or at is None or not info.enabled:
             self._window.drop(entry.schedule_id)
-        elif at == entry.at:
+            return False
+        if at == entry.at:
             entry.info = info
         else:
             # It changed since it was read when it is due.
             self._window.put(Entry(entry.schedule_id, at, info))
+        return True
+
+    def _mend(self, names: Sequence[str]) -> None:
+        """Look at schedules that are due and cannot fire. Most were just removed; of others the server says more."""
+        if not names:
+            return
+        for one in self._runner.run(verify_schedules(self._keys, names, fix=True)):
+            hint = f"if it is gone, add it again; what cannot be read is kept for 14 days in broken:schedule:{one.name}"
+            log.warning("a damaged schedule was mended", schedule=one.name, problem=one.what, hint=hint)
 
     def _refuse(self, entry: Entry, error: Exception) -> None:
         """Go on without a schedule that cannot be carried out, whatever is wrong with it: no other one may suffer."""

@@ -44,6 +44,8 @@ from fairque.protocol.calls.verify import (
     verify_counts,
     verify_keys,
     verify_places,
+    verify_running,
+    verify_schedules,
     verify_tasks,
     verify_users,
 )
@@ -122,6 +124,8 @@ __all__ = [
     "verify_counts",
     "verify_keys",
     "verify_places",
+    "verify_running",
+    "verify_schedules",
     "verify_tasks",
     "verify_users",
     "watch",

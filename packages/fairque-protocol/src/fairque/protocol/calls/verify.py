@@ -1,4 +1,4 @@
-"""verify_keys, verify_tasks, verify_places, verify_users and verify_counts: one step each of a verification."""
+"""verify_keys, verify_tasks, verify_places, verify_users, and the like: one step each of a verification."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,7 +8,16 @@ from attrs import frozen
 from fairque.protocol.wire.call import Argument, Call, opened, text
 from fairque.protocol.wire.keys import QueueKeys
 
-__all__ = ["Found", "verify_counts", "verify_keys", "verify_places", "verify_tasks", "verify_users"]
+__all__ = [
+    "Found",
+    "verify_counts",
+    "verify_keys",
+    "verify_places",
+    "verify_running",
+    "verify_schedules",
+    "verify_tasks",
+    "verify_users",
+]
 
 
 @frozen
@@ -17,8 +26,9 @@ class Found:
 
     Attributes:
         kind: Of which sort it is: ``type``, ``record``, ``lost``, ``message``, ``lease``, ``nowhere``, ``place``,
-            ``dependents``, ``user``, ``counter``, ``leftover``; or ``unseen``: what could not be looked at.
-        name: The task, user, key or counter.
+            ``dependents``, ``listener``, ``user``, ``schedule``, ``counter``, ``leftover``; or ``unseen``: what could
+            not be looked at; or ``counts``: nothing wrong, but a user for `verify_running`.
+        name: The task, user, schedule, key or counter.
         what: What is wrong with it.
         mended: Whether it is right now.
     """
@@ -61,8 +71,29 @@ def verify_places(
 
 
 def verify_users(keys: QueueKeys, user_ids: Sequence[bytes], *, fix: bool, strays: bool = False) -> Call[list[Found]]:
-    """Build the call that looks whether users stand where they should; with ``strays`` only those without a record."""
+    """Build the call that looks whether users stand where they should; with ``strays`` only those without a record.
+
+    Its answer also names those whose records count running tasks, by the kind ``counts``.
+    """
     return Call("verify_users", keys, (int(fix), int(strays), *user_ids), _found(keys))
+
+
+def verify_running(keys: QueueKeys, user_ids: Sequence[bytes], *, fix: bool) -> Call[list[Found]]:
+    """Build the call that compares the number of running tasks with the records of their users.
+
+    It looks at those of whom some task runs, and at up to 10,000 whose records say so.
+    """
+    return Call("verify_running", keys, (int(fix), *user_ids), _found(keys))
+
+
+def verify_schedules(
+    keys: QueueKeys, schedule_ids: Sequence[Argument], *, fix: bool, strays: bool = False
+) -> Call[list[Found]]:
+    """Build the call that looks whether schedules can be read and are due when their records say; up to 10,000.
+
+    With ``strays`` it looks only at those that stand in an index without a record.
+    """
+    return Call("verify_schedules", keys, (int(fix), int(strays), *schedule_ids), _found(keys))
 
 
 def verify_counts(keys: QueueKeys, *, fix: bool) -> Call[list[Found]]:

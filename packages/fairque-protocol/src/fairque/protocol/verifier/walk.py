@@ -9,6 +9,8 @@ from fairque.protocol.calls.verify import (
     verify_counts,
     verify_keys,
     verify_places,
+    verify_running,
+    verify_schedules,
     verify_tasks,
     verify_users,
 )
@@ -26,9 +28,14 @@ T = TypeVar("T")
 _TASKS = 200
 _USERS = 200
 _KEYS = 500
+_SCHEDULES = 200
+# Users whose records count running tasks: in one call, since each counts all running tasks of the queue.
+_COUNTING = 10_000
 
 _INDEXES = (b"running", b"delayed", b"deferred", b"kept", b"held", b"dead")
 _RINGS = (b"ready", b"fresh", b"critical", b"owe", b"timers", b"users")
+_OF_SCHEDULES = (b"schedules", b"due")
+_LISTENERS = b"w:"
 _OF_USERS = (b"n:", b"c:", b"s:")
 
 
@@ -44,7 +51,8 @@ def verify(
     """Look at all keys of a queue, and at request mend what does not fit together. Workers may go on meanwhile.
 
     It scans the key space of the server three times and looks at some hundred tasks or users in a call, each call
-    atomic. On a healthy queue it finds nothing and changes nothing, under load, too.
+    atomic. The running tasks, up to 10,000, are counted in one call. On a healthy queue it finds nothing and changes
+    nothing, under load, too.
 
     Args:
         runner: Of the server.
@@ -62,8 +70,9 @@ def verify(
     walk.keys_and_tasks()
     # What was put back by now stands where it belongs; then what stands where it does not.
     walk.places()
+    walk.schedules()
     # Users last, since they are compared with their tasks.
-    walk.users()
+    walk.users_and_listeners()
     walk.ask(verify_counts(keys, fix=fix))
     return walk.report
 
@@ -81,14 +90,16 @@ class _Walk:
         self._lease_ms = lease_ms
 
     def keys_and_tasks(self) -> None:
-        """Look at all keys, and at the tasks among them."""
+        """Look at all keys, and at the tasks and schedules among them."""
         for names in self._names():
             self.report.keys += len(names)
-            self._look_at_keys(names)
+            # A task may still turn out to be lost, and then those are told who wait for it.
+            self._look_at_keys(name for name in names if not name.startswith(_LISTENERS))
             for ids in _chunks(_after(names, b"t:"), _TASKS):
                 self.ask(
                     verify_tasks(self._keys, ids, fix=self._fix, lease_ms=self._lease_ms, **self._ttls),
                 )
+            self._look_at_schedules(_after(names, b"schedule:"), strays=False)
 
     def places(self) -> None:
         """Look at what stands in the indexes."""
@@ -97,22 +108,33 @@ class _Walk:
         self._look_at_places(self._members(_INDEXES))
         self._look_at_keys(b"cfg:" + user for _, user in self._members((b"configured",)))
 
-    def users(self) -> None:
-        """Look at all users: those with a record, and those that stand somewhere without one."""
+    def schedules(self) -> None:
+        """Look at the schedules that stand somewhere without a record."""
+        self._look_at_schedules((name for _, name in self._members(_OF_SCHEDULES)), strays=True)
+
+    def users_and_listeners(self) -> None:
+        """Look at who waits for tasks, and at all users: those with a record, and those that only stand somewhere."""
+        counting: set[bytes] = set()
         for names in self._names():
-            self._look_at_users(_after(names, b"u:"), strays=False)
+            self._look_at_keys(name for name in names if name.startswith(_LISTENERS))
+            counting |= self._look_at_users(_after(names, b"u:"), strays=False)
             self._look_at_users(_after(names, b"n:", b"c:"), strays=True)
         self._look_at_users((user for _, user in self._members(_RINGS)), strays=True)
+        for some in [*_chunks(counting, _COUNTING)] or [[]]:
+            self.ask(verify_running(self._keys, some, fix=self._fix))
 
-    def ask(self, call: Call[list[Found]]) -> None:
-        """Send a call and take down what it found."""
+    def ask(self, call: Call[list[Found]]) -> list[bytes]:
+        """Send a call and take down what it found; return the users that it named to be looked at further."""
         try:
-            self.report.add(self._runner.run(call))
+            found = self._runner.run(call)
         except ProtocolError as error:
             # Without fix, a key of the wrong type stays and is met again; it has been reported as such.
             if "WRONGTYPE" not in str(error):
                 raise
             self.report.add([Found("unseen", "", "what stands beside a key of the wrong type", mended=False)])
+            return []
+        self.report.add(one for one in found if one.kind != "counts")
+        return [one.name.encode() for one in found if one.kind == "counts"]
 
     def _look_at_keys(self, names: Iterable[bytes]) -> None:
         for some in _chunks(names, _KEYS):
@@ -122,9 +144,16 @@ class _Walk:
         for some in _chunks(places, _TASKS):
             self.ask(verify_places(self._keys, some, fix=self._fix, dead_ttl_ms=self._ttls["dead_ttl_ms"]))
 
-    def _look_at_users(self, users: Iterable[bytes], *, strays: bool) -> None:
+    def _look_at_users(self, users: Iterable[bytes], *, strays: bool) -> set[bytes]:
+        """Return those of them whose records count running tasks."""
+        counting: set[bytes] = set()
         for some in _chunks(users, _USERS):
-            self.ask(verify_users(self._keys, some, fix=self._fix, strays=strays))
+            counting.update(self.ask(verify_users(self._keys, some, fix=self._fix, strays=strays)))
+        return counting
+
+    def _look_at_schedules(self, schedules: Iterable[bytes], *, strays: bool) -> None:
+        for some in _chunks(schedules, _SCHEDULES):
+            self.ask(verify_schedules(self._keys, some, fix=self._fix, strays=strays))
 
     def _names(self) -> Iterator[list[bytes]]:
         """All keys of the queue, page by page, by what follows the prefix."""

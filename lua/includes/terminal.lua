@@ -1,0 +1,2 @@
+-- terminal: the states in which a task has ended.
+local TERMINAL = {FINISHED = true, FAILED = true, CANCELED = true}

@@ -1,0 +1,58 @@
+#!lua flags=allow-oom
+--[[ verify_running: looks whether the running tasks of users are counted right: of the users named here, and of all of
+  whom some task runs.
+  Guarantee: all users of a call are looked at and mended in one step, so that calls of others may go on meanwhile.
+  KEYS[1] meta
+  ARGV[1] fix: 1 mends what is found, 0 only looks
+  ARGV[2..] for each task: user (whose record counts running tasks)
+  Returns {1, kind, name, what, mended, ...} with four places for each finding | {-5, what} | {-6, schema} ]]
+--- @include "begin"
+--- @include "arguments"
+--- @include "found"
+--- @include "counts"
+--- @include "batch"
+--- @include "globals"
+--- @include "user"
+--- @include "sync"
+--- @include "enter"
+--- @include "wake"
+--- @include "commit"
+--- @include "task"
+--- @include "running_by_user"
+local refused = begin()
+if refused then return refused end
+if not begin_verification() or #ARGV > 10001 then return bad_arguments("verify_running takes 0 or 1, and users") end
+
+local running = running_by_user()
+if not running then
+  found("unseen", "running", "too many tasks run for those of each user to be counted", false)
+  return all_found()
+end
+load_globals()
+for index = 2, #ARGV do running[ARGV[index]] = running[ARGV[index]] or 0 end
+local keys = {}
+for id in pairs(running) do keys[#keys + 1] = P .. "u:" .. id end
+read_records(keys)
+
+local mended = false
+for id, number in pairs(running) do
+  local key = P .. "u:" .. id
+  local known = record(key)
+  local what
+  if known and known.inf ~= number then
+    what = "it counts " .. exact(known.inf) .. " running tasks, and there are " .. int(number)
+  elseif not known and not unreadable[key] and number > 0 then
+    what = "it has running tasks and no record"
+  end
+  if what then
+    found("user", id, what, fix)
+    if fix then
+      local u = user(id)
+      seat(u)
+      u.r.inf = number
+      mended = true
+    end
+  end
+end
+if mended then commit() end
+return all_found()
