@@ -1,5 +1,6 @@
 """`TaskScheduler` as a program uses it: schedules are added, changed, stopped, removed and read."""
 
+import logging
 import signal
 import socket
 import sys
@@ -34,6 +35,13 @@ def raising(error: Exception) -> None:
 def ahead(**fields: float) -> datetime:
     """A moment so far from now."""
     return datetime.now(UTC) + timedelta(**fields)
+
+
+def test_a_scheduler_says_in_its_log_where_it_works(bench: "Bench", caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "fairque.scheduler")
+    bench.started()
+    (begun,) = [vars(record) for record in caplog.records if record.message == "scheduler started"]
+    assert (begun["server"], begun["queue"]) == (bench.url, bench.keys.name)
 
 
 class TestAdding:

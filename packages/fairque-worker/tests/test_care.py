@@ -1,6 +1,7 @@
 """The commands doctor and verify: what they say, as text and as JSON, and their exit codes."""
 
 import json
+import logging
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -91,6 +92,13 @@ def test_a_worker_says_in_its_log_what_is_risky_about_its_server(bench: Any, cap
     bench.start(nothing)
     (risk,) = [record for record in caplog.records if "append-only file is off" in record.message]
     assert vars(risk)["mend"].startswith("CONFIG SET appendonly yes")
+
+
+def test_a_worker_says_in_its_log_where_it_works(bench: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "fairque.worker")
+    bench.start(nothing)
+    (begun,) = [vars(record) for record in caplog.records if record.message == "worker started"]
+    assert (begun["server"], begun["queue"]) == (bench.url, bench.keys.name)
 
 
 def test_both_have_help_with_their_exit_codes() -> None:

@@ -20,6 +20,7 @@ from fairque.protocol.calls import (
     schedule,
     unschedule,
 )
+from fairque.protocol.config import mask_url
 from fairque.protocol.errors import FairqueError, InvalidSchedule, ProtocolError, ScheduleNotFound
 from fairque.protocol.model.schedules import Schedule, ScheduleInfo, SchedulePage, SchedulerStatus
 from fairque.protocol.runners import Runner
@@ -149,7 +150,8 @@ class TaskScheduler:
                 self._close_web()
                 raise
             self._started = True
-        log.info("scheduler started", scheduler=options.name, queue=self._keys.name)
+        server = mask_url(self.settings.redis.url)
+        log.info("scheduler started", scheduler=options.name, server=server, queue=self._keys.name)
 
     def quiet(self) -> None:
         """Resign, and neither lead nor fire any more; another one takes over at once."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fairque.protocol import clock
 from fairque.protocol.calls import Released
+from fairque.protocol.config import mask_url
 from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.protocol.runners import Runner
 from fairque.protocol.service.signals import Control, Order
@@ -228,6 +229,7 @@ class Worker:
         log.info(
             "worker started",
             worker=self._consumer.worker,
+            server=mask_url(self.settings.redis.url),
             queue=self._consumer.keys.name,
             concurrency=self.settings.worker.concurrency,
         )
