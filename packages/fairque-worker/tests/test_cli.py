@@ -47,6 +47,10 @@ def test_the_version_is_that_of_the_package(command: Command) -> None:
     assert command("--version").output == f"fairque-worker, version {__version__}\n"
 
 
+def test_help_says_where_logs_are_text(command: Command) -> None:
+    assert "auto is text on a terminal" in " ".join(command("--help").output.split())
+
+
 def test_help_explains_options_and_exit_codes(command: Command) -> None:
     text = " ".join(command("--help").output.split())
     for word in ("MODULE[:ATTR]", "--url", "--queue", "--concurrency", "--burst", "--config", "78 wrong configuration"):

@@ -88,8 +88,15 @@ def main() -> None:
 
 @main.command(epilog=_CODES)
 @_server
-@click.option("--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]))
-@click.option("--log-format", default="auto", type=click.Choice(["auto", "text", "json"]))
+@click.option(
+    "--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), help="Lowest level shown."
+)
+@click.option(
+    "--log-format",
+    default="auto",
+    type=click.Choice(["auto", "text", "json"]),
+    help="Text for people or JSON for machines; auto is text on a terminal.",
+)
 def run(
     config: Path | None,
     url: str | None,

@@ -90,8 +90,15 @@ class _Command(click.Command):
 @click.option("--supervised", hidden=True, metavar="PARENT:NUMBER", help="For worker processes of --processes.")
 @click.option("--burst", is_flag=True, help="Stop when nothing is runnable; what is delayed stays.")
 @click.option("--config", type=click.Path(path_type=Path), help="YAML file with the settings.", show_envvar=True)
-@click.option("--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]))
-@click.option("--log-format", default="auto", type=click.Choice(["auto", "text", "json"]))
+@click.option(
+    "--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), help="Lowest level shown."
+)
+@click.option(
+    "--log-format",
+    default="auto",
+    type=click.Choice(["auto", "text", "json"]),
+    help="Text for people or JSON for machines; auto is text on a terminal.",
+)
 @click.version_option(__version__, prog_name="fairque-worker")
 def main(
     modules: tuple[str, ...],
