@@ -117,7 +117,8 @@ def _run(console: Console, url: str, label: str, files: list[str], noisy: int, *
 def _worker(url: str, queue: str) -> Iterator[None]:
     """Run a real worker process, and see to it that it ends."""
     command = [sys.executable, "-m", "fairque.worker", "demo_tasks", "--url", url, "--queue", queue]
-    process = subprocess.Popen([*command, "--concurrency", "4", "--log-level", "warning"], cwd=SCRIPTS)
+    # Its server is in memory on purpose: no warning about that.
+    process = subprocess.Popen([*command, "--concurrency", "4", "--log-level", "error"], cwd=SCRIPTS)
     try:
         yield
         if process.poll() is not None:
