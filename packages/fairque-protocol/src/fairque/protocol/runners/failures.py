@@ -148,8 +148,8 @@ def _translated(error: RedisError, settings: RedisSettings) -> FairqueError:
     if isinstance(error, OutOfMemoryError):
         return QueueFull("the Redis server is out of memory (maxmemory): nothing was stored", 1.0)
     if isinstance(error, NoPermissionError) or _DENIED_IN_SCRIPT in str(error):
-        mend = "Grant it by the server's ACL: fairque-worker doctor says what is missing"
-        return ServerUnsuitable(f"the user at Redis {where} may not do this: {error}. {mend}")
+        mend = "Grant it by the server's ACL (fairque-worker doctor says what a worker lacks), or be a user who may"
+        return ServerUnsuitable(f"the user at Redis {where} may not do this: {str(error).rstrip('.')}. {mend}")
     if why := _why_unavailable(error):
         return RedisUnavailable(f"Redis at {where} {why}")
     if _NO_DATABASE in str(error).lower():
