@@ -131,7 +131,8 @@ class TaskMaker(Generic[P, R_co, C_co]):
         except TypeError as error:
             place = context_place(self._func)
             hint = f" ({place.name!r} is the context: the worker gives it)" if place else ""
-            raise TypeError(f"{self.task_name} cannot be called like this: {error}{hint}") from None
+            takes = self._signature.replace(return_annotation=inspect.Signature.empty)
+            raise TypeError(f"{self.task_name} cannot be called like this: {error}{hint}; it takes {takes}") from None
         template = self._template
         return template.evolve(
             task_id=template.task_id if "task_id" in self._given else new_task_id(),

@@ -86,9 +86,10 @@ def canceled(answer: tuple[Status, TaskState]) -> CancelResult:
 
 def late(task_id: str, state: TaskState, timeout: float) -> TimeoutError:
     """Return the error of a wait that was too short."""
-    return TimeoutError(
-        f"task {task_id} is still {state} after {timeout:g} s. It goes on: ask for the result again, or wait longer"
-    )
+    # A task that runs has nothing to explain.
+    why = "" if state is TaskState.STARTED else f"; queue.explain({task_id!r}).explain() says why it waits"
+    on = f"It goes on: ask for the result again, or wait longer{why}"
+    return TimeoutError(f"task {task_id} is still {state} after {timeout:g} s. {on}")
 
 
 def settle(task_id: str, outcome: Outcome) -> Any:
