@@ -38,7 +38,8 @@ FAILED: Final = _Failed.FAILED
 def suggestion(key: str, known: Iterable[str]) -> str:
     """Return "(did you mean …?)", or the known names if none is close."""
     names = sorted(known)
-    close = difflib.get_close_matches(key, names, n=1)
+    # Keys with a unit are written without it, such as every for every_seconds, and are no close match then.
+    close = [name for name in names if name.startswith(f"{key}_")] or difflib.get_close_matches(key, names, n=1)
     return f"(did you mean {close[0]!r}?)" if close else f"(known: {', '.join(names) or 'none'})"
 
 
