@@ -172,7 +172,7 @@ def _why_unavailable(error: RedisError) -> str:
         )
     if isinstance(error, _RETRYABLE):
         return (
-            f"does not answer: {error}. Is it running, and is the address right? "
+            f"does not answer: {str(error).rstrip('.')}. Is it running, and is the address right? "
             "(FAIRQUE__REDIS__URL, --url or redis.url in the configuration)"
         )
     return ""
