@@ -220,8 +220,13 @@ class TestExplain:
 def test_the_help_lists_the_commands(command: Command) -> None:
     output = command("--help").stdout
     assert output.startswith("Usage: fairque-worker users ")
-    for name in ("apply", "explain", "list"):
+    for name in ("apply", "explain", "list", "Exit codes: 0 done, 1 no such user or task"):
         assert name in output
+
+
+def test_the_help_names_the_variable_of_each_option(command: Command) -> None:
+    for name in ("CONFIG", "URL", "QUEUE"):
+        assert f"FAIRQUE_WORKER_{name}" in command("list", "--help").stdout
 
 
 def test_a_module_of_this_name_can_still_be_run(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,10 +77,19 @@ def verify_command(config: Path | None, url: str | None, queue: str | None, *, f
     epilog="Exit codes: 0 all is well, 1 a worker is not, or does not answer, 2 wrong usage, 78 wrong configuration.",
 )
 @click.option(
-    "--config", type=click.Path(path_type=Path), help="YAML file with the settings.", envvar="FAIRQUE_WORKER_CONFIG"
+    "--config",
+    type=click.Path(path_type=Path),
+    help="YAML file with the settings.",
+    envvar="FAIRQUE_WORKER_CONFIG",
+    show_envvar=True,
 )
 @click.option(
-    "--processes", type=click.IntRange(1, 1000), default=1, help="Worker processes.", envvar="FAIRQUE_WORKER_PROCESSES"
+    "--processes",
+    type=click.IntRange(1, 1000),
+    default=1,
+    help="Worker processes.",
+    envvar="FAIRQUE_WORKER_PROCESSES",
+    show_envvar=True,
 )
 @click.option("--ready", is_flag=True, help="Whether it takes tasks, too, and not only whether it is alive.")
 def healthcheck(config: Path | None, processes: int, *, ready: bool) -> None:

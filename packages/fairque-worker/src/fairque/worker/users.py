@@ -40,6 +40,10 @@ __all__ = ["Plan", "UsersSettings", "apply", "located", "plan", "server_options"
 
 T = TypeVar("T")
 _PAGE = 1_000
+_CODES = (
+    "Exit codes: 0 done, 1 no such user or task, 2 wrong usage, 3 Redis not reachable or not suitable, "
+    "4 queue of another version, 78 wrong configuration."
+)
 
 
 @frozen(kw_only=True)
@@ -156,7 +160,7 @@ def _shown(value: float | str | None) -> str:
     return "none" if value is None else str(value)
 
 
-@click.group(context_settings={"show_default": True})
+@click.group(context_settings={"show_default": True}, epilog=_CODES)
 def users() -> None:
     """Control and read the users of a queue."""
 
@@ -164,13 +168,14 @@ def users() -> None:
 def server_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say where the queue is."""
     for option in (
-        click.option("--queue", help="Name of the queue.", envvar="FAIRQUE_WORKER_QUEUE"),
-        click.option("--url", help="Address of the server.", envvar="FAIRQUE_WORKER_URL"),
+        click.option("--queue", help="Name of the queue.", envvar="FAIRQUE_WORKER_QUEUE", show_envvar=True),
+        click.option("--url", help="Address of the server.", envvar="FAIRQUE_WORKER_URL", show_envvar=True),
         click.option(
             "--config",
             type=click.Path(path_type=Path),
             help="YAML file with the settings.",
             envvar="FAIRQUE_WORKER_CONFIG",
+            show_envvar=True,
         ),
     ):
         command = option(command)
