@@ -53,6 +53,23 @@ def test_the_pipeline_prints_what_its_comment_says() -> None:
     assert "print(handle.result(timeout=10))  # 3 rows, no numbers: x\n" in text
 
 
+def test_the_test_of_a_task_passes_with_a_server_of_its_own(tmp_path: Path) -> None:
+    for heading in ("In 15 lines", "In your project"):
+        name, text = example(heading)
+        (tmp_path / f"{name}.py").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_tasks.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+
+
 @pytest.mark.parametrize("heading", ["In 15 lines", "Pipelines"])
 def test_a_type_checker_agrees_with_the_examples(tmp_path: Path, heading: str) -> None:
     name, text = example(heading)
