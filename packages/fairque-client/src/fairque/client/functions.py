@@ -78,7 +78,8 @@ class TaskOptions(TaskDefaults, total=False):
     Attributes:
         at: The moment at which it may start, with its time zone; instead of a delay.
         depends_on: Tasks, task ids or `After`: what must end first.
-        dedup_key: While a task with this key has not ended, a push with it gives the handle of that task.
+        dedup_key: While a task with this key has not ended, a push with it gives the handle of that task, whoever its
+            user is: keys are those of the whole queue.
         dedup_ttl: Seconds for which the key stands instead, whatever becomes of the task.
         task_id: The id; two pushes of one id are one task. Without it each task gets a new one.
         payload: Any JSON value beside the arguments, for the worker's own handler.
