@@ -126,6 +126,11 @@ def test_what_is_no_task_is_refused_with_the_way_to_make_one(queue: TaskQueue, t
         queue.push(thing)
 
 
+def test_several_tasks_in_a_list_are_refused_with_the_calls_that_take_them(queue: TaskQueue) -> None:
+    with pytest.raises(InvalidTask, match=r"not \[.*: push_many\(.*\) takes several tasks, and pipeline\("):
+        queue.push([resize.task("u")])  # type: ignore[call-overload]  # what this tests
+
+
 def test_a_message_above_the_limit_is_refused_before_anything_is_sent(settings: ClientSettings) -> None:
     limits = QueueSettings(name=settings.queue.name, message_limit=1_000)
     with TaskQueue(ClientSettings(redis=settings.redis, queue=limits, client=settings.client)) as queue:
@@ -194,7 +199,7 @@ def test_nobody_answers_is_an_error_that_says_where_and_what_to_do() -> None:
     with (
         TaskQueue.from_url("redis://:secret@127.0.0.1:1/0", default_user_id="ann") as queue,
         pytest.raises(
-            RedisUnavailable, match=r"redis://:\*\*\*@127.0.0.1:1/0 does not answer.*Is it running"
+            RedisUnavailable, match=r"redis://:\*\*\*@127.0.0.1:1/0 does not answer.*[^.]\. Is it running"
         ) as caught,
     ):
         queue.push(resize.task("u"))

@@ -106,9 +106,10 @@ class TestApply:
         Path("file.yaml").write_text(FILE[: FILE.index("  often:")])
         line = "schedule 'often': is not declared any more, "
         assert f"{line}left as it is" in command("apply", "--config", "file.yaml").stdout
+        dry = command("apply", "--config", "file.yaml", "--prune", "--dry-run").stdout
+        assert dry == f"{line}would be removed\n0 would change, 1 as they are, 1 would be removed\n"
         pruned = command("apply", "--config", "file.yaml", "--prune").stdout
-        assert f"{line}removed" in pruned
-        assert "1 changed, 1 as they were" in pruned
+        assert pruned == f"{line}removed\n0 changed, 1 as they were, 1 removed\n"
         assert "often" not in command("apply", "--config", "file.yaml").stdout
 
     def test_all_that_is_wrong_is_said_with_its_line(self, command: Command) -> None:
@@ -167,8 +168,13 @@ class TestShowing:
     def test_help_lists_the_exit_codes(self, command: Command) -> None:
         for args in (["--help"], ["run", "--help"], ["healthcheck", "--help"]):
             text = " ".join(command(*args).stdout.split())
-            assert "Exit codes: 0 stopped, or all is well; 1 crashed, 2 wrong usage, 3 Redis not reachable" in text
+            assert "Exit codes: 0 stopped, or all is well; 1 crashed, or no such schedule; 2 wrong usage" in text
             assert "5 nobody leads" in text
+
+    def test_help_names_the_variable_of_each_option(self, command: Command) -> None:
+        text = command("list", "--help").stdout
+        for name in ("CONFIG", "URL", "QUEUE"):
+            assert f"FAIRQUE_SCHEDULER_{name}" in text
 
 
 class TestExitCodes:

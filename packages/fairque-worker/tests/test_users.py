@@ -1,5 +1,6 @@
 """``fairque-worker users``: a file is applied exactly and only once, users are listed, and waiting is explained."""
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -191,6 +192,16 @@ class TestList:
         last = command("list", "--most", "2", "--after", "bob").stdout.splitlines()
         assert [line.split()[0] for line in last] == ["user", "cem"]
 
+    def test_a_page_is_json_when_asked(self, bench: "Bench", command: Command) -> None:
+        set_limits(bench, Setting("acme", "weight", 2.5), Setting("acme", "cap", 7))
+        for user in ("acme", "bob"):
+            bench.push("f", user=user)
+        found = json.loads(command("list", "--most", "1", "--json").stdout)
+        assert found["next"] == "acme"
+        (acme,) = found["users"]
+        assert (acme["user_id"], acme["weight"], acme["cap"], acme["waiting"]) == ("acme", 2.5, 7, 1)
+        assert acme["reason"] == "turn"
+
     def test_an_empty_queue_has_only_the_heading(self, command: Command) -> None:
         assert command("list").stdout == "user  weight  waiting  running  served  reason\n"
 
@@ -208,6 +219,16 @@ class TestExplain:
         task_id = bench.push("f", user="acme")
         assert command("explain", "--task", task_id).stdout.startswith(f"task {task_id} is number 1 of its user: ")
 
+    def test_both_are_json_when_asked(self, bench: "Bench", command: Command) -> None:
+        task_id = bench.push("f", user="acme")
+        user = json.loads(command("explain", "acme", "--json").stdout)
+        assert (user["user_id"], user["waiting"], user["cap"]) == ("acme", 1, None)
+        task = json.loads(command("explain", "--task", task_id, "--json").stdout)
+        assert (task["task_id"], task["state"], task["user"]["user_id"]) == (task_id, "QUEUED", "acme")
+        for found in (user, task):
+            assert found["reason"] == "no worker"
+            assert "start a worker" in found["says"]
+
     def test_what_nobody_knows_is_said(self, command: Command) -> None:
         assert "knows no user 'nobody'" in command("explain", "nobody", expected=1).stderr
         assert "is not known" in command("explain", "--task", "nothing", expected=1).stderr
@@ -220,8 +241,13 @@ class TestExplain:
 def test_the_help_lists_the_commands(command: Command) -> None:
     output = command("--help").stdout
     assert output.startswith("Usage: fairque-worker users ")
-    for name in ("apply", "explain", "list"):
+    for name in ("apply", "explain", "list", "Exit codes: 0 done, 1 no such user or task"):
         assert name in output
+
+
+def test_the_help_names_the_variable_of_each_option(command: Command) -> None:
+    for name in ("CONFIG", "URL", "QUEUE"):
+        assert f"FAIRQUE_WORKER_{name}" in command("list", "--help").stdout
 
 
 def test_a_module_of_this_name_can_still_be_run(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,6 +132,7 @@ def test_known_sections_of_other_packages_are_ignored_even_if_their_variables_ar
             "dev.yaml:2: worker.concurency: unknown key (did you mean 'concurrency'?)",
         ),
         ("wroker:\n  a: 3", "dev.yaml:1: wroker: unknown section (did you mean 'worker'?)"),
+        ("queue: {dead: 1}", "dev.yaml:1: queue.dead: unknown key (did you mean 'dead_letter_ttl_seconds'?)"),
         (
             "queue: {x: 1}",
             "dev.yaml:1: queue.x: unknown key (known: dead_letter_ttl_seconds, max_deliveries, ",

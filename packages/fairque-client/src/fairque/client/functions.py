@@ -78,7 +78,8 @@ class TaskOptions(TaskDefaults, total=False):
     Attributes:
         at: The moment at which it may start, with its time zone; instead of a delay.
         depends_on: Tasks, task ids or `After`: what must end first.
-        dedup_key: While a task with this key has not ended, a push with it gives the handle of that task.
+        dedup_key: While a task with this key has not ended, a push with it gives the handle of that task, whoever its
+            user is: keys are those of the whole queue.
         dedup_ttl: Seconds for which the key stands instead, whatever becomes of the task.
         task_id: The id; two pushes of one id are one task. Without it each task gets a new one.
         payload: Any JSON value beside the arguments, for the worker's own handler.
@@ -133,7 +134,8 @@ class TaskMaker(Generic[P, R_co, C_co]):
             hint = f" ({place.name!r} is the context: the worker gives it)" if place else ""
             if misplaced := sorted((kwargs.keys() & TaskOptions.__annotations__) - self._signature.parameters.keys()):
                 hint += f" ({misplaced[0]} is an option: function.options({misplaced[0]}=...).task(...))"
-            raise TypeError(f"{self.task_name} cannot be called like this: {error}{hint}") from None
+            takes = self._signature.replace(return_annotation=inspect.Signature.empty)
+            raise TypeError(f"{self.task_name} cannot be called like this: {error}{hint}; it takes {takes}") from None
         template = self._template
         return template.evolve(
             task_id=template.task_id if "task_id" in self._given else new_task_id(),

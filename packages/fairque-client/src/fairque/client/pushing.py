@@ -59,11 +59,12 @@ def _halved(keys: QueueKeys, settings: ClientSettings, batch: Sequence[Task[Any]
         yield call
 
 
-def _checked(task: Task[Any]) -> Task[Any]:
+def _checked(task: object) -> Task[Any]:
     if not isinstance(task, Task):
-        raise InvalidTask(
-            f"only a task can be pushed, not {task!r:.80}: make one with function.task(...) or Task.create(...)"
-        )
+        hint = "make one with function.task(...) or Task.create(...)"
+        if isinstance(task, list | tuple):
+            hint = "push_many(...) takes several tasks, and pipeline(...) makes one of them"
+        raise InvalidTask(f"only a task can be pushed, not {task!r:.80}: {hint}")
     return task
 
 

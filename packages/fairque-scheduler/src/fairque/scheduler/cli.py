@@ -30,9 +30,11 @@ __all__ = ["main"]
 _NO_LEADER = 5
 
 _CODES = (
-    "Exit codes: 0 stopped, or all is well; 1 crashed, 2 wrong usage, 3 Redis not reachable or not suitable, "
-    "4 queue of another version, 5 nobody leads (healthcheck), 6 module cannot be imported, 78 wrong configuration."
+    "Exit codes: 0 stopped, or all is well; 1 crashed, or no such schedule; 2 wrong usage, 3 Redis not reachable or "
+    "not suitable, 4 queue of another version, 5 nobody leads (healthcheck), 6 module cannot be imported, "
+    "78 wrong configuration."
 )
+_STAYS = "left as it is (apply --prune removes it)"
 
 
 @frozen(kw_only=True)
@@ -59,11 +61,17 @@ class _Commands(click.Group):
 
 def _server(command: Any) -> Any:
     for option in (
-        click.option("--queue", help="Name of the queue.  [default: default]", envvar="FAIRQUE_SCHEDULER_QUEUE"),
+        click.option(
+            "--queue",
+            help="Name of the queue.  [default: default]",
+            envvar="FAIRQUE_SCHEDULER_QUEUE",
+            show_envvar=True,
+        ),
         click.option(
             "--url",
             help="Address of the server.  [default: redis://localhost:6379/0]",
             envvar="FAIRQUE_SCHEDULER_URL",
+            show_envvar=True,
         ),
         click.option(
             "--config",
@@ -140,11 +148,12 @@ def apply(config: Path | None, url: str | None, queue: str | None, *, prune: boo
         raise ConfigurationError([f"{config}: has no section schedules: there is nothing to apply"])
     with _scheduler(settings) as scheduler:
         planned = scheduler.apply_schedules(schedules_of(settings.schedules), prune=prune, dry_run=dry_run)
-    for line in [*planned.changes, *_leftovers(planned, prune=prune)]:
+    removed = "would be removed" if dry_run else "removed"
+    for line in [*planned.changes, *_leftovers(planned, removed if prune else _STAYS)]:
         click.echo(line)
     would, are = ("would change", "as they are") if dry_run else ("changed", "as they were")
-    changes = len(planned.changes) + (len(planned.undeclared) if prune else 0)
-    click.echo(f"{changes:,} {would}, {planned.unchanged:,} {are}")
+    gone = f", {len(planned.undeclared):,} {removed}" if prune else ""
+    click.echo(f"{len(planned.changes):,} {would}, {planned.unchanged:,} {are}{gone}")
 
 
 @main.command("list")
@@ -251,12 +260,8 @@ def _scheduler(settings: FileSettings) -> TaskScheduler:
     return TaskScheduler(SchedulerSettings(redis=settings.redis, queue=settings.queue, scheduler=settings.scheduler))
 
 
-def _leftovers(planned: Plan, *, prune: bool = False) -> list[str]:
+def _leftovers(planned: Plan, fate: str = _STAYS) -> list[str]:
     return [
         *(f"schedule {name!r}: has no time from now on, left out" for name in planned.over),
-        *(
-            f"schedule {info.schedule_id!r}: is not declared any more, "
-            f"{'removed' if prune else 'left as it is (apply --prune removes it)'}"
-            for info in planned.undeclared
-        ),
+        *(f"schedule {info.schedule_id!r}: is not declared any more, {fate}" for info in planned.undeclared),
     ]

@@ -29,16 +29,21 @@ from fairque.protocol.config import (
 )
 from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.model.shares import UserRow
-from fairque.protocol.model.standing import UserStanding
+from fairque.protocol.model.standing import TaskStanding, UserStanding
 from fairque.protocol.runners import Runner
 from fairque.protocol.service.settings import Option, read_settings
 from fairque.protocol.wire.call import Call
+from fairque.protocol.wire.jsonvalue import dumps
 from fairque.protocol.wire.keys import QueueKeys
 
 __all__ = ["Plan", "UsersSettings", "apply", "located", "plan", "server_options", "users"]
 
 T = TypeVar("T")
 _PAGE = 1_000
+_CODES = (
+    "Exit codes: 0 done, 1 no such user or task, 2 wrong usage, 3 Redis not reachable or not suitable, "
+    "4 queue of another version, 78 wrong configuration."
+)
 
 
 @frozen(kw_only=True)
@@ -155,7 +160,7 @@ def _shown(value: float | str | None) -> str:
     return "none" if value is None else str(value)
 
 
-@click.group(context_settings={"show_default": True})
+@click.group(context_settings={"show_default": True}, epilog=_CODES)
 def users() -> None:
     """Control and read the users of a queue."""
 
@@ -175,6 +180,9 @@ def server_options(command: Callable[..., None]) -> Callable[..., None]:
     ):
         command = option(command)
     return command
+
+
+_json = click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 
 
 @users.command("apply")
@@ -206,10 +214,17 @@ def apply_command(config: Path | None, url: str | None, queue: str | None, *, dr
 @server_options
 @click.option("--after", help="The last user of the page before.")
 @click.option("--most", default=100, type=click.IntRange(1, _PAGE), help="Users to list.")
-def list_command(config: Path | None, url: str | None, queue: str | None, after: str | None, most: int) -> None:
+@_json
+def list_command(
+    config: Path | None, url: str | None, queue: str | None, after: str | None, most: int, *, as_json: bool
+) -> None:
     """List users who have queued or running tasks, or debts, in the order of their ids."""
     with _opened(config, url, queue) as (_, runner, keys):
         page = runner.run(read_users(keys, after=after, most=most))
+    if as_json:
+        rows = [{**asdict(row), "reason": row.reason} for row in page]
+        click.echo(dumps({"at_ms": page.at_ms, "next": page.next, "users": rows}))
+        return
     click.echo(_table([("user", "weight", "waiting", "running", "served", "reason"), *map(_cells, page)]))
     if page.next is not None:
         click.echo(f"more with --after {page.next!r}")
@@ -219,20 +234,24 @@ def list_command(config: Path | None, url: str | None, queue: str | None, after:
 @server_options
 @click.argument("user", required=False)
 @click.option("--task", help="Explain this task instead.")
+@_json
 def explain_command(
-    config: Path | None, url: str | None, queue: str | None, user: str | None, task: str | None
+    config: Path | None, url: str | None, queue: str | None, user: str | None, task: str | None, *, as_json: bool
 ) -> None:
     """Say why USER, or a task, waits."""
     if (user is None) == (task is None):
         raise click.UsageError("name a USER, or a task with --task")
     with _opened(config, url, queue) as (_, runner, keys):
+        found: TaskStanding | UserStanding
         if task is not None:
             found = runner.run(explain(keys, task))
-            click.echo(found.explain())
             standing = found.user
         else:
-            standing = runner.run(read_user(keys, user or ""))
-            click.echo(standing.explain())
+            found = standing = runner.run(read_user(keys, user or ""))
+    if as_json:
+        click.echo(dumps({**asdict(found), "reason": found.reason, "says": found.explain()}))
+        return
+    click.echo(found.explain())
     for line in _facts(standing):
         click.echo(f"  {line}")
 

@@ -99,7 +99,7 @@ class UserStanding:
             case "runs":
                 return f"{name} has {self.running:,} running tasks and none that waits"
             case "delayed":
-                return f"{name} has {self.scheduled:,} tasks that wait for their time"
+                return f"{name} has {self.scheduled:,} tasks that wait for their time or for others"
             case "cap":
                 return f"{name} runs {self.running:,} tasks, as many as its cap of {self.cap:,} allows"
             case "rate":

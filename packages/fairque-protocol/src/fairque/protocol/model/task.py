@@ -51,6 +51,8 @@ def _priority(value: object) -> Priority | None:
     try:
         return value if type(value) is Priority else Priority(value)  # type: ignore[arg-type]  # refused below
     except ValueError:
+        if isinstance(value, str) and value in Priority.__members__:
+            raise InvalidTask(f"priority {value!r} is a text: pass Priority.{value}") from None
         names = ", ".join(f"{p.name} {p.value}" for p in Priority)
         raise InvalidTask(f"priority {value!r:.80} is unknown: choose one of {names}") from None
 
