@@ -136,11 +136,12 @@ class Member:
 
 @define(eq=False)
 class Load:
-    """What a member has had: ended attempts in microseconds, starts, and the starts of what runs."""
+    """What a member has had: ended attempts in microseconds, starts with their lengths, and the starts of what runs."""
 
     member: Member
     ended_us: int = 0
     started: int = 0
+    drawn: float = 0.0
     running: dict[str, int] = Factory(dict)
 
 
@@ -163,7 +164,7 @@ class Floor:
 
     def __attrs_post_init__(self) -> None:
         self.model = FairModel(cost_mode=self.cost_mode)
-        self._idle, self._random = self.workers, Random(self.seed)
+        self._idle, self._random = self.workers, Random(self.seed)  # noqa: S311 - a run has to be repeatable
 
     def at(self, seconds: float, action: Callable[[], None]) -> None:
         """Do something at a time from now on."""
@@ -206,6 +207,11 @@ class Floor:
             return load.started
         return (load.ended_us + len(load.running) * self.now_us - sum(load.running.values())) / 1_000_000
 
+    def length(self, name: str) -> float:
+        """Seconds that the tasks of a member took on average."""
+        load = self.loads[name]
+        return load.drawn / load.started if load.started else load.member.length
+
     def _push(self, member: Member, number: int) -> None:
         tasks = []
         for _ in range(number):
@@ -230,6 +236,7 @@ class Floor:
         member = load.member
         length = member.length * (1 + member.spread * self._random.uniform(-1, 1))
         load.started += 1
+        load.drawn += length
         load.running[task_id] = self.now_us
         self._after(length, lambda: self._end(load, task_id))
         if length > 10:

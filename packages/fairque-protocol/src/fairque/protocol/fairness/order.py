@@ -7,15 +7,16 @@ no cost before a task has run, and it is fair whatever the number of workers. Fo
 
 * A *fresh* ring, like the new and old flows of FQ-CoDel (RFC 8290): who was idle and owes little is served first, in
   order of arrival, but only FRESH_RUN times in a row while others wait.
-* CRITICAL tasks borrow: they pass the order only while their user is less than a credit ahead of V, and are charged
-  like all others.
+* CRITICAL tasks borrow: they pass the order only while their user is less than a credit ahead of V and nobody is
+  behind V, and are charged like all others.
 * Debts are forgiven when nobody waits: capacity that nobody else wanted costs nothing later.
 * Caps, pauses and rate limits take a user out of the rings. The rate is GCRA, the token bucket kept as one number that
   ATM networks police cells with (ITU-T I.371).
 
-Idle and paused time earns nothing: who comes back starts at V at least. A user that only its cap or its rate held back
-keeps its place behind V, since V may have passed it only because others had longer tasks; but no further behind than its
-leeway, or a limit that binds would save up credit. FAIRNESS.md has the promises that follow, and their proofs.
+Idle and paused time earns nothing: a user that comes back from there starts at V at least. A user that only its cap or
+its rate held back keeps its place behind V, since V may have passed it only because others have longer tasks; but no
+further behind than its leeway, or a limit that binds would save up credit. FAIRNESS.md has the promises that follow,
+and their proofs.
 """
 
 import math
@@ -84,8 +85,10 @@ class FairOrder:
 
     def pick(self) -> str | None:
         """Choose the user to be served next; None when none is runnable. Charges nothing; it moves virtual time."""
-        critical, fresh = self.critical.head(), self.fresh.head()
-        if critical and critical[0] <= self.V and self.cg < CREDIT_RUN and self.bs < FRESH_RUN:
+        critical, fresh, ready = self.critical.head(), self.fresh.head(), self.ready.head()
+        # Nobody borrows from a user behind V: its limit may not let it make up for the turn that it would lose.
+        lends = ready is None or ready[0] >= self.V
+        if critical and critical[0] <= self.V and lends and self.cg < CREDIT_RUN and self.bs < FRESH_RUN:
             self.cg += 1
             self.bs += 1
             return critical[1]
@@ -93,7 +96,6 @@ class FairOrder:
             self.cg = 0
             self.bs += 1
             return fresh[1]
-        ready = self.ready.head()
         self.bs = 0
         # Credit that passed a fresh user by stays used, or each round could begin with three more CRITICAL pops.
         if not ready or not fresh:
@@ -158,7 +160,7 @@ class FairOrder:
         """
         weight = user.settings.weight
         leeway = user.leeway or self.units.leeway
-        if self.V - user.S > leeway / weight:
+        if leeway / weight < self.V - user.S:
             if user.cut is None:
                 user.cut = self.V
             elif self.V - user.cut > PATIENCE * leeway / weight:
