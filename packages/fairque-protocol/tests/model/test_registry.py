@@ -100,10 +100,9 @@ class TestNames:
         [
             (SimpleNamespace(__spec__=None, __file__="/srv/app/tasks.py"), "tasks:resize"),
             (SimpleNamespace(__spec__=SimpleNamespace(name="app.tasks"), __file__="x"), "app.tasks:resize"),
-            (SimpleNamespace(__spec__=SimpleNamespace(name="app.__main__"), __file__="x"), "app:resize"),
-            (SimpleNamespace(), "__main__:resize"),
+            (SimpleNamespace(__spec__=SimpleNamespace(name="app.__main__"), __file__="x"), "app.__main__:resize"),
         ],
-        ids=["python tasks.py", "python -m app.tasks", "python -m app", "interactive"],
+        ids=["python tasks.py", "python -m app.tasks", "python -m app"],
     )
     def test_a_function_of_the_script_counts_for_the_module_that_a_worker_imports(
         self, monkeypatch: pytest.MonkeyPatch, main: Any, name: str
