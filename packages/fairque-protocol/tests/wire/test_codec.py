@@ -329,5 +329,5 @@ class TestTheSameTask:
         assert encode_task(base.evolve(**one)).digest != encode_task(base.evolve(**other)).digest
 
     def test_the_user_of_a_task_does_not_hang_on_the_order_of_keys(self) -> None:
-        one = Task(task_id="t", kwargs={"b": Output("q"), "a": Output("p")})
+        one: Task[Any] = Task(task_id="t", kwargs={"b": Output("q"), "a": Output("p")})
         assert [parent.task_id for parent in encode_task(one).parents] == ["p", "q"]

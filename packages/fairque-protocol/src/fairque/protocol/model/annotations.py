@@ -19,7 +19,7 @@ from typing import Any
 
 from attrs import frozen
 
-__all__ = ["Meaning", "Scope", "meaning_of"]
+__all__ = ["Meaning", "Scope", "annotations_in_source", "meaning_of"]
 
 #: By its name, since the registry, which it needs in turn, looks here.
 _CONTEXT = ("fairque.protocol.model.context", "TaskContext")
@@ -74,13 +74,31 @@ class Scope:
         closure = zip(getattr(code, "co_freevars", ()), getattr(func, "__closure__", None) or (), strict=False)
         inner = {name: cell.cell_contents for name, cell in closure if _filled(cell)}
         inner |= {one.__name__: one for one in getattr(func, "__type_params__", ())}
-        around = [part for part in getattr(func, "__qualname__", "").split(".")[:-1] if part != "<locals>"]
+        around = [part for part in getattr(code, "co_qualname", "").split(".")[:-1] if part != "<locals>"]
         return cls(
             {**names, **inner} if inner else names,
             lambda: _bodies("".join(linecache.getlines(file, names)), around),
             _package(names),
             nested=bool(around),
         )
+
+
+def annotations_in_source(func: Any) -> dict[str, str]:
+    """Return the annotations of a function's parameters as they are written; none if its source cannot be read.
+
+    `functools.wraps` replaces those of a wrapper by those of the function that it wraps.
+    """
+    code = getattr(func, "__code__", None)
+    if code is None:
+        return {}
+    source = "".join(linecache.getlines(code.co_filename, func.__globals__))
+    for node in ast.walk(ast.Module(list(_parsed(source)), [])):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == code.co_name:
+            first = node.decorator_list[0].lineno if node.decorator_list else node.lineno
+            if first == code.co_firstlineno:
+                every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+                return {one.arg: ast.unparse(one.annotation) for one in every if one.annotation is not None}
+    return {}
 
 
 def meaning_of(annotation: Any, scope: Scope) -> Meaning:
@@ -94,7 +112,7 @@ def meaning_of(annotation: Any, scope: Scope) -> Meaning:
     if isinstance(text := getattr(annotation, "__forward_arg__", None), str):
         return _of_text(text, scope)
     for inner in ("__supertype__", "__value__"):  # of NewType, of `type X = ...`
-        if inner in dir(annotation):
+        if typing.get_origin(annotation) is None and inner in dir(annotation):
             return _of_attribute(annotation, inner, scope)
     if isinstance(annotation, typing.TypeVar):
         return _of_variable(annotation, scope)
@@ -114,7 +132,11 @@ def _of_attribute(annotation: Any, name: str, scope: Scope) -> Meaning:
     try:
         return meaning_of(getattr(annotation, name), scope)
     except NameError:  # an alias of what exists for type checkers only, whose value is made when it is asked for
-        return _of_member(annotation.__module__, annotation.__name__, scope)
+        module = sys.modules.get(annotation.__module__)
+        names = {} if module is None else vars(module)
+        return _of_unknown(
+            _Unknown(annotation.__name__), _scope_of_module(annotation.__module__, names, scope.depth + 1)
+        )
 
 
 def _of_variable(annotation: typing.TypeVar, scope: Scope) -> Meaning:
@@ -289,7 +311,7 @@ def _assigned(statement: ast.stmt, name: str) -> ast.expr | None:
 def _of_member(module: str, name: str, scope: Scope) -> Meaning:
     """Return what a name of another module means. No module is imported for it."""
     loaded = sys.modules.get(module)
-    if loaded is not None and name in vars(loaded):
+    if loaded is not None and name in vars(loaded) and scope.depth < _FURTHEST:
         return meaning_of(vars(loaded)[name], _scope_of_module(module, vars(loaded), scope.depth + 1))
     if (module.partition(".")[0], name) == ("fairque", _NAME):
         return Meaning.CONTEXT

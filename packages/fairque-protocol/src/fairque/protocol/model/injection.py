@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from attrs import field, frozen
 
 from fairque.protocol.errors import FairqueError
-from fairque.protocol.model.annotations import Meaning, Scope, meaning_of
+from fairque.protocol.model.annotations import Meaning, Scope, annotations_in_source, meaning_of
 
 __all__ = ["ContextPlace", "call_signature", "context_place", "refuse_context_of_many", "with_context"]
 
@@ -172,6 +172,26 @@ def _passes_on(func: Any) -> bool:
 
 
 def _own_signature(func: Callable[..., Any]) -> inspect.Signature:
+    """Return the signature of a function, whatever it wraps, and with the annotations that are written in it."""
+    signature = _read_signature(func)
+    if not _has_borrowed(func):
+        return signature
+    own = annotations_in_source(func)
+    every = signature.parameters.values()
+    return signature.replace(parameters=[one.replace(annotation=own.get(one.name, one.empty)) for one in every])
+
+
+def _has_borrowed(func: Any) -> bool:
+    """Say whether the annotations of a wrapper are those of what it wraps, as `functools.wraps` leaves it."""
+    wrapped = getattr(func, "__wrapped__", None)
+    if wrapped is None or getattr(func, "__signature__", None) is not None:
+        return False
+    if sys.version_info >= (3, 14):
+        return func.__annotate__ is not None and func.__annotate__ is getattr(wrapped, "__annotate__", None)
+    return getattr(func, "__annotations__", None) is getattr(wrapped, "__annotations__", func)
+
+
+def _read_signature(func: Callable[..., Any]) -> inspect.Signature:
     if sys.version_info >= (3, 14):
         from annotationlib import Format  # noqa: PLC0415 - not there before
 
