@@ -385,10 +385,6 @@ def _checked(func: Callable[..., Any], name: str | None) -> _Face:
 
 def _filled(func: Callable[..., Any], pulled: set[str]) -> frozenset[str]:
     context = context_place(func)
-    if context is not None and context.name in pulled:
-        raise FairqueError(
-            f"the parameter {context.name!r} of {func.__qualname__!r} is the context of the task, and is pulled, too"
-        )
     # A name for which a place alone counts is free for others.
     return frozenset(pulled if context is None or context.by_place_only else {*pulled, context.name})
 
