@@ -49,10 +49,12 @@ class Popped:
 
     Attributes:
         tasks: At most as many as were asked for.
-        wait_ms: Milliseconds until something will be due: 0 when there may be more now, None when nothing waits.
+        more: Whether another pop may find something at once: a runnable task, or a bounded step that is not finished.
+        wait_ms: Milliseconds until the next delay, retry, rate or lease is over; None when nothing waits for a time.
     """
 
     tasks: tuple[Granted, ...]
+    more: bool
     wait_ms: int | None
 
 
@@ -83,8 +85,8 @@ def pop(
 
     def decode(reply: list[Any]) -> Popped:
         answers = opened(keys, reply)
-        wait_ms = int(answers[1])
-        places = iter(answers[2:])
+        wait_ms = int(answers[2])
+        places = iter(answers[3:])
         tasks = tuple(
             Granted(
                 text(task_id),
@@ -98,6 +100,6 @@ def pop(
             )
             for task_id, message, token, attempt, failures, solo, pushed_at, heritage in zip(*[places] * 8, strict=True)
         )
-        return Popped(tasks, None if wait_ms < 0 else wait_ms)
+        return Popped(tasks, bool(answers[1]), None if wait_ms < 0 else wait_ms)
 
     return Call("pop", keys, args, decode)

@@ -15,7 +15,7 @@ _ALWAYS = ("EVALSHA", "SCRIPT|LOAD", "INFO", "PING", "SELECT")
 _LISTENING = ("SUBSCRIBE", "UNSUBSCRIBE")
 
 _OF_PRODUCERS = ("push", "cancel", "watch")
-_OF_WORKERS = ("pop", "beat", "finish", "fail", "release", "sweep", "rouse", "progress")
+_OF_WORKERS = ("pop", "beat", "finish", "fail", "release", "sweep", "rouse", "interrupt", "progress")
 
 #: The roles of processes and people.
 ROLES = ("producer", "worker", "scheduler", "viewer", "admin")
@@ -59,7 +59,7 @@ def commands_of(role: str) -> list[str]:
     if role != "worker":
         direct |= {*_LISTENING}
     if role == "worker":
-        direct.add("BLPOP")
+        direct |= {"BLPOP", "DEL"}
     if role == "admin":
         direct |= {"BLPOP", "SCAN", "ZSCAN"}
     return sorted(direct.union(*(_called(name) for name in scripts_of(role))))
