@@ -15,11 +15,9 @@ from fairque.protocol.clock import monotonic
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.errors import (
     ConfigurationError,
-    FairqueError,
     ProtocolError,
     QueueFull,
     RedisUnavailable,
-    SchemaMismatch,
     ServerUnsuitable,
     TaskNotFound,
 )

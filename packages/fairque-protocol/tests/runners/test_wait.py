@@ -69,9 +69,7 @@ def test_a_wait_may_last_longer_than_a_call_may(own_server: "OwnServer", keys: Q
     line.line.close()
 
 
-def test_the_call_is_carried_out_also_when_the_server_has_forgotten_it(
-    own_server: "OwnServer", keys: QueueKeys, line: Line
-) -> None:
+def test_a_script_that_the_server_has_forgotten_is_sent_with_the_next_wait(own_server: "OwnServer", line: Line) -> None:
     assert line.after(0.01)[1].pushed == 0
     own_server.client.script_flush()
     with pytest.raises(RedisUnavailable, match="No matching script"):

@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING
 
 from fairque.protocol import calls
-from fairque.protocol.calls import QueueStats
 from fairque.protocol.runners.wait import WaitLine
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
+
+    from fairque.protocol.calls import QueueStats
 
 
 def test_a_push_to_an_empty_queue_wakes_one_worker(queue: "Bench") -> None:

@@ -88,7 +88,7 @@ class WaitLine(Generic[T]):
             raise RuntimeError("no wait is under way: begin one before you land it")
         try:
             if not self._connection.can_read(timeout=max(seconds, 0.0)):
-                raise redis.TimeoutError("a wait was not answered in time")
+                raise redis.TimeoutError("a wait was not answered in time")  # noqa: TRY301 - told as those of redis-py
             answers = [self._read() for _ in range(3)]
         except BaseException as error:
             self.close()
