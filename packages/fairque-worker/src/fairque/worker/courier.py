@@ -106,6 +106,18 @@ class Courier:
             fatal=(SchemaMismatch,),
         )
 
+    def start(self) -> None:
+        """Begin.
+
+        Raises:
+            FairqueError: There is no descriptor or no thread left.
+        """
+        try:
+            self._bell.open()
+        except OSError as error:
+            raise FairqueError(f"the worker cannot start: {error}. Raise the limit of open files") from error
+        self.service.start()
+
     def put(self, ending: Ending) -> None:
         """Have an ending reported; from any thread."""
         self._outbox.append(ending)

@@ -224,7 +224,7 @@ class Worker:
                 self._web = self._probes.listen()
                 self._heart.start()
                 self._watch.start()
-                self._courier.service.start()
+                self._courier.start()
                 self._phases.move(Phase.RUNNING)
             except BaseException:
                 self._phases.move(Phase.ENDED, "it could not start")
