@@ -124,10 +124,11 @@ class Consumer:
         return left
 
     def sweep(self, guard_ms: int) -> Swept | None:
-        """Do what time has made due, unless another worker did within ``guard_ms``."""
+        """Do what time has made due, unless another worker did within ``guard_ms``; this one may go on at once."""
         return self.runner.run(
             calls.sweep(
                 self.keys,
+                self.worker,
                 guard_ms=guard_ms,
                 max_deliveries=self._max_deliveries,
                 result_ttl_ms=self._result_ttl_ms,
