@@ -200,7 +200,8 @@ def test_healthcheck_asks_whether_the_worker_is_alive(bench: "Bench") -> None:
     worker.quiet()
     assert healthcheck(port=worker.http_port).exit_code == 0
     asked = healthcheck("--ready", port=worker.http_port)
-    assert (asked.exit_code, asked.output.strip().endswith("/readyz: 503 takes no tasks: quiet was called")) == (1, True)
+    quiet = "/readyz: 503 takes no tasks: quiet was called"
+    assert (asked.exit_code, asked.output.strip().endswith(quiet)) == (1, True)
 
 
 def test_healthcheck_of_several_processes_asks_each(bench: "Bench") -> None:

@@ -19,6 +19,7 @@ from fairque.worker.jobs import Ending, Failure, Job, Lease
 from fairque.worker.log import log
 from fairque.worker.metrics import Metrics
 from fairque.worker.phases import Phase, Phases
+from fairque.worker.reclaimed import note_reclaimed
 from fairque.worker.reporter import Reporter
 from fairque.worker.turn import Deed, View, next_deed
 
@@ -295,6 +296,7 @@ class Courier:
     def _settle(self, popped: Popped, count: int, held_until: float) -> None:
         """Take in what a pop has brought, and note what it said."""
         self._answer_lost = False
+        note_reclaimed(popped.reclaimed, self._metrics)
         self._more, self._current = popped.more, self._knows_all
         self._hungry = bool(popped.tasks) and (popped.more or len(popped.tasks) >= count)
         self._waiting_for = self._wait_ms(popped)

@@ -10,6 +10,8 @@ from fairque.protocol.wire.status import Status
 from fairque.worker.consumer import Consumer
 from fairque.worker.jobs import Job
 from fairque.worker.log import log
+from fairque.worker.metrics import Metrics
+from fairque.worker.reclaimed import note_reclaimed
 
 __all__ = ["SWEEP_SECONDS", "Heart"]
 
@@ -28,6 +30,7 @@ class Heart:
         consumer: With a connection that nothing else uses.
         heartbeat_seconds: Seconds between two beats.
         jobs: Gives the tasks in flight.
+        metrics: Counts what is taken back from lost workers.
         on_death: Called when the thread ends without being told to.
 
     Attributes:
@@ -39,11 +42,13 @@ class Heart:
         consumer: Consumer,
         heartbeat_seconds: float,
         jobs: Callable[[], Iterable[Job]],
+        metrics: Metrics,
         on_death: Callable[[str, BaseException], None],
     ) -> None:
         self._consumer = consumer
         self._heartbeat = heartbeat_seconds
         self._jobs = jobs
+        self._metrics = metrics
         self._answered = clock.monotonic()
         self._next_beat = self._next_sweep = clock.monotonic()
         # When the thread should have gone on at the latest, and the processor time of the process when it rested.
@@ -77,8 +82,7 @@ class Heart:
             self.beat()
             self._next_beat = clock.monotonic() + self._heartbeat
         if clock.monotonic() >= self._next_sweep:
-            self._next_sweep = clock.monotonic() + SWEEP_SECONDS
-            self._sweep()
+            self._next_sweep = clock.monotonic() + self._sweep()
         pause = max(0.0, min(self._next_beat, self._next_sweep) - clock.monotonic())
         self._awake_at, self._used = clock.monotonic() + pause, time.process_time()
         self.service.rest(pause)
@@ -123,12 +127,20 @@ class Heart:
                 # The task may just have ended by itself; then nobody listens any more.
                 job.request_cancel("its lease is lost", lease_lost=True)
 
-    def _sweep(self) -> None:
+    def _sweep(self) -> float:
+        """Sweep once, and return after how many seconds to sweep again.
+
+        While there is more to do that is as long as this sweep took, so that others have half of the server's time,
+        and that no beat is late by more than one sweep.
+        """
+        began = clock.monotonic()
         try:
             swept = self._consumer.sweep(int(SWEEP_SECONDS * 900))
         except FairqueError as error:
             log.warning("sweep failed", error=str(error))
-            return
+            return SWEEP_SECONDS
         self._answered = clock.monotonic()
-        if swept is not None and swept.reclaimed:
-            log.warning("took back tasks of a lost worker", tasks=swept.reclaimed)
+        if swept is None:
+            return SWEEP_SECONDS
+        note_reclaimed(swept.tasks, self._metrics)
+        return self._answered - began if swept.more else SWEEP_SECONDS

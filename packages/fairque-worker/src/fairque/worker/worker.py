@@ -125,7 +125,7 @@ class Worker:
             linger_seconds=_LINGER_SECONDS,
         )
         jobs = self._courier.book.snapshot
-        self._heart = Heart(Consumer(settings), options.heartbeat_seconds, jobs, self._on_death)
+        self._heart = Heart(Consumer(settings), options.heartbeat_seconds, jobs, self.metrics, self._on_death)
         self._watch = Watch(options.heartbeat_seconds, jobs, alarm, self._executor.enforce, self._on_death)
         self._probes = Probes(settings, self._phases, self._courier, self._heart, self._watch, self.metrics)
         self._control = Control(SIGNALS)
