@@ -6,6 +6,7 @@ from typing import Any
 from fairque.protocol import calls
 from fairque.protocol.calls import Ended, Failed, Finished, Granted, Popped, QueueStats, Released, Reported, Swept
 from fairque.protocol.doctor.server import RISKS, findings_of
+from fairque.protocol.durations import to_ms
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.ids import new_nonce
 from fairque.protocol.model.outputs import Left
@@ -17,10 +18,6 @@ from fairque.worker.log import log
 from fairque.worker.settings import WorkerSettings
 
 __all__ = ["Consumer"]
-
-
-def _ms(seconds: float) -> int:
-    return max(1, round(seconds * 1000))
 
 
 class Consumer:
@@ -35,10 +32,10 @@ class Consumer:
         self.runner = runner or Runner(settings.redis)
         self.keys = QueueKeys(settings.queue.name)
         self.worker = settings.worker.name
-        self.lease_ms = _ms(settings.worker.lease_seconds)
+        self.lease_ms = to_ms(settings.worker.lease_seconds, "lease_seconds")
         self._max_deliveries = settings.queue.max_deliveries
-        self._result_ttl_ms = _ms(settings.queue.result_ttl_seconds)
-        self._dead_ttl_ms = _ms(settings.queue.dead_letter_ttl_seconds)
+        self._result_ttl_ms = to_ms(settings.queue.result_ttl_seconds, "result_ttl_seconds")
+        self._dead_ttl_ms = to_ms(settings.queue.dead_letter_ttl_seconds, "dead_letter_ttl_seconds")
         self._claim = new_nonce()
 
     def pop(self, count: int) -> Popped:
@@ -124,10 +121,11 @@ class Consumer:
         return left
 
     def sweep(self, guard_ms: int) -> Swept | None:
-        """Do what time has made due, unless another worker did within ``guard_ms``."""
+        """Do what time has made due, unless another worker did within ``guard_ms``; this one may go on at once."""
         return self.runner.run(
             calls.sweep(
                 self.keys,
+                self.worker,
                 guard_ms=guard_ms,
                 max_deliveries=self._max_deliveries,
                 result_ttl_ms=self._result_ttl_ms,

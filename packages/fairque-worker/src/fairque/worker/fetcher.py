@@ -18,6 +18,7 @@ from fairque.worker.executor import Executor
 from fairque.worker.jobs import Ending, Failure, Job, Lease
 from fairque.worker.log import log
 from fairque.worker.metrics import Metrics
+from fairque.worker.reclaimed import note_reclaimed
 from fairque.worker.reporter import Reporter
 from fairque.worker.waker import LONGEST_BLOCK_SECONDS, Taken, Wait, Waker
 
@@ -285,6 +286,7 @@ class Fetcher:
     def _hold(self, popped: Popped, held_until: float) -> None:
         new = [granted for granted in popped.tasks if _key(granted) not in self._jobs]
         self._metrics.taken(len(new))
+        note_reclaimed(popped.reclaimed, self._metrics)
         for granted in new:
             job = self._jobs[_key(granted)] = Job(granted, Lease(held_until))
             self._executor.submit(job)

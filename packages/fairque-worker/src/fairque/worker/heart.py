@@ -9,6 +9,8 @@ from fairque.protocol.wire.status import Status
 from fairque.worker.consumer import Consumer
 from fairque.worker.jobs import Job
 from fairque.worker.log import log
+from fairque.worker.metrics import Metrics
+from fairque.worker.reclaimed import note_reclaimed
 
 __all__ = ["SWEEP_SECONDS", "Heart"]
 
@@ -25,12 +27,16 @@ class Heart:
         consumer: With a connection that nothing else uses.
         heartbeat_seconds: Seconds between two beats.
         jobs: Gives the tasks in flight.
+        metrics: Counts what is taken back from lost workers.
     """
 
-    def __init__(self, consumer: Consumer, heartbeat_seconds: float, jobs: Callable[[], Iterable[Job]]) -> None:
+    def __init__(
+        self, consumer: Consumer, heartbeat_seconds: float, jobs: Callable[[], Iterable[Job]], metrics: Metrics
+    ) -> None:
         self._consumer = consumer
         self._heartbeat = heartbeat_seconds
         self._jobs = jobs
+        self._metrics = metrics
         self._answered = clock.monotonic()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="fairque-heart", daemon=True)
@@ -59,8 +65,7 @@ class Heart:
                 next_beat = clock.monotonic() + self._heartbeat
                 self.beat()
             if clock.monotonic() >= next_sweep:
-                next_sweep = clock.monotonic() + SWEEP_SECONDS
-                self._sweep()
+                next_sweep = clock.monotonic() + self._sweep()
 
     def beat(self) -> None:
         """Renew all leases once, and tell each task that should stop."""
@@ -87,12 +92,20 @@ class Heart:
                 # The task may just have ended by itself; then nobody listens any more.
                 job.request_cancel("its lease is lost", lease_lost=True)
 
-    def _sweep(self) -> None:
+    def _sweep(self) -> float:
+        """Sweep once, and return after how many seconds to sweep again.
+
+        While there is more to do that is as long as this sweep took, so that others have half of the server's time,
+        and that no beat is late by more than one sweep.
+        """
+        began = clock.monotonic()
         try:
             swept = self._consumer.sweep(int(SWEEP_SECONDS * 900))
         except FairqueError as error:
             log.warning("sweep failed", error=str(error))
-            return
+            return SWEEP_SECONDS
         self._answered = clock.monotonic()
-        if swept is not None and swept.reclaimed:
-            log.warning("took back tasks of a lost worker", tasks=swept.reclaimed)
+        if swept is None:
+            return SWEEP_SECONDS
+        note_reclaimed(swept.tasks, self._metrics)
+        return self._answered - began if swept.more else SWEEP_SECONDS

@@ -117,7 +117,7 @@ class Worker:
             burst=burst,
             on_idle=self._on_idle,
         )
-        self._heart = Heart(Consumer(settings), options.heartbeat_seconds, self._fetcher.jobs)
+        self._heart = Heart(Consumer(settings), options.heartbeat_seconds, self._fetcher.jobs, self.metrics)
         self._probes = Probes(settings, self._fetcher, self._heart, self.metrics)
         self._watch = Watch(options.heartbeat_seconds, self._fetcher.jobs, alarm, self._executor.enforce)
         self._idle = threading.Event()

@@ -21,6 +21,7 @@ from fairque.protocol.calls.pop import Granted, Popped, pop
 from fairque.protocol.calls.progress import Reported, parse_progress, progress, read_progress
 from fairque.protocol.calls.push import Pushed, push
 from fairque.protocol.calls.read import QueueStats, TaskInfo, read_stats, read_task
+from fairque.protocol.calls.reclaimed import Reclaimed
 from fairque.protocol.calls.rights import rights
 from fairque.protocol.calls.rouse import rouse
 from fairque.protocol.calls.schedules import (
@@ -75,6 +76,7 @@ __all__ = [
     "Purged",
     "Pushed",
     "QueueStats",
+    "Reclaimed",
     "Redriven",
     "Released",
     "Reported",

@@ -4,6 +4,7 @@ from typing import Any
 
 from attrs import frozen
 
+from fairque.protocol.calls.reclaimed import Reclaimed, reclaimed_in
 from fairque.protocol.model.states import Priority
 from fairque.protocol.wire.call import Call, opened, text
 from fairque.protocol.wire.keys import QueueKeys
@@ -48,12 +49,14 @@ class Popped:
     """The answer of a pop.
 
     Attributes:
-        tasks: At most as many as were asked for.
+        tasks: At most as many as were asked for, and as many as have 4 MiB together; at least one where there is one.
         wait_ms: Milliseconds until something will be due: 0 when there may be more now, None when nothing waits.
+        reclaimed: Tasks of lost workers that were taken back on the way, at most 2.
     """
 
     tasks: tuple[Granted, ...]
     wait_ms: int | None
+    reclaimed: tuple[Reclaimed, ...] = ()
 
 
 def pop(
@@ -84,7 +87,7 @@ def pop(
     def decode(reply: list[Any]) -> Popped:
         answers = opened(keys, reply)
         wait_ms = int(answers[1])
-        places = iter(answers[2:])
+        places = iter(answers[3:])
         tasks = tuple(
             Granted(
                 text(task_id),
@@ -98,6 +101,6 @@ def pop(
             )
             for task_id, message, token, attempt, failures, solo, pushed_at, heritage in zip(*[places] * 8, strict=True)
         )
-        return Popped(tasks, None if wait_ms < 0 else wait_ms)
+        return Popped(tasks, None if wait_ms < 0 else wait_ms, reclaimed_in(answers[2]))
 
     return Call("pop", keys, args, decode)

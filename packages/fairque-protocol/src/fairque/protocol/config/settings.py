@@ -6,7 +6,7 @@ from attrs import field, frozen
 
 from fairque.protocol.config.address import embedded_folder, read_address
 from fairque.protocol.config.masking import mask_url
-from fairque.protocol.config.validators import at_least, between, boolean, matches, positive
+from fairque.protocol.config.validators import at_least, between, boolean, duration, matches, positive
 from fairque.protocol.limits import QUEUE_NAME
 
 if TYPE_CHECKING:
@@ -77,6 +77,6 @@ class QueueSettings:
         validator=matches(QUEUE_NAME, "1 to 64 ASCII letters, digits or the signs _ . @ -"),
     )
     message_limit: int = field(default=262_144, validator=between(1, MESSAGE_LIMIT_MAX))
-    result_ttl_seconds: float = field(default=86_400.0, validator=positive)
-    dead_letter_ttl_seconds: float = field(default=1_209_600.0, validator=positive)
+    result_ttl_seconds: float = field(default=86_400.0, validator=duration)
+    dead_letter_ttl_seconds: float = field(default=1_209_600.0, validator=duration)
     max_deliveries: int = field(default=5, validator=at_least(1))
