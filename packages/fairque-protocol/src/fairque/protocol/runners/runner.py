@@ -14,14 +14,14 @@ from fairque.protocol.config import RedisSettings
 from fairque.protocol.embedded import resolve_url
 from fairque.protocol.runners.connection import (
     CONCURRENT_CALLS,
-    INFO,
     check_server,
     client_of,
     command,
     no_retry,
     script_text,
 )
-from fairque.protocol.runners.failures import Attempts, NoAnswer, Silence, replaced
+from fairque.protocol.runners.failures import Attempts, NoAnswer, Silence, replaced, unclear
+from fairque.protocol.runners.visit import visit
 from fairque.protocol.wire.call import Call
 
 __all__ = ["Runner", "Subscription"]
@@ -77,7 +77,7 @@ class Runner:
         Raises:
             RedisUnavailable: The server did not answer.
         """
-        return Subscription(self._connected(), self.settings, channel, on_message, on_ready)
+        return Subscription(self._connected, self.settings, channel, on_message, on_ready)
 
     def info(self) -> Mapping[str, Any]:
         """Return what the server says of itself: the fields of all sections of INFO.
@@ -139,7 +139,7 @@ class Runner:
                 with self._turns:
                     return ask(self._connected())
             except RedisError as error:
-                pause = attempts.pause_seconds(error)
+                pause = attempts.pause_seconds(error, _seen(error, self.settings) if attempts.is_last(error) else "")
                 if replaced(error) and (client := self._client) is not None:
                     client.connection_pool.disconnect(inuse_connections=False)
                 time.sleep(pause)
@@ -179,7 +179,7 @@ class Runner:
                 client = self._new_client()
                 try:
                     if self._check:
-                        check_server(client.info(*INFO), self.settings)
+                        check_server(client.info(), self.settings)
                 except BaseException:
                     client.close()
                     raise
@@ -187,8 +187,12 @@ class Runner:
             return self._client
 
     def _new_client(self) -> redis.Redis:
-        client: redis.Redis = client_of(redis.Redis, self.settings, resolve_url(self.settings.url), no_retry())
+        client: redis.Redis = client_of(redis, self.settings, resolve_url(self.settings.url), no_retry())
         return client
+
+
+def _seen(error: RedisError, settings: RedisSettings) -> str:
+    return visit(settings) if unclear(error) else ""
 
 
 def _page(cursor: int, pattern: str, most: int, client: "redis.Redis") -> Any:
@@ -216,13 +220,13 @@ class Subscription:
 
     def __init__(
         self,
-        client: redis.Redis,
+        connected: Callable[[], redis.Redis],
         settings: RedisSettings,
         channel: str,
         on_message: Callable[[bytes], None],
         on_ready: Callable[[], None],
     ) -> None:
-        self._client = client
+        self._connected = connected
         self._settings = settings
         self._channel = channel
         self._on_message = on_message
@@ -244,14 +248,17 @@ class Subscription:
     def _subscribed(self) -> Any:
         attempts = Attempts(self._settings)
         while True:
-            pubsub = self._client.pubsub()
+            pubsub = None
             try:
+                pubsub = self._connected().pubsub()
                 pubsub.subscribe(self._channel)
                 if pubsub.get_message(timeout=self._settings.socket_timeout_seconds) is None:
                     raise NoAnswer
             except RedisError as error:
-                pubsub.close()
-                time.sleep(attempts.pause_seconds(error))
+                if pubsub is not None:
+                    pubsub.close()
+                seen = _seen(error, self._settings) if attempts.is_last(error) else ""
+                time.sleep(attempts.pause_seconds(error, seen))
             else:
                 return pubsub
 

@@ -124,5 +124,5 @@ class WaitLine(Generic[T]):
             return error
 
     def _made(self) -> Any:
-        client = client_of(redis.Redis, self.settings, resolve_url(self.settings.url), no_retry())
+        client = client_of(redis, self.settings, resolve_url(self.settings.url), no_retry())
         return client.connection_pool.make_connection()
