@@ -30,7 +30,7 @@ from fairque.protocol.errors import (
     ServerUnsuitable,
 )
 
-__all__ = ["Attempts", "NoAnswer", "Silence", "replaced", "translated"]
+__all__ = ["Attempts", "NoAnswer", "Silence", "denied", "replaced", "translated"]
 
 _RETRYABLE = (
     RedisConnectionError,
@@ -120,6 +120,12 @@ class Silence:
         return False
 
 
+def denied(error: RedisError) -> bool:
+    """Whether the user of the connection may not do what was asked for."""
+    error = _inner(error)
+    return isinstance(error, NoPermissionError) or _DENIED_IN_SCRIPT in str(error)
+
+
 def replaced(error: RedisError) -> bool:
     """Whether connections that are open lead to a server that others have replaced: only new ones can find those."""
     return isinstance(_inner(error), _REPLACED)
@@ -147,7 +153,7 @@ def _translated(error: RedisError, settings: RedisSettings) -> FairqueError:
     where = mask_url(settings.url)
     if isinstance(error, OutOfMemoryError):
         return QueueFull("the Redis server is out of memory (maxmemory): nothing was stored", 1.0)
-    if isinstance(error, NoPermissionError) or _DENIED_IN_SCRIPT in str(error):
+    if denied(error):
         mend = "Grant it by the server's ACL (fairque-worker doctor says what a worker lacks), or be a user who may"
         return ServerUnsuitable(f"the user at Redis {where} may not do this: {str(error).rstrip('.')}. {mend}")
     if why := _why_unavailable(error):
