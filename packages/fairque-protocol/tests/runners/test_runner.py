@@ -265,18 +265,6 @@ class TestUnsuitableServers:
             send(settings, [push(keys, "t1")])
         assert PASSWORD not in str(caught.value)
 
-    @pytest.mark.parametrize("rest", ["?socket_timeout=soon", "?foo=1", "?protocol=9", "?ssl_cert_reqs=none"])
-    def test_an_address_that_cannot_be_read_is_a_mistake_in_the_settings(
-        self, send: "Send", keys: QueueKeys, rest: str
-    ) -> None:
-        name = rest[1:].partition("=")[0]
-        with pytest.raises(
-            ConfigurationError, match=r"^redis\.url 'redis:.* is no address of a Redis server: "
-        ) as caught:
-            send(RedisSettings(url=f"redis://ann:{PASSWORD}@localhost:1/0{rest}"), [push(keys, "t1")])
-        assert name in str(caught.value)
-        assert PASSWORD not in str(caught.value)
-
 
 class TestListening:
     def test_the_synchronous_runner_hears_of_an_ending(self, own_server: "OwnServer", keys: QueueKeys) -> None:

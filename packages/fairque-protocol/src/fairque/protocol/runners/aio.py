@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import redis.asyncio
@@ -13,15 +13,15 @@ from fairque.protocol.embedded import resolve_url
 from fairque.protocol.errors import FairqueError, ProtocolError, SchemaMismatch
 from fairque.protocol.runners.connection import (
     CONCURRENT_CALLS,
-    INFO,
     check_server,
     client_of,
     command,
     no_retry_async,
     script_text,
 )
-from fairque.protocol.runners.failures import Attempts, NoAnswer, Silence, denied, replaced
+from fairque.protocol.runners.failures import Attempts, NoAnswer, Silence, denied, replaced, unclear
 from fairque.protocol.runners.permits import Permits
+from fairque.protocol.runners.visit import visit
 from fairque.protocol.wire.call import Call
 
 __all__ = ["AsyncRunner", "AsyncSubscription"]
@@ -73,7 +73,7 @@ class AsyncRunner:
             FairqueError: This is another event loop than before.
         """
         self.check_loop()
-        subscription = AsyncSubscription(await self._connected(), self.settings, channel, on_message, on_ready)
+        subscription = AsyncSubscription(self._connected, self.settings, channel, on_message, on_ready)
         await subscription.start()
         return subscription
 
@@ -132,7 +132,8 @@ class AsyncRunner:
             except RedisError as error:
                 if denied(error):
                     self._permits.forget()
-                pause = attempts.pause_seconds(error)
+                seen = await _seen(error, self.settings) if attempts.is_last(error) else ""
+                pause = attempts.pause_seconds(error, seen)
                 if replaced(error) and (stale := self._client) is not None:
                     await stale.connection_pool.disconnect(inuse_connections=False)
                 await asyncio.sleep(pause)
@@ -170,9 +171,9 @@ class AsyncRunner:
         async with self._lock:
             if self._client is None:
                 url = await asyncio.to_thread(resolve_url, self.settings.url)
-                client = client_of(redis.asyncio.Redis, self.settings, url, no_retry_async())
+                client = client_of(redis.asyncio, self.settings, url, no_retry_async())
                 try:
-                    check_server(await client.info(*INFO), self.settings)
+                    check_server(await client.info(), self.settings)
                 except BaseException:
                     await client.aclose()
                     raise
@@ -180,18 +181,22 @@ class AsyncRunner:
             return self._client
 
 
+async def _seen(error: RedisError, settings: RedisSettings) -> str:
+    return await asyncio.to_thread(visit, settings) if unclear(error) else ""
+
+
 class AsyncSubscription:
     """A channel listened to by a task of the event loop; it comes back by itself after a lost connection."""
 
     def __init__(
         self,
-        client: redis.asyncio.Redis,
+        connected: Callable[[], Awaitable[redis.asyncio.Redis]],
         settings: RedisSettings,
         channel: str,
         on_message: Callable[[bytes], None],
         on_ready: Callable[[], None],
     ) -> None:
-        self._client = client
+        self._connected = connected
         self._settings = settings
         self._channel = channel
         self._on_message = on_message
@@ -219,14 +224,17 @@ class AsyncSubscription:
     async def _subscribed(self) -> Any:
         attempts = Attempts(self._settings)
         while True:
-            pubsub = self._client.pubsub()
+            pubsub = None
             try:
+                pubsub = (await self._connected()).pubsub()
                 await pubsub.subscribe(self._channel)
                 if await pubsub.get_message(timeout=self._settings.socket_timeout_seconds) is None:
                     raise NoAnswer
             except RedisError as error:
-                await pubsub.aclose()
-                await asyncio.sleep(attempts.pause_seconds(error))
+                if pubsub is not None:
+                    await pubsub.aclose()
+                seen = await _seen(error, self._settings) if attempts.is_last(error) else ""
+                await asyncio.sleep(attempts.pause_seconds(error, seen))
             else:
                 return pubsub
 

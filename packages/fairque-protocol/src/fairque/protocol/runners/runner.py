@@ -16,15 +16,15 @@ from fairque.protocol.embedded import resolve_url
 from fairque.protocol.errors import ProtocolError, RedisUnavailable, SchemaMismatch
 from fairque.protocol.runners.connection import (
     CONCURRENT_CALLS,
-    INFO,
     check_server,
     client_of,
     command,
     no_retry,
     script_text,
 )
-from fairque.protocol.runners.failures import Attempts, NoAnswer, Silence, denied, replaced, translated
+from fairque.protocol.runners.failures import Attempts, NoAnswer, Silence, denied, replaced, translated, unclear
 from fairque.protocol.runners.permits import Permits
+from fairque.protocol.runners.visit import visit
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 
@@ -100,7 +100,7 @@ class Runner:
             if self._interrupts != interrupts:
                 raise RedisUnavailable("waiting was interrupted") from error
             if isinstance(error, RedisError):
-                raise translated(error, self.settings) from error
+                raise translated(error, self.settings, _seen(error, self.settings)) from error
             raise
         if isinstance(answer, NoScriptError):
             return taken is not None, self.run(call)
@@ -137,7 +137,7 @@ class Runner:
         Raises:
             RedisUnavailable: The server did not answer.
         """
-        return Subscription(self._connected(), self.settings, channel, on_message, on_ready)
+        return Subscription(self._connected, self.settings, channel, on_message, on_ready)
 
     def info(self) -> Mapping[str, Any]:
         """Return what the server says of itself: the fields of all sections of INFO.
@@ -221,7 +221,7 @@ class Runner:
             except RedisError as error:
                 if denied(error):
                     self._permits.forget()
-                pause = attempts.pause_seconds(error)
+                pause = attempts.pause_seconds(error, _seen(error, self.settings) if attempts.is_last(error) else "")
                 if replaced(error) and (client := self._client) is not None:
                     client.connection_pool.disconnect(inuse_connections=False)
                 time.sleep(pause)
@@ -261,7 +261,7 @@ class Runner:
                 client = self._new_client()
                 try:
                     if self._check:
-                        check_server(client.info(*INFO), self.settings)
+                        check_server(client.info(), self.settings)
                 except BaseException:
                     client.close()
                     raise
@@ -277,10 +277,12 @@ class Runner:
             return self._blockers[longest]
 
     def _new_client(self, **limits: float) -> redis.Redis:
-        client: redis.Redis = client_of(
-            redis.Redis, self.settings, resolve_url(self.settings.url), no_retry(), **limits
-        )
+        client: redis.Redis = client_of(redis, self.settings, resolve_url(self.settings.url), no_retry(), **limits)
         return client
+
+
+def _seen(error: RedisError, settings: RedisSettings) -> str:
+    return visit(settings) if unclear(error) else ""
 
 
 def _page(cursor: int, pattern: str, most: int, client: "redis.Redis") -> Any:
@@ -308,13 +310,13 @@ class Subscription:
 
     def __init__(
         self,
-        client: redis.Redis,
+        connected: Callable[[], redis.Redis],
         settings: RedisSettings,
         channel: str,
         on_message: Callable[[bytes], None],
         on_ready: Callable[[], None],
     ) -> None:
-        self._client = client
+        self._connected = connected
         self._settings = settings
         self._channel = channel
         self._on_message = on_message
@@ -336,14 +338,17 @@ class Subscription:
     def _subscribed(self) -> Any:
         attempts = Attempts(self._settings)
         while True:
-            pubsub = self._client.pubsub()
+            pubsub = None
             try:
+                pubsub = self._connected().pubsub()
                 pubsub.subscribe(self._channel)
                 if pubsub.get_message(timeout=self._settings.socket_timeout_seconds) is None:
                     raise NoAnswer
             except RedisError as error:
-                pubsub.close()
-                time.sleep(attempts.pause_seconds(error))
+                if pubsub is not None:
+                    pubsub.close()
+                seen = _seen(error, self._settings) if attempts.is_last(error) else ""
+                time.sleep(attempts.pause_seconds(error, seen))
             else:
                 return pubsub
 
