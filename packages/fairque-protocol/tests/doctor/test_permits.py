@@ -97,6 +97,7 @@ def corpus(admin: Runner) -> dict[str, Call[Any]]:
         calls.progress(QUEUE, [calls.Reported(a.task_id, a.token, calls.parse_progress(b'5\n{"done":1}'))]),
         calls.sweep(QUEUE, guard_ms=5_000, max_deliveries=5, **TTLS),
         calls.rouse(QUEUE),
+        calls.interrupt(QUEUE, "w"),
         calls.watch(QUEUE, "e", "me"),
         calls.cancel(QUEUE, "e", reason="", result_ttl_ms=1_000),
         calls.purge(QUEUE, "ann", reason="", result_ttl_ms=1_000),

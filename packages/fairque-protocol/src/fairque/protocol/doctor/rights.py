@@ -29,7 +29,7 @@ _READS_ONLY = re.compile(r"^#!lua flags=[a-z,-]*no-writes")
 KEYS = (
     *("meta", "m:", "t:", "x:", "r:", "p:", "w:", "n:", "c:", "u:", "ready", "fresh", "critical", "owe", "timers"),
     *("users", "cfg:", "configured", "g", "running", "delayed", "deferred", "s:", "d:", "pending", "kept", "held"),
-    *("dead", "counts", "dedup:", "claim:", "wake", "sweeping", "broken:", "schedule:", "schedules", "due", "lock"),
+    *("dead", "counts", "dedup:", "claim:", "wake", "interrupt:", "sweeping", "broken:", "schedule:", "schedules", "due", "lock"),
 )
 #: Commands or places that a sentence lists.
 _SHOWN = 12
@@ -40,7 +40,7 @@ _ALWAYS = ("EVALSHA", "SCRIPT|LOAD", "INFO", "PING", "SELECT")
 _LISTENING = ("SUBSCRIBE", "UNSUBSCRIBE")
 
 _OF_PRODUCERS = ("push", "cancel", "watch")
-_OF_WORKERS = ("pop", "beat", "finish", "fail", "release", "sweep", "rouse", "progress")
+_OF_WORKERS = ("pop", "beat", "finish", "fail", "release", "sweep", "rouse", "interrupt", "progress")
 
 #: The roles of processes and people.
 ROLES = ("producer", "worker", "scheduler", "viewer", "admin")
@@ -89,7 +89,7 @@ def _direct(role: str) -> set[str]:
     if role != "worker":
         direct |= {*_LISTENING}
     if role == "worker":
-        direct.add("BLPOP")
+        direct |= {"BLPOP", "DEL"}
     if role == "admin":
         direct |= {"BLPOP", "SCAN", "ZSCAN"}
     return direct

@@ -1,7 +1,6 @@
-"""The synchronous runner: sends calls, blocks on a wake-up key, listens on a channel."""
+"""The synchronous runner: sends calls and listens on a channel."""
 
 import contextlib
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +12,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.embedded import resolve_url
-from fairque.protocol.errors import ProtocolError, RedisUnavailable, SchemaMismatch
+from fairque.protocol.errors import ProtocolError, SchemaMismatch
 from fairque.protocol.runners.connection import (
     CONCURRENT_CALLS,
     check_server,
@@ -22,7 +21,7 @@ from fairque.protocol.runners.connection import (
     no_retry,
     script_text,
 )
-from fairque.protocol.runners.failures import Attempts, NoAnswer, Silence, denied, replaced, translated, unclear
+from fairque.protocol.runners.failures import Attempts, NoAnswer, Silence, denied, replaced, unclear
 from fairque.protocol.runners.permits import Permits
 from fairque.protocol.runners.visit import visit
 from fairque.protocol.wire.call import Call
@@ -52,9 +51,6 @@ class Runner:
         self._client: redis.Redis | None = None
         self._lock = threading.Lock()
         self._turns = threading.Semaphore(CONCURRENT_CALLS)
-        # By whole seconds of waiting: a connection has one time limit, which must outlast the wait.
-        self._blockers: dict[int, redis.Redis] = {}
-        self._interrupts = 0
 
     def run(self, call: Call[T]) -> T:
         """Send one call and return what its answer means.
@@ -73,43 +69,6 @@ class Runner:
             FairqueError: As `run`; the first call that failed decides, the others may have been carried out.
         """
         return [call.decode(answer) for call, answer in zip(calls, self._answers(calls), strict=True)]
-
-    def block(self, key: str, seconds: float, call: Call[T]) -> tuple[bool, T]:
-        """Wait until the list ``key`` has an element and take it, or for ``seconds``; then run a call.
-
-        The server does both in one round trip. A wait that fails is not repeated here, since the call may have been
-        carried out: send it again. Each calling thread should be the only one that blocks on this runner at a time.
-
-        Returns:
-            Whether there was an element, and what the answer of the call means.
-
-        Raises:
-            RedisUnavailable: The server did not answer, or the wait was interrupted.
-            FairqueError: What the answer of the call says.
-        """
-        if self._check:
-            self._see_permits([call])
-        interrupts, client = self._interrupts, self._blocking(seconds)
-        try:
-            with client.pipeline(transaction=False) as pipeline:
-                pipeline.blpop([key], timeout=max(seconds, 0.01))  # for Redis 0 is for ever
-                pipeline.execute_command(*command(call))
-                taken, answer = pipeline.execute(raise_on_error=False)
-        except Exception as error:
-            # A connection closed under a reader fails in many ways, by the parser in use.
-            if self._interrupts != interrupts:
-                raise RedisUnavailable("waiting was interrupted") from error
-            if isinstance(error, RedisError):
-                raise translated(error, self.settings, _seen(error, self.settings)) from error
-            raise
-        if isinstance(answer, NoScriptError):
-            return taken is not None, self.run(call)
-        for failed in (taken, answer):
-            if isinstance(failed, RedisError):
-                if replaced(failed):
-                    client.connection_pool.disconnect()
-                raise translated(failed, self.settings) from failed
-        return taken is not None, call.decode(answer)
 
     def require(self, keys: QueueKeys, role: str) -> None:
         """See that the user of the connection may do all that a role needs, before anything is begun.
@@ -179,19 +138,12 @@ class Runner:
                     yield from ((key, member) for member, _ in members)
                 cursors = {key: cursor for key, cursor in cursors.items() if cursor}
 
-    def interrupt(self) -> None:
-        """End all `block` calls that wait now: they raise `RedisUnavailable`."""
-        self._interrupts += 1
-        for client in list(self._blockers.values()):
-            client.connection_pool.disconnect(inuse_connections=True)
-
     def close(self) -> None:
         """Close all connections. A later call opens new ones."""
         with self._lock:
-            clients, self._client, self._blockers = [self._client, *self._blockers.values()], None, {}
-        for client in clients:
-            if client is not None:
-                client.close()
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
 
     def _answers(self, calls: Sequence[Call[Any]]) -> list[Any]:
         if self._check:
@@ -268,16 +220,8 @@ class Runner:
                 self._client = client
             return self._client
 
-    def _blocking(self, seconds: float) -> redis.Redis:
-        longest = math.ceil(seconds)
-        with self._lock:
-            if longest not in self._blockers:
-                limit = longest + self.settings.socket_timeout_seconds
-                self._blockers[longest] = self._new_client(socket_timeout=limit)
-            return self._blockers[longest]
-
-    def _new_client(self, **limits: float) -> redis.Redis:
-        client: redis.Redis = client_of(redis, self.settings, resolve_url(self.settings.url), no_retry(), **limits)
+    def _new_client(self) -> redis.Redis:
+        client: redis.Redis = client_of(redis, self.settings, resolve_url(self.settings.url), no_retry())
         return client
 
 
