@@ -29,7 +29,8 @@ _READS_ONLY = re.compile(r"^#!lua flags=[a-z,-]*no-writes")
 KEYS = (
     *("meta", "m:", "t:", "x:", "r:", "p:", "w:", "n:", "c:", "u:", "ready", "fresh", "critical", "owe", "timers"),
     *("users", "cfg:", "configured", "g", "running", "delayed", "deferred", "s:", "d:", "pending", "kept", "held"),
-    *("dead", "counts", "dedup:", "claim:", "wake", "interrupt:", "sweeping", "broken:", "schedule:", "schedules", "due", "lock"),
+    *("dead", "counts", "dedup:", "claim:", "wake", "interrupt:", "sweeping", "broken:"),
+    *("schedule:", "schedules", "due", "lock"),
 )
 #: Commands or places that a sentence lists.
 _SHOWN = 12
