@@ -155,6 +155,7 @@ class Consumer:
         """
         # It reads nothing that could be spoiled; what is, a pop sets aside.
         self.runner.run(calls.rouse(self.keys))
+        self.runner.require(self.keys, "worker")
         for one in findings_of(self.runner.info(), self.runner.settings, RISKS):
             log.warning(f"{one.what}: {one.why}", mend=one.mend)
 

@@ -10,7 +10,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.embedded import resolve_url
-from fairque.protocol.errors import FairqueError
+from fairque.protocol.errors import FairqueError, ProtocolError, SchemaMismatch
 from fairque.protocol.runners.connection import (
     CONCURRENT_CALLS,
     check_server,
@@ -19,7 +19,8 @@ from fairque.protocol.runners.connection import (
     no_retry_async,
     script_text,
 )
-from fairque.protocol.runners.failures import Attempts, NoAnswer, Silence, replaced, unclear
+from fairque.protocol.runners.failures import Attempts, NoAnswer, Silence, denied, replaced, unclear
+from fairque.protocol.runners.permits import Permits
 from fairque.protocol.runners.visit import visit
 from fairque.protocol.wire.call import Call
 
@@ -37,6 +38,7 @@ class AsyncRunner:
 
     def __init__(self, settings: RedisSettings) -> None:
         self.settings = settings
+        self._permits = Permits(settings)
         self._loaded: set[str] = set()
         self._client: redis.asyncio.Redis | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -103,6 +105,22 @@ class AsyncRunner:
 
     async def _answers(self, calls: Sequence[Call[Any]]) -> list[Any]:
         self.check_loop()
+        await self._see_permits(calls)
+        return await self._asked(calls)
+
+    async def _see_permits(self, calls: Sequence[Call[Any]]) -> None:
+        """See that all calls may be carried out to their ends, before the first of them is sent."""
+        while (keys := self._permits.unknown(calls)) is not None:
+            question = self._permits.question(keys)
+            try:
+                allowed = question.decode((await self._asked([question]))[0])
+            except (SchemaMismatch, ProtocolError):
+                self._permits.skip(keys)
+            else:
+                self._permits.note(keys, allowed)
+
+    async def _asked(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        """Send calls, some times if need be."""
         attempts = Attempts(self.settings)
         while True:
             try:
@@ -112,6 +130,8 @@ class AsyncRunner:
                         return [await self._send(client, calls[0])]
                     return await self._send_all(client, calls)
             except RedisError as error:
+                if denied(error):
+                    self._permits.forget()
                 seen = await _seen(error, self.settings) if attempts.is_last(error) else ""
                 pause = attempts.pause_seconds(error, seen)
                 if replaced(error) and (stale := self._client) is not None:

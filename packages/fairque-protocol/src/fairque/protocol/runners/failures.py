@@ -18,7 +18,7 @@ from fairque.protocol.errors import (
 )
 from fairque.protocol.runners.causes import Cause, cause_of, inner, words_of
 
-__all__ = ["Attempts", "NoAnswer", "Silence", "replaced", "translated", "unclear"]
+__all__ = ["Attempts", "NoAnswer", "Silence", "denied", "replaced", "translated", "unclear"]
 
 #: What is said by a server that is no longer the one that the address should lead to, after a failover.
 _REPLACED = (ReadOnlyError, MasterDownError)
@@ -92,6 +92,12 @@ class Silence:
         if monotonic() - self._asked_at >= self.seconds:
             raise NoAnswer
         return False
+
+
+def denied(error: RedisError) -> bool:
+    """Whether the user of the connection may not do what was asked for."""
+    cause = cause_of(words_of(inner(error)))
+    return cause is not None and cause.name == "NOPERM"
 
 
 def replaced(error: RedisError) -> bool:

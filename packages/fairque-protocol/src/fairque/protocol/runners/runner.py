@@ -12,6 +12,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.embedded import resolve_url
+from fairque.protocol.errors import ProtocolError, SchemaMismatch
 from fairque.protocol.runners.connection import (
     CONCURRENT_CALLS,
     check_server,
@@ -20,9 +21,11 @@ from fairque.protocol.runners.connection import (
     no_retry,
     script_text,
 )
-from fairque.protocol.runners.failures import Attempts, NoAnswer, Silence, replaced, unclear
+from fairque.protocol.runners.failures import Attempts, NoAnswer, Silence, denied, replaced, unclear
+from fairque.protocol.runners.permits import Permits
 from fairque.protocol.runners.visit import visit
 from fairque.protocol.wire.call import Call
+from fairque.protocol.wire.keys import QueueKeys
 
 __all__ = ["Runner", "Subscription"]
 
@@ -36,12 +39,14 @@ class Runner:
 
     Args:
         settings: Where the server is and how long to wait for it.
-        check: Whether to refuse a server that must not hold a queue.
+        check: Whether to refuse a server that must not hold a queue, and a call that the user may not carry out to its
+            end.
     """
 
     def __init__(self, settings: RedisSettings, *, check: bool = True) -> None:
         self.settings = settings
         self._check = check
+        self._permits = Permits(settings)
         self._loaded: set[str] = set()
         self._client: redis.Redis | None = None
         self._lock = threading.Lock()
@@ -64,6 +69,20 @@ class Runner:
             FairqueError: As `run`; the first call that failed decides, the others may have been carried out.
         """
         return [call.decode(answer) for call, answer in zip(calls, self._answers(calls), strict=True)]
+
+    def require(self, keys: QueueKeys, role: str) -> None:
+        """See that the user of the connection may do all that a role needs, before anything is begun.
+
+        Args:
+            keys: The queue.
+            role: Such as ``worker``; see `ROLES`.
+
+        Raises:
+            RedisUnavailable: The server did not answer, also not when asked again.
+            ServerUnsuitable: Something is lacking; the error says what, and what grants it.
+        """
+        self._see_permits([Permits.question(keys)])
+        self._permits.require(keys, role)
 
     def listen(self, channel: str, on_message: Callable[[bytes], None], on_ready: Callable[[], None]) -> "Subscription":
         """Subscribe to a channel from a thread of its own and return when the server has confirmed it.
@@ -127,9 +146,22 @@ class Runner:
             client.close()
 
     def _answers(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        if self._check:
+            self._see_permits(calls)
         if len(calls) == 1:
             return [self._asked(lambda client: self._send(client, calls[0]))]
         return self._asked(lambda client: self._send_all(client, calls))
+
+    def _see_permits(self, calls: Sequence[Call[Any]]) -> None:
+        """See that all calls may be carried out to their ends, before the first of them is sent."""
+        while (keys := self._permits.unknown(calls)) is not None:
+            question = self._permits.question(keys)
+            try:
+                allowed = question.decode(self._asked(lambda client: self._send(client, question)))  # noqa: B023 - used at once
+            except (SchemaMismatch, ProtocolError):
+                self._permits.skip(keys)
+            else:
+                self._permits.note(keys, allowed)
 
     def _asked(self, ask: Callable[["redis.Redis"], T]) -> T:
         """Ask the server something that is safe to ask again, some times if need be."""
@@ -139,6 +171,8 @@ class Runner:
                 with self._turns:
                     return ask(self._connected())
             except RedisError as error:
+                if denied(error):
+                    self._permits.forget()
                 pause = attempts.pause_seconds(error, _seen(error, self.settings) if attempts.is_last(error) else "")
                 if replaced(error) and (client := self._client) is not None:
                     client.connection_pool.disconnect(inuse_connections=False)
