@@ -13,10 +13,12 @@ local function place_timer(u)
   end
 end
 
--- Users whose time has come, at most `most`: settle puts them where they belong now.
+-- Users whose time has come, at most `most`: settle puts them where they belong now. Returns how many.
 local function due_timers(most)
-  for _, id in ipairs(call("ZRANGEBYSCORE", P .. "timers", "-inf", int(now), "LIMIT", 0, most)) do
+  local due = call("ZRANGEBYSCORE", P .. "timers", "-inf", int(now), "LIMIT", 0, most)
+  for _, id in ipairs(due) do
     take_from("timers", id)
     user(id)
   end
+  return #due
 end

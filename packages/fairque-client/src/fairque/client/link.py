@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 from fairque.client.outcomes import Missing
 from fairque.client.settings import ClientSettings
 from fairque.client.waiting import Event, News, Wait, Waiters
+from fairque.protocol import clock
 from fairque.protocol.calls import Outcome, read_progress, watch_many
+from fairque.protocol.durations import to_ms
 from fairque.protocol.errors import FairqueError, RedisUnavailable
 from fairque.protocol.model.ids import new_nonce
 from fairque.protocol.model.progress import Progress
-from fairque.protocol.model.task import to_ms
 from fairque.protocol.runners import Runner, Subscription
 from fairque.protocol.runners.aio import AsyncRunner, AsyncSubscription
 from fairque.protocol.wire.call import Call
@@ -260,7 +261,7 @@ class AsyncLink(_Shared):
 
 
 def seconds_of(timeout: float | timedelta | None) -> float | None:
-    """Return how long to wait, in seconds; None is for ever.
+    """Return how long to wait, in seconds; None is for ever, and so is what no clock of a process reaches.
 
     Raises:
         TypeError: It is no time.
@@ -269,7 +270,7 @@ def seconds_of(timeout: float | timedelta | None) -> float | None:
     number = isinstance(seconds, int | float) and not isinstance(seconds, bool) and not math.isnan(seconds)
     if seconds is not None and not number:
         raise TypeError(f"timeout must be a number of seconds, a timedelta or None, not {timeout!r:.80}")
-    return seconds
+    return None if seconds is None or seconds > threading.TIMEOUT_MAX else seconds
 
 
 def _chunks(calls: Sequence[Call[T]]) -> Iterator[Sequence[Call[T]]]:
@@ -289,7 +290,7 @@ def _news(news: "queue.SimpleQueue[News]", seconds: float | None) -> list[News]:
 async def _async_news(news: "asyncio.Queue[News]", seconds: float | None) -> list[News]:
     told: list[News] = []
     with suppress(TimeoutError, asyncio.QueueEmpty):
-        async with asyncio.timeout(seconds):
+        async with clock.timeout(seconds):
             told.append(await news.get())
         while True:
             told.append(news.get_nowait())

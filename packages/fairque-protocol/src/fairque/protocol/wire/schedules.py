@@ -139,7 +139,9 @@ def _numbers(schedule: Any) -> Iterator[str]:
             continue
         if in_seconds:
             found = f"{value / 1000:g}" if type(value) is int else f"{value!r:.80}"
-            yield f"{in_seconds} must be a number of seconds from {least / 1000:g} to {most // 1000:,}, not {found}"
+            whole = ", of whole milliseconds" if name == "every_ms" else ""
+            limits = f"from {least / 1000:g} to {most // 1000:,}{whole}"
+            yield f"{in_seconds} must be a number of seconds {limits}, not {found}"
         else:
             yield f"{name} must be a whole number from {least:,} to {most:,}, not {value!r:.80}"
     cost = schedule.cost
