@@ -314,16 +314,13 @@ class TestContext:
 class TestLikeAFunction:
     @pytest.mark.parametrize("of", [inspect.iscoroutinefunction, asyncio.iscoroutinefunction])
     def test_an_async_one_is_a_coroutine_function(self, of: Callable[[Any], bool]) -> None:
-        for func in (mail, fetches, mail.options(retries=0), functools.partial(mail, "ann")):
-            assert of(func)
-        for func in (resize, reports, resize.options(retries=0), functools.partial(resize, "u")):
-            assert not of(func)
+        assert all(map(of, [mail, fetches, mail.options(retries=0), functools.partial(mail, "ann")]))
+        assert not any(map(of, [resize, reports, resize.options(retries=0), functools.partial(resize, "u")]))
 
     def test_it_is_a_routine_but_no_generator(self) -> None:
         for func in (mail, resize):
-            assert inspect.isroutine(func)
-            assert not inspect.isgeneratorfunction(func)
-            assert not inspect.isasyncgenfunction(func)
+            kinds = [inspect.isroutine(func), inspect.isgeneratorfunction(func), inspect.isasyncgenfunction(func)]
+            assert kinds == [True, False, False]
 
     def test_what_only_gives_a_coroutine_is_one_when_it_is_marked_so(self) -> None:
         def later() -> Any:
@@ -347,7 +344,7 @@ class TestLikeAFunction:
         assert not isinstance(mock.create_autospec(resize)("u"), Awaitable)
 
     def test_help_shows_its_signature_and_docstring(self) -> None:
-        shown = pydoc.render_doc(resize, renderer=pydoc.plaintext)
+        shown = pydoc.render_doc(resize, renderer=pydoc.plaintext)  # type: ignore[attr-defined]  # it is there
         assert "resize(url: str, width: int = 100, *, crop: bool = False) -> str\n    Resize a picture." in shown
 
     def test_its_source_and_its_examples_are_found(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -373,7 +370,7 @@ class TestWhatTheWorkerGives:
     def test_it_is_refused_among_any_keyword_arguments(self) -> None:
         def collects(ctx: TaskContext, **rest: int) -> None: ...
 
-        made = task(name="collects")(collects)
+        made: Any = task(name="collects")(collects)
         assert made.task(a=1).kwargs == {"a": 1}
         with pytest.raises(TypeError, match=r"unexpected keyword argument 'ctx' \('ctx' is the context"):
             made.task(ctx=1)
@@ -381,7 +378,8 @@ class TestWhatTheWorkerGives:
     def test_a_name_for_which_only_the_place_counts_is_free_for_others(self) -> None:
         def collects(ctx: TaskContext, /, **rest: int) -> None: ...
 
-        assert task(name="collects by place")(collects).task(ctx=1).kwargs == {"ctx": 1}
+        made: Any = task(name="collects by place")(collects)
+        assert made.task(ctx=1).kwargs == {"ctx": 1}
 
     def test_a_parameter_of_its_name_is_the_caller_s_without_its_annotation(self) -> None:
         def typed(ctx: dict[str, int]) -> None: ...

@@ -7,19 +7,18 @@ that a name that exists for type checkers only does not hide the others. Such a 
 
 import ast
 import builtins
-import importlib.machinery
-import linecache
 import sys
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
-from functools import lru_cache
 from types import ModuleType, UnionType
 from typing import Any
 
 from attrs import frozen
 
-__all__ = ["Meaning", "Scope", "annotations_in_source", "meaning_of"]
+from fairque.protocol.model.source import absolute, bodies, package_of, source_of, statements, text_of
+
+__all__ = ["Meaning", "Scope", "meaning_of"]
 
 #: By its name, since the registry, which it needs in turn, looks here.
 _CONTEXT = ("fairque.protocol.model.context", "TaskContext")
@@ -77,28 +76,10 @@ class Scope:
         around = [part for part in getattr(code, "co_qualname", "").split(".")[:-1] if part != "<locals>"]
         return cls(
             {**names, **inner} if inner else names,
-            lambda: _bodies("".join(linecache.getlines(file, names)), around),
-            _package(names),
+            lambda: bodies(text_of(file, names), around),
+            package_of(names),
             nested=bool(around),
         )
-
-
-def annotations_in_source(func: Any) -> dict[str, str]:
-    """Return the annotations of a function's parameters as they are written; none if its source cannot be read.
-
-    `functools.wraps` replaces those of a wrapper by those of the function that it wraps.
-    """
-    code = getattr(func, "__code__", None)
-    if code is None:
-        return {}
-    source = "".join(linecache.getlines(code.co_filename, func.__globals__))
-    for node in ast.walk(ast.Module(list(_parsed(source)), [])):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == code.co_name:
-            first = node.decorator_list[0].lineno if node.decorator_list else node.lineno
-            if first == code.co_firstlineno:
-                every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-                return {one.arg: ast.unparse(one.annotation) for one in every if one.annotation is not None}
-    return {}
 
 
 def meaning_of(annotation: Any, scope: Scope) -> Meaning:
@@ -250,7 +231,7 @@ def _of_unknown(name: _Unknown, scope: Scope) -> Meaning:
         return _of_member(".".join([name.module, *between]), last, scope)
     bodies = scope.bodies() if scope.depth < _FURTHEST else ()
     for body in bodies:
-        for statement in _statements(body):
+        for statement in statements(body):
             meaning = _in_statement(statement, first, rest, scope)
             if meaning is not None:
                 return meaning
@@ -269,7 +250,7 @@ def _in_statement(statement: ast.stmt, name: str, rest: Sequence[str], scope: Sc
                 module = one.name if one.asname else name
                 return _of_member(".".join([module, *rest[:-1]]), rest[-1], scope)
     elif isinstance(statement, ast.ImportFrom):
-        module = _absolute(statement, scope.package)
+        module = absolute(statement, scope.package)
         for one in statement.names:
             if one.name == "*" and not rest and _known(module, name, scope):
                 return _of_member(module, name, scope)
@@ -285,7 +266,7 @@ def _in_statement(statement: ast.stmt, name: str, rest: Sequence[str], scope: Sc
 
 def _of_class_body(statement: ast.ClassDef, rest: Sequence[str], scope: Scope) -> Meaning:
     if rest:
-        for inner in _statements(statement.body):
+        for inner in statements(statement.body):
             meaning = _in_statement(inner, rest[0], rest[1:], scope)
             if meaning is not None:
                 return meaning
@@ -315,7 +296,7 @@ def _of_member(module: str, name: str, scope: Scope) -> Meaning:
         return meaning_of(vars(loaded)[name], _scope_of_module(module, vars(loaded), scope.depth + 1))
     if (module.partition(".")[0], name) == ("fairque", _NAME):
         return Meaning.CONTEXT
-    if scope.depth < _FURTHEST and (source := _source_of(module)) is not None:
+    if scope.depth < _FURTHEST and (source := source_of(module)) is not None:
         below = _scope_of_module(module, {}, scope.depth + 1, source)
         if _defines(below, name):
             return _of_unknown(_Unknown(name), below)
@@ -326,7 +307,7 @@ def _known(module: str, name: str, scope: Scope) -> bool:
     """Say whether a module has a name, as far as that can be seen."""
     if module in sys.modules and name in vars(sys.modules[module]):
         return True
-    source = _source_of(module) if scope.depth < _FURTHEST else None
+    source = source_of(module) if scope.depth < _FURTHEST else None
     return source is not None and _defines(_scope_of_module(module, {}, scope.depth + 1, source), name)
 
 
@@ -337,88 +318,18 @@ def _defines(scope: Scope, name: str) -> bool:
 def _binds(body: Sequence[ast.stmt], name: str, scope: Scope) -> bool:
     """Say whether one of some statements gives a name its meaning, whatever that is."""
     nothing = Scope({}, tuple, scope.package, _FURTHEST)
-    return any(_in_statement(one, name, (), nothing) is not None for one in _statements(body))
+    return any(_in_statement(one, name, (), nothing) is not None for one in statements(body))
 
 
 def _scope_of_module(module: str, values: Mapping[str, Any], depth: int, source: str | None = None) -> Scope:
     file = str(values.get("__file__", ""))
-    package = _package(values) if values else module.rpartition(".")[0]
+    package = package_of(values) if values else module.rpartition(".")[0]
     return Scope(
         values,
-        lambda: _bodies("".join(linecache.getlines(file, dict(values))) if source is None else source, ()),
+        lambda: bodies(text_of(file, values) if source is None else source, ()),
         package,
         depth,
     )
-
-
-def _source_of(module: str) -> str | None:
-    """Return the source of a module that is not loaded, without a run of its parents; None when it is not found."""
-    path: Any = None
-    spec: importlib.machinery.ModuleSpec | None = None
-    names = module.split(".")
-    for end in range(1, len(names) + 1):
-        name = ".".join(names[:end])
-        try:
-            spec = importlib.machinery.PathFinder.find_spec(name, path)
-        except Exception:  # noqa: BLE001 - a finder of the user's
-            return None
-        if spec is None:
-            return None
-        path = spec.submodule_search_locations or []
-    return None if spec is None or spec.origin is None else "".join(linecache.getlines(spec.origin)) or None
-
-
-def _absolute(statement: ast.ImportFrom, package: str) -> str:
-    if not statement.level:
-        return statement.module or ""
-    parts = package.split(".")
-    above = parts[: len(parts) - statement.level + 1]
-    return ".".join([*above, *([statement.module] if statement.module else [])])
-
-
-def _package(names: Mapping[str, Any]) -> str:
-    spec = names.get("__spec__")
-    found = names.get("__package__") or getattr(spec, "parent", None)
-    return found if isinstance(found, str) else ""
-
-
-def _bodies(source: str, around: Sequence[str]) -> list[Sequence[ast.stmt]]:
-    """Return the statements of a module, and before them those of the classes and functions on the way inwards."""
-    module = _parsed(source)
-    found: list[Sequence[ast.stmt]] = [module]
-    for name in around:
-        inner = [one for one in _statements(found[0]) if getattr(one, "name", None) == name and hasattr(one, "body")]
-        if not inner:
-            break
-        found.insert(0, inner[-1].body)
-    return found
-
-
-@lru_cache(maxsize=8)
-def _parsed(source: str) -> tuple[ast.stmt, ...]:
-    try:
-        return tuple(ast.parse(source).body)
-    except (SyntaxError, ValueError, RecursionError):
-        return ()
-
-
-def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield statements and those inside of `if`, `try` and `with`, the last one first: it counts."""
-    for one in reversed(body):
-        yield one
-        for block in _blocks(one):
-            yield from _statements(block)
-
-
-def _blocks(statement: ast.stmt) -> list[list[ast.stmt]]:
-    if isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-        return []
-    if isinstance(statement, ast.If):
-        test = ast.unparse(statement.test)
-        if test.endswith("TYPE_CHECKING"):
-            return [statement.orelse if test.startswith("not ") else statement.body]
-    handlers = [one.body for one in getattr(statement, "handlers", ())]
-    return [*handlers, *(getattr(statement, name, []) for name in ("orelse", "finalbody", "body"))]
 
 
 def _filled(cell: Any) -> bool:

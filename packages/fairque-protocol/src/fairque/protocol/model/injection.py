@@ -10,7 +10,8 @@ from weakref import WeakKeyDictionary
 from attrs import field, frozen
 
 from fairque.protocol.errors import FairqueError
-from fairque.protocol.model.annotations import Meaning, Scope, annotations_in_source, meaning_of
+from fairque.protocol.model.annotations import Meaning, Scope, meaning_of
+from fairque.protocol.model.source import annotations_in_source
 
 __all__ = ["ContextPlace", "call_signature", "context_place", "refuse_context_of_many", "with_context"]
 
