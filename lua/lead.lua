@@ -29,5 +29,5 @@ if lock[1] ~= holder then term = term + 1 end
 call("HSETNX", KEYS[1], "schema", "1")
 call("HSET", P .. "lock", "holder", holder, "term", int(term), "until", int(now_ms + lease_ms),
   "lease", lease_ms)
-note_clock()
+call("HSET", P .. "g", "seen", int(now)) -- where no task comes nobody else notes the time
 return {1, term, lease_ms}

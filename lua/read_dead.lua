@@ -6,8 +6,8 @@
     `more` of the page before, and its id; '0' and '' to begin
   ARGV[3] most: 1 to 1000
   Returns {1, now_ms, more, id, ended_at, pushed_at, user, attempts, failures, lost, worker, error, message, ...} with
-    ten places for each letter; more is '' when no others follow, else when the last of these ended, on the queue's clock
-    | {-5, what} | {-6, schema} ]]
+    ten places for each letter; more is '' when no others follow, else when the last of these ended on the queue's
+    clock | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "record"

@@ -21,7 +21,8 @@ for _, id in ipairs(call("ZRANGEBYLEX", P .. "users", from, "+", "LIMIT", 0, mos
   local set = call("HMGET", P .. "cfg:" .. id, "weight", "paused", "cap")
   local waiting = call("ZCARD", P .. "n:" .. id) + call("ZCARD", P .. "c:" .. id)
   for _, value in ipairs({
-    id, r.inf, exact(r.served), int(r.since - shift_ms), set[1] or "1", waiting, r.lane, set[2] or "", set[3] or cap or "",
+    id, r.inf, exact(r.served), int(r.since - shift_ms), set[1] or "1", waiting, r.lane, set[2] or "",
+    set[3] or cap or "",
   }) do
     reply[#reply + 1] = value
   end

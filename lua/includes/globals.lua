@@ -19,5 +19,4 @@ end
 local function save_globals()
   call("HSET", P .. "g", "V", string.format("%.17g", g.V), "aseq", int(g.aseq), "bs", g.bs, "cg", g.cg,
     "est0", string.format("%.17g", g.est0), "pop_at", int(g.pop_at), "seen", int(now))
-  if shift_ms ~= noted_shift then note_clock() end
 end
