@@ -3,8 +3,8 @@
   KEYS[1] meta
   Returns {1, now_ms, delayed, deferred, running, dead, kept, held, ready, fresh, critical, counter, value, ...} with
     the sizes of the indexes and then the counters since the queue was made | {-6, schema} ]]
---- @include "begin"
-local refused = begin()
+--- @include "begin_reading"
+local refused = begin_reading()
 if refused then return refused end
 
 local reply = {1, int(wall_ms)}

@@ -3,9 +3,9 @@
   KEYS[1] meta
   ARGV[1..] for each task: words (of a command, with spaces between; * is a key, & a channel)
   Returns {1, allowed, ...} with one place for each command: 1 or 0 | {-5, what} | {-6, schema} ]]
---- @include "begin"
+--- @include "begin_reading"
 --- @include "arguments"
-local refused = begin()
+local refused = begin_reading()
 if refused then return refused end
 if not grouped(0, 1) then return bad_arguments("rights takes commands") end
 
