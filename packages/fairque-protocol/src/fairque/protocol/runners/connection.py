@@ -13,6 +13,8 @@ from redis.exceptions import RedisError
 from fairque.protocol.config import RedisSettings, mask_url
 from fairque.protocol.doctor.server import MUSTS, findings_of
 from fairque.protocol.errors import ConfigurationError, ServerUnsuitable
+from fairque.protocol.runners.forks import dropped_by_forks
+
 from fairque.protocol.wire.call import Argument, Call
 from fairque.protocol.wire.scripts import script
 
@@ -88,6 +90,7 @@ def client_of(kind: Any, settings: RedisSettings, url: str, retry: object, **mor
         client = kind.from_url(url, retry=retry, **{**options(settings, url), **more})
         # redis-py looks at the parameters when it makes the first connection only; made here, it is thrown away.
         pool = client.connection_pool
+        pool.connection_class = dropped_by_forks(pool.connection_class)
         pool.connection_class(**pool.connection_kwargs)
     except (TypeError, ValueError, AttributeError, RedisError) as error:
         unknown = _UNKNOWN_PARAMETER.search(str(error))
