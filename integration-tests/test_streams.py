@@ -53,9 +53,9 @@ def test_a_worker_goes_on_whatever_its_tasks_log_and_wherever_that_goes(
     project.write(TASKS)
     isolations = {"in_thread": None, "on_loop": None, "apart": "process"}
     handles = [queue.push(Task.create(func=f"tasks:{name}", isolation=kind)) for name, kind in isolations.items()]
+    shell = ["/bin/sh", "-c", f'exec "$0" "$@" {redirections}', sys.executable]
     ended = subprocess.run(
-        ["/bin/sh", "-c", f'exec "$0" "$@" {redirections}', sys.executable, "-m", "fairque.worker", "tasks", "--burst"]
-        + ["--log-format", form],
+        [*shell, "-m", "fairque.worker", "tasks", "--burst", "--log-format", form],
         cwd=project.folder,
         env={**os.environ, **project.environ},
         stdin=subprocess.DEVNULL,
