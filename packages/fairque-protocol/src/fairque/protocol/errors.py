@@ -67,7 +67,15 @@ class RedisUnavailable(FairqueError, ConnectionError):
 
 
 class ServerUnsuitable(FairqueError):
-    """The server answers, but cannot hold this queue: too old, a Sentinel, without a right, or it may evict tasks."""
+    """The server answers, but cannot hold this queue: too old, a Sentinel, without a right, or it may evict tasks.
+
+    Attributes:
+        denied: Whether the user of the address lacks a right.
+    """
+
+    def __init__(self, message: str, *, denied: bool = False) -> None:
+        self.denied = denied
+        super().__init__(message)
 
 
 class SchemaMismatch(FairqueError):
