@@ -2,9 +2,11 @@
 --[[ sweep: what time has made due, up to 100 of each kind: delayed tasks, lost leases, records kept long enough, users
   without work or debt. Any worker calls it every few seconds; one at a time does the work.
   KEYS[1] meta
-  ARGV[1] guard_ms: for how long the next call does nothing  ARGV[2] max_deliveries  ARGV[3] result_ttl_ms
-  ARGV[4] dead_ttl_ms
-  Returns {1, promoted, reclaimed, forgotten, users} | {2} another did it just now | {-5, what} | {-6, schema}
+  ARGV[1] sweeper: who calls; it may go on at once  ARGV[2] guard_ms: for how long the calls of others do nothing
+  ARGV[3] max_deliveries  ARGV[4] result_ttl_ms  ARGV[5] dead_ttl_ms
+  Returns {1, promoted, reclaimed, forgotten, users, more, id, user, worker, state, ...}: how many of each kind; whether
+    a limit was reached, so that the caller should go on at once; and four places for each task that was taken back, as
+    reclaim.lua says | {2} another did it just now | {-5, what} | {-6, schema}
   Moves: SCHEDULED -> QUEUED, STARTED -> QUEUED, STARTED -> FAILED, STARTED -> CANCELED,
     DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
 --- @include "begin"
@@ -30,24 +32,34 @@ local LIMIT = 100
 
 local refused = begin()
 if refused then return refused end
-local guard_ms, max_deliveries, result_ttl_ms, dead_ttl_ms = number_at(1), number_at(2), number_at(3), number_at(4)
-if #ARGV ~= 4 or not guard_ms or not max_deliveries or not result_ttl_ms or not dead_ttl_ms then
-  return bad_arguments("sweep takes a guard, max_deliveries and two times of keeping")
+local sweeper, guard_ms, max_deliveries = ARGV[1], number_at(2), number_at(3)
+local result_ttl_ms, dead_ttl_ms = number_at(4), number_at(5)
+if #ARGV ~= 5 or sweeper == "" or not guard_ms or not max_deliveries or not result_ttl_ms or not dead_ttl_ms then
+  return bad_arguments("sweep takes a sweeper, a guard, max_deliveries and two times of keeping")
 end
-if guard_ms > 0 and not call("SET", P .. "sweeping", "1", "NX", "PX", int(guard_ms)) then return {2} end
+if guard_ms > 0 then
+  local left_ms = call("PTTL", P .. "sweeping")
+  -- One that lasts for longer was spoiled, or the clock of the server was set back: it must not end all sweeps.
+  if left_ms > 0 and left_ms <= guard_ms and call("GET", P .. "sweeping") ~= sweeper then return {2} end
+  call("SET", P .. "sweeping", sweeper, "PX", int(guard_ms))
+end
 
 load_globals()
-local reclaimed = reclaim(LIMIT, max_deliveries, result_ttl_ms, dead_ttl_ms)
+local reclaimed, looked_at = reclaim(LIMIT, max_deliveries, result_ttl_ms, dead_ttl_ms)
 local promoted = promote(LIMIT, dead_ttl_ms)
-due_timers(LIMIT)
+local started = due_timers(LIMIT)
 free_dependents(LIMIT, result_ttl_ms)
 settle()
 send_batches()
 -- Nobody waits and nobody runs: all debts are forgiven, so that idle users leave nothing behind.
 if call("EXISTS", P .. "ready", P .. "fresh", P .. "running") == 0 then g.V = math.max(g.V, next_tag()) end
 local collected = collect(LIMIT)
-local forgotten = trim(LIMIT)
+local forgotten, unfinished = trim(LIMIT)
 commit()
 -- Without users virtual time begins again, so that tags stay small.
 if call("EXISTS", P .. "users") == 0 then call("HDEL", P .. "g", "V", "aseq", "bs", "cg") end
-return {1, promoted, reclaimed, forgotten, collected}
+local most = math.max(looked_at, promoted, started, collected)
+local more = call("EXISTS", P .. "pending") > 0 or unfinished or most == LIMIT
+local reply = {1, promoted, #reclaimed / 4, forgotten, collected, more and 1 or 0}
+for place, value in ipairs(reclaimed) do reply[6 + place] = value end
+return reply

@@ -1,13 +1,17 @@
 -- describe: what a worker gets of each task, in eight places of the answer: id, message, token, attempt, failures,
--- solo, pushed_at, and for one that inherited its user or priority both, the digit of the priority first.
+-- solo, pushed_at, and for one that inherited its user or priority both, the digit of the priority first. A message
+-- that is longer than any that can be pushed is not sent: somebody else wrote it, and the worker could not read it.
+local MOST_MESSAGE = 1048576 -- push.lua has the same
+
 local function describe(reply, tasks)
   if #tasks == 0 then return end
   local keys, size = {}, #reply
   for index, t in ipairs(tasks) do keys[index] = P .. "m:" .. t.id end
   local messages = call("MGET", unpack(keys))
   for index, t in ipairs(tasks) do
-    local r = t.r
-    reply[size + 1], reply[size + 2], reply[size + 3] = t.id, messages[index] or "", r.token
+    local r, message = t.r, messages[index] or ""
+    if #message > MOST_MESSAGE then message = "" end
+    reply[size + 1], reply[size + 2], reply[size + 3] = t.id, message, r.token
     reply[size + 4], reply[size + 5], reply[size + 6] = r.attempt, r.fails or 0, r.solo and 1 or 0
     reply[size + 7], reply[size + 8] = r.pushed_at, r.heir and (r.prio or NORMAL) .. r.user or ""
     size = size + 8

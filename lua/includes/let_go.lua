@@ -1,12 +1,14 @@
 -- let_go: forgets tasks that left more than a result: values for those that depend on them. These are kept until the
--- last of their dependents has ended, and from then on for their time of keeping.
+-- last of their dependents has ended, and from then on for their time of keeping. Returns how many were looked at, and
+-- whether one has more dependents than could be looked at now.
 --- @include "forget_task"
 --- @include "still_needed"
 local LOOKS = 10 -- further looks of one call, of all tasks together
+local AGAIN_MS = 1000 -- a task that is still needed is looked at again after so long at least
 
 local function let_go(limit)
   local ids = call("ZRANGEBYSCORE", P .. "held", "-inf", int(now_ms), "LIMIT", 0, limit)
-  local looks = LOOKS
+  local looks, unfinished = LOOKS, false
   for _, id in ipairs(ids) do
     local t = task(id)
     local needed, gone = false, 0
@@ -17,12 +19,13 @@ local function let_go(limit)
       looks = looks - 1
     end
     local keep_ms = t.r.keep or 0
-    local until_ms = needed and now_ms + keep_ms or gone > 0 and now_ms or (t.r.last or 0) + keep_ms
+    local until_ms = needed and now_ms + math.max(AGAIN_MS, keep_ms) or gone > 0 and now_ms or (t.r.last or 0) + keep_ms
+    unfinished = unfinished or (not needed and gone > 0)
     if needed or gone > 0 or until_ms > now_ms then
       add_to("held", until_ms, id)
     else
       forget_task(id, "held")
     end
   end
-  return #ids
+  return #ids, unfinished
 end

@@ -6,7 +6,7 @@ local LANES = {F = true, R = true, P = true, [""] = true}
 
 local function readable_task(r)
   local sum = r.pushed_at + (r.prio or 3) + (r.timeout or 0) + (r.cost or 0) + (r.score or 0) + (r.attempt or 0)
-    + (r.fails or 0) + (r.lost or 0) + (r.root_at or 0)
+    + (r.fails or 0) + (r.lost or 0) + (r.root_at or 0) + (r.bytes or 0) + (r.at or 0)
   if r.state == "STARTED" then
     sum = sum + r.charged + r.attempt + r.score + string.find(r.token, ":", 1, true)
   elseif r.state == "DEFERRED" then
@@ -18,7 +18,7 @@ local function readable_task(r)
   -- Most of these are absent, and a call of type costs more than to see that.
   return sum == sum and type(r.user) == "string" and (not r.prio or (r.prio >= 1 and r.prio <= 6 and r.prio % 1 == 0))
     and (not r.dedup or type(r.dedup) == "string") and (not r.token or type(r.token) == "string")
-    and (not r.instead or type(r.instead) == "string")
+    and (not r.instead or type(r.instead) == "string") and (not r.worker or type(r.worker) == "string")
 end
 
 local function readable_user(r)

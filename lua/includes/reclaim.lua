@@ -1,30 +1,36 @@
 -- reclaim: takes back tasks whose lease has expired, at most `most`. After its last delivery a task becomes a dead
 -- letter; before, it is marked solo, so that a task that kills its worker takes no neighbour with it the next time.
+-- Returns what became of them, in four places each: task, user, worker, state; and how many it has looked at.
 --- @include "bury"
 local function reclaim(most, max_deliveries, result_ttl_ms, dead_ttl_ms)
   local expired = call("ZRANGEBYSCORE", P .. "running", "-inf", int(now_ms), "LIMIT", 0, most)
+  local told = {}
   for _, id in ipairs(expired) do
     local t = task(id)
-    local r = t.r
-    if r.state ~= "STARTED" then
+    local r, size = t.r, #told
+    local state = r.state
+    if state ~= "STARTED" then
       take_from("running", id)
-      if not r.state then bury(t, "", "the index of running tasks", dead_ttl_ms) end
+      state = not state and bury(t, "", "the index of running tasks", dead_ttl_ms)
     else
       local u = leave_running(t, nil)
       count("expired", 1)
       r.lost = (r.lost or 0) + 1
       if r.lost >= max_deliveries and not r.cancel then
-        conclude(t, "FAILED", cjson.encode({
+        state = conclude(t, "FAILED", cjson.encode({
           type = "WorkerLost", reason = "deliveries", worker = r.worker, attempts = r.attempt,
           error = "its worker stopped reporting " .. r.lost .. " times",
         }), dead_ttl_ms)
       else
         r.solo = true
-        put_back(t, u, result_ttl_ms)
+        state = put_back(t, u, result_ttl_ms)
       end
       -- The token is void now: a late ending is refused. Its fence stays, so that the next one is above it.
       r.token = int(started_at(t)) .. ":"
     end
+    if state then
+      told[size + 1], told[size + 2], told[size + 3], told[size + 4] = id, t.r.user, t.r.worker or "", state
+    end
   end
-  return #expired
+  return told, #expired
 end

@@ -3,6 +3,7 @@
 --- @include "cancel_with"
 --- @include "hold_dedup"
 --- @include "bind"
+--- @include "sizes"
 local TIMEOUT = "3600000" -- milliseconds; the default of task.py, which a record leaves out
 
 local function store(entry, result_ttl_ms)
@@ -12,6 +13,7 @@ local function store(entry, result_ttl_ms)
   t.r = {
     state = state, user = owner, digest = ARGV[first + 8], pushed_at = now_ms,
     prio = priority ~= NORMAL and priority or nil, heir = ARGV[first + 1] == "" or ARGV[first + 2] == "0" or nil,
+    bytes = #ARGV[first + 10] > SMALL and #ARGV[first + 10] or nil,
     timeout = ARGV[first + 4] ~= TIMEOUT and number_at(first + 4) or nil, cost = number_at(first + 5),
     root_at = (state == "DEFERRED" or parents.root_at < now) and parents.root_at or nil, instead = parents.instead,
   }
@@ -23,8 +25,9 @@ local function store(entry, result_ttl_ms)
     hold_dedup(t, ARGV[first + 6], number_at(first + 7))
   end
   if state == "DEFERRED" then
-    defer(t, parents.open, entry.due_ms)
+    defer(t, parents.open, entry.due_ms, entry.at)
   elseif state == "SCHEDULED" then
+    t.r.at = entry.at
     delay(id, owner, entry.due_ms)
   elseif state == "QUEUED" then
     local u = user(owner)

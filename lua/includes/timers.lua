@@ -3,7 +3,10 @@
 
 local function place_timer(u)
   local at = u.r.tat
-  if not at then return end
+  if not at then
+    if u.unlimited then take_from("timers", u.id) end
+    return
+  end
   if waits(u) then at = u.rate and not u.paused and next_start(u) or 0 end
   if at > now then
     add_to("timers", at, u.id)
@@ -13,10 +16,12 @@ local function place_timer(u)
   end
 end
 
--- Users whose time has come, at most `most`: settle puts them where they belong now.
+-- Users whose time has come, at most `most`: settle puts them where they belong now. Returns how many.
 local function due_timers(most)
-  for _, id in ipairs(call("ZRANGEBYSCORE", P .. "timers", "-inf", int(now), "LIMIT", 0, most)) do
+  local due = call("ZRANGEBYSCORE", P .. "timers", "-inf", int(now), "LIMIT", 0, most)
+  for _, id in ipairs(due) do
     take_from("timers", id)
     user(id)
   end
+  return #due
 end

@@ -10,7 +10,7 @@ from fairque.protocol.errors import InvalidTask
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.states import Priority
-from fairque.protocol.model.task import Task, to_epoch_ms, to_ms
+from fairque.protocol.model.task import Task
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
@@ -187,12 +187,3 @@ def test_times_that_are_too_long_are_refused_in_seconds(option: str) -> None:
 def test_parents_are_tasks_or_ids() -> None:
     with pytest.raises(InvalidTask, match="depends_on must be tasks or ids of tasks, not 5"):
         Task.create(depends_on=5)  # type: ignore[arg-type]  # that it is refused is the point
-
-
-def test_a_part_of_a_millisecond_is_a_whole_one() -> None:
-    assert to_ms(0.0001, "delay") == 1
-    assert to_epoch_ms(NOON + timedelta(microseconds=1), "at") == 1_767_355_200_001
-
-
-def test_a_moment_before_the_epoch_is_past() -> None:
-    assert to_epoch_ms(datetime(1960, 1, 1, tzinfo=UTC), "at") == 0

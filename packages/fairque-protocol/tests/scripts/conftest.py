@@ -1,5 +1,6 @@
 """One queue for each test, on each kind of server, with a clock that stands still until the test moves it."""
 
+import contextlib
 import heapq
 import json
 import math
@@ -143,10 +144,11 @@ class Bench:
         assert swept is not None
         return swept
 
-    def guarded_sweep(self, guard_ms: int, max_deliveries: int = 5) -> calls.Swept | None:
+    def guarded_sweep(self, guard_ms: int, max_deliveries: int = 5, sweeper: str = "") -> calls.Swept | None:
         return self.run(
             calls.sweep(
                 self.keys,
+                sweeper,
                 guard_ms=guard_ms,
                 max_deliveries=max_deliveries,
                 result_ttl_ms=RESULT_TTL_MS,
@@ -291,6 +293,19 @@ def queue(script_server: tuple["redis.Redis", Runner], fairque_queue_name: str) 
     bench = Bench(*script_server, fairque_queue_name)
     yield bench
     bench.drop()
+
+
+@pytest.fixture
+def queue_on() -> Iterator[Callable[[str], Bench]]:
+    """Makes queues on other servers, given by address."""
+    with contextlib.ExitStack() as ends:
+
+        def make(url: str) -> Bench:
+            runner = Runner(RedisSettings(url=url, retries=0))
+            ends.callback(runner.close)
+            return Bench(ends.enter_context(redis.Redis.from_url(url)), runner, f"test-{uuid.uuid4().hex}")
+
+        yield make
 
 
 class Crew:

@@ -4,11 +4,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fairque.protocol.calls import Swept
+from fairque.protocol.calls import Reclaimed, Swept
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.wire.status import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.scripts.conftest import Bench
 
 
@@ -139,16 +141,152 @@ def test_one_sweep_at_a_time(queue: "Bench") -> None:
     assert 0 < queue.ttl_ms("sweeping") <= 5_000
 
 
+def test_the_sweeper_itself_may_go_on_at_once(queue: "Bench") -> None:
+    assert queue.guarded_sweep(5_000, sweeper="w1") is not None
+    assert queue.guarded_sweep(5_000, sweeper="w2") is None
+    assert queue.guarded_sweep(5_000, sweeper="w1") is not None
+    assert queue.guarded_sweep(5_000, sweeper="w2") is None
+
+
+@pytest.mark.parametrize("left_ms", [None, 7_200_000], ids=["without an end", "of a clock that was set back"])
+def test_a_guard_that_cannot_be_right_ends_no_sweeps(queue: "Bench", left_ms: int | None) -> None:
+    queue.client.set(f"{queue.keys.prefix}sweeping", "w1", px=left_ms)
+    assert queue.guarded_sweep(5_000, sweeper="w2") is not None
+    assert 0 < queue.ttl_ms("sweeping") <= 5_000
+
+
+def delayed(queue: "Bench", number: int) -> None:
+    queue.fill("ann", number, delay_ms=100)
+
+
+def lost(queue: "Bench", number: int) -> None:
+    queue.fill("ann", number)
+    taken = 0
+    while taken < number:
+        taken += len(queue.pop(100))
+
+
+def ended(queue: "Bench", number: int) -> None:
+    queue.fill("ann", number)
+    while held := queue.pop(1):
+        queue.finish(*held)
+
+
+def values(queue: "Bench", number: int) -> None:
+    queue.fill("ann", number)
+    while held := queue.pop(1):
+        queue.finish(*held, xcom=b'{"a":1}')
+
+
+def users(queue: "Bench", number: int) -> None:
+    queue.push(*(queue.task(f"u{one}") for one in range(number)))
+    held = [one for _ in range(number) for one in queue.pop(1)]
+    queue.finish(*held)
+
+
+def rates(queue: "Bench", number: int) -> None:
+    for one in range(number):
+        queue.limit(f"u{one}", rate=1, burst=1)
+    queue.push(*(queue.task(f"u{one}") for one in range(number) for _ in range(2)))
+    for _ in range(number // 100 + 1):
+        queue.pop(100)
+
+
+def dependents(queue: "Bench", number: int) -> None:
+    queue.push(queue.task(task_id="parent"))
+    queue.fill("ann", number, depends_on=["parent"])
+    held = queue.pop(1)
+    queue.fill("bob", 1)
+    queue.finish(*held, xcom=b'{"a":1}')
+
+
+@pytest.mark.parametrize("kind", [delayed, lost, ended, values, users, rates, dependents], ids=lambda one: one.__name__)
+def test_a_sweep_that_reached_a_limit_says_that_there_is_more_and_the_last_one_does_not(
+    queue: "Bench", kind: "Callable[[Bench, int], None]"
+) -> None:
+    kind(queue, 350)
+    queue.advance(70_000)
+    sweeps = 0
+    while queue.sweep().more:
+        sweeps += 1
+        assert sweeps < 20, "more for ever"
+    assert sweeps >= 2
+    # Nothing that a further sweep would do.
+    before = queue.snapshot()
+    swept = queue.sweep()
+    assert (swept.promoted, swept.reclaimed, swept.forgotten, swept.users, swept.more) == (0, 0, 0, 0, False)
+    assert queue.snapshot() == before
+
+
+def test_a_value_that_is_still_needed_does_not_ask_for_more_for_ever(queue: "Bench") -> None:
+    queue.push(queue.task(task_id="parent"))
+    queue.fill("ann", 150, depends_on=["parent"])
+    queue.finish(*queue.pop(1), xcom=b'{"a":1}')
+    while queue.sweep().more:
+        pass
+    for _ in range(5):
+        queue.advance(60_000)
+        assert not queue.sweep().more
+
+
+@pytest.mark.parametrize("by", ["pop", "sweep"])
+def test_what_is_taken_back_is_told_with_its_user_its_worker_and_what_became_of_it(queue: "Bench", by: str) -> None:
+    queue.push(queue.task("ann", task_id="again"), queue.task("bob", task_id="canceled"))
+    queue.pop(2, worker="first")
+    queue.cancel("canceled")
+    queue.advance(30_000)
+    take_back = queue.pop_call if by == "pop" else None
+    told = queue.run(take_back(1, worker="second")).reclaimed if take_back else queue.sweep().tasks
+    assert sorted(told, key=lambda one: one.task_id) == [
+        Reclaimed("again", "ann", "first", TaskState.QUEUED),
+        Reclaimed("canceled", "bob", "first", TaskState.CANCELED),
+    ]
+    assert queue.sweep().tasks == ()
+
+
+def test_a_dead_letter_and_a_lost_record_are_told_too(queue: "Bench") -> None:
+    queue.fill("ann", 2)
+    queue.pop(2, worker="first")
+    queue.client.delete(f"{queue.keys.prefix}t:t2")
+    queue.advance(30_000)
+    assert queue.sweep(max_deliveries=1).tasks == (
+        Reclaimed("t1", "ann", "first", TaskState.FAILED),
+        Reclaimed("t2", "", "", TaskState.FAILED),
+    )
+
+
+def test_each_task_that_is_taken_back_is_told_once(queue: "Bench") -> None:
+    lost(queue, 250)
+    queue.advance(30_000)
+    told = []
+    for _ in range(10):
+        told += [one.task_id for one in queue.run(queue.pop_call(1)).reclaimed]
+    while (swept := queue.sweep()).tasks:
+        told += [one.task_id for one in swept.tasks]
+    assert len(told) == len({*told}) == 250
+
+
+def test_a_running_task_says_which_worker_holds_it(queue: "Bench") -> None:
+    queue.fill("ann", 2)
+    queue.pop(1, worker="first")
+    queue.pop(1, worker="second")
+    assert (queue.info("t1").worker, queue.info("t2").worker) == ("first", "second")
+    queue.advance(30_000)
+    queue.pop(2, worker="third")
+    assert queue.info("t1").worker == "third"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         [],
-        ["0", "5", "1000"],
-        ["0.3", "5", "1000", "1000"],
-        ["x", "5", "1000", "1000"],
-        ["0", "", "1000", "1000"],
-        ["0", "5", "nan", "1000"],
-        ["0", "5", "1000", "1e300"],
+        ["w", "0", "5", "1000"],
+        ["", "0", "5", "1000", "1000"],
+        ["w", "0.3", "5", "1000", "1000"],
+        ["w", "x", "5", "1000", "1000"],
+        ["w", "0", "", "1000", "1000"],
+        ["w", "0", "5", "nan", "1000"],
+        ["w", "0", "5", "1000", "1e300"],
     ],
 )
 def test_wrong_arguments_change_nothing(queue: "Bench", arguments: list[str]) -> None:

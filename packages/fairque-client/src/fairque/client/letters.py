@@ -9,7 +9,8 @@ from attrs import frozen
 
 from fairque.client.control import page_size
 from fairque.protocol.calls import delete, read_dead, redrive
-from fairque.protocol.errors import ConfigurationError, QueueFull, TaskNotFound
+from fairque.protocol.durations import to_epoch_ms
+from fairque.protocol.errors import ConfigurationError, InvalidTask, QueueFull, TaskNotFound
 from fairque.protocol.model.dead_letters import DeadLetter, DeadLetterPage
 from fairque.protocol.model.ids import check_id
 from fairque.protocol.model.registry import name_of
@@ -168,6 +169,7 @@ def _in_batches(keys: QueueKeys, wanted: Chosen, act: Callable[[list[str]], Step
 
 
 def _ms(name: str, moment: datetime) -> int:
-    if not isinstance(moment, datetime) or moment.tzinfo is None:
-        raise ConfigurationError([f"{name} must be a datetime with a time zone, not {moment!r:.80}"])
-    return max(0, round(moment.timestamp() * 1000))
+    try:
+        return to_epoch_ms(moment, name)
+    except InvalidTask as error:
+        raise ConfigurationError([f"{name} must be a datetime with a time zone, not {moment!r:.80}"]) from error

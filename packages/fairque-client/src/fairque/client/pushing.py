@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from fairque.client.settings import ClientSettings
 from fairque.protocol.calls import Pushed, push
 from fairque.protocol.calls.push import MAX_BATCH_TASKS
+from fairque.protocol.durations import to_ms
 from fairque.protocol.errors import BatchTooLarge, InvalidTask, PartialPush
 from fairque.protocol.model.task import Task
 from fairque.protocol.wire.call import Call
@@ -29,7 +30,7 @@ def one_push(keys: QueueKeys, settings: ClientSettings, tasks: Iterable[Task[Any
         keys,
         [_checked(task) for task in tasks],
         message_limit=settings.queue.message_limit,
-        result_ttl_ms=round(settings.queue.result_ttl_seconds * 1000),
+        result_ttl_ms=to_ms(settings.queue.result_ttl_seconds, "result_ttl_seconds"),
         default_user_id=settings.client.default_user_id,
     )
 

@@ -6,8 +6,8 @@ from contextlib import suppress
 from typing import Literal, TypeAlias
 
 from fairque.protocol import clock
+from fairque.protocol.durations import to_ms
 from fairque.protocol.errors import FairqueError, SchemaMismatch
-from fairque.protocol.model.task import to_ms
 from fairque.protocol.runners import Runner, Subscription
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.scheduler.agenda import Agenda

@@ -3,6 +3,7 @@
 from fairque.protocol import clock
 from fairque.protocol.calls import Leadership, lead
 from fairque.protocol.calls.fire import holder_of, name_of_holder
+from fairque.protocol.durations import to_ms
 from fairque.protocol.model.ids import new_nonce
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.keys import QueueKeys
@@ -50,7 +51,7 @@ class Lead:
         """
         # Before the question: the server's lease can only end later than this.
         asked, led = clock.monotonic(), self.held
-        answer = self._runner.run(lead(self._keys, self._holder, lease_ms=round(self._lease * 1000)))
+        answer = self._runner.run(lead(self._keys, self._holder, lease_ms=to_ms(self._lease, "lease_seconds")))
         if not answer.leads:
             self._stand_by(answer)
             return False

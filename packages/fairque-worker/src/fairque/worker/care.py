@@ -9,6 +9,7 @@ import click
 
 from fairque.protocol.config import load_settings, settings_from_environ
 from fairque.protocol.doctor.examine import examine
+from fairque.protocol.durations import to_ms
 from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.runners import Runner
 from fairque.protocol.verifier import verify
@@ -63,8 +64,8 @@ def verify_command(config: Path | None, url: str | None, queue: str | None, *, f
             runner,
             QueueKeys(settings.queue.name),
             fix,
-            result_ttl_ms=round(settings.queue.result_ttl_seconds * 1000),
-            dead_ttl_ms=round(settings.queue.dead_letter_ttl_seconds * 1000),
+            result_ttl_ms=to_ms(settings.queue.result_ttl_seconds, "result_ttl_seconds"),
+            dead_ttl_ms=to_ms(settings.queue.dead_letter_ttl_seconds, "dead_letter_ttl_seconds"),
         )
     finally:
         runner.close()

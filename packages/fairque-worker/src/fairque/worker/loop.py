@@ -7,6 +7,8 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+from fairque.protocol import clock
+
 __all__ = ["Attempt", "Loop"]
 
 
@@ -15,6 +17,10 @@ class Loop:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        # The loop's own clock is one that a test may freeze, and then nothing on it would ever wait to an end. A loop
+        # of another library has a clock of its own, which nobody freezes.
+        with suppress(AttributeError):
+            self._loop.time = clock.monotonic  # type: ignore[method-assign]
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="fairque-loop", daemon=True)

@@ -1,5 +1,6 @@
 """What a worker counts, in the form of Prometheus. Counted always, since it costs next to nothing; shown when asked."""
 
+import threading
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ __all__ = ["Metrics"]
 _WAIT_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 7_200)
 _RUN_BOUNDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 7_200)
 _OUTCOMES = ("finished", "failed", "canceled", "retried", "snoozed", "lost")
+_RECLAIMED = ("QUEUED", "FAILED", "CANCELED")
 _STATES = ("queued", "scheduled", "deferred", "running", "dead")
 
 
@@ -77,6 +79,9 @@ class Metrics(Collector):
         self._read_stats = read_stats
         self._started = 0
         self._ended: Counter[str] = Counter()
+        # Two threads count here, seldom.
+        self._expired: Counter[str] = Counter()
+        self._expired_lock = threading.Lock()
         self._waits, self._runs = _Times(_WAIT_BOUNDS), _Times(_RUN_BOUNDS)
         self.registry = CollectorRegistry()
         self.registry.register(self)
@@ -84,6 +89,11 @@ class Metrics(Collector):
     def taken(self, tasks: int) -> None:
         """Count tasks that were taken."""
         self._started += tasks
+
+    def lease_expired(self, state: str) -> None:
+        """Count a task of a lost worker that this one took back; ``state`` is what became of it."""
+        with self._expired_lock:
+            self._expired[state] += 1
 
     def ended(self, job: Job, outcome: str, ran_us: int) -> None:
         """Count the ending of an attempt.
@@ -116,6 +126,14 @@ class Metrics(Collector):
         for outcome in _OUTCOMES:
             ended.add_metric([self._queue, outcome], self._ended[outcome])
         yield ended
+        expired = CounterMetricFamily(
+            "fairque_worker_leases_expired",
+            "Tasks of lost workers that this worker took back, by what became of them",
+            labels=("queue", "outcome"),
+        )
+        for state in _RECLAIMED:
+            expired.add_metric([self._queue, state.lower()], self._expired[state])
+        yield expired
         for name, text, times in (
             ("wait_seconds", "From the push to the start, of tasks that could start at once", self._waits),
             ("run_seconds", "Run time of attempts", self._runs),

@@ -7,7 +7,7 @@ from attrs import Attribute, field, frozen
 from attrs.validators import in_, optional
 
 from fairque.protocol.config import QueueSettings, RedisSettings
-from fairque.protocol.config.validators import between, matches, positive
+from fairque.protocol.config.validators import between, duration, matches, positive
 from fairque.protocol.model.task import ISOLATIONS, Isolation
 from fairque.protocol.service.settings import given_settings, own_name, several
 
@@ -59,7 +59,7 @@ class WorkerOptions:
     )
     modules: tuple[str, ...] = field(default=(), converter=several, validator=_names)
     concurrency: int = field(default=16, validator=between(1, 10_000))
-    lease_seconds: float = field(default=30.0, validator=positive)
+    lease_seconds: float = field(default=30.0, validator=duration)
     heartbeat_seconds: float = field(default=10.0, validator=_below_lease)
     grace_seconds: float = field(default=25.0, validator=between(0, 86_400))
     isolation: Isolation = field(default="thread", validator=in_(ISOLATIONS))

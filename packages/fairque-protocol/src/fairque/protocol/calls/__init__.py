@@ -5,6 +5,7 @@ from fairque.protocol.calls.cancel import cancel
 from fairque.protocol.calls.dead import MAX_DEAD, Redriven, delete, read_dead, redrive
 from fairque.protocol.calls.endings import Ended, Failed, Finished, Released, fail, finish, release
 from fairque.protocol.calls.fire import Fired, Firing, Leadership, Move, fire, lead, move
+from fairque.protocol.calls.interrupt import interrupt
 from fairque.protocol.calls.limits import (
     ALL_USERS,
     SETTING_NAMES,
@@ -21,6 +22,7 @@ from fairque.protocol.calls.pop import Granted, Popped, pop
 from fairque.protocol.calls.progress import Reported, parse_progress, progress, read_progress
 from fairque.protocol.calls.push import Pushed, push
 from fairque.protocol.calls.read import QueueStats, TaskInfo, read_stats, read_task
+from fairque.protocol.calls.reclaimed import Reclaimed
 from fairque.protocol.calls.rights import rights
 from fairque.protocol.calls.rouse import rouse
 from fairque.protocol.calls.schedules import (
@@ -75,6 +77,7 @@ __all__ = [
     "Purged",
     "Pushed",
     "QueueStats",
+    "Reclaimed",
     "Redriven",
     "Released",
     "Reported",
@@ -94,6 +97,7 @@ __all__ = [
     "fail",
     "finish",
     "fire",
+    "interrupt",
     "lead",
     "limit",
     "move",

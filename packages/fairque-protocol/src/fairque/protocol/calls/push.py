@@ -6,6 +6,7 @@ from typing import Any
 
 from attrs import frozen
 
+from fairque.protocol.durations import to_us
 from fairque.protocol.errors import BatchTooLarge, QueueFull, TaskConflict, TaskTooLarge, UnknownParent
 from fairque.protocol.model.dependencies import parents_first
 from fairque.protocol.model.outputs import take_out
@@ -114,7 +115,7 @@ def arguments_of(task: Task[Any], message: Message) -> tuple[Argument, ...]:
         _priority(task, message),
         _due(task),
         task.timeout_ms,
-        "" if task.cost is None else round(task.cost * 1_000_000),
+        "" if task.cost is None else to_us(task.cost, "cost"),
         "" if task.dedup_key is None else blake2b(task.dedup_key.encode(), digest_size=16).hexdigest(),
         task.dedup_ttl_ms,
         message.digest,

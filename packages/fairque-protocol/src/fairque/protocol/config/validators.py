@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from fairque.protocol.config.masking import is_secret
+from fairque.protocol.durations import LONGEST_SECONDS
 
 if TYPE_CHECKING:
     from attrs import Attribute
 
-__all__ = ["Validator", "at_least", "at_most", "between", "boolean", "matches", "positive"]
+__all__ = ["Validator", "at_least", "at_most", "between", "boolean", "duration", "matches", "positive"]
 
 Validator = Callable[[Any, "Attribute[Any]", Any], None]
 
@@ -21,6 +22,12 @@ Validator = Callable[[Any, "Attribute[Any]", Any], None]
 def positive(_instance: Any, attribute: "Attribute[Any]", value: Any) -> None:
     """Refuse everything but a finite number above zero."""
     _require(attribute, value, "above 0", holds=_is_number(attribute, value) and value > 0)
+
+
+def duration(_instance: Any, attribute: "Attribute[Any]", value: Any) -> None:
+    """Refuse everything but a number of seconds above zero, and at most what the scripts can count in milliseconds."""
+    positive(_instance, attribute, value)
+    _require(attribute, value, f"at most {LONGEST_SECONDS:,}", holds=value <= LONGEST_SECONDS)
 
 
 def at_least(minimum: float) -> Validator:

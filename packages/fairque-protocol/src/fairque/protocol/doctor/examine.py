@@ -7,7 +7,7 @@ from fairque.protocol.calls import QueueStats, read_stats, rights
 from fairque.protocol.clock import monotonic, now_ms
 from fairque.protocol.config import QueueSettings, RedisSettings, mask_url
 from fairque.protocol.doctor.findings import Diagnosis, Finding
-from fairque.protocol.doctor.rights import commands_of, words
+from fairque.protocol.doctor.rights import needs_of_role, remedy, told
 from fairque.protocol.doctor.server import CHECKS, findings_of, kind_of
 from fairque.protocol.errors import FairqueError, ProtocolError, RedisUnavailable, SchemaMismatch, ServerUnsuitable
 from fairque.protocol.runners import Runner
@@ -61,15 +61,20 @@ class _Examination:
         try:
             info = self.runner.info()
         except RedisUnavailable as error:
-            yield _error("reach", str(error), "nothing works without the server", "start it, or mend redis.url")
+            yield _error("reach", str(error), "nothing works without the server", "as said there")
             return
         except ServerUnsuitable as error:
+            if not error.denied:
+                yield _error("reach", str(error), "nothing works without the server", "as said there")
+                return
             yield _error("rights", str(error), "its state cannot be read", "ACL SETUSER USER +info")
             return
         self.facts["server"] = " ".join(kind_of(info))
         self.facts["used memory"] = str(info.get("used_memory_human", "unknown"))
         self.looked_at += CHECKS
         yield from findings_of(info, self._redis)
+        if any(finding.check == "sentinel" for finding in findings_of(info, self._redis)):
+            return
         self.looked_at.append("schema")
         try:
             stats = self.runner.run(read_stats(self._keys))
@@ -108,16 +113,15 @@ class _Examination:
 
     def _rights(self) -> Iterator[Finding]:
         self.looked_at.append("rights")
-        commands = commands_of(self._role)
-        answers = self.runner.run(rights(self._keys, [words(command) for command in commands]))
-        denied = [command.lower() for command, allowed in zip(commands, answers, strict=True) if not allowed]
-        if denied:
-            rules = " ".join(f"+{command}" for command in denied)
+        needs = needs_of_role(self._role)
+        answers = self.runner.run(rights(self._keys, [need.words for need in needs]))
+        lacking = [need for need, allowed in zip(needs, answers, strict=True) if not allowed]
+        if lacking:
             yield _error(
                 "rights",
-                f"the user may not send: {', '.join(denied)}",
-                "a script that is stopped in the middle leaves half of its work behind",
-                f"ACL SETUSER USER ~fairque:* &fairque:* {rules}",
+                f"the user may not {told(lacking)}",
+                "calls that need it are refused before they change anything",
+                remedy(lacking, self._keys.name),
             )
 
     def _records(self, stats: QueueStats) -> Iterator[Finding]:
@@ -134,7 +138,7 @@ class _Examination:
 def _of_queue(error: FairqueError) -> Finding:
     if isinstance(error, SchemaMismatch):
         return _error("schema", str(error), "no call about the queue is answered", "as said there")
-    if isinstance(error, ServerUnsuitable):
+    if isinstance(error, ServerUnsuitable) and error.denied:
         mend = "ACL SETUSER USER ~fairque:* &fairque:* +evalsha +script|load +hmget +get +time +zcard +hgetall"
         return _error("rights", str(error), "no script can be run", mend)
     if isinstance(error, ProtocolError):

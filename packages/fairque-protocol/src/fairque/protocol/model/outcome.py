@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from attrs import frozen
 
+from fairque.protocol.durations import to_ms
 from fairque.protocol.errors import OutputMissing, RemoteError, UnknownFunction
 from fairque.protocol.model.retry import LONGEST_PAUSE_SECONDS, Cancel, Retry, RetryPolicy, Snooze
 from fairque.protocol.wire.jsonvalue import dumps
@@ -92,7 +93,7 @@ def _pause_ms(error: BaseException, failures: int, policy: RetryPolicy, draw: Ca
 def _ms(pause: float | timedelta) -> int:
     """Return a pause that the queue takes: a subclass may have set any number, and NaN is above nothing."""
     seconds = pause.total_seconds() if isinstance(pause, timedelta) else pause
-    return round(min(seconds, LONGEST_PAUSE_SECONDS) * 1000) if seconds > 0 else 0
+    return to_ms(min(seconds, LONGEST_PAUSE_SECONDS), "after") if seconds > 0 else 0
 
 
 def describe_error(error: BaseException, *, reason: str, worker: str, attempt: int) -> bytes:

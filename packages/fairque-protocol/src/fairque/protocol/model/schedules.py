@@ -6,11 +6,12 @@ from typing import Any, Literal, TypeAlias
 
 from attrs import evolve, frozen
 
+from fairque.protocol.durations import to_epoch_ms, to_ms, whole_ms
 from fairque.protocol.errors import InvalidTask
 from fairque.protocol.model.registry import name_of
 from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.states import Priority
-from fairque.protocol.model.task import DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS, Task, to_epoch_ms, to_ms
+from fairque.protocol.model.task import DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS, Task
 
 __all__ = [
     "DEFAULT_GRACE_MS",
@@ -120,7 +121,7 @@ class Schedule:
 
         Args:
             schedule_id: Its name.
-            every: Seconds between two times.
+            every: Seconds between two times: whole milliseconds.
             at: Or the one and only time, with its time zone.
             func: A function, or the name of one.
             args: Positional arguments.
@@ -137,7 +138,7 @@ class Schedule:
         """
         return cls(
             schedule_id=schedule_id,
-            every_ms=_taken(to_ms, every),
+            every_ms=_taken(whole_ms, every),
             at=_taken(to_epoch_ms, at),
             func=name_of(func) if callable(func) else func,
             args=args if isinstance(args, str | bytes) or not isinstance(args, Iterable) else tuple(args),  # type: ignore[arg-type]  # refused when stored

@@ -1,14 +1,15 @@
 """The task: what a producer asks for, as one frozen value."""
 
 import inspect
-import math
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, cast, get_args
 
 from attrs import Attribute, evolve, field, frozen
 
 from fairque.protocol import clock
+from fairque.protocol.durations import LONGEST_MS, LONGEST_SECONDS, to_epoch_ms, to_ms
 from fairque.protocol.errors import InvalidTask
 from fairque.protocol.model.chain import Chain
 from fairque.protocol.model.dependencies import After
@@ -18,7 +19,7 @@ from fairque.protocol.model.registry import name_of
 from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.states import Priority
 
-__all__ = ["DEFAULT_RETRIES", "DEFAULT_TIMEOUT_MS", "ISOLATIONS", "Isolation", "Task", "to_epoch_ms", "to_ms"]
+__all__ = ["DEFAULT_RETRIES", "DEFAULT_TIMEOUT_MS", "ISOLATIONS", "Isolation", "Task"]
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -29,8 +30,6 @@ ISOLATIONS: tuple[Isolation, ...] = get_args(Isolation)
 DEFAULT_RETRIES = 2
 #: A task never runs without limit: one hour unless it says otherwise.
 DEFAULT_TIMEOUT_MS = 3_600_000
-#: 2**53: larger integers are not exact in Lua.
-_MAX_MS = 9_007_199_254_740
 
 
 def _an_id(_: object, attribute: "Attribute[Any]", value: object) -> None:
@@ -72,6 +71,9 @@ def _named(value: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _parents(value: "str | Task[Any] | After | Iterable[str | Task[Any] | After]") -> tuple[After, ...]:
     several: Iterable[str | Task[Any] | After] = (value,) if isinstance(value, str | Task | After) else value
+    if isinstance(several, AbstractSet):
+        # A set has another order in each process, and the first one may give the task its user.
+        several = sorted(several, key=lambda one: one if isinstance(one, str) else one.task_id)
     if isinstance(several, Output) or not isinstance(several, Iterable):
         raise InvalidTask(f"depends_on must be tasks or ids of tasks, not {value!r:.80}")
     found: dict[str, After] = {}
@@ -124,14 +126,14 @@ class Task(Chain[R_co]):
     kwargs: Mapping[str, Any] = field(factory=dict, converter=_named)
     payload: Any = None
     depends_on: tuple[After, ...] = field(default=(), converter=_parents)
-    delay_ms: int = field(default=0, validator=_whole(0, _MAX_MS))
+    delay_ms: int = field(default=0, validator=_whole(0, LONGEST_MS))
     execute_at: int | None = field(default=None)
     retries: int = field(default=DEFAULT_RETRIES, validator=_whole(0, 1_000))
     retry: RetryPolicy | None = None
-    timeout_ms: int = field(default=DEFAULT_TIMEOUT_MS, validator=_whole(1, _MAX_MS))
+    timeout_ms: int = field(default=DEFAULT_TIMEOUT_MS, validator=_whole(1, LONGEST_MS))
     isolation: Isolation | None = None
     dedup_key: str | None = field(default=None)
-    dedup_ttl_ms: int = field(default=0, validator=_whole(0, _MAX_MS))
+    dedup_ttl_ms: int = field(default=0, validator=_whole(0, LONGEST_MS))
     cost: float | None = field(default=None)
     group_id: str | None = field(default=None)
     created_at: int = field(factory=clock.now_ms)
@@ -147,7 +149,7 @@ class Task(Chain[R_co]):
             if value is not None:
                 check_id(value, name)
         if self.execute_at is not None:
-            _whole(0, _MAX_MS)(self, _EXECUTE_AT, self.execute_at)
+            _whole(0, LONGEST_MS)(self, _EXECUTE_AT, self.execute_at)
             if self.delay_ms:
                 raise InvalidTask("give a delay or a time of execution, not both")
         if self.dedup_ttl_ms and self.dedup_key is None:
@@ -156,7 +158,7 @@ class Task(Chain[R_co]):
             raise InvalidTask(f"retry must be a RetryPolicy, not {self.retry!r:.80}")
         if self.isolation not in (None, *ISOLATIONS):
             raise InvalidTask(f"isolation must be {' or '.join(map(repr, ISOLATIONS))}, not {self.isolation!r:.80}")
-        if self.cost is not None and not (type(self.cost) in (int, float) and 0 <= self.cost <= _MAX_MS / 1000):
+        if self.cost is not None and not (type(self.cost) in (int, float) and 0 <= self.cost <= LONGEST_SECONDS):
             raise InvalidTask(f"cost must be a number of seconds from 0, not {self.cost!r:.80}")
 
     @classmethod
@@ -180,7 +182,8 @@ class Task(Chain[R_co]):
                 it the payload goes to the worker's own `TaskHandler`.
             args: Positional arguments.
             kwargs: Keyword arguments.
-            delay: Seconds from the push until it may start.
+            delay: Seconds from the push until it may start, as a number or a timedelta. What is no whole number of
+                milliseconds is rounded up, as are the others.
             at: Or the moment, with its time zone.
             timeout: Seconds one attempt may take.
             dedup_ttl: Seconds for which ``dedup_key`` stands, whatever becomes of the task.
@@ -224,33 +227,6 @@ class Task(Chain[R_co]):
     def evolve(self, **changes: Any) -> "Task[R_co]":
         """Return the task with some fields changed; the id stays unless it is among them."""
         return evolve(self, **changes)
-
-
-def to_ms(value: float | timedelta, what: str) -> int:
-    """Return seconds or a timedelta as whole milliseconds.
-
-    Raises:
-        InvalidTask: It is no finite number from 0, or above 285 years.
-    """
-    seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= _MAX_MS / 1000:
-        raise InvalidTask(
-            f"{what} must be a number of seconds from 0 to {_MAX_MS // 1000:,} or a timedelta, not {value!r:.80}"
-        )
-    return math.ceil(seconds * 1000)
-
-
-def to_epoch_ms(moment: datetime, what: str) -> int:
-    """Return a moment as milliseconds since the epoch.
-
-    Raises:
-        InvalidTask: It is no datetime, or has no time zone, so that nobody knows which moment is meant.
-    """
-    if not isinstance(moment, datetime):
-        raise InvalidTask(f"{what} must be a datetime, not {type(moment).__name__}")
-    if moment.tzinfo is None:
-        raise InvalidTask(f"{what} {moment.isoformat()} has no time zone: give it one, for example datetime.now(UTC)")
-    return max(0, math.ceil(moment.timestamp() * 1000))
 
 
 #: What `Task.create` takes: the fields, and other names for those that hold milliseconds.
