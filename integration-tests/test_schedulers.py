@@ -244,7 +244,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     server.kill()
 
 
-@pytest.mark.timeout(90 + 6 * CHANGES)
+@pytest.mark.timeout(600 + 6 * CHANGES)
 def test_each_time_has_exactly_one_task_whatever_happens_to_schedulers_and_server(
     server: Server, fairque_queue_name: str, tmp_path: Path
 ) -> None:

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 
 from fairque.client import Task, TaskState
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import eventually, free_port
 
 TASKS = """
 import subprocess
@@ -200,20 +199,8 @@ def test_process_1_of_a_container_hears_signals_reaps_orphans_and_exits_with_0(p
         outer.wait(15)
 
 
-def two_free_ports() -> int:
-    """The first of two ports beside each other on which nobody listens."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            try:
-                second.bind(("127.0.0.1", first.getsockname()[1] + 1))
-            except OSError:
-                continue
-            return int(first.getsockname()[1])
-
-
 def test_each_process_has_a_port_of_its_own_for_probes(project: Any) -> None:
-    environ = {"FAIRQUE__WORKER__HTTP_PORT": str(two_free_ports())}
+    environ = {"FAIRQUE__WORKER__HTTP_PORT": str(free_port(2))}
     supervisor = started(project, 2, environ=environ)
     code, output, _ = project.run("healthcheck", "--processes", "2", environ=environ)
     assert (code, output.count("/livez: 200")) == (0, 2)

@@ -14,7 +14,8 @@ from fairque.protocol.wire.scripts import script, script_names
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("protocol", "client", "worker", "scheduler")
 
-pytestmark = pytest.mark.timeout(600)
+#: One process runs all of them: the wheels are built once.
+pytestmark = pytest.mark.xdist_group("wheels")
 
 _LOOK = """
 import json

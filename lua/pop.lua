@@ -4,10 +4,11 @@
   KEYS[1] meta
   ARGV[1] worker  ARGV[2] claim: 16 hexadecimal digits, new for each pop  ARGV[3] count: 1 to 100  ARGV[4] lease_ms
   ARGV[5] max_deliveries  ARGV[6] result_ttl_ms  ARGV[7] dead_ttl_ms
-  Returns {1, wait_ms, reclaimed, id, message, token, attempt, failures, solo, pushed_at, heritage, ...}, eight places
-    a task, with at most 4 MiB, and one task at least where there is one; wait_ms is the time to the next delayed task
-    or lease end, -1 when there is none, 0 when there may be more now; reclaimed is a list of what was taken back, as
-    reclaim.lua says
+  Returns {1, more, wait_ms, reclaimed, id, message, token, attempt, failures, solo, pushed_at, heritage, ...}, eight
+    places a task, with at most 4 MiB, and one task at least where there is one;
+    more is 1 while another pop may find something at once: a runnable task, or a bounded step that is not finished;
+    wait_ms is the time to the next delayed task, retry, rate or lease end, -1 when there is none;
+    reclaimed is a list of what was taken back, as reclaim.lua says
     | {-5, what} | {-6, schema}
   Moves: QUEUED -> STARTED, SCHEDULED -> QUEUED, STARTED -> QUEUED, STARTED -> FAILED, STARTED -> CANCELED,
     DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
@@ -46,7 +47,7 @@ if #ARGV ~= 7 or worker == "" or not string.match(claim, "^%x+$") or not wanted 
   return bad_arguments("pop takes a worker, a claim, 1 to 100 tasks, a lease, max_deliveries and two times of keeping")
 end
 
-local reply, tasks = {1, 0, {}}, {}
+local reply, tasks = {1, 1, 0, {}}, {}
 local claim_key = P .. "claim:" .. worker
 local record = call("GET", claim_key)
 if record and string.sub(record, 1, #claim + 1) == claim .. "\n" then
@@ -60,7 +61,7 @@ end
 
 load_globals()
 g.pop_at = now_ms
-reply[3] = reclaim(2, max_deliveries, result_ttl_ms, dead_ttl_ms)
+reply[4] = reclaim(2, max_deliveries, result_ttl_ms, dead_ttl_ms)
 promote(wanted + 10, dead_ttl_ms)
 due_timers(10)
 free_dependents(FREED, result_ttl_ms)
@@ -91,10 +92,11 @@ describe(reply, tasks)
 if #tasks > 0 then call("SET", claim_key, table.concat(claimed, "\n"), "PX", int(lease_ms)) end
 save()
 
+local soonest_ms = math.min(first_score("delayed"), first_score("running"), math.ceil(first_score("timers") / 1000))
 if call("EXISTS", P .. "ready", P .. "fresh", P .. "pending") > 0 then
   wake()
-else
-  local soonest_ms = math.min(first_score("delayed"), first_score("running"), math.ceil(first_score("timers") / 1000))
-  reply[2] = soonest_ms == math.huge and -1 or int(math.max(0, soonest_ms - now_ms))
+elseif soonest_ms > now_ms then
+  reply[2] = 0
 end
+reply[3] = soonest_ms == math.huge and -1 or int(math.max(0, soonest_ms - now_ms))
 return reply

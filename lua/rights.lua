@@ -1,7 +1,8 @@
 #!lua flags=no-writes
 --[[ rights: which commands the caller may send, with keys and channels of this queue.
   KEYS[1] meta
-  ARGV[1..] for each task: words (of a command, with spaces between; * is a key, & a channel)
+  ARGV[1..] for each task: words (of a command, with spaces between; * and what follows the prefix of the queue is a
+    key, * alone the meta key, & likewise a channel)
   Returns {1, allowed, ...} with one place for each command: 1 or 0 | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
@@ -9,12 +10,18 @@ local refused = begin()
 if refused then return refused end
 if not grouped(0, 1) then return bad_arguments("rights takes commands") end
 
+local function named(word)
+  local sign, name = string.match(word, "^([*&])(.*)$")
+  if not sign then return word end
+  if name == "" then return sign == "*" and KEYS[1] or P .. "done:rights" end
+  -- An id where one follows, since rules may end in a star that stands for one sign at least.
+  return P .. name .. (string.sub(name, -1) == ":" and "rights" or "")
+end
+
 local reply = {1}
 for index, text in ipairs(ARGV) do
   local words = {}
-  for word in string.gmatch(text, "%S+") do
-    words[#words + 1] = word == "*" and KEYS[1] or word == "&" and P .. "done:rights" or word
-  end
+  for word in string.gmatch(text, "%S+") do words[#words + 1] = named(word) end
   local known, allowed = pcall(redis.acl_check_cmd, unpack(words))
   reply[index + 1] = known and allowed and 1 or 0
 end

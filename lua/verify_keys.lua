@@ -23,7 +23,7 @@ local TYPES = {
   c = "zset", s = "zset", ready = "zset", fresh = "zset", critical = "zset", owe = "zset", timers = "zset",
   users = "zset", configured = "zset", running = "zset", delayed = "zset", deferred = "zset", kept = "zset",
   held = "zset", dead = "zset", schedule = "string", schedules = "zset", due = "zset",
-  lock = "hash", w = "set", d = "list", pending = "list", wake = "list",
+  lock = "hash", w = "set", d = "list", pending = "list", wake = "list", interrupt = "list",
 }
 
 local refused = begin()

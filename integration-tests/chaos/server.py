@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,20 +15,14 @@ from redis.retry import Retry
 
 from fairque.protocol.embedded import find_server_binary
 from fairque.protocol.embedded.binary import packaged_server_binary
+from fairque.protocol.testing import free_port
 
-__all__ = ["Persistence", "Server", "free_port"]
+__all__ = ["Persistence", "Server"]
 
 #: When the append-only file is written to the disk; none: there is none.
 Persistence = Literal["always", "everysec", "none"]
 
 _START_SECONDS = 30.0
-
-
-def free_port() -> int:
-    """A port of the loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Server:

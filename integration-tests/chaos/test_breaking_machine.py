@@ -2,15 +2,12 @@
 
 from pathlib import Path
 
-import pytest
-
 from chaos.command import CI
 from chaos.plan import Plan
 from chaos.report import report
 from chaos.run import run
 
 
-@pytest.mark.timeout(300)
 def test_nothing_is_lost_or_doubled_whatever_is_done_to_the_actors(tmp_path: Path) -> None:
     plan = Plan(tasks=5_000, faults=CI, persistence="everysec")
     outcome = run(tmp_path, plan, within_seconds=240)

@@ -50,6 +50,7 @@ def played(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.xdist_group("played")
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_without_a_bug_all_rules_hold(scenario: str, played: Path) -> None:
     assert breaches(played / scenario) == []

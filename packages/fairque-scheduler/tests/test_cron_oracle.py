@@ -38,7 +38,7 @@ ODD_ZONES = (
     "America/St_Johns",
 )
 
-pytestmark = pytest.mark.timeout(0 if ALL else 120)
+pytestmark = pytest.mark.timeout(0 if ALL else 600)
 log = logging.getLogger(__name__)
 
 

@@ -40,6 +40,5 @@ def test_a_worker_of_such_a_database_does_not_start(fairque_server_url: str) -> 
 
 
 def test_an_unknown_parameter_of_the_address_is_named_before_anything_is_sent() -> None:
-    worker = Worker.from_url("redis://localhost:1/0?foo=1")
     with pytest.raises(ConfigurationError, match="there is no parameter 'foo'"):
-        worker.start()
+        Worker.from_url("redis://localhost:1/0?foo=1")

@@ -9,7 +9,7 @@ import pytest
 from fairque.protocol import clock
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.testing import eventually
-from fairque.worker.waker import LONGEST_BLOCK_SECONDS
+from fairque.worker.courier import LONGEST_WAIT_SECONDS
 
 
 class Meter:
@@ -98,10 +98,10 @@ def test_an_idle_worker_does_not_poll(bench: Any) -> None:
     bench.result(bench.push(nothing))
     before = bench.command_count("evalsha")
     # Time has to pass for polling to show; nothing is waited for.
-    threading.Event().wait(LONGEST_BLOCK_SECONDS / 2)
+    threading.Event().wait(LONGEST_WAIT_SECONDS / 2)
     calls = bench.command_count("evalsha") - before
     # One sweep, one look after the fallback, one pop that was under way.
-    assert calls <= 3, f"{calls} scripts in {LONGEST_BLOCK_SECONDS / 2} s without work"
+    assert calls <= 3, f"{calls} scripts in {LONGEST_WAIT_SECONDS / 2} s without work"
 
 
 def test_a_push_wakes_an_idle_worker(bench: Any) -> None:
@@ -118,8 +118,8 @@ def test_a_push_wakes_an_idle_worker(bench: Any) -> None:
         delays.append(started.get(timeout=5) - pushed)
         bench.result(task_id)
     # Were it the fallback that finds them, eight in a row would take several seconds.
-    assert max(delays) < LONGEST_BLOCK_SECONDS / 2
-    assert sorted(delays)[4] < LONGEST_BLOCK_SECONDS / 10
+    assert max(delays) < LONGEST_WAIT_SECONDS / 2
+    assert sorted(delays)[4] < LONGEST_WAIT_SECONDS / 10
 
 
 def test_every_idle_worker_gets_some_of_a_batch(bench: Any, gate: threading.Event) -> None:
@@ -130,7 +130,7 @@ def test_every_idle_worker_gets_some_of_a_batch(bench: Any, gate: threading.Even
     pushed = clock.monotonic()
     bench.push_all([bench.task(meter) for _ in range(6)])
     eventually(lambda: meter.running == 6, what="six tasks on three workers")
-    assert clock.monotonic() - pushed < LONGEST_BLOCK_SECONDS / 2
+    assert clock.monotonic() - pushed < LONGEST_WAIT_SECONDS / 2
 
 
 def test_a_delayed_task_that_comes_sooner_than_all_others_is_started_in_time(bench: Any) -> None:
@@ -139,7 +139,7 @@ def test_a_delayed_task_that_comes_sooner_than_all_others_is_started_in_time(ben
     task_id = bench.push(nothing, delay=0.1)
     bench.result(task_id)
     info = bench.info(task_id)
-    assert 100 <= info.started_at - info.pushed_at < 1_000 * LONGEST_BLOCK_SECONDS / 2
+    assert 100 <= info.started_at - info.pushed_at < 1_000 * LONGEST_WAIT_SECONDS / 2
 
 
 def test_two_workers_share_a_queue_and_run_each_task_once(bench: Any) -> None:
@@ -200,7 +200,7 @@ def test_a_defect_in_the_fetch_loop_ends_the_worker_instead_of_holding_its_tasks
     def broken(*_: object) -> None:
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr(worker._fetcher._reporter, "exchange", broken)
+    monkeypatch.setattr(worker._courier._reporter, "exchange", broken)
     from fairque.worker import FairqueError  # noqa: PLC0415 - this test only
 
     with pytest.raises(FairqueError, match="the worker crashed: RuntimeError"):

@@ -105,7 +105,7 @@ def test_a_task_whose_lease_is_over_before_it_could_begin_is_left_to_others_and_
     worker._heart.stop()
     # It gets the slot, but the only thread is with the hook.
     task_id = bench.push(None, retries=0)
-    eventually(lambda: any(job.lease.lost for job in worker._fetcher.jobs()), what="the end of its lease")
+    eventually(lambda: any(job.lease.lost for job in worker._courier.book.snapshot()), what="the end of its lease")
     gate.set()
     assert bench.result(task_id) == 2
     assert (bench.info(task_id).failures, bench.stats().expired) == (0, 1)

@@ -46,8 +46,7 @@ def healthcheck(*args: str, port: int | None) -> Result:
 
 def test_a_worker_is_alive_and_ready(bench: "Bench") -> None:
     worker = bench.start(http_port=0)
-    status, text = get(worker, "/livez")
-    assert (status, text.partition(" for ")[0]) == (200, "at one call")
+    assert get(worker, "/livez") == (200, "all threads do their work\n")
     status, text = get(worker, "/readyz")
     assert (status, text.partition(" answered ")[0]) == (200, "the server")
 
@@ -55,7 +54,7 @@ def test_a_worker_is_alive_and_ready(bench: "Bench") -> None:
 def test_one_that_is_quiet_is_alive_and_not_ready(bench: "Bench") -> None:
     worker = bench.start(http_port=0)
     worker.quiet()
-    assert get(worker, "/readyz") == (503, "takes no tasks\n")
+    assert get(worker, "/readyz") == (503, "takes no tasks: quiet was called\n")
     assert get(worker, "/livez")[0] == 200
     worker.resume()
     assert get(worker, "/readyz")[0] == 200
@@ -74,7 +73,7 @@ def test_one_that_is_held_up_in_a_call_is_not_alive(bench: "Bench", monkeypatch:
     eventually(lambda: get(worker, "/livez")[0] == 503, what="that it counts as held up")
 
 
-def test_one_with_all_slots_taken_is_at_no_call(bench: "Bench") -> None:
+def test_one_with_all_slots_taken_is_not_held_up(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
     gate, begun = threading.Event(), threading.Semaphore(0)
 
     def patient() -> None:
@@ -87,7 +86,9 @@ def test_one_with_all_slots_taken_is_at_no_call(bench: "Bench") -> None:
             bench.push("patient")
         assert begun.acquire(timeout=5)
         assert begun.acquire(timeout=5)
-        eventually(lambda: get(worker, "/livez") == (200, "at one call for 0.0 s\n"), what="that it rests")
+        monkeypatch.setattr("fairque.worker.probes._STALLED_SECONDS", 0.0)
+        eventually(lambda: metrics(worker)["fairque_worker_loop_age_seconds"] == 0, what="that it rests")
+        assert get(worker, "/livez")[0] == 200
     finally:
         gate.set()
 
@@ -96,7 +97,8 @@ def test_one_whose_loop_crashed_is_not_alive(bench: "Bench") -> None:
     worker = bench.start(http_port=0)
     bench.client.hset(bench.keys.meta, "schema", "999")
     bench.client.lpush(bench.keys.wake, "1")
-    eventually(lambda: get(worker, "/livez") == (503, "crashed\n"), what="that the queue of another version ends it")
+    dead = (503, "crashed: thread fairque-courier died\n")
+    eventually(lambda: get(worker, "/livez") == dead, what="that the queue of another version ends it")
 
 
 def test_endings_are_counted_by_their_outcome(bench: "Bench") -> None:
@@ -194,18 +196,19 @@ def test_nothing_answers_after_the_stop(bench: "Bench") -> None:
 def test_healthcheck_asks_whether_the_worker_is_alive(bench: "Bench") -> None:
     worker = bench.start(http_port=0)
     asked = healthcheck(port=worker.http_port)
-    assert (asked.exit_code, asked.output.partition(": 200 at one call")[1]) == (0, ": 200 at one call")
+    assert (asked.exit_code, asked.output.strip().endswith(": 200 all threads do their work")) == (0, True)
     worker.quiet()
     assert healthcheck(port=worker.http_port).exit_code == 0
     asked = healthcheck("--ready", port=worker.http_port)
-    assert (asked.exit_code, asked.output.strip().endswith("/readyz: 503 takes no tasks")) == (1, True)
+    quiet = "/readyz: 503 takes no tasks: quiet was called"
+    assert (asked.exit_code, asked.output.strip().endswith(quiet)) == (1, True)
 
 
 def test_healthcheck_of_several_processes_asks_each(bench: "Bench") -> None:
     worker = bench.start(http_port=0)
     asked = healthcheck("--processes", "2", port=worker.http_port)
     assert asked.exit_code == 1
-    assert [line.partition(": ")[2][:9] for line in asked.output.splitlines()] == ["200 at on", "no answer"]
+    assert [line.partition(": ")[2][:9] for line in asked.output.splitlines()] == ["200 all t", "no answer"]
 
 
 @pytest.mark.parametrize("port", [None, 0])

@@ -128,7 +128,7 @@ def test_a_task_that_says_nothing_costs_nothing(bench: Any) -> None:
     bench.result(bench.push(silent))
     assert line.sent == []
     assert "fairque-progress" not in {thread.name for thread in threading.enumerate()}
-    assert worker._progress._thread is None
+    assert worker._progress._service is None
 
 
 def test_words_that_did_not_arrive_are_said_again(bench: Any, gate: threading.Event) -> None:
@@ -225,7 +225,7 @@ def test_after_the_stop_no_thread_begins(sender_of: Any, gate: threading.Event) 
     sender.stop()
     job = Job(Granted("t1", b"", "7:ab", 1, 0, solo=False, pushed_at=0), Lease(0.0))
     sender.note(job, Progress(1))
-    assert sender._thread is None
+    assert sender._service is None
     assert job.progress == Progress(1)
 
 

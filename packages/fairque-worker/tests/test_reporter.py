@@ -51,7 +51,7 @@ class Queue:
         return (
             [next(answers, FINISHED) for _ in finished],
             [next(answers, Ended(Status.OK, TaskState.SCHEDULED)) for _ in failed],
-            Popped((), None) if count else None,
+            Popped((), more=False, wait_ms=None) if count else None,
         )
 
 
@@ -115,7 +115,7 @@ def test_all_endings_and_the_next_pop_go_in_one_exchange(queue: Queue, report: A
     assert queue.finished == [Finished("a", "7:ab", 5, b"1")]
     assert [(one.task_id, one.token, one.ran_us) for one in queue.failed] == [("b", "7:ab", 6)]
     assert queue.counts == [3]
-    assert popped == Popped((), None)
+    assert popped == Popped((), more=False, wait_ms=None)
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def test_a_second_signal_that_does_not_wake_the_main_thread_ends_the_grace(bench
     def act() -> None:
         inside.context()
         signal_this_thread(signal.SIGTERM)
-        eventually(lambda: worker._fetcher._quiet, what="a worker that has heard the first signal")
+        eventually(lambda: not worker._phases.takes, what="a worker that has heard the first signal")
         signal_this_thread(signal.SIGTERM)
 
     assert run_with(worker, act)

@@ -11,7 +11,7 @@ from fairque.protocol.errors import RedisUnavailable, SchemaMismatch
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.testing import eventually
 from fairque.worker import FairqueError, Worker
-from fairque.worker.waker import LONGEST_BLOCK_SECONDS
+from fairque.worker.courier import LONGEST_WAIT_SECONDS
 
 SECONDS = 5
 
@@ -26,7 +26,7 @@ def test_stop_waits_for_the_tasks_that_run(bench: Any, inside: Any, gate: thread
     inside.context()
     stopping = threading.Thread(target=worker.stop)
     stopping.start()
-    eventually(lambda: worker._fetcher._quiet, what="the begin of the stop")
+    eventually(lambda: not worker._phases.takes, what="the begin of the stop")
     assert bench.state(task_id) is TaskState.STARTED
     gate.set()
     stopping.join(SECONDS)
@@ -127,7 +127,7 @@ def test_an_idle_worker_stops_without_waiting_for_its_wake_up(bench: Any) -> Non
     eventually(lambda: bench.client.info("clients")["blocked_clients"] >= 1, what="an idle worker")
     began = clock.monotonic()
     worker.stop()
-    assert clock.monotonic() - began < LONGEST_BLOCK_SECONDS / 2
+    assert clock.monotonic() - began < LONGEST_WAIT_SECONDS / 2
 
 
 def test_a_quiet_worker_takes_no_more_and_ends_what_it_has(bench: Any, inside: Any, gate: threading.Event) -> None:
@@ -157,7 +157,7 @@ def test_a_quiet_worker_passes_a_wake_up_on(bench: Any) -> None:
         task_id = bench.push(nothing)
         bench.result(task_id)
         assert bench.info(task_id).worker == "awake"
-        assert clock.monotonic() - pushed < LONGEST_BLOCK_SECONDS / 2
+        assert clock.monotonic() - pushed < LONGEST_WAIT_SECONDS / 2
 
 
 def test_a_worker_that_stops_puts_back_the_wake_up_that_it_may_have_taken(bench: Any) -> None:
@@ -188,7 +188,7 @@ def test_starting_twice_starts_once(bench: Any) -> None:
     worker = bench.worker(nothing)
     worker.start()
     worker.start()
-    assert [thread.name for thread in threading.enumerate()].count("fairque-fetch") == 1
+    assert [thread.name for thread in threading.enumerate()].count("fairque-courier") == 1
     bench.result(bench.push(nothing))
 
 
@@ -247,7 +247,7 @@ def test_a_quiet_worker_takes_tasks_again_when_it_is_told_to(bench: Any, inside:
     assert not worker.wait_idle(0)
     stopping = threading.Thread(target=worker.stop)
     stopping.start()
-    eventually(lambda: worker._fetcher._quiet, what="the begin of the stop")
+    eventually(lambda: not worker._phases.takes, what="the begin of the stop")
     gate.set()
     stopping.join(SECONDS)
     assert bench.state(task_id) is TaskState.FINISHED
@@ -259,4 +259,4 @@ def test_a_worker_that_was_stopped_does_not_resume(bench: Any) -> None:
     worker.resume()
     task_id = bench.push(nothing)
     assert bench.state(task_id) is TaskState.QUEUED
-    assert worker._fetcher._quiet
+    assert not worker._phases.takes

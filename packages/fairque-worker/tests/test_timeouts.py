@@ -230,7 +230,7 @@ def test_a_function_whose_lease_is_lost_holds_its_slot_no_longer_than_its_timeou
     bench.push(inside, timeout=1.5, retries=0)
     inside.context()
     worker._heart.stop()
-    eventually(lambda: all(job.lease.lost for job in worker._fetcher.jobs()), what="a lost lease")
+    eventually(lambda: all(job.lease.lost for job in worker._courier.book.snapshot()), what="a lost lease")
     assert bench.result(bench.push(add, 1, 2)) == 3
 
 
@@ -275,7 +275,7 @@ def test_tasks_that_were_taken_before_still_end_when_the_worker_is_about_to_end(
     running = bench.push(other)
     assert begun.wait(SECONDS)
     bench.error(bench.push(inside, timeout=0.1, retries=0))
-    eventually(lambda: worker._fetcher._quiet, what="a worker that takes no more")
+    eventually(lambda: not worker._phases.takes, what="a worker that takes no more")
     gate.set()
     assert bench.result(running) == "ended"
 

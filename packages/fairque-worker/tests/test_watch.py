@@ -46,7 +46,7 @@ def watching(
 
     def watching(*jobs: Job, longest: float = 60.0) -> list[Job]:
         held = list(jobs)
-        watches.append(Watch(longest, lambda: list(held), alarm, enforce))
+        watches.append(Watch(longest, lambda: list(held), alarm, enforce, print))
         watches[-1].start()
         return held
 
@@ -169,7 +169,7 @@ def test_a_limit_that_cannot_be_enforced_does_not_end_the_watch(
     jobs = [job(60)[0], job(60)[0]]
     for one in jobs:
         one.limit = clock.monotonic()
-    watch = Watch(60, lambda: jobs, alarm, enforce)
+    watch = Watch(60, lambda: jobs, alarm, enforce, print)
     watch.start()
     assert [seen.get(timeout=SECONDS) for _ in jobs] == ["t", "t"]
     watch.stop()

@@ -156,7 +156,7 @@ def test_overrides_win_over_the_file_and_are_read_by_the_type_of_the_key(load: L
         "FAIRQUE__WORKER__DEFAULT_USER_ID": "042",
         "FAIRQUE__WORKER__MODE": "3",
         "FAIRQUE__WORKER__COLOR": "BLUE",
-        "FAIRQUE__REDIS__URL": "unix:///a?${B}",
+        "FAIRQUE__REDIS__URL": "unix:///a?client_name=${B}",
         "FAIRQUE_WORKER_CONCURRENCY": "99",
         "OTHER": "x",
     }
@@ -172,7 +172,7 @@ def test_overrides_win_over_the_file_and_are_read_by_the_type_of_the_key(load: L
         color=Color.BLUE,
         label="file",
     )
-    assert settings.redis.url == "unix:///a?${B}"
+    assert settings.redis.url == "unix:///a?client_name=${B}"
     assert settings_from_environ(Settings, environ).redis == settings.redis
 
 

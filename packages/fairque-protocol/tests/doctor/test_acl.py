@@ -19,6 +19,7 @@ from fairque.protocol.model.ids import new_nonce
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
+from fairque.protocol.runners.wait import WaitLine
 from fairque.protocol.testing import PlainServer
 from fairque.protocol.verifier import verify
 from fairque.protocol.wire.keys import QueueKeys
@@ -78,7 +79,11 @@ def test_a_task_lives_its_life_between_a_producer_and_a_worker(runner_of: As) ->
     subscription = producer.listen(KEYS.done("me"), heard.append, lambda: None)
     producer.run(PUSH)
     producer.run(calls.watch(KEYS, "t", "me"))
-    _, popped = worker.block(KEYS.wake, 1, pop())
+    line: WaitLine[calls.Popped] = WaitLine(worker.settings)
+    line.begin([KEYS.wake, KEYS.interrupt("w")], 1, pop(), clear=KEYS.interrupt("w"))
+    _, popped = line.land(30)
+    line.close()
+    worker.run(calls.interrupt(KEYS, "w"))
     (held,) = popped.tasks
     worker.run(calls.beat(KEYS, [(held.task_id, held.token)], lease_ms=30_000))
     worker.run(calls.release(KEYS, [calls.Released(held.task_id, held.token, 5)], result_ttl_ms=1_000))

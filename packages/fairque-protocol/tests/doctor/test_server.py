@@ -71,6 +71,7 @@ def test_a_server_that_was_asked_for_in_memory_may_forget() -> None:
 def test_every_finding_says_what_why_and_how_to_mend_it() -> None:
     worst = {
         **HEALTHY,
+        "redis_mode": "sentinel",
         "redis_version": "5.0",
         "maxmemory_policy": "allkeys-lru",
         "role": "slave",

@@ -2,15 +2,17 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
 import pytest
 
-from fairque.protocol.testing import REDIS_SERVER, eventually
+from fairque.protocol.testing import REDIS_SERVER, eventually, free_port
 
 Run = Callable[..., str]
 
@@ -139,3 +141,11 @@ def test_eventually_gives_the_first_truthy_value() -> None:
 def test_eventually_says_what_did_not_come() -> None:
     with pytest.raises(AssertionError, match=r"not within 0\.02 s: the moon rises"):
         eventually(lambda: False, within=0.02, what="the moon rises")
+
+
+def test_free_ports_stand_in_a_row_and_can_be_listened_on() -> None:
+    first = free_port(3)
+    with ExitStack() as listeners:
+        for port in range(first, first + 3):
+            listeners.enter_context(socket.create_server(("127.0.0.1", port)))
+        assert free_port() not in range(first, first + 3)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 KEYS = QueueKeys("q")
 #: A worker and its tasks must go on when the server is out of memory.
-WORKER = {"pop", "beat", "finish", "fail", "release", "cancel", "sweep", "rouse", "watch", "progress"}
+WORKER = {"pop", "beat", "finish", "fail", "release", "cancel", "sweep", "rouse", "interrupt", "watch", "progress"}
 SCHEDULER = {"lead"}
 #: What an operator needs when it is: to stop users and to drop their tasks.
 OPERATOR = {"limit", "configure", "purge", "redrive", "delete", "enable", "unschedule"}
@@ -55,6 +55,7 @@ def sample(name: str, number: int) -> Call[Any]:
     moves = [calls.move(one, 1, time=5, following=9, fire_at=5) for one in schedules]
     builders: dict[str, Any] = {
         "push": lambda: calls.push(KEYS, [Task(user_id="ann") for _ in each], message_limit=1_000),
+        "interrupt": lambda: calls.interrupt(KEYS, "w"),
         "pop": lambda: calls.pop(KEYS, worker="w", claim="ab", count=number, lease_ms=1, max_deliveries=1, **both),
         "beat": lambda: calls.beat(KEYS, [("t", "1:a") for _ in each], lease_ms=1),
         "finish": lambda: calls.finish(KEYS, [Finished("t", "1:a", 1, b"") for _ in each], **ttl),

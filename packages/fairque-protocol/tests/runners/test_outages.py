@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from fairque.protocol import calls
 from fairque.protocol.clock import monotonic
 from fairque.protocol.config import RedisSettings
+from fairque.protocol.config.address import read_address
 from fairque.protocol.errors import RedisUnavailable
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
@@ -175,7 +176,7 @@ def test_connections_that_an_operator_kills_are_made_again(
 
 @pytest.mark.parametrize("url", ["redis://localhost", "rediss://localhost"])
 def test_every_connection_has_time_limits_and_is_kept_alive(url: str) -> None:
-    set_up = options(RedisSettings(url=url), url)
+    set_up = options(RedisSettings(url=url), read_address(url))
     assert (set_up["socket_timeout"], set_up["socket_connect_timeout"], set_up["socket_keepalive"]) == (5.0, 5.0, True)
     assert set(set_up["socket_keepalive_options"].values()) == {30, 10, 3}
     assert set_up.get("ssl_check_hostname") == (True if url.startswith("rediss") else None)

@@ -15,11 +15,9 @@ from fairque.protocol.clock import monotonic
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.errors import (
     ConfigurationError,
-    FairqueError,
     ProtocolError,
     QueueFull,
     RedisUnavailable,
-    SchemaMismatch,
     ServerUnsuitable,
     TaskNotFound,
 )
@@ -265,18 +263,6 @@ class TestUnsuitableServers:
             send(settings, [push(keys, "t1")])
         assert PASSWORD not in str(caught.value)
 
-    @pytest.mark.parametrize("rest", ["?socket_timeout=soon", "?foo=1", "?protocol=9", "?ssl_cert_reqs=none"])
-    def test_an_address_that_cannot_be_read_is_a_mistake_in_the_settings(
-        self, send: "Send", keys: QueueKeys, rest: str
-    ) -> None:
-        name = rest[1:].partition("=")[0]
-        with pytest.raises(
-            ConfigurationError, match=r"^redis\.url 'redis:.* is no address of a Redis server: "
-        ) as caught:
-            send(RedisSettings(url=f"redis://ann:{PASSWORD}@localhost:1/0{rest}"), [push(keys, "t1")])
-        assert name in str(caught.value)
-        assert PASSWORD not in str(caught.value)
-
 
 class TestListening:
     def test_the_synchronous_runner_hears_of_an_ending(self, own_server: "OwnServer", keys: QueueKeys) -> None:
@@ -322,61 +308,4 @@ class TestListening:
         own_server.client.publish(keys.done("me"), "again")
         assert eventually(lambda: heard, what="it hears again") == [b"again"]
         subscription.close()
-        runner.close()
-
-
-class TestBlocking:
-    def test_a_wait_ends_with_the_wake_up(self, own_server: "OwnServer", keys: QueueKeys) -> None:
-        runner = Runner(own_server.settings)
-        own_server.client.rpush(keys.wake, "1")
-        look = calls.read_stats(keys)
-        assert runner.block(keys.wake, 10, look)[0]
-        assert not runner.block(keys.wake, 0.01, look)[0]
-        runner.close()
-
-    def test_a_longer_wait_after_a_shorter_one_has_its_time(self, own_server: "OwnServer", keys: QueueKeys) -> None:
-        runner = Runner(RedisSettings(url=own_server.settings.url, socket_timeout_seconds=0.1, retries=0))
-        look = calls.read_stats(keys)
-        assert not runner.block(keys.wake, 0.01, look)[0]
-        assert not runner.block(keys.wake, 0.4, look)[0]
-        runner.close()
-
-    def test_a_call_is_carried_out_in_the_same_round_trip_as_the_wait(
-        self, own_server: "OwnServer", keys: QueueKeys
-    ) -> None:
-        runner = Runner(own_server.settings)
-        assert runner.block(keys.wake, 0.01, calls.read_stats(keys))[0] is False
-        own_server.client.script_flush()
-        own_server.client.rpush(keys.wake, "1")
-        woken, stats = runner.block(keys.wake, 10, calls.read_stats(keys))
-        assert (woken, stats.pushed) == (True, 0)
-        assert own_server.client.llen(keys.wake) == 0
-        runner.close()
-
-    def test_a_call_that_is_refused_after_a_wait_says_so(self, own_server: "OwnServer", keys: QueueKeys) -> None:
-        runner = Runner(own_server.settings)
-        own_server.client.hset(keys.meta, "schema", "9")
-        with pytest.raises(SchemaMismatch):
-            runner.block(keys.wake, 0.01, calls.read_stats(keys))
-        own_server.client.set(keys.wake, "no list")
-        with pytest.raises(FairqueError, match="WRONGTYPE"):
-            runner.block(keys.wake, 0.01, calls.read_stats(keys))
-        runner.close()
-
-    def test_a_wait_can_be_interrupted(self, own_server: "OwnServer", keys: QueueKeys) -> None:
-        runner = Runner(own_server.settings)
-        ended: list[Exception] = []
-
-        def wait() -> None:
-            try:
-                runner.block(keys.wake, 20, calls.read_stats(keys))
-            except RedisUnavailable as error:
-                ended.append(error)
-
-        thread = threading.Thread(target=wait)
-        thread.start()
-        eventually(lambda: own_server.client.info("clients")["blocked_clients"], what="the thread waits")
-        runner.interrupt()
-        thread.join(10)
-        assert len(ended) == 1
         runner.close()

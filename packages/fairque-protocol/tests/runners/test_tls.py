@@ -1,7 +1,6 @@
 """TLS: a server whose certificate is not for its host, or signed by nobody who is known, is told nothing."""
 
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from fairque.protocol import calls
 from fairque.protocol.clock import monotonic
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.errors import RedisUnavailable
-from fairque.protocol.testing import REDIS_SERVER, PlainServer, eventually
+from fairque.protocol.testing import REDIS_SERVER, PlainServer, eventually, free_port
 from fairque.protocol.wire.keys import QueueKeys
 
 if TYPE_CHECKING:
@@ -40,8 +39,7 @@ class TlsServer:
 
     def __init__(self, folder: Path, host: str) -> None:
         self.cert, key = certificate(folder, "server", host)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
         files = ("--tls-cert-file", str(self.cert), "--tls-key-file", str(key), "--tls-ca-cert-file", str(self.cert))
         self.server = PlainServer(
             "--tls-port", str(self.port), *files, "--tls-auth-clients", "no", binary=Path(str(REDIS_SERVER))

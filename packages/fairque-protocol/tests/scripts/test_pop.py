@@ -19,7 +19,7 @@ MINUTE_MS = 60_000
 def test_an_empty_queue_gives_nothing_and_nothing_to_wait_for(queue: "Bench") -> None:
     popped = queue.run(queue.pop_call(3))
     assert popped.tasks == ()
-    assert popped.wait_ms is None
+    assert (popped.more, popped.wait_ms) == (False, None)
 
 
 def test_a_pop_gives_message_and_lease_and_says_so_in_the_records(queue: "Bench") -> None:
@@ -161,7 +161,7 @@ class TestOrderInsideAUser:
         queue.advance(100)
         popped = queue.run(queue.pop_call(1))
         assert len(popped.tasks) == 1
-        assert popped.wait_ms == 0
+        assert popped.more
         assert queue.stats().scheduled == 30 - 11
 
 
@@ -176,9 +176,25 @@ class TestWait:
         queue.advance(1_000)
         assert queue.wait_ms() == 3_000
 
-    def test_not_at_all_when_work_is_left(self, queue: "Bench") -> None:
+    def test_there_is_more_while_work_is_left_and_not_after_it(self, queue: "Bench") -> None:
         queue.fill("ann", 2)
-        assert queue.run(queue.pop_call(1)).wait_ms == 0
+        assert queue.run(queue.pop_call(1)).more
+        assert not queue.run(queue.pop_call(1)).more
+
+    def test_there_is_more_while_tasks_are_due_that_no_pop_has_reached(self, queue: "Bench") -> None:
+        queue.limit("ann", cap=1)
+        queue.fill("ann", 40, delay_ms=100)
+        queue.advance(100)
+        answers = [queue.run(queue.pop_call(1)) for _ in range(5)]
+        assert [answer.more for answer in answers] == [True, True, True, False, False]
+        assert sum(len(answer.tasks) for answer in answers) == 1
+
+    def test_there_is_more_while_leases_are_over_that_no_pop_has_taken_back(self, queue: "Bench") -> None:
+        queue.fill("ann", 5)
+        queue.pop(5, lease_ms=100)
+        queue.limit("ann", paused=1)
+        queue.advance(100)
+        assert [queue.run(queue.pop_call(1)).more for _ in range(4)] == [True, True, False, False]
 
 
 class TestLostLease:

@@ -39,6 +39,7 @@ def every_call(keys: QueueKeys, queue: "Bench") -> dict[str, Call[Any]]:
         calls.read_task(keys, "t1"),
         calls.read_stats(keys),
         calls.rouse(keys),
+        calls.interrupt(keys, "w"),
         calls.limit(keys, [Setting("ann", "cap", 1)]),
         calls.configure(keys, backlog=1),
         calls.purge(keys, "ann", reason="", **ttl),

@@ -3,9 +3,12 @@
 from typing import TYPE_CHECKING
 
 from fairque.protocol import calls
+from fairque.protocol.runners.wait import WaitLine
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
+
+    from fairque.protocol.calls import QueueStats
 
 
 def test_a_push_to_an_empty_queue_wakes_one_worker(queue: "Bench") -> None:
@@ -111,8 +114,34 @@ def test_a_wake_up_that_is_passed_on_reaches_the_next_worker_if_there_is_work(qu
 
 
 def test_a_worker_that_blocks_is_woken_by_a_push(queue: "Bench") -> None:
-    look = calls.read_stats(queue.keys)
-    assert not queue.runner.block(queue.keys.wake, 0.01, look)[0]
+    line: WaitLine[QueueStats] = WaitLine(queue.runner.settings)
+    line.begin([queue.keys.wake], 30, calls.read_stats(queue.keys), clear=queue.keys.interrupt("w1"))
     queue.push()
-    assert queue.runner.block(queue.keys.wake, 5, look)[0]
+    taken, stats = line.land(30)
+    assert (taken, stats.queued) == (queue.keys.wake, 1)
     assert not queue.woken()
+    line.close()
+
+
+def test_an_interrupt_ends_the_wait_of_one_worker_alone(queue: "Bench") -> None:
+    lines: dict[str, WaitLine[QueueStats]] = {name: WaitLine(queue.runner.settings) for name in ("w1", "w2")}
+    for name, line in lines.items():
+        own = queue.keys.interrupt(name)
+        line.begin([queue.keys.wake, own], 30, calls.read_stats(queue.keys), clear=own)
+    queue.run(calls.interrupt(queue.keys, "w1"))
+    assert lines["w1"].land(30)[0] == queue.keys.interrupt("w1")
+    queue.push()
+    assert lines["w2"].land(30)[0] == queue.keys.wake
+    for line in lines.values():
+        line.close()
+
+
+def test_an_interrupt_that_came_too_late_ends_no_later_wait(queue: "Bench") -> None:
+    own = queue.keys.interrupt("w1")
+    queue.run(calls.interrupt(queue.keys, "w1"))
+    queue.push()
+    line: WaitLine[QueueStats] = WaitLine(queue.runner.settings)
+    line.begin([queue.keys.wake, own], 30, calls.read_stats(queue.keys), clear=own)
+    assert line.land(30)[0] == queue.keys.wake
+    assert not queue.client.exists(own)
+    line.close()

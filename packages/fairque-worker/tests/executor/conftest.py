@@ -47,7 +47,7 @@ class Bench:
             **limits,
         )
         self._jobs: list[Job] = []
-        self._watch = Watch(60, lambda: list(self._jobs), alarm, self.executor.enforce)
+        self._watch = Watch(60, lambda: list(self._jobs), alarm, self.executor.enforce, print)
         self._watch.start()
 
     def submit(self, function: Callable[..., Any], *args: Any, **fields: Any) -> Job:

@@ -54,11 +54,20 @@ class EmbeddedServerError(FairqueError):
 
 
 class RedisUnavailable(FairqueError, ConnectionError):
-    """Redis did not answer. The call may be sent again: every fairque call is safe to repeat."""
+    """Redis did not answer, or cannot now. The call may be sent again: every fairque call is safe to repeat.
+
+    Attributes:
+        passes: Whether it may answer a moment later; False when somebody has to change something first, such as a
+            wrong password.
+    """
+
+    def __init__(self, message: str, *, passes: bool = True) -> None:
+        self.passes = passes
+        super().__init__(message)
 
 
 class ServerUnsuitable(FairqueError):
-    """The server answers, but must not hold a queue: too old, or it may evict tasks."""
+    """The server answers, but cannot hold this queue: too old, a Sentinel, without a right, or it may evict tasks."""
 
 
 class SchemaMismatch(FairqueError):

@@ -1,6 +1,7 @@
 """pytest plugin with a real server for tests: register it with ``-p fairque.protocol.testing``."""
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -8,7 +9,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -27,6 +28,7 @@ __all__ = [
     "fairque_every_server_url",
     "fairque_queue_name",
     "fairque_server_url",
+    "free_port",
 ]
 
 T = TypeVar("T")
@@ -39,6 +41,8 @@ SERVERS = [FIRST_CHOICE, "redis-server"] if REDIS_SERVER and not GIVEN_URL else 
 SERVICE = ("valkey", 6379)
 # Seconds in which a Docker engine has to answer to count as one.
 DOCKER_SECONDS = 5
+# Below the ports that systems give to outgoing connections, so that none of them takes a port that was just found.
+PORTS = range(20_000, 32_000)
 
 
 def eventually(predicate: Callable[[], T], *, within: float = 10.0, what: str = "") -> T:
@@ -63,6 +67,24 @@ def eventually(predicate: Callable[[], T], *, within: float = 10.0, what: str = 
     return value
 
 
+def free_port(row: int = 1) -> int:
+    """Return a port of 127.0.0.1 that nobody uses, for a server that is about to start.
+
+    Args:
+        row: How many ports that follow each other must be free; the first is returned.
+
+    Raises:
+        AssertionError: There seem to be none.
+    """
+    for _ in range(1_000):
+        first = PORTS.start + secrets.randbelow(len(PORTS) - row)
+        with ExitStack() as probes, suppress(OSError):
+            for port in range(first, first + row):
+                probes.enter_context(socket.create_server(("127.0.0.1", port)))
+            return first
+    raise AssertionError(f"no free port between {PORTS.start} and {PORTS.stop}")
+
+
 class PlainServer:
     """A server that a test may kill, stop, start again and make a replica: on a port of its own and on a unix socket.
 
@@ -83,8 +105,7 @@ class PlainServer:
         self.folder = Path(tempfile.mkdtemp(prefix="fairque-"))
         self.socket = self.folder / "s"
         self.url = f"unix://{self.socket}"
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = int(free.getsockname()[1])
+        self.port = free_port()
         self._command = [
             os.fspath(binary or find_server_binary()),
             *("--port", str(self.port), "--unixsocket", os.fspath(self.socket), "--dir", os.fspath(self.folder)),

@@ -135,6 +135,7 @@ class TaskScheduler:
             options = self.settings.scheduler
             import_modules(options.modules)
             self._runner.run(read_scheduler(self._keys))
+            self._runner.require(self._keys, "scheduler")
             if options.http_port is not None:
                 probes = {"/livez": self._alive, "/readyz": self._ready}
                 self._web = Web(

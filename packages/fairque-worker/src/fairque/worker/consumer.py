@@ -11,6 +11,7 @@ from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.ids import new_nonce
 from fairque.protocol.model.outputs import Left
 from fairque.protocol.runners import Runner
+from fairque.protocol.runners.wait import WaitLine
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
@@ -37,6 +38,7 @@ class Consumer:
         self._result_ttl_ms = to_ms(settings.queue.result_ttl_seconds, "result_ttl_seconds")
         self._dead_ttl_ms = to_ms(settings.queue.dead_letter_ttl_seconds, "dead_letter_ttl_seconds")
         self._claim = new_nonce()
+        self._awaited = 0
 
     def pop(self, count: int) -> Popped:
         """Take up to ``count`` tasks. After a lost answer the next pop gets the same tasks again."""
@@ -44,20 +46,24 @@ class Consumer:
         self._claim = new_nonce()
         return popped
 
-    def pop_when_woken(self, runner: Runner, count: int, seconds: float) -> tuple[bool, Popped]:
-        """Wait for the wake-up, and take up to ``count`` tasks in the same round trip; meanwhile nothing else may pop.
+    def begin_wait(self, line: WaitLine[Popped], count: int, seconds: float) -> None:
+        """Begin to wait for the wake-up, and to take up to ``count`` tasks then, or after ``seconds`` without one.
 
-        Args:
-            runner: With a connection that nothing else uses.
-            count: How many at most.
-            seconds: How long to wait; then the tasks are taken without a wake-up.
-
-        Returns:
-            Whether the wake-up was taken, and the tasks. After a lost answer the next pop gets the same tasks again.
+        Nothing else may pop until `land`. After a lost answer the next pop gets the same tasks.
         """
-        woken, popped = runner.block(self.keys.wake, seconds, self._pop(count))
+        own = self.keys.interrupt(self.worker)
+        line.begin([self.keys.wake, own], seconds, self._pop(count), clear=own)
+        self._awaited = count
+
+    def land(self, line: WaitLine[Popped], seconds: float) -> tuple[int, Popped]:
+        """Return how many tasks a wait asked for and its answer, which may take ``seconds`` to come."""
+        _, popped = line.land(seconds)
         self._claim = new_nonce()
-        return woken, popped
+        return self._awaited, popped
+
+    def interrupt(self) -> None:
+        """End the wait of this worker as soon as possible."""
+        self.runner.run(calls.interrupt(self.keys, self.worker))
 
     def finish_task(self, task: Granted, result: bytes = b"", ran_us: int = 0) -> Ended:
         """Record the result of one task (JSON, empty for null) that ran for ``ran_us`` microseconds."""
@@ -149,6 +155,7 @@ class Consumer:
         """
         # It reads nothing that could be spoiled; what is, a pop sets aside.
         self.runner.run(calls.rouse(self.keys))
+        self.runner.require(self.keys, "worker")
         for one in findings_of(self.runner.info(), self.runner.settings, RISKS):
             log.warning(f"{one.what}: {one.why}", mend=one.mend)
 

@@ -3,6 +3,7 @@
 import sys
 import threading
 import traceback
+from collections.abc import Sequence
 from types import FrameType
 
 from fairque.worker.executor import Executor
@@ -12,7 +13,7 @@ from fairque.worker.log import log
 __all__ = ["dump"]
 
 
-def dump(worker: str, executor: Executor, jobs: list[Job]) -> None:
+def dump(worker: str, executor: Executor, jobs: Sequence[Job]) -> None:
     """Write a line for each task and one for each thread.
 
     Args:

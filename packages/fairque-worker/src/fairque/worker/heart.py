@@ -1,10 +1,11 @@
 """The heartbeat: renews the leases of all tasks in flight and sweeps the queue, in a thread of its own."""
 
-import threading
+import time
 from collections.abc import Callable, Iterable
 
 from fairque.protocol import clock
 from fairque.protocol.errors import FairqueError
+from fairque.protocol.service.supervision import Service
 from fairque.protocol.wire.status import Status
 from fairque.worker.consumer import Consumer
 from fairque.worker.jobs import Job
@@ -18,6 +19,8 @@ __all__ = ["SWEEP_SECONDS", "Heart"]
 SWEEP_SECONDS = 2.0
 
 _BATCH = 500
+#: How many tasks a late heartbeat names.
+_TOLD = 20
 
 
 class Heart:
@@ -28,18 +31,31 @@ class Heart:
         heartbeat_seconds: Seconds between two beats.
         jobs: Gives the tasks in flight.
         metrics: Counts what is taken back from lost workers.
+        on_death: Called when the thread ends without being told to.
+
+    Attributes:
+        service: The thread.
     """
 
     def __init__(
-        self, consumer: Consumer, heartbeat_seconds: float, jobs: Callable[[], Iterable[Job]], metrics: Metrics
+        self,
+        consumer: Consumer,
+        heartbeat_seconds: float,
+        jobs: Callable[[], Iterable[Job]],
+        metrics: Metrics,
+        on_death: Callable[[str, BaseException], None],
     ) -> None:
         self._consumer = consumer
         self._heartbeat = heartbeat_seconds
         self._jobs = jobs
         self._metrics = metrics
         self._answered = clock.monotonic()
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="fairque-heart", daemon=True)
+        self._next_beat = self._next_sweep = clock.monotonic()
+        # When the thread should have gone on at the latest, and the processor time of the process when it rested.
+        self._awake_at, self._used = clock.monotonic(), time.process_time()
+        # Longer than that, and the tasks would be started elsewhere while they run here.
+        patience = consumer.lease_ms / 1000 - heartbeat_seconds
+        self.service = Service("fairque-heart", self.step, patience=patience, on_death=on_death, log=log)
 
     @property
     def silence(self) -> float:
@@ -48,30 +64,49 @@ class Heart:
 
     def start(self) -> None:
         """Begin to beat."""
-        self._thread.start()
+        self._awake_at = clock.monotonic()
+        self._next_beat = self._awake_at + self._heartbeat
+        self.service.start()
 
     def stop(self) -> None:
         """End; safe to call twice."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=10)
+        self.service.stop()
         self._consumer.runner.close()
 
-    def _run(self) -> None:
-        next_beat = clock.monotonic() + self._heartbeat
-        next_sweep = clock.monotonic()
-        while not self._stopped.wait(max(0.0, min(next_beat, next_sweep) - clock.monotonic())):
-            if clock.monotonic() >= next_beat:
-                next_beat = clock.monotonic() + self._heartbeat
-                self.beat()
-            if clock.monotonic() >= next_sweep:
-                next_sweep = clock.monotonic() + self._sweep()
+    def step(self) -> None:
+        """Do what is due, and rest until the next thing is."""
+        late = clock.monotonic() - self._awake_at
+        if late >= self._heartbeat:
+            self._tell_late(late)
+        if clock.monotonic() >= self._next_beat:
+            self.beat()
+            self._next_beat = clock.monotonic() + self._heartbeat
+        if clock.monotonic() >= self._next_sweep:
+            self._next_sweep = clock.monotonic() + self._sweep()
+        pause = max(0.0, min(self._next_beat, self._next_sweep) - clock.monotonic())
+        self._awake_at, self._used = clock.monotonic() + pause, time.process_time()
+        self.service.rest(pause)
 
     def beat(self) -> None:
         """Renew all leases once, and tell each task that should stop."""
         jobs = list(self._jobs())
         for first in range(0, len(jobs), _BATCH):
             self._renew(jobs[first : first + _BATCH])
+
+    def _tell_late(self, late: float) -> None:
+        """Say what ran while this thread did not."""
+        used = time.process_time() - self._used
+        held_up = 'a task kept the interpreter to itself: give such tasks isolation="process"'
+        jobs = list(self._jobs())
+        now = clock.monotonic()
+        log.warning(
+            "the heartbeat was late",
+            late_seconds=round(late, 3),
+            cause=held_up if used >= late / 2 else "the process, or its machine, stood still",
+            leases_over=sum(job.lease.held_until <= now for job in jobs),
+            functions=sorted({job.task.func or "" for job in jobs if job.task is not None})[:_TOLD],
+            tasks=[job.granted.task_id for job in jobs[:_TOLD]],
+        )
 
     def _renew(self, jobs: list[Job]) -> None:
         # Anchored before the call: the server's lease can only end later than this.

@@ -5,10 +5,12 @@ from prometheus_client import make_wsgi_app
 
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.service.web import Web
-from fairque.worker.fetcher import Fetcher
+from fairque.worker.courier import Courier
 from fairque.worker.heart import Heart
 from fairque.worker.metrics import Metrics
+from fairque.worker.phases import Phases
 from fairque.worker.settings import WorkerSettings
+from fairque.worker.watch import Watch
 
 __all__ = ["Probes", "impatient"]
 
@@ -24,14 +26,18 @@ class Probes:
 
     Attributes:
         settings: Of the worker.
-        fetcher: Takes the tasks: while it goes round, the worker is alive.
-        heart: Knows when the server answered last.
+        phases: What the worker does at present.
+        courier: Takes the tasks.
+        heart: Renews the leases, and knows when the server answered last.
+        watch: Ends what is above its time.
         metrics: What is counted.
     """
 
     settings: WorkerSettings
-    fetcher: Fetcher
+    phases: Phases
+    courier: Courier
     heart: Heart
+    watch: Watch
     metrics: Metrics
 
     def listen(self) -> Web | None:
@@ -52,17 +58,24 @@ class Probes:
         )
 
     def alive(self) -> tuple[bool, str]:
-        """Whether the worker does something, or waits for something that will come; a word on it. Asks nobody."""
-        server, age = self.settings.redis, self.fetcher.loop_age
+        """Whether every thread of the worker does its work, or rests for as long as it meant to. Asks nobody."""
+        if self.phases.error is not None:
+            return False, f"crashed: {self.phases.reason}"
+        server, options = self.settings.redis, self.settings.worker
         call = (server.retries + 1) * (server.socket_timeout_seconds + server.connect_timeout_seconds)
-        if self.fetcher.crash is not None:
-            return False, "crashed"
-        return age < call + _STALLED_SECONDS, f"at one call for {age:.1f} s"
+        limits = (
+            (self.courier.service, call + _STALLED_SECONDS),
+            # A beat may take as long as a call; after the lease it is of no use.
+            (self.heart.service, max(options.lease_seconds, call) + options.heartbeat_seconds),
+            (self.watch.service, options.heartbeat_seconds + _STALLED_SECONDS),
+        )
+        late = [f"{service.name} for {service.overdue:.1f} s" for service, limit in limits if service.overdue >= limit]
+        return not late, f"held up: {', '.join(late)}" if late else "all threads do their work"
 
     def ready(self) -> tuple[bool, str]:
         """Whether it takes tasks and the server answers; a word on it. Asks nobody."""
-        if self.fetcher.is_quiet:
-            return False, "takes no tasks"
+        if not self.phases.takes:
+            return False, f"takes no tasks: {self.phases.reason or self.phases.phase.value}"
         silence = self.heart.silence
         return silence < _SILENT_SECONDS, f"the server answered {silence:.1f} s ago"
 

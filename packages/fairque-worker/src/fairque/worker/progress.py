@@ -1,12 +1,14 @@
 """Tells the queue how far tasks have come: the latest word of all of them in one call, a few times a second."""
 
+import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from fairque.protocol.calls import Reported
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.progress import Progress
+from fairque.protocol.service.supervision import Service
 from fairque.worker.jobs import Job
 from fairque.worker.log import log
 
@@ -28,16 +30,18 @@ class ProgressSender:
 
     Args:
         line: Whom to tell.
+        on_death: Called when the thread ends without being told to.
     """
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Line, on_death: Callable[[str, BaseException], None] = lambda *_: None) -> None:
         self._line = line
+        self._on_death = on_death
+        self._pause = threading.Event()
         self._lock = threading.Lock()
         self._sending = threading.Lock()
         self._jobs: dict[Job, None] = {}
-        self._thread: threading.Thread | None = None
-        self._told = threading.Event()
-        self._stopped = threading.Event()
+        self._service: Service | None = None
+        self._stopped = False
         self._silent = False
 
     def note(self, job: Job, progress: Progress) -> None:
@@ -45,10 +49,9 @@ class ProgressSender:
         with self._lock:
             job.progress = progress
             self._jobs[job] = None
-            if self._thread is None and not self._stopped.is_set():
-                self._thread = threading.Thread(target=self._run, name="fairque-progress", daemon=True)
-                self._thread.start()
-        self._told.set()
+            service = self._service or self._started()
+        if service is not None:
+            service.ring()
 
     def flush(self) -> None:
         """Send now what is not sent yet, after what is on its way."""
@@ -57,16 +60,45 @@ class ProgressSender:
     def stop(self) -> None:
         """End; safe to call twice. What is not sent yet goes with the ending of its task."""
         with self._lock:
-            self._stopped.set()
-        self._told.set()
-        if self._thread is not None:
-            self._thread.join(timeout=10)
+            self._stopped = True
+            service = self._service
+        if service is not None:
+            service.stop()
 
-    def _run(self) -> None:
-        while self._told.wait() and not self._stopped.is_set():
-            self._told.clear()
+    def step(self) -> None:
+        """Rest until there is something to tell, and tell it."""
+        service = self._service
+        if service is None:
+            return
+        with self._lock:
+            quiet = not self._jobs
+        if quiet:
+            service.rest(math.inf)
+        if not service.stopped:
             self._send()
-            self._stopped.wait(PAUSE_SECONDS)
+            # Not ended by a word: what is said meanwhile goes with the next call.
+            self._pause.wait(PAUSE_SECONDS)
+
+    def _started(self) -> Service | None:
+        """Begin to send, unless that is impossible: the latest word goes with the ending of its task then."""
+        if self._stopped:
+            return None
+        service = Service(
+            "fairque-progress",
+            self.step,
+            patience=math.inf,
+            on_death=self._on_death,
+            log=log,
+            wake=self._pause.set,
+        )
+        self._service = service
+        try:
+            service.start()
+        except FairqueError as error:
+            self._service = None
+            log.warning("progress is told at the end of tasks only", error=str(error))
+            return None
+        return service
 
     def _send(self) -> None:
         with self._sending:
@@ -86,7 +118,6 @@ class ProgressSender:
             self._silent = True
             with self._lock:
                 self._jobs = {**dict.fromkeys(job for job, _ in words), **self._jobs}
-            self._told.set()
             return
         self._silent = False
         with self._lock:

@@ -5,10 +5,14 @@ import threading
 from collections.abc import Callable, Iterable
 
 from fairque.protocol import clock
+from fairque.protocol.service.supervision import Service
 from fairque.worker.jobs import Job
 from fairque.worker.log import log
 
 __all__ = ["Alarm", "Watch"]
+
+#: How long a shortage may keep the watch from its work before the worker counts as crashed.
+_PATIENCE_SECONDS = 5.0
 
 
 class Alarm:
@@ -44,6 +48,10 @@ class Watch:
         jobs: Gives the tasks in flight.
         alarm: Rung by who begins a task whose limit comes before the next look.
         enforce: Called with a task whose limit is over; it sets the next one.
+        on_death: Called when the thread ends without being told to.
+
+    Attributes:
+        service: The thread.
     """
 
     def __init__(
@@ -52,34 +60,34 @@ class Watch:
         jobs: Callable[[], Iterable[Job]],
         alarm: Alarm,
         enforce: Callable[[Job], None],
+        on_death: Callable[[str, BaseException], None],
     ) -> None:
         self._longest = longest_seconds
         self._jobs = jobs
         self._alarm = alarm
         self._enforce = enforce
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="fairque-watch", daemon=True)
+        self.service = Service(
+            "fairque-watch", self.step, patience=_PATIENCE_SECONDS, on_death=on_death, log=log, wake=alarm.ring
+        )
 
     def start(self) -> None:
         """Begin to watch."""
-        self._thread.start()
+        self.service.start()
 
     def stop(self) -> None:
         """End; safe to call twice."""
-        self._stopped.set()
-        self._alarm.ring()
-        if self._thread.is_alive():
-            self._thread.join(timeout=10)
-
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            self._alarm.begin_look()
-            pause = self._look()
-            self._alarm.until = clock.monotonic() + pause
-            # Looked at again, since the ring of the stop may have been cleared.
-            if not self._stopped.is_set():
-                self._alarm.wait(pause)
+        self.service.stop()
         self._alarm.until = -math.inf
+
+    def step(self) -> None:
+        """Act on what is over, and rest until the next thing is."""
+        self._alarm.begin_look()
+        pause = self._look()
+        self._alarm.until = clock.monotonic() + pause
+        # Looked at again, since the ring of the stop may have been cleared.
+        if not self.service.stopped:
+            self.service.rests(pause)
+            self._alarm.wait(pause)
 
     def _look(self) -> float:
         """Act on the tasks whose time has come, and return the seconds until the next one's can."""

@@ -2,27 +2,29 @@
 
 import math
 import threading
+from collections.abc import Callable
 from contextlib import suppress
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from fairque.protocol import clock
-from fairque.protocol.calls import Released
 from fairque.protocol.config import mask_url
 from fairque.protocol.errors import ConfigurationError, FairqueError
+from fairque.protocol.model.outcome import error_text
 from fairque.protocol.runners import Runner
 from fairque.protocol.service.signals import Control, Order
+from fairque.protocol.wire.scripts import load_scripts
 from fairque.worker.consumer import Consumer
+from fairque.worker.courier import Courier
 from fairque.worker.dump import dump
 from fairque.worker.executor import Executor
-from fairque.worker.fetcher import Event, Fetcher
 from fairque.worker.handler import FunctionTaskHandler, TaskHandler
 from fairque.worker.heart import Heart
 from fairque.worker.inputs import Inputs
-from fairque.worker.jobs import Job
+from fairque.worker.jobs import Ending
 from fairque.worker.loading import import_task_modules, load_handler
 from fairque.worker.log import log
 from fairque.worker.metrics import Metrics
+from fairque.worker.phases import Phase, Phases
 from fairque.worker.probes import Probes, impatient
 from fairque.worker.processes.pool import Children
 from fairque.worker.processes.process import Recipe
@@ -30,7 +32,6 @@ from fairque.worker.progress import ProgressSender
 from fairque.worker.reporter import Reporter
 from fairque.worker.settings import WorkerSettings, settings_from_url
 from fairque.worker.signals import SIGNALS
-from fairque.worker.waker import Taken, Wait, Waker
 from fairque.worker.watch import Alarm, Watch
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ __all__ = ["TooManyAbandoned", "Worker"]
 
 #: How long tasks that were given back may take to clean up.
 _LINGER_SECONDS = 1.0
+#: How long the last calls to a server may take that does not answer.
+_LONGEST_STOP_SECONDS = 30.0
+#: Why a worker is quiet that a signal can resume.
+_BY_SIGNAL = "a signal came"
 
 
 class TooManyAbandoned(FairqueError):
@@ -49,15 +54,17 @@ class TooManyAbandoned(FairqueError):
 class Worker:
     """Runs the tasks of one queue until it is stopped.
 
-    One thread reports endings and takes new tasks in the same round trip; another renews the leases, a third tells
-    the tasks whose lease is over and ends those above their timeouts, a fourth waits for the wake-up when there is
-    nothing to do, and the tasks run in threads, on an event loop, and in child processes.
+    One thread, the courier, reports endings, takes new tasks in the same round trip, and waits for work when there is
+    none; another renews the leases, a third tells the tasks whose lease is over and ends those above their timeouts.
+    The tasks run in threads, on an event loop, and in child processes. Each of these threads of the worker's own is
+    watched: when one dies, the worker crashes, since nobody would do its work any more.
 
     Args:
         settings: Server, queue and worker. `start` imports ``worker.modules`` before it does anything else.
         handler: What running a task means; by default its function is called. ``MODULE:ATTR`` names a handler, a class
             or an object, which is imported at once, and which child processes can have, too.
-        burst: End when nothing is runnable any more. Delayed tasks and retries that are not due stay in the queue.
+        burst: End when nothing is runnable any more, nor will be by what this worker still has to do. What waits for a
+            delay, a retry, a rate, a cap of its user that others use up, or other tasks stays in the queue.
 
     Raises:
         ConfigurationError: ``worker.isolation`` is ``process``, but a child process could not run the tasks.
@@ -77,16 +84,16 @@ class Worker:
         if isinstance(handler, str):
             handler = load_handler(handler)
         handler = handler or FunctionTaskHandler(options.modules)
-        events: SimpleQueue[Event] = SimpleQueue()
         alarm = Alarm()
+        self._phases = Phases(self._on_move)
         self._consumer = Consumer(settings)
-        self._progress = ProgressSender(self._consumer)
+        self._progress = ProgressSender(self._consumer, self._on_death)
         self._children = children
         self._executor = Executor(
             handler,
             options.concurrency,
             settings.queue.message_limit,
-            events.put,
+            self._on_end,
             inputs=Inputs(self._consumer.read_outputs),
             on_progress=self._progress.note,
             alarm=alarm,
@@ -96,39 +103,35 @@ class Worker:
             max_abandoned=options.max_abandoned,
             on_exhausted=self._on_exhausted,
         )
-        self._waker = Waker(self._consumer, Runner(settings.redis), self._take)
         self._reader = Consumer(settings, Runner(impatient(settings.redis)))
         self.metrics = Metrics(
             settings.queue.name,
             options.concurrency,
             running=lambda: self.in_flight,
             abandoned=lambda: self._executor.abandoned,
-            loop_age=lambda: self._fetcher.loop_age,
+            loop_age=lambda: self._courier.service.overdue,
             read_stats=self._reader.read_stats,
         )
-        self._fetcher = Fetcher(
+        self._courier = Courier(
             consumer=self._consumer,
             executor=self._executor,
-            reporter=Reporter(self._consumer, handler, self.metrics, self._executor.call, self._executor.wait_for),
-            waker=self._waker,
-            events=events,
+            reporter=Reporter(self._consumer, handler, self.metrics, self._call_hook, self._executor.wait_for),
+            phases=self._phases,
             metrics=self.metrics,
             slots=options.concurrency,
             burst=burst,
             on_idle=self._on_idle,
+            on_death=self._on_death,
+            linger_seconds=_LINGER_SECONDS,
         )
-        self._heart = Heart(Consumer(settings), options.heartbeat_seconds, self._fetcher.jobs, self.metrics)
-        self._probes = Probes(settings, self._fetcher, self._heart, self.metrics)
-        self._watch = Watch(options.heartbeat_seconds, self._fetcher.jobs, alarm, self._executor.enforce)
-        self._idle = threading.Event()
+        jobs = self._courier.book.snapshot
+        self._heart = Heart(Consumer(settings), options.heartbeat_seconds, jobs, self.metrics, self._on_death)
+        self._watch = Watch(options.heartbeat_seconds, jobs, alarm, self._executor.enforce, self._on_death)
+        self._probes = Probes(settings, self._phases, self._courier, self._heart, self._watch, self.metrics)
         self._control = Control(SIGNALS)
         self._web: Web | None = None
         self._lock = threading.Lock()
-        self._started = False
-        self._stopped = False
         self._all_ended = True
-        # Quiet by a signal: it goes on when there is nothing left to do.
-        self._paused = False
         self._exhausted = False
 
     @classmethod
@@ -151,7 +154,7 @@ class Worker:
     @property
     def in_flight(self) -> int:
         """How many tasks this worker holds."""
-        return len(self._fetcher.jobs())
+        return len(self._courier.book)
 
     @property
     def http_port(self) -> int | None:
@@ -184,13 +187,12 @@ class Worker:
         with self._control.hearing():
             self.start()
             self._attend()
-            self._paused = False
-            self.quiet()
-            log.info("worker stops", worker=self._consumer.worker, in_flight=self.in_flight)
-            if not self._idle.is_set():
+            self._phases.move(Phase.DRAINING, "it was told to stop")
+            log.info("worker stops", worker=self._consumer.worker, reason=self._phases.reason, in_flight=self.in_flight)
+            if not self._phases.wait_idle(0):
                 self._attend(self.settings.worker.grace_seconds)
             self.stop(0)
-        crash = self._fetcher.crash
+        crash = self._phases.error
         if isinstance(crash, FairqueError):
             raise crash
         if crash is not None:
@@ -210,22 +212,24 @@ class Worker:
                 or the worker was stopped; nothing was started.
         """
         with self._lock:
-            if self._stopped:
+            if self._phases.phase in (Phase.STOPPING, Phase.ENDED):
                 raise FairqueError("this worker was stopped: make a new Worker")
-            if self._started:
+            if self._phases.phase is not Phase.STARTING:
                 return
             import_task_modules(self.settings.worker.modules)
+            # All that it will need is read now: an upgrade in place must not give a running worker parts of another.
+            load_scripts()
             try:
                 self._consumer.check()
                 self._web = self._probes.listen()
-            except FairqueError:
-                self._consumer.runner.close()
+                self._heart.start()
+                self._watch.start()
+                self._courier.start()
+                self._phases.move(Phase.RUNNING)
+            except BaseException:
+                self._phases.move(Phase.ENDED, "it could not start")
+                self._close()
                 raise
-            self._started = True
-            self._heart.start()
-            self._watch.start()
-            self._waker.start()
-            self._fetcher.start()
         log.info(
             "worker started",
             worker=self._consumer.worker,
@@ -236,24 +240,21 @@ class Worker:
 
     def quiet(self) -> None:
         """Take no more tasks; those that run go on."""
-        self._fetcher.quiet()
+        self._phases.move(Phase.QUIET, "quiet was called")
 
     def resume(self) -> None:
         """Take tasks again after `quiet`; not once the worker is being stopped."""
-        if self._stopped or self._exhausted:
-            return
-        self._paused = False
-        self._fetcher.resume()
-        self._idle.clear()
+        if self._phases.phase is Phase.QUIET:
+            self._phases.move(Phase.RUNNING, "resume was called")
 
     def dump(self) -> None:
         """Write what this worker does right now to its log: its tasks, its threads, and its child processes."""
-        dump(self._consumer.worker, self._executor, self._fetcher.jobs())
+        dump(self._consumer.worker, self._executor, self._courier.book.snapshot())
         self._children.dump()
 
     def wait_idle(self, seconds: float | None = None) -> bool:
         """Wait until a burst is over, or no task runs after `quiet`; return whether that is so."""
-        return self._idle.wait(seconds)
+        return self._phases.wait_idle(seconds)
 
     def stop(self, deadline: float | None = None) -> None:
         """Stop, in this order; safe to call twice.
@@ -265,30 +266,29 @@ class Worker:
             deadline: Seconds for step 2; None takes the settings' grace.
         """
         with self._lock:
-            if self._stopped or not self._started:
+            if self._phases.phase in (Phase.STARTING, Phase.STOPPING, Phase.ENDED):
                 return
-            self._stopped = True
-            self.quiet()
-            self._idle.wait(self.settings.worker.grace_seconds if deadline is None else deadline)
-            # Before the rest is given back, so that no task is taken and no ending reported meanwhile.
-            self._fetcher.stop()
-            self._waker.stop()
-            self._fetcher.return_what_was_lost()
-            left = self._fetcher.jobs()
-            self._give_back(left)
-            self._heart.stop()
-            self._watch.stop()
-            self._progress.stop()
-            given_up = left or self._fetcher.crash is not None
-            linger = _LINGER_SECONDS if given_up else self.settings.worker.grace_seconds
-            self._all_ended = self._executor.stop(linger)
+            self._phases.move(Phase.DRAINING, "stop was called")
+            self._phases.wait_idle(self.settings.worker.grace_seconds if deadline is None else deadline)
+            given_up = self._phases.phase is Phase.CRASHED or self.in_flight > 0
+            self._phases.move(Phase.STOPPING)
+            self._courier.service.join(_LONGEST_STOP_SECONDS)
+            self._all_ended = self._executor.stop(_LINGER_SECONDS if given_up else self.settings.worker.grace_seconds)
             with suppress(FairqueError):
                 self._consumer.rouse()
-            if self._web is not None:
-                self._web.close()
-            self._reader.runner.close()
-            self._consumer.runner.close()
+            self._phases.move(Phase.ENDED)
+            self._close()
         log.info("worker stopped", worker=self._consumer.worker)
+
+    def _close(self) -> None:
+        for part in (self._heart, self._watch, self._progress):
+            part.stop()
+        self._courier.service.stop()
+        self._courier.close()
+        if self._web is not None:
+            self._web.close()
+        self._reader.runner.close()
+        self._consumer.runner.close()
 
     def _attend(self, seconds: float = math.inf) -> None:
         """Do what signals say until one, or the end of all work, says stop, or the time is over."""
@@ -303,17 +303,39 @@ class Worker:
             elif stopping:
                 continue
             elif order is Order.QUIET:
-                self._paused = True
-                self.quiet()
+                self._phases.move(Phase.QUIET, _BY_SIGNAL)
                 log.info("worker is quiet", worker=self._consumer.worker, in_flight=self.in_flight)
-            elif self._paused:
+            elif self._phases.reason == _BY_SIGNAL:
                 self.resume()
                 log.info("worker takes tasks again", worker=self._consumer.worker)
 
+    def _on_move(self) -> None:
+        self._courier.ring()
+
+    def _on_end(self, ending: Ending) -> None:
+        self._courier.put(ending)
+
+    def _call_hook(self, hook: Callable[[], None]) -> None:
+        self._courier.call_hook(hook)
+
     def _on_idle(self) -> None:
-        self._idle.set()
-        if not self._paused:
+        if self._phases.phase is not Phase.QUIET:
             self._control.tell()
+
+    def _on_death(self, name: str, error: BaseException) -> None:
+        """End the worker, since one of its threads has died."""
+        self._phases.move(Phase.CRASHED, f"thread {name} died", error)
+        with suppress(Exception):
+            log.error(
+                "the worker crashed: others get its tasks when the leases end",
+                worker=self._consumer.worker,
+                service_thread=name,
+                error=error_text(error),
+                exc_info=None if isinstance(error, FairqueError) else error,
+            )
+        if name == self._courier.service.name:
+            # It would be the one to do it.
+            self._courier.abandon("the worker ends")
 
     def _on_exhausted(self, abandoned: int) -> None:
         if self._exhausted:
@@ -325,23 +347,8 @@ class Worker:
             abandoned=abandoned,
             max_abandoned=self.settings.worker.max_abandoned,
         )
-        self.quiet()
+        self._phases.move(Phase.DRAINING, "too many tasks go on after their timeouts")
         self._control.tell()
-
-    def _take(self, taken: Taken) -> Wait | None:
-        return self._fetcher.take(taken)
-
-    def _give_back(self, jobs: list[Job]) -> None:
-        if not jobs:
-            return
-        log.warning("giving back tasks that still run", tasks=[job.granted.task_id for job in jobs])
-        for job in jobs:
-            job.request_cancel("the worker stops", lease_lost=True)
-        # Before others can get them, and while the heart still keeps them: a process can be ended, so none runs twice.
-        self._executor.end_apart(jobs, _LINGER_SECONDS)
-        for job in jobs:
-            self._fetcher.forget(job)
-        self._consumer.give_back([Released(job.granted.task_id, job.granted.token, job.ran_us) for job in jobs])
 
 
 def _children(settings: WorkerSettings, handler: TaskHandler | str | None) -> Children:

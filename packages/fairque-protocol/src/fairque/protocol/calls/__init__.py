@@ -5,6 +5,7 @@ from fairque.protocol.calls.cancel import cancel
 from fairque.protocol.calls.dead import MAX_DEAD, Redriven, delete, read_dead, redrive
 from fairque.protocol.calls.endings import Ended, Failed, Finished, Released, fail, finish, release
 from fairque.protocol.calls.fire import Fired, Firing, Leadership, Move, fire, lead, move
+from fairque.protocol.calls.interrupt import interrupt
 from fairque.protocol.calls.limits import (
     ALL_USERS,
     SETTING_NAMES,
@@ -96,6 +97,7 @@ __all__ = [
     "fail",
     "finish",
     "fire",
+    "interrupt",
     "lead",
     "limit",
     "move",

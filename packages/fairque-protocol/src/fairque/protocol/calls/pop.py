@@ -50,11 +50,13 @@ class Popped:
 
     Attributes:
         tasks: At most as many as were asked for, and as many as have 4 MiB together; at least one where there is one.
-        wait_ms: Milliseconds until something will be due: 0 when there may be more now, None when nothing waits.
+        more: Whether another pop may find something at once: a runnable task, or a bounded step that is not finished.
+        wait_ms: Milliseconds until the next delay, retry, rate or lease is over; None when nothing waits for a time.
         reclaimed: Tasks of lost workers that were taken back on the way, at most 2.
     """
 
     tasks: tuple[Granted, ...]
+    more: bool
     wait_ms: int | None
     reclaimed: tuple[Reclaimed, ...] = ()
 
@@ -86,8 +88,8 @@ def pop(
 
     def decode(reply: list[Any]) -> Popped:
         answers = opened(keys, reply)
-        wait_ms = int(answers[1])
-        places = iter(answers[3:])
+        wait_ms = int(answers[2])
+        places = iter(answers[4:])
         tasks = tuple(
             Granted(
                 text(task_id),
@@ -101,6 +103,6 @@ def pop(
             )
             for task_id, message, token, attempt, failures, solo, pushed_at, heritage in zip(*[places] * 8, strict=True)
         )
-        return Popped(tasks, None if wait_ms < 0 else wait_ms, reclaimed_in(answers[2]))
+        return Popped(tasks, bool(answers[1]), None if wait_ms < 0 else wait_ms, reclaimed_in(answers[3]))
 
     return Call("pop", keys, args, decode)

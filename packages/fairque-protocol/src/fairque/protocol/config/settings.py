@@ -1,10 +1,10 @@
 """The settings that every fairque process shares: the server and the queue."""
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
+from fairque.protocol.config.address import embedded_folder, read_address
 from fairque.protocol.config.masking import mask_url
 from fairque.protocol.config.validators import at_least, between, boolean, duration, matches, positive
 from fairque.protocol.limits import QUEUE_NAME
@@ -17,27 +17,16 @@ __all__ = ["MESSAGE_LIMIT_MAX", "QueueSettings", "RedisSettings"]
 MESSAGE_LIMIT_MAX = 1_048_576
 """Bytes: no queue takes a larger message, whatever its settings say."""
 
-_SCHEMES = ("redis://", "rediss://", "unix://", "embedded://")
-
 
 def _usable_url(_instance: Any, attribute: "Attribute[Any]", value: Any) -> None:
     # The messages never show the URL: its password would reach a log.
-    if not isinstance(value, str) or not value.startswith(_SCHEMES):
-        raise ValueError(f"{attribute.name}: must start with one of {', '.join(_SCHEMES)}")
-    if any(map(str.isspace, value)):
-        raise ValueError(f"{attribute.name}: must not contain spaces or line breaks; look at its end, too")
     try:
-        parts = urlsplit(value)
-        _ = parts.port
-    except ValueError:
-        raise ValueError(
-            f"{attribute.name}: host or port cannot be read; the form is "
-            "redis://USER:PASSWORD@HOST:PORT/DATABASE, special characters of a password are percent-encoded"
-        ) from None
-    # redis-py takes the first database for one that it cannot read.
-    database = parts.path.strip("/")
-    if parts.scheme in ("redis", "rediss") and database and not (database.isascii() and database.isdecimal()):
-        raise ValueError(f"{attribute.name}: after the host comes the number of the database, such as /0")
+        if isinstance(value, str) and value.startswith("embedded://") and not any(map(str.isspace, value)):
+            embedded_folder(value)
+        else:
+            read_address(value)
+    except ValueError as error:
+        raise ValueError(f"{attribute.name}: {error}") from None
 
 
 def _shown_url(url: str) -> str:
@@ -50,7 +39,8 @@ class RedisSettings:
 
     Attributes:
         url: Address: ``redis://``, ``rediss://`` (TLS) or ``unix://``; or a server of its own, ``embedded:///folder``
-            for all processes that name the folder, ``embedded://`` in memory for this one alone.
+            for all processes that name the folder, ``embedded://`` in memory for this one alone. Its parameters are
+            those of `fairque.protocol.config.address.PARAMETERS`; all others are refused.
         socket_timeout_seconds: Seconds to wait for an answer.
         connect_timeout_seconds: Seconds to wait for a connection.
         retries: Further tries after a lost connection; every fairque call is safe to repeat.

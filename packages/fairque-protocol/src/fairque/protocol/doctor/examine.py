@@ -7,7 +7,7 @@ from fairque.protocol.calls import QueueStats, read_stats, rights
 from fairque.protocol.clock import monotonic, now_ms
 from fairque.protocol.config import QueueSettings, RedisSettings, mask_url
 from fairque.protocol.doctor.findings import Diagnosis, Finding
-from fairque.protocol.doctor.rights import commands_of, words
+from fairque.protocol.doctor.rights import needs_of_role, remedy, told
 from fairque.protocol.doctor.server import CHECKS, findings_of, kind_of
 from fairque.protocol.errors import FairqueError, ProtocolError, RedisUnavailable, SchemaMismatch, ServerUnsuitable
 from fairque.protocol.runners import Runner
@@ -108,16 +108,15 @@ class _Examination:
 
     def _rights(self) -> Iterator[Finding]:
         self.looked_at.append("rights")
-        commands = commands_of(self._role)
-        answers = self.runner.run(rights(self._keys, [words(command) for command in commands]))
-        denied = [command.lower() for command, allowed in zip(commands, answers, strict=True) if not allowed]
-        if denied:
-            rules = " ".join(f"+{command}" for command in denied)
+        needs = needs_of_role(self._role)
+        answers = self.runner.run(rights(self._keys, [need.words for need in needs]))
+        lacking = [need for need, allowed in zip(needs, answers, strict=True) if not allowed]
+        if lacking:
             yield _error(
                 "rights",
-                f"the user may not send: {', '.join(denied)}",
-                "a script that is stopped in the middle leaves half of its work behind",
-                f"ACL SETUSER USER ~fairque:* &fairque:* {rules}",
+                f"the user may not {told(lacking)}",
+                "calls that need it are refused before they change anything",
+                remedy(lacking, self._keys.name),
             )
 
     def _records(self, stats: QueueStats) -> Iterator[Finding]:

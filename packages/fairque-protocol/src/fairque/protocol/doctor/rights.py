@@ -1,21 +1,47 @@
-"""Which commands each role has to send, by what its scripts call: for the doctor, and for the ACL files."""
+"""Which commands, keys and channels each script and role needs: for the doctor, the runners, and the ACL files."""
 
 import re
+from collections.abc import Iterable
 from functools import cache
+
+from attrs import frozen
 
 from fairque.protocol.wire.scripts import script, script_names
 
-__all__ = ["ROLES", "acl_rules", "commands_of", "scripts_of", "words"]
+__all__ = [
+    "KEYS",
+    "ROLES",
+    "Need",
+    "acl_rules",
+    "commands_of",
+    "needs_of",
+    "needs_of_role",
+    "remedy",
+    "scripts_of",
+    "told",
+    "words",
+]
 
 _CALLED = re.compile(r'\b(?:call|send|send_keys|redis\.p?call)\("([A-Z]+)"')
 _READS_ONLY = re.compile(r"^#!lua flags=[a-z,-]*no-writes")
+
+#: The keys of a queue by what follows its prefix; an id follows a colon. The key `now` is only for tests.
+KEYS = (
+    *("meta", "m:", "t:", "x:", "r:", "p:", "w:", "n:", "c:", "u:", "ready", "fresh", "critical", "owe", "timers"),
+    *("users", "cfg:", "configured", "g", "running", "delayed", "deferred", "s:", "d:", "pending", "kept", "held"),
+    *("dead", "counts", "dedup:", "claim:", "wake", "interrupt:", "sweeping", "broken:"),
+    *("schedule:", "schedules", "due", "lock"),
+)
+#: Commands or places that a sentence lists.
+_SHOWN = 12
+_CHANNELS = ("done:", "changed")
 
 #: What every process sends itself: to connect, to run scripts, and to look at the server.
 _ALWAYS = ("EVALSHA", "SCRIPT|LOAD", "INFO", "PING", "SELECT")
 _LISTENING = ("SUBSCRIBE", "UNSUBSCRIBE")
 
 _OF_PRODUCERS = ("push", "cancel", "watch")
-_OF_WORKERS = ("pop", "beat", "finish", "fail", "release", "sweep", "rouse", "progress")
+_OF_WORKERS = ("pop", "beat", "finish", "fail", "release", "sweep", "rouse", "interrupt", "progress")
 
 #: The roles of processes and people.
 ROLES = ("producer", "worker", "scheduler", "viewer", "admin")
@@ -42,27 +68,37 @@ def _of_schedules() -> set[str]:
 
 
 def scripts_of(role: str) -> list[str]:
-    """Return the scripts that a role runs, sorted."""
+    """Return the scripts that a role runs, sorted: its own, and those that only read."""
+    return sorted({*_own_scripts(role)} | _readers())
+
+
+def _own_scripts(role: str) -> list[str]:
+    """Return the scripts without which a role cannot do its work."""
     own: dict[str, set[str]] = {
         "producer": {*_OF_PRODUCERS},
         "worker": {*_OF_WORKERS},
         "scheduler": _of_schedules(),
-        "viewer": set(),
+        "viewer": _readers(),
         "admin": {*script_names()},
     }
-    return sorted((own[role] | _readers()) & {*script_names()})
+    return sorted(own[role] & {*script_names()})
 
 
-def commands_of(role: str) -> list[str]:
-    """Return the commands that a role has to send, itself and in its scripts, sorted; a subcommand after a bar."""
+def _direct(role: str) -> set[str]:
+    """Return the commands that a role sends itself."""
     direct = {*_ALWAYS}
     if role != "worker":
         direct |= {*_LISTENING}
     if role == "worker":
-        direct.add("BLPOP")
+        direct |= {"BLPOP", "DEL"}
     if role == "admin":
         direct |= {"BLPOP", "SCAN", "ZSCAN"}
-    return sorted(direct.union(*(_called(name) for name in scripts_of(role))))
+    return direct
+
+
+def commands_of(role: str) -> list[str]:
+    """Return the commands that a role has to send, itself and in its scripts, sorted; a subcommand after a bar."""
+    return sorted(_direct(role).union(*(_called(name) for name in scripts_of(role))))
 
 
 def acl_rules(role: str, queue: str = "") -> str:
@@ -76,22 +112,111 @@ def acl_rules(role: str, queue: str = "") -> str:
     return f"resetkeys resetchannels -@all ~{keys} &{keys} {commands}"
 
 
+@frozen
+class Need:
+    """Something that a script needs from the user of its connection.
+
+    Attributes:
+        words: What is asked of the server: a command with arguments, as the script ``rights`` takes it.
+        command: The command in these words, in small letters.
+        place: The key or channel that is meant, in words; empty when it is the command itself.
+    """
+
+    words: str
+    command: str
+    place: str = ""
+
+
+@cache
+def needs_of(name: str) -> tuple[Need, ...]:
+    """Return what a script needs: its commands, and the keys and channels that it touches with them."""
+    text = re.sub(r"--.*", "", script(name).text)
+    if _READS_ONLY.match(script(name).text):
+        text = _SETS_ASIDE.sub("", text)
+    commands = sorted(_called(name))
+    needs = _of_commands(commands)
+    read = "HMGET" if "HMGET" in commands else "GET"
+    write = next((command for command in _WRITES if command in commands), None)
+    for key in KEYS:
+        if not _touches(text, key):
+            continue
+        needs.append(Need(words(read, key), read.lower(), f"read keys {key}"))
+        if write is not None and (key != "meta" or _WRITES_META.search(text)):
+            needs.append(Need(words(write, key), write.lower(), f"write keys {key}"))
+    for channel in _CHANNELS:
+        if "PUBLISH" in commands and _touches(text, channel):
+            needs.append(Need(f"PUBLISH &{channel} 1", "publish", f"publish to {channel}"))
+    return tuple(needs)
+
+
+@cache
+def needs_of_role(role: str) -> tuple[Need, ...]:
+    """Return what a role needs for its own work, itself and in its scripts."""
+    needs = _of_commands(sorted(_direct(role)))
+    needs += [need for name in _own_scripts(role) for need in needs_of(name)]
+    return tuple({need.words: need for need in needs}.values())
+
+
+def _of_commands(commands: Iterable[str]) -> list[Need]:
+    return [Need(words(command), command.lower()) for command in commands]
+
+
+def told(lacking: Iterable[Need]) -> str:
+    """Return what somebody may not do who lacks something: commands to send, and places where it may send them."""
+    lacking = list(lacking)
+    commands = sorted({need.command for need in lacking if not need.place})
+    # Who may not send a command at all is told no places for it.
+    places = dict.fromkeys(need.place for need in lacking if need.place and need.command not in commands)
+    return "; ".join(f"{verb}: {_first(names)}" for verb, names in (("send", commands), ("reach", [*places])) if names)
+
+
+def _first(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+def remedy(lacking: Iterable[Need], queue: str) -> str:
+    """Return the command that grants what is lacking."""
+    prefix = f"fairque:{{{queue}}}:*"
+    commands = dict.fromkeys(f"+{need.command}" for need in lacking if not need.place)
+    return " ".join(("ACL SETUSER USER", f"~{prefix}", f"&{prefix}", *commands))
+
+
+#: Commands by which it is found out whether a key may be written; a script that writes has one of them.
+_WRITES = ("MSET", "SET", "HSET", "ZADD", "LPUSH", "DEL")
+#: What only reads sets nothing aside; it shares the function that could.
+_SETS_ASIDE = re.compile(r"local function set_aside\(.*?\nend\n", re.DOTALL)
+_WRITES_META = re.compile(r'"(?:HSET|HSETNX|HDEL)", KEYS\[1\]')
+
+
+def _touches(text: str, key: str) -> bool:
+    """Whether a script names a key: ids come behind a colon, which queues of users get elsewhere."""
+    if key in ("meta", "n:", "c:"):
+        return key == "meta" or re.search(rf'"{key[0]}(?::|")', text) is not None
+    return f'"{key}' in text if key.endswith(":") else f'"{key}"' in text
+
+
 _WORDS = {
-    "BLPOP": "BLPOP * 1",
-    "EVALSHA": f"EVALSHA {'0' * 40} 1 *",
+    "BLPOP": "BLPOP {key} 1",
+    "EVALSHA": f"EVALSHA {'0' * 40} 1 {{key}}",
     "PUBLISH": "PUBLISH & 1",
     "SCAN": "SCAN 0",
     "SUBSCRIBE": "SUBSCRIBE &",
     "UNSUBSCRIBE": "UNSUBSCRIBE &",
-    "RENAME": "RENAME * *",
-    **{name: f"{name} *" for name in ("DEL", "EXISTS", "MGET")},
-    "MSET": "MSET * 1",
+    "RENAME": "RENAME {key} {key}",
+    **{name: f"{name} {{key}}" for name in ("DEL", "EXISTS", "MGET")},
+    "MSET": "MSET {key} 1",
 }
 _WITHOUT_KEY = {"INFO", "PING", "SCRIPT|LOAD", "SELECT", "TIME"}
 
 
-def words(command: str) -> str:
-    """Return a command with arguments as the script ``rights`` takes it: ``*`` for a key, ``&`` for a channel."""
+def words(command: str, key: str = "") -> str:
+    """Return a command with arguments as the script ``rights`` takes it: ``*`` for a key, ``&`` for a channel.
+
+    Args:
+        command: Its name; a subcommand after a bar.
+        key: What follows the prefix of the queue; the meta key by default.
+    """
     if command in _WITHOUT_KEY:
         return f"{command.replace('|', ' ')} 1"
-    return _WORDS.get(command, f"{command} * 1 1")
+    return _WORDS.get(command, f"{command} {{key}} 1 1").format(key=f"*{key}")

@@ -24,6 +24,18 @@ def kind_of(info: Info) -> tuple[str, str]:
     return kind, str(info.get(f"{kind}_version", "0"))
 
 
+def _sentinel(info: Info, _: RedisSettings) -> Iterator[Finding]:
+    if "sentinel" in (info.get("redis_mode"), info.get("server_mode")):
+        yield Finding(
+            check="sentinel",
+            severity="error",
+            what="this is a Sentinel, which watches servers and holds no data",
+            why="nothing can be pushed or started here",
+            mend="set redis.url to the address of the primary, which SENTINEL GET-MASTER-ADDR-BY-NAME NAME tells; "
+            "after a failover that address must lead to the new primary (a name in DNS or a proxy)",
+        )
+
+
 def _version(info: Info, _: RedisSettings) -> Iterator[Finding]:
     kind, version = kind_of(info)
     if tuple(int(number) for number in re.findall(r"\d+", version)[:2]) < _OLDEST[kind]:
@@ -54,7 +66,7 @@ def _role(info: Info, _: RedisSettings) -> Iterator[Finding]:
         yield Finding(
             check="role",
             severity="error",
-            what=f"this is a replica of {info.get('master_host')}:{info.get('master_port')}",
+            what=f"this is a read only replica of {info.get('master_host')}:{info.get('master_port')}",
             why="it takes no writes, so nothing can be pushed or started",
             mend="set redis.url to the address of the primary, or promote this one: REPLICAOF NO ONE",
         )
@@ -143,6 +155,7 @@ def _cluster(info: Info, _: RedisSettings) -> Iterator[Finding]:
 CHECKS: dict[str, _Check] = {
     "version": _version,
     "eviction": _eviction,
+    "sentinel": _sentinel,
     "role": _role,
     "persistence": _persistence,
     "memory": _memory,
@@ -151,9 +164,9 @@ CHECKS: dict[str, _Check] = {
     "cluster": _cluster,
 }
 #: Those without which no process of fairque begins.
-MUSTS = ("version", "eviction")
+MUSTS = ("sentinel", "version", "eviction", "role")
 #: What a worker says in its log when it starts.
-RISKS = ("role", "persistence")
+RISKS = ("persistence",)
 
 
 def findings_of(info: Info, settings: RedisSettings, checks: tuple[str, ...] = tuple(CHECKS)) -> list[Finding]:

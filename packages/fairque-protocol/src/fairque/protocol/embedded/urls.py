@@ -2,8 +2,9 @@
 
 import atexit
 from pathlib import Path
-from urllib.parse import unquote
 
+from fairque.protocol.config.address import embedded_folder
+from fairque.protocol.config.masking import mask_url
 from fairque.protocol.embedded.locks import starting
 from fairque.protocol.embedded.server import EmbeddedServer
 from fairque.protocol.errors import ConfigurationError
@@ -32,7 +33,10 @@ def resolve_url(url: str) -> str:
     """
     if not url.lower().startswith("embedded:"):
         return url
-    path = _path(url)
+    try:
+        path = embedded_folder(url)
+    except ValueError as error:
+        raise ConfigurationError([f"{mask_url(url)!r} is not a URL of an embedded server: {error}"]) from None
     # The lock is the one that a fork waits for, so a child finds either the server or nothing.
     with starting:
         server = _servers.get(path)
@@ -43,22 +47,3 @@ def resolve_url(url: str) -> str:
             _servers[path] = server
             atexit.register(server.stop)
         return server.url
-
-
-def _path(url: str) -> Path | None:
-    """Read the folder from the URL, None for a server in memory."""
-    place = url[len("embedded:") :]
-    if place == "//":
-        return None
-    path = unquote(place[2:])
-    if not place.startswith("///") or not path.strip("/") or {"?", "#"} & {*place} or "\0" in path:
-        raise _malformed(url)
-    return Path("/" + path.lstrip("/")).resolve()
-
-
-def _malformed(url: str) -> ConfigurationError:
-    problem = (
-        f"{url!r} is no URL of an embedded server. Write embedded:// for one in memory, "
-        "or embedded:///path/of/a/folder with an absolute path for one on disk (percent-encode ? # and %)"
-    )
-    return ConfigurationError([problem])

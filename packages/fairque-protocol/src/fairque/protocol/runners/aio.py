@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import redis.asyncio
@@ -10,17 +10,18 @@ from redis.exceptions import NoScriptError, RedisError
 
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.embedded import resolve_url
-from fairque.protocol.errors import FairqueError
+from fairque.protocol.errors import FairqueError, ProtocolError, SchemaMismatch
 from fairque.protocol.runners.connection import (
     CONCURRENT_CALLS,
-    INFO,
     check_server,
     client_of,
     command,
     no_retry_async,
     script_text,
 )
-from fairque.protocol.runners.failures import Attempts, NoAnswer, Silence, replaced
+from fairque.protocol.runners.failures import Attempts, NoAnswer, Silence, denied, replaced, unclear
+from fairque.protocol.runners.permits import Permits
+from fairque.protocol.runners.visit import visit
 from fairque.protocol.wire.call import Call
 
 __all__ = ["AsyncRunner", "AsyncSubscription"]
@@ -37,6 +38,7 @@ class AsyncRunner:
 
     def __init__(self, settings: RedisSettings) -> None:
         self.settings = settings
+        self._permits = Permits(settings)
         self._loaded: set[str] = set()
         self._client: redis.asyncio.Redis | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -71,7 +73,7 @@ class AsyncRunner:
             FairqueError: This is another event loop than before.
         """
         self.check_loop()
-        subscription = AsyncSubscription(await self._connected(), self.settings, channel, on_message, on_ready)
+        subscription = AsyncSubscription(self._connected, self.settings, channel, on_message, on_ready)
         await subscription.start()
         return subscription
 
@@ -103,6 +105,22 @@ class AsyncRunner:
 
     async def _answers(self, calls: Sequence[Call[Any]]) -> list[Any]:
         self.check_loop()
+        await self._see_permits(calls)
+        return await self._asked(calls)
+
+    async def _see_permits(self, calls: Sequence[Call[Any]]) -> None:
+        """See that all calls may be carried out to their ends, before the first of them is sent."""
+        while (keys := self._permits.unknown(calls)) is not None:
+            question = self._permits.question(keys)
+            try:
+                allowed = question.decode((await self._asked([question]))[0])
+            except (SchemaMismatch, ProtocolError):
+                self._permits.skip(keys)
+            else:
+                self._permits.note(keys, allowed)
+
+    async def _asked(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        """Send calls, some times if need be."""
         attempts = Attempts(self.settings)
         while True:
             try:
@@ -112,7 +130,10 @@ class AsyncRunner:
                         return [await self._send(client, calls[0])]
                     return await self._send_all(client, calls)
             except RedisError as error:
-                pause = attempts.pause_seconds(error)
+                if denied(error):
+                    self._permits.forget()
+                seen = await _seen(error, self.settings) if attempts.is_last(error) else ""
+                pause = attempts.pause_seconds(error, seen)
                 if replaced(error) and (stale := self._client) is not None:
                     await stale.connection_pool.disconnect(inuse_connections=False)
                 await asyncio.sleep(pause)
@@ -150,9 +171,9 @@ class AsyncRunner:
         async with self._lock:
             if self._client is None:
                 url = await asyncio.to_thread(resolve_url, self.settings.url)
-                client = client_of(redis.asyncio.Redis, self.settings, url, no_retry_async())
+                client = client_of(redis.asyncio, self.settings, url, no_retry_async())
                 try:
-                    check_server(await client.info(*INFO), self.settings)
+                    check_server(await client.info(), self.settings)
                 except BaseException:
                     await client.aclose()
                     raise
@@ -160,18 +181,22 @@ class AsyncRunner:
             return self._client
 
 
+async def _seen(error: RedisError, settings: RedisSettings) -> str:
+    return await asyncio.to_thread(visit, settings) if unclear(error) else ""
+
+
 class AsyncSubscription:
     """A channel listened to by a task of the event loop; it comes back by itself after a lost connection."""
 
     def __init__(
         self,
-        client: redis.asyncio.Redis,
+        connected: Callable[[], Awaitable[redis.asyncio.Redis]],
         settings: RedisSettings,
         channel: str,
         on_message: Callable[[bytes], None],
         on_ready: Callable[[], None],
     ) -> None:
-        self._client = client
+        self._connected = connected
         self._settings = settings
         self._channel = channel
         self._on_message = on_message
@@ -199,14 +224,17 @@ class AsyncSubscription:
     async def _subscribed(self) -> Any:
         attempts = Attempts(self._settings)
         while True:
-            pubsub = self._client.pubsub()
+            pubsub = None
             try:
+                pubsub = (await self._connected()).pubsub()
                 await pubsub.subscribe(self._channel)
                 if await pubsub.get_message(timeout=self._settings.socket_timeout_seconds) is None:
                     raise NoAnswer
             except RedisError as error:
-                await pubsub.aclose()
-                await asyncio.sleep(attempts.pause_seconds(error))
+                if pubsub is not None:
+                    await pubsub.aclose()
+                seen = await _seen(error, self._settings) if attempts.is_last(error) else ""
+                await asyncio.sleep(attempts.pause_seconds(error, seen))
             else:
                 return pubsub
 

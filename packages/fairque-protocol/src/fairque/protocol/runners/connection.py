@@ -1,16 +1,20 @@
 """What both runners share and no I/O: connection options, and the check of the server."""
 
-import re
+import inspect
 import socket
-from collections.abc import Mapping
+import ssl
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import redis.asyncio.retry
+import redis.connection
 import redis.retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import ReadOnlyError
 
 from fairque.protocol.config import RedisSettings, mask_url
+from fairque.protocol.config.address import Address, read_address
 from fairque.protocol.doctor.server import MUSTS, findings_of
 from fairque.protocol.errors import ConfigurationError, ServerUnsuitable
 from fairque.protocol.wire.call import Argument, Call
@@ -18,7 +22,6 @@ from fairque.protocol.wire.scripts import script
 
 __all__ = [
     "CONCURRENT_CALLS",
-    "INFO",
     "check_server",
     "client_of",
     "command",
@@ -32,33 +35,76 @@ __all__ = [
 #: is for subscriptions.
 CONCURRENT_CALLS = 64
 
-#: Sections of INFO that `check_server` reads.
-INFO = ("server", "memory")
-
 #: Seconds of silence after which the kernel asks whether the other side is still there, between two such questions,
 #: and how many of them remain without an answer before it gives up; where the system lets a program say so.
 _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 
-#: How Python tells of a parameter of the address that redis-py does not have.
-_UNKNOWN_PARAMETER = re.compile(r"unexpected keyword argument ('.+')")
+
+#: No name of a library: redis-py would read its version from a file for each connection, which fails when no more files
+#: can be opened, and would tell it in two round trips.
+_NAMELESS: dict[str, None] = (
+    {"driver_info": None}
+    if "driver_info" in inspect.signature(redis.connection.AbstractConnection.__init__).parameters
+    else {"lib_name": None, "lib_version": None}
+)
 
 
-def options(settings: RedisSettings, url: str) -> dict[str, Any]:
-    """Return the keyword arguments of a redis-py client for a URL.
+def options(settings: RedisSettings, address: Address) -> dict[str, Any]:
+    """Return the keyword arguments of a connection of redis-py: all that matters, and nothing of the URL unread.
 
     Time limits always, keepalive where there is one, and of a server with TLS the certificate must be for its host.
     """
-    limits: dict[str, Any] = {
+    given: dict[str, Any] = {
+        "db": address.database,
+        "username": address.username,
+        "password": address.password,
+        "client_name": address.client_name,
         "socket_timeout": settings.socket_timeout_seconds,
         "socket_connect_timeout": settings.connect_timeout_seconds,
         "health_check_interval": 30,
+        # Not the defaults of every redis-py that may be installed. The second version needs no handshake, which old
+        # proxies do not know, and answers in the form that the calls read.
+        "protocol": 2,
+        "decode_responses": False,
+        **_NAMELESS,
     }
-    if url.startswith("unix:"):
-        return limits
+    if address.path:
+        return {**given, "path": address.path}
     keepalive = {getattr(socket, name): value for name, value in _KEEPALIVE.items() if hasattr(socket, name)}
-    limits |= {"socket_keepalive": True, "socket_keepalive_options": keepalive}
-    # Not the default of every redis-py that may be installed.
-    return {**limits, "ssl_check_hostname": True} if url.startswith("rediss:") else limits
+    given |= {"host": address.host, "port": address.port}
+    given |= {"socket_keepalive": True, "socket_keepalive_options": keepalive}
+    return {**given, **_tls_options(address)} if address.tls else given
+
+
+def _tls_options(address: Address) -> dict[str, Any]:
+    trusting = address.tls_options.get("ssl_cert_reqs") == "none"
+    # Of a certificate that nobody looks at, the name is not looked at either.
+    return {"ssl_cert_reqs": "required", **address.tls_options} | {
+        "ssl_check_hostname": not trusting and address.tls_options.get("ssl_check_hostname", True)
+    }
+
+
+def _check_tls(given: Mapping[str, Any]) -> None:
+    """See that the files that a TLS connection needs can be read: a client would call that a server without answer.
+
+    Raises:
+        ValueError: One cannot be used.
+    """
+    steps: dict[str, Callable[[ssl.SSLContext], object]] = {
+        "ssl_ca_certs": lambda context: context.load_verify_locations(cafile=given["ssl_ca_certs"]),
+        "ssl_ca_path": lambda _: list(Path(given["ssl_ca_path"]).iterdir()),
+        # Without a password at all, OpenSSL would ask for it on the terminal.
+        "ssl_certfile": lambda context: context.load_cert_chain(
+            given["ssl_certfile"], given.get("ssl_keyfile"), given.get("ssl_password", "")
+        ),
+        "ssl_ciphers": lambda context: context.set_ciphers(given["ssl_ciphers"]),
+    }
+    for name, step in steps.items():
+        if name in given:
+            try:
+                step(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+            except (OSError, ValueError) as error:
+                raise ValueError(f"{name} cannot be used: {error}") from None
 
 
 def command(call: Call[Any]) -> tuple[Argument, ...]:
@@ -71,48 +117,53 @@ def script_text(call: Call[Any]) -> str:
     return script(call.script).text
 
 
-def client_of(kind: Any, settings: RedisSettings, url: str, retry: object, **more: object) -> Any:
+def client_of(library: Any, settings: RedisSettings, url: str, retry: object, **more: object) -> Any:
     """Return a client of redis-py that has not connected yet.
 
     Args:
-        kind: Its class, with or without asyncio.
+        library: The module whose client it is: `redis` or `redis.asyncio`.
         settings: Its time limits, and the address to tell of.
         url: The address of the server itself.
         retry: The policy of `no_retry` or `no_retry_async`.
-        **more: Other arguments, which win.
+        **more: Other arguments of its connections, which win.
 
     Raises:
-        ConfigurationError: The address cannot be read, or has a parameter that there is none of.
+        ConfigurationError: The address cannot be used, or a file that it names.
     """
     try:
-        client = kind.from_url(url, retry=retry, **{**options(settings, url), **more})
-        # redis-py looks at the parameters when it makes the first connection only; made here, it is thrown away.
-        pool = client.connection_pool
-        pool.connection_class(**pool.connection_kwargs)
-    except (TypeError, ValueError, AttributeError, RedisError) as error:
-        unknown = _UNKNOWN_PARAMETER.search(str(error))
-        why = f"there is no parameter {unknown[1]}" if unknown else error
-        raise ConfigurationError(
-            [f"redis.url {mask_url(settings.url)!r} is no address of a Redis server: {why}"]
-        ) from None
-    return client
+        address = read_address(url)
+        given = options(settings, address)
+        if address.tls:
+            _check_tls(address.tls_options)
+    except ValueError as error:
+        raise ConfigurationError([f"redis.url {mask_url(settings.url)!r}: {error}"]) from None
+    kinds = library.connection
+    kind = kinds.SSLConnection if address.tls else kinds.Connection
+    if address.path:
+        kind = kinds.UnixDomainSocketConnection
+    pool = library.ConnectionPool(connection_class=kind, retry=retry, **{**given, **more})
+    return library.Redis.from_pool(pool)
 
 
 def check_server(info: Mapping[str, Any], settings: RedisSettings) -> None:
     """Refuse a server that must not hold a queue.
 
     Args:
-        info: Its answer to INFO server memory.
+        info: Its answer to INFO.
         settings: With ``allow_eviction``, eviction is the operator's own risk.
 
     Raises:
-        ServerUnsuitable: It is too old, or it may evict keys; the error says the command that mends it.
+        ServerUnsuitable: It is a Sentinel, too old, or may evict keys; the error says what to do.
+        ReadOnlyError: It is a replica, which may be the primary again soon.
     """
     for one in findings_of(info, settings, MUSTS):
-        if one.severity == "error":
-            raise ServerUnsuitable(
-                f"the server at {mask_url(settings.url)}: {one.what}, so {one.why}. Mend it with: {one.mend}"
-            )
+        if one.severity != "error":
+            continue
+        if one.check == "role":
+            raise ReadOnlyError(one.what)
+        raise ServerUnsuitable(
+            f"the server at {mask_url(settings.url)}: {one.what}, so {one.why}. What to do: {one.mend}"
+        )
 
 
 def no_retry_async() -> redis.asyncio.retry.Retry:

@@ -2,25 +2,12 @@
 
 import random
 
-from redis.connection import parse_url
-from redis.exceptions import (
-    AuthenticationError,
-    BusyLoadingError,
-    ClusterDownError,
-    DataError,
-    MasterDownError,
-    NoPermissionError,
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    TryAgainError,
-)
-from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import DataError, MasterDownError, ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from fairque.protocol.clock import monotonic
 from fairque.protocol.config import RedisSettings, mask_url
+from fairque.protocol.config.address import read_address
 from fairque.protocol.errors import (
     ConfigurationError,
     FairqueError,
@@ -29,39 +16,18 @@ from fairque.protocol.errors import (
     RedisUnavailable,
     ServerUnsuitable,
 )
+from fairque.protocol.runners.causes import Cause, cause_of, inner, words_of
 
-__all__ = ["Attempts", "NoAnswer", "Silence", "replaced", "translated"]
-
-_RETRYABLE = (
-    RedisConnectionError,
-    RedisTimeoutError,
-    BusyLoadingError,
-    ClusterDownError,
-    MasterDownError,
-    # The server was made to forget its scripts again, just after it had got this one.
-    NoScriptError,
-    ReadOnlyError,
-    TryAgainError,
-)
-_FINAL = (AuthenticationError, NoPermissionError)
-
-#: How an answer begins when the server cannot do now what it is asked: nothing is wrong with the call.
-_PASSING = ("BUSY ", "MISCONF ", "NOREPLICAS ", "UNBLOCKED ")
+__all__ = ["Attempts", "NoAnswer", "Silence", "denied", "replaced", "translated", "unclear"]
 
 #: What is said by a server that is no longer the one that the address should lead to, after a failover.
 _REPLACED = (ReadOnlyError, MasterDownError)
 
-#: In an error of the connection when no further try can help: the server is not who it should be.
-_NOT_TRUSTED = "CERTIFICATE_VERIFY_FAILED"
-
 #: What is in an answer that is an error of a script, and not of the server.
 _OF_SCRIPT = " script: "
 
-#: What is in an answer when the user of the connection may not do what a script does.
-_DENIED_IN_SCRIPT = "The user executing the script can't"
-
-#: What a server says, in small letters, of a database that it does not have.
-_NO_DATABASE = "db index is out of range"
+#: Rows of the table after which it is worth to see for oneself what is at the address.
+_UNCLEAR = ("connection lost", "no connection in time", "no answer in time", "another protocol", "TLS failed")
 
 
 class Attempts:
@@ -71,16 +37,24 @@ class Attempts:
         self._settings = settings
         self._made = 0
 
-    def pause_seconds(self, error: RedisError) -> float:
+    def is_last(self, error: RedisError) -> bool:
+        """Whether there will be no further attempt after this error."""
+        cause = cause_of(words_of(inner(error)))
+        return cause is None or not cause.passes or self._made >= self._settings.retries
+
+    def pause_seconds(self, error: RedisError, seen: str = "") -> float:
         """Return the jittered pause before the next attempt.
+
+        Args:
+            error: What ended this one.
+            seen: See `translated`.
 
         Raises:
             FairqueError: There is no next attempt; the error says what stands in the way.
         """
+        if self.is_last(error):
+            raise translated(error, self._settings, seen) from inner(error)
         self._made += 1
-        error = _inner(error)
-        if not _may_pass(error) or self._made > self._settings.retries:
-            raise translated(error, self._settings) from error
         return random.uniform(0, min(1.0, 0.05 * 4**self._made))  # noqa: S311 - jitter is no secret
 
 
@@ -120,63 +94,54 @@ class Silence:
         return False
 
 
+def denied(error: RedisError) -> bool:
+    """Whether the user of the connection may not do what was asked for."""
+    cause = cause_of(words_of(inner(error)))
+    return cause is not None and cause.name == "NOPERM"
+
+
 def replaced(error: RedisError) -> bool:
     """Whether connections that are open lead to a server that others have replaced: only new ones can find those."""
-    return isinstance(_inner(error), _REPLACED)
+    return isinstance(inner(error), _REPLACED)
 
 
-def translated(error: RedisError, settings: RedisSettings) -> FairqueError:
-    """Return what an error of redis-py means: nothing above the runners sees those."""
-    return _translated(_inner(error), settings)
+def unclear(error: RedisError) -> bool:
+    """Whether an error does not tell what is at the address, so that it is worth to look (`visit`)."""
+    cause = cause_of(words_of(inner(error)))
+    return cause is not None and cause.name in _UNCLEAR
 
 
-def _inner(error: RedisError) -> RedisError:
-    # redis.asyncio hides in a ConnectionError what the server answers while connecting, a refused password too.
-    while isinstance(error.__cause__, RedisError):
-        error = error.__cause__
-    return error
+def translated(error: RedisError, settings: RedisSettings, seen: str = "") -> FairqueError:
+    """Return what an error of redis-py means: nothing above the runners sees those.
 
-
-def _may_pass(error: RedisError) -> bool:
-    if isinstance(error, _FINAL) or _NOT_TRUSTED in str(error):
-        return False
-    return isinstance(error, _RETRYABLE) or str(error).startswith(_PASSING)
-
-
-def _translated(error: RedisError, settings: RedisSettings) -> FairqueError:
+    Args:
+        error: The error.
+        settings: The address to tell of.
+        seen: What `visit` found at the address, where the error is `unclear`.
+    """
+    error = inner(error)
+    answer = seen or words_of(error)
+    cause = cause_of(answer)
     where = mask_url(settings.url)
-    if isinstance(error, OutOfMemoryError):
-        return QueueFull("the Redis server is out of memory (maxmemory): nothing was stored", 1.0)
-    if isinstance(error, NoPermissionError) or _DENIED_IN_SCRIPT in str(error):
-        mend = "Grant it by the server's ACL (fairque-worker doctor says what a worker lacks), or be a user who may"
-        return ServerUnsuitable(f"the user at Redis {where} may not do this: {str(error).rstrip('.')}. {mend}")
-    if why := _why_unavailable(error):
-        return RedisUnavailable(f"Redis at {where} {why}")
-    if _NO_DATABASE in str(error).lower():
-        problem = f"redis.url {where!r}: the server has no database number {_database(settings.url)}"
-        return ConfigurationError([f"{problem}. The first is 0; CONFIG GET databases says how many there are"])
+    if cause is not None:
+        what = cause.what.replace("{database}", _database(settings.url))
+        return _told(cause, f"Redis at {where} {what}", answer.removeprefix("SEEN ") if seen else str(error))
     if isinstance(error, DataError) or _OF_SCRIPT in str(error):
         return ProtocolError(f"a script failed at Redis {where}: {error}")
     return ServerUnsuitable(f"Redis at {where} answered with an error: {error}")
 
 
-def _why_unavailable(error: RedisError) -> str:
-    if isinstance(error, AuthenticationError):
-        return f"refused the user or password: {error}"
-    if isinstance(error, NoScriptError) or str(error).startswith(_PASSING):
-        return f"cannot do this now: {error}"
-    if _NOT_TRUSTED in str(error):
-        return (
-            f"is not trusted: {error}. Its certificate must be signed by an authority that is known here "
-            "(?ssl_ca_certs=FILE in the address) and be made out to the host in the address"
-        )
-    if isinstance(error, _RETRYABLE):
-        return (
-            f"does not answer: {str(error).rstrip('.')}. Is it running, and is the address right? "
-            "(FAIRQUE__REDIS__URL, --url or redis.url in the configuration)"
-        )
-    return ""
+def _told(cause: Cause, what: str, answer: str) -> FairqueError:
+    said = f": {' '.join(answer.split()).rstrip('.')}" if cause.quoted else ""
+    text = f"{what}{said}. {cause.mend}"
+    if cause.kind is QueueFull:
+        return QueueFull(text, 1.0)
+    if cause.kind is ConfigurationError:
+        return ConfigurationError([text])
+    if cause.kind is RedisUnavailable:
+        return RedisUnavailable(text, passes=cause.passes)
+    return cause.kind(text)
 
 
-def _database(url: str) -> int:
-    return int(parse_url(url).get("db", 0))
+def _database(url: str) -> str:
+    return "" if url.startswith("embedded:") else str(read_address(url).database)

@@ -1,7 +1,6 @@
-"""The synchronous runner: sends calls, blocks on a wake-up key, listens on a channel."""
+"""The synchronous runner: sends calls and listens on a channel."""
 
 import contextlib
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,18 +12,20 @@ from redis.exceptions import NoScriptError, RedisError
 
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.embedded import resolve_url
-from fairque.protocol.errors import RedisUnavailable
+from fairque.protocol.errors import ProtocolError, SchemaMismatch
 from fairque.protocol.runners.connection import (
     CONCURRENT_CALLS,
-    INFO,
     check_server,
     client_of,
     command,
     no_retry,
     script_text,
 )
-from fairque.protocol.runners.failures import Attempts, NoAnswer, Silence, replaced, translated
+from fairque.protocol.runners.failures import Attempts, NoAnswer, Silence, denied, replaced, unclear
+from fairque.protocol.runners.permits import Permits
+from fairque.protocol.runners.visit import visit
 from fairque.protocol.wire.call import Call
+from fairque.protocol.wire.keys import QueueKeys
 
 __all__ = ["Runner", "Subscription"]
 
@@ -38,19 +39,18 @@ class Runner:
 
     Args:
         settings: Where the server is and how long to wait for it.
-        check: Whether to refuse a server that must not hold a queue.
+        check: Whether to refuse a server that must not hold a queue, and a call that the user may not carry out to its
+            end.
     """
 
     def __init__(self, settings: RedisSettings, *, check: bool = True) -> None:
         self.settings = settings
         self._check = check
+        self._permits = Permits(settings)
         self._loaded: set[str] = set()
         self._client: redis.Redis | None = None
         self._lock = threading.Lock()
         self._turns = threading.Semaphore(CONCURRENT_CALLS)
-        # By whole seconds of waiting: a connection has one time limit, which must outlast the wait.
-        self._blockers: dict[int, redis.Redis] = {}
-        self._interrupts = 0
 
     def run(self, call: Call[T]) -> T:
         """Send one call and return what its answer means.
@@ -70,40 +70,19 @@ class Runner:
         """
         return [call.decode(answer) for call, answer in zip(calls, self._answers(calls), strict=True)]
 
-    def block(self, key: str, seconds: float, call: Call[T]) -> tuple[bool, T]:
-        """Wait until the list ``key`` has an element and take it, or for ``seconds``; then run a call.
+    def require(self, keys: QueueKeys, role: str) -> None:
+        """See that the user of the connection may do all that a role needs, before anything is begun.
 
-        The server does both in one round trip. A wait that fails is not repeated here, since the call may have been
-        carried out: send it again. Each calling thread should be the only one that blocks on this runner at a time.
-
-        Returns:
-            Whether there was an element, and what the answer of the call means.
+        Args:
+            keys: The queue.
+            role: Such as ``worker``; see `ROLES`.
 
         Raises:
-            RedisUnavailable: The server did not answer, or the wait was interrupted.
-            FairqueError: What the answer of the call says.
+            RedisUnavailable: The server did not answer, also not when asked again.
+            ServerUnsuitable: Something is lacking; the error says what, and what grants it.
         """
-        interrupts, client = self._interrupts, self._blocking(seconds)
-        try:
-            with client.pipeline(transaction=False) as pipeline:
-                pipeline.blpop([key], timeout=max(seconds, 0.01))  # for Redis 0 is for ever
-                pipeline.execute_command(*command(call))
-                taken, answer = pipeline.execute(raise_on_error=False)
-        except Exception as error:
-            # A connection closed under a reader fails in many ways, by the parser in use.
-            if self._interrupts != interrupts:
-                raise RedisUnavailable("waiting was interrupted") from error
-            if isinstance(error, RedisError):
-                raise translated(error, self.settings) from error
-            raise
-        if isinstance(answer, NoScriptError):
-            return taken is not None, self.run(call)
-        for failed in (taken, answer):
-            if isinstance(failed, RedisError):
-                if replaced(failed):
-                    client.connection_pool.disconnect()
-                raise translated(failed, self.settings) from failed
-        return taken is not None, call.decode(answer)
+        self._see_permits([Permits.question(keys)])
+        self._permits.require(keys, role)
 
     def listen(self, channel: str, on_message: Callable[[bytes], None], on_ready: Callable[[], None]) -> "Subscription":
         """Subscribe to a channel from a thread of its own and return when the server has confirmed it.
@@ -117,7 +96,7 @@ class Runner:
         Raises:
             RedisUnavailable: The server did not answer.
         """
-        return Subscription(self._connected(), self.settings, channel, on_message, on_ready)
+        return Subscription(self._connected, self.settings, channel, on_message, on_ready)
 
     def info(self) -> Mapping[str, Any]:
         """Return what the server says of itself: the fields of all sections of INFO.
@@ -159,24 +138,30 @@ class Runner:
                     yield from ((key, member) for member, _ in members)
                 cursors = {key: cursor for key, cursor in cursors.items() if cursor}
 
-    def interrupt(self) -> None:
-        """End all `block` calls that wait now: they raise `RedisUnavailable`."""
-        self._interrupts += 1
-        for client in list(self._blockers.values()):
-            client.connection_pool.disconnect(inuse_connections=True)
-
     def close(self) -> None:
         """Close all connections. A later call opens new ones."""
         with self._lock:
-            clients, self._client, self._blockers = [self._client, *self._blockers.values()], None, {}
-        for client in clients:
-            if client is not None:
-                client.close()
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
 
     def _answers(self, calls: Sequence[Call[Any]]) -> list[Any]:
+        if self._check:
+            self._see_permits(calls)
         if len(calls) == 1:
             return [self._asked(lambda client: self._send(client, calls[0]))]
         return self._asked(lambda client: self._send_all(client, calls))
+
+    def _see_permits(self, calls: Sequence[Call[Any]]) -> None:
+        """See that all calls may be carried out to their ends, before the first of them is sent."""
+        while (keys := self._permits.unknown(calls)) is not None:
+            question = self._permits.question(keys)
+            try:
+                allowed = question.decode(self._asked(lambda client: self._send(client, question)))  # noqa: B023 - used at once
+            except (SchemaMismatch, ProtocolError):
+                self._permits.skip(keys)
+            else:
+                self._permits.note(keys, allowed)
 
     def _asked(self, ask: Callable[["redis.Redis"], T]) -> T:
         """Ask the server something that is safe to ask again, some times if need be."""
@@ -186,7 +171,9 @@ class Runner:
                 with self._turns:
                     return ask(self._connected())
             except RedisError as error:
-                pause = attempts.pause_seconds(error)
+                if denied(error):
+                    self._permits.forget()
+                pause = attempts.pause_seconds(error, _seen(error, self.settings) if attempts.is_last(error) else "")
                 if replaced(error) and (client := self._client) is not None:
                     client.connection_pool.disconnect(inuse_connections=False)
                 time.sleep(pause)
@@ -226,26 +213,20 @@ class Runner:
                 client = self._new_client()
                 try:
                     if self._check:
-                        check_server(client.info(*INFO), self.settings)
+                        check_server(client.info(), self.settings)
                 except BaseException:
                     client.close()
                     raise
                 self._client = client
             return self._client
 
-    def _blocking(self, seconds: float) -> redis.Redis:
-        longest = math.ceil(seconds)
-        with self._lock:
-            if longest not in self._blockers:
-                limit = longest + self.settings.socket_timeout_seconds
-                self._blockers[longest] = self._new_client(socket_timeout=limit)
-            return self._blockers[longest]
-
-    def _new_client(self, **limits: float) -> redis.Redis:
-        client: redis.Redis = client_of(
-            redis.Redis, self.settings, resolve_url(self.settings.url), no_retry(), **limits
-        )
+    def _new_client(self) -> redis.Redis:
+        client: redis.Redis = client_of(redis, self.settings, resolve_url(self.settings.url), no_retry())
         return client
+
+
+def _seen(error: RedisError, settings: RedisSettings) -> str:
+    return visit(settings) if unclear(error) else ""
 
 
 def _page(cursor: int, pattern: str, most: int, client: "redis.Redis") -> Any:
@@ -273,13 +254,13 @@ class Subscription:
 
     def __init__(
         self,
-        client: redis.Redis,
+        connected: Callable[[], redis.Redis],
         settings: RedisSettings,
         channel: str,
         on_message: Callable[[bytes], None],
         on_ready: Callable[[], None],
     ) -> None:
-        self._client = client
+        self._connected = connected
         self._settings = settings
         self._channel = channel
         self._on_message = on_message
@@ -301,14 +282,17 @@ class Subscription:
     def _subscribed(self) -> Any:
         attempts = Attempts(self._settings)
         while True:
-            pubsub = self._client.pubsub()
+            pubsub = None
             try:
+                pubsub = self._connected().pubsub()
                 pubsub.subscribe(self._channel)
                 if pubsub.get_message(timeout=self._settings.socket_timeout_seconds) is None:
                     raise NoAnswer
             except RedisError as error:
-                pubsub.close()
-                time.sleep(attempts.pause_seconds(error))
+                if pubsub is not None:
+                    pubsub.close()
+                seen = _seen(error, self._settings) if attempts.is_last(error) else ""
+                time.sleep(attempts.pause_seconds(error, seen))
             else:
                 return pubsub
 

@@ -4,6 +4,7 @@ from fairque.protocol.errors import (
     ConfigurationError,
     FairqueError,
     InvalidSchedule,
+    QueueFull,
     RedisUnavailable,
     SchemaMismatch,
     ServerUnsuitable,
@@ -33,6 +34,7 @@ CONFIGURATION = 78
 _CODES: tuple[tuple[type[FairqueError], int], ...] = (
     (ConfigurationError, CONFIGURATION),
     (InvalidSchedule, CONFIGURATION),
+    (QueueFull, UNREACHABLE),
     (RedisUnavailable, UNREACHABLE),
     (ServerUnsuitable, UNREACHABLE),
     (SchemaMismatch, MISMATCH),

@@ -47,6 +47,10 @@ class QueueKeys:
         """LIST of at most one element, on which idle workers block."""
         return f"{self.prefix}wake"
 
+    def interrupt(self, worker: str) -> str:
+        """LIST of at most one element, on which one worker blocks beside `wake`."""
+        return f"{self.prefix}interrupt:{worker}"
+
     def done(self, listener: str) -> str:
         """Channel on which one process hears of the tasks that it waits for."""
         return f"{self.prefix}done:{listener}"

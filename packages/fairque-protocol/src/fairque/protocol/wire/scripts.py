@@ -10,7 +10,7 @@ from attrs import frozen
 
 from fairque.protocol.errors import ProtocolError
 
-__all__ = ["Script", "expand", "script", "script_names"]
+__all__ = ["Script", "expand", "load_scripts", "script", "script_names"]
 
 _INCLUDE = re.compile(r'^--- @include "([a-z_]+)"$')
 #: Files of one level. Where a function refers to a variable of the level that runs, Lua walks through all of them, one
@@ -52,6 +52,16 @@ def script(name: str) -> Script:
     """
     expanded = expand(name, _folder())
     return Script(name, expanded, hashlib.sha1(expanded.encode(), usedforsecurity=False).hexdigest())
+
+
+def load_scripts() -> None:
+    """Read all scripts now, for a process that must not meet another version of them later.
+
+    Raises:
+        ProtocolError: One cannot be read.
+    """
+    for name in script_names():
+        script(name)
 
 
 def expand(name: str, folder: Traversable) -> str:

@@ -1,0 +1,487 @@
+"""The table of causes: what errors of a server, or of the way to it, mean; whether they pass; and what to do.
+
+The README of this package shows the same table, and a test compares the two.
+"""
+
+import errno
+import re
+import socket
+import ssl
+from collections.abc import Iterator
+from typing import Final
+
+from attrs import frozen
+from redis.exceptions import (
+    AskError,
+    BusyLoadingError,
+    ClusterCrossSlotError,
+    ClusterDownError,
+    ExecAbortError,
+    InvalidResponse,
+    MasterDownError,
+    MovedError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    TryAgainError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from fairque.protocol.errors import (
+    ConfigurationError,
+    FairqueError,
+    QueueFull,
+    RedisUnavailable,
+    ServerUnsuitable,
+)
+
+__all__ = ["CAUSES", "Cause", "cause_of", "inner", "words_of"]
+
+_LONGEST_ANSWER: Final = 300
+_ADDRESS: Final = "(FAIRQUE__REDIS__URL, --url or redis.url in the configuration)"
+_FIND_PRIMARY: Final = "After a failover the address must lead to the new primary (a name in DNS, or a proxy)"
+
+
+@frozen(kw_only=True)
+class Cause:
+    """One thing that can stand between a call and its answer.
+
+    Attributes:
+        name: As in the table of the README.
+        pattern: Found in the error's code and text, see `words_of`.
+        what: What is so, as it continues "Redis at URL ".
+        mend: What to do, sentences.
+        passes: Whether the same call may succeed a moment later, so that it is sent again.
+        kind: The error that is raised in the end.
+        quoted: Whether the server's own words are shown, too.
+    """
+
+    name: str
+    pattern: str
+    what: str
+    mend: str
+    passes: bool
+    kind: type[FairqueError] = RedisUnavailable
+    quoted: bool = True
+
+
+#: The first whose pattern is found counts.
+CAUSES: Final[tuple[Cause, ...]] = (
+    # What the server answers.
+    Cause(
+        name="OOM",
+        pattern=r"^OOM ",
+        what="is out of memory (maxmemory): nothing was stored",
+        mend="Raise maxmemory, or let workers drain the queue: they need no more memory",
+        passes=False,
+        kind=QueueFull,
+        quoted=False,
+    ),
+    Cause(
+        name="NOPERM",
+        pattern=r"^NOPERM |The user executing the script can't|^ACL failure in script",
+        what="says that its user may not do this",
+        mend="Grant it by the server's ACL (fairque-worker doctor says what a worker lacks), or take another user",
+        passes=False,
+        kind=ServerUnsuitable,
+    ),
+    Cause(
+        name="AUTH without a password",
+        pattern=r"AUTH <password> called without any password|Client sent AUTH, but no password is set",
+        what="refused the user or password: it asks for none",
+        mend="Remove the password from the address, or set one on the server (requirepass). Sentinels and proxies have "
+        "passwords of their own: is this the server itself?",
+        passes=False,
+    ),
+    Cause(
+        name="NOAUTH",
+        pattern=r"^NOAUTH |Authentication required|already authenticated",
+        what="refused the user or password: the address has none, and the server asks for one",
+        mend="Write redis://USER:PASSWORD@HOST:PORT/0, percent-encoded; the user is 'default' where there is no other",
+        passes=False,
+    ),
+    Cause(
+        name="WRONGPASS",
+        pattern=r"^WRONGPASS |invalid (username-password pair|password)|user is disabled",
+        what="refused the user or password",
+        mend="Compare them with ACL LIST or requirepass on the server; special characters are percent-encoded in the "
+        "address",
+        passes=False,
+    ),
+    Cause(
+        name="DENIED",
+        pattern=r"^DENIED |protected mode",
+        what="is in protected mode: without a password it answers its own machine only",
+        mend="Set a password (requirepass or ACL SETUSER) and bind on the server and write it into the address; "
+        "'protected-mode no' lets everybody in who reaches the port",
+        passes=False,
+        quoted=False,
+    ),
+    Cause(
+        name="max number of clients",
+        pattern=r"max number of clients",
+        what="takes no more connections (maxclients)",
+        mend="Raise it with CONFIG SET maxclients, or run fewer processes: CLIENT LIST shows who is connected",
+        passes=True,
+    ),
+    Cause(
+        name="LOADING",
+        pattern=r"^LOADING ",
+        what="is still loading its data after a start",
+        mend="Wait: INFO persistence says how far it is (loading_eta_seconds)",
+        passes=True,
+    ),
+    Cause(
+        name="MISCONF",
+        pattern=r"^MISCONF ",
+        what="cannot do this now",
+        mend="It cannot write to its disk: free space there or let it write there, look at its log, then BGSAVE",
+        passes=True,
+    ),
+    Cause(
+        name="NOREPLICAS",
+        pattern=r"^NOREPLICAS ",
+        what="cannot do this now",
+        mend="It has fewer replicas in step than it must have: start them, or lower min-replicas-to-write",
+        passes=True,
+    ),
+    Cause(
+        name="READONLY",
+        pattern=r"^READONLY ",
+        what="is a replica, which takes no writes",
+        mend=f"Set redis.url to the address of the primary (ROLE and INFO replication name it). {_FIND_PRIMARY}",
+        passes=True,
+    ),
+    Cause(
+        name="MASTERDOWN",
+        pattern=r"^MASTERDOWN ",
+        what="is a replica that has lost its primary",
+        mend=f"Set redis.url to the address of the primary, or promote this one: REPLICAOF NO ONE. {_FIND_PRIMARY}",
+        passes=True,
+    ),
+    Cause(
+        name="BUSY",
+        pattern=r"^BUSY ",
+        what="cannot do this now",
+        mend="Somebody's script runs for longer than busy-reply-threshold: if that does not end, SCRIPT KILL or "
+        "FUNCTION KILL ends what has not written yet",
+        passes=True,
+    ),
+    Cause(
+        name="UNKILLABLE",
+        pattern=r"^UNKILLABLE ",
+        what="is busy with a script that has already written and cannot be ended",
+        mend="Wait for its end; SHUTDOWN NOSAVE ends it and loses what is not on disk",
+        passes=True,
+    ),
+    Cause(
+        name="UNBLOCKED",
+        pattern=r"^UNBLOCKED ",
+        what="cannot do this now",
+        mend=f"It ended a wait, since it became a replica or was told to. {_FIND_PRIMARY}",
+        passes=True,
+    ),
+    Cause(
+        name="NOSCRIPT",
+        pattern=r"^NOSCRIPT ",
+        what="cannot do this now",
+        mend="It forgot a script that it had just got: find who sends SCRIPT FLUSH over and over",
+        passes=True,
+    ),
+    Cause(
+        name="SELECT in a cluster",
+        pattern=r"SELECT is not allowed in cluster mode",
+        what="is a node of a cluster, which has no other database than 0",
+        mend="Write /0 at the end of redis.url, or use a server that is no cluster",
+        passes=False,
+        kind=ConfigurationError,
+    ),
+    Cause(
+        name="MOVED",
+        pattern=r"^MOVED ",
+        what="is a node of a cluster, and this queue is on another one",
+        mend="Set redis.url to that node, whose slot, host and port the answer names, or use a server that is no "
+        "cluster: fairque follows no redirection",
+        passes=False,
+        kind=ServerUnsuitable,
+    ),
+    Cause(
+        name="ASK, TRYAGAIN",
+        pattern=r"^(ASK|TRYAGAIN) ",
+        what="is a node of a cluster that is moving this queue to another one",
+        mend="Set redis.url to the new node when that is done, or use a server that is no cluster",
+        passes=True,
+    ),
+    Cause(
+        name="CLUSTERDOWN",
+        pattern=r"^CLUSTERDOWN ",
+        what="is a node of a cluster that is down or not complete",
+        mend="CLUSTER INFO says what is missing; fairque needs no cluster, a single server will do",
+        passes=True,
+    ),
+    Cause(
+        name="CROSSSLOT",
+        pattern=r"^CROSSSLOT ",
+        what="is a node of a cluster, or a proxy before one, that does not keep the keys of a queue together",
+        mend="Use a server that is no cluster",
+        passes=False,
+        kind=ServerUnsuitable,
+    ),
+    Cause(
+        name="DB index is out of range",
+        pattern=r"(?i)db index is out of range|invalid db index",
+        what="answers, but the server has no database number {database}",
+        mend="The first is 0; CONFIG GET databases says how many there are",
+        passes=False,
+        kind=ConfigurationError,
+        quoted=False,
+    ),
+    Cause(
+        name="NOPROTO",
+        pattern=r"^NOPROTO |unknown command [`']?HELLO",
+        what="does not know this version of the protocol",
+        mend="fairque needs Redis 7.0 or Valkey 7.2 at least: upgrade the server, or the proxy before it",
+        passes=False,
+        kind=ServerUnsuitable,
+    ),
+    Cause(
+        name="unknown command",
+        pattern=r"(?i)unknown (redis )?command|unknown subcommand|command is not supported|command not allowed",
+        what="does not know a command that fairque needs",
+        mend="It may be older than Redis 7.0 or Valkey 7.2, a Sentinel or a proxy, or commands were renamed in its "
+        "configuration (rename-command)",
+        passes=False,
+        kind=ServerUnsuitable,
+    ),
+    Cause(
+        name="EXECABORT",
+        pattern=r"^EXECABORT ",
+        what="gave up a transaction, and fairque sends none",
+        mend="Something between here and the server sends commands of its own: connect to the server itself",
+        passes=False,
+        kind=ServerUnsuitable,
+    ),
+    # TLS.
+    Cause(
+        name="certificate has expired",
+        pattern=r"certificate has expired|certificate is not yet valid",
+        what="is not trusted: its certificate is out of date, or a clock is wrong",
+        mend="Renew the certificate of the server; compare the clocks of both machines",
+        passes=False,
+    ),
+    Cause(
+        name="certificate verify failed",
+        pattern=r"CERTIFICATE_VERIFY_FAILED",
+        what="is not trusted",
+        mend="Its certificate must be signed by an authority that is known here (?ssl_ca_certs=FILE in the address) "
+        "and be made out to the host in the address",
+        passes=False,
+    ),
+    Cause(
+        name="certificate required",
+        pattern=r"(?i)CERTIFICATE_REQUIRED|alert (unknown ca|bad certificate|handshake failure|certificate)"
+        r"|ALERT_(UNKNOWN_CA|BAD_CERTIFICATE|HANDSHAKE_FAILURE)|SSLV3_ALERT_CERTIFICATE",
+        what="did not accept this client's certificate, or misses one",
+        mend="Name a certificate that the server trusts (?ssl_certfile=FILE&ssl_keyfile=FILE in the address)",
+        passes=False,
+    ),
+    Cause(
+        name="no TLS at this port",
+        pattern=r"WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|UNKNOWN_PROTOCOL|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST"
+        r"|UNEXPECTED_MESSAGE|^SEEN plain",
+        what="speaks no TLS at this port",
+        mend=f"Write redis:// instead of rediss://, or the port of its TLS (tls-port) {_ADDRESS}",
+        passes=False,
+        quoted=False,
+    ),
+    Cause(
+        name="TLS versions",
+        pattern=r"(?i)PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|NO_PROTOCOLS_AVAILABLE|NO_SHARED_CIPHER|NO_CIPHERS",
+        what="and this program have no version or cipher of TLS in common",
+        mend="Compare tls-protocols and tls-ciphers of the server with ssl_min_version and ssl_ciphers in the address",
+        passes=False,
+    ),
+    Cause(
+        name="TLS failed",
+        pattern=r"^TLS ",
+        what="does not answer: TLS could not be agreed on",
+        mend=f"Does it speak TLS at this port, and is the address right? {_ADDRESS}",
+        passes=True,
+    ),
+    # What was found at the port, see `runners.visit`.
+    Cause(
+        name="TLS at this port",
+        pattern=r"^SEEN tls",
+        what="speaks TLS at this port",
+        mend=f"Write rediss:// instead of redis:// {_ADDRESS}",
+        passes=False,
+        quoted=False,
+    ),
+    Cause(
+        name="another protocol",
+        pattern=r"^SEEN other",
+        what="is no Redis: something else answers at this port",
+        mend=f"Correct host and port {_ADDRESS}",
+        passes=False,
+    ),
+    Cause(
+        name="closes at once",
+        pattern=r"^SEEN closed",
+        what="closes each connection at once",
+        mend="A proxy may have no server behind it; a server may be ending, or refuse this machine",
+        passes=True,
+        quoted=False,
+    ),
+    Cause(
+        name="says nothing",
+        pattern=r"^SEEN mute",
+        what="does not answer in time: it takes the connection and says nothing",
+        mend="It may stand still (swapping, stopped, a slow disk, one long command), or be no Redis. Its log and "
+        "SLOWLOG GET tell; redis.socket_timeout_seconds is how long an answer may take",
+        passes=True,
+        quoted=False,
+    ),
+    # The way to the server.
+    Cause(
+        name="too many open files",
+        pattern=r"^(EMFILE|ENFILE) ",
+        what="was not asked, since this process can open no more files",
+        mend="Raise the limit (ulimit -n, LimitNOFILE), and look for what leaves files open: ls /proc/PID/fd",
+        passes=True,
+    ),
+    Cause(
+        name="no more connections of this process",
+        pattern=r"^MAXCONNECTIONS ",
+        what="was not asked: this process has as many connections as one pool holds",
+        mend="Wait for fewer things at a time",
+        passes=True,
+    ),
+    Cause(
+        name="no memory or ports here",
+        pattern=r"^(ENOMEM|ENOBUFS|EADDRNOTAVAIL) ",
+        what="was not asked, since this machine has no memory or no free port for a connection",
+        mend="Look at free memory and at open connections (ss -s) of this machine",
+        passes=True,
+    ),
+    Cause(
+        name="unknown host",
+        pattern=r"^DNS |Name or service not known|No address associated|nodename nor servname",
+        what="cannot be found: its host has no address",
+        mend=f"Is the name right {_ADDRESS}, and does this machine's DNS know it?",
+        passes=True,
+    ),
+    Cause(
+        name="connection refused",
+        pattern=r"^(ECONNREFUSED|ENOENT|ENOTSOCK|EPROTOTYPE) ",
+        what="does not answer: nothing listens there",
+        mend=f"Is it running, and is the address right? {_ADDRESS}",
+        passes=True,
+    ),
+    Cause(
+        name="permission denied",
+        pattern=r"^(EACCES|EPERM) ",
+        what="cannot be reached: this user may not open its socket, or a firewall forbids it",
+        mend="Look at the rights of the socket (unixsocketperm), or at the rules of the firewall",
+        passes=True,
+    ),
+    Cause(
+        name="unreachable",
+        pattern=r"^(EHOSTUNREACH|ENETUNREACH|EHOSTDOWN|ENETDOWN|EAFNOSUPPORT|EINVAL) ",
+        what="cannot be reached: no route leads to its host",
+        mend=f"Is the address right {_ADDRESS}, and do network and firewall let this machine go there?",
+        passes=True,
+    ),
+    Cause(
+        name="no connection in time",
+        pattern=r"^(TIMEOUT.*connecting|ETIMEDOUT )",
+        what="does not answer: there was no connection in time",
+        mend=f"Is the address right {_ADDRESS}? A firewall may drop what goes there; redis.connect_timeout_seconds is "
+        "how long it may take",
+        passes=True,
+    ),
+    Cause(
+        name="no answer in time",
+        pattern=r"^TIMEOUT ",
+        what="does not answer in time",
+        mend="Is it running, or busy with one long command (SLOWLOG GET)? redis.socket_timeout_seconds is how long an "
+        "answer may take",
+        passes=True,
+    ),
+    Cause(
+        name="another protocol",
+        pattern=r"^PROTOCOL ",
+        what="is no Redis: its answer cannot be read",
+        mend=f"Correct host and port {_ADDRESS}",
+        passes=False,
+        kind=ServerUnsuitable,
+    ),
+    Cause(
+        name="connection lost",
+        pattern=r"^(LOST|E[A-Z0-9]+) ",
+        what="does not answer: the connection was lost",
+        mend=f"Is it running, and is the address right? {_ADDRESS}",
+        passes=True,
+    ),
+)
+
+#: By class, since redis-py takes the code off the text.
+_CODES: Final[tuple[tuple[type[RedisError], str], ...]] = (
+    (OutOfMemoryError, "OOM"),
+    (NoPermissionError, "NOPERM"),
+    (BusyLoadingError, "LOADING"),
+    (NoScriptError, "NOSCRIPT"),
+    (ReadOnlyError, "READONLY"),
+    (MasterDownError, "MASTERDOWN"),
+    (ClusterDownError, "CLUSTERDOWN"),
+    (ClusterCrossSlotError, "CROSSSLOT"),
+    (MovedError, "MOVED"),
+    (AskError, "ASK"),
+    (TryAgainError, "TRYAGAIN"),
+    (ExecAbortError, "EXECABORT"),
+    (InvalidResponse, "PROTOCOL"),
+    (RedisTimeoutError, "TIMEOUT"),
+    (RedisConnectionError, "LOST"),
+)
+
+
+def cause_of(words: str) -> Cause | None:
+    """Return the row for an error, told by `words_of`; None when it is none of them."""
+    return next((cause for cause in CAUSES if re.search(cause.pattern, words)), None)
+
+
+def words_of(error: RedisError) -> str:
+    """Return the code and the text of an error, in one line."""
+    text = " ".join(str(error).split())[:_LONGEST_ANSWER]
+    if type(error).__name__ == "MaxConnectionsError" or text == "Too many connections":
+        return f"MAXCONNECTIONS {text}"
+    # An answer of the server says more than what the system said before.
+    if type(error) in (RedisConnectionError, RedisTimeoutError):
+        for code in _of_system(error):
+            return f"{code} {text}"
+    for kind, code in _CODES:
+        if isinstance(error, kind):
+            return f"{code} {text}"
+    return text
+
+
+def inner(error: RedisError) -> RedisError:
+    """Return the error that is meant: redis.asyncio hides in another one what the server answers while connecting."""
+    while isinstance(error.__cause__, RedisError):
+        error = error.__cause__
+    return error
+
+
+def _of_system(error: BaseException) -> Iterator[str]:
+    """Give the code of the system's own error behind one of redis-py."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, socket.gaierror):
+            yield "DNS"
+        elif isinstance(seen, ssl.SSLError):
+            yield "TLS"
+        elif isinstance(seen, OSError) and seen.errno is not None and seen.errno in errno.errorcode:
+            yield errno.errorcode[seen.errno]
+        seen = seen.__cause__ or seen.__context__

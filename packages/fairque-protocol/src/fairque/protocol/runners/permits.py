@@ -1,0 +1,95 @@
+"""Whether the user of a connection may run a script: asked once for each queue, before the first call; no I/O.
+
+Redis does not roll a script back. A user that lacks one of its commands would leave half of it behind.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+from fairque.protocol.calls.rights import rights
+from fairque.protocol.config import RedisSettings, mask_url
+from fairque.protocol.doctor.rights import ROLES, Need, needs_of, needs_of_role, remedy, told
+from fairque.protocol.errors import ServerUnsuitable
+from fairque.protocol.wire.call import Call
+from fairque.protocol.wire.keys import QueueKeys
+from fairque.protocol.wire.scripts import script_names
+
+__all__ = ["Permits"]
+
+
+class Permits:
+    """What is known of the rights of one user on one server.
+
+    Args:
+        settings: Where the server is, to be told.
+    """
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self._settings = settings
+        # By queue: what is lacking for each script that may not be run. Mostly there is none.
+        self._denied: dict[str, Mapping[str, tuple[Need, ...]]] = {}
+        self._missing: dict[str, set[str]] = {}
+
+    def unknown(self, calls: Iterable[Call[Any]]) -> QueueKeys | None:
+        """Return a queue of these calls whose rights are to be asked for by `question`; None when all are known.
+
+        Raises:
+            ServerUnsuitable: One of them may not be run; none was sent.
+        """
+        for call in calls:
+            denied = self._denied.get(call.keys.name)
+            if denied is None:
+                return call.keys
+            if denied and call.script in denied:
+                self._refuse(call.keys, denied[call.script], call.script)
+        return None
+
+    def require(self, keys: QueueKeys, role: str) -> None:
+        """See that a process may do all that its role needs; after `note`.
+
+        Raises:
+            ServerUnsuitable: Something is lacking.
+        """
+        missing = self._missing.get(keys.name, ())
+        if lacking := [need for need in needs_of_role(role) if need.words in missing]:
+            self._refuse(keys, lacking, f"a {role}")
+
+    @staticmethod
+    def question(keys: QueueKeys) -> Call[list[bool]]:
+        """Return the call that asks the server for all rights that any script or role needs."""
+        return rights(keys, _all_words())
+
+    def note(self, keys: QueueKeys, allowed: Iterable[bool]) -> None:
+        """Take the answer to `question` down."""
+        missing = {words for words, may in zip(_all_words(), allowed, strict=True) if not may}
+        self._missing[keys.name] = missing
+        self._denied[keys.name] = {
+            name: tuple(lacking)
+            for name in (script_names() if missing else ())
+            # By itself the one that asks must not be refused.
+            if name != "rights" and (lacking := [need for need in needs_of(name) if need.words in missing])
+        }
+
+    def skip(self, keys: QueueKeys) -> None:
+        """Ask no more about a queue that cannot answer: what it is asked for will fail with the cause."""
+        self._denied[keys.name] = {}
+
+    def forget(self) -> None:
+        """Ask again before the next call: the rights have changed."""
+        self._denied.clear()
+        self._missing.clear()
+
+    def _refuse(self, keys: QueueKeys, lacking: Iterable[Need], what: str) -> None:
+        raise ServerUnsuitable(
+            f"the user at Redis {mask_url(self._settings.url)} may not do this: {what} of queue {keys.name!r} is "
+            f"refused before it changes anything, since the user may not {told(lacking)}. Grant it: "
+            f"{remedy(lacking, keys.name)}"
+        )
+
+
+@cache
+def _all_words() -> tuple[str, ...]:
+    needs = [need for name in script_names() for need in needs_of(name)]
+    needs += [need for role in ROLES for need in needs_of_role(role)]
+    return tuple(dict.fromkeys(need.words for need in needs))

@@ -1,0 +1,100 @@
+"""A look at an address whose connections fail without a word: what is there, if it is not the server that should be."""
+
+import contextlib
+import socket
+import ssl
+from typing import Final
+
+from fairque.protocol.config import RedisSettings
+from fairque.protocol.config.address import Address, read_address
+from fairque.protocol.runners.causes import cause_of
+
+__all__ = ["visit"]
+
+_LONGEST_SECONDS: Final = 1.0
+#: Some speak unasked: servers that refuse a connection, and most protocols that are not this one.
+_UNASKED_SECONDS: Final = 0.1
+_SHOWN: Final = 60
+_ALERT: Final = b"\x15\x03"
+
+
+def visit(settings: RedisSettings) -> str:
+    """Connect once, ask for a sign of life, and return what was found, in words for `cause_of`.
+
+    Returns:
+        The words; empty when nothing speaks against the server, or nobody is there.
+    """
+    if settings.url.startswith("embedded:"):
+        return ""
+    address = read_address(settings.url)
+    try:
+        said = _said(address, settings)
+    except TimeoutError:
+        return "SEEN mute" if address.tls or not _speaks_tls(address, settings) else "SEEN tls"
+    except OSError:
+        return ""
+    return _meaning(said, address, settings)
+
+
+def _meaning(said: bytes, address: Address, settings: RedisSettings) -> str:
+    line = said.partition(b"\r\n")[0].decode("ascii", "replace")
+    if line.startswith(("+", "-")):
+        if address.tls:
+            return "SEEN plain"
+        return line[1:] if line.startswith("-") and cause_of(line[1:]) else ""
+    if said and not said.startswith(_ALERT):
+        return f"SEEN other {line[:_SHOWN]!r}"
+    if _speaks_tls(address, settings):
+        return "" if address.tls else "SEEN tls"
+    return "SEEN closed"
+
+
+def _said(address: Address, settings: RedisSettings) -> bytes:
+    """Return the first that is said; empty when the other side closes instead.
+
+    Raises:
+        TimeoutError: There is a connection, and nothing is said.
+        OSError: There is no connection.
+    """
+    try:
+        connection = _connected(address, settings)
+    except TimeoutError as error:
+        raise ConnectionError from error
+    with connection:
+        seconds = connection.gettimeout()
+        try:
+            connection.settimeout(_UNASKED_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                return connection.recv(1024)
+            connection.settimeout(seconds)
+            connection.sendall(b"PING\r\n")
+            return connection.recv(1024)
+        except ConnectionError:
+            return b""
+
+
+def _connected(address: Address, settings: RedisSettings) -> socket.socket:
+    seconds = min(_LONGEST_SECONDS, settings.connect_timeout_seconds)
+    if address.path:
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.settimeout(seconds)
+            connection.connect(address.path)
+        except BaseException:
+            connection.close()
+            raise
+    else:
+        connection = socket.create_connection((address.host, address.port), seconds)
+    connection.settimeout(min(_LONGEST_SECONDS, settings.socket_timeout_seconds))
+    return connection
+
+
+def _speaks_tls(address: Address, settings: RedisSettings) -> bool:
+    # Nothing is said to it, so it does not matter whether it is trusted.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with _connected(address, settings) as connection, context.wrap_socket(connection):
+            return True
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,73 @@
+"""Wakes a thread that sleeps on a socket: any thread may ring."""
+
+import math
+import select
+import socket
+from contextlib import suppress
+from typing import Protocol
+
+__all__ = ["Doorbell"]
+
+
+class _Readable(Protocol):
+    def fileno(self) -> int: ...
+
+
+class Doorbell:
+    """A bell beside the sockets on which one thread sleeps. A ring while it is awake costs nothing."""
+
+    def __init__(self) -> None:
+        self._ends: tuple[socket.socket, socket.socket] | None = None
+        self._asleep = False
+        self._rung = False
+
+    def open(self) -> None:
+        """Make it ready for a sleep.
+
+        Raises:
+            OSError: There is no descriptor left.
+        """
+        self._ends = socket.socketpair()
+        for end in self._ends:
+            end.settimeout(0)
+
+    def ring(self) -> None:
+        """End the sleep, or the next one if there is none now; from any thread."""
+        self._rung = True
+        if self._asleep:
+            self._asleep = False
+            # One byte in the pipe is as good as many; a closed bell has nobody to wake.
+            with suppress(OSError):
+                self._pair[1].send(b"\0")
+
+    def sleep(self, seconds: float, other: _Readable | None = None) -> bool:
+        """Sleep until a ring, or until the other socket is readable, so long at most; return whether it is readable."""
+        # Asleep first, then a look: who rings does it the other way round, so that no ring is missed.
+        self._asleep = True
+        if self._rung:
+            self._rung = self._asleep = False
+            seconds = 0.0
+        reader = self._pair[0]
+        poll = select.poll()
+        poll.register(reader, select.POLLIN)
+        if other is not None:
+            poll.register(other.fileno(), select.POLLIN)
+        ready = poll.poll(None if seconds == math.inf else math.ceil(max(0.0, seconds) * 1000))
+        self._rung = self._asleep = False
+        mine = reader.fileno()
+        if any(number == mine for number, _ in ready):
+            with suppress(BlockingIOError):
+                while reader.recv(4096):
+                    pass
+        return any(number != mine for number, _ in ready)
+
+    def close(self) -> None:
+        """Close it; a later ring does nothing."""
+        for end in self._ends or ():
+            end.close()
+
+    @property
+    def _pair(self) -> tuple[socket.socket, socket.socket]:
+        if self._ends is None:
+            raise RuntimeError("the bell is not open: open it before the first sleep")
+        return self._ends
