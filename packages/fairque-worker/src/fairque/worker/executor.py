@@ -10,14 +10,12 @@ from functools import partial
 from types import FrameType
 from typing import Any, TypeAlias
 
-from attrs import frozen
-
 from fairque.protocol import clock
-from fairque.protocol.errors import InvalidTask, LeaseLost, TaskTimeout
+from fairque.protocol.errors import LeaseLost
 from fairque.protocol.model.context import running_in
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.task import Isolation, Task
-from fairque.protocol.wire.jsonvalue import check_json, dumps
+from fairque.worker.attempt import Later, drop, encoded, late_error, us_since
 from fairque.worker.contexts import Contexts
 from fairque.worker.forks import end_if_copy
 from fairque.worker.handler import TaskHandler
@@ -40,13 +38,6 @@ _OVER = "its timeout is over"
 #: none at all, or no event loop, after how long it may be tried again.
 _PATIENCE_SECONDS = 5.0
 _PAUSE_SECONDS = 1.0
-
-
-@frozen
-class _Later:
-    """What an attempt has returned that is to be awaited."""
-
-    awaitable: Awaitable[Any]
 
 
 class Executor:
@@ -116,7 +107,7 @@ class Executor:
         """Run a job as soon as a thread is free; one for which there is none ends as `GivenBack`."""
         self._places[job] = None
         if not self._threads.grow():
-            self._end(GivenBack(job, self._threads.shortage, _PAUSE_SECONDS))
+            self._end(GivenBack(job, self._threads.shortage, _PAUSE_SECONDS, crippled=True))
             return
         if self._threads.shortage:
             # Fewer threads than slots: those before it may take for ever, and other workers may have some.
@@ -159,7 +150,8 @@ class Executor:
                 # Taken out together with the look: what runs on a loop or in a child by now is not left behind.
                 self._places.pop(job, None)
         if held and place is None:
-            self._on_end(GivenBack(job, self._threads.shortage or "all threads are busy", _PAUSE_SECONDS))
+            why = self._threads.shortage or "all threads are busy"
+            self._on_end(GivenBack(job, why, _PAUSE_SECONDS, crippled=True))
         elif isinstance(place, Slot):
             self._threads.replace(place)
             self._leave(job, place, "a thread cannot be interrupted, so it goes on unheard")
@@ -223,28 +215,28 @@ class Executor:
         try:
             context = self._contexts.fresh()
             outcome = context.run(self._attempted, job, slot, started)
-            if isinstance(outcome, _Later):
+            if isinstance(outcome, Later):
                 self._await(job, slot, outcome.awaitable, started, context)
             elif not self._end(outcome):
                 slot.given_up = True
         except BaseException as error:  # noqa: BLE001 - such as a MemoryError where the error of a task is written down
             self._end(GivenBack(job, f"the ending of the attempt was lost: {type(error).__name__}", _PAUSE_SECONDS))
 
-    def _attempted(self, job: Job, slot: Slot, started: float) -> Ending | _Later:
+    def _attempted(self, job: Job, slot: Slot, started: float) -> Ending | Later:
         pid = os.getpid()
-        ending: Ending | _Later
+        ending: Ending | Later
         try:
             ending = self._tried(job, slot, started)
         except Unstarted as unstarted:
             ending = GivenBack(job, unstarted.why, unstarted.pause_seconds)
         except BaseException as error:  # noqa: BLE001 - whatever a task raises is the ending of its attempt
             end_if_copy(pid, error)
-            ending = Failure(job, error, _us_since(started))
+            ending = Failure(job, error, us_since(started))
         # The user's code has returned here, be it that of the task, of its result or of its error.
         end_if_copy(pid)
         return ending
 
-    def _tried(self, job: Job, slot: Slot, started: float) -> Ending | _Later:
+    def _tried(self, job: Job, slot: Slot, started: float) -> Ending | Later:
         if not job.lease.held():
             raise LeaseLost(job.granted.task_id)
         task = job.task = task_of(job.granted)
@@ -255,7 +247,7 @@ class Executor:
         task = job.task = context.task = self._inputs.filled(task)
         running_in(context)
         value = self._handler.handle(task, context)
-        return _Later(value) if inspect.isawaitable(value) else self._success(job, value, started)
+        return Later(value) if inspect.isawaitable(value) else self._success(job, value, started)
 
     def _begin(self, job: Job, task: Task[Any], started: float) -> LeasedContext:
         deadline = started + task.timeout_ms / 1000
@@ -265,7 +257,7 @@ class Executor:
             attempt=job.granted.attempt,
             fence=job.granted.fence,
             deadline=deadline,
-            read=self._inputs.read,
+            read=self._inputs.pushed_values,
         )
         context.when_progress(partial(self._on_progress, job))
         if job.cancel_reason:
@@ -301,24 +293,12 @@ class Executor:
         return moved
 
     def _success(self, job: Job, value: Any, started: float) -> Ending:
-        ran_us = _us_since(started)
+        ran_us = us_since(started)
         try:
             xcom = b"" if job.context is None else job.context.xcom_blob
-            return Success(job, value, self._encoded(value), ran_us, xcom)
+            return Success(job, value, encoded(value, self._result_limit), ran_us, xcom)
         except BaseException as error:  # noqa: BLE001 - a result that cannot be stored is a failed attempt
             return Failure(job, error, ran_us)
-
-    def _encoded(self, value: Any) -> bytes:
-        if value is None:
-            return b""
-        check_json(value, "the result")
-        result = dumps(value)
-        if len(result) > self._result_limit:
-            raise InvalidTask(
-                f"the result has {len(result):,} bytes, allowed are {self._result_limit:,}: "
-                "store it elsewhere and return its address, or raise queue.message_limit"
-            )
-        return result
 
     def _apart(self, job: Job, task: Task[Any], children: Children) -> bool:
         """Whether a task runs in a child: it or the worker says so, or it may have killed its last worker."""
@@ -331,27 +311,26 @@ class Executor:
 
     def _in_child(self, job: Job, task: Task[Any], slot: Slot, children: Children) -> Ending:
         # Before the time of the attempt begins: the first child has to import the modules.
-        child = children.take()
-        if not job.lease.held():
-            children.put_back(child)
-            raise LeaseLost(task.task_id)
-        context = self._begin(job, task, clock.monotonic())
+        with children.lend() as child:
+            if not job.lease.held():
+                raise LeaseLost(task.task_id)
+            context = self._begin(job, task, clock.monotonic())
 
-        def told() -> None:
-            child.tell(job)
-            job.limit = min(job.limit, clock.monotonic() + self._grace_seconds)
-            self._alarm.ring()
+            def told() -> None:
+                child.tell(job)
+                job.limit = min(job.limit, clock.monotonic() + self._grace_seconds)
+                self._alarm.ring()
 
-        # The lease last: who gives the job back ends the children that it finds, and this one may come after that.
-        if not self._move(job, slot, child) or not job.lease.held():
-            child.kill()
-        return children.run(child, job, context, told)
+            # The lease last: who gives the job back ends the children that it finds, and this one may come after that.
+            if not self._move(job, slot, child) or not job.lease.held():
+                child.kill()
+            return children.run(child, job, context, told, self._inputs.read)
 
     def _await(self, job: Job, slot: Slot, awaitable: Awaitable[Any], started: float, context: Context) -> None:
         def on_end(value: Any, error: BaseException | None) -> None:
-            ran_us = _us_since(started)
+            ran_us = us_since(started)
             if attempt.overdue:
-                late = _late(job, "it was cancelled")
+                late = late_error(job, "it was cancelled")
                 late.__cause__ = error
                 error = late
             self._end(self._success(job, value, started) if error is None else Failure(job, error, ran_us))
@@ -359,11 +338,11 @@ class Executor:
         try:
             attempt = Attempt(self._event_loop(), awaitable, on_end, context)
             if job.context is None or not self._move(job, slot, attempt):
-                _drop(awaitable)
+                drop(awaitable)
                 return
             attempt.begin(f"fairque-{job.granted.task_id}")
         except (RuntimeError, OSError, MemoryError) as error:
-            _drop(awaitable)
+            drop(awaitable)
             self._end(GivenBack(job, f"no event loop can be started: {error}", _PAUSE_SECONDS))
             return
         job.context.when_cancelled(attempt.cancel)
@@ -397,7 +376,7 @@ class Executor:
             attempt=job.granted.attempt,
             abandoned=len(self._abandoned),
         )
-        self._on_end(Failure(job, _late(job, end), job.ran_us))
+        self._on_end(Failure(job, late_error(job, end), job.ran_us))
         if len(self._abandoned) > self._max_abandoned:
             self._on_exhausted(len(self._abandoned))
 
@@ -413,17 +392,3 @@ class Executor:
                 self._loop = Loop()
                 self._loops.append(self._loop)
             return self._loop
-
-
-def _drop(awaitable: Awaitable[Any]) -> None:
-    """Let go of a coroutine that will not run; it would complain."""
-    if inspect.iscoroutine(awaitable):
-        awaitable.close()
-
-
-def _late(job: Job, end: str) -> TaskTimeout:
-    return TaskTimeout(0 if job.task is None else job.task.timeout_ms / 1000, end)
-
-
-def _us_since(started: float) -> int:
-    return int((clock.monotonic() - started) * 1_000_000)

@@ -30,7 +30,7 @@ def end_copy(error: BaseException | None = None) -> None:
     code = 1
     with suppress(BaseException):
         code, words = _last_words(error)
-        print(words, end="", file=sys.stderr)
+        sys.stderr.write(words)
     for stream in (sys.stdout, sys.stderr):
         with suppress(BaseException):
             stream.flush()

@@ -186,12 +186,14 @@ class GivenBack:
         job: The task.
         why: What was missing.
         pause_seconds: After how long it may be tried again, here or elsewhere.
+        crippled: Whether the worker could begin no other task either, so that it should take none for so long.
         ran_us: It did not run.
     """
 
     job: Job
     why: str
     pause_seconds: float
+    crippled: bool = False
     ran_us: int = field(default=0, init=False)
 
 

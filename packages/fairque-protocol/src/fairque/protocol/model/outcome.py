@@ -3,12 +3,12 @@
 import random
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from attrs import frozen
 
 from fairque.protocol.durations import to_ms
-from fairque.protocol.errors import OutputMissing, UnknownFunction
+from fairque.protocol.errors import InputsTooLarge, OutputMissing, UnknownFunction
 from fairque.protocol.model.retry import LONGEST_PAUSE_SECONDS, Cancel, Retry, RetryPolicy, Snooze
 from fairque.protocol.model.tracebacks import ErrorText
 from fairque.protocol.wire.jsonvalue import dumps
@@ -16,6 +16,7 @@ from fairque.protocol.wire.jsonvalue import dumps
 __all__ = [
     "UNKNOWN_PAUSE_MS",
     "UNKNOWN_TRIES",
+    "VERDICTS",
     "Decision",
     "Verdict",
     "decide",
@@ -24,6 +25,7 @@ __all__ = [
 
 #: What becomes of a failed attempt: ``snooze`` is a retry that counts for no budget.
 Verdict: TypeAlias = Literal["retry", "snooze", "dead", "cancel"]
+VERDICTS: frozenset[str] = frozenset(get_args(Verdict))
 
 #: A name that no worker knows yet may be part of a deployment under way: it waits this often and this long.
 UNKNOWN_TRIES = 5
@@ -67,8 +69,8 @@ def decide(
         return Decision("snooze", _ms(error.after), "")
     if isinstance(error, Cancel):
         return Decision("cancel", 0, "the task canceled itself")
-    if isinstance(error, OutputMissing):
-        # What has ended leaves nothing more: another attempt would find the same.
+    if isinstance(error, OutputMissing | InputsTooLarge):
+        # What has ended leaves nothing more, nor less: another attempt would find the same.
         return Decision("dead", 0, "input")
     if isinstance(error, UnknownFunction):
         retries = UNKNOWN_TRIES

@@ -51,6 +51,10 @@ class ErrorText:
         """Make the text of an error, also of one that cannot be printed; see the module for where to call it."""
         return cls(error_kind(error), error_text(error), error_traceback(error))
 
+    def cut(self) -> "ErrorText":
+        """Return the same in the bounds that `of` keeps, where somebody else may have made it."""
+        return ErrorText(self.kind[:_KIND_LIMIT], self.text[:_TEXT_LIMIT], self.traceback[-_TRACEBACK_LIMIT:])
+
 
 def is_a(error: BaseException, kinds: type[BaseException] | tuple[type[BaseException], ...]) -> bool:
     """Whether an error is of a class. Unlike `isinstance` it does not ask the error, which may run any code then."""
@@ -100,8 +104,8 @@ class _Writer:
 
     def written(self, error: BaseException, depth: int) -> str:
         """Return an error with those that led to it, the first of them at the top, as Python shows them."""
-        parts = []
-        seen = set()
+        parts: list[str] = []
+        seen: set[int] = set()
         link: tuple[BaseException, str] | None = (error, "")
         while link is not None and id(link[0]) not in seen:
             current, sentence = link
