@@ -1,5 +1,6 @@
 -- schedules: one schedule and its record, read once in a script; `r` is empty when there is none. In the record:
 --   def  definition, opaque here     rev  number of its last change    on  whether it fires
+--   content  digest of the definition, equal for equal ones
 --   timing  digest of all that its times depend on     next  its next time     from  while there is no `next`: that is
 --   the first one after it, which the leader computes     forget  it has no further time, and is forgotten then
 --   last  the time it fired last     fired, missed, skipped  numbers of times     misses  see miss.lua
@@ -17,8 +18,8 @@ local function schedule(id)
   return s
 end
 
--- Where it stands in the index of those that are due.
-local function due_at(r) return r.on and (r.next or r.forget or r.from) or nil end
+-- Where it stands in the index of those that are due: before all others while its next time is to be computed.
+local function due_at(r) return r.on and (r.next or r.forget or r.from and 0) or nil end
 
 -- Puts all schedules that changed to where they are due.
 local function place_schedules()

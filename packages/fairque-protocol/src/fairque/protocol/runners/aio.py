@@ -83,6 +83,11 @@ class AsyncRunner:
         await subscription.start()
         return subscription
 
+    @property
+    def connected(self) -> bool:
+        """Whether it has connections, which belong to one event loop of one process."""
+        return self._client is not None
+
     def check_loop(self) -> None:
         """See that this is the event loop on which the first call was.
 
@@ -109,10 +114,11 @@ class AsyncRunner:
         Raises:
             FairqueError: They belong to another event loop.
         """
-        if self._client is None:
+        client = self._client
+        if client is None:
             return
         self.check_loop()
-        client, self._client, self._loop = self._client, None, None
+        self._client = self._loop = None
         await client.aclose()
 
     async def _answers(self, calls: Sequence[Call[Any]]) -> list[Any]:

@@ -10,11 +10,11 @@ from fairque.protocol.errors import FairqueError, LeaseLost, RedisUnavailable, R
 from fairque.protocol.model.context import TaskContext
 from fairque.protocol.model.outcome import VERDICTS, Decision
 from fairque.protocol.model.tracebacks import ErrorText, error_text
+from fairque.protocol.service.log import configured_log
 from fairque.protocol.wire.jsonvalue import loads
 from fairque.worker.attempt import us_since
 from fairque.worker.inputs import Read
 from fairque.worker.jobs import Ending, Failure, GivenBack, Job, Success, Unstarted
-from fairque.worker.log import configured
 from fairque.worker.processes.channel import packed
 from fairque.worker.processes.process import Child, ChildDied, Recipe
 
@@ -159,7 +159,7 @@ class Children:
             raise Unstarted(self._problem, pause)
         child = None
         try:
-            child = Child(recipe, configured())
+            child = Child(recipe, configured_log())
             with self._lock:
                 self._all.add(child)
                 stopped = self._stopped
