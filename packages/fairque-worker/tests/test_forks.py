@@ -1,6 +1,7 @@
 """A process that a task forks is a copy of the worker: it ends with the code of that task, and does nothing else."""
 
 import asyncio
+import json
 import multiprocessing
 import os
 import pty
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from fairque.protocol.model.states import TaskState
 from fairque.protocol.testing import eventually
 from fairque.worker import Task, TaskContext, TaskHandler, current_context
 
@@ -72,9 +74,10 @@ def forks_a_terminal(how: str) -> list[int] | str:
         leaves(how)
         return "the copy"
     # A terminal whose other end is gone is an error to who reads it.
-    with suppress(OSError), open(end, "rb", buffering=0) as terminal:
-        while terminal.read(1_000):
+    with suppress(OSError):
+        while os.read(end, 1_000):
             pass
+    os.close(end)
     return [code_of(pid)]
 
 
@@ -117,7 +120,8 @@ class TestWhateverACopyDoes:
     def test_steps_of_neighbours_on_the_loop_are_not_taken_twice(self, bench: Any, tmp_path: Path) -> None:
         async def steps() -> int:
             for number in range(200):
-                (tmp_path / "steps").open("a").write(f"{number}\n")
+                with (tmp_path / "steps").open("a") as file:
+                    file.write(f"{number}\n")
                 await asyncio.sleep(0)
             return 200
 
@@ -237,7 +241,7 @@ def test_a_copy_made_in_any_code_of_the_user_ends(bench: Any, where: str) -> Non
     eventually(lambda: handler.codes, within=SECONDS, what="the end of the copy")
     assert set(handler.codes) <= {0, 1}
     assert 1_000 not in handler.codes
-    assert bench.error(task_id) if payload == "fails" else bench.reaches(task_id, "FINISHED")
+    assert bench.error(task_id) if payload == "fails" else bench.reaches(task_id, TaskState.FINISHED)
     assert bench.result(bench.push(None, payload="next")) in ("next", {"a": 1})
 
 
@@ -290,7 +294,7 @@ class TestHelpers:
 
     def test_a_program_with_code_before_it_runs(self, bench: Any) -> None:
         def runs() -> int:
-            return subprocess.run([sys.executable, "-c", "raise SystemExit(5)"], preexec_fn=os.getpid).returncode  # noqa: PLW1509, PLW1510, S603 - what is tried
+            return subprocess.run([sys.executable, "-c", "raise SystemExit(5)"], preexec_fn=os.getpid).returncode  # noqa: PLW1510 - what is tried
 
         bench.start(runs)
         assert bench.result(bench.push(runs)) == 5
@@ -310,48 +314,43 @@ class TestHelpers:
         assert bench.result(bench.push(pools)) == [4]
 
 
-def test_a_helper_inherits_no_socket_of_the_worker(bench: Any, gate: threading.Event) -> None:
-    begun = threading.Event()
-    found: list[list[str]] = []
+def open_sockets() -> list[tuple[str, str]]:
+    """Own and other address of each socket that is connected, or listens and has no other."""
+    found = []
+    for number in Path("/proc/self/fd").iterdir():
+        with suppress(OSError), socket.socket(fileno=os.dup(int(number.name))) as one:
+            listens = one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+            other = "" if listens else str(one.getpeername())
+            # A pair of sockets has no names, and neither has what stands under the number of one that was dropped.
+            if listens or other:
+                found.append((str(one.getsockname()), other))
+    return sorted(found)
 
-    def sockets() -> list[str]:
-        names = []
-        for number in os.listdir("/proc/self/fd"):
-            with suppress(OSError):
-                one = socket.socket(fileno=os.dup(int(number)))
-                # What is left under the number of a socket that was dropped is connected to nobody.
-                with one, suppress(OSError):
-                    one.getpeername()
-                    names.append(f"{one.getsockname()} {one.getpeername()}")
-                    continue
-                with suppress(OSError):
-                    names += [str(one.getsockname())] if one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) else []
-        return names
 
-    def helper() -> None:
+def test_a_helper_inherits_no_socket_of_the_worker(bench: Any) -> None:
+    def helper() -> list[Any]:
         reader, writer = os.pipe()
         pid = os.fork()
         if pid == 0:
-            os.write(writer, repr(sockets()).encode())
+            os.write(writer, json.dumps(open_sockets()).encode())
             os._exit(0)
-        found.append(eval(os.read(reader, 65_536).decode()))  # noqa: S307 - its own
-        os.waitpid(pid, 0)
+        found = json.loads(os.read(reader, 65_536))
+        assert code_of(pid) == 0
         os.close(reader)
         os.close(writer)
-        begun.set()
-        assert gate.wait(SECONDS)
+        return [found, open_sockets()]
 
-    before = {*sockets()}
+    bench.client.ping()
     worker = bench.start(helper, http_port=0)
-    # A client that asks nothing yet, so that an accepted connection is open.
-    with socket.create_connection(("127.0.0.1", worker.http_port)):
-        bench.push(helper)
-        assert begun.wait(SECONDS)
-    gate.set()
-    left = [one for one in found[0] if one not in before]
-    ours = str(worker.http_port)
-    assert not [one for one in left if ours in one]
-    assert not left
+    # A client that asks nothing yet, so that a connection is open there.
+    with socket.create_connection(("127.0.0.1", worker.http_port)) as client:
+        accepted = (str(client.getpeername()), str(client.getsockname()))
+        eventually(lambda: accepted in open_sockets(), what="a connection")
+        in_copy, in_worker = bench.result(bench.push(helper))
+        # Its own are there, that to the probes, and that to the server, which nobody but the test has opened.
+        assert [str(client.getsockname()), str(client.getpeername())] in in_copy
+    assert len(in_copy) == 1 + len(bench.client.connection_pool._available_connections)
+    assert len(in_worker) >= len(in_copy) + 4
 
 
 def test_the_port_of_a_worker_is_free_when_it_has_ended_though_a_helper_lives_on(bench: Any) -> None:
@@ -366,7 +365,7 @@ def test_the_port_of_a_worker_is_free_when_it_has_ended_though_a_helper_lives_on
 
     worker = bench.start(leaves_a_helper, http_port=0)
     port = worker.http_port
-    bench.result(bench.push(leaves_a_helper)) if False else bench.reaches(bench.push(leaves_a_helper), "FINISHED")
+    bench.reaches(bench.push(leaves_a_helper), TaskState.FINISHED)
     worker.stop(0)
     try:
         again = bench.start(leaves_a_helper, http_port=port)
