@@ -1,36 +1,10 @@
--- begin: what every script starts with. Gives the server's time in microseconds, or the answer that refuses the call.
--- The schema is that of call.py.
---- @include "call"
-local now, now_ms
-local counted, limited, backlog -- cost mode: one per task instead of its time; whether any limits of users were ever
-                                -- set; most waiting tasks of the queue
-
-local format = string.format
-
--- A whole number below 2^53 as text; tostring and .. would lose digits.
-local function int(number) return format("%d", number) end
-
--- Any number so that it reads back as itself.
-local function exact(number)
-  if number % 1 == 0 and number < 2 ^ 53 then return format("%d", number) end
-  return format("%.17g", number)
-end
-
--- The lowest score of an index.
-local function first_score(index)
-  return tonumber(call("ZRANGE", P .. index, 0, 0, "WITHSCORES")[2]) or math.huge
-end
-
+-- begin: what every script starts with that writes. When the server's clock was set back it notes that, also where the
+-- call changes nothing else, so that the time until the next one counts.
+--- @include "begin_reading"
 local function begin()
-  local meta = call("HMGET", KEYS[1], "schema", "test", "cost_mode", "limits", "backlog")
-  if meta[1] and meta[1] ~= "1" then return {-6, meta[1]} end
-  counted, limited, backlog = meta[3] == "count", meta[4], meta[5]
-  local fixed = meta[2] == "1" and call("GET", P .. "now")
-  if fixed then
-    now = tonumber(fixed)
-  else
-    local time = call("TIME")
-    now = time[1] * 1000000 + time[2]
+  local refused = begin_reading()
+  if set_back and not refused then
+    call("HSET", P .. "g", "seen", int(now), "shift", int(shift_ms))
   end
-  now_ms = math.floor(now / 1000)
+  return refused
 end
