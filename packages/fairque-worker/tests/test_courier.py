@@ -120,7 +120,7 @@ class Adversary:
         )
         self.courier._bell = self  # type: ignore[assignment]
         self.courier._line = self  # type: ignore[assignment]
-        self.courier.service.rests = lambda _: None  # type: ignore[method-assign]
+        self.courier.service.rests = lambda _: None  # type: ignore[assignment,method-assign]
 
     # What the courier calls: the clock, the log of the metrics, the executor.
 

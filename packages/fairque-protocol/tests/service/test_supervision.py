@@ -108,7 +108,11 @@ def test_a_thread_that_ends_by_itself_or_is_stopped_is_not_dead(make: Make, deat
     service = make(once)
     service.start()
     assert service.join(60)
-    other = make(lambda: other.rest(math.inf))
+
+    def rest() -> None:
+        other.rest(math.inf)
+
+    other = make(rest)
     other.start()
     assert other.stop(60)
     assert deaths.empty()
