@@ -67,7 +67,15 @@ class RedisUnavailable(FairqueError, ConnectionError):
 
 
 class ServerUnsuitable(FairqueError):
-    """The server answers, but cannot hold this queue: too old, a Sentinel, without a right, or it may evict tasks."""
+    """The server answers, but cannot hold this queue: too old, a Sentinel, without a right, or it may evict tasks.
+
+    Attributes:
+        denied: Whether the user of the address lacks a right.
+    """
+
+    def __init__(self, message: str, *, denied: bool = False) -> None:
+        self.denied = denied
+        super().__init__(message)
 
 
 class SchemaMismatch(FairqueError):
@@ -263,15 +271,18 @@ class UnknownFunction(FairqueError, LookupError):
         close: Registered names that look like it.
     """
 
-    def __init__(self, name: str, close: Sequence[str], modules: Sequence[str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        close: Sequence[str],
+        modules: Sequence[str],
+        why: str = "Start the worker with the module that defines it",
+    ) -> None:
         self.name = name
         self.close = tuple(close)
         meant = f"; did you mean {', '.join(map(repr, self.close))}?" if self.close else ""
         loaded = ", ".join(modules) or "none"
-        super().__init__(
-            f"no task function {name!r} is registered here{meant} "
-            f"(modules loaded: {loaded}). Start the worker with the module that defines it"
-        )
+        super().__init__(f"no task function {name!r} is registered here{meant} (modules loaded: {loaded}). {why}")
 
 
 class TaskTimeout(FairqueError, TimeoutError):

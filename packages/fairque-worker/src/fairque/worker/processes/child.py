@@ -24,13 +24,13 @@ from fairque.protocol.errors import FairqueError, RedisUnavailable
 from fairque.protocol.model.outcome import error_kind, error_text, error_traceback
 from fairque.protocol.model.outputs import Left
 from fairque.protocol.model.states import Priority, TaskState
+from fairque.protocol.service.log import configure_log
 from fairque.protocol.service.signals import ignore_until_fork
 from fairque.worker.executor import Executor
 from fairque.worker.handler import FunctionTaskHandler, TaskHandler
 from fairque.worker.inputs import Inputs
 from fairque.worker.jobs import Ending, Job, Lease, Success, judge
 from fairque.worker.loading import import_task_modules, load_handler
-from fairque.worker.log import configure
 from fairque.worker.processes.channel import Channel
 from fairque.worker.progress import ProgressSender
 
@@ -161,7 +161,7 @@ def _handler(hello: dict[str, Any]) -> TaskHandler:
     if hello["pythonpath"] is not None:
         os.environ["PYTHONPATH"] = hello["pythonpath"]
     if hello["log"] is not None:
-        configure(*hello["log"])
+        configure_log(*hello["log"])
     import_task_modules(hello["modules"])
     return FunctionTaskHandler(hello["modules"]) if hello["handler"] is None else load_handler(hello["handler"])
 

@@ -8,9 +8,9 @@ from fairque.protocol import clock
 from fairque.protocol.errors import FairqueError, LeaseLost, RedisUnavailable, RemoteError, TaskTimeout
 from fairque.protocol.model.context import TaskContext
 from fairque.protocol.model.outcome import Decision
+from fairque.protocol.service.log import configured_log
 from fairque.protocol.wire.jsonvalue import loads
 from fairque.worker.jobs import Ending, Failure, Job, Success
-from fairque.worker.log import configured
 from fairque.worker.processes.process import Child, ChildDied, Recipe
 
 __all__ = ["Child", "Children"]
@@ -51,7 +51,7 @@ class Children:
                     raise FairqueError("the worker has stopped: no child process begins any more")
                 child = self._idle.pop() if self._idle else None
                 if child is None:
-                    child = Child(self._recipe, configured())
+                    child = Child(self._recipe, configured_log())
                     self._all.add(child)
                     break
                 child.free.clear()
