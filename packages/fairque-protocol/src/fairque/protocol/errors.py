@@ -265,23 +265,7 @@ class OutputMissing(FairqueError, LookupError):
 
 
 class InputsTooLarge(FairqueError, ValueError):
-    """What a task takes from others is more than it may take at once. It was not run.
-
-    Attributes:
-        task_id: The task.
-        limit: Bytes allowed.
-    """
-
-    def __init__(self, task_id: str, limit: int, read: Sequence[tuple[str, int]], tasks: int) -> None:
-        self.task_id = task_id
-        self.limit = limit
-        size, largest = sum(size for _, size in read), sorted(read, key=lambda one: -one[1])[:3]
-        super().__init__(
-            f"task {task_id} takes what {tasks:,} tasks have left: that of the first {len(read):,} has {size:,} bytes, "
-            f"allowed are {limit:,} for all together (queue.input_limit). The largest are of "
-            f"{', '.join(f'task {one} ({size:,})' for one, size in largest)}. Store large data elsewhere and hand on "
-            "its address, let several tasks take a part each, or raise the limit, for which the worker needs memory"
-        )
+    """What a task takes from others has more bytes than ``queue.input_limit``: it was not run."""
 
 
 class UnknownFunction(FairqueError, LookupError):

@@ -113,10 +113,20 @@ class Inputs:
                 sizes.append((task_id, len(found[-1].result) + len(found[-1].xcom)))
             # Before the next piece: more than the limit and one piece is never held.
             if sum(size for _, size in sizes) > self._limit:
-                raise InputsTooLarge(reader, self._limit, sizes, len(task_ids))
+                raise _too_large(reader, self._limit, sizes, len(task_ids))
         return found
 
 
 def _needed(left: Left, result: bool, values: bool) -> Left:  # noqa: FBT001 - the two parts, in their order
     finished = left.state is TaskState.FINISHED
     return evolve(left, result=left.result if result and finished else b"", xcom=left.xcom if values else b"")
+
+
+def _too_large(reader: str, limit: int, sizes: Sequence[tuple[str, int]], tasks: int) -> InputsTooLarge:
+    size, largest = sum(size for _, size in sizes), sorted(sizes, key=lambda one: -one[1])[:3]
+    return InputsTooLarge(
+        f"task {reader} takes what {tasks:,} tasks have left: that of the first {len(sizes):,} has {size:,} bytes, "
+        f"allowed are {limit:,} for all together (queue.input_limit). The largest are of "
+        f"{', '.join(f'task {one} ({size:,})' for one, size in largest)}. Store large data elsewhere and hand on its "
+        "address, let several tasks take a part each, or raise the limit, for which the worker needs memory"
+    )
