@@ -6,6 +6,7 @@ the worst that it met; FAIRQUE_SHARES says how many.
 
 import os
 from collections.abc import Iterator, Sequence
+from itertools import permutations
 from math import ceil, inf
 from typing import TYPE_CHECKING, Any
 
@@ -49,13 +50,14 @@ def examples(number: int) -> settings:
 WORST: dict[str, tuple[float, str]] = {}
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(autouse=True)
 def worst() -> Iterator[None]:
-    """Print the worst that each property met, when it was a search."""
+    """Print the worst that a property met, when it was a search."""
     yield
     if SEARCH:
         for name, (figure, example) in WORST.items():
-            print(f"\n{name}: {figure:.4f} in {example}", end="")  # noqa: T201 - a report of the job
+            print(f"\n{name}: {figure:.4f} in {example}", flush=True)  # noqa: T201 - a report of the job
+    WORST.clear()
 
 
 def note(name: str, figure: float, example: object) -> None:
@@ -109,6 +111,33 @@ seeds = st.integers(0, 1_000)
 modes = st.sampled_from(["time", "time", "count"])
 caps = st.none() | st.integers(1, 4)
 kinds = st.lists(st.tuples(weights, lengths, spreads, caps), min_size=2, max_size=6)
+
+
+class TestUsersWithoutLimits:
+    @examples(15)
+    @given(kinds=kinds, workers=st.integers(1, 6), mode=modes, seed=seeds)
+    def test_differ_by_no_more_than_their_running_tasks_whatever_limits_the_others_have(
+        self,
+        *,
+        new_floor: NewFloor,
+        new_member: type["Member"],
+        kinds: list[Kind],
+        workers: int,
+        mode: CostMode,
+        seed: int,
+    ) -> None:
+        floor, users = new_floor(workers, seed, mode), members(new_member, kinds)
+        floor.join(*users)
+        while any(floor.loads[user.name].started == 0 for user in users):
+            floor.run(floor.now_us / 1_000_000 + 0.05)
+        longest = max(user.length * (1 + user.spread) for user in users)
+        leads = [Lead(floor, one, other) for one, other in permutations([u for u in users if u.cap is None], 2)]
+        floor.after = [lead.look for lead in leads]
+        floor.run(60)
+        for lead in leads:
+            figure = lead.most / apart(floor, lead.one, lead.other, longest)
+            note("apart", figure, (workers, mode, seed, users))
+            assert figure <= 1 + ROUNDING
 
 
 class TestACap:
@@ -283,7 +312,7 @@ class Lead:
 
 
 def apart(floor: "Floor", one: "Member", other: "Member", longest: float) -> float:
-    """Promise 2: by how much the service of two users per weight may differ."""
+    """Promises 1 and 2: by how much the service of two users per weight may differ."""
     if floor.cost_mode == "count":
         return 1 / one.weight + 1 / other.weight
     prepaid = min(longest, PREPAID)
