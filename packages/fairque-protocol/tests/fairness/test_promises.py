@@ -302,9 +302,7 @@ class TestAUserThatItsCapHeldBack:
             self.leap(leaping)
         assert (leaping.model.V - ann.S, ann.leeway) == (10_000_000, None)
 
-    @pytest.mark.parametrize(
-        "change", [{"cap": 2}, {"cap": None}, {"rate": 5.0}, {"paused": True}, {"burst": 3}], ids=lambda c: next(iter(c))
-    )
+    @pytest.mark.parametrize("change", [{"cap": 2}, {"cap": None}, {"rate": 5.0}, {"paused": True}, {"burst": 3}])
     def test_has_earned_nothing_when_an_operator_changes_what_holds_it_back(
         self, leaping: "Bench", change: dict[str, Any]
     ) -> None:

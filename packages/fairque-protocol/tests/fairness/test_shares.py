@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from attrs import define, evolve, field
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from fairque.protocol.fairness.ledger import CostMode
@@ -176,6 +176,8 @@ class TestACap:
         check("caps", new_floor(workers, seed, mode), members(new_member, kinds))
 
     @examples(4)
+    @example(heavy=[(0.9, 0.5, 0, 1)], light=[(0.1, 10, 0, None)] * 10, workers=2, seed=0)
+    @example(heavy=[(1, 1, 0, 2)], light=[(0.1, 10, 0, None)] * 20, workers=4, seed=0)
     @given(
         heavy=st.lists(
             st.tuples(st.floats(0.5, 2), st.floats(0.5, 2), spreads, st.integers(1, 3)), min_size=1, max_size=2
@@ -235,6 +237,12 @@ class TestWhatDoesNotBind:
         ]
         check("rates", new_floor(workers, seed), [free, *limited])
 
+    def test_a_rate_takes_nothing_from_a_share_beside_a_cap_either(
+        self, new_floor: NewFloor, new_member: type["Member"]
+    ) -> None:
+        first, *others = members(new_member, [(0.5, 0.1, 0, None), (1, 1, 0, None), (1, 1, 0, None), (4, 0.1, 0, 1)])
+        check("named rate", new_floor(3), [evolve(first, rate=5, burst=5), *others])
+
     @examples(8)
     @given(kinds=kinds, failing=st.floats(0.05, 0.5), workers=st.integers(1, 6), mode=modes, seed=seeds)
     def test_retries_take_nothing_from_a_share(
@@ -252,6 +260,9 @@ class TestWhatDoesNotBind:
         check("retries", new_floor(workers, seed, mode), [evolve(first, failing=failing), *others])
 
     @examples(8)
+    @example(
+        kinds=[(0.5, 0.1, 0, None), (0.5, 0.1, 0, None), (1, 0.1, 0, 1)], urgent=0.75, workers=2, mode="count", seed=0
+    )
     @given(kinds=kinds, urgent=st.floats(0.05, 1), workers=st.integers(1, 6), mode=modes, seed=seeds)
     def test_critical_tasks_give_nothing_to_a_share(
         self,
