@@ -8,6 +8,7 @@ __all__ = [
     "ConfigurationError",
     "EmbeddedServerError",
     "FairqueError",
+    "InputsTooLarge",
     "InvalidSchedule",
     "InvalidTask",
     "LeaseLost",
@@ -261,6 +262,10 @@ class OutputMissing(FairqueError, LookupError):
     def __init__(self, message: str, task_id: str = "") -> None:
         self.task_id = task_id
         super().__init__(message)
+
+
+class InputsTooLarge(FairqueError, ValueError):
+    """What a task takes from others has more bytes than ``queue.input_limit``: it was not run."""
 
 
 class UnknownFunction(FairqueError, LookupError):

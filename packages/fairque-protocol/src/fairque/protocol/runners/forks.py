@@ -15,7 +15,7 @@ from inspect import iscoroutinefunction
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary, WeakSet
 
-__all__ = ["Heir", "dropped_by_forks", "inherits"]
+__all__ = ["Heir", "drop_in_forks", "dropped_by_forks", "inherits"]
 
 
 class Heir(Protocol):
@@ -30,7 +30,7 @@ class _Socket(Protocol):
 
 
 _heirs: WeakSet[Any] = WeakSet()
-#: The sockets of this process, by the connection of redis-py that owns each.
+#: The sockets of this process, by the connection of redis-py that owns each, or by themselves.
 _sockets: MutableMapping[Any, _Socket] = WeakKeyDictionary()
 #: Connections of the parent. They are kept, since those of asyncio complain when they are collected unclosed.
 _inherited: list[object] = []
@@ -39,6 +39,11 @@ _inherited: list[object] = []
 def inherits(heir: Heir) -> None:
     """Have ``begin_anew`` called in every child that is forked while the object lives."""
     _heirs.add(heir)
+
+
+def drop_in_forks(end: socket.socket) -> None:
+    """Have a forked child drop a socket, in the same way as those of connections, as long as it is open here."""
+    _sockets[end] = end
 
 
 @cache
