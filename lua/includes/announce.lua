@@ -5,7 +5,9 @@
 local INLINE = 16384 -- bytes of a result that still travel with the message that announces it
 local telling = TOLD -- how many listeners all endings of this call may still tell
 
-local function news_of(t, state, blob) return t.id .. "\n" .. state .. "\n" .. (#blob <= INLINE and "1" .. blob or "0") end
+local function news_of(t, state, blob)
+  return t.id .. "\n" .. state .. "\n" .. (#blob <= INLINE and "1" .. blob or "0")
+end
 
 local function announce(t, state, blob)
   t.news = news_of(t, state, blob)

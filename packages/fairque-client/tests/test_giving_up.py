@@ -36,7 +36,7 @@ def remembered(queue: TaskQueue | AsyncTaskQueue) -> tuple[str, ...]:
 
 
 def push(queue: TaskQueue, number: int = 1) -> list[Any]:
-    return [queue.push(add.task(n, 1)) for n in range(number)]
+    return queue.push_many([add.task(n, 1) for n in range(number)], chunked=True)
 
 
 class TestAWait:
@@ -52,7 +52,7 @@ class TestAWait:
         handles = push(queue, 2_500)
         worker.finish_all(1, most=500)
         with pytest.raises(TimeoutError):
-            gather(handles, timeout=0.3)
+            gather(*handles, timeout=0.3)
         assert listeners() == {}
         assert remembered(queue) == ()
 
