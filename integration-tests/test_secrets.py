@@ -4,6 +4,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -104,7 +105,7 @@ def _said(make: Callable[[], Any]) -> str:
 def test_no_error_or_representation_shows_a_secret(url: str) -> None:
     for make in (RedisSettings, TaskQueue.from_url, Worker.from_url):
         kind: Any = make
-        said = _said(lambda kind=kind: kind(url=url))
+        said = _said(partial(kind, url=url))
         assert shows_none(said), said
     if url.startswith("embedded:"):
         with pytest.raises(FairqueError) as caught:
