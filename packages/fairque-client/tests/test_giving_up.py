@@ -192,9 +192,9 @@ class TestAnAsyncWait:
     ) -> None:
         handles = await self.push(async_queue, 3)
         worker.finish_all(1, most=1)
-        async with contextlib.aclosing(aio.as_completed(handles, timeout=60)) as events:
-            async for _ in events:
-                break
+        events: Any = aio.as_completed(handles, timeout=60)
+        async with contextlib.aclosing(events):
+            await anext(events)
         assert listeners() == {}
         assert remembered(async_queue) == ()
 
