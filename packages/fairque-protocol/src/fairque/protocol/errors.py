@@ -8,6 +8,7 @@ __all__ = [
     "ConfigurationError",
     "EmbeddedServerError",
     "FairqueError",
+    "InputsTooLarge",
     "InvalidSchedule",
     "InvalidTask",
     "LeaseLost",
@@ -67,7 +68,15 @@ class RedisUnavailable(FairqueError, ConnectionError):
 
 
 class ServerUnsuitable(FairqueError):
-    """The server answers, but cannot hold this queue: too old, a Sentinel, without a right, or it may evict tasks."""
+    """The server answers, but cannot hold this queue: too old, a Sentinel, without a right, or it may evict tasks.
+
+    Attributes:
+        denied: Whether the user of the address lacks a right.
+    """
+
+    def __init__(self, message: str, *, denied: bool = False) -> None:
+        self.denied = denied
+        super().__init__(message)
 
 
 class SchemaMismatch(FairqueError):
@@ -255,6 +264,10 @@ class OutputMissing(FairqueError, LookupError):
         super().__init__(message)
 
 
+class InputsTooLarge(FairqueError, ValueError):
+    """What a task takes from others has more bytes than ``queue.input_limit``: it was not run."""
+
+
 class UnknownFunction(FairqueError, LookupError):
     """A task names a function that this worker does not know.
 
@@ -263,15 +276,18 @@ class UnknownFunction(FairqueError, LookupError):
         close: Registered names that look like it.
     """
 
-    def __init__(self, name: str, close: Sequence[str], modules: Sequence[str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        close: Sequence[str],
+        modules: Sequence[str],
+        why: str = "Start the worker with the module that defines it",
+    ) -> None:
         self.name = name
         self.close = tuple(close)
         meant = f"; did you mean {', '.join(map(repr, self.close))}?" if self.close else ""
         loaded = ", ".join(modules) or "none"
-        super().__init__(
-            f"no task function {name!r} is registered here{meant} "
-            f"(modules loaded: {loaded}). Start the worker with the module that defines it"
-        )
+        super().__init__(f"no task function {name!r} is registered here{meant} (modules loaded: {loaded}). {why}")
 
 
 class TaskTimeout(FairqueError, TimeoutError):
