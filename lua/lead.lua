@@ -9,6 +9,7 @@
 --- @include "begin"
 --- @include "arguments"
 --- @include "create"
+--- @include "edition"
 local refused = begin()
 if refused then return refused end
 local holder, lease_ms = ARGV[1], number_at(2)

@@ -8,7 +8,7 @@
     | {-5, what} | {-6, schema} ]]
 --- @include "begin_reading"
 --- @include "arguments"
---- @include "create"
+--- @include "edition"
 local refused = begin_reading()
 if refused then return refused end
 local from, most = ARGV[1], number_at(2)
