@@ -209,6 +209,14 @@ class TestExitCodes:
         assert command("healthcheck").stdout == "somebody leads in term 1; 0 schedules, 0 overdue\n"
         assert json.loads(command("healthcheck", "--json").stdout)["leader"] == "somebody"
 
+    def test_declared_schedules_that_are_missing(self, bench: "Bench", command: Command) -> None:
+        bench.run(calls.lead(bench.keys, "somebody", lease_ms=60_000))
+        found = command("healthcheck", "--config", "file.yaml", expected=1)
+        assert "schedule 'often': is declared and missing" in found.stdout
+        command("apply", "--config", "file.yaml")
+        assert "missing" not in command("healthcheck", "--config", "file.yaml").stdout
+        assert json.loads(command("healthcheck", "--config", "file.yaml", "--json").stdout)["missing"] == []
+
 
 class TestRun:
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
