@@ -42,7 +42,7 @@ def make(bench: "Bench", fairque_server_url: str) -> Any:
     """Makes schedulers that keep limits."""
     made: list[TaskScheduler] = []
 
-    def make(fairness: FairnessSettings | None = None) -> TaskScheduler:
+    def make(fairness: FairnessSettings = FairnessSettings()) -> TaskScheduler:
         settings = SchedulerSettings(
             redis=RedisSettings(url=fairque_server_url),
             queue=QueueSettings(name=bench.keys.name),

@@ -41,13 +41,13 @@ _STAYS = "left as it is (apply --prune removes it)"
 
 @frozen(kw_only=True)
 class FileSettings:
-    """What a configuration file says to a scheduler; None where it has no such section."""
+    """What a configuration file says to a scheduler; ``schedules`` is None where it has no such section."""
 
     redis: RedisSettings = field(factory=RedisSettings)
     queue: QueueSettings = field(factory=QueueSettings)
     # Before the schedules, whose functions are in its modules.
     scheduler: ImportingOptions = field(factory=ImportingOptions)
-    fairness: FairnessSettings | None = None
+    fairness: FairnessSettings = field(factory=FairnessSettings)
     schedules: dict[str, DeclaredSchedule] | None = None
 
 
@@ -58,7 +58,7 @@ class _PlainSettings:
     redis: RedisSettings = field(factory=RedisSettings)
     queue: QueueSettings = field(factory=QueueSettings)
     scheduler: SchedulerOptions = field(factory=SchedulerOptions)
-    fairness: FairnessSettings | None = None
+    fairness: FairnessSettings = field(factory=FairnessSettings)
     schedules: dict[str, DeclaredSchedule] | None = None
 
 

@@ -36,7 +36,7 @@ class Keeper:
         runner: The server.
         keys: The queue.
         message_limit: Bytes of the largest message of a task.
-        fairness: The limits of the file; None for none.
+        fairness: The limits of the file.
         metrics: Where it counts.
 
     Attributes:
@@ -44,7 +44,7 @@ class Keeper:
     """
 
     def __init__(
-        self, runner: Runner, keys: QueueKeys, message_limit: int, fairness: FairnessSettings | None, metrics: Metrics
+        self, runner: Runner, keys: QueueKeys, message_limit: int, fairness: FairnessSettings, metrics: Metrics
     ) -> None:
         self._runner, self._keys, self._message_limit, self._metrics = runner, keys, message_limit, metrics
         self._limits = LimitsKeeper(runner, keys, fairness, _say)

@@ -63,7 +63,7 @@ class SchedulerSettings:
     redis: RedisSettings = field(factory=RedisSettings)
     queue: QueueSettings = field(factory=QueueSettings)
     scheduler: SchedulerOptions = field(factory=SchedulerOptions)
-    fairness: FairnessSettings | None = None
+    fairness: FairnessSettings = field(factory=FairnessSettings)
 
 
 def settings_from_url(url: str, queue: str, options: Mapping[str, Any]) -> SchedulerSettings:

@@ -83,7 +83,7 @@ class WorkerSettings:
     redis: RedisSettings = field(factory=RedisSettings)
     queue: QueueSettings = field(factory=QueueSettings)
     worker: WorkerOptions = field(factory=WorkerOptions)
-    fairness: FairnessSettings | None = None
+    fairness: FairnessSettings = field(factory=FairnessSettings)
 
 
 def settings_from_url(url: str, queue: str, options: Mapping[str, Any]) -> WorkerSettings:

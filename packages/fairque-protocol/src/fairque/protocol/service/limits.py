@@ -135,12 +135,12 @@ class LimitsKeeper:
     Args:
         runner: The server.
         keys: The queue.
-        fairness: What is declared; None for nothing.
+        fairness: What is declared; without any limit there is nothing to bring back.
         log: Told what was changed and why, in a sentence and a line for each change.
     """
 
     def __init__(
-        self, runner: Runs, keys: QueueKeys, fairness: FairnessSettings | None, log: Callable[[str, list[str]], None]
+        self, runner: Runs, keys: QueueKeys, fairness: FairnessSettings, log: Callable[[str, list[str]], None]
     ) -> None:
         self._runner, self._keys, self._fairness, self._log = runner, keys, fairness, log
         self._seen = NO_EDITION
@@ -149,7 +149,7 @@ class LimitsKeeper:
     @property
     def keeps(self) -> bool:
         """Whether there is anything that it would bring back."""
-        return self._fairness is not None and self._fairness != FairnessSettings()
+        return self._fairness != FairnessSettings()
 
     def look(self) -> None:
         """Look whether the limits are lost, and bring them back.
@@ -157,17 +157,18 @@ class LimitsKeeper:
         Raises:
             FairqueError: The server does not answer, or cannot be worked with; look again later.
         """
-        if self._fairness is None or not self.keeps:
+        if not self.keeps:
             return
         found = self._runner.run(read_configured(self._keys, most=1))
         older = self._seen != NO_EDITION and found.edition.lost(self._seen)
         if older or self._refused or (not found.users and (found.cost_mode, found.backlog) == ("time", None)):
-            self._bring_back(self._fairness, older=older)
+            self._bring_back(older=older)
             found = self._runner.run(read_configured(self._keys, most=1))
         self._seen = found.edition
 
-    def _bring_back(self, fairness: FairnessSettings, *, older: bool) -> None:
-        found, refused_before = all_configured(self._runner, self._keys), self._refused
+    def _bring_back(self, *, older: bool) -> None:
+        fairness, refused_before = self._fairness, self._refused
+        found = all_configured(self._runner, self._keys)
         planned, self._refused = plan(fairness, found), False
         try:
             if planned.changes:
