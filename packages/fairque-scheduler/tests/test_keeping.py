@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Every = Callable[..., Schedule]
 LEASE = 0.5
+NONE = FairnessSettings()
 
 
 def lose(bench: "Bench") -> None:
@@ -42,7 +43,7 @@ def make(bench: "Bench", fairque_server_url: str) -> Any:
     """Makes schedulers that keep limits."""
     made: list[TaskScheduler] = []
 
-    def make(fairness: FairnessSettings = FairnessSettings()) -> TaskScheduler:
+    def make(fairness: FairnessSettings = NONE) -> TaskScheduler:
         settings = SchedulerSettings(
             redis=RedisSettings(url=fairque_server_url),
             queue=QueueSettings(name=bench.keys.name),
