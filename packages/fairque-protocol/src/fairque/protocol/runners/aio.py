@@ -69,6 +69,15 @@ class AsyncRunner:
         """
         return [call.decode(answer) for call, answer in zip(calls, await self._answers(calls), strict=True)]
 
+    async def try_once(self, call: Call[Any]) -> bool:
+        """Send one call, not again if it fails, and return whether it was answered; see `Runner.try_once`."""
+        with contextlib.suppress(RedisError, FairqueError, OSError, ValueError):
+            self.check_loop()
+            async with self._turns:
+                await self._send(await self._connected(), call)
+            return True
+        return False
+
     async def listen(
         self, channel: str, on_message: Callable[[bytes], None], on_ready: Callable[[], None]
     ) -> "AsyncSubscription":
@@ -263,12 +272,11 @@ class AsyncSubscription:
                 message = await self._pubsub.get_message(timeout=silence.seconds)
                 if silence.asks_after(message):
                     await self._pubsub.ping()
-            except (RedisError, OSError, ValueError):
+                if message is not None and message["type"] == "message":
+                    self._hear(message["data"])
+            except Exception:  # noqa: BLE001 - a listener that dies would leave all waits without an end
                 await self._reconnect()
                 silence = Silence(self._settings.socket_timeout_seconds)
-                continue
-            if message is not None and message["type"] == "message":
-                self._hear(message["data"])
 
     def _hear(self, data: bytes) -> None:
         try:
@@ -281,8 +289,8 @@ class AsyncSubscription:
             try:
                 await self._pubsub.aclose()
                 self._pubsub = await self._subscribed()
+                self._on_ready()
             except Exception:  # noqa: BLE001 - whatever it is, the listener must outlive it and try again
                 await asyncio.sleep(0.5)
             else:
-                self._on_ready()
                 return

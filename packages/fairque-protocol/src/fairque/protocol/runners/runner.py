@@ -12,7 +12,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.embedded import resolve_url
-from fairque.protocol.errors import ProtocolError, SchemaMismatch
+from fairque.protocol.errors import FairqueError, ProtocolError, SchemaMismatch
 from fairque.protocol.runners.connection import (
     CONCURRENT_CALLS,
     check_server,
@@ -76,6 +76,13 @@ class Runner:
             FairqueError: As `run`; the first call that failed decides, the others may have been carried out.
         """
         return [call.decode(answer) for call, answer in zip(calls, self._answers(calls), strict=True)]
+
+    def try_once(self, call: Call[Any]) -> bool:
+        """Send one call, not again if it fails, and return whether it was answered: for a word that may be lost."""
+        with contextlib.suppress(RedisError, FairqueError, OSError, ValueError), self._turns:
+            self._send(self._connected(), call)
+            return True
+        return False
 
     def require(self, keys: QueueKeys, role: str) -> None:
         """See that the user of the connection may do all that a role needs, before anything is begun.
@@ -321,12 +328,11 @@ class Subscription:
                 message = self._pubsub.get_message(timeout=silence.seconds)
                 if silence.asks_after(message):
                     self._pubsub.ping()
-            except (RedisError, OSError, ValueError):
+                if message is not None and message["type"] == "message":
+                    self._hear(message["data"])
+            except Exception:  # noqa: BLE001 - a listener that dies would leave all waits without an end
                 self._reconnect()
                 silence = Silence(self._settings.socket_timeout_seconds)
-                continue
-            if message is not None and message["type"] == "message":
-                self._hear(message["data"])
 
     def _hear(self, data: bytes) -> None:
         try:
@@ -339,8 +345,8 @@ class Subscription:
             try:
                 self._pubsub.close()
                 self._pubsub = self._subscribed()
+                self._on_ready()
             except Exception:  # noqa: BLE001 - whatever it is, the listener must outlive it and try again
                 self._closed.wait(0.5)
             else:
-                self._on_ready()
                 return
