@@ -296,11 +296,10 @@ class TestAUserThatItsCapHeldBack:
 
     def test_has_the_first_leeway_again_when_its_cap_binds_for_long(self, leaping: "Bench") -> None:
         self.leap(leaping)
-        ann = leaping.user()
-        ann.leeway = 20_000_000
+        leaping.user().leeway = 20_000_000
         for _ in range(9):
             self.leap(leaping)
-        assert (leaping.model.V - ann.S, ann.leeway) == (10_000_000, None)
+        assert (leaping.model.V - leaping.tag(), leaping.user().leeway) == (10_000_000, None)
 
     @pytest.mark.parametrize("change", [{"cap": 2}, {"cap": None}, {"rate": 5.0}, {"paused": True}, {"burst": 3}])
     def test_has_earned_nothing_when_an_operator_changes_what_holds_it_back(
