@@ -4,6 +4,7 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import count
 from random import Random
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -136,12 +137,12 @@ class Member:
 
 @define(eq=False)
 class Load:
-    """What a member has had: ended attempts in microseconds, starts with their lengths, and the starts of what runs."""
+    """What a member has had: ended attempts in microseconds, starts, when what runs was started, and lengths."""
 
     member: Member
     ended_us: int = 0
     started: int = 0
-    drawn: float = 0.0
+    drawn: list[float] = Factory(list)
     running: dict[str, int] = Factory(dict)
 
 
@@ -208,9 +209,14 @@ class Floor:
         return (load.ended_us + len(load.running) * self.now_us - sum(load.running.values())) / 1_000_000
 
     def length(self, name: str) -> float:
-        """Seconds that the tasks of a member took on average."""
+        """Seconds that the tasks of a member took on average, since the lengths were forgotten."""
         load = self.loads[name]
-        return load.drawn / load.started if load.started else load.member.length
+        return fmean(load.drawn) if load.drawn else load.member.length
+
+    def forget_lengths(self) -> None:
+        """Let the averages begin anew."""
+        for load in self.loads.values():
+            load.drawn.clear()
 
     def _push(self, member: Member, number: int) -> None:
         tasks = []
@@ -236,7 +242,7 @@ class Floor:
         member = load.member
         length = member.length * (1 + member.spread * self._random.uniform(-1, 1))
         load.started += 1
-        load.drawn += length
+        load.drawn.append(length)
         load.running[task_id] = self.now_us
         self._after(length, lambda: self._end(load, task_id))
         if length > 10:
