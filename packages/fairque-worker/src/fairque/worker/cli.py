@@ -1,13 +1,13 @@
 """The command ``fairque-worker``."""
 
 import difflib
-import logging
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import click
 from attrs import evolve
@@ -16,11 +16,12 @@ from click.core import ParameterSource
 from fairque.protocol.embedded.guard import die_with_parent
 from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.protocol.service import exits
+from fairque.protocol.service.ending import run_command
 from fairque.protocol.service.loading import CannotImport
 from fairque.protocol.service.log import configure_log
 from fairque.protocol.service.refusal import refusal
 from fairque.protocol.service.settings import Option, read_settings
-from fairque.protocol.service.streams import flush_streams, prepare_streams
+from fairque.protocol.service.streams import prepare_streams
 from fairque.worker._version import __version__
 from fairque.worker.care import doctor, healthcheck, verify_command
 from fairque.worker.processes.supervisor import Supervisor
@@ -30,7 +31,7 @@ from fairque.worker.surroundings import absolute_path, working_folder
 from fairque.worker.users import users
 from fairque.worker.worker import TooManyAbandoned, Worker
 
-__all__ = ["main"]
+__all__ = ["command", "main"]
 
 #: Beside the exit codes that all services share.
 _ABANDONED = 7
@@ -129,7 +130,7 @@ def main(
     `fairque-worker healthcheck --help` about probes, `fairque-worker config --help` about settings.
     """
     configure_log(log_level, log_format)
-    worker, code = None, exits.STOPPED
+    code = exits.STOPPED
     try:
         settings = _settings(config, url=url, queue=queue, concurrency=concurrency)
         names = modules or settings.worker.modules
@@ -148,8 +149,7 @@ def main(
         options = evolve(settings.worker, modules=tuple(name.partition(":")[0] for name in names))
         if supervised is not None:
             options = _under_supervisor(supervised, options)
-        worker = Worker(evolve(settings, worker=options), _handler(names), burst=burst)
-        worker.run()
+        Worker(evolve(settings, worker=options), _handler(names), burst=burst).run()
     except FairqueError as error:
         code = _refused(error)
         close = difflib.get_close_matches(modules[0], _OTHERS, n=1, cutoff=0.75) if modules else []
@@ -157,12 +157,12 @@ def main(
             click.echo(f"Or is the command meant? See fairque-worker {close[0]} --help", err=True)
     except ValueError as error:
         code = _refused(ConfigurationError([str(error)]))
-    if worker is None or worker.all_ended:
-        sys.exit(code)
-    # A thread that cannot be interrupted must not keep a stopped worker alive: its task was given back.
-    logging.shutdown()
-    flush_streams()
-    os._exit(code)
+    sys.exit(code)
+
+
+def command() -> NoReturn:
+    """Be the command ``fairque-worker``."""
+    run_command(partial(main, prog_name="fairque-worker"))
 
 
 def _settings(config: Path | None, *, url: str | None, queue: str | None, concurrency: int | None) -> WorkerSettings:

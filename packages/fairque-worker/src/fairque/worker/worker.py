@@ -11,6 +11,7 @@ from fairque.protocol.config import mask_url
 from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.protocol.model.tracebacks import error_text
 from fairque.protocol.runners import Runner
+from fairque.protocol.service.ending import ProgramEnd
 from fairque.protocol.service.patches import refuse_patches
 from fairque.protocol.service.signals import Control, Order
 from fairque.protocol.wire.scripts import load_scripts
@@ -44,6 +45,9 @@ __all__ = ["TooManyAbandoned", "Worker"]
 _LINGER_SECONDS = 1.0
 #: How long the last calls to a server may take that does not answer.
 _LONGEST_STOP_SECONDS = 30.0
+
+#: Seconds for giving back what a worker holds when the program ends that has not stopped it.
+_PROGRAM_END_SECONDS = 2.0
 #: Why a worker is quiet that a signal can resume.
 _BY_SIGNAL = "a signal came"
 
@@ -134,6 +138,7 @@ class Worker:
         self._lock = threading.Lock()
         self._all_ended = True
         self._exhausted = False
+        self._program_end = ProgramEnd(self._end_with_program)
 
     @classmethod
     def from_url(
@@ -227,6 +232,7 @@ class Worker:
                 self._heart.start()
                 self._watch.start()
                 self._courier.start()
+                self._program_end.watch()
                 self._phases.move(Phase.RUNNING)
             except BaseException:
                 self._phases.move(Phase.ENDED, "it could not start")
@@ -282,7 +288,14 @@ class Worker:
             self._close()
         log.info("worker stopped", worker=self._consumer.worker)
 
+    def _end_with_program(self) -> None:
+        """Give back what this worker holds, since the program ends and nobody has stopped it."""
+        self._phases.move(Phase.DRAINING, "the program ends")
+        self._phases.move(Phase.STOPPING)
+        self._courier.service.join(_PROGRAM_END_SECONDS)
+
     def _close(self) -> None:
+        self._program_end.cancel()
         for part in (self._heart, self._watch, self._progress):
             part.stop()
         self._courier.service.stop()
