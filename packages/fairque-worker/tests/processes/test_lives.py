@@ -218,10 +218,10 @@ class TestOneThatCannotBegin:
 
         ended_well(mend, "was not ready within 0.5 s", caplog)
 
+    @pytest.mark.usefixtures("soon")
     def test_tasks_that_run_in_threads_go_on_meanwhile(
         self,
         apart: Any,
-        soon: None,
         broken: pytest.MonkeyPatch,
     ) -> None:
         broken.setattr(sys, "executable", "/bin/false")
