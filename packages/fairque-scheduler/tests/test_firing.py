@@ -166,7 +166,7 @@ class TestOneScheduler:
 
     def test_one_that_cannot_be_carried_out_harms_no_other(self, bench: "Bench", every: Every) -> None:
         """Such as one that a later version wrote, or whose time zone is not known here."""
-        later = ["later", "0", "t", str(bench.now_ms() + 100), "1", "0", "0", "0", '{"v":9,"id":"later"}']
+        later = ["later", "0", "t", str(bench.now_ms() + 100), "1", "0", "0", "0", '{"v":9,"id":"later"}', "c"]
         bench.client.eval(script("schedule").text, 1, bench.keys.meta, *later)
         mars = every("mars", 1).evolve(every_ms=None, cron="@daily", timezone="Mars/Olympus")
         bench.run(

@@ -11,6 +11,7 @@ from fairque.protocol.errors import FairqueError, SchemaMismatch
 from fairque.protocol.runners import Runner, Subscription
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.scheduler.agenda import Agenda
+from fairque.scheduler.keeping import Keeper
 from fairque.scheduler.leadership import Lead
 from fairque.scheduler.log import log
 from fairque.scheduler.metrics import Metrics
@@ -34,6 +35,7 @@ class Engine:
         on_crash: Called when the loop ended by itself.
 
     Attributes:
+        keeper: Looks whether the queue has what was declared.
         crash: What ended the loop, other than `stop`; None while nothing did.
     """
 
@@ -47,6 +49,7 @@ class Engine:
         self._agenda = Agenda(
             runner, self._keys, to_ms(settings.queue.result_ttl_seconds, "result_ttl_seconds"), metrics
         )
+        self.keeper = Keeper(runner, self._keys, settings.queue.message_limit, settings.fairness, metrics)
         # What the listener tells; each is set before the event.
         self._vacant = True
         self._told = threading.Event()
@@ -106,12 +109,14 @@ class Engine:
             self._told.set()
             return
         self._agenda.outdate()
+        self.keeper.outdate()
         # One that stands by has no use for changes of schedules.
         if self._lead.held:
             self._told.set()
 
     def _hear_all(self) -> None:
         self._vacant = True
+        self.keeper.outdate(suspicious=True)
         self._agenda.outdate()
         self._told.set()
 
@@ -158,9 +163,12 @@ class Engine:
                 # Nobody says again that the lead is free.
                 self._vacant = True
                 raise
+            self.keeper.hear(self._lead.edition)
             if begins:
                 self._metrics.leader_changes.inc()
                 self._agenda.clear()
+        if not self.keeper.seconds_to_rest():
+            self.keeper.look()
         if not self._lead.held:
             self._metrics.due.set(0)
             # The leader's lease may be longer than this one's own, by which a probe judges whether the loop goes round.
@@ -174,4 +182,5 @@ class Engine:
             return 0.0
         if fired or self._agenda.prepare():
             return 0.0
-        return min(max(0.0, self._lead.ask_at - clock.monotonic()), self._agenda.seconds_to_rest())
+        rest = min(self._agenda.seconds_to_rest(), self.keeper.seconds_to_rest())
+        return min(max(0.0, self._lead.ask_at - clock.monotonic()), rest)
