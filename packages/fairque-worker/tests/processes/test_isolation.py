@@ -88,9 +88,11 @@ class TestTheWorkersFolder:
 
     @pytest.fixture
     def project(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        monkeypatch.chdir(tmp_path)
+        folder = tmp_path / "project"
+        folder.mkdir()
+        monkeypatch.chdir(folder)
         monkeypatch.syspath_prepend("")
-        return tmp_path
+        return folder
 
     def test_children_begin_where_the_worker_began(self, apart: Any, project: Path) -> None:
         apart.start(isolation="thread", concurrency=1)

@@ -26,7 +26,7 @@ from fairque.worker.care import doctor, healthcheck, verify_command
 from fairque.worker.processes.supervisor import Supervisor
 from fairque.worker.settings import WorkerOptions, WorkerSettings
 from fairque.worker.showing import config_command
-from fairque.worker.surroundings import absolute_path, working_folder
+from fairque.worker.surroundings import working_folder
 from fairque.worker.users import users
 from fairque.worker.worker import TooManyAbandoned, Worker
 
@@ -142,9 +142,7 @@ def main(
             raise click.UsageError(f"{files[0]!r} is a file: name its module, {_module_of(files[0])!r}")
         if supervised is None and (processes > 1 or os.getpid() == 1):
             sys.exit(Supervisor(_options_given(), processes, burst=burst).run())
-        sys.path.insert(0, "")
-        # Wherever a task goes to, modules are found where they were.
-        sys.path[:] = absolute_path(working_folder())
+        sys.path.insert(0, working_folder())
         options = evolve(settings.worker, modules=tuple(name.partition(":")[0] for name in names))
         if supervised is not None:
             options = _under_supervisor(supervised, options)

@@ -1,6 +1,7 @@
 """The worker: takes tasks fairly, runs them, reports how they ended, and stops without losing any."""
 
 import math
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -34,6 +35,7 @@ from fairque.worker.progress import ProgressSender
 from fairque.worker.reporter import Reporter
 from fairque.worker.settings import WorkerSettings, settings_from_url
 from fairque.worker.signals import SIGNALS
+from fairque.worker.surroundings import absolute_path, working_folder
 from fairque.worker.watch import Alarm, Watch
 
 __all__ = ["TooManyAbandoned", "Worker"]
@@ -221,6 +223,8 @@ class Worker:
                 raise FairqueError("this worker was stopped: make a new Worker")
             if self._phases.phase is not Phase.STARTING:
                 return
+            # Wherever a task goes to, modules are found where they were.
+            sys.path[:] = absolute_path(working_folder())
             import_task_modules(self.settings.worker.modules)
             refuse_patches("worker")
             # All that it will need is read now: an upgrade in place must not give a running worker parts of another.
