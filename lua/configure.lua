@@ -22,7 +22,7 @@ if not changes_mode and not changes_backlog then return {2} end
 call("HSET", KEYS[1], "schema", "1")
 if changes_mode then
   call("HSET", KEYS[1], "cost_mode", mode)
-  call("DEL", P .. "g") -- averages and tags are in the other unit
+  call("HDEL", P .. "g", "V", "aseq", "bs", "cg", "est0") -- averages and tags are in the other unit
 end
 if changes_backlog then call("HSET", KEYS[1], "backlog", backlog) end
 return {1}

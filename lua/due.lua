@@ -12,7 +12,7 @@ if #ARGV ~= 3 or not ahead_ms or not most or most < 1 or most > 10000 or not ski
   return bad_arguments("due takes how far to look ahead, a number of schedules, and how many to leave out")
 end
 
-local found = call("ZRANGEBYSCORE", P .. "due", "-inf", int(now_ms + ahead_ms), "WITHSCORES", "LIMIT", skip, most)
-local reply = {1, int(now_ms)}
+local found = call("ZRANGEBYSCORE", P .. "due", "-inf", int(wall_ms + ahead_ms), "WITHSCORES", "LIMIT", skip, most)
+local reply = {1, int(wall_ms)}
 for place = 1, #found do reply[place + 2] = found[place] end
 return reply

@@ -83,7 +83,7 @@ local stored, of_user = 0, {} -- numbers of tasks that this call has stored
 local function fire(s, move)
   local first = move.first + TASK
   local owner = ARGV[first + 1]
-  if move.fire_ms > now_ms then return -12 end
+  if move.fire_ms > wall_ms then return -12 end
   if ARGV[move.first + 6] == "skip" and last_one_runs(s) then return 6 end
   if task(ARGV[first]).r.state then return 2 end
   local full = queue_is_full(stored + 1) or user_is_full(owner, (of_user[owner] or 0) + 1)
@@ -94,7 +94,7 @@ local function fire(s, move)
   return 1
 end
 
-local reply, size = {1, int(now_ms)}, 2
+local reply, size = {1, int(wall_ms)}, 2
 for _, move in ipairs(moves) do
   local s = schedule(move.id)
   local code, pause = 1, 0

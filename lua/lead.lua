@@ -14,16 +14,20 @@ if #ARGV ~= 2 or holder == "" or #holder > 500 or not lease_ms then
   return bad_arguments("lead takes a holder and a lease")
 end
 
-local lock = call("HMGET", P .. "lock", "holder", "term", "until")
+local lock = call("HMGET", P .. "lock", "holder", "term", "until", "lease")
 local term, left_ms = tonumber(lock[2] or 0), (tonumber(lock[3] or 0)) - now_ms
+-- No lease lasts longer than it was given for.
+if left_ms > (tonumber(lock[4] or 0)) then left_ms = 0 end
 if lease_ms == 0 then
   if lock[1] ~= holder then return {2, term, 0} end
-  call("HDEL", P .. "lock", "holder", "until")
+  call("HDEL", P .. "lock", "holder", "until", "lease")
   call("PUBLISH", P .. "changed", "leader") -- so that the others need not wait for the end of the lease
   return {1, term, 0}
 end
 if lock[1] and lock[1] ~= holder and left_ms > 0 then return {-11, term, left_ms, lock[1]} end
 if lock[1] ~= holder then term = term + 1 end
 call("HSETNX", KEYS[1], "schema", "1")
-call("HSET", P .. "lock", "holder", holder, "term", int(term), "until", int(now_ms + lease_ms))
+call("HSET", P .. "lock", "holder", holder, "term", int(term), "until", int(now_ms + lease_ms),
+  "lease", lease_ms)
+call("HSET", P .. "g", "seen", int(now)) -- where no task comes nobody else notes the time
 return {1, term, lease_ms}

@@ -42,12 +42,6 @@ end
 -- Debt and lead in service stay what they were: no change of weight makes credit.
 local function act(u, w)
   if u.w ~= w and u.r.S > -math.huge then u.r.S = g.V + (u.r.S - g.V) * w / u.w end
-  if u.rate and u.r.tat then
-    u.r.tat = math.min(u.r.tat, now + u.burst * 1000000 / u.rate)
-  else
-    u.r.tat = nil
-    take_from("timers", u.id)
-  end
 end
 
 load_globals()

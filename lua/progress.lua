@@ -32,7 +32,7 @@ for first = 1, #ARGV, STRIDE do
     code = -1
     if t.r.state == "STARTED" and t.r.token == ARGV[first + 1] then
       code = 1
-      local told = int(now_ms) .. "\n" .. ARGV[first + 2]
+      local told = int(wall_ms) .. "\n" .. ARGV[first + 2]
       store_key(P .. "p:" .. t.id, told)
       if t.r.watch then
         for _, listener in ipairs(call("SMEMBERS", P .. "w:" .. t.id)) do

@@ -28,6 +28,7 @@
 --- @include "conclude"
 --- @include "parents"
 --- @include "task_at"
+--- @include "dedup_holder"
 --- @include "store"
 local STRIDE = 11
 local MOST_EDGES = 10000 -- likewise
@@ -52,10 +53,7 @@ for first = 3, #ARGV, STRIDE do
   if total > MOST_BYTES then return bad_arguments("the messages of one push have more than 4 MiB") end
   local known = here[id] or record(P .. "t:" .. id) or {}
   local dedup = ARGV[first + 6]
-  local holder = dedup ~= "" and not known.state and (keyed[dedup] or call("GET", P .. "dedup:" .. dedup))
-  if holder and not here[holder] and not task(holder).r.state and call("PTTL", P .. "dedup:" .. dedup) == -1 then
-    holder = nil -- it was to hold the key until its end, and its record is gone
-  end
+  local holder = dedup ~= "" and not known.state and (keyed[dedup] or dedup_holder(dedup))
   if known.state then
     if known.digest ~= digest then return {-3, id} end
     reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 2, known.state, id
@@ -65,7 +63,8 @@ for first = 3, #ARGV, STRIDE do
     stands_for[id] = {id = holder, user = said ~= "" and said or nil, prio = urgent}
     reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 3, state or "", holder
   else
-    local due_ms, parents, unknown = due_time(ARGV[first + 3]), look_at_parents(ARGV[first + 9], here)
+    local due_ms, _, at = due_time(ARGV[first + 3])
+    local parents, unknown = look_at_parents(ARGV[first + 9], here)
     if not parents then return {-9, id, unknown} end
     edges = edges + parents.count
     if edges > MOST_EDGES then return bad_arguments("the tasks of one push have more than 10000 dependencies") end
@@ -77,7 +76,8 @@ for first = 3, #ARGV, STRIDE do
     }
     if dedup ~= "" and state ~= "CANCELED" then keyed[dedup] = id end
     fresh[#fresh + 1] = {
-      first = first, due_ms = due_ms, state = state, owner = here[id].user, priority = priority, parents = parents,
+      first = first, due_ms = due_ms, at = at, state = state, owner = here[id].user, priority = priority,
+      parents = parents,
     }
     reply[#reply + 1], reply[#reply + 2], reply[#reply + 3] = 1, state, id
   end

@@ -2,10 +2,12 @@
 --[[ read_dead: one page of the dead letters, in the order in which they ended. The page ends before it has more than
   4 MiB.
   KEYS[1] meta
-  ARGV[1] after_ms  ARGV[2] after_id: when the letter before the first one ended, and its id; '0' and '' to begin
+  ARGV[1] after_ms  ARGV[2] after_id: when the letter before the first one ended, on the server's clock, or '=' and
+    `more` of the page before, and its id; '0' and '' to begin
   ARGV[3] most: 1 to 1000
   Returns {1, now_ms, more, id, ended_at, pushed_at, user, attempts, failures, lost, worker, error, message, ...} with
-    ten places for each letter; more is 1 when others follow | {-5, what} | {-6, schema} ]]
+    ten places for each letter; more is '' when no others follow, else when the last of these ended on the queue's
+    clock | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "record"
@@ -15,24 +17,29 @@ local MOST_BYTES = 4194304
 local refused = begin()
 if refused then return refused end
 local after_ms, after_id, most = number_at(1), ARGV[2], number_at(3)
+local own_ms = tonumber(string.match(ARGV[1] or "", "^=(%d+)$") or nil)
+after_ms = own_ms or after_ms and math.max(0, after_ms + shift_ms)
 if #ARGV ~= 3 or not after_ms or not most or most < 1 or most > 1000 then
   return bad_arguments("read_dead takes a time, a task and a number of letters")
 end
 
-local reply, total = {1, int(now_ms), 0}, 0
+local reply, total = {1, int(wall_ms), ""}, 0
 local rank = rank_after("dead", int(after_ms), after_id)
 local ids = call("ZRANGE", P .. "dead", rank, rank + most) -- one more than wanted
+local last_ms
 for place, id in ipairs(ids) do
   local r = record(P .. "t:" .. id) or {}
   local blob, message = call("GET", P .. "r:" .. id) or "", call("GET", P .. "m:" .. id) or ""
   total = total + #blob + #message
   if place > most or (total > MOST_BYTES and place > 1) then
-    reply[3] = 1
+    reply[3] = int(last_ms)
     break
   end
+  last_ms = r.ended_at or 0
+  local ended_ms, pushed_ms = last_ms - shift_ms, (r.pushed_at or shift_ms) - shift_ms
   for _, value in ipairs({
-    id, int(r.ended_at or 0), int(r.pushed_at or 0), r.user or "", r.attempt or 0, r.fails or 0, r.lost or 0,
-    r.worker or "", blob, message,
+    id, int(ended_ms), int(pushed_ms), r.user or "", r.attempt or 0, r.fails or 0, r.lost or 0, r.worker or "", blob,
+    message,
   }) do
     reply[#reply + 1] = value
   end

@@ -15,6 +15,6 @@ local refused = begin()
 if refused then return refused end
 if #ARGV < 1 or #ARGV > MOST then return bad_arguments("read_schedule takes 1 to 1000 schedules") end
 
-local reply = {1, int(now_ms), 0}
+local reply = {1, int(wall_ms), 0}
 reply[3] = tell_schedules(reply, ARGV, #ARGV)
 return reply

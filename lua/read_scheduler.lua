@@ -7,9 +7,11 @@ local refused = begin()
 if refused then return refused end
 local lock = call("HMGET", P .. "lock", "holder", "term", "until")
 local counted_times = call("HMGET", P .. "counts", "fired", "missed", "skipped")
-local first = first_score("due")
+-- Those whose next time is to be computed stand before all times.
+local first = call("ZRANGEBYSCORE", P .. "due", 1, "+inf", "WITHSCORES", "LIMIT", 0, 1)[2]
+local until_ms = lock[3] and int(tonumber(lock[3]) - shift_ms) or "0"
 return {
-  1, int(now_ms), lock[1] or "", lock[2] or "0", lock[3] or "0", call("ZCARD", P .. "schedules"),
-  call("ZCOUNT", P .. "due", "-inf", int(now_ms)), first < math.huge and int(first) or "",
+  1, int(wall_ms), lock[1] or "", lock[2] or "0", until_ms, call("ZCARD", P .. "schedules"),
+  call("ZCOUNT", P .. "due", "-inf", int(wall_ms)), first or "",
   counted_times[1] or "0", counted_times[2] or "0", counted_times[3] or "0",
 }

@@ -17,7 +17,7 @@ if #ARGV ~= 2 or not page_from(from) or not most or most < 1 or most > 1000 then
 end
 
 local ids = call("ZRANGEBYLEX", P .. "schedules", from, "+", "LIMIT", 0, most + 1) -- one more than wanted
-local reply = {1, int(now_ms), ""}
+local reply = {1, int(wall_ms), ""}
 local looked_at = tell_schedules(reply, ids, most)
 if looked_at < #ids then reply[3] = ids[looked_at] end
 return reply

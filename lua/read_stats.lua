@@ -7,7 +7,7 @@
 local refused = begin()
 if refused then return refused end
 
-local reply = {1, int(now_ms)}
+local reply = {1, int(wall_ms)}
 for _, index in ipairs({"delayed", "deferred", "running", "dead", "kept", "held", "ready", "fresh", "critical"}) do
   reply[#reply + 1] = call("ZCARD", P .. index)
 end

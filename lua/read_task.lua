@@ -11,6 +11,6 @@ local refused = begin()
 if refused then return refused end
 if #ARGV ~= 1 or ARGV[1] == "" then return bad_arguments("read_task takes a task") end
 
-local reply = {1, int(now_ms)}
+local reply = {1, int(wall_ms)}
 tell_record(reply, record(P .. "t:" .. ARGV[1]))
 return #reply > 2 and reply or {-2}

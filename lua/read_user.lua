@@ -10,6 +10,6 @@ local refused = begin()
 if refused then return refused end
 if #ARGV ~= 1 or not id_at(1) then return bad_arguments("read_user takes a user") end
 
-local reply = {1, int(now_ms)}
+local reply = {1, int(wall_ms)}
 about_user(reply, ARGV[1])
 return reply

@@ -14,14 +14,15 @@ if #ARGV ~= 2 or not page_from(from) or not most or most < 1 or most > 1000 then
   return bad_arguments("read_users takes a user and a number of users")
 end
 
-local reply = {1, int(now_ms), counted and "count" or "time"}
+local reply = {1, int(wall_ms), counted and "count" or "time"}
 local cap = call("HGET", P .. "cfg:", "cap")
 for _, id in ipairs(call("ZRANGEBYLEX", P .. "users", from, "+", "LIMIT", 0, most)) do
   local r = record(P .. "u:" .. id) or {inf = 0, served = 0, since = now_ms, lane = ""}
   local set = call("HMGET", P .. "cfg:" .. id, "weight", "paused", "cap")
   local waiting = call("ZCARD", P .. "n:" .. id) + call("ZCARD", P .. "c:" .. id)
   for _, value in ipairs({
-    id, r.inf, exact(r.served), int(r.since), set[1] or "1", waiting, r.lane, set[2] or "", set[3] or cap or "",
+    id, r.inf, exact(r.served), int(r.since - shift_ms), set[1] or "1", waiting, r.lane, set[2] or "",
+    set[3] or cap or "",
   }) do
     reply[#reply + 1] = value
   end

@@ -25,6 +25,7 @@
 --- @include "conclude"
 --- @include "free_dependents"
 --- @include "untold"
+--- @include "dedup_holder"
 local MOST_TASKS = 1000
 
 local refused = begin()
@@ -46,7 +47,11 @@ local function redrive(t)
   r.state, r.settled = "QUEUED", r.token
   r.fails, r.lost, r.solo, r.cancel, r.ended_at, r.keep, r.watch = nil, nil, nil, nil, nil, nil, nil
   if r.kids then r.told = call("LLEN", P .. "d:" .. t.id) end
-  if r.dedup and not call("SET", P .. "dedup:" .. r.dedup, t.id, "NX") then r.dedup = nil end
+  if r.dedup and dedup_holder(r.dedup) then
+    r.dedup = nil
+  elseif r.dedup then
+    call("SET", P .. "dedup:" .. r.dedup, t.id)
+  end
   will_write(t)
   local u = user(r.user)
   enter(u, t.id, r.prio or NORMAL, arrival(u))

@@ -47,7 +47,7 @@ for index = 3, #ARGV do
   if what then
     found("schedule", s.id, what, fix)
     if fix and s.r.rev then
-      if s.r.on and not due_at(s.r) then s.r.from = now_ms end
+      if s.r.on and not due_at(s.r) then s.r.from = wall_ms end
       add_to("schedules", "0", s.id)
       will_write(s)
     elseif fix then

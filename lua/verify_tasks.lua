@@ -58,7 +58,7 @@ local look = {
     local due_ms, by_user = score("delayed", t.id), score("s:" .. t.r.user, t.id)
     if due_ms and by_user then return end
     mend("nowhere", t, "not in both indexes of delayed tasks", function()
-      delay(t.id, t.r.user, due_ms or by_user and by_user < math.huge and by_user or now_ms)
+      delay(t.id, t.r.user, due_ms or by_user and by_user < math.huge and by_user or (t.r.at or wall_ms) + shift_ms)
     end)
   end,
   DEFERRED = function(t)

@@ -14,15 +14,16 @@ local function about_user(reply, id)
   tell("scheduled", call("ZCARD", P .. "s:" .. id))
   tell("ahead_ready", call("ZRANK", P .. "ready", id))
   tell("ahead_fresh", call("ZRANK", P .. "fresh", id))
-  tell("timer", call("ZSCORE", P .. "timers", id))
+  local timer = call("ZSCORE", P .. "timers", id)
+  tell("timer", timer and exact(tonumber(timer) - shift_ms * 1000))
   for _, lane in ipairs({"n:", "c:"}) do
     local next_id = call("ZRANGE", P .. lane .. id, 0, 0)[1]
     local next_task = next_id and record(P .. "t:" .. next_id)
-    if next_task then tell("head_" .. lane, exact(next_task.pushed_at)) end
+    if next_task then tell("head_" .. lane, exact(next_task.pushed_at - shift_ms)) end
   end
-  local scheduler = call("HMGET", P .. "g", "V", "pop_at")
+  local scheduler = call("HMGET", P .. "g", "V", "pop_at") -- so that an error is told
   tell("V", scheduler[1])
-  tell("pop_at", scheduler[2])
+  tell("pop_at", scheduler[2] and int(tonumber(scheduler[2]) - shift_ms))
   tell("running", call("ZCARD", P .. "running"))
   tell("cost_mode", counted and "count" or "time")
 end

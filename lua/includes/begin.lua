@@ -1,11 +1,12 @@
--- begin: what every script starts with. Gives the server's time in microseconds, or the answer that refuses the call.
+-- begin: what every script starts with. Reads the clock, or gives the answer that refuses the call.
 -- The schema is that of call.py.
 --- @include "call"
-local now, now_ms
+local format = string.format
+
+--- @include "clock"
+local scheduler = {} -- fields of the scheduler's record, with the clock in one command; see globals.lua
 local counted, limited, backlog -- cost mode: one per task instead of its time; whether any limits of users were ever
                                 -- set; most waiting tasks of the queue
-
-local format = string.format
 
 -- A whole number below 2^53 as text; tostring and .. would lose digits.
 local function int(number) return format("%d", number) end
@@ -26,11 +27,12 @@ local function begin()
   if meta[1] and meta[1] ~= "1" then return {-6, meta[1]} end
   counted, limited, backlog = meta[3] == "count", meta[4], meta[5]
   local fixed = meta[2] == "1" and call("GET", P .. "now")
-  if fixed then
-    now = tonumber(fixed)
-  else
+  local server_us = tonumber(fixed or nil)
+  if not server_us then
     local time = call("TIME")
-    now = time[1] * 1000000 + time[2]
+    server_us = time[1] * 1000000 + time[2]
   end
-  now_ms = math.floor(now / 1000)
+  -- Where it is of the wrong type, who needs more of it than the clock sets it aside.
+  scheduler = redis.pcall("HMGET", P .. "g", "shift", "seen", "V", "aseq", "bs", "cg", "est0", "pop_at")
+  read_clock(server_us, scheduler[1], scheduler[2])
 end

@@ -1,6 +1,6 @@
 -- bind: ties a new task to its parents: it waits for those that have not ended, and all keep their values for it.
-local function defer(t, open, due_ms)
-  t.r.open, t.r.due = open, due_ms
+local function defer(t, open, due_ms, at)
+  t.r.open, t.r.due, t.r.at = open, not at and due_ms or nil, at
   add_to("deferred", now_ms, t.id)
   add_to("s:" .. t.r.user, "+inf", t.id)
 end

@@ -1,4 +1,5 @@
 -- delay: keeps tasks until their time in milliseconds. An idle worker is woken when that is sooner than all others'.
+-- A task that was given a moment, `at` in its record, waits for it on the server's clock.
 local soonest
 
 local function delay(id, user_id, due_ms)

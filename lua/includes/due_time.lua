@@ -1,8 +1,10 @@
--- due_time: when a pushed task may start, in ms: nil for now, and a second value, true, when it is malformed.
+-- due_time: when a pushed task may start, in ms of the queue's clock: nil for now; a second value, true, when it is
+-- malformed; and the moment on the server's clock, if it was one.
 local function due_time(text)
   if text == "" then return nil end
   local relative, digits = string.match(text, "^(%+?)(%d+)$")
   if not digits or #digits > 15 then return nil, true end
-  local due_ms = tonumber(digits) + (relative == "+" and now_ms or 0)
-  return due_ms > now_ms and due_ms or nil
+  local number = tonumber(digits)
+  if relative == "+" then return number > 0 and now_ms + number or nil end
+  if number > wall_ms then return number + shift_ms, false, number end
 end

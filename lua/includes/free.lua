@@ -18,11 +18,11 @@ local function free(id, parent, goes_on, ttl_ms)
   undefer(t)
   if not goes_on then
     cancel_with(t, parent, ttl_ms)
-  elseif r.due and r.due > now_ms then
+  elseif r.at and r.at > wall_ms or r.due and r.due > now_ms then
     r.state = "SCHEDULED"
-    delay(id, r.user, r.due)
+    delay(id, r.user, r.at and r.at + shift_ms or r.due)
   else
-    r.state = "QUEUED"
+    r.state, r.at = "QUEUED", nil
     enter(user(r.user), id, r.prio or NORMAL, r.root_at)
   end
 end

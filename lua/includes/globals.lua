@@ -3,17 +3,20 @@
 --   aseq  sequence of arrivals in the fresh ring     est0  average cost of a task in microseconds, for unknown users
 --   bs    pops in a row that passed the ready ring by    pop_at  when a worker last asked for tasks, in milliseconds
 --   cg    pops in a row on CRITICAL credit that passed a fresh user by
+--   shift, seen  see clock.lua
+-- begin has read it.
 local g
 
 local function load_globals()
-  local field = call("HMGET", P .. "g", "V", "aseq", "bs", "cg", "est0", "pop_at")
+  if scheduler.err then scheduler = call("HMGET", P .. "g", "shift") end -- this sets aside what is of the wrong type
+  local field = scheduler
   g = {
-    V = tonumber(field[1]) or 0, aseq = tonumber(field[2]) or 0, bs = tonumber(field[3]) or 0,
-    cg = tonumber(field[4]) or 0, est0 = tonumber(field[5]) or 1000, pop_at = tonumber(field[6]) or 0,
+    V = tonumber(field[3]) or 0, aseq = tonumber(field[4]) or 0, bs = tonumber(field[5]) or 0,
+    cg = tonumber(field[6]) or 0, est0 = tonumber(field[7]) or 1000, pop_at = tonumber(field[8]) or 0,
   }
 end
 
 local function save_globals()
   call("HSET", P .. "g", "V", string.format("%.17g", g.V), "aseq", int(g.aseq), "bs", g.bs, "cg", g.cg,
-    "est0", string.format("%.17g", g.est0), "pop_at", int(g.pop_at))
+    "est0", string.format("%.17g", g.est0), "pop_at", int(g.pop_at), "seen", int(now))
 end

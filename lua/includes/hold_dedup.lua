@@ -2,7 +2,8 @@
 local function hold_dedup(t, dedup, ttl_ms)
   if dedup == "" then return end
   if ttl_ms > 0 then
-    call("SET", P .. "dedup:" .. dedup, t.id, "PX", int(ttl_ms))
+    -- The key goes by the server's clock; what decides is the queue's.
+    call("SET", P .. "dedup:" .. dedup, t.id .. "\n" .. int(now_ms + ttl_ms), "PX", int(ttl_ms))
   else
     call("SET", P .. "dedup:" .. dedup, t.id)
     t.r.dedup = dedup

@@ -15,6 +15,12 @@ local function read_limits(u)
   local own = settings(u.id)
   u.w, u.paused = own[1] or 1, own[6]
   u.cap, u.rate, u.burst = own[2] or defaults[2], own[3] or defaults[3], own[4] or defaults[4] or 1
+  -- No bucket takes longer to be full than its rate and burst say: they may have been changed.
+  if u.r.tat and u.rate then
+    u.r.tat = math.min(u.r.tat, now + u.burst * 1000000 / u.rate)
+  elseif u.r.tat then
+    u.r.tat, u.unlimited = nil, true
+  end
 end
 
 -- The most waiting tasks that a user may have.

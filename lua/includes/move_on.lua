@@ -11,7 +11,7 @@ end
 -- `move` has what the arguments of fire.lua say, `code` is that of the answer.
 local function move_on(s, move, code, keep_ms, term)
   local r, fire_ms = s.r, move.fire_ms
-  if not r.next and not move.following and r.forget and r.forget <= now_ms and not s.changed then return forget(s) end
+  if not r.next and not move.following and r.forget and r.forget <= wall_ms and not s.changed then return forget(s) end
   if move.missed > 0 then miss(s, r.next, move.missed_last, move.missed, "late") end
   if code == 6 then
     miss(s, fire_ms, fire_ms, 1, "overlap")
@@ -23,8 +23,8 @@ local function move_on(s, move, code, keep_ms, term)
     count("fired", 1)
   end
   -- So that a caller whose answer was lost can see what it did.
-  if move.at then r.did = format("%d %d %d %d %d", term, move.revision, move.at, code, now_ms) end
+  if move.at then r.did = format("%d %d %d %d %d", term, move.revision, move.at, code, wall_ms) end
   r.next = move.following
-  r.forget = not move.following and (r.forget or now_ms + keep_ms) or nil
+  r.forget = not move.following and (r.forget or wall_ms + keep_ms) or nil
   will_write(s)
 end

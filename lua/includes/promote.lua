@@ -1,4 +1,5 @@
--- promote: makes tasks runnable whose time has come, at most `most`, with that time as their time of entry.
+-- promote: makes tasks runnable whose time has come, at most `most`, with that time as their time of entry. A moment
+-- that has not come on the server's clock, since that was set back, is waited for.
 --- @include "delay"
 --- @include "bury"
 local function promote(most, dead_ttl_ms)
@@ -7,8 +8,10 @@ local function promote(most, dead_ttl_ms)
     local id, due_ms = due[index], tonumber(due[index + 1])
     local t = task(id)
     undelay(id, t.r.user or "")
-    if t.r.state == "SCHEDULED" then
-      t.r.state = "QUEUED"
+    if t.r.state == "SCHEDULED" and t.r.at and t.r.at > wall_ms then
+      delay(id, t.r.user, t.r.at + shift_ms)
+    elseif t.r.state == "SCHEDULED" then
+      t.r.state, t.r.at = "QUEUED", nil
       will_write(t)
       enter(user(t.r.user), id, t.r.prio or NORMAL, due_ms * 1000)
     elseif not t.r.state then

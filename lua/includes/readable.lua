@@ -6,7 +6,7 @@ local LANES = {F = true, R = true, P = true, [""] = true}
 
 local function readable_task(r)
   local sum = r.pushed_at + (r.prio or 3) + (r.timeout or 0) + (r.cost or 0) + (r.score or 0) + (r.attempt or 0)
-    + (r.fails or 0) + (r.lost or 0) + (r.root_at or 0) + (r.bytes or 0)
+    + (r.fails or 0) + (r.lost or 0) + (r.root_at or 0) + (r.bytes or 0) + (r.at or 0)
   if r.state == "STARTED" then
     sum = sum + r.charged + r.attempt + r.score + string.find(r.token, ":", 1, true)
   elseif r.state == "DEFERRED" then

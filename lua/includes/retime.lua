@@ -10,12 +10,12 @@ end
 
 local function retime(s, next_ms, why, overdue)
   local r = s.r
-  local seen = overdue.number > 0 and overdue.last <= now_ms and not r.forget
+  local seen = overdue.number > 0 and overdue.last <= wall_ms and not r.forget
     and (r.next == overdue.first or (not r.next and r.from and r.from < overdue.first))
   if r.on and seen then
     miss(s, overdue.first, overdue.last, overdue.number, why)
-  elseif r.on and r.next and r.next <= now_ms then
+  elseif r.on and r.next and r.next <= wall_ms then
     miss(s, r.next, r.next, 1, why)
   end
-  r.next, r.from, r.forget = next_ms, now_ms, nil
+  r.next, r.from, r.forget = next_ms, wall_ms, nil
 end

@@ -17,8 +17,8 @@ local function schedule(id)
   return s
 end
 
--- Where it stands in the index of those that are due.
-local function due_at(r) return r.on and (r.next or r.forget or r.from) or nil end
+-- Where it stands in the index of those that are due: before all others while its next time is to be computed.
+local function due_at(r) return r.on and (r.next or r.forget or r.from and 0) or nil end
 
 -- Puts all schedules that changed to where they are due.
 local function place_schedules()

@@ -25,8 +25,9 @@ local function store(entry, result_ttl_ms)
     hold_dedup(t, ARGV[first + 6], number_at(first + 7))
   end
   if state == "DEFERRED" then
-    defer(t, parents.open, entry.due_ms)
+    defer(t, parents.open, entry.due_ms, entry.at)
   elseif state == "SCHEDULED" then
+    t.r.at = entry.at
     delay(id, owner, entry.due_ms)
   elseif state == "QUEUED" then
     local u = user(owner)

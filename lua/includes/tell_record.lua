@@ -1,7 +1,15 @@
--- tell_record: adds the fields of a record to an answer, names and values in turn, numbers as text without loss.
+-- tell_record: adds the fields of a record to an answer, names and values in turn, numbers as text without loss, times
+-- on the server's clock; and when the attempt of a task began.
 --- @include "record"
+local TIMES = {
+  pushed_at = 1, ended_at = 1, due = 1, last = 1, since = 1, root_at = 1000, clk = 1000, tat = 1000,
+}
+
 local function tell_record(reply, r)
+  local fence = r and r.token and string.match(r.token, "^%d+")
+  if fence then reply[#reply + 1], reply[#reply + 2] = "started_at", int(math.floor(fence / 1000) - shift_ms) end
   for name, value in pairs(r or {}) do
+    if TIMES[name] then value = value - TIMES[name] * shift_ms end
     if type(value) == "number" then value = exact(value) end
     if type(value) == "boolean" then value = value and "1" or "" end
     reply[#reply + 1], reply[#reply + 2] = name, value

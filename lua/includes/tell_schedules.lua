@@ -1,4 +1,5 @@
 -- tell_schedules: adds the first of some schedules to an answer, in the thirteen places that calls/schedules.py reads.
+-- A time that the next one is to come after is not later than now: the server's clock may have been set back.
 -- Returns how many it has looked at: `most` of them, or fewer where those have more than 4 MiB, but one at least.
 local TOLD_BYTES = 4194304
 
@@ -13,7 +14,8 @@ local function tell_schedules(reply, ids, most)
       total = total + #def + #misses
       if total > TOLD_BYTES and size > head then return place - 1 end
       reply[size + 1], reply[size + 2], reply[size + 3], reply[size + 4] = ids[place], def, r.rev, r.on and 1 or 0
-      reply[size + 5], reply[size + 6], reply[size + 7] = maybe(r.next), maybe(r.from), maybe(r.forget)
+      local from = r.from and math.min(r.from, wall_ms)
+      reply[size + 5], reply[size + 6], reply[size + 7] = maybe(r.next), maybe(from), maybe(r.forget)
       reply[size + 8], reply[size + 9], reply[size + 10] = maybe(r.last), r.fired or 0, r.missed or 0
       reply[size + 11], reply[size + 12], reply[size + 13] = r.skipped or 0, misses, r.did or ""
     end

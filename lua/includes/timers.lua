@@ -3,7 +3,10 @@
 
 local function place_timer(u)
   local at = u.r.tat
-  if not at then return end
+  if not at then
+    if u.unlimited then take_from("timers", u.id) end
+    return
+  end
   if waits(u) then at = u.rate and not u.paused and next_start(u) or 0 end
   if at > now then
     add_to("timers", at, u.id)

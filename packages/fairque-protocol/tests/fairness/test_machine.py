@@ -36,21 +36,34 @@ class Scheduler(RuleBasedStateMachine):
     def begin(self, mode: CostMode) -> None:
         self.model = FairModel(cost_mode=mode, max_deliveries=2)
 
+    @property
+    def queue_us(self) -> int:
+        return self.model.clock.at(self.now_us)
+
     def some(self, data: st.DataObject, state: TaskState) -> list[str]:
         known = [task_id for task_id, task in self.model.tasks.items() if task.state is state]
         return data.draw(st.lists(st.sampled_from(known), max_size=3, unique=True)) if known else []
 
-    @rule(user=users, number=st.integers(1, 4), priority=st.sampled_from(Priority), due=st.none() | times_us)
-    def push(self, user: str, number: int, priority: Priority, due: int | None) -> None:
-        due_ms = None if due is None else (self.now_us + due) // 1000
-        tasks = [ModelTask(f"t{next(self.numbers)}", user, priority, due_ms=due_ms) for _ in range(number)]
+    @rule(
+        user=users,
+        number=st.integers(1, 4),
+        priority=st.sampled_from(Priority),
+        due=st.none() | times_us,
+        moment=st.booleans(),
+    )
+    def push(self, user: str, number: int, priority: Priority, due: int | None, *, moment: bool) -> None:
+        due_ms = None if due is None or moment else due // 1000
+        at_ms = (self.now_us + due) // 1000 if due is not None and moment else None
+        tasks = [
+            ModelTask(f"t{next(self.numbers)}", user, priority, delay_ms=due_ms, due_ms=at_ms) for _ in range(number)
+        ]
         self.model.push(self.now_us, tasks)
 
     @rule(number=st.integers(1, 6), lease_ms=st.sampled_from([1, 3_000, 30_000]))
     def pop_is_work_conserving_and_keeps_every_cap(self, number: int, lease_ms: int) -> None:
         granted = self.model.pop(self.now_us, number, lease_ms)
         if len(granted) < number:
-            assert not [user.id for user in self.model.users.values() if self.model.runnable(user, self.now_us)]
+            assert not [user.id for user in self.model.users.values() if self.model.runnable(user, self.queue_us)]
         for task_id in granted:
             user = self.model.users[self.model.tasks[task_id].user]
             assert not user.settings.paused
@@ -59,6 +72,11 @@ class Scheduler(RuleBasedStateMachine):
     @rule(elapsed=times_us)
     def wait(self, elapsed: int) -> None:
         self.now_us += elapsed
+
+    @rule(hours=st.sampled_from([-100, -2, -0.001, 2, 100]))
+    def the_clock_of_the_server_steps(self, hours: float) -> None:
+        self.now_us += int(hours * 3_600_000_000)
+        self.model.sweep(self.now_us)
 
     @rule(data=st.data(), ran=times_us, verb=st.sampled_from(["finish", "release", "dead", "retry"]))
     def end(self, data: st.DataObject, ran: int, verb: str) -> None:
@@ -111,9 +129,21 @@ class Scheduler(RuleBasedStateMachine):
             assert not in_line or user.id not in model.owe
             assert in_line or user.S <= model.V or user.id in model.owe
             # Time may have made it runnable; then a timer says when.
-            assert in_line or user.id in model.timers or not model.runnable(user, self.now_us)
+            assert in_line or user.id in model.timers or not model.runnable(user, self.queue_us)
         for ring in (model.ready, model.fresh, model.critical, model.owe, model.timers):
             assert all(member in model.users for member, _ in ring.items())
+
+    @invariant()
+    def nothing_waits_for_longer_than_it_can_by_right(self) -> None:
+        """Whatever the server's clock did: the longest lease is 30 s, pauses are 40 s, the slowest bucket takes 4 s."""
+        now_ms = self.queue_us // 1000
+        assert all(end_ms <= now_ms + 30_000 for _, end_ms in self.model.running.items())
+        for task_id, due_ms in self.model.delayed.items():
+            moment = self.model.tasks[task_id].due_ms
+            assert due_ms <= now_ms + 40_000 if moment is None else due_ms <= moment + self.model.clock.shift_ms
+        assert all(at <= self.queue_us + 4_000_000 for _, at in self.model.timers.items())
+        places = [place for user in self.model.users.values() for ring in (user.n, user.c) for _, place in ring.items()]
+        assert all(place <= self.queue_us + len(self.model.tasks) + 1_000_000 for place in places)
 
     @invariant()
     def a_record_lives_for_work_debt_or_a_bucket(self) -> None:
@@ -126,6 +156,7 @@ class Scheduler(RuleBasedStateMachine):
             return
         for user in ("ann", "bob", "eve", "ü"):
             self.model.set_user(self.now_us, user, weight=1.0, cap=None, paused=False, rate=None, burst=None)
+        self.now_us += 400 * 3_600_000_000
         for _ in range(len(self.model.tasks)):
             self.now_us += 60_000_000
             self.model.finish(self.now_us, dict.fromkeys(self.model.pop(self.now_us, 10), 1_000))

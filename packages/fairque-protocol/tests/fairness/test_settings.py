@@ -70,7 +70,7 @@ class TestCaps:
         assert len(queue.pop()) == 1
 
     def test_of_a_user_win_over_the_default(self, queue: "Bench") -> None:
-        queue.model.set_defaults(cap=1)
+        queue.model.set_defaults(queue.now_us, cap=1)
         queue.set("ann", cap=3)
         queue.push("ann", 5)
         queue.push("bob", 5)
@@ -84,7 +84,7 @@ class TestCaps:
     def test_a_lowered_default_holds_at_the_very_next_pop(self, queue: "Bench") -> None:
         queue.push(number=10)
         queue.pop(3)
-        queue.model.set_defaults(cap=3)
+        queue.model.set_defaults(queue.now_us, cap=3)
         assert queue.pop() == []
 
 
@@ -165,7 +165,7 @@ class TestRates:
         assert not queue.model.users
 
     def test_leave_the_workers_to_others(self, queue: "Bench") -> None:
-        queue.model.set_defaults(rate=1, burst=2)
+        queue.model.set_defaults(queue.now_us, rate=1, burst=2)
         queue.set("bob", rate=100, burst=100)
         queue.push("ann", 10)
         queue.push("bob", 10)

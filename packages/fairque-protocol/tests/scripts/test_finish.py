@@ -30,7 +30,15 @@ def test_a_finish_leaves_the_record_and_the_result(queue: "Bench") -> None:
         "meta": {"test": "1", "schema": "1"},
         "counts": {"pushed": "1", "queued": "0", "finished": "1"},
         # A first task that took 6 ms moves the estimate for unknown users by an eighth of the difference.
-        "g": {"V": "0", "aseq": "1", "bs": "1", "cg": "0", "est0": "1625", "pop_at": str(queue.now_ms - 8)},
+        "g": {
+            "V": "0",
+            "aseq": "1",
+            "bs": "1",
+            "cg": "0",
+            "est0": "1625",
+            "pop_at": str(queue.now_ms - 8),
+            "seen": str(queue.now_us),
+        },
         "users": [("ann", 0.0)],
         "u:ann": {
             "S": "6000",

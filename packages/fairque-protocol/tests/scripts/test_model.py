@@ -34,6 +34,7 @@ LEASE_MS = 30_000
 users = st.sampled_from(USERS)
 priorities = st.sampled_from([*Priority, Priority.CRITICAL, Priority.CRITICAL])
 pauses_ms = st.sampled_from([0, 1, 40, 1_000, 9_000, 31_000])
+pauses_us = st.integers(0, 999)
 times_us = st.one_of(st.integers(0, 20_000), st.sampled_from([0, 500, 1_000, 250_000, 2_000_000, 45_000_000]))
 
 
@@ -57,21 +58,26 @@ class Scheduler(RuleBasedStateMachine):
 
     @rule(
         wanted=st.lists(
-            st.tuples(users, priorities, st.none() | pauses_ms, st.none() | times_us), min_size=1, max_size=6
+            st.tuples(users, priorities, st.none() | pauses_ms, st.none() | pauses_ms, st.none() | times_us),
+            min_size=1,
+            max_size=6,
         )
     )
-    def push(self, wanted: list[tuple[str, Priority, int | None, int | None]]) -> None:
+    def push(self, wanted: list[tuple[str, Priority, int | None, int | None, int | None]]) -> None:
         tasks = [
             self.queue.task(
-                user, priority=priority, delay_ms=pause or 0, cost=None if cost is None else cost / 1_000_000
+                user,
+                priority=priority,
+                delay_ms=pause or 0,
+                execute_at=None if pause or moment is None else self.queue.now_ms + moment,
+                cost=None if cost is None else cost / 1_000_000,
             )
-            for user, priority, pause, cost in wanted
+            for user, priority, pause, moment, cost in wanted
         ]
         self.queue.push(*tasks)
-        due = [self.queue.now_ms + pause if pause else None for _, _, pause, _ in wanted]
         pushed = [
-            ModelTask(t.task_id, user, priority, due_ms=due_ms, cost_us=cost)
-            for t, due_ms, (user, priority, _, cost) in zip(tasks, due, wanted, strict=True)
+            ModelTask(t.task_id, user, priority, delay_ms=pause, due_ms=t.execute_at, cost_us=cost)
+            for t, (user, priority, pause, _, cost) in zip(tasks, wanted, strict=True)
         ]
         self.pushed |= {task.task_id: task for task in pushed}
         self.model.push(self.queue.now_us, pushed)
@@ -86,9 +92,11 @@ class Scheduler(RuleBasedStateMachine):
     def advance(self, pause_ms: int) -> None:
         self.queue.advance(pause_ms)
 
-    @rule(back_ms=st.integers(1, 2_000))
-    def clock_steps_back(self, back_ms: int) -> None:
-        self.queue.advance(-back_ms)
+    @rule(
+        step_ms=st.integers(-2_000, -1) | st.sampled_from([-7_200_000, -40_000, 40_000, 7_200_000]), rest_us=pauses_us
+    )
+    def clock_steps(self, step_ms: int, rest_us: int) -> None:
+        self.queue.advance(step_ms - rest_us / 1000)
 
     def _some(self, data: Any) -> list[Granted]:
         """Tasks that a worker holds, or thinks that it does."""
@@ -172,8 +180,11 @@ class Scheduler(RuleBasedStateMachine):
         ),
     )
     def set_user(self, user: str, changes: dict[str, Any]) -> None:
-        self.queue.run(calls.limit(self.queue.keys, _settings(user, changes))) if changes else None
-        self.model.set_user(self.queue.now_us, user, **changes)
+        if changes:
+            changed = self.queue.run(calls.limit(self.queue.keys, _settings(user, changes)))
+            self.model.set_user(self.queue.now_us, user, **changes)
+            if changed:  # also when a default was written down
+                self.model.clock.note()
 
     @rule(
         changes=st.fixed_dictionaries(
@@ -188,7 +199,7 @@ class Scheduler(RuleBasedStateMachine):
     def set_defaults(self, changes: dict[str, Any]) -> None:
         if changes:
             self.queue.run(calls.limit(self.queue.keys, _settings(ALL_USERS, changes)))
-            self.model.set_defaults(**changes)
+            self.model.set_defaults(self.queue.now_us, **changes)
 
     @invariant()
     def both_are_in_the_same_state(self) -> None:
@@ -203,6 +214,8 @@ class Scheduler(RuleBasedStateMachine):
         for name in ("V", "aseq", "bs", "cg"):
             assert float(scheduler.get(name, 0)) == getattr(model, name), name
         assert float(scheduler.get("est0", 1_000)) == model.est0
+        assert int(scheduler.get("seen", 0)) == model.clock.seen_us
+        assert int(scheduler.get("shift", 0)) == model.clock.shift_ms
         for ring in ("ready", "fresh", "critical", "owe", "timers", "running", "delayed"):
             assert found.get(ring, []) == getattr(model, ring).items(), ring
         records = {key[2:]: record for key, record in found.items() if key.startswith("u:")}

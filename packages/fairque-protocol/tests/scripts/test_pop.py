@@ -36,7 +36,15 @@ def test_a_pop_gives_message_and_lease_and_says_so_in_the_records(queue: "Bench"
     assert queue.snapshot() == {
         "meta": {"test": "1", "schema": "1"},
         "counts": {"pushed": "1", "queued": "0"},
-        "g": {"V": "0", "aseq": "1", "bs": "1", "cg": "0", "est0": "1000", "pop_at": str(queue.now_ms)},
+        "g": {
+            "V": "0",
+            "aseq": "1",
+            "bs": "1",
+            "cg": "0",
+            "est0": "1000",
+            "pop_at": str(queue.now_ms),
+            "seen": str(queue.now_us),
+        },
         "owe": [("ann", 1000.0)],
         "users": [("ann", 0.0)],
         "u:ann": {

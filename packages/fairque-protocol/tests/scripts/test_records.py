@@ -60,6 +60,9 @@ def busy(queue: "Bench") -> "Bench":
     queue.push(*(queue.task("bob", priority=Priority.CRITICAL) for _ in range(3)))
     queue.client.hset(f"{queue.keys.prefix}n:eve", "of another", "type")
     queue.push(queue.task("eve", args=["x" * 40_000]))
+    queue.push(queue.task("eve", execute_at=queue.now_ms + 9_000))
+    queue.advance(-1)
+    queue.sweep()
     return queue
 
 

@@ -273,7 +273,7 @@ class Schedules(RuleBasedStateMachine):
         assert {key[9:] for key in found if key.startswith("schedule:")} == self.known.keys()
         assert {key[2:] for key in found if key.startswith("t:")} == self.tasks.keys()
         assert int(found.get("counts", {}).get("pushed", 0)) == len(self.tasks)
-        due = {name: one.next_at or one.since for name, one in self.known.items() if one.on}
+        due = {name: one.next_at or 0 for name, one in self.known.items() if one.on}
         assert dict(found.get("due", [])) == due
         for name, one in self.known.items():
             record = found[f"schedule:{name}"]

@@ -44,7 +44,7 @@ def read_dead(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> 
     Raises:
         ConfigurationError: ``after`` is no ``next`` of a page; nothing was sent.
     """
-    if after is not None and re.fullmatch(r"\d{1,15}:.{0,128}", after) is None:
+    if after is not None and re.fullmatch(r"=?\d{1,15}:.{0,128}", after) is None:
         raise ConfigurationError([f"after must be the next of a page of dead letters, or None, not {after!r:.80}"])
     ended_at, _, task_id = (after or "0:").partition(":")
 
@@ -52,10 +52,9 @@ def read_dead(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> 
         answers = opened(keys, reply)
         places = iter(answers[3:])
         letters = tuple(_letter(letter) for letter in zip(*[places] * 10, strict=True))
-        last = letters[-1] if letters and answers[2] else None
-        return DeadLetterPage(
-            at_ms=int(answers[1]), letters=letters, next=f"{last.ended_at}:{last.task_id}" if last else None
-        )
+        # By the queue's own clock, since the server's may be set back between two pages.
+        following = f"={text(answers[2])}:{letters[-1].task_id}" if letters and answers[2] else None
+        return DeadLetterPage(at_ms=int(answers[1]), letters=letters, next=following)
 
     return Call("read_dead", keys, (ended_at, task_id, most), decode)
 

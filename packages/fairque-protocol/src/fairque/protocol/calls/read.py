@@ -105,7 +105,7 @@ def read_task(keys: QueueKeys, task_id: str) -> Call[TaskInfo]:
             attempts=int(record.get("attempt", 0)),
             failures=int(record.get("fails", 0)),
             pushed_at=int(record["pushed_at"]),
-            started_at=int(record["token"].partition(":")[0]) // 1000 if "token" in record else None,
+            started_at=int(record["started_at"]) if "started_at" in record else None,
             ended_at=int(record["ended_at"]) if "ended_at" in record else None,
             worker=record.get("worker", ""),
             cancel_requested="cancel" in record,

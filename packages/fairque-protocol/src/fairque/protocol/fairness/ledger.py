@@ -14,6 +14,7 @@ from typing import Final, Literal
 from attrs import define, field
 
 from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.fairness.clock import QueueClock
 from fairque.protocol.fairness.order import FairOrder, Units
 from fairque.protocol.fairness.records import ModelTask, User, UserSettings
 from fairque.protocol.fairness.ring import Ring
@@ -46,6 +47,7 @@ class FairLedger(FairOrder):
         running: Tasks by end of lease, in milliseconds.
         delayed: Tasks by due time, in milliseconds.
         settings: What was set for users, with a record or without.
+        clock: The queue's own time: a verb is told the server's.
     """
 
     cost_mode: CostMode = "time"
@@ -57,6 +59,7 @@ class FairLedger(FairOrder):
     running: Ring = field(init=False, factory=Ring)
     delayed: Ring = field(init=False, factory=Ring)
     settings: dict[str, UserSettings] = field(init=False, factory=dict)
+    clock: QueueClock = field(init=False, factory=QueueClock)
     # The users that the present call has looked at, in this order: it is the order in which they are synced.
     _touched: dict[str, User] = field(init=False, factory=dict)
 
@@ -155,6 +158,11 @@ class FairLedger(FairOrder):
         """Enter delayed tasks with the time at which they were due."""
         for due_ms, task_id in self.delayed.take(now_us // 1000, limit):
             task = self.tasks[task_id]
+            if task.due_ms is not None and task.due_ms > self.clock.server_ms:
+                # The server's clock was set back meanwhile, and a moment is one on that.
+                self._delay(task, task.due_ms + self.clock.shift_ms)
+                continue
+            task.due_ms = None
             self._enter(self._touch(task.user), task, int(due_ms) * 1000)
 
     def _promote_users(self, now_us: int, limit: int) -> None:
@@ -175,6 +183,7 @@ class FairLedger(FairOrder):
             user = self.users.get(user_id)
             if user is None:
                 user = self.users[user_id] = User(user_id, self.settings.get(user_id, UserSettings()))
+            self.fit_bucket(user, self.clock.now_us)
             self._touched[user_id] = user
         return user
 
@@ -191,3 +200,4 @@ class FairLedger(FairOrder):
             if user.pending == 0 and user.inf == 0 and user.S <= self.V and user.tat <= now_us:
                 del self.users[user.id]
         self._touched.clear()
+        self.clock.note()

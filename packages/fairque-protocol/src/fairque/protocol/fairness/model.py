@@ -54,12 +54,14 @@ class FairModel(FairLedger):
         Raises:
             ConfigurationError: A setting cannot be used.
         """
+        now_us = self.clock.read(now_us)
         before = self.settings.get(user_id, UserSettings())
         after = evolve(before, **changes)
         if after == before:
             return
         self.settings[user_id] = after
         if user_id not in self.users:
+            self.clock.note()
             return
         user = self._touch(user_id)
         user.settings = after
@@ -69,25 +71,34 @@ class FairModel(FairLedger):
         self.fit_bucket(user, now_us)
         self._commit(now_us)
 
-    def set_defaults(self, **changes: Unpack[DefaultChanges]) -> None:
+    def set_defaults(self, now_us: int, **changes: Unpack[DefaultChanges]) -> None:
         """Change cap, rate or burst of all users without their own. It shows at the next call about each of them.
 
         Raises:
             ConfigurationError: A setting cannot be used.
         """
-        self.defaults = evolve(self.defaults, **changes)
+        self.clock.read(now_us)
+        before = self.defaults
+        self.defaults = evolve(before, **changes)
+        if self.defaults != before:
+            self.clock.note()
 
     # What a producer does.
 
     def push(self, now_us: int, tasks: Iterable[ModelTask]) -> None:
         """Enter tasks, or keep them until they are due. An id that is known is not pushed again."""
-        for task in tasks:
-            if task.task_id in self.tasks:
-                continue
+        now_us = self.clock.read(now_us)
+        fresh = [task for task in tasks if task.task_id not in self.tasks]
+        if not fresh:
+            return
+        for task in fresh:
             self.tasks[task.task_id] = task
-            if task.due_ms is not None and task.due_ms > now_us // 1000:
-                self._delay(task, task.due_ms)
+            if task.delay_ms:
+                self._delay(task, now_us // 1000 + task.delay_ms)
+            elif task.due_ms is not None and task.due_ms > self.clock.server_ms:
+                self._delay(task, task.due_ms + self.clock.shift_ms)
             else:
+                task.due_ms = None
                 user = self._touch(task.user)
                 user.clk = max(now_us, user.clk + 1)
                 self._enter(user, task, user.clk)
@@ -95,6 +106,7 @@ class FairModel(FairLedger):
 
     def cancel(self, now_us: int, task_id: str) -> None:
         """End a waiting task; a running one ends as canceled unless it finishes."""
+        now_us = self.clock.read(now_us)
         task = self.tasks.get(task_id)
         if task is None:
             return
@@ -112,6 +124,7 @@ class FairModel(FairLedger):
 
     def redrive(self, now_us: int, tasks: Iterable[ModelTask]) -> None:
         """Enter tasks again that ended as dead letters, as if they had been pushed now."""
+        now_us = self.clock.read(now_us)
         for task in tasks:
             if task.task_id not in self.tasks:
                 self.tasks[task.task_id] = task
@@ -125,6 +138,7 @@ class FairModel(FairLedger):
 
     def pop(self, now_us: int, count: int = 1, lease_ms: int = 30_000) -> list[str]:
         """Start up to ``count`` tasks and return their ids; fewer only when no other may be started."""
+        now_us = self.clock.read(now_us)
         self._reclaim(now_us, 2)
         self._promote_tasks(now_us, count + 10)
         self._promote_users(now_us, 10)
@@ -142,17 +156,21 @@ class FairModel(FairLedger):
 
     def beat(self, now_us: int, task_ids: Iterable[str], lease_ms: int = 30_000) -> None:
         """Renew leases, and charge what tasks ran beyond their charge."""
+        now_us = self.clock.read(now_us)
         for task in self._started(task_ids):
             self._lease(task, now_us, lease_ms)
             spent = now_us - task.start_us
             if self.cost_mode == "time" and spent > task.charged:
                 user = self._touch(task.user)
-                user.S += (spent - task.charged) / user.settings.weight
-                task.charged = spent
+                # Without a beat it runs for a lease at most; more has passed when the server's clock was set forward.
+                more = min(spent - task.charged, lease_ms * 1000)
+                user.S += more / user.settings.weight
+                task.charged += more
         self._commit(now_us)
 
     def finish(self, now_us: int, ran_us: Mapping[str, int]) -> None:
         """End tasks with success, each with the time that it ran."""
+        now_us = self.clock.read(now_us)
         for task in self._started(ran_us):
             self._leave_running(task, now_us, ran_us[task.task_id])
             del self.tasks[task.task_id]
@@ -160,6 +178,7 @@ class FairModel(FairLedger):
 
     def fail(self, now_us: int, ran_us: Mapping[str, int], *, pause_ms: int | None = None) -> None:
         """End attempts with an error: each task is tried again after a pause, or, with None, is dead."""
+        now_us = self.clock.read(now_us)
         for task in self._started(ran_us):
             self._leave_running(task, now_us, ran_us[task.task_id])
             if pause_ms is None or task.cancel:
@@ -170,6 +189,7 @@ class FairModel(FairLedger):
 
     def release(self, now_us: int, ran_us: Mapping[str, int]) -> None:
         """Give tasks back as if they had not been started; they were charged for what they ran."""
+        now_us = self.clock.read(now_us)
         for task in self._started(ran_us):
             user = self._leave_running(task, now_us, ran_us[task.task_id])
             if self.cost_mode == "count":
@@ -179,6 +199,7 @@ class FairModel(FairLedger):
 
     def sweep(self, now_us: int) -> None:
         """Do what time has made due, up to 100 of each kind, and forget debts when nobody waits or runs."""
+        now_us = self.clock.read(now_us)
         self._reclaim(now_us, _SWEEP)
         self._promote_tasks(now_us, _SWEEP)
         self._promote_users(now_us, _SWEEP)
@@ -193,7 +214,10 @@ class FairModel(FairLedger):
             self.aseq = self.bs = self.cg = 0
 
     def wake_at_us(self) -> int | None:
-        """When time alone will change something: a task is due, a rate allows a start, a lease ends. None: never."""
+        """When time alone will change something, on the queue's own clock; None: never.
+
+        A task is due, a rate allows a start, or a lease ends.
+        """
         milliseconds = [head[0] for ring in (self.delayed, self.running) if (head := ring.head())]
         moments = [int(at) * 1000 for at in milliseconds]
         if timer := self.timers.head():

@@ -186,7 +186,7 @@ class FairOrder:
             user.tat = max(user.tat, now_us) + 1_000_000 / rate
 
     def fit_bucket(self, user: User, now_us: int) -> None:
-        """The rate may have been changed: a raised one acts at once."""
+        """No bucket takes longer to be full than its rate and burst say: they may have been changed."""
         rate = self._rate(user)
         user.tat = min(user.tat, now_us + self._burst(user) * 1_000_000 / rate) if rate else 0.0
 

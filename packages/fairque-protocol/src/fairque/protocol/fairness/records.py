@@ -129,7 +129,8 @@ class ModelTask:
         task_id: Its id.
         user: Whose share it uses.
         priority: Its order among the tasks of its user.
-        due_ms: When it may start, in milliseconds; None: now.
+        delay_ms: Milliseconds from its push until it may start; None: none.
+        due_ms: Or the moment on the server's clock, in milliseconds; None once that has come.
         cost_us: Expected run time in microseconds; None: unknown.
         state: SCHEDULED, QUEUED or STARTED.
         place: Its score in the user's queue, kept while it runs.
@@ -143,6 +144,7 @@ class ModelTask:
     task_id: str
     user: str
     priority: Priority = Priority.NORMAL
+    delay_ms: int | None = field(default=None, kw_only=True)
     due_ms: int | None = field(default=None, kw_only=True)
     cost_us: int | None = field(default=None, kw_only=True)
     state: TaskState = field(init=False, default=TaskState.QUEUED)
