@@ -16,6 +16,7 @@
 --- @include "untold"
 --- @include "bind"
 --- @include "terminal"
+--- @include "look_at_limits"
 local PENDING = 10000 -- ended tasks whose dependents are not all told, of which so many are looked at
 local TYPES = {
   meta = "hash", g = "hash", counts = "hash", cfg = "hash", t = "string", m = "string", r = "string", x = "string",
@@ -92,11 +93,7 @@ local look = {
     found("counter", name, "there is more than one wake-up", fix)
     if fix then call("LTRIM", P .. name, 0, 0) end
   end,
-  cfg = function(_, id)
-    if call("ZSCORE", P .. "configured", id) then return end
-    found("user", id, "it has settings and is not in the index of those who have", fix)
-    if fix then call("ZADD", P .. "configured", "0", id) end
-  end,
+  cfg = look_at_limits,
 }
 
 for first = 3, #ARGV do
@@ -109,9 +106,8 @@ for first = 3, #ARGV do
     local movable = name ~= "meta"
     found("type", name, "it is a " .. is .. " and should be a " .. wanted, fix and movable)
     if fix and movable then set_aside(P .. name) end
-  elseif kind == "cfg" and call("ZSCORE", P .. "configured", id) then
-    found("user", id, "it is in the index of those who have settings, and has none", fix)
-    if fix then call("ZREM", P .. "configured", id) end
+  elseif kind == "cfg" then
+    look_at_limits(name, id)
   end
 end
 write_records()

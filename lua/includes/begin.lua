@@ -3,6 +3,7 @@
 --- @include "call"
 local format = string.format
 
+--- @include "sane"
 --- @include "clock"
 local scheduler = {} -- fields of the scheduler's record, with the clock in one command; see globals.lua
 local counted, limited, backlog -- cost mode: one per task instead of its time; whether any limits of users were ever
@@ -25,7 +26,7 @@ end
 local function begin()
   local meta = call("HMGET", KEYS[1], "schema", "test", "cost_mode", "limits", "backlog")
   if meta[1] and meta[1] ~= "1" then return {-6, meta[1]} end
-  counted, limited, backlog = meta[3] == "count", meta[4], meta[5]
+  counted, limited, backlog = meta[3] == "count", meta[4], whole(meta[5])
   local fixed = meta[2] == "1" and call("GET", P .. "now")
   local server_us = tonumber(fixed or nil)
   if not server_us then
