@@ -33,9 +33,10 @@ LEASE = 0.5
 WRONG_SECONDS = 3_600
 WRONG_CLOCK = f"""
 import time
-right, right_ns = time.time, time.time_ns
+right, right_ns, of_clock = time.time, time.time_ns, time.clock_gettime_ns
 time.time = lambda: right() + {WRONG_SECONDS}
 time.time_ns = lambda: right_ns() + {WRONG_SECONDS} * 10**9
+time.clock_gettime_ns = lambda clock: of_clock(clock) + (clock == time.CLOCK_REALTIME) * {WRONG_SECONDS} * 10**9
 """
 
 

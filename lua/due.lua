@@ -3,9 +3,9 @@
   KEYS[1] meta
   ARGV[1] ahead_ms: how far to look ahead  ARGV[2] most: 1 to 10000  ARGV[3] skip: so many of the earliest are left out
   Returns {1, now_ms, schedule, due_ms, ...} with two places for each schedule | {-5, what} | {-6, schema} ]]
---- @include "begin"
+--- @include "begin_reading"
 --- @include "arguments"
-local refused = begin()
+local refused = begin_reading()
 if refused then return refused end
 local ahead_ms, most, skip = number_at(1), number_at(2), number_at(3)
 if #ARGV ~= 3 or not ahead_ms or not most or most < 1 or most > 10000 or not skip then

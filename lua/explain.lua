@@ -5,12 +5,12 @@
   Returns {1, now_ms, state, user, place, due_ms, lease_ms, field, value, ...}: place from 0 in the user's queue, when
     it is due, when its lease ends, each '' where there is none; then the fields of read_user | {-2} not found
     | {-5, what} | {-6, schema} ]]
---- @include "begin"
+--- @include "begin_reading"
 --- @include "arguments"
 --- @include "task"
 --- @include "about_user"
 --- @include "score"
-local refused = begin()
+local refused = begin_reading()
 if refused then return refused end
 local id = ARGV[1]
 if #ARGV ~= 1 or id == "" then return bad_arguments("explain takes a task") end

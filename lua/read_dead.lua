@@ -8,13 +8,13 @@
   Returns {1, now_ms, more, id, ended_at, pushed_at, user, attempts, failures, lost, worker, error, message, ...} with
     ten places for each letter; more is '' when no others follow, else when the last of these ended on the queue's
     clock | {-5, what} | {-6, schema} ]]
---- @include "begin"
+--- @include "begin_reading"
 --- @include "arguments"
 --- @include "record"
 --- @include "rank_after"
 local MOST_BYTES = 4194304
 
-local refused = begin()
+local refused = begin_reading()
 if refused then return refused end
 local after_ms, after_id, most = number_at(1), ARGV[2], number_at(3)
 local own_ms = tonumber(string.match(ARGV[1] or "", "^=(%d+)$") or nil)

@@ -6,12 +6,12 @@
   ARGV[2..] for each task: id
   Returns {1, state, result, xcom, ...} with three places a task, all '' for one that is not known; result '' for null
     | {-5, what} | {-6, schema} ]]
---- @include "begin"
+--- @include "begin_reading"
 --- @include "arguments"
 --- @include "task"
 local MOST_TASKS, MOST_BYTES = 100, 4194304 -- outputs.py has the same number of tasks
 
-local refused = begin()
+local refused = begin_reading()
 if refused then return refused end
 if #ARGV < 2 or #ARGV > 1 + MOST_TASKS then return bad_arguments("read_outputs takes a reader and 1 to 100 tasks") end
 

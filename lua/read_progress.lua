@@ -4,10 +4,10 @@
   ARGV[1..] for each task: id
   Returns {1, progress, ...} with one place for each task: its time in ms, a line break and JSON; '' when it has told
     nothing or is not known | {-5, what} | {-6, schema} ]]
---- @include "begin"
+--- @include "begin_reading"
 --- @include "arguments"
 local MOST_TASKS = 1000
-local refused = begin()
+local refused = begin_reading()
 if refused then return refused end
 if #ARGV == 0 or #ARGV > MOST_TASKS then return bad_arguments("read_progress takes 1 to 1000 tasks") end
 

@@ -6,12 +6,12 @@
   Returns {1, now_ms, told, schedule, definition, revision, on, next, from, forget, last, fired, missed, skipped,
     misses, did, ...} with thirteen places for each schedule, after how many of the names it tells of | {-5, what}
     | {-6, schema} ]]
---- @include "begin"
+--- @include "begin_reading"
 --- @include "arguments"
 --- @include "record"
 --- @include "tell_schedules"
 local MOST = 1000 -- calls/schedules.py has the same
-local refused = begin()
+local refused = begin_reading()
 if refused then return refused end
 if #ARGV < 1 or #ARGV > MOST then return bad_arguments("read_schedule takes 1 to 1000 schedules") end
 

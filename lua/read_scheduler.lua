@@ -2,8 +2,8 @@
 --[[ read_scheduler: who fires the schedules, and the numbers of them.
   KEYS[1] meta
   Returns {1, now_ms, holder, term, until_ms, schedules, overdue, first_ms, fired, missed, skipped} | {-6, schema} ]]
---- @include "begin"
-local refused = begin()
+--- @include "begin_reading"
+local refused = begin_reading()
 if refused then return refused end
 local lock = call("HMGET", P .. "lock", "holder", "term", "until")
 local counted_times = call("HMGET", P .. "counts", "fired", "missed", "skipped")

@@ -5,11 +5,11 @@
   Returns {1, now_ms, until, schedule, definition, revision, on, next, from, forget, last, fired, missed, skipped,
     misses, did, ...} with thirteen places for each schedule; until: the last one looked at, '' when no others follow
     | {-5, what} | {-6, schema} ]]
---- @include "begin"
+--- @include "begin_reading"
 --- @include "arguments"
 --- @include "record"
 --- @include "tell_schedules"
-local refused = begin()
+local refused = begin_reading()
 if refused then return refused end
 local from, most = ARGV[1], number_at(2)
 if #ARGV ~= 2 or not page_from(from) or not most or most < 1 or most > 1000 then

@@ -3,10 +3,10 @@
   KEYS[1] meta
   ARGV[1] user
   Returns {1, now_ms, field, value, ...} with the user's record and what stands around it | {-5, what} | {-6, schema} ]]
---- @include "begin"
+--- @include "begin_reading"
 --- @include "arguments"
 --- @include "about_user"
-local refused = begin()
+local refused = begin_reading()
 if refused then return refused end
 if #ARGV ~= 1 or not id_at(1) then return bad_arguments("read_user takes a user") end
 

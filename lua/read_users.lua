@@ -4,11 +4,11 @@
   ARGV[1] from: '(' and the user before the first one, or '-' from the beginning  ARGV[2] most: 1 to 1000
   Returns {1, now_ms, cost_mode, user, inf, served, since, weight, waiting, lane, paused, cap, ...} with nine places
     for each user | {-5, what} | {-6, schema} ]]
---- @include "begin"
+--- @include "begin_reading"
 --- @include "arguments"
 --- @include "record"
 --- @include "limits"
-local refused = begin()
+local refused = begin_reading()
 if refused then return refused end
 local from, most = ARGV[1], number_at(2)
 if #ARGV ~= 2 or not page_from(from) or not most or most < 1 or most > 1000 then

@@ -4,9 +4,9 @@
   ARGV[1..] for each task: words (of a command, with spaces between; * and what follows the prefix of the queue is a
     key, * alone the meta key, & likewise a channel)
   Returns {1, allowed, ...} with one place for each command: 1 or 0 | {-5, what} | {-6, schema} ]]
---- @include "begin"
+--- @include "begin_reading"
 --- @include "arguments"
-local refused = begin()
+local refused = begin_reading()
 if refused then return refused end
 if not grouped(0, 1) then return bad_arguments("rights takes commands") end
 

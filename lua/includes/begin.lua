@@ -1,39 +1,10 @@
--- begin: what every script starts with. Reads the clock, or gives the answer that refuses the call.
--- The schema is that of call.py.
---- @include "call"
-local format = string.format
-
---- @include "sane"
---- @include "clock"
-local scheduler = {} -- fields of the scheduler's record, with the clock in one command; see globals.lua
-local counted, limited, backlog -- cost mode: one per task instead of its time; whether any limits of users were ever
-                                -- set; most waiting tasks of the queue
-
--- A whole number below 2^53 as text; tostring and .. would lose digits.
-local function int(number) return format("%d", number) end
-
--- Any number so that it reads back as itself.
-local function exact(number)
-  if number % 1 == 0 and number < 2 ^ 53 then return format("%d", number) end
-  return format("%.17g", number)
-end
-
--- The lowest score of an index.
-local function first_score(index)
-  return tonumber(call("ZRANGE", P .. index, 0, 0, "WITHSCORES")[2]) or math.huge
-end
-
+-- begin: what every script starts with that writes. When the server's clock was set back it notes that, also where the
+-- call changes nothing else, so that the time until the next one counts.
+--- @include "begin_reading"
 local function begin()
-  local meta = call("HMGET", KEYS[1], "schema", "test", "cost_mode", "limits", "backlog")
-  if meta[1] and meta[1] ~= "1" then return {-6, meta[1]} end
-  counted, limited, backlog = meta[3] == "count", meta[4], whole(meta[5])
-  local fixed = meta[2] == "1" and call("GET", P .. "now")
-  local server_us = tonumber(fixed or nil)
-  if not server_us then
-    local time = call("TIME")
-    server_us = time[1] * 1000000 + time[2]
+  local refused = begin_reading()
+  if set_back and not refused then
+    call("HSET", P .. "g", "seen", int(now), "shift", int(shift_ms))
   end
-  -- Where it is of the wrong type, who needs more of it than the clock sets it aside.
-  scheduler = redis.pcall("HMGET", P .. "g", "shift", "seen", "V", "aseq", "bs", "cg", "est0", "pop_at")
-  read_clock(server_us, scheduler[1], scheduler[2])
+  return refused
 end

@@ -5,6 +5,7 @@
 -- that people chose: the times of schedules, and `at` of a task. Those, and all answers, are of the server's clock.
 local now, now_ms              -- the queue's time, in microseconds and milliseconds
 local wall_ms, shift_ms = 0, 0 -- the server's, and how far the queue's is ahead of it
+local set_back                 -- whether the server's clock was set back since a time was noted
 
 local CENTURY = 3155760000000000 -- in microseconds: no clock is set back by so much, and what says so was spoiled
 
@@ -15,11 +16,9 @@ local function clock_shift(text) return between(text, 0, CENTURY / 1000) and who
 local function read_clock(server_us, shift, seen)
   shift_ms = clock_shift(shift) or 0
   local back = (whole(seen) or 0) - server_us - shift_ms * 1000
-  if back > CENTURY then back = 0 end
-  if back > 0 then shift_ms = shift_ms + math.ceil(back / 1000) end
+  set_back = back > 0 and back <= CENTURY
+  if set_back then shift_ms = shift_ms + math.ceil(back / 1000) end
   now = server_us + shift_ms * 1000
   now_ms = math.floor(now / 1000)
   wall_ms = now_ms - shift_ms
-  -- Also by a call that will be refused, so that the time until the next one counts; a script that only reads cannot.
-  if back > 0 then redis.pcall("HSET", P .. "g", "seen", format("%d", now), "shift", format("%d", shift_ms)) end
 end

@@ -1,10 +1,18 @@
 """@task: what it makes of a function, and what it refuses."""
 
+import asyncio
+import copy
+import doctest
+import functools
 import inspect
 import pickle
-from collections.abc import Callable
+import pydoc
+import sys
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from types import ModuleType, SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -20,6 +28,7 @@ from fairque.client import (
     TaskContext,
     TaskFunction,
     task,
+    xcom_pull,
 )
 from fairque.protocol.model.registry import REGISTRY
 
@@ -252,8 +261,6 @@ def test_two_functions_cannot_have_one_name() -> None:
 
 
 def test_a_task_function_is_pickled_by_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys  # noqa: PLC0415 - only here
-
     here = type(sys)(__name__)
     here.__dict__.update(globals())
     monkeypatch.setitem(sys.modules, __name__, here)
@@ -302,3 +309,102 @@ class TestContext:
 
         with pytest.raises(FairqueError, match="two parameters of type TaskContext"):
             task(name="twice")(twice)
+
+
+class TestLikeAFunction:
+    @pytest.mark.parametrize("of", [inspect.iscoroutinefunction, asyncio.iscoroutinefunction])
+    def test_an_async_one_is_a_coroutine_function(self, of: Callable[[Any], bool]) -> None:
+        assert all(map(of, [mail, fetches, mail.options(retries=0), functools.partial(mail, "ann")]))
+        assert not any(map(of, [resize, reports, resize.options(retries=0), functools.partial(resize, "u")]))
+
+    def test_it_is_a_routine_but_no_generator(self) -> None:
+        for func in (mail, resize):
+            kinds = [inspect.isroutine(func), inspect.isgeneratorfunction(func), inspect.isasyncgenfunction(func)]
+            assert kinds == [True, False, False]
+
+    def test_what_only_gives_a_coroutine_is_one_when_it_is_marked_so(self) -> None:
+        def later() -> Any:
+            return mail("ann")
+
+        if sys.version_info >= (3, 12):
+            inspect.markcoroutinefunction(later)
+        else:
+            later._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]
+        made = task(name="marked")(later)
+        assert isinstance(made, AsyncTaskFunction)
+        assert asyncio.iscoroutinefunction(made)
+        assert REGISTRY.find("marked").is_async
+
+    async def test_a_mock_of_an_async_one_is_awaited(self) -> None:
+        with mock.patch.object(SimpleNamespace(mail=mail), "mail") as patched:
+            assert isinstance(patched, mock.AsyncMock)
+        for spec in (mock.create_autospec(mail), mock.AsyncMock(spec=mail)):
+            spec.return_value = 5
+            assert await spec("ann") == 5
+        assert not isinstance(mock.create_autospec(resize)("u"), Awaitable)
+
+    def test_help_shows_its_signature_and_docstring(self) -> None:
+        shown = pydoc.render_doc(resize, renderer=pydoc.plaintext)  # type: ignore[attr-defined]  # it is there
+        assert "resize(url: str, width: int = 100, *, crop: bool = False) -> str\n    Resize a picture." in shown
+
+    def test_its_source_and_its_examples_are_found(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert inspect.getsource(resize).startswith("@task\ndef resize")
+        module = ModuleType(__name__)
+        module.__dict__.update(resize=resize, __file__=__file__)
+        monkeypatch.setitem(sys.modules, __name__, module)
+        assert [one.name for one in doctest.DocTestFinder(exclude_empty=False).find(module, "m")] == ["m", "m.resize"]
+
+    def test_copies_are_the_function_and_with_options_its_equal(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        here = ModuleType(__name__)
+        here.__dict__.update(globals())
+        monkeypatch.setitem(sys.modules, __name__, here)
+        assert copy.copy(resize) is copy.deepcopy(resize) is resize
+        urgent = mail.options(priority=Priority.HIGH, task_id="mail-7").options(retries=5)
+        for other in (copy.copy(urgent), copy.deepcopy(urgent), pickle.loads(pickle.dumps(urgent))):  # noqa: S301 - ours
+            made = other.task("ann")
+            assert (made.func, made.priority, made.retries, made.task_id) == ("mail", Priority.HIGH, 5, "mail-7")
+            assert made.timeout_ms == 30_000
+
+
+class TestWhatTheWorkerGives:
+    def test_it_is_refused_among_any_keyword_arguments(self) -> None:
+        def collects(ctx: TaskContext, **rest: int) -> None: ...
+
+        made: Any = task(name="collects")(collects)
+        assert made.task(a=1).kwargs == {"a": 1}
+        with pytest.raises(TypeError, match=r"unexpected keyword argument 'ctx' \('ctx' is the context"):
+            made.task(ctx=1)
+
+    def test_a_name_for_which_only_the_place_counts_is_free_for_others(self) -> None:
+        def collects(ctx: TaskContext, /, **rest: int) -> None: ...
+
+        made: Any = task(name="collects by place")(collects)
+        assert made.task(ctx=1).kwargs == {"ctx": 1}
+
+    def test_a_parameter_of_its_name_is_the_caller_s_without_its_annotation(self) -> None:
+        def typed(ctx: dict[str, int]) -> None: ...
+        def untyped(ctx, context=None) -> None: ...  # type: ignore[no-untyped-def]  # noqa: ANN001 - what this tests
+
+        assert task(name="typed")(typed).task(ctx={"a": 1}).kwargs == {"ctx": {"a": 1}}
+        assert task(name="untyped")(untyped).task(1, context=2).kwargs == {"context": 2}
+
+    def test_what_it_could_not_give_is_refused_where_the_function_is_made(self) -> None:
+        class Mine(TaskContext): ...
+
+        def own(ctx: Mine) -> None: ...
+        def several(*ctx: TaskContext) -> None: ...
+        def pulls(ctx: TaskContext) -> None: ...
+
+        for func, why in ((own, "a subclass"), (several, "one context")):
+            with pytest.raises(FairqueError, match=why):
+                task(name="refused")(func)
+        with pytest.raises(TypeError, match="is its context, and cannot be pulled"):
+            xcom_pull(ctx="rows")(pulls)
+        assert "refused" not in REGISTRY.names()
+
+    def test_what_is_pulled_is_refused_among_any_keyword_arguments(self) -> None:
+        @xcom_pull(rows="rows")
+        def pulls(rows: int, **rest: int) -> None: ...
+
+        with pytest.raises(TypeError, match="unexpected keyword argument 'rows'"):
+            task(name="pulls")(pulls).task(rows=1)

@@ -1,7 +1,10 @@
 """The registry: what a name from Redis may reach, and what it may not."""
 
 import functools
+import os
+import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -100,10 +103,9 @@ class TestNames:
         [
             (SimpleNamespace(__spec__=None, __file__="/srv/app/tasks.py"), "tasks:resize"),
             (SimpleNamespace(__spec__=SimpleNamespace(name="app.tasks"), __file__="x"), "app.tasks:resize"),
-            (SimpleNamespace(__spec__=SimpleNamespace(name="app.__main__"), __file__="x"), "app:resize"),
-            (SimpleNamespace(), "__main__:resize"),
+            (SimpleNamespace(__spec__=SimpleNamespace(name="app.__main__"), __file__="x"), "app.__main__:resize"),
         ],
-        ids=["python tasks.py", "python -m app.tasks", "python -m app", "interactive"],
+        ids=["python tasks.py", "python -m app.tasks", "python -m app"],
     )
     def test_a_function_of_the_script_counts_for_the_module_that_a_worker_imports(
         self, monkeypatch: pytest.MonkeyPatch, main: Any, name: str
@@ -168,3 +170,155 @@ class TestFinding:
             registry.find("tasks:resise", ["tasks", "mail"])
         assert caught.value.close[0] == "tasks:resize"
         assert "modules loaded: tasks, mail" in str(caught.value)
+
+    def test_a_name_of_another_module_is_meant_when_only_the_module_differs(self) -> None:
+        registry = Registry()
+        registry.register(local("resize", "shop.tasks"))
+        for name in ("tasks", "tasks1", "tasks2", "tasks3"):
+            registry.register(local("resized", name))
+        with pytest.raises(UnknownFunction) as caught:
+            registry.find("tasks:resize")
+        assert caught.value.close[0] == "shop.tasks:resize"
+
+
+TRAPS = """
+import sys
+from lazy_package import lazy_attribute
+
+class Meta(type):
+    def __getattribute__(cls, name):
+        ran.append(f"metaclass {name}")
+        return super().__getattribute__(name)
+    def __instancecheck__(cls, one):
+        ran.append("instancecheck")
+        return True
+
+class Descriptor:
+    def __get__(self, instance, owner):
+        ran.append("descriptor")
+        return task
+
+class Jobs(metaclass=Meta):
+    descriptor = Descriptor()
+    @property
+    def prop(self): ran.append("property")
+    @classmethod
+    def make(cls): ran.append("class method")
+    def method(self): ran.append("method")
+    @staticmethod
+    def run(): ...
+    class Inner(metaclass=Meta):
+        @staticmethod
+        def run(): ...
+
+class Answers:
+    def __getattr__(self, name):
+        ran.append(f"instance {name}")
+        return task
+    @property
+    def __class__(self):
+        ran.append("__class__")
+        return type
+    def __call__(self): ran.append("call")
+
+ran = []
+def task(): ...
+answers = Answers()
+
+def __getattr__(name):
+    ran.append(f"module {name}")
+    import never_imported
+"""
+
+
+class TestNothingRunsForAName:
+    @pytest.fixture
+    def traps(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+        """A module in which each way to look something up leaves a trace, beside one that is imported when asked."""
+        (tmp_path / "lazy_package").mkdir()
+        (tmp_path / "lazy_package" / "__init__.py").write_text(
+            "def __getattr__(name):\n"
+            "    if name == 'lazy_attribute':\n        return 1\n"
+            "    import lazy_package.inner\n    return lazy_package.inner.run\n"
+        )
+        (tmp_path / "lazy_package" / "inner.py").write_text("def run(): ...\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        module = sys.modules["trap_tasks"] = ModuleType("trap_tasks")
+        exec(TRAPS, module.__dict__)  # noqa: S102 - our own lines
+        yield module
+        for name in ("trap_tasks", "lazy_package"):
+            del sys.modules[name]
+
+    @pytest.mark.parametrize("name", ["task", "Jobs.run", "Jobs.Inner.run"])
+    def test_what_is_there_is_found(self, traps: ModuleType, name: str) -> None:
+        assert Registry().find(f"trap_tasks:{name}", ["trap_tasks"]).name == f"trap_tasks:{name}"
+        assert traps.ran == []
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "trap_tasks:missing",
+            "trap_tasks:Jobs.descriptor",
+            "trap_tasks:Jobs.prop",
+            "trap_tasks:Jobs.prop.fget",
+            "trap_tasks:Jobs.make",
+            "trap_tasks:Jobs.method",
+            "trap_tasks:Jobs.mro",
+            "trap_tasks:Jobs.Inner",
+            "trap_tasks:Jobs.missing.run",
+            "trap_tasks:answers",
+            "trap_tasks:answers.run",
+            "trap_tasks:Answers.run",
+            "trap_tasks:sys.modules",
+            "trap_tasks:lazy_package.run",
+            "lazy_package:run",
+            "lazy_package:inner.run",
+            "lazy_package.inner:run",
+        ],
+    )
+    def test_what_a_message_may_not_reach_is_not_even_touched(self, traps: ModuleType, name: str) -> None:
+        with pytest.raises(UnknownFunction):
+            Registry().find(name, ["trap_tasks", "lazy_package"])
+        assert traps.ran == []
+        assert "lazy_package.inner" not in sys.modules
+
+    def test_a_package_of_the_standard_library_is_not_imported_for_one(self, tmp_path: Path) -> None:
+        (tmp_path / "tasks.py").write_text("from concurrent import futures\n")
+        lines = """
+            import sys, tasks
+            from fairque.protocol.errors import UnknownFunction
+            from fairque.protocol.model.registry import REGISTRY
+            try: REGISTRY.find("tasks:futures.ProcessPoolExecutor", ["tasks"])
+            except UnknownFunction: print("concurrent.futures.process" in sys.modules)
+        """
+        done = subprocess.run(  # noqa: S603 - our own lines
+            [sys.executable, "-c", textwrap.dedent(lines)],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout == "False\n"
+
+
+class TestWhatTheErrorSays:
+    @pytest.mark.parametrize(
+        ("name", "says"),
+        [
+            ("report", r"No function .* has it from @task\(name=...\): start the worker with the module"),
+            ("other:resize", "Start the worker with the module that defines it, 'other'"),
+            ("loaded_tasks:gone", "under 'gone' in 'loaded_tasks': it was renamed or removed"),
+            ("loaded_tasks:_secret", "is private or a method"),
+            ("loaded_tasks:Images.shrink", "is private or a method"),
+            ("loaded_tasks:constant", "is not a function that is defined there: define one, and decorate it"),
+            ("loaded_tasks:rmtree", "is not a function that is defined there"),
+            ("loaded_tasks:resize2", "has the name 'images.resize' now: push it under that one"),
+        ],
+    )
+    @pytest.mark.usefixtures("tasks")
+    def test_what_is_to_be_done(self, name: str, says: str) -> None:
+        registry = Registry()
+        registry.register(local("resize2", "loaded_tasks"), "images.resize")
+        with pytest.raises(UnknownFunction, match=says):
+            registry.find(name, ["loaded_tasks"])

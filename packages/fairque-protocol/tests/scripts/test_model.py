@@ -68,6 +68,7 @@ class Scheduler(RuleBasedStateMachine):
             self.queue.task(
                 user,
                 priority=priority,
+                timeout_ms=10**12,  # the model knows none
                 delay_ms=pause or 0,
                 execute_at=None if pause or moment is None else self.queue.now_ms + moment,
                 cost=None if cost is None else cost / 1_000_000,

@@ -265,3 +265,69 @@ class TestReading:
     def test_no_bytes_lead_to_another_error(self, data: bytes) -> None:
         with pytest.raises(ProtocolError):
             decode_task(data)
+
+
+def reordered(value: Any) -> Any:
+    """The same JSON value, with the keys of all objects the other way round."""
+    if isinstance(value, dict):
+        return {key: reordered(value[key]) for key in reversed(value)}
+    return [reordered(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+HIGH = Priority.HIGH
+
+
+class TestTheSameTask:
+    @given(tasks())
+    def test_keys_in_another_order_have_the_same_digest(self, task: Task[Any]) -> None:
+        other = task.evolve(args=reordered(task.args), kwargs=reordered(task.kwargs), payload=reordered(task.payload))
+        assert encode_task(other).digest == encode_task(task).digest
+
+    def test_the_message_keeps_the_order_in_which_they_were_passed(self) -> None:
+        message = encode_task(Task(task_id="t", user_id="ann", kwargs={"b": 1, "a": {"d": 2, "c": 3}}))
+        assert b'"kwargs":{"b":1,"a":{"d":2,"c":3}}' in message.data
+        assert list(decode_task(message.data).kwargs) == ["b", "a"]
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ({"args": (1.0, [-0.0])}, {"args": [1, (0,)]}),
+            ({"args": (1e22,)}, {"args": (10**22,)}),
+            ({"cost": 2}, {"cost": 2.0}),
+            ({"retry": RetryPolicy(base_seconds=2)}, {"retry": RetryPolicy(base_seconds=2.0)}),
+            ({"priority": HIGH, "depends_on": ("b", "a")}, {"priority": HIGH, "depends_on": ("a", "b")}),
+            ({"depends_on": ("a", "c", "b")}, {"depends_on": ("a", "b", "c")}),
+            ({"depends_on": {"b", "a", "c"}}, {"depends_on": ("a", "b", "c")}),
+            ({"kwargs": {"a": Output("p"), "b": Output("q")}}, {"kwargs": {"b": Output("q"), "a": Output("p")}}),
+            (
+                {"args": ({"x": Output("p"), "y": [Output("q")]},)},
+                {"args": ({"y": [Output("q")], "x": Output("p")},)},
+            ),
+        ],
+        ids=str,
+    )
+    def test_equal_values_have_the_same_digest(self, one: dict[str, Any], other: dict[str, Any]) -> None:
+        base: Task[Any] = Task(task_id="t", user_id="ann", func="f")
+        assert encode_task(base.evolve(**one)).digest == encode_task(base.evolve(**other)).digest
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ({"args": (1,)}, {"args": (True,)}),
+            ({"args": (1,)}, {"args": ("1",)}),
+            ({"args": (0,)}, {"args": (None,)}),
+            ({"args": ("\u00e9",)}, {"args": ("e\u0301",)}),
+            ({"args": (1e30,)}, {"args": (10**30,)}),
+            ({"args": ([1, 2],)}, {"args": ([2, 1],)}),
+            ({"args": ({"a": 1, "b": 2},)}, {"args": ({"a": 2, "b": 1},)}),
+            ({"depends_on": ("a", "b")}, {"depends_on": ("b", "a")}),
+        ],
+        ids=str,
+    )
+    def test_other_values_have_another_one(self, one: dict[str, Any], other: dict[str, Any]) -> None:
+        base: Task[Any] = Task(task_id="t", user_id="ann", func="f")
+        assert encode_task(base.evolve(**one)).digest != encode_task(base.evolve(**other)).digest
+
+    def test_the_user_of_a_task_does_not_hang_on_the_order_of_keys(self) -> None:
+        one: Task[Any] = Task(task_id="t", kwargs={"b": Output("q"), "a": Output("p")})
+        assert [parent.task_id for parent in encode_task(one).parents] == ["p", "q"]

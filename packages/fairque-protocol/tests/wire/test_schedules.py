@@ -88,12 +88,15 @@ def test_unknown_fields_are_ignored_and_a_later_version_is_not() -> None:
             decode_schedule(data)
 
 
+def report(number: int) -> None: ...
+
+
 def test_one_is_made_of_seconds_and_dates() -> None:
     start = datetime(2026, 1, 1, tzinfo=UTC)
     made = Schedule.create(
         "s",
         every=timedelta(minutes=1),
-        func=print,
+        func=report,
         args=[1],
         start=start,
         jitter=0.5,
@@ -101,7 +104,7 @@ def test_one_is_made_of_seconds_and_dates() -> None:
         timeout=3,
         user_id="ann",
     )
-    assert (made.every_ms, made.func, made.args) == (60_000, "builtins:print", (1,))
+    assert (made.every_ms, made.func, made.args) == (60_000, f"{__name__}:report", (1,))
     assert (made.start, made.jitter_ms, made.grace_ms, made.timeout_ms) == (1_767_225_600_000, 500, 2_000, 3_000)
     assert schedule_problems(made) == []
 

@@ -5,6 +5,7 @@ import functools
 import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import datetime, timedelta
+from types import CodeType
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -19,17 +20,17 @@ from typing import (
     overload,
 )
 
+from fairque.client.faces import Face, face_of
 from fairque.protocol import clock
-from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.context import TaskContext
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.ids import new_task_id
 from fairque.protocol.model.injection import context_place
-from fairque.protocol.model.registry import REGISTRY, reference_of
+from fairque.protocol.model.naming import Unreachable, reference_of
+from fairque.protocol.model.registry import REGISTRY, is_coroutine_function
 from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.states import Priority
 from fairque.protocol.model.task import Isolation, Task
-from fairque.protocol.model.xcom import xcom_use
 
 __all__ = [
     "AsyncContextTaskFunction",
@@ -93,25 +94,42 @@ class TaskOptions(TaskDefaults, total=False):
     payload: Any
 
 
+#: What `inspect` asks for to take an object for a function: so an ``async def`` stays a coroutine function.
+_LIKE_A_FUNCTION = ("__code__", "__defaults__", "__kwdefaults__")
+
+
 class TaskMaker(Generic[P, R_co, C_co]):
     """What `TaskFunction` and `AsyncTaskFunction` share: R is what the task results in, C what a call gives.
 
     Attributes:
         task_name: The name under which workers find the function.
+        unreachable: Why no worker can find it, so that no task is made of it; None when one can.
     """
 
     task_name: str
+    unreachable: str | None
     __name__: str
     __qualname__: str
+    __code__: CodeType
 
     def __init__(
-        self, func: Callable[P, C_co], name: str, signature: inspect.Signature, given: Mapping[str, Any]
+        self,
+        func: Callable[P, C_co],
+        name: str,
+        face: Face,
+        given: Mapping[str, Any],
+        base: "Self | None" = None,
     ) -> None:
         functools.update_wrapper(self, func)
+        for detail in _LIKE_A_FUNCTION:
+            if hasattr(func, detail):
+                setattr(self, detail, getattr(func, detail))
         self.task_name = name
+        self.unreachable = face.unreachable
         self._func = func
-        self._signature = signature
+        self._face = face
         self._given = given
+        self._base = base
         # All options are checked here, once; each task is this one with other arguments.
         self._template: Task[R_co] = Task.create(func=name, **given)
 
@@ -126,15 +144,19 @@ class TaskMaker(Generic[P, R_co, C_co]):
 
         Raises:
             TypeError: The function does not take these arguments.
+            FairqueError: No worker could find the function, since its module has no name there; the message says why.
         """
+        if self.unreachable is not None:
+            raise Unreachable(self.unreachable)
+        REGISTRY.check_name(self.task_name)
         try:
-            self._signature.bind(*args, **kwargs)
+            self._face.bind(args, kwargs)
         except TypeError as error:
-            place = context_place(self._func)
+            signature, place = self._face.signature, context_place(self._func)
             hint = f" ({place.name!r} is the context: the worker gives it)" if place else ""
-            if misplaced := sorted((kwargs.keys() & TaskOptions.__annotations__) - self._signature.parameters.keys()):
+            if misplaced := sorted((kwargs.keys() & TaskOptions.__annotations__) - signature.parameters.keys()):
                 hint += f" ({misplaced[0]} is an option: function.options({misplaced[0]}=...).task(...))"
-            takes = self._signature.replace(return_annotation=inspect.Signature.empty)
+            takes = signature.replace(return_annotation=inspect.Signature.empty)
             raise TypeError(f"{self.task_name} cannot be called like this: {error}{hint}; it takes {takes}") from None
         template = self._template
         return template.evolve(
@@ -152,14 +174,25 @@ class TaskMaker(Generic[P, R_co, C_co]):
             TypeError: There is no such option.
         """
         _check_names(options, TaskOptions.__optional_keys__)
-        return type(self)(self._func, self.task_name, self._signature, {**self._given, **options})
+        given = {**self._given, **options}
+        return type(self)(self._func, self.task_name, self._face, given, self._base or self)
 
     def __repr__(self) -> str:
         return f"<task function {self.task_name!r}>"
 
-    def __reduce__(self) -> str:
-        # Pickled by its place in its module, like any function.
-        return self.__qualname__
+    def __get__(self, instance: object, owner: type | None = None) -> Self:
+        """Return itself: in a class it is no method. To `help` and `inspect` it is a routine, since it has this."""
+        return self
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        # Pickled by its place in its module, like any function; with options, as that and the options.
+        if self._base is None:
+            return self.__qualname__
+        return _with_options, (self._base, dict(self._given))
+
+
+def _with_options(base: TaskMaker[..., Any, Any], options: Mapping[str, Any]) -> TaskMaker[..., Any, Any]:
+    return base.options(**options)
 
 
 class TaskFunction(TaskMaker[P, R_co, R_co]):
@@ -263,10 +296,15 @@ def task(
     _check_names(defaults, TaskDefaults.__optional_keys__)
 
     def decorate(func: Callable[..., Any]) -> TaskMaker[..., Any, Any]:
-        signature = _checked(func, name)
-        kind = _KINDS[inspect.iscoroutinefunction(func), _takes_context_first(func)]
-        made = kind(func, name or reference_of(func), signature, {**defaults})
-        REGISTRY.register(func, made.task_name)
+        if isinstance(func, TaskMaker):
+            raise TypeError(f"{func.task_name!r} is a task function already: decorate it once, then use .options(...)")
+        face = face_of(func, name)
+        kind = _KINDS[is_coroutine_function(func), _takes_context_first(func)]
+        if face.unreachable is not None:
+            # It may be called all the same, and its module be tried out: only its tasks are refused.
+            return kind(func, f"{func.__module__}:{func.__qualname__}", face, {**defaults})
+        made = kind(func, name or reference_of(func), face, {**defaults})
+        REGISTRY.register(func, name)
         return made
 
     return decorate if func is None else decorate(func)
@@ -289,45 +327,6 @@ def _check_names(given: Mapping[str, Any], known: Iterable[str]) -> None:
             raise TypeError(f"unknown option {name!r}: {hint}")
 
 
-def _checked(func: Callable[..., Any], name: str | None) -> inspect.Signature:
-    """Return the signature of a function that a worker can find and call."""
-    if isinstance(func, TaskMaker):
-        raise TypeError(f"{func.task_name!r} is a task function already: decorate it once, then use .options(...)")
-    if isinstance(func, type) or not callable(func) or not hasattr(func, "__qualname__"):
-        raise TypeError(f"@task takes a function, not {func!r:.80}")
-    place = func.__qualname__
-    if name is None and ("<locals>" in place or "<lambda>" in place):
-        raise FairqueError(
-            f"no worker finds {place!r} when it imports {func.__module__}. Define it with def at the top of the "
-            "module, or give it a name and see to it that each worker makes it: @task(name=...)"
-        )
-    if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
-        raise FairqueError(f"{place!r} yields: a task has one result. Return a list instead")
-    signature = inspect.signature(func)
-    if next(iter(signature.parameters), None) in ("self", "cls"):
-        raise FairqueError(
-            f"{place!r} is a method, and no worker has its object. "
-            "Decorate a function, or put @staticmethod above @task"
-        )
-    context = context_place(func)
-    given = [parameter for name, parameter in signature.parameters.items() if context is None or name != context.name]
-    return _without_pulled(signature.replace(parameters=given), {pull.parameter for pull in xcom_use(func).pulls})
-
-
 def _takes_context_first(func: Callable[..., Any]) -> bool:
     place = context_place(func)
     return place is not None and place.index == 0
-
-
-def _without_pulled(signature: inspect.Signature, pulled: set[str]) -> inspect.Signature:
-    """Return a signature without some parameters. Those behind them are given by name: places would have shifted."""
-    left: list[inspect.Parameter] = []
-    shifted = False
-    for name, parameter in signature.parameters.items():
-        if name in pulled:
-            shifted = True
-        elif not shifted or parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            left.append(parameter)
-        elif parameter.kind is not inspect.Parameter.VAR_POSITIONAL:
-            left.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
-    return signature.replace(parameters=left)

@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast
 
 from fairque.client.functions import PullingFunction, TaskMaker
 from fairque.protocol.model.ids import check_id
+from fairque.protocol.model.injection import call_signature, context_place
 from fairque.protocol.model.registry import name_of
 from fairque.protocol.model.xcom import Pull, mark_xcom, xcom_use
 
@@ -60,7 +61,7 @@ def xcom_pull(
         raise TypeError("name the parameters and their keys: @xcom_pull(rows='raw', task=extract)")
     for parameter, key in keys.items():
         check_id(key, f"the key of {parameter}")
-    source = name_of(task) if callable(task) else task
+    source = task.task_name if isinstance(task, TaskMaker) else name_of(task) if callable(task) else task
 
     def decorate(func: Callable[..., R]) -> PullingFunction[R]:
         _refuse_task_function(func, "xcom_pull")
@@ -78,11 +79,13 @@ def _refuse_task_function(func: Callable[..., Any], name: str) -> None:
 
 
 def _check_parameters(func: Callable[..., Any], keys: dict[str, str]) -> None:
-    parameters = inspect.signature(func).parameters
+    parameters, context = call_signature(func).parameters, context_place(func)
     pulled = {pull.parameter for pull in xcom_use(func).pulls}
     for name in keys:
         if name in pulled:
             raise TypeError(f"the parameter {name!r} of {func.__qualname__} is pulled twice")
+        if context is not None and name == context.name:
+            raise TypeError(f"the parameter {name!r} of {func.__qualname__} is its context, and cannot be pulled")
         kind = parameters[name].kind if name in parameters else None
         if kind not in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY):
             raise TypeError(f"{func.__qualname__} has no parameter {name!r} that can be given by name")

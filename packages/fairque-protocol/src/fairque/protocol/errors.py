@@ -263,15 +263,18 @@ class UnknownFunction(FairqueError, LookupError):
         close: Registered names that look like it.
     """
 
-    def __init__(self, name: str, close: Sequence[str], modules: Sequence[str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        close: Sequence[str],
+        modules: Sequence[str],
+        why: str = "Start the worker with the module that defines it",
+    ) -> None:
         self.name = name
         self.close = tuple(close)
         meant = f"; did you mean {', '.join(map(repr, self.close))}?" if self.close else ""
         loaded = ", ".join(modules) or "none"
-        super().__init__(
-            f"no task function {name!r} is registered here{meant} "
-            f"(modules loaded: {loaded}). Start the worker with the module that defines it"
-        )
+        super().__init__(f"no task function {name!r} is registered here{meant} (modules loaded: {loaded}). {why}")
 
 
 class TaskTimeout(FairqueError, TimeoutError):

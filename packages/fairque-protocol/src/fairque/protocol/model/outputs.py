@@ -152,7 +152,7 @@ class Input:
 
 
 def take_out(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any], list[Input]]:
-    """Return arguments with None where outputs stand, and these outputs."""
+    """Return arguments with None where outputs stand, and these outputs: those of the places first, then by name."""
     found: list[Input] = []
 
     def plain(value: Any, at: tuple[Step, ...]) -> Any:
@@ -167,11 +167,11 @@ def take_out(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[list[Any
             return {key: plain(item, (*at, key)) for key, item in value.items()}
         return value
 
-    return (
-        [plain(value, (place,)) for place, value in enumerate(args)],
-        {name: plain(value, (name,)) for name, value in kwargs.items()},
-        found,
-    )
+    positional = [plain(value, (place,)) for place, value in enumerate(args)]
+    named = {name: plain(value, (name,)) for name, value in kwargs.items()}
+    # Not in the order in which keys happen to stand, since the first one may give the task its user.
+    found.sort(key=lambda one: [(isinstance(step, str), step) for step in one.at])
+    return positional, named, found
 
 
 def edges(parents: tuple[After, ...], inputs: list[Input]) -> tuple[After, ...]:

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, cast, get_args
 
@@ -70,6 +71,9 @@ def _named(value: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _parents(value: "str | Task[Any] | After | Iterable[str | Task[Any] | After]") -> tuple[After, ...]:
     several: Iterable[str | Task[Any] | After] = (value,) if isinstance(value, str | Task | After) else value
+    if isinstance(several, AbstractSet):
+        # A set has another order in each process, and the first one may give the task its user.
+        several = sorted(several, key=lambda one: one if isinstance(one, str) else one.task_id)
     if isinstance(several, Output) or not isinstance(several, Iterable):
         raise InvalidTask(f"depends_on must be tasks or ids of tasks, not {value!r:.80}")
     found: dict[str, After] = {}

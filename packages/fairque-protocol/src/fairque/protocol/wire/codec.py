@@ -12,12 +12,15 @@ from fairque.protocol.model.registry import parameter_name
 from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.states import Priority
 from fairque.protocol.model.task import DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS, Task
-from fairque.protocol.wire.jsonvalue import check_json, dumps, loads
+from fairque.protocol.wire.jsonvalue import canonical, check_json, dumps, loads
 
 __all__ = ["WIRE_VERSION", "Message", "decode_task", "encode_task"]
 
 #: Version of the message. Readers accept it and older ones, and ignore fields that they do not know.
 WIRE_VERSION = 1
+
+#: Fields of a message that hold values of the user's.
+_VALUES = ("args", "kwargs", "payload", "cost")
 
 _POLICY_FIELDS = fields_dict(RetryPolicy).keys()
 
@@ -45,7 +48,8 @@ class Message:
     Attributes:
         data: The bytes that workers get.
         digest: 16 hexadecimal digits over the content without the times, so that a producer which makes the same
-            task again after a crash repeats the push instead of conflicting with it.
+            task again after a crash repeats the push instead of conflicting with it. Equal values have one digest,
+            in whatever order their keys stand.
         user_id: The user; empty for that of the first parent.
         parents: The tasks that it depends on, with those whose outputs are among its arguments.
     """
@@ -88,8 +92,26 @@ def encode_task(task: Task[Any], default_user_id: str | None = None) -> Message:
         body = dumps(fields)
     except ValueError as error:
         raise InvalidTask(f"task {task.task_id} cannot be written as JSON: {error}") from error
-    digest = blake2b(body, digest_size=8).hexdigest()
+    digest = blake2b(_compared(body, fields, task), digest_size=8).hexdigest()
     return Message(body[:-1] + b"," + dumps(_times(task))[1:], digest, user_id or "", parents)
+
+
+def _compared(body: bytes, fields: dict[str, Any], task: Task[Any]) -> bytes:
+    """Return a message as it is compared with others; mostly that is how it is written, too."""
+    changed = {
+        name: value for name in _VALUES if name in fields and (value := canonical(fields[name])) is not fields[name]
+    }
+    if task.retry is not None:
+        changed["retry"] = {name: float(value) for name, value in fields["retry"].items()}
+    if "depends_on" in fields:
+        changed["depends_on"] = _in_order(fields["depends_on"], task)
+    return dumps({**fields, **changed}) if changed else body
+
+
+def _in_order(parents: list[Any], task: Task[Any]) -> list[Any]:
+    """Return dependencies in an order of their own. The first one stays where the task has its user or priority."""
+    kept = 0 if task.user_id is not None and task.priority is not None else 1
+    return parents[:kept] + sorted(parents[kept:], key=lambda one: one if isinstance(one, str) else one["task_id"])
 
 
 def decode_task(data: bytes) -> Task[Any]:

@@ -2,12 +2,13 @@
 
 import json
 import math
+import operator
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from fairque.protocol.errors import InvalidTask
 
-__all__ = ["MAX_DEPTH", "check_json", "dumps", "loads"]
+__all__ = ["MAX_DEPTH", "canonical", "check_json", "dumps", "loads"]
 
 #: Deepest nesting of lists and objects that is accepted.
 MAX_DEPTH = 32
@@ -33,6 +34,26 @@ def loads(data: bytes | str) -> Any:
         ValueError: It is no JSON.
     """
     return json.loads(data)
+
+
+def canonical(value: Any) -> Any:
+    """Return the one form that all equal JSON values have, to compare them; the very same value if it has that form.
+
+    Keys are sorted, since objects have no order, and whole numbers have no fraction: 1.0 is 1. Texts stay as they are,
+    and true is not 1. Check the value before.
+    """
+    if type(value) in _PLAIN:
+        return value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    if isinstance(value, dict):
+        fields = {key: canonical(value[key]) for key in sorted(value)}
+        same = all(map(operator.is_, fields, value)) and all(map(operator.is_, fields.values(), value.values()))
+        return value if same else fields
+    if isinstance(value, list | tuple):
+        items = [canonical(item) for item in value]
+        return value if all(map(operator.is_, items, value)) else items
+    return value
 
 
 def check_json(value: Any, where: str) -> None:

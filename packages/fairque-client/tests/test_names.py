@@ -1,0 +1,297 @@
+"""The name of a function that a task stores: the same in every way to run its module, or a refusal that says why."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from fairque.client import FairqueError, Task, task
+from fairque.protocol.model.registry import REGISTRY, name_of
+
+#: Says under which name a worker is asked for the function, or why no task is made.
+MODULE = """
+from fairque.client import FairqueError, task
+
+@task
+def resize(url: str) -> str:
+    return url
+
+def told() -> None:
+    try:
+        print("NAME", resize.task("u").func)
+    except FairqueError as error:
+        print("REFUSED", error)
+
+if __name__ == "__main__":
+    told()
+"""
+
+SPAWNING = (
+    MODULE
+    + """
+    import multiprocessing, sys
+    child = multiprocessing.get_context(sys.argv[1]).Process(target=told)
+    child.start()
+    child.join()
+"""
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Holds ``tasks.py``, the package ``shop`` with ``tasks`` and ``__main__``, and folders that are no packages."""
+    files = ["tasks.py", "shop/tasks.py", "shop/__main__.py", "shop/deep/tasks.py", "plain/tasks.py", "app/__main__.py"]
+    for name in files:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(MODULE)
+    for name in ("shop/__init__.py", "shop/deep/__init__.py"):
+        (tmp_path / name).touch()
+    (tmp_path / "spawning.py").write_text(SPAWNING)
+    (tmp_path / "shop" / "spawning.py").write_text(SPAWNING)
+    (tmp_path / "tool").write_text(MODULE)
+    (tmp_path / "link.py").symlink_to(tmp_path / "tasks.py")
+    with zipfile.ZipFile(tmp_path / "app.pyz", "w") as archive:
+        archive.writestr("__main__.py", MODULE)
+    return tmp_path
+
+
+def run(folder: Path, *command: str, text: str = "") -> list[str]:
+    """Run Python in a folder, and return what the module says of its function."""
+    path = [entry for entry in sys.path if entry and "site-packages" not in entry]
+    done = subprocess.run(  # noqa: S603 - our own lines
+        [sys.executable, *command],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    # Behind the prompts of a debugger or a session.
+    told = [line.lstrip(">. ") for line in done.stdout.replace("(Pdb) ", "").splitlines()]
+    said = [line for line in told if line.startswith(("NAME", "REFUSED"))]
+    assert said, done.stdout + done.stderr
+    return said
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (["tasks.py"], "tasks"),
+        (["./tasks.py"], "tasks"),
+        (["-m", "tasks"], "tasks"),
+        (["-m", "shop"], "shop.__main__"),
+        (["-m", "shop.tasks"], "shop.tasks"),
+        (["-m", "plain.tasks"], "plain.tasks"),
+        (["shop/tasks.py"], "shop.tasks"),
+        (["shop/deep/tasks.py"], "shop.deep.tasks"),
+        (["shop"], "shop.__main__"),
+        (["-m", "cProfile", "tasks.py"], "tasks"),
+        (["-m", "cProfile", "shop/tasks.py"], "shop.tasks"),
+        (["-m", "cProfile", "-m", "shop.tasks"], "shop.tasks"),
+        (["-m", "profile", "tasks.py"], "tasks"),
+        (["-m", "pdb", "-c", "continue", "tasks.py"], "tasks"),
+        (["-m", "pdb", "-c", "continue", "-m", "shop.tasks"], "shop.tasks"),
+        (["-m", "trace", "--count", "-C", "counts", "tasks.py"], "tasks"),
+        (["-m", "coverage", "run", "shop/tasks.py"], "shop.tasks"),
+        (["-m", "runpy", "shop.tasks"], "shop.tasks"),
+        (["-c", "import runpy; runpy.run_path('tasks.py', run_name='__main__')"], "tasks"),
+        (["-c", "import runpy; runpy.run_path('shop/tasks.py')['told']()"], "shop.tasks"),
+        (["-c", "import runpy; runpy.run_module('shop.tasks', run_name='other')['told']()"], "shop.tasks"),
+        (["-c", "import runpy; runpy.run_module('shop.tasks', run_name='__main__', alter_sys=True)"], "shop.tasks"),
+        (["-c", "import shop.tasks; shop.tasks.told()"], "shop.tasks"),
+    ],
+    ids=" ".join,
+)
+def test_it_is_the_one_under_which_a_worker_imports_the_module(folder: Path, command: list[str], name: str) -> None:
+    assert run(folder, *command) == [f"NAME {name}:resize"]
+
+
+@pytest.mark.parametrize("start", ["spawn", "forkserver", "fork"])
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (["spawning.py"], "spawning"),
+        (["shop/spawning.py"], "shop.spawning"),
+        (["-m", "shop.spawning"], "shop.spawning"),
+    ],
+    ids=" ".join,
+)
+def test_a_process_that_a_script_starts_uses_the_same_name(
+    folder: Path, command: list[str], name: str, start: str
+) -> None:
+    assert run(folder, *command, start) == [f"NAME {name}:resize"] * 2
+
+
+#: The same, as it is typed into a session.
+TYPED = """
+from fairque.client import FairqueError, task
+@task
+def resize(url: str) -> str:
+    return url
+
+try:
+    print("NAME", resize.task("u").func)
+except FairqueError as error:
+    print("REFUSED", error)
+
+"""
+
+EXECUTED = f"space = {{'__name__': 'tasks'}}\nexec({MODULE!r}, space)\nspace['told']()"
+
+
+@pytest.mark.parametrize(
+    ("command", "text", "why"),
+    [
+        (["-c", MODULE], "", "was given to Python as text"),
+        (["-"], MODULE, "was typed in or made by exec"),
+        ([], MODULE, "was typed in or made by exec"),
+        (["-i"], TYPED, "was typed in or made by exec"),
+        (["-i", "tasks.py"], TYPED, "was typed in or made by exec"),
+        (["-m", "code"], TYPED, "was typed in or made by exec"),
+        (["-c", EXECUTED], "", "was typed in or made by exec"),
+        (["-c", f"import tasks; {EXECUTED}"], "", "was typed in or made by exec"),
+        (["app.pyz"], "", "is not a __main__.py outside of a package"),
+        (["app"], "", "is not a __main__.py outside of a package"),
+        (["tool"], "", "a module is a file NAME.py"),
+        (["link.py"], "", "not as a link of another one"),
+        (["plain/tasks.py"], "", "it may be plain.tasks or tasks"),
+    ],
+    ids=lambda value: " ".join(value)[:20] if isinstance(value, list) else "",
+)
+def test_where_a_worker_could_not_import_it_no_task_is_made(
+    folder: Path, command: list[str], text: str, why: str
+) -> None:
+    said = run(folder, *command, text=text)[-1]
+    assert said.startswith("REFUSED")
+    assert why in said
+    assert "@task(name=...)" in said
+
+
+def test_a_module_of_a_package_that_is_run_inside_of_it_is_refused(folder: Path) -> None:
+    (said,) = run(folder / "shop", "tasks.py")
+    assert "the folder that holds the package is neither the current one nor on sys.path" in said
+    assert "python -m ...shop.tasks" in said
+
+
+def test_a_function_with_a_name_of_its_own_is_pushed_from_anywhere(folder: Path) -> None:
+    named = MODULE.replace("@task", "@task(name='resize')")
+    assert run(folder, "-c", named) == ["NAME resize"]
+    assert run(folder, "-", text=named) == ["NAME resize"]
+
+
+def test_a_function_that_no_worker_could_import_is_called_as_ever(folder: Path) -> None:
+    called = MODULE.replace("told()\n", "print('NAME', resize('cat.png'))\n")
+    assert "NAME cat.png" in run(folder, "-c", called)
+
+
+def test_a_file_that_is_loaded_under_two_names_is_refused(folder: Path) -> None:
+    both = "import sys; sys.path.insert(0, 'shop'); import tasks, shop.tasks; tasks.told(); shop.tasks.told()"
+    said = run(folder, "-c", both)
+    assert all(line.startswith("REFUSED") and "is loaded twice in this process" in line for line in said)
+
+
+def test_a_script_and_its_module_in_one_process_are_the_same(folder: Path) -> None:
+    (folder / "tasks.py").write_text(f"{MODULE}    import tasks\n    tasks.told()\n")
+    assert run(folder, "tasks.py") == ["NAME tasks:resize"] * 2
+
+
+def test_a_module_may_be_loaded_again(folder: Path) -> None:
+    again = "import importlib, tasks; old = tasks.told; importlib.reload(tasks); old(); tasks.told()"
+    assert run(folder, "-c", again) == ["NAME tasks:resize"] * 2
+
+
+TWICE = """
+from fairque.client import task
+@task
+def resize(): return 1
+@task
+def resize(): return 2
+"""
+
+WRAPPED_TWICE = """
+import functools
+from fairque.client import task
+def times(number):
+    def decorate(func):
+        @functools.wraps(func)
+        def call(): return func() * number
+        return call
+    return decorate
+def resize(): return 1
+twice = task(times(2)(resize))
+thrice = task(times(3)(resize))
+"""
+
+
+@pytest.mark.parametrize("source", [TWICE, WRAPPED_TWICE], ids=["defined twice", "wrapped twice"])
+def test_two_functions_of_one_name_in_a_module_are_refused(folder: Path, source: str) -> None:
+    (folder / "doubled.py").write_text(source)
+    told = "import fairque.client as f\ntry: import doubled\nexcept f.FairqueError as error: print('REFUSED', error)"
+    (said,) = run(folder, "-c", told)
+    assert "two task functions of one module are named 'doubled:resize'" in said
+
+
+def plain() -> None: ...
+def renamed() -> None: ...
+def deleted() -> None: ...
+def replaced() -> None: ...
+def _private() -> None: ...
+
+
+other = renamed
+bound = {"deleted": deleted, "replaced": replaced, "renamed": renamed}
+del deleted, renamed
+
+
+def replaced() -> None: ...  # type: ignore[no-redef]
+
+
+class Pictures:
+    def blur(self) -> None: ...
+
+    @staticmethod
+    def sharpen() -> None: ...
+
+    @classmethod
+    def make(cls) -> None: ...
+
+    def __call__(self) -> None: ...
+
+
+class TestAFunctionWithoutTheDecorator:
+    def test_is_named_by_its_place(self) -> None:
+        assert name_of(plain) == f"{__name__}:plain"
+        assert Task.create(func=Pictures.sharpen).func == f"{__name__}:Pictures.sharpen"
+        assert REGISTRY.find(name_of(plain), [__name__]).func is plain
+        assert REGISTRY.find(name_of(Pictures.sharpen), [__name__]).func is Pictures.sharpen
+
+    @pytest.mark.parametrize(
+        "func",
+        [
+            *bound.values(),
+            _private,
+            lambda: None,
+            print,
+            Pictures,
+            Pictures(),
+            Pictures().blur,
+            Pictures.blur,
+            Pictures.make,
+        ],
+        ids=lambda func: repr(func)[:60],
+    )
+    def test_is_refused_when_a_worker_would_not_find_it_there(self, func: object) -> None:
+        with pytest.raises(FairqueError, match=r"no worker (can )?finds? "):
+            Task.create(func=func)  # type: ignore[arg-type]  # what this tests
+
+
+def test_static_and_class_methods_are_told_where_their_decorator_stands() -> None:
+    for method in (Pictures.__dict__["make"], Pictures.__dict__["sharpen"]):
+        with pytest.raises(TypeError, match="put @staticmethod above @task"):
+            task(method)

@@ -1,0 +1,325 @@
+"""The HTTP port: whoever asks gets an answer at once, however many others are slow, and nothing ends the thread."""
+
+import errno
+import os
+import resource
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.service import web as web_module
+from fairque.protocol.service.http import LONGEST_HEAD
+from fairque.protocol.service.web import Web
+from fairque.protocol.testing import eventually
+
+Application = Callable[[dict[str, Any], Callable[..., Any]], list[bytes]]
+GATE = threading.Event()
+
+
+def metrics(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+    if environ["QUERY_STRING"] == "wait":
+        GATE.wait(20)
+    if environ["QUERY_STRING"] == "raise":
+        raise ValueError
+    size = int(environ["QUERY_STRING"].partition("size=")[2] or 3)
+    start_response("200 OK", [("Content-Type", "text/x"), ("X-Accept", environ.get("HTTP_ACCEPT", ""))])
+    return [b"x" * size]
+
+
+def broken() -> tuple[bool, str]:
+    raise ValueError
+
+
+PROBES: dict[str, web_module.Probe] = {
+    "/livez": lambda: (True, "fine"),
+    "/readyz": lambda: (False, "no"),
+    "/broken": broken,
+    "/odd": lambda: (True, "a\udc80b"),
+}
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    GATE.clear()
+    web = Web("127.0.0.1", 0, "http_port", PROBES, {"/metrics": metrics})
+    yield web
+    GATE.set()
+    web.close()
+    assert not web._thread.is_alive()
+
+
+def connect(web: Web, text: bytes = b"") -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", web.port), 10)
+    connection.sendall(text)
+    return connection
+
+
+def read(connection: socket.socket) -> bytes:
+    chunks = []
+    while chunk := connection.recv(65_536):
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def ask(web: Web, text: bytes) -> bytes:
+    with connect(web, text) as connection:
+        return read(connection)
+
+
+def get(web: Web, path: str, method: str = "GET") -> bytes:
+    return ask(web, f"{method} {path} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+
+
+def drip(connection: socket.socket) -> None:
+    for _ in range(1_000):
+        connection.sendall(b"x")
+        time.sleep(0.02)
+
+
+def counted(times: list[None], call: Callable[[], None]) -> None:
+    times.append(None)
+    call()
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """Let this process open nothing more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = [os.open(os.devnull, os.O_RDONLY)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, [one.name for one in Path("/dev/fd").iterdir()])), hard))
+    try:
+        with suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for one in taken:
+            os.close(one)
+
+
+class TestAnswers:
+    @pytest.mark.parametrize(
+        ("path", "status", "body"),
+        [
+            ("/livez", b"200 OK", b"fine\n"),
+            ("/livez?x=1", b"200 OK", b"fine\n"),
+            ("http://h/livez", b"200 OK", b"fine\n"),
+            ("/%6Civez", b"200 OK", b"fine\n"),
+            ("/readyz", b"503 Service Unavailable", b"no\n"),
+            ("/broken", b"500 Internal Server Error", b"the probe failed: ValueError\n"),
+            ("/odd", b"200 OK", b"a?b\n"),
+            ("/nothing", b"404 Not Found", b"look at /livez, /readyz, /broken, /odd, /metrics\n"),
+            ("/metrics", b"200 OK", b"xxx"),
+            ("/metrics?raise", b"500 Internal Server Error", b"ValueError\n"),
+        ],
+    )
+    def test_each_path_has_its_answer(self, web: Web, path: str, status: bytes, body: bytes) -> None:
+        told = get(web, path)
+        head, _, found = told.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 " + status + b"\r\n")
+        assert found == body
+        assert f"Content-Length: {len(body)}".encode() in head
+
+    @pytest.mark.parametrize("path", ["/livez", "/metrics", "/nothing"])
+    def test_head_is_answered_without_a_body(self, web: Web, path: str) -> None:
+        told = get(web, path, "HEAD")
+        assert told.endswith(b"\r\n\r\n")
+        assert b"Content-Length: 0" not in told
+
+    @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "get", "PRI"])
+    def test_other_methods_are_refused_with_those_that_there_are(self, web: Web, method: str) -> None:
+        told = get(web, "/livez", method)
+        assert told.startswith(b"HTTP/1.1 405 ")
+        assert b"Allow: GET, HEAD\r\n" in told
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            b"GET /livez\r\n\r\n",
+            b"GET /livez HTTP/2.0\r\n\r\n",
+            b"GET /li vez HTTP/1.1\r\n\r\n",
+            b"GET /livez HTTP/1.1\r\nno header\r\n\r\n",
+            b"GET /livez HTTP/1.1\r\n: x\r\n\r\n",
+            b"GET http://[ HTTP/1.1\r\n\r\n",
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+            b"\x00",
+            b"*1\r\n$4\r\nPING\r\n",
+        ],
+    )
+    def test_what_is_no_request_is_a_bad_one(self, web: Web, text: bytes) -> None:
+        assert ask(web, text).startswith(b"HTTP/1.1 400 ")
+        assert get(web, "/livez").endswith(b"fine\n")
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            b"GET /" + b"x" * 2 * LONGEST_HEAD,
+            b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * LONGEST_HEAD + b"\r\n",
+        ],
+        ids=["line", "headers"],
+    )
+    def test_a_request_without_end_is_refused_and_not_kept(self, web: Web, text: bytes) -> None:
+        with connect(web) as connection:
+            try:
+                connection.sendall(text)
+            except ConnectionError:
+                return
+            assert connection.recv(13) == b"HTTP/1.1 431 "
+
+    def test_lines_without_carriage_returns_and_pieces_are_understood(self, web: Web) -> None:
+        with connect(web) as connection:
+            for piece in (b"\r\nGE", b"T /livez HT", b"TP/1.0\n", b"\n"):
+                connection.sendall(piece)
+            assert read(connection).endswith(b"fine\n")
+
+    def test_a_client_that_has_finished_sending_is_answered(self, web: Web) -> None:
+        with connect(web, b"GET /metrics HTTP/1.1\r\nAccept: a/b\r\n\r\n") as connection:
+            connection.shutdown(socket.SHUT_WR)
+            assert b"X-Accept: a/b\r\n" in read(connection)
+
+    def test_a_body_that_nobody_reads_does_not_cost_the_answer(self, web: Web) -> None:
+        body = b"x" * 500_000
+        told = ask(web, b"POST /livez HTTP/1.1\r\nContent-Length: 500000\r\n\r\n" + body)
+        assert told.startswith(b"HTTP/1.1 405 ")
+
+    def test_a_large_answer_is_sent_in_full(self, web: Web) -> None:
+        assert len(get(web, "/metrics?size=5000000").partition(b"\r\n\r\n")[2]) == 5_000_000
+
+
+class TestSlowClients:
+    def test_an_answer_comes_at_once_however_many_say_nothing(self, web: Web) -> None:
+        with ExitStack() as slow:
+            for number in range(300):
+                slow.enter_context(connect(web, b"GET /livez HTTP/1.1\r\n" if number % 2 else b""))
+            assert get(web, "/livez").endswith(b"fine\n")
+            assert len(web._connections) <= web_module._MOST_CONNECTIONS
+
+    def test_a_client_that_drips_is_cut_off_after_its_time(self, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(web_module, "_ASKING_SECONDS", 0.3)
+        # Each byte is heard, and none gives it more time.
+        with connect(web, b"GET /livez HTTP/1.1\r\n") as connection, pytest.raises(ConnectionError):
+            drip(connection)
+        assert get(web, "/livez").endswith(b"fine\n")
+
+    def test_a_client_that_says_nothing_is_closed(self, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(web_module, "_ASKING_SECONDS", 0.1)
+        with connect(web) as connection:
+            assert connection.recv(1) == b""
+        eventually(lambda: not web._connections)
+
+    def test_a_client_that_does_not_take_its_answer_is_dropped(self, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(web_module, "_TAKING_SECONDS", 0.2)
+        with connect(web, b"GET /metrics?size=50000000 HTTP/1.1\r\n\r\n"):
+            eventually(lambda: web._connections)
+            assert get(web, "/livez").endswith(b"fine\n")
+            eventually(lambda: not web._connections)
+
+    def test_an_application_that_takes_its_time_holds_up_no_probe(self, web: Web) -> None:
+        with ExitStack() as slow:
+            waiting = [slow.enter_context(connect(web, b"GET /metrics?wait HTTP/1.1\r\n\r\n")) for _ in range(20)]
+            eventually(lambda: len(web._connections) >= 16)
+            assert get(web, "/livez").endswith(b"fine\n")
+            assert get(web, "/metrics").startswith(b"HTTP/1.1 503 ")
+            GATE.set()
+            assert sorted(read(one)[:13] for one in waiting) == [b"HTTP/1.1 200 "] * 16 + [b"HTTP/1.1 503 "] * 4
+
+    def test_a_client_that_goes_away_while_it_waits_costs_nothing(self, web: Web) -> None:
+        connect(web, b"GET /metrics?wait HTTP/1.1\r\n\r\n").close()
+        eventually(lambda: any(one.state.name == "WAITING" for one in web._connections))
+        before = time.thread_time()
+        assert get(web, "/livez").endswith(b"fine\n")
+        GATE.set()
+        eventually(lambda: not web._connections)
+        assert time.thread_time() - before < 1
+
+
+class TestTrouble:
+    def test_when_there_are_no_more_files_one_that_says_nothing_makes_room(self, web: Web) -> None:
+        with connect(web) as waiting, socket.socket() as client:
+            eventually(lambda: web._connections)
+            with no_more_files():
+                client.settimeout(10)
+                client.connect(("127.0.0.1", web.port))
+                client.sendall(b"GET /livez HTTP/1.1\r\n\r\n")
+                assert read(client).endswith(b"fine\n")
+            assert waiting.recv(1) == b""
+
+    def test_no_more_files_at_all_is_survived_without_spinning(self, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+        refused, turns = list[None](), list[None]()
+        make_room, turn = web._make_room, web._turn
+        monkeypatch.setattr(web, "_make_room", lambda: counted(refused, make_room))
+        monkeypatch.setattr(web, "_turn", lambda: counted(turns, turn))
+        assert get(web, "/livez")
+        eventually(lambda: not web._connections)
+        with socket.socket() as client:
+            client.settimeout(10)
+            with no_more_files():
+                client.connect(("127.0.0.1", web.port))
+                client.sendall(b"GET /livez HTTP/1.1\r\n\r\n")
+                before = len(turns)
+                eventually(lambda: len(refused) >= 3, what="three tries")
+                # One turn takes the try, one ends the pause.
+                assert len(turns) - before <= 2 * len(refused) + 2
+            assert read(client).endswith(b"fine\n")
+
+    def test_a_defect_in_one_connection_ends_no_other(self, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+        def defective(_: bytes) -> None:
+            raise MemoryError
+
+        with monkeypatch.context() as patched:
+            patched.setattr(web_module, "read_request", defective)
+            assert get(web, "/livez") == b""
+        assert get(web, "/livez").endswith(b"fine\n")
+
+    def test_a_client_that_wants_tls_gets_an_error_and_no_hang(self, web: Web) -> None:
+        context = ssl.create_default_context()
+        with connect(web) as connection, pytest.raises(ssl.SSLError):
+            context.wrap_socket(connection, server_hostname="localhost")
+
+    def test_a_port_that_is_taken_is_named(self, web: Web) -> None:
+        with pytest.raises(ConfigurationError, match=f"http_port {web.port}: cannot listen at 127.0.0.1: .*in use"):
+            Web("127.0.0.1", web.port, "http_port", {}, {})
+
+    @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", "a" * 70])
+    def test_an_address_of_another_machine_is_named(self, host: str) -> None:
+        with pytest.raises(ConfigurationError, match=f"http_port 0: cannot listen at {host}"):
+            Web(host, 0, "http_port", {}, {})
+
+    def test_it_listens_at_addresses_of_the_other_family_too(self) -> None:
+        try:
+            web = Web("::1", 0, "http_port", PROBES, {})
+        except ConfigurationError as error:
+            if errno.errorcode[errno.EADDRNOTAVAIL] in str(error) or "Cannot assign" in str(error):
+                pytest.skip("this machine has no such address")
+            raise
+        with socket.create_connection(("::1", web.port), 10) as connection:
+            connection.sendall(b"GET /livez HTTP/1.1\r\n\r\n")
+            assert read(connection).endswith(b"fine\n")
+        web.close()
+
+    def test_closing_frees_the_port_and_ends_who_waits(self) -> None:
+        web = Web("127.0.0.1", 0, "http_port", PROBES, {"/metrics": metrics})
+        assert web.fileno() >= 0
+        port = web.port
+        with connect(web) as waiting:
+            eventually(lambda: web._connections)
+            web.close()
+            web.close()
+            assert waiting.recv(1) == b""
+        assert web.fileno() == -1
+        Web("127.0.0.1", port, "http_port", {}, {}).close()
+
+    def test_a_program_that_does_not_close_it_ends(self) -> None:
+        code = "from fairque.protocol.service.web import Web; Web('127.0.0.1', 0, 'p', {}, {})"
+        assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0  # noqa: S603
