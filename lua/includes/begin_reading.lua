@@ -28,10 +28,8 @@ local function begin_reading()
   if meta[1] and meta[1] ~= "1" then return {-6, meta[1]} end
   counted, limited, backlog = meta[3] == "count", meta[4], whole(meta[5])
   local fixed = meta[2] == "1" and call("GET", P .. "now")
-  local server_us
-  if fixed then
-    server_us = tonumber(fixed)
-  else
+  local server_us = whole(fixed)
+  if not server_us then
     local time = call("TIME")
     server_us = time[1] * 1000000 + time[2]
   end

@@ -27,8 +27,8 @@ class Found:
 
     Attributes:
         kind: Of which sort it is: ``type``, ``record``, ``lost``, ``message``, ``lease``, ``nowhere``, ``place``,
-            ``dependents``, ``listener``, ``user``, ``schedule``, ``setting``, ``counter``, ``leftover``; or ``unseen``: what could
-            not be looked at; or ``counts``: nothing wrong, but a user for `verify_running`.
+            ``dependents``, ``listener``, ``user``, ``schedule``, ``setting``, ``counter``, ``leftover``; or ``unseen``:
+            what could not be looked at; or ``counts``: nothing wrong, but a user for `verify_running`.
         name: The task, user, schedule, key or counter.
         what: What is wrong with it.
         mended: Whether it is right now.

@@ -97,7 +97,8 @@ class _Walk:
         self.ask(verify_settings(self._keys, fix=self._fix))
         unreadable = [one for one in self.report.found if one.name in ("meta", "meta schema") and not one.mended]
         if unreadable:
-            self.report.add([Found("unseen", "", "all else, since the settings of the queue cannot be read", mended=False)])
+            what = "all else, since the settings of the queue cannot be read"
+            self.report.add([Found("unseen", "", what, mended=False)])
         return not unreadable
 
     def keys_and_tasks(self) -> None:
