@@ -82,3 +82,38 @@ def test_the_tests_of_the_readme_pass(tmp_path: Path) -> None:
         check=False,
     )
     assert "2 passed" in done.stdout, done.stdout + done.stderr
+
+
+PIPELINE_TEST = """
+import pytest
+from fairque.client import TaskQueue
+from fairque.worker import Worker
+from orders import clean, extract, load, validate
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 16])
+def test_the_pipeline(concurrency):
+    name = f"test-orders-{concurrency}"
+    with TaskQueue.from_url("embedded://", name=name, default_user_id="ann") as queue:
+        extracted = extract.task("12,,x,7")
+        cleaned, validated = clean.task(extracted.output), validate.task(extracted.output)
+        handle = queue.push(extracted >> [cleaned, validated] >> load.task(cleaned.output))
+        Worker.from_url("embedded://", queue=name, burst=True, concurrency=concurrency).run()
+        assert handle.result(timeout=0) == "3 rows, no numbers: x"
+"""
+
+
+def test_the_pipeline_of_the_readme_ends_under_its_recipe_for_tests(tmp_path: Path) -> None:
+    name, text = example("Pipelines")
+    (tmp_path / f"{name}.py").write_text(text)
+    (tmp_path / "test_orders.py").write_text(PIPELINE_TEST)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_orders.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert "3 passed" in done.stdout, done.stdout + done.stderr

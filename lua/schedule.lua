@@ -6,7 +6,7 @@
   ARGV[1..] for each task: schedule, revision ('0' a new one, also in the place of one without further
     times, 'N' as it was read, '' whatever it is), timing (digest), next ('' the leader computes it, else ms),
     on ('1' fires, '0' does not, '' as it is), overdue (how many of its times are due and not fired; 0 unknown),
-    overdue_first, overdue_last, definition
+    overdue_first, overdue_last, definition, content (digest of the definition, equal for equal ones)
   Returns {1, now_ms, code, revision, ...} with two places a schedule: {1, revision} stored, {2, revision} as it was
     | {-2, schedule} none to change | {-10, schedule, revision} another revision | {-5, what} | {-6, schema} ]]
 --- @include "begin"
@@ -15,13 +15,13 @@
 --- @include "schedules"
 --- @include "retime"
 --- @include "commit_schedules"
-local STRIDE = 9
+local STRIDE = 10
 local MOST, MOST_BYTES = 100, 4194304 -- calls/schedules.py has the same
 local SWITCHES = {["0"] = true, ["1"] = true, [""] = true}
 local refused = begin()
 if refused then return refused end
 if not grouped(0, STRIDE) or #ARGV > MOST * STRIDE then
-  return bad_arguments("schedule takes 9 arguments each for 1 to 100 schedules")
+  return bad_arguments("schedule takes 10 arguments each for 1 to 100 schedules")
 end
 
 local keys, total, seen = {}, 0, {}
@@ -29,7 +29,7 @@ for first = 1, #ARGV, STRIDE do
   local id = id_at(first)
   if not id or #id > 100 or seen[id] or (ARGV[first + 1] ~= "" and not number_at(first + 1)) or ARGV[first + 2] == ""
     or (ARGV[first + 3] ~= "" and not number_at(first + 3)) or not SWITCHES[ARGV[first + 4]]
-    or not overdue_at(first + 5) or ARGV[first + 8] == "" then
+    or not overdue_at(first + 5) or ARGV[first + 8] == "" or ARGV[first + 9] == "" then
     return bad_arguments("a schedule is malformed: " .. ARGV[first])
   end
   seen[id], total = true, total + #ARGV[first + 8]
@@ -46,7 +46,7 @@ for first = 1, #ARGV, STRIDE do
   local r = schedule(ARGV[first]).r
   local expected = number_at(first + 1)
   local on = ARGV[first + 4] == "" and r.on ~= false or ARGV[first + 4] == "1"
-  if r.rev and r.def == ARGV[first + 8] and r.on == on then
+  if r.rev and r.content == ARGV[first + 9] and r.on == on then
     reply[#reply + 1], reply[#reply + 2] = 2, r.rev
   elseif not r.rev and expected ~= 0 then
     return {-2, ARGV[first]}
@@ -71,7 +71,7 @@ for _, entry in ipairs(fresh) do
   if not (r.rev and r.on and entry.on and r.timing == ARGV[first + 2]) then
     retime(s, number_at(first + 3), entry.on and "edited" or "disabled", overdue_at(first + 5))
   end
-  r.def, r.timing, r.on = ARGV[first + 8], ARGV[first + 2], entry.on
+  r.def, r.content, r.timing, r.on = ARGV[first + 8], ARGV[first + 9], ARGV[first + 2], entry.on
   reply[entry.place] = change(s)
 end
 commit_schedules()

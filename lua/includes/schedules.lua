@@ -1,5 +1,6 @@
 -- schedules: one schedule and its record, read once in a script; `r` is empty when there is none. In the record:
 --   def  definition, opaque here     rev  number of its last change    on  whether it fires
+--   content  digest of the definition, equal for equal ones
 --   timing  digest of all that its times depend on     next  its next time     from  while there is no `next`: that is
 --   the first one after it, which the leader computes     forget  it has no further time, and is forgotten then
 --   last  the time it fired last     fired, missed, skipped  numbers of times     misses  see miss.lua

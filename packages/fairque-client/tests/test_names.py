@@ -284,7 +284,7 @@ class TestAFunctionWithoutTheDecorator:
             Pictures.blur,
             Pictures.make,
         ],
-        ids=lambda func: repr(func)[:60],
+        ids=lambda func: getattr(func, "__qualname__", type(func).__name__),
     )
     def test_is_refused_when_a_worker_would_not_find_it_there(self, func: object) -> None:
         with pytest.raises(FairqueError, match=r"no worker (can )?finds? "):

@@ -48,6 +48,16 @@ def test_the_same_task_again_is_stored_once(queue: TaskQueue) -> None:
     assert queue.stats().pushed == 1
 
 
+def test_the_same_id_with_keys_in_another_order_is_the_same_task(queue: TaskQueue) -> None:
+    one = resize.options(task_id="one", payload={"a": 1, "b": [{"c": 2, "d": 3}]}).task("u")
+    other = resize.options(task_id="one", payload={"b": [{"d": 3, "c": 2.0}], "a": 1}).task("u")
+    assert queue.push(one).task_id == queue.push(other).task_id
+    assert [handle.task_id for handle in queue.push_many([other, one])] == ["one", "one"]
+    assert queue.stats().pushed == 1
+    with pytest.raises(TaskConflict):
+        queue.push(resize.options(task_id="one", payload={"b": [{"d": 2, "c": 3}], "a": 1}).task("u"))
+
+
 def test_the_same_id_with_other_content_is_a_conflict(queue: TaskQueue) -> None:
     queue.push(resize.options(task_id="one").task("u"))
     with pytest.raises(TaskConflict, match="task one exists with other content"):

@@ -1,7 +1,5 @@
 """Waiting: woken by the server, never polling, through lost connections, from many threads."""
 
-import os
-import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -251,35 +249,3 @@ def test_who_waits_for_many_tasks_is_roused_once() -> None:
     assert heard == [None]
     waiters.rouse()
     assert heard == [None]
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_forked_child_waits_on_a_channel_of_its_own(queue: TaskQueue, worker: Any) -> None:
-    queue.push(add.task(1, 2)).wait(timeout=0.01)
-    handle = queue.push(add.options(user_id="child").task(1, 2))
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            status = 0 if handle.result(timeout=60) == 3 else 1
-        finally:
-            os._exit(status)
-    done = status = 0
-    try:
-        client = queue._link._runner._client
-        assert client is not None
-        eventually(lambda: client.scard(f"{queue._link.keys.prefix}w:{handle.task_id}"))
-        worker.finish(0)
-        worker.finish(3)
-        done, status = eventually(lambda: _ended(child), what="the child has its result") or (0, 0)
-    finally:
-        if not done:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
-
-
-def _ended(child: int) -> tuple[int, int] | None:
-    done, status = os.waitpid(child, os.WNOHANG)
-    return (done, status) if done else None

@@ -333,7 +333,7 @@ class TestServerAway:
     def test_so_it_is_with_outputs(self, bench: "Bench") -> None:
         task = decode_task(encode_task(bench.task(echo, bench.task(extract).output)).data)
         with pytest.raises(Snooze) as caught:
-            Inputs(self.away).filled(task)
+            Inputs(self.away, 1_000).filled(task)
         assert isinstance(caught.value.__cause__, RedisUnavailable)
 
     def test_and_with_pulled_values(self, bench: "Bench") -> None:
@@ -347,9 +347,9 @@ class TestServerAway:
         office = _Office(theirs)
         with ThreadPoolExecutor(1) as pool:
             asked = pool.submit(office.read, "7:ab", "c", ["p"])
-            worker: Any = SimpleNamespace(read_outputs=self.away)
+            context: Any = SimpleNamespace(task_id="c")
             child: Any = SimpleNamespace(channel=ours)
-            _serve(child, worker, ours.receive(5) or {})
+            _serve(child, context, ours.receive(5) or {}, self.away)
             office._left.put(theirs.receive(5))
             with pytest.raises(RedisUnavailable, match="the server is away"):
                 asked.result(5)

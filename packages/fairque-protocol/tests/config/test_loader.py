@@ -135,7 +135,7 @@ def test_known_sections_of_other_packages_are_ignored_even_if_their_variables_ar
         ("queue: {dead: 1}", "dev.yaml:1: queue.dead: unknown key (did you mean 'dead_letter_ttl_seconds'?)"),
         (
             "queue: {x: 1}",
-            "dev.yaml:1: queue.x: unknown key (known: dead_letter_ttl_seconds, max_deliveries, ",
+            "dev.yaml:1: queue.x: unknown key (known: dead_letter_ttl_seconds, input_limit, ",
         ),
         (
             "worker:\n  limits:\n    cpus: 1",

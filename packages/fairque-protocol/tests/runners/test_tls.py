@@ -1,17 +1,25 @@
 """TLS: a server whose certificate is not for its host, or signed by nobody who is known, is told nothing."""
 
+import asyncio
+import gc
+import os
 import shutil
+import ssl
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import redis
 
 from fairque.protocol import calls
 from fairque.protocol.clock import monotonic
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.errors import RedisUnavailable
+from fairque.protocol.runners import Runner
+from fairque.protocol.runners.aio import AsyncRunner
 from fairque.protocol.testing import REDIS_SERVER, PlainServer, eventually, free_port
 from fairque.protocol.wire.keys import QueueKeys
 
@@ -98,3 +106,50 @@ def test_plain_text_to_a_port_with_tls_is_an_error_and_no_hang(for_the_host: Tls
     with pytest.raises(RedisUnavailable):
         send(RedisSettings(url=url, retries=0, socket_timeout_seconds=1.0), [LOOK])
     eventually(lambda: send(for_the_host.trusting, [LOOK]))
+
+
+def fork(deed: Callable[[], object]) -> None:
+    """Do something in a forked child, and wait for its end."""
+    child = os.fork()
+    if child == 0:
+        try:
+            deed()
+        finally:
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def say_farewell() -> None:
+    """Close all connections with TLS as they should be closed: the other side is told."""
+    for one in gc.get_objects():
+        with suppress(OSError, ValueError):
+            if isinstance(one, ssl.SSLSocket):
+                one.unwrap()
+            if isinstance(one, asyncio.StreamWriter):
+                one.close()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+class TestAForkedChild:
+    """What a child does with connections that it inherits does not reach the server, also where TLS says farewell."""
+
+    def hears(self, server: TlsServer, heard: list[bytes]) -> None:
+        with redis.Redis.from_url(server.server.url) as client:
+            assert client.publish("news", b"still here") == 1
+        eventually(lambda: heard == [b"still here"], what="the news")
+
+    def test_cannot_end_a_subscription_of_a_thread(self, for_the_host: TlsServer) -> None:
+        runner, heard = Runner(for_the_host.trusting), list[bytes]()
+        subscription = runner.listen("news", heard.append, lambda: heard.append(b"connected again"))
+        fork(say_farewell)
+        self.hears(for_the_host, heard)
+        subscription.close()
+        runner.close()
+
+    async def test_cannot_end_a_subscription_of_an_event_loop(self, for_the_host: TlsServer) -> None:
+        runner, heard = AsyncRunner(for_the_host.trusting), list[bytes]()
+        subscription = await runner.listen("news", heard.append, lambda: heard.append(b"connected again"))
+        fork(say_farewell)
+        await asyncio.to_thread(self.hears, for_the_host, heard)
+        await subscription.close()
+        await runner.close()

@@ -109,6 +109,17 @@ class TestStoring:
         assert store(hourly(args=(1,)), revision=1) == [(Status.ALREADY, 2)]
         assert queue.snapshot() == after != before
 
+    def test_with_keys_in_another_order_it_is_the_same_and_keeps_the_first_order(
+        self, queue: "Bench", store: Store
+    ) -> None:
+        store(hourly(kwargs={"b": 1, "a": {"d": 2, "c": 3}}, payload={"y": 1, "x": 2}))
+        before = queue.snapshot()
+        same = hourly(kwargs={"a": {"c": 3.0, "d": 2}, "b": 1}, payload={"x": 2, "y": 1})
+        assert store(same) == store(same, revision=1) == [(Status.ALREADY, 1)]
+        assert queue.snapshot() == before
+        assert list(read(queue).schedule.kwargs) == ["b", "a"]
+        assert store(hourly(kwargs={"b": True, "a": {"d": 2, "c": 3}}), revision=1) == [(Status.OK, 2)]
+
     def test_a_new_one_whose_id_is_taken_is_refused_with_all_of_its_call(self, queue: "Bench", store: Store) -> None:
         store(hourly())
         before = queue.snapshot()
@@ -419,17 +430,17 @@ class TestBadInput:
         ("place", "value"),
         [
             *((0, ""), (0, "x" * 101), (1, "-1"), (1, "x"), (2, ""), (3, "x"), (4, "2")),
-            *((5, ""), (5, "-1"), (6, "2"), (7, "x"), (8, "")),
+            *((5, ""), (5, "-1"), (6, "2"), (7, "x"), (8, ""), (9, "")),
         ],
     )
     def test_the_script_refuses_what_no_builder_sends(self, queue: "Bench", place: int, value: str) -> None:
-        arguments = ["s", "0", "t", "", "1", "0", "0", "0", "{}"]
+        arguments = ["s", "0", "t", "", "1", "0", "0", "0", "{}", "c"]
         arguments[place] = value
         assert queue.raw("schedule", *arguments)[0] == Status.BAD_ARGS
         assert queue.raw("schedule", *arguments[1:])[0] == Status.BAD_ARGS
         assert queue.snapshot().keys() == {"meta"}
 
     def test_a_definition_of_a_later_version_is_no_definition_here(self, queue: "Bench") -> None:
-        queue.raw("schedule", "s", "0", "t", "", "1", "0", "0", "0", '{"v":2,"id":"s"}')
+        queue.raw("schedule", "s", "0", "t", "", "1", "0", "0", "0", '{"v":2,"id":"s"}', "c")
         with pytest.raises(ProtocolError, match="has version 2"):
             read(queue)

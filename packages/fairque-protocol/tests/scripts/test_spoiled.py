@@ -89,8 +89,10 @@ def busy(queue: "Bench") -> None:
     queue.fail(again, pause_ms=5_000)
     queue.release(back)
     queue.advance(5_000)
-    queue.finish(long, ran_us=5_000_000)
     queue.pop(6)
+    # Something is queued whatever the rings are, and somebody has a debt.
+    queue.fill("zoe", 3)
+    queue.finish(long, ran_us=5_000_000)
     queue.push(queue.task("eve", task_id="late", depends_on=[done.task_id]))
     storing = [Storing(schedule=BROUGHT.evolve(schedule_id=name), revision=0, next_at=queue.now_ms) for name in "qrst"]
     queue.run(calls.schedule(queue.keys, storing, message_limit=10_000))
@@ -100,8 +102,6 @@ def busy(queue: "Bench") -> None:
         move = calls.move(BROUGHT, 1, time=at, following=at + 1, fire_at=at, missed=step, missed_last=at)
         queue.run(calls.fire(queue.keys, [move], term=1, result_ttl_ms=60_000))
     queue.advance(5)
-    # Something is queued whatever the rings are, and somebody has a debt.
-    queue.fill("zoe", 3)
     queue.guarded_sweep(5_000)
 
 
@@ -370,7 +370,7 @@ def fields_of(kind: str) -> tuple[str, ...]:
         "u": ("S", "inf", "lane", "borrows", "cs", "clk", "tat", "ewma", "served", "since"),
         "schedule": (
             *("def", "timing", "rev", "on", "next", "from", "forget", "last", "fired", "missed", "skipped", "misses"),
-            *("did",),
+            *("did", "content"),
         ),
     }[kind]
 

@@ -304,7 +304,6 @@ class TestTheSameTask:
                 {"args": ({"y": [Output("q")], "x": Output("p")},)},
             ),
         ],
-        ids=str,
     )
     def test_equal_values_have_the_same_digest(self, one: dict[str, Any], other: dict[str, Any]) -> None:
         base: Task[Any] = Task(task_id="t", user_id="ann", func="f")

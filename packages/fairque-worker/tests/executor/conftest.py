@@ -41,7 +41,7 @@ class Bench:
             threads,
             1_000,
             self.endings.put,
-            inputs=Inputs(lambda *_: []),
+            inputs=Inputs(lambda *_: [], 1_000),
             alarm=alarm,
             on_exhausted=self.exhausted.put,
             **limits,

@@ -22,7 +22,7 @@ SECONDS = 10
 LARGE = {"kind": "left", "text": "x" * 8_000_000}
 
 
-RECIPE = Recipe(worker="w", modules=(), handler=None, result_limit=1_000)
+RECIPE = Recipe(worker="w", modules=(), handler=None, result_limit=1_000, input_limit=1_000)
 
 
 @pytest.fixture

@@ -238,14 +238,20 @@ def test_a_signal_that_stops_a_whole_service_does_not_end_the_children_before_th
     assert apart.result("pid") == pid
 
 
-def test_a_child_that_cannot_import_the_modules_is_a_failed_attempt_that_says_so(apart: Any) -> None:
+def test_a_child_that_cannot_import_the_modules_spends_no_retry_and_the_task_runs_when_one_can(
+    apart: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     apart.start(concurrency=1)
     apart.rewrite("import nothing_of_the_kind")
-    error = apart.error("add", 1, 2)
-    assert "could not begin: module" in error["error"]
-    assert "No module named 'nothing_of_the_kind'" in error["error"]
+    task_id = apart.push("add", 1, 2, retries=0)
+    eventually(lambda: apart.bench.state(task_id) is TaskState.SCHEDULED, what="a pause")
+    (said,) = [vars(record) for record in caplog.records if "could not be started here" in record.message]
+    assert said["task_id"] == task_id
+    assert said["why"].startswith("no child process can be started: module")
+    assert "No module named 'nothing_of_the_kind'" in said["why"]
     apart.rewrite()
-    assert apart.result("add", 1, 2) == 3
+    assert apart.bench.result(task_id) == 3
+    assert apart.bench.info(task_id).failures == 0
 
 
 def test_many_short_tasks_in_children_all_end_once(apart: Any) -> None:

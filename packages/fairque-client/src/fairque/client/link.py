@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import os
 import queue
 import threading
 from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Sequence
@@ -21,6 +20,7 @@ from fairque.protocol.model.ids import new_nonce
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.runners import Runner, Subscription
 from fairque.protocol.runners.aio import AsyncRunner, AsyncSubscription
+from fairque.protocol.runners.forks import inherits
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 
@@ -47,8 +47,13 @@ class _Shared:
         self.result_ttl_ms = to_ms(settings.queue.result_ttl_seconds, "result_ttl_seconds")
         self._waiters = Waiters()
         self._listener = ""
-        self._listening_in = 0
         self._closed = False
+        inherits(self)
+
+    def begin_anew(self) -> None:
+        """Have no channel of one's own yet, in a forked child: who waits there hears on another one than the parent."""
+        self._listener = ""
+        self._waiters.begin_anew()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -58,20 +63,25 @@ class _Shared:
             )
 
     def _new_channel(self) -> str:
-        # A forked child has neither the parent's thread nor a right to its channel.
         self._listener = new_nonce()
-        self._listening_in = os.getpid()
         return self.keys.done(self._listener)
 
 
 class Link(_Shared):
-    """The synchronous link. Threads may share it."""
+    """The synchronous link. Threads may share it, and a forked child uses its copy as a link that has not connected."""
 
     def __init__(self, settings: ClientSettings) -> None:
         super().__init__(settings)
         self._runner = Runner(settings.redis)
         self._subscribing = threading.Lock()
         self._subscription: Subscription | None = None
+
+    def begin_anew(self) -> None:
+        """See `_Shared.begin_anew`; a wait that goes on in the child looks at all its tasks again."""
+        super().begin_anew()
+        self._subscribing = threading.Lock()
+        self._subscription = None
+        self._waiters.rouse()
 
     def run(self, call: Call[T]) -> T:
         """Send a call.
@@ -157,7 +167,7 @@ class Link(_Shared):
     def _listen(self) -> str:
         with self._subscribing:
             self._check_open()
-            if self._subscription is None or self._listening_in != os.getpid():
+            if self._subscription is None:
                 channel = self._new_channel()
                 self._subscription = self._runner.listen(channel, self._waiters.hear, self._waiters.rouse)
             return self._listener
@@ -171,6 +181,12 @@ class AsyncLink(_Shared):
         self._runner = AsyncRunner(settings.redis)
         self._subscribing = asyncio.Lock()
         self._subscription: AsyncSubscription | None = None
+
+    def begin_anew(self) -> None:
+        """See `_Shared.begin_anew`."""
+        super().begin_anew()
+        self._subscribing = asyncio.Lock()
+        self._subscription = None
 
     async def run(self, call: Call[T]) -> T:
         """Send a call; see `Link.run`."""
@@ -229,7 +245,8 @@ class AsyncLink(_Shared):
         Raises:
             FairqueError: They belong to another event loop.
         """
-        self._runner.check_loop()
+        if self._runner.connected:
+            self._runner.check_loop()
         self._closed = True
         self._waiters.rouse()
         async with self._subscribing:

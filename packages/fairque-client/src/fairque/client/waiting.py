@@ -85,6 +85,10 @@ class Waiters:
         for waiter in told:
             waiter.tell((task_id, event))
 
+    def begin_anew(self) -> None:
+        """Have a lock, in a forked child, that no thread of the parent holds."""
+        self._lock = threading.Lock()
+
     def rouse(self) -> None:
         """Ask everybody to look at the server: something may have been missed."""
         with self._lock:

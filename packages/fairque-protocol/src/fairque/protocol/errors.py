@@ -8,6 +8,7 @@ __all__ = [
     "ConfigurationError",
     "EmbeddedServerError",
     "FairqueError",
+    "InputsTooLarge",
     "InvalidSchedule",
     "InvalidTask",
     "LeaseLost",
@@ -67,7 +68,15 @@ class RedisUnavailable(FairqueError, ConnectionError):
 
 
 class ServerUnsuitable(FairqueError):
-    """The server answers, but cannot hold this queue: too old, a Sentinel, without a right, or it may evict tasks."""
+    """The server answers, but cannot hold this queue: too old, a Sentinel, without a right, or it may evict tasks.
+
+    Attributes:
+        denied: Whether the user of the address lacks a right.
+    """
+
+    def __init__(self, message: str, *, denied: bool = False) -> None:
+        self.denied = denied
+        super().__init__(message)
 
 
 class SchemaMismatch(FairqueError):
@@ -253,6 +262,10 @@ class OutputMissing(FairqueError, LookupError):
     def __init__(self, message: str, task_id: str = "") -> None:
         self.task_id = task_id
         super().__init__(message)
+
+
+class InputsTooLarge(FairqueError, ValueError):
+    """What a task takes from others has more bytes than ``queue.input_limit``: it was not run."""
 
 
 class UnknownFunction(FairqueError, LookupError):

@@ -11,7 +11,7 @@ from fairque.protocol.errors import ScheduleConflict, ScheduleNotFound
 from fairque.protocol.model.schedules import Schedule, ScheduleInfo
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
-from fairque.protocol.wire.schedules import encode_schedule, timing_digest
+from fairque.protocol.wire.schedules import content_digest, timing_digest
 from fairque.scheduler.misfires import overdue
 from fairque.scheduler.times import time_after
 
@@ -131,7 +131,7 @@ def _all(runner: Runs, keys: QueueKeys) -> tuple[dict[str, ScheduleInfo], int]:
 
 
 def _same(one: Schedule, known: ScheduleInfo) -> bool:
-    return encode_schedule(one) == encode_schedule(known.schedule) and one.enabled in (None, known.enabled)
+    return content_digest(one) == content_digest(known.schedule) and one.enabled in (None, known.enabled)
 
 
 def _other_times(one: Schedule, known: ScheduleInfo) -> bool:

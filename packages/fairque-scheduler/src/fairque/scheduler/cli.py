@@ -12,13 +12,15 @@ from fairque.protocol.config import QueueSettings, RedisSettings
 from fairque.protocol.doctor.examine import examine
 from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.protocol.service import exits
+from fairque.protocol.service.log import configure_log
 from fairque.protocol.service.refusal import refusal
 from fairque.protocol.service.settings import Option, read_settings
+from fairque.protocol.service.streams import prepare_streams
 from fairque.protocol.wire.jsonvalue import dumps
 from fairque.scheduler._version import __version__
 from fairque.scheduler.applying import Plan
 from fairque.scheduler.declared import DeclaredSchedule, ImportingOptions, reading, schedules_of
-from fairque.scheduler.log import configure, log
+from fairque.scheduler.log import log
 from fairque.scheduler.scheduler import TaskScheduler
 from fairque.scheduler.settings import SchedulerSettings
 from fairque.scheduler.showing import facts, page_table, shown, times_table
@@ -50,6 +52,10 @@ class FileSettings:
 
 class _Commands(click.Group):
     """Says what went wrong in a sentence and by its exit code."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        prepare_streams()
+        return super().main(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -117,7 +123,7 @@ def run(
     The section `schedules` of the file is applied first: new schedules are added and changed ones changed. Those that
     are not there any more are named and stay; `fairque-scheduler apply --prune` removes them.
     """
-    configure(log_level, log_format)
+    configure_log(log_level, log_format)
     settings = _settings(config, url, queue)
     scheduler = _scheduler(settings)
     if settings.schedules is not None:

@@ -17,14 +17,16 @@ from fairque.protocol.embedded.guard import die_with_parent
 from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.protocol.service import exits
 from fairque.protocol.service.loading import CannotImport
+from fairque.protocol.service.log import configure_log
 from fairque.protocol.service.refusal import refusal
 from fairque.protocol.service.settings import Option, read_settings
+from fairque.protocol.service.streams import flush_streams, prepare_streams
 from fairque.worker._version import __version__
 from fairque.worker.care import doctor, healthcheck, verify_command
-from fairque.worker.log import configure
 from fairque.worker.processes.supervisor import Supervisor
 from fairque.worker.settings import WorkerOptions, WorkerSettings
 from fairque.worker.showing import config_command
+from fairque.worker.surroundings import absolute_path, working_folder
 from fairque.worker.users import users
 from fairque.worker.worker import TooManyAbandoned, Worker
 
@@ -65,6 +67,7 @@ class _Command(click.Command):
     """
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
+        prepare_streams()
         words = sys.argv[1:] if args is None else list(args)
         other = _OTHERS.get(words[0]) if words else None
         if other is None or (other is users and not {"--help", *users.commands}.intersection(words[1:2])):
@@ -125,7 +128,7 @@ def main(
     server and whether it is fit, `fairque-worker verify --help` about what is wrong in a queue and how to mend it,
     `fairque-worker healthcheck --help` about probes, `fairque-worker config --help` about settings.
     """
-    configure(log_level, log_format)
+    configure_log(log_level, log_format)
     worker, code = None, exits.STOPPED
     try:
         settings = _settings(config, url=url, queue=queue, concurrency=concurrency)
@@ -140,6 +143,8 @@ def main(
         if supervised is None and (processes > 1 or os.getpid() == 1):
             sys.exit(Supervisor(_options_given(), processes, burst=burst).run())
         sys.path.insert(0, "")
+        # Wherever a task goes to, modules are found where they were.
+        sys.path[:] = absolute_path(working_folder())
         options = evolve(settings.worker, modules=tuple(name.partition(":")[0] for name in names))
         if supervised is not None:
             options = _under_supervisor(supervised, options)
@@ -156,7 +161,7 @@ def main(
         sys.exit(code)
     # A thread that cannot be interrupted must not keep a stopped worker alive: its task was given back.
     logging.shutdown()
-    sys.stdout.flush()
+    flush_streams()
     os._exit(code)
 
 

@@ -120,11 +120,8 @@ class Consumer:
         self.runner.run(calls.progress(self.keys, reports))
 
     def read_outputs(self, reader: str, task_ids: Sequence[str]) -> list[Left]:
-        """Read for a task what others have left, in their order."""
-        left: list[Left] = []
-        while rest := task_ids[len(left) : len(left) + calls.MAX_OUTPUTS]:
-            left += self.runner.run(calls.read_outputs(self.keys, reader, rest))
-        return left
+        """Read for a task what others have left: of the first of them, as many as have 4 MiB together, at least one."""
+        return self.runner.run(calls.read_outputs(self.keys, reader, task_ids[: calls.MAX_OUTPUTS]))
 
     def sweep(self, guard_ms: int) -> Swept | None:
         """Do what time has made due, unless another worker did within ``guard_ms``; this one may go on at once."""

@@ -15,7 +15,7 @@ from fairque.worker.book import Book
 from fairque.worker.consumer import Consumer
 from fairque.worker.doorbell import Doorbell
 from fairque.worker.executor import Executor
-from fairque.worker.jobs import Ending, Failure, Job, Lease
+from fairque.worker.jobs import Ending, Failure, GivenBack, Job, Lease
 from fairque.worker.log import log
 from fairque.worker.metrics import Metrics
 from fairque.worker.phases import Phase, Phases
@@ -97,6 +97,8 @@ class Courier:
         # Whether a pop may have granted tasks that nobody here knows of; the next one gets them.
         self._answer_lost = False
         self._paused_until = -math.inf
+        # Until when nothing is taken, since no thread can be started that would run it.
+        self._crippled_until = -math.inf
         self.service = Service(
             "fairque-courier",
             self.step,
@@ -138,8 +140,8 @@ class Courier:
                 self._hooks_ended.append(None)
                 self._bell.ring()
 
-        self._hooks += 1
-        self._executor.call(run)
+        if self._executor.call(run):
+            self._hooks += 1
 
     def close(self) -> None:
         """Close the connection of the waits; when the thread has ended."""
@@ -209,7 +211,7 @@ class Courier:
 
     def _view(self) -> View:
         return View(
-            takes=self._phases.takes,
+            takes=self._phases.takes and clock.monotonic() >= self._crippled_until,
             burst=self._burst,
             endings=len(self._endings),
             held=len(self.book) - len(self._endings),
@@ -254,6 +256,9 @@ class Courier:
             self._hungry = True
         else:
             self._endings.append(ending)
+            if isinstance(ending, GivenBack) and ending.crippled:
+                self._crippled_until = clock.monotonic() + ending.pause_seconds
+                self._hungry = True
 
     def _exchange(self, count: int) -> None:
         # Anchored before the call: the server's leases can only end later than this.
@@ -331,6 +336,8 @@ class Courier:
         line = self._line if self._line.busy else None
         if line is not None:
             seconds = min(seconds, max(0.0, self._landing_at - clock.monotonic()))
+        if (crippled := self._crippled_until - clock.monotonic()) > 0:
+            seconds = min(seconds, crippled)
         self.service.rests(seconds)
         if line is None:
             self._bell.sleep(seconds)

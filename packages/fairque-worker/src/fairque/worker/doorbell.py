@@ -6,6 +6,8 @@ import socket
 from contextlib import suppress
 from typing import Protocol
 
+from fairque.protocol.runners.forks import drop_in_forks
+
 __all__ = ["Doorbell"]
 
 
@@ -30,6 +32,7 @@ class Doorbell:
         self._ends = socket.socketpair()
         for end in self._ends:
             end.settimeout(0)
+            drop_in_forks(end)
 
     def ring(self) -> None:
         """End the sleep, or the next one if there is none now; from any thread."""

@@ -2,21 +2,25 @@
 
 import inspect
 import math
+import os
 import threading
 from collections.abc import Awaitable, Callable, Iterable
+from contextvars import Context
 from functools import partial
 from types import FrameType
 from typing import Any, TypeAlias
 
 from fairque.protocol import clock
-from fairque.protocol.errors import InvalidTask, LeaseLost, TaskTimeout
+from fairque.protocol.errors import LeaseLost
 from fairque.protocol.model.context import running_in
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.task import Isolation, Task
-from fairque.protocol.wire.jsonvalue import check_json, dumps
+from fairque.worker.attempt import Later, drop, encoded, late_error, us_since
+from fairque.worker.contexts import Contexts
+from fairque.worker.forks import end_if_copy
 from fairque.worker.handler import TaskHandler
 from fairque.worker.inputs import Inputs, task_of
-from fairque.worker.jobs import Ending, Failure, Job, LeasedContext, Success
+from fairque.worker.jobs import Ending, Failure, GivenBack, Job, LeasedContext, Success, Unstarted
 from fairque.worker.log import log
 from fairque.worker.loop import Attempt, Loop
 from fairque.worker.processes.pool import Child, Children
@@ -25,10 +29,15 @@ from fairque.worker.watch import Alarm
 
 __all__ = ["Executor"]
 
-#: What holds an attempt; only who takes it out of the table of these tells its ending.
-_Place: TypeAlias = Slot | Attempt | Child
+#: What holds an attempt; only who takes it out of the table of these tells its ending. None: it waits for a thread.
+_Place: TypeAlias = Slot | Attempt | Child | None
 
 _OVER = "its timeout is over"
+
+#: How long a task may wait for one of the threads that there are when no other one can be started; and, where there is
+#: none at all, or no event loop, after how long it may be tried again.
+_PATIENCE_SECONDS = 5.0
+_PAUSE_SECONDS = 1.0
 
 
 class Executor:
@@ -80,7 +89,8 @@ class Executor:
         self._on_exhausted = on_exhausted
         # Beyond the limit, too, tasks that are here already get a thread.
         self._threads = Threads(threads, max_abandoned + threads)
-        self._running: dict[Job, _Place] = {}
+        self._contexts = Contexts()
+        self._places: dict[Job, _Place] = {}
         # Attempts that were given up; only the watch touches it.
         self._abandoned: list[Slot | Attempt] = []
         self._loop: Loop | None = None
@@ -94,16 +104,33 @@ class Executor:
         return sum(not one.ended for one in self._abandoned)
 
     def submit(self, job: Job) -> None:
-        """Run a job as soon as a thread is free."""
+        """Run a job as soon as a thread is free; one for which there is none ends as `GivenBack`."""
+        self._places[job] = None
+        if not self._threads.grow():
+            self._end(GivenBack(job, self._threads.shortage, _PAUSE_SECONDS, crippled=True))
+            return
+        if self._threads.shortage:
+            # Fewer threads than slots: those before it may take for ever, and other workers may have some.
+            job.limit = clock.monotonic() + _PATIENCE_SECONDS
+            self._alarm.ring()
         self._threads.put(partial(self._run, job))
 
     def run_here(self, job: Job) -> None:
-        """Run a job in this thread; a coroutine of it goes on after the return."""
+        """Run a job in this thread; a coroutine of it continues after the return."""
+        self._places[job] = None
         self._run(job, Slot())
 
-    def call(self, work: Callable[[], None]) -> None:
-        """Run any function in one of the threads; it must not raise."""
-        self._threads.put(lambda _: work())
+    def call(self, work: Callable[[], None]) -> bool:
+        """Run any function in one of the threads, in a context of its own; it must not raise.
+
+        Returns:
+            Whether it will run; False where no thread can be started.
+        """
+        if not self._threads.grow():
+            log.error("a hook is not called", why=self._threads.shortage)
+            return False
+        self._threads.put(lambda _: self._contexts.fresh().run(work))
+        return True
 
     def wait_for(self, awaitable: Awaitable[Any]) -> None:
         """Await something on the event loop of the coroutines, from one of the threads, and raise what it raises."""
@@ -117,11 +144,15 @@ class Executor:
         """
         job.limit = math.inf
         with self._lock:
-            place = self._running.get(job)
-            if isinstance(place, Slot):
+            held = job in self._places
+            place = self._places.get(job)
+            if isinstance(place, Slot | None):
                 # Taken out together with the look: what runs on a loop or in a child by now is not left behind.
-                place = self._running.pop(job, None)
-        if isinstance(place, Slot):
+                self._places.pop(job, None)
+        if held and place is None:
+            why = self._threads.shortage or "all threads are busy"
+            self._on_end(GivenBack(job, why, _PAUSE_SECONDS, crippled=True))
+        elif isinstance(place, Slot):
             self._threads.replace(place)
             self._leave(job, place, "a thread cannot be interrupted, so it goes on unheard")
         elif isinstance(place, Attempt):
@@ -139,13 +170,13 @@ class Executor:
             seconds: How long they may clean up before their children are killed.
         """
         with self._lock:
-            places = [self._running.get(job) for job in jobs]
+            places = [self._places.get(job) for job in jobs]
         if self._children is not None:
             self._children.end([place for place in places if isinstance(place, Child)], seconds)
 
     def where(self, job: Job) -> tuple[str, list[FrameType]]:
         """Say where a job runs, and return the stack of a coroutine."""
-        place = self._running.get(job)
+        place = self._places.get(job)
         if isinstance(place, Attempt):
             return "event loop", place.stack()
         if isinstance(place, Child):
@@ -176,28 +207,47 @@ class Executor:
         return ended and not left
 
     def _run(self, job: Job, slot: Slot) -> None:
+        with self._lock:
+            if job not in self._places:
+                return
+            self._places[job] = slot
         started = clock.monotonic()
-        self._running[job] = slot
         try:
-            if not job.lease.held():
-                raise LeaseLost(job.granted.task_id)  # noqa: TRY301 - it is an ending like any other
-            task = job.task = task_of(job.granted)
-            if self._children is not None and self._apart(job, task, self._children):
-                ending = self._in_child(job, task, slot, self._children)
-            else:
-                context = self._begin(job, task, started)
-                # A child does this itself.
-                task = job.task = context.task = self._inputs.filled(task)
-                running_in(context)
-                value = self._handler.handle(task, context)
-                if inspect.isawaitable(value):
-                    self._await(job, slot, value, started)
-                    return
-                ending = self._success(job, value, started)
+            context = self._contexts.fresh()
+            outcome = context.run(self._attempted, job, slot, started)
+            if isinstance(outcome, Later):
+                self._await(job, slot, outcome.awaitable, started, context)
+            elif not self._end(outcome):
+                slot.given_up = True
+        except BaseException as error:  # noqa: BLE001 - such as a MemoryError where the error of a task is written down
+            self._end(GivenBack(job, f"the ending of the attempt was lost: {type(error).__name__}", _PAUSE_SECONDS))
+
+    def _attempted(self, job: Job, slot: Slot, started: float) -> Ending | Later:
+        pid = os.getpid()
+        ending: Ending | Later
+        try:
+            ending = self._tried(job, slot, started)
+        except Unstarted as unstarted:
+            ending = GivenBack(job, unstarted.why, unstarted.pause_seconds)
         except BaseException as error:  # noqa: BLE001 - whatever a task raises is the ending of its attempt
-            ending = Failure(job, error, _us_since(started))
-        if not self._end(ending):
-            slot.given_up = True
+            end_if_copy(pid, error)
+            ending = Failure(job, error, us_since(started))
+        # The user's code has returned here, be it that of the task, of its result or of its error.
+        end_if_copy(pid)
+        return ending
+
+    def _tried(self, job: Job, slot: Slot, started: float) -> Ending | Later:
+        if not job.lease.held():
+            raise LeaseLost(job.granted.task_id)
+        task = job.task = task_of(job.granted)
+        if self._children is not None and self._apart(job, task, self._children):
+            return self._in_child(job, task, slot, self._children)
+        context = self._begin(job, task, started)
+        # A child does this itself.
+        task = job.task = context.task = self._inputs.filled(task)
+        running_in(context)
+        value = self._handler.handle(task, context)
+        return Later(value) if inspect.isawaitable(value) else self._success(job, value, started)
 
     def _begin(self, job: Job, task: Task[Any], started: float) -> LeasedContext:
         deadline = started + task.timeout_ms / 1000
@@ -207,7 +257,7 @@ class Executor:
             attempt=job.granted.attempt,
             fence=job.granted.fence,
             deadline=deadline,
-            read=self._inputs.read,
+            read=self._inputs.pushed_values,
         )
         context.when_progress(partial(self._on_progress, job))
         if job.cancel_reason:
@@ -219,40 +269,36 @@ class Executor:
 
     def _end(self, ending: Ending) -> bool:
         """Tell an ending, unless the attempt was given up before; return whether it was told."""
-        if self._running.pop(ending.job, None) is None:
+        if not self._take_out(ending.job):
             return False
         self._on_end(ending)
+        return True
+
+    def _take_out(self, job: Job) -> bool:
+        """Close an attempt; only the first one who does gets True, and tells the ending."""
+        try:
+            del self._places[job]
+        except KeyError:
+            return False
         return True
 
     def _move(self, job: Job, slot: Slot, place: _Place) -> bool:
         """Let another place than the thread hold the attempt, unless it was given up before."""
         with self._lock:
-            moved = self._running.get(job) is slot
+            moved = self._places.get(job) is slot
             if moved:
-                self._running[job] = place
+                self._places[job] = place
             else:
                 slot.given_up = True
         return moved
 
     def _success(self, job: Job, value: Any, started: float) -> Ending:
-        ran_us = _us_since(started)
+        ran_us = us_since(started)
         try:
             xcom = b"" if job.context is None else job.context.xcom_blob
-            return Success(job, value, self._encoded(value), ran_us, xcom)
+            return Success(job, value, encoded(value, self._result_limit), ran_us, xcom)
         except BaseException as error:  # noqa: BLE001 - a result that cannot be stored is a failed attempt
             return Failure(job, error, ran_us)
-
-    def _encoded(self, value: Any) -> bytes:
-        if value is None:
-            return b""
-        check_json(value, "the result")
-        result = dumps(value)
-        if len(result) > self._result_limit:
-            raise InvalidTask(
-                f"the result has {len(result):,} bytes, allowed are {self._result_limit:,}: "
-                "store it elsewhere and return its address, or raise queue.message_limit"
-            )
-        return result
 
     def _apart(self, job: Job, task: Task[Any], children: Children) -> bool:
         """Whether a task runs in a child: it or the worker says so, or it may have killed its last worker."""
@@ -265,37 +311,40 @@ class Executor:
 
     def _in_child(self, job: Job, task: Task[Any], slot: Slot, children: Children) -> Ending:
         # Before the time of the attempt begins: the first child has to import the modules.
-        child = children.take()
-        if not job.lease.held():
-            children.put_back(child)
-            raise LeaseLost(task.task_id)
-        context = self._begin(job, task, clock.monotonic())
+        with children.lend() as child:
+            if not job.lease.held():
+                raise LeaseLost(task.task_id)
+            context = self._begin(job, task, clock.monotonic())
 
-        def told() -> None:
-            child.tell(job)
-            job.limit = min(job.limit, clock.monotonic() + self._grace_seconds)
-            self._alarm.ring()
+            def told() -> None:
+                child.tell(job)
+                job.limit = min(job.limit, clock.monotonic() + self._grace_seconds)
+                self._alarm.ring()
 
-        # The lease last: who gives the job back ends the children that it finds, and this one may come after that.
-        if not self._move(job, slot, child) or not job.lease.held():
-            child.kill()
-        return children.run(child, job, context, told)
+            # The lease last: who gives the job back ends the children that it finds, and this one may come after that.
+            if not self._move(job, slot, child) or not job.lease.held():
+                child.kill()
+            return children.run(child, job, context, told, self._inputs.read)
 
-    def _await(self, job: Job, slot: Slot, awaitable: Awaitable[Any], started: float) -> None:
+    def _await(self, job: Job, slot: Slot, awaitable: Awaitable[Any], started: float, context: Context) -> None:
         def on_end(value: Any, error: BaseException | None) -> None:
-            ending = self._success(job, value, started) if error is None else Failure(job, error, _us_since(started))
+            ran_us = us_since(started)
             if attempt.overdue:
-                late = _late(job, "it was cancelled")
+                late = late_error(job, "it was cancelled")
                 late.__cause__ = error
-                ending = Failure(job, late, ending.ran_us)
-            self._end(ending)
+                error = late
+            self._end(self._success(job, value, started) if error is None else Failure(job, error, ran_us))
 
-        attempt = Attempt(self._event_loop(), awaitable, on_end)
-        if job.context is None or not self._move(job, slot, attempt):
-            if inspect.iscoroutine(awaitable):
-                awaitable.close()
+        try:
+            attempt = Attempt(self._event_loop(), awaitable, on_end, context)
+            if job.context is None or not self._move(job, slot, attempt):
+                drop(awaitable)
+                return
+            attempt.begin(f"fairque-{job.granted.task_id}")
+        except (RuntimeError, OSError, MemoryError) as error:
+            drop(awaitable)
+            self._end(GivenBack(job, f"no event loop can be started: {error}", _PAUSE_SECONDS))
             return
-        attempt.begin(f"fairque-{job.granted.task_id}")
         job.context.when_cancelled(attempt.cancel)
 
     def _enforce_coroutine(self, job: Job, attempt: Attempt) -> None:
@@ -307,7 +356,7 @@ class Executor:
                 attempt.cancel()
             job.limit = clock.monotonic() + self._grace_seconds
             return
-        if self._running.pop(job, None) is None:
+        if not self._take_out(job):
             return
         if not attempt.heard:
             with self._lock:
@@ -327,7 +376,7 @@ class Executor:
             attempt=job.granted.attempt,
             abandoned=len(self._abandoned),
         )
-        self._on_end(Failure(job, _late(job, end), job.ran_us))
+        self._on_end(Failure(job, late_error(job, end), job.ran_us))
         if len(self._abandoned) > self._max_abandoned:
             self._on_exhausted(len(self._abandoned))
 
@@ -343,11 +392,3 @@ class Executor:
                 self._loop = Loop()
                 self._loops.append(self._loop)
             return self._loop
-
-
-def _late(job: Job, end: str) -> TaskTimeout:
-    return TaskTimeout(0 if job.task is None else job.task.timeout_ms / 1000, end)
-
-
-def _us_since(started: float) -> int:
-    return int((clock.monotonic() - started) * 1_000_000)

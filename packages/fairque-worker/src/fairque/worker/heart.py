@@ -51,8 +51,8 @@ class Heart:
         self._metrics = metrics
         self._answered = clock.monotonic()
         self._next_beat = self._next_sweep = clock.monotonic()
-        # When the thread should have gone on at the latest, and the processor time of the process when it rested.
-        self._awake_at, self._used = clock.monotonic(), time.process_time()
+        # Processor time of the process at the last beat.
+        self._used = time.process_time()
         # Longer than that, and the tasks would be started elsewhere while they run here.
         patience = consumer.lease_ms / 1000 - heartbeat_seconds
         self.service = Service("fairque-heart", self.step, patience=patience, on_death=on_death, log=log)
@@ -64,8 +64,7 @@ class Heart:
 
     def start(self) -> None:
         """Begin to beat."""
-        self._awake_at = clock.monotonic()
-        self._next_beat = self._awake_at + self._heartbeat
+        self._next_beat, self._used = clock.monotonic() + self._heartbeat, time.process_time()
         self.service.start()
 
     def stop(self) -> None:
@@ -75,17 +74,15 @@ class Heart:
 
     def step(self) -> None:
         """Do what is due, and rest until the next thing is."""
-        late = clock.monotonic() - self._awake_at
-        if late >= self._heartbeat:
-            self._tell_late(late)
-        if clock.monotonic() >= self._next_beat:
+        late = clock.monotonic() - self._next_beat
+        if late >= 0:
+            if late >= self._heartbeat:
+                self._tell_late(late)
             self.beat()
-            self._next_beat = clock.monotonic() + self._heartbeat
+            self._next_beat, self._used = clock.monotonic() + self._heartbeat, time.process_time()
         if clock.monotonic() >= self._next_sweep:
             self._next_sweep = clock.monotonic() + self._sweep()
-        pause = max(0.0, min(self._next_beat, self._next_sweep) - clock.monotonic())
-        self._awake_at, self._used = clock.monotonic() + pause, time.process_time()
-        self.service.rest(pause)
+        self.service.rest(max(0.0, min(self._next_beat, self._next_sweep) - clock.monotonic()))
 
     def beat(self) -> None:
         """Renew all leases once, and tell each task that should stop."""
@@ -102,7 +99,7 @@ class Heart:
         log.warning(
             "the heartbeat was late",
             late_seconds=round(late, 3),
-            cause=held_up if used >= late / 2 else "the process, or its machine, stood still",
+            cause=held_up if used >= late / 2 else "the process, its machine or the server stood still",
             leases_over=sum(job.lease.held_until <= now for job in jobs),
             functions=sorted({job.task.func or "" for job in jobs if job.task is not None})[:_TOLD],
             tasks=[job.granted.task_id for job in jobs[:_TOLD]],

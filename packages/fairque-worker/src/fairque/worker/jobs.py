@@ -6,18 +6,19 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
 
 from fairque.protocol import clock
 from fairque.protocol.calls import Granted
-from fairque.protocol.errors import LeaseLost, RemoteError
+from fairque.protocol.errors import FairqueError, LeaseLost, RemoteError
 from fairque.protocol.model.context import TaskContext
 from fairque.protocol.model.outcome import Decision, decide
 from fairque.protocol.model.outputs import Left
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.task import Task
+from fairque.protocol.model.tracebacks import ErrorText, is_a
 
-__all__ = ["Ending", "Failure", "Job", "Lease", "LeasedContext", "Success", "judge"]
+__all__ = ["Ending", "Failure", "GivenBack", "Job", "Lease", "LeasedContext", "Success", "Unstarted"]
 
 
 @define(eq=False)
@@ -119,48 +120,81 @@ class Success:
     xcom: bytes = b""
 
 
-@frozen
+class Unstarted(FairqueError):
+    """A task could not be begun, for a reason that is not its own: it goes back without having used up a retry.
+
+    Attributes:
+        why: What was missing, as the log says it.
+        pause_seconds: After how long it may be tried again.
+    """
+
+    def __init__(self, why: str, pause_seconds: float) -> None:
+        self.why = why
+        self.pause_seconds = pause_seconds
+        super().__init__(why)
+
+
+def _judged(failure: "Failure") -> Decision:
+    """Return what becomes of the task after a failed attempt, whatever it raised."""
+    job, error = failure.job, failure.error
+    if job.task is None:
+        return Decision("dead", 0, "unreadable")
+    decision = partial(decide, retries=job.task.retries, failures=job.granted.failures, policy=job.task.retry)
+    try:
+        return decision(error)
+    except BaseException as second:  # noqa: BLE001 - such as a subclass of Retry that never called its super().__init__
+        return decision(second)
+
+
+@frozen(eq=False)
 class Failure:
-    """An attempt that raised.
+    """An attempt that raised. Make it where the task ran, and while its time counts: it asks the error, which may hang.
+
+    Nobody asks the error again afterwards, but the user's own hook.
 
     Attributes:
         job: The task.
         error: What it raised.
         ran_us: How long it ran, in microseconds.
-        decision: What becomes of the task, where that is decided already.
+        decision: What becomes of the task.
+        told: The error as text.
     """
 
     job: Job
     error: BaseException
     ran_us: int
-    decision: Decision | None = None
+    decision: Decision = field(default=Factory(_judged, takes_self=True))
+    told: ErrorText = field(default=Factory(lambda self: ErrorText.of(self.error), takes_self=True), init=False)
 
     @property
     def cancelled(self) -> bool:
         """Whether a cancelation of the coroutine was all that it raised."""
-        error = self.error
-        return isinstance(error, asyncio.CancelledError) or (
-            isinstance(error, RemoteError) and error.kind == asyncio.CancelledError.__name__
-        )
+        kind = asyncio.CancelledError
+        return is_a(self.error, kind) or (is_a(self.error, RemoteError) and self.told.kind == kind.__name__)
 
     @property
     def broken_off(self) -> bool:
         """Whether the loss of the lease ended it, and not the task: it says nothing about the task then."""
-        return (self.cancelled or isinstance(self.error, LeaseLost)) and not self.job.lease.held()
+        return (self.cancelled or is_a(self.error, LeaseLost)) and not self.job.lease.held()
 
 
-Ending: TypeAlias = Success | Failure
+@frozen
+class GivenBack:
+    """A task that this worker could not begin, for a reason that is not the task's own.
+
+    Attributes:
+        job: The task.
+        why: What was missing.
+        pause_seconds: After how long it may be tried again, here or elsewhere.
+        crippled: Whether the worker could begin no other task either, so that it should take none for so long.
+        ran_us: It did not run.
+    """
+
+    job: Job
+    why: str
+    pause_seconds: float
+    crippled: bool = False
+    ran_us: int = field(default=0, init=False)
 
 
-def judge(failure: Failure) -> Decision:
-    """Return what becomes of the task after a failed attempt, whatever it raised."""
-    job = failure.job
-    if failure.decision is not None:
-        return failure.decision
-    if job.task is None:
-        return Decision("dead", 0, "unreadable")
-    decision = partial(decide, retries=job.task.retries, failures=job.granted.failures, policy=job.task.retry)
-    try:
-        return decision(failure.error)
-    except BaseException as error:  # noqa: BLE001 - such as a subclass of Retry that never called its super().__init__
-        return decision(error)
+Ending: TypeAlias = Success | Failure | GivenBack

@@ -1,15 +1,24 @@
 """An event loop in a thread of its own, and an attempt of a task that runs on it as a coroutine."""
 
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from contextvars import Context
 from types import FrameType
 from typing import Any
 
 from fairque.protocol import clock
+from fairque.protocol.runners.forks import inherits
+from fairque.worker.forks import end_copy, end_if_copy
+from fairque.worker.threads import Threads
 
 __all__ = ["Attempt", "Loop"]
+
+#: Threads of `asyncio.to_thread`, as many as asyncio itself would have.
+_MOST_HELPERS = min(32, (os.cpu_count() or 1) + 4)
 
 
 class Loop:
@@ -21,10 +30,42 @@ class Loop:
         # of another library has a clock of its own, which nobody freezes.
         with suppress(AttributeError):
             self._loop.time = clock.monotonic  # type: ignore[method-assign]
+        # What a coroutine hands to a thread must not continue in a copy of this process either.
+        self._helpers = Threads(_MOST_HELPERS, name="asyncio")
+        self._loop.set_default_executor(self._helpers)
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="fairque-loop", daemon=True)
-        self._thread.start()
+        inherits(self)
+        try:
+            self._thread.start()
+        except BaseException:
+            self._loop.close()
+            raise
+
+    def begin_anew(self) -> None:
+        """In a forked child: end it as soon as the coroutine that forked it, the only one there, ends or waits.
+
+        All others continue in the parent. Not even what waits can go on: the loop's selector is the parent's as well.
+        """
+        if threading.current_thread() is not self._thread:
+            return
+        forker = asyncio.current_task(self._loop)
+        # A loop of another library hides what is ready: it may begin a step of others, but no second one.
+        ready = getattr(self._loop, "_ready", None)
+        if ready is not None:
+            ready.clear()
+        self._loop.call_soon(self._end_copy, forker)
+
+    @staticmethod
+    def _end_copy(forker: "asyncio.Task[Any] | None") -> None:
+        if forker is None:
+            end_copy()
+        elif forker.done():
+            end_copy(asyncio.CancelledError() if forker.cancelled() else forker.exception())
+        else:
+            sys.stderr.write("a forked copy cannot wait on the event loop of its parent: it ends\n")
+            end_copy(SystemExit(1))
 
     def call(self, function: Callable[[], None]) -> None:
         """Have a function called on the loop soon, in the context of the caller.
@@ -34,9 +75,9 @@ class Loop:
         """
         self._loop.call_soon_threadsafe(function)
 
-    def create_task(self, coroutine: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
-        """Begin a coroutine; only on the loop itself."""
-        return self._loop.create_task(coroutine, name=name)
+    def create_task(self, coroutine: Coroutine[Any, Any, None], name: str, context: Context) -> "asyncio.Task[None]":
+        """Begin a coroutine in a context; only on the loop itself."""
+        return self._loop.create_task(coroutine, name=name, context=context)
 
     def wait_for(self, awaitable: Awaitable[Any]) -> None:
         """Await something on the loop, from another thread, and raise what it raises."""
@@ -89,6 +130,7 @@ class Attempt:
         loop: Where it runs.
         awaitable: What is awaited there.
         on_end: Called on the loop with its value, or with None and what it raised.
+        context: It runs in this one.
 
     Attributes:
         loop: Where it runs.
@@ -99,7 +141,11 @@ class Attempt:
     """
 
     def __init__(
-        self, loop: Loop, awaitable: Awaitable[Any], on_end: Callable[[Any, BaseException | None], None]
+        self,
+        loop: Loop,
+        awaitable: Awaitable[Any],
+        on_end: Callable[[Any, BaseException | None], None],
+        context: Context,
     ) -> None:
         self.loop = loop
         self.overdue = False
@@ -108,14 +154,15 @@ class Attempt:
         self.ended = False
         self._awaitable = awaitable
         self._on_end = on_end
+        self._context = context
         self._task: asyncio.Task[None] | None = None
         self._awaiting = False
 
     def begin(self, name: str) -> None:
-        """Begin, in the context of the caller: `current_context` is right in the coroutine, too."""
+        """Begin, on the loop; no other thread may be in its context any more."""
 
         def begin() -> None:
-            self._task = self.loop.create_task(self._run(), name)
+            self._task = self.loop.create_task(self._run(), name, self._context)
 
         self.loop.call(begin)
 
@@ -145,12 +192,18 @@ class Attempt:
 
     async def _run(self) -> None:
         self._awaiting = True
+        pid = os.getpid()
         # Caught here, inside the coroutine: a SystemExit that left it would end the loop for all others.
         try:
-            value = await self._awaitable
-        except BaseException as error:  # noqa: BLE001 - whatever a task raises is the ending of its attempt
-            self._on_end(None, error)
-        else:
-            self._on_end(value, None)
+            try:
+                value = await self._awaitable
+            except BaseException as error:  # noqa: BLE001 - whatever a task raises is the ending of its attempt
+                end_if_copy(pid, error)
+                self._on_end(None, error)
+            else:
+                end_if_copy(pid)
+                self._on_end(value, None)
         finally:
+            # In the making of the ending, too, code of the user's may run.
+            end_if_copy(pid)
             self.ended = True

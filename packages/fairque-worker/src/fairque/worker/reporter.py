@@ -1,6 +1,7 @@
 """How endings are told to the queue, and what follows from its answer: hooks when it accepted, a log line when not."""
 
 import inspect
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
@@ -10,14 +11,16 @@ from attrs import frozen
 from fairque.protocol.calls import Ended, Failed, Finished, Popped, Reported
 from fairque.protocol.errors import OutputMissing, TaskTimeout, UnknownFunction
 from fairque.protocol.model.context import TaskContext, running_in
-from fairque.protocol.model.outcome import Decision, describe_error, error_kind, error_text, error_traceback
+from fairque.protocol.model.outcome import Decision, describe_error
 from fairque.protocol.model.retry import Cancel, Retry, Snooze
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
+from fairque.protocol.model.tracebacks import ErrorText, error_kind, error_text, error_traceback, is_a
 from fairque.protocol.wire.status import Status
 from fairque.worker.consumer import Consumer
+from fairque.worker.forks import end_if_copy
 from fairque.worker.handler import TaskHandler
-from fairque.worker.jobs import Ending, Failure, Success, judge
+from fairque.worker.jobs import Ending, Failure, GivenBack, Success
 from fairque.worker.log import log
 from fairque.worker.metrics import Metrics
 from fairque.worker.processes.process import ChildDied
@@ -73,9 +76,10 @@ class Reporter:
         """
         successes = [ending for ending in endings if isinstance(ending, Success)]
         judged = [_Judged(ending, self._judge(ending)) for ending in endings if isinstance(ending, Failure)]
+        given_back = [ending for ending in endings if isinstance(ending, GivenBack)]
         finished, failed, popped = self._consumer.exchange(
             [Finished(s.job.granted.task_id, s.job.granted.token, s.ran_us, s.result, s.xcom) for s in successes],
-            [self._failed(one) for one in judged],
+            [*(self._failed(one) for one in judged), *(self._postponed(one) for one in given_back)],
             count,
             [
                 Reported(ending.job.granted.task_id, ending.job.granted.token, word)
@@ -88,7 +92,9 @@ class Reporter:
             self._metrics.ended(success.job, "finished" if accepted else "lost", success.ran_us)
             if accepted and self._hears_success:
                 self._call(partial(self._tell_success, success))
-        for one, answer in zip(judged, failed, strict=True):
+        for back, answer in zip(given_back, failed[len(judged) :], strict=True):
+            self._note_given_back(back, answer)
+        for one, answer in zip(judged, failed[: len(judged)], strict=True):
             if not self._accepted(one.failure, answer):
                 self._metrics.ended(one.failure.job, "lost", one.failure.ran_us)
             else:
@@ -102,31 +108,41 @@ class Reporter:
 
     @staticmethod
     def _judge(failure: Failure) -> Decision:
-        decision = judge(failure)
+        decision = failure.decision
         if failure.job.canceled and (failure.cancelled or not decision.final):
             return Decision("cancel", 0, "canceled while it ran")
         return decision
 
     def _failed(self, one: _Judged) -> Failed:
-        granted = one.failure.job.granted
-        return Failed(
-            granted.task_id,
-            granted.token,
-            one.failure.ran_us,
-            one.decision.verdict,
-            one.decision.pause_ms,
-            describe_error(
-                one.failure.error,
-                reason=one.decision.reason,
-                worker=self._consumer.worker,
-                attempt=granted.attempt,
-            ),
+        granted, decision = one.failure.job.granted, one.decision
+        error = self._described(one.failure, one.failure.told, decision.reason)
+        return Failed(granted.task_id, granted.token, one.failure.ran_us, decision.verdict, decision.pause_ms, error)
+
+    def _postponed(self, back: GivenBack) -> Failed:
+        granted = back.job.granted
+        # The text is for one that somebody has canceled meanwhile: it ends instead.
+        error = self._described(back, ErrorText("GivenBack", back.why, ""), "canceled before it began")
+        return Failed(granted.task_id, granted.token, 0, "snooze", round(back.pause_seconds * 1000), error)
+
+    def _described(self, ending: Ending, told: ErrorText, reason: str) -> bytes:
+        return describe_error(told, reason=reason, worker=self._consumer.worker, attempt=ending.job.granted.attempt)
+
+    def _note_given_back(self, back: GivenBack, answer: Ended) -> None:
+        if not self._accepted(back, answer):
+            self._metrics.ended(back.job, "lost", 0)
+            return
+        self._metrics.ended(back.job, "canceled" if answer.state is TaskState.CANCELED else "snoozed", 0)
+        log.warning(
+            "a task could not be started here: it is given back, and none of its retries is used up",
+            task_id=back.job.granted.task_id,
+            why=back.why,
+            pause_seconds=round(back.pause_seconds, 3),
         )
 
     def _accepted(self, ending: Ending, answer: Ended) -> bool:
         if answer.code is Status.OK:
             return True
-        if answer.code is Status.ALREADY and (isinstance(ending, Failure) or answer.state is TaskState.FINISHED):
+        if answer.code is Status.ALREADY and (not isinstance(ending, Success) or answer.state is TaskState.FINISHED):
             return True
         log.warning(
             "ending refused: the lease was lost",
@@ -138,16 +154,16 @@ class Reporter:
 
     @staticmethod
     def _log_failure(one: _Judged, state: TaskState | None) -> None:
-        job, error, decision = one.failure.job, one.failure.error, one.decision
+        job, told, decision = one.failure.job, one.failure.told, one.decision
         words: dict[str, Any] = {"task_id": job.granted.task_id}
         if job.task is not None:
             words |= {"func": job.task.func, "user_id": job.task.user_id}
-        words |= {"attempt": job.granted.attempt, "error": f"{error_kind(error)}: {error_text(error):.500}"}
+        words |= {"attempt": job.granted.attempt, "error": f"{told.kind}: {told.text:.500}"}
         if _outcome(decision, state) == "snoozed":
             log.info("task snoozed", **words, pause_seconds=decision.pause_ms / 1000)
             return
-        if not isinstance(error, _PLAIN):
-            words["exception"] = error_traceback(error)
+        if not is_a(one.failure.error, _PLAIN):
+            words["exception"] = told.traceback
         if state is TaskState.CANCELED:
             log.warning("task canceled", **words)
         elif state is TaskState.FAILED:
@@ -172,12 +188,20 @@ class Reporter:
         if job.task is None or job.context is None:
             return
         running_in(job.context)
+        pid = os.getpid()
         try:
             later = hook(job.task, job.context)
+            end_if_copy(pid)
             if inspect.isawaitable(later):
                 self._wait_for(later)
-        except BaseException:  # noqa: BLE001 - whatever a hook of the user's raises, the thread goes on
-            log.exception(f"{name} raised", task_id=job.granted.task_id)
+        except BaseException as error:  # noqa: BLE001 - whatever a hook of the user's raises, the thread goes on
+            end_if_copy(pid, error)
+            log.error(
+                f"{name} raised",
+                task_id=job.granted.task_id,
+                error=f"{error_kind(error)}: {error_text(error):.500}",
+                exception=error_traceback(error),
+            )
 
 
 def _outcome(decision: Decision, state: TaskState | None) -> str:

@@ -1,15 +1,27 @@
 """The threads in which tasks and hooks run: they wait on one plain queue, and one that hangs can be replaced."""
 
+import os
+import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from queue import SimpleQueue
-from threading import Lock
-from typing import TypeAlias
+from itertools import count as counted
+from queue import Empty, SimpleQueue
+from typing import ParamSpec, TypeAlias, TypeVar
 
 from attrs import define
 
+from fairque.protocol import clock
+from fairque.protocol.runners.forks import inherits
+from fairque.worker.forks import end_copy, end_if_copy
+
 __all__ = ["Slot", "Threads", "Work"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: After a thread could not be started, seconds until the next try: each one costs the system as much as a success.
+_PAUSE_SECONDS = 1.0
 
 
 @define(eq=False)
@@ -29,65 +41,142 @@ class Slot:
 Work: TypeAlias = Callable[[Slot], None]
 
 
-class Threads:
-    """The threads of a ThreadPoolExecutor, each of which takes from one queue.
+class Threads(ThreadPoolExecutor):
+    """A ThreadPoolExecutor of plain daemon threads, each of which takes from one queue.
 
-    No task gets a future: that is what makes handing over a task cheap.
+    Those of the base class are not used. The interpreter joins them when it ends, so that a task that hangs would keep
+    a stopped worker alive; and so does a process that a task has forked, which is one of them: a
+    `multiprocessing.Process` of a task would end with exit code 1 for that on some releases of Python. A task has no
+    future either, which makes handing it over cheap.
 
     Args:
         count: How many there are, begun one by one as there is something to do.
         spare: How many may be replaced in all while those that they replace still run.
+        name: What their names begin with.
+
+    Attributes:
+        shortage: Why the last thread could not be started; empty when it could.
     """
 
-    def __init__(self, count: int, spare: int) -> None:
-        self._count = count
-        self._work: SimpleQueue[Work | None] = SimpleQueue()
-        self._pool = ThreadPoolExecutor(max_workers=count + spare, thread_name_prefix="fairque-task")
-        self._slots: dict[Slot, Future[None]] = {}
+    def __init__(self, count: int, spare: int = 0, name: str = "fairque-task") -> None:
+        super().__init__(max_workers=count + spare, thread_name_prefix=name)
+        self.shortage = ""
+        self._count, self._most = count, count + spare
+        self._name, self._numbers = name, counted()
+        self._waiting: SimpleQueue[Work | None] = SimpleQueue()
+        self._slots: dict[Slot, threading.Thread] = {}
+        # Those that are not given up.
         self._begun = 0
-        self._stopped = False
-        self._lock = Lock()
+        self._next_try_at = 0.0
+        self._over = False
+        self._guard = threading.Lock()
+        inherits(self)
+
+    def begin_anew(self) -> None:
+        """Have nothing to do in a forked child, which has none of the threads."""
+        self._waiting = SimpleQueue()
+        self._guard = threading.Lock()
+        self._over = True
+
+    def grow(self) -> int:
+        """Begin another thread if there may be one, and return how many there are."""
+        if self._begun < self._count:
+            with self._guard:
+                if self._begun < self._count and not self._over:
+                    self._begin()
+        return self._begun
 
     def put(self, work: Work) -> None:
-        """Run something as soon as a thread is free."""
-        if self._begun < self._count:
-            with self._lock:
-                if self._begun < self._count and not self._stopped:
-                    self._begun += 1
-                    self._begin()
-        self._work.put(work)
+        """Run something as soon as a thread is free. Where `grow` says 0 none ever is."""
+        self._waiting.put(work)
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
+        """Run a function as soon as a thread is free, and return its future.
+
+        Raises:
+            RuntimeError: The pool was shut down, or no thread can be started.
+        """
+        future: Future[T] = Future()
+
+        def run(_: Slot) -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            pid = os.getpid()
+            try:
+                value = fn(*args, **kwargs)
+                end_if_copy(pid)
+            except BaseException as error:  # noqa: BLE001 - it belongs to who waits for the future
+                end_if_copy(pid, error)
+                future.set_exception(error)
+            else:
+                future.set_result(value)
+
+        if self._over:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+        if not self.grow():
+            raise RuntimeError(self.shortage)
+        self.put(run)
+        return future
 
     def replace(self, slot: Slot) -> None:
-        """Begin another thread instead of one that hangs."""
-        slot.given_up = True
-        with self._lock:
-            if not self._stopped:
+        """Begin another thread instead of one that hangs; where that is impossible, when there is more to do."""
+        with self._guard:
+            slot.given_up = True
+            self._begun -= 1
+            if not self._over:
                 self._begin()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - as the base
+        """Let the threads end when there is nothing left to do."""
+        if cancel_futures:
+            with suppress(Empty):
+                while True:
+                    self._waiting.get_nowait()
+        self.stop()
+        if wait:
+            self.wait(threading.TIMEOUT_MAX)
 
     def stop(self) -> None:
         """Let the threads end when they are free; safe to call twice."""
-        with self._lock:
-            if self._stopped:
+        with self._guard:
+            if self._over:
                 return
-            self._stopped = True
+            self._over = True
             for _ in self._slots:
-                self._work.put(None)
-            self._pool.shutdown(wait=False)
+                self._waiting.put(None)
 
     def wait(self, seconds: float) -> bool:
         """Wait for the end of those that were not given up; return whether all have ended, the given up ones too."""
-        wait([future for slot, future in self._slots.items() if not slot.given_up], timeout=seconds)
-        return all(future.done() for future in self._slots.values())
+        until = clock.monotonic() + seconds
+        for slot, thread in list(self._slots.items()):
+            if not slot.given_up:
+                thread.join(max(0.0, until - clock.monotonic()))
+        return not any(thread.is_alive() for thread in self._slots.values())
 
     def _begin(self) -> None:
         # What has ended long ago is not kept for ever.
-        self._slots = {slot: future for slot, future in self._slots.items() if not slot.ended}
+        self._slots = {slot: thread for slot, thread in self._slots.items() if thread.is_alive()}
+        if len(self._slots) >= self._most or clock.monotonic() < self._next_try_at:
+            return
         slot = Slot()
-        self._slots[slot] = self._pool.submit(self._run, slot)
+        name = f"{self._name}_{next(self._numbers)}"
+        thread = threading.Thread(target=self._run, args=(slot,), name=name, daemon=True)
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError) as error:
+            self.shortage = f"no thread can be started: {error or type(error).__name__}"
+            self._next_try_at = clock.monotonic() + _PAUSE_SECONDS
+            return
+        self.shortage = ""
+        self._slots[slot] = thread
+        self._begun += 1
 
     def _run(self, slot: Slot) -> None:
-        while not slot.given_up and (work := self._work.get()) is not None:
+        pid = os.getpid()
+        while not slot.given_up and (work := self._waiting.get()) is not None:
             # An exception that raises while it is logged gets this far: not even that may cost a thread.
             with suppress(BaseException):
                 work(slot)
+            if os.getpid() != pid:
+                end_copy()
         slot.ended = True

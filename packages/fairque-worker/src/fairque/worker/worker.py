@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fairque.protocol import clock
 from fairque.protocol.config import mask_url
 from fairque.protocol.errors import ConfigurationError, FairqueError
-from fairque.protocol.model.outcome import error_text
+from fairque.protocol.model.tracebacks import error_text
 from fairque.protocol.runners import Runner
 from fairque.protocol.service.signals import Control, Order
 from fairque.protocol.wire.scripts import load_scripts
@@ -94,7 +94,7 @@ class Worker:
             options.concurrency,
             settings.queue.message_limit,
             self._on_end,
-            inputs=Inputs(self._consumer.read_outputs),
+            inputs=Inputs(self._consumer.read_outputs, settings.queue.input_limit),
             on_progress=self._progress.note,
             alarm=alarm,
             children=children,
@@ -371,6 +371,7 @@ def _children(settings: WorkerSettings, handler: TaskHandler | str | None) -> Ch
             modules=options.modules,
             handler=handler,
             result_limit=settings.queue.message_limit,
+            input_limit=settings.queue.input_limit,
         )
     if recipe is None and options.isolation == "process":
         raise ConfigurationError([f"worker.isolation is 'process', but this worker has no child processes: {why_not}"])

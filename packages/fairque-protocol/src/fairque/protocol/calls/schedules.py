@@ -11,7 +11,13 @@ from fairque.protocol.model.schedules import Miss, Moved, Schedule, ScheduleInfo
 from fairque.protocol.wire.call import Argument, Call, opened, text
 from fairque.protocol.wire.codec import encode_task
 from fairque.protocol.wire.keys import QueueKeys
-from fairque.protocol.wire.schedules import decode_schedule, encode_schedule, schedule_problems, timing_digest
+from fairque.protocol.wire.schedules import (
+    content_digest,
+    decode_schedule,
+    encode_schedule,
+    schedule_problems,
+    timing_digest,
+)
 from fairque.protocol.wire.status import Status
 
 __all__ = [
@@ -124,6 +130,7 @@ def schedule(keys: QueueKeys, storing: Sequence[Storing], *, message_limit: int)
             "" if enabled is None else int(enabled),
             *_overdue(one.overdue),
             encode_schedule(one.schedule),
+            content_digest(one.schedule),
         )
     if sum(len(arg) for arg in args if isinstance(arg, bytes)) > _MAX_BYTES:
         raise BatchTooLarge("the definitions of one call have more than 4 MiB: store fewer of them at a time")

@@ -64,6 +64,7 @@ class QueueSettings:
     Attributes:
         name: Name of the queue: letters, digits and ``_ . @ -``, at most 64.
         message_limit: Bytes of one encoded task, at most ``MESSAGE_LIMIT_MAX``.
+        input_limit: Bytes of all that one task takes from others; a worker holds as much for each task at a time.
         result_ttl_seconds: Seconds that the record of an ended task is kept.
         dead_letter_ttl_seconds: Seconds that a dead letter is kept.
         max_deliveries: How often a task may be handed out before it is a dead letter.
@@ -77,6 +78,7 @@ class QueueSettings:
         validator=matches(QUEUE_NAME, "1 to 64 ASCII letters, digits or the signs _ . @ -"),
     )
     message_limit: int = field(default=262_144, validator=between(1, MESSAGE_LIMIT_MAX))
+    input_limit: int = field(default=67_108_864, validator=at_least(1))
     result_ttl_seconds: float = field(default=86_400.0, validator=duration)
     dead_letter_ttl_seconds: float = field(default=1_209_600.0, validator=duration)
     max_deliveries: int = field(default=5, validator=at_least(1))

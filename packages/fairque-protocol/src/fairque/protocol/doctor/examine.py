@@ -61,15 +61,20 @@ class _Examination:
         try:
             info = self.runner.info()
         except RedisUnavailable as error:
-            yield _error("reach", str(error), "nothing works without the server", "start it, or mend redis.url")
+            yield _error("reach", str(error), "nothing works without the server", "as said there")
             return
         except ServerUnsuitable as error:
+            if not error.denied:
+                yield _error("reach", str(error), "nothing works without the server", "as said there")
+                return
             yield _error("rights", str(error), "its state cannot be read", "ACL SETUSER USER +info")
             return
         self.facts["server"] = " ".join(kind_of(info))
         self.facts["used memory"] = str(info.get("used_memory_human", "unknown"))
         self.looked_at += CHECKS
         yield from findings_of(info, self._redis)
+        if any(finding.check == "sentinel" for finding in findings_of(info, self._redis)):
+            return
         self.looked_at.append("schema")
         try:
             stats = self.runner.run(read_stats(self._keys))
@@ -133,7 +138,7 @@ class _Examination:
 def _of_queue(error: FairqueError) -> Finding:
     if isinstance(error, SchemaMismatch):
         return _error("schema", str(error), "no call about the queue is answered", "as said there")
-    if isinstance(error, ServerUnsuitable):
+    if isinstance(error, ServerUnsuitable) and error.denied:
         mend = "ACL SETUSER USER ~fairque:* &fairque:* +evalsha +script|load +hmget +get +time +zcard +hgetall"
         return _error("rights", str(error), "no script can be run", mend)
     if isinstance(error, ProtocolError):

@@ -1,39 +1,36 @@
 """What becomes of an attempt that raised: a pure decision between another attempt, a rest, and the end."""
 
 import random
-import traceback
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from attrs import frozen
 
 from fairque.protocol.durations import to_ms
-from fairque.protocol.errors import OutputMissing, RemoteError, UnknownFunction
+from fairque.protocol.errors import InputsTooLarge, OutputMissing, UnknownFunction
 from fairque.protocol.model.retry import LONGEST_PAUSE_SECONDS, Cancel, Retry, RetryPolicy, Snooze
+from fairque.protocol.model.tracebacks import ErrorText
 from fairque.protocol.wire.jsonvalue import dumps
 
 __all__ = [
     "UNKNOWN_PAUSE_MS",
     "UNKNOWN_TRIES",
+    "VERDICTS",
     "Decision",
     "Verdict",
     "decide",
     "describe_error",
-    "error_kind",
-    "error_text",
-    "error_traceback",
 ]
 
 #: What becomes of a failed attempt: ``snooze`` is a retry that counts for no budget.
 Verdict: TypeAlias = Literal["retry", "snooze", "dead", "cancel"]
+VERDICTS: frozenset[str] = frozenset(get_args(Verdict))
 
 #: A name that no worker knows yet may be part of a deployment under way: it waits this often and this long.
 UNKNOWN_TRIES = 5
 UNKNOWN_PAUSE_MS = 10_000
 
-_TEXT_LIMIT = 2_000
-_TRACEBACK_LIMIT = 8_000
 _DEFAULT_POLICY = RetryPolicy()
 
 
@@ -72,8 +69,8 @@ def decide(
         return Decision("snooze", _ms(error.after), "")
     if isinstance(error, Cancel):
         return Decision("cancel", 0, "the task canceled itself")
-    if isinstance(error, OutputMissing):
-        # What has ended leaves nothing more: another attempt would find the same.
+    if isinstance(error, OutputMissing | InputsTooLarge):
+        # What has ended leaves nothing more, nor less: another attempt would find the same.
         return Decision("dead", 0, "input")
     if isinstance(error, UnknownFunction):
         retries = UNKNOWN_TRIES
@@ -96,40 +93,15 @@ def _ms(pause: float | timedelta) -> int:
     return to_ms(min(seconds, LONGEST_PAUSE_SECONDS), "after") if seconds > 0 else 0
 
 
-def describe_error(error: BaseException, *, reason: str, worker: str, attempt: int) -> bytes:
-    """Return the JSON that a dead letter keeps of an error: text only, cut to a few KiB. Whatever it is, this works."""
+def describe_error(told: ErrorText, *, reason: str, worker: str, attempt: int) -> bytes:
+    """Return the JSON that a dead letter keeps of an error: text only, a few KiB."""
     return dumps(
         {
-            "type": error_kind(error),
-            "error": error_text(error)[:_TEXT_LIMIT],
-            "traceback": error_traceback(error),
+            "type": told.kind,
+            "error": told.text,
+            "traceback": told.traceback,
             "reason": reason,
             "worker": worker,
             "attempts": attempt,
         }
     )
-
-
-def error_text(error: BaseException) -> str:
-    """Return the message of an error, also of one that cannot be printed."""
-    return _text("text", lambda: str(error))
-
-
-def error_kind(error: BaseException) -> str:
-    """Return the name of the class of an error, also of one of another process."""
-    return error.kind if isinstance(error, RemoteError) else _text("type", lambda: type(error).__qualname__)
-
-
-def error_traceback(error: BaseException) -> str:
-    """Return the end of the traceback of an error, also of one of another process or one that cannot be printed."""
-    if isinstance(error, RemoteError):
-        return error.traceback
-    return _text("traceback", lambda: "".join(traceback.format_exception(error)))[-_TRACEBACK_LIMIT:]
-
-
-def _text(what: str, make: Callable[[], str]) -> str:
-    try:
-        # By way of bytes, since JSON and log files take no lone surrogates.
-        return str.encode(make(), errors="backslashreplace").decode()
-    except BaseException as second:  # noqa: BLE001 - the user's code runs here, and whatever it raises ends no worker
-        return f"(its {what} cannot be made: {type(second).__name__})"

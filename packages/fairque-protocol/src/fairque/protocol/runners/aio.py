@@ -20,6 +20,7 @@ from fairque.protocol.runners.connection import (
     script_text,
 )
 from fairque.protocol.runners.failures import Attempts, NoAnswer, Silence, denied, replaced, unclear
+from fairque.protocol.runners.forks import inherits
 from fairque.protocol.runners.permits import Permits
 from fairque.protocol.runners.visit import visit
 from fairque.protocol.wire.call import Call
@@ -38,7 +39,12 @@ class AsyncRunner:
 
     def __init__(self, settings: RedisSettings) -> None:
         self.settings = settings
-        self._permits = Permits(settings)
+        self.begin_anew()
+        inherits(self)
+
+    def begin_anew(self) -> None:
+        """Have no connections and no event loop yet: at first, and in a forked child."""
+        self._permits = Permits(self.settings)
         self._loaded: set[str] = set()
         self._client: redis.asyncio.Redis | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -77,13 +83,24 @@ class AsyncRunner:
         await subscription.start()
         return subscription
 
+    @property
+    def connected(self) -> bool:
+        """Whether it has connections, which belong to one event loop of one process."""
+        return self._client is not None
+
     def check_loop(self) -> None:
         """See that this is the event loop on which the first call was.
 
         Raises:
-            FairqueError: It is another one, such as that of a second ``asyncio.run``.
+            FairqueError: It is another one, such as that of a second ``asyncio.run``, or none, as in a forked child.
         """
-        running = asyncio.get_running_loop()
+        try:
+            running = asyncio.get_running_loop()
+        except RuntimeError:
+            raise FairqueError(
+                "no event loop runs here: a forked child cannot continue on the event loop of its parent, so begin a "
+                "new one with asyncio.run(), which may use the same queue object"
+            ) from None
         self._loop = self._loop or running
         if self._loop is not running:
             raise FairqueError(
@@ -97,10 +114,11 @@ class AsyncRunner:
         Raises:
             FairqueError: They belong to another event loop.
         """
-        if self._client is None:
+        client = self._client
+        if client is None:
             return
         self.check_loop()
-        client, self._client, self._loop = self._client, None, None
+        self._client = self._loop = None
         await client.aclose()
 
     async def _answers(self, calls: Sequence[Call[Any]]) -> list[Any]:

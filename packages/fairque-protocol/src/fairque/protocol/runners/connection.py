@@ -17,6 +17,7 @@ from fairque.protocol.config import RedisSettings, mask_url
 from fairque.protocol.config.address import Address, read_address
 from fairque.protocol.doctor.server import MUSTS, findings_of
 from fairque.protocol.errors import ConfigurationError, ServerUnsuitable
+from fairque.protocol.runners.forks import dropped_by_forks
 from fairque.protocol.wire.call import Argument, Call
 from fairque.protocol.wire.scripts import script
 
@@ -141,7 +142,7 @@ def client_of(library: Any, settings: RedisSettings, url: str, retry: object, **
     kind = kinds.SSLConnection if address.tls else kinds.Connection
     if address.path:
         kind = kinds.UnixDomainSocketConnection
-    pool = library.ConnectionPool(connection_class=kind, retry=retry, **{**given, **more})
+    pool = library.ConnectionPool(connection_class=dropped_by_forks(kind), retry=retry, **{**given, **more})
     return library.Redis.from_pool(pool)
 
 

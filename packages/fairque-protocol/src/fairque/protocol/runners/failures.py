@@ -140,6 +140,8 @@ def _told(cause: Cause, what: str, answer: str) -> FairqueError:
         return ConfigurationError([text])
     if cause.kind is RedisUnavailable:
         return RedisUnavailable(text, passes=cause.passes)
+    if cause.kind is ServerUnsuitable:
+        return ServerUnsuitable(text, denied=cause.name == "NOPERM")
     return cause.kind(text)
 
 

@@ -22,6 +22,7 @@ from fairque.protocol.runners.connection import (
     script_text,
 )
 from fairque.protocol.runners.failures import Attempts, NoAnswer, Silence, denied, replaced, unclear
+from fairque.protocol.runners.forks import inherits
 from fairque.protocol.runners.permits import Permits
 from fairque.protocol.runners.visit import visit
 from fairque.protocol.wire.call import Call
@@ -35,7 +36,8 @@ T = TypeVar("T")
 class Runner:
     """Runs calls on one server. Threads may share it; it connects at the first call.
 
-    Every call is safe to send again, so a call whose answer was lost is repeated a few times before it gives up.
+    Every call is safe to send again, so a call whose answer was lost is repeated a few times before it gives up. A
+    forked child may use it as well, on connections of its own.
 
     Args:
         settings: Where the server is and how long to wait for it.
@@ -46,7 +48,12 @@ class Runner:
     def __init__(self, settings: RedisSettings, *, check: bool = True) -> None:
         self.settings = settings
         self._check = check
-        self._permits = Permits(settings)
+        self.begin_anew()
+        inherits(self)
+
+    def begin_anew(self) -> None:
+        """Have no connections yet: at first, and in a forked child."""
+        self._permits = Permits(self.settings)
         self._loaded: set[str] = set()
         self._client: redis.Redis | None = None
         self._lock = threading.Lock()
@@ -250,7 +257,10 @@ def _pages(cursors: Mapping[bytes, int], most: int) -> Callable[["redis.Redis"],
 
 
 class Subscription:
-    """A channel listened to by a thread, until it is closed; it comes back by itself after a lost connection."""
+    """A channel listened to by a thread, until it is closed; it comes back by itself after a lost connection.
+
+    A forked child does not listen: it subscribes for itself.
+    """
 
     def __init__(
         self,
@@ -267,11 +277,19 @@ class Subscription:
         self._on_ready = on_ready
         self._closed = threading.Event()
         self._pubsub = self._subscribed()
+        self._inherited = False
+        inherits(self)
         self._thread = threading.Thread(target=self._listen, name="fairque-listener", daemon=True)
         self._thread.start()
 
+    def begin_anew(self) -> None:
+        """Know that this is the copy in a forked child, where nobody listens: the channel is the parent's."""
+        self._inherited = True
+
     def close(self) -> None:
         """Stop listening; safe to call twice."""
+        if self._inherited:
+            return
         self._closed.set()
         if self._thread is not threading.current_thread():
             with contextlib.suppress(RedisError, OSError):

@@ -22,6 +22,7 @@ from attrs import define, field
 
 from fairque.protocol.clock import monotonic
 from fairque.protocol.errors import ConfigurationError, FairqueError
+from fairque.protocol.runners.forks import drop_in_forks
 from fairque.protocol.service.http import BadRequest, Request, answer, asked_of, read_request
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ class Web:
         self._bell, self._ringer = socket.socketpair()
         for one in (self._listener, self._bell, self._ringer):
             one.settimeout(0)
+            # What a task forks must not keep the port, nor a connection open, when this process has ended.
+            drop_in_forks(one)
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._selector.register(self._bell, selectors.EVENT_READ)
         self._closed = False
@@ -184,6 +187,7 @@ class Web:
         if len(self._connections) >= _MOST_CONNECTIONS:
             self._make_room()
         accepted.settimeout(0)
+        drop_in_forks(accepted)
         connection = _Connection(accepted, monotonic() + _ASKING_SECONDS)
         self._selector.register(accepted, selectors.EVENT_READ, connection)
         self._connections[connection] = None

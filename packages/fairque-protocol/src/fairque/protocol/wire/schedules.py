@@ -12,10 +12,11 @@ from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.schedules import DstGap, Misfire, Overlap, Schedule, task_of
 from fairque.protocol.model.states import Priority
 from fairque.protocol.wire.codec import encode_task
-from fairque.protocol.wire.jsonvalue import check_json, dumps, loads
+from fairque.protocol.wire.jsonvalue import canonical, check_json, dumps, loads
 
 __all__ = [
     "MAX_SCHEDULE_ID_BYTES",
+    "content_digest",
     "decode_schedule",
     "encode_schedule",
     "schedule_problems",
@@ -48,13 +49,18 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 
 
 def encode_schedule(schedule: Schedule) -> bytes:
-    """Encode a schedule without problems; equal ones give equal bytes. Whether it fires is no part of it."""
+    """Encode a schedule without problems, with keys as they were passed. Whether it fires is no part of it."""
     fields: dict[str, Any] = {"v": _VERSION, "id": schedule.schedule_id}
     for name, default in _DEFAULTS.items():
         value = getattr(schedule, name)
         if value != default:
             fields[name] = asdict(value) if isinstance(value, RetryPolicy) else value
     return dumps(fields)
+
+
+def content_digest(schedule: Schedule) -> str:
+    """Return what tells whether two definitions are equal, in whatever order their keys stand."""
+    return blake2b(dumps(canonical(loads(encode_schedule(schedule)))), digest_size=8).hexdigest()
 
 
 def decode_schedule(data: bytes, *, enabled: bool | None = None) -> Schedule:

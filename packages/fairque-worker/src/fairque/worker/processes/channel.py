@@ -1,5 +1,6 @@
 """What a worker and its child say to each other: JSON objects over a pair of sockets, each after its length."""
 
+import json
 import socket
 import struct
 from collections import deque
@@ -8,11 +9,18 @@ from contextlib import suppress
 from threading import Lock
 from typing import Any
 
-from fairque.protocol.wire.jsonvalue import dumps, loads
+from fairque.protocol.runners.forks import drop_in_forks
+from fairque.protocol.wire.jsonvalue import loads
 
-__all__ = ["Channel"]
+__all__ = ["Channel", "packed"]
 
 _LENGTH = struct.Struct("!I")
+
+#: Bytes of one frame. The largest that there are carry a piece of the inputs of a task: 4 MiB and one output, which
+#: twice as many signs may stand for.
+_MOST_BYTES = 16 * 1024 * 1024
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Channel:
@@ -24,6 +32,8 @@ class Channel:
 
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
+        # A copy of this process that a task forks speaks for nobody.
+        drop_in_forks(end)
         self._lock = Lock()
         #: Offered, but not on its way yet; who holds the lock takes from it.
         self._offered: deque[bytes] = deque()
@@ -32,9 +42,17 @@ class Channel:
         """Send a frame; it waits while the other end does not read.
 
         Raises:
+            ValueError: It cannot be sent; see `packed`.
             OSError: The other end is gone.
         """
-        data = _packed(frame)
+        self.send_packed(packed(frame))
+
+    def send_packed(self, data: bytes) -> None:
+        """Send a frame that is packed already.
+
+        Raises:
+            OSError: The other end is gone.
+        """
         with self._lock:
             while self._offered:
                 self._socket.sendall(self._offered.popleft())
@@ -47,7 +65,7 @@ class Channel:
         Raises:
             OSError: The other end is gone.
         """
-        self._offered.append(_packed(frame))
+        self._offered.append(packed(frame))
         self._deliver()
 
     def receive(self, seconds: float | None = None) -> dict[str, Any] | None:
@@ -58,16 +76,16 @@ class Channel:
 
         Raises:
             TimeoutError: It did not come in time.
+            ValueError: What came is not a frame.
         """
         self._socket.settimeout(seconds)
         try:
             head = self._read(_LENGTH.size)
-            body = None if head is None else self._read(_LENGTH.unpack(head)[0])
+            body = None if head is None else self._read(_length(head))
         finally:
             with suppress(OSError):
                 self._socket.settimeout(None)
-        frame: dict[str, Any] | None = None if body is None else loads(body)
-        return frame
+        return None if body is None else _frame(body)
 
     def end(self) -> None:
         """Have both ends receive None, whoever else holds a copy of this socket."""
@@ -109,6 +127,29 @@ class Channel:
         return bytes(parts)
 
 
-def _packed(frame: Mapping[str, Any]) -> bytes:
-    data = dumps(frame)
-    return _LENGTH.pack(len(data)) + data
+def packed(frame: Mapping[str, Any]) -> bytes:
+    """Return a frame as it is sent. Bytes that are not UTF-8 may stand in its texts, by ``surrogateescape``.
+
+    Raises:
+        ValueError: It has a lone surrogate that stands for no byte, or is too large.
+    """
+    data = _encode(frame).encode(errors="surrogateescape")
+    return _LENGTH.pack(_checked(len(data))) + data
+
+
+def _length(head: bytes) -> int:
+    size: int = _LENGTH.unpack(head)[0]
+    return _checked(size)
+
+
+def _checked(size: int) -> int:
+    if size > _MOST_BYTES:
+        raise ValueError(f"a frame has {size:,} bytes, allowed are {_MOST_BYTES:,}")
+    return size
+
+
+def _frame(body: bytes) -> dict[str, Any]:
+    frame = loads(body.decode(errors="surrogateescape"))
+    if not isinstance(frame, dict):
+        raise ValueError(f"a frame is not an object: {frame!r:.80}")  # noqa: TRY004 - like all that is wrong with a frame
+    return frame

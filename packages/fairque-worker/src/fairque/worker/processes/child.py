@@ -21,18 +21,20 @@ from typing import Any
 from fairque.protocol.calls import Granted, Reported
 from fairque.protocol.embedded.guard import die_with_parent
 from fairque.protocol.errors import FairqueError, RedisUnavailable
-from fairque.protocol.model.outcome import error_kind, error_text, error_traceback
 from fairque.protocol.model.outputs import Left
 from fairque.protocol.model.states import Priority, TaskState
+from fairque.protocol.model.tracebacks import error_text
+from fairque.protocol.service.log import configure_log
 from fairque.protocol.service.signals import ignore_until_fork
 from fairque.worker.executor import Executor
 from fairque.worker.handler import FunctionTaskHandler, TaskHandler
 from fairque.worker.inputs import Inputs
-from fairque.worker.jobs import Ending, Job, Lease, Success, judge
+from fairque.worker.jobs import Ending, GivenBack, Job, Lease, Success
 from fairque.worker.loading import import_task_modules, load_handler
-from fairque.worker.log import configure
+from fairque.worker.log import log
 from fairque.worker.processes.channel import Channel
 from fairque.worker.progress import ProgressSender
+from fairque.worker.surroundings import Surroundings
 
 __all__ = ["main"]
 
@@ -40,7 +42,6 @@ __all__ = ["main"]
 _LINGER_SECONDS = 1.0
 #: Of 1000: when the memory is used up the kernel ends a child before its worker.
 _OUT_OF_MEMORY_SCORE = "500"
-_ERROR_LIMIT = 2_000
 
 
 class _Office:
@@ -59,7 +60,7 @@ class _Office:
         self._left: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
 
     def read(self, token: str, _: str, task_ids: Sequence[str]) -> list[Left]:
-        """Have the worker read what tasks have left, for the attempt with this token.
+        """Have the worker read a piece of what tasks have left, for the attempt with this token.
 
         Raises:
             RedisUnavailable: The server did not answer it.
@@ -81,7 +82,7 @@ class _Office:
             kind = RedisUnavailable if answer is not None and answer["away"] else FairqueError
             raise kind("the worker is gone" if answer is None else answer["problem"])
         return [
-            Left(TaskState(state) if state else None, result.encode(), xcom.encode())
+            Left(TaskState(state) if state else None, _bytes(result), _bytes(xcom))
             for state, result, xcom in answer["left"]
         ]
 
@@ -123,7 +124,7 @@ class _Office:
 def _job(frame: dict[str, Any]) -> Job:
     granted = Granted(
         frame["task_id"],
-        frame["message"].encode(),
+        _bytes(frame["message"]),
         frame["token"],
         frame["attempt"],
         frame["failures"],
@@ -135,18 +136,25 @@ def _job(frame: dict[str, Any]) -> Job:
     return Job(granted, Lease(math.inf))
 
 
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogateescape")
+
+
 def _answer(ending: Ending) -> dict[str, Any]:
+    # Each names its attempt: what comes late must not become the ending of the next task.
+    told = {"token": ending.job.granted.token}
     if isinstance(ending, Success):
-        return {"kind": "done", "result": ending.result.decode(), "xcom": ending.xcom.decode()}
-    decision = judge(ending)
-    return {
+        return told | {"kind": "done", "result": ending.result.decode(), "xcom": ending.xcom.decode()}
+    if isinstance(ending, GivenBack):
+        return told | {"kind": "unstarted", "why": ending.why, "pause_seconds": ending.pause_seconds}
+    return told | {
         "kind": "failed",
-        "type": error_kind(ending.error),
-        "error": error_text(ending.error)[:_ERROR_LIMIT],
-        "traceback": error_traceback(ending.error),
-        "verdict": decision.verdict,
-        "pause_ms": decision.pause_ms,
-        "reason": decision.reason,
+        "type": ending.told.kind,
+        "error": ending.told.text,
+        "traceback": ending.told.traceback,
+        "verdict": ending.decision.verdict,
+        "pause_ms": ending.decision.pause_ms,
+        "reason": ending.decision.reason,
     }
 
 
@@ -161,7 +169,7 @@ def _handler(hello: dict[str, Any]) -> TaskHandler:
     if hello["pythonpath"] is not None:
         os.environ["PYTHONPATH"] = hello["pythonpath"]
     if hello["log"] is not None:
-        configure(*hello["log"])
+        configure_log(*hello["log"])
     import_task_modules(hello["modules"])
     return FunctionTaskHandler(hello["modules"]) if hello["handler"] is None else load_handler(hello["handler"])
 
@@ -192,14 +200,15 @@ def main(descriptor: int, parent: int) -> None:
     except FairqueError as error:
         channel.send({"problem": error_text(error)})
         return
-    channel.send({"kind": "ready"})
     endings: SimpleQueue[Ending] = SimpleQueue()
     office = _Office(channel)
     # A task may tell of its progress in a tight loop: the worker hears the latest word only, a few times a second.
     sender = ProgressSender(office)
-    inputs = Inputs(partial(office.read, ""))
+    inputs = Inputs(partial(office.read, ""), hello["input_limit"])
     executor = Executor(handler, 1, hello["result_limit"], endings.put, inputs=inputs, on_progress=sender.note)
     threading.Thread(target=office.listen, name="fairque-child", daemon=True).start()
+    surroundings = Surroundings()
+    channel.send({"kind": "ready"})
     while (job := office.jobs.get()) is not None:
         # Its context keeps this one: a thread that a task leaves behind asks for that task, whichever runs by then.
         inputs.read = partial(office.read, job.granted.token)
@@ -207,6 +216,10 @@ def main(descriptor: int, parent: int) -> None:
         ending = endings.get()
         sender.flush()
         channel.send(_answer(ending))
+        if left := surroundings.put_back():
+            log.warning("a child process ends: what a task has changed in it cannot be undone", changed=left)
+            channel.end()
+            break
     executor.stop()
 
 

@@ -1,22 +1,31 @@
-"""The children of a worker: taken for a task, used again for the next one, and replaced when they have died."""
+"""The children of a worker: lent to a task, used again for the next one, and replaced when they have died."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from fairque.protocol import clock
 from fairque.protocol.errors import FairqueError, LeaseLost, RedisUnavailable, RemoteError, TaskTimeout
 from fairque.protocol.model.context import TaskContext
-from fairque.protocol.model.outcome import Decision
+from fairque.protocol.model.outcome import VERDICTS, Decision
+from fairque.protocol.model.tracebacks import ErrorText, error_text
+from fairque.protocol.service.log import configured_log
 from fairque.protocol.wire.jsonvalue import loads
-from fairque.worker.jobs import Ending, Failure, Job, Success
-from fairque.worker.log import configured
+from fairque.worker.attempt import us_since
+from fairque.worker.inputs import Read
+from fairque.worker.jobs import Ending, Failure, GivenBack, Job, Success, Unstarted
+from fairque.worker.processes.channel import packed
 from fairque.worker.processes.process import Child, ChildDied, Recipe
 
 __all__ = ["Child", "Children"]
 
 #: How long children that have nothing to do may take to end.
 _LEAVE_SECONDS = 2.0
+#: Seconds until the next child is started after one that could not be: doubled each time, up to the second.
+_PAUSES_SECONDS = (1.0, 30.0)
+#: How a child ends what it was told to do.
+_ENDINGS = ("done", "failed", "unstarted")
 
 
 class Children:
@@ -35,89 +44,62 @@ class Children:
         self._idle: list[Child] = []
         self._all: set[Child] = set()
         self._stopped = False
+        self._failed_starts = 0
+        self._next_start_at, self._problem = 0.0, ""
         self._lock = threading.Lock()
 
-    def take(self) -> Child:
-        """Return a child that waits for a task.
+    @contextmanager
+    def lend(self) -> Iterator[Child]:
+        """Lend a child that waits for a task. However the body ends, the child is kept for the next one, or ended.
 
         Raises:
             FairqueError: There can be none; the error says why.
+            Unstarted: None can be started now.
         """
-        if self._recipe is None:
-            raise FairqueError(f"this worker has no child processes: {self.impossible}")
-        while True:
-            with self._lock:
-                if self._stopped:
-                    raise FairqueError("the worker has stopped: no child process begins any more")
-                child = self._idle.pop() if self._idle else None
-                if child is None:
-                    child = Child(self._recipe, configured())
-                    self._all.add(child)
-                    break
-                child.free.clear()
-            if child.answers():
-                return child
-            self._dismiss(child)
+        child = self._taken()
         try:
-            child.prepare()
-        except FairqueError:
-            self._dismiss(child)
-            raise
-        return child
+            yield child
+        finally:
+            if child.talking:
+                self._dismiss(child)
+            else:
+                self._put_back(child)
 
-    def put_back(self, child: Child) -> None:
-        """Keep a child for the next task."""
-        child.free.set()
-        with self._lock:
-            if not self._stopped:
-                self._idle.append(child)
-                return
-        child.leave()
-
-    def run(self, child: Child, job: Job, context: TaskContext, told: Callable[[], None]) -> Ending:
-        """Have a child run a task, and wait for the ending; then the child is kept or, if it died, forgotten.
+    def run(self, child: Child, job: Job, context: TaskContext, told: Callable[[], None], read: Read) -> Ending:
+        """Have a child run a task, and wait for the ending.
 
         Args:
-            child: As `take` gave it.
+            child: As `lend` gave it.
             job: The task.
             context: The worker's view of the attempt.
             told: Called when the task should stop.
+            read: Reads a piece of what other tasks have left.
+
+        Raises:
+            ValueError: The task cannot be told.
         """
         started = clock.monotonic()
-        granted = job.granted
+        order = packed(_order(job))
+        problem = ""
+        child.talking = True
         try:
-            child.channel.send(
-                {
-                    "kind": "run",
-                    "message": granted.message.decode(),
-                    "task_id": granted.task_id,
-                    "token": granted.token,
-                    "attempt": granted.attempt,
-                    "failures": granted.failures,
-                    "heritage": granted.heritage,
-                }
-            )
+            child.channel.send_packed(order)
             # Only now, so that the task is there when it is told.
             context.when_cancelled(told)
-            answer = child.channel.receive()
-            while answer is not None and answer["kind"] not in ("done", "failed"):
-                if answer["token"] == granted.token:
-                    _serve(child, context, answer)
-                else:
-                    child.decline(answer)
-                answer = child.channel.receive()
+            ending = self._heard(child, job, context, read, started)
         except OSError:
-            answer = None
-        ran_us = int((clock.monotonic() - started) * 1_000_000)
-        if answer is None:
-            # Asked before it is dismissed, which kills what may be left of it.
-            killed = child.killed
-            self._dismiss(child)
-            if killed:
-                return self._killed(job, context, ran_us)
-            return Failure(job, ChildDied(f"the child process of the task {child.cause()}"), ran_us)
-        self.put_back(child)
-        return _ending(job, answer, ran_us)
+            ending = None
+        except (ValueError, LookupError, TypeError) as error:
+            problem = f"said what no child process says ({error_text(error):.200}), and was killed"
+            ending = None
+        if ending is not None:
+            child.talking = False
+            return ending
+        ran_us = us_since(started)
+        # Asked before it is dismissed, which kills what may be left of it.
+        if child.killed:
+            return self._killed(job, context, ran_us)
+        return Failure(job, ChildDied(f"the child process of the task {problem or child.cause()}"), ran_us)
 
     def end(self, busy: Iterable[Child], seconds: float) -> None:
         """Wait until these children have ended their tasks, and kill those that do not in time.
@@ -155,6 +137,63 @@ class Children:
                 child.join(_LEAVE_SECONDS)
             self._dismiss(child)
 
+    def _taken(self) -> Child:
+        if self._recipe is None:
+            raise FairqueError(f"this worker has no child processes: {self.impossible}")
+        while True:
+            with self._lock:
+                if self._stopped:
+                    raise Unstarted("the worker has stopped: no child process begins any more", 0.0)
+                child = self._idle.pop() if self._idle else None
+            if child is None:
+                return self._started(self._recipe)
+            child.free.clear()
+            if child.answers():
+                return child
+            self._dismiss(child)
+
+    def _started(self, recipe: Recipe) -> Child:
+        """Start a child; after a failure only some time later, since the next one would fail as well."""
+        pause = self._next_start_at - clock.monotonic()
+        if pause > 0:
+            raise Unstarted(self._problem, pause)
+        child = None
+        try:
+            child = Child(recipe, configured_log())
+            with self._lock:
+                self._all.add(child)
+                stopped = self._stopped
+            if stopped:
+                child.kill()
+            child.prepare()
+        except BaseException as error:
+            if child is not None:
+                self._dismiss(child)
+            if not isinstance(error, (Exception, MemoryError)):
+                raise
+            raise self._unstarted(error) from error
+        self._failed_starts = 0
+        return child
+
+    def _unstarted(self, error: BaseException) -> Unstarted:
+        with self._lock:
+            now = clock.monotonic()
+            if now >= self._next_start_at:
+                first, longest = _PAUSES_SECONDS
+                self._next_start_at = now + min(longest, first * 2**self._failed_starts)
+                # Beyond this the pause grows no longer.
+                self._failed_starts = min(self._failed_starts + 1, 10)
+            self._problem = f"no child process can be started: {error_text(error) or type(error).__name__}"
+            return Unstarted(self._problem, self._next_start_at - now)
+
+    def _put_back(self, child: Child) -> None:
+        child.free.set()
+        with self._lock:
+            if not self._stopped:
+                self._idle.append(child)
+                return
+        child.leave()
+
     def _living(self) -> list[Child]:
         with self._lock:
             return list(self._all)
@@ -176,24 +215,60 @@ class Children:
         reason = f"killed: it was canceled and went on for {self._grace_seconds:g} s"
         return Failure(job, ChildDied(reason), ran_us, Decision("cancel", 0, reason))
 
+    def _heard(self, child: Child, job: Job, context: TaskContext, read: Read, started: float) -> Ending | None:
+        """Serve a child until it has ended its task, and return how; None when it is gone before."""
+        while (said := child.channel.receive()) is not None:
+            if said["token"] != job.granted.token:
+                # Of an attempt that has ended: a thread that it has left behind still speaks.
+                child.decline(said)
+            elif said["kind"] in _ENDINGS:
+                return self._ending(job, said, us_since(started))
+            else:
+                _serve(child, context, said, read)
+        return None
 
-def _serve(child: Child, context: TaskContext, asked: dict[str, Any]) -> None:
+    def _ending(self, job: Job, said: Mapping[str, Any], ran_us: int) -> Ending:
+        if said["kind"] == "unstarted":
+            return GivenBack(job, str(said["why"])[:500], float(said["pause_seconds"]))
+        if said["kind"] == "done":
+            result, xcom = (said[name].encode(errors="surrogateescape") for name in ("result", "xcom"))
+            if self._recipe is not None and len(result) > self._recipe.result_limit:
+                raise ValueError(f"a result of {len(result):,} bytes")
+            return Success(job, loads(result) if result else None, result, ran_us, xcom)
+        if said["verdict"] not in VERDICTS:
+            raise ValueError(f"a verdict {said['verdict']!r:.80}")
+        told = ErrorText(str(said["type"]), str(said["error"]), str(said["traceback"])).cut()
+        error = RemoteError(told.kind, told.text, told.traceback)
+        return Failure(job, error, ran_us, Decision(said["verdict"], int(said["pause_ms"]), str(said["reason"])[:500]))
+
+
+def _order(job: Job) -> dict[str, Any]:
+    granted = job.granted
+    return {
+        "kind": "run",
+        "message": granted.message.decode(errors="surrogateescape"),
+        "task_id": granted.task_id,
+        "token": granted.token,
+        "attempt": granted.attempt,
+        "failures": granted.failures,
+        "heritage": granted.heritage,
+    }
+
+
+def _serve(child: Child, context: TaskContext, asked: Mapping[str, Any], read: Read) -> None:
     """Do what a task in a child asks its worker for."""
     if asked["kind"] == "progress":
         context.progress(asked["done"], asked["total"], asked["message"])
         return
     answer: dict[str, Any] = {"kind": "left", "number": asked["number"]}
     try:
-        left = context.read_outputs(asked["task_ids"])
-        answer["left"] = [(one.state, one.result.decode(), one.xcom.decode()) for one in left]
+        # One piece; the child asks for the rest, so that the worker never holds more.
+        left = read(context.task_id, asked["task_ids"])
+        answer["left"] = [[one.state, _text(one.result), _text(one.xcom)] for one in left]
     except FairqueError as error:
         answer["problem"], answer["away"] = str(error), isinstance(error, RedisUnavailable)
     child.channel.send(answer)
 
 
-def _ending(job: Job, answer: dict[str, Any], ran_us: int) -> Ending:
-    if answer["kind"] == "done":
-        result = answer["result"]
-        return Success(job, loads(result) if result else None, result.encode(), ran_us, answer["xcom"].encode())
-    error = RemoteError(answer["type"], answer["error"], answer["traceback"])
-    return Failure(job, error, ran_us, Decision(answer["verdict"], answer["pause_ms"], answer["reason"]))
+def _text(data: bytes) -> str:
+    return data.decode(errors="surrogateescape")

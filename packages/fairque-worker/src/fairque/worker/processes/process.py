@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from fairque.protocol.errors import FairqueError
-from fairque.protocol.model.outcome import error_text
+from fairque.protocol.model.tracebacks import error_text
 from fairque.worker.jobs import Job
 from fairque.worker.processes.channel import Channel
+from fairque.worker.surroundings import absolute_path, current_umask, working_folder
 
 __all__ = ["Child", "ChildDied", "Recipe"]
 
@@ -38,12 +39,20 @@ class Recipe:
         modules: What it imports.
         handler: ``MODULE:ATTR`` of the task handler; None runs the functions of the modules.
         result_limit: Bytes of the largest result.
+        input_limit: Bytes of all that a task takes from others.
+        folder: Where it works; by default where this process does now, wherever a task goes to later.
+        umask: Which rights the files that it makes do not get; by default those of now.
+        environment: Its variables; by default those of now.
     """
 
     worker: str
     modules: tuple[str, ...]
     handler: str | None
     result_limit: int
+    input_limit: int
+    folder: str = field(factory=working_folder)
+    umask: int = field(factory=current_umask)
+    environment: Mapping[str, str] = field(factory=lambda: dict(os.environ), repr=False)
 
 
 class Child:
@@ -56,12 +65,18 @@ class Child:
     Attributes:
         killed: Whether this worker killed it.
         free: Set while no task has it.
+        talking: Whether it was told to do something and has not said all that there is to say: what comes next from
+            it would belong to that.
+
+    Raises:
+        OSError: There is no descriptor left.
+        RuntimeError: There is no thread left.
     """
 
     def __init__(self, recipe: Recipe, log: tuple[str, str] | None) -> None:
         ours, theirs = socket.socketpair()
         self.channel = Channel(ours)
-        self.killed = False
+        self.killed = self.talking = False
         self.free = threading.Event()
         self._recipe = recipe
         self._log = log
@@ -74,7 +89,12 @@ class Child:
         self._problem = ""
         # The kernel ends the child with the thread that began it, so this thread lives exactly as long as the child.
         self._keeper = threading.Thread(target=self._keep, args=(theirs,), name="fairque-child", daemon=True)
-        self._keeper.start()
+        try:
+            self._keeper.start()
+        except BaseException:
+            self.channel.close()
+            theirs.close()
+            raise
 
     @property
     def alive(self) -> bool:
@@ -96,12 +116,12 @@ class Child:
         try:
             if not self._problem:
                 self._problem = self._greeted()
-        except OSError:
+        except (OSError, ValueError):
             self._problem = f"its child process {self.cause()}"
         if self._problem:
             self.kill()
             self.join(_ANSWER_SECONDS)
-            raise FairqueError(f"a task that runs in a process of its own could not begin: {self._problem}")
+            raise FairqueError(self._problem)
         self._ready = True
 
     def answers(self) -> bool:
@@ -111,7 +131,8 @@ class Child:
             # What threads of the task before may still say comes first.
             while (answer := self.channel.receive(_ANSWER_SECONDS)) is not None and answer["kind"] != "pong":
                 self.decline(answer)
-        except OSError:
+        except (OSError, ValueError, LookupError):
+            # It is gone, or says what no child says.
             return False
         return answer is not None
 
@@ -185,9 +206,10 @@ class Child:
             "modules": self._recipe.modules,
             "handler": self._recipe.handler,
             "result_limit": self._recipe.result_limit,
+            "input_limit": self._recipe.input_limit,
             "log": self._log,
-            "path": [str(folder) for folder in sys.path],
-            "pythonpath": os.environ.get("PYTHONPATH"),
+            "path": absolute_path(self._recipe.folder),
+            "pythonpath": self._recipe.environment.get("PYTHONPATH"),
         }
         self.channel.send(hello)
         try:
@@ -199,7 +221,7 @@ class Child:
     def _keep(self, theirs: socket.socket) -> None:
         with theirs:
             try:
-                path = [str(folder) for folder in sys.path]
+                path = absolute_path(self._recipe.folder)
                 self._popen = subprocess.Popen(  # noqa: S603 - our own module
                     [
                         sys.executable,
@@ -214,18 +236,24 @@ class Child:
                     # Out of reach of the terminal's Ctrl-C, and killed together with what it starts.
                     process_group=0,
                     # Only so that it finds this package: it takes over the path itself, and gives this back.
-                    env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+                    env={**self._recipe.environment, "PYTHONPATH": os.pathsep.join(path)},
+                    # Where the worker began: a task may have left that folder, or removed the one where it is now.
+                    cwd=self._recipe.folder,
+                    umask=self._recipe.umask,
                 )
             except OSError as error:
-                self._problem = f"{sys.executable!r} (sys.executable) cannot be run: {error.strerror}"
+                what = f"{sys.executable!r} (sys.executable), in the folder {self._recipe.folder!r},"
+                self._problem = f"{what} cannot be run: {error.strerror}"
             except Exception as error:  # noqa: BLE001 - whatever it is, it is said to those who wait for the child
                 self._problem = f"its child process cannot be started: {error_text(error)}"
             finally:
                 self._begun.set()
-        if self._popen is not None:
-            self._reap(self._popen)
-        self._ended.set()
-        self.channel.end()
+        try:
+            if self._popen is not None:
+                self._reap(self._popen)
+        finally:
+            self._ended.set()
+            self.channel.end()
 
     def _reap(self, popen: "subprocess.Popen[bytes]") -> None:
         if hasattr(os, "waitid"):

@@ -1,0 +1,71 @@
+"""Workers whose log cannot be written, or is given what cannot be shown: they run their tasks and end well."""
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from fairque.client import Task
+
+TASKS = """
+from fairque.client import TaskContext
+
+
+class Unreadable:
+    def __repr__(self):
+        raise ValueError
+
+
+def odd(ctx):
+    circle = []
+    circle.append(circle)
+    ctx.logger.warning("odd %s", Unreadable(), extra={"event": 1, "name": "x", "level": circle, "bytes": b"\\xff"})
+    ctx.logger.warning("a\\x1b[31m\\n%s" % "\\udc80", extra={"huge": "x" * 10_000_000, "many": {1: Unreadable()}})
+    ctx.logger.warning("%d", "x", extra=[1])
+    return "done"
+
+
+@task
+def in_thread(ctx: TaskContext):
+    return odd(ctx)
+
+
+@task
+async def on_loop(ctx: TaskContext):
+    return odd(ctx)
+
+
+@task(isolation="process")
+def apart(ctx: TaskContext):
+    return odd(ctx)
+"""
+
+
+@pytest.mark.parametrize(
+    "redirections", ["2>log", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", "2>/dev/full", ">/dev/full 2>/dev/full"]
+)
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_worker_goes_on_whatever_its_tasks_log_and_wherever_that_goes(
+    project: Any, queue: Any, redirections: str, form: str
+) -> None:
+    project.write(TASKS)
+    isolations = {"in_thread": None, "on_loop": None, "apart": "process"}
+    handles = [queue.push(Task.create(func=f"tasks:{name}", isolation=kind)) for name, kind in isolations.items()]
+    shell = ["/bin/sh", "-c", f'exec "$0" "$@" {redirections}', sys.executable]
+    ended = subprocess.run(
+        [*shell, "-m", "fairque.worker", "tasks", "--burst", "--log-format", form],
+        cwd=project.folder,
+        env={**os.environ, **project.environ},
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 0
+    assert [handle.result(timeout=0) for handle in handles] == ["done"] * 3
+    if redirections == "2>log":
+        said = (project.folder / "log").read_text()
+        assert "\x1b" not in said
+        assert said.count("its arguments cannot be filled in") == 6
+        assert len(said) < 1_000_000

@@ -1,0 +1,86 @@
+"""What a forked child does with the connections it inherits: it drops them without a word to the server.
+
+The sockets are the parent's as well. A QUIT, an UNSUBSCRIBE or the farewell of TLS that the child sends would end the
+parent's conversation, and so would taking a socket out of the epoll that an event loop shares with its copy. So in the
+child each of them is replaced, under its number, by a socket whose other end is closed: whatever the objects of the
+parent do later in the child, on purpose or when they are collected, reaches nobody. Then everything that had
+connections begins anew, with locks that no thread of the parent holds.
+"""
+
+import os
+import socket
+from collections.abc import MutableMapping
+from functools import cache
+from inspect import iscoroutinefunction
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary, WeakSet
+
+__all__ = ["Heir", "drop_in_forks", "dropped_by_forks", "inherits"]
+
+
+class Heir(Protocol):
+    """Something whose copy in a forked child must begin anew."""
+
+    def begin_anew(self) -> None:
+        """Forget, in a forked child, what belongs to the parent: connections, threads and locks."""
+
+
+class _Socket(Protocol):
+    def fileno(self) -> int: ...
+
+
+_heirs: WeakSet[Any] = WeakSet()
+#: The sockets of this process, by the connection of redis-py that owns each, or by themselves.
+_sockets: MutableMapping[Any, _Socket] = WeakKeyDictionary()
+#: Connections of the parent. They are kept, since those of asyncio complain when they are collected unclosed.
+_inherited: list[object] = []
+
+
+def inherits(heir: Heir) -> None:
+    """Have ``begin_anew`` called in every child that is forked while the object lives."""
+    _heirs.add(heir)
+
+
+def drop_in_forks(end: socket.socket) -> None:
+    """Have a forked child drop a socket, in the same way as those of connections, as long as it is open here."""
+    _sockets[end] = end
+
+
+@cache
+def dropped_by_forks(kind: Any) -> Any:
+    """Return a kind of connection like ``kind``, one of redis-py, whose sockets a forked child drops."""
+
+    class Connection(kind):  # type: ignore[misc]
+        def _connect(self) -> Any:
+            made = super()._connect()
+            _sockets[self] = made
+            return made
+
+    class AsyncConnection(kind):  # type: ignore[misc]
+        async def _connect(self) -> None:
+            await super()._connect()
+            _sockets[self] = self._writer.get_extra_info("socket")
+
+    return AsyncConnection if iscoroutinefunction(kind._connect) else Connection  # noqa: SLF001 - they override it, too
+
+
+def _in_child() -> None:
+    _drop_sockets()
+    for heir in list(_heirs):
+        heir.begin_anew()
+
+
+def _drop_sockets() -> None:
+    numbers = [number for one in _sockets.values() if (number := one.fileno()) >= 0]
+    if not numbers:
+        return
+    _inherited.extend(_sockets)
+    _sockets.clear()
+    nowhere, other_end = socket.socketpair()
+    other_end.close()
+    with nowhere:
+        for number in numbers:
+            os.dup2(nowhere.fileno(), number, inheritable=False)
+
+
+os.register_at_fork(after_in_child=_in_child)

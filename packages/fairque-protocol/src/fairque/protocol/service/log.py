@@ -1,0 +1,139 @@
+"""The log of a service: structlog over the standard loggers; a line is written whatever its record contains.
+
+It needs structlog, which the packages of the services bring.
+"""
+
+import logging
+import sys
+from typing import Any, Final, Literal, TextIO, TypeAlias
+
+import structlog
+
+from fairque.protocol.service.lines import escaped, event_of, message_of
+
+__all__ = ["LineHandler", "LogForm", "configure_log", "configured_log", "service_logger"]
+
+LogForm: TypeAlias = Literal["auto", "text", "json"]
+
+_configured: list[tuple[str, LogForm]] = []
+
+
+class _Careful(structlog.stdlib.BoundLogger):
+    """Lets no handler, filter or factory of records, which users may add, end a thread of the service."""
+
+    def _proxy_to_logger(self, method_name: str, event: Any = None, *event_args: Any, **event_kw: Any) -> Any:
+        try:
+            return super()._proxy_to_logger(method_name, event, *event_args, **event_kw)
+        except Exception as error:  # noqa: BLE001 - of the user's handler, whatever it is
+            why = type(error).__name__
+            _write(sys.stderr, f"fairque: a handler of the log failed ({why}) at: {escaped(str(event))}")
+            return None
+
+
+class LineHandler(logging.Handler):
+    """Writes a line for each record to standard error, or nothing where that is closed or full.
+
+    A record is made a text before the lock is taken: one that takes its time holds up no other thread.
+
+    Args:
+        stream: Standard error as it is now: what a task puts in its place is the task's own.
+        render: Makes the line of what is shown.
+        text: Whether the line is for people, and control signs must be made harmless.
+    """
+
+    def __init__(self, stream: TextIO | None, render: structlog.typing.Processor, *, text: bool) -> None:
+        super().__init__()
+        self._stream = stream
+        self._render = render
+        self._text = text
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Write a record that no filter holds back."""
+        found: Any = self.filter(record)
+        if not found:
+            return False
+        line = self._line(found if isinstance(found, logging.LogRecord) else record)
+        self.acquire()
+        try:
+            _write(self._stream, line)
+        finally:
+            self.release()
+        return True
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        _write(self._stream, self._line(record))
+
+    def _line(self, record: logging.LogRecord) -> str:
+        try:
+            event = event_of(record)
+            if self._text:
+                event = {escaped(name): _as_text(name, value) for name, value in event.items()}
+            return str(self._render(None, "", event))
+        except Exception as error:  # noqa: BLE001 - whatever a record contains, a line is written
+            return f"{escaped(message_of(record))} (its record cannot be shown: {type(error).__name__})"
+
+
+def service_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """Return the logger of a service, whose keywords become extras of its records."""
+    logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
+        logging.getLogger(name),
+        processors=[structlog.stdlib.filter_by_level, structlog.stdlib.render_to_log_kwargs],
+        wrapper_class=_Careful,
+        cache_logger_on_first_use=True,
+    )
+    return logger
+
+
+def configured_log() -> tuple[str, LogForm] | None:
+    """Return level and form that `configure_log` was last called with, None when it was not."""
+    return _configured[-1] if _configured else None
+
+
+def configure_log(level: str, form: LogForm) -> None:
+    """Send the log of fairque to standard error. The root logger stays as it is.
+
+    Args:
+        level: Name of the lowest level that is shown.
+        form: Text for people or JSON for machines; ``auto`` takes text on a terminal.
+    """
+    _configured[:] = [(level, form)]
+    terminal = _is_terminal()
+    text = form == "text" or (form == "auto" and terminal)
+    logger = logging.getLogger("fairque")
+    # Tracebacks are plain: those of rich, where it is installed, would show all local variables, secrets too.
+    render: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(colors=terminal, exception_formatter=structlog.dev.plain_traceback)
+        if text
+        else structlog.processors.JSONRenderer(sort_keys=True)
+    )
+    logger.handlers[:] = [LineHandler(sys.stderr, render, text=text)]
+    logger.setLevel(level.upper())
+    logger.propagate = False
+
+
+_SEVERAL_LINES: Final = ("exception", "stack")
+
+
+def _as_text(name: str, value: Any) -> Any:
+    if isinstance(value, str):
+        return escaped(value, lines=name in _SEVERAL_LINES)
+    return escaped(repr(value)) if isinstance(value, dict | list) else value
+
+
+def _is_terminal() -> bool:
+    try:
+        return sys.stderr.isatty()
+    except (AttributeError, OSError, ValueError):
+        return False
+
+
+def _write(stream: TextIO | None, line: str) -> None:
+    if stream is None:
+        return
+    try:
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        stream.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        stream.flush()
+    except Exception:  # noqa: BLE001 - closed, full, or broken: there is nobody to tell
+        return

@@ -1,0 +1,42 @@
+"""The three standard streams of a command: there from the beginning, and no reason to end otherwise in the end."""
+
+import atexit
+import os
+import sys
+from contextlib import suppress
+from typing import Final
+
+__all__ = ["flush_streams", "prepare_streams"]
+
+_NAMES: Final = ("stdin", "stdout", "stderr")
+
+
+def prepare_streams() -> None:
+    """Open those that are closed on nothing, and see that what cannot be written is no exit code of its own.
+
+    Closed, a stream would be None for all code that writes to it; and its number would be that of the next file or
+    connection, into which whatever writes to standard error by number, such as a child process, would write.
+    """
+    for number, name in enumerate(_NAMES):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest number that is free, so this one.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003 - it has no name
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
+    atexit.unregister(flush_streams)
+    atexit.register(flush_streams)
+
+
+def flush_streams() -> None:
+    """Write what is left; where it cannot be written, leave it out."""
+    for number, name in enumerate(_NAMES[1:], start=1):
+        try:
+            getattr(sys, name).flush()
+        except (AttributeError, OSError, ValueError):
+            # What is kept for a disk that is full or a reader who is gone would be tried again at the end.
+            with suppress(OSError):
+                nothing = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nothing, number)
+                os.close(nothing)

@@ -1,0 +1,251 @@
+"""No thread of a worker dies alone: what ends one is survived, or ends the worker as a crash that says which."""
+
+import ctypes
+import itertools
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairque.protocol.errors import FairqueError
+from fairque.protocol.model.states import TaskState
+from fairque.protocol.testing import eventually
+from fairque.worker import Worker, current_context
+
+EXHAUSTED = [MemoryError(), OSError(24, "Too many open files"), RuntimeError("can't start new thread")]
+
+
+def failing(call: Callable[..., Any], error: BaseException, times: float) -> Callable[..., Any]:
+    """The same call, of which the first ones fail."""
+    left = times
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise error
+        return call(*args, **kwargs)
+
+    return run
+
+
+def alive(worker: Worker) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{worker.http_port}/livez", timeout=30) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+@pytest.mark.parametrize("error", EXHAUSTED, ids=lambda error: type(error).__name__)
+def test_a_heartbeat_that_fails_for_lack_of_something_is_sent_later_and_no_task_runs_twice(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    begun: list[int] = []
+    beats = threading.Semaphore(0)
+
+    def long() -> None:
+        begun.append(current_context().attempt)
+        # Each beat renews the lease, so it is held well above its length.
+        for _ in range(8):
+            assert beats.acquire(timeout=60)
+
+    worker = bench.worker(long, lease_seconds=3.0, heartbeat_seconds=0.5)
+    beat = worker._heart._consumer.beat
+
+    def counted(*args: Any) -> Any:
+        answer = beat(*args)
+        beats.release()
+        return answer
+
+    monkeypatch.setattr(worker._heart._consumer, "beat", failing(counted, error, 2))
+    worker.start()
+    task_id = bench.push(long)
+    bench.reaches(task_id, TaskState.FINISHED, within=60)
+    assert begun == [1]
+
+
+@pytest.mark.parametrize("part", ["heart", "watch"])
+def test_a_thread_that_keeps_failing_ends_the_worker_which_says_which_one(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    worker = bench.worker(http_port=0)
+    service = getattr(worker, f"_{part}").service
+    monkeypatch.setattr(service, "_step", failing(lambda: None, MemoryError(), float("inf")))
+    monkeypatch.setattr(service, "_patience", 0.0)
+    with pytest.raises(FairqueError, match=r"the worker crashed: MemoryError\(\)"):
+        worker.run()
+    assert worker._phases.reason == ""
+    assert isinstance(worker._phases.error, MemoryError)
+
+
+def test_a_thread_that_is_ended_by_something_else_than_an_exception_ends_the_worker_too(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = bench.worker()
+    monkeypatch.setattr(worker._heart.service, "_step", failing(lambda: None, SystemExit(0), 1))
+    with pytest.raises(FairqueError, match="the worker crashed: SystemExit"):
+        worker.run()
+
+
+def test_a_worker_with_a_dead_thread_is_not_alive_and_its_tasks_are_told_to_stop(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, told = threading.Event(), threading.Event()
+
+    def patient() -> None:
+        begun.set()
+        context = current_context()
+        eventually(lambda: context.cancelled, within=60, what="that it is told to stop")
+        told.set()
+
+    worker = bench.start(patient, http_port=0)
+    bench.push(patient)
+    assert begun.wait(60)
+    monkeypatch.setattr(worker._watch.service, "_step", failing(lambda: None, SystemExit(0), 1))
+    worker._watch.service._wake()
+    assert told.wait(60)
+    assert alive(worker) == (503, "crashed: thread fairque-watch died\n")
+    assert worker.wait_idle(60)
+
+
+def test_a_courier_that_is_short_of_something_reports_and_takes_when_it_has_it_again(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing() -> None:
+        """The shortest task."""
+
+    worker = bench.worker(nothing)
+    reporter = worker._courier._reporter
+    monkeypatch.setattr(reporter, "exchange", failing(reporter.exchange, EXHAUSTED[0], 3))
+    worker.start()
+    task_id = bench.push(nothing)
+    bench.reaches(task_id, TaskState.FINISHED, within=60)
+    assert bench.info(task_id).attempts == 1
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_worker_that_cannot_start_all_its_threads_starts_none(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    worker = bench.worker(http_port=0)
+    start, left = threading.Thread.start, number
+
+    def begin(thread: threading.Thread) -> None:
+        nonlocal left
+        if thread.name in ("fairque-heart", "fairque-watch", "fairque-courier"):
+            left -= 1
+            if left < 0:
+                raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", begin)
+    with pytest.raises(FairqueError, match="can't start new thread"):
+        worker.start()
+    monkeypatch.undo()
+
+    def threads() -> list[str]:
+        return [thread.name for thread in threading.enumerate() if thread.name.startswith("fairque-")]
+
+    eventually(lambda: not threads(), within=60, what="the end of all threads")
+    with pytest.raises(FairqueError, match="make a new Worker"):
+        worker.start()
+
+
+def test_progress_without_a_thread_for_it_is_told_with_the_ending(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+
+    def begin(thread: threading.Thread) -> None:
+        if thread.name == "fairque-progress":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    def tells() -> None:
+        current_context().progress(1, 2)
+
+    monkeypatch.setattr(threading.Thread, "start", begin)
+    bench.start(tells)
+    assert bench.reaches(bench.push(tells), TaskState.FINISHED, within=60) is None
+
+
+@pytest.mark.parametrize(
+    ("used", "cause"),
+    [(100.0, 'a task kept the interpreter to itself: give such tasks isolation="process"'), (0.0, "stood still")],
+)
+def test_a_heart_that_beats_late_says_for_how_long_what_ran_and_what_helps(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, used: float, cause: str
+) -> None:
+    def holds() -> None:
+        # As a long regular expression does: it sleeps without a word to the interpreter.
+        ctypes.PyDLL(None).usleep(1_500_000)
+
+    worker = bench.worker(holds, lease_seconds=1.0, heartbeat_seconds=0.2)
+    looks = itertools.count()
+    monkeypatch.setattr("fairque.worker.heart.time.process_time", lambda: used * next(looks))
+    worker.start()
+    task_id = bench.push(holds)
+    with caplog.at_level("WARNING", logger="fairque.worker"):
+        eventually(lambda: [r for r in caplog.records if r.message == "the heartbeat was late"], within=60)
+    record = vars(next(r for r in caplog.records if r.message == "the heartbeat was late"))
+    assert record["late_seconds"] >= 0.2
+    assert cause in record["cause"]
+    assert (record["tasks"], record["functions"]) == ([task_id], ["holds"])
+
+
+LATE = """
+import asyncio, sys, threading
+from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.model.registry import Registry
+from fairque.protocol import calls
+from fairque.protocol.model.task import Task
+from fairque.protocol.runners import Runner
+from fairque.protocol.wire.keys import QueueKeys
+from fairque.worker import *
+
+url, name = sys.argv[1:]
+def fine(): current_context().progress(1, 2); return 1
+def wrong(): raise ValueError("a test")
+def again():
+    if current_context().attempt == 1: raise Snooze(0)
+def off(): raise Cancel("a test")
+async def coroutine(): await asyncio.sleep(0)
+registry = Registry()
+for one in (fine, wrong, again, off, coroutine): registry.register(one, one.__name__)
+options = WorkerOptions(concurrency=4, grace_seconds=1)
+settings = WorkerSettings(redis=RedisSettings(url=url), queue=QueueSettings(name=name), worker=options)
+keys, runner = QueueKeys(name), Runner(RedisSettings(url=url))
+worker = Worker(settings, FunctionTaskHandler(registry=registry), burst=False)
+worker.start()
+runner.run(calls.read_stats(keys))
+before = {name for name in sys.modules if name.startswith(("fairque", "redis"))}
+import fairque.protocol.wire.scripts as scripts
+def gone(*_): raise FileNotFoundError("the files of another version are here now")
+scripts.expand = gone
+first = Task.create(func="fine", user_id="ann")
+tasks = [first, *(Task.create(func=f, user_id="ann", retries=0, depends_on=[first.task_id]) for f in
+    ("wrong", "again", "off", "coroutine", "fine"))]
+runner.run(calls.push(keys, tasks, message_limit=100_000))
+while runner.run(calls.read_stats(keys)).finished < 4: pass
+worker.dump()
+worker.stop(0)
+after = {name for name in sys.modules if name.startswith(("fairque", "redis"))}
+print(sorted(after - before))
+"""
+
+
+def test_a_running_worker_reads_no_script_and_no_module_that_it_has_not_read_at_its_start(
+    bench: Any, tmp_path: Path
+) -> None:
+    """An upgrade in place would give it those of another version, and a lack of descriptors none."""
+    program = tmp_path / "late.py"
+    program.write_text(LATE)
+    command = [sys.executable, str(program), bench.url, bench.keys.name]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)  # noqa: S603 - as above
+    assert (ended.stdout.strip(), ended.returncode) == ("[]", 0), ended.stderr[-3_000:]
