@@ -40,7 +40,7 @@ for index = 2, #ARGV do
     code = -2
   elseif t.r.state ~= "FAILED" then
     code = 2
-  elseif untold(t) then
+  elseif untold(t) or call("EXISTS", P .. "w:" .. t.id) == 1 then
     code = -8
   else
     gone[t.id], t.changed = true, true -- so that nothing writes it any more

@@ -18,6 +18,7 @@
 --- @include "commit"
 local STRIDE = 3
 local MOST = 1000 -- settings of a call; limits.py has the same
+local HOLDS = {cap = true, rate = true, burst = true, paused = true}
 
 local refused = begin()
 if refused then return refused end
@@ -34,18 +35,20 @@ for first = 1, #ARGV, STRIDE do
 end
 
 -- Debt and lead in service stay what they were: no change of weight makes credit.
-local function act(u, w)
+local function act(u, w, held)
   if u.w ~= w and u.r.S > -math.huge then u.r.S = g.V + (u.r.S - g.V) * w / u.w end
+  if held then begin_anew(u) end
 end
 
 load_globals()
-local changed, weights = 0, {}
+local changed, weights, held = 0, {}, {}
 for first = 1, #ARGV, STRIDE do
   local id, setting, value = ARGV[first], ARGV[first + 1], ARGV[first + 2]
   local key = P .. "cfg:" .. id
   if (call("HGET", key, setting) or "") ~= value then
     changed = changed + 1
     if id ~= "" and not weights[id] then weights[id] = user(id).w end
+    held[id] = held[id] or HOLDS[setting]
     if value == "" then call("HDEL", key, setting) else call("HSET", key, setting, value) end
     if call("EXISTS", key) == 1 then
       call("ZADD", P .. "configured", "0", id)
@@ -60,7 +63,7 @@ defaults = nil -- they may be among what changed
 for id, w in pairs(weights) do
   local u = user(id)
   read_limits(u)
-  act(u, w)
+  act(u, w, held[id])
 end
 commit()
 return {1, changed}

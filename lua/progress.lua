@@ -9,6 +9,7 @@
 --- @include "arguments"
 --- @include "task"
 --- @include "records"
+--- @include "listeners"
 local STRIDE = 3
 local MOST_BYTES = 4096 -- of one progress
 
@@ -34,10 +35,9 @@ for first = 1, #ARGV, STRIDE do
       code = 1
       local told = int(wall_ms) .. "\n" .. ARGV[first + 2]
       store_key(P .. "p:" .. t.id, told)
+      -- Of very many each word reaches others.
       if t.r.watch then
-        for _, listener in ipairs(call("SMEMBERS", P .. "w:" .. t.id)) do
-          call("PUBLISH", P .. "done:" .. listener, t.id .. "\nPROGRESS\n" .. told)
-        end
+        publish(call("ZRANDMEMBER", P .. "w:" .. t.id, TOLD), t.id .. "\nPROGRESS\n" .. told)
       end
     end
   end

@@ -6,7 +6,7 @@
   ARGV[2..] for each task: id
   Returns {1, pause_ms, code, state, ...} with two places a task: {1, state} redriven, {2, state} no dead letter,
     {-2, ''} not found, {-7, state} too many wait, of the user or of the queue, and the producer may try again in
-    pause_ms, {-8, state} its dependents are still being told of its end: send it again | {-5, what} | {-6, schema}
+    pause_ms, {-8, state} others are still being told of its end: send it again | {-5, what} | {-6, schema}
   Moves: FAILED -> QUEUED,
     DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
 --- @include "begin"
@@ -69,7 +69,7 @@ for index = 2, #ARGV do
     code = 2
   elseif call("EXISTS", P .. "m:" .. t.id) == 0 then
     code = -2
-  elseif untold(t) then
+  elseif untold(t) or call("EXISTS", P .. "w:" .. t.id) == 1 then
     code = -8
   else
     local full = queue_is_full(redriven + 1) or user_is_full(r.user, (of_user[r.user] or 0) + 1)

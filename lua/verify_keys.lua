@@ -14,17 +14,17 @@
 --- @include "conclude"
 --- @include "bury"
 --- @include "untold"
+--- @include "stands_in_pending"
 --- @include "bind"
 --- @include "terminal"
 --- @include "look_at_limits"
-local PENDING = 10000 -- ended tasks whose dependents are not all told, of which so many are looked at
 local TYPES = {
   meta = "hash", g = "hash", counts = "hash", cfg = "hash", t = "string", m = "string", r = "string", x = "string",
   p = "string", u = "string", dedup = "string", claim = "string", sweeping = "string", now = "string", n = "zset",
   c = "zset", s = "zset", ready = "zset", fresh = "zset", critical = "zset", owe = "zset", timers = "zset",
   users = "zset", configured = "zset", running = "zset", delayed = "zset", deferred = "zset", kept = "zset",
   held = "zset", dead = "zset", schedule = "string", schedules = "zset", due = "zset",
-  lock = "hash", w = "set", d = "list", pending = "list", wake = "list", interrupt = "list",
+  lock = "hash", w = "zset", d = "list", pending = "list", wake = "list", interrupt = "list",
 }
 
 local refused = begin()
@@ -56,10 +56,10 @@ local look = {
     local t = task(id)
     local state = t.r.state
     if not state then return leftover(name, "nothing can be told any more") end
-    if t.r.watch and not TERMINAL[state] then return end
+    if TERMINAL[state] and stands_in_pending("L" .. id) or t.r.watch and not TERMINAL[state] then return end
     local but = TERMINAL[state] and "was not" or "would not be"
     found("listener", id, "who waits for its ending " .. but .. " told", fix)
-    if fix and TERMINAL[state] then return publish(t, state, call("GET", P .. "r:" .. id) or "") end
+    if fix and TERMINAL[state] then return announce(t, state, call("GET", P .. "r:" .. id) or "") end
     t.r.watch = true
     if fix then will_write(t) end
   end,
@@ -76,8 +76,7 @@ local look = {
     end
     if state and not (TERMINAL[state] and untold(t)) then return end
     local entry = (state == "FINISHED" and "F" or "X") .. id
-    if call("LPOS", P .. "pending", entry, "MAXLEN", PENDING) then return end
-    if call("LLEN", P .. "pending") > PENDING then return end
+    if stands_in_pending(entry) then return end
     found("dependents", id, "it has ended, and those that depend on it would never be told", fix)
     if fix then call("RPUSH", P .. "pending", entry) end
   end,

@@ -1,6 +1,7 @@
 -- activate: an idle or parked user becomes runnable. It begins where the next one of the others stands: idle time
 -- earns no credit, and what they used while nobody else waited costs them nothing. Debt is kept, unless nobody waits.
--- One that was only at its cap, until a task of its own ended, was not away: it keeps its place among the others.
+-- A user that only its cap or its rate held back was not away: it keeps its place, see leeway.
+--- @include "leeway"
 local fresh_before, moved = nil, 0 -- users in the fresh ring before this script, counted when asked; what it changed
 local synced, placed = {}, 0       -- users in the order in which they were synced; how many of these the server has so
 
@@ -27,11 +28,12 @@ local function next_tag(stayed)
 end
 
 local function activate(u)
-  if nobody_is_fresh() then g.V = math.max(g.V, next_tag(u.left and u.r.lane == "P")) end
+  local stays = u.r.lane == "P" and not u.anew
+  if nobody_is_fresh() then g.V = math.max(g.V, next_tag(stays)) end
   local burst = counted and 8 or 1000000 -- B: the debt with which a user still counts as fresh
   local fresh = u.r.lane == "" and u.r.inf == 0 and u.r.S <= g.V + burst / u.w
   count_waiting(u)
-  u.r.S = math.max(u.r.S, g.V)
+  u.r.S = math.max(u.r.S, stays and kept_place(u) or g.V)
   u.r.lane = fresh and "F" or "R"
   if fresh then g.aseq, u.arrival, moved = g.aseq + 1, g.aseq + 1, moved + 1 end
   entered = true

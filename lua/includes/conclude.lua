@@ -1,15 +1,6 @@
 -- conclude: the one way into a terminal state. Stores the result or error, frees the message and the deduplication
 -- key, puts the record into the retention index, and tells the processes that wait for it.
-local INLINE = 16384 -- bytes of a result that still travel with the message that announces it
-
-local function publish(t, state, blob)
-  local line = t.id .. "\n" .. state .. "\n" .. (#blob <= INLINE and "1" .. blob or "0")
-  for _, listener in ipairs(call("SMEMBERS", P .. "w:" .. t.id)) do
-    call("PUBLISH", P .. "done:" .. listener, line)
-  end
-  call("DEL", P .. "w:" .. t.id)
-end
-
+--- @include "announce"
 local function conclude(t, state, blob, ttl_ms, xcom)
   local r = t.r
   r.state, r.ended_at = state, now_ms
@@ -28,7 +19,7 @@ local function conclude(t, state, blob, ttl_ms, xcom)
   add_to(r.keep and "held" or "kept", now_ms + ttl_ms, t.id)
   if r.dedup and call("GET", P .. "dedup:" .. r.dedup) == t.id then call("DEL", P .. "dedup:" .. r.dedup) end
   if r.kids then call("RPUSH", P .. "pending", (state == "FINISHED" and "F" or "X") .. t.id) end
-  if r.watch then publish(t, state, blob) end
+  if r.watch then announce(t, state, blob) end
   count(string.lower(state), 1)
   return state
 end

@@ -1,13 +1,16 @@
--- free_dependents: tells those that depend on ended tasks. Each ended parent stands in `pending` until all of its
--- dependents are told, some in each call, so that ten thousand of them stall nobody and none is forgotten.
+-- free_dependents: tells those that depend on ended tasks, and those that wait for them. An ended task stands in
+-- `pending` until all of them are told, some in each call, so that ten thousand of them stall nobody and none is
+-- forgotten.
 --- @include "free"
 local FREED = 100 -- dependents told in one call
 
 -- Tells up to `most` dependents; what is left, and what this ends in turn, is for the next call.
 local function free_dependents(most, ttl_ms)
+  local ended = call("LINDEX", P .. "pending", 0)
+  if ended and string.sub(ended, 1, 1) == "L" then ended = tell_more(ended) end
   while most > 0 do
-    local ended = call("LINDEX", P .. "pending", 0)
     if not ended then return end
+    if string.sub(ended, 1, 1) == "L" then break end
     local parent = task(string.sub(ended, 2))
     local r, told = parent.r, parent.r.told or 0
     local finished = r.state == "FINISHED" or not r.state and string.sub(ended, 1, 1) == "F"
@@ -27,7 +30,7 @@ local function free_dependents(most, ttl_ms)
       will_write(parent)
     end
     if #children < most then call("LPOP", P .. "pending") end
-    most = most - #children
+    most, ended = most - #children, call("LINDEX", P .. "pending", 0)
   end
   entered = true -- there may be more: whoever is idle goes on
 end

@@ -19,6 +19,7 @@ local function grant(u, t, claim, worker, lease_ms, lease_end)
     -- The time in a crowd of new users earns nothing either, or it would all be made up for at once.
     of_user.lane, of_user.S, moved = "R", math.max(of_user.S, g.V), moved - 1
   end
+  take_turn(u)
   of_user.S, of_user.inf = of_user.S + charge / u.w, of_user.inf + 1
   if u.rate then spend_start(u) end
   r.state, r.token, r.charged = "STARTED", new_token(t, claim), charge

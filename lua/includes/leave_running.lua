@@ -6,6 +6,6 @@ local function leave_running(t, ran)
   take_from("running", t.id)
   local u = user(t.r.user)
   settle_cost(u, t, ran)
-  u.r.inf, u.left = math.max(0, u.r.inf - 1), true
+  u.r.inf = math.max(0, u.r.inf - 1)
   return u
 end

@@ -5,7 +5,10 @@ local CREDIT_RUN = 3  -- R_c: pops in a row on CRITICAL credit
 
 local function pick()
   local borrower, from = head(critical)
-  if borrower and from <= g.V and g.cg < CREDIT_RUN and g.bs < FRESH_RUN then
+  local user_id, tag = head(ready)
+  -- Nobody borrows from a user behind V: its limit may not let it make up for the turn that it would lose.
+  local lends = not tag or tag >= g.V
+  if borrower and from <= g.V and lends and g.cg < CREDIT_RUN and g.bs < FRESH_RUN then
     g.cg, g.bs = g.cg + 1, g.bs + 1
     return borrower
   end
@@ -14,7 +17,6 @@ local function pick()
     g.cg, g.bs = 0, g.bs + 1
     return newcomer
   end
-  local user_id, tag = head(ready)
   g.bs = 0
   -- Credit that passed a fresh user by stays used, or each round could begin with three CRITICAL pops more.
   if not user_id or not newcomer then g.cg = 0 end

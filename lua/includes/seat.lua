@@ -6,5 +6,6 @@ local function seat(u)
   if unreadable[u.key] then set_aside(u.key) else call("DEL", u.key) end
   recount(u)
   u.r.S, u.r.lane, u.r.borrows = math.max(u.r.S, g.V), u.pn + u.pc > 0 and "P" or "", nil
+  u.anew = true
   u.known, u.at, u.at_S, u.at_limit, u.owed, u.synced = false, "", false, false, false, false
 end

@@ -21,6 +21,6 @@ local function sync(u)
   else
     deactivate(u)
   end
-  u.synced, u.left = true, nil
+  u.synced, u.anew = true, false
   synced[#synced + 1] = u
 end

@@ -2,8 +2,10 @@
 --   S     the user's tag: microseconds of charged service per weight     inf  tasks running
 --   lane  'F' fresh ring, 'R' ready ring, 'P' parked (work, but capped, paused or limited), '' without work
 --   borrows  in the critical ring     cs  CRITICAL tasks in a row     clk  last time of entry     tat  see limits.lua
+--   leeway, cut  see leeway.lua; both are absent in most records
 --   ewma  average cost of its tasks in microseconds     served  what its tasks have cost since the record was made
 -- And beside it: w  weight     pn, pc  tasks in its queue and its CRITICAL lane, counted only where somebody asks
+--   anew  an operator has just changed what holds it back
 --- @include "records"
 local CRITICAL_RUN = 4     -- C_u: CRITICAL tasks of one user in a row while it has other work
 local users, touched = {}, {}
@@ -22,6 +24,7 @@ local function user(id)
   u = {
     id = id, key = key, r = r, known = known, changed = false, pn = false, pc = 0, w = 1,
     synced = false, at = r.lane, at_S = r.S, at_limit = false, owed = false,
+    anew = false,
   }
   if limited then read_limits(u) end
   if unreadable[key] then seat(u) else stands(u) end

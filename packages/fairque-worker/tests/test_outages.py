@@ -24,7 +24,8 @@ def nothing() -> None:
 
 @pytest.fixture
 def server() -> Iterator[PlainServer]:
-    with PlainServer() as server:
+    # A write that waits for a slow disk would be lost with the process.
+    with PlainServer("--appendfsync", "always") as server:
         yield server
 
 

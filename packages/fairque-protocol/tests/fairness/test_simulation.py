@@ -165,7 +165,8 @@ def test_a_cap_a_weight_and_a_rate_hold() -> None:
         workers=8,
         seconds=100,
     )
-    assert report["capped"].served_seconds == pytest.approx(100)
+    # At times another user that was held back, by its rate, is before it in line for the next free worker.
+    assert report["capped"].served_seconds == pytest.approx(100, rel=0.003)
     assert report["limited"].served in range(198, 204)
     assert report["heavy"].served_seconds / report["light"].served_seconds == pytest.approx(3, rel=0.03)
     assert [user.fair_share for user in report.users.values()] == pytest.approx(

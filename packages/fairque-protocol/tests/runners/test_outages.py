@@ -36,7 +36,8 @@ def push(task_id: str) -> Any:
 
 @pytest.fixture
 def server() -> Iterator[PlainServer]:
-    with PlainServer() as server:
+    # A write that waits for a slow disk would be lost with the process.
+    with PlainServer("--appendfsync", "always") as server:
         yield server
 
 

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 import redis
@@ -17,7 +17,7 @@ import redis
 from fairque.protocol import calls
 from fairque.protocol.clock import monotonic
 from fairque.protocol.config import RedisSettings
-from fairque.protocol.errors import RedisUnavailable
+from fairque.protocol.errors import ConfigurationError, RedisUnavailable
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.aio import AsyncRunner
 from fairque.protocol.testing import REDIS_SERVER, PlainServer, eventually, free_port
@@ -25,6 +25,8 @@ from fairque.protocol.wire.keys import QueueKeys
 
 if TYPE_CHECKING:
     from tests.runners.conftest import Send
+
+Maker: TypeAlias = Callable[[Path, str, str], tuple[Path, Path]]
 
 OPENSSL = shutil.which("openssl")
 
@@ -42,15 +44,50 @@ def certificate(folder: Path, name: str, host: str) -> tuple[Path, Path]:
     return cert, key
 
 
+EXPIRED = """
+[ca]
+default_ca = own
+[own]
+database = {folder}/index
+new_certs_dir = {folder}
+rand_serial = yes
+default_md = sha256
+policy = names
+x509_extensions = extensions
+[names]
+commonName = supplied
+[extensions]
+subjectAltName = DNS:{host}
+"""
+
+
+def expired(folder: Path, name: str, host: str) -> tuple[Path, Path]:
+    """The same, which was good for one day in the past."""
+    cert, key = folder / f"{name}.crt", folder / f"{name}.key"
+    request, configuration = folder / "request", folder / "configuration"
+    (folder / "index").touch()
+    configuration.write_text(EXPIRED.format(folder=folder, host=host))
+    asked = ["req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={host}", "-keyout", str(key), "-out", str(request)]
+    days = ["-startdate", "20200101000000Z", "-enddate", "20200102000000Z"]
+    files = ["-config", str(configuration), "-in", str(request), "-keyfile", str(key), "-out", str(cert)]
+    for command in (asked, ["ca", "-selfsign", "-batch", "-notext", *days, *files]):
+        subprocess.run([str(OPENSSL), *command], check=True, capture_output=True)  # noqa: S603 - our own words
+    return cert, key
+
+
 class TlsServer:
     """A server whose certificate is for a host."""
 
-    def __init__(self, folder: Path, host: str) -> None:
-        self.cert, key = certificate(folder, "server", host)
+    def __init__(
+        self, folder: Path, host: str, *, make: Maker = certificate, clients: str = "no", protocols: str = ""
+    ) -> None:
+        self.cert, self.key = make(folder, "server", host)
         self.port = free_port()
-        files = ("--tls-cert-file", str(self.cert), "--tls-key-file", str(key), "--tls-ca-cert-file", str(self.cert))
+        cert, key = str(self.cert), str(self.key)
+        files = ("--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert)
+        more = ("--tls-protocols", protocols) if protocols else ()
         self.server = PlainServer(
-            "--tls-port", str(self.port), *files, "--tls-auth-clients", "no", binary=Path(str(REDIS_SERVER))
+            "--tls-port", str(self.port), *files, "--tls-auth-clients", clients, *more, binary=Path(str(REDIS_SERVER))
         )
 
     def settings(self, query: str = "") -> RedisSettings:
@@ -101,10 +138,11 @@ def test_the_host_name_may_be_left_unchecked_by_the_address_alone(for_another: T
     assert send(settings, [LOOK])
 
 
-def test_plain_text_to_a_port_with_tls_is_an_error_and_no_hang(for_the_host: TlsServer, send: "Send") -> None:
+def test_plain_text_to_a_port_with_tls_is_told_and_no_hang(for_the_host: TlsServer, send: "Send") -> None:
     url = f"redis://localhost:{for_the_host.port}/0"
-    with pytest.raises(RedisUnavailable):
+    with pytest.raises(RedisUnavailable, match=r"speaks TLS at this port.*Write rediss://") as caught:
         send(RedisSettings(url=url, retries=0, socket_timeout_seconds=1.0), [LOOK])
+    assert not caught.value.passes
     eventually(lambda: send(for_the_host.trusting, [LOOK]))
 
 
@@ -153,3 +191,52 @@ class TestAForkedChild:
         await asyncio.to_thread(self.hears, for_the_host, heard)
         await subscription.close()
         await runner.close()
+
+
+def test_a_certificate_that_has_expired_is_told_at_once(tmp_path: Path, send: "Send") -> None:
+    server = TlsServer(tmp_path, "localhost", make=expired)
+    with server.server, pytest.raises(RedisUnavailable, match=r"certificate is out of date.*Renew") as caught:
+        send(server.trusting, [LOOK])
+    assert not caught.value.passes
+
+
+def test_a_server_that_wants_a_certificate_of_the_client_says_so(tmp_path: Path, send: "Send") -> None:
+    server = TlsServer(tmp_path, "localhost", clients="yes")
+    with server.server:
+        words = r"this client's certificate, or misses one.*ssl_certfile=FILE"
+        with pytest.raises(RedisUnavailable, match=words) as caught:
+            send(server.trusting, [LOOK])
+        assert not caught.value.passes
+        own = f"&ssl_certfile={server.cert}&ssl_keyfile={server.key}"
+        assert send(RedisSettings(url=server.trusting.url + own), [LOOK])
+
+
+@pytest.mark.parametrize("password", ["", "&ssl_password=hunter2"])
+def test_a_key_that_cannot_be_read_is_a_wrong_configuration_and_asks_nobody(
+    for_the_host: TlsServer, tmp_path: Path, send: "Send", password: str
+) -> None:
+    """OpenSSL would ask for the password on the terminal."""
+    locked = tmp_path / "locked.key"
+    command = ["rsa", "-aes256", "-passout", "pass:other", "-in", str(for_the_host.key), "-out", str(locked)]
+    subprocess.run([str(OPENSSL), *command], check=True, capture_output=True)  # noqa: S603 - our own words
+    own = f"&ssl_certfile={for_the_host.cert}&ssl_keyfile={locked}"
+    with pytest.raises(ConfigurationError, match="ssl_certfile cannot be used: ") as caught:
+        send(RedisSettings(url=for_the_host.trusting.url + own + password), [LOOK])
+    assert "hunter2" not in str(caught.value)
+    right = RedisSettings(url=f"{for_the_host.trusting.url}{own}&ssl_password=other")
+    assert send(right, [LOOK])
+
+
+@pytest.mark.parametrize("parameter", ["ssl_cert_reqs=none", "ssl_cert_reqs=none&ssl_check_hostname=true"])
+def test_any_certificate_may_be_trusted_by_the_address_alone(
+    for_another: TlsServer, send: "Send", parameter: str
+) -> None:
+    assert send(for_another.settings(f"?{parameter}"), [LOOK])
+
+
+def test_versions_of_tls_that_do_not_meet_are_told(tmp_path: Path, send: "Send") -> None:
+    server = TlsServer(tmp_path, "localhost", protocols="TLSv1.2")
+    with server.server:
+        with pytest.raises(RedisUnavailable, match=r"no version or cipher of TLS in common.*ssl_min_version"):
+            send(RedisSettings(url=f"{server.trusting.url}&ssl_min_version=1.3", retries=0), [LOOK])
+        assert send(RedisSettings(url=f"{server.trusting.url}&ssl_min_version=1.2"), [LOOK])

@@ -310,6 +310,8 @@ class TestNothingIsLeft:
             crew.push(user, *[40_000] * 20, hint=3)
             crew.push(user, *[40_000] * 5, priority=Priority.CRITICAL)
         crew.work()
+        crew.push(USERS[0], 40_000)
+        crew.work()
         assert crew.queue.snapshot("u:")
         crew.queue.advance(60_000)
         crew.queue.sweep()

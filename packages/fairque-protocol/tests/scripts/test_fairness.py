@@ -187,8 +187,10 @@ def test_the_script_gives_the_place_that_calculate_score_says(queue: "Bench", pr
     assert queue.now_us - expected == BOOST_US[priority]
 
 
-def test_who_comes_back_after_the_last_fresh_one_was_served_begins_where_that_one_stands(queue: "Bench") -> None:
-    """In the very pop that serves it: Ann was stopped by a rate that is taken back, and is looked at in that pop."""
+def test_who_comes_back_from_its_rate_in_the_pop_that_serves_the_last_fresh_user_keeps_its_place(
+    queue: "Bench",
+) -> None:
+    """Ann was stopped by a rate that is taken back from all, and is looked at in the pop that serves Bob."""
     queue.fill("ann", 2)
     queue.limit("", rate=2)
     queue.pop()
@@ -196,4 +198,7 @@ def test_who_comes_back_after_the_last_fresh_one_was_served_begins_where_that_on
     queue.limit("", rate=None)
     assert queue.pop_ids() == ["t3"]
     records = queue.snapshot("u:")
-    assert records["u:ann"]["S"] == records["u:bob"]["S"] == queue.snapshot("g")["g"]["V"] == "2000"
+    assert (records["u:ann"]["S"], records["u:bob"]["S"]) == ("1000", "2000")
+    # Nobody waited when she came, so V passed what Bob owes.
+    assert queue.snapshot("g")["g"]["V"] == "2000"
+    assert queue.snapshot("ready")["ready"] == [("ann", 1_000.0)]

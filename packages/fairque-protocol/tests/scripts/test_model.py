@@ -259,11 +259,13 @@ def _facts(record: dict[str, str]) -> dict[str, Any]:
         "clk": int(record["clk"]),
         "ewma": int(record["ewma"]) if "ewma" in record else None,
         "tat": float(record.get("tat", 0)),
+        "leeway": int(record["leeway"]) if "leeway" in record else None,
+        "cut": float(record["cut"]) if "cut" in record else None,
     }
 
 
 def _model_facts(user: User) -> dict[str, Any]:
-    return {name: getattr(user, name) for name in ("S", "inf", "lane", "cs", "clk", "ewma", "tat")}
+    return {name: getattr(user, name) for name in ("S", "inf", "lane", "cs", "clk", "ewma", "tat", "leeway", "cut")}
 
 
 def test_scripts_and_model_agree_after_every_step(new_queue: "Callable[[], Bench]") -> None:

@@ -367,7 +367,7 @@ def fields_of(kind: str) -> tuple[str, ...]:
             *("settled", "charged", "score", "attempt", "lost", "fails", "solo", "worker", "cancel", "watch", "open"),
             *("root_at", "due", "at", "kids", "heir", "instead", "xcom", "keep", "told", "last"),
         ),
-        "u": ("S", "inf", "lane", "borrows", "cs", "clk", "tat", "ewma", "served", "since"),
+        "u": ("S", "inf", "lane", "borrows", "cs", "clk", "tat", "ewma", "served", "since", "leeway", "cut"),
         "schedule": (
             *("def", "timing", "rev", "on", "next", "from", "forget", "last", "fired", "missed", "skipped", "misses"),
             *("did", "content"),
@@ -417,7 +417,7 @@ def test_the_fields_of_records_are_those_of_the_specification() -> None:
 
 INDEXES = (
     *("ready", "fresh", "critical", "owe", "timers", "users", "configured", "running", "delayed", "deferred"),
-    *("kept", "held", "dead", "schedules", "due", "n:ann", "n:zoe", "c:ann", "s:ann"),
+    *("kept", "held", "dead", "schedules", "due", "n:ann", "n:zoe", "c:ann", "s:ann", "w:parent"),
 )
 
 

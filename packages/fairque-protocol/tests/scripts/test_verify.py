@@ -208,17 +208,17 @@ class Damage:
         return "place", task_id
 
     def a_listener_that_was_left_over(self) -> tuple[str, str]:
-        self.client.sadd(f"{self.prefix}w:nobody", "me")
+        self.client.zadd(f"{self.prefix}w:nobody", {"me": 1})
         return "leftover", "w:nobody"
 
     def a_listener_whom_the_ending_would_pass_by(self) -> tuple[str, str]:
         task_id = some(self.queue, TaskState.QUEUED)
-        self.client.sadd(f"{self.prefix}w:{task_id}", "me")
+        self.client.zadd(f"{self.prefix}w:{task_id}", {"me": 1})
         return "listener", task_id
 
     def a_listener_whom_nobody_told(self) -> tuple[str, str]:
         task_id = some(self.queue, TaskState.FINISHED)
-        self.client.sadd(f"{self.prefix}w:{task_id}", "me")
+        self.client.zadd(f"{self.prefix}w:{task_id}", {"me": 1})
         return "listener", task_id
 
     def a_deduplication_key_that_was_left_over(self) -> tuple[str, str]:
@@ -399,14 +399,14 @@ def heard(queue: "Bench", listener: str, action: Any) -> list[bytes]:
 
 def test_who_waits_for_a_task_that_does_not_know_of_it_is_told_of_its_ending(queue: "Bench") -> None:
     granted = queue.started()
-    queue.client.sadd(f"{queue.keys.prefix}w:t1", "me")
+    queue.client.zadd(f"{queue.keys.prefix}w:t1", {"me": 1})
     assert heard(queue, "me", lambda: look(queue, fix=True)) == []
     assert heard(queue, "me", lambda: queue.finish(granted, result=b"5")) == [b"t1\nFINISHED\n15"]
 
 
 def test_who_waits_for_a_task_that_has_ended_is_told_at_once(queue: "Bench") -> None:
     queue.finish(queue.started(), result=b"5")
-    queue.client.sadd(f"{queue.keys.prefix}w:t1", "me", "you")
+    queue.client.zadd(f"{queue.keys.prefix}w:t1", {"me": 1, "you": 1})
     assert heard(queue, "you", lambda: look(queue)) == []
     assert heard(queue, "you", lambda: look(queue, fix=True)) == [b"t1\nFINISHED\n15"]
     assert "w:t1" not in queue.snapshot()

@@ -1,13 +1,14 @@
 """watch: the outcome of a task, or the promise to tell it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from fairque.protocol import calls
-from fairque.protocol.calls import Outcome
+from fairque.protocol.calls import Outcome, Reported
 from fairque.protocol.errors import TaskNotFound
+from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.testing import eventually
 from fairque.protocol.wire.status import Status
@@ -27,6 +28,10 @@ def heard(queue: "Bench") -> Iterator[list[bytes]]:
     subscription.close()
 
 
+def listeners(queue: "Bench", task_id: str = "t1") -> set[str]:
+    return {name for name, _ in queue.snapshot("w:").get(f"w:{task_id}", ())}
+
+
 def watch(queue: "Bench", task_id: str, listener: str = "me") -> Any:
     return queue.run(calls.watch(queue.keys, task_id, listener))
 
@@ -43,23 +48,14 @@ def test_a_listener_is_remembered_once(queue: "Bench") -> None:
     watch(queue, "t1")
     watch(queue, "t1")
     watch(queue, "t1", "you")
-    assert queue.snapshot("w:") == {"w:t1": {"me", "you"}}
+    assert listeners(queue) == {"me", "you"}
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_every_ending_is_told_to_those_who_wait(queue: "Bench", heard: list[bytes], ending: str) -> None:
     queue.push()
     watch(queue, "t1")
-    if ending == "cancel":
-        queue.cancel("t1")
-    elif ending == "lost":
-        queue.pop()
-        queue.advance(30_000)
-        queue.sweep(max_deliveries=1)
-    elif ending == "dead":
-        queue.fail(*queue.pop(), verdict="dead", error=b'"e"')
-    else:
-        queue.finish(*queue.pop(), result=b'"r"')
+    end(queue, ending)
     (line,) = eventually(lambda: heard, what="the ending is told")
     task_id, state, rest = line.split(b"\n", 2)
     assert (task_id, state) == (b"t1", ENDINGS[ending])
@@ -78,7 +74,7 @@ def test_a_retry_is_no_ending(queue: "Bench", heard: list[bytes]) -> None:
     granted = queue.started()
     watch(queue, "t1")
     queue.fail(granted, pause_ms=0)
-    assert queue.snapshot("w:") == {"w:t1": {"me"}}
+    assert listeners(queue) == {"me"}
     queue.finish(*queue.pop())
     assert eventually(lambda: heard, what="the ending is told") == [b"t1\nFINISHED\n1"]
 
@@ -96,7 +92,8 @@ def test_many_tasks_are_watched_in_one_call(queue: "Bench", heard: list[bytes]) 
     ids = queue.fill("ann", 4)
     found = queue.run(calls.watch_many(queue.keys, ["t1", "nobody", *ids], "me"))
     assert found == [Outcome(TaskState.FINISHED, b"1"), None, *[Outcome(TaskState.QUEUED, b"")] * 4]
-    assert queue.snapshot("w:") == {f"w:{task_id}": {"me"} for task_id in ids}
+    assert [listeners(queue, task_id) for task_id in ids] == [{"me"}] * 4
+    assert len(queue.snapshot("w:")) == 4
     queue.finish(*queue.pop(4))
     eventually(lambda: len(heard) == 4, what="all endings are told")
 
@@ -117,7 +114,7 @@ def test_a_result_of_any_size_is_answered(queue: "Bench") -> None:
     assert len(only.blob) == 5_000_000
 
 
-def test_a_thousand_tasks_cost_three_commands_and_one_for_each_that_has_not_ended(queue: "Bench") -> None:
+def test_a_thousand_tasks_cost_three_commands_and_two_for_each_that_has_not_ended(queue: "Bench") -> None:
     ids = queue.fill("ann", 1_000)
     call = calls.watch_many(queue.keys, ids, "me")
     queue.run(call)
@@ -130,7 +127,8 @@ def test_a_thousand_tasks_cost_three_commands_and_one_for_each_that_has_not_ende
         "hmget": 2,
         "get": 1,
         "mget": 1,
-        "sadd": 1_000,
+        "zadd": 1_000,
+        "pexpire": 1_000,
     }
 
 
@@ -141,9 +139,189 @@ def test_an_unknown_task_is_not_found(queue: "Bench") -> None:
     assert queue.snapshot() == before
 
 
-@pytest.mark.parametrize("arguments", [[], ["me"], ["me", ""], ["me", "t1", ""], ["me", *["t1"] * 1_001]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["me"],
+        ["me", "5"],
+        ["me", "t1"],
+        ["me", "5", ""],
+        ["me", "5", "t1", ""],
+        ["me", "-1", "t1"],
+        ["me", "5", *["t1"] * 1_001],
+    ],
+)
 def test_wrong_arguments_change_nothing(queue: "Bench", arguments: list[str]) -> None:
     queue.push()
     before = queue.snapshot()
     assert queue.raw("watch", *arguments)[0] == Status.BAD_ARGS
     assert queue.snapshot() == before
+
+
+def leave(queue: "Bench", *task_ids: str, listener: str = "me") -> Any:
+    return queue.run(calls.watch_many(queue.keys, task_ids, listener, ttl_ms=0))
+
+
+class TestListeners:
+    def test_that_give_up_are_forgotten_and_see_the_state_of_the_task(self, queue: "Bench") -> None:
+        queue.push()
+        watch(queue, "t1")
+        watch(queue, "t1", "you")
+        assert leave(queue, "t1") == [Outcome(TaskState.QUEUED, b"")]
+        assert listeners(queue) == {"you"}
+        assert leave(queue, "t1", listener="you") == leave(queue, "t1", listener="you")
+        assert not queue.snapshot("w:")
+
+    def test_that_give_up_are_not_told(self, queue: "Bench", heard: list[bytes]) -> None:
+        ids = queue.fill("ann", 2)
+        for task_id in ids:
+            watch(queue, task_id)
+        leave(queue, ids[0])
+        queue.finish(*queue.pop(2))
+        (line,) = eventually(lambda: heard, what="the other ending is told")
+        assert line.startswith(ids[1].encode())
+
+    def test_that_died_are_forgotten_when_others_come(self, queue: "Bench") -> None:
+        queue.push()
+        for number in range(20):
+            watch(queue, "t1", f"dead-{number}")
+            queue.advance(calls.LISTENING_MS // 10)
+        assert len(listeners(queue)) <= 10
+
+    def test_that_say_it_again_are_not(self, queue: "Bench") -> None:
+        queue.push()
+        for number in range(20):
+            watch(queue, "t1")
+            watch(queue, "t1", f"dead-{number}")
+            queue.advance(calls.LISTENING_MS // 3)
+        assert "me" in listeners(queue)
+
+    def test_that_died_leave_no_key_behind_although_the_task_never_ends(self, queue: "Bench") -> None:
+        queue.push()
+        watch(queue, "t1")
+        assert 0 < queue.client.pttl(f"{queue.keys.prefix}w:t1") <= calls.LISTENING_MS
+
+    def test_that_died_are_forgotten_some_in_each_call(self, queue: "Bench") -> None:
+        queue.push()
+        crowd(queue, "t1", 1_000)
+        queue.advance(calls.LISTENING_MS)
+        watch(queue, "t1", "new")
+        assert len(listeners(queue)) == 1_000 - TOLD + 1
+
+
+#: How many are told in one go.
+TOLD = 256
+
+
+def crowd(queue: "Bench", task_id: str, number: int) -> None:
+    """Have so many processes wait for a task."""
+    watch(queue, task_id, "l0")
+    ((_, until),) = queue.snapshot("w:")[f"w:{task_id}"]
+    queue.client.zadd(f"{queue.keys.prefix}w:{task_id}", {f"l{n}": until for n in range(number)})
+
+
+def wait_behind_them(queue: "Bench") -> None:
+    """Be the one that is told last."""
+    queue.client.zadd(f"{queue.keys.prefix}w:t1", {"me": 2**52})
+
+
+def told(queue: "Bench", act: Callable[[], object]) -> int:
+    """How many messages an act publishes."""
+    before = published(queue)
+    act()
+    return published(queue) - before
+
+
+def published(queue: "Bench") -> int:
+    stats: Any = queue.client.info("commandstats")
+    return int(stats.get("cmdstat_publish", {"calls": 0})["calls"])
+
+
+class TestACrowd:
+    """An ending that very many wait for is bounded work, and all of them are told."""
+
+    def test_is_told_in_pieces_by_whatever_is_called_next(self, queue: "Bench", heard: list[bytes]) -> None:
+        granted = queue.started()
+        crowd(queue, "t1", 2_000)
+        wait_behind_them(queue)
+        assert told(queue, lambda: queue.finish(granted, result=b'"r"')) <= 2 * TOLD
+        assert not heard
+        while queue.snapshot("pending"):
+            assert told(queue, queue.pop) <= TOLD
+        assert not queue.snapshot("w:")
+        assert eventually(lambda: heard, what="the ending is told") == [b't1\nFINISHED\n1"r"']
+
+    @pytest.mark.parametrize("ending", ENDINGS)
+    def test_is_told_the_same_as_few_whatever_the_ending_is(
+        self, queue: "Bench", heard: list[bytes], ending: str
+    ) -> None:
+        queue.push()
+        crowd(queue, "t1", 3 * TOLD)
+        wait_behind_them(queue)
+        end(queue, ending)
+        while queue.snapshot("pending"):
+            queue.sweep()
+        (line,) = eventually(lambda: heard, what="the ending is told")
+        assert line == b"t1\n" + ENDINGS[ending] + b"\n1" + queue.outcome("t1")[1]
+        assert not queue.snapshot("w:")
+
+    def test_of_many_tasks_that_end_together_costs_no_more(self, queue: "Bench") -> None:
+        for task_id in queue.fill("ann", 50):
+            crowd(queue, task_id, 100)
+        granted = queue.pop(50)
+        at_once = told(queue, lambda: queue.finish(*granted))
+        assert at_once <= 2 * TOLD
+        later = 0
+        while queue.snapshot("pending"):
+            later += told(queue, queue.pop)
+        assert at_once + later == 50 * 100
+        assert not queue.snapshot("w:")
+
+    def test_does_not_keep_dependents_waiting(self, queue: "Bench") -> None:
+        queue.push(queue.task(), queue.task(task_id="child", depends_on=("t1",)))
+        crowd(queue, "t1", 100 * TOLD)
+        queue.finish(*queue.pop())
+        queue.sweep()
+        assert queue.outcome("child")[0] == TaskState.QUEUED
+        assert queue.snapshot("w:")
+
+    def test_hears_of_a_task_that_was_forgotten_meanwhile(self, queue: "Bench", heard: list[bytes]) -> None:
+        granted = queue.started()
+        crowd(queue, "t1", 3 * TOLD)
+        wait_behind_them(queue)
+        queue.finish(granted)
+        queue.client.delete(f"{queue.keys.prefix}t:t1", f"{queue.keys.prefix}r:t1")
+        while queue.snapshot("pending"):
+            queue.sweep()
+        assert eventually(lambda: heard, what="that it is gone") == [b"t1\n\n0"]
+
+    @pytest.mark.parametrize("script", ["redrive", "delete"])
+    def test_that_is_not_told_yet_keeps_a_dead_letter_as_it_is(self, queue: "Bench", script: str) -> None:
+        granted = queue.started()
+        crowd(queue, "t1", 6 * TOLD)
+        queue.fail(granted, verdict="dead", error=b'"e"')
+        assert Status.BUSY in queue.raw(script, 60_000, "t1")
+        while queue.snapshot("pending"):
+            queue.sweep()
+        assert not queue.snapshot("w:")
+        assert Status.BUSY not in queue.raw(script, 60_000, "t1")
+
+    def test_hears_of_progress_in_turns(self, queue: "Bench") -> None:
+        granted = queue.started()
+        crowd(queue, "t1", 10 * TOLD)
+        reported = [Reported("t1", granted.token, Progress(1, attempt=1))]
+        assert told(queue, lambda: queue.run(calls.progress(queue.keys, reported))) == TOLD
+
+
+def end(queue: "Bench", ending: str) -> None:
+    if ending == "cancel":
+        queue.cancel("t1")
+    elif ending == "lost":
+        queue.pop()
+        queue.advance(30_000)
+        queue.sweep(max_deliveries=1)
+    elif ending == "dead":
+        queue.fail(*queue.pop(), verdict="dead", error=b'"e"')
+    else:
+        queue.finish(*queue.pop(), result=b'"r"')

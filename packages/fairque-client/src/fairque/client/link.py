@@ -13,7 +13,7 @@ from fairque.client.outcomes import Missing
 from fairque.client.settings import ClientSettings
 from fairque.client.waiting import Event, News, Wait, Waiters
 from fairque.protocol import clock
-from fairque.protocol.calls import Outcome, read_progress, watch_many
+from fairque.protocol.calls import MAX_WATCH_TASKS, Outcome, read_progress, watch_many
 from fairque.protocol.durations import to_ms
 from fairque.protocol.errors import FairqueError, RedisUnavailable
 from fairque.protocol.model.ids import new_nonce
@@ -27,6 +27,9 @@ from fairque.protocol.wire.keys import QueueKeys
 __all__ = ["AsyncLink", "Link", "seconds_of"]
 
 T = TypeVar("T")
+
+#: Seconds for the word that nobody waits any more.
+_LEAVE_SECONDS = 1.0
 
 #: Calls of one round trip: a server that is asked for more in one go keeps others waiting.
 _CHUNK = 100
@@ -123,16 +126,20 @@ class Link(_Shared):
             progress: Give also how far each task has come, at first and whenever that is told.
         """
         wait = Wait(task_ids, until, progress=progress)
-        if wait.open and not wait.over:
-            listener = self._listen()
+        if listens := bool(wait.open) and not wait.over:
             news: queue.SimpleQueue[News] = queue.SimpleQueue()
-            with self._waiters.waiting(wait.open, news.put, progress=progress):
-                while wait.open and not wait.over:
-                    yield from self._ask(wait, listener)
-                    if wait.open:
-                        yield from wait.hear(_news(news, wait.seconds()))
-        wait.ask_all()
-        yield from self._ask(wait)
+            try:
+                with self._waiters.waiting(wait.open, news.put, progress=progress):
+                    while wait.open and not wait.over:
+                        yield from self._ask(wait)
+                        if wait.open:
+                            yield from wait.hear(_news(news, wait.seconds()))
+            except RedisUnavailable:
+                raise
+            except BaseException:
+                self._take_back(tuple(wait.open))
+                raise
+        yield from self._look_last(wait, listened=listens)
 
     def outcomes(self, task_ids: Iterable[str], until: float) -> Iterator[tuple[str, Outcome | Missing]]:
         """Give the same without progress."""
@@ -142,6 +149,8 @@ class Link(_Shared):
 
     def close(self) -> None:
         """Close the connections; who waits is told."""
+        if not self._closed:
+            self._take_back(self._waiters.task_ids())
         self._closed = True
         self._waiters.rouse()
         with self._subscribing:
@@ -150,19 +159,37 @@ class Link(_Shared):
             subscription.close()
         self._runner.close()
 
-    def _ask(self, wait: Wait, listener: str = "") -> list[tuple[str, Event]]:
-        """Ask the server what a wait wants to know; without a listener it is the last time."""
+    def _ask(self, wait: Wait) -> list[tuple[str, Event]]:
+        """Ask the server what a wait wants to know, and to tell of the endings that are to come."""
         told: list[tuple[str, Event]] = []
         try:
             while asked := wait.question():
-                found = self.run(watch_many(self.keys, asked, listener))
-                words = self.run(read_progress(self.keys, asked)) if wait.progress else ()
-                told += wait.answer(asked, found, words, last=not listener)
+                found = self.run(watch_many(self.keys, asked, self._listen()))
+                told += wait.answer(asked, found, self._words(wait, asked))
         except RedisUnavailable:
-            # It comes back; but who has never heard of it should know at once, and who has no time left as well.
-            if not wait.answered or not listener:
+            # It comes back; but who has never heard of it should know at once.
+            if not wait.answered:
                 raise
         return told
+
+    def _look_last(self, wait: Wait, *, listened: bool) -> Iterator[tuple[str, Event]]:
+        """Give what the tasks are that have not ended, and have the server tell of them no more."""
+        wait.ask_all()
+        listener = self._listener if listened else ""
+        while asked := wait.question():
+            found = self.run(watch_many(self.keys, asked, listener, ttl_ms=0))
+            if listened:
+                self._waiters.look_again(asked)
+            yield from wait.answer(asked, found, self._words(wait, asked), last=True)
+
+    def _words(self, wait: Wait, asked: Sequence[str]) -> Sequence[Progress | None]:
+        return self.run(read_progress(self.keys, asked)) if wait.progress else ()
+
+    def _take_back(self, task_ids: Sequence[str]) -> None:
+        """Have the server tell of these tasks no more. It is tried once: what it has not heard, it forgets in time."""
+        if self._listener and not self._closed:
+            all(map(self._runner.try_once, _leavings(self.keys, task_ids, self._listener)))
+            self._waiters.look_again(task_ids)
 
     def _listen(self) -> str:
         with self._subscribing:
@@ -216,19 +243,24 @@ class AsyncLink(_Shared):
         See `Link.follow`.
         """
         wait = Wait(task_ids, until, progress=progress)
-        if wait.open and not wait.over:
-            listener = await self._listen()
+        if listens := bool(wait.open) and not wait.over:
             news: asyncio.Queue[News] = asyncio.Queue()
-            with self._waiters.waiting(wait.open, news.put_nowait, progress=progress):
-                while wait.open and not wait.over:
-                    for ended in await self._ask(wait, listener):
-                        yield ended
-                    if wait.open:
-                        for event in wait.hear(await _async_news(news, wait.seconds())):
-                            yield event
-        wait.ask_all()
-        for last in await self._ask(wait):
-            yield last
+            try:
+                with self._waiters.waiting(wait.open, news.put_nowait, progress=progress):
+                    while wait.open and not wait.over:
+                        for ended in await self._ask(wait):
+                            yield ended
+                        if wait.open:
+                            for event in wait.hear(await _async_news(news, wait.seconds())):
+                                yield event
+            except RedisUnavailable:
+                raise
+            except BaseException:
+                await self._take_back(tuple(wait.open))
+                raise
+        async with aclosing(self._look_last(wait, listened=listens)) as last:
+            async for told in last:
+                yield told
 
     async def outcomes(
         self, task_ids: Iterable[str], until: float
@@ -247,6 +279,7 @@ class AsyncLink(_Shared):
         """
         if self._runner.connected:
             self._runner.check_loop()
+            await self._take_back(self._waiters.task_ids())
         self._closed = True
         self._waiters.rouse()
         async with self._subscribing:
@@ -255,18 +288,43 @@ class AsyncLink(_Shared):
             await subscription.close()
         await self._runner.close()
 
-    async def _ask(self, wait: Wait, listener: str = "") -> list[tuple[str, Event]]:
+    async def _ask(self, wait: Wait) -> list[tuple[str, Event]]:
         """See `Link._ask`."""
         told: list[tuple[str, Event]] = []
         try:
             while asked := wait.question():
-                found = await self.run(watch_many(self.keys, asked, listener))
-                words = await self.run(read_progress(self.keys, asked)) if wait.progress else ()
-                told += wait.answer(asked, found, words, last=not listener)
+                found = await self.run(watch_many(self.keys, asked, await self._listen()))
+                told += wait.answer(asked, found, await self._words(wait, asked))
         except RedisUnavailable:
-            if not wait.answered or not listener:
+            if not wait.answered:
                 raise
         return told
+
+    async def _look_last(self, wait: Wait, *, listened: bool) -> AsyncGenerator[tuple[str, Event], None]:
+        """See `Link._look_last`."""
+        wait.ask_all()
+        listener = self._listener if listened else ""
+        while asked := wait.question():
+            found = await self.run(watch_many(self.keys, asked, listener, ttl_ms=0))
+            if listened:
+                self._waiters.look_again(asked)
+            for told in wait.answer(asked, found, await self._words(wait, asked), last=True):
+                yield told
+
+    async def _words(self, wait: Wait, asked: Sequence[str]) -> Sequence[Progress | None]:
+        return await self.run(read_progress(self.keys, asked)) if wait.progress else ()
+
+    async def _take_back(self, task_ids: Sequence[str]) -> None:
+        """See `Link._take_back`."""
+        if not self._listener or self._closed:
+            return
+        with suppress(TimeoutError):
+            # Who was canceled should not wait for a server that is away.
+            async with asyncio.timeout(_LEAVE_SECONDS):
+                for call in _leavings(self.keys, task_ids, self._listener):
+                    if not await self._runner.try_once(call):
+                        break
+        self._waiters.look_again(task_ids)
 
     async def _listen(self) -> str:
         async with self._subscribing:
@@ -275,6 +333,12 @@ class AsyncLink(_Shared):
                 channel = self._new_channel()
                 self._subscription = await self._runner.listen(channel, self._waiters.hear, self._waiters.rouse)
             return self._listener
+
+
+def _leavings(keys: QueueKeys, task_ids: Sequence[str], listener: str) -> Iterator[Call[Any]]:
+    """Give the calls after which the server does not tell a listener of tasks any more."""
+    for first in range(0, len(task_ids), MAX_WATCH_TASKS):
+        yield watch_many(keys, task_ids[first : first + MAX_WATCH_TASKS], listener, ttl_ms=0)
 
 
 def seconds_of(timeout: float | timedelta | None) -> float | None:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from attrs import define
 
 from fairque.client.outcomes import Missing
-from fairque.protocol.calls import MAX_WATCH_TASKS, Outcome, parse_progress
+from fairque.protocol.calls import LISTENING_MS, MAX_WATCH_TASKS, Outcome, parse_progress
 from fairque.protocol.clock import monotonic
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.states import TaskState
@@ -25,6 +25,9 @@ News: TypeAlias = tuple[str, Outcome | Progress | None] | None
 
 #: Seconds until a wait looks again when the server, which had answered before, does not.
 _AGAIN_SECONDS = 1.0
+
+#: Seconds until a wait says again that it listens, and looks: before the server forgets it.
+_RENEW_SECONDS = LISTENING_MS / 1_000 / 3
 
 
 @define(eq=False)
@@ -65,6 +68,11 @@ class Waiters:
                     if not told:
                         del self._by_task[task_id]
 
+    def task_ids(self) -> tuple[str, ...]:
+        """Return the tasks that anybody waits for."""
+        with self._lock:
+            return tuple(self._by_task)
+
     def hear(self, message: bytes) -> None:
         """Pass on a message of the server: task id, what it is about, and what there is to say.
 
@@ -96,6 +104,13 @@ class Waiters:
         for waiter in told:
             waiter.tell(None)
 
+    def look_again(self, task_ids: Iterable[str]) -> None:
+        """Ask everybody who waits for one of these tasks to look at it: the server will not tell of its end."""
+        with self._lock:
+            told = [(task_id, waiter) for task_id in task_ids for waiter in self._by_task.get(task_id, ())]
+        for task_id, waiter in told:
+            waiter.tell((task_id, None))
+
 
 class Wait:
     """The tasks that one wait is for: which have not ended yet, and which of them the server has still to be asked of.
@@ -119,21 +134,23 @@ class Wait:
         self._seen: set[str] = set()
         self._latest: dict[str, Progress] = {}
         self._until = until
+        self._renew_at = monotonic() + _RENEW_SECONDS
 
     @property
     def over(self) -> bool:
         """Whether its time is over."""
         return self._until <= monotonic()
 
-    def seconds(self) -> float | None:
-        """Return how long to wait for news; None is for ever."""
-        left = self._until - monotonic()
-        if self._to_ask:
-            left = min(left, _AGAIN_SECONDS)
-        return max(0.0, left) if left <= threading.TIMEOUT_MAX else None
+    def seconds(self) -> float:
+        """Return how long to wait for news."""
+        again = monotonic() + _AGAIN_SECONDS if self._to_ask else self._renew_at
+        return max(0.0, min(self._until, again) - monotonic())
 
     def question(self) -> list[str]:
         """Return the tasks to ask the server of next, none when there is nothing to ask."""
+        if self._renew_at <= monotonic():
+            self.ask_all()
+            self._renew_at = monotonic() + _RENEW_SECONDS
         return list(islice(self._to_ask, MAX_WATCH_TASKS))
 
     def ask_all(self) -> None:

@@ -25,6 +25,7 @@ from fairque.protocol.errors import FairqueError, InvalidSchedule, ProtocolError
 from fairque.protocol.model.schedules import Schedule, ScheduleInfo, SchedulePage, SchedulerStatus
 from fairque.protocol.runners import Runner
 from fairque.protocol.service.loading import import_modules
+from fairque.protocol.service.patches import refuse_patches
 from fairque.protocol.service.signals import Control
 from fairque.protocol.service.web import Web
 from fairque.protocol.wire.keys import QueueKeys
@@ -134,6 +135,7 @@ class TaskScheduler:
                 return
             options = self.settings.scheduler
             import_modules(options.modules)
+            refuse_patches("scheduler")
             self._runner.run(read_scheduler(self._keys))
             self._runner.require(self._keys, "scheduler")
             if options.http_port is not None:

@@ -11,6 +11,7 @@ from fairque.protocol.config import mask_url
 from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.protocol.model.tracebacks import error_text
 from fairque.protocol.runners import Runner
+from fairque.protocol.service.patches import refuse_patches
 from fairque.protocol.service.signals import Control, Order
 from fairque.protocol.wire.scripts import load_scripts
 from fairque.worker.consumer import Consumer
@@ -217,6 +218,7 @@ class Worker:
             if self._phases.phase is not Phase.STARTING:
                 return
             import_task_modules(self.settings.worker.modules)
+            refuse_patches("worker")
             # All that it will need is read now: an upgrade in place must not give a running worker parts of another.
             load_scripts()
             try:

@@ -52,10 +52,11 @@ from fairque.protocol.calls.verify import (
     verify_tasks,
     verify_users,
 )
-from fairque.protocol.calls.watch import MAX_WATCH_TASKS, Outcome, watch, watch_many
+from fairque.protocol.calls.watch import LISTENING_MS, MAX_WATCH_TASKS, Outcome, watch, watch_many
 
 __all__ = [
     "ALL_USERS",
+    "LISTENING_MS",
     "MAX_DEAD",
     "MAX_OUTPUTS",
     "MAX_WATCH_TASKS",

@@ -29,8 +29,8 @@ CostMode = Literal["time", "count"]
 MIN_CHARGE: Final = 1_000
 
 _UNITS: Final[Mapping[CostMode, Units]] = {
-    "time": Units(burst=1_000_000, credit=2_000_000),
-    "count": Units(burst=8, credit=8),
+    "time": Units(burst=1_000_000, credit=2_000_000, leeway=10_000_000),
+    "count": Units(burst=8, credit=8, leeway=8),
 }
 
 
@@ -80,6 +80,7 @@ class FairLedger(FairOrder):
         task = self.tasks[task_id]
         task.charged = self._estimate(user, task, lease_ms)
         self.leave_fresh(user)
+        self.take_turn(user)
         user.S += task.charged / user.settings.weight
         user.inf += 1
         self.spend_start(user, now_us)
@@ -106,7 +107,6 @@ class FairLedger(FairOrder):
             user.ewma = math.floor(average + (spent - average) / 8)
             self.est0 += (spent - self.est0) / 8
         user.inf -= 1
-        user.left = True
         return user
 
     # The ways of a task.

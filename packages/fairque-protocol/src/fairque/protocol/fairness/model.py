@@ -68,6 +68,8 @@ class FairModel(FairLedger):
         if after.weight != before.weight and math.isfinite(user.S):
             # A debt and an advance mean the same service as before: no change of weight mints credit.
             user.S = self.V + (user.S - self.V) * before.weight / after.weight
+        if evolve(before, weight=after.weight) != after:
+            self.begin_anew(user)
         self.fit_bucket(user, now_us)
         self._commit(now_us)
 

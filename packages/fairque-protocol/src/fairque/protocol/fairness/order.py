@@ -7,13 +7,16 @@ no cost before a task has run, and it is fair whatever the number of workers. Fo
 
 * A *fresh* ring, like the new and old flows of FQ-CoDel (RFC 8290): who was idle and owes little is served first, in
   order of arrival, but only FRESH_RUN times in a row while others wait.
-* CRITICAL tasks borrow: they pass the order only while their user is less than a credit ahead of V, and are charged
-  like all others.
+* CRITICAL tasks borrow: they pass the order only while their user is less than a credit ahead of V and nobody is
+  behind V, and are charged like all others.
 * Debts are forgiven when nobody waits: capacity that nobody else wanted costs nothing later.
 * Caps, pauses and rate limits take a user out of the rings. The rate is GCRA, the token bucket kept as one number that
   ATM networks police cells with (ITU-T I.371).
 
-Idle or parked time earns nothing: who comes back starts at V at least.
+Idle and paused time earns nothing: a user that comes back from there starts at V at least. A user that only its cap or
+its rate held back keeps its place behind V, since V may have passed it only because others have longer tasks; but no
+further behind than its leeway, or a limit that binds would save up credit. FAIRNESS.md has the promises that follow,
+and their proofs.
 """
 
 import math
@@ -24,12 +27,15 @@ from attrs import define, field, frozen
 from fairque.protocol.fairness.records import Lane, User, UserSettings
 from fairque.protocol.fairness.ring import Ring, TwoEndedRing
 
-__all__ = ["CREDIT_RUN", "FRESH_RUN", "FairOrder", "Units"]
+__all__ = ["CREDIT_RUN", "FRESH_RUN", "PATIENCE", "FairOrder", "Units"]
 
 #: R_b: pops in a row that may pass the ready ring by.
 FRESH_RUN: Final = 8
 #: R_c: pops in a row on CRITICAL credit.
 CREDIT_RUN: Final = 3
+#: By how many leeways V moves on before a user whose place was cut, and which never had to wait since, counts as one
+#: whose limit binds.
+PATIENCE: Final = 16
 
 
 @frozen(kw_only=True)
@@ -39,10 +45,12 @@ class Units:
     Attributes:
         burst: B, the debt with which a user still counts as fresh.
         credit: Bc, how far ahead of its fair share CRITICAL tasks may be served.
+        leeway: K, how much service a user may be behind when it comes back from its cap or its rate, at first.
     """
 
     burst: int
     credit: int
+    leeway: int
 
 
 @define(kw_only=True, eq=False)
@@ -77,8 +85,10 @@ class FairOrder:
 
     def pick(self) -> str | None:
         """Choose the user to be served next; None when none is runnable. Charges nothing; it moves virtual time."""
-        critical, fresh = self.critical.head(), self.fresh.head()
-        if critical and critical[0] <= self.V and self.cg < CREDIT_RUN and self.bs < FRESH_RUN:
+        critical, fresh, ready = self.critical.head(), self.fresh.head(), self.ready.head()
+        # Nobody borrows from a user behind V: its limit may not let it make up for the turn that it would lose.
+        lends = ready is None or ready[0] >= self.V
+        if critical and critical[0] <= self.V and lends and self.cg < CREDIT_RUN and self.bs < FRESH_RUN:
             self.cg += 1
             self.bs += 1
             return critical[1]
@@ -86,7 +96,6 @@ class FairOrder:
             self.cg = 0
             self.bs += 1
             return fresh[1]
-        ready = self.ready.head()
         self.bs = 0
         # Credit that passed a fresh user by stays used, or each round could begin with three more CRITICAL pops.
         if not ready or not fresh:
@@ -119,34 +128,67 @@ class FairOrder:
                 self.critical.discard(user.id)
         else:
             self._deactivate(user)
-        user.left = False
+        user.anew = False
         self.place_debt(user)
         self._set_timer(user, now_us)
 
     def _activate(self, user: User) -> None:
         """An idle or parked user becomes runnable."""
+        stays = user.lane is Lane.PARKED and not user.anew
         if not self.fresh:
             head = self.ready.head()
             if not head:
                 self.forgive()
-            elif not (user.left and user.lane is Lane.PARKED):
-                # Who waits alone has used what nobody else wanted: the next tag is where all begin. But who was only at
-                # its cap, until a task of its own ended, was not away: it keeps its place among the others.
+            elif not stays:
+                # Who waits alone has used what nobody else wanted: the next tag is where all begin. But a user that
+                # only a limit held back was not away.
                 self.V = max(self.V, head[0])
         owes_little = self.V + self.units.burst / user.settings.weight >= user.S
         fresh = user.lane is Lane.IDLE and user.inf == 0 and owes_little
         # No credit for the time away; a debt stays.
-        user.S = max(user.S, self.V)
+        user.S = max(user.S, self._kept_place(user) if stays else self.V)
         user.lane = Lane.FRESH if fresh else Lane.READY
         if fresh:
             self.aseq += 1
             self.fresh.put(user.id, self.aseq)
 
+    def _kept_place(self, user: User) -> float:
+        """The least tag with which a user comes back from its cap or its rate: V less its leeway.
+
+        The leeway of a user grows when it was too small: its place was cut, and yet the user had to wait for its turn
+        later on, so its limit does not bind. It is the first one again when V has moved on for long without that.
+        """
+        weight = user.settings.weight
+        leeway = user.leeway or self.units.leeway
+        if leeway / weight < self.V - user.S:
+            if user.cut is None:
+                user.cut = self.V
+            elif self.V - user.cut > PATIENCE * leeway / weight:
+                user.leeway, leeway = None, self.units.leeway
+        return self.V - leeway / weight
+
+    def take_turn(self, user: User) -> None:
+        """The user is served. With a tag of V at least it had to wait for others: no limit held it back."""
+        if user.cut is not None and user.S >= self.V:
+            user.leeway, user.cut = 2 * (user.leeway or self.units.leeway), None
+
+    def begin_anew(self, user: User) -> None:
+        """An operator changed what holds the user back: the time until now earns nothing."""
+        user.S = max(user.S, self.V)
+        user.leeway = user.cut = None
+        user.anew = True
+
     def _deactivate(self, user: User) -> None:
         """A user has no task, or none that may be started."""
         for ring in (self.ready, self.fresh, self.critical):
             ring.discard(user.id)
-        user.lane = Lane.PARKED if user.pending else Lane.IDLE
+        if user.pending == 0:
+            user.lane, user.cut = Lane.IDLE, None
+            return
+        if user.lane is Lane.IDLE:
+            # It had no work until now, whatever will hold it back from here on.
+            user.S = max(user.S, self.V)
+        user.lane = Lane.PARKED
 
     def place_debt(self, user: User) -> None:
         """Remember a debt of a user in no ring until virtual time has passed it."""

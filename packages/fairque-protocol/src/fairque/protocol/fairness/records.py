@@ -91,7 +91,9 @@ class User:
         cs: CRITICAL tasks in a row.
         clk: Its last time of entry, µs; each is later than the one before, so a batch stays in order.
         ewma: Average run time of its tasks, µs; None before the first ended.
-        left: Whether a task of it has just ended, in the present call.
+        leeway: How much service it may be behind V when it comes back from its cap or its rate; None: as much as all.
+        cut: V when that cut its place, if it has not had to wait for its turn since.
+        anew: Whether an operator has just changed what holds it back, in the present call.
         tat: Rate limit: the time, µs, at which the bucket will be full again (GCRA's theoretical arrival time).
         n: Waiting tasks by place.
         c: Waiting CRITICAL tasks by time of entry.
@@ -105,7 +107,9 @@ class User:
     cs: int = 0
     clk: int = 0
     ewma: int | None = None
-    left: bool = False
+    leeway: int | None = None
+    cut: float | None = None
+    anew: bool = False
     tat: float = 0.0
     n: Ring = field(init=False, factory=Ring)
     c: Ring = field(init=False, factory=Ring)

@@ -69,6 +69,15 @@ class AsyncRunner:
         """
         return [call.decode(answer) for call, answer in zip(calls, await self._answers(calls), strict=True)]
 
+    async def try_once(self, call: Call[Any]) -> bool:
+        """Send one call, not again if it fails, and return whether it was answered; see `Runner.try_once`."""
+        with contextlib.suppress(RedisError, FairqueError, OSError, ValueError):
+            self.check_loop()
+            async with self._turns:
+                await self._send(await self._connected(), call)
+            return True
+        return False
+
     async def listen(
         self, channel: str, on_message: Callable[[bytes], None], on_ready: Callable[[], None]
     ) -> "AsyncSubscription":

@@ -136,14 +136,23 @@ def client_of(library: Any, settings: RedisSettings, url: str, retry: object, **
         given = options(settings, address)
         if address.tls:
             _check_tls(address.tls_options)
+        kind = _kind(library, address)
+        # Made once for nothing: an older redis-py may lack an option of TLS, and would say so at the first call.
+        kind(**given)
+    except TypeError as error:
+        problem = f"the redis-py that is installed lacks an option: {error}. Upgrade it"
+        raise ConfigurationError([f"redis.url {mask_url(settings.url)!r}: {problem}"]) from None
     except ValueError as error:
         raise ConfigurationError([f"redis.url {mask_url(settings.url)!r}: {error}"]) from None
-    kinds = library.connection
-    kind = kinds.SSLConnection if address.tls else kinds.Connection
-    if address.path:
-        kind = kinds.UnixDomainSocketConnection
     pool = library.ConnectionPool(connection_class=dropped_by_forks(kind), retry=retry, **{**given, **more})
     return library.Redis.from_pool(pool)
+
+
+def _kind(library: Any, address: Address) -> Any:
+    kinds = library.connection
+    if address.path:
+        return kinds.UnixDomainSocketConnection
+    return kinds.SSLConnection if address.tls else kinds.Connection
 
 
 def check_server(info: Mapping[str, Any], settings: RedisSettings) -> None:

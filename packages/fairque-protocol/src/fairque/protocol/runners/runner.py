@@ -12,7 +12,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.embedded import resolve_url
-from fairque.protocol.errors import ProtocolError, SchemaMismatch
+from fairque.protocol.errors import FairqueError, ProtocolError, SchemaMismatch
 from fairque.protocol.runners.connection import (
     CONCURRENT_CALLS,
     check_server,
@@ -76,6 +76,13 @@ class Runner:
             FairqueError: As `run`; the first call that failed decides, the others may have been carried out.
         """
         return [call.decode(answer) for call, answer in zip(calls, self._answers(calls), strict=True)]
+
+    def try_once(self, call: Call[Any]) -> bool:
+        """Send one call, not again if it fails, and return whether it was answered: for a word that may be lost."""
+        with contextlib.suppress(RedisError, FairqueError, OSError, ValueError), self._turns:
+            self._send(self._connected(), call)
+            return True
+        return False
 
     def require(self, keys: QueueKeys, role: str) -> None:
         """See that the user of the connection may do all that a role needs, before anything is begun.

@@ -1,0 +1,25 @@
+-- listeners: the processes that wait for the end of a task. They stand in `w:` with the time until which they listen
+-- unless they say so again, so that those that died without a word are forgotten.
+local TOLD = 256 -- listeners told in one go, so that a hundred thousand of them stall nobody
+
+local function listen(id, listener, ttl_ms)
+  local key = P .. "w:" .. id
+  if call("ZADD", key, int(now_ms + ttl_ms), listener) == 1 then
+    local gone = call("ZRANGE", key, "-inf", int(now_ms), "BYSCORE", "LIMIT", 0, TOLD)
+    if #gone > 0 then call("ZREM", key, unpack(gone)) end
+  end
+  call("PEXPIRE", key, int(ttl_ms))
+end
+
+local function publish(listeners, news)
+  for _, listener in ipairs(listeners) do call("PUBLISH", P .. "done:" .. listener, news) end
+end
+
+-- Tells the first `most` listeners of a task of its end and forgets them. Returns how many they were.
+local function tell_end(id, news, most)
+  local key = P .. "w:" .. id
+  local told = call("ZRANGE", key, 0, most - 1)
+  publish(told, news)
+  if #told < most then call("DEL", key) else call("ZREMRANGEBYRANK", key, 0, most - 1) end
+  return #told
+end

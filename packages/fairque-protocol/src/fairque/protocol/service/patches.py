@@ -1,0 +1,39 @@
+"""Patches of the standard library under which threads are none, and a service cannot keep its promises."""
+
+import sys
+
+from fairque.protocol.errors import ConfigurationError
+
+__all__ = ["refuse_patches"]
+
+
+def refuse_patches(service: str) -> None:
+    """See that the threads of this process are threads.
+
+    Args:
+        service: Such as ``worker``.
+
+    Raises:
+        ConfigurationError: They are those of gevent or eventlet, of which none runs while another one computes.
+    """
+    library = _patched_by()
+    if library is None:
+        return
+    problem = (
+        f"{library} has patched the threads of this process (monkey patching), and a {service} needs real ones: while "
+        "one of those computes, none of the others runs, so leases end and others do the same work again. Start the "
+        f"{service} in a process of its own without the patches, and import no module there that patches; pushing and "
+        "waiting work under them"
+    )
+    raise ConfigurationError([problem])
+
+
+def _patched_by() -> str | None:
+    # Looked for, not imported: who has patched has imported it.
+    gevent = sys.modules.get("gevent.monkey")
+    if gevent is not None and any(map(gevent.is_module_patched, ("threading", "thread", "_thread"))):
+        return "gevent"
+    eventlet = sys.modules.get("eventlet.patcher")
+    if eventlet is not None and eventlet.is_monkey_patched("thread"):
+        return "eventlet"
+    return None
