@@ -3,10 +3,13 @@
   Guarantee: each new leader has a higher term. Sent again it answers the same.
   KEYS[1] meta
   ARGV[1] holder: of one process alone, 1 to 500 bytes  ARGV[2] lease_ms: 0 resigns
-  Returns {1, term, lease_ms} it leads, or it has resigned | {2, term, 0} it had resigned before
-    | {-11, term, left_ms, holder} another one leads | {-5, what} | {-6, schema} ]]
+  Returns {1, term, lease_ms, born, changes} it leads, or without the last two it has resigned | {2, term, 0} it had
+    resigned before | {-11, term, left_ms, holder, born, changes} another one leads | {-5, what} | {-6, schema}; born is
+    when the queue was made, changes how many schedules and settings have seen ]]
 --- @include "begin"
 --- @include "arguments"
+--- @include "create"
+--- @include "edition"
 local refused = begin()
 if refused then return refused end
 local holder, lease_ms = ARGV[1], number_at(2)
@@ -25,10 +28,10 @@ if lease_ms == 0 then
   call("PUBLISH", P .. "changed", "leader") -- so that the others need not wait for the end of the lease
   return {1, term, 0}
 end
-if lock[1] and lock[1] ~= holder and left_ms > 0 then return {-11, term, left_ms, lock[1]} end
+if lock[1] and lock[1] ~= holder and left_ms > 0 then return {-11, term, left_ms, lock[1], edition()} end
 if lock[1] ~= holder then term = term + 1 end
-call("HSETNX", KEYS[1], "schema", "1")
+create()
 call("HSET", P .. "lock", "holder", holder, "term", int(term), "until", int(now_ms + lease_ms),
   "lease", lease_ms)
 call("HSET", P .. "g", "seen", int(now)) -- where no task comes nobody else notes the time
-return {1, term, lease_ms}
+return {1, term, lease_ms, edition()}

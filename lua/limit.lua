@@ -16,6 +16,7 @@
 --- @include "enter"
 --- @include "wake"
 --- @include "commit"
+--- @include "create"
 local STRIDE = 3
 local MOST = 1000 -- settings of a call; limits.py has the same
 local HOLDS = {cap = true, rate = true, burst = true, paused = true}
@@ -58,7 +59,9 @@ for first = 1, #ARGV, STRIDE do
   end
 end
 if changed == 0 then return {1, 0} end
-call("HSET", KEYS[1], "schema", "1", "limits", "1")
+create()
+call("HSET", KEYS[1], "limits", "1")
+count("settings", 1)
 defaults = nil -- they may be among what changed
 for id, w in pairs(weights) do
   local u = user(id)

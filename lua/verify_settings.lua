@@ -30,7 +30,7 @@ local function flag(text) return text == "1" end
 local function tag(text) return between(text, 0, TOP / 2) end
 local function average(text) return between(text, 1, TOP) end
 local LOOK = {
-  meta = {cost_mode = mode, backlog = whole, limits = flag},
+  meta = {cost_mode = mode, backlog = whole, limits = flag, born = whole},
   g = {
     V = tag, aseq = whole, bs = whole, cg = whole, est0 = average, pop_at = whole, shift = clock_shift, seen = whole,
   },

@@ -47,6 +47,7 @@ def busy(queue: "Bench") -> "Bench":
     queue.advance(30_000)
     queue.sweep()
     assert again.attempt == 2
+    queue.advance(-1)
     queue.cancel("t6")
     running = {t.task_id: t for t in queue.pop(5)}
     queue.cancel("t1")
@@ -61,8 +62,6 @@ def busy(queue: "Bench") -> "Bench":
     queue.client.hset(f"{queue.keys.prefix}n:eve", "of another", "type")
     queue.push(queue.task("eve", args=["x" * 40_000]))
     queue.push(queue.task("eve", execute_at=queue.now_ms + 9_000))
-    queue.advance(-1)
-    queue.sweep()
     return queue
 
 
