@@ -90,7 +90,7 @@ class _Command(click.Command):
 @click.option("--queue", help="Name of the queue.  [default: default]", show_envvar=True)
 @click.option("--concurrency", type=int, help="Tasks at a time.  [default: 16]", show_envvar=True)
 @click.option("--processes", type=click.IntRange(1, 1000), default=1, help="Worker processes.", show_envvar=True)
-@click.option("--supervised", hidden=True, metavar="PARENT:NUMBER", help="For worker processes of --processes.")
+@click.option("--supervised", hidden=True, metavar="PARENT:NUMBER[:again]", help="For worker processes of --processes.")
 @click.option("--burst", is_flag=True, help="Stop when nothing is runnable; what is delayed stays.")
 @click.option("--config", type=click.Path(path_type=Path), help="YAML file with the settings.", show_envvar=True)
 @click.option(
@@ -149,7 +149,7 @@ def main(
         if supervised is not None:
             options = _under_supervisor(supervised, options)
         worker = Worker(evolve(settings, worker=options), _handler(names), burst=burst)
-        worker.run()
+        worker.run(again=(supervised or "").endswith(":again"))
     except FairqueError as error:
         code = _refused(error)
         close = difflib.get_close_matches(modules[0], _OTHERS, n=1, cutoff=0.75) if modules else []
@@ -187,7 +187,7 @@ def _module_of(file: str) -> str:
 
 def _under_supervisor(supervised: str, options: WorkerOptions) -> WorkerOptions:
     """Become one of several worker processes, which ends when its supervisor does; return its own name and port."""
-    parent, _, number = supervised.partition(":")
+    parent, number, *_ = supervised.split(":")
     die_with_parent(signal.SIGTERM)
     if os.getppid() != int(parent):
         sys.exit(exits.STOPPED)
