@@ -28,6 +28,7 @@
 --- @include "conclude"
 --- @include "parents"
 --- @include "task_at"
+--- @include "create"
 --- @include "dedup_holder"
 --- @include "store"
 local STRIDE = 11
@@ -87,7 +88,7 @@ if #fresh == 0 then return reply end
 load_globals()
 local full = over_backlog(fresh)
 if full then return full end
-call("HSETNX", KEYS[1], "schema", "1")
+create()
 for _, entry in ipairs(fresh) do store(entry, result_ttl_ms) end
 send_edges()
 commit()

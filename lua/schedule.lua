@@ -15,6 +15,7 @@
 --- @include "schedules"
 --- @include "retime"
 --- @include "commit_schedules"
+--- @include "create"
 local STRIDE = 10
 local MOST, MOST_BYTES = 100, 4194304 -- calls/schedules.py has the same
 local SWITCHES = {["0"] = true, ["1"] = true, [""] = true}
@@ -59,7 +60,7 @@ for first = 1, #ARGV, STRIDE do
 end
 if #fresh == 0 then return reply end
 
-call("HSETNX", KEYS[1], "schema", "1")
+create()
 for _, entry in ipairs(fresh) do
   local first = entry.first
   local s = schedule(ARGV[first])

@@ -168,7 +168,7 @@ class TestShowing:
     def test_help_lists_the_exit_codes(self, command: Command) -> None:
         for args in (["--help"], ["run", "--help"], ["healthcheck", "--help"]):
             text = " ".join(command(*args).stdout.split())
-            assert "Exit codes: 0 stopped, or all is well; 1 crashed, or no such schedule; 2 wrong usage" in text
+            assert "Exit codes: 0 stopped, or all is well; 1 crashed, no such schedule, or declared ones are" in text
             assert "5 nobody leads" in text
 
     def test_help_names_the_variable_of_each_option(self, command: Command) -> None:
@@ -208,6 +208,14 @@ class TestExitCodes:
         bench.run(calls.lead(bench.keys, "somebody", lease_ms=60_000))
         assert command("healthcheck").stdout == "somebody leads in term 1; 0 schedules, 0 overdue\n"
         assert json.loads(command("healthcheck", "--json").stdout)["leader"] == "somebody"
+
+    def test_declared_schedules_that_are_missing(self, bench: "Bench", command: Command) -> None:
+        bench.run(calls.lead(bench.keys, "somebody", lease_ms=60_000))
+        found = command("healthcheck", "--config", "file.yaml", expected=1)
+        assert "schedule 'often': is declared and missing" in found.stdout
+        command("apply", "--config", "file.yaml")
+        assert "missing" not in command("healthcheck", "--config", "file.yaml").stdout
+        assert json.loads(command("healthcheck", "--config", "file.yaml", "--json").stdout)["missing"] == []
 
 
 class TestRun:

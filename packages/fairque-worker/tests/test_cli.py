@@ -313,6 +313,13 @@ def test_config_shows_no_secret(command: Command) -> None:
     }
 
 
+def test_config_shows_the_limits_of_users_and_their_line(command: Command) -> None:
+    Path("limits.yaml").write_text("fairness:\n  users: {ann: {cap: 3}}\n")
+    result = command("config", "--json", "--config", "limits.yaml")
+    assert loads(result.output)["fairness.users"] == {"value": {"ann": {"cap": 3}}, "from": "limits.yaml:2"}
+    assert loads(result.output)["fairness.defaults"] == {"value": {}, "from": "default"}
+
+
 def test_config_says_all_that_is_wrong_and_asks_no_server(command: Command) -> None:
     result = command("config", "--url", "http://db", environ={"FAIRQUE__WORKER__CONCURRENCY": "0"})
     assert (result.exit_code, "FAIRQUE__WORKER__CONCURRENCY" in result.stderr, "--url: " in result.stderr) == (

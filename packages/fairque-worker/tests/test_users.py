@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 from fairque.protocol import calls
 from fairque.protocol.calls import ALL_USERS, Configured, Setting
 from fairque.protocol.config import DefaultLimits, FairnessSettings, UserLimits
+from fairque.protocol.service.limits import plan
 from fairque.worker.cli import main
-from fairque.worker.users import plan
 
 if TYPE_CHECKING:
     from tests.conftest import Bench

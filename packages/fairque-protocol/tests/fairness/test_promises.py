@@ -1,7 +1,7 @@
 """The bounds that the design promises, in count mode, where every start costs 1: computed, then compared."""
 
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -257,3 +257,92 @@ class TestLanes:
         queue.push("ann")
         queue.set("ann", paused=False)
         assert queue.user("ann").lane is Lane.READY
+
+
+class TestAUserThatItsCapHeldBack:
+    """Ann runs one task at a time; Bob has tasks of 40 s and no limit, so V goes on in leaps of that."""
+
+    @pytest.fixture
+    def leaping(self, queue: "Bench") -> "Bench":
+        queue.set("ann", cap=1)
+        queue.push("bob", 100, cost_us=1)
+        queue.push("ann", 100, cost_us=1)
+        return queue
+
+    def leap(self, queue: "Bench", seconds: float = 40, ran: float = 0.001) -> None:
+        """Let Bob run a task for so long, and start another one, while Ann runs one that took her next to nothing."""
+        held = queue.pop(2, lease_ms=900_000)
+        assert sorted(queue.started[-2:]) == ["ann", "bob"]
+        anns = next(task for task in held if queue.model.tasks[task].user == "ann")
+        bobs = next(task for task in held if task != anns)
+        queue.advance(seconds)
+        queue.finish(bobs, ran=seconds)
+        (again,) = queue.pop(lease_ms=900_000)
+        queue.finish(anns, again, ran=ran)
+
+    def test_keeps_its_place_as_far_as_its_leeway_reaches(self, leaping: "Bench") -> None:
+        self.leap(leaping, 6)
+        assert (leaping.model.V, leaping.tag()) == (6_000_000, 1_000)
+        self.leap(leaping, 6)
+        assert (leaping.model.V, leaping.tag()) == (12_001_000, 2_001_000)
+
+    def test_has_twice_the_leeway_once_it_had_to_wait_for_its_turn_after_a_cut(self, leaping: "Bench") -> None:
+        self.leap(leaping)
+        ann = leaping.user()
+        assert (leaping.model.V - ann.S, ann.cut, ann.leeway) == (10_000_000, leaping.model.V, None)
+        # She catches up with Bob, has to wait for him, and then has her turn.
+        assert leaping.serve(3, ran=25) == ["ann", "bob", "ann"]
+        assert (ann.cut, ann.leeway) == (None, 20_000_000)
+
+    def test_has_the_first_leeway_again_when_its_cap_binds_for_long(self, leaping: "Bench") -> None:
+        self.leap(leaping)
+        leaping.user().leeway = 20_000_000
+        for _ in range(9):
+            self.leap(leaping)
+        assert (leaping.model.V - leaping.tag(), leaping.user().leeway) == (10_000_000, None)
+
+    @pytest.mark.parametrize("change", [{"cap": 2}, {"cap": None}, {"rate": 5.0}, {"paused": True}, {"burst": 3}])
+    def test_has_earned_nothing_when_an_operator_changes_what_holds_it_back(
+        self, leaping: "Bench", change: dict[str, Any]
+    ) -> None:
+        self.leap(leaping)
+        leaping.pop()
+        leaping.set("ann", **change)
+        leaping.set("ann", paused=False)
+        ann = leaping.user()
+        assert (ann.S >= leaping.model.V, ann.cut, ann.leeway) == (True, None, None)
+
+    def test_keeps_its_place_in_service_when_its_weight_changes(self, leaping: "Bench") -> None:
+        self.leap(leaping, 6)
+        before = leaping.model.V - leaping.tag()
+        leaping.set("ann", weight=4)
+        assert leaping.model.V - leaping.tag() == before / 4
+
+    def test_has_earned_nothing_in_the_time_without_work(self, queue: "Bench") -> None:
+        """Its only task runs, and others are served; then more of it come, and it is at its cap."""
+        queue.set("ann", cap=1)
+        queue.push("ann")
+        queue.push("bob", 50)
+        (running,) = queue.pop()
+        assert queue.started == ["ann"]
+        queue.serve(5, ran=1)
+        queue.push("ann", 5)
+        assert (queue.user().lane, queue.tag()) == (Lane.PARKED, queue.model.V)
+        queue.finish(running, ran=0.001)
+        assert queue.tag() == queue.model.V
+
+    def test_lends_no_turn_to_critical_tasks(self, leaping: "Bench") -> None:
+        self.leap(leaping, 6)
+        leaping.push("bob", 5, priority=Priority.CRITICAL)
+        leaping.pop()
+        assert leaping.started[-1] == "ann"
+
+    def test_is_one_that_its_rate_held_back_too(self, queue: "Bench") -> None:
+        queue.set("ann", rate=0.1)
+        queue.push("ann", 5)
+        queue.push("bob", 50)
+        queue.serve(2, ran=0.001)
+        queue.serve(5, ran=2)
+        assert queue.tag() == 1_000
+        assert queue.serve(ran=0.001) == ["ann"]
+        assert queue.tag() == 2_000

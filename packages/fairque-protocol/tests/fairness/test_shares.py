@@ -6,12 +6,13 @@ the worst that it met; FAIRQUE_SHARES says how many.
 
 import os
 from collections.abc import Iterator, Sequence
+from itertools import permutations
 from math import ceil, inf
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from attrs import define, evolve, field
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from fairque.protocol.fairness.ledger import CostMode
@@ -49,13 +50,14 @@ def examples(number: int) -> settings:
 WORST: dict[str, tuple[float, str]] = {}
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(autouse=True)
 def worst() -> Iterator[None]:
-    """Print the worst that each property met, when it was a search."""
+    """Print the worst that a property met, when it was a search."""
     yield
     if SEARCH:
         for name, (figure, example) in WORST.items():
-            print(f"\n{name}: {figure:.4f} in {example}", end="")  # noqa: T201 - a report of the job
+            print(f"\n{name}: {figure:.4f} in {example}", flush=True)  # noqa: T201 - a report of the job
+    WORST.clear()
 
 
 def note(name: str, figure: float, example: object) -> None:
@@ -111,6 +113,33 @@ caps = st.none() | st.integers(1, 4)
 kinds = st.lists(st.tuples(weights, lengths, spreads, caps), min_size=2, max_size=6)
 
 
+class TestUsersWithoutLimits:
+    @examples(15)
+    @given(kinds=kinds, workers=st.integers(1, 6), mode=modes, seed=seeds)
+    def test_differ_by_no_more_than_their_running_tasks_whatever_limits_the_others_have(
+        self,
+        *,
+        new_floor: NewFloor,
+        new_member: type["Member"],
+        kinds: list[Kind],
+        workers: int,
+        mode: CostMode,
+        seed: int,
+    ) -> None:
+        floor, users = new_floor(workers, seed, mode), members(new_member, kinds)
+        floor.join(*users)
+        while any(floor.loads[user.name].started == 0 for user in users):
+            floor.run(floor.now_us / 1_000_000 + 0.05)
+        longest = max(user.length * (1 + user.spread) for user in users)
+        leads = [Lead(floor, one, other) for one, other in permutations([u for u in users if u.cap is None], 2)]
+        floor.after = [lead.look for lead in leads]
+        floor.run(60)
+        for lead in leads:
+            figure = lead.most / apart(floor, lead.one, lead.other, longest)
+            note("apart", figure, (workers, mode, seed, users))
+            assert figure <= 1 + ROUNDING
+
+
 class TestACap:
     @pytest.mark.parametrize(
         ("workers", "kinds"),
@@ -147,6 +176,8 @@ class TestACap:
         check("caps", new_floor(workers, seed, mode), members(new_member, kinds))
 
     @examples(4)
+    @example(heavy=[(0.9, 0.5, 0, 1)], light=[(0.1, 10, 0, None)] * 10, workers=2, seed=0)
+    @example(heavy=[(1, 1, 0, 2)], light=[(0.1, 10, 0, None)] * 20, workers=4, seed=0)
     @given(
         heavy=st.lists(
             st.tuples(st.floats(0.5, 2), st.floats(0.5, 2), spreads, st.integers(1, 3)), min_size=1, max_size=2
@@ -206,6 +237,12 @@ class TestWhatDoesNotBind:
         ]
         check("rates", new_floor(workers, seed), [free, *limited])
 
+    def test_a_rate_takes_nothing_from_a_share_beside_a_cap_either(
+        self, new_floor: NewFloor, new_member: type["Member"]
+    ) -> None:
+        first, *others = members(new_member, [(0.5, 0.1, 0, None), (1, 1, 0, None), (1, 1, 0, None), (4, 0.1, 0, 1)])
+        check("named rate", new_floor(3), [evolve(first, rate=5, burst=5), *others])
+
     @examples(8)
     @given(kinds=kinds, failing=st.floats(0.05, 0.5), workers=st.integers(1, 6), mode=modes, seed=seeds)
     def test_retries_take_nothing_from_a_share(
@@ -223,6 +260,9 @@ class TestWhatDoesNotBind:
         check("retries", new_floor(workers, seed, mode), [evolve(first, failing=failing), *others])
 
     @examples(8)
+    @example(
+        kinds=[(0.5, 0.1, 0, None), (0.5, 0.1, 0, None), (1, 0.1, 0, 1)], urgent=0.75, workers=2, mode="count", seed=0
+    )
     @given(kinds=kinds, urgent=st.floats(0.05, 1), workers=st.integers(1, 6), mode=modes, seed=seeds)
     def test_critical_tasks_give_nothing_to_a_share(
         self,
@@ -283,7 +323,7 @@ class Lead:
 
 
 def apart(floor: "Floor", one: "Member", other: "Member", longest: float) -> float:
-    """Promise 2: by how much the service of two users per weight may differ."""
+    """Promises 1 and 2: by how much the service of two users per weight may differ."""
     if floor.cost_mode == "count":
         return 1 / one.weight + 1 / other.weight
     prepaid = min(longest, PREPAID)

@@ -4,15 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 from fairque.protocol.fairness.simulation import PolicyName, SimulatedUser, SimulationReport, simulate
 from fairque.protocol.model.states import Priority
 
 WORKERS = 16
 SECONDS = 200
-LEASE = 3.0
 
 
 def around(mean: float) -> Callable[[Random], float]:
@@ -129,29 +126,6 @@ def test_a_cap_that_does_not_bind_takes_nothing_from_a_user() -> None:
     ]
     report = simulate(users, workers=1, seconds=30)
     assert report["capped"].share == pytest.approx(2 / 3, abs=0.01)
-
-
-@settings(max_examples=20, deadline=None)
-@example([(0.5, 0.1, None), (1.0, 0.1, 1)], 1)
-@given(
-    st.lists(
-        st.tuples(st.sampled_from([0.5, 1.0, 4.0]), st.sampled_from([0.1, 0.3, 1.0]), st.none() | st.integers(1, 4)),
-        min_size=2,
-        max_size=5,
-    ),
-    st.integers(1, 6),
-)
-def test_two_users_with_work_differ_by_no_more_than_their_longest_tasks(
-    kinds: list[tuple[float, float, int | None]], workers: int
-) -> None:
-    """(c + 1) M / w for each of the two: c tasks at a time, M the longest task or the longest estimate."""
-    users = [
-        SimulatedUser(f"user{n}", weight=weight, cap=cap, backlog=int(30 * workers / longest) + 10, service=longest)
-        for n, (weight, longest, cap) in enumerate(kinds)
-    ]
-    report = simulate(users, workers=workers, seconds=30, lease=LEASE)
-    terms = sorted((min(cap or workers, workers) + 1) * max(longest, LEASE / 3) / w for w, longest, cap in kinds)
-    assert report.lag <= sum(terms[-2:])
 
 
 def test_a_cap_a_weight_and_a_rate_hold() -> None:

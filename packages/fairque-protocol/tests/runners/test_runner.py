@@ -309,3 +309,61 @@ class TestListening:
         assert eventually(lambda: heard, what="it hears again") == [b"again"]
         subscription.close()
         runner.close()
+
+    @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("a test"), OSError(24, "too many open files")])
+    def test_a_listener_outlives_whatever_fails_in_it(
+        self, own_server: "OwnServer", keys: QueueKeys, error: Exception
+    ) -> None:
+        heard: list[bytes] = []
+        ready = threading.Event()
+        broken = [error, error]
+
+        def on_ready() -> None:
+            if broken:
+                raise broken.pop()
+            ready.set()
+
+        def on_message(line: bytes) -> None:
+            if line == b"unreadable":
+                raise error
+            heard.append(line)
+
+        runner = Runner(own_server.settings)
+        subscription = runner.listen(keys.done("me"), on_message, on_ready)
+        own_server.client.publish(keys.done("me"), "unreadable")
+        assert ready.wait(60)
+        own_server.client.publish(keys.done("me"), "again")
+        assert eventually(lambda: heard, within=60, what="it hears again") == [b"again"]
+        subscription.close()
+        runner.close()
+
+    def test_an_asynchronous_listener_outlives_whatever_fails_in_it(
+        self, own_server: "OwnServer", keys: QueueKeys
+    ) -> None:
+        async def life() -> list[bytes]:
+            heard: list[bytes] = []
+            ready, told = asyncio.Event(), asyncio.Event()
+            broken = [MemoryError(), RuntimeError("a test")]
+
+            def on_ready() -> None:
+                if broken:
+                    raise broken.pop()
+                ready.set()
+
+            def on_message(line: bytes) -> None:
+                if line == b"unreadable":
+                    raise MemoryError
+                heard.append(line)
+                told.set()
+
+            runner = AsyncRunner(own_server.settings)
+            subscription = await runner.listen(keys.done("me"), on_message, on_ready)
+            own_server.client.publish(keys.done("me"), "unreadable")
+            await asyncio.wait_for(ready.wait(), 60)
+            own_server.client.publish(keys.done("me"), "again")
+            await asyncio.wait_for(told.wait(), 60)
+            await subscription.close()
+            await runner.close()
+            return heard
+
+        assert asyncio.run(life()) == [b"again"]

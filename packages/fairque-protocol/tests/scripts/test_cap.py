@@ -42,6 +42,26 @@ class TestCap:
         started = Counter(crew.started)
         assert started["ann"] / len(crew.started) == pytest.approx(3 / 4, abs=0.02)
 
+    def test_one_that_does_not_bind_takes_nothing_where_others_have_long_tasks_and_low_weights(
+        self, new_crew: Any
+    ) -> None:
+        """Whenever all the others have been served, virtual time leaps by a hundred seconds."""
+        crew = new_crew(2)
+        crew.queue.limit("ann", cap=1)
+        crew.push("ann", *[2_000_000] * 700)
+        for number in range(10):
+            crew.queue.limit(f"light{number}", weight=0.1)
+            crew.push(f"light{number}", *[10_000_000] * 50)
+        crew.queue.limit("ann", weight=0.9)
+        crew.work(until_us=crew.queue.now_us + 700_000_000)
+        # Its leeway grew from ten seconds to what it needs.
+        assert int(crew.queue.snapshot("u:ann")["u:ann"]["leeway"]) >= 80_000_000
+        before = crew.started.count("ann")
+        # Six rounds of all users.
+        crew.work(until_us=crew.queue.now_us + 570_000_000)
+        fair = 2 * 570 * 0.9 / 1.9
+        assert 2 * (crew.started.count("ann") - before) == pytest.approx(fair, rel=0.03)
+
     def test_a_capped_user_is_in_no_ring_and_no_worker_is_kept_awake(self, queue: "Bench") -> None:
         queue.limit(cap=1)
         queue.fill("ann", 3, priority=Priority.CRITICAL)

@@ -27,7 +27,7 @@ def test_a_finish_leaves_the_record_and_the_result(queue: "Bench") -> None:
     assert (record["state"], record["ended_at"]) == ("FINISHED", str(queue.now_ms))
     assert found.pop("claim:w1")
     assert found == {
-        "meta": {"test": "1", "schema": "1"},
+        "meta": {"test": "1", "schema": "1", "born": found["meta"]["born"]},
         "counts": {"pushed": "1", "queued": "0", "finished": "1"},
         # A first task that took 6 ms moves the estimate for unknown users by an eighth of the difference.
         "g": {

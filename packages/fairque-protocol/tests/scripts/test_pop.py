@@ -34,7 +34,7 @@ def test_a_pop_gives_message_and_lease_and_says_so_in_the_records(queue: "Bench"
     assert (granted.attempt, granted.failures, granted.solo) == (1, 0, False)
     assert granted.pushed_at == queue.now_ms - 20
     assert queue.snapshot() == {
-        "meta": {"test": "1", "schema": "1"},
+        "meta": {"test": "1", "schema": "1", "born": str(queue.now_us - 20_000)},
         "counts": {"pushed": "1", "queued": "0"},
         "g": {
             "V": "0",

@@ -24,6 +24,8 @@ NewCrew = Callable[..., "Crew"]
 FRESH_RUN = 8
 #: B and Bc: microseconds, or tasks where each costs one.
 BURST_US, CREDIT_US = 1_000_000, 2_000_000
+#: K: how far behind a user may come back from its cap, at first.
+LEEWAY_US = 10_000_000
 BURST = CREDIT = 8
 #: Tags are sums of floats, and a hint loses up to a microsecond on the way.
 ROUNDING = 1 + 1e-6
@@ -177,13 +179,22 @@ class TestTwoUsersThatAlwaysHaveWork:
         fill(crew, "ann", ann, 100)
         fill(crew, "bob", bob, 100)
         crew.work(120, while_wait=["ann", "bob"])
-        bound = apart({"ann": (ann, cap), "bob": (bob, workers)})
+        bound = apart({"ann": (ann, cap), "bob": (bob, workers)}) + leeway(ann, bob, cap, workers) / ann.weight
         assert crew.lead("ann", "bob", {"ann": ann.weight, "bob": bob.weight}) <= bound * ROUNDING
 
 
 def apart(users: dict[str, tuple[Plan, int]]) -> float:
     """Promise 2: by how much the times of two users may differ, in microseconds per weight."""
-    return sum((running + 1) * max(*plan.costs, LONGEST_PREPAY_US) / plan.weight for plan, running in users.values())
+    return sum(running * (max(plan.costs) + LONGEST_PREPAY_US) / plan.weight for plan, running in users.values())
+
+
+def leeway(ann: Plan, bob: Plan, cap: int, workers: int) -> float:
+    """Promise 3: how much time a cap of Ann can have saved up for her, while Bob has none, in microseconds."""
+    if cap >= workers:
+        return 0
+    of_bob = workers * max(*bob.costs, LONGEST_PREPAY_US) + (2 * workers - cap) * LONGEST_PREPAY_US
+    excursion = ann.weight * of_bob / bob.weight + 2 * cap * LONGEST_PREPAY_US
+    return max(LEEWAY_US, 2 * excursion)
 
 
 def turn(queue: "Bench") -> tuple[str, set[str]]:

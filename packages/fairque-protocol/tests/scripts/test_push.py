@@ -22,7 +22,7 @@ def test_a_push_stores_all_that_the_table_of_keys_says(queue: "Bench") -> None:
     assert queue.push(task) == [(Status.OK, QUEUED, "t1")]
     message = encode_task(task)
     assert queue.snapshot() == {
-        "meta": {"test": "1", "schema": "1"},
+        "meta": {"test": "1", "schema": "1", "born": str(queue.now_us)},
         "counts": {"pushed": "1", "queued": "1"},
         "g": {"V": "0", "aseq": "1", "bs": "0", "cg": "0", "est0": "1000", "pop_at": "0", "seen": str(queue.now_us)},
         "fresh": [("ann", 1.0)],

@@ -64,6 +64,7 @@ def every_call(keys: QueueKeys, queue: "Bench") -> dict[str, Call[Any]]:
         calls.verify_users(keys, [b"ann"], fix=True),
         calls.verify_schedules(keys, [b"s"], fix=True),
         calls.verify_running(keys, [b"ann"], fix=True),
+        calls.verify_settings(keys, fix=True),
         calls.verify_counts(keys, fix=True),
     ]
     return {call.script: call for call in built}
@@ -83,7 +84,12 @@ def test_another_schema_is_refused_and_nothing_changed(queue: "Bench", name: str
 def test_a_push_records_the_schema_and_keeps_the_other_settings(queue: "Bench") -> None:
     queue.client.hset(queue.keys.meta, "of a later version", "x")
     queue.push()
-    assert queue.snapshot("meta")["meta"] == {"test": "1", "schema": "1", "of a later version": "x"}
+    assert queue.snapshot("meta")["meta"] == {
+        "test": "1",
+        "schema": "1",
+        "born": str(queue.now_us),
+        "of a later version": "x",
+    }
 
 
 def test_looking_at_a_queue_makes_none(queue: "Bench") -> None:

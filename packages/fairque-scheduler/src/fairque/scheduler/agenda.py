@@ -243,7 +243,7 @@ class Agenda:
 
     def _know(self, entry: Entry, info: ScheduleInfo | None) -> bool:
         """Take in what was read of a schedule; return whether it is one that may fire."""
-        at = None if info is None else info.next_at or info.forgotten_at or info.from_at
+        at = None if info is None else _due_at(info)
         if info is None or at is None or not info.enabled:
             self._window.drop(entry.schedule_id)
             return False
@@ -267,6 +267,11 @@ class Agenda:
         log.error("a schedule cannot be carried out", schedule=entry.schedule_id, error=str(error))
         self._broken[entry.schedule_id] = entry.at
         self._window.drop(entry.schedule_id)
+
+
+def _due_at(info: ScheduleInfo) -> int | None:
+    """Return where it stands among those that are due: before all times while its next one is to be computed."""
+    return info.next_at or info.forgotten_at or (None if info.from_at is None else 0)
 
 
 def _parts(moves: Sequence[tuple[Entry, Move]]) -> Iterator[list[tuple[Entry, Move]]]:

@@ -8,7 +8,7 @@ from typing import Any, Literal, NoReturn
 import click
 from attrs import asdict, field, frozen
 
-from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.config import FairnessSettings, QueueSettings, RedisSettings
 from fairque.protocol.doctor.examine import examine
 from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.protocol.service import exits
@@ -23,7 +23,7 @@ from fairque.scheduler.applying import Plan
 from fairque.scheduler.declared import DeclaredSchedule, ImportingOptions, reading, schedules_of
 from fairque.scheduler.log import log
 from fairque.scheduler.scheduler import TaskScheduler
-from fairque.scheduler.settings import SchedulerSettings
+from fairque.scheduler.settings import SchedulerOptions, SchedulerSettings
 from fairque.scheduler.showing import facts, page_table, shown, times_table
 from fairque.scheduler.times import time_after
 
@@ -33,9 +33,9 @@ __all__ = ["command", "main"]
 _NO_LEADER = 5
 
 _CODES = (
-    "Exit codes: 0 stopped, or all is well; 1 crashed, or no such schedule; 2 wrong usage, 3 Redis not reachable or "
-    "not suitable, 4 queue of another version, 5 nobody leads (healthcheck), 6 module cannot be imported, "
-    "78 wrong configuration."
+    "Exit codes: 0 stopped, or all is well; 1 crashed, no such schedule, or declared ones are missing (healthcheck); "
+    "2 wrong usage, 3 Redis not reachable or not suitable, 4 queue of another version, 5 nobody leads (healthcheck), "
+    "6 module cannot be imported, 78 wrong configuration."
 )
 _STAYS = "left as it is (apply --prune removes it)"
 
@@ -48,6 +48,18 @@ class FileSettings:
     queue: QueueSettings = field(factory=QueueSettings)
     # Before the schedules, whose functions are in its modules.
     scheduler: ImportingOptions = field(factory=ImportingOptions)
+    fairness: FairnessSettings = field(factory=FairnessSettings)
+    schedules: dict[str, DeclaredSchedule] | None = None
+
+
+@frozen(kw_only=True)
+class _PlainSettings:
+    """The same, of which no module is imported."""
+
+    redis: RedisSettings = field(factory=RedisSettings)
+    queue: QueueSettings = field(factory=QueueSettings)
+    scheduler: SchedulerOptions = field(factory=SchedulerOptions)
+    fairness: FairnessSettings = field(factory=FairnessSettings)
     schedules: dict[str, DeclaredSchedule] | None = None
 
 
@@ -122,7 +134,8 @@ def run(
     """Lead or stand by until SIGTERM or SIGINT.
 
     The section `schedules` of the file is applied first: new schedules are added and changed ones changed. Those that
-    are not there any more are named and stay; `fairque-scheduler apply --prune` removes them.
+    are not there any more are named and stay; `fairque-scheduler apply --prune` removes them. When the server has lost
+    data it is applied again, and so is the section `fairness`, to a queue that has no limits.
     """
     configure_log(log_level, log_format)
     settings = _settings(config, url, queue)
@@ -210,16 +223,22 @@ def next_command(
 @_as_json
 @click.pass_context
 def healthcheck(ctx: click.Context, config: Path | None, url: str | None, queue: str | None, *, as_json: bool) -> None:
-    """Say who leads; the exit code is 5 when nobody does."""
-    with _scheduler(_settings(config, url, queue, declared=False)) as scheduler:
+    """Say who leads; the exit code is 5 when nobody does, and 1 when the queue lacks schedules of the file."""
+    settings = _settings(config, url, queue, imported=False)
+    with _scheduler(settings) as scheduler:
         found = scheduler.status()
+        absent = scheduler.missing_schedules(schedules_of(settings.schedules or {}))
     if as_json:
-        click.echo(dumps(asdict(found)))
+        click.echo(dumps({**asdict(found), "missing": absent}))
     else:
         who = f"{found.leader} leads in term {found.term}" if found.leader else "nobody leads"
         click.echo(f"{who}; {found.schedules:,} schedules, {found.overdue:,} overdue")
+        for name in absent:
+            click.echo(f"schedule {name!r}: is declared and missing")
     if found.leader is None:
         ctx.exit(_NO_LEADER)
+    if absent:
+        ctx.exit(exits.CRASHED)
 
 
 @main.command(
@@ -250,10 +269,12 @@ def command() -> NoReturn:
     run_command(partial(main, prog_name="fairque-scheduler"))
 
 
-def _settings(config: Path | None, url: str | None, queue: str | None, *, declared: bool = True) -> FileSettings:
-    """Read the settings, and with ``declared`` the modules and the schedules, too."""
+def _settings(
+    config: Path | None, url: str | None, queue: str | None, *, declared: bool = True, imported: bool = True
+) -> FileSettings:
+    """Read the settings, and with ``declared`` the schedules, too; with ``imported`` from modules that are imported."""
     sys.path.insert(0, "")
-    kind: type[Any] = FileSettings if declared else SchedulerSettings
+    kind: type[Any] = (FileSettings if imported else _PlainSettings) if declared else SchedulerSettings
     options = [Option("--url", "redis", "url", url), Option("--queue", "queue", "name", queue)]
     with reading():
         settings, _ = read_settings(config, kind, options)
@@ -261,12 +282,17 @@ def _settings(config: Path | None, url: str | None, queue: str | None, *, declar
         redis=settings.redis,
         queue=settings.queue,
         scheduler=settings.scheduler,
+        fairness=settings.fairness,
         schedules=getattr(settings, "schedules", None),
     )
 
 
 def _scheduler(settings: FileSettings) -> TaskScheduler:
-    return TaskScheduler(SchedulerSettings(redis=settings.redis, queue=settings.queue, scheduler=settings.scheduler))
+    return TaskScheduler(
+        SchedulerSettings(
+            redis=settings.redis, queue=settings.queue, scheduler=settings.scheduler, fairness=settings.fairness
+        )
+    )
 
 
 def _leftovers(planned: Plan, fate: str = _STAYS) -> list[str]:

@@ -1,6 +1,5 @@
 """The loop that leads or stands by. It rests until the next time of a schedule, or until it is told of a change."""
 
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Literal, TypeAlias
@@ -9,8 +8,10 @@ from fairque.protocol import clock
 from fairque.protocol.durations import to_ms
 from fairque.protocol.errors import FairqueError, SchemaMismatch
 from fairque.protocol.runners import Runner, Subscription
+from fairque.protocol.service.supervision import Service
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.scheduler.agenda import Agenda
+from fairque.scheduler.keeping import Keeper
 from fairque.scheduler.leadership import Lead
 from fairque.scheduler.log import log
 from fairque.scheduler.metrics import Metrics
@@ -34,6 +35,7 @@ class Engine:
         on_crash: Called when the loop ended by itself.
 
     Attributes:
+        keeper: Looks whether the queue has what was declared.
         crash: What ended the loop, other than `stop`; None while nothing did.
     """
 
@@ -47,22 +49,30 @@ class Engine:
         self._agenda = Agenda(
             runner, self._keys, to_ms(settings.queue.result_ttl_seconds, "result_ttl_seconds"), metrics
         )
+        self.keeper = Keeper(runner, self._keys, settings.queue.message_limit, settings.fairness, metrics)
         # What the listener tells; each is set before the event.
         self._vacant = True
-        self._told = threading.Event()
-        self._quiet = self._stopping = False
+        self._quiet = False
         self._pause = 0.0
         self._went_round = clock.monotonic()
         self._subscription: Subscription | None = None
-        self._thread = threading.Thread(target=self._run, name="fairque-scheduler", daemon=True)
-        self.crash: Exception | None = None
+        # A leader that fails for longer than its lease has lost the lead anyway.
+        self._service = Service(
+            "fairque-scheduler",
+            self._step,
+            patience=self._lease_seconds,
+            on_death=self._die,
+            log=log,
+            fatal=(SchemaMismatch,),
+        )
+        self.crash: BaseException | None = None
 
     @property
     def state(self) -> State:
         """What it does now."""
         if self.crash is not None:
             return "crashed"
-        if not self._thread.is_alive():
+        if not self._service.alive:
             return "stopped"
         return "leader" if self._lead.held else "standby"
 
@@ -83,59 +93,64 @@ class Engine:
             FairqueError: The server did not answer, or cannot be worked with.
         """
         self._subscription = self._runner.listen(self._keys.changed, self._hear, self._hear_all)
-        self._thread.start()
+        self._service.start()
 
     def quiet(self) -> None:
         """Resign and fire nothing more."""
         self._quiet = True
-        self._told.set()
+        self._service.ring()
 
     def stop(self, seconds: float) -> bool:
         """Resign and end the loop; return whether it has ended within so many seconds."""
-        self._stopping = True
-        self._told.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=seconds)
+        ended = self._service.stop(seconds)
+        if ended:
+            self._resign()
         if self._subscription is not None:
             self._subscription.close()
-        return not self._thread.is_alive()
+        return ended
 
     def _hear(self, message: bytes) -> None:
         if message == b"leader":
             self._vacant = True
-            self._told.set()
+            self._service.ring()
             return
         self._agenda.outdate()
+        self.keeper.outdate()
         # One that stands by has no use for changes of schedules.
         if self._lead.held:
-            self._told.set()
+            self._service.ring()
 
     def _hear_all(self) -> None:
         self._vacant = True
+        self.keeper.outdate(suspicious=True)
         self._agenda.outdate()
-        self._told.set()
+        self._service.ring()
 
-    def _run(self) -> None:
-        try:
-            while not self._stopping:
-                self._told.wait(self._go_round())
-                self._told.clear()
-        except Exception as error:  # noqa: BLE001 - it ends this scheduler, which says so, and another one takes over
-            self.crash = error
-            log.exception("the scheduler crashed")
-            self._on_crash()
+    def _die(self, _: str, error: BaseException) -> None:
+        """End this scheduler, which says so; another one takes over."""
+        self.crash = error
+        log.error("the scheduler crashed", exc_info=error)
+        self._resign()
+        self._on_crash()
+
+    def _resign(self) -> None:
         self._metrics.is_leader.set(0)
-        with suppress(FairqueError):
+        with suppress(Exception):
             self._lead.resign()
+
+    def _step(self) -> None:
+        self._service.rest(self._go_round())
 
     def _go_round(self) -> float:
         try:
             rest = self._turn()
         except SchemaMismatch:
             raise
-        except FairqueError as error:
+        except Exception as error:
             # What is in memory may be half done.
             self._agenda.clear()
+            if not isinstance(error, FairqueError):
+                raise
             if not self._pause:
                 log.warning("cannot go on, and tries again", error=str(error))
             rest = self._pause = min(_LONGEST_PAUSE, 2 * self._pause or _PAUSE)
@@ -158,9 +173,12 @@ class Engine:
                 # Nobody says again that the lead is free.
                 self._vacant = True
                 raise
+            self.keeper.hear(self._lead.edition)
             if begins:
                 self._metrics.leader_changes.inc()
                 self._agenda.clear()
+        if not self.keeper.seconds_to_rest():
+            self.keeper.look()
         if not self._lead.held:
             self._metrics.due.set(0)
             # The leader's lease may be longer than this one's own, by which a probe judges whether the loop goes round.
@@ -174,4 +192,5 @@ class Engine:
             return 0.0
         if fired or self._agenda.prepare():
             return 0.0
-        return min(max(0.0, self._lead.ask_at - clock.monotonic()), self._agenda.seconds_to_rest())
+        rest = min(self._agenda.seconds_to_rest(), self.keeper.seconds_to_rest())
+        return min(max(0.0, self._lead.ask_at - clock.monotonic()), rest)

@@ -2,6 +2,7 @@
 
 from fairque.protocol import clock
 from fairque.protocol.calls import Leadership, lead
+from fairque.protocol.calls.edition import NO_EDITION
 from fairque.protocol.calls.fire import holder_of, name_of_holder
 from fairque.protocol.durations import to_ms
 from fairque.protocol.model.ids import new_nonce
@@ -29,6 +30,7 @@ class Lead:
     Attributes:
         term: The term in which it leads or led last.
         ask_at: When to ask again, in seconds on the monotonic clock.
+        edition: Which queue the server had when it answered last.
     """
 
     def __init__(self, runner: Runner, keys: QueueKeys, name: str, lease_seconds: float) -> None:
@@ -37,6 +39,7 @@ class Lead:
         self._holder, self._leader = holder_of(name, new_nonce()), ""
         self.term = 0
         self.ask_at = 0.0
+        self.edition = NO_EDITION
 
     @property
     def held(self) -> bool:
@@ -52,6 +55,7 @@ class Lead:
         # Before the question: the server's lease can only end later than this.
         asked, led = clock.monotonic(), self.held
         answer = self._runner.run(lead(self._keys, self._holder, lease_ms=to_ms(self._lease, "lease_seconds")))
+        self.edition = answer.edition
         if not answer.leads:
             self._stand_by(answer)
             return False

@@ -18,6 +18,7 @@ class Metrics:
         fired: Times that it fired; once, also when the answer was lost.
         missed: Times that it found missed.
         skipped: Times without a task, since the one before had not ended.
+        missing: Declared schedules that the queue did not have when it looked last.
         lateness: Seconds from a time to its firing.
         loop_age: Seconds since its loop went round last.
     """
@@ -38,6 +39,7 @@ class Metrics:
         self.fired = counter("fired", "Times of schedules fired")
         self.missed = counter("missed", "Times of schedules missed")
         self.skipped = counter("skipped", "Times skipped, since the task before had not ended")
+        self.missing = gauge("missing_schedules", "Declared schedules that the queue did not have at the last look")
         self.lateness = Histogram(
             "fairque_scheduler_lateness_seconds",
             "From the time of a schedule to its firing",

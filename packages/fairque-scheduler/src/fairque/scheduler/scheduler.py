@@ -33,6 +33,7 @@ from fairque.protocol.wire.keys import QueueKeys
 from fairque.scheduler.applying import Plan, apply
 from fairque.scheduler.checking import all_problems, problems_of_all, why_never
 from fairque.scheduler.engine import Engine, State
+from fairque.scheduler.keeping import missing
 from fairque.scheduler.log import log
 from fairque.scheduler.metrics import Metrics
 from fairque.scheduler.misfires import overdue
@@ -50,6 +51,8 @@ _PROGRAM_END_SECONDS = 2.0
 _EVER_MS = 10**14
 #: Schedules that are over, beyond which it is not looked for those that are due next.
 _OVER = 1_000
+#: Names of schedules that a probe tells.
+_TOLD = 5
 
 
 class TaskScheduler:
@@ -270,6 +273,9 @@ class TaskScheduler:
         New ones are added and others changed. Declared ones that are not among them any more are named in the answer
         and stay, and those that `add_schedule` made are left alone. Doing it again changes nothing.
 
+        From then on this scheduler keeps them, while it runs: it applies them again when the server has lost data, and
+        is not ready while one of them is missing.
+
         Args:
             schedules: What a configuration declares.
             prune: Remove declared ones that are not among them.
@@ -284,7 +290,14 @@ class TaskScheduler:
         if problems := problems_of_all(declared, modules):
             raise InvalidSchedule(problems)
         limit = self.settings.queue.message_limit
-        return apply(self._runner, self._keys, declared, message_limit=limit, prune=prune, dry_run=dry_run)
+        planned = apply(self._runner, self._keys, declared, message_limit=limit, prune=prune, dry_run=dry_run)
+        if not dry_run:
+            self._engine.keeper.declare(declared)
+        return planned
+
+    def missing_schedules(self, schedules: Iterable[Schedule]) -> list[str]:
+        """Return the names of those that the queue does not have, though they have times from now on."""
+        return [*missing(self._runner, self._keys, list(schedules))]
 
     def next_schedules(self, most: int = 10) -> list[ScheduleInfo]:
         """Return the schedules that are due next, the earliest first; 1 to 1,000."""
@@ -333,6 +346,9 @@ class TaskScheduler:
         return self.state in ("leader", "standby") and age < longest, f"{self.state}, went round {age:.1f} s ago"
 
     def _ready(self) -> tuple[bool, str]:
+        if missing := self._engine.keeper.missing:
+            named = ", ".join(missing[:_TOLD]) + (" …" if len(missing) > _TOLD else "")
+            return False, f"{self.state}, {len(missing):,} declared schedules are missing: {named}"
         return self._engine.ready, self.state
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from attrs import Attribute, field, frozen
 from attrs.validators import optional
 
-from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.config import FairnessSettings, QueueSettings, RedisSettings
 from fairque.protocol.config.validators import between, matches
 from fairque.protocol.service.settings import given_settings, own_name, several
 
@@ -57,11 +57,13 @@ class SchedulerSettings:
         redis: The server.
         queue: The queue.
         scheduler: The scheduler's own section.
+        fairness: Limits of users, which it applies to a queue that has none, or when the server has lost data.
     """
 
     redis: RedisSettings = field(factory=RedisSettings)
     queue: QueueSettings = field(factory=QueueSettings)
     scheduler: SchedulerOptions = field(factory=SchedulerOptions)
+    fairness: FairnessSettings = field(factory=FairnessSettings)
 
 
 def settings_from_url(url: str, queue: str, options: Mapping[str, Any]) -> SchedulerSettings:

@@ -27,7 +27,7 @@ from fairque.worker.care import doctor, healthcheck, verify_command
 from fairque.worker.processes.supervisor import Supervisor
 from fairque.worker.settings import WorkerOptions, WorkerSettings
 from fairque.worker.showing import config_command
-from fairque.worker.surroundings import absolute_path, working_folder
+from fairque.worker.surroundings import working_folder
 from fairque.worker.users import users
 from fairque.worker.worker import TooManyAbandoned, Worker
 
@@ -91,7 +91,7 @@ class _Command(click.Command):
 @click.option("--queue", help="Name of the queue.  [default: default]", show_envvar=True)
 @click.option("--concurrency", type=int, help="Tasks at a time.  [default: 16]", show_envvar=True)
 @click.option("--processes", type=click.IntRange(1, 1000), default=1, help="Worker processes.", show_envvar=True)
-@click.option("--supervised", hidden=True, metavar="PARENT:NUMBER", help="For worker processes of --processes.")
+@click.option("--supervised", hidden=True, metavar="PARENT:NUMBER[:again]", help="For worker processes of --processes.")
 @click.option("--burst", is_flag=True, help="Stop when nothing is runnable; what is delayed stays.")
 @click.option("--config", type=click.Path(path_type=Path), help="YAML file with the settings.", show_envvar=True)
 @click.option(
@@ -143,13 +143,12 @@ def main(
             raise click.UsageError(f"{files[0]!r} is a file: name its module, {_module_of(files[0])!r}")
         if supervised is None and (processes > 1 or os.getpid() == 1):
             sys.exit(Supervisor(_options_given(), processes, burst=burst).run())
-        sys.path.insert(0, "")
-        # Wherever a task goes to, modules are found where they were.
-        sys.path[:] = absolute_path(working_folder())
+        sys.path.insert(0, working_folder())
         options = evolve(settings.worker, modules=tuple(name.partition(":")[0] for name in names))
         if supervised is not None:
             options = _under_supervisor(supervised, options)
-        Worker(evolve(settings, worker=options), _handler(names), burst=burst).run()
+        configured = evolve(settings, worker=options)
+        Worker(configured, _handler(names), burst=burst).run(again=(supervised or "").endswith(":again"))
     except FairqueError as error:
         code = _refused(error)
         close = difflib.get_close_matches(modules[0], _OTHERS, n=1, cutoff=0.75) if modules else []
@@ -187,7 +186,7 @@ def _module_of(file: str) -> str:
 
 def _under_supervisor(supervised: str, options: WorkerOptions) -> WorkerOptions:
     """Become one of several worker processes, which ends when its supervisor does; return its own name and port."""
-    parent, _, number = supervised.partition(":")
+    parent, number, *_ = supervised.split(":")
     die_with_parent(signal.SIGTERM)
     if os.getppid() != int(parent):
         sys.exit(exits.STOPPED)

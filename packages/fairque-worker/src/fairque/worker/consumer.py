@@ -12,6 +12,7 @@ from fairque.protocol.model.ids import new_nonce
 from fairque.protocol.model.outputs import Left
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.wait import WaitLine
+from fairque.protocol.service.limits import LimitsKeeper
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
@@ -19,6 +20,12 @@ from fairque.worker.log import log
 from fairque.worker.settings import WorkerSettings
 
 __all__ = ["Consumer"]
+
+
+def _say(what: str, changes: list[str]) -> None:
+    log.warning(what)
+    for line in changes:
+        log.warning("applied again", change=line)
 
 
 class Consumer:
@@ -38,6 +45,8 @@ class Consumer:
         self._result_ttl_ms = to_ms(settings.queue.result_ttl_seconds, "result_ttl_seconds")
         self._dead_ttl_ms = to_ms(settings.queue.dead_letter_ttl_seconds, "dead_letter_ttl_seconds")
         self._claim = new_nonce()
+        #: Keeps the limits of the configuration.
+        self.limits = LimitsKeeper(self.runner, self.keys, settings.fairness, _say)
         self._awaited = 0
 
     def pop(self, count: int) -> Popped:

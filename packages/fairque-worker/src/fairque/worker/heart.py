@@ -13,10 +13,13 @@ from fairque.worker.log import log
 from fairque.worker.metrics import Metrics
 from fairque.worker.reclaimed import note_reclaimed
 
-__all__ = ["SWEEP_SECONDS", "Heart"]
+__all__ = ["LOOK_SECONDS", "SWEEP_SECONDS", "Heart"]
 
 #: How often some worker sweeps the queue: lost tasks are found at most this long after their lease has ended.
 SWEEP_SECONDS = 2.0
+
+#: How often it looks whether the server has lost the limits of the configuration.
+LOOK_SECONDS = 10.0
 
 _BATCH = 500
 #: How many tasks a late heartbeat names.
@@ -50,7 +53,7 @@ class Heart:
         self._jobs = jobs
         self._metrics = metrics
         self._answered = clock.monotonic()
-        self._next_beat = self._next_sweep = clock.monotonic()
+        self._next_beat = self._next_sweep = self._next_look = clock.monotonic()
         # Processor time of the process at the last beat.
         self._used = time.process_time()
         # Longer than that, and the tasks would be started elsewhere while they run here.
@@ -82,6 +85,9 @@ class Heart:
             self._next_beat, self._used = clock.monotonic() + self._heartbeat, time.process_time()
         if clock.monotonic() >= self._next_sweep:
             self._next_sweep = clock.monotonic() + self._sweep()
+        if clock.monotonic() >= self._next_look:
+            self._next_look = clock.monotonic() + LOOK_SECONDS
+            self._look()
         self.service.rest(max(0.0, min(self._next_beat, self._next_sweep) - clock.monotonic()))
 
     def beat(self) -> None:
@@ -123,6 +129,13 @@ class Heart:
                 # Overdue is left to the watch: by the worker's clock the attempt began a moment later.
                 # The task may just have ended by itself; then nobody listens any more.
                 job.request_cancel("its lease is lost", lease_lost=True)
+
+    def _look(self) -> None:
+        """Look whether the limits of the configuration are lost."""
+        try:
+            self._consumer.limits.look()
+        except FairqueError as error:
+            log.warning("the limits of the file cannot be looked at", error=str(error))
 
     def _sweep(self) -> float:
         """Sweep once, and return after how many seconds to sweep again.

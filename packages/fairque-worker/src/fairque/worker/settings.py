@@ -6,7 +6,7 @@ from typing import Any
 from attrs import Attribute, field, frozen
 from attrs.validators import in_, optional
 
-from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.config import FairnessSettings, QueueSettings, RedisSettings
 from fairque.protocol.config.validators import between, duration, matches, positive
 from fairque.protocol.model.task import ISOLATIONS, Isolation
 from fairque.protocol.service.settings import given_settings, own_name, several
@@ -77,11 +77,13 @@ class WorkerSettings:
         redis: The server.
         queue: The queue.
         worker: The worker's own section.
+        fairness: Limits of users, which it applies to a queue that has none, or when the server has lost data.
     """
 
     redis: RedisSettings = field(factory=RedisSettings)
     queue: QueueSettings = field(factory=QueueSettings)
     worker: WorkerOptions = field(factory=WorkerOptions)
+    fairness: FairnessSettings = field(factory=FairnessSettings)
 
 
 def settings_from_url(url: str, queue: str, options: Mapping[str, Any]) -> WorkerSettings:

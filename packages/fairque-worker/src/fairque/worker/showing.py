@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from attrs import fields, frozen
+from attrs import asdict, fields, frozen, has
 
 from fairque.protocol.config import is_secret, mask_url
 from fairque.protocol.service.settings import Option, read_settings
@@ -65,8 +65,18 @@ def _lines(settings: WorkerSettings, origins: dict[str, str]) -> Iterator[_Line]
             value = getattr(values, one.name)
             if isinstance(value, str) and is_secret(key):
                 value = mask_url(value)
-            yield _Line(key, value, origins.get(key, "default"))
+            within = (origin for name, origin in origins.items() if name == key or name.startswith(f"{key}."))
+            yield _Line(key, _plain(value), next(within, "default"))
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it; of limits, those that are set."""
+    if has(type(value)):
+        return {name: one for name, one in asdict(value).items() if one is not None}
+    return {name: _plain(one) for name, one in value.items()} if isinstance(value, dict) else value
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return dumps(value).decode()
     return "null" if value is None else ", ".join(value) if isinstance(value, tuple) else str(value)

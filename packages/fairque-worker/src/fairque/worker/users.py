@@ -3,42 +3,23 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
 
 import click
-from attrs import asdict, evolve, field, frozen
+from attrs import asdict, field, frozen
 
-from fairque.protocol.calls import (
-    ALL_USERS,
-    Configured,
-    Setting,
-    SettingName,
-    configure,
-    explain,
-    limit,
-    read_configured,
-    read_user,
-    read_users,
-)
-from fairque.protocol.calls.limits import MAX_SETTINGS
-from fairque.protocol.config import (
-    DefaultLimits,
-    FairnessSettings,
-    QueueSettings,
-    RedisSettings,
-)
+from fairque.protocol.calls import explain, read_user, read_users
+from fairque.protocol.config import FairnessSettings, QueueSettings, RedisSettings
 from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.model.shares import UserRow
 from fairque.protocol.model.standing import TaskStanding, UserStanding
 from fairque.protocol.runners import Runner
+from fairque.protocol.service.limits import all_configured, apply, plan, shown
 from fairque.protocol.service.settings import Option, read_settings
-from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.jsonvalue import dumps
 from fairque.protocol.wire.keys import QueueKeys
 
-__all__ = ["Plan", "UsersSettings", "apply", "located", "plan", "server_options", "users"]
+__all__ = ["UsersSettings", "located", "server_options", "users"]
 
-T = TypeVar("T")
 _PAGE = 1_000
 _CODES = (
     "Exit codes: 0 done, 1 no such user or task, 2 wrong usage, 3 Redis not reachable or not suitable, "
@@ -59,105 +40,6 @@ class UsersSettings:
     redis: RedisSettings = field(factory=RedisSettings)
     queue: QueueSettings = field(factory=QueueSettings)
     fairness: FairnessSettings | None = None
-
-
-@frozen(kw_only=True)
-class Plan:
-    """What has to be done so that a queue is as it was declared.
-
-    Attributes:
-        fairness: What was declared.
-        settings: The settings of users that have to change.
-        changes: All that has to change, as one sentence each.
-        unchanged: How many declared settings are so already.
-        undeclared: Users who have settings that nobody declared; they keep them.
-    """
-
-    fairness: FairnessSettings
-    settings: tuple[Setting, ...]
-    changes: tuple[str, ...]
-    unchanged: int
-    undeclared: tuple[str, ...]
-
-
-class Runs(Protocol):
-    """Sends calls, as `Runner` does."""
-
-    def run(self, call: Call[T]) -> T:
-        """Send a call and return its answer."""
-
-
-def plan(fairness: FairnessSettings, found: Configured) -> Plan:
-    """Compare what is declared with what is set. Declared users, and all together, get exactly what is declared.
-
-    Args:
-        fairness: What is declared. Whether a user is paused changes only where that is.
-        found: All that is set now.
-    """
-    changes, settings, unchanged = [], [], 0
-    for name in ("cost_mode", "backlog"):
-        wanted, now = getattr(fairness, name), getattr(found, name)
-        if wanted == now:
-            unchanged += 1
-        else:
-            changes.append(f"queue: {name} {_shown(now)} -> {_shown(wanted)}")
-    for user_id, limits in [(ALL_USERS, fairness.defaults), *fairness.users.items()]:
-        own = found.users.get(user_id, {})
-        whose = f"user {user_id!r}" if user_id else "all users"
-        for setting in _declared(user_id, limits):
-            before = own.get(setting.name)
-            if setting.value != before:
-                settings.append(setting)
-                changes.append(f"{whose}: {setting.name} {_shown(before)} -> {_shown(setting.value)}")
-            elif before is not None:
-                unchanged += 1
-    return Plan(
-        fairness=fairness,
-        settings=tuple(settings),
-        changes=tuple(changes),
-        unchanged=unchanged,
-        undeclared=tuple(sorted(found.users.keys() - fairness.users.keys() - {ALL_USERS})),
-    )
-
-
-def apply(runner: Runs, keys: QueueKeys, planned: Plan) -> None:
-    """Carry out a plan: the queue first, then 1,000 settings in one atomic step. Doing it again changes nothing.
-
-    Raises:
-        ConfigurationError: The cost mode would change while users have tasks or debts. Nothing was changed.
-    """
-    fairness, settings = planned.fairness, planned.settings
-    chunks = [settings[first : first + MAX_SETTINGS] for first in range(0, len(settings), MAX_SETTINGS)]
-    # Built before the first is sent, so that a value that is refused changes nothing.
-    limits = [limit(keys, chunk) for chunk in chunks]
-    runner.run(configure(keys, cost_mode=fairness.cost_mode, backlog=fairness.backlog or 0))
-    for call in limits:
-        runner.run(call)
-
-
-def all_configured(runner: Runs, keys: QueueKeys) -> Configured:
-    """Read all that is set, page by page."""
-    page = runner.run(read_configured(keys, most=_PAGE))
-    found = dict(page.users)
-    while page.next is not None:
-        page = runner.run(read_configured(keys, after=page.next, most=_PAGE))
-        found.update(page.users)
-    return evolve(page, users=found)
-
-
-def _declared(user_id: str, limits: DefaultLimits) -> list[Setting]:
-    values = cast("dict[SettingName, Any]", asdict(limits))
-    if values.get("paused") is None:
-        values.pop("paused", None)
-    else:
-        values["paused"] = 1 if values["paused"] else None
-    return [Setting(user_id, name, value) for name, value in values.items()]
-
-
-def _shown(value: float | str | None) -> str:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return "none" if value is None else str(value)
 
 
 @click.group(context_settings={"show_default": True}, epilog=_CODES)
@@ -296,5 +178,5 @@ def _facts(user: UserStanding) -> Iterator[str]:
     yield f"served {user.served:,.3f}, ahead of its share {user.ahead:,.3f}"
     if user.oldest_seconds is not None:
         yield f"its next task has waited {user.oldest_seconds:,.3f} s"
-    limits = (f"{name} {_shown(getattr(user, name))}" for name in ("weight", "cap", "rate", "burst", "backlog"))
+    limits = (f"{name} {shown(getattr(user, name))}" for name in ("weight", "cap", "rate", "burst", "backlog"))
     yield ", ".join(limits)

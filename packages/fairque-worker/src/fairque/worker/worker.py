@@ -1,10 +1,11 @@
 """The worker: takes tasks fairly, runs them, reports how they ended, and stops without losing any."""
 
 import math
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fairque.protocol import clock
 from fairque.protocol.config import mask_url
@@ -27,6 +28,7 @@ from fairque.worker.loading import import_task_modules, load_handler
 from fairque.worker.log import log
 from fairque.worker.metrics import Metrics
 from fairque.worker.phases import Phase, Phases
+from fairque.worker.port import Port
 from fairque.worker.probes import Probes, impatient
 from fairque.worker.processes.pool import Children
 from fairque.worker.processes.process import Recipe
@@ -34,10 +36,8 @@ from fairque.worker.progress import ProgressSender
 from fairque.worker.reporter import Reporter
 from fairque.worker.settings import WorkerSettings, settings_from_url
 from fairque.worker.signals import SIGNALS
+from fairque.worker.surroundings import absolute_path, working_folder
 from fairque.worker.watch import Alarm, Watch
-
-if TYPE_CHECKING:
-    from fairque.protocol.service.web import Web
 
 __all__ = ["TooManyAbandoned", "Worker"]
 
@@ -134,7 +134,8 @@ class Worker:
         self._watch = Watch(options.heartbeat_seconds, jobs, alarm, self._executor.enforce, self._on_death)
         self._probes = Probes(settings, self._phases, self._courier, self._heart, self._watch, self.metrics)
         self._control = Control(SIGNALS)
-        self._web: Web | None = None
+        self._again = False
+        self._port = Port(self._probes.listen, self._on_death)
         self._lock = threading.Lock()
         self._all_ended = True
         self._exhausted = False
@@ -165,7 +166,7 @@ class Worker:
     @property
     def http_port(self) -> int | None:
         """The port on which it answers ``/livez``, ``/readyz`` and ``/metrics``; None where it does not."""
-        return None if self._web is None else self._web.port
+        return self._port.number
 
     @property
     def all_ended(self) -> bool:
@@ -176,11 +177,15 @@ class Worker:
         """
         return self._all_ended
 
-    def run(self) -> None:
+    def run(self, *, again: bool = False) -> None:
         """Start, work until a signal or the end of a burst, and stop. For the main thread of a process.
 
         SIGTERM and SIGINT stop taking tasks at once and let the running ones go on for the grace; after it, or at a
         second signal, those still running are given back. SIGTSTP is `quiet`, SIGCONT `resume`, SIGUSR1 `dump`.
+
+        Args:
+            again: Whether it takes the place of a process that has ended: a port that cannot be had is an error in the
+                log then, and waited for.
 
         Raises:
             TooManyAbandoned: More than ``worker.max_abandoned`` tasks went on after their timeouts.
@@ -190,6 +195,7 @@ class Worker:
         """
         # Here already, since a signal must end an import that never does.
         import_task_modules(self.settings.worker.modules)
+        self._again = again
         with self._control.hearing():
             self.start()
             self._attend()
@@ -222,13 +228,15 @@ class Worker:
                 raise FairqueError("this worker was stopped: make a new Worker")
             if self._phases.phase is not Phase.STARTING:
                 return
+            # Wherever a task goes to, modules are found where they were.
+            sys.path[:] = absolute_path(working_folder())
             import_task_modules(self.settings.worker.modules)
             refuse_patches("worker")
             # All that it will need is read now: an upgrade in place must not give a running worker parts of another.
             load_scripts()
             try:
                 self._consumer.check()
-                self._web = self._probes.listen()
+                self._port.open(patient=self._again)
                 self._heart.start()
                 self._watch.start()
                 self._courier.start()
@@ -300,8 +308,7 @@ class Worker:
             part.stop()
         self._courier.service.stop()
         self._courier.close()
-        if self._web is not None:
-            self._web.close()
+        self._port.close()
         self._reader.runner.close()
         self._consumer.runner.close()
 

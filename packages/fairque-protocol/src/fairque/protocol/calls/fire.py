@@ -5,6 +5,7 @@ from typing import Any
 
 from attrs import frozen
 
+from fairque.protocol.calls.edition import NO_EDITION, Edition, edition_of
 from fairque.protocol.calls.push import arguments_of
 from fairque.protocol.model.schedules import Schedule, task_of
 from fairque.protocol.wire.call import Argument, Call, opened, text
@@ -83,12 +84,14 @@ class Leadership:
         term: That of the leader.
         lease_ms: How long it leads yet.
         holder: The other one who leads; else empty.
+        edition: Which queue it is.
     """
 
     leads: bool
     term: int
     lease_ms: int
     holder: str = ""
+    edition: Edition = NO_EDITION
 
 
 def move(
@@ -176,8 +179,14 @@ def lead(keys: QueueKeys, holder: str, *, lease_ms: int) -> Call[Leadership]:
 
     def decode(reply: list[Any]) -> Leadership:
         if reply[0] == Status.HELD:
-            return Leadership(leads=False, term=int(reply[1]), lease_ms=int(reply[2]), holder=text(reply[3]))
-        _, term, left = opened(keys, reply)
-        return Leadership(leads=lease_ms > 0, term=int(term), lease_ms=int(left))
+            return Leadership(
+                leads=False,
+                term=int(reply[1]),
+                lease_ms=int(reply[2]),
+                holder=text(reply[3]),
+                edition=edition_of(reply[4:]),
+            )
+        _, term, left, *edition = opened(keys, reply)
+        return Leadership(leads=lease_ms > 0, term=int(term), lease_ms=int(left), edition=edition_of(edition))
 
     return Call("lead", keys, (holder, lease_ms), decode)

@@ -29,6 +29,7 @@ __all__ = [
     "Storing",
     "due",
     "enable",
+    "read_known",
     "read_schedule",
     "read_scheduler",
     "read_schedules",
@@ -212,6 +213,20 @@ def read_some(keys: QueueKeys, schedule_ids: Sequence[str]) -> Call[tuple[tuple[
     def decode(reply: list[Any]) -> tuple[tuple[ScheduleInfo, ...], int]:
         _, _, told, *places = opened(keys, reply)
         return _rows(places), int(told)
+
+    return Call("read_schedule", keys, tuple(schedule_ids), decode)
+
+
+def read_known(keys: QueueKeys, schedule_ids: Sequence[str]) -> Call[tuple[int, tuple[str, ...], int]]:
+    """Build the call that reads which of 1 to 1,000 schedules there are, also those that cannot be read here.
+
+    Its answer is the server's time in milliseconds, the ids of those that there are, and of how many it tells, as that
+    of `read_some`.
+    """
+
+    def decode(reply: list[Any]) -> tuple[int, tuple[str, ...], int]:
+        _, now_ms, told, *places = opened(keys, reply)
+        return int(now_ms), tuple(map(text, places[::_PLACES])), int(told)
 
     return Call("read_schedule", keys, tuple(schedule_ids), decode)
 

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from attrs import frozen
 
+from fairque.protocol.calls.edition import NO_EDITION, Edition, edition_of
 from fairque.protocol.calls.limits import CostMode, SettingName
 from fairque.protocol.errors import TaskNotFound, UserNotFound
 from fairque.protocol.model.ids import check_id
@@ -29,12 +30,14 @@ class Configured:
         backlog: Most waiting tasks of the queue; None for no limit.
         users: What is set for users, in the order of their ids; first, as `ALL_USERS`, the defaults of all.
         next: Where the next page begins, to be passed as ``after``; None when this was the last one.
+        edition: Which queue it is.
     """
 
     cost_mode: CostMode
     backlog: int | None
     users: Mapping[str, Mapping[SettingName, float]]
     next: str | None
+    edition: Edition = NO_EDITION
 
 
 def read_user(keys: QueueKeys, user_id: str) -> Call[UserStanding]:
@@ -87,7 +90,7 @@ def read_configured(keys: QueueKeys, *, after: str | None = None, most: int = 10
     def decode(reply: list[Any]) -> Configured:
         answers = opened(keys, reply)
         users: dict[str, dict[SettingName, float]] = {}
-        places = iter(answers[3:])
+        places = iter(answers[5:])
         for user_id, name, value in zip(*[places] * 3, strict=True):
             users.setdefault(text(user_id), {})[cast("SettingName", text(name))] = float(value)
         return Configured(
@@ -95,6 +98,7 @@ def read_configured(keys: QueueKeys, *, after: str | None = None, most: int = 10
             backlog=int(answers[2]) or None,
             users=users,
             next=list(users)[-1] if len(users) == most else None,
+            edition=edition_of(answers[3:5]),
         )
 
     return Call("read_configured", keys, (_from(after), most), decode)

@@ -272,12 +272,11 @@ class AsyncSubscription:
                 message = await self._pubsub.get_message(timeout=silence.seconds)
                 if silence.asks_after(message):
                     await self._pubsub.ping()
-            except (RedisError, OSError, ValueError):
+                if message is not None and message["type"] == "message":
+                    self._hear(message["data"])
+            except Exception:  # noqa: BLE001 - a listener that dies would leave all waits without an end
                 await self._reconnect()
                 silence = Silence(self._settings.socket_timeout_seconds)
-                continue
-            if message is not None and message["type"] == "message":
-                self._hear(message["data"])
 
     def _hear(self, data: bytes) -> None:
         try:
@@ -290,8 +289,8 @@ class AsyncSubscription:
             try:
                 await self._pubsub.aclose()
                 self._pubsub = await self._subscribed()
+                self._on_ready()
             except Exception:  # noqa: BLE001 - whatever it is, the listener must outlive it and try again
                 await asyncio.sleep(0.5)
             else:
-                self._on_ready()
                 return

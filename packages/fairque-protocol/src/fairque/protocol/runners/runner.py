@@ -328,12 +328,11 @@ class Subscription:
                 message = self._pubsub.get_message(timeout=silence.seconds)
                 if silence.asks_after(message):
                     self._pubsub.ping()
-            except (RedisError, OSError, ValueError):
+                if message is not None and message["type"] == "message":
+                    self._hear(message["data"])
+            except Exception:  # noqa: BLE001 - a listener that dies would leave all waits without an end
                 self._reconnect()
                 silence = Silence(self._settings.socket_timeout_seconds)
-                continue
-            if message is not None and message["type"] == "message":
-                self._hear(message["data"])
 
     def _hear(self, data: bytes) -> None:
         try:
@@ -346,8 +345,8 @@ class Subscription:
             try:
                 self._pubsub.close()
                 self._pubsub = self._subscribed()
+                self._on_ready()
             except Exception:  # noqa: BLE001 - whatever it is, the listener must outlive it and try again
                 self._closed.wait(0.5)
             else:
-                self._on_ready()
                 return

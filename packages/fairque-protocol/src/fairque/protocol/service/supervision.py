@@ -65,6 +65,11 @@ class Service:
         """Whether it was told to end."""
         return self._stopped.is_set()
 
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread.is_alive()
+
     def start(self) -> None:
         """Begin.
 

@@ -1,0 +1,184 @@
+"""The limits that a file declares: what has to change so that a queue has them, and who brings them back."""
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar, cast
+
+from attrs import asdict, evolve, frozen
+
+from fairque.protocol.calls import (
+    ALL_USERS,
+    Configured,
+    Setting,
+    SettingName,
+    configure,
+    limit,
+    read_configured,
+)
+from fairque.protocol.calls.edition import NO_EDITION
+from fairque.protocol.calls.limits import MAX_SETTINGS
+from fairque.protocol.config import DefaultLimits, FairnessSettings
+from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.wire.call import Call
+from fairque.protocol.wire.keys import QueueKeys
+
+__all__ = ["LimitsKeeper", "Plan", "all_configured", "apply", "plan", "shown"]
+
+T = TypeVar("T")
+_PAGE = 1_000
+
+
+@frozen(kw_only=True)
+class Plan:
+    """What has to be done so that a queue is as it was declared.
+
+    Attributes:
+        fairness: What was declared.
+        settings: The settings of users that have to change.
+        changes: All that has to change, as one sentence each.
+        unchanged: How many declared settings are so already.
+        undeclared: Users who have settings that nobody declared; they keep them.
+    """
+
+    fairness: FairnessSettings
+    settings: tuple[Setting, ...]
+    changes: tuple[str, ...]
+    unchanged: int
+    undeclared: tuple[str, ...]
+
+
+class Runs(Protocol):
+    """Sends calls, as `Runner` does."""
+
+    def run(self, call: Call[T]) -> T:
+        """Send a call and return its answer."""
+
+
+def plan(fairness: FairnessSettings, found: Configured) -> Plan:
+    """Compare what is declared with what is set. Declared users, and all together, get exactly what is declared.
+
+    Args:
+        fairness: What is declared. Whether a user is paused changes only where that is.
+        found: All that is set now.
+    """
+    changes, settings, unchanged = [], [], 0
+    for name in ("cost_mode", "backlog"):
+        wanted, now = getattr(fairness, name), getattr(found, name)
+        if wanted == now:
+            unchanged += 1
+        else:
+            changes.append(f"queue: {name} {shown(now)} -> {shown(wanted)}")
+    for user_id, limits in [(ALL_USERS, fairness.defaults), *fairness.users.items()]:
+        own = found.users.get(user_id, {})
+        whose = f"user {user_id!r}" if user_id else "all users"
+        for setting in _declared(user_id, limits):
+            before = own.get(setting.name)
+            if setting.value != before:
+                settings.append(setting)
+                changes.append(f"{whose}: {setting.name} {shown(before)} -> {shown(setting.value)}")
+            elif before is not None:
+                unchanged += 1
+    return Plan(
+        fairness=fairness,
+        settings=tuple(settings),
+        changes=tuple(changes),
+        unchanged=unchanged,
+        undeclared=tuple(sorted(found.users.keys() - fairness.users.keys() - {ALL_USERS})),
+    )
+
+
+def apply(runner: Runs, keys: QueueKeys, planned: Plan) -> None:
+    """Carry out a plan: the queue first, then 1,000 settings in one atomic step. Doing it again changes nothing.
+
+    Raises:
+        ConfigurationError: The cost mode would change while users have tasks or debts. Nothing was changed.
+    """
+    fairness, settings = planned.fairness, planned.settings
+    chunks = [settings[first : first + MAX_SETTINGS] for first in range(0, len(settings), MAX_SETTINGS)]
+    # Built before the first is sent, so that a value that is refused changes nothing.
+    limits = [limit(keys, chunk) for chunk in chunks]
+    runner.run(configure(keys, cost_mode=fairness.cost_mode, backlog=fairness.backlog or 0))
+    for call in limits:
+        runner.run(call)
+
+
+def all_configured(runner: Runs, keys: QueueKeys) -> Configured:
+    """Read all that is set, page by page."""
+    page = runner.run(read_configured(keys, most=_PAGE))
+    found = dict(page.users)
+    while page.next is not None:
+        page = runner.run(read_configured(keys, after=page.next, most=_PAGE))
+        found.update(page.users)
+    return evolve(page, users=found)
+
+
+def _declared(user_id: str, limits: DefaultLimits) -> list[Setting]:
+    values = cast("dict[SettingName, Any]", asdict(limits))
+    if values.get("paused") is None:
+        values.pop("paused", None)
+    else:
+        values["paused"] = 1 if values["paused"] else None
+    return [Setting(user_id, name, value) for name, value in values.items()]
+
+
+def shown(value: float | str | None) -> str:
+    """Return a setting for people."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return "none" if value is None else str(value)
+
+
+class LimitsKeeper:
+    """Brings the limits of a file back into a queue that has none, or that the server has older data of.
+
+    Where there are others it leaves them alone: ``users apply`` makes them those of the file.
+
+    Args:
+        runner: The server.
+        keys: The queue.
+        fairness: What is declared; without any limit there is nothing to bring back.
+        log: Told what was changed and why, in a sentence and a line for each change.
+    """
+
+    def __init__(
+        self, runner: Runs, keys: QueueKeys, fairness: FairnessSettings, log: Callable[[str, list[str]], None]
+    ) -> None:
+        self._runner, self._keys, self._fairness, self._log = runner, keys, fairness, log
+        self._seen = NO_EDITION
+        self._refused = False
+
+    @property
+    def keeps(self) -> bool:
+        """Whether there is anything that it would bring back."""
+        return self._fairness != FairnessSettings()
+
+    def look(self) -> None:
+        """Look whether the limits are lost, and bring them back.
+
+        Raises:
+            FairqueError: The server does not answer, or cannot be worked with; look again later.
+        """
+        if not self.keeps:
+            return
+        found = self._runner.run(read_configured(self._keys, most=1))
+        older = self._seen != NO_EDITION and found.edition.lost(self._seen)
+        if older or self._refused or (not found.users and (found.cost_mode, found.backlog) == ("time", None)):
+            self._bring_back(older=older)
+            found = self._runner.run(read_configured(self._keys, most=1))
+        self._seen = found.edition
+
+    def _bring_back(self, *, older: bool) -> None:
+        fairness, refused_before = self._fairness, self._refused
+        found = all_configured(self._runner, self._keys)
+        planned, self._refused = plan(fairness, found), False
+        try:
+            if planned.changes:
+                apply(self._runner, self._keys, planned)
+        except ConfigurationError as error:
+            # The cost mode must not change while users have work. The limits do not depend on it.
+            planned, self._refused = plan(evolve(fairness, cost_mode=found.cost_mode), found), True
+            apply(self._runner, self._keys, planned)
+            if not refused_before:
+                self._log(f"the cost mode is changed as soon as that can be: {error}", [])
+        if planned.changes:
+            why = "the server has lost data" if older else "the queue did not have them"
+            self._log(f"{why}: the limits of the file were applied", list(planned.changes))

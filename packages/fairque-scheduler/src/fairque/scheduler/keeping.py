@@ -1,0 +1,133 @@
+"""Keeps in the queue what was declared: schedules and limits, also when the server has lost its data."""
+
+from collections.abc import Iterable, Sequence
+
+from fairque.protocol import clock
+from fairque.protocol.calls.edition import NO_EDITION, Edition
+from fairque.protocol.calls.schedules import read_known
+from fairque.protocol.config import FairnessSettings
+from fairque.protocol.errors import FairqueError, RedisUnavailable
+from fairque.protocol.model.schedules import Schedule
+from fairque.protocol.runners import Runner
+from fairque.protocol.service.limits import LimitsKeeper
+from fairque.protocol.wire.keys import QueueKeys
+from fairque.scheduler.applying import apply
+from fairque.scheduler.log import log
+from fairque.scheduler.metrics import Metrics
+from fairque.scheduler.times import time_after
+
+__all__ = ["Keeper", "missing"]
+
+#: Schedules that are read in one call.
+_READ = 1_000
+#: Seconds between two looks, however often schedules change.
+_BREATH = 5.0
+#: Names that are told.
+_TOLD = 10
+
+
+class Keeper:
+    """Looks whether the queue has what was declared, and brings back what the server lost.
+
+    What is lost, and not just removed by somebody: the queue is another one than before, or in an older state; or
+    something is missing when the connection comes back, or at the first look.
+
+    Args:
+        runner: The server.
+        keys: The queue.
+        message_limit: Bytes of the largest message of a task.
+        fairness: The limits of the file.
+        metrics: Where it counts.
+
+    Attributes:
+        missing: The declared schedules that the queue did not have when it looked last.
+    """
+
+    def __init__(
+        self, runner: Runner, keys: QueueKeys, message_limit: int, fairness: FairnessSettings, metrics: Metrics
+    ) -> None:
+        self._runner, self._keys, self._message_limit, self._metrics = runner, keys, message_limit, metrics
+        self._limits = LimitsKeeper(runner, keys, fairness, _say)
+        self._schedules: tuple[Schedule, ...] = ()
+        self._seen = NO_EDITION
+        self._stale = self._suspicious = True
+        self._lost = False
+        self._looked = 0.0
+        self.missing: tuple[str, ...] = ()
+
+    def declare(self, schedules: Iterable[Schedule]) -> None:
+        """Take in what the queue was made to have just now."""
+        self._schedules = tuple(schedules)
+        self._stale = True
+
+    def outdate(self, *, suspicious: bool = False) -> None:
+        """Take in that schedules have changed, or with ``suspicious`` that the connection was lost."""
+        self._suspicious |= suspicious
+        self._stale = True
+
+    def hear(self, edition: Edition) -> None:
+        """Take in which queue the server has."""
+        if self._seen != NO_EDITION and edition.lost(self._seen):
+            log.warning("the server has lost data of this queue", born=edition.born, changes=edition.changes)
+            self._lost = self._suspicious = self._stale = True
+        self._seen = edition
+
+    def seconds_to_rest(self) -> float:
+        """Return for how long there is nothing to look at."""
+        if not self._stale or not (self._schedules or self._limits.keeps):
+            return float("inf")
+        return 0.0 if self._suspicious else max(0.0, self._looked + _BREATH - clock.monotonic())
+
+    def look(self) -> None:
+        """Look, and bring back what was lost.
+
+        Raises:
+            FairqueError: The server did not answer, or cannot be worked with. It is looked at again.
+        """
+        suspicious, lost = self._suspicious, self._lost
+        self._stale, self._looked = False, clock.monotonic()
+        try:
+            self._look_at_schedules(suspicious=suspicious, lost=lost)
+            if suspicious:
+                self._limits.look()
+        except RedisUnavailable:
+            self._stale = True
+            raise
+        except FairqueError as error:
+            # It must hold up no schedule that there is; after the next change it is tried again.
+            log.error("what is declared cannot be applied again", error=str(error))
+        self._suspicious = self._lost = False
+
+    def _look_at_schedules(self, *, suspicious: bool, lost: bool) -> None:
+        absent = missing(self._runner, self._keys, self._schedules)
+        if lost or (suspicious and absent):
+            planned = apply(self._runner, self._keys, self._schedules, message_limit=self._message_limit)
+            for line in planned.changes:
+                log.warning("applied again", change=line)
+            absent = missing(self._runner, self._keys, self._schedules)
+        self._metrics.missing.set(len(absent))
+        if absent and absent != self.missing:
+            hint = "apply the file again, or take them out of it"
+            log.warning("declared schedules are missing", number=len(absent), schedules=absent[:_TOLD], hint=hint)
+        self.missing = absent
+
+
+def missing(runner: Runner, keys: QueueKeys, declared: Sequence[Schedule]) -> tuple[str, ...]:
+    """Return the names of those that the queue does not have, and that would have times from now on.
+
+    Raises:
+        FairqueError: The server did not answer, or cannot be worked with.
+    """
+    absent: list[Schedule] = []
+    rest, now_ms = list(declared), 0
+    while rest:
+        now_ms, known, told = runner.run(read_known(keys, [one.schedule_id for one in rest[:_READ]]))
+        absent += [one for one in rest[:told] if one.schedule_id not in known]
+        rest = rest[told:]
+    return tuple(one.schedule_id for one in absent if time_after(one, now_ms) is not None)
+
+
+def _say(what: str, changes: list[str]) -> None:
+    log.warning(what)
+    for line in changes:
+        log.warning("applied again", change=line)

@@ -1,0 +1,164 @@
+"""What a file declares is there again after the server has lost its data, and what is missing is said."""
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fairque.protocol import calls
+from fairque.protocol.calls import Setting, read_configured
+from fairque.protocol.config import DefaultLimits, FairnessSettings, QueueSettings, RedisSettings, UserLimits
+from fairque.protocol.model.schedules import Schedule
+from fairque.protocol.model.task import Task
+from fairque.protocol.testing import eventually
+from fairque.scheduler import TaskScheduler
+from fairque.scheduler.settings import SchedulerOptions, SchedulerSettings
+
+if TYPE_CHECKING:
+    from tests.conftest import Bench
+
+Every = Callable[..., Schedule]
+LEASE = 0.5
+NONE = FairnessSettings()
+
+
+def lose(bench: "Bench") -> None:
+    """What a server does that restarts without data, as far as this queue is concerned."""
+    found = [*bench.client.scan_iter(f"{bench.keys.prefix}*")]
+    bench.client.delete(*found)
+
+
+def names(bench: "Bench") -> list[str]:
+    return [one.schedule_id for one in bench.runner.run(calls.read_schedules(bench.keys))]
+
+
+def limits(bench: "Bench") -> Any:
+    found = bench.runner.run(read_configured(bench.keys))
+    return found.cost_mode, found.backlog, found.users
+
+
+@pytest.fixture
+def make(bench: "Bench", fairque_server_url: str) -> Any:
+    """Makes schedulers that keep limits."""
+    made: list[TaskScheduler] = []
+
+    def make(fairness: FairnessSettings = NONE) -> TaskScheduler:
+        settings = SchedulerSettings(
+            redis=RedisSettings(url=fairque_server_url),
+            queue=QueueSettings(name=bench.keys.name),
+            scheduler=SchedulerOptions(lease_seconds=LEASE),
+            fairness=fairness,
+        )
+        made.append(TaskScheduler(settings))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop(5)
+
+
+LIMITS = FairnessSettings(
+    cost_mode="count", backlog=1_000, defaults=DefaultLimits(cap=5), users={"ann": UserLimits(weight=2.0)}
+)
+APPLIED = ("count", 1_000, {"": {"cap": 5.0}, "ann": {"weight": 2.0}})
+
+
+def test_declared_schedules_are_there_again_and_fire(bench: "Bench", make: Any, every: Every, caplog: Any) -> None:
+    scheduler = make()
+    scheduler.apply_schedules([every("often", 0.1), every("seldom", 3_600)])
+    scheduler.start()
+    eventually(lambda: scheduler.get_schedule("often").fired, what="a time")
+    with caplog.at_level(logging.WARNING):
+        lose(bench)
+        eventually(lambda: names(bench) == ["often", "seldom"], what="the schedules")
+    eventually(lambda: scheduler.get_schedule("often").fired, what="a time after it")
+    assert "the server has lost data of this queue" in caplog.messages
+    assert [r.change for r in caplog.records if r.message == "applied again"] == [
+        "schedule 'often': added",
+        "schedule 'seldom': added",
+    ]
+
+
+def test_one_that_stands_by_brings_back_what_it_declared(bench: "Bench", make: Any, every: Every) -> None:
+    leader, other = make(), make()
+    leader.start()
+    eventually(lambda: leader.state == "leader", what="a leader")
+    other.apply_schedules([every("s", 3_600)])
+    other.start()
+    lose(bench)
+    eventually(lambda: names(bench) == ["s"], what="the schedule")
+
+
+def test_older_data_is_made_what_was_declared(bench: "Bench", make: Any, every: Every) -> None:
+    scheduler = make()
+    scheduler.apply_schedules([every("s", 3_600), every("kept", 60)])
+    older: dict[bytes, Any] = {key: bench.client.dump(key) for key in bench.client.scan_iter(f"{bench.keys.prefix}*")}
+    scheduler.apply_schedules([every("s", 1_800), every("kept", 60), every("new", 60)])
+    scheduler.start()
+    eventually(lambda: scheduler.state == "leader", what="a leader")
+    with bench.client.pipeline(transaction=True) as replica:
+        replica.delete(*bench.client.scan_iter(f"{bench.keys.prefix}*"))
+        for key, value in older.items():
+            replica.restore(key, 0, value)
+        replica.execute()
+    eventually(lambda: names(bench) == ["kept", "new", "s"], what="the new schedule")
+    assert scheduler.get_schedule("s").schedule.every_ms == 1_800_000
+
+
+def test_one_that_was_removed_by_somebody_stays_so_and_is_said_to_be_missing(
+    bench: "Bench", make: Any, every: Every
+) -> None:
+    scheduler = make()
+    scheduler.apply_schedules([every("s", 3_600), every("other", 60)])
+    scheduler.start()
+    eventually(lambda: scheduler._ready() == (True, "leader"), what="a leader")
+    assert scheduler.remove_schedule("s")
+    eventually(
+        lambda: scheduler._ready() == (False, "leader, 1 declared schedules are missing: s"), what="that it is missing"
+    )
+    assert scheduler.missing_schedules([every("s", 60), every("other", 60)]) == ["s"]
+    assert names(bench) == ["other"]
+    scheduler.add_schedule(every("s", 60))
+    eventually(lambda: scheduler._ready() == (True, "leader"), what="that it is there")
+
+
+def test_one_without_further_times_is_not_missing(make: Any, every: Every, bench: "Bench") -> None:
+    past = every("past", 60).evolve(every_ms=None, at=1)
+    scheduler = make()
+    scheduler.apply_schedules([past])
+    scheduler.start()
+    eventually(lambda: scheduler._ready() == (True, "leader"), what="a leader")
+    assert scheduler.missing_schedules([past]) == []
+    assert names(bench) == []
+
+
+def test_limits_are_applied_to_a_queue_that_has_none_and_again_when_they_are_lost(
+    bench: "Bench", make: Any, caplog: Any
+) -> None:
+    scheduler = make(LIMITS)
+    scheduler.start()
+    eventually(lambda: limits(bench) == APPLIED, what="the limits")
+    caplog.clear()
+    with caplog.at_level(logging.WARNING):
+        lose(bench)
+        eventually(lambda: limits(bench) == APPLIED, what="the limits again")
+    assert "the server has lost data: the limits of the file were applied" in caplog.messages
+
+
+def test_limits_that_are_set_otherwise_are_left_alone(bench: "Bench", make: Any, every: Every) -> None:
+    bench.runner.run(calls.limit(bench.keys, [Setting("ann", "cap", 3)]))
+    scheduler = make(LIMITS)
+    scheduler.apply_schedules([every("s", 60)])
+    scheduler.start()
+    eventually(lambda: scheduler._ready() == (True, "leader"), what="a leader")
+    assert limits(bench) == ("time", None, {"ann": {"cap": 3.0}})
+
+
+def test_limits_are_applied_also_while_the_cost_mode_cannot_change(bench: "Bench", make: Any, caplog: Any) -> None:
+    bench.runner.run(calls.push(bench.keys, [Task(user_id="ann", func="m:f")], message_limit=1_000))
+    with caplog.at_level(logging.WARNING):
+        scheduler = make(LIMITS)
+        scheduler.start()
+        eventually(lambda: limits(bench) == ("time", *APPLIED[1:]), what="the limits")
+        assert any("the cost mode is changed as soon as that can be" in message for message in caplog.messages)

@@ -1,0 +1,63 @@
+"""The thread of a scheduler does not die alone: what fails is tried again, or ends the scheduler, which says so."""
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fairque.protocol.errors import FairqueError
+from fairque.protocol.testing import eventually
+from fairque.scheduler import Schedule, TaskScheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.conftest import Bench
+
+
+def failing(scheduler: TaskScheduler, error: BaseException, times: float) -> None:
+    """Let the first turns of its loop fail."""
+    engine: Any = scheduler._engine
+    turn: Callable[[], float] = engine._turn
+    left = times
+
+    def fail() -> float:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise error
+        return turn()
+
+    engine._turn = fail
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), OSError(24, "Too many open files"), RuntimeError("can't start new thread")],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_shortage_that_passes_is_survived(bench: "Bench", error: Exception) -> None:
+    scheduler = bench.scheduler(lease_seconds=30)
+    failing(scheduler, error, 3)
+    scheduler.start()
+    scheduler.add_schedule(Schedule.create(schedule_id="a", func="m:f", every=0.1, user_id="ann"))
+    eventually(lambda: len(bench.times("a")) > 1, within=60, what="runs of the schedule")
+
+
+@pytest.mark.parametrize(("error", "times"), [(MemoryError(), float("inf")), (SystemExit(0), 1), (GeneratorExit(), 1)])
+def test_what_it_cannot_overcome_ends_it_as_a_crash(bench: "Bench", error: BaseException, times: float) -> None:
+    scheduler = bench.scheduler(lease_seconds=0.3)
+    failing(scheduler, error, times)
+    with pytest.raises(FairqueError, match=f"the scheduler crashed: {type(error).__name__}"):
+        scheduler.run()
+    assert scheduler.state == "crashed"
+
+
+def test_a_leader_that_crashes_leaves_the_lead_to_another_at_once(bench: "Bench") -> None:
+    leader = bench.started(lease_seconds=30)
+    eventually(lambda: leader.state == "leader", within=60, what="a leader")
+    standby = bench.started(lease_seconds=30)
+    eventually(lambda: standby.state == "standby", within=60, what="a standby")
+    failing(leader, SystemExit(0), 1)
+    leader._engine._service.ring()
+    eventually(lambda: standby.state == "leader", within=20, what="the other one, before the lease is over")
+    assert leader.state == "crashed"
