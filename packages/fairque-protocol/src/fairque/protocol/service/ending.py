@@ -144,7 +144,9 @@ class ProgramEnd:
     def cancel(self) -> None:
         """Call nothing any more; safe to call twice."""
         self._canceled = True
-        atexit.unregister(self._call)
+        # The function itself may cancel; then the interpreter has yet to wait for its end.
+        if not self._called:
+            atexit.unregister(self._call)
         if self._pool is not None:
             self._pool.shutdown(wait=False)
 
