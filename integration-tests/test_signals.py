@@ -173,11 +173,11 @@ def test_a_worker_writes_what_it_does_when_asked_and_goes_on(project: Any, queue
     assert (in_thread["func"], in_thread["user"], in_thread["attempt"]) == ("tasks:endless", "acme", 1)
     assert (in_thread["where"], on_loop["where"]) == ("thread", "event loop")
     assert apart["where"].startswith("process ")
-    assert any(frame.endswith(" waiting") for frame in on_loop["stack"])
+    assert any(frame.endswith(" waiting") for frame in on_loop["frames"])
     # Where the threads are, too: the one of the task here, and that of the child by its own words.
     eventually(lambda: "tasks.py" in worker.stderr and "most recent call first" in worker.stderr, what="the stacks")
     threads = [json.loads(line) for line in worker.stderr.splitlines() if '"event": "a thread"' in line]
-    assert any("endless" in frame for line in threads for frame in line["stack"])
+    assert any("endless" in frame for line in threads for frame in line["frames"])
     assert worker.popen.poll() is None
 
 

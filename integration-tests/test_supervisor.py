@@ -3,8 +3,10 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +102,51 @@ def test_a_process_that_was_killed_is_started_again(project: Any, queue: Any) ->
     assert queue.push(Task.create(func="tasks:who")).result(10) in workers(supervisor)
     supervisor.signal(signal.SIGTERM)
     assert supervisor.ends() == 0
+
+
+def test_a_port_that_is_taken_when_a_process_is_started_again_stops_nobody_and_is_waited_for(
+    project: Any, queue: Any
+) -> None:
+    port = free_port()
+    supervisor = started(project, 2, environ={"FAIRQUE__WORKER__HTTP_PORT": str(port)})
+
+    def listening(number: int) -> socket.socket | None:
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", number))
+            listener.listen()
+        except OSError:
+            listener.close()
+            return None
+        return listener
+
+    owners = {_pid_at(port + index): port + index for index in range(2)}
+    victim, taken = next(iter(owners.items()))
+    os.kill(victim, signal.SIGKILL)
+    listener = eventually(lambda: listening(taken), what="the port of the one that was killed")
+    assert listener is not None
+    with listener:
+        eventually(lambda: "no probe is answered until the port can be had" in supervisor.stderr, within=20)
+        eventually(lambda: supervisor.stderr.count("worker started") == 3, within=20, what="another process")
+        assert len(workers(supervisor)) == 2
+        assert queue.push(Task.create(func="tasks:who")).result(10) in workers(supervisor)
+    eventually(lambda: "the port could be had: probes are answered" in supervisor.stderr, within=20)
+    with socket.create_connection(("127.0.0.1", taken)):
+        pass
+    supervisor.signal(signal.SIGTERM)
+    assert supervisor.ends() == 0
+
+
+def _pid_at(port: int) -> int:
+    """The process that listens at a port of this machine."""
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    inodes = {row[9] for row in rows if row[3] == "0A" and int(row[1].partition(":")[2], 16) == port}
+    for number in Path("/proc").glob("[0-9]*/fd/*"):
+        with suppress(OSError):
+            if number.readlink().name.removeprefix("socket:[").removesuffix("]") in inodes:
+                return int(number.parts[2])
+    raise AssertionError(f"nobody listens at {port}")
 
 
 def test_a_second_signal_ends_all_at_once(project: Any, queue: Any) -> None:

@@ -7,6 +7,7 @@
   Returns {1} | {2} nothing to change | {-8} users have tasks or debts | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
+--- @include "counts"
 --- @include "create"
 local refused = begin()
 if refused then return refused end
@@ -21,7 +22,8 @@ local changes_backlog = backlog ~= "" and backlog ~= (was[2] or "0")
 if changes_mode and call("EXISTS", P .. "users") == 1 then return {-8} end
 if not changes_mode and not changes_backlog then return {2} end
 create()
-call("HINCRBY", P .. "counts", "settings", 1)
+count("settings", 1)
+save_counts()
 if changes_mode then
   call("HSET", KEYS[1], "cost_mode", mode)
   call("HDEL", P .. "g", "V", "aseq", "bs", "cg", "est0") -- averages and tags are in the other unit

@@ -14,5 +14,7 @@ end
 
 local found = call("ZRANGEBYSCORE", P .. "due", "-inf", int(wall_ms + ahead_ms), "WITHSCORES", "LIMIT", skip, most)
 local reply = {1, int(wall_ms)}
-for place = 1, #found do reply[place + 2] = found[place] end
+for place = 1, #found, 2 do
+  reply[place + 2], reply[place + 3] = found[place], int(between(found[place + 1], 0, TOP) or 0)
+end
 return reply

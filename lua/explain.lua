@@ -18,7 +18,7 @@ if #ARGV ~= 1 or id == "" then return bad_arguments("explain takes a task") end
 local t = task(id)
 if not t.r.state then return {-2} end
 local place = call("ZRANK", P .. "n:" .. t.r.user, id) or call("ZRANK", P .. "c:" .. t.r.user, id)
-local due, lease = score("delayed", id), score("running", id)
+local due, lease = between(score("delayed", id), 0, TOP), between(score("running", id), 0, TOP)
 due, lease = due and int(t.r.at or due - shift_ms), lease and int(lease - shift_ms)
 local reply = {1, int(wall_ms), t.r.state, t.r.user, place and int(place) or "", due or "", lease or ""}
 about_user(reply, t.r.user)

@@ -72,7 +72,7 @@ for first = 3, #ARGV, STRIDE do
   total = total + #ARGV[first + STRIDE - 1]
 end
 if total > MOST_BYTES then return bad_arguments("the messages of one call have more than 4 MiB") end
-local ruling = tonumber(call("HGET", P .. "lock", "term") or 0)
+local ruling = whole(call("HGET", P .. "lock", "term")) or 0
 if ruling > term then return {-1, ruling} end
 
 read_records(keys)

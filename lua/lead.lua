@@ -18,9 +18,10 @@ if #ARGV ~= 2 or holder == "" or #holder > 500 or not lease_ms then
 end
 
 local lock = call("HMGET", P .. "lock", "holder", "term", "until", "lease")
-local term, left_ms = tonumber(lock[2] or 0), (tonumber(lock[3] or 0)) - now_ms
+-- A term that was spoiled is followed by one above all that there can have been.
+local term, left_ms = whole(lock[2] or 0) or now_ms, (whole(lock[3]) or 0) - now_ms
 -- No lease lasts longer than it was given for.
-if left_ms > (tonumber(lock[4] or 0)) then left_ms = 0 end
+if left_ms > (whole(lock[4]) or 0) then left_ms = 0 end
 if lease_ms == 0 then
   if lock[1] ~= holder then return {2, term, 0} end
   call("HDEL", P .. "lock", "holder", "until", "lease")

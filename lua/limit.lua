@@ -19,11 +19,6 @@
 --- @include "create"
 local STRIDE = 3
 local MOST = 1000 -- settings of a call; limits.py has the same
--- Least and greatest value of each setting, whether it is whole, and whether it is also a default of all users.
-local RANGES = {
-  weight = {0.01, 100, false, false}, cap = {1, 1e9, true, true}, rate = {1e-6, 1e6, false, true},
-  burst = {1, 1e9, true, true}, backlog = {1, 1e9, true, true}, paused = {1, 1, true, false},
-}
 local HOLDS = {cap = true, rate = true, burst = true, paused = true}
 
 local refused = begin()
@@ -33,9 +28,8 @@ if not grouped(0, STRIDE) or #ARGV > MOST * STRIDE then
 end
 for first = 1, #ARGV, STRIDE do
   local id, setting, text = ARGV[first], ARGV[first + 1], ARGV[first + 2]
-  local range, value = RANGES[setting], tonumber(text)
-  local fits = range and (text == "" or (value and value >= range[1] and value <= range[2]))
-  if not fits or (value and range[3] and value % 1 ~= 0) or (id == "" and not range[4])
+  local range = RANGES[setting]
+  if not range or (text ~= "" and not in_range(setting, text)) or (id == "" and not range[4])
     or (id ~= "" and not id_at(first)) then
     return bad_arguments(string.format("%s of user '%s' cannot be '%s'", setting, id, text))
   end

@@ -78,7 +78,9 @@ for _ = 1, turns do
   local id = #tasks < wanted and bytes <= FULL and pick()
   if not id then break end
   local u = user(id)
-  local t = may_run(u) and take(u, dead_ttl_ms)
+  local runs = may_run(u)
+  if not runs then unplace(u) end
+  local t = runs and take(u, dead_ttl_ms)
   if t then
     grant(u, t, claim, worker, lease_ms, lease_end)
     tasks[#tasks + 1] = t

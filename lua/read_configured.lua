@@ -9,6 +9,7 @@
 --- @include "begin_reading"
 --- @include "arguments"
 --- @include "edition"
+--- @include "limits"
 local refused = begin_reading()
 if refused then return refused end
 local from, most = ARGV[1], number_at(2)
@@ -16,12 +17,12 @@ if #ARGV ~= 2 or not page_from(from) or not most or most < 1 or most > 1000 then
   return bad_arguments("read_configured takes a user and a number of users")
 end
 
-local reply = {1, counted and "count" or "time", backlog or "0", edition()}
+local reply = {1, counted and "count" or "time", int(backlog or 0), edition()}
 for _, id in ipairs(call("ZRANGEBYLEX", P .. "configured", from, "+", "LIMIT", 0, most)) do
-  local set = call("HGETALL", P .. "cfg:" .. id)
-  for index = 1, #set, 2 do
+  local own = settings(id)
+  for index, name in ipairs(SETTINGS) do
     local size = #reply
-    reply[size + 1], reply[size + 2], reply[size + 3] = id, set[index], set[index + 1]
+    if own[index] then reply[size + 1], reply[size + 2], reply[size + 3] = id, name, exact(own[index]) end
   end
 end
 return reply

@@ -9,9 +9,9 @@ local lock = call("HMGET", P .. "lock", "holder", "term", "until")
 local counted_times = call("HMGET", P .. "counts", "fired", "missed", "skipped")
 -- Those whose next time is to be computed stand before all times.
 local first = call("ZRANGEBYSCORE", P .. "due", 1, "+inf", "WITHSCORES", "LIMIT", 0, 1)[2]
-local until_ms = lock[3] and int(tonumber(lock[3]) - shift_ms) or "0"
+local until_ms = int(math.max(0, (whole(lock[3]) or 0) - shift_ms))
 return {
-  1, int(wall_ms), lock[1] or "", lock[2] or "0", until_ms, call("ZCARD", P .. "schedules"),
-  call("ZCOUNT", P .. "due", "-inf", int(wall_ms)), first or "",
-  counted_times[1] or "0", counted_times[2] or "0", counted_times[3] or "0",
+  1, int(wall_ms), lock[1] or "", int(whole(lock[2]) or 0), until_ms, call("ZCARD", P .. "schedules"),
+  call("ZCOUNT", P .. "due", "-inf", int(wall_ms)), between(first, 0, TOP) and int(first) or "",
+  int(whole(counted_times[1]) or 0), int(whole(counted_times[2]) or 0), int(whole(counted_times[3]) or 0),
 }

@@ -2,8 +2,10 @@
 --[[ read_stats: the queue in numbers, each read in constant time.
   KEYS[1] meta
   Returns {1, now_ms, delayed, deferred, running, dead, kept, held, ready, fresh, critical, counter, value, ...} with
-    the sizes of the indexes and then the counters since the queue was made | {-6, schema} ]]
+    the sizes of the indexes and then the counters since the queue was made, 0 for one that cannot be read
+    | {-6, schema} ]]
 --- @include "begin_reading"
+--- @include "counters"
 local refused = begin_reading()
 if refused then return refused end
 
@@ -11,5 +13,9 @@ local reply = {1, int(wall_ms)}
 for _, index in ipairs({"delayed", "deferred", "running", "dead", "kept", "held", "ready", "fresh", "critical"}) do
   reply[#reply + 1] = call("ZCARD", P .. index)
 end
-for _, item in ipairs(call("HGETALL", P .. "counts")) do reply[#reply + 1] = item end
+local counted_things = call("HMGET", P .. "counts", unpack(COUNTERS))
+for place, name in ipairs(COUNTERS) do
+  reply[#reply + 1] = name
+  reply[#reply + 1] = int(whole(counted_things[place]) or 0)
+end
 return reply

@@ -7,6 +7,7 @@
 --- @include "begin_reading"
 --- @include "arguments"
 --- @include "record"
+--- @include "limits"
 local refused = begin_reading()
 if refused then return refused end
 local from, most = ARGV[1], number_at(2)
@@ -15,14 +16,15 @@ if #ARGV ~= 2 or not page_from(from) or not most or most < 1 or most > 1000 then
 end
 
 local reply = {1, int(wall_ms), counted and "count" or "time"}
-local cap = call("HGET", P .. "cfg:", "cap")
+local all = settings("")
 for _, id in ipairs(call("ZRANGEBYLEX", P .. "users", from, "+", "LIMIT", 0, most)) do
   local r = record(P .. "u:" .. id) or {inf = 0, served = 0, since = now_ms, lane = ""}
-  local set = call("HMGET", P .. "cfg:" .. id, "weight", "paused", "cap")
+  local own = settings(id)
+  local cap = own[2] or all[2]
   local waiting = call("ZCARD", P .. "n:" .. id) + call("ZCARD", P .. "c:" .. id)
   for _, value in ipairs({
-    id, r.inf, exact(r.served), int(r.since - shift_ms), set[1] or "1", waiting, r.lane, set[2] or "",
-    set[3] or cap or "",
+    id, r.inf, exact(r.served), int(r.since - shift_ms), exact(own[1] or 1), waiting, r.lane, own[6] or "",
+    cap and int(cap) or "",
   }) do
     reply[#reply + 1] = value
   end

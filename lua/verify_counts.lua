@@ -6,6 +6,7 @@
 --- @include "begin"
 --- @include "arguments"
 --- @include "found"
+--- @include "counters"
 local COUNTED = 10000 -- users whose queues are counted in one step
 
 local refused = begin()
@@ -17,13 +18,11 @@ local function mend(name, what, value)
   if fix then call("HSET", P .. "counts", name, int(value)) end
 end
 
-local counters, queued = call("HGETALL", P .. "counts"), 0
-for index = 1, #counters, 2 do
-  local name, value = counters[index], tonumber(counters[index + 1])
-  if not value or value % 1 ~= 0 or value < 0 then
-    if name ~= "queued" then mend(name, "it is no number of tasks", 0) end
-  elseif name == "queued" then
-    queued = value
+local said = call("HMGET", P .. "counts", unpack(COUNTERS))
+for place, name in ipairs(COUNTERS) do
+  if said[place] and not whole(said[place]) and name ~= "queued" then
+    -- The number of the next change must be above all that were given.
+    mend(name, "it is no number of tasks", name == "changes" and now_ms or 0)
   end
 end
 if call("ZCARD", P .. "users") > COUNTED then
@@ -34,5 +33,8 @@ local waiting = 0
 for _, id in ipairs(call("ZRANGEBYLEX", P .. "users", "-", "+", "LIMIT", 0, COUNTED)) do
   waiting = waiting + call("ZCARD", P .. "n:" .. id) + call("ZCARD", P .. "c:" .. id)
 end
-if waiting ~= queued then mend("queued", "it says " .. int(queued) .. ", and there are " .. int(waiting), waiting) end
+local queued = said[1] or "0" -- the first of them
+if whole(queued) ~= waiting then
+  mend("queued", "it says " .. string.sub(queued, 1, 20) .. ", and there are " .. int(waiting), waiting)
+end
 return all_found()

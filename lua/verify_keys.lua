@@ -17,6 +17,7 @@
 --- @include "stands_in_pending"
 --- @include "bind"
 --- @include "terminal"
+--- @include "look_at_limits"
 local TYPES = {
   meta = "hash", g = "hash", counts = "hash", cfg = "hash", t = "string", m = "string", r = "string", x = "string",
   p = "string", u = "string", dedup = "string", claim = "string", sweeping = "string", now = "string", n = "zset",
@@ -91,11 +92,7 @@ local look = {
     found("counter", name, "there is more than one wake-up", fix)
     if fix then call("LTRIM", P .. name, 0, 0) end
   end,
-  cfg = function(_, id)
-    if call("ZSCORE", P .. "configured", id) then return end
-    found("user", id, "it has settings and is not in the index of those who have", fix)
-    if fix then call("ZADD", P .. "configured", "0", id) end
-  end,
+  cfg = look_at_limits,
 }
 
 for first = 3, #ARGV do
@@ -108,9 +105,8 @@ for first = 3, #ARGV do
     local movable = name ~= "meta"
     found("type", name, "it is a " .. is .. " and should be a " .. wanted, fix and movable)
     if fix and movable then set_aside(P .. name) end
-  elseif kind == "cfg" and call("ZSCORE", P .. "configured", id) then
-    found("user", id, "it is in the index of those who have settings, and has none", fix)
-    if fix then call("ZREM", P .. "configured", id) end
+  elseif kind == "cfg" then
+    look_at_limits(name, id)
   end
 end
 write_records()

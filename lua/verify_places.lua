@@ -42,7 +42,7 @@ end
 
 local function belongs(kind, owner, r)
   if not BELONGS[kind][r.state] or (owner and owner ~= r.user) then return false end
-  if kind == "kept" or kind == "held" then return (kind == "held") == (r.keep ~= nil) end
+  if kind == "kept" or kind == "held" then return (kind == "held") == (r.keep and true or false) end
   return (kind ~= "n" and kind ~= "c") or (kind == "c") == (r.prio == CRITICAL)
 end
 

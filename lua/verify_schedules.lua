@@ -30,7 +30,7 @@ local function wrong_with(s)
   if s.r.rev then
     if strays_only then return nil end
     if s.r.on and not at then return "it fires and has no next time" end
-    if not stands then return "it has a record and is not in the index of schedules" end
+    if stands ~= 0 then return "it has a record and is not in the index of schedules" end
     if at and not due then return "it fires and is not among those that are due" end
     if due ~= at then return "the index of those that are due and its record do not agree" end
   elseif call("EXISTS", s.key) == 1 then

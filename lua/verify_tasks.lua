@@ -43,26 +43,31 @@ local function queue_of(t) return (t.r.prio == CRITICAL and "c:" or "n:") .. t.r
 
 local look = {
   QUEUED = function(t)
-    if score(queue_of(t), t.id) then return end
-    mend("nowhere", t, "in no queue", function()
+    local place = score(queue_of(t), t.id)
+    if between(place, -TOP, TOP) then return end
+    mend("nowhere", t, place and "in no place of its queue" or "in no queue", function()
       local u = user(t.r.user)
+      if place then
+        leave_queue(u, t.id)
+        count("queued", 1)
+      end
       enter_at(u, t.id, t.r.prio or NORMAL, t.r.score or arrival(u))
       count("queued", -1) -- it was counted when it came
     end)
   end,
   STARTED = function(t)
-    if score("running", t.id) then return end
+    if whole(score("running", t.id)) then return end
     mend("lease", t, "has no lease", function() add_to("running", int(now_ms + lease_ms), t.id) end)
   end,
   SCHEDULED = function(t)
-    local due_ms, by_user = score("delayed", t.id), score("s:" .. t.r.user, t.id)
+    local due_ms, by_user = whole(score("delayed", t.id)), whole(score("s:" .. t.r.user, t.id))
     if due_ms and by_user then return end
     mend("nowhere", t, "not in both indexes of delayed tasks", function()
-      delay(t.id, t.r.user, due_ms or by_user and by_user < math.huge and by_user or (t.r.at or wall_ms) + shift_ms)
+      delay(t.id, t.r.user, due_ms or by_user or (t.r.at or wall_ms) + shift_ms)
     end)
   end,
   DEFERRED = function(t)
-    if not score("deferred", t.id) or not score("s:" .. t.r.user, t.id) then
+    if not whole(score("deferred", t.id)) or score("s:" .. t.r.user, t.id) ~= math.huge then
       mend("nowhere", t, "not in both indexes of tasks that wait for others", function()
         add_to("deferred", int(t.r.pushed_at), t.id)
         add_to("s:" .. t.r.user, "+inf", t.id)
@@ -78,12 +83,12 @@ local look = {
 
 local function look_at_ended(t)
   local index = t.r.keep and "held" or "kept"
-  if not score(index, t.id) then
+  if not whole(score(index, t.id)) then
     mend("nowhere", t, "would never be forgotten", function()
       add_to(index, int(now_ms + (t.r.state == "FAILED" and dead_ttl_ms or result_ttl_ms)), t.id)
     end)
   end
-  if t.r.state == "FAILED" and not score("dead", t.id) then
+  if t.r.state == "FAILED" and score("dead", t.id) ~= t.r.ended_at then
     mend("nowhere", t, "not among the dead letters", function()
       add_to("dead", int(t.r.ended_at or now_ms), t.id)
     end)

@@ -10,13 +10,15 @@ from pathlib import Path
 from chaos.history import Journal
 from chaos.plan import Plan
 from chaos.proxy import Proxy
-from chaos.settings import GRACE_SECONDS, worker_environ
+from chaos.settings import worker_environ
 
 __all__ = ["Actor", "ProducerActor", "WorkerActor"]
 
 _HERE = Path(__file__).parent
 #: Exit codes of a worker: stopped; a fault kept the server away while it started.
 _STOPPED, _UNREACHABLE = 0, 3
+#: Far more than the grace of a worker, since other things may run on the machine.
+_END_SECONDS = 60.0
 
 
 class Actor:
@@ -120,7 +122,7 @@ class WorkerActor(Actor):
         if self._popen is None:
             return False
         try:
-            return self._popen.wait(GRACE_SECONDS + 8) == _STOPPED
+            return self._popen.wait(_END_SECONDS) == _STOPPED
         except subprocess.TimeoutExpired:
             return False
 

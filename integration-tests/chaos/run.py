@@ -5,7 +5,6 @@ The same folder again goes on with a run that was interrupted.
 
 import contextlib
 import fcntl
-import math
 import os
 import random
 import time
@@ -36,7 +35,6 @@ from fairque.protocol.wire.keys import QueueKeys
 __all__ = ["Outcome", "judge", "run"]
 
 _STEP = 0.05
-_DRAIN_SECONDS = 60.0
 #: After so long without an ended task or a fault nothing will ever go on.
 _STALL_SECONDS = 60.0
 #: The next fault waits until so much of what may be pushed by now has ended.
@@ -126,11 +124,11 @@ class _Run:
             self.active.append((time.monotonic() + pause, name, nemesis))
 
 
-def run(folder: Path, plan: Plan, *, within_seconds: float = math.inf) -> Outcome:
+def run(folder: Path, plan: Plan) -> Outcome:
     """Carry a run out, or the rest of one, and judge it.
 
     Raises:
-        AssertionError: It did not end in time, or nothing went on any more.
+        AssertionError: Nothing continued any more.
     """
     history = folder / "history"
     history.mkdir(parents=True, exist_ok=True)
@@ -142,7 +140,7 @@ def run(folder: Path, plan: Plan, *, within_seconds: float = math.inf) -> Outcom
         if last:
             journal.note("resumed", last=last)
         journal.note("watch")
-        odd_ends = _carry_out(folder, plan, journal, time.monotonic() + within_seconds)
+        odd_ends = _carry_out(folder, plan, journal)
         journal.close()
     outcome = judge(folder, plan)
     outcome.odd_ends = odd_ends
@@ -164,7 +162,7 @@ def judge(folder: Path, plan: Plan) -> Outcome:
     return Outcome(check(facts, plan), dict(begun), dict(felt), [], seconds)
 
 
-def _carry_out(folder: Path, plan: Plan, journal: Journal, until: float) -> list[str]:
+def _carry_out(folder: Path, plan: Plan, journal: Journal) -> list[str]:
     history = folder / "history"
     primary = folder / "primary"
     server = Server(folder / (primary.read_text() if primary.exists() else "server-0"), plan.persistence)
@@ -201,7 +199,7 @@ def _carry_out(folder: Path, plan: Plan, journal: Journal, until: float) -> list
             worker.start()
         for producer in producers:
             producer.start()
-        _until_all_is_done(faults, until)
+        _until_all_is_done(faults)
         _until_all_is_quiet(world)
         for worker in workers:
             worker.stop()
@@ -216,7 +214,7 @@ def _carry_out(folder: Path, plan: Plan, journal: Journal, until: float) -> list
         world.server.close()
 
 
-def _until_all_is_done(faults: _Run, until: float) -> None:
+def _until_all_is_done(faults: _Run) -> None:
     """Carry out all faults, and wait until the producers have ended."""
     world, shown, pace = faults.world, 0.0, 0
     watch = _Watch(world)
@@ -232,7 +230,7 @@ def _until_all_is_done(faults: _Run, until: float) -> None:
         where = ended, len(faults.todo)
         if where != stalled[1]:
             stalled = time.monotonic(), where
-        late = time.monotonic() > min(until, stalled[0] + _STALL_SECONDS)
+        late = time.monotonic() > stalled[0] + _STALL_SECONDS
         assert not late, f"it does not go on: {ended:,} tasks ended, faults {faults.active}, then {faults.todo}"
         for worker in world.workers:
             worker.tend()
@@ -247,17 +245,21 @@ def _until_all_is_done(faults: _Run, until: float) -> None:
 
 def _until_all_is_quiet(world: World) -> None:
     """Wait until no task waits or runs; what does not end by then is lost, and the rules will say so."""
-    until = time.monotonic() + _DRAIN_SECONDS
+    stalled, before = time.monotonic(), -1
     admin, prefix = world.server.admin, _KEYS.prefix
     watch = _Watch(world)
-    while time.monotonic() < until:
+    while time.monotonic() < stalled + _STALL_SECONDS:
         world.proxies.check()
         watch.look()
         for worker in world.workers:
             worker.tend()
         left = sum(admin.zcard(f"{prefix}{index}") for index in ("running", "delayed", "deferred"))
-        if not left + int(admin.hget(f"{prefix}counts", "queued") or 0) and not admin.llen(f"{prefix}pending"):
+        left += int(admin.hget(f"{prefix}counts", "queued") or 0) + admin.llen(f"{prefix}pending")
+        if not left:
             return
+        ended = _ended(world, before)
+        if ended != before:
+            stalled, before = time.monotonic(), ended
         time.sleep(_STEP)
 
 

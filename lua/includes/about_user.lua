@@ -1,29 +1,31 @@
 -- about_user: all that is known of a user, as names and values in turn; absent ones are left out.
 --- @include "tell_record"
+--- @include "limits"
 local function about_user(reply, id)
   local function tell(name, value)
     if value then reply[#reply + 1], reply[#reply + 2] = name, value end
   end
   tell_record(reply, record(P .. "u:" .. id))
   for prefix, owner in pairs({own_ = id, default_ = ""}) do
-    local set = call("HGETALL", P .. "cfg:" .. owner)
-    for index = 1, #set, 2 do tell(prefix .. set[index], set[index + 1]) end
+    local set = settings(owner)
+    for index, name in ipairs(SETTINGS) do tell(prefix .. name, set[index] and exact(set[index])) end
   end
   tell("waiting", call("ZCARD", P .. "n:" .. id))
   tell("waiting_critical", call("ZCARD", P .. "c:" .. id))
   tell("scheduled", call("ZCARD", P .. "s:" .. id))
   tell("ahead_ready", call("ZRANK", P .. "ready", id))
   tell("ahead_fresh", call("ZRANK", P .. "fresh", id))
-  local timer = call("ZSCORE", P .. "timers", id)
-  tell("timer", timer and exact(tonumber(timer) - shift_ms * 1000))
+  local timer = between(call("ZSCORE", P .. "timers", id), 0, TOP)
+  tell("timer", timer and exact(timer - shift_ms * 1000))
   for _, lane in ipairs({"n:", "c:"}) do
     local next_id = call("ZRANGE", P .. lane .. id, 0, 0)[1]
     local next_task = next_id and record(P .. "t:" .. next_id)
     if next_task then tell("head_" .. lane, exact(next_task.pushed_at - shift_ms)) end
   end
   local scheduler = call("HMGET", P .. "g", "V", "pop_at") -- so that an error is told
-  tell("V", scheduler[1])
-  tell("pop_at", scheduler[2] and int(tonumber(scheduler[2]) - shift_ms))
+  local virtual, popped_at = between(scheduler[1], 0, TOP), whole(scheduler[2])
+  tell("V", virtual and exact(virtual))
+  tell("pop_at", popped_at and int(popped_at - shift_ms))
   tell("running", call("ZCARD", P .. "running"))
   tell("cost_mode", counted and "count" or "time")
 end

@@ -23,8 +23,8 @@ end
 local function next_tag(stayed)
   place_synced()
   local head = first_score("ready")
-  if head < math.huge then return stayed and g.V or head end
-  return tonumber(call("ZREVRANGE", P .. "owe", 0, 0, "WITHSCORES")[2]) or 0
+  if head < TOP then return stayed and g.V or head end
+  return between(call("ZREVRANGE", P .. "owe", 0, 0, "WITHSCORES")[2], -TOP, TOP) or 0
 end
 
 local function activate(u)

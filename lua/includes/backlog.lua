@@ -7,9 +7,9 @@ end
 
 -- The answer that refuses so many more waiting tasks in the queue.
 local function queue_is_full(number)
-  local most = tonumber(backlog) or 0
+  local most = backlog or 0
   if most == 0 then return nil end
-  local waiting = (tonumber(call("HGET", P .. "counts", "queued")) or 0) + call("ZCARD", P .. "delayed")
+  local waiting = (whole(call("HGET", P .. "counts", "queued")) or 0) + call("ZCARD", P .. "delayed")
     + call("ZCARD", P .. "deferred")
   local excess = waiting + number - most
   if excess > 0 then return {-7, "", int(most), int(waiting), pause_ms(excess)} end

@@ -3,6 +3,7 @@
 --- @include "call"
 local format = string.format
 
+--- @include "sane"
 --- @include "clock"
 local scheduler = {} -- fields of the scheduler's record, with the clock in one command; see globals.lua
 local counted, limited, backlog -- cost mode: one per task instead of its time; whether any limits of users were ever
@@ -26,10 +27,10 @@ end
 local function begin_reading()
   local meta = call("HMGET", KEYS[1], "schema", "test", "cost_mode", "limits", "backlog", "born")
   if meta[1] and meta[1] ~= "1" then return {-6, meta[1]} end
-  counted, limited, backlog, born = meta[3] == "count", meta[4], meta[5], meta[6]
-  local fixed = meta[2] == "1" and call("GET", P .. "now")
+  counted, limited, backlog, born = meta[3] == "count", meta[4], whole(meta[5]), meta[6]
+  local fixed = meta[2] == "1" and whole(call("GET", P .. "now"))
   local time = not fixed and call("TIME")
-  local server_us = time and time[1] * 1000000 + time[2] or tonumber(fixed)
+  local server_us = fixed or time[1] * 1000000 + time[2]
   -- Where it is of the wrong type, who needs more of it than the clock sets it aside.
   scheduler = redis.pcall("HMGET", P .. "g", "shift", "seen", "V", "aseq", "bs", "cg", "est0", "pop_at")
   read_clock(server_us, scheduler[1], scheduler[2])

@@ -8,7 +8,7 @@ end
 -- Keeps an ended task, which is to be forgotten at its time, for its dependents.
 local function hold(t)
   send_index("kept") -- it may have ended in this very call
-  local until_ms = tonumber(call("ZSCORE", P .. "kept", t.id)) or now_ms
+  local until_ms = between(call("ZSCORE", P .. "kept", t.id), 0, TOP) or now_ms
   t.r.keep = math.max(0, until_ms - t.r.ended_at)
   take_from("kept", t.id)
   add_to("held", until_ms, t.id)

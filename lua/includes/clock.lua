@@ -7,17 +7,16 @@ local now, now_ms              -- the queue's time, in microseconds and millisec
 local wall_ms, shift_ms = 0, 0 -- the server's, and how far the queue's is ahead of it
 local set_back                 -- whether the server's clock was set back since a time was noted
 
--- A time of the record; 0 where it is none.
-local function sound(text)
-  local time = tonumber(text or nil)
-  return time and time >= 0 and time < 2 ^ 53 and math.floor(time) or 0
-end
+local CENTURY = 3155760000000000 -- in microseconds: no clock is set back by so much, and what says so was spoiled
+
+-- How far the queue's clock is ahead, in milliseconds; nil where that cannot be.
+local function clock_shift(text) return between(text, 0, CENTURY / 1000) and whole(text) end
 
 -- `shift` and `seen` are of the scheduler's record: how far the queue's clock is ahead, and its time when it was noted.
 local function read_clock(server_us, shift, seen)
-  shift_ms = sound(shift)
-  local back = sound(seen) - server_us - shift_ms * 1000
-  set_back = back > 0
+  shift_ms = clock_shift(shift) or 0
+  local back = (whole(seen) or 0) - server_us - shift_ms * 1000
+  set_back = back > 0 and back <= CENTURY
   if set_back then shift_ms = shift_ms + math.ceil(back / 1000) end
   now = server_us + shift_ms * 1000
   now_ms = math.floor(now / 1000)

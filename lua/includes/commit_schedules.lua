@@ -2,7 +2,12 @@
 
 -- A revision that no schedule of the queue had before: one that was removed and added again is another one.
 local function change(s)
-  s.r.rev = call("HINCRBY", P .. "counts", "changes", 1)
+  local number = whole(redis.pcall("HINCRBY", P .. "counts", "changes", 1))
+  if not number then -- its counter was spoiled: the time is above all numbers that it can have given
+    number = now_ms
+    call("HSET", P .. "counts", "changes", int(number))
+  end
+  s.r.rev = number
   will_write(s)
   return s.r.rev
 end

@@ -1,10 +1,13 @@
--- counts: counters of the queue, added up in the script and written with one command each at its end.
+-- counts: counters of the queue, added up in the script and written with one command each at its end. One that cannot
+-- count on, since it is no number or at its end, begins anew: it must not stop a script that has written already.
 local counts = {}
 
 local function count(name, by) counts[name] = (counts[name] or 0) + by end
 
 local function save_counts()
   for name, by in pairs(counts) do
-    if by ~= 0 then call("HINCRBY", P .. "counts", name, by) end
+    if by ~= 0 and type(redis.pcall("HINCRBY", P .. "counts", name, by)) == "table" then
+      call("HSET", P .. "counts", name, int(math.max(0, by)))
+    end
   end
 end

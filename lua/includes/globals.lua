@@ -11,8 +11,8 @@ local function load_globals()
   if scheduler.err then scheduler = call("HMGET", P .. "g", "shift") end -- this sets aside what is of the wrong type
   local field = scheduler
   g = {
-    V = tonumber(field[3]) or 0, aseq = tonumber(field[4]) or 0, bs = tonumber(field[5]) or 0,
-    cg = tonumber(field[6]) or 0, est0 = tonumber(field[7]) or 1000, pop_at = tonumber(field[8]) or 0,
+    V = between(field[3], 0, TOP / 2) or 0, aseq = whole(field[4]) or 0, bs = whole(field[5]) or 0,
+    cg = whole(field[6]) or 0, est0 = between(field[7], 1, TOP) or 1000, pop_at = whole(field[8]) or 0,
   }
 end
 

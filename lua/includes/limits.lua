@@ -2,11 +2,12 @@
 -- defaults of all users, which stand under the empty name.
 -- The rate is a token bucket kept as one number (GCRA: ITU-T I.371): `tat` is when a bucket of `burst` starts, one of
 -- which comes back each 1/rate seconds, would be full again, in microseconds.
+--- @include "ranges"
 local defaults
 
 local function settings(id)
-  local field = call("HMGET", P .. "cfg:" .. id, "weight", "cap", "rate", "burst", "backlog", "paused")
-  for index = 1, 5 do field[index] = tonumber(field[index] or nil) end
+  local field = call("HMGET", P .. "cfg:" .. id, unpack(SETTINGS))
+  for index, name in ipairs(SETTINGS) do field[index] = field[index] and in_range(name, field[index]) end
   return field
 end
 

@@ -21,6 +21,6 @@ local function pick()
   -- Credit that passed a fresh user by stays used, or each round could begin with three CRITICAL pops more.
   if not user_id or not newcomer then g.cg = 0 end
   if not user_id then return newcomer end
-  g.V = math.max(g.V, tag)
+  if tag < TOP then g.V = math.max(g.V, tag) end
   return user_id
 end

@@ -5,7 +5,7 @@
 local function promote(most, dead_ttl_ms)
   local due = call("ZRANGEBYSCORE", P .. "delayed", "-inf", int(now_ms), "WITHSCORES", "LIMIT", 0, most)
   for index = 1, #due, 2 do
-    local id, due_ms = due[index], tonumber(due[index + 1])
+    local id, due_ms = due[index], between(due[index + 1], 0, TOP / 1000) or now_ms
     local t = task(id)
     undelay(id, t.r.user or "")
     if t.r.state == "SCHEDULED" and t.r.at and t.r.at > wall_ms then

@@ -4,21 +4,35 @@ local TIMES, NUMBERS = {"next", "from", "forget", "last"}, {"rev", "fired", "mis
 
 local function all_whole(r, names)
   for _, name in ipairs(names) do
-    local value = r[name]
-    if value and (type(value) ~= "number" or value < 0 or value >= 2 ^ 53 or value % 1 ~= 0) then return false end
+    if r[name] and (type(r[name]) ~= "number" or not whole(r[name])) then return false end
   end
   return true
 end
 
+-- Whether a line holds so many whole numbers, and no more but a word.
+local function holds_numbers(line, number)
+  local found = 0
+  for digits in string.gmatch(line, "%d+") do
+    if not whole(digits) then return false end
+    found = found + 1
+  end
+  return found == number
+end
+
+local function readable_step(line)
+  return string.find(line, "^%d+ %d+ %d+ %d+ %d+$") and holds_numbers(line, 5)
+end
+
 local function readable_misses(lines)
   for line in string.gmatch(lines, "[^\n]+") do
-    if not string.find(line, "^%d+ %d+ %d+ %a+$") then return false end
+    if not string.find(line, "^%d+ %d+ %d+ %a+$") or not holds_numbers(line, 3) then return false end
   end
   return true
 end
 
 local function readable_schedule(r)
-  return all_whole(r, TIMES) and all_whole(r, NUMBERS) and type(r.def) == "string" and type(r.timing) == "string"
-    and type(r.on) == "boolean" and (not r.did or string.find(r.did, "^%d+ %d+ %d+ %d+ %d+$"))
+  return all_whole(r, TIMES) and all_whole(r, NUMBERS)
+    and type(r.def) == "string" and string.find(r.def, "^{.*}$") and type(r.timing) == "string"
+    and type(r.on) == "boolean" and (not r.did or readable_step(r.did))
     and (not r.misses or type(r.misses) == "string" and readable_misses(r.misses))
 end

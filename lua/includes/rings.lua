@@ -18,6 +18,12 @@ local function place_debt(u)
   u.owed = owes
 end
 
+-- Takes a user out of the rings that it was found in and does not belong in, by its record.
+local function unplace(u)
+  for _, ring in ipairs({"ready", "fresh", "critical"}) do take_from(ring, u.id) end
+  u.at, u.at_limit = "", false
+end
+
 local function place(u)
   local S, lane, at = u.r.S, u.r.lane, u.at
   if lane == "R" and (at ~= "R" or S ~= u.at_S) then add_to("ready", S, u.id) end

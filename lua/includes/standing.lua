@@ -17,12 +17,16 @@ local function wrong_with(id, r)
   local u = {id = id, r = r, pn = pn, pc = pc, w = 1}
   if limited then read_limits(u) end
   local line, owes, borrows = r.lane == "R" or r.lane == "F", score("owe", id), score("critical", id)
-  if not score("users", id) then return "it has a record and is not in the index of users" end
+  if score("users", id) ~= 0 then return "it has a record and is not in the index of users" end
+  if not between(score("timers", id) or 0, 0, TOP) then return "its timer is no time" end
   if (pn + pc > 0) ~= (r.lane ~= "") then
     return int(pn + pc) .. " of its tasks wait, and its lane is '" .. r.lane .. "'"
   end
   if score("ready", id) ~= (r.lane == "R" and r.S or nil) then return "the ring ready and its record do not agree" end
-  if (score("fresh", id) ~= nil) ~= (r.lane == "F") then return "the ring fresh and its record do not agree" end
+  local arrived = score("fresh", id)
+  if (arrived ~= nil) ~= (r.lane == "F") or not whole(arrived or 0) then
+    return "the ring fresh and its record do not agree"
+  end
   if (line and critical_next(u) or false) ~= (r.borrows or false) or borrows ~= (r.borrows and limit(u) or nil) then
     return "the ring critical and its queue do not agree"
   end

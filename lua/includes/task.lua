@@ -13,4 +13,4 @@ local function task(id)
 end
 
 -- When the attempt of a running task began, in microseconds: its fence is that time.
-local function started_at(t) return tonumber(string.match(t.r.token, "^%d+")) or 0 end
+local function started_at(t) return whole(string.match(t.r.token, "^%d+")) or 0 end

@@ -6,12 +6,12 @@ local TIMES = {
 }
 
 local function tell_record(reply, r)
-  local fence = r and r.token and string.match(r.token, "^%d+")
+  local fence = r and r.token and whole(string.match(r.token, "^%d+"))
   if fence then reply[#reply + 1], reply[#reply + 2] = "started_at", int(math.floor(fence / 1000) - shift_ms) end
   for name, value in pairs(r or {}) do
-    if TIMES[name] then value = value - TIMES[name] * shift_ms end
-    if type(value) == "number" then value = exact(value) end
-    if type(value) == "boolean" then value = value and "1" or "" end
-    reply[#reply + 1], reply[#reply + 2] = name, value
+    if type(value) == "number" then value = exact(value - (TIMES[name] or 0) * shift_ms) end
+    if value == true then value = "1" end
+    -- What is false is absent; of anything else nobody could make use.
+    if type(value) == "string" then reply[#reply + 1], reply[#reply + 2] = name, value end
   end
 end

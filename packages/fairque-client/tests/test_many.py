@@ -177,7 +177,7 @@ def test_endings_while_nobody_listened_are_not_lost(
         at_once.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
         for handle in handles[1:]:
             at_once.set(f"{worker.keys.prefix}r:{handle.task_id}", b"3")
-            amend_record(at_once, f"{worker.keys.prefix}t:{handle.task_id}", state="FINISHED")
+            amend_record(at_once, f"{worker.keys.prefix}t:{handle.task_id}", state="FINISHED", ended_at=1)
         at_once.execute()
     assert waiting.outcome() == [1, 3, 3]
 

@@ -155,7 +155,7 @@ def test_an_ending_while_nobody_listened_is_not_lost(
     with server.pipeline(transaction=True) as at_once:
         at_once.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
         at_once.set(f"{worker.keys.prefix}r:{held.task_id}", b"3")
-        amend_record(at_once, f"{worker.keys.prefix}t:{held.task_id}", state="FINISHED")
+        amend_record(at_once, f"{worker.keys.prefix}t:{held.task_id}", state="FINISHED", ended_at=1)
         at_once.execute()
     assert waiting.outcome() == 3
 

@@ -139,8 +139,9 @@ class Adversary:
     def submit(self, job: Job) -> None:
         self.jobs.append(job)
 
-    def call(self, hook: Callable[[], None]) -> None:
+    def call(self, hook: Callable[[], None]) -> bool:
         self.hooks.append(hook)
+        return True
 
     def ring(self) -> None:
         """The next sleep looks for itself."""

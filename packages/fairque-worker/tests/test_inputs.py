@@ -1,25 +1,31 @@
 """Values from task to task: outputs among arguments, XCom, and what a task without them is told."""
 
 import asyncio
+import os
 import re
 import socket
+import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from attrs import evolve
 
 from fairque.protocol import calls
-from fairque.protocol.errors import RedisUnavailable
+from fairque.protocol.errors import InputsTooLarge, RedisUnavailable
 from fairque.protocol.model.dependencies import After
+from fairque.protocol.model.outputs import Left
 from fairque.protocol.model.retry import Snooze
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.model.xcom import MAX_XCOM_BYTES, Pull, XComUse, mark_xcom
 from fairque.protocol.testing import eventually
 from fairque.protocol.wire.codec import decode_task, encode_task
-from fairque.protocol.wire.jsonvalue import loads
+from fairque.protocol.wire.jsonvalue import dumps, loads
 from fairque.protocol.wire.status import Status
-from fairque.worker import Task, TaskContext, TaskHandler, current_context
+from fairque.worker import Task, TaskContext, TaskHandler, Worker, current_context
 from fairque.worker.inputs import Inputs
 from fairque.worker.processes.channel import Channel
 from fairque.worker.processes.child import _Office
@@ -355,6 +361,98 @@ class TestServerAway:
                 asked.result(5)
         ours.close()
         theirs.close()
+
+
+class TestTooMuch:
+    """What one task takes from others has a limit: a worker holds no more than that, and one piece."""
+
+    LIMIT = 10_000
+
+    def inputs(self, size: int) -> tuple[Inputs, list[int]]:
+        """Inputs that read from a queue of any number of results of a size, and of how many they have read."""
+        read: list[int] = []
+
+        def a_piece(_: str, task_ids: Sequence[str]) -> list[Left]:
+            read.append(min(3, len(task_ids)))
+            result, xcom = dumps("x" * (size - 2)), dumps({"func": "f", "values": {"k": "x" * size}})
+            return [Left(TaskState.FINISHED, result, xcom) for _ in task_ids[:3]]
+
+        return Inputs(a_piece, self.LIMIT), read
+
+    def test_reading_stops_as_soon_as_it_is_and_the_error_names_limit_and_tasks(self, bench: "Bench") -> None:
+        inputs, read = self.inputs(2_000)
+        parents = [bench.task(extract) for _ in range(2_000)]
+        task = decode_task(encode_task(bench.task(echo, [one.output for one in parents])).data)
+        with pytest.raises(InputsTooLarge) as caught:
+            inputs.filled(task)
+        assert sum(read) == 6
+        assert str(caught.value).startswith(
+            f"task {task.task_id} takes what 2,000 tasks have left: that of the first 6 has 12,000 bytes, allowed are "
+            "10,000 for all together (queue.input_limit). The largest are of task "
+        )
+        assert parents[0].task_id in str(caught.value)
+
+    def test_what_is_not_taken_does_not_count(self, bench: "Bench") -> None:
+        inputs, _ = self.inputs(900)
+        assert len(inputs.pushed_values("t", [f"p{n}" for n in range(10)])) == 10
+        with pytest.raises(InputsTooLarge):
+            inputs.pushed_values("t", [f"p{n}" for n in range(12)])
+        parents = [bench.task(extract) for _ in range(10)]
+        task = bench.task(echo, [one.output for one in parents])
+        assert len(inputs.filled(decode_task(encode_task(task).data)).args[0]) == 10
+
+    @pytest.mark.parametrize("isolation", ["thread", "process"])
+    def test_such_a_task_fails_at_once_and_its_neighbours_go_on(
+        self, bench: "Bench", isolation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        module = f"tasks_large_{os.getpid()}_{isolation}"
+        (tmp_path / f"{module}.py").write_text(
+            "from fairque.worker import current_context\n"
+            "def leave(size):\n    current_context().xcom.push('k', 'x' * size)\n    return 'x' * size\n"
+            "def count(rows):\n    return sum(map(len, rows))\n"
+            "def pull():\n    return current_context().xcom.pull('k')\n"
+        )
+        monkeypatch.syspath_prepend(tmp_path)
+        settings = bench.settings(modules=(module,), isolation=isolation)
+        worker = Worker(evolve(settings, queue=evolve(settings.queue, input_limit=1_000_000)))
+        bench._workers.append(worker)
+        worker.start()
+        parents = [bench.task(f"{module}:leave", 100_000) for _ in range(11)]
+        few = bench.task(f"{module}:count", [one.output for one in parents[:9]])
+        many = bench.task(f"{module}:count", [one.output for one in parents], retries=3)
+        pulls = bench.task(f"{module}:pull", depends_on=parents, retries=3)
+        bench.push_all([*parents, few, many, pulls])
+        assert bench.result(few.task_id) == 900_000
+        for task in (many, pulls):
+            error = bench.error(task.task_id)
+            assert (error["type"], error["reason"], error["attempts"]) == ("InputsTooLarge", "input", 1)
+            assert "allowed are 1,000,000 for all together (queue.input_limit)" in error["error"]
+        sys.modules.pop(module, None)
+
+    def test_a_child_gets_them_in_pieces(self, bench: "Bench", monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        module = f"tasks_pieces_{os.getpid()}"
+        (tmp_path / f"{module}.py").write_text(
+            "def leave():\n    return '\"' * 100_000\ndef count(rows):\n    return sum(map(len, rows))\n"
+        )
+        monkeypatch.syspath_prepend(tmp_path)
+        worker = Worker(bench.settings(modules=(module,), isolation="process", concurrency=1))
+        bench._workers.append(worker)
+        sizes: list[int] = []
+        send = Channel.send_packed
+
+        def sent(channel: Channel, data: bytes) -> None:
+            sizes.append(len(data))
+            send(channel, data)
+
+        monkeypatch.setattr(Channel, "send_packed", sent)
+        worker.start()
+        parents = [bench.task(f"{module}:leave", isolation="thread") for _ in range(150)]
+        all_of_them = bench.task(f"{module}:count", [one.output for one in parents], timeout=60)
+        bench.push_all([*parents, all_of_them])
+        assert bench.reaches(all_of_them.task_id, TaskState.FINISHED, within=60) == 15_000_000
+        # 30 MB of JSON, of which the quotes are escaped once more.
+        assert sum(sizes) > 50_000_000
+        assert max(sizes) < 10_000_000
 
 
 class Hears(TaskHandler):

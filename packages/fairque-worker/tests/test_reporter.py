@@ -14,7 +14,7 @@ from fairque.protocol.model.states import TaskState
 from fairque.protocol.wire.jsonvalue import loads
 from fairque.protocol.wire.status import Status
 from fairque.worker import Cancel, Consumer, Retry, Snooze, Task, TaskContext, TaskHandler
-from fairque.worker.jobs import Ending, Failure, Job, Lease, Success
+from fairque.worker.jobs import Ending, Failure, GivenBack, Job, Lease, Success
 from fairque.worker.metrics import Metrics
 from fairque.worker.reporter import Reporter
 
@@ -116,6 +116,54 @@ def test_all_endings_and_the_next_pop_go_in_one_exchange(queue: Queue, report: A
     assert [(one.task_id, one.token, one.ran_us) for one in queue.failed] == [("b", "7:ab", 6)]
     assert queue.counts == [3]
     assert popped == Popped((), more=False, wait_ms=None)
+
+
+def test_what_is_told_of_an_error_is_what_was_made_where_it_was_raised(
+    queue: Queue, report: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[str] = []
+
+    class Asked(ValueError):
+        def __getattribute__(self, name: str) -> Any:
+            asked.append(name)
+            return super().__getattribute__(name)
+
+        def __str__(self) -> str:
+            asked.append("__str__")
+            return "no luck"
+
+    ending = Failure(job(), Asked(), 0)
+    asked.clear()
+    report(ending)
+    assert asked == []
+    assert loads(queue.failed[0].error)["error"] == "no luck"
+    assert vars(caplog.records[0])["error"].endswith("Asked: no luck")
+
+
+class TestGivenBack:
+    """A task that could not be begun."""
+
+    def test_it_rests_and_none_of_its_retries_is_used_up(
+        self, queue: Queue, handler: Told, report: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        report(GivenBack(job("a"), "no thread can be started", 1.5), Failure(job("b"), ValueError(), 0))
+        assert [(one.task_id, one.verdict, one.pause_ms) for one in queue.failed][1] == ("a", "snooze", 1_500)
+        assert [task_id for _, task_id, _ in handler.told] == ["b"]
+        said = vars(caplog.records[0])
+        assert said["message"].startswith("a task could not be started here")
+        assert (said["task_id"], said["why"], said["pause_seconds"]) == ("a", "no thread can be started", 1.5)
+
+    def test_one_that_was_canceled_meanwhile_ends_with_a_reason(self, queue: Queue, report: Any) -> None:
+        report(GivenBack(job("a"), "no thread can be started", 1.5))
+        told = loads(queue.failed[0].error)
+        assert (told["error"], told["reason"]) == ("no thread can be started", "canceled before it began")
+
+    def test_one_whose_lease_was_lost_is_left_alone(
+        self, queue: Queue, report: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        queue.answers = [Ended(Status.LOST, TaskState.STARTED)]
+        report(GivenBack(job("a"), "no thread can be started", 1.5))
+        assert [record.message for record in caplog.records] == ["ending refused: the lease was lost"]
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,7 @@ def corpus(admin: Runner) -> dict[str, Call[Any]]:
         calls.verify_users(QUEUE, [b"ann"], fix=True),
         calls.verify_running(QUEUE, [b"ann"], fix=True),
         calls.verify_schedules(QUEUE, [b"s"], fix=True),
+        calls.verify_settings(QUEUE, fix=True),
         calls.verify_counts(QUEUE, fix=True),
     ]
     return {call.script: call for call in every}

@@ -35,6 +35,7 @@ VERIFIER = {
     "verify_running",
     "verify_schedules",
     "verify_counts",
+    "verify_settings",
 }
 READERS = {
     *("read_task", "read_stats", "read_user", "read_users", "read_configured", "explain", "rights"),
@@ -96,6 +97,7 @@ def sample(name: str, number: int) -> Call[Any]:
         "verify_users": lambda: calls.verify_users(KEYS, [b"ann" for _ in each], fix=False),
         "verify_schedules": lambda: calls.verify_schedules(KEYS, [b"s" for _ in each], fix=False),
         "verify_running": lambda: calls.verify_running(KEYS, [b"ann" for _ in each], fix=False),
+        "verify_settings": lambda: calls.verify_settings(KEYS, fix=False),
         "verify_counts": lambda: calls.verify_counts(KEYS, fix=False),
     }
     call: Call[Any] = builders[name]()

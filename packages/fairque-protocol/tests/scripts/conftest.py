@@ -73,6 +73,10 @@ class Bench:
         number = next(self._numbers)
         return Task(task_id=task_id or f"t{number}", user_id=user, func="f", created_at=0, **fields)
 
+    def begin_names_at(self, number: int) -> None:
+        """Give the next task the name of this number."""
+        self._numbers = count(number)
+
     def push(self, *tasks: Task[Any], message_limit: int = 262_144) -> list[tuple[Status, TaskState | None, str]]:
         pushed = self.run(calls.push(self.keys, tasks or [self.task()], message_limit=message_limit))
         return [(p.code, p.state, p.task_id) for p in pushed]

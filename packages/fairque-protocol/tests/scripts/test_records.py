@@ -85,8 +85,25 @@ def test_the_task_record(busy: "Bench", pipeline: "Bench") -> None:
     assert {field for record in records for field in record} == listed("Task record")
 
 
-def test_the_user_record(busy: "Bench") -> None:
-    assert {field for record in busy.snapshot("u:").values() for field in record} == listed("User record")
+@pytest.fixture
+def held_back(new_queue: Callable[[], "Bench"]) -> Iterator["Bench"]:
+    """A queue with two users at their caps whose places were cut; one of them had to wait since, the other did not."""
+    queue = new_queue()
+    for user in ("ann", "bob"):
+        queue.limit(user, cap=1)
+        queue.fill(user, 3)
+    held = queue.pop(2)
+    queue.client.hset(f"{queue.keys.prefix}g", "V", 50_000_000)
+    queue.finish(*held)
+    amend_record(queue.client, f"{queue.keys.prefix}u:bob", S=60_000_000)
+    queue.pop(2)
+    yield queue
+    queue.drop()
+
+
+def test_the_user_record(busy: "Bench", held_back: "Bench") -> None:
+    records = [*busy.snapshot("u:").values(), *held_back.snapshot("u:").values()]
+    assert {field for record in records for field in record} == listed("User record")
 
 
 def test_the_scheduler_record(busy: "Bench") -> None:

@@ -64,6 +64,7 @@ def every_call(keys: QueueKeys, queue: "Bench") -> dict[str, Call[Any]]:
         calls.verify_users(keys, [b"ann"], fix=True),
         calls.verify_schedules(keys, [b"s"], fix=True),
         calls.verify_running(keys, [b"ann"], fix=True),
+        calls.verify_settings(keys, fix=True),
         calls.verify_counts(keys, fix=True),
     ]
     return {call.script: call for call in built}

@@ -13,7 +13,8 @@ from fairque.worker import Worker
 
 #: What children of workers run in the tests.
 TASKS_APART = """
-import asyncio, ctypes, os, signal, subprocess, sys, threading, time
+import asyncio, contextvars, ctypes, decimal, json, os, random, resource, signal
+import socket, subprocess, sys, threading, time
 from pathlib import Path
 from fairque.worker import Cancel, Retry, Snooze, TaskHandler, current_context
 
@@ -148,6 +149,125 @@ def terminates():
     child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
     child.terminate()
     return child.wait(10)
+
+WORD = contextvars.ContextVar("word", default="none")
+
+def sets_context(word):
+    before = [WORD.get(), decimal.getcontext().prec]
+    WORD.set(word)
+    decimal.getcontext().prec = len(word)
+    return before
+
+def forks(how):
+    pid = os.fork()
+    if pid == 0:
+        if how == "raises": raise ValueError("of the copy")
+        if how == "exits": sys.exit(3)
+        return "the copy"
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+def forks_and_goes_on():
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(0.2)
+        return "the copy"
+    (HERE / "copy").write_text(str(pid))
+
+async def forks_later(how):
+    await asyncio.sleep(0)
+    return forks(how)
+
+def current_channel():
+    import gc
+    from fairque.worker.processes.channel import Channel
+    (channel,) = [one for one in gc.get_objects() if type(one) is Channel]
+    return channel._socket.fileno()
+
+def says(what):
+    end = socket.socket(fileno=os.dup(current_channel()))
+    body = what.replace("TOKEN", str(current_token())).replace("LARGE", "x" * 300_000).encode()
+    end.sendall(len(body).to_bytes(4, "big") + body if what != "huge" else bytes([255] * 4) + body)
+    time.sleep(60)
+
+def current_token():
+    import gc
+    from fairque.worker.jobs import Job
+    (job,) = [one for one in gc.get_objects() if type(one) is Job and one.context is current_context()]
+    return job.granted.token
+
+def says_for_another(result):
+    end = socket.socket(fileno=os.dup(current_channel()))
+    body = json.dumps({"kind": "done", "token": "1:other", "result": '"stolen"', "xcom": ""}).encode()
+    end.sendall(len(body).to_bytes(4, "big") + body)
+    return result
+
+def changes(what):
+    if what == "folder": os.chdir("/")
+    if what == "removed folder":
+        os.mkdir(HERE / "gone"); os.chdir(HERE / "gone"); os.rmdir(HERE / "gone")
+        return "gone"
+    if what == "umask": os.umask(0o177)
+    if what == "environment": os.environ["FAIRQUE_TEST"] = "x"; os.environ.pop("PATH")
+    if what == "handlers": signal.signal(signal.SIGUSR2, signal.SIG_IGN); signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if what == "mask": signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
+    if what == "alarm": signal.setitimer(signal.ITIMER_REAL, 0.05)
+    if what == "path": sys.path.insert(0, "/nowhere"); sys.argv[:] = ["x"]
+    if what == "streams": sys.stdout = open(os.devnull, "w")
+    if what == "hooks": sys.excepthook = print; sys.settrace(lambda *_: None)
+    if what == "interpreter": sys.setrecursionlimit(3_000); sys.setswitchinterval(1)
+    if what == "collector": import gc; gc.disable()
+    if what == "timeout": socket.setdefaulttimeout(0.001)
+    if what == "limits":
+        resource.setrlimit(resource.RLIMIT_NOFILE, (100, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    if what == "random": random.seed(1)
+    return state()
+
+def umask():
+    found = os.umask(0o77)
+    os.umask(found)
+    return found
+
+def state():
+    import gc
+    return [
+        os.getcwd(), umask(),
+        sorted(os.environ.items()), [repr(signal.getsignal(n)) for n in (10, 12, 15)],
+        sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())), sys.path, sys.argv, sys.stdout is sys.__stdout__,
+        repr(sys.excepthook), sys.gettrace() is None, sys.getrecursionlimit(), sys.getswitchinterval(), gc.isenabled(),
+        socket.getdefaulttimeout(), resource.getrlimit(resource.RLIMIT_NOFILE),
+    ]
+
+def outlasts(seconds):
+    time.sleep(seconds)
+    return "done"
+
+def leaves_for_good(folder):
+    assert os.getcwd() == folder
+    os.chdir("/")
+    os.rmdir(folder)
+    return os.getcwd()
+
+def goes(where):
+    if where is not None: os.chdir(where)
+    return os.getcwd()
+
+def goes_and_removes():
+    changes("removed folder")
+    return None
+
+def imports(name):
+    import importlib
+    return importlib.import_module(name).HERE
+
+def puts(name, value):
+    os.environ[name] = value
+    return value
+
+def gets(name):
+    return os.environ.get(name)
+
+def draws():
+    return random.random()
 
 class Echo(TaskHandler):
     def handle(self, task, ctx):

@@ -1,5 +1,5 @@
 """``python -m fairque.scheduler`` is ``fairque-scheduler``."""
 
-from fairque.scheduler.cli import main
+from fairque.scheduler.cli import command
 
-main(prog_name="fairque-scheduler")
+command()

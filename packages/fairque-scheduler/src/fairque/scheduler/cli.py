@@ -1,9 +1,9 @@
 """The command ``fairque-scheduler``."""
 
-import logging
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import click
 from attrs import asdict, field, frozen
@@ -12,6 +12,7 @@ from fairque.protocol.config import FairnessSettings, QueueSettings, RedisSettin
 from fairque.protocol.doctor.examine import examine
 from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.protocol.service import exits
+from fairque.protocol.service.ending import run_command
 from fairque.protocol.service.log import configure_log
 from fairque.protocol.service.refusal import refusal
 from fairque.protocol.service.settings import Option, read_settings
@@ -26,7 +27,7 @@ from fairque.scheduler.settings import SchedulerOptions, SchedulerSettings
 from fairque.scheduler.showing import facts, page_table, shown, times_table
 from fairque.scheduler.times import time_after
 
-__all__ = ["main"]
+__all__ = ["command", "main"]
 
 #: Beside the exit codes that all services share.
 _NO_LEADER = 5
@@ -145,10 +146,7 @@ def run(
             log.info("applied", change=line)
         for line in _leftovers(planned):
             log.warning(line)
-    try:
-        scheduler.run()
-    finally:
-        logging.shutdown()
+    scheduler.run()
 
 
 @main.command()
@@ -264,6 +262,11 @@ def doctor(ctx: click.Context, config: Path | None, url: str | None, queue: str 
         for line in diagnosis.lines():
             click.echo(line)
     ctx.exit(diagnosis.exit_code)
+
+
+def command() -> NoReturn:
+    """Be the command ``fairque-scheduler``."""
+    run_command(partial(main, prog_name="fairque-scheduler"))
 
 
 def _settings(

@@ -24,6 +24,7 @@ from fairque.protocol.config import mask_url
 from fairque.protocol.errors import FairqueError, InvalidSchedule, ProtocolError, ScheduleNotFound
 from fairque.protocol.model.schedules import Schedule, ScheduleInfo, SchedulePage, SchedulerStatus
 from fairque.protocol.runners import Runner
+from fairque.protocol.service.ending import ProgramEnd
 from fairque.protocol.service.loading import import_modules
 from fairque.protocol.service.patches import refuse_patches
 from fairque.protocol.service.signals import Control
@@ -43,6 +44,9 @@ __all__ = ["TaskScheduler"]
 
 #: Beyond two leases: so long may calls to a server take that does not answer.
 _STALLED_SECONDS = 60.0
+
+#: Seconds for resigning when the program ends that has not stopped it.
+_PROGRAM_END_SECONDS = 2.0
 #: Milliseconds, more than three thousand years.
 _EVER_MS = 10**14
 #: Schedules that are over, beyond which it is not looked for those that are due next.
@@ -76,6 +80,7 @@ class TaskScheduler:
         self._web: Web | None = None
         self._lock = threading.Lock()
         self._started = self._stopped = False
+        self._program_end = ProgramEnd(lambda: self.stop(_PROGRAM_END_SECONDS))
 
     @classmethod
     def from_url(cls, url: str, *, queue: str = "default", **options: Any) -> Self:
@@ -152,6 +157,7 @@ class TaskScheduler:
                 )
             try:
                 self._engine.start()
+                self._program_end.watch()
             except BaseException:
                 self._close_web()
                 raise
@@ -173,6 +179,7 @@ class TaskScheduler:
             if self._stopped:
                 return
             self._stopped = True
+            self._program_end.cancel()
             self._engine.stop(self.settings.scheduler.grace_seconds if deadline is None else deadline)
             self._close_web()
             self._runner.close()

@@ -1,5 +1,5 @@
 """``python -m fairque.worker`` is the command ``fairque-worker``."""
 
-from fairque.worker.cli import main
+from fairque.worker.cli import command
 
-main(prog_name="fairque-worker")
+command()

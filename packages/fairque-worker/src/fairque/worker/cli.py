@@ -1,13 +1,13 @@
 """The command ``fairque-worker``."""
 
 import difflib
-import logging
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import click
 from attrs import evolve
@@ -16,21 +16,22 @@ from click.core import ParameterSource
 from fairque.protocol.embedded.guard import die_with_parent
 from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.protocol.service import exits
+from fairque.protocol.service.ending import run_command
 from fairque.protocol.service.loading import CannotImport
 from fairque.protocol.service.log import configure_log
 from fairque.protocol.service.refusal import refusal
 from fairque.protocol.service.settings import Option, read_settings
-from fairque.protocol.service.streams import flush_streams, prepare_streams
+from fairque.protocol.service.streams import prepare_streams
 from fairque.worker._version import __version__
 from fairque.worker.care import doctor, healthcheck, verify_command
 from fairque.worker.processes.supervisor import Supervisor
 from fairque.worker.settings import WorkerOptions, WorkerSettings
 from fairque.worker.showing import config_command
-from fairque.worker.surroundings import absolute_path, working_folder
+from fairque.worker.surroundings import working_folder
 from fairque.worker.users import users
 from fairque.worker.worker import TooManyAbandoned, Worker
 
-__all__ = ["main"]
+__all__ = ["command", "main"]
 
 #: Beside the exit codes that all services share.
 _ABANDONED = 7
@@ -90,7 +91,7 @@ class _Command(click.Command):
 @click.option("--queue", help="Name of the queue.  [default: default]", show_envvar=True)
 @click.option("--concurrency", type=int, help="Tasks at a time.  [default: 16]", show_envvar=True)
 @click.option("--processes", type=click.IntRange(1, 1000), default=1, help="Worker processes.", show_envvar=True)
-@click.option("--supervised", hidden=True, metavar="PARENT:NUMBER", help="For worker processes of --processes.")
+@click.option("--supervised", hidden=True, metavar="PARENT:NUMBER[:again]", help="For worker processes of --processes.")
 @click.option("--burst", is_flag=True, help="Stop when nothing is runnable; what is delayed stays.")
 @click.option("--config", type=click.Path(path_type=Path), help="YAML file with the settings.", show_envvar=True)
 @click.option(
@@ -129,7 +130,7 @@ def main(
     `fairque-worker healthcheck --help` about probes, `fairque-worker config --help` about settings.
     """
     configure_log(log_level, log_format)
-    worker, code = None, exits.STOPPED
+    code = exits.STOPPED
     try:
         settings = _settings(config, url=url, queue=queue, concurrency=concurrency)
         names = modules or settings.worker.modules
@@ -142,14 +143,12 @@ def main(
             raise click.UsageError(f"{files[0]!r} is a file: name its module, {_module_of(files[0])!r}")
         if supervised is None and (processes > 1 or os.getpid() == 1):
             sys.exit(Supervisor(_options_given(), processes, burst=burst).run())
-        sys.path.insert(0, "")
-        # Wherever a task goes to, modules are found where they were.
-        sys.path[:] = absolute_path(working_folder())
+        sys.path.insert(0, working_folder())
         options = evolve(settings.worker, modules=tuple(name.partition(":")[0] for name in names))
         if supervised is not None:
             options = _under_supervisor(supervised, options)
-        worker = Worker(evolve(settings, worker=options), _handler(names), burst=burst)
-        worker.run()
+        configured = evolve(settings, worker=options)
+        Worker(configured, _handler(names), burst=burst).run(again=(supervised or "").endswith(":again"))
     except FairqueError as error:
         code = _refused(error)
         close = difflib.get_close_matches(modules[0], _OTHERS, n=1, cutoff=0.75) if modules else []
@@ -157,12 +156,12 @@ def main(
             click.echo(f"Or is the command meant? See fairque-worker {close[0]} --help", err=True)
     except ValueError as error:
         code = _refused(ConfigurationError([str(error)]))
-    if worker is None or worker.all_ended:
-        sys.exit(code)
-    # A thread that cannot be interrupted must not keep a stopped worker alive: its task was given back.
-    logging.shutdown()
-    flush_streams()
-    os._exit(code)
+    sys.exit(code)
+
+
+def command() -> NoReturn:
+    """Be the command ``fairque-worker``."""
+    run_command(partial(main, prog_name="fairque-worker"))
 
 
 def _settings(config: Path | None, *, url: str | None, queue: str | None, concurrency: int | None) -> WorkerSettings:
@@ -187,7 +186,7 @@ def _module_of(file: str) -> str:
 
 def _under_supervisor(supervised: str, options: WorkerOptions) -> WorkerOptions:
     """Become one of several worker processes, which ends when its supervisor does; return its own name and port."""
-    parent, _, number = supervised.partition(":")
+    parent, number, *_ = supervised.split(":")
     die_with_parent(signal.SIGTERM)
     if os.getppid() != int(parent):
         sys.exit(exits.STOPPED)

@@ -33,12 +33,12 @@ def dump(worker: str, executor: Executor, jobs: Sequence[Job]) -> None:
             seconds=round(job.ran_us / 1_000_000, 3),
             told_to_stop=job.cancel_reason or None,
             where=where,
-            stack=_lines(stack),
+            frames=_lines(stack),
         )
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     # CPython gives the stacks of other threads by this name alone.
     for ident, frame in sys._current_frames().items():  # noqa: SLF001 - as said
-        log.info("a thread", thread_name=names.get(ident, str(ident)), stack=_lines(_outwards(frame)))
+        log.info("a thread", thread_name=names.get(ident, str(ident)), frames=_lines(_outwards(frame)))
 
 
 def _outwards(frame: FrameType | None) -> list[FrameType]:

@@ -1,16 +1,18 @@
 """The worker: takes tasks fairly, runs them, reports how they ended, and stops without losing any."""
 
 import math
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fairque.protocol import clock
 from fairque.protocol.config import mask_url
 from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.protocol.model.tracebacks import error_text
 from fairque.protocol.runners import Runner
+from fairque.protocol.service.ending import ProgramEnd
 from fairque.protocol.service.patches import refuse_patches
 from fairque.protocol.service.signals import Control, Order
 from fairque.protocol.wire.scripts import load_scripts
@@ -26,6 +28,7 @@ from fairque.worker.loading import import_task_modules, load_handler
 from fairque.worker.log import log
 from fairque.worker.metrics import Metrics
 from fairque.worker.phases import Phase, Phases
+from fairque.worker.port import Port
 from fairque.worker.probes import Probes, impatient
 from fairque.worker.processes.pool import Children
 from fairque.worker.processes.process import Recipe
@@ -33,10 +36,8 @@ from fairque.worker.progress import ProgressSender
 from fairque.worker.reporter import Reporter
 from fairque.worker.settings import WorkerSettings, settings_from_url
 from fairque.worker.signals import SIGNALS
+from fairque.worker.surroundings import absolute_path, working_folder
 from fairque.worker.watch import Alarm, Watch
-
-if TYPE_CHECKING:
-    from fairque.protocol.service.web import Web
 
 __all__ = ["TooManyAbandoned", "Worker"]
 
@@ -44,6 +45,9 @@ __all__ = ["TooManyAbandoned", "Worker"]
 _LINGER_SECONDS = 1.0
 #: How long the last calls to a server may take that does not answer.
 _LONGEST_STOP_SECONDS = 30.0
+
+#: Seconds for giving back what a worker holds when the program ends that has not stopped it.
+_PROGRAM_END_SECONDS = 2.0
 #: Why a worker is quiet that a signal can resume.
 _BY_SIGNAL = "a signal came"
 
@@ -130,10 +134,12 @@ class Worker:
         self._watch = Watch(options.heartbeat_seconds, jobs, alarm, self._executor.enforce, self._on_death)
         self._probes = Probes(settings, self._phases, self._courier, self._heart, self._watch, self.metrics)
         self._control = Control(SIGNALS)
-        self._web: Web | None = None
+        self._again = False
+        self._port = Port(self._probes.listen, self._on_death)
         self._lock = threading.Lock()
         self._all_ended = True
         self._exhausted = False
+        self._program_end = ProgramEnd(self._end_with_program)
 
     @classmethod
     def from_url(
@@ -160,7 +166,7 @@ class Worker:
     @property
     def http_port(self) -> int | None:
         """The port on which it answers ``/livez``, ``/readyz`` and ``/metrics``; None where it does not."""
-        return None if self._web is None else self._web.port
+        return self._port.number
 
     @property
     def all_ended(self) -> bool:
@@ -171,11 +177,15 @@ class Worker:
         """
         return self._all_ended
 
-    def run(self) -> None:
+    def run(self, *, again: bool = False) -> None:
         """Start, work until a signal or the end of a burst, and stop. For the main thread of a process.
 
         SIGTERM and SIGINT stop taking tasks at once and let the running ones go on for the grace; after it, or at a
         second signal, those still running are given back. SIGTSTP is `quiet`, SIGCONT `resume`, SIGUSR1 `dump`.
+
+        Args:
+            again: Whether it takes the place of a process that has ended: a port that cannot be had is an error in the
+                log then, and waited for.
 
         Raises:
             TooManyAbandoned: More than ``worker.max_abandoned`` tasks went on after their timeouts.
@@ -185,6 +195,7 @@ class Worker:
         """
         # Here already, since a signal must end an import that never does.
         import_task_modules(self.settings.worker.modules)
+        self._again = again
         with self._control.hearing():
             self.start()
             self._attend()
@@ -217,16 +228,19 @@ class Worker:
                 raise FairqueError("this worker was stopped: make a new Worker")
             if self._phases.phase is not Phase.STARTING:
                 return
+            # Wherever a task goes to, modules are found where they were.
+            sys.path[:] = absolute_path(working_folder())
             import_task_modules(self.settings.worker.modules)
             refuse_patches("worker")
             # All that it will need is read now: an upgrade in place must not give a running worker parts of another.
             load_scripts()
             try:
                 self._consumer.check()
-                self._web = self._probes.listen()
+                self._port.open(patient=self._again)
                 self._heart.start()
                 self._watch.start()
                 self._courier.start()
+                self._program_end.watch()
                 self._phases.move(Phase.RUNNING)
             except BaseException:
                 self._phases.move(Phase.ENDED, "it could not start")
@@ -282,13 +296,19 @@ class Worker:
             self._close()
         log.info("worker stopped", worker=self._consumer.worker)
 
+    def _end_with_program(self) -> None:
+        """Give back what this worker holds, since the program ends and nobody has stopped it."""
+        self._phases.move(Phase.DRAINING, "the program ends")
+        self._phases.move(Phase.STOPPING)
+        self._courier.service.join(_PROGRAM_END_SECONDS)
+
     def _close(self) -> None:
+        self._program_end.cancel()
         for part in (self._heart, self._watch, self._progress):
             part.stop()
         self._courier.service.stop()
         self._courier.close()
-        if self._web is not None:
-            self._web.close()
+        self._port.close()
         self._reader.runner.close()
         self._consumer.runner.close()
 

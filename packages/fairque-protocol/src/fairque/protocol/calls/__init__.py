@@ -48,6 +48,7 @@ from fairque.protocol.calls.verify import (
     verify_places,
     verify_running,
     verify_schedules,
+    verify_settings,
     verify_tasks,
     verify_users,
 )
@@ -131,6 +132,7 @@ __all__ = [
     "verify_places",
     "verify_running",
     "verify_schedules",
+    "verify_settings",
     "verify_tasks",
     "verify_users",
     "watch",

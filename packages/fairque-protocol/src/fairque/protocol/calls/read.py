@@ -5,7 +5,7 @@ from typing import Any
 from attrs import frozen
 
 from fairque.protocol.errors import TaskNotFound
-from fairque.protocol.model.states import Priority, TaskState
+from fairque.protocol.model.states import TaskState
 from fairque.protocol.wire.call import Call, opened, text
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
@@ -101,17 +101,22 @@ def read_task(keys: QueueKeys, task_id: str) -> Call[TaskInfo]:
             task_id=task_id,
             state=TaskState(record["state"]),
             user_id=record["user"],
-            priority=int(record.get("prio", Priority.NORMAL)),
-            attempts=int(record.get("attempt", 0)),
-            failures=int(record.get("fails", 0)),
-            pushed_at=int(record["pushed_at"]),
-            started_at=int(record["started_at"]) if "started_at" in record else None,
-            ended_at=int(record["ended_at"]) if "ended_at" in record else None,
+            priority=_whole(record.get("prio", "3")),
+            attempts=_whole(record.get("attempt", "0")),
+            failures=_whole(record.get("fails", "0")),
+            pushed_at=_whole(record["pushed_at"]),
+            started_at=_whole(record["started_at"]) if "started_at" in record else None,
+            ended_at=_whole(record["ended_at"]) if "ended_at" in record else None,
             worker=record.get("worker", ""),
             cancel_requested="cancel" in record,
         )
 
     return Call("read_task", keys, (task_id,), decode)
+
+
+def _whole(number: str) -> int:
+    # A number with a fraction, which somebody else wrote, stops nobody.
+    return int(float(number))
 
 
 def read_stats(keys: QueueKeys) -> Call[QueueStats]:

@@ -15,6 +15,7 @@ __all__ = [
     "verify_places",
     "verify_running",
     "verify_schedules",
+    "verify_settings",
     "verify_tasks",
     "verify_users",
 ]
@@ -26,8 +27,8 @@ class Found:
 
     Attributes:
         kind: Of which sort it is: ``type``, ``record``, ``lost``, ``message``, ``lease``, ``nowhere``, ``place``,
-            ``dependents``, ``listener``, ``user``, ``schedule``, ``counter``, ``leftover``; or ``unseen``: what could
-            not be looked at; or ``counts``: nothing wrong, but a user for `verify_running`.
+            ``dependents``, ``listener``, ``user``, ``schedule``, ``setting``, ``counter``, ``leftover``; or ``unseen``:
+            what could not be looked at; or ``counts``: nothing wrong, but a user for `verify_running`.
         name: The task, user, schedule, key or counter.
         what: What is wrong with it.
         mended: Whether it is right now.
@@ -94,6 +95,11 @@ def verify_schedules(
     With ``strays`` it looks only at those that stand in an index without a record.
     """
     return Call("verify_schedules", keys, (int(fix), int(strays), *schedule_ids), _found(keys))
+
+
+def verify_settings(keys: QueueKeys, *, fix: bool) -> Call[list[Found]]:
+    """Build the call that looks at what is kept of the queue as a whole; it comes before the others."""
+    return Call("verify_settings", keys, (int(fix),), _found(keys))
 
 
 def verify_counts(keys: QueueKeys, *, fix: bool) -> Call[list[Found]]:

@@ -48,7 +48,7 @@ ROLES = ("producer", "worker", "scheduler", "viewer", "admin")
 
 
 #: Writes in includes that scripts share which only read; those never come to them.
-_SHARED_WRITES = {"SET", "RENAME", "PEXPIRE", "HINCRBY"}
+_SHARED_WRITES = {"SET", "RENAME", "PEXPIRE", "HINCRBY", "HSET"}
 
 
 @cache

@@ -11,6 +11,7 @@ from fairque.protocol.calls.verify import (
     verify_places,
     verify_running,
     verify_schedules,
+    verify_settings,
     verify_tasks,
     verify_users,
 )
@@ -67,6 +68,8 @@ def verify(
     """
     ttls = {"result_ttl_ms": result_ttl_ms, "dead_ttl_ms": dead_ttl_ms}
     walk = _Walk(runner, keys, Report(queue=keys.name, fix=fix), ttls, lease_ms)
+    if not walk.settings():
+        return walk.report
     walk.keys_and_tasks()
     # What was put back by now stands where it belongs; then what stands where it does not.
     walk.places()
@@ -88,6 +91,15 @@ class _Walk:
         self._fix = report.fix
         self._ttls = ttls
         self._lease_ms = lease_ms
+
+    def settings(self) -> bool:
+        """Look at what is kept of the queue as a whole; return whether the rest can be looked at."""
+        self.ask(verify_settings(self._keys, fix=self._fix))
+        unreadable = [one for one in self.report.found if one.name in ("meta", "meta schema") and not one.mended]
+        if unreadable:
+            what = "all else, since the settings of the queue cannot be read"
+            self.report.add([Found("unseen", "", what, mended=False)])
+        return not unreadable
 
     def keys_and_tasks(self) -> None:
         """Look at all keys, and at the tasks and schedules among them."""

@@ -89,7 +89,7 @@ class Children:
             ending = self._heard(child, job, context, read, started)
         except OSError:
             ending = None
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             problem = f"said what no child process says ({error_text(error):.200}), and was killed"
             ending = None
         if ending is not None:
@@ -148,9 +148,14 @@ class Children:
             if child is None:
                 return self._started(self._recipe)
             child.free.clear()
-            if child.answers():
+            ready = False
+            try:
+                ready = child.answers()
+            finally:
+                if not ready:
+                    self._dismiss(child)
+            if ready:
                 return child
-            self._dismiss(child)
 
     def _started(self, recipe: Recipe) -> Child:
         """Start a child; after a failure only some time later, since the next one would fail as well."""

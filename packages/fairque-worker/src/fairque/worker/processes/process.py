@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from socket import socketpair as pair_of_sockets
 from typing import Any
 
 from attrs import field, frozen
@@ -74,7 +75,7 @@ class Child:
     """
 
     def __init__(self, recipe: Recipe, log: tuple[str, str] | None) -> None:
-        ours, theirs = socket.socketpair()
+        ours, theirs = pair_of_sockets()
         self.channel = Channel(ours)
         self.killed = self.talking = False
         self.free = threading.Event()

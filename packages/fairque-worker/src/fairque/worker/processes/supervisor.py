@@ -50,7 +50,8 @@ class Supervisor:
     """Keeps worker processes running until a signal or, in a burst, until all have ended.
 
     Args:
-        command: The command of a worker; the supervisor adds ``--supervised PARENT:NUMBER``.
+        command: The command of a worker; the supervisor adds ``--supervised PARENT:NUMBER``, and ``:again`` to that
+            of a process that takes the place of another.
         processes: How many there are.
         burst: Whether a process that has ended well is done.
     """
@@ -167,15 +168,16 @@ class Supervisor:
         for place in self._places:
             if place.due_at is not None and place.due_at <= now:
                 place.due_at = None
+                place.pid = self._begin(place)
                 place.began_at = now
-                place.pid = self._begin(place.number)
         next_at = min((place.due_at for place in self._places if place.due_at is not None), default=None)
         signal.setitimer(signal.ITIMER_REAL, 0 if next_at is None else max(0.001, next_at - now))
 
-    def _begin(self, number: int) -> int:
+    def _begin(self, place: _Place) -> int:
+        which = f"{os.getpid()}:{place.number}{':again' if place.began_at else ''}"
         return os.posix_spawn(
             sys.executable,
-            [sys.executable, "-m", "fairque.worker", "--supervised", f"{os.getpid()}:{number}", *self._command],
+            [sys.executable, "-m", "fairque.worker", "--supervised", which, *self._command],
             os.environ,
             # Out of reach of the terminal: what it says reaches the workers once, through the supervisor.
             setpgroup=0,

@@ -1,0 +1,57 @@
+#!lua flags=allow-oom
+--[[ verify_settings: looks whether what is kept of the queue as a whole can be read: its settings, the scheduler's own
+  record, and the lease of the leading scheduler. The other verifications count on it.
+  KEYS[1] meta
+  ARGV[1] fix: 1 mends what is found, 0 only looks
+  Returns {1, kind, name, what, mended, ...} with four places for each finding | {-5, what} | {-6, schema} ]]
+--- @include "begin"
+--- @include "arguments"
+--- @include "found"
+if not begin_verification() or #ARGV ~= 1 then return bad_arguments("verify_settings takes 0 or 1") end
+
+-- Looked at before anything is read from there.
+local kind = call("TYPE", KEYS[1]).ok
+if kind ~= "hash" and kind ~= "none" then
+  found("type", "meta", "it is a " .. kind .. " and should be a hash: what was set for the queue is gone", fix)
+  if not fix then return all_found() end
+  set_aside(KEYS[1])
+end
+local schema = call("HGET", KEYS[1], "schema")
+if schema and not whole(schema) then
+  found("setting", "meta schema", "it is no number of a schema", fix)
+  if not fix then return all_found() end
+  call("HSET", KEYS[1], "schema", "1")
+end
+local refused = begin()
+if refused then return refused end
+
+local function mode(text) return text == "time" or text == "count" end
+local function flag(text) return text == "1" end
+local function tag(text) return between(text, 0, TOP / 2) end
+local function average(text) return between(text, 1, TOP) end
+local LOOK = {
+  meta = {cost_mode = mode, backlog = whole, limits = flag, born = whole},
+  g = {
+    V = tag, aseq = whole, bs = whole, cg = whole, est0 = average, pop_at = whole, shift = clock_shift, seen = whole,
+  },
+  lock = {term = whole, ["until"] = whole, lease = whole},
+}
+
+for name, fields in pairs(LOOK) do
+  for field, fits in pairs(fields) do
+    local value = call("HGET", P .. name, field)
+    if value and not fits(value) then
+      found("setting", name .. " " .. field, "it cannot be '" .. string.sub(value, 1, 40) .. "'", fix)
+      if fix and field == "term" then
+        call("HSET", P .. name, field, int(now_ms)) -- above all terms that there can have been
+      elseif fix then
+        call("HDEL", P .. name, field)
+      end
+    end
+  end
+end
+if call("HGET", KEYS[1], "limits") ~= "1" and call("EXISTS", P .. "configured") == 1 then
+  found("setting", "meta limits", "there are limits of users, and nobody would keep them", fix)
+  if fix then call("HSET", KEYS[1], "limits", "1") end
+end
+return all_found()

@@ -1,0 +1,511 @@
+"""Every field of the layout, spoiled in every way: scripts go on or change nothing, others are served, verify repairs.
+
+The fields are those that a busy queue has, so that one which is added later is looked at by itself.
+"""
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from importlib import resources
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pytest
+
+from fairque.protocol import calls
+from fairque.protocol.calls import Storing
+from fairque.protocol.errors import FairqueError, ProtocolError, SchemaMismatch
+from fairque.protocol.model.schedules import Schedule
+from fairque.protocol.model.states import Priority, TaskState
+from fairque.protocol.verifier import Report, verify
+
+if TYPE_CHECKING:
+    from tests.scripts.conftest import Bench
+
+#: What somebody may have written in the place of a number, as text.
+TEXTS: dict[str, bytes] = {
+    "nothing": b"",
+    "a word": b"many",
+    "NaN": b"nan",
+    "infinity": b"inf",
+    "minus infinity": b"-inf",
+    "less than nothing": b"-5",
+    "the largest integer": b"9223372036854775807",
+    "a huge float": b"1e308",
+    "a fraction": b"1.5",
+    "bytes": b"\xff\x00\xfe",
+    "a long number": b"9" * 500,
+}
+
+#: The same in a record, as Lua.
+VALUES = {
+    "gone": "nil",
+    "a word": '"many"',
+    "a number as text": '"5"',
+    "NaN": "0/0",
+    "infinity": "1/0",
+    "less than nothing": "-5",
+    "the largest integer": "9223372036854775807",
+    "a huge float": "1e308",
+    "minus a huge float": "-1e308",
+    "a fraction": "1.5",
+    "a list": "{1, {2}}",
+    "yes": "true",
+    "no": "false",
+}
+
+SCORES = {"infinity": "+inf", "minus infinity": "-inf", "a huge float": "1e308", "minus a huge float": "-1e308"}
+SCORES |= {"the largest integer": "9223372036854775807", "a fraction": "1.5", "less than nothing": "-5"}
+
+#: Makes one more queue like the template.
+Copy: TypeAlias = Callable[[], "Bench"]
+
+BROUGHT = Schedule(schedule_id="s", every_ms=1_000, user_id="ann", func="f", overlap="skip")
+
+
+def busy(queue: "Bench") -> None:
+    """Let a queue have all that the layout names."""
+    queue.run(calls.configure(queue.keys, backlog=10_000))
+    queue.run(calls.limit(queue.keys, [calls.Setting("", "cap", 50), calls.Setting("", "burst", 2)]))
+    queue.limit("bob", weight=2, cap=3, rate=1_000, burst=5, backlog=900)
+    queue.limit("off", paused=1)
+    queue.limit("slow", rate=1, burst=1)
+    for user in ("ann", "bob", "off", "slow", "eve"):
+        queue.fill(user, 4)
+        queue.fill(user, 1, priority=Priority.CRITICAL)
+    queue.fill("ann", 1, delay_ms=50_000)
+    queue.push(queue.task("ann", task_id="parent", delay_ms=60_000, dedup_key="k"))
+    queue.push(queue.task("ann", task_id="twin", dedup_key="k"), queue.task(None, task_id="kin", depends_on=["twin"]))
+    queue.push(queue.task(None, task_id="child", depends_on=["parent"]))
+    queue.run(calls.watch(queue.keys, "parent", "me"))
+    queue.fill("zed", 1)
+    held = queue.pop(12)
+    (long,) = [one for one in held if json.loads(one.message)["user"] == "zed"]
+    done, dead, again, canceled, lost, back, *_ = [one for one in held if one is not long]
+    queue.run(calls.progress(queue.keys, [calls.Reported(lost.task_id, lost.token, parsed())]))
+    queue.cancel(canceled.task_id)
+    queue.beat(lost)
+    queue.finish(done, result=b"1", xcom=b'{"a":1}')
+    queue.fail(dead, verdict="dead")
+    queue.fail(again, pause_ms=5_000)
+    queue.release(back)
+    queue.advance(5_000)
+    queue.pop(6)
+    # Something is queued whatever the rings are, and somebody has a debt.
+    queue.fill("zoe", 3)
+    queue.finish(long, ran_us=5_000_000)
+    queue.push(queue.task("eve", task_id="late", depends_on=[done.task_id]))
+    storing = [Storing(schedule=BROUGHT.evolve(schedule_id=name), revision=0, next_at=queue.now_ms) for name in "qrst"]
+    queue.run(calls.schedule(queue.keys, storing, message_limit=10_000))
+    queue.run(calls.lead(queue.keys, "me", lease_ms=10_000))
+    for step in range(2):
+        at = queue.now_ms + step
+        move = calls.move(BROUGHT, 1, time=at, following=at + 1, fire_at=at, missed=step, missed_last=at)
+        queue.run(calls.fire(queue.keys, [move], term=1, result_ttl_ms=60_000))
+    queue.advance(5)
+    queue.guarded_sweep(5_000)
+
+
+def parsed() -> Any:
+    return calls.parse_progress(b'5\n{"done":1}')
+
+
+class Copies:
+    """Queues that are like one another, made of one template by DUMP and RESTORE."""
+
+    def __init__(self, new_queue: Callable[[], "Bench"]) -> None:
+        template = new_queue()
+        busy(template)
+        self.template = template.snapshot()
+        prefix = template.keys.prefix.encode()
+        names: list[Any] = template.client.keys(f"{template.keys.prefix}*")
+        with template.client.pipeline(transaction=True) as pipeline:
+            for name in names:
+                pipeline.dump(name)
+                pipeline.pttl(name)
+            answers = iter(pipeline.execute())
+        self._dumps = [(name[len(prefix) :], next(answers), next(answers)) for name in names]
+        self._now_us = template.now_us
+        template.drop()
+
+    def make(self, queue: "Bench") -> "Bench":
+        queue.now_us = self._now_us
+        queue.begin_names_at(1_000)
+        with queue.client.pipeline(transaction=True) as pipeline:
+            for name, dump, ttl in self._dumps:
+                pipeline.restore(queue.keys.prefix.encode() + name, max(0, ttl), dump, replace=True)
+            pipeline.execute()
+        return queue
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[str, Copies]:
+    """The template, made once. One kind of server is enough: what is asked here does not depend on it."""
+    return {}
+
+
+@pytest.fixture
+def copy(queue_on: Callable[[str], "Bench"], made: dict[str, Copies], fairque_server_url: str) -> Iterator[Copy]:
+    if "copies" not in made:
+        made["copies"] = Copies(lambda: queue_on(fairque_server_url))
+    queues: list[Bench] = []
+
+    def make() -> "Bench":
+        queues.append(made["copies"].make(queue_on(fairque_server_url)))
+        return queues[-1]
+
+    yield make
+    for queue in queues:
+        queue.drop()
+
+
+def use(queue: "Bench", turn: int, *, watched: bool = False) -> list[str]:
+    """Send every script, and return those that failed; when it is watched, none of these may have changed anything."""
+    held: list[calls.Granted] = []
+    k, ttl = queue.keys, {"result_ttl_ms": 60_000}
+    both = {**ttl, "dead_ttl_ms": 60_000}
+    move = calls.move(BROUGHT, 1, time=queue.now_ms, following=queue.now_ms + 9, fire_at=queue.now_ms)
+    storing = Storing(schedule=BROUGHT.evolve(schedule_id=f"z{turn}"), revision=0, next_at=queue.now_ms + 5)
+    pop = queue.pop_call(4)
+    some = [f"n{turn}", "parent", "t1", "nobody"]
+    tried: list[Any] = [
+        lambda: calls.push(k, [queue.task("ann", task_id=f"n{turn}", dedup_key=f"k{turn}")], message_limit=9_999),
+        lambda: calls.push(k, [queue.task(None, depends_on=[f"n{turn}", "parent"])], message_limit=9_999),
+        lambda: calls.push(k, [queue.task("bob", delay_ms=5)], message_limit=9_999),
+        lambda: calls.limit(k, [calls.Setting("bob", "cap", turn + 2)]),
+        lambda: pop,
+        lambda: calls.beat(k, pairs(held), lease_ms=30_000),
+        lambda: calls.progress(k, [calls.Reported(*pair, parsed()) for pair in pairs(held)]),
+        lambda: calls.release(k, [calls.Released(*pair, 5) for pair in pairs(held)[3:] or NOBODY], **ttl),
+        lambda: calls.fail(k, [calls.Failed(*one, 5, "retry", 0, b"{}") for one in pairs(held)[2:] or NOBODY], **both),
+        lambda: calls.finish(k, [calls.Finished(*pair, 5, b"1") for pair in pairs(held)], **ttl),
+        lambda: calls.watch_many(k, some, "me"),
+        lambda: calls.cancel(k, f"n{turn}", reason="", **ttl),
+        lambda: calls.purge(k, "eve", reason="", most=1, **ttl),
+        lambda: calls.redrive(k, dead_letters(queue), **ttl),
+        lambda: calls.delete(k, dead_letters(queue)[:1], **ttl),
+        lambda: calls.sweep(k, guard_ms=1_000, max_deliveries=5, **both),
+        lambda: calls.configure(k, backlog=9_000 + turn),
+        lambda: calls.lead(k, f"other{turn}", lease_ms=10_000),
+        lambda: calls.schedule(k, [storing], message_limit=9_999),
+        lambda: calls.enable(k, "s", on=turn % 2 == 0),
+        lambda: calls.fire(k, [move], term=10**13, **ttl),
+        lambda: calls.unschedule(k, f"z{turn}"),
+        lambda: calls.rouse(k),
+        lambda: calls.interrupt(k, "w1"),
+        lambda: calls.read_stats(k),
+        lambda: calls.read_user(k, "ann"),
+        lambda: calls.read_user(k, "bob"),
+        lambda: calls.read_users(k),
+        lambda: calls.read_configured(k),
+        lambda: calls.explain(k, "parent"),
+        lambda: calls.read_task(k, "parent"),
+        lambda: calls.read_outputs(k, "kin", some),
+        lambda: calls.read_progress(k, some),
+        lambda: calls.read_dead(k),
+        lambda: calls.due(k, ahead_ms=5),
+        lambda: calls.read_some(k, ["s"]),
+        lambda: calls.read_schedules(k),
+        lambda: calls.read_scheduler(k),
+    ]
+    failed = []
+    for make in tried:
+        call = make()
+        before = queue.snapshot_raw() if watched else {}
+        broke, answer = carried_out(queue, call)
+        if broke:
+            failed.append(call.script)
+            assert not watched or queue.snapshot_raw() == before, call.script
+        elif call is pop and answer is not None:
+            held = [*answer.tasks]
+    queue.advance(1_000)
+    return failed
+
+
+def carried_out(queue: "Bench", call: Any) -> tuple[bool, Any]:
+    """Send a call, and return whether its script failed, and the answer, None when it was refused."""
+    try:
+        return False, queue.run(call)
+    except ProtocolError:
+        return True, None
+    except FairqueError:
+        return False, None
+
+
+NOBODY = [("nobody", "1:a")]
+
+
+def pairs(held: list[calls.Granted]) -> list[tuple[str, str]]:
+    return [(one.task_id, one.token) for one in held] or NOBODY
+
+
+def dead_letters(queue: "Bench") -> list[str]:
+    try:
+        return [letter.task_id for letter in queue.run(calls.read_dead(queue.keys)).letters] or ["nobody"]
+    except FairqueError:
+        return ["nobody"]
+
+
+def others_are_served(queue: "Bench") -> None:
+    """Of a user that came later, a task is finished."""
+    queue.push(queue.task("yan", task_id="y"))
+    for _ in range(200):
+        held = queue.pop(20)
+        queue.finish(*held) if held else None
+        if any(one.task_id == "y" for one in held):
+            break
+    assert queue.state("y") is TaskState.FINISHED
+
+
+def look(queue: "Bench", *, fix: bool = False) -> Report:
+    return verify(queue.runner, queue.keys, fix, result_ttl_ms=60_000, dead_ttl_ms=120_000)
+
+
+def is_repaired(queue: "Bench", what: str) -> None:
+    """After a verification that repairs, nothing is found, every script works, and every task comes to its end."""
+    repaired = look(queue, fix=True)
+    assert [one for one in repaired.found if not one.mended and one.kind != "message"] == [], what
+    assert [one for one in look(queue).found if one.kind != "message"] == [], what
+    assert use(queue, 7) == [], what
+    assert [one for one in look(queue).found if one.kind != "message"] == [], what
+
+
+def every_task_ends(queue: "Bench", what: str) -> None:
+    for user, limits in (("off", {"paused": None}), ("slow", {"rate": None}), ("bob", {"cap": None, "rate": None})):
+        queue.limit(user, **limits)
+    for _ in range(40):
+        queue.advance(31_000)
+        held = queue.pop(100)
+        queue.finish(*held) if held else None
+    left = queue.snapshot("n:", "c:", "s:", "running", "delayed", "deferred", "ready", "fresh", "critical")
+    assert left == {}, what
+
+
+def check(copy: Copy, spoil: Callable[["Bench"], object], what: str, *, found: bool = False) -> "Bench":
+    """Spoil something in a queue, and look at what becomes of it and of all others."""
+    queue = copy()
+    spoil(queue)
+    before = queue.snapshot_raw()
+    seen = look(queue)
+    assert queue.snapshot_raw() == before, what
+    if found:
+        assert seen.found, f"nothing was found: {what}"
+    if use(queue, 0):
+        again = copy()
+        spoil(again)
+        use(again, 0, watched=True)
+    others_are_served(queue)
+    use(queue, 1)
+    is_repaired(queue, what)
+    return queue
+
+
+# HASHES
+
+#: Values that are no error there, by field and value.
+FINE = {
+    ("g V", "a fraction"), ("g est0", "a fraction"), ("cfg:bob weight", "a fraction"), ("cfg:bob rate", "a fraction"),
+    *(("lock holder", value) for value in TEXTS),
+    *(("meta schema", value) for value in ("the largest integer",)),
+}  # fmt: skip
+
+HASH_FIELDS = (
+    *(f"meta {field}" for field in ("cost_mode", "backlog", "limits")),
+    *(f"g {field}" for field in ("V", "aseq", "bs", "cg", "est0", "pop_at", "shift", "seen")),
+    *(f"lock {field}" for field in ("holder", "term", "until", "lease")),
+    *(f"cfg:bob {field}" for field in ("weight", "cap", "rate", "burst", "backlog")),
+    *("cfg:off paused", "cfg: cap", "cfg: burst"),
+    *(f"counts {field}" for field in ("queued", "pushed", "finished", "failed", "canceled", "changes", "fired")),
+)
+
+
+@pytest.mark.parametrize("field", HASH_FIELDS)
+def test_a_field_of_a_hash(copy: Copy, field: str) -> None:
+    name, _, of = field.partition(" ")
+    for value in ("a word", "NaN", "the largest integer", "less than nothing"):
+
+        def spoil(queue: "Bench", text: bytes = TEXTS[value]) -> None:
+            queue.client.hset(f"{queue.keys.prefix}{name}", of, text)
+
+        check(copy, spoil, f"{field} is {value}", found=(field, value) not in FINE)
+    queue = check(copy, lambda queue: queue.client.hdel(f"{queue.keys.prefix}{name}", of), f"{field} is gone")
+    every_task_ends(queue, f"{field} is gone")
+
+
+@pytest.mark.parametrize("value", TEXTS)
+def test_all_fields_of_hashes_at_once(copy: Copy, value: str) -> None:
+    def spoil(queue: "Bench") -> None:
+        for field in HASH_FIELDS:
+            name, _, of = field.partition(" ")
+            queue.client.hset(f"{queue.keys.prefix}{name}", of, TEXTS[value])
+
+    queue = check(copy, spoil, f"all fields are {value}", found=True)
+    every_task_ends(queue, f"all fields are {value}")
+
+
+@pytest.mark.parametrize("value", TEXTS)
+def test_a_schema_that_is_no_number_is_refused_by_all_and_repaired(copy: Copy, value: str) -> None:
+    queue = copy()
+    queue.client.hset(queue.keys.meta, "schema", TEXTS[value])
+    before = queue.snapshot_raw()
+    with pytest.raises(SchemaMismatch):
+        queue.push()
+    seen = look(queue)
+    assert [one.name for one in seen.found] == ["meta schema"]
+    assert seen.unseen
+    assert queue.snapshot_raw() == before
+    is_repaired(queue, f"schema is {value}")
+    every_task_ends(queue, f"schema is {value}")
+
+
+# RECORDS
+
+
+def fields_of(kind: str) -> tuple[str, ...]:
+    return {
+        "t": (
+            *("state", "user", "prio", "digest", "timeout", "pushed_at", "ended_at", "cost", "bytes", "dedup", "token"),
+            *("settled", "charged", "score", "attempt", "lost", "fails", "solo", "worker", "cancel", "watch", "open"),
+            *("root_at", "due", "at", "kids", "heir", "instead", "xcom", "keep", "told", "last"),
+        ),
+        "u": ("S", "inf", "lane", "borrows", "cs", "clk", "tat", "ewma", "served", "since", "leeway", "cut"),
+        "schedule": (
+            *("def", "timing", "rev", "on", "next", "from", "forget", "last", "fired", "missed", "skipped", "misses"),
+            *("did", "content"),
+        ),
+    }[kind]
+
+
+RECORDS = [(kind, field) for kind in ("t", "u", "schedule") for field in fields_of(kind)]
+
+_SPOIL = """
+local r = cmsgpack.unpack(redis.call("GET", KEYS[1]))
+r[ARGV[1]] = {value}
+redis.call("SET", KEYS[1], cmsgpack.pack(r))
+"""
+
+
+@pytest.mark.parametrize(("kind", "field"), RECORDS)
+def test_a_field_of_a_record(copy: Copy, kind: str, field: str) -> None:
+    """Of every second record of the kind at once, in as many ways: who comes upon one goes on with the others."""
+    ways = [*VALUES.items()]
+    while ways:
+        now, ways = ways[: AT_ONCE[kind]], ways[AT_ONCE[kind] :]
+
+        def spoil(queue: "Bench", now: list[tuple[str, str]] = now) -> None:
+            keys: list[Any] = queue.client.keys(f"{queue.keys.prefix}{kind}:*")
+            for key, (_, lua) in zip(sorted(keys)[::2], itertools.cycle(now), strict=False):
+                queue.client.eval(_SPOIL.format(value=lua), 1, key, field)
+
+        what = f"{field} of {kind}: is {[value for value, _ in now]}"
+        every_task_ends(check(copy, spoil, what), what)
+
+
+#: Of how many records there are in the template at least, every second one.
+AT_ONCE = {"t": 13, "u": 3, "schedule": 2}
+
+
+def test_the_fields_of_records_are_those_of_the_specification() -> None:
+    page = resources.files("fairque.protocol").joinpath("lua/README.md").read_text(encoding="utf-8")
+    for kind, heading in (("t", "### Task record"), ("u", "### User record"), ("schedule", "## Schedules")):
+        section = page.split(f"{heading}\n")[1].split("\n#")[0]
+        rows = [row.split("|")[1] for row in section.splitlines() if row.startswith("| `")]
+        listed = {name.strip(" `") for row in rows for name in row.split(",")}
+        assert listed == {*fields_of(kind)}
+
+
+# SCORES
+
+INDEXES = (
+    *("ready", "fresh", "critical", "owe", "timers", "users", "configured", "running", "delayed", "deferred"),
+    *("kept", "held", "dead", "schedules", "due", "n:ann", "n:zoe", "c:ann", "s:ann", "w:parent"),
+)
+
+
+@pytest.mark.parametrize("index", INDEXES)
+def test_the_scores_of_an_index(copy: Copy, index: str) -> None:
+    """All of them, each in another way, from one or another on."""
+    for first in (0, 3):
+
+        def spoil(queue: "Bench", first: int = first) -> None:
+            key = f"{queue.keys.prefix}{index}"
+            scores = itertools.islice(itertools.cycle(SCORES.values()), first, None)
+            for member, score in zip(queue.client.zrange(key, 0, -1), scores, strict=False):
+                queue.client.execute_command("ZADD", key, score, member)
+
+        what = f"the scores of {index} are spoiled from {first} on"
+        every_task_ends(check(copy, spoil, what), what)
+
+
+@pytest.mark.parametrize("index", [one for one in INDEXES if one not in ("schedules", "due", "configured")])
+def test_members_that_nobody_knows_before_all_others(copy: Copy, index: str) -> None:
+    names = [name for number in range(300) for name in (b"nobody%d" % number, b"\xff%d" % number)]
+    strays: dict[Any, float] = dict.fromkeys(names, -1e300)
+    check(copy, lambda queue: queue.client.zadd(f"{queue.keys.prefix}{index}", strays), f"strays in {index}")
+
+
+# TYPES AND VALUES OF WHOLE KEYS
+
+OTHER_TYPES: dict[str, Callable[[Any, str], Any]] = {
+    "string": lambda client, key: client.set(key, b"\xff\x00 text"),
+    "empty string": lambda client, key: client.set(key, b""),
+    "hash": lambda client, key: client.hset(key, b"\xff", "b"),
+    "list": lambda client, key: client.rpush(key, b"\xff\x00", ""),
+    "set": lambda client, key: client.sadd(key, b"\xff\x00"),
+    "zset": lambda client, key: client.zadd(key, {b"\xff\x00": 1}),
+    "gone": lambda client, key: client.delete(key),
+}
+
+KINDS = (
+    *("meta", "m:", "t:", "x:", "r:", "p:", "w:", "n:", "c:", "u:", "ready", "fresh", "critical", "owe", "timers"),
+    *("users", "cfg:", "configured", "g", "running", "delayed", "deferred", "s:", "d:", "pending", "kept", "held"),
+    *("dead", "counts", "dedup:", "claim:", "wake", "sweeping", "schedule:", "schedules", "due", "lock"),
+)
+
+
+#: What is no string.
+HELD_AS_OTHERS = [kind for kind in KINDS if kind[:-1] not in (*"mtxrpu", "dedup", "claim", "schedule")]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_key_of_another_type(copy: Copy, kind: str) -> None:
+    # Strings for what is none, and a hash for those; the others in turn.
+    turn = KINDS.index(kind) % 3
+    first = "string" if kind in HELD_AS_OTHERS else "hash"
+    for other in (first, ("list", "set", "zset")[turn], "empty string", "gone"):
+
+        def spoil(queue: "Bench", write: Callable[[Any, str], Any] = OTHER_TYPES[other]) -> None:
+            keys: list[Any] = queue.client.keys(f"{queue.keys.prefix}{kind}{'*' if kind.endswith(':') else ''}")
+            for key in sorted(keys)[:3]:
+                queue.client.delete(key)
+                write(queue.client, key)
+
+        if kind == "meta":
+            meta_is_repaired(copy, spoil, f"meta is {other}")
+        else:
+            check(copy, spoil, f"{kind} is {other}")
+
+
+def meta_is_repaired(copy: Copy, spoil: Callable[["Bench"], object], what: str) -> None:
+    queue = copy()
+    spoil(queue)
+    before = queue.snapshot_raw()
+    if queue.client.type(queue.keys.meta) not in (b"hash", b"none"):
+        with pytest.raises(ProtocolError, match="WRONGTYPE"):
+            queue.push()
+        assert queue.snapshot_raw() == before
+    seen = look(queue)
+    assert seen.found, what
+    # Without its settings the queue goes by the server's clock, and notes that.
+    unchanged = [key for key in before if not key.endswith(b":g")]
+    after = queue.snapshot_raw()
+    assert [after.get(key) for key in unchanged] == [before[key] for key in unchanged]
+    look(queue, fix=True)
+    assert look(queue).clean, what
+    assert queue.run(calls.read_configured(queue.keys)).users
+    queue.push(queue.task("yan"))
+
+
+def test_every_kind_of_key_is_there(copy: Copy) -> None:
+    """So that none is looked at in vain."""
+    there = {name.partition(":")[0] for name in copy().snapshot()}
+    assert {kind.rstrip(":") for kind in KINDS} - there <= {"pending", "wake"}
