@@ -57,7 +57,7 @@ class Process:
     def signal(self, number: int) -> None:
         self.popen.send_signal(number)
 
-    def ends(self, within: float = 15.0) -> int:
+    def ends(self, within: float = 60.0) -> int:
         """Wait for its end and return its exit code."""
         try:
             return self.popen.wait(within)
@@ -120,7 +120,7 @@ class Project:
             assert process.popen.poll() is None, process.stderr
             return "worker started" in process.stderr
 
-        eventually(started, within=20, what="a worker that takes tasks")
+        eventually(started, within=60, what="a worker that takes tasks")
         return process
 
     def run(self, *args: str, environ: dict[str, str] | None = None) -> tuple[int, str, str]:
@@ -137,7 +137,7 @@ class Project:
     def noted(self, task_id: str, times: int = 1) -> None:
         """Wait until a task has noted that it runs."""
         eventually(
-            lambda: sum(line[0] == task_id for line in self.ledger()) >= times, within=20, what=f"a run of {task_id}"
+            lambda: sum(line[0] == task_id for line in self.ledger()) >= times, within=60, what=f"a run of {task_id}"
         )
 
     def close(self) -> None:

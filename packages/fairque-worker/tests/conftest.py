@@ -111,7 +111,7 @@ class Bench:
     def stats(self) -> QueueStats:
         return self._runner.run(calls.read_stats(self.keys))
 
-    def reaches(self, task_id: str, state: TaskState, within: float = 10.0) -> Any:
+    def reaches(self, task_id: str, state: TaskState, within: float = 60.0) -> Any:
         """Wait for a state and return the result, error or reason that the task left by then."""
         eventually(lambda: self.state(task_id) is state, within=within, what=f"{state} of {task_id}")
         blob = self._runner.run(calls.watch(self.keys, task_id)).blob
@@ -145,7 +145,7 @@ def no_thread_is_left() -> Iterator[None]:
         return [t for t in threading.enumerate() if t not in before and t.name.startswith("fairque-")]
 
     yield
-    eventually(lambda: not left(), within=5, what="the end of all threads of the workers")
+    eventually(lambda: not left(), within=60, what="the end of all threads of the workers")
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ DOCKER_SECONDS = 5
 PORTS = range(20_000, 32_000)
 
 
-def eventually(predicate: Callable[[], T], *, within: float = 10.0, what: str = "") -> T:
+def eventually(predicate: Callable[[], T], *, within: float = 60.0, what: str = "") -> T:
     """Wait until something holds, looking every 10 ms.
 
     Args:
