@@ -104,14 +104,13 @@ def test_a_burst_ends_also_after_an_ending_that_was_refused(bench: Any) -> None:
 def test_a_worker_that_is_refused_all_tasks_tries_again_after_a_pause(
     bench: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bench.start(add)
-    # A clock that no script can read: it is a list.
-    bench.client.hset(bench.keys.meta, "test", "1")
-    bench.client.rpush(f"{bench.keys.prefix}now", "noon")
+    worker = bench.start(add)
+    # A lease that the script refuses.
+    lease_ms, worker._consumer.lease_ms = worker._consumer.lease_ms, 0
     before = bench.command_count("evalsha")
     eventually(lambda: caplog.messages.count("the queue cannot be used now: trying again") >= 2)
     assert bench.command_count("evalsha") - before < 20
-    bench.client.hdel(bench.keys.meta, "test")
+    worker._consumer.lease_ms = lease_ms
     assert bench.result(bench.push(add, 1, 2)) == 3
 
 
