@@ -88,7 +88,7 @@ class Courier:
         self._hooks_ended: deque[None] = deque()
         self._bell = Doorbell()
         self._line: WaitLine[Popped] = WaitLine(consumer.runner.settings)
-        self._waiting_for, self._landing_at, self._held_until = 0, math.inf, 0.0
+        self._next_wait_ms, self._landing_at, self._held_until = 0, math.inf, 0.0
         self._interrupted = False
         self._hungry = True
         # What the last answer said, and whether it, and the one to come, knows of all that has happened.
@@ -304,7 +304,7 @@ class Courier:
         note_reclaimed(popped.reclaimed, self._metrics)
         self._more, self._current = popped.more, self._knows_all
         self._hungry = bool(popped.tasks) and (popped.more or len(popped.tasks) >= count)
-        self._waiting_for = self._wait_ms(popped)
+        self._next_wait_ms = self._wait_ms(popped)
         if not self._phases.takes:
             self._give_back(popped)
             return
@@ -323,7 +323,7 @@ class Courier:
         return longest if popped.wait_ms is None else max(1, min(popped.wait_ms, longest))
 
     def _wait(self) -> None:
-        seconds = self._waiting_for / 1000
+        seconds = self._next_wait_ms / 1000
         now = clock.monotonic()
         self._held_until = now + self._consumer.lease_ms / 1000
         self._landing_at = now + seconds + self._consumer.runner.settings.socket_timeout_seconds

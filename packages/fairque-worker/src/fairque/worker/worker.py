@@ -172,8 +172,8 @@ class Worker:
     def all_ended(self) -> bool:
         """Whether no thread was left behind by `stop`.
 
-        If one was, a task that was given back still runs in it, and keeps the interpreter from ending in any other
-        way than `os._exit`.
+        If one was, a task that was given back still runs in it. The command does not wait for it; a program of your own
+        ends all the same, since these threads are daemons.
         """
         return self._all_ended
 
