@@ -247,26 +247,6 @@ class TestWhatDoesNotBind:
         first, *others = members(new_member, [(0.5, 0.1, 0, None), (1, 1, 0, None), (1, 1, 0, None), (4, 0.1, 0, 1)])
         check("named rate", new_floor(3), [evolve(first, rate=5, burst=5), *others], warm_up=100)
 
-    def test_a_rate_saves_up_no_more_than_the_first_leeway_however_often_a_user_makes_it_bind(
-        self, new_floor: NewFloor, new_member: type["Member"]
-    ) -> None:
-        """With tiny tasks its rate holds it back, with long ones it could have all workers; each round is twice as long."""
-        tiny, steady = (new_member(name=name, length=length) for name, length in (("sly", 0.01), ("steady", 1.0)))
-        tiny = evolve(tiny, rate=2.0, burst=2)
-        floor, long = new_floor(4), evolve(tiny, length=5.0)
-        floor.join(steady, tiny)
-        floor.run(5)
-        most, now = 0.0, 5.0
-        for seconds in (8, 16, 32, 64, 128):
-            floor.loads["sly"].member = tiny
-            floor.run(now := now + seconds)
-            floor.loads["sly"].member = long
-            lead = Lead(floor, long, steady)
-            floor.after = [lead.look]
-            floor.run(now := now + 4 * seconds + 40)
-            floor.after, most = [], max(most, lead.most)
-        assert most <= apart(floor, long, steady, long.length) + LEEWAY["time"]
-
     @examples(8)
     @given(kinds=kinds, failing=st.floats(0.05, 0.5), workers=st.integers(1, 6), mode=modes, seed=seeds)
     def test_retries_take_nothing_from_a_share(
@@ -357,27 +337,6 @@ def apart(floor: "Floor", one: "Member", other: "Member", longest: float) -> flo
     )
 
 
-def test_calm_hours_at_a_cap_are_worth_no_more_than_the_first_leeway_however_often_they_come(
-    new_floor: NewFloor, new_member: type["Member"]
-) -> None:
-    """In calm ones the cap of a user binds, in busy ones it does not."""
-    floor = new_floor(4)
-    ann, bob = new_member(name="ann", length=1.0, cap=1), new_member(name="bob", length=1.0)
-    floor.join(bob, ann)
-    now = 0.0
-    for turn in range(4):
-        floor.run(now := now + 100)
-        lead = Lead(floor, ann, bob)
-        floor.after = [lead.look]
-        others = [new_member(name=f"user{turn}.{number}", length=1.0) for number in range(24)]
-        floor.join(*others)
-        floor.run(now := now + 400)
-        floor.after = []
-        for other in others:
-            floor.leave(other.name)
-        assert lead.most <= apart(floor, ann, bob, 1.0) + LEEWAY["time"]
-
-
 bound = st.tuples(st.sampled_from([2.0, 4.0]), st.floats(1, 5), spreads, st.integers(1, 2))
 unbound = st.lists(st.tuples(st.floats(0.5, 1), st.floats(1, 5), spreads, st.none()), min_size=1, max_size=3)
 
@@ -442,3 +401,45 @@ class TestACapThatBinds:
             figure = (lead.most - apart(floor, ann, lead.other, longest)) / (LEEWAY[mode] / ann.weight)
             note("joined", figure, (workers, mode, seed, ann, rest))
             assert figure <= 1 + ROUNDING
+
+
+class TestLimitsThatBindByTurns:
+    def test_are_worth_no_more_than_the_first_leeway_however_often_others_come_and_go(
+        self, new_floor: NewFloor, new_member: type["Member"]
+    ) -> None:
+        """While they are gone the cap of a user binds, else it does not."""
+        floor = new_floor(4)
+        ann, bob = new_member(name="ann", length=1.0, cap=1), new_member(name="bob", length=1.0)
+        floor.join(bob, ann)
+        now = 0.0
+        for turn in range(4):
+            floor.run(now := now + 100)
+            lead = Lead(floor, ann, bob)
+            floor.after = [lead.look]
+            others = [new_member(name=f"user{turn}.{number}", length=1.0) for number in range(24)]
+            floor.join(*others)
+            floor.run(now := now + 400)
+            floor.after = []
+            for other in others:
+                floor.leave(other.name)
+            assert lead.most <= apart(floor, ann, bob, 1.0) + LEEWAY["time"]
+
+    def test_are_worth_no_more_than_it_either_however_often_a_user_makes_its_rate_bind(
+        self, new_floor: NewFloor, new_member: type["Member"]
+    ) -> None:
+        """With tiny tasks its rate holds it back, with long ones it does not; each round is twice as long."""
+        tiny, steady = (new_member(name=name, length=length) for name, length in (("sly", 0.01), ("steady", 1.0)))
+        tiny = evolve(tiny, rate=2.0, burst=2)
+        floor, long = new_floor(4), evolve(tiny, length=5.0)
+        floor.join(steady, tiny)
+        floor.run(5)
+        most, now = 0.0, 5.0
+        for seconds in (8, 16, 32, 64, 128):
+            floor.loads["sly"].member = tiny
+            floor.run(now := now + seconds)
+            floor.loads["sly"].member = long
+            lead = Lead(floor, long, steady)
+            floor.after = [lead.look]
+            floor.run(now := now + 4 * seconds + 40)
+            floor.after, most = [], max(most, lead.most)
+        assert most <= apart(floor, long, steady, long.length) + LEEWAY["time"]
