@@ -201,7 +201,7 @@ class TestExitCodes:
 
     def test_the_doctor_ends_with_1_when_something_breaks_the_scheduler(self, bench: "Bench", command: Command) -> None:
         bench.client.hset(bench.keys.meta, "schema", "7")
-        assert "mend: " in command("doctor", expected=1).output
+        assert "fix: " in command("doctor", expected=1).output
 
     def test_nobody_leads(self, bench: "Bench", command: Command) -> None:
         assert command("healthcheck", expected=5).stdout == "nobody leads; 0 schedules, 0 overdue\n"

@@ -46,7 +46,7 @@ def test_the_doctor_ends_with_1_when_something_breaks_the_queue(command: Command
     bench.client.hset(bench.keys.meta, "schema", "9")
     result = command("doctor")
     assert result.exit_code == 1
-    assert "mend: " in result.output
+    assert "fix: " in result.output
 
 
 def test_a_wrong_configuration_ends_both_with_78(command: Command) -> None:
@@ -60,7 +60,7 @@ def test_verify_finds_nothing_in_a_healthy_queue(command: Command, bench: Any) -
     bench.push(nothing)
     result = command("verify")
     assert result.exit_code == 0
-    assert "0 findings, 0 mended" in result.output
+    assert "0 findings, 0 fixed" in result.output
 
 
 def test_verify_only_looks_unless_it_is_told_to_fix(command: Command, bench: Any) -> None:
@@ -91,7 +91,7 @@ def test_a_worker_says_in_its_log_what_is_risky_about_its_server(bench: Any, cap
     bench.client.config_set("appendonly", "no")
     bench.start(nothing)
     (risk,) = [record for record in caplog.records if "append-only file is off" in record.message]
-    assert vars(risk)["mend"].startswith("CONFIG SET appendonly yes")
+    assert vars(risk)["fix"].startswith("CONFIG SET appendonly yes")
 
 
 def test_a_worker_says_in_its_log_where_it_works(bench: Any, caplog: pytest.LogCaptureFixture) -> None:

@@ -140,7 +140,7 @@ class TestOneThatCannotBegin:
 
     @pytest.fixture
     def ended_well(self, apart: Any, soon: None) -> Callable[..., None]:  # noqa: ARG002 - it acts
-        def ended_well(mend: Callable[[], None], words: str, caplog: pytest.LogCaptureFixture) -> None:
+        def ended_well(fix: Callable[[], None], words: str, caplog: pytest.LogCaptureFixture) -> None:
             apart.start(concurrency=1)
             task_id = apart.push("add", 1, 2, retries=0)
 
@@ -150,7 +150,7 @@ class TestOneThatCannotBegin:
             eventually(lambda: len(said()) > 1, within=SECONDS, what="two words on it")
             assert words in said()[0]["why"]
             assert said()[0]["task_id"] == task_id
-            mend()
+            fix()
             assert apart.bench.result(task_id) == 3
             assert apart.bench.info(task_id).failures == 0
 
@@ -212,11 +212,11 @@ class TestOneThatCannotBegin:
 
         broken.setattr(apart, "start", start)
 
-        def mend() -> None:
+        def fix() -> None:
             broken.undo()
             apart.rewrite()
 
-        ended_well(mend, "was not ready within 0.5 s", caplog)
+        ended_well(fix, "was not ready within 0.5 s", caplog)
 
     @pytest.mark.usefixtures("soon")
     def test_tasks_that_run_in_threads_go_on_meanwhile(
