@@ -194,7 +194,7 @@ class TestOneScheduler:
         scheduler = bench.started()
         scheduler.add_schedule(every("a", 0.1))
         eventually(lambda: len(bench.times("a")) > 5, what="the tasks of the other")
-        said = [vars(record) for record in caplog.records if "damaged" in record.message]
+        said = [vars(record) for record in caplog.records if "damaged" in record.msg]
         assert sorted((one["schedule"], one["levelname"]) for one in said) == [("cut", "WARNING"), ("gone", "WARNING")]
         assert "broken:schedule:cut" in said[0]["hint"] + said[1]["hint"]
         assert bench.client.get(f"{bench.keys.prefix}broken:schedule:cut") == b"\xc1"

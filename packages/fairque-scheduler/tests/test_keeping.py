@@ -73,8 +73,8 @@ def test_declared_schedules_are_there_again_and_fire(bench: "Bench", make: Any, 
         lose(bench)
         eventually(lambda: names(bench) == ["often", "seldom"], what="the schedules")
     eventually(lambda: scheduler.get_schedule("often").fired, what="a time after it")
-    assert "the server has lost data of this queue" in caplog.messages
-    assert [r.change for r in caplog.records if r.message == "applied again"] == [
+    assert "the server has lost data of this queue" in [r.msg for r in caplog.records]
+    assert [r.change for r in caplog.records if r.msg == "applied again"] == [
         "schedule 'often': added",
         "schedule 'seldom': added",
     ]
@@ -143,7 +143,7 @@ def test_limits_are_applied_to_a_queue_that_has_none_and_again_when_they_are_los
     with caplog.at_level(logging.WARNING):
         lose(bench)
         eventually(lambda: limits(bench) == APPLIED, what="the limits again")
-    assert "the server has lost data: the limits of the file were applied" in caplog.messages
+    assert "the server has lost data: the limits of the file were applied" in [r.msg for r in caplog.records]
 
 
 def test_limits_that_are_set_otherwise_are_left_alone(bench: "Bench", make: Any, every: Every) -> None:

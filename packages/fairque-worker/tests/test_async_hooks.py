@@ -82,7 +82,7 @@ def test_one_that_raises_is_logged_and_costs_neither_thread_nor_loop(
     bench.start(Raises(), concurrency=1)
     for task_id in bench.push_all([bench.task(None) for _ in range(3)]):
         assert bench.result(task_id) == 1
-    eventually(lambda: sum(record.message == "on_success raised" for record in caplog.records) == 3)
+    eventually(lambda: sum(record.msg == "on_success raised" for record in caplog.records) == 3)
 
 
 def test_the_hook_of_the_last_task_ends_before_the_worker_does(bench: Any) -> None:

@@ -90,14 +90,14 @@ def test_verify_ends_with_4_in_a_queue_of_another_version(command: Command, benc
 def test_a_worker_says_in_its_log_what_is_risky_about_its_server(bench: Any, caplog: pytest.LogCaptureFixture) -> None:
     bench.client.config_set("appendonly", "no")
     bench.start(nothing)
-    (risk,) = [record for record in caplog.records if "append-only file is off" in record.message]
+    (risk,) = [record for record in caplog.records if "append-only file is off" in record.msg]
     assert vars(risk)["fix"].startswith("CONFIG SET appendonly yes")
 
 
 def test_a_worker_says_in_its_log_where_it_works(bench: Any, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "fairque.worker")
     bench.start(nothing)
-    (begun,) = [vars(record) for record in caplog.records if record.message == "worker started"]
+    (begun,) = [vars(record) for record in caplog.records if record.msg == "worker started"]
     assert (begun["server"], begun["queue"]) == (bench.url, bench.keys.name)
 
 

@@ -176,7 +176,7 @@ def test_a_hook_that_raises_is_logged_and_harmless(
     for _ in range(2):
         bench.error(bench.push(None, payload="fail", retries=0))
         assert bench.result(bench.push(None)) == "done"
-    eventually(lambda: {"on_success raised", "on_failure raised"} <= {r.message for r in caplog.records})
+    eventually(lambda: {"on_success raised", "on_failure raised"} <= {r.msg for r in caplog.records})
 
 
 def test_a_hook_whose_error_cannot_even_be_logged_costs_no_thread(bench: Any) -> None:

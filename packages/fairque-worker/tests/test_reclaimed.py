@@ -37,7 +37,7 @@ def holds() -> None:
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
-    return [vars(record) for record in caplog.records if record.message.startswith("a worker was lost")]
+    return [vars(record) for record in caplog.records if record.msg.startswith("a worker was lost")]
 
 
 def expired(worker: Worker) -> dict[str, float]:
@@ -82,7 +82,7 @@ def test_a_worker_that_was_killed_is_named_by_the_one_that_takes_its_task(
     bench.result(task_id)
     (line,) = told(caplog)
     assert (line["task_id"], line["user_id"], line["lost_worker"]) == (task_id, "eve", "lost")
-    assert line["message"] == "a worker was lost: its task was taken back, and it waits to be started again"
+    assert line["msg"] == "a worker was lost: its task was taken back, and it waits to be started again"
     assert expired(worker) == {"queued": 1, "failed": 0, "canceled": 0}
 
 
@@ -114,7 +114,7 @@ def test_a_task_that_loses_its_last_lease_is_told_as_a_dead_letter(
     worker = bench.start(holds, **short)
     assert bench.error(task_id)["reason"] == "deliveries"
     eventually(lambda: told(caplog), what="a line")
-    assert told(caplog)[-1]["message"] == "a worker was lost: its task was taken back, and it is a dead letter"
+    assert told(caplog)[-1]["msg"] == "a worker was lost: its task was taken back, and it is a dead letter"
     assert expired(worker)["failed"] == 1
 
 

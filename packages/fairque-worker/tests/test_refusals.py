@@ -81,7 +81,7 @@ def test_an_ending_that_the_queue_refuses_is_given_up_with_its_name_and_holds_no
     # No slot is lost, and nothing is renewed any more.
     assert [bench.result(bench.push(add, n, n)) for n in range(4)] == [0, 2, 4, 6]
     assert (bench.state(refused), worker.in_flight) == (TaskState.STARTED, 0)
-    (record,) = [record for record in caplog.records if record.message == REFUSED]
+    (record,) = [record for record in caplog.records if record.msg == REFUSED]
     assert vars(record)["task_id"] == refused
     assert "time, verdict or pause of task" in vars(record)["error"]
 
@@ -108,7 +108,7 @@ def test_a_worker_that_is_refused_all_tasks_tries_again_after_a_pause(
     # A lease that the script refuses.
     lease_ms, worker._consumer.lease_ms = worker._consumer.lease_ms, 0
     before = bench.command_count("evalsha")
-    eventually(lambda: caplog.messages.count("the queue cannot be used now: trying again") >= 2)
+    eventually(lambda: [r.msg for r in caplog.records].count("the queue cannot be used now: trying again") >= 2)
     assert bench.command_count("evalsha") - before < 20
     worker._consumer.lease_ms = lease_ms
     assert bench.result(bench.push(add, 1, 2)) == 3

@@ -192,8 +192,8 @@ def test_a_heart_that_beats_late_says_for_how_long_what_ran_and_what_helps(
     worker.start()
     task_id = bench.push(holds)
     with caplog.at_level("WARNING", logger="fairque.worker"):
-        eventually(lambda: [r for r in caplog.records if r.message == "the heartbeat was late"], within=60)
-    record = vars(next(r for r in caplog.records if r.message == "the heartbeat was late"))
+        eventually(lambda: [r for r in caplog.records if r.msg == "the heartbeat was late"], within=60)
+    record = vars(next(r for r in caplog.records if r.msg == "the heartbeat was late"))
     assert record["late_seconds"] >= 0.2
     assert cause in record["cause"]
     assert (record["tasks"], record["functions"]) == ([task_id], ["holds"])

@@ -145,7 +145,7 @@ class TestOneThatCannotBegin:
             task_id = apart.push("add", 1, 2, retries=0)
 
             def said() -> list[dict[str, Any]]:
-                return [vars(one) for one in caplog.records if "could not be started here" in one.message]
+                return [vars(one) for one in caplog.records if "could not be started here" in one.msg]
 
             eventually(lambda: len(said()) > 1, within=SECONDS, what="two words on it")
             assert words in said()[0]["why"]
