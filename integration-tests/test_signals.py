@@ -170,7 +170,7 @@ def test_a_worker_writes_what_it_does_when_asked_and_goes_on(project: Any, queue
     eventually(lambda: len(told()) == 3, what="three tasks in the log")
     by_id = {line["task_id"]: line for line in told()}
     in_thread, on_loop, apart = (by_id[handle.task_id] for handle in handles)
-    assert (in_thread["func"], in_thread["user"], in_thread["attempt"]) == ("tasks:endless", "acme", 1)
+    assert (in_thread["func"], in_thread["user_id"], in_thread["attempt"]) == ("tasks:endless", "acme", 1)
     assert (in_thread["where"], on_loop["where"]) == ("thread", "event loop")
     assert apart["where"].startswith("process ")
     assert any(frame.endswith(" waiting") for frame in on_loop["frames"])

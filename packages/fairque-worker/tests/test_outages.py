@@ -132,7 +132,9 @@ def test_a_worker_goes_on_when_its_server_was_busy_with_a_script(
 
     busy = threading.Thread(target=be_busy)
     busy.start()
-    eventually(lambda: any(r.msg == "the queue cannot be used now: trying again" for r in caplog.records), what="the notice")
+    eventually(
+        lambda: any(r.msg == "the queue cannot be used now: trying again" for r in caplog.records), what="the notice"
+    )
     client.script_kill()
     busy.join()
     bench.reaches(waiting, bench.info(waiting).state.FINISHED, within=PROGRESS)
