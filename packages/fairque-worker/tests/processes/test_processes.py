@@ -192,7 +192,7 @@ def test_a_handler_that_is_an_object_cannot_be_had_by_a_child_and_the_error_says
 
 
 def test_children_without_modules_would_know_no_function(bench: Any) -> None:
-    with pytest.raises(ConfigurationError, match=r"child processes import worker\.modules, and there are none"):
+    with pytest.raises(ConfigurationError, match=r"they import worker\.modules, and there are none"):
         Worker(bench.settings(isolation="process"))
 
 

@@ -15,6 +15,8 @@ Reason: TypeAlias = Literal[
 
 #: Idle workers ask for tasks more often than this, in milliseconds.
 _SILENCE_MS = 10_000
+#: From how many on a wait is told in whole seconds.
+_LONG_SECONDS = 100
 
 
 @frozen(kw_only=True)
@@ -107,10 +109,9 @@ class UserStanding:
                 return f"{name} may start {self.rate:g} tasks a second: the next one in {_seconds(wait)} s"
             case "no worker":
                 return f"{name} could be served, but no worker has asked for tasks for 10 s or more: start a worker"
-            case "turn" if not self.users_ahead:
-                return f"{name} is the next one to be served"
             case "turn":
-                return f"{name} waits for its turn behind {_number(self.users_ahead or 0, 'other user')}"
+                ahead = self.users_ahead and f"waits for its turn behind {_number(self.users_ahead, 'other user')}"
+                return f"{name} {ahead or 'is the next one to be served'}"
         return f"{name} has no task that waits"
 
     def _nobody_asks(self) -> bool:
@@ -173,4 +174,4 @@ def _number(number: int, one: str) -> str:
 
 def _seconds(seconds: float) -> str:
     """Return a wait, which may be a moment or a year; below zero there is none."""
-    return f"{seconds:,.0f}" if seconds >= 100 else f"{max(0.0, seconds):.3f}".rstrip("0").rstrip(".")
+    return f"{seconds:,.0f}" if seconds >= _LONG_SECONDS else f"{max(0.0, seconds):.3f}".rstrip("0").rstrip(".")

@@ -6,7 +6,7 @@ import re
 import traceback
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from fairque.protocol.model.logger import RESERVED
 
@@ -35,9 +35,11 @@ class Event(str):
     a log of its own sees more than "task failed".
     """
 
+    __slots__ = ("values",)
+
     values: Mapping[str, Any]
 
-    def __new__(cls, name: str, values: Mapping[str, Any] | None = None) -> "Event":
+    def __new__(cls, name: str, values: Mapping[str, Any] | None = None) -> Self:
         """Keep the values as they are: their text is made for those who show it."""
         event = super().__new__(cls, name)
         event.values = values or {}
