@@ -38,6 +38,7 @@ def test_the_demo_ends_with_the_waits_of_each_user_under_both_orders() -> None:
         assert demo.returncode == 0, printed
         assert "one FIFO: p50" in printed
         assert "fairque: p50" in printed
+        assert not [line for line in printed.splitlines() if " 20 / 20 " in line and len(line.split()) > 5], printed
         assert "quiet-2 (20 tasks)" in printed
         assert "warning" not in printed, "its server is in memory on purpose"
         assert _left(folder) == []
