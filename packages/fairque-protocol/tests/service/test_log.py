@@ -18,6 +18,7 @@ import pytest
 from fairque.protocol.model.logger import TaskLogger
 from fairque.protocol.service.lines import Event
 from fairque.protocol.service.log import LogForm, configure_log, service_logger
+from fairque.protocol.testing import PATIENCE
 
 log = service_logger("fairque.tests")
 
@@ -190,12 +191,12 @@ class TestWhatARecordContains:
         class Slow:
             def __repr__(self) -> str:
                 begun.set()
-                gate.wait(20)
+                gate.wait(PATIENCE)
                 return "slow"
 
         thread = threading.Thread(target=lambda: log.info("first", value=Slow()))
         thread.start()
-        assert begun.wait(10)
+        assert begun.wait(PATIENCE)
         log.info("second")
         assert "second" in lines()
         assert "first" not in lines()

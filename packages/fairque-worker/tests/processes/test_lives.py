@@ -20,8 +20,6 @@ from fairque.worker.processes import pool, process
 from fairque.worker.processes.pool import Children
 from fairque.worker.processes.process import Child, Recipe
 
-SECONDS = 20
-
 
 def children_of(pid: int) -> set[int]:
     """The living child processes of a process, those that wait to be reaped left out."""
@@ -74,7 +72,7 @@ def test_thirty_messages_that_are_spoiled_leave_no_child_behind(
     raw.close()
     ends = (TaskState.FAILED, TaskState.FINISHED)
     for one in tasks:
-        eventually(partial(lambda task_id: apart.bench.state(task_id) in ends, one.task_id), within=SECONDS)
+        eventually(partial(lambda task_id: apart.bench.state(task_id) in ends, one.task_id))
     assert len(new_children()) <= 2
     assert apart.result("add", 1, 2) == 3
 
@@ -147,7 +145,7 @@ class TestOneThatCannotBegin:
             def said() -> list[dict[str, Any]]:
                 return [vars(one) for one in caplog.records if "could not be started here" in one.msg]
 
-            eventually(lambda: len(said()) > 1, within=SECONDS, what="two words on it")
+            eventually(lambda: len(said()) > 1, what="two words on it")
             assert words in said()[0]["why"]
             assert said()[0]["task_id"] == task_id
             fix()
