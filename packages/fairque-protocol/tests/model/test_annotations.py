@@ -218,7 +218,7 @@ CIRCLES = [
 @pytest.mark.parametrize("future", ["", "from __future__ import annotations\n"], ids=["now", "future"])
 @pytest.mark.parametrize(("lines", "annotation", "given"), CIRCLES, ids=range(len(CIRCLES)))
 def test_an_alias_that_names_itself_is_read_once(
-    load: Load, tmp_path: Path, lines: str, annotation: str, given: bool, future: str
+    load: Load, tmp_path: Path, lines: str, annotation: str, future: str, *, given: bool
 ) -> None:
     (tmp_path / "written_json.py").write_text(
         "from typing import Union\nJson = Union[None, int, list['Json'], dict[str, 'Json'], tuple['Json', 'Json']]\n"
@@ -244,7 +244,7 @@ def test_an_alias_that_names_itself_is_read_once(
     ],
 )
 def test_text_in_an_alias_of_another_module_is_looked_up_there(
-    load: Load, imports: str, annotation: str, given: bool, way: str
+    load: Load, imports: str, annotation: str, way: str, *, given: bool
 ) -> None:
     load(
         "from typing import TYPE_CHECKING, Optional, Union\n"

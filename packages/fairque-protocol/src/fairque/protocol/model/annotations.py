@@ -148,9 +148,7 @@ def _of_attribute(annotation: Any, name: str, scope: Scope) -> Meaning:
     except NameError:  # an alias of what exists for type checkers only, whose value is made when it is asked for
         module = sys.modules.get(annotation.__module__)
         names = {} if module is None else vars(module)
-        return _of_unknown(
-            _Unknown(annotation.__name__), _scope_of_module(annotation.__module__, names, scope)
-        )
+        return _of_unknown(_Unknown(annotation.__name__), _scope_of_module(annotation.__module__, names, scope))
 
 
 def _of_variable(annotation: typing.TypeVar, scope: Scope) -> Meaning:

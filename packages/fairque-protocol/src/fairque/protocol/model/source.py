@@ -7,7 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["absolute", "annotations_in_source", "bodies", "imported", "package_of", "source_of", "statements", "text_of"]
+__all__ = [
+    "absolute",
+    "annotations_in_source",
+    "bodies",
+    "imported",
+    "package_of",
+    "source_of",
+    "statements",
+    "text_of",
+]
 
 
 def text_of(file: str, names: Mapping[str, Any]) -> str:
