@@ -20,7 +20,7 @@ from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.service import web as web_module
 from fairque.protocol.service.http import LONGEST_HEAD
 from fairque.protocol.service.web import Web
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import PATIENCE, eventually
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], list[bytes]]
 GATE = threading.Event()
@@ -28,7 +28,7 @@ GATE = threading.Event()
 
 def metrics(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
     if environ["QUERY_STRING"] == "wait":
-        GATE.wait(20)
+        GATE.wait(PATIENCE)
     if environ["QUERY_STRING"] == "raise":
         raise ValueError
     size = int(environ["QUERY_STRING"].partition("size=")[2] or 3)

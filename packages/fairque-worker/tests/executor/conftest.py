@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 
 from fairque.protocol.calls import Granted
+from fairque.protocol.testing import PATIENCE
 from fairque.protocol.wire.codec import encode_task
 from fairque.worker import Task, TaskContext, TaskHandler
 from fairque.worker.executor import Executor
 from fairque.worker.inputs import Inputs
 from fairque.worker.jobs import Ending, Failure, Job, Lease, Success
 from fairque.worker.watch import Alarm, Watch
-
-SECONDS = 5
 
 
 class Calls(TaskHandler):
@@ -66,7 +65,7 @@ class Bench:
         self.executor.stop()
 
     def ending(self) -> Any:
-        return self.endings.get(timeout=SECONDS)
+        return self.endings.get(timeout=PATIENCE)
 
     def run(self, function: Callable[..., Any], *args: Any, **fields: Any) -> Any:
         job = self.submit(function, *args, **fields)

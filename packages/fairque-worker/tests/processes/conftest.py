@@ -72,13 +72,13 @@ def leaves_a_reader(other):
 
 def leaves_a_teller():
     def tells(context):
-        OVER.wait(30)
+        OVER.wait(60)
         context.progress(7, message="stray")
     stray(tells)
 
 def outlives_strays():
     OVER.set()
-    STRAYS[-1].join(30)
+    STRAYS[-1].join(60)
     return SAID
 
 async def facts_later():
@@ -148,7 +148,7 @@ def environment():
 def terminates():
     child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
     child.terminate()
-    return child.wait(10)
+    return child.wait(60)
 
 WORD = contextvars.ContextVar("word", default="none")
 

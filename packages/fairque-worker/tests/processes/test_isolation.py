@@ -11,7 +11,6 @@ import pytest
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.testing import eventually
 
-SECONDS = 20
 _FINISHED = TaskState.FINISHED
 
 

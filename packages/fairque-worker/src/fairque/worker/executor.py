@@ -179,12 +179,14 @@ class Executor:
             self._children.end([place for place in places if isinstance(place, Child)], seconds)
 
     def where(self, job: Job) -> tuple[str, list[FrameType]]:
-        """Say where a job runs, and return the stack of a coroutine."""
+        """Say where a job runs or what it waits for, and return the stack of a coroutine."""
         place = self._places.get(job)
         if isinstance(place, Attempt):
             return "event loop", place.stack()
         if isinstance(place, Child):
             return f"process {place.pid}", []
+        if job.task is not None and job.context is None and (job.task.isolation or self._isolation) == "process":
+            return "waits for a child process", []
         return "waits for a thread" if place is None else "thread", []
 
     def stop(self, seconds: float = 0.0) -> bool:

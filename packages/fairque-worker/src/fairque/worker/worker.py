@@ -387,7 +387,7 @@ def _children(settings: WorkerSettings, handler: TaskHandler | str | None) -> Ch
             "its handler is an object, which a child process cannot have. Name it: Worker(settings, 'MODULE:ATTR')"
         )
     elif handler is None and not options.modules:
-        why_not = "child processes import worker.modules, and there are none: list the modules with task functions"
+        why_not = "they import worker.modules, and there are none: name the modules with tasks, modules=['MODULE']"
     else:
         recipe = Recipe(
             worker=options.name,
