@@ -1,5 +1,6 @@
 """The HTTP port: whoever asks gets an answer at once, however many others are slow, and nothing ends the thread."""
 
+import asyncio
 import errno
 import os
 import resource
@@ -281,6 +282,19 @@ class TestTrouble:
             patched.setattr(web_module, "read_request", defective)
             assert get(web, "/livez") == b""
         assert get(web, "/livez").endswith(b"fine\n")
+
+    @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, asyncio.CancelledError])
+    def test_nothing_that_a_probe_or_an_application_raises_ends_a_thread(self, error: type[BaseException]) -> None:
+        def raise_it(*_: Any) -> Any:
+            raise error
+
+        web = Web("127.0.0.1", 0, "http.port", {"/livez": lambda: (True, "fine"), "/p": raise_it}, {"/a": raise_it})
+        try:
+            for path in ("/a", "/p", "/a", "/p"):
+                assert get(web, path).startswith(b"HTTP/1.1 500 ")
+            assert get(web, "/livez").endswith(b"fine\n")
+        finally:
+            web.close()
 
     def test_a_client_that_wants_tls_gets_an_error_and_no_hang(self, web: Web) -> None:
         context = ssl.create_default_context()

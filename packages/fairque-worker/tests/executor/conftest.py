@@ -13,7 +13,7 @@ from fairque.protocol.wire.codec import encode_task
 from fairque.worker import Task, TaskContext, TaskHandler
 from fairque.worker.executor import Executor
 from fairque.worker.inputs import Inputs
-from fairque.worker.jobs import Ending, Job, Lease
+from fairque.worker.jobs import Ending, Failure, Job, Lease, Success
 from fairque.worker.watch import Alarm, Watch
 
 
@@ -43,7 +43,7 @@ class Bench:
             inputs=Inputs(lambda *_: [], 1_000),
             alarm=alarm,
             on_exhausted=self.exhausted.put,
-            **limits,
+            **{"kept": (Success, Failure), **limits},
         )
         self._jobs: list[Job] = []
         self._watch = Watch(60, lambda: list(self._jobs), alarm, self.executor.enforce, print)

@@ -258,7 +258,7 @@ class Web:
                 continue
             try:
                 told = asked_of(application, request)
-            except Exception as error:  # noqa: BLE001 - of the application, which answers the next one
+            except BaseException as error:  # noqa: BLE001 - also SystemExit, which would end the thread and no more
                 told = answer(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}\n".encode())
             self._made.append((connection, told))
             self._ring()
@@ -313,7 +313,7 @@ class Web:
 def _looked(probe: Probe) -> tuple[HTTPStatus, str]:
     try:
         well, word = probe()
-    except Exception as error:  # noqa: BLE001 - of the probe, which is asked again
+    except BaseException as error:  # noqa: BLE001 - also SystemExit, which would end the thread and no more
         return HTTPStatus.INTERNAL_SERVER_ERROR, f"the probe failed: {type(error).__name__}"
     return HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE, word
 
