@@ -133,6 +133,14 @@ def test_virtual_time_begins_again_with_all_tags_before_their_last_digits_are_lo
     assert min(served.values()) >= 9
 
 
+def test_virtual_time_begins_again_for_all_users_however_many_there_are(queue: "Bench") -> None:
+    queue.client.hset(f"{queue.keys.prefix}g", "V", 2**51)
+    for batch in range(2):
+        queue.push(*(queue.task(f"user{batch}.{number}") for number in range(600)))
+    queue.sweep()
+    assert Counter(record["S"] for record in queue.snapshot("u:").values()) == {"0": 1_200}
+
+
 HAS_SERVED = """
 local r = cmsgpack.unpack(redis.call("GET", KEYS[1]))
 r.served = 2 ^ 53 - 1000
