@@ -312,6 +312,14 @@ class TestAUserThatItsCapHeldBack:
         assert leaping.serve(3, ran=25) == ["ann", "bob", "ann"]
         assert (leaping.user().cut, leaping.user().leeway) == (None, leeway)
 
+    def test_waits_for_no_turn_when_it_had_no_work_since_a_cut(self, leaping: "Bench") -> None:
+        self.leap(leaping)
+        leaping.pop()
+        assert (leaping.started[-1], leaping.user().cut) == ("ann", 40_000_000)
+        for task_id, _ in leaping.user().n.items():
+            leaping.model.cancel(leaping.now_us, task_id)
+        assert (leaping.user().lane, leaping.user().cut) == (Lane.IDLE, None)
+
     def test_has_no_more_leeway_without_a_cap(self, queue: "Bench") -> None:
         queue.set("ann", rate=0.01)
         queue.push("bob", 100, cost_us=1)
@@ -332,6 +340,7 @@ class TestAUserThatItsCapHeldBack:
         self, leaping: "Bench", change: dict[str, Any]
     ) -> None:
         self.leap(leaping)
+        leaping.user().leeway = 20_000_000
         leaping.pop()
         leaping.set("ann", **change)
         leaping.set("ann", paused=False)
