@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.protocol.service import web as web_module
 from fairque.protocol.service.http import LONGEST_HEAD
 from fairque.protocol.service.web import Web
@@ -31,6 +31,8 @@ def metrics(environ: dict[str, Any], start_response: Callable[..., Any]) -> list
         GATE.wait(20)
     if environ["QUERY_STRING"] == "raise":
         raise ValueError
+    if environ["QUERY_STRING"] == "exit":
+        raise SystemExit(1)
     size = int(environ["QUERY_STRING"].partition("size=")[2] or 3)
     start_response("200 OK", [("Content-Type", "text/x"), ("X-Accept", environ.get("HTTP_ACCEPT", ""))])
     return [b"x" * size]
@@ -281,6 +283,40 @@ class TestTrouble:
             patched.setattr(web_module, "read_request", defective)
             assert get(web, "/livez") == b""
         assert get(web, "/livez").endswith(b"fine\n")
+
+    def test_an_application_that_exits_is_an_error_of_its_own_and_the_next_one_is_answered(self, web: Web) -> None:
+        assert get(web, "/metrics?exit").startswith(b"HTTP/1.1 500 ")
+        assert get(web, "/metrics").endswith(b"xxx")
+
+    def test_an_answer_that_cannot_even_be_made_an_error_ends_no_thread(
+        self, web: Web, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tried = threading.Event()
+
+        def asked(*_: object) -> bytes:
+            raise MemoryError
+
+        def short(*_: object, **__: object) -> bytes:
+            tried.set()
+            raise MemoryError
+
+        with monkeypatch.context() as patched:
+            patched.setattr(web_module, "asked_of", asked)
+            patched.setattr(web_module, "answer", short)
+            with connect(web, b"GET /metrics HTTP/1.1\r\n\r\n"):
+                assert tried.wait(60)
+        assert get(web, "/metrics").endswith(b"xxx")
+
+    @pytest.mark.filterwarnings("error::ResourceWarning")
+    def test_a_lack_of_files_at_its_start_is_an_error_that_says_what_to_do(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def no_pair(*_: object) -> None:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        monkeypatch.setattr(socket, "socketpair", no_pair)
+        with pytest.raises(FairqueError, match=r"http_port 0: .*Too many open files\. Raise the limit of open files"):
+            Web("127.0.0.1", 0, "http_port", {}, {})
 
     def test_a_client_that_wants_tls_gets_an_error_and_no_hang(self, web: Web) -> None:
         context = ssl.create_default_context()
