@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fairque.client import TaskQueue
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import PATIENCE, eventually
 
 #: What every module of tasks here begins with: a ledger in which a task notes that it ran.
 PRELUDE = """
@@ -57,7 +57,7 @@ class Process:
     def signal(self, number: int) -> None:
         self.popen.send_signal(number)
 
-    def ends(self, within: float = 60.0) -> int:
+    def ends(self, within: float = PATIENCE) -> int:
         """Wait for its end and return its exit code."""
         try:
             return self.popen.wait(within)
@@ -67,7 +67,7 @@ class Process:
     def kill(self) -> None:
         """End it without any warning."""
         self.popen.kill()
-        self.popen.wait(15)
+        self.popen.wait(PATIENCE)
 
 
 class Project:
@@ -120,13 +120,13 @@ class Project:
             assert process.popen.poll() is None, process.stderr
             return "worker started" in process.stderr
 
-        eventually(started, within=60, what="a worker that takes tasks")
+        eventually(started, what="a worker that takes tasks")
         return process
 
     def run(self, *args: str, environ: dict[str, str] | None = None) -> tuple[int, str, str]:
         """Run a worker to its end and return exit code, output and errors."""
         process = self.begin(*args, environ=environ)
-        output, _ = process.popen.communicate(timeout=30)
+        output, _ = process.popen.communicate(timeout=PATIENCE)
         return process.popen.returncode, output.decode(), process.stderr
 
     def ledger(self) -> list[list[str]]:
@@ -136,15 +136,13 @@ class Project:
 
     def noted(self, task_id: str, times: int = 1) -> None:
         """Wait until a task has noted that it runs."""
-        eventually(
-            lambda: sum(line[0] == task_id for line in self.ledger()) >= times, within=60, what=f"a run of {task_id}"
-        )
+        eventually(lambda: sum(line[0] == task_id for line in self.ledger()) >= times, what=f"a run of {task_id}")
 
     def close(self) -> None:
         for process in self._processes:
             if process.popen.poll() is None:
                 process.signal(signal.SIGKILL)
-            process.popen.wait(15)
+            process.popen.wait(PATIENCE)
             if process.popen.stdout is not None:
                 process.popen.stdout.close()
 

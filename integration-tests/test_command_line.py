@@ -13,7 +13,7 @@ import redis
 from fairque.client import Task, TaskState
 from fairque.protocol.embedded import EmbeddedServer
 from fairque.protocol.service import exits
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import PATIENCE, eventually
 
 TASKS = """
 @task
@@ -137,9 +137,9 @@ def test_a_supervisor_starts_a_worker_again_that_could_not_stop_its_tasks(projec
     supervisor = project.begin("--processes", "2", "tasks", environ=environ)
     failed = queue.push(Task.create(func="tasks:hangs", timeout=0.2, retries=0))
     project.noted(failed.task_id)
-    eventually(lambda: "a worker process ended" in supervisor.stderr, within=20, what="the end of a worker")
+    eventually(lambda: "a worker process ended" in supervisor.stderr, what="the end of a worker")
     assert "exit_code=7" in supervisor.stderr or '"exit_code": 7' in supervisor.stderr
-    assert queue.push(Task.create(func="tasks:hello", args=["you"])).result(10) == "Hello you"
+    assert queue.push(Task.create(func="tasks:hello", args=["you"])).result(PATIENCE) == "Hello you"
 
 
 def test_a_worker_that_breaks_ends_with_1(project: Any, queue: Any) -> None:
@@ -182,7 +182,7 @@ def test_a_handler_named_on_the_command_line_runs_in_children_too(project: Any, 
     project.write(HANDLER)
     handle = queue.push(Task.create(payload={"a": 1}))
     worker = project.start("tasks:Echo", environ={"FAIRQUE__WORKER__ISOLATION": "process"})
-    payload, pid = handle.result(20)
+    payload, pid = handle.result(PATIENCE)
     assert payload == {"a": 1}
     assert pid != worker.pid
 

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import PATIENCE, eventually
 
 DEMO = Path(__file__).resolve().parent.parent / "scripts" / "demo.py"
 
@@ -38,6 +38,7 @@ def test_the_demo_ends_with_the_waits_of_each_user_under_both_orders() -> None:
         assert demo.returncode == 0, printed
         assert "one FIFO: p50" in printed
         assert "fairque: p50" in printed
+        assert not [line for line in printed.splitlines() if " 20 / 20 " in line and len(line.split()) > 5], printed
         assert "quiet-2 (20 tasks)" in printed
         assert "warning" not in printed, "its server is in memory on purpose"
         assert _left(folder) == []
@@ -45,9 +46,9 @@ def test_the_demo_ends_with_the_waits_of_each_user_under_both_orders() -> None:
 
 def test_an_interrupted_demo_leaves_no_process_and_no_folder() -> None:
     with tempfile.TemporaryDirectory() as folder, _start(Path(folder), 2000) as demo:
-        eventually(lambda: _left(folder), within=30, what="the server's folder")
+        eventually(lambda: _left(folder), what="the server's folder")
         demo.send_signal(signal.SIGINT)
-        printed, _ = demo.communicate(timeout=30)
+        printed, _ = demo.communicate(timeout=PATIENCE)
 
         assert demo.returncode == 130, printed
         assert "Traceback" not in printed

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from fairque.client import After, Task, TaskCanceled, TaskFailed, TaskState
+from fairque.protocol.testing import PATIENCE
 
 TASKS = """
 @task
@@ -30,7 +31,7 @@ def test_a_pipeline_runs_in_its_order_whatever_the_order_of_its_push(project: An
     handles = queue.push_many([load, *cleaned, extract])
     assert [handle.state() for handle in handles] == [TaskState.DEFERRED] * 3 + [TaskState.QUEUED]
     project.start("tasks", "--concurrency", "4")
-    assert handles[0].result(20) == "load"
+    assert handles[0].result(PATIENCE) == "load"
     names = [line[3] for line in project.ledger()]
     assert (names[0], sorted(names[1:3]), names[3:]) == ("extract", ["clean", "validate"], ["load"])
 
@@ -47,7 +48,7 @@ def test_a_failure_ends_its_dependents_except_those_that_run_all_the_same(projec
     )
     project.start("tasks")
     with pytest.raises(TaskFailed):
-        handles[0].result(20)
+        handles[0].result(PATIENCE)
     with pytest.raises(TaskCanceled, match=f"task {broken.task_id}, on which it depends, did not finish"):
-        handles[1].result(20)
-    assert handles[2].result(20) == "cleaning up"
+        handles[1].result(PATIENCE)
+    assert handles[2].result(PATIENCE) == "cleaning up"

@@ -46,7 +46,7 @@ def work() -> None:
             except TimeoutError:
                 print("late on a loop")
             await asyncio.to_thread(burst)
-            print("on a loop", await handle.result(timeout=30))
+            print("on a loop", await handle.result(timeout=60))
 
     with TaskQueue.from_url("embedded://", name="frozen", default_user_id="ann") as queue:
         isolated = jobs.add.options(isolation="process").task(2, 3)
@@ -56,7 +56,7 @@ def work() -> None:
         except TimeoutError:
             print("late")
         burst()
-        print("frozen", [handle.result(timeout=30) for handle in handles])
+        print("frozen", [handle.result(timeout=60) for handle in handles])
         asyncio.run(wait_on_a_loop())
         with TaskScheduler.from_url("embedded://", queue="frozen", lease_seconds=0.3) as scheduler:
             scheduler.start()

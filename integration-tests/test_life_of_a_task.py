@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fairque.client import Task, TaskCanceled, TaskFailed, TaskState
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import PATIENCE, eventually
 
 TASKS = """
 @task
@@ -44,7 +44,7 @@ def test_a_worker_process_runs_functions_coroutines_and_plain_functions_of_its_m
     project.write(TASKS)
     handles = queue.push_many([call("tasks:add", 1, 2), call("later", 3, 4, user_id="bob"), call("tasks:plain", 5)])
     project.start("tasks", "--concurrency", "2")
-    assert [handle.result(20) for handle in handles] == [3, {"sum": 7, "who": "bob"}, -5]
+    assert [handle.result(PATIENCE) for handle in handles] == [3, {"sum": 7, "who": "bob"}, -5]
     assert {handle.state() for handle in handles} == {TaskState.FINISHED}
 
 
@@ -54,13 +54,13 @@ def test_the_producer_learns_why_a_task_failed_and_that_one_was_canceled(project
     failing = queue.push(call("tasks:broken", retries=1))
     running = queue.push(call("tasks:stoppable"))
     with pytest.raises(TaskFailed, match="ValueError: no luck") as caught:
-        failing.result(20)
+        failing.result(PATIENCE)
     assert caught.value.reason == "retries"
     assert 'raise ValueError("no luck")' in caught.value.traceback
     project.noted(running.task_id)
     assert running.cancel().answer == "requested"
     with pytest.raises(TaskCanceled):
-        running.result(20)
+        running.result(PATIENCE)
 
 
 HANDLER = """
@@ -88,9 +88,9 @@ def test_a_handler_of_the_users_own_runs_payloads_and_hears_of_the_endings(proje
     good = queue.push(Task.create(payload="text"))
     bad = queue.push(Task.create(retries=0))
     project.start("tasks:Upper")
-    assert good.result(20) == "TEXT"
+    assert good.result(PATIENCE) == "TEXT"
     with pytest.raises(TaskFailed, match="nothing to do"):
-        bad.result(20)
+        bad.result(PATIENCE)
     eventually(lambda: len(project.ledger()) == 2, what="both hooks")
     assert {(line[0], line[3]) for line in project.ledger()} == {
         (good.task_id, "success:TEXT"),
@@ -109,7 +109,7 @@ def double(number):
 if __name__ == "__main__":
     url, name = os.environ["FAIRQUE__REDIS__URL"], os.environ["FAIRQUE__QUEUE__NAME"]
     with TaskQueue.from_url(url, name=name, default_user_id="ann") as queue:
-        print(queue.push(double.task(21)).result(timeout=20))
+        print(queue.push(double.task(21)).result(timeout=60))
 """
 
 

@@ -144,7 +144,7 @@ def test_a_burst_ends_although_its_tasks_have_left_something_that_hangs(
     assert handle.state() is TaskState.FINISHED
     output = process.popen.stdout.read().decode()
     assert output.count(f"left {kind}\n") == (kind != "to_thread")
-    eventually(lambda: not running(project.folder), within=LONG, what="the end of all its processes")
+    eventually(lambda: not running(project.folder), what="the end of all its processes")
 
 
 @pytest.mark.parametrize(("function", "kind"), LEFT)
@@ -154,11 +154,11 @@ def test_a_signal_ends_a_worker_whose_tasks_have_left_something_that_hangs(
     project.write(LEAVE)
     process = project.start()
     push(queue, function, kind).result(timeout=LONG)
-    eventually((project.folder / "hangs").exists, within=LONG, what="what hangs")
+    eventually((project.folder / "hangs").exists, what="what hangs")
     process.signal(signal.SIGTERM)
     assert process.ends(LONG) == 0
     assert (project.folder / "handled").exists() == (kind != "a handler")
-    eventually(lambda: not running(project.folder), within=LONG, what="the end of all its processes")
+    eventually(lambda: not running(project.folder), what="the end of all its processes")
 
 
 @pytest.mark.parametrize("function", HANGING)
@@ -168,7 +168,7 @@ def test_a_signal_ends_a_worker_whose_task_hangs_and_gives_the_task_back(
     project.write(LEAVE)
     process = project.start(environ={"FAIRQUE__WORKER__GRACE_SECONDS": "0.1"})
     handle = push(queue, function)
-    eventually((project.folder / "hangs").exists, within=LONG, what="the task")
+    eventually((project.folder / "hangs").exists, what="the task")
     process.signal(signal.SIGTERM)
     assert process.ends(LONG) == 0
     assert handle.state() is TaskState.QUEUED
@@ -187,7 +187,7 @@ class TestWhatAModuleHasBegun:
     def test_does_not_keep_several_processes(self, project: Any, kind: str) -> None:
         project.write(AT_IMPORT)
         process = project.begin("--processes", "2", "tasks", environ={"LEAVE": kind})
-        eventually(lambda: process.stderr.count("worker started") == 2, within=LONG, what="two workers")
+        eventually(lambda: process.stderr.count("worker started") == 2, what="two workers")
         process.signal(signal.SIGTERM)
         assert process.ends(LONG) == 0
 

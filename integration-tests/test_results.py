@@ -7,7 +7,7 @@ import pytest
 
 from fairque.client import Redriven, Task, TaskFailed, TaskState, as_completed, gather
 from fairque.client.progress import show_progress
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import PATIENCE, eventually
 
 TASKS = """
 from fairque.client import TaskContext
@@ -51,11 +51,11 @@ def test_who_watches_sees_the_progress_of_a_coroutine_while_it_runs(project: Any
     project.start("tasks")
     handle = queue.push(Task.create(func="tasks:wait", args=["go"]))
     seen = []
-    for told in handle.watch_progress(timeout=20):
+    for told in handle.watch_progress(timeout=PATIENCE):
         seen.append(told)
         project.touch("go")
     assert [one.message for one in seen] == ["go"]
-    assert handle.result(timeout=10) == 1
+    assert handle.result(timeout=PATIENCE) == 1
 
 
 def test_many_results_come_as_they_end(project: Any, queue: Any) -> None:
@@ -74,8 +74,8 @@ def test_dead_letters_run_again_once_their_cause_is_mended(project: Any, queue: 
     project.start("tasks", environ={"FAIRQUE__WORKER__ISOLATION": isolation})
     handles = queue.push_many([load(1) for _ in range(3)])
     with pytest.raises(TaskFailed, match="ValueError: broken"):
-        handles[0].result(timeout=30)
-    eventually(lambda: len(queue.dead_letters.list()) == 3, within=20)
+        handles[0].result(timeout=PATIENCE)
+    eventually(lambda: len(queue.dead_letters.list()) == 3)
     (letter, *_) = queue.dead_letters.list()
     assert (letter.func, letter.user_id, letter.reason, letter.error) == ("tasks:load", "ann", "retries", "broken")
     (project.folder / "broken").unlink()

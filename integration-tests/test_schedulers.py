@@ -23,7 +23,7 @@ import redis
 from fairque.protocol.clock import monotonic
 from fairque.protocol.embedded.binary import find_server_binary
 from fairque.protocol.errors import FairqueError
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import PATIENCE, eventually
 from fairque.scheduler import Schedule, SchedulerStatus, TaskScheduler
 from fairque.scheduler.times import time_after
 
@@ -60,7 +60,7 @@ class Server:
     def kill(self) -> None:
         assert self._process is not None
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(PATIENCE)
 
     def _answers(self) -> bool:
         with suppress(redis.RedisError):
@@ -102,7 +102,7 @@ class Crew:
 
     def wait_for(self, number: int) -> None:
         """Wait until so many lead or stand by."""
-        eventually(lambda: sum(map(self._is_up, self._processes)) >= number, within=30, what=f"{number} schedulers")
+        eventually(lambda: sum(map(self._is_up, self._processes)) >= number, what=f"{number} schedulers")
 
     def signal(self, name: str, number: int) -> None:
         self._processes[name][0].send_signal(number)
@@ -110,7 +110,7 @@ class Crew:
     def replace(self, name: str) -> int:
         """Wait for the end of one, start another one for it, and return its exit code."""
         process, _, slot = self._processes.pop(name)
-        code = process.wait(20)
+        code = process.wait(PATIENCE)
         self.begin(slot)
         return code
 
@@ -119,12 +119,12 @@ class Crew:
         self.wait_for(3)
         for process, _, _ in self._processes.values():
             process.send_signal(signal.SIGTERM)
-        return [process.wait(20) for process, _, _ in self._processes.values()]
+        return [process.wait(PATIENCE) for process, _, _ in self._processes.values()]
 
     def kill(self) -> None:
         for process, _, _ in self._processes.values():
             process.kill()
-            process.wait(10)
+            process.wait(PATIENCE)
 
     def _is_up(self, name: str) -> bool:
         process, log, _ = self._processes[name]
@@ -161,18 +161,18 @@ class Nemesis:
 
     def kill(self, led: SchedulerStatus) -> None:
         self._crew.signal(led.leader or "", signal.SIGKILL)
-        self._await_another(led, LEASE + 2)
+        self._await_another(led)
         assert self._crew.replace(led.leader or "") == -signal.SIGKILL
 
     def stop(self, led: SchedulerStatus) -> None:
         self._crew.signal(led.leader or "", signal.SIGTERM)
-        self._await_another(led, 2)
+        self._await_another(led)
         assert self._crew.replace(led.leader or "") == 0
 
     def pause(self, led: SchedulerStatus) -> None:
         until = monotonic() + 3 * LEASE
         self._crew.signal(led.leader or "", signal.SIGSTOP)
-        self._await_another(led, LEASE + 2)
+        self._await_another(led)
         time.sleep(max(0.0, until - monotonic()))
         self._crew.signal(led.leader or "", signal.SIGCONT)
 
@@ -187,13 +187,13 @@ class Nemesis:
             return status if status.leader else None
 
         # After a crash of the server there may be nobody for a lease.
-        status = eventually(found, within=20, what="a leader")
+        status = eventually(found, what="a leader")
         assert status is not None
         return status
 
-    def _await_another(self, led: SchedulerStatus, seconds: float) -> None:
+    def _await_another(self, led: SchedulerStatus) -> None:
         struck = monotonic()
-        eventually(lambda: self._status().term > led.term, within=seconds, what="another leader in time")
+        eventually(lambda: self._status().term > led.term, what="another leader")
         self.gaps.append(monotonic() - struck)
 
 
@@ -217,7 +217,7 @@ class Editor(threading.Thread):
 
     def end(self) -> None:
         self._over.set()
-        self.join(30)
+        self.join(PATIENCE)
 
 
 def every(name: str, seconds: float, **fields: Any) -> Schedule:
@@ -265,7 +265,7 @@ def test_each_time_has_exactly_one_task_whatever_happens_to_schedulers_and_serve
         editor.start()
         nemesis.rage(CHANGES)
         editor.end()
-        eventually(lambda: planner.status().overdue == 0, within=30, what="a scheduler that has caught up")
+        eventually(lambda: planner.status().overdue == 0, what="a scheduler that has caught up")
         assert crew.close() == [0, 0, 0]
     finally:
         crew.kill()

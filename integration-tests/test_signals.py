@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from fairque.client import Task, TaskState
-from fairque.protocol import clock
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import PATIENCE, eventually
 
 TASKS = """
 import ctypes
@@ -61,7 +60,7 @@ def test_an_idle_worker_ends_at_a_signal(project: Any) -> None:
     project.write(TASKS)
     worker = project.start()
     worker.signal(signal.SIGTERM)
-    assert worker.ends(within=5) == 0
+    assert worker.ends() == 0
 
 
 def test_a_second_signal_gives_the_running_task_back_at_once_and_uncounted(project: Any, queue: Any) -> None:
@@ -73,7 +72,7 @@ def test_a_second_signal_gives_the_running_task_back_at_once_and_uncounted(proje
     eventually(lambda: "worker stops" in worker.stderr, what="that it heard the signal")
     assert running.state() is TaskState.STARTED
     worker.signal(signal.SIGTERM)
-    assert worker.ends(within=5) == 0
+    assert worker.ends() == 0
     info = running.info()
     assert (info.state, info.attempts) == (TaskState.QUEUED, 0)
     # A thread that goes on keeps nobody from leaving, and what was printed is not lost.
@@ -86,10 +85,10 @@ def test_after_the_grace_the_running_task_is_given_back_and_runs_elsewhere(proje
     running = queue.push(Task.create(func="tasks:patient", args=["go"]))
     project.noted(running.task_id)
     worker.signal(signal.SIGTERM)
-    assert worker.ends(within=5) == 0
+    assert worker.ends() == 0
     project.touch("go")
     other = project.start()
-    assert running.result(10) == "ended"
+    assert running.result(PATIENCE) == "ended"
     assert [line[1:3] for line in project.ledger()] == [["1", str(worker.pid)], ["1", str(other.pid)]]
     assert (queue.stats().finished, queue.stats().expired) == (1, 0)
 
@@ -99,18 +98,16 @@ def test_a_signal_before_anything_has_started_is_not_missed(project: Any) -> Non
     worker = project.begin()
     worker.signal(signal.SIGTERM)
     # Whether Python itself or the worker hears it, the process ends.
-    assert worker.ends(within=10) in (0, -signal.SIGTERM)
+    assert worker.ends() in (0, -signal.SIGTERM)
 
 
-def test_within_a_second_of_the_signal_nothing_is_taken_any_more(project: Any, queue: Any) -> None:
+def test_after_the_word_that_it_stops_nothing_is_taken_any_more(project: Any, queue: Any) -> None:
     project.write(TASKS)
     worker = project.start("tasks", "--concurrency", "2")
     running = queue.push(Task.create(func="tasks:patient", args=["go"]))
     project.noted(running.task_id)
-    signalled = clock.monotonic()
     worker.signal(signal.SIGTERM)
-    eventually(lambda: "worker stops" in worker.stderr, within=1, what="that it heard the signal")
-    assert clock.monotonic() - signalled < 1
+    eventually(lambda: "worker stops" in worker.stderr, what="that it heard the signal")
     waiting = queue.push(Task.create(func="tasks:patient", args=["go"]))
     project.touch("go")
     assert worker.ends() == 0
@@ -126,17 +123,17 @@ def test_a_quiet_worker_takes_nothing_goes_on_running_and_takes_tasks_again_when
     eventually(lambda: "worker is quiet" in worker.stderr, what="that it heard the signal")
     waiting = queue.push(Task.create(func="tasks:patient", args=["go"]))
     project.touch("go")
-    assert running.result(10) == "ended"
+    assert running.result(PATIENCE) == "ended"
     # A wait that was on its way may take the task for an instant, and gives it back without starting it.
     eventually(lambda: waiting.state() is TaskState.QUEUED, what="that the task waits for somebody else")
     # It has nothing left to do, and stays all the same.
     assert ([line[0] for line in project.ledger()], worker.popen.poll()) == ([running.task_id], None)
     worker.signal(signal.SIGCONT)
-    assert waiting.result(10) == "ended"
+    assert waiting.result(PATIENCE) == "ended"
     worker.signal(signal.SIGTSTP)
     eventually(lambda: worker.stderr.count("worker is quiet") == 2, what="that it is quiet again")
     worker.signal(signal.SIGTERM)
-    assert worker.ends(within=5) == 0
+    assert worker.ends() == 0
 
 
 def test_a_signal_to_go_on_means_nothing_to_a_worker_that_is_not_quiet(project: Any, queue: Any) -> None:
@@ -170,7 +167,7 @@ def test_a_worker_writes_what_it_does_when_asked_and_goes_on(project: Any, queue
     eventually(lambda: len(told()) == 3, what="three tasks in the log")
     by_id = {line["task_id"]: line for line in told()}
     in_thread, on_loop, apart = (by_id[handle.task_id] for handle in handles)
-    assert (in_thread["func"], in_thread["user"], in_thread["attempt"]) == ("tasks:endless", "acme", 1)
+    assert (in_thread["func"], in_thread["user_id"], in_thread["attempt"]) == ("tasks:endless", "acme", 1)
     assert (in_thread["where"], on_loop["where"]) == ("thread", "event loop")
     assert apart["where"].startswith("process ")
     assert any(frame.endswith(" waiting") for frame in on_loop["frames"])
@@ -202,6 +199,6 @@ def test_a_task_in_a_process_is_given_back_at_a_second_signal_and_its_child_is_g
     worker.signal(signal.SIGTERM)
     eventually(lambda: "worker stops" in worker.stderr, what="that it heard the signal")
     worker.signal(signal.SIGTERM)
-    assert worker.ends(within=10) == 0
+    assert worker.ends() == 0
     assert not Path(f"/proc/{child}").exists()
     assert (handle.state(), handle.info().attempts) == (TaskState.QUEUED, 0)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fairque.client import Task, TaskState
-from fairque.protocol.testing import eventually, free_port
+from fairque.protocol.testing import PATIENCE, eventually, free_port
 
 TASKS = """
 import subprocess
@@ -62,7 +62,7 @@ def started(project: Any, count: int, *args: str, environ: dict[str, str] | None
         assert supervisor.popen.poll() is None, supervisor.stderr
         return bool(supervisor.stderr.count("worker started") >= count)
 
-    eventually(ready, within=30, what="workers that take tasks")
+    eventually(ready, what="workers that take tasks")
     return supervisor
 
 
@@ -96,10 +96,10 @@ def test_a_process_that_was_killed_is_started_again(project: Any, queue: Any) ->
     supervisor = started(project, 2)
     victim = min(workers(supervisor))
     os.kill(victim, signal.SIGKILL)
-    eventually(lambda: supervisor.stderr.count("worker started") == 3, within=20, what="another process")
+    eventually(lambda: supervisor.stderr.count("worker started") == 3, what="another process")
     assert len(workers(supervisor)) == 2
     assert victim not in workers(supervisor)
-    assert queue.push(Task.create(func="tasks:who")).result(10) in workers(supervisor)
+    assert queue.push(Task.create(func="tasks:who")).result(PATIENCE) in workers(supervisor)
     supervisor.signal(signal.SIGTERM)
     assert supervisor.ends() == 0
 
@@ -127,11 +127,11 @@ def test_a_port_that_is_taken_when_a_process_is_started_again_stops_nobody_and_i
     listener = eventually(lambda: listening(taken), what="the port of the one that was killed")
     assert listener is not None
     with listener:
-        eventually(lambda: "no probe is answered until the port can be had" in supervisor.stderr, within=20)
-        eventually(lambda: supervisor.stderr.count("worker started") == 3, within=20, what="another process")
+        eventually(lambda: "no probe is answered until the port can be had" in supervisor.stderr)
+        eventually(lambda: supervisor.stderr.count("worker started") == 3, what="another process")
         assert len(workers(supervisor)) == 2
-        assert queue.push(Task.create(func="tasks:who")).result(10) in workers(supervisor)
-    eventually(lambda: "the port could be had: probes are answered" in supervisor.stderr, within=20)
+        assert queue.push(Task.create(func="tasks:who")).result(PATIENCE) in workers(supervisor)
+    eventually(lambda: "the port could be had: probes are answered" in supervisor.stderr)
     with socket.create_connection(("127.0.0.1", taken)):
         pass
     supervisor.signal(signal.SIGTERM)
@@ -156,7 +156,7 @@ def test_a_second_signal_ends_all_at_once(project: Any, queue: Any) -> None:
     supervisor.signal(signal.SIGINT)
     eventually(lambda: supervisor.stderr.count("worker stops") == 2, what="that both heard it")
     supervisor.signal(signal.SIGINT)
-    assert supervisor.ends(within=10) == 0
+    assert supervisor.ends() == 0
     assert (running.state(), running.info().attempts) == (TaskState.QUEUED, 0)
 
 
@@ -206,7 +206,7 @@ def test_a_quiet_supervisor_makes_all_quiet_until_it_goes_on(project: Any, queue
     waiting = queue.push(Task.create(func="tasks:who"))
     supervisor.signal(signal.SIGCONT)
     eventually(lambda: supervisor.stderr.count("takes tasks again") == 2, what="that both go on")
-    assert waiting.result(10) in workers(supervisor)
+    assert waiting.result(PATIENCE) in workers(supervisor)
 
 
 def in_a_namespace() -> bool:
@@ -226,9 +226,9 @@ def test_process_1_of_a_container_hears_signals_reaps_orphans_and_exits_with_0(p
             stderr=stderr,
         )
     try:
-        eventually(lambda: "worker started" in log.read_text(), within=20, what="a worker")
+        eventually(lambda: "worker started" in log.read_text(), what="a worker")
         orphan = queue.push(Task.create(func="tasks:orphan"))
-        orphan.result(10)
+        orphan.result(PATIENCE)
         (init,) = workers(outer)
 
         def states() -> list[str]:
@@ -240,10 +240,10 @@ def test_process_1_of_a_container_hears_signals_reaps_orphans_and_exits_with_0(p
         eventually(lambda: len(states()) == 1, what="the worker alone: the orphan has ended and was reaped")
         assert "Z" not in states()
         os.kill(init, signal.SIGTERM)
-        assert outer.wait(15) == 0
+        assert outer.wait(PATIENCE) == 0
     finally:
         outer.kill()
-        outer.wait(15)
+        outer.wait(PATIENCE)
 
 
 def test_each_process_has_a_port_of_its_own_for_probes(project: Any) -> None:

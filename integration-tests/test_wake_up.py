@@ -3,10 +3,14 @@
 from typing import Any
 
 from fairque.client import Task
-from fairque.protocol import clock
-from fairque.worker.courier import LONGEST_WAIT_SECONDS
+from fairque.protocol.testing import PATIENCE
 
+# A worker that does not look by itself within a test: what it starts, it was told of.
 TASKS = """
+from fairque.worker import courier
+
+courier.LONGEST_WAIT_SECONDS = 3_600.0
+
 @task
 def nothing():
     pass
@@ -16,12 +20,6 @@ def nothing():
 def test_a_push_starts_a_task_at_once_on_an_idle_worker_in_another_process(project: Any, queue: Any) -> None:
     project.write(TASKS)
     for _ in range(2):
-        project.start()
-    times = []
+        project.start(environ={"FAIRQUE__WORKER__LEASE_SECONDS": "36000"})
     for _ in range(10):
-        pushed = clock.monotonic()
-        queue.push(Task.create(func="tasks:nothing")).result(20)
-        times.append(clock.monotonic() - pushed)
-    # Two looks of two workers in two seconds would find one in half a second on average, ten of them in five.
-    assert max(times) < LONGEST_WAIT_SECONDS / 2
-    assert sum(times) < LONGEST_WAIT_SECONDS
+        queue.push(Task.create(func="tasks:nothing")).result(PATIENCE)

@@ -98,7 +98,7 @@ def _run(console: Console, url: str, label: str, files: list[str], noisy: int, *
         function = archive.options(user_id=user if fair else "everybody")
         return list(queue.push_many([function.task(next(paths)) for _ in range(count)], chunked=True))
 
-    with TaskQueue.from_url(url, name=name) as queue, _worker(url, name), Live(console=console) as live:
+    with TaskQueue.from_url(url, name=name) as queue, _worker(url, name), _live(console) as live:
         done[NOISY] = push(NOISY, noisy)
         next_push, finished = time.monotonic(), 0
         while finished < sum(totals.values()):
@@ -130,6 +130,15 @@ def _worker(url: str, queue: str) -> Iterator[None]:
         except (subprocess.TimeoutExpired, KeyboardInterrupt):
             process.kill()
             process.wait()
+
+
+@contextmanager
+def _live(console: Console) -> Iterator[Live]:
+    with Live(console=console) as live:
+        yield live
+    if not console.is_terminal:
+        # Its last state ends without the end of a line there.
+        console.print()
 
 
 def _wait_ms(handle: TaskHandle[Any]) -> int:

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from chaos.history import Journal
@@ -12,13 +11,13 @@ from chaos.plan import Plan
 from chaos.proxy import Proxy
 from chaos.settings import worker_environ
 
-__all__ = ["Actor", "ProducerActor", "WorkerActor"]
+__all__ = ["END_SECONDS", "Actor", "ProducerActor", "WorkerActor"]
 
 _HERE = Path(__file__).parent
 #: Exit codes of a worker: stopped; a fault kept the server away while it started.
 _STOPPED, _UNREACHABLE = 0, 3
 #: Far more than the grace of a worker, since other things may run on the machine.
-_END_SECONDS = 60.0
+END_SECONDS = 60.0
 
 
 class Actor:
@@ -82,7 +81,7 @@ class WorkerActor(Actor):
         self._journal = journal
         self._generation = 0
         self._expected = False
-        self._started = 0.0
+        self._asked = 0
         self._codes: dict[str, int] = {}
         self.worker = ""
         self.odd_ends: list[int] = []
@@ -92,14 +91,17 @@ class WorkerActor(Actor):
         # The journal's own beginning makes the name another one when a run goes on.
         self.worker = f"{self.name}.{self._journal.actor}.{self._generation}"
         self._expected = False
-        self._started = time.monotonic()
+        self._asked = self._pops()
         self.proxy.recorder.held.clear()
         self._spawn("chaos.worker", environ=worker_environ(self._plan, self.url, self.worker, self._folder / "history"))
 
     @property
     def ready(self) -> bool:
         """Whether it takes tasks, and no fault has hold of it."""
-        return not self.busy and self.exit_code() is None and time.monotonic() - self._started > 1.5
+        return not self.busy and self.exit_code() is None and self._pops() > self._asked
+
+    def _pops(self) -> int:
+        return self.proxy.recorder.seen.get("pop", 0)
 
     def code_of(self, worker: str) -> int | None:
         """How a process of this place ended; None while it runs."""
@@ -122,7 +124,7 @@ class WorkerActor(Actor):
         if self._popen is None:
             return False
         try:
-            return self._popen.wait(_END_SECONDS) == _STOPPED
+            return self._popen.wait(END_SECONDS) == _STOPPED
         except subprocess.TimeoutExpired:
             return False
 

@@ -206,7 +206,7 @@ BUGS = (
         "lost tasks are found too late",
         "includes/reclaim.lua",
         '"-inf", int(now_ms), "LIMIT", 0, most)',
-        '"-inf", int(now_ms - 1500), "LIMIT", 0, most)',
+        '"-inf", int(now_ms - 6000), "LIMIT", 0, most)',
         "dead_worker",
         "C13",
     ),

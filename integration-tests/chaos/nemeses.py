@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import define
 
-from chaos.actors import ProducerActor, WorkerActor
+from chaos.actors import END_SECONDS, ProducerActor, WorkerActor
 from chaos.history import Journal
 from chaos.plan import Plan
 from chaos.proxy import Proxies, Proxy, Way
@@ -118,7 +118,7 @@ def _out_of_memory(world: World) -> Nemesis:
         yield from _found_victim(world)  # whose task ends when there is no memory
         refused, finished = _total(pushing, "OOM"), _total(working, "finish")
         with world.server.little_memory():
-            for _ in range(int(2 / _STEP)):
+            for _ in range(int(_LOOK_SECONDS / _STEP)):
                 yield _STEP
                 if _total(pushing, "OOM") > refused and _total(working, "finish") > finished:
                     world.ends("out-of-memory")
@@ -141,7 +141,7 @@ def _drop(script: str, world: World) -> Nemesis:
     name = f"drop-{script}"
     world.begins(name, victim=actor.name)
     actor.proxy.drop_replies(script)
-    for _ in range(int(3 / _STEP)):
+    for _ in range(int(_LOOK_SECONDS / _STEP)):
         yield _STEP
         if not actor.proxy.drops_left(script):
             break
@@ -186,14 +186,14 @@ def _roll(world: World) -> Nemesis:
 def _replace(world: World, worker: WorkerActor) -> Nemesis:
     while not worker.ready:
         yield _STEP
-    for _ in range(int(2 / _STEP)):
+    for _ in range(int(_LOOK_SECONDS / _STEP)):
         if worker.proxy.recorder.holds_for_long():
             break
         yield _STEP
     name = worker.worker
     worker.busy = True
     worker.stop()
-    until = time.monotonic() + 10
+    until = time.monotonic() + END_SECONDS
     while worker.code_of(name) is None and time.monotonic() < until:
         yield _STEP
     world.journal.note("stopped", worker=name, code=worker.code_of(name))

@@ -58,7 +58,7 @@ def dead_worker(stage: Stage) -> None:
     stage.push("t")
     victim.take()
     victim.die()
-    other.finish_all(PLAN.recovery_seconds + 1)
+    other.finish(*other.take_within(LEASE + PLAN.recovery_seconds + 2))
 
 
 def deadly_parent(stage: Stage) -> None:

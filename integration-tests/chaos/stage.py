@@ -23,10 +23,10 @@ from fairque.worker.settings import WorkerOptions, WorkerSettings
 
 __all__ = ["LEASE", "PLAN", "Hand", "Stage"]
 
-LEASE = 0.2
+LEASE = 0.5
 
 #: What the rules must know of a scenario.
-PLAN = Plan(tasks=0, faults={}, cost_mode="count", lease_seconds=LEASE, max_deliveries=3, recovery_seconds=1.0)
+PLAN = Plan(tasks=0, faults={}, cost_mode="count", lease_seconds=LEASE, max_deliveries=3, recovery_seconds=5.0)
 
 
 class Hand:
@@ -53,10 +53,12 @@ class Hand:
         return tasks
 
     def take_within(self, seconds: float) -> list[Granted]:
-        """Pop until there is a task, or the time is over."""
+        """Pop until there is a task, or the time is over; once more then, however long this process stood still."""
         until = time.monotonic() + seconds
-        while not (tasks := self.take()) and time.monotonic() < until:
+        over = False
+        while not (tasks := self.take()) and not over:
             time.sleep(0.01)
+            over = time.monotonic() >= until
         return tasks
 
     def finish(self, *tasks: Granted) -> None:
@@ -81,7 +83,7 @@ class Hand:
         """Say that it is dead; it must not be told to do anything more."""
         self._journal.note("died", worker=self.name, by="scenario")
 
-    def finish_all(self, within: float = 0.5) -> None:
+    def finish_all(self, within: float = LEASE + 0.3) -> None:
         """Take and finish one task after the other, until for a while there is none."""
         while tasks := self.take_within(within):
             self.finish(*tasks)

@@ -19,6 +19,7 @@ from fairque.protocol.model.ids import new_nonce
 from fairque.protocol.model.outcome import Verdict
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.runners import Runner
+from fairque.protocol.testing import PATIENCE
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 
@@ -107,7 +108,7 @@ class InThread(threading.Thread):
 
     def outcome(self) -> Any:
         """What it returned; raises what it raised."""
-        self.join(20)
+        self.join(PATIENCE)
         assert not self.is_alive(), "the thread still waits"
         if self._error is not None:
             raise self._error

@@ -47,7 +47,7 @@ def exit_code_of_child(deed: Deed) -> int:
         finally:
             os._exit(code)
     try:
-        (status,) = eventually(lambda: ended(child), within=60, what="the child's end")
+        (status,) = eventually(lambda: ended(child), what="the child's end")
     except AssertionError:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -233,7 +233,7 @@ def test_a_child_that_ends_as_programs_do_leaves_its_parent_waiting(
         assert parent.stdin is not None
         assert parent.stdout is not None
         client = worker.run.__self__._connected()
-        eventually(lambda: client.keys(f"{worker.keys.prefix}w:*"), within=60, what="a wait of the parent")
+        eventually(lambda: client.keys(f"{worker.keys.prefix}w:*"), what="a wait of the parent")
         parent.stdin.write("\n")
         parent.stdin.flush()
         assert parent.stdout.readline() == "forked\n"

@@ -162,7 +162,21 @@ class TestFailures:
         handle = queue.push([step("a"), step("b")] >> last)
         worker.fail({"error": "no matter"})
         handle.task("b").cancel("not today")
-        with pytest.raises(TaskCanceled, match="task b, on which it depends"):
+        with pytest.raises(TaskCanceled, match="task b was canceled: not today"):
+            handle.result(10)
+
+    def test_where_none_failed_the_error_is_that_of_the_task_that_was_canceled_first(self, queue: TaskQueue) -> None:
+        handle = queue.push(step("a") >> [step("b"), step("c")] >> step("d"))
+        handle.task("a").cancel("it has a virus")
+        with pytest.raises(TaskCanceled, match="task a was canceled: it has a virus") as caught:
+            handle.result(10)
+        assert isinstance(caught.value.__cause__, TaskCanceled)
+
+    def test_a_last_task_that_was_canceled_itself_tells_its_own_reason(self, queue: TaskQueue) -> None:
+        handle = queue.push(step("a") >> step("b"))
+        handle.task("b").cancel("not needed")
+        handle.task("a").cancel("not today")
+        with pytest.raises(TaskCanceled, match="task b was canceled: not needed"):
             handle.result(10)
 
     def test_an_output_hands_a_failure_down_too(self, queue: TaskQueue, worker: Any) -> None:

@@ -167,14 +167,14 @@ class TestReading:
         worker.take()
         found = queue.users.get("ann")
         assert (found.waiting, found.running, found.reason) == (2, 1, "cap")
-        assert found.explain() == "user 'ann' runs 1 tasks, as many as its cap of 1 allows"
+        assert found.explain() == "user 'ann' runs 1 task, as many as its cap of 1 allows"
         assert queue.explain_user("ann").reason == "cap"
 
     def test_a_user_whose_tasks_wait_for_others_says_so(self, queue: TaskQueue) -> None:
         first = Task.create(payload=1, user_id="ann", delay=600)
         queue.push(first >> Task.create(payload=2))
         found = queue.users.get("ann")
-        assert found.explain() == "user 'ann' has 2 tasks that wait for their time or for others"
+        assert found.explain() == "user 'ann' has 2 tasks that must wait for a time or for others"
 
     def test_a_task_tells_why_it_waits(self, queue: TaskQueue) -> None:
         queue.users.pause("ann")

@@ -201,7 +201,7 @@ class TestExitCodes:
 
     def test_the_doctor_ends_with_1_when_something_breaks_the_scheduler(self, bench: "Bench", command: Command) -> None:
         bench.client.hset(bench.keys.meta, "schema", "7")
-        assert "mend: " in command("doctor", expected=1).output
+        assert "fix: " in command("doctor", expected=1).output
 
     def test_nobody_leads(self, bench: "Bench", command: Command) -> None:
         assert command("healthcheck", expected=5).stdout == "nobody leads; 0 schedules, 0 overdue\n"
@@ -233,7 +233,7 @@ class TestRun:
         )
         with process:
             try:
-                eventually(lambda: len(bench.times("often")) > 0, within=20, what="a task")
+                eventually(lambda: len(bench.times("often")) > 0, what="a task")
                 process.send_signal(number)
                 _, stderr = process.communicate(timeout=10)
             finally:
@@ -251,7 +251,7 @@ class TestRun:
         )
         with process:
             try:
-                eventually(lambda: bench.run(calls.read_scheduler(bench.keys)).leader, within=20, what="a leader")
+                eventually(lambda: bench.run(calls.read_scheduler(bench.keys)).leader, what="a leader")
                 bench.client.hset(bench.keys.meta, "schema", "99")
                 _, stderr = process.communicate(timeout=20)
             finally:

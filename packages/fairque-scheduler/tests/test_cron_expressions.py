@@ -228,7 +228,7 @@ EXPRESSIONS = (
 @given(EXPRESSIONS | st.tuples(texts(0, 59), EXPRESSIONS).map(" ".join), st.integers(0, 3_000_000_000))
 @example("0 0 29 2 */7", 3_000_000_000)
 def test_the_calendar_is_that_of_croniter(expression: str, wall: int) -> None:
-    """Its clock is in UTC here, where nothing has to be mended."""
+    """Its clock is in UTC here, where nothing has to be fixed."""
     start = EPOCH + timedelta(seconds=wall)
     theirs = croniter(expression, start, second_at_beginning=True, implement_cron_bug=True)
     try:

@@ -40,7 +40,7 @@ def ahead(**fields: float) -> datetime:
 def test_a_scheduler_says_in_its_log_where_it_works(bench: "Bench", caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "fairque.scheduler")
     bench.started()
-    (begun,) = [vars(record) for record in caplog.records if record.message == "scheduler started"]
+    (begun,) = [vars(record) for record in caplog.records if record.msg == "scheduler started"]
     assert (begun["server"], begun["queue"]) == (bench.url, bench.keys.name)
 
 

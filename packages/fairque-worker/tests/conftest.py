@@ -15,7 +15,7 @@ from fairque.protocol.model.registry import Registry
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import PATIENCE, eventually
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.jsonvalue import loads
 from fairque.protocol.wire.keys import QueueKeys
@@ -36,7 +36,6 @@ T = TypeVar("T")
 SHORT = {"lease_seconds": 1.0, "heartbeat_seconds": 0.2}
 
 #: For a task to be let on, or to begin.
-GATE_SECONDS = 5
 
 
 class Bench:
@@ -54,11 +53,11 @@ class Bench:
         self._runner = Runner(RedisSettings(url=url))
         self._workers: list[Worker] = []
 
-    def settings(self, **options: Any) -> WorkerSettings:
+    def settings(self, socket_timeout: float = 2.0, **options: Any) -> WorkerSettings:
         """Of a worker of two slots, unless told otherwise."""
         worker = WorkerOptions(**{"concurrency": 2, "grace_seconds": 5.0, **options})
         # Nobody waits for a server that is away on purpose.
-        server = RedisSettings(url=self.url, retries=1, socket_timeout_seconds=2.0)
+        server = RedisSettings(url=self.url, retries=1, socket_timeout_seconds=socket_timeout)
         return WorkerSettings(redis=server, queue=QueueSettings(name=self.keys.name), worker=worker)
 
     def worker(self, *work: Callable[..., Any] | TaskHandler, burst: bool = False, **options: Any) -> Worker:
@@ -111,7 +110,7 @@ class Bench:
     def stats(self) -> QueueStats:
         return self._runner.run(calls.read_stats(self.keys))
 
-    def reaches(self, task_id: str, state: TaskState, within: float = 60.0) -> Any:
+    def reaches(self, task_id: str, state: TaskState, within: float = PATIENCE) -> Any:
         """Wait for a state and return the result, error or reason that the task left by then."""
         eventually(lambda: self.state(task_id) is state, within=within, what=f"{state} of {task_id}")
         blob = self._runner.run(calls.watch(self.keys, task_id)).blob
@@ -145,7 +144,7 @@ def no_thread_is_left() -> Iterator[None]:
         return [t for t in threading.enumerate() if t not in before and t.name.startswith("fairque-")]
 
     yield
-    eventually(lambda: not left(), within=60, what="the end of all threads of the workers")
+    eventually(lambda: not left(), what="the end of all threads of the workers")
 
 
 @pytest.fixture
@@ -177,6 +176,13 @@ def short() -> dict[str, float]:
 
 
 @pytest.fixture
+def never_looks(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """Options of a worker that does not look by itself within a test: what it starts, it was told of."""
+    monkeypatch.setattr("fairque.worker.courier.LONGEST_WAIT_SECONDS", 3_600.0)
+    return {"lease_seconds": 36_000.0}
+
+
+@pytest.fixture
 def gate() -> Iterator[threading.Event]:
     """What a task may wait for; it opens at the end of the test in any case, so that no thread stays behind."""
     event = threading.Event()
@@ -196,11 +202,11 @@ class Inside:
     def __call__(self) -> int:
         context = current_context()
         self.contexts.put(context)
-        assert self._gate.wait(GATE_SECONDS)
+        assert self._gate.wait(PATIENCE)
         return context.attempt
 
     def context(self) -> TaskContext:
-        return self.contexts.get(timeout=GATE_SECONDS)
+        return self.contexts.get(timeout=PATIENCE)
 
 
 @pytest.fixture

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import PATIENCE, eventually
 from fairque.worker import RetryPolicy, Task, TaskContext, TaskHandler, current_context
 
-SECONDS = 5
 SOON = RetryPolicy(base_seconds=0.01)
 
 
@@ -38,7 +37,7 @@ class Telling(TaskHandler):
         self.told.put(("failure", task.task_id, str(error), final, same))
 
     def next(self) -> tuple[Any, ...]:
-        return self.told.get(timeout=SECONDS)
+        return self.told.get(timeout=PATIENCE)
 
 
 def test_success_is_told_on_the_event_loop_of_the_task_and_with_its_context(bench: Any) -> None:
@@ -82,7 +81,7 @@ def test_one_that_raises_is_logged_and_costs_neither_thread_nor_loop(
     bench.start(Raises(), concurrency=1)
     for task_id in bench.push_all([bench.task(None) for _ in range(3)]):
         assert bench.result(task_id) == 1
-    eventually(lambda: sum(record.message == "on_success raised" for record in caplog.records) == 3)
+    eventually(lambda: sum(record.msg == "on_success raised" for record in caplog.records) == 3)
 
 
 def test_the_hook_of_the_last_task_ends_before_the_worker_does(bench: Any) -> None:
@@ -97,7 +96,7 @@ def test_the_hook_of_the_last_task_ends_before_the_worker_does(bench: Any) -> No
     bench.push(None)
     worker = bench.worker(Slow(), burst=True)
     worker.start()
-    assert begun.wait(SECONDS)
+    assert begun.wait(PATIENCE)
     worker.stop()
     assert told.is_set()
     assert worker.all_ended
@@ -116,6 +115,6 @@ def test_one_that_does_not_end_is_cancelled_when_the_worker_has_waited_long_enou
 
     bench.push(None)
     worker = bench.start(Endless(), grace_seconds=0.1)
-    assert begun.wait(SECONDS)
+    assert begun.wait(PATIENCE)
     worker.stop()
-    assert cancelled.wait(SECONDS)
+    assert cancelled.wait(PATIENCE)

@@ -129,7 +129,7 @@ def test_a_burst_leaves_what_waits_for_a_time_and_says_how_much(bench: Any, capl
         burst(bench, nothing)
     assert sorted(bench.state(task_id) for task_id in rated) == ["FINISHED", "QUEUED", "QUEUED"]
     assert (bench.state(delayed), bench.state(behind)) == (TaskState.SCHEDULED, TaskState.DEFERRED)
-    (record,) = [record for record in caplog.records if record.message == "the burst is over"]
+    (record,) = [record for record in caplog.records if record.msg == "the burst is over"]
     assert {name: vars(record)[name] for name in ("queued", "scheduled", "deferred")} == {
         "queued": 2,
         "scheduled": 1,

@@ -46,7 +46,7 @@ def test_the_doctor_ends_with_1_when_something_breaks_the_queue(command: Command
     bench.client.hset(bench.keys.meta, "schema", "9")
     result = command("doctor")
     assert result.exit_code == 1
-    assert "mend: " in result.output
+    assert "fix: " in result.output
 
 
 def test_a_wrong_configuration_ends_both_with_78(command: Command) -> None:
@@ -60,7 +60,7 @@ def test_verify_finds_nothing_in_a_healthy_queue(command: Command, bench: Any) -
     bench.push(nothing)
     result = command("verify")
     assert result.exit_code == 0
-    assert "0 findings, 0 mended" in result.output
+    assert "0 findings, 0 fixed" in result.output
 
 
 def test_verify_only_looks_unless_it_is_told_to_fix(command: Command, bench: Any) -> None:
@@ -90,14 +90,14 @@ def test_verify_ends_with_4_in_a_queue_of_another_version(command: Command, benc
 def test_a_worker_says_in_its_log_what_is_risky_about_its_server(bench: Any, caplog: pytest.LogCaptureFixture) -> None:
     bench.client.config_set("appendonly", "no")
     bench.start(nothing)
-    (risk,) = [record for record in caplog.records if "append-only file is off" in record.message]
-    assert vars(risk)["mend"].startswith("CONFIG SET appendonly yes")
+    (risk,) = [record for record in caplog.records if "append-only file is off" in record.msg]
+    assert vars(risk)["fix"].startswith("CONFIG SET appendonly yes")
 
 
 def test_a_worker_says_in_its_log_where_it_works(bench: Any, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "fairque.worker")
     bench.start(nothing)
-    (begun,) = [vars(record) for record in caplog.records if record.message == "worker started"]
+    (begun,) = [vars(record) for record in caplog.records if record.msg == "worker started"]
     assert (begun["server"], begun["queue"]) == (bench.url, bench.keys.name)
 
 

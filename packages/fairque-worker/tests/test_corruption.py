@@ -8,8 +8,6 @@ import pytest
 from fairque.protocol.testing import eventually
 from fairque.protocol.wire.jsonvalue import dumps, loads
 
-SECONDS = 10
-
 
 def nothing() -> None:
     """The shortest task."""

@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 
-from fairque.protocol import clock
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import eventually
-from fairque.worker.courier import LONGEST_WAIT_SECONDS
+from fairque.protocol.testing import PATIENCE, eventually
 
 
 class Meter:
@@ -27,7 +25,7 @@ class Meter:
         with self._lock:
             self.running += 1
             self.most = max(self.most, self.running)
-        assert self._gate.wait(10)
+        assert self._gate.wait(PATIENCE)
         with self._lock:
             self.running -= 1
 
@@ -54,7 +52,7 @@ def test_one_free_slot_takes_one_task(bench: Any, gate: threading.Event) -> None
     once = threading.Event()
 
     def waits() -> None:
-        assert once.wait(10)
+        assert once.wait(PATIENCE)
 
     bench.start(meter, waits, concurrency=2)
     bench.push(meter)
@@ -93,53 +91,43 @@ def test_more_slots_than_one_call_grants_are_all_used(bench: Any, gate: threadin
     assert bench.stats().queued == 10
 
 
-def test_an_idle_worker_does_not_poll(bench: Any) -> None:
-    bench.start(nothing)
+def test_an_idle_worker_does_not_poll(bench: Any, never_looks: dict[str, float]) -> None:
+    bench.start(nothing, **never_looks)
     bench.result(bench.push(nothing))
     before = bench.command_count("evalsha")
     # Time has to pass for polling to show; nothing is waited for.
-    threading.Event().wait(LONGEST_WAIT_SECONDS / 2)
+    threading.Event().wait(1)
     calls = bench.command_count("evalsha") - before
-    # One sweep, one look after the fallback, one pop that was under way.
-    assert calls <= 3, f"{calls} scripts in {LONGEST_WAIT_SECONDS / 2} s without work"
+    # One sweep, one look, one pop that was under way.
+    assert calls <= 3, f"{calls} scripts in a second without work"
 
 
-def test_a_push_wakes_an_idle_worker(bench: Any) -> None:
-    started: SimpleQueue[float] = SimpleQueue()
-
-    def tick() -> None:
-        started.put(clock.monotonic())
-
-    bench.start(tick)
-    delays = []
+def test_a_push_wakes_an_idle_worker(bench: Any, never_looks: dict[str, float]) -> None:
+    bench.start(nothing, **never_looks)
     for _ in range(8):
-        pushed = clock.monotonic()
-        task_id = bench.push(tick)
-        delays.append(started.get(timeout=5) - pushed)
-        bench.result(task_id)
-    # Were it the fallback that finds them, eight in a row would take several seconds.
-    assert max(delays) < LONGEST_WAIT_SECONDS / 2
-    assert sorted(delays)[4] < LONGEST_WAIT_SECONDS / 10
+        bench.result(bench.push(nothing))
 
 
-def test_every_idle_worker_gets_some_of_a_batch(bench: Any, gate: threading.Event) -> None:
+def test_every_idle_worker_gets_some_of_a_batch(
+    bench: Any, gate: threading.Event, never_looks: dict[str, float]
+) -> None:
     meter = Meter(gate)
     for _ in range(3):
-        bench.start(meter, concurrency=2)
+        bench.start(meter, concurrency=2, **never_looks)
     eventually(lambda: bench.client.info("clients")["blocked_clients"] >= 3, what="three idle workers")
-    pushed = clock.monotonic()
     bench.push_all([bench.task(meter) for _ in range(6)])
     eventually(lambda: meter.running == 6, what="six tasks on three workers")
-    assert clock.monotonic() - pushed < LONGEST_WAIT_SECONDS / 2
 
 
-def test_a_delayed_task_that_comes_sooner_than_all_others_is_started_in_time(bench: Any) -> None:
-    bench.start(nothing)
-    bench.push(nothing, delay=3_000)
+def test_a_delayed_task_that_comes_sooner_than_all_others_is_started_in_time(
+    bench: Any, never_looks: dict[str, float]
+) -> None:
+    bench.start(nothing, **never_looks)
+    bench.push(nothing, delay=30_000)
     task_id = bench.push(nothing, delay=0.1)
     bench.result(task_id)
     info = bench.info(task_id)
-    assert 100 <= info.started_at - info.pushed_at < 1_000 * LONGEST_WAIT_SECONDS / 2
+    assert info.started_at - info.pushed_at >= 100
 
 
 def test_two_workers_share_a_queue_and_run_each_task_once(bench: Any) -> None:

@@ -18,13 +18,11 @@ from typing import Any
 import pytest
 
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import eventually, free_port
+from fairque.protocol.testing import PATIENCE, eventually, free_port
 from fairque.worker import Task, TaskContext, TaskHandler, current_context
 
 # Python warns of a fork beside threads, which is what is tried here.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-
-SECONDS = 20
 
 
 class Quit(Exception):
@@ -36,7 +34,7 @@ def code_of(pid: int) -> int:
     ended: list[int] = []
     waiter = threading.Thread(target=lambda: ended.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])))
     waiter.start()
-    waiter.join(SECONDS)
+    waiter.join(PATIENCE)
     if not ended:
         os.kill(pid, 9)
         waiter.join()
@@ -238,7 +236,7 @@ def test_a_copy_made_in_any_code_of_the_user_ends(bench: Any, where: str) -> Non
     bench.start(handler, concurrency=1)
     payload = "fails" if where in ("on_failure", "__str__") else "well"
     task_id = bench.push(None, payload=payload, retries=0)
-    eventually(lambda: handler.codes, within=SECONDS, what="the end of the copy")
+    eventually(lambda: handler.codes, what="the end of the copy")
     assert set(handler.codes) <= {0, 1}
     assert 1_000 not in handler.codes
     assert bench.error(task_id) if payload == "fails" else bench.reaches(task_id, TaskState.FINISHED)
@@ -259,7 +257,7 @@ def test_an_asynchronous_hook_may_fork(bench: Any) -> None:
 
     bench.start(Later(), concurrency=1)
     assert bench.result(bench.push(None, payload="a")) == "a"
-    eventually(lambda: codes == [0], within=SECONDS, what="the end of the copy")
+    eventually(lambda: codes == [0], what="the end of the copy")
     assert bench.result(bench.push(None, payload="b")) == "b"
 
 
@@ -270,7 +268,7 @@ class TestHelpers:
         def starts() -> int | None:
             process = multiprocessing.get_context("fork").Process(target=int)
             process.start()
-            process.join(SECONDS)
+            process.join(PATIENCE)
             return process.exitcode
 
         async def starts_later() -> int | None:
@@ -308,7 +306,7 @@ class TestHelpers:
                 return code_of(pid)
 
             with ThreadPoolExecutor(1) as executor:
-                return [executor.submit(fork).result(SECONDS)]
+                return [executor.submit(fork).result(PATIENCE)]
 
         bench.start(pools)
         assert bench.result(bench.push(pools)) == [4]
@@ -361,7 +359,7 @@ def test_the_port_of_a_worker_is_free_when_it_has_ended_though_a_helper_lives_on
     def leaves_a_helper() -> None:
         pid = os.fork()
         if pid == 0:
-            threading.Event().wait(SECONDS * 3)
+            threading.Event().wait(PATIENCE * 3)
             os._exit(0)
         helpers.append(pid)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import amend_record, eventually
+from fairque.protocol.testing import PATIENCE, amend_record, eventually
 from fairque.worker import Cancel, RetryPolicy, Snooze, Task, TaskContext, TaskHandler, current_context
 
 SOON = RetryPolicy(base_seconds=0.01)
@@ -38,7 +38,7 @@ class Telling(TaskHandler):
         self.told.put(("failure", task.task_id, type(error), ctx.attempt, final, self.bench.state(task.task_id)))
 
     def next(self) -> tuple[Any, ...]:
-        return self.told.get(timeout=5)
+        return self.told.get(timeout=PATIENCE)
 
 
 def test_success_is_told_after_the_queue_has_the_result(bench: Any) -> None:
@@ -101,7 +101,7 @@ def test_the_current_context_inside_a_hook_is_that_of_its_task(bench: Any) -> No
 
     bench.push_all([bench.task(None, payload=("fail", "end")[n % 2], retries=0) for n in range(20)])
     bench.start(Looking(), concurrency=3)
-    pairs = [seen.get(timeout=5) for _ in range(20)]
+    pairs = [seen.get(timeout=PATIENCE) for _ in range(20)]
     assert all(of_task == current for of_task, current in pairs)
 
 
@@ -111,13 +111,13 @@ def test_a_failure_after_a_cancelation_was_asked_for_is_final(bench: Any, gate: 
     class Waits(Telling):
         def handle(self, task: Task[Any], ctx: TaskContext) -> Any:  # noqa: ARG002 - the signature of the base
             begun.set()
-            assert gate.wait(5)
+            assert gate.wait(PATIENCE)
             raise ValueError("failed")
 
     handler = Waits(bench)
     bench.start(handler)
     task_id = bench.push(None, retries=5)
-    assert begun.wait(5)
+    assert begun.wait(PATIENCE)
     bench.cancel(task_id)
     gate.set()
     assert handler.next() == ("failure", task_id, ValueError, 1, True, TaskState.CANCELED)
@@ -130,13 +130,13 @@ def test_an_ending_that_the_queue_refused_is_not_told(bench: Any, gate: threadin
         def handle(self, task: Task[Any], ctx: TaskContext) -> Any:
             if task.payload == "wait":
                 begun.set()
-                assert gate.wait(5)
+                assert gate.wait(PATIENCE)
             return super().handle(task.evolve(payload=["done"]), ctx)
 
     handler = Waits(bench)
     bench.start(handler)
     stolen = bench.push(None, payload="wait")
-    assert begun.wait(5)
+    assert begun.wait(PATIENCE)
     amend_record(bench.client, f"{bench.keys.prefix}t:{stolen}", token="1:")  # noqa: S106 - of a lease
     gate.set()
     eventually(lambda: bench.stats().stale == 1, what="a refused ending")
@@ -176,7 +176,7 @@ def test_a_hook_that_raises_is_logged_and_harmless(
     for _ in range(2):
         bench.error(bench.push(None, payload="fail", retries=0))
         assert bench.result(bench.push(None)) == "done"
-    eventually(lambda: {"on_success raised", "on_failure raised"} <= {r.message for r in caplog.records})
+    eventually(lambda: {"on_success raised", "on_failure raised"} <= {r.msg for r in caplog.records})
 
 
 def test_a_hook_whose_error_cannot_even_be_logged_costs_no_thread(bench: Any) -> None:

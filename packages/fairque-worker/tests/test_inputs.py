@@ -302,7 +302,7 @@ class TestExpiredInputs:
         bench.client.delete(*(f"{bench.keys.prefix}{kind}:{one.task_id}" for kind in "trxd"))
         redriven, *_ = bench.run(calls.redrive(bench.keys, [two.task_id], result_ttl_ms=60_000))
         assert redriven.code is Status.OK
-        eventually(lambda: bench.info(two.task_id).attempts == 2, within=10, what="another attempt")
+        eventually(lambda: bench.info(two.task_id).attempts == 2, what="another attempt")
         return bench.error(two.task_id)
 
     def test_an_output_is_told_with_task_and_argument(self, bench: "Bench") -> None:
@@ -449,7 +449,7 @@ class TestTooMuch:
         parents = [bench.task(f"{module}:leave", isolation="thread") for _ in range(150)]
         all_of_them = bench.task(f"{module}:count", [one.output for one in parents], timeout=60)
         bench.push_all([*parents, all_of_them])
-        assert bench.reaches(all_of_them.task_id, TaskState.FINISHED, within=60) == 15_000_000
+        assert bench.reaches(all_of_them.task_id, TaskState.FINISHED) == 15_000_000
         # 30 MB of JSON, of which the quotes are escaped once more.
         assert sum(sizes) > 50_000_000
         assert max(sizes) < 10_000_000
@@ -476,7 +476,7 @@ def test_a_handler_hears_of_a_task_whose_inputs_are_missing(bench: "Bench") -> N
     two = bench.task(None, one.output, depends_on=After(one.task_id, on_failure="run"))
     bench.push_all([one, two])
     bench.error(two.task_id)
-    eventually(lambda: len(handler.heard) == 2, within=5, what="both hooks")
+    eventually(lambda: len(handler.heard) == 2, what="both hooks")
     assert handler.heard[1] == (two.task_id, "OutputMissing", True)
 
 

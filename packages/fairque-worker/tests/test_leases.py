@@ -6,11 +6,9 @@ from queue import SimpleQueue
 from typing import Any
 
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import amend_record, eventually
+from fairque.protocol.testing import PATIENCE, amend_record, eventually
 from fairque.protocol.wire.status import Status
 from fairque.worker import RetryPolicy, Task, TaskContext, TaskHandler, current_context
-
-SECONDS = 5
 
 
 def test_the_heartbeat_keeps_a_task_that_runs_longer_than_its_lease(
@@ -24,7 +22,7 @@ def test_the_heartbeat_keeps_a_task_that_runs_longer_than_its_lease(
 
     bench.start(long, **short)
     task_id = bench.push(long)
-    ran.get(timeout=SECONDS)
+    ran.get(timeout=PATIENCE)
     bench.start(long, **short)
     assert bench.result(task_id) is None
     assert ran.empty()
@@ -40,7 +38,7 @@ def test_a_lost_lease_is_told_to_the_task_and_its_late_ending_changes_nothing(
         context = current_context()
         if context.attempt > 1:
             return "second"
-        context.wait_cancelled(SECONDS)
+        context.wait_cancelled(PATIENCE)
         lost.put((context.cancel_reason, context.lease_ok()))
         return "late"
 
@@ -48,7 +46,7 @@ def test_a_lost_lease_is_told_to_the_task_and_its_late_ending_changes_nothing(
     task_id = bench.push(careful, retries=0)
     eventually(lambda: bench.stats().running == 1)
     amend_record(bench.client, f"{bench.keys.prefix}t:{task_id}", token="1:")  # noqa: S106 - of a lease
-    assert lost.get(timeout=SECONDS) == ("its lease is lost", False)
+    assert lost.get(timeout=PATIENCE) == ("its lease is lost", False)
     # Nobody renews it any more, so its lease ends, and the next attempt begins.
     assert bench.result(task_id) == "second"
     stats = bench.stats()
@@ -97,11 +95,11 @@ def test_a_task_whose_lease_is_over_before_it_could_begin_is_left_to_others_and_
 
         def on_success(self, task: Task[Any], result: Any, ctx: TaskContext) -> None:  # noqa: ARG002 - as above
             hooked.set()
-            assert gate.wait(SECONDS)
+            assert gate.wait(PATIENCE)
 
     worker = bench.start(Slow(), concurrency=1, **short)
     bench.push(None)
-    assert hooked.wait(SECONDS)
+    assert hooked.wait(PATIENCE)
     worker._heart.stop()
     # It gets the slot, but the only thread is with the hook.
     task_id = bench.push(None, retries=0)
@@ -131,13 +129,13 @@ def test_a_canceled_task_sees_it_in_its_context(bench: Any, short: dict[str, flo
     context = inside.context()
     assert not context.cancelled
     assert bench.cancel(task_id) == (Status.REQUESTED, TaskState.STARTED)
-    assert context.wait_cancelled(SECONDS)
+    assert context.wait_cancelled(PATIENCE)
     assert (context.cancel_reason, context.lease_ok()) == ("it was canceled", True)
 
 
 def test_a_canceled_task_that_raises_is_canceled_whatever_its_retries(bench: Any, short: dict[str, float]) -> None:
     def stops() -> None:
-        if current_context().wait_cancelled(SECONDS):
+        if current_context().wait_cancelled(PATIENCE):
             raise RuntimeError("stopped")
 
     bench.start(stops, **short)
@@ -183,6 +181,6 @@ def test_a_function_is_told_when_its_timeout_is_over(bench: Any, short: dict[str
     bench.push(inside, timeout=0.3)
     context = inside.context()
     assert 0 < context.seconds_left <= 0.3
-    assert context.wait_cancelled(SECONDS)
+    assert context.wait_cancelled(PATIENCE)
     assert context.cancel_reason == "its timeout is over"
     assert context.seconds_left < 0

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import PATIENCE, eventually
 from fairque.worker import Cancel, Snooze, Worker
 from fairque.worker.cli import main
 
@@ -78,14 +78,14 @@ def test_one_with_all_slots_taken_is_not_held_up(bench: "Bench", monkeypatch: py
 
     def patient() -> None:
         begun.release()
-        gate.wait(20)
+        gate.wait(PATIENCE)
 
     worker = bench.start(patient, http_port=0)
     try:
         for _ in range(2):
             bench.push("patient")
-        assert begun.acquire(timeout=5)
-        assert begun.acquire(timeout=5)
+        assert begun.acquire(timeout=PATIENCE)
+        assert begun.acquire(timeout=PATIENCE)
         monkeypatch.setattr("fairque.worker.probes._STALLED_SECONDS", 0.0)
         eventually(lambda: metrics(worker)["fairque_worker_loop_age_seconds"] == 0, what="that it rests")
         assert get(worker, "/livez")[0] == 200

@@ -12,12 +12,10 @@ from fairque.protocol.calls import Granted, Reported
 from fairque.protocol.errors import RedisUnavailable
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import PATIENCE, eventually
 from fairque.worker import Consumer, Worker, current_context
 from fairque.worker.jobs import Job, Lease
 from fairque.worker.progress import ProgressSender
-
-SECONDS = 5
 
 
 def progress(bench: Any, task_id: str) -> Progress | None:
@@ -59,11 +57,11 @@ def line_of(worker: Worker) -> Line:
 def test_progress_is_seen_while_the_task_runs_and_after_it(bench: Any, gate: threading.Event, kind: str) -> None:
     def function() -> None:
         current_context().progress(3, 10, "reading")
-        assert gate.wait(SECONDS)
+        assert gate.wait(PATIENCE)
 
     async def coroutine() -> None:
         current_context().progress(3, 10, "reading")
-        assert await asyncio.to_thread(gate.wait, SECONDS)
+        assert await asyncio.to_thread(gate.wait, PATIENCE)
 
     work: Any = function if kind == "function" else coroutine
     bench.start(work)
@@ -100,7 +98,7 @@ def test_the_last_word_of_a_failed_attempt_arrives_too(bench: Any) -> None:
 
 
 def test_a_thousand_words_are_a_few_calls_for_all_tasks_together(bench: Any) -> None:
-    both = threading.Barrier(2, timeout=SECONDS)
+    both = threading.Barrier(2, timeout=PATIENCE)
 
     def chatty() -> None:
         both.wait()
@@ -134,7 +132,7 @@ def test_a_task_that_says_nothing_costs_nothing(bench: Any) -> None:
 def test_words_that_did_not_arrive_are_said_again(bench: Any, gate: threading.Event) -> None:
     def slow() -> None:
         current_context().progress(1)
-        assert gate.wait(SECONDS)
+        assert gate.wait(PATIENCE)
 
     worker = bench.worker(slow)
     line = line_of(worker)
@@ -163,12 +161,12 @@ def test_a_zombie_is_not_heard(bench: Any, short: dict[str, float]) -> None:
     def careful() -> None:
         context = current_context()
         if context.attempt == 1:
-            assert context.wait_cancelled(SECONDS)
-            eventually(lambda: bench.info(context.task_id).attempts == 2, within=SECONDS)
+            assert context.wait_cancelled(PATIENCE)
+            eventually(lambda: bench.info(context.task_id).attempts == 2)
             context.progress(100)
         else:
             context.progress(1)
-            eventually(lambda: line.sent, within=SECONDS, what="the word of the zombie was sent")
+            eventually(lambda: line.sent, what="the word of the zombie was sent")
 
     worker = bench.worker(careful, **short)
     line = line_of(worker)
@@ -196,7 +194,7 @@ class Gate(Line):
     def progress(self, reports: Sequence[Reported]) -> None:
         self.sent.append([*reports])
         self.entered.set()
-        assert self.opened.wait(SECONDS)
+        assert self.opened.wait(PATIENCE)
 
 
 @pytest.fixture
@@ -209,7 +207,7 @@ def test_what_is_on_its_way_counts_as_unsaid_until_it_has_arrived(sender_of: Any
     sender = sender_of(line)
     job = Job(Granted("t1", b"", "7:ab", 1, 0, solo=False, pushed_at=0), Lease(0.0))
     sender.note(job, Progress(1))
-    assert line.entered.wait(SECONDS)
+    assert line.entered.wait(PATIENCE)
     assert job.progress == Progress(1)
     sender.note(job, Progress(2))
     gate.set()
@@ -234,12 +232,12 @@ def test_a_flush_waits_for_what_is_on_its_way_and_sends_the_rest(sender_of: Any,
     sender = sender_of(line)
     job = Job(Granted("t1", b"", "7:ab", 1, 0, solo=False, pushed_at=0), Lease(0.0))
     sender.note(job, Progress(1))
-    assert line.entered.wait(SECONDS)
+    assert line.entered.wait(PATIENCE)
     sender.note(job, Progress(2))
     flushing = threading.Thread(target=sender.flush, name="fairque-flush")
     flushing.start()
     gate.set()
-    flushing.join(SECONDS)
+    flushing.join(PATIENCE)
     assert job.progress is None
     assert [report.progress.done for reports in line.sent for report in reports] == [1, 2]
     sender.stop()

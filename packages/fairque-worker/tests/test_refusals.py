@@ -16,10 +16,8 @@ from fairque.protocol.errors import SchemaMismatch
 from fairque.protocol.model import outcome
 from fairque.protocol.model.outcome import Decision
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import PATIENCE, eventually
 from fairque.worker import current_context, jobs
-
-SECONDS = 5
 
 REFUSED = "ending refused: it is given up, and the task runs again when its lease ends"
 
@@ -57,31 +55,31 @@ def test_an_ending_that_the_queue_refuses_is_given_up_with_its_name_and_holds_no
 
     def bad() -> None:
         inside.put(None)
-        assert gate.wait(SECONDS)
+        assert gate.wait(PATIENCE)
         poison()
 
     def good() -> str:
         inside.put(None)
-        assert gate.wait(SECONDS)
+        assert gate.wait(PATIENCE)
         return "done"
 
     def fails() -> None:
         inside.put(None)
-        assert gate.wait(SECONDS)
+        assert gate.wait(PATIENCE)
         raise ValueError("its own fault")
 
     worker = bench.start(bad, good, fails, add, concurrency=3)
     tasks = [bench.task(bad), bench.task(good), bench.task(fails, retries=0)]
     refused, finished, failed = bench.push_all(tasks)
     for _ in range(3):
-        inside.get(timeout=SECONDS)
+        inside.get(timeout=PATIENCE)
     gate.set()
     assert bench.result(finished) == "done"
     assert bench.error(failed)["error"] == "its own fault"
     # No slot is lost, and nothing is renewed any more.
     assert [bench.result(bench.push(add, n, n)) for n in range(4)] == [0, 2, 4, 6]
     assert (bench.state(refused), worker.in_flight) == (TaskState.STARTED, 0)
-    (record,) = [record for record in caplog.records if record.message == REFUSED]
+    (record,) = [record for record in caplog.records if record.msg == REFUSED]
     assert vars(record)["task_id"] == refused
     assert "time, verdict or pause of task" in vars(record)["error"]
 
@@ -97,7 +95,7 @@ def test_a_burst_ends_also_after_an_ending_that_was_refused(bench: Any) -> None:
     refused = bench.push(poison)
     worker = bench.worker(poison, add, burst=True)
     worker.start()
-    assert worker.wait_idle(SECONDS)
+    assert worker.wait_idle(PATIENCE)
     assert bench.state(refused) is TaskState.STARTED
 
 
@@ -108,7 +106,7 @@ def test_a_worker_that_is_refused_all_tasks_tries_again_after_a_pause(
     # A lease that the script refuses.
     lease_ms, worker._consumer.lease_ms = worker._consumer.lease_ms, 0
     before = bench.command_count("evalsha")
-    eventually(lambda: caplog.messages.count("the queue cannot be used now: trying again") >= 2)
+    eventually(lambda: [r.msg for r in caplog.records].count("the queue cannot be used now: trying again") >= 2)
     assert bench.command_count("evalsha") - before < 20
     worker._consumer.lease_ms = lease_ms
     assert bench.result(bench.push(add, 1, 2)) == 3
@@ -149,8 +147,8 @@ def test_a_queue_that_becomes_one_of_another_version_ends_the_worker_and_its_tas
     bench.push(inside)
     context = inside.context()
     bench.client.hset(bench.keys.meta, "schema", "99")
-    error = ended.get(timeout=SECONDS)
-    thread.join(SECONDS)
+    error = ended.get(timeout=PATIENCE)
+    thread.join(PATIENCE)
     assert isinstance(error, SchemaMismatch)
     assert "has schema 99" in str(error)
     assert (context.cancel_reason, context.lease_ok()) == ("the worker ends", False)
@@ -168,7 +166,7 @@ def test_the_command_ends_with_4_when_the_queue_becomes_one_of_another_version_w
             task_id = bench.push("tasks_of_ever:endless")
             eventually(lambda: bench.state(task_id) is TaskState.STARTED, what="the begin of the task")
             bench.client.hset(bench.keys.meta, "schema", "99")
-            _, said = process.communicate(timeout=2 * SECONDS)
+            _, said = process.communicate(timeout=2 * PATIENCE)
         finally:
             process.kill()
     assert process.returncode == 4

@@ -150,7 +150,7 @@ class TestGivenBack:
         assert [(one.task_id, one.verdict, one.pause_ms) for one in queue.failed][1] == ("a", "snooze", 1_500)
         assert [task_id for _, task_id, _ in handler.told] == ["b"]
         said = vars(caplog.records[0])
-        assert said["message"].startswith("a task could not be started here")
+        assert said["msg"].startswith("a task could not be started here")
         assert (said["task_id"], said["why"], said["pause_seconds"]) == ("a", "no thread can be started", 1.5)
 
     def test_one_that_was_canceled_meanwhile_ends_with_a_reason(self, queue: Queue, report: Any) -> None:
@@ -163,7 +163,7 @@ class TestGivenBack:
     ) -> None:
         queue.answers = [Ended(Status.LOST, TaskState.STARTED)]
         report(GivenBack(job("a"), "no thread can be started", 1.5))
-        assert [record.message for record in caplog.records] == ["ending refused: the lease was lost"]
+        assert [record.msg for record in caplog.records] == ["ending refused: the lease was lost"]
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_hooks_do_not_hear_what_the_queue_refused(
     queue.answers = [Ended(code, TaskState.STARTED), Ended(code, None)]
     report(Success(job("a"), 1, b"1", 0), Failure(job("b"), ValueError(), 0))
     assert handler.told == []
-    assert [record.message for record in caplog.records] == ["ending refused: the lease was lost"] * 2
+    assert [record.msg for record in caplog.records] == ["ending refused: the lease was lost"] * 2
 
 
 def test_a_success_that_was_reported_before_is_told(queue: Queue, handler: Told, report: Any) -> None:
@@ -306,7 +306,7 @@ def test_the_log_says_which_function_failed_for_whom_and_where(
         again, last = job("a", func="shop:buy"), job("b", failures=2, func="shop:buy")
         report(Failure(again, error, 0), Failure(last, error, 0))
     first, second = (vars(record) for record in caplog.records)
-    assert (first["message"], first["levelname"], second["message"]) == ("attempt failed", "WARNING", "task failed")
+    assert (first["msg"], first["levelname"], second["msg"]) == ("attempt failed", "WARNING", "task failed")
     for record in (first, second):
         assert (record["func"], record["user_id"]) == ("shop:buy", "ann")
         assert "test_reporter.py" in record["exception"]
@@ -325,7 +325,7 @@ def test_the_log_calls_a_snooze_no_failure(report: Any, caplog: pytest.LogCaptur
     caplog.set_level(logging.INFO, "fairque.worker")
     report(Failure(job(), Snooze(9), 0))
     said = vars(caplog.records[0])
-    assert (said["message"], said["levelname"], said["pause_seconds"]) == ("task snoozed", "INFO", 9)
+    assert (said["msg"], said["levelname"], said["pause_seconds"]) == ("task snoozed", "INFO", 9)
     assert "exception" not in said
 
 
@@ -336,4 +336,4 @@ def test_the_log_says_that_a_task_was_canceled_and_not_that_it_failed(
     queue.answers = [Ended(Status.OK, TaskState.CANCELED)] * 2
     # The second one is to be tried again, but somebody has canceled it meanwhile.
     report(Failure(job("a"), Cancel(), 0), Failure(job("b"), ValueError(), 0))
-    assert [(record.message, record.levelname) for record in caplog.records] == [("task canceled", "WARNING")] * 2
+    assert [(record.msg, record.levelname) for record in caplog.records] == [("task canceled", "WARNING")] * 2

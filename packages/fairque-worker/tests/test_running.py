@@ -8,7 +8,7 @@ import pytest
 
 from fairque.protocol.errors import ProtocolError
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import amend_record, eventually
+from fairque.protocol.testing import PATIENCE, amend_record, eventually
 from fairque.worker import Cancel, Retry, RetryPolicy, Snooze, Task, TaskContext, TaskHandler, current_context
 
 SOON = RetryPolicy(base_seconds=0.01)
@@ -82,7 +82,7 @@ def test_an_async_handler_runs_many_tasks_at_a_time(bench: Any, gate: threading.
     bench.start(Async(), concurrency=5)
     ids = [bench.push(None, payload=number) for number in range(5)]
     for _ in ids:
-        assert arrived.acquire(timeout=5)
+        assert arrived.acquire(timeout=PATIENCE)
     gate.set()
     assert [bench.result(task_id) for task_id in ids] == [0, 1, 2, 3, 4]
 

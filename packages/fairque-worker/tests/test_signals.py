@@ -10,9 +10,8 @@ import pytest
 
 from fairque.protocol import clock
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import PATIENCE, eventually
 
-SECONDS = 10
 FORKING = multiprocessing.get_context("fork")
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
@@ -38,13 +37,13 @@ class Elsewhere(threading.Thread):
             self._act()
         except BaseException as error:  # noqa: BLE001 - raised again in the main thread
             self.error = error
-        while not self._ended.wait(SECONDS / 2):
+        while not self._ended.wait(PATIENCE / 2):
             self.had_to_help = True
             self._worker._control.tell()
 
     def ends(self) -> None:
         self._ended.set()
-        self.join(SECONDS)
+        self.join(PATIENCE)
         if self.error is not None:
             raise self.error
 
@@ -128,7 +127,7 @@ def test_a_child_that_a_task_forks_has_the_handlers_of_before(bench: Any, number
         ours, theirs = FORKING.Pipe(duplex=False)
         child = FORKING.Process(target=lambda: theirs.send(repr(signal.getsignal(number))))
         child.start()
-        child.join(SECONDS)
+        child.join(PATIENCE)
         return str(ours.recv())
 
     assert forked_by_a_task(bench, work) == before

@@ -6,12 +6,10 @@ import time
 from queue import SimpleQueue
 from typing import Any
 
-from fairque.protocol import clock
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import PATIENCE, eventually
 from fairque.worker import RetryPolicy, Task, TaskContext, TaskHandler, TaskTimeout, TooManyAbandoned, current_context
 
-SECONDS = 5
 SOON = RetryPolicy(base_seconds=0.01)
 
 
@@ -47,11 +45,8 @@ def test_the_deadline_counts_for_retries_and_not_for_deliveries(bench: Any, insi
 
 
 def test_a_deadline_is_kept_however_long_the_heartbeat_is(bench: Any, inside: Any) -> None:
-    bench.start(inside, heartbeat_seconds=10, lease_seconds=30)
-    began = clock.monotonic()
-    task_id = bench.push(inside, timeout=0.2, retries=0)
-    bench.error(task_id)
-    assert clock.monotonic() - began < SECONDS
+    bench.start(inside, heartbeat_seconds=1_800, lease_seconds=3_600)
+    bench.error(bench.push(inside, timeout=0.2, retries=0))
 
 
 def test_only_as_many_deadlines_of_the_same_moment_are_enforced_as_there_are_tasks(
@@ -80,7 +75,7 @@ def test_the_late_ending_of_a_function_above_its_timeout_changes_nothing(
 
 def test_a_function_that_ends_just_after_its_deadline_has_failed_all_the_same(bench: Any) -> None:
     def heeds() -> str:
-        current_context().wait_cancelled(SECONDS)
+        current_context().wait_cancelled(PATIENCE)
         return "late"
 
     bench.start(heeds)
@@ -90,7 +85,7 @@ def test_a_function_that_ends_just_after_its_deadline_has_failed_all_the_same(be
 
 def test_a_thread_that_heeds_the_deadline_does_not_count_as_abandoned_any_more(bench: Any) -> None:
     def heeds() -> None:
-        current_context().wait_cancelled(SECONDS)
+        current_context().wait_cancelled(PATIENCE)
 
     worker = bench.start(heeds, concurrency=1, max_abandoned=1)
     ids = bench.push_all([bench.task(heeds, timeout=0.05, retries=0) for _ in range(6)])
@@ -105,14 +100,14 @@ def test_the_hook_hears_of_the_timeout(bench: Any, gate: threading.Event) -> Non
 
     class Slow(TaskHandler):
         def handle(self, task: Task[Any], ctx: TaskContext) -> None:  # noqa: ARG002 - the signature of the base
-            gate.wait(SECONDS)
+            gate.wait(PATIENCE)
 
         def on_failure(self, task: Task[Any], error: BaseException, ctx: TaskContext, *, final: bool) -> None:  # noqa: ARG002 - as above
             heard.put((error, final))
 
     bench.start(Slow(), concurrency=1)
     bench.push(None, timeout=0.1, retries=0)
-    error, final = heard.get(timeout=SECONDS)
+    error, final = heard.get(timeout=PATIENCE)
     assert isinstance(error, TaskTimeout)
     assert (error.seconds, final) == (0.1, True)
 
@@ -252,13 +247,13 @@ def test_a_worker_with_too_many_abandoned_threads_takes_no_more_and_ends_to_be_s
     thread = threading.Thread(target=run)
     thread.start()
     assert [bench.error(task_id)["type"] for task_id in ids] == ["TaskTimeout"] * 2
-    error = raised.get(timeout=SECONDS)
+    error = raised.get(timeout=PATIENCE)
     assert "more than 1 tasks (worker.max_abandoned) went on after their timeouts" in str(error)
     assert not worker.all_ended
     left = bench.push(add, 1, 2)
     assert bench.state(left) is TaskState.QUEUED
     gate.set()
-    thread.join(SECONDS)
+    thread.join(PATIENCE)
 
 
 def test_tasks_that_were_taken_before_still_end_when_the_worker_is_about_to_end(
@@ -268,12 +263,12 @@ def test_tasks_that_were_taken_before_still_end_when_the_worker_is_about_to_end(
 
     def other() -> str:
         begun.set()
-        gate.wait(SECONDS)
+        gate.wait(PATIENCE)
         return "ended"
 
     worker = bench.start(inside, other, concurrency=2, max_abandoned=0)
     running = bench.push(other)
-    assert begun.wait(SECONDS)
+    assert begun.wait(PATIENCE)
     bench.error(bench.push(inside, timeout=0.1, retries=0))
     eventually(lambda: not worker._phases.takes, what="a worker that takes no more")
     gate.set()

@@ -10,12 +10,10 @@ import pytest
 
 from fairque.protocol import clock
 from fairque.protocol.calls import Granted
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import PATIENCE, eventually
 from fairque.worker import Task, TaskContext
 from fairque.worker.jobs import Job, Lease
 from fairque.worker.watch import Alarm, Watch
-
-SECONDS = 5
 
 Watching = Callable[..., list[Job]]
 
@@ -77,7 +75,7 @@ def job(held_seconds: float, timeout_seconds: float = 60.0) -> tuple[Job, Told]:
 def test_a_task_is_told_when_its_lease_is_over_and_not_before(watching: Watching) -> None:
     held, context = job(0.25)
     watching(held)
-    assert context.at.get(timeout=SECONDS) >= held.lease.held_until
+    assert context.at.get(timeout=PATIENCE) >= held.lease.held_until
     assert (context.cancel_reason, context.lease_ok(), held.lease.lost) == (
         "its lease could not be renewed",
         False,
@@ -86,17 +84,17 @@ def test_a_task_is_told_when_its_lease_is_over_and_not_before(watching: Watching
 
 
 def test_a_task_whose_lease_is_renewed_is_not_told(watching: Watching) -> None:
-    renewed, context = job(SECONDS)
+    renewed, context = job(PATIENCE)
     over, other = job(0)
     watching(renewed, over)
-    other.at.get(timeout=SECONDS)
+    other.at.get(timeout=PATIENCE)
     assert not context.cancelled
 
 
 def test_a_task_that_comes_later_is_watched_too(watching: Watching) -> None:
     late, context = job(0.25)
     watching(longest=0.1).append(late)
-    assert context.wait_cancelled(SECONDS)
+    assert context.wait_cancelled(PATIENCE)
 
 
 def test_a_task_that_was_told_to_stop_for_another_reason_still_learns_that_the_lease_is_over(
@@ -113,7 +111,7 @@ def test_a_task_that_was_told_to_stop_for_another_reason_still_learns_that_the_l
 
     context.request_cancel = hear  # type: ignore[method-assign]
     watching(held)
-    assert lost.wait(SECONDS)
+    assert lost.wait(PATIENCE)
     assert (context.cancel_reason, context.lease_ok()) == ("it was canceled", False)
 
 
@@ -123,7 +121,7 @@ def test_a_limit_is_enforced_when_it_is_over_and_not_before(
     held, _ = job(60)
     limit = held.limit = clock.monotonic() + 0.25
     watching(held)
-    found, at = enforced.get(timeout=SECONDS)
+    found, at = enforced.get(timeout=PATIENCE)
     assert found is held
     assert at >= limit
 
@@ -134,7 +132,7 @@ def test_a_limit_is_enforced_also_when_the_lease_is_lost(
     lost, context = job(0)
     lost.limit = clock.monotonic() + 0.1
     watching(lost)
-    assert enforced.get(timeout=SECONDS)[0] is lost
+    assert enforced.get(timeout=PATIENCE)[0] is lost
     assert not context.lease_ok()
 
 
@@ -148,7 +146,7 @@ def test_who_begins_with_a_limit_before_the_next_look_rings_and_is_not_overlooke
     late.limit = clock.monotonic() + 0.05
     assert late.limit < alarm.until
     alarm.ring()
-    assert enforced.get(timeout=SECONDS)[0] is late
+    assert enforced.get(timeout=PATIENCE)[0] is late
 
 
 def test_where_nobody_watches_nobody_has_to_ring(alarm: Alarm) -> None:
@@ -171,5 +169,5 @@ def test_a_limit_that_cannot_be_enforced_does_not_end_the_watch(
         one.limit = clock.monotonic()
     watch = Watch(60, lambda: jobs, alarm, enforce, print)
     watch.start()
-    assert [seen.get(timeout=SECONDS) for _ in jobs] == ["t", "t"]
+    assert [seen.get(timeout=PATIENCE) for _ in jobs] == ["t", "t"]
     watch.stop()

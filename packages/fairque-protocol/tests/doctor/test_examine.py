@@ -1,4 +1,4 @@
-"""The doctor on real servers: what it finds there, and that what it advises mends it."""
+"""The doctor on real servers: what it finds there, and that what it advises fixes it."""
 
 import json
 from collections.abc import Iterator
@@ -71,7 +71,7 @@ def test_what_it_advises_mends_it(server: PlainServer, client: Any) -> None:
     before = look(server)
     assert found(before) == [("eviction", "error"), ("persistence", "warning"), ("memory", "warning")]
     for one in before.findings:
-        _, _, name, value, *_ = one.mend.replace(",", " ").split()
+        _, _, name, value, *_ = one.fix.replace(",", " ").split()
         client.config_set(name, value)
     assert found(look(server)) == []
 
@@ -139,7 +139,7 @@ class TestRights:
         diagnosis = look(server, user="w")
         assert found(diagnosis) == [("rights", "error")]
         assert diagnosis.findings[0].what == "the user may not send: blpop, publish, script|load, zpopmin"
-        client.execute_command(*diagnosis.findings[0].mend.replace(" USER ", " w ").split())
+        client.execute_command(*diagnosis.findings[0].fix.replace(" USER ", " w ").split())
         assert found(look(server, user="w")) == []
 
     def test_keys_and_channels_of_others_are_denied_commands_too(self, server: PlainServer, client: Any) -> None:
@@ -154,7 +154,7 @@ class TestRights:
 
     def test_a_user_without_info_is_told_of_it(self, server: PlainServer, client: Any) -> None:
         client.execute_command("ACL", "SETUSER", "w", "on", f">{PASSWORD}", "~fairque:*", "+evalsha")
-        assert look(server, user="w").findings[0].mend == "ACL SETUSER USER +info"
+        assert look(server, user="w").findings[0].fix == "ACL SETUSER USER +info"
 
     def test_every_command_is_one_of_the_server(self, client: Any) -> None:
         known = {name.decode().upper() for name in client.eval("return redis.call('COMMAND', 'LIST')", 0)}

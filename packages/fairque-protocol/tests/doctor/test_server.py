@@ -83,7 +83,7 @@ def test_every_finding_says_what_why_and_how_to_mend_it() -> None:
     }
     findings = findings_of(worst, RedisSettings())
     assert {one.check for one in findings} == {*CHECKS}
-    assert all(one.what and one.why and one.mend for one in findings)
+    assert all(one.what and one.why and one.fix for one in findings)
 
 
 def test_what_every_start_looks_at_are_checks() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fairque.protocol.embedded import EmbeddedServer
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import PATIENCE, eventually
 
 Alive = Callable[[str], bool]
 Connect = Callable[[str], Any]
@@ -215,7 +215,7 @@ def test_a_forked_child_keeps_the_server_that_it_inherited(user: User, said: Sai
     url = said(parent)
     child, seen_by_child = sorted([said(parent), said(parent)], key=len)
     assert seen_by_child == url
-    assert parent.wait(20) == 0
+    assert parent.wait(PATIENCE) == 0
     assert alive(url)
     os.kill(int(child), signal.SIGKILL)
     eventually(lambda: not alive(url), what="the server ends with the child")

@@ -26,7 +26,7 @@ WORKER = {"pop", "beat", "finish", "fail", "release", "cancel", "sweep", "rouse"
 SCHEDULER = {"lead"}
 #: What an operator needs when it is: to stop users and to drop their tasks.
 OPERATOR = {"limit", "configure", "purge", "redrive", "delete", "enable", "unschedule"}
-#: What looks for damage, and mends it.
+#: What looks for damage, and fixes it.
 VERIFIER = {
     "verify_keys",
     "verify_tasks",

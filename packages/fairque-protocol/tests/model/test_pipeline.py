@@ -214,10 +214,11 @@ class TestTheCauseOfACancelation:
             ({"a": S.FINISHED, "b": S.FINISHED, "x": S.FAILED}, None),
             ({"a": S.FAILED, "b": S.FINISHED}, None),
             ({"a": None, "b": None}, None),
-            ({}, None),
+            ({"a": S.FINISHED}, "b"),
+            ({}, "a"),
         ],
     )
-    def test_it_is_the_failure_that_was_handed_down(
+    def test_it_is_the_failure_that_was_handed_down_or_else_the_first_cancelation(
         self, states: dict[str, TaskState | None], cause: str | None
     ) -> None:
         assert self.MADE.cause("c", self.STATES | states) == cause

@@ -8,12 +8,14 @@ from typing import Any, TypeAlias
 import pytest
 import redis
 from attrs import frozen
+from redis.exceptions import RedisError
 
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.embedded import EmbeddedServer
 from fairque.protocol.embedded.binary import packaged_server_binary
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.aio import AsyncRunner
+from fairque.protocol.runners.failures import Attempts
 from fairque.protocol.testing import REDIS_SERVER
 from fairque.protocol.wire.call import Call
 
@@ -52,6 +54,19 @@ def send(request: pytest.FixtureRequest) -> Send:
     if request.param == "sync":
         return _send
     return lambda settings, calls: asyncio.run(_send_async(settings, calls))
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses before further attempts, in seconds, as they are made."""
+    made, pause_seconds = list[float](), Attempts.pause_seconds
+
+    def noted(attempts: Attempts, error: RedisError, seen: str = "") -> float:
+        made.append(pause_seconds(attempts, error, seen))
+        return made[-1]
+
+    monkeypatch.setattr(Attempts, "pause_seconds", noted)
+    return made
 
 
 @pytest.fixture(scope="module", params=BINARIES, ids=lambda path: Path(path).name)

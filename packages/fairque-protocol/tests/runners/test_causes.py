@@ -267,7 +267,7 @@ class TestServers:
                 of_other.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
                 bus = int(of_other.config_get("cluster-port")["cluster-port"])
                 client.execute_command("CLUSTER", "MEET", "127.0.0.1", other.port, bus)
-                eventually(lambda: "cluster_state:ok" in _cluster_info(client), within=30, what="the cluster")
+                eventually(lambda: "cluster_state:ok" in _cluster_info(client), what="the cluster")
             error = refused(send, settings, PUSH)
             assert isinstance(error, ServerUnsuitable)
             assert re.search(f"127.0.0.1:{other.port}.*Set redis.url to that node", str(error))

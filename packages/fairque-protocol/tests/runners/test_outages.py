@@ -21,7 +21,7 @@ from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.aio import AsyncRunner
 from fairque.protocol.runners.connection import options
-from fairque.protocol.testing import PlainServer, eventually
+from fairque.protocol.testing import PATIENCE, PlainServer, eventually
 from fairque.protocol.wire.keys import QueueKeys
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ class TestListening:
         subscription = runner.listen("c", heard.append, ready.set)
         with standing_still(server):
             assert not ready.wait(0.8)
-        assert ready.wait(5)
+        assert ready.wait(PATIENCE)
         client.publish("c", "x")
         eventually(lambda: heard == [b"x"])
         subscription.close()
@@ -237,10 +237,15 @@ class TestListening:
         runner.close()
 
 
-def test_a_server_that_stands_still_costs_a_call_its_time_limit_and_no_more(server: PlainServer, send: "Send") -> None:
-    settings = RedisSettings(url=server.url, socket_timeout_seconds=0.2, retries=2)
-    send(settings, [push("t1")])
-    began = monotonic()
-    with standing_still(server), pytest.raises(RedisUnavailable):
-        send(settings, [push("t2")])
-    assert monotonic() - began < 5
+def test_a_server_that_stands_still_costs_a_call_its_time_limit_and_no_more(
+    server: PlainServer, send: "Send", pauses: list[float]
+) -> None:
+    def cost(limit: float) -> float:
+        began = monotonic()
+        with standing_still(server), pytest.raises(RedisUnavailable):
+            send(RedisSettings(url=server.url, socket_timeout_seconds=limit, retries=1), [push("t")])
+        return monotonic() - began - pauses.pop()
+
+    # The least of several: what the machine does beside this only ever adds.
+    assert min(cost(0.1) for _ in range(3)) < cost(2.0)
+    assert pauses == []

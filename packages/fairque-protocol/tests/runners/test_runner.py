@@ -11,7 +11,6 @@ from redis.exceptions import DataError, NoScriptError, RedisError, ResponseError
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Finished
-from fairque.protocol.clock import monotonic
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.errors import (
     ConfigurationError,
@@ -27,7 +26,7 @@ from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.aio import AsyncRunner
 from fairque.protocol.runners.failures import Attempts
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import PATIENCE, eventually
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
@@ -210,14 +209,16 @@ class TestUnsuitableServers:
             own_server.client.config_set("maxmemory-policy", "noeviction")
 
     @pytest.mark.parametrize("retries", [0, 2])
-    def test_a_server_that_is_not_there_is_said_so_quickly(self, send: "Send", keys: QueueKeys, retries: int) -> None:
+    def test_a_server_that_is_not_there_is_said_so_quickly(
+        self, send: "Send", keys: QueueKeys, retries: int, pauses: list[float]
+    ) -> None:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             url = f"redis://ann:{PASSWORD}@127.0.0.1:{taken.getsockname()[1]}/0"
-            began = monotonic()
             with pytest.raises(RedisUnavailable, match="Is it running") as caught:
                 send(RedisSettings(url=url, retries=retries), [push(keys, "t1")])
-        assert monotonic() - began < 3
+        assert len(pauses) == retries
+        assert sum(pauses) < 3
         assert PASSWORD not in str(caught.value)
         assert "127.0.0.1" in str(caught.value)
 
@@ -304,7 +305,7 @@ class TestListening:
         subscription = runner.listen(keys.done("me"), heard.append, ready.set)
         assert not ready.is_set()
         own_server.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
-        assert ready.wait(10)
+        assert ready.wait(PATIENCE)
         own_server.client.publish(keys.done("me"), "again")
         assert eventually(lambda: heard, what="it hears again") == [b"again"]
         subscription.close()
@@ -333,7 +334,7 @@ class TestListening:
         own_server.client.publish(keys.done("me"), "unreadable")
         assert ready.wait(60)
         own_server.client.publish(keys.done("me"), "again")
-        assert eventually(lambda: heard, within=60, what="it hears again") == [b"again"]
+        assert eventually(lambda: heard, what="it hears again") == [b"again"]
         subscription.close()
         runner.close()
 

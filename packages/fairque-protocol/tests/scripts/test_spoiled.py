@@ -263,7 +263,7 @@ def look(queue: "Bench", *, fix: bool = False) -> Report:
 def is_repaired(queue: "Bench", what: str) -> None:
     """After a verification that repairs, nothing is found, every script works, and every task comes to its end."""
     repaired = look(queue, fix=True)
-    assert [one for one in repaired.found if not one.mended and one.kind != "message"] == [], what
+    assert [one for one in repaired.found if not one.fixed and one.kind != "message"] == [], what
     assert [one for one in look(queue).found if one.kind != "message"] == [], what
     assert use(queue, 7) == [], what
     assert [one for one in look(queue).found if one.kind != "message"] == [], what

@@ -92,14 +92,14 @@ class TestReason:
         queue.pop()
         found = queue.standing()
         assert found.reason == "turn"
-        assert found.explain() == "user 'ann' waits for its turn: 0 users are before it"
+        assert found.explain() == "user 'ann' is the next one to be served"
 
     def test_a_cap(self, queue: "Bench") -> None:
         queue.limit(cap=1)
         queue.fill("ann", 2)
         queue.pop()
         assert queue.standing().reason == "cap"
-        assert queue.standing().explain() == "user 'ann' runs 1 tasks, as many as its cap of 1 allows"
+        assert queue.standing().explain() == "user 'ann' runs 1 task, as many as its cap of 1 allows"
 
     def test_a_rate(self, queue: "Bench") -> None:
         queue.limit(rate=0.5)
@@ -147,7 +147,7 @@ class TestTask:
         found = explain(queue, "t3")
         assert (found.state, found.place, found.reason) == (TaskState.QUEUED, 1, "cap")
         assert found.explain() == (
-            "task t3 is number 2 of its user: user 'ann' runs 1 tasks, as many as its cap of 1 allows"
+            "task t3 is number 2 of its user: user 'ann' runs 1 task, as many as its cap of 1 allows"
         )
 
     def test_a_critical_task_has_a_place_among_its_like(self, queue: "Bench") -> None:

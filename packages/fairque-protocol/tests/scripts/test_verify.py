@@ -1,4 +1,4 @@
-"""Verification: nothing is found on a healthy queue; each damage is found, changes nothing by that, and is mended."""
+"""Verification: nothing is found on a healthy queue; each damage is found, changes nothing by that, and is fixed."""
 
 import threading
 from typing import TYPE_CHECKING, Any
@@ -338,11 +338,11 @@ def test_damage_is_found_and_mended(many: "Bench", name: str) -> None:
     found = look(many)
     assert wanted in [(one.kind, one.name) for one in found.found]
     assert found.left == len(found.found) > 0
-    assert not any(one.mended for one in found.found)
+    assert not any(one.fixed for one in found.found)
     assert many.snapshot_raw() == before
-    mended = look(many, fix=True)
-    assert wanted in [(one.kind, one.name) for one in mended.found]
-    assert (mended.left, mended.unseen) == (0, [])
+    fixed = look(many, fix=True)
+    assert wanted in [(one.kind, one.name) for one in fixed.found]
+    assert (fixed.left, fixed.unseen) == (0, [])
     assert look(many).found == []
 
 
@@ -364,7 +364,7 @@ def test_a_running_task_whose_message_is_gone_is_left_to_its_worker(queue: "Benc
     granted = queue.started()
     queue.client.delete(f"{queue.keys.prefix}m:t1")
     report = look(queue, fix=True)
-    assert [(one.kind, one.name, one.mended) for one in report.found] == [("message", "t1", False)]
+    assert [(one.kind, one.name, one.fixed) for one in report.found] == [("message", "t1", False)]
     assert report.left == 1
     queue.finish(granted)
     assert look(queue).clean
@@ -446,7 +446,7 @@ def test_a_report_lists_a_thousand_findings_and_counts_all(queue: "Bench") -> No
     assert (len(report.found), report.kinds, report.left) == (1_000, {"leftover": 1_100}, 0)
     assert report.lines()[-2:] == [
         "... and 100 more",
-        f"queue {queue.keys.name!r}: {report.keys:,} keys looked at, 1,100 findings, 1,100 mended",
+        f"queue {queue.keys.name!r}: {report.keys:,} keys looked at, 1,100 findings, 1,100 fixed",
     ]
 
 
@@ -554,7 +554,7 @@ class TestSchedules:
     KEPT = ("not listed", "not due", "due at another time", "never to be computed", "off and due")
 
     def found(self, queue: "Bench", *, fix: bool) -> list[tuple[str, str, bool]]:
-        return [(one.kind, one.name, one.mended) for one in look(queue, fix=fix).found]
+        return [(one.kind, one.name, one.fixed) for one in look(queue, fix=fix).found]
 
     def test_sound_ones_have_no_findings_and_stay_as_they_are(self, timed: "Bench") -> None:
         before = timed.snapshot_raw()

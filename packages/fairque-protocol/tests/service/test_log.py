@@ -1,10 +1,12 @@
 """The log: a line is written whatever a record contains, one line stays one, and nothing in it ends a thread."""
 
+import copy
 import io
 import json
 import logging
 import math
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -14,7 +16,9 @@ from typing import Any
 import pytest
 
 from fairque.protocol.model.logger import TaskLogger
+from fairque.protocol.service.lines import Event
 from fairque.protocol.service.log import LogForm, configure_log, service_logger
+from fairque.protocol.testing import PATIENCE
 
 log = service_logger("fairque.tests")
 
@@ -187,12 +191,12 @@ class TestWhatARecordContains:
         class Slow:
             def __repr__(self) -> str:
                 begun.set()
-                gate.wait(20)
+                gate.wait(PATIENCE)
                 return "slow"
 
         thread = threading.Thread(target=lambda: log.info("first", value=Slow()))
         thread.start()
-        assert begun.wait(10)
+        assert begun.wait(PATIENCE)
         log.info("second")
         assert "second" in lines()
         assert "first" not in lines()
@@ -319,3 +323,44 @@ class TestStreams:
         # What follows is the output itself, where it leads here, or the exit code, where the shell writes it.
         assert b"(True, True, True)" in ended.stdout
         assert ended.stdout.replace(b"(True, True, True)", b"") in (b"", b"0\n", b"something of a task\n")
+
+
+class TestAnEvent:
+    def test_a_handler_of_another_program_sees_its_values(self, caplog: pytest.LogCaptureFixture) -> None:
+        log.warning("attempt failed", task_id="t1", error="ValueError: no luck", attempt=2)
+        assert caplog.messages == ["attempt failed: task_id='t1', error='ValueError: no luck', attempt=2"]
+        assert caplog.records[0].msg == "attempt failed"
+
+    def test_a_handler_of_another_program_sees_its_traceback_and_no_line_that_a_user_made(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        log.warning("attempt failed", error="a\nb", exception="Traceback:\n  File\nValueError: a\nWARNING forged\n")
+        first, *others = caplog.messages[0].splitlines()
+        assert first == r"attempt failed: error='a\nb'"
+        assert others == ["  Traceback:", "    File", "  ValueError: a", "  WARNING forged"]
+
+    def test_the_line_in_text_shows_its_traceback_on_lines_of_their_own(
+        self, written: Callable[[LogForm], Written]
+    ) -> None:
+        lines = written("text")
+        log.error("task failed", exception="Traceback:\n  File\nValueError: a\n")
+        first, *others = lines().splitlines()
+        assert "task failed" in first
+        assert others == ["  Traceback:", "    File", "  ValueError: a"]
+
+    def test_the_line_in_json_has_the_name_alone_as_its_event_and_the_traceback_as_its_exception(
+        self, written: Callable[[LogForm], Written]
+    ) -> None:
+        lines = written("json")
+        log.error("task failed", task_id="t1", exception="Traceback:\n  File\nValueError: a\n")
+        found = json.loads(lines())
+        assert (found["event"], found["task_id"]) == ("task failed", "t1")
+        assert found["exception"] == "Traceback:\n  File\nValueError: a"
+
+    @pytest.mark.parametrize(
+        "copied",
+        [copy.copy, copy.deepcopy, lambda event: pickle.loads(pickle.dumps(event))],  # noqa: S301 - of this test
+        ids=["copy", "deepcopy", "pickle"],
+    )
+    def test_it_can_be_copied_to_another_process(self, copied: Callable[[Event], Event]) -> None:
+        assert str(copied(Event("task failed", {"task_id": "t1"}))) == "task failed: task_id='t1'"

@@ -13,8 +13,8 @@ import pytest
 
 from fairque.protocol import clock
 from fairque.protocol.service.signals import STOPPING, Control, Order
+from fairque.protocol.testing import PATIENCE
 
-SECONDS = 10
 FORKING = multiprocessing.get_context("fork")
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
@@ -34,19 +34,19 @@ def forked(target: Callable[[], Any]) -> Iterator[BaseProcess]:
         yield child
     finally:
         child.kill()
-        child.join(SECONDS)
+        child.join(PATIENCE)
 
 
 def elsewhere(work: Callable[[], Any]) -> Any:
     """Do it in another thread, as a worker does its tasks."""
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(work).result(SECONDS)
+        return pool.submit(work).result(PATIENCE)
 
 
 def said_by_a_child(work: Callable[[], Any]) -> Any:
     ours, theirs = FORKING.Pipe(duplex=False)
     with forked(lambda: theirs.send(work())):
-        assert ours.poll(SECONDS)
+        assert ours.poll(PATIENCE)
         return ours.recv()
 
 
@@ -59,7 +59,7 @@ def test_a_signal_just_before_the_wait_ends_it(number: int) -> None:
     control = Control()
     with control.hearing():
         signal.raise_signal(number)
-        assert control.wait(SECONDS) is Order.STOP
+        assert control.wait(PATIENCE) is Order.STOP
 
 
 @pytest.mark.parametrize("number", STOPPING)
@@ -70,8 +70,8 @@ def test_a_signal_that_another_thread_gets_ends_the_wait(number: int) -> None:
         timer = threading.Timer(0.1, lambda: signal.pthread_kill(threading.get_ident(), number))
         timer.start()
         began = clock.monotonic()
-        assert control.wait(SECONDS) is Order.STOP
-        assert clock.monotonic() - began < SECONDS / 2
+        assert control.wait(PATIENCE) is Order.STOP
+        assert clock.monotonic() - began < PATIENCE / 2
         timer.join()
 
 
@@ -80,7 +80,7 @@ def test_each_signal_tells_what_it_means() -> None:
     with control.hearing():
         signal.raise_signal(signal.SIGUSR1)
         signal.raise_signal(signal.SIGTERM)
-        assert [control.wait(SECONDS), control.wait(SECONDS)] == [Order.DUMP, Order.STOP]
+        assert [control.wait(PATIENCE), control.wait(PATIENCE)] == [Order.DUMP, Order.STOP]
 
 
 def test_a_wait_is_over_when_its_time_is() -> None:
@@ -112,7 +112,7 @@ def test_in_another_thread_no_signal_is_heard() -> None:
 
     thread = threading.Thread(target=hears)
     thread.start()
-    thread.join(SECONDS)
+    thread.join(PATIENCE)
     assert seen == [before]
 
 
@@ -129,7 +129,7 @@ def test_a_forked_child_can_be_terminated_at_once(by: Callable[..., Any]) -> Non
     def ending() -> int | None:
         with forked(forever) as child:
             child.terminate()
-            child.join(SECONDS / 5)
+            child.join(PATIENCE / 5)
             return child.exitcode
 
     with Control().hearing():

@@ -1,5 +1,6 @@
 """The HTTP port: whoever asks gets an answer at once, however many others are slow, and nothing ends the thread."""
 
+import asyncio
 import errno
 import os
 import resource
@@ -20,7 +21,7 @@ from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.protocol.service import web as web_module
 from fairque.protocol.service.http import LONGEST_HEAD
 from fairque.protocol.service.web import Web
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import PATIENCE, eventually
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], list[bytes]]
 GATE = threading.Event()
@@ -28,11 +29,9 @@ GATE = threading.Event()
 
 def metrics(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
     if environ["QUERY_STRING"] == "wait":
-        GATE.wait(20)
+        GATE.wait(PATIENCE)
     if environ["QUERY_STRING"] == "raise":
         raise ValueError
-    if environ["QUERY_STRING"] == "exit":
-        raise SystemExit(1)
     size = int(environ["QUERY_STRING"].partition("size=")[2] or 3)
     start_response("200 OK", [("Content-Type", "text/x"), ("X-Accept", environ.get("HTTP_ACCEPT", ""))])
     return [b"x" * size]
@@ -284,10 +283,6 @@ class TestTrouble:
             assert get(web, "/livez") == b""
         assert get(web, "/livez").endswith(b"fine\n")
 
-    def test_an_application_that_exits_is_an_error_of_its_own_and_the_next_one_is_answered(self, web: Web) -> None:
-        assert get(web, "/metrics?exit").startswith(b"HTTP/1.1 500 ")
-        assert get(web, "/metrics").endswith(b"xxx")
-
     def test_an_answer_that_cannot_even_be_made_an_error_ends_no_thread(
         self, web: Web, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -317,6 +312,19 @@ class TestTrouble:
         monkeypatch.setattr(socket, "socketpair", no_pair)
         with pytest.raises(FairqueError, match=r"http_port 0: .*Too many open files\. Raise the limit of open files"):
             Web("127.0.0.1", 0, "http_port", {}, {})
+
+    @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, asyncio.CancelledError])
+    def test_nothing_that_a_probe_or_an_application_raises_ends_a_thread(self, error: type[BaseException]) -> None:
+        def raise_it(*_: Any) -> Any:
+            raise error
+
+        web = Web("127.0.0.1", 0, "http.port", {"/livez": lambda: (True, "fine"), "/p": raise_it}, {"/a": raise_it})
+        try:
+            for path in ("/a", "/p", "/a", "/p"):
+                assert get(web, path).startswith(b"HTTP/1.1 500 ")
+            assert get(web, "/livez").endswith(b"fine\n")
+        finally:
+            web.close()
 
     def test_a_client_that_wants_tls_gets_an_error_and_no_hang(self, web: Web) -> None:
         context = ssl.create_default_context()

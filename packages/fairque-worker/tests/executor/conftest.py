@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 
 from fairque.protocol.calls import Granted
+from fairque.protocol.testing import PATIENCE
 from fairque.protocol.wire.codec import encode_task
 from fairque.worker import Task, TaskContext, TaskHandler
 from fairque.worker.executor import Executor
 from fairque.worker.inputs import Inputs
-from fairque.worker.jobs import Ending, Job, Lease
+from fairque.worker.jobs import Ending, Failure, Job, Lease, Success
 from fairque.worker.watch import Alarm, Watch
-
-SECONDS = 5
 
 
 class Calls(TaskHandler):
@@ -44,7 +43,7 @@ class Bench:
             inputs=Inputs(lambda *_: [], 1_000),
             alarm=alarm,
             on_exhausted=self.exhausted.put,
-            **limits,
+            **{"kept": (Success, Failure), **limits},
         )
         self._jobs: list[Job] = []
         self._watch = Watch(60, lambda: list(self._jobs), alarm, self.executor.enforce, print)
@@ -66,7 +65,7 @@ class Bench:
         self.executor.stop()
 
     def ending(self) -> Any:
-        return self.endings.get(timeout=SECONDS)
+        return self.endings.get(timeout=PATIENCE)
 
     def run(self, function: Callable[..., Any], *args: Any, **fields: Any) -> Any:
         job = self.submit(function, *args, **fields)

@@ -6,15 +6,13 @@ from typing import Any
 
 import pytest
 
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import PATIENCE, eventually
 from fairque.worker import TaskTimeout, current_context
 from fairque.worker.jobs import Success
 
-SECONDS = 5
-
 
 def test_a_coroutine_that_takes_too_long_ends_with_a_timeout_error(bench: Any) -> None:
-    ending = bench.run(lambda: asyncio.sleep(SECONDS * 10), timeout=0.05)
+    ending = bench.run(lambda: asyncio.sleep(PATIENCE * 10), timeout=0.05)
     assert isinstance(ending.error, TimeoutError)
 
 
@@ -23,7 +21,7 @@ def test_a_coroutine_may_clean_up_when_it_takes_too_long(bench: Any) -> None:
 
     async def careful() -> None:
         try:
-            await asyncio.sleep(SECONDS * 10)
+            await asyncio.sleep(PATIENCE * 10)
         finally:
             await asyncio.sleep(0)
             cleaned.append("done")
@@ -38,14 +36,14 @@ def test_an_attempt_above_its_timeout_has_one_ending_whatever_it_does_in_the_end
 
     def heeds() -> None:
         try:
-            current_context().wait_cancelled(SECONDS)
+            current_context().wait_cancelled(PATIENCE)
             if raises:
                 raise ValueError
         finally:
             ended.set()
 
     assert isinstance(bench.run(heeds, timeout=0.05).error, TaskTimeout)
-    assert ended.wait(SECONDS)
+    assert ended.wait(PATIENCE)
     eventually(lambda: all(one.ended for one in bench.executor._abandoned), what="the end of the thread")
     assert bench.endings.empty()
     assert bench.run(lambda: "next").value == "next"
@@ -54,7 +52,7 @@ def test_an_attempt_above_its_timeout_has_one_ending_whatever_it_does_in_the_end
 def test_more_abandoned_attempts_than_are_allowed_are_told(make_bench: Any, gate: threading.Event) -> None:
     bench = make_bench(threads=1, max_abandoned=1)
     for expected in (0, 1):
-        assert isinstance(bench.run(gate.wait, SECONDS, timeout=0.05).error, TaskTimeout)
+        assert isinstance(bench.run(gate.wait, PATIENCE, timeout=0.05).error, TaskTimeout)
         assert bench.exhausted.qsize() == expected
     # Also beyond the limit there is a thread for what is here already.
     assert bench.run(lambda: "next").value == "next"
@@ -66,17 +64,17 @@ def test_a_coroutine_that_is_asked_to_stop_is_cancelled(bench: Any) -> None:
 
     async def waits() -> None:
         begun.set()
-        await asyncio.sleep(SECONDS * 10)
+        await asyncio.sleep(PATIENCE * 10)
 
     job = bench.submit(waits)
-    assert begun.wait(SECONDS)
+    assert begun.wait(PATIENCE)
     job.request_cancel("a test")
     assert isinstance(bench.ending().error, asyncio.CancelledError)
 
 
 def test_a_coroutine_asked_to_stop_before_it_began_is_cancelled_too(bench: Any, gate: threading.Event) -> None:
     bench.submit(gate.wait)
-    job = bench.submit(lambda: asyncio.sleep(SECONDS * 10))
+    job = bench.submit(lambda: asyncio.sleep(PATIENCE * 10))
     job.request_cancel("a test")
     gate.set()
     assert bench.ending().value is True
@@ -89,13 +87,13 @@ def test_a_coroutine_that_refuses_to_be_cancelled_may_still_give_its_result(benc
     async def stubborn() -> str:
         begun.set()
         try:
-            await asyncio.sleep(SECONDS * 10)
+            await asyncio.sleep(PATIENCE * 10)
         except asyncio.CancelledError:
             return "all the same"
         return "too late"
 
     job = bench.submit(stubborn)
-    assert begun.wait(SECONDS)
+    assert begun.wait(PATIENCE)
     job.request_cancel("a test")
     assert bench.ending().value == "all the same"
 
@@ -106,11 +104,11 @@ def test_a_function_sees_that_it_should_stop_in_its_context(bench: Any) -> None:
     def waits() -> str:
         context = current_context()
         begun.set()
-        assert context.wait_cancelled(SECONDS)
+        assert context.wait_cancelled(PATIENCE)
         return context.cancel_reason
 
     job = bench.submit(waits)
-    assert begun.wait(SECONDS)
+    assert begun.wait(PATIENCE)
     job.request_cancel("a test")
     assert bench.ending().value == "a test"
 
@@ -143,12 +141,12 @@ def test_as_many_tasks_run_at_a_time_as_there_are_threads_and_no_more(wide: Any,
 
     def task() -> None:
         running.release()
-        assert gate.wait(SECONDS)
+        assert gate.wait(PATIENCE)
 
     for _ in range(6):
         wide.submit(task)
     for _ in range(4):
-        assert running.acquire(timeout=SECONDS)
+        assert running.acquire(timeout=PATIENCE)
     assert not running.acquire(timeout=0.05)
     gate.set()
     assert [type(wide.ending()) for _ in range(6)] == [Success] * 6
@@ -167,12 +165,12 @@ def test_stopping_cancels_the_coroutines_that_still_run(bench: Any) -> None:
     async def waits() -> None:
         try:
             begun.set()
-            await asyncio.sleep(SECONDS * 10)
+            await asyncio.sleep(PATIENCE * 10)
         finally:
             cleaned.set()
 
     bench.submit(waits)
-    assert begun.wait(SECONDS)
+    assert begun.wait(PATIENCE)
     bench.executor.stop()
-    assert cleaned.wait(SECONDS)
+    assert cleaned.wait(PATIENCE)
     eventually(lambda: all(t.name != "fairque-loop" for t in threading.enumerate()), what="the end of the loop")

@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 from fairque.protocol.errors import InvalidTask, LeaseLost, ProtocolError
+from fairque.protocol.testing import PATIENCE
 from fairque.worker import current_context
 from fairque.worker.jobs import Failure, Success
-
-SECONDS = 5
 
 
 def raiser(error: BaseException) -> Callable[[], None]:
@@ -49,7 +48,7 @@ def test_a_value_that_is_returned_is_a_success_with_its_json(bench: Any) -> None
     assert isinstance(ending, Success)
     assert ending.value == {"sum": 3, "text": "ä"}
     assert ending.result == '{"sum":3,"text":"ä"}'.encode()
-    assert 0 <= ending.ran_us < SECONDS * 1_000_000
+    assert 0 <= ending.ran_us < PATIENCE * 1_000_000
 
 
 def test_nothing_returned_is_an_empty_result(bench: Any) -> None:
@@ -84,7 +83,7 @@ def test_a_system_exit_deep_inside_a_coroutine_does_not_end_the_loop_for_the_oth
 
     async def bystander() -> str:
         begun.set()
-        await asyncio.to_thread(go_on.wait, SECONDS)
+        await asyncio.to_thread(go_on.wait, PATIENCE)
         return "survived"
 
     async def parent() -> None:
@@ -92,7 +91,7 @@ def test_a_system_exit_deep_inside_a_coroutine_does_not_end_the_loop_for_the_oth
         await asyncio.create_task(async_raiser(error)())
 
     wide.submit(bystander)
-    assert begun.wait(SECONDS)
+    assert begun.wait(PATIENCE)
     wide.submit(parent)
     failed = wide.ending()
     assert isinstance(failed, Failure)
@@ -183,7 +182,7 @@ def test_a_context_knows_by_the_clock_alone_that_the_lease_is_over(bench: Any) -
         return [*before, *after, context.lease_ok(), context.cancelled]
 
     go_on = threading.Event()
-    job = bench.submit(lambda: go_on.wait(SECONDS) and looks())
+    job = bench.submit(lambda: go_on.wait(PATIENCE) and looks())
     go_on.set()
     assert bench.ending().value == [True, False, False, True, False, True]
 
@@ -204,7 +203,7 @@ def test_a_waiting_coroutine_holds_no_thread(bench: Any) -> None:
     let_go = threading.Event()
 
     async def waits() -> str:
-        await asyncio.to_thread(let_go.wait, SECONDS)
+        await asyncio.to_thread(let_go.wait, PATIENCE)
         return "at last"
 
     bench.submit(waits)

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
+from fairque.protocol.testing import PATIENCE
 from fairque.worker import Cancel, Retry, Snooze, TaskTimeout
 from fairque.worker.jobs import Failure, Success
 from fairque.worker.threads import Threads
-
-SECONDS = 5
 
 
 class Hangs(Exception):
@@ -195,7 +194,7 @@ class TestWithoutThreads:
         shortage(True)  # noqa: FBT003 - as above
         assert bench.run(lambda: "never").crippled
         shortage(False)  # noqa: FBT003 - as above
-        first = bench.submit(gate.wait, SECONDS)
+        first = bench.submit(gate.wait, PATIENCE)
         shortage(True)  # noqa: FBT003 - as above
         ran: list[int] = []
         second = bench.submit(ran.append, 1)
@@ -212,7 +211,7 @@ class TestWithoutThreads:
         bench = make_bench(threads=1)
         assert bench.run(lambda: "first").value == "first"
         shortage(True)  # noqa: FBT003 - as above
-        assert type(bench.run(gate.wait, SECONDS, timeout=0.05).error) is TaskTimeout
+        assert type(bench.run(gate.wait, PATIENCE, timeout=0.05).error) is TaskTimeout
         assert bench.run(lambda: "never").crippled
         shortage(False)  # noqa: FBT003 - as above
         assert bench.run(lambda: "now").value == "now"
@@ -236,16 +235,16 @@ class TestWithoutThreads:
 class TestThePoolOfThreads:
     def test_it_is_an_executor_like_any_other(self) -> None:
         with Threads(2, name="of-a-test") as pool:
-            assert pool.submit(divmod, 7, 2).result(SECONDS) == (3, 1)
+            assert pool.submit(divmod, 7, 2).result(PATIENCE) == (3, 1)
             assert list(pool.map(abs, [-1, -2])) == [1, 2]
             failed = pool.submit(divmod, 1, 0)
-            assert type(failed.exception(SECONDS)) is ZeroDivisionError
+            assert type(failed.exception(PATIENCE)) is ZeroDivisionError
         with pytest.raises(RuntimeError, match="after shutdown"):
             pool.submit(int)
 
     def test_its_threads_hold_up_no_end_of_the_interpreter(self, gate: threading.Event) -> None:
         pool = Threads(1, name="of-a-test")
-        pool.submit(gate.wait, SECONDS)
+        pool.submit(gate.wait, PATIENCE)
         assert [t.daemon for t in threading.enumerate() if t.name.startswith("of-a-test")] == [True]
         gate.set()
         pool.shutdown()

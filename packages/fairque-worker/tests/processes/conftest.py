@@ -13,8 +13,8 @@ from fairque.worker import Worker
 
 #: What children of workers run in the tests.
 TASKS_APART = """
-import asyncio, contextvars, ctypes, decimal, json, os, random, resource, signal
-import socket, subprocess, sys, threading, time
+import asyncio, contextvars, ctypes, decimal, json, logging, os, random, resource, signal
+import socket, subprocess, sys, tempfile, threading, time, warnings
 from pathlib import Path
 from fairque.worker import Cancel, Retry, Snooze, TaskHandler, current_context
 
@@ -72,13 +72,13 @@ def leaves_a_reader(other):
 
 def leaves_a_teller():
     def tells(context):
-        OVER.wait(30)
+        OVER.wait(60)
         context.progress(7, message="stray")
     stray(tells)
 
 def outlives_strays():
     OVER.set()
-    STRAYS[-1].join(30)
+    STRAYS[-1].join(60)
     return SAID
 
 async def facts_later():
@@ -148,7 +148,7 @@ def environment():
 def terminates():
     child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
     child.terminate()
-    return child.wait(10)
+    return child.wait(60)
 
 WORD = contextvars.ContextVar("word", default="none")
 
@@ -220,6 +220,19 @@ def changes(what):
     if what == "limits":
         resource.setrlimit(resource.RLIMIT_NOFILE, (100, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     if what == "random": random.seed(1)
+    if what == "warnings": warnings.simplefilter("error"); warnings.showwarning = print
+    if what == "logging": logging.disable(50); logging.getLogger().setLevel(50)
+    if what == "digits": sys.set_int_max_str_digits(0); threading.stack_size(1 << 20)
+    if what == "hooks of threads": threading.settrace(lambda *_: None); threading.setprofile(lambda *_: None)
+    if what == "more hooks": sys.displayhook = print; sys.breakpointhook = print
+    if what == "decimals": decimal.DefaultContext.prec = 3; decimal.DefaultContext.traps[decimal.Inexact] = True
+    if what == "temporary files": tempfile.tempdir = "/nowhere"
+    if what == "zone": os.environ["TZ"] = "Asia/Tokyo"; time.tzset(); del os.environ["TZ"]
+    if what == "start method": import multiprocessing; multiprocessing.set_start_method("spawn")
+    if what == "descriptors": os.dup2(os.open("/", os.O_RDONLY), 1)
+    if what == "closed stream": sys.stdout.close()
+    if what == "no path": sys.path = None
+    if what == "no environment": os.environ = None
     return state()
 
 def umask():
@@ -235,7 +248,20 @@ def state():
         sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())), sys.path, sys.argv, sys.stdout is sys.__stdout__,
         repr(sys.excepthook), sys.gettrace() is None, sys.getrecursionlimit(), sys.getswitchinterval(), gc.isenabled(),
         socket.getdefaulttimeout(), resource.getrlimit(resource.RLIMIT_NOFILE),
+        repr(warnings.filters), repr(warnings.showwarning), logging.root.manager.disable, logging.root.level,
+        sys.get_int_max_str_digits(), threading.stack_size(), repr(threading.gettrace()), repr(threading.getprofile()),
+        repr(sys.displayhook), repr(sys.breakpointhook), repr(decimal.DefaultContext), tempfile.tempdir, time.tzname,
+        "multiprocessing" in sys.modules and sys.modules["multiprocessing"].get_start_method(allow_none=True) or None,
+        os.fstat(1).st_ino,
     ]
+
+def sets_a_loop(how):
+    before = asyncio.get_event_loop_policy().get_event_loop()
+    assert not before.is_closed()
+    if how == "runs": asyncio.run(asyncio.sleep(0))
+    if how == "closes": before.close()
+    if how == "leaves": before.create_task(asyncio.sleep(0))
+    return len(asyncio.all_tasks(before)) - (how == "leaves")
 
 def outlasts(seconds):
     time.sleep(seconds)

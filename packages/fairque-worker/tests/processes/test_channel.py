@@ -12,12 +12,11 @@ import pytest
 
 from fairque.protocol.calls import Granted
 from fairque.protocol.errors import FairqueError
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import PATIENCE, eventually
 from fairque.worker.jobs import Job, Lease
 from fairque.worker.processes.channel import Channel
 from fairque.worker.processes.process import Child, Recipe
 
-SECONDS = 10
 #: More than any socket takes in before somebody reads.
 LARGE = {"kind": "left", "text": "x" * 8_000_000}
 
@@ -32,7 +31,7 @@ def child() -> Iterator[Child]:
     child.prepare()
     yield child
     child.kill()
-    assert child.join(SECONDS)
+    assert child.join(PATIENCE)
     child.channel.close()
 
 
@@ -58,21 +57,21 @@ def test_who_tells_a_child_that_does_not_listen_goes_on_and_can_kill_it(child: C
     job = Job(Granted("t", b"", "7:ab", 1, 0, solo=False, pushed_at=0), Lease(0))
     teller = threading.Thread(target=child.tell, args=(job,), daemon=True)
     teller.start()
-    teller.join(SECONDS)
+    teller.join(PATIENCE)
     told = not teller.is_alive()
     child.kill()
-    sender.join(SECONDS)
+    sender.join(PATIENCE)
     assert (told, sender.is_alive()) == (True, False)
 
 
 def test_a_child_that_cannot_be_started_says_why_and_nobody_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "python\0")
     child = Child(RECIPE, None)
-    assert child._begun.wait(SECONDS)
+    assert child._begun.wait(PATIENCE)
     with pytest.raises(FairqueError, match="its child process cannot be started: embedded null byte"):
         child.prepare()
     child.kill()
-    assert child.join(SECONDS)
+    assert child.join(PATIENCE)
     child.channel.close()
 
 
@@ -80,8 +79,8 @@ def test_what_is_offered_while_another_frame_is_under_way_follows_it() -> None:
     ours, theirs = (Channel(end) for end in socket.socketpair())
     sender = sending(ours, LARGE)
     ours.offer({"kind": "cancel"})
-    assert [theirs.receive(SECONDS), theirs.receive(SECONDS)] == [LARGE, {"kind": "cancel"}]
-    sender.join(SECONDS)
+    assert [theirs.receive(PATIENCE), theirs.receive(PATIENCE)] == [LARGE, {"kind": "cancel"}]
+    sender.join(PATIENCE)
     ours.close()
     theirs.close()
 
@@ -93,8 +92,8 @@ def test_what_is_offered_to_a_socket_that_is_full_goes_with_the_next_frame() -> 
         ours.offer(frame)
     assert ours._offered
     sender = sending(ours, {"kind": "ping"})
-    assert [theirs.receive(SECONDS) for _ in offered] == offered
-    assert theirs.receive(SECONDS) == {"kind": "ping"}
-    sender.join(SECONDS)
+    assert [theirs.receive(PATIENCE) for _ in offered] == offered
+    assert theirs.receive(PATIENCE) == {"kind": "ping"}
+    sender.join(PATIENCE)
     ours.close()
     theirs.close()

@@ -11,7 +11,6 @@ import pytest
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.testing import eventually
 
-SECONDS = 20
 _FINISHED = TaskState.FINISHED
 
 
@@ -41,7 +40,8 @@ def test_context_variables_and_decimals_are_those_of_each_attempt(apart: Any) ->
 
 CHANGES = [
     *("folder", "removed folder", "umask", "environment", "handlers", "mask", "path", "streams", "hooks"),
-    *("interpreter", "collector", "timeout", "limits"),
+    *("interpreter", "collector", "timeout", "limits", "warnings", "logging", "digits", "hooks of threads"),
+    *("more hooks", "decimals", "temporary files", "zone", "start method", "descriptors"),
 ]
 
 
@@ -52,6 +52,27 @@ def test_what_a_task_changes_in_the_process_is_put_back_behind_it(apart: Any) ->
         assert apart.result("changes", what) != before, what
         assert apart.result("state") == before, what
     assert apart.result("pid") == pid
+
+
+@pytest.mark.parametrize("how", ["runs", "closes", "leaves"])
+@pytest.mark.filterwarnings("ignore")
+def test_a_task_finds_an_event_loop_that_no_other_one_has_used(apart: Any, how: str) -> None:
+    apart.start(concurrency=1)
+    pid = apart.result("pid")
+    assert [apart.result("sets_a_loop", how) for _ in range(2)] == [0, 0]
+    assert apart.result("pid") == pid
+
+
+@pytest.mark.parametrize("what", ["closed stream", "no path", "no environment"])
+def test_a_child_that_a_task_has_spoiled_ends_as_it_should_and_the_next_task_runs(
+    apart: Any, capfd: pytest.CaptureFixture[str], what: str
+) -> None:
+    apart.start(concurrency=1)
+    first = apart.result("pid")
+    apart.push("changes", what, retries=0)
+    eventually(lambda: not apart.alive(first), what="the end of the child")
+    assert apart.result("pid") != first
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_an_alarm_of_one_task_does_not_go_off_in_the_next(apart: Any) -> None:

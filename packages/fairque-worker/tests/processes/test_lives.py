@@ -21,8 +21,6 @@ from fairque.worker.processes import pool, process
 from fairque.worker.processes.pool import Children
 from fairque.worker.processes.process import Child, Recipe
 
-SECONDS = 20
-
 
 def children_of(pid: int) -> set[int]:
     """The living child processes of a process, those that wait to be reaped left out."""
@@ -75,7 +73,7 @@ def test_thirty_messages_that_are_spoiled_leave_no_child_behind(
     raw.close()
     ends = (TaskState.FAILED, TaskState.FINISHED)
     for one in tasks:
-        eventually(partial(lambda task_id: apart.bench.state(task_id) in ends, one.task_id), within=SECONDS)
+        eventually(partial(lambda task_id: apart.bench.state(task_id) in ends, one.task_id))
     assert len(new_children()) <= 2
     assert apart.result("add", 1, 2) == 3
 
@@ -141,17 +139,17 @@ class TestOneThatCannotBegin:
 
     @pytest.fixture
     def ended_well(self, apart: Any, soon: None) -> Callable[..., None]:  # noqa: ARG002 - it acts
-        def ended_well(mend: Callable[[], None], words: str, caplog: pytest.LogCaptureFixture) -> None:
+        def ended_well(fix: Callable[[], None], words: str, caplog: pytest.LogCaptureFixture) -> None:
             apart.start(concurrency=1)
             task_id = apart.push("add", 1, 2, retries=0)
 
             def said() -> list[dict[str, Any]]:
-                return [vars(one) for one in caplog.records if "could not be started here" in one.message]
+                return [vars(one) for one in caplog.records if "could not be started here" in one.msg]
 
-            eventually(lambda: len(said()) > 1, within=SECONDS, what="two words on it")
+            eventually(lambda: len(said()) > 1, what="two words on it")
             assert words in said()[0]["why"]
             assert said()[0]["task_id"] == task_id
-            mend()
+            fix()
             assert apart.bench.result(task_id) == 3
             assert apart.bench.info(task_id).failures == 0
 
@@ -213,11 +211,11 @@ class TestOneThatCannotBegin:
 
         broken.setattr(apart, "start", start)
 
-        def mend() -> None:
+        def fix() -> None:
             broken.undo()
             apart.rewrite()
 
-        ended_well(mend, "was not ready within 0.5 s", caplog)
+        ended_well(fix, "was not ready within 0.5 s", caplog)
 
     @pytest.mark.usefixtures("soon")
     def test_tasks_that_run_in_threads_go_on_meanwhile(

@@ -192,7 +192,7 @@ def test_a_handler_that_is_an_object_cannot_be_had_by_a_child_and_the_error_says
 
 
 def test_children_without_modules_would_know_no_function(bench: Any) -> None:
-    with pytest.raises(ConfigurationError, match=r"child processes import worker\.modules, and there are none"):
+    with pytest.raises(ConfigurationError, match=r"they import worker\.modules, and there are none"):
         Worker(bench.settings(isolation="process"))
 
 
@@ -245,7 +245,7 @@ def test_a_child_that_cannot_import_the_modules_spends_no_retry_and_the_task_run
     apart.rewrite("import nothing_of_the_kind")
     task_id = apart.push("add", 1, 2, retries=0)
     eventually(lambda: apart.bench.state(task_id) is TaskState.SCHEDULED, what="a pause")
-    (said,) = [vars(record) for record in caplog.records if "could not be started here" in record.message]
+    (said,) = [vars(record) for record in caplog.records if "could not be started here" in record.msg]
     assert said["task_id"] == task_id
     assert said["why"].startswith("no child process can be started: module")
     assert "No module named 'nothing_of_the_kind'" in said["why"]

@@ -8,7 +8,7 @@ from fairque.client.aio_handle import AsyncTaskHandle
 from fairque.client.aio_many import gather
 from fairque.client.link import AsyncLink, seconds_of
 from fairque.client.outcomes import CancelResult
-from fairque.client.pipelines import answered, cancelations, handle_of, states_of
+from fairque.client.pipelines import answered, came_down, cancelations, handle_of, states_of
 from fairque.client.waiting import until
 from fairque.protocol.errors import TaskCanceled, TaskFailed
 from fairque.protocol.model.pipeline import Pipeline
@@ -68,7 +68,7 @@ class AsyncPipelineHandle(Generic[R_co]):
 
         Raises:
             TaskFailed: A last task ended in an error, or did not run since one before it did: this tells of that.
-            TaskCanceled: A last task was canceled, or one before it.
+            TaskCanceled: A last task was canceled, or one before it, of which this tells.
             ResultExpired: The record of one is gone.
             TimeoutError: They have not ended in that time; they go on.
             TypeError: The timeout is no time.
@@ -103,11 +103,13 @@ class AsyncPipelineHandle(Generic[R_co]):
         return states_of(self.tasks, found)
 
     async def _raise_cause(self, error: TaskCanceled) -> None:
-        """Raise the error of the task that failed, if that is why this one was canceled."""
+        """Raise the error of the task that failed or was canceled, if that is why this one was."""
+        if not came_down(error):
+            return
         states = await self.states()
         for task_id in self._pipeline.last:
-            if self.tasks[task_id].task_id == error.task_id and (failed := self._pipeline.cause(task_id, states)):
+            if self.tasks[task_id].task_id == error.task_id and (cause := self._pipeline.cause(task_id, states)):
                 try:
-                    await self.tasks[failed].result(0)
-                except TaskFailed as cause:
-                    raise cause from error
+                    await self.tasks[cause].result(0)
+                except (TaskFailed, TaskCanceled) as first:
+                    raise first from error

@@ -18,7 +18,7 @@ from fairque.protocol.model.task import Task
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.status import Status
 
-__all__ = ["PipelineHandle", "answered", "cancelations", "handle_of", "states_of"]
+__all__ = ["PipelineHandle", "answered", "came_down", "cancelations", "handle_of", "states_of"]
 
 H = TypeVar("H")
 R_co = TypeVar("R_co", covariant=True)
@@ -72,7 +72,7 @@ class PipelineHandle(Generic[R_co]):
 
         Raises:
             TaskFailed: A last task ended in an error, or did not run since one before it did: this tells of that.
-            TaskCanceled: A last task was canceled, or one before it.
+            TaskCanceled: A last task was canceled, or one before it, of which this tells.
             ResultExpired: The record of one is gone.
             TimeoutError: They have not ended in that time; they go on.
             TypeError: The timeout is no time.
@@ -106,20 +106,27 @@ class PipelineHandle(Generic[R_co]):
         return states_of(self.tasks, dict(self._link.outcomes(ids, until(seconds))))
 
     def _raise_cause(self, error: TaskCanceled) -> None:
-        """Raise the error of the task that failed, if that is why this one was canceled."""
+        """Raise the error of the task that failed or was canceled, if that is why this one was."""
+        if not came_down(error):
+            return
         states = self.states()
         for task_id in self._pipeline.last:
-            if self.tasks[task_id].task_id == error.task_id and (failed := self._pipeline.cause(task_id, states)):
+            if self.tasks[task_id].task_id == error.task_id and (cause := self._pipeline.cause(task_id, states)):
                 try:
-                    self.tasks[failed].result(0)
-                except TaskFailed as cause:
-                    raise cause from error
+                    self.tasks[cause].result(0)
+                except (TaskFailed, TaskCanceled) as first:
+                    raise first from error
 
 
 def cancelations(link: Link | AsyncLink, task_ids: Iterable[str], reason: str) -> list[Call[CancelResult | None]]:
     """Build the calls that cancel tasks; the answer is None for one whose record has expired."""
     calls = [cancel(link.keys, task_id, reason=reason, result_ttl_ms=link.result_ttl_ms) for task_id in task_ids]
     return [Call(call.script, call.keys, call.args, partial(_answer, call)) for call in calls]
+
+
+def came_down(error: TaskCanceled) -> bool:
+    """Whether a task was canceled since one on which it depends was, or failed: so the script says it."""
+    return error.reason.endswith(", on which it depends, did not finish")
 
 
 def answered(task_ids: Iterable[str], answers: Iterable[CancelResult | None]) -> dict[str, CancelResult]:

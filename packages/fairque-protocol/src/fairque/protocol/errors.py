@@ -106,14 +106,14 @@ class ProtocolError(FairqueError):
 
 
 class InvalidTask(FairqueError, ValueError):
-    """A task that must not be pushed: the message names the task, the field and the mend."""
+    """A task that must not be pushed: the message names the task, the field and the remedy."""
 
 
 class InvalidSchedule(FairqueError, ValueError):
     """A schedule that must not be kept. It carries every problem found, not only the first.
 
     Attributes:
-        problems: One sentence each: the part of the schedule, what is wrong with it, and the mend.
+        problems: One sentence each: the part of the schedule, what is wrong with it, and the remedy.
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -157,7 +157,7 @@ class PartialPush(FairqueError):
         self.handles = tuple(handles)
         super().__init__(
             f"only the first {len(self.handles):,} tasks were pushed for certain (.handles), then: {cause}. "
-            "Mend the cause and push the same tasks again, or those after them"
+            "Fix the cause and push the same tasks again, or those after them"
         )
 
 

@@ -22,6 +22,7 @@ from fairque.protocol.embedded.binary import find_server_binary, packaged_server
 from fairque.protocol.wire.jsonvalue import dumps
 
 __all__ = [
+    "PATIENCE",
     "PlainServer",
     "amend_record",
     "eventually",
@@ -32,6 +33,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+#: Seconds after which a test gives up on what must happen: more than any machine needs, however busy it is.
+PATIENCE = 60.0
 
 GIVEN_URL = os.environ.get("FAIRQUE__REDIS__URL")
 REDIS_SERVER = shutil.which("redis-server", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/bin"]))
@@ -45,7 +49,7 @@ DOCKER_SECONDS = 5
 PORTS = range(20_000, 32_000)
 
 
-def eventually(predicate: Callable[[], T], *, within: float = 60.0, what: str = "") -> T:
+def eventually(predicate: Callable[[], T], *, within: float = PATIENCE, what: str = "") -> T:
     """Wait until something holds, looking every 10 ms.
 
     Args:

@@ -238,7 +238,7 @@ class Agenda:
                         self._refuse(unknown[name], error)
             found = {info.schedule_id: info for info in infos}
             dropped = [name for name in part[:told] if not self._know(unknown[name], found.get(name))]
-            self._mend([name for name in dropped if self._broken.get(name) != unknown[name].at])
+            self._fix([name for name in dropped if self._broken.get(name) != unknown[name].at])
             names = names[told:]
 
     def _know(self, entry: Entry, info: ScheduleInfo | None) -> bool:
@@ -254,13 +254,13 @@ class Agenda:
             self._window.put(Entry(entry.schedule_id, at, info))
         return True
 
-    def _mend(self, names: Sequence[str]) -> None:
+    def _fix(self, names: Sequence[str]) -> None:
         """Look at schedules that are due and cannot fire. Most were just removed; of others the server says more."""
         if not names:
             return
         for one in self._runner.run(verify_schedules(self._keys, names, fix=True)):
             hint = f"if it is gone, add it again; what cannot be read is kept for 14 days in broken:schedule:{one.name}"
-            log.warning("a damaged schedule was mended", schedule=one.name, problem=one.what, hint=hint)
+            log.warning("a damaged schedule was fixed", schedule=one.name, problem=one.what, hint=hint)
 
     def _refuse(self, entry: Entry, error: Exception) -> None:
         """Go on without a schedule that cannot be carried out, whatever is wrong with it: no other one may suffer."""

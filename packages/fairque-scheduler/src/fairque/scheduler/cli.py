@@ -252,7 +252,7 @@ def doctor(ctx: click.Context, config: Path | None, url: str | None, queue: str 
     """Look whether the server and the queue are fit for work.
 
     Version, eviction, persistence, memory, role, clients, scripts, clock, latency, rights of the user, schema: each
-    finding says why it matters and the command that mends it. Nothing is changed.
+    finding says why it matters and the command that fixes it. Nothing is changed.
     """
     settings = _settings(config, url, queue, declared=False)
     diagnosis = examine(settings.redis, settings.queue, "scheduler")

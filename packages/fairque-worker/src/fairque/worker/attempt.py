@@ -9,9 +9,9 @@ from attrs import frozen
 from fairque.protocol import clock
 from fairque.protocol.errors import InvalidTask, TaskTimeout
 from fairque.protocol.wire.jsonvalue import check_json, dumps
-from fairque.worker.jobs import Job
+from fairque.worker.jobs import Ending, Failure, Job, Success
 
-__all__ = ["Later", "drop", "encoded", "late_error", "us_since"]
+__all__ = ["Later", "drop", "encoded", "late_error", "returned", "us_since"]
 
 
 @frozen
@@ -43,6 +43,16 @@ def encoded(value: Any, limit: int) -> bytes:
             "store it elsewhere and return its address, or raise queue.message_limit"
         )
     return result
+
+
+def returned(job: Job, value: Any, limit: int, started: float) -> Ending:
+    """Return the ending of an attempt that returned a value; ``limit`` is that of the bytes of its JSON."""
+    ran_us = us_since(started)
+    try:
+        xcom = b"" if job.context is None else job.context.xcom_blob
+        return Success(job, value, encoded(value, limit), ran_us, xcom)
+    except BaseException as error:  # noqa: BLE001 - a result that cannot be stored is a failed attempt
+        return Failure(job, error, ran_us)
 
 
 def late_error(job: Job, end: str) -> TaskTimeout:

@@ -36,7 +36,7 @@ def doctor(config: Path | None, url: str | None, queue: str | None, *, as_json: 
     """Look whether the server and the queue are fit for work.
 
     Version, eviction, persistence, memory, role, clients, scripts, clock, latency, rights of the user, schema: each
-    finding says why it matters and the command that mends it. Nothing is changed.
+    finding says why it matters and the command that fixes it. Nothing is changed.
     """
     settings = located(config, url, queue)
     diagnosis = examine(settings.redis, settings.queue, "worker")
@@ -46,11 +46,11 @@ def doctor(config: Path | None, url: str | None, queue: str | None, *, as_json: 
 
 @click.command(
     "verify",
-    epilog="Exit codes: 0 nothing is wrong, or all was mended; 1 something is left, 2 wrong usage, 3 Redis not "
+    epilog="Exit codes: 0 nothing is wrong, or all was fixed; 1 something is left, 2 wrong usage, 3 Redis not "
     "reachable or not suitable, 4 queue of another version, 78 wrong configuration.",
 )
 @server_options
-@click.option("--fix/--dry-run", default=False, help="Mend what is found, or only say it.  [default: --dry-run]")
+@click.option("--fix/--dry-run", default=False, help="Fix what is found, or only say it.  [default: --dry-run]")
 @_json
 def verify_command(config: Path | None, url: str | None, queue: str | None, *, fix: bool, as_json: bool) -> None:
     """Look whether all that the queue has on its server fits together.

@@ -126,7 +126,7 @@ def main(
     dead one again, and ends with 0 when all have ended well. Each of them has --concurrency slots.
 
     `fairque-worker users --help` is about limits of users and why they wait, `fairque-worker doctor --help` about the
-    server and whether it is fit, `fairque-worker verify --help` about what is wrong in a queue and how to mend it,
+    server and whether it is fit, `fairque-worker verify --help` about what is wrong in a queue and how to fix it,
     `fairque-worker healthcheck --help` about probes, `fairque-worker config --help` about settings.
     """
     configure_log(log_level, log_format)

@@ -163,7 +163,7 @@ class Consumer:
         self.runner.run(calls.rouse(self.keys))
         self.runner.require(self.keys, "worker")
         for one in findings_of(self.runner.info(), self.runner.settings, RISKS):
-            log.warning(f"{one.what}: {one.why}", mend=one.mend)
+            log.warning(f"{one.what}: {one.why}", fix=one.fix)
 
     def _pop(self, count: int) -> Call[Popped]:
         return calls.pop(

@@ -241,6 +241,8 @@ class Courier:
             # What was given back, or left to others, is told to nobody.
             if ending.job in self.book:
                 self._note(ending)
+            else:
+                self._reporter.drop(ending)
 
     def _outdate(self) -> None:
         """Note that something has happened which no answer to a pop that has departed yet can know of."""
@@ -253,6 +255,7 @@ class Courier:
             log.warning("lease lost: the task is left to others", task_id=ending.job.granted.task_id)
             self._metrics.ended(ending.job, "lost", ending.ran_us)
             self.book.forget(ending.job)
+            self._reporter.drop(ending)
             self._hungry = True
         else:
             self._endings.append(ending)
@@ -295,6 +298,7 @@ class Courier:
                     attempt=ending.job.granted.attempt,
                     error=str(error),
                 )
+                self._reporter.drop(ending)
             self.book.forget(ending.job)
             del self._endings[0]
 

@@ -28,7 +28,7 @@ def dump(worker: str, executor: Executor, jobs: Sequence[Job]) -> None:
             "a task in flight",
             task_id=job.granted.task_id,
             func=None if job.task is None else job.task.func,
-            user=None if job.task is None else job.task.user_id,
+            user_id=None if job.task is None else job.task.user_id,
             attempt=job.granted.attempt,
             seconds=round(job.ran_us / 1_000_000, 3),
             told_to_stop=job.cancel_reason or None,

@@ -15,12 +15,12 @@ from fairque.protocol.errors import LeaseLost
 from fairque.protocol.model.context import running_in
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.task import Isolation, Task
-from fairque.worker.attempt import Later, drop, encoded, late_error, us_since
+from fairque.worker.attempt import Later, drop, late_error, returned, us_since
 from fairque.worker.contexts import Contexts
 from fairque.worker.forks import end_if_copy
 from fairque.worker.handler import TaskHandler
 from fairque.worker.inputs import Inputs, task_of
-from fairque.worker.jobs import Ending, Failure, GivenBack, Job, LeasedContext, Success, Unstarted
+from fairque.worker.jobs import Ending, Failure, GivenBack, Job, LeasedContext, Unstarted, let_go
 from fairque.worker.log import log
 from fairque.worker.loop import Attempt, Loop
 from fairque.worker.processes.pool import Child, Children
@@ -55,6 +55,8 @@ class Executor:
         alarm: Rung when a timeout comes before the next look of the watch, which calls `enforce`.
         children: The child processes; None runs all tasks here.
         isolation: Where tasks run that do not say it themselves.
+        kept: The kinds of endings that are told to hooks. Of others only text is kept: what code of the user's has made
+            is forgotten where that code ran, while the timeout still counts.
         grace_seconds: How long a coroutine whose time is over may clean up.
         max_abandoned: How many attempts that could not be stopped may still run.
         on_exhausted: Called when there are more.
@@ -73,6 +75,7 @@ class Executor:
         alarm: Alarm | None = None,
         children: Children | None = None,
         isolation: Isolation = "thread",
+        kept: tuple[type[Ending], ...] = (),
         grace_seconds: float = 5.0,
         max_abandoned: int = 16,
         on_exhausted: Callable[[int], None] = lambda _: None,
@@ -86,6 +89,7 @@ class Executor:
         self._alarm = alarm or Alarm()
         self._children = children
         self._isolation = isolation
+        self._kept = kept
         self._grace_seconds = grace_seconds
         self._max_abandoned = max_abandoned
         self._on_exhausted = on_exhausted
@@ -161,7 +165,7 @@ class Executor:
         elif isinstance(place, Attempt):
             self._enforce_coroutine(job, place)
         elif place is not None:
-            if self._overdue(job):
+            if (context := job.context) is not None and context.seconds_left <= 0:
                 job.request_cancel(_OVER)
             place.kill()
 
@@ -178,12 +182,14 @@ class Executor:
             self._children.end([place for place in places if isinstance(place, Child)], seconds)
 
     def where(self, job: Job) -> tuple[str, list[FrameType]]:
-        """Say where a job runs, and return the stack of a coroutine."""
+        """Say where a job runs or what it waits for, and return the stack of a coroutine."""
         place = self._places.get(job)
         if isinstance(place, Attempt):
             return "event loop", place.stack()
         if isinstance(place, Child):
             return f"process {place.pid}", []
+        if job.task is not None and job.context is None and (job.task.isolation or self._isolation) == "process":
+            return "waits for a child process", []
         return "waits for a thread" if place is None else "thread", []
 
     def stop(self, seconds: float = 0.0) -> bool:
@@ -220,7 +226,10 @@ class Executor:
             outcome = context.run(self._attempted, job, slot, started)
             if isinstance(outcome, Later):
                 self._await(job, slot, outcome.awaitable, started, context)
-            elif not self._end(outcome):
+                return
+            # With it goes what the task has set in it, which may run code of the user's: before the ending is told.
+            del context
+            if not self._end(outcome):
                 slot.given_up = True
         except BaseException as error:  # noqa: BLE001 - such as a MemoryError where the error of a task is written down
             self._end(GivenBack(job, f"the ending of the attempt was lost: {type(error).__name__}", _PAUSE_SECONDS))
@@ -234,7 +243,7 @@ class Executor:
             ending = GivenBack(job, unstarted.why, unstarted.pause_seconds)
         except BaseException as error:  # noqa: BLE001 - whatever a task raises is the ending of its attempt
             end_if_copy(pid, error)
-            ending = Failure(job, error, us_since(started))
+            ending = self._told(Failure(job, error, us_since(started)))
         # The user's code has returned here, be it that of the task, of its result or of its error.
         end_if_copy(pid)
         return ending
@@ -250,7 +259,9 @@ class Executor:
         task = job.task = context.task = self._inputs.filled(task)
         running_in(context)
         value = self._handler.handle(task, context)
-        return Later(value) if inspect.isawaitable(value) else self._success(job, value, started)
+        if inspect.isawaitable(value):
+            return Later(value)
+        return self._told(returned(job, value, self._result_limit, started))
 
     def _begin(self, job: Job, task: Task[Any], started: float) -> LeasedContext:
         deadline = started + task.timeout_ms / 1000
@@ -295,13 +306,10 @@ class Executor:
                 slot.given_up = True
         return moved
 
-    def _success(self, job: Job, value: Any, started: float) -> Ending:
-        ran_us = us_since(started)
-        try:
-            xcom = b"" if job.context is None else job.context.xcom_blob
-            return Success(job, value, encoded(value, self._result_limit), ran_us, xcom)
-        except BaseException as error:  # noqa: BLE001 - a result that cannot be stored is a failed attempt
-            return Failure(job, error, ran_us)
+    def _told(self, ending: Ending) -> Ending:
+        if not isinstance(ending, self._kept):
+            let_go(ending)
+        return ending
 
     def _apart(self, job: Job, task: Task[Any], children: Children) -> bool:
         """Whether a task runs in a child: it or the worker says so, or it may have killed its last worker."""
@@ -336,11 +344,15 @@ class Executor:
                 late = late_error(job, "it was cancelled")
                 late.__cause__ = error
                 error = late
-            self._end(self._success(job, value, started) if error is None else Failure(job, error, ran_us))
+            limit = self._result_limit
+            ending = returned(job, value, limit, started) if error is None else Failure(job, error, ran_us)
+            self._end(self._told(ending))
 
         try:
+            # Once it has begun it may end, and be forgotten, at any time.
+            told = job.context
             attempt = Attempt(self._event_loop(), awaitable, on_end, context)
-            if job.context is None or not self._move(job, slot, attempt):
+            if told is None or not self._move(job, slot, attempt):
                 drop(awaitable)
                 return
             attempt.begin(f"fairque-{job.granted.task_id}")
@@ -348,7 +360,7 @@ class Executor:
             drop(awaitable)
             self._end(GivenBack(job, f"no event loop can be started: {error}", _PAUSE_SECONDS))
             return
-        job.context.when_cancelled(attempt.cancel)
+        told.when_cancelled(attempt.cancel)
 
     def _enforce_coroutine(self, job: Job, attempt: Attempt) -> None:
         if not attempt.overdue:
@@ -382,10 +394,6 @@ class Executor:
         self._on_end(Failure(job, late_error(job, end), job.ran_us))
         if len(self._abandoned) > self._max_abandoned:
             self._on_exhausted(len(self._abandoned))
-
-    @staticmethod
-    def _overdue(job: Job) -> bool:
-        return job.context is not None and job.context.seconds_left <= 0
 
     def _event_loop(self) -> Loop:
         with self._lock:

@@ -10,9 +10,10 @@ from fairque.protocol.model.injection import with_context
 from fairque.protocol.model.registry import REGISTRY, Registry
 from fairque.protocol.model.task import Task
 from fairque.protocol.model.xcom import xcom_use
+from fairque.worker.jobs import Ending, Failure, Success
 from fairque.worker.xcom import pulled, pushed
 
-__all__ = ["FunctionTaskHandler", "TaskHandler"]
+__all__ = ["FunctionTaskHandler", "TaskHandler", "heard"]
 
 
 class TaskHandler(ABC):
@@ -52,6 +53,13 @@ class TaskHandler(ABC):
             ctx: The attempt.
             final: Whether the task has ended; else it is tried again.
         """
+
+
+def heard(handler: TaskHandler) -> tuple[type[Ending], ...]:
+    """Return of which kinds of endings a handler hears; a hook that nobody wrote costs nothing."""
+    success = type(handler).on_success is not TaskHandler.on_success
+    failure = type(handler).on_failure is not TaskHandler.on_failure
+    return (*([Success] if success else []), *([Failure] if failure else []))
 
 
 class FunctionTaskHandler(TaskHandler):

@@ -16,9 +16,9 @@ from fairque.protocol.model.outcome import Decision, decide
 from fairque.protocol.model.outputs import Left
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.task import Task
-from fairque.protocol.model.tracebacks import ErrorText, is_a
+from fairque.protocol.model.tracebacks import ErrorText
 
-__all__ = ["Ending", "Failure", "GivenBack", "Job", "Lease", "LeasedContext", "Success", "Unstarted"]
+__all__ = ["Ending", "Failure", "GivenBack", "Job", "Lease", "LeasedContext", "Success", "Unstarted", "let_go"]
 
 
 @define(eq=False)
@@ -105,13 +105,17 @@ class Job:
         """Ask the attempt to stop, also when it has not begun yet."""
         self.cancel_reason = self.cancel_reason or reason
         self.lease.lost = self.lease.lost or lease_lost
-        if self.context is not None:
-            self.context.request_cancel(reason, lease_lost=lease_lost)
+        context = self.context
+        if context is not None:
+            context.request_cancel(reason, lease_lost=lease_lost)
 
 
-@frozen
+@define(eq=False)
 class Success:
-    """An attempt that returned ``value``, which ``result`` encodes; it ran for ``ran_us`` µs and left ``xcom``."""
+    """An attempt that returned ``value``, which ``result`` encodes; it ran for ``ran_us`` µs and left ``xcom``.
+
+    The value is None when nobody hears of it, see `let_go`.
+    """
 
     job: Job
     value: Any
@@ -146,7 +150,7 @@ def _judged(failure: "Failure") -> Decision:
         return decision(second)
 
 
-@frozen(eq=False)
+@define(eq=False)
 class Failure:
     """An attempt that raised. Make it where the task ran, and while its time counts: it asks the error, which may hang.
 
@@ -154,10 +158,11 @@ class Failure:
 
     Attributes:
         job: The task.
-        error: What it raised.
+        error: What it raised; only its text when nobody hears of it any more, see `let_go`.
         ran_us: How long it ran, in microseconds.
         decision: What becomes of the task.
         told: The error as text.
+        kind: The class of the error.
     """
 
     job: Job
@@ -165,17 +170,18 @@ class Failure:
     ran_us: int
     decision: Decision = field(default=Factory(_judged, takes_self=True))
     told: ErrorText = field(default=Factory(lambda self: ErrorText.of(self.error), takes_self=True), init=False)
+    kind: type[BaseException] = field(default=Factory(lambda self: type(self.error), takes_self=True), init=False)
 
     @property
     def cancelled(self) -> bool:
         """Whether a cancelation of the coroutine was all that it raised."""
         kind = asyncio.CancelledError
-        return is_a(self.error, kind) or (is_a(self.error, RemoteError) and self.told.kind == kind.__name__)
+        return issubclass(self.kind, kind) or (self.kind is RemoteError and self.told.kind == kind.__name__)
 
     @property
     def broken_off(self) -> bool:
         """Whether the loss of the lease ended it, and not the task: it says nothing about the task then."""
-        return (self.cancelled or is_a(self.error, LeaseLost)) and not self.job.lease.held()
+        return (self.cancelled or issubclass(self.kind, LeaseLost)) and not self.job.lease.held()
 
 
 @frozen
@@ -198,3 +204,19 @@ class GivenBack:
 
 
 Ending: TypeAlias = Success | Failure | GivenBack
+
+
+def let_go(ending: Ending) -> None:
+    """Forget what code of the user's has made or had in its hands: its value or error, its arguments, its context.
+
+    Call it where that code ran. The last one who forgets an object runs its ``__del__`` and that of all that it holds,
+    as the locals of each function through which an error has come; it may hang, as code of the user's may.
+    """
+    job = ending.job
+    if isinstance(ending, Success):
+        ending.value = None
+    elif isinstance(ending, Failure):
+        ending.error = RemoteError(ending.told.kind, ending.told.text, ending.told.traceback)
+    if job.task is not None and any(type(one) in (list, dict) for one in (*job.task.args, *job.task.kwargs.values())):
+        job.task = job.task.evolve(args=(), kwargs={})
+    job.context = None

@@ -194,10 +194,12 @@ class Attempt:
 
     def _cancel(self) -> None:
         self.heard = True
+        if self.ended:
+            return
         if self._task is None or not self._awaiting:
             # Not before its first step, or it would end without saying so.
             self.loop.call(self._cancel)
-        elif not self.ended:
+        else:
             self._task.cancel()
 
     async def _run(self) -> None:
@@ -217,3 +219,6 @@ class Attempt:
             # In the making of the ending, too, code of the user's may run.
             end_if_copy(pid)
             self.ended = True
+            # Who still knows this attempt must not be the last one to know what the user's code has made.
+            del self._awaitable, self._context
+            self._task = None

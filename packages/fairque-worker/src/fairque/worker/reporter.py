@@ -15,12 +15,12 @@ from fairque.protocol.model.outcome import Decision, describe_error
 from fairque.protocol.model.retry import Cancel, Retry, Snooze
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
-from fairque.protocol.model.tracebacks import ErrorText, error_kind, error_text, error_traceback, is_a
+from fairque.protocol.model.tracebacks import ErrorText, error_kind, error_text, error_traceback
 from fairque.protocol.wire.status import Status
 from fairque.worker.consumer import Consumer
 from fairque.worker.forks import end_if_copy
-from fairque.worker.handler import TaskHandler
-from fairque.worker.jobs import Ending, Failure, GivenBack, Success
+from fairque.worker.handler import TaskHandler, heard
+from fairque.worker.jobs import Ending, Failure, GivenBack, Success, let_go
 from fairque.worker.log import log
 from fairque.worker.metrics import Metrics
 from fairque.worker.processes.process import ChildDied
@@ -64,9 +64,7 @@ class Reporter:
         self._metrics = metrics
         self._call = call
         self._wait_for = wait_for
-        # A hook that nobody wrote costs nothing.
-        self._hears_success = type(handler).on_success is not TaskHandler.on_success
-        self._hears_failure = type(handler).on_failure is not TaskHandler.on_failure
+        self._heard = heard(handler)
 
     def exchange(self, endings: Sequence[Ending], count: int) -> Popped | None:
         """Report endings, and take up to ``count`` tasks (0: none) in the same round trip.
@@ -90,21 +88,29 @@ class Reporter:
         for success, answer in zip(successes, finished, strict=True):
             accepted = self._accepted(success, answer)
             self._metrics.ended(success.job, "finished" if accepted else "lost", success.ran_us)
-            if accepted and self._hears_success:
+            if not accepted:
+                self.drop(success)
+            elif Success in self._heard:
                 self._call(partial(self._tell_success, success))
         for back, answer in zip(given_back, failed[len(judged) :], strict=True):
             self._note_given_back(back, answer)
         for one, answer in zip(judged, failed[: len(judged)], strict=True):
             if not self._accepted(one.failure, answer):
                 self._metrics.ended(one.failure.job, "lost", one.failure.ran_us)
+                self.drop(one.failure)
             else:
                 # The queue knows better than the decision: a task whose cancelation was asked for ends all the same.
                 final = answer.state in (TaskState.FAILED, TaskState.CANCELED)
                 self._metrics.ended(one.failure.job, _outcome(one.decision, answer.state), one.failure.ran_us)
                 self._log_failure(one, answer.state)
-                if self._hears_failure:
+                if Failure in self._heard:
                     self._call(partial(self._tell_failure, one, final=final))
         return popped
+
+    def drop(self, ending: Ending) -> None:
+        """Forget an ending that no hook hears of, where it has kept what is the user's, in a thread for such things."""
+        if isinstance(ending, self._heard):
+            self._call(partial(let_go, ending))
 
     @staticmethod
     def _judge(failure: Failure) -> Decision:
@@ -162,7 +168,7 @@ class Reporter:
         if _outcome(decision, state) == "snoozed":
             log.info("task snoozed", **words, pause_seconds=decision.pause_ms / 1000)
             return
-        if not is_a(one.failure.error, _PLAIN):
+        if not issubclass(one.failure.kind, _PLAIN):
             words["exception"] = told.traceback
         if state is TaskState.CANCELED:
             log.warning("task canceled", **words)
@@ -184,13 +190,14 @@ class Reporter:
 
     def _tell(self, ending: Ending, name: str, hook: _Hook) -> None:
         job = ending.job
+        task, context = job.task, job.context
         # What ran has both; an unreadable message has none, and no hook.
-        if job.task is None or job.context is None:
+        if task is None or context is None:
             return
-        running_in(job.context)
+        running_in(context)
         pid = os.getpid()
         try:
-            later = hook(job.task, job.context)
+            later = hook(task, context)
             end_if_copy(pid)
             if inspect.isawaitable(later):
                 self._wait_for(later)
@@ -202,6 +209,8 @@ class Reporter:
                 error=f"{error_kind(error)}: {error_text(error):.500}",
                 exception=error_traceback(error),
             )
+        # Before this thread forgets it: the courier, which knows it as well, must not be the last one.
+        let_go(ending)
 
 
 def _outcome(decision: Decision, state: TaskState | None) -> str:

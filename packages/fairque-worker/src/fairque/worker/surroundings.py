@@ -1,15 +1,20 @@
 """What belongs to a whole process and not to a task: noted once, and put back behind a task that has changed it."""
 
+import asyncio
+import decimal
 import gc
 import locale
+import logging
 import os
 import random
 import resource
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -45,6 +50,14 @@ def current_umask() -> int:
     return umask
 
 
+def _policy_of_its_own() -> Any:
+    """Return the policy of event loops that the application has set, None where it is Python's own."""
+    if sys.version_info >= (3, 14):
+        return None
+    policy = asyncio.get_event_loop_policy()
+    return None if type(policy) is asyncio.DefaultEventLoopPolicy else policy
+
+
 @frozen
 class _Part:
     """Something of the process, which can be read and set."""
@@ -54,9 +67,9 @@ class _Part:
     write: Callable[[Any], object]
 
 
-def _set_environment(wanted: dict[str, str]) -> None:
+def _set_environment(wanted: tuple[dict[str, str], object]) -> None:
     os.environ.clear()
-    os.environ.update(wanted)
+    os.environ.update(wanted[0])
     time.tzset()
 
 
@@ -86,19 +99,95 @@ def _set_arguments(wanted: list[str]) -> None:
     sys.argv[:] = wanted
 
 
-def _set_streams(wanted: tuple[Any, Any, Any]) -> None:
-    sys.stdin, sys.stdout, sys.stderr = wanted
+def _streams() -> tuple[Any, ...]:
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    return streams, [stream is None or stream.closed for stream in streams]
+
+
+def _set_streams(wanted: tuple[Any, ...]) -> None:
+    sys.stdin, sys.stdout, sys.stderr = wanted[0]
+    if _streams() != wanted:
+        raise ValueError("a closed stream cannot be opened again")
+
+
+def _standard_descriptors() -> _Part:
+    """Where the three standard descriptors lead. Copies of them are kept, to lead them there again."""
+    kept: dict[int, int] = {}
+    for number in range(3):
+        with suppress(OSError):
+            kept[number] = os.dup(number)
+
+    def read() -> list[tuple[int, int]]:
+        found = [os.fstat(number) for number in kept]
+        return [(one.st_dev, one.st_ino) for one in found]
+
+    def write(_: object) -> None:
+        for number, copy in kept.items():
+            os.dup2(copy, number)
+
+    return _Part("standard descriptors", read, write)
+
+
+def _hooks() -> tuple[Any, ...]:
+    of_sys = (sys.excepthook, sys.unraisablehook, sys.displayhook, sys.breakpointhook)
+    of_threads = (threading.excepthook, threading.gettrace(), threading.getprofile())
+    return *of_sys, *of_threads, sys.gettrace(), sys.getprofile()
 
 
 def _set_hooks(wanted: tuple[Any, ...]) -> None:
-    sys.excepthook, sys.unraisablehook, threading.excepthook, trace, profile = wanted
-    sys.settrace(trace)
-    sys.setprofile(profile)
+    sys.excepthook, sys.unraisablehook, sys.displayhook, sys.breakpointhook, threading.excepthook = wanted[:5]
+    threading.settrace(wanted[5])
+    threading.setprofile(wanted[6])
+    sys.settrace(wanted[7])
+    sys.setprofile(wanted[8])
 
 
-def _set_interpreter(wanted: tuple[int, float]) -> None:
+def _interpreter() -> tuple[Any, ...]:
+    return (sys.getrecursionlimit(), sys.getswitchinterval(), sys.get_int_max_str_digits(), threading.stack_size())
+
+
+def _set_interpreter(wanted: tuple[int, float, int, int]) -> None:
     sys.setrecursionlimit(wanted[0])
     sys.setswitchinterval(wanted[1])
+    sys.set_int_max_str_digits(wanted[2])
+    threading.stack_size(wanted[3])
+
+
+def _set_warnings(wanted: tuple[list[Any], Any]) -> None:
+    # This, unlike a change of the list, has Python forget what it had decided by the old ones.
+    warnings.resetwarnings()
+    warnings.filters[:], warnings.showwarning = wanted  # type: ignore[index]  # a list that is called a sequence
+
+
+def _set_logging(wanted: tuple[int, int]) -> None:
+    logging.disable(wanted[0])
+    logging.getLogger().setLevel(wanted[1])
+
+
+def _decimals() -> tuple[Any, ...]:
+    # New contexts begin like this one.
+    one = decimal.DefaultContext
+    return one.prec, one.rounding, one.Emin, one.Emax, one.capitals, one.clamp, dict(one.traps)
+
+
+def _set_decimals(wanted: tuple[Any, ...]) -> None:
+    one = decimal.DefaultContext
+    one.prec, one.rounding, one.Emin, one.Emax, one.capitals, one.clamp = wanted[:6]
+    one.traps.update(wanted[6])
+
+
+def _set_tempdir(wanted: str | None) -> None:
+    tempfile.tempdir = wanted
+
+
+def _start_method() -> str | None:
+    # Not imported for this alone: without it nobody has chosen one.
+    loaded = sys.modules.get("multiprocessing")
+    return None if loaded is None else loaded.get_start_method(allow_none=True)
+
+
+def _set_start_method(wanted: str | None) -> None:
+    sys.modules["multiprocessing"].set_start_method(wanted, force=True)
 
 
 def _set_collector(wanted: tuple[bool, tuple[int, int, int]]) -> None:
@@ -115,7 +204,7 @@ def _set_limits(wanted: dict[int, tuple[int, int]]) -> None:
 _PARTS = [
     _Part("working folder", os.getcwd, os.chdir),
     _Part("umask", current_umask, os.umask),
-    _Part("environment", lambda: dict(os.environ), _set_environment),
+    _Part("environment", lambda: (dict(os.environ), time.tzname), _set_environment),
     _Part("timers", lambda: [signal.getitimer(timer) for timer in _TIMERS], _set_timers),
     _Part("signal handlers", _handlers, _set_handlers),
     _Part(
@@ -125,13 +214,14 @@ _PARTS = [
     ),
     _Part("module path", lambda: list(sys.path), _set_path),
     _Part("arguments", lambda: list(sys.argv), _set_arguments),
-    _Part("standard streams", lambda: (sys.stdin, sys.stdout, sys.stderr), _set_streams),
-    _Part(
-        "hooks",
-        lambda: (sys.excepthook, sys.unraisablehook, threading.excepthook, sys.gettrace(), sys.getprofile()),
-        _set_hooks,
-    ),
-    _Part("interpreter", lambda: (sys.getrecursionlimit(), sys.getswitchinterval()), _set_interpreter),
+    _Part("standard streams", _streams, _set_streams),
+    _Part("hooks", _hooks, _set_hooks),
+    _Part("interpreter", _interpreter, _set_interpreter),
+    _Part("warnings", lambda: (list(warnings.filters), warnings.showwarning), _set_warnings),
+    _Part("logging", lambda: (logging.root.manager.disable, logging.root.level), _set_logging),
+    _Part("default of decimals", _decimals, _set_decimals),
+    _Part("folder of temporary files", lambda: tempfile.tempdir, _set_tempdir),
+    _Part("start method of multiprocessing", _start_method, _set_start_method),
     _Part("garbage collector", lambda: (gc.isenabled(), gc.get_threshold()), _set_collector),
     _Part("locale", lambda: locale.setlocale(locale.LC_ALL), lambda wanted: locale.setlocale(locale.LC_ALL, wanted)),
     _Part("timeout of sockets", socket.getdefaulttimeout, socket.setdefaulttimeout),
@@ -150,18 +240,25 @@ class Surroundings:
     """The state of this process as it is now. For its main thread, which alone may set handlers of signals."""
 
     def __init__(self) -> None:
-        self._noted = [(part, part.read()) for part in _PARTS]
+        self._noted = [(part, part.read()) for part in (*_PARTS, _standard_descriptors())]
+        self._policy = _policy_of_its_own()
 
     def put_back(self) -> str:
         """Make everything as it was, and return the name of what cannot be; empty when all could be."""
         # Nobody can say whether this was changed: a task may have made the numbers of the next one predictable.
         random.seed()
         for part, wanted in self._noted:
-            with suppress(OSError):
-                if part.read() == wanted:
-                    continue
             try:
+                with suppress(Exception):
+                    if part.read() == wanted:
+                        continue
                 part.write(wanted)
-            except (OSError, ValueError, locale.Error):
+            except Exception:  # noqa: BLE001 - what a task may have put there can raise anything
                 return part.name
+        # Nor this: whether a loop is set, and which, with what a task has left on it.
+        if sys.version_info < (3, 14):
+            # None stands for a new one of Python's own, which gives the next task a new loop.
+            asyncio.set_event_loop_policy(self._policy)
+        if self._policy is not None or sys.version_info >= (3, 14):
+            asyncio.set_event_loop(None)
         return ""

@@ -19,7 +19,7 @@ from fairque.worker.consumer import Consumer
 from fairque.worker.courier import Courier
 from fairque.worker.dump import dump
 from fairque.worker.executor import Executor
-from fairque.worker.handler import FunctionTaskHandler, TaskHandler
+from fairque.worker.handler import FunctionTaskHandler, TaskHandler, heard
 from fairque.worker.heart import Heart
 from fairque.worker.inputs import Inputs
 from fairque.worker.jobs import Ending
@@ -60,8 +60,8 @@ class Worker:
 
     One thread, the courier, reports endings, takes new tasks in the same round trip, and waits for work when there is
     none; another renews the leases, a third tells the tasks whose lease is over and ends those above their timeouts.
-    The tasks run in threads, on an event loop, and in child processes. Each of these threads of the worker's own is
-    watched: when one dies, the worker crashes, since nobody would do its work any more.
+    The tasks run in threads, on an event loop, and in child processes. Each thread of the worker's own is watched: when
+    one dies, the worker crashes.
 
     Args:
         settings: Server, queue and worker. `start` imports ``worker.modules`` before it does anything else.
@@ -103,6 +103,7 @@ class Worker:
             alarm=alarm,
             children=children,
             isolation=options.isolation,
+            kept=heard(handler),
             grace_seconds=options.cancel_grace_seconds,
             max_abandoned=options.max_abandoned,
             on_exhausted=self._on_exhausted,
@@ -385,7 +386,7 @@ def _children(settings: WorkerSettings, handler: TaskHandler | str | None) -> Ch
             "its handler is an object, which a child process cannot have. Name it: Worker(settings, 'MODULE:ATTR')"
         )
     elif handler is None and not options.modules:
-        why_not = "child processes import worker.modules, and there are none: list the modules with task functions"
+        why_not = "they import worker.modules, and there are none: name the modules with tasks, modules=['MODULE']"
     else:
         recipe = Recipe(
             worker=options.name,

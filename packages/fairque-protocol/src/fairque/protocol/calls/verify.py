@@ -31,13 +31,13 @@ class Found:
             what could not be looked at; or ``counts``: nothing wrong, but a user for `verify_running`.
         name: The task, user, schedule, key or counter.
         what: What is wrong with it.
-        mended: Whether it is right now.
+        fixed: Whether it is right now.
     """
 
     kind: str
     name: str
     what: str
-    mended: bool
+    fixed: bool
 
 
 def verify_keys(keys: QueueKeys, names: Sequence[bytes], *, fix: bool, dead_ttl_ms: int) -> Call[list[Found]]:
@@ -53,7 +53,7 @@ def verify_tasks(
     Args:
         keys: The queue.
         task_ids: The tasks.
-        fix: Whether to mend what is found.
+        fix: Whether to fix what is found.
         dead_ttl_ms: How long a task is kept that becomes a dead letter.
         result_ttl_ms: How long an ended task is kept that nobody would have forgotten.
         lease_ms: What a running task without a lease gets: its worker renews it, or others take the task back.
@@ -111,8 +111,8 @@ def _found(keys: QueueKeys) -> Callable[[list[Any]], list[Found]]:
     def decode(reply: list[Any]) -> list[Found]:
         places = iter(opened(keys, reply)[1:])
         return [
-            Found(text(kind), text(name), text(what), bool(mended))
-            for kind, name, what, mended in zip(places, places, places, places, strict=True)
+            Found(text(kind), text(name), text(what), bool(fixed))
+            for kind, name, what, fixed in zip(places, places, places, places, strict=True)
         ]
 
     return decode

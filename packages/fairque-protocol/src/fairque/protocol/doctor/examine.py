@@ -139,16 +139,16 @@ def _of_queue(error: FairqueError) -> Finding:
     if isinstance(error, SchemaMismatch):
         return _error("schema", str(error), "no call about the queue is answered", "as said there")
     if isinstance(error, ServerUnsuitable) and error.denied:
-        mend = "ACL SETUSER USER ~fairque:* &fairque:* +evalsha +script|load +hmget +get +time +zcard +hgetall"
-        return _error("rights", str(error), "no script can be run", mend)
+        fix = "ACL SETUSER USER ~fairque:* &fairque:* +evalsha +script|load +hmget +get +time +zcard +hgetall"
+        return _error("rights", str(error), "no script can be run", fix)
     if isinstance(error, ProtocolError):
         return _error("schema", str(error), "a key of the queue is spoiled", "fairque-worker verify --fix")
     return _error("reach", str(error), "no call is answered", "look at the log of the server")
 
 
-def _error(check: str, what: str, why: str, mend: str) -> Finding:
-    return Finding(check=check, severity="error", what=what, why=why, mend=mend)
+def _error(check: str, what: str, why: str, fix: str) -> Finding:
+    return Finding(check=check, severity="error", what=what, why=why, fix=fix)
 
 
-def _warning(check: str, what: str, why: str, mend: str) -> Finding:
-    return Finding(check=check, severity="warning", what=what, why=why, mend=mend)
+def _warning(check: str, what: str, why: str, fix: str) -> Finding:
+    return Finding(check=check, severity="warning", what=what, why=why, fix=fix)

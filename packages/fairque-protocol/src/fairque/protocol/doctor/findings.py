@@ -19,14 +19,14 @@ class Finding:
         severity: Whether it breaks the queue.
         what: What is so.
         why: What follows from it.
-        mend: The command or setting that changes it.
+        fix: The command or setting that changes it.
     """
 
     check: str
     severity: Severity
     what: str
     why: str
-    mend: str
+    fix: str
 
 
 @frozen(kw_only=True)
@@ -68,6 +68,6 @@ class Diagnosis:
         lines = [f"{self.server}, queue {self.queue!r}"]
         lines += [f"  {name}: {value}" for name, value in self.facts.items()]
         for one in self.findings:
-            lines += [f"{one.severity}: {one.what}", f"  why:  {one.why}", f"  mend: {one.mend}"]
+            lines += [f"{one.severity}: {one.what}", f"  why:  {one.why}", f"  fix:  {one.fix}"]
         lines.append(f"passed: {', '.join(self.passed) or 'nothing'}")
         return lines

@@ -31,7 +31,7 @@ def _sentinel(info: Info, _: RedisSettings) -> Iterator[Finding]:
             severity="error",
             what="this is a Sentinel, which watches servers and holds no data",
             why="nothing can be pushed or started here",
-            mend="set redis.url to the address of the primary, which SENTINEL GET-MASTER-ADDR-BY-NAME NAME tells; "
+            fix="set redis.url to the address of the primary, which SENTINEL GET-MASTER-ADDR-BY-NAME NAME tells; "
             "after a failover that address must lead to the new primary (a name in DNS or a proxy)",
         )
 
@@ -44,7 +44,7 @@ def _version(info: Info, _: RedisSettings) -> Iterator[Finding]:
             severity="error",
             what=f"{kind} {version} is too old",
             why="the scripts need what came with Redis 7.0 and Valkey 7.2",
-            mend="fairque needs Redis 7.0 or Valkey 7.2 at least: upgrade the server",
+            fix="fairque needs Redis 7.0 or Valkey 7.2 at least: upgrade the server",
         )
 
 
@@ -56,7 +56,7 @@ def _eviction(info: Info, settings: RedisSettings) -> Iterator[Finding]:
             severity="warning" if settings.allow_eviction else "error",
             what=f"the server may evict keys (maxmemory-policy {policy})",
             why="tasks can vanish",
-            mend="CONFIG SET maxmemory-policy noeviction (and in its configuration file), "
+            fix="CONFIG SET maxmemory-policy noeviction (and in its configuration file), "
             "or set redis.allow_eviction: true and accept the loss",
         )
 
@@ -68,7 +68,7 @@ def _role(info: Info, _: RedisSettings) -> Iterator[Finding]:
             severity="error",
             what=f"this is a read only replica of {info.get('master_host')}:{info.get('master_port')}",
             why="it takes no writes, so nothing can be pushed or started",
-            mend="set redis.url to the address of the primary, or promote this one: REPLICAOF NO ONE",
+            fix="set redis.url to the address of the primary, or promote this one: REPLICAOF NO ONE",
         )
 
 
@@ -80,7 +80,7 @@ def _persistence(info: Info, settings: RedisSettings) -> Iterator[Finding]:
             severity="warning",
             what="the append-only file is off",
             why="a crash or restart of the server loses all tasks since its last snapshot",
-            mend="CONFIG SET appendonly yes (and appendonly yes in its configuration file)",
+            fix="CONFIG SET appendonly yes (and appendonly yes in its configuration file)",
         )
     for field, what in (
         ("rdb_last_bgsave_status", "the last snapshot could not be written"),
@@ -92,7 +92,7 @@ def _persistence(info: Info, settings: RedisSettings) -> Iterator[Finding]:
                 severity="error",
                 what=what,
                 why="the server refuses writes (MISCONF), or acknowledges tasks that a crash would lose",
-                mend="free space on its disk, look at its log, then BGSAVE",
+                fix="free space on its disk, look at its log, then BGSAVE",
             )
 
 
@@ -104,7 +104,7 @@ def _memory(info: Info, _: RedisSettings) -> Iterator[Finding]:
             severity="warning",
             what="the server has no limit of memory (maxmemory 0)",
             why="a backlog may grow until the system kills the server, instead of a push being refused",
-            mend="CONFIG SET maxmemory 2gb, or as much as the machine has to spare (and in its configuration file)",
+            fix="CONFIG SET maxmemory 2gb, or as much as the machine has to spare (and in its configuration file)",
         )
     elif used > _FULL * most:
         yield Finding(
@@ -112,7 +112,7 @@ def _memory(info: Info, _: RedisSettings) -> Iterator[Finding]:
             severity="error" if used >= most else "warning",
             what=f"{used / most:.0%} of maxmemory is used",
             why="pushes are refused without memory; workers go on",
-            mend="raise it with CONFIG SET maxmemory, start more workers, or limit users: fairque-worker users --help",
+            fix="raise it with CONFIG SET maxmemory, start more workers, or limit users: fairque-worker users --help",
         )
 
 
@@ -124,7 +124,7 @@ def _clients(info: Info, _: RedisSettings) -> Iterator[Finding]:
             severity="warning",
             what=f"{now:,} of at most {most:,} clients are connected",
             why="the server refuses further ones: workers cannot start, producers cannot push",
-            mend="CONFIG SET maxclients 10000, or as many as the file limit of the server allows",
+            fix="CONFIG SET maxclients 10000, or as many as the file limit of the server allows",
         )
 
 
@@ -136,7 +136,7 @@ def _scripts(info: Info, _: RedisSettings) -> Iterator[Finding]:
             severity="warning",
             what=f"the server keeps {cached:,} scripts; fairque has less than a hundred",
             why="a program that makes a new script for each call fills the memory, which no limit of keys can free",
-            mend="find it (MONITOR, EVAL with changing text), then SCRIPT FLUSH: fairque loads its own again by itself",
+            fix="find it (MONITOR, EVAL with changing text), then SCRIPT FLUSH: fairque loads its own again by itself",
         )
 
 
@@ -147,7 +147,7 @@ def _cluster(info: Info, _: RedisSettings) -> Iterator[Finding]:
             severity="warning",
             what="the server is a node of a cluster",
             why="only queues whose slot is on this node can be used: a call about another one is refused (MOVED)",
-            mend="use a server that is no cluster; or see where a queue is: CLUSTER KEYSLOT 'fairque:{NAME}:meta'",
+            fix="use a server that is no cluster; or see where a queue is: CLUSTER KEYSLOT 'fairque:{NAME}:meta'",
         )
 
 

@@ -126,7 +126,7 @@ def _until_shared(hold: FileLock, folder: Path) -> None:
 def _failed(folder: Path, *, keep: bool, what: str) -> EmbeddedServerError:
     lines = _log(folder).read_text(errors="replace").splitlines()[-LOG_LINES:]
     advice = (
-        f"The data there is untouched: mend the cause, or use another folder. The whole log is {_log(folder)}."
+        f"The data there is untouched: fix the cause, or use another folder. The whole log is {_log(folder)}."
         if keep
         else "If the program does not fit this machine, put another valkey-server or redis-server on PATH."
     )

@@ -11,6 +11,7 @@ from fairque.protocol.model.dependencies import After, parents_first
 from fairque.protocol.model.outputs import Output, edges, take_out
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
+from fairque.protocol.showing import shown
 
 __all__ = ["Pipeline", "pipeline"]
 
@@ -61,25 +62,32 @@ class Pipeline(Chain[R_co]):
         return parents_first({task_id: _parents(task) for task_id, task in self.tasks.items()})[::-1]
 
     def cause(self, task_id: str, states: Mapping[str, TaskState | None]) -> str | None:
-        """Return the task that failed and so canceled another one; None when that was not the reason.
+        """Return the task whose failure, or else whose cancelation, came down to another one; None where none did.
 
         Args:
             task_id: The one that was canceled.
             states: Those of all tasks.
         """
-        looked: set[str] = set()
+        looked = {task_id}
+        first = None
         canceled = [task_id]
         while canceled:
-            for parent in _parents(self.tasks[canceled.pop()]):
+            child = canceled.pop()
+            came_down = False
+            for parent in _parents(self.tasks[child]):
                 state = states.get(parent.task_id)
-                if parent.on_failure == "run" or parent.task_id in looked:
+                if parent.on_failure == "run":
                     continue
                 if state is TaskState.FAILED:
                     return parent.task_id
-                looked.add(parent.task_id)
                 if state is TaskState.CANCELED:
-                    canceled.append(parent.task_id)
-        return None
+                    came_down = True
+                    if parent.task_id not in looked:
+                        canceled.append(parent.task_id)
+                looked.add(parent.task_id)
+            if not came_down and child != task_id:
+                first = first or child
+        return first
 
 
 @overload
@@ -101,7 +109,7 @@ def pipeline(stage: Stage) -> Pipeline[Any]:
     if isinstance(stage, Task):
         return Pipeline({stage.task_id: stage}, (stage.task_id,), (stage.task_id,), single=True)
     if isinstance(stage, str | bytes | Mapping | Output) or not isinstance(stage, Iterable):
-        raise InvalidTask(f"a stage of a pipeline is a task, a pipeline, or a list of them, not {stage!r:.80}")
+        raise InvalidTask(f"a stage of a pipeline is a task, a pipeline, or a list of them, not {shown(stage)}")
     parts = [pipeline(part) for part in stage]
     if not parts:
         raise InvalidTask("a stage of a pipeline needs a task: the list is empty")

@@ -15,6 +15,8 @@ Reason: TypeAlias = Literal[
 
 #: Idle workers ask for tasks more often than this, in milliseconds.
 _SILENCE_MS = 10_000
+#: From how many on a wait is told in whole seconds.
+_LONG_SECONDS = 100
 
 
 @frozen(kw_only=True)
@@ -97,18 +99,19 @@ class UserStanding:
             case "paused":
                 return f"{name} is paused: nothing is started until it is resumed"
             case "runs":
-                return f"{name} has {self.running:,} running tasks and none that waits"
+                return f"{name} has {_number(self.running, 'task')} running and none that waits"
             case "delayed":
-                return f"{name} has {self.scheduled:,} tasks that wait for their time or for others"
+                return f"{name} has {_number(self.scheduled, 'task')} that must wait for a time or for others"
             case "cap":
-                return f"{name} runs {self.running:,} tasks, as many as its cap of {self.cap:,} allows"
+                return f"{name} runs {_number(self.running, 'task')}, as many as its cap of {self.cap:,} allows"
             case "rate":
                 wait = ((self.next_start_at or self.at_ms) - self.at_ms) / 1000
-                return f"{name} may start {self.rate:g} tasks a second: the next one in {max(0.0, wait):.3g} s"
+                return f"{name} may start {self.rate:g} tasks a second: the next one in {_seconds(wait)} s"
             case "no worker":
                 return f"{name} could be served, but no worker has asked for tasks for 10 s or more: start a worker"
             case "turn":
-                return f"{name} waits for its turn: {self.users_ahead or 0:,} users are before it"
+                ahead = self.users_ahead and f"waits for its turn behind {_number(self.users_ahead, 'other user')}"
+                return f"{name} {ahead or 'is the next one to be served'}"
         return f"{name} has no task that waits"
 
     def _nobody_asks(self) -> bool:
@@ -161,5 +164,14 @@ class TaskStanding:
                 return f"{name} waits for tasks on which it depends"
             case "delayed":
                 wait = ((self.due_at or self.user.at_ms) - self.user.at_ms) / 1000
-                return f"{name} is due in {max(0.0, wait):,.3g} s"
+                return f"{name} is due in {_seconds(wait)} s"
         return f"{name} is number {(self.place or 0) + 1:,} of its user: {self.user.explain()}"
+
+
+def _number(number: int, one: str) -> str:
+    return f"{number:,} {one}{'' if number == 1 else 's'}"
+
+
+def _seconds(seconds: float) -> str:
+    """Return a wait, which may be a moment or a year; below zero there is none."""
+    return f"{seconds:,.0f}" if seconds >= _LONG_SECONDS else f"{max(0.0, seconds):.3f}".rstrip("0").rstrip(".")

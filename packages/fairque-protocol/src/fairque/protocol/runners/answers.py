@@ -19,7 +19,7 @@ class Cause:
         name: As in the table of the README.
         pattern: Found in the error's code and text, see `words_of`.
         what: What is so, as it continues "Redis at URL ".
-        mend: What to do, sentences.
+        fix: What to do, sentences.
         passes: Whether the same call may succeed a moment later, so that it is sent again.
         kind: The error that is raised in the end.
         quoted: Whether the server's own words are shown, too.
@@ -28,7 +28,7 @@ class Cause:
     name: str
     pattern: str
     what: str
-    mend: str
+    fix: str
     passes: bool
     kind: type[FairqueError] = RedisUnavailable
     quoted: bool = True
@@ -39,7 +39,7 @@ ANSWERS: Final[tuple[Cause, ...]] = (
         name="OOM",
         pattern=r"^OOM ",
         what="is out of memory (maxmemory): nothing was stored",
-        mend="Raise maxmemory, or let workers drain the queue: they need no more memory",
+        fix="Raise maxmemory, or let workers drain the queue: they need no more memory",
         passes=False,
         kind=QueueFull,
         quoted=False,
@@ -48,7 +48,7 @@ ANSWERS: Final[tuple[Cause, ...]] = (
         name="NOPERM",
         pattern=r"^NOPERM |The user executing the script can't|^ACL failure in script",
         what="says that its user may not do this",
-        mend="Grant it by the server's ACL (fairque-worker doctor says what a worker lacks), or take another user",
+        fix="Grant it by the server's ACL (fairque-worker doctor says what a worker lacks), or take another user",
         passes=False,
         kind=ServerUnsuitable,
     ),
@@ -56,7 +56,7 @@ ANSWERS: Final[tuple[Cause, ...]] = (
         name="AUTH without a password",
         pattern=r"AUTH <password> called without any password|Client sent AUTH, but no password is set",
         what="refused the user or password: it asks for none",
-        mend="Remove the password from the address, or set one on the server (requirepass). Sentinels and proxies have "
+        fix="Remove the password from the address, or set one on the server (requirepass). Sentinels and proxies have "
         "passwords of their own: is this the server itself?",
         passes=False,
     ),
@@ -64,14 +64,14 @@ ANSWERS: Final[tuple[Cause, ...]] = (
         name="NOAUTH",
         pattern=r"^NOAUTH |Authentication required|already authenticated",
         what="refused the user or password: the address has none, and the server asks for one",
-        mend="Write redis://USER:PASSWORD@HOST:PORT/0, percent-encoded; the user is 'default' where there is no other",
+        fix="Write redis://USER:PASSWORD@HOST:PORT/0, percent-encoded; the user is 'default' where there is no other",
         passes=False,
     ),
     Cause(
         name="WRONGPASS",
         pattern=r"^WRONGPASS |invalid (username-password pair|password)|user is disabled",
         what="refused the user or password",
-        mend="Compare them with ACL LIST or requirepass on the server; special characters are percent-encoded in the "
+        fix="Compare them with ACL LIST or requirepass on the server; special characters are percent-encoded in the "
         "address",
         passes=False,
     ),
@@ -79,7 +79,7 @@ ANSWERS: Final[tuple[Cause, ...]] = (
         name="DENIED",
         pattern=r"^DENIED |protected mode",
         what="is in protected mode: without a password it answers its own machine only",
-        mend="Set a password (requirepass or ACL SETUSER) and bind on the server and write it into the address; "
+        fix="Set a password (requirepass or ACL SETUSER) and bind on the server and write it into the address; "
         "'protected-mode no' lets everybody in who reaches the port",
         passes=False,
         quoted=False,
@@ -88,49 +88,49 @@ ANSWERS: Final[tuple[Cause, ...]] = (
         name="max number of clients",
         pattern=r"max number of clients",
         what="takes no more connections (maxclients)",
-        mend="Raise it with CONFIG SET maxclients, or run fewer processes: CLIENT LIST shows who is connected",
+        fix="Raise it with CONFIG SET maxclients, or run fewer processes: CLIENT LIST shows who is connected",
         passes=True,
     ),
     Cause(
         name="LOADING",
         pattern=r"^LOADING ",
         what="is still loading its data after a start",
-        mend="Wait: INFO persistence says how far it is (loading_eta_seconds)",
+        fix="Wait: INFO persistence says how far it is (loading_eta_seconds)",
         passes=True,
     ),
     Cause(
         name="MISCONF",
         pattern=r"^MISCONF ",
         what="cannot do this now",
-        mend="It cannot write to its disk: free space there or let it write there, look at its log, then BGSAVE",
+        fix="It cannot write to its disk: free space there or let it write there, look at its log, then BGSAVE",
         passes=True,
     ),
     Cause(
         name="NOREPLICAS",
         pattern=r"^NOREPLICAS ",
         what="cannot do this now",
-        mend="It has fewer replicas in step than it must have: start them, or lower min-replicas-to-write",
+        fix="It has fewer replicas in step than it must have: start them, or lower min-replicas-to-write",
         passes=True,
     ),
     Cause(
         name="READONLY",
         pattern=r"^READONLY ",
         what="is a replica, which takes no writes",
-        mend=f"Set redis.url to the address of the primary (ROLE and INFO replication name it). {_FIND_PRIMARY}",
+        fix=f"Set redis.url to the address of the primary (ROLE and INFO replication name it). {_FIND_PRIMARY}",
         passes=True,
     ),
     Cause(
         name="MASTERDOWN",
         pattern=r"^MASTERDOWN ",
         what="is a replica that has lost its primary",
-        mend=f"Set redis.url to the address of the primary, or promote this one: REPLICAOF NO ONE. {_FIND_PRIMARY}",
+        fix=f"Set redis.url to the address of the primary, or promote this one: REPLICAOF NO ONE. {_FIND_PRIMARY}",
         passes=True,
     ),
     Cause(
         name="BUSY",
         pattern=r"^BUSY ",
         what="cannot do this now",
-        mend="Somebody's script runs for longer than busy-reply-threshold: if that does not end, SCRIPT KILL or "
+        fix="Somebody's script runs for longer than busy-reply-threshold: if that does not end, SCRIPT KILL or "
         "FUNCTION KILL ends what has not written yet",
         passes=True,
     ),
@@ -138,28 +138,28 @@ ANSWERS: Final[tuple[Cause, ...]] = (
         name="UNKILLABLE",
         pattern=r"^UNKILLABLE ",
         what="is busy with a script that has already written and cannot be ended",
-        mend="Wait for its end; SHUTDOWN NOSAVE ends it and loses what is not on disk",
+        fix="Wait for its end; SHUTDOWN NOSAVE ends it and loses what is not on disk",
         passes=True,
     ),
     Cause(
         name="UNBLOCKED",
         pattern=r"^UNBLOCKED ",
         what="cannot do this now",
-        mend=f"It ended a wait, since it became a replica or was told to. {_FIND_PRIMARY}",
+        fix=f"It ended a wait, since it became a replica or was told to. {_FIND_PRIMARY}",
         passes=True,
     ),
     Cause(
         name="NOSCRIPT",
         pattern=r"^NOSCRIPT ",
         what="cannot do this now",
-        mend="It forgot a script that it had just got: find who sends SCRIPT FLUSH over and over",
+        fix="It forgot a script that it had just got: find who sends SCRIPT FLUSH over and over",
         passes=True,
     ),
     Cause(
         name="SELECT in a cluster",
         pattern=r"SELECT is not allowed in cluster mode",
         what="is a node of a cluster, which has no other database than 0",
-        mend="Write /0 at the end of redis.url, or use a server that is no cluster",
+        fix="Write /0 at the end of redis.url, or use a server that is no cluster",
         passes=False,
         kind=ConfigurationError,
     ),
@@ -167,7 +167,7 @@ ANSWERS: Final[tuple[Cause, ...]] = (
         name="MOVED",
         pattern=r"^MOVED ",
         what="is a node of a cluster, and this queue is on another one",
-        mend="Set redis.url to that node, whose slot, host and port the answer names, or use a server that is no "
+        fix="Set redis.url to that node, whose slot, host and port the answer names, or use a server that is no "
         "cluster: fairque follows no redirection",
         passes=False,
         kind=ServerUnsuitable,
@@ -176,21 +176,21 @@ ANSWERS: Final[tuple[Cause, ...]] = (
         name="ASK, TRYAGAIN",
         pattern=r"^(ASK|TRYAGAIN) ",
         what="is a node of a cluster that is moving this queue to another one",
-        mend="Set redis.url to the new node when that is done, or use a server that is no cluster",
+        fix="Set redis.url to the new node when that is done, or use a server that is no cluster",
         passes=True,
     ),
     Cause(
         name="CLUSTERDOWN",
         pattern=r"^CLUSTERDOWN ",
         what="is a node of a cluster that is down or not complete",
-        mend="CLUSTER INFO says what is missing; fairque needs no cluster, a single server will do",
+        fix="CLUSTER INFO says what is missing; fairque needs no cluster, a single server will do",
         passes=True,
     ),
     Cause(
         name="CROSSSLOT",
         pattern=r"^CROSSSLOT ",
         what="is a node of a cluster, or a proxy before one, that does not keep the keys of a queue together",
-        mend="Use a server that is no cluster",
+        fix="Use a server that is no cluster",
         passes=False,
         kind=ServerUnsuitable,
     ),
@@ -198,7 +198,7 @@ ANSWERS: Final[tuple[Cause, ...]] = (
         name="DB index is out of range",
         pattern=r"(?i)db index is out of range|invalid db index",
         what="answers, but the server has no database number {database}",
-        mend="The first is 0; CONFIG GET databases says how many there are",
+        fix="The first is 0; CONFIG GET databases says how many there are",
         passes=False,
         kind=ConfigurationError,
         quoted=False,
@@ -207,7 +207,7 @@ ANSWERS: Final[tuple[Cause, ...]] = (
         name="NOPROTO",
         pattern=r"^NOPROTO |unknown command [`']?HELLO",
         what="does not know this version of the protocol",
-        mend="fairque needs Redis 7.0 or Valkey 7.2 at least: upgrade the server, or the proxy before it",
+        fix="fairque needs Redis 7.0 or Valkey 7.2 at least: upgrade the server, or the proxy before it",
         passes=False,
         kind=ServerUnsuitable,
     ),
@@ -215,7 +215,7 @@ ANSWERS: Final[tuple[Cause, ...]] = (
         name="unknown command",
         pattern=r"(?i)unknown (redis )?command|unknown subcommand|command is not supported|command not allowed",
         what="does not know a command that fairque needs",
-        mend="It may be older than Redis 7.0 or Valkey 7.2, a Sentinel or a proxy, or commands were renamed in its "
+        fix="It may be older than Redis 7.0 or Valkey 7.2, a Sentinel or a proxy, or commands were renamed in its "
         "configuration (rename-command)",
         passes=False,
         kind=ServerUnsuitable,
@@ -224,7 +224,7 @@ ANSWERS: Final[tuple[Cause, ...]] = (
         name="EXECABORT",
         pattern=r"^EXECABORT ",
         what="gave up a transaction, and fairque sends none",
-        mend="Something between here and the server sends commands of its own: connect to the server itself",
+        fix="Something between here and the server sends commands of its own: connect to the server itself",
         passes=False,
         kind=ServerUnsuitable,
     ),

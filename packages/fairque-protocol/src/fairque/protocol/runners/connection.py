@@ -172,7 +172,7 @@ def check_server(info: Mapping[str, Any], settings: RedisSettings) -> None:
         if one.check == "role":
             raise ReadOnlyError(one.what)
         raise ServerUnsuitable(
-            f"the server at {mask_url(settings.url)}: {one.what}, so {one.why}. What to do: {one.mend}"
+            f"the server at {mask_url(settings.url)}: {one.what}, so {one.why}. What to do: {one.fix}"
         )
 
 

@@ -133,7 +133,7 @@ def translated(error: RedisError, settings: RedisSettings, seen: str = "") -> Fa
 
 def _told(cause: Cause, what: str, answer: str) -> FairqueError:
     said = f": {' '.join(answer.split()).rstrip('.')}" if cause.quoted else ""
-    text = f"{what}{said}. {cause.mend}"
+    text = f"{what}{said}. {cause.fix}"
     if cause.kind is QueueFull:
         return QueueFull(text, 1.0)
     if cause.kind is ConfigurationError:

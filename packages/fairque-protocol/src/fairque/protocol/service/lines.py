@@ -6,11 +6,11 @@ import re
 import traceback
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from fairque.protocol.model.logger import RESERVED
 
-__all__ = ["escaped", "event_of", "message_of"]
+__all__ = ["Event", "escaped", "event_of", "message_of"]
 
 #: Characters of one value, of a traceback, and of the name of a value.
 _LONGEST: Final = 8_192
@@ -20,10 +20,36 @@ _LONGEST_NAME: Final = 128
 _MOST: Final = 100
 _DEEPEST: Final = 5
 
+#: Parts of a line that may themselves have several lines.
+_TRACEBACKS: Final = frozenset({"exception", "stack"})
 #: Names that the line itself uses.
-_OWN: Final = frozenset({"event", "level", "ts", "exception", "stack"})
+_OWN: Final = frozenset({"event", "level", "ts"}) | _TRACEBACKS
 #: All that could end a line, move the cursor, turn the direction of a text, or cannot be written.
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+
+
+class Event(str):
+    """What happened, as the message of a record: the name of the event alone, which a handler may compare and group by.
+
+    Its text, which any handler and formatter shows, tells the values, too: a program that runs a worker and sets up
+    a log of its own sees more than "task failed".
+    """
+
+    __slots__ = ("values",)
+
+    values: Mapping[str, Any]
+
+    def __new__(cls, name: str, values: Mapping[str, Any] | None = None) -> Self:
+        """Keep the values as they are: their text is made for those who show it."""
+        event = super().__new__(cls, name)
+        event.values = values or {}
+        return event
+
+    def __str__(self) -> str:
+        told = [escaped(f"{_name(key)}={_shown(one)!r}") for key, one in self.values.items() if key not in _TRACEBACKS]
+        text = f"{str.__str__(self)}: {', '.join(told)}" if told else str.__str__(self)
+        tracebacks = [_several(self.values[key]) for key in sorted(_TRACEBACKS & self.values.keys())]
+        return "\n".join([text, *(escaped(one, lines=True) for one in tracebacks)])
 
 
 def event_of(record: logging.LogRecord) -> dict[str, Any]:
@@ -31,8 +57,11 @@ def event_of(record: logging.LogRecord) -> dict[str, Any]:
     event: dict[str, Any] = {"event": message_of(record), "level": _shown(record.levelname.lower())}
     event["ts"] = datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z")
     extras = [(name, value) for name, value in record.__dict__.items() if name not in RESERVED]
+    told = record.msg.values if isinstance(record.msg, Event) else {}
     for name, value in extras[:_MOST]:
-        event[_name(name)] = _shown(value)
+        # The traceback of a task comes as a text, from where it ran.
+        own = name in _TRACEBACKS and name in told
+        event[name if own else _name(name)] = _several(value) if own else _shown(value)
     if len(extras) > _MOST:
         event["left_out"] = len(extras) - _MOST
     if record.exc_info and record.exc_info[1] is not None:
@@ -50,7 +79,9 @@ def escaped(text: str, *, lines: bool = False) -> str:
 
 
 def message_of(record: logging.LogRecord) -> str:
-    """Return the text of a record, with its arguments filled in where they can be."""
+    """Return the text of a record, with its arguments filled in where they can be; of an event its name."""
+    if isinstance(record.msg, Event):
+        return _described(record.msg)
     try:
         text = record.getMessage()
     except Exception as error:  # noqa: BLE001 - of whatever object a user logs
@@ -78,6 +109,10 @@ def _shown(value: object, depth: int = 0) -> Any:
     except Exception:  # noqa: BLE001 - a class of a user that looks like one of these
         return _described(value)
     return _described(value)
+
+
+def _several(text: object) -> str:
+    return _cut(str(text).rstrip("\n"), _LONGEST_TRACEBACK)
 
 
 def _first(values: Iterable[Any]) -> Iterable[Any]:

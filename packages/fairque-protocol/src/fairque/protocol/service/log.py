@@ -9,11 +9,14 @@ from typing import Any, Final, Literal, TextIO, TypeAlias
 
 import structlog
 
-from fairque.protocol.service.lines import escaped, event_of, message_of
+from fairque.protocol.service.lines import Event, escaped, event_of, message_of
 
 __all__ = ["LineHandler", "LogForm", "configure_log", "configured_log", "service_logger"]
 
 LogForm: TypeAlias = Literal["auto", "text", "json"]
+
+#: What is no value of a record, but says how to make it.
+_NO_VALUES: Final = frozenset({"event", "exc_info", "stack_info", "stacklevel"})
 
 _configured: list[tuple[str, LogForm]] = []
 
@@ -78,11 +81,17 @@ def service_logger(name: str) -> structlog.stdlib.BoundLogger:
     """Return the logger of a service, whose keywords become extras of its records."""
     logger: structlog.stdlib.BoundLogger = structlog.wrap_logger(
         logging.getLogger(name),
-        processors=[structlog.stdlib.filter_by_level, structlog.stdlib.render_to_log_kwargs],
+        processors=[structlog.stdlib.filter_by_level, _with_values, structlog.stdlib.render_to_log_kwargs],
         wrapper_class=_Careful,
         cache_logger_on_first_use=True,
     )
     return logger
+
+
+def _with_values(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Let the message of a record tell its values to handlers that are not of here."""
+    values = {name: value for name, value in event.items() if name not in _NO_VALUES}
+    return {**event, "event": Event(event["event"], values)}
 
 
 def configured_log() -> tuple[str, LogForm] | None:

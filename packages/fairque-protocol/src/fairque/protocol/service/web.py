@@ -267,7 +267,7 @@ class Web:
             return
         try:
             told = asked_of(application, request)
-        except BaseException as error:  # noqa: BLE001 - of the application, a collector that exits too
+        except BaseException as error:  # noqa: BLE001 - also SystemExit of an application, as of a collector
             told = answer(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}\n".encode())
         self._made.append((connection, told))
         self._ring()
@@ -322,7 +322,7 @@ class Web:
 def _looked(probe: Probe) -> tuple[HTTPStatus, str]:
     try:
         well, word = probe()
-    except Exception as error:  # noqa: BLE001 - of the probe, which is asked again
+    except BaseException as error:  # noqa: BLE001 - also SystemExit, which would end the thread and no more
         return HTTPStatus.INTERNAL_SERVER_ERROR, f"the probe failed: {type(error).__name__}"
     return HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE, word
 

@@ -1,4 +1,4 @@
-"""The verifier: looks at all that a queue has on its server, and mends what does not fit together."""
+"""The verifier: looks at all that a queue has on its server, and fixes what does not fit together."""
 
 from fairque.protocol.calls.verify import Found
 from fairque.protocol.verifier.report import Report

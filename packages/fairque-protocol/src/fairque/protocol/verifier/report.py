@@ -20,10 +20,10 @@ class Report:
 
     Attributes:
         queue: Name of the queue.
-        fix: Whether it was to mend what it found.
+        fix: Whether it was to fix what it found.
         found: The first 1,000 findings, in the order in which they were made.
         kinds: How many findings of each kind there are.
-        left: How many of them are not mended.
+        left: How many of them are not fixed.
         unseen: What could not be looked at, a sentence each.
         keys: Keys that were looked at.
     """
@@ -49,7 +49,7 @@ class Report:
                     self.unseen.append(one.what)
                 continue
             self.kinds[one.kind] += 1
-            self.left += not one.mended
+            self.left += not one.fixed
             if len(self.found) < MOST_LISTED:
                 self.found.append(one)
 
@@ -64,10 +64,10 @@ class Report:
         if more:
             lines.append(f"... and {more:,} more")
         lines += [f"not looked at: {what}" for what in self.unseen]
-        total, mended = sum(self.kinds.values()), sum(self.kinds.values()) - self.left
-        lines.append(f"queue {self.queue!r}: {self.keys:,} keys looked at, {total:,} findings, {mended:,} mended")
+        total, fixed = sum(self.kinds.values()), sum(self.kinds.values()) - self.left
+        lines.append(f"queue {self.queue!r}: {self.keys:,} keys looked at, {total:,} findings, {fixed:,} fixed")
         return lines
 
 
 def _mark(one: Found) -> str:
-    return "mended" if one.mended else "found"
+    return "fixed" if one.fixed else "found"

@@ -49,7 +49,7 @@ def verify(
     dead_ttl_ms: int = 1_209_600_000,
     lease_ms: int = 30_000,
 ) -> Report:
-    """Look at all keys of a queue, and at request mend what does not fit together. Workers may go on meanwhile.
+    """Look at all keys of a queue, and at request fix what does not fit together. Workers may go on meanwhile.
 
     It scans the key space of the server three times and looks at some hundred tasks or users in a call, each call
     atomic. The running tasks, up to 10,000, are counted in one call. On a healthy queue it finds nothing and changes
@@ -58,7 +58,7 @@ def verify(
     Args:
         runner: Of the server.
         keys: The queue.
-        fix: Whether to mend what is found; without it nothing is written.
+        fix: Whether to fix what is found; without it nothing is written.
         result_ttl_ms: How long an ended task is kept from now on that would never have been forgotten.
         dead_ttl_ms: The same for a dead letter, and for a task that becomes one since it cannot be read.
         lease_ms: The lease of a running task that had none: its worker renews it, or others take the task back.
@@ -95,10 +95,10 @@ class _Walk:
     def settings(self) -> bool:
         """Look at what is kept of the queue as a whole; return whether the rest can be looked at."""
         self.ask(verify_settings(self._keys, fix=self._fix))
-        unreadable = [one for one in self.report.found if one.name in ("meta", "meta schema") and not one.mended]
+        unreadable = [one for one in self.report.found if one.name in ("meta", "meta schema") and not one.fixed]
         if unreadable:
             what = "all else, since the settings of the queue cannot be read"
-            self.report.add([Found("unseen", "", what, mended=False)])
+            self.report.add([Found("unseen", "", what, fixed=False)])
         return not unreadable
 
     def keys_and_tasks(self) -> None:
@@ -143,7 +143,7 @@ class _Walk:
             # Without fix, a key of the wrong type stays and is met again; it has been reported as such.
             if "WRONGTYPE" not in str(error):
                 raise
-            self.report.add([Found("unseen", "", "what stands beside a key of the wrong type", mended=False)])
+            self.report.add([Found("unseen", "", "what stands beside a key of the wrong type", fixed=False)])
             return []
         self.report.add(one for one in found if one.kind != "counts")
         return [one.name.encode() for one in found if one.kind == "counts"]

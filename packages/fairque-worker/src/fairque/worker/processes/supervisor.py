@@ -22,7 +22,7 @@ __all__ = ["Supervisor"]
 _PROVEN_SECONDS = 5.0
 #: Seconds before a process that was no success is started again: doubled each time, up to the second.
 _PAUSES_SECONDS = (0.5, 30.0)
-#: What starting again does not mend.
+#: What starting again does not fix.
 _FINAL = frozenset({exits.USAGE, exits.MISMATCH, exits.IMPORT, exits.CONFIGURATION})
 _HEARD = frozenset({*SIGNALS, signal.SIGCHLD, signal.SIGALRM})
 

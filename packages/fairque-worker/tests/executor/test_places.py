@@ -1,0 +1,37 @@
+"""What the log says of the place of a task, for people who look at a worker that seems to do nothing."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fairque.worker.jobs import Unstarted
+
+
+class LateChildren:
+    """Child processes that do not come before they are let; then there are none."""
+
+    impossible = ""
+
+    def __init__(self) -> None:
+        self.asked, self.let = threading.Event(), threading.Event()
+
+    @contextmanager
+    def lend(self) -> Iterator[Any]:
+        self.asked.set()
+        if self.let.wait(60):
+            raise Unstarted("none here", 1.0)
+        yield
+
+    def stop(self) -> None:
+        self.let.set()
+
+
+def test_a_task_whose_child_process_still_starts_is_said_to_wait_for_it(make_bench: Callable[..., Any]) -> None:
+    children = LateChildren()
+    bench = make_bench(threads=1, children=children)
+    job = bench.submit(print, isolation="process")
+    assert children.asked.wait(60)
+    assert bench.executor.where(job) == ("waits for a child process", [])
+    children.let.set()
+    bench.ending()
