@@ -291,6 +291,17 @@ class TestAFunctionWithoutTheDecorator:
             Task.create(func=func)  # type: ignore[arg-type]  # what this tests
 
 
+def test_a_plain_function_that_yields_is_refused() -> None:
+    def refused(source: str) -> None:
+        names: dict[str, object] = {"__name__": __name__}
+        exec(source, names)  # noqa: S102 - our own line
+        with pytest.raises(FairqueError, match="'rows' yields: a task has one result"):
+            name_of(names["rows"])  # type: ignore[arg-type]
+
+    refused("def rows(): yield 1")
+    refused("async def rows(): yield 1")
+
+
 def test_static_and_class_methods_are_told_where_their_decorator_stands() -> None:
     for method in (Pictures.__dict__["make"], Pictures.__dict__["sharpen"]):
         with pytest.raises(TypeError, match="put @staticmethod above @task"):

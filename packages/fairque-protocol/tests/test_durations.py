@@ -102,6 +102,15 @@ def test_what_is_too_long_to_be_counted_is_refused(value: Any) -> None:
         to_ms(value, "delay")
 
 
+@pytest.mark.parametrize(
+    ("value", "near"), [(0.0000005, "0.001"), (2.0075, "2.008"), (100_000.0005, "100000.001"), (3.0001, "3.001")]
+)
+def test_the_refusal_of_a_rest_names_an_interval_that_is_taken(value: float, near: str) -> None:
+    with pytest.raises(InvalidTask, match=f"such as to {near} s$"):
+        whole_ms(value, "every")
+    assert whole_ms(float(near), "every") > 0
+
+
 def test_a_time_zone_that_has_no_offset_is_none() -> None:
     with pytest.raises(InvalidTask, match="has no time zone"):
         to_epoch_ms(datetime(2026, 1, 1, tzinfo=_NoOffset()), "at")

@@ -116,7 +116,21 @@ def test_an_address_says_all_that_its_url_says(url: str, address: Address) -> No
         ("rediscluster://h", "one server, which is no cluster"),
         ("redis+socket:///run/s", "write unix:///"),
         ("hunter2", "must start with one of"),
+        ("redis://:hunter2\udcff@h", "is no valid Unicode text"),
+        ("redis://h?password=hunter2\ud800", "is no valid Unicode text"),
+        ("embedded:///hunter2\udcff", "is no valid Unicode text"),
+        ("redis://:hunter2@h\x7f", "signs that are not seen"),
+        ("redis://:hunter2@h\u200b", "signs that are not seen"),
+        ("redis://:hunter2@h\u2028/0", "signs that are not seen"),
+        ("redis://:hunter2@h\x1b[31m", "signs that are not seen"),
+        ("redis://:hunter2@h%0a", "no host has such a name"),
+        ("redis://:hunter2@h%1b", "no host has such a name"),
+        ("redis://:hunter2@h%20x", "no host has such a name"),
+        ("unix:///" + "hunter2/" * 14, "the path of a socket has at most 10[37] bytes"),
+        ("unix:///hunter2%ff", "the path of the socket is not percent-encoded UTF-8"),
+        ("embedded:///hunter2%ff", "the path of the folder is not percent-encoded UTF-8"),
     ],
+    ids=ascii,
 )
 def test_an_address_that_cannot_be_used_says_why_and_shows_no_value(url: str, words: str) -> None:
     with pytest.raises(ValueError, match=f"^url: .*{words}") as caught:

@@ -202,6 +202,62 @@ def test_names_are_looked_for_inwards_first(load: Load) -> None:
     assert context_place(module.make()) is None
 
 
+#: Aliases that name themselves, how one is used, and whether it is the context.
+CIRCLES = [
+    ("Json = Union[None, int, list['Json'], dict[str, 'Json']]", "Json", False),
+    ("Json = Union[list['Rows'], 'Row']\nRows = list['Row']\nRow = dict[str, 'Json']", "Optional[Json]", False),
+    ("if TYPE_CHECKING:\n    Json = Union[int, list['Json'], dict[str, 'Json']]", "'Json'", False),
+    ("if TYPE_CHECKING:\n    A = Optional['B']\n    B = Union['A', 'A', int]", "'A'", False),
+    ("from written_json import Json", "Json", False),
+    ("if TYPE_CHECKING:\n    from written_json import Json", "'Json | None'", False),
+    ("T = TypeVar('T', bound='list[T] | dict[str, T]')", "T", False),
+    ("Ctx = Union['Ctx', 'Ctx', None, TaskContext]", "Ctx", True),
+]
+
+
+@pytest.mark.parametrize("future", ["", "from __future__ import annotations\n"], ids=["now", "future"])
+@pytest.mark.parametrize(("lines", "annotation", "given"), CIRCLES, ids=range(len(CIRCLES)))
+def test_an_alias_that_names_itself_is_read_once(
+    load: Load, tmp_path: Path, lines: str, annotation: str, future: str, *, given: bool
+) -> None:
+    (tmp_path / "written_json.py").write_text(
+        "from typing import Union\nJson = Union[None, int, list['Json'], dict[str, 'Json'], tuple['Json', 'Json']]\n"
+    )
+    run = load(
+        f"{future}from typing import TYPE_CHECKING, Optional, TypeVar, Union\n"
+        f"from fairque.protocol.model.context import TaskContext\n{lines}\ndef run(a, ctx: {annotation} = None): ...\n"
+    ).run
+    assert (context_place(run) is not None) is given
+
+
+@pytest.mark.parametrize("way", ["as it is", "under the future"])
+@pytest.mark.parametrize(
+    ("imports", "annotation", "given"),
+    [
+        ("import aliases", "aliases.Value", False),
+        ("import aliases as a", "a.Value | None", False),
+        ("from aliases import Value", "Value", False),
+        ("import aliases", "aliases.Ctx", True),
+        ("from aliases import Ctx", "Ctx", True),
+        ("from aliases import Ctx as Mine", "Mine", True),
+        ("from aliases import Wanted", "Wanted", True),
+    ],
+)
+def test_text_in_an_alias_of_another_module_is_looked_up_there(
+    load: Load, imports: str, annotation: str, way: str, *, given: bool
+) -> None:
+    load(
+        "from typing import TYPE_CHECKING, Optional, Union\n"
+        "if TYPE_CHECKING:\n    from fairque.client import TaskContext as C\n"
+        "Table = dict[str, 'Value']\nValue = Union[int, 'Table']\n"
+        "Ctx = Optional['C']\nWanted = Union['C', 'Table']\n",
+        "aliases",
+    )
+    future = "from __future__ import annotations\n" if way == "under the future" else ""
+    run = load(f"{future}{imports}\ndef run(a, ctx: {annotation} = None): ...\n").run
+    assert (context_place(run) is not None) is given
+
+
 FOR_ALIAS = "if TYPE_CHECKING:\n    from fairque.client import TaskContext as C"
 
 
@@ -217,6 +273,9 @@ FOR_ALIAS = "if TYPE_CHECKING:\n    from fairque.client import TaskContext as C"
         (f"type Ctx = C | None\n{FOR_ALIAS}\ndef run(ctx: Ctx = None): ...", "ctx"),
         ("if TYPE_CHECKING:\n    type Ctx = TaskContext\ndef run(ctx: 'Ctx'): ...", "ctx"),
         ("type Row = dict[str, int]\ndef run(ctx: Row): ...", None),
+        ("type Json = int | list[Json] | dict[str, Json]\ndef run(ctx: Json): ...", None),
+        ("type Both[T] = list[Both[T]] | dict[str, Both[T]] | T\ndef run(ctx: Both[TaskContext] = None): ...", "ctx"),
+        ("def run[T: list[T] | dict[str, T]](ctx: T): ...", None),
     ],
 )
 def test_aliases_of_newer_pythons_are_followed(load: Load, future: str, lines: str, place: str | None) -> None:
@@ -337,6 +396,20 @@ class TestWrappedFunctions:
 
         args, kwargs = with_context(run, "context", (1,), {})
         assert run(*args, **kwargs) == (1, "context")
+
+    @pytest.mark.parametrize("future", ["", "from __future__ import annotations\n"], ids=["now", "future"])
+    def test_a_partial_function_that_is_named_gets_it(self, load: Load, future: str) -> None:
+        module = load(
+            f"{future}import functools\nfrom fairque.client import TaskContext\n"
+            "def run(a, b, ctx: TaskContext): ...\n"
+            "def first(ctx: TaskContext, a, b): ...\n"
+            "half = functools.update_wrapper(functools.partial(run, 1), run)\n"
+            "named = functools.update_wrapper(functools.partial(first, b=1), first)\n"
+        )
+        assert list(call_signature(module.half).parameters) == ["b"]
+        assert with_context(module.half, "context", [2], {}) == ([2, "context"], {})
+        assert list(call_signature(module.named).parameters) == ["a", "b"]
+        assert with_context(module.named, "context", [2], {}) == (["context", 2], {})
 
     def test_a_signature_that_a_function_states_itself_counts(self) -> None:
         def run(*args: Any) -> Any:

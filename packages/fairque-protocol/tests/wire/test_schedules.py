@@ -139,3 +139,11 @@ NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001 - it is what is refused
 )
 def test_what_cannot_be_is_named(made: Schedule, problem: str) -> None:
     assert re.search(problem, "\n".join(schedule_problems(made)))
+
+
+@pytest.mark.parametrize("name", ["every", "jitter", "grace", "timeout", "at", "start", "end"])
+@pytest.mark.parametrize("value", [10_000_000_000, -5, True, 1.5e300, "5"], ids=str)
+def test_what_has_no_milliseconds_is_never_taken_for_some(name: str, value: Any) -> None:
+    times: dict[str, Any] = {} if name == "at" else {"every": 60}
+    problems = schedule_problems(Schedule.create("nightly", user_id="ann", func="shop:pack", **{**times, name: value}))
+    assert [problem for problem in problems if f"{name} must be" in problem and problem.endswith(f"not {value!r}")]

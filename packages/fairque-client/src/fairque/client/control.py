@@ -9,6 +9,7 @@ from fairque.protocol.calls.limits import MAX_PURGE_TASKS
 from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.limits import id_problem
 from fairque.protocol.model.shares import UserRow, UsersSnapshot
+from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 
@@ -120,7 +121,7 @@ def page_start(after: str | None) -> str | None:
 def page_size(most: int) -> int:
     """Return ``most`` if a page can be so large."""
     if type(most) is not int or not 1 <= most <= MAX_PAGE:
-        raise ConfigurationError([f"most must be a whole number from 1 to {MAX_PAGE:,}, not {most!r:.80}"])
+        raise ConfigurationError([f"most must be a whole number from 1 to {MAX_PAGE:,}, not {shown(most)}"])
     return most
 
 

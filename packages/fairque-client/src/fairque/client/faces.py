@@ -10,6 +10,7 @@ from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.injection import call_signature, context_place, refuse_context_of_many
 from fairque.protocol.model.naming import Unreachable, reference_of
 from fairque.protocol.model.xcom import xcom_use
+from fairque.protocol.showing import shown
 
 __all__ = ["Face", "face_of"]
 
@@ -53,7 +54,7 @@ def face_of(func: Callable[..., Any], name: str | None) -> Face:
     if isinstance(func, staticmethod | classmethod):
         raise TypeError(f"@task takes a function, not a {type(func).__name__}: put @staticmethod above @task")
     if isinstance(func, type) or not callable(func) or not hasattr(func, "__qualname__"):
-        raise TypeError(f"@task takes a function, not {func!r:.80}")
+        raise TypeError(f"@task takes a function, not {shown(func)}")
     place = func.__qualname__
     if name is None and ("<locals>" in place or "<lambda>" in place):
         raise FairqueError(

@@ -15,6 +15,7 @@ from fairque.protocol.model.dead_letters import DeadLetter, DeadLetterPage
 from fairque.protocol.model.ids import check_id
 from fairque.protocol.model.registry import name_of
 from fairque.protocol.model.states import TaskState
+from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
@@ -172,4 +173,4 @@ def _ms(name: str, moment: datetime) -> int:
     try:
         return to_epoch_ms(moment, name)
     except InvalidTask as error:
-        raise ConfigurationError([f"{name} must be a datetime with a time zone, not {moment!r:.80}"]) from error
+        raise ConfigurationError([f"{name} must be a datetime with a time zone, not {shown(moment)}"]) from error

@@ -21,6 +21,7 @@ from fairque.protocol.model.progress import Progress
 from fairque.protocol.runners import Runner, Subscription
 from fairque.protocol.runners.aio import AsyncRunner, AsyncSubscription
 from fairque.protocol.runners.forks import inherits
+from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 
@@ -350,7 +351,7 @@ def seconds_of(timeout: float | timedelta | None) -> float | None:
     seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
     number = isinstance(seconds, int | float) and not isinstance(seconds, bool) and not math.isnan(seconds)
     if seconds is not None and not number:
-        raise TypeError(f"timeout must be a number of seconds, a timedelta or None, not {timeout!r:.80}")
+        raise TypeError(f"timeout must be a number of seconds, a timedelta or None, not {shown(timeout)}")
     return None if seconds is None or seconds > threading.TIMEOUT_MAX else seconds
 
 

@@ -11,6 +11,7 @@ from fairque.client.waiting import until
 from fairque.protocol.calls import Outcome
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.states import TaskState
+from fairque.protocol.showing import shown
 
 __all__ = ["Crowd", "as_completed", "gather"]
 
@@ -44,7 +45,7 @@ class Crowd(Generic[H]):
         self._outcomes: dict[str, Outcome | Missing] = {}
         for handle in self._handles:
             if not isinstance(handle, kind):
-                raise TypeError(f"these are waited for: {kind.__name__}; not {handle!r:.80}")
+                raise TypeError(f"these are waited for: {kind.__name__}; not {shown(handle)}")
             link = handle._link  # noqa: SLF001 - of this package
             if link is not (self.link or link):
                 raise FairqueError(

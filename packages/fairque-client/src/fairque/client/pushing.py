@@ -11,6 +11,7 @@ from fairque.protocol.calls.push import MAX_BATCH_TASKS
 from fairque.protocol.durations import to_ms
 from fairque.protocol.errors import BatchTooLarge, InvalidTask, PartialPush
 from fairque.protocol.model.task import Task
+from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 
@@ -65,7 +66,7 @@ def _checked(task: object) -> Task[Any]:
         hint = "make one with function.task(...) or Task.create(...)"
         if isinstance(task, list | tuple):
             hint = "push_many(...) takes several tasks, and pipeline(...) makes one of them"
-        raise InvalidTask(f"only a task can be pushed, not {task!r:.80}: {hint}")
+        raise InvalidTask(f"only a task can be pushed, not {shown(task)}: {hint}")
     return task
 
 

@@ -8,6 +8,7 @@ nothing begins or ends earlier than asked for; where a repetition would drift, `
 from datetime import UTC, datetime, timedelta
 
 from fairque.protocol.errors import InvalidTask
+from fairque.protocol.showing import shown
 
 __all__ = ["LONGEST_MS", "LONGEST_SECONDS", "to_epoch_ms", "to_ms", "to_us", "whole_ms"]
 
@@ -57,7 +58,8 @@ def whole_ms(value: float | timedelta, what: str) -> int:
     """
     ms, rest = divmod(to_us(value, what), 1000)
     if rest:
-        raise InvalidTask(f"{what} must be whole milliseconds, not {value!r:.80}: round it, such as to {ms / 1000:g} s")
+        near = f"{(ms + 1) // 1000}.{(ms + 1) % 1000:03}"
+        raise InvalidTask(f"{what} must be whole milliseconds, not {shown(value)}: round it, such as to {near} s")
     return ms
 
 
@@ -76,5 +78,5 @@ def to_epoch_ms(moment: datetime, what: str) -> int:
 
 def _unusable(value: object, what: str) -> InvalidTask:
     return InvalidTask(
-        f"{what} must be a number of seconds from 0 to {LONGEST_SECONDS:,} or a timedelta, not {value!r:.80}"
+        f"{what} must be a number of seconds from 0 to {LONGEST_SECONDS:,} or a timedelta, not {shown(value)}"
     )

@@ -2,6 +2,8 @@
 
 import re
 
+from fairque.protocol.showing import shown
+
 __all__ = ["COUNT", "MAX_ID_BYTES", "QUEUE_NAME", "RATE", "WEIGHT", "id_problem"]
 
 #: What the name of a queue matches as a whole.
@@ -29,15 +31,15 @@ def id_problem(value: object, what: str) -> str | None:
         what: What it is, for the sentence: ``user_id``, ``task_id`` …
     """
     if not isinstance(value, str):
-        return f"{what} must be a string, not {type(value).__name__}: {value!r:.80}"
+        return f"{what} must be a string, not {type(value).__name__}: {shown(value)}"
     if not value:
         return f"{what} is empty: give 1 to {MAX_ID_BYTES} bytes of text"
     if _CONTROL.search(value):
-        return f"{what} {value!r:.80} has control characters: use printable text"
+        return f"{what} {shown(value)} has control characters: use printable text"
     try:
         size = len(value) if value.isascii() else len(value.encode())
     except UnicodeEncodeError:
-        return f"{what} {value!r:.80} is no valid Unicode text (a lone surrogate)"
+        return f"{what} {shown(value)} is no valid Unicode text (a lone surrogate)"
     if size > MAX_ID_BYTES:
-        return f"{what} {value!r:.80} has {size} bytes of UTF-8: at most {MAX_ID_BYTES}"
+        return f"{what} {shown(value)} has {size} bytes of UTF-8: at most {MAX_ID_BYTES}"
     return None

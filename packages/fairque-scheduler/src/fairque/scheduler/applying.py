@@ -9,6 +9,7 @@ from fairque.protocol.calls import Storing, read_schedules, schedule, unschedule
 from fairque.protocol.calls.schedules import MAX_SCHEDULES
 from fairque.protocol.errors import ScheduleConflict, ScheduleNotFound
 from fairque.protocol.model.schedules import Schedule, ScheduleInfo
+from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.schedules import content_digest, timing_digest
@@ -148,4 +149,4 @@ def _differences(one: Schedule, known: ScheduleInfo) -> str:
 
 
 def _shown(value: object) -> str:
-    return "none" if value is None else str(value) if isinstance(value, int | float) else f"{value!r:.60}"
+    return "none" if value is None else str(value) if isinstance(value, int | float) else f"{shown(value, 60)}"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from fairque.protocol.errors import InvalidSchedule, UnknownFunction
 from fairque.protocol.model.registry import REGISTRY
 from fairque.protocol.model.schedules import Schedule, ScheduleInfo
+from fairque.protocol.showing import shown
 from fairque.protocol.wire.schedules import schedule_problems
 from fairque.scheduler.cron import parse_cron
 from fairque.scheduler.times import jitter_of, time_after
@@ -44,14 +45,16 @@ def all_problems(schedule: Schedule, modules: Sequence[str]) -> list[str]:
     found = cron_problems(schedule.cron, schedule.timezone)
     if unknown := function_problem(schedule.func, modules):
         found.append(unknown)
-    return [*schedule_problems(schedule), *(f"schedule {schedule.schedule_id!r:.110}: {problem}" for problem in found)]
+    name = f"schedule {shown(schedule.schedule_id, 110)}"
+    return [*schedule_problems(schedule), *(f"{name}: {problem}" for problem in found)]
 
 
 def problems_of_all(schedules: Sequence[Schedule], modules: Sequence[str]) -> list[str]:
     """Return all that is wrong with some schedules, also that two have the same id."""
     problems = [problem for one in schedules for problem in all_problems(one, modules)]
     numbers = Counter(one.schedule_id for one in schedules)
-    return problems + [f"schedule {name!r:.110}: it is there twice" for name, number in numbers.items() if number > 1]
+    twice = [name for name, number in numbers.items() if number > 1]
+    return problems + [f"schedule {shown(name, 110)}: it is there twice" for name in twice]
 
 
 def cron_problems(cron: object, timezone: object) -> list[str]:

@@ -9,6 +9,7 @@ from attrs.validators import optional
 from fairque.protocol.config import FairnessSettings, QueueSettings, RedisSettings
 from fairque.protocol.config.validators import between, matches
 from fairque.protocol.service.settings import given_settings, own_name, several
+from fairque.protocol.showing import shown
 
 __all__ = ["SchedulerOptions", "SchedulerSettings", "names_of_modules", "settings_from_url"]
 
@@ -16,7 +17,7 @@ __all__ = ["SchedulerOptions", "SchedulerSettings", "names_of_modules", "setting
 def names_of_modules(_: object, attribute: "Attribute[Any]", value: object) -> None:
     """Refuse what is no tuple of names."""
     if not isinstance(value, tuple) or not all(isinstance(name, str) and name for name in value):
-        raise ValueError(f"{attribute.name}: must be a list of names of modules, found {value!r:.80}")
+        raise ValueError(f"{attribute.name}: must be a list of names of modules, found {shown(value)}")
 
 
 @frozen(kw_only=True)

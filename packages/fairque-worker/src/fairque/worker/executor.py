@@ -59,6 +59,7 @@ class Executor:
         grace_seconds: How long a coroutine whose time is over may clean up.
         max_abandoned: How many attempts that could not be stopped may still run.
         on_exhausted: Called when there are more.
+        on_death: Called with the name of a thread that coroutines need, and the error that has ended it.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Executor:
         grace_seconds: float = 5.0,
         max_abandoned: int = 16,
         on_exhausted: Callable[[int], None] = lambda _: None,
+        on_death: Callable[[str, BaseException], None] = lambda *_: None,
     ) -> None:
         self._handler = handler
         self._result_limit = result_limit
@@ -90,6 +92,7 @@ class Executor:
         self._grace_seconds = grace_seconds
         self._max_abandoned = max_abandoned
         self._on_exhausted = on_exhausted
+        self._on_death = on_death
         # Beyond the limit, too, tasks that are here already get a thread.
         self._threads = Threads(threads, max_abandoned + threads)
         self._contexts = Contexts()
@@ -395,6 +398,6 @@ class Executor:
             if self._stopped:
                 raise RuntimeError("the worker has stopped: its event loop is closed")
             if self._loop is None:
-                self._loop = Loop()
+                self._loop = Loop(self._on_death)
                 self._loops.append(self._loop)
             return self._loop

@@ -10,13 +10,14 @@ from fairque.protocol.config import FairnessSettings, QueueSettings, RedisSettin
 from fairque.protocol.config.validators import between, duration, matches, positive
 from fairque.protocol.model.task import ISOLATIONS, Isolation
 from fairque.protocol.service.settings import given_settings, own_name, several
+from fairque.protocol.showing import shown
 
 __all__ = ["WorkerOptions", "WorkerSettings", "settings_from_url"]
 
 
 def _names(_: object, attribute: "Attribute[Any]", value: object) -> None:
     if not isinstance(value, tuple) or not all(isinstance(name, str) for name in value):
-        raise ValueError(f"{attribute.name}: must be a list of names of modules, found {value!r:.80}")
+        raise ValueError(f"{attribute.name}: must be a list of names of modules, found {shown(value)}")
 
 
 def _below_lease(options: "WorkerOptions", attribute: "Attribute[float]", value: float) -> None:

@@ -9,6 +9,7 @@ from attrs import frozen
 from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.protocol.model.dead_letters import DeadLetter, DeadLetterPage
 from fairque.protocol.model.states import TaskState
+from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Call, opened, text
 from fairque.protocol.wire.codec import decode_task
 from fairque.protocol.wire.jsonvalue import loads
@@ -45,7 +46,7 @@ def read_dead(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> 
         ConfigurationError: ``after`` is no ``next`` of a page; nothing was sent.
     """
     if after is not None and re.fullmatch(r"=?\d{1,15}:.{0,128}", after) is None:
-        raise ConfigurationError([f"after must be the next of a page of dead letters, or None, not {after!r:.80}"])
+        raise ConfigurationError([f"after must be the next of a page of dead letters, or None, not {shown(after)}"])
     ended_at, _, task_id = (after or "0:").partition(":")
 
     def decode(reply: list[Any]) -> DeadLetterPage:

@@ -9,6 +9,7 @@ from attrs import frozen
 from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.limits import COUNT, RATE, WEIGHT, id_problem
 from fairque.protocol.model.ids import check_id
+from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Argument, Call, opened
 from fairque.protocol.wire.jsonvalue import dumps
 from fairque.protocol.wire.keys import QueueKeys
@@ -94,7 +95,7 @@ def configure(keys: QueueKeys, *, cost_mode: CostMode | None = None, backlog: in
     """
     problems = []
     if cost_mode not in (None, *get_args(CostMode)):
-        problems.append(f"queue {keys.name!r}: cost_mode must be 'time' or 'count', not {cost_mode!r:.80}")
+        problems.append(f"queue {keys.name!r}: cost_mode must be 'time' or 'count', not {shown(cost_mode)}")
     if backlog is not None and (type(backlog) is not int or backlog != 0):
         problems += _out_of_range(f"queue {keys.name!r}", "backlog", backlog)
     if problems:
@@ -128,11 +129,11 @@ def purge(
 
 def _problems(setting: Setting) -> list[str]:
     problems = []
-    whose = f"user {setting.user_id!r:.80}" if setting.user_id else "all users"
+    whose = f"user {shown(setting.user_id)}" if setting.user_id else "all users"
     if setting.user_id != ALL_USERS and (problem := id_problem(setting.user_id, "user_id")):
         problems.append(problem)
     if setting.name not in SETTING_NAMES:
-        return [*problems, f"{whose}: unknown setting {setting.name!r:.80}: choose one of {', '.join(SETTING_NAMES)}"]
+        return [*problems, f"{whose}: unknown setting {shown(setting.name)}: choose one of {', '.join(SETTING_NAMES)}"]
     if setting.user_id == ALL_USERS and setting.name in ("weight", "paused"):
         problems.append(f"{setting.name} is set for one user, not for all")
     if setting.value is not None:
@@ -151,7 +152,7 @@ def _out_of_range(whose: str, name: SettingName, value: object) -> list[str]:
     if fits:
         return []
     kind = "a whole number" if whole else "a number"
-    return [f"{whose}: {name} must be {kind} from {least:,} to {most:,}, not {value!r:.80}"]
+    return [f"{whose}: {name} must be {kind} from {least:,} to {most:,}, not {shown(value)}"]
 
 
 def _plain(value: float) -> str:

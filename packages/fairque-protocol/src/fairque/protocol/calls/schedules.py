@@ -8,6 +8,7 @@ from attrs import frozen
 from fairque.protocol.calls.fire import name_of_holder
 from fairque.protocol.errors import BatchTooLarge, InvalidSchedule, ScheduleConflict, ScheduleNotFound
 from fairque.protocol.model.schedules import Miss, Moved, Schedule, ScheduleInfo, SchedulePage, SchedulerStatus, task_of
+from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Argument, Call, opened, text
 from fairque.protocol.wire.codec import encode_task
 from fairque.protocol.wire.keys import QueueKeys
@@ -117,7 +118,8 @@ def schedule(keys: QueueKeys, storing: Sequence[Storing], *, message_limit: int)
         raise BatchTooLarge(f"{len(storing):,} schedules in one call: 1 to {MAX_SCHEDULES} go in one atomic call")
     problems = [problem for one in storing for problem in _problems(one.schedule, message_limit)]
     ids = [one.schedule.schedule_id for one in storing]
-    problems += [f"schedule {one!r:.110}: it is there twice" for one in sorted({i for i in ids if ids.count(i) > 1})]
+    twice = sorted({one for one in ids if ids.count(one) > 1})
+    problems += [f"schedule {shown(one, 110)}: it is there twice" for one in twice]
     if problems:
         raise InvalidSchedule(problems)
     args: list[Argument] = []

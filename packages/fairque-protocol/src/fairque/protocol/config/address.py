@@ -5,6 +5,7 @@ No message shows a value: any of them may be a secret.
 
 import re
 import ssl
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +22,7 @@ SCHEMES: Final = ("redis://", "rediss://", "unix://", "embedded://")
 _PORT: Final = 6379
 _LONGEST_DATABASE: Final = 9
 _LONGEST_LABEL: Final = 63
+_LONGEST_SOCKET: Final = 103 if sys.platform == "darwin" else 107
 _TRUE, _FALSE = ("true", "yes", "1", "on"), ("false", "no", "0", "off")
 
 #: What is to be done instead of an address that begins so.
@@ -71,8 +73,7 @@ def read_address(url: str) -> Address:
     """
     if not isinstance(url, str) or not url.startswith(SCHEMES):
         raise ValueError(f"must start with one of {', '.join(SCHEMES)}{_hint(url)}")
-    if any(map(str.isspace, url)):
-        raise ValueError("must not contain spaces or line breaks; look at its end, too")
+    _refuse_unseen(url)
     parts = _parts(url)
     given, problems = _parameters(parts)
     named: dict[str, Any] = {}
@@ -107,13 +108,30 @@ def embedded_folder(url: str) -> Path | None:
     place = url[len("embedded:") :]
     if place == "//":
         return None
+    _refuse_unreadable(url)
     path = unquote(place[2:])
+    if "\ufffd" in path:
+        raise ValueError("the path of the folder is not percent-encoded UTF-8")
     if not place.startswith("///") or not path.strip("/") or {"?", "#"} & {*place} or "\0" in path:
         raise ValueError(
             "write embedded:// for a server in memory, or embedded:///path/of/a/folder with an absolute path for one "
             "on disk (percent-encode ? # and %). It has no user, password or parameters: only this user can reach it"
         )
     return Path("/" + path.lstrip("/")).resolve()
+
+
+def _refuse_unseen(url: str) -> None:
+    _refuse_unreadable(url)
+    if not url.isprintable() or " " in url:
+        raise ValueError("must not contain spaces, line breaks or other signs that are not seen; look at its end, too")
+
+
+def _refuse_unreadable(url: str) -> None:
+    try:
+        url.encode()
+    except UnicodeEncodeError:
+        # Not from it: that error holds the address.
+        raise ValueError("is no valid Unicode text: an environment variable or file holds it in UTF-8") from None
 
 
 def _hint(url: object) -> str:
@@ -149,7 +167,7 @@ def _host(parts: SplitResult, problems: list[str]) -> dict[str, Any]:
         usable = False
     if "," in host:
         problems.append("there is one host: fairque uses one server, which is no cluster")
-    elif not usable or re.search(r"[/\\@?#\0]", host):
+    elif not usable or not host.isprintable() or re.search(r"[/\\@?# ]", host):
         problems.append("no host has such a name")
     # redis-py takes the first database for one that it cannot read.
     if database and not _is_database(database):
@@ -158,9 +176,15 @@ def _host(parts: SplitResult, problems: list[str]) -> dict[str, Any]:
 
 
 def _socket(parts: SplitResult, problems: list[str]) -> dict[str, Any]:
-    path = unquote(parts.path)
+    try:
+        path = unquote(parts.path, errors="strict")
+    except UnicodeDecodeError:
+        problems.append("the path of the socket is not percent-encoded UTF-8")
+        return {}
     if parts.netloc.rpartition("@")[2] or not path.strip("/") or "\0" in path:
         problems.append("after unix:// comes the absolute path of the socket, such as unix:///run/redis.sock?db=0")
+    elif len(path.encode()) > _LONGEST_SOCKET:
+        problems.append(f"the path of a socket has at most {_LONGEST_SOCKET} bytes: put it into a folder further up")
     return {"path": path}
 
 

@@ -20,6 +20,7 @@ from fairque.protocol.fairness.records import ModelTask, User, UserSettings
 from fairque.protocol.fairness.ring import Ring
 from fairque.protocol.model.score import calculate_score
 from fairque.protocol.model.states import Priority, TaskState
+from fairque.protocol.showing import shown
 
 __all__ = ["MIN_CHARGE", "CostMode", "FairLedger"]
 
@@ -66,7 +67,7 @@ class FairLedger(FairOrder):
     @units.default
     def _units_of_mode(self) -> Units:
         if self.cost_mode not in _UNITS:
-            raise ConfigurationError([f"cost_mode must be 'time' or 'count', not {self.cost_mode!r}"])
+            raise ConfigurationError([f"cost_mode must be 'time' or 'count', not {shown(self.cost_mode)}"])
         return _UNITS[self.cost_mode]
 
     # Charging.

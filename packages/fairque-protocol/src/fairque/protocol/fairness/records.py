@@ -10,6 +10,7 @@ from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.fairness.ring import Ring
 from fairque.protocol.limits import COUNT, RATE, WEIGHT
 from fairque.protocol.model.states import Priority, TaskState
+from fairque.protocol.showing import shown
 
 __all__ = ["CRITICAL_RUN", "Lane", "ModelTask", "User", "UserSettings", "is_number", "settings_problems"]
 
@@ -21,18 +22,21 @@ def settings_problems(weight: object, cap: object, rate: object, burst: object) 
     """Say what is wrong with the settings of a user, a sentence for each problem."""
     problems = []
     if not _within(weight, WEIGHT):
-        problems.append(f"weight must be a number from {WEIGHT[0]} to {WEIGHT[1]}, not {weight!r}")
+        problems.append(f"weight must be a number from {WEIGHT[0]} to {WEIGHT[1]}, not {shown(weight)}")
     if rate is not None and not _within(rate, RATE):
-        problems.append(f"rate must be starts a second, from {RATE[0]:f} to {RATE[1]:,}, or None, not {rate!r}")
+        problems.append(f"rate must be starts a second, from {RATE[0]:f} to {RATE[1]:,}, or None, not {shown(rate)}")
     for name, value in ("cap", cap), ("burst", burst):
         if value is not None and not (isinstance(value, int) and _within(value, COUNT)):
-            problems.append(f"{name} must be a whole number from {COUNT[0]} to {COUNT[1]:,}, or None, not {value!r}")
+            limits = f"from {COUNT[0]} to {COUNT[1]:,}"
+            problems.append(f"{name} must be a whole number {limits}, or None, not {shown(value)}")
     return problems
 
 
 def is_number(value: object) -> TypeGuard[float]:
     """Whether a value is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)  # finite, and perhaps too large to be asked
 
 
 def _within(value: object, limits: tuple[float, float]) -> bool:

@@ -11,12 +11,13 @@ import sys
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
+from functools import partial
 from types import ModuleType, UnionType
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 
-from fairque.protocol.model.source import absolute, bodies, package_of, source_of, statements, text_of
+from fairque.protocol.model.source import absolute, bodies, imported, package_of, source_of, statements, text_of
 
 __all__ = ["Meaning", "Scope", "meaning_of"]
 
@@ -56,6 +57,9 @@ class Scope:
         package: For relative imports.
         depth: How many modules were gone through to come here.
         nested: Whether there are classes and functions around it.
+        module: The module that was gone to; empty for that of the function.
+        read: What was read on the way, and what it means as far as that is known: an alias may name itself, as that of
+            all JSON values does. Shared by the scopes of one annotation.
     """
 
     values: Mapping[str, Any]
@@ -63,10 +67,14 @@ class Scope:
     package: str
     depth: int = 0
     nested: bool = False
+    module: str = ""
+    read: dict[tuple[object, str], tuple[Meaning, object]] = field(factory=dict)
 
     @classmethod
     def of(cls, func: Any) -> "Scope":
         """Return the scope of a function's annotations; of what has no code, an empty one."""
+        while isinstance(func, partial):
+            func = func.func
         names: dict[str, Any] = getattr(func, "__globals__", {})
         code = getattr(func, "__code__", None)
         file = "" if code is None else code.co_filename
@@ -84,6 +92,31 @@ class Scope:
 
 def meaning_of(annotation: Any, scope: Scope) -> Meaning:
     """Return what an annotation says of the context of a task."""
+    return _meaning(annotation, evolve(scope, read={}))
+
+
+def _meaning(annotation: Any, scope: Scope) -> Meaning:
+    key = annotation if isinstance(annotation, str) else id(annotation)
+    return _once(key, annotation, scope, lambda: _read(annotation, scope))
+
+
+def _once(key: object, kept: object, scope: Scope, read: Callable[[], Meaning]) -> Meaning:
+    """Return what is read for the first time, and what is known of it otherwise: nothing yet, where it names itself.
+
+    Args:
+        key: What stands for it in the scope.
+        kept: What must live on, so that nothing else gets its key.
+        scope: Where it is read.
+        read: Reads it.
+    """
+    place = (key, scope.module)
+    if place not in scope.read:
+        scope.read[place] = (Meaning.OTHER, kept)
+        scope.read[place] = (read(), kept)
+    return scope.read[place][0]
+
+
+def _read(annotation: Any, scope: Scope) -> Meaning:
     if isinstance(annotation, str):
         return _of_text(annotation, scope)
     if isinstance(annotation, type) and typing.get_origin(annotation) is None:
@@ -98,8 +131,8 @@ def meaning_of(annotation: Any, scope: Scope) -> Meaning:
     if isinstance(annotation, typing.TypeVar):
         return _of_variable(annotation, scope)
     if isinstance(annotation, list | tuple):  # the arguments of a Callable
-        return _first(meaning_of(one, scope) for one in annotation)
-    return _of_generic(typing.get_origin(annotation), typing.get_args(annotation), lambda one: meaning_of(one, scope))
+        return _first(_meaning(one, scope) for one in annotation)
+    return _of_generic(typing.get_origin(annotation), typing.get_args(annotation), lambda one: _meaning(one, scope))
 
 
 def _of_class(annotation: type) -> Meaning:
@@ -111,18 +144,16 @@ def _of_class(annotation: type) -> Meaning:
 
 def _of_attribute(annotation: Any, name: str, scope: Scope) -> Meaning:
     try:
-        return meaning_of(getattr(annotation, name), scope)
+        return _meaning(getattr(annotation, name), scope)
     except NameError:  # an alias of what exists for type checkers only, whose value is made when it is asked for
         module = sys.modules.get(annotation.__module__)
         names = {} if module is None else vars(module)
-        return _of_unknown(
-            _Unknown(annotation.__name__), _scope_of_module(annotation.__module__, names, scope.depth + 1)
-        )
+        return _of_unknown(_Unknown(annotation.__name__), _scope_of_module(annotation.__module__, names, scope))
 
 
 def _of_variable(annotation: typing.TypeVar, scope: Scope) -> Meaning:
     try:
-        return _first(meaning_of(one, scope) for one in annotation.__constraints__ or (annotation.__bound__,))
+        return _first(_meaning(one, scope) for one in annotation.__constraints__ or (annotation.__bound__,))
     except NameError:
         return Meaning.UNSURE
 
@@ -171,11 +202,11 @@ def _of_node(node: ast.expr, scope: Scope) -> Meaning:
     if isinstance(node, ast.Call):
         return _of_call(node, scope)
     value = _value_of(node, scope)
-    return _of_unknown(value, scope) if isinstance(value, _Unknown) else meaning_of(value, scope)
+    return _of_unknown(value, scope) if isinstance(value, _Unknown) else _meaning(value, scope)
 
 
 def _of_part(part: Any, scope: Scope) -> Meaning:
-    return _of_node(part, scope) if isinstance(part, ast.expr) else meaning_of(part, scope)
+    return _of_node(part, scope) if isinstance(part, ast.expr) else _meaning(part, scope)
 
 
 def _of_call(node: ast.Call, scope: Scope) -> Meaning:
@@ -225,6 +256,10 @@ def _value_of(node: ast.expr, scope: Scope) -> Any:
 
 def _of_unknown(name: _Unknown, scope: Scope) -> Meaning:
     """Return what a name means that exists for type checkers only."""
+    return _once(name, None, scope, lambda: _read_unknown(name, scope))
+
+
+def _read_unknown(name: _Unknown, scope: Scope) -> Meaning:
     first, *rest = name.name.split(".")
     if name.module:
         *between, last = [first, *rest]
@@ -237,6 +272,11 @@ def _of_unknown(name: _Unknown, scope: Scope) -> Meaning:
                 return meaning
     if first in scope.values:
         return Meaning.OTHER
+    # An alias of another module, by which text inside of it is meant, does not say whose it is.
+    for module in (one for body in bodies for one in imported(body, scope.package)):
+        if _known(module, first, scope):
+            *between, last = [first, *rest]
+            return _of_member(".".join([module, *between]), last, scope)
     if (rest or [first])[-1] == _NAME:
         return Meaning.CONTEXT
     return Meaning.UNKNOWN if any(bodies) else Meaning.OTHER
@@ -293,11 +333,11 @@ def _of_member(module: str, name: str, scope: Scope) -> Meaning:
     """Return what a name of another module means. No module is imported for it."""
     loaded = sys.modules.get(module)
     if loaded is not None and name in vars(loaded) and scope.depth < _FURTHEST:
-        return meaning_of(vars(loaded)[name], _scope_of_module(module, vars(loaded), scope.depth + 1))
+        return _meaning(vars(loaded)[name], _scope_of_module(module, vars(loaded), scope))
     if (module.partition(".")[0], name) == ("fairque", _NAME):
         return Meaning.CONTEXT
     if scope.depth < _FURTHEST and (source := source_of(module)) is not None:
-        below = _scope_of_module(module, {}, scope.depth + 1, source)
+        below = _scope_of_module(module, {}, scope, source)
         if _defines(below, name):
             return _of_unknown(_Unknown(name), below)
     return Meaning.UNSURE if name == _NAME else Meaning.OTHER
@@ -308,7 +348,7 @@ def _known(module: str, name: str, scope: Scope) -> bool:
     if module in sys.modules and name in vars(sys.modules[module]):
         return True
     source = source_of(module) if scope.depth < _FURTHEST else None
-    return source is not None and _defines(_scope_of_module(module, {}, scope.depth + 1, source), name)
+    return source is not None and _defines(_scope_of_module(module, {}, scope, source), name)
 
 
 def _defines(scope: Scope, name: str) -> bool:
@@ -321,14 +361,16 @@ def _binds(body: Sequence[ast.stmt], name: str, scope: Scope) -> bool:
     return any(_in_statement(one, name, (), nothing) is not None for one in statements(body))
 
 
-def _scope_of_module(module: str, values: Mapping[str, Any], depth: int, source: str | None = None) -> Scope:
+def _scope_of_module(module: str, values: Mapping[str, Any], above: Scope, source: str | None = None) -> Scope:
     file = str(values.get("__file__", ""))
     package = package_of(values) if values else module.rpartition(".")[0]
     return Scope(
         values,
         lambda: bodies(text_of(file, values) if source is None else source, ()),
         package,
-        depth,
+        above.depth + 1,
+        module=module,
+        read=above.read,
     )
 
 

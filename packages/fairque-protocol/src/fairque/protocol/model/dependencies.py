@@ -8,6 +8,7 @@ from attrs import field, frozen
 
 from fairque.protocol.errors import InvalidTask
 from fairque.protocol.model.ids import check_id
+from fairque.protocol.showing import shown
 
 __all__ = ["After", "OnFailure", "parents_first"]
 
@@ -33,7 +34,7 @@ def _an_id(_: object, __: object, value: str) -> None:
 
 def _known(_: object, __: object, value: object) -> None:
     if value not in ("cascade", "run"):
-        raise InvalidTask(f"on_failure must be 'cascade' or 'run', not {value!r:.80}")
+        raise InvalidTask(f"on_failure must be 'cascade' or 'run', not {shown(value)}")
 
 
 @frozen

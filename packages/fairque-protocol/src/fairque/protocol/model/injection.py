@@ -185,7 +185,8 @@ def _own_signature(func: Callable[..., Any]) -> inspect.Signature:
 def _has_borrowed(func: Any) -> bool:
     """Say whether the annotations of a wrapper are those of what it wraps, as `functools.wraps` leaves it."""
     wrapped = getattr(func, "__wrapped__", None)
-    if wrapped is None or getattr(func, "__signature__", None) is not None:
+    # What has no code, such as a partial, has no annotations of its own: its parameters come with theirs.
+    if wrapped is None or not hasattr(func, "__code__") or getattr(func, "__signature__", None) is not None:
         return False
     if sys.version_info >= (3, 14):
         return func.__annotate__ is not None and func.__annotate__ is getattr(wrapped, "__annotate__", None)

@@ -14,6 +14,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from fairque.protocol.errors import FairqueError
+from fairque.protocol.showing import shown
 
 __all__ = ["Unreachable", "defined_in", "namespace_of_module", "plain_name", "reference_of"]
 
@@ -51,7 +52,7 @@ def plain_name(func: Callable[..., Any]) -> str:
     """
     if type(func) is not FunctionType:
         raise Unreachable(
-            f"no worker can find {func!r:.100}: it is not a function at the top of a module but "
+            f"no worker can find {shown(func, 100)}: it is not a function at the top of a module but "
             f"{type(func).__name__}. Define a function with def that calls it, and push that"
         )
     place = func.__qualname__
@@ -60,6 +61,8 @@ def plain_name(func: Callable[..., Any]) -> str:
             f"no worker finds {place!r} in {func.__module__}: it finds functions that are defined at the top of a "
             "module, with names that do not begin with an underscore. Define it there"
         )
+    if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
+        raise Unreachable(f"{place!r} yields: a task has one result. Return a list instead")
     name, namespace = reference_of(func), _namespace_of(func)
     if namespace is not None and defined_in(namespace, place) is not func:
         raise Unreachable(

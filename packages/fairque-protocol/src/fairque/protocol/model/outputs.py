@@ -9,6 +9,7 @@ from fairque.protocol.errors import InvalidTask, OutputMissing, ProtocolError
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.ids import check_id
 from fairque.protocol.model.states import TaskState
+from fairque.protocol.showing import shown
 from fairque.protocol.wire.jsonvalue import MAX_DEPTH, loads
 
 __all__ = ["Input", "Left", "Output", "edges", "fill_in", "take_out"]
@@ -100,14 +101,14 @@ class Output:
             try:
                 value = value[step]
             except (LookupError, TypeError):
-                problem = f"{self._name()} cannot be had: there is nothing at {step!r:.80}"
+                problem = f"{self._name()} cannot be had: there is nothing at {shown(step)}"
                 raise OutputMissing(problem, self.task_id) from None
         return value
 
     def __getitem__(self, step: Step) -> "Output":
         """Return a reference to a part: what stands under that key of an object, or at that place of a list."""
         if type(step) not in (str, int):
-            raise InvalidTask(f"a part of an output is named by a text or a whole number, not {step!r:.80}")
+            raise InvalidTask(f"a part of an output is named by a text or a whole number, not {shown(step)}")
         return evolve(self, path=(*self.path, step))
 
     # Python would walk over it place by place, without an end, and take it for true; and a text would say what it is

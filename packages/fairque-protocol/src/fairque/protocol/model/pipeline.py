@@ -11,6 +11,7 @@ from fairque.protocol.model.dependencies import After, parents_first
 from fairque.protocol.model.outputs import Output, edges, take_out
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
+from fairque.protocol.showing import shown
 
 __all__ = ["Pipeline", "pipeline"]
 
@@ -108,7 +109,7 @@ def pipeline(stage: Stage) -> Pipeline[Any]:
     if isinstance(stage, Task):
         return Pipeline({stage.task_id: stage}, (stage.task_id,), (stage.task_id,), single=True)
     if isinstance(stage, str | bytes | Mapping | Output) or not isinstance(stage, Iterable):
-        raise InvalidTask(f"a stage of a pipeline is a task, a pipeline, or a list of them, not {stage!r:.80}")
+        raise InvalidTask(f"a stage of a pipeline is a task, a pipeline, or a list of them, not {shown(stage)}")
     parts = [pipeline(part) for part in stage]
     if not parts:
         raise InvalidTask("a stage of a pipeline needs a task: the list is empty")

@@ -2,6 +2,8 @@
 
 from attrs import field, frozen
 
+from fairque.protocol.showing import shown
+
 __all__ = ["MAX_MESSAGE", "Progress"]
 
 #: Characters of the longest message; the rest of a longer one is cut off.
@@ -10,7 +12,7 @@ MAX_MESSAGE = 200
 
 def _short(message: object) -> str:
     if not isinstance(message, str):
-        raise TypeError(f"the message of a progress must be a text, not {message!r:.80}")
+        raise TypeError(f"the message of a progress must be a text, not {shown(message)}")
     # By way of bytes, since JSON takes no lone surrogates.
     return message[:MAX_MESSAGE].encode(errors="backslashreplace").decode() if message else ""
 
@@ -52,7 +54,7 @@ class Progress:
 
 def _check(name: str, value: object) -> None:
     if not isinstance(value, int | float):
-        raise TypeError(f"{name} of a progress must be a number, not {value!r:.80}")
+        raise TypeError(f"{name} of a progress must be a number, not {shown(value)}")
     # No comparison holds for NaN; and what is larger than this is a mistake, or no number of JSON.
     if not 0 <= value < 1e18:  # noqa: PLR2004 - as said
-        raise ValueError(f"{name} of a progress must be a number from 0 on, not {value!r:.80}")
+        raise ValueError(f"{name} of a progress must be a number from 0 on, not {shown(value)}")

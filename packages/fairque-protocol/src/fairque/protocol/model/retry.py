@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from attrs import field, frozen
 
 from fairque.protocol.errors import InvalidTask
+from fairque.protocol.showing import shown
 
 if TYPE_CHECKING:
     from attrs import Attribute
@@ -26,7 +27,7 @@ def _is_number(value: object) -> TypeGuard[float]:
 def _positive(_: object, attribute: "Attribute[Any]", value: object) -> None:
     if not _is_number(value) or not 0 < value <= LONGEST_PAUSE_SECONDS:
         raise InvalidTask(
-            f"{attribute.name} must be above 0 and at most {LONGEST_PAUSE_SECONDS:,}, a number, not {value!r:.80}"
+            f"{attribute.name} must be above 0 and at most {LONGEST_PAUSE_SECONDS:,}, a number, not {shown(value)}"
         )
 
 
@@ -34,7 +35,7 @@ def _pause(after: float | timedelta) -> float:
     seconds = after.total_seconds() if isinstance(after, timedelta) else after
     if not _is_number(seconds) or not 0 <= seconds <= LONGEST_PAUSE_SECONDS:
         raise ValueError(
-            f"after must be a number of seconds from 0 to {LONGEST_PAUSE_SECONDS:,}, or a timedelta, not {after!r:.80}"
+            f"after must be a number of seconds from 0 to {LONGEST_PAUSE_SECONDS:,}, or a timedelta, not {shown(after)}"
         )
     return seconds
 

@@ -156,12 +156,21 @@ class Schedule:
         return evolve(self, **changes)
 
 
+@frozen
+class _Refused:
+    """A value that has no milliseconds, for `schedule_problems` to refuse: a number would be taken for some."""
+
+    value: Any
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+
 def _taken(convert: Callable[[Any, str], int], value: Any) -> Any:
-    """Convert a value, or keep it as it is for `schedule_problems` to refuse."""
     try:
         return None if value is None else convert(value, "")
     except InvalidTask:
-        return value
+        return _Refused(value)
 
 
 @frozen(kw_only=True)

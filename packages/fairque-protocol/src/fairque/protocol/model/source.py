@@ -7,7 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["absolute", "annotations_in_source", "bodies", "package_of", "source_of", "statements", "text_of"]
+__all__ = [
+    "absolute",
+    "annotations_in_source",
+    "bodies",
+    "imported",
+    "package_of",
+    "source_of",
+    "statements",
+    "text_of",
+]
 
 
 def text_of(file: str, names: Mapping[str, Any]) -> str:
@@ -62,6 +71,18 @@ def absolute(statement: ast.ImportFrom, package: str) -> str:
     parts = package.split(".")
     above = parts[: len(parts) - statement.level + 1]
     return ".".join([*above, *([statement.module] if statement.module else [])])
+
+
+def imported(body: Sequence[ast.stmt], package: str) -> Iterator[str]:
+    """Yield the full names of the modules that some statements import, or import from."""
+    for statement in statements(body):
+        if isinstance(statement, ast.Import):
+            yield from (one.name for one in statement.names)
+        elif isinstance(statement, ast.ImportFrom):
+            module = absolute(statement, package)
+            yield module
+            # What is imported from a package may be a module of it.
+            yield from (f"{module}.{one.name}" for one in statement.names)
 
 
 def package_of(names: Mapping[str, Any]) -> str:

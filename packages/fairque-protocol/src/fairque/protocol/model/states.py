@@ -45,6 +45,14 @@ class Priority(IntEnum):
     #: A lane of its own: ahead of the user's other tasks, and ahead of other users only on bounded credit.
     CRITICAL = 6
 
+    @classmethod
+    def known(cls, value: object) -> "Priority | None":
+        """Return the priority that a value stands for, whatever it is; None for none. True is none, though it is 1."""
+        try:
+            return None if isinstance(value, bool) else cls._value2member_map_.get(value)  # type: ignore[return-value]
+        except Exception:  # noqa: BLE001 - of whatever object a user passed
+            return None
+
 
 @frozen
 class Transition:

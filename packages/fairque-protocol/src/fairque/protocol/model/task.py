@@ -18,6 +18,7 @@ from fairque.protocol.model.outputs import Output
 from fairque.protocol.model.registry import name_of
 from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.states import Priority
+from fairque.protocol.showing import shown
 
 __all__ = ["DEFAULT_RETRIES", "DEFAULT_TIMEOUT_MS", "ISOLATIONS", "Isolation", "Task"]
 
@@ -39,7 +40,7 @@ def _an_id(_: object, attribute: "Attribute[Any]", value: object) -> None:
 def _whole(least: int, most: int) -> Callable[[object, "Attribute[Any]", object], None]:
     def check(_: object, attribute: "Attribute[Any]", value: object) -> None:
         if type(value) is not int or not least <= value <= most:
-            raise InvalidTask(f"{attribute.name} must be a whole number from {least} to {most}, not {value!r:.80}")
+            raise InvalidTask(f"{attribute.name} must be a whole number from {least} to {most}, not {shown(value)}")
 
     return check
 
@@ -47,25 +48,25 @@ def _whole(least: int, most: int) -> Callable[[object, "Attribute[Any]", object]
 def _priority(value: object) -> Priority | None:
     if value is None:
         return None
-    try:
-        return value if type(value) is Priority else Priority(value)  # type: ignore[arg-type]  # refused below
-    except ValueError:
+    found = value if type(value) is Priority else Priority.known(value)
+    if found is None:
         if isinstance(value, str) and value in Priority.__members__:
-            raise InvalidTask(f"priority {value!r} is a text: pass Priority.{value}") from None
+            raise InvalidTask(f"priority {value!r} is a text: pass Priority.{value}")
         names = ", ".join(f"{p.name} {p.value}" for p in Priority)
-        raise InvalidTask(f"priority {value!r:.80} is unknown: choose one of {names}") from None
+        raise InvalidTask(f"priority {shown(value)} is unknown: choose one of {names}")
+    return found
 
 
 def _values(value: Iterable[Any]) -> tuple[Any, ...]:
     # A text is a list of letters, too, but nobody means that.
     if isinstance(value, str | bytes | Mapping | Output) or not isinstance(value, Iterable):
-        raise InvalidTask(f"args must be a list or tuple of arguments, not {value!r:.80}: put it into a list")
+        raise InvalidTask(f"args must be a list or tuple of arguments, not {shown(value)}: put it into a list")
     return tuple(value)
 
 
 def _named(value: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise InvalidTask(f"kwargs must be a mapping of names to arguments, not {value!r:.80}")
+        raise InvalidTask(f"kwargs must be a mapping of names to arguments, not {shown(value)}")
     return value
 
 
@@ -75,7 +76,7 @@ def _parents(value: "str | Task[Any] | After | Iterable[str | Task[Any] | After]
         # A set has another order in each process, and the first one may give the task its user.
         several = sorted(several, key=lambda one: one if isinstance(one, str) else one.task_id)
     if isinstance(several, Output) or not isinstance(several, Iterable):
-        raise InvalidTask(f"depends_on must be tasks or ids of tasks, not {value!r:.80}")
+        raise InvalidTask(f"depends_on must be tasks or ids of tasks, not {shown(value)}")
     found: dict[str, After] = {}
     for parent in several:
         after = parent if isinstance(parent, After) else After(parent.task_id if isinstance(parent, Task) else parent)
@@ -155,11 +156,11 @@ class Task(Chain[R_co]):
         if self.dedup_ttl_ms and self.dedup_key is None:
             raise InvalidTask("dedup_ttl needs a dedup_key")
         if self.retry is not None and not isinstance(self.retry, RetryPolicy):
-            raise InvalidTask(f"retry must be a RetryPolicy, not {self.retry!r:.80}")
+            raise InvalidTask(f"retry must be a RetryPolicy, not {shown(self.retry)}")
         if self.isolation not in (None, *ISOLATIONS):
-            raise InvalidTask(f"isolation must be {' or '.join(map(repr, ISOLATIONS))}, not {self.isolation!r:.80}")
+            raise InvalidTask(f"isolation must be {' or '.join(map(repr, ISOLATIONS))}, not {shown(self.isolation)}")
         if self.cost is not None and not (type(self.cost) in (int, float) and 0 <= self.cost <= LONGEST_SECONDS):
-            raise InvalidTask(f"cost must be a number of seconds from 0, not {self.cost!r:.80}")
+            raise InvalidTask(f"cost must be a number of seconds from 0, not {shown(self.cost)}")
 
     @classmethod
     def create(
@@ -196,16 +197,19 @@ class Task(Chain[R_co]):
         unknown = fields.keys() - _FIELDS
         if unknown:
             raise InvalidTask(f"unknown field {min(unknown)!r}: a task has {', '.join(sorted(_NAMES))}")
+        execute_at = None if at is None else to_epoch_ms(at, "at")
+        if execute_at is not None and execute_at > LONGEST_MS:
+            raise InvalidTask(f"at {shown(at)} is too far away: tasks wait until the year 2255 at most")
         if timeout is not None:
             fields["timeout_ms"] = to_ms(timeout, "timeout")
             if not fields["timeout_ms"]:
-                raise InvalidTask(f"timeout must be above 0 s: so long may one attempt take; it is {timeout!r:.80}")
+                raise InvalidTask(f"timeout must be above 0 s: so long may one attempt take; it is {shown(timeout)}")
         return cls(
             func=name_of(func) if callable(func) else func,
             args=args,
             kwargs={} if kwargs is None else dict(_named(kwargs)),
             delay_ms=to_ms(delay, "delay"),
-            execute_at=None if at is None else to_epoch_ms(at, "at"),
+            execute_at=execute_at,
             dedup_ttl_ms=to_ms(dedup_ttl, "dedup_ttl"),
             depends_on=_parents(depends_on),
             **fields,

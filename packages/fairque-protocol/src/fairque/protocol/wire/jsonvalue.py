@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from fairque.protocol.errors import InvalidTask
+from fairque.protocol.showing import shown
 
 __all__ = ["MAX_DEPTH", "canonical", "check_json", "dumps", "loads"]
 
@@ -100,14 +101,14 @@ def _inside(items: Iterable[tuple[Any, Any]], depth: int) -> _Problem:
     for key, item in items:
         problem = _problem(item, depth + 1)
         if problem is not None:
-            return f"[{key!r:.60}]{problem[0]}", problem[1]
+            return f"[{shown(key, 60)}]{problem[0]}", problem[1]
     return None
 
 
 def _key_problem(value: dict[Any, Any]) -> _Problem:
     for key in value:
         if not isinstance(key, str):
-            return "", f"has the key {key!r:.40} of type {type(key).__name__}: JSON keys are strings"
+            return "", f"has the key {shown(key, 40)} of type {type(key).__name__}: JSON keys are strings"
         problem = None if key.isascii() else _text_problem(key)
         if problem is not None:
             return "", f"has a key that {problem[1]}"

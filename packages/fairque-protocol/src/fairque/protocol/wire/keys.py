@@ -6,6 +6,7 @@ from attrs import field, frozen
 
 from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.limits import QUEUE_NAME
+from fairque.protocol.showing import shown
 
 __all__ = ["QueueKeys", "check_queue_name"]
 
@@ -18,7 +19,7 @@ def check_queue_name(name: object) -> str:
     """
     if not isinstance(name, str) or re.fullmatch(QUEUE_NAME, name) is None:
         raise ConfigurationError(
-            [f"queue name {name!r:.80} is not valid: 1 to 64 of the characters A-Z a-z 0-9 _ . @ -"]
+            [f"queue name {shown(name)} is not valid: 1 to 64 of the characters A-Z a-z 0-9 _ . @ -"]
         )
     return name
 

@@ -6,11 +6,13 @@ from typing import Any, get_args
 
 from attrs import asdict, fields_dict
 
+from fairque.protocol.durations import LONGEST_MS
 from fairque.protocol.errors import InvalidTask, ProtocolError
 from fairque.protocol.limits import id_problem
 from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.schedules import DstGap, Misfire, Overlap, Schedule, task_of
 from fairque.protocol.model.states import Priority
+from fairque.protocol.showing import shown
 from fairque.protocol.wire.codec import encode_task
 from fairque.protocol.wire.jsonvalue import canonical, check_json, dumps, loads
 
@@ -85,7 +87,7 @@ def decode_schedule(data: bytes, *, enabled: bool | None = None) -> Schedule:
             known["retry"] = RetryPolicy(**known["retry"])
         return Schedule(schedule_id=fields["id"], enabled=enabled, **known)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ProtocolError(f"a schedule cannot be read ({error!r:.200}): {data[:200]!r}") from error
+        raise ProtocolError(f"a schedule cannot be read ({shown(error, 200)}): {data[:200]!r}") from error
 
 
 def timing_digest(schedule: Schedule) -> str:
@@ -95,7 +97,7 @@ def timing_digest(schedule: Schedule) -> str:
 
 def schedule_problems(schedule: Schedule) -> list[str]:
     """Return all that is wrong with a schedule, except what only who knows cron, zones and functions can say."""
-    name = f"schedule {schedule.schedule_id!r:.110}"
+    name = f"schedule {shown(schedule.schedule_id, 110)}"
     problems = [*_times(schedule), *_numbers(schedule), *_choices(schedule), *_task(schedule)]
     if not problems:
         try:
@@ -112,7 +114,7 @@ def _id(value: object) -> Iterator[str]:
     if problem is not None:
         yield problem
     elif len(str(value).encode()) > MAX_SCHEDULE_ID_BYTES:
-        yield f"the id of a schedule {value!r:.110} has more than {MAX_SCHEDULE_ID_BYTES} bytes of UTF-8"
+        yield f"the id of a schedule {shown(value, 110)} has more than {MAX_SCHEDULE_ID_BYTES} bytes of UTF-8"
 
 
 def _times(schedule: Any) -> Iterator[str]:
@@ -121,13 +123,13 @@ def _times(schedule: Any) -> Iterator[str]:
         found = " and ".join(name.removesuffix("_ms") for name in given) or "none of them"
         yield f"give one of cron, every and at, to say when; found {found}"
     if schedule.cron is not None and not isinstance(schedule.cron, str):
-        yield f"cron must be a text such as '0 3 * * *', not {schedule.cron!r:.80}"
+        yield f"cron must be a text such as '0 3 * * *', not {shown(schedule.cron)}"
     if not isinstance(schedule.timezone, str):
-        yield f"timezone must be a name such as 'Europe/Berlin', not {schedule.timezone!r:.80}"
+        yield f"timezone must be a name such as 'Europe/Berlin', not {shown(schedule.timezone)}"
     moments = {name: getattr(schedule, name) for name in ("at", "start", "end")}
     for name, value in moments.items():
         if value is not None and (type(value) is not int or not 0 <= value <= _LATEST):
-            yield f"{name} must be a moment with its time zone, not {value!r:.80}"
+            yield f"{name} must be a moment with its time zone, not {shown(value)}"
     start, end = moments["start"], moments["end"]
     if type(start) is int and type(end) is int and end < start:
         yield f"end is before start, by {(start - end) / 1000:g} s: it could never fire"
@@ -144,24 +146,24 @@ def _numbers(schedule: Any) -> Iterator[str]:
         if type(value) is int and least <= value <= most:
             continue
         if in_seconds:
-            found = f"{value / 1000:g}" if type(value) is int else f"{value!r:.80}"
+            found = f"{value / 1000:g}" if type(value) is int and abs(value) < LONGEST_MS else shown(value)
             whole = ", of whole milliseconds" if name == "every_ms" else ""
             limits = f"from {least / 1000:g} to {most // 1000:,}{whole}"
             yield f"{in_seconds} must be a number of seconds {limits}, not {found}"
         else:
-            yield f"{name} must be a whole number from {least:,} to {most:,}, not {value!r:.80}"
+            yield f"{name} must be a whole number from {least:,} to {most:,}, not {shown(value)}"
     cost = schedule.cost
     if cost is not None and not (type(cost) in (int, float) and 0 <= cost <= _DAY_MS):
-        yield f"cost must be a number of seconds from 0, not {cost!r:.80}"
+        yield f"cost must be a number of seconds from 0, not {shown(cost)}"
 
 
 def _choices(schedule: Any) -> Iterator[str]:
     for name, choices in _CHOICES.items():
         value = getattr(schedule, name)
         if value not in choices:
-            yield f"{name} must be one of {', '.join(choices)}, not {value!r:.80}"
+            yield f"{name} must be one of {', '.join(choices)}, not {shown(value)}"
     if schedule.enabled not in (None, True, False):
-        yield f"enabled must be True, False or None, not {schedule.enabled!r:.80}"
+        yield f"enabled must be True, False or None, not {shown(schedule.enabled)}"
 
 
 def _task(schedule: Any) -> Iterator[str]:
@@ -171,17 +173,15 @@ def _task(schedule: Any) -> Iterator[str]:
         value = getattr(schedule, name)
         if value is not None and (problem := id_problem(value, name)):
             yield problem
-    try:
-        Priority(schedule.priority)
-    except ValueError:
+    if Priority.known(schedule.priority) is None:
         names = ", ".join(f"{p.name} {p.value}" for p in Priority)
-        yield f"priority {schedule.priority!r:.80} is unknown: choose one of {names}"
+        yield f"priority {shown(schedule.priority)} is unknown: choose one of {names}"
     if schedule.retry is not None and not isinstance(schedule.retry, RetryPolicy):
-        yield f"retry must be a RetryPolicy, not {schedule.retry!r:.80}"
+        yield f"retry must be a RetryPolicy, not {shown(schedule.retry)}"
     if not isinstance(schedule.args, list | tuple):
-        yield f"args must be a list or tuple of arguments, not {schedule.args!r:.80}: put it into a list"
+        yield f"args must be a list or tuple of arguments, not {shown(schedule.args)}: put it into a list"
     if not isinstance(schedule.kwargs, Mapping):
-        yield f"kwargs must be a mapping of names to arguments, not {schedule.kwargs!r:.80}"
+        yield f"kwargs must be a mapping of names to arguments, not {shown(schedule.kwargs)}"
     yield from _json(schedule)
 
 

@@ -1,0 +1,86 @@
+"""Values that cannot even be shown are refused by the error that is meant."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from fairque.protocol.durations import to_ms
+from fairque.protocol.errors import InvalidTask
+from fairque.protocol.fairness.records import settings_problems
+from fairque.protocol.limits import id_problem
+from fairque.protocol.model.retry import Retry, RetryPolicy
+from fairque.protocol.model.schedules import Schedule
+from fairque.protocol.model.task import Task
+from fairque.protocol.showing import shown
+from fairque.protocol.wire.schedules import schedule_problems
+
+
+class Unshown:
+    def __repr__(self) -> str:
+        raise RuntimeError("it has no representation")
+
+
+#: A whole number with more digits than the interpreter writes.
+LONG = 10**5_000
+VALUES: dict[str, Any] = {"unshown": Unshown(), "long": LONG, "long inside": [LONG]}
+
+
+def test_what_cannot_be_shown_is_named_by_its_type() -> None:
+    assert shown(Unshown()) == "<Unshown that cannot be shown>"
+    assert shown(LONG) == "<int that cannot be shown>"
+    assert shown("a" * 100, 5) == "'aaaa"
+
+
+@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES.keys())
+@pytest.mark.parametrize(
+    "name",
+    ["delay", "timeout", "dedup_ttl", "retries", "retry", "isolation", "cost", "priority", "kwargs", "user_id", "at"],
+)
+def test_a_field_of_a_task_is_refused_by_its_name(name: str, value: Any) -> None:
+    with pytest.raises(InvalidTask, match=name):
+        Task.create(**{name: value})
+
+
+@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES.keys())
+@pytest.mark.parametrize(
+    "refuse",
+    [
+        lambda value: Retry(after=value),
+        lambda value: RetryPolicy(factor=value),
+        lambda value: to_ms(value, "delay"),
+        lambda value: Task.create(args=[1], depends_on=[value]),
+    ],
+    ids=["Retry", "RetryPolicy", "to_ms", "depends_on"],
+)
+def test_other_values_are_refused_as_what_they_are(refuse: Callable[[Any], object], value: Any) -> None:
+    with pytest.raises((InvalidTask, ValueError), match="that cannot be shown"):
+        refuse(value)
+
+
+@pytest.mark.parametrize("value", VALUES.values(), ids=VALUES.keys())
+@pytest.mark.parametrize(
+    "name", ["every", "jitter", "misfire", "overlap", "user_id", "retry", "args", "enabled", "priority"]
+)
+def test_a_field_of_a_schedule_is_refused_by_its_name(name: str, value: Any) -> None:
+    if name == "args" and isinstance(value, list):
+        value = 1
+    known = {"user_id": "ann", "func": "shop:pack", "every": 60}
+    assert any(name in problem for problem in schedule_problems(Schedule.create("nightly", **{**known, name: value})))
+
+
+def test_an_id_and_a_limit_are_refused_by_their_names() -> None:
+    assert "user_id must be a string, not int" in str(id_problem(LONG, "user_id"))
+    problems = settings_problems(LONG, LONG, LONG, LONG)
+    assert [one.partition(" ")[0] for one in problems] == ["weight", "rate", "cap", "burst"]
+
+
+def test_true_is_no_priority() -> None:
+    with pytest.raises(InvalidTask, match="priority True is unknown"):
+        Task.create(priority=True)
+
+
+def test_a_moment_that_is_too_far_away_is_refused_as_it_was_written() -> None:
+    with pytest.raises(InvalidTask, match=r"^at datetime.datetime\(9999, .* is too far away"):
+        Task.create(at=datetime(9999, 1, 1, tzinfo=UTC))
