@@ -16,7 +16,8 @@ def nothing() -> None:
 @pytest.fixture
 def no_threads(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[str]]:
     """Let the next so many threads for tasks not begin; returns the list of those that did not."""
-    start, refused = threading.Thread.start, []
+    start = threading.Thread.start
+    refused: list[str] = []
 
     def refuse(times: int) -> list[str]:
         def begin(thread: threading.Thread) -> None:
