@@ -55,8 +55,7 @@ class Executor:
         alarm: Rung when a timeout comes before the next look of the watch, which calls `enforce`.
         children: The child processes; None runs all tasks here.
         isolation: Where tasks run that do not say it themselves.
-        kept: The kinds of endings that are told to hooks. Of others only text is kept: what code of the user's has made
-            is forgotten where that code ran, while the timeout still counts.
+        kept: The kinds of endings that hooks hear of; what a task has made is forgotten where it ran for all others.
         grace_seconds: How long a coroutine whose time is over may clean up.
         max_abandoned: How many attempts that could not be stopped may still run.
         on_exhausted: Called when there are more.
@@ -164,7 +163,7 @@ class Executor:
         elif isinstance(place, Attempt):
             self._enforce_coroutine(job, place)
         elif place is not None:
-            if (context := job.context) is not None and context.seconds_left <= 0:
+            if (context := job.context) and context.seconds_left <= 0:
                 job.request_cancel(_OVER)
             place.kill()
 
@@ -344,8 +343,7 @@ class Executor:
             self._end(self._told(ending))
 
         try:
-            # Once it has begun it may end, and be forgotten, at any time.
-            told = job.context
+            told = job.context  # once it has begun, the attempt may end, and forget it, at any time
             attempt = Attempt(self._event_loop(), awaitable, on_end, context)
             if told is None or not self._move(job, slot, attempt):
                 drop(awaitable)

@@ -60,8 +60,7 @@ class Worker:
 
     One thread, the courier, reports endings, takes new tasks in the same round trip, and waits for work when there is
     none; another renews the leases, a third tells the tasks whose lease is over and ends those above their timeouts.
-    The tasks run in threads, on an event loop, and in child processes. Each thread of the worker's own is watched: when
-    one dies, the worker crashes.
+    The tasks run in threads, on an event loop, and in child processes. When a thread of its own dies, it crashes.
 
     Args:
         settings: Server, queue and worker. `start` imports ``worker.modules`` before it does anything else.
