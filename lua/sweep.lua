@@ -27,6 +27,7 @@
 --- @include "reclaim"
 --- @include "promote"
 --- @include "collect"
+--- @include "lower_tags"
 --- @include "trim"
 local LIMIT = 100
 
@@ -54,6 +55,7 @@ send_batches()
 -- Nobody waits and nobody runs: all debts are forgiven, so that idle users leave nothing behind.
 if call("EXISTS", P .. "ready", P .. "fresh", P .. "running") == 0 then g.V = math.max(g.V, next_tag()) end
 local collected = collect(LIMIT)
+lower_tags()
 local forgotten, unfinished = trim(LIMIT)
 commit()
 -- Without users virtual time begins again, so that tags stay small.

@@ -13,11 +13,11 @@ end
 local function settle_cost(u, t, ran)
   local r, charged = u.r, t.r.charged
   if counted or not ran then
-    r.served = r.served + charged
+    r.served = math.min(TOP - 1, r.served + charged)
     return
   end
   local spent = math.max(MIN_CHARGE, math.min(ran, now - started_at(t)))
-  r.S, r.served = r.S + (spent - charged) / u.w, r.served + spent
+  r.S, r.served = r.S + (spent - charged) / u.w, math.min(TOP - 1, r.served + spent)
   r.ewma = math.floor((r.ewma or spent) + (spent - (r.ewma or spent)) / 8)
   g.est0 = g.est0 + (spent - g.est0) / 8
 end

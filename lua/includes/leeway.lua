@@ -1,6 +1,6 @@
 -- leeway: how far behind V a user may be that its cap or its rate held back. V may have passed it only because others
 -- have longer tasks, which must not cost it its share; but a limit that binds must not save up credit.
-local PATIENCE = 16 -- by how many leeways V moves on before a user whose place was cut, and which never had to wait
+local PATIENCE = 16 -- by how many leeways V moves on before a user whose place was cut, and which has not had to wait
                     -- since, counts as one whose limit binds
 
 local function leeway(u) return u.r.leeway or (counted and 8 or 10000000) end -- K, at first
@@ -20,10 +20,15 @@ local function kept_place(u)
   return g.V - most
 end
 
--- It is served. With a tag of V at least it had to wait for others, though its place had been cut: no limit held it
--- back, and its leeway was too small.
+-- It is served. With a tag of V at least it had to wait for others. Soon after its place was cut this means that no
+-- limit held it back, and that its leeway was too small; after long, that its limit bound and does so no more. Without
+-- a cap the leeway does not grow: whether a rate binds is decided by the length of a user's tasks, so with tiny ones it
+-- would save up as much as it likes, and take all workers with long ones.
 local function take_turn(u)
-  if u.r.cut and u.r.S >= g.V then u.r.leeway, u.r.cut = 2 * leeway(u), nil end
+  local r = u.r
+  if not r.cut or r.S < g.V then return end
+  if u.cap and g.V - r.cut <= PATIENCE * leeway(u) / u.w then r.leeway = 2 * leeway(u) end
+  r.cut = nil
 end
 
 -- An operator changed what holds the user back: the time until now earns nothing.

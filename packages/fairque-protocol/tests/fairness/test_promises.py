@@ -301,6 +301,32 @@ class TestAUserThatItsCapHeldBack:
             self.leap(leaping)
         assert (leaping.model.V - leaping.tag(), leaping.user().leeway) == (10_000_000, None)
 
+    @pytest.mark.parametrize(("leaps", "leeway"), [(3, 20_000_000), (4, None)])
+    def test_has_no_more_leeway_when_it_has_to_wait_only_long_after_a_cut(
+        self, leaping: "Bench", leaps: int, leeway: int | None
+    ) -> None:
+        """Sixteen leeways are 160 s: until then its cap bound, and others came."""
+        for _ in range(1 + leaps):
+            self.leap(leaping)
+        assert leaping.user().cut == 40_000_000
+        assert leaping.serve(3, ran=25) == ["ann", "bob", "ann"]
+        assert (leaping.user().cut, leaping.user().leeway) == (None, leeway)
+
+    def test_has_no_more_leeway_without_a_cap(self, queue: "Bench") -> None:
+        queue.set("ann", rate=0.01)
+        queue.push("bob", 100, cost_us=1)
+        queue.push("ann", 100, cost_us=1)
+        queue.serve(5, ran=20)
+        queue.advance(100)
+        queue.model.sweep(queue.now_us)
+        assert queue.user().cut == queue.model.V
+        queue.set("bob", paused=True)
+        queue.serve(ran=90)
+        queue.advance(100)
+        queue.set("bob", paused=False)
+        assert "ann" in queue.serve(2, ran=1)
+        assert (queue.user().cut, queue.user().leeway) == (None, None)
+
     @pytest.mark.parametrize("change", [{"cap": 2}, {"cap": None}, {"rate": 5.0}, {"paused": True}, {"burst": 3}])
     def test_has_earned_nothing_when_an_operator_changes_what_holds_it_back(
         self, leaping: "Bench", change: dict[str, Any]

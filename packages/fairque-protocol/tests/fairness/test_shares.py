@@ -401,3 +401,45 @@ class TestACapThatBinds:
             figure = (lead.most - apart(floor, ann, lead.other, longest)) / (LEEWAY[mode] / ann.weight)
             note("joined", figure, (workers, mode, seed, ann, rest))
             assert figure <= 1 + ROUNDING
+
+
+class TestLimitsThatBindByTurns:
+    def test_are_worth_no_more_than_the_first_leeway_however_often_others_come_and_go(
+        self, new_floor: NewFloor, new_member: type["Member"]
+    ) -> None:
+        """While they are gone the cap of a user binds, else it does not."""
+        floor = new_floor(4)
+        ann, bob = new_member(name="ann", length=1.0, cap=1), new_member(name="bob", length=1.0)
+        floor.join(bob, ann)
+        now = 0.0
+        for turn in range(4):
+            floor.run(now := now + 100)
+            lead = Lead(floor, ann, bob)
+            floor.after = [lead.look]
+            others = [new_member(name=f"user{turn}.{number}", length=1.0) for number in range(24)]
+            floor.join(*others)
+            floor.run(now := now + 400)
+            floor.after = []
+            for other in others:
+                floor.leave(other.name)
+            assert lead.most <= apart(floor, ann, bob, 1.0) + LEEWAY["time"]
+
+    def test_are_worth_no_more_than_it_either_however_often_a_user_makes_its_rate_bind(
+        self, new_floor: NewFloor, new_member: type["Member"]
+    ) -> None:
+        """With tiny tasks its rate holds it back, with long ones it does not; each round is twice as long."""
+        tiny, steady = (new_member(name=name, length=length) for name, length in (("sly", 0.01), ("steady", 1.0)))
+        tiny = evolve(tiny, rate=2.0, burst=2)
+        floor, long = new_floor(4), evolve(tiny, length=5.0)
+        floor.join(steady, tiny)
+        floor.run(5)
+        most, now = 0.0, 5.0
+        for seconds in (8, 16, 32, 64, 128):
+            floor.loads["sly"].member = tiny
+            floor.run(now := now + seconds)
+            floor.loads["sly"].member = long
+            lead = Lead(floor, long, steady)
+            floor.after = [lead.look]
+            floor.run(now := now + 4 * seconds + 40)
+            floor.after, most = [], max(most, lead.most)
+        assert most <= apart(floor, long, steady, long.length) + LEEWAY["time"]

@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -17,13 +18,14 @@ from hypothesis.stateful import (
 from fairque.protocol import calls
 from fairque.protocol.calls import ALL_USERS, SETTING_NAMES, Granted, Setting
 from fairque.protocol.fairness.model import FairModel
+from fairque.protocol.fairness.order import HIGH
 from fairque.protocol.fairness.records import ModelTask, User
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.verifier import verify
 from fairque.protocol.wire.status import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.scripts.conftest import Bench
 
@@ -283,3 +285,59 @@ def test_scripts_and_model_agree_after_every_step(new_queue: "Callable[[], Bench
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
         ),
     )
+
+
+@pytest.fixture
+def both(new_queue: "Callable[[], Bench]") -> "Iterator[Scheduler]":
+    """A queue and a model whose steps a test chooses itself."""
+
+    class OnServer(Scheduler):
+        pass
+
+    OnServer.new_queue = staticmethod(new_queue)
+    scheduler = OnServer()
+    scheduler.begin("time")
+    yield scheduler
+    scheduler.teardown()
+
+
+def waiting(user: str, number: int, priority: Priority = Priority.NORMAL, cost_us: int | None = None) -> list[Any]:
+    return [(user, priority, None, None, cost_us)] * number
+
+
+def test_scripts_and_model_agree_on_many_users_that_new_defaults_have_stopped(both: Scheduler) -> None:
+    for user in USERS:
+        both.push(waiting(user, 3))
+    both.pop(len(USERS) * 2)
+    both.set_defaults({"cap": 1})
+    for _ in range(3):
+        both.pop(1)
+        both.both_are_in_the_same_state()
+
+
+def test_scripts_and_model_agree_when_virtual_time_begins_again(both: Scheduler) -> None:
+    """One user borrows, one owes, one is new, one is at its cap and was cut, one is paused, and one has no work."""
+    both.model.V = HIGH - 1
+    both.queue.client.hset(f"{both.queue.keys.prefix}g", "V", f"{both.model.V:.0f}")
+    for user, changes in ("a", {"weight": 0.3}), ("b", {"cap": 1}), ("zz", {"rate": 0.5}):
+        both.set_user(user, changes)
+    both.push(waiting("a", 9, Priority.CRITICAL, 7_000_000) + waiting("a", 3) + waiting("b", 9, cost_us=1_000_000))
+    both.push(waiting("zz", 3) + waiting("!", 1, cost_us=9_000_000) + waiting("ünï", 9, cost_us=3_000_000))
+    for _ in range(4):
+        both.pop(5)
+        both.advance(12_000)
+        both.model.finish(both.queue.now_us, dict.fromkeys(both.held, 9_000_000))
+        both.queue.finish(*both.held.values(), ran_us=9_000_000)
+        both.held.clear()
+    both.push(waiting("a*", 2) + waiting("k:{x},y", 2))
+    both.set_user("k:{x},y", {"paused": True})
+    both.pop(2)
+    both.both_are_in_the_same_state()
+    assert both.model.V >= HIGH
+    both.sweep()
+    both.both_are_in_the_same_state()
+    assert both.model.V == 0
+    assert verify(both.queue.runner, both.queue.keys, fix=False).found == []
+    for _ in range(4):
+        both.pop(3)
+        both.both_are_in_the_same_state()

@@ -1,5 +1,6 @@
 """sweep: due tasks, lost leases, old records and idle users, a hundred of each at a time."""
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -112,6 +113,50 @@ def test_what_a_sweep_makes_runnable_is_runnable_after_users_were_forgotten(queu
     swept = queue.sweep()
     assert (swept.reclaimed, swept.promoted) == (1, 1)
     assert sorted(queue.pop_ids(3)) == ["t2", "t3"]
+
+
+def test_virtual_time_begins_again_with_all_tags_before_their_last_digits_are_lost(queue: "Bench") -> None:
+    """Or it could not be read one day, and whoever came then would begin at 0, long before all others."""
+    queue.client.hset(f"{queue.keys.prefix}g", "V", 2**51)
+    for user in ("ann", "bob"):
+        queue.fill(user, 20, cost=0.25)
+    held = queue.pop(3)
+    found = queue.snapshot("g", "ready")
+    queue.sweep()
+    lowered = [(user, tag - float(found["g"]["V"])) for user, tag in found["ready"]]
+    assert queue.snapshot("ready")["ready"] == lowered
+    assert queue.snapshot("g")["g"]["V"] == "0"
+    queue.finish(*held, ran_us=250_000)
+    for user in ("new", "newer"):
+        queue.fill(user, 20, cost=0.25)
+    served = Counter(queue.info(task_id).user_id for task_id in queue.pop_ids(40))
+    assert min(served.values()) >= 9
+
+
+def test_virtual_time_begins_again_for_all_users_however_many_there_are(queue: "Bench") -> None:
+    queue.client.hset(f"{queue.keys.prefix}g", "V", 2**51)
+    for batch in range(2):
+        queue.push(*(queue.task(f"user{batch}.{number}") for number in range(600)))
+    queue.sweep()
+    assert Counter(record["S"] for record in queue.snapshot("u:").values()) == {"0": 1_200}
+
+
+HAS_SERVED = """
+local r = cmsgpack.unpack(redis.call("GET", KEYS[1]))
+r.served = 2 ^ 53 - 1000
+redis.call("SET", KEYS[1], cmsgpack.pack(r))
+"""
+
+
+def test_what_a_user_was_served_is_counted_as_far_as_a_number_goes(queue: "Bench") -> None:
+    """Its record would not be readable otherwise."""
+    held = queue.started(cost=1.0)
+    queue.fill("ann", 1)
+    queue.client.eval(HAS_SERVED, 1, f"{queue.keys.prefix}u:ann")
+    queue.advance(2_000)
+    queue.finish(held, ran_us=2_000_000)
+    assert queue.snapshot("u:ann")["u:ann"]["served"] == "9007199254740991"
+    assert queue.pop_ids() == ["t2"]
 
 
 def test_a_delayed_task_whose_record_is_gone_is_dropped(queue: "Bench") -> None:

@@ -12,6 +12,7 @@ from typing import Final, TypedDict, Unpack
 from attrs import define, evolve
 
 from fairque.protocol.fairness.ledger import FairLedger
+from fairque.protocol.fairness.order import HIGH
 from fairque.protocol.fairness.records import ModelTask, UserSettings
 from fairque.protocol.model.states import TaskState
 
@@ -19,6 +20,8 @@ __all__ = ["DefaultChanges", "FairModel", "UserChanges"]
 
 #: How much of each kind a sweep does.
 _SWEEP: Final = 100
+#: How many users a pop looks at in vain that new defaults have stopped.
+_STOPPED: Final = 5
 
 
 class DefaultChanges(TypedDict, total=False):
@@ -139,7 +142,12 @@ class FairModel(FairLedger):
     # What a worker does.
 
     def pop(self, now_us: int, count: int = 1, lease_ms: int = 30_000) -> list[str]:
-        """Start up to ``count`` tasks and return their ids; fewer only when no other may be started."""
+        """Start up to ``count`` tasks and return their ids.
+
+        They are fewer when no other may be started, or when another pop has to look further: of delayed tasks a pop
+        looks at as many as it starts and ten more, of users whose rate allows a start again at ten, of users that new
+        defaults have stopped at five.
+        """
         now_us = self.clock.read(now_us)
         self._reclaim(now_us, 2)
         self._promote_tasks(now_us, count + 10)
@@ -147,7 +155,10 @@ class FairModel(FairLedger):
         self._settle(now_us)
         self._collect(2 * count)
         granted: list[str] = []
-        while len(granted) < count and (picked := self.pick()) is not None:
+        for _ in range(count + _STOPPED):
+            picked = self.pick() if len(granted) < count else None
+            if picked is None:
+                break
             user = self._touch(picked)
             # Who was stopped by new defaults is still in its ring.
             if self.runnable(user, now_us):
@@ -209,6 +220,8 @@ class FairModel(FairLedger):
         if not (self.ready or self.fresh or self.running):
             self.forgive()
         self._collect(_SWEEP)
+        if self.V >= HIGH:
+            self.lower_tags([self._touch(user_id) for user_id in sorted(self.users)])
         self._commit(now_us)
         # Without users virtual time begins again, so that tags stay small.
         if not self.users:

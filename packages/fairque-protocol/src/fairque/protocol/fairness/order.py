@@ -20,6 +20,7 @@ and their proofs.
 """
 
 import math
+from collections.abc import Iterable
 from typing import Final
 
 from attrs import define, field, frozen
@@ -27,15 +28,17 @@ from attrs import define, field, frozen
 from fairque.protocol.fairness.records import Lane, User, UserSettings
 from fairque.protocol.fairness.ring import Ring, TwoEndedRing
 
-__all__ = ["CREDIT_RUN", "FRESH_RUN", "PATIENCE", "FairOrder", "Units"]
+__all__ = ["CREDIT_RUN", "FRESH_RUN", "HIGH", "PATIENCE", "FairOrder", "Units"]
 
 #: R_b: pops in a row that may pass the ready ring by.
 FRESH_RUN: Final = 8
 #: R_c: pops in a row on CRITICAL credit.
 CREDIT_RUN: Final = 3
-#: By how many leeways V moves on before a user whose place was cut, and which never had to wait since, counts as one
+#: By how many leeways V moves on before a user whose place was cut, and which has not had to wait since, counts as one
 #: whose limit binds.
 PATIENCE: Final = 16
+#: When virtual time has come so far, it begins again, before the last digits of tags are lost.
+HIGH: Final = 2.0**51
 
 
 @frozen(kw_only=True)
@@ -107,13 +110,16 @@ class FairOrder:
 
     def runnable(self, user: User, now_us: int) -> bool:
         """Whether a task of the user may be started now."""
-        cap = user.settings.cap or self.defaults.cap
+        cap = self._cap(user)
         return (
             user.pending > 0
             and not user.settings.paused
             and (cap is None or user.inf < cap)
             and self.next_start(user) <= now_us
         )
+
+    def _cap(self, user: User) -> int | None:
+        return user.settings.cap or self.defaults.cap
 
     def sync(self, user: User, now_us: int) -> None:
         """Put a user into the rings where it belongs: the only code that does, called after any change."""
@@ -123,7 +129,7 @@ class FairOrder:
             if user.lane is Lane.READY:
                 self.ready.put(user.id, user.S)
             if user.critical_next:
-                self.critical.put(user.id, user.S - self.units.credit / user.settings.weight)
+                self.critical.put(user.id, self._credit_limit(user))
             else:
                 self.critical.discard(user.id)
         else:
@@ -131,6 +137,9 @@ class FairOrder:
         user.anew = False
         self.place_debt(user)
         self._set_timer(user, now_us)
+
+    def _credit_limit(self, user: User) -> float:
+        return user.S - self.units.credit / user.settings.weight
 
     def _activate(self, user: User) -> None:
         """An idle or parked user becomes runnable."""
@@ -156,7 +165,7 @@ class FairOrder:
         """The least tag with which a user comes back from its cap or its rate: V less its leeway.
 
         The leeway of a user grows when it was too small: its place was cut, and yet the user had to wait for its turn
-        later on, so its limit does not bind. It is the first one again when V has moved on for long without that.
+        soon, so its limit does not bind. It is the first one again when V has moved on for long without that.
         """
         weight = user.settings.weight
         leeway = user.leeway or self.units.leeway
@@ -168,9 +177,19 @@ class FairOrder:
         return self.V - leeway / weight
 
     def take_turn(self, user: User) -> None:
-        """The user is served. With a tag of V at least it had to wait for others: no limit held it back."""
-        if user.cut is not None and user.S >= self.V:
-            user.leeway, user.cut = 2 * (user.leeway or self.units.leeway), None
+        """The user is served. With a tag of V at least it had to wait for others.
+
+        Soon after its place was cut this means that no limit held it back, and that its leeway was too small; after
+        long, that its limit bound and does so no more. Without a cap the leeway does not grow: whether a rate binds is
+        decided by the length of a user's tasks, so with tiny ones it would save up as much as it likes, and take all
+        workers with long ones.
+        """
+        if user.cut is None or user.S < self.V:
+            return
+        leeway = user.leeway or self.units.leeway
+        if self._cap(user) and self.V - user.cut <= PATIENCE * leeway / user.settings.weight:
+            user.leeway = 2 * leeway
+        user.cut = None
 
     def begin_anew(self, user: User) -> None:
         """An operator changed what holds the user back: the time until now earns nothing."""
@@ -200,6 +219,19 @@ class FairOrder:
     def forgive(self) -> None:
         """Nobody waits: virtual time passes all debts."""
         self.V = max(self.V, self.owe.largest() or 0.0)
+
+    def lower_tags(self, users: Iterable[User]) -> None:
+        """Virtual time begins again at 0, and the tags of all users with it."""
+        by, self.V = self.V, 0.0
+        for user in users:
+            user.S -= by
+            if user.cut is not None:
+                user.cut -= by
+            if user.lane is Lane.READY:
+                self.ready.put(user.id, user.S)
+            if user.id in self.critical:
+                self.critical.put(user.id, self._credit_limit(user))
+            self.place_debt(user)
 
     def leave_fresh(self, user: User) -> None:
         """The user was served: from now on its tag says when it is next."""

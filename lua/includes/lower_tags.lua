@@ -1,0 +1,25 @@
+-- lower_tags: virtual time begins again at 0, and all tags with it, before they are so large that last digits are lost.
+-- It looks at all users at once, since tags mean something only beside each other; a single user of weight 1 needs 71
+-- years of a worker to come so far.
+local HIGH = 2 ^ 51 -- order.py has the same
+
+local function read_users(ids)
+  local keys = {}
+  for index, id in ipairs(ids) do keys[index] = P .. "u:" .. id end
+  read_records(keys)
+  for _, id in ipairs(ids) do user(id) end
+end
+
+local function lower_tags()
+  if g.V < HIGH then return end
+  local from, ids = "-", nil
+  repeat
+    ids = call("ZRANGEBYLEX", P .. "users", from, "+", "LIMIT", 0, CHUNK)
+    read_users(ids)
+    from = "(" .. (ids[#ids] or "")
+  until #ids < CHUNK
+  for _, u in ipairs(touched) do u.r.S, u.r.cut = u.r.S - g.V, u.r.cut and u.r.cut - g.V end
+  g.V = 0
+  for _, u in ipairs(touched) do place(u) end
+  send_batches()
+end
