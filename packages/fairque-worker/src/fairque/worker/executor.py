@@ -91,8 +91,7 @@ class Executor:
         self._kept = kept
         self._grace_seconds = grace_seconds
         self._max_abandoned = max_abandoned
-        self._on_exhausted = on_exhausted
-        self._on_death = on_death
+        self._on_exhausted, self._on_death = on_exhausted, on_death
         # Beyond the limit, too, tasks that are here already get a thread.
         self._threads = Threads(threads, max_abandoned + threads)
         self._contexts = Contexts()
@@ -289,11 +288,7 @@ class Executor:
 
     def _take_out(self, job: Job) -> bool:
         """Close an attempt; only the first one who does gets True, and tells the ending."""
-        try:
-            del self._places[job]
-        except KeyError:
-            return False
-        return True
+        return self._places.pop(job, job) is not job
 
     def _move(self, job: Job, slot: Slot, place: _Place) -> bool:
         """Let another place than the thread hold the attempt, unless it was given up before."""
