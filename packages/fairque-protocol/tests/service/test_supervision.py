@@ -79,7 +79,11 @@ def test_a_dead_thread_is_not_overdue_since_nobody_waits_for_its_next_step(make:
 
 def test_the_pauses_between_failures_grow_up_to_a_second(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     pauses: list[float] = []
-    service = make(failing(8, ValueError("a test"), lambda: service.end()))
+
+    def end() -> None:
+        service.end()
+
+    service = make(failing(8, ValueError("a test"), end))
     monkeypatch.setattr(service, "rest", pauses.append)
     service.start()
     assert service.join(60)
