@@ -1,11 +1,14 @@
 """The thread of a scheduler does not die alone: what fails is tried again, or ends the scheduler, which says so."""
 
+import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.testing import eventually
+from fairque.protocol.wire.scripts import script, script_names
 from fairque.scheduler import Schedule, TaskScheduler
 
 if TYPE_CHECKING:
@@ -61,3 +64,37 @@ def test_a_leader_that_crashes_leaves_the_lead_to_another_at_once(bench: "Bench"
     leader._engine._service.ring()
     eventually(lambda: standby.state == "leader", what="the other one, before the lease is over")
     assert leader.state == "crashed"
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("way", ["stop", "with"])
+def test_a_forked_child_does_not_resign_for_its_parent(bench: "Bench", way: str) -> None:
+    leader = bench.started(lease_seconds=30)
+    eventually(lambda: leader.state == "leader", within=60, what="a leader")
+    before = leader.status()
+    pid = os.fork()
+    if pid == 0:
+        with suppress(BaseException):
+            if way == "with":
+                with leader:
+                    pass
+            else:
+                leader.stop()
+            os._exit(0)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    after = leader.status()
+    assert (after.leader, after.term) == (before.leader, before.term)
+
+
+def test_a_scheduler_that_was_not_started_can_be_in_a_forked_child(bench: "Bench") -> None:
+    scheduler = bench.scheduler()
+    scheduler.begin_anew()
+    scheduler.start()
+    eventually(lambda: scheduler.state == "leader", within=60, what="a leader")
+
+
+def test_all_scripts_are_read_at_the_start_since_later_ones_may_be_of_another_version(bench: "Bench") -> None:
+    script.cache_clear()
+    bench.started()
+    assert script.cache_info().currsize == len(script_names())

@@ -72,3 +72,20 @@ def test_each_move_is_told_and_a_refused_one_is_not() -> None:
     phases.move(Phase.STARTING)
     phases.move(Phase.QUIET)
     assert heard == [Phase.RUNNING, Phase.QUIET]
+
+
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.STARTING])
+def test_in_a_forked_child_what_has_begun_is_over_whoever_holds_its_locks(phase: Phase) -> None:
+    phases = Phases()
+    phases.phase = phase
+    with phases.turn, phases._lock:
+        phases.begin_anew()
+        assert (phases.phase, phases.wait_idle(0)) == (Phase.ENDED, True)
+        assert phases.turn.acquire(blocking=False)
+        assert not phases.move(Phase.STOPPING)
+
+
+def test_in_a_forked_child_what_has_not_begun_may_begin() -> None:
+    phases = Phases()
+    phases.begin_anew()
+    assert phases.move(Phase.RUNNING)

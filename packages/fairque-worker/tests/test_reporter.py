@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from fairque.protocol.calls import Ended, Failed, Finished, Granted, Popped, QueueStats, Reported
-from fairque.protocol.errors import ProtocolError, RedisUnavailable, TaskTimeout, UnknownFunction
+from fairque.protocol.errors import ProtocolError, RedisUnavailable, RemoteError, TaskTimeout, UnknownFunction
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.wire.jsonvalue import loads
@@ -224,6 +224,17 @@ def test_hooks_do_not_hear_what_the_queue_refused(
     report(Success(job("a"), 1, b"1", 0), Failure(job("b"), ValueError(), 0))
     assert handler.told == []
     assert [record.msg for record in caplog.records] == ["ending refused: the lease was lost"] * 2
+
+
+@pytest.mark.parametrize("code", [Status.OK, Status.LOST])
+def test_what_a_task_has_made_is_forgotten_in_a_thread_for_hooks_told_or_refused(
+    queue: Queue, report: Any, code: Status
+) -> None:
+    queue.answers = [Ended(code, TaskState.FINISHED), Ended(code, TaskState.FAILED)]
+    success, failure = Success(job("a"), 1, b"1", 0), Failure(job("b"), ValueError("of the task"), 0)
+    report(success, failure)
+    assert (success.value, success.job.context) == (None, None)
+    assert (type(failure.error), str(failure.error), failure.job.context) == (RemoteError, "of the task", None)
 
 
 def test_a_success_that_was_reported_before_is_told(queue: Queue, handler: Told, report: Any) -> None:

@@ -1,7 +1,9 @@
 """No thread of a worker dies alone: what ends one is survived, or ends the worker as a crash that says which."""
 
+import asyncio
 import ctypes
 import itertools
+import os
 import subprocess
 import sys
 import threading
@@ -17,6 +19,7 @@ from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.testing import eventually
 from fairque.worker import Worker, current_context
+from fairque.worker.phases import Phase
 
 EXHAUSTED = [MemoryError(), OSError(24, "Too many open files"), RuntimeError("can't start new thread")]
 
@@ -197,6 +200,32 @@ def test_a_heart_that_beats_late_says_for_how_long_what_ran_and_what_helps(
     assert record["late_seconds"] >= 0.2
     assert cause in record["cause"]
     assert (record["tasks"], record["functions"]) == ([task_id], ["holds"])
+
+
+async def closes_the_selector() -> None:
+    loop: Any = asyncio.get_running_loop()
+    os.close(loop._selector.fileno())
+    await asyncio.sleep(0)
+
+
+def test_an_event_loop_that_a_task_has_broken_ends_the_worker_which_stops_in_good_order(bench: Any) -> None:
+    """Whatever waits there, and whatever would be given to it, would wait for ever."""
+    worker = bench.start(closes_the_selector, http_port=0)
+    bench.push(closes_the_selector)
+    assert worker.wait_idle(60)
+    assert alive(worker) == (503, "crashed: thread fairque-loop died\n")
+    assert isinstance(worker._phases.error, OSError)
+    worker.stop(0)
+    assert worker._phases.phase is Phase.ENDED
+
+
+def test_a_worker_that_can_open_no_file_at_its_start_says_so(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left() -> list[str]:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("fairque.protocol.wire.scripts.script_names", none_left)
+    with pytest.raises(FairqueError, match=r"the scripts of fairque cannot be read: .*Too many open files"):
+        bench.worker().start()
 
 
 LATE = """

@@ -69,6 +69,7 @@ def test_a_parameter_that_would_override_what_is_relied_on_is_refused(name: str,
                 host="h", tls=True, tls_options={"ssl_min_version": ssl.TLSVersion.TLSv1_3, "ssl_cert_reqs": "none"}
             ),
         ),
+        (f"redis://h?password=a+{SECRET}%2B", Address(host="h", password=f"a {SECRET}+")),
     ],
 )
 def test_an_address_says_all_that_its_url_says(url: str, address: Address) -> None:

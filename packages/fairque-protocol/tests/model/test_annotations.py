@@ -148,6 +148,10 @@ FOR_CHECKERS = [
     ("from fairque.client import TaskContext\n    Ctx: TypeAlias = 'TaskContext | None'", "Ctx", True),
     ("from fairque.client import TaskContext\n    Ctx = NewType('Ctx', TaskContext)", "Ctx", True),
     ("from fairque.client import TaskContext\nelse:\n    TaskContext = Any", "TaskContext", True),
+    ("from fairque.client import TaskContext as C\nelse:\n    C = None", "C", True),
+    ("from fairque.client import TaskContext as C\nelse:\n    C = object", "C", True),
+    ("from written_types import *", "Ctx", True),
+    ("from written_types import *", "Row", False),
     ("from written_types import Ctx", "Ctx", True),
     ("from written_types import Row", "Row", False),
     ("from decimal import Decimal", "Decimal", False),
@@ -256,6 +260,11 @@ def test_text_in_an_alias_of_another_module_is_looked_up_there(
     future = "from __future__ import annotations\n" if way == "under the future" else ""
     run = load(f"{future}{imports}\ndef run(a, ctx: {annotation} = None): ...\n").run
     assert (context_place(run) is not None) is given
+
+
+def test_a_module_that_stands_in_the_place_of_a_type_is_asked_for_nothing(load: Load) -> None:
+    load("def __getattr__(name): raise AssertionError(f'it was asked for {name}')\n", "lazy")
+    assert context_place(load("import lazy\ndef run(ctx: lazy = None): ...\n").run) is None
 
 
 FOR_ALIAS = "if TYPE_CHECKING:\n    from fairque.client import TaskContext as C"

@@ -282,6 +282,15 @@ class TestNothingRunsForAName:
         assert traps.ran == []
         assert "lazy_package.inner" not in sys.modules
 
+    def test_an_object_in_the_place_of_a_module_is_not_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Trap:
+            def __getattribute__(self, name: str) -> Any:
+                raise AssertionError(f"it was asked for {name}")
+
+        monkeypatch.setitem(sys.modules, "trap_object", Trap())
+        with pytest.raises(UnknownFunction, match="Nothing that a task may run stands under 'run'"):
+            Registry().find("trap_object:run", ["trap_object"])
+
     def test_a_package_of_the_standard_library_is_not_imported_for_one(self, tmp_path: Path) -> None:
         (tmp_path / "tasks.py").write_text("from concurrent import futures\n")
         lines = """

@@ -70,6 +70,26 @@ def test_a_step_that_keeps_failing_ends_the_thread_and_that_is_told(make: Make, 
     assert service.join(60)
 
 
+def test_a_dead_thread_is_not_overdue_since_nobody_waits_for_its_next_step(make: Make, deaths: Any) -> None:
+    service = make(failing(1, SystemExit(0), lambda: None))
+    service.start()
+    deaths.get(timeout=60)
+    assert (service.overdue, service.stopped) == (0, True)
+
+
+def test_the_pauses_between_failures_grow_up_to_a_second(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    def end() -> None:
+        service.end()
+
+    service = make(failing(8, ValueError("a test"), end))
+    monkeypatch.setattr(service, "rest", pauses.append)
+    service.start()
+    assert service.join(60)
+    assert pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0]
+
+
 @pytest.mark.parametrize("error", [SystemExit(0), KeyboardInterrupt(), GeneratorExit(), BaseException()])
 def test_what_is_no_exception_ends_the_thread_at_once_and_that_is_told(
     make: Make, deaths: Any, error: BaseException

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.protocol.service import web as web_module
 from fairque.protocol.service.http import LONGEST_HEAD
 from fairque.protocol.service.web import Web
@@ -282,6 +282,36 @@ class TestTrouble:
             patched.setattr(web_module, "read_request", defective)
             assert get(web, "/livez") == b""
         assert get(web, "/livez").endswith(b"fine\n")
+
+    def test_an_answer_that_cannot_even_be_made_an_error_ends_no_thread(
+        self, web: Web, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tried = threading.Event()
+
+        def asked(*_: object) -> bytes:
+            raise MemoryError
+
+        def short(*_: object, **__: object) -> bytes:
+            tried.set()
+            raise MemoryError
+
+        with monkeypatch.context() as patched:
+            patched.setattr(web_module, "asked_of", asked)
+            patched.setattr(web_module, "answer", short)
+            with connect(web, b"GET /metrics HTTP/1.1\r\n\r\n"):
+                assert tried.wait(60)
+        assert get(web, "/metrics").endswith(b"xxx")
+
+    @pytest.mark.filterwarnings("error::ResourceWarning")
+    def test_a_lack_of_files_at_its_start_is_an_error_that_says_what_to_do(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def no_pair(*_: object) -> None:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        monkeypatch.setattr(socket, "socketpair", no_pair)
+        with pytest.raises(FairqueError, match=r"http_port 0: .*Too many open files\. Raise the limit of open files"):
+            Web("127.0.0.1", 0, "http_port", {}, {})
 
     @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, asyncio.CancelledError])
     def test_nothing_that_a_probe_or_an_application_raises_ends_a_thread(self, error: type[BaseException]) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -249,3 +250,25 @@ def test_after_a_child_that_could_not_begin_none_is_started_for_a_while_that_gro
         assert 0 < caught.value.pause_seconds <= 30
         now += 0.5
     assert [int(at - 1_000) for at in begun] == [0, 1, 3, 7, 15, 31, 61, 91]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("does", ["stop", "dump", "children"])
+def test_a_forked_child_of_the_program_ends_nothing_of_the_worker(apart: Any, does: str) -> None:
+    worker = apart.start(heartbeat_seconds=0.2)
+    task_id = apart.push("heeds", "begun")
+    process = apart.noted("begun")
+    pid = os.fork()
+    if pid == 0:
+        with suppress(BaseException):
+            if does == "children":
+                worker._children.stop()
+            else:
+                getattr(worker, does)()
+            os._exit(0 if worker.wait_idle(0) else 2)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert apart.alive(process)
+    apart.bench.cancel(task_id)
+    assert apart.bench.result(task_id)[0] == "it was canceled"
+    assert apart.bench.info(task_id).attempts == 1

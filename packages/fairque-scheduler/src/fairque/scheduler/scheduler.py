@@ -24,12 +24,14 @@ from fairque.protocol.config import mask_url
 from fairque.protocol.errors import FairqueError, InvalidSchedule, ProtocolError, ScheduleNotFound
 from fairque.protocol.model.schedules import Schedule, ScheduleInfo, SchedulePage, SchedulerStatus
 from fairque.protocol.runners import Runner
+from fairque.protocol.runners.forks import inherits
 from fairque.protocol.service.ending import ProgramEnd
 from fairque.protocol.service.loading import import_modules
 from fairque.protocol.service.patches import refuse_patches
 from fairque.protocol.service.signals import Control
 from fairque.protocol.service.web import Web
 from fairque.protocol.wire.keys import QueueKeys
+from fairque.protocol.wire.scripts import load_scripts
 from fairque.scheduler.applying import Plan, apply
 from fairque.scheduler.checking import all_problems, problems_of_all, why_never
 from fairque.scheduler.engine import Engine, State
@@ -81,6 +83,12 @@ class TaskScheduler:
         self._lock = threading.Lock()
         self._started = self._stopped = False
         self._program_end = ProgramEnd(lambda: self.stop(_PROGRAM_END_SECONDS))
+        inherits(self)
+
+    def begin_anew(self) -> None:
+        """In a forked child: one that was started is over there. It goes on in the parent, whatever the child does."""
+        self._lock = threading.Lock()
+        self._stopped = self._stopped or self._started
 
     @classmethod
     def from_url(cls, url: str, *, queue: str = "default", **options: Any) -> Self:
@@ -144,6 +152,8 @@ class TaskScheduler:
             options = self.settings.scheduler
             import_modules(options.modules)
             refuse_patches("scheduler")
+            # All that it will need is read now: an upgrade in place must not give a running one parts of another.
+            load_scripts()
             self._runner.run(read_scheduler(self._keys))
             self._runner.require(self._keys, "scheduler")
             if options.http_port is not None:
@@ -171,6 +181,8 @@ class TaskScheduler:
 
     def stop(self, deadline: float | None = None) -> None:
         """Resign, so that another one takes over at once, and close the connections; safe to call twice.
+
+        In a forked child it does nothing: the scheduler is its parent's.
 
         Args:
             deadline: Seconds that a call to the server may yet take; None takes the settings' grace.

@@ -55,11 +55,11 @@ class Executor:
         alarm: Rung when a timeout comes before the next look of the watch, which calls `enforce`.
         children: The child processes; None runs all tasks here.
         isolation: Where tasks run that do not say it themselves.
-        kept: The kinds of endings that are told to hooks. Of others only text is kept: what code of the user's has made
-            is forgotten where that code ran, while the timeout still counts.
+        kept: The kinds of endings that hooks hear of; what a task has made is forgotten where it ran for all others.
         grace_seconds: How long a coroutine whose time is over may clean up.
         max_abandoned: How many attempts that could not be stopped may still run.
         on_exhausted: Called when there are more.
+        on_death: Called with the name of a thread that coroutines need, and the error that has ended it.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class Executor:
         grace_seconds: float = 5.0,
         max_abandoned: int = 16,
         on_exhausted: Callable[[int], None] = lambda _: None,
+        on_death: Callable[[str, BaseException], None] = lambda *_: None,
     ) -> None:
         self._handler = handler
         self._result_limit = result_limit
@@ -90,7 +91,7 @@ class Executor:
         self._kept = kept
         self._grace_seconds = grace_seconds
         self._max_abandoned = max_abandoned
-        self._on_exhausted = on_exhausted
+        self._on_exhausted, self._on_death = on_exhausted, on_death
         # Beyond the limit, too, tasks that are here already get a thread.
         self._threads = Threads(threads, max_abandoned + threads)
         self._contexts = Contexts()
@@ -162,7 +163,7 @@ class Executor:
         elif isinstance(place, Attempt):
             self._enforce_coroutine(job, place)
         elif place is not None:
-            if (context := job.context) is not None and context.seconds_left <= 0:
+            if (context := job.context) and context.seconds_left <= 0:
                 job.request_cancel(_OVER)
             place.kill()
 
@@ -287,11 +288,7 @@ class Executor:
 
     def _take_out(self, job: Job) -> bool:
         """Close an attempt; only the first one who does gets True, and tells the ending."""
-        try:
-            del self._places[job]
-        except KeyError:
-            return False
-        return True
+        return self._places.pop(job, job) is not job
 
     def _move(self, job: Job, slot: Slot, place: _Place) -> bool:
         """Let another place than the thread hold the attempt, unless it was given up before."""
@@ -346,8 +343,7 @@ class Executor:
             self._end(self._told(ending))
 
         try:
-            # Once it has begun it may end, and be forgotten, at any time.
-            told = job.context
+            told = job.context  # once it has begun, the attempt may end, and forget it, at any time
             attempt = Attempt(self._event_loop(), awaitable, on_end, context)
             if told is None or not self._move(job, slot, attempt):
                 drop(awaitable)
@@ -397,6 +393,6 @@ class Executor:
             if self._stopped:
                 raise RuntimeError("the worker has stopped: its event loop is closed")
             if self._loop is None:
-                self._loop = Loop()
+                self._loop = Loop(self._on_death)
                 self._loops.append(self._loop)
             return self._loop

@@ -192,7 +192,8 @@ class GivenBack:
         job: The task.
         why: What was missing.
         pause_seconds: After how long it may be tried again, here or elsewhere.
-        crippled: Whether the worker could begin no other task either, so that it should take none for so long.
+        crippled: Whether the worker could begin no other task either: it takes none for so long, and others may try
+            this one at once.
         ran_us: It did not run.
     """
 

@@ -22,9 +22,14 @@ _MOST_HELPERS = min(32, (os.cpu_count() or 1) + 4)
 
 
 class Loop:
-    """Runs coroutines until it is stopped."""
+    """Runs coroutines until it is stopped.
 
-    def __init__(self) -> None:
+    Args:
+        on_death: Called in its thread, with the thread's name and the error, when it ends without being stopped.
+    """
+
+    def __init__(self, on_death: Callable[[str, BaseException], None]) -> None:
+        self._on_death = on_death
         self._loop = asyncio.new_event_loop()
         # The loop's own clock is one that a test may freeze, and then nothing on it would ever wait to an end. A loop
         # of another library has a clock of its own, which nobody freezes.
@@ -97,7 +102,8 @@ class Loop:
         with self._lock:
             if not self._stopped.is_set():
                 self._stopped.set()
-                self._loop.call_soon_threadsafe(self._loop.stop)
+                with suppress(RuntimeError):  # it has died, and is closed
+                    self._loop.call_soon_threadsafe(self._loop.stop)
 
     def join(self, seconds: float) -> bool:
         """Wait for the end, and return whether it has come."""
@@ -105,7 +111,7 @@ class Loop:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        loop = self._loop
+        loop, pid = self._loop, os.getpid()
         asyncio.set_event_loop(loop)
         try:
             while not self._stopped.is_set():
@@ -119,6 +125,10 @@ class Loop:
                     task.cancel()
             if left:
                 loop.run_until_complete(asyncio.wait(left, timeout=1))
+        except BaseException as error:  # noqa: BLE001 - such as that of a selector that a task has closed
+            end_if_copy(pid, error)
+            # Nobody continues what waits here.
+            self._on_death(self._thread.name, error)
         finally:
             loop.close()
 

@@ -4,6 +4,8 @@ import threading
 from collections.abc import Callable, Mapping
 from enum import Enum
 
+from fairque.protocol.runners.forks import inherits
+
 __all__ = ["MOVES", "Phase", "Phases"]
 
 
@@ -42,7 +44,7 @@ MOVES: Mapping[Phase, frozenset[Phase]] = {
 
 
 class Phases:
-    """The phase of one worker. Threads may share it.
+    """The phase of one worker. Threads may share it; in a forked child a worker that has begun is over.
 
     Args:
         on_move: Called after each move, outside of the lock.
@@ -51,6 +53,7 @@ class Phases:
         phase: The present one.
         reason: Why it is that one.
         error: What ended a worker that has crashed.
+        turn: Held by who starts or stops the worker.
     """
 
     def __init__(self, on_move: Callable[[], None] = lambda: None) -> None:
@@ -59,7 +62,15 @@ class Phases:
         self.error: BaseException | None = None
         self._on_move = on_move
         self._idle = threading.Event()
-        self._lock = threading.Lock()
+        self._lock, self.turn = threading.Lock(), threading.Lock()
+        inherits(self)
+
+    def begin_anew(self) -> None:
+        """In a forked child: what works is the parent's, and nothing that is done to the copy may end any of it."""
+        self._lock, self.turn = threading.Lock(), threading.Lock()
+        if self.phase is not Phase.STARTING:
+            self.phase, self.reason, self._idle = Phase.ENDED, "it is that of another process", threading.Event()
+            self._idle.set()
 
     @property
     def takes(self) -> bool:

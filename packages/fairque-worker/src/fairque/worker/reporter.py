@@ -128,7 +128,9 @@ class Reporter:
         granted = back.job.granted
         # The text is for one that somebody has canceled meanwhile: it ends instead.
         error = self._described(back, ErrorText("GivenBack", back.why, ""), "canceled before it began")
-        return Failed(granted.task_id, granted.token, 0, "snooze", round(back.pause_seconds * 1000), error)
+        # A worker that can begin nothing takes nothing for so long, but others may have what it lacks.
+        pause_ms = 0 if back.crippled else round(back.pause_seconds * 1000)
+        return Failed(granted.task_id, granted.token, 0, "snooze", pause_ms, error)
 
     def _described(self, ending: Ending, told: ErrorText, reason: str) -> bytes:
         return describe_error(told, reason=reason, worker=self._consumer.worker, attempt=ending.job.granted.attempt)

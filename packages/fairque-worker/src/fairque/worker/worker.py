@@ -2,7 +2,6 @@
 
 import math
 import sys
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -61,8 +60,7 @@ class Worker:
 
     One thread, the courier, reports endings, takes new tasks in the same round trip, and waits for work when there is
     none; another renews the leases, a third tells the tasks whose lease is over and ends those above their timeouts.
-    The tasks run in threads, on an event loop, and in child processes. Each thread of the worker's own is watched: when
-    one dies, the worker crashes.
+    The tasks run in threads, on an event loop, and in child processes. When a thread of its own dies, it crashes.
 
     Args:
         settings: Server, queue and worker. `start` imports ``worker.modules`` before it does anything else.
@@ -108,6 +106,7 @@ class Worker:
             grace_seconds=options.cancel_grace_seconds,
             max_abandoned=options.max_abandoned,
             on_exhausted=self._on_exhausted,
+            on_death=self._on_death,
         )
         self._reader = Consumer(settings, Runner(impatient(settings.redis)))
         self.metrics = Metrics(
@@ -137,7 +136,6 @@ class Worker:
         self._control = Control(SIGNALS)
         self._again = False
         self._port = Port(self._probes.listen, self._on_death)
-        self._lock = threading.Lock()
         self._all_ended = True
         self._exhausted = False
         self._program_end = ProgramEnd(self._end_with_program)
@@ -224,7 +222,7 @@ class Worker:
             FairqueError: A module cannot be imported, the server or the queue cannot be worked with, the port is taken,
                 or the worker was stopped; nothing was started.
         """
-        with self._lock:
+        with self._phases.turn:
             if self._phases.phase in (Phase.STOPPING, Phase.ENDED):
                 raise FairqueError("this worker was stopped: make a new Worker")
             if self._phases.phase is not Phase.STARTING:
@@ -274,7 +272,7 @@ class Worker:
         return self._phases.wait_idle(seconds)
 
     def stop(self, deadline: float | None = None) -> None:
-        """Stop, in this order; safe to call twice.
+        """Stop, in this order; safe to call twice. In a forked child it does nothing: the worker is its parent's.
 
         1. take no more tasks, 2. wait for those that run, 3. give back those that do not end in time, uncounted,
         4. wait for hooks, end the threads, pass the wake-up on, and close the connections.
@@ -282,7 +280,7 @@ class Worker:
         Args:
             deadline: Seconds for step 2; None takes the settings' grace.
         """
-        with self._lock:
+        with self._phases.turn:
             if self._phases.phase in (Phase.STARTING, Phase.STOPPING, Phase.ENDED):
                 return
             self._phases.move(Phase.DRAINING, "stop was called")

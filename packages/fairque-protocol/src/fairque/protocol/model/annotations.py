@@ -272,7 +272,7 @@ def _read_unknown(name: _Unknown, scope: Scope) -> Meaning:
                 return meaning
     if first in scope.values:
         return Meaning.OTHER
-    # An alias of another module, by which text inside of it is meant, does not say whose it is.
+    # It comes from a star, or stands as text in an alias of another module, which does not say whose it is.
     for module in (one for body in bodies for one in imported(body, scope.package)):
         if _known(module, first, scope):
             *between, last = [first, *rest]
@@ -292,8 +292,6 @@ def _in_statement(statement: ast.stmt, name: str, rest: Sequence[str], scope: Sc
     elif isinstance(statement, ast.ImportFrom):
         module = absolute(statement, scope.package)
         for one in statement.names:
-            if one.name == "*" and not rest and _known(module, name, scope):
-                return _of_member(module, name, scope)
             if name == (one.asname or one.name):
                 *between, last = [one.name, *rest]
                 return _of_member(".".join([module, *between]), last, scope)

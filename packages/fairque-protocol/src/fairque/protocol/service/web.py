@@ -87,15 +87,20 @@ class Web:
     ) -> None:
         self._probes, self._applications = probes, applications
         try:
+            self._bell, self._ringer = socket.socketpair()
+        except OSError as error:
+            raise FairqueError(f"{setting} {port}: {error}. Raise the limit of open files") from error
+        try:
             self._listener = _listening(host, port)
         except (OSError, UnicodeError) as error:
+            self._bell.close()
+            self._ringer.close()
             raise ConfigurationError([f"{setting} {port}: cannot listen at {host}: {error}"]) from None
         self._selector = getattr(selectors, "PollSelector", selectors.DefaultSelector)()
         self._connections: dict[_Connection, None] = {}
         self._paused_until: float | None = None
         self._asked: SimpleQueue[tuple[_Connection, WSGIApplication, Request] | None] = SimpleQueue()
         self._made: deque[tuple[_Connection, bytes]] = deque()
-        self._bell, self._ringer = socket.socketpair()
         for one in (self._listener, self._bell, self._ringer):
             one.settimeout(0)
             # What a task forks must not keep the port, nor a connection open, when this process has ended.
@@ -253,15 +258,19 @@ class Web:
 
     def _make(self) -> None:
         while (asked := self._asked.get()) is not None:
-            connection, application, request = asked
-            if connection.state is not _State.WAITING:
-                continue
-            try:
-                told = asked_of(application, request)
-            except BaseException as error:  # noqa: BLE001 - also SystemExit, which would end the thread and no more
-                told = answer(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}\n".encode())
-            self._made.append((connection, told))
-            self._ring()
+            # Such as a lack of memory for the answer that says so: who asked is dropped, and the next one is answered.
+            with suppress(BaseException):
+                self._make_one(*asked)
+
+    def _make_one(self, connection: _Connection, application: "WSGIApplication", request: Request) -> None:
+        if connection.state is not _State.WAITING:
+            return
+        try:
+            told = asked_of(application, request)
+        except BaseException as error:  # noqa: BLE001 - also SystemExit of an application, as of a collector
+            told = answer(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}\n".encode())
+        self._made.append((connection, told))
+        self._ring()
 
     def _refuse(self, connection: _Connection, status: HTTPStatus) -> None:
         headers = [("Content-Type", "text/plain; charset=utf-8")]

@@ -60,8 +60,11 @@ def load_scripts() -> None:
     Raises:
         ProtocolError: One cannot be read.
     """
-    for name in script_names():
-        script(name)
+    try:
+        for name in script_names():
+            script(name)
+    except OSError as error:
+        raise ProtocolError(f"the scripts of fairque cannot be read: {error}") from error
 
 
 def expand(name: str, folder: Traversable) -> str:

@@ -174,6 +174,13 @@ def _handler(hello: dict[str, Any]) -> TaskHandler:
     return FunctionTaskHandler(hello["modules"]) if hello["handler"] is None else load_handler(hello["handler"])
 
 
+def _die(name: str, error: BaseException) -> None:
+    """End this process, whose main thread would wait for the ending of a coroutine for ever."""
+    with suppress(BaseException):
+        log.error("a child process ends: one of its threads died", service_thread=name, error=error_text(error))
+    os._exit(1)
+
+
 def main(descriptor: int, parent: int) -> None:
     """Run tasks until the worker lets go.
 
@@ -205,7 +212,9 @@ def main(descriptor: int, parent: int) -> None:
     # A task may tell of its progress in a tight loop: the worker hears the latest word only, a few times a second.
     sender = ProgressSender(office)
     inputs = Inputs(partial(office.read, ""), hello["input_limit"])
-    executor = Executor(handler, 1, hello["result_limit"], endings.put, inputs=inputs, on_progress=sender.note)
+    executor = Executor(
+        handler, 1, hello["result_limit"], endings.put, inputs=inputs, on_progress=sender.note, on_death=_die
+    )
     threading.Thread(target=office.listen, name="fairque-child", daemon=True).start()
     surroundings = Surroundings()
     channel.send({"kind": "ready"})

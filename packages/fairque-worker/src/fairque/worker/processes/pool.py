@@ -10,6 +10,7 @@ from fairque.protocol.errors import FairqueError, LeaseLost, RedisUnavailable, R
 from fairque.protocol.model.context import TaskContext
 from fairque.protocol.model.outcome import VERDICTS, Decision
 from fairque.protocol.model.tracebacks import ErrorText, error_text
+from fairque.protocol.runners.forks import inherits
 from fairque.protocol.service.log import configured_log
 from fairque.protocol.wire.jsonvalue import loads
 from fairque.worker.attempt import us_since
@@ -46,6 +47,12 @@ class Children:
         self._stopped = False
         self._failed_starts = 0
         self._next_start_at, self._problem = 0.0, ""
+        self._lock = threading.Lock()
+        inherits(self)
+
+    def begin_anew(self) -> None:
+        """Have none in a forked child: they are its parent's, and nothing here may kill them."""
+        self._all, self._idle, self._stopped = set(), [], True
         self._lock = threading.Lock()
 
     @contextmanager

@@ -1,0 +1,59 @@
+"""What a worker does while the system lets it begin no thread: it takes no tasks, and a burst comes back to its own."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fairque.protocol.model.states import TaskState
+
+
+def nothing() -> None:
+    """The shortest task."""
+
+
+@pytest.fixture
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[str]]:
+    """Let the next so many threads for tasks not begin; returns the list of those that did not."""
+    start = threading.Thread.start
+    refused: list[str] = []
+
+    def refuse(times: int) -> list[str]:
+        def begin(thread: threading.Thread) -> None:
+            if thread.name.startswith("fairque-task") and len(refused) < times:
+                refused.append(thread.name)
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", begin)
+        return refused
+
+    return refuse
+
+
+@pytest.mark.parametrize("tasks", [1, 6])
+def test_a_burst_runs_what_it_could_not_begin_when_there_are_threads_again(
+    bench: Any, no_threads: Callable[[int], list[str]], tasks: int
+) -> None:
+    refused = no_threads(1)
+    ids = bench.push_all([bench.task(nothing) for _ in range(tasks)])
+    worker = bench.worker(nothing, burst=True)
+    worker.start()
+    assert worker.wait_idle(60)
+    worker.stop()
+    assert len(refused) == 1
+    assert [bench.state(task_id) for task_id in ids] == [TaskState.FINISHED] * tasks
+
+
+def test_a_worker_without_threads_takes_a_task_only_once_in_a_while(
+    bench: Any, no_threads: Callable[[int], list[str]]
+) -> None:
+    refused = no_threads(2)
+    ids = bench.push_all([bench.task(nothing) for _ in range(20)])
+    worker = bench.start(nothing, concurrency=1)
+    for task_id in ids:
+        bench.result(task_id)
+    worker.stop()
+    # Each try takes as many as there are slots, and after it the worker takes none until the next one.
+    assert sum(bench.info(task_id).attempts for task_id in ids) == 20 + len(refused) == 22
