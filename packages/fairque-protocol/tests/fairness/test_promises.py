@@ -312,6 +312,11 @@ class TestAUserThatItsCapHeldBack:
         assert leaping.serve(3, ran=25) == ["ann", "bob", "ann"]
         assert (leaping.user().cut, leaping.user().leeway) == (None, leeway)
 
+    def test_has_its_leeway_in_service_whatever_its_weight(self, leaping: "Bench") -> None:
+        leaping.set("ann", weight=4)
+        self.leap(leaping)
+        assert (leaping.model.V - leaping.tag(), leaping.user().cut) == (2_500_000, 40_000_000)
+
     def test_waits_for_no_turn_when_it_had_no_work_since_a_cut(self, leaping: "Bench") -> None:
         self.leap(leaping)
         leaping.pop()
