@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 #: Far more than any of them needs: they would never end.
-LONG = 120
+LONG = 300
 
 LEAVE = """
 import asyncio, atexit, multiprocessing, threading, time

@@ -42,20 +42,22 @@ class _User:
     before: dict[str, float] = field(factory=dict)
 
 
-def _bound(plan: Plan) -> float:
+def _bound(facts: Facts, plan: Plan) -> float:
     """What one other user may get while one waits.
 
     A newcomer's burst and CRITICAL credit, 8 starts each or 1 s and 2 s; and a task of each. Time is settled when a
-    task has ended: so many may run as there are slots, each for as long as the longest task.
+    task has ended: so many may run as there are slots, each for as long as the longest task, by the plan or, on a busy
+    machine, in fact.
     """
     if plan.cost_mode == "count":
         return 8.0 + 8.0 + 2.0
-    return 1.0 + 2.0 + plan.longest_seconds * (2 + plan.workers * plan.concurrency)
+    ran = [_seconds(attempt) for task in facts.tasks.values() for attempt in task.in_order()]
+    return 1.0 + 2.0 + max(plan.longest_seconds, *ran) * (2 + plan.workers * plan.concurrency)
 
 
 def unfair(facts: Facts, plan: Plan) -> Iterator[str]:
     """Give a sentence for each wait that was too long."""
-    bound = _bound(plan)
+    bound = _bound(facts, plan)
     for wait in longest_waits(facts, plan):
         if wait.got > bound:
             yield (

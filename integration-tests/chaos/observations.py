@@ -28,7 +28,7 @@ from chaos.history import Event
 
 __all__ = ["Observer"]
 
-_AFTER_US = 8_000_000
+_AFTER_US = 60_000_000
 _SPAN_US = 1_000_000
 _DELAY_US = 150_000
 _TAKEN_OVER = ("kill", "blackhole")

@@ -18,7 +18,7 @@ import redis
 
 from fairque.client import AsyncTaskQueue, ClientSettings, FairqueError, TaskQueue, as_completed, task
 from fairque.protocol.runners.runner import Subscription
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import PATIENCE, eventually
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork"),
@@ -109,7 +109,7 @@ def test_a_wait_of_the_parent_hears_whatever_a_child_does(
     queue: TaskQueue, worker: Any, in_thread: Any, connections: Connections, deed: Callable[[TaskQueue], None]
 ) -> None:
     handle = queue.push(add.options(user_id="parent").task(1, 2))
-    waiting = in_thread(lambda: handle.result(timeout=60))
+    waiting = in_thread(lambda: handle.result(timeout=PATIENCE))
     eventually(lambda: registered(worker, handle.task_id), what="a wait of the parent")
     before = connections()
     assert exit_code_of_child(lambda: deed(queue)) == 0
@@ -123,7 +123,7 @@ def test_a_child_waits_on_a_channel_of_its_own(queue: TaskQueue, worker: Any, in
     handle = queue.push(add.options(user_id="child").task(1, 2))
 
     def in_child() -> None:
-        assert handle.result(timeout=60) == 3
+        assert handle.result(timeout=PATIENCE) == 3
 
     child = in_thread(lambda: exit_code_of_child(in_child))
     eventually(lambda: registered(worker, handle.task_id), what="a wait of the child")
@@ -173,14 +173,14 @@ def test_children_of_multiprocessing_may_share_a_queue_of_their_parent(
     queue: TaskQueue, worker: Any, in_thread: Any
 ) -> None:
     handle = queue.push(add.task(1, 2))
-    waiting = in_thread(lambda: handle.result(timeout=60))
+    waiting = in_thread(lambda: handle.result(timeout=PATIENCE))
     eventually(lambda: registered(worker, handle.task_id), what="a wait of the parent")
     forking = multiprocessing.get_context("fork")
     children = [forking.Process(target=uses_it_and_closes, args=(queue,)) for _ in range(3)]
     for child in children:
         child.start()
     for child in children:
-        child.join(60)
+        child.join(PATIENCE)
     assert [child.exitcode for child in children] == [0, 0, 0]
     worker.finish_all(3)
     assert waiting.outcome() == 3
@@ -239,7 +239,7 @@ def test_a_child_that_ends_as_programs_do_leaves_its_parent_waiting(
         assert parent.stdout.readline() == "forked\n"
         worker.finish_all(3)
         assert parent.stdout.readline() == "[3]\n"
-        _, errors = parent.communicate(timeout=60)
+        _, errors = parent.communicate(timeout=PATIENCE)
     assert (parent.returncode, errors) == (0, "")
 
 
@@ -248,7 +248,7 @@ class TestAsync:
 
     async def waiting(self, queue: AsyncTaskQueue, worker: Any) -> "asyncio.Task[Any]":
         handle = await queue.push(add.options(user_id="parent").task(1, 2))
-        waiting = asyncio.create_task(handle.result(timeout=60))
+        waiting = asyncio.create_task(handle.result(timeout=PATIENCE))
         await asyncio.to_thread(eventually, lambda: registered(worker, handle.task_id), what="a wait of the parent")
         return waiting
 

@@ -13,7 +13,7 @@ import redis
 
 from fairque.client import AsyncTaskQueue, ClientSettings, FairqueError, TaskQueue, aio, as_completed, gather, task
 from fairque.client import waiting as waiting_module
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import PATIENCE, eventually
 
 Listeners = Callable[[], dict[str, int]]
 
@@ -71,7 +71,7 @@ class TestAWait:
 
         threading.Thread(target=interrupt).start()
         with pytest.raises(KeyboardInterrupt):
-            handle.result(timeout=60)
+            handle.result(timeout=PATIENCE)
         assert listeners() == {}
         assert remembered(queue) == ()
 
@@ -94,7 +94,7 @@ class TestAWait:
         self, queue: TaskQueue, in_thread: Any, listeners: Listeners
     ) -> None:
         (handle,) = push(queue)
-        waiting = in_thread(lambda: handle.result(timeout=60))
+        waiting = in_thread(lambda: handle.result(timeout=PATIENCE))
         eventually(listeners, what="the wait")
         queue.close()
         with pytest.raises(FairqueError, match="is closed"):
@@ -106,7 +106,7 @@ class TestAWait:
         self, queue: TaskQueue, worker: Any, in_thread: Any, listeners: Listeners
     ) -> None:
         (handle,) = push(queue)
-        patient = in_thread(lambda: queue.get(handle.task_id).result(timeout=60))
+        patient = in_thread(lambda: queue.get(handle.task_id).result(timeout=PATIENCE))
         eventually(listeners, what="the wait")
         for _ in range(20):
             queue.get(handle.task_id).wait(timeout=0.005)
@@ -119,7 +119,7 @@ class TestAWait:
         self, queue: TaskQueue, in_thread: Any, listeners: Listeners, spy_on: Any, worker: Any
     ) -> None:
         (handle,) = push(queue)
-        patient = in_thread(lambda: handle.result(timeout=60))
+        patient = in_thread(lambda: handle.result(timeout=PATIENCE))
         eventually(listeners, what="the wait")
         spy = spy_on(queue)
         for _ in range(10):
@@ -149,7 +149,7 @@ def test_a_wait_that_goes_on_says_so_before_the_server_forgets_it(
 ) -> None:
     monkeypatch.setattr(waiting_module, "_RENEW_SECONDS", 0.05)
     (handle,) = push(queue)
-    waiting = in_thread(lambda: handle.result(timeout=60))
+    waiting = in_thread(lambda: handle.result(timeout=PATIENCE))
     eventually(listeners, what="the wait")
     worker.run.__self__._connected().delete(f"{worker.keys.prefix}w:{handle.task_id}")
     eventually(listeners, what="that it says so again")
@@ -173,7 +173,7 @@ class TestAnAsyncWait:
         self, async_queue: AsyncTaskQueue, listeners: Listeners, how: str
     ) -> None:
         (handle,) = await self.push(async_queue)
-        waiting = asyncio.create_task(handle.result(timeout=60))
+        waiting = asyncio.create_task(handle.result(timeout=PATIENCE))
         await asyncio.to_thread(eventually, listeners, what="the wait")
         if how == "cancel":
             waiting.cancel()
@@ -202,7 +202,7 @@ class TestAnAsyncWait:
         self, async_queue: AsyncTaskQueue, worker: Any
     ) -> None:
         (handle,) = await self.push(async_queue)
-        patient = asyncio.create_task(async_queue.get(handle.task_id).result(timeout=60))
+        patient = asyncio.create_task(async_queue.get(handle.task_id).result(timeout=PATIENCE))
         for _ in range(20):
             await async_queue.get(handle.task_id).wait(timeout=0.005)
         worker.finish_all(3)

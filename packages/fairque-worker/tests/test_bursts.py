@@ -9,6 +9,7 @@ import pytest
 from fairque.protocol import calls, clock
 from fairque.protocol.calls import Setting
 from fairque.protocol.model.states import TaskState
+from fairque.protocol.testing import PATIENCE
 from fairque.worker import Snooze, TaskHandler
 
 #: Every number of slots changes who pops: the report of an ending, or the wait that is under way.
@@ -32,7 +33,7 @@ def limited(bench: Any, **values: float) -> None:
 def burst(bench: Any, *work: Any, **options: Any) -> None:
     worker = bench.worker(*work, burst=True, **options)
     worker.start()
-    assert worker.wait_idle(60), "the burst did not end"
+    assert worker.wait_idle(PATIENCE), "the burst did not end"
     worker.stop()
 
 
@@ -139,7 +140,7 @@ def test_a_burst_leaves_what_waits_for_a_time_and_says_how_much(bench: Any, capl
 
 def test_a_burst_does_not_wait_for_what_other_workers_hold(bench: Any, gate: threading.Event) -> None:
     def patient() -> None:
-        assert gate.wait(60)
+        assert gate.wait(PATIENCE)
 
     held = bench.push(patient)
     bench.start(patient, concurrency=1)
@@ -151,14 +152,14 @@ def test_a_burst_does_not_wait_for_what_other_workers_hold(bench: Any, gate: thr
 
 def test_a_burst_takes_a_task_that_another_pushes_while_it_has_work(bench: Any, gate: threading.Event) -> None:
     def patient() -> None:
-        assert gate.wait(60)
+        assert gate.wait(PATIENCE)
 
     bench.push(patient)
     worker = bench.worker(patient, nothing, burst=True)
     worker.start()
     bench.result(bench.push(nothing))
     gate.set()
-    assert worker.wait_idle(60)
+    assert worker.wait_idle(PATIENCE)
 
 
 def test_a_chain_of_four_costs_less_than_twenty_times_its_bare_round_trips(bench: Any) -> None:
@@ -190,7 +191,7 @@ def test_a_chain_of_four_costs_less_than_twenty_times_its_bare_round_trips(bench
         worker = bench.worker(nothing, burst=True, concurrency=16)
         begun = clock.monotonic()
         worker.start()
-        assert worker.wait_idle(60)
+        assert worker.wait_idle(PATIENCE)
         return clock.monotonic() - begun
 
     # The least of several: what the machine does beside this only ever adds.
@@ -210,5 +211,5 @@ def test_a_burst_of_several_processes_leaves_nothing_runnable(bench: Any) -> Non
     for worker in workers:
         worker.start()
     for worker in workers:
-        assert worker.wait_idle(60)
+        assert worker.wait_idle(PATIENCE)
     assert (bench.stats().queued, bench.stats().running, bench.stats().finished) == (0, 0, 80)

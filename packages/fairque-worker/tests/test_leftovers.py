@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from fairque.protocol.model.states import TaskState
+from fairque.protocol.testing import PATIENCE
 from fairque.worker import Task, TaskContext, TaskHandler
 
 VARIABLE: ContextVar[Any] = ContextVar("of-a-test")
@@ -96,7 +97,7 @@ def test_what_a_task_has_made_goes_in_a_thread_of_tasks(bench: Any, way: Any, ki
     bench.start(kind(way, lambda: Leftover(gone), later=later))
     for _ in range(10):
         bench.push(way, {}, retries=0)
-    threads = [gone.get(timeout=60) for _ in range(20)]
+    threads = [gone.get(timeout=PATIENCE) for _ in range(20)]
     assert [name for name in threads if not name.startswith(OF_TASKS)] == []
 
 
@@ -107,7 +108,7 @@ class Lingers:
         self._gate = gate
 
     def __del__(self) -> None:
-        self._gate.wait(60)
+        self._gate.wait(PATIENCE)
 
 
 @pytest.mark.parametrize("way", ["local", "result", "variable"])

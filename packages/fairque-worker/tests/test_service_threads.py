@@ -17,7 +17,7 @@ import pytest
 
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import PATIENCE, eventually
 from fairque.worker import Worker, current_context
 from fairque.worker.phases import Phase
 
@@ -58,7 +58,7 @@ def test_a_heartbeat_that_fails_for_lack_of_something_is_sent_later_and_no_task_
         begun.append(current_context().attempt)
         # Each beat renews the lease, so it is held well above its length.
         for _ in range(8):
-            assert beats.acquire(timeout=60)
+            assert beats.acquire(timeout=PATIENCE)
 
     worker = bench.worker(long, lease_seconds=3.0, heartbeat_seconds=0.5)
     beat = worker._heart._consumer.beat
@@ -98,6 +98,13 @@ def test_a_thread_that_is_ended_by_something_else_than_an_exception_ends_the_wor
         worker.run()
 
 
+def test_a_courier_that_dies_while_the_worker_stops_is_told_of_too(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = bench.worker(burst=True)
+    monkeypatch.setattr(worker._courier, "_wind_up", failing(lambda: None, SystemExit(0), 1))
+    with pytest.raises(FairqueError, match="the worker crashed: SystemExit"):
+        worker.run()
+
+
 def test_a_worker_with_a_dead_thread_is_not_alive_and_its_tasks_are_told_to_stop(
     bench: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,12 +118,12 @@ def test_a_worker_with_a_dead_thread_is_not_alive_and_its_tasks_are_told_to_stop
 
     worker = bench.start(patient, http_port=0)
     bench.push(patient)
-    assert begun.wait(60)
+    assert begun.wait(PATIENCE)
     monkeypatch.setattr(worker._watch.service, "_step", failing(lambda: None, SystemExit(0), 1))
     worker._watch.service._wake()
-    assert told.wait(60)
+    assert told.wait(PATIENCE)
     assert alive(worker) == (503, "crashed: thread fairque-watch died\n")
-    assert worker.wait_idle(60)
+    assert worker.wait_idle(PATIENCE)
 
 
 def test_a_courier_that_is_short_of_something_reports_and_takes_when_it_has_it_again(
@@ -212,7 +219,7 @@ def test_an_event_loop_that_a_task_has_broken_ends_the_worker_which_stops_in_goo
     """Whatever waits there, and whatever would be given to it, would wait for ever."""
     worker = bench.start(closes_the_selector, http_port=0)
     bench.push(closes_the_selector)
-    assert worker.wait_idle(60)
+    assert worker.wait_idle(PATIENCE)
     assert alive(worker) == (503, "crashed: thread fairque-loop died\n")
     assert isinstance(worker._phases.error, OSError)
     worker.stop(0)

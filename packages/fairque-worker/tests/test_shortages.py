@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fairque.protocol.model.states import TaskState
+from fairque.protocol.testing import PATIENCE
 
 
 def nothing() -> None:
@@ -40,7 +41,7 @@ def test_a_burst_runs_what_it_could_not_begin_when_there_are_threads_again(
     ids = bench.push_all([bench.task(nothing) for _ in range(tasks)])
     worker = bench.worker(nothing, burst=True)
     worker.start()
-    assert worker.wait_idle(60)
+    assert worker.wait_idle(PATIENCE)
     worker.stop()
     assert len(refused) == 1
     assert [bench.state(task_id) for task_id in ids] == [TaskState.FINISHED] * tasks

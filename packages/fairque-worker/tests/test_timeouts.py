@@ -183,7 +183,7 @@ def test_a_coroutine_that_blocks_the_event_loop_does_not_hold_the_next_ones_up(
     bench: Any, gate: threading.Event
 ) -> None:
     async def blocks() -> None:
-        gate.wait(60)  # what no coroutine should do
+        gate.wait(PATIENCE)  # what no coroutine should do
 
     async def well_behaved() -> str:
         await asyncio.sleep(0)

@@ -321,7 +321,7 @@ class TestAUserThatItsCapHeldBack:
         self.leap(leaping)
         leaping.pop()
         assert (leaping.started[-1], leaping.user().cut) == ("ann", 40_000_000)
-        for task_id, _ in leaping.user().n.items():
+        for task_id in list(leaping.user().n):
             leaping.model.cancel(leaping.now_us, task_id)
         assert (leaping.user().lane, leaping.user().cut) == (Lane.IDLE, None)
 

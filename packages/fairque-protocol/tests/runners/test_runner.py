@@ -332,7 +332,7 @@ class TestListening:
         runner = Runner(own_server.settings)
         subscription = runner.listen(keys.done("me"), on_message, on_ready)
         own_server.client.publish(keys.done("me"), "unreadable")
-        assert ready.wait(60)
+        assert ready.wait(PATIENCE)
         own_server.client.publish(keys.done("me"), "again")
         assert eventually(lambda: heard, what="it hears again") == [b"again"]
         subscription.close()

@@ -11,7 +11,7 @@ import structlog
 
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.service.supervision import Service
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import PATIENCE, eventually
 
 Make = Callable[..., Service]
 
@@ -59,21 +59,21 @@ def test_a_step_that_fails_is_tried_again(make: Make, error: Exception) -> None:
 
     service = make(failing(3, error, work))
     service.start()
-    assert done.wait(60)
+    assert done.wait(PATIENCE)
 
 
 def test_a_step_that_keeps_failing_ends_the_thread_and_that_is_told(make: Make, deaths: Any) -> None:
     error = OSError(24, "too many open files")
     service = make(failing(math.inf, error, lambda: None), patience=0.0)
     service.start()
-    assert deaths.get(timeout=60) == ("fairque-test", error)
-    assert service.join(60)
+    assert deaths.get(timeout=PATIENCE) == ("fairque-test", error)
+    assert service.join(PATIENCE)
 
 
 def test_a_dead_thread_is_not_overdue_since_nobody_waits_for_its_next_step(make: Make, deaths: Any) -> None:
     service = make(failing(1, SystemExit(0), lambda: None))
     service.start()
-    deaths.get(timeout=60)
+    deaths.get(timeout=PATIENCE)
     assert (service.overdue, service.stopped) == (0, True)
 
 
@@ -86,7 +86,7 @@ def test_the_pauses_between_failures_grow_up_to_a_second(make: Make, monkeypatch
     service = make(failing(8, ValueError("a test"), end))
     monkeypatch.setattr(service, "rest", pauses.append)
     service.start()
-    assert service.join(60)
+    assert service.join(PATIENCE)
     assert pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0]
 
 
@@ -96,13 +96,13 @@ def test_what_is_no_exception_ends_the_thread_at_once_and_that_is_told(
 ) -> None:
     service = make(failing(1, error, lambda: None))
     service.start()
-    assert deaths.get(timeout=60) == ("fairque-test", error)
+    assert deaths.get(timeout=PATIENCE) == ("fairque-test", error)
 
 
 def test_an_error_that_nothing_can_overcome_ends_the_thread_at_once(make: Make, deaths: Any) -> None:
     service = make(failing(1, KeyError("a test"), lambda: None), fatal=(KeyError,))
     service.start()
-    assert isinstance(deaths.get(timeout=60)[1], KeyError)
+    assert isinstance(deaths.get(timeout=PATIENCE)[1], KeyError)
 
 
 def test_a_log_that_raises_costs_no_thread(make: Make) -> None:
@@ -118,7 +118,7 @@ def test_a_log_that_raises_costs_no_thread(make: Make) -> None:
 
     service = make(failing(2, ValueError("a test"), work), log=Broken())
     service.start()
-    assert done.wait(60)
+    assert done.wait(PATIENCE)
 
 
 def test_a_thread_that_ends_by_itself_or_is_stopped_is_not_dead(make: Make, deaths: Any) -> None:
@@ -127,7 +127,7 @@ def test_a_thread_that_ends_by_itself_or_is_stopped_is_not_dead(make: Make, deat
 
     service = make(once)
     service.start()
-    assert service.join(60)
+    assert service.join(PATIENCE)
 
     def rest() -> None:
         other.rest(math.inf)
@@ -149,9 +149,9 @@ def test_a_rest_ends_with_a_ring_and_a_ring_before_it_is_kept(make: Make) -> Non
     service.ring()
     service.start()
     for _ in range(2):
-        assert turns.acquire(timeout=60)
+        assert turns.acquire(timeout=PATIENCE)
     service.ring()
-    assert turns.acquire(timeout=60)
+    assert turns.acquire(timeout=PATIENCE)
 
 
 def test_a_thread_is_overdue_while_a_step_holds_it_and_not_while_it_rests(make: Make) -> None:
@@ -159,13 +159,13 @@ def test_a_thread_is_overdue_while_a_step_holds_it_and_not_while_it_rests(make: 
 
     def step() -> None:
         held.set()
-        gate.wait(60)
+        gate.wait(PATIENCE)
         service.rest(math.inf)
 
     service = make(step)
     assert service.overdue == 0
     service.start()
-    assert held.wait(60)
+    assert held.wait(PATIENCE)
     eventually(lambda: service.overdue > 0, what="that it is overdue")
     gate.set()
     eventually(lambda: service.overdue == 0, what="that it rests")

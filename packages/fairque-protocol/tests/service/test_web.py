@@ -299,7 +299,7 @@ class TestTrouble:
             patched.setattr(web_module, "asked_of", asked)
             patched.setattr(web_module, "answer", short)
             with connect(web, b"GET /metrics HTTP/1.1\r\n\r\n"):
-                assert tried.wait(60)
+                assert tried.wait(PATIENCE)
         assert get(web, "/metrics").endswith(b"xxx")
 
     @pytest.mark.filterwarnings("error::ResourceWarning")

@@ -20,7 +20,7 @@ class Hangs(Exception):
         self._gate = gate
 
     def __str__(self) -> str:
-        self._gate.wait(60)
+        self._gate.wait(PATIENCE)
         return "at last"
 
 
@@ -30,7 +30,7 @@ class HangingCancel(Cancel):
         self._gate = gate
 
     def __str__(self) -> str:
-        self._gate.wait(60)
+        self._gate.wait(PATIENCE)
         return "at last"
 
 
@@ -42,7 +42,7 @@ class HangingPause(Retry):
 
     @property
     def after(self) -> Any:
-        self._gate.wait(60)
+        self._gate.wait(PATIENCE)
         return 1
 
     @after.setter
@@ -56,7 +56,7 @@ class HangingValue(dict[str, int]):
         self._gate = gate
 
     def items(self) -> Any:
-        self._gate.wait(60)
+        self._gate.wait(PATIENCE)
         return super().items()
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from fairque.protocol.testing import PATIENCE
 from fairque.worker.jobs import Unstarted
 
 
@@ -19,7 +20,7 @@ class LateChildren:
     @contextmanager
     def lend(self) -> Iterator[Any]:
         self.asked.set()
-        if self.let.wait(60):
+        if self.let.wait(PATIENCE):
             raise Unstarted("none here", 1.0)
         yield
 
@@ -31,7 +32,7 @@ def test_a_task_whose_child_process_still_starts_is_said_to_wait_for_it(make_ben
     children = LateChildren()
     bench = make_bench(threads=1, children=children)
     job = bench.submit(print, isolation="process")
-    assert children.asked.wait(60)
+    assert children.asked.wait(PATIENCE)
     assert bench.executor.where(job) == ("waits for a child process", [])
     children.let.set()
     bench.ending()

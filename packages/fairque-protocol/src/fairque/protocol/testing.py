@@ -35,7 +35,7 @@ __all__ = [
 T = TypeVar("T")
 
 #: Seconds after which a test gives up on what must happen: more than any machine needs, however busy it is.
-PATIENCE = 60.0
+PATIENCE = 300.0
 
 GIVEN_URL = os.environ.get("FAIRQUE__REDIS__URL")
 REDIS_SERVER = shutil.which("redis-server", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/bin"]))

@@ -88,6 +88,12 @@ class Phases:
         self._on_move()
         return True
 
+    def crash(self, reason: str, error: BaseException) -> None:
+        """Go to CRASHED; one that stops by then stops as before, and keeps the error all the same."""
+        if not self.move(Phase.CRASHED, reason, error):
+            with self._lock:
+                self.error = self.error or error
+
     def note_idle(self) -> bool:
         """Note that no task is held, which counts unless tasks are taken; return whether that is news."""
         with self._lock:

@@ -345,7 +345,7 @@ class Worker:
 
     def _on_death(self, name: str, error: BaseException) -> None:
         """End the worker, since one of its threads has died."""
-        self._phases.move(Phase.CRASHED, f"thread {name} died", error)
+        self._phases.crash(f"thread {name} died", error)
         with suppress(Exception):
             log.error(
                 "the worker crashed: others get its tasks when the leases end",
