@@ -321,7 +321,8 @@ class TestAUserThatItsCapHeldBack:
         self.leap(leaping)
         leaping.pop()
         assert (leaping.started[-1], leaping.user().cut) == ("ann", 40_000_000)
-        for task_id in list(leaping.user().n):
+        while head := leaping.user().n.head():
+            task_id = head[1]
             leaping.model.cancel(leaping.now_us, task_id)
         assert (leaping.user().lane, leaping.user().cut) == (Lane.IDLE, None)
 
