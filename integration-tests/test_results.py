@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fairque.client import Redriven, Task, TaskFailed, TaskState, as_completed, gather
+from fairque.client import Redriven, Task, TaskFailed, TaskState
 from fairque.client.progress import show_progress
 from fairque.protocol.testing import PATIENCE, eventually
 
@@ -62,9 +62,10 @@ def test_many_results_come_as_they_end(project: Any, queue: Any) -> None:
     project.write(TASKS)
     handles = queue.push_many([load(2) for _ in range(200)])
     project.start("tasks")
-    assert {handle.result(timeout=0) for handle in as_completed(handles, timeout=60)} == {h.task_id for h in handles}
-    assert gather(*handles) == [handle.task_id for handle in handles]
-    show_progress(handles)
+    ended = queue.as_completed(handles, timeout=PATIENCE)
+    assert {handle.result(timeout=0) for handle in ended} == {handle.task_id for handle in handles}
+    assert queue.gather(*handles) == [handle.task_id for handle in handles]
+    show_progress(*handles)
 
 
 @pytest.mark.parametrize("isolation", ["thread", "process"])
@@ -81,5 +82,5 @@ def test_dead_letters_run_again_once_their_cause_is_mended(project: Any, queue: 
     (project.folder / "broken").unlink()
     assert queue.dead_letters.redrive(letter.task_id) is TaskState.QUEUED
     assert queue.dead_letters.redrive_all(func="tasks:load") == Redriven(2, 0)
-    assert gather(*handles, timeout=30) == [handle.task_id for handle in handles]
+    assert queue.gather(*handles, timeout=30) == [handle.task_id for handle in handles]
     assert len(queue.dead_letters.list()) == 0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fairque.client import AsyncTaskHandle, AsyncTaskQueue, TaskFailed, TaskNotFound, TaskQueue, task
-from fairque.client.aio import as_completed, gather
+from fairque.protocol.testing import PATIENCE
 
 
 @task
@@ -21,10 +21,10 @@ async def pushed(queue: AsyncTaskQueue, number: int) -> list[AsyncTaskHandle[int
 
 
 async def until(predicate: Callable[[], Any]) -> None:
-    """Wait until something holds, while the event loop goes on."""
-    deadline = time.monotonic() + 10
+    """Wait until something holds, while the event loop continues."""
+    deadline = time.monotonic() + PATIENCE
     while not predicate():
-        assert time.monotonic() < deadline, "not within 10 s"
+        assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
 
 
@@ -33,7 +33,7 @@ async def test_handles_come_in_the_order_in_which_their_tasks_end(async_queue: A
     held = [worker.take() for _ in handles]
     results = []
     worker.end(held[2], result=2)
-    async for handle in as_completed(handles, timeout=10):
+    async for handle in async_queue.as_completed(handles, timeout=10):
         results.append(await handle.result())
         if len(held) > len(results):
             worker.end(held[len(results) - 1], result=len(results) - 1)
@@ -44,7 +44,7 @@ async def test_a_thousand_handles_are_waited_for_with_one_call(
     async_queue: AsyncTaskQueue, worker: Any, async_spy: Any
 ) -> None:
     handles = await pushed(async_queue, 1_000)
-    waiting = asyncio.create_task(gather(*handles))
+    waiting = asyncio.create_task(async_queue.gather(*handles))
     await until(lambda: "watch" in async_spy.scripts)
     await asyncio.to_thread(worker.finish_all, 7)
     assert await waiting == [7] * 1_000
@@ -55,7 +55,7 @@ async def test_a_lost_subscription_loses_nothing_and_costs_one_call_more(
     async_queue: AsyncTaskQueue, worker: Any, async_spy: Any, server: Any
 ) -> None:
     handles = await pushed(async_queue, 20)
-    waiting = asyncio.create_task(gather(*handles))
+    waiting = asyncio.create_task(async_queue.gather(*handles))
     await until(lambda: "watch" in async_spy.scripts)
     server.client_kill_filter(_type="pubsub")
     await until(lambda: async_spy.scripts.count("watch") == 2)
@@ -66,7 +66,7 @@ async def test_a_lost_subscription_loses_nothing_and_costs_one_call_more(
 
 async def test_the_first_error_is_raised_while_others_run(async_queue: AsyncTaskQueue, worker: Any) -> None:
     handles = await pushed(async_queue, 3)
-    waiting = asyncio.create_task(gather(*handles))
+    waiting = asyncio.create_task(async_queue.gather(*handles))
     await asyncio.to_thread(worker.fail, {"type": "ValueError", "error": "no"})
     with pytest.raises(TaskFailed, match="ValueError: no"):
         await waiting
@@ -76,7 +76,7 @@ async def test_the_first_error_is_raised_while_others_run(async_queue: AsyncTask
 async def test_errors_take_the_places_of_results_where_that_is_wanted(async_queue: AsyncTaskQueue, worker: Any) -> None:
     handles = await pushed(async_queue, 2)
     worker.finish(1)
-    results = await gather(*handles, async_queue.get("unknown"), timeout=0.1, return_exceptions=True)
+    results = await async_queue.gather(*handles, async_queue.get("unknown"), timeout=0.1, return_exceptions=True)
     assert results[0] == 1
     assert [type(result) for result in results[1:]] == [TimeoutError, TaskNotFound]
 
@@ -84,23 +84,23 @@ async def test_errors_take_the_places_of_results_where_that_is_wanted(async_queu
 async def test_a_time_that_is_over_names_those_that_go_on(async_queue: AsyncTaskQueue) -> None:
     handles = await pushed(async_queue, 2)
     with pytest.raises(TimeoutError, match=r"2 of 2 tasks have not ended after 0\.1 s"):
-        await anext(as_completed(handles, timeout=0.1))
+        await anext(async_queue.as_completed(handles, timeout=0.1))
 
 
 async def test_a_wait_can_be_given_up(async_queue: AsyncTaskQueue) -> None:
     handles = await pushed(async_queue, 2)
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(gather(*handles), 0.1)
+        await asyncio.wait_for(async_queue.gather(*handles), 0.1)
     assert not async_queue._link._waiters._by_task
 
 
-async def test_of_nothing_the_result_is_nothing() -> None:
-    assert await gather() == []
+async def test_of_nothing_the_result_is_nothing(async_queue: AsyncTaskQueue) -> None:
+    assert await async_queue.gather() == []
     none: list[AsyncTaskHandle[int]] = []
-    assert [handle async for handle in as_completed(none)] == []
+    assert [handle async for handle in async_queue.as_completed(none)] == []
 
 
 async def test_a_handle_without_await_is_refused(async_queue: AsyncTaskQueue, queue: TaskQueue) -> None:
     other: Any = queue.get("t")
-    with pytest.raises(TypeError, match="these are waited for: AsyncTaskHandle; not TaskHandle"):
-        as_completed([async_queue.get("t"), other])
+    with pytest.raises(TypeError, match="AsyncTaskHandle objects can be waited for, not TaskHandle"):
+        async_queue.as_completed([async_queue.get("t"), other])

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import redis
 
-from fairque.client import AsyncTaskQueue, ClientSettings, FairqueError, TaskQueue, as_completed, task
+from fairque.client import AsyncTaskQueue, ClientSettings, FairqueError, TaskQueue, task
 from fairque.protocol.runners.runner import Subscription
 from fairque.protocol.testing import PATIENCE, eventually
 
@@ -133,7 +133,7 @@ def test_a_child_waits_on_a_channel_of_its_own(queue: TaskQueue, worker: Any, in
 
 def test_a_wait_that_was_under_way_goes_on_in_both(queue: TaskQueue, worker: Any, in_thread: Any) -> None:
     handles = [queue.push(add.task(n, 0)) for n in range(3)]
-    waiting = as_completed(handles, timeout=60)
+    waiting = queue.as_completed(handles, timeout=60)
     worker.finish_all(0, most=1)
     next(waiting)
     go_on, continues = os.pipe()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import redis
 
-from fairque.client import AsyncTaskQueue, ClientSettings, FairqueError, TaskQueue, aio, as_completed, gather, task
+from fairque.client import AsyncTaskQueue, ClientSettings, FairqueError, TaskQueue, task
 from fairque.client import waiting as waiting_module
 from fairque.protocol.testing import PATIENCE, eventually
 
@@ -52,7 +52,7 @@ class TestAWait:
         handles = push(queue, 2_500)
         worker.finish_all(1, most=500)
         with pytest.raises(TimeoutError):
-            gather(*handles, timeout=0.3)
+            queue.gather(*handles, timeout=0.3)
         assert listeners() == {}
         assert remembered(queue) == ()
 
@@ -80,7 +80,7 @@ class TestAWait:
         handles = push(queue, 3)
         worker.finish_all(1, most=1)
         with contextlib.suppress(ZeroDivisionError):
-            events = as_completed(handles, timeout=60)
+            events = queue.as_completed(handles, timeout=60)
             next(events)
             if how == "raise":
                 events.throw(ZeroDivisionError)  # type: ignore[attr-defined]  # it is a generator
@@ -192,7 +192,7 @@ class TestAnAsyncWait:
     ) -> None:
         handles = await self.push(async_queue, 3)
         worker.finish_all(1, most=1)
-        events: Any = aio.as_completed(handles, timeout=60)
+        events: Any = async_queue.as_completed(handles, timeout=60)
         async with contextlib.aclosing(events):
             await anext(events)
         assert listeners() == {}

@@ -15,8 +15,6 @@ from fairque.client import (
     TaskNotFound,
     TaskQueue,
     TaskState,
-    as_completed,
-    gather,
     task,
 )
 from fairque.protocol.testing import amend_record, eventually
@@ -39,7 +37,7 @@ def test_handles_come_in_the_order_in_which_their_tasks_end(queue: TaskQueue, wo
     handles = pushed(queue, 3)
     first, second, third = (worker.take() for _ in handles)
     worker.end(third, result=30)
-    ended = as_completed(handles, timeout=10)
+    ended = queue.as_completed(handles, timeout=10)
     assert next(ended).result() == 30
     worker.end(first, result=10)
     assert next(ended).result() == 10
@@ -53,7 +51,7 @@ def test_a_thousand_handles_are_waited_for_with_one_call(
     queue: TaskQueue, worker: Any, in_thread: Any, spy: Any
 ) -> None:
     handles = pushed(queue, 1_000)
-    waiting = in_thread(lambda: [handle.result() for handle in as_completed(handles)])
+    waiting = in_thread(lambda: [handle.result() for handle in queue.as_completed(handles)])
     watches(spy)
     worker.finish_all("done")
     assert waiting.outcome() == ["done"] * 1_000
@@ -63,8 +61,8 @@ def test_a_thousand_handles_are_waited_for_with_one_call(
 def test_a_thousand_results_that_are_there_take_one_call(queue: TaskQueue, worker: Any, spy: Any) -> None:
     handles = pushed(queue, 1_000)
     worker.finish_all(7)
-    assert gather(*handles) == [7] * 1_000
-    assert gather(*handles) == [7] * 1_000
+    assert queue.gather(*handles) == [7] * 1_000
+    assert queue.gather(*handles) == [7] * 1_000
     assert spy.scripts == ["push", "watch"]
 
 
@@ -73,7 +71,7 @@ def test_the_server_is_asked_of_a_thousand_in_one_call_and_of_large_results_in_m
 ) -> None:
     handles = queue.push_many([add.task(n, n) for n in range(1_001)], chunked=True)
     worker.finish_all("x" * 40_000)
-    assert {len(result) for result in gather(*handles)} == {40_000}  # type: ignore[arg-type]  # the worker makes texts
+    assert {len(result) for result in queue.gather(*handles)} == {40_000}  # type: ignore[arg-type]  # the worker makes texts
     assert 10 <= spy.scripts.count("watch") <= 12
 
 
@@ -81,13 +79,13 @@ def test_results_stand_in_the_order_of_the_handles(queue: TaskQueue, worker: Any
     handles = pushed(queue, 3)
     for number, held in enumerate([worker.take() for _ in handles][::-1]):
         worker.end(held, result=number)
-    assert gather(*handles, timeout=10) == [2, 1, 0]
-    assert gather(*handles[::-1], handles[0]) == [0, 1, 2, 2]
+    assert queue.gather(*handles, timeout=10) == [2, 1, 0]
+    assert queue.gather(*handles[::-1], handles[0]) == [0, 1, 2, 2]
 
 
-def test_of_nothing_the_result_is_nothing(queue: TaskQueue, spy: Any) -> None:  # noqa: ARG001 - it would see a call
-    assert gather() == []
-    assert list(as_completed([])) == []
+def test_of_nothing_the_result_is_nothing(queue: TaskQueue, spy: Any) -> None:
+    assert queue.gather() == []
+    assert list(queue.as_completed([])) == []
     assert spy.scripts == []
 
 
@@ -96,13 +94,13 @@ def test_several_handles_of_one_task_are_all_given(queue: TaskQueue, worker: Any
     other = queue.get(one.task_id)
     worker.finish(3)
     assert one.result() == 3
-    assert set(as_completed([one, other, one])) == {one, other}
-    assert gather(one, other) == [3, 3]
+    assert set(queue.as_completed([one, other, one])) == {one, other}
+    assert queue.gather(one, other) == [3, 3]
 
 
 def test_the_first_error_is_raised_while_others_run(queue: TaskQueue, worker: Any, in_thread: Any, spy: Any) -> None:
     handles = pushed(queue, 3)
-    waiting = in_thread(lambda: gather(*handles))
+    waiting = in_thread(lambda: queue.gather(*handles))
     watches(spy)
     worker.fail({"type": "ValueError", "error": "no"})
     with pytest.raises(TaskFailed, match="ValueError: no"):
@@ -115,7 +113,7 @@ def test_errors_take_the_places_of_results_where_that_is_wanted(queue: TaskQueue
     worker.fail({"type": "ValueError", "error": "no"})
     handles[2].cancel("not needed")
     unknown: TaskHandle[int] = queue.get("unknown")
-    results = gather(*handles, unknown, timeout=0.1, return_exceptions=True)
+    results = queue.gather(*handles, unknown, timeout=0.1, return_exceptions=True)
     kinds = [1, TaskFailed, TaskCanceled, TimeoutError, TimeoutError, TaskNotFound]
     assert [result if isinstance(result, int) else type(result) for result in results] == kinds
     assert f"task {handles[3].task_id} is still QUEUED after 0.1 s" in str(results[3])
@@ -124,19 +122,19 @@ def test_errors_take_the_places_of_results_where_that_is_wanted(queue: TaskQueue
 def test_a_time_that_is_over_names_those_that_go_on(queue: TaskQueue, worker: Any) -> None:
     handles = pushed(queue, 6)
     worker.finish(1)
-    ended = as_completed(handles, timeout=0.1)
+    ended = queue.as_completed(handles, timeout=0.1)
     assert next(ended) is handles[0]
     with pytest.raises(TimeoutError, match=rf"5 of 6 tasks have not ended after 0.1 s: {handles[1].task_id}, .*, …\."):
         next(ended)
     with pytest.raises(TimeoutError, match=rf"task {handles[1].task_id} is still QUEUED"):
-        gather(*handles, timeout=0.1)
+        queue.gather(*handles, timeout=0.1)
 
 
 def test_a_timeout_of_zero_only_looks(queue: TaskQueue, worker: Any, spy: Any) -> None:
     handles = pushed(queue, 2)
     worker.finish(1)
     with pytest.raises(TimeoutError, match="1 of 2 tasks have not ended after 0 s"):
-        list(as_completed(handles, timeout=0))
+        list(queue.as_completed(handles, timeout=0))
     assert spy.scripts == ["push", "watch"]
     assert queue._link._subscription is None
 
@@ -144,18 +142,18 @@ def test_a_timeout_of_zero_only_looks(queue: TaskQueue, worker: Any, spy: Any) -
 def test_a_task_that_is_not_known_is_given_and_its_result_says_so(queue: TaskQueue, server: Any) -> None:
     gone, unknown = queue.push(add.task(1, 2)), queue.get("unknown")
     server.delete(f"{queue._link.keys.prefix}t:{gone.task_id}")
-    assert list(as_completed([gone, unknown], timeout=10)) == [gone, unknown]
+    assert list(queue.as_completed([gone, unknown], timeout=10)) == [gone, unknown]
     with pytest.raises(ResultExpired):
-        gather(gone)
+        queue.gather(gone)
     with pytest.raises(TaskNotFound):
-        gather(unknown)
+        queue.gather(unknown)
 
 
 def test_a_lost_subscription_loses_nothing_and_costs_one_call_more(
     queue: TaskQueue, worker: Any, in_thread: Any, spy: Any, server: Any
 ) -> None:
     handles = pushed(queue, 100)
-    waiting = in_thread(lambda: gather(*handles))
+    waiting = in_thread(lambda: queue.gather(*handles))
     watches(spy)
     worker.finish_all("before", most=40)
     server.client_kill_filter(_type="pubsub")
@@ -169,7 +167,7 @@ def test_endings_while_nobody_listened_are_not_lost(
     queue: TaskQueue, worker: Any, in_thread: Any, spy: Any, server: Any
 ) -> None:
     handles = pushed(queue, 3)
-    waiting = in_thread(lambda: gather(*handles))
+    waiting = in_thread(lambda: queue.gather(*handles))
     watches(spy)
     worker.finish(1)
     # One transaction: the channel is deaf when the tasks end.
@@ -186,7 +184,7 @@ def test_one_subscription_serves_all_waits(
     queue: TaskQueue, worker: Any, in_thread: Any, spy: Any, server: Any
 ) -> None:
     handles = pushed(queue, 30)
-    waiting = [in_thread(lambda part=part: gather(*part)) for part in (handles[:10], handles[10:20])]
+    waiting = [in_thread(lambda part=part: queue.gather(*part)) for part in (handles[:10], handles[10:20])]
     waiting += [in_thread(handle.result) for handle in handles[20:]]
     watches(spy, 12)
     assert len(server.pubsub_channels(f"{queue._link.keys.prefix}done:*")) == 1
@@ -198,7 +196,7 @@ def test_results_too_large_for_the_message_are_read_together(
     queue: TaskQueue, worker: Any, in_thread: Any, spy: Any
 ) -> None:
     handles = pushed(queue, 50)
-    waiting = in_thread(lambda: gather(*handles))
+    waiting = in_thread(lambda: queue.gather(*handles))
     watches(spy)
     worker.finish_all("x" * 20_000)
     assert waiting.outcome() == ["x" * 20_000] * 50
@@ -208,7 +206,7 @@ def test_results_too_large_for_the_message_are_read_together(
 def test_a_wait_that_is_given_up_leaves_nothing_behind(queue: TaskQueue, worker: Any) -> None:
     handles = pushed(queue, 3)
     worker.finish(1)
-    ended = as_completed(handles)
+    ended = queue.as_completed(handles)
     next(ended)
     assert queue._link._waiters._by_task
     del ended
@@ -217,7 +215,7 @@ def test_a_wait_that_is_given_up_leaves_nothing_behind(queue: TaskQueue, worker:
 
 def test_closing_the_queue_ends_the_wait(queue: TaskQueue, in_thread: Any, spy: Any) -> None:
     handles = pushed(queue, 3)
-    waiting = in_thread(lambda: gather(*handles))
+    waiting = in_thread(lambda: queue.gather(*handles))
     watches(spy)
     queue.close()
     with pytest.raises(FairqueError, match="is closed"):
@@ -232,24 +230,28 @@ def other_queue(settings: ClientSettings) -> Iterator[TaskQueue]:
 
 def test_handles_of_two_queue_objects_are_refused(queue: TaskQueue, other_queue: TaskQueue) -> None:
     handles = [queue.get("t1"), other_queue.get("t2")]
-    with pytest.raises(FairqueError, match=r"that of task t2 is of another one: take queue\.get\(task_id\)"):
-        as_completed(handles)
-    with pytest.raises(FairqueError, match="several queue objects"):
-        gather(*handles)
+    with pytest.raises(
+        FairqueError, match=r"the handle of task t2 belongs to another queue object, .*: take queue\.get\(task_id\)"
+    ):
+        queue.as_completed(handles)
+    with pytest.raises(FairqueError, match="another queue object"):
+        queue.gather(*handles)
 
 
 @pytest.mark.parametrize("other", ["t1", None, 5])
 def test_what_is_no_handle_is_refused(queue: TaskQueue, other: Any) -> None:
-    with pytest.raises(TypeError, match=f"these are waited for: TaskHandle; not {other!r}"):
-        as_completed([queue.get("t"), other])
-    with pytest.raises(TypeError, match="these are waited for: TaskHandle"):
-        gather(other)
+    with pytest.raises(TypeError, match=f"TaskHandle objects can be waited for, not {other!r}"):
+        queue.as_completed([queue.get("t"), other])
+    with pytest.raises(TypeError, match="TaskHandle objects can be waited for"):
+        queue.gather(other)
 
 
-def test_a_timeout_that_is_no_time_is_said_before_anything_is_sent(queue: TaskQueue, spy: Any) -> None:
-    for wait in (lambda: as_completed([queue.get("t")], "5"), lambda: gather(queue.get("t"), timeout="5")):  # type: ignore[arg-type, call-overload]  # it is wrong
-        with pytest.raises(TypeError, match="timeout must be"):
-            wait()
+def test_a_timeout_that_cannot_be_one_is_said_before_anything_is_sent(queue: TaskQueue, spy: Any) -> None:
+    wrong: Any = "5"
+    with pytest.raises(TypeError, match="timeout must be"):
+        queue.as_completed([queue.get("t")], timeout=wrong)
+    with pytest.raises(TypeError, match="timeout must be"):
+        queue.gather(queue.get("t"), timeout=wrong)
     assert spy.scripts == []
 
 

@@ -15,11 +15,10 @@ from fairque.client import (
     ResultExpired,
     TaskNotFound,
     TaskQueue,
-    gather,
     task,
 )
 from fairque.client.progress import show_progress
-from fairque.protocol.testing import eventually
+from fairque.protocol.testing import PATIENCE, eventually
 
 
 @task
@@ -156,7 +155,7 @@ class Screen:
 def test_bars_are_drawn_until_all_have_ended(queue: TaskQueue, worker: Any, in_thread: Any, spy: Any) -> None:
     handles = queue.push_many([add.task(n, n) for n in range(3)])
     screen = Screen()
-    drawing = in_thread(lambda: show_progress(handles, timeout=20, console=screen.console))
+    drawing = in_thread(lambda: show_progress(*handles, timeout=PATIENCE, console=screen.console))
     watches(spy)
     first, second, third = (worker.take() for _ in handles)
     worker.tell(first, 30, 40, "reading [rows]")
@@ -166,7 +165,7 @@ def test_bars_are_drawn_until_all_have_ended(queue: TaskQueue, worker: Any, in_t
     worker.end(second, third, result=2)
     assert drawing.outcome() is None
     screen.shows("100%")
-    assert gather(*handles) == [1, 2, 2]
+    assert queue.gather(*handles) == [1, 2, 2]
 
 
 def test_one_handle_has_one_bar(queue: TaskQueue, worker: Any, in_thread: Any) -> None:
@@ -187,13 +186,13 @@ def test_no_more_lines_than_a_screen_has_room_for(queue: TaskQueue, worker: Any)
         worker.tell(held, 1, 2)
     screen = Screen()
     with pytest.raises(TimeoutError, match="30 of 30 tasks have not ended"):
-        show_progress(handles, timeout=0.2, console=screen.console)
+        show_progress(*handles, timeout=0.2, console=screen.console)
     last = screen.file.getvalue().rpartition("30 tasks")[2]
     assert last.count("50%") == 10
 
 
 def test_of_nothing_nothing_is_drawn(queue: TaskQueue, worker: Any) -> None:
-    show_progress([])
+    show_progress()
     handle = queue.push(add.task(1, 2))
     worker.finish(3)
     handle.result()

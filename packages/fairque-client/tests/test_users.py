@@ -224,7 +224,7 @@ class TestReading:
         assert report.jain > 0.9
 
     def test_a_snapshot_reads_all_pages(self, queue: TaskQueue, spy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("fairque.client.users.MAX_PAGE", 2)
+        monkeypatch.setattr("fairque.client.user_steps.MAX_PAGE", 2)
         queue.push_many([Task.create(func="f", user_id=f"u{number}") for number in range(5)])
         spy.scripts.clear()
         assert list(queue.users.snapshot().rows) == ["u0", "u1", "u2", "u3", "u4"]

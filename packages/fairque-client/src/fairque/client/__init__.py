@@ -1,10 +1,20 @@
 """fairque for producers: push tasks to a queue that is fair between users, and wait for their results."""
 
+from fairque.client._async.dead_letters import AsyncDeadLetters
+from fairque.client._async.handle import AsyncTaskHandle
+from fairque.client._async.pipelines import AsyncPipelineHandle
+from fairque.client._async.queue import AsyncTaskQueue
+from fairque.client._async.schedules import AsyncSchedules
+from fairque.client._async.users import AsyncUsers
+from fairque.client._sync.dead_letters import DeadLetters
+from fairque.client._sync.handle import TaskHandle
+from fairque.client._sync.pipelines import PipelineHandle
+from fairque.client._sync.queue import TaskQueue
+from fairque.client._sync.schedules import Schedules
+from fairque.client._sync.users import Users
 from fairque.client._version import __version__
-from fairque.client.aio import AsyncTaskHandle, AsyncTaskQueue
-from fairque.client.aio_pipelines import AsyncPipelineHandle
-from fairque.client.control import UNCHANGED
-from fairque.client.dead_letters import AsyncDeadLetters, DeadLetters
+from fairque.client.arguments import UNCHANGED
+from fairque.client.dead_letter_steps import Redriven
 from fairque.client.functions import (
     AsyncContextTaskFunction,
     AsyncTaskFunction,
@@ -14,15 +24,8 @@ from fairque.client.functions import (
     TaskOptions,
     task,
 )
-from fairque.client.handle import TaskHandle
-from fairque.client.letters import Redriven
-from fairque.client.many import as_completed, gather
 from fairque.client.outcomes import CancelResult
-from fairque.client.pipelines import PipelineHandle
-from fairque.client.queue import TaskQueue
-from fairque.client.schedules import AsyncSchedules, Schedules
 from fairque.client.settings import ClientOptions, ClientSettings
-from fairque.client.users import AsyncUsers, Users
 from fairque.client.xcom import xcom_pull, xcom_push
 from fairque.protocol.calls import Configured, QueueStats, TaskInfo
 from fairque.protocol.config import QueueSettings, RedisSettings
@@ -76,8 +79,6 @@ __all__ = [  # noqa: RUF022 - see above
     "AsyncTaskHandle",
     "PipelineHandle",
     "AsyncPipelineHandle",
-    "as_completed",
-    "gather",
     "Progress",
     "CancelResult",
     "QueueStats",

@@ -5,12 +5,13 @@ import math
 import queue
 import threading
 from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing, closing, suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from fairque.client.outcomes import Missing
 from fairque.client.settings import ClientSettings
+from fairque.client.steps import Steps
 from fairque.client.waiting import Event, News, Wait, Waiters
 from fairque.protocol import clock
 from fairque.protocol.calls import MAX_WATCH_TASKS, Outcome, read_progress, watch_many
@@ -105,17 +106,19 @@ class Link(_Shared):
         self._check_open()
         return [answer for chunk in _chunks(calls) for answer in self._runner.run_all(chunk)]
 
-    def work(self, steps: Generator[Call[Any], Any, T]) -> T:
-        """Send calls one after the other, and return what they come to."""
+    def work(self, steps: Steps[T]) -> T:
+        """Carry out steps one after the other, and return their result."""
         try:
-            call = next(steps)
+            step = next(steps)
             while True:
-                call = steps.send(self.run(call))
+                step = steps.send(self.run(step) if isinstance(step, Call) else self.run_all(step))
         except StopIteration as end:
             result: T = end.value
             return result
 
-    def follow(self, task_ids: Iterable[str], until: float, *, progress: bool = False) -> Iterator[tuple[str, Event]]:
+    def follow(
+        self, task_ids: Iterable[str], until: float, *, progress: bool = False
+    ) -> Generator[tuple[str, Event], None, None]:
         """Give the outcome of each task as soon as it has ended, and of the others what it is in the end.
 
         It is woken by the server, and asks it of all tasks together: once, and again after a lost connection. `Missing`
@@ -142,11 +145,12 @@ class Link(_Shared):
                 raise
         yield from self._look_last(wait, listened=listens)
 
-    def outcomes(self, task_ids: Iterable[str], until: float) -> Iterator[tuple[str, Outcome | Missing]]:
+    def outcomes(self, task_ids: Iterable[str], until: float) -> Generator[tuple[str, Outcome | Missing], None, None]:
         """Give the same without progress."""
-        for task_id, event in self.follow(task_ids, until):
-            if not isinstance(event, Progress):
-                yield task_id, event
+        with closing(self.follow(task_ids, until)) as events:
+            for task_id, event in events:
+                if not isinstance(event, Progress):
+                    yield task_id, event
 
     def close(self) -> None:
         """Close the connections; who waits is told."""
@@ -226,12 +230,12 @@ class AsyncLink(_Shared):
         self._check_open()
         return [answer for chunk in _chunks(calls) for answer in await self._runner.run_all(chunk)]
 
-    async def work(self, steps: Generator[Call[Any], Any, T]) -> T:
-        """Send calls one after the other, and return what they come to."""
+    async def work(self, steps: Steps[T]) -> T:
+        """Carry out steps one after the other, and return their result."""
         try:
-            call = next(steps)
+            step = next(steps)
             while True:
-                call = steps.send(await self.run(call))
+                step = steps.send(await (self.run(step) if isinstance(step, Call) else self.run_all(step)))
         except StopIteration as end:
             result: T = end.value
             return result

@@ -1,11 +1,10 @@
 """A progress bar for tasks, in the terminal of whoever waits for them. It needs rich: ``fairque-client[progress]``."""
 
-from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from fairque.client.handle import TaskHandle
-from fairque.client.many import Crowd
+from fairque.client._sync.handle import TaskHandle
+from fairque.client.crowd import Crowd
 from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.model.progress import Progress
 
@@ -19,27 +18,26 @@ MOST_LINES = 10
 
 
 def show_progress(
-    handles: TaskHandle[Any] | Iterable[TaskHandle[Any]],
-    timeout: float | timedelta | None = None,
-    *,
-    console: "Console | None" = None,
+    *handles: TaskHandle[Any], timeout: float | timedelta | None = None, console: "Console | None" = None
 ) -> None:
-    """Show how far tasks have come until all have ended, whatever their endings: ask the handles or `gather` then.
+    """Show how far tasks have come until all have ended, whatever their endings: ask the handles for these then.
 
     There is a line for each task that tells of its progress, ten at a time, and with several tasks one for all.
 
     Args:
-        handles: One handle, or several of one queue object.
-        timeout: Seconds or a timedelta to wait for all of them; None waits for ever.
+        *handles: Handles of one queue object.
+        timeout: Seconds or a timedelta to wait for all of them; None waits forever.
         console: Where to draw; standard output when left out.
 
     Raises:
-        TimeoutError: Some have not ended in that time; they go on.
+        TimeoutError: Some have not ended in that time; they continue.
         ConfigurationError: rich is not installed.
-        TypeError: One of them is no handle, or the timeout is no time.
+        TypeError: One of them is not a handle, or the timeout is not a number of seconds or a timedelta.
         FairqueError: They are of several queue objects.
     """
-    crowd = Crowd([handles] if isinstance(handles, TaskHandle) else handles, TaskHandle, timeout)
+    # None of them, or anything else, has none; the crowd says so.
+    link = getattr(next(iter(handles), None), "_link", None)
+    crowd: Crowd[Any, TaskHandle[Any]] = Crowd(link, handles, TaskHandle, timeout)
     for _ in crowd.known():
         pass
     waiting = crowd.waiting()

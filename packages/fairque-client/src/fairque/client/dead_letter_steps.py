@@ -1,13 +1,14 @@
-"""Which calls redrive or delete dead letters, and what their answers add up to; the same with and without asyncio."""
+"""Redriving and deleting dead letters, one or many, step by step."""
 
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any, TypeAlias, TypeVar
+from typing import Any
 
 from attrs import frozen
 
-from fairque.client.control import page_size
+from fairque.client.arguments import page_size
+from fairque.client.steps import Steps
 from fairque.protocol.calls import delete, read_dead, redrive
 from fairque.protocol.durations import to_epoch_ms
 from fairque.protocol.errors import ConfigurationError, InvalidTask, QueueFull, TaskNotFound
@@ -20,12 +21,7 @@ from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 
-__all__ = ["Chosen", "Redriven", "Steps", "chosen", "deleting", "deleting_one", "page", "redriving", "redriving_one"]
-
-T = TypeVar("T")
-
-#: Calls one after the other, each of whose answers is sent back; in the end it returns what they come to.
-Steps: TypeAlias = Generator[Call[Any], Any, T]
+__all__ = ["Chosen", "Redriven", "chosen", "deleting", "deleting_one", "page", "redriving", "redriving_one"]
 
 #: Letters that are read, and redriven or deleted, in one call.
 _CHUNK = 100

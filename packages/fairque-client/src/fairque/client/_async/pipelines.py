@@ -1,14 +1,14 @@
-"""The handle of a pushed pipeline for asyncio."""
+"""The handle of a pushed pipeline: the states of its tasks, its result, and its cancelation."""
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Generic, TypeVar, cast
 
-from fairque.client.aio_handle import AsyncTaskHandle
-from fairque.client.aio_many import gather
+from fairque.client._async.gathering import gather
+from fairque.client._async.handle import AsyncTaskHandle
 from fairque.client.link import AsyncLink, seconds_of
 from fairque.client.outcomes import CancelResult
-from fairque.client.pipelines import answered, came_down, cancelations, handle_of, states_of
+from fairque.client.pipeline_steps import came_down, canceling, handle_of, states_of
 from fairque.client.waiting import until
 from fairque.protocol.errors import TaskCanceled, TaskFailed
 from fairque.protocol.model.pipeline import Pipeline
@@ -22,7 +22,7 @@ S = TypeVar("S")
 
 
 class AsyncPipelineHandle(Generic[R_co]):
-    """A pipeline of a queue, from outside. `AsyncTaskQueue.push` makes it.
+    """A pipeline of a queue, from outside. `AsyncTaskQueue.push` makes it. Threads may share a synchronous one.
 
     Every method asks the server, so it may also raise `RedisUnavailable`.
 
@@ -48,7 +48,7 @@ class AsyncPipelineHandle(Generic[R_co]):
         """Return where each task is in its life, by its id; None for one whose record has expired."""
         return await self._states(0)
 
-    async def wait(self, timeout: float | timedelta | None = None) -> dict[str, TaskState | None]:  # noqa: ASYNC109 - as its twin
+    async def wait(self, timeout: float | timedelta | None = None) -> dict[str, TaskState | None]:
         """Wait until all tasks have ended, woken by the server, and return their states.
 
         Args:
@@ -60,7 +60,7 @@ class AsyncPipelineHandle(Generic[R_co]):
         """
         return await self._states(seconds_of(timeout))
 
-    async def result(self, timeout: float | timedelta | None = None) -> R_co:  # noqa: ASYNC109 - as its twin
+    async def result(self, timeout: float | timedelta | None = None) -> R_co:
         """Wait for the last task, woken by the server, and return its result; of several last ones a list of theirs.
 
         Args:
@@ -75,7 +75,7 @@ class AsyncPipelineHandle(Generic[R_co]):
         """
         last = [self.tasks[task_id] for task_id in self._pipeline.last]
         try:
-            results = await gather(*last, timeout=timeout)
+            results = await gather(self._link, last, timeout)
         except TaskCanceled as error:
             await self._raise_cause(error)
             raise
@@ -90,9 +90,9 @@ class AsyncPipelineHandle(Generic[R_co]):
         Returns:
             The answers by the tasks' ids, without those that have ended so long ago that their records have expired.
         """
-        order = self._pipeline.last_first()
-        calls = cancelations(self._link, [self.tasks[task_id].task_id for task_id in order], reason)
-        return answered(order, await self._link.run_all(calls))
+        link = self._link
+        ids = {task_id: self.tasks[task_id].task_id for task_id in self._pipeline.last_first()}
+        return await link.work(canceling(link.keys, ids, reason, link.result_ttl_ms))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self.tasks)} tasks, queue={self._link.keys.name!r})"

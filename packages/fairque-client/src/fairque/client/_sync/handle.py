@@ -1,6 +1,8 @@
+# Generated from _async/handle.py by scripts/unasync.py. Do not edit: change that module and generate this one.
 """The handle of a pushed task: its state, its result when there is one, and its cancelation."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from typing import Generic, TypeVar, cast
 
@@ -20,7 +22,9 @@ T = TypeVar("T")
 
 
 class TaskHandle(Generic[R_co]):
-    """One task of a queue, from outside. `TaskQueue.push` and `TaskQueue.get` make it; threads may share it.
+    """One task of a queue, from outside. `TaskQueue.push` and `TaskQueue.get` make it.
+
+    Threads may share a synchronous handle.
 
     Methods ask the server, so they may also raise `RedisUnavailable`, `TaskNotFound` when the task is not known, or
     `ResultExpired` when this handle has known it and its record is gone. A result that was once read is kept.
@@ -40,7 +44,8 @@ class TaskHandle(Generic[R_co]):
 
     def state(self) -> TaskState:
         """Return where the task is in its life."""
-        return self.info().state
+        info = self.info()
+        return info.state
 
     def wait(self, timeout: float | timedelta | None = None) -> TaskState:
         """Wait until the task has ended, woken by the server, and return its state.
@@ -51,7 +56,8 @@ class TaskHandle(Generic[R_co]):
         Raises:
             TypeError: The timeout is no time.
         """
-        return self._outcome(seconds_of(timeout)).state
+        outcome = self._outcome(seconds_of(timeout))
+        return outcome.state
 
     def result(self, timeout: float | timedelta | None = None) -> R_co:
         """Wait until the task has ended, woken by the server, and return its result.
@@ -110,15 +116,16 @@ class TaskHandle(Generic[R_co]):
     def _outcome(self, timeout: float | None) -> Outcome:
         if self._memory.ended is not None:
             return self._memory.ended
-        ((_, outcome),) = self._link.outcomes([self.task_id], until(timeout))
+        ((_, outcome),) = [one for one in self._link.outcomes([self.task_id], until(timeout))]
         return self._memory.learn(outcome)
 
     def _words(self, seconds: float | None, until: float) -> Iterator[Progress]:
-        for _, event in self._link.follow([self.task_id], until, progress=True):
-            if isinstance(event, Progress):
-                yield event
-            elif not (outcome := self._memory.learn(event)).state.terminal:
-                raise late(self.task_id, outcome.state, seconds or 0.0)
+        with closing(self._link.follow([self.task_id], until, progress=True)) as events:
+            for _, event in events:
+                if isinstance(event, Progress):
+                    yield event
+                elif not (outcome := self._memory.learn(event)).state.terminal:
+                    raise late(self.task_id, outcome.state, seconds or 0.0)
 
     def _run(self, call: Call[T]) -> T:
         try:

@@ -1,77 +1,11 @@
 """The schedules of a queue, read and controlled. Adding one needs a cron evaluator: `fairque.scheduler` has that."""
 
-from fairque.client.control import page_size, page_start
-from fairque.client.link import AsyncLink, Link
+from fairque.client.arguments import page_size, page_start
+from fairque.client.link import AsyncLink
 from fairque.protocol.calls import enable, read_schedule, read_scheduler, read_schedules, unschedule
 from fairque.protocol.model.schedules import ScheduleInfo, SchedulePage, SchedulerStatus
 
-__all__ = ["AsyncSchedules", "Schedules"]
-
-
-class Schedules:
-    """The schedules of a queue; ``queue.schedules`` is one. Programs add schedules by `fairque.scheduler`.
-
-    Every method may raise what the methods of `TaskQueue` may.
-    """
-
-    def __init__(self, link: Link) -> None:
-        self._link = link
-
-    def get(self, schedule_id: str) -> ScheduleInfo:
-        """Return what is known of a schedule: its definition, its next time, what it fired and what it missed.
-
-        ``next_at`` is None for a moment after it was resumed, until a scheduler has computed it.
-
-        Raises:
-            ScheduleNotFound: There is none of that id.
-            InvalidSchedule: It cannot be the id of a schedule. Nothing was sent.
-        """
-        return self._link.run(read_schedule(self._link.keys, schedule_id))
-
-    def list(self, *, after: str | None = None, most: int = 100) -> SchedulePage:
-        """Return a page of the schedules, in the order of their ids; it ends before it has more than 4 MiB.
-
-        Args:
-            after: ``next`` of the page before; None begins.
-            most: Schedules of the page, 1 to 1,000.
-
-        Raises:
-            ConfigurationError: One of them cannot be used. Nothing was sent.
-        """
-        return self._link.run(read_schedules(self._link.keys, after=page_start(after), most=page_size(most)))
-
-    def pause(self, schedule_id: str) -> bool:
-        """Fire a schedule no more, from now on, and return whether it did before. The tasks that it brought stay.
-
-        Its times that were due and not fired yet are missed; one is counted, as only `fairque.scheduler`, whose
-        `pause_schedule` counts all, can compute the others.
-
-        Raises:
-            ScheduleNotFound: There is none of that id.
-            InvalidSchedule: It cannot be the id of a schedule. Nothing was sent.
-        """
-        return self._link.run(enable(self._link.keys, schedule_id, on=False))
-
-    def resume(self, schedule_id: str) -> bool:
-        """Fire a schedule again, from its first time after now on, and return whether it did not before.
-
-        Raises:
-            ScheduleNotFound: There is none of that id.
-            InvalidSchedule: It cannot be the id of a schedule. Nothing was sent.
-        """
-        return self._link.run(enable(self._link.keys, schedule_id, on=True))
-
-    def remove(self, schedule_id: str) -> bool:
-        """Remove a schedule, and return whether there was one. The tasks that it brought stay.
-
-        Raises:
-            InvalidSchedule: It cannot be the id of a schedule. Nothing was sent.
-        """
-        return self._link.run(unschedule(self._link.keys, schedule_id))
-
-    def status(self) -> SchedulerStatus:
-        """Return which scheduler leads, how many schedules there are, and how many are overdue."""
-        return self._link.run(read_scheduler(self._link.keys))
+__all__ = ["AsyncSchedules"]
 
 
 class AsyncSchedules:

@@ -1,21 +1,23 @@
-"""The queue and its handles for asyncio: `TaskQueue` and `TaskHandle` with an await before each call."""
+# Generated from _async/queue.py by scripts/unasync.py. Do not edit: change that module and generate this one.
+"""The queue as a producer sees it: push tasks, get back to them, cancel them, read the numbers."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Literal, Self, TypeVar, overload
 
-from fairque.client.aio_handle import AsyncTaskHandle
-from fairque.client.aio_many import as_completed, gather
-from fairque.client.aio_pipelines import AsyncPipelineHandle
-from fairque.client.control import UNCHANGED, Unchanged, configuration
-from fairque.client.dead_letters import AsyncDeadLetters
-from fairque.client.link import AsyncLink
+from fairque.client._sync import gathering
+from fairque.client._sync.dead_letters import DeadLetters
+from fairque.client._sync.handle import TaskHandle
+from fairque.client._sync.pipelines import PipelineHandle
+from fairque.client._sync.schedules import Schedules
+from fairque.client._sync.users import Users
+from fairque.client.arguments import UNCHANGED, Unchanged, configuration
+from fairque.client.link import Link
 from fairque.client.outcomes import CancelResult
 from fairque.client.pushing import PushCall, carrying, one_push, pushes
-from fairque.client.schedules import AsyncSchedules
 from fairque.client.settings import ClientSettings, settings_from_url
-from fairque.client.users import AsyncUsers
 from fairque.protocol.calls import (
     CostMode,
     QueueStats,
@@ -28,18 +30,18 @@ from fairque.protocol.model.pipeline import Pipeline
 from fairque.protocol.model.standing import TaskStanding, UserStanding
 from fairque.protocol.model.task import Task
 
-__all__ = ["AsyncTaskHandle", "AsyncTaskQueue", "as_completed", "gather"]
+__all__ = ["TaskQueue"]
 
 R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
-T = TypeVar("T")
 
 
-class AsyncTaskQueue:
-    """A queue for producers on asyncio, for one event loop. It connects at the first use.
+class TaskQueue:
+    """A queue for producers. It connects at the first use.
+
+    Threads may share a synchronous one. An asynchronous one belongs to the event loop on which it is first used.
 
     Every method may raise `RedisUnavailable` when the server does not answer, `ServerUnsuitable` when it must not
-    hold a queue, and `FairqueError` after `close` and on another event loop, such as that of a second ``asyncio.run``.
+    hold a queue, and `FairqueError` after `close`, or on another event loop such as that of a second ``asyncio.run``.
 
     Args:
         settings: The server and the queue; all defaults when left out.
@@ -53,10 +55,10 @@ class AsyncTaskQueue:
 
     def __init__(self, settings: ClientSettings | None = None) -> None:
         self.settings = settings or ClientSettings()
-        self._link = AsyncLink(self.settings)
-        self.users = AsyncUsers(self._link)
-        self.dead_letters = AsyncDeadLetters(self._link)
-        self.schedules = AsyncSchedules(self._link)
+        self._link = Link(self.settings)
+        self.users = Users(self._link)
+        self.dead_letters = DeadLetters(self._link)
+        self.schedules = Schedules(self._link)
 
     @classmethod
     def from_url(cls, url: str, *, name: str = "default", default_user_id: str | None = None) -> Self:
@@ -85,10 +87,10 @@ class AsyncTaskQueue:
         return cls(load_settings(path, ClientSettings))
 
     @overload
-    async def push(self, task: Task[R]) -> AsyncTaskHandle[R]: ...
+    def push(self, task: Task[R]) -> TaskHandle[R]: ...
     @overload
-    async def push(self, task: Pipeline[R]) -> AsyncPipelineHandle[R]: ...
-    async def push(self, task: Task[Any] | Pipeline[Any]) -> AsyncTaskHandle[Any] | AsyncPipelineHandle[Any]:
+    def push(self, task: Pipeline[R]) -> PipelineHandle[R]: ...
+    def push(self, task: Task[Any] | Pipeline[Any]) -> TaskHandle[Any] | PipelineHandle[Any]:
         """Store a task, or all tasks of a pipeline, and return its handle; when this returns, the server has them.
 
         The same task again is stored once. With a ``dedup_key`` that another task holds, that task's handle comes back.
@@ -108,10 +110,11 @@ class AsyncTaskQueue:
         """
         if isinstance(task, Pipeline):
             call = one_push(self._link.keys, self.settings, task.tasks.values())
-            return AsyncPipelineHandle(self._link, task, await self._push(call))
-        return (await self._push(one_push(self._link.keys, self.settings, (task,))))[0]
+            return PipelineHandle(self._link, task, self._push(call))
+        (handle,) = self._push(one_push(self._link.keys, self.settings, (task,)))
+        return handle
 
-    async def push_many(self, tasks: Iterable[Task[R]], *, chunked: bool = False) -> list[AsyncTaskHandle[R]]:
+    def push_many(self, tasks: Iterable[Task[R]], *, chunked: bool = False) -> list[TaskHandle[R]]:
         """Store tasks in one atomic call, all or none, and return their handles in the same order.
 
         Args:
@@ -127,24 +130,80 @@ class AsyncTaskQueue:
                 was stored.
             PartialPush: With ``chunked``: one of these errors, or another, came after the first chunk.
         """
-        handles: list[AsyncTaskHandle[R]] = []
+        handles: list[TaskHandle[R]] = []
         if not chunked:
             batch = tuple(tasks)
-            return await self._push(one_push(self._link.keys, self.settings, batch)) if batch else handles
+            return self._push(one_push(self._link.keys, self.settings, batch)) if batch else handles
         with carrying(handles):
             for call in pushes(self._link.keys, self.settings, tasks):
-                handles += await self._push(call)
+                handles += self._push(call)
         return handles
 
-    def get(self, task_id: str) -> AsyncTaskHandle[Any]:
+    def get(self, task_id: str) -> TaskHandle[Any]:
         """Return the handle of a task by its id. Nothing is sent: an unknown task shows when the handle is used.
 
         Raises:
             InvalidTask: It cannot be the id of a task.
         """
-        return AsyncTaskHandle(self._link, check_id(task_id, "task_id"), known=False)
+        return TaskHandle(self._link, check_id(task_id, "task_id"), known=False)
 
-    async def cancel(self, task_id: str, reason: str = "canceled by its producer") -> CancelResult:
+    def as_completed(
+        self, handles: Iterable[TaskHandle[R]], *, timeout: float | timedelta | None = None
+    ) -> Iterator[TaskHandle[R]]:
+        """Give handles in the order in which their tasks end; those that have ended already come first.
+
+        The server is asked about all of them together, 1,000 in one call, and reports each ending. The ``result`` of a
+        handle that was given asks it nothing more, unless the task failed.
+
+        Args:
+            handles: Handles of this queue object. One whose task is not known is given too: its ``result`` says so.
+            timeout: Seconds or a timedelta to wait for all of them, from now on; None waits forever.
+
+        Raises:
+            TimeoutError: While iterating: some have not ended in that time; they continue.
+            TypeError: One of them is not a handle, or the timeout is not a number of seconds or a timedelta.
+            FairqueError: One of them belongs to another queue object.
+        """
+        return gathering.as_completed(self._link, handles, timeout)
+
+    @overload
+    def gather(
+        self,
+        *handles: TaskHandle[R],
+        timeout: float | timedelta | None = None,
+        return_exceptions: Literal[False] = False,
+    ) -> list[R]: ...
+    @overload
+    def gather(
+        self, *handles: TaskHandle[R], timeout: float | timedelta | None = None, return_exceptions: bool
+    ) -> list[R | Exception]: ...
+    def gather(
+        self,
+        *handles: TaskHandle[R],
+        timeout: float | timedelta | None = None,
+        return_exceptions: bool = False,
+    ) -> list[Any]:
+        """Wait for tasks and return their results, in the order of the handles.
+
+        The server is asked about all of them together, 1,000 in one call, and reports each ending.
+
+        Args:
+            *handles: Handles of this queue object.
+            timeout: Seconds or a timedelta to wait for all of them; None waits forever.
+            return_exceptions: Return the error of a task without a result in its place, instead of raising it.
+
+        Raises:
+            TaskFailed: One ended in an error. The others continue. It is raised as soon as that is known.
+            TaskCanceled: One was canceled.
+            TaskNotFound: One is not known.
+            ResultExpired: The record of one is gone.
+            TimeoutError: One has not ended in that time.
+            TypeError: One of them is not a handle, or the timeout is not a number of seconds or a timedelta.
+            FairqueError: One of them belongs to another queue object.
+        """
+        return gathering.gather(self._link, handles, timeout, return_exceptions=return_exceptions)
+
+    def cancel(self, task_id: str, reason: str = "canceled by its producer") -> CancelResult:
         """End a task if it waits, ask it to stop if it runs; the answer says which.
 
         Args:
@@ -154,31 +213,31 @@ class AsyncTaskQueue:
         Raises:
             TaskNotFound: There is no such task.
         """
-        return await self.get(task_id).cancel(reason)
+        return self.get(task_id).cancel(reason)
 
-    async def stats(self) -> QueueStats:
+    def stats(self) -> QueueStats:
         """Return the queue in numbers, each read in constant time."""
-        return await self._link.run(read_stats(self._link.keys))
+        return self._link.run(read_stats(self._link.keys))
 
-    async def explain(self, task_id: str) -> TaskStanding:
+    def explain(self, task_id: str) -> TaskStanding:
         """Return where a task stands; its ``.explain()`` says in a sentence what it waits for.
 
         Raises:
             TaskNotFound: There is no such task.
             InvalidTask: It cannot be the id of a task. Nothing was sent.
         """
-        return await self._link.run(explain(self._link.keys, check_id(task_id, "task_id")))
+        return self._link.run(explain(self._link.keys, check_id(task_id, "task_id")))
 
-    async def explain_user(self, user_id: str) -> UserStanding:
+    def explain_user(self, user_id: str) -> UserStanding:
         """Return the same as ``users.get``; its ``.explain()`` says in a sentence what the user waits for.
 
         Raises:
             UserNotFound: It has neither tasks, debts nor settings of its own.
             InvalidTask: It cannot be the id of a user. Nothing was sent.
         """
-        return await self.users.get(user_id)
+        return self.users.get(user_id)
 
-    async def configure(
+    def configure(
         self, *, cost_mode: CostMode | Unchanged = UNCHANGED, backlog: int | Unchanged | None = UNCHANGED
     ) -> bool:
         """Set how the queue behaves for all, in one atomic step, and return whether anything was not so before.
@@ -192,23 +251,23 @@ class AsyncTaskQueue:
             ConfigurationError: With every value that cannot be used, or the cost mode cannot change now. Nothing was
                 changed.
         """
-        return await self._link.run(configuration(self._link.keys, cost_mode, backlog))
+        return self._link.run(configuration(self._link.keys, cost_mode, backlog))
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close all connections; who waits for a result gets an error. Safe to call twice."""
-        await self._link.close()
+        self._link.close()
 
-    async def __aenter__(self) -> Self:
+    def __enter__(self) -> Self:
         return self
 
-    async def __aexit__(
+    def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.close()
+        self.close()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._link.keys.name!r}, {self.settings.redis!r})"
 
-    async def _push(self, call: PushCall) -> list[AsyncTaskHandle[Any]]:
-        pushed = await self._link.run(call)
-        return [AsyncTaskHandle(self._link, one.task_id, known=True) for one in pushed]
+    def _push(self, call: PushCall) -> list[TaskHandle[Any]]:
+        pushed = self._link.run(call)
+        return [TaskHandle(self._link, one.task_id, known=True) for one in pushed]

@@ -1,32 +1,29 @@
+# Generated from _async/pipelines.py by scripts/unasync.py. Do not edit: change that module and generate this one.
 """The handle of a pushed pipeline: the states of its tasks, its result, and its cancelation."""
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
-from fairque.client.handle import TaskHandle
-from fairque.client.link import AsyncLink, Link, seconds_of
-from fairque.client.many import gather
-from fairque.client.outcomes import CancelResult, Missing, canceled
+from fairque.client._sync.gathering import gather
+from fairque.client._sync.handle import TaskHandle
+from fairque.client.link import Link, seconds_of
+from fairque.client.outcomes import CancelResult
+from fairque.client.pipeline_steps import came_down, canceling, handle_of, states_of
 from fairque.client.waiting import until
-from fairque.protocol.calls import Outcome, cancel
-from fairque.protocol.errors import TaskCanceled, TaskFailed, TaskNotFound
+from fairque.protocol.errors import TaskCanceled, TaskFailed
 from fairque.protocol.model.pipeline import Pipeline
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
-from fairque.protocol.wire.call import Call
-from fairque.protocol.wire.status import Status
 
-__all__ = ["PipelineHandle", "answered", "came_down", "cancelations", "handle_of", "states_of"]
+__all__ = ["PipelineHandle"]
 
-H = TypeVar("H")
 R_co = TypeVar("R_co", covariant=True)
 S = TypeVar("S")
 
 
 class PipelineHandle(Generic[R_co]):
-    """A pipeline of a queue, from outside. `TaskQueue.push` makes it; threads may share it.
+    """A pipeline of a queue, from outside. `TaskQueue.push` makes it. Threads may share a synchronous one.
 
     Every method asks the server, so it may also raise `RedisUnavailable`.
 
@@ -79,7 +76,7 @@ class PipelineHandle(Generic[R_co]):
         """
         last = [self.tasks[task_id] for task_id in self._pipeline.last]
         try:
-            results = gather(*last, timeout=timeout)
+            results = gather(self._link, last, timeout)
         except TaskCanceled as error:
             self._raise_cause(error)
             raise
@@ -94,16 +91,17 @@ class PipelineHandle(Generic[R_co]):
         Returns:
             The answers by the tasks' ids, without those that have ended so long ago that their records have expired.
         """
-        order = self._pipeline.last_first()
-        calls = cancelations(self._link, [self.tasks[task_id].task_id for task_id in order], reason)
-        return answered(order, self._link.run_all(calls))
+        link = self._link
+        ids = {task_id: self.tasks[task_id].task_id for task_id in self._pipeline.last_first()}
+        return link.work(canceling(link.keys, ids, reason, link.result_ttl_ms))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self.tasks)} tasks, queue={self._link.keys.name!r})"
 
     def _states(self, seconds: float | None) -> dict[str, TaskState | None]:
         ids = [handle.task_id for handle in self.tasks.values()]
-        return states_of(self.tasks, dict(self._link.outcomes(ids, until(seconds))))
+        found = {task_id: outcome for task_id, outcome in self._link.outcomes(ids, until(seconds))}
+        return states_of(self.tasks, found)
 
     def _raise_cause(self, error: TaskCanceled) -> None:
         """Raise the error of the task that failed or was canceled, if that is why this one was."""
@@ -116,44 +114,3 @@ class PipelineHandle(Generic[R_co]):
                     self.tasks[cause].result(0)
                 except (TaskFailed, TaskCanceled) as first:
                     raise first from error
-
-
-def cancelations(link: Link | AsyncLink, task_ids: Iterable[str], reason: str) -> list[Call[CancelResult | None]]:
-    """Build the calls that cancel tasks; the answer is None for one whose record has expired."""
-    calls = [cancel(link.keys, task_id, reason=reason, result_ttl_ms=link.result_ttl_ms) for task_id in task_ids]
-    return [Call(call.script, call.keys, call.args, partial(_answer, call)) for call in calls]
-
-
-def came_down(error: TaskCanceled) -> bool:
-    """Whether a task was canceled since one on which it depends was, or failed: so the script says it."""
-    return error.reason.endswith(", on which it depends, did not finish")
-
-
-def answered(task_ids: Iterable[str], answers: Iterable[CancelResult | None]) -> dict[str, CancelResult]:
-    """Return the answers that there are, by the ids."""
-    return {task_id: answer for task_id, answer in zip(task_ids, answers, strict=True) if answer is not None}
-
-
-def _answer(call: Call[tuple[Status, TaskState]], reply: Any) -> CancelResult | None:
-    try:
-        return canceled(call.decode(reply))
-    except TaskNotFound:
-        return None
-
-
-def handle_of(handles: Mapping[str, H], task: Task[Any] | str) -> H:
-    """Return the handle of a task.
-
-    Raises:
-        KeyError: There is none.
-    """
-    task_id = task.task_id if isinstance(task, Task) else task
-    if task_id not in handles:
-        raise KeyError(f"task {task_id} is not in this pipeline")
-    return handles[task_id]
-
-
-def states_of(handles: Mapping[str, Any], outcomes: Mapping[str, Outcome | Missing]) -> dict[str, TaskState | None]:
-    """Return the states of tasks by their ids."""
-    found = {task_id: outcomes[handle.task_id] for task_id, handle in handles.items()}
-    return {task_id: one.state if isinstance(one, Outcome) else None for task_id, one in found.items()}

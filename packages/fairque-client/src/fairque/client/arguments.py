@@ -1,14 +1,12 @@
-"""The calls behind `Users` and ``queue.configure``, and what they refuse; the same with and without asyncio."""
+"""Arguments of a queue's methods: what they mean to a call, and which are refused."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from typing import Final, TypeAlias
 
-from fairque.protocol.calls import ALL_USERS, SETTING_NAMES, CostMode, Purged, Setting, SettingName, configure, purge
-from fairque.protocol.calls.limits import MAX_PURGE_TASKS
+from fairque.protocol.calls import ALL_USERS, SETTING_NAMES, CostMode, Setting, SettingName, configure
 from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.limits import id_problem
-from fairque.protocol.model.shares import UserRow, UsersSnapshot
 from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
@@ -18,7 +16,6 @@ __all__ = [
     "UNCHANGED",
     "MaybeFloat",
     "MaybeInt",
-    "Purging",
     "Unchanged",
     "changed",
     "configuration",
@@ -26,7 +23,6 @@ __all__ = [
     "nothing",
     "page_size",
     "page_start",
-    "snapshot_of",
 ]
 
 #: Users of the largest page.
@@ -47,32 +43,6 @@ UNCHANGED: Final = Unchanged.UNCHANGED
 
 MaybeFloat: TypeAlias = float | Unchanged | None
 MaybeInt: TypeAlias = int | Unchanged | None
-
-
-class Purging:
-    """Which call of a purge comes next. It ends with as many tasks as waited at first, however many are pushed."""
-
-    def __init__(self, keys: QueueKeys, user_id: str, reason: str, result_ttl_ms: int) -> None:
-        self._keys, self._user_id, self._reason, self._ttl_ms = keys, user_id, reason, result_ttl_ms
-        self._left: int | None = None
-        self.canceled = 0
-
-    @property
-    def goes_on(self) -> bool:
-        """Whether a further call is needed."""
-        return self._left is None or self._left > 0
-
-    def call(self) -> Call[Purged]:
-        """Build the next call."""
-        most = MAX_PURGE_TASKS if self._left is None else min(MAX_PURGE_TASKS, self._left)
-        return purge(self._keys, self._user_id, reason=self._reason, result_ttl_ms=self._ttl_ms, most=most)
-
-    def add(self, purged: Purged) -> None:
-        """Take the answer in."""
-        self.canceled += purged.canceled
-        expected = purged.left if self._left is None else self._left - purged.canceled
-        # Workers take some meanwhile.
-        self._left = min(expected, purged.left)
 
 
 def configuration(keys: QueueKeys, cost_mode: CostMode | Unchanged, backlog: MaybeInt) -> Call[bool]:
@@ -123,8 +93,3 @@ def page_size(most: int) -> int:
     if type(most) is not int or not 1 <= most <= MAX_PAGE:
         raise ConfigurationError([f"most must be a whole number from 1 to {MAX_PAGE:,}, not {shown(most)}"])
     return most
-
-
-def snapshot_of(at_ms: int, rows: Iterable[UserRow]) -> UsersSnapshot:
-    """Return the snapshot of all pages."""
-    return UsersSnapshot(at_ms=at_ms, rows={row.user_id: row for row in rows})

@@ -1,4 +1,4 @@
-"""The handle of a pushed task for asyncio: `TaskHandle` with an await before each call."""
+"""The handle of a pushed task: its state, its result when there is one, and its cancelation."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -23,6 +23,8 @@ T = TypeVar("T")
 class AsyncTaskHandle(Generic[R_co]):
     """One task of a queue, from outside. `AsyncTaskQueue.push` and `AsyncTaskQueue.get` make it.
 
+    Threads may share a synchronous handle.
+
     Methods ask the server, so they may also raise `RedisUnavailable`, `TaskNotFound` when the task is not known, or
     `ResultExpired` when this handle has known it and its record is gone. A result that was once read is kept.
 
@@ -41,9 +43,10 @@ class AsyncTaskHandle(Generic[R_co]):
 
     async def state(self) -> TaskState:
         """Return where the task is in its life."""
-        return (await self.info()).state
+        info = await self.info()
+        return info.state
 
-    async def wait(self, timeout: float | timedelta | None = None) -> TaskState:  # noqa: ASYNC109 - as TaskHandle has it
+    async def wait(self, timeout: float | timedelta | None = None) -> TaskState:
         """Wait until the task has ended, woken by the server, and return its state.
 
         Args:
@@ -52,9 +55,10 @@ class AsyncTaskHandle(Generic[R_co]):
         Raises:
             TypeError: The timeout is no time.
         """
-        return (await self._outcome(seconds_of(timeout))).state
+        outcome = await self._outcome(seconds_of(timeout))
+        return outcome.state
 
-    async def result(self, timeout: float | timedelta | None = None) -> R_co:  # noqa: ASYNC109 - as TaskHandle has it
+    async def result(self, timeout: float | timedelta | None = None) -> R_co:
         """Wait until the task has ended, woken by the server, and return its result.
 
         A wait outlives a lost connection: it goes on when the server is back.
@@ -108,7 +112,7 @@ class AsyncTaskHandle(Generic[R_co]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.task_id!r}, queue={self._link.keys.name!r})"
 
-    async def _outcome(self, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as TaskHandle has it
+    async def _outcome(self, timeout: float | None) -> Outcome:
         if self._memory.ended is not None:
             return self._memory.ended
         ((_, outcome),) = [one async for one in self._link.outcomes([self.task_id], until(timeout))]

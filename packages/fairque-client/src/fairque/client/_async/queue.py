@@ -1,37 +1,46 @@
 """The queue as a producer sees it: push tasks, get back to them, cancel them, read the numbers."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Literal, Self, TypeVar, overload
 
-from fairque.client.control import UNCHANGED, Unchanged, configuration
-from fairque.client.dead_letters import DeadLetters
-from fairque.client.handle import TaskHandle
-from fairque.client.link import Link
+from fairque.client._async import gathering
+from fairque.client._async.dead_letters import AsyncDeadLetters
+from fairque.client._async.handle import AsyncTaskHandle
+from fairque.client._async.pipelines import AsyncPipelineHandle
+from fairque.client._async.schedules import AsyncSchedules
+from fairque.client._async.users import AsyncUsers
+from fairque.client.arguments import UNCHANGED, Unchanged, configuration
+from fairque.client.link import AsyncLink
 from fairque.client.outcomes import CancelResult
-from fairque.client.pipelines import PipelineHandle
 from fairque.client.pushing import PushCall, carrying, one_push, pushes
-from fairque.client.schedules import Schedules
 from fairque.client.settings import ClientSettings, settings_from_url
-from fairque.client.users import Users
-from fairque.protocol.calls import CostMode, QueueStats, explain, read_stats
+from fairque.protocol.calls import (
+    CostMode,
+    QueueStats,
+    explain,
+    read_stats,
+)
 from fairque.protocol.config import load_settings
 from fairque.protocol.model.ids import check_id
 from fairque.protocol.model.pipeline import Pipeline
 from fairque.protocol.model.standing import TaskStanding, UserStanding
 from fairque.protocol.model.task import Task
 
-__all__ = ["TaskQueue"]
+__all__ = ["AsyncTaskQueue"]
 
 R = TypeVar("R")
 
 
-class TaskQueue:
-    """A queue for producers. It connects at the first use; threads may share it.
+class AsyncTaskQueue:
+    """A queue for producers. It connects at the first use.
+
+    Threads may share a synchronous one. An asynchronous one belongs to the event loop on which it is first used.
 
     Every method may raise `RedisUnavailable` when the server does not answer, `ServerUnsuitable` when it must not
-    hold a queue, and `FairqueError` after `close`.
+    hold a queue, and `FairqueError` after `close`, or on another event loop such as that of a second ``asyncio.run``.
 
     Args:
         settings: The server and the queue; all defaults when left out.
@@ -45,10 +54,10 @@ class TaskQueue:
 
     def __init__(self, settings: ClientSettings | None = None) -> None:
         self.settings = settings or ClientSettings()
-        self._link = Link(self.settings)
-        self.users = Users(self._link)
-        self.dead_letters = DeadLetters(self._link)
-        self.schedules = Schedules(self._link)
+        self._link = AsyncLink(self.settings)
+        self.users = AsyncUsers(self._link)
+        self.dead_letters = AsyncDeadLetters(self._link)
+        self.schedules = AsyncSchedules(self._link)
 
     @classmethod
     def from_url(cls, url: str, *, name: str = "default", default_user_id: str | None = None) -> Self:
@@ -77,10 +86,10 @@ class TaskQueue:
         return cls(load_settings(path, ClientSettings))
 
     @overload
-    def push(self, task: Task[R]) -> TaskHandle[R]: ...
+    async def push(self, task: Task[R]) -> AsyncTaskHandle[R]: ...
     @overload
-    def push(self, task: Pipeline[R]) -> PipelineHandle[R]: ...
-    def push(self, task: Task[Any] | Pipeline[Any]) -> TaskHandle[Any] | PipelineHandle[Any]:
+    async def push(self, task: Pipeline[R]) -> AsyncPipelineHandle[R]: ...
+    async def push(self, task: Task[Any] | Pipeline[Any]) -> AsyncTaskHandle[Any] | AsyncPipelineHandle[Any]:
         """Store a task, or all tasks of a pipeline, and return its handle; when this returns, the server has them.
 
         The same task again is stored once. With a ``dedup_key`` that another task holds, that task's handle comes back.
@@ -100,10 +109,11 @@ class TaskQueue:
         """
         if isinstance(task, Pipeline):
             call = one_push(self._link.keys, self.settings, task.tasks.values())
-            return PipelineHandle(self._link, task, self._push(call))
-        return self._push(one_push(self._link.keys, self.settings, (task,)))[0]
+            return AsyncPipelineHandle(self._link, task, await self._push(call))
+        (handle,) = await self._push(one_push(self._link.keys, self.settings, (task,)))
+        return handle
 
-    def push_many(self, tasks: Iterable[Task[R]], *, chunked: bool = False) -> list[TaskHandle[R]]:
+    async def push_many(self, tasks: Iterable[Task[R]], *, chunked: bool = False) -> list[AsyncTaskHandle[R]]:
         """Store tasks in one atomic call, all or none, and return their handles in the same order.
 
         Args:
@@ -119,24 +129,80 @@ class TaskQueue:
                 was stored.
             PartialPush: With ``chunked``: one of these errors, or another, came after the first chunk.
         """
-        handles: list[TaskHandle[R]] = []
+        handles: list[AsyncTaskHandle[R]] = []
         if not chunked:
             batch = tuple(tasks)
-            return self._push(one_push(self._link.keys, self.settings, batch)) if batch else handles
+            return await self._push(one_push(self._link.keys, self.settings, batch)) if batch else handles
         with carrying(handles):
             for call in pushes(self._link.keys, self.settings, tasks):
-                handles += self._push(call)
+                handles += await self._push(call)
         return handles
 
-    def get(self, task_id: str) -> TaskHandle[Any]:
+    def get(self, task_id: str) -> AsyncTaskHandle[Any]:
         """Return the handle of a task by its id. Nothing is sent: an unknown task shows when the handle is used.
 
         Raises:
             InvalidTask: It cannot be the id of a task.
         """
-        return TaskHandle(self._link, check_id(task_id, "task_id"), known=False)
+        return AsyncTaskHandle(self._link, check_id(task_id, "task_id"), known=False)
 
-    def cancel(self, task_id: str, reason: str = "canceled by its producer") -> CancelResult:
+    def as_completed(
+        self, handles: Iterable[AsyncTaskHandle[R]], *, timeout: float | timedelta | None = None
+    ) -> AsyncIterator[AsyncTaskHandle[R]]:
+        """Give handles in the order in which their tasks end; those that have ended already come first.
+
+        The server is asked about all of them together, 1,000 in one call, and reports each ending. The ``result`` of a
+        handle that was given asks it nothing more, unless the task failed.
+
+        Args:
+            handles: Handles of this queue object. One whose task is not known is given too: its ``result`` says so.
+            timeout: Seconds or a timedelta to wait for all of them, from now on; None waits forever.
+
+        Raises:
+            TimeoutError: While iterating: some have not ended in that time; they continue.
+            TypeError: One of them is not a handle, or the timeout is not a number of seconds or a timedelta.
+            FairqueError: One of them belongs to another queue object.
+        """
+        return gathering.as_completed(self._link, handles, timeout)
+
+    @overload
+    async def gather(
+        self,
+        *handles: AsyncTaskHandle[R],
+        timeout: float | timedelta | None = None,
+        return_exceptions: Literal[False] = False,
+    ) -> list[R]: ...
+    @overload
+    async def gather(
+        self, *handles: AsyncTaskHandle[R], timeout: float | timedelta | None = None, return_exceptions: bool
+    ) -> list[R | Exception]: ...
+    async def gather(
+        self,
+        *handles: AsyncTaskHandle[R],
+        timeout: float | timedelta | None = None,
+        return_exceptions: bool = False,
+    ) -> list[Any]:
+        """Wait for tasks and return their results, in the order of the handles.
+
+        The server is asked about all of them together, 1,000 in one call, and reports each ending.
+
+        Args:
+            *handles: Handles of this queue object.
+            timeout: Seconds or a timedelta to wait for all of them; None waits forever.
+            return_exceptions: Return the error of a task without a result in its place, instead of raising it.
+
+        Raises:
+            TaskFailed: One ended in an error. The others continue. It is raised as soon as that is known.
+            TaskCanceled: One was canceled.
+            TaskNotFound: One is not known.
+            ResultExpired: The record of one is gone.
+            TimeoutError: One has not ended in that time.
+            TypeError: One of them is not a handle, or the timeout is not a number of seconds or a timedelta.
+            FairqueError: One of them belongs to another queue object.
+        """
+        return await gathering.gather(self._link, handles, timeout, return_exceptions=return_exceptions)
+
+    async def cancel(self, task_id: str, reason: str = "canceled by its producer") -> CancelResult:
         """End a task if it waits, ask it to stop if it runs; the answer says which.
 
         Args:
@@ -146,31 +212,31 @@ class TaskQueue:
         Raises:
             TaskNotFound: There is no such task.
         """
-        return self.get(task_id).cancel(reason)
+        return await self.get(task_id).cancel(reason)
 
-    def stats(self) -> QueueStats:
+    async def stats(self) -> QueueStats:
         """Return the queue in numbers, each read in constant time."""
-        return self._link.run(read_stats(self._link.keys))
+        return await self._link.run(read_stats(self._link.keys))
 
-    def explain(self, task_id: str) -> TaskStanding:
+    async def explain(self, task_id: str) -> TaskStanding:
         """Return where a task stands; its ``.explain()`` says in a sentence what it waits for.
 
         Raises:
             TaskNotFound: There is no such task.
             InvalidTask: It cannot be the id of a task. Nothing was sent.
         """
-        return self._link.run(explain(self._link.keys, check_id(task_id, "task_id")))
+        return await self._link.run(explain(self._link.keys, check_id(task_id, "task_id")))
 
-    def explain_user(self, user_id: str) -> UserStanding:
+    async def explain_user(self, user_id: str) -> UserStanding:
         """Return the same as ``users.get``; its ``.explain()`` says in a sentence what the user waits for.
 
         Raises:
             UserNotFound: It has neither tasks, debts nor settings of its own.
             InvalidTask: It cannot be the id of a user. Nothing was sent.
         """
-        return self.users.get(user_id)
+        return await self.users.get(user_id)
 
-    def configure(
+    async def configure(
         self, *, cost_mode: CostMode | Unchanged = UNCHANGED, backlog: int | Unchanged | None = UNCHANGED
     ) -> bool:
         """Set how the queue behaves for all, in one atomic step, and return whether anything was not so before.
@@ -184,23 +250,23 @@ class TaskQueue:
             ConfigurationError: With every value that cannot be used, or the cost mode cannot change now. Nothing was
                 changed.
         """
-        return self._link.run(configuration(self._link.keys, cost_mode, backlog))
+        return await self._link.run(configuration(self._link.keys, cost_mode, backlog))
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close all connections; who waits for a result gets an error. Safe to call twice."""
-        self._link.close()
+        await self._link.close()
 
-    def __enter__(self) -> Self:
+    async def __aenter__(self) -> Self:
         return self
 
-    def __exit__(
+    async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        await self.close()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._link.keys.name!r}, {self.settings.redis!r})"
 
-    def _push(self, call: PushCall) -> list[TaskHandle[Any]]:
-        pushed = self._link.run(call)
-        return [TaskHandle(self._link, one.task_id, known=True) for one in pushed]
+    async def _push(self, call: PushCall) -> list[AsyncTaskHandle[Any]]:
+        pushed = await self._link.run(call)
+        return [AsyncTaskHandle(self._link, one.task_id, known=True) for one in pushed]

@@ -1,0 +1,184 @@
+# Generated from _async/users.py by scripts/unasync.py. Do not edit: change that module and generate this one.
+"""The users of a queue as its operator sees them: what they may use, what they got, and why they wait."""
+
+from collections.abc import Iterable
+
+from fairque.client.arguments import (
+    UNCHANGED,
+    MaybeFloat,
+    MaybeInt,
+    changed,
+    named,
+    nothing,
+    page_size,
+    page_start,
+)
+from fairque.client.link import Link
+from fairque.client.user_steps import purging, reading_all
+from fairque.protocol.calls import (
+    ALL_USERS,
+    Configured,
+    Setting,
+    SettingName,
+    limit,
+    read_configured,
+    read_user,
+    read_users,
+)
+from fairque.protocol.model.shares import UserPage, UsersSnapshot
+from fairque.protocol.model.standing import UserStanding
+
+__all__ = ["Users"]
+
+
+class Users:
+    """The users of a queue; ``queue.users`` is one. What it sets acts at once, also on tasks that wait already.
+
+    Every method may raise what the methods of `TaskQueue` may.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def set(
+        self,
+        user_id: str,
+        *,
+        weight: MaybeFloat = UNCHANGED,
+        cap: MaybeInt = UNCHANGED,
+        rate: MaybeFloat = UNCHANGED,
+        burst: MaybeInt = UNCHANGED,
+        backlog: MaybeInt = UNCHANGED,
+    ) -> bool:
+        """Set what a user may use, in one atomic step, and return whether anything was not so before.
+
+        What is not given stays what it is; None takes a setting back, so that the default of all users counts again.
+
+        Args:
+            user_id: The user. It need not be known yet.
+            weight: Its share beside other users, 0.01 to 100; 1 unless set.
+            cap: Most tasks at a time, 1 at least. Running tasks above it go on.
+            rate: Most starts a second, above 0.
+            burst: Most starts at once where there is a rate, 1 at least; 1 unless set.
+            backlog: Most waiting tasks, 1 at least. A push above it is a `QueueFull`.
+
+        Raises:
+            ConfigurationError: With every value that cannot be used. Nothing was sent.
+        """
+        changes: dict[SettingName, MaybeFloat] = {
+            "weight": weight,
+            "cap": cap,
+            "rate": rate,
+            "burst": burst,
+            "backlog": backlog,
+        }
+        return self._limit(changed(named(user_id), changes))
+
+    def set_defaults(
+        self,
+        *,
+        cap: MaybeInt = UNCHANGED,
+        rate: MaybeFloat = UNCHANGED,
+        burst: MaybeInt = UNCHANGED,
+        backlog: MaybeInt = UNCHANGED,
+    ) -> bool:
+        """Set what each user may use that has no setting of its own, and return whether anything was not so before.
+
+        Lower limits count at once. From higher ones a user who waits at its limit profits when a task of it is next
+        pushed, started or ended; who waits for a rate, at the next start.
+
+        Args:
+            cap: As for `set`; None takes it back.
+            rate: As for `set`; None takes it back.
+            burst: As for `set`; None takes it back.
+            backlog: As for `set`; None takes it back. It is for each user, not for all together.
+
+        Raises:
+            ConfigurationError: With every value that cannot be used. Nothing was sent.
+        """
+        changes: dict[SettingName, MaybeFloat] = {"cap": cap, "rate": rate, "burst": burst, "backlog": backlog}
+        return self._limit(changed(ALL_USERS, changes))
+
+    def reset(self, user_id: str) -> bool:
+        """Take back all that is set for a user, a pause too, and return whether anything was.
+
+        Raises:
+            ConfigurationError: It cannot be the id of a user. Nothing was sent.
+        """
+        return self._limit(nothing(named(user_id)))
+
+    def pause(self, user_id: str) -> bool:
+        """Start no more tasks of a user until it is resumed, and return whether it was not paused before.
+
+        Its running tasks go on, and pushes are stored. The time of the pause earns it nothing.
+
+        Raises:
+            ConfigurationError: It cannot be the id of a user. Nothing was sent.
+        """
+        return self._limit([Setting(named(user_id), "paused", 1)])
+
+    def resume(self, user_id: str) -> bool:
+        """Start tasks of a user again, and return whether it was paused.
+
+        Raises:
+            ConfigurationError: It cannot be the id of a user. Nothing was sent.
+        """
+        return self._limit([Setting(named(user_id), "paused", None)])
+
+    def purge(self, user_id: str, reason: str = "purged by its operator") -> int:
+        """Cancel all tasks of a user that wait, also for their time, and return how many; running ones go on.
+
+        They go 1,000 in one atomic step, from the front. What is pushed meanwhile may stay: pause the user first, or
+        stop its producers, if nothing of it may run.
+
+        Args:
+            user_id: The user.
+            reason: Why, for people; who waits for a task gets it in `TaskCanceled`.
+
+        Raises:
+            InvalidTask: It cannot be the id of a user. Nothing was sent.
+        """
+        return self._link.work(purging(self._link.keys, user_id, reason, self._link.result_ttl_ms))
+
+    def get(self, user_id: str) -> UserStanding:
+        """Return what a user has, got and may use, and with ``.explain()`` why it waits.
+
+        Raises:
+            UserNotFound: It has neither tasks, debts nor settings of its own.
+            InvalidTask: It cannot be the id of a user. Nothing was sent.
+        """
+        return self._link.run(read_user(self._link.keys, user_id))
+
+    def list(self, *, after: str | None = None, most: int = 100) -> UserPage:
+        """Return a page of the users who have queued or running tasks, or debts, in the order of their ids.
+
+        Args:
+            after: ``next`` of the page before; None begins.
+            most: Users of the page, 1 to 1,000.
+
+        Raises:
+            ConfigurationError: One of them cannot be used. Nothing was sent.
+        """
+        return self._link.run(read_users(self._link.keys, after=page_start(after), most=page_size(most)))
+
+    def configured(self, *, after: str | None = None, most: int = 100) -> Configured:
+        """Return what is set for the queue, and a page of the users for whom something is set.
+
+        Args:
+            after: ``next`` of the page before; None begins.
+            most: Users of the page, 1 to 1,000.
+
+        Raises:
+            ConfigurationError: One of them cannot be used. Nothing was sent.
+        """
+        return self._link.run(read_configured(self._link.keys, after=page_start(after), most=page_size(most)))
+
+    def snapshot(self) -> UsersSnapshot:
+        """Return all users who have queued or running tasks, or debts, read 1,000 at a time.
+
+        `compare` makes of two of them what each user got beside its fair share.
+        """
+        return self._link.work(reading_all(self._link.keys))
+
+    def _limit(self, settings: Iterable[Setting]) -> bool:
+        return self._link.run(limit(self._link.keys, settings)) > 0
