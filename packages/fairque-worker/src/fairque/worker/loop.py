@@ -130,7 +130,8 @@ class Loop:
             # Nobody continues what waits here.
             self._on_death(self._thread.name, error)
         finally:
-            loop.close()
+            with suppress(OSError):  # a task has closed a descriptor of it
+                loop.close()
 
 
 class Attempt:

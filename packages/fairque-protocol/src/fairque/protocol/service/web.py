@@ -314,9 +314,9 @@ class Web:
     def _release(self) -> None:
         for connection in list(self._connections):
             self._drop(connection)
-        self._selector.close()
-        for one in (self._listener, self._bell, self._ringer):
-            one.close()
+        for one in (self._selector, self._listener, self._bell, self._ringer):
+            with suppress(OSError):  # somebody has closed its descriptor
+                one.close()
 
 
 def _looked(probe: Probe) -> tuple[HTTPStatus, str]:
