@@ -1,7 +1,6 @@
 """Calls, waits and listeners of an event loop end when they are canceled, also where redis-py drops that."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -50,7 +49,7 @@ class Dropping:
 
 
 @pytest.fixture
-def dropping(monkeypatch: pytest.MonkeyPatch) -> Iterator[Dropping]:
+def dropping(monkeypatch: pytest.MonkeyPatch) -> Dropping:
     return Dropping(monkeypatch)
 
 
