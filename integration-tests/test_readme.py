@@ -33,7 +33,7 @@ def run(project: Any, name: str, text: str) -> str:
         env={**os.environ, **project.environ},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -78,7 +78,7 @@ def test_the_tests_of_the_readme_pass(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert "2 passed" in done.stdout, done.stdout + done.stderr

@@ -6,7 +6,14 @@
   Returns {1, allowed, ...} with one place for each command: 1 or 0 | {-5, what} | {-6, schema} ]]
 --- @include "begin_reading"
 --- @include "arguments"
-local refused = begin_reading()
+
+local function allowed(words)
+  local known, may = pcall(redis.acl_check_cmd, unpack(words))
+  return known and may
+end
+
+-- Who lacks what every script begins with is told so, too.
+local refused = allowed({"TIME"}) and allowed({"HMGET", KEYS[1], "schema"}) and begin_reading()
 if refused then return refused end
 if not grouped(0, 1) then return bad_arguments("rights takes commands") end
 
@@ -22,7 +29,6 @@ local reply = {1}
 for index, text in ipairs(ARGV) do
   local words = {}
   for word in string.gmatch(text, "%S+") do words[#words + 1] = named(word) end
-  local known, allowed = pcall(redis.acl_check_cmd, unpack(words))
-  reply[index + 1] = known and allowed and 1 or 0
+  reply[index + 1] = allowed(words) and 1 or 0
 end
 return reply

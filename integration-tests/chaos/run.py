@@ -36,7 +36,7 @@ __all__ = ["Outcome", "judge", "run"]
 
 _STEP = 0.05
 #: After so long without an ended task or a fault nothing will ever go on.
-_STALL_SECONDS = 60.0
+_STALL_SECONDS = 240.0
 #: The next fault waits until so much of what may be pushed by now has ended.
 _KEEP_UP = 0.6
 #: How fast more is given while a fault lasts or looks for a victim, beside how fast it is else.

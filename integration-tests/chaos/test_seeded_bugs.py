@@ -32,7 +32,7 @@ def play(server: Server, folder: Path, *names: str, lua: Path | None = None) -> 
         [sys.executable, "-m", "chaos.scenarios", str(folder), str(server.port), *names],
         env={**os.environ, "PYTHONPATH": PATH, **({LUA: str(lua)} if lua else {})},
         capture_output=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode()

@@ -165,7 +165,7 @@ def test_a_pushed_task_whose_record_is_gone_has_expired(queue: TaskQueue, worker
     worker.finish(3)
     forget(queue, server, handle.task_id)
     for ask in (handle.result, handle.state, handle.cancel):
-        with pytest.raises(ResultExpired, match=rf"the record of task {handle.task_id} has expired"):
+        with pytest.raises(ResultExpired, match=rf"the record of task {handle.task_id} is gone"):
             ask()
 
 

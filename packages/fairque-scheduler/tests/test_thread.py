@@ -1,5 +1,6 @@
 """The thread of a scheduler does not die alone: what fails is tried again, or ends the scheduler, which says so."""
 
+import logging
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,24 @@ def test_what_it_cannot_overcome_ends_it_as_a_crash(bench: "Bench", error: BaseE
     with pytest.raises(FairqueError, match=f"the scheduler crashed: {type(error).__name__}"):
         scheduler.run()
     assert scheduler.state == "crashed"
+
+
+def test_a_handler_of_the_log_that_exits_keeps_no_scheduler_that_has_crashed(bench: "Bench") -> None:
+    scheduler = bench.scheduler(lease_seconds=0.3)
+    failing(scheduler, MemoryError(), float("inf"))
+    logger = logging.getLogger("fairque.scheduler")
+
+    def exits(record: logging.LogRecord) -> bool:
+        if record.levelno < logging.ERROR:
+            return True
+        raise SystemExit(1)
+
+    logger.addFilter(exits)
+    try:
+        with pytest.raises(FairqueError, match="the scheduler crashed: MemoryError"):
+            scheduler.run()
+    finally:
+        logger.removeFilter(exits)
 
 
 def test_a_leader_that_crashes_leaves_the_lead_to_another_at_once(bench: "Bench") -> None:

@@ -313,6 +313,49 @@ def test_config_shows_no_secret(command: Command) -> None:
     }
 
 
+ADDRESS = "redis://ann:hunter2@db:6379/1"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["{}"],
+        ["--queue", "{}", "tasks_of_anybody"],
+        ["--concurrency", "{}", "tasks_of_anybody"],
+        ["--log-level", "{}", "tasks_of_anybody"],
+        ["--config", "{}", "tasks_of_anybody"],
+        ["config", "{}"],
+        ["config", "--queue", "{}"],
+        ["doctor", "{}"],
+        ["verify", "{}"],
+        ["healthcheck", "{}"],
+        ["users", "list", "{}"],
+    ],
+    ids=" ".join,
+)
+def test_an_address_in_a_wrong_place_does_not_show_its_password(command: Command, words: list[str]) -> None:
+    result = command(*(word.format(ADDRESS) for word in words))
+    assert result.exit_code in (2, 78)
+    assert "hunter2" not in result.output
+    assert "ann:***@db" in result.output
+
+
+def test_an_address_in_the_place_of_a_module_is_told_where_it_belongs(command: Command) -> None:
+    assert "is an address: give it with --url, and name a MODULE" in command(ADDRESS).output
+
+
+@pytest.mark.parametrize("setting", ["REDIS", "QUEUE__NAME", "WORKER__CONCURRENCY", "WORKER__ISOLATION"])
+def test_an_address_in_the_wrong_variable_does_not_show_its_password(command: Command, setting: str) -> None:
+    result = command("config", environ={f"FAIRQUE__{setting}": ADDRESS})
+    assert (result.exit_code, "hunter2" in result.output) == (78, False)
+
+
+@pytest.mark.parametrize("setting", ["WORKER__MODULES", "WORKER__HTTP_HOST"])
+def test_config_masks_an_address_that_stands_where_another_text_belongs(command: Command, setting: str) -> None:
+    result = command("config", environ={f"FAIRQUE__{setting}": ADDRESS})
+    assert "redis://ann:***@db:6379/1" in result.output
+
+
 def test_config_shows_the_limits_of_users_and_their_line(command: Command) -> None:
     Path("limits.yaml").write_text("fairness:\n  users: {ann: {cap: 3}}\n")
     result = command("config", "--json", "--config", "limits.yaml")

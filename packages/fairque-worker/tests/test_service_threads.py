@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import itertools
+import logging
 import os
 import subprocess
 import sys
@@ -233,6 +234,61 @@ def test_a_worker_that_can_open_no_file_at_its_start_says_so(bench: Any, monkeyp
     monkeypatch.setattr("fairque.protocol.wire.scripts.script_names", none_left)
     with pytest.raises(FairqueError, match=r"the scripts of fairque cannot be read: .*Too many open files"):
         bench.worker().start()
+
+
+@pytest.mark.parametrize("part", ["courier", "heart"])
+def test_a_handler_of_the_log_that_exits_keeps_no_worker_that_has_crashed(
+    bench: Any, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    worker = bench.worker()
+    monkeypatch.setattr(getattr(worker, f"_{part}").service, "_step", failing(lambda: None, SystemExit(0), 1))
+    logger = logging.getLogger("fairque.worker")
+
+    def exits(record: logging.LogRecord) -> bool:
+        if record.levelno < logging.ERROR:
+            return True
+        raise SystemExit(1)
+
+    logger.addFilter(exits)
+    try:
+        with pytest.raises(FairqueError, match="the worker crashed: SystemExit"):
+            worker.run()
+    finally:
+        logger.removeFilter(exits)
+
+
+CLOSES = """
+import os, sys
+from fairque.client import Task, TaskQueue
+from fairque.protocol.errors import FairqueError
+from fairque.protocol.model.registry import Registry
+from fairque.worker import FunctionTaskHandler, Worker
+
+url, name, function = sys.argv[1:]
+def thread(): os.closerange(3, 256)
+async def coroutine(): os.closerange(3, 256)
+registry = Registry()
+for one in (thread, coroutine): registry.register(one, one.__name__)
+with TaskQueue.from_url(url, name=name) as queue:
+    queue.push(Task.create(func=function, user_id="ann"))
+worker = Worker.from_url(url, queue=name, handler=FunctionTaskHandler(registry=registry), http_port=0)
+try:
+    worker.run()
+except FairqueError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("function", ["thread", "coroutine"])
+def test_a_task_that_closes_all_descriptors_ends_the_worker_which_says_what_happened(
+    bench: Any, tmp_path: Path, function: str
+) -> None:
+    program = tmp_path / "closes.py"
+    program.write_text(CLOSES)
+    command = [sys.executable, str(program), bench.url, bench.keys.name, function]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)  # noqa: S603 - as below
+    assert ended.stdout.startswith("the worker crashed: OSError(9, 'Bad file descriptor'). Code"), ended.stderr[-3_000:]
+    assert 'isolation="process"' in ended.stdout
 
 
 LATE = """

@@ -395,3 +395,28 @@ def test_a_type_that_settings_cannot_have_is_a_mistake_of_the_programmer(load: L
         cls = attrs.make_class("Owner", {"worker": field(type=wanted)}, frozen=True)
         with pytest.raises(TypeError, match=r"worker: .*settings can"):
             load("worker: [1]", cls=cls)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "redis: {}",
+        "redis:\n  retries: {}",
+        "redis:\n  {}: 1",
+        "{}: 1",
+        "queue:\n  name: {}",
+        "worker:\n  mode: {}",
+        "worker:\n  color: {}",
+        "worker:\n  label: {}",
+    ],
+)
+@pytest.mark.parametrize("password", ["hunter2", "hunter2" * 20], ids=["short", "long"])
+def test_an_address_in_the_place_of_anything_else_does_not_show_its_password(
+    tmp_path: Path, text: str, password: str
+) -> None:
+    path = tmp_path / "f.yaml"
+    path.write_text(text.format(f"redis://ann:{password}@db:6379/1"))
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(path, Settings, environ={})
+    assert "hunter2" not in str(caught.value)
+    assert "***" in str(caught.value)

@@ -14,6 +14,7 @@ from fairque.protocol.config import (
     QueueSettings,
     RedisSettings,
     at_most,
+    mask_addresses,
     mask_url,
     positive,
 )
@@ -59,6 +60,26 @@ def test_a_masked_url_keeps_what_is_no_secret(url: str, shown: str) -> None:
     assert mask_url(url) == shown
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("found 'redis://u:hunter2@h/0'", "found 'redis://u:***@h/0'"),
+        ("redis:/u:hunter2@h/0: no such file", "redis://u:***@h/0: no such file"),
+        ("a redis://u:hunter2@h and redis://h?password=hunter2", "a redis://u:***@h and redis://h?password=***"),
+        ("unix:///run/s: x@y", "unix:///run/s: x@y"),
+        ("write redis://USER:PASSWORD@HOST:PORT/0", "write redis://USER:PASSWORD@HOST:PORT/0"),
+        ("module 'a:b'", "module 'a:b'"),
+    ],
+)
+def test_addresses_in_a_text_are_masked_and_all_else_stays(text: str, shown: str) -> None:
+    assert mask_addresses(text) == shown
+
+
+def test_an_address_in_the_place_of_another_value_does_not_show_its_password() -> None:
+    with pytest.raises(ValueError, match=r"found 'redis://u:\*\*\*@h/0'"):
+        QueueSettings(name="redis://u:hunter2@h/0")
+
+
 @given(st.text(min_size=1))
 def test_no_password_survives_the_mask(password: str) -> None:
     shown = mask_url(f"redis://user:{password}#@host:6379/0")
@@ -98,7 +119,7 @@ def test_a_queue_refuses_values_out_of_range(values: dict[str, Any], message: st
         ({"url": "redis://[hunter2"}, "url: host or port cannot be read"),
         ({"url": "redis://h/hunter2"}, "url: after the host comes the number of the database"),
         ({"url": "rediss://:hunter2@h/-1"}, "url: after the host comes the number of the database"),
-        ({"url": "redis://:hunter2@h\n"}, "url: must not contain spaces or line breaks"),
+        ({"url": "redis://:hunter2@h\n"}, "url: must not contain spaces, line breaks or other signs"),
         ({"url": None}, "url: must start with one of redis://"),
         ({"retries": -1}, "retries: must be at least 0, found -1"),
         ({"allow_eviction": "no"}, "allow_eviction: must be True or False, found 'no'"),

@@ -19,7 +19,7 @@ import pytest
 
 from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.protocol.service import web as web_module
-from fairque.protocol.service.http import LONGEST_HEAD
+from fairque.protocol.service.http import LONGEST_HEAD, read_request
 from fairque.protocol.service.web import Web
 from fairque.protocol.testing import PATIENCE, eventually
 
@@ -138,6 +138,15 @@ class TestAnswers:
         assert told.endswith(b"\r\n\r\n")
         assert b"Content-Length: 0" not in told
 
+    @pytest.mark.parametrize("path", ["/metrics?raise", "/metrics?wait"])
+    def test_errors_are_answered_to_head_without_a_body(
+        self, web: Web, path: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(web_module, "_MOST_WAITING", int("raise" in path))
+        told = get(web, path, "HEAD")
+        assert told.startswith(b"HTTP/1.1 50")
+        assert told.endswith(b"\r\n\r\n")
+
     @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "get", "PRI"])
     def test_other_methods_are_refused_with_those_that_there_are(self, web: Web, method: str) -> None:
         told = get(web, "/livez", method)
@@ -167,8 +176,9 @@ class TestAnswers:
         [
             b"GET /" + b"x" * 2 * LONGEST_HEAD,
             b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * LONGEST_HEAD + b"\r\n",
+            b"\r\n" * LONGEST_HEAD,
         ],
-        ids=["line", "headers"],
+        ids=["line", "headers", "empty lines"],
     )
     def test_a_request_without_end_is_refused_and_not_kept(self, web: Web, text: bytes) -> None:
         with connect(web) as connection:
@@ -177,6 +187,20 @@ class TestAnswers:
             except ConnectionError:
                 return
             assert connection.recv(13) == b"HTTP/1.1 431 "
+
+    @pytest.mark.parametrize("between", [" ", "\t", " \t"])
+    def test_a_header_full_of_spaces_takes_no_longer_to_read_than_one_full_of_letters(self, between: str) -> None:
+        def seconds(inside: str) -> float:
+            text = f"GET / HTTP/1.1\r\nA: x{inside}y \t\r\n\r\n".encode()
+            begun = time.thread_time()
+            request = read_request(text)
+            assert request is not None
+            assert request.headers == {"a": f"x{inside}y"}
+            return time.thread_time() - begun
+
+        length = LONGEST_HEAD - 100
+        # Of what it takes for each place of a run to be tried, this is a hundredth.
+        assert seconds((between * length)[:length]) < 50 * max(seconds("x" * length), 0.001)
 
     def test_lines_without_carriage_returns_and_pieces_are_understood(self, web: Web) -> None:
         with connect(web) as connection:

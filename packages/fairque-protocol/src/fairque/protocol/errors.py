@@ -239,7 +239,7 @@ class TaskCanceled(FairqueError):
 
 
 class ResultExpired(FairqueError, LookupError):
-    """The task ended, and its record was kept for its time and is gone.
+    """The task was known, and its record is gone: it was kept for its time, or the server has lost its data.
 
     Attributes:
         task_id: The task.
@@ -248,7 +248,8 @@ class ResultExpired(FairqueError, LookupError):
     def __init__(self, task_id: str) -> None:
         self.task_id = task_id
         super().__init__(
-            f"the record of task {task_id} has expired. Read results earlier, or raise queue.result_ttl_seconds"
+            f"the record of task {task_id} is gone: it has expired (read results earlier, or raise "
+            "queue.result_ttl_seconds), or the server has lost its data (push the task again)"
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, NoReturn
 import click
 from attrs import asdict, field, frozen
 
-from fairque.protocol.config import FairnessSettings, QueueSettings, RedisSettings
+from fairque.protocol.config import FairnessSettings, QueueSettings, RedisSettings, mask_addresses
 from fairque.protocol.doctor.examine import examine
 from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.protocol.service import exits
@@ -73,6 +73,9 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            error.message = mask_addresses(error.message)  # type: ignore[misc]  # it is read when it is shown
+            raise
         except FairqueError as error:
             click.echo(refusal("fairque-scheduler", error), err=True)
             ctx.exit(exits.exit_code(error))

@@ -129,7 +129,8 @@ class Engine:
     def _die(self, _: str, error: BaseException) -> None:
         """End this scheduler, which says so; another one takes over."""
         self.crash = error
-        log.error("the scheduler crashed", exc_info=error)
+        with suppress(Exception):
+            log.error("the scheduler crashed", exc_info=error)
         self._resign()
         self._on_crash()
 

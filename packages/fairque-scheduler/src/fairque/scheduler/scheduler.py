@@ -25,6 +25,7 @@ from fairque.protocol.errors import FairqueError, InvalidSchedule, ProtocolError
 from fairque.protocol.model.schedules import Schedule, ScheduleInfo, SchedulePage, SchedulerStatus
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.forks import inherits
+from fairque.protocol.service.crashes import close_all, crash_of
 from fairque.protocol.service.ending import ProgramEnd
 from fairque.protocol.service.loading import import_modules
 from fairque.protocol.service.patches import refuse_patches
@@ -132,10 +133,8 @@ class TaskScheduler:
             self._control.wait()
             crash = self._engine.crash
             self.stop()
-        if isinstance(crash, FairqueError):
-            raise crash
         if crash is not None:
-            raise FairqueError(f"the scheduler crashed: {crash!r}") from crash
+            raise crash_of("the scheduler", crash)
 
     def start(self) -> None:
         """Lead or stand by, in threads of its own; safe to call twice.
@@ -192,9 +191,8 @@ class TaskScheduler:
                 return
             self._stopped = True
             self._program_end.cancel()
-            self._engine.stop(self.settings.scheduler.grace_seconds if deadline is None else deadline)
-            self._close_web()
-            self._runner.close()
+            grace = self.settings.scheduler.grace_seconds if deadline is None else deadline
+            close_all(log, lambda: self._engine.stop(grace), self._close_web, self._runner.close)
         if self._started:
             log.info("scheduler stopped", scheduler=self.settings.scheduler.name)
 

@@ -16,6 +16,7 @@ from fairque.protocol.verifier import verify
 from fairque.protocol.wire.jsonvalue import dumps
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.worker.settings import WorkerSettings
+from fairque.worker.usage import Command
 from fairque.worker.users import located, server_options
 
 __all__ = ["doctor", "healthcheck", "verify_command"]
@@ -27,6 +28,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 
 @click.command(
     "doctor",
+    cls=Command,
     epilog="Exit codes: 0 nothing breaks the queue (there may be warnings), 1 something does, 2 wrong usage, 3 the "
     "server does not answer, 78 wrong configuration.",
 )
@@ -46,6 +48,7 @@ def doctor(config: Path | None, url: str | None, queue: str | None, *, as_json: 
 
 @click.command(
     "verify",
+    cls=Command,
     epilog="Exit codes: 0 nothing is wrong, or all was fixed; 1 something is left, 2 wrong usage, 3 Redis not "
     "reachable or not suitable, 4 queue of another version, 78 wrong configuration.",
 )
@@ -75,6 +78,7 @@ def verify_command(config: Path | None, url: str | None, queue: str | None, *, f
 
 @click.command(
     "healthcheck",
+    cls=Command,
     epilog="Exit codes: 0 all is well, 1 a worker is not, or does not answer, 2 wrong usage, 78 wrong configuration.",
 )
 @click.option(

@@ -28,6 +28,7 @@ from fairque.worker.processes.supervisor import Supervisor
 from fairque.worker.settings import WorkerOptions, WorkerSettings
 from fairque.worker.showing import config_command
 from fairque.worker.surroundings import working_folder
+from fairque.worker.usage import Command
 from fairque.worker.users import users
 from fairque.worker.worker import TooManyAbandoned, Worker
 
@@ -61,7 +62,7 @@ _OTHERS: dict[str, click.Command] = {
 }
 
 
-class _Command(click.Command):
+class _Command(Command):
     """Runs a worker, or what stands after the word ``users``, ``doctor``, ``verify``, ``healthcheck`` or ``config``.
 
     A module ``users`` can still be run; one with the other names as the second of two modules, or after ``--``.
@@ -139,6 +140,8 @@ def main(
         blank = [name for name in names if not all(part.strip() for part in name.split(":"))]
         if blank:
             raise click.UsageError(f"{blank[0]!r} is neither MODULE nor MODULE:ATTR")
+        if addresses := [name for name in names if "://" in name]:
+            raise click.UsageError(f"{addresses[0]!r} is an address: give it with --url, and name a MODULE")
         if files := [name for name in names if _is_file(name)]:
             raise click.UsageError(f"{files[0]!r} is a file: name its module, {_module_of(files[0])!r}")
         if supervised is None and (processes > 1 or os.getpid() == 1):

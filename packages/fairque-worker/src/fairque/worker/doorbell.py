@@ -67,7 +67,8 @@ class Doorbell:
     def close(self) -> None:
         """Close it; a later ring does nothing."""
         for end in self._ends or ():
-            end.close()
+            with suppress(OSError):  # a task has closed its descriptor
+                end.close()
 
     @property
     def _pair(self) -> tuple[socket.socket, socket.socket]:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from fairque.protocol import clock
 from fairque.protocol.errors import LeaseLost
-from fairque.protocol.model.context import running_in
+from fairque.protocol.model.context import context_here, running_in
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.task import Isolation, Task
 from fairque.worker.attempt import Later, drop, late_error, returned, us_since
@@ -22,7 +22,8 @@ from fairque.worker.handler import TaskHandler
 from fairque.worker.inputs import Inputs, task_of
 from fairque.worker.jobs import Ending, Failure, GivenBack, Job, LeasedContext, Unstarted, let_go
 from fairque.worker.log import log
-from fairque.worker.loop import Attempt, Loop
+from fairque.worker.loop import Attempt
+from fairque.worker.loops import Loops
 from fairque.worker.processes.pool import Child, Children
 from fairque.worker.threads import Slot, Threads
 from fairque.worker.watch import Alarm
@@ -60,6 +61,7 @@ class Executor:
         max_abandoned: How many attempts that could not be stopped may still run.
         on_exhausted: Called when there are more.
         on_death: Called with the name of a thread that coroutines need, and the error that has ended it.
+        shared: Whether coroutines run beside each other; else one may change the event loop, and the next gets another.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Executor:
         max_abandoned: int = 16,
         on_exhausted: Callable[[int], None] = lambda _: None,
         on_death: Callable[[str, BaseException], None] = lambda *_: None,
+        shared: bool = True,
     ) -> None:
         self._handler = handler
         self._result_limit = result_limit
@@ -91,22 +94,20 @@ class Executor:
         self._kept = kept
         self._grace_seconds = grace_seconds
         self._max_abandoned = max_abandoned
-        self._on_exhausted, self._on_death = on_exhausted, on_death
+        self._on_exhausted = on_exhausted
         # Beyond the limit, too, tasks that are here already get a thread.
         self._threads = Threads(threads, max_abandoned + threads)
         self._contexts = Contexts()
         self._places: dict[Job, _Place] = {}
         # Attempts that were given up; only the watch touches it.
         self._abandoned: list[Slot | Attempt] = []
-        self._loop: Loop | None = None
-        self._loops: list[Loop] = []
-        self._stopped = False
+        self._loops = Loops(on_death, shared=shared)
         self._lock = threading.Lock()
 
     @property
     def abandoned(self) -> int:
         """How many attempts that could not be ended still run."""
-        return sum(not one.ended for one in self._abandoned)
+        return sum(not one.ended for one in self._abandoned) + self._loops.left(self._grace_seconds)
 
     def submit(self, job: Job) -> None:
         """Run a job as soon as a thread is free; one for which there is none ends as `GivenBack`."""
@@ -139,7 +140,7 @@ class Executor:
 
     def wait_for(self, awaitable: Awaitable[Any]) -> None:
         """Await something on the event loop of the coroutines, from one of the threads, and raise what it raises."""
-        self._event_loop().wait_for(awaitable)
+        self._loops.current().wait_for(awaitable)
 
     def enforce(self, job: Job) -> None:
         """End an attempt whose limit is over, as far as that is possible; called by the watch alone.
@@ -206,12 +207,7 @@ class Executor:
             self._children.stop()
             ended = ended or self._threads.wait(1.0)
         # The loops last: a hook may wait for one in a thread.
-        with self._lock:
-            self._stopped = True
-        for loop in self._loops:
-            loop.stop()
-        left = [loop for loop in self._loops if not loop.join(until - clock.monotonic())]
-        return ended and not left
+        return self._loops.stop(until - clock.monotonic()) and ended
 
     def _run(self, job: Job, slot: Slot) -> None:
         with self._lock:
@@ -334,6 +330,7 @@ class Executor:
     def _await(self, job: Job, slot: Slot, awaitable: Awaitable[Any], started: float, context: Context) -> None:
         def on_end(value: Any, error: BaseException | None) -> None:
             ran_us = us_since(started)
+            left = attempt.loop.helpers.leave(context_here())
             if attempt.overdue:
                 late = late_error(job, "it was cancelled")
                 late.__cause__ = error
@@ -341,10 +338,12 @@ class Executor:
             limit = self._result_limit
             ending = returned(job, value, limit, started) if error is None else Failure(job, error, ran_us)
             self._end(self._told(ending))
+            if left:
+                self._look_at_limit()
 
         try:
             told = job.context  # once it has begun, the attempt may end, and forget it, at any time
-            attempt = Attempt(self._event_loop(), awaitable, on_end, context)
+            attempt = Attempt(self._loops.current(), awaitable, on_end, context)
             if told is None or not self._move(job, slot, attempt):
                 drop(awaitable)
                 return
@@ -367,10 +366,7 @@ class Executor:
         if not self._take_out(job):
             return
         if not attempt.heard:
-            with self._lock:
-                # Something blocks this loop: what comes next gets another one.
-                if self._loop is attempt.loop:
-                    self._loop = None
+            self._loops.replace(attempt.loop)
         self._leave(job, attempt, "it was cancelled, but goes on unheard")
 
     def _leave(self, job: Job, left: Slot | Attempt, end: str) -> None:
@@ -385,14 +381,8 @@ class Executor:
             abandoned=len(self._abandoned),
         )
         self._on_end(Failure(job, late_error(job, end), job.ran_us))
-        if len(self._abandoned) > self._max_abandoned:
-            self._on_exhausted(len(self._abandoned))
+        self._look_at_limit()
 
-    def _event_loop(self) -> Loop:
-        with self._lock:
-            if self._stopped:
-                raise RuntimeError("the worker has stopped: its event loop is closed")
-            if self._loop is None:
-                self._loop = Loop(self._on_death)
-                self._loops.append(self._loop)
-            return self._loop
+    def _look_at_limit(self) -> None:
+        if (abandoned := self.abandoned) > self._max_abandoned:
+            self._on_exhausted(abandoned)

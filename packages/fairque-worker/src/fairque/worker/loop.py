@@ -7,18 +7,26 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context
+from functools import partial
 from types import FrameType
 from typing import Any
 
 from fairque.protocol import clock
 from fairque.protocol.runners.forks import inherits
 from fairque.worker.forks import end_copy, end_if_copy
-from fairque.worker.threads import Threads
+from fairque.worker.helpers import Helpers
 
 __all__ = ["Attempt", "Loop"]
 
-#: Threads of `asyncio.to_thread`, as many as asyncio itself would have.
-_MOST_HELPERS = min(32, (os.cpu_count() or 1) + 4)
+#: What would change the loop for all who run on it. To stop it is not among them: it continues at once.
+_FOR_ALL = (
+    "set_task_factory",
+    "set_exception_handler",
+    "set_default_executor",
+    "set_debug",
+    "shutdown_default_executor",
+    "shutdown_asyncgens",
+)
 
 
 class Loop:
@@ -26,18 +34,27 @@ class Loop:
 
     Args:
         on_death: Called in its thread, with the thread's name and the error, when it ends without being stopped.
+        shared: Whether tasks run on it beside each other, so that none may change it for the others.
+
+    Attributes:
+        changed: Whether a task has changed one that is not shared.
+        helpers: The threads of `asyncio.to_thread`.
     """
 
-    def __init__(self, on_death: Callable[[str, BaseException], None]) -> None:
+    def __init__(self, on_death: Callable[[str, BaseException], None], *, shared: bool = True) -> None:
         self._on_death = on_death
+        self.changed = False
         self._loop = asyncio.new_event_loop()
         # The loop's own clock is one that a test may freeze, and then nothing on it would ever wait to an end. A loop
         # of another library has a clock of its own, which nobody freezes.
         with suppress(AttributeError):
             self._loop.time = clock.monotonic  # type: ignore[method-assign]
         # What a coroutine hands to a thread must not continue in a copy of this process either.
-        self._helpers = Threads(_MOST_HELPERS, name="asyncio")
-        self._loop.set_default_executor(self._helpers)
+        self.helpers = Helpers()
+        self._loop.set_default_executor(self.helpers)
+        for name in _FOR_ALL:
+            with suppress(AttributeError):
+                setattr(self._loop, name, partial(self._change, name, None if shared else getattr(self._loop, name)))
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="fairque-loop", daemon=True)
@@ -71,6 +88,15 @@ class Loop:
         else:
             sys.stderr.write("a forked copy cannot wait on the event loop of its parent: it ends\n")
             end_copy(SystemExit(1))
+
+    def _change(self, name: str, change: Callable[..., Any] | None, *args: Any, **kwargs: Any) -> Any:
+        if change is None:
+            raise RuntimeError(
+                f"the event loop is shared with other tasks, for which {name}() would change it as well: "
+                "run a task that needs it with isolation='process'"
+            )
+        self.changed = True
+        return change(*args, **kwargs)
 
     def call(self, function: Callable[[], None]) -> None:
         """Have a function called on the loop soon, in the context of the caller.
@@ -113,6 +139,7 @@ class Loop:
     def _run(self) -> None:
         loop, pid = self._loop, os.getpid()
         asyncio.set_event_loop(loop)
+        death: BaseException | None = None
         try:
             while not self._stopped.is_set():
                 # asyncio lets these two through from a task that a coroutine started; that coroutine gets them, too.
@@ -127,10 +154,13 @@ class Loop:
                 loop.run_until_complete(asyncio.wait(left, timeout=1))
         except BaseException as error:  # noqa: BLE001 - such as that of a selector that a task has closed
             end_if_copy(pid, error)
-            # Nobody continues what waits here.
-            self._on_death(self._thread.name, error)
-        finally:
+            death = error
+        # At once: the number of a descriptor that a task has closed may soon be that of another one.
+        with suppress(OSError):
             loop.close()
+        if death is not None:
+            # Nobody continues what waits here.
+            self._on_death(self._thread.name, death)
 
 
 class Attempt:

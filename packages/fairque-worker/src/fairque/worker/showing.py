@@ -7,10 +7,11 @@ from typing import Any
 import click
 from attrs import asdict, fields, frozen, has
 
-from fairque.protocol.config import is_secret, mask_url
+from fairque.protocol.config import is_secret, mask_addresses, mask_url
 from fairque.protocol.service.settings import Option, read_settings
 from fairque.protocol.wire.jsonvalue import dumps
 from fairque.worker.settings import WorkerSettings
+from fairque.worker.usage import Command
 from fairque.worker.users import server_options
 
 __all__ = ["config_command"]
@@ -26,7 +27,9 @@ class _Line:
 
 
 @click.command(
-    "config", epilog="Exit codes: 0 all can be used, 2 wrong usage, 78 wrong configuration, with all that is wrong."
+    "config",
+    cls=Command,
+    epilog="Exit codes: 0 all can be used, 2 wrong usage, 78 wrong configuration, with all that is wrong.",
 )
 @server_options
 @click.option("--concurrency", type=int, help="Tasks at a time.", envvar="FAIRQUE_WORKER_CONCURRENCY", show_envvar=True)
@@ -65,6 +68,10 @@ def _lines(settings: WorkerSettings, origins: dict[str, str]) -> Iterator[_Line]
             value = getattr(values, one.name)
             if isinstance(value, str) and is_secret(key):
                 value = mask_url(value)
+            elif isinstance(value, str):
+                value = mask_addresses(value)
+            elif isinstance(value, tuple):
+                value = tuple(map(mask_addresses, value))
             within = (origin for name, origin in origins.items() if name == key or name.startswith(f"{key}."))
             yield _Line(key, _plain(value), next(within, "default"))
 

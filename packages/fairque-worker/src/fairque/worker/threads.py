@@ -1,6 +1,8 @@
 """The threads in which tasks and hooks run: they wait on one plain queue, and one that hangs can be replaced."""
 
+import asyncio
 import os
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -111,11 +113,7 @@ class Threads(ThreadPoolExecutor):
             else:
                 future.set_result(value)
 
-        if self._over:
-            raise RuntimeError("cannot schedule new futures after shutdown")
-        if not self.grow():
-            raise RuntimeError(self.shortage)
-        self.put(run)
+        self._hand_over(run)
         return future
 
     def replace(self, slot: Slot) -> None:
@@ -153,6 +151,16 @@ class Threads(ThreadPoolExecutor):
                 thread.join(max(0.0, until - clock.monotonic()))
         return not any(thread.is_alive() for thread in self._slots.values())
 
+    def _hand_over(self, work: Work) -> None:
+        self._refuse_if_over()
+        if not self.grow():
+            raise RuntimeError(self.shortage)
+        self.put(work)
+
+    def _refuse_if_over(self) -> None:
+        if self._over:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+
     def _begin(self) -> None:
         # What has ended long ago is not kept for ever.
         self._slots = {slot: thread for slot, thread in self._slots.items() if thread.is_alive()}
@@ -174,9 +182,21 @@ class Threads(ThreadPoolExecutor):
     def _run(self, slot: Slot) -> None:
         pid = os.getpid()
         while not slot.given_up and (work := self._waiting.get()) is not None:
-            # An exception that raises while it is logged gets this far: not even that may cost a thread.
-            with suppress(BaseException):
-                work(slot)
+            self._do(work, slot)
             if os.getpid() != pid:
                 end_copy()
         slot.ended = True
+
+    @staticmethod
+    def _do(work: Work, slot: Slot) -> None:
+        """Run something, and put back what belongs to the thread and not to a task."""
+        trace, profile = sys.gettrace(), sys.getprofile()
+        # An exception that raises while it is logged gets this far: not even that may cost a thread.
+        with suppress(BaseException):
+            work(slot)
+        with suppress(BaseException):
+            if sys.gettrace() is not trace:
+                sys.settrace(trace)
+            if sys.getprofile() is not profile:
+                sys.setprofile(profile)
+            asyncio.set_event_loop(None)

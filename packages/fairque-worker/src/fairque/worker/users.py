@@ -17,6 +17,7 @@ from fairque.protocol.service.limits import all_configured, apply, plan, shown
 from fairque.protocol.service.settings import Option, read_settings
 from fairque.protocol.wire.jsonvalue import dumps
 from fairque.protocol.wire.keys import QueueKeys
+from fairque.worker.usage import Group
 
 __all__ = ["UsersSettings", "located", "server_options", "users"]
 
@@ -42,7 +43,7 @@ class UsersSettings:
     fairness: FairnessSettings | None = None
 
 
-@click.group(context_settings={"show_default": True}, epilog=_CODES)
+@click.group(cls=Group, context_settings={"show_default": True}, epilog=_CODES)
 def users() -> None:
     """Control and read the users of a queue."""
 

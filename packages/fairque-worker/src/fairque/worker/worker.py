@@ -11,6 +11,7 @@ from fairque.protocol.config import mask_url
 from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.protocol.model.tracebacks import error_text
 from fairque.protocol.runners import Runner
+from fairque.protocol.service.crashes import close_all, crash_of
 from fairque.protocol.service.ending import ProgramEnd
 from fairque.protocol.service.patches import refuse_patches
 from fairque.protocol.service.signals import Control, Order
@@ -203,11 +204,8 @@ class Worker:
             if not self._phases.wait_idle(0):
                 self._attend(self.settings.worker.grace_seconds)
             self.stop(0)
-        crash = self._phases.error
-        if isinstance(crash, FairqueError):
-            raise crash
-        if crash is not None:
-            raise FairqueError(f"the worker crashed: {crash!r}") from crash
+        if self._phases.error is not None:
+            raise crash_of("the worker", self._phases.error)
         if self._exhausted:
             raise TooManyAbandoned(
                 f"more than {self.settings.worker.max_abandoned} tasks (worker.max_abandoned) went on after their "
@@ -303,13 +301,14 @@ class Worker:
 
     def _close(self) -> None:
         self._program_end.cancel()
-        for part in (self._heart, self._watch, self._progress):
-            part.stop()
-        self._courier.service.stop()
-        self._courier.close()
-        self._port.close()
-        self._reader.runner.close()
-        self._consumer.runner.close()
+        close_all(
+            log,
+            *(part.stop for part in (self._heart, self._watch, self._progress, self._courier.service)),
+            self._courier.close,
+            self._port.close,
+            self._reader.runner.close,
+            self._consumer.runner.close,
+        )
 
     def _attend(self, seconds: float = math.inf) -> None:
         """Do what signals say until one, or the end of all work, says stop, or the time is over."""

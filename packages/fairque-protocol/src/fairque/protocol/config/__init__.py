@@ -5,7 +5,7 @@ Importing it does not import PyYAML; only `load_settings` needs the extra ``fair
 
 from fairque.protocol.config.fairness import DefaultLimits, FairnessSettings, UserLimits
 from fairque.protocol.config.loader import SECTIONS, load_settings, settings_from_environ, tell_settings
-from fairque.protocol.config.masking import is_secret, mask_url
+from fairque.protocol.config.masking import is_secret, mask_addresses, mask_url
 from fairque.protocol.config.settings import MESSAGE_LIMIT_MAX, QueueSettings, RedisSettings
 from fairque.protocol.config.validators import (
     Validator,
@@ -32,6 +32,7 @@ __all__ = [
     "boolean",
     "is_secret",
     "load_settings",
+    "mask_addresses",
     "mask_url",
     "matches",
     "positive",

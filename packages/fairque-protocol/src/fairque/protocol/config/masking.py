@@ -3,11 +3,15 @@
 import re
 from urllib.parse import unquote
 
-__all__ = ["is_secret", "mask_url"]
+__all__ = ["is_secret", "mask_addresses", "mask_url"]
 
 _SECRET_NAME = re.compile(r"url|dsn|passw|secret|token|credential|api_?key|private_?key", re.IGNORECASE)
 _HOST_AND_DATABASE = re.compile(r"[\w.-]*(:\d*)?(/\d*)?|\[[\w.:%]*\](:\d*)?(/\d*)?", re.ASCII)
 _MASK = "***"
+# With one slash, too: so a path is written that was an address. It begins where nothing of a scheme stands before.
+_ADDRESS = re.compile(r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]*):/+(\S+)")
+#: What our own advice says that an address looks like.
+_PATTERN = "USER:PASSWORD@"
 
 #: Parameters of an address whose values are no secrets; all others are masked, since a name may be misspelt.
 _SHOWN = frozenset(
@@ -42,6 +46,18 @@ def mask_url(url: str) -> str:
     place, sharp, _ = place.partition("#")
     shown = (_masked_user(user) if at else "") + place + (f"#{_MASK}" if sharp else "")
     return f"{scheme}://{shown}" + (f"?{_masked_query(query)}" if mark else "")
+
+
+def mask_addresses(text: str) -> str:
+    """Return a text with the passwords masked of all addresses that stand in it: some are given in a wrong place."""
+    return _ADDRESS.sub(_masked_address, text)
+
+
+def _masked_address(found: re.Match[str]) -> str:
+    scheme, rest = found.groups()
+    if rest.startswith(_PATTERN) or not {"@", "?", "#"} & {*rest}:
+        return found[0]
+    return mask_url(f"{scheme}://{rest}")
 
 
 def _masked_user(user_info: str) -> str:

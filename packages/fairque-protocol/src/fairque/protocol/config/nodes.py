@@ -5,6 +5,8 @@ from typing import Literal, TypeAlias
 
 from attrs import field, frozen
 
+from fairque.protocol.config.masking import mask_addresses
+
 __all__ = ["Broken", "Entry", "Items", "Node", "Place", "Problem", "Scalar", "Table", "join"]
 
 _SIMPLE_KEY = re.compile(r"[A-Za-z0-9_@-]+")
@@ -51,7 +53,8 @@ class Problem:
     text: str = field(order=False)
 
     def __str__(self) -> str:
-        return f"{self.place.label(self.path)}: {self.text}"
+        # An address may stand in the place of anything.
+        return mask_addresses(f"{self.place.label(self.path)}: {self.text}")
 
 
 @frozen

@@ -10,6 +10,8 @@ from typing import TypeAlias
 
 from attrs import frozen
 
+from fairque.protocol.config.masking import mask_addresses
+
 __all__ = ["Trap", "Value", "describe", "read_plain", "substitute"]
 
 _WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False, "null": None}
@@ -70,6 +72,7 @@ def read_plain(text: str) -> Value:
 
 def describe(value: Value, text: str, *, hidden: bool) -> str:
     """Name a value for an error message, by its kind alone if it is hidden."""
+    text = mask_addresses(text)
     shown = text if len(text) <= _SHOWN_MAX else text[: _SHOWN_MAX - 1] + "…"
     match value:
         case None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from fairque.protocol.config.masking import is_secret
+from fairque.protocol.config.masking import is_secret, mask_addresses
 from fairque.protocol.durations import LONGEST_SECONDS
 
 if TYPE_CHECKING:
@@ -91,5 +91,5 @@ def _is_number(attribute: "Attribute[Any]", value: Any) -> bool:
 def _require(attribute: "Attribute[Any]", value: Any, wanted: str, *, holds: bool) -> None:
     if holds:
         return
-    found = "" if is_secret(attribute.name) else f", found {value!r}"
+    found = "" if is_secret(attribute.name) else mask_addresses(f", found {value!r}")
     raise ValueError(f"{attribute.name}: must be {wanted}{found}")

@@ -14,7 +14,7 @@ from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.task import Task
 from fairque.protocol.model.xcom import XCom
 
-__all__ = ["TaskContext", "current_context", "running_in"]
+__all__ = ["TaskContext", "context_here", "current_context", "running_in"]
 
 
 class TaskContext:
@@ -144,6 +144,11 @@ def current_context() -> TaskContext:
         raise FairqueError(
             "no task runs here: current_context() is for code that a worker runs as part of a task"
         ) from None
+
+
+def context_here() -> TaskContext | None:
+    """Return the context of the task that runs in this thread or coroutine, None where none runs. For the worker."""
+    return _current.get(None)
 
 
 def running_in(context: TaskContext) -> None:

@@ -11,6 +11,7 @@ from redis.exceptions import NoScriptError, RedisError
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.embedded import resolve_url
 from fairque.protocol.errors import FairqueError, ProtocolError, SchemaMismatch
+from fairque.protocol.runners.cancelation import cancelable
 from fairque.protocol.runners.connection import (
     CONCURRENT_CALLS,
     check_server,
@@ -69,6 +70,7 @@ class AsyncRunner:
         """
         return [call.decode(answer) for call, answer in zip(calls, await self._answers(calls), strict=True)]
 
+    @cancelable
     async def try_once(self, call: Call[Any]) -> bool:
         """Send one call, not again if it fails, and return whether it was answered; see `Runner.try_once`."""
         with contextlib.suppress(RedisError, FairqueError, OSError, ValueError):
@@ -130,6 +132,7 @@ class AsyncRunner:
         self._client = self._loop = None
         await client.aclose()
 
+    @cancelable
     async def _answers(self, calls: Sequence[Call[Any]]) -> list[Any]:
         self.check_loop()
         await self._see_permits(calls)
@@ -248,6 +251,7 @@ class AsyncSubscription:
                 await self._listener
         await self._pubsub.aclose()
 
+    @cancelable
     async def _subscribed(self) -> Any:
         attempts = Attempts(self._settings)
         while True:
@@ -269,14 +273,18 @@ class AsyncSubscription:
         silence = Silence(self._settings.socket_timeout_seconds)
         while True:
             try:
-                message = await self._pubsub.get_message(timeout=silence.seconds)
-                if silence.asks_after(message):
-                    await self._pubsub.ping()
-                if message is not None and message["type"] == "message":
-                    self._hear(message["data"])
+                await self._hear_next(silence)
             except Exception:  # noqa: BLE001 - a listener that dies would leave all waits without an end
                 await self._reconnect()
                 silence = Silence(self._settings.socket_timeout_seconds)
+
+    @cancelable
+    async def _hear_next(self, silence: Silence) -> None:
+        message = await self._pubsub.get_message(timeout=silence.seconds)
+        if silence.asks_after(message):
+            await self._pubsub.ping()
+        if message is not None and message["type"] == "message":
+            self._hear(message["data"])
 
     def _hear(self, data: bytes) -> None:
         try:

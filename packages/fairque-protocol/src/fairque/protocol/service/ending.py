@@ -6,7 +6,6 @@ registered with `atexit`. One that hangs would keep a service alive that has sto
 
 import atexit
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Final, NoReturn
 
-from fairque.protocol.service.signals import STOPPING
+from fairque.protocol.service.signals import ignore_from_now_on, keep_hearing
 from fairque.protocol.service.streams import flush_streams
 
 __all__ = ["ProgramEnd", "run_command"]
@@ -33,6 +32,7 @@ def run_command(command: Callable[[], object]) -> NoReturn:
     seconds.
     """
     code: Any = 0
+    keep_hearing()
     try:
         command()
     except SystemExit as end:
@@ -47,9 +47,7 @@ def run_command(command: Callable[[], object]) -> NoReturn:
 
 
 def _leave(code: int) -> NoReturn:
-    for number in STOPPING:
-        # It ends already.
-        signal.signal(number, signal.SIG_IGN)
+    ignore_from_now_on()
     end = _End(code)
     atexit.register(end.take_turn)
     helper = threading.Thread(target=end.call_handlers, name="fairque-exit-handlers", daemon=True)

@@ -5,6 +5,7 @@ It needs structlog, which the packages of the services bring.
 
 import logging
 import sys
+import threading
 from typing import Any, Final, Literal, TextIO, TypeAlias
 
 import structlog
@@ -27,7 +28,10 @@ class _Careful(structlog.stdlib.BoundLogger):
     def _proxy_to_logger(self, method_name: str, event: Any = None, *event_args: Any, **event_kw: Any) -> Any:
         try:
             return super()._proxy_to_logger(method_name, event, *event_args, **event_kw)
-        except Exception as error:  # noqa: BLE001 - of the user's handler, whatever it is
+        except BaseException as error:
+            # Of the user's handler, whatever it is; in the main thread also a Ctrl-C that came meanwhile.
+            if not isinstance(error, Exception) and threading.current_thread() is threading.main_thread():
+                raise
             why = type(error).__name__
             _write(sys.stderr, f"fairque: a handler of the log failed ({why}) at: {escaped(str(event))}")
             return None

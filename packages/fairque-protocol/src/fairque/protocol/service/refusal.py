@@ -3,6 +3,7 @@
 import importlib
 import traceback
 
+from fairque.protocol.config import mask_addresses
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.service.loading import CannotImport
 
@@ -16,7 +17,7 @@ def refusal(program: str, error: FairqueError) -> str:
         program: The name of the command.
         error: What ends it.
     """
-    lines = [f"{program}: {error}"]
+    lines = [f"{program}: {mask_addresses(str(error))}"]
     if isinstance(error, CannotImport) and error.__cause__ is not None:
         # The first frame is the one that caught it.
         frames = traceback.extract_tb(error.__cause__.__traceback__)[1:]

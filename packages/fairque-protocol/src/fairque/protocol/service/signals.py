@@ -13,7 +13,7 @@ from typing import Any
 
 from fairque.protocol import clock
 
-__all__ = ["STOPPING", "Control", "Order", "ignore_until_fork"]
+__all__ = ["STOPPING", "Control", "Order", "ignore_from_now_on", "ignore_until_fork", "keep_hearing"]
 
 
 class Order(Enum):
@@ -34,6 +34,8 @@ _LOOK_SECONDS = 0.25
 
 #: What the signals did before a service listened to them; empty when none does.
 _replaced: dict[int, Any] = {}
+#: Whether this process ends with its service.
+_kept = False
 _masks = threading.local()
 
 
@@ -79,7 +81,23 @@ class Control:
                 _replace(number, on_signal)
             yield
         finally:
-            _give_back()
+            if not _kept:
+                _give_back()
+
+
+def keep_hearing() -> None:
+    """Hear the signals also when the service is over, and do nothing: for a process that ends with it.
+
+    Given back, one that came by then would end the process with a code that means something else, or suspend it.
+    """
+    global _kept  # noqa: PLW0603 - as are the handlers of a process
+    _kept = True
+
+
+def ignore_from_now_on() -> None:
+    """Do nothing at any signal that stops a service, or that one has heard here: this process ends."""
+    for number in {*STOPPING, *_replaced}:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def ignore_until_fork(*numbers: int) -> None:
@@ -111,6 +129,8 @@ def _in_parent() -> None:
 
 
 def _in_child() -> None:
+    global _kept  # noqa: PLW0603 - as above
+    _kept = False
     # What a task forks is no service: it ends at a signal, as it would without one.
     _give_back()
     _in_parent()

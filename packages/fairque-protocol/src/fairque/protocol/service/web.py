@@ -249,7 +249,7 @@ class Web:
     def _ask(self, connection: _Connection, request: Request) -> None:
         waiting = sum(1 for one in self._connections if one.state is _State.WAITING)
         if waiting >= _MOST_WAITING:
-            self._refuse(connection, HTTPStatus.SERVICE_UNAVAILABLE)
+            self._refuse(connection, HTTPStatus.SERVICE_UNAVAILABLE, head=request.method == "HEAD")
             return
         # Not read meanwhile: a client that has closed would be seen again and again.
         self._selector.unregister(connection.socket)
@@ -268,15 +268,16 @@ class Web:
         try:
             told = asked_of(application, request)
         except BaseException as error:  # noqa: BLE001 - also SystemExit of an application, as of a collector
-            told = answer(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}\n".encode())
+            head = request.method == "HEAD"
+            told = answer(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}\n".encode(), head=head)
         self._made.append((connection, told))
         self._ring()
 
-    def _refuse(self, connection: _Connection, status: HTTPStatus) -> None:
+    def _refuse(self, connection: _Connection, status: HTTPStatus, *, head: bool = False) -> None:
         headers = [("Content-Type", "text/plain; charset=utf-8")]
         if status is HTTPStatus.METHOD_NOT_ALLOWED:
             headers.append(("Allow", "GET, HEAD"))
-        self._tell(connection, answer(status, f"{status.phrase}\n".encode(), headers))
+        self._tell(connection, answer(status, f"{status.phrase}\n".encode(), headers, head=head))
 
     def _tell(self, connection: _Connection, told: bytes) -> None:
         connection.left = memoryview(told)
@@ -314,9 +315,9 @@ class Web:
     def _release(self) -> None:
         for connection in list(self._connections):
             self._drop(connection)
-        self._selector.close()
-        for one in (self._listener, self._bell, self._ringer):
-            one.close()
+        for one in (self._selector, self._listener, self._bell, self._ringer):
+            with suppress(OSError):  # somebody has closed its descriptor
+                one.close()
 
 
 def _looked(probe: Probe) -> tuple[HTTPStatus, str]:

@@ -213,7 +213,14 @@ def main(descriptor: int, parent: int) -> None:
     sender = ProgressSender(office)
     inputs = Inputs(partial(office.read, ""), hello["input_limit"])
     executor = Executor(
-        handler, 1, hello["result_limit"], endings.put, inputs=inputs, on_progress=sender.note, on_death=_die
+        handler,
+        1,
+        hello["result_limit"],
+        endings.put,
+        inputs=inputs,
+        on_progress=sender.note,
+        on_death=_die,
+        shared=False,
     )
     threading.Thread(target=office.listen, name="fairque-child", daemon=True).start()
     surroundings = Surroundings()

@@ -1,0 +1,52 @@
+"""What is left to do, and to say, when a service has crashed."""
+
+from typing import Any
+
+import pytest
+
+from fairque.protocol.errors import FairqueError, SchemaMismatch
+from fairque.protocol.service.crashes import close_all, crash_of
+
+
+class Log:
+    """What was said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def warning(self, _: str, **values: Any) -> None:
+        self.said.append(values["error"])
+
+
+def test_what_cannot_be_closed_is_said_and_keeps_nothing_else_open() -> None:
+    closed: list[int] = []
+
+    def broken() -> None:
+        raise OSError(9, "Bad file descriptor")
+
+    log = Log()
+    close_all(log, lambda: closed.append(1), broken, lambda: closed.append(2))
+    assert closed == [1, 2]
+    assert log.said == ["[Errno 9] Bad file descriptor"]
+
+
+def test_a_crash_by_an_error_of_ours_is_that_error() -> None:
+    error = SchemaMismatch("default", "7", 1)
+    assert crash_of("the worker", error) is error
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "the worker crashed: MemoryError()"),
+        (OSError(24, "Too many"), "the worker crashed: OSError(24, 'Too many')"),
+    ],
+    ids=["MemoryError", "OSError"],
+)
+def test_a_crash_by_another_error_says_which_one(error: BaseException, said: str) -> None:
+    crash = crash_of("the worker", error)
+    assert (type(crash), str(crash), crash.__cause__) == (FairqueError, said, error)
+
+
+def test_a_crash_by_a_closed_descriptor_says_who_closes_those() -> None:
+    assert "os.closerange" in str(crash_of("the scheduler", OSError(9, "Bad file descriptor")))
