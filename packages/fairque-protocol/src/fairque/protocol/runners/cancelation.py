@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -36,5 +37,7 @@ def cancelable(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Cor
 
 def _asked() -> int:
     """Return how many cancelations of this task are asked for and not taken back."""
-    task = asyncio.current_task()
-    return 0 if task is None else task.cancelling()
+    with suppress(RuntimeError):  # no event loop runs, as in a forked child: the call says so
+        if (task := asyncio.current_task()) is not None:
+            return task.cancelling()
+    return 0
