@@ -355,12 +355,16 @@ def test_a_helper_inherits_no_socket_of_the_worker(bench: Any) -> None:
 
 def test_the_port_of_a_worker_is_free_when_it_has_ended_though_a_helper_lives_on(bench: Any) -> None:
     helpers: list[int] = []
+    begun, begins = os.pipe()
 
     def leaves_a_helper() -> None:
         pid = os.fork()
         if pid == 0:
+            os.write(begins, b"x")
             threading.Event().wait(PATIENCE * 3)
             os._exit(0)
+        # What a copy does first, it does before this.
+        os.read(begun, 1)
         helpers.append(pid)
 
     port = free_port()
@@ -374,6 +378,8 @@ def test_the_port_of_a_worker_is_free_when_it_has_ended_though_a_helper_lives_on
         for pid in helpers:
             os.kill(pid, 9)
             os.waitpid(pid, 0)
+        os.close(begun)
+        os.close(begins)
 
 
 def test_a_copy_that_uses_its_context_disturbs_nobody(bench: Any) -> None:

@@ -26,8 +26,7 @@ def command():
         if child == 0:
             come()
             os._exit(0)
-        _, status = os.waitpid(child, os.WUNTRACED)
-        os.kill(child, signal.SIGKILL) if os.WIFSTOPPED(status) else None
+        _, status = os.waitpid(child, 0)
         print(os.WIFEXITED(status))
     else:
         atexit.register(come)
@@ -50,6 +49,7 @@ def test_a_signal_that_comes_when_the_service_is_over_changes_nothing(name: str,
     assert ended(name, when).returncode == 0
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGTSTP"])
+# Not SIGTSTP: the system drops it where the group of the process is orphaned, as below many supervisors.
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
 def test_what_is_forked_then_ends_at_a_signal_as_ever(name: str) -> None:
     assert ended(name, "in a forked child").stdout == "False\n"
