@@ -51,8 +51,9 @@ def _bound(facts: Facts, plan: Plan) -> float:
     """
     if plan.cost_mode == "count":
         return 8.0 + 8.0 + 2.0
-    ran = [_seconds(attempt) for task in facts.tasks.values() for attempt in task.in_order()]
-    return 1.0 + 2.0 + max(plan.longest_seconds, *ran) * (2 + plan.workers * plan.concurrency)
+    ran = (_seconds(attempt) for task in facts.tasks.values() for attempt in task.in_order())
+    longest = max(plan.longest_seconds, max(ran, default=0.0))
+    return 1.0 + 2.0 + longest * (2 + plan.workers * plan.concurrency)
 
 
 def unfair(facts: Facts, plan: Plan) -> Iterator[str]:

@@ -1,14 +1,13 @@
 """Many handles at once, on asyncio."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from fairque.client import AsyncTaskHandle, AsyncTaskQueue, TaskFailed, TaskNotFound, TaskQueue, task
-from fairque.protocol.testing import PATIENCE
+from fairque.protocol.testing import eventually
 
 
 @task
@@ -22,10 +21,7 @@ async def pushed(queue: AsyncTaskQueue, number: int) -> list[AsyncTaskHandle[int
 
 async def until(predicate: Callable[[], Any]) -> None:
     """Wait until something holds, while the event loop continues."""
-    deadline = time.monotonic() + PATIENCE
-    while not predicate():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
+    await asyncio.to_thread(eventually, predicate)
 
 
 async def test_handles_come_in_the_order_in_which_their_tasks_end(async_queue: AsyncTaskQueue, worker: Any) -> None:

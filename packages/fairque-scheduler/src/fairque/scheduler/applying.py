@@ -149,4 +149,4 @@ def _differences(one: Schedule, known: ScheduleInfo) -> str:
 
 
 def _shown(value: object) -> str:
-    return "none" if value is None else str(value) if isinstance(value, int | float) else f"{shown(value, 60)}"
+    return "none" if value is None else str(value) if isinstance(value, int | float) else shown(value, 60)

@@ -18,12 +18,7 @@ from fairque.client.link import Link
 from fairque.client.outcomes import CancelResult
 from fairque.client.pushing import PushCall, carrying, one_push, pushes
 from fairque.client.settings import ClientSettings, settings_from_url
-from fairque.protocol.calls import (
-    CostMode,
-    QueueStats,
-    explain,
-    read_stats,
-)
+from fairque.protocol.calls import CostMode, QueueStats, explain, read_stats
 from fairque.protocol.config import load_settings
 from fairque.protocol.model.ids import check_id
 from fairque.protocol.model.pipeline import Pipeline
