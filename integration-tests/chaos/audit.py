@@ -21,6 +21,8 @@ _ENDED = ("FINISHED", "FAILED", "CANCELED")
 #: In what a queue has no member when all tasks have ended.
 _EMPTY = ("running", "delayed", "deferred", "ready", "fresh", "critical")
 _LASTING = ("meta", "g", "counts", "now", "wake", "sweeping", "claim:")
+#: Goes by itself, so many milliseconds after it was asked for.
+_PASSING = ("interrupt:", 60_000)
 _FAR_AHEAD_US = 60 * 86_400 * 1_000_000
 _PAGE = 200
 
@@ -63,7 +65,17 @@ def left_over(admin: "redis.Redis", runner: Runner, keys: QueueKeys) -> list[str
         if swept is not None and not (swept.forgotten or swept.users):
             break
     left = (key.decode().removeprefix(keys.prefix) for key in admin.scan_iter(f"{keys.prefix}*", count=1000))
-    return [f"the key {key} is left when all tasks are forgotten" for key in left if not key.startswith(_LASTING)]
+    lasting = (key for key in left if not (key.startswith(_LASTING) or _passes(admin, keys, key)))
+    return [f"the key {key} is left when all tasks are forgotten" for key in lasting]
+
+
+def _passes(admin: "redis.Redis", keys: QueueKeys, key: str) -> bool:
+    """Whether a key goes by itself: the order to end a wait that had ended already, and whose worker has stopped."""
+    name, longest_ms = _PASSING
+    if not key.startswith(name):
+        return False
+    remaining_ms = admin.pttl(f"{keys.prefix}{key}")
+    return remaining_ms != -1 and remaining_ms <= longest_ms  # -1 never ends
 
 
 def _read(keys: QueueKeys, task_id: str) -> Call[dict[str, Any] | None]:

@@ -78,7 +78,8 @@ def test_an_ending_that_the_queue_refuses_is_given_up_with_its_name_and_holds_no
     assert bench.error(failed)["error"] == "its own fault"
     # No slot is lost, and nothing is renewed any more.
     assert [bench.result(bench.push(add, n, n)) for n in range(4)] == [0, 2, 4, 6]
-    assert (bench.state(refused), worker.in_flight) == (TaskState.STARTED, 0)
+    eventually(lambda: worker.in_flight == 0, what="free slots")
+    assert bench.state(refused) is TaskState.STARTED
     (record,) = [record for record in caplog.records if record.msg == REFUSED]
     assert vars(record)["task_id"] == refused
     assert "time, verdict or pause of task" in vars(record)["error"]
