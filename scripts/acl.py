@@ -10,8 +10,8 @@ import os
 import sys
 from pathlib import Path
 
-from fairque.protocol.doctor.rights import ROLES, acl_rules
 from fairque.protocol.wire.keys import check_queue_name
+from fairque.protocol.wire.rights import ROLES, acl_rules
 
 
 def line(role: str, queue: str, password: str) -> str:

@@ -13,7 +13,7 @@ from chaos.history import Event
 from chaos.server import Persistence
 from fairque.client import After, Priority, Task
 from fairque.protocol.calls import CostMode
-from fairque.protocol.wire.jsonvalue import dumps, loads
+from fairque.protocol.jsonvalue import dumps, loads
 
 __all__ = ["BATCH", "Plan", "task_of"]
 

@@ -16,7 +16,7 @@ from chaos.settings import LUA, QUEUE, client_settings
 from fairque.client import After, FairqueError, RedisUnavailable, Task, TaskQueue
 from fairque.protocol.calls import CostMode, Failed, Finished, Granted, Released
 from fairque.protocol.config import QueueSettings, RedisSettings
-from fairque.protocol.wire.jsonvalue import dumps
+from fairque.protocol.jsonvalue import dumps
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.worker.consumer import Consumer
 from fairque.worker.settings import WorkerOptions, WorkerSettings

@@ -11,13 +11,13 @@ import redis
 from fairque.protocol import calls
 from fairque.protocol.calls import QueueStats, TaskInfo
 from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.jsonvalue import loads
 from fairque.protocol.model.registry import Registry
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.testing import PATIENCE, eventually
 from fairque.protocol.wire.call import Call
-from fairque.protocol.wire.jsonvalue import loads
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 from fairque.worker import (

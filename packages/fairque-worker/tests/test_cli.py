@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from fairque.protocol.wire.jsonvalue import loads
+from fairque.protocol.jsonvalue import loads
 from fairque.worker import __version__
 from fairque.worker.cli import main
 

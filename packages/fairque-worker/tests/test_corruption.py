@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from fairque.protocol.jsonvalue import dumps, loads
 from fairque.protocol.testing import eventually
-from fairque.protocol.wire.jsonvalue import dumps, loads
 
 
 def nothing() -> None:

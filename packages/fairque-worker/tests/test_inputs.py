@@ -16,6 +16,7 @@ from attrs import evolve
 
 from fairque.protocol import calls
 from fairque.protocol.errors import InputsTooLarge, RedisUnavailable
+from fairque.protocol.jsonvalue import dumps, loads
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.outputs import Left
 from fairque.protocol.model.retry import Snooze
@@ -23,7 +24,6 @@ from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.model.xcom import MAX_XCOM_BYTES, Pull, XComUse, mark_xcom
 from fairque.protocol.testing import eventually
 from fairque.protocol.wire.codec import decode_task, encode_task
-from fairque.protocol.wire.jsonvalue import dumps, loads
 from fairque.protocol.wire.status import Status
 from fairque.worker import Task, TaskContext, TaskHandler, Worker, current_context
 from fairque.worker.inputs import Inputs

@@ -9,9 +9,9 @@ import pytest
 
 from fairque.protocol.calls import Ended, Failed, Finished, Granted, Popped, QueueStats, Reported
 from fairque.protocol.errors import ProtocolError, RedisUnavailable, RemoteError, TaskTimeout, UnknownFunction
+from fairque.protocol.jsonvalue import loads
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.wire.jsonvalue import loads
 from fairque.protocol.wire.status import Status
 from fairque.worker import Cancel, Consumer, Retry, Snooze, Task, TaskContext, TaskHandler
 from fairque.worker.jobs import Ending, Failure, GivenBack, Job, Lease, Success

@@ -13,7 +13,6 @@ from redis.exceptions import NoPermissionError
 
 from fairque.protocol import calls
 from fairque.protocol.config import RedisSettings
-from fairque.protocol.doctor.rights import ROLES
 from fairque.protocol.errors import ServerUnsuitable
 from fairque.protocol.model.ids import new_nonce
 from fairque.protocol.model.states import TaskState
@@ -23,6 +22,7 @@ from fairque.protocol.runners.wait import WaitLine
 from fairque.protocol.testing import PlainServer
 from fairque.protocol.verifier import verify
 from fairque.protocol.wire.keys import QueueKeys
+from fairque.protocol.wire.rights import ROLES
 
 ROOT = Path(__file__).parents[4]
 KEYS = QueueKeys("q")

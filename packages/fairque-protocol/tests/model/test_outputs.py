@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairque.protocol.errors import InvalidTask, OutputMissing, ProtocolError
+from fairque.protocol.jsonvalue import MAX_DEPTH, check_json
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.outputs import Input, Left, Output, edges, fill_in, take_out
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
-from fairque.protocol.wire.jsonvalue import MAX_DEPTH, check_json
 
 OUTPUT = Output("p")
 ids = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=20)

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairque.protocol.errors import InvalidTask, OutputMissing
+from fairque.protocol.jsonvalue import dumps, loads
 from fairque.protocol.model.outputs import Left, Output
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
 from fairque.protocol.model.xcom import MAX_XCOM_BYTES, Pull, XCom, XComUse, mark_xcom, xcom_use
-from fairque.protocol.wire.jsonvalue import dumps, loads
 
 texts = st.text(st.characters(codec="utf-8"))
 keys = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=20)

@@ -8,8 +8,8 @@ from attrs import define, field, frozen
 
 from fairque.protocol.calls import Outcome
 from fairque.protocol.errors import ProtocolError, ResultExpired, TaskCanceled, TaskFailed, TaskNotFound
+from fairque.protocol.jsonvalue import loads
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.wire.jsonvalue import loads
 from fairque.protocol.wire.status import Status
 
 __all__ = ["CancelResult", "Memory", "Missing", "canceled", "late", "settle"]

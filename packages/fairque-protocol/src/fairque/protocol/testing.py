@@ -19,7 +19,7 @@ from fairque.protocol.clock import monotonic
 from fairque.protocol.embedded import EmbeddedServer, resolve_url
 from fairque.protocol.embedded.address import answers
 from fairque.protocol.embedded.binary import find_server_binary, packaged_server_binary
-from fairque.protocol.wire.jsonvalue import dumps
+from fairque.protocol.jsonvalue import dumps
 
 __all__ = [
     "PATIENCE",

@@ -11,13 +11,13 @@ from attrs import asdict, field, frozen
 from fairque.protocol.config import FairnessSettings, QueueSettings, RedisSettings, mask_addresses
 from fairque.protocol.doctor.examine import examine
 from fairque.protocol.errors import ConfigurationError, FairqueError
+from fairque.protocol.jsonvalue import dumps
 from fairque.protocol.service import exits
 from fairque.protocol.service.ending import run_command
 from fairque.protocol.service.log import configure_log
 from fairque.protocol.service.refusal import refusal
 from fairque.protocol.service.settings import Option, read_settings
 from fairque.protocol.service.streams import prepare_streams
-from fairque.protocol.wire.jsonvalue import dumps
 from fairque.scheduler._version import __version__
 from fairque.scheduler.applying import Plan
 from fairque.scheduler.declared import DeclaredSchedule, ImportingOptions, reading, schedules_of

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from fairque.protocol import clock
 from fairque.protocol.errors import InvalidTask, TaskTimeout
-from fairque.protocol.wire.jsonvalue import check_json, dumps
+from fairque.protocol.jsonvalue import check_json, dumps
 from fairque.worker.jobs import Ending, Failure, Job, Success
 
 __all__ = ["Later", "drop", "encoded", "late_error", "returned", "us_since"]

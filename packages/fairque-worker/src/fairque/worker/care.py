@@ -11,9 +11,9 @@ from fairque.protocol.config import load_settings, settings_from_environ
 from fairque.protocol.doctor.examine import examine
 from fairque.protocol.durations import to_ms
 from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.jsonvalue import dumps
 from fairque.protocol.runners import Runner
 from fairque.protocol.verifier import verify
-from fairque.protocol.wire.jsonvalue import dumps
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.worker.settings import WorkerSettings
 from fairque.worker.usage import Command

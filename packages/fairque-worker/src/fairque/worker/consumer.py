@@ -5,12 +5,12 @@ from typing import Any
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Ended, Failed, Finished, Granted, Popped, QueueStats, Released, Reported, Swept
-from fairque.protocol.doctor.server import RISKS, findings_of
 from fairque.protocol.durations import to_ms
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.ids import new_nonce
 from fairque.protocol.model.outputs import Left
 from fairque.protocol.runners import Runner
+from fairque.protocol.runners.checks import RISKS, findings_of
 from fairque.protocol.runners.wait import WaitLine
 from fairque.protocol.service.limits import LimitsKeeper
 from fairque.protocol.wire.call import Call

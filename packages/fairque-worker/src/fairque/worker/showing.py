@@ -8,8 +8,8 @@ import click
 from attrs import asdict, fields, frozen, has
 
 from fairque.protocol.config import is_secret, mask_addresses, mask_url
+from fairque.protocol.jsonvalue import dumps
 from fairque.protocol.service.settings import Option, read_settings
-from fairque.protocol.wire.jsonvalue import dumps
 from fairque.worker.settings import WorkerSettings
 from fairque.worker.usage import Command
 from fairque.worker.users import server_options

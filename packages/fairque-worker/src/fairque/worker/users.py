@@ -10,12 +10,12 @@ from attrs import asdict, field, frozen
 from fairque.protocol.calls import explain, read_user, read_users
 from fairque.protocol.config import FairnessSettings, QueueSettings, RedisSettings
 from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.jsonvalue import dumps
 from fairque.protocol.model.shares import UserRow
 from fairque.protocol.model.standing import TaskStanding, UserStanding
 from fairque.protocol.runners import Runner
 from fairque.protocol.service.limits import all_configured, apply, plan, shown
 from fairque.protocol.service.settings import Option, read_settings
-from fairque.protocol.wire.jsonvalue import dumps
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.worker.usage import Group
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 from fairque.protocol.errors import TaskNotFound
+from fairque.protocol.jsonvalue import dumps
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.wire.call import Call, opened, text
-from fairque.protocol.wire.jsonvalue import dumps
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 

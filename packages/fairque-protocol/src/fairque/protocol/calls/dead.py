@@ -7,12 +7,12 @@ from typing import Any
 from attrs import frozen
 
 from fairque.protocol.errors import ConfigurationError, FairqueError
+from fairque.protocol.jsonvalue import loads
 from fairque.protocol.model.dead_letters import DeadLetter, DeadLetterPage
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Call, opened, text
 from fairque.protocol.wire.codec import decode_task
-from fairque.protocol.wire.jsonvalue import loads
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 

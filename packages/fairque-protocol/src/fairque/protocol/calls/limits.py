@@ -7,11 +7,11 @@ from typing import Any, Literal, TypeAlias, get_args
 from attrs import frozen
 
 from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.jsonvalue import dumps
 from fairque.protocol.limits import COUNT, RATE, WEIGHT, id_problem
 from fairque.protocol.model.ids import check_id
 from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Argument, Call, opened
-from fairque.protocol.wire.jsonvalue import dumps
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 

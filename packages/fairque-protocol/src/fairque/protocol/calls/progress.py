@@ -6,10 +6,10 @@ from typing import Any
 from attrs import frozen
 
 from fairque.protocol.errors import ProtocolError
+from fairque.protocol.jsonvalue import dumps, loads
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Argument, Call, opened
-from fairque.protocol.wire.jsonvalue import dumps, loads
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from fairque.protocol.calls import QueueStats, read_stats, rights
 from fairque.protocol.clock import monotonic, now_ms
 from fairque.protocol.config import QueueSettings, RedisSettings, mask_url
-from fairque.protocol.doctor.findings import Diagnosis, Finding
-from fairque.protocol.doctor.rights import needs_of_role, remedy, told
-from fairque.protocol.doctor.server import CHECKS, findings_of, kind_of
+from fairque.protocol.doctor.findings import Diagnosis
 from fairque.protocol.errors import FairqueError, ProtocolError, RedisUnavailable, SchemaMismatch, ServerUnsuitable
 from fairque.protocol.runners import Runner
+from fairque.protocol.runners.checks import CHECKS, Finding, findings_of, kind_of
 from fairque.protocol.wire.keys import QueueKeys
+from fairque.protocol.wire.rights import needs_of_role, remedy, told
 
 __all__ = ["examine"]
 

@@ -1,32 +1,12 @@
-"""What the doctor says: findings, and the diagnosis that holds them."""
+"""What the doctor says: the diagnosis that holds its findings."""
 
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from attrs import asdict, frozen
 
-__all__ = ["Diagnosis", "Finding", "Severity"]
+from fairque.protocol.runners.checks import Finding
 
-#: An error breaks the queue, now or soon; a warning is a risk that somebody should know and may accept.
-Severity: TypeAlias = Literal["error", "warning"]
-
-
-@frozen(kw_only=True)
-class Finding:
-    """One thing that is not as it should be.
-
-    Attributes:
-        check: Which check found it.
-        severity: Whether it breaks the queue.
-        what: What is so.
-        why: What follows from it.
-        fix: The command or setting that changes it.
-    """
-
-    check: str
-    severity: Severity
-    what: str
-    why: str
-    fix: str
+__all__ = ["Diagnosis"]
 
 
 @frozen(kw_only=True)

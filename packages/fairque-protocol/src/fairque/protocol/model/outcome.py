@@ -9,9 +9,9 @@ from attrs import frozen
 
 from fairque.protocol.durations import to_ms
 from fairque.protocol.errors import InputsTooLarge, OutputMissing, UnknownFunction
+from fairque.protocol.jsonvalue import dumps
 from fairque.protocol.model.retry import LONGEST_PAUSE_SECONDS, Cancel, Retry, RetryPolicy, Snooze
 from fairque.protocol.model.tracebacks import ErrorText
-from fairque.protocol.wire.jsonvalue import dumps
 
 __all__ = [
     "UNKNOWN_PAUSE_MS",

@@ -6,11 +6,11 @@ from typing import Any, ClassVar, NoReturn, TypeAlias
 from attrs import evolve, field, frozen
 
 from fairque.protocol.errors import InvalidTask, OutputMissing, ProtocolError
+from fairque.protocol.jsonvalue import MAX_DEPTH, loads
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.ids import check_id
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.showing import shown
-from fairque.protocol.wire.jsonvalue import MAX_DEPTH, loads
 
 __all__ = ["Input", "Left", "Output", "edges", "fill_in", "take_out"]
 

@@ -1,22 +1,50 @@
 """Pipelines: tasks that depend on each other, put together with ``>>`` and pushed in one atomic call."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 
 from attrs import frozen
 
 from fairque.protocol.errors import InvalidTask
-from fairque.protocol.model.chain import Chain, Stage
 from fairque.protocol.model.dependencies import After, parents_first
 from fairque.protocol.model.outputs import Output, edges, take_out
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.model.task import Task
 from fairque.protocol.showing import shown
 
-__all__ = ["Pipeline", "pipeline"]
+if TYPE_CHECKING:
+    from fairque.protocol.model.task import Task
+
+__all__ = ["Chain", "Pipeline", "Stage", "pipeline"]
 
 R_co = TypeVar("R_co", covariant=True)
 S = TypeVar("S")
+
+
+class Chain(ABC, Generic[R_co]):
+    """A `Task` or a `Pipeline`: what may stand beside ``>>``, alone or in a list."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def as_pipeline(self) -> "Pipeline[R_co]":
+        """Return it as a pipeline of one stage, or the pipeline that it is."""
+
+    @overload
+    def __rshift__(self, stage: "Chain[S]") -> "Pipeline[S]": ...
+    @overload
+    def __rshift__(self, stage: "Sequence[Chain[S]]") -> "Pipeline[list[S]]": ...
+    def __rshift__(self, stage: "Stage") -> "Pipeline[Any]":
+        """Return a pipeline in which ``stage``, a task, a pipeline or a list of them, runs after this one."""
+        return self.as_pipeline().then(stage)
+
+    def __rrshift__(self, stage: "Sequence[Chain[Any]]") -> "Pipeline[R_co]":
+        """Return a pipeline in which this one runs after all of a list."""
+        return pipeline(stage).then(self)
+
+
+#: What may stand between two ``>>``.
+Stage: TypeAlias = Chain[Any] | Sequence[Chain[Any]]
 
 
 @frozen
@@ -34,10 +62,14 @@ class Pipeline(Chain[R_co]):
         single: Whether its result is that of its one last task, and not a list of those of all last ones.
     """
 
-    tasks: Mapping[str, Task[Any]]
+    tasks: "Mapping[str, Task[Any]]"
     first: tuple[str, ...]
     last: tuple[str, ...]
     single: bool
+
+    def as_pipeline(self) -> "Pipeline[R_co]":
+        """Return the pipeline itself."""
+        return self
 
     def then(self, stage: Stage) -> "Pipeline[Any]":
         """Return this pipeline with another stage behind it, as ``>>`` does.
@@ -104,10 +136,8 @@ def pipeline(stage: Stage) -> Pipeline[Any]:
     Raises:
         InvalidTask: It is something else, or an empty list.
     """
-    if isinstance(stage, Pipeline):
-        return stage
-    if isinstance(stage, Task):
-        return Pipeline({stage.task_id: stage}, (stage.task_id,), (stage.task_id,), single=True)
+    if isinstance(stage, Chain):
+        return stage.as_pipeline()
     if isinstance(stage, str | bytes | Mapping | Output) or not isinstance(stage, Iterable):
         raise InvalidTask(f"a stage of a pipeline is a task, a pipeline, or a list of them, not {shown(stage)}")
     parts = [pipeline(part) for part in stage]
@@ -121,18 +151,18 @@ def pipeline(stage: Stage) -> Pipeline[Any]:
     )
 
 
-def _parents(task: Task[Any]) -> tuple[After, ...]:
+def _parents(task: "Task[Any]") -> tuple[After, ...]:
     """Return all that a task depends on."""
     return edges(task.depends_on, take_out(task.args, task.kwargs)[2])
 
 
-def _after(task: Task[Any], parents: Iterable[str]) -> Task[Any]:
+def _after(task: "Task[Any]", parents: Iterable[str]) -> "Task[Any]":
     """Return a task with more that it depends on."""
     known = {after.task_id for after in task.depends_on}
     return task.evolve(depends_on=(*task.depends_on, *(After(p) for p in parents if p not in known)))
 
 
-def _merged(several: Iterable[Mapping[str, Task[Any]]]) -> dict[str, Task[Any]]:
+def _merged(several: "Iterable[Mapping[str, Task[Any]]]") -> "dict[str, Task[Any]]":
     """Return all tasks; one that stands in several pipelines depends on all that it depends on in any of them.
 
     Raises:

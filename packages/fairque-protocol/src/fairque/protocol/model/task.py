@@ -11,10 +11,10 @@ from attrs import Attribute, evolve, field, frozen
 from fairque.protocol import clock
 from fairque.protocol.durations import LONGEST_MS, LONGEST_SECONDS, to_epoch_ms, to_ms
 from fairque.protocol.errors import InvalidTask
-from fairque.protocol.model.chain import Chain
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.ids import check_id, new_task_id
 from fairque.protocol.model.outputs import Output
+from fairque.protocol.model.pipeline import Chain, Pipeline
 from fairque.protocol.model.registry import name_of
 from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.states import Priority
@@ -227,6 +227,10 @@ class Task(Chain[R_co]):
     def xcom(self, key: str) -> Any:
         """Return a reference to the value that the task pushes under a key, as `output` is one to its result."""
         return Output(self.task_id, check_id(key, "key"))
+
+    def as_pipeline(self) -> Pipeline[R_co]:
+        """Return a pipeline of this task alone."""
+        return Pipeline({self.task_id: self}, (self.task_id,), (self.task_id,), single=True)
 
     def evolve(self, **changes: Any) -> "Task[R_co]":
         """Return the task with some fields changed; the id stays unless it is among them."""

@@ -6,12 +6,12 @@ from typing import Any
 from attrs import frozen
 
 from fairque.protocol.errors import InvalidTask, OutputMissing
+from fairque.protocol.jsonvalue import check_json, dumps
 from fairque.protocol.model.ids import check_id
 from fairque.protocol.model.outputs import Left, Output
 from fairque.protocol.model.registry import name_of
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
-from fairque.protocol.wire.jsonvalue import check_json, dumps
 
 __all__ = ["MAX_XCOM_BYTES", "Pull", "XCom", "XComUse", "mark_xcom", "xcom_use"]
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from fairque.protocol.calls.rights import rights
 from fairque.protocol.config import RedisSettings, mask_url
-from fairque.protocol.doctor.rights import ROLES, Need, needs_of, needs_of_role, remedy, told
 from fairque.protocol.errors import ServerUnsuitable
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
+from fairque.protocol.wire.rights import ROLES, Need, needs_of, needs_of_role, remedy, told
 from fairque.protocol.wire.scripts import script_names
 
 __all__ = ["Permits"]

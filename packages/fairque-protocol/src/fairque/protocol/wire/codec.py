@@ -6,13 +6,13 @@ from typing import Any
 from attrs import asdict, fields_dict, frozen
 
 from fairque.protocol.errors import InvalidTask, ProtocolError
+from fairque.protocol.jsonvalue import canonical, check_json, dumps, loads
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.outputs import Input, Output, edges, fill_in, take_out
 from fairque.protocol.model.registry import parameter_name
 from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.states import Priority
 from fairque.protocol.model.task import DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS, Task
-from fairque.protocol.wire.jsonvalue import canonical, check_json, dumps, loads
 
 __all__ = ["WIRE_VERSION", "Message", "decode_task", "encode_task"]
 

@@ -8,13 +8,13 @@ from attrs import asdict, fields_dict
 
 from fairque.protocol.durations import LONGEST_MS
 from fairque.protocol.errors import InvalidTask, ProtocolError
+from fairque.protocol.jsonvalue import canonical, check_json, dumps, loads
 from fairque.protocol.limits import id_problem
 from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.schedules import DstGap, Misfire, Overlap, Schedule, task_of
 from fairque.protocol.model.states import Priority
 from fairque.protocol.showing import shown
 from fairque.protocol.wire.codec import encode_task
-from fairque.protocol.wire.jsonvalue import canonical, check_json, dumps, loads
 
 __all__ = [
     "MAX_SCHEDULE_ID_BYTES",

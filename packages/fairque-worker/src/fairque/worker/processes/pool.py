@@ -7,12 +7,12 @@ from typing import Any
 
 from fairque.protocol import clock
 from fairque.protocol.errors import FairqueError, LeaseLost, RedisUnavailable, RemoteError, TaskTimeout
+from fairque.protocol.jsonvalue import loads
 from fairque.protocol.model.context import TaskContext
 from fairque.protocol.model.outcome import VERDICTS, Decision
 from fairque.protocol.model.tracebacks import ErrorText, error_text
 from fairque.protocol.runners.forks import inherits
 from fairque.protocol.service.log import configured_log
-from fairque.protocol.wire.jsonvalue import loads
 from fairque.worker.attempt import us_since
 from fairque.worker.inputs import Read
 from fairque.worker.jobs import Ending, Failure, GivenBack, Job, Success, Unstarted

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fairque.protocol.config import RedisSettings
-from fairque.protocol.doctor.server import CHECKS, MUSTS, findings_of
+from fairque.protocol.runners.checks import CHECKS, MUSTS, findings_of
 
 HEALTHY: dict[str, Any] = {
     "redis_version": "7.0.15",

@@ -11,7 +11,6 @@ import redis
 
 from fairque.protocol import calls
 from fairque.protocol.config import RedisSettings
-from fairque.protocol.doctor.rights import KEYS, ROLES, needs_of, needs_of_role
 from fairque.protocol.errors import FairqueError, ServerUnsuitable
 from fairque.protocol.model.ids import new_nonce
 from fairque.protocol.model.schedules import Schedule
@@ -21,6 +20,7 @@ from fairque.protocol.runners.aio import AsyncRunner
 from fairque.protocol.testing import PlainServer
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
+from fairque.protocol.wire.rights import KEYS, ROLES, needs_of, needs_of_role
 from fairque.protocol.wire.scripts import script_names
 
 QUEUE = QueueKeys("q")

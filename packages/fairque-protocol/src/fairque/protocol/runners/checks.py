@@ -2,20 +2,44 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
+
+from attrs import frozen
 
 from fairque.protocol.config import RedisSettings
-from fairque.protocol.doctor.findings import Finding
 
-__all__ = ["CHECKS", "MUSTS", "RISKS", "findings_of", "kind_of"]
+__all__ = ["CHECKS", "MUSTS", "RISKS", "Finding", "Severity", "findings_of", "kind_of"]
 
+#: An error breaks the queue, now or soon; a warning is a risk that somebody should know and may accept.
+Severity: TypeAlias = Literal["error", "warning"]
 Info: TypeAlias = Mapping[str, Any]
-_Check: TypeAlias = Callable[[Info, RedisSettings], Iterator[Finding]]
 
 #: Oldest servers with what the scripts need: flags on scripts, and replication of their effects.
 _OLDEST = {"redis": (7, 0), "valkey": (7, 2)}
 _FULL, _CROWDED = 0.8, 0.8
 _MANY_SCRIPTS = 1_000
+
+
+@frozen(kw_only=True)
+class Finding:
+    """One thing that is not as it should be.
+
+    Attributes:
+        check: Which check found it.
+        severity: Whether it breaks the queue.
+        what: What is so.
+        why: What follows from it.
+        fix: The command or setting that changes it.
+    """
+
+    check: str
+    severity: Severity
+    what: str
+    why: str
+    fix: str
+
+
+_Check: TypeAlias = Callable[[Info, RedisSettings], Iterator[Finding]]
 
 
 def kind_of(info: Info) -> tuple[str, str]:

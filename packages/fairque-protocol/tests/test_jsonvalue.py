@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairque.protocol.errors import InvalidTask
-from fairque.protocol.wire.jsonvalue import MAX_DEPTH, check_json, dumps, loads
+from fairque.protocol.jsonvalue import MAX_DEPTH, check_json, dumps, loads
 
 texts = st.text(st.characters(codec="utf-8"))
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts

@@ -1,0 +1,72 @@
+"""The import graph of all packages: no circle, and no arrow from a lower package or folder back up."""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MODULES = {
+    ".".join(path.relative_to(source).with_suffix("").parts).removesuffix(".__init__"): path
+    for source in ROOT.glob("packages/*/src")
+    for path in source.rglob("*.py")
+}
+#: Each package may import those before it. Producers, workers and schedulers know nothing of each other's packages.
+ABOVE = {
+    "protocol": set[str](),
+    "client": {"protocol"},
+    "worker": {"protocol", "client"},
+    "scheduler": {"protocol", "client"},
+}
+
+
+def statements(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
+    """All imports of a module, also inside functions, but for those that only type checkers see."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        else:
+            yield from statements(node)
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The modules of the project that a module imports."""
+    for node in statements(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in MODULES)
+        elif node.module in MODULES:
+            deeper = {f"{node.module}.{alias.name}" for alias in node.names} & MODULES.keys()
+            yield from deeper or {node.module}
+
+
+GRAPH = {name: set(imported(path)) - {name} for name, path in MODULES.items()}
+
+
+def parts(name: str) -> list[str]:
+    return name.split(".")
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    list(TopologicalSorter(GRAPH).static_order())
+
+
+@pytest.mark.parametrize("package", ABOVE)
+def test_no_folder_imports_itself_in_a_circle(package: str) -> None:
+    folders: Mapping[str, set[str]] = defaultdict(set)
+    for name, others in GRAPH.items():
+        if parts(name)[1:2] == [package] and len(parts(name)) > 2:
+            folders[parts(name)[2]] |= {
+                parts(other)[2] for other in others if parts(other)[1:2] == [package] and len(parts(other)) > 2
+            }
+    list(TopologicalSorter({folder: others - {folder} for folder, others in folders.items()}).static_order())
+
+
+def test_a_package_imports_only_those_below_it() -> None:
+    for name, others in GRAPH.items():
+        package = parts(name)[1]
+        assert {parts(other)[1] for other in others} <= ABOVE[package] | {package}, name
