@@ -146,12 +146,12 @@ def test_a_worker_that_breaks_ends_with_1(project: Any, queue: Any) -> None:
     project.write(
         TASKS
         + """
-import fairque.worker.reporter
+import fairque.worker.taking.reporter
 
 def broken(*args):
     raise RuntimeError("a defect")
 
-fairque.worker.reporter.Reporter.exchange = broken
+fairque.worker.taking.reporter.Reporter.exchange = broken
 """
     )
     queue.push(Task.create(func="tasks:hello", args=["you"]))

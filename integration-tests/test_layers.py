@@ -70,3 +70,9 @@ def test_a_package_imports_only_those_below_it() -> None:
     for name, others in GRAPH.items():
         package = name.split(".")[1]
         assert {other.split(".")[1] for other in others} <= ABOVE[package] | {package}, name
+
+
+def test_what_runs_tasks_knows_nothing_of_taking_and_keeping_them() -> None:
+    for name, others in GRAPH.items():
+        if folder_of(name, "worker") in ("handling", "processes", "running"):
+            assert not {folder_of(other, "worker") for other in others} & {"taking", "keeping", "serving"}, name

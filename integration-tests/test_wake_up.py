@@ -7,7 +7,7 @@ from fairque.protocol.testing import PATIENCE
 
 # A worker that does not look by itself within a test: what it starts, it was told of.
 TASKS = """
-from fairque.worker import courier
+from fairque.worker.taking import courier
 
 courier.LONGEST_WAIT_SECONDS = 3_600.0
 

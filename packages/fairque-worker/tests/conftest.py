@@ -178,7 +178,7 @@ def short() -> dict[str, float]:
 @pytest.fixture
 def never_looks(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     """Options of a worker that does not look by itself within a test: what it starts, it was told of."""
-    monkeypatch.setattr("fairque.worker.courier.LONGEST_WAIT_SECONDS", 3_600.0)
+    monkeypatch.setattr("fairque.worker.taking.courier.LONGEST_WAIT_SECONDS", 3_600.0)
     return {"lease_seconds": 36_000.0}
 
 

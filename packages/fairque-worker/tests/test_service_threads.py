@@ -199,7 +199,7 @@ def test_a_heart_that_beats_late_says_for_how_long_what_ran_and_what_helps(
 
     worker = bench.worker(holds, lease_seconds=1.0, heartbeat_seconds=0.2)
     looks = itertools.count()
-    monkeypatch.setattr("fairque.worker.heart.time.process_time", lambda: used * next(looks))
+    monkeypatch.setattr("fairque.worker.keeping.leases.time.process_time", lambda: used * next(looks))
     worker.start()
     task_id = bench.push(holds)
     with caplog.at_level("WARNING", logger="fairque.worker"):

@@ -17,8 +17,9 @@ from fairque.protocol import clock
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.testing import eventually
 from fairque.worker.jobs import Unstarted
-from fairque.worker.processes import pool, process
-from fairque.worker.processes.pool import Children
+from fairque.worker.processes import children as pool
+from fairque.worker.processes import process
+from fairque.worker.processes.children import Children
 from fairque.worker.processes.process import Child, Recipe
 
 

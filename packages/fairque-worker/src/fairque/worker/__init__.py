@@ -6,7 +6,7 @@ from fairque.protocol.model.retry import Cancel, Retry, RetryPolicy, Snooze
 from fairque.protocol.model.task import Task
 from fairque.worker._version import __version__
 from fairque.worker.consumer import Consumer
-from fairque.worker.handler import FunctionTaskHandler, TaskHandler
+from fairque.worker.handling.handler import FunctionTaskHandler, TaskHandler
 from fairque.worker.processes.process import ChildDied
 from fairque.worker.settings import WorkerOptions, WorkerSettings
 from fairque.worker.worker import TooManyAbandoned, Worker

@@ -24,10 +24,10 @@ from fairque.protocol.service.settings import Option, read_settings
 from fairque.protocol.service.streams import prepare_streams
 from fairque.worker._version import __version__
 from fairque.worker.care import doctor, healthcheck, verify_command
-from fairque.worker.processes.supervisor import Supervisor
+from fairque.worker.processes.surroundings import working_folder
 from fairque.worker.settings import WorkerOptions, WorkerSettings
 from fairque.worker.showing import config_command
-from fairque.worker.surroundings import working_folder
+from fairque.worker.supervisor import Supervisor
 from fairque.worker.usage import Command
 from fairque.worker.users import users
 from fairque.worker.worker import TooManyAbandoned, Worker

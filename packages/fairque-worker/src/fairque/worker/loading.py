@@ -6,7 +6,7 @@ from typing import Any
 
 from fairque.protocol.config.structure import suggestion
 from fairque.protocol.service.loading import CannotImport, import_module
-from fairque.worker.handler import TaskHandler
+from fairque.worker.handling.handler import TaskHandler
 
 __all__ = ["import_task_modules", "load_handler"]
 

@@ -17,27 +17,28 @@ from fairque.protocol.service.patches import refuse_patches
 from fairque.protocol.service.signals import Control, Order
 from fairque.protocol.wire.scripts import load_scripts
 from fairque.worker.consumer import Consumer
-from fairque.worker.courier import Courier
-from fairque.worker.dump import dump
-from fairque.worker.executor import Executor
-from fairque.worker.handler import FunctionTaskHandler, TaskHandler, heard
-from fairque.worker.heart import Heart
-from fairque.worker.inputs import Inputs
+from fairque.worker.handling.handler import FunctionTaskHandler, TaskHandler, heard
+from fairque.worker.handling.inputs import Inputs
 from fairque.worker.jobs import Ending
+from fairque.worker.keeping.deadlines import Watch
+from fairque.worker.keeping.leases import Heart
+from fairque.worker.keeping.progress import ProgressSender
 from fairque.worker.loading import import_task_modules, load_handler
 from fairque.worker.log import log
 from fairque.worker.metrics import Metrics
 from fairque.worker.phases import Phase, Phases
-from fairque.worker.port import Port
-from fairque.worker.probes import Probes, impatient
-from fairque.worker.processes.pool import Children
+from fairque.worker.processes.children import Children
 from fairque.worker.processes.process import Recipe
-from fairque.worker.progress import ProgressSender
-from fairque.worker.reporter import Reporter
+from fairque.worker.processes.surroundings import absolute_path, working_folder
+from fairque.worker.running.alarm import Alarm
+from fairque.worker.running.executor import Executor
+from fairque.worker.serving.dump import dump
+from fairque.worker.serving.port import Port
+from fairque.worker.serving.probes import Probes, impatient
 from fairque.worker.settings import WorkerSettings, settings_from_url
 from fairque.worker.signals import SIGNALS
-from fairque.worker.surroundings import absolute_path, working_folder
-from fairque.worker.watch import Alarm, Watch
+from fairque.worker.taking.courier import Courier
+from fairque.worker.taking.reporter import Reporter
 
 __all__ = ["TooManyAbandoned", "Worker"]
 

@@ -17,7 +17,7 @@ from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.tracebacks import error_text
 from fairque.worker.jobs import Job
 from fairque.worker.processes.channel import Channel
-from fairque.worker.surroundings import absolute_path, current_umask, working_folder
+from fairque.worker.processes.surroundings import absolute_path, current_umask, working_folder
 
 __all__ = ["Child", "ChildDied", "Recipe"]
 
@@ -228,7 +228,7 @@ class Child:
                         sys.executable,
                         "-P",
                         "-m",
-                        "fairque.worker.processes.child",
+                        "fairque.worker.child",
                         str(theirs.fileno()),
                         str(os.getpid()),
                     ],

@@ -1,0 +1,156 @@
+"""The heartbeat: renews the leases of all tasks in flight and sweeps the queue, in a thread of its own."""
+
+import time
+from collections.abc import Callable, Iterable
+
+from fairque.protocol import clock
+from fairque.protocol.errors import FairqueError
+from fairque.protocol.service.supervision import Service
+from fairque.protocol.wire.status import Status
+from fairque.worker.consumer import Consumer
+from fairque.worker.jobs import Job
+from fairque.worker.keeping.reclaimed import note_reclaimed
+from fairque.worker.log import log
+from fairque.worker.metrics import Metrics
+
+__all__ = ["LOOK_SECONDS", "SWEEP_SECONDS", "Heart"]
+
+#: How often some worker sweeps the queue: lost tasks are found at most this long after their lease has ended.
+SWEEP_SECONDS = 2.0
+
+#: How often it looks whether the server has lost the limits of the configuration.
+LOOK_SECONDS = 10.0
+
+_BATCH = 500
+#: How many tasks a late heartbeat names.
+_TOLD = 20
+
+
+class Heart:
+    """Beats until it is stopped.
+
+    Args:
+        consumer: With a connection that nothing else uses.
+        heartbeat_seconds: Seconds between two beats.
+        jobs: Gives the tasks in flight.
+        metrics: Counts what is taken back from lost workers.
+        on_death: Called when the thread ends without being told to.
+
+    Attributes:
+        service: The thread.
+    """
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        heartbeat_seconds: float,
+        jobs: Callable[[], Iterable[Job]],
+        metrics: Metrics,
+        on_death: Callable[[str, BaseException], None],
+    ) -> None:
+        self._consumer = consumer
+        self._heartbeat = heartbeat_seconds
+        self._jobs = jobs
+        self._metrics = metrics
+        self._answered = clock.monotonic()
+        self._next_beat = self._next_sweep = self._next_look = clock.monotonic()
+        # Processor time of the process at the last beat.
+        self._used = time.process_time()
+        # Longer than that, and the tasks would be started elsewhere while they run here.
+        patience = consumer.lease_ms / 1000 - heartbeat_seconds
+        self.service = Service("fairque-heart", self.step, patience=patience, on_death=on_death, log=log)
+
+    @property
+    def silence(self) -> float:
+        """Since how many seconds the server has not answered. It is asked every `SWEEP_SECONDS`."""
+        return clock.monotonic() - self._answered
+
+    def start(self) -> None:
+        """Begin to beat."""
+        self._next_beat, self._used = clock.monotonic() + self._heartbeat, time.process_time()
+        self.service.start()
+
+    def stop(self) -> None:
+        """End; safe to call twice."""
+        self.service.stop()
+        self._consumer.runner.close()
+
+    def step(self) -> None:
+        """Do what is due, and rest until the next thing is."""
+        late = clock.monotonic() - self._next_beat
+        if late >= 0:
+            if late >= self._heartbeat:
+                self._tell_late(late)
+            self.beat()
+            self._next_beat, self._used = clock.monotonic() + self._heartbeat, time.process_time()
+        if clock.monotonic() >= self._next_sweep:
+            self._next_sweep = clock.monotonic() + self._sweep()
+        if clock.monotonic() >= self._next_look:
+            self._next_look = clock.monotonic() + LOOK_SECONDS
+            self._look()
+        self.service.rest(max(0.0, min(self._next_beat, self._next_sweep) - clock.monotonic()))
+
+    def beat(self) -> None:
+        """Renew all leases once, and tell each task that should stop."""
+        jobs = list(self._jobs())
+        for first in range(0, len(jobs), _BATCH):
+            self._renew(jobs[first : first + _BATCH])
+
+    def _tell_late(self, late: float) -> None:
+        """Say what ran while this thread did not."""
+        used = time.process_time() - self._used
+        held_up = 'a task kept the interpreter to itself: give such tasks isolation="process"'
+        jobs = list(self._jobs())
+        now = clock.monotonic()
+        log.warning(
+            "the heartbeat was late",
+            late_seconds=round(late, 3),
+            cause=held_up if used >= late / 2 else "the process, its machine or the server stood still",
+            leases_over=sum(job.lease.held_until <= now for job in jobs),
+            functions=sorted({job.task.func or "" for job in jobs if job.task is not None})[:_TOLD],
+            tasks=[job.granted.task_id for job in jobs[:_TOLD]],
+        )
+
+    def _renew(self, jobs: list[Job]) -> None:
+        # Anchored before the call: the server's lease can only end later than this.
+        sent = clock.monotonic()
+        try:
+            answers = self._consumer.beat([(job.granted.task_id, job.granted.token) for job in jobs])
+        except FairqueError as error:
+            log.warning("heartbeat failed", error=str(error), tasks=len(jobs))
+            return
+        for job, status in zip(jobs, answers, strict=True):
+            if status in (Status.OK, Status.REQUESTED):
+                job.lease.held_until = sent + self._consumer.lease_ms / 1000
+            if status is Status.REQUESTED:
+                job.canceled = True
+                job.request_cancel("it was canceled")
+            elif status not in (Status.OK, Status.OVERDUE):
+                # Overdue is left to the watch: by the worker's clock the attempt began a moment later.
+                # The task may just have ended by itself; then nobody listens any more.
+                job.request_cancel("its lease is lost", lease_lost=True)
+
+    def _look(self) -> None:
+        """Look whether the limits of the configuration are lost."""
+        try:
+            self._consumer.limits.look()
+        except FairqueError as error:
+            log.warning("the limits of the file cannot be looked at", error=str(error))
+
+    def _sweep(self) -> float:
+        """Sweep once, and return after how many seconds to sweep again.
+
+        While there is more to do that is as long as this sweep took, so that others have half of the server's time,
+        and that no beat is late by more than one sweep.
+        """
+        began = clock.monotonic()
+        try:
+            swept = self._consumer.sweep(int(SWEEP_SECONDS * 900))
+        except FairqueError as error:
+            log.warning("sweep failed", error=str(error))
+            return SWEEP_SECONDS
+        self._answered = clock.monotonic()
+        if swept is None:
+            return SWEEP_SECONDS
+        note_reclaimed(swept.tasks, self._metrics)
+        return self._answered - began if swept.more else SWEEP_SECONDS

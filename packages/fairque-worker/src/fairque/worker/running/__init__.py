@@ -1,0 +1,1 @@
+"""Runs tasks: in threads, on an event loop, or through child processes."""

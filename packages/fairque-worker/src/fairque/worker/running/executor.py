@@ -1,0 +1,388 @@
+"""Runs tasks: in threads, on an event loop, and in child processes. It also ends those whose time is over."""
+
+import inspect
+import math
+import os
+import threading
+from collections.abc import Awaitable, Callable, Iterable
+from contextvars import Context
+from functools import partial
+from types import FrameType
+from typing import Any, TypeAlias
+
+from fairque.protocol import clock
+from fairque.protocol.errors import LeaseLost
+from fairque.protocol.model.context import context_here, running_in
+from fairque.protocol.model.progress import Progress
+from fairque.protocol.model.task import Isolation, Task
+from fairque.worker.attempt import Later, drop, late_error, returned, us_since
+from fairque.worker.forks import end_if_copy
+from fairque.worker.handling.handler import TaskHandler
+from fairque.worker.handling.inputs import Inputs, task_of
+from fairque.worker.jobs import Ending, Failure, GivenBack, Job, LeasedContext, Unstarted, let_go
+from fairque.worker.log import log
+from fairque.worker.processes.children import Child, Children
+from fairque.worker.running.alarm import Alarm
+from fairque.worker.running.contexts import Contexts
+from fairque.worker.running.loop import Attempt
+from fairque.worker.running.loop_host import Loops
+from fairque.worker.running.threads import Slot, Threads
+
+__all__ = ["Executor"]
+
+#: What holds an attempt; only who takes it out of the table of these tells its ending. None: it waits for a thread.
+_Place: TypeAlias = Slot | Attempt | Child | None
+
+_OVER = "its timeout is over"
+
+#: How long a task may wait for one of the threads that there are when no other one can be started; and, where there is
+#: none at all, or no event loop, after how long it may be tried again.
+_PATIENCE_SECONDS = 5.0
+_PAUSE_SECONDS = 1.0
+
+
+class Executor:
+    """Runs jobs and hands each one's ending to ``on_end``, once, from whichever thread it ended in.
+
+    Whatever a task raises, SystemExit and CancelledError included, is its ending; no thread is lost.
+
+    Args:
+        handler: Runs the tasks.
+        threads: How many run at a time.
+        result_limit: Bytes of the largest result.
+        on_end: Gets the endings.
+        inputs: Reads what other tasks have left for them.
+        on_progress: Gets what running tasks say of how far they have come; it must not block.
+        alarm: Rung when a timeout comes before the next look of the watch, which calls `enforce`.
+        children: The child processes; None runs all tasks here.
+        isolation: Where tasks run that do not say it themselves.
+        kept: The kinds of endings that hooks hear of; what a task has made is forgotten where it ran for all others.
+        grace_seconds: How long a coroutine whose time is over may clean up.
+        max_abandoned: How many attempts that could not be stopped may still run.
+        on_exhausted: Called when there are more.
+        on_death: Called with the name of a thread that coroutines need, and the error that has ended it.
+        shared: Whether coroutines run beside each other; else one may change the event loop, and the next gets another.
+    """
+
+    def __init__(
+        self,
+        handler: TaskHandler,
+        threads: int,
+        result_limit: int,
+        on_end: Callable[[Ending], None],
+        *,
+        inputs: Inputs,
+        on_progress: Callable[[Job, Progress], None] = lambda *_: None,
+        alarm: Alarm | None = None,
+        children: Children | None = None,
+        isolation: Isolation = "thread",
+        kept: tuple[type[Ending], ...] = (),
+        grace_seconds: float = 5.0,
+        max_abandoned: int = 16,
+        on_exhausted: Callable[[int], None] = lambda _: None,
+        on_death: Callable[[str, BaseException], None] = lambda *_: None,
+        shared: bool = True,
+    ) -> None:
+        self._handler = handler
+        self._result_limit = result_limit
+        self._on_end = on_end
+        self._inputs = inputs
+        self._on_progress = on_progress
+        self._alarm = alarm or Alarm()
+        self._children = children
+        self._isolation = isolation
+        self._kept = kept
+        self._grace_seconds = grace_seconds
+        self._max_abandoned = max_abandoned
+        self._on_exhausted = on_exhausted
+        # Beyond the limit, too, tasks that are here already get a thread.
+        self._threads = Threads(threads, max_abandoned + threads)
+        self._contexts = Contexts()
+        self._places: dict[Job, _Place] = {}
+        # Attempts that were given up; only the watch touches it.
+        self._abandoned: list[Slot | Attempt] = []
+        self._loops = Loops(on_death, shared=shared)
+        self._lock = threading.Lock()
+
+    @property
+    def abandoned(self) -> int:
+        """How many attempts that could not be ended still run."""
+        return sum(not one.ended for one in self._abandoned) + self._loops.left(self._grace_seconds)
+
+    def submit(self, job: Job) -> None:
+        """Run a job as soon as a thread is free; one for which there is none ends as `GivenBack`."""
+        self._places[job] = None
+        if not self._threads.grow():
+            self._end(GivenBack(job, self._threads.shortage, _PAUSE_SECONDS, crippled=True))
+            return
+        if self._threads.shortage:
+            # Fewer threads than slots: those before it may take for ever, and other workers may have some.
+            job.limit = clock.monotonic() + _PATIENCE_SECONDS
+            self._alarm.ring()
+        self._threads.put(partial(self._run, job))
+
+    def run_here(self, job: Job) -> None:
+        """Run a job in this thread; a coroutine of it continues after the return."""
+        self._places[job] = None
+        self._run(job, Slot())
+
+    def call(self, work: Callable[[], None]) -> bool:
+        """Run any function in one of the threads, in a context of its own; it must not raise.
+
+        Returns:
+            Whether it will run; False where no thread can be started.
+        """
+        if not self._threads.grow():
+            log.error("a hook is not called", why=self._threads.shortage)
+            return False
+        self._threads.put(lambda _: self._contexts.fresh().run(work))
+        return True
+
+    def wait_for(self, awaitable: Awaitable[Any]) -> None:
+        """Await something on the event loop of the coroutines, from one of the threads, and raise what it raises."""
+        self._loops.current().wait_for(awaitable)
+
+    def enforce(self, job: Job) -> None:
+        """End an attempt whose limit is over, as far as that is possible; called by the watch alone.
+
+        A thread is left behind and replaced, a coroutine is cancelled, and left behind when it is still there after
+        the grace, and a child process is killed.
+        """
+        job.limit = math.inf
+        with self._lock:
+            held = job in self._places
+            place = self._places.get(job)
+            if isinstance(place, Slot | None):
+                # Taken out together with the look: what runs on a loop or in a child by now is not left behind.
+                self._places.pop(job, None)
+        if held and place is None:
+            why = self._threads.shortage or "all threads are busy"
+            self._on_end(GivenBack(job, why, _PAUSE_SECONDS, crippled=True))
+        elif isinstance(place, Slot):
+            self._threads.replace(place)
+            self._leave(job, place, "a thread cannot be interrupted, so it goes on unheard")
+        elif isinstance(place, Attempt):
+            self._enforce_coroutine(job, place)
+        elif place is not None:
+            if (context := job.context) and context.seconds_left <= 0:
+                job.request_cancel(_OVER)
+            place.kill()
+
+    def end_apart(self, jobs: Iterable[Job], seconds: float) -> None:
+        """See to it that no child runs one of these jobs any more, all of which were told to stop.
+
+        Args:
+            jobs: Their leases are lost, so that none of them begins in a child after this.
+            seconds: How long they may clean up before their children are killed.
+        """
+        with self._lock:
+            places = [self._places.get(job) for job in jobs]
+        if self._children is not None:
+            self._children.end([place for place in places if isinstance(place, Child)], seconds)
+
+    def where(self, job: Job) -> tuple[str, list[FrameType]]:
+        """Say where a job runs or what it waits for, and return the stack of a coroutine."""
+        place = self._places.get(job)
+        if isinstance(place, Attempt):
+            return "event loop", place.stack()
+        if isinstance(place, Child):
+            return f"process {place.pid}", []
+        if job.task is not None and job.context is None and (job.task.isolation or self._isolation) == "process":
+            return "waits for a child process", []
+        return "waits for a thread" if place is None else "thread", []
+
+    def stop(self, seconds: float = 0.0) -> bool:
+        """Let the threads end when they are free, kill the children, and cancel the coroutines; safe to call twice.
+
+        Args:
+            seconds: How long to wait for that: for hooks, and for tasks that were given back but do not end.
+
+        Returns:
+            Whether all threads have ended.
+        """
+        until = clock.monotonic() + seconds
+        self._threads.stop()
+        ended = self._threads.wait(seconds)
+        if self._children is not None:
+            self._children.stop()
+            ended = ended or self._threads.wait(1.0)
+        # The loops last: a hook may wait for one in a thread.
+        return self._loops.stop(until - clock.monotonic()) and ended
+
+    def _run(self, job: Job, slot: Slot) -> None:
+        with self._lock:
+            if job not in self._places:
+                return
+            self._places[job] = slot
+        started = clock.monotonic()
+        try:
+            context = self._contexts.fresh()
+            outcome = context.run(self._attempted, job, slot, started)
+            if isinstance(outcome, Later):
+                self._await(job, slot, outcome.awaitable, started, context)
+                return
+            # With it goes what the task has set in it, which may run code of the user's: before the ending is told.
+            del context
+            if not self._end(outcome):
+                slot.given_up = True
+        except BaseException as error:  # noqa: BLE001 - such as a MemoryError where the error of a task is written down
+            self._end(GivenBack(job, f"the ending of the attempt was lost: {type(error).__name__}", _PAUSE_SECONDS))
+
+    def _attempted(self, job: Job, slot: Slot, started: float) -> Ending | Later:
+        pid = os.getpid()
+        ending: Ending | Later
+        try:
+            ending = self._tried(job, slot, started)
+        except Unstarted as unstarted:
+            ending = GivenBack(job, unstarted.why, unstarted.pause_seconds)
+        except BaseException as error:  # noqa: BLE001 - whatever a task raises is the ending of its attempt
+            end_if_copy(pid, error)
+            ending = self._told(Failure(job, error, us_since(started)))
+        # The user's code has returned here, be it that of the task, of its result or of its error.
+        end_if_copy(pid)
+        return ending
+
+    def _tried(self, job: Job, slot: Slot, started: float) -> Ending | Later:
+        if not job.lease.held():
+            raise LeaseLost(job.granted.task_id)
+        task = job.task = task_of(job.granted)
+        if self._children is not None and self._apart(job, task, self._children):
+            return self._in_child(job, task, slot, self._children)
+        context = self._begin(job, task, started)
+        # A child does this itself.
+        task = job.task = context.task = self._inputs.filled(task)
+        running_in(context)
+        value = self._handler.handle(task, context)
+        if inspect.isawaitable(value):
+            return Later(value)
+        return self._told(returned(job, value, self._result_limit, started))
+
+    def _begin(self, job: Job, task: Task[Any], started: float) -> LeasedContext:
+        deadline = started + task.timeout_ms / 1000
+        context = job.context = LeasedContext(
+            task,
+            job.lease,
+            attempt=job.granted.attempt,
+            fence=job.granted.fence,
+            deadline=deadline,
+            read=self._inputs.pushed_values,
+        )
+        context.when_progress(partial(self._on_progress, job))
+        if job.cancel_reason:
+            context.request_cancel(job.cancel_reason)
+        job.limit = deadline
+        if deadline < self._alarm.until:
+            self._alarm.ring()
+        return context
+
+    def _end(self, ending: Ending) -> bool:
+        """Tell an ending, unless the attempt was given up before; return whether it was told."""
+        if not self._take_out(ending.job):
+            return False
+        self._on_end(ending)
+        return True
+
+    def _take_out(self, job: Job) -> bool:
+        """Close an attempt; only the first one who does gets True, and tells the ending."""
+        return self._places.pop(job, job) is not job
+
+    def _move(self, job: Job, slot: Slot, place: _Place) -> bool:
+        """Let another place than the thread hold the attempt, unless it was given up before."""
+        with self._lock:
+            moved = self._places.get(job) is slot
+            if moved:
+                self._places[job] = place
+            else:
+                slot.given_up = True
+        return moved
+
+    def _told(self, ending: Ending) -> Ending:
+        if not isinstance(ending, self._kept):
+            let_go(ending)
+        return ending
+
+    def _apart(self, job: Job, task: Task[Any], children: Children) -> bool:
+        """Whether a task runs in a child: it or the worker says so, or it may have killed its last worker."""
+        if (task.isolation or self._isolation) == "process":
+            return True
+        if job.granted.solo and children.impossible:
+            log.warning("runs beside other tasks after a lost lease", task_id=task.task_id, why=children.impossible)
+            return False
+        return job.granted.solo
+
+    def _in_child(self, job: Job, task: Task[Any], slot: Slot, children: Children) -> Ending:
+        # Before the time of the attempt begins: the first child has to import the modules.
+        with children.lend() as child:
+            if not job.lease.held():
+                raise LeaseLost(task.task_id)
+            context = self._begin(job, task, clock.monotonic())
+
+            def told() -> None:
+                child.tell(job)
+                job.limit = min(job.limit, clock.monotonic() + self._grace_seconds)
+                self._alarm.ring()
+
+            # The lease last: who gives the job back ends the children that it finds, and this one may come after that.
+            if not self._move(job, slot, child) or not job.lease.held():
+                child.kill()
+            return children.run(child, job, context, told, self._inputs.read)
+
+    def _await(self, job: Job, slot: Slot, awaitable: Awaitable[Any], started: float, context: Context) -> None:
+        def on_end(value: Any, error: BaseException | None) -> None:
+            ran_us = us_since(started)
+            left = attempt.loop.helpers.leave(context_here())
+            if attempt.overdue:
+                late = late_error(job, "it was cancelled")
+                late.__cause__ = error
+                error = late
+            limit = self._result_limit
+            ending = returned(job, value, limit, started) if error is None else Failure(job, error, ran_us)
+            self._end(self._told(ending))
+            if left:
+                self._look_at_limit()
+
+        try:
+            told = job.context  # once it has begun, the attempt may end, and forget it, at any time
+            attempt = Attempt(self._loops.current(), awaitable, on_end, context)
+            if told is None or not self._move(job, slot, attempt):
+                drop(awaitable)
+                return
+            attempt.begin(f"fairque-{job.granted.task_id}")
+        except (RuntimeError, OSError, MemoryError) as error:
+            drop(awaitable)
+            self._end(GivenBack(job, f"no event loop can be started: {error}", _PAUSE_SECONDS))
+            return
+        told.when_cancelled(attempt.cancel)
+
+    def _enforce_coroutine(self, job: Job, attempt: Attempt) -> None:
+        if not attempt.overdue:
+            attempt.overdue = True
+            before = attempt.cancels
+            job.request_cancel(_OVER)
+            if attempt.cancels == before:  # it was told to stop before, and did not
+                attempt.cancel()
+            job.limit = clock.monotonic() + self._grace_seconds
+            return
+        if not self._take_out(job):
+            return
+        if not attempt.heard:
+            self._loops.replace(attempt.loop)
+        self._leave(job, attempt, "it was cancelled, but goes on unheard")
+
+    def _leave(self, job: Job, left: Slot | Attempt, end: str) -> None:
+        """Tell the ending of an attempt that cannot be ended."""
+        job.request_cancel(_OVER)
+        self._abandoned = [one for one in self._abandoned if not one.ended]
+        self._abandoned.append(left)
+        log.warning(
+            "a task above its timeout goes on",
+            task_id=job.granted.task_id,
+            attempt=job.granted.attempt,
+            abandoned=len(self._abandoned),
+        )
+        self._on_end(Failure(job, late_error(job, end), job.ran_us))
+        self._look_at_limit()
+
+    def _look_at_limit(self) -> None:
+        if (abandoned := self.abandoned) > self._max_abandoned:
+            self._on_exhausted(abandoned)

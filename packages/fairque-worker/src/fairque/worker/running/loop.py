@@ -1,0 +1,254 @@
+"""An event loop in a thread of its own, and an attempt of a task that runs on it as a coroutine."""
+
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from contextvars import Context
+from functools import partial
+from types import FrameType
+from typing import Any
+
+from fairque.protocol import clock
+from fairque.protocol.runners.forks import inherits
+from fairque.worker.forks import end_copy, end_if_copy
+from fairque.worker.running.to_thread import Helpers
+
+__all__ = ["Attempt", "Loop"]
+
+#: What would change the loop for all who run on it. To stop it is not among them: it continues at once.
+_FOR_ALL = (
+    "set_task_factory",
+    "set_exception_handler",
+    "set_default_executor",
+    "set_debug",
+    "shutdown_default_executor",
+    "shutdown_asyncgens",
+)
+
+
+class Loop:
+    """Runs coroutines until it is stopped.
+
+    Args:
+        on_death: Called in its thread, with the thread's name and the error, when it ends without being stopped.
+        shared: Whether tasks run on it beside each other, so that none may change it for the others.
+
+    Attributes:
+        changed: Whether a task has changed one that is not shared.
+        helpers: The threads of `asyncio.to_thread`.
+    """
+
+    def __init__(self, on_death: Callable[[str, BaseException], None], *, shared: bool = True) -> None:
+        self._on_death = on_death
+        self.changed = False
+        self._loop = asyncio.new_event_loop()
+        # The loop's own clock is one that a test may freeze, and then nothing on it would ever wait to an end. A loop
+        # of another library has a clock of its own, which nobody freezes.
+        with suppress(AttributeError):
+            self._loop.time = clock.monotonic  # type: ignore[method-assign]
+        # What a coroutine hands to a thread must not continue in a copy of this process either.
+        self.helpers = Helpers()
+        self._loop.set_default_executor(self.helpers)
+        for name in _FOR_ALL:
+            with suppress(AttributeError):
+                setattr(self._loop, name, partial(self._change, name, None if shared else getattr(self._loop, name)))
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="fairque-loop", daemon=True)
+        inherits(self)
+        try:
+            self._thread.start()
+        except BaseException:
+            self._loop.close()
+            raise
+
+    def begin_anew(self) -> None:
+        """In a forked child: end it as soon as the coroutine that forked it, the only one there, ends or waits.
+
+        All others continue in the parent. Not even what waits can go on: the loop's selector is the parent's as well.
+        """
+        if threading.current_thread() is not self._thread:
+            return
+        forker = asyncio.current_task(self._loop)
+        # A loop of another library hides what is ready: it may begin a step of others, but no second one.
+        ready = getattr(self._loop, "_ready", None)
+        if ready is not None:
+            ready.clear()
+        self._loop.call_soon(self._end_copy, forker)
+
+    @staticmethod
+    def _end_copy(forker: "asyncio.Task[Any] | None") -> None:
+        if forker is None:
+            end_copy()
+        elif forker.done():
+            end_copy(asyncio.CancelledError() if forker.cancelled() else forker.exception())
+        else:
+            sys.stderr.write("a forked copy cannot wait on the event loop of its parent: it ends\n")
+            end_copy(SystemExit(1))
+
+    def _change(self, name: str, change: Callable[..., Any] | None, *args: Any, **kwargs: Any) -> Any:
+        if change is None:
+            raise RuntimeError(
+                f"the event loop is shared with other tasks, for which {name}() would change it as well: "
+                "run a task that needs it with isolation='process'"
+            )
+        self.changed = True
+        return change(*args, **kwargs)
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Have a function called on the loop soon, in the context of the caller.
+
+        Raises:
+            RuntimeError: The loop is closed.
+        """
+        self._loop.call_soon_threadsafe(function)
+
+    def create_task(self, coroutine: Coroutine[Any, Any, None], name: str, context: Context) -> "asyncio.Task[None]":
+        """Begin a coroutine in a context; only on the loop itself."""
+        return self._loop.create_task(coroutine, name=name, context=context)
+
+    def wait_for(self, awaitable: Awaitable[Any]) -> None:
+        """Await something on the loop, from another thread, and raise what it raises."""
+
+        async def run() -> None:
+            await awaitable
+
+        with self._lock:
+            # Before the loop is told to stop, so that it ends this, too, one way or the other.
+            if self._stopped.is_set():
+                raise RuntimeError("the worker has stopped: its event loop is closed")
+            future = asyncio.run_coroutine_threadsafe(run(), self._loop)
+        future.result()
+
+    def stop(self) -> None:
+        """Cancel what still runs, and end; safe to call twice."""
+        with self._lock:
+            if not self._stopped.is_set():
+                self._stopped.set()
+                with suppress(RuntimeError):  # it has died, and is closed
+                    self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def join(self, seconds: float) -> bool:
+        """Wait for the end, and return whether it has come."""
+        self._thread.join(max(0.0, seconds))
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        loop, pid = self._loop, os.getpid()
+        asyncio.set_event_loop(loop)
+        death: BaseException | None = None
+        try:
+            while not self._stopped.is_set():
+                # asyncio lets these two through from a task that a coroutine started; that coroutine gets them, too.
+                with suppress(SystemExit, KeyboardInterrupt):
+                    loop.run_forever()
+            left = asyncio.all_tasks(loop)
+            for task in left:
+                # Not twice: the second time would break off the cleaning up that the first one began.
+                if not task.cancelling():
+                    task.cancel()
+            if left:
+                loop.run_until_complete(asyncio.wait(left, timeout=1))
+        except BaseException as error:  # noqa: BLE001 - such as that of a selector that a task has closed
+            end_if_copy(pid, error)
+            death = error
+        # At once: the number of a descriptor that a task has closed may soon be that of another one.
+        with suppress(OSError):
+            loop.close()
+        if death is not None:
+            # Nobody continues what waits here.
+            self._on_death(self._thread.name, death)
+
+
+class Attempt:
+    """A coroutine on a loop, which any thread may cancel.
+
+    Args:
+        loop: Where it runs.
+        awaitable: What is awaited there.
+        on_end: Called on the loop with its value, or with None and what it raised.
+        context: It runs in this one.
+
+    Attributes:
+        loop: Where it runs.
+        overdue: Whether its time is over, so that its ending is a failure in any case.
+        cancels: How often it was cancelled.
+        heard: Whether the loop has carried the last of these out: if not, something blocks it.
+        ended: Whether it has ended.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        awaitable: Awaitable[Any],
+        on_end: Callable[[Any, BaseException | None], None],
+        context: Context,
+    ) -> None:
+        self.loop = loop
+        self.overdue = False
+        self.cancels = 0
+        self.heard = True
+        self.ended = False
+        self._awaitable = awaitable
+        self._on_end = on_end
+        self._context = context
+        self._task: asyncio.Task[None] | None = None
+        self._awaiting = False
+
+    def begin(self, name: str) -> None:
+        """Begin, on the loop; no other thread may be in its context any more."""
+
+        def begin() -> None:
+            self._task = self.loop.create_task(self._run(), name, self._context)
+
+        self.loop.call(begin)
+
+    def cancel(self) -> None:
+        """Cancel it, from any thread."""
+        self.cancels += 1
+        self.heard = False
+        with suppress(RuntimeError):  # the loop is closed, and it has ended
+            self.loop.call(self._cancel)
+
+    def stack(self) -> list[FrameType]:
+        """Return where it waits or runs, the innermost frame last; a snapshot that may be a moment old."""
+        stack = []
+        coroutine: Any = None if self._task is None else self._task.get_coro()
+        while (frame := getattr(coroutine, "cr_frame", None)) is not None:
+            stack.append(frame)
+            coroutine = coroutine.cr_await
+        return stack
+
+    def _cancel(self) -> None:
+        self.heard = True
+        if self.ended:
+            return
+        if self._task is None or not self._awaiting:
+            # Not before its first step, or it would end without saying so.
+            self.loop.call(self._cancel)
+        else:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        self._awaiting = True
+        pid = os.getpid()
+        # Caught here, inside the coroutine: a SystemExit that left it would end the loop for all others.
+        try:
+            try:
+                value = await self._awaitable
+            except BaseException as error:  # noqa: BLE001 - whatever a task raises is the ending of its attempt
+                end_if_copy(pid, error)
+                self._on_end(None, error)
+            else:
+                end_if_copy(pid)
+                self._on_end(value, None)
+        finally:
+            # In the making of the ending, too, code of the user's may run.
+            end_if_copy(pid)
+            self.ended = True
+            # Who still knows this attempt must not be the last one to know what the user's code has made.
+            del self._awaitable, self._context
+            self._task = None

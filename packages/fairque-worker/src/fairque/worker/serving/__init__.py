@@ -1,0 +1,1 @@
+"""Answers from outside: health checks, and the state of a worker on request."""

@@ -1,0 +1,350 @@
+"""The reporter, without a server: what is said of each ending, and what follows from the answer."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
+
+import pytest
+
+from fairque.protocol.calls import Ended, Failed, Finished, Granted, Popped, QueueStats, Reported
+from fairque.protocol.errors import ProtocolError, RedisUnavailable, RemoteError, TaskTimeout, UnknownFunction
+from fairque.protocol.jsonvalue import loads
+from fairque.protocol.model.progress import Progress
+from fairque.protocol.model.states import TaskState
+from fairque.protocol.wire.status import Status
+from fairque.worker import Cancel, Consumer, Retry, Snooze, Task, TaskContext, TaskHandler
+from fairque.worker.jobs import Ending, Failure, GivenBack, Job, Lease, Success
+from fairque.worker.metrics import Metrics
+from fairque.worker.taking.reporter import Reporter
+
+FINISHED = Ended(Status.OK, TaskState.FINISHED)
+
+
+class Queue:
+    """Stands in for the consumer: notes what it is told and gives the answers that a test wants."""
+
+    worker = "w-1"
+
+    def __init__(self) -> None:
+        self.finished: list[Finished] = []
+        self.failed: list[Failed] = []
+        self.counts: list[int] = []
+        self.progress: list[Reported] = []
+        self.answers: list[Ended] = []
+        self.error: Exception | None = None
+
+    def exchange(
+        self,
+        finished: Sequence[Finished],
+        failed: Sequence[Failed],
+        count: int,
+        progress: Sequence[Reported] = (),
+    ) -> tuple[list[Ended], list[Ended], Popped | None]:
+        if self.error is not None:
+            raise self.error
+        self.finished += finished
+        self.failed += failed
+        self.counts.append(count)
+        self.progress += progress
+        answers = iter(self.answers)
+        return (
+            [next(answers, FINISHED) for _ in finished],
+            [next(answers, Ended(Status.OK, TaskState.SCHEDULED)) for _ in failed],
+            Popped((), more=False, wait_ms=None) if count else None,
+        )
+
+
+class Told(TaskHandler):
+    """A handler that notes what its hooks are told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+
+    def handle(self, task: Task[Any], ctx: TaskContext) -> Any:
+        """Nothing."""
+
+    def on_success(self, task: Task[Any], result: Any, ctx: TaskContext) -> None:  # noqa: ARG002 - the signature of the base
+        self.told.append(("success", task.task_id, result))
+
+    def on_failure(self, task: Task[Any], error: BaseException, ctx: TaskContext, *, final: bool) -> None:  # noqa: ARG002 - as above
+        self.told.append(("failure", task.task_id, final))
+
+
+def metrics() -> Metrics:
+    def read_stats() -> QueueStats:
+        raise AssertionError("nobody asks")
+
+    return Metrics("default", 1, running=int, abandoned=int, loop_age=float, read_stats=read_stats)
+
+
+def no_loop(_: Awaitable[Any]) -> None:
+    raise AssertionError("these hooks are no coroutines")
+
+
+@pytest.fixture
+def queue() -> Queue:
+    return Queue()
+
+
+@pytest.fixture
+def handler() -> Told:
+    return Told()
+
+
+@pytest.fixture
+def report(queue: Queue, handler: Told) -> Callable[..., Popped | None]:
+    reporter = Reporter(cast("Consumer", queue), handler, metrics(), lambda call: call(), no_loop)
+
+    def report(*endings: Ending, count: int = 0) -> Popped | None:
+        return reporter.exchange(endings, count)
+
+    return report
+
+
+def job(task_id: str = "t1", *, failures: int = 0, **fields: Any) -> Job:
+    task: Task[Any] = Task(task_id=task_id, user_id="ann", **fields)
+    job = Job(Granted(task_id, b"", "7:ab", failures + 1, failures, solo=False, pushed_at=0), Lease(0.0))
+    job.task = task
+    job.context = TaskContext(task, attempt=failures + 1, fence=7, deadline=0.0)
+    return job
+
+
+def test_all_endings_and_the_next_pop_go_in_one_exchange(queue: Queue, report: Any) -> None:
+    popped = report(Success(job("a"), 1, b"1", 5), Failure(job("b"), ValueError(), 6), count=3)
+    assert queue.finished == [Finished("a", "7:ab", 5, b"1")]
+    assert [(one.task_id, one.token, one.ran_us) for one in queue.failed] == [("b", "7:ab", 6)]
+    assert queue.counts == [3]
+    assert popped == Popped((), more=False, wait_ms=None)
+
+
+def test_what_is_told_of_an_error_is_what_was_made_where_it_was_raised(
+    queue: Queue, report: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[str] = []
+
+    class Asked(ValueError):
+        def __getattribute__(self, name: str) -> Any:
+            asked.append(name)
+            return super().__getattribute__(name)
+
+        def __str__(self) -> str:
+            asked.append("__str__")
+            return "no luck"
+
+    ending = Failure(job(), Asked(), 0)
+    asked.clear()
+    report(ending)
+    assert asked == []
+    assert loads(queue.failed[0].error)["error"] == "no luck"
+    assert vars(caplog.records[0])["error"].endswith("Asked: no luck")
+
+
+class TestGivenBack:
+    """A task that could not be begun."""
+
+    def test_it_rests_and_none_of_its_retries_is_used_up(
+        self, queue: Queue, handler: Told, report: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        report(GivenBack(job("a"), "no thread can be started", 1.5), Failure(job("b"), ValueError(), 0))
+        assert [(one.task_id, one.verdict, one.pause_ms) for one in queue.failed][1] == ("a", "snooze", 1_500)
+        assert [task_id for _, task_id, _ in handler.told] == ["b"]
+        said = vars(caplog.records[0])
+        assert said["msg"].startswith("a task could not be started here")
+        assert (said["task_id"], said["why"], said["pause_seconds"]) == ("a", "no thread can be started", 1.5)
+
+    def test_one_that_was_canceled_meanwhile_ends_with_a_reason(self, queue: Queue, report: Any) -> None:
+        report(GivenBack(job("a"), "no thread can be started", 1.5))
+        told = loads(queue.failed[0].error)
+        assert (told["error"], told["reason"]) == ("no thread can be started", "canceled before it began")
+
+    def test_one_whose_lease_was_lost_is_left_alone(
+        self, queue: Queue, report: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        queue.answers = [Ended(Status.LOST, TaskState.STARTED)]
+        report(GivenBack(job("a"), "no thread can be started", 1.5))
+        assert [record.msg for record in caplog.records] == ["ending refused: the lease was lost"]
+
+
+@pytest.mark.parametrize(
+    ("error", "failures", "verdict"),
+    [
+        (ValueError(), 0, "retry"),
+        (ValueError(), 2, "dead"),
+        (SystemExit(), 0, "retry"),
+        (asyncio.CancelledError(), 0, "retry"),
+        (Retry(after=9), 0, "retry"),
+        (Retry(after=9), 2, "dead"),
+        (Snooze(9), 2, "snooze"),
+        (Cancel(), 0, "cancel"),
+        (ProtocolError("of a task"), 0, "retry"),
+    ],
+    ids=repr,
+)
+def test_the_verdict_on_a_failure(queue: Queue, report: Any, error: BaseException, failures: int, verdict: str) -> None:
+    report(Failure(job(failures=failures), error, 0))
+    assert queue.failed[0].verdict == verdict
+    if getattr(error, "after", None) and verdict != "dead":
+        assert queue.failed[0].pause_ms == 9_000
+
+
+def test_a_cancelled_coroutine_of_a_canceled_task_is_canceled_and_not_tried_again(queue: Queue, report: Any) -> None:
+    canceled = job()
+    canceled.canceled = True
+    report(Failure(canceled, asyncio.CancelledError(), 0))
+    assert queue.failed[0].verdict == "cancel"
+    assert loads(queue.failed[0].error)["reason"] == "canceled while it ran"
+
+
+def test_the_error_says_what_went_wrong_where_and_how_often(queue: Queue, report: Any) -> None:
+    report(Failure(job(failures=2), ValueError("no luck"), 0))
+    error = loads(queue.failed[0].error)
+    assert (error["type"], error["error"], error["reason"], error["worker"], error["attempts"]) == (
+        "ValueError",
+        "no luck",
+        "retries",
+        "w-1",
+        3,
+    )
+
+
+def test_hooks_hear_what_the_queue_accepted(queue: Queue, handler: Told, report: Any) -> None:
+    queue.answers = [FINISHED, Ended(Status.OK, TaskState.SCHEDULED), Ended(Status.OK, TaskState.FAILED)]
+    last = job("c", failures=2)
+    report(Success(job("a"), 1, b"1", 0), Failure(job("b"), ValueError(), 0), Failure(last, ValueError(), 0))
+    assert handler.told == [("success", "a", 1), ("failure", "b", False), ("failure", "c", True)]
+
+
+@pytest.mark.parametrize("code", [Status.LOST, Status.NOT_FOUND])
+def test_hooks_do_not_hear_what_the_queue_refused(
+    queue: Queue, handler: Told, report: Any, code: Status, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "fairque.worker")
+    queue.answers = [Ended(code, TaskState.STARTED), Ended(code, None)]
+    report(Success(job("a"), 1, b"1", 0), Failure(job("b"), ValueError(), 0))
+    assert handler.told == []
+    assert [record.msg for record in caplog.records] == ["ending refused: the lease was lost"] * 2
+
+
+@pytest.mark.parametrize("code", [Status.OK, Status.LOST])
+def test_what_a_task_has_made_is_forgotten_in_a_thread_for_hooks_told_or_refused(
+    queue: Queue, report: Any, code: Status
+) -> None:
+    queue.answers = [Ended(code, TaskState.FINISHED), Ended(code, TaskState.FAILED)]
+    success, failure = Success(job("a"), 1, b"1", 0), Failure(job("b"), ValueError("of the task"), 0)
+    report(success, failure)
+    assert (success.value, success.job.context) == (None, None)
+    assert (type(failure.error), str(failure.error), failure.job.context) == (RemoteError, "of the task", None)
+
+
+def test_a_success_that_was_reported_before_is_told(queue: Queue, handler: Told, report: Any) -> None:
+    queue.answers = [Ended(Status.ALREADY, TaskState.FINISHED)]
+    report(Success(job("a"), 1, b"1", 0))
+    assert handler.told == [("success", "a", 1)]
+
+
+def test_a_success_of_a_task_that_was_given_back_before_is_not_told(queue: Queue, handler: Told, report: Any) -> None:
+    queue.answers = [Ended(Status.ALREADY, TaskState.QUEUED)]
+    report(Success(job("a"), 1, b"1", 0))
+    assert handler.told == []
+
+
+def test_a_failure_is_final_when_the_queue_says_so(queue: Queue, handler: Told, report: Any) -> None:
+    queue.answers = [Ended(Status.OK, TaskState.CANCELED)]
+    report(Failure(job("a"), ValueError(), 0))
+    assert queue.failed[0].verdict == "retry"
+    assert handler.told == [("failure", "a", True)]
+
+
+def test_nothing_is_told_when_the_queue_cannot_be_reached(queue: Queue, handler: Told, report: Any) -> None:
+    queue.error = RedisUnavailable("gone")
+    with pytest.raises(RedisUnavailable):
+        report(Success(job("a"), 1, b"1", 0))
+    assert handler.told == []
+
+
+def test_an_unreadable_message_is_dead_at_once_and_tells_no_hook(queue: Queue, handler: Told, report: Any) -> None:
+    unread = job()
+    unread.task = unread.context = None
+    report(Failure(unread, ProtocolError("unreadable"), 0))
+    assert queue.failed[0].verdict == "dead"
+    assert loads(queue.failed[0].error)["reason"] == "unreadable"
+    assert handler.told == []
+
+
+def test_an_error_that_cannot_be_asked_for_its_pause_is_a_failure_like_any_other(queue: Queue, report: Any) -> None:
+    class Mute(Retry):
+        @property
+        def after(self) -> Any:
+            raise SystemExit
+
+        @after.setter
+        def after(self, _: Any) -> None:
+            """The constructor may set it."""
+
+    report(Failure(job(), Mute(), 0))
+    assert queue.failed[0].verdict == "retry"
+
+
+def test_a_hook_that_nobody_wrote_takes_no_thread(queue: Queue) -> None:
+    class Plain(TaskHandler):
+        def handle(self, task: Task[Any], ctx: TaskContext) -> Any:
+            """Nothing."""
+
+    def refuse(_: Callable[[], None]) -> None:
+        raise AssertionError("a thread was taken")
+
+    reporter = Reporter(cast("Consumer", queue), Plain(), metrics(), refuse, no_loop)
+    reporter.exchange([Success(job(), 1, b"1", 0), Failure(job("b"), ValueError(), 0)], 0)
+    assert len(queue.finished) == len(queue.failed) == 1
+
+
+def test_what_a_task_said_last_goes_before_its_ending(queue: Queue, report: Any) -> None:
+    said, silent = job("a"), job("b")
+    said.progress = Progress(3, 4)
+    report(Success(said, 1, b"1", 5), Success(silent, 1, b"1", 5))
+    assert queue.progress == [Reported("a", "7:ab", Progress(3, 4))]
+
+
+def test_the_log_says_which_function_failed_for_whom_and_where(
+    report: Any, queue: Queue, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "fairque.worker")
+    queue.answers = [Ended(Status.OK, TaskState.SCHEDULED), Ended(Status.OK, TaskState.FAILED)]
+    try:
+        int("no number")
+    except ValueError as error:
+        again, last = job("a", func="shop:buy"), job("b", failures=2, func="shop:buy")
+        report(Failure(again, error, 0), Failure(last, error, 0))
+    first, second = (vars(record) for record in caplog.records)
+    assert (first["msg"], first["levelname"], second["msg"]) == ("attempt failed", "WARNING", "task failed")
+    for record in (first, second):
+        assert (record["func"], record["user_id"]) == ("shop:buy", "ann")
+        assert "test_reporter.py" in record["exception"]
+
+
+def test_the_log_has_no_traceback_of_what_did_not_come_from_the_task(
+    report: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    for error in (UnknownFunction("nobody", (), []), TaskTimeout(3.0, "it was cancelled"), Retry(after=1)):
+        report(Failure(job(), error, 0))
+    assert len(caplog.records) == 3
+    assert not any("exception" in vars(record) for record in caplog.records)
+
+
+def test_the_log_calls_a_snooze_no_failure(report: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "fairque.worker")
+    report(Failure(job(), Snooze(9), 0))
+    said = vars(caplog.records[0])
+    assert (said["msg"], said["levelname"], said["pause_seconds"]) == ("task snoozed", "INFO", 9)
+    assert "exception" not in said
+
+
+def test_the_log_says_that_a_task_was_canceled_and_not_that_it_failed(
+    report: Any, queue: Queue, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "fairque.worker")
+    queue.answers = [Ended(Status.OK, TaskState.CANCELED)] * 2
+    # The second one is to be tried again, but somebody has canceled it meanwhile.
+    report(Failure(job("a"), Cancel(), 0), Failure(job("b"), ValueError(), 0))
+    assert [(record.msg, record.levelname) for record in caplog.records] == [("task canceled", "WARNING")] * 2
