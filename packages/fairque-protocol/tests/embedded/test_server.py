@@ -161,7 +161,8 @@ def test_a_server_that_is_loading_its_data_is_waited_for(binary: Path, tmp_path:
         with suppress(OSError):
             seen.add(answers(tmp_path / "server.sock"))
     with server:
-        assert seen == {False, True}
+        assert False in seen
+        assert answers(tmp_path / "server.sock")
         assert connect(server.url).get("count") == "500001"
 
 
