@@ -1,0 +1,38 @@
+"""What others find around the code: continuous integration and hooks that run the same checks as everybody else."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = sorted(path.parent.name for path in ROOT.glob("packages/*/pyproject.toml"))
+VERSION = "Programming Language :: Python :: 3."
+
+
+def read(name: str) -> Any:
+    return yaml.safe_load((ROOT / name).read_text())
+
+
+def versions_tested() -> list[str]:
+    return list(read(".github/workflows/ci.yml")["jobs"]["run"]["strategy"]["matrix"]["python"])
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_promises_the_versions_of_python_on_which_the_tests_run(package: str) -> None:
+    project = tomllib.loads((ROOT / "packages" / package / "pyproject.toml").read_text())["project"]
+    promised = [name.removeprefix(VERSION) for name in project["classifiers"] if name.startswith(VERSION)]
+    assert [f"3.{minor}" for minor in promised] == versions_tested()
+    assert project["requires-python"] == f">={versions_tested()[0]}"
+
+
+def test_the_workflow_runs_the_one_script_and_nothing_else() -> None:
+    steps = read(".github/workflows/ci.yml")["jobs"]["run"]["steps"]
+    assert [step["run"] for step in steps if "run" in step] == [".ci/run"]
+
+
+def test_the_hook_before_a_commit_is_the_lint_step_of_the_script() -> None:
+    ((hook,),) = [repo["hooks"] for repo in read(".pre-commit-config.yaml")["repos"]]
+    assert hook["entry"] in (ROOT / ".ci" / "run").read_text().splitlines()
