@@ -47,7 +47,7 @@ def apart(ctx: TaskContext):
     "redirections", ["2>log", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", "2>/dev/full", ">/dev/full 2>/dev/full"]
 )
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_a_worker_goes_on_whatever_its_tasks_log_and_wherever_that_goes(
+def test_a_worker_continues_whatever_its_tasks_log_and_wherever_that_goes(
     project: Any, queue: Any, redirections: str, form: str
 ) -> None:
     project.write(TASKS)

@@ -122,7 +122,7 @@ class TestResults:
         worker.finish(2)
         assert waiting.outcome() == 2
 
-    def test_what_has_not_ended_in_time_goes_on(self, queue: TaskQueue, worker: Any) -> None:
+    def test_what_has_not_ended_in_time_continues(self, queue: TaskQueue, worker: Any) -> None:
         handle = queue.push(step("a") >> step("b"))
         worker.finish()
         with pytest.raises(TimeoutError, match="task"):

@@ -1,4 +1,4 @@
-"""When the server goes away, comes back, or forgets: the worker goes on by itself."""
+"""When the server goes away, comes back, or forgets: the worker continues by itself."""
 
 import asyncio
 import os

@@ -214,7 +214,7 @@ class Floor:
         return fmean(load.drawn) if load.drawn else load.member.length
 
     def forget_lengths(self) -> None:
-        """Let the averages begin anew."""
+        """Let the averages start over."""
         for load in self.loads.values():
             load.drawn.clear()
 

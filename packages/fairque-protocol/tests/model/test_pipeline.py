@@ -157,7 +157,7 @@ class TestTheSameTaskTwice:
         with pytest.raises(InvalidTask, match="two different tasks of the pipeline have the id a"):
             pipeline([A, task("a", args=[1])])
 
-    def test_two_ways_to_go_on_after_one_failure_are_refused(self) -> None:
+    def test_two_ways_to_continue_after_one_failure_are_refused(self) -> None:
         with pytest.raises(InvalidTask, match="names task a twice, with two ways"):
             pipeline([A >> B, task("b", depends_on=After("a", on_failure="run"))])
 

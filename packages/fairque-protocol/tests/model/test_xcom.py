@@ -62,7 +62,7 @@ class TestPushing:
     def test_a_value_is_what_it_was_when_it_was_pushed(self) -> None:
         one, rows = Before().xcom(), [1]
         one.push("rows", rows)
-        rows.append(object())  # type: ignore[arg-type]  # as code does that goes on with its list
+        rows.append(object())  # type: ignore[arg-type]  # as code does that continues with its list
         assert loads(one.blob)["values"] == {"rows": [1]}
 
     @pytest.mark.parametrize(

@@ -195,7 +195,7 @@ class TestRefusals:
 
 
 class TestUnsuitableServers:
-    def test_a_server_that_may_evict_tasks_is_refused_with_the_mend(
+    def test_a_server_that_may_evict_tasks_is_refused_with_the_fix(
         self, own_server: "OwnServer", send: "Send", keys: QueueKeys
     ) -> None:
         own_server.client.config_set("maxmemory-policy", "allkeys-lru")

@@ -93,7 +93,7 @@ class TestATime:
         assert clockwork.move(at, at + 500) == Fired(Status.ALREADY, at + 1_000, 0)
         assert clockwork.tasks() == [f"schedule:s:{at}"]
 
-    def test_a_time_whose_task_is_there_already_goes_on_without_another(
+    def test_a_time_whose_task_is_there_already_continues_without_another(
         self, queue: "Bench", clockwork: Clockwork
     ) -> None:
         """As after a restart of the server that lost the schedule's last step, or a task of that id by hand."""

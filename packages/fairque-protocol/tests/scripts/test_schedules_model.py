@@ -131,7 +131,7 @@ class Schedules(RuleBasedStateMachine):
         one = self.known[name]
         before, overdue = one.revision, one.overdue(self.now) if counted else None
         one.content, one.revision = one.content + 1, self.next_revision()
-        # What does not fire has no times yet, and gets the first one anew when it does.
+        # What does not fire has no times yet, and gets the first one again when it does.
         if not one.on or (every is not None and every != one.every):
             one.retime(self.now, overdue)
             one.every = every or one.every

@@ -216,7 +216,7 @@ class TestReading:
             created_at=0,
         )
 
-    def test_a_newer_version_is_refused_with_the_mend(self) -> None:
+    def test_a_newer_version_is_refused_with_the_fix(self) -> None:
         with pytest.raises(ProtocolError, match=r"has version 2, .* reads up to 1: upgrade the workers before"):
             decode_task(message(v=WIRE_VERSION + 1))
 

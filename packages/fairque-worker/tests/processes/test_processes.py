@@ -139,7 +139,7 @@ def test_what_a_task_raises_comes_back_as_text(apart: Any, kind: str, expected: 
     assert (error["type"], error["error"], error["reason"]) == expected
     assert "Traceback" in error["traceback"]
     assert f"{apart.module}.py" in error["traceback"]
-    # The only slot and its child go on.
+    # The only slot and its child continue.
     assert apart.result("add", 1, 2) == 3
 
 

@@ -1,4 +1,4 @@
-"""The executor, without a server: whatever a task does is the ending of its attempt, and the slot goes on."""
+"""The executor, without a server: whatever a task does is the ending of its attempt, and the slot continues."""
 
 import asyncio
 import threading
@@ -60,7 +60,7 @@ def test_the_time_it_ran_is_measured_in_microseconds(bench: Any) -> None:
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_whatever_a_function_raises_is_a_failure_and_the_only_slot_goes_on(bench: Any, error: BaseException) -> None:
+def test_whatever_a_function_raises_is_a_failure_and_the_only_slot_continues(bench: Any, error: BaseException) -> None:
     ending = bench.run(raiser(error))
     assert isinstance(ending, Failure)
     assert ending.error is error
@@ -68,7 +68,7 @@ def test_whatever_a_function_raises_is_a_failure_and_the_only_slot_goes_on(bench
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_whatever_a_coroutine_raises_is_a_failure_and_the_loop_goes_on(bench: Any, error: BaseException) -> None:
+def test_whatever_a_coroutine_raises_is_a_failure_and_the_loop_continues(bench: Any, error: BaseException) -> None:
     ending = bench.run(async_raiser(error))
     assert isinstance(ending, Failure)
     assert type(ending.error) is type(error)

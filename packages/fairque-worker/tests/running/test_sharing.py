@@ -83,7 +83,7 @@ class TestCallsInOtherThreads:
         bench = make_bench(threads=1, grace_seconds=0.0, max_abandoned=1)
         for _ in range(2):
             bench.run(hangs, timeout_ms=50)
-        eventually(lambda: bench.executor.abandoned == 2, what="two that go on")
+        eventually(lambda: bench.executor.abandoned == 2, what="two that continue")
         bench.run(hangs, timeout_ms=50)
         assert bench.exhausted.get(timeout=PATIENCE) >= 2
         gate.set()

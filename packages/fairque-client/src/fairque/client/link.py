@@ -82,7 +82,7 @@ class Link(_Shared):
         self._subscription: Subscription | None = None
 
     def begin_anew(self) -> None:
-        """See `_Shared.begin_anew`; a wait that goes on in the child looks at all its tasks again."""
+        """See `_Shared.begin_anew`; a wait that continues in the child looks at all its tasks again."""
         super().begin_anew()
         self._subscribing = threading.Lock()
         self._subscription = None
@@ -347,7 +347,7 @@ def _leavings(keys: QueueKeys, task_ids: Sequence[str], listener: str) -> Iterat
 
 
 def seconds_of(timeout: float | timedelta | None) -> float | None:
-    """Return how long to wait, in seconds; None is for ever, and so is what no clock of a process reaches.
+    """Return how long to wait, in seconds; None is forever, and so is what no clock of a process reaches.
 
     Raises:
         TypeError: It is no time.

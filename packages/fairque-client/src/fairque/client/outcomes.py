@@ -86,7 +86,9 @@ def canceled(answer: tuple[Status, TaskState]) -> CancelResult:
 
 def late(task_id: str, state: TaskState, timeout: float) -> TimeoutError:
     """Return the error of a wait that was too short."""
-    text = f"task {task_id} is still {state} after {timeout:g} s. It goes on: ask for the result again, or wait longer"
+    text = (
+        f"task {task_id} is still {state} after {timeout:g} s. It continues: ask for the result again, or wait longer"
+    )
     if state is not TaskState.STARTED:
         text += f". queue.explain({task_id!r}).explain() says what it waits for"
     if state is TaskState.SCHEDULED:

@@ -87,7 +87,7 @@ class TaskScheduler:
         inherits(self)
 
     def begin_anew(self) -> None:
-        """In a forked child: one that was started is over there. It goes on in the parent, whatever the child does."""
+        """In a forked child: a started scheduler has ended there. It continues in the parent."""
         self._lock = threading.Lock()
         self._stopped = self._stopped or self._started
 
@@ -200,7 +200,7 @@ class TaskScheduler:
         """Add a schedule and return what is known of it. The very same one again changes nothing.
 
         One that has no time any more, such as ``at`` a moment that is past, makes room: a new one takes its id while it
-        is still known. Its numbers go on, and its tasks have other ids, as their times are others.
+        is still known. Its numbers continue, and its tasks have other ids, as their times are others.
 
         Raises:
             InvalidSchedule: With all that is wrong with it, or why it has no time from now on; so the very same moment
@@ -212,8 +212,8 @@ class TaskScheduler:
     def update_schedule(self, schedule: Schedule, *, revision: int | None = None) -> ScheduleInfo:
         """Change a schedule and return what is known of it.
 
-        Where its times stay what they are, so does its next one; else it goes on with the first time from now, and its
-        times that were due and not fired yet are missed, and counted so.
+        If its times are unchanged, so is its next run. Otherwise it continues with the first run from now on, and runs
+        that were due but not yet fired are counted as missed.
 
         Args:
             schedule: The new definition; where ``enabled`` is None, it fires or not as before.

@@ -198,7 +198,7 @@ class Moved:
     Attributes:
         term: That of the leader.
         revision: That the schedule had.
-        time: From which one it went on, in milliseconds since the epoch.
+        time: From which one it continued, in milliseconds since the epoch.
         code: What became of it: that of `Fired`.
         at_ms: When it was, in milliseconds since the epoch.
     """

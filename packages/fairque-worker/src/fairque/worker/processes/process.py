@@ -138,7 +138,7 @@ class Child:
         return answer is not None
 
     def decline(self, asked: Mapping[str, Any]) -> None:
-        """Answer what is asked for an attempt that has ended, so that who asks does not wait for ever.
+        """Answer what is asked for an attempt that has ended, so that who asks does not wait forever.
 
         Raises:
             OSError: The child is gone.

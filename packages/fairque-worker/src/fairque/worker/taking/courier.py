@@ -283,7 +283,7 @@ class Courier:
             self._settle(popped, count, held_until)
 
     def _report_one_by_one(self) -> None:
-        """Give up only those endings of a batch that the queue refuses: kept, they would hold the others for ever."""
+        """Give up only those endings of a batch that the queue refuses: kept, they would hold the others forever."""
         # The tasks of the same round trip are granted, and the next pop answers them.
         self._hungry = True
         self._outdate()
