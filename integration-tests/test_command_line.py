@@ -34,7 +34,7 @@ def server(fairque_server_url: str) -> Iterator[Any]:
     [
         ([], {}, 2, "name at least one MODULE"),
         (["nobody"], {}, 6, "module 'nobody' cannot be imported"),
-        (["tasks:hello"], {}, 6, "is no TaskHandler but TaskFunction"),
+        (["tasks:hello"], {}, 6, "is not a TaskHandler but TaskFunction"),
         (["tasks"], {"FAIRQUE__REDIS__URL": "redis://localhost:1/0"}, 3, "redis://localhost:1/0 does not answer"),
         (["tasks"], {"FAIRQUE__WORKER__CONCURENCY": "2"}, 78, "FAIRQUE__WORKER__CONCURENCY"),
         (["tasks", "--config", "wrong.yaml"], {}, 78, "wrong.yaml:2"),

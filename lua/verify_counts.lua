@@ -22,7 +22,7 @@ local said = call("HMGET", P .. "counts", unpack(COUNTERS))
 for place, name in ipairs(COUNTERS) do
   if said[place] and not whole(said[place]) and name ~= "queued" then
     -- The number of the next change must be above all that were given.
-    repair(name, "it is no number of tasks", name == "changes" and now_ms or 0)
+    repair(name, "it is not a number of tasks", name == "changes" and now_ms or 0)
   end
 end
 if call("ZCARD", P .. "users") > COUNTED then

@@ -18,7 +18,7 @@ if kind ~= "hash" and kind ~= "none" then
 end
 local schema = call("HGET", KEYS[1], "schema")
 if schema and not whole(schema) then
-  found("setting", "meta schema", "it is no number of a schema", fix)
+  found("setting", "meta schema", "it is not a number of a schema", fix)
   if not fix then return all_found() end
   call("HSET", KEYS[1], "schema", "1")
 end

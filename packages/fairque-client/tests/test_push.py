@@ -110,11 +110,11 @@ def test_a_task_that_has_no_user_is_told_how_to_get_one(settings: ClientSettings
     [
         (
             ("u", 3, {"a": [1, object()]}),
-            r"argument 'options', args\[2\]\['a'\]\[1\] is no JSON value but builtins.object",
+            r"argument 'options', args\[2\]\['a'\]\[1\] is not a JSON value but builtins.object",
         ),
         (("u", float("nan")), r"argument 'width', args\[1\] is nan"),
         (({1: 2},), r"argument 'url', args\[0\] has the key 1 of type int"),
-        ((b"u",), r"argument 'url', args\[0\] is no JSON value but builtins.bytes"),
+        ((b"u",), r"argument 'url', args\[0\] is not a JSON value but builtins.bytes"),
     ],
 )
 def test_an_argument_that_is_no_json_is_named_with_parameter_and_path(
@@ -126,7 +126,7 @@ def test_an_argument_that_is_no_json_is_named_with_parameter_and_path(
 
 
 def test_a_keyword_argument_that_is_no_json_is_named(queue: TaskQueue) -> None:
-    with pytest.raises(InvalidTask, match=r"kwargs\['options'\] is no JSON value"):
+    with pytest.raises(InvalidTask, match=r"kwargs\['options'\] is not a JSON value"):
         queue.push(resize.task("u", options={1, 2}))
 
 

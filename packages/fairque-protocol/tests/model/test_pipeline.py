@@ -201,7 +201,7 @@ class TestWhatIsNoStage:
 
 
 class TestTheCauseOfACancelation:
-    """c depends on b and b on a; x failed as well, but its failure is no matter to c."""
+    """c depends on b and b on a; x failed as well, but its failure does not concern c."""
 
     MADE = pipeline([A >> B, task("x")]) >> task("c", depends_on=After("x", on_failure="run"))
     STATES: dict[str, TaskState | None] = dict.fromkeys("abcx", S.CANCELED)

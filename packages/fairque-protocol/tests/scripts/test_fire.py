@@ -1,4 +1,4 @@
-"""Firing: a time brings one task, whoever fires it and how often; and who may, which saves work and decides nothing."""
+"""Firing: a run enqueues one task, whoever fires it and how often; and who may, which only saves work."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ class Clockwork:
     """Schedules of a queue that are fired by hand.
 
     Attributes:
-        queue: It.
+        queue: Its keys.
         start: The next time of each schedule when it is stored.
     """
 

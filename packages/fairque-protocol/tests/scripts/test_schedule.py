@@ -404,7 +404,7 @@ class TestBadInput:
             f"the id of a schedule '{'x' * 101}' has more than 100 bytes of UTF-8",
             f"schedule '{'x' * 101}': give one of cron, every and at, to say when; found none of them",
             (
-                f"schedule '{'x' * 101}': args[0] is no JSON value but builtins.set: "
+                f"schedule '{'x' * 101}': args[0] is not a JSON value but builtins.set: "
                 "pass numbers, strings, booleans, None, lists and dictionaries of them"
             ),
             "schedule 'a': it is there twice",

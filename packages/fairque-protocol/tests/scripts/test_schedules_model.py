@@ -183,7 +183,7 @@ class Schedules(RuleBasedStateMachine):
 
     @rule(leader=leaders, newest=st.booleans(), term=st.sampled_from(["own", "highest"]))
     def fire(self, leader: str, newest: bool, term: str) -> None:  # noqa: FBT001 - drawn by name
-        """From what it saw, however long ago; with a term that lets it, too: the lock is no part of the safety."""
+        """From what it saw, however long ago; with a term that lets it, too: the lock is not part of the safety."""
         moves = [self._move(row, newest=newest) for row in self.views[leader]]
         number = self.terms[leader] if term == "own" else 10**6
         if moves:

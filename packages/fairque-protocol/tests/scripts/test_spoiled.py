@@ -301,7 +301,7 @@ def check(copy: Copy, spoil: Callable[["Bench"], object], what: str, *, found: b
 
 # HASHES
 
-#: Values that are no error there, by field and value.
+#: Values that are not error there, by field and value.
 FINE = {
     ("g V", "a fraction"), ("g est0", "a fraction"), ("cfg:bob weight", "a fraction"), ("cfg:bob rate", "a fraction"),
     *(("lock holder", value) for value in TEXTS),
@@ -462,7 +462,7 @@ KINDS = (
 )
 
 
-#: What is no string.
+#: What is not a string.
 HELD_AS_OTHERS = [kind for kind in KINDS if kind[:-1] not in (*"mtxrpu", "dedup", "claim", "schedule")]
 
 

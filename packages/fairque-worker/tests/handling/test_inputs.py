@@ -184,7 +184,7 @@ class TestXCom:
     @pytest.mark.parametrize(
         ("value", "problem"),
         [
-            ({1, 2}, "the value 'rows' of its XCom is no JSON value but builtins.set"),
+            ({1, 2}, "the value 'rows' of its XCom is not a JSON value but builtins.set"),
             (float("nan"), "the value 'rows' of its XCom is nan"),
             ("x" * MAX_XCOM_BYTES, "with the value 'rows' its XCom has 262,1.. bytes, allowed are 262,144"),
         ],

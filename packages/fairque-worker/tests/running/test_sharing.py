@@ -1,4 +1,4 @@
-"""What attempts share in threads and on the event loop, and what one of them does to it is no matter of the others."""
+"""What attempts share in threads and on the event loop, and what one of them does to it does not concern the others."""
 
 import asyncio
 import sys

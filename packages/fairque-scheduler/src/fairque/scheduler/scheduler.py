@@ -1,4 +1,4 @@
-"""The scheduler: keeps schedules, and brings their tasks when it leads; any number may run, one of them works."""
+"""The scheduler: keeps schedules, and enqueues their tasks while it leads; any number may run, one of them leads."""
 
 import threading
 from collections.abc import Iterable
@@ -68,7 +68,7 @@ class TaskScheduler:
         settings: Server, queue and scheduler; all defaults when left out.
 
     Attributes:
-        settings: The same.
+        settings: The settings in use.
         metrics: What it counts.
     """
 
@@ -96,7 +96,7 @@ class TaskScheduler:
         """Make a scheduler for a queue of the server at ``url``; ``options`` are the fields of `SchedulerOptions`.
 
         Raises:
-            ConfigurationError: One of them cannot be used, or is no option; the message names it.
+            ConfigurationError: One of them cannot be used, or is not an option; the message names it.
         """
         return cls(settings_from_url(url, queue, options))
 
@@ -229,7 +229,7 @@ class TaskScheduler:
         return self._store(schedule, revision)
 
     def remove_schedule(self, schedule_id: str) -> bool:
-        """Remove a schedule, and return whether there was one. The tasks that it brought stay.
+        """Remove a schedule, and return whether there was one. Tasks that it already enqueued are kept.
 
         Raises:
             InvalidSchedule: It cannot be the id of a schedule. Nothing was sent.
@@ -237,7 +237,7 @@ class TaskScheduler:
         return self._runner.run(unschedule(self._keys, schedule_id))
 
     def pause_schedule(self, schedule_id: str) -> bool:
-        """Fire a schedule no more, from now on, and return whether it did before.
+        """Stop firing a schedule, and return whether it was active.
 
         Its times that were due and not fired yet are missed, and counted so.
 

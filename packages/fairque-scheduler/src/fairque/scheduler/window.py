@@ -18,7 +18,7 @@ class Entry:
     """One schedule of the window.
 
     Attributes:
-        schedule_id: It.
+        schedule_id: Which schedule.
         at: When there is something to do for it, in milliseconds since the epoch.
         not_before: It is tried then at the earliest, since there was no room for its task.
         info: What was read of it; None until it is.

@@ -76,7 +76,7 @@ class Worker:
         FairqueError: The named handler cannot be had.
 
     Attributes:
-        settings: The same.
+        settings: The settings in use.
         metrics: What it counts.
     """
 
@@ -155,7 +155,7 @@ class Worker:
         """Make a worker for a queue of the server at ``url``; ``options`` are the fields of `WorkerOptions`.
 
         Raises:
-            ConfigurationError: One of them cannot be used, or is no option; the message names it.
+            ConfigurationError: One of them cannot be used, or is not an option; the message names it.
         """
         return cls(settings_from_url(url, queue, options), handler, burst=burst)
 
@@ -253,7 +253,7 @@ class Worker:
         )
 
     def quiet(self) -> None:
-        """Take no more tasks; those that run continue."""
+        """Stop taking tasks; those that run continue."""
         self._phases.move(Phase.QUIET, "quiet was called")
 
     def resume(self) -> None:

@@ -56,7 +56,7 @@ class AsyncPipelineHandle(Generic[R_co]):
                 ever.
 
         Raises:
-            TypeError: The timeout is no time.
+            TypeError: If `timeout` is not a number of seconds or a timedelta.
         """
         return await self._states(seconds_of(timeout))
 
@@ -71,7 +71,7 @@ class AsyncPipelineHandle(Generic[R_co]):
             TaskCanceled: A last task was canceled, or one before it, of which this tells.
             ResultExpired: The record of one is gone.
             TimeoutError: They have not ended in that time; they continue.
-            TypeError: The timeout is no time.
+            TypeError: If `timeout` is not a number of seconds or a timedelta.
         """
         last = [self.tasks[task_id] for task_id in self._pipeline.last]
         try:

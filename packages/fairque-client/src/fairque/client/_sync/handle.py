@@ -54,7 +54,7 @@ class TaskHandle(Generic[R_co]):
             timeout: Seconds or a timedelta, after which the state it has then is returned; None waits forever.
 
         Raises:
-            TypeError: The timeout is no time.
+            TypeError: If `timeout` is not a number of seconds or a timedelta.
         """
         outcome = self._outcome(seconds_of(timeout))
         return outcome.state
@@ -71,7 +71,7 @@ class TaskHandle(Generic[R_co]):
             TaskFailed: It ended in an error, which this one tells of.
             TaskCanceled: It was canceled.
             TimeoutError: It has not ended in that time; it continues.
-            TypeError: The timeout is no time.
+            TypeError: If `timeout` is not a number of seconds or a timedelta.
         """
         seconds = seconds_of(timeout)
         outcome = self._outcome(seconds)
@@ -95,7 +95,7 @@ class TaskHandle(Generic[R_co]):
 
         Raises:
             TimeoutError: While iterating: it has not ended in that time; it continues.
-            TypeError: The timeout is no time.
+            TypeError: If `timeout` is not a number of seconds or a timedelta.
         """
         seconds = seconds_of(timeout)
         return self._words(seconds, until(seconds))

@@ -108,7 +108,7 @@ class Users:
         return self._limit(nothing(named(user_id)))
 
     def pause(self, user_id: str) -> bool:
-        """Start no more tasks of a user until it is resumed, and return whether it was not paused before.
+        """Stop starting tasks of a user until it is resumed, and return whether this changed anything.
 
         Its running tasks continue, and pushes are stored. The time of the pause earns it nothing.
 

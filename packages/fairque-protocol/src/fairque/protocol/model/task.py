@@ -185,7 +185,7 @@ class Task(Chain[R_co]):
                 it the payload goes to the worker's own `TaskHandler`.
             args: Positional arguments.
             kwargs: Keyword arguments.
-            delay: Seconds from the push until it may start, as a number or a timedelta. What is no whole number of
+            delay: Seconds from the push until it may start, as a number or a timedelta. What is not a whole number of
                 milliseconds is rounded up, as are the others.
             at: Or the moment, with its time zone.
             timeout: Seconds one attempt may take.

@@ -171,7 +171,7 @@ def _cluster(info: Info, _: RedisSettings) -> Iterator[Finding]:
             severity="warning",
             what="the server is a node of a cluster",
             why="only queues whose slot is on this node can be used: a call about another one is refused (MOVED)",
-            fix="use a server that is no cluster; or see where a queue is: CLUSTER KEYSLOT 'fairque:{NAME}:meta'",
+            fix="use a server that is not a cluster; or see where a queue is: CLUSTER KEYSLOT 'fairque:{NAME}:meta'",
         )
 
 

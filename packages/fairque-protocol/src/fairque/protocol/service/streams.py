@@ -12,7 +12,7 @@ _NAMES: Final = ("stdin", "stdout", "stderr")
 
 
 def prepare_streams() -> None:
-    """Open those that are closed on nothing, and see that what cannot be written is no exit code of its own.
+    """Open those that are closed on nothing, and see that what cannot be written does not change the exit code.
 
     Closed, a stream would be None for all code that writes to it; and its number would be that of the next file or
     connection, into which whatever writes to standard error by number, such as a child process, would write.

@@ -128,7 +128,7 @@ class Web:
         return self._listener.fileno()
 
     def close(self) -> None:
-        """Answer no more; safe to call twice."""
+        """Stop the server; safe to call twice."""
         self._closed = True
         self._asked.put(None)
         self._ring()

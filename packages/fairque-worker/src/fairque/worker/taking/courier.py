@@ -303,7 +303,7 @@ class Courier:
             del self._endings[0]
 
     def _settle(self, popped: Popped, count: int, held_until: float) -> None:
-        """Take in what a pop has brought, and note what it said."""
+        """Take in what a pop returned, and note what it said."""
         self._answer_lost = False
         note_reclaimed(popped.reclaimed, self._metrics)
         self._more, self._current = popped.more, self._knows_all
