@@ -179,14 +179,14 @@ class TestWhatCannotBeSent:
             ({"payload": float("nan")}, r"payload is nan"),
             (
                 {"payload": [Output("p")]},
-                r"payload\[0\] is not JSON .*Output: the output of another task",
+                r"payload\[0\] is not a JSON .*Output: the output of another task",
             ),
             ({"args": ({Output("p"): 1},)}, r"args\[0\] has the key Output\(.* of type Output: JSON keys are strings"),
             ({"args": (Output("p"), {"a": {2}})}, r"args\[1\]\['a'\] is not a JSON value but builtins.set"),
             ({"args": ({Output("p")},)}, r"args\[0\] is not a JSON value but builtins.set"),
             (
                 {"kwargs": {"rows": Task(task_id="p")}},
-                r"kwargs\['rows'\] is not JSON .*: pass its result, task\.output",
+                r"kwargs\['rows'\] is not a JSON .*: pass its result, task\.output",
             ),
             ({"args": (Output("p")["\ud800"],)}, r"task t1 cannot be written as JSON"),
             ({"payload": 10**5_000}, r"task t1 cannot be written as JSON: Exceeds the limit"),
