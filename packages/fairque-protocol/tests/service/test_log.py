@@ -172,7 +172,7 @@ class TestWhatARecordContains:
 
     def test_a_message_of_a_record_that_is_not_text_is_told(self, start: Start) -> None:
         class Odd(logging.LogRecord):
-            def getMessage(self) -> Any:
+            def getMessage(self) -> Any:  # noqa: N802 - the name in the standard library
                 return None
 
         lines = start()

@@ -99,9 +99,7 @@ _LIKE_A_FUNCTION = ("__code__", "__defaults__", "__kwdefaults__")
 
 
 class TaskMaker(Generic[P, R_co, C_co]):
-    """What `TaskFunction` and `AsyncTaskFunction` share: R is what the task results in, C what a call gives.
-
-    """
+    """What `TaskFunction` and `AsyncTaskFunction` share: R is what the task results in, C what a call gives."""
 
     __name__: str
     __qualname__: str
