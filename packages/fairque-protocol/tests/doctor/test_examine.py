@@ -15,10 +15,10 @@ from fairque.protocol.doctor.examine import examine
 from fairque.protocol.doctor.findings import Diagnosis
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
-from fairque.protocol.testing import PlainServer
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.rights import ROLES, commands_of, words
 from fairque.protocol.wire.scripts import script
+from fairque.testing import PlainServer
 
 PASSWORD = "hunter2"  # noqa: S105 - to look for it in what is said
 QUEUE = QueueSettings(name="examined")

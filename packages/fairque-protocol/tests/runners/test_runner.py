@@ -26,10 +26,10 @@ from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.aio import AsyncRunner
 from fairque.protocol.runners.failures import Attempts
-from fairque.protocol.testing import PATIENCE, eventually
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
+from fairque.testing.internal import PATIENCE, eventually
 
 if TYPE_CHECKING:
     from tests.runners.conftest import OwnServer, Send

@@ -12,7 +12,7 @@ import pytest
 from fairque.protocol import calls
 from fairque.protocol.calls import Finished
 from fairque.protocol.model.ids import new_nonce
-from fairque.protocol.testing import eventually
+from fairque.testing.internal import eventually
 from fairque.worker import Worker
 
 #: A worker in a process of its own that takes one task and never ends it.

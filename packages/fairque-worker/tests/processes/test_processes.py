@@ -11,7 +11,7 @@ import pytest
 from fairque.protocol import calls
 from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import amend_record, eventually
+from fairque.testing.internal import amend_record, eventually
 from fairque.worker import Task, TaskContext, TaskHandler, Worker
 
 

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from fairque.protocol.fairness.records import ModelTask
-from fairque.protocol.fairness.simulation.policies import Policy
-from fairque.protocol.fairness.simulation.workload import SECOND, Workload
+from fairque.testing.fairness.records import ModelTask
+from fairque.testing.fairness.simulation.policies import Policy
+from fairque.testing.fairness.simulation.workload import SECOND, Workload
 
 __all__ = ["Account", "Engine"]
 
@@ -47,7 +47,7 @@ class Account:
 class _Job:
     account: Account
     arrived_us: int
-    service_us: int
+    run_time_us: int
     started_us: int | None = None
 
 
@@ -123,8 +123,8 @@ class Engine:
         workload = account.workload
         tasks = []
         for number in range(account.pushed, account.pushed + workload.arrivals[index][1]):
-            task = ModelTask(f"{workload.user.name}:{number}", workload.user.name, workload.user.priority)
-            self._jobs[task.task_id] = _Job(account, now_us, workload.services[number])
+            task = ModelTask(f"{workload.user.user_id}:{number}", workload.user.user_id, workload.user.priority)
+            self._jobs[task.task_id] = _Job(account, now_us, workload.run_times[number])
             tasks.append(task)
         account.pushed += len(tasks)
         self.policy.push(now_us, tasks)
@@ -137,8 +137,8 @@ class Engine:
         job.account.running += 1
         job.account.starts_us += now_us
         self.idle -= 1
-        self._at(now_us + job.service_us, self._end, task_id)
-        if job.service_us > self._heartbeat_us:
+        self._at(now_us + job.run_time_us, self._end, task_id)
+        if job.run_time_us > self._heartbeat_us:
             self._at(now_us + self._heartbeat_us, self._beat, task_id)
 
     def _beat(self, now_us: int, task_id: str) -> None:
@@ -149,11 +149,11 @@ class Engine:
     def _end(self, now_us: int, task_id: str) -> None:
         job = self._jobs.pop(task_id)
         job.account.served += 1
-        job.account.served_us += job.service_us
+        job.account.served_us += job.run_time_us
         job.account.running -= 1
-        job.account.starts_us -= now_us - job.service_us
+        job.account.starts_us -= now_us - job.run_time_us
         self.idle += 1
-        self.policy.finish(now_us, {task_id: job.service_us})
+        self.policy.finish(now_us, {task_id: job.run_time_us})
 
     def _serve(self, now_us: int) -> None:
         """Give tasks to idle workers, and see to it that they look again when time alone makes one runnable."""

@@ -15,8 +15,8 @@ from attrs import define, evolve, field
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from fairque.protocol.fairness.ledger import CostMode
-from fairque.protocol.fairness.simulation.report import fair_allocation
+from fairque.testing.fairness.ledger import CostMode
+from fairque.testing.fairness.simulation.report import fair_allocation
 
 if TYPE_CHECKING:
     from tests.fairness.conftest import Floor, Member

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairque.protocol.errors import ConfigurationError
-from fairque.protocol.fairness.model import FairModel
-from fairque.protocol.fairness.records import Lane
 from fairque.protocol.model.score import calculate_score
 from fairque.protocol.model.states import Priority, TaskState
+from fairque.testing.fairness.model import FairModel
+from fairque.testing.fairness.records import Lane
 
 if TYPE_CHECKING:
     from tests.fairness.conftest import Bench

@@ -11,10 +11,10 @@ from typing import Final, TypedDict, Unpack
 
 from attrs import define, evolve
 
-from fairque.protocol.fairness.ledger import FairLedger
-from fairque.protocol.fairness.order import HIGH
-from fairque.protocol.fairness.records import ModelTask, UserSettings
 from fairque.protocol.model.states import TaskState
+from fairque.testing.fairness.ledger import FairLedger
+from fairque.testing.fairness.order import HIGH
+from fairque.testing.fairness.records import ModelTask, UserSettings
 
 __all__ = ["DefaultChanges", "FairModel", "UserChanges"]
 

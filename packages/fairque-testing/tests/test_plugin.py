@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from fairque.protocol.testing import REDIS_SERVER, eventually, free_port
+from fairque.testing import eventually, free_port
+from fairque.testing.servers import REDIS_SERVER
 
 Run = Callable[..., str]
 
-REAL_COMPOSE_FILE = Path(__file__).parents[4] / "integration-tests" / "docker-compose.yml"
+ROOT = Path(__file__).parents[3]
 # A stand-in for an engine that this machine may not have: what is tested is which words docker is asked.
 ENGINE = """#!/bin/sh
 echo "$@" >> "$0.asked"
@@ -38,17 +39,16 @@ def bin_folder(tmp_path: Path) -> Path:
 def run(tmp_path: Path, bin_folder: Path) -> Run:
     """Runs a test file with the plugin and gives what pytest says."""
     rootdir = tmp_path / "project"
-    (rootdir / "integration-tests").mkdir(parents=True)
-    shutil.copy(REAL_COMPOSE_FILE, rootdir / "integration-tests")
+    rootdir.mkdir(exist_ok=True)
 
-    plugins = ("fairque.protocol.testing", "no:valkey", "no:cacheprovider", "no:asyncio")
+    plugins = ("fairque.testing", "no:valkey", "no:cacheprovider", "no:asyncio")
     options = ["-W", "error", *(f"-p{plugin}" for plugin in plugins)]
 
-    def run(lines: str, **environment: str) -> str:
+    def run(lines: str, *arguments: str, **environment: str) -> str:
         (rootdir / "test_it.py").write_text(lines)
         kept = {name: value for name, value in os.environ.items() if not name.startswith("FAIRQUE_")}
         done = subprocess.run(  # noqa: S603 - our own lines
-            [sys.executable, "-m", "pytest", "--rootdir", str(rootdir), "-rA", *options, "test_it.py"],
+            [sys.executable, "-m", "pytest", "--rootdir", str(rootdir), "-rA", *options, *arguments, "test_it.py"],
             cwd=rootdir,
             env=kept | {"PATH": str(bin_folder)} | environment,
             capture_output=True,
@@ -61,11 +61,20 @@ def run(tmp_path: Path, bin_folder: Path) -> Run:
     return run
 
 
+@pytest.fixture
+def our_conftest(tmp_path: Path) -> None:
+    """Puts the conftest.py of the repository, and what it reads, beside the test file."""
+    (tmp_path / "project" / "integration-tests").mkdir(parents=True)
+    for name in ("conftest.py", "integration-tests/docker-compose.yml"):
+        shutil.copy(ROOT / name, tmp_path / "project" / name)
+
+
 def put(program: Path, lines: str) -> None:
     program.write_text(lines)
     program.chmod(0o755)
 
 
+PRINT_EVERY_URL = "def test(fairque_every_server_url): print('url:', fairque_every_server_url)"
 PRINT_URL = "def test(fairque_server_url): print('url:', fairque_server_url)"
 
 
@@ -78,7 +87,10 @@ def test_a_given_embedded_url_is_started(run: Run, tmp_path: Path) -> None:
     assert f"url: unix://{tmp_path}/data/" in run(PRINT_URL, FAIRQUE__REDIS__URL=f"embedded://{tmp_path}/data")
 
 
-def test_docker_comes_second_with_our_compose_file(run: Run, bin_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("our_conftest")
+def test_in_the_repository_docker_comes_second_with_its_compose_file(
+    run: Run, bin_folder: Path, tmp_path: Path
+) -> None:
     put(bin_folder / "docker", ENGINE)
     assert "url: redis://127.0.0.1:12345/0\n" in run(PRINT_URL)
     asked = (bin_folder / "docker.asked").read_text()
@@ -87,8 +99,16 @@ def test_docker_comes_second_with_our_compose_file(run: Run, bin_folder: Path, t
     assert "down -v" in asked
 
 
+def test_the_packaged_valkey_comes_second(run: Run, bin_folder: Path) -> None:
+    put(bin_folder / "docker", ENGINE)
+    put(bin_folder / "redis-server", "#!/bin/sh\nexit 1\n")
+    assert "url: unix:///" in run(PRINT_URL)
+    assert not (bin_folder / "docker.asked").exists()
+
+
+@pytest.mark.usefixtures("our_conftest")
 @pytest.mark.parametrize("docker", ["#!/bin/sh\nexit 1\n", BROKEN_COMPOSE])
-def test_the_packaged_valkey_comes_third(run: Run, bin_folder: Path, docker: str) -> None:
+def test_in_the_repository_the_packaged_valkey_comes_third(run: Run, bin_folder: Path, docker: str) -> None:
     put(bin_folder / "docker", docker)
     put(bin_folder / "redis-server", "#!/bin/sh\nexit 1\n")
     assert "url: unix:///" in run(PRINT_URL)
@@ -100,19 +120,21 @@ def test_without_any_server_the_test_fails_with_the_reasons(run: Run, tmp_path: 
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     said = run(PRINT_URL, PYTHONPATH=path)
     assert "FAIRQUE__REDIS__URL is not set" in said
-    assert "'info'" in said
     assert "pip install 'fairque-protocol[embedded]'" in said
     assert "1 error" in said
 
 
-def test_every_server_is_the_first_choice_and_the_installed_redis(run: Run) -> None:
-    said = run("def test(fairque_every_server_url): print('url:', fairque_every_server_url)")
-    assert said.count("url: unix:///") == (2 if REDIS_SERVER else 1)
+@pytest.mark.usefixtures("our_conftest")
+def test_every_server_is_the_first_choice_and_on_request_the_installed_redis(run: Run) -> None:
+    assert run(PRINT_EVERY_URL).count("url: unix:///") == 1
+    assert run(PRINT_EVERY_URL, "--every-server").count("url: unix:///") == (2 if REDIS_SERVER else 1)
 
 
+@pytest.mark.usefixtures("our_conftest")
 def test_every_server_is_only_the_given_one(run: Run) -> None:
     said = run(
-        "def test(fairque_every_server_url): print('url:', fairque_every_server_url)",
+        PRINT_EVERY_URL,
+        "--every-server",
         FAIRQUE__REDIS__URL="redis://given:1/2",
     )
     assert said.count("url: redis://given:1/2\n") == 1
@@ -140,7 +162,7 @@ def test_eventually_gives_the_first_truthy_value() -> None:
 
 def test_eventually_says_what_did_not_come() -> None:
     with pytest.raises(AssertionError, match=r"not within 0\.02 s: the moon rises"):
-        eventually(lambda: False, within=0.02, what="the moon rises")
+        eventually(lambda: False, timeout=0.02, what="the moon rises")
 
 
 def test_free_ports_stand_in_a_row_and_can_be_listened_on() -> None:

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Literal, Protocol
 
-from fairque.protocol.fairness.records import ModelTask
+from fairque.testing.fairness.records import ModelTask
 
 __all__ = ["Fifo", "Policy", "PolicyName", "RoundRobin"]
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from attrs import Factory, define, field, frozen
 
-from fairque.protocol.fairness.ledger import CostMode
-from fairque.protocol.fairness.model import FairModel
-from fairque.protocol.fairness.records import ModelTask, User
 from fairque.protocol.model.states import Priority
+from fairque.testing.fairness.ledger import CostMode
+from fairque.testing.fairness.model import FairModel
+from fairque.testing.fairness.records import ModelTask, User
 
 START_US = 1_800_000_000_000_000
 

@@ -5,18 +5,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from fairque.protocol.errors import ConfigurationError
-from fairque.protocol.fairness.model import FairModel
-from fairque.protocol.fairness.records import is_number
-from fairque.protocol.fairness.simulation.engine import Account, Engine
-from fairque.protocol.fairness.simulation.policies import Fifo, Policy, PolicyName, RoundRobin
-from fairque.protocol.fairness.simulation.report import (
+from fairque.testing.fairness.model import FairModel
+from fairque.testing.fairness.records import is_number
+from fairque.testing.fairness.simulation.engine import Account, Engine
+from fairque.testing.fairness.simulation.policies import Fifo, Policy, PolicyName, RoundRobin
+from fairque.testing.fairness.simulation.report import (
     SimulationReport,
     UserReport,
     fair_allocation,
     jain_index,
     percentile,
 )
-from fairque.protocol.fairness.simulation.workload import SECOND, SimulatedUser, Workload
+from fairque.testing.fairness.simulation.workload import SECOND, SimulatedUser, Workload
 
 __all__ = ["simulate"]
 
@@ -27,7 +27,7 @@ _LEAST_LEASE: Final = 0.1
 def _fairque(users: Sequence[SimulatedUser]) -> Policy:
     model = FairModel()
     for user in users:
-        model.set_user(0, user.name, weight=user.weight, cap=user.cap, rate=user.rate, burst=user.burst)
+        model.set_user(0, user.user_id, weight=user.weight, cap=user.cap, rate=user.rate, burst=user.burst)
     return model
 
 
@@ -70,7 +70,7 @@ def simulate(
     accounts = [Account(Workload(user, seconds, seed)) for user in users]
     fair = fair_allocation(capacity, [(a.workload.user.weight, a.workload.demand) for a in accounts])
     contenders = {
-        account.workload.user.name: (account, allocated)
+        account.workload.user.user_id: (account, allocated)
         for account, allocated in zip(accounts, fair, strict=True)
         # Whatever a met demand is above its allocation is rounding.
         if account.workload.user.start == 0 and account.workload.demand > allocated * (1 + 1e-9)
@@ -84,14 +84,14 @@ def simulate(
         lease_ms=round(lease * 1000),
     )
     engine.play()
-    used = {a.workload.user.name: a.served_seconds(engine.end_us) for a in accounts}
+    used = {a.workload.user.user_id: a.served_seconds(engine.end_us) for a in accounts}
     total_used, total_fair = sum(used.values()), sum(fair)
     return SimulationReport(
         users={
-            account.workload.user.name: _report(
+            account.workload.user.user_id: _report(
                 account,
-                used[account.workload.user.name],
-                used[account.workload.user.name] / total_used if total_used else 0.0,
+                used[account.workload.user.user_id],
+                used[account.workload.user.user_id] / total_used if total_used else 0.0,
                 allocated / total_fair if total_fair else 0.0,
             )
             for account, allocated in zip(accounts, fair, strict=True)
@@ -123,7 +123,7 @@ def _problems(
         problems.append("there are no users: give simulate at least one SimulatedUser")
     problems += [
         f"two users are named {name!r}: each needs its own name"
-        for name, times in Counter(user.name for user in users).items()
+        for name, times in Counter(user.user_id for user in users).items()
         if times > 1
     ]
     if not isinstance(workers, int) or workers < 1:

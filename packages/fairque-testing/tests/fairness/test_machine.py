@@ -7,10 +7,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from fairque.protocol.fairness.ledger import CostMode
-from fairque.protocol.fairness.model import FairModel
-from fairque.protocol.fairness.records import Lane, ModelTask
 from fairque.protocol.model.states import Priority, TaskState
+from fairque.testing.fairness.ledger import CostMode
+from fairque.testing.fairness.model import FairModel
+from fairque.testing.fairness.records import Lane, ModelTask
 
 users = st.sampled_from(["ann", "bob", "eve", "ü"])
 times_us = st.sampled_from([0, 700, 20_000, 1_500_000, 40_000_000])

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairque.protocol.fairness.ring import TwoEndedRing
+from fairque.testing.fairness.ring import TwoEndedRing
 
 members = st.sampled_from(["a", "b", "~", "é", "\uffff", "\U0001f600"])
 scores = st.integers(-2, 2)

@@ -14,13 +14,13 @@ from typing import Final, Literal
 from attrs import define, field
 
 from fairque.protocol.errors import ConfigurationError
-from fairque.protocol.fairness.clock import QueueClock
-from fairque.protocol.fairness.order import FairOrder, Units
-from fairque.protocol.fairness.records import ModelTask, User, UserSettings
-from fairque.protocol.fairness.ring import Ring
 from fairque.protocol.model.score import calculate_score
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.showing import shown
+from fairque.testing.fairness.clock import QueueClock
+from fairque.testing.fairness.order import FairOrder, Units
+from fairque.testing.fairness.records import ModelTask, User, UserSettings
+from fairque.testing.fairness.ring import Ring
 
 __all__ = ["MIN_CHARGE", "CostMode", "FairLedger"]
 

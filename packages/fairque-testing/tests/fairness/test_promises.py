@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairque.protocol.fairness.ledger import CostMode
-from fairque.protocol.fairness.order import FRESH_RUN
-from fairque.protocol.fairness.records import Lane
 from fairque.protocol.model.states import Priority
+from fairque.testing.fairness.ledger import CostMode
+from fairque.testing.fairness.order import FRESH_RUN
+from fairque.testing.fairness.records import Lane
 
 if TYPE_CHECKING:
     from tests.fairness.conftest import Bench

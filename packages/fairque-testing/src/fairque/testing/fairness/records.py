@@ -7,10 +7,10 @@ from typing import Final, TypeGuard
 from attrs import define, field, frozen
 
 from fairque.protocol.errors import ConfigurationError
-from fairque.protocol.fairness.ring import Ring
 from fairque.protocol.limits import COUNT, RATE, WEIGHT
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.showing import shown
+from fairque.testing.fairness.ring import Ring
 
 __all__ = ["CRITICAL_RUN", "Lane", "ModelTask", "User", "UserSettings", "is_number", "settings_problems"]
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairque.protocol.errors import ConfigurationError
-from fairque.protocol.fairness.records import UserSettings
+from fairque.testing.fairness.records import UserSettings
 
 if TYPE_CHECKING:
     from tests.fairness.conftest import Bench

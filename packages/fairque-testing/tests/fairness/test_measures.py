@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairque.protocol.errors import ConfigurationError
-from fairque.protocol.fairness.simulation import SimulatedUser, jain_index, simulate
-from fairque.protocol.fairness.simulation.report import fair_allocation, percentile
+from fairque.testing.fairness.simulation import SimulatedUser, jain_index, simulate
+from fairque.testing.fairness.simulation.report import fair_allocation, percentile
 
 #: Whole, since the smallest floats have no digits to share.
 amounts = st.integers(0, 1_000_000)
@@ -77,7 +77,7 @@ def test_a_percentile_is_a_value_that_occurred(percent: float, value: int) -> No
         ({"per_second": -2}, "per_second must be a number above 0, or None, not -2"),
         ({"backlog": 1, "start": -1}, "start must be a number of seconds from 0, not -1"),
         ({"backlog": 1, "start": 5, "stop": 5}, "stop must be a number of seconds above start, or None, not 5"),
-        ({"backlog": 1, "service": 0}, "service must be seconds above 0, or a function of a random.Random, not 0"),
+        ({"backlog": 1, "run_time": 0}, "run_time must be seconds above 0, or a function of a random.Random, not 0"),
         ({"backlog": 1, "priority": 6}, "priority must be one of Priority, not 6"),
         ({"backlog": 1, "weight": 0}, "weight must be a number from 0.01 to 100, not 0"),
         ({"backlog": 1, "cap": 0}, "cap must be a whole number from 1 to 1,000,000,000, or None, not 0"),
@@ -114,5 +114,5 @@ def test_a_simulation_of_nobody_is_refused() -> None:
 
 
 def test_a_function_that_draws_no_time_is_told() -> None:
-    with pytest.raises(ConfigurationError, match="'ann': service gave -1, not seconds above 0"):
-        simulate([SimulatedUser("ann", backlog=1, service=lambda _: -1)], workers=1, seconds=1)
+    with pytest.raises(ConfigurationError, match="'ann': run_time gave -1, not seconds above 0"):
+        simulate([SimulatedUser("ann", backlog=1, run_time=lambda _: -1)], workers=1, seconds=1)

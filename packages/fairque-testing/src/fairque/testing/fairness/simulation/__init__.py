@@ -3,7 +3,7 @@
 A unit test of a fair share::
 
     report = simulate(
-        [SimulatedUser("noisy", backlog=10_000, service=0.05), SimulatedUser("quiet", every=1.0, service=0.05)],
+        [SimulatedUser("noisy", backlog=10_000, run_time=0.05), SimulatedUser("quiet", every=1.0, run_time=0.05)],
         workers=4,
         seconds=60,
     )
@@ -13,9 +13,9 @@ It runs `FairModel`, which takes the steps of the Lua scripts. What it leaves ou
 take, and all that goes wrong with workers and tasks.
 """
 
-from fairque.protocol.fairness.simulation.experiment import simulate
-from fairque.protocol.fairness.simulation.policies import PolicyName
-from fairque.protocol.fairness.simulation.report import SimulationReport, UserReport, jain_index
-from fairque.protocol.fairness.simulation.workload import SimulatedUser
+from fairque.testing.fairness.simulation.experiment import simulate
+from fairque.testing.fairness.simulation.policies import PolicyName
+from fairque.testing.fairness.simulation.report import SimulationReport, UserReport, jain_index
+from fairque.testing.fairness.simulation.workload import SimulatedUser
 
 __all__ = ["PolicyName", "SimulatedUser", "SimulationReport", "UserReport", "jain_index", "simulate"]

@@ -25,8 +25,8 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-from fairque.protocol.fairness.records import Lane, User, UserSettings
-from fairque.protocol.fairness.ring import Ring, TwoEndedRing
+from fairque.testing.fairness.records import Lane, User, UserSettings
+from fairque.testing.fairness.ring import Ring, TwoEndedRing
 
 __all__ = ["CREDIT_RUN", "FRESH_RUN", "HIGH", "PATIENCE", "FairOrder", "Units"]
 
