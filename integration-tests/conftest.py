@@ -95,7 +95,7 @@ class Project:
         (self.folder / f"{name}.py").write_text(prelude + text)
 
     def touch(self, name: str) -> None:
-        """Let the tasks go on that wait for this file."""
+        """Let the tasks continue that wait for this file."""
         (self.folder / name).touch()
 
     def begin(self, *args: str, environ: dict[str, str] | None = None) -> Process:

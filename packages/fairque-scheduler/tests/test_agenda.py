@@ -50,7 +50,7 @@ class Desk:
     """An agenda that is worked through by hand.
 
     Attributes:
-        agenda: It.
+        agenda: The agenda under test.
         runner: How it asks the server.
         metrics: What it counts.
     """

@@ -1,4 +1,4 @@
-"""A running scheduler: its times bring their tasks, also after a change of leaders, and no schedule harms another."""
+"""A running scheduler: runs enqueue their tasks, also after a change of leaders, and no schedule harms another."""
 
 import json
 import time

@@ -137,7 +137,7 @@ class Bench:
 
 @pytest.fixture
 def no_thread_is_left() -> Iterator[None]:
-    """Fails the test when a thread of a worker goes on after it."""
+    """Fails the test when a thread of a worker continues after it."""
     before = set(threading.enumerate())
 
     def left() -> list[threading.Thread]:

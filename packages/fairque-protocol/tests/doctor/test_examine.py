@@ -65,7 +65,7 @@ def test_a_server_that_no_process_would_use_is_examined_all_the_same(server: Pla
     assert diagnosis.exit_code == 1
 
 
-def test_what_it_advises_mends_it(server: PlainServer, client: Any) -> None:
+def test_what_it_advises_fixes_it(server: PlainServer, client: Any) -> None:
     for name, value in (("maxmemory-policy", "allkeys-lru"), ("appendonly", "no"), ("maxmemory", "0")):
         client.config_set(name, value)
     before = look(server)

@@ -1,4 +1,4 @@
-"""Servers that come back, are replaced, are busy or silent: both runners go on by themselves."""
+"""Servers that come back, are replaced, are busy or silent: both runners continue by themselves."""
 
 import asyncio
 import os
@@ -81,7 +81,7 @@ def sender(request: pytest.FixtureRequest) -> Iterator[Any]:
         one.close()
 
 
-def test_a_call_goes_on_with_the_server_that_came_back(server: PlainServer, sender: Any) -> None:
+def test_a_call_continues_with_the_server_that_came_back(server: PlainServer, sender: Any) -> None:
     send = sender(server.url)
     send(push("t1"))
     server.kill()

@@ -179,7 +179,7 @@ class Floor:
             self._push(member, 2 * self.workers + 2)
 
     def leave(self, name: str) -> None:
-        """Let a member push no more, and take back what waits."""
+        """Stop the pushes of a member, and take back what waits."""
         user = self.model.users[name]
         for task_id, _ in [*user.n.items(), *user.c.items()]:
             self.model.cancel(self.now_us, task_id)
@@ -214,7 +214,7 @@ class Floor:
         return fmean(load.drawn) if load.drawn else load.member.length
 
     def forget_lengths(self) -> None:
-        """Let the averages begin anew."""
+        """Let the averages start over."""
         for load in self.loads.values():
             load.drawn.clear()
 

@@ -260,7 +260,7 @@ class TestLanes:
 
 
 class TestAUserThatItsCapHeldBack:
-    """Ann runs one task at a time; Bob has tasks of 40 s and no limit, so V goes on in leaps of that."""
+    """Ann runs one task at a time; Bob has tasks of 40 s and no limit, so V continues in leaps of that."""
 
     @pytest.fixture
     def leaping(self, queue: "Bench") -> "Bench":

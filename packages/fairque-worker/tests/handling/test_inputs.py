@@ -184,7 +184,7 @@ class TestXCom:
     @pytest.mark.parametrize(
         ("value", "problem"),
         [
-            ({1, 2}, "the value 'rows' of its XCom is no JSON value but builtins.set"),
+            ({1, 2}, "the value 'rows' of its XCom is not a JSON value but builtins.set"),
             (float("nan"), "the value 'rows' of its XCom is nan"),
             ("x" * MAX_XCOM_BYTES, "with the value 'rows' its XCom has 262,1.. bytes, allowed are 262,144"),
         ],
@@ -402,7 +402,7 @@ class TestTooMuch:
         assert len(inputs.filled(decode_task(encode_task(task).data)).args[0]) == 10
 
     @pytest.mark.parametrize("isolation", ["thread", "process"])
-    def test_such_a_task_fails_at_once_and_its_neighbours_go_on(
+    def test_such_a_task_fails_at_once_and_its_neighbours_continue(
         self, bench: "Bench", isolation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         module = f"tasks_large_{os.getpid()}_{isolation}"

@@ -1,4 +1,4 @@
-"""A worker brings the limits of its file back when the server has lost them, and continues."""
+"""A worker restores the limits of its file when the server has lost them, and continues."""
 
 from typing import Any
 

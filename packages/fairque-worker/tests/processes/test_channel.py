@@ -50,7 +50,7 @@ def sending(channel: Channel, frame: dict[str, Any]) -> threading.Thread:
     return thread
 
 
-def test_who_tells_a_child_that_does_not_listen_goes_on_and_can_kill_it(child: Child) -> None:
+def test_who_tells_a_child_that_does_not_listen_continues_and_can_kill_it(child: Child) -> None:
     assert child.pid is not None
     os.kill(child.pid, signal.SIGSTOP)
     sender = sending(child.channel, LARGE)

@@ -219,7 +219,7 @@ class TestOneThatCannotBegin:
         ended_well(fix, "was not ready within 0.5 s", caplog)
 
     @pytest.mark.usefixtures("soon")
-    def test_tasks_that_run_in_threads_go_on_meanwhile(
+    def test_tasks_that_run_in_threads_continue_meanwhile(
         self,
         apart: Any,
         broken: pytest.MonkeyPatch,

@@ -27,7 +27,7 @@ def add(a: int, b: int) -> int:
 
 
 class Poison(Exception):
-    """What comes of it is no ending that the scripts take."""
+    """What comes of it is not an ending that the scripts take."""
 
 
 def poison() -> str:
