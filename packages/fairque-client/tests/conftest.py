@@ -37,7 +37,7 @@ class HandWorker:
         return granted
 
     def take_many(self, number: int) -> tuple[Granted, ...]:
-        return self._bench.pop(number)
+        return self._bench.pop(number, worker="hand")
 
     def finish(self, result: Any = None, *, raw: bytes | None = None) -> str:
         """Take a task and end it with a result."""
