@@ -29,7 +29,7 @@ class QueueBench:
         name: Of the queue.
 
     Attributes:
-        runner: The same.
+        runner: What sends the calls.
         keys: Of the queue.
     """
 
