@@ -8,7 +8,7 @@ from fairque.protocol.calls import sweep, watch_many
 from fairque.protocol.jsonvalue import loads
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.runners import Runner
-from fairque.protocol.verifier import verify
+from fairque.console.verifier import verify
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 

@@ -13,7 +13,7 @@ from fairque.client import Task, TaskQueue
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.errors import FairqueError, InvalidTask, TaskTooLarge
 from fairque.protocol.runners import Runner
-from fairque.protocol.verifier import verify
+from fairque.console.verifier import verify
 from fairque.protocol.wire.keys import QueueKeys
 
 TEXTS = [

@@ -21,7 +21,7 @@ from fairque.protocol.fairness.model import FairModel
 from fairque.protocol.fairness.order import HIGH
 from fairque.protocol.fairness.records import ModelTask, User
 from fairque.protocol.model.states import Priority, TaskState
-from fairque.protocol.verifier import verify
+from fairque.console.verifier import verify
 from fairque.protocol.wire.status import Status
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from fairque.protocol.calls import Storing
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.testing import amend_record
-from fairque.protocol.verifier import Report, verify
+from fairque.console.verifier import Report, verify
 from fairque.protocol.wire.scripts import script, script_names
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import click
 from attrs import asdict, field, frozen
 
 from fairque.protocol.config import FairnessSettings, QueueSettings, RedisSettings, mask_addresses
-from fairque.protocol.doctor.examine import examine
+from fairque.console.doctor.examine import examine
 from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.protocol.jsonvalue import dumps
 from fairque.protocol.service import exits

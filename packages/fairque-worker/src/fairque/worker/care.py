@@ -8,16 +8,16 @@ from typing import Any
 import click
 
 from fairque.protocol.config import load_settings, settings_from_environ
-from fairque.protocol.doctor.examine import examine
+from fairque.console.doctor.examine import examine
 from fairque.protocol.durations import to_ms
 from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.jsonvalue import dumps
 from fairque.protocol.runners import Runner
-from fairque.protocol.verifier import verify
+from fairque.console.verifier import verify
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.worker.settings import WorkerSettings
 from fairque.worker.usage import Command
-from fairque.worker.users import located, server_options
+from fairque.console.commands.users import located, server_options
 
 __all__ = ["doctor", "healthcheck", "verify_command"]
 

@@ -26,10 +26,10 @@ from fairque.worker._version import __version__
 from fairque.worker.care import doctor, healthcheck, verify_command
 from fairque.worker.processes.surroundings import working_folder
 from fairque.worker.settings import WorkerOptions, WorkerSettings
-from fairque.worker.showing import config_command
+from fairque.console.commands.config import config_command
 from fairque.worker.supervisor import Supervisor
 from fairque.worker.usage import Command
-from fairque.worker.users import users
+from fairque.console.commands.users import users
 from fairque.worker.worker import TooManyAbandoned, Worker
 
 __all__ = ["command", "main"]

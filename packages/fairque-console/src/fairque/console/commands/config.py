@@ -12,7 +12,7 @@ from fairque.protocol.jsonvalue import dumps
 from fairque.protocol.service.settings import Option, read_settings
 from fairque.worker.settings import WorkerSettings
 from fairque.worker.usage import Command
-from fairque.worker.users import server_options
+from fairque.console.commands.users import server_options
 
 __all__ = ["config_command"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from fairque.protocol.calls import QueueStats, read_stats, rights
 from fairque.protocol.clock import monotonic, now_ms
 from fairque.protocol.config import QueueSettings, RedisSettings, mask_url
-from fairque.protocol.doctor.findings import Diagnosis
+from fairque.console.doctor.findings import Diagnosis
 from fairque.protocol.errors import FairqueError, ProtocolError, RedisUnavailable, SchemaMismatch, ServerUnsuitable
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.checks import CHECKS, Finding, findings_of, kind_of

@@ -20,7 +20,7 @@ from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.wait import WaitLine
 from fairque.protocol.testing import PlainServer
-from fairque.protocol.verifier import verify
+from fairque.console.verifier import verify
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.rights import ROLES
 

@@ -17,7 +17,7 @@ from fairque.protocol.calls.verify import (
 )
 from fairque.protocol.errors import ProtocolError
 from fairque.protocol.runners import Runner
-from fairque.protocol.verifier.report import Report
+from fairque.console.verifier.report import Report
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 
