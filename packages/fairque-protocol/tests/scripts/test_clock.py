@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fairque.console.verifier import verify
 from fairque.protocol import calls
 from fairque.protocol.calls import ALL_USERS, Setting, Storing
 from fairque.protocol.calls.fire import holder_of
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.standing import TaskStanding
 from fairque.protocol.model.states import TaskState
-from fairque.console.verifier import verify
 from fairque.protocol.wire.status import Status
 
 if TYPE_CHECKING:
@@ -297,7 +297,7 @@ class TestAnyStep:
         assert queue.stats().finished == 12
         assert verify(queue.runner, queue.keys, fix=True).found == []
 
-    def test_time_goes_on_by_what_has_passed(self, queue: "Bench", step: Step) -> None:
+    def test_time_continues_by_what_has_passed(self, queue: "Bench", step: Step) -> None:
         queue.push(queue.task(delay_ms=50_000_000))
         for _ in range(10):
             step(queue)

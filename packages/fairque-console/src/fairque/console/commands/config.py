@@ -1,89 +1,45 @@
-"""``fairque-worker config``: which settings a worker would have, and where each comes from."""
+"""``fairque config``: which settings hold, where each comes from, and whether all can be used."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
-from attrs import asdict, fields, frozen, has
 
-from fairque.protocol.config import is_secret, mask_addresses, mask_url
-from fairque.protocol.jsonvalue import dumps
-from fairque.protocol.service.settings import Option, read_settings
-from fairque.worker.settings import WorkerSettings
-from fairque.worker.usage import Command
-from fairque.console.commands.users import server_options
+from fairque.console.options import as_json, read, say, server_options
+from fairque.protocol.service.usage import Group
 
-__all__ = ["config_command"]
+__all__ = ["command"]
+
+_CODES = "Exit codes: 0 all can be used, 2 wrong usage, 78 wrong configuration, with all that is wrong."
 
 
-@frozen
-class _Line:
-    """One setting, its value as it may be shown, and where that comes from."""
-
-    key: str
-    value: Any
-    origin: str
+@click.group("config", cls=Group, epilog=_CODES)
+def command() -> None:
+    """Check settings, and show where each comes from. Nothing is asked of the server."""
 
 
-@click.command(
-    "config",
-    cls=Command,
-    epilog="Exit codes: 0 all can be used, 2 wrong usage, 78 wrong configuration, with all that is wrong.",
-)
+@command.command("show", epilog=_CODES)
 @server_options
-@click.option("--concurrency", type=int, help="Tasks at a time.", envvar="FAIRQUE_WORKER_CONCURRENCY", show_envvar=True)
-@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
-def config_command(
-    config: Path | None, url: str | None, queue: str | None, concurrency: int | None, *, as_json: bool
-) -> None:
-    """Show the settings that a worker would have, and the line, variable or option that each comes from.
+@as_json
+def show(config: Path | None, url: str | None, queue: str | None, *, as_json: bool) -> None:
+    """Show all settings, and the line, variable or option that each comes from.
 
-    Secrets are masked. Nothing is asked of the server, so it also checks a file before it is used.
+    Secrets are masked. The sections of workers and schedulers are shown where these are installed.
     """
-    options = [
-        Option("--url", "redis", "url", url),
-        Option("--queue", "queue", "name", queue),
-        Option("--concurrency", "worker", "concurrency", concurrency),
-    ]
-    settings, origins = read_settings(config, WorkerSettings, options)
-    for option in options:
-        if option.value is not None:
-            origins[f"{option.section}.{option.key}"] = f"{option.name}, or FAIRQUE_WORKER_{option.name[2:].upper()}"
-    lines = list(_lines(settings, origins))
-    if as_json:
-        click.echo(dumps({line.key: {"value": line.value, "from": line.origin} for line in lines}))
-        return
+    from fairque.console.effective import all_settings, lines_of, text_of
+
+    settings, origins = read(all_settings(), config, url, queue)
+    lines = list(lines_of(settings, origins))
     keys = max(len(line.key) for line in lines)
-    values = max(len(_text(line.value)) for line in lines)
-    for line in lines:
-        click.echo(f"{line.key:{keys}}  {_text(line.value):{values}}  {line.origin}")
+    values = max(len(text_of(line.value)) for line in lines)
+    texts = [f"{line.key:{keys}}  {text_of(line.value):{values}}  {line.origin}" for line in lines]
+    say({line.key: {"value": line.value, "from": line.origin} for line in lines}, texts, as_json=as_json)
 
 
-def _lines(settings: WorkerSettings, origins: dict[str, str]) -> Iterator[_Line]:
-    for section in fields(type(settings)):
-        values = getattr(settings, section.name)
-        for one in fields(type(values)):
-            key = f"{section.name}.{one.name}"
-            value = getattr(values, one.name)
-            if isinstance(value, str) and is_secret(key):
-                value = mask_url(value)
-            elif isinstance(value, str):
-                value = mask_addresses(value)
-            elif isinstance(value, tuple):
-                value = tuple(map(mask_addresses, value))
-            within = (origin for name, origin in origins.items() if name == key or name.startswith(f"{key}."))
-            yield _Line(key, _plain(value), next(within, "default"))
+@command.command("check", epilog=_CODES)
+@server_options
+def check(config: Path | None, url: str | None, queue: str | None) -> None:
+    """Say all that is wrong with the settings, each with its file and line, variable or option."""
+    from fairque.console.effective import all_settings
 
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON has it; of limits, those that are set."""
-    if has(type(value)):
-        return {name: one for name, one in asdict(value).items() if one is not None}
-    return {name: _plain(one) for name, one in value.items()} if isinstance(value, dict) else value
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, dict):
-        return dumps(value).decode()
-    return "null" if value is None else ", ".join(value) if isinstance(value, tuple) else str(value)
+    read(all_settings(), config, url, queue)
+    click.echo("all settings can be used")

@@ -1,4 +1,4 @@
-"""The section ``fairness``: what tasks cost, and what users may use. ``fairque-worker users apply`` carries it out."""
+"""The section ``fairness``: what tasks cost, and what users may use. ``fairque apply`` carries it out."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,7 +17,7 @@ __all__ = ["DefaultLimits", "FairnessSettings", "UserLimits"]
 
 @frozen(kw_only=True)
 class DefaultLimits:
-    """What each user may use that has no limit of its own; None is no limit.
+    """What each user may use that has no limit of its own; None means no limit.
 
     Attributes:
         cap: Most tasks at a time.

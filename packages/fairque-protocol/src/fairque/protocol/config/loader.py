@@ -136,7 +136,7 @@ def _overridden(section: Entry, key: str, entry: Entry) -> Entry:
     if isinstance(node, Scalar) and node.is_blank:
         node = Table(node.place)
     if not isinstance(node, Table):
-        # The walk reports a section that is no mapping; there is no key in it to override.
+        # The walk reports a section that is not a mapping; there is no key in it to override.
         return section
     return Entry(section.place, Table(node.place, {**node.entries, key: entry}))
 

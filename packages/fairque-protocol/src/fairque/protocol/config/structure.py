@@ -38,7 +38,7 @@ FAILED: Final = _Failed.FAILED
 def suggestion(key: str, known: Iterable[str]) -> str:
     """Return "(did you mean …?)", or the known names if none is close."""
     names = sorted(known)
-    # Keys with a unit are written without it, such as every for every_seconds, and are no close match then.
+    # Keys with a unit are written without it, such as every for every_seconds, and are not a close match then.
     longer = [name for name in names if key and name.startswith(f"{key}_")]
     close = longer if len(longer) == 1 else difflib.get_close_matches(key, names, n=1)
     return f"(did you mean {close[0]!r}?)" if close else f"(known: {', '.join(names) or 'none'})"
@@ -96,7 +96,7 @@ class Walk:
         return FAILED
 
     def redacted(self, message: str) -> str:
-        """Return the message without the hidden texts; very short ones stay, they are no secrets."""
+        """Return the message without the hidden texts; very short ones stay, they are not secrets."""
         for secret in sorted(self.hidden, key=len, reverse=True):
             if len(secret) >= _HIDDEN_LENGTH_MIN:
                 message = message.replace(repr(secret)[1:-1], "***").replace(secret, "***")
