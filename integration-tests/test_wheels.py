@@ -74,9 +74,11 @@ def test_the_scheduler_command_answers_where_it_was_installed(python: Path) -> N
 
 
 def test_the_command_of_operators_answers_where_it_was_installed(python: Path) -> None:
-    command = [python.parent / "fairque", "config", "check"]
+    command = str(python.parent / "fairque")
 
-    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "all settings can be used\n"
+    answer = subprocess.run([command, "config", "check"], check=True, capture_output=True, text=True)
+
+    assert answer.stdout == "all settings can be used\n"
 
 
 def test_every_wheel_carries_licence_and_types(built: Path) -> None:

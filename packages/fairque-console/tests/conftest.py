@@ -30,7 +30,7 @@ class Bench:
 
     def push(self, func: str, user: str = "ann") -> str:
         """Push one task and return its id."""
-        task = Task(task_id=new_task_id(), user_id=user, func=func)
+        task: Task[Any] = Task(task_id=new_task_id(), user_id=user, func=func)
         self._runner.run(calls.push(self.keys, [task], message_limit=262_144))
         return task.task_id
 

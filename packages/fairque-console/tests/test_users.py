@@ -252,7 +252,7 @@ class TestSet:
 
     def test_wrong_limits_are_refused_and_change_nothing(self, bench: "Bench", command: Command) -> None:
         assert "neither a number nor none" in command("users", "set", "acme", "--cap", "many", expected=2).stderr
-        assert "name a limit: --weight" in command("users", "set", "acme", expected=2).stderr
+        assert "name a limit: --cap, " in command("users", "set", "acme", expected=2).stderr
         assert "cap" in command("users", "set", "acme", "--cap", "0", expected=78).stderr
         assert configured(bench) == {}
 

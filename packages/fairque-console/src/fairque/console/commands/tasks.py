@@ -57,7 +57,7 @@ def cancel(
     with opened(config, url, queue) as queue_:
         if user is None:
             for task_id in task_ids:
-                click.echo(f"{task_id}: {queue_.cancel(task_id, reason)}")
+                click.echo(f"{task_id}: {queue_.cancel(task_id, reason).answer}")
             return
         standing = queue_.users.get(user)
         waiting = standing.waiting + standing.scheduled

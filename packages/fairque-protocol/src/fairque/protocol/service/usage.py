@@ -28,6 +28,8 @@ def _masked() -> Iterator[None]:
 def _refused(ctx: click.Context) -> Iterator[None]:
     try:
         yield
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise  # click knows what to do, and help ends with one of them
     except Exception as error:
         from fairque.protocol.errors import FairqueError  # noqa: PLC0415 - see above
         from fairque.protocol.service.exits import exit_code  # noqa: PLC0415
