@@ -13,7 +13,7 @@ from fairque.protocol.service.usage import Group
 __all__ = ["command"]
 
 
-class _OrNone(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic since click 8.4
+class _OrNone(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic in newer releases of click
     """A number, or ``none``, which takes a limit back; its range is checked where the limit is set."""
 
     name = "number or none"
