@@ -45,11 +45,11 @@ def command(bench: "Bench", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def configured(bench: "Bench") -> Any:
-    return dict(bench._runner.run(calls.read_configured(bench.keys)).users)
+    return dict(bench.runner.run(calls.read_configured(bench.keys)).users)
 
 
 def set_limits(bench: "Bench", *settings: Setting) -> None:
-    bench._runner.run(calls.limit(bench.keys, settings))
+    bench.runner.run(calls.limit(bench.keys, settings))
 
 
 def found(users: dict[str, Any] | None = None, **fields: Any) -> Configured:
