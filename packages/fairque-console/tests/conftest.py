@@ -20,22 +20,23 @@ class Bench:
     Attributes:
         client: For looking at what was stored, and for damage on purpose.
         keys: Of the queue.
+        runner: Sends calls to the server.
     """
 
     def __init__(self, url: str, name: str) -> None:
         self.url = url
         self.keys = QueueKeys(name)
         self.client: Any = redis.Redis.from_url(url, decode_responses=True)
-        self._runner = Runner(RedisSettings(url=url))
+        self.runner = Runner(RedisSettings(url=url))
 
     def push(self, func: str, user: str = "ann") -> str:
         """Push one task and return its id."""
         task: Task[Any] = Task(task_id=new_task_id(), user_id=user, func=func)
-        self._runner.run(calls.push(self.keys, [task], message_limit=262_144))
+        self.runner.run(calls.push(self.keys, [task], message_limit=262_144))
         return task.task_id
 
     def close(self) -> None:
-        self._runner.close()
+        self.runner.close()
         self.client.close()
 
 

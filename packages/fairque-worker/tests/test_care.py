@@ -13,7 +13,7 @@ def nothing() -> None:
 
 
 def found(bench: Any) -> int:
-    return sum(verify(bench._runner, bench.keys, fix=True, result_ttl_ms=60_000, dead_ttl_ms=60_000).kinds.values())
+    return sum(verify(bench.runner, bench.keys, fix=True, result_ttl_ms=60_000, dead_ttl_ms=60_000).kinds.values())
 
 
 def test_a_worker_says_in_its_log_what_is_risky_about_its_server(bench: Any, caplog: pytest.LogCaptureFixture) -> None:
