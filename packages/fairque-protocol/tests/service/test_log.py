@@ -53,7 +53,7 @@ class OutOfPlace:
     """Like the proxy of a web framework when there is no request: asked for its class, it raises."""
 
     @property
-    def __class__(self) -> Any:
+    def __class__(self) -> Any:  # type: ignore[misc]  # what this is for
         raise RuntimeError
 
 
