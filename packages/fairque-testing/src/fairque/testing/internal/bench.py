@@ -6,19 +6,33 @@ from typing import Any, TypeVar
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Ended, Failed, Finished, Granted, Released
+from fairque.protocol.model.ids import new_nonce
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 
-__all__ = ["DEAD_TTL_MS", "LEASE_MS", "RESULT_TTL_MS", "QueueBench"]
+__all__ = ["DEAD_TTL_MS", "LEASE_MS", "RESULT_TTL_MS", "QueueBench", "pop_call"]
 
 T = TypeVar("T")
 
 LEASE_MS = 30_000
 RESULT_TTL_MS = 60_000
 DEAD_TTL_MS = 120_000
+
+
+def pop_call(keys: QueueKeys, number: int = 1, **changes: Any) -> Call[calls.Popped]:
+    """Build the call that takes so many tasks, with other arguments than the usual ones where they are given."""
+    arguments = {
+        "worker": "w1",
+        "claim": new_nonce(),
+        "lease_ms": LEASE_MS,
+        "max_deliveries": 5,
+        "result_ttl_ms": RESULT_TTL_MS,
+        "dead_ttl_ms": DEAD_TTL_MS,
+    }
+    return calls.pop(keys, count=number, **{**arguments, **changes})
 
 
 class QueueBench:
@@ -44,15 +58,7 @@ class QueueBench:
 
     def pop_call(self, number: int = 1, **changes: Any) -> Call[calls.Popped]:
         """Build the call that takes so many tasks, with a claim of its own."""
-        arguments = {
-            "worker": "w1",
-            "claim": f"{next(self._claims):016x}",
-            "lease_ms": LEASE_MS,
-            "max_deliveries": 5,
-            "result_ttl_ms": RESULT_TTL_MS,
-            "dead_ttl_ms": DEAD_TTL_MS,
-        }
-        return calls.pop(self.keys, count=number, **{**arguments, **changes})
+        return pop_call(self.keys, number, **{"claim": f"{next(self._claims):016x}", **changes})
 
     def pop(self, number: int = 1, **changes: Any) -> tuple[Granted, ...]:
         """Take tasks."""
