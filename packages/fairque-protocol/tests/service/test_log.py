@@ -52,8 +52,8 @@ class UnreadableTable(dict[str, str]):
 class OutOfPlace:
     """Like the proxy of a web framework when there is no request: asked for its class, it raises."""
 
-    @property
-    def __class__(self) -> Any:  # type: ignore[misc]  # what this is for
+    @property  # type: ignore[misc]  # it may be read, and no more
+    def __class__(self) -> Any:
         raise RuntimeError
 
 
