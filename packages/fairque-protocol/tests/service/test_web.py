@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from fairque.protocol.clock import monotonic
 from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.protocol.service import web as web_module
 from fairque.protocol.service.http import LONGEST_HEAD, read_request
@@ -87,8 +88,8 @@ def drip(connection: socket.socket) -> None:
         time.sleep(0.02)
 
 
-def counted(times: list[None], call: Callable[[], None]) -> None:
-    times.append(None)
+def counted(times: list[float], call: Callable[[], None]) -> None:
+    times.append(monotonic())
     call()
 
 
@@ -218,6 +219,20 @@ class TestAnswers:
         told = ask(web, b"POST /livez HTTP/1.1\r\nContent-Length: 500000\r\n\r\n" + body)
         assert told.startswith(b"HTTP/1.1 405 ")
 
+    def test_a_client_that_is_still_sending_gets_its_answer(self, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(web_module, "_CLOSING_SECONDS", PATIENCE)
+        with connect(web, b"GET /livez HTTP/1.1\r\n\r\n") as connection:
+            eventually(lambda: any(one.state.name == "CLOSING" for one in web._connections))
+            connection.sendall(b"x")
+            assert read(connection).endswith(b"fine\n")
+
+    def test_a_client_that_closes_after_its_answer_is_forgotten(
+        self, web: Web, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(web_module, "_CLOSING_SECONDS", 10 * PATIENCE)
+        assert get(web, "/livez")
+        eventually(lambda: not web._connections)
+
     def test_a_large_answer_is_sent_in_full(self, web: Web) -> None:
         assert len(get(web, "/metrics?size=5000000").partition(b"\r\n\r\n")[2]) == 5_000_000
 
@@ -243,6 +258,36 @@ class TestSlowClients:
             assert connection.recv(1) == b""
         eventually(lambda: not web._connections)
 
+    @pytest.mark.parametrize("text", [b"", b"GET /livez HTTP/1.1\r\n"], ids=["nothing", "half a request"])
+    def test_a_client_that_closes_before_it_has_asked_is_forgotten(
+        self, web: Web, text: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(web_module, "_ASKING_SECONDS", 10 * PATIENCE)
+        connect(web, text).close()
+        assert get(web, "/livez").endswith(b"fine\n")
+        eventually(lambda: not web._connections)
+
+    def test_an_answer_for_a_client_whose_time_is_over_is_no_trouble(
+        self, web: Web, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        troubles: list[Exception] = []
+        turn = web._turn
+
+        def watched() -> None:
+            try:
+                turn()
+            except Exception as error:
+                troubles.append(error)
+                raise
+
+        monkeypatch.setattr(web, "_turn", watched)
+        monkeypatch.setattr(web_module, "_MAKING_SECONDS", 0.0)
+        assert get(web, "/metrics?wait") == b""
+        monkeypatch.setattr(web_module, "_MAKING_SECONDS", PATIENCE)
+        GATE.set()
+        assert get(web, "/metrics").endswith(b"xxx")
+        assert not troubles
+
     def test_a_client_that_does_not_take_its_answer_is_dropped(self, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(web_module, "_TAKING_SECONDS", 0.2)
         with connect(web, b"GET /metrics?size=50000000 HTTP/1.1\r\n\r\n"):
@@ -258,6 +303,39 @@ class TestSlowClients:
             assert get(web, "/metrics").startswith(b"HTTP/1.1 503 ")
             GATE.set()
             assert sorted(read(one)[:13] for one in waiting) == [b"HTTP/1.1 200 "] * 16 + [b"HTTP/1.1 503 "] * 4
+
+    def test_who_waits_for_an_answer_makes_no_room_for_those_who_say_nothing(self, web: Web) -> None:
+        with ExitStack() as slow, connect(web, b"GET /metrics?wait HTTP/1.1\r\n\r\n") as waiting:
+            eventually(lambda: any(one.state.name == "WAITING" for one in web._connections))
+            for _ in range(2 * web_module._MOST_CONNECTIONS):
+                slow.enter_context(connect(web))
+            assert get(web, "/livez").endswith(b"fine\n")
+            GATE.set()
+            assert read(waiting).endswith(b"xxx")
+
+    def test_no_application_is_run_for_a_client_whose_time_is_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[str] = []
+
+        def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+            asked.append(environ["QUERY_STRING"])
+            return metrics(environ, start_response)
+
+        GATE.clear()
+        monkeypatch.setattr(web_module, "_MAKING_SECONDS", PATIENCE)
+        web = Web("127.0.0.1", 0, "http_port", {}, {"/metrics": application})
+        try:
+            with connect(web, b"GET /metrics?wait HTTP/1.1\r\n\r\n") as first:
+                eventually(lambda: asked)
+                monkeypatch.setattr(web_module, "_MAKING_SECONDS", 0.0)
+                assert get(web, "/metrics?late") == b""
+                monkeypatch.setattr(web_module, "_MAKING_SECONDS", PATIENCE)
+                GATE.set()
+                assert read(first).endswith(b"xxx")
+                assert get(web, "/metrics?last").endswith(b"xxx")
+        finally:
+            GATE.set()
+            web.close()
+        assert asked == ["wait", "last"]
 
     def test_a_client_that_goes_away_while_it_waits_costs_nothing(self, web: Web) -> None:
         connect(web, b"GET /metrics?wait HTTP/1.1\r\n\r\n").close()
@@ -281,7 +359,7 @@ class TestTrouble:
             assert waiting.recv(1) == b""
 
     def test_no_more_files_at_all_is_survived_without_spinning(self, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-        refused, turns = list[None](), list[None]()
+        refused, turns = list[float](), list[float]()
         make_room, turn = web._make_room, web._turn
         monkeypatch.setattr(web, "_make_room", lambda: counted(refused, make_room))
         monkeypatch.setattr(web, "_turn", lambda: counted(turns, turn))
@@ -296,6 +374,7 @@ class TestTrouble:
                 eventually(lambda: len(refused) >= 3, what="three tries")
                 # One turn takes the try, one ends the pause.
                 assert len(turns) - before <= 2 * len(refused) + 2
+            assert refused[2] - refused[0] >= 2 * web_module._PAUSE_SECONDS
             assert read(client).endswith(b"fine\n")
 
     def test_a_defect_in_one_connection_ends_no_other(self, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
