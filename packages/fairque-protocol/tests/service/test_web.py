@@ -280,10 +280,21 @@ class TestSlowClients:
                 troubles.append(error)
                 raise
 
+        running = threading.Event()
+
+        def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+            running.set()
+            return metrics(environ, start_response)
+
         monkeypatch.setattr(web, "_turn", watched)
-        monkeypatch.setattr(web_module, "_MAKING_SECONDS", 0.0)
-        assert get(web, "/metrics?wait") == b""
-        monkeypatch.setattr(web_module, "_MAKING_SECONDS", PATIENCE)
+        monkeypatch.setattr(web, "_applications", {"/metrics": application})
+        assert get(web, "/livez")
+        with connect(web, b"GET /metrics?wait HTTP/1.1\r\n\r\n") as late:
+            assert running.wait(PATIENCE)
+            for one in web._connections:
+                one.until = 0.0
+            assert get(web, "/livez")
+            assert read(late) == b""
         GATE.set()
         assert get(web, "/metrics").endswith(b"xxx")
         assert not troubles
