@@ -188,9 +188,15 @@ def list_command(
     with _scheduler(_settings(config, url, queue, declared=False)) as scheduler:
         page = scheduler.list_schedules(after=after, most=most)
     if as_json:
-        click.echo(dumps({"at_ms": page.at_ms, "next": page.next, "schedules": [facts(one) for one in page]}))
+        unreadable = [asdict(one) for one in page.unreadable]
+        schedules = [facts(one) for one in page]
+        click.echo(
+            dumps({"at_ms": page.at_ms, "next": page.next, "schedules": schedules, "unreadable": unreadable})
+        )
         return
     click.echo(page_table(page))
+    for one in page.unreadable:
+        click.echo(one.problem)
     if page.next is not None:
         click.echo(f"more with --after {page.next!r}")
 
@@ -302,4 +308,5 @@ def _leftovers(planned: Plan, fate: str = _STAYS) -> list[str]:
     return [
         *(f"schedule {name!r}: has no time from now on, left out" for name in planned.over),
         *(f"schedule {info.schedule_id!r}: is not declared any more, {fate}" for info in planned.undeclared),
+        *(f"{one.problem}; it is not declared, and stays" for one in planned.unreadable),
     ]
