@@ -8,7 +8,7 @@ from attrs import asdict, frozen
 from fairque.protocol.calls import Storing, read_schedules, schedule, unschedule
 from fairque.protocol.calls.schedules import MAX_SCHEDULES
 from fairque.protocol.errors import ScheduleConflict, ScheduleNotFound
-from fairque.protocol.model.schedules import Schedule, ScheduleInfo, Unreadable
+from fairque.protocol.model.schedules import Schedule, ScheduleInfo, UnreadableSchedule
 from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
@@ -51,15 +51,15 @@ class Plan:
     unchanged: int
     over: tuple[str, ...]
     undeclared: tuple[ScheduleInfo, ...]
-    replaced: tuple[Unreadable, ...] = ()
-    unreadable: tuple[Unreadable, ...] = ()
+    replaced: tuple[UnreadableSchedule, ...] = ()
+    unreadable: tuple[UnreadableSchedule, ...] = ()
 
 
 def plan(
     declared: Iterable[Schedule],
     found: Mapping[str, ScheduleInfo],
     now_ms: int,
-    unreadable: Iterable[Unreadable] = (),
+    unreadable: Iterable[UnreadableSchedule] = (),
 ) -> Plan:
     """Compare what is declared with what there is.
 
@@ -146,7 +146,7 @@ def apply(
     raise AssertionError("unreachable")
 
 
-def _all(runner: Runs, keys: QueueKeys) -> tuple[dict[str, ScheduleInfo], int, list[Unreadable]]:
+def _all(runner: Runs, keys: QueueKeys) -> tuple[dict[str, ScheduleInfo], int, list[UnreadableSchedule]]:
     page = runner.run(read_schedules(keys, most=_PAGE))
     found, now_ms, unreadable = {info.schedule_id: info for info in page}, page.at_ms, [*page.unreadable]
     while page.next is not None:

@@ -190,9 +190,7 @@ def list_command(
     if as_json:
         unreadable = [asdict(one) for one in page.unreadable]
         schedules = [facts(one) for one in page]
-        click.echo(
-            dumps({"at_ms": page.at_ms, "next": page.next, "schedules": schedules, "unreadable": unreadable})
-        )
+        click.echo(dumps({"at_ms": page.at_ms, "next": page.next, "schedules": schedules, "unreadable": unreadable}))
         return
     click.echo(page_table(page))
     for one in page.unreadable:

@@ -20,7 +20,7 @@ from fairque.protocol.model.schedules import (
     ScheduleInfo,
     SchedulePage,
     SchedulerStatus,
-    Unreadable,
+    UnreadableSchedule,
     task_of,
 )
 from fairque.protocol.showing import shown
@@ -262,10 +262,10 @@ def read_schedules(keys: QueueKeys, *, after: str | None = None, most: int = 100
             try:
                 rows.append(_row(one))
             except ProtocolError as error:
-                unreadable.append(Unreadable(schedule_id=text(one[0]), revision=int(one[2]), problem=str(error)))
-        return SchedulePage(
-            at_ms=int(now_ms), rows=tuple(rows), unreadable=tuple(unreadable), next=text(until) or None
-        )
+                unreadable.append(
+                    UnreadableSchedule(schedule_id=text(one[0]), revision=int(one[2]), problem=str(error))
+                )
+        return SchedulePage(at_ms=int(now_ms), rows=tuple(rows), unreadable=tuple(unreadable), next=text(until) or None)
 
     return Call("read_schedules", keys, ("-" if after is None else f"({after}", most), decode)
 

@@ -254,7 +254,7 @@ class ScheduleInfo:
 
 
 @frozen(kw_only=True)
-class Unreadable:
+class UnreadableSchedule:
     """A schedule whose definition cannot be read here: it is damaged, or a newer release has written it.
 
     Attributes:
@@ -281,7 +281,7 @@ class SchedulePage:
 
     at_ms: int
     rows: tuple[ScheduleInfo, ...]
-    unreadable: tuple[Unreadable, ...] = ()
+    unreadable: tuple[UnreadableSchedule, ...] = ()
     next: str | None
 
     def __iter__(self) -> Iterator[ScheduleInfo]:
