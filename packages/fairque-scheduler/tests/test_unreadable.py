@@ -51,7 +51,7 @@ def test_the_others_are_listed_and_it_is_named(bench: "Bench", every: Every, spo
         scheduler.get_schedule("bad")
 
 
-def test_one_that_is_declared_is_stored_anew(bench: "Bench", every: Every, spoil: Any) -> None:
+def test_one_that_is_declared_is_stored_again(bench: "Bench", every: Every, spoil: Any) -> None:
     scheduler = bench.scheduler()
     declared = [every("a", 60), every("bad", 3_600)]
     scheduler.apply_schedules(declared)

@@ -67,7 +67,7 @@ def plan(
         declared: Schedules without problems.
         found: All that there are, by their ids.
         now_ms: The server's time.
-        unreadable: Those beside them that cannot be read here. A declared one is stored anew.
+        unreadable: Those beside them that cannot be read here. A declared one is stored again.
     """
     damaged = {one.schedule_id: one for one in unreadable}
     storing, changes, over, replaced, unchanged, names = [], [], [], [], 0, set()
@@ -77,7 +77,7 @@ def plan(
         if (lost := damaged.pop(one.schedule_id, None)) is not None:
             replaced.append(lost)
             storing.append(Storing(schedule=one, revision=0, next_at=next_at))
-            changes.append(f"{lost.problem}: stored anew")
+            changes.append(f"{lost.problem}: stored again")
         elif known is None and next_at is None:
             over.append(one.schedule_id)
         elif known is not None and _same(one, known):
