@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fairque.client import TaskQueue
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 
 #: What every module of tasks here begins with: a ledger in which a task notes that it ran.
 PRELUDE = """

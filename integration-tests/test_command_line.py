@@ -13,7 +13,7 @@ import redis
 from fairque.client import Task, TaskState
 from fairque.protocol.embedded import EmbeddedServer
 from fairque.protocol.service import exits
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 
 TASKS = """
 @task

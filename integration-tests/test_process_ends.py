@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairque.client import Task, TaskState
-from fairque.protocol.testing import eventually
+from fairque.testing.internal import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ import pytest
 
 from fairque.client import Redriven, Task, TaskFailed, TaskState
 from fairque.client.progress import show_progress
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 
 TASKS = """
 from fairque.client import TaskContext

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from fairque.client import Task, TaskState
-from fairque.protocol.testing import PATIENCE, eventually, free_port
+from fairque.testing import free_port
+from fairque.testing.internal import PATIENCE, eventually
 
 TASKS = """
 import subprocess

@@ -15,7 +15,7 @@ from redis.retry import Retry
 
 from fairque.protocol.embedded import find_server_binary
 from fairque.protocol.embedded.binary import packaged_server_binary
-from fairque.protocol.testing import free_port
+from fairque.testing import free_port
 
 __all__ = ["Persistence", "Server"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fairque.client import AsyncTaskHandle, AsyncTaskQueue, TaskFailed, TaskNotFound, TaskQueue, task
-from fairque.protocol.testing import eventually
+from fairque.testing.internal import eventually
 
 
 @task

@@ -13,7 +13,7 @@ import redis
 
 from fairque.client import AsyncTaskQueue, ClientSettings, FairqueError, TaskQueue, task
 from fairque.client import waiting as waiting_module
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 
 Listeners = Callable[[], dict[str, int]]
 

@@ -17,7 +17,7 @@ from fairque.client import (
     TaskState,
     task,
 )
-from fairque.protocol.testing import amend_record, eventually
+from fairque.testing.internal import amend_record, eventually
 
 
 @task

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fairque.protocol.jsonvalue import dumps, loads
-from fairque.protocol.testing import eventually
+from fairque.testing.internal import eventually
 
 
 def nothing() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import PATIENCE
+from fairque.testing.internal import PATIENCE
 from fairque.worker import Task, TaskContext, TaskHandler
 
 VARIABLE: ContextVar[Any] = ContextVar("of-a-test")

@@ -11,7 +11,8 @@ import pytest
 import redis
 from redis.exceptions import RedisError
 
-from fairque.protocol.testing import PlainServer, eventually
+from fairque.testing import PlainServer
+from fairque.testing.internal import eventually
 from fairque.worker import current_context
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from fairque.protocol.embedded import EmbeddedServer
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import TaskContext, current_context
 
 

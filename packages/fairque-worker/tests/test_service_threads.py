@@ -18,7 +18,7 @@ import pytest
 
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import Worker, current_context
 from fairque.worker.phases import Phase
 

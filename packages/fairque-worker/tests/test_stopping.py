@@ -8,7 +8,7 @@ import pytest
 
 from fairque.protocol.errors import RedisUnavailable, SchemaMismatch
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import FairqueError, Worker
 
 

@@ -26,8 +26,10 @@ from fairque.protocol.errors import (
 )
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners.causes import CAUSES
-from fairque.protocol.testing import REDIS_SERVER, PlainServer, eventually
 from fairque.protocol.wire.keys import QueueKeys
+from fairque.testing import PlainServer
+from fairque.testing.internal import eventually
+from fairque.testing.servers import REDIS_SERVER
 
 if TYPE_CHECKING:
     from tests.runners.conftest import Send

@@ -21,8 +21,9 @@ from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.aio import AsyncRunner
 from fairque.protocol.runners.connection import options
-from fairque.protocol.testing import PATIENCE, PlainServer, eventually
 from fairque.protocol.wire.keys import QueueKeys
+from fairque.testing import PlainServer
+from fairque.testing.internal import PATIENCE, eventually
 
 if TYPE_CHECKING:
     from tests.runners.conftest import Send

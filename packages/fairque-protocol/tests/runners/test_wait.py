@@ -11,8 +11,8 @@ from fairque.protocol.calls import QueueStats
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.errors import FairqueError, RedisUnavailable, SchemaMismatch
 from fairque.protocol.runners.wait import WaitLine
-from fairque.protocol.testing import eventually
 from fairque.protocol.wire.keys import QueueKeys
+from fairque.testing.internal import eventually
 
 if TYPE_CHECKING:
     from tests.runners.conftest import OwnServer

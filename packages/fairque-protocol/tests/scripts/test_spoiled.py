@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
+from fairque.console.verifier import Report, verify
 from fairque.protocol import calls
 from fairque.protocol.calls import Storing
 from fairque.protocol.errors import FairqueError, ProtocolError, SchemaMismatch
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import Priority, TaskState
-from fairque.protocol.verifier import Report, verify
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench

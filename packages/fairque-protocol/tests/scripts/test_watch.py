@@ -10,8 +10,8 @@ from fairque.protocol.calls import Outcome, Reported
 from fairque.protocol.errors import TaskNotFound
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import eventually
 from fairque.protocol.wire.status import Status
+from fairque.testing.internal import eventually
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench

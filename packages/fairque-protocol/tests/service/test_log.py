@@ -18,7 +18,7 @@ import pytest
 from fairque.protocol.model.logger import TaskLogger
 from fairque.protocol.service.lines import Event
 from fairque.protocol.service.log import LogForm, configure_log, service_logger
-from fairque.protocol.testing import PATIENCE
+from fairque.testing.internal import PATIENCE
 
 log = service_logger("fairque.tests")
 

@@ -22,9 +22,9 @@ from fairque.protocol.model.outputs import Left
 from fairque.protocol.model.retry import Snooze
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.model.xcom import MAX_XCOM_BYTES, Pull, XComUse, mark_xcom
-from fairque.protocol.testing import eventually
 from fairque.protocol.wire.codec import decode_task, encode_task
 from fairque.protocol.wire.status import Status
+from fairque.testing.internal import eventually
 from fairque.worker import Task, TaskContext, TaskHandler, Worker, current_context
 from fairque.worker.child import _Office
 from fairque.worker.handling.inputs import Inputs

@@ -12,14 +12,14 @@ from fairque.protocol.calls import Granted, Reported
 from fairque.protocol.errors import RedisUnavailable
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import Consumer, Worker, current_context
 from fairque.worker.jobs import Job, Lease
 from fairque.worker.keeping.progress import ProgressSender
 
 
 def progress(bench: Any, task_id: str) -> Progress | None:
-    (found,) = bench._runner.run(calls.read_progress(bench.keys, [task_id]))
+    (found,) = bench.run(calls.read_progress(bench.keys, [task_id]))
     assert found is None or isinstance(found, Progress)
     return found
 

@@ -7,7 +7,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import RetryPolicy, Task, TaskContext, TaskHandler, TaskTimeout, TooManyAbandoned, current_context
 
 SOON = RetryPolicy(base_seconds=0.01)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fairque.protocol.testing import eventually
+from fairque.testing.internal import eventually
 from fairque.worker import Worker
 
 #: What children of workers run in the tests.

@@ -12,7 +12,7 @@ import pytest
 
 from fairque.protocol.calls import Granted
 from fairque.protocol.errors import FairqueError
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker.jobs import Job, Lease
 from fairque.worker.processes.channel import Channel
 from fairque.worker.processes.process import Child, Recipe

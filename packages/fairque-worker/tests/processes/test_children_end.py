@@ -8,7 +8,7 @@ import pytest
 
 from fairque.protocol import clock
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import PATIENCE, amend_record, eventually
+from fairque.testing.internal import PATIENCE, amend_record, eventually
 from fairque.worker import RetryPolicy
 
 SOON = RetryPolicy(base_seconds=0.01)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import eventually
+from fairque.testing.internal import eventually
 
 _FINISHED = TaskState.FINISHED
 

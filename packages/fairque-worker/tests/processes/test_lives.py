@@ -15,7 +15,7 @@ import redis
 
 from fairque.protocol import clock
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import eventually
+from fairque.testing.internal import eventually
 from fairque.worker.jobs import Unstarted
 from fairque.worker.processes import children as pool
 from fairque.worker.processes import process

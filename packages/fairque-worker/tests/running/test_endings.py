@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fairque.protocol.errors import InvalidTask, LeaseLost, ProtocolError
-from fairque.protocol.testing import PATIENCE
+from fairque.testing.internal import PATIENCE
 from fairque.worker import current_context
 from fairque.worker.jobs import Failure, Success
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fairque.protocol.testing import PATIENCE
+from fairque.testing.internal import PATIENCE
 from fairque.worker import Cancel, Retry, Snooze, TaskTimeout
 from fairque.worker.jobs import Failure, Success
 from fairque.worker.running.threads import Threads

@@ -12,7 +12,7 @@ import pytest
 
 from fairque.protocol.errors import TaskTimeout
 from fairque.protocol.model.context import running_in
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import Task, TaskContext
 from fairque.worker.running.to_thread import _MOST, Helpers
 

@@ -8,16 +8,14 @@ from typing import Any, Literal, NoReturn
 import click
 from attrs import asdict, field, frozen
 
-from fairque.protocol.config import FairnessSettings, QueueSettings, RedisSettings, mask_addresses
-from fairque.protocol.doctor.examine import examine
-from fairque.protocol.errors import ConfigurationError, FairqueError
+from fairque.protocol.config import FairnessSettings, QueueSettings, RedisSettings
+from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.jsonvalue import dumps
 from fairque.protocol.service import exits
 from fairque.protocol.service.ending import run_command
 from fairque.protocol.service.log import configure_log
-from fairque.protocol.service.refusal import refusal
 from fairque.protocol.service.settings import Option, read_settings
-from fairque.protocol.service.streams import prepare_streams
+from fairque.protocol.service.usage import Group
 from fairque.scheduler._version import __version__
 from fairque.scheduler.applying import Plan
 from fairque.scheduler.declared import DeclaredSchedule, ImportingOptions, reading, schedules_of
@@ -33,9 +31,9 @@ __all__ = ["command", "main"]
 _NO_LEADER = 5
 
 _CODES = (
-    "Exit codes: 0 stopped, or all is well; 1 crashed, no such schedule, or declared ones are missing (healthcheck); "
-    "2 wrong usage, 3 Redis not reachable or not suitable, 4 queue of another version, 5 nobody leads (healthcheck), "
-    "6 module cannot be imported, 78 wrong configuration."
+    "Exit codes: 0 stopped, or all is well; 1 crashed, or declared ones are missing (healthcheck); "
+    "2 wrong usage, 3 Redis not reachable or not suitable, 4 queue of another version, 5 no such schedule, or "
+    "nobody leads (healthcheck), 6 module cannot be imported, 78 wrong configuration."
 )
 _STAYS = "left as it is (apply --prune removes it)"
 
@@ -61,24 +59,6 @@ class _PlainSettings:
     scheduler: SchedulerOptions = field(factory=SchedulerOptions)
     fairness: FairnessSettings = field(factory=FairnessSettings)
     schedules: dict[str, DeclaredSchedule] | None = None
-
-
-class _Commands(click.Group):
-    """Says what went wrong in a sentence and by its exit code."""
-
-    def main(self, *args: Any, **extra: Any) -> Any:
-        prepare_streams()
-        return super().main(*args, **extra)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except click.UsageError as error:
-            error.message = mask_addresses(error.message)  # type: ignore[misc]  # it is read when it is shown
-            raise
-        except FairqueError as error:
-            click.echo(refusal("fairque-scheduler", error), err=True)
-            ctx.exit(exits.exit_code(error))
 
 
 def _server(command: Any) -> Any:
@@ -110,7 +90,7 @@ def _server(command: Any) -> Any:
 _as_json = click.option("--json", "as_json", is_flag=True, help="For machines.")
 
 
-@click.group(cls=_Commands, epilog=_CODES, context_settings={"show_default": True})
+@click.group("fairque-scheduler", cls=Group, epilog=_CODES, context_settings={"show_default": True})
 @click.version_option(__version__, prog_name="fairque-scheduler")
 def main() -> None:
     """Bring the tasks of schedules to a fairque queue, each time once, on any number of instances."""
@@ -246,29 +226,6 @@ def healthcheck(ctx: click.Context, config: Path | None, url: str | None, queue:
         ctx.exit(_NO_LEADER)
     if absent:
         ctx.exit(exits.CRASHED)
-
-
-@main.command(
-    epilog="Exit codes: 0 nothing breaks the scheduler (there may be warnings), 1 something does, 2 wrong usage, 3 the "
-    "server does not answer, 78 wrong configuration."
-)
-@_server
-@_as_json
-@click.pass_context
-def doctor(ctx: click.Context, config: Path | None, url: str | None, queue: str | None, *, as_json: bool) -> None:
-    """Look whether the server and the queue are fit for work.
-
-    Version, eviction, persistence, memory, role, clients, scripts, clock, latency, rights of the user, schema: each
-    finding says why it matters and the command that fixes it. Nothing is changed.
-    """
-    settings = _settings(config, url, queue, declared=False)
-    diagnosis = examine(settings.redis, settings.queue, "scheduler")
-    if as_json:
-        click.echo(dumps(diagnosis.as_dict()))
-    else:
-        for line in diagnosis.lines():
-            click.echo(line)
-    ctx.exit(diagnosis.exit_code)
 
 
 def command() -> NoReturn:

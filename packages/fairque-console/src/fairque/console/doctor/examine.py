@@ -1,0 +1,154 @@
+"""The examination: asks a server all that the doctor wants to know, and says what is not as it should be."""
+
+import statistics
+from collections.abc import Iterator
+
+from fairque.console.doctor.findings import Diagnosis
+from fairque.protocol.calls import QueueStats, read_stats, rights
+from fairque.protocol.clock import monotonic, now_ms
+from fairque.protocol.config import QueueSettings, RedisSettings, mask_url
+from fairque.protocol.errors import FairqueError, ProtocolError, RedisUnavailable, SchemaMismatch, ServerUnsuitable
+from fairque.protocol.runners import Runner
+from fairque.protocol.runners.checks import CHECKS, Finding, findings_of, kind_of
+from fairque.protocol.wire.keys import QueueKeys
+from fairque.protocol.wire.rights import needs_of_role, remedy, told
+
+__all__ = ["examine"]
+
+_ROUND_TRIPS = 20
+_SLOW_MS = 20.0
+_SKEW_MS = 1_000
+
+
+def examine(redis: RedisSettings, queue: QueueSettings, role: str) -> Diagnosis:
+    """Look at a server and a queue. It changes nothing, and raises nothing that it could find.
+
+    Args:
+        redis: Where the server is.
+        queue: The queue.
+        role: Whose rights are looked at: one of `ROLES`, such as ``worker``.
+
+    Raises:
+        ConfigurationError: The address cannot be read.
+    """
+    examination = _Examination(redis, QueueKeys(queue.name), role)
+    try:
+        findings = sorted(examination.findings(), key=lambda finding: finding.severity != "error")
+    finally:
+        examination.runner.close()
+    looked_at = examination.looked_at
+    return Diagnosis(
+        server=mask_url(redis.url),
+        queue=queue.name,
+        facts=examination.facts,
+        findings=tuple(findings),
+        passed=tuple(name for name in looked_at if name not in {finding.check for finding in findings}),
+    )
+
+
+class _Examination:
+    def __init__(self, redis: RedisSettings, keys: QueueKeys, role: str) -> None:
+        # Whatever must not be begins no other process; the doctor wants to see it.
+        self.runner = Runner(redis, check=False)
+        self.facts: dict[str, str | int | float] = {}
+        self.looked_at: list[str] = []
+        self._redis = redis
+        self._keys = keys
+        self._role = role
+
+    def findings(self) -> Iterator[Finding]:
+        self.looked_at.append("reach")
+        try:
+            info = self.runner.info()
+        except RedisUnavailable as error:
+            yield _error("reach", str(error), "nothing works without the server", "as said there")
+            return
+        except ServerUnsuitable as error:
+            if not error.denied:
+                yield _error("reach", str(error), "nothing works without the server", "as said there")
+                return
+            yield _error("rights", str(error), "its state cannot be read", "ACL SETUSER USER +info")
+            return
+        self.facts["server"] = " ".join(kind_of(info))
+        self.facts["used memory"] = str(info.get("used_memory_human", "unknown"))
+        self.looked_at += CHECKS
+        yield from findings_of(info, self._redis)
+        if any(finding.check == "sentinel" for finding in findings_of(info, self._redis)):
+            return
+        self.looked_at.append("schema")
+        try:
+            stats = self.runner.run(read_stats(self._keys))
+        except FairqueError as error:
+            yield _of_queue(error)
+            return
+        yield from self._clock_and_latency()
+        yield from self._rights()
+        yield from self._records(stats)
+
+    def _clock_and_latency(self) -> Iterator[Finding]:
+        self.looked_at += ["clock", "latency"]
+        look, times, skews = read_stats(self._keys), list[float](), list[float]()
+        for _ in range(_ROUND_TRIPS):
+            began, wall = monotonic(), now_ms()
+            at_ms = self.runner.run(look).at_ms
+            times.append((monotonic() - began) * 1000)
+            skews.append(at_ms - wall - times[-1] / 2)
+        latency, skew = statistics.median(times), statistics.median(skews)
+        self.facts["round trip in ms"] = round(latency, 3)
+        self.facts["clock of the server ahead by ms"] = round(skew)
+        if latency > _SLOW_MS:
+            yield _warning(
+                "latency",
+                f"a round trip takes {latency:.1f} ms",
+                "each worker takes tasks and reports endings in round trips, so short tasks run slowly",
+                "run the workers nearer to the server; look at redis-cli --latency and SLOWLOG GET",
+            )
+        if abs(skew) > _SKEW_MS:
+            yield _warning(
+                "clock",
+                f"the clock of the server is {skew / 1000:+,.1f} s off the one here",
+                "times of tasks (execute_at) and ages are by the server's clock, and look wrong here; leases are safe",
+                "synchronise both clocks: timedatectl set-ntp true",
+            )
+
+    def _rights(self) -> Iterator[Finding]:
+        self.looked_at.append("rights")
+        needs = needs_of_role(self._role)
+        answers = self.runner.run(rights(self._keys, [need.words for need in needs]))
+        lacking = [need for need, allowed in zip(needs, answers, strict=True) if not allowed]
+        if lacking:
+            yield _error(
+                "rights",
+                f"the user may not {told(lacking)}",
+                "calls that need it are refused before they change anything",
+                remedy(lacking, self._keys.name),
+            )
+
+    def _records(self, stats: QueueStats) -> Iterator[Finding]:
+        self.looked_at.append("records")
+        if stats.broken:
+            yield _warning(
+                "records",
+                f"{stats.broken:,} keys could not be read and were set aside since the queue was made",
+                "something else has written to the keys of the queue, or a defect has",
+                f"look at 'fairque:{{{self._keys.name}}}:broken:*', then: fairque verify --fix",
+            )
+
+
+def _of_queue(error: FairqueError) -> Finding:
+    if isinstance(error, SchemaMismatch):
+        return _error("schema", str(error), "no call about the queue is answered", "as said there")
+    if isinstance(error, ServerUnsuitable) and error.denied:
+        fix = "ACL SETUSER USER ~fairque:* &fairque:* +evalsha +script|load +hmget +get +time +zcard +hgetall"
+        return _error("rights", str(error), "no script can be run", fix)
+    if isinstance(error, ProtocolError):
+        return _error("schema", str(error), "a key of the queue is spoiled", "fairque verify --fix")
+    return _error("reach", str(error), "no call is answered", "look at the log of the server")
+
+
+def _error(check: str, what: str, why: str, fix: str) -> Finding:
+    return Finding(check=check, severity="error", what=what, why=why, fix=fix)
+
+
+def _warning(check: str, what: str, why: str, fix: str) -> Finding:
+    return Finding(check=check, severity="warning", what=what, why=why, fix=fix)

@@ -1,0 +1,188 @@
+"""The doctor on real servers: what it finds there, and that what it advises fixes it."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+from attrs import evolve
+
+from fairque.console.doctor import examine as examining
+from fairque.console.doctor.examine import examine
+from fairque.console.doctor.findings import Diagnosis
+from fairque.protocol import calls
+from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.model.task import Task
+from fairque.protocol.runners import Runner
+from fairque.protocol.wire.keys import QueueKeys
+from fairque.protocol.wire.rights import ROLES, commands_of, words
+from fairque.protocol.wire.scripts import script
+from fairque.testing import PlainServer
+
+PASSWORD = "hunter2"  # noqa: S105 - to look for it in what is said
+QUEUE = QueueSettings(name="examined")
+KEYS = QueueKeys(QUEUE.name)
+
+
+@pytest.fixture
+def server() -> Iterator[PlainServer]:
+    with PlainServer("--maxmemory", "100mb") as server:
+        yield server
+
+
+@pytest.fixture
+def client(server: PlainServer) -> Iterator[Any]:
+    with redis.Redis.from_url(server.url) as client:
+        yield client
+
+
+def look(server: PlainServer, role: str = "worker", user: str = "", **changes: Any) -> Diagnosis:
+    url = server.url.replace("unix://", f"unix://{user}:{PASSWORD}@") if user else server.url
+    return examine(RedisSettings(url=url, retries=0, **changes), QUEUE, role)
+
+
+def found(diagnosis: Diagnosis) -> list[tuple[str, str]]:
+    return [(one.check, one.severity) for one in diagnosis.findings]
+
+
+def test_a_fit_server_passes_all_checks_and_is_left_as_it_is(server: PlainServer, client: Any) -> None:
+    diagnosis = look(server)
+    assert found(diagnosis) == []
+    assert (diagnosis.ok, diagnosis.exit_code) == (True, 0)
+    assert {"reach", "version", "eviction", "persistence", "clock", "latency", "rights", "schema"} <= {
+        *diagnosis.passed
+    }
+    assert float(diagnosis.facts["round trip in ms"]) > 0
+    assert client.keys("*") == []
+
+
+def test_a_server_that_no_process_would_use_is_examined_all_the_same(server: PlainServer, client: Any) -> None:
+    client.config_set("maxmemory-policy", "allkeys-lru")
+    diagnosis = look(server)
+    assert found(diagnosis) == [("eviction", "error")]
+    assert "rights" in diagnosis.passed
+    assert diagnosis.exit_code == 1
+
+
+def test_what_it_advises_fixes_it(server: PlainServer, client: Any) -> None:
+    for name, value in (("maxmemory-policy", "allkeys-lru"), ("appendonly", "no"), ("maxmemory", "0")):
+        client.config_set(name, value)
+    before = look(server)
+    assert found(before) == [("eviction", "error"), ("persistence", "warning"), ("memory", "warning")]
+    for one in before.findings:
+        _, _, name, value, *_ = one.fix.replace(",", " ").split()
+        client.config_set(name, value)
+    assert found(look(server)) == []
+
+
+def test_errors_come_first(server: PlainServer, client: Any) -> None:
+    client.config_set("appendonly", "no")
+    client.replicaof("127.0.0.1", "1")
+    assert found(look(server)) == [("role", "error"), ("persistence", "warning")]
+
+
+def test_a_server_that_is_not_there(server: PlainServer) -> None:
+    server.kill()
+    diagnosis = look(server)
+    assert found(diagnosis) == [("reach", "error")]
+    assert (diagnosis.exit_code, diagnosis.passed) == (3, ())
+
+
+def test_a_wrong_password_is_said_and_not_shown(server: PlainServer) -> None:
+    diagnosis = look(server, user="nobody")
+    assert diagnosis.exit_code == 3
+    assert "refused the user or password" in diagnosis.findings[0].what
+    assert PASSWORD not in json.dumps(diagnosis.as_dict()) + "".join(diagnosis.lines())
+
+
+def test_a_queue_of_another_version(server: PlainServer, client: Any) -> None:
+    client.hset(KEYS.meta, "schema", "9")
+    diagnosis = look(server)
+    assert found(diagnosis) == [("schema", "error")]
+    assert "has schema 9" in diagnosis.findings[0].what
+
+
+def test_keys_of_the_wrong_type(server: PlainServer, client: Any) -> None:
+    client.set(KEYS.meta, "no hash")
+    assert found(look(server)) == [("schema", "error")]
+
+
+def test_records_that_were_set_aside(server: PlainServer, client: Any) -> None:
+    runner = Runner(RedisSettings(url=server.url))
+    client.set(f"{KEYS.prefix}n:ann", "no index")
+    runner.run(calls.push(KEYS, [Task(user_id="ann")], message_limit=1_000))
+    runner.close()
+    diagnosis = look(server)
+    assert found(diagnosis) == [("records", "warning")]
+    assert "1 keys could not be read" in diagnosis.findings[0].what
+
+
+class TestRights:
+    @pytest.mark.parametrize("role", ROLES)
+    def test_a_user_with_the_commands_of_its_role_has_all_that_it_needs(
+        self, server: PlainServer, client: Any, role: str
+    ) -> None:
+        rules = [f"+{command.lower()}" for command in commands_of(role)]
+        client.execute_command("ACL", "SETUSER", role, "on", f">{PASSWORD}", "~fairque:*", "&fairque:*", *rules)
+        assert found(look(server, role, role)) == []
+
+    def test_each_command_that_is_denied_is_named_and_the_advice_grants_it(
+        self, server: PlainServer, client: Any
+    ) -> None:
+        client.execute_command(
+            *("ACL", "SETUSER", "w", "on", f">{PASSWORD}", "~fairque:*", "&fairque:*", "+@all"),
+            *("-zpopmin", "-blpop", "-publish", "-script|load", "+info"),
+        )
+        client.script_load(script("rights").text)
+        client.script_load(script("read_stats").text)
+        diagnosis = look(server, user="w")
+        assert found(diagnosis) == [("rights", "error")]
+        assert diagnosis.findings[0].what == "the user may not send: blpop, publish, script|load, zpopmin"
+        client.execute_command(*diagnosis.findings[0].fix.replace(" USER ", " w ").split())
+        assert found(look(server, user="w")) == []
+
+    def test_keys_and_channels_of_others_are_denied_commands_too(self, server: PlainServer, client: Any) -> None:
+        client.execute_command("ACL", "SETUSER", "w", "on", f">{PASSWORD}", "~fairque:*", "&other:*", "+@all")
+        assert look(server, user="w").findings[0].what == "the user may not send: publish"
+
+    def test_a_user_without_scripts_is_told_of_them(self, server: PlainServer, client: Any) -> None:
+        client.execute_command("ACL", "SETUSER", "w", "on", f">{PASSWORD}", "~fairque:*", "+info")
+        diagnosis = look(server, user="w")
+        assert found(diagnosis) == [("rights", "error")]
+        assert "evalsha" in diagnosis.findings[0].what
+
+    def test_a_user_without_info_is_told_of_it(self, server: PlainServer, client: Any) -> None:
+        client.execute_command("ACL", "SETUSER", "w", "on", f">{PASSWORD}", "~fairque:*", "+evalsha")
+        assert look(server, user="w").findings[0].fix == "ACL SETUSER USER +info"
+
+    def test_every_command_is_one_of_the_server(self, client: Any) -> None:
+        known = {name.decode().upper() for name in client.eval("return redis.call('COMMAND', 'LIST')", 0)}
+        for role in ROLES:
+            assert {command.partition("|")[0] for command in commands_of(role)} <= known
+
+    def test_a_viewer_needs_no_command_that_writes(self, client: Any) -> None:
+        writing = {name.decode().upper() for name in client.execute_command("ACL", "CAT", "write")}
+        assert not writing & {*commands_of("viewer")}
+
+    def test_an_admin_may_run_every_script(self) -> None:
+        assert {*commands_of("admin")} >= {*commands_of("producer"), *commands_of("worker"), *commands_of("scheduler")}
+
+    def test_the_words_of_a_command_begin_with_it(self) -> None:
+        for role in ROLES:
+            for command in commands_of(role):
+                assert words(command).startswith(command.replace("|", " "))
+
+
+def test_a_slow_and_skewed_server_is_found(server: PlainServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clocks here are bent, since that of the server cannot be: nothing else is."""
+    ticks = iter(range(10_000))
+    monkeypatch.setattr(examining, "monotonic", lambda: next(ticks) * 0.05)
+    monkeypatch.setattr(examining, "now_ms", lambda: 0)
+    assert found(look(server)) == [("latency", "warning"), ("clock", "warning")]
+
+
+def test_a_diagnosis_can_be_written_as_json(server: PlainServer) -> None:
+    values = json.loads(json.dumps(look(server).as_dict()))
+    assert values["ok"] is True
+    assert evolve(look(server), findings=()).lines()[-1].startswith("passed: ")

@@ -1,7 +1,0 @@
-"""The verifier: looks at all that a queue has on its server, and fixes what does not fit together."""
-
-from fairque.protocol.calls.verify import Found
-from fairque.protocol.verifier.report import Report
-from fairque.protocol.verifier.walk import verify
-
-__all__ = ["Found", "Report", "verify"]
