@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from fairque.protocol.errors import ProtocolError
 from fairque.protocol.model.schedules import Schedule
-from fairque.protocol.testing import eventually
 from fairque.scheduler.cli import main
+from fairque.testing.internal import eventually
 
 if TYPE_CHECKING:
     from tests.conftest import Bench
