@@ -1,15 +1,12 @@
 """A schedule whose definition cannot be read keeps no other one from being read, applied and fired."""
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from click.testing import CliRunner
 
 from fairque.protocol.errors import ProtocolError
 from fairque.protocol.model.schedules import Schedule
-from fairque.scheduler.cli import main
 from fairque.testing.internal import eventually
 
 if TYPE_CHECKING:
@@ -77,13 +74,3 @@ def test_a_leader_fires_the_others(bench: "Bench", every: Every, spoil: Any) -> 
     spoil()
     scheduler.start()
     eventually(lambda: scheduler.get_schedule("a").fired, what="a time")
-
-
-def test_the_command_lists_it(bench: "Bench", every: Every, spoil: Any) -> None:
-    scheduler = bench.scheduler()
-    scheduler.apply_schedules([every("a", 60), every("bad", 3_600)])
-    spoil()
-    server = ["--url", bench.url, "--queue", bench.keys.name]
-    assert "schedule 'bad': " in CliRunner().invoke(main, ["list", *server]).output
-    listed = json.loads(CliRunner().invoke(main, ["list", "--json", *server]).output)
-    assert [one["schedule_id"] for one in listed["unreadable"]] == ["bad"]
