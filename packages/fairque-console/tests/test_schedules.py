@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import redis
 from click.testing import CliRunner, Result
 
 from fairque.console.cli import main
@@ -52,8 +53,9 @@ def test_schedules_are_listed(bench: "Bench", command: Command) -> None:
 def test_one_that_cannot_be_read_is_named_beside_the_others(bench: "Bench", command: Command) -> None:
     declare(bench)
     key = f"{bench.keys.prefix}schedule:often"
-    record: Any = bench.client.get(key)
-    bench.client.set(key, record.replace(b'"v":1', b'"v":9'))
+    with redis.Redis.from_url(bench.url) as raw:
+        record: Any = raw.get(key)
+        raw.set(key, record.replace(b'"v":1', b'"v":9'))
     _, first, second, _ = command("list").stdout.splitlines()
     assert first.startswith("nightly ")
     assert second.startswith("schedule 'often': it has version 9")
