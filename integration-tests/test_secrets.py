@@ -63,7 +63,7 @@ COMMANDS = [
     (console, ["verify"]),
     (scheduler, ["run"]),
     (console, ["doctor", "--role", "scheduler"]),
-    (scheduler, ["healthcheck"]),
+    (console, ["schedules", "list"]),
 ]
 
 

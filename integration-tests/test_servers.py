@@ -116,8 +116,7 @@ def run(command: click.Command, url: str, *args: str) -> Result:
         (console, ["users", "list"]),
         (console, ["verify"]),
         (scheduler, ["run"]),
-        (scheduler, ["healthcheck"]),
-        (scheduler, ["list"]),
+        (console, ["schedules", "list"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else value.name,
 )

@@ -22,6 +22,7 @@ _COMMANDS: Final = {
     "apply": "Make the limits of users as a file declares them.",
     "config": "Check settings, and show where each comes from.",
     "doctor": "Check whether server and queue are fit for work.",
+    "schedules": "Show and control schedules, and when they fire.",
     "tasks": "Explain why a task waits, and cancel tasks.",
     "users": "Control and read the users of a queue.",
     "verify": "Check whether all that a queue has stored is consistent.",

@@ -1,19 +1,17 @@
 """``fairque-worker healthcheck``: asks the worker of this machine whether it is well."""
 
 import sys
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 import click
 
 from fairque.protocol.config import load_settings, settings_from_environ
 from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.service.asking import ask_probe
 from fairque.protocol.service.usage import Command
 from fairque.worker.settings import WorkerSettings
 
 __all__ = ["healthcheck"]
-
-_PROBE_SECONDS = 5.0
 
 
 @click.command(
@@ -46,22 +44,7 @@ def healthcheck(config: Path | None, processes: int, *, ready: bool) -> None:
     host, port = settings.worker.http_host, settings.worker.http_port
     if not port:
         raise ConfigurationError(["worker.http_port: must be set for healthcheck, which asks the worker there"])
-    # What listens everywhere is asked here.
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - to ask, not to listen
-    answers = [_asked(host, port + index, "/readyz" if ready else "/livez") for index in range(processes)]
+    answers = [ask_probe(host, port + index, ready=ready) for index in range(processes)]
     for _, line in answers:
         click.echo(line)
     sys.exit(0 if all(well for well, _ in answers) else 1)
-
-
-def _asked(host: str, port: int, path: str) -> tuple[bool, str]:
-    connection = HTTPConnection(host, port, timeout=_PROBE_SECONDS)
-    try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        word = answer.read().decode(errors="replace").strip()
-    except (OSError, HTTPException) as error:
-        return False, f"{host}:{port}{path}: no answer: {error}"
-    finally:
-        connection.close()
-    return answer.status == 200, f"{host}:{port}{path}: {answer.status} {word}"  # noqa: PLR2004 - as HTTP has it
