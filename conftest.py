@@ -1,6 +1,91 @@
-"""For all tests: how fast the machine is decides nothing."""
+"""For all tests: how fast the machine is decides nothing, and which servers they run on."""
 
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+from fairque.protocol.embedded import EmbeddedServer
+from fairque.testing.servers import GIVEN_URL, REDIS_SERVER, server_for_tests
 
 settings.register_profile("fairque", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("fairque")
+
+FIRST_CHOICE = "first-choice"
+# Service and port in integration-tests/docker-compose.yml.
+SERVICE = ("valkey", 6379)
+# Seconds in which a Docker engine has to answer to count as one.
+DOCKER_SECONDS = 5
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --every-server."""
+    parser.addoption(
+        "--every-server",
+        action="store_true",
+        help="run the tests of the scripts on the redis-server on PATH, too, unless FAIRQUE__REDIS__URL is set",
+    )
+
+
+def servers(config: pytest.Config) -> list[str]:
+    """The kinds of servers on which the tests of the scripts run."""
+    every = config.getoption("every_server") and REDIS_SERVER and not GIVEN_URL
+    return [FIRST_CHOICE, "redis-server"] if every else [FIRST_CHOICE]
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say which kinds of servers are tested."""
+    return f"scripts run on: {', '.join(servers(config))}"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what asks for every server on each kind, in the same order in all processes of pytest-xdist."""
+    if "fairque_every_server_url" in metafunc.fixturenames:
+        metafunc.parametrize("fairque_every_server_url", servers(metafunc.config), indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def fairque_server_url(pytestconfig: pytest.Config) -> Iterator[str]:
+    """The server of the plugin, with a container of docker-compose.yml as a choice before the packaged Valkey."""
+    with server_for_tests(partial(in_docker, pytestconfig)) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def fairque_every_server_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """URL of each kind of server in turn: the first choice, then, with --every-server, the installed redis-server."""
+    if request.param == FIRST_CHOICE:
+        yield request.getfixturevalue("fairque_server_url")
+    else:
+        with EmbeddedServer(binary=Path(str(REDIS_SERVER))) as server:
+            yield server.url
+
+
+@contextmanager
+def in_docker(config: pytest.Config) -> Iterator[str]:
+    """The URL of a container, or an error if none can be had."""
+    docker = shutil.which("docker")
+    if docker is None:
+        raise FileNotFoundError("there is no docker command")
+    for question in (["info"], ["compose", "version"]):
+        # Quick to fail where no engine runs, and pytest-docker shows no reason.
+        subprocess.run(  # noqa: S603 - fixed words
+            [docker, *question], capture_output=True, timeout=DOCKER_SECONDS, check=True
+        )
+    from pytest_docker import plugin  # noqa: PLC0415 - needed only where Docker runs
+
+    # Not by its fixtures: which plugin's docker_compose_file wins depends on the version of pytest.
+    with plugin.get_docker_services(
+        docker_compose_command="docker compose",
+        docker_compose_file=os.fspath(config.rootpath / "integration-tests" / "docker-compose.yml"),
+        docker_compose_project_name=f"fairque-{os.getpid()}",
+        docker_setup=plugin.get_setup_command(),
+        docker_cleanup=plugin.get_cleanup_command(),
+    ) as services:
+        yield f"redis://{plugin.get_docker_ip()}:{services.port_for(*SERVICE)}/0"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fairque.client import TaskQueue
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 
 #: What every module of tasks here begins with: a ledger in which a task notes that it ran.
 PRELUDE = """
@@ -95,7 +95,7 @@ class Project:
         (self.folder / f"{name}.py").write_text(prelude + text)
 
     def touch(self, name: str) -> None:
-        """Let the tasks go on that wait for this file."""
+        """Let the tasks continue that wait for this file."""
         (self.folder / name).touch()
 
     def begin(self, *args: str, environ: dict[str, str] | None = None) -> Process:

@@ -13,7 +13,7 @@ import redis
 from fairque.client import Task, TaskState
 from fairque.protocol.embedded import EmbeddedServer
 from fairque.protocol.service import exits
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 
 TASKS = """
 @task
@@ -34,7 +34,7 @@ def server(fairque_server_url: str) -> Iterator[Any]:
     [
         ([], {}, 2, "name at least one MODULE"),
         (["nobody"], {}, 6, "module 'nobody' cannot be imported"),
-        (["tasks:hello"], {}, 6, "is no TaskHandler but TaskFunction"),
+        (["tasks:hello"], {}, 6, "is not a TaskHandler but TaskFunction"),
         (["tasks"], {"FAIRQUE__REDIS__URL": "redis://localhost:1/0"}, 3, "redis://localhost:1/0 does not answer"),
         (["tasks"], {"FAIRQUE__WORKER__CONCURENCY": "2"}, 78, "FAIRQUE__WORKER__CONCURENCY"),
         (["tasks", "--config", "wrong.yaml"], {}, 78, "wrong.yaml:2"),
@@ -127,7 +127,7 @@ def test_too_many_tasks_that_cannot_be_stopped_end_the_worker_with_7_to_be_start
     handles = [queue.push(Task.create(func="tasks:hangs", timeout=0.2, retries=0)) for _ in range(2)]
     assert worker.ends() == 7
     assert {handle.state() for handle in handles} == {TaskState.FAILED}
-    assert "went on after their timeouts: start the worker again" in worker.stderr
+    assert "continued after their timeouts: start the worker again" in worker.stderr
     assert "Traceback" not in worker.stderr.splitlines()[-1]
 
 

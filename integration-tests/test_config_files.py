@@ -54,7 +54,7 @@ def test_every_section_belongs_to_one_of_these(name: str) -> None:
 
 def values(settings: Any) -> dict[str, Any]:
     found = asdict(settings)
-    # Made anew by each process.
+    # Made again by each process.
     for section in ("worker", "scheduler"):
         found.get(section, {}).pop("name", None)
     return found

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fairque.client import Priority, RetryPolicy, Task, TaskFailed, TaskState
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 
 TASKS = """
 import threading

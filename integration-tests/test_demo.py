@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 
 DEMO = Path(__file__).resolve().parent.parent / "scripts" / "demo.py"
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fairque.client import After, Task, TaskCanceled, TaskFailed, TaskState
-from fairque.protocol.testing import PATIENCE
+from fairque.testing.internal import PATIENCE
 
 TASKS = """
 @task

@@ -1,4 +1,4 @@
-"""Tests that freeze or move time: whatever they use, and whenever fairque was imported, nothing waits for ever."""
+"""Tests that freeze or move time: whatever they use, and whenever fairque was imported, nothing waits forever."""
 
 import subprocess
 import sys

@@ -14,12 +14,14 @@ MODULES = {
     for source in ROOT.glob("packages/*/src")
     for path in source.rglob("*.py")
 }
-#: Each package may import those before it. Producers, workers and schedulers know nothing of each other's packages.
+#: Each package may import those before it. Producers, workers and schedulers know nothing of each other's
+#: packages, and none of them of what only tests need.
 ABOVE = {
     "protocol": set[str](),
     "client": {"protocol"},
     "worker": {"protocol"},
     "scheduler": {"protocol"},
+    "testing": {"protocol", "client", "worker"},
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fairque.client import Task, TaskCanceled, TaskFailed, TaskState
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 
 TASKS = """
 @task

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairque.client import Task, TaskState
-from fairque.protocol.testing import eventually
+from fairque.testing.internal import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -295,7 +295,7 @@ class TestAProgramWithAWorkerThatNobodyStopped:
             process.communicate(timeout=LONG)
         assert process.returncode == 1
 
-    def test_goes_on_while_a_thread_of_its_own_runs(self, project: Any, queue: Any) -> None:
+    def test_continues_while_a_thread_of_its_own_runs(self, project: Any, queue: Any) -> None:
         project.write(LEAVE)
         push(queue, "hangs_in_a_pool")
         rest = """

@@ -1,5 +1,6 @@
 """What others find around the code: continuous integration and hooks that run the same checks as everybody else."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -36,3 +37,18 @@ def test_the_workflow_runs_the_one_script_and_nothing_else() -> None:
 def test_the_hook_before_a_commit_is_the_lint_step_of_the_script() -> None:
     ((hook,),) = [repo["hooks"] for repo in read(".pre-commit-config.yaml")["repos"]]
     assert hook["entry"] in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
+def named_in(page: str) -> list[str]:
+    """The files that a page of the repository names, of those that can be told from other words."""
+    return re.findall(r"`((?:packages|lua|integration-tests|scripts)/[\w./-]+\.\w+)`", (ROOT / page).read_text())
+
+
+@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_a_page_for_contributors_names_files_that_exist(page: str) -> None:
+    assert [name for name in named_in(page) if not (ROOT / name).exists()] == []
+    assert named_in(page)
+
+
+def test_the_map_is_short() -> None:
+    assert len((ROOT / "ARCHITECTURE.md").read_text().splitlines()) <= 120

@@ -7,7 +7,7 @@ import pytest
 
 from fairque.client import Redriven, Task, TaskFailed, TaskState
 from fairque.client.progress import show_progress
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 
 TASKS = """
 from fairque.client import TaskContext
@@ -69,7 +69,7 @@ def test_many_results_come_as_they_end(project: Any, queue: Any) -> None:
 
 
 @pytest.mark.parametrize("isolation", ["thread", "process"])
-def test_dead_letters_run_again_once_their_cause_is_mended(project: Any, queue: Any, isolation: str) -> None:
+def test_dead_letters_run_again_once_their_cause_is_fixed(project: Any, queue: Any, isolation: str) -> None:
     project.write(TASKS)
     project.touch("broken")
     project.start("tasks", environ={"FAIRQUE__WORKER__ISOLATION": isolation})

@@ -23,9 +23,9 @@ import redis
 from fairque.protocol.clock import monotonic
 from fairque.protocol.embedded.binary import find_server_binary
 from fairque.protocol.errors import FairqueError
-from fairque.protocol.testing import PATIENCE, eventually
 from fairque.scheduler import Schedule, SchedulerStatus, TaskScheduler
 from fairque.scheduler.times import time_after
+from fairque.testing.internal import PATIENCE, eventually
 
 CHANGES = int(os.environ.get("FAIRQUE_LEADER_CHANGES", "20"))
 LEASE = 0.5

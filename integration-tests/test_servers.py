@@ -16,8 +16,10 @@ import redis
 from click.testing import CliRunner, Result
 
 from fairque.client import FairqueError, RedisUnavailable, ServerUnsuitable, Task, TaskHandle, TaskQueue
-from fairque.protocol.testing import REDIS_SERVER, PlainServer, eventually
 from fairque.scheduler.cli import main as scheduler
+from fairque.testing import PlainServer
+from fairque.testing.internal import eventually
+from fairque.testing.servers import REDIS_SERVER
 from fairque.worker.cli import main as worker
 
 #: Address, words of the error, and what the doctor ends with.

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fairque.client import Task, TaskState
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 
 TASKS = """
 import ctypes
@@ -75,7 +75,7 @@ def test_a_second_signal_gives_the_running_task_back_at_once_and_uncounted(proje
     assert worker.ends() == 0
     info = running.info()
     assert (info.state, info.attempts) == (TaskState.QUEUED, 0)
-    # A thread that goes on keeps nobody from leaving, and what was printed is not lost.
+    # A thread that continues keeps nobody from leaving, and what was printed is not lost.
     assert worker.popen.stdout.read() == b"begun\n"
 
 
@@ -114,7 +114,9 @@ def test_after_the_word_that_it_stops_nothing_is_taken_any_more(project: Any, qu
     assert (running.state(), waiting.state()) == (TaskState.FINISHED, TaskState.QUEUED)
 
 
-def test_a_quiet_worker_takes_nothing_goes_on_running_and_takes_tasks_again_when_told(project: Any, queue: Any) -> None:
+def test_a_quiet_worker_takes_nothing_continues_running_and_takes_tasks_again_when_told(
+    project: Any, queue: Any
+) -> None:
     project.write(TASKS)
     worker = project.start("tasks", "--concurrency", "2")
     running = queue.push(Task.create(func="tasks:patient", args=["go"]))
@@ -136,7 +138,7 @@ def test_a_quiet_worker_takes_nothing_goes_on_running_and_takes_tasks_again_when
     assert worker.ends() == 0
 
 
-def test_a_signal_to_go_on_means_nothing_to_a_worker_that_is_not_quiet(project: Any, queue: Any) -> None:
+def test_a_signal_to_continue_means_nothing_to_a_worker_that_is_not_quiet(project: Any, queue: Any) -> None:
     project.write(TASKS)
     worker = project.start("tasks", "--concurrency", "1")
     running = queue.push(Task.create(func="tasks:patient", args=["go"]))
@@ -151,7 +153,7 @@ def test_a_signal_to_go_on_means_nothing_to_a_worker_that_is_not_quiet(project: 
     assert "takes tasks again" not in worker.stderr
 
 
-def test_a_worker_writes_what_it_does_when_asked_and_goes_on(project: Any, queue: Any) -> None:
+def test_a_worker_writes_what_it_does_when_asked_and_continues(project: Any, queue: Any) -> None:
     project.write(TASKS)
     worker = project.start("tasks", "--concurrency", "3", "--log-format", "json")
     pushed = [("endless", None), ("waiting", None), ("endless", "process")]

@@ -47,7 +47,7 @@ def apart(ctx: TaskContext):
     "redirections", ["2>log", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", "2>/dev/full", ">/dev/full 2>/dev/full"]
 )
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_a_worker_goes_on_whatever_its_tasks_log_and_wherever_that_goes(
+def test_a_worker_continues_whatever_its_tasks_log_and_wherever_that_goes(
     project: Any, queue: Any, redirections: str, form: str
 ) -> None:
     project.write(TASKS)
@@ -69,3 +69,18 @@ def test_a_worker_goes_on_whatever_its_tasks_log_and_wherever_that_goes(
         assert "\x1b" not in said
         assert said.count("its arguments cannot be filled in") == 6
         assert len(said) < 1_000_000
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_task_that_closes_a_standard_stream_keeps_no_other_task_from_its_child_process(
+    project: Any, queue: Any, number: int
+) -> None:
+    project.write(
+        "@task\ndef closes(number):\n    os.close(number)\n\n@task(isolation='process')\ndef apart():\n    return 1\n"
+    )
+    closing = Task.create(func="tasks:closes", args=[number])
+    after = Task.create(func="tasks:apart", isolation="process", depends_on=[closing], retries=0)
+    queue.push(closing >> after)
+    code, _, said = project.run("tasks", "--burst")
+    assert code == 0, said
+    assert queue.get(after.task_id).result(timeout=0) == 1

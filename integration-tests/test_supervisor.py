@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from fairque.client import Task, TaskState
-from fairque.protocol.testing import PATIENCE, eventually, free_port
+from fairque.testing import free_port
+from fairque.testing.internal import PATIENCE, eventually
 
 TASKS = """
 import subprocess
@@ -191,7 +192,7 @@ def test_a_burst_ends_when_all_have_ended(project: Any, queue: Any) -> None:
     ],
     ids=str,
 )
-def test_what_starting_again_does_not_mend_ends_all_with_its_code(
+def test_what_starting_again_does_not_fix_ends_all_with_its_code(
     project: Any, args: list[str], environ: dict[str, str], expected: int
 ) -> None:
     code, _, errors = project.run("--processes", "2", *args, environ=environ)
@@ -199,13 +200,13 @@ def test_what_starting_again_does_not_mend_ends_all_with_its_code(
     assert "Traceback" not in errors
 
 
-def test_a_quiet_supervisor_makes_all_quiet_until_it_goes_on(project: Any, queue: Any) -> None:
+def test_a_quiet_supervisor_makes_all_quiet_until_it_continues(project: Any, queue: Any) -> None:
     supervisor = started(project, 2)
     supervisor.signal(signal.SIGTSTP)
     eventually(lambda: supervisor.stderr.count("worker is quiet") == 2, what="two quiet workers")
     waiting = queue.push(Task.create(func="tasks:who"))
     supervisor.signal(signal.SIGCONT)
-    eventually(lambda: supervisor.stderr.count("takes tasks again") == 2, what="that both go on")
+    eventually(lambda: supervisor.stderr.count("takes tasks again") == 2, what="that both continue")
     assert waiting.result(PATIENCE) in workers(supervisor)
 
 

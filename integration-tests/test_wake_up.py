@@ -3,7 +3,7 @@
 from typing import Any
 
 from fairque.client import Task
-from fairque.protocol.testing import PATIENCE
+from fairque.testing.internal import PATIENCE
 
 # A worker that does not look by itself within a test: what it starts, it was told of.
 TASKS = """

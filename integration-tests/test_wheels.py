@@ -1,4 +1,4 @@
-"""The four packages as users get them: built, installed into an empty environment, and looked at from there."""
+"""The packages as users get them: built, installed into an empty environment, and looked at from there."""
 
 import json
 import subprocess
@@ -12,14 +12,14 @@ import pytest
 from fairque.protocol.wire.scripts import script, script_names
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("protocol", "client", "worker", "scheduler")
+PACKAGES = ("protocol", "client", "worker", "scheduler", "testing")
 
 #: One process runs all of them: the wheels are built once.
 pytestmark = pytest.mark.xdist_group("wheels")
 
 _LOOK = """
 import json
-import fairque.client, fairque.scheduler, fairque.worker
+import fairque.client, fairque.scheduler, fairque.testing, fairque.worker
 from fairque.protocol.wire.scripts import script, script_names
 print(json.dumps({name: script(name).sha for name in script_names()}))
 """

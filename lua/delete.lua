@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 --[[ delete: forgets dead letters before their time.
-  Guarantee: a task that is no dead letter is left alone.
+  Guarantee: a task that is not a dead letter is left alone.
   KEYS[1] meta
   ARGV[1] result_ttl_ms
   ARGV[2..] for each task: id

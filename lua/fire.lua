@@ -1,5 +1,5 @@
 #!lua
---[[ fire: brings schedules from one of their times to the next, each with a task or without.
+--[[ fire: moves schedules from one of their runs to the next, each with a task or without.
   Guarantee: a time has one task at most, whoever fires it and how often: a schedule moves only from the time and the
   revision that the caller saw, in the same step in which its task is stored, and the task's id holds both.
   KEYS[1] meta

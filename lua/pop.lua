@@ -70,7 +70,7 @@ send_batches()
 collect(2 * wanted)
 
 -- A task whose record is broken is buried and takes a turn, as does a user who may not run since the defaults of all
--- were lowered; the bound keeps a broken ring from turning for ever.
+-- were lowered; the bound keeps a broken ring from turning forever.
 local turns = wanted + 5
 load_heads(turns + 1, wanted)
 local claimed, lease_end, bytes = {claim}, int(now_ms + lease_ms), 0

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 --[[ redrive: makes dead letters runnable again, with all their retries and deliveries.
-  Guarantee: a task that is no dead letter is left alone, so sent again it changes nothing. Fences go on growing.
+  Guarantee: a task that is not a dead letter is left alone, so sent again it changes nothing. Fences continue growing.
   KEYS[1] meta
   ARGV[1] result_ttl_ms
   ARGV[2..] for each task: id

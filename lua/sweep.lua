@@ -2,10 +2,10 @@
 --[[ sweep: what time has made due, up to 100 of each kind: delayed tasks, lost leases, records kept long enough, users
   without work or debt. Any worker calls it every few seconds; one at a time does the work.
   KEYS[1] meta
-  ARGV[1] sweeper: who calls; it may go on at once  ARGV[2] guard_ms: for how long the calls of others do nothing
+  ARGV[1] sweeper: who calls; it may continue at once  ARGV[2] guard_ms: for how long other calls do nothing
   ARGV[3] max_deliveries  ARGV[4] result_ttl_ms  ARGV[5] dead_ttl_ms
   Returns {1, promoted, reclaimed, forgotten, users, more, id, user, worker, state, ...}: how many of each kind; whether
-    a limit was reached, so that the caller should go on at once; and four places for each task that was taken back, as
+    a limit was reached, so the caller should continue at once; and four places for each task that was taken back, as
     reclaim.lua says | {2} another did it just now | {-5, what} | {-6, schema}
   Moves: SCHEDULED -> QUEUED, STARTED -> QUEUED, STARTED -> FAILED, STARTED -> CANCELED,
     DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]

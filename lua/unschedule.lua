@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
---[[ unschedule: removes a schedule. The tasks that it brought stay. Sent again it changes nothing.
+--[[ unschedule: removes a schedule. Tasks that it enqueued are kept. Sent again it changes nothing.
   KEYS[1] meta
   ARGV[1] schedule  ARGV[2] revision ('N' as it was read, '' whatever it is)
   Returns {1} | {2} there is none | {-10, revision} another revision | {-5, what} | {-6, schema} ]]

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
 --[[ verify_counts: looks whether the counters of the queue are numbers, and that of queued tasks the right one.
   KEYS[1] meta
-  ARGV[1] fix: 1 mends what is found, 0 only looks
-  Returns {1, kind, name, what, mended, ...} with four places for each finding | {-5, what} | {-6, schema} ]]
+  ARGV[1] fix: 1 fixes what is found, 0 only looks
+  Returns {1, kind, name, what, fixed, ...} with four places for each finding | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "found"
@@ -13,7 +13,7 @@ local refused = begin()
 if refused then return refused end
 if not begin_verification() or #ARGV ~= 1 then return bad_arguments("verify_counts takes 0 or 1") end
 
-local function mend(name, what, value)
+local function repair(name, what, value)
   found("counter", name, what, fix)
   if fix then call("HSET", P .. "counts", name, int(value)) end
 end
@@ -22,7 +22,7 @@ local said = call("HMGET", P .. "counts", unpack(COUNTERS))
 for place, name in ipairs(COUNTERS) do
   if said[place] and not whole(said[place]) and name ~= "queued" then
     -- The number of the next change must be above all that were given.
-    mend(name, "it is no number of tasks", name == "changes" and now_ms or 0)
+    repair(name, "it is not a number of tasks", name == "changes" and now_ms or 0)
   end
 end
 if call("ZCARD", P .. "users") > COUNTED then
@@ -35,6 +35,6 @@ for _, id in ipairs(call("ZRANGEBYLEX", P .. "users", "-", "+", "LIMIT", 0, COUN
 end
 local queued = said[1] or "0" -- the first of them
 if whole(queued) ~= waiting then
-  mend("queued", "it says " .. string.sub(queued, 1, 20) .. ", and there are " .. int(waiting), waiting)
+  repair("queued", "it says " .. string.sub(queued, 1, 20) .. ", and there are " .. int(waiting), waiting)
 end
 return all_found()

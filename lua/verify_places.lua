@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
 --[[ verify_places: looks whether what stands in an index belongs there.
-  Guarantee: each place is looked at and mended in one step, so that calls of others may go on meanwhile.
+  Guarantee: each place is looked at and fixed in one step, so that calls of others may continue meanwhile.
   KEYS[1] meta
-  ARGV[1] fix: 1 mends what is found, 0 only looks  ARGV[2] dead_ttl_ms
+  ARGV[1] fix: 1 fixes what is found, 0 only looks  ARGV[2] dead_ttl_ms
   ARGV[3..] for each task: index (what follows the prefix of the queue), id
-  Returns {1, kind, name, what, mended, ...} with four places for each finding | {-5, what} | {-6, schema} ]]
+  Returns {1, kind, name, what, fixed, ...} with four places for each finding | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "found"

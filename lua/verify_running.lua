@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
 --[[ verify_running: looks whether the running tasks of users are counted right: of the users named here, and of all of
   whom some task runs.
-  Guarantee: all users of a call are looked at and mended in one step, so that calls of others may go on meanwhile.
+  Guarantee: all users of a call are looked at and fixed in one step, so that calls of others may continue meanwhile.
   KEYS[1] meta
-  ARGV[1] fix: 1 mends what is found, 0 only looks
+  ARGV[1] fix: 1 fixes what is found, 0 only looks
   ARGV[2..] for each task: user (whose record counts running tasks)
-  Returns {1, kind, name, what, mended, ...} with four places for each finding | {-5, what} | {-6, schema} ]]
+  Returns {1, kind, name, what, fixed, ...} with four places for each finding | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "found"
@@ -34,7 +34,7 @@ local keys = {}
 for id in pairs(running) do keys[#keys + 1] = P .. "u:" .. id end
 read_records(keys)
 
-local mended = false
+local fixed = false
 for id, number in pairs(running) do
   local key = P .. "u:" .. id
   local known = record(key)
@@ -50,9 +50,9 @@ for id, number in pairs(running) do
       local u = user(id)
       seat(u)
       u.r.inf = number
-      mended = true
+      fixed = true
     end
   end
 end
-if mended then commit() end
+if fixed then commit() end
 return all_found()

@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
 --[[ verify_schedules: looks whether schedules stand in the indexes where their records say, and can be read.
-  Guarantee: each schedule is looked at and mended in one step, so that calls of others may go on meanwhile.
+  Guarantee: each schedule is looked at and fixed in one step, so that calls of others may continue meanwhile.
   KEYS[1] meta
-  ARGV[1] fix: 1 mends what is found, 0 only looks  ARGV[2] strays: 1 looks only at those without a record
+  ARGV[1] fix: 1 fixes what is found, 0 only looks  ARGV[2] strays: 1 looks only at those without a record
   ARGV[3..] for each task: schedule
-  Returns {1, kind, name, what, mended, ...} with four places for each finding | {-5, what} | {-6, schema} ]]
+  Returns {1, kind, name, what, fixed, ...} with four places for each finding | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "found"
@@ -40,7 +40,7 @@ local function wrong_with(s)
   end
 end
 
-local mended = false
+local fixed = false
 for index = 3, #ARGV do
   local s = schedule(ARGV[index])
   local what = wrong_with(s)
@@ -53,8 +53,8 @@ for index = 3, #ARGV do
     elseif fix then
       lose(s.id)
     end
-    mended = fix
+    fixed = fix
   end
 end
-if mended then commit_schedules() end
+if fixed then commit_schedules() end
 return all_found()

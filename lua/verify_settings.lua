@@ -2,8 +2,8 @@
 --[[ verify_settings: looks whether what is kept of the queue as a whole can be read: its settings, the scheduler's own
   record, and the lease of the leading scheduler. The other verifications count on it.
   KEYS[1] meta
-  ARGV[1] fix: 1 mends what is found, 0 only looks
-  Returns {1, kind, name, what, mended, ...} with four places for each finding | {-5, what} | {-6, schema} ]]
+  ARGV[1] fix: 1 fixes what is found, 0 only looks
+  Returns {1, kind, name, what, fixed, ...} with four places for each finding | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "found"
@@ -18,7 +18,7 @@ if kind ~= "hash" and kind ~= "none" then
 end
 local schema = call("HGET", KEYS[1], "schema")
 if schema and not whole(schema) then
-  found("setting", "meta schema", "it is no number of a schema", fix)
+  found("setting", "meta schema", "it is not a number of a schema", fix)
   if not fix then return all_found() end
   call("HSET", KEYS[1], "schema", "1")
 end

@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
 --[[ verify_tasks: looks whether tasks are where their states say, and have their messages.
-  Guarantee: each task is looked at and mended in one step, so that calls of others may go on meanwhile.
+  Guarantee: each task is looked at and fixed in one step, so that calls of others may continue meanwhile.
   KEYS[1] meta
-  ARGV[1] fix: 1 mends what is found, 0 only looks  ARGV[2] dead_ttl_ms  ARGV[3] result_ttl_ms  ARGV[4] lease_ms: what
+  ARGV[1] fix: 1 fixes what is found, 0 only looks  ARGV[2] dead_ttl_ms  ARGV[3] result_ttl_ms  ARGV[4] lease_ms: what
     a running task without a lease gets
   ARGV[5..] for each task: id
-  Returns {1, kind, name, what, mended, ...} with four places for each finding | {-5, what} | {-6, schema}
+  Returns {1, kind, name, what, fixed, ...} with four places for each finding | {-5, what} | {-6, schema}
   Moves: SCHEDULED -> FAILED, QUEUED -> FAILED, DEFERRED -> FAILED,
     DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED ]]
 --- @include "begin"
@@ -34,7 +34,7 @@ if not begin_verification() or not dead_ttl_ms or not result_ttl_ms or not lease
   return bad_arguments("verify_tasks takes 0 or 1, two times of keeping, a lease and tasks")
 end
 
-local function mend(kind, t, what, change)
+local function repair(kind, t, what, change)
   found(kind, t.id, "it is " .. t.r.state .. " and " .. what, fix)
   if fix then change() end
 end
@@ -45,7 +45,7 @@ local look = {
   QUEUED = function(t)
     local place = score(queue_of(t), t.id)
     if between(place, -TOP, TOP) then return end
-    mend("nowhere", t, place and "in no place of its queue" or "in no queue", function()
+    repair("nowhere", t, place and "in no place of its queue" or "in no queue", function()
       local u = user(t.r.user)
       if place then
         leave_queue(u, t.id)
@@ -57,23 +57,23 @@ local look = {
   end,
   STARTED = function(t)
     if whole(score("running", t.id)) then return end
-    mend("lease", t, "has no lease", function() add_to("running", int(now_ms + lease_ms), t.id) end)
+    repair("lease", t, "has no lease", function() add_to("running", int(now_ms + lease_ms), t.id) end)
   end,
   SCHEDULED = function(t)
     local due_ms, by_user = whole(score("delayed", t.id)), whole(score("s:" .. t.r.user, t.id))
     if due_ms and by_user then return end
-    mend("nowhere", t, "not in both indexes of delayed tasks", function()
+    repair("nowhere", t, "not in both indexes of delayed tasks", function()
       delay(t.id, t.r.user, due_ms or by_user or (t.r.at or wall_ms) + shift_ms)
     end)
   end,
   DEFERRED = function(t)
     if not whole(score("deferred", t.id)) or score("s:" .. t.r.user, t.id) ~= math.huge then
-      mend("nowhere", t, "not in both indexes of tasks that wait for others", function()
+      repair("nowhere", t, "not in both indexes of tasks that wait for others", function()
         add_to("deferred", int(t.r.pushed_at), t.id)
         add_to("s:" .. t.r.user, "+inf", t.id)
       end)
     elseif t.r.open < 1 then
-      mend("dependents", t, "waits for no other task", function()
+      repair("dependents", t, "waits for no other task", function()
         t.r.open = 1
         free(t.id, "", true, result_ttl_ms)
       end)
@@ -84,12 +84,12 @@ local look = {
 local function look_at_ended(t)
   local index = t.r.keep and "held" or "kept"
   if not whole(score(index, t.id)) then
-    mend("nowhere", t, "would never be forgotten", function()
+    repair("nowhere", t, "would never be forgotten", function()
       add_to(index, int(now_ms + (t.r.state == "FAILED" and dead_ttl_ms or result_ttl_ms)), t.id)
     end)
   end
   if t.r.state == "FAILED" and score("dead", t.id) ~= t.r.ended_at then
-    mend("nowhere", t, "not among the dead letters", function()
+    repair("nowhere", t, "not among the dead letters", function()
       add_to("dead", int(t.r.ended_at or now_ms), t.id)
     end)
   end
@@ -113,7 +113,7 @@ for first = 5, #ARGV do
     look[state](t)
     found("message", t.id, "its message is gone; what becomes of it is known when its attempt has ended", false)
   else
-    mend("message", t, "its message is gone", function() leave_waiting(t, dead_ttl_ms) end)
+    repair("message", t, "its message is gone", function() leave_waiting(t, dead_ttl_ms) end)
   end
 end
 if fix then commit() end

@@ -16,7 +16,7 @@ from common import batches, new_queue, server_url
 from workers import drain_rate, worker
 
 from fairque.client import TaskQueue
-from fairque.protocol.fairness.simulation import jain_index
+from fairque.testing.fairness.simulation import jain_index
 
 NOISY, SMALL_USERS, SMALL = 10_000, 99, 10
 TOTAL = NOISY + SMALL_USERS * SMALL

@@ -88,7 +88,7 @@ class WorkerActor(Actor):
 
     def start(self) -> None:
         self._generation += 1
-        # The journal's own beginning makes the name another one when a run goes on.
+        # The journal's own beginning makes the name another one when a run continues.
         self.worker = f"{self.name}.{self._journal.actor}.{self._generation}"
         self._expected = False
         self._asked = self._pops()

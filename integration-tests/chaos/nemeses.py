@@ -1,4 +1,4 @@
-"""The faults. Each is a generator: it does harm, yields the seconds after which it wants to go on, and mends."""
+"""The faults. Each is a generator: it does harm, yields the seconds after which it wants to continue, and fixes."""
 
 import random
 import signal
@@ -19,7 +19,7 @@ from chaos.server import Server
 
 __all__ = ["ALONE", "NEMESES", "Nemesis", "World"]
 
-#: A fault under way; what it yields are the seconds until it goes on.
+#: A fault under way; what it yields are the seconds until it continues.
 Nemesis = Generator[float, None, None]
 
 _STEP = 0.05
@@ -110,7 +110,7 @@ def _client_kill(world: World) -> Nemesis:
 
 
 def _out_of_memory(world: World) -> Nemesis:
-    """Take the server's memory away until a push was refused and the queue went on draining."""
+    """Take the server's memory away until a push was refused and the queue continued draining."""
     pushing = [producer.proxy.recorder for producer in world.producers]
     working = [worker.proxy.recorder for worker in world.workers]
     world.begins("out-of-memory")
@@ -149,7 +149,7 @@ def _drop(script: str, world: World) -> Nemesis:
     world.ends(name, victim=actor.name)
 
 
-def _network(name: str, hurt: Callable[[Proxy], None], mend: Callable[[Proxy], None], leases: float) -> Any:
+def _network(name: str, hurt: Callable[[Proxy], None], repair: Callable[[Proxy], None], leases: float) -> Any:
     def nemesis(world: World) -> Nemesis:
         victim = yield from _found_victim(world)
         if victim is None:
@@ -158,7 +158,7 @@ def _network(name: str, hurt: Callable[[Proxy], None], mend: Callable[[Proxy], N
         world.begins(name, victim=victim.name, worker=victim.worker)
         hurt(victim.proxy)
         yield leases * world.plan.lease_seconds
-        mend(victim.proxy)
+        repair(victim.proxy)
         world.ends(name, victim=victim.name, worker=victim.worker)
         yield 1.0
         victim.busy = False

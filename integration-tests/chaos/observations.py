@@ -6,11 +6,11 @@
 | poison | the task became a dead letter |
 | pause | an ending or a renewal of the woken worker was refused |
 | restart, flush, promote | a script was unknown to the server, and then it was known |
-| client-kill | the server closed a connection, and its actor went on |
+| client-kill | the server closed a connection, and its actor continued |
 | out-of-memory | a push was refused, and an ending was accepted meanwhile |
 | drop-push, drop-finish | the call was sent again and answered that it had been carried out |
 | drop-pop | the claim was sent again and answered with the same tasks |
-| cut, half-open | a call got no answer or a connection was lost, and the actor went on |
+| cut, half-open | a call got no answer or a connection was lost, and the actor continued |
 | blackhole | a task of the silent worker was started by another one |
 | delay | a call took at least as long as the delay |
 | roll | a task was given back, and the process ended with 0 |
@@ -138,7 +138,7 @@ def _broken(_: _Fault, event: Event) -> bool:
 
 
 def _after(sign: str) -> _Sign:
-    """The actor went on when the fault was over and this sign of it had been seen."""
+    """The actor continued when the fault was over and this sign of it had been seen."""
     return lambda fault, event: _ok(event) and event["at"] > fault.ends and sign in fault.seen
 
 
@@ -159,7 +159,7 @@ def _given_back(_: _Fault, event: Event) -> bool:
 
 
 _FORGOTTEN: dict[str, _Sign] = {"unknown": _refused("", "NOSCRIPT"), "known": _after("unknown")}
-_BROKEN: dict[str, _Sign] = {"broken": _broken, "goes on": _after("broken")}
+_BROKEN: dict[str, _Sign] = {"broken": _broken, "continues": _after("broken")}
 
 #: The signs of each fault; all of them must show. The process that stopped cleanly is seen in the run's own events.
 _TRACES: dict[str, dict[str, _Sign]] = {

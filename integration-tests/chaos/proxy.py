@@ -79,7 +79,7 @@ class Proxy:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
-        """End all connections, and listen no more."""
+        """Close all connections and stop listening."""
         if self._server is not None:
             self._server.close()
         self._reset()

@@ -27,7 +27,7 @@ class Push:
 
 
 class _Incomplete(Exception):
-    """The value goes on in bytes that have not come yet."""
+    """The value continues in bytes that have not come yet."""
 
 
 class Values:

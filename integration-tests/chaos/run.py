@@ -1,6 +1,6 @@
 """One run of the breaking machine: actors at work, faults one after the other, and at the end a judgement.
 
-The same folder again goes on with a run that was interrupted.
+The same folder again continues with a run that was interrupted.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ from fairque.protocol.wire.keys import QueueKeys
 __all__ = ["Outcome", "judge", "run"]
 
 _STEP = 0.05
-#: After so long without an ended task or a fault nothing will ever go on.
+#: After so long without an ended task or a fault nothing will ever continue.
 _STALL_SECONDS = 240.0
 #: The next fault waits until so much of what may be pushed by now has ended.
 _KEEP_UP = 0.6
@@ -74,7 +74,7 @@ class _Run:
 
     Attributes:
         todo: Names of the faults that have not begun.
-        active: Faults under way, with when they go on.
+        active: Faults under way, with when they continue.
         given: How many batches may be pushed by now.
     """
 
@@ -87,7 +87,7 @@ class _Run:
     _now: float = field(factory=time.monotonic)
 
     def step(self, done: int) -> None:
-        """Go on with the faults under way, and begin the next one when its time has come."""
+        """Continue with the faults under way, and begin the next one when its time has come."""
         plan = self.world.plan
         before, self._now = self._now, time.monotonic()
         waiting, self.active = self.active, []
@@ -95,7 +95,7 @@ class _Run:
             if due > self._now:
                 self.active.append((due, name, nemesis))
             else:
-                self._go_on(name, nemesis)
+                self._continue(name, nemesis)
         self._give(self._now - before)
         kept_up = done >= _KEEP_UP * min(plan.tasks, self.given * BATCH)
         if self.todo and kept_up and self._now - self._last >= plan.gap_seconds:
@@ -104,7 +104,7 @@ class _Run:
             if not (busy if name in ALONE else busy & ALONE):
                 self._last = self._now
                 self.todo.pop(0)
-                self._go_on(name, NEMESES[name](self.world))
+                self._continue(name, NEMESES[name](self.world))
 
     def _give(self, seconds: float) -> None:
         """Let more be pushed: what is left is spread over the faults that are left, and trickles while one waits."""
@@ -115,7 +115,7 @@ class _Run:
         if not self.todo and not self.active:
             self.given = float(plan.batches)
 
-    def _go_on(self, name: str, nemesis: Nemesis) -> None:
+    def _continue(self, name: str, nemesis: Nemesis) -> None:
         try:
             pause = next(nemesis)
         except StopIteration:
@@ -231,7 +231,7 @@ def _until_all_is_done(faults: _Run) -> None:
         if where != stalled[1]:
             stalled = time.monotonic(), where
         late = time.monotonic() > stalled[0] + _STALL_SECONDS
-        assert not late, f"it does not go on: {ended:,} tasks ended, faults {faults.active}, then {faults.todo}"
+        assert not late, f"it does not continue: {ended:,} tasks ended, faults {faults.active}, then {faults.todo}"
         for worker in world.workers:
             worker.tend()
         for producer in world.producers:

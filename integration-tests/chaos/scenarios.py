@@ -117,7 +117,7 @@ def lost_receipt(stage: Stage) -> None:
 
 
 def endless_task(stage: Stage) -> None:
-    """A task runs beyond its timeout, and its worker goes on asking for time."""
+    """A task runs beyond its timeout, and its worker continues asking for time."""
     worker, other = stage.worker("worker"), stage.worker("other")
     stage.push("t", timeout=2 * LEASE)
     tasks = worker.take()

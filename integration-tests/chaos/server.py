@@ -15,7 +15,7 @@ from redis.retry import Retry
 
 from fairque.protocol.embedded import find_server_binary
 from fairque.protocol.embedded.binary import packaged_server_binary
-from fairque.protocol.testing import free_port
+from fairque.testing import free_port
 
 __all__ = ["Persistence", "Server"]
 
@@ -38,7 +38,7 @@ class Server:
         self._persistence = persistence
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
-        # The run goes on at once when the server is away, and looks again.
+        # The run continues at once when the server is away, and looks again.
         self.admin = redis.Redis(port=self.port, socket_timeout=10, retry=Retry(NoBackoff(), 0))
         folder.mkdir(parents=True, exist_ok=True)
         self._end_left_over()

@@ -17,6 +17,6 @@ end
 -- What is wrong with the run times, the third argument of each task; nil when nothing is.
 local function bad_times(head, stride)
   for first = head + 1, #ARGV, stride do
-    if not number_at(first + 2) then return bad_arguments("the time of task " .. ARGV[first] .. " is no number") end
+    if not number_at(first + 2) then return bad_arguments("the time of task " .. ARGV[first] .. " is not a number") end
   end
 end

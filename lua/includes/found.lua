@@ -1,10 +1,10 @@
 -- found: what a verification found wrong, four places each in its answer: kind, which one, what, and whether it was
--- mended. Without `fix` nothing is written, and a key of the wrong type is an error.
+-- fixed. Without `fix` nothing is written, and a key of the wrong type is an error.
 local findings, fix = {1}, false
 
-local function found(kind, name, what, mended)
+local function found(kind, name, what, fixed)
   local size = #findings
-  findings[size + 1], findings[size + 2], findings[size + 3], findings[size + 4] = kind, name, what, mended and 1 or 0
+  findings[size + 1], findings[size + 2], findings[size + 3], findings[size + 4] = kind, name, what, fixed and 1 or 0
 end
 
 -- Reads the first argument; nil when it is neither 0 nor 1.

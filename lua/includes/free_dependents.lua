@@ -32,5 +32,5 @@ local function free_dependents(most, ttl_ms)
     if #children < most then call("LPOP", P .. "pending") end
     most, ended = most - #children, call("LINDEX", P .. "pending", 0)
   end
-  entered = true -- there may be more: whoever is idle goes on
+  entered = true -- there may be more: whoever is idle continues
 end

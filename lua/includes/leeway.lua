@@ -21,7 +21,7 @@ local function kept_place(u)
 end
 
 -- It is served. With a tag of V at least it had to wait for others. Soon after its place was cut this means that no
--- limit held it back, and that its leeway was too small; after long, that its limit bound and does so no more. Without
+-- limit held it back, and that its leeway was too small; after long, that its limit bound and no longer does. Without
 -- a cap the leeway does not grow: whether a rate binds is decided by the length of a user's tasks, so with tiny ones it
 -- would save up as much as it likes, and take all workers with long ones.
 local function take_turn(u)

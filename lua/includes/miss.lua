@@ -1,4 +1,4 @@
--- miss: notes that times of a schedule brought no task, and why. The last ones are kept, a line each, the newest first:
+-- miss: notes that runs of a schedule enqueued no task, and why. The last ones are kept, a line each, the newest first:
 -- first time, last time, number, reason. Times with none fired in between share a line.
 local MISSES = 20
 

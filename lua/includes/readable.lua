@@ -1,5 +1,5 @@
 -- readable: the record of a task, user or schedule in a text, or an error when it is none, or has fields that no script
--- could use. To compare something that is no number is an error, too, and NaN stands in no order.
+-- could use. To compare something that is not a number is an error, too, and NaN stands in no order.
 local STATES = {SCHEDULED = true, DEFERRED = true, QUEUED = true, STARTED = true, FINISHED = true, FAILED = true,
   CANCELED = true}
 local LANES = {F = true, R = true, P = true, [""] = true}

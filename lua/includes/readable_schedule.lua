@@ -1,5 +1,5 @@
 -- readable_schedule: whether the fields of a schedule's record are what the scripts use. There are few such records, so
--- each field is looked at: a time that is none would stand in the index for ever.
+-- each field is looked at: a time that is none would stand in the index forever.
 local TIMES, NUMBERS = {"next", "from", "forget", "last"}, {"rev", "fired", "missed", "skipped"}
 
 local function all_whole(r, names)

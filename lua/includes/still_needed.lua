@@ -1,4 +1,4 @@
--- still_needed: whether a dependent still needs an ended task, and how many that need it no more just left its list.
+-- still_needed: whether a dependent still needs an ended task, and how many that no longer need it just left its list.
 --- @include "terminal"
 local LOOKED_AT = 10 -- dependents that one look is at
 

@@ -14,7 +14,7 @@ local users, touched = {}, {}
 --- @include "waiting"
 --- @include "seat"
 
--- One constructor for all fields: a table that grows field by field is made anew several times.
+-- One constructor for all fields: a table that grows field by field is made again several times.
 local function user(id)
   local u = users[id]
   if u then return u end

@@ -19,9 +19,9 @@ from fairque.protocol.model.ids import new_nonce
 from fairque.protocol.model.outcome import Verdict
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.runners import Runner
-from fairque.protocol.testing import PATIENCE
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
+from fairque.testing.internal import PATIENCE
 
 T = TypeVar("T")
 

@@ -28,7 +28,7 @@ async def add(a: Any, b: int) -> Any:
 
 
 async def until(predicate: Callable[[], Any]) -> None:
-    """Wait until something holds, while the event loop goes on."""
+    """Wait until something holds, while the event loop continues."""
     deadline = time.monotonic() + 10
     while not predicate():
         assert time.monotonic() < deadline, "not within 10 s"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fairque.client import AsyncTaskHandle, AsyncTaskQueue, TaskFailed, TaskNotFound, TaskQueue, task
-from fairque.protocol.testing import eventually
+from fairque.testing.internal import eventually
 
 
 @task
@@ -77,7 +77,7 @@ async def test_errors_take_the_places_of_results_where_that_is_wanted(async_queu
     assert [type(result) for result in results[1:]] == [TimeoutError, TaskNotFound]
 
 
-async def test_a_time_that_is_over_names_those_that_go_on(async_queue: AsyncTaskQueue) -> None:
+async def test_a_time_that_is_over_names_those_that_continue(async_queue: AsyncTaskQueue) -> None:
     handles = await pushed(async_queue, 2)
     with pytest.raises(TimeoutError, match=r"2 of 2 tasks have not ended after 0\.1 s"):
         await anext(async_queue.as_completed(handles, timeout=0.1))

@@ -18,7 +18,7 @@ from fairque.client import (
     UnknownParent,
     pipeline,
 )
-from fairque.protocol.testing import PATIENCE
+from fairque.testing.internal import PATIENCE
 
 S = TaskState
 

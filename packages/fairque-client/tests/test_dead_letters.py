@@ -17,7 +17,7 @@ from fairque.client import (
     TaskState,
     task,
 )
-from fairque.protocol.testing import eventually
+from fairque.testing.internal import eventually
 
 ERROR = {"type": "ValueError", "error": "no", "traceback": "…", "reason": "retries"}
 

@@ -18,7 +18,7 @@ import redis
 
 from fairque.client import AsyncTaskQueue, ClientSettings, FairqueError, TaskQueue, task
 from fairque.protocol.runners.runner import Subscription
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork"),
@@ -42,7 +42,7 @@ def exit_code_of_child(deed: Deed) -> int:
         try:
             deed()
             code = 0
-        except BaseException:  # noqa: BLE001 - the test of the parent must not go on in the child
+        except BaseException:  # noqa: BLE001 - the test of the parent must not continue in the child
             traceback.print_exc()
         finally:
             os._exit(code)
@@ -131,7 +131,7 @@ def test_a_child_waits_on_a_channel_of_its_own(queue: TaskQueue, worker: Any, in
     assert child.outcome() == 0
 
 
-def test_a_wait_that_was_under_way_goes_on_in_both(queue: TaskQueue, worker: Any, in_thread: Any) -> None:
+def test_a_wait_that_was_under_way_continues_in_both(queue: TaskQueue, worker: Any, in_thread: Any) -> None:
     handles = [queue.push(add.task(n, 0)) for n in range(3)]
     waiting = queue.as_completed(handles, timeout=60)
     worker.finish_all(0, most=1)
@@ -298,7 +298,7 @@ class TestAsync:
         worker.finish_all(3)
         assert await waiting == 3
 
-    async def test_a_child_that_goes_on_within_the_coroutine_is_told_what_to_do(
+    async def test_a_child_that_continues_within_the_coroutine_is_told_what_to_do(
         self, async_queue: AsyncTaskQueue
     ) -> None:
         await async_queue.stats()

@@ -13,7 +13,7 @@ import redis
 
 from fairque.client import AsyncTaskQueue, ClientSettings, FairqueError, TaskQueue, task
 from fairque.client import waiting as waiting_module
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 
 Listeners = Callable[[], dict[str, int]]
 
@@ -111,7 +111,7 @@ class TestAWait:
         for _ in range(20):
             queue.get(handle.task_id).wait(timeout=0.005)
             queue.get(handle.task_id).wait(timeout=0)
-        eventually(listeners, what="the wait that goes on")
+        eventually(listeners, what="the wait that continues")
         worker.finish_all(3)
         assert patient.outcome() == 3
 
@@ -144,7 +144,7 @@ class TestAWait:
         assert tried == 1
 
 
-def test_a_wait_that_goes_on_says_so_before_the_server_forgets_it(
+def test_a_wait_that_continues_says_so_before_the_server_forgets_it(
     queue: TaskQueue, worker: Any, in_thread: Any, listeners: Listeners, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waiting_module, "_RENEW_SECONDS", 0.05)

@@ -99,7 +99,7 @@ def test_any_payload_is_kept_to_the_letter_or_refused(queue: Any, client: Any, k
     with suppress(InvalidTask):
         handle = queue.push(Task.create(user_id="ann", payload=payload))
     if handle is None:
-        # NaN and the like, keys that are no texts, lone surrogates: no JSON says those without loss.
+        # NaN and the like, keys that are not texts, lone surrogates: no JSON says those without loss.
         assert json.loads(json.dumps(payload)) != payload or "Infinity" in json.dumps(payload)
     else:
         message = json.loads(client.get(f"{keys.prefix}m:{handle.task_id}"))

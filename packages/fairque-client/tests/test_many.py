@@ -17,7 +17,7 @@ from fairque.client import (
     TaskState,
     task,
 )
-from fairque.protocol.testing import amend_record, eventually
+from fairque.testing.internal import amend_record, eventually
 
 
 @task
@@ -119,7 +119,7 @@ def test_errors_take_the_places_of_results_where_that_is_wanted(queue: TaskQueue
     assert f"task {handles[3].task_id} is still QUEUED after 0.1 s" in str(results[3])
 
 
-def test_a_time_that_is_over_names_those_that_go_on(queue: TaskQueue, worker: Any) -> None:
+def test_a_time_that_is_over_names_those_that_continue(queue: TaskQueue, worker: Any) -> None:
     handles = pushed(queue, 6)
     worker.finish(1)
     ended = queue.as_completed(handles, timeout=0.1)

@@ -42,7 +42,7 @@ SPAWNING = (
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Holds ``tasks.py``, the package ``shop`` with ``tasks`` and ``__main__``, and folders that are no packages."""
+    """Holds ``tasks.py``, the package ``shop`` with ``tasks`` and ``__main__``, and folders that are not packages."""
     files = ["tasks.py", "shop/tasks.py", "shop/__main__.py", "shop/deep/tasks.py", "plain/tasks.py", "app/__main__.py"]
     for name in files:
         path = tmp_path / name

@@ -65,7 +65,7 @@ def test_a_canceled_task_gives_the_reason(left: Any, reason: str) -> None:
 
 @pytest.mark.parametrize("state", [s for s in TaskState if s.terminal])
 def test_what_is_no_json_is_told_with_task_and_bytes(state: TaskState) -> None:
-    with pytest.raises(ProtocolError, match=rf"task t is {state}, but what it left is no JSON .*b'\{{'"):
+    with pytest.raises(ProtocolError, match=rf"task t is {state}, but what it left is not JSON .*b'\{{'"):
         settle("t", ended(state, b"{"))
 
 

@@ -122,7 +122,7 @@ class TestResults:
         worker.finish(2)
         assert waiting.outcome() == 2
 
-    def test_what_has_not_ended_in_time_goes_on(self, queue: TaskQueue, worker: Any) -> None:
+    def test_what_has_not_ended_in_time_continues(self, queue: TaskQueue, worker: Any) -> None:
         handle = queue.push(step("a") >> step("b"))
         worker.finish()
         with pytest.raises(TimeoutError, match="task"):
@@ -319,12 +319,12 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("arguments", "problem"),
         [
-            ([{1, 2}], r"argument 'rows', args\[0\] is no JSON value but builtins.set"),
-            ([[Output("a"), b""]], r"argument 'rows', args\[0\]\[1\] is no JSON value but builtins.bytes"),
+            ([{1, 2}], r"argument 'rows', args\[0\] is not a JSON value but builtins.set"),
+            ([[Output("a"), b""]], r"argument 'rows', args\[0\]\[1\] is not a JSON value but builtins.bytes"),
             ([{Output("a"): 1}], r"argument 'rows', args\[0\] has the key Output"),
             (
                 [extract.task()],
-                r"argument 'rows', args\[0\] is no JSON value but .*Task: pass its result, task\.output",
+                r"argument 'rows', args\[0\] is not a JSON value but .*Task: pass its result, task\.output",
             ),
         ],
     )

@@ -18,7 +18,7 @@ from fairque.client import (
     task,
 )
 from fairque.client.progress import show_progress
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 
 
 @task

@@ -110,11 +110,11 @@ def test_a_task_that_has_no_user_is_told_how_to_get_one(settings: ClientSettings
     [
         (
             ("u", 3, {"a": [1, object()]}),
-            r"argument 'options', args\[2\]\['a'\]\[1\] is no JSON value but builtins.object",
+            r"argument 'options', args\[2\]\['a'\]\[1\] is not a JSON value but builtins.object",
         ),
         (("u", float("nan")), r"argument 'width', args\[1\] is nan"),
         (({1: 2},), r"argument 'url', args\[0\] has the key 1 of type int"),
-        ((b"u",), r"argument 'url', args\[0\] is no JSON value but builtins.bytes"),
+        ((b"u",), r"argument 'url', args\[0\] is not a JSON value but builtins.bytes"),
     ],
 )
 def test_an_argument_that_is_no_json_is_named_with_parameter_and_path(
@@ -126,7 +126,7 @@ def test_an_argument_that_is_no_json_is_named_with_parameter_and_path(
 
 
 def test_a_keyword_argument_that_is_no_json_is_named(queue: TaskQueue) -> None:
-    with pytest.raises(InvalidTask, match=r"kwargs\['options'\] is no JSON value"):
+    with pytest.raises(InvalidTask, match=r"kwargs\['options'\] is not a JSON value"):
         queue.push(resize.task("u", options={1, 2}))
 
 
@@ -180,7 +180,7 @@ def test_a_chunked_push_also_splits_by_bytes(queue: TaskQueue, spy: Any) -> None
 
 def test_a_chunked_push_that_fails_midway_carries_the_handles_so_far(queue: TaskQueue) -> None:
     good = [resize.task("u") for _ in range(1_000)]
-    with pytest.raises(PartialPush, match=r"first 1,000 tasks .*no JSON value") as caught:
+    with pytest.raises(PartialPush, match=r"first 1,000 tasks .*not a JSON value") as caught:
         queue.push_many([*good, resize.task(object())], chunked=True)  # type: ignore[arg-type]  # what this tests
     assert [handle.task_id for handle in caught.value.handles] == [job.task_id for job in good]
     assert isinstance(caught.value.__cause__, InvalidTask)
@@ -201,7 +201,7 @@ def test_the_tasks_of_a_failed_chunked_push_can_be_pushed_again(queue: TaskQueue
 
 
 def test_a_chunked_push_that_stored_nothing_raises_the_error_itself(queue: TaskQueue) -> None:
-    with pytest.raises(InvalidTask, match="no JSON value"):
+    with pytest.raises(InvalidTask, match="not a JSON value"):
         queue.push_many([resize.task(object())], chunked=True)  # type: ignore[arg-type]  # what this tests
 
 

@@ -90,7 +90,7 @@ def evicting_server() -> Iterator[str]:
         yield server.url
 
 
-def test_a_server_that_may_evict_tasks_is_refused_with_the_command_that_mends_it(evicting_server: str) -> None:
+def test_a_server_that_may_evict_tasks_is_refused_with_the_command_that_fixes_it(evicting_server: str) -> None:
     with (
         TaskQueue.from_url(evicting_server, default_user_id="ann") as queue,
         pytest.raises(ServerUnsuitable, match=r"allkeys-lru.*CONFIG SET maxmemory-policy noeviction"),

@@ -10,7 +10,6 @@ from fairque.client import (
     ConfigurationError,
     InvalidTask,
     QueueFull,
-    SimulatedUser,
     Task,
     TaskCanceled,
     TaskNotFound,
@@ -18,7 +17,6 @@ from fairque.client import (
     TaskState,
     UserNotFound,
     compare,
-    simulate,
 )
 
 NOT_NUMBERS = [float("nan"), float("inf"), True, "1"]
@@ -297,12 +295,3 @@ async def test_the_same_on_an_event_loop(async_queue: AsyncTaskQueue, async_spy:
     with pytest.raises(ConfigurationError):
         await users.set("ann", weight=float("nan"))
     assert async_spy.scripts == []
-
-
-def test_settings_can_be_tried_without_a_server() -> None:
-    report = simulate(
-        [SimulatedUser("noisy", backlog=10_000, service=0.05), SimulatedUser("quiet", every=1.0, service=0.05)],
-        workers=4,
-        seconds=60,
-    )
-    assert report["quiet"].wait_p99 < 0.1

@@ -21,7 +21,7 @@ from fairque.client.waiting import Waiters
 from fairque.protocol.calls import Outcome
 from fairque.protocol.clock import monotonic
 from fairque.protocol.model.progress import Progress
-from fairque.protocol.testing import amend_record, eventually
+from fairque.testing.internal import amend_record, eventually
 
 
 @task

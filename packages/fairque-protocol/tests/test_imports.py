@@ -56,13 +56,6 @@ def _is_name(node: ast.expr, name: str) -> bool:
     return isinstance(node, ast.Name) and node.id == name
 
 
-def test_the_scheduling_model_needs_no_more_than_priorities_and_states() -> None:
-    allowed = {"errors", "limits", "model.score", "model.states", "showing"}
-    for path in (PACKAGE / "fairness").rglob("*.py"):
-        names = {n.removeprefix("fairque.protocol.") for n in imported(path) if n.startswith("fairque.")}
-        assert {n for n in names if not n.startswith("fairness.")} <= allowed, path
-
-
 def test_no_other_package_of_the_project_is_imported() -> None:
     assert not [n for path in MODULES for n in imported(path) if n.startswith("fairque.") and "protocol" not in n]
 

@@ -8,13 +8,13 @@ import pytest
 
 from fairque.protocol.durations import to_ms
 from fairque.protocol.errors import InvalidTask
-from fairque.protocol.fairness.records import settings_problems
 from fairque.protocol.limits import id_problem
 from fairque.protocol.model.retry import Retry, RetryPolicy
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.task import Task
 from fairque.protocol.showing import shown
 from fairque.protocol.wire.schedules import schedule_problems
+from fairque.testing.fairness.records import settings_problems
 
 
 class Unshown:

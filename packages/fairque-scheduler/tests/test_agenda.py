@@ -10,11 +10,11 @@ from fairque.protocol.calls import Setting, Storing
 from fairque.protocol.errors import RedisUnavailable
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.runners import Runner
-from fairque.protocol.testing import eventually
 from fairque.protocol.wire.call import Call
 from fairque.scheduler.agenda import Agenda
 from fairque.scheduler.metrics import Metrics
 from fairque.scheduler.window import Entry, Window
+from fairque.testing.internal import eventually
 
 if TYPE_CHECKING:
     from tests.conftest import Bench
@@ -50,7 +50,7 @@ class Desk:
     """An agenda that is worked through by hand.
 
     Attributes:
-        agenda: It.
+        agenda: The agenda under test.
         runner: How it asks the server.
         metrics: What it counts.
     """

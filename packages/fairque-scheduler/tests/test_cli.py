@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fairque.protocol import calls
-from fairque.protocol.testing import eventually
 from fairque.scheduler.cli import main
+from fairque.testing.internal import eventually
 
 if TYPE_CHECKING:
     from tests.conftest import Bench

@@ -252,7 +252,7 @@ def test_any_text_is_an_expression_or_refused(text: str) -> None:
     assert all(problem.startswith(f"cron expression {text!r}: ") for problem in refused)
 
 
-def test_times_of_a_lively_expression_go_on_to_the_end_of_the_calendar() -> None:
+def test_times_of_a_lively_expression_continue_to_the_end_of_the_calendar() -> None:
     cron = parse_cron("0 0 1 1 *")
     last = int(datetime(9998, 1, 1, tzinfo=UTC).timestamp() * 1000)
     assert cron.after(last - 1) == last

@@ -1,4 +1,4 @@
-"""A running scheduler: its times bring their tasks, also after a change of leaders, and no schedule harms another."""
+"""A running scheduler: runs enqueue their tasks, also after a change of leaders, and no schedule harms another."""
 
 import json
 import time
@@ -13,9 +13,9 @@ from fairque.protocol.calls import Setting, Storing
 from fairque.protocol.clock import monotonic
 from fairque.protocol.errors import RedisUnavailable
 from fairque.protocol.model.schedules import Schedule
-from fairque.protocol.testing import amend_record, eventually
 from fairque.protocol.wire.scripts import script
 from fairque.scheduler import TaskScheduler
+from fairque.testing.internal import amend_record, eventually
 
 if TYPE_CHECKING:
     from tests.conftest import Bench

@@ -11,9 +11,9 @@ from fairque.protocol.calls import Setting, read_configured
 from fairque.protocol.config import DefaultLimits, FairnessSettings, QueueSettings, RedisSettings, UserLimits
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.task import Task
-from fairque.protocol.testing import eventually
 from fairque.scheduler import TaskScheduler
 from fairque.scheduler.settings import SchedulerOptions, SchedulerSettings
+from fairque.testing.internal import eventually
 
 if TYPE_CHECKING:
     from tests.conftest import Bench

@@ -131,7 +131,7 @@ def test_of_a_cron_expression_the_counting_has_an_end() -> None:
     assert found == Overdue(MAX_COUNTED, 1_000, MAX_COUNTED * 1_000)
 
 
-def test_a_schedule_that_was_away_for_long_goes_on_in_steps() -> None:
+def test_a_schedule_that_was_away_for_long_continues_in_steps() -> None:
     step = next_step(every(1_000), 1_000, 10**9)
     assert (step.fire_at, step.missed) == (None, MAX_MISSED)
     assert step.following == (MAX_MISSED + 1) * 1_000

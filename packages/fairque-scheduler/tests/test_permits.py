@@ -6,8 +6,8 @@ import pytest
 import redis
 
 from fairque.protocol.errors import ServerUnsuitable
-from fairque.protocol.testing import PlainServer
 from fairque.scheduler import TaskScheduler
+from fairque.testing import PlainServer
 
 
 @pytest.fixture(scope="module")

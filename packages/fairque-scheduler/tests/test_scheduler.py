@@ -18,8 +18,8 @@ from fairque.protocol.model.registry import REGISTRY
 from fairque.protocol.model.schedules import Miss, Schedule
 from fairque.protocol.runners import Runner
 from fairque.protocol.service.loading import CannotImport
-from fairque.protocol.testing import eventually
 from fairque.scheduler import ConfigurationError, TaskScheduler
+from fairque.testing.internal import eventually
 
 if TYPE_CHECKING:
     from tests.conftest import Bench

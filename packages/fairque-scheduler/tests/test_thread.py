@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairque.protocol.errors import FairqueError
-from fairque.protocol.testing import eventually
 from fairque.protocol.wire.scripts import script, script_names
 from fairque.scheduler import Schedule, TaskScheduler
+from fairque.testing.internal import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +89,7 @@ def test_a_leader_that_crashes_leaves_the_lead_to_another_at_once(bench: "Bench"
 @pytest.mark.parametrize("way", ["stop", "with"])
 def test_a_forked_child_does_not_resign_for_its_parent(bench: "Bench", way: str) -> None:
     leader = bench.started(lease_seconds=30)
-    eventually(lambda: leader.state == "leader", within=60, what="a leader")
+    eventually(lambda: leader.state == "leader", timeout=60, what="a leader")
     before = leader.status()
     pid = os.fork()
     if pid == 0:
@@ -110,7 +110,7 @@ def test_a_scheduler_that_was_not_started_can_be_in_a_forked_child(bench: "Bench
     scheduler = bench.scheduler()
     scheduler.begin_anew()
     scheduler.start()
-    eventually(lambda: scheduler.state == "leader", within=60, what="a leader")
+    eventually(lambda: scheduler.state == "leader", timeout=60, what="a leader")
 
 
 def test_all_scripts_are_read_at_the_start_since_later_ones_may_be_of_another_version(bench: "Bench") -> None:

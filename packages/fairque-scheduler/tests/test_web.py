@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fairque.protocol.testing import eventually
 from fairque.scheduler import ConfigurationError, TaskScheduler
+from fairque.testing.internal import eventually
 
 if TYPE_CHECKING:
     from tests.conftest import Bench

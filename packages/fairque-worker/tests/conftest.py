@@ -16,10 +16,10 @@ from fairque.protocol.model.registry import Registry
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
-from fairque.protocol.testing import PATIENCE, eventually
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
+from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import (
     FunctionTaskHandler,
     TaskContext,
@@ -112,7 +112,7 @@ class Bench:
 
     def reaches(self, task_id: str, state: TaskState, within: float = PATIENCE) -> Any:
         """Wait for a state and return the result, error or reason that the task left by then."""
-        eventually(lambda: self.state(task_id) is state, within=within, what=f"{state} of {task_id}")
+        eventually(lambda: self.state(task_id) is state, timeout=within, what=f"{state} of {task_id}")
         blob = self._runner.run(calls.watch(self.keys, task_id)).blob
         return loads(blob) if blob else None
 
@@ -137,7 +137,7 @@ class Bench:
 
 @pytest.fixture
 def no_thread_is_left() -> Iterator[None]:
-    """Fails the test when a thread of a worker goes on after it."""
+    """Fails the test when a thread of a worker continues after it."""
     before = set(threading.enumerate())
 
     def left() -> list[threading.Thread]:

@@ -201,7 +201,7 @@ one, number = Good(), 5
     [
         ("missing", "module 'tasks_of_handlers' has no attribute 'missing' (known: "),
         ("Goode", "module 'tasks_of_handlers' has no attribute 'Goode' (did you mean 'Good'?)"),
-        ("number", "is no TaskHandler but int"),
+        ("number", "is not a TaskHandler but int"),
         ("NeedsArguments", "cannot be made without arguments"),
         ("Unfinished", "cannot be made without arguments"),
     ],

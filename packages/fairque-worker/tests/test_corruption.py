@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fairque.protocol.jsonvalue import dumps, loads
-from fairque.protocol.testing import eventually
+from fairque.testing.internal import eventually
 
 
 def nothing() -> None:
@@ -30,7 +30,7 @@ def spoiled_messages() -> dict[str, Callable[[bytes], bytes]]:
         "without an id": without("id"),
         "without a version": without("v"),
         "of a future version": having(v=99),
-        "a version that is no number": having(v="one"),
+        "a version that is not a number": having(v="one"),
         "a wrong priority": having(priority=99),
         "wrong arguments": having(args=5),
         "a wrong timeout": having(timeout_ms="soon"),

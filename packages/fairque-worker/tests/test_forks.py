@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import PATIENCE, eventually, free_port
+from fairque.testing import free_port
+from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import Task, TaskContext, TaskHandler, current_context
 
 # Python warns of a fork beside threads, which is what is tried here.

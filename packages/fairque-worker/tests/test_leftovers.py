@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import PATIENCE
+from fairque.testing.internal import PATIENCE
 from fairque.worker import Task, TaskContext, TaskHandler
 
 VARIABLE: ContextVar[Any] = ContextVar("of-a-test")
@@ -112,7 +112,7 @@ class Lingers:
 
 
 @pytest.mark.parametrize("way", ["local", "result", "variable"])
-def test_what_hangs_when_it_is_forgotten_ends_with_the_timeout_and_others_go_on(
+def test_what_hangs_when_it_is_forgotten_ends_with_the_timeout_and_others_continue(
     bench: Any, gate: threading.Event, way: str
 ) -> None:
     class Result(dict[str, int], Lingers):

@@ -1,4 +1,4 @@
-"""Servers that crash, are replaced, load or are busy: a worker goes on by itself within 10 s of their return."""
+"""Servers that crash, are replaced, load or are busy: a worker continues by itself within 10 s of their return."""
 
 import threading
 from collections import Counter
@@ -11,7 +11,8 @@ import pytest
 import redis
 from redis.exceptions import RedisError
 
-from fairque.protocol.testing import PlainServer, eventually
+from fairque.testing import PlainServer
+from fairque.testing.internal import eventually
 from fairque.worker import current_context
 
 
@@ -92,7 +93,7 @@ def test_a_worker_follows_its_address_to_the_server_that_replaced_the_old_one(
         bench.close()
 
 
-def test_a_worker_goes_on_when_its_server_was_a_replica_for_a_while(bench: Any, client: Any) -> None:
+def test_a_worker_continues_when_its_server_was_a_replica_for_a_while(bench: Any, client: Any) -> None:
     bench.start(nothing)
     bench.result(bench.push(nothing))
     waiting = bench.push(nothing, delay=1)
@@ -104,7 +105,7 @@ def test_a_worker_goes_on_when_its_server_was_a_replica_for_a_while(bench: Any, 
     bench.reaches(waiting, bench.info(waiting).state.FINISHED)
 
 
-def test_a_worker_goes_on_when_its_server_has_loaded_its_data(bench: Any, server: PlainServer) -> None:
+def test_a_worker_continues_when_its_server_has_loaded_its_data(bench: Any, server: PlainServer) -> None:
     bench.push_all([bench.task(nothing) for _ in range(100)])
     bench.start(nothing)
     eventually(lambda: finished(bench) == 100)
@@ -115,7 +116,7 @@ def test_a_worker_goes_on_when_its_server_has_loaded_its_data(bench: Any, server
     bench.reaches(task_id, bench.info(task_id).state.FINISHED)
 
 
-def test_a_worker_goes_on_when_its_server_was_busy_with_a_script(
+def test_a_worker_continues_when_its_server_was_busy_with_a_script(
     bench: Any, server: PlainServer, client: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench.start(nothing)

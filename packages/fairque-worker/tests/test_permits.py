@@ -8,7 +8,7 @@ import redis
 
 from fairque.protocol.errors import ServerUnsuitable
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import PlainServer
+from fairque.testing import PlainServer
 
 
 def nothing() -> None:

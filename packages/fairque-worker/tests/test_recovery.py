@@ -1,4 +1,4 @@
-"""When the server goes away, comes back, or forgets: the worker goes on by itself."""
+"""When the server goes away, comes back, or forgets: the worker continues by itself."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from fairque.protocol.embedded import EmbeddedServer
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import TaskContext, current_context
 
 
@@ -121,7 +121,7 @@ def test_tasks_are_told_in_time_that_a_silent_server_may_have_given_them_to_othe
             assert {told.get(timeout=PATIENCE), told.get(timeout=PATIENCE)} == {"function", "coroutine"}
         finally:
             os.kill(pid, signal.SIGCONT)
-        # The outage was no fault of the tasks: it counts for no retry.
+        # The outage was not caused by the tasks: it costs no retry.
         assert bench.result(ids[0]) >= 1
         assert bench.result(ids[1]) > 1
         assert [bench.info(task_id).failures for task_id in ids] == [0, 0]

@@ -8,7 +8,7 @@ import pytest
 
 from fairque.protocol.errors import ProtocolError
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import PATIENCE, amend_record, eventually
+from fairque.testing.internal import PATIENCE, amend_record, eventually
 from fairque.worker import Cancel, Retry, RetryPolicy, Snooze, Task, TaskContext, TaskHandler, current_context
 
 SOON = RetryPolicy(base_seconds=0.01)
@@ -178,7 +178,7 @@ def test_a_retry_that_was_never_set_up_is_a_failure_like_any_other(bench: Any) -
     assert bench.result(bench.push(task, retry=SOON)) == "after all"
 
 
-def test_a_senseless_pause_is_an_error_of_the_task_and_the_worker_goes_on(bench: Any) -> None:
+def test_a_senseless_pause_is_an_error_of_the_task_and_the_worker_continues(bench: Any) -> None:
     def snoozes() -> None:
         raise Snooze(float("inf"))
 
@@ -266,7 +266,7 @@ def test_a_task_of_a_function_that_stays_unknown_is_a_dead_letter_with_close_mat
 
 
 @pytest.mark.parametrize("message", [b"garbage", b"\xff\xfe", b"[]", b'{"v":1}', b'{"v":99}', b""], ids=repr)
-def test_an_unreadable_message_is_a_dead_letter_and_the_worker_goes_on(bench: Any, message: bytes) -> None:
+def test_an_unreadable_message_is_a_dead_letter_and_the_worker_continues(bench: Any, message: bytes) -> None:
     task_id = bench.push(add, 1, 2)
     bench.client.set(f"{bench.keys.prefix}m:{task_id}", message)
     bench.start(add, concurrency=1)
@@ -275,7 +275,7 @@ def test_an_unreadable_message_is_a_dead_letter_and_the_worker_goes_on(bench: An
     assert bench.result(bench.push(add, 1, 2)) == 3
 
 
-def test_a_message_that_is_gone_is_a_dead_letter_and_the_worker_goes_on(bench: Any) -> None:
+def test_a_message_that_is_gone_is_a_dead_letter_and_the_worker_continues(bench: Any) -> None:
     task_id = bench.push(add, 1, 2)
     bench.client.delete(f"{bench.keys.prefix}m:{task_id}")
     bench.start(add, concurrency=1)

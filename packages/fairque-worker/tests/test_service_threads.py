@@ -18,7 +18,7 @@ import pytest
 
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import Worker, current_context
 from fairque.worker.phases import Phase
 
@@ -217,7 +217,7 @@ async def closes_the_selector() -> None:
 
 
 def test_an_event_loop_that_a_task_has_broken_ends_the_worker_which_stops_in_good_order(bench: Any) -> None:
-    """Whatever waits there, and whatever would be given to it, would wait for ever."""
+    """Whatever waits there, and whatever would be given to it, would wait forever."""
     worker = bench.start(closes_the_selector, http_port=0)
     bench.push(closes_the_selector)
     assert worker.wait_idle(PATIENCE)

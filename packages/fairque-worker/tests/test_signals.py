@@ -10,7 +10,7 @@ import pytest
 
 from fairque.protocol import clock
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 
 FORKING = multiprocessing.get_context("fork")
 

@@ -8,7 +8,7 @@ import pytest
 
 from fairque.protocol.errors import RedisUnavailable, SchemaMismatch
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import FairqueError, Worker
 
 
@@ -219,7 +219,7 @@ def test_run_works_in_any_thread_but_hears_no_signals_there(bench: Any) -> None:
     assert bench.stats().finished == 1
 
 
-def test_a_worker_says_when_a_thread_goes_on(bench: Any, inside: Any) -> None:
+def test_a_worker_says_when_a_thread_continues(bench: Any, inside: Any) -> None:
     worker = bench.worker(inside, grace_seconds=0.05)
     bench.push(inside)
     thread = threading.Thread(target=worker.run)

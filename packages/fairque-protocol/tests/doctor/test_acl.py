@@ -19,10 +19,10 @@ from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.wait import WaitLine
-from fairque.protocol.testing import PlainServer
 from fairque.protocol.verifier import verify
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.rights import ROLES
+from fairque.testing import PlainServer
 
 ROOT = Path(__file__).parents[4]
 KEYS = QueueKeys("q")

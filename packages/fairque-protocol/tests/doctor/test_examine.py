@@ -15,10 +15,10 @@ from fairque.protocol.doctor.examine import examine
 from fairque.protocol.doctor.findings import Diagnosis
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
-from fairque.protocol.testing import PlainServer
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.rights import ROLES, commands_of, words
 from fairque.protocol.wire.scripts import script
+from fairque.testing import PlainServer
 
 PASSWORD = "hunter2"  # noqa: S105 - to look for it in what is said
 QUEUE = QueueSettings(name="examined")
@@ -65,7 +65,7 @@ def test_a_server_that_no_process_would_use_is_examined_all_the_same(server: Pla
     assert diagnosis.exit_code == 1
 
 
-def test_what_it_advises_mends_it(server: PlainServer, client: Any) -> None:
+def test_what_it_advises_fixes_it(server: PlainServer, client: Any) -> None:
     for name, value in (("maxmemory-policy", "allkeys-lru"), ("appendonly", "no"), ("maxmemory", "0")):
         client.config_set(name, value)
     before = look(server)

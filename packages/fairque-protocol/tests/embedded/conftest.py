@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from fairque.protocol.embedded.binary import packaged_server_binary
-from fairque.protocol.testing import REDIS_SERVER
+from fairque.testing.servers import REDIS_SERVER
 
 BINARIES = [path for path in (packaged_server_binary(), REDIS_SERVER) if path]
 

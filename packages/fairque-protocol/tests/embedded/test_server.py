@@ -13,7 +13,7 @@ import pytest
 from fairque.protocol.embedded import EmbeddedServer
 from fairque.protocol.embedded.address import answers
 from fairque.protocol.errors import EmbeddedServerError
-from fairque.protocol.testing import eventually
+from fairque.testing.internal import eventually
 
 Alive = Callable[[str], bool]
 Connect = Callable[[str], Any]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fairque.protocol.embedded import EmbeddedServer
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 
 Alive = Callable[[str], bool]
 Connect = Callable[[str], Any]

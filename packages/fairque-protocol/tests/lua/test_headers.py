@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.lua.conftest import Source
 
 KEYS = QueueKeys("q")
-#: A worker and its tasks must go on when the server is out of memory.
+#: A worker and its tasks must continue when the server is out of memory.
 WORKER = {"pop", "beat", "finish", "fail", "release", "cancel", "sweep", "rouse", "interrupt", "watch", "progress"}
 SCHEDULER = {"lead"}
 #: What an operator needs when it is: to stop users and to drop their tasks.

@@ -66,7 +66,7 @@ def test_any_printable_text_is_an_id(value: str) -> None:
         ("\x85", "has control characters"),
         ("x" * 129, "has 129 bytes of UTF-8: at most 128"),
         ("ü" * 65, "has 130 bytes of UTF-8: at most 128"),
-        ("\ud800", "no valid Unicode text"),
+        ("\ud800", "not valid Unicode text"),
     ],
 )
 def test_other_values_are_refused_with_the_reason(value: object, message: str) -> None:

@@ -157,7 +157,7 @@ class TestTheSameTaskTwice:
         with pytest.raises(InvalidTask, match="two different tasks of the pipeline have the id a"):
             pipeline([A, task("a", args=[1])])
 
-    def test_two_ways_to_go_on_after_one_failure_are_refused(self) -> None:
+    def test_two_ways_to_continue_after_one_failure_are_refused(self) -> None:
         with pytest.raises(InvalidTask, match="names task a twice, with two ways"):
             pipeline([A >> B, task("b", depends_on=After("a", on_failure="run"))])
 
@@ -201,7 +201,7 @@ class TestWhatIsNoStage:
 
 
 class TestTheCauseOfACancelation:
-    """c depends on b and b on a; x failed as well, but its failure is no matter to c."""
+    """c depends on b and b on a; x failed as well, but its failure does not concern c."""
 
     MADE = pipeline([A >> B, task("x")]) >> task("c", depends_on=After("x", on_failure="run"))
     STATES: dict[str, TaskState | None] = dict.fromkeys("abcx", S.CANCELED)

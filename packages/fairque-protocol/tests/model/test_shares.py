@@ -39,7 +39,7 @@ def test_one_that_got_everything_of_four_gives_a_quarter() -> None:
 @pytest.mark.parametrize(
     "changes",
     [{"lane": "P"}, {"lane": "", "waiting": 0}, {"since": 5_001}, {"since": 2_000}, {"weight": 2.0}],
-    ids=["parked", "without work", "new", "made anew", "of another weight"],
+    ids=["parked", "without work", "new", "made again", "of another weight"],
 )
 def test_who_did_not_compete_all_the_time_does_not_count(changes: dict[str, Any]) -> None:
     before, after = snapshot(row("ann"), row("bob")), snapshot(row("ann", 5), row("bob", 9, **changes))

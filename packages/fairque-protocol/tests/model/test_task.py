@@ -115,7 +115,7 @@ class TestCreate:
         assert Task.create(depends_on=late).depends_on == (late,)
         assert Task.create(depends_on=["q", late]).depends_on == (After("q"), late)
 
-    def test_a_parent_has_one_way_to_go_on(self) -> None:
+    def test_a_parent_has_one_way_to_continue(self) -> None:
         with pytest.raises(InvalidTask, match="names task q twice"):
             Task.create(depends_on=["q", After("q", on_failure="run")])
         with pytest.raises(InvalidTask, match="on_failure must be 'cascade' or 'run', not 'stop'"):

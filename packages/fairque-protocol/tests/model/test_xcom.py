@@ -62,19 +62,19 @@ class TestPushing:
     def test_a_value_is_what_it_was_when_it_was_pushed(self) -> None:
         one, rows = Before().xcom(), [1]
         one.push("rows", rows)
-        rows.append(object())  # type: ignore[arg-type]  # as code does that goes on with its list
+        rows.append(object())  # type: ignore[arg-type]  # as code does that continues with its list
         assert loads(one.blob)["values"] == {"rows": [1]}
 
     @pytest.mark.parametrize(
         ("value", "problem"),
         [
-            ({1}, "is no JSON value but builtins.set"),
-            ([{"a": b""}], r"\[0\]\['a'\] is no JSON value but builtins.bytes"),
+            ({1}, "is not a JSON value but builtins.set"),
+            ([{"a": b""}], r"\[0\]\['a'\] is not a JSON value but builtins.bytes"),
             (float("inf"), "is inf"),
             ({1: 2}, "has the key 1 of type int"),
-            ("\ud800", "is no valid Unicode text"),
-            (Output("p"), "is no JSON value but .*Output: the output of another task may stand among args"),
-            (Task(task_id="t"), r"is no JSON value but .*Task: pass its result, task\.output"),
+            ("\ud800", "is not valid Unicode text"),
+            (Output("p"), "is not a JSON value but .*Output: the output of another task may stand among args"),
+            (Task(task_id="t"), r"is not a JSON value but .*Task: pass its result, task\.output"),
         ],
     )
     def test_a_value_that_is_no_json_is_told_with_task_and_key(self, value: Any, problem: str) -> None:

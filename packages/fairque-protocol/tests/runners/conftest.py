@@ -16,8 +16,8 @@ from fairque.protocol.embedded.binary import packaged_server_binary
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.aio import AsyncRunner
 from fairque.protocol.runners.failures import Attempts
-from fairque.protocol.testing import REDIS_SERVER
 from fairque.protocol.wire.call import Call
+from fairque.testing.servers import REDIS_SERVER
 
 BINARIES = [path for path in (packaged_server_binary(), REDIS_SERVER) if path]
 

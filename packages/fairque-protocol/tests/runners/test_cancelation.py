@@ -9,8 +9,8 @@ from redis.asyncio.connection import AbstractConnection
 
 from fairque.protocol import calls
 from fairque.protocol.runners.aio import AsyncRunner
-from fairque.protocol.testing import PATIENCE
 from fairque.protocol.wire.keys import QueueKeys
+from fairque.testing.internal import PATIENCE
 
 if TYPE_CHECKING:
     from tests.runners.conftest import OwnServer

@@ -26,8 +26,10 @@ from fairque.protocol.errors import (
 )
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners.causes import CAUSES
-from fairque.protocol.testing import REDIS_SERVER, PlainServer, eventually
 from fairque.protocol.wire.keys import QueueKeys
+from fairque.testing import PlainServer
+from fairque.testing.internal import eventually
+from fairque.testing.servers import REDIS_SERVER
 
 if TYPE_CHECKING:
     from tests.runners.conftest import Send
@@ -275,14 +277,14 @@ class TestServers:
 
 
 class TestOtherProtocols:
-    """What is at the address is no Redis, or speaks TLS where the address says that it does not."""
+    """What is at the address is not Redis, or speaks TLS where the address says that it does not."""
 
     @pytest.mark.parametrize(
         ("serve", "words"),
         [
-            (saying(b"HTTP/1.1 400 Bad Request\r\n\r\n", asked=True), "is no Redis.*HTTP/1.1 400.*host and port"),
-            (saying(b"SSH-2.0-OpenSSH_9.2\r\n", asked=False), "is no Redis.*SSH-2.0.*host and port"),
-            (saying(b"\x4a\x00\x00\x00\x0a8.0.3\x00", asked=False), "is no Redis.*host and port"),
+            (saying(b"HTTP/1.1 400 Bad Request\r\n\r\n", asked=True), "is not Redis.*HTTP/1.1 400.*host and port"),
+            (saying(b"SSH-2.0-OpenSSH_9.2\r\n", asked=False), "is not Redis.*SSH-2.0.*host and port"),
+            (saying(b"\x4a\x00\x00\x00\x0a8.0.3\x00", asked=False), "is not Redis.*host and port"),
             (saying(b"-DENIED Redis is running in protected mode\r\n", asked=False), "in protected mode"),
             (saying(b"-ERR max number of clients reached\r\n", asked=False), "no more connections"),
             (lambda _: None, "closes each connection at once"),
@@ -302,7 +304,7 @@ class TestOtherProtocols:
         [
             (answering("+PONG"), "speaks no TLS at this port.*Write redis://"),
             (answering("-NOAUTH Authentication required."), "speaks no TLS at this port"),
-            (saying(b"HTTP/1.1 400 Bad Request\r\n\r\n", asked=True), "speaks no TLS at this port|is no Redis"),
+            (saying(b"HTTP/1.1 400 Bad Request\r\n\r\n", asked=True), "speaks no TLS at this port|is not Redis"),
             (lambda _: None, "closes each connection at once"),
             (mute, "says nothing"),
         ],

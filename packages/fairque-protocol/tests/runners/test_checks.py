@@ -68,7 +68,7 @@ def test_a_server_that_was_asked_for_in_memory_may_forget() -> None:
     assert found(RedisSettings(url="embedded://"), aof_enabled=0) == []
 
 
-def test_every_finding_says_what_why_and_how_to_mend_it() -> None:
+def test_every_finding_says_what_why_and_how_to_fix_it() -> None:
     worst = {
         **HEALTHY,
         "redis_mode": "sentinel",

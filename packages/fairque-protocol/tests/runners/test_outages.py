@@ -1,4 +1,4 @@
-"""Servers that come back, are replaced, are busy or silent: both runners go on by themselves."""
+"""Servers that come back, are replaced, are busy or silent: both runners continue by themselves."""
 
 import asyncio
 import os
@@ -21,8 +21,9 @@ from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.aio import AsyncRunner
 from fairque.protocol.runners.connection import options
-from fairque.protocol.testing import PATIENCE, PlainServer, eventually
 from fairque.protocol.wire.keys import QueueKeys
+from fairque.testing import PlainServer
+from fairque.testing.internal import PATIENCE, eventually
 
 if TYPE_CHECKING:
     from tests.runners.conftest import Send
@@ -80,7 +81,7 @@ def sender(request: pytest.FixtureRequest) -> Iterator[Any]:
         one.close()
 
 
-def test_a_call_goes_on_with_the_server_that_came_back(server: PlainServer, sender: Any) -> None:
+def test_a_call_continues_with_the_server_that_came_back(server: PlainServer, sender: Any) -> None:
     send = sender(server.url)
     send(push("t1"))
     server.kill()

@@ -17,11 +17,11 @@ from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.aio import AsyncRunner
-from fairque.protocol.testing import PlainServer
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.rights import KEYS, ROLES, needs_of, needs_of_role
 from fairque.protocol.wire.scripts import script_names
+from fairque.testing import PlainServer
 
 QUEUE = QueueKeys("q")
 P = QUEUE.prefix

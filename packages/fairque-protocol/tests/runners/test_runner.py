@@ -26,10 +26,10 @@ from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.aio import AsyncRunner
 from fairque.protocol.runners.failures import Attempts
-from fairque.protocol.testing import PATIENCE, eventually
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
+from fairque.testing.internal import PATIENCE, eventually
 
 if TYPE_CHECKING:
     from tests.runners.conftest import OwnServer, Send
@@ -152,7 +152,7 @@ class TestRefusals:
     def test_arguments_that_a_script_refuses_are_wrong(
         self, own_server: "OwnServer", send: "Send", keys: QueueKeys
     ) -> None:
-        with pytest.raises(ProtocolError, match="the time of task t1 is no number"):
+        with pytest.raises(ProtocolError, match="the time of task t1 is not a number"):
             send(own_server.settings, [calls.finish(keys, [Finished("t1", "1:", -1, b"")], result_ttl_ms=1_000)])
 
     def test_a_key_of_the_wrong_kind_is_no_fault_of_the_server(
@@ -195,7 +195,7 @@ class TestRefusals:
 
 
 class TestUnsuitableServers:
-    def test_a_server_that_may_evict_tasks_is_refused_with_the_mend(
+    def test_a_server_that_may_evict_tasks_is_refused_with_the_fix(
         self, own_server: "OwnServer", send: "Send", keys: QueueKeys
     ) -> None:
         own_server.client.config_set("maxmemory-policy", "allkeys-lru")

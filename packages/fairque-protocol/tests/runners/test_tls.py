@@ -19,8 +19,10 @@ from fairque.protocol.config import RedisSettings
 from fairque.protocol.errors import ConfigurationError, RedisUnavailable
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.aio import AsyncRunner
-from fairque.protocol.testing import REDIS_SERVER, PlainServer, eventually, free_port
 from fairque.protocol.wire.keys import QueueKeys
+from fairque.testing import PlainServer, free_port
+from fairque.testing.internal import eventually
+from fairque.testing.servers import REDIS_SERVER
 
 if TYPE_CHECKING:
     from tests.runners.conftest import Send

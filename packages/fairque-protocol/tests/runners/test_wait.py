@@ -11,8 +11,8 @@ from fairque.protocol.calls import QueueStats
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.errors import FairqueError, RedisUnavailable, SchemaMismatch
 from fairque.protocol.runners.wait import WaitLine
-from fairque.protocol.testing import eventually
 from fairque.protocol.wire.keys import QueueKeys
+from fairque.testing.internal import eventually
 
 if TYPE_CHECKING:
     from tests.runners.conftest import OwnServer
@@ -77,7 +77,7 @@ def test_a_script_that_the_server_has_forgotten_is_sent_with_the_next_wait(own_s
     assert line.after(0.01)[1].pushed == 0
 
 
-def test_an_answer_that_refuses_says_so_and_the_line_goes_on(
+def test_an_answer_that_refuses_says_so_and_the_line_continues(
     own_server: "OwnServer", keys: QueueKeys, line: Line
 ) -> None:
     own_server.client.hset(keys.meta, "schema", "9")

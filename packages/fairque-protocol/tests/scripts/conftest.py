@@ -352,7 +352,7 @@ class Crew:
             self._take(last - len(self.started))
             if len(self.started) >= last or not self._running:
                 return
-            self._go_on(min(self._running[0][0], until_us))
+            self._continue(min(self._running[0][0], until_us))
 
     def lead(self, one: str, other: str, weights: dict[str, float], *, since_us: int = 0) -> float:
         """By how much the time of one, per weight, outran the other's in the interval where it did most, in µs."""
@@ -389,7 +389,7 @@ class Crew:
             self.started.append(user)
             self.waiting[user] -= 1
 
-    def _go_on(self, until_us: float) -> None:
+    def _continue(self, until_us: float) -> None:
         """Let time pass, beat on the way, and finish the tasks that end."""
         beat_us = self.lease_ms * 1_000 // 3
         while (beat_at := (self.queue.now_us // beat_us + 1) * beat_us) < until_us:

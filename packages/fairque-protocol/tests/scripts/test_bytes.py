@@ -8,7 +8,7 @@ import pytest
 from fairque.protocol import calls
 from fairque.protocol.calls import Granted
 from fairque.protocol.model.states import Priority, TaskState
-from fairque.protocol.testing import PlainServer
+from fairque.testing import PlainServer
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench

@@ -88,7 +88,7 @@ class TestCap:
         assert queue.woken()
         assert len(queue.pop(5)) == 2
 
-    def test_a_lowered_cap_lets_go_on_what_runs_and_starts_no_more(self, queue: "Bench") -> None:
+    def test_a_lowered_cap_lets_continue_what_runs_and_starts_no_more(self, queue: "Bench") -> None:
         queue.fill("ann", 5)
         held = queue.pop(3)
         queue.limit(cap=2)
@@ -160,7 +160,7 @@ class TestPause:
         assert queue.wait_ms() is None
         assert queue.standing().waiting == 3
 
-    def test_running_tasks_go_on_in_a_pause(self, queue: "Bench") -> None:
+    def test_running_tasks_continue_in_a_pause(self, queue: "Bench") -> None:
         held = queue.started()
         queue.limit(paused=1)
         assert queue.finish(held) == [(1, TaskState.FINISHED)]

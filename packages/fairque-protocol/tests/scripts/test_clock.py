@@ -297,7 +297,7 @@ class TestAnyStep:
         assert queue.stats().finished == 12
         assert verify(queue.runner, queue.keys, fix=True).found == []
 
-    def test_time_goes_on_by_what_has_passed(self, queue: "Bench", step: Step) -> None:
+    def test_time_continues_by_what_has_passed(self, queue: "Bench", step: Step) -> None:
         queue.push(queue.task(delay_ms=50_000_000))
         for _ in range(10):
             step(queue)

@@ -96,7 +96,7 @@ class TestReading:
             assert [one for part in found for one in part] == first
             assert {len(part) for part in found[:-1]} <= {most}
 
-    def test_a_page_goes_on_where_the_last_one_ended_also_when_that_letter_is_gone(self, queue: "Bench") -> None:
+    def test_a_page_continues_where_the_last_one_ended_also_when_that_letter_is_gone(self, queue: "Bench") -> None:
         ids = sorted(dead(queue, 9))
         first = page(queue, most=4)
         assert codes(queue, *ids[2:6]) == [Status.OK] * 4
@@ -134,7 +134,7 @@ class TestReading:
         assert asked <= 17
 
     @pytest.mark.parametrize("after", ["", "5", "x:t1", ":t1", "5:" + "x" * 129])
-    def test_what_is_no_place_to_go_on_is_refused(self, queue: "Bench", after: str) -> None:
+    def test_what_is_no_place_to_continue_is_refused(self, queue: "Bench", after: str) -> None:
         with pytest.raises(ConfigurationError, match="after must be the next of a page"):
             page(queue, after)
 

@@ -388,7 +388,7 @@ def test_the_calls_so_far_may_all_be_sent_again(queue: "Bench", monkeypatch: Any
     story = Story(queue, seed)
     for _ in range(60):
         going_on = story.go_on()
-        # It would expire by the clock of the server, which goes on during all these calls.
+        # It would expire by the clock of the server, which continues during all these calls.
         queue.client.persist(f"{queue.keys.prefix}claim:w1")
         before = told(queue)
         for call in sent:
@@ -401,7 +401,7 @@ def test_the_calls_so_far_may_all_be_sent_again(queue: "Bench", monkeypatch: Any
 
 
 def told(queue: "Bench") -> dict[str, Any]:
-    """Everything that the queue holds, but for the count of refused endings, which goes on, and zeros."""
+    """Everything that the queue holds, but for the count of refused endings, which continues, and zeros."""
     found = queue.snapshot()
     found["counts"].pop("stale", None)
     found["g"] = {name: value for name, value in found["g"].items() if value != "0"}

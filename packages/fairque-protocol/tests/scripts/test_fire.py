@@ -1,4 +1,4 @@
-"""Firing: a time brings one task, whoever fires it and how often; and who may, which saves work and decides nothing."""
+"""Firing: a run enqueues one task, whoever fires it and how often; and who may, which only saves work."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ class Clockwork:
     """Schedules of a queue that are fired by hand.
 
     Attributes:
-        queue: It.
+        queue: Its keys.
         start: The next time of each schedule when it is stored.
     """
 
@@ -93,7 +93,7 @@ class TestATime:
         assert clockwork.move(at, at + 500) == Fired(Status.ALREADY, at + 1_000, 0)
         assert clockwork.tasks() == [f"schedule:s:{at}"]
 
-    def test_a_time_whose_task_is_there_already_goes_on_without_another(
+    def test_a_time_whose_task_is_there_already_continues_without_another(
         self, queue: "Bench", clockwork: Clockwork
     ) -> None:
         """As after a restart of the server that lost the schedule's last step, or a task of that id by hand."""

@@ -1,4 +1,4 @@
-"""Whatever arguments a script gets, and whatever is written over its keys: an answer, and others go on."""
+"""Whatever arguments a script gets, and whatever is written over its keys: an answer, and others continue."""
 
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -219,7 +219,7 @@ def use(queue: "Bench", number: int) -> None:
 
 
 @pytest.mark.parametrize("how", SPOILS)
-def test_what_somebody_has_written_over_stops_nobody_and_can_be_mended(
+def test_what_somebody_has_written_over_stops_nobody_and_can_be_fixed(
     new_queue: "Callable[[], Bench]", how: str
 ) -> None:
     @settings(quickly, max_examples=15)

@@ -17,12 +17,12 @@ from hypothesis.stateful import (
 
 from fairque.protocol import calls
 from fairque.protocol.calls import ALL_USERS, SETTING_NAMES, Granted, Setting
-from fairque.protocol.fairness.model import FairModel
-from fairque.protocol.fairness.order import HIGH
-from fairque.protocol.fairness.records import ModelTask, User
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.verifier import verify
 from fairque.protocol.wire.status import Status
+from fairque.testing.fairness.model import FairModel
+from fairque.testing.fairness.order import HIGH
+from fairque.testing.fairness.records import ModelTask, User
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

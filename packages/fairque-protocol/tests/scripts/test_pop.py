@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fairque.protocol.model.states import Priority, TaskState
-from fairque.protocol.testing import amend_record
 from fairque.protocol.wire.codec import decode_task, encode_task
 from fairque.protocol.wire.status import Status
+from fairque.testing.internal import amend_record
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench

@@ -9,8 +9,8 @@ from fairque.protocol import calls
 from fairque.protocol.calls import Granted, Reported, parse_progress
 from fairque.protocol.errors import ProtocolError
 from fairque.protocol.model.progress import Progress
-from fairque.protocol.testing import eventually
 from fairque.protocol.wire.status import Status
+from fairque.testing.internal import eventually
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench

@@ -20,7 +20,7 @@ def purge(queue: "Bench", user: str = "ann", most: int = 1_000) -> tuple[int, in
     return done.canceled, done.left
 
 
-def test_queued_critical_and_scheduled_tasks_are_canceled_and_running_ones_go_on(queue: "Bench") -> None:
+def test_queued_critical_and_scheduled_tasks_are_canceled_and_running_ones_continue(queue: "Bench") -> None:
     held = queue.started()
     waiting = [*queue.fill("ann", 3), *queue.fill("ann", 2, priority=Priority.CRITICAL)]
     waiting += queue.fill("ann", 2, delay_ms=5_000)

@@ -10,8 +10,8 @@ import pytest
 from fairque.protocol import calls
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import Priority
-from fairque.protocol.testing import amend_record
 from fairque.protocol.wire.status import Status
+from fairque.testing.internal import amend_record
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench

@@ -213,7 +213,7 @@ class TestChangesOfTimes:
         assert queue.run(calls.read_scheduler(queue.keys)).missed == 3
 
     def test_what_was_counted_from_another_time_is_not_believed(self, queue: "Bench", store: Store) -> None:
-        """The leader went on meanwhile."""
+        """The leader continued meanwhile."""
         at = queue.now_ms + 10
         store(hourly(), next_at=at + HOUR_MS)
         overdue = Overdue(2, at, at + HOUR_MS)
@@ -341,7 +341,7 @@ class TestReading:
         found, told = queue.run(calls.read_some(queue.keys, ["c", "x", "a"]))
         assert ([one.schedule_id for one in found], told) == (["c", "a"], 3)
 
-    def test_a_page_ends_before_it_is_too_large_and_the_next_one_goes_on_behind_it(
+    def test_a_page_ends_before_it_is_too_large_and_the_next_one_continues_behind_it(
         self, queue: "Bench", store: Store
     ) -> None:
         for name in "abcdefg":
@@ -404,7 +404,7 @@ class TestBadInput:
             f"the id of a schedule '{'x' * 101}' has more than 100 bytes of UTF-8",
             f"schedule '{'x' * 101}': give one of cron, every and at, to say when; found none of them",
             (
-                f"schedule '{'x' * 101}': args[0] is no JSON value but builtins.set: "
+                f"schedule '{'x' * 101}': args[0] is not a JSON value but builtins.set: "
                 "pass numbers, strings, booleans, None, lists and dictionaries of them"
             ),
             "schedule 'a': it is there twice",

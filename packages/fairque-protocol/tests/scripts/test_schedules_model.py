@@ -131,7 +131,7 @@ class Schedules(RuleBasedStateMachine):
         one = self.known[name]
         before, overdue = one.revision, one.overdue(self.now) if counted else None
         one.content, one.revision = one.content + 1, self.next_revision()
-        # What does not fire has no times yet, and gets the first one anew when it does.
+        # What does not fire has no times yet, and gets the first one again when it does.
         if not one.on or (every is not None and every != one.every):
             one.retime(self.now, overdue)
             one.every = every or one.every
@@ -183,7 +183,7 @@ class Schedules(RuleBasedStateMachine):
 
     @rule(leader=leaders, newest=st.booleans(), term=st.sampled_from(["own", "highest"]))
     def fire(self, leader: str, newest: bool, term: str) -> None:  # noqa: FBT001 - drawn by name
-        """From what it saw, however long ago; with a term that lets it, too: the lock is no part of the safety."""
+        """From what it saw, however long ago; with a term that lets it, too: the lock is not part of the safety."""
         moves = [self._move(row, newest=newest) for row in self.views[leader]]
         number = self.terms[leader] if term == "own" else 10**6
         if moves:

@@ -1,4 +1,4 @@
-"""Every field of the layout, spoiled in every way: scripts go on or change nothing, others are served, verify repairs.
+"""Each field of the layout, spoiled in each way: scripts continue or change nothing, others are served, verify repairs.
 
 The fields are those that a busy queue has, so that one which is added later is looked at by itself.
 """
@@ -301,7 +301,7 @@ def check(copy: Copy, spoil: Callable[["Bench"], object], what: str, *, found: b
 
 # HASHES
 
-#: Values that are no error there, by field and value.
+#: Values that are not error there, by field and value.
 FINE = {
     ("g V", "a fraction"), ("g est0", "a fraction"), ("cfg:bob weight", "a fraction"), ("cfg:bob rate", "a fraction"),
     *(("lock holder", value) for value in TEXTS),
@@ -386,7 +386,7 @@ redis.call("SET", KEYS[1], cmsgpack.pack(r))
 
 @pytest.mark.parametrize(("kind", "field"), RECORDS)
 def test_a_field_of_a_record(copy: Copy, kind: str, field: str) -> None:
-    """Of every second record of the kind at once, in as many ways: who comes upon one goes on with the others."""
+    """Of every second record of the kind at once, in as many ways: who comes upon one continues with the others."""
     ways = [*VALUES.items()]
     while ways:
         now, ways = ways[: AT_ONCE[kind]], ways[AT_ONCE[kind] :]
@@ -462,7 +462,7 @@ KINDS = (
 )
 
 
-#: What is no string.
+#: What is not a string.
 HELD_AS_OTHERS = [kind for kind in KINDS if kind[:-1] not in (*"mtxrpu", "dedup", "claim", "schedule")]
 
 

@@ -186,7 +186,7 @@ def test_one_sweep_at_a_time(queue: "Bench") -> None:
     assert 0 < queue.ttl_ms("sweeping") <= 5_000
 
 
-def test_the_sweeper_itself_may_go_on_at_once(queue: "Bench") -> None:
+def test_the_sweeper_itself_may_continue_at_once(queue: "Bench") -> None:
     assert queue.guarded_sweep(5_000, sweeper="w1") is not None
     assert queue.guarded_sweep(5_000, sweeper="w2") is None
     assert queue.guarded_sweep(5_000, sweeper="w1") is not None
@@ -254,7 +254,7 @@ def test_a_sweep_that_reached_a_limit_says_that_there_is_more_and_the_last_one_d
     sweeps = 0
     while queue.sweep().more:
         sweeps += 1
-        assert sweeps < 20, "more for ever"
+        assert sweeps < 20, "more forever"
     assert sweeps >= 2
     # Nothing that a further sweep would do.
     before = queue.snapshot()
@@ -263,7 +263,7 @@ def test_a_sweep_that_reached_a_limit_says_that_there_is_more_and_the_last_one_d
     assert queue.snapshot() == before
 
 
-def test_a_value_that_is_still_needed_does_not_ask_for_more_for_ever(queue: "Bench") -> None:
+def test_a_value_that_is_still_needed_does_not_ask_for_more_forever(queue: "Bench") -> None:
     queue.push(queue.task(task_id="parent"))
     queue.fill("ann", 150, depends_on=["parent"])
     queue.finish(*queue.pop(1), xcom=b'{"a":1}')

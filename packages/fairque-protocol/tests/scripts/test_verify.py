@@ -9,9 +9,9 @@ from fairque.protocol import calls
 from fairque.protocol.calls import Storing
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import Priority, TaskState
-from fairque.protocol.testing import amend_record
 from fairque.protocol.verifier import Report, verify
 from fairque.protocol.wire.scripts import script, script_names
+from fairque.testing.internal import amend_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -253,7 +253,7 @@ class Damage:
         assert self.client.zrem(f"{self.prefix}critical", "eve")
         return "user", "eve"
 
-    def a_user_that_is_parked_for_ever(self) -> tuple[str, str]:
+    def a_user_that_is_parked_forever(self) -> tuple[str, str]:
         self.client.zrem(f"{self.prefix}timers", "slow")
         amend_record(self.client, f"{self.prefix}u:slow", inf=0)
         return "user", "slow"
@@ -332,7 +332,7 @@ class Damage:
 
 
 @pytest.mark.parametrize("name", [name for name in vars(Damage) if not name.startswith("_")])
-def test_damage_is_found_and_mended(many: "Bench", name: str) -> None:
+def test_damage_is_found_and_fixed(many: "Bench", name: str) -> None:
     wanted = getattr(Damage(many), name)()
     before = many.snapshot_raw()
     found = look(many)
@@ -347,7 +347,7 @@ def test_damage_is_found_and_mended(many: "Bench", name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in vars(Damage) if not name.startswith("_")])
-def test_every_task_ends_after_the_damage_was_mended(many: "Bench", name: str) -> None:
+def test_every_task_ends_after_the_damage_was_fixed(many: "Bench", name: str) -> None:
     getattr(Damage(many), name)()
     look(many, fix=True)
     many.limit("capped", cap=None)
@@ -511,7 +511,7 @@ def test_nothing_is_found_while_others_work(new_queue: "Callable[[], Bench]") ->
 
 
 class TestSchedules:
-    """Those that no time would ever fire, or that would be looked at for ever."""
+    """Those that no time would ever fire, or that would be looked at forever."""
 
     @pytest.fixture
     def timed(self, queue: "Bench") -> "Bench":
@@ -562,7 +562,7 @@ class TestSchedules:
         assert timed.snapshot_raw() == before
 
     @pytest.mark.parametrize("damage", [*LOST, *GONE, *KEPT])
-    def test_each_damage_is_found_and_mended(self, timed: "Bench", damage: str) -> None:
+    def test_each_damage_is_found_and_fixed(self, timed: "Bench", damage: str) -> None:
         name = self.broken(timed, damage)
         before = timed.snapshot_raw()
         assert set(self.found(timed, fix=False)) == {("schedule", name, False)}

@@ -10,8 +10,8 @@ from fairque.protocol.calls import Outcome, Reported
 from fairque.protocol.errors import TaskNotFound
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import eventually
 from fairque.protocol.wire.status import Status
+from fairque.testing.internal import eventually
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
@@ -98,7 +98,7 @@ def test_many_tasks_are_watched_in_one_call(queue: "Bench", heard: list[bytes]) 
     eventually(lambda: len(heard) == 4, what="all endings are told")
 
 
-def test_an_answer_stops_where_it_would_be_too_large_and_goes_on_from_there(queue: "Bench") -> None:
+def test_an_answer_stops_where_it_would_be_too_large_and_continues_from_there(queue: "Bench") -> None:
     ids = queue.fill("ann", 6)
     queue.finish(*queue.pop(6), result=b"1" * 1_000_000)
     first = queue.run(calls.watch_many(queue.keys, ids))

@@ -60,6 +60,6 @@ def test_the_error_says_where_modules_are_looked_for(tmp_path: Path, monkeypatch
     assert str(tmp_path) in str(caught.value)
 
 
-def test_an_interruption_is_no_reason_but_goes_on(write: Write) -> None:
+def test_an_interruption_is_no_reason_but_continues(write: Write) -> None:
     with pytest.raises(KeyboardInterrupt):
         import_module(write("modules_of_five", "raise KeyboardInterrupt"))

@@ -18,7 +18,7 @@ import pytest
 from fairque.protocol.model.logger import TaskLogger
 from fairque.protocol.service.lines import Event
 from fairque.protocol.service.log import LogForm, configure_log, service_logger
-from fairque.protocol.testing import PATIENCE
+from fairque.testing.internal import PATIENCE
 
 log = service_logger("fairque.tests")
 
@@ -338,7 +338,7 @@ class TestStreams:
         ],
         ids=["no error", "no output", "none", "error full", "output full", "error broken", "output broken"],
     )
-    def test_a_program_whose_streams_are_closed_full_or_broken_goes_on_and_ends_well(self, shell: str) -> None:
+    def test_a_program_whose_streams_are_closed_full_or_broken_continues_and_ends_well(self, shell: str) -> None:
         ended = subprocess.run(  # noqa: S603 - our own words
             ["/bin/sh", "-c", shell, sys.executable, PROGRAM],
             env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},

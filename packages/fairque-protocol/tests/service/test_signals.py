@@ -13,7 +13,7 @@ import pytest
 
 from fairque.protocol import clock
 from fairque.protocol.service.signals import STOPPING, Control, Order
-from fairque.protocol.testing import PATIENCE
+from fairque.testing.internal import PATIENCE
 
 FORKING = multiprocessing.get_context("fork")
 

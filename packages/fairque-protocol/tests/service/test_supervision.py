@@ -11,7 +11,7 @@ import structlog
 
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.service.supervision import Service
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 
 Make = Callable[..., Service]
 

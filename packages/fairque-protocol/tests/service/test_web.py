@@ -21,7 +21,7 @@ from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.protocol.service import web as web_module
 from fairque.protocol.service.http import LONGEST_HEAD, read_request
 from fairque.protocol.service.web import Web
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], list[bytes]]
 GATE = threading.Event()

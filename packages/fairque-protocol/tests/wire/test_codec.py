@@ -165,28 +165,28 @@ class TestWhatCannotBeSent:
         with pytest.raises(InvalidTask) as caught:
             encode_task(Task(task_id="t1", user_id="ann", func=name, args=("u", [1, {"w": {2}}])))
         assert str(caught.value).startswith(
-            "task t1 (test_codec.resize): argument 'sizes', args[1][1]['w'] is no JSON value but builtins.set"
+            "task t1 (test_codec.resize): argument 'sizes', args[1][1]['w'] is not a JSON value but builtins.set"
         )
 
     @pytest.mark.parametrize(
         ("fields", "message"),
         [
-            ({"func": "unknown:f", "args": ({1},)}, r"task t1 \(unknown:f\): args\[0\] is no JSON value"),
-            ({"args": ({1},)}, r"task t1: args\[0\] is no JSON value"),
-            ({"func": "test_codec.resize", "args": (1, 2, {3})}, r"args\[2\] is no JSON value"),
-            ({"kwargs": {"width": b"1"}}, r"kwargs\['width'\] is no JSON value but builtins.bytes"),
+            ({"func": "unknown:f", "args": ({1},)}, r"task t1 \(unknown:f\): args\[0\] is not a JSON value"),
+            ({"args": ({1},)}, r"task t1: args\[0\] is not a JSON value"),
+            ({"func": "test_codec.resize", "args": (1, 2, {3})}, r"args\[2\] is not a JSON value"),
+            ({"kwargs": {"width": b"1"}}, r"kwargs\['width'\] is not a JSON value but builtins.bytes"),
             ({"kwargs": {1: 2}}, r"kwargs has the key 1"),
             ({"payload": float("nan")}, r"payload is nan"),
             (
                 {"payload": [Output("p")]},
-                r"payload\[0\] is no JSON .*Output: the output of another task",
+                r"payload\[0\] is not a JSON .*Output: the output of another task",
             ),
             ({"args": ({Output("p"): 1},)}, r"args\[0\] has the key Output\(.* of type Output: JSON keys are strings"),
-            ({"args": (Output("p"), {"a": {2}})}, r"args\[1\]\['a'\] is no JSON value but builtins.set"),
-            ({"args": ({Output("p")},)}, r"args\[0\] is no JSON value but builtins.set"),
+            ({"args": (Output("p"), {"a": {2}})}, r"args\[1\]\['a'\] is not a JSON value but builtins.set"),
+            ({"args": ({Output("p")},)}, r"args\[0\] is not a JSON value but builtins.set"),
             (
                 {"kwargs": {"rows": Task(task_id="p")}},
-                r"kwargs\['rows'\] is no JSON .*: pass its result, task\.output",
+                r"kwargs\['rows'\] is not a JSON .*: pass its result, task\.output",
             ),
             ({"args": (Output("p")["\ud800"],)}, r"task t1 cannot be written as JSON"),
             ({"payload": 10**5_000}, r"task t1 cannot be written as JSON: Exceeds the limit"),
@@ -216,7 +216,7 @@ class TestReading:
             created_at=0,
         )
 
-    def test_a_newer_version_is_refused_with_the_mend(self) -> None:
+    def test_a_newer_version_is_refused_with_the_fix(self) -> None:
         with pytest.raises(ProtocolError, match=r"has version 2, .* reads up to 1: upgrade the workers before"):
             decode_task(message(v=WIRE_VERSION + 1))
 

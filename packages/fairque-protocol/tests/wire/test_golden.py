@@ -1,4 +1,4 @@
-"""Messages of every wire version, as files: they are read for ever, and version 1 is still written like this.
+"""Messages of every wire version, as files: they are read forever, and version 1 is still written like this.
 
 A file that is in a release is never changed. A new version adds files.
 """

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import RetryPolicy, Task, TaskContext, TaskHandler, current_context
 
 SOON = RetryPolicy(base_seconds=0.01)

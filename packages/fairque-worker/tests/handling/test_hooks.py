@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import PATIENCE, amend_record, eventually
+from fairque.testing.internal import PATIENCE, amend_record, eventually
 from fairque.worker import Cancel, RetryPolicy, Snooze, Task, TaskContext, TaskHandler, current_context
 
 SOON = RetryPolicy(base_seconds=0.01)

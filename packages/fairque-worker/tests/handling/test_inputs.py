@@ -22,9 +22,9 @@ from fairque.protocol.model.outputs import Left
 from fairque.protocol.model.retry import Snooze
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.model.xcom import MAX_XCOM_BYTES, Pull, XComUse, mark_xcom
-from fairque.protocol.testing import eventually
 from fairque.protocol.wire.codec import decode_task, encode_task
 from fairque.protocol.wire.status import Status
+from fairque.testing.internal import eventually
 from fairque.worker import Task, TaskContext, TaskHandler, Worker, current_context
 from fairque.worker.child import _Office
 from fairque.worker.handling.inputs import Inputs
@@ -184,7 +184,7 @@ class TestXCom:
     @pytest.mark.parametrize(
         ("value", "problem"),
         [
-            ({1, 2}, "the value 'rows' of its XCom is no JSON value but builtins.set"),
+            ({1, 2}, "the value 'rows' of its XCom is not a JSON value but builtins.set"),
             (float("nan"), "the value 'rows' of its XCom is nan"),
             ("x" * MAX_XCOM_BYTES, "with the value 'rows' its XCom has 262,1.. bytes, allowed are 262,144"),
         ],
@@ -402,7 +402,7 @@ class TestTooMuch:
         assert len(inputs.filled(decode_task(encode_task(task).data)).args[0]) == 10
 
     @pytest.mark.parametrize("isolation", ["thread", "process"])
-    def test_such_a_task_fails_at_once_and_its_neighbours_go_on(
+    def test_such_a_task_fails_at_once_and_its_neighbours_continue(
         self, bench: "Bench", isolation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         module = f"tasks_large_{os.getpid()}_{isolation}"

@@ -10,7 +10,7 @@ import pytest
 
 from fairque.protocol import clock
 from fairque.protocol.calls import Granted
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import Task, TaskContext
 from fairque.worker.jobs import Job, Lease
 from fairque.worker.keeping.deadlines import Watch

@@ -6,8 +6,8 @@ from queue import SimpleQueue
 from typing import Any
 
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import PATIENCE, amend_record, eventually
 from fairque.protocol.wire.status import Status
+from fairque.testing.internal import PATIENCE, amend_record, eventually
 from fairque.worker import RetryPolicy, Task, TaskContext, TaskHandler, current_context
 
 

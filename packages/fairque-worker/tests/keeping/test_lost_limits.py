@@ -1,4 +1,4 @@
-"""A worker brings the limits of its file back when the server has lost them, and continues."""
+"""A worker restores the limits of its file when the server has lost them, and continues."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from attrs import evolve
 from fairque.protocol.calls import read_configured
 from fairque.protocol.config import DefaultLimits, FairnessSettings, UserLimits
 from fairque.protocol.runners import Runner
-from fairque.protocol.testing import eventually
+from fairque.testing.internal import eventually
 from fairque.worker import FunctionTaskHandler, Worker
 from fairque.worker.keeping import leases as heart
 

@@ -12,7 +12,7 @@ from fairque.protocol.calls import Granted, Reported
 from fairque.protocol.errors import RedisUnavailable
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import Consumer, Worker, current_context
 from fairque.worker.jobs import Job, Lease
 from fairque.worker.keeping.progress import ProgressSender

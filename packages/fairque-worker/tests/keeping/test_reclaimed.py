@@ -12,7 +12,7 @@ import pytest
 from fairque.protocol import calls
 from fairque.protocol.calls import Finished
 from fairque.protocol.model.ids import new_nonce
-from fairque.protocol.testing import eventually
+from fairque.testing.internal import eventually
 from fairque.worker import Worker
 
 #: A worker in a process of its own that takes one task and never ends it.
@@ -80,7 +80,7 @@ def test_a_worker_that_was_killed_is_named_by_the_one_that_takes_its_task(
         lost.kill()
     worker = bench.start(holds, name="other", **short)
     bench.result(task_id)
-    # Whichever thread took it back says so beside what goes on.
+    # Whichever thread took it back says so beside what continues.
     (line,) = eventually(lambda: told(caplog), what="a line")
     assert (line["task_id"], line["user_id"], line["lost_worker"]) == (task_id, "eve", "lost")
     assert line["msg"] == "a worker was lost: its task was taken back, and it waits to be started again"

@@ -1,4 +1,4 @@
-"""Timeouts: the deadline is a failed attempt, and whatever a task does with it, its slot goes on."""
+"""Timeouts: the deadline is a failed attempt, and whatever a task does with it, its slot continues."""
 
 import asyncio
 import threading
@@ -7,7 +7,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import RetryPolicy, Task, TaskContext, TaskHandler, TaskTimeout, TooManyAbandoned, current_context
 
 SOON = RetryPolicy(base_seconds=0.01)
@@ -174,7 +174,7 @@ def test_a_coroutine_that_does_not_let_itself_be_cancelled_is_left_behind_after_
 
     bench.start(deaf, add, concurrency=1, cancel_grace_seconds=0.1)
     error = bench.error(bench.push(deaf, timeout=0.05, retries=0))
-    assert error["error"].endswith("it was cancelled, but goes on unheard")
+    assert error["error"].endswith("it was cancelled, but continues unheard")
     assert bench.result(bench.push(add, 1, 2)) == 3
     gate.set()
 
@@ -248,7 +248,7 @@ def test_a_worker_with_too_many_abandoned_threads_takes_no_more_and_ends_to_be_s
     thread.start()
     assert [bench.error(task_id)["type"] for task_id in ids] == ["TaskTimeout"] * 2
     error = raised.get(timeout=PATIENCE)
-    assert "more than 1 tasks (worker.max_abandoned) went on after their timeouts" in str(error)
+    assert "more than 1 tasks (worker.max_abandoned) continued after their timeouts" in str(error)
     assert not worker.all_ended
     left = bench.push(add, 1, 2)
     assert bench.state(left) is TaskState.QUEUED

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fairque.protocol.testing import eventually
+from fairque.testing.internal import eventually
 from fairque.worker import Worker
 
 #: What children of workers run in the tests.
@@ -166,7 +166,7 @@ def forks(how):
         return "the copy"
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
-def forks_and_goes_on():
+def forks_and_continues():
     pid = os.fork()
     if pid == 0:
         time.sleep(0.2)

@@ -12,7 +12,7 @@ import pytest
 
 from fairque.protocol.calls import Granted
 from fairque.protocol.errors import FairqueError
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker.jobs import Job, Lease
 from fairque.worker.processes.channel import Channel
 from fairque.worker.processes.process import Child, Recipe
@@ -50,7 +50,7 @@ def sending(channel: Channel, frame: dict[str, Any]) -> threading.Thread:
     return thread
 
 
-def test_who_tells_a_child_that_does_not_listen_goes_on_and_can_kill_it(child: Child) -> None:
+def test_who_tells_a_child_that_does_not_listen_continues_and_can_kill_it(child: Child) -> None:
     assert child.pid is not None
     os.kill(child.pid, signal.SIGSTOP)
     sender = sending(child.channel, LARGE)

@@ -1,4 +1,4 @@
-"""How child processes end: what a task does to its own is its affair, and the worker and the other tasks go on."""
+"""How child processes end: what a task does to its own is its affair, and the worker and the other tasks continue."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ import pytest
 
 from fairque.protocol import clock
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import PATIENCE, amend_record, eventually
+from fairque.testing.internal import PATIENCE, amend_record, eventually
 from fairque.worker import RetryPolicy
 
 SOON = RetryPolicy(base_seconds=0.01)
@@ -107,7 +107,7 @@ def test_a_canceled_task_that_does_not_heed_it_is_killed_after_the_grace_and_the
     pid = apart.noted("hung")
     apart.bench.cancel(task_id)
     reason = apart.bench.reaches(task_id, TaskState.CANCELED)
-    assert reason["reason"] == "killed: it was canceled and went on for 0.3 s"
+    assert reason["reason"] == "killed: it was canceled and continued for 0.3 s"
     apart.ends(pid)
     assert apart.result("add", 1, 2) == 3
 

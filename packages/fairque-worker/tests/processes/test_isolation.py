@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import eventually
+from fairque.testing.internal import eventually
 
 _FINISHED = TaskState.FINISHED
 
@@ -25,7 +25,7 @@ def test_a_copy_that_a_task_forks_ends_and_its_ending_is_nobodys(apart: Any, wor
 
 def test_a_copy_that_ends_after_its_task_is_not_heard(apart: Any) -> None:
     apart.start(concurrency=1)
-    apart.bench.reaches(apart.push("forks_and_goes_on"), _FINISHED)
+    apart.bench.reaches(apart.push("forks_and_continues"), _FINISHED)
     copy = apart.noted("copy")
     while apart.alive(copy):
         assert apart.result("add", 1, 2) == 3

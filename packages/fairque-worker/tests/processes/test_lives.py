@@ -15,7 +15,7 @@ import redis
 
 from fairque.protocol import clock
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import eventually
+from fairque.testing.internal import eventually
 from fairque.worker.jobs import Unstarted
 from fairque.worker.processes import children as pool
 from fairque.worker.processes import process
@@ -219,7 +219,7 @@ class TestOneThatCannotBegin:
         ended_well(fix, "was not ready within 0.5 s", caplog)
 
     @pytest.mark.usefixtures("soon")
-    def test_tasks_that_run_in_threads_go_on_meanwhile(
+    def test_tasks_that_run_in_threads_continue_meanwhile(
         self,
         apart: Any,
         broken: pytest.MonkeyPatch,

@@ -11,7 +11,7 @@ import pytest
 from fairque.protocol import calls
 from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import amend_record, eventually
+from fairque.testing.internal import amend_record, eventually
 from fairque.worker import Task, TaskContext, TaskHandler, Worker
 
 
@@ -139,14 +139,14 @@ def test_what_a_task_raises_comes_back_as_text(apart: Any, kind: str, expected: 
     assert (error["type"], error["error"], error["reason"]) == expected
     assert "Traceback" in error["traceback"]
     assert f"{apart.module}.py" in error["traceback"]
-    # The only slot and its child go on.
+    # The only slot and its child continue.
     assert apart.result("add", 1, 2) == 3
 
 
 def test_a_result_that_is_no_json_is_a_failed_attempt(apart: Any) -> None:
     apart.start()
     error = apart.error("fails", "json")
-    assert (error["type"], "no JSON value" in error["error"]) == ("InvalidTask", True)
+    assert (error["type"], "not a JSON value" in error["error"]) == ("InvalidTask", True)
 
 
 def test_a_task_in_a_child_decides_itself_what_becomes_of_it(apart: Any) -> None:

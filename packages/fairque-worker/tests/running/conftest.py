@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from fairque.protocol.calls import Granted
-from fairque.protocol.testing import PATIENCE
 from fairque.protocol.wire.codec import encode_task
+from fairque.testing.internal import PATIENCE
 from fairque.worker import Task, TaskContext, TaskHandler
 from fairque.worker.handling.inputs import Inputs
 from fairque.worker.jobs import Ending, Failure, Job, Lease, Success

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import TaskTimeout, current_context
 from fairque.worker.jobs import Success
 

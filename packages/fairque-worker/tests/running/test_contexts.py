@@ -55,7 +55,7 @@ class TestOfTheProgram:
         assert [with_context.run(work, "x" * n).value for n in (5, 6)] == [["program", 3]] * 2
 
 
-def test_a_coroutine_goes_on_in_the_context_in_which_its_function_was_called(bench: Any) -> None:
+def test_a_coroutine_continues_in_the_context_in_which_its_function_was_called(bench: Any) -> None:
     def begins() -> Any:
         WORD.set("begun")
 

@@ -1,4 +1,4 @@
-"""The executor, without a server: whatever a task does is the ending of its attempt, and the slot goes on."""
+"""The executor, without a server: whatever a task does is the ending of its attempt, and the slot continues."""
 
 import asyncio
 import threading
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fairque.protocol.errors import InvalidTask, LeaseLost, ProtocolError
-from fairque.protocol.testing import PATIENCE
+from fairque.testing.internal import PATIENCE
 from fairque.worker import current_context
 from fairque.worker.jobs import Failure, Success
 
@@ -60,7 +60,7 @@ def test_the_time_it_ran_is_measured_in_microseconds(bench: Any) -> None:
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_whatever_a_function_raises_is_a_failure_and_the_only_slot_goes_on(bench: Any, error: BaseException) -> None:
+def test_whatever_a_function_raises_is_a_failure_and_the_only_slot_continues(bench: Any, error: BaseException) -> None:
     ending = bench.run(raiser(error))
     assert isinstance(ending, Failure)
     assert ending.error is error
@@ -68,7 +68,7 @@ def test_whatever_a_function_raises_is_a_failure_and_the_only_slot_goes_on(bench
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_whatever_a_coroutine_raises_is_a_failure_and_the_loop_goes_on(bench: Any, error: BaseException) -> None:
+def test_whatever_a_coroutine_raises_is_a_failure_and_the_loop_continues(bench: Any, error: BaseException) -> None:
     ending = bench.run(async_raiser(error))
     assert isinstance(ending, Failure)
     assert type(ending.error) is type(error)
@@ -102,8 +102,8 @@ def test_a_system_exit_deep_inside_a_coroutine_does_not_end_the_loop_for_the_oth
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (object(), "the result is no JSON value but builtins.object"),
-        ({"a": [1, {2}]}, r"the result\['a'\]\[1\] is no JSON value but builtins.set"),
+        (object(), "the result is not a JSON value but builtins.object"),
+        ({"a": [1, {2}]}, r"the result\['a'\]\[1\] is not a JSON value but builtins.set"),
         (float("nan"), "the result is nan"),
         ({1: "a"}, "the key 1 of type int"),
         ("x" * 1_001, "the result has 1,003 bytes, allowed are 1,000"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fairque.protocol.testing import PATIENCE
+from fairque.testing.internal import PATIENCE
 from fairque.worker import Cancel, Retry, Snooze, TaskTimeout
 from fairque.worker.jobs import Failure, Success
 from fairque.worker.running.threads import Threads
@@ -93,7 +93,7 @@ def returning_later(kind: Callable[[threading.Event], Any], gate: threading.Even
         (returning_later, HangingValue),
     ],
 )
-def test_what_hangs_when_it_is_told_ends_with_the_timeout_and_others_go_on(
+def test_what_hangs_when_it_is_told_ends_with_the_timeout_and_others_continue(
     make_bench: Any, gate: threading.Event, how: Any, kind: Any
 ) -> None:
     bench = make_bench(threads=1, grace_seconds=0.05)
@@ -177,7 +177,7 @@ class TestWithoutThreads:
         shortage(False)  # noqa: FBT003 - as above
         assert [bench.run(lambda: "now").value for _ in range(3)] == ["now"] * 3
 
-    def test_the_threads_that_there_are_go_on(self, make_bench: Any, shortage: Callable[[bool], None]) -> None:
+    def test_the_threads_that_there_are_continue(self, make_bench: Any, shortage: Callable[[bool], None]) -> None:
         bench = make_bench(threads=4)
         assert bench.run(lambda: "first").value == "first"
         shortage(True)  # noqa: FBT003 - as above

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from fairque.protocol.testing import PATIENCE
+from fairque.testing.internal import PATIENCE
 from fairque.worker.jobs import Unstarted
 
 

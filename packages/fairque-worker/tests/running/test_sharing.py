@@ -1,4 +1,4 @@
-"""What attempts share in threads and on the event loop, and what one of them does to it is no matter of the others."""
+"""What attempts share in threads and on the event loop, and what one of them does to it does not concern the others."""
 
 import asyncio
 import sys
@@ -12,7 +12,7 @@ import pytest
 
 from fairque.protocol.errors import TaskTimeout
 from fairque.protocol.model.context import running_in
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import Task, TaskContext
 from fairque.worker.running.to_thread import _MOST, Helpers
 
@@ -83,7 +83,7 @@ class TestCallsInOtherThreads:
         bench = make_bench(threads=1, grace_seconds=0.0, max_abandoned=1)
         for _ in range(2):
             bench.run(hangs, timeout_ms=50)
-        eventually(lambda: bench.executor.abandoned == 2, what="two that go on")
+        eventually(lambda: bench.executor.abandoned == 2, what="two that continue")
         bench.run(hangs, timeout_ms=50)
         assert bench.exhausted.get(timeout=PATIENCE) >= 2
         gate.set()

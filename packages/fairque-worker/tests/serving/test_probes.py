@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import Cancel, Snooze, Worker
 from fairque.worker.cli import main
 

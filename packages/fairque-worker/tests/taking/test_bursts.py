@@ -9,7 +9,7 @@ import pytest
 from fairque.protocol import calls, clock
 from fairque.protocol.calls import Setting
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import PATIENCE
+from fairque.testing.internal import PATIENCE
 from fairque.worker import Snooze, TaskHandler
 
 #: Every number of slots changes who pops: the report of an ending, or the wait that is under way.

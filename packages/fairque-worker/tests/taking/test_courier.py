@@ -238,7 +238,7 @@ class Adversary:
             choices.append(self._answer)
         if seconds < math.inf:
             choices.append(lambda: self._time_passes(seconds))
-        assert choices, "the courier sleeps for ever"
+        assert choices, "the courier sleeps forever"
         self.chance.choice(choices)()
 
     def _time_passes(self, seconds: float) -> None:

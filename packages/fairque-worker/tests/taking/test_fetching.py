@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 
 
 class Meter:

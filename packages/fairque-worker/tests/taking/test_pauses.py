@@ -1,4 +1,4 @@
-"""Pauses that a task reckons itself: the queue takes whatever comes of it, and the task goes on."""
+"""Pauses that a task reckons itself: the queue takes whatever comes of it, and the task continues."""
 
 import math
 from typing import Any
@@ -27,7 +27,7 @@ class Refused(Retry):
 
 @pytest.mark.parametrize("after", [-3.0, math.nan])
 @pytest.mark.parametrize("kind", [Limited, Refused])
-def test_a_task_that_waits_for_a_moment_that_is_past_goes_on(bench: Any, kind: Any, after: float) -> None:
+def test_a_task_that_waits_for_a_moment_that_is_past_continues(bench: Any, kind: Any, after: float) -> None:
     def limited() -> int:
         if current_context().attempt == 1:
             raise kind(after)

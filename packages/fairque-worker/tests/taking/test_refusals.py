@@ -16,7 +16,7 @@ from fairque.protocol.errors import SchemaMismatch
 from fairque.protocol.model import outcome
 from fairque.protocol.model.outcome import Decision
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.testing import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import current_context, jobs
 
 REFUSED = "ending refused: it is given up, and the task runs again when its lease ends"
@@ -27,7 +27,7 @@ def add(a: int, b: int) -> int:
 
 
 class Poison(Exception):
-    """What comes of it is no ending that the scripts take."""
+    """What comes of it is not an ending that the scripts take."""
 
 
 def poison() -> str:

@@ -79,7 +79,7 @@ def metrics() -> Metrics:
 
 
 def no_loop(_: Awaitable[Any]) -> None:
-    raise AssertionError("these hooks are no coroutines")
+    raise AssertionError("these hooks are not coroutines")
 
 
 @pytest.fixture

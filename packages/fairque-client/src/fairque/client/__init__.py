@@ -50,13 +50,6 @@ from fairque.protocol.errors import (
     UnknownParent,
     UserNotFound,
 )
-from fairque.protocol.fairness.simulation import (
-    SimulatedUser,
-    SimulationReport,
-    UserReport,
-    jain_index,
-    simulate,
-)
 from fairque.protocol.model.context import TaskContext, current_context
 from fairque.protocol.model.dead_letters import DeadLetter, DeadLetterPage
 from fairque.protocol.model.dependencies import After
@@ -112,12 +105,6 @@ __all__ = [  # noqa: RUF022 - see above
     "SchedulerStatus",
     "Miss",
     "Moved",
-    # Its scheduling, tried without a server
-    "simulate",
-    "SimulatedUser",
-    "SimulationReport",
-    "UserReport",
-    "jain_index",
     # Tasks
     "task",
     "TaskFunction",

@@ -125,5 +125,5 @@ class Crowd(Generic[L, H]):
         if left:
             raise TimeoutError(
                 f"{len(left)} of {len(self._by_task)} tasks have not ended after {self._seconds:g} s: "
-                f"{', '.join(left[:3])}{', …' if left[3:] else ''}. They go on: wait for them again, or longer"
+                f"{', '.join(left[:3])}{', …' if left[3:] else ''}. They continue: wait for them again, or longer"
             )

@@ -181,7 +181,7 @@ class TaskMaker(Generic[P, R_co, C_co]):
         return f"<task function {self.task_name!r}>"
 
     def __get__(self, instance: object, owner: type | None = None) -> Self:
-        """Return itself: in a class it is no method. To `help` and `inspect` it is a routine, since it has this."""
+        """Return itself: in a class it does not become a method. This makes it a routine for `help` and `inspect`."""
         return self
 
     def __reduce__(self) -> str | tuple[Any, ...]:

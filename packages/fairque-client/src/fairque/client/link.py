@@ -82,7 +82,7 @@ class Link(_Shared):
         self._subscription: Subscription | None = None
 
     def begin_anew(self) -> None:
-        """See `_Shared.begin_anew`; a wait that goes on in the child looks at all its tasks again."""
+        """See `_Shared.begin_anew`; a wait that continues in the child looks at all its tasks again."""
         super().begin_anew()
         self._subscribing = threading.Lock()
         self._subscription = None
@@ -178,7 +178,7 @@ class Link(_Shared):
         return told
 
     def _look_last(self, wait: Wait, *, listened: bool) -> Iterator[tuple[str, Event]]:
-        """Give what the tasks are that have not ended, and have the server tell of them no more."""
+        """Return the tasks that have not ended, and unsubscribe from them."""
         wait.ask_all()
         listener = self._listener if listened else ""
         while asked := wait.question():
@@ -191,7 +191,7 @@ class Link(_Shared):
         return self.run(read_progress(self.keys, asked)) if wait.progress else ()
 
     def _take_back(self, task_ids: Sequence[str]) -> None:
-        """Have the server tell of these tasks no more. It is tried once: what it has not heard, it forgets in time."""
+        """Unsubscribe from these tasks. Tried once: the server forgets subscriptions in time by itself."""
         if self._listener and not self._closed:
             all(map(self._runner.try_once, _leavings(self.keys, task_ids, self._listener)))
             self._waiters.look_again(task_ids)
@@ -347,10 +347,10 @@ def _leavings(keys: QueueKeys, task_ids: Sequence[str], listener: str) -> Iterat
 
 
 def seconds_of(timeout: float | timedelta | None) -> float | None:
-    """Return how long to wait, in seconds; None is for ever, and so is what no clock of a process reaches.
+    """Return how long to wait, in seconds; None is forever, and so is what no clock of a process reaches.
 
     Raises:
-        TypeError: It is no time.
+        TypeError: It is not a number of seconds or a timedelta.
     """
     seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
     number = isinstance(seconds, int | float) and not isinstance(seconds, bool) and not math.isnan(seconds)

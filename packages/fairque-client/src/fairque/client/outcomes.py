@@ -86,7 +86,9 @@ def canceled(answer: tuple[Status, TaskState]) -> CancelResult:
 
 def late(task_id: str, state: TaskState, timeout: float) -> TimeoutError:
     """Return the error of a wait that was too short."""
-    text = f"task {task_id} is still {state} after {timeout:g} s. It goes on: ask for the result again, or wait longer"
+    text = (
+        f"task {task_id} is still {state} after {timeout:g} s. It continues: ask for the result again, or wait longer"
+    )
     if state is not TaskState.STARTED:
         text += f". queue.explain({task_id!r}).explain() says what it waits for"
     if state is TaskState.SCHEDULED:
@@ -100,7 +102,7 @@ def settle(task_id: str, outcome: Outcome) -> Any:
     Raises:
         TaskFailed: It ended in an error, which this one tells of.
         TaskCanceled: It was canceled.
-        ProtocolError: It has not ended, or what it left is no JSON.
+        ProtocolError: It has not ended, or what it left is not JSON.
     """
     if not outcome.state.terminal:
         raise ProtocolError(f"task {task_id} is {outcome.state}: it has no outcome yet")
@@ -108,7 +110,7 @@ def settle(task_id: str, outcome: Outcome) -> Any:
         value = loads(outcome.blob) if outcome.blob else None
     except ValueError as error:
         raise ProtocolError(
-            f"task {task_id} is {outcome.state}, but what it left is no JSON ({error}): {outcome.blob[:200]!r}"
+            f"task {task_id} is {outcome.state}, but what it left is not JSON ({error}): {outcome.blob[:200]!r}"
         ) from error
     if outcome.state is TaskState.FINISHED:
         return value

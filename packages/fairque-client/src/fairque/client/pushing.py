@@ -24,7 +24,7 @@ def one_push(keys: QueueKeys, settings: ClientSettings, tasks: Iterable[Task[Any
     """Build the one atomic call that pushes tasks; one without a user gets that of its parents, or the default user.
 
     Raises:
-        InvalidTask: One of them is no task, or cannot be pushed, for the reason that the error names.
+        InvalidTask: One of them is not a task, or cannot be pushed, for the reason that the error names.
         BatchTooLarge: They are too many, or too large together.
     """
     return push(

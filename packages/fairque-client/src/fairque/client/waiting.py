@@ -122,7 +122,7 @@ class Wait:
 
     Attributes:
         open: The tasks that have not ended yet.
-        progress: The same.
+        progress: Whether progress is reported, too.
         answered: Whether the server has answered anything.
     """
 

@@ -28,7 +28,7 @@ def to_us(value: float | timedelta, what: str) -> int:
         what: Its name, for the error.
 
     Raises:
-        InvalidTask: It is no finite number from 0, or above 285 years.
+        InvalidTask: It is not a finite number from 0, or above 285 years.
     """
     if not isinstance(value, timedelta):
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LONGEST_SECONDS:
@@ -45,7 +45,7 @@ def to_ms(value: float | timedelta, what: str) -> int:
     """Return seconds or a timedelta as whole milliseconds, rounded up.
 
     Raises:
-        InvalidTask: It is no finite number from 0, or above 285 years.
+        InvalidTask: It is not a finite number from 0, or above 285 years.
     """
     return -(-to_us(value, what) // 1000)
 
@@ -67,7 +67,7 @@ def to_epoch_ms(moment: datetime, what: str) -> int:
     """Return a moment as milliseconds since the epoch, rounded up; 0 for one before it.
 
     Raises:
-        InvalidTask: It is no datetime, or has no time zone, so that nobody knows which moment is meant.
+        InvalidTask: It is not a datetime, or has no time zone, so that nobody knows which moment is meant.
     """
     if not isinstance(moment, datetime):
         raise InvalidTask(f"{what} must be a datetime, not {type(moment).__name__}")

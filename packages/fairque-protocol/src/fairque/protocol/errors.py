@@ -183,7 +183,7 @@ class TaskConflict(FairqueError, ValueError):
     def __init__(self, task_id: str) -> None:
         self.task_id = task_id
         super().__init__(
-            f"task {task_id} exists with other content: an id names one task for ever. "
+            f"task {task_id} exists with other content: an id names one task forever. "
             "Use a new id, or push exactly the same task to repeat a push"
         )
 

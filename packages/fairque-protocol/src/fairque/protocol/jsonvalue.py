@@ -32,7 +32,7 @@ def loads(data: bytes | str) -> Any:
     """Return the value of a JSON text.
 
     Raises:
-        ValueError: It is no JSON.
+        ValueError: It is not JSON.
     """
     return json.loads(data)
 
@@ -94,7 +94,7 @@ def _problem(value: Any, depth: int) -> _Problem:
         return _key_problem(value) or _inside(value.items(), depth)
     # Our own classes know what was meant.
     hint = getattr(kind, "json_hint", "pass numbers, strings, booleans, None, lists and dictionaries of them")
-    return "", f"is no JSON value but {kind.__module__}.{kind.__qualname__}: {hint}"
+    return "", f"is not a JSON value but {kind.__module__}.{kind.__qualname__}: {hint}"
 
 
 def _inside(items: Iterable[tuple[Any, Any]], depth: int) -> _Problem:
@@ -119,5 +119,5 @@ def _text_problem(value: str) -> _Problem:
     try:
         value.encode()
     except UnicodeEncodeError:
-        return "", "is no valid Unicode text (a lone surrogate)"
+        return "", "is not valid Unicode text (a lone surrogate)"
     return None

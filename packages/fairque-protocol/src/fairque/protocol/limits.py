@@ -39,7 +39,7 @@ def id_problem(value: object, what: str) -> str | None:
     try:
         size = len(value) if value.isascii() else len(value.encode())
     except UnicodeEncodeError:
-        return f"{what} {shown(value)} is no valid Unicode text (a lone surrogate)"
+        return f"{what} {shown(value)} is not valid Unicode text (a lone surrogate)"
     if size > MAX_ID_BYTES:
         return f"{what} {shown(value)} has {size} bytes of UTF-8: at most {MAX_ID_BYTES}"
     return None

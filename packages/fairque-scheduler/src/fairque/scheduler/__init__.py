@@ -1,4 +1,4 @@
-"""Cron for a fairque queue: any number of schedulers may run, one of them fires, and each time brings one task."""
+"""Cron for a fairque queue: any number of schedulers may run, one of them leads, and each run enqueues one task."""
 
 from fairque.protocol.config import QueueSettings, RedisSettings
 from fairque.protocol.errors import (

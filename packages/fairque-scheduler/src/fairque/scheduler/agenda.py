@@ -171,7 +171,7 @@ class Agenda:
             if fired.code != Status.ALREADY:
                 self._unsettled.pop(one.schedule_id, None)
                 self._count(one, fired, answer.at_ms)
-            self._go_on(entry, fired)
+            self._continue(entry, fired)
 
     def _settle(self) -> None:
         """Count what was sent and is not counted, as far as the schedules say that it was carried out."""
@@ -188,10 +188,10 @@ class Agenda:
             for name in names[:told]:
                 del self._unsettled[name]
 
-    def _go_on(self, entry: Entry, fired: Fired) -> None:
+    def _continue(self, entry: Entry, fired: Fired) -> None:
         name = entry.schedule_id
         if fired.code == Status.CHANGED:
-            # Its time may be the same as before, and is come: it is read anew at once.
+            # Its time may be the same as before, and is come: it is read again at once.
             self._window.put(Entry(name, entry.at))
         elif fired.code == Status.NOT_FOUND:
             self._window.drop(name)
@@ -263,7 +263,7 @@ class Agenda:
             log.warning("a damaged schedule was fixed", schedule=one.name, problem=one.what, hint=hint)
 
     def _refuse(self, entry: Entry, error: Exception) -> None:
-        """Go on without a schedule that cannot be carried out, whatever is wrong with it: no other one may suffer."""
+        """Continue without a schedule that cannot be carried out, so that no other one suffers."""
         log.error("a schedule cannot be carried out", schedule=entry.schedule_id, error=str(error))
         self._broken[entry.schedule_id] = entry.at
         self._window.drop(entry.schedule_id)

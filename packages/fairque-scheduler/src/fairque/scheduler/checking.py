@@ -17,10 +17,10 @@ __all__ = ["all_problems", "cron_problems", "function_problem", "problems_of_all
 
 
 def why_never(schedule: Schedule, now_ms: int, known: ScheduleInfo | None) -> str:
-    """Say why a schedule that has no problems has no time after a moment either.
+    """Return why a schedule without problems has no run after a moment.
 
     Args:
-        schedule: It.
+        schedule: A schedule without problems.
         now_ms: The moment: the server's time.
         known: What is known of the schedule of its id, if there is one.
     """
@@ -28,7 +28,7 @@ def why_never(schedule: Schedule, now_ms: int, known: ScheduleInfo | None) -> st
     last = schedule.end if schedule.at is None else schedule.at
     if last is not None and last + jitter <= now_ms:
         if schedule.at is not None and known is not None and known.last_at == last + jitter:
-            return f"{name} again: at its time it brought the task {known.last_task_id!r}. Give it another time"
+            return f"{name} again: its run enqueued the task {known.last_task_id!r}. Give it another time"
         return f"{name}: all of its times are past"
     if time_after(schedule.evolve(end=None), now_ms) is not None:
         since = "its start" if (schedule.start or 0) > now_ms else "now"
@@ -58,7 +58,7 @@ def problems_of_all(schedules: Sequence[Schedule], modules: Sequence[str]) -> li
 
 
 def cron_problems(cron: object, timezone: object) -> list[str]:
-    """Return what is wrong with an expression and a zone; where they are no texts, others say so."""
+    """Return what is wrong with an expression and a zone; where they are not texts, others say so."""
     if not isinstance(timezone, str):
         return []
     try:

@@ -153,7 +153,7 @@ class Engine:
             if not isinstance(error, FairqueError):
                 raise
             if not self._pause:
-                log.warning("cannot go on, and tries again", error=str(error))
+                log.warning("cannot continue, and tries again", error=str(error))
             rest = self._pause = min(_LONGEST_PAUSE, 2 * self._pause or _PAUSE)
         else:
             self._pause = 0.0

@@ -68,7 +68,7 @@ class Field:
         if high is not None:
             self._check_range(item, low, high)
         elif low is not None:
-            # "a/n" goes on to the end of the field, and Sunday as 7 would lie behind it.
+            # "a/n" continues to the end of the field, and Sunday as 7 would lie behind it.
             self._number(item, low, self.high if step is None else self.numbers[-1])
         if step is not None:
             self._check_step(step)
@@ -88,7 +88,7 @@ class Field:
             raise _Wrong(f"has the step {step}, which is not a number from 1 on")
         size = len(self.numbers)
         if int(step) > size:
-            raise _Wrong(f"has the step {step}, but there are only {size} values, and counting begins anew after them")
+            raise _Wrong(f"has the step {step}, but there are only {size} values, and counting starts over after them")
 
     def _number(self, item: str, text: str, top: int) -> int:
         """Return the number that a text stands for, which is the item or a part of it."""

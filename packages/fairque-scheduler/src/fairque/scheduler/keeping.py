@@ -27,7 +27,7 @@ _TOLD = 10
 
 
 class Keeper:
-    """Looks whether the queue has what was declared, and brings back what the server lost.
+    """Checks that the queue has what was declared, and restores what the server lost.
 
     What is lost, and not just removed by somebody: the queue is another one than before, or in an older state; or
     something is missing when the connection comes back, or at the first look.
@@ -79,7 +79,7 @@ class Keeper:
         return 0.0 if self._suspicious else max(0.0, self._looked + _BREATH - clock.monotonic())
 
     def look(self) -> None:
-        """Look, and bring back what was lost.
+        """Restore what was lost.
 
         Raises:
             FairqueError: The server did not answer, or cannot be worked with. It is looked at again.

@@ -12,7 +12,7 @@ from fairque.scheduler.times import jitter_of, time_after
 __all__ = ["MAX_COUNTED", "MAX_MISSED", "Step", "next_step", "overdue"]
 
 #: Missed times that one step goes through, besides those that may yet be fired: a schedule that was away for months
-#: goes on in steps, and holds up no other.
+#: continues in steps, and holds up no other.
 MAX_MISSED = 200
 #: Times of a cron expression that are counted when a schedule is stopped or gets other times.
 MAX_COUNTED = 10_000
@@ -20,11 +20,11 @@ MAX_COUNTED = 10_000
 
 @frozen
 class Step:
-    """How a schedule that is late goes on.
+    """How a schedule that is late continues.
 
     Attributes:
-        fire_at: The time that brings a task; None when none does in this step.
-        missed: How many times before it, or before the next one, bring none.
+        fire_at: The run that enqueues a task; None when none does in this step.
+        missed: How many runs before it, or before the next one, enqueue none.
         missed_last: The last of those; 0 when there are none.
         following: The next time; None when there is none.
     """
@@ -52,13 +52,13 @@ class _Missed:
 
 
 def next_step(schedule: Schedule, due: int, now: int) -> Step:
-    """Return how a schedule goes on whose next time is not in the future.
+    """Decide the next step of an overdue schedule.
 
     Times within the grace are fired one after the other. Of the late ones the policy takes the newest one, unless a
     newer time is within the grace; or the newest ``misfire_limit``; or none.
 
     Args:
-        schedule: It.
+        schedule: The overdue schedule.
         due: Its next time, in milliseconds since the epoch, not later than ``now``.
         now: The server's time.
     """

@@ -1,4 +1,4 @@
-"""The scheduler: keeps schedules, and brings their tasks when it leads; any number may run, one of them works."""
+"""The scheduler: keeps schedules, and enqueues their tasks while it leads; any number may run, one of them leads."""
 
 import threading
 from collections.abc import Iterable
@@ -68,7 +68,7 @@ class TaskScheduler:
         settings: Server, queue and scheduler; all defaults when left out.
 
     Attributes:
-        settings: The same.
+        settings: The settings in use.
         metrics: What it counts.
     """
 
@@ -87,7 +87,7 @@ class TaskScheduler:
         inherits(self)
 
     def begin_anew(self) -> None:
-        """In a forked child: one that was started is over there. It goes on in the parent, whatever the child does."""
+        """In a forked child: a started scheduler has ended there. It continues in the parent."""
         self._lock = threading.Lock()
         self._stopped = self._stopped or self._started
 
@@ -96,7 +96,7 @@ class TaskScheduler:
         """Make a scheduler for a queue of the server at ``url``; ``options`` are the fields of `SchedulerOptions`.
 
         Raises:
-            ConfigurationError: One of them cannot be used, or is no option; the message names it.
+            ConfigurationError: One of them cannot be used, or is not an option; the message names it.
         """
         return cls(settings_from_url(url, queue, options))
 
@@ -200,7 +200,7 @@ class TaskScheduler:
         """Add a schedule and return what is known of it. The very same one again changes nothing.
 
         One that has no time any more, such as ``at`` a moment that is past, makes room: a new one takes its id while it
-        is still known. Its numbers go on, and its tasks have other ids, as their times are others.
+        is still known. Its numbers continue, and its tasks have other ids, as their times are others.
 
         Raises:
             InvalidSchedule: With all that is wrong with it, or why it has no time from now on; so the very same moment
@@ -212,8 +212,8 @@ class TaskScheduler:
     def update_schedule(self, schedule: Schedule, *, revision: int | None = None) -> ScheduleInfo:
         """Change a schedule and return what is known of it.
 
-        Where its times stay what they are, so does its next one; else it goes on with the first time from now, and its
-        times that were due and not fired yet are missed, and counted so.
+        If its times are unchanged, so is its next run. Otherwise it continues with the first run from now on, and runs
+        that were due but not yet fired are counted as missed.
 
         Args:
             schedule: The new definition; where ``enabled`` is None, it fires or not as before.
@@ -229,7 +229,7 @@ class TaskScheduler:
         return self._store(schedule, revision)
 
     def remove_schedule(self, schedule_id: str) -> bool:
-        """Remove a schedule, and return whether there was one. The tasks that it brought stay.
+        """Remove a schedule, and return whether there was one. Tasks that it already enqueued are kept.
 
         Raises:
             InvalidSchedule: It cannot be the id of a schedule. Nothing was sent.
@@ -237,7 +237,7 @@ class TaskScheduler:
         return self._runner.run(unschedule(self._keys, schedule_id))
 
     def pause_schedule(self, schedule_id: str) -> bool:
-        """Fire a schedule no more, from now on, and return whether it did before.
+        """Stop firing a schedule, and return whether it was active.
 
         Its times that were due and not fired yet are missed, and counted so.
 

@@ -15,7 +15,7 @@ __all__ = ["SchedulerOptions", "SchedulerSettings", "names_of_modules", "setting
 
 
 def names_of_modules(_: object, attribute: "Attribute[Any]", value: object) -> None:
-    """Refuse what is no tuple of names."""
+    """Refuse what is not a tuple of names."""
     if not isinstance(value, tuple) or not all(isinstance(name, str) and name for name in value):
         raise ValueError(f"{attribute.name}: must be a list of names of modules, found {shown(value)}")
 

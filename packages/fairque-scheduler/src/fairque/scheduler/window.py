@@ -18,7 +18,7 @@ class Entry:
     """One schedule of the window.
 
     Attributes:
-        schedule_id: It.
+        schedule_id: Which schedule.
         at: When there is something to do for it, in milliseconds since the epoch.
         not_before: It is tried then at the earliest, since there was no room for its task.
         info: What was read of it; None until it is.
@@ -97,7 +97,7 @@ class Window:
     def replace(self, times: Iterable[tuple[str, int]]) -> None:
         """Hold these schedules and no others. Where the time is the same, what is prepared and put off stays so.
 
-        What is prepared for a schedule that was changed meanwhile is refused by its revision, and read anew then.
+        What is prepared for a schedule that was changed meanwhile is refused by its revision, and read again then.
         """
         before, self._entries = self._entries, {}
         self._heap, self._unprepared = [], {}

@@ -58,7 +58,7 @@ def doctor(config: Path | None, url: str | None, queue: str | None, *, as_json: 
 def verify_command(config: Path | None, url: str | None, queue: str | None, *, fix: bool, as_json: bool) -> None:
     """Look whether all that the queue has on its server fits together.
 
-    Workers and producers may go on meanwhile: each look is one atomic step. A large queue takes its time.
+    Workers and producers may continue meanwhile: each look is one atomic step. A large queue takes its time.
     """
     settings = located(config, url, queue)
     runner = Runner(settings.redis)

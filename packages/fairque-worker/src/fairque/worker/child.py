@@ -175,7 +175,7 @@ def _handler(hello: dict[str, Any]) -> TaskHandler:
 
 
 def _die(name: str, error: BaseException) -> None:
-    """End this process, whose main thread would wait for the ending of a coroutine for ever."""
+    """End this process, whose main thread would wait for the ending of a coroutine forever."""
     with suppress(BaseException):
         log.error("a child process ends: one of its threads died", service_thread=name, error=error_text(error))
     os._exit(1)

@@ -39,7 +39,7 @@ _ABANDONED = 7
 
 _CODES = (
     "Exit codes: 0 stopped or burst over, 1 crashed, 2 wrong usage, 3 Redis not reachable or not suitable, "
-    "4 queue of another version, 6 module cannot be imported, 7 too many tasks went on after their timeouts and the "
+    "4 queue of another version, 6 module cannot be imported, 7 too many tasks continued after their timeouts and the "
     "worker should be started again, 78 wrong configuration."
 )
 
@@ -47,7 +47,7 @@ _CODES = (
 _NAME_LIMIT = 120
 
 _SIGNALS = (
-    "TERM and INT take no more tasks, let those that run go on for the grace, and then give them back; a second one "
+    "TERM and INT take no more tasks, let those that run continue for the grace, and then give them back; a second one "
     "gives them back at once. TSTP takes no more tasks until CONT. USR1 writes what runs to the log."
 )
 

@@ -133,7 +133,7 @@ class Consumer:
         return self.runner.run(calls.read_outputs(self.keys, reader, task_ids[: calls.MAX_OUTPUTS]))
 
     def sweep(self, guard_ms: int) -> Swept | None:
-        """Do what time has made due, unless another worker did within ``guard_ms``; this one may go on at once."""
+        """Do what time has made due, unless another worker did within ``guard_ms``; this one may continue at once."""
         return self.runner.run(
             calls.sweep(
                 self.keys,

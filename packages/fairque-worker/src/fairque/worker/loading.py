@@ -30,7 +30,7 @@ def load_handler(name: str) -> TaskHandler:
     """Return the handler that ``MODULE:ATTR`` names: an object, or one made of a class without arguments.
 
     Raises:
-        CannotImport: The module cannot be imported, or the attribute is no such thing.
+        CannotImport: The module cannot be imported, or the attribute is something else.
     """
     module_name, _, attribute = name.partition(":")
     module = import_module(module_name)
@@ -52,7 +52,7 @@ def load_handler(name: str) -> TaskHandler:
             ) from error
         return made
     raise CannotImport(
-        f"{name} is no TaskHandler but {type(found).__name__}: name a subclass of TaskHandler or an object of one, "
+        f"{name} is not a TaskHandler but {type(found).__name__}: name a subclass of TaskHandler or an object of one, "
         f"or the module alone to run its task functions"
     )
 

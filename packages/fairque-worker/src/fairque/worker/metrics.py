@@ -73,7 +73,7 @@ class Metrics(Collector):
         self._gauges: tuple[tuple[str, str, Callable[[], float]], ...] = (
             ("slots", "Tasks that this worker runs at a time", lambda: slots),
             ("running", "Tasks that this worker holds", running),
-            ("abandoned", "Attempts that went on after their timeouts and still run", abandoned),
+            ("abandoned", "Attempts that continued after their timeouts and still run", abandoned),
             ("loop_age_seconds", "How long the loop has been at one and the same call", loop_age),
         )
         self._read_stats = read_stats

@@ -40,11 +40,11 @@ class WorkerOptions:
         concurrency: How many tasks run at a time.
         lease_seconds: After how many seconds without a sign of life the tasks of this worker are given to others.
         heartbeat_seconds: Seconds between the signs of life: at most half of the lease, a third is a good choice.
-        grace_seconds: How long running tasks may go on after the signal to stop, before they are given back.
+        grace_seconds: How long running tasks may continue after the signal to stop, before they are given back.
         isolation: Where tasks run that do not say it themselves: ``thread``, or ``process`` for child processes.
         cancel_grace_seconds: How long a task that was told to stop may clean up: then its child process is killed,
             and a coroutine whose time is over is left behind.
-        max_abandoned: How many threads and coroutines that went on after their timeout may still run. With more the
+        max_abandoned: How many threads and coroutines that continued after their timeout may still run. With more the
             worker takes no more tasks and ends, to be started again.
         http_host: Where it answers ``/livez``, ``/readyz`` and ``/metrics``.
         http_port: And on which port; None does not, 0 takes a free one. Of several processes (``--processes``) the

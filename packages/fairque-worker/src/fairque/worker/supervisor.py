@@ -18,9 +18,9 @@ from fairque.worker.signals import SIGNALS
 
 __all__ = ["Supervisor"]
 
-#: A process that lived for so long was no failed start.
+#: A process that lived for so long did not fail to start.
 _PROVEN_SECONDS = 5.0
-#: Seconds before a process that was no success is started again: doubled each time, up to the second.
+#: Seconds before a process that failed is started again: doubled each time, up to the second.
 _PAUSES_SECONDS = (0.5, 30.0)
 #: What starting again does not fix.
 _FINAL = frozenset({exits.USAGE, exits.MISMATCH, exits.IMPORT, exits.CONFIGURATION})

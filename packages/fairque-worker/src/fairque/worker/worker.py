@@ -54,7 +54,7 @@ _BY_SIGNAL = "a signal came"
 
 
 class TooManyAbandoned(FairqueError):
-    """The worker has stopped since too many tasks went on after their timeouts: its process should be started again."""
+    """The worker stopped because too many tasks continued after their timeouts: restart its process."""
 
 
 class Worker:
@@ -76,7 +76,7 @@ class Worker:
         FairqueError: The named handler cannot be had.
 
     Attributes:
-        settings: The same.
+        settings: The settings in use.
         metrics: What it counts.
     """
 
@@ -155,7 +155,7 @@ class Worker:
         """Make a worker for a queue of the server at ``url``; ``options`` are the fields of `WorkerOptions`.
 
         Raises:
-            ConfigurationError: One of them cannot be used, or is no option; the message names it.
+            ConfigurationError: One of them cannot be used, or is not an option; the message names it.
         """
         return cls(settings_from_url(url, queue, options), handler, burst=burst)
 
@@ -181,7 +181,7 @@ class Worker:
     def run(self, *, again: bool = False) -> None:
         """Start, work until a signal or the end of a burst, and stop. For the main thread of a process.
 
-        SIGTERM and SIGINT stop taking tasks at once and let the running ones go on for the grace; after it, or at a
+        SIGTERM and SIGINT stop taking tasks at once and let the running ones continue for the grace; after it, or at a
         second signal, those still running are given back. SIGTSTP is `quiet`, SIGCONT `resume`, SIGUSR1 `dump`.
 
         Args:
@@ -189,7 +189,7 @@ class Worker:
                 log then, and waited for.
 
         Raises:
-            TooManyAbandoned: More than ``worker.max_abandoned`` tasks went on after their timeouts.
+            TooManyAbandoned: More than ``worker.max_abandoned`` tasks continued after their timeouts.
             SchemaMismatch: The queue is of another version, from the beginning or all of a sudden.
             FairqueError: A module cannot be imported, or the server or the queue cannot be worked with, and nothing was
                 started; or the worker crashed.
@@ -209,7 +209,7 @@ class Worker:
             raise crash_of("the worker", self._phases.error)
         if self._exhausted:
             raise TooManyAbandoned(
-                f"more than {self.settings.worker.max_abandoned} tasks (worker.max_abandoned) went on after their "
+                f"more than {self.settings.worker.max_abandoned} tasks (worker.max_abandoned) continued after their "
                 "timeouts: start the worker again, and let such tasks look at their context, or give them "
                 'isolation="process"'
             )
@@ -253,7 +253,7 @@ class Worker:
         )
 
     def quiet(self) -> None:
-        """Take no more tasks; those that run go on."""
+        """Stop taking tasks; those that run continue."""
         self._phases.move(Phase.QUIET, "quiet was called")
 
     def resume(self) -> None:
@@ -363,12 +363,12 @@ class Worker:
             return
         self._exhausted = True
         log.error(
-            "too many tasks go on after their timeouts: the worker ends, to be started again",
+            "too many tasks continue after their timeouts: the worker ends, to be started again",
             worker=self._consumer.worker,
             abandoned=abandoned,
             max_abandoned=self.settings.worker.max_abandoned,
         )
-        self._phases.move(Phase.DRAINING, "too many tasks go on after their timeouts")
+        self._phases.move(Phase.DRAINING, "too many tasks continue after their timeouts")
         self._control.tell()
 
 

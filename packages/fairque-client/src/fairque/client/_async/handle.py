@@ -50,10 +50,10 @@ class AsyncTaskHandle(Generic[R_co]):
         """Wait until the task has ended, woken by the server, and return its state.
 
         Args:
-            timeout: Seconds or a timedelta, after which the state it has then is returned; None waits for ever.
+            timeout: Seconds or a timedelta, after which the state it has then is returned; None waits forever.
 
         Raises:
-            TypeError: The timeout is no time.
+            TypeError: If `timeout` is not a number of seconds or a timedelta.
         """
         outcome = await self._outcome(seconds_of(timeout))
         return outcome.state
@@ -61,16 +61,16 @@ class AsyncTaskHandle(Generic[R_co]):
     async def result(self, timeout: float | timedelta | None = None) -> R_co:
         """Wait until the task has ended, woken by the server, and return its result.
 
-        A wait outlives a lost connection: it goes on when the server is back.
+        A wait outlives a lost connection: it continues when the server is back.
 
         Args:
-            timeout: Seconds or a timedelta to wait, 0 only to look; None waits for ever.
+            timeout: Seconds or a timedelta to wait, 0 only to look; None waits forever.
 
         Raises:
             TaskFailed: It ended in an error, which this one tells of.
             TaskCanceled: It was canceled.
-            TimeoutError: It has not ended in that time; it goes on.
-            TypeError: The timeout is no time.
+            TimeoutError: It has not ended in that time; it continues.
+            TypeError: If `timeout` is not a number of seconds or a timedelta.
         """
         seconds = seconds_of(timeout)
         outcome = await self._outcome(seconds)
@@ -90,11 +90,11 @@ class AsyncTaskHandle(Generic[R_co]):
         """Give how far the task has come, now and whenever it says so, until it has ended.
 
         Args:
-            timeout: Seconds or a timedelta to wait for its end, from now on; None waits for ever.
+            timeout: Seconds or a timedelta to wait for its end, from now on; None waits forever.
 
         Raises:
-            TimeoutError: While iterating: it has not ended in that time; it goes on.
-            TypeError: The timeout is no time.
+            TimeoutError: While iterating: it has not ended in that time; it continues.
+            TypeError: If `timeout` is not a number of seconds or a timedelta.
         """
         seconds = seconds_of(timeout)
         return self._words(seconds, until(seconds))

@@ -56,7 +56,7 @@ class AsyncPipelineHandle(Generic[R_co]):
                 ever.
 
         Raises:
-            TypeError: The timeout is no time.
+            TypeError: If `timeout` is not a number of seconds or a timedelta.
         """
         return await self._states(seconds_of(timeout))
 
@@ -64,14 +64,14 @@ class AsyncPipelineHandle(Generic[R_co]):
         """Wait for the last task, woken by the server, and return its result; of several last ones a list of theirs.
 
         Args:
-            timeout: Seconds or a timedelta to wait; None waits for ever.
+            timeout: Seconds or a timedelta to wait; None waits forever.
 
         Raises:
             TaskFailed: A last task ended in an error, or did not run since one before it did: this tells of that.
             TaskCanceled: A last task was canceled, or one before it, of which this tells.
             ResultExpired: The record of one is gone.
-            TimeoutError: They have not ended in that time; they go on.
-            TypeError: The timeout is no time.
+            TimeoutError: They have not ended in that time; they continue.
+            TypeError: If `timeout` is not a number of seconds or a timedelta.
         """
         last = [self.tasks[task_id] for task_id in self._pipeline.last]
         try:

@@ -41,7 +41,7 @@ class AsyncTaskQueue:
         settings: The server and the queue; all defaults when left out.
 
     Attributes:
-        settings: The same.
+        settings: The settings in use.
         users: What its users may use, what they got, and why they wait.
         dead_letters: Tasks that failed for good: to look at, to run again, to forget.
         schedules: Its schedules, to be read, paused and removed.

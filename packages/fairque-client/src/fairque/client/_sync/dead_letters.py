@@ -37,8 +37,8 @@ class DeadLetters:
     def redrive(self, task_id: str) -> TaskState:
         """Make a dead letter runnable again, with all its retries and deliveries, and return the task's state now.
 
-        It is QUEUED then, behind what waits of its user. A task that is no dead letter (any more) is left alone. Tasks
-        that depended on it were told when it failed: those that were canceled stay canceled. Its handles wait again.
+        The task becomes QUEUED, behind its user's other waiting tasks. A task that is not (or no longer) a dead letter
+        is left unchanged. Tasks that were canceled because it failed stay canceled. Its handles wait again.
 
         Raises:
             TaskNotFound: There is no such task, or it has been forgotten.
@@ -59,7 +59,7 @@ class DeadLetters:
         """Make all dead letters runnable again, or those that all conditions fit, and return how many.
 
         They go a hundred in one atomic step, the oldest first. A redrive that was interrupted is called again: what
-        runs is no dead letter any more. What fails meanwhile, also again, is left alone.
+        runs is no longer a dead letter. What fails meanwhile, also again, is left alone.
 
         Args:
             user_id: Only those of this user.

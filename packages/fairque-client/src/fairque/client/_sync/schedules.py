@@ -42,7 +42,7 @@ class Schedules:
         return self._link.run(read_schedules(self._link.keys, after=page_start(after), most=page_size(most)))
 
     def pause(self, schedule_id: str) -> bool:
-        """Fire a schedule no more, from now on, and return whether it did before. The tasks that it brought stay.
+        """Stop firing a schedule, and return whether it was active. Tasks that it already enqueued are kept.
 
         Its times that were due and not fired yet are missed; one is counted, as only `fairque.scheduler`, whose
         `pause_schedule` counts all, can compute the others.
@@ -63,7 +63,7 @@ class Schedules:
         return self._link.run(enable(self._link.keys, schedule_id, on=True))
 
     def remove(self, schedule_id: str) -> bool:
-        """Remove a schedule, and return whether there was one. The tasks that it brought stay.
+        """Remove a schedule, and return whether there was one. Tasks that it already enqueued are kept.
 
         Raises:
             InvalidSchedule: It cannot be the id of a schedule. Nothing was sent.

@@ -57,7 +57,7 @@ class Users:
         Args:
             user_id: The user. It need not be known yet.
             weight: Its share beside other users, 0.01 to 100; 1 unless set.
-            cap: Most tasks at a time, 1 at least. Running tasks above it go on.
+            cap: Most tasks at a time, 1 at least. Running tasks above it continue.
             rate: Most starts a second, above 0.
             burst: Most starts at once where there is a rate, 1 at least; 1 unless set.
             backlog: Most waiting tasks, 1 at least. A push above it is a `QueueFull`.
@@ -108,9 +108,9 @@ class Users:
         return self._limit(nothing(named(user_id)))
 
     def pause(self, user_id: str) -> bool:
-        """Start no more tasks of a user until it is resumed, and return whether it was not paused before.
+        """Stop starting tasks of a user until it is resumed, and return whether this changed anything.
 
-        Its running tasks go on, and pushes are stored. The time of the pause earns it nothing.
+        Its running tasks continue, and pushes are stored. The time of the pause earns it nothing.
 
         Raises:
             ConfigurationError: It cannot be the id of a user. Nothing was sent.
@@ -126,7 +126,7 @@ class Users:
         return self._limit([Setting(named(user_id), "paused", None)])
 
     def purge(self, user_id: str, reason: str = "purged by its operator") -> int:
-        """Cancel all tasks of a user that wait, also for their time, and return how many; running ones go on.
+        """Cancel all tasks of a user that wait, also for their time, and return how many; running ones continue.
 
         They go 1,000 in one atomic step, from the front. What is pushed meanwhile may stay: pause the user first, or
         stop its producers, if nothing of it may run.

@@ -27,7 +27,7 @@ class Redriven:
     """What became of one task of a redrive.
 
     Attributes:
-        code: OK, ALREADY when it is no dead letter, NOT_FOUND, FULL, or BUSY when it has to be sent again.
+        code: OK, ALREADY when it is not a dead letter, NOT_FOUND, FULL, or BUSY when it has to be sent again.
         state: Its state; None when it is not known.
         pause_ms: With FULL: after how many milliseconds another try is reasonable.
     """
@@ -43,7 +43,7 @@ def read_dead(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> 
     A page has fewer than ``most`` where they are more than 4 MiB together; ``next`` says whether others follow.
 
     Raises:
-        ConfigurationError: ``after`` is no ``next`` of a page; nothing was sent.
+        ConfigurationError: ``after`` is not the ``next`` of a page; nothing was sent.
     """
     if after is not None and re.fullmatch(r"=?\d{1,15}:.{0,128}", after) is None:
         raise ConfigurationError([f"after must be the next of a page of dead letters, or None, not {shown(after)}"])

@@ -1,4 +1,4 @@
-"""fire and lead: how one scheduler becomes the leader, and brings the tasks of schedules that are due."""
+"""fire and lead: how one scheduler becomes the leader, and enqueues the tasks of schedules that are due."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -28,8 +28,8 @@ class Move:
         schedule_id: The schedule.
         revision: As it was read.
         time: Its next time as it was read; None while none was computed.
-        fire_at: The time that brings a task; None when none does.
-        missed: How many times before it bring none.
+        fire_at: The run that enqueues a task; None when none does.
+        missed: How many runs before it enqueue none.
         size: Bytes of the task's message.
         args: As the script takes it.
     """
@@ -49,7 +49,7 @@ class Fired:
 
     Attributes:
         code: OK: done. ALREADY: somebody did it before. SKIPPED: without the task, since the last one has not ended.
-            NOT_FOUND, CHANGED: the schedule is no more, or is another. EARLY: its time is not come. FULL: too many
+            NOT_FOUND, CHANGED: it was removed, or it has a newer revision. EARLY: it is not due yet. FULL: too many
             tasks wait. Nothing was changed by the last four.
         next_at: Its next time now; None when there is none.
         pause_ms: For FULL: after how long to try again.
@@ -107,12 +107,12 @@ def move(
     """Make a move of a schedule. The task's message is encoded here, ahead of its time.
 
     Args:
-        schedule: It.
+        schedule: The schedule to move.
         revision: As it was read.
         time: Its next time as it was read; None while none was computed.
         following: What the next one is to be; None when there is none.
-        fire_at: The time that brings a task.
-        missed: How many times from ``time`` on bring none.
+        fire_at: The run that enqueues a task.
+        missed: How many runs from ``time`` on enqueue none.
         missed_last: The last of those.
     """
     head = (

@@ -113,7 +113,7 @@ def configure(keys: QueueKeys, *, cost_mode: CostMode | None = None, backlog: in
 def purge(
     keys: QueueKeys, user_id: str, *, reason: str, result_ttl_ms: int, most: int = MAX_PURGE_TASKS
 ) -> Call[Purged]:
-    """Build the call that cancels up to ``most`` waiting tasks of a user; running ones go on.
+    """Build the call that cancels up to ``most`` waiting tasks of a user; running ones continue.
 
     Raises:
         InvalidTask: It cannot be the id of a user; nothing was sent.

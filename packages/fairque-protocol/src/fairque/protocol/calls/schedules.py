@@ -67,7 +67,7 @@ class Storing:
     """A schedule to be stored.
 
     Attributes:
-        schedule: It.
+        schedule: The schedule to store.
         revision: What it must have now: 0 for a new one; None changes an existing one, whatever it is.
         next_at: Its next time, where the caller has computed it; None leaves that to the leader.
         overdue: Its times before that are due and were not fired, where the caller has counted them; else one is noted.

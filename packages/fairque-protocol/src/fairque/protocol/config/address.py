@@ -31,7 +31,7 @@ _OTHER_SCHEMES: Final[tuple[tuple[str, str], ...]] = (
         "sentinel",
         "fairque does not ask a Sentinel for the primary: give the primary's own address, redis://HOST:PORT/0",
     ),
-    ("cluster", "fairque uses one server, which is no cluster: give its address, redis://HOST:PORT/0"),
+    ("cluster", "fairque uses one server, which is not a cluster: give its address, redis://HOST:PORT/0"),
     ("valkeys", "write rediss://, which both Redis and Valkey understand"),
     ("valkey", "write redis://, which both Redis and Valkey understand"),
     ("socket", "write unix:///PATH/OF/THE/SOCKET"),
@@ -131,7 +131,7 @@ def _refuse_unreadable(url: str) -> None:
         url.encode()
     except UnicodeEncodeError:
         # Not from it: that error holds the address.
-        raise ValueError("is no valid Unicode text: an environment variable or file holds it in UTF-8") from None
+        raise ValueError("is not valid Unicode text: an environment variable or file holds it in UTF-8") from None
 
 
 def _hint(url: object) -> str:
@@ -166,7 +166,7 @@ def _host(parts: SplitResult, problems: list[str]) -> dict[str, Any]:
     except UnicodeError:
         usable = False
     if "," in host:
-        problems.append("there is one host: fairque uses one server, which is no cluster")
+        problems.append("there is one host: fairque uses one server, which is not a cluster")
     elif not usable or not host.isprintable() or re.search(r"[/\\@?# ]", host):
         problems.append("no host has such a name")
     # redis-py takes the first database for one that it cannot read.

@@ -17,7 +17,7 @@ __all__ = ["DefaultLimits", "FairnessSettings", "UserLimits"]
 
 @frozen(kw_only=True)
 class DefaultLimits:
-    """What each user may use that has no limit of its own; None is no limit.
+    """What each user may use that has no limit of its own; None means no limit.
 
     Attributes:
         cap: Most tasks at a time.

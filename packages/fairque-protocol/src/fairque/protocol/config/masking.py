@@ -13,7 +13,7 @@ _ADDRESS = re.compile(r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]*):/+(\S+)")
 #: What our own advice says that an address looks like.
 _PATTERN = "USER:PASSWORD@"
 
-#: Parameters of an address whose values are no secrets; all others are masked, since a name may be misspelt.
+#: Parameters of an address whose values are not secrets; all others are masked, since a name may be misspelt.
 _SHOWN = frozenset(
     {"db", "ssl_ca_certs", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_min_version"}
 )

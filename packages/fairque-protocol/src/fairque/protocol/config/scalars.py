@@ -32,7 +32,7 @@ _TRAPS = {
         r"(?:[ \t]*(?:Z|[-+][0-9]{1,2}(?::[0-9]{2})?))?"
     ),
 }
-# Longer integers are no setting, and reading a very long one is slow or refused by Python.
+# Longer integers are not settings, and reading a very long one is slow or refused by Python.
 _DIGITS_MAX = 30
 _SHOWN_MAX = 40
 

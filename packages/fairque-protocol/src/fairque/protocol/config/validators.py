@@ -41,7 +41,7 @@ def at_most(maximum: float) -> Validator:
 
 
 def between(minimum: float | None, maximum: float | None) -> Validator:
-    """Return a validator for a finite number from ``minimum`` to ``maximum``; None is no limit."""
+    """Return a validator for a finite number from ``minimum`` to ``maximum``; None means no limit."""
     if maximum is None:
         wanted = f"at least {minimum:,}"
     elif minimum is None:

@@ -84,7 +84,7 @@ class EmbeddedServer:
         with starting:
             if self._hold is None:
                 return
-            # Closed, not unlocked: a forked child's copy goes on holding the server.
+            # Closed, not unlocked: a forked child's copy continues holding the server.
             self._hold.close()
             self._hold = None
         deadline = monotonic() + STOP_SECONDS

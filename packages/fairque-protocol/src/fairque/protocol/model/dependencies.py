@@ -1,4 +1,4 @@
-"""What a task waits for: other tasks, and how it goes on when one of them does not finish."""
+"""What a task waits for: other tasks, and how it continues when one of them does not finish."""
 
 from collections.abc import Callable, Mapping
 from graphlib import CycleError, TopologicalSorter

@@ -30,7 +30,7 @@ def check_id(value: object, what: str) -> str:
         what: What it is, for the message: ``user_id``, ``task_id`` …
 
     Raises:
-        InvalidTask: It is no text, is empty, has control characters, or more than 128 bytes of UTF-8.
+        InvalidTask: It is not a text, is empty, has control characters, or more than 128 bytes of UTF-8.
     """
     problem = id_problem(value, what)
     if problem is not None:

@@ -32,7 +32,7 @@ _NAMED = "or name the function and see to it that each worker makes it: @task(na
 
 
 class Unreachable(FairqueError):
-    """No worker can import a function, so a task of it would wait for ever; the message says why and what to do."""
+    """No worker can import a function, so a task of it would wait forever; the message says why and what to do."""
 
 
 def reference_of(func: Callable[..., Any]) -> str:

@@ -75,8 +75,7 @@ class Pipeline(Chain[R_co]):
         """Return this pipeline with another stage behind it, as ``>>`` does.
 
         Raises:
-            InvalidTask: It is no task, pipeline or list of them, or cannot stand there, for the reason that the error
-                names.
+            InvalidTask: It is not a task, pipeline or list of them, or cannot stand there; the error says why.
         """
         following = pipeline(stage)
         behind = {

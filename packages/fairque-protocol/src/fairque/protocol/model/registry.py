@@ -227,5 +227,5 @@ def _is_second(known: Registration, one: Registration) -> bool:
     if first.__globals__ is not second.__globals__ or "__file__" not in first.__globals__:
         return False
     place, other = ((func.__code__.co_filename, func.__code__.co_firstlineno) for func in (first, second))
-    # One place makes several functions where a function is made anew, for a test say, or wrapped.
+    # One place makes several functions where a function is made again, for a test say, or wrapped.
     return place != other or ("<locals>" not in second.__qualname__ and first.__closure__ != second.__closure__)

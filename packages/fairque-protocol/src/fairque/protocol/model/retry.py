@@ -52,7 +52,7 @@ class RetryPolicy:
         cap_seconds: What no pause exceeds.
 
     Raises:
-        InvalidTask: One of them is no number, or not above 0.
+        InvalidTask: One of them is not a number, or not above 0.
     """
 
     base_seconds: float = field(default=1.0, validator=_positive)
@@ -84,7 +84,7 @@ class Retry(Exception):
         after: Seconds to wait. A subclass may set it to any number: a moment that is past already is now.
 
     Raises:
-        ValueError: That is no time to wait.
+        ValueError: `after` is not a valid delay.
     """
 
     def __init__(self, reason: str = "", *, after: float | timedelta | None = None) -> None:
@@ -103,7 +103,7 @@ class Snooze(Exception):
         after: Seconds to wait; as that of `Retry`.
 
     Raises:
-        ValueError: That is no time to wait.
+        ValueError: `after` is not a valid delay.
     """
 
     def __init__(self, after: float | timedelta, reason: str = "") -> None:

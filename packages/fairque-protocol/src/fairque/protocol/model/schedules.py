@@ -1,4 +1,4 @@
-"""Schedules: which task is brought at which times, as a frozen value; and what a queue knows of one."""
+"""Schedules: which task is enqueued when, as a frozen value; and what a queue knows of one."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
@@ -40,7 +40,7 @@ DEFAULT_MISFIRE_LIMIT = 100
 
 @frozen(kw_only=True)
 class Schedule:
-    """Times, and the task that each of them brings. Exactly one of ``cron``, ``every_ms`` and ``at`` says when.
+    """When to run, and the task that each run enqueues. Exactly one of ``cron``, ``every_ms`` and ``at`` says when.
 
     Nothing is checked here: whoever stores a schedule gets all that is wrong with it in one `InvalidSchedule`. Make
     one with `create`, which takes seconds and dates.
@@ -175,7 +175,7 @@ def _taken(convert: Callable[[Any, str], int], value: Any) -> Any:
 
 @frozen(kw_only=True)
 class Miss:
-    """Times of a schedule that brought no task.
+    """Runs of a schedule that enqueued no task.
 
     Attributes:
         first: The first of them, in milliseconds since the epoch.
@@ -198,7 +198,7 @@ class Moved:
     Attributes:
         term: That of the leader.
         revision: That the schedule had.
-        time: From which one it went on, in milliseconds since the epoch.
+        time: From which one it continued, in milliseconds since the epoch.
         code: What became of it: that of `Fired`.
         at_ms: When it was, in milliseconds since the epoch.
     """
@@ -222,7 +222,7 @@ class ScheduleInfo:
         from_at: While ``next_at`` is not computed: it is the first time after this moment.
         forgotten_at: It has no further time, and is forgotten then.
         last_at: The time that it fired last.
-        fired: Times that brought a task.
+        fired: Runs that enqueued a task.
         missed: Times that did not, since nobody fired them within their grace, or the schedule was changed.
         skipped: Times that did not, since the task before had not ended.
         misses: The last of those, the newest first.
@@ -249,7 +249,7 @@ class ScheduleInfo:
 
     @property
     def last_task_id(self) -> str | None:
-        """The task that it brought last; None before the first."""
+        """The task that its last run enqueued; None before the first."""
         return None if self.last_at is None else task_id_of(self.schedule_id, self.last_at)
 
 
@@ -286,7 +286,7 @@ class SchedulerStatus:
         schedules: All schedules.
         overdue: Schedules whose time has come and that are not fired yet.
         first_at: The earliest of all next times; None when there is none.
-        fired: Times of all schedules that brought a task, since the queue was made.
+        fired: Runs of all schedules that enqueued a task, since the queue was made.
         missed: Times that were missed.
         skipped: Times that were skipped, since the task before had not ended.
     """
@@ -312,7 +312,7 @@ def task_of(schedule: Schedule, time_ms: int) -> Task[Any]:
     """Return the task of a time; made again it is the same, to the last byte of its message.
 
     Raises:
-        InvalidTask: Its fields are no task.
+        InvalidTask: Its fields do not make a task.
     """
     return Task(
         task_id=task_id_of(schedule.schedule_id, time_ms),

@@ -81,7 +81,9 @@ def _parents(value: "str | Task[Any] | After | Iterable[str | Task[Any] | After]
     for parent in several:
         after = parent if isinstance(parent, After) else After(parent.task_id if isinstance(parent, Task) else parent)
         if found.setdefault(after.task_id, after) != after:
-            raise InvalidTask(f"depends_on names task {after.task_id} twice, with two ways to go on after its failure")
+            raise InvalidTask(
+                f"depends_on names task {after.task_id} twice, with two ways to continue after its failure"
+            )
     return tuple(found.values())
 
 
@@ -93,7 +95,7 @@ class Task(Chain[R_co]):
     the fields hold milliseconds.
 
     Attributes:
-        task_id: Names the task for ever; pushing it again does nothing. Use it as the idempotency key towards others.
+        task_id: Names the task forever; pushing it again does nothing. Use it as the idempotency key towards others.
         user_id: The user whose share of the workers it uses; None takes that of the first task that it depends on,
             else the queue's default user.
         priority: Its urgency among the tasks of the same user; None takes that of the first task that it depends on,
@@ -183,7 +185,7 @@ class Task(Chain[R_co]):
                 it the payload goes to the worker's own `TaskHandler`.
             args: Positional arguments.
             kwargs: Keyword arguments.
-            delay: Seconds from the push until it may start, as a number or a timedelta. What is no whole number of
+            delay: Seconds from the push until it may start, as a number or a timedelta. What is not a whole number of
                 milliseconds is rounded up, as are the others.
             at: Or the moment, with its time zone.
             timeout: Seconds one attempt may take.

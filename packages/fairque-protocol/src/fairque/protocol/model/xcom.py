@@ -100,7 +100,7 @@ class XCom:
         """Return the value that a task on which this one directly depends has left under a key.
 
         It asks the server once in an attempt, for the values of all those tasks. In a coroutine use
-        ``await asyncio.to_thread(ctx.xcom.pull, key)``, so that the others go on meanwhile.
+        ``await asyncio.to_thread(ctx.xcom.pull, key)``, so that the others continue meanwhile.
 
         Args:
             key: The key.

@@ -160,7 +160,7 @@ ANSWERS: Final[tuple[Cause, ...]] = (
         name="SELECT in a cluster",
         pattern=r"SELECT is not allowed in cluster mode",
         what="is a node of a cluster, which has no other database than 0",
-        fix="Write /0 at the end of redis.url, or use a server that is no cluster",
+        fix="Write /0 at the end of redis.url, or use a server that is not a cluster",
         passes=False,
         kind=ConfigurationError,
     ),
@@ -168,7 +168,7 @@ ANSWERS: Final[tuple[Cause, ...]] = (
         name="MOVED",
         pattern=r"^MOVED ",
         what="is a node of a cluster, and this queue is on another one",
-        fix="Set redis.url to that node, whose slot, host and port the answer names, or use a server that is no "
+        fix="Set redis.url to that node, whose slot, host and port the answer names, or use a server that is not a "
         "cluster: fairque follows no redirection",
         passes=False,
         kind=ServerUnsuitable,
@@ -177,7 +177,7 @@ ANSWERS: Final[tuple[Cause, ...]] = (
         name="ASK, TRYAGAIN",
         pattern=r"^(ASK|TRYAGAIN) ",
         what="is a node of a cluster that is moving this queue to another one",
-        fix="Set redis.url to the new node when that is done, or use a server that is no cluster",
+        fix="Set redis.url to the new node when that is done, or use a server that is not a cluster",
         passes=True,
     ),
     Cause(
@@ -191,7 +191,7 @@ ANSWERS: Final[tuple[Cause, ...]] = (
         name="CROSSSLOT",
         pattern=r"^CROSSSLOT ",
         what="is a node of a cluster, or a proxy before one, that does not keep the keys of a queue together",
-        fix="Use a server that is no cluster",
+        fix="Use a server that is not a cluster",
         passes=False,
         kind=ServerUnsuitable,
     ),

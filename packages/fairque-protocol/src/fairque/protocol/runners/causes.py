@@ -101,7 +101,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     Cause(
         name="another protocol",
         pattern=r"^SEEN other",
-        what="is no Redis: something else answers at this port",
+        what="is not Redis: something else answers at this port",
         fix=f"Correct host and port {_ADDRESS}",
         passes=False,
     ),
@@ -191,7 +191,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     Cause(
         name="another protocol",
         pattern=r"^PROTOCOL ",
-        what="is no Redis: its answer cannot be read",
+        what="is not Redis: its answer cannot be read",
         fix=f"Correct host and port {_ADDRESS}",
         passes=False,
         kind=ServerUnsuitable,

@@ -135,7 +135,7 @@ def _memory(info: Info, _: RedisSettings) -> Iterator[Finding]:
             check="memory",
             severity="error" if used >= most else "warning",
             what=f"{used / most:.0%} of maxmemory is used",
-            why="pushes are refused without memory; workers go on",
+            why="pushes are refused without memory; workers continue",
             fix="raise it with CONFIG SET maxmemory, start more workers, or limit users: fairque-worker users --help",
         )
 
@@ -171,7 +171,7 @@ def _cluster(info: Info, _: RedisSettings) -> Iterator[Finding]:
             severity="warning",
             what="the server is a node of a cluster",
             why="only queues whose slot is on this node can be used: a call about another one is refused (MOVED)",
-            fix="use a server that is no cluster; or see where a queue is: CLUSTER KEYSLOT 'fairque:{NAME}:meta'",
+            fix="use a server that is not a cluster; or see where a queue is: CLUSTER KEYSLOT 'fairque:{NAME}:meta'",
         )
 
 

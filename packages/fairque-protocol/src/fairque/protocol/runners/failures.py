@@ -55,7 +55,7 @@ class Attempts:
         if self.is_last(error):
             raise translated(error, self._settings, seen) from inner(error)
         self._made += 1
-        return random.uniform(0, min(1.0, 0.05 * 4**self._made))  # noqa: S311 - jitter is no secret
+        return random.uniform(0, min(1.0, 0.05 * 4**self._made))  # noqa: S311 - jitter is not a secret
 
 
 class NoAnswer(RedisTimeoutError):

@@ -4,7 +4,7 @@ The sockets are the parent's as well. A QUIT, an UNSUBSCRIBE or the farewell of 
 parent's conversation, and so would taking a socket out of the epoll that an event loop shares with its copy. So in the
 child each of them is replaced, under its number, by a socket whose other end is closed: whatever the objects of the
 parent do later in the child, on purpose or when they are collected, reaches nobody. Then everything that had
-connections begins anew, with locks that no thread of the parent holds.
+connections starts over, with locks that no thread of the parent holds.
 """
 
 import os
@@ -19,7 +19,7 @@ __all__ = ["Heir", "drop_in_forks", "dropped_by_forks", "inherits"]
 
 
 class Heir(Protocol):
-    """Something whose copy in a forked child must begin anew."""
+    """Something whose copy in a forked child must start over."""
 
     def begin_anew(self) -> None:
         """Forget, in a forked child, what belongs to the parent: connections, threads and locks."""

@@ -72,7 +72,7 @@ class Permits:
         }
 
     def skip(self, keys: QueueKeys) -> None:
-        """Ask no more about a queue that cannot answer: what it is asked for will fail with the cause."""
+        """Stop asking about a queue that cannot answer: calls to it will fail with the cause."""
         self._denied[keys.name] = {}
 
     def forget(self) -> None:

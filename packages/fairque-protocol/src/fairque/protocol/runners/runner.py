@@ -139,7 +139,7 @@ class Runner:
     def scan_indexes(self, keys: Sequence[bytes], most: int = 500) -> Iterator[tuple[bytes, bytes]]:
         """Return all members of sorted sets, each with its key; as `scan`. One page of many sets is one round trip.
 
-        What is no sorted set has none.
+        What is not a sorted set has none.
 
         Raises:
             RedisUnavailable: The server did not answer, also not when asked again.

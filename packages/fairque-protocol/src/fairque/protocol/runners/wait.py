@@ -57,7 +57,7 @@ class WaitLine(Generic[T]):
         Raises:
             FairqueError: It could not be sent.
         """
-        # For Redis 0 is for ever.
+        # For Redis 0 is forever.
         commands = [("BLPOP", *keys, max(seconds, 0.01)), ("DEL", clear), command(call)]
         try:
             if self._connection is None:

@@ -31,7 +31,7 @@ def crash_of(what: str, error: BaseException) -> FairqueError:
 
 
 def close_all(log: Any, *parts: Callable[[], object]) -> None:
-    """Close the parts of a service, each one although another cannot be: that is no error of who ends the service.
+    """Close all parts of a service, also after one that cannot be closed: that is logged, and never raised.
 
     Args:
         log: A structlog logger, told of what cannot be closed.

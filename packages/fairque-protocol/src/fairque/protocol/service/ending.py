@@ -100,7 +100,7 @@ class _End:
         return self._turn.locked()
 
     def take_turn(self) -> None:
-        """Registered last, and so called first: let only the first caller go on with what else is registered."""
+        """Registered last, and so called first: let only the first caller continue with what else is registered."""
         if not self._turn.acquire(blocking=False):
             threading.Event().wait()
 

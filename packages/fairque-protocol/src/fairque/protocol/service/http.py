@@ -25,7 +25,7 @@ _TEXT: Final = ("Content-Type", "text/plain; charset=utf-8")
 
 
 class BadRequest(Exception):
-    """What came is no request that can be answered.
+    """What came is not a request that can be answered.
 
     Attributes:
         status: What to answer instead.

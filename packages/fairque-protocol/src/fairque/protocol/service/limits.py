@@ -1,4 +1,4 @@
-"""The limits that a file declares: what has to change so that a queue has them, and who brings them back."""
+"""The limits that a file declares: what has to change so that a queue has them, and who restores them."""
 
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar, cast
@@ -135,7 +135,7 @@ class LimitsKeeper:
     Args:
         runner: The server.
         keys: The queue.
-        fairness: What is declared; without any limit there is nothing to bring back.
+        fairness: What is declared; without any limit there is nothing to restore.
         log: Told what was changed and why, in a sentence and a line for each change.
     """
 
@@ -148,11 +148,11 @@ class LimitsKeeper:
 
     @property
     def keeps(self) -> bool:
-        """Whether there is anything that it would bring back."""
+        """Whether there is anything to restore."""
         return self._fairness != FairnessSettings()
 
     def look(self) -> None:
-        """Look whether the limits are lost, and bring them back.
+        """Restore the limits if the server has lost them.
 
         Raises:
             FairqueError: The server does not answer, or cannot be worked with; look again later.

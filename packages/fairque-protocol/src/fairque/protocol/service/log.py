@@ -1,6 +1,6 @@
 """The log of a service: structlog over the standard loggers; a line is written whatever its record contains.
 
-It needs structlog, which the packages of the services bring.
+It needs structlog, which the packages of the services depend on.
 """
 
 import logging
@@ -16,7 +16,7 @@ __all__ = ["LineHandler", "LogForm", "configure_log", "configured_log", "service
 
 LogForm: TypeAlias = Literal["auto", "text", "json"]
 
-#: What is no value of a record, but says how to make it.
+#: What is not a value of a record, but says how to make it.
 _NO_VALUES: Final = frozenset({"event", "exc_info", "stack_info", "stacklevel"})
 
 _configured: list[tuple[str, LogForm]] = []

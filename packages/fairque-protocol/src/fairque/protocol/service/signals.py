@@ -131,7 +131,7 @@ def _in_parent() -> None:
 def _in_child() -> None:
     global _kept  # noqa: PLW0603 - as above
     _kept = False
-    # What a task forks is no service: it ends at a signal, as it would without one.
+    # What a task forks is not a service: it ends at a signal, as it would without one.
     _give_back()
     _in_parent()
 

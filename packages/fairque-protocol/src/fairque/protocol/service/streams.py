@@ -6,27 +6,36 @@ import sys
 from contextlib import suppress
 from typing import Final
 
-__all__ = ["flush_streams", "prepare_streams"]
+__all__ = ["fill_standard_numbers", "flush_streams", "prepare_streams"]
 
 _NAMES: Final = ("stdin", "stdout", "stderr")
 
 
 def prepare_streams() -> None:
-    """Open those that are closed on nothing, and see that what cannot be written is no exit code of its own.
+    """Open those that are closed on nothing, and see that what cannot be written does not change the exit code.
 
-    Closed, a stream would be None for all code that writes to it; and its number would be that of the next file or
-    connection, into which whatever writes to standard error by number, such as a child process, would write.
+    Closed, a stream would be None for all code that writes to it.
     """
+    fill_standard_numbers()
     for number, name in enumerate(_NAMES):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
+    atexit.unregister(flush_streams)
+    atexit.register(flush_streams)
+
+
+def fill_standard_numbers() -> None:
+    """Open the numbers 0 to 2 on nothing where they are closed.
+
+    Otherwise the next file or connection would get the number, and whatever writes to standard error by number, such as
+    a child process, would write into it.
+    """
+    for number in range(len(_NAMES)):
         try:
             os.fstat(number)
         except OSError:
             # The lowest number that is free, so this one.
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003 - it has no name
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
-    atexit.unregister(flush_streams)
-    atexit.register(flush_streams)
 
 
 def flush_streams() -> None:

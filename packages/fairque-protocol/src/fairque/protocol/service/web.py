@@ -128,7 +128,7 @@ class Web:
         return self._listener.fileno()
 
     def close(self) -> None:
-        """Answer no more; safe to call twice."""
+        """Stop the server; safe to call twice."""
         self._closed = True
         self._asked.put(None)
         self._ring()
@@ -153,7 +153,7 @@ class Web:
                 with suppress(BlockingIOError):
                     self._bell.recv(_CHUNK)
             elif key.data in self._connections:
-                self._go_on(key.data)
+                self._continue(key.data)
         while self._made:
             connection, told = self._made.popleft()
             if connection in self._connections:
@@ -204,7 +204,7 @@ class Web:
         if oldest is not None:
             self._drop(oldest)
 
-    def _go_on(self, connection: _Connection) -> None:
+    def _continue(self, connection: _Connection) -> None:
         try:
             if connection.state is _State.TAKING:
                 self._send(connection)
@@ -283,7 +283,7 @@ class Web:
         connection.left = memoryview(told)
         connection.state, connection.until = _State.TAKING, monotonic() + _TAKING_SECONDS
         self._listen_for(connection, selectors.EVENT_WRITE)
-        self._go_on(connection)
+        self._continue(connection)
 
     def _send(self, connection: _Connection) -> None:
         sent = connection.socket.send(connection.left[:_CHUNK])

@@ -49,7 +49,7 @@ def verify(
     dead_ttl_ms: int = 1_209_600_000,
     lease_ms: int = 30_000,
 ) -> Report:
-    """Look at all keys of a queue, and at request fix what does not fit together. Workers may go on meanwhile.
+    """Look at all keys of a queue, and at request fix what does not fit together. Workers may continue meanwhile.
 
     It scans the key space of the server three times and looks at some hundred tasks or users in a call, each call
     atomic. The running tasks, up to 10,000, are counted in one call. On a healthy queue it finds nothing and changes

@@ -38,7 +38,7 @@ class Call(Generic[T_co]):
 
 def text(value: bytes | None) -> str:
     """Return a bulk string of an answer as text; nothing is the empty text."""
-    # A name that is no UTF-8, which only somebody else can have written, must not stop whoever reads it.
+    # A name that is not UTF-8, which only somebody else can have written, must not stop whoever reads it.
     return "" if value is None else value.decode(errors="backslashreplace")
 
 

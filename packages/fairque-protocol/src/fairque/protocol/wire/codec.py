@@ -68,8 +68,8 @@ def encode_task(task: Task[Any], default_user_id: str | None = None) -> Message:
         default_user_id: Its user if it names none and depends on no other task.
 
     Raises:
-        InvalidTask: The user is missing though it depends on no other task, or an argument is no JSON value: the error
-            names parameter and path.
+        InvalidTask: The user is missing though it depends on no other task, or an argument is not a JSON value; the
+            error names parameter and path.
     """
     args, kwargs, inputs, parents = _arguments(task)
     user_id = task.user_id
@@ -118,7 +118,7 @@ def decode_task(data: bytes) -> Task[Any]:
     """Decode a message.
 
     Raises:
-        ProtocolError: It is no message of this or an older version.
+        ProtocolError: It is not a message of this or an older version.
     """
     try:
         fields = loads(data)
@@ -195,7 +195,7 @@ def _arguments(task: Task[Any]) -> tuple[Any, Any, list[Input], tuple[After, ...
     try:
         _check(task, task.args, task.kwargs)
     except InvalidTask:
-        # An output is no JSON value either. They are rare: so only what is refused is looked through for them.
+        # An output is not a JSON value either. They are rare: so only what is refused is looked through for them.
         args, kwargs, inputs = take_out(task.args, task.kwargs)
         if not inputs:
             raise

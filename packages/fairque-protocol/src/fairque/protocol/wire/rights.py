@@ -105,7 +105,7 @@ def acl_rules(role: str, queue: str = "") -> str:
     """Return the rules of an ACL user for a role: its commands, and the keys and channels of one queue, or of all.
 
     A call of a script cannot be told from one of another: between roles that write, such as producer and worker, the
-    rules are no wall, but they keep each of them from what none of its scripts does.
+    rules do not isolate them, but they keep each of them from what none of its scripts does.
     """
     keys = f"fairque:{{{queue}}}:*" if queue else "fairque:*"
     commands = " ".join(f"+{command.lower()}" for command in commands_of(role))

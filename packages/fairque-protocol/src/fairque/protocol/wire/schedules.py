@@ -51,7 +51,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 
 
 def encode_schedule(schedule: Schedule) -> bytes:
-    """Encode a schedule without problems, with keys as they were passed. Whether it fires is no part of it."""
+    """Encode a schedule without problems, with keys as they were passed. Whether it fires is not part of it."""
     fields: dict[str, Any] = {"v": _VERSION, "id": schedule.schedule_id}
     for name, default in _DEFAULTS.items():
         value = getattr(schedule, name)
@@ -69,7 +69,7 @@ def decode_schedule(data: bytes, *, enabled: bool | None = None) -> Schedule:
     """Decode a definition; fields that this version does not know are ignored.
 
     Raises:
-        ProtocolError: It is no definition of this or an older version.
+        ProtocolError: It is not a definition of this or an older version.
     """
     try:
         fields = loads(data)

@@ -72,7 +72,7 @@ class Channel:
         """Return the next frame, None when the other end is gone.
 
         Args:
-            seconds: How long to wait for each part of it; None waits for ever.
+            seconds: How long to wait for each part of it; None waits forever.
 
         Raises:
             TimeoutError: It did not come in time.

@@ -15,6 +15,7 @@ from attrs import field, frozen
 
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.tracebacks import error_text
+from fairque.protocol.service.streams import fill_standard_numbers
 from fairque.worker.jobs import Job
 from fairque.worker.processes.channel import Channel
 from fairque.worker.processes.surroundings import absolute_path, current_umask, working_folder
@@ -75,6 +76,8 @@ class Child:
     """
 
     def __init__(self, recipe: Recipe, log: tuple[str, str] | None) -> None:
+        # A task in a thread may have closed one of them.
+        fill_standard_numbers()
         ours, theirs = pair_of_sockets()
         self.channel = Channel(ours)
         self.killed = self.talking = False
@@ -138,7 +141,7 @@ class Child:
         return answer is not None
 
     def decline(self, asked: Mapping[str, Any]) -> None:
-        """Answer what is asked for an attempt that has ended, so that who asks does not wait for ever.
+        """Answer what is asked for an attempt that has ended, so that who asks does not wait forever.
 
         Raises:
             OSError: The child is gone.

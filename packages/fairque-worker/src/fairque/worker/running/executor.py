@@ -116,7 +116,7 @@ class Executor:
             self._end(GivenBack(job, self._threads.shortage, _PAUSE_SECONDS, crippled=True))
             return
         if self._threads.shortage:
-            # Fewer threads than slots: those before it may take for ever, and other workers may have some.
+            # Fewer threads than slots: those before it may take forever, and other workers may have some.
             job.limit = clock.monotonic() + _PATIENCE_SECONDS
             self._alarm.ring()
         self._threads.put(partial(self._run, job))
@@ -160,7 +160,7 @@ class Executor:
             self._on_end(GivenBack(job, why, _PAUSE_SECONDS, crippled=True))
         elif isinstance(place, Slot):
             self._threads.replace(place)
-            self._leave(job, place, "a thread cannot be interrupted, so it goes on unheard")
+            self._leave(job, place, "a thread cannot be interrupted, so it continues unheard")
         elif isinstance(place, Attempt):
             self._enforce_coroutine(job, place)
         elif place is not None:
@@ -367,7 +367,7 @@ class Executor:
             return
         if not attempt.heard:
             self._loops.replace(attempt.loop)
-        self._leave(job, attempt, "it was cancelled, but goes on unheard")
+        self._leave(job, attempt, "it was cancelled, but continues unheard")
 
     def _leave(self, job: Job, left: Slot | Attempt, end: str) -> None:
         """Tell the ending of an attempt that cannot be ended."""
@@ -375,7 +375,7 @@ class Executor:
         self._abandoned = [one for one in self._abandoned if not one.ended]
         self._abandoned.append(left)
         log.warning(
-            "a task above its timeout goes on",
+            "a task above its timeout continues",
             task_id=job.granted.task_id,
             attempt=job.granted.attempt,
             abandoned=len(self._abandoned),

@@ -68,7 +68,7 @@ class Loop:
     def begin_anew(self) -> None:
         """In a forked child: end it as soon as the coroutine that forked it, the only one there, ends or waits.
 
-        All others continue in the parent. Not even what waits can go on: the loop's selector is the parent's as well.
+        All others continue in the parent. What waits cannot continue here: the selector is shared with the parent.
         """
         if threading.current_thread() is not self._thread:
             return

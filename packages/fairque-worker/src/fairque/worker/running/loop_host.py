@@ -49,7 +49,7 @@ class Loops:
                 self._loop = None
 
     def left(self, seconds: float) -> int:
-        """Return how many attempts ended longer ago than that and go on in `asyncio.to_thread`."""
+        """Return how many attempts ended longer ago than that and continue in `asyncio.to_thread`."""
         return sum(loop.helpers.left(seconds) for loop in list(self._all))
 
     def stop(self, seconds: float) -> bool:

@@ -162,7 +162,7 @@ class Threads(ThreadPoolExecutor):
             raise RuntimeError("cannot schedule new futures after shutdown")
 
     def _begin(self) -> None:
-        # What has ended long ago is not kept for ever.
+        # What has ended long ago is not kept forever.
         self._slots = {slot: thread for slot, thread in self._slots.items() if thread.is_alive()}
         if len(self._slots) >= self._most or clock.monotonic() < self._next_try_at:
             return

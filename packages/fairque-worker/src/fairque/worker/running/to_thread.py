@@ -37,7 +37,7 @@ class _Crew:
 class Helpers(Threads):
     """A pool that grows as there is something to do, and in which no attempt waits for the calls of another one.
 
-    A thread cannot be interrupted: calls go on when the coroutine that waits for them was cancelled, maybe for ever.
+    A thread cannot be interrupted: calls continue when the coroutine that waits for them was cancelled, maybe forever.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Helpers(Threads):
         self._resting = self._untaken = 0
 
     def leave(self, owner: TaskContext | None) -> bool:
-        """Note that an attempt has ended; return whether calls of it go on."""
+        """Note that an attempt has ended; return whether calls of it continue."""
         if owner not in self._crews:
             return False
         with self._guard:
@@ -57,7 +57,7 @@ class Helpers(Threads):
         return crew is not None
 
     def left(self, seconds: float) -> int:
-        """Return how many attempts ended longer ago than that and have calls that go on."""
+        """Return how many attempts ended longer ago than that and have calls that continue."""
         before = clock.monotonic() - seconds
         with self._guard:
             return sum(crew.left_at < before for crew in self._crews.values())

@@ -48,7 +48,7 @@ class Port:
             self._service.start()
 
     def close(self) -> None:
-        """Listen no more; safe to call twice."""
+        """Stop listening; safe to call twice."""
         self._service.stop()
         if self._web is not None:
             self._web.close()

@@ -51,7 +51,7 @@ class Book:
         """Return the tasks that are held, for any thread."""
         found = self._snapshot
         if found is None:
-            # Atomic, and anew after the next change.
+            # Atomic, and again after the next change.
             found = self._snapshot = tuple(self._jobs.values())
         return found
 

@@ -283,7 +283,7 @@ class Courier:
             self._settle(popped, count, held_until)
 
     def _report_one_by_one(self) -> None:
-        """Give up only those endings of a batch that the queue refuses: kept, they would hold the others for ever."""
+        """Give up only those endings of a batch that the queue refuses: kept, they would hold the others forever."""
         # The tasks of the same round trip are granted, and the next pop answers them.
         self._hungry = True
         self._outdate()
@@ -303,7 +303,7 @@ class Courier:
             del self._endings[0]
 
     def _settle(self, popped: Popped, count: int, held_until: float) -> None:
-        """Take in what a pop has brought, and note what it said."""
+        """Take in what a pop returned, and note what it said."""
         self._answer_lost = False
         note_reclaimed(popped.reclaimed, self._metrics)
         self._more, self._current = popped.more, self._knows_all

@@ -203,7 +203,7 @@ class Reporter:
             end_if_copy(pid)
             if inspect.isawaitable(later):
                 self._wait_for(later)
-        except BaseException as error:  # noqa: BLE001 - whatever a hook of the user's raises, the thread goes on
+        except BaseException as error:  # noqa: BLE001 - whatever a hook of the user's raises, the thread continues
             end_if_copy(pid, error)
             log.error(
                 f"{name} raised",

@@ -19,7 +19,7 @@ class View:
         free: How many more could be held when those are reported.
         waiting: Whether a wait for work is under way.
         interrupted: Whether that wait was told to end.
-        hungry: Whether a pop may bring something at once, as far as is known.
+        hungry: Whether a pop may return something at once, as far as is known.
         current: Whether the last answer of a pop came after all endings and hooks that there were.
         more: Whether that answer said that there may be more.
         hooks: How many hooks run: they may push tasks.

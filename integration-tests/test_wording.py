@@ -1,0 +1,51 @@
+"""The wording check finds the turns that it keeps out, and leaves plain English alone."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "wording.py"
+
+
+@pytest.fixture(scope="module")
+def wording() -> Any:
+    spec = importlib.util.spec_from_file_location("wording", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "the worker " + "goes on",
+        "`verify --fix` " + "mends it",
+        "None waits " + "for ever",
+        "it is read " + "anew",
+        "this is " + "no task",
+        "a run " + "brings its task",
+        "        schedule: " + "It.",
+        "        settings: " + "The same.",
+    ],
+)
+def test_a_turn_that_is_kept_out_is_found_with_its_line(wording: Any, line: str) -> None:
+    assert [number for number, *_ in wording.turns(f"A line.\n{line}\n")] == [2]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "it continues from now on",
+        "there is no server",
+        "a task that is no longer waiting",
+        "None means no limit",
+        "user.anew = True",
+        "we recommend and amend",
+    ],
+)
+def test_plain_english_is_left_alone(wording: Any, line: str) -> None:
+    assert list(wording.turns(line)) == []

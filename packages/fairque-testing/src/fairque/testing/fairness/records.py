@@ -1,0 +1,164 @@
+"""What the model knows of a user and of a task, under the names that the Lua scripts use."""
+
+import math
+from enum import StrEnum
+from typing import Final, TypeGuard
+
+from attrs import define, field, frozen
+
+from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.limits import COUNT, RATE, WEIGHT
+from fairque.protocol.model.states import Priority, TaskState
+from fairque.protocol.showing import shown
+from fairque.testing.fairness.ring import Ring
+
+__all__ = ["CRITICAL_RUN", "Lane", "ModelTask", "User", "UserSettings", "is_number", "settings_problems"]
+
+#: C_u: CRITICAL tasks of one user in a row while it has other work.
+CRITICAL_RUN: Final = 4
+
+
+def settings_problems(weight: object, cap: object, rate: object, burst: object) -> list[str]:
+    """Say what is wrong with the settings of a user, a sentence for each problem."""
+    problems = []
+    if not _within(weight, WEIGHT):
+        problems.append(f"weight must be a number from {WEIGHT[0]} to {WEIGHT[1]}, not {shown(weight)}")
+    if rate is not None and not _within(rate, RATE):
+        problems.append(f"rate must be starts a second, from {RATE[0]:f} to {RATE[1]:,}, or None, not {shown(rate)}")
+    for name, value in ("cap", cap), ("burst", burst):
+        if value is not None and not (isinstance(value, int) and _within(value, COUNT)):
+            limits = f"from {COUNT[0]} to {COUNT[1]:,}"
+            problems.append(f"{name} must be a whole number {limits}, or None, not {shown(value)}")
+    return problems
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a value is a finite number."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)  # finite, and perhaps too large to be asked
+
+
+def _within(value: object, limits: tuple[float, float]) -> bool:
+    return is_number(value) and limits[0] <= value <= limits[1]
+
+
+@frozen(kw_only=True)
+class UserSettings:
+    """What an operator sets for one user, or as defaults for all.
+
+    Attributes:
+        weight: Share relative to others, 0.01 to 100.
+        cap: Most tasks that run at a time; None: the default, or no cap.
+        paused: Whether no task may be started.
+        rate: Most starts a second; None: the default, or no limit.
+        burst: Starts that may come at once after a rest; None: the default, or 1.
+
+    Raises:
+        ConfigurationError: One of them cannot be used; all problems are listed.
+    """
+
+    weight: float = 1.0
+    cap: int | None = None
+    paused: bool = False
+    rate: float | None = None
+    burst: int | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if problems := settings_problems(self.weight, self.cap, self.rate, self.burst):
+            raise ConfigurationError(problems)
+
+
+class Lane(StrEnum):
+    """Where a user stands."""
+
+    #: No task waits.
+    IDLE = ""
+    #: In the fresh ring: was idle, owes little, not served since.
+    FRESH = "F"
+    #: In the ready ring.
+    READY = "R"
+    #: Tasks wait, but none may be started: capped, paused, or limited in its rate. In no ring.
+    PARKED = "P"
+
+
+@define(eq=False)
+class User:
+    """The record of a user; it lives while the user has work, debt, or a bucket that is not full.
+
+    Attributes:
+        id: The user.
+        settings: Its own settings.
+        S: The tag: charged service per weight. Who has the least is served next.
+        inf: Tasks that run ("in flight").
+        lane: Where it stands.
+        cs: CRITICAL tasks in a row.
+        clk: Its last time of entry, µs; each is later than the one before, so a batch stays in order.
+        ewma: Average run time of its tasks, µs; None before the first ended.
+        leeway: How much service it may be behind V when it comes back from its cap or its rate; None: as much as all.
+        cut: V when that cut its place, if it has not had to wait for its turn since.
+        anew: Whether an operator has just changed what holds it back, in the present call.
+        tat: Rate limit: the time, µs, at which the bucket will be full again (GCRA's theoretical arrival time).
+        n: Waiting tasks by place.
+        c: Waiting CRITICAL tasks by time of entry.
+    """
+
+    id: str
+    settings: UserSettings
+    S: float = -math.inf
+    inf: int = 0
+    lane: Lane = Lane.IDLE
+    cs: int = 0
+    clk: int = 0
+    ewma: int | None = None
+    leeway: int | None = None
+    cut: float | None = None
+    anew: bool = False
+    tat: float = 0.0
+    n: Ring = field(init=False, factory=Ring)
+    c: Ring = field(init=False, factory=Ring)
+
+    @property
+    def pending(self) -> int:
+        """How many of its tasks wait."""
+        return len(self.n) + len(self.c)
+
+    @property
+    def critical_next(self) -> bool:
+        """Whether its next task is a CRITICAL one."""
+        return len(self.c) > 0 and (self.cs < CRITICAL_RUN or len(self.n) == 0)
+
+
+@define(eq=False)
+class ModelTask:
+    """A task: made by whoever pushes it, then kept and changed by the model until it ends.
+
+    Attributes:
+        task_id: Its id.
+        user: Whose share it uses.
+        priority: Its order among the tasks of its user.
+        delay_ms: Milliseconds from its push until it may start; None: none.
+        due_ms: Or the moment on the server's clock, in milliseconds; None once that has come.
+        cost_us: Expected run time in microseconds; None: unknown.
+        state: SCHEDULED, QUEUED or STARTED.
+        place: Its score in the user's queue, kept while it runs.
+        start_us: When its attempt began.
+        charged: What its user was charged for the attempt so far.
+        lease_end_ms: When it is taken back from a silent worker.
+        lost: Attempts whose lease expired.
+        cancel: Whether it was asked to stop.
+    """
+
+    task_id: str
+    user: str
+    priority: Priority = Priority.NORMAL
+    delay_ms: int | None = field(default=None, kw_only=True)
+    due_ms: int | None = field(default=None, kw_only=True)
+    cost_us: int | None = field(default=None, kw_only=True)
+    state: TaskState = field(init=False, default=TaskState.QUEUED)
+    place: int = field(init=False, default=0)
+    start_us: int = field(init=False, default=0)
+    charged: int = field(init=False, default=0)
+    lease_end_ms: int = field(init=False, default=0)
+    lost: int = field(init=False, default=0)
+    cancel: bool = field(init=False, default=False)

@@ -1,0 +1,6 @@
+"""For the tests of the fairque packages themselves. Nothing of it is promised to stay."""
+
+from fairque.testing.internal.patience import PATIENCE, eventually
+from fairque.testing.internal.records import amend_record
+
+__all__ = ["PATIENCE", "amend_record", "eventually"]

@@ -1,0 +1,54 @@
+"""What the model may know, and that no production package knows of tests."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGES = Path(__file__).parents[2]
+MODEL = PACKAGES / "fairque-testing" / "src" / "fairque" / "testing" / "fairness"
+PRODUCTION = sorted(path for path in PACKAGES.glob("*/src/**/*.py") if "fairque-testing" not in path.parts)
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The modules that a file imports, also inside functions."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+def test_the_scheduling_model_needs_no_more_than_priorities_and_states() -> None:
+    allowed = {f"fairque.protocol.{name}" for name in ("errors", "limits", "model.score", "model.states", "showing")}
+    for path in MODEL.rglob("*.py"):
+        names = {name for name in imported(path) if name.startswith("fairque.")}
+        assert {name for name in names if not name.startswith("fairque.testing.fairness.")} <= allowed, path
+
+
+def test_no_production_module_imports_what_only_tests_need() -> None:
+    assert PRODUCTION
+    for path in PRODUCTION:
+        tools = [name for name in imported(path) if name.split(".")[0] in ("pytest", "hypothesis", "pytest_docker")]
+        assert not tools, path
+        assert not [name for name in imported(path) if name.startswith("fairque.testing")], path
+
+
+@pytest.mark.parametrize("place", ["integration-tests", "docker-compose", "conftest"])
+def test_no_module_of_any_wheel_names_files_of_the_repository(place: str) -> None:
+    for path in PACKAGES.glob("*/src/**/*.py"):
+        literals = [
+            node.value
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and not node.value.count("\n")
+        ]
+        assert not [text for text in literals if place in text], path
+
+
+@pytest.mark.parametrize("package", ["protocol", "client", "worker", "scheduler"])
+def test_importing_a_production_package_imports_no_tools_of_tests(package: str) -> None:
+    program = f"import sys, fairque.{package}; sys.exit(bool({{'pytest', 'fairque.testing'}} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0  # noqa: S603 - our own words

