@@ -70,7 +70,8 @@ def tell_settings(
 
     environ = os.environ if environ is None else environ
     document, problems = _read(path, environ)
-    sections = _sections(document, {one.name for one in attrs.fields(cls)}, environ, problems)
+    owned = {one.name for one in attrs.fields(cls)}  # type: ignore[arg-type]  # any attrs class
+    sections = _sections(document, owned, environ, problems)
     try:
         settings = structure(evolve(document, value=sections), cls)
     except Refused as error:
@@ -101,9 +102,7 @@ def _read(path: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> tu
     return read_document(_read_text(path), os.fspath(path), environ)
 
 
-def _sections(
-    document: Node, owned: set[str], environ: Mapping[str, str], problems: list[Problem]
-) -> dict[str, Node]:
+def _sections(document: Node, owned: set[str], environ: Mapping[str, str], problems: list[Problem]) -> dict[str, Node]:
     """Return the sections with the overrides in them."""
     known = owned.union(SECTIONS)
     sections: dict[str, Node] = {}

@@ -30,7 +30,7 @@ _WANTED = {str: "a string", int: "an integer", float: "a number", bool: "a boole
 _HIDDEN_LENGTH_MIN = 4
 
 
-class Refused(Exception):  # noqa: N818 - it never leaves the package
+class Refused(Exception):
     """A value cannot be used; with its problems, none of them if they are reported already."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
@@ -58,10 +58,6 @@ def _hook(wanted: Any) -> _Hook:
         return _anything
     if kind is Literal:
         return partial(_choice, {choice: choice for choice in args}, ", ".join(map(repr, args)))
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return partial(_choice, kind.__members__, ", ".join(kind.__members__))
-    if attrs.has(kind):
-        return _class_hook(kind)
     inner = [arg for arg in args if arg not in (types.NoneType, ...)]
     if kind in (Union, types.UnionType):
         if len(inner) != 1:
@@ -84,9 +80,7 @@ def _inner(wanted: Any) -> _Inner:
 
 
 def _scalar(node: Node, wanted: type) -> Any:
-    value = _read(node)
-    if wanted is str and node.style == "variable":
-        value = node.value
+    value: Any = node.value if wanted is str and node.style == "variable" else _read(node)
     if wanted is float and type(value) is int:
         value = float(value)
     if type(value) is not wanted:
@@ -106,6 +100,14 @@ def _choice(choices: Mapping[Any, Any], names: str, node: Node, _: Any) -> Any:
         if any(type(value) is type(name) and value == name for value in readings):
             return choice
     raise _unexpected(node, f"one of {names}")
+
+
+def _member(node: Node, wanted: type[Enum]) -> Any:
+    return _choice(wanted.__members__, ", ".join(wanted.__members__), node, wanted)
+
+
+# Before version 25 cattrs would prefer a hook of its own for the class Enum to one for everything.
+_converter.register_structure_hook(Enum, _member)
 
 
 def _optional(inner: _Inner, node: Node, _: Any) -> Any:
@@ -153,6 +155,7 @@ def _each(inner: _Inner, nodes: Mapping[_Key, Node]) -> dict[_Key, Any]:
     return values
 
 
+@_converter.register_structure_hook_factory(attrs.has)
 def _class_hook(cls: type[Any]) -> _Hook:
     hooks: dict[str, _Inner] = {}
     required = []
@@ -186,6 +189,11 @@ def _problems(
     """Yield what cattrs found, and what every validator says, not only the first that fails."""
     table = _table(node)
     of_fields, others = group.group_exceptions()
+    unknown = {key for error in others if isinstance(error, ForbiddenExtraKeysError) for key in error.extra_fields}
+    for key in table:
+        if key in unknown:
+            kind = "key" if node.path else "section"
+            yield Problem(table[key].key or node.place, table[key].path, f"unknown {kind} {suggestion(key, hooks)}")
     for error, note in of_fields:
         if isinstance(error, Refused):
             yield from error.problems
@@ -193,23 +201,19 @@ def _problems(
             yield Problem(node.place, join(node.path, note.name), "required key is missing")
         else:
             raise error
-    complete = not of_fields
     failed = {note.name for _, note in of_fields}
     values = {name: hook(table[name]) for name, hook in hooks.items() if name in table and name not in failed}
-    for one, error in _complaints(cls, values, failed):
+    complaints = list(_complaints(cls, values, failed))
+    for one, error in complaints:
         place = table[one.name].key if one.name in table else None
         message = _message(error, node).removeprefix(f"{one.name}: ")
-        complete = False
         yield Problem(place or node.place, join(node.path, one.name), message)
-    for error in others:
-        if isinstance(error, ForbiddenExtraKeysError):
-            for key in error.extra_fields:
-                kind = "key" if node.path else "section"
-                yield Problem(table[key].key or node.place, table[key].path, f"unknown {kind} {suggestion(key, hooks)}")
-        elif complete and isinstance(error, ValueError):
-            yield Problem(node.place, node.path, _message(error, node))
-        elif complete:
+    if not unknown and not failed and not complaints:
+        # What is left comes from the constructor.
+        (error,) = others
+        if not isinstance(error, ValueError):
             raise error
+        yield Problem(node.place, node.path, _message(error, node))
 
 
 def _complaints(
@@ -236,7 +240,7 @@ def _complaints(
 
 
 def _message(error: Exception, node: Node) -> str:
-    """Return what a validator says without hidden texts; very short ones stay, they are no secrets."""
+    """Return what a validator says without hidden texts; very short ones stay, they are not secrets."""
     # The validators of attrs itself append the attribute and the value to the message.
     message = str(error.args[0]) if error.args else type(error).__name__
     hidden = {str(one.value) for one in node.scalars() if one.is_hidden and isinstance(_read(one), str)}
