@@ -80,6 +80,8 @@ def _inner(wanted: Any) -> _Inner:
 
 
 def _scalar(node: Node, wanted: type) -> Any:
+    if issubclass(wanted, Enum):
+        return _member(node, wanted)  # an IntEnum, say
     value: Any = node.value if wanted is str and node.style == "variable" else _read(node)
     if wanted is float and type(value) is int:
         value = float(value)
