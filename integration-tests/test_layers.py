@@ -21,6 +21,8 @@ ABOVE = {
     "client": {"protocol"},
     "worker": {"protocol"},
     "scheduler": {"protocol"},
+    # It shows the settings of workers and schedulers where these are installed.
+    "console": {"protocol", "client", "worker", "scheduler"},
     "testing": {"protocol", "client", "worker"},
 }
 

@@ -39,6 +39,14 @@ def test_the_hook_before_a_commit_is_the_lint_step_of_the_script() -> None:
     assert hook["entry"] in (ROOT / ".ci" / "run").read_text().splitlines()
 
 
+def test_the_script_runs_the_tests_as_the_readme_does_on_every_server() -> None:
+    readme = (ROOT / "README.md").read_text()
+    command = "hatch run test"
+    assert f"&& {command}\n" in readme
+    assert f"`{command} --every-server`" in readme
+    assert f"{command} --every-server" in (ROOT / ".ci" / "run").read_text().splitlines()
+
+
 def named_in(page: str) -> list[str]:
     """The files that a page of the repository names, of those that can be told from other words."""
     return re.findall(r"`((?:packages|lua|integration-tests|scripts)/[\w./-]+\.\w+)`", (ROOT / page).read_text())

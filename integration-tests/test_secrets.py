@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from fairque.client import FairqueError, TaskQueue
+from fairque.console.cli import main as console
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.embedded import resolve_url
 from fairque.scheduler.cli import main as scheduler
@@ -54,15 +55,15 @@ ADDRESSES = [
 ]
 COMMANDS = [
     (worker, ["json"]),
-    (worker, ["config"]),
-    (worker, ["config", "--json"]),
-    (worker, ["doctor"]),
-    (worker, ["doctor", "--json"]),
-    (worker, ["users", "list"]),
-    (worker, ["verify"]),
+    (console, ["config", "show"]),
+    (console, ["config", "show", "--json"]),
+    (console, ["doctor"]),
+    (console, ["doctor", "--json"]),
+    (console, ["users", "list"]),
+    (console, ["verify"]),
     (scheduler, ["run"]),
-    (scheduler, ["doctor"]),
-    (scheduler, ["healthcheck"]),
+    (console, ["doctor", "--role", "scheduler"]),
+    (console, ["schedules", "list"]),
 ]
 
 

@@ -16,6 +16,7 @@ import redis
 from click.testing import CliRunner, Result
 
 from fairque.client import FairqueError, RedisUnavailable, ServerUnsuitable, Task, TaskHandle, TaskQueue
+from fairque.console.cli import main as console
 from fairque.scheduler.cli import main as scheduler
 from fairque.testing import PlainServer
 from fairque.testing.internal import eventually
@@ -112,11 +113,10 @@ def run(command: click.Command, url: str, *args: str) -> Result:
     [
         (worker, ["json"]),
         (worker, ["json", "--burst"]),
-        (worker, ["users", "list"]),
-        (worker, ["verify"]),
+        (console, ["users", "list"]),
+        (console, ["verify"]),
         (scheduler, ["run"]),
-        (scheduler, ["healthcheck"]),
-        (scheduler, ["list"]),
+        (console, ["schedules", "list"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else value.name,
 )
@@ -130,10 +130,10 @@ def test_a_command_says_what_the_server_is_in_one_line_and_ends_with_3(
     assert result.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", [worker, scheduler], ids=["worker", "scheduler"])
-def test_the_doctor_says_it_as_a_finding(case: Case, command: click.Command) -> None:
+@pytest.mark.parametrize("role", ["worker", "scheduler"])
+def test_the_doctor_says_it_as_a_finding(case: Case, role: str) -> None:
     url, words, code = case
-    result = run(command, url, "doctor")
+    result = run(console, url, "doctor", "--role", role)
     assert result.exit_code == code
     assert re.search(words, result.stdout), result.stdout
     # The remedy is that of the cause, and no guess.

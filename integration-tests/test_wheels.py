@@ -12,14 +12,14 @@ import pytest
 from fairque.protocol.wire.scripts import script, script_names
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("protocol", "client", "worker", "scheduler", "testing")
+PACKAGES = ("protocol", "client", "worker", "scheduler", "console", "testing")
 
 #: One process runs all of them: the wheels are built once.
 pytestmark = pytest.mark.xdist_group("wheels")
 
 _LOOK = """
 import json
-import fairque.client, fairque.scheduler, fairque.testing, fairque.worker
+import fairque.client, fairque.console, fairque.scheduler, fairque.testing, fairque.worker
 from fairque.protocol.wire.scripts import script, script_names
 print(json.dumps({name: script(name).sha for name in script_names()}))
 """
@@ -71,6 +71,14 @@ def test_the_scheduler_command_answers_where_it_was_installed(python: Path) -> N
     answer = subprocess.run([python.parent / "fairque-scheduler", "--help"], check=True, capture_output=True, text=True)
 
     assert "healthcheck" in answer.stdout
+
+
+def test_the_command_of_operators_answers_where_it_was_installed(python: Path) -> None:
+    command = str(python.parent / "fairque")
+
+    answer = subprocess.run([command, "config", "check"], check=True, capture_output=True, text=True)
+
+    assert answer.stdout == "all settings can be used\n"
 
 
 def test_every_wheel_carries_licence_and_types(built: Path) -> None:

@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from fairque.console.verifier import verify
 from fairque.protocol.calls import sweep, watch_many
 from fairque.protocol.jsonvalue import loads
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.runners import Runner
-from fairque.protocol.verifier import verify
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 

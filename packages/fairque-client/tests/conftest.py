@@ -14,14 +14,12 @@ import pytest
 import redis
 
 from fairque.client import AsyncTaskQueue, ClientOptions, ClientSettings, QueueSettings, RedisSettings, TaskQueue
-from fairque.protocol.calls import Failed, Finished, Granted, Reported, fail, finish, pop, progress
-from fairque.protocol.model.ids import new_nonce
+from fairque.protocol.calls import Granted, Reported, progress
 from fairque.protocol.model.outcome import Verdict
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.call import Call
-from fairque.protocol.wire.keys import QueueKeys
-from fairque.testing.internal import PATIENCE
+from fairque.testing.internal import PATIENCE, QueueBench
 
 T = TypeVar("T")
 
@@ -30,7 +28,8 @@ class HandWorker:
     """Takes one task at a time and ends it as the test says."""
 
     def __init__(self, runner: Runner, name: str) -> None:
-        self.keys = QueueKeys(name)
+        self._bench = QueueBench(runner, name)
+        self.keys = self._bench.keys
         self.run = runner.run
 
     def take(self) -> Granted:
@@ -38,19 +37,7 @@ class HandWorker:
         return granted
 
     def take_many(self, number: int) -> tuple[Granted, ...]:
-        popped = self.run(
-            pop(
-                self.keys,
-                worker="hand",
-                claim=new_nonce(),
-                count=number,
-                lease_ms=30_000,
-                max_deliveries=5,
-                result_ttl_ms=60_000,
-                dead_ttl_ms=60_000,
-            )
-        )
-        return popped.tasks
+        return self._bench.pop(number, worker="hand")
 
     def finish(self, result: Any = None, *, raw: bytes | None = None) -> str:
         """Take a task and end it with a result."""
@@ -60,9 +47,7 @@ class HandWorker:
 
     def end(self, *held: Granted, result: Any = None, raw: bytes | None = None) -> None:
         """End tasks with a result."""
-        blob = json.dumps(result).encode() if raw is None else raw
-        ended = [Finished(one.task_id, one.token, 1_000, blob) for one in held]
-        self.run(finish(self.keys, ended, result_ttl_ms=60_000))
+        self._bench.finish(*held, result=json.dumps(result).encode() if raw is None else raw)
 
     def tell(self, held: Granted, done: float, total: float | None = None, message: str = "") -> None:
         """Say how far a task has come."""
@@ -78,16 +63,13 @@ class HandWorker:
     def fail(self, error: Any, verdict: Verdict = "dead") -> str:
         """Take a task and end it with an error."""
         held = self.take()
-        failed = Failed(held.task_id, held.token, 1_000, verdict, 0, json.dumps(error).encode())
-        self.run(fail(self.keys, [failed], result_ttl_ms=60_000, dead_ttl_ms=60_000))
+        self._bench.fail(held, verdict=verdict, pause_ms=0, error=json.dumps(error).encode())
         return held.task_id
 
     def fail_all(self, error: Any) -> None:
         """Take all tasks and end them with an error, for good."""
-        blob = json.dumps(error).encode()
         while held := self.take_many(100):
-            failed = [Failed(one.task_id, one.token, 1_000, "dead", 0, blob) for one in held]
-            self.run(fail(self.keys, failed, result_ttl_ms=60_000, dead_ttl_ms=60_000))
+            self._bench.fail(*held, verdict="dead", error=json.dumps(error).encode())
 
 
 class InThread(threading.Thread):

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fairque.client import Task, TaskQueue
+from fairque.console.verifier import verify
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.errors import FairqueError, InvalidTask, TaskTooLarge
 from fairque.protocol.runners import Runner
-from fairque.protocol.verifier import verify
 from fairque.protocol.wire.keys import QueueKeys
 
 TEXTS = [

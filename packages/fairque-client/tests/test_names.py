@@ -1,10 +1,13 @@
 """The name of a function that a task stores: the same in every way to run its module, or a refusal that says why."""
 
+import functools
 import os
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -142,6 +145,14 @@ except FairqueError as error:
 
 """
 
+#: The same in a shell like that of IDLE, which keeps the file that was run last.
+SHELL = f"""
+import sys
+names = vars(sys.modules["__main__"])
+names["__file__"] = "tasks.py"
+exec(compile({TYPED!r}, "<FILE#1>", "exec"), names)
+"""
+
 EXECUTED = f"space = {{'__name__': 'tasks'}}\nexec({MODULE!r}, space)\nspace['told']()"
 
 
@@ -154,6 +165,8 @@ EXECUTED = f"space = {{'__name__': 'tasks'}}\nexec({MODULE!r}, space)\nspace['to
         (["-i"], TYPED, "was typed in or made by exec"),
         (["-i", "tasks.py"], TYPED, "was typed in or made by exec"),
         (["-m", "code"], TYPED, "was typed in or made by exec"),
+        (["-c", SHELL.replace("FILE", "pyshell")], "", "was typed in or made by exec"),
+        (["-c", SHELL.replace("FILE", "bpython-input-1")], "", "was typed in or made by exec"),
         (["-c", EXECUTED], "", "was typed in or made by exec"),
         (["-c", f"import tasks; {EXECUTED}"], "", "was typed in or made by exec"),
         (["app.pyz"], "", "is not a __main__.py outside of a package"),
@@ -192,6 +205,13 @@ def test_a_function_that_no_worker_could_import_is_called_as_ever(folder: Path) 
 
 def test_a_file_that_is_loaded_under_two_names_is_refused(folder: Path) -> None:
     both = "import sys; sys.path.insert(0, 'shop'); import tasks, shop.tasks; tasks.told(); shop.tasks.told()"
+    said = run(folder, "-c", both)
+    assert all(line.startswith("REFUSED") and "is loaded twice in this process" in line for line in said)
+
+
+def test_a_file_that_is_loaded_under_two_names_through_a_link_is_refused(folder: Path) -> None:
+    (folder / "link").symlink_to(folder / "shop")
+    both = "import sys; sys.path.insert(0, 'link'); import tasks, shop.tasks; tasks.told(); shop.tasks.told()"
     said = run(folder, "-c", both)
     assert all(line.startswith("REFUSED") and "is loaded twice in this process" in line for line in said)
 
@@ -289,6 +309,41 @@ class TestAFunctionWithoutTheDecorator:
     def test_is_refused_when_a_worker_would_not_find_it_there(self, func: object) -> None:
         with pytest.raises(FairqueError, match=r"no worker (can )?finds? "):
             Task.create(func=func)  # type: ignore[arg-type]  # what this tests
+
+
+def doubling(func: Callable[..., int]) -> Callable[..., int]:
+    @functools.wraps(func)
+    def call(*args: int) -> int:
+        return 2 * func(*args)
+
+    return call
+
+
+@doubling
+@doubling
+@task
+def wrapped(number: int) -> int:
+    return number
+
+
+@functools.singledispatch
+@task
+def dispatching(number: object) -> None: ...
+
+
+half_done = functools.update_wrapper(functools.partial(wrapped, 5), wrapped)
+
+
+@pytest.mark.parametrize("func", [wrapped, dispatching], ids=["wraps", "singledispatch"])
+def test_a_decorator_above_the_decorator_is_refused_since_no_worker_would_run_it(func: Callable[..., Any]) -> None:
+    with pytest.raises(FairqueError, match=r"a decorator stands above @task.*: put @task on top"):
+        Task.create(func=func)
+
+
+@pytest.mark.parametrize("func", [half_done, functools.cache(wrapped)], ids=["partial", "cache"])
+def test_what_only_looks_like_a_task_function_is_not_one(func: Callable[..., Any]) -> None:
+    with pytest.raises(FairqueError, match="no worker can find"):
+        Task.create(func=func)
 
 
 def test_a_plain_function_that_yields_is_refused() -> None:

@@ -141,49 +141,25 @@ class TestApply:
         assert "name the file with --config" in command("apply", expected=2).stderr
 
 
-class TestShowing:
-    def test_schedules_are_listed(self, command: Command) -> None:
-        command("apply", "--config", "file.yaml")
-        head, first, second = command("list").stdout.splitlines()
-        assert head.split() == ["schedule", "when", "zone", "state", "next", "last", "fired", "missed", "skipped"]
-        assert first.startswith("nightly   0 3 * * *    Europe/Berlin  on     ")
-        assert "often     every 0.5 s  UTC" in second
-        assert "more with --after 'nightly'" in command("list", "--most", "1").stdout
-        (row,) = json.loads(command("list", "--after", "nightly", "--json").stdout)["schedules"]
-        assert (row["schedule_id"], row["every_ms"], row["args"]) == ("often", 500, [1, {"a": None}])
-
-    def test_the_next_times_of_one(self, command: Command) -> None:
-        command("apply", "--config", "file.yaml")
-        rows = command("next", "nightly", "--count", "3").stdout.splitlines()
-        assert len(rows) == 4
-        assert all(" 03:00:00.000+0" in row for row in rows[1:])
-        assert "has no schedule 'nighty'" in command("next", "nighty", expected=1).stderr
-
-    def test_what_is_due_next(self, command: Command) -> None:
-        assert command("next").stdout == "no times\n"
-        command("apply", "--config", "file.yaml")
-        found = json.loads(command("next", "--json").stdout)
-        assert [one["schedule"] for one in found] == ["often", "nightly"]
-
+class TestHelp:
     def test_help_lists_the_exit_codes(self, command: Command) -> None:
-        for args in (["--help"], ["run", "--help"], ["healthcheck", "--help"]):
+        for args in (["--help"], ["run", "--help"]):
             text = " ".join(command(*args).stdout.split())
-            assert "Exit codes: 0 stopped, or all is well; 1 crashed, no such schedule, or declared ones are" in text
-            assert "5 nobody leads" in text
+            assert "Exit codes: 0 stopped, or all is well; 1 crashed, or not well (healthcheck);" in text
 
     def test_help_names_the_variable_of_each_option(self, command: Command) -> None:
-        text = command("list", "--help").stdout
+        text = command("apply", "--help").stdout
         for name in ("CONFIG", "URL", "QUEUE"):
             assert f"FAIRQUE_SCHEDULER_{name}" in text
 
 
 class TestExitCodes:
     def test_a_server_that_is_not_there(self, command: Command) -> None:
-        assert "does not answer" in command("list", "--url", "redis://localhost:1", expected=3).stderr
+        assert "does not answer" in command("run", "--url", "redis://localhost:1", expected=3).stderr
 
     def test_wrong_values_of_options_and_file_together(self, command: Command) -> None:
         Path("file.yaml").write_text("queue: {message_limit: 0}\n")
-        stderr = command("list", "--config", "file.yaml", "--url", "x", "--queue", "a b", expected=78).stderr
+        stderr = command("run", "--config", "file.yaml", "--url", "x", "--queue", "a b", expected=78).stderr
         assert len(stderr.splitlines()) == 3
 
     def test_a_module_that_cannot_be_imported(self, command: Command) -> None:
@@ -192,38 +168,30 @@ class TestExitCodes:
 
     def test_a_queue_of_another_version(self, bench: "Bench", command: Command) -> None:
         bench.client.hset(bench.keys.meta, "schema", "99")
-        assert "has schema 99" in command("list", expected=4).stderr
         assert "has schema 99" in command("run", expected=4).stderr
 
-    def test_the_doctor_says_what_it_found(self, command: Command) -> None:
-        assert "passed: reach, version, eviction" in command("doctor").output
-        assert json.loads(command("doctor", "--json").output)["ok"] is True
-
-    def test_the_doctor_ends_with_1_when_something_breaks_the_scheduler(self, bench: "Bench", command: Command) -> None:
-        bench.client.hset(bench.keys.meta, "schema", "7")
-        assert "fix: " in command("doctor", expected=1).output
-
-    def test_nobody_leads(self, bench: "Bench", command: Command) -> None:
-        assert command("healthcheck", expected=5).stdout == "nobody leads; 0 schedules, 0 overdue\n"
+    def test_a_healthcheck_asks_its_own_process_whoever_leads(self, bench: "Bench", command: Command) -> None:
         bench.run(calls.lead(bench.keys, "somebody", lease_ms=60_000))
-        assert command("healthcheck").stdout == "somebody leads in term 1; 0 schedules, 0 overdue\n"
-        assert json.loads(command("healthcheck", "--json").stdout)["leader"] == "somebody"
+        scheduler = bench.started(http_port=0)
+        port = scheduler.http_port
+        Path("port.yaml").write_text(f"scheduler: {{http_port: {port}}}\n")
+        assert f"127.0.0.1:{port}/livez: 200 standby" in command("healthcheck", "--config", "port.yaml").stdout
+        assert "/readyz: 200 standby" in command("healthcheck", "--config", "port.yaml", "--ready").stdout
+        scheduler.quiet()
+        assert "/readyz: 503" in command("healthcheck", "--config", "port.yaml", "--ready", expected=1).stdout
+        scheduler.stop()
+        assert "no answer" in command("healthcheck", "--config", "port.yaml", expected=1).stdout
 
-    def test_declared_schedules_that_are_missing(self, bench: "Bench", command: Command) -> None:
-        bench.run(calls.lead(bench.keys, "somebody", lease_ms=60_000))
-        found = command("healthcheck", "--config", "file.yaml", expected=1)
-        assert "schedule 'often': is declared and missing" in found.stdout
-        command("apply", "--config", "file.yaml")
-        assert "missing" not in command("healthcheck", "--config", "file.yaml").stdout
-        assert json.loads(command("healthcheck", "--config", "file.yaml", "--json").stdout)["missing"] == []
+    def test_a_healthcheck_without_a_port_says_what_to_set(self, command: Command) -> None:
+        assert "scheduler.http_port: must be set" in command("healthcheck", expected=78).stderr
 
 
 class TestRun:
+    @pytest.mark.usefixtures("command")
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_it_applies_its_file_fires_and_ends_at_a_signal(
-        self, bench: "Bench", command: Command, environ: dict[str, str], number: int
+        self, bench: "Bench", environ: dict[str, str], number: int
     ) -> None:
-        command("list")
         environment = {**environ, "PYTHONPATH": ":".join(filter(None, sys.path))}
         process = subprocess.Popen(
             [sys.executable, "-m", "fairque.scheduler", "run", "--config", "file.yaml", "--log-format", "json"],

@@ -3,8 +3,6 @@
 import os
 import shutil
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import count
@@ -24,41 +22,6 @@ echo "$@" >> "$0.asked"
 case "$*" in *port*) echo 0.0.0.0:12345;; esac
 """
 BROKEN_COMPOSE = ENGINE + 'case "$*" in *up*) exit 1;; esac\n'
-
-
-@pytest.fixture
-def bin_folder(tmp_path: Path) -> Path:
-    """The only folder on PATH of the pytest that is run, with a docker that has no engine."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    put(folder / "docker", "#!/bin/sh\nexit 1\n")
-    return folder
-
-
-@pytest.fixture
-def run(tmp_path: Path, bin_folder: Path) -> Run:
-    """Runs a test file with the plugin and gives what pytest says."""
-    rootdir = tmp_path / "project"
-    rootdir.mkdir(exist_ok=True)
-
-    plugins = ("fairque.testing", "no:valkey", "no:cacheprovider", "no:asyncio")
-    options = ["-W", "error", *(f"-p{plugin}" for plugin in plugins)]
-
-    def run(lines: str, *arguments: str, **environment: str) -> str:
-        (rootdir / "test_it.py").write_text(lines)
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("FAIRQUE_")}
-        done = subprocess.run(  # noqa: S603 - our own lines
-            [sys.executable, "-m", "pytest", "--rootdir", str(rootdir), "-rA", *options, *arguments, "test_it.py"],
-            cwd=rootdir,
-            env=kept | {"PATH": str(bin_folder)} | environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        return done.stdout + done.stderr
-
-    return run
 
 
 @pytest.fixture

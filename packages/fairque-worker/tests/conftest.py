@@ -9,17 +9,13 @@ import pytest
 import redis
 
 from fairque.protocol import calls
-from fairque.protocol.calls import QueueStats, TaskInfo
 from fairque.protocol.config import QueueSettings, RedisSettings
 from fairque.protocol.jsonvalue import loads
 from fairque.protocol.model.registry import Registry
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
-from fairque.protocol.wire.call import Call
-from fairque.protocol.wire.keys import QueueKeys
-from fairque.protocol.wire.status import Status
-from fairque.testing.internal import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, QueueBench, eventually
 from fairque.worker import (
     FunctionTaskHandler,
     TaskContext,
@@ -38,19 +34,17 @@ SHORT = {"lease_seconds": 1.0, "heartbeat_seconds": 0.2}
 #: For a task to be let on, or to begin.
 
 
-class Bench:
+class Bench(QueueBench):
     """A queue, with the producer's side in short words.
 
     Attributes:
         client: For looking at what the worker left, and for damage on purpose.
-        keys: Of the queue.
     """
 
     def __init__(self, url: str, name: str) -> None:
+        super().__init__(Runner(RedisSettings(url=url)), name)
         self.url = url
-        self.keys = QueueKeys(name)
         self.client: Any = redis.Redis.from_url(url, decode_responses=True)
-        self._runner = Runner(RedisSettings(url=url))
         self._workers: list[Worker] = []
 
     def settings(self, socket_timeout: float = 2.0, **options: Any) -> WorkerSettings:
@@ -92,28 +86,13 @@ class Bench:
         return task.task_id
 
     def push_all(self, tasks: list[Task[Any]]) -> list[str]:
-        self._runner.run(calls.push(self.keys, tasks, message_limit=262_144))
+        self.run(calls.push(self.keys, tasks, message_limit=262_144))
         return [task.task_id for task in tasks]
-
-    def run(self, call: Call[T]) -> T:
-        return self._runner.run(call)
-
-    def cancel(self, task_id: str) -> tuple[Status, TaskState]:
-        return self._runner.run(calls.cancel(self.keys, task_id, reason="a test", result_ttl_ms=60_000))
-
-    def info(self, task_id: str) -> TaskInfo:
-        return self._runner.run(calls.read_task(self.keys, task_id))
-
-    def state(self, task_id: str) -> TaskState:
-        return self.info(task_id).state
-
-    def stats(self) -> QueueStats:
-        return self._runner.run(calls.read_stats(self.keys))
 
     def reaches(self, task_id: str, state: TaskState, within: float = PATIENCE) -> Any:
         """Wait for a state and return the result, error or reason that the task left by then."""
         eventually(lambda: self.state(task_id) is state, timeout=within, what=f"{state} of {task_id}")
-        blob = self._runner.run(calls.watch(self.keys, task_id)).blob
+        _, blob = self.outcome(task_id)
         return loads(blob) if blob else None
 
     def result(self, task_id: str) -> Any:
@@ -131,7 +110,7 @@ class Bench:
     def close(self) -> None:
         for worker in self._workers:
             worker.stop(0)
-        self._runner.close()
+        self.runner.close()
         self.client.close()
 
 

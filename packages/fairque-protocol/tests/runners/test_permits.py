@@ -12,7 +12,6 @@ import redis
 from fairque.protocol import calls
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.errors import FairqueError, ServerUnsuitable
-from fairque.protocol.model.ids import new_nonce
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
@@ -22,6 +21,7 @@ from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.rights import KEYS, ROLES, needs_of, needs_of_role
 from fairque.protocol.wire.scripts import script_names
 from fairque.testing import PlainServer
+from fairque.testing.internal import pop_call
 
 QUEUE = QueueKeys("q")
 P = QUEUE.prefix
@@ -33,7 +33,7 @@ As: TypeAlias = Callable[..., Runner]
 
 
 def pop(number: int = 1) -> Call[calls.Popped]:
-    return calls.pop(QUEUE, worker="w", claim=new_nonce(), count=number, lease_ms=30_000, max_deliveries=5, **TTLS)
+    return pop_call(QUEUE, number)
 
 
 def push(*task_ids: str, **fields: Any) -> Call[Any]:

@@ -20,7 +20,6 @@ from fairque.protocol.errors import (
     ServerUnsuitable,
     TaskNotFound,
 )
-from fairque.protocol.model.ids import new_nonce
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
@@ -29,7 +28,7 @@ from fairque.protocol.runners.failures import Attempts
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually, pop_call
 
 if TYPE_CHECKING:
     from tests.runners.conftest import OwnServer, Send
@@ -47,19 +46,6 @@ def push(keys: QueueKeys, *task_ids: str, payload: Any = None) -> Call[list[call
     return calls.push(keys, tasks, message_limit=1_048_576)
 
 
-def pop(keys: QueueKeys) -> Call[calls.Popped]:
-    return calls.pop(
-        keys,
-        worker="w",
-        claim=new_nonce(),
-        count=1,
-        lease_ms=30_000,
-        max_deliveries=5,
-        result_ttl_ms=1_000,
-        dead_ttl_ms=1_000,
-    )
-
-
 def finish(keys: QueueKeys, granted: calls.Granted) -> Call[list[calls.Ended]]:
     return calls.finish(keys, [Finished(granted.task_id, granted.token, 5_000, b"1")], result_ttl_ms=60_000)
 
@@ -69,7 +55,7 @@ class TestSending:
         settings = own_server.settings
         (pushed,) = send(settings, [push(keys, "t1")])
         assert [p.task_id for p in pushed] == ["t1"]
-        (popped,) = send(settings, [pop(keys)])
+        (popped,) = send(settings, [pop_call(keys)])
         ended, outcome = send(settings, [finish(keys, popped.tasks[0]), calls.watch(keys, "t1")])
         assert [e.state for e in ended] == [TaskState.FINISHED]
         assert outcome.blob == b"1"
@@ -92,7 +78,7 @@ class TestSending:
         self, own_server: "OwnServer", send: "Send", keys: QueueKeys
     ) -> None:
         own_server.client.script_flush()
-        pushed, popped, stats = send(own_server.settings, [push(keys, "t1"), pop(keys), calls.read_stats(keys)])
+        pushed, popped, stats = send(own_server.settings, [push(keys, "t1"), pop_call(keys), calls.read_stats(keys)])
         assert len(pushed) == 1
         assert len(popped.tasks) == 1
         assert (stats.pushed, stats.running) == (1, 1)
@@ -101,8 +87,8 @@ class TestSending:
         self, own_server: "OwnServer", send: "Send", keys: QueueKeys
     ) -> None:
         own_server.client.script_flush()
-        send(own_server.settings, [pop(keys)])
-        _, popped = send(own_server.settings, [push(keys, "t1"), pop(keys)])
+        send(own_server.settings, [pop_call(keys)])
+        _, popped = send(own_server.settings, [push(keys, "t1"), pop_call(keys)])
         assert len(popped.tasks) == 1
 
 
@@ -124,7 +110,7 @@ class TestOutOfMemory:
     def test_the_queue_still_drains(self, full: "OwnServer", send: "Send", keys: QueueKeys, forgotten: Any) -> None:
         settings = full.settings
         send(settings, [push(keys, "t1", "t2", "t3")])
-        (popped,) = send(settings, [pop(keys)])
+        (popped,) = send(settings, [pop_call(keys)])
         granted = popped.tasks[0]
         full.client.config_set("maxmemory", 1)
         if forgotten:
@@ -133,7 +119,7 @@ class TestOutOfMemory:
         assert statuses == [Status.OK]
         (ended,) = send(settings, [finish(keys, granted)])
         assert ended[0].state is TaskState.FINISHED
-        (popped,) = send(settings, [pop(keys)])
+        (popped,) = send(settings, [pop_call(keys)])
         second = popped.tasks[0]
         failed = calls.Failed(second.task_id, second.token, 1, "dead", 0, b"{}")
         (ended,) = send(settings, [calls.fail(keys, [failed], result_ttl_ms=1, dead_ttl_ms=1)])

@@ -6,7 +6,7 @@ import json
 import math
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from itertools import count, pairwise
 from typing import Any, TypeVar
 
@@ -14,41 +14,35 @@ import pytest
 import redis
 
 from fairque.protocol import calls
-from fairque.protocol.calls import Ended, Failed, Finished, Granted, Released
+from fairque.protocol.calls import Granted
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.model.standing import UserStanding
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
-from fairque.protocol.wire.call import Call
-from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.scripts import script
 from fairque.protocol.wire.status import Status
+from fairque.testing.internal import QueueBench
+from fairque.testing.internal.bench import DEAD_TTL_MS, LEASE_MS, RESULT_TTL_MS
 
 T = TypeVar("T")
 
 START_US = 1_800_000_000_000_000
-RESULT_TTL_MS = 60_000
-DEAD_TTL_MS = 120_000
-LEASE_MS = 30_000
 
 
-class Bench:
+class Bench(QueueBench):
     """A queue with every verb, defaults filled in.
 
     Attributes:
         client: For looking at what the scripts left.
-        keys: Of the queue.
         now_us: Where the queue's clock stands.
     """
 
     def __init__(self, client: "redis.Redis", runner: Runner, name: str) -> None:
+        super().__init__(runner, name)
         self.client = client
-        self.runner = runner
-        self.keys = QueueKeys(name)
         self.now_us = START_US
         self._numbers = count(1)
-        self._claims = count(1)
         client.hset(self.keys.meta, "test", "1")
         self.advance(0)
 
@@ -60,9 +54,6 @@ class Bench:
         """Move the clock of the queue."""
         self.now_us += round(milliseconds * 1000)
         self.client.set(f"{self.keys.prefix}now", self.now_us)
-
-    def run(self, call: Call[T]) -> T:
-        return self.runner.run(call)
 
     def raw(self, name: str, *arguments: str | bytes | float) -> Any:
         """Send a script what no call builder would."""
@@ -86,20 +77,6 @@ class Bench:
         tasks = [self.task(user, **fields) for _ in range(number)]
         return [task_id for _, _, task_id in self.push(*tasks)]
 
-    def pop_call(self, number: int = 1, **changes: Any) -> Call[calls.Popped]:
-        arguments = {
-            "worker": "w1",
-            "claim": f"{next(self._claims):016x}",
-            "lease_ms": LEASE_MS,
-            "max_deliveries": 5,
-            "result_ttl_ms": RESULT_TTL_MS,
-            "dead_ttl_ms": DEAD_TTL_MS,
-        }
-        return calls.pop(self.keys, count=number, **{**arguments, **changes})
-
-    def pop(self, number: int = 1, **changes: Any) -> tuple[Granted, ...]:
-        return self.run(self.pop_call(number, **changes)).tasks
-
     def pop_ids(self, number: int = 1, **changes: Any) -> list[str]:
         return [task.task_id for task in self.pop(number, **changes)]
 
@@ -117,32 +94,6 @@ class Bench:
         pairs = [(h.task_id, h.token) if isinstance(h, Granted) else h for h in held]
         return self.run(calls.beat(self.keys, pairs, lease_ms=lease_ms))
 
-    def finish(
-        self, *held: Granted, result: bytes = b"", xcom: bytes = b"", ran_us: int = 5_000, token: str = ""
-    ) -> list[Any]:
-        tasks = [Finished(h.task_id, token or h.token, ran_us, result, xcom) for h in held]
-        return _plain(self.run(calls.finish(self.keys, tasks, result_ttl_ms=RESULT_TTL_MS)))
-
-    def fail(
-        self,
-        *held: Granted,
-        verdict: Any = "retry",
-        pause_ms: int = 1_000,
-        error: bytes = b'{"e":1}',
-        ran_us: int = 5_000,
-        token: str = "",
-    ) -> list[Any]:
-        tasks = [Failed(h.task_id, token or h.token, ran_us, verdict, pause_ms, error) for h in held]
-        call = calls.fail(self.keys, tasks, result_ttl_ms=RESULT_TTL_MS, dead_ttl_ms=DEAD_TTL_MS)
-        return _plain(self.run(call))
-
-    def release(self, *held: Granted, ran_us: int = 5_000, token: str = "") -> list[Any]:
-        tasks = [Released(h.task_id, token or h.token, ran_us) for h in held]
-        return _plain(self.run(calls.release(self.keys, tasks, result_ttl_ms=RESULT_TTL_MS)))
-
-    def cancel(self, task_id: str) -> tuple[Status, TaskState]:
-        return self.run(calls.cancel(self.keys, task_id, reason="no longer wanted", result_ttl_ms=RESULT_TTL_MS))
-
     def sweep(self, max_deliveries: int = 5) -> calls.Swept:
         swept = self.guarded_sweep(0, max_deliveries)
         assert swept is not None
@@ -159,19 +110,6 @@ class Bench:
                 dead_ttl_ms=DEAD_TTL_MS,
             )
         )
-
-    def outcome(self, task_id: str) -> tuple[TaskState, bytes]:
-        found = self.run(calls.watch(self.keys, task_id))
-        return found.state, found.blob
-
-    def state(self, task_id: str) -> TaskState:
-        return self.outcome(task_id)[0]
-
-    def stats(self) -> calls.QueueStats:
-        return self.run(calls.read_stats(self.keys))
-
-    def info(self, task_id: str) -> calls.TaskInfo:
-        return self.run(calls.read_task(self.keys, task_id))
 
     def limit(self, user: str = "ann", **values: float | None) -> int:
         """Set what a user may use, and return how much of it was not so before."""
@@ -270,10 +208,6 @@ def _text(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(_text(item) for item in value)
     return value
-
-
-def _plain(ended: Sequence[Ended]) -> list[Any]:
-    return [(e.code, e.state) for e in ended]
 
 
 @pytest.fixture(scope="session")

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fairque.console.verifier import verify
 from fairque.protocol import calls
 from fairque.protocol.calls import ALL_USERS, Setting, Storing
 from fairque.protocol.calls.fire import holder_of
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.standing import TaskStanding
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.verifier import verify
 from fairque.protocol.wire.status import Status
 
 if TYPE_CHECKING:

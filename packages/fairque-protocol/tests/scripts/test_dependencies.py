@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fairque.console.verifier import verify
 from fairque.protocol import calls
 from fairque.protocol.calls import Granted
 from fairque.protocol.errors import BatchTooLarge, UnknownParent
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.states import Priority, TaskState
-from fairque.protocol.verifier import verify
 from fairque.protocol.wire.status import Status
 
 if TYPE_CHECKING:

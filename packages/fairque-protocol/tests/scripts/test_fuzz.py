@@ -7,12 +7,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from fairque.console.verifier import verify
 from fairque.protocol import calls
 from fairque.protocol.calls import Storing
 from fairque.protocol.errors import ProtocolError
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import Priority, TaskState
-from fairque.protocol.verifier import verify
 from fairque.protocol.wire.scripts import script_names
 from fairque.protocol.wire.status import Status
 

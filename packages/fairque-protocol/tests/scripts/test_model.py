@@ -15,10 +15,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from fairque.console.verifier import verify
 from fairque.protocol import calls
 from fairque.protocol.calls import ALL_USERS, SETTING_NAMES, Granted, Setting
 from fairque.protocol.model.states import Priority, TaskState
-from fairque.protocol.verifier import verify
 from fairque.protocol.wire.status import Status
 from fairque.testing.fairness.model import FairModel
 from fairque.testing.fairness.order import HIGH

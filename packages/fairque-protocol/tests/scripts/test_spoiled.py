@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
+from fairque.console.verifier import Report, verify
 from fairque.protocol import calls
 from fairque.protocol.calls import Storing
 from fairque.protocol.errors import FairqueError, ProtocolError, SchemaMismatch
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import Priority, TaskState
-from fairque.protocol.verifier import Report, verify
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
@@ -309,7 +309,7 @@ FINE = {
 }  # fmt: skip
 
 HASH_FIELDS = (
-    *(f"meta {field}" for field in ("cost_mode", "backlog", "limits")),
+    *(f"meta {field}" for field in ("cost_mode", "backlog", "limits", "born")),
     *(f"g {field}" for field in ("V", "aseq", "bs", "cg", "est0", "pop_at", "shift", "seen")),
     *(f"lock {field}" for field in ("holder", "term", "until", "lease")),
     *(f"cfg:bob {field}" for field in ("weight", "cap", "rate", "burst", "backlog")),

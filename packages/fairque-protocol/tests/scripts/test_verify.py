@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fairque.console.verifier import Report, verify
 from fairque.protocol import calls
 from fairque.protocol.calls import Storing
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import Priority, TaskState
-from fairque.protocol.verifier import Report, verify
 from fairque.protocol.wire.scripts import script, script_names
 from fairque.testing.internal import amend_record
 

@@ -49,6 +49,14 @@ class UnreadableTable(dict[str, str]):
     __repr__ = Unreadable.__repr__
 
 
+class OutOfPlace:
+    """Like the proxy of a web framework when there is no request: asked for its class, it raises."""
+
+    @property  # type: ignore[misc]  # it may be read, and no more
+    def __class__(self) -> Any:
+        raise RuntimeError
+
+
 CIRCLE: list[Any] = []
 CIRCLE.append(CIRCLE)
 TABLE: dict[Any, Any] = {}
@@ -136,6 +144,40 @@ class TestWhatARecordContains:
         logging.getLogger("fairque.x").warning("hello", extra={"value": value})
         found = json.loads(lines(), parse_constant=pytest.fail)
         assert (found["event"], found["level"]) == ("hello", "warning")
+
+    @pytest.mark.parametrize("place", ["extra", "in a list", "message"])
+    def test_an_object_that_cannot_even_say_what_it_is_does_no_harm(
+        self, written: Callable[[LogForm], Written], place: str
+    ) -> None:
+        lines = written("json")
+        logger = TaskLogger(task_id="t", user_id="ann", attempt=1)
+        if place == "message":
+            logger.info(OutOfPlace())
+        else:
+            logger.info("hello", extra={"value": [OutOfPlace()] if place == "in a list" else OutOfPlace()})
+        found = json.loads(lines())
+        assert found["task_id"] == "t"
+        assert "OutOfPlace object" in str(found["event"] if place == "message" else found["value"])
+
+    @pytest.mark.parametrize("attribute", ["created", "levelname"])
+    def test_a_record_that_cannot_be_shown_has_a_line_of_json_nevertheless(
+        self, written: Callable[[LogForm], Written], attribute: str
+    ) -> None:
+        lines = written("json")
+        values = {"msg": "hello", "levelno": logging.ERROR, "levelname": "ERROR", attribute: math.nan}
+        logging.getLogger("fairque.x").handle(logging.makeLogRecord(values))
+        found = json.loads(lines())
+        assert found["level"] == "error"
+        assert "hello (its record cannot be shown: " in found["event"]
+
+    def test_a_message_of_a_record_that_is_not_text_is_told(self, start: Start) -> None:
+        class Odd(logging.LogRecord):
+            def getMessage(self) -> Any:  # noqa: N802 - the name in the standard library
+                return None
+
+        lines = start()
+        logging.getLogger("fairque.x").handle(Odd("fairque.x", logging.INFO, "", 0, "hello", (), None))
+        assert "hello (its arguments cannot be filled in: TypeError)" in lines()
 
     @pytest.mark.parametrize("name", ["name", "msg", "args", "message", "asctime", "exc_info", "levelname", "taskName"])
     def test_an_extra_named_as_an_attribute_of_records_is_kept_under_another_name(

@@ -104,7 +104,7 @@ def test_all_problems_of_a_simulation_are_told() -> None:
         "workers must be a whole number from 1, not 0",
         "seconds must be a number above 0, not 0",
         "lease must be a number of seconds from 0.1, not 0",
-        "policy must be one of 'fairque', 'fifo', 'round_robin', not 'lottery'",
+        "policy must be one of 'fair', 'fifo', 'round_robin', not 'lottery'",
     )
 
 

@@ -45,7 +45,7 @@ Reports = Mapping[PolicyName, SimulationReport]
 
 
 def under_each_policy(users: Sequence[SimulatedUser]) -> Reports:
-    policies: tuple[PolicyName, ...] = ("fairque", "fifo", "round_robin")
+    policies: tuple[PolicyName, ...] = ("fair", "fifo", "round_robin")
     return {p: simulate(users, workers=WORKERS, seconds=SECONDS, seed=1, policy=p) for p in policies}
 
 
@@ -63,13 +63,13 @@ def scenario_d() -> Reports:
 
 class TestBackloggedAndSparseUsers:
     def test_share_a_pool_fairly(self, scenario_a: Reports) -> None:
-        report = scenario_a["fairque"]
+        report = scenario_a["fair"]
         assert report.jain >= 0.99
         assert p99_of_sparse(report) <= 0.1
         assert report.utilisation > 0.99
 
     def test_share_a_pool_that_is_smaller_than_their_number_fairly(self, scenario_d: Reports) -> None:
-        report = scenario_d["fairque"]
+        report = scenario_d["fair"]
         assert report.jain >= 0.99
         assert p99_of_sparse(report) <= 0.15
 
@@ -80,7 +80,7 @@ class TestBackloggedAndSparseUsers:
         for reports in (scenario_a, scenario_d):
             assert reports[policy].jain < jain
             assert p99_of_sparse(reports[policy]) > wait
-            assert reports[policy].lag > 5 * reports["fairque"].lag
+            assert reports[policy].lag > 5 * reports["fair"].lag
 
 
 def test_a_flood_of_new_users_leaves_a_ninth_to_those_who_are_there() -> None:
@@ -225,7 +225,7 @@ class TestReport:
 
     def test_has_the_same_tasks_under_each_policy(self) -> None:
         users = [SimulatedUser("ann", per_second=5, run_time=around(0.01)), SimulatedUser("bob", backlog=3)]
-        reports = [simulate(users, workers=9, seconds=50, policy=p) for p in ("fairque", "fifo", "round_robin")]
+        reports = [simulate(users, workers=9, seconds=50, policy=p) for p in ("fair", "fifo", "round_robin")]
         assert len({report["ann"].served_seconds for report in reports}) == 1
 
     def test_of_nobodys_work_is_empty(self) -> None:

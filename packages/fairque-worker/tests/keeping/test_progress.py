@@ -19,7 +19,7 @@ from fairque.worker.keeping.progress import ProgressSender
 
 
 def progress(bench: Any, task_id: str) -> Progress | None:
-    (found,) = bench._runner.run(calls.read_progress(bench.keys, [task_id]))
+    (found,) = bench.run(calls.read_progress(bench.keys, [task_id]))
     assert found is None or isinstance(found, Progress)
     return found
 

@@ -11,7 +11,6 @@ import pytest
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Finished
-from fairque.protocol.model.ids import new_nonce
 from fairque.testing.internal import eventually
 from fairque.worker import Worker
 
@@ -53,17 +52,7 @@ def make_due(bench: Any, index: str) -> None:
 
 def take(bench: Any, number: int) -> list[Any]:
     """Take tasks as a worker that is lost then."""
-    call = calls.pop(
-        bench.keys,
-        worker="lost",
-        claim=new_nonce(),
-        count=number,
-        lease_ms=60_000,
-        max_deliveries=5,
-        result_ttl_ms=60_000,
-        dead_ttl_ms=60_000,
-    )
-    return [*bench.run(call).tasks]
+    return [*bench.pop(number, worker="lost", lease_ms=60_000)]
 
 
 def test_a_worker_that_was_killed_is_named_by_the_one_that_takes_its_task(

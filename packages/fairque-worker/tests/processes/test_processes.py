@@ -77,7 +77,7 @@ class TestWhatIsHandedOn:
         apart.start()
         task_id = apart.push("tells")
         apart.bench.result(task_id)
-        (told,) = apart.bench._runner.run(calls.read_progress(apart.bench.keys, [task_id]))
+        (told,) = apart.bench.run(calls.read_progress(apart.bench.keys, [task_id]))
         assert (told.done, told.total, told.message, told.attempt) == (3, 10, "reading", 1)
 
     def test_progress_that_a_thread_left_behind_tells_is_not_that_of_the_next_task(self, apart: Any) -> None:
@@ -85,7 +85,7 @@ class TestWhatIsHandedOn:
         first, second = apart.push("leaves_a_teller"), apart.push("outlives_strays")
         apart.bench.result(second)
         assert apart.bench.info(first).attempts == 1
-        assert apart.bench._runner.run(calls.read_progress(apart.bench.keys, [second])) == [None]
+        assert apart.bench.run(calls.read_progress(apart.bench.keys, [second])) == [None]
 
     def test_a_thread_left_behind_that_reads_is_told_that_its_task_has_ended_and_holds_no_other_up(
         self, apart: Any
@@ -102,7 +102,7 @@ class TestWhatIsHandedOn:
         apart.start()
         task_id = apart.push("chats")
         apart.bench.result(task_id)
-        (told,) = apart.bench._runner.run(calls.read_progress(apart.bench.keys, [task_id]))
+        (told,) = apart.bench.run(calls.read_progress(apart.bench.keys, [task_id]))
         assert told.done == 19_999
 
 

@@ -99,15 +99,8 @@ _LIKE_A_FUNCTION = ("__code__", "__defaults__", "__kwdefaults__")
 
 
 class TaskMaker(Generic[P, R_co, C_co]):
-    """What `TaskFunction` and `AsyncTaskFunction` share: R is what the task results in, C what a call gives.
+    """What `TaskFunction` and `AsyncTaskFunction` share: R is what the task results in, C what a call gives."""
 
-    Attributes:
-        task_name: The name under which workers find the function.
-        unreachable: Why no worker can find it, so that no task is made of it; None when one can.
-    """
-
-    task_name: str
-    unreachable: str | None
     __name__: str
     __qualname__: str
     __code__: CodeType
@@ -124,14 +117,24 @@ class TaskMaker(Generic[P, R_co, C_co]):
         for detail in _LIKE_A_FUNCTION:
             if hasattr(func, detail):
                 setattr(self, detail, getattr(func, detail))
-        self.task_name = name
-        self.unreachable = face.unreachable
+        self._name = name
         self._func = func
         self._face = face
         self._given = given
         self._base = base
         # All options are checked here, once; each task is this one with other arguments.
         self._template: Task[R_co] = Task.create(func=name, **given)
+
+    # Properties: what `functools.wraps` copies to a wrapper would pass it off as this.
+    @property
+    def task_name(self) -> str:
+        """The name under which workers find the function."""
+        return self._name
+
+    @property
+    def unreachable(self) -> str | None:
+        """Why no worker can find it, so that no task is made of it; None when one can."""
+        return self._face.unreachable
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> C_co:
         """Call the function here and now, as if it were not decorated."""

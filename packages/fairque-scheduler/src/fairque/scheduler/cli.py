@@ -6,36 +6,28 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 import click
-from attrs import asdict, field, frozen
+from attrs import field, frozen
 
-from fairque.protocol.config import FairnessSettings, QueueSettings, RedisSettings, mask_addresses
-from fairque.protocol.doctor.examine import examine
-from fairque.protocol.errors import ConfigurationError, FairqueError
-from fairque.protocol.jsonvalue import dumps
+from fairque.protocol.config import FairnessSettings, QueueSettings, RedisSettings
+from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.service import exits
+from fairque.protocol.service.asking import ask_probe
 from fairque.protocol.service.ending import run_command
 from fairque.protocol.service.log import configure_log
-from fairque.protocol.service.refusal import refusal
 from fairque.protocol.service.settings import Option, read_settings
-from fairque.protocol.service.streams import prepare_streams
+from fairque.protocol.service.usage import Group
 from fairque.scheduler._version import __version__
 from fairque.scheduler.applying import Plan
 from fairque.scheduler.declared import DeclaredSchedule, ImportingOptions, reading, schedules_of
 from fairque.scheduler.log import log
 from fairque.scheduler.scheduler import TaskScheduler
-from fairque.scheduler.settings import SchedulerOptions, SchedulerSettings
-from fairque.scheduler.showing import facts, page_table, shown, times_table
-from fairque.scheduler.times import time_after
+from fairque.scheduler.settings import SchedulerSettings
 
 __all__ = ["command", "main"]
 
-#: Beside the exit codes that all services share.
-_NO_LEADER = 5
-
 _CODES = (
-    "Exit codes: 0 stopped, or all is well; 1 crashed, no such schedule, or declared ones are missing (healthcheck); "
-    "2 wrong usage, 3 Redis not reachable or not suitable, 4 queue of another version, 5 nobody leads (healthcheck), "
-    "6 module cannot be imported, 78 wrong configuration."
+    "Exit codes: 0 stopped, or all is well; 1 crashed, or not well (healthcheck); 2 wrong usage, 3 Redis not reachable "
+    "or not suitable, 4 queue of another version, 6 module cannot be imported, 78 wrong configuration."
 )
 _STAYS = "left as it is (apply --prune removes it)"
 
@@ -50,35 +42,6 @@ class FileSettings:
     scheduler: ImportingOptions = field(factory=ImportingOptions)
     fairness: FairnessSettings = field(factory=FairnessSettings)
     schedules: dict[str, DeclaredSchedule] | None = None
-
-
-@frozen(kw_only=True)
-class _PlainSettings:
-    """The same, of which no module is imported."""
-
-    redis: RedisSettings = field(factory=RedisSettings)
-    queue: QueueSettings = field(factory=QueueSettings)
-    scheduler: SchedulerOptions = field(factory=SchedulerOptions)
-    fairness: FairnessSettings = field(factory=FairnessSettings)
-    schedules: dict[str, DeclaredSchedule] | None = None
-
-
-class _Commands(click.Group):
-    """Says what went wrong in a sentence and by its exit code."""
-
-    def main(self, *args: Any, **extra: Any) -> Any:
-        prepare_streams()
-        return super().main(*args, **extra)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except click.UsageError as error:
-            error.message = mask_addresses(error.message)  # type: ignore[misc]  # it is read when it is shown
-            raise
-        except FairqueError as error:
-            click.echo(refusal("fairque-scheduler", error), err=True)
-            ctx.exit(exits.exit_code(error))
 
 
 def _server(command: Any) -> Any:
@@ -107,10 +70,7 @@ def _server(command: Any) -> Any:
     return command
 
 
-_as_json = click.option("--json", "as_json", is_flag=True, help="For machines.")
-
-
-@click.group(cls=_Commands, epilog=_CODES, context_settings={"show_default": True})
+@click.group("fairque-scheduler", cls=Group, epilog=_CODES, context_settings={"show_default": True})
 @click.version_option(__version__, prog_name="fairque-scheduler")
 def main() -> None:
     """Bring the tasks of schedules to a fairque queue, each time once, on any number of instances."""
@@ -176,95 +136,29 @@ def apply(config: Path | None, url: str | None, queue: str | None, *, prune: boo
     click.echo(f"{len(planned.changes):,} {would}, {planned.unchanged:,} {are}{gone}")
 
 
-@main.command("list")
-@_server
-@click.option("--after", help="The last schedule of the page before.")
-@click.option("--most", default=100, type=click.IntRange(1, 1_000), help="Schedules to list.")
-@_as_json
-def list_command(
-    config: Path | None, url: str | None, queue: str | None, after: str | None, most: int, *, as_json: bool
-) -> None:
-    """List schedules in the order of their ids."""
-    with _scheduler(_settings(config, url, queue, declared=False)) as scheduler:
-        page = scheduler.list_schedules(after=after, most=most)
-    if as_json:
-        click.echo(dumps({"at_ms": page.at_ms, "next": page.next, "schedules": [facts(one) for one in page]}))
-        return
-    click.echo(page_table(page))
-    if page.next is not None:
-        click.echo(f"more with --after {page.next!r}")
-
-
-@main.command("next")
-@_server
-@click.argument("schedule", required=False)
-@click.option("--count", default=10, type=click.IntRange(1, 1_000), help="Times to show.")
-@_as_json
-def next_command(
-    config: Path | None, url: str | None, queue: str | None, schedule: str | None, count: int, *, as_json: bool
-) -> None:
-    """Show the next times of SCHEDULE, or which schedules are due next."""
-    with _scheduler(_settings(config, url, queue, declared=False)) as scheduler:
-        if schedule is None:
-            found = scheduler.next_schedules(count)
-            times = [(info.next_at, info) for info in found if info.next_at is not None]
-        else:
-            info = scheduler.get_schedule(schedule)
-            times, at = [], info.next_at
-            while at is not None and len(times) < count:
-                times.append((at, info))
-                at = time_after(info.schedule, at)
-    if as_json:
-        rows = [{"schedule": one.schedule_id, "at_ms": at, "at": shown(at, one.schedule)} for at, one in times]
-        click.echo(dumps(rows))
-    else:
-        click.echo(times_table(times) if times else "no times")
-
-
-@main.command(epilog=_CODES)
-@_server
-@_as_json
-@click.pass_context
-def healthcheck(ctx: click.Context, config: Path | None, url: str | None, queue: str | None, *, as_json: bool) -> None:
-    """Say who leads; the exit code is 5 when nobody does, and 1 when the queue lacks schedules of the file."""
-    settings = _settings(config, url, queue, imported=False)
-    with _scheduler(settings) as scheduler:
-        found = scheduler.status()
-        absent = scheduler.missing_schedules(schedules_of(settings.schedules or {}))
-    if as_json:
-        click.echo(dumps({**asdict(found), "missing": absent}))
-    else:
-        who = f"{found.leader} leads in term {found.term}" if found.leader else "nobody leads"
-        click.echo(f"{who}; {found.schedules:,} schedules, {found.overdue:,} overdue")
-        for name in absent:
-            click.echo(f"schedule {name!r}: is declared and missing")
-    if found.leader is None:
-        ctx.exit(_NO_LEADER)
-    if absent:
-        ctx.exit(exits.CRASHED)
-
-
 @main.command(
-    epilog="Exit codes: 0 nothing breaks the scheduler (there may be warnings), 1 something does, 2 wrong usage, 3 the "
-    "server does not answer, 78 wrong configuration."
+    epilog="Exit codes: 0 it is well, 1 it is not, or does not answer, 2 wrong usage, 78 wrong configuration."
 )
-@_server
-@_as_json
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="YAML file with the settings.",
+    envvar="FAIRQUE_SCHEDULER_CONFIG",
+    show_envvar=True,
+)
+@click.option("--ready", is_flag=True, help="Whether it leads or stands by, too, and not only whether it is alive.")
 @click.pass_context
-def doctor(ctx: click.Context, config: Path | None, url: str | None, queue: str | None, *, as_json: bool) -> None:
-    """Look whether the server and the queue are fit for work.
+def healthcheck(ctx: click.Context, config: Path | None, *, ready: bool) -> None:
+    """Ask the scheduler of this machine whether it is alive: a probe for containers without curl.
 
-    Version, eviction, persistence, memory, role, clients, scripts, clock, latency, rights of the user, schema: each
-    finding says why it matters and the command that fixes it. Nothing is changed.
+    It needs scheduler.http_port, from the file or from FAIRQUE__SCHEDULER__HTTP_PORT, and asks nothing of Redis.
     """
-    settings = _settings(config, url, queue, declared=False)
-    diagnosis = examine(settings.redis, settings.queue, "scheduler")
-    if as_json:
-        click.echo(dumps(diagnosis.as_dict()))
-    else:
-        for line in diagnosis.lines():
-            click.echo(line)
-    ctx.exit(diagnosis.exit_code)
+    options = read_settings(config, SchedulerSettings, [])[0].scheduler
+    if not options.http_port:
+        raise ConfigurationError(["scheduler.http_port: must be set for healthcheck, which asks the scheduler there"])
+    well, line = ask_probe(options.http_host, options.http_port, ready=ready)
+    click.echo(line)
+    ctx.exit(exits.STOPPED if well else exits.CRASHED)
 
 
 def command() -> NoReturn:
@@ -272,22 +166,12 @@ def command() -> NoReturn:
     run_command(partial(main, prog_name="fairque-scheduler"))
 
 
-def _settings(
-    config: Path | None, url: str | None, queue: str | None, *, declared: bool = True, imported: bool = True
-) -> FileSettings:
-    """Read the settings, and with ``declared`` the schedules, too; with ``imported`` from modules that are imported."""
+def _settings(config: Path | None, url: str | None, queue: str | None) -> FileSettings:
+    """Read the settings, and the schedules from modules that are imported."""
     sys.path.insert(0, "")
-    kind: type[Any] = (FileSettings if imported else _PlainSettings) if declared else SchedulerSettings
     options = [Option("--url", "redis", "url", url), Option("--queue", "queue", "name", queue)]
     with reading():
-        settings, _ = read_settings(config, kind, options)
-    return FileSettings(
-        redis=settings.redis,
-        queue=settings.queue,
-        scheduler=settings.scheduler,
-        fairness=settings.fairness,
-        schedules=getattr(settings, "schedules", None),
-    )
+        return read_settings(config, FileSettings, options)[0]
 
 
 def _scheduler(settings: FileSettings) -> TaskScheduler:
@@ -302,4 +186,5 @@ def _leftovers(planned: Plan, fate: str = _STAYS) -> list[str]:
     return [
         *(f"schedule {name!r}: has no time from now on, left out" for name in planned.over),
         *(f"schedule {info.schedule_id!r}: is not declared any more, {fate}" for info in planned.undeclared),
+        *(f"{one.problem}; it is not declared, and stays" for one in planned.unreadable),
     ]

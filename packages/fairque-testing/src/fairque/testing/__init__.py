@@ -1,4 +1,4 @@
-"""fairque for tests: a pytest plugin with a real server, and the scheduler in virtual time.
+"""fairque for tests: a pytest plugin with a real server and a worker, and the scheduler in virtual time.
 
 Register the plugin with ``pytest_plugins = ["fairque.testing"]`` in a conftest.py, or with ``-p fairque.testing``.
 """
@@ -12,15 +12,18 @@ from fairque.testing.fairness.simulation import (
     jain_index,
     simulate,
 )
-from fairque.testing.fixtures import fairque_queue_name, fairque_server_url
+from fairque.testing.fixtures import fairque_queue_name, fairque_server_url, fairque_worker
 from fairque.testing.servers import PlainServer, free_port
 from fairque.testing.waiting import eventually
+from fairque.testing.workers import WorkerFixture
 
 # Grouped by what they are for, not sorted.
 __all__ = [  # noqa: RUF022 - see above
     # Fixtures
     "fairque_server_url",
     "fairque_queue_name",
+    "fairque_worker",
+    "WorkerFixture",
     # Waiting
     "eventually",
     # Servers that a test may kill

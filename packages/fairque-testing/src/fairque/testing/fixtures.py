@@ -1,4 +1,4 @@
-"""The fixtures of the pytest plugin: a real server for the session, and a queue for each test."""
+"""The fixtures of the pytest plugin: a real server for the session, a queue for each test, and its worker."""
 
 import uuid
 from collections.abc import Iterator
@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from fairque.testing.servers import server_for_tests
+from fairque.testing.workers import WorkerFixture
 
-__all__ = ["fairque_queue_name", "fairque_server_url"]
+__all__ = ["fairque_queue_name", "fairque_server_url", "fairque_worker"]
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +30,9 @@ def fairque_queue_name() -> str:
     left over; delete the keys with ``{test-`` in their names when it matters.
     """
     return f"test-{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def fairque_worker(fairque_server_url: str, fairque_queue_name: str) -> WorkerFixture:
+    """Runs the tasks of the test's queue in its process: ``fairque_worker.run("shop.tasks")``."""
+    return WorkerFixture(fairque_server_url, fairque_queue_name)

@@ -1,6 +1,5 @@
 """The command ``fairque-worker``."""
 
-import difflib
 import os
 import signal
 import sys
@@ -21,15 +20,12 @@ from fairque.protocol.service.loading import CannotImport
 from fairque.protocol.service.log import configure_log
 from fairque.protocol.service.refusal import refusal
 from fairque.protocol.service.settings import Option, read_settings
-from fairque.protocol.service.streams import prepare_streams
+from fairque.protocol.service.usage import Command
 from fairque.worker._version import __version__
-from fairque.worker.care import doctor, healthcheck, verify_command
+from fairque.worker.healthcheck import healthcheck
 from fairque.worker.processes.surroundings import working_folder
 from fairque.worker.settings import WorkerOptions, WorkerSettings
-from fairque.worker.showing import config_command
 from fairque.worker.supervisor import Supervisor
-from fairque.worker.usage import Command
-from fairque.worker.users import users
 from fairque.worker.worker import TooManyAbandoned, Worker
 
 __all__ = ["command", "main"]
@@ -43,6 +39,9 @@ _CODES = (
     "worker should be started again, 78 wrong configuration."
 )
 
+#: Words that a reader of other queues expects here; a module may have these names all the same.
+_MOVED = frozenset({"config", "doctor", "users", "verify"})
+
 #: Of the name of a worker, so that its number still fits.
 _NAME_LIMIT = 120
 
@@ -52,34 +51,17 @@ _SIGNALS = (
 )
 
 
-#: What else the command does, by the word that stands first.
-_OTHERS: dict[str, click.Command] = {
-    "users": users,
-    "doctor": doctor,
-    "verify": verify_command,
-    "healthcheck": healthcheck,
-    "config": config_command,
-}
-
-
 class _Command(Command):
-    """Runs a worker, or what stands after the word ``users``, ``doctor``, ``verify``, ``healthcheck`` or ``config``.
+    """Runs a worker, or a health check after the word ``healthcheck``.
 
-    A module ``users`` can still be run; one with the other names as the second of two modules, or after ``--``.
+    A module of that name is run as the second of two modules, or after ``--``.
     """
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
-        prepare_streams()
         words = sys.argv[1:] if args is None else list(args)
-        other = _OTHERS.get(words[0]) if words else None
-        if other is None or (other is users and not {"--help", *users.commands}.intersection(words[1:2])):
-            return super().main(args, *rest, **extra)
-        try:
-            return other.main(words[1:], prog_name=f"fairque-worker {words[0]}")
-        except FairqueError as error:
-            sys.exit(_refused(error))
-        except ValueError as error:
-            sys.exit(_refused(ConfigurationError([str(error)])))
+        if words[:1] == ["healthcheck"]:
+            return healthcheck.main(words[1:], prog_name="fairque-worker healthcheck")
+        return super().main(args, *rest, **extra)
 
 
 @click.command(
@@ -126,9 +108,8 @@ def main(
     With --processes, or as process 1 of a container, worker processes run under one that passes signals on, starts a
     dead one again, and ends with 0 when all have ended well. Each of them has --concurrency slots.
 
-    `fairque-worker users --help` is about limits of users and why they wait, `fairque-worker doctor --help` about the
-    server and whether it is fit, `fairque-worker verify --help` about what is wrong in a queue and how to fix it,
-    `fairque-worker healthcheck --help` about probes, `fairque-worker config --help` about settings.
+    `fairque-worker healthcheck --help` is about probes. Users, settings, and what may be wrong with a server or a queue
+    are matters of the command `fairque` (package fairque-console).
     """
     configure_log(log_level, log_format)
     code = exits.STOPPED
@@ -154,9 +135,8 @@ def main(
         Worker(configured, _handler(names), burst=burst).run(again=(supervised or "").endswith(":again"))
     except FairqueError as error:
         code = _refused(error)
-        close = difflib.get_close_matches(modules[0], _OTHERS, n=1, cutoff=0.75) if modules else []
-        if isinstance(error, CannotImport) and close:
-            click.echo(f"Or is the command meant? See fairque-worker {close[0]} --help", err=True)
+        if isinstance(error, CannotImport) and modules[:1] and modules[0] in _MOVED:
+            click.echo(f"Or is the command meant? It is fairque {modules[0]} (package fairque-console)", err=True)
     except ValueError as error:
         code = _refused(ConfigurationError([str(error)]))
     sys.exit(code)

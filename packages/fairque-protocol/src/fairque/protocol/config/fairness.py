@@ -1,4 +1,4 @@
-"""The section ``fairness``: what tasks cost, and what users may use. ``fairque-worker users apply`` carries it out."""
+"""The section ``fairness``: what tasks cost, and what users may use. ``fairque apply`` carries it out."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal

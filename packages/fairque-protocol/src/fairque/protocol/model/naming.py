@@ -22,7 +22,7 @@ __all__ = ["Unreachable", "defined_in", "namespace_of_module", "plain_name", "re
 _MAIN = ("__main__", "__mp_main__")
 
 #: Where the code of an interactive session stands, of a debugger's and of a doctest, too.
-_TYPED = re.compile(r"<(stdin|console|input|python-input|ipython-input|doctest)\b")
+_TYPED = re.compile(r"<(stdin|console|(\w+-)?input|pyshell|doctest)\b")
 
 #: What reads a dictionary itself, past all that a class or module of the user's says of its attributes.
 _NAMES_OF_CLASS: Any = type.__dict__["__dict__"]
@@ -56,6 +56,11 @@ def plain_name(func: Callable[..., Any]) -> str:
             f"{type(func).__name__}. Define a function with def that calls it, and push that"
         )
     place = func.__qualname__
+    if isinstance(getattr(inspect.unwrap(func, stop=_is_named), "task_name", None), str):
+        raise Unreachable(
+            f"a decorator stands above @task of {place!r}, so no worker finds what it makes of the function: put @task "
+            "on top of all decorators"
+        )
     if any(part.startswith(("_", "<")) for part in place.split(".")):
         raise Unreachable(
             f"no worker finds {place!r} in {func.__module__}: it finds functions that are defined at the top of a "
@@ -71,6 +76,10 @@ def plain_name(func: Callable[..., Any]) -> str:
             "of the module, under its own name, and decorate it with @task"
         )
     return name
+
+
+def _is_named(func: object) -> bool:
+    return hasattr(func, "task_name")
 
 
 def defined_in(namespace: Mapping[str, Any], qualname: str) -> object:

@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -162,7 +163,7 @@ class Registry:
         code = getattr(inspect.unwrap(one.func), "__code__", None)
         if not isinstance(code, CodeType):
             return
-        other = self._by_code.setdefault((code.co_filename, one.func.__qualname__), one.name)
+        other = self._by_code.setdefault((os.path.realpath(code.co_filename), one.func.__qualname__), one.name)
         if other != one.name:
             self._twins |= {one.name: other, other: one.name}
 

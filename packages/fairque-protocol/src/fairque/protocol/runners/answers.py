@@ -48,7 +48,7 @@ ANSWERS: Final[tuple[Cause, ...]] = (
         name="NOPERM",
         pattern=r"^NOPERM |The user executing the script can't|^ACL failure in script",
         what="says that its user may not do this",
-        fix="Grant it by the server's ACL (fairque-worker doctor says what a worker lacks; keys and channels of a "
+        fix="Grant it by the server's ACL (fairque doctor says what a worker lacks; keys and channels of a "
         "queue begin with fairque:{NAME}:), or take another user",
         passes=False,
         kind=ServerUnsuitable,

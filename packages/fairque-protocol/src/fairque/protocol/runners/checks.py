@@ -136,7 +136,7 @@ def _memory(info: Info, _: RedisSettings) -> Iterator[Finding]:
             severity="error" if used >= most else "warning",
             what=f"{used / most:.0%} of maxmemory is used",
             why="pushes are refused without memory; workers continue",
-            fix="raise it with CONFIG SET maxmemory, start more workers, or limit users: fairque-worker users --help",
+            fix="raise it with CONFIG SET maxmemory, start more workers, or limit users: fairque users --help",
         )
 
 

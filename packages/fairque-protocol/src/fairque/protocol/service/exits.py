@@ -6,8 +6,11 @@ from fairque.protocol.errors import (
     InvalidSchedule,
     QueueFull,
     RedisUnavailable,
+    ScheduleNotFound,
     SchemaMismatch,
     ServerUnsuitable,
+    TaskNotFound,
+    UserNotFound,
 )
 from fairque.protocol.service.loading import CannotImport
 
@@ -16,18 +19,20 @@ __all__ = [
     "CRASHED",
     "IMPORT",
     "MISMATCH",
+    "NOT_FOUND",
     "STOPPED",
     "UNREACHABLE",
     "USAGE",
     "exit_code",
 ]
 
-# 5 and 7 are left for what only one of the commands can end with.
+# 7 is left for what only a worker can end with.
 STOPPED = 0
 CRASHED = 1
 USAGE = 2
 UNREACHABLE = 3
 MISMATCH = 4
+NOT_FOUND = 5
 IMPORT = 6
 CONFIGURATION = 78
 
@@ -38,6 +43,9 @@ _CODES: tuple[tuple[type[FairqueError], int], ...] = (
     (RedisUnavailable, UNREACHABLE),
     (ServerUnsuitable, UNREACHABLE),
     (SchemaMismatch, MISMATCH),
+    (TaskNotFound, NOT_FOUND),
+    (UserNotFound, NOT_FOUND),
+    (ScheduleNotFound, NOT_FOUND),
     (CannotImport, IMPORT),
 )
 

@@ -57,7 +57,7 @@ def event_of(record: logging.LogRecord) -> dict[str, Any]:
     event: dict[str, Any] = {"event": message_of(record), "level": _shown(record.levelname.lower())}
     event["ts"] = datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z")
     extras = [(name, value) for name, value in record.__dict__.items() if name not in RESERVED]
-    told = record.msg.values if isinstance(record.msg, Event) else {}
+    told = record.msg.values if type(record.msg) is Event else {}
     for name, value in extras[:_MOST]:
         # The traceback of a task comes as a text, from where it ran.
         own = name in _TRACEBACKS and name in told
@@ -80,13 +80,13 @@ def escaped(text: str, *, lines: bool = False) -> str:
 
 def message_of(record: logging.LogRecord) -> str:
     """Return the text of a record, with its arguments filled in where they can be; of an event its name."""
-    if isinstance(record.msg, Event):
+    # Not `isinstance`, here and below: a proxy may raise when it is asked for its class.
+    if type(record.msg) is Event:
         return _described(record.msg)
     try:
-        text = record.getMessage()
+        return _cut(record.getMessage(), _LONGEST)
     except Exception as error:  # noqa: BLE001 - of whatever object a user logs
-        text = f"{_described(record.msg)} (its arguments cannot be filled in: {type(error).__name__})"
-    return _cut(text, _LONGEST)
+        return f"{_described(record.msg)} (its arguments cannot be filled in: {type(error).__name__})"
 
 
 def _name(name: object) -> str:
@@ -95,7 +95,7 @@ def _name(name: object) -> str:
 
 
 def _shown(value: object, depth: int = 0) -> Any:
-    if value is None or isinstance(value, bool):
+    if value is None or type(value) is bool:
         return value
     if type(value) is str:
         return _cut(value, _LONGEST)
@@ -126,7 +126,7 @@ def _number(value: float) -> Any:
 
 def _described(value: object) -> str:
     try:
-        return _cut(str.__str__(value) if isinstance(value, str) else repr(value), _LONGEST)
+        return _cut(str.__str__(value) if issubclass(type(value), str) else repr(value), _LONGEST)
     except Exception:  # noqa: BLE001 - of whatever object a user logs
         return f"<{type(value).__name__} that cannot be shown>"
 

@@ -73,12 +73,15 @@ class LineHandler(logging.Handler):
 
     def _line(self, record: logging.LogRecord) -> str:
         try:
-            event = event_of(record)
-            if self._text:
-                event = {escaped(name): _as_text(name, value) for name, value in event.items()}
-            return str(self._render(None, "", event))
+            return self._rendered(event_of(record))
         except Exception as error:  # noqa: BLE001 - whatever a record contains, a line is written
-            return f"{escaped(message_of(record))} (its record cannot be shown: {type(error).__name__})"
+            told = f"{message_of(record)} (its record cannot be shown: {type(error).__name__})"
+            return self._rendered({"event": told, "level": str(logging.getLevelName(record.levelno)).lower()})
+
+    def _rendered(self, event: dict[str, Any]) -> str:
+        if self._text:
+            event = {escaped(name): _as_text(name, value) for name, value in event.items()}
+        return str(self._render(None, "", event))
 
 
 def service_logger(name: str) -> structlog.stdlib.BoundLogger:

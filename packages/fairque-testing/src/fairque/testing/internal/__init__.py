@@ -1,6 +1,7 @@
 """For the tests of the fairque packages themselves. Nothing of it is promised to stay."""
 
+from fairque.testing.internal.bench import QueueBench, pop_call
 from fairque.testing.internal.patience import PATIENCE, eventually
 from fairque.testing.internal.records import amend_record
 
-__all__ = ["PATIENCE", "amend_record", "eventually"]
+__all__ = ["PATIENCE", "QueueBench", "amend_record", "eventually", "pop_call"]

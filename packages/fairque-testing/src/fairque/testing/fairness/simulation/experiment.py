@@ -24,7 +24,7 @@ __all__ = ["simulate"]
 _LEAST_LEASE: Final = 0.1
 
 
-def _fairque(users: Sequence[SimulatedUser]) -> Policy:
+def _fair(users: Sequence[SimulatedUser]) -> Policy:
     model = FairModel()
     for user in users:
         model.set_user(0, user.user_id, weight=user.weight, cap=user.cap, rate=user.rate, burst=user.burst)
@@ -32,7 +32,7 @@ def _fairque(users: Sequence[SimulatedUser]) -> Policy:
 
 
 _POLICIES: Final[Mapping[PolicyName, Callable[[Sequence[SimulatedUser]], Policy]]] = {
-    "fairque": _fairque,
+    "fair": _fair,
     "fifo": lambda _: Fifo(),
     "round_robin": lambda _: RoundRobin(),
 }
@@ -45,7 +45,7 @@ def simulate(
     seconds: float,
     seed: int = 0,
     lease: float = 30.0,
-    policy: PolicyName = "fairque",
+    policy: PolicyName = "fair",
 ) -> SimulationReport:
     """Let users share workers for some virtual time, and report how each fared.
 
@@ -58,7 +58,7 @@ def simulate(
         seconds: Virtual time to simulate, from an empty queue on.
         seed: Of all random numbers.
         lease: Seconds of a task's lease. A third of it is the heartbeat, and the most that is charged in advance.
-        policy: ``fairque``; or, for comparison, ``fifo`` (one list for all) or ``round_robin`` (a task of each user in
+        policy: ``fair``; or, for comparison, ``fifo`` (one list for all) or ``round_robin`` (a task of each user in
             turn). Those two know no weights, caps, rates and priorities.
 
     Raises:

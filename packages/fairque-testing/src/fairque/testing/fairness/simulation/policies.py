@@ -8,7 +8,7 @@ from fairque.testing.fairness.records import ModelTask
 
 __all__ = ["Fifo", "Policy", "PolicyName", "RoundRobin"]
 
-PolicyName = Literal["fairque", "fifo", "round_robin"]
+PolicyName = Literal["fair", "fifo", "round_robin"]
 
 
 class Policy(Protocol):

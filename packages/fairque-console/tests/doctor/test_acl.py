@@ -4,13 +4,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 import redis
 from redis.exceptions import NoPermissionError
 
+from fairque.console.verifier import verify
 from fairque.protocol import calls
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.errors import ServerUnsuitable
@@ -19,12 +19,10 @@ from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.wait import WaitLine
-from fairque.protocol.verifier import verify
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.rights import ROLES
 from fairque.testing import PlainServer
 
-ROOT = Path(__file__).parents[4]
 KEYS = QueueKeys("q")
 TTLS: dict[str, int] = {"result_ttl_ms": 60_000, "dead_ttl_ms": 60_000}
 PUSH = calls.push(KEYS, [Task(task_id="t", user_id="ann")], message_limit=1_000)
@@ -41,7 +39,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlainServer]:
     """A server with the files of the script, as an operator would load them."""
     folder = tmp_path_factory.mktemp("acl")
     environ = {**os.environ, **{f"FAIRQUE_ACL_{role.upper()}": f"pw-{role}" for role in ROLES if role != "scheduler"}}
-    script = [sys.executable, str(ROOT / "scripts" / "acl.py"), str(folder), KEYS.name]
+    script = [sys.executable, "-m", "fairque.console", "acl", str(folder), "--queue", KEYS.name]
     said = subprocess.run(script, env=environ, check=True, capture_output=True, text=True).stdout  # noqa: S603 - ours
     assert "FAIRQUE_ACL_SCHEDULER is not set" in said
     lines = [path.read_text() for path in sorted(folder.glob("*.acl"))]

@@ -1,7 +1,7 @@
 """The verifier: looks at all that a queue has on its server, and fixes what does not fit together."""
 
+from fairque.console.verifier.report import Report
+from fairque.console.verifier.walk import verify
 from fairque.protocol.calls.verify import Found
-from fairque.protocol.verifier.report import Report
-from fairque.protocol.verifier.walk import verify
 
 __all__ = ["Found", "Report", "verify"]

@@ -1,7 +1,6 @@
-"""``fairque-worker users``: a file is applied exactly and only once, users are listed, and waiting is explained."""
+"""``fairque apply`` and ``fairque users``: files are applied exactly and once, users are listed and explained."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner, Result
 
+from fairque.console.cli import main
 from fairque.protocol import calls
 from fairque.protocol.calls import ALL_USERS, Configured, Setting
 from fairque.protocol.config import DefaultLimits, FairnessSettings, UserLimits
 from fairque.protocol.service.limits import plan
-from fairque.worker.cli import main
 
 if TYPE_CHECKING:
     from tests.conftest import Bench
@@ -38,7 +37,7 @@ def command(bench: "Bench", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     environ = {"FAIRQUE__REDIS__URL": bench.url, "FAIRQUE__QUEUE__NAME": bench.keys.name}
 
     def command(*args: str, expected: int = 0) -> Result:
-        result = CliRunner().invoke(main, ["users", *args], env=environ)
+        result = CliRunner().invoke(main, args, env=environ)
         assert result.exit_code == expected, result.output
         return result
 
@@ -46,11 +45,11 @@ def command(bench: "Bench", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def configured(bench: "Bench") -> Any:
-    return dict(bench._runner.run(calls.read_configured(bench.keys)).users)
+    return dict(bench.runner.run(calls.read_configured(bench.keys)).users)
 
 
 def set_limits(bench: "Bench", *settings: Setting) -> None:
-    bench._runner.run(calls.limit(bench.keys, settings))
+    bench.runner.run(calls.limit(bench.keys, settings))
 
 
 def found(users: dict[str, Any] | None = None, **fields: Any) -> Configured:
@@ -99,7 +98,7 @@ class TestPlan:
 
 class TestApply:
     def test_a_file_is_applied_and_again_changes_nothing(self, bench: "Bench", command: Command) -> None:
-        assert command("apply", "--config", "limits.yaml").stdout.splitlines() == [
+        assert command("apply", "limits.yaml").stdout.splitlines() == [
             "queue: backlog none -> 1000",
             "all users: cap none -> 50",
             "user 'acme': cap none -> 200",
@@ -113,10 +112,10 @@ class TestApply:
             "acme": {"weight": 3.0, "cap": 200.0},
             "trial": {"rate": 0.5, "paused": 1.0},
         }
-        assert command("apply", "--config", "limits.yaml").stdout == "0 changed, 7 as they were\n"
+        assert command("apply", "limits.yaml").stdout == "0 changed, 7 as they were\n"
 
     def test_a_dry_run_says_the_same_and_changes_nothing(self, bench: "Bench", command: Command) -> None:
-        output = command("apply", "--config", "limits.yaml", "--dry-run").stdout
+        output = command("apply", "limits.yaml", "--dry-run").stdout
         assert "user 'acme': cap none -> 200\n" in output
         assert output.endswith("6 would change, 1 as they are\n")
         assert configured(bench) == {}
@@ -124,7 +123,7 @@ class TestApply:
 
     def test_others_keep_what_they_have(self, bench: "Bench", command: Command) -> None:
         set_limits(bench, Setting("other", "cap", 7), Setting("acme", "rate", 9))
-        output = command("apply", "--config", "limits.yaml").stdout
+        output = command("apply", "limits.yaml").stdout
         assert "user 'other': has limits but is not declared, left as it is\n" in output
         assert "user 'acme': rate 9 -> none\n" in output
         assert configured(bench)["other"] == {"cap": 7.0}
@@ -132,20 +131,20 @@ class TestApply:
     def test_more_than_one_call_takes_is_applied_too(self, bench: "Bench", command: Command) -> None:
         users = "".join(f"    u{number:04}: {{cap: 5, weight: 2}}\n" for number in range(1_200))
         Path("limits.yaml").write_text(f"fairness:\n  users:\n{users}")
-        assert command("apply", "--config", "limits.yaml").stdout.endswith("2,400 changed, 2 as they were\n")
-        assert command("apply", "--config", "limits.yaml").stdout == "0 changed, 2,402 as they were\n"
+        assert command("apply", "limits.yaml").stdout.endswith("2,400 changed, 2 as they were\n")
+        assert command("apply", "limits.yaml").stdout == "0 changed, 2,402 as they were\n"
         assert bench.client.zcard(f"{bench.keys.prefix}configured") == 1_200
 
     def test_a_cost_mode_that_cannot_change_now_changes_nothing_at_all(self, bench: "Bench", command: Command) -> None:
         bench.push("f")
         Path("limits.yaml").write_text(f"{FILE}  cost_mode: count\n")
-        result = command("apply", "--config", "limits.yaml", expected=78)
+        result = command("apply", "limits.yaml", expected=78)
         assert "change it to 'count' when the queue is empty" in result.stderr
         assert configured(bench) == {}
 
     def test_every_problem_of_the_file_is_said_and_nothing_changed(self, bench: "Bench", command: Command) -> None:
         Path("limits.yaml").write_text("fairness:\n  users:\n    acme:\n      weight: 0\n      cap: many\n")
-        result = command("apply", "--config", "limits.yaml", expected=78)
+        result = command("apply", "limits.yaml", expected=78)
         assert "limits.yaml:4: fairness.users.acme.weight: must be between 0.01 and 100" in result.stderr
         assert "limits.yaml:5: fairness.users.acme.cap: expected an integer" in result.stderr
         assert configured(bench) == {}
@@ -154,24 +153,24 @@ class TestApply:
     def test_a_file_without_the_section_takes_nothing_back(self, bench: "Bench", command: Command, text: str) -> None:
         set_limits(bench, Setting(ALL_USERS, "cap", 7))
         Path("limits.yaml").write_text(text)
-        result = command("apply", "--config", "limits.yaml", expected=78)
+        result = command("apply", "limits.yaml", expected=78)
         assert "limits.yaml: has no section fairness: there is nothing to apply" in result.stderr
         assert configured(bench) == {"": {"cap": 7.0}}
 
     def test_a_file_is_needed(self, command: Command) -> None:
-        assert "--config" in command("apply", expected=2).stderr
+        assert "FILE" in command("apply", expected=2).stderr
 
     def test_options_name_another_queue(self, bench: "Bench", command: Command) -> None:
-        command("apply", "--config", "limits.yaml", "--queue", f"{bench.keys.name}-2", "--url", bench.url)
+        command("apply", "limits.yaml", "--queue", f"{bench.keys.name}-2", "--url", bench.url)
         assert configured(bench) == {}
         left = bench.client.keys(f"fairque:{{{bench.keys.name}-2}}:*")
         assert left
         bench.client.delete(*left)
 
     def test_a_server_that_is_away_is_one_line(self, command: Command) -> None:
-        result = command("apply", "--config", "limits.yaml", "--url", "unix:///nowhere/server.sock", expected=3)
+        result = command("apply", "limits.yaml", "--url", "unix:///nowhere/server.sock", expected=3)
         assert result.stderr.count("\n") == 1
-        assert command("list", "--url", "http://x", expected=78).stderr.count("\n") == 1
+        assert command("users", "list", "--url", "http://x", expected=78).stderr.count("\n") == 1
 
 
 class TestList:
@@ -179,7 +178,7 @@ class TestList:
         set_limits(bench, Setting("acme", "weight", 2.5), Setting("acme", "paused", 1))
         for user in ("acme", "acme", "bob"):
             bench.push("f", user=user)
-        assert command("list").stdout.splitlines() == [
+        assert command("users", "list").stdout.splitlines() == [
             "user  weight  waiting  running  served  reason",
             "acme     2.5        2        0   0.000  paused",
             "bob        1        1        0   0.000  turn",
@@ -188,70 +187,92 @@ class TestList:
     def test_a_long_list_goes_page_by_page(self, bench: "Bench", command: Command) -> None:
         for user in ("ann", "bob", "cem"):
             bench.push("f", user=user)
-        assert command("list", "--most", "2").stdout.endswith("more with --after 'bob'\n")
-        last = command("list", "--most", "2", "--after", "bob").stdout.splitlines()
+        assert command("users", "list", "--limit", "2").stdout.endswith("more with --after 'bob'\n")
+        last = command("users", "list", "--limit", "2", "--after", "bob").stdout.splitlines()
         assert [line.split()[0] for line in last] == ["user", "cem"]
 
     def test_a_page_is_json_when_asked(self, bench: "Bench", command: Command) -> None:
         set_limits(bench, Setting("acme", "weight", 2.5), Setting("acme", "cap", 7))
         for user in ("acme", "bob"):
             bench.push("f", user=user)
-        found = json.loads(command("list", "--most", "1", "--json").stdout)
+        found = json.loads(command("users", "list", "--limit", "1", "--json").stdout)
         assert found["next"] == "acme"
         (acme,) = found["users"]
         assert (acme["user_id"], acme["weight"], acme["cap"], acme["waiting"]) == ("acme", 2.5, 7, 1)
         assert acme["reason"] == "turn"
 
     def test_an_empty_queue_has_only_the_heading(self, command: Command) -> None:
-        assert command("list").stdout == "user  weight  waiting  running  served  reason\n"
+        assert command("users", "list").stdout == "user  weight  waiting  running  served  reason\n"
 
 
 class TestExplain:
     def test_a_user_is_explained(self, bench: "Bench", command: Command) -> None:
         set_limits(bench, Setting("acme", "paused", 1), Setting("acme", "rate", 0.5))
         bench.push("f", user="acme")
-        lines = command("explain", "acme").stdout.splitlines()
+        lines = command("users", "show", "acme").stdout.splitlines()
         assert lines[0] == "user 'acme' is paused: nothing is started until it is resumed"
         assert lines[1] == "  waiting 1, scheduled 0, running 0"
         assert lines[-1] == "  weight 1, cap none, rate 0.5, burst 1, backlog none"
 
     def test_a_task_is_explained(self, bench: "Bench", command: Command) -> None:
         task_id = bench.push("f", user="acme")
-        assert command("explain", "--task", task_id).stdout.startswith(f"task {task_id} is number 1 of its user: ")
+        assert command("tasks", "explain", task_id).stdout.startswith(f"task {task_id} is number 1 of its user: ")
 
     def test_both_are_json_when_asked(self, bench: "Bench", command: Command) -> None:
         task_id = bench.push("f", user="acme")
-        user = json.loads(command("explain", "acme", "--json").stdout)
+        user = json.loads(command("users", "show", "acme", "--json").stdout)
         assert (user["user_id"], user["waiting"], user["cap"]) == ("acme", 1, None)
-        task = json.loads(command("explain", "--task", task_id, "--json").stdout)
+        task = json.loads(command("tasks", "explain", task_id, "--json").stdout)
         assert (task["task_id"], task["state"], task["user"]["user_id"]) == (task_id, "QUEUED", "acme")
         for found in (user, task):
             assert found["reason"] == "no worker"
             assert "start a worker" in found["says"]
 
     def test_what_nobody_knows_is_said(self, command: Command) -> None:
-        assert "knows no user 'nobody'" in command("explain", "nobody", expected=1).stderr
-        assert "is not known" in command("explain", "--task", "nothing", expected=1).stderr
+        assert "knows no user 'nobody'" in command("users", "show", "nobody", expected=5).stderr
+        assert "is not known" in command("tasks", "explain", "nothing", expected=5).stderr
 
-    @pytest.mark.parametrize("args", [(), ("ann", "--task", "t")])
+
+class TestSet:
+    def test_limits_are_set_and_taken_back_and_what_is_not_named_stays(self, bench: "Bench", command: Command) -> None:
+        assert command("users", "set", "acme", "--cap", "5", "--weight", "2").stdout == "changed\n"
+        assert command("users", "set", "acme", "--cap", "none").stdout == "changed\n"
+        assert command("users", "set", "acme", "--cap", "none").stdout == "it was so already\n"
+        assert configured(bench) == {"acme": {"weight": 2.0}}
+        command("users", "set-defaults", "--backlog", "100")
+        assert configured(bench)[""] == {"backlog": 100.0}
+        command("users", "reset", "acme")
+        assert configured(bench) == {"": {"backlog": 100.0}}
+
+    def test_a_pause_lasts_until_it_is_resumed(self, bench: "Bench", command: Command) -> None:
+        command("users", "pause", "acme")
+        assert configured(bench) == {"acme": {"paused": 1.0}}
+        command("users", "resume", "acme")
+        assert configured(bench) == {}
+
+    def test_wrong_limits_are_refused_and_change_nothing(self, bench: "Bench", command: Command) -> None:
+        assert "neither a number nor none" in command("users", "set", "acme", "--cap", "many", expected=2).stderr
+        assert "name a limit: --cap, " in command("users", "set", "acme", expected=2).stderr
+        assert "cap" in command("users", "set", "acme", "--cap", "0", expected=78).stderr
+        assert configured(bench) == {}
+
+
+class TestCancel:
+    def test_all_that_wait_of_a_user_are_canceled(self, bench: "Bench", command: Command) -> None:
+        for user in ("ann", "ann", "bob"):
+            bench.push("f", user=user)
+        assert command("tasks", "cancel", "--user", "ann", "--yes").stdout == "2 canceled\n"
+        assert command("users", "list").stdout.splitlines()[1].startswith("bob")
+
+    def test_who_does_not_confirm_cancels_nothing(self, bench: "Bench", command: Command) -> None:
+        bench.push("f", user="ann")
+        assert "Cancel 1 waiting tasks of user 'ann'?" in command("tasks", "cancel", "--user", "ann", expected=1).stdout
+        assert "ann" in command("users", "list").stdout
+
+    def test_one_task_is_canceled_by_its_id(self, bench: "Bench", command: Command) -> None:
+        task_id = bench.push("f")
+        assert command("tasks", "cancel", task_id).stdout == f"{task_id}: canceled\n"
+
+    @pytest.mark.parametrize("args", [(), ("t", "--user", "ann")])
     def test_one_of_both_is_named(self, command: Command, args: tuple[str, ...]) -> None:
-        assert "name a USER, or a task with --task" in command("explain", *args, expected=2).stderr
-
-
-def test_the_help_lists_the_commands(command: Command) -> None:
-    output = command("--help").stdout
-    assert output.startswith("Usage: fairque-worker users ")
-    for name in ("apply", "explain", "list", "Exit codes: 0 done, 1 no such user or task"):
-        assert name in output
-
-
-def test_the_help_names_the_variable_of_each_option(command: Command) -> None:
-    for name in ("CONFIG", "URL", "QUEUE"):
-        assert f"FAIRQUE_WORKER_{name}" in command("list", "--help").stdout
-
-
-def test_a_module_of_this_name_can_still_be_run(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    Path("users.py").write_text("1 / 0\n")
-    assert "module 'users' cannot be imported: ZeroDivisionError" in command(expected=6).stderr
-    assert "module 'users' cannot be imported: ZeroDivisionError" in command("--burst", expected=6).stderr
+        assert "name IDs of tasks, or a user" in command("tasks", "cancel", *args, expected=2).stderr

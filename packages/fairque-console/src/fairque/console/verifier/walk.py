@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TypeVar
 
+from fairque.console.verifier.report import Report
 from fairque.protocol.calls.verify import (
     Found,
     verify_counts,
@@ -17,7 +18,6 @@ from fairque.protocol.calls.verify import (
 )
 from fairque.protocol.errors import ProtocolError
 from fairque.protocol.runners import Runner
-from fairque.protocol.verifier.report import Report
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 

@@ -8,11 +8,11 @@ import pytest
 import redis
 from attrs import evolve
 
+from fairque.console.doctor import examine as examining
+from fairque.console.doctor.examine import examine
+from fairque.console.doctor.findings import Diagnosis
 from fairque.protocol import calls
 from fairque.protocol.config import QueueSettings, RedisSettings
-from fairque.protocol.doctor import examine as examining
-from fairque.protocol.doctor.examine import examine
-from fairque.protocol.doctor.findings import Diagnosis
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.keys import QueueKeys

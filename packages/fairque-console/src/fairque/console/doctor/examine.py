@@ -3,10 +3,10 @@
 import statistics
 from collections.abc import Iterator
 
+from fairque.console.doctor.findings import Diagnosis
 from fairque.protocol.calls import QueueStats, read_stats, rights
 from fairque.protocol.clock import monotonic, now_ms
 from fairque.protocol.config import QueueSettings, RedisSettings, mask_url
-from fairque.protocol.doctor.findings import Diagnosis
 from fairque.protocol.errors import FairqueError, ProtocolError, RedisUnavailable, SchemaMismatch, ServerUnsuitable
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.checks import CHECKS, Finding, findings_of, kind_of
@@ -131,7 +131,7 @@ class _Examination:
                 "records",
                 f"{stats.broken:,} keys could not be read and were set aside since the queue was made",
                 "something else has written to the keys of the queue, or a defect has",
-                f"look at 'fairque:{{{self._keys.name}}}:broken:*', then: fairque-worker verify --fix",
+                f"look at 'fairque:{{{self._keys.name}}}:broken:*', then: fairque verify --fix",
             )
 
 
@@ -142,7 +142,7 @@ def _of_queue(error: FairqueError) -> Finding:
         fix = "ACL SETUSER USER ~fairque:* &fairque:* +evalsha +script|load +hmget +get +time +zcard +hgetall"
         return _error("rights", str(error), "no script can be run", fix)
     if isinstance(error, ProtocolError):
-        return _error("schema", str(error), "a key of the queue is spoiled", "fairque-worker verify --fix")
+        return _error("schema", str(error), "a key of the queue is spoiled", "fairque verify --fix")
     return _error("reach", str(error), "no call is answered", "look at the log of the server")
 
 

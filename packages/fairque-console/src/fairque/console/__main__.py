@@ -1,0 +1,5 @@
+"""``python -m fairque.console`` is the command ``fairque``."""
+
+from fairque.console.cli import main
+
+main(prog_name="fairque")

@@ -1,0 +1,47 @@
+"""``fairque acl``: an ACL file for each role, of what its scripts call."""
+
+from pathlib import Path
+
+import click
+
+from fairque.protocol.service.usage import Command
+
+__all__ = ["command"]
+
+
+@click.command("acl", cls=Command, epilog="Exit codes: 0 done, 2 wrong usage.")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--queue", default="", help="For this queue only.  [default: all queues]")
+def command(folder: Path, queue: str) -> None:
+    """Write an ACL file for each role into FOLDER: producer, worker, scheduler, viewer and admin.
+
+    The password of a role is taken from FAIRQUE_ACL_PRODUCER, _WORKER, _SCHEDULER, _VIEWER or _ADMIN, and only its hash
+    is written; a role without one is written as off. Put the lines into the file that `aclfile` names in the
+    configuration of the server, then ACL LOAD; beside them belongs a line for your own user.
+    """
+    import os
+
+    from fairque.protocol.wire.keys import check_queue_name
+    from fairque.protocol.wire.rights import ROLES
+
+    if queue:
+        try:
+            check_queue_name(queue)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--queue") from None
+    folder.mkdir(parents=True, exist_ok=True)
+    for role in ROLES:
+        password = os.environ.get(f"FAIRQUE_ACL_{role.upper()}", "")
+        path = folder / f"{role}.acl"
+        path.write_text(_line(role, queue, password) + "\n")
+        click.echo(f"{path}" if password else f"{path} (off: FAIRQUE_ACL_{role.upper()} is not set)")
+
+
+def _line(role: str, queue: str, password: str) -> str:
+    """Return the line of an ACL file for a role."""
+    import hashlib
+
+    from fairque.protocol.wire.rights import acl_rules
+
+    state = f"on #{hashlib.sha256(password.encode()).hexdigest()}" if password else "off"
+    return f"user fairque-{role} reset {state} {acl_rules(role, queue)}"

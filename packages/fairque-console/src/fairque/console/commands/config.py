@@ -1,0 +1,45 @@
+"""``fairque config``: which settings hold, where each comes from, and whether all can be used."""
+
+from pathlib import Path
+
+import click
+
+from fairque.console.options import as_json, read, say, server_options
+from fairque.protocol.service.usage import Group
+
+__all__ = ["command"]
+
+_CODES = "Exit codes: 0 all can be used, 2 wrong usage, 78 wrong configuration, with all that is wrong."
+
+
+@click.group("config", cls=Group, epilog=_CODES)
+def command() -> None:
+    """Check settings, and show where each comes from. Nothing is asked of the server."""
+
+
+@command.command("show", epilog=_CODES)
+@server_options
+@as_json
+def show(config: Path | None, url: str | None, queue: str | None, *, as_json: bool) -> None:
+    """Show all settings, and the line, variable or option that each comes from.
+
+    Secrets are masked. The sections of workers and schedulers are shown where these are installed.
+    """
+    from fairque.console.effective import all_settings, lines_of, text_of
+
+    settings, origins = read(all_settings(), config, url, queue)
+    lines = list(lines_of(settings, origins))
+    keys = max(len(line.key) for line in lines)
+    values = max(len(text_of(line.value)) for line in lines)
+    texts = [f"{line.key:{keys}}  {text_of(line.value):{values}}  {line.origin}" for line in lines]
+    say({line.key: {"value": line.value, "from": line.origin} for line in lines}, texts, as_json=as_json)
+
+
+@command.command("check", epilog=_CODES)
+@server_options
+def check(config: Path | None, url: str | None, queue: str | None) -> None:
+    """Say all that is wrong with the settings, each with its file and line, variable or option."""
+    from fairque.console.effective import all_settings
+
+    read(all_settings(), config, url, queue)
+    click.echo("all settings can be used")

@@ -1,0 +1,39 @@
+"""``fairque doctor``: are server and queue fit for work."""
+
+from pathlib import Path
+
+import click
+
+from fairque.console.options import as_json, located, say, server_options
+from fairque.protocol.service.usage import Command
+
+__all__ = ["command"]
+
+
+@click.command(
+    "doctor",
+    cls=Command,
+    epilog="Exit codes: 0 nothing breaks the queue (there may be warnings), 1 something does, 2 wrong usage, 3 the "
+    "server does not answer, 78 wrong configuration.",
+)
+@server_options
+@click.option(
+    "--role",
+    default="worker",
+    show_default=True,
+    type=click.Choice(["producer", "worker", "scheduler", "viewer", "admin"]),
+    help="Whose rights are checked.",
+)
+@as_json
+def command(config: Path | None, url: str | None, queue: str | None, *, role: str, as_json: bool) -> None:
+    """Check whether the server and the queue are fit for work.
+
+    Version, eviction, persistence, memory, role, clients, scripts, clock, latency, rights of the user, schema: each
+    finding says why it matters and the command that fixes it. Nothing is changed.
+    """
+    from fairque.console.doctor.examine import examine
+
+    settings = located(config, url, queue)
+    diagnosis = examine(settings.redis, settings.queue, role)
+    say(diagnosis.as_dict(), diagnosis.lines(), as_json=as_json)
+    click.get_current_context().exit(diagnosis.exit_code)

@@ -1,0 +1,145 @@
+"""``fairque users``: what users may use, what they got, and why they wait."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fairque.console.cli import CODES
+from fairque.console.options import as_json, opened, page_options, say, server_options, table
+from fairque.protocol.service.usage import Group
+
+__all__ = ["command"]
+
+
+class _OrNone(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic in newer releases of click
+    """A number, or ``none``, which takes a limit back; its range is checked where the limit is set."""
+
+    name = "number or none"
+
+    def __init__(self, kind: type[int] | type[float]) -> None:
+        self._kind = kind
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "none":
+            return value
+        try:
+            return self._kind(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number nor none", param, ctx)
+
+
+def _limit_options(command: Callable[..., None]) -> Callable[..., None]:
+    for name, kind, text in (
+        ("backlog", int, "Most waiting tasks."),
+        ("burst", int, "Most starts at once where there is a rate."),
+        ("rate", float, "Most starts a second."),
+        ("cap", int, "Most tasks at a time."),
+    ):
+        command = click.option(f"--{name}", type=_OrNone(kind), help=f"{text} `none` takes it back.")(command)
+    return command
+
+
+def _changes(limits: dict[str, Any]) -> dict[str, Any]:
+    given = {name: None if value == "none" else value for name, value in limits.items() if value is not None}
+    if not given:
+        raise click.UsageError(f"name a limit: {', '.join(f'--{name}' for name in limits)}")
+    return given
+
+
+def _changed(*, changed: bool) -> None:
+    click.echo("changed" if changed else "it was so already")
+
+
+@click.group("users", cls=Group, epilog=CODES)
+def command() -> None:
+    """Control and read the users of a queue."""
+
+
+@command.command("list")
+@server_options
+@page_options
+@as_json
+def list_(
+    config: Path | None, url: str | None, queue: str | None, after: str | None, limit: int, *, as_json: bool
+) -> None:
+    """List users who have queued or running tasks, or debts, in the order of their ids."""
+    from attrs import asdict
+
+    with opened(config, url, queue) as queue_:
+        page = queue_.users.list(after=after, most=limit)
+    rows = [
+        (row.user_id, f"{row.weight:g}", f"{row.waiting:,}", f"{row.running:,}", f"{row.served:,.3f}", row.reason)
+        for row in page
+    ]
+    lines = table([("user", "weight", "waiting", "running", "served", "reason"), *rows])
+    if page.next is not None:
+        lines.append(f"more with --after {page.next!r}")
+    users = [{**asdict(row), "reason": row.reason} for row in page]
+    say({"at_ms": page.at_ms, "next": page.next, "users": users}, lines, as_json=as_json)
+
+
+@command.command("show")
+@server_options
+@click.argument("user")
+@as_json
+def show(config: Path | None, url: str | None, queue: str | None, user: str, *, as_json: bool) -> None:
+    """Show what USER has, got and may use, and why it waits."""
+    from attrs import asdict
+
+    from fairque.console.facts import facts_of_user
+
+    with opened(config, url, queue) as queue_:
+        found = queue_.users.get(user)
+    values = {**asdict(found), "reason": found.reason, "says": found.explain()}
+    say(values, [found.explain(), *facts_of_user(found)], as_json=as_json)
+
+
+@command.command("set")
+@server_options
+@click.argument("user")
+@_limit_options
+@click.option("--weight", type=_OrNone(float), help="Its share beside other users. `none` takes it back.")
+def set_(config: Path | None, url: str | None, queue: str | None, user: str, **limits: Any) -> None:
+    """Set what USER may use; what is not named stays."""
+    changes = _changes(limits)
+    with opened(config, url, queue) as queue_:
+        _changed(changed=queue_.users.set(user, **changes))
+
+
+@command.command("set-defaults")
+@server_options
+@_limit_options
+def set_defaults(config: Path | None, url: str | None, queue: str | None, **limits: Any) -> None:
+    """Set what each user may use that has no limit of its own."""
+    changes = _changes(limits)
+    with opened(config, url, queue) as queue_:
+        _changed(changed=queue_.users.set_defaults(**changes))
+
+
+@command.command("reset")
+@server_options
+@click.argument("user")
+def reset(config: Path | None, url: str | None, queue: str | None, user: str) -> None:
+    """Take back all that is set for USER, a pause too."""
+    with opened(config, url, queue) as queue_:
+        _changed(changed=queue_.users.reset(user))
+
+
+@command.command("pause")
+@server_options
+@click.argument("user")
+def pause(config: Path | None, url: str | None, queue: str | None, user: str) -> None:
+    """Start no more tasks of USER; running ones continue, and pushes are stored."""
+    with opened(config, url, queue) as queue_:
+        _changed(changed=queue_.users.pause(user))
+
+
+@command.command("resume")
+@server_options
+@click.argument("user")
+def resume(config: Path | None, url: str | None, queue: str | None, user: str) -> None:
+    """Start tasks of USER again."""
+    with opened(config, url, queue) as queue_:
+        _changed(changed=queue_.users.resume(user))

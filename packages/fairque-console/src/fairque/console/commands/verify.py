@@ -1,0 +1,45 @@
+"""``fairque verify``: is all that a queue has stored consistent."""
+
+from pathlib import Path
+
+import click
+
+from fairque.console.options import as_json, located, say, server_options
+from fairque.protocol.service.usage import Command
+
+__all__ = ["command"]
+
+
+@click.command(
+    "verify",
+    cls=Command,
+    epilog="Exit codes: 0 nothing is wrong, or all was fixed; 1 something is left, 2 wrong usage, 3 the server does "
+    "not answer or is not suitable, 4 queue of another version, 78 wrong configuration.",
+)
+@server_options
+@click.option("--fix/--dry-run", default=False, help="Fix what is found, or only say it.  [default: --dry-run]")
+@as_json
+def command(config: Path | None, url: str | None, queue: str | None, *, fix: bool, as_json: bool) -> None:
+    """Check whether all that the queue has stored on its server is consistent.
+
+    Workers and producers may continue meanwhile: each check is one atomic step. A large queue takes its time.
+    """
+    from fairque.console.verifier import verify
+    from fairque.protocol.durations import to_ms
+    from fairque.protocol.runners import Runner
+    from fairque.protocol.wire.keys import QueueKeys
+
+    settings = located(config, url, queue)
+    runner = Runner(settings.redis)
+    try:
+        report = verify(
+            runner,
+            QueueKeys(settings.queue.name),
+            fix,
+            result_ttl_ms=to_ms(settings.queue.result_ttl_seconds, "result_ttl_seconds"),
+            dead_ttl_ms=to_ms(settings.queue.dead_letter_ttl_seconds, "dead_letter_ttl_seconds"),
+        )
+    finally:
+        runner.close()
+    say(report.as_dict(), report.lines(), as_json=as_json)
+    click.get_current_context().exit(1 if report.left else 0)

@@ -1,0 +1,22 @@
+"""The settings that a file declares and ``fairque apply`` carries out."""
+
+from attrs import field, frozen
+
+from fairque.protocol.config import FairnessSettings, QueueSettings, RedisSettings
+
+__all__ = ["DeclaredSettings"]
+
+
+@frozen(kw_only=True)
+class DeclaredSettings:
+    """What a file declares.
+
+    Attributes:
+        redis: The server.
+        queue: The queue.
+        fairness: Limits of users; None when the file has no such section.
+    """
+
+    redis: RedisSettings = field(factory=RedisSettings)
+    queue: QueueSettings = field(factory=QueueSettings)
+    fairness: FairnessSettings | None = None

@@ -1,0 +1,159 @@
+"""The command line of ``fairque`` without a server: settings, help, and what it says of wrong usage."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import pytest
+from click.testing import CliRunner, Result
+
+from fairque.console.cli import main
+from fairque.protocol.jsonvalue import loads
+
+Command = Callable[..., Result]
+ADDRESS = "redis://ann:hunter2@db:6379/1"
+WORDS = [
+    ["acl"],
+    ["apply"],
+    ["config"],
+    ["config", "check"],
+    ["config", "show"],
+    ["doctor"],
+    ["tasks"],
+    ["tasks", "cancel"],
+    ["tasks", "explain"],
+    ["users"],
+    ["users", "list"],
+    ["users", "set"],
+    ["users", "show"],
+    ["verify"],
+]
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs the command in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def command(*args: str, environ: dict[str, str] | None = None) -> Result:
+        return CliRunner().invoke(main, args, env=environ)
+
+    return command
+
+
+@pytest.mark.parametrize("words", [[], *WORDS], ids=" ".join)
+def test_each_command_has_help_with_its_exit_codes_and_imports_no_client_of_redis_for_it(words: list[str]) -> None:
+    program = "import sys; from fairque.console.cli import main; main(standalone_mode=False)"
+    program += "; assert 'redis' not in sys.modules"
+    done = subprocess.run(  # noqa: S603 - our own words
+        [sys.executable, "-c", program, *words, "--help"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    if words in ([], ["doctor"], ["verify"], ["apply"], ["users"]):
+        assert "Exit codes: 0 " in done.stdout
+
+
+BARE = """
+import click
+@click.group(epilog="Exit codes")
+@click.version_option("1", prog_name="bare")
+def main(): "A command."
+@main.command("users")
+@click.option("--config", help="A file.")
+def users(config): "Users."
+main(prog_name="bare")
+"""
+_CPU = "import resource; used = resource.getrusage(resource.RUSAGE_CHILDREN); print(used.ru_utime + used.ru_stime)"
+
+
+def cpu(*args: str) -> float:
+    """CPU seconds of a Python program."""
+    program = "import subprocess, sys\nsubprocess.run([sys.executable, *sys.argv[1:]], stdout=-3, check=True)\n" + _CPU
+    done = subprocess.run([sys.executable, "-c", program, *args], capture_output=True, text=True, check=True)  # noqa: S603
+    return float(done.stdout)
+
+
+@pytest.mark.parametrize("words", [[], ["doctor"], ["users", "list"], ["config", "show"]], ids=" ".join)
+def test_help_costs_little_more_than_that_of_bare_click(words: list[str]) -> None:
+    pairs = [
+        (cpu("-m", "fairque.console", *words, "--help"), cpu("-c", BARE, *(["users"] if words else []), "--help"))
+        for _ in range(7)
+    ]
+    assert median(ours / bare for ours, bare in pairs) <= 1.6, pairs
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["{}"], ["doctor", "{}"], ["verify", "--queue", "{}"], ["users", "list", "{}"], ["users", "{}"], ["config", "{}"]],
+    ids=" ".join,
+)
+def test_an_address_in_a_wrong_place_does_not_show_its_password(command: Command, words: list[str]) -> None:
+    result = command(*(word.format(ADDRESS) for word in words))
+    assert result.exit_code in (2, 78)
+    assert "hunter2" not in result.output
+    assert "ann:***@db" in result.output
+
+
+def test_a_misspelt_command_is_told_which_is_meant(command: Command) -> None:
+    result = command("verfy")
+    assert (result.exit_code, "Did you mean 'verify'?" in result.stderr) == (2, True)
+
+
+def test_a_file_is_checked_without_a_server(command: Command) -> None:
+    Path("shop.yaml").write_text("worker:\n  concurency: 3\n")
+    result = command("config", "check", "--config", "shop.yaml")
+    assert result.exit_code == 78
+    assert "shop.yaml:2: worker.concurency: unknown key" in result.stderr
+    assert command("config", "check").stdout == "all settings can be used\n"
+
+
+def test_config_tells_each_setting_and_where_it_comes_from(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "shop.yaml"
+    path.write_text("worker:\n  modules: [shop.tasks]\n  concurrency: 4\n")
+    result = command(
+        "config", "show", "--config", str(path), "--queue", "mails", environ={"FAIRQUE__WORKER__CONCURRENCY": "8"}
+    )
+    told = {key: " ".join(rest) for key, *rest in map(str.split, result.output.splitlines())}
+    assert result.exit_code == 0
+    assert told["worker.concurrency"] == "8 environment FAIRQUE__WORKER__CONCURRENCY"
+    assert told["worker.modules"] == f"shop.tasks {path}:2"
+    assert told["worker.lease_seconds"] == "30.0 default"
+    assert told["queue.name"] == "mails --queue"
+
+
+def test_config_shows_no_secret(command: Command) -> None:
+    result = command("config", "show", "--json", "--url", "redis://ann:secret@db:6379/1")
+    assert loads(result.output)["redis.url"] == {
+        "value": "redis://ann:***@db:6379/1",
+        "from": "--url",
+    }
+
+
+@pytest.mark.parametrize("setting", ["REDIS", "QUEUE__NAME", "WORKER__CONCURRENCY", "WORKER__ISOLATION"])
+def test_an_address_in_the_wrong_variable_does_not_show_its_password(command: Command, setting: str) -> None:
+    result = command("config", "show", environ={f"FAIRQUE__{setting}": ADDRESS})
+    assert (result.exit_code, "hunter2" in result.output) == (78, False)
+
+
+@pytest.mark.parametrize("setting", ["WORKER__MODULES", "WORKER__HTTP_HOST"])
+def test_config_masks_an_address_that_stands_where_another_text_belongs(command: Command, setting: str) -> None:
+    result = command("config", "show", environ={f"FAIRQUE__{setting}": ADDRESS})
+    assert "redis://ann:***@db:6379/1" in result.output
+
+
+def test_config_shows_the_limits_of_users_and_their_line(command: Command) -> None:
+    Path("limits.yaml").write_text("fairness:\n  users: {ann: {cap: 3}}\n")
+    result = command("config", "show", "--json", "--config", "limits.yaml")
+    assert loads(result.output)["fairness.users"] == {"value": {"ann": {"cap": 3}}, "from": "limits.yaml:2"}
+    assert loads(result.output)["fairness.defaults"] == {"value": {}, "from": "default"}
+
+
+def test_config_says_all_that_is_wrong_and_asks_no_server(command: Command) -> None:
+    result = command("config", "show", "--url", "http://db", environ={"FAIRQUE__WORKER__CONCURRENCY": "0"})
+    assert (result.exit_code, "FAIRQUE__WORKER__CONCURRENCY" in result.stderr, "--url: " in result.stderr) == (
+        78,
+        True,
+        True,
+    )

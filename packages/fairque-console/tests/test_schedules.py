@@ -1,0 +1,91 @@
+"""``fairque schedules``: schedules are shown and controlled."""
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+from click.testing import CliRunner, Result
+
+from fairque.console.cli import main
+from fairque.scheduler import Priority, Schedule, TaskScheduler
+
+if TYPE_CHECKING:
+    from tests.conftest import Bench
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def command(bench: "Bench") -> Command:
+    environ = {"FAIRQUE__REDIS__URL": bench.url, "FAIRQUE__QUEUE__NAME": bench.keys.name}
+
+    def command(*args: str, expected: int = 0) -> Result:
+        result = CliRunner().invoke(main, ["schedules", *args], env=environ)
+        assert result.exit_code == expected, result.output
+        return result
+
+    return command
+
+
+def declare(bench: "Bench") -> None:
+    nightly = Schedule.create("nightly", func="shop:report", user_id="acme", cron="0 3 * * *", timezone="Europe/Berlin")
+    often = Schedule.create(
+        "often", func="shop:report", user_id="acme", every=0.5, args=[1, {"a": None}], priority=Priority.HIGH
+    )
+    with TaskScheduler.from_url(bench.url, queue=bench.keys.name) as scheduler:
+        scheduler.apply_schedules([nightly, often])
+
+
+def test_schedules_are_listed(bench: "Bench", command: Command) -> None:
+    declare(bench)
+    head, first, second, leads = command("list").stdout.splitlines()
+    assert head.split() == ["schedule", "when", "zone", "state", "next", "last", "fired", "missed", "skipped"]
+    assert leads == "nobody leads; 2 schedules, 0 overdue"
+    assert first.startswith("nightly   0 3 * * *    Europe/Berlin  on     ")
+    assert "often     every 0.5 s  UTC" in second
+    assert "more with --after 'nightly'" in command("list", "--limit", "1").stdout
+    (row,) = json.loads(command("list", "--after", "nightly", "--json").stdout)["schedules"]
+    assert (row["schedule_id"], row["every_ms"], row["args"]) == ("often", 500, [1, {"a": None}])
+
+
+def test_one_that_cannot_be_read_is_named_beside_the_others(bench: "Bench", command: Command) -> None:
+    declare(bench)
+    key = f"{bench.keys.prefix}schedule:often"
+    with redis.Redis.from_url(bench.url) as raw:
+        record: Any = raw.get(key)
+        raw.set(key, record.replace(b'"v":1', b'"v":9'))
+    _, first, second, _ = command("list").stdout.splitlines()
+    assert first.startswith("nightly ")
+    assert second.startswith("schedule 'often': it has version 9")
+    listed = json.loads(command("list", "--json").stdout)
+    assert [row["schedule_id"] for row in listed["schedules"]] == ["nightly"]
+    assert [row["schedule_id"] for row in listed["unreadable"]] == ["often"]
+
+
+def test_the_next_times_of_one(bench: "Bench", command: Command) -> None:
+    declare(bench)
+    rows = command("upcoming", "nightly", "-n", "3").stdout.splitlines()
+    assert len(rows) == 4
+    assert all(" 03:00:00.000+0" in row for row in rows[1:])
+    assert "has no schedule 'nighty'" in command("upcoming", "nighty", expected=5).stderr
+
+
+def test_what_is_due_next(bench: "Bench", command: Command) -> None:
+    assert command("upcoming").stdout == "no times\n"
+    declare(bench)
+    found = json.loads(command("upcoming", "--json").stdout)
+    assert [one["schedule"] for one in found] == ["often", "nightly"]
+
+
+def test_one_is_shown_paused_resumed_and_deleted(bench: "Bench", command: Command) -> None:
+    declare(bench)
+    assert json.loads(command("show", "nightly", "--json").stdout)["cron"] == "0 3 * * *"
+    assert "Europe/Berlin" in command("show", "nightly").stdout
+    assert command("pause", "nightly").stdout == "paused\n"
+    assert command("pause", "nightly").stdout == "it was paused already\n"
+    assert command("resume", "nightly").stdout == "resumed\n"
+    assert command("delete", "nightly").stdout == "deleted\n"
+    assert command("delete", "nightly").stdout == "there was none\n"
+    assert "has no schedule 'nightly'" in command("show", "nightly", expected=5).stderr

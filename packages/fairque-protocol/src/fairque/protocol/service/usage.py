@@ -1,0 +1,70 @@
+"""What every command does with a wrong command line or an error: a sentence that shows no password, and an exit code.
+
+It needs click, which the packages of the commands bring. What only an error needs is imported when there is one, so
+that help is quick.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+__all__ = ["Command", "Group"]
+
+
+@contextmanager
+def _masked() -> Iterator[None]:
+    try:
+        yield
+    except click.UsageError as error:
+        from fairque.protocol.config import mask_addresses  # noqa: PLC0415 - see above
+
+        error.message = mask_addresses(error.message)  # type: ignore[misc]  # it is read when it is shown
+        raise
+
+
+@contextmanager
+def _refused(ctx: click.Context) -> Iterator[None]:
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise  # click knows what to do, and help ends with one of them
+    except Exception as error:
+        from fairque.protocol.errors import FairqueError  # noqa: PLC0415 - see above
+        from fairque.protocol.service.exits import exit_code  # noqa: PLC0415
+        from fairque.protocol.service.refusal import refusal  # noqa: PLC0415
+
+        if not isinstance(error, FairqueError):
+            raise
+        program = (ctx.find_root().info_name or "").partition(" ")[0]
+        click.echo(refusal(program, error), err=True)
+        ctx.exit(exit_code(error))
+
+
+class Command(click.Command):
+    """Masks addresses in what it says of wrong usage, and ends with the exit code of an error."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Be this command."""
+        from fairque.protocol.service.streams import prepare_streams  # noqa: PLC0415 - see above
+
+        prepare_streams()
+        return super().main(*args, **extra)
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Read the command line."""
+        with _masked():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Do what was asked for."""
+        with _masked(), _refused(ctx):
+            return super().invoke(ctx)
+
+
+class Group(Command, click.Group):
+    """The same of several commands."""
+
+    #: Also of those that are added by a decorator.
+    command_class = Command
