@@ -144,7 +144,11 @@ ANSWERS = [
     ("-NOPERM User x has no permissions to run the 'info' command", ServerUnsuitable, "may not do this: .*Grant it"),
     ("-NOAUTH Authentication required.", RedisUnavailable, "the server asks for one.*redis://USER:PASSWORD@"),
     # What a longer command gets from a server that got its password meanwhile.
-    ("-ERR Protocol error: unauthenticated multibulk length", RedisUnavailable, "the server asks for one.*redis://USER"),
+    (
+        "-ERR Protocol error: unauthenticated multibulk length",
+        RedisUnavailable,
+        "the server asks for one.*redis://USER",
+    ),
     ("-ERR Protocol error: unauthenticated bulk length", RedisUnavailable, "the server asks for one.*redis://USER"),
     ("-WRONGPASS invalid username-password pair or user is disabled.", RedisUnavailable, "refused the user or pass"),
     ("-ERR invalid password", RedisUnavailable, "refused the user or password"),
