@@ -1,4 +1,4 @@
-"""Whether the user of a connection may run a script: asked before the first call of a queue and after a refusal; no I/O.
+"""Whether a connection's user may run a script: asked before the first call of a queue and after a refusal; no I/O.
 
 Redis does not roll a script back. A user that lacks one of its commands would leave half of it behind.
 """
