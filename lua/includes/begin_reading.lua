@@ -27,7 +27,7 @@ end
 local function begin_reading()
   local meta = call("HMGET", KEYS[1], "schema", "test", "cost_mode", "limits", "backlog", "born")
   if meta[1] and meta[1] ~= "1" then return {-6, meta[1]} end
-  counted, limited, backlog, born = meta[3] == "count", meta[4], whole(meta[5]), meta[6]
+  counted, limited, backlog, born = meta[3] == "count", meta[4], whole(meta[5]), whole(meta[6])
   local fixed = meta[2] == "1" and whole(call("GET", P .. "now"))
   local time = not fixed and call("TIME")
   local server_us = fixed or time[1] * 1000000 + time[2]

@@ -2,6 +2,6 @@
 -- before the server lost its data.
 local function create()
   if born then return end
-  born = int(now)
-  call("HSET", KEYS[1], "schema", "1", "born", born)
+  born = now
+  call("HSET", KEYS[1], "schema", "1", "born", int(born))
 end

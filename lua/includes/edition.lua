@@ -2,5 +2,5 @@
 -- fewer than before where the server has got older data back.
 local function edition()
   local changes = call("HMGET", P .. "counts", "changes", "settings")
-  return born or "", int((whole(changes[1]) or 0) + (whole(changes[2]) or 0))
+  return born and int(born) or "", int((whole(changes[1]) or 0) + (whole(changes[2]) or 0))
 end

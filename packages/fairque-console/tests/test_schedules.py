@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import redis
 from click.testing import CliRunner, Result
 
 from fairque.console.cli import main
@@ -47,6 +48,20 @@ def test_schedules_are_listed(bench: "Bench", command: Command) -> None:
     assert "more with --after 'nightly'" in command("list", "--limit", "1").stdout
     (row,) = json.loads(command("list", "--after", "nightly", "--json").stdout)["schedules"]
     assert (row["schedule_id"], row["every_ms"], row["args"]) == ("often", 500, [1, {"a": None}])
+
+
+def test_one_that_cannot_be_read_is_named_beside_the_others(bench: "Bench", command: Command) -> None:
+    declare(bench)
+    key = f"{bench.keys.prefix}schedule:often"
+    with redis.Redis.from_url(bench.url) as raw:
+        record: Any = raw.get(key)
+        raw.set(key, record.replace(b'"v":1', b'"v":9'))
+    _, first, second, _ = command("list").stdout.splitlines()
+    assert first.startswith("nightly ")
+    assert second.startswith("schedule 'often': it has version 9")
+    listed = json.loads(command("list", "--json").stdout)
+    assert [row["schedule_id"] for row in listed["schedules"]] == ["nightly"]
+    assert [row["schedule_id"] for row in listed["unreadable"]] == ["often"]
 
 
 def test_the_next_times_of_one(bench: "Bench", command: Command) -> None:

@@ -29,6 +29,24 @@ def lose(bench: "Bench") -> None:
     bench.client.delete(*found)
 
 
+def snapshot(bench: "Bench") -> dict[bytes, Any]:
+    """All keys of the queue at one moment."""
+    keys = [*bench.client.scan_iter(f"{bench.keys.prefix}*")]
+    with bench.client.pipeline(transaction=True) as pipeline:
+        for key in keys:
+            pipeline.dump(key)
+        return dict(zip(keys, pipeline.execute(), strict=True))
+
+
+def go_back(bench: "Bench", older: dict[bytes, Any]) -> None:
+    """What a replica does that lags behind and becomes the primary, as far as this queue is concerned."""
+    with bench.client.pipeline(transaction=True) as replica:
+        replica.delete(*bench.client.scan_iter(f"{bench.keys.prefix}*"))
+        for key, value in older.items():
+            replica.restore(key, 0, value)
+        replica.execute()
+
+
 def names(bench: "Bench") -> list[str]:
     return [one.schedule_id for one in bench.runner.run(calls.read_schedules(bench.keys))]
 
@@ -95,17 +113,31 @@ def test_one_that_stands_by_brings_back_what_it_declared(bench: "Bench", make: A
 def test_older_data_is_made_what_was_declared(bench: "Bench", make: Any, every: Every, new: list[str]) -> None:
     scheduler = make()
     scheduler.apply_schedules([every("s", 3_600), every("kept", 60)])
-    older: dict[bytes, Any] = {key: bench.client.dump(key) for key in bench.client.scan_iter(f"{bench.keys.prefix}*")}
+    older = snapshot(bench)
     scheduler.apply_schedules([every("s", 1_800), every("kept", 60), *(every(name, 60) for name in new)])
     scheduler.start()
     eventually(lambda: scheduler.state == "leader", what="a leader")
-    with bench.client.pipeline(transaction=True) as replica:
-        replica.delete(*bench.client.scan_iter(f"{bench.keys.prefix}*"))
-        for key, value in older.items():
-            replica.restore(key, 0, value)
-        replica.execute()
+    go_back(bench, older)
     eventually(lambda: scheduler.get_schedule("s").schedule.every_ms == 1_800_000, what="the definition")
     eventually(lambda: names(bench) == ["kept", *new, "s"], what="all names")
+
+
+def test_it_is_said_once_for_each_schedule_when_older_data_lets_times_fire_again(
+    bench: "Bench", make: Any, every: Every, caplog: Any
+) -> None:
+    scheduler = make()
+    scheduler.apply_schedules([every("often", 0.1)])
+    older = snapshot(bench)
+    scheduler.start()
+    eventually(lambda: scheduler.get_schedule("often").fired >= 3, what="times")
+    last = bench.times("often")[2]
+    with caplog.at_level(logging.WARNING):
+        go_back(bench, older)
+        eventually(lambda: bench.times("often")[-1:] > [last + 500], what="the same times and later ones")
+    said = [record for record in caplog.records if record.msg.startswith("times are fired again")]
+    assert [record.schedule for record in said] == ["often"]
+    assert said[0].first <= said[0].last
+    assert said[0].first in bench.times("often")
 
 
 def test_one_that_was_removed_by_somebody_stays_so_and_is_said_to_be_missing(

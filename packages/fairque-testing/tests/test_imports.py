@@ -43,7 +43,7 @@ def test_no_module_of_any_wheel_names_files_of_the_repository(place: str) -> Non
         assert place not in path.read_text(), path
 
 
-@pytest.mark.parametrize("package", ["protocol", "client", "worker", "scheduler"])
+@pytest.mark.parametrize("package", ["protocol", "client", "worker", "scheduler", "console"])
 def test_importing_a_production_package_imports_no_tools_of_tests(package: str) -> None:
     program = f"import sys, fairque.{package}; sys.exit(bool({{'pytest', 'fairque.testing'}} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0  # noqa: S603 - our own words

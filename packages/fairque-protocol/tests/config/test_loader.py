@@ -3,7 +3,7 @@
 import builtins
 import sys
 from collections.abc import Callable
-from enum import Enum
+from enum import Enum, IntEnum
 from pathlib import Path
 from typing import Any, Literal
 
@@ -205,6 +205,15 @@ def test_unknown_and_missing_keys_are_named_with_their_place(problems: Problems,
 def test_a_wrong_value_is_described(problems: Problems, line: str, expected: str) -> None:
     (found,) = problems(f"worker:\n  {line}\n")
     assert found.startswith(f"dev.yaml:2: worker.{line.partition(':')[0]}: {expected}")
+
+
+def test_an_enum_of_integers_is_written_by_name_too(load: Load, problems: Problems) -> None:
+    level = IntEnum("level", ["LOW", "HIGH"])
+    owner = attrs.make_class("Owner", {"worker": field(type=dict[str, level])}, frozen=True)
+    assert load("worker: {a: HIGH}", cls=owner).worker == {"a": level["HIGH"]}  # type: ignore[comparison-overlap]
+    assert problems("worker: {a: 2}", cls=owner) == [
+        "dev.yaml:1: worker.a: expected one of LOW, HIGH, found the integer 2"
+    ]
 
 
 def test_elements_are_named_by_their_position(problems: Problems) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from fairque.protocol.errors import (
     ServerUnsuitable,
 )
 from fairque.protocol.model.task import Task
+from fairque.protocol.runners import Runner
 from fairque.protocol.runners.causes import CAUSES
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.testing import PlainServer
@@ -142,6 +143,13 @@ ANSWERS = [
     ("-OOM command not allowed when used memory > 'maxmemory'.", QueueFull, "out of memory .*Raise maxmemory"),
     ("-NOPERM User x has no permissions to run the 'info' command", ServerUnsuitable, "may not do this: .*Grant it"),
     ("-NOAUTH Authentication required.", RedisUnavailable, "the server asks for one.*redis://USER:PASSWORD@"),
+    # What a longer command gets from a server that got its password meanwhile.
+    (
+        "-ERR Protocol error: unauthenticated multibulk length",
+        RedisUnavailable,
+        "the server asks for one.*redis://USER",
+    ),
+    ("-ERR Protocol error: unauthenticated bulk length", RedisUnavailable, "the server asks for one.*redis://USER"),
     ("-WRONGPASS invalid username-password pair or user is disabled.", RedisUnavailable, "refused the user or pass"),
     ("-ERR invalid password", RedisUnavailable, "refused the user or password"),
     (
@@ -223,6 +231,16 @@ class TestServers:
             assert "refused the user or password" in str(refused(send, RedisSettings(url=url)))
             assert send(RedisSettings(url=url.replace("wrong", "secret")), [LOOK])
             assert send(RedisSettings(url=f"{server.url}?password=secret"), [LOOK])
+
+    def test_a_server_that_got_a_password_while_it_ran_says_so(self) -> None:
+        with PlainServer() as server, redis.Redis.from_url(server.url) as client:
+            runner = Runner(RedisSettings(url=server.url))
+            with closing(runner):
+                runner.run(PUSH)
+                client.config_set("requirepass", "secret")
+                client.client_kill_filter(_type="normal", skipme=True)
+                with pytest.raises(RedisUnavailable, match="the address has none, and the server asks for one"):
+                    runner.run(PUSH)
 
     def test_a_password_that_the_server_does_not_want_is_told_from_a_wrong_one(self, send: "Send") -> None:
         with PlainServer() as server:

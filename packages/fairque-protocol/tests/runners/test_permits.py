@@ -257,6 +257,31 @@ def test_rights_that_are_taken_away_later_are_seen_after_the_first_refusal(as_us
     root.execute_command("ACL", "SETUSER", "u", "+mset")
 
 
+def test_rights_that_are_granted_later_are_seen_by_the_next_call(as_user: As, root: Any) -> None:
+    runner = as_user(*ALL, "-zadd")
+    for _ in range(2):
+        with pytest.raises(ServerUnsuitable, match="may not send: zadd"):
+            runner.run(push("a"))
+    root.execute_command("ACL", "SETUSER", "u", "+zadd")
+    runner.run(push("a"))
+
+
+def test_an_asynchronous_client_sees_likewise_that_rights_were_granted(as_user: As, root: Any) -> None:
+    settings = as_user(*ALL, "-zadd").settings
+
+    async def push_twice() -> None:
+        runner = AsyncRunner(settings)
+        try:
+            with pytest.raises(ServerUnsuitable, match="may not send: zadd"):
+                await runner.run(push("a"))
+            root.execute_command("ACL", "SETUSER", "u", "+zadd")
+            await runner.run(push("a"))
+        finally:
+            await runner.close()
+
+    asyncio.run(push_twice())
+
+
 def test_the_rights_are_asked_for_once_a_queue_and_cost_no_later_call_anything(as_user: As, root: Any) -> None:
     runner = as_user(*ALL)
     runner.run(push("a"))

@@ -309,7 +309,7 @@ FINE = {
 }  # fmt: skip
 
 HASH_FIELDS = (
-    *(f"meta {field}" for field in ("cost_mode", "backlog", "limits")),
+    *(f"meta {field}" for field in ("cost_mode", "backlog", "limits", "born")),
     *(f"g {field}" for field in ("V", "aseq", "bs", "cg", "est0", "pop_at", "shift", "seen")),
     *(f"lock {field}" for field in ("holder", "term", "until", "lease")),
     *(f"cfg:bob {field}" for field in ("weight", "cap", "rate", "burst", "backlog")),

@@ -57,7 +57,15 @@ from fairque.protocol.model.outputs import Output
 from fairque.protocol.model.pipeline import Pipeline, pipeline
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.retry import Cancel, Retry, RetryPolicy, Snooze
-from fairque.protocol.model.schedules import Miss, Moved, Schedule, ScheduleInfo, SchedulePage, SchedulerStatus
+from fairque.protocol.model.schedules import (
+    Miss,
+    Moved,
+    Schedule,
+    ScheduleInfo,
+    SchedulePage,
+    SchedulerStatus,
+    UnreadableSchedule,
+)
 from fairque.protocol.model.shares import SharesReport, UserPage, UserRow, UserShare, UsersSnapshot, compare
 from fairque.protocol.model.standing import TaskStanding, UserStanding
 from fairque.protocol.model.states import Priority, TaskState
@@ -103,6 +111,7 @@ __all__ = [  # noqa: RUF022 - see above
     "ScheduleInfo",
     "SchedulePage",
     "SchedulerStatus",
+    "UnreadableSchedule",
     "Miss",
     "Moved",
     # Tasks

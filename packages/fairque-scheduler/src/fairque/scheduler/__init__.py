@@ -12,7 +12,15 @@ from fairque.protocol.errors import (
     ServerUnsuitable,
 )
 from fairque.protocol.model.retry import RetryPolicy
-from fairque.protocol.model.schedules import Miss, Moved, Schedule, ScheduleInfo, SchedulePage, SchedulerStatus
+from fairque.protocol.model.schedules import (
+    Miss,
+    Moved,
+    Schedule,
+    ScheduleInfo,
+    SchedulePage,
+    SchedulerStatus,
+    UnreadableSchedule,
+)
 from fairque.protocol.model.states import Priority
 from fairque.scheduler._version import __version__
 from fairque.scheduler.cron import Cron, parse_cron
@@ -28,6 +36,7 @@ __all__ = [  # noqa: RUF022 - see above
     "ScheduleInfo",
     "SchedulePage",
     "SchedulerStatus",
+    "UnreadableSchedule",
     "Miss",
     "Moved",
     "Priority",

@@ -30,6 +30,8 @@ _ENOUGH, _PAGES = MAX_DUE // 2, 20
 _FIRED, _READ = 400, 200
 #: Schedules and bytes of one script, during which the server does nothing else.
 _PER_SCRIPT, _BYTES = 100, 1_048_576
+#: Schedules of which it is remembered which time was fired last.
+_REMEMBERED = 100_000
 #: Seconds of computing, after which it looks again whether something else is due.
 _SLICE = 0.01
 
@@ -54,6 +56,8 @@ class Agenda:
         self._missed: Counter[str] = Counter()
         #: Moves of a term that were sent, by their schedules, until it is known whether they were carried out.
         self._unsettled: dict[str, tuple[int, Move]] = {}
+        #: The times that were fired last: the server does not know them any more after it has got older data back.
+        self._fired: dict[str, int] = {}
         self._read_at = 0.0
         self._until_ms = 0
         self._full = False
@@ -211,6 +215,7 @@ class Agenda:
         if fired.code == Status.OK and move.fire_at is not None:
             metrics.fired.inc()
             metrics.lateness.observe((at_ms - move.fire_at) / 1000)
+            self._remember(move.schedule_id, move.fire_at)
         elif fired.code == Status.SKIPPED:
             metrics.skipped.inc()
         if move.missed and fired.code in (Status.OK, Status.SKIPPED, Status.ALREADY):
@@ -220,6 +225,17 @@ class Agenda:
             if fired.next_at is None or fired.next_at > at_ms:
                 number = self._missed.pop(move.schedule_id)
                 log.warning("missed times", schedule=move.schedule_id, number=number)
+
+    def _remember(self, schedule_id: str, time: int) -> None:
+        """Take in that a time was fired, and say when it was fired before."""
+        last = self._fired.pop(schedule_id, 0)
+        if time <= last:
+            # Those between the two follow, and are above the one before.
+            why = "times are fired again: the server has older data, in which they were not fired yet"
+            log.warning(why, schedule=schedule_id, first=time, last=last)
+        self._fired[schedule_id] = time
+        if len(self._fired) > _REMEMBERED:
+            del self._fired[next(iter(self._fired))]
 
     def _read_infos(self, entries: Sequence[Entry]) -> None:
         """Read what is not known of the schedules of some entries."""

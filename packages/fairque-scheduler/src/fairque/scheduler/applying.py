@@ -8,7 +8,7 @@ from attrs import asdict, frozen
 from fairque.protocol.calls import Storing, read_schedules, schedule, unschedule
 from fairque.protocol.calls.schedules import MAX_SCHEDULES
 from fairque.protocol.errors import ScheduleConflict, ScheduleNotFound
-from fairque.protocol.model.schedules import Schedule, ScheduleInfo
+from fairque.protocol.model.schedules import Schedule, ScheduleInfo, UnreadableSchedule
 from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
@@ -41,6 +41,9 @@ class Plan:
         unchanged: How many are as declared.
         over: Declared ones that are not there and would never fire, since their times are past; they are left out.
         undeclared: Schedules that a file declared once and this one does not. They stay, unless they are pruned.
+        replaced: Declared ones that cannot be read here. They are removed first: the digest beside such a definition
+            still is that of the one before.
+        unreadable: Others that cannot be read here, which nobody can tell from undeclared ones; they stay.
     """
 
     storing: tuple[Storing, ...]
@@ -48,21 +51,34 @@ class Plan:
     unchanged: int
     over: tuple[str, ...]
     undeclared: tuple[ScheduleInfo, ...]
+    replaced: tuple[UnreadableSchedule, ...] = ()
+    unreadable: tuple[UnreadableSchedule, ...] = ()
 
 
-def plan(declared: Iterable[Schedule], found: Mapping[str, ScheduleInfo], now_ms: int) -> Plan:
+def plan(
+    declared: Iterable[Schedule],
+    found: Mapping[str, ScheduleInfo],
+    now_ms: int,
+    unreadable: Iterable[UnreadableSchedule] = (),
+) -> Plan:
     """Compare what is declared with what there is.
 
     Args:
         declared: Schedules without problems.
         found: All that there are, by their ids.
         now_ms: The server's time.
+        unreadable: Those beside them that cannot be read here. A declared one is stored again.
     """
-    storing, changes, over, unchanged, names = [], [], [], 0, set()
+    damaged = {one.schedule_id: one for one in unreadable}
+    storing, changes, over, replaced, unchanged, names = [], [], [], [], 0, set()
     for one in declared:
         names.add(one.schedule_id)
         known, next_at = found.get(one.schedule_id), time_after(one, now_ms)
-        if known is None and next_at is None:
+        if (lost := damaged.pop(one.schedule_id, None)) is not None:
+            replaced.append(lost)
+            storing.append(Storing(schedule=one, revision=0, next_at=next_at))
+            changes.append(f"{lost.problem}: stored again")
+        elif known is None and next_at is None:
             over.append(one.schedule_id)
         elif known is not None and _same(one, known):
             unchanged += 1
@@ -73,7 +89,13 @@ def plan(declared: Iterable[Schedule], found: Mapping[str, ScheduleInfo], now_ms
             changes.append(f"schedule {one.schedule_id!r}: {'added' if known is None else _differences(one, known)}")
     undeclared = tuple(info for name, info in sorted(found.items()) if info.schedule.declared and name not in names)
     return Plan(
-        storing=tuple(storing), changes=tuple(changes), unchanged=unchanged, over=tuple(over), undeclared=undeclared
+        storing=tuple(storing),
+        changes=tuple(changes),
+        unchanged=unchanged,
+        over=tuple(over),
+        undeclared=undeclared,
+        replaced=tuple(replaced),
+        unreadable=tuple(damaged.values()),
     )
 
 
@@ -109,6 +131,8 @@ def apply(
         # Built before the first is sent, so that one that is refused changes nothing.
         calls = [schedule(keys, chunk, message_limit=message_limit) for chunk in chunks]
         try:
+            for lost in planned.replaced:
+                runner.run(unschedule(keys, lost.schedule_id, revision=lost.revision))
             for call in calls:
                 runner.run(call)
             if prune:
@@ -122,13 +146,14 @@ def apply(
     raise AssertionError("unreachable")
 
 
-def _all(runner: Runs, keys: QueueKeys) -> tuple[dict[str, ScheduleInfo], int]:
+def _all(runner: Runs, keys: QueueKeys) -> tuple[dict[str, ScheduleInfo], int, list[UnreadableSchedule]]:
     page = runner.run(read_schedules(keys, most=_PAGE))
-    found, now_ms = {info.schedule_id: info for info in page}, page.at_ms
+    found, now_ms, unreadable = {info.schedule_id: info for info in page}, page.at_ms, [*page.unreadable]
     while page.next is not None:
         page = runner.run(read_schedules(keys, after=page.next, most=_PAGE))
         found |= {info.schedule_id: info for info in page}
-    return found, now_ms
+        unreadable += page.unreadable
+    return found, now_ms, unreadable
 
 
 def _same(one: Schedule, known: ScheduleInfo) -> bool:

@@ -186,4 +186,5 @@ def _leftovers(planned: Plan, fate: str = _STAYS) -> list[str]:
     return [
         *(f"schedule {name!r}: has no time from now on, left out" for name in planned.over),
         *(f"schedule {info.schedule_id!r}: is not declared any more, {fate}" for info in planned.undeclared),
+        *(f"{one.problem}; it is not declared, and stays" for one in planned.unreadable),
     ]

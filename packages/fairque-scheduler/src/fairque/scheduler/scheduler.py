@@ -315,7 +315,7 @@ class TaskScheduler:
         names = [name for name, _ in self._runner.run(due(self._keys, ahead_ms=_EVER_MS, most=most + _OVER)).times]
         found: list[ScheduleInfo] = []
         while names and len(found) < most:
-            infos, told = self._runner.run(read_some(self._keys, names[:most]))
+            infos, told = self._read_some(names[:most])
             found += (info for info in map(_with_next, infos) if info.next_at is not None)
             names = names[told:]
         return sorted(found, key=lambda info: info.next_at or 0)[:most]
@@ -338,6 +338,15 @@ class TaskScheduler:
         storing = Storing(schedule=one, revision=revision, next_at=next_at, overdue=late)
         self._runner.run(schedule(self._keys, [storing], message_limit=self.settings.queue.message_limit))
         return self.get_schedule(one.schedule_id)
+
+    def _read_some(self, names: list[str]) -> tuple[tuple[ScheduleInfo, ...], int]:
+        """Read schedules without those that cannot be read here, and say of how many names it tells."""
+        try:
+            return self._runner.run(read_some(self._keys, names))
+        except ProtocolError:
+            if len(names) == 1:
+                return (), 1
+        return tuple(info for name in names for info in self._read_some([name])[0]), len(names)
 
     def _known(self, schedule_id: str) -> ScheduleInfo | None:
         """Return what is known of a schedule, if there is one that can be read here."""

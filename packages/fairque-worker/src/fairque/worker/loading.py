@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Iterable
 from typing import Any
 
-from fairque.protocol.config.structure import suggestion
+from fairque.protocol.config.nodes import suggestion
 from fairque.protocol.service.loading import CannotImport, import_module
 from fairque.worker.handling.handler import TaskHandler
 

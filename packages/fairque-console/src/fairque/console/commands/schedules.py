@@ -32,9 +32,16 @@ def list_(
         page, status = queue_.schedules.list(after=after, most=limit), queue_.schedules.status()
     leads = f"{status.leader} leads in term {status.term}" if status.leader else "nobody leads"
     more = [] if page.next is None else [f"more with --after {page.next!r}"]
-    lines = [page_table(page), *more, f"{leads}; {status.schedules:,} schedules, {status.overdue:,} overdue"]
-    rows = [facts(info) for info in page]
-    say({"at_ms": page.at_ms, "next": page.next, "schedules": rows, "status": asdict(status)}, lines, as_json=as_json)
+    problems = [one.problem for one in page.unreadable]
+    leads += f"; {status.schedules:,} schedules, {status.overdue:,} overdue"
+    told = {
+        "at_ms": page.at_ms,
+        "next": page.next,
+        "schedules": [facts(info) for info in page],
+        "unreadable": [asdict(one) for one in page.unreadable],
+        "status": asdict(status),
+    }
+    say(told, [page_table(page), *problems, *more, leads], as_json=as_json)
 
 
 @command.command("show")

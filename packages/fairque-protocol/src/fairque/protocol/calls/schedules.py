@@ -6,8 +6,23 @@ from typing import Any
 from attrs import frozen
 
 from fairque.protocol.calls.fire import name_of_holder
-from fairque.protocol.errors import BatchTooLarge, InvalidSchedule, ScheduleConflict, ScheduleNotFound
-from fairque.protocol.model.schedules import Miss, Moved, Schedule, ScheduleInfo, SchedulePage, SchedulerStatus, task_of
+from fairque.protocol.errors import (
+    BatchTooLarge,
+    InvalidSchedule,
+    ProtocolError,
+    ScheduleConflict,
+    ScheduleNotFound,
+)
+from fairque.protocol.model.schedules import (
+    Miss,
+    Moved,
+    Schedule,
+    ScheduleInfo,
+    SchedulePage,
+    SchedulerStatus,
+    UnreadableSchedule,
+    task_of,
+)
 from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Argument, Call, opened, text
 from fairque.protocol.wire.codec import encode_task
@@ -236,12 +251,21 @@ def read_known(keys: QueueKeys, schedule_ids: Sequence[str]) -> Call[tuple[int, 
 def read_schedules(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> Call[SchedulePage]:
     """Build the call that reads a page of 1 to 1,000 schedules by their ids, from the one after ``after`` on.
 
-    The page ends before it has more than 4 MiB, but not before its first schedule.
+    The page ends before it has more than 4 MiB, but not before its first schedule. One that cannot be read here keeps
+    none of the others from being read.
     """
 
     def decode(reply: list[Any]) -> SchedulePage:
         _, now_ms, until, *places = opened(keys, reply)
-        return SchedulePage(at_ms=int(now_ms), rows=_rows(places), next=text(until) or None)
+        rows, unreadable = [], []
+        for one in _each(places):
+            try:
+                rows.append(_row(one))
+            except ProtocolError as error:
+                unreadable.append(
+                    UnreadableSchedule(schedule_id=text(one[0]), revision=int(one[2]), problem=str(error))
+                )
+        return SchedulePage(at_ms=int(now_ms), rows=tuple(rows), unreadable=tuple(unreadable), next=text(until) or None)
 
     return Call("read_schedules", keys, ("-" if after is None else f"({after}", most), decode)
 
@@ -318,14 +342,18 @@ def _ms(value: bytes) -> int | None:
 
 
 def _rows(places: Sequence[Any]) -> tuple[ScheduleInfo, ...]:
-    return tuple(_row(places[first : first + _PLACES]) for first in range(0, len(places), _PLACES))
+    return tuple(map(_row, _each(places)))
+
+
+def _each(places: Sequence[Any]) -> list[Sequence[Any]]:
+    return [places[first : first + _PLACES] for first in range(0, len(places), _PLACES)]
 
 
 def _row(places: Sequence[Any]) -> ScheduleInfo:
-    definition, revision, on, following, after, forget, last, fired, missed, skipped, misses, did = places[1:]
+    name, definition, revision, on, following, after, forget, last, fired, missed, skipped, misses, did = places
     computed = bool(following or forget)
     return ScheduleInfo(
-        schedule=decode_schedule(definition, enabled=bool(on)),
+        schedule=_defined(text(name), definition, enabled=bool(on)),
         revision=int(revision),
         enabled=bool(on),
         next_at=_ms(following),
@@ -338,6 +366,17 @@ def _row(places: Sequence[Any]) -> ScheduleInfo:
         misses=tuple(_miss(line) for line in text(misses).splitlines()),
         moved=_moved(text(did)) if did else None,
     )
+
+
+def _defined(schedule_id: str, definition: bytes, *, enabled: bool) -> Schedule:
+    try:
+        defined = decode_schedule(definition, enabled=enabled)
+    except ProtocolError as error:
+        raise ProtocolError(f"schedule {shown(schedule_id, 110)}: {error}") from error
+    if defined.schedule_id != schedule_id:
+        other = shown(defined.schedule_id, 110)
+        raise ProtocolError(f"schedule {shown(schedule_id, 110)}: its definition is that of schedule {other}")
+    return defined
 
 
 def _moved(line: str) -> Moved:

@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from attrs import field, frozen
 
-from fairque.protocol.config.structure import suggestion
+from fairque.protocol.config.nodes import suggestion
 
 __all__ = ["PARAMETERS", "REFUSED", "Address", "embedded_folder", "read_address"]
 

@@ -5,13 +5,14 @@ written. Duplicate keys are found at any depth. Aliases, merge keys and tags are
 does not need them, and they hide what a key is set to.
 """
 
+from collections.abc import Mapping
 from typing import TypeAlias, cast
 
 import yaml
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-from fairque.protocol.config.nodes import Broken, Entry, Items, Node, Place, Problem, Scalar, Table, join
-from fairque.protocol.config.scalars import describe, read_plain
+from fairque.protocol.config.nodes import Node, Place, Problem, join
+from fairque.protocol.config.scalars import describe, read_plain, substitute
 from fairque.protocol.errors import ConfigurationError
 
 __all__ = ["read_document"]
@@ -24,12 +25,13 @@ _MAPPING_TAG = "tag:yaml.org,2002:map"
 _SEQUENCE_TAG = "tag:yaml.org,2002:seq"
 
 
-def read_document(text: str, source: str) -> tuple[Table, list[Problem]]:
+def read_document(text: str, source: str, environ: Mapping[str, str]) -> tuple[Node, list[Problem]]:
     """Read one YAML document whose top level is a mapping.
 
     Args:
         text: The YAML text.
         source: Name of the file, for the messages.
+        environ: The variables that ``${NAME}`` refers to.
 
     Returns:
         The document (empty for an empty text), and the problems that do not stop the reading.
@@ -37,10 +39,10 @@ def read_document(text: str, source: str) -> tuple[Table, list[Problem]]:
     Raises:
         ConfigurationError: The text is not YAML, or its top level is not a mapping.
     """
-    reader = _Reader(source)
+    reader = _Reader(source, environ)
     try:
-        root = yaml.compose(text, Loader=_Composer)
-        document = Table(Place(source, 1)) if root is None else reader.read(cast("_AnyNode", root), "", depth=0)
+        root = cast("_AnyNode | None", yaml.compose(text, Loader=_Composer))
+        document = Node(Place(source, 1), "", {}) if root is None else reader.read(root, "", depth=0)
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise ConfigurationError([f"{source}:{line}: not valid YAML: {error.reason}"]) from None
@@ -51,9 +53,9 @@ def read_document(text: str, source: str) -> tuple[Table, list[Problem]]:
     except (yaml.YAMLError, ValueError, OverflowError):
         # PyYAML lets a few errors of Python's int() and chr() through; their texts help nobody.
         raise ConfigurationError([f"{source}: not valid YAML: a number or an escape is out of range"]) from None
-    if isinstance(document, Scalar) and document.is_blank:
-        return Table(Place(source, 1)), []
-    if isinstance(document, Table):
+    if document.is_blank:
+        return Node(Place(source, 1), "", {}), []
+    if isinstance(document.value, dict):
         return document, reader.problems
     raise ConfigurationError(
         [f"{source}:{document.place.line}: the top level must be a mapping of sections, such as 'redis:'"]
@@ -73,37 +75,51 @@ class _Composer(yaml.SafeLoader):
 @frozen
 class _Reader:
     source: str
+    environ: Mapping[str, str]
     problems: list[Problem] = field(factory=list)
 
-    def read(self, node: _AnyNode, path: str, *, depth: int) -> Node:
+    def read(self, node: _AnyNode, path: str, *, depth: int, key: Place | None = None) -> Node:
         place = self._place(node)
         if not self._is_untagged(node, place, path):
-            return Broken(place)
+            return Node(place, path, None, key=key)
         if depth > _DEPTH_MAX:
             self.problems.append(Problem(place, path, f"nested more than {_DEPTH_MAX} deep"))
-            return Broken(place)
+            return Node(place, path, None, key=key)
         match node:
             case yaml.MappingNode():
-                return self._mapping(node, place, path, depth=depth + 1)
+                return Node(place, path, self._mapping(node, place, path, depth=depth + 1), key=key)
             case yaml.SequenceNode():
                 items = enumerate(node.value)
-                return Items(place, tuple(self.read(x, f"{path}[{i}]", depth=depth + 1) for i, x in items))
+                inner = tuple(self.read(item, f"{path}[{i}]", depth=depth + 1) for i, item in items)
+                return Node(place, path, inner, key=key)
             case _:
-                return Scalar(place, node.value, "plain" if node.style is None else "quoted")
+                return self._scalar(Node(place, path, node.value, "plain" if node.style is None else "quoted", key))
 
-    def _mapping(self, node: yaml.MappingNode, place: Place, path: str, *, depth: int) -> Table:
-        entries: dict[str, Entry] = {}
+    def _scalar(self, node: Node) -> Node:
+        text = str(node.value)
+        if "${" not in text:
+            return node
+        try:
+            text, whole = substitute(text, self.environ)
+        except ValueError as error:
+            return evolve(node, problem=str(error))
+        # Partly replaced text was a string before and stays one; only a whole ${NAME} is read as YAML again.
+        return evolve(node, value=text, style=node.style if whole else "joined", is_substituted=True)
+
+    def _mapping(self, node: yaml.MappingNode, place: Place, path: str, *, depth: int) -> dict[str, Node]:
+        entries: dict[str, Node] = {}
         for key_node, value_node in node.value:
             key = self._key(key_node, path)
             if key is None:
                 continue
             key_place, key_path = self._place(key_node), join(path, key)
-            entry = Entry(key_place, self.read(value_node, key_path, depth=depth))
+            entry = self.read(value_node, key_path, depth=depth, key=key_place)
             first = entries.setdefault(key, entry)
             if first is not entry:
-                text = f"duplicate key (the first is on line {first.place.line}): remove one"
+                line = first.key.line if first.key else place.line
+                text = f"duplicate key (the first is on line {line}): remove one"
                 self.problems.append(Problem(key_place, key_path, text))
-        return Table(place, entries)
+        return entries
 
     def _key(self, node: _AnyNode, path: str) -> str | None:
         place = self._place(node)

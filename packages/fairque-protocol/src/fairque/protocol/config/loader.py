@@ -5,14 +5,14 @@ left alone. ``FAIRQUE__SECTION__KEY`` sets one key and wins over the file.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import attrs
+from attrs import evolve
 
-from fairque.protocol.config.nodes import Entry, Place, Problem, Scalar, Table, join
-from fairque.protocol.config.structure import FAILED, Walk, suggestion
+from fairque.protocol.config.nodes import Node, Place, Problem, join, suggestion
 from fairque.protocol.errors import ConfigurationError
 
 __all__ = ["SECTIONS", "load_settings", "settings_from_environ", "tell_settings"]
@@ -37,8 +37,7 @@ def load_settings(path: str | os.PathLike[str], cls: type[T], *, environ: Mappin
         ConfigurationError: With every problem of the file and of the overrides, each with its place.
         TypeError: ``cls`` has a field of a type that settings cannot have.
     """
-    settings: T = _settings(*_read(path), cls, os.environ if environ is None else environ)[0]
-    return settings
+    return tell_settings(path, cls, environ=environ)[0]
 
 
 def settings_from_environ(cls: type[T], environ: Mapping[str, str] | None = None) -> T:
@@ -52,8 +51,7 @@ def settings_from_environ(cls: type[T], environ: Mapping[str, str] | None = None
         ConfigurationError: With every problem, each naming its variable.
         TypeError: ``cls`` has a field of a type that settings cannot have.
     """
-    settings: T = _settings(*_read(None), cls, os.environ if environ is None else environ)[0]
-    return settings
+    return tell_settings(None, cls, environ=environ)[0]
 
 
 def tell_settings(
@@ -68,20 +66,31 @@ def tell_settings(
     Raises:
         ConfigurationError: As the others.
     """
-    settings: T
-    settings, sections = _settings(*_read(path), cls, os.environ if environ is None else environ)
+    from fairque.protocol.config.structure import Refused, structure  # noqa: PLC0415 - cattrs costs 40 ms to import
+
+    environ = os.environ if environ is None else environ
+    document, problems = _read(path, environ)
+    owned = {one.name for one in attrs.fields(cls)}  # type: ignore[arg-type]  # any attrs class
+    sections = _sections(document, owned, environ, problems)
+    try:
+        settings = structure(evolve(document, value=sections), cls)
+    except Refused as error:
+        problems += error.problems
+    if problems:
+        raise ConfigurationError([str(problem) for problem in sorted(problems)])
     origins = {
-        join(name, key): entry.place.label("")
+        join(name, key): entry.key.label("")
         for name, section in sections.items()
-        if isinstance(section.node, Table)
-        for key, entry in section.node.entries.items()
+        if isinstance(section.value, dict)
+        for key, entry in section.value.items()
+        if entry.key
     }
     return settings, origins
 
 
-def _read(path: str | os.PathLike[str] | None) -> tuple[Table, list[Problem]]:
+def _read(path: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> tuple[Node, list[Problem]]:
     if path is None:
-        return Table(Place("environment")), []
+        return Node(Place("environment"), "", {}), []
     try:
         from fairque.protocol.config.document import read_document  # noqa: PLC0415 - PyYAML is an optional extra
     except ModuleNotFoundError as error:
@@ -90,55 +99,35 @@ def _read(path: str | os.PathLike[str] | None) -> tuple[Table, list[Problem]]:
         raise ConfigurationError(
             [f"{os.fspath(path)}: reading YAML needs PyYAML: pip install 'fairque-protocol[yaml]'"]
         ) from None
-    return read_document(_read_text(path), os.fspath(path))
+    return read_document(_read_text(path), os.fspath(path), environ)
 
 
-def _settings(
-    document: Table, problems: list[Problem], cls: type[Any], environ: Mapping[str, str]
-) -> tuple[Any, dict[str, Entry]]:
-    owned = {one.name for one in attrs.fields(cls)}
+def _sections(document: Node, owned: set[str], environ: Mapping[str, str], problems: list[Problem]) -> dict[str, Node]:
+    """Return the sections with the overrides in them."""
     known = owned.union(SECTIONS)
-    for name, entry in document.entries.items():
-        if name not in known:
-            problems.append(Problem(entry.place, join("", name), f"unknown section {suggestion(name, known)}"))
-    sections = {name: entry for name, entry in document.entries.items() if name in owned}
-    for section, key, entry in _overrides(environ, owned, problems):
-        current = sections.get(section, Entry(document.place, Table(document.place)))
-        sections[section] = _overridden(current, key, entry)
-    settings = Walk(environ, problems).structure(Table(document.place, sections), cls, "")
-    if problems or settings is FAILED:
-        raise ConfigurationError([str(problem) for problem in sorted(problems)])
-    return settings, sections
-
-
-def _overrides(
-    environ: Mapping[str, str], owned: set[str], problems: list[Problem]
-) -> Iterator[tuple[str, str, Entry]]:
-    known = owned.union(SECTIONS)
-    for variable in sorted(environ):
-        if not variable.startswith(_PREFIX):
-            continue
+    sections: dict[str, Node] = {}
+    for name, node in document.value.items() if isinstance(document.value, dict) else ():
+        if name in owned:
+            sections[name] = node
+        elif name not in known:
+            problems.append(Problem(node.key or node.place, node.path, f"unknown section {suggestion(name, known)}"))
+    for variable in sorted(name for name in environ if name.startswith(_PREFIX)):
         place = Place(f"environment {variable}", names_key=True)
-        section, _, key = variable.removeprefix(_PREFIX).lower().partition("__")
-        if section not in known:
-            problems.append(Problem(place, "", f"unknown section {suggestion(section, known)}"))
-        elif section not in owned:
-            continue
-        elif not key or "__" in key:
+        name, _, key = variable.removeprefix(_PREFIX).lower().partition("__")
+        if name not in known:
+            problems.append(Problem(place, "", f"unknown section {suggestion(name, known)}"))
+        elif name in owned and (not key or "__" in key):
             text = f"must be named {_PREFIX}SECTION__KEY; what is nested deeper is set in the file only"
             problems.append(Problem(place, "", text))
-        else:
-            yield section, key, Entry(place, Scalar(place, environ[variable], "variable"))
-
-
-def _overridden(section: Entry, key: str, entry: Entry) -> Entry:
-    node = section.node
-    if isinstance(node, Scalar) and node.is_blank:
-        node = Table(node.place)
-    if not isinstance(node, Table):
-        # The walk reports a section that is not a mapping; there is no key in it to override.
-        return section
-    return Entry(section.place, Table(node.place, {**node.entries, key: entry}))
+        elif name in owned:
+            section = sections.get(name, Node(document.place, name, {}))
+            if section.is_blank:
+                section = evolve(section, value={})
+            # A section that is not a mapping is refused later; there is no key in it to override.
+            if isinstance(section.value, dict):
+                override = Node(place, join(name, key), environ[variable], "variable", place)
+                sections[name] = evolve(section, value={**section.value, key: override})
+    return sections
 
 
 def _read_text(path: str | os.PathLike[str]) -> str:

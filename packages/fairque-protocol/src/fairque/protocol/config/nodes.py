@@ -1,13 +1,15 @@
-"""A document of settings before it has types: scalars, lists and mappings that know where they stand."""
+"""What was written, before it has types: texts, lists and mappings that know their file, line and key."""
 
+import difflib
 import re
+from collections.abc import Iterable, Iterator
 from typing import Literal, TypeAlias
 
 from attrs import field, frozen
 
-from fairque.protocol.config.masking import mask_addresses
+from fairque.protocol.config.masking import is_secret, mask_addresses
 
-__all__ = ["Broken", "Entry", "Items", "Node", "Place", "Problem", "Scalar", "Table", "join"]
+__all__ = ["Node", "Place", "Problem", "join", "suggestion"]
 
 _SIMPLE_KEY = re.compile(r"[A-Za-z0-9_@-]+")
 
@@ -16,6 +18,15 @@ def join(path: str, key: str) -> str:
     """Return the path of a key; a key that would not read as one word is shown quoted."""
     shown = key if _SIMPLE_KEY.fullmatch(key) else repr(key)
     return f"{path}.{shown}" if path else shown
+
+
+def suggestion(key: str, known: Iterable[str]) -> str:
+    """Return "(did you mean …?)", or the known names if none is close."""
+    names = sorted(known)
+    # Keys with a unit are written without it, such as every for every_seconds, and are not a close match then.
+    longer = [name for name in names if key and name.startswith(f"{key}_")]
+    close = longer if len(longer) == 1 else difflib.get_close_matches(key, names, n=1)
+    return f"(did you mean {close[0]!r}?)" if close else f"(known: {', '.join(names) or 'none'})"
 
 
 @frozen
@@ -57,57 +68,45 @@ class Problem:
         return mask_addresses(f"{self.place.label(self.path)}: {self.text}")
 
 
+_Value: TypeAlias = "str | tuple[Node, ...] | dict[str, Node] | None"
+
+
 @frozen
-class Scalar:
+class Node:
     """One value as it was written.
 
     Attributes:
         place: Where it stands.
-        text: The text without its quotes.
-        style: Without quotes, with them, joined from ``${NAME}`` and other text, or an override's text.
-        is_substituted: References are replaced: it is not searched for them again, and not shown.
+        path: The keys that lead to it.
+        value: A scalar's text without its quotes, a list or a mapping; None if its problem is reported already.
+        style: Of a scalar: without quotes, with them, joined from ``${NAME}`` and other text, or an override's text.
+        key: Where its key stands, if it has one.
+        is_substituted: It comes from a variable, and is not shown.
+        problem: Why its references cannot be replaced. It is reported only where somebody reads the value.
     """
 
     place: Place
-    text: str
-    style: Literal["plain", "quoted", "joined", "variable"]
+    path: str
+    value: _Value
+    style: Literal["plain", "quoted", "joined", "variable"] = "plain"
+    key: Place | None = None
     is_substituted: bool = False
+    problem: str = ""
 
     @property
     def is_blank(self) -> bool:
         """Nothing stands after the key."""
-        return self.style == "plain" and not self.text
+        return self.value == "" and self.style == "plain"
 
+    @property
+    def is_hidden(self) -> bool:
+        """No message may show the value."""
+        return self.is_substituted or is_secret(self.path)
 
-@frozen
-class Items:
-    """A list."""
-
-    place: Place
-    items: tuple["Node", ...] = ()
-
-
-@frozen
-class Entry:
-    """One key of a mapping with its value; the place is the key's."""
-
-    place: Place
-    node: "Node"
-
-
-@frozen
-class Table:
-    """A mapping."""
-
-    place: Place
-    entries: dict[str, Entry] = field(factory=dict)
-
-
-@frozen
-class Broken:
-    """A value whose problem is reported already."""
-
-    place: Place
-
-
-Node: TypeAlias = Scalar | Items | Table | Broken
+    def scalars(self) -> Iterator["Node"]:
+        """Yield the scalars in it."""
+        if isinstance(self.value, str):
+            yield self
+        elif self.value is not None:
+            for inner in self.value.values() if isinstance(self.value, dict) else self.value:
+                yield from inner.scalars()

@@ -1,162 +1,263 @@
-"""Turns nodes into attrs settings, strictly, and collects every problem instead of stopping at the first.
+"""Structures what was written into attrs settings by cattrs, strictly, and finds all problems at once.
 
-This is a walk of its own over ``attrs.fields`` rather than a cattrs converter. cattrs sees plain values, and
-a good message here needs the node: its line, its quotes, whether a variable gave it. Strict hooks for every
-primitive plus a parser of ``ClassValidationError`` would be longer than the walk, and cattrs, too, reports
-only the first of the failing validators of a class.
+The converter takes nodes rather than plain values, so that each hook knows the line, the quotes, and whether a
+variable gave the value. Nothing is converted silently: a quoted "1" is not an integer, and neither is a boolean.
 """
 
-import difflib
 import math
 import types
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
-from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+from functools import partial
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import attrs
-from attrs import evolve, field, frozen
+from attrs import evolve
+from cattrs import ClassValidationError, Converter, ForbiddenExtraKeysError
+from cattrs.gen import make_dict_structure_fn
 
-from fairque.protocol.config.masking import is_secret
-from fairque.protocol.config.nodes import Broken, Items, Node, Place, Problem, Scalar, Table, join
-from fairque.protocol.config.scalars import Trap, Value, describe, read_plain, substitute
+from fairque.protocol.config.nodes import Node, Problem, join, suggestion
+from fairque.protocol.config.scalars import Trap, Value, describe, read_plain
 
-__all__ = ["FAILED", "Walk", "suggestion"]
+__all__ = ["Refused", "structure"]
 
-_SEQUENCES: Mapping[Any, Callable[[Iterable[Any]], Any]] = {list: list, tuple: tuple, Sequence: tuple}
+T = TypeVar("T")
+_Hook = Callable[[Node, Any], Any]
+_Inner = Callable[[Node], Any]
+
+_LISTS: Mapping[Any, Callable[[Iterable[Any]], Any]] = {list: list, tuple: tuple, Sequence: tuple}
 _WANTED = {str: "a string", int: "an integer", float: "a number", bool: "a boolean (true or false)"}
 _HIDDEN_LENGTH_MIN = 4
 
 
-class _Failed(Enum):
-    FAILED = "failed"
+class Refused(Exception):
+    """A value cannot be used; with its problems, none of them if they are reported already."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        super().__init__()
+        self.problems = list(problems)
 
 
-FAILED: Final = _Failed.FAILED
-"""Stands for a value whose problem is reported."""
+def structure(node: Node, cls: type[T]) -> T:
+    """Return the settings that a mapping describes.
 
-
-def suggestion(key: str, known: Iterable[str]) -> str:
-    """Return "(did you mean …?)", or the known names if none is close."""
-    names = sorted(known)
-    # Keys with a unit are written without it, such as every for every_seconds, and are not a close match then.
-    longer = [name for name in names if key and name.startswith(f"{key}_")]
-    close = longer if len(longer) == 1 else difflib.get_close_matches(key, names, n=1)
-    return f"(did you mean {close[0]!r}?)" if close else f"(known: {', '.join(names) or 'none'})"
-
-
-@frozen
-class Walk:
-    """One pass over a document.
-
-    Attributes:
-        environ: The variables that ``${NAME}`` refers to.
-        problems: What was found wrong so far.
-        hidden: Texts that no message may show.
+    Raises:
+        Refused: With every problem.
+        TypeError: The class has a field of a type that settings cannot have.
     """
-
-    environ: Mapping[str, str]
-    problems: list[Problem]
-    hidden: set[str] = field(factory=set, init=False)
-
-    def structure(self, node: Node, wanted: Any, path: str) -> Any:
-        """Return the node as a value of the type ``wanted``, or `FAILED` after its problems were reported.
-
-        Raises:
-            TypeError: The settings class has a field of a type that settings cannot have.
-        """
-        if isinstance(node, Scalar) and node.style != "variable" and "${" in node.text:
-            try:
-                node = self._substituted(node)
-            except ValueError as error:
-                return self.fail(node.place, path, str(error))
-        if isinstance(node, Broken):
-            return FAILED
-        return _reader(wanted, path)(self, node, wanted, path)
-
-    def _substituted(self, node: Scalar) -> Scalar:
-        if node.is_substituted:
-            return node
-        text, whole = substitute(node.text, self.environ)
-        # Partly replaced text was a string before and stays one; only a whole ${NAME} is read as YAML again.
-        return Scalar(node.place, text, node.style if whole else "joined", is_substituted=True)
-
-    def unexpected(self, node: Node, wanted: str, path: str) -> _Failed:
-        """Report a node of another kind than wanted."""
-        if not isinstance(node, Scalar):
-            found, hint = ("a list" if isinstance(node, Items) else "a mapping"), ""
-        else:
-            value = _read(node)
-            hidden = is_secret(path) or node.is_substituted
-            found, hint = describe(value, node.text, hidden=hidden), _hint(node, value, wanted)
-        return self.fail(node.place, path, f"expected {wanted}, found {found}{hint}")
-
-    def fail(self, place: Place, path: str, text: str) -> _Failed:
-        """Report a problem."""
-        self.problems.append(Problem(place, path, text))
-        return FAILED
-
-    def redacted(self, message: str) -> str:
-        """Return the message without the hidden texts; very short ones stay, they are not secrets."""
-        for secret in sorted(self.hidden, key=len, reverse=True):
-            if len(secret) >= _HIDDEN_LENGTH_MIN:
-                message = message.replace(repr(secret)[1:-1], "***").replace(secret, "***")
-        return message
+    return _converter.structure(node, cls)
 
 
-def _optional(walk: Walk, node: Node, wanted: Any, path: str) -> Any:
-    others = [one for one in get_args(wanted) if one is not types.NoneType]
-    if len(others) != 1:
-        raise TypeError(f"{path}: of unions, settings can have X | None only, not {wanted!r}")
-    if isinstance(node, Scalar) and _is_null(node):
-        return None
-    return walk.structure(node, others[0], path)
+_converter = Converter(forbid_extra_keys=True, detailed_validation=True)
 
 
-def _primitive(walk: Walk, node: Node, wanted: type, path: str) -> Any:
-    if not isinstance(node, Scalar):
-        return walk.unexpected(node, _WANTED[wanted], path)
-    if wanted is str and node.style == "variable":
-        value: Value = node.text
-    else:
-        value = _read(node)
+@_converter.register_structure_hook_factory(lambda _: True)
+def _hook(wanted: Any) -> _Hook:
+    kind, args = get_origin(wanted) or wanted, get_args(wanted)
+    if kind is Any:
+        return _anything
+    if kind is Literal:
+        return partial(_choice, {choice: choice for choice in args}, ", ".join(map(repr, args)))
+    inner = [arg for arg in args if arg not in (types.NoneType, ...)]
+    if kind in (Union, types.UnionType):
+        if len(inner) != 1:
+            raise TypeError(f"of unions, settings can have X | None only, not {wanted!r}")
+        return partial(_optional, _inner(inner[0]))
+    if kind in _LISTS:
+        if len(inner) != 1 or (kind is tuple and args[1:] != (...,)):
+            raise TypeError(f"of tuples, settings can have tuple[X, ...] only, not {wanted!r}")
+        return partial(_list, _inner(inner[0]), _LISTS[kind])
+    if kind in (dict, Mapping):
+        if args[:1] != (str,):
+            raise TypeError(f"of mappings, settings can have those of string keys only, not {wanted!r}")
+        return partial(_mapping, _inner(args[1]))
+    raise TypeError(f"settings cannot have the type {wanted!r}")
+
+
+def _inner(wanted: Any) -> _Inner:
+    hook = _converter.get_structure_hook(wanted)
+    return lambda node: hook(node, wanted)
+
+
+def _scalar(node: Node, wanted: type) -> Any:
+    if issubclass(wanted, Enum):
+        return _member(node, wanted)  # an IntEnum, say
+    value: Any = node.value if wanted is str and node.style == "variable" else _read(node)
     if wanted is float and type(value) is int:
         value = float(value)
     if type(value) is not wanted:
-        return walk.unexpected(node, _WANTED[wanted], path)
+        raise _unexpected(node, _WANTED[wanted])
     if isinstance(value, float) and not math.isfinite(value):
-        return walk.unexpected(node, "a finite number", path)
-    _hide(walk, node, value, path)
+        raise _unexpected(node, "a finite number")
     return value
 
 
-def _literal(walk: Walk, node: Node, wanted: Any, path: str) -> Any:
-    choices = get_args(wanted)
-    if isinstance(node, Scalar):
-        readings = (_read(node), node.text) if node.style == "variable" else (_read(node),)
-        for choice in choices:
-            if any(type(value) is type(choice) and value == choice for value in readings):
-                return choice
-    return walk.unexpected(node, f"one of {', '.join(map(repr, choices))}", path)
+for _kind in _WANTED:
+    _converter.register_structure_hook(_kind, _scalar)
 
 
-def _member(walk: Walk, node: Node, wanted: type[Enum], path: str) -> Any:
-    if isinstance(node, Scalar):
-        value = node.text if node.style == "variable" else _read(node)
-        if isinstance(value, str) and value in wanted.__members__:
-            return wanted[value]
-    return walk.unexpected(node, f"one of {', '.join(wanted.__members__)}", path)
+def _choice(choices: Mapping[Any, Any], names: str, node: Node, _: Any) -> Any:
+    readings = (_read(node), node.value) if node.style == "variable" else (_read(node),)
+    for name, choice in choices.items():
+        if any(type(value) is type(name) and value == name for value in readings):
+            return choice
+    raise _unexpected(node, f"one of {names}")
 
 
-def _sequence(walk: Walk, node: Node, wanted: Any, path: str) -> Any:
-    origin, args = get_origin(wanted), get_args(wanted)
-    if origin is tuple and args[1:] != (...,):
-        raise TypeError(f"{path}: of tuples, settings can have tuple[X, ...] only")
-    if isinstance(node, Scalar) and node.style == "variable":
-        node = Items(node.place, tuple(evolve(node, text=part) for part in _parts(node.text)))
-    if not isinstance(node, Items):
-        return walk.unexpected(node, "a list", path)
-    values = [walk.structure(item, args[0], f"{path}[{i}]") for i, item in enumerate(node.items)]
-    return FAILED if FAILED in values else _SEQUENCES[origin](values)
+def _member(node: Node, wanted: type[Enum]) -> Any:
+    return _choice(wanted.__members__, ", ".join(wanted.__members__), node, wanted)
+
+
+# Before version 25 cattrs would prefer a hook of its own for the class Enum to one for everything.
+_converter.register_structure_hook(Enum, _member)
+
+
+def _optional(inner: _Inner, node: Node, _: Any) -> Any:
+    # An environment variable has no null: an empty one is the way to unset a key.
+    is_null = node.value == "" if node.style == "variable" else isinstance(node.value, str) and _read(node) is None
+    return None if is_null else inner(node)
+
+
+def _list(inner: _Inner, collect: Callable[[Iterable[Any]], Any], node: Node, _: Any) -> Any:
+    items = node.value
+    if isinstance(items, str) and node.style == "variable":
+        items = tuple(evolve(node, value=part) for part in _parts(items))
+    if not isinstance(items, tuple):
+        raise _unexpected(node, "a list")
+    return collect(_each(inner, dict(enumerate(items))).values())
+
+
+def _mapping(inner: _Inner, node: Node, _: Any) -> dict[str, Any]:
+    return _each(inner, _table(node))
+
+
+def _anything(node: Node, _: Any) -> Any:
+    if isinstance(node.value, tuple):
+        return _list(_inner(Any), list, node, None)
+    if isinstance(node.value, dict):
+        return _mapping(_inner(Any), node, None)
+    value = _read(node)
+    if isinstance(value, Trap) or (isinstance(value, float) and not math.isfinite(value)):
+        raise _unexpected(node, "a string or a finite number")
+    return value
+
+
+_Key = TypeVar("_Key")
+
+
+def _each(inner: _Inner, nodes: Mapping[_Key, Node]) -> dict[_Key, Any]:
+    values, refused = {}, []
+    for key, node in nodes.items():
+        try:
+            values[key] = inner(node)
+        except Refused as error:
+            refused.append(error)
+    if refused:
+        raise Refused(problem for error in refused for problem in error.problems)
+    return values
+
+
+@_converter.register_structure_hook_factory(attrs.has)
+def _class_hook(cls: type[Any]) -> _Hook:
+    hooks: dict[str, _Inner] = {}
+    required = []
+    for name, wanted in get_type_hints(cls).items():
+        one = attrs.fields_dict(cls).get(name)
+        if one is None or not one.init:
+            continue
+        try:
+            hooks[name] = _inner(wanted)
+        except TypeError as error:
+            raise TypeError(f"{name}: {error}") from None
+        if attrs.has(wanted) and one.default is attrs.NOTHING:
+            required.append(name)
+    make = make_dict_structure_fn(cls, _converter, _cattrs_forbid_extra_keys=True, _cattrs_detailed_validation=True)
+
+    def hook_of_class(node: Node, _: Any) -> Any:
+        # Naming each missing key of a section helps more than naming the section.
+        sections = {name: Node(node.place, join(node.path, name), {}) for name in required}
+        given = evolve(node, value=sections | _table(node))
+        try:
+            return make(given.value, cls)  # type: ignore[arg-type]  # a mapping of nodes
+        except ClassValidationError as error:
+            raise Refused(_problems(cls, hooks, given, error)) from None
+
+    return hook_of_class
+
+
+def _problems(
+    cls: type[Any], hooks: Mapping[str, _Inner], node: Node, group: ClassValidationError
+) -> Iterator[Problem]:
+    """Yield what cattrs found, and what every validator says, not only the first that fails."""
+    table = _table(node)
+    of_fields, others = group.group_exceptions()
+    unknown = {key for error in others if isinstance(error, ForbiddenExtraKeysError) for key in error.extra_fields}
+    for key in table:
+        if key in unknown:
+            kind = "key" if node.path else "section"
+            yield Problem(table[key].key or node.place, table[key].path, f"unknown {kind} {suggestion(key, hooks)}")
+    for error, note in of_fields:
+        if isinstance(error, Refused):
+            yield from error.problems
+        elif note.name not in table:
+            yield Problem(node.place, join(node.path, note.name), "required key is missing")
+        else:
+            raise error
+    failed = {note.name for _, note in of_fields}
+    values = {name: hook(table[name]) for name, hook in hooks.items() if name in table and name not in failed}
+    complaints = list(_complaints(cls, values, failed))
+    for one, error in complaints:
+        place = table[one.name].key if one.name in table else None
+        message = _message(error, node).removeprefix(f"{one.name}: ")
+        yield Problem(place or node.place, join(node.path, one.name), message)
+    if not unknown and not failed and not complaints:
+        # What is left comes from the constructor.
+        (error,) = others
+        if not isinstance(error, ValueError):
+            raise error
+        yield Problem(node.place, node.path, _message(error, node))
+
+
+def _complaints(
+    cls: type[Any], values: Mapping[str, Any], failed: set[str]
+) -> Iterator[tuple["attrs.Attribute[Any]", Exception]]:
+    """Run the validators on an instance made without its constructor, in which fields that failed are absent."""
+    draft: Any = object.__new__(cls)
+    for one in attrs.fields(cls):
+        value = values.get(one.name, one.default)
+        if isinstance(value, attrs.Factory):  # type: ignore[arg-type]  # a class; the stubs call it a function
+            value = value.factory(draft) if value.takes_self else value.factory()
+        if one.name not in failed:
+            object.__setattr__(draft, one.name, value)
+    for one in attrs.fields(cls):
+        if one.validator is not None and one.name not in failed:
+            try:
+                one.validator(draft, one, getattr(draft, one.name))
+            except AttributeError:
+                # It compares with a field that failed itself, or else it is a mistake in the validator.
+                if not failed:
+                    raise
+            except (ValueError, TypeError) as error:
+                yield one, error
+
+
+def _message(error: Exception, node: Node) -> str:
+    """Return what a validator says without hidden texts; very short ones stay, they are not secrets."""
+    # The validators of attrs itself append the attribute and the value to the message.
+    message = str(error.args[0]) if error.args else type(error).__name__
+    hidden = {str(one.value) for one in node.scalars() if one.is_hidden and isinstance(_read(one), str)}
+    for secret in sorted(hidden, key=len, reverse=True):
+        if len(secret) >= _HIDDEN_LENGTH_MIN:
+            message = message.replace(repr(secret)[1:-1], "***").replace(secret, "***")
+    return message
+
+
+def _table(node: Node) -> dict[str, Node]:
+    if isinstance(node.value, dict):
+        return node.value
+    if node.is_blank:
+        return {}  # a section whose keys are all commented out
+    raise _unexpected(node, "a mapping")
 
 
 def _parts(text: str) -> list[str]:
@@ -168,153 +269,32 @@ def _parts(text: str) -> list[str]:
     return [part[1:-1] if part[:1] in ("'", '"') and part[-1:] == part[0] and len(part) > 1 else part for part in parts]
 
 
-def _mapping(walk: Walk, node: Node, wanted: Any, path: str) -> Any:
-    of_key, of_value = get_args(wanted)
-    if of_key is not str:
-        raise TypeError(f"{path}: of mappings, settings can have those of string keys only")
-    table = _table(walk, node, path)
-    if table is None:
-        return FAILED
-    values = {k: walk.structure(entry.node, of_value, join(path, k)) for k, entry in table.entries.items()}
-    return FAILED if FAILED in values.values() else values
+def _read(node: Node) -> Value:
+    """Return what a scalar says; of everything else a value that nobody wants."""
+    if node.problem or not isinstance(node.value, str):
+        return Trap("")
+    return read_plain(node.value) if node.style in ("plain", "variable") else node.value
 
 
-def _class(walk: Walk, node: Node, cls: type[Any], path: str) -> Any:
-    table = _table(walk, node, path)
-    if table is None:
-        return FAILED
-    hints = get_type_hints(cls)
-    fields = {one.name: one for one in attrs.fields(cls) if one.init}
-    for key, entry in table.entries.items():
-        if key not in fields:
-            kind = "key" if path else "section"
-            walk.fail(entry.place, join(path, key), f"unknown {kind} {suggestion(key, fields)}")
-    values: dict[str, Any] = {}
-    for name, one in fields.items():
-        if name in table.entries:
-            values[name] = walk.structure(table.entries[name].node, hints[name], join(path, name))
-        elif one.default is attrs.NOTHING:
-            values[name] = _absent(walk, table.place, hints[name], join(path, name))
-    return _construct(walk, cls, values, table, path)
+def _unexpected(node: Node, wanted: str) -> Refused:
+    if node.value is None:
+        return Refused([])
+    if node.problem:
+        text = node.problem
+    elif isinstance(node.value, str):
+        value = _read(node)
+        found = describe(value, node.value, hidden=node.is_hidden)
+        text = f"expected {wanted}, found {found}{_hint(node, value, wanted)}"
+    else:
+        text = f"expected {wanted}, found {'a list' if isinstance(node.value, tuple) else 'a mapping'}"
+    return Refused([Problem(node.place, node.path, text)])
 
 
-def _absent(walk: Walk, place: Place, wanted: Any, path: str) -> Any:
-    if attrs.has(wanted):
-        # Naming each missing key helps more than naming the section.
-        return walk.structure(Table(place), wanted, path)
-    return walk.fail(place, path, "required key is missing")
-
-
-def _construct(walk: Walk, cls: type[Any], values: Mapping[str, Any], table: Table, path: str) -> Any:
-    """Run every validator, not only up to the first that fails, and then the real constructor."""
-    usable = FAILED not in values.values()
-    draft = _draft(cls, values)
-    for one in attrs.fields(cls):
-        if one.validator is None or not hasattr(draft, one.name):
-            continue
-        place = table.entries[one.name].place if one.name in table.entries else table.place
-        try:
-            one.validator(draft, one, getattr(draft, one.name))
-        except AttributeError:
-            # It compares with a field that failed itself, or else it is a mistake in the validator.
-            if usable:
-                raise
-        except (ValueError, TypeError) as error:
-            usable = False
-            message = _message(error).removeprefix(f"{one.name}: ")
-            walk.fail(place, join(path, one.name), walk.redacted(message))
-    if not usable or FAILED in values.values():
-        return FAILED
-    try:
-        return cls(**{one.alias: values[one.name] for one in attrs.fields(cls) if one.name in values})
-    except ValueError as error:
-        return walk.fail(table.place, path, walk.redacted(_message(error)))
-
-
-def _anything(walk: Walk, node: Node, _wanted: Any, path: str) -> Any:
-    match node:
-        case Items():
-            return _sequence(walk, node, list[Any], path)
-        case Table():
-            return _mapping(walk, node, dict[str, Any], path)
-        case Scalar():
-            value = _read(node)
-            if isinstance(value, Trap) or (isinstance(value, float) and not math.isfinite(value)):
-                return walk.unexpected(node, "a string or a finite number", path)
-            _hide(walk, node, value, path)
-            return value
-    return FAILED
-
-
-def _hide(walk: Walk, node: Scalar, value: Value, path: str) -> None:
-    if isinstance(value, str) and (node.is_substituted or is_secret(path)):
-        walk.hidden.add(value)
-
-
-def _table(walk: Walk, node: Node, path: str) -> Table | None:
-    if isinstance(node, Scalar) and node.is_blank:
-        # A section whose keys are all commented out.
-        return Table(node.place)
-    if isinstance(node, Table):
-        return node
-    walk.unexpected(node, "a mapping", path)
-    return None
-
-
-_Reader = Callable[[Walk, Any, Any, str], Any]
-_READERS: Mapping[Any, _Reader] = {
-    Any: _anything,
-    Literal: _literal,
-    Union: _optional,
-    types.UnionType: _optional,
-    **dict.fromkeys(_SEQUENCES, _sequence),
-    **dict.fromkeys((dict, Mapping), _mapping),
-    **dict.fromkeys(_WANTED, _primitive),
-}
-
-
-def _reader(wanted: Any, path: str) -> _Reader:
-    kind = get_origin(wanted) or wanted
-    if kind in _READERS:
-        return _READERS[kind]
-    if attrs.has(kind):
-        return _class
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return _member
-    raise TypeError(f"{path}: settings cannot have the type {wanted!r}")
-
-
-def _read(node: Scalar) -> Value:
-    return read_plain(node.text) if node.style in ("plain", "variable") else node.text
-
-
-def _is_null(node: Scalar) -> bool:
-    # An environment variable has no null: an empty one is the way to unset a key.
-    return not node.text if node.style == "variable" else _read(node) is None
-
-
-def _hint(node: Scalar, value: Value, wanted: str) -> str:
+def _hint(node: Node, value: Value, wanted: str) -> str:
     if node.style == "plain" and wanted == _WANTED[str] and value is not None:
         return " (quote it)"
-    if node.style == "quoted" and not isinstance(read_plain(node.text), str) and wanted != _WANTED[str]:
+    if node.style == "quoted" and not isinstance(read_plain(str(node.value)), str) and wanted != _WANTED[str]:
         return " (remove the quotes)"
     if isinstance(value, Trap) and "number" in value.reading:
         return " (write it as a plain decimal number)"
     return ""
-
-
-def _draft(cls: type[Any], values: Mapping[str, Any]) -> Any:
-    """Return an instance without its constructor: what failed is absent, what was not given is default."""
-    draft: Any = object.__new__(cls)
-    for one in attrs.fields(cls):
-        value = values.get(one.name, one.default)
-        if isinstance(value, attrs.Factory):  # type: ignore[arg-type]  # a class; the stubs call it a function
-            value = value.factory(draft) if value.takes_self else value.factory()
-        if value is not FAILED and value is not attrs.NOTHING:
-            object.__setattr__(draft, one.name, value)
-    return draft
-
-
-def _message(error: Exception) -> str:
-    # The validators of attrs itself append the attribute and the value to the message.
-    return str(error.args[0]) if error.args else type(error).__name__

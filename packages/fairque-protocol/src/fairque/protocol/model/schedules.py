@@ -254,17 +254,34 @@ class ScheduleInfo:
 
 
 @frozen(kw_only=True)
+class UnreadableSchedule:
+    """A schedule whose definition cannot be read here: it is damaged, or a newer release has written it.
+
+    Attributes:
+        schedule_id: Its name.
+        revision: Number of its last change.
+        problem: Why it cannot be read, in a sentence that names it.
+    """
+
+    schedule_id: str
+    revision: int
+    problem: str
+
+
+@frozen(kw_only=True)
 class SchedulePage:
     """Some schedules.
 
     Attributes:
         at_ms: When they were read, in milliseconds since the epoch on the server's clock.
         rows: The schedules.
+        unreadable: Those between them that cannot be read here.
         next: Where the next page begins, to be passed as ``after``; None when this was the last one.
     """
 
     at_ms: int
     rows: tuple[ScheduleInfo, ...]
+    unreadable: tuple[UnreadableSchedule, ...] = ()
     next: str | None
 
     def __iter__(self) -> Iterator[ScheduleInfo]:

@@ -63,7 +63,7 @@ ANSWERS: Final[tuple[Cause, ...]] = (
     ),
     Cause(
         name="NOAUTH",
-        pattern=r"^NOAUTH |Authentication required|already authenticated",
+        pattern=r"^NOAUTH |Authentication required|already authenticated|unauthenticated (multi)?bulk",
         what="refused the user or password: the address has none, and the server asks for one",
         fix="Write redis://USER:PASSWORD@HOST:PORT/0, percent-encoded; the user is 'default' where there is no other",
         passes=False,

@@ -1,4 +1,4 @@
-"""Whether the user of a connection may run a script: asked once for each queue, before the first call; no I/O.
+"""Whether a connection's user may run a script: asked before the first call of a queue and after a refusal; no I/O.
 
 Redis does not roll a script back. A user that lacks one of its commands would leave half of it behind.
 """
@@ -42,6 +42,8 @@ class Permits:
             if denied is None:
                 return call.keys
             if denied and call.script in denied:
+                # It may be granted while this process runs: the next call asks again.
+                self._denied.pop(call.keys.name, None)
                 self._refuse(call.keys, denied[call.script], call.script)
         return None
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from attrs import evolve, fields_dict, frozen
 
 from fairque.protocol.config import tell_settings
-from fairque.protocol.config.structure import suggestion
+from fairque.protocol.config.nodes import suggestion
 from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.model.ids import new_nonce
 

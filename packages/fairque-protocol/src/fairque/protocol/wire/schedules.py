@@ -76,7 +76,7 @@ def decode_schedule(data: bytes, *, enabled: bool | None = None) -> Schedule:
         version = fields["v"]
         if version > _VERSION:
             raise ProtocolError(
-                f"a schedule has version {version}, this fairque-protocol reads up to {_VERSION}: upgrade it here"
+                f"it has version {version}, this fairque-protocol reads up to {_VERSION}: upgrade it here"
             )
         known = {name: fields[name] for name in _DEFAULTS if name in fields}
         if "args" in known:
@@ -87,7 +87,7 @@ def decode_schedule(data: bytes, *, enabled: bool | None = None) -> Schedule:
             known["retry"] = RetryPolicy(**known["retry"])
         return Schedule(schedule_id=fields["id"], enabled=enabled, **known)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ProtocolError(f"a schedule cannot be read ({shown(error, 200)}): {data[:200]!r}") from error
+        raise ProtocolError(f"its definition cannot be read ({shown(error, 200)}): {data[:200]!r}") from error
 
 
 def timing_digest(schedule: Schedule) -> str:
