@@ -14,7 +14,12 @@ from hypothesis import HealthCheck, settings
 from fairque.protocol.embedded import EmbeddedServer
 from fairque.testing.servers import GIVEN_URL, REDIS_SERVER, server_for_tests
 
-settings.register_profile("fairque", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "fairque",
+    deadline=None,
+    # A method runs once for each kind of server, on an object of its own, as a parametrized one does.
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors],
+)
 settings.load_profile("fairque")
 
 FIRST_CHOICE = "first-choice"
