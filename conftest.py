@@ -17,8 +17,7 @@ from fairque.testing.servers import GIVEN_URL, REDIS_SERVER, server_for_tests
 settings.register_profile(
     "fairque",
     deadline=None,
-    # A method runs once for each kind of server, on an object of its own, as a parametrized one does.
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors],
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("fairque")
 
@@ -53,6 +52,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what asks for every server on each kind, in the same order in all processes of pytest-xdist."""
     if "fairque_every_server_url" in metafunc.fixturenames:
         metafunc.parametrize("fairque_every_server_url", servers(metafunc.config), indirect=True, scope="session")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Let hypothesis know that a test is parametrized: it looks for the mark, to expect several runs of a property."""
+    if "fairque_every_server_url" in getattr(item, "fixturenames", ()):
+        item.add_marker(pytest.mark.parametrize("fairque_every_server_url", servers(item.config), indirect=True))
 
 
 @pytest.fixture(scope="session")
