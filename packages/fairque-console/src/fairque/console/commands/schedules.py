@@ -96,7 +96,7 @@ def upcoming(
 @server_options
 @click.argument("schedule_id")
 def pause(config: Path | None, url: str | None, queue: str | None, schedule_id: str) -> None:
-    """Fire a schedule no more until it is resumed. The tasks that it has enqueued stay."""
+    """Stop firing a schedule until it is resumed. Tasks that it already enqueued are kept."""
     with opened(config, url, queue) as queue_:
         click.echo("paused" if queue_.schedules.pause(schedule_id) else "it was paused already")
 
@@ -114,6 +114,6 @@ def resume(config: Path | None, url: str | None, queue: str | None, schedule_id:
 @server_options
 @click.argument("schedule_id")
 def delete(config: Path | None, url: str | None, queue: str | None, schedule_id: str) -> None:
-    """Delete a schedule. The tasks that it has enqueued stay."""
+    """Delete a schedule. Tasks that it already enqueued are kept."""
     with opened(config, url, queue) as queue_:
         click.echo("deleted" if queue_.schedules.remove(schedule_id) else "there was none")

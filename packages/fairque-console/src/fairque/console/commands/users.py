@@ -131,7 +131,7 @@ def reset(config: Path | None, url: str | None, queue: str | None, user: str) ->
 @server_options
 @click.argument("user")
 def pause(config: Path | None, url: str | None, queue: str | None, user: str) -> None:
-    """Start no more tasks of USER; running ones continue, and pushes are stored."""
+    """Stop starting tasks of USER; running ones continue, and pushes are stored."""
     with opened(config, url, queue) as queue_:
         _changed(changed=queue_.users.pause(user))
 
