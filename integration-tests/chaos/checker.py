@@ -139,8 +139,8 @@ def deliveries_are_bounded(facts: Facts, plan: Plan) -> Iterator[str]:
     for task_id, task in _each(facts):
         order = [attempt for attempt in task.in_order() if attempt.number]
         lost = [attempt for attempt in order if not (attempt.accepted or attempt.maybe)]
-        if len(lost) > plan.max_deliveries:
-            yield f"task {task_id} lost {len(lost)} leases, allowed are {plan.max_deliveries}"
+        if len(lost) > plan.max_lost_workers:
+            yield f"task {task_id} lost {len(lost)} leases, allowed are {plan.max_lost_workers}"
         for old, new in pairwise(order):
             if not _follows(facts, old, new):
                 yield f"task {task_id}: attempt {new.number} came after attempt {old.number}"
@@ -148,7 +148,7 @@ def deliveries_are_bounded(facts: Facts, plan: Plan) -> Iterator[str]:
             reason = task.final.get("reason")
             if not reason:
                 yield f"task {task_id} is a dead letter without a reason"
-            if reason == "deliveries" and len(lost) != plan.max_deliveries and not facts.unheard:
+            if reason == "deliveries" and len(lost) != plan.max_lost_workers and not facts.unheard:
                 yield f"task {task_id} is dead after {len(lost)} lost leases"
 
 
@@ -210,7 +210,7 @@ def the_keys_agree(facts: Facts, _: Plan) -> Iterator[str]:
 
 def recovers_in_time(facts: Facts, plan: Plan) -> Iterator[str]:
     """C13: what a dead worker held can be started again in time, and is if anybody has a slot free."""
-    bound = int(1_000_000 * (plan.lease_seconds + plan.recovery_seconds))
+    bound = int(1_000_000 * (plan.lease + plan.recovery_seconds))
     idle = sorted(facts.idle)
     for task_id, died, back, started in _recovered(facts):
         if back > died + bound + _down(facts, died, back):

@@ -47,8 +47,8 @@ class Plan:
         producers: Processes that push.
         workers: Processes that run tasks.
         concurrency: Tasks that a worker runs at a time.
-        lease_seconds: Of a worker; the heartbeat is a quarter of it.
-        max_deliveries: Lost leases that make a dead letter.
+        lease: Of a worker; the heartbeat is a quarter of it.
+        max_lost_workers: Lost leases that make a dead letter.
         recovery_seconds: So long after the lease at most what a dead worker held is started again.
         gap_seconds: Least time between two faults.
     """
@@ -63,8 +63,8 @@ class Plan:
     producers: int = 2
     workers: int = 3
     concurrency: int = 4
-    lease_seconds: float = 2.0
-    max_deliveries: int = 5
+    lease: float = 2.0
+    max_lost_workers: int = 5
     recovery_seconds: float = 5.0
     gap_seconds: float = 1.5
     schedule: tuple[str, ...] = field(init=False)

@@ -8,11 +8,11 @@ import pytest
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Setting, read_configured
-from fairque.protocol.config import DefaultLimits, FairnessSettings, QueueSettings, RedisSettings, UserLimits
+from fairque.protocol.config import DefaultLimits, FairnessSection, QueueSection, RedisSection, UserLimits
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.task import Task
 from fairque.scheduler import TaskScheduler
-from fairque.scheduler.settings import SchedulerOptions, SchedulerSettings
+from fairque.scheduler.settings import SchedulerSection, SchedulerSettings
 from fairque.testing.internal import eventually
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Every = Callable[..., Schedule]
 LEASE = 0.5
-NONE = FairnessSettings()
+NONE = FairnessSection()
 
 
 def lose(bench: "Bench") -> None:
@@ -61,11 +61,11 @@ def make(bench: "Bench", fairque_server_url: str) -> Any:
     """Makes schedulers that keep limits."""
     made: list[TaskScheduler] = []
 
-    def make(fairness: FairnessSettings = NONE) -> TaskScheduler:
+    def make(fairness: FairnessSection = NONE) -> TaskScheduler:
         settings = SchedulerSettings(
-            redis=RedisSettings(url=fairque_server_url),
-            queue=QueueSettings(name=bench.keys.name),
-            scheduler=SchedulerOptions(lease_seconds=LEASE),
+            redis=RedisSection(url=fairque_server_url),
+            queue=QueueSection(name=bench.keys.name),
+            scheduler=SchedulerSection(lease=LEASE),
             fairness=fairness,
         )
         made.append(TaskScheduler(settings))
@@ -76,8 +76,8 @@ def make(bench: "Bench", fairque_server_url: str) -> Any:
         one.stop(5)
 
 
-LIMITS = FairnessSettings(
-    cost_mode="count", backlog=1_000, defaults=DefaultLimits(cap=5), users={"ann": UserLimits(weight=2.0)}
+LIMITS = FairnessSection(
+    cost_mode="count", backlog=1_000, user_defaults=DefaultLimits(cap=5), users={"ann": UserLimits(weight=2.0)}
 )
 APPLIED = ("count", 1_000, {"": {"cap": 5.0}, "ann": {"weight": 2.0}})
 

@@ -1,7 +1,7 @@
 """Shares of users with limits, in virtual time, against weighted water-filling: FAIRNESS.md, promise 3.
 
 Each run of the tests takes the same few examples. `hatch run fairness:search` takes thousands of new ones and prints
-the worst that it met; FAIRQUE_SHARES says how many.
+the worst that it met; FAIRQUE_TEST_SHARES says how many.
 """
 
 import os
@@ -21,7 +21,7 @@ from fairque.testing.fairness.simulation.report import fair_allocation
 if TYPE_CHECKING:
     from tests.fairness.conftest import Floor, Member
 
-SEARCH = int(os.environ.get("FAIRQUE_SHARES", "0"))
+SEARCH = int(os.environ.get("FAIRQUE_TEST_SHARES", "0"))
 SECONDS = 300
 #: What a share may be off by, beside one task.
 TOLERANCE = 0.03

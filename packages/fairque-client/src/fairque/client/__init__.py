@@ -25,10 +25,10 @@ from fairque.client.functions import (
     task,
 )
 from fairque.client.outcomes import CancelResult
-from fairque.client.settings import ClientOptions, ClientSettings
+from fairque.client.settings import ClientSection, ClientSettings
 from fairque.client.xcom import xcom_pull, xcom_push
 from fairque.protocol.calls import Configured, QueueStats, TaskInfo
-from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.config import QueueSection, RedisSection
 from fairque.protocol.errors import (
     BatchTooLarge,
     ConfigurationError,
@@ -140,9 +140,9 @@ __all__ = [  # noqa: RUF022 - see above
     "Cancel",
     # Settings
     "ClientSettings",
-    "ClientOptions",
-    "QueueSettings",
-    "RedisSettings",
+    "ClientSection",
+    "QueueSection",
+    "RedisSection",
     # Errors
     "FairqueError",
     "BatchTooLarge",

@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.config import Loadable, QueueSection, RedisSection
 from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.model.ids import check_id
 
 if TYPE_CHECKING:
     from attrs import Attribute
 
-__all__ = ["ClientOptions", "ClientSettings", "settings_from_url"]
+__all__ = ["ClientSection", "ClientSettings", "settings_from_url"]
 
 
 def _user_or_none(_instance: object, attribute: "Attribute[Any]", value: object) -> None:
@@ -20,7 +20,7 @@ def _user_or_none(_instance: object, attribute: "Attribute[Any]", value: object)
 
 
 @frozen(kw_only=True)
-class ClientOptions:
+class ClientSection:
     """The section ``client`` of a configuration.
 
     Attributes:
@@ -34,7 +34,7 @@ class ClientOptions:
 
 
 @frozen(kw_only=True)
-class ClientSettings:
+class ClientSettings(Loadable):
     """Everything that a `TaskQueue` needs to know.
 
     Attributes:
@@ -43,9 +43,9 @@ class ClientSettings:
         client: What concerns producers only.
     """
 
-    redis: RedisSettings = field(factory=RedisSettings)
-    queue: QueueSettings = field(factory=QueueSettings)
-    client: ClientOptions = field(factory=ClientOptions)
+    redis: RedisSection = field(factory=RedisSection)
+    queue: QueueSection = field(factory=QueueSection)
+    client: ClientSection = field(factory=ClientSection)
 
 
 def settings_from_url(url: str, *, name: str, default_user_id: str | None) -> ClientSettings:
@@ -56,9 +56,9 @@ def settings_from_url(url: str, *, name: str, default_user_id: str | None) -> Cl
     """
     try:
         return ClientSettings(
-            redis=RedisSettings(url=url),
-            queue=QueueSettings(name=name),
-            client=ClientOptions(default_user_id=default_user_id),
+            redis=RedisSection(url=url),
+            queue=QueueSection(name=name),
+            client=ClientSection(default_user_id=default_user_id),
         )
     except ValueError as error:
         raise ConfigurationError([str(error)]) from None

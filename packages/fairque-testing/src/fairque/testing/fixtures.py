@@ -15,7 +15,7 @@ __all__ = ["fairque_queue_name", "fairque_server_url", "fairque_worker"]
 def fairque_server_url() -> Iterator[str]:
     """URL of a real server, the same for the whole session.
 
-    The first of these that there is: the one of FAIRQUE__REDIS__URL, the packaged Valkey, a redis-server or
+    The first of these that there is: the one of FAIRQUE_REDIS_URL, the packaged Valkey, a redis-server or
     valkey-server on PATH. Without any the tests fail; they are never skipped.
     """
     with server_for_tests() as url:
@@ -26,7 +26,7 @@ def fairque_server_url() -> Iterator[str]:
 def fairque_queue_name() -> str:
     """Name of a queue that nobody else uses.
 
-    Its keys stay: the servers started here are thrown away. On a server given by FAIRQUE__REDIS__URL they are
+    Its keys stay: the servers started here are thrown away. On a server given by FAIRQUE_REDIS_URL they are
     left over; delete the keys with ``{test-`` in their names when it matters.
     """
     return f"test-{uuid.uuid4().hex}"

@@ -20,7 +20,7 @@ from fairque.testing.waiting import eventually
 
 __all__ = ["GIVEN_URL", "REDIS_SERVER", "PlainServer", "free_port", "server_for_tests"]
 
-GIVEN_URL = os.environ.get("FAIRQUE__REDIS__URL")
+GIVEN_URL = os.environ.get("FAIRQUE_REDIS_URL")
 REDIS_SERVER = shutil.which("redis-server", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/bin"]))
 # Below the ports that systems give to outgoing connections, so that none of them takes a port that was just found.
 PORTS = range(20_000, 32_000)
@@ -33,7 +33,7 @@ def server_for_tests(*choices: Callable[[], AbstractContextManager[str]]) -> Ite
     """Run a server for tests as long as the context lasts, or use the one that is given.
 
     Args:
-        choices: What to try between FAIRQUE__REDIS__URL and an embedded server: each runs a server, gives its URL,
+        choices: What to try between FAIRQUE_REDIS_URL and an embedded server: each runs a server, gives its URL,
             and raises any error where it cannot.
 
     Yields:
@@ -43,7 +43,7 @@ def server_for_tests(*choices: Callable[[], AbstractContextManager[str]]) -> Ite
         if GIVEN_URL:
             yield resolve_url(GIVEN_URL)
             return
-        why_not = ["FAIRQUE__REDIS__URL is not set"]
+        why_not = ["FAIRQUE_REDIS_URL is not set"]
         for choice in (*choices, _embedded):
             try:
                 url = servers.enter_context(choice())

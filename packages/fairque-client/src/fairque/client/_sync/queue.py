@@ -19,7 +19,6 @@ from fairque.client.outcomes import CancelResult
 from fairque.client.pushing import PushCall, carrying, one_push, pushes
 from fairque.client.settings import ClientSettings, settings_from_url
 from fairque.protocol.calls import CostMode, QueueStats, explain, read_stats
-from fairque.protocol.config import load_settings
 from fairque.protocol.model.ids import check_id
 from fairque.protocol.model.pipeline import Pipeline
 from fairque.protocol.model.standing import TaskStanding, UserStanding
@@ -71,7 +70,7 @@ class TaskQueue:
 
     @classmethod
     def from_config(cls, path: str | os.PathLike[str]) -> Self:
-        """Make a queue object from a configuration file; ``FAIRQUE__SECTION__KEY`` in the environment wins over it.
+        """Make a queue object from a configuration file; ``FAIRQUE_SECTION_KEY`` in the environment wins over it.
 
         Args:
             path: A YAML file; reading it needs ``fairque-client[yaml]``.
@@ -79,7 +78,7 @@ class TaskQueue:
         Raises:
             ConfigurationError: With every problem of the file, each with its place.
         """
-        return cls(load_settings(path, ClientSettings))
+        return cls(ClientSettings.load(path))
 
     @overload
     def push(self, task: Task[R]) -> TaskHandle[R]: ...
