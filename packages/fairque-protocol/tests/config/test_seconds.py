@@ -75,7 +75,7 @@ def test_code_gives_seconds_or_a_timedelta(value: Any) -> None:
 
 @pytest.mark.parametrize("value", ["10m", None, True, timedelta(0)])
 def test_code_that_gives_something_else_is_refused_by_name(value: Any) -> None:
-    with pytest.raises(ValueError, match="^result_ttl: must be above 0"):
+    with pytest.raises(ValueError, match=r"^result_ttl: must be above 0"):
         QueueSection(result_ttl=value)
 
 
