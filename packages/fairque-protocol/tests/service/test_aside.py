@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -31,7 +32,7 @@ def gate() -> Iterator[threading.Event]:
 def test_a_call_is_over_when_its_caller_continues(calls: "aside._Aside") -> None:
     called: list[int] = []
     for number in range(100):
-        calls.call("a test", lambda number=number: called.append(number))
+        calls.call("a test", partial(called.append, number))
         assert called == [*range(number + 1)]
 
 
@@ -65,21 +66,21 @@ def test_one_that_hangs_keeps_no_other(calls: "aside._Aside", gate: threading.Ev
     calls.call("a test", lambda: gate.wait(PATIENCE))
     calls.call("a test", called.set)
     assert called.is_set()
-    assert not calls.hangs
+    assert not calls.hanging()
 
 
 def test_when_all_hang_nobody_waits_and_what_is_left_is_called_later(
     calls: "aside._Aside", gate: threading.Event, capsys: pytest.CaptureFixture[str]
 ) -> None:
     called: list[int] = []
-    while not calls.hangs:
+    while not calls.hanging():
         calls.call("a handler", lambda: gate.wait(PATIENCE))
     for number in range(10):
-        calls.call("a test", lambda number=number: called.append(number))
+        calls.call("a test", partial(called.append, number))
     assert called == []
     gate.set()
     eventually(lambda: len(called) == 10, what="the calls")
-    assert not calls.hangs
+    assert not calls.hanging()
     assert "fairque: a handler hangs: the service continues without" in capsys.readouterr().err
 
 
@@ -88,11 +89,11 @@ def test_of_more_than_can_be_kept_it_is_said_how_many_were_lost(
 ) -> None:
     monkeypatch.setattr(aside, "_MOST_WAITING", 10)
     called: list[int] = []
-    while not calls.hangs:
+    while not calls.hanging():
         calls.call("a handler", lambda: gate.wait(PATIENCE))
     before = len(calls._waiting)
     for number in range(20):
-        calls.call("a test", lambda number=number: called.append(number))
+        calls.call("a test", partial(called.append, number))
     gate.set()
     eventually(lambda: len(called) == 10 - before, what="the calls that were kept")
     calls.wait()
@@ -110,7 +111,7 @@ def test_without_a_thread_it_is_called_by_its_caller(calls: "aside._Aside", monk
 
 
 def test_a_forked_child_has_threads_of_its_own(calls: "aside._Aside", gate: threading.Event) -> None:
-    while not calls.hangs:
+    while not calls.hanging():
         calls.call("a handler", lambda: gate.wait(PATIENCE))
     pid = os.fork()
     if pid == 0:

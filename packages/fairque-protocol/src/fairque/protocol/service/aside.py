@@ -55,8 +55,7 @@ class _Aside:
         self._threads: set[threading.Thread] = set()
         self._lost = 0
 
-    @property
-    def hangs(self) -> bool:
+    def hanging(self) -> bool:
         """Whether every thread has been in one call for longer than anybody waits."""
         late = clock.monotonic() - _LONGEST_SECONDS
         return len(self._running) == _THREADS and all(call.began_at <= late for call in list(self._running))
@@ -67,7 +66,7 @@ class _Aside:
             return
         call = _Call(what, partial(copy_context().run, function))
         with self._changed:
-            in_vain = self.hangs
+            in_vain = self.hanging()
             if len(self._waiting) >= _MOST_WAITING:
                 self._lost += 1
                 return
@@ -139,7 +138,7 @@ def call_aside(what: str, function: Callable[[], object]) -> None:
 
 def hangs() -> bool:
     """Return whether what is called aside hangs."""
-    return _aside.hangs
+    return _aside.hanging()
 
 
 def say(text: str) -> None:
