@@ -229,7 +229,7 @@ def test_a_name_that_is_nothing_is_not_taken_for_none(name: Any) -> None:
     def local(number: int) -> int:
         return number
 
-    with pytest.raises(InvalidTask, match="func is empty|func must be a string"):
+    with pytest.raises(InvalidTask, match=r"func is empty|func must be a string"):
         task(name=name)(local)
 
 
