@@ -142,7 +142,7 @@ class Runner:
         Raises:
             RedisUnavailable: The server did not answer, also not when asked again.
         """
-        found: list[bytes | None] = self._asked(lambda client: client.mget(keys))
+        found: list[Any] = self._asked(lambda client: client.mget(keys))
         return found
 
     def scan_indexes(self, keys: Sequence[bytes], most: int = 500) -> Iterator[tuple[bytes, bytes]]:
