@@ -209,7 +209,6 @@ def test_workers_run_their_tasks_and_end_at_a_signal_although_nobody_reads_what_
 def test_a_supervisor_starts_a_worker_again_although_nobody_reads_what_it_says(project: Any, queue: Any) -> None:
     project.write(TASKS)
     with nobody_reads() as pipe, worker(project, pipe, ("--processes", "1", "--concurrency", "1", "tasks")) as process:
-        # Seen from here, since it is no child of this one.
         for number in range(3):
             queue.push(Task.create(func="tasks:note_it")).result(timeout=LONG)
             if number < 2:
