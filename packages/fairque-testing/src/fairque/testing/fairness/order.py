@@ -149,8 +149,8 @@ class FairOrder:
             if not head:
                 self.forgive()
             elif not stays:
-                # A user that waits alone used what no other user wanted: all begin at the next tag. But a user held back
-                # only by a limit was not idle.
+                # A user that waits alone used what no other user wanted: all begin at the next tag. But a user held
+                # back only by a limit was not idle.
                 self.V = max(self.V, head[0])
         owes_little = self.V + self.units.burst / user.settings.weight >= user.S
         fresh = user.lane is Lane.IDLE and user.inf == 0 and owes_little
