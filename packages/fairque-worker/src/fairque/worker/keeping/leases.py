@@ -64,7 +64,7 @@ class Heart:
 
     def start(self) -> None:
         """Begin to beat."""
-        # What has passed since this was made is no lateness and no silence.
+        # What has passed since this was made counts neither as lateness nor as silence.
         self._let_all_be_due()
         self.service.start()
 
