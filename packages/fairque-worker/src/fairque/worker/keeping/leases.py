@@ -57,6 +57,11 @@ class Heart:
         patience = consumer.lease_ms / 1000 - heartbeat_seconds
         self.service = Service("fairque-heart", self.step, patience=patience, on_death=on_death, log=log)
 
+    def _let_all_be_due(self) -> None:
+        self._answered = self._next_beat = self._next_sweep = self._next_look = clock.monotonic()
+        # Processor time of the process at the last beat.
+        self._used = time.process_time()
+
     @property
     def silence(self) -> float:
         """Since how many seconds the server has not answered. It is asked every `SWEEP_SECONDS`."""
@@ -93,11 +98,6 @@ class Heart:
         jobs = list(self._jobs())
         for first in range(0, len(jobs), _BATCH):
             self._renew(jobs[first : first + _BATCH])
-
-    def _let_all_be_due(self) -> None:
-        self._answered = self._next_beat = self._next_sweep = self._next_look = clock.monotonic()
-        # Processor time of the process at the last beat.
-        self._used = time.process_time()
 
     def _tell_late(self, late: float) -> None:
         """Say what ran while this thread did not."""
