@@ -249,7 +249,7 @@ def words_of(error: RedisError) -> str:
 
 
 def text_of(error: RedisError) -> str:
-    """Return what an error says, in one line, without what was sent: a log is no place for that."""
+    """Return what an error says, in one line, without what was sent, which does not belong in a log."""
     return _ARGUMENTS.sub("", " ".join(str(error).split()))
 
 
