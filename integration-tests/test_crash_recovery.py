@@ -66,7 +66,7 @@ def test_a_task_that_kills_its_worker_five_times_is_a_dead_letter(project: Any, 
     deadly = queue.push(Task.create(func="tasks:deadly_to_workers", retries=100))
     with pytest.raises(TaskFailed) as caught:
         deadly.result(PATIENCE)
-    assert (caught.value.reason, caught.value.error_type) == ("deliveries", "WorkerLost")
+    assert (caught.value.reason, caught.value.error.type) == ("lost_workers", "WorkerLost")
     attempts, pids = [line[1] for line in project.ledger()], {line[2] for line in project.ledger()}
     # A busy machine may lose the lease of a delivery before the task has started: then it kills nobody.
     assert attempts[0] == "1"
@@ -93,8 +93,8 @@ def test_a_task_that_kills_its_process_takes_its_neighbours_along_only_once(proj
     dead = eventually(lambda: [one for one in (victim, other) if one.popen.poll() is not None], what="a dead worker")
     with pytest.raises(TaskFailed) as caught:
         deadly.result(PATIENCE)
-    assert (caught.value.reason, caught.value.error_type) == ("retries", "ChildDied")
-    assert "was ended by SIGKILL" in caught.value.error
+    assert (caught.value.reason, caught.value.error.type) == ("retries", "ChildDied")
+    assert "was ended by SIGKILL" in caught.value.error.message
     project.touch("go")
     assert all(handle.result(PATIENCE) <= 2 for handle in neighbours)
     assert [one.popen.poll() for one in (victim, other) if one not in dead] == [None]

@@ -56,7 +56,7 @@ def test_the_producer_learns_why_a_task_failed_and_that_one_was_canceled(project
     with pytest.raises(TaskFailed, match="ValueError: no luck") as caught:
         failing.result(PATIENCE)
     assert caught.value.reason == "retries"
-    assert 'raise ValueError("no luck")' in caught.value.traceback
+    assert 'raise ValueError("no luck")' in caught.value.error.traceback
     project.noted(running.task_id)
     assert running.cancel().answer == "requested"
     with pytest.raises(TaskCanceled):

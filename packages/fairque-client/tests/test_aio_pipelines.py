@@ -15,7 +15,7 @@ from fairque.client import (
     TaskCanceled,
     TaskFailed,
     TaskState,
-    UnknownParent,
+    UnknownDependency,
     pipeline,
 )
 from fairque.testing.internal import PATIENCE
@@ -94,7 +94,7 @@ async def test_a_cancelation_begins_with_the_last_ones(async_queue: AsyncTaskQue
 
 
 async def test_bad_input_is_told_and_nothing_is_written(async_queue: AsyncTaskQueue, server: Any) -> None:
-    with pytest.raises(UnknownParent, match=r"its argument 'args\[0\]'"):
+    with pytest.raises(UnknownDependency, match=r"its argument 'args\[0\]'"):
         await async_queue.push(step("a") >> step("b", args=[Output("nowhere")]))
     with pytest.raises(InvalidTask, match="circle"):
         await async_queue.push(pipeline([step("a", args=[Output("b")]), step("b", args=[Output("a")])]))

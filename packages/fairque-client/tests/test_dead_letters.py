@@ -7,7 +7,7 @@ import pytest
 
 from fairque.client import (
     AsyncTaskQueue,
-    ConfigurationError,
+    InvalidArgument,
     InvalidTask,
     QueueFull,
     Redriven,
@@ -162,9 +162,9 @@ def test_moments_bound_what_is_meant(queue: TaskQueue, worker: Any, server: Any)
 @pytest.mark.parametrize("moment", [datetime(2026, 1, 1), 5, "2026-01-01"])  # noqa: DTZ001 - that is what is refused
 def test_a_moment_without_a_time_zone_is_refused(queue: TaskQueue, spy: Any, moment: Any) -> None:
     for act in (queue.dead_letters.redrive_all, queue.dead_letters.purge):
-        with pytest.raises(ConfigurationError, match="ended_after must be a datetime with a time zone"):
+        with pytest.raises(InvalidArgument, match="ended_after must be a datetime with a time zone"):
             act(ended_after=moment)
-        with pytest.raises(ConfigurationError, match="ended_before must be"):
+        with pytest.raises(InvalidArgument, match="ended_before must be"):
             act(ended_before=moment)
     assert spy.scripts == []
 
@@ -215,7 +215,7 @@ def test_what_cannot_be_an_id_is_refused(queue: TaskQueue, spy: Any, task_id: An
 
 @pytest.mark.parametrize(("after", "most"), [("x", 5), (None, 0), (None, 1_001), (None, "5")])
 def test_a_page_that_cannot_be_is_refused(queue: TaskQueue, spy: Any, after: Any, most: Any) -> None:
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(InvalidArgument):
         queue.dead_letters.list(after=after, most=most)
     assert spy.scripts == []
 

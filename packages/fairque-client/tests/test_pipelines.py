@@ -21,7 +21,7 @@ from fairque.client import (
     TaskNotFound,
     TaskQueue,
     TaskState,
-    UnknownParent,
+    UnknownDependency,
     pipeline,
     task,
 )
@@ -85,7 +85,7 @@ class TestPushing:
     def test_a_batch_may_be_in_any_order_but_chunks_come_one_after_the_other(self, queue: TaskQueue) -> None:
         first = extract.task()
         many = [load.task(first.output) for _ in range(1_200)]
-        with pytest.raises(UnknownParent):
+        with pytest.raises(UnknownDependency):
             queue.push_many([*many, first], chunked=True)
         assert len(queue.push_many([first, *many], chunked=True)) == 1_201
 
@@ -99,7 +99,7 @@ class TestPushing:
         many = [extract.task() for _ in range(1_000)]
         with pytest.raises(PartialPush) as caught:
             queue.push_many([*many, load.task(Output("nowhere"))], chunked=True)
-        assert isinstance(caught.value.__cause__, UnknownParent)
+        assert isinstance(caught.value.__cause__, UnknownDependency)
         assert len(caught.value.handles) == 1_000
 
 
@@ -268,12 +268,12 @@ class TestBadInput:
 
     def test_the_output_of_a_task_that_was_never_pushed(self, queue: TaskQueue) -> None:
         first, second = extract.task(), load.task([extract.task().output])
-        with pytest.raises(UnknownParent) as caught:
+        with pytest.raises(UnknownDependency) as caught:
             queue.push(pipeline([first, second]))
         error = caught.value
         assert (error.task_id, error.argument) == (second.task_id, "rows")
         assert str(error).startswith(
-            f"task {second.task_id} depends on task {error.parent_id}, whose output is its argument 'rows' and which "
+            f"task {second.task_id} depends on task {error.depends_on}, whose output is its argument 'rows' and which "
             f"queue {queue._link.keys.name!r} does not know: push it before, or in the same call"
         )
 
@@ -288,20 +288,20 @@ class TestBadInput:
     def test_the_argument_is_named_wherever_the_output_stands(
         self, queue: TaskQueue, arguments: Any, argument: str
     ) -> None:
-        with pytest.raises(UnknownParent) as caught:
+        with pytest.raises(UnknownDependency) as caught:
             queue.push(Task.create(func=load, task_id="c", **arguments))
-        assert (caught.value.task_id, caught.value.parent_id, caught.value.argument) == ("c", "nowhere", argument)
+        assert (caught.value.task_id, caught.value.depends_on, caught.value.argument) == ("c", "nowhere", argument)
         assert ("whose output is its argument" in str(caught.value)) == bool(argument)
 
     def test_of_a_function_that_is_not_known_here_the_place_is_named(self, queue: TaskQueue) -> None:
-        with pytest.raises(UnknownParent, match=r"whose output is its argument 'args\[1\]'"):
+        with pytest.raises(UnknownDependency, match=r"whose output is its argument 'args\[1\]'"):
             queue.push(step("elsewhere:f", args=[1, Output("nowhere")]))
 
     def test_the_output_of_a_task_of_another_queue(self, queue: TaskQueue, settings: Any) -> None:
         first = extract.task()
         with TaskQueue.from_url(settings.redis.url, name=f"{settings.queue.name}-2", default_user_id="ann") as other:
             other.push(first)
-            with pytest.raises(UnknownParent, match="whose output is its argument 'rows'"):
+            with pytest.raises(UnknownDependency, match="whose output is its argument 'rows'"):
                 queue.push(load.task(first.output))
             other.get(first.task_id).cancel()
 

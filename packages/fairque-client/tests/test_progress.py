@@ -10,7 +10,6 @@ from rich.console import Console
 
 from fairque.client import (
     AsyncTaskQueue,
-    ConfigurationError,
     Progress,
     ResultExpired,
     TaskNotFound,
@@ -18,6 +17,7 @@ from fairque.client import (
     task,
 )
 from fairque.client.progress import show_progress
+from fairque.protocol.errors import CannotImport
 from fairque.testing.internal import PATIENCE, eventually
 
 
@@ -201,7 +201,7 @@ def test_of_nothing_nothing_is_drawn(queue: TaskQueue, worker: Any) -> None:
 
 def test_without_rich_the_error_names_the_extra(queue: TaskQueue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rich.progress", None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'fairque-client\[progress\]'"):
+    with pytest.raises(CannotImport, match=r"pip install 'fairque-client\[progress\]'"):
         show_progress(queue.push(add.task(1, 2)))
 
 

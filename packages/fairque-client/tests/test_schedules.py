@@ -6,7 +6,7 @@ import pytest
 
 from fairque.client import (
     AsyncTaskQueue,
-    ConfigurationError,
+    InvalidArgument,
     InvalidSchedule,
     Schedule,
     ScheduleNotFound,
@@ -72,7 +72,7 @@ def test_what_cannot_be_is_refused_before_anything_is_sent(queue: TaskQueue) -> 
     for method in (queue.schedules.get, queue.schedules.pause, queue.schedules.resume, queue.schedules.remove):
         with pytest.raises(InvalidSchedule, match="control characters"):
             method("a\nb")
-    with pytest.raises(ConfigurationError, match="most must be a whole number"):
+    with pytest.raises(InvalidArgument, match="most must be a whole number"):
         queue.schedules.list(most=0)
     with pytest.raises(ScheduleNotFound):
         queue.schedules.pause("nobody")

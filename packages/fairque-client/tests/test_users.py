@@ -7,7 +7,7 @@ import pytest
 from fairque.client import (
     UNCHANGED,
     AsyncTaskQueue,
-    ConfigurationError,
+    InvalidArgument,
     InvalidTask,
     QueueFull,
     Task,
@@ -69,7 +69,7 @@ class TestSetting:
         assert list(queue.users.configured(after="bob").users) == ["é"]
 
     def test_every_wrong_value_is_said_at_once_and_nothing_is_sent(self, queue: TaskQueue, spy: Any) -> None:
-        with pytest.raises(ConfigurationError) as caught:
+        with pytest.raises(InvalidArgument) as caught:
             queue.users.set("ann", weight=0.001, cap=0, rate=-1, burst=1, backlog=0)
         assert [problem.split(" must")[0] for problem in caught.value.problems] == [
             "user 'ann': weight",
@@ -82,16 +82,16 @@ class TestSetting:
     @pytest.mark.parametrize("value", NOT_NUMBERS)
     @pytest.mark.parametrize("name", ["weight", "cap", "rate", "burst", "backlog"])
     def test_what_is_no_number_is_refused(self, queue: TaskQueue, spy: Any, name: str, value: Any) -> None:
-        with pytest.raises(ConfigurationError, match=f"{name} must be"):
+        with pytest.raises(InvalidArgument, match=f"{name} must be"):
             queue.users.set("ann", **{name: value})
         assert spy.scripts == []
 
     @pytest.mark.parametrize("user", ["", "a\nb", "x" * 129, 5])
     def test_what_is_no_user_is_refused(self, queue: TaskQueue, spy: Any, user: Any) -> None:
-        with pytest.raises(ConfigurationError, match="user_id"):
+        with pytest.raises(InvalidArgument, match="user_id"):
             queue.users.set(user, cap=1)
         for one in (queue.users.pause, queue.users.resume, queue.users.reset):
-            with pytest.raises(ConfigurationError, match="user_id"):
+            with pytest.raises(InvalidArgument, match="user_id"):
                 one(user)
         others: list[Any] = [queue.users.get, queue.explain_user, queue.users.purge]
         for other in others:
@@ -100,9 +100,9 @@ class TestSetting:
         assert spy.scripts == []
 
     def test_to_set_nothing_is_a_mistake(self, queue: TaskQueue) -> None:
-        with pytest.raises(ConfigurationError, match="name one of weight, cap, rate, burst, backlog"):
+        with pytest.raises(InvalidArgument, match="name one of weight, cap, rate, burst, backlog"):
             queue.users.set("ann")
-        with pytest.raises(ConfigurationError, match="name one of cap, rate, burst, backlog"):
+        with pytest.raises(InvalidArgument, match="name one of cap, rate, burst, backlog"):
             queue.users.set_defaults(cap=UNCHANGED)
 
 
@@ -201,7 +201,7 @@ class TestReading:
     @pytest.mark.parametrize("page", [{"most": 0}, {"most": 1_001}, {"most": True}, {"after": "a\nb"}, {"after": 5}])
     def test_a_page_that_cannot_be_is_refused(self, queue: TaskQueue, spy: Any, page: Any) -> None:
         for read in (queue.users.list, queue.users.configured):
-            with pytest.raises(ConfigurationError, match=r"most must be|after"):
+            with pytest.raises(InvalidArgument, match=r"most must be|after"):
                 read(**page)
         assert spy.scripts == []
 
@@ -256,13 +256,13 @@ class TestConfigure:
         "changes", [{"backlog": 0}, {"backlog": -1}, {"backlog": float("nan")}, {"backlog": True}, {"cost_mode": "sum"}]
     )
     def test_what_cannot_be_is_refused_and_nothing_sent(self, queue: TaskQueue, spy: Any, changes: Any) -> None:
-        with pytest.raises(ConfigurationError, match=r"backlog|cost_mode"):
+        with pytest.raises(InvalidArgument, match=r"backlog|cost_mode"):
             queue.configure(**changes)
         assert spy.scripts == []
 
     def test_the_cost_mode_stays_while_users_have_tasks(self, queue: TaskQueue) -> None:
         fill(queue, "ann", 1)
-        with pytest.raises(ConfigurationError, match="change it to 'count' when the queue is empty"):
+        with pytest.raises(InvalidArgument, match="change it to 'count' when the queue is empty"):
             queue.configure(cost_mode="count")
         assert not queue.configure()
 
@@ -292,6 +292,6 @@ async def test_the_same_on_an_event_loop(async_queue: AsyncTaskQueue, async_spy:
     assert await users.purge("ann") == 1
     assert await users.reset("ann")
     async_spy.scripts.clear()
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(InvalidArgument):
         await users.set("ann", weight=float("nan"))
     assert async_spy.scripts == []

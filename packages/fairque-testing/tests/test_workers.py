@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from fairque.client import TaskQueue, TaskState, task
-from fairque.protocol.errors import ConfigurationError
-from fairque.protocol.service.loading import CannotImport
+from fairque.protocol.errors import CannotImport, ConfigurationError
 from fairque.testing import WorkerFixture
 
 README = Path(__file__).parents[1] / "README.md"

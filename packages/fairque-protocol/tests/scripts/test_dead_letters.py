@@ -7,7 +7,7 @@ import pytest
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Granted, Redriven
-from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.errors import InvalidArgument
 from fairque.protocol.model.dead_letters import DeadLetterPage
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.progress import Progress
@@ -135,7 +135,7 @@ class TestReading:
 
     @pytest.mark.parametrize("after", ["", "5", "x:t1", ":t1", "5:" + "x" * 129])
     def test_what_is_no_place_to_continue_is_refused(self, queue: "Bench", after: str) -> None:
-        with pytest.raises(ConfigurationError, match="after must be the next of a page"):
+        with pytest.raises(InvalidArgument, match="after must be the next of a page"):
             page(queue, after)
 
 

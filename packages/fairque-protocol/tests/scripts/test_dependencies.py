@@ -8,7 +8,7 @@ import pytest
 from fairque.console.verifier import verify
 from fairque.protocol import calls
 from fairque.protocol.calls import Granted
-from fairque.protocol.errors import BatchTooLarge, UnknownParent
+from fairque.protocol.errors import BatchTooLarge, UnknownDependency
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.status import Status
@@ -133,16 +133,16 @@ class TestEarlierParents:
         queue.push(queue.task(task_id="p"))
         before = queue.snapshot()
         with pytest.raises(
-            UnknownParent, match=r"task c depends on task nobody, which queue .* does not know"
+            UnknownDependency, match=r"task c depends on task nobody, which queue .* does not know"
         ) as caught:
             queue.push(queue.task(task_id="x"), queue.task(task_id="c", depends_on=["p", "nobody"]))
-        assert (caught.value.task_id, caught.value.parent_id) == ("c", "nobody")
+        assert (caught.value.task_id, caught.value.depends_on) == ("c", "nobody")
         assert queue.snapshot() == before
 
     def test_a_parent_of_another_queue_is_unknown(self, queue: "Bench", new_queue: Any) -> None:
         other = new_queue()
         other.push(other.task(task_id="p"))
-        with pytest.raises(UnknownParent):
+        with pytest.raises(UnknownDependency):
             queue.push(queue.task(task_id="c", depends_on=["p"]))
         other.drop()
 

@@ -32,22 +32,29 @@ from fairque.protocol.config import QueueSettings, RedisSettings
 from fairque.protocol.errors import (
     BatchTooLarge,
     ConfigurationError,
+    Conflict,
+    ErrorInfo,
     FairqueError,
+    InvalidArgument,
     InvalidSchedule,
     InvalidTask,
+    NotFound,
     OutputMissing,
     PartialPush,
     QueueFull,
     RedisUnavailable,
     ResultExpired,
     ScheduleNotFound,
+    SchemaMismatch,
+    ServerError,
     ServerUnsuitable,
     TaskCanceled,
     TaskConflict,
+    TaskEnded,
     TaskFailed,
     TaskNotFound,
     TaskTooLarge,
-    UnknownParent,
+    UnknownDependency,
     UserNotFound,
 )
 from fairque.protocol.model.context import TaskContext, current_context
@@ -70,6 +77,7 @@ from fairque.protocol.model.shares import SharesReport, UserPage, UserRow, UserS
 from fairque.protocol.model.standing import TaskStanding, UserStanding
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.model.task import Task
+from fairque.protocol.reasons import CancelCause, DeadReason
 
 # Grouped by what they are for, not sorted.
 __all__ = [  # noqa: RUF022 - see above
@@ -145,6 +153,15 @@ __all__ = [  # noqa: RUF022 - see above
     "RedisSettings",
     # Errors
     "FairqueError",
+    "SchemaMismatch",
+    "ErrorInfo",
+    "CancelCause",
+    "DeadReason",
+    "TaskEnded",
+    "ServerError",
+    "Conflict",
+    "NotFound",
+    "InvalidArgument",
     "BatchTooLarge",
     "ConfigurationError",
     "InvalidSchedule",
@@ -161,7 +178,7 @@ __all__ = [  # noqa: RUF022 - see above
     "TaskFailed",
     "TaskNotFound",
     "TaskTooLarge",
-    "UnknownParent",
+    "UnknownDependency",
     "UserNotFound",
     "__version__",
 ]

@@ -5,7 +5,7 @@ from enum import Enum
 from typing import Final, TypeAlias
 
 from fairque.protocol.calls import ALL_USERS, SETTING_NAMES, CostMode, Setting, SettingName, configure
-from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.errors import InvalidArgument
 from fairque.protocol.limits import id_problem
 from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Call
@@ -49,10 +49,10 @@ def configuration(keys: QueueKeys, cost_mode: CostMode | Unchanged, backlog: May
     """Build the call behind ``queue.configure``.
 
     Raises:
-        ConfigurationError: With every value that cannot be used.
+        InvalidArgument: With every value that cannot be used.
     """
     if backlog == 0:
-        raise ConfigurationError([f"queue {keys.name!r}: backlog must be 1 or more, or None for no limit, not 0"])
+        raise InvalidArgument([f"queue {keys.name!r}: backlog must be 1 or more, or None for no limit, not 0"])
     return configure(
         keys,
         cost_mode=None if cost_mode is UNCHANGED else cost_mode,
@@ -63,7 +63,7 @@ def configuration(keys: QueueKeys, cost_mode: CostMode | Unchanged, backlog: May
 def named(user_id: str) -> str:
     """Refuse the empty name, which further down would stand for all users."""
     if user_id == ALL_USERS:
-        raise ConfigurationError(["user_id is empty: name one user, or call set_defaults for all of them"])
+        raise InvalidArgument(["user_id is empty: name one user, or call set_defaults for all of them"])
     return user_id
 
 
@@ -71,7 +71,7 @@ def changed(user_id: str, changes: Mapping[SettingName, MaybeFloat]) -> list[Set
     """Return the settings that are given, at least one."""
     given = [Setting(user_id, name, value) for name, value in changes.items() if not isinstance(value, Unchanged)]
     if not given:
-        raise ConfigurationError([f"nothing to set is given: name one of {', '.join(changes)}"])
+        raise InvalidArgument([f"nothing to set is given: name one of {', '.join(changes)}"])
     return given
 
 
@@ -84,12 +84,12 @@ def page_start(after: str | None) -> str | None:
     """Return ``after`` if a page can begin there."""
     # The empty name stands for the defaults of all, which come first among what is configured.
     if after is not None and after != ALL_USERS and (problem := id_problem(after, "after")):
-        raise ConfigurationError([problem])
+        raise InvalidArgument([problem])
     return after
 
 
 def page_size(most: int) -> int:
     """Return ``most`` if a page can be so large."""
     if type(most) is not int or not 1 <= most <= MAX_PAGE:
-        raise ConfigurationError([f"most must be a whole number from 1 to {MAX_PAGE:,}, not {shown(most)}"])
+        raise InvalidArgument([f"most must be a whole number from 1 to {MAX_PAGE:,}, not {shown(most)}"])
     return most

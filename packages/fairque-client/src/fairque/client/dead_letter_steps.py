@@ -11,7 +11,7 @@ from fairque.client.arguments import page_size
 from fairque.client.steps import Steps
 from fairque.protocol.calls import delete, read_dead, redrive
 from fairque.protocol.durations import to_epoch_ms
-from fairque.protocol.errors import ConfigurationError, InvalidTask, QueueFull, TaskNotFound
+from fairque.protocol.errors import InvalidArgument, InvalidTask, QueueFull, TaskNotFound
 from fairque.protocol.model.dead_letters import DeadLetter, DeadLetterPage
 from fairque.protocol.model.ids import check_id
 from fairque.protocol.model.registry import name_of
@@ -70,7 +70,7 @@ def chosen(
     """Return what is asked for.
 
     Raises:
-        ConfigurationError: A moment has no time zone.
+        InvalidArgument: A moment has no time zone.
     """
     return Chosen(
         user_id=user_id,
@@ -85,7 +85,7 @@ def page(keys: QueueKeys, after: str | None, most: int) -> Call[DeadLetterPage]:
     """Build the call that reads a page.
 
     Raises:
-        ConfigurationError: One of the arguments cannot be used.
+        InvalidArgument: One of the arguments cannot be used.
     """
     return read_dead(keys, after=after, most=page_size(most))
 
@@ -169,4 +169,4 @@ def _ms(name: str, moment: datetime) -> int:
     try:
         return to_epoch_ms(moment, name)
     except InvalidTask as error:
-        raise ConfigurationError([f"{name} must be a datetime with a time zone, not {shown(moment)}"]) from error
+        raise InvalidArgument([f"{name} must be a datetime with a time zone, not {shown(moment)}"]) from error

@@ -7,12 +7,18 @@ from typing import Any, Literal, TypeAlias
 from attrs import define, field, frozen
 
 from fairque.protocol.calls import Outcome
-from fairque.protocol.errors import ProtocolError, ResultExpired, TaskCanceled, TaskFailed, TaskNotFound
+from fairque.protocol.errors import ErrorInfo, ProtocolError, ResultExpired, TaskCanceled, TaskFailed, TaskNotFound
 from fairque.protocol.jsonvalue import loads
+from fairque.protocol.model.dead_letters import dead_reason
+from fairque.protocol.model.outcome import CANCELED_ITSELF
 from fairque.protocol.model.states import TaskState
+from fairque.protocol.reasons import CancelCause
 from fairque.protocol.wire.status import Status
 
 __all__ = ["CancelResult", "Memory", "Missing", "canceled", "late", "settle"]
+
+#: How the script ends the reason of a task that was canceled since one on which it depends was, or failed.
+_OF_PARENT = ", on which it depends, did not finish"
 
 Answer: TypeAlias = Literal["canceled", "requested", "already"]
 
@@ -71,7 +77,7 @@ class Memory:
         """
         if isinstance(outcome, Missing):
             self.known = self.known or outcome is Missing.GONE
-            raise ResultExpired(self.task_id) if self.known else TaskNotFound(self.task_id, self.queue)
+            raise ResultExpired(self.task_id, self.queue) if self.known else TaskNotFound(self.task_id, self.queue)
         self.known = True
         if outcome.state in (TaskState.FINISHED, TaskState.CANCELED):
             self.ended = outcome
@@ -120,11 +126,15 @@ def settle(task_id: str, outcome: Outcome) -> Any:
         return str(told.get(key) or default)
 
     if outcome.state is TaskState.CANCELED:
-        raise TaskCanceled(task_id, word("error", word("reason")))
-    raise TaskFailed(
-        task_id,
-        word("type", "Exception"),
-        word("error", "(no error text was kept)"),
-        word("traceback"),
-        word("reason"),
-    )
+        raise TaskCanceled(task_id, word("error", word("reason")), _cause(value))
+    info = ErrorInfo(word("type", "Exception"), word("error", "(no error text was kept)"), word("traceback"))
+    raise TaskFailed(task_id, info, dead_reason(word("reason")))
+
+
+def _cause(left: Any) -> CancelCause:
+    """Return what ended a task as CANCELED: scripts store a text, and workers what the attempt raised."""
+    if isinstance(left, dict) and left.get("reason") == CANCELED_ITSELF:
+        return CancelCause.TASK
+    if isinstance(left, str) and left.endswith(_OF_PARENT):
+        return CancelCause.DEPENDENCY
+    return CancelCause.REQUESTED if left and isinstance(left, dict | str) else CancelCause.UNKNOWN

@@ -7,14 +7,14 @@ from typing import Any, TypeVar
 from fairque.client.outcomes import CancelResult, Missing, canceled
 from fairque.client.steps import Steps
 from fairque.protocol.calls import Outcome, cancel
-from fairque.protocol.errors import TaskCanceled, TaskNotFound
+from fairque.protocol.errors import TaskNotFound
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 
-__all__ = ["came_down", "canceling", "handle_of", "states_of"]
+__all__ = ["canceling", "handle_of", "states_of"]
 
 H = TypeVar("H")
 
@@ -36,11 +36,6 @@ def canceling(
     calls = [cancel(keys, task_id, reason=reason, result_ttl_ms=result_ttl_ms) for task_id in task_ids.values()]
     answers = yield [Call(call.script, call.keys, call.args, partial(_answer, call)) for call in calls]
     return {name: answer for name, answer in zip(task_ids, answers, strict=True) if answer is not None}
-
-
-def came_down(error: TaskCanceled) -> bool:
-    """Whether a task was canceled since one on which it depends was, or failed: so the script says it."""
-    return error.reason.endswith(", on which it depends, did not finish")
 
 
 def _answer(call: Call[tuple[Status, TaskState]], reply: Any) -> CancelResult | None:

@@ -8,12 +8,13 @@ from fairque.client._async.gathering import gather
 from fairque.client._async.handle import AsyncTaskHandle
 from fairque.client.link import AsyncLink, seconds_of
 from fairque.client.outcomes import CancelResult
-from fairque.client.pipeline_steps import came_down, canceling, handle_of, states_of
+from fairque.client.pipeline_steps import canceling, handle_of, states_of
 from fairque.client.waiting import until
 from fairque.protocol.errors import TaskCanceled, TaskFailed
 from fairque.protocol.model.pipeline import Pipeline
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
+from fairque.protocol.reasons import CancelCause
 
 __all__ = ["AsyncPipelineHandle"]
 
@@ -104,7 +105,7 @@ class AsyncPipelineHandle(Generic[R_co]):
 
     async def _raise_cause(self, error: TaskCanceled) -> None:
         """Raise the error of the task that failed or was canceled, if that is why this one was."""
-        if not came_down(error):
+        if error.cause is not CancelCause.DEPENDENCY:
             return
         states = await self.states()
         for task_id in self._pipeline.last:

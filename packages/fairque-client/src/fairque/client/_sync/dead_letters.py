@@ -30,7 +30,7 @@ class DeadLetters:
             most: Letters of the page, 1 to 1,000. It has fewer where they are more than 4 MiB together.
 
         Raises:
-            ConfigurationError: One of them cannot be used. Nothing was sent.
+            InvalidArgument: One of them cannot be used. Nothing was sent.
         """
         return self._link.run(page(self._link.keys, after, most))
 
@@ -70,7 +70,7 @@ class DeadLetters:
             ended_before: Only those that ended earlier.
 
         Raises:
-            ConfigurationError: A moment has no time zone. Nothing was sent.
+            InvalidArgument: A moment has no time zone. Nothing was sent.
         """
         wanted = chosen(user_id, func, reason, ended_after, ended_before)
         return self._link.work(redriving(self._link.keys, wanted, self._link.result_ttl_ms))
@@ -105,7 +105,7 @@ class DeadLetters:
             ended_before: Only those that ended earlier.
 
         Raises:
-            ConfigurationError: A moment has no time zone. Nothing was sent.
+            InvalidArgument: A moment has no time zone. Nothing was sent.
         """
         wanted = chosen(user_id, func, reason, ended_after, ended_before)
         return self._link.work(deleting(self._link.keys, wanted, self._link.result_ttl_ms))

@@ -132,7 +132,7 @@ class TaskHandle(Generic[R_co]):
             answer = self._link.run(call)
         except TaskNotFound:
             if self._memory.known:
-                raise ResultExpired(self.task_id) from None
+                raise ResultExpired(self.task_id, self._link.keys.name) from None
             raise
         self._memory.known = True
         return answer

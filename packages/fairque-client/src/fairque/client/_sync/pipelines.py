@@ -9,12 +9,13 @@ from fairque.client._sync.gathering import gather
 from fairque.client._sync.handle import TaskHandle
 from fairque.client.link import Link, seconds_of
 from fairque.client.outcomes import CancelResult
-from fairque.client.pipeline_steps import came_down, canceling, handle_of, states_of
+from fairque.client.pipeline_steps import canceling, handle_of, states_of
 from fairque.client.waiting import until
 from fairque.protocol.errors import TaskCanceled, TaskFailed
 from fairque.protocol.model.pipeline import Pipeline
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
+from fairque.protocol.reasons import CancelCause
 
 __all__ = ["PipelineHandle"]
 
@@ -105,7 +106,7 @@ class PipelineHandle(Generic[R_co]):
 
     def _raise_cause(self, error: TaskCanceled) -> None:
         """Raise the error of the task that failed or was canceled, if that is why this one was."""
-        if not came_down(error):
+        if error.cause is not CancelCause.DEPENDENCY:
             return
         states = self.states()
         for task_id in self._pipeline.last:

@@ -95,8 +95,8 @@ class TaskQueue:
 
         Raises:
             InvalidTask: It cannot be pushed, for the reason that the error names. Nothing was sent.
-            UnknownParent: It depends on a task, or takes the output of one, that the queue does not know. Nothing was
-                stored.
+            UnknownDependency: It depends on a task, or takes the output of one, that the queue does not know. Nothing
+                was stored.
             BatchTooLarge: The pipeline has more tasks, more than 4 MiB, or more than 10,000 dependencies. Nothing was
                 sent.
             TaskConflict: Its id was pushed before with other content.
@@ -228,7 +228,7 @@ class TaskQueue:
 
         Raises:
             UserNotFound: It has neither tasks, debts nor settings of its own.
-            InvalidTask: It cannot be the id of a user. Nothing was sent.
+            InvalidArgument: It cannot be the id of a user. Nothing was sent.
         """
         return self.users.get(user_id)
 
@@ -243,8 +243,8 @@ class TaskQueue:
             backlog: Most waiting tasks of the queue. A push above it is a `QueueFull`. None takes it back.
 
         Raises:
-            ConfigurationError: With every value that cannot be used, or the cost mode cannot change now. Nothing was
-                changed.
+            InvalidArgument: With every value that cannot be used. Nothing was sent.
+            Conflict: The cost mode cannot change now. Nothing was changed.
         """
         return self._link.run(configuration(self._link.keys, cost_mode, backlog))
 

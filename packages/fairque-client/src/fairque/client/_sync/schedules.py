@@ -37,7 +37,7 @@ class Schedules:
             most: Schedules of the page, 1 to 1,000.
 
         Raises:
-            ConfigurationError: One of them cannot be used. Nothing was sent.
+            InvalidArgument: One of them cannot be used. Nothing was sent.
         """
         return self._link.run(read_schedules(self._link.keys, after=page_start(after), most=page_size(most)))
 

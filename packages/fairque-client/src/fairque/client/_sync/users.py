@@ -63,7 +63,7 @@ class Users:
             backlog: Most waiting tasks, 1 at least. A push above it is a `QueueFull`.
 
         Raises:
-            ConfigurationError: With every value that cannot be used. Nothing was sent.
+            InvalidArgument: With every value that cannot be used. Nothing was sent.
         """
         changes: dict[SettingName, MaybeFloat] = {
             "weight": weight,
@@ -94,7 +94,7 @@ class Users:
             backlog: As for `set`; None takes it back. It is for each user, not for all together.
 
         Raises:
-            ConfigurationError: With every value that cannot be used. Nothing was sent.
+            InvalidArgument: With every value that cannot be used. Nothing was sent.
         """
         changes: dict[SettingName, MaybeFloat] = {"cap": cap, "rate": rate, "burst": burst, "backlog": backlog}
         return self._limit(changed(ALL_USERS, changes))
@@ -103,7 +103,7 @@ class Users:
         """Take back all that is set for a user, a pause too, and return whether anything was.
 
         Raises:
-            ConfigurationError: It cannot be the id of a user. Nothing was sent.
+            InvalidArgument: It cannot be the id of a user. Nothing was sent.
         """
         return self._limit(nothing(named(user_id)))
 
@@ -113,7 +113,7 @@ class Users:
         Its running tasks continue, and pushes are stored. The time of the pause earns it nothing.
 
         Raises:
-            ConfigurationError: It cannot be the id of a user. Nothing was sent.
+            InvalidArgument: It cannot be the id of a user. Nothing was sent.
         """
         return self._limit([Setting(named(user_id), "paused", 1)])
 
@@ -121,7 +121,7 @@ class Users:
         """Start tasks of a user again, and return whether it was paused.
 
         Raises:
-            ConfigurationError: It cannot be the id of a user. Nothing was sent.
+            InvalidArgument: It cannot be the id of a user. Nothing was sent.
         """
         return self._limit([Setting(named(user_id), "paused", None)])
 
@@ -136,7 +136,7 @@ class Users:
             reason: Why, for people; who waits for a task gets it in `TaskCanceled`.
 
         Raises:
-            InvalidTask: It cannot be the id of a user. Nothing was sent.
+            InvalidArgument: It cannot be the id of a user. Nothing was sent.
         """
         return self._link.work(purging(self._link.keys, user_id, reason, self._link.result_ttl_ms))
 
@@ -145,7 +145,7 @@ class Users:
 
         Raises:
             UserNotFound: It has neither tasks, debts nor settings of its own.
-            InvalidTask: It cannot be the id of a user. Nothing was sent.
+            InvalidArgument: It cannot be the id of a user. Nothing was sent.
         """
         return self._link.run(read_user(self._link.keys, user_id))
 
@@ -157,7 +157,7 @@ class Users:
             most: Users of the page, 1 to 1,000.
 
         Raises:
-            ConfigurationError: One of them cannot be used. Nothing was sent.
+            InvalidArgument: One of them cannot be used. Nothing was sent.
         """
         return self._link.run(read_users(self._link.keys, after=page_start(after), most=page_size(most)))
 
@@ -169,7 +169,7 @@ class Users:
             most: Users of the page, 1 to 1,000.
 
         Raises:
-            ConfigurationError: One of them cannot be used. Nothing was sent.
+            InvalidArgument: One of them cannot be used. Nothing was sent.
         """
         return self._link.run(read_configured(self._link.keys, after=page_start(after), most=page_size(most)))
 

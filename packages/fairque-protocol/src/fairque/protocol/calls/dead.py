@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import frozen
 
-from fairque.protocol.errors import ConfigurationError, FairqueError
+from fairque.protocol.errors import FairqueError, InvalidArgument
 from fairque.protocol.jsonvalue import loads
 from fairque.protocol.model.dead_letters import DeadLetter, DeadLetterPage
 from fairque.protocol.model.states import TaskState
@@ -43,10 +43,10 @@ def read_dead(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> 
     A page has fewer than ``most`` where they are more than 4 MiB together; ``next`` says whether others follow.
 
     Raises:
-        ConfigurationError: ``after`` is not the ``next`` of a page; nothing was sent.
+        InvalidArgument: ``after`` is not the ``next`` of a page; nothing was sent.
     """
     if after is not None and re.fullmatch(r"=?\d{1,15}:.{0,128}", after) is None:
-        raise ConfigurationError([f"after must be the next of a page of dead letters, or None, not {shown(after)}"])
+        raise InvalidArgument([f"after must be the next of a page of dead letters, or None, not {shown(after)}"])
     ended_at, _, task_id = (after or "0:").partition(":")
 
     def decode(reply: list[Any]) -> DeadLetterPage:

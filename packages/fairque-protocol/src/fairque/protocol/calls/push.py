@@ -7,7 +7,7 @@ from typing import Any
 from attrs import frozen
 
 from fairque.protocol.durations import to_us
-from fairque.protocol.errors import BatchTooLarge, QueueFull, TaskConflict, TaskTooLarge, UnknownParent
+from fairque.protocol.errors import BatchTooLarge, QueueFull, TaskConflict, TaskTooLarge, UnknownDependency
 from fairque.protocol.model.dependencies import parents_first
 from fairque.protocol.model.outputs import take_out
 from fairque.protocol.model.registry import parameter_name
@@ -96,7 +96,7 @@ def push(
             raise _full(keys, text(reply[1]), *map(int, reply[2:]))
         if code == Status.UNKNOWN_PARENT:
             task_id, parent_id = text(reply[1]), text(reply[2])
-            raise UnknownParent(task_id, parent_id, keys.name, _argument(tasks, task_id, parent_id))
+            raise UnknownDependency(task_id, parent_id, keys.name, _argument(tasks, task_id, parent_id))
         answers = iter(opened(keys, reply)[1:])
         pushed = [
             Pushed(Status(code), TaskState(text(state)) if state else None, text(task_id))
@@ -133,7 +133,9 @@ def _due(task: Task[Any]) -> str:
 def _full(keys: QueueKeys, user_id: str, most: int, waiting: int, pause_ms: int) -> QueueFull:
     whose = f"user {user_id!r} has" if user_id else "it has"
     return QueueFull(
-        f"queue {keys.name!r} is full: {whose} {waiting:,} waiting tasks of at most {most:,}", pause_ms / 1000
+        f"queue {keys.name!r} is full: {whose} {waiting:,} waiting tasks of at most {most:,}",
+        pause_ms / 1000,
+        "user" if user_id else "queue",
     )
 
 

@@ -7,8 +7,8 @@ from attrs import frozen
 
 from fairque.protocol.calls.edition import NO_EDITION, Edition, edition_of
 from fairque.protocol.calls.limits import CostMode, SettingName
-from fairque.protocol.errors import TaskNotFound, UserNotFound
-from fairque.protocol.model.ids import check_id
+from fairque.protocol.errors import InvalidArgument, TaskNotFound, UserNotFound
+from fairque.protocol.limits import id_problem
 from fairque.protocol.model.shares import UserPage, UserRow
 from fairque.protocol.model.standing import TaskStanding, UserStanding
 from fairque.protocol.model.states import TaskState
@@ -44,9 +44,10 @@ def read_user(keys: QueueKeys, user_id: str) -> Call[UserStanding]:
     """Build the call that reads one user. Reading the answer raises `UserNotFound` when nothing is known of it.
 
     Raises:
-        InvalidTask: It cannot be the id of a user; nothing was sent.
+        InvalidArgument: It cannot be the id of a user; nothing was sent.
     """
-    check_id(user_id, "user_id")
+    if problem := id_problem(user_id, "user_id"):
+        raise InvalidArgument(problem)
 
     def decode(reply: list[Any]) -> UserStanding:
         answers = opened(keys, reply)

@@ -6,8 +6,14 @@ from typing import Any
 from attrs import frozen
 
 from fairque.protocol.model.task import Task
+from fairque.protocol.reasons import DeadReason, known
 
-__all__ = ["DeadLetter", "DeadLetterPage"]
+__all__ = ["DeadLetter", "DeadLetterPage", "dead_reason"]
+
+
+def dead_reason(stored: str) -> DeadReason:
+    """Return the reason that is stored with an error; ``deliveries`` is what scripts call lost workers."""
+    return DeadReason.LOST_WORKERS if stored == "deliveries" else known(DeadReason, stored)
 
 
 @frozen(kw_only=True)

@@ -46,7 +46,7 @@ class FairModel(FairLedger):
     A verb that names a task which is unknown, or not in the state it needs, leaves that task alone, as a script does.
 
     Raises:
-        ConfigurationError: There is no such cost mode.
+        InvalidArgument: There is no such cost mode.
     """
 
     # What an operator does.
@@ -55,7 +55,7 @@ class FairModel(FairLedger):
         """Change some settings of a user; None takes an own cap, rate or burst away again.
 
         Raises:
-            ConfigurationError: A setting cannot be used.
+            InvalidArgument: A setting cannot be used.
         """
         now_us = self.clock.read(now_us)
         before = self.settings.get(user_id, UserSettings())
@@ -80,7 +80,7 @@ class FairModel(FairLedger):
         """Change cap, rate or burst of all users without their own. It shows at the next call about each of them.
 
         Raises:
-            ConfigurationError: A setting cannot be used.
+            InvalidArgument: A setting cannot be used.
         """
         self.clock.read(now_us)
         before = self.defaults
