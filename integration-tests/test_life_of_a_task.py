@@ -108,7 +108,7 @@ def double(number):
 
 if __name__ == "__main__":
     url, name = os.environ["FAIRQUE__REDIS__URL"], os.environ["FAIRQUE__QUEUE__NAME"]
-    with TaskQueue.from_url(url, name=name, default_user_id="ann") as queue:
+    with TaskQueue.from_url(url, queue=name, default_user_id="ann") as queue:
         print(queue.push(double.task(21)).result(timeout=60))
 """
 

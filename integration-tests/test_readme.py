@@ -94,7 +94,7 @@ from orders import clean, extract, load, validate
 @pytest.mark.parametrize("concurrency", [1, 2, 16])
 def test_the_pipeline(concurrency):
     name = f"test-orders-{concurrency}"
-    with TaskQueue.from_url("embedded://", name=name, default_user_id="ann") as queue:
+    with TaskQueue.from_url("embedded://", queue=name, default_user_id="ann") as queue:
         extracted = extract.task("12,,x,7")
         cleaned, validated = clean.task(extracted.output), validate.task(extracted.output)
         handle = queue.push(extracted >> [cleaned, validated] >> load.task(cleaned.output))

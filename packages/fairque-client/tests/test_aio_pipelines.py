@@ -75,7 +75,7 @@ async def test_and_not_of_one_whose_failure_changed_nothing(async_queue: AsyncTa
     last = step("c", depends_on=[After("a", on_failure="run"), "b"])
     handle = await async_queue.push([step("a"), step("b")] >> last)
     worker.fail({"error": "no matter"})
-    await handle.task("b").cancel("not today")
+    await handle.task("b").cancel(reason="not today")
     with pytest.raises(TaskCanceled, match="task b was canceled: not today"):
         await handle.result(10)
 
@@ -83,7 +83,7 @@ async def test_and_not_of_one_whose_failure_changed_nothing(async_queue: AsyncTa
 async def test_a_cancelation_begins_with_the_last_ones(async_queue: AsyncTaskQueue) -> None:
     always = step("c", depends_on=After("b", on_failure="run"))
     handle = await async_queue.push(step("a") >> step("b") >> always)
-    answers = await handle.cancel("not today")
+    answers = await handle.cancel(reason="not today")
     assert [(task_id, answer.answer) for task_id, answer in answers.items()] == [
         ("c", "canceled"),
         ("b", "canceled"),

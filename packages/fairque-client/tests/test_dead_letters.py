@@ -75,7 +75,7 @@ def test_a_redriven_task_runs_again_and_its_handle_waits_again(queue: TaskQueue,
     worker.finish(3)
     assert waiting.outcome() == 3
     assert ids(queue) == []
-    assert queue.stats().redriven == 1
+    assert queue.info().totals["redriven"] == 1
 
 
 def test_a_task_that_is_no_dead_letter_is_left_alone(queue: TaskQueue, worker: Any) -> None:
@@ -108,7 +108,7 @@ def test_all_are_redriven_a_hundred_a_call(queue: TaskQueue, worker: Any, spy: A
     spy.scripts.clear()
     assert queue.dead_letters.redrive_all() == Redriven(250, 0)
     assert spy.scripts == ["read_dead", "redrive"] * 3
-    assert queue.stats().queued == 250
+    assert queue.info().tasks[TaskState.QUEUED] == 250
     assert queue.dead_letters.redrive_all() == Redriven(0, 0)
 
 
@@ -192,7 +192,7 @@ def test_one_is_deleted(queue: TaskQueue, worker: Any) -> None:
     assert not queue.dead_letters.delete(first)
     assert ids(queue) == [second]
     with pytest.raises(TaskNotFound):
-        queue.get(first).state()
+        queue.task(first).state()
 
 
 def test_dependents_that_are_not_told_yet_are_told_first(queue: TaskQueue, worker: Any, spy: Any) -> None:
@@ -202,7 +202,7 @@ def test_dependents_that_are_not_told_yet_are_told_first(queue: TaskQueue, worke
     spy.scripts.clear()
     assert queue.dead_letters.redrive(parent.task_id) is TaskState.QUEUED
     assert spy.scripts == ["redrive"] * 3
-    assert queue.stats().canceled == 250
+    assert queue.info().totals["canceled"] == 250
 
 
 @pytest.mark.parametrize("task_id", ["", "a\nb", "x" * 129, 7, None])

@@ -30,7 +30,7 @@ def keys(fairque_queue_name: str) -> QueueKeys:
 
 @pytest.fixture
 def queue(fairque_server_url: str, fairque_queue_name: str) -> Any:
-    with TaskQueue.from_url(fairque_server_url, name=fairque_queue_name) as queue:
+    with TaskQueue.from_url(fairque_server_url, queue=fairque_queue_name) as queue:
         yield queue
 
 

@@ -56,7 +56,7 @@ class TestPushing:
         made = step("a") >> step("b")
         queue.push(made)
         queue.push(made)
-        assert queue.stats().pushed == 2
+        assert queue.info().totals["pushed"] == 2
 
     def test_the_order_of_the_tasks_does_not_matter(self, queue: TaskQueue) -> None:
         first = extract.task()
@@ -67,7 +67,7 @@ class TestPushing:
         first = step("a")
         queue.push(first >> step("b"))
         queue.push(first >> step("c"))
-        assert queue.stats().pushed == 3
+        assert queue.info().totals["pushed"] == 3
 
     def test_but_not_behind_different_tasks_and_then_nothing_is_pushed(self, queue: TaskQueue) -> None:
         last = step("c")
@@ -75,11 +75,11 @@ class TestPushing:
         with pytest.raises(TaskConflict, match="task c exists with other content"):
             queue.push(step("b") >> last)
         with pytest.raises(TaskNotFound):
-            queue.get("b").state()
+            queue.task("b").state()
 
     def test_tasks_without_a_user_and_priority_take_those_of_the_first_one(self, queue: TaskQueue) -> None:
         queue.push(step("a", user_id="bob", priority=Priority.HIGH) >> step("b") >> step("c"))
-        info = queue.get("c").info()
+        info = queue.task("c").info()
         assert (info.user_id, info.priority) == ("bob", Priority.HIGH)
 
     def test_a_batch_may_be_in_any_order_but_chunks_come_one_after_the_other(self, queue: TaskQueue) -> None:
@@ -93,7 +93,7 @@ class TestPushing:
         above = [extract.task() for _ in range(101)]
         below = [extract.options(depends_on=above).task() for _ in range(101)]
         assert len(queue.push_many([*above, *below], chunked=True)) == 202
-        assert queue.stats().deferred == 101
+        assert queue.info().tasks[TaskState.DEFERRED] == 101
 
     def test_what_was_pushed_before_a_chunk_went_wrong_is_told(self, queue: TaskQueue) -> None:
         many = [extract.task() for _ in range(1_000)]
@@ -161,21 +161,21 @@ class TestFailures:
         last = step("c", depends_on=[After("a", on_failure="run"), "b"])
         handle = queue.push([step("a"), step("b")] >> last)
         worker.fail({"error": "no matter"})
-        handle.task("b").cancel("not today")
+        handle.task("b").cancel(reason="not today")
         with pytest.raises(TaskCanceled, match="task b was canceled: not today"):
             handle.result(10)
 
     def test_where_none_failed_the_error_is_that_of_the_task_that_was_canceled_first(self, queue: TaskQueue) -> None:
         handle = queue.push(step("a") >> [step("b"), step("c")] >> step("d"))
-        handle.task("a").cancel("it has a virus")
+        handle.task("a").cancel(reason="it has a virus")
         with pytest.raises(TaskCanceled, match="task a was canceled: it has a virus") as caught:
             handle.result(10)
         assert isinstance(caught.value.__cause__, TaskCanceled)
 
     def test_a_last_task_that_was_canceled_itself_tells_its_own_reason(self, queue: TaskQueue) -> None:
         handle = queue.push(step("a") >> step("b"))
-        handle.task("b").cancel("not needed")
-        handle.task("a").cancel("not today")
+        handle.task("b").cancel(reason="not needed")
+        handle.task("a").cancel(reason="not today")
         with pytest.raises(TaskCanceled, match="task b was canceled: not needed"):
             handle.result(10)
 
@@ -199,7 +199,7 @@ class TestCanceling:
         always = step("c", depends_on=After("b", on_failure="run"))
         handle = queue.push(step("a") >> step("b") >> always)
         held = worker.take()
-        answers = handle.cancel("not today")
+        answers = handle.cancel(reason="not today")
         assert list(answers) == ["c", "b", "a"]
         assert [answer.answer for answer in answers.values()] == ["canceled", "canceled", "requested"]
         worker.end(held)
@@ -299,11 +299,11 @@ class TestBadInput:
 
     def test_the_output_of_a_task_of_another_queue(self, queue: TaskQueue, settings: Any) -> None:
         first = extract.task()
-        with TaskQueue.from_url(settings.redis.url, name=f"{settings.queue.name}-2", default_user_id="ann") as other:
+        with TaskQueue.from_url(settings.redis.url, queue=f"{settings.queue.name}-2", default_user_id="ann") as other:
             other.push(first)
             with pytest.raises(UnknownDependency, match="whose output is its argument 'rows'"):
                 queue.push(load.task(first.output))
-            other.get(first.task_id).cancel()
+            other.task(first.task_id).cancel()
 
     def test_a_circle_through_stages_and_one_through_outputs(self, queue: TaskQueue) -> None:
         first, last = step("a"), step("b")
@@ -355,7 +355,7 @@ class TestBadInput:
 
 
 def test_a_pipeline_above_the_backlog_is_refused_as_a_whole(queue: TaskQueue) -> None:
-    queue.configure(backlog=1)
+    queue.set(backlog=1)
     with pytest.raises(QueueFull):
         queue.push(step("a") >> step("b"))
-    assert queue.stats().pushed == 0
+    assert queue.info().totals["pushed"] == 0

@@ -20,7 +20,7 @@ def double(number: int) -> int:
 
 @pytest.fixture
 def queue(fairque_server_url: str, fairque_queue_name: str) -> Iterator[TaskQueue]:
-    with TaskQueue.from_url(fairque_server_url, name=fairque_queue_name, default_user_id="ann") as queue:
+    with TaskQueue.from_url(fairque_server_url, queue=fairque_queue_name, default_user_id="ann") as queue:
         yield queue
 
 

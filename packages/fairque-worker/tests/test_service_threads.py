@@ -269,7 +269,7 @@ def thread(): os.closerange(3, 256)
 async def coroutine(): os.closerange(3, 256)
 registry = Registry()
 for one in (thread, coroutine): registry.register(one, one.__name__)
-with TaskQueue.from_url(url, name=name) as queue:
+with TaskQueue.from_url(url, queue=name) as queue:
     queue.push(Task.create(func=function, user_id="ann"))
 worker = Worker.from_url(url, queue=name, handler=FunctionTaskHandler(registry=registry), http_port=0)
 try:

@@ -98,7 +98,7 @@ class TestReason:
         queue.limit(cap=1)
         queue.fill("ann", 2)
         queue.pop()
-        assert queue.standing().reason == "cap"
+        assert queue.standing().reason == "user_cap"
         assert queue.standing().explain() == "user 'ann' runs 1 task, as many as its cap of 1 allows"
 
     def test_a_rate(self, queue: "Bench") -> None:
@@ -106,31 +106,31 @@ class TestReason:
         queue.fill("ann", 2)
         queue.pop()
         queue.advance(500)
-        assert queue.standing().reason == "rate"
+        assert queue.standing().reason == "user_rate"
         assert queue.standing().explain() == "user 'ann' may start 0.5 tasks a second: the next one in 1.5 s"
 
     def test_a_pause(self, queue: "Bench") -> None:
         queue.limit(paused=1)
         queue.push()
-        assert queue.standing().reason == "paused"
+        assert queue.standing().reason == "user_paused"
         assert "until it is resumed" in queue.standing().explain()
 
     def test_no_worker(self, queue: "Bench") -> None:
         queue.push()
-        assert queue.standing().reason == "no worker"
+        assert queue.standing().reason == "no_worker"
         (held,) = queue.pop()
         queue.push()
         queue.advance(20_000)
         assert queue.standing().reason == "turn", "a worker that runs a long task asks for none"
         queue.finish(held)
-        assert queue.standing().reason == "no worker"
+        assert queue.standing().reason == "no_worker"
         queue.pop(max_deliveries=1)
         queue.fill("bob", 1)
         assert queue.standing("bob").reason == "turn"
 
     def test_nothing_waits(self, queue: "Bench") -> None:
         held = queue.started()
-        assert queue.standing().reason == "runs"
+        assert queue.standing().reason == "running"
         queue.finish(held)
         assert queue.standing().reason == "idle"
         queue.fill("cem", 1, delay_ms=5_000)
@@ -145,7 +145,7 @@ class TestTask:
         queue.fill("ann", 3)
         queue.pop()
         found = explain(queue, "t3")
-        assert (found.state, found.place, found.reason) == (TaskState.QUEUED, 1, "cap")
+        assert (found.state, found.place, found.reason) == (TaskState.QUEUED, 1, "user_cap")
         assert found.explain() == (
             "task t3 is number 2 of its user: user 'ann' runs 1 task, as many as its cap of 1 allows"
         )
@@ -165,7 +165,7 @@ class TestTask:
     def test_a_running_task_tells_when_its_lease_ends(self, queue: "Bench") -> None:
         queue.started()
         found = explain(queue, "t1")
-        assert (found.reason, found.place, found.lease_ends_at) == ("runs", None, queue.now_ms + 30_000)
+        assert (found.reason, found.place, found.lease_ends_at) == ("running", None, queue.now_ms + 30_000)
         assert found.explain() == "task t1 runs"
 
     def test_an_ended_task_tells_how(self, queue: "Bench") -> None:

@@ -27,7 +27,7 @@ from fairque.client.functions import (
 from fairque.client.outcomes import CancelResult
 from fairque.client.settings import ClientOptions, ClientSettings
 from fairque.client.xcom import xcom_pull, xcom_push
-from fairque.protocol.calls import Configured, QueueStats, TaskInfo
+from fairque.protocol.calls import Configured, TaskInfo
 from fairque.protocol.config import QueueSettings, RedisSettings
 from fairque.protocol.errors import (
     BatchTooLarge,
@@ -57,9 +57,11 @@ from fairque.protocol.errors import (
     UnknownDependency,
     UserNotFound,
 )
+from fairque.protocol.limits import CostMode
 from fairque.protocol.model.context import TaskContext, current_context
 from fairque.protocol.model.dead_letters import DeadLetter, DeadLetterPage
 from fairque.protocol.model.dependencies import After
+from fairque.protocol.model.infos import Explanation, QueueInfo
 from fairque.protocol.model.outputs import Output
 from fairque.protocol.model.pipeline import Pipeline, pipeline
 from fairque.protocol.model.progress import Progress
@@ -74,10 +76,10 @@ from fairque.protocol.model.schedules import (
     UnreadableSchedule,
 )
 from fairque.protocol.model.shares import SharesReport, UserPage, UserRow, UserShare, UsersSnapshot, compare
-from fairque.protocol.model.standing import TaskStanding, UserStanding
+from fairque.protocol.model.standing import UserStanding
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.model.task import Task
-from fairque.protocol.reasons import CancelCause, DeadReason
+from fairque.protocol.reasons import CancelCause, DeadReason, WaitReason
 
 # Grouped by what they are for, not sorted.
 __all__ = [  # noqa: RUF022 - see above
@@ -90,7 +92,9 @@ __all__ = [  # noqa: RUF022 - see above
     "AsyncPipelineHandle",
     "Progress",
     "CancelResult",
-    "QueueStats",
+    "Explanation",
+    "QueueInfo",
+    "CostMode",
     "TaskInfo",
     "TaskState",
     # Its users
@@ -98,7 +102,6 @@ __all__ = [  # noqa: RUF022 - see above
     "AsyncUsers",
     "UNCHANGED",
     "UserStanding",
-    "TaskStanding",
     "UserPage",
     "UserRow",
     "Configured",
@@ -157,6 +160,7 @@ __all__ = [  # noqa: RUF022 - see above
     "ErrorInfo",
     "CancelCause",
     "DeadReason",
+    "WaitReason",
     "TaskEnded",
     "ServerError",
     "Conflict",

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from fairque.protocol.calls import ALL_USERS, SETTING_NAMES, CostMode, Setting, SettingName, configure
+from fairque.client.functions import TaskMaker
+from fairque.protocol.calls import ALL_USERS, SETTING_NAMES, Setting, SettingName, configure
 from fairque.protocol.errors import InvalidArgument
-from fairque.protocol.limits import id_problem
+from fairque.protocol.limits import CostMode, id_problem
+from fairque.protocol.model.ids import check_id
 from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
@@ -23,6 +25,7 @@ __all__ = [
     "nothing",
     "page_size",
     "page_start",
+    "task_named",
 ]
 
 #: Users of the largest page.
@@ -46,7 +49,7 @@ MaybeInt: TypeAlias = int | Unchanged | None
 
 
 def configuration(keys: QueueKeys, cost_mode: CostMode | Unchanged, backlog: MaybeInt) -> Call[bool]:
-    """Build the call behind ``queue.configure``.
+    """Build the call behind ``queue.set``.
 
     Raises:
         InvalidArgument: With every value that cannot be used.
@@ -93,3 +96,20 @@ def page_size(most: int) -> int:
     if type(most) is not int or not 1 <= most <= MAX_PAGE:
         raise InvalidArgument([f"most must be a whole number from 1 to {MAX_PAGE:,}, not {shown(most)}"])
     return most
+
+
+def task_named(task_id: object, func: TaskMaker[Any, Any, Any] | None) -> str:
+    """Return the id of a task if it can be one.
+
+    Raises:
+        InvalidTask: It cannot.
+        TypeError: It is a function, or what should be one of task functions is not.
+    """
+    if callable(task_id):
+        raise TypeError(
+            "queue.task(task_id) returns the handle of a task that was pushed: to make a function one of tasks, "
+            "decorate it with fairque.client.task"
+        )
+    if func is not None and not isinstance(func, TaskMaker):
+        raise TypeError(f"the function of a task is one that is decorated with fairque.client.task, not {shown(func)}")
+    return check_id(task_id, "task_id")

@@ -49,7 +49,7 @@ class Crowd(Generic[L, H]):
             if handle._link is not link:  # noqa: SLF001 - of this package
                 raise FairqueError(
                     f"the handle of task {handle.task_id} belongs to another queue object, and a queue waits for "
-                    "handles of its own only: take queue.get(task_id) of this one"
+                    "handles of its own only: take queue.task(task_id) of this one"
                 )
             self._by_task.setdefault(handle.task_id, []).append(handle)
 

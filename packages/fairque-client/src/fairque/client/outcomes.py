@@ -96,7 +96,7 @@ def late(task_id: str, state: TaskState, timeout: float) -> TimeoutError:
         f"task {task_id} is still {state} after {timeout:g} s. It continues: ask for the result again, or wait longer"
     )
     if state is not TaskState.STARTED:
-        text += f". queue.explain({task_id!r}).explain() says what it waits for"
+        text += f". queue.task({task_id!r}).explain() says what it waits for"
     if state is TaskState.SCHEDULED:
         text += ", and info() of its handle how often it failed"
     return TimeoutError(text)

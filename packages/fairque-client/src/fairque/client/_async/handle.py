@@ -8,8 +8,9 @@ from typing import Generic, TypeVar, cast
 from fairque.client.link import AsyncLink, seconds_of
 from fairque.client.outcomes import CancelResult, Memory, canceled, late, settle
 from fairque.client.waiting import until
-from fairque.protocol.calls import Outcome, TaskInfo, cancel, read_progress, read_task
+from fairque.protocol.calls import Outcome, TaskInfo, cancel, explain, read_progress, read_task
 from fairque.protocol.errors import ResultExpired, TaskNotFound
+from fairque.protocol.model.infos import Explanation
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.wire.call import Call
@@ -21,7 +22,7 @@ T = TypeVar("T")
 
 
 class AsyncTaskHandle(Generic[R_co]):
-    """One task of a queue, from outside. `AsyncTaskQueue.push` and `AsyncTaskQueue.get` make it.
+    """One task of a queue, from outside. `AsyncTaskQueue.push` and `AsyncTaskQueue.task` make it.
 
     Threads may share a synchronous handle.
 
@@ -45,6 +46,11 @@ class AsyncTaskHandle(Generic[R_co]):
         """Return where the task is in its life."""
         info = await self.info()
         return info.state
+
+    async def explain(self) -> Explanation:
+        """Return why the task waits; ``print`` shows it as a sentence."""
+        standing = await self._run(explain(self._link.keys, self.task_id))
+        return standing.explanation()
 
     async def wait(self, timeout: float | timedelta | None = None) -> TaskState:
         """Wait until the task has ended, woken by the server, and return its state.
@@ -99,7 +105,7 @@ class AsyncTaskHandle(Generic[R_co]):
         seconds = seconds_of(timeout)
         return self._words(seconds, until(seconds))
 
-    async def cancel(self, reason: str = "canceled by its producer") -> CancelResult:
+    async def cancel(self, *, reason: str = "canceled by its producer") -> CancelResult:
         """End the task if it waits, ask it to stop if it runs; the answer says which.
 
         Args:

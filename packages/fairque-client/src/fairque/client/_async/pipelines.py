@@ -82,7 +82,7 @@ class AsyncPipelineHandle(Generic[R_co]):
             raise
         return cast("R_co", results[0] if self._pipeline.single else results)
 
-    async def cancel(self, reason: str = "canceled by its producer") -> dict[str, CancelResult]:
+    async def cancel(self, *, reason: str = "canceled by its producer") -> dict[str, CancelResult]:
         """Cancel each task, the last ones first, so that none is set free by it.
 
         Args:

@@ -9,8 +9,9 @@ from typing import Generic, TypeVar, cast
 from fairque.client.link import Link, seconds_of
 from fairque.client.outcomes import CancelResult, Memory, canceled, late, settle
 from fairque.client.waiting import until
-from fairque.protocol.calls import Outcome, TaskInfo, cancel, read_progress, read_task
+from fairque.protocol.calls import Outcome, TaskInfo, cancel, explain, read_progress, read_task
 from fairque.protocol.errors import ResultExpired, TaskNotFound
+from fairque.protocol.model.infos import Explanation
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.wire.call import Call
@@ -22,7 +23,7 @@ T = TypeVar("T")
 
 
 class TaskHandle(Generic[R_co]):
-    """One task of a queue, from outside. `TaskQueue.push` and `TaskQueue.get` make it.
+    """One task of a queue, from outside. `TaskQueue.push` and `TaskQueue.task` make it.
 
     Threads may share a synchronous handle.
 
@@ -46,6 +47,11 @@ class TaskHandle(Generic[R_co]):
         """Return where the task is in its life."""
         info = self.info()
         return info.state
+
+    def explain(self) -> Explanation:
+        """Return why the task waits; ``print`` shows it as a sentence."""
+        standing = self._run(explain(self._link.keys, self.task_id))
+        return standing.explanation()
 
     def wait(self, timeout: float | timedelta | None = None) -> TaskState:
         """Wait until the task has ended, woken by the server, and return its state.
@@ -100,7 +106,7 @@ class TaskHandle(Generic[R_co]):
         seconds = seconds_of(timeout)
         return self._words(seconds, until(seconds))
 
-    def cancel(self, reason: str = "canceled by its producer") -> CancelResult:
+    def cancel(self, *, reason: str = "canceled by its producer") -> CancelResult:
         """End the task if it waits, ask it to stop if it runs; the answer says which.
 
         Args:

@@ -83,7 +83,7 @@ class PipelineHandle(Generic[R_co]):
             raise
         return cast("R_co", results[0] if self._pipeline.single else results)
 
-    def cancel(self, reason: str = "canceled by its producer") -> dict[str, CancelResult]:
+    def cancel(self, *, reason: str = "canceled by its producer") -> dict[str, CancelResult]:
         """Cancel each task, the last ones first, so that none is set free by it.
 
         Args:

@@ -9,7 +9,6 @@ from fairque.protocol.calls.interrupt import interrupt
 from fairque.protocol.calls.limits import (
     ALL_USERS,
     SETTING_NAMES,
-    CostMode,
     Purged,
     Setting,
     SettingName,
@@ -62,7 +61,6 @@ __all__ = [
     "MAX_WATCH_TASKS",
     "SETTING_NAMES",
     "Configured",
-    "CostMode",
     "Due",
     "Ended",
     "Failed",

@@ -47,6 +47,7 @@ def push(
     *,
     message_limit: int,
     result_ttl_ms: int = 86_400_000,
+    user_id: str | None = None,
     default_user_id: str | None = None,
 ) -> Call[list[Pushed]]:
     """Build the call that pushes tasks in one atomic step; its answer has one place for each, in their order.
@@ -56,7 +57,8 @@ def push(
         tasks: 1 to 1,000 tasks. They may depend on each other, in any order; without a user or a priority they take
             those of the first one that they depend on.
         message_limit: Bytes of the largest message.
-        default_user_id: User of the tasks that name none and depend on no other.
+        user_id: User of the tasks that name none.
+        default_user_id: User of the tasks that have none then, and depend on no other.
         result_ttl_ms: How long a task is remembered that is canceled here, since one that it depends on has failed.
 
     Raises:
@@ -71,7 +73,7 @@ def push(
         )
     args: list[Argument] = [message_limit, result_ttl_ms]
     size = 0
-    messages = [encode_task(task, default_user_id) for task in tasks]
+    messages = [encode_task(task, default_user_id, user_id) for task in tasks]
     _check_edges(messages)
     order = _order(tasks, messages)
     for place in order:

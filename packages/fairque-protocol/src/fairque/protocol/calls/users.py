@@ -6,9 +6,9 @@ from typing import Any, cast
 from attrs import frozen
 
 from fairque.protocol.calls.edition import NO_EDITION, Edition, edition_of
-from fairque.protocol.calls.limits import CostMode, SettingName
+from fairque.protocol.calls.limits import SettingName
 from fairque.protocol.errors import InvalidArgument, TaskNotFound, UserNotFound
-from fairque.protocol.limits import id_problem
+from fairque.protocol.limits import CostMode, id_problem
 from fairque.protocol.model.shares import UserPage, UserRow
 from fairque.protocol.model.standing import TaskStanding, UserStanding
 from fairque.protocol.model.states import TaskState
@@ -95,7 +95,7 @@ def read_configured(keys: QueueKeys, *, after: str | None = None, most: int = 10
         for user_id, name, value in zip(*[places] * 3, strict=True):
             users.setdefault(text(user_id), {})[cast("SettingName", text(name))] = float(value)
         return Configured(
-            cost_mode="count" if text(answers[1]) == "count" else "time",
+            cost_mode=CostMode.COUNT if answers[1] == b"count" else CostMode.TIME,
             backlog=int(answers[2]) or None,
             users=users,
             next=list(users)[-1] if len(users) == most else None,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from attrs import frozen
 
-from fairque.protocol.model.standing import Reason
+from fairque.protocol.reasons import WaitReason
 
 __all__ = ["SharesReport", "UserPage", "UserRow", "UserShare", "UsersSnapshot", "compare"]
 
@@ -41,15 +41,15 @@ class UserRow:
         return self.lane in ("F", "R")
 
     @property
-    def reason(self) -> Reason:
+    def reason(self) -> WaitReason:
         """What its next task waits for; that no worker is there shows only in `UserStanding`."""
         if self.paused:
-            return "paused"
+            return WaitReason.USER_PAUSED
         if self.runnable:
-            return "turn"
+            return WaitReason.TURN
         if not self.waiting:
-            return "runs" if self.running else "idle"
-        return "cap" if self.cap is not None and self.running >= self.cap else "rate"
+            return WaitReason.RUNNING if self.running else WaitReason.IDLE
+        return WaitReason.USER_CAP if self.cap is not None and self.running >= self.cap else WaitReason.USER_RATE
 
 
 @frozen(kw_only=True)

@@ -1,17 +1,13 @@
-"""Where a user or a task stands in a queue, and why it waits: what `explain` answers, decided without I/O."""
-
-from typing import Literal, TypeAlias
+"""Where a user or a task stands in a queue, as the server tells it, and why it waits: decided without I/O."""
 
 from attrs import frozen
 
+from fairque.protocol.durations import from_epoch_ms
+from fairque.protocol.model.infos import Explanation
 from fairque.protocol.model.states import TaskState
+from fairque.protocol.reasons import WaitReason
 
-__all__ = ["Reason", "TaskStanding", "UserStanding"]
-
-#: Why something waits; ``runs`` and ``ended`` wait for nothing, ``turn`` only for its turn.
-Reason: TypeAlias = Literal[
-    "ended", "runs", "delayed", "dependency", "idle", "paused", "cap", "rate", "no worker", "turn"
-]
+__all__ = ["TaskStanding", "UserStanding"]
 
 #: Idle workers ask for tasks more often than this, in milliseconds.
 _SILENCE_MS = 10_000
@@ -80,36 +76,38 @@ class UserStanding:
         return self.configured or self.since is not None or self.scheduled > 0
 
     @property
-    def reason(self) -> Reason:
+    def reason(self) -> WaitReason:
         """What its next task waits for."""
         if self.paused:
-            return "paused"
+            return WaitReason.USER_PAUSED
         if not self.waiting:
-            return "runs" if self.running else "delayed" if self.scheduled else "idle"
+            if self.running:
+                return WaitReason.RUNNING
+            return WaitReason.DELAYED if self.scheduled else WaitReason.IDLE
         if self.cap is not None and self.running >= self.cap:
-            return "cap"
+            return WaitReason.USER_CAP
         if self.next_start_at is not None and self.lane == "P":
-            return "rate"
-        return "no worker" if self._nobody_asks() else "turn"
+            return WaitReason.USER_RATE
+        return WaitReason.NO_WORKER if self._nobody_asks() else WaitReason.TURN
 
     def explain(self) -> str:
         """Return the reason as a sentence."""
         name = f"user {self.user_id!r}"
         match self.reason:
-            case "paused":
+            case WaitReason.USER_PAUSED:
                 return f"{name} is paused: nothing is started until it is resumed"
-            case "runs":
+            case WaitReason.RUNNING:
                 return f"{name} has {_number(self.running, 'task')} running and none that waits"
-            case "delayed":
+            case WaitReason.DELAYED:
                 return f"{name} has {_number(self.scheduled, 'task')} that must wait for a time or for others"
-            case "cap":
+            case WaitReason.USER_CAP:
                 return f"{name} runs {_number(self.running, 'task')}, as many as its cap of {self.cap:,} allows"
-            case "rate":
+            case WaitReason.USER_RATE:
                 wait = ((self.next_start_at or self.at_ms) - self.at_ms) / 1000
                 return f"{name} may start {self.rate:g} tasks a second: the next one in {_seconds(wait)} s"
-            case "no worker":
+            case WaitReason.NO_WORKER:
                 return f"{name} could be served, but no worker has asked for tasks for 10 s or more: start a worker"
-            case "turn":
+            case WaitReason.TURN:
                 ahead = self.users_ahead and f"waits for its turn behind {_number(self.users_ahead, 'other user')}"
                 return f"{name} {ahead or 'is the next one to be served'}"
         return f"{name} has no task that waits"
@@ -140,32 +138,44 @@ class TaskStanding:
     user: UserStanding
 
     @property
-    def reason(self) -> Reason:
+    def reason(self) -> WaitReason:
         """What the task waits for."""
         if self.state.terminal:
-            return "ended"
+            return WaitReason.ENDED
         if self.state is TaskState.STARTED:
-            return "runs"
+            return WaitReason.RUNNING
         if self.state is TaskState.SCHEDULED:
-            return "delayed"
+            return WaitReason.DELAYED
         if self.state is TaskState.DEFERRED:
-            return "dependency"
+            return WaitReason.DEPENDENCY
         return self.user.reason
 
     def explain(self) -> str:
         """Return the reason as a sentence."""
         name = f"task {self.task_id}"
         match self.reason:
-            case "ended":
+            case WaitReason.ENDED:
                 return f"{name} is {self.state}"
-            case "runs":
+            case WaitReason.RUNNING:
                 return f"{name} runs"
-            case "dependency":
+            case WaitReason.DEPENDENCY:
                 return f"{name} waits for tasks on which it depends"
-            case "delayed":
+            case WaitReason.DELAYED:
                 wait = ((self.due_at or self.user.at_ms) - self.user.at_ms) / 1000
                 return f"{name} is due in {_seconds(wait)} s"
         return f"{name} is number {(self.place or 0) + 1:,} of its user: {self.user.explain()}"
+
+    def explanation(self) -> Explanation:
+        """Return what the task waits for, for programs."""
+        queued = self.state is TaskState.QUEUED
+        at = self.due_at if self.reason is WaitReason.DELAYED else self.user.next_start_at if queued else None
+        return Explanation(
+            reason=self.reason,
+            ahead_in_user=self.place,
+            users_ahead=self.user.users_ahead if queued else None,
+            next_start_at=None if at is None else from_epoch_ms(at),
+            sentence=self.explain(),
+        )
 
 
 def _number(number: int, one: str) -> str:

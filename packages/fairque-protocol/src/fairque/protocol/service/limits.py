@@ -175,7 +175,7 @@ class LimitsKeeper:
                 apply(self._runner, self._keys, planned)
         except Conflict as error:
             # The cost mode must not change while users have work. The limits do not depend on it.
-            planned, self._refused = plan(evolve(fairness, cost_mode=found.cost_mode), found), True
+            planned, self._refused = plan(evolve(fairness, cost_mode=cast("Any", found.cost_mode)), found), True
             apply(self._runner, self._keys, planned)
             if not refused_before:
                 self._log(f"the cost mode is changed as soon as that can be: {error}", [])
