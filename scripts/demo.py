@@ -107,7 +107,7 @@ def _run(console: Console, url: str, label: str, files: list[str], noisy: int, *
                 for user in QUIET:
                     done[user] += push(user, 1)
             finished = queue.info().totals["finished"]
-            quiet = {user: sum(handle.state().terminal for handle in done[user]) for user in QUIET}
+            quiet = {user: sum(handle.state().ended for handle in done[user]) for user in QUIET}
             live.update(_progress(label, {NOISY: finished - sum(quiet.values()), **quiet}, totals))
             time.sleep(QUIET_PAUSE_SECONDS / 2)
         return Waits({user: [_wait_ms(handle) for handle in handles] for user, handles in done.items()})
@@ -143,7 +143,7 @@ def _live(console: Console) -> Iterator[Live]:
 
 def _wait_ms(handle: TaskHandle[Any]) -> int:
     info = handle.info()
-    return (info.started_at or info.pushed_at) - info.pushed_at
+    return round(((info.started_at or info.pushed_at) - info.pushed_at).total_seconds() * 1_000)
 
 
 def _progress(label: str, done: dict[str, int], totals: dict[str, int]) -> Table:

@@ -64,7 +64,7 @@ class Bench:
         late = []
         for part in batches(times, 1_000):
             infos = self.runner.run_all([read_task(self.keys, task_id_of(name, at)) for name, at in part])
-            late += [info.pushed_at - at for info, (_, at) in zip(infos, part, strict=True)]
+            late += [round(info.pushed_at.timestamp() * 1_000) - at for info, (_, at) in zip(infos, part, strict=True)]
         return late
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from fairque.client import (
     AsyncTaskQueue,
+    CancelResult,
     ClientSettings,
     FairqueError,
     InvalidTask,
@@ -132,7 +133,7 @@ async def test_a_failed_task_raises_what_is_kept_of_its_error(async_queue: Async
 
 async def test_a_waiting_task_is_canceled_at_once(async_queue: AsyncTaskQueue) -> None:
     handle = await async_queue.push(add.task(1, 2))
-    assert (await handle.cancel(reason="wrong numbers")).answer == "canceled"
+    assert await handle.cancel(reason="wrong numbers") is CancelResult.CANCELED
     with pytest.raises(TaskCanceled, match="wrong numbers"):
         await handle.result()
 

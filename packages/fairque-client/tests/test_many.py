@@ -231,7 +231,7 @@ def other_queue(settings: ClientSettings) -> Iterator[TaskQueue]:
 def test_handles_of_two_queue_objects_are_refused(queue: TaskQueue, other_queue: TaskQueue) -> None:
     handles = [queue.task("t1"), other_queue.task("t2")]
     with pytest.raises(
-        FairqueError, match=r"the handle of task t2 belongs to another queue object, .*: take queue\.get\(task_id\)"
+        FairqueError, match=r"the handle of task t2 belongs to another queue object, .*: take queue\.task\(task_id\)"
     ):
         queue.as_completed(handles)
     with pytest.raises(FairqueError, match="another queue object"):

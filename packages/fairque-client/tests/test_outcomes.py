@@ -93,13 +93,13 @@ def test_a_canceled_task_gives_the_cause_and_the_reason(left: Any, cause: Cancel
     assert (caught.value.cause, caught.value.reason) == (cause, reason)
 
 
-@pytest.mark.parametrize("state", [s for s in TaskState if s.terminal])
+@pytest.mark.parametrize("state", [s for s in TaskState if s.ended])
 def test_what_is_no_json_is_told_with_task_and_bytes(state: TaskState) -> None:
     with pytest.raises(ProtocolError, match=rf"task t is {state}, but what it left is not JSON .*b'\{{'"):
         settle("t", ended(state, b"{"))
 
 
-@pytest.mark.parametrize("state", [s for s in TaskState if not s.terminal])
+@pytest.mark.parametrize("state", [s for s in TaskState if not s.ended])
 def test_a_task_that_has_not_ended_has_no_outcome(state: TaskState) -> None:
     with pytest.raises(ProtocolError, match="has no outcome yet"):
         settle("t", Outcome(state, b""))

@@ -8,12 +8,14 @@ import pytest
 from fairque.client import (
     After,
     BatchTooLarge,
+    BulkReport,
     InvalidTask,
     Output,
     PartialPush,
     PipelineHandle,
     Priority,
     QueueFull,
+    ResultExpired,
     Task,
     TaskCanceled,
     TaskConflict,
@@ -27,6 +29,7 @@ from fairque.client import (
 )
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.call import Call
+from fairque.testing.internal import PATIENCE
 
 S = TaskState
 
@@ -127,14 +130,16 @@ class TestResults:
         worker.finish()
         with pytest.raises(TimeoutError, match="task"):
             handle.result(0)
-        assert handle.wait(0) == {"a": S.FINISHED, "b": S.QUEUED}
+        assert handle.wait(0) is S.QUEUED
+        assert handle.states() == {"a": S.FINISHED, "b": S.QUEUED}
 
     def test_wait_returns_when_all_have_ended(self, queue: TaskQueue, worker: Any, in_thread: Any) -> None:
         handle = queue.push(step("a") >> step("b"))
         waiting = in_thread(lambda: handle.wait(15))
         worker.finish()
         worker.fail({})
-        assert waiting.outcome() == {"a": S.FINISHED, "b": S.FAILED}
+        assert waiting.outcome() is S.FAILED
+        assert handle.states() == {"a": S.FINISHED, "b": S.FAILED}
 
     @pytest.mark.parametrize("timeout", ["soon", True, float("nan")])
     def test_a_timeout_is_a_time(self, queue: TaskQueue, timeout: Any) -> None:
@@ -147,6 +152,49 @@ class TestResults:
         handle = queue.push(step("a") >> step("b"))
         server.delete(f"{queue._link.keys.prefix}t:b")
         assert handle.states() == {"a": S.QUEUED, "b": None}
+
+
+class TestState:
+    def test_it_is_that_of_the_last_tasks_and_started_while_one_runs(self, queue: TaskQueue, worker: Any) -> None:
+        handle = queue.push(step("a") >> step("b"))
+        assert handle.state() is S.DEFERRED
+        held = worker.take()
+        assert handle.state() is S.STARTED
+        worker.end(held)
+        assert handle.state() is S.QUEUED
+        worker.finish()
+        assert handle.state() is S.FINISHED
+
+    def test_one_of_several_last_tasks_that_can_still_finish_keeps_it_open(self, queue: TaskQueue, worker: Any) -> None:
+        handle = queue.push(pipeline([step("a"), step("b")]))
+        worker.fail({})
+        assert handle.state() is S.QUEUED
+        worker.finish()
+        assert handle.state() is S.FAILED
+
+    def test_a_failure_that_came_down_to_the_last_task_is_a_failure(self, queue: TaskQueue, worker: Any) -> None:
+        handle = queue.push(step("a") >> step("b"))
+        worker.fail({})
+        assert handle.wait(PATIENCE) is S.FAILED
+        assert handle.states() == {"a": S.FAILED, "b": S.CANCELED}
+
+    def test_a_failure_that_changed_nothing_is_none(self, queue: TaskQueue, worker: Any) -> None:
+        first = step("a")
+        handle = queue.push(first >> step("b", depends_on=After(first, on_failure="run")))
+        worker.fail({})
+        worker.finish()
+        assert handle.state() is S.FINISHED
+
+    def test_a_cancelation_is_one(self, queue: TaskQueue) -> None:
+        handle = queue.push(step("a") >> step("b"))
+        handle.task("a").cancel()
+        assert handle.wait(PATIENCE) is S.CANCELED
+
+    def test_it_is_gone_with_the_records_of_the_last_tasks(self, queue: TaskQueue, server: Any) -> None:
+        handle = queue.push(step("a") >> step("b"))
+        server.delete(f"{queue._link.keys.prefix}t:b")
+        with pytest.raises(ResultExpired, match="the record of task b is gone"):
+            handle.state()
 
 
 class TestFailures:
@@ -199,9 +247,7 @@ class TestCanceling:
         always = step("c", depends_on=After("b", on_failure="run"))
         handle = queue.push(step("a") >> step("b") >> always)
         held = worker.take()
-        answers = handle.cancel(reason="not today")
-        assert list(answers) == ["c", "b", "a"]
-        assert [answer.answer for answer in answers.values()] == ["canceled", "canceled", "requested"]
+        assert handle.cancel(reason="not today") == BulkReport(matched=3, changed=3, refused=0, scanned=3)
         worker.end(held)
         assert handle.states() == {"a": S.FINISHED, "b": S.CANCELED, "c": S.CANCELED}
         with pytest.raises(TaskCanceled, match="not today"):
@@ -210,9 +256,10 @@ class TestCanceling:
     def test_also_where_an_output_is_the_edge(self, queue: TaskQueue) -> None:
         first = extract.task()
         second = load.task(first.output)
-        answers = queue.push(pipeline([first, second])).cancel()
-        assert {answer.answer for answer in answers.values()} == {"canceled"}
-        assert list(answers) == [second.task_id, first.task_id]
+        handle = queue.push(pipeline([first, second]))
+        assert handle.cancel(reason="not today").changed == 2
+        with pytest.raises(TaskCanceled, match="not today"):
+            handle.task(second).result(0)
 
     def test_hundreds_go_in_a_few_round_trips(self, queue: TaskQueue, monkeypatch: pytest.MonkeyPatch) -> None:
         handle = queue.push(pipeline([step(f"t{number}") for number in range(250)]))
@@ -224,15 +271,21 @@ class TestCanceling:
             return run_all(runner, calls)
 
         monkeypatch.setattr(Runner, "run_all", counted)
-        assert {answer.answer for answer in handle.cancel().values()} == {"canceled"}
+        assert handle.cancel().changed == 250
         assert (len(handle.tasks), sizes) == (250, [100, 100, 50])
+
+    def test_those_that_have_ended_keep_their_ending(self, queue: TaskQueue, worker: Any) -> None:
+        handle = queue.push(step("a") >> step("b"))
+        worker.finish("done")
+        assert handle.cancel() == BulkReport(matched=1, changed=1, refused=0, scanned=2)
+        assert handle.states() == {"a": S.FINISHED, "b": S.CANCELED}
 
     def test_those_whose_records_have_expired_are_left_out(self, queue: TaskQueue, worker: Any, server: Any) -> None:
         handle = queue.push(step("a") >> step("b"))
         worker.finish("done")
         server.delete(f"{queue._link.keys.prefix}t:a")
-        answers = handle.cancel()
-        assert {name: answer.answer for name, answer in answers.items()} == {"b": "canceled"}
+        assert handle.cancel() == BulkReport(matched=1, changed=1, refused=0, scanned=2)
+        assert handle.states() == {"a": None, "b": S.CANCELED}
 
 
 class TestHandles:

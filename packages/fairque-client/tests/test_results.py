@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from fairque.client import (
+    CancelResult,
     CostMode,
     InvalidTask,
     ResultExpired,
@@ -54,30 +55,30 @@ def test_a_task_that_canceled_itself_raises_its_reason(queue: TaskQueue, worker:
 
 def test_a_waiting_task_is_canceled_at_once(queue: TaskQueue) -> None:
     handle = queue.push(add.task(1, 2))
-    canceled = queue.task(handle.task_id).cancel(reason="wrong numbers")
-    assert (canceled.answer, canceled.state) == ("canceled", TaskState.CANCELED)
+    assert queue.task(handle.task_id).cancel(reason="wrong numbers") is CancelResult.CANCELED
+    assert handle.state() is TaskState.CANCELED
     with pytest.raises(TaskCanceled, match="wrong numbers"):
         handle.result(timeout=5)
 
 
 def test_a_scheduled_task_is_canceled_too(queue: TaskQueue) -> None:
     handle = queue.push(add.options(delay=60).task(1, 2))
-    assert handle.cancel().answer == "canceled"
+    assert handle.cancel() is CancelResult.CANCELED
 
 
 def test_a_running_task_is_asked_to_stop(queue: TaskQueue, worker: Any) -> None:
     handle = queue.push(add.task(1, 2))
     worker.take()
-    canceled = handle.cancel()
-    assert (canceled.answer, canceled.state) == ("requested", TaskState.STARTED)
-    assert handle.info().cancel_requested
+    assert handle.cancel() is CancelResult.REQUESTED
+    info = handle.info()
+    assert (info.state, info.cancel_requested) == (TaskState.STARTED, True)
 
 
 def test_an_ended_task_keeps_its_ending(queue: TaskQueue, worker: Any) -> None:
     handle = queue.push(add.task(1, 2))
     worker.finish(3)
-    canceled = handle.cancel()
-    assert (canceled.answer, canceled.state) == ("already", TaskState.FINISHED)
+    assert handle.cancel() is CancelResult.ALREADY_ENDED
+    assert handle.state() is TaskState.FINISHED
 
 
 def test_a_handle_follows_its_task(queue: TaskQueue, worker: Any) -> None:

@@ -68,7 +68,7 @@ def test_every_ending_wakes_the_waiter(queue: TaskQueue, worker: Any, in_thread:
     watches(spy, 1)
     end = {"finish": worker.finish, "fail": lambda: worker.fail({"error": "e"}), "cancel": handle.cancel}
     end[ending]()
-    assert waiting.outcome().terminal
+    assert waiting.outcome().ended
 
 
 def test_a_message_that_cannot_be_read_ends_no_wait(queue: TaskQueue, worker: Any, in_thread: Any, spy: Any) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from fairque.protocol import calls
 from fairque.protocol.calls import ALL_USERS, Setting
-from fairque.protocol.errors import InvalidArgument, InvalidTask
+from fairque.protocol.errors import InvalidArgument
 from fairque.protocol.wire.keys import QueueKeys
 
 KEYS = QueueKeys("q")
@@ -66,7 +66,7 @@ def test_a_cost_mode_is_one_of_two() -> None:
 
 @pytest.mark.parametrize("user", ["", "a\nb", "x" * 129, None])
 def test_a_user_that_cannot_be_is_neither_purged_nor_read(user: Any) -> None:
-    with pytest.raises(InvalidTask, match="user_id"):
+    with pytest.raises(InvalidArgument, match="user_id"):
         calls.purge(KEYS, user, reason="", result_ttl_ms=1)
-    with pytest.raises(InvalidTask, match="user_id"):
+    with pytest.raises(InvalidArgument, match="user_id"):
         calls.read_user(KEYS, user)

@@ -328,7 +328,7 @@ class Story:
             queue.push(*self._tasks[self._early :])
             assert {code for code, _, _ in queue.push(*self._tasks)} == {Status.ALREADY}
         for one in queue.pop(dice.randint(1, 4), lease_ms=200):
-            assert all(queue.state(parent.task_id).terminal for parent in self.parents[one.task_id])
+            assert all(queue.state(parent.task_id).ended for parent in self.parents[one.task_id])
             self._end_somehow(one)
         if dice.random() < 0.05:
             self._cancel(f"t{dice.randrange(self._early)}")
@@ -363,7 +363,7 @@ def test_every_task_of_a_random_graph_ends_and_none_before_its_parents(queue: "B
     story = Story(queue, seed)
     assert any(not story.go_on() for _ in range(2_000))
     ended = {task_id: queue.state(task_id) for task_id in story.parents}
-    assert all(state.terminal for state in ended.values())
+    assert all(state.ended for state in ended.values())
     for task_id, state in ended.items():
         failed = [p for p in story.parents[task_id] if ended[p.task_id] is not S.FINISHED and p.on_failure == "cascade"]
         assert (state is S.CANCELED) if failed else (state is not S.CANCELED or task_id in story.canceled)

@@ -6,10 +6,13 @@ import pytest
 
 from fairque.protocol import calls
 from fairque.protocol.calls import ALL_USERS
-from fairque.protocol.errors import TaskNotFound, UserNotFound
-from fairque.protocol.model.shares import UserRow
+from fairque.protocol.durations import from_epoch_ms
+from fairque.protocol.errors import TaskNotFound
+from fairque.protocol.model.limits import Limits
 from fairque.protocol.model.standing import TaskStanding
 from fairque.protocol.model.states import Priority, TaskState
+from fairque.protocol.model.users import UserRow
+from fairque.protocol.reasons import WaitReason
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
@@ -50,7 +53,8 @@ class TestUser:
         assert (found.weight, found.cap, found.rate, found.burst, found.backlog) == (2, 2, 10, 4, 50)
         assert (found.waiting, found.waiting_critical, found.scheduled, found.running) == (2, 0, 1, 1)
         assert (found.served, found.since, found.at_ms) == (2.0, queue.now_ms - 3_000, queue.now_ms)
-        assert (found.oldest_seconds, found.configured, found.paused) == (3.0, True, False)
+        assert (found.oldest_seconds, found.paused) == (3.0, False)
+        assert found.own_limits == Limits(weight=2, rate=10, burst=4, cap=2)
         assert found.last_pop_at == queue.now_ms - 1_000
 
     def test_what_it_was_served_ahead_is_told_in_service(self, queue: "Bench") -> None:
@@ -68,10 +72,16 @@ class TestUser:
         queue.finish(*queue.pop(2))
         assert queue.standing().served == 2
 
-    def test_a_user_nobody_knows_is_not_found(self, queue: "Bench") -> None:
+    def test_a_user_nobody_knows_has_nothing(self, queue: "Bench") -> None:
         queue.push()
-        with pytest.raises(UserNotFound, match="knows no user 'an': it has no tasks, no debts and no limits"):
-            queue.standing("an")
+        found = queue.standing("an")
+        assert (found.waiting, found.running, found.scheduled, found.since, found.own_limits) == (
+            0,
+            0,
+            0,
+            None,
+            Limits(),
+        )
 
     def test_a_user_with_limits_or_scheduled_tasks_alone_is_known(self, queue: "Bench") -> None:
         queue.limit("bob", cap=2)
@@ -79,10 +89,9 @@ class TestUser:
         assert queue.standing("bob").cap == 2
         assert queue.standing("cem").scheduled == 1
 
-    def test_a_user_with_a_default_alone_is_not_found(self, queue: "Bench") -> None:
+    def test_the_defaults_count_for_a_user_nobody_knows(self, queue: "Bench") -> None:
         queue.limit(ALL_USERS, cap=2)
-        with pytest.raises(UserNotFound):
-            queue.standing()
+        assert (queue.standing().cap, queue.standing().own_limits) == (2, Limits())
 
 
 class TestReason:
@@ -202,10 +211,9 @@ class TestPages:
             waiting=2,
             running=1,
             served=3.0,
-            since=queue.now_ms - 3_000,
-            lane="R",
+            since=from_epoch_ms(queue.now_ms - 3_000),
+            reason=WaitReason.TURN,
         )
-        assert (row.runnable, row.reason) == (True, "turn")
 
     def test_a_row_tells_why_its_user_waits(self, queue: "Bench") -> None:
         queue.limit("capped", cap=1)
@@ -218,10 +226,10 @@ class TestPages:
         queue.limit("paused", paused=1)
         queue.fill("waits", 1)
         assert {row.user_id: row.reason for row in rows(queue)} == {
-            "capped": "cap",
-            "limited": "rate",
-            "paused": "paused",
-            "runs": "runs",
+            "capped": "user_cap",
+            "limited": "user_rate",
+            "paused": "user_paused",
+            "runs": "running",
             "waits": "turn",
         }
 
@@ -242,7 +250,7 @@ class TestPages:
 
     def test_an_empty_queue_has_one_empty_page(self, queue: "Bench") -> None:
         page = queue.run(calls.read_users(queue.keys))
-        assert (list(page), len(page), page.next, page.at_ms) == ([], 0, None, queue.now_ms)
+        assert (list(page), len(page), page.next, page.read_at) == ([], 0, None, from_epoch_ms(queue.now_ms))
 
 
 @pytest.mark.parametrize("name", ["read_user", "read_users", "read_configured", "explain"])

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from fairque.client.functions import TaskMaker
 from fairque.protocol.calls import ALL_USERS, SETTING_NAMES, Setting, SettingName, configure
@@ -16,8 +16,6 @@ from fairque.protocol.wire.keys import QueueKeys
 __all__ = [
     "MAX_PAGE",
     "UNCHANGED",
-    "MaybeFloat",
-    "MaybeInt",
     "Unchanged",
     "changed",
     "configuration",
@@ -28,7 +26,7 @@ __all__ = [
     "task_named",
 ]
 
-#: Users of the largest page.
+#: Records of the largest page.
 MAX_PAGE = 1_000
 
 
@@ -44,11 +42,8 @@ class Unchanged(Enum):
 #: Stands for a setting that stays what it is.
 UNCHANGED: Final = Unchanged.UNCHANGED
 
-MaybeFloat: TypeAlias = float | Unchanged | None
-MaybeInt: TypeAlias = int | Unchanged | None
 
-
-def configuration(keys: QueueKeys, cost_mode: CostMode | Unchanged, backlog: MaybeInt) -> Call[bool]:
+def configuration(keys: QueueKeys, cost_mode: CostMode | Unchanged, backlog: int | Unchanged | None) -> Call[bool]:
     """Build the call behind ``queue.set``.
 
     Raises:
@@ -70,7 +65,7 @@ def named(user_id: str) -> str:
     return user_id
 
 
-def changed(user_id: str, changes: Mapping[SettingName, MaybeFloat]) -> list[Setting]:
+def changed(user_id: str, changes: Mapping[SettingName, float | Unchanged | None]) -> list[Setting]:
     """Return the settings that are given, at least one."""
     given = [Setting(user_id, name, value) for name, value in changes.items() if not isinstance(value, Unchanged)]
     if not given:
@@ -85,17 +80,16 @@ def nothing(user_id: str) -> list[Setting]:
 
 def page_start(after: str | None) -> str | None:
     """Return ``after`` if a page can begin there."""
-    # The empty name stands for the defaults of all, which come first among what is configured.
-    if after is not None and after != ALL_USERS and (problem := id_problem(after, "after")):
-        raise InvalidArgument([problem])
+    if after is not None and (problem := id_problem(after, "after")):
+        raise InvalidArgument(problem)
     return after
 
 
-def page_size(most: int) -> int:
-    """Return ``most`` if a page can be so large."""
-    if type(most) is not int or not 1 <= most <= MAX_PAGE:
-        raise InvalidArgument([f"most must be a whole number from 1 to {MAX_PAGE:,}, not {shown(most)}"])
-    return most
+def page_size(limit: int) -> int:
+    """Return ``limit`` if a page can be so large."""
+    if type(limit) is not int or not 1 <= limit <= MAX_PAGE:
+        raise InvalidArgument(f"limit must be a whole number from 1 to {MAX_PAGE:,}, not {shown(limit)}")
+    return limit
 
 
 def task_named(task_id: object, func: TaskMaker[Any, Any, Any] | None) -> str:

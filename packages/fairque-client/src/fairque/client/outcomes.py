@@ -2,45 +2,29 @@
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from fairque.protocol.calls import Outcome
 from fairque.protocol.errors import ErrorInfo, ProtocolError, ResultExpired, TaskCanceled, TaskFailed, TaskNotFound
 from fairque.protocol.jsonvalue import loads
 from fairque.protocol.model.dead_letters import dead_reason
 from fairque.protocol.model.outcome import CANCELED_ITSELF
-from fairque.protocol.model.states import TaskState
+from fairque.protocol.model.states import CancelResult, TaskState
 from fairque.protocol.reasons import CancelCause
 from fairque.protocol.wire.status import Status
 
-__all__ = ["CancelResult", "Memory", "Missing", "canceled", "late", "settle"]
+__all__ = ["Memory", "Missing", "canceled", "late", "settle"]
 
 #: How the script ends the reason of a task that was canceled since one on which it depends was, or failed.
 _OF_PARENT = ", on which it depends, did not finish"
 
-Answer: TypeAlias = Literal["canceled", "requested", "already"]
-
-_ANSWERS: Mapping[Status, Answer] = {
-    Status.OK: "canceled",
-    Status.REQUESTED: "requested",
-    Status.ALREADY: "already",
+_CANCELED: Mapping[Status, CancelResult] = {
+    Status.OK: CancelResult.CANCELED,
+    Status.REQUESTED: CancelResult.REQUESTED,
+    Status.ALREADY: CancelResult.ALREADY_ENDED,
 }
-
-
-@frozen
-class CancelResult:
-    """What a cancelation did.
-
-    Attributes:
-        answer: ``canceled``: the task was waiting and has ended. ``requested``: it runs and was asked to stop.
-            ``already``: it had ended before, and keeps that ending.
-        state: Its state now.
-    """
-
-    answer: Answer
-    state: TaskState
 
 
 class Missing(Enum):
@@ -86,8 +70,7 @@ class Memory:
 
 def canceled(answer: tuple[Status, TaskState]) -> CancelResult:
     """Return what the answer of a cancel call means."""
-    code, state = answer
-    return CancelResult(_ANSWERS[code], state)
+    return _CANCELED[answer[0]]
 
 
 def late(task_id: str, state: TaskState, timeout: float) -> TimeoutError:
@@ -110,7 +93,7 @@ def settle(task_id: str, outcome: Outcome) -> Any:
         TaskCanceled: It was canceled.
         ProtocolError: It has not ended, or what it left is not JSON.
     """
-    if not outcome.state.terminal:
+    if not outcome.state.ended:
         raise ProtocolError(f"task {task_id} is {outcome.state}: it has no outcome yet")
     try:
         value = loads(outcome.blob) if outcome.blob else None

@@ -11,6 +11,7 @@ from fairque.client._async.dead_letters import AsyncDeadLetters
 from fairque.client._async.handle import AsyncTaskHandle
 from fairque.client._async.pipelines import AsyncPipelineHandle
 from fairque.client._async.schedules import AsyncSchedules
+from fairque.client._async.tasks import AsyncTasks
 from fairque.client._async.users import AsyncUsers
 from fairque.client.arguments import UNCHANGED, Unchanged, configuration, task_named
 from fairque.client.functions import TaskMaker
@@ -41,6 +42,7 @@ class AsyncTaskQueue:
 
     Attributes:
         settings: The settings in use.
+        tasks: Its tasks, many at a time.
         users: What its users may use, what they got, and why they wait.
         dead_letters: Tasks that failed for good: to look at, to run again, to forget.
         schedules: Its schedules, to be read, paused and removed.
@@ -49,6 +51,7 @@ class AsyncTaskQueue:
     def __init__(self, settings: ClientSettings | None = None) -> None:
         self.settings = settings or ClientSettings()
         self._link = AsyncLink(self.settings)
+        self.tasks = AsyncTasks(self._link)
         self.users = AsyncUsers(self._link)
         self.dead_letters = AsyncDeadLetters(self._link)
         self.schedules = AsyncSchedules(self._link)

@@ -7,13 +7,13 @@ from datetime import timedelta
 from typing import Generic, TypeVar, cast
 
 from fairque.client.link import Link, seconds_of
-from fairque.client.outcomes import CancelResult, Memory, canceled, late, settle
+from fairque.client.outcomes import Memory, canceled, late, settle
 from fairque.client.waiting import until
-from fairque.protocol.calls import Outcome, TaskInfo, cancel, explain, read_progress, read_task
+from fairque.protocol.calls import Outcome, cancel, explain, read_progress, read_task
 from fairque.protocol.errors import ResultExpired, TaskNotFound
-from fairque.protocol.model.infos import Explanation
+from fairque.protocol.model.infos import Explanation, TaskInfo
 from fairque.protocol.model.progress import Progress
-from fairque.protocol.model.states import TaskState
+from fairque.protocol.model.states import CancelResult, TaskState
 from fairque.protocol.wire.call import Call
 
 __all__ = ["TaskHandle"]
@@ -81,7 +81,7 @@ class TaskHandle(Generic[R_co]):
         """
         seconds = seconds_of(timeout)
         outcome = self._outcome(seconds)
-        if seconds is not None and not outcome.state.terminal:
+        if seconds is not None and not outcome.state.ended:
             raise late(self.task_id, outcome.state, seconds)
         return cast("R_co", settle(self.task_id, outcome))
 
@@ -130,7 +130,7 @@ class TaskHandle(Generic[R_co]):
             for _, event in events:
                 if isinstance(event, Progress):
                     yield event
-                elif not (outcome := self._memory.learn(event)).state.terminal:
+                elif not (outcome := self._memory.learn(event)).state.ended:
                     raise late(self.task_id, outcome.state, seconds or 0.0)
 
     def _run(self, call: Call[T]) -> T:

@@ -12,6 +12,7 @@ from fairque.client._sync.dead_letters import DeadLetters
 from fairque.client._sync.handle import TaskHandle
 from fairque.client._sync.pipelines import PipelineHandle
 from fairque.client._sync.schedules import Schedules
+from fairque.client._sync.tasks import Tasks
 from fairque.client._sync.users import Users
 from fairque.client.arguments import UNCHANGED, Unchanged, configuration, task_named
 from fairque.client.functions import TaskMaker
@@ -42,6 +43,7 @@ class TaskQueue:
 
     Attributes:
         settings: The settings in use.
+        tasks: Its tasks, many at a time.
         users: What its users may use, what they got, and why they wait.
         dead_letters: Tasks that failed for good: to look at, to run again, to forget.
         schedules: Its schedules, to be read, paused and removed.
@@ -50,6 +52,7 @@ class TaskQueue:
     def __init__(self, settings: ClientSettings | None = None) -> None:
         self.settings = settings or ClientSettings()
         self._link = Link(self.settings)
+        self.tasks = Tasks(self._link)
         self.users = Users(self._link)
         self.dead_letters = DeadLetters(self._link)
         self.schedules = Schedules(self._link)

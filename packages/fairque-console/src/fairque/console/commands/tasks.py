@@ -52,10 +52,9 @@ def cancel(
     with opened(config, url, queue) as queue_:
         if user is None:
             for task_id in task_ids:
-                click.echo(f"{task_id}: {queue_.task(task_id).cancel(reason=reason).answer}")
+                click.echo(f"{task_id}: {queue_.task(task_id).cancel(reason=reason)}")
             return
-        standing = queue_.users.get(user)
-        waiting = standing.waiting + standing.scheduled
         if not yes:
+            waiting = queue_.tasks.cancel_all(user_id=user, dry_run=True).matched
             click.confirm(f"Cancel {waiting:,} waiting tasks of user {user!r}?", abort=True)
-        click.echo(f"{queue_.users.purge(user, reason):,} canceled")
+        click.echo(f"{queue_.tasks.cancel_all(reason=reason, user_id=user).changed:,} canceled")

@@ -41,7 +41,6 @@ from fairque.protocol.errors.tasks import (
     TaskNotFound,
     TaskTooLarge,
     UnknownDependency,
-    UserNotFound,
 )
 
 __all__ = [
@@ -81,5 +80,4 @@ __all__ = [
     "TaskTooLarge",
     "UnknownDependency",
     "UnknownFunction",
-    "UserNotFound",
 ]

@@ -21,7 +21,6 @@ __all__ = [
     "TaskNotFound",
     "TaskTooLarge",
     "UnknownDependency",
-    "UserNotFound",
 ]
 
 
@@ -199,18 +198,3 @@ class TaskCanceled(TaskEnded):
         self.cause = cause
         self.reason = reason
         super().__init__(task_id, f"task {task_id} was canceled" + (f": {reason}" if reason else ""))
-
-
-class UserNotFound(NotFound):
-    """A user who has no tasks, no debts and no limits of its own: the queue knows nothing of it.
-
-    Attributes:
-        user_id: The user.
-    """
-
-    def __init__(self, user_id: str, queue: str) -> None:
-        self.user_id = user_id
-        super().__init__(
-            f"queue {queue!r} knows no user {user_id!r}: it has no tasks, no debts and no limits of its own. "
-            "Check the spelling, or set limits for it first"
-        )

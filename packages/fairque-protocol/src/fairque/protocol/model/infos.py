@@ -6,10 +6,10 @@ from datetime import datetime
 from attrs import frozen
 
 from fairque.protocol.limits import CostMode
-from fairque.protocol.model.states import TaskState
+from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.reasons import WaitReason
 
-__all__ = ["Explanation", "QueueInfo"]
+__all__ = ["Explanation", "QueueInfo", "TaskInfo"]
 
 
 @frozen(kw_only=True)
@@ -61,3 +61,34 @@ class QueueInfo:
     users_waiting: int
     totals: Mapping[str, int]
     read_at: datetime
+
+
+@frozen(kw_only=True)
+class TaskInfo:
+    """One task as the server knows it. Moments are those of the server's clock.
+
+    Attributes:
+        task_id: The task.
+        state: Where it is in its life.
+        user_id: Whose share it uses.
+        priority: Its urgency among the tasks of its user.
+        pushed_at: When it was pushed.
+        started_at: When its last attempt began; None before the first.
+        ended_at: When it ended; None before.
+        attempts: How often it was started.
+        failures: How many attempts ended in an error.
+        worker: Name of the worker of its last attempt; None before the first.
+        cancel_requested: Whether it was asked to stop.
+    """
+
+    task_id: str
+    state: TaskState
+    user_id: str
+    priority: Priority
+    pushed_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    attempts: int
+    failures: int
+    worker: str | None
+    cancel_requested: bool

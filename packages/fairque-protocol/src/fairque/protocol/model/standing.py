@@ -1,10 +1,14 @@
 """Where a user or a task stands in a queue, as the server tells it, and why it waits: decided without I/O."""
 
+from datetime import datetime
+
 from attrs import frozen
 
 from fairque.protocol.durations import from_epoch_ms
 from fairque.protocol.model.infos import Explanation
+from fairque.protocol.model.limits import Limits
 from fairque.protocol.model.states import TaskState
+from fairque.protocol.model.users import UserInfo
 from fairque.protocol.reasons import WaitReason
 
 __all__ = ["TaskStanding", "UserStanding"]
@@ -31,7 +35,7 @@ class UserStanding:
         burst: Most starts at once where there is a rate.
         backlog: Most waiting tasks; None for no limit.
         paused: Whether nothing of it is started.
-        configured: Whether limits of its own are set.
+        own_limits: What is set for it alone.
         waiting: Tasks in its queue, among them ``waiting_critical``.
         waiting_critical: CRITICAL tasks in its queue.
         scheduled: Tasks that wait for their time or for others.
@@ -55,7 +59,7 @@ class UserStanding:
     burst: int
     backlog: int | None
     paused: bool
-    configured: bool
+    own_limits: Limits
     waiting: int
     waiting_critical: int
     scheduled: int
@@ -69,11 +73,6 @@ class UserStanding:
     next_start_at: int | None
     queue_running: int
     last_pop_at: int | None
-
-    @property
-    def known(self) -> bool:
-        """Whether the queue knows anything of the user."""
-        return self.configured or self.since is not None or self.scheduled > 0
 
     @property
     def reason(self) -> WaitReason:
@@ -112,6 +111,35 @@ class UserStanding:
                 return f"{name} {ahead or 'is the next one to be served'}"
         return f"{name} has no task that waits"
 
+    def info(self) -> UserInfo:
+        """Return the same for programs."""
+        return UserInfo(
+            user_id=self.user_id,
+            weight=self.weight,
+            cap=self.cap,
+            paused=self.paused,
+            waiting=self.waiting,
+            running=self.running,
+            served=self.served,
+            since=_moment(self.since),
+            reason=self.reason,
+            limits=Limits(
+                weight=self.weight,
+                cap=self.cap,
+                rate=self.rate,
+                burst=self.burst,
+                backlog=self.backlog,
+                paused=self.paused,
+            ),
+            own_limits=self.own_limits,
+            delayed=self.scheduled,
+            ahead=self.ahead,
+            oldest_seconds=self.oldest_seconds,
+            users_ahead=self.users_ahead,
+            next_start_at=_moment(self.next_start_at) if self.reason is WaitReason.USER_RATE else None,
+            sentence=self.explain(),
+        )
+
     def _nobody_asks(self) -> bool:
         # Workers that are busy with long tasks do not ask either.
         return not self.queue_running and self.at_ms - (self.last_pop_at or 0) >= _SILENCE_MS
@@ -140,7 +168,7 @@ class TaskStanding:
     @property
     def reason(self) -> WaitReason:
         """What the task waits for."""
-        if self.state.terminal:
+        if self.state.ended:
             return WaitReason.ENDED
         if self.state is TaskState.STARTED:
             return WaitReason.RUNNING
@@ -173,9 +201,13 @@ class TaskStanding:
             reason=self.reason,
             ahead_in_user=self.place,
             users_ahead=self.user.users_ahead if queued else None,
-            next_start_at=None if at is None else from_epoch_ms(at),
+            next_start_at=_moment(at),
             sentence=self.explain(),
         )
+
+
+def _moment(ms: int | None) -> datetime | None:
+    return None if ms is None else from_epoch_ms(ms)
 
 
 def _number(number: int, one: str) -> str:
