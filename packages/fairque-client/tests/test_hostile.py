@@ -1,6 +1,7 @@
 """Hostile text and sizes at the client's door: taken as they are, or refused with a sentence; nothing half stored."""
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
