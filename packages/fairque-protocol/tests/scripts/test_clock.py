@@ -249,8 +249,10 @@ class TestBack:
         assert row.since == from_epoch_ms(now - 150)
         queue.fail(held, verdict="dead")
         page = queue.run(calls.read_dead(queue.keys))
-        assert [(letter.pushed_at, letter.ended_at) for letter in page] == [(now - 150, now)]
-        assert (queue.info("t1").ended_at, page.at_ms) == (from_epoch_ms(now), now)
+        assert [(letter.pushed_at, letter.ended_at) for letter in page] == [
+            (from_epoch_ms(now - 150), from_epoch_ms(now))
+        ]
+        assert queue.info("t1").ended_at == page.read_at == from_epoch_ms(now)
 
     def test_pages_of_dead_letters_continue_where_they_were(self, queue: "Bench", back: Step) -> None:
         for _ in range(4):

@@ -16,8 +16,7 @@ from fairque.client._sync.tasks import Tasks
 from fairque.client._sync.users import Users
 from fairque.client._version import __version__
 from fairque.client.arguments import UNCHANGED, Unchanged
-from fairque.client.dead_letter_steps import Redriven
-from fairque.client.filters import TaskFilter
+from fairque.client.filters import DeadLetterFilter, TaskFilter
 from fairque.client.functions import (
     AsyncContextTaskFunction,
     AsyncTaskFunction,
@@ -59,7 +58,7 @@ from fairque.protocol.errors import (
 )
 from fairque.protocol.limits import CostMode
 from fairque.protocol.model.context import TaskContext, current_context
-from fairque.protocol.model.dead_letters import DeadLetter, DeadLetterPage
+from fairque.protocol.model.dead_letters import DeadLetter
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.infos import Explanation, QueueInfo, TaskInfo
 from fairque.protocol.model.limits import Limits
@@ -67,16 +66,14 @@ from fairque.protocol.model.outputs import Output
 from fairque.protocol.model.page import Page
 from fairque.protocol.model.pipeline import Pipeline, pipeline
 from fairque.protocol.model.progress import Progress
-from fairque.protocol.model.reports import BulkReport
+from fairque.protocol.model.reports import BulkReport, RetryReport
 from fairque.protocol.model.retry import Cancel, Retry, RetryPolicy, Snooze
 from fairque.protocol.model.schedules import (
     Miss,
     Moved,
     Schedule,
     ScheduleInfo,
-    SchedulePage,
     SchedulerStatus,
-    UnreadableSchedule,
 )
 from fairque.protocol.model.states import CancelResult, Priority, TaskState
 from fairque.protocol.model.task import Task
@@ -97,6 +94,7 @@ __all__ = [  # noqa: RUF022 - see above
     "Explanation",
     "QueueInfo",
     "BulkReport",
+    "RetryReport",
     "Page",
     "CostMode",
     "TaskInfo",
@@ -119,16 +117,13 @@ __all__ = [  # noqa: RUF022 - see above
     "DeadLetters",
     "AsyncDeadLetters",
     "DeadLetter",
-    "DeadLetterPage",
-    "Redriven",
+    "DeadLetterFilter",
     # Its schedules
     "Schedules",
     "AsyncSchedules",
     "Schedule",
     "ScheduleInfo",
-    "SchedulePage",
     "SchedulerStatus",
-    "UnreadableSchedule",
     "Miss",
     "Moved",
     # Tasks

@@ -5,6 +5,7 @@ from contextlib import aclosing
 from datetime import timedelta
 from typing import Generic, TypeVar, cast
 
+from fairque.client.dead_letter_steps import retrying_one
 from fairque.client.link import AsyncLink, seconds_of
 from fairque.client.outcomes import Memory, canceled, late, settle
 from fairque.client.waiting import until
@@ -12,6 +13,7 @@ from fairque.protocol.calls import Outcome, cancel, explain, read_progress, read
 from fairque.protocol.errors import ResultExpired, TaskNotFound
 from fairque.protocol.model.infos import Explanation, TaskInfo
 from fairque.protocol.model.progress import Progress
+from fairque.protocol.model.reports import RetryReport
 from fairque.protocol.model.states import CancelResult, TaskState
 from fairque.protocol.wire.call import Call
 
@@ -114,6 +116,18 @@ class AsyncTaskHandle(Generic[R_co]):
         link = self._link
         call = cancel(link.keys, self.task_id, reason=reason, result_ttl_ms=link.result_ttl_ms)
         return canceled(await self._run(call))
+
+    async def retry(self) -> RetryReport:
+        """Make a dead letter runnable again, with all its retries; the handle waits again.
+
+        It becomes QUEUED, behind its user's other waiting tasks. A task that is not, or no longer, a dead letter stays
+        what it is. Tasks that were canceled because it failed stay canceled.
+
+        Raises:
+            QueueFull: As many tasks wait as its user or the queue may have.
+        """
+        link = self._link
+        return await link.work(retrying_one(link.keys, self.task_id, link.result_ttl_ms))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.task_id!r}, queue={self._link.keys.name!r})"

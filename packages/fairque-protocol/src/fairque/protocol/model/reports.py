@@ -2,7 +2,7 @@
 
 from attrs import frozen
 
-__all__ = ["BulkReport"]
+__all__ = ["BulkReport", "RetryReport"]
 
 
 @frozen(kw_only=True)
@@ -20,3 +20,16 @@ class BulkReport:
     changed: int
     refused: int
     scanned: int
+
+
+@frozen(kw_only=True)
+class RetryReport:
+    """What a retry did.
+
+    Attributes:
+        task_ids: The tasks that are runnable again; empty when the task was not a dead letter.
+        refused: How many are not, since as many tasks wait as their user or the queue may have.
+    """
+
+    task_ids: tuple[str, ...]
+    refused: int
