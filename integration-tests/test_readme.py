@@ -1,4 +1,4 @@
-"""The examples of README.md do what it says, word for word, with a real worker."""
+"""The examples of the READMEs do what they say, word for word, with a real worker; and their links lead somewhere."""
 
 import os
 import re
@@ -9,14 +9,21 @@ from typing import Any
 
 import pytest
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *ROOT.glob("packages/*/*.md")])
+#: The page of each heading with an example.
+EXAMPLES = {
+    "In 15 lines": "README.md",
+    "Pipelines": "packages/fairque-client/README.md",
+    "Without the plugin": "packages/fairque-testing/README.md",
+}
 SERVER = '"redis://localhost:6379/0"'
 
 
 def example(heading: str) -> tuple[str, str]:
     """Return the name and the text of the module under a heading."""
-    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    found = re.search(r"`(\w+)\.py`:\n\n```python\n(.*?)```", section, re.DOTALL)
+    section = (ROOT / EXAMPLES[heading]).read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    found = re.search(r"`(\w+)\.py`[^`]*:\n\n```python\n(.*?)```", section, re.DOTALL)
     assert found is not None
     return found[1], found[2]
 
@@ -59,7 +66,7 @@ def test_a_type_checker_agrees_with_the_examples(tmp_path: Path, heading: str) -
     (tmp_path / f"{name}.py").write_text(text)
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", f"--cache-dir={tmp_path}", str(tmp_path / f"{name}.py")],
-        cwd=Path(__file__).parents[1],
+        cwd=ROOT,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         capture_output=True,
         text=True,
@@ -68,8 +75,8 @@ def test_a_type_checker_agrees_with_the_examples(tmp_path: Path, heading: str) -
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_tests_of_the_readme_pass(tmp_path: Path) -> None:
-    for heading in ("In 15 lines", "Testing your code"):
+def test_the_tests_of_the_readmes_pass(tmp_path: Path) -> None:
+    for heading in ("In 15 lines", "Without the plugin"):
         name, text = example(heading)
         (tmp_path / f"{name}.py").write_text(text)
     done = subprocess.run(
@@ -117,3 +124,28 @@ def test_the_pipeline_of_the_readme_ends_under_its_recipe_for_tests(tmp_path: Pa
         check=False,
     )
     assert "3 passed" in done.stdout, done.stdout + done.stderr
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as the sites that show it make them."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_links_of_a_page_lead_to_a_file_and_a_heading(page: str) -> None:
+    wrong = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", (ROOT / page).read_text()):
+        if "://" in link:
+            continue
+        name, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / name if name else ROOT / page
+        if anchor and target.is_dir():
+            target /= "README.md"
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            wrong.append(link)
+    assert wrong == []
+
+
+def test_the_first_page_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 200
