@@ -32,7 +32,7 @@ def run(project: Any, name: str, text: str) -> str:
     """Run an example while a worker runs its tasks, and return what it prints. Only the address is another one."""
     url, queue = project.environ["FAIRQUE__REDIS__URL"], project.environ["FAIRQUE__QUEUE__NAME"]
     assert text.count(SERVER) == 1
-    project.write(text.replace(SERVER, f"{url!r}, name={queue!r}"), name, prelude="")
+    project.write(text.replace(SERVER, f"{url!r}, queue={queue!r}"), name, prelude="")
     project.start(name)
     done = subprocess.run(
         [sys.executable, f"{name}.py"],

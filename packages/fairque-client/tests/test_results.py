@@ -121,7 +121,7 @@ def test_a_timeout_that_is_no_time_is_said_before_anything_is_sent(queue: TaskQu
 
 def test_a_timeout_of_zero_only_looks(queue: TaskQueue, worker: Any, spy: Any) -> None:
     handle = queue.push(add.task(1, 2))
-    with pytest.raises(TimeoutError, match=r"is still QUEUED after 0 s.*queue\.explain\('.*'\)\.explain\(\)"):
+    with pytest.raises(TimeoutError, match=r"is still QUEUED after 0 s.*queue\.task\('.*'\)\.explain\(\)"):
         handle.result(timeout=0)
     worker.finish(3)
     assert handle.result(timeout=0) == 3

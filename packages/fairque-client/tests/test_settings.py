@@ -45,7 +45,7 @@ def test_name_and_default_user_are_given_beside_the_address() -> None:
     [
         ({"url": "http://h"}, "url: must start with one of redis://"),
         ({"url": 5}, "url: must start with one of redis://"),
-        ({"name": "a b"}, "name: must be 1 to 64 ASCII letters"),
+        ({"queue": "a b"}, "name: must be 1 to 64 ASCII letters"),
         ({"default_user_id": ""}, "default_user_id is empty"),
         ({"default_user_id": 7}, "default_user_id must be a string, not int"),
     ],

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from attrs import fields, has
 
 if TYPE_CHECKING:
     from fairque.client import ClientSettings, TaskQueue
@@ -91,6 +90,8 @@ def say(values: Any, lines: list[str], *, as_json: bool) -> None:
 
 def plain(value: Any) -> Any:
     """Return a value as JSON has it: the fields of a class by their names, and moments as ISO 8601."""
+    from attrs import fields, has
+
     if has(type(value)):
         return {field.name: plain(getattr(value, field.name)) for field in fields(type(value))}
     if isinstance(value, Mapping):
