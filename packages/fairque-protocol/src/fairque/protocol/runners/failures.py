@@ -135,7 +135,7 @@ def _told(cause: Cause, what: str, answer: str) -> FairqueError:
     said = f": {' '.join(answer.split()).rstrip('.')}" if cause.quoted else ""
     text = f"{what}{said}. {cause.fix}"
     if cause.kind is QueueFull:
-        return QueueFull(text, 1.0)
+        return QueueFull(text, 1.0, "server")
     if cause.kind is ConfigurationError:
         return ConfigurationError([text])
     if cause.kind is RedisUnavailable:
