@@ -21,7 +21,7 @@ from fairque.worker.keeping.leases import LOOK_SECONDS, SWEEP_SECONDS, Heart
 from fairque.worker.metrics import Metrics
 
 LONG = 7_200.0
-LIMITS = FairnessSection(defaults=DefaultLimits(cap=5))
+LIMITS = FairnessSection(user_defaults=DefaultLimits(cap=5))
 
 
 class Stub(Consumer):

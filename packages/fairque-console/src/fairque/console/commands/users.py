@@ -63,10 +63,8 @@ def command() -> None:
 @as_json
 def list_(given: Given, after: str | None, limit: int, *, as_json: bool) -> None:
     """List users who have queued or running tasks, or debts, in the order of their ids."""
-    from attrs import asdict
-
     with opened(given) as queue_:
-        page = queue_.users.list(after=after, most=limit)
+        page = queue_.users.list(after=after, limit=limit)
     rows = [
         (row.user_id, f"{row.weight:g}", f"{row.waiting:,}", f"{row.running:,}", f"{row.served:,.3f}", row.reason)
         for row in page
@@ -74,8 +72,7 @@ def list_(given: Given, after: str | None, limit: int, *, as_json: bool) -> None
     lines = table([("user", "weight", "waiting", "running", "served", "reason"), *rows])
     if page.next is not None:
         lines.append(f"more with --after {page.next!r}")
-    users = [{**asdict(row), "reason": row.reason} for row in page]
-    say({"at_ms": page.at_ms, "next": page.next, "users": users}, lines, as_json=as_json)
+    say(page, lines, as_json=as_json)
 
 
 @command.command("show")
@@ -84,14 +81,11 @@ def list_(given: Given, after: str | None, limit: int, *, as_json: bool) -> None
 @as_json
 def show(given: Given, user: str, *, as_json: bool) -> None:
     """Show what USER has, got and may use, and why it waits."""
-    from attrs import asdict
-
     from fairque.console.facts import facts_of_user
 
     with opened(given) as queue_:
         found = queue_.users.get(user)
-    values = {**asdict(found), "reason": found.reason, "says": found.explain()}
-    say(values, [found.explain(), *facts_of_user(found)], as_json=as_json)
+    say(found, [str(found), *facts_of_user(found)], as_json=as_json)
 
 
 @command.command("set")
