@@ -58,6 +58,10 @@ def leave(kind):
     elif kind == "a pool of processes":
         left.append(ProcessPoolExecutor(1, mp_context=FORK))
         left[-1].submit(hang)
+    elif kind == "a thread, and a hook that ends all others":
+        threading.Thread(target=hang, daemon=False).start()
+        def ends(*_): raise SystemExit
+        threading.settrace(ends)
     elif kind == "a handler":
         atexit.register(hang)
         (HERE / "hangs").touch()
@@ -101,6 +105,7 @@ KINDS = [
     "nothing",
     "a pool of the module",
     "a thread",
+    "a thread, and a hook that ends all others",
     "a process",
     "a pool of multiprocessing",
     "a pool of processes",
