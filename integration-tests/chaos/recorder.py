@@ -31,7 +31,7 @@ def script_hashes(lua: Path | None = None) -> dict[bytes, str]:
 
 @define
 class Command:
-    """A command in flight: its script (empty: none), arguments, and the earliest time at which the server may have it."""
+    """A command in flight: its script (empty: none), arguments, and the earliest time at which the server has it."""
 
     name: str
     script: str
