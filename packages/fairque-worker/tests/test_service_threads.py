@@ -273,7 +273,7 @@ def pipes():
     for number in range(3, 256): os.dup2(silent, number)
 registry = Registry()
 for one in (thread, coroutine, lowers, pipes): registry.register(one, one.__name__)
-with TaskQueue.from_url(url, name=name) as queue:
+with TaskQueue.from_url(url, queue=name) as queue:
     queue.push(Task.create(func=function, user_id="ann"))
 worker = Worker.from_url(url, queue=name, handler=FunctionTaskHandler(registry=registry), http_port=0)
 try:
