@@ -121,6 +121,10 @@ def hangs_with_a_child(name):
     (HERE / "grandchild").write_text(str(child.pid))
     hangs(name)
 
+def hangs_in_another_group(name):
+    os.setpgid(0, os.getpgid(os.getppid()))
+    hangs(name)
+
 def dies_with_a_child():
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     (HERE / "grandchild").write_text(str(child.pid))
