@@ -1,4 +1,4 @@
-"""Bugs that are put into a copy of the scripts, to show that the rules find them: the checker must be able to fail."""
+"""Bugs seeded into a copy of the scripts, to show that the rules find them: the checker must be able to fail."""
 
 import shutil
 from pathlib import Path
@@ -12,15 +12,15 @@ _LUA = Path(__file__).parents[2] / "lua"
 
 @frozen
 class Bug:
-    """One bug.
+    """One seeded bug.
 
     Attributes:
-        name: What is wrong.
-        file: Of the scripts.
-        old: What stands there once.
-        new: What stands there instead.
-        scenario: In which it shows.
-        rule: That finds it.
+        name: Description of the bug.
+        file: File in the folder of the scripts.
+        old: Text that occurs there exactly once.
+        new: Its replacement.
+        scenario: The scenario in which the bug has an effect.
+        rule: The rule that finds it.
     """
 
     name: str
@@ -214,10 +214,10 @@ BUGS = (
 
 
 def broken_scripts(bug: Bug, folder: Path) -> Path:
-    """Copy the scripts into a folder and put a bug into one of them.
+    """Copy the scripts into a folder and seed a bug into one of them.
 
     Raises:
-        AssertionError: What it changes does not stand there exactly once.
+        AssertionError: The text to replace does not occur exactly once.
     """
     copy = folder / "lua"
     shutil.copytree(_LUA, copy)

@@ -1,4 +1,4 @@
-"""The report of a run, for people."""
+"""The human-readable report of a run."""
 
 from chaos.plan import Plan
 from chaos.run import Outcome
