@@ -43,9 +43,9 @@ local FULL = 3000000
 local refused = begin()
 if refused then return refused end
 local worker, claim, wanted, lease_ms = ARGV[1], ARGV[2], number_at(3), number_at(4)
-local max_lost_workers, result_ttl_ms, dead_ttl_ms = number_at(5), number_at(6), number_at(7)
+local max_lost, result_ttl_ms, dead_ttl_ms = number_at(5), number_at(6), number_at(7)
 if #ARGV ~= 7 or worker == "" or not string.match(claim, "^%x+$") or not wanted or wanted < 1 or wanted > 100
-  or not lease_ms or lease_ms < 1 or not max_lost_workers or not result_ttl_ms or not dead_ttl_ms then
+  or not lease_ms or lease_ms < 1 or not max_lost or not result_ttl_ms or not dead_ttl_ms then
   return bad_arguments("pop takes a worker, a claim, 1 to 100 tasks, a lease, max_lost_workers and two times of keeping")
 end
 
@@ -63,7 +63,7 @@ end
 
 load_globals()
 g.pop_at = now_ms
-reply[4] = reclaim(2, max_lost_workers, result_ttl_ms, dead_ttl_ms)
+reply[4] = reclaim(2, max_lost, result_ttl_ms, dead_ttl_ms)
 promote(wanted + 10, dead_ttl_ms)
 due_timers(10)
 free_dependents(FREED, result_ttl_ms)

@@ -33,9 +33,9 @@ local LIMIT = 100
 
 local refused = begin()
 if refused then return refused end
-local sweeper, guard_ms, max_lost_workers = ARGV[1], number_at(2), number_at(3)
+local sweeper, guard_ms, max_lost = ARGV[1], number_at(2), number_at(3)
 local result_ttl_ms, dead_ttl_ms = number_at(4), number_at(5)
-if #ARGV ~= 5 or sweeper == "" or not guard_ms or not max_lost_workers or not result_ttl_ms or not dead_ttl_ms then
+if #ARGV ~= 5 or sweeper == "" or not guard_ms or not max_lost or not result_ttl_ms or not dead_ttl_ms then
   return bad_arguments("sweep takes a sweeper, a guard, max_lost_workers and two times of keeping")
 end
 if guard_ms > 0 then
@@ -46,7 +46,7 @@ if guard_ms > 0 then
 end
 
 load_globals()
-local reclaimed, looked_at = reclaim(LIMIT, max_lost_workers, result_ttl_ms, dead_ttl_ms)
+local reclaimed, looked_at = reclaim(LIMIT, max_lost, result_ttl_ms, dead_ttl_ms)
 local promoted = promote(LIMIT, dead_ttl_ms)
 local started = due_timers(LIMIT)
 free_dependents(LIMIT, result_ttl_ms)
