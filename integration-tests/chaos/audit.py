@@ -50,7 +50,7 @@ def audit(admin: "redis.Redis", runner: Runner, keys: QueueKeys, records: Iterab
         f"the counter {name} says {said[name]}, and it is {there[name]}" for name in there if said[name] != there[name]
     ]
     sizes = {index: admin.zcard(f"{keys.prefix}{index}") for index in _EMPTY}
-    problems += [f"{index} has {size} members, and all tasks have ended" for index, size in sizes.items() if size]
+    problems += [f"{index} has {size} members after all tasks have ended" for index, size in sizes.items() if size]
     found = verify(runner, keys)
     return problems + [f"{one.kind} {one.name}: {one.what}" for one in found.found] + found.unseen
 
