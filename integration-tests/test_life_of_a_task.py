@@ -28,7 +28,7 @@ def broken():
 @task
 def stoppable():
     note()
-    if current_context().wait_cancelled(20):
+    if current_context().wait_stop(20):
         raise RuntimeError("stopped")
 
 def plain(a):

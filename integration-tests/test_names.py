@@ -15,7 +15,7 @@ from fairque.client import TaskContext, TaskQueue, task
 
 @task(retries=0)
 def add(one: int, other: int, ctx: "TaskContext | None" = None) -> list[object]:
-    return [one + other, ctx.task.func if ctx else None]
+    return [one + other, ctx.func if ctx else None]
 
 def push(task_id: str) -> None:
     url, name = os.environ["FAIRQUE__REDIS__URL"], os.environ["FAIRQUE__QUEUE__NAME"]

@@ -93,8 +93,8 @@ def _run(kind: str, seconds: float, *, leaves: bool, pulls: list[str]) -> dict[s
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0 or kind == "overdue":
         if kind == "overdue":
-            current_context().wait_cancelled(1)
-            if current_context().cancelled:
+            current_context().wait_stop(1)
+            if current_context().should_stop:
                 _note("end", "error")
                 raise TimeoutError
         else:

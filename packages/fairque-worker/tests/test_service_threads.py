@@ -114,7 +114,7 @@ def test_a_worker_with_a_dead_thread_is_not_alive_and_its_tasks_are_told_to_stop
     def patient() -> None:
         begun.set()
         context = current_context()
-        eventually(lambda: context.cancelled, what="that it is told to stop")
+        eventually(lambda: context.should_stop, what="that it is told to stop")
         told.set()
 
     worker = bench.start(patient, http_port=0)

@@ -9,7 +9,7 @@ import pytest
 from fairque.protocol.errors import RedisUnavailable, SchemaMismatch
 from fairque.protocol.model.states import TaskState
 from fairque.testing.internal import PATIENCE, eventually
-from fairque.worker import FairqueError, Worker
+from fairque.worker import FairqueError, StopReason, Worker
 
 
 def nothing() -> None:
@@ -38,7 +38,7 @@ def test_a_task_that_does_not_end_in_time_is_given_back_uncounted(bench: Any, in
     worker.stop(0.01)
     info = bench.info(task_id)
     assert (info.state, info.attempts, info.failures) == (TaskState.QUEUED, 0, 0)
-    assert (context.cancelled, context.cancel_reason, context.lease_ok()) == (True, "the worker stops", False)
+    assert (context.should_stop, context.stop_reason, context.lease_held) == (True, StopReason.WORKER_STOPS, False)
     assert worker.in_flight == 0
     assert bench.stats().released == 1
 

@@ -343,8 +343,7 @@ class TestServerAway:
         assert isinstance(caught.value.__cause__, RedisUnavailable)
 
     def test_and_with_pulled_values(self, bench: "Bench") -> None:
-        context = TaskContext(bench.task(fetch, depends_on="p"), attempt=1, fence=1, deadline=0)
-        context.read_outputs = self.away  # type: ignore[assignment]  # as the contexts of workers do
+        context = TaskContext(bench.task(fetch, depends_on="p"), attempt=1, fence=1, deadline=0, read=self.away)
         with pytest.raises(Snooze):
             pulled(XComUse(pulls=(Pull("rows", "rows", None),)), context)
 

@@ -161,7 +161,7 @@ def test_a_zombie_is_not_heard(bench: Any, short: dict[str, float]) -> None:
     def careful() -> None:
         context = current_context()
         if context.attempt == 1:
-            assert context.wait_cancelled(PATIENCE)
+            assert context.wait_stop(PATIENCE)
             eventually(lambda: bench.info(context.task_id).attempts == 2)
             context.progress(100)
         else:

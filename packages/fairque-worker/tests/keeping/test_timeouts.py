@@ -8,7 +8,16 @@ from typing import Any
 
 from fairque.protocol.model.states import TaskState
 from fairque.testing.internal import PATIENCE, eventually
-from fairque.worker import RetryPolicy, Task, TaskContext, TaskHandler, TaskTimeout, TooManyAbandoned, current_context
+from fairque.worker import (
+    RetryPolicy,
+    StopReason,
+    Task,
+    TaskContext,
+    TaskHandler,
+    TaskTimeout,
+    TooManyAbandoned,
+    current_context,
+)
 
 SOON = RetryPolicy(base_seconds=0.01)
 
@@ -26,9 +35,9 @@ def test_a_function_above_its_timeout_is_a_failed_attempt_and_tried_again(
     error = bench.error(task_id)
     assert (error["type"], error["reason"], error["attempts"]) == ("TaskTimeout", "retries", 2)
     assert error["error"].startswith("the attempt took longer than the timeout of 0.1 s: ")
-    assert [(one.attempt, one.cancelled, one.cancel_reason) for one in contexts] == [
-        (1, True, "its timeout is over"),
-        (2, True, "its timeout is over"),
+    assert [(one.attempt, one.should_stop, one.stop_reason) for one in contexts] == [
+        (1, True, StopReason.TIMEOUT),
+        (2, True, StopReason.TIMEOUT),
     ]
     gate.set()
     stats = bench.stats()
@@ -75,7 +84,7 @@ def test_the_late_ending_of_a_function_above_its_timeout_changes_nothing(
 
 def test_a_function_that_ends_just_after_its_deadline_has_failed_all_the_same(bench: Any) -> None:
     def heeds() -> str:
-        current_context().wait_cancelled(PATIENCE)
+        current_context().wait_stop(PATIENCE)
         return "late"
 
     bench.start(heeds)
@@ -85,7 +94,7 @@ def test_a_function_that_ends_just_after_its_deadline_has_failed_all_the_same(be
 
 def test_a_thread_that_heeds_the_deadline_does_not_count_as_abandoned_any_more(bench: Any) -> None:
     def heeds() -> None:
-        current_context().wait_cancelled(PATIENCE)
+        current_context().wait_stop(PATIENCE)
 
     worker = bench.start(heeds, concurrency=1, max_abandoned=1)
     ids = bench.push_all([bench.task(heeds, timeout=0.05, retries=0) for _ in range(6)])

@@ -86,7 +86,7 @@ def test_a_canceled_task_in_a_child_is_told(apart: Any, short: Any) -> None:
     task_id = apart.push("heeds", "begun")
     apart.noted("begun")
     apart.bench.cancel(task_id)
-    assert apart.bench.result(task_id) == ["it was canceled", True]
+    assert apart.bench.result(task_id) == ["canceled", True]
 
 
 def test_a_canceled_coroutine_in_a_child_is_cancelled_and_may_clean_up(apart: Any, short: Any) -> None:

@@ -17,7 +17,7 @@ from fairque.protocol.model import outcome
 from fairque.protocol.model.outcome import Decision
 from fairque.protocol.model.states import TaskState
 from fairque.testing.internal import PATIENCE, eventually
-from fairque.worker import current_context, jobs
+from fairque.worker import StopReason, current_context, jobs
 
 REFUSED = "ending refused: it is given up, and the task runs again when its lease ends"
 
@@ -152,7 +152,7 @@ def test_a_queue_that_becomes_one_of_another_version_ends_the_worker_and_its_tas
     thread.join(PATIENCE)
     assert isinstance(error, SchemaMismatch)
     assert "has schema 99" in str(error)
-    assert (context.cancel_reason, context.lease_ok()) == ("the worker ends", False)
+    assert (context.stop_reason, context.lease_held) == (StopReason.WORKER_STOPS, False)
 
 
 def test_the_command_ends_with_4_when_the_queue_becomes_one_of_another_version_whatever_still_runs(

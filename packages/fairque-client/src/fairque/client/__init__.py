@@ -69,6 +69,7 @@ from fairque.protocol.model.schedules import (
 from fairque.protocol.model.shares import SharesReport, UserPage, UserRow, UserShare, UsersSnapshot, compare
 from fairque.protocol.model.standing import TaskStanding, UserStanding
 from fairque.protocol.model.states import Priority, TaskState
+from fairque.protocol.model.stopping import StopReason
 from fairque.protocol.model.task import Task
 
 # Grouped by what they are for, not sorted.
@@ -137,6 +138,7 @@ __all__ = [  # noqa: RUF022 - see above
     # What a task raises to decide for itself
     "Retry",
     "Snooze",
+    "StopReason",
     "Cancel",
     # Settings
     "ClientSettings",

@@ -3,6 +3,7 @@
 from fairque.protocol.errors import FairqueError, LeaseLost, RemoteError, TaskTimeout
 from fairque.protocol.model.context import TaskContext, current_context
 from fairque.protocol.model.retry import Cancel, Retry, RetryPolicy, Snooze
+from fairque.protocol.model.stopping import StopReason
 from fairque.protocol.model.task import Task
 from fairque.worker._version import __version__
 from fairque.worker.consumer import Consumer
@@ -22,6 +23,7 @@ __all__ = [
     "Retry",
     "RetryPolicy",
     "Snooze",
+    "StopReason",
     "Task",
     "TaskContext",
     "TaskHandler",

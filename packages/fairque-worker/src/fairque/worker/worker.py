@@ -356,7 +356,7 @@ class Worker:
             )
         if name == self._courier.service.name:
             # It would be the one to do it.
-            self._courier.abandon("the worker ends")
+            self._courier.abandon()
 
     def _on_exhausted(self, abandoned: int) -> None:
         if self._exhausted:
