@@ -11,7 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, Generic, TypeVar
 from unittest import mock
 
 import pytest
@@ -32,6 +32,8 @@ from fairque.client import (
 )
 from fairque.protocol.model.registry import REGISTRY
 
+T = TypeVar("T")
+
 
 @task
 def resize(url: str, width: int = 100, *, crop: bool = False) -> str:
@@ -49,6 +51,10 @@ class Pictures:
     @task
     def blur(url: str) -> str:
         return f"{url} blurred"
+
+
+class Box(Generic[T]):
+    """A generic class."""
 
 
 NAME = f"{__name__}:resize"
@@ -218,6 +224,15 @@ def test_a_local_function_needs_a_name() -> None:
     assert task(name="local-with-a-name")(local).task_name == "local-with-a-name"
 
 
+@pytest.mark.parametrize("name", ["", 0, False])
+def test_a_name_that_is_nothing_is_not_taken_for_none(name: Any) -> None:
+    def local(number: int) -> int:
+        return number
+
+    with pytest.raises(InvalidTask, match=r"func is empty|func must be a string"):
+        task(name=name)(local)
+
+
 def test_a_lambda_needs_a_name() -> None:
     with pytest.raises(FairqueError, match=r"no worker finds .*<lambda>"):
         task(lambda: 1)
@@ -242,7 +257,7 @@ def test_a_generator_is_refused_since_a_task_has_one_result() -> None:
             task(name="several")(func)
 
 
-@pytest.mark.parametrize("thing", [int, 5, object()])
+@pytest.mark.parametrize("thing", [int, 5, object(), list[int], Box[int]])
 def test_only_functions_become_task_functions(thing: Callable[[], Any]) -> None:
     with pytest.raises(TypeError, match="@task takes a function"):
         task(thing)

@@ -306,7 +306,7 @@ def task(
         if face.unreachable is not None:
             # It may be called all the same, and its module be tried out: only its tasks are refused.
             return kind(func, f"{func.__module__}:{func.__qualname__}", face, {**defaults})
-        made = kind(func, name or reference_of(func), face, {**defaults})
+        made = kind(func, reference_of(func) if name is None else name, face, {**defaults})
         REGISTRY.register(func, name)
         return made
 

@@ -1,6 +1,7 @@
 """The end of a service that has crashed: all of it is closed, and its error says what happened."""
 
 import errno
+import resource
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,9 @@ _CLOSED_BY_OTHERS = (
     'close what it has opened, or give the tasks that do so isolation="process"'
 )
 
+#: A service waits for fewer at once.
+_TOO_FEW_FILES = 16
+
 
 def crash_of(what: str, error: BaseException) -> FairqueError:
     """Return the error of a service that one of its threads has ended, for its caller.
@@ -24,10 +28,25 @@ def crash_of(what: str, error: BaseException) -> FairqueError:
     """
     if isinstance(error, FairqueError):
         return error
-    lost = isinstance(error, OSError) and error.errno == errno.EBADF
-    crash = FairqueError(f"{what} crashed: {error!r}{_CLOSED_BY_OTHERS if lost else ''}")
+    crash = FairqueError(f"{what} crashed: {error!r}{_cause(error)}")
     crash.__cause__ = error
     return crash
+
+
+def _cause(error: BaseException) -> str:
+    """Return the words that follow an error, where its own hide who has caused it."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number == errno.EBADF:
+        return _CLOSED_BY_OTHERS
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Linux calls it an invalid argument to wait for more files than the limit lets a process open.
+    if number == errno.EINVAL and limit <= _TOO_FEW_FILES:
+        return (
+            f". The limit of open files (RLIMIT_NOFILE, ulimit -n) of this process is {limit} now, too few to work "
+            "with: raise it; code in this process that lowers it, as a task may, can do so in tasks with "
+            'isolation="process"'
+        )
+    return ""
 
 
 def close_all(log: Any, *parts: Callable[[], object]) -> None:
