@@ -122,7 +122,7 @@ def test_a_quiet_worker_takes_nothing_continues_running_and_takes_tasks_again_wh
     running = queue.push(Task.create(func="tasks:patient", args=["go"]))
     project.noted(running.task_id)
     worker.signal(signal.SIGTSTP)
-    eventually(lambda: "worker is quiet" in worker.stderr, what="that it heard the signal")
+    eventually(lambda: "worker is paused" in worker.stderr, what="that it heard the signal")
     waiting = queue.push(Task.create(func="tasks:patient", args=["go"]))
     project.touch("go")
     assert running.result(PATIENCE) == "ended"
@@ -133,12 +133,12 @@ def test_a_quiet_worker_takes_nothing_continues_running_and_takes_tasks_again_wh
     worker.signal(signal.SIGCONT)
     assert waiting.result(PATIENCE) == "ended"
     worker.signal(signal.SIGTSTP)
-    eventually(lambda: worker.stderr.count("worker is quiet") == 2, what="that it is quiet again")
+    eventually(lambda: worker.stderr.count("worker is paused") == 2, what="that it is paused again")
     worker.signal(signal.SIGTERM)
     assert worker.ends() == 0
 
 
-def test_a_signal_to_continue_means_nothing_to_a_worker_that_is_not_quiet(project: Any, queue: Any) -> None:
+def test_a_signal_to_continue_means_nothing_to_a_worker_that_is_not_paused(project: Any, queue: Any) -> None:
     project.write(TASKS)
     worker = project.start("tasks", "--concurrency", "1")
     running = queue.push(Task.create(func="tasks:patient", args=["go"]))

@@ -200,10 +200,10 @@ def test_what_starting_again_does_not_fix_ends_all_with_its_code(
     assert "Traceback" not in errors
 
 
-def test_a_quiet_supervisor_makes_all_quiet_until_it_continues(project: Any, queue: Any) -> None:
+def test_a_paused_supervisor_makes_all_pause_until_it_continues(project: Any, queue: Any) -> None:
     supervisor = started(project, 2)
     supervisor.signal(signal.SIGTSTP)
-    eventually(lambda: supervisor.stderr.count("worker is quiet") == 2, what="two quiet workers")
+    eventually(lambda: supervisor.stderr.count("worker is paused") == 2, what="two paused workers")
     waiting = queue.push(Task.create(func="tasks:who"))
     supervisor.signal(signal.SIGCONT)
     eventually(lambda: supervisor.stderr.count("takes tasks again") == 2, what="that both continue")

@@ -57,7 +57,7 @@ def test_the_record_says_who_ran_a_task_and_when(bench: Any) -> None:
     info = bench.info(task_id)
     assert (info.worker, info.attempts, info.failures) == ("w-1", 1, 0)
     assert info.pushed_at <= info.started_at <= info.ended_at
-    eventually(lambda: worker.in_flight == 0, what="a free slot")
+    eventually(lambda: worker.running == 0, what="a free slot")
 
 
 def test_a_handler_of_ones_own_gets_the_payload_and_the_context(bench: Any) -> None:

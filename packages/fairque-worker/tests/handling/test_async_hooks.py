@@ -99,7 +99,7 @@ def test_the_hook_of_the_last_task_ends_before_the_worker_does(bench: Any) -> No
     assert begun.wait(PATIENCE)
     worker.stop()
     assert told.is_set()
-    assert worker.all_ended
+    assert worker._all_ended
 
 
 def test_one_that_does_not_end_is_cancelled_when_the_worker_has_waited_long_enough(bench: Any) -> None:

@@ -79,7 +79,7 @@ def test_the_late_ending_of_a_function_above_its_timeout_changes_nothing(
     eventually(lambda: not [one for one in worker._executor._abandoned if not one.ended], what="the late return")
     stats = bench.stats()
     assert (bench.state(task_id), stats.finished, stats.stale) == (TaskState.FAILED, 0, 0)
-    eventually(lambda: worker.in_flight == 0, what="a free slot")
+    eventually(lambda: worker.running == 0, what="a free slot")
 
 
 def test_a_function_that_ends_just_after_its_deadline_has_failed_all_the_same(bench: Any) -> None:
@@ -258,7 +258,7 @@ def test_a_worker_with_too_many_abandoned_threads_takes_no_more_and_ends_to_be_s
     assert [bench.error(task_id)["type"] for task_id in ids] == ["TaskTimeout"] * 2
     error = raised.get(timeout=PATIENCE)
     assert "more than 1 tasks (worker.max_abandoned) continued after their timeouts" in str(error)
-    assert not worker.all_ended
+    assert not worker._all_ended
     left = bench.push(add, 1, 2)
     assert bench.state(left) is TaskState.QUEUED
     gate.set()

@@ -149,7 +149,7 @@ def test_a_worker_that_stops_kills_what_still_runs_and_leaves_no_child(apart: An
     began = clock.monotonic()
     worker.stop(0)
     assert clock.monotonic() - began < PATIENCE
-    assert worker.all_ended
+    assert worker._all_ended
     assert not [pid for pid in pids if apart.alive(pid)]
     info = apart.bench.info(task_id)
     assert (info.state, info.attempts) == (TaskState.QUEUED, 0)
