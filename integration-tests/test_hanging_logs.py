@@ -83,10 +83,10 @@ def test_a_worker_runs_its_tasks_and_ends_at_a_signal_whatever_a_handler_of_its_
 ) -> None:
     project.write(HANDLERS)
     process = project.begin(environ={"KIND": kind})
-    failing = queue.push(Task.create(func="tasks:fails", retries=0))
+    failing = queue.push(Task(func="tasks:fails", retries=0))
     eventually(lambda: failing.state() is TaskState.FAILED, what="a failure that is told to the queue")
     for _ in range(3):
-        queue.push(Task.create(func="tasks:note_it")).result(timeout=LONG)
+        queue.push(Task(func="tasks:note_it")).result(timeout=LONG)
     process.signal(signal.SIGTERM)
     assert process.ends(LONG) == 0
     assert len(project.ledger()) == 3
@@ -98,7 +98,7 @@ def test_a_worker_runs_its_tasks_and_ends_at_a_signal_whatever_a_handler_of_its_
 def test_a_burst_ends_with_0_whatever_a_handler_of_its_log_does(project: Any, queue: Any, kind: str) -> None:
     project.write(HANDLERS)
     names = ("fails", "note_it", "note_it")
-    handles = [queue.push(Task.create(func=f"tasks:{name}", retries=0)) for name in names]
+    handles = [queue.push(Task(func=f"tasks:{name}", retries=0)) for name in names]
     assert project.begin("--burst", "tasks", environ={"KIND": kind}).ends(LONG) == 0
     assert [handle.state() for handle in handles] == [TaskState.FAILED, TaskState.FINISHED, TaskState.FINISHED]
 
@@ -120,7 +120,7 @@ def test_several_processes_end_at_a_signal_whatever_a_handler_of_their_log_does(
 ) -> None:
     project.write(HANDLERS)
     process = project.begin("--processes", "2", "tasks", environ={"KIND": kind})
-    queue.push(Task.create(func="tasks:note_it")).result(timeout=LONG)
+    queue.push(Task(func="tasks:note_it")).result(timeout=LONG)
     process.signal(signal.SIGTERM)
     assert process.ends(LONG) == 0
 
@@ -153,7 +153,7 @@ def test_a_program_ends_although_a_handler_hangs_in_its_worker_that_nobody_stopp
 ) -> None:
     project.write(HANDLERS.replace("atexit.register(hang)", "pass"))
     (project.folder / "program.py").write_text(PROGRAM)
-    handle = queue.push(Task.create(func="tasks:note_it"))
+    handle = queue.push(Task(func="tasks:note_it"))
     environ = {**os.environ, **project.environ, "KIND": kind}
     with subprocess.Popen([sys.executable, "program.py"], cwd=project.folder, env=environ) as process:
         try:
@@ -199,9 +199,9 @@ def test_workers_run_their_tasks_and_end_at_a_signal_although_nobody_reads_what_
 ) -> None:
     project.write(TASKS)
     with nobody_reads() as pipe, worker(project, pipe, words, both=both) as process:
-        failing = queue.push(Task.create(func="tasks:fails", retries=0))
+        failing = queue.push(Task(func="tasks:fails", retries=0))
         eventually(lambda: failing.state() is TaskState.FAILED, what="a failure that is told to the queue")
-        queue.push(Task.create(func="tasks:note_it")).result(timeout=LONG)
+        queue.push(Task(func="tasks:note_it")).result(timeout=LONG)
         process.send_signal(signal.SIGTERM)
         assert process.wait(LONG) == 0
 
@@ -210,7 +210,7 @@ def test_a_supervisor_starts_a_worker_again_although_nobody_reads_what_it_says(p
     project.write(TASKS)
     with nobody_reads() as pipe, worker(project, pipe, ("--processes", "1", "--concurrency", "1", "tasks")) as process:
         for number in range(3):
-            queue.push(Task.create(func="tasks:note_it")).result(timeout=LONG)
+            queue.push(Task(func="tasks:note_it")).result(timeout=LONG)
             if number < 2:
                 os.kill(int(project.ledger()[-1][2]), signal.SIGKILL)
         process.send_signal(signal.SIGTERM)

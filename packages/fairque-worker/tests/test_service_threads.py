@@ -271,7 +271,7 @@ def lowers(): resource.setrlimit(resource.RLIMIT_NOFILE, (1, resource.getrlimit(
 registry = Registry()
 for one in (thread, coroutine, lowers): registry.register(one, one.__name__)
 with TaskQueue.from_url(url, name=name) as queue:
-    queue.push(Task.create(func=function, user_id="ann"))
+    queue.push(Task(func=function, user_id="ann"))
 worker = Worker.from_url(url, queue=name, handler=FunctionTaskHandler(registry=registry), http_port=0)
 try:
     worker.run()
@@ -334,8 +334,8 @@ before = {name for name in sys.modules if name.startswith(("fairque", "redis"))}
 import fairque.protocol.wire.scripts as scripts
 def gone(*_): raise FileNotFoundError("the files of another version are here now")
 scripts.expand = gone
-first = Task.create(func="fine", user_id="ann")
-tasks = [first, *(Task.create(func=f, user_id="ann", retries=0, depends_on=[first.task_id]) for f in
+first = Task(func="fine", user_id="ann")
+tasks = [first, *(Task(func=f, user_id="ann", retries=0, depends_on=[first.task_id]) for f in
     ("wrong", "again", "off", "coroutine", "fine"))]
 runner.run(calls.push(keys, tasks, message_limit=100_000))
 while runner.run(calls.read_stats(keys)).finished < 4: pass

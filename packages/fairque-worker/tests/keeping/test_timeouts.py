@@ -9,7 +9,7 @@ from typing import Any
 from fairque.protocol.model.states import TaskState
 from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import (
-    RetryPolicy,
+    Backoff,
     StopReason,
     Task,
     TaskContext,
@@ -19,7 +19,7 @@ from fairque.worker import (
     current_context,
 )
 
-SOON = RetryPolicy(base_seconds=0.01)
+SOON = Backoff(base=0.01)
 
 
 def add(a: int, b: int) -> int:
@@ -30,7 +30,7 @@ def test_a_function_above_its_timeout_is_a_failed_attempt_and_tried_again(
     bench: Any, inside: Any, gate: threading.Event
 ) -> None:
     bench.start(inside)
-    task_id = bench.push(inside, timeout=0.1, retries=1, retry=SOON)
+    task_id = bench.push(inside, timeout=0.1, retries=1, backoff=SOON)
     contexts = [inside.context(), inside.context()]
     error = bench.error(task_id)
     assert (error["type"], error["reason"], error["attempts"]) == ("TaskTimeout", "retries", 2)

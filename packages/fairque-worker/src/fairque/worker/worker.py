@@ -163,7 +163,7 @@ class Worker:
         return cls(settings_from_url(url, queue, options), handler, burst=burst)
 
     @property
-    def in_flight(self) -> int:
+    def running(self) -> int:
         """How many tasks this worker holds."""
         return len(self._courier.book)
 
