@@ -48,8 +48,9 @@ def test_a_crash_by_another_error_says_which_one(error: BaseException, said: str
     assert (type(crash), str(crash), crash.__cause__) == (FairqueError, said, error)
 
 
-def test_a_crash_by_a_closed_descriptor_says_who_closes_those() -> None:
-    assert "os.closerange" in str(crash_of("the scheduler", OSError(9, "Bad file descriptor")))
+@pytest.mark.parametrize("error", [OSError(9, "Bad file descriptor"), OSError(88, "Socket operation on non-socket")])
+def test_a_crash_by_a_closed_descriptor_says_who_closes_those(error: OSError) -> None:
+    assert "os.closerange" in str(crash_of("the scheduler", error))
 
 
 def test_a_crash_by_a_lowered_limit_of_files_says_so_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from attrs import define, field
 from fairque.protocol import clock
 from fairque.protocol.runners.forks import inherits
 from fairque.protocol.service.streams import write_line
+from fairque.protocol.service.threads import BegunThread
 
 __all__ = ["call_aside", "hangs", "say"]
 
@@ -52,7 +53,7 @@ class _Aside:
         self._changed = threading.Condition()
         self._waiting: deque[_Call] = deque()
         self._running: set[_Call] = set()
-        self._threads: set[threading.Thread] = set()
+        self._threads: list[threading.Thread] = []
         self._lost = 0
 
     def hanging(self) -> bool:
@@ -86,10 +87,10 @@ class _Aside:
 
     def _have_thread(self) -> bool:
         if len(self._waiting) + len(self._running) >= len(self._threads) < _THREADS:
-            thread = threading.Thread(target=self._run, name=f"log-of-fairque-{len(self._threads)}", daemon=True)
+            thread = BegunThread(self._run, f"log-of-fairque-{len(self._threads)}")
             with suppress(RuntimeError):  # the system has none left, or the interpreter ends
                 thread.start()
-                self._threads.add(thread)
+                self._threads.append(thread)
         return bool(self._threads)
 
     def _tell_hanging(self, call: _Call) -> None:

@@ -11,8 +11,8 @@ from fairque.protocol.model.tracebacks import error_text
 __all__ = ["close_all", "crash_of"]
 
 _CLOSED_BY_OTHERS = (
-    ". Code in this process, as os.closerange does, has closed a file or a connection that is not its own: let it "
-    'close what it has opened, or give the tasks that do so isolation="process"'
+    ". Code in this process, as os.closerange or os.dup2, has closed a file or a connection that is not its own: let "
+    'it close what it has opened, or give the tasks that do so isolation="process"'
 )
 
 #: A service waits for fewer at once.
@@ -36,7 +36,7 @@ def crash_of(what: str, error: BaseException) -> FairqueError:
 def _cause(error: BaseException) -> str:
     """Return the words that follow an error, where its own hide who has caused it."""
     number = error.errno if isinstance(error, OSError) else None
-    if number == errno.EBADF:
+    if number in (errno.EBADF, errno.ENOTSOCK):
         return _CLOSED_BY_OTHERS
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     # Linux calls it an invalid argument to wait for more files than the limit lets a process open.
