@@ -80,7 +80,7 @@ def test_a_server_that_may_evict_tasks_is_refused_and_left_alone(project: Any) -
 
 def test_options_name_another_server_and_queue_than_the_environment(project: Any, queue: Any) -> None:
     project.write(TASKS)
-    handle = queue.push(Task.create(func="tasks:hello", args=["you"]))
+    handle = queue.push(Task(func="tasks:hello", args=["you"]))
     url, name = project.environ["FAIRQUE__REDIS__URL"], project.environ["FAIRQUE__QUEUE__NAME"]
     elsewhere = {"FAIRQUE__REDIS__URL": "redis://localhost:1/0", "FAIRQUE__QUEUE__NAME": "elsewhere"}
     code, _, errors = project.run("tasks", "--url", url, "--queue", name, "--burst", environ=elsewhere)
@@ -90,7 +90,7 @@ def test_options_name_another_server_and_queue_than_the_environment(project: Any
 
 def test_a_configuration_file_is_enough(project: Any, queue: Any) -> None:
     project.write(TASKS)
-    handle = queue.push(Task.create(func="tasks:hello", args=["you"]))
+    handle = queue.push(Task(func="tasks:hello", args=["you"]))
     (project.folder / "fairque.yaml").write_text(
         "redis:\n  url: ${SERVER}\n"
         f"queue:\n  name: {project.environ.pop('FAIRQUE__QUEUE__NAME')}\n"
@@ -124,7 +124,7 @@ def test_too_many_tasks_that_cannot_be_stopped_end_the_worker_with_7_to_be_start
 ) -> None:
     project.write(HANGS)
     worker = project.start("tasks", environ={"FAIRQUE__WORKER__MAX_ABANDONED": "1"})
-    handles = [queue.push(Task.create(func="tasks:hangs", timeout=0.2, retries=0)) for _ in range(2)]
+    handles = [queue.push(Task(func="tasks:hangs", timeout=0.2, retries=0)) for _ in range(2)]
     assert worker.ends() == 7
     assert {handle.state() for handle in handles} == {TaskState.FAILED}
     assert "continued after their timeouts: start the worker again" in worker.stderr
@@ -135,11 +135,11 @@ def test_a_supervisor_starts_a_worker_again_that_could_not_stop_its_tasks(projec
     project.write(HANGS + TASKS)
     environ = {"FAIRQUE__WORKER__MAX_ABANDONED": "0"}
     supervisor = project.begin("--processes", "2", "tasks", environ=environ)
-    failed = queue.push(Task.create(func="tasks:hangs", timeout=0.2, retries=0))
+    failed = queue.push(Task(func="tasks:hangs", timeout=0.2, retries=0))
     project.noted(failed.task_id)
     eventually(lambda: "a worker process ended" in supervisor.stderr, what="the end of a worker")
     assert "exit_code=7" in supervisor.stderr or '"exit_code": 7' in supervisor.stderr
-    assert queue.push(Task.create(func="tasks:hello", args=["you"])).result(PATIENCE) == "Hello you"
+    assert queue.push(Task(func="tasks:hello", args=["you"])).result(PATIENCE) == "Hello you"
 
 
 def test_a_worker_that_breaks_ends_with_1(project: Any, queue: Any) -> None:
@@ -154,7 +154,7 @@ def broken(*args):
 fairque.worker.taking.reporter.Reporter.exchange = broken
 """
     )
-    queue.push(Task.create(func="tasks:hello", args=["you"]))
+    queue.push(Task(func="tasks:hello", args=["you"]))
     code, _, errors = project.run("tasks")
     assert code == 1
     assert "the worker crashed: RuntimeError('a defect')" in errors
@@ -181,7 +181,7 @@ class Echo(TaskHandler):
 
 def test_a_handler_named_on_the_command_line_runs_in_children_too(project: Any, queue: Any) -> None:
     project.write(HANDLER)
-    handle = queue.push(Task.create(payload={"a": 1}))
+    handle = queue.push(Task(payload={"a": 1}))
     worker = project.start("tasks:Echo", environ={"FAIRQUE__WORKER__ISOLATION": "process"})
     payload, pid = handle.result(PATIENCE)
     assert payload == {"a": 1}

@@ -20,7 +20,7 @@ async def add_later(a, b):
     await asyncio.sleep(0.01)
     return {"sum": a + b, "who": current_context().user_id}
 
-@task(retries=1, retry=RetryPolicy(base_seconds=0.01))
+@task(retries=1, backoff=Backoff(base=0.01))
 def broken():
     note()
     raise ValueError("no luck")
@@ -37,7 +37,7 @@ def plain(a):
 
 
 def call(func: str, *args: Any, **fields: Any) -> Task[Any]:
-    return Task.create(func=func, args=args, **fields)
+    return Task(func=func, args=args, **fields)
 
 
 def test_a_worker_process_runs_functions_coroutines_and_plain_functions_of_its_module(project: Any, queue: Any) -> None:
@@ -85,8 +85,8 @@ class Upper(TaskHandler):
 
 def test_a_handler_of_the_users_own_runs_payloads_and_hears_of_the_endings(project: Any, queue: Any) -> None:
     project.write(HANDLER)
-    good = queue.push(Task.create(payload="text"))
-    bad = queue.push(Task.create(retries=0))
+    good = queue.push(Task(payload="text"))
+    bad = queue.push(Task(retries=0))
     project.start("tasks:Upper")
     assert good.result(PATIENCE) == "TEXT"
     with pytest.raises(TaskFailed, match="nothing to do"):

@@ -69,7 +69,7 @@ def test_a_name_that_reaches_into_a_module_runs_nothing_and_says_what_to_do(proj
     )
     names = ["tasks:futures.ProcessPoolExecutor", "tasks:missing", "tasks:Jobs.run", "elsewhere:run"]
     for name in names:
-        queue.push(Task.create(func=name))
+        queue.push(Task(func=name))
     _, _, log = project.run("tasks", "--burst")
     assert not (project.folder / "asked").exists()
     for name in names:

@@ -115,7 +115,7 @@ HANGING = ["hangs_in_a_thread", "hangs_in_to_thread", "hangs_in_a_pool", "hangs_
 
 
 def push(queue: Any, function: str, *args: Any) -> Any:
-    return queue.push(Task.create(func=f"tasks:{function}", args=args))
+    return queue.push(Task(func=f"tasks:{function}", args=args))
 
 
 def running(pattern: Path) -> list[str]:

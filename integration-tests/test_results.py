@@ -31,7 +31,7 @@ async def wait(name: str, *, ctx: TaskContext | None = None) -> int:
 
 
 def load(rows: int) -> Task[str]:
-    return Task.create(func="tasks:load", args=[rows], retries=0)
+    return Task(func="tasks:load", args=[rows], retries=0)
 
 
 def test_a_task_tells_its_progress_and_logs_under_its_own_name(project: Any, queue: Any) -> None:
@@ -49,7 +49,7 @@ def test_a_task_tells_its_progress_and_logs_under_its_own_name(project: Any, que
 def test_who_watches_sees_the_progress_of_a_coroutine_while_it_runs(project: Any, queue: Any) -> None:
     project.write(TASKS)
     project.start("tasks")
-    handle = queue.push(Task.create(func="tasks:wait", args=["go"]))
+    handle = queue.push(Task(func="tasks:wait", args=["go"]))
     seen = []
     for told in handle.watch_progress(timeout=PATIENCE):
         seen.append(told)

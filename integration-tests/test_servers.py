@@ -144,7 +144,7 @@ def test_a_push_says_it_and_stores_nothing(case: Case) -> None:
     url, words, _ = case
     with TaskQueue.from_url(url, default_user_id="ann") as queue:
         with pytest.raises(FairqueError, match=words) as caught:
-            queue.push(Task.create(func="tasks:x"))
+            queue.push(Task(func="tasks:x"))
         assert isinstance(caught.value, RedisUnavailable | ServerUnsuitable)
         assert "hunter2" not in str(caught.value)
 

@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
---[[ beat: renews the leases of a worker, all in one call, and charges what its tasks ran beyond their estimate.
-  Guarantee: no lease is renewed for another's token, nor beyond the timeout of its task.
+--[[ beat: renews all leases of a worker in one call, and charges the run time of its tasks beyond their estimates.
+  Guarantee: a lease is renewed only for the token that holds it, and not beyond the timeout of its task.
   KEYS[1] meta
   ARGV[1] lease_ms
   ARGV[2..] for each task: id, token
-  Returns {1, code, ...} with one place for each task: {1} renewed, {4} renewed and asked to stop, {5} overdue and not
+  Returns {1, code, ...} with one place per task: {1} renewed, {4} renewed and asked to stop, {5} overdue and not
     renewed, {-1} lost | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
@@ -41,7 +41,7 @@ for first = 2, #ARGV, 2 do
     end
     if now - started > r.charged and not counted then
       local u = user(r.user)
-      -- Without a beat it runs for a lease at most; more has passed when the server's clock was set forward.
+      -- Without a beat a task runs for one lease at most. More time has passed only if the server's clock jumped ahead.
       local more = math.min(now - started - r.charged, lease_ms * 1000)
       u.r.S, r.charged = u.r.S + more / u.w, r.charged + more
       will_write(t)

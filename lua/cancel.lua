@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
---[[ cancel: ends a waiting task at once; asks a running one to stop.
-  Guarantee: a task that has ended keeps its ending. Sent again it changes nothing.
+--[[ cancel: ends a waiting task at once, or asks a running one to stop.
+  Guarantee: a task that has ended keeps its ending. Repeating the call changes nothing.
   KEYS[1] meta
   ARGV[1] result_ttl_ms  ARGV[2] id  ARGV[3] reason (JSON text)
   Returns {1, state} canceled | {4, state} running and asked to stop | {2, state} ended before | {-2} not found

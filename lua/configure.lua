@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
---[[ configure: sets how the queue as a whole behaves.
-  Guarantee: all settings of the call are made, or none. What tasks cost can change only while no user has any.
+--[[ configure: changes the settings of the whole queue.
+  Guarantee: all settings of the call are stored, or none. The cost mode changes only while no user has tasks or debts.
   KEYS[1] meta
-  ARGV[1] cost_mode: 'time', 'count', or '' as it is  ARGV[2] backlog: most waiting tasks of the queue, 0 for no limit,
-    '' as it is
+  ARGV[1] cost_mode: 'time', 'count', or '' unchanged  ARGV[2] backlog: most waiting tasks of the queue, 0 for no limit,
+    '' unchanged
   Returns {1} | {2} nothing to change | {-8} users have tasks or debts | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
@@ -26,7 +26,7 @@ count("settings", 1)
 save_counts()
 if changes_mode then
   call("HSET", KEYS[1], "cost_mode", mode)
-  call("HDEL", P .. "g", "V", "aseq", "bs", "cg", "est0") -- averages and tags are in the other unit
+  call("HDEL", P .. "g", "V", "aseq", "bs", "cg", "est0") -- averages and tags are in the old unit
 end
 if changes_backlog then call("HSET", KEYS[1], "backlog", backlog) end
 return {1}

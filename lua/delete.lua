@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
---[[ delete: forgets dead letters before their time.
-  Guarantee: a task that is not a dead letter is left alone.
+--[[ delete: deletes dead letters before they expire.
+  Guarantee: a task that is not a dead letter is left unchanged.
   KEYS[1] meta
   ARGV[1] result_ttl_ms
   ARGV[2..] for each task: id
-  Returns {1, code, ...} with one place a task: {1} deleted, {2} no dead letter, {-2} not found, {-8} its dependents are
-    still being told of its end: send it again | {-5, what} | {-6, schema}
+  Returns {1, code, ...} with one place per task: {1} deleted, {2} not a dead letter, {-2} not found, {-8} its
+    dependents are still being notified of its end: repeat the call | {-5, what} | {-6, schema}
   Moves: DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
 --- @include "begin"
 --- @include "arguments"
@@ -43,7 +43,7 @@ for index = 2, #ARGV do
   elseif untold(t) or call("EXISTS", P .. "w:" .. t.id) == 1 then
     code = -8
   else
-    gone[t.id], t.changed = true, true -- so that nothing writes it any more
+    gone[t.id], t.changed = true, true -- so that commit does not write it again
     forget_task(t.id, "held")
     take_from("kept", t.id)
   end

@@ -1,8 +1,8 @@
 #!lua flags=no-writes
---[[ due: which schedules are due soon, the earliest first, for the leader.
+--[[ due: lists the schedules that are due soon, the earliest first, for the leader.
   KEYS[1] meta
-  ARGV[1] ahead_ms: how far to look ahead  ARGV[2] most: 1 to 10000  ARGV[3] skip: so many of the earliest are left out
-  Returns {1, now_ms, schedule, due_ms, ...} with two places for each schedule | {-5, what} | {-6, schema} ]]
+  ARGV[1] ahead_ms: how far to look ahead  ARGV[2] most: 1 to 10000  ARGV[3] skip: how many of the earliest to leave out
+  Returns {1, now_ms, schedule, due_ms, ...} with two places per schedule | {-5, what} | {-6, schema} ]]
 --- @include "begin_reading"
 --- @include "arguments"
 local refused = begin_reading()

@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
---[[ enable: lets a schedule fire, from now on, or stops it at once. Sent again it changes nothing.
+--[[ enable: makes a schedule fire from now on, or stops it at once. Repeating the call changes nothing.
   KEYS[1] meta
-  ARGV[1] schedule  ARGV[2] on: '1' it fires, '0' it does not
-  ARGV[3] overdue: how many of its times are due and not fired, 0 unknown  ARGV[4] overdue_first  ARGV[5] overdue_last
-  Returns {1, revision} | {2, revision} it was so before | {-2} not found | {-5, what} | {-6, schema} ]]
+  ARGV[1] schedule  ARGV[2] on: '1' fires, '0' does not
+  ARGV[3] overdue: how many of its runs are due and not fired, 0 unknown  ARGV[4] overdue_first  ARGV[5] overdue_last
+  Returns {1, revision} | {2, revision} already so | {-2} not found | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"

@@ -1,9 +1,9 @@
 #!lua flags=no-writes
---[[ explain: why a task is where it is: its record, its place in its user's queue, and all that is known of its user.
+--[[ explain: returns why a task is in its state: its record, its place in its user's queue, and the state of its user.
   KEYS[1] meta
   ARGV[1] id
-  Returns {1, now_ms, state, user, place, due_ms, lease_ms, field, value, ...}: place from 0 in the user's queue, when
-    it is due, when its lease ends, each '' where there is none; then the fields of read_user | {-2} not found
+  Returns {1, now_ms, state, user, place, due_ms, lease_ms, field, value, ...}: place in the user's queue from 0, when
+    it is due, when its lease ends, each '' if it has none; then the fields of read_user | {-2} not found
     | {-5, what} | {-6, schema} ]]
 --- @include "begin_reading"
 --- @include "arguments"

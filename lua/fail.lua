@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
---[[ fail: records that attempts failed: each is tried again after a pause, or becomes a dead letter, or is canceled.
-  Guarantee: only the holder of the token is heard. Sent again it answers the same and changes nothing.
+--[[ fail: records failed attempts: each task is retried after a delay, becomes a dead letter, or is canceled.
+  Guarantee: only the holder of the token can end an attempt. Repeating the call returns the same and changes nothing.
   KEYS[1] meta
   ARGV[1] result_ttl_ms  ARGV[2] dead_ttl_ms
-  ARGV[3..] for each task: id, token, ran_us, verdict ('retry', 'snooze': counts for no budget, 'dead', 'cancel'),
+  ARGV[3..] for each task: id, token, ran_us, verdict ('retry', 'snooze': uses no retry, 'dead', 'cancel'),
     pause_ms, error (JSON)
-  Returns {1, code, state, ...} with two places a task: {1, state} done, {2, state} done before, {-1, state} lost,
+  Returns {1, code, state, ...} with two places per task: {1, state} done, {2, state} done before, {-1, state} lost,
     {-2, ''} not found | {-5, what} | {-6, schema}
   Moves: STARTED -> SCHEDULED, STARTED -> FAILED, STARTED -> CANCELED,
     DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]

@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
---[[ finish: records the results of tasks, exactly once each, and settles what they cost.
-  Guarantee: only the holder of the token is heard. Sent again it answers the same and changes nothing.
+--[[ finish: stores the results of tasks, exactly once each, and settles their cost.
+  Guarantee: only the holder of the token can end an attempt. Repeating the call returns the same and changes nothing.
   KEYS[1] meta
   ARGV[1] result_ttl_ms
   ARGV[2..] for each task: id, token, ran_us (by the worker's monotonic clock), result ('' for null, else JSON),
     xcom ('' for none, else a JSON object of its values by key)
-  Returns {1, code, state, ...} with two places a task: {1, state} done, {2, state} done before, {-1, state} lost,
+  Returns {1, code, state, ...} with two places per task: {1, state} done, {2, state} done before, {-1, state} lost,
     {-2, ''} not found | {-5, what} | {-6, schema}
   Moves: STARTED -> FINISHED,
     DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]

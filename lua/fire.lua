@@ -1,16 +1,17 @@
 #!lua
---[[ fire: moves schedules from one of their runs to the next, each with a task or without.
-  Guarantee: a time has one task at most, whoever fires it and how often: a schedule moves only from the time and the
-  revision that the caller saw, in the same step in which its task is stored, and the task's id holds both.
+--[[ fire: moves schedules from one run to the next, and enqueues the task of the run if there is one.
+  Guarantee: a run has at most one task, however often and by whichever scheduler it is fired: a schedule moves only
+  from the time and revision that the caller saw, in the same step that stores its task, and the task's id contains its
+  time.
   KEYS[1] meta
-  ARGV[1] term: of the caller  ARGV[2] result_ttl_ms: how long a schedule without further times is kept
+  ARGV[1] term: of the caller  ARGV[2] result_ttl_ms: how long a schedule without further runs is kept
   ARGV[3..] for each task: schedule, revision, time ('' none computed yet), next ('' none), missed (number),
     missed_last, overlap ('skip' or 'allow'), fire ('' no task, else ms), id, user, priority, due, timeout_ms, cost_us,
     dedup, dedup_ttl_ms, digest, parents, message
-  Returns {1, now_ms, code, next, pause_ms, ...} with three places a schedule: {1, next} fired or moved, {2, next} that
-    was before, {6, next} no task since the last one has not ended, {-2} no such schedule, {-10} another revision,
-    {-12, next} too early, {-7, next, pause_ms} too many tasks wait | {-1, term} a later leader rules | {-5, what}
-    | {-6, schema}
+  Returns {1, now_ms, code, next, pause_ms, ...} with three places per schedule: {1, next} fired or moved, {2, next}
+    done before, {6, next} no task because the last one has not ended, {-2} no such schedule, {-10} another revision,
+    {-12, next} too early, {-7, next, pause_ms} too many waiting tasks | {-1, term} a later leader exists | {-5, what} |
+    {-6, schema}
   Moves: NEW -> QUEUED ]]
 --- @include "begin"
 --- @include "arguments"
@@ -32,10 +33,10 @@
 --- @include "move_on"
 --- @include "last_one_runs"
 --- @include "lose"
-local STRIDE, TASK = 19, 8 -- the task's eleven arguments begin so far into a group
+local STRIDE, TASK = 19, 8 -- where the task's eleven arguments begin in a group
 local MOST, MOST_BYTES = 200, 4194304 -- calls/fire.py has the same
 
--- A group of arguments as a table; nil when it is malformed.
+-- Returns a group of arguments as a table, or nil if it is malformed.
 local function group_at(first)
   local at, following, missed, fire_ms = ARGV[first + 2], ARGV[first + 3], number_at(first + 4), ARGV[first + 7]
   local move = {
@@ -77,9 +78,9 @@ if ruling > term then return {-1, ruling} end
 
 read_records(keys)
 load_globals()
-local stored, of_user = 0, {} -- numbers of tasks that this call has stored
+local stored, of_user = 0, {} -- numbers of tasks stored by this call
 
--- Code, and the pause when the task must wait.
+-- Returns the code, and the delay if the task must wait.
 local function fire(s, move)
   local first = move.first + TASK
   local owner = ARGV[first + 1]

@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
---[[ interrupt: ends the wait of one worker, which pops then. The worker asks for it when it waits for nothing any more.
+--[[ interrupt: ends the blocking wait of one worker, so that it pops. A worker calls it when it no longer needs to
+  wait.
   KEYS[1] meta
   ARGV[1] worker
   Returns {1} | {-5, what} | {-6, schema} ]]
@@ -11,6 +12,6 @@ local worker = ARGV[1]
 if #ARGV ~= 1 or worker == "" then return bad_arguments("interrupt takes a worker") end
 local key = P .. "interrupt:" .. worker
 if call("LLEN", key) == 0 then call("LPUSH", key, "1") end
--- For a worker that died before it could take the element.
+-- In case the worker dies before it takes the element.
 call("PEXPIRE", key, 60000)
 return {1}

@@ -1,7 +1,8 @@
 #!lua flags=allow-oom
---[[ limit: sets what users may use: weight, tasks at a time, starts a second, waiting tasks; and pauses them. It acts
-  at once, also on what waits already; a default of all on each user when a task of it is pushed, started or ended.
-  Guarantee: all settings of the call are made, or none. Sent again it changes nothing.
+--[[ limit: sets the limits of users (weight, tasks at a time, starts a second, waiting tasks) and pauses them. A limit
+  takes effect at once, also for waiting tasks; a default of all users when a task of the user is pushed, started or
+  ended.
+  Guarantee: all settings of the call are stored, or none. Repeating the call changes nothing.
   KEYS[1] meta
   ARGV[1..] for each task: user ('' the defaults of all), setting ('weight', 'cap', 'rate', 'burst', 'backlog'
     or 'paused'), value ('' none)
@@ -18,7 +19,7 @@
 --- @include "commit"
 --- @include "create"
 local STRIDE = 3
-local MOST = 1000 -- settings of a call; limits.py has the same
+local MOST = 1000 -- settings per call; keep equal to limits.py
 local HOLDS = {cap = true, rate = true, burst = true, paused = true}
 
 local refused = begin()
@@ -35,7 +36,7 @@ for first = 1, #ARGV, STRIDE do
   end
 end
 
--- Debt and lead in service stay what they were: no change of weight makes credit.
+-- Debt and lead in service are kept: a change of weight gives no credit.
 local function act(u, w, held)
   if u.w ~= w and u.r.S > -math.huge then u.r.S = g.V + (u.r.S - g.V) * w / u.w end
   if held then begin_anew(u) end
@@ -62,7 +63,7 @@ if changed == 0 then return {1, 0} end
 create()
 call("HSET", KEYS[1], "limits", "1")
 count("settings", 1)
-defaults = nil -- they may be among what changed
+defaults = nil -- this call may have changed them
 for id, w in pairs(weights) do
   local u = user(id)
   read_limits(u)

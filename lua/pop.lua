@@ -1,14 +1,16 @@
 #!lua flags=allow-oom
---[[ pop: gives a worker the next tasks, fair between users, each with a lease; first it takes back what was lost.
-  Guarantee: until the lease ends nobody else gets the task. Sent again with the same claim, it answers the same tasks.
+--[[ pop: gives a worker the next tasks, fair between users, each with a lease. It first reclaims tasks with expired
+  leases.
+  Guarantee: no other worker gets the task until its lease ends. Repeated with the same claim, it returns the same
+  tasks.
   KEYS[1] meta
   ARGV[1] worker  ARGV[2] claim: 16 hexadecimal digits, new for each pop  ARGV[3] count: 1 to 100  ARGV[4] lease_ms
   ARGV[5] max_deliveries  ARGV[6] result_ttl_ms  ARGV[7] dead_ttl_ms
   Returns {1, more, wait_ms, reclaimed, id, message, token, attempt, failures, solo, pushed_at, heritage, ...}, eight
-    places a task, with at most 4 MiB, and one task at least where there is one;
-    more is 1 while another pop may find something at once: a runnable task, or a bounded step that is not finished;
-    wait_ms is the time to the next delayed task, retry, rate or lease end, -1 when there is none;
-    reclaimed is a list of what was taken back, as reclaim.lua says
+    places per task, at most 4 MiB, but at least one task if there is one;
+    more is 1 if another pop may find work at once: a runnable task, or a bounded step that is not finished;
+    wait_ms is the time until the next delayed task, retry, rate or lease end, -1 if there is none;
+    reclaimed lists the tasks that were reclaimed, see reclaim.lua
     | {-5, what} | {-6, schema}
   Moves: QUEUED -> STARTED, SCHEDULED -> QUEUED, STARTED -> QUEUED, STARTED -> FAILED, STARTED -> CANCELED,
     DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
@@ -34,8 +36,8 @@
 --- @include "grant"
 --- @include "describe"
 --- @include "sizes"
--- With so many bytes of messages no further task is taken: the longest message that there is would still fit, and all
--- the other places of a hundred tasks.
+-- From this many bytes of messages on, no further task is taken: the longest possible message still fits, and all other
+-- places of a hundred tasks.
 local FULL = 3000000
 
 local refused = begin()
@@ -69,8 +71,8 @@ settle()
 send_batches()
 collect(2 * wanted)
 
--- A task whose record is broken is buried and takes a turn, as does a user who may not run since the defaults of all
--- were lowered; the bound keeps a broken ring from turning forever.
+-- A task with a broken record becomes a dead letter and uses a turn, and so does a user that may not run because the
+-- defaults were lowered. The bound keeps a broken ring from looping forever.
 local turns = wanted + 5
 load_heads(turns + 1, wanted)
 local claimed, lease_end, bytes = {claim}, int(now_ms + lease_ms), 0

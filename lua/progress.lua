@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
---[[ progress: keeps how far running tasks have come, and tells the processes that wait for them.
-  Guarantee: only the holder of the token is heard.
+--[[ progress: stores the progress of running tasks, and publishes it to the processes that wait for them.
+  Guarantee: only the holder of the token can report progress.
   KEYS[1] meta
   ARGV[1..] for each task: id, token, progress (JSON)
-  Returns {1, code, ...} with one place for each task: {1} kept, {-1} lost, {-2} not found | {-5, what}
+  Returns {1, code, ...} with one place per task: {1} stored, {-1} lost, {-2} not found | {-5, what}
     | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
@@ -11,7 +11,7 @@
 --- @include "records"
 --- @include "listeners"
 local STRIDE = 3
-local MOST_BYTES = 4096 -- of one progress
+local MOST_BYTES = 4096 -- of one progress value
 
 local refused = begin()
 if refused then return refused end
@@ -35,7 +35,7 @@ for first = 1, #ARGV, STRIDE do
       code = 1
       local told = int(wall_ms) .. "\n" .. ARGV[first + 2]
       store_key(P .. "p:" .. t.id, told)
-      -- Of very many each word reaches others.
+      -- If there are very many listeners, each message reaches a different part of them.
       if t.r.watch then
         publish(call("ZRANDMEMBER", P .. "w:" .. t.id, TOLD), t.id .. "\nPROGRESS\n" .. told)
       end

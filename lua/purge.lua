@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
---[[ purge: cancels waiting tasks of one user, so many at a time; running ones continue.
-  Guarantee: a task that has ended keeps its ending. It is sent again until nothing is left.
+--[[ purge: cancels waiting tasks of one user, a limited number per call. Running ones continue.
+  Guarantee: a task that has ended keeps its ending. The caller repeats it until no task is left.
   KEYS[1] meta
   ARGV[1] result_ttl_ms  ARGV[2] user  ARGV[3] reason (JSON text)  ARGV[4] most: 1 to 1000
   Returns {1, canceled, left} | {-5, what} | {-6, schema}
@@ -34,7 +34,7 @@ count_waiting(u)
 local scheduled = P .. "s:" .. id
 local before, canceled = u.pn + u.pc + call("ZCARD", scheduled), 0
 
--- Each queue from its front: what is pushed while a purge runs is behind what it was meant for.
+-- Each queue from its front: tasks pushed during a purge are behind those it was called for.
 local function cancel_from(key, remove)
   for _, task_id in ipairs(call("ZRANGEBYSCORE", key, "-inf", "+inf", "LIMIT", 0, most - canceled)) do
     remove(task_id)

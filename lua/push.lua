@@ -1,15 +1,15 @@
 #!lua
---[[ push: stores tasks and makes them runnable, or remembers when they will be.
-  Guarantee: all tasks of the call are stored, or none. Sent again, it answers what became of them and changes nothing.
+--[[ push: stores tasks: runnable now, at a later time, or after their parents.
+  Guarantee: all tasks of the call are stored, or none. Repeating the call returns their states and changes nothing.
   KEYS[1] meta
   ARGV[1] message_limit: bytes of the largest message  ARGV[2] result_ttl_ms
-  ARGV[3..] for each task: id, user ('' that of its first parent), priority (0 likewise), due ('' now, '+N' in
-    N ms, 'N' at N ms), timeout_ms, cost_us ('' unknown), dedup ('' none, else the hash of the key), dedup_ttl_ms (0
-    until terminal), digest, parents (see parents.lua), message
-  Returns {1, code, state, id, ...} with three places a task: {1, state, id} stored, {2, state, id} stored before,
-    {3, state, id} deduplicated (state '': that task is forgotten) | {-3, id} conflict | {-4, id, bytes} too large
-    | {-9, id, parent} depends on a task that is not known
-    | {-7, user, most, waiting, pause_ms} too many wait, of the user or ('') of the queue | {-5, what} | {-6, schema}
+  ARGV[3..] for each task: id, user ('' that of its first parent), priority (0 that of its first parent), due
+    ('' now, '+N' in N ms, 'N' at N ms), timeout_ms, cost_us ('' unknown), dedup ('' none, else the hash of the key),
+    dedup_ttl_ms (0 until terminal), digest, parents (see parents.lua), message
+  Returns {1, code, state, id, ...} with three places per task: {1, state, id} stored, {2, state, id} stored before, {3,
+    state, id} deduplicated (state '': that task was deleted) | {-3, id} conflict | {-4, id, bytes} too large | {-9, id,
+    parent} depends on an unknown task | {-7, user, most, waiting, pause_ms} too many waiting tasks, of the user or ('')
+    of the queue | {-5, what} | {-6, schema}
   Moves: NEW -> QUEUED, NEW -> SCHEDULED, NEW -> DEFERRED, NEW -> CANCELED ]]
 --- @include "begin"
 --- @include "arguments"
@@ -32,8 +32,8 @@
 --- @include "dedup_holder"
 --- @include "store"
 local STRIDE = 11
-local MOST_EDGES = 10000 -- likewise
-local MOST_TASKS, MOST_BYTES, MOST_MESSAGE = 1000, 4194304, 1048576 -- push.py has the same
+local MOST_EDGES = 10000 -- keep equal to push.py
+local MOST_TASKS, MOST_BYTES, MOST_MESSAGE = 1000, 4194304, 1048576 -- keep equal to push.py
 local refused = begin()
 if refused then return refused end
 local limit, result_ttl_ms = number_at(1), number_at(2)
@@ -42,7 +42,7 @@ if not limit or limit > MOST_MESSAGE or not result_ttl_ms or not grouped(2, STRI
   return bad_arguments("push takes a limit up to 1 MiB, a time of keeping, and 11 arguments each for 1 to 1000 tasks")
 end
 
--- Everything is looked at before the first write: Redis does not roll a script back.
+-- Everything is checked before the first write: Redis does not roll back a script.
 read_ahead(2, STRIDE, 2)
 local reply, fresh, here, keyed, total, edges = {1}, {}, {}, {}, 0, 0
 for first = 3, #ARGV, STRIDE do

@@ -1,10 +1,10 @@
 #!lua flags=no-writes
---[[ read_configured: one page of the users for whom something is set, in the order of their ids; first, with an empty
-  name, the defaults of all. And what is set for the queue as a whole.
+--[[ read_configured: returns one page of the users that have limits, ordered by id, and the settings of the queue. The
+  defaults of all users come first, under an empty name.
   KEYS[1] meta
   ARGV[1] from: '(' and the user before the first one, or '-' from the beginning  ARGV[2] most: 1 to 1000
-  Returns {1, cost_mode, backlog, born, changes, user, setting, value, ...} with three places for each setting; backlog
-    0: no limit; born, changes: as lead.lua says
+  Returns {1, cost_mode, backlog, born, changes, user, setting, value, ...} with three places per setting; backlog
+    0: no limit; born, changes: see lead.lua
     | {-5, what} | {-6, schema} ]]
 --- @include "begin_reading"
 --- @include "arguments"

@@ -1,12 +1,11 @@
 #!lua flags=no-writes
---[[ read_dead: one page of the dead letters, in the order in which they ended. The page ends before it has more than
-  4 MiB.
+--[[ read_dead: returns one page of at most 4 MiB of the dead letters, ordered by when they ended.
   KEYS[1] meta
   ARGV[1] after_ms  ARGV[2] after_id: when the letter before the first one ended, on the server's clock, or '=' and
-    `more` of the page before, and its id; '0' and '' to begin
+    `more` of the previous page, and its id; '0' and '' for the first page
   ARGV[3] most: 1 to 1000
   Returns {1, now_ms, more, id, ended_at, pushed_at, user, attempts, failures, lost, worker, error, message, ...} with
-    ten places for each letter; more is '' when no others follow, else when the last of these ended on the queue's
+    ten places per letter; more is '' if no others follow, else when the last of these ended, on the queue's
     clock | {-5, what} | {-6, schema} ]]
 --- @include "begin_reading"
 --- @include "arguments"
@@ -25,7 +24,7 @@ end
 
 local reply, total = {1, int(wall_ms), ""}, 0
 local rank = rank_after("dead", int(after_ms), after_id)
-local ids = call("ZRANGE", P .. "dead", rank, rank + most) -- one more than wanted
+local ids = call("ZRANGE", P .. "dead", rank, rank + most) -- one more, to see if others follow
 local last_ms
 for place, id in ipairs(ids) do
   local r = record(P .. "t:" .. id) or {}

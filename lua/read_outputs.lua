@@ -1,15 +1,15 @@
 #!lua flags=no-writes
---[[ read_outputs: what up to 100 ended tasks have left for one that depends on them: their result, and the values that
-  they pushed. The answer has the first of them, all unless that is more than 4 MiB together; ask again for the others.
+--[[ read_outputs: returns the results and XCom values of up to 100 ended tasks to a task that depends on them. An
+  answer has at most 4 MiB: if it does not contain all of the tasks, call again for the rest.
   KEYS[1] meta
   ARGV[1] reader: the task that depends on them
   ARGV[2..] for each task: id
-  Returns {1, state, result, xcom, ...} with three places a task, all '' for one that is not known; result '' for null
+  Returns {1, state, result, xcom, ...} with three places per task, all '' if it is unknown; result '' for null
     | {-5, what} | {-6, schema} ]]
 --- @include "begin_reading"
 --- @include "arguments"
 --- @include "task"
-local MOST_TASKS, MOST_BYTES = 100, 4194304 -- outputs.py has the same number of tasks
+local MOST_TASKS, MOST_BYTES = 100, 4194304 -- the number of tasks is also in outputs.py
 
 local refused = begin_reading()
 if refused then return refused end

@@ -1,9 +1,9 @@
 #!lua flags=no-writes
---[[ read_progress: how far tasks have come, as they have told last.
+--[[ read_progress: returns the latest progress of tasks.
   KEYS[1] meta
   ARGV[1..] for each task: id
-  Returns {1, progress, ...} with one place for each task: its time in ms, a line break and JSON; '' when it has told
-    nothing or is not known | {-5, what} | {-6, schema} ]]
+  Returns {1, progress, ...} with one place per task: its time in ms, a line break and JSON; '' if it reported nothing
+    or is unknown | {-5, what} | {-6, schema} ]]
 --- @include "begin_reading"
 --- @include "arguments"
 local MOST_TASKS = 1000

@@ -1,5 +1,5 @@
 #!lua flags=no-writes
---[[ read_scheduler: who fires the schedules, and the numbers of them.
+--[[ read_scheduler: returns the leading scheduler and the counters of schedules.
   KEYS[1] meta
   Returns {1, now_ms, holder, term, until_ms, schedules, overdue, first_ms, fired, missed, skipped} | {-6, schema} ]]
 --- @include "begin_reading"
@@ -7,7 +7,7 @@ local refused = begin_reading()
 if refused then return refused end
 local lock = call("HMGET", P .. "lock", "holder", "term", "until")
 local counted_times = call("HMGET", P .. "counts", "fired", "missed", "skipped")
--- Those whose next time is to be computed stand before all times.
+-- Schedules whose next time is not computed yet come before all times.
 local first = call("ZRANGEBYSCORE", P .. "due", 1, "+inf", "WITHSCORES", "LIMIT", 0, 1)[2]
 local until_ms = int(math.max(0, (whole(lock[3]) or 0) - shift_ms))
 return {

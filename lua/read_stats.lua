@@ -1,8 +1,8 @@
 #!lua flags=no-writes
---[[ read_stats: the queue in numbers, each read in constant time.
+--[[ read_stats: returns the sizes and counters of the queue, each read in constant time.
   KEYS[1] meta
   Returns {1, now_ms, delayed, deferred, running, dead, kept, held, ready, fresh, critical, counter, value, ...} with
-    the sizes of the indexes and then the counters since the queue was made, 0 for one that cannot be read
+    the sizes of the indexes and then the counters since the queue was created, 0 for one that cannot be read
     | {-6, schema} ]]
 --- @include "begin_reading"
 --- @include "counters"

@@ -1,5 +1,5 @@
 #!lua flags=no-writes
---[[ read_task: what is known of one task.
+--[[ read_task: returns the record of a task.
   KEYS[1] meta
   ARGV[1] id
   Returns {1, now_ms, field, value, ...} with the fields of the task's record | {-2} not found | {-5, what}

@@ -1,8 +1,8 @@
 #!lua flags=no-writes
---[[ read_user: what is known of one user, each part read in constant or logarithmic time.
+--[[ read_user: returns the state of a user, each part read in constant or logarithmic time.
   KEYS[1] meta
   ARGV[1] user
-  Returns {1, now_ms, field, value, ...} with the user's record and what stands around it | {-5, what} | {-6, schema} ]]
+  Returns {1, now_ms, field, value, ...} with the user's record, limits and places | {-5, what} | {-6, schema} ]]
 --- @include "begin_reading"
 --- @include "arguments"
 --- @include "about_user"

@@ -1,9 +1,9 @@
 #!lua flags=no-writes
---[[ read_users: one page of the users who have work, debts, or a part of their rate used up, in the order of their ids.
+--[[ read_users: returns one page of the users that have work, a debt or a partly used rate, ordered by id.
   KEYS[1] meta
   ARGV[1] from: '(' and the user before the first one, or '-' from the beginning  ARGV[2] most: 1 to 1000
   Returns {1, now_ms, cost_mode, user, inf, served, since, weight, waiting, lane, paused, cap, ...} with nine places
-    for each user | {-5, what} | {-6, schema} ]]
+    per user | {-5, what} | {-6, schema} ]]
 --- @include "begin_reading"
 --- @include "arguments"
 --- @include "record"

@@ -1,12 +1,13 @@
 #!lua flags=allow-oom
---[[ redrive: makes dead letters runnable again, with all their retries and deliveries.
-  Guarantee: a task that is not a dead letter is left alone, so sent again it changes nothing. Fences continue growing.
+--[[ redrive: makes dead letters runnable again, with all their retries and deliveries restored.
+  Guarantee: a task that is not a dead letter is left unchanged, so a repeated call changes nothing. Fences keep
+  growing.
   KEYS[1] meta
   ARGV[1] result_ttl_ms
   ARGV[2..] for each task: id
-  Returns {1, pause_ms, code, state, ...} with two places a task: {1, state} redriven, {2, state} no dead letter,
-    {-2, ''} not found, {-7, state} too many wait, of the user or of the queue, and the producer may try again in
-    pause_ms, {-8, state} others are still being told of its end: send it again | {-5, what} | {-6, schema}
+  Returns {1, pause_ms, code, state, ...} with two places per task: {1, state} redriven, {2, state} not a dead letter,
+    {-2, ''} not found, {-7, state} too many waiting tasks, of the user or of the queue: retry in pause_ms,
+    {-8, state} others are still being notified of its end: repeat the call | {-5, what} | {-6, schema}
   Moves: FAILED -> QUEUED,
     DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
 --- @include "begin"
@@ -43,7 +44,7 @@ local function redrive(t)
   redriven, of_user[r.user] = redriven + 1, number
   for _, index in ipairs({"kept", "held", "dead"}) do take_from(index, t.id) end
   for _, kind in ipairs({"r:", "p:"}) do drop_key(P .. kind .. t.id) end
-  -- The ending that made it a dead letter, sent again, is still known.
+  -- The ending that made it a dead letter is still recognized if it is sent again.
   r.state, r.settled = "QUEUED", r.token
   r.fails, r.lost, r.solo, r.cancel, r.ended_at, r.keep, r.watch = nil, nil, nil, nil, nil, nil, nil
   if r.kids then r.told = call("LLEN", P .. "d:" .. t.id) end

@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
---[[ release: gives running tasks back, as if they had not been started: no attempt and no delivery is counted.
-  Guarantee: only the holder of the token is heard. Each task returns to the place in its user's queue that it had.
+--[[ release: returns running tasks to the queue as if they had not been started: no attempt and no delivery is counted.
+  Guarantee: only the holder of the token can release a task. Each task returns to its old place in its user's queue.
   KEYS[1] meta
   ARGV[1] result_ttl_ms
   ARGV[2..] for each task: id, token, ran_us
-  Returns {1, code, state, ...} with two places a task: {1, state} done, {2, state} done before, {-1, state} lost,
+  Returns {1, code, state, ...} with two places per task: {1, state} done, {2, state} done before, {-1, state} lost,
     {-2, ''} not found | {-5, what} | {-6, schema}
   Moves: STARTED -> QUEUED, STARTED -> CANCELED,
     DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
@@ -39,7 +39,7 @@ load_globals()
 local reply = endings(1, STRIDE, function(t, first)
   local r = t.r
   local u = leave_running(t, number_at(first + 2))
-  if counted then u.r.S = u.r.S - 1 / u.w end -- it was not started, after all
+  if counted then u.r.S = u.r.S - 1 / u.w end -- undo the count of its start
   r.settled, r.attempt = r.token, math.max(0, r.attempt - 1)
   count("released", 1)
   return put_back(t, u, result_ttl_ms)

@@ -1,9 +1,9 @@
 #!lua flags=no-writes
---[[ rights: which commands the caller may send, with keys and channels of this queue.
+--[[ rights: checks which commands the caller may send, with the keys and channels of this queue.
   KEYS[1] meta
-  ARGV[1..] for each task: words (of a command, with spaces between; * and what follows the prefix of the queue is a
-    key, * alone the meta key, & likewise a channel)
-  Returns {1, allowed, ...} with one place for each command: 1 or 0 | {-5, what} | {-6, schema} ]]
+  ARGV[1..] for each task: words (of a command, separated by spaces; * and the part after the queue's prefix is a
+    key, * alone the meta key, & and the part after the prefix a channel)
+  Returns {1, allowed, ...} with one place per command: 1 or 0 | {-5, what} | {-6, schema} ]]
 --- @include "begin_reading"
 --- @include "arguments"
 
@@ -12,7 +12,7 @@ local function allowed(words)
   return known and may
 end
 
--- Who lacks what every script begins with is told so, too.
+-- Also report missing rights for the commands that every script begins with.
 local refused = allowed({"TIME"}) and allowed({"HMGET", KEYS[1], "schema"}) and begin_reading()
 if refused then return refused end
 if not grouped(0, 1) then return bad_arguments("rights takes commands") end
@@ -21,7 +21,7 @@ local function named(word)
   local sign, name = string.match(word, "^([*&])(.*)$")
   if not sign then return word end
   if name == "" then return sign == "*" and KEYS[1] or P .. "done:rights" end
-  -- An id where one follows, since rules may end in a star that stands for one sign at least.
+  -- Add an id where one follows, because a rule may end in a * that matches at least one character.
   return P .. name .. (string.sub(name, -1) == ":" and "rights" or "")
 end
 

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
---[[ rouse: wakes one idle worker when a task is runnable; for a worker that took the wake-up and cannot use it.
+--[[ rouse: wakes an idle worker if a task is runnable. Called by a worker that took a wake-up and cannot use it.
   KEYS[1] meta
   Returns {1} | {-6, schema} ]]
 --- @include "begin"

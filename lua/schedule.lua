@@ -1,14 +1,14 @@
 #!lua
---[[ schedule: stores schedules, new ones or changed ones.
-  Guarantee: all schedules of the call are stored, or none. Sent again it changes nothing. A change that leaves the
-  times as they are leaves the next one, too, also one that is due already.
+--[[ schedule: stores new or changed schedules.
+  Guarantee: all schedules of the call are stored, or none. Repeating the call changes nothing. A change that does not
+  affect the times keeps the next run, even if it is already due.
   KEYS[1] meta
-  ARGV[1..] for each task: schedule, revision ('0' a new one, also in the place of one without further
-    times, 'N' as it was read, '' whatever it is), timing (digest), next ('' the leader computes it, else ms),
-    on ('1' fires, '0' does not, '' as it is), overdue (how many of its times are due and not fired; 0 unknown),
+  ARGV[1..] for each task: schedule, revision ('0' a new one, may replace one without further runs, 'N' the
+    revision that was read, '' any), timing (digest), next ('' the leader computes it, else ms),
+    on ('1' fires, '0' does not, '' unchanged), overdue (how many of its runs are due and not fired; 0 unknown),
     overdue_first, overdue_last, definition, content (digest of the definition, equal for equal ones)
-  Returns {1, now_ms, code, revision, ...} with two places a schedule: {1, revision} stored, {2, revision} as it was
-    | {-2, schedule} none to change | {-10, schedule, revision} another revision | {-5, what} | {-6, schema} ]]
+  Returns {1, now_ms, code, revision, ...} with two places per schedule: {1, revision} stored, {2, revision} unchanged
+    | {-2, schedule} no such schedule | {-10, schedule, revision} another revision | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "counts"
@@ -17,7 +17,7 @@
 --- @include "commit_schedules"
 --- @include "create"
 local STRIDE = 10
-local MOST, MOST_BYTES = 100, 4194304 -- calls/schedules.py has the same
+local MOST, MOST_BYTES = 100, 4194304 -- keep equal to calls/schedules.py
 local SWITCHES = {["0"] = true, ["1"] = true, [""] = true}
 local refused = begin()
 if refused then return refused end
@@ -38,7 +38,7 @@ for first = 1, #ARGV, STRIDE do
 end
 if total > MOST_BYTES then return bad_arguments("the definitions of one call have more than 4 MiB") end
 
--- A schedule without further times, unless the new one would begin with a time that was fired.
+-- Whether a schedule has no further runs, and the new one does not begin with a time that was fired.
 local function makes_room(r, next_ms) return r.forget and not (next_ms and r.last and next_ms <= r.last) end
 
 read_records(keys)

@@ -1,12 +1,12 @@
 #!lua flags=allow-oom
---[[ sweep: what time has made due, up to 100 of each kind: delayed tasks, lost leases, records kept long enough, users
-  without work or debt. Any worker calls it every few seconds; one at a time does the work.
+--[[ sweep: cleans up, at most 100 of each kind: delayed tasks that are due, expired leases, expired records, users
+  without work or debt. Every worker calls it every few seconds; one at a time does the work.
   KEYS[1] meta
-  ARGV[1] sweeper: who calls; it may continue at once  ARGV[2] guard_ms: for how long other calls do nothing
+  ARGV[1] sweeper: the caller, which may continue at once  ARGV[2] guard_ms: for how long other calls do nothing
   ARGV[3] max_deliveries  ARGV[4] result_ttl_ms  ARGV[5] dead_ttl_ms
   Returns {1, promoted, reclaimed, forgotten, users, more, id, user, worker, state, ...}: how many of each kind; whether
-    a limit was reached, so the caller should continue at once; and four places for each task that was taken back, as
-    reclaim.lua says | {2} another did it just now | {-5, what} | {-6, schema}
+    a limit was reached, so that the caller should continue at once; and four places per reclaimed task, see
+    reclaim.lua | {2} another worker did it just now | {-5, what} | {-6, schema}
   Moves: SCHEDULED -> QUEUED, STARTED -> QUEUED, STARTED -> FAILED, STARTED -> CANCELED,
     DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
 --- @include "begin"
@@ -40,7 +40,7 @@ if #ARGV ~= 5 or sweeper == "" or not guard_ms or not max_deliveries or not resu
 end
 if guard_ms > 0 then
   local left_ms = call("PTTL", P .. "sweeping")
-  -- One that lasts for longer was spoiled, or the clock of the server was set back: it must not end all sweeps.
+  -- A longer TTL is corrupt, or the server's clock was set back: it must not block all sweeps.
   if left_ms > 0 and left_ms <= guard_ms and call("GET", P .. "sweeping") ~= sweeper then return {2} end
   call("SET", P .. "sweeping", sweeper, "PX", int(guard_ms))
 end
@@ -52,13 +52,13 @@ local started = due_timers(LIMIT)
 free_dependents(LIMIT, result_ttl_ms)
 settle()
 send_batches()
--- Nobody waits and nobody runs: all debts are forgiven, so that idle users leave nothing behind.
+-- No task waits or runs: all debts are forgiven, so that idle users leave no records.
 if call("EXISTS", P .. "ready", P .. "fresh", P .. "running") == 0 then g.V = math.max(g.V, next_tag()) end
 local collected = collect(LIMIT)
 lower_tags()
 local forgotten, unfinished = trim(LIMIT)
 commit()
--- Without users virtual time begins again, so that tags stay small.
+-- Without users virtual time starts over, so that tags stay small.
 if call("EXISTS", P .. "users") == 0 then call("HDEL", P .. "g", "V", "aseq", "bs", "cg") end
 local most = math.max(looked_at, promoted, started, collected)
 local more = call("EXISTS", P .. "pending") > 0 or unfinished or most == LIMIT

@@ -1,8 +1,8 @@
 #!lua flags=allow-oom
---[[ unschedule: removes a schedule. Tasks that it enqueued are kept. Sent again it changes nothing.
+--[[ unschedule: removes a schedule. Tasks that it enqueued are kept. Repeating the call changes nothing.
   KEYS[1] meta
-  ARGV[1] schedule  ARGV[2] revision ('N' as it was read, '' whatever it is)
-  Returns {1} | {2} there is none | {-10, revision} another revision | {-5, what} | {-6, schema} ]]
+  ARGV[1] schedule  ARGV[2] revision ('N' the one that was read, '' any)
+  Returns {1} | {2} no such schedule | {-10, revision} another revision | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "record"

@@ -1,13 +1,13 @@
 #!lua flags=allow-oom
---[[ verify_counts: looks whether the counters of the queue are numbers, and that of queued tasks the right one.
+--[[ verify_counts: checks that the counters of the queue are numbers, and that `queued` is correct.
   KEYS[1] meta
-  ARGV[1] fix: 1 fixes what is found, 0 only looks
-  Returns {1, kind, name, what, fixed, ...} with four places for each finding | {-5, what} | {-6, schema} ]]
+  ARGV[1] fix: 1 fixes the findings, 0 only reports them
+  Returns {1, kind, name, what, fixed, ...} with four places per finding | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "found"
 --- @include "counters"
-local COUNTED = 10000 -- users whose queues are counted in one step
+local COUNTED = 10000 -- most users whose queues are counted in one step
 
 local refused = begin()
 if refused then return refused end
@@ -21,7 +21,7 @@ end
 local said = call("HMGET", P .. "counts", unpack(COUNTERS))
 for place, name in ipairs(COUNTERS) do
   if said[place] and not whole(said[place]) and name ~= "queued" then
-    -- The number of the next change must be above all that were given.
+    -- The number of the next change must be above all earlier ones.
     repair(name, "it is not a number of tasks", name == "changes" and now_ms or 0)
   end
 end

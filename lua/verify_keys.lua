@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
---[[ verify_keys: looks at keys for themselves: their types, and those whose task is gone or has ended.
+--[[ verify_keys: checks single keys: that their type is right, and that they do not belong to a deleted or ended task.
   KEYS[1] meta
-  ARGV[1] fix: 1 fixes what is found, 0 only looks  ARGV[2] dead_ttl_ms
-  ARGV[3..] for each task: key (what follows the prefix of the queue)
-  Returns {1, kind, name, what, fixed, ...} with four places for each finding | {-5, what} | {-6, schema} ]]
+  ARGV[1] fix: 1 fixes the findings, 0 only reports them  ARGV[2] dead_ttl_ms
+  ARGV[3..] for each task: key (the part after the queue's prefix)
+  Returns {1, kind, name, what, fixed, ...} with four places per finding | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "found"

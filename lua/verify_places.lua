@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
---[[ verify_places: looks whether what stands in an index belongs there.
-  Guarantee: each place is looked at and fixed in one step, so that calls of others may continue meanwhile.
+--[[ verify_places: checks that each member of an index belongs there.
+  Guarantee: each member is checked and fixed in one step, so it is safe while the queue is in use.
   KEYS[1] meta
-  ARGV[1] fix: 1 fixes what is found, 0 only looks  ARGV[2] dead_ttl_ms
-  ARGV[3..] for each task: index (what follows the prefix of the queue), id
-  Returns {1, kind, name, what, fixed, ...} with four places for each finding | {-5, what} | {-6, schema} ]]
+  ARGV[1] fix: 1 fixes the findings, 0 only reports them  ARGV[2] dead_ttl_ms
+  ARGV[3..] for each task: index (the part after the queue's prefix), id
+  Returns {1, kind, name, what, fixed, ...} with four places per finding | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "found"
@@ -69,7 +69,7 @@ for first = 3, #ARGV, STRIDE do
     if fix then
       remove(kind, owner, index, id, state)
       if (kind == "kept" or kind == "held") and not state then
-        forget_task(id, "kept") -- its dependents may not have been told yet
+        forget_task(id, "kept") -- its dependents may not be notified yet
         drop_key(P .. "x:" .. id)
       elseif kind ~= "s" and kind ~= "dead" and not state then
         bury(t, owner or "", index, dead_ttl_ms)

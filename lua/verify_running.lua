@@ -1,11 +1,10 @@
 #!lua flags=allow-oom
---[[ verify_running: looks whether the running tasks of users are counted right: of the users named here, and of all of
-  whom some task runs.
-  Guarantee: all users of a call are looked at and fixed in one step, so that calls of others may continue meanwhile.
+--[[ verify_running: checks the counts of running tasks of the given users and of all users that have running tasks.
+  Guarantee: all users of a call are checked and fixed in one step, so it is safe while the queue is in use.
   KEYS[1] meta
-  ARGV[1] fix: 1 fixes what is found, 0 only looks
+  ARGV[1] fix: 1 fixes the findings, 0 only reports them
   ARGV[2..] for each task: user (whose record counts running tasks)
-  Returns {1, kind, name, what, fixed, ...} with four places for each finding | {-5, what} | {-6, schema} ]]
+  Returns {1, kind, name, what, fixed, ...} with four places per finding | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "found"

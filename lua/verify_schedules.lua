@@ -1,10 +1,10 @@
 #!lua flags=allow-oom
---[[ verify_schedules: looks whether schedules stand in the indexes where their records say, and can be read.
-  Guarantee: each schedule is looked at and fixed in one step, so that calls of others may continue meanwhile.
+--[[ verify_schedules: checks that schedules can be read and are in the indexes that their records require.
+  Guarantee: each schedule is checked and fixed in one step, so it is safe while the queue is in use.
   KEYS[1] meta
-  ARGV[1] fix: 1 fixes what is found, 0 only looks  ARGV[2] strays: 1 looks only at those without a record
+  ARGV[1] fix: 1 fixes the findings, 0 only reports them  ARGV[2] strays: 1 checks only those without a record
   ARGV[3..] for each task: schedule
-  Returns {1, kind, name, what, fixed, ...} with four places for each finding | {-5, what} | {-6, schema} ]]
+  Returns {1, kind, name, what, fixed, ...} with four places per finding | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "found"

@@ -1,15 +1,15 @@
 #!lua flags=allow-oom
---[[ verify_settings: looks whether what is kept of the queue as a whole can be read: its settings, the scheduler's own
-  record, and the lease of the leading scheduler. The other verifications count on it.
+--[[ verify_settings: checks that the records of the whole queue can be read: its settings, the scheduler record, and
+  the lease of the leading scheduler. The other verifications rely on this.
   KEYS[1] meta
-  ARGV[1] fix: 1 fixes what is found, 0 only looks
-  Returns {1, kind, name, what, fixed, ...} with four places for each finding | {-5, what} | {-6, schema} ]]
+  ARGV[1] fix: 1 fixes the findings, 0 only reports them
+  Returns {1, kind, name, what, fixed, ...} with four places per finding | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "found"
 if not begin_verification() or #ARGV ~= 1 then return bad_arguments("verify_settings takes 0 or 1") end
 
--- Looked at before anything is read from there.
+-- Check the type before reading from it.
 local kind = call("TYPE", KEYS[1]).ok
 if kind ~= "hash" and kind ~= "none" then
   found("type", "meta", "it is a " .. kind .. " and should be a hash: what was set for the queue is gone", fix)
@@ -43,7 +43,7 @@ for name, fields in pairs(LOOK) do
     if value and not fits(value) then
       found("setting", name .. " " .. field, "it cannot be '" .. string.sub(value, 1, 40) .. "'", fix)
       if fix and field == "term" then
-        call("HSET", P .. name, field, int(now_ms)) -- above all terms that there can have been
+        call("HSET", P .. name, field, int(now_ms)) -- above all possible terms
       elseif fix then
         call("HDEL", P .. name, field)
       end

@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
---[[ verify_tasks: looks whether tasks are where their states say, and have their messages.
-  Guarantee: each task is looked at and fixed in one step, so that calls of others may continue meanwhile.
+--[[ verify_tasks: checks that tasks are in the indexes of their states, and have their messages.
+  Guarantee: each task is checked and fixed in one step, so it is safe while the queue is in use.
   KEYS[1] meta
-  ARGV[1] fix: 1 fixes what is found, 0 only looks  ARGV[2] dead_ttl_ms  ARGV[3] result_ttl_ms  ARGV[4] lease_ms: what
-    a running task without a lease gets
+  ARGV[1] fix: 1 fixes the findings, 0 only reports them  ARGV[2] dead_ttl_ms  ARGV[3] result_ttl_ms
+  ARGV[4] lease_ms: the lease given to a running task that has none
   ARGV[5..] for each task: id
-  Returns {1, kind, name, what, fixed, ...} with four places for each finding | {-5, what} | {-6, schema}
+  Returns {1, kind, name, what, fixed, ...} with four places per finding | {-5, what} | {-6, schema}
   Moves: SCHEDULED -> FAILED, QUEUED -> FAILED, DEFERRED -> FAILED,
     DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED ]]
 --- @include "begin"
@@ -52,7 +52,7 @@ local look = {
         count("queued", 1)
       end
       enter_at(u, t.id, t.r.prio or NORMAL, t.r.score or arrival(u))
-      count("queued", -1) -- it was counted when it came
+      count("queued", -1) -- it was counted when it entered the queue
     end)
   end,
   STARTED = function(t)

@@ -1,12 +1,12 @@
 #!lua flags=allow-oom
---[[ verify_users: looks whether users stand in the rings where their records and their queues say. Whose record counts
-  running tasks is named, too, for verify_running, which counts all of these once.
-  Guarantee: all users of a call are looked at and fixed in one step, so that calls of others may continue meanwhile.
+--[[ verify_users: checks that users are in the rings that their records and queues require. It also returns the users
+  with running tasks, for verify_running.
+  Guarantee: all users of a call are checked and fixed in one step, so it is safe while the queue is in use.
   KEYS[1] meta
-  ARGV[1] fix: 1 fixes what is found, 0 only looks  ARGV[2] strays: 1 looks only at those without a record
+  ARGV[1] fix: 1 fixes the findings, 0 only reports them  ARGV[2] strays: 1 checks only those without a record
   ARGV[3..] for each task: user
-  Returns {1, kind, name, what, fixed, ...} with four places for each finding, and for each such
-    user the kind 'counts' | {-5, what} | {-6, schema} ]]
+  Returns {1, kind, name, what, fixed, ...} with four places per finding; a user with running
+    tasks has the kind 'counts' | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "found"

@@ -1,20 +1,19 @@
 #!lua flags=allow-oom
---[[ watch: gives the endings of tasks, or sees to it that the caller's process is told when they come, or is not.
-  The answer has the first of the tasks, all of them unless what they left is more than 4 MiB together; ask again for
-  the others.
+--[[ watch: returns the endings of tasks, and subscribes the caller's process to those that are still open, or
+  unsubscribes it. An answer has at most 4 MiB: if it does not contain all of the tasks, call again for the rest.
   KEYS[1] meta
-  ARGV[1] listener: name of the process's channel, '' only to look  ARGV[2] ttl_ms: for how long it listens unless it
-    says so again, 0 to take that back
+  ARGV[1] listener: name of the process's channel, '' only to read  ARGV[2] ttl_ms: for how long it listens unless
+    it renews, 0 to unsubscribe
   ARGV[3..] for each task: id
-  Returns {1, state, result, ...} with two places a task: its result, error or reason, '' before its end; and the state
-    '' of one that is not known | {-5, what} | {-6, schema} ]]
+  Returns {1, state, result, ...} with two places per task: its result, error or reason, '' before its end; an unknown
+    task has the state '' | {-5, what} | {-6, schema} ]]
 --- @include "begin"
 --- @include "arguments"
 --- @include "task"
 --- @include "records"
 --- @include "terminal"
 --- @include "listeners"
-local MOST_TASKS, MOST_BYTES = 1000, 4194304 -- watch.py has the same number of tasks
+local MOST_TASKS, MOST_BYTES = 1000, 4194304 -- the number of tasks is also in watch.py
 
 local refused = begin()
 if refused then return refused end

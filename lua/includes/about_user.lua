@@ -1,4 +1,4 @@
--- about_user: all that is known of a user, as names and values in turn; absent ones are left out.
+-- about_user: adds the state of a user to an answer, as alternating names and values; absent ones are left out.
 --- @include "tell_record"
 --- @include "limits"
 local function about_user(reply, id)
@@ -22,7 +22,7 @@ local function about_user(reply, id)
     local next_task = next_id and record(P .. "t:" .. next_id)
     if next_task then tell("head_" .. lane, exact(next_task.pushed_at - shift_ms)) end
   end
-  local scheduler = call("HMGET", P .. "g", "V", "pop_at") -- so that an error is told
+  local scheduler = call("HMGET", P .. "g", "V", "pop_at") -- so that an error is raised
   local virtual, popped_at = between(scheduler[1], 0, TOP), whole(scheduler[2])
   tell("V", virtual and exact(virtual))
   tell("pop_at", popped_at and int(popped_at - shift_ms))

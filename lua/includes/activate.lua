@@ -1,9 +1,9 @@
--- activate: an idle or parked user becomes runnable. It begins where the next one of the others stands: idle time
--- earns no credit, and what they used while nobody else waited costs them nothing. Debt is kept, unless nobody waits.
--- A user that only its cap or its rate held back was not away: it keeps its place, see leeway.
+-- activate: an idle or parked user becomes runnable. It joins at the place of the next user to be served: idle time
+-- earns no credit, and service used while no other user waited costs nothing. Debt is kept, unless no user waits. A
+-- user held back only by its cap or its rate was not idle: it keeps its place, see leeway.
 --- @include "leeway"
-local fresh_before, moved = nil, 0 -- users in the fresh ring before this script, counted when asked; what it changed
-local synced, placed = {}, 0       -- users in the order in which they were synced; how many of these the server has so
+local fresh_before, moved = nil, 0 -- users in the fresh ring before this script, counted on demand; its changes to it
+local synced, placed = {}, 0       -- users in the order of their sync; how many of these are stored
 
 local function nobody_is_fresh()
   fresh_before = fresh_before or call("ZCARD", P .. "fresh")
@@ -19,7 +19,7 @@ local function place_synced()
   send_index("owe")
 end
 
--- The tag of the user that is served next, or, when nobody waits, the largest debt; V for a user that has stayed.
+-- The tag of the user that is served next, or the largest debt if no user waits; V for a user that was not idle.
 local function next_tag(stayed)
   place_synced()
   local head = first_score("ready")
@@ -30,7 +30,7 @@ end
 local function activate(u)
   local stays = u.r.lane == "P" and not u.anew
   if nobody_is_fresh() then g.V = math.max(g.V, next_tag(stays)) end
-  local burst = counted and 8 or 1000000 -- B: the debt with which a user still counts as fresh
+  local burst = counted and 8 or 1000000 -- B: the largest debt with which a user counts as fresh
   local fresh = u.r.lane == "" and u.r.inf == 0 and u.r.S <= g.V + burst / u.w
   count_waiting(u)
   u.r.S = math.max(u.r.S, stays and kept_place(u) or g.V)

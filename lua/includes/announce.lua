@@ -1,9 +1,9 @@
--- announce: tells the processes that wait for a task of its end: some at once, and the others from `pending`, some in
--- each call.
+-- announce: publishes the end of a task to the processes that wait for it: to some at once, and to the others from
+-- `pending`, a limited number per call.
 --- @include "listeners"
 --- @include "terminal"
-local INLINE = 16384 -- bytes of a result that still travel with the message that announces it
-local telling = TOLD -- how many listeners all endings of this call may still tell
+local INLINE = 16384 -- bytes of the largest result that is sent with the announcement
+local telling = TOLD -- how many more listeners this call may notify
 
 local function news_of(t, state, blob)
   return t.id .. "\n" .. state .. "\n" .. (#blob <= INLINE and "1" .. blob or "0")
@@ -16,12 +16,11 @@ local function announce(t, state, blob)
   telling = telling - told
 end
 
--- Tells more of those who wait for the ended task that stands first in `pending`, and puts it behind the others.
--- Returns which one stands first now.
+-- Notifies more listeners of the first ended task in `pending`, and moves it to the end. Returns the new first entry.
 local function tell_more(entry)
   local t = task(string.sub(entry, 2))
   local known = TERMINAL[t.r.state]
-  -- Of one that is not known any more there is nothing to say: who hears of it looks, and sees that.
+  -- If the task was deleted, the message has no state: the listener reads the task and finds that it is unknown.
   local news = t.news or known and news_of(t, t.r.state, call("GET", P .. "r:" .. t.id) or "") or t.id .. "\n\n0"
   call("LPOP", P .. "pending")
   if tell_end(t.id, news, TOLD) == TOLD then call("RPUSH", P .. "pending", entry) end

@@ -1,21 +1,21 @@
--- arguments: the whole number or the id in an argument, or nil; and the answer to a call with wrong arguments.
+-- arguments: parses arguments (nil if malformed), and builds the answer to a call with malformed ones.
 local function number_at(index)
   local number = tonumber(ARGV[index])
   if number and number >= 0 and number < 2 ^ 53 and number % 1 == 0 then return number end
 end
 
--- What stands last in a key: 1 to 128 bytes without control characters.
+-- The last part of a key: 1 to 128 bytes without control characters.
 local function id_at(index)
   local id = ARGV[index]
   if id and id ~= "" and #id <= 128 and not string.find(id, "%c") then return id end
 end
 
--- Where a page of ids begins: '-', or '(' and the id before its first one.
+-- The start of a page of ids: '-', or '(' and the id before the first one.
 local function page_from(text) return text == "-" or string.sub(text, 1, 1) == "(" end
 
 local function bad_arguments(what) return {-5, what} end
 
--- True when ARGV holds `head` arguments and then whole groups of `stride`, 1 to 10,000: as many tasks as a worker runs.
+-- True when ARGV holds `head` arguments followed by 1 to 10,000 whole groups of `stride`: the most tasks of a worker.
 local function grouped(head, stride)
   local rest = #ARGV - head
   return rest > 0 and rest % stride == 0 and rest <= 10000 * stride

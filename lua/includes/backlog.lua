@@ -1,11 +1,11 @@
--- backlog: refuses a push that would leave more waiting tasks than its user or its queue may have. `fresh` are the new
--- tasks. The producer may try again after about as long as the workers need for what is too much.
+-- backlog: refuses a push that would exceed the backlog of its user or queue. `fresh` are the new tasks. The answer has
+-- the delay after which to retry: about the time that the workers need for the excess.
 local function pause_ms(excess)
   local each_us = counted and 1000000 or g.est0
   return int(math.max(1000, math.min(60000, excess * each_us / 1000 / math.max(1, call("ZCARD", P .. "running")))))
 end
 
--- The answer that refuses so many more waiting tasks in the queue.
+-- The answer that refuses `number` more waiting tasks because of the queue's backlog.
 local function queue_is_full(number)
   local most = backlog or 0
   if most == 0 then return nil end
@@ -15,7 +15,7 @@ local function queue_is_full(number)
   if excess > 0 then return {-7, "", int(most), int(waiting), pause_ms(excess)} end
 end
 
--- The same of a user.
+-- The answer that refuses `number` more waiting tasks because of the user's backlog.
 local function user_is_full(id, number)
   local most = limited and backlog_of(id)
   if not most then return nil end

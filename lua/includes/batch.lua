@@ -1,6 +1,6 @@
--- batch: writes that a script collects and sends together, each kind with one command for an index, when asked to.
--- What is taken from an index is sent before what is added to it.
-local CHUNK = 1000 -- Lua's stack bounds what unpack may take at a time; even, so that pairs stay together
+-- batch: collects writes, and sends them on demand with one command per index and kind. Removals from an index are sent
+-- before additions to it.
+local CHUNK = 1000 -- Lua's stack limits what unpack can take; even, so that pairs stay together
 local added, taken, dropped, stored = {}, {}, {}, {}
 
 local function add_to(index, score, id)

@@ -1,5 +1,5 @@
--- begin: what every script starts with that writes. When the server's clock was set back it notes that, also where the
--- call changes nothing else, so that the time until the next one counts.
+-- begin: the start of every script that writes. If the server's clock was set back, it records this even if the call
+-- changes nothing else, so that time continues from there.
 --- @include "begin_reading"
 local function begin()
   local refused = begin_reading()

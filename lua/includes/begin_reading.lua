@@ -1,25 +1,25 @@
--- begin_reading: what every script starts with: reads the clock, or gives the answer that refuses the call.
--- The schema is that of call.py.
+-- begin_reading: the start of every script: reads the clock, or returns the answer that refuses the call.
+-- Keep the schema equal to call.py.
 --- @include "call"
 local format = string.format
 
 --- @include "sane"
 --- @include "clock"
-local scheduler = {} -- fields of the scheduler's record, with the clock in one command; see globals.lua
-local counted, limited, backlog -- cost mode: one per task instead of its time; whether any limits of users were ever
-                                -- set; most waiting tasks of the queue
-local born -- when the queue was made; see create.lua
+local scheduler = {} -- the scheduler record, read with the clock in one command; see globals.lua
+local counted, limited, backlog -- cost mode: one per task instead of its time; whether limits of users were ever set;
+                                -- most waiting tasks of the queue
+local born -- when the queue was created; see create.lua
 
--- A whole number below 2^53 as text; tostring and .. would lose digits.
+-- A whole number below 2^53 as text. tostring and .. would lose digits.
 local function int(number) return format("%d", number) end
 
--- Any number so that it reads back as itself.
+-- Any number as text that is parsed back to the same number.
 local function exact(number)
   if number % 1 == 0 and number < 2 ^ 53 then return format("%d", number) end
   return format("%.17g", number)
 end
 
--- The lowest score of an index.
+-- The lowest score in an index.
 local function first_score(index)
   return tonumber(call("ZRANGE", P .. index, 0, 0, "WITHSCORES")[2]) or math.huge
 end
@@ -31,7 +31,7 @@ local function begin_reading()
   local fixed = meta[2] == "1" and whole(call("GET", P .. "now"))
   local time = not fixed and call("TIME")
   local server_us = fixed or time[1] * 1000000 + time[2]
-  -- Where it is of the wrong type, who needs more of it than the clock sets it aside.
+  -- If the key has the wrong type, the script that needs more than the clock sets it aside.
   scheduler = redis.pcall("HMGET", P .. "g", "shift", "seen", "V", "aseq", "bs", "cg", "est0", "pop_at")
   read_clock(server_us, scheduler[1], scheduler[2])
 end

@@ -1,22 +1,22 @@
--- bind: ties a new task to its parents: it waits for those that have not ended, and all keep their values for it.
+-- bind: links a new task to its parents: it waits for those that have not ended, and all keep their values for it.
 local function defer(t, open, due_ms, at)
   t.r.open, t.r.due, t.r.at = open, not at and due_ms or nil, at
   add_to("deferred", now_ms, t.id)
   add_to("s:" .. t.r.user, "+inf", t.id)
 end
 
--- Keeps an ended task, which is to be forgotten at its time, for its dependents.
+-- Keeps an ended task for its dependents beyond its retention time.
 local function hold(t)
-  send_index("kept") -- it may have ended in this very call
+  send_index("kept") -- it may have ended in this call
   local until_ms = between(call("ZSCORE", P .. "kept", t.id), 0, TOP) or now_ms
   t.r.keep = math.max(0, until_ms - t.r.ended_at)
   take_from("kept", t.id)
   add_to("held", until_ms, t.id)
 end
 
-local told_of = {} -- by parent: the lines for the list of its dependents
+local told_of = {} -- by parent: the lines to add to the list of its dependents
 
--- Lets the parents of a task know of it: those that have not ended are to tell it, and all keep their values for it.
+-- Registers a task with its parents: open ones will notify it, and all keep their values for it.
 local function bind(t, parents)
   for place, id in ipairs(parents.ids) do
     local lines, edge = told_of[id], parents.edges[place]

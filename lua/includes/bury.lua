@@ -1,5 +1,5 @@
--- bury: a task whose record is gone or cannot be read becomes a dead letter that says so, so that whoever waits for it
--- is told. What can be read of it is its id alone, and where it was found.
+-- bury: a task whose record is missing or unreadable becomes a dead letter with that reason, so that waiting processes
+-- are notified. Only its id and the index where it was found are known.
 local function bury(t, owner, where, ttl_ms)
   local gone = unreadable[t.key] and "cannot be read and was set aside" or "is gone"
   if call("EXISTS", t.key) == 1 then set_aside(t.key) end

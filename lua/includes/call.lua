@@ -1,10 +1,10 @@
--- call: sends a command. What turns out to be a key of the wrong type is set aside, and the command sent again, so that
--- one spoiled key stops nobody. Not so the meta key, nor in a script that only reads: there the error is raised.
--- P is what all keys of the queue begin with: KEYS[1] is the meta key.
+-- call: sends a command. A key of the wrong type is set aside and the command sent again, so that one corrupt key
+-- blocks nothing. For the meta key, and in read-only scripts, the error is raised instead. P is the prefix of all keys
+-- of the queue; KEYS[1] is the meta key.
 local P = string.sub(KEYS[1], 1, -5)
-local ASIDE_MS = 1209600000 -- 14 days for a person to look at what was set aside
+local ASIDE_MS = 1209600000 -- 14 days for an operator to inspect a key that was set aside
 
--- Moves what cannot be read out of the way; false where there is nothing, or nothing may be written.
+-- Sets an unreadable key aside. Returns false if it does not exist or the script is read-only.
 local function set_aside(key)
   local aside = P .. "broken:" .. string.sub(key, #P + 1)
   if redis.pcall("RENAME", key, aside).err then return false end
@@ -14,7 +14,7 @@ local function set_aside(key)
 end
 
 local spoiled_is_error = false
-local spoiled_keys = {} -- what was set aside for that
+local spoiled_keys = {} -- the keys set aside for their type
 
 local function call(command, ...)
   local answer = redis.pcall(command, ...)

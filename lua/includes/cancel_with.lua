@@ -1,4 +1,4 @@
--- cancel_with: a task ends because one that it depends on did not finish.
+-- cancel_with: cancels a task because a task that it depends on did not finish.
 local function cancel_with(t, parent, ttl_ms)
   local why = "task " .. parent .. ", on which it depends, did not finish"
   conclude(t, "CANCELED", '"' .. string.gsub(why, '["\\]', "\\%0") .. '"', ttl_ms)

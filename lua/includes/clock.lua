@@ -1,18 +1,19 @@
--- clock: the queue's own time. It goes as the server's does, but never back: when the server's clock is set back, the
--- queue's continues from the last time that was noted, and is ahead of the server's by the difference from then on. So
--- leases, pauses, rates and times of keeping last as long as they were meant to, whatever the server's clock does, and
--- nothing stored lies further ahead than when it was stored. All stored times are of the queue's clock, except moments
--- that people chose: the times of schedules, and `at` of a task. Those, and all answers, are of the server's clock.
+-- clock: the queue's own clock. It follows the server's, but never goes back: if the server's clock is set back, the
+-- queue's continues from the last recorded time, and stays ahead of the server's by the difference. So leases, delays,
+-- rates and retention times keep their length when the server's clock is set back, and no stored time moves further
+-- into the future. All stored times are on the queue's clock, except moments chosen by users: the runs of schedules,
+-- and `at` of a task. Those, and all answers, are on the server's clock.
 local now, now_ms              -- the queue's time, in microseconds and milliseconds
-local wall_ms, shift_ms = 0, 0 -- the server's, and how far the queue's is ahead of it
-local set_back                 -- whether the server's clock was set back since a time was noted
+local wall_ms, shift_ms = 0, 0 -- the server's time, and how far the queue's is ahead of it
+local set_back                 -- whether the server's clock was set back since the last recorded time
 
-local CENTURY = 3155760000000000 -- in microseconds: no clock is set back by so much, and what says so was spoiled
+local CENTURY = 3155760000000000 -- in microseconds: a larger shift is corrupt, no clock is set back so far
 
--- How far the queue's clock is ahead, in milliseconds; nil where that cannot be.
+-- How far the queue's clock is ahead, in milliseconds; nil if the value is impossible.
 local function clock_shift(text) return between(text, 0, CENTURY / 1000) and whole(text) end
 
--- `shift` and `seen` are of the scheduler's record: how far the queue's clock is ahead, and its time when it was noted.
+-- `shift` and `seen` are fields of the scheduler record: how far the queue's clock is ahead, and its last recorded
+-- time.
 local function read_clock(server_us, shift, seen)
   shift_ms = clock_shift(shift) or 0
   local back = (whole(seen) or 0) - server_us - shift_ms * 1000

@@ -1,4 +1,4 @@
--- comes_after: whether one member of a ring stands behind another, as the server orders them: by score, then by bytes.
+-- comes_after: whether one member of a ring is behind another in the server's order: by score, then by bytes.
 local function comes_after(score, id, other_score, other_id)
   if score ~= other_score then return score > other_score end
   for index = 1, math.min(#id, #other_id) do

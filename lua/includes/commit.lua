@@ -1,4 +1,4 @@
--- commit: the end of a script that moved tasks: rings, records and counters, each written once, and the wake-up.
+-- commit: the end of a script that moved tasks: writes rings, records and counters once each, and wakes a worker.
 --- @include "save_user"
 
 local function save()

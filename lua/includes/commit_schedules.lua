@@ -1,9 +1,9 @@
--- commit_schedules: the end of a script that changed schedules: writes them, and tells the leader.
+-- commit_schedules: the end of a script that changed schedules: writes them, and notifies the leader.
 
--- A revision that no schedule of the queue had before: one that was removed and added again is another one.
+-- A revision that no schedule of the queue had before: a schedule that was removed and added again is a different one.
 local function change(s)
   local number = whole(redis.pcall("HINCRBY", P .. "counts", "changes", 1))
-  if not number then -- its counter was spoiled: the time is above all numbers that it can have given
+  if not number then -- the counter is corrupt: the time is above all numbers that it gave before
     number = now_ms
     call("HSET", P .. "counts", "changes", int(number))
   end

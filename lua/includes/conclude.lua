@@ -1,5 +1,5 @@
--- conclude: the one way into a terminal state. Stores the result or error, frees the message and the deduplication
--- key, puts the record into the retention index, and tells the processes that wait for it.
+-- conclude: the only transition into a terminal state. Stores the result or error, deletes the message and frees the
+-- deduplication key, puts the record into the retention index, and notifies the processes that wait for the task.
 --- @include "announce"
 local function conclude(t, state, blob, ttl_ms, xcom)
   local r = t.r

@@ -1,15 +1,15 @@
--- cost: what tasks cost their users: their time, or one each. An estimate is charged when a task starts, and the
--- difference to what it really took when it ends.
-local MIN_CHARGE = 1000 -- microseconds that the shortest task costs
+-- cost: what tasks cost their users: their run time, or one each. An estimate is charged when a task starts, and the
+-- difference to its real run time when it ends.
+local MIN_CHARGE = 1000 -- microseconds charged for the shortest task
 
 local function estimate(u, cost, lease_ms)
   if counted then return 1 end
   local longest = lease_ms * 1000 / 3
-  -- Whole, so that what is charged here is taken back to the last microsecond.
+  -- Whole, so that the charge can be reversed exactly.
   return math.floor(math.max(MIN_CHARGE, math.min(longest, cost or u.r.ewma or g.est0)))
 end
 
--- `ran` in microseconds; nil when the lease expired: then what was charged by then stands.
+-- `ran` is in microseconds, or nil if the lease expired: then the charge so far is kept.
 local function settle_cost(u, t, ran)
   local r, charged = u.r, t.r.charged
   if counted or not ran then

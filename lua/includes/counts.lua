@@ -1,5 +1,5 @@
--- counts: counters of the queue, added up in the script and written with one command each at its end. One that cannot
--- count on, since it is not a number or at its end, starts over: it must not stop a script that has written already.
+-- counts: counters of the queue, added up in the script and written with one command each at its end. A counter that is
+-- not a number or at its maximum starts over: it must not stop a script that has already written.
 local counts = {}
 
 local function count(name, by) counts[name] = (counts[name] or 0) + by end

@@ -1,5 +1,5 @@
--- create: makes the queue, unless there is one. The time of that tells it from one of the same name that was there
--- before the server lost its data.
+-- create: creates the queue if it does not exist. Its creation time distinguishes it from an earlier queue of the same
+-- name that was lost with the server's data.
 local function create()
   if born then return end
   born = now

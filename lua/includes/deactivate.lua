@@ -1,4 +1,4 @@
--- deactivate: takes a user out of the rings that has no work, or is paused, capped or limited; its debt stays.
+-- deactivate: takes a user that has no work, or is paused, capped or limited, out of the rings; its debt is kept.
 local function deactivate(u)
   local r = u.r
   if r.lane == "F" then moved = moved - 1 end
@@ -7,7 +7,7 @@ local function deactivate(u)
     r.lane, r.cut = "", nil
     return
   end
-  -- Until now it had no work, whatever holds it back from here on.
+  -- It had no work until now, whatever holds it back from here on.
   if r.lane == "" then r.S = math.max(r.S, g.V) end
   r.lane = "P"
 end

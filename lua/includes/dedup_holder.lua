@@ -1,5 +1,5 @@
--- dedup_holder: the task that holds a deduplication key; nil when none does. One that was to hold it until its end does
--- so while there is a record of it; one that holds it for a time, until then.
+-- dedup_holder: the task that holds a deduplication key, or nil. A task that holds it until its end does so while its
+-- record exists; a task that holds it for a time, until that time.
 local function dedup_holder(dedup)
   local value = call("GET", P .. "dedup:" .. dedup)
   local id, until_ms = string.match(value or "", "^([^\n]+)\n?(%d*)$")

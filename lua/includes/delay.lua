@@ -1,5 +1,5 @@
--- delay: keeps tasks until their time in milliseconds. An idle worker is woken when that is sooner than all others'.
--- A task that was given a moment, `at` in its record, waits for it on the server's clock.
+-- delay: stores tasks until their due time in milliseconds. An idle worker is woken if it is before all others.
+-- A task with a fixed moment, `at` in its record, waits for it on the server's clock.
 local soonest
 
 local function delay(id, user_id, due_ms)

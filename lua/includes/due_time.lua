@@ -1,5 +1,5 @@
--- due_time: when a pushed task may start, in ms of the queue's clock: nil for now; a second value, true, when it is
--- malformed; and the moment on the server's clock, if it was one.
+-- due_time: when a pushed task may start, in ms on the queue's clock (nil: now); a second value, true if it is
+-- malformed; and the moment on the server's clock, if one was given.
 local function due_time(text)
   if text == "" then return nil end
   local relative, digits = string.match(text, "^(%+?)(%d+)$")

@@ -1,5 +1,5 @@
--- endings: the answers of finish, fail and release, which end many attempts in one call. `ending(t, first)` makes the
--- ending of a task that its caller holds, with the arguments from `first` on, and gives the task's new state.
+-- endings: the answers of finish, fail and release, which end many attempts in one call. `ending(t, first)` ends the
+-- attempt of a task that the caller holds, with the arguments from `first` on, and returns the task's new state.
 --- @include "holds"
 --- @include "read_ahead"
 local function endings(head, stride, ending)
@@ -14,7 +14,7 @@ local function endings(head, stride, ending)
   return reply
 end
 
--- What is wrong with the run times, the third argument of each task; nil when nothing is.
+-- Returns what is wrong with the run times, the third argument of each task, or nil.
 local function bad_times(head, stride)
   for first = head + 1, #ARGV, stride do
     if not number_at(first + 2) then return bad_arguments("the time of task " .. ARGV[first] .. " is not a number") end

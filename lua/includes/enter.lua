@@ -1,14 +1,14 @@
--- enter: gives a task its place in its user's queue; settle makes the places and rings of all touched users real.
+-- enter: gives a task its place in its user's queue; settle writes the places and rings of all touched users.
 local NORMAL, CRITICAL = 3, 6
-local BOOST = {0, 60000000, 120000000, 180000000, 240000000} -- score.py has the same, by priority, in microseconds
+local BOOST = {0, 60000000, 120000000, 180000000, 240000000} -- by priority, in microseconds; keep equal to score.py
 
--- A strictly increasing time of entry keeps a batch in its order, whatever its ids.
+-- A strictly increasing time of entry keeps the order of a batch, whatever its ids.
 local function arrival(u)
   u.r.clk = math.max(now, u.r.clk + 1)
   return u.r.clk
 end
 
--- `score` puts a task back to the place that it had.
+-- `score` returns a task to its previous place.
 local function enter_at(u, id, priority, score)
   local lane = priority == CRITICAL and "c" or "n"
   add_to(lane .. ":" .. u.id, score, id)
@@ -18,12 +18,12 @@ local function enter_at(u, id, priority, score)
   count("queued", 1)
 end
 
--- `base` is the time in microseconds that counts as its entry: now, when it was due, or its pipeline's.
+-- `base` is its time of entry in microseconds: now, when it was due, or the entry of its pipeline.
 local function enter(u, id, priority, base)
   enter_at(u, id, priority, priority == CRITICAL and base or base - BOOST[priority])
 end
 
--- A user that changes after this is synced again by whoever changes it.
+-- A user that is changed after this must be synced again by the code that changes it.
 local function settle()
   for _, u in ipairs(touched) do
     if not u.synced then sync(u) end

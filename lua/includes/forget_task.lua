@@ -1,5 +1,5 @@
--- forget_task: drops all that is kept of an ended task. What stands in `kept` has left neither values nor dependents,
--- and its ending has told whoever waited, so that most tasks, which go from there, are spared the other keys.
+-- forget_task: deletes all keys of an ended task. A task in `kept` has no values, dependents or listeners left, so for
+-- most tasks fewer keys are deleted.
 local OF_KEPT, OF_HELD = {"t:", "m:", "r:", "p:"}, {"t:", "m:", "r:", "p:", "w:", "x:", "d:"}
 
 local function forget_task(id, index)

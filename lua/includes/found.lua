@@ -1,5 +1,5 @@
--- found: what a verification found wrong, four places each in its answer: kind, which one, what, and whether it was
--- fixed. Without `fix` nothing is written, and a key of the wrong type is an error.
+-- found: collects the findings of a verification, four places each in its answer: kind, name, what is wrong, and
+-- whether it was fixed. Without `fix` nothing is written, and a key of the wrong type is an error.
 local findings, fix = {1}, false
 
 local function found(kind, name, what, fixed)
@@ -7,14 +7,14 @@ local function found(kind, name, what, fixed)
   findings[size + 1], findings[size + 2], findings[size + 3], findings[size + 4] = kind, name, what, fixed and 1 or 0
 end
 
--- Reads the first argument; nil when it is neither 0 nor 1.
+-- Reads the first argument; nil if it is neither 0 nor 1.
 local function begin_verification()
   fix = ARGV[1] == "1"
   spoiled_is_error = not fix
   return (fix or ARGV[1] == "0") or nil
 end
 
--- The answer: what was found, and the keys that a command came upon and could not use.
+-- The answer: the findings, and the keys that a command could not use.
 local function all_found()
   for _, key in ipairs(spoiled_keys) do found("type", string.sub(key, #P + 1), "it was of the wrong type", true) end
   return findings

@@ -1,4 +1,4 @@
--- free: gives a task that waits for its parents one parent less; `goes_on` says whether it may run after this ending.
+-- free: removes one open parent from a waiting task; `goes_on` is whether the task may run after this ending.
 --- @include "delay"
 --- @include "cancel_with"
 --- @include "undefer"

@@ -1,8 +1,8 @@
--- grant: starts one task of a user: charges an estimate ahead and gives the lease.
+-- grant: starts one task of a user: charges an estimate in advance and grants the lease.
 --- @include "take"
 
--- The fence is the time of the start, and so outlives a failover that rolled the record back. The first attempts of all
--- tasks of a pop have the same one.
+-- The fence is the start time, so it keeps growing after a failover that rolled the record back. The first attempts of
+-- all tasks of a pop have the same fence.
 local first_token
 
 local function new_token(t, claim)
@@ -16,7 +16,7 @@ local function grant(u, t, claim, worker, lease_ms, lease_end)
   local of_user, r = u.r, t.r
   local charge = estimate(u, r.cost, lease_ms)
   if of_user.lane == "F" then
-    -- The time in a crowd of new users earns nothing either, or it would all be made up for at once.
+    -- Time spent among many new users earns nothing either, or it would all be made up for at once.
     of_user.lane, of_user.S, moved = "R", math.max(of_user.S, g.V), moved - 1
   end
   take_turn(u)

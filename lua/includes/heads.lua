@@ -1,6 +1,6 @@
--- heads: the first users of a ring, kept in order in memory while pop serves them. An entry is stale once its user
--- stands elsewhere: it is skipped when it comes first. What stands further back stays on the server: as many users as a
--- pop looks at are here, so none of those can come first before the end.
+-- heads: the first users of a ring, kept in order in memory while pop serves them. An entry is stale once its user has
+-- moved: it is skipped when it comes first. The rest of the ring is not read: the heads are as many users as one pop
+-- can look at, so none of the rest can come first before its end.
 --- @include "comes_after"
 
 local function heads(ring, size, stands_at)

@@ -1,4 +1,5 @@
--- holds: whether a token counts. 1: it holds the task. 2: it ended this attempt before. -1: it lost it. -2: no task.
+-- holds: whether a token is valid. 1: it holds the task. 2: it ended this attempt before. -1: it lost it. -2: no such
+-- task.
 local function holds(t, token)
   local r = t.r
   if not r.state then return -2 end

@@ -1,7 +1,8 @@
--- leave_running: the one way out of STARTED, for finish, fail, release and lease expiry. It settles what the task cost.
+-- leave_running: the only transition out of STARTED, for finish, fail, release and lease expiry. It settles the task's
+-- cost.
 --- @include "cost"
 
--- `ran` in microseconds by the worker's monotonic clock, or nil when the lease expired.
+-- `ran` in microseconds by the worker's monotonic clock, or nil if the lease expired.
 local function leave_running(t, ran)
   take_from("running", t.id)
   local u = user(t.r.user)

@@ -1,4 +1,4 @@
--- leave_waiting: a waiting task whose message is gone leaves the index that it waits in, and becomes a dead letter.
+-- leave_waiting: makes a waiting task whose message is missing a dead letter.
 local function leave_waiting(t, dead_ttl_ms)
   local r = t.r
   if r.state == "QUEUED" then

@@ -1,11 +1,11 @@
--- leeway: how far behind V a user may be that its cap or its rate held back. V may have passed it only because others
--- have longer tasks, which must not cost it its share; but a limit that binds must not save up credit.
-local PATIENCE = 16 -- by how many leeways V moves on before a user whose place was cut, and which has not had to wait
+-- leeway: how far behind V a user held back by its cap or its rate may be. V may have passed it only because other
+-- users have longer tasks, which must not cost it its share; but a user must not save up credit while a limit binds.
+local PATIENCE = 16 -- after V advanced by this many leeways, a user whose place was cut, and that has not had to wait
                     -- since, counts as one whose limit binds
 
-local function leeway(u) return u.r.leeway or (counted and 8 or 10000000) end -- K, at first
+local function leeway(u) return u.r.leeway or (counted and 8 or 10000000) end -- K, the initial value
 
--- The least tag with which the user comes back.
+-- The smallest tag with which the user returns.
 local function kept_place(u)
   local r = u.r
   local most = leeway(u) / u.w
@@ -20,10 +20,10 @@ local function kept_place(u)
   return g.V - most
 end
 
--- It is served. With a tag of V at least it had to wait for others. Soon after its place was cut this means that no
--- limit held it back, and that its leeway was too small; after long, that its limit bound and no longer does. Without
--- a cap the leeway does not grow: whether a rate binds is decided by the length of a user's tasks, so with tiny ones it
--- would save up as much as it likes, and take all workers with long ones.
+-- The user is served. A tag of at least V means that it had to wait for others. Soon after its place was cut, this
+-- shows that no limit held it back and its leeway was too small; much later, that its limit no longer binds. Without a
+-- cap the leeway does not grow: whether a rate binds depends on the length of the user's tasks, so a user could save up
+-- credit with tiny tasks, and then take all workers with long ones.
 local function take_turn(u)
   local r = u.r
   if not r.cut or r.S < g.V then return end
@@ -31,7 +31,7 @@ local function take_turn(u)
   r.cut = nil
 end
 
--- An operator changed what holds the user back: the time until now earns nothing.
+-- An operator changed the limits of the user: the time until now earns nothing.
 local function begin_anew(u)
   u.r.S, u.r.leeway, u.r.cut, u.anew = math.max(u.r.S, g.V), nil, nil, true
 end

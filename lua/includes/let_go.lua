@@ -1,10 +1,10 @@
--- let_go: forgets tasks that left more than a result: values for those that depend on them. These are kept until the
--- last of their dependents has ended, and from then on for their time of keeping. Returns how many were looked at, and
--- whether one has more dependents than could be looked at now.
+-- let_go: deletes expired tasks that have dependents or XCom values. They are kept until their last dependent has
+-- ended, and then for their retention time. Returns how many were checked, and whether one has more dependents than
+-- could be checked now.
 --- @include "forget_task"
 --- @include "still_needed"
-local LOOKS = 10 -- further looks of one call, of all tasks together
-local AGAIN_MS = 1000 -- a task that is still needed is looked at again after so long at least
+local LOOKS = 10 -- further checks of one call, for all tasks together
+local AGAIN_MS = 1000 -- the shortest time until a task that is still needed is checked again
 
 local function let_go(limit)
   local ids = call("ZRANGEBYSCORE", P .. "held", "-inf", int(now_ms), "LIMIT", 0, limit)
@@ -12,7 +12,7 @@ local function let_go(limit)
   for _, id in ipairs(ids) do
     local t = task(id)
     local needed, gone = false, 0
-    -- Without a record nobody knows how long it was to be kept; what it left is nothing worth then.
+    -- Without a record the retention time is unknown, and the values are useless.
     if t.r.state then needed, gone = still_needed(t) end
     while gone == LOOKED_AT and looks > 0 do
       needed, gone = still_needed(t)

@@ -1,7 +1,7 @@
--- limits: what is set for a user, read with its record, so that a change acts at once. Its own values win over the
--- defaults of all users, which stand under the empty name.
--- The rate is a token bucket kept as one number (GCRA: ITU-T I.371): `tat` is when a bucket of `burst` starts, one of
--- which comes back each 1/rate seconds, would be full again, in microseconds.
+-- limits: the limits of a user, read with its record, so that a change takes effect at once. Its own values override
+-- the defaults of all users, which are stored under the empty name. The rate is a token bucket stored as one number
+-- (GCRA: ITU-T I.371): `tat` is when a bucket of `burst` starts, refilled by one each 1/rate seconds, will be full
+-- again, in microseconds.
 --- @include "ranges"
 local defaults
 
@@ -16,7 +16,7 @@ local function read_limits(u)
   local own = settings(u.id)
   u.w, u.paused = own[1] or 1, own[6]
   u.cap, u.rate, u.burst = own[2] or defaults[2], own[3] or defaults[3], own[4] or defaults[4] or 1
-  -- No bucket takes longer to be full than its rate and burst say: they may have been changed.
+  -- Rate and burst may have changed: a bucket never takes longer to fill than they allow.
   if u.r.tat and u.rate then
     u.r.tat = math.min(u.r.tat, now + u.burst * 1000000 / u.rate)
   elseif u.r.tat then
@@ -24,7 +24,7 @@ local function read_limits(u)
   end
 end
 
--- The most waiting tasks that a user may have.
+-- The maximum number of waiting tasks of a user.
 local function backlog_of(id)
   defaults = defaults or settings("")
   return settings(id)[5] or defaults[5]

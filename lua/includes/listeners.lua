@@ -1,6 +1,6 @@
--- listeners: the processes that wait for the end of a task. They stand in `w:` with the time until which they listen
--- unless they say so again, so that those that died without a word are forgotten.
-local TOLD = 256 -- listeners told in one go, so that a hundred thousand of them stall nobody
+-- listeners: the processes that wait for the end of a task. `w:` stores each with the time until which it listens; a
+-- process renews it, so that the ones that died are forgotten.
+local TOLD = 256 -- listeners notified at a time, so that a hundred thousand of them do not block the server
 
 local function listen(id, listener, ttl_ms)
   local key = P .. "w:" .. id
@@ -15,7 +15,7 @@ local function publish(listeners, news)
   for _, listener in ipairs(listeners) do call("PUBLISH", P .. "done:" .. listener, news) end
 end
 
--- Tells the first `most` listeners of a task of its end and forgets them. Returns how many they were.
+-- Publishes the end of a task to its first `most` listeners and removes them. Returns their number.
 local function tell_end(id, news, most)
   local key = P .. "w:" .. id
   local told = call("ZRANGE", key, 0, most - 1)

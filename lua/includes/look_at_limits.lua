@@ -1,5 +1,5 @@
--- look_at_limits: whether the settings of a user can be read, and the index of those who have some says so. `name` is
--- what follows the prefix of the queue, `id` the user.
+-- look_at_limits: checks that the limits of a user can be read, and that the user is in the index of users with limits.
+-- `name` is the part of the key after the queue's prefix, `id` the user.
 --- @include "ranges"
 local function look_at_limits(name, id)
   for index, value in ipairs(call("HMGET", P .. name, unpack(SETTINGS))) do

@@ -1,7 +1,7 @@
--- lower_tags: virtual time begins again at 0, and all tags with it, before they are so large that last digits are lost.
--- It looks at all users at once, since tags mean something only beside each other; a single user of weight 1 needs 71
--- years of a worker to come so far.
-local HIGH = 2 ^ 51 -- order.py has the same
+-- lower_tags: restarts virtual time and all tags at 0, before they are so large that digits are lost. It changes all
+-- users at once, because tags are only meaningful relative to each other. A single user of weight 1 needs 71 years of
+-- one worker to get there.
+local HIGH = 2 ^ 51 -- keep equal to order.py
 
 local function read_users(ids)
   local keys = {}

@@ -1,5 +1,5 @@
--- miss: notes that runs of a schedule enqueued no task, and why. The last ones are kept, a line each, the newest first:
--- first time, last time, number, reason. Times with none fired in between share a line.
+-- miss: records runs of a schedule that enqueued no task, and why. The last ones are kept, a line each, the newest
+-- first: first time, last time, number, reason. Runs with none fired in between share a line.
 local MISSES = 20
 
 local function miss(s, first, last, number, why)

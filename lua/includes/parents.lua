@@ -1,9 +1,9 @@
--- parents: the tasks that a new one depends on, a line each: c or r, whether it is canceled with them or runs all the
--- same, and the id. A parent in the same push comes before its dependents.
-local stands_for = {} -- by id of this push: another task that stands for it by its deduplication key; its own user
+-- parents: the tasks that a new task depends on, a line each: c (canceled with it) or r (runs anyway), and the id. A
+-- parent in the same push comes before its dependents.
+local stands_for = {} -- by id of this push: the task that replaces it by its deduplication key; its own user
 
--- Whose and how urgent the first of them is, how many have not ended, if one failed that cancels the task, when the
--- first of them was pushed, in microseconds, and for which of them others stand; or the id of one that is not known.
+-- Returns the user and priority of the first one, how many are open, whether one failed that cancels the task, when the
+-- first was pushed in microseconds, and which are replaced by others; or nil and the id of an unknown one.
 local function look_at_parents(lines, here)
   local open, failed, root_at, first, instead = 0, nil, now, {}, {}
   local ids, edges, size = {}, {}, 0

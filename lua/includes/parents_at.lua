@@ -1,4 +1,4 @@
--- parents_at: whether the lines of parents in an argument have their form.
+-- parents_at: whether the lines of parents in an argument are well-formed.
 local function parents_at(index)
   local lines = "\n" .. ARGV[index] .. "\n"
   if ARGV[index] == "" then return true end

@@ -1,5 +1,5 @@
--- promote: makes tasks runnable whose time has come, at most `most`, with that time as their time of entry. A moment
--- that has not come on the server's clock, since that was set back, is waited for.
+-- promote: makes at most `most` due tasks runnable, with their due time as time of entry. If the server's clock was set
+-- back, a task with a fixed moment waits for it on the server's clock.
 --- @include "delay"
 --- @include "bury"
 local function promote(most, dead_ttl_ms)

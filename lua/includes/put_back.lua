@@ -1,4 +1,4 @@
--- put_back: a running task returns to the place that it had, or ends where its cancelation was asked for.
+-- put_back: returns a running task to its previous place, or cancels it if a cancelation was requested.
 local function put_back(t, u, result_ttl_ms)
   if t.r.cancel then return conclude(t, "CANCELED", '"canceled while it ran"', result_ttl_ms) end
   t.r.state = "QUEUED"

@@ -1,4 +1,4 @@
--- rank_after: how many members of an index stand at a score and id or before: found by halving, whatever their number.
+-- rank_after: how many members of an index are at or before a score and id, found by binary search.
 --- @include "comes_after"
 local function rank_after(index, score, id)
   local key = P .. index

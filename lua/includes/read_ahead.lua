@@ -1,5 +1,5 @@
--- read_ahead: reads the tasks of a call, whose ids stand first in each group of ARGV, and then their users, each with
--- one command. Where the users stand in ARGV too, at `owner_at` in each group, they are those.
+-- read_ahead: reads the tasks of a call, whose ids come first in each group of ARGV, and then their users, each with
+-- one command. If ARGV has the users too, at `owner_at` in each group, it reads those.
 --- @include "records"
 local function read_ahead(head, stride, owner_at)
   local keys, owners, seen = {}, {}, {}

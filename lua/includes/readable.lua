@@ -1,5 +1,5 @@
--- readable: the record of a task, user or schedule in a text, or an error when it is none, or has fields that no script
--- could use. To compare something that is not a number is an error, too, and NaN stands in no order.
+-- readable: decodes the record of a task, user or schedule. Raises an error if it is not a record, or has fields that
+-- no script can use. Comparing a value that is not a number also raises one, and NaN is in no range.
 local STATES = {SCHEDULED = true, DEFERRED = true, QUEUED = true, STARTED = true, FINISHED = true, FAILED = true,
   CANCELED = true}
 local LANES = {F = true, R = true, P = true, [""] = true}

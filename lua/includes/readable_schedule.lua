@@ -1,5 +1,5 @@
--- readable_schedule: whether the fields of a schedule's record are what the scripts use. There are few such records, so
--- each field is looked at: a time that is none would stand in the index forever.
+-- readable_schedule: whether the fields of a schedule's record are usable. There are few such records, so each field is
+-- checked: an invalid time would stay in the index forever.
 local TIMES, NUMBERS = {"next", "from", "forget", "last"}, {"rev", "fired", "missed", "skipped"}
 
 local function all_whole(r, names)
@@ -9,7 +9,7 @@ local function all_whole(r, names)
   return true
 end
 
--- Whether a line holds so many whole numbers, and no more but a word.
+-- Whether a line has this many whole numbers, followed by at most a word.
 local function holds_numbers(line, number)
   local found = 0
   for digits in string.gmatch(line, "%d+") do

@@ -1,4 +1,4 @@
--- readable_task: whether the fields of a task's record are what the scripts use, and those of its state are there.
+-- readable_task: whether the fields of a task's record are usable, and those that its state needs are present.
 local function texts(r)
   return type(r.user) == "string" and (not r.dedup or type(r.dedup) == "string")
     and (not r.token or type(r.token) == "string") and (not r.instead or type(r.instead) == "string")

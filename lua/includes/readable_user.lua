@@ -1,4 +1,4 @@
--- readable_user: whether the fields of a user's record are what the scripts use. Tags may be less than nothing.
+-- readable_user: whether the fields of a user's record are usable. Tags may be negative.
 local function readable_user(r)
   return r.S < TOP and r.inf >= 0 and r.inf < TOP and r.clk >= 0 and r.clk < TOP and r.served >= 0 and r.served < TOP
     and r.since >= 0 and r.since < TOP and (not r.cs or sane(r.cs)) and (not r.tat or sane(r.tat))

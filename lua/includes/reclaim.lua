@@ -1,6 +1,6 @@
--- reclaim: takes back tasks whose lease has expired, at most `most`. After its last delivery a task becomes a dead
--- letter; before, it is marked solo, so that a task that kills its worker takes no neighbour with it the next time.
--- Returns what became of them, in four places each: task, user, worker, state; and how many it has looked at.
+-- reclaim: takes back at most `most` tasks whose lease has expired. After its last delivery a task becomes a dead
+-- letter. Before that it is marked solo, so that a task that kills its worker does not kill other tasks again. Returns
+-- the tasks, in four places each: task, user, worker, state; and how many it checked.
 --- @include "bury"
 local function reclaim(most, max_deliveries, result_ttl_ms, dead_ttl_ms)
   local expired = call("ZRANGEBYSCORE", P .. "running", "-inf", int(now_ms), "LIMIT", 0, most)
@@ -25,7 +25,7 @@ local function reclaim(most, max_deliveries, result_ttl_ms, dead_ttl_ms)
         r.solo = true
         state = put_back(t, u, result_ttl_ms)
       end
-      -- The token is void now: a late ending is refused. Its fence stays, so that the next one is above it.
+      -- The token is now invalid: a late ending is refused. Its fence is kept, so that the next one is above it.
       r.token = int(started_at(t)) .. ":"
     end
     if state then

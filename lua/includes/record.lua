@@ -1,9 +1,9 @@
--- record: what is kept of a task or a user: one MessagePack map under one key. Unknown fields are kept. What cannot be
--- read is as good as nothing; who comes upon it sets it aside.
+-- record: the record of a task, user or schedule: one MessagePack map under one key. Unknown fields are kept. An
+-- unreadable record counts as absent; the script that finds it sets it aside.
 --- @include "readable"
 local records, unreadable = {}, {}
 
--- Notes the record under a key, given its text; false when there is none, or none that can be read.
+-- Caches the record of a key, given its text; false if it is absent or unreadable.
 local function note_record(key, text)
   local sound, r = false, false
   if text then
@@ -20,5 +20,5 @@ local function record(key)
   return known
 end
 
--- A holder has a key and, as `r`, its record.
+-- A holder has a `key`, and its record as `r`.
 local function write_now(holder) call("SET", holder.key, cmsgpack.pack(holder.r)) end

@@ -1,4 +1,4 @@
--- records: many records in one command: read where it is known which, changed in memory, and written at the end.
+-- records: reads many records with one command in advance, and writes the changed ones at the end.
 --- @include "record"
 --- @include "batch"
 local changed = {}
@@ -10,7 +10,7 @@ end
 local function read_records(keys)
   for first = 1, #keys, CHUNK do
     local texts = call("MGET", unpack(keys, first, math.min(first + CHUNK - 1, #keys)))
-    -- One guard for all, since it is almost never needed.
+    -- One guard for all, because it is almost never needed.
     if not pcall(note_all, keys, first, texts) then
       for index, text in ipairs(texts) do note_record(keys[first + index - 1], text) end
     end

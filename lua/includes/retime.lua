@@ -1,8 +1,8 @@
--- retime: a schedule gets other times, or none, from now on. Those that are due and were not fired are missed: as many
--- as the caller counted, if it saw the schedule as it is; else one, as the times themselves are opaque here.
+-- retime: gives a schedule other times, or none, from now on. Runs that are due and not fired count as missed: as many
+-- as the caller counted, if it saw the current schedule; else one, because the times are opaque here.
 --- @include "miss"
 
--- The overdue times that the arguments name from `index` on: number, first, last; nil when malformed.
+-- The overdue runs in the arguments from `index` on: number, first, last; nil if malformed.
 local function overdue_at(index)
   local o = {number = number_at(index), first = number_at(index + 1), last = number_at(index + 2)}
   if o.number and o.first and o.last and o.first <= o.last then return o end

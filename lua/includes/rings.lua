@@ -1,9 +1,9 @@
--- rings: where users stand, as the server has it, and what this script changes of that, sent together at its end.
+-- rings: the places of users in the rings as stored, and the changes of this script, sent together at its end.
 
--- The tag up to which virtual time must have come for the user's CRITICAL tasks to be served ahead of its share.
+-- The virtual time from which the user's CRITICAL tasks may be served ahead of its share.
 local function limit(u) return u.r.S - (counted and 8 or 2000000) / u.w end -- Bc
 
--- What the server has of a user, from its record.
+-- The stored places of a user, from its record.
 local function stands(u)
   local r = u.r
   u.at_limit = r.borrows and limit(u)
@@ -18,7 +18,7 @@ local function place_debt(u)
   u.owed = owes
 end
 
--- Takes a user out of the rings that it was found in and does not belong in, by its record.
+-- Takes a user out of the rings in which its record does not place it.
 local function unplace(u)
   for _, ring in ipairs({"ready", "fresh", "critical"}) do take_from(ring, u.id) end
   u.at, u.at_limit = "", false

@@ -1,8 +1,8 @@
--- rivals: the users that pop chooses from, the first ones of each ring, with the records of those that come soonest.
+-- rivals: the users that pop chooses from: the first ones of each ring, with the records of the first of those.
 --- @include "heads"
 local ready, fresh, critical
 
--- `size` users of each ring, of whom the records of the first `wanted` are read ahead.
+-- Reads `size` users of each ring, and the records of the first `wanted`.
 local function load_heads(size, wanted)
   ready = heads("ready", size, function(u, score) return u.r.lane == "R" and u.r.S == score end)
   fresh = heads("fresh", size, function(u) return u.r.lane == "F" end)
@@ -17,7 +17,7 @@ local function load_heads(size, wanted)
   read_records(keys)
 end
 
--- After a user was served or moved: its new place among the heads.
+-- After a user was served or moved: updates its place among the heads.
 local function put_among_heads(u)
   if u.r.lane == "R" then insert(ready, u.id, u.r.S) end
   if u.r.borrows then insert(critical, u.id, limit(u)) end

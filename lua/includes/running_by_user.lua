@@ -1,4 +1,4 @@
--- running_by_user: how many tasks run of each user; nil when there are too many to be counted in one step.
+-- running_by_user: the number of running tasks per user; nil if there are too many to count in one step.
 local COUNTED = 10000
 
 local function running_by_user()

@@ -1,8 +1,8 @@
--- sane: numbers that the scripts can count with. Others have been written by somebody else, and count as absent: a
--- number that is none, or so large that its last digits are lost, would spoil all that is computed from it.
+-- sane: checks numbers. An invalid number was not written by the scripts and counts as absent: NaN, or a number so
+-- large that digits are lost, would corrupt everything that is computed from it.
 local TOP = 2 ^ 53
 
--- A number from `least` to `most`; NaN is none.
+-- A number from `least` to `most`, not NaN.
 local function between(value, least, most)
   local number = tonumber(value or nil)
   if number and number >= least and number <= most then return number end

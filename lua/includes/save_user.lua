@@ -1,5 +1,5 @@
--- save_user: writes a user's record, or deletes it: it lives while the user has work, a debt, or used up a part of its
--- rate, so that idle users leave nothing behind.
+-- save_user: writes a user's record, or deletes it: it is kept while the user has work, a debt, or a partly used rate,
+-- so that idle users take no memory.
 
 local function save_user(u)
   local r = u.r

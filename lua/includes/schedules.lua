@@ -1,10 +1,11 @@
--- schedules: one schedule and its record, read once in a script; `r` is empty when there is none. In the record:
+-- schedules: a schedule and its record, read once in a script; `r` is empty if there is none. In the record:
 --   def  definition, opaque here     rev  number of its last change    on  whether it fires
 --   content  digest of the definition, equal for equal ones
---   timing  digest of all that its times depend on     next  its next time     from  while there is no `next`: that is
---   the first one after it, which the leader computes     forget  it has no further time, and is forgotten then
---   last  the time it fired last     fired, missed, skipped  numbers of times     misses  see miss.lua
---   did  the last move from a time: the term of who made it, revision and time as that one saw them, the answer, when
+--   timing  digest of everything that its times depend on     next  time of its next run
+--   from  if there is no `next`: the next run is the first one after this, and is computed by the leader
+--   forget  it has no further runs, and is deleted then     last  time of the last fired run
+--   fired, missed, skipped  numbers of runs     misses  see miss.lua
+--   did  its last move: term of the leader, the revision and time that it saw, the answer, when
 --- @include "records"
 local known_schedules, touched_schedules = {}, {}
 
@@ -18,10 +19,10 @@ local function schedule(id)
   return s
 end
 
--- Where it stands in the index of those that are due: before all others while its next time is to be computed.
+-- Its score in the index `due`: before all others while its next run is not computed yet.
 local function due_at(r) return r.on and (r.next or r.forget or r.from and 0) or nil end
 
--- Puts all schedules that changed to where they are due.
+-- Updates the index `due` for all changed schedules.
 local function place_schedules()
   for _, s in ipairs(touched_schedules) do
     local at = due_at(s.r)

@@ -1,6 +1,5 @@
--- seat: takes a user out of all that says where it stands, so that settle puts it where its queue says that it belongs;
--- for one whose record cannot be read, or does not fit the rings. What it owes is kept;
--- one whose record is lost begins at virtual time.
+-- seat: takes a user out of all rings, so that settle puts it where its queue requires. For a user whose record is
+-- unreadable or does not match the rings. Its debt is kept; a user without a record begins at virtual time.
 local function seat(u)
   for _, ring in ipairs({"ready", "fresh", "critical", "owe", "timers", "users"}) do call("ZREM", P .. ring, u.id) end
   if unreadable[u.key] then set_aside(u.key) else call("DEL", u.key) end

@@ -1,4 +1,4 @@
--- send: sends the writes that were collected.
+-- send: sends the collected writes.
 local function send(command, key, list)
   for first = 1, #list, CHUNK do call(command, key, unpack(list, first, math.min(first + CHUNK - 1, #list))) end
 end

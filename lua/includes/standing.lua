@@ -1,9 +1,9 @@
--- standing: what is wrong with where a user stands; nil when nothing is.
+-- standing: returns what is wrong with the places of a user, or nil.
 --- @include "score"
 
 local function waiting(id) return call("ZCARD", P .. "n:" .. id), call("ZCARD", P .. "c:" .. id) end
 
--- Of one without a record.
+-- For a user without a record.
 local function stray(id)
   local pn, pc = waiting(id)
   if pn + pc > 0 then return "it has waiting tasks and no record" end

@@ -1,4 +1,4 @@
--- stands_in_pending: whether those who wait for the end of a task will be told; of very many tasks that is believed.
+-- stands_in_pending: whether the listeners of an ended task will be notified; assumed if there are very many tasks.
 local PENDING = 10000
 
 local function stands_in_pending(entry)

@@ -1,6 +1,6 @@
--- still_needed: whether a dependent still needs an ended task, and how many that no longer need it just left its list.
+-- still_needed: whether a dependent still needs an ended task, and how many that no longer need it were removed.
 --- @include "terminal"
-local LOOKED_AT = 10 -- dependents that one look is at
+local LOOKED_AT = 10 -- dependents checked at a time
 
 local function still_needed(t)
   local list = P .. "d:" .. t.id

@@ -1,10 +1,10 @@
--- store: keeps a new task, whose eleven arguments begin at `entry.first` as push.lua lists them, and puts it where it
--- belongs by its state and its parents. Its owner and priority may be those of a parent.
+-- store: stores a new task, whose eleven arguments from push.lua begin at `entry.first`, and puts it into the index of
+-- its state. Its owner and priority may be those of a parent.
 --- @include "cancel_with"
 --- @include "hold_dedup"
 --- @include "bind"
 --- @include "sizes"
-local TIMEOUT = "3600000" -- milliseconds; the default of task.py, which a record leaves out
+local TIMEOUT = "3600000" -- milliseconds; the default of task.py, left out of records
 
 local function store(entry, result_ttl_ms)
   local first, parents, state, owner = entry.first, entry.parents, entry.state, entry.owner

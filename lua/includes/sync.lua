@@ -1,4 +1,4 @@
--- sync: decides in which rings a user belongs, after any change; the only code that does. commit writes it.
+-- sync: decides after any change in which rings a user belongs. No other code does; commit writes the result.
 -- Start-time Fair Queueing (Goyal, Vin, Cheng 1996) over users, with a fresh lane and bounded CRITICAL credit.
 local entered = false      -- whether this script made work for an idle worker
 --- @include "waits"

@@ -1,4 +1,4 @@
--- take: removes the task that is a user's next from its queue; nil when its record is not what it should be.
+-- take: removes the next task of a user from its queue; nil if its record is broken.
 --- @include "bury"
 local function take(u, dead_ttl_ms)
   count_waiting(u)

@@ -1,4 +1,4 @@
--- task: one task and its record, read once in a script; `r` is empty when there is none.
+-- task: a task and its record, read once in a script; `r` is empty if there is none.
 --- @include "record"
 local known_tasks = {}
 
@@ -12,5 +12,5 @@ local function task(id)
   return t
 end
 
--- When the attempt of a running task began, in microseconds: its fence is that time.
+-- When the attempt of a running task began, in microseconds: its fence is this time.
 local function started_at(t) return whole(string.match(t.r.token, "^%d+")) or 0 end

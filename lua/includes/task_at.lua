@@ -1,4 +1,4 @@
--- task_at: whether the eleven arguments of a task, from `first` on, are what push.lua lists.
+-- task_at: whether the eleven arguments of a task, from `first` on, are as push.lua lists them.
 --- @include "parents_at"
 --- @include "due_time"
 local function task_at(first)

@@ -1,4 +1,4 @@
--- tell_record: adds the fields of a record to an answer, names and values in turn, numbers as text without loss, times
+-- tell_record: adds the fields of a record to an answer: alternating names and values, numbers as lossless text, times
 -- on the server's clock; and when the attempt of a task began.
 --- @include "record"
 local TIMES = {
@@ -11,7 +11,7 @@ local function tell_record(reply, r)
   for name, value in pairs(r or {}) do
     if type(value) == "number" then value = exact(value - (TIMES[name] or 0) * shift_ms) end
     if value == true then value = "1" end
-    -- What is false is absent; of anything else nobody could make use.
+    -- A false value is absent, and other types are not used.
     if type(value) == "string" then reply[#reply + 1], reply[#reply + 2] = name, value end
   end
 end

@@ -1,6 +1,6 @@
--- tell_schedules: adds the first of some schedules to an answer, in the thirteen places that calls/schedules.py reads.
--- A time that the next one is to come after is not later than now: the server's clock may have been set back.
--- Returns how many it has looked at: `most` of them, or fewer where those have more than 4 MiB, but one at least.
+-- tell_schedules: adds schedules to an answer, in the thirteen places that calls/schedules.py reads. `from` is not
+-- later than now, even if the server's clock was set back. Returns how many it read: `most`, or fewer if they exceed 4
+-- MiB, but at least one.
 local TOLD_BYTES = 4194304
 
 local function maybe(number) return number and int(number) or "" end

@@ -1,5 +1,5 @@
--- timers: users that wait for their rate, until their next start; and users without work until their bucket is full
--- again, since a record that went earlier would fill it at once.
+-- timers: users that wait for their rate, until their next start; and users without work, until their bucket is full
+-- again: deleting the record earlier would refill it at once.
 
 local function place_timer(u)
   local at = u.r.tat
@@ -10,13 +10,13 @@ local function place_timer(u)
   if waits(u) then at = u.rate and not u.paused and next_start(u) or 0 end
   if at > now then
     add_to("timers", at, u.id)
-    entered = entered or at < first_score("timers") -- an idle worker shortens its wait
+    entered = entered or at < first_score("timers") -- an idle worker must shorten its wait
   else
     take_from("timers", u.id)
   end
 end
 
--- Users whose time has come, at most `most`: settle puts them where they belong now. Returns how many.
+-- Takes at most `most` users whose timer has expired, for settle to place. Returns their number.
 local function due_timers(most)
   local due = call("ZRANGEBYSCORE", P .. "timers", "-inf", int(now), "LIMIT", 0, most)
   for _, id in ipairs(due) do

@@ -1,5 +1,5 @@
--- trim: forgets tasks whose time of keeping is over, at most `limit` of each kind. Returns how many were looked at, and
--- whether more may be forgotten now.
+-- trim: deletes tasks whose retention time is over, at most `limit` of each kind. Returns how many were checked, and
+-- whether more may be deleted now.
 --- @include "forget_task"
 --- @include "let_go"
 local function trim(limit)

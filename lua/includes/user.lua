@@ -1,11 +1,11 @@
--- user: one user and its record, read once in a script, changed in place, written once by save_user. In the record:
+-- user: a user and its record, read once in a script, changed in place, written once by save_user. In the record:
 --   S     the user's tag: microseconds of charged service per weight     inf  tasks running
 --   lane  'F' fresh ring, 'R' ready ring, 'P' parked (work, but capped, paused or limited), '' without work
 --   borrows  in the critical ring     cs  CRITICAL tasks in a row     clk  last time of entry     tat  see limits.lua
 --   leeway, cut  see leeway.lua; both are absent in most records
---   ewma  average cost of its tasks in microseconds     served  what its tasks have cost since the record was made
--- And beside it: w  weight     pn, pc  tasks in its queue and its CRITICAL lane, counted only where somebody asks
---   anew  an operator has just changed what holds it back
+--   ewma  average cost of its tasks in microseconds     served  cost of its tasks since the record was created
+-- And beside it: w  weight     pn, pc  tasks in its queue and its CRITICAL lane, counted on demand
+--   anew  an operator has just changed its limits
 --- @include "records"
 local CRITICAL_RUN = 4     -- C_u: CRITICAL tasks of one user in a row while it has other work
 local users, touched = {}, {}
@@ -14,7 +14,7 @@ local users, touched = {}, {}
 --- @include "waiting"
 --- @include "seat"
 
--- One constructor for all fields: a table that grows field by field is made again several times.
+-- One constructor for all fields: a table that grows field by field is reallocated several times.
 local function user(id)
   local u = users[id]
   if u then return u end

@@ -1,4 +1,4 @@
--- wake: lets one idle worker look. The list holds at most one element; whoever leaves work behind sets it again.
+-- wake: wakes one idle worker. The list has at most one element; a script that leaves runnable tasks adds it again.
 local function wake()
   if call("LLEN", P .. "wake") == 0 then call("LPUSH", P .. "wake", "1") end
 end

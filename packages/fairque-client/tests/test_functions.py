@@ -11,7 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, Generic, TypeVar
 from unittest import mock
 
 import pytest
@@ -19,11 +19,11 @@ import pytest
 from fairque.client import (
     After,
     AsyncTaskFunction,
+    Backoff,
     ContextTaskFunction,
     FairqueError,
     InvalidTask,
     Priority,
-    RetryPolicy,
     Task,
     TaskContext,
     TaskFunction,
@@ -31,6 +31,8 @@ from fairque.client import (
     xcom_pull,
 )
 from fairque.protocol.model.registry import REGISTRY
+
+T = TypeVar("T")
 
 
 @task
@@ -49,6 +51,10 @@ class Pictures:
     @task
     def blur(url: str) -> str:
         return f"{url} blurred"
+
+
+class Box(Generic[T]):
+    """A generic class."""
 
 
 NAME = f"{__name__}:resize"
@@ -120,7 +126,7 @@ def test_options_add_up() -> None:
 
 def test_all_options_reach_the_task() -> None:
     moment = datetime(2030, 1, 1, tzinfo=UTC)
-    policy = RetryPolicy(base_seconds=2)
+    policy = Backoff(base=2)
     parent = resize.task("u")
     made = resize.options(
         at=moment,
@@ -128,14 +134,14 @@ def test_all_options_reach_the_task() -> None:
         dedup_key="k",
         dedup_ttl=2,
         task_id="mine",
-        retry=policy,
+        backoff=policy,
         payload={"a": 1},
         cost=2,
     ).task("u")
     assert made.execute_at == moment.timestamp() * 1000
     assert made.depends_on == (After(parent.task_id), After("other"))
     assert (made.dedup_key, made.dedup_ttl_ms, made.task_id) == ("k", 2_000, "mine")
-    assert (made.retry, made.payload, made.cost) == (policy, {"a": 1}, 2)
+    assert (made.backoff, made.payload, made.cost) == (policy, {"a": 1}, 2)
 
 
 def test_a_fixed_id_stays_the_id_of_each_task() -> None:
@@ -167,7 +173,7 @@ def test_the_decorator_takes_no_option_that_only_makes_sense_for_one_task() -> N
         ({"user_id": 7}, "user_id must be a string, not int"),
         ({"priority": 9}, "priority 9 is unknown: choose one of VERY_LOW 1"),
         ({"retries": -1}, "retries must be a whole number"),
-        ({"retry": 5}, "retry must be a RetryPolicy, not 5"),
+        ({"backoff": 5}, "backoff must be a Backoff, not 5"),
         ({"timeout": 0}, "timeout must be above 0 s"),
         ({"timeout": "30"}, "timeout must be a number of seconds"),
         ({"delay": -1}, "delay must be a number of seconds"),
@@ -202,7 +208,7 @@ def test_workers_find_the_plain_function_under_its_name() -> None:
 
 
 def test_the_untyped_way_takes_a_task_function() -> None:
-    assert Task.create(func=mail, args=("bob",)).func == "mail"
+    assert Task(func=mail, args=("bob",)).func == "mail"
 
 
 def test_a_static_method_is_a_task_function_like_any_other() -> None:
@@ -216,6 +222,15 @@ def test_a_local_function_needs_a_name() -> None:
     with pytest.raises(FairqueError, match=r"no worker finds .*<locals>.*@task\(name=...\)"):
         task(local)
     assert task(name="local-with-a-name")(local).task_name == "local-with-a-name"
+
+
+@pytest.mark.parametrize("name", ["", 0, False])
+def test_a_name_that_is_nothing_is_not_taken_for_none(name: Any) -> None:
+    def local(number: int) -> int:
+        return number
+
+    with pytest.raises(InvalidTask, match=r"func is empty|func must be a string"):
+        task(name=name)(local)
 
 
 def test_a_lambda_needs_a_name() -> None:
@@ -242,7 +257,7 @@ def test_a_generator_is_refused_since_a_task_has_one_result() -> None:
             task(name="several")(func)
 
 
-@pytest.mark.parametrize("thing", [int, 5, object()])
+@pytest.mark.parametrize("thing", [int, 5, object(), list[int], Box[int]])
 def test_only_functions_become_task_functions(thing: Callable[[], Any]) -> None:
     with pytest.raises(TypeError, match="@task takes a function"):
         task(thing)

@@ -23,7 +23,7 @@ NOT_NUMBERS = [float("nan"), float("inf"), True, "1"]
 
 
 def fill(queue: TaskQueue, user: str, number: int, **fields: Any) -> list[Any]:
-    return queue.push_many([Task.create(func="f", user_id=user, **fields) for _ in range(number)])
+    return queue.push_many([Task(func="f", user_id=user, **fields) for _ in range(number)])
 
 
 class TestSetting:
@@ -169,8 +169,8 @@ class TestReading:
         assert queue.explain_user("ann").reason == "cap"
 
     def test_a_user_whose_tasks_wait_for_others_says_so(self, queue: TaskQueue) -> None:
-        first = Task.create(payload=1, user_id="ann", delay=600)
-        queue.push(first >> Task.create(payload=2))
+        first = Task(payload=1, user_id="ann", delay=600)
+        queue.push(first >> Task(payload=2))
         found = queue.users.get("ann")
         assert found.explain() == "user 'ann' has 2 tasks that must wait for a time or for others"
 
@@ -223,7 +223,7 @@ class TestReading:
 
     def test_a_snapshot_reads_all_pages(self, queue: TaskQueue, spy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("fairque.client.user_steps.MAX_PAGE", 2)
-        queue.push_many([Task.create(func="f", user_id=f"u{number}") for number in range(5)])
+        queue.push_many([Task(func="f", user_id=f"u{number}") for number in range(5)])
         spy.scripts.clear()
         assert list(queue.users.snapshot().rows) == ["u0", "u1", "u2", "u3", "u4"]
         assert spy.scripts == ["read_users"] * 3
@@ -234,7 +234,7 @@ class TestBacklog:
         queue.users.set("ann", backlog=2)
         fill(queue, "ann", 1)
         with pytest.raises(QueueFull, match="user 'ann' has 1 waiting tasks of at most 2") as caught:
-            queue.push_many([Task.create(func="f", user_id=user) for user in ("bob", "ann", "ann")])
+            queue.push_many([Task(func="f", user_id=user) for user in ("bob", "ann", "ann")])
         assert caught.value.retry_after >= 1
         assert queue.stats().pushed == 1
         with pytest.raises(UserNotFound):
@@ -270,7 +270,7 @@ class TestConfigure:
 @pytest.mark.parametrize("cost", [-1, float("nan"), float("inf"), "1"])
 def test_a_cost_that_is_none_is_refused(queue: TaskQueue, cost: Any) -> None:
     with pytest.raises(InvalidTask, match="cost must be a number of seconds from 0"):
-        queue.push(Task.create(func="f", user_id="ann", cost=cost))
+        queue.push(Task(func="f", user_id="ann", cost=cost))
     assert queue.stats().pushed == 0
 
 
@@ -279,8 +279,8 @@ async def test_the_same_on_an_event_loop(async_queue: AsyncTaskQueue, async_spy:
     assert await queue.configure(cost_mode="count", backlog=50)
     assert await users.set("ann", weight=2, cap=1)
     assert await users.set_defaults(rate=100)
-    handle = await queue.push(Task.create(func="f", user_id="ann"))
-    await queue.push(Task.create(func="f", user_id="bob"))
+    handle = await queue.push(Task(func="f", user_id="ann"))
+    await queue.push(Task(func="f", user_id="bob"))
     assert await users.pause("ann")
     assert (await users.get("ann")).reason == (await queue.explain_user("ann")).reason == "paused"
     assert (await queue.explain(handle.task_id)).reason == "paused"

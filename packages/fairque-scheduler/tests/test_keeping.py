@@ -1,18 +1,30 @@
 """What a file declares is there again after the server has lost its data, and what is missing is said."""
 
 import logging
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import redis
 
 from fairque.protocol import calls
-from fairque.protocol.calls import Setting, read_configured
+from fairque.protocol.calls import Setting, Storing, read_configured
+from fairque.protocol.calls.edition import Edition
+from fairque.protocol.calls.schedules import read_known
 from fairque.protocol.config import DefaultLimits, FairnessSettings, QueueSettings, RedisSettings, UserLimits
+from fairque.protocol.errors import RedisUnavailable
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.task import Task
+from fairque.protocol.runners import Runner
+from fairque.protocol.wire.keys import QueueKeys
 from fairque.scheduler import TaskScheduler
+from fairque.scheduler.applying import apply
+from fairque.scheduler.keeping import Keeper, missing
+from fairque.scheduler.metrics import Metrics
 from fairque.scheduler.settings import SchedulerOptions, SchedulerSettings
+from fairque.testing import PlainServer
 from fairque.testing.internal import eventually
 
 if TYPE_CHECKING:
@@ -49,6 +61,22 @@ def go_back(bench: "Bench", older: dict[bytes, Any]) -> None:
 
 def names(bench: "Bench") -> list[str]:
     return [one.schedule_id for one in bench.runner.run(calls.read_schedules(bench.keys))]
+
+
+def redefine(bench: "Bench", one: Schedule) -> None:
+    """What somebody does that stores another definition."""
+    apply(bench.runner, bench.keys, [one], message_limit=9_999)
+
+
+def interval(bench: "Bench", name: str) -> int | None:
+    return bench.runner.run(calls.read_schedule(bench.keys, name)).schedule.every_ms
+
+
+def counted(keeper: Keeper) -> float | None:
+    """What the metric says of missing schedules."""
+    return keeper._metrics.registry.get_sample_value(
+        "fairque_scheduler_missing_schedules", {"queue": keeper._keys.name}
+    )
 
 
 def limits(bench: "Bench") -> Any:
@@ -199,3 +227,296 @@ def test_limits_are_applied_also_while_the_cost_mode_cannot_change(bench: "Bench
         # Said after the limits are written.
         said = "the cost mode is changed as soon as that can be"
         eventually(lambda: any(said in r.msg for r in caplog.records), what=said)
+
+
+class Tapped(Runner):
+    """A runner of the server of the session, before whose next call something happens."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(RedisSettings(url=url))
+        self.before: Callable[[], None] = lambda: None
+
+    def run(self, call: Any) -> Any:
+        before, self.before = self.before, lambda: None
+        before()
+        return super().run(call)
+
+
+class TestLooks:
+    """One look after another, without a scheduler around them."""
+
+    @pytest.fixture
+    def keeper(self, bench: "Bench") -> Callable[..., Keeper]:
+        def keeper(*declared: Schedule, fairness: FairnessSettings = NONE, runner: Runner | None = None) -> Keeper:
+            made = Keeper(runner or bench.runner, bench.keys, 9_999, fairness, Metrics(bench.keys.name))
+            made.declare(declared)
+            return made
+
+        return keeper
+
+    @pytest.fixture
+    def tapped(self, bench: "Bench") -> Iterator[Tapped]:
+        with closing(Tapped(bench.url)) as made:
+            yield made
+
+    def test_a_suspicion_is_kept_while_schedules_change(self, bench: "Bench", keeper: Any, every: Every) -> None:
+        one = keeper(every("s", 60))
+        one.look()
+        lose(bench)
+        one.outdate(suspicious=True)
+        one.outdate()
+        one.look()
+        assert names(bench) == ["s"]
+
+    def test_a_suspicion_that_comes_during_a_look_counts_for_the_next_one(
+        self, bench: "Bench", keeper: Any, tapped: Tapped, every: Every
+    ) -> None:
+        one = keeper(every("s", 60), runner=tapped)
+        tapped.before = lambda: one.outdate(suspicious=True)
+        one.look()
+        assert one.seconds_to_rest() == 0.0
+        lose(bench)
+        one.look()
+        assert names(bench) == ["s"]
+
+    def test_a_change_that_comes_during_a_look_is_looked_at(self, keeper: Any, tapped: Tapped, every: Every) -> None:
+        one = keeper(every("s", 60), runner=tapped)
+        tapped.before = one.outdate
+        one.look()
+        assert one.seconds_to_rest() < math.inf
+
+    def test_each_older_state_of_the_queue_is_noticed_and_not_only_one_before_the_first(
+        self, bench: "Bench", keeper: Any, every: Every
+    ) -> None:
+        one = keeper(every("s", 60))
+        one.look()
+        for changes in (5, 9):
+            one.hear(Edition(1, changes))
+        redefine(bench, every("s", 120))
+        one.hear(Edition(1, 7))
+        one.look()
+        assert interval(bench, "s") == 60_000
+
+    def test_the_first_state_that_it_hears_of_is_not_older_than_any(
+        self, bench: "Bench", keeper: Any, every: Every
+    ) -> None:
+        one = keeper(every("s", 60))
+        one.look()
+        redefine(bench, every("s", 120))
+        one.hear(Edition(1, 7))
+        one.look()
+        assert interval(bench, "s") == 120_000
+
+    def test_limits_that_were_lost_are_looked_at_at_once(self, bench: "Bench", keeper: Any) -> None:
+        one = keeper(fairness=LIMITS)
+        one.hear(Edition(1, 9))
+        one.look()
+        lose(bench)
+        one.hear(Edition(1, 7))
+        assert one.seconds_to_rest() == 0.0
+        one.look()
+        assert limits(bench) == APPLIED
+
+    def test_what_is_declared_later_is_looked_at(self, keeper: Any, every: Every) -> None:
+        one = keeper(every("s", 60))
+        one.look()
+        one.declare([every("t", 60)])
+        assert one.seconds_to_rest() < math.inf
+
+    def test_what_was_lost_is_applied_once(self, bench: "Bench", keeper: Any, every: Every) -> None:
+        one = keeper(every("s", 60))
+        one.hear(Edition(1, 9))
+        one.hear(Edition(1, 7))
+        one.look()
+        redefine(bench, every("s", 120))
+        one.outdate(suspicious=True)
+        one.look()
+        assert interval(bench, "s") == 120_000
+
+    def test_nothing_is_applied_when_nothing_is_missing(self, bench: "Bench", keeper: Any, every: Every) -> None:
+        redefine(bench, every("s", 120))
+        keeper(every("s", 60)).look()
+        assert interval(bench, "s") == 120_000
+
+    def test_a_change_alone_brings_nothing_back(self, bench: "Bench", keeper: Any, every: Every) -> None:
+        one = keeper(every("s", 60))
+        one.look()
+        bench.run(calls.unschedule(bench.keys, "s"))
+        one.outdate()
+        one.look()
+        assert (names(bench), one.missing) == ([], ("s",))
+
+    def test_what_was_restored_is_not_missing(self, keeper: Any, every: Every) -> None:
+        one = keeper(every("s", 60))
+        one.look()
+        assert one.missing == ()
+        assert counted(one) == 0
+
+    def test_missing_schedules_are_said_once(self, bench: "Bench", keeper: Any, every: Every, caplog: Any) -> None:
+        declared = [every(f"s{number:02}", 60) for number in range(11)]
+        one = keeper(*declared)
+        one.look()
+        for schedule in declared:
+            bench.run(calls.unschedule(bench.keys, schedule.schedule_id))
+        for _ in range(2):
+            one.outdate()
+            one.look()
+        said = [r for r in caplog.records if r.msg == "declared schedules are missing"]
+        # Not all names, however many there are.
+        assert [(r.number, list(r.schedules)) for r in said] == [(11, [f"s{number:02}" for number in range(10)])]
+        assert counted(one) == 11
+
+    def test_other_missing_schedules_are_said_again(
+        self, bench: "Bench", keeper: Any, every: Every, caplog: Any
+    ) -> None:
+        one = keeper(every("a", 60), every("b", 60))
+        one.look()
+        for name in ("a", "b"):
+            bench.run(calls.unschedule(bench.keys, name))
+            one.outdate()
+            one.look()
+        said = [list(r.schedules) for r in caplog.records if r.msg == "declared schedules are missing"]
+        assert said == [["a"], ["a", "b"]]
+
+    def test_nothing_is_said_when_they_are_there_again(
+        self, bench: "Bench", keeper: Any, every: Every, caplog: Any
+    ) -> None:
+        one = keeper(every("s", 60))
+        one.look()
+        bench.run(calls.unschedule(bench.keys, "s"))
+        one.outdate()
+        one.look()
+        redefine(bench, every("s", 60))
+        caplog.clear()
+        one.outdate()
+        one.look()
+        assert (one.missing, caplog.records) == ((), [])
+
+    def test_limits_that_somebody_removed_stay_so_when_schedules_change(
+        self, bench: "Bench", keeper: Any, every: Every
+    ) -> None:
+        one = keeper(every("s", 60), fairness=LIMITS)
+        one.look()
+        assert limits(bench) == APPLIED
+        lose(bench)
+        one.outdate()
+        one.look()
+        assert limits(bench) == ("time", None, {})
+        one.outdate(suspicious=True)
+        one.look()
+        assert limits(bench) == APPLIED
+
+    def test_a_look_without_an_answer_is_made_again_with_the_same_suspicion(self, every: Every) -> None:
+        keys = QueueKeys("q")
+        with PlainServer() as server, closing(Runner(RedisSettings(url=server.url, retries=0))) as runner:
+            one = Keeper(runner, keys, 9_999, NONE, Metrics("q"))
+            one.declare([every("s", 60)])
+            server.kill()
+            with pytest.raises(RedisUnavailable):
+                one.look()
+            assert one.seconds_to_rest() < math.inf
+            server.start()
+            one.look()
+            assert [found.schedule_id for found in runner.run(calls.read_schedules(keys))] == ["s"]
+
+    def test_a_loss_is_not_forgotten_by_a_look_without_an_answer(self, every: Every) -> None:
+        keys = QueueKeys("q")
+        with PlainServer() as server, closing(Runner(RedisSettings(url=server.url, retries=0))) as runner:
+            one = Keeper(runner, keys, 9_999, NONE, Metrics("q"))
+            one.declare([every("s", 60)])
+            apply(runner, keys, [every("s", 120)], message_limit=9_999)
+            one.hear(Edition(1, 9))
+            one.hear(Edition(1, 7))
+            server.kill()
+            with pytest.raises(RedisUnavailable):
+                one.look()
+            server.start()
+            one.look()
+            assert runner.run(calls.read_schedule(keys, "s")).schedule.every_ms == 60_000
+
+    def test_what_cannot_be_applied_now_is_missing_said_once_and_tried_again(self, every: Every, caplog: Any) -> None:
+        keys, said = QueueKeys("q"), "what is declared cannot be applied again: it is tried again"
+        with (
+            PlainServer() as server,
+            closing(Runner(RedisSettings(url=server.url))) as runner,
+            redis.Redis.from_url(server.url) as client,
+        ):
+            one = Keeper(runner, keys, 9_999, LIMITS, Metrics("q"))
+            one.declare([every("s", 60)])
+            client.config_set("maxmemory", 1)
+            for _ in range(2):
+                one.look()
+                assert one.missing == ("s",)
+                # Not at once: it must hold up no schedule that there is.
+                assert 0.0 < one.seconds_to_rest() < math.inf
+            client.config_set("maxmemory", 0)
+            one.look()
+            assert (one.missing, one.seconds_to_rest()) == ((), math.inf)
+            found = runner.run(read_configured(keys))
+            assert (found.cost_mode, found.backlog, found.users) == APPLIED
+            assert [r.msg for r in caplog.records].count(said) == 1
+            # What fails after a success is another failure.
+            runner.run(calls.unschedule(keys, "s"))
+            client.config_set("maxmemory", 1)
+            one.outdate(suspicious=True)
+            one.look()
+        assert [r.msg for r in caplog.records].count(said) == 2
+
+    def test_any_other_error_ends_the_look_and_it_is_made_again(
+        self, bench: "Bench", keeper: Any, tapped: Tapped, every: Every
+    ) -> None:
+        def fail() -> None:
+            raise MemoryError
+
+        one = keeper(every("s", 60), runner=tapped)
+        tapped.before = fail
+        with pytest.raises(MemoryError):
+            one.look()
+        assert one.seconds_to_rest() < math.inf
+        one.look()
+        assert names(bench) == ["s"]
+
+    def test_a_suspicion_that_comes_during_a_look_that_fails_is_kept(
+        self, bench: "Bench", keeper: Any, tapped: Tapped, every: Every
+    ) -> None:
+        def fail() -> None:
+            one.outdate(suspicious=True)
+            raise MemoryError
+
+        one = keeper(every("s", 60), runner=tapped)
+        one.look()
+        lose(bench)
+        one.outdate()
+        tapped.before = fail
+        with pytest.raises(MemoryError):
+            one.look()
+        one.look()
+        assert names(bench) == ["s"]
+
+    def test_changes_are_looked_at_after_a_pause_and_a_suspicion_at_once(self, keeper: Any, every: Every) -> None:
+        one = keeper(every("s", 60))
+        assert one.seconds_to_rest() == 0.0
+        one.look()
+        assert one.seconds_to_rest() == math.inf
+        one.outdate()
+        assert 0.0 < one.seconds_to_rest() <= 5.0
+        one.outdate(suspicious=True)
+        assert one.seconds_to_rest() == 0.0
+
+    def test_there_is_nothing_to_look_at_where_nothing_is_declared(self, keeper: Any) -> None:
+        assert keeper().seconds_to_rest() == math.inf
+        assert keeper(fairness=LIMITS).seconds_to_rest() == 0.0
+
+
+def test_none_is_taken_for_missing_or_there_because_an_answer_tells_of_a_part(bench: "Bench", every: Every) -> None:
+    declared = [every(f"s{number:02}", 60, args=("x" * 500_000,)) for number in range(11)]
+    for one in declared[:-1]:
+        bench.run(calls.schedule(bench.keys, [Storing(schedule=one, revision=0)], message_limit=1_000_000))
+    _, _, told = bench.run(read_known(bench.keys, [one.schedule_id for one in declared]))
+    assert told < len(declared)
+    assert missing(bench.runner, bench.keys, declared) == ("s10",)
+
+
+def test_more_schedules_may_be_declared_than_one_call_reads(bench: "Bench", every: Every) -> None:
+    declared = [every(str(number), 60) for number in range(1_001)]
+    assert missing(bench.runner, bench.keys, declared) == tuple(one.schedule_id for one in declared)

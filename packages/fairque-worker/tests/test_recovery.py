@@ -86,7 +86,7 @@ def test_a_worker_whose_server_is_away_is_idle_once_it_takes_no_more(
         worker = bench.start(nothing)
         bench.result(bench.push(nothing))
     eventually(lambda: "the queue cannot be used now: trying again" in [r.msg for r in caplog.records])
-    worker.quiet()
+    worker.pause()
     assert worker.wait_idle(PATIENCE)
 
 

@@ -258,7 +258,7 @@ def test_a_handler_of_the_log_that_exits_keeps_no_worker_that_has_crashed(
 
 
 CLOSES = """
-import os, sys
+import os, resource, sys
 from fairque.client import Task, TaskQueue
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.registry import Registry
@@ -267,10 +267,11 @@ from fairque.worker import FunctionTaskHandler, Worker
 url, name, function = sys.argv[1:]
 def thread(): os.closerange(3, 256)
 async def coroutine(): os.closerange(3, 256)
+def lowers(): resource.setrlimit(resource.RLIMIT_NOFILE, (1, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 registry = Registry()
-for one in (thread, coroutine): registry.register(one, one.__name__)
+for one in (thread, coroutine, lowers): registry.register(one, one.__name__)
 with TaskQueue.from_url(url, name=name) as queue:
-    queue.push(Task.create(func=function, user_id="ann"))
+    queue.push(Task(func=function, user_id="ann"))
 worker = Worker.from_url(url, queue=name, handler=FunctionTaskHandler(registry=registry), http_port=0)
 try:
     worker.run()
@@ -289,6 +290,19 @@ def test_a_task_that_closes_all_descriptors_ends_the_worker_which_says_what_happ
     ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)  # noqa: S603 - as below
     assert ended.stdout.startswith("the worker crashed: OSError(9, 'Bad file descriptor'). Code"), ended.stderr[-3_000:]
     assert 'isolation="process"' in ended.stdout
+
+
+def test_a_task_that_lowers_the_limit_of_open_files_ends_the_worker_which_says_what_to_do(
+    bench: Any, tmp_path: Path
+) -> None:
+    program = tmp_path / "closes.py"
+    program.write_text(CLOSES)
+    command = [sys.executable, str(program), bench.url, bench.keys.name, "lowers"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)  # noqa: S603 - as above
+    said = "The limit of open files (RLIMIT_NOFILE, ulimit -n) of this process is 1 now"
+    assert ended.stdout.startswith("the worker crashed: OSError(22, 'Invalid argument'). " + said), ended.stderr[
+        -3_000:
+    ]
 
 
 LATE = """
@@ -320,8 +334,8 @@ before = {name for name in sys.modules if name.startswith(("fairque", "redis"))}
 import fairque.protocol.wire.scripts as scripts
 def gone(*_): raise FileNotFoundError("the files of another version are here now")
 scripts.expand = gone
-first = Task.create(func="fine", user_id="ann")
-tasks = [first, *(Task.create(func=f, user_id="ann", retries=0, depends_on=[first.task_id]) for f in
+first = Task(func="fine", user_id="ann")
+tasks = [first, *(Task(func=f, user_id="ann", retries=0, depends_on=[first.task_id]) for f in
     ("wrong", "again", "off", "coroutine", "fine"))]
 runner.run(calls.push(keys, tasks, message_limit=100_000))
 while runner.run(calls.read_stats(keys)).finished < 4: pass

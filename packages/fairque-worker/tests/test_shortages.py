@@ -1,13 +1,14 @@
 """What a worker does while the system lets it begin no thread: it takes no tasks, and a burst comes back to its own."""
 
+import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from fairque.protocol.model.states import TaskState
-from fairque.testing.internal import PATIENCE
+from fairque.testing.internal import PATIENCE, eventually
 
 
 def nothing() -> None:
@@ -58,3 +59,34 @@ def test_a_worker_without_threads_takes_a_task_only_once_in_a_while(
     worker.stop()
     # Each try takes as many as there are slots, and after it the worker takes none until the next one.
     assert sum(bench.info(task_id).attempts for task_id in ids) == 20 + len(refused) == 22
+
+
+async def coroutine() -> None:
+    await asyncio.sleep(0)
+
+
+@pytest.fixture(params=[threading.settrace, threading.setprofile], ids=lambda hook: hook.__name__)
+def deadly(request: pytest.FixtureRequest) -> Iterator[Callable[[Any], None]]:
+    """Sets what is called in every thread to come, before any code of that thread."""
+    yield request.param
+    request.param(None)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("function", [nothing, coroutine])
+def test_a_thread_that_a_hook_of_a_task_ends_before_it_has_begun_keeps_no_task(
+    bench: Any, deadly: Callable[[Any], None], function: Callable[[], Any]
+) -> None:
+    ended: list[str] = []
+
+    def ends(*_: object) -> None:
+        ended.append(threading.current_thread().name)
+        raise SystemExit(3)
+
+    bench.start(function)
+    deadly(ends)
+    task_id = bench.push(function)
+    eventually(lambda: ended, what="a thread that has ended")
+    deadly(None)
+    bench.reaches(task_id, TaskState.FINISHED)
+    assert bench.info(task_id).failures == 0

@@ -8,6 +8,7 @@ import pytest
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Failed, Finished, Released, Reported, Setting, Storing
+from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import TRANSITIONS, TaskState
@@ -30,6 +31,7 @@ OPERATOR = {"limit", "configure", "purge", "redrive", "delete", "enable", "unsch
 VERIFIER = {
     "verify_keys",
     "verify_tasks",
+    "verify_parents",
     "verify_places",
     "verify_users",
     "verify_running",
@@ -93,6 +95,7 @@ def sample(name: str, number: int) -> Call[Any]:
         "read_outputs": lambda: calls.read_outputs(KEYS, "t", ["t" for _ in each]),
         "verify_keys": lambda: calls.verify_keys(KEYS, [b"t:t" for _ in each], fix=False, dead_ttl_ms=1),
         "verify_tasks": lambda: calls.verify_tasks(KEYS, [b"t" for _ in each], fix=False, lease_ms=1, **both),
+        "verify_parents": lambda: calls.verify_parents(KEYS, [(b"t", [After("p")]) for _ in each], fix=False, **ttl),
         "verify_places": lambda: calls.verify_places(KEYS, [(b"n:a", b"t") for _ in each], fix=False, dead_ttl_ms=1),
         "verify_users": lambda: calls.verify_users(KEYS, [b"ann" for _ in each], fix=False),
         "verify_schedules": lambda: calls.verify_schedules(KEYS, [b"s" for _ in each], fix=False),

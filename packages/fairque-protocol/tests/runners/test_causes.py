@@ -1,5 +1,6 @@
 """What a server answers, or what else is at its address, is told in words of its own, with what to do about it."""
 
+import errno
 import os
 import re
 import shutil
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
+from redis.exceptions import BusyLoadingError
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from fairque.protocol import calls
 from fairque.protocol.config import RedisSettings
@@ -26,7 +29,7 @@ from fairque.protocol.errors import (
 )
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
-from fairque.protocol.runners.causes import CAUSES
+from fairque.protocol.runners.causes import CAUSES, words_of
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.testing import PlainServer
 from fairque.testing.internal import eventually
@@ -213,6 +216,25 @@ def test_the_readme_shows_the_table_of_causes() -> None:
         assert told[cause.name] == ("yes" if cause.passes else "no"), cause.name
 
 
+def test_an_answer_of_the_server_says_more_than_what_the_system_said_before() -> None:
+    error = BusyLoadingError("Redis is loading the dataset in memory")
+    error.__context__ = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+    assert words_of(error) == "LOADING Redis is loading the dataset in memory"
+
+
+def test_what_the_system_said_says_more_than_that_the_connection_was_lost() -> None:
+    error = RedisConnectionError("Connection lost")
+    error.__context__ = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+    assert words_of(error) == "ECONNREFUSED Connection lost"
+
+
+def test_the_last_error_of_the_system_is_told_and_not_the_one_before_it() -> None:
+    error, refusal = RedisConnectionError("Connection lost"), ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+    refusal.__context__ = OSError(errno.ENETUNREACH, "Network is unreachable")
+    error.__context__ = refusal
+    assert words_of(error) == "ECONNREFUSED Connection lost"
+
+
 class TestServers:
     """The same from real servers."""
 
@@ -246,6 +268,14 @@ class TestServers:
         with PlainServer() as server:
             error = refused(send, RedisSettings(url=server.url.replace("unix://", "unix://:pw@")))
         assert re.search("it asks for none.*Remove the password", str(error))
+
+    def test_what_a_user_may_not_do_is_told_also_when_it_is_refused_while_connecting(self, send: "Send") -> None:
+        with PlainServer() as server, redis.Redis.from_url(server.url) as client:
+            client.acl_setuser("ann", enabled=True, passwords="+pw", keys="*", commands=["+@all", "-select"])
+            url = server.url.replace("unix://", "unix://ann:pw@")
+            error = refused(send, RedisSettings(url=f"{url}?db=1", retries=0))
+        assert isinstance(error, ServerUnsuitable)
+        assert re.search("may not do this: .*permissions.*select", str(error)), str(error)
 
     def test_a_server_that_cannot_write_to_its_disk_says_so(self, send: "Send") -> None:
         with PlainServer("--save", "3600 1") as server:

@@ -8,6 +8,7 @@ import pytest
 from fairque.console.verifier import Report, verify
 from fairque.protocol import calls
 from fairque.protocol.calls import Storing
+from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.scripts import script, script_names
@@ -238,6 +239,35 @@ class Damage:
         amend_record(self.client, f"{self.prefix}t:parent", kids=False)
         return "dependents", "parent"
 
+    def a_parent_that_has_lost_the_list_of_its_dependents(self) -> tuple[str, str]:
+        self.client.delete(f"{self.prefix}d:parent")
+        return "dependents", "child"
+
+    def a_parent_that_does_not_name_one_of_its_dependents(self) -> tuple[str, str]:
+        self.queue.push(self.queue.task("ann", task_id="second", depends_on=["parent"]))
+        self.client.lrem(f"{self.prefix}d:parent", 1, "csecond")
+        return "dependents", "second"
+
+    def a_deferred_task_that_counts_more_parents_than_would_tell_it(self) -> tuple[str, str]:
+        amend_record(self.client, f"{self.prefix}t:child", open=2)
+        return "dependents", "child"
+
+    def a_deferred_task_that_counts_fewer_parents_than_would_tell_it(self) -> tuple[str, str]:
+        self.queue.push(self.queue.task("ann", task_id="second", depends_on=["parent", "child"]))
+        amend_record(self.client, f"{self.prefix}t:second", open=1)
+        return "dependents", "second"
+
+    def an_end_that_was_told_to_nobody_since_the_list_was_gone(self) -> tuple[str, str]:
+        self.client.delete(f"{self.prefix}d:parent")
+        self.queue.cancel("parent")
+        return "dependents", "child"
+
+    def a_parent_that_is_gone_with_its_list(self) -> tuple[str, str]:
+        self.client.delete(*(f"{self.prefix}{kind}:parent" for kind in "tmd"))
+        self.client.zrem(f"{self.prefix}delayed", "parent")
+        self.client.zrem(f"{self.prefix}s:ann", "parent")
+        return "dependents", "child"
+
     def a_user_with_work_in_no_ring(self) -> tuple[str, str]:
         self.client.zrem(f"{self.prefix}ready", "ann")
         self.client.zrem(f"{self.prefix}fresh", "ann")
@@ -358,6 +388,101 @@ def test_every_task_ends_after_the_damage_was_fixed(many: "Bench", name: str) ->
         many.finish(*held) if (held := many.pop(100)) else None
     assert not many.snapshot("n:", "c:", "s:", "running", "delayed", "deferred", "ready", "fresh", "critical")
     assert look(many).found == []
+
+
+class TestATaskWhoseParentHasLostTheListOfItsDependents:
+    """It waits until a verification binds it again."""
+
+    def test_starts_when_its_parent_has_finished(self, queue: "Bench") -> None:
+        queue.push(queue.task(task_id="parent"), queue.task(task_id="child", depends_on=["parent"]))
+        queue.client.delete(f"{queue.keys.prefix}d:parent")
+        look(queue, fix=True)
+        assert queue.state("child") is TaskState.DEFERRED
+        queue.finish(*queue.pop())
+        queue.sweep()
+        assert queue.state("child") is TaskState.QUEUED
+
+    @pytest.mark.parametrize(("edge", "ends"), [("cascade", TaskState.CANCELED), ("run", TaskState.QUEUED)])
+    @pytest.mark.parametrize("when", ["before", "after", "gone"])
+    def test_ends_or_runs_as_it_was_to_when_its_parent_did_not_finish(
+        self, queue: "Bench", edge: Any, ends: TaskState, when: str
+    ) -> None:
+        queue.push(queue.task(task_id="parent"))
+        queue.push(queue.task(task_id="child", depends_on=[After("parent", on_failure=edge)]))
+        queue.client.delete(f"{queue.keys.prefix}d:parent")
+        if when == "after":
+            look(queue, fix=True)
+        queue.cancel("parent")
+        queue.sweep()
+        if when == "gone":
+            queue.client.delete(f"{queue.keys.prefix}t:parent", f"{queue.keys.prefix}r:parent")
+        if when != "after":
+            assert queue.state("child") is TaskState.DEFERRED
+            look(queue, fix=True)
+        assert queue.state("child") is ends
+
+    def test_waits_for_the_others_all_the_same(self, queue: "Bench") -> None:
+        queue.push(*(queue.task(task_id=name) for name in ("a", "b")))
+        queue.push(queue.task(task_id="child", depends_on=["a", "b"]))
+        first, second = queue.pop(2)
+        queue.client.delete(f"{queue.keys.prefix}d:{first.task_id}")
+        queue.finish(first)
+        look(queue, fix=True)
+        assert queue.state("child") is TaskState.DEFERRED
+        queue.finish(second)
+        queue.sweep()
+        assert queue.state("child") is TaskState.QUEUED
+
+    def test_finds_the_values_of_those_that_had_ended_before(self, queue: "Bench") -> None:
+        queue.push(queue.task(task_id="ended"))
+        queue.finish(*queue.pop(), result=b"5")
+        queue.push(queue.task(task_id="open", delay_ms=10_000_000))
+        queue.push(queue.task(task_id="child", depends_on=["ended", "open"]))
+        queue.client.delete(f"{queue.keys.prefix}d:ended")
+        look(queue, fix=True)
+        for _ in range(3):
+            queue.advance(500_000)
+            queue.sweep()
+        assert queue.outcome("ended") == (TaskState.FINISHED, b"5")
+
+    def test_is_told_of_the_next_end_of_one_that_was_redriven(self, queue: "Bench") -> None:
+        queue.push(queue.task(task_id="parent"))
+        queue.push(*(queue.task(depends_on=["parent"]) for _ in range(3)))
+        queue.fail(*queue.pop(), verdict="dead")
+        queue.sweep()
+        queue.run(calls.redrive(queue.keys, ["parent"], result_ttl_ms=60_000))
+        queue.client.delete(f"{queue.keys.prefix}d:parent")
+        queue.push(queue.task(task_id="child", depends_on=["parent"]))
+        look(queue, fix=True)
+        assert look(queue).clean
+        queue.finish(*queue.pop())
+        queue.sweep()
+        assert queue.state("child") is TaskState.QUEUED
+
+
+def test_a_task_waits_for_the_one_that_stands_for_its_parent(queue: "Bench") -> None:
+    queue.push(queue.task(task_id="first", dedup_key="k"))
+    queue.push(queue.task(task_id="again", dedup_key="k"), queue.task(task_id="child", depends_on=["again"]))
+    assert look(queue).clean
+    queue.client.delete(f"{queue.keys.prefix}d:first")
+    look(queue, fix=True)
+    queue.finish(*queue.pop())
+    queue.sweep()
+    assert queue.state("child") is TaskState.QUEUED
+
+
+def test_a_task_whose_parent_has_very_many_dependents_is_said_not_to_be_looked_at(queue: "Bench") -> None:
+    queue.push(queue.task(task_id="parent"), queue.task(task_id="child", depends_on=["parent"]))
+    queue.client.rpush(f"{queue.keys.prefix}d:parent", *("nx" for _ in range(100_000)))
+    report = look(queue)
+    assert (report.found, report.unseen) == ([], ["who waits for tasks that very many depend on"])
+
+
+def test_a_task_that_waits_and_whose_message_cannot_be_read_is_said_not_to_be_looked_at(queue: "Bench") -> None:
+    queue.push(queue.task(task_id="parent"), queue.task(task_id="child", depends_on=["parent"]))
+    queue.client.set(f"{queue.keys.prefix}m:child", "{")
+    report = look(queue)
+    assert (report.found, report.unseen) == ([], ["what tasks wait for whose messages cannot be read"])
 
 
 def test_a_running_task_whose_message_is_gone_is_left_to_its_worker(queue: "Bench") -> None:

@@ -48,5 +48,18 @@ def test_a_crash_by_another_error_says_which_one(error: BaseException, said: str
     assert (type(crash), str(crash), crash.__cause__) == (FairqueError, said, error)
 
 
-def test_a_crash_by_a_closed_descriptor_says_who_closes_those() -> None:
-    assert "os.closerange" in str(crash_of("the scheduler", OSError(9, "Bad file descriptor")))
+@pytest.mark.parametrize("error", [OSError(9, "Bad file descriptor"), OSError(88, "Socket operation on non-socket")])
+def test_a_crash_by_a_closed_descriptor_says_who_closes_those(error: OSError) -> None:
+    assert "os.closerange" in str(crash_of("the scheduler", error))
+
+
+def test_a_crash_by_a_lowered_limit_of_files_says_so_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _: (1, 1024))
+    said = str(crash_of("the worker", OSError(22, "Invalid argument")))
+    assert "The limit of open files (RLIMIT_NOFILE, ulimit -n) of this process is 1 now" in said
+    assert 'isolation="process"' in said
+
+
+def test_an_invalid_argument_has_no_words_of_limits_where_the_limit_is_high(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _: (1024, 1024))
+    assert "limit" not in str(crash_of("the worker", OSError(22, "Invalid argument")))

@@ -8,7 +8,7 @@ from typing import Any
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.wire.status import Status
 from fairque.testing.internal import PATIENCE, amend_record, eventually
-from fairque.worker import RetryPolicy, StopReason, Task, TaskContext, TaskHandler, current_context
+from fairque.worker import Backoff, StopReason, Task, TaskContext, TaskHandler, current_context
 
 
 def test_the_heartbeat_keeps_a_task_that_runs_longer_than_its_lease(
@@ -139,7 +139,7 @@ def test_a_canceled_task_that_raises_is_canceled_whatever_its_retries(bench: Any
             raise RuntimeError("stopped")
 
     bench.start(stops, **short)
-    task_id = bench.push(stops, retries=9, retry=RetryPolicy(base_seconds=0.01))
+    task_id = bench.push(stops, retries=9, backoff=Backoff(base=0.01))
     eventually(lambda: bench.stats().running == 1)
     bench.cancel(task_id)
     bench.reaches(task_id, TaskState.CANCELED)

@@ -174,7 +174,7 @@ def test_a_zombie_is_not_heard(bench: Any, short: dict[str, float]) -> None:
     worker._heart.stop()
     task_id = bench.push(careful)
     eventually(lambda: bench.stats().running == 1)
-    worker.quiet()
+    worker.pause()
     bench.start(careful, **short)
     assert bench.reaches(task_id, TaskState.FINISHED) is None
     assert [report.progress.done for reports in line.sent for report in reports] == [100]

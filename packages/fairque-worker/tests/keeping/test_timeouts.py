@@ -9,7 +9,7 @@ from typing import Any
 from fairque.protocol.model.states import TaskState
 from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import (
-    RetryPolicy,
+    Backoff,
     StopReason,
     Task,
     TaskContext,
@@ -19,7 +19,7 @@ from fairque.worker import (
     current_context,
 )
 
-SOON = RetryPolicy(base_seconds=0.01)
+SOON = Backoff(base=0.01)
 
 
 def add(a: int, b: int) -> int:
@@ -30,7 +30,7 @@ def test_a_function_above_its_timeout_is_a_failed_attempt_and_tried_again(
     bench: Any, inside: Any, gate: threading.Event
 ) -> None:
     bench.start(inside)
-    task_id = bench.push(inside, timeout=0.1, retries=1, retry=SOON)
+    task_id = bench.push(inside, timeout=0.1, retries=1, backoff=SOON)
     contexts = [inside.context(), inside.context()]
     error = bench.error(task_id)
     assert (error["type"], error["reason"], error["attempts"]) == ("TaskTimeout", "retries", 2)
@@ -79,7 +79,7 @@ def test_the_late_ending_of_a_function_above_its_timeout_changes_nothing(
     eventually(lambda: not [one for one in worker._executor._abandoned if not one.ended], what="the late return")
     stats = bench.stats()
     assert (bench.state(task_id), stats.finished, stats.stale) == (TaskState.FAILED, 0, 0)
-    eventually(lambda: worker.in_flight == 0, what="a free slot")
+    eventually(lambda: worker.running == 0, what="a free slot")
 
 
 def test_a_function_that_ends_just_after_its_deadline_has_failed_all_the_same(bench: Any) -> None:
@@ -258,7 +258,7 @@ def test_a_worker_with_too_many_abandoned_threads_takes_no_more_and_ends_to_be_s
     assert [bench.error(task_id)["type"] for task_id in ids] == ["TaskTimeout"] * 2
     error = raised.get(timeout=PATIENCE)
     assert "more than 1 tasks (worker.max_abandoned) continued after their timeouts" in str(error)
-    assert not worker.all_ended
+    assert not worker._all_ended
     left = bench.push(add, 1, 2)
     assert bench.state(left) is TaskState.QUEUED
     gate.set()

@@ -69,7 +69,7 @@ class TestWhatIsHandedOn:
     def test_the_user_is_that_of_the_parent(self, apart: Any) -> None:
         apart.start()
         one = apart.bench.task(f"{apart.module}:pid", user="bob")
-        two = Task.create(func=f"{apart.module}:facts", depends_on=one, timeout=60)
+        two = Task(func=f"{apart.module}:facts", depends_on=one, timeout=60)
         apart.bench.push_all([one, two])
         assert apart.bench.result(two.task_id)[1] == "bob"
 

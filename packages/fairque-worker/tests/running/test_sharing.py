@@ -98,7 +98,7 @@ class TestCallsInOtherThreads:
         waits = []
         for number in range(3):
             context = copy_context()
-            context.run(running_in, TaskContext(Task.create(user_id=f"u{number}"), attempt=1, fence=1, deadline=0.0))
+            context.run(running_in, TaskContext(Task(user_id=f"u{number}"), attempt=1, fence=1, deadline=0.0))
             waits += [context.run(pool.submit, gate.wait, PATIENCE) for _ in range(_MOST)]
         eventually(lambda: all(one.running() for one in waits), what="a thread for each")
         gate.set()

@@ -19,9 +19,7 @@ from fairque.client.functions import (
     AsyncContextTaskFunction,
     AsyncTaskFunction,
     ContextTaskFunction,
-    TaskDefaults,
     TaskFunction,
-    TaskOptions,
     task,
 )
 from fairque.client.outcomes import CancelResult
@@ -56,7 +54,7 @@ from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.outputs import Output
 from fairque.protocol.model.pipeline import Pipeline, pipeline
 from fairque.protocol.model.progress import Progress
-from fairque.protocol.model.retry import Cancel, Retry, RetryPolicy, Snooze
+from fairque.protocol.model.retry import Backoff, Cancel, Retry, Snooze
 from fairque.protocol.model.schedules import (
     Miss,
     Moved,
@@ -70,7 +68,7 @@ from fairque.protocol.model.shares import SharesReport, UserPage, UserRow, UserS
 from fairque.protocol.model.standing import TaskStanding, UserStanding
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.model.stopping import StopReason
-from fairque.protocol.model.task import Task
+from fairque.protocol.model.task import Task, TaskDefaults, TaskOptions
 
 # Grouped by what they are for, not sorted.
 __all__ = [  # noqa: RUF022 - see above
@@ -129,7 +127,7 @@ __all__ = [  # noqa: RUF022 - see above
     "pipeline",
     "Output",
     "Priority",
-    "RetryPolicy",
+    "Backoff",
     # What runs, seen from inside
     "TaskContext",
     "current_context",

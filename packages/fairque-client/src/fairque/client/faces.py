@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, get_origin
 
 from attrs import frozen
 
@@ -53,7 +53,8 @@ def face_of(func: Callable[..., Any], name: str | None) -> Face:
     """
     if isinstance(func, staticmethod | classmethod):
         raise TypeError(f"@task takes a function, not a {type(func).__name__}: put @staticmethod above @task")
-    if isinstance(func, type) or not callable(func) or not hasattr(func, "__qualname__"):
+    # A generic class with parameters, as Box[int], gives the names of the class as its own.
+    if isinstance(get_origin(func) or func, type) or not callable(func) or not hasattr(func, "__qualname__"):
         raise TypeError(f"@task takes a function, not {shown(func)}")
     place = func.__qualname__
     if name is None and ("<locals>" in place or "<lambda>" in place):

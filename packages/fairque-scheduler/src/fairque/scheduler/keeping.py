@@ -1,5 +1,6 @@
 """Keeps in the queue what was declared: schedules and limits, also when the server has lost its data."""
 
+import threading
 from collections.abc import Iterable, Sequence
 
 from fairque.protocol import clock
@@ -20,7 +21,7 @@ __all__ = ["Keeper", "missing"]
 
 #: Schedules that are read in one call.
 _READ = 1_000
-#: Seconds between two looks, however often schedules change.
+#: Seconds between two looks, however often schedules change, and before one that failed is made again.
 _BREATH = 5.0
 #: Names that are told.
 _TOLD = 10
@@ -50,66 +51,82 @@ class Keeper:
         self._limits = LimitsKeeper(runner, keys, fairness, _say)
         self._schedules: tuple[Schedule, ...] = ()
         self._seen = NO_EDITION
+        # Guards the next three: the thread that listens sets them while another one looks.
+        self._lock = threading.Lock()
         self._stale = self._suspicious = True
+        self._not_before = 0.0
         self._lost = False
-        self._looked = 0.0
+        self._problem = ""
         self.missing: tuple[str, ...] = ()
 
     def declare(self, schedules: Iterable[Schedule]) -> None:
         """Take in what the queue was made to have just now."""
         self._schedules = tuple(schedules)
-        self._stale = True
+        self.outdate()
 
     def outdate(self, *, suspicious: bool = False) -> None:
         """Take in that schedules have changed, or with ``suspicious`` that the connection was lost."""
-        self._suspicious |= suspicious
-        self._stale = True
+        with self._lock:
+            self._stale = True
+            if suspicious:
+                self._suspicious, self._not_before = True, 0.0
 
     def hear(self, edition: Edition) -> None:
         """Take in which queue the server has."""
         if self._seen != NO_EDITION and edition.lost(self._seen):
             log.warning("the server has lost data of this queue", born=edition.born, changes=edition.changes)
-            self._lost = self._suspicious = self._stale = True
+            self._lost = True
+            self.outdate(suspicious=True)
         self._seen = edition
 
     def seconds_to_rest(self) -> float:
         """Return for how long there is nothing to look at."""
         if not self._stale or not (self._schedules or self._limits.keeps):
             return float("inf")
-        return 0.0 if self._suspicious else max(0.0, self._looked + _BREATH - clock.monotonic())
+        return max(0.0, self._not_before - clock.monotonic())
 
     def look(self) -> None:
-        """Restore what was lost.
+        """Restore what was lost. A look that fails is made again.
 
         Raises:
-            FairqueError: The server did not answer, or cannot be worked with. It is looked at again.
+            RedisUnavailable: The server did not answer.
         """
-        suspicious, lost = self._suspicious, self._lost
-        self._stale, self._looked = False, clock.monotonic()
+        # Taken before it looks: what it is told meanwhile counts for the next look.
+        with self._lock:
+            suspicious, self._suspicious, self._stale = self._suspicious, False, False
+            self._not_before = clock.monotonic() + _BREATH
         try:
-            self._look_at_schedules(suspicious=suspicious, lost=lost)
+            self._look_at_schedules(suspicious=suspicious)
             if suspicious:
                 self._limits.look()
-        except RedisUnavailable:
-            self._stale = True
-            raise
-        except FairqueError as error:
-            # It must hold up no schedule that there is; after the next change it is tried again.
-            log.error("what is declared cannot be applied again", error=str(error))
-        self._suspicious = self._lost = False
+        except Exception as error:
+            with self._lock:
+                self._stale, self._suspicious = True, self._suspicious or suspicious
+            if not isinstance(error, FairqueError) or isinstance(error, RedisUnavailable):
+                raise
+            # It must hold up no schedule that there is.
+            if self._problem != str(error):
+                log.error("what is declared cannot be applied again: it is tried again", error=str(error))
+            self._problem = str(error)
+        else:
+            self._lost, self._problem = False, ""
 
-    def _look_at_schedules(self, *, suspicious: bool, lost: bool) -> None:
-        absent = missing(self._runner, self._keys, self._schedules)
-        if lost or (suspicious and absent):
+    def _look_at_schedules(self, *, suspicious: bool) -> None:
+        known_to_be_missing = self.missing
+        self._read_missing()
+        if self._lost or (suspicious and self.missing):
             planned = apply(self._runner, self._keys, self._schedules, message_limit=self._message_limit)
             for line in planned.changes:
                 log.warning("applied again", change=line)
-            absent = missing(self._runner, self._keys, self._schedules)
-        self._metrics.missing.set(len(absent))
-        if absent and absent != self.missing:
+            self._read_missing()
+        if self.missing and self.missing != known_to_be_missing:
             hint = "apply the file again, or take them out of it"
-            log.warning("declared schedules are missing", number=len(absent), schedules=absent[:_TOLD], hint=hint)
-        self.missing = absent
+            told = self.missing[:_TOLD]
+            log.warning("declared schedules are missing", number=len(self.missing), schedules=told, hint=hint)
+
+    def _read_missing(self) -> None:
+        self.missing = missing(self._runner, self._keys, self._schedules)
+        self._metrics.missing.set(len(self.missing))
 
 
 def missing(runner: Runner, keys: QueueKeys, declared: Sequence[Schedule]) -> tuple[str, ...]:

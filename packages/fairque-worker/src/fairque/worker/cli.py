@@ -15,6 +15,7 @@ from click.core import ParameterSource
 from fairque.protocol.embedded.guard import die_with_parent
 from fairque.protocol.errors import ConfigurationError, FairqueError
 from fairque.protocol.service import exits
+from fairque.protocol.service.aside import say
 from fairque.protocol.service.ending import run_command
 from fairque.protocol.service.loading import CannotImport
 from fairque.protocol.service.log import configure_log
@@ -136,7 +137,7 @@ def main(
     except FairqueError as error:
         code = _refused(error)
         if isinstance(error, CannotImport) and modules[:1] and modules[0] in _MOVED:
-            click.echo(f"Or is the command meant? It is fairque {modules[0]} (package fairque-console)", err=True)
+            say(f"Or is the command meant? It is fairque {modules[0]} (package fairque-console)")
     except ValueError as error:
         code = _refused(ConfigurationError([str(error)]))
     sys.exit(code)
@@ -185,7 +186,7 @@ def _handler(names: tuple[str, ...]) -> str | None:
 
 
 def _refused(error: FairqueError) -> int:
-    click.echo(refusal("fairque-worker", error), err=True)
+    say(refusal("fairque-worker", error))
     return _ABANDONED if isinstance(error, TooManyAbandoned) else exits.exit_code(error)
 
 

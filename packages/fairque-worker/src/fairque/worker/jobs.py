@@ -14,7 +14,7 @@ from fairque.protocol.model.context import TaskContext
 from fairque.protocol.model.outcome import Decision, decide
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.stopping import StopReason, StopSignal
-from fairque.protocol.model.task import Task
+from fairque.protocol.model.task import Task, with_fields
 from fairque.protocol.model.tracebacks import ErrorText
 
 __all__ = ["Ending", "Failure", "GivenBack", "Job", "Lease", "Success", "Unstarted", "let_go"]
@@ -111,7 +111,7 @@ def _judged(failure: "Failure") -> Decision:
     job, error = failure.job, failure.error
     if job.task is None:
         return Decision("dead", 0, "unreadable")
-    decision = partial(decide, retries=job.task.retries, failures=job.granted.failures, policy=job.task.retry)
+    decision = partial(decide, retries=job.task.retries, failures=job.granted.failures, backoff=job.task.backoff)
     try:
         return decision(error)
     except BaseException as second:  # noqa: BLE001 - such as a subclass of Retry that never called its super().__init__
@@ -187,6 +187,6 @@ def let_go(ending: Ending) -> None:
     elif isinstance(ending, Failure):
         ending.error = RemoteError(ending.told.kind, ending.told.text, ending.told.traceback)
     if job.task is not None and any(type(one) in (list, dict) for one in (*job.task.args, *job.task.kwargs.values())):
-        job.task = job.task.evolve(args=(), kwargs={})
+        job.task = with_fields(job.task, args=(), kwargs={})
     job.stop.close()
     job.context = None

@@ -9,6 +9,7 @@ from fairque.protocol.calls.verify import (
     Found,
     verify_counts,
     verify_keys,
+    verify_parents,
     verify_places,
     verify_running,
     verify_schedules,
@@ -17,8 +18,10 @@ from fairque.protocol.calls.verify import (
     verify_users,
 )
 from fairque.protocol.errors import ProtocolError
+from fairque.protocol.model.dependencies import After
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.call import Call
+from fairque.protocol.wire.codec import decode_task
 from fairque.protocol.wire.keys import QueueKeys
 
 __all__ = ["verify"]
@@ -29,6 +32,8 @@ T = TypeVar("T")
 _TASKS = 200
 _USERS = 200
 _KEYS = 500
+# Few, since each has a message to read, and its parents have lists of their dependents.
+_WAITING = 50
 _SCHEDULES = 200
 # Users whose records count running tasks: in one call, since each counts all running tasks of the queue.
 _COUNTING = 10_000
@@ -71,6 +76,7 @@ def verify(
     if not walk.settings():
         return walk.report
     walk.keys_and_tasks()
+    walk.parents()
     # What was put back by now stands where it belongs; then what stands where it does not.
     walk.places()
     walk.schedules()
@@ -112,6 +118,23 @@ class _Walk:
                     verify_tasks(self._keys, ids, fix=self._fix, lease_ms=self._lease_ms, **self._ttls),
                 )
             self._look_at_schedules(_after(names, b"schedule:"), strays=False)
+
+    def parents(self) -> None:
+        """Look whether the tasks that wait for others will be told of their ends."""
+        ttl_ms = self._ttls["result_ttl_ms"]
+        for ids in _chunks((name for _, name in self._members((b"deferred",))), _WAITING):
+            if waiting := list(self._with_parents(ids)):
+                self.ask(verify_parents(self._keys, waiting, fix=self._fix, result_ttl_ms=ttl_ms))
+
+    def _with_parents(self, ids: Sequence[bytes]) -> Iterator[tuple[bytes, Sequence[After]]]:
+        """The tasks whose messages can be read, each with what it depends on: nobody ever changes a message."""
+        for task_id, message in zip(ids, self._runner.texts([self._prefix + b"m:" + one for one in ids]), strict=True):
+            try:
+                if message is not None:
+                    yield task_id, decode_task(message).depends_on
+            except ProtocolError:
+                what = "what tasks wait for whose messages cannot be read"
+                self.report.add([Found("unseen", task_id.decode(errors="replace"), what, fixed=False)])
 
     def places(self) -> None:
         """Look at what stands in the indexes."""

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from fairque.protocol.durations import to_us
 from fairque.protocol.errors import BatchTooLarge, QueueFull, TaskConflict, TaskTooLarge, UnknownParent
-from fairque.protocol.model.dependencies import parents_first
+from fairque.protocol.model.dependencies import parent_lines, parents_first
 from fairque.protocol.model.outputs import take_out
 from fairque.protocol.model.registry import parameter_name
 from fairque.protocol.model.states import Priority, TaskState
@@ -119,7 +119,7 @@ def arguments_of(task: Task[Any], message: Message) -> tuple[Argument, ...]:
         "" if task.dedup_key is None else blake2b(task.dedup_key.encode(), digest_size=16).hexdigest(),
         task.dedup_ttl_ms,
         message.digest,
-        "\n".join(("c" if p.on_failure == "cascade" else "r") + p.task_id for p in message.parents),
+        parent_lines(message.parents),
         message.data,
     )
 

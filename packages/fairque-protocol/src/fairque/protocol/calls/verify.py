@@ -5,6 +5,7 @@ from typing import Any
 
 from attrs import frozen
 
+from fairque.protocol.model.dependencies import After, parent_lines
 from fairque.protocol.wire.call import Argument, Call, opened, text
 from fairque.protocol.wire.keys import QueueKeys
 
@@ -12,6 +13,7 @@ __all__ = [
     "Found",
     "verify_counts",
     "verify_keys",
+    "verify_parents",
     "verify_places",
     "verify_running",
     "verify_schedules",
@@ -59,6 +61,23 @@ def verify_tasks(
         lease_ms: What a running task without a lease gets: its worker renews it, or others take the task back.
     """
     return Call("verify_tasks", keys, (int(fix), dead_ttl_ms, result_ttl_ms, lease_ms, *task_ids), _found(keys))
+
+
+def verify_parents(
+    keys: QueueKeys, waiting: Sequence[tuple[bytes, Sequence[After]]], *, fix: bool, result_ttl_ms: int
+) -> Call[list[Found]]:
+    """Build the call that looks whether tasks that wait for others will be told of their ends; up to 10,000.
+
+    Args:
+        keys: The queue.
+        waiting: The tasks, each with what it depends on by its message. One that does not wait is passed by.
+        fix: Whether to fix what is found.
+        result_ttl_ms: How long a task is kept that is canceled, since one on which it depends did not finish.
+    """
+    args: list[Argument] = [int(fix), result_ttl_ms]
+    for task_id, parents in waiting:
+        args += (task_id, parent_lines(parents))
+    return Call("verify_parents", keys, tuple(args), _found(keys))
 
 
 def verify_places(

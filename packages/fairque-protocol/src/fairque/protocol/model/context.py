@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from fairque.protocol import clock
+from fairque.protocol.durations import as_seconds
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.logger import TaskLogger
 from fairque.protocol.model.outputs import Left
@@ -111,7 +112,7 @@ class TaskContext:
         Args:
             timeout: Seconds to wait at most, or a timedelta; None waits forever, 0 only looks.
         """
-        self._stop.wait(timeout.total_seconds() if isinstance(timeout, timedelta) else timeout)
+        self._stop.wait(as_seconds(timeout))
         return self.should_stop
 
     def progress(self, done: float, total: float | None = None, message: str = "") -> None:

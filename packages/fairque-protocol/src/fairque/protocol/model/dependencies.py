@@ -1,6 +1,6 @@
 """What a task waits for: other tasks, and how it continues when one of them does not finish."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Literal, Protocol, TypeAlias, cast
 
@@ -10,7 +10,7 @@ from fairque.protocol.errors import InvalidTask
 from fairque.protocol.model.ids import check_id
 from fairque.protocol.showing import shown
 
-__all__ = ["After", "OnFailure", "parents_first"]
+__all__ = ["After", "OnFailure", "parent_lines", "parents_first"]
 
 #: ``cascade``: the task is canceled when the one before it does not finish. ``run``: it runs all the same.
 OnFailure: TypeAlias = Literal["cascade", "run"]
@@ -51,6 +51,11 @@ class After:
 
     task_id: str = field(converter=_id_of, validator=_an_id)
     on_failure: OnFailure = field(default="cascade", validator=_known)
+
+
+def parent_lines(parents: Iterable[After]) -> str:
+    """Return what a task depends on as scripts take it: a line each, `c` or `r`, and the id."""
+    return "\n".join(("c" if parent.on_failure == "cascade" else "r") + parent.task_id for parent in parents)
 
 
 def parents_first(

@@ -69,9 +69,8 @@ class Registry:
             FairqueError: Another function has the name.
             Unreachable: It has no name, and none that a worker could find follows from its place.
         """
-        one = Registration(
-            name or reference_of(func), func, is_coroutine_function(func), _place(func), _names(func).get("__spec__")
-        )
+        known_as = reference_of(func) if name is None else name
+        one = Registration(known_as, func, is_coroutine_function(func), _place(func), _names(func).get("__spec__"))
         with self._lock:
             known = self._by_name.get(one.name)
             if known is not None and known.place != one.place:

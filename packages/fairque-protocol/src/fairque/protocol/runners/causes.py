@@ -7,7 +7,6 @@ import errno
 import re
 import socket
 import ssl
-from collections.abc import Iterator
 from typing import Final
 
 from redis.exceptions import (
@@ -231,35 +230,36 @@ def cause_of(words: str) -> Cause | None:
 
 
 def words_of(error: RedisError) -> str:
-    """Return the code and the text of an error, in one line."""
+    """Return the code and the text of the error that is meant, in one line."""
+    error = inner(error)
     text = " ".join(str(error).split())[:_LONGEST_ANSWER]
     if type(error).__name__ == "MaxConnectionsError" or text == "Too many connections":
         return f"MAXCONNECTIONS {text}"
     # An answer of the server says more than what the system said before.
     if type(error) in (RedisConnectionError, RedisTimeoutError):
-        for code in _of_system(error):
+        code = _of_system(error)
+        if code is not None:
             return f"{code} {text}"
-    for kind, code in _CODES:
+    for kind, name in _CODES:
         if isinstance(error, kind):
-            return f"{code} {text}"
+            return f"{name} {text}"
     return text
 
 
 def inner(error: RedisError) -> RedisError:
-    """Return the error that is meant: redis.asyncio hides in another one what the server answers while connecting."""
-    while isinstance(error.__cause__, RedisError):
-        error = error.__cause__
-    return error
+    """Return the error that is meant: redis.asyncio wraps what a server answers while a unix socket is connected."""
+    return error.__cause__ if isinstance(error.__cause__, RedisError) else error
 
 
-def _of_system(error: BaseException) -> Iterator[str]:
-    """Give the code of the system's own error behind one of redis-py."""
+def _of_system(error: BaseException) -> str | None:
+    """Return the code of the system's own error behind one of redis-py: of the last one, where there are several."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, socket.gaierror):
-            yield "DNS"
-        elif isinstance(seen, ssl.SSLError):
-            yield "TLS"
-        elif isinstance(seen, OSError) and seen.errno is not None and seen.errno in errno.errorcode:
-            yield errno.errorcode[seen.errno]
+            return "DNS"
+        if isinstance(seen, ssl.SSLError):
+            return "TLS"
+        if isinstance(seen, OSError) and seen.errno is not None and seen.errno in errno.errorcode:
+            return errno.errorcode[seen.errno]
         seen = seen.__cause__ or seen.__context__
+    return None

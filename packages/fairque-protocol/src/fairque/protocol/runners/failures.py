@@ -39,7 +39,7 @@ class Attempts:
 
     def is_last(self, error: RedisError) -> bool:
         """Whether there will be no further attempt after this error."""
-        cause = cause_of(words_of(inner(error)))
+        cause = cause_of(words_of(error))
         return cause is None or not cause.passes or self._made >= self._settings.retries
 
     def pause_seconds(self, error: RedisError, seen: str = "") -> float:
@@ -96,7 +96,7 @@ class Silence:
 
 def denied(error: RedisError) -> bool:
     """Whether the user of the connection may not do what was asked for."""
-    cause = cause_of(words_of(inner(error)))
+    cause = cause_of(words_of(error))
     return cause is not None and cause.name == "NOPERM"
 
 
@@ -107,7 +107,7 @@ def replaced(error: RedisError) -> bool:
 
 def unclear(error: RedisError) -> bool:
     """Whether an error does not tell what is at the address, so that it is worth to look (`visit`)."""
-    cause = cause_of(words_of(inner(error)))
+    cause = cause_of(words_of(error))
     return cause is not None and cause.name in _UNCLEAR
 
 

@@ -136,6 +136,15 @@ class Runner:
             cursor, page = self._asked(partial(_page, cursor or 0, f"{prefix}*", most))
             yield page
 
+    def texts(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return what strings hold, in order; None for what is not there or is none.
+
+        Raises:
+            RedisUnavailable: The server did not answer, also not when asked again.
+        """
+        found: list[Any] = self._asked(lambda client: client.mget(keys))
+        return found
+
     def scan_indexes(self, keys: Sequence[bytes], most: int = 500) -> Iterator[tuple[bytes, bytes]]:
         """Return all members of sorted sets, each with its key; as `scan`. One page of many sets is one round trip.
 

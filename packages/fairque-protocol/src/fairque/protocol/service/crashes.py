@@ -1,6 +1,7 @@
 """The end of a service that has crashed: all of it is closed, and its error says what happened."""
 
 import errno
+import resource
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +11,12 @@ from fairque.protocol.model.tracebacks import error_text
 __all__ = ["close_all", "crash_of"]
 
 _CLOSED_BY_OTHERS = (
-    ". Code in this process, as os.closerange does, has closed a file or a connection that is not its own: let it "
-    'close what it has opened, or give the tasks that do so isolation="process"'
+    ". Code in this process, as os.closerange or os.dup2, has closed a file or a connection that is not its own: let "
+    'it close what it has opened, or give the tasks that do so isolation="process"'
 )
+
+#: A service waits for fewer at once.
+_TOO_FEW_FILES = 16
 
 
 def crash_of(what: str, error: BaseException) -> FairqueError:
@@ -24,10 +28,25 @@ def crash_of(what: str, error: BaseException) -> FairqueError:
     """
     if isinstance(error, FairqueError):
         return error
-    lost = isinstance(error, OSError) and error.errno == errno.EBADF
-    crash = FairqueError(f"{what} crashed: {error!r}{_CLOSED_BY_OTHERS if lost else ''}")
+    crash = FairqueError(f"{what} crashed: {error!r}{_cause(error)}")
     crash.__cause__ = error
     return crash
+
+
+def _cause(error: BaseException) -> str:
+    """Return the words that follow an error, where its own hide who has caused it."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.EBADF, errno.ENOTSOCK):
+        return _CLOSED_BY_OTHERS
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Linux calls it an invalid argument to wait for more files than the limit lets a process open.
+    if number == errno.EINVAL and limit <= _TOO_FEW_FILES:
+        return (
+            f". The limit of open files (RLIMIT_NOFILE, ulimit -n) of this process is {limit} now, too few to work "
+            "with: raise it; code in this process that lowers it, as a task may, can do so in tasks with "
+            'isolation="process"'
+        )
+    return ""
 
 
 def close_all(log: Any, *parts: Callable[[], object]) -> None:

@@ -11,8 +11,10 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, NoReturn
 
+from fairque.protocol.service.aside import call_aside, hangs, say
 from fairque.protocol.service.signals import ignore_from_now_on, keep_hearing
 from fairque.protocol.service.streams import flush_streams
 
@@ -38,10 +40,10 @@ def run_command(command: Callable[[], object]) -> NoReturn:
     except SystemExit as end:
         code = end.code
     except BaseException:  # noqa: BLE001 - it is shown, and ends the process as the interpreter would
-        sys.excepthook(*sys.exc_info())
+        call_aside("what shows an error", partial(sys.excepthook, *sys.exc_info()))
         code = 1
     if code is not None and not isinstance(code, int):
-        print(code, file=sys.stderr)  # noqa: T201 - as the interpreter does
+        say(str(code))  # as the interpreter does
         code = 1
     _leave(code or 0)
 
@@ -164,10 +166,15 @@ class ProgramEnd:
         self._call()
         threading.Event().wait(_THREADS_SECONDS)
         if self._end.goes_on:
-            return  # the interpreter waits for nothing but what it would wait for without a worker
+            # The interpreter waits for nothing but what it would wait for without a worker, or for a handler of the
+            # log that hangs, whose lock it wants.
+            if not hangs():
+                return
+            threading.Event().wait(_HANDLERS_SECONDS)
+            os._exit(_code_of_program())
         _end_children()
         self._end.call_handlers(at_once=True)
-        os._exit(0 if getattr(sys, "last_value", None) is None else 1)
+        os._exit(_code_of_program())
 
     def _call(self) -> None:
         if self._pid != os.getpid():
@@ -193,6 +200,10 @@ class _Farewell:
 
     def __del__(self) -> None:
         self._tell()
+
+
+def _code_of_program() -> int:
+    return 0 if getattr(sys, "last_value", None) is None else 1
 
 
 def _others() -> list[threading.Thread]:

@@ -6,11 +6,15 @@ It needs structlog, which the packages of the services depend on.
 import logging
 import sys
 import threading
+from contextlib import suppress
 from typing import Any, Final, Literal, TextIO, TypeAlias
 
 import structlog
+from attrs import frozen
 
+from fairque.protocol.service.aside import call_aside
 from fairque.protocol.service.lines import Event, escaped, event_of, message_of
+from fairque.protocol.service.streams import write_line
 
 __all__ = ["LineHandler", "LogForm", "configure_log", "configured_log", "service_logger"]
 
@@ -22,19 +26,49 @@ _NO_VALUES: Final = frozenset({"event", "exc_info", "stack_info", "stacklevel"})
 _configured: list[tuple[str, LogForm]] = []
 
 
-class _Careful(structlog.stdlib.BoundLogger):
-    """Lets no handler, filter or factory of records, which users may add, end a thread of the service."""
+@frozen
+class _Told:
+    """A call of the logger, and who has made it where."""
 
-    def _proxy_to_logger(self, method_name: str, event: Any = None, *event_args: Any, **event_kw: Any) -> Any:
+    method: str
+    event: Any
+    args: tuple[Any, ...]
+    values: dict[str, Any]
+    place: tuple[str, int, str]
+    thread: int | None
+    thread_name: str
+
+
+class _Careful(structlog.stdlib.BoundLogger):
+    """Lets no handler, filter or factory of records, which users may add, end or hold up a thread of the service."""
+
+    def _proxy_to_logger(self, method_name: str, event: Any = None, *event_args: Any, **event_kw: Any) -> None:
+        if event_kw.get("exc_info") is True:
+            event_kw["exc_info"] = sys.exc_info()
+        # As it is here and now; another thread tells it.
+        frame, thread = sys._getframe(2), threading.current_thread()  # noqa: SLF001 - as logging finds the caller
+        place = (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+        told = _Told(method_name, event, event_args, event_kw, place, thread.ident, thread.name)
+        call_aside("a handler of the log", lambda: self._tell(told))
+
+    def _tell(self, told: "_Told") -> None:
         try:
-            return super()._proxy_to_logger(method_name, event, *event_args, **event_kw)
-        except BaseException as error:
-            # Of the user's handler, whatever it is; in the main thread also a Ctrl-C that came meanwhile.
-            if not isinstance(error, Exception) and threading.current_thread() is threading.main_thread():
-                raise
+            with suppress(structlog.DropEvent):
+                _, kwargs = self._process_event(told.method, told.event, told.values)
+                self._handle(told, **kwargs)
+        except BaseException as error:  # noqa: BLE001 - of the user's handler, whatever it is
             why = type(error).__name__
-            _write(sys.stderr, f"fairque: a handler of the log failed ({why}) at: {escaped(str(event))}")
-            return None
+            write_line(sys.stderr, f"fairque: a handler of the log failed ({why}) at: {escaped(str(told.event))}")
+
+    def _handle(self, told: "_Told", msg: Any, extra: Any, exc_info: Any = None, **_: Any) -> None:
+        logger: logging.Logger = self._logger
+        if isinstance(exc_info, BaseException):
+            exc_info = (type(exc_info), exc_info, exc_info.__traceback__)
+        level = logging.ERROR if told.method == "exception" else getattr(logging, told.method.upper())
+        file, line, function = told.place
+        record = logger.makeRecord(logger.name, level, file, line, msg, told.args, exc_info, function, extra)
+        record.thread, record.threadName = told.thread, told.thread_name
+        logger.handle(record)
 
 
 class LineHandler(logging.Handler):
@@ -62,14 +96,14 @@ class LineHandler(logging.Handler):
         line = self._line(found if isinstance(found, logging.LogRecord) else record)
         self.acquire()
         try:
-            _write(self._stream, line)
+            write_line(self._stream, line)
         finally:
             self.release()
         return True
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record."""
-        _write(self._stream, self._line(record))
+        write_line(self._stream, self._line(record))
 
     def _line(self, record: logging.LogRecord) -> str:
         try:
@@ -142,14 +176,3 @@ def _is_terminal() -> bool:
         return sys.stderr.isatty()
     except (AttributeError, OSError, ValueError):
         return False
-
-
-def _write(stream: TextIO | None, line: str) -> None:
-    if stream is None:
-        return
-    try:
-        encoding = getattr(stream, "encoding", None) or "utf-8"
-        stream.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-        stream.flush()
-    except Exception:  # noqa: BLE001 - closed, full, or broken: there is nobody to tell
-        return

@@ -4,9 +4,9 @@ import atexit
 import os
 import sys
 from contextlib import suppress
-from typing import Final
+from typing import Final, TextIO
 
-__all__ = ["fill_standard_numbers", "flush_streams", "prepare_streams"]
+__all__ = ["fill_standard_numbers", "flush_streams", "prepare_streams", "write_line"]
 
 _NAMES: Final = ("stdin", "stdout", "stderr")
 
@@ -49,3 +49,15 @@ def flush_streams() -> None:
                 nothing = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(nothing, number)
                 os.close(nothing)
+
+
+def write_line(stream: TextIO | None, line: str) -> None:
+    """Write a line; where it cannot be written, leave it out."""
+    if stream is None:
+        return
+    try:
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        stream.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        stream.flush()
+    except Exception:  # noqa: BLE001 - closed, full, or broken: there is nobody to tell
+        return

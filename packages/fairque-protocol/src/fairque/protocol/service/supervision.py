@@ -8,6 +8,7 @@ from typing import Any
 
 from fairque.protocol import clock
 from fairque.protocol.errors import FairqueError
+from fairque.protocol.service.threads import BegunThread
 
 __all__ = ["Service"]
 
@@ -53,7 +54,7 @@ class Service:
         self._stopped = threading.Event()
         self._rung = threading.Event()
         self._due = math.inf
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = BegunThread(self._run, name)
 
     @property
     def overdue(self) -> float:

@@ -32,13 +32,14 @@ def _refused(ctx: click.Context) -> Iterator[None]:
         raise  # click knows what to do, and help ends with one of them
     except Exception as error:
         from fairque.protocol.errors import FairqueError  # noqa: PLC0415 - see above
+        from fairque.protocol.service.aside import say  # noqa: PLC0415
         from fairque.protocol.service.exits import exit_code  # noqa: PLC0415
         from fairque.protocol.service.refusal import refusal  # noqa: PLC0415
 
         if not isinstance(error, FairqueError):
             raise
         program = (ctx.find_root().info_name or "").partition(" ")[0]
-        click.echo(refusal(program, error), err=True)
+        say(refusal(program, error))
         ctx.exit(exit_code(error))
 
 

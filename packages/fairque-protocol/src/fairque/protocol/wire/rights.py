@@ -92,7 +92,7 @@ def _direct(role: str) -> set[str]:
     if role == "worker":
         direct |= {"BLPOP", "DEL"}
     if role == "admin":
-        direct |= {"BLPOP", "SCAN", "ZSCAN"}
+        direct |= {"BLPOP", "MGET", "SCAN", "ZSCAN"}
     return direct
 
 

@@ -16,6 +16,7 @@ from attrs import field, frozen
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.tracebacks import error_text
 from fairque.protocol.service.streams import fill_standard_numbers
+from fairque.protocol.service.threads import BegunThread
 from fairque.worker.jobs import Job
 from fairque.worker.processes.channel import Channel
 from fairque.worker.processes.surroundings import absolute_path, current_umask, working_folder
@@ -92,7 +93,7 @@ class Child:
         self._ended = threading.Event()
         self._problem = ""
         # The kernel ends the child with the thread that began it, so this thread lives exactly as long as the child.
-        self._keeper = threading.Thread(target=self._keep, args=(theirs,), name="fairque-child", daemon=True)
+        self._keeper = BegunThread(self._keep, "fairque-child", theirs)
         try:
             self._keeper.start()
         except BaseException:

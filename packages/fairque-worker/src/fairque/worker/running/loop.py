@@ -13,6 +13,7 @@ from typing import Any
 
 from fairque.protocol import clock
 from fairque.protocol.runners.forks import inherits
+from fairque.protocol.service.threads import BegunThread
 from fairque.worker.forks import end_copy, end_if_copy
 from fairque.worker.running.to_thread import Helpers
 
@@ -57,7 +58,7 @@ class Loop:
                 setattr(self._loop, name, partial(self._change, name, None if shared else getattr(self._loop, name)))
         self._stopped = threading.Event()
         self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name="fairque-loop", daemon=True)
+        self._thread = BegunThread(self._run, "fairque-loop")
         inherits(self)
         try:
             self._thread.start()

@@ -15,6 +15,7 @@ from attrs import define
 
 from fairque.protocol import clock
 from fairque.protocol.runners.forks import inherits
+from fairque.protocol.service.threads import BegunThread
 from fairque.worker.forks import end_copy, end_if_copy
 
 __all__ = ["Slot", "Threads", "Work"]
@@ -168,7 +169,7 @@ class Threads(ThreadPoolExecutor):
             return
         slot = Slot()
         name = f"{self._name}_{next(self._numbers)}"
-        thread = threading.Thread(target=self._run, args=(slot,), name=name, daemon=True)
+        thread = BegunThread(self._run, name, slot)
         try:
             thread.start()
         except (RuntimeError, MemoryError) as error:

@@ -21,7 +21,7 @@ def dump(worker: str, executor: Executor, jobs: Sequence[Job]) -> None:
         executor: Knows where a task runs.
         jobs: The tasks in flight.
     """
-    log.info("what runs", worker=worker, in_flight=len(jobs), threads=threading.active_count())
+    log.info("what runs", worker=worker, running=len(jobs), threads=threading.active_count())
     for job in jobs:
         where, stack = executor.where(job)
         log.info(

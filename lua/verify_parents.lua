@@ -1,0 +1,107 @@
+#!lua flags=allow-oom
+--[[ verify_parents: looks whether tasks that wait for others will be told of their ends: each counts how many it waits
+  for, and those name it in their lists of dependents.
+  Guarantee: each task is looked at and fixed in one step, so that calls of others may continue meanwhile.
+  KEYS[1] meta
+  ARGV[1] fix: 1 fixes what is found, 0 only looks  ARGV[2] result_ttl_ms
+  ARGV[3..] for each task: id, parents (see parents.lua; as its message names them)
+  Returns {1, kind, name, what, fixed, ...} with four places for each finding | {-5, what} | {-6, schema}
+  Moves: DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
+--- @include "begin"
+--- @include "arguments"
+--- @include "found"
+--- @include "counts"
+--- @include "batch"
+--- @include "globals"
+--- @include "user"
+--- @include "sync"
+--- @include "enter"
+--- @include "wake"
+--- @include "delay"
+--- @include "commit"
+--- @include "task"
+--- @include "read_ahead"
+--- @include "conclude"
+--- @include "free"
+--- @include "bind"
+--- @include "parents_at"
+--- @include "dependents_of"
+local STRIDE = 2
+
+local refused = begin()
+if refused then return refused end
+local result_ttl_ms = number_at(2)
+if not begin_verification() or not result_ttl_ms or not grouped(2, STRIDE) then
+  return bad_arguments("verify_parents takes 0 or 1, a time of keeping, and an id and parents for each task")
+end
+for first = 3, #ARGV, STRIDE do
+  if not parents_at(first + 1) then return bad_arguments("malformed parents of " .. ARGV[first]) end
+end
+
+-- What a task and its parents know of each other: how many of these will tell it of their ends; which do not name it;
+-- which have told it, though they have not ended, as after a redrive; and one with whose end it is canceled. Nothing
+-- when a list of dependents is too long.
+local function compare(t, lines)
+  local others, silent, told, failed, number = {}, {}, {}, nil, 0
+  for one, other in string.gmatch(t.r.instead or "", "([^\n]*)\n([^\n]*)\n") do others[one] = other end
+  for edge, named in string.gmatch(lines, "([cr])([^\n]+)") do
+    local parent = task(others[named] or named)
+    local state, list = parent.r.state, dependents_of(parent)
+    if not list then return nil end
+    if take_one(list.open, t.id) then
+      number = number + 1
+    else
+      local known = take_one(list.told, t.id)
+      if state and not known then
+        silent[#silent + 1] = {id = parent.id, edge = TERMINAL[state] and "n" or edge}
+      elseif state and not TERMINAL[state] then
+        told[#told + 1] = {id = parent.id, edge = edge}
+      end
+      if edge == "c" and (not state or state == "FAILED" or state == "CANCELED") then failed = parent.id end
+    end
+  end
+  return number, silent, told, failed
+end
+
+local function look(t, lines)
+  local number, silent, told, failed = compare(t, lines)
+  if not number then return found("unseen", t.id, "who waits for tasks that very many depend on", false) end
+  local open, ids, edges = t.r.open, {}, {}
+  local function add(one)
+    ids[#ids + 1], edges[#edges + 1] = one.id, one.edge
+    if one.edge ~= "n" then number = number + 1 end
+  end
+  for _, one in ipairs(silent) do add(one) end
+  for _, one in ipairs(told) do
+    if open > number then add(one) end
+  end
+  if #ids > 0 then
+    found("dependents", t.id, "it depends on " .. ids[1] .. ", which does not know of it", fix)
+  elseif open ~= number then
+    found("dependents", t.id, "it waits for " .. int(open) .. " others, and " .. int(number) .. " will tell it", fix)
+  else
+    return
+  end
+  if not fix then return end
+  bind(t, {ids = ids, edges = edges})
+  if open > number and failed then
+    free(t.id, failed, false, result_ttl_ms)
+  else
+    -- With the one that is given at once where nobody is left to tell it.
+    t.r.open = math.max(1, number)
+    will_write(t)
+    if number == 0 then free(t.id, "", true, result_ttl_ms) end
+  end
+end
+
+load_globals()
+read_ahead(2, STRIDE)
+for first = 3, #ARGV, STRIDE do
+  local t = task(ARGV[first])
+  if t.r.state == "DEFERRED" then look(t, ARGV[first + 1]) end
+end
+if fix then
+  send_edges()
+  commit()
+end
+return all_found()

@@ -1,0 +1,147 @@
+"""Calls what may hang, such as handlers of the log that users add, in threads of their own: a service continues.
+
+Usually such a call is over at once, and its caller waits for that, so that lines stand in the order of what happened.
+Nobody waits for one that hangs for longer than a second: no work of a service, and not its end, depends on it.
+"""
+
+import atexit
+import math
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
+from typing import Final
+
+from attrs import define, field
+
+from fairque.protocol import clock
+from fairque.protocol.runners.forks import inherits
+from fairque.protocol.service.streams import write_line
+from fairque.protocol.service.threads import BegunThread
+
+__all__ = ["call_aside", "hangs", "say"]
+
+#: One, and another one for what comes while a call hangs.
+_THREADS: Final = 2
+#: For so long does the caller wait; and the end of the program for what is left.
+_LONGEST_SECONDS: Final = 1.0
+#: Calls that are kept while all threads hang.
+_MOST_WAITING: Final = 1_000
+
+
+@define(eq=False)
+class _Call:
+    what: str
+    run: Callable[[], object]
+    began_at: float = math.inf
+    ended: threading.Event = field(factory=threading.Event)
+
+
+class _Aside:
+    """Threads that call one function after another."""
+
+    def __init__(self) -> None:
+        self.begin_anew()
+        inherits(self)
+        atexit.register(self.wait)
+
+    def begin_anew(self) -> None:
+        """In a forked child: the threads are the parent's, and so is what they call."""
+        self._changed = threading.Condition()
+        self._waiting: deque[_Call] = deque()
+        self._running: set[_Call] = set()
+        self._threads: list[threading.Thread] = []
+        self._lost = 0
+
+    def hanging(self) -> bool:
+        """Whether every thread has been in one call for longer than anybody waits."""
+        late = clock.monotonic() - _LONGEST_SECONDS
+        return len(self._running) == _THREADS and all(call.began_at <= late for call in list(self._running))
+
+    def call(self, what: str, function: Callable[[], object]) -> None:
+        if threading.current_thread() in self._threads:
+            function()  # a handler of the log that writes to the log
+            return
+        call = _Call(what, partial(copy_context().run, function))
+        with self._changed:
+            in_vain = self.hanging()
+            if len(self._waiting) >= _MOST_WAITING:
+                self._lost += 1
+                return
+            have = self._have_thread()
+            if have:
+                self._waiting.append(call)
+                self._changed.notify_all()
+        if not have:
+            function()
+        elif not (in_vain or call.ended.wait(_LONGEST_SECONDS)):
+            self._tell_hanging(call)
+
+    def wait(self) -> None:
+        """Wait until nothing is left to call, a second at most."""
+        with self._changed:
+            self._changed.wait_for(lambda: not (self._waiting or self._running), _LONGEST_SECONDS)
+
+    def _have_thread(self) -> bool:
+        if len(self._waiting) + len(self._running) >= len(self._threads) < _THREADS:
+            thread = BegunThread(self._run, f"log-of-fairque-{len(self._threads)}")
+            with suppress(RuntimeError):  # the system has none left, or the interpreter ends
+                thread.start()
+                self._threads.append(thread)
+        return bool(self._threads)
+
+    def _tell_hanging(self, call: _Call) -> None:
+        if call not in self._running:
+            return
+        line = f"fairque: {call.what} hangs: the service continues without, and further lines may be lost"
+        with self._changed:
+            if self._have_thread():
+                # Before anything that would hang as well.
+                self._waiting.appendleft(_Call("standard error", partial(write_line, sys.stderr, line)))
+                self._changed.notify_all()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting:
+                    self._changed.wait()
+                call = self._waiting.popleft()
+                lost, self._lost = self._lost, 0
+                call.began_at = clock.monotonic()
+                self._running.add(call)
+            # Whatever it raises is the matter of those who wrote it, and no reason to end this thread.
+            with suppress(BaseException):
+                call.run()
+            with suppress(BaseException):
+                if lost:
+                    write_line(sys.stderr, f"fairque: {lost:,} lines were lost, since what writes them was hanging")
+            with self._changed:
+                self._running.discard(call)
+                self._changed.notify_all()
+            call.ended.set()
+
+
+_aside = _Aside()
+
+
+def call_aside(what: str, function: Callable[[], object]) -> None:
+    """Call a function that may hang, and wait for its end, a second at most; what it raises is left out.
+
+    Args:
+        what: It, for the line that says that it hangs.
+        function: Is called, now or as soon as what hangs lets it, with the context variables of the caller.
+    """
+    _aside.call(what, function)
+
+
+def hangs() -> bool:
+    """Return whether what is called aside hangs."""
+    return _aside.hanging()
+
+
+def say(text: str) -> None:
+    """Write a text to standard error, which may be a pipe that nobody reads."""
+    call_aside("standard error", lambda: write_line(sys.stderr, text))

@@ -1,0 +1,136 @@
+"""What may hang is called aside: its caller continues."""
+
+import contextvars
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from fairque.protocol.service import aside
+from fairque.testing.internal import PATIENCE, eventually
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> "aside._Aside":
+    """Threads of the test's own."""
+    calls = aside._Aside()
+    monkeypatch.setattr(aside, "_aside", calls)
+    return calls
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    """Lets what hangs continue, after the test at the latest."""
+    gate = threading.Event()
+    yield gate
+    gate.set()
+
+
+def test_a_call_is_over_when_its_caller_continues(calls: "aside._Aside") -> None:
+    called: list[int] = []
+    for number in range(100):
+        calls.call("a test", partial(called.append, number))
+        assert called == [*range(number + 1)]
+
+
+def test_what_is_called_raises_nothing_and_ends_no_thread(calls: "aside._Aside") -> None:
+    def exits() -> None:
+        raise SystemExit(5)
+
+    called = threading.Event()
+    for _ in range(5):
+        calls.call("a test", exits)
+    calls.call("a test", called.set)
+    assert called.is_set()
+
+
+def test_a_call_sees_the_context_variables_of_its_caller(calls: "aside._Aside") -> None:
+    variable: contextvars.ContextVar[int] = contextvars.ContextVar("variable")
+    variable.set(7)
+    seen: list[int] = []
+    calls.call("a test", lambda: seen.append(variable.get()))
+    assert seen == [7]
+
+
+def test_a_call_may_call_aside_itself(calls: "aside._Aside") -> None:
+    called = threading.Event()
+    calls.call("a test", lambda: calls.call("a test", called.set))
+    assert called.is_set()
+
+
+def test_one_that_hangs_keeps_no_other(calls: "aside._Aside", gate: threading.Event) -> None:
+    called = threading.Event()
+    calls.call("a test", lambda: gate.wait(PATIENCE))
+    calls.call("a test", called.set)
+    assert called.is_set()
+    assert not calls.hanging()
+
+
+def test_when_all_hang_nobody_waits_and_what_is_left_is_called_later(
+    calls: "aside._Aside", gate: threading.Event, capsys: pytest.CaptureFixture[str]
+) -> None:
+    called: list[int] = []
+    while not calls.hanging():
+        calls.call("a handler", lambda: gate.wait(PATIENCE))
+    for number in range(10):
+        calls.call("a test", partial(called.append, number))
+    assert called == []
+    gate.set()
+    eventually(lambda: len(called) == 10, what="the calls")
+    assert not calls.hanging()
+    assert "fairque: a handler hangs: the service continues without" in capsys.readouterr().err
+
+
+def test_of_more_than_can_be_kept_it_is_said_how_many_were_lost(
+    calls: "aside._Aside", gate: threading.Event, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aside, "_MOST_WAITING", 10)
+    called: list[int] = []
+    while not calls.hanging():
+        calls.call("a handler", lambda: gate.wait(PATIENCE))
+    before = len(calls._waiting)
+    for number in range(20):
+        calls.call("a test", partial(called.append, number))
+    gate.set()
+    eventually(lambda: len(called) == 10 - before, what="the calls that were kept")
+    calls.wait()
+    assert f"fairque: {10 + before} lines were lost" in capsys.readouterr().err
+
+
+def test_without_a_thread_it_is_called_by_its_caller(calls: "aside._Aside", monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", none_left)
+    called = threading.Event()
+    calls.call("a test", called.set)
+    assert called.is_set()
+
+
+def test_a_forked_child_has_threads_of_its_own(calls: "aside._Aside", gate: threading.Event) -> None:
+    while not calls.hanging():
+        calls.call("a handler", lambda: gate.wait(PATIENCE))
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            called = threading.Event()
+            calls.call("a test", called.set)
+            code = 0 if called.is_set() else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_what_is_said_stands_on_standard_error_at_once(
+    calls: "aside._Aside",  # noqa: ARG001 - it is used by what is tested
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    aside.say("hello")
+    assert capsys.readouterr().err == "hello\n"
+    monkeypatch.setattr(sys, "stderr", None)
+    aside.say("nobody hears it")
