@@ -1,4 +1,4 @@
-"""The command as it is installed: what goes wrong is one clear line and an exit code, and nothing is written."""
+"""The installed command: an error is one clear line and an exit code, and nothing is written."""
 
 import shutil
 import subprocess
@@ -24,7 +24,7 @@ def hello(name):
 
 @pytest.fixture
 def server(fairque_server_url: str) -> Iterator[Any]:
-    """A client to look with."""
+    """A client to inspect the server."""
     with redis.Redis.from_url(fairque_server_url, decode_responses=True) as client:
         yield client
 
@@ -165,7 +165,7 @@ def test_the_help_lists_every_exit_code(project: Any) -> None:
     text = " ".join(output.split())
     assert code == 0
     codes = {name: code for name, code in exits.__dict__.items() if name.isupper() and isinstance(code, int)}
-    del codes["NOT_FOUND"]  # of what a person asks for by its name, which no service does
+    del codes["NOT_FOUND"]  # requested by name by a person, and by no service
     for code in (*codes.values(), 7):
         assert f" {code} " in text.partition("Exit codes:")[2]
 

@@ -1,4 +1,4 @@
-"""Workers that are killed without any warning: what they ran is started again, ends once, and nothing is lost."""
+"""Workers that are killed without warning: their tasks are started again, end once, and none is lost."""
 
 from functools import partial
 from pathlib import Path
@@ -51,7 +51,7 @@ def test_the_task_of_a_killed_worker_is_started_again_after_its_lease(project: A
     status = Path(f"/proc/{project.ledger()[1][2]}/status").read_text()
     project.touch("go")
     assert running.result(PATIENCE) == 2
-    # Again it runs apart from other tasks, in a child of the other worker.
+    # The second time it runs apart from other tasks, in a child process of the other worker.
     (first, second) = project.ledger()
     assert (first[1:3], second[1]) == (["1", str(victim.pid)], "2")
     assert f"PPid:\t{other.pid}\n" in status
@@ -68,13 +68,13 @@ def test_a_task_that_kills_its_worker_five_times_is_a_dead_letter(project: Any, 
         deadly.result(PATIENCE)
     assert (caught.value.reason, caught.value.error_type) == ("deliveries", "WorkerLost")
     attempts, pids = [line[1] for line in project.ledger()], {line[2] for line in project.ledger()}
-    # A busy machine may lose the lease of a delivery before the task has started: then it kills nobody.
+    # On a busy machine the lease of a delivery may be lost before the task has started: then it kills no worker.
     assert attempts[0] == "1"
     assert attempts == sorted(set(attempts) & set("12345"))
     assert len(pids) == len(attempts)
     codes = [worker.popen.poll() or 0 for worker in workers]
     assert sorted(codes) == [-9] * len(pids) + [0] * (6 - len(pids))
-    # The others continue with what is pushed.
+    # The others continue with the pushed tasks.
     assert queue.push(Task(func="tasks:short")).result(PATIENCE) is None
 
 
@@ -87,7 +87,7 @@ def test_a_task_that_kills_its_process_takes_its_neighbours_along_only_once(proj
     other = project.begin("tasks", "--concurrency", "4", environ=SHORT)
     deadly = queue.push(Task(func="tasks:deadly", priority=Priority.CRITICAL, retries=2, backoff=Backoff(base=0.01)))
     project.noted(deadly.task_id)
-    # Whichever of the two had it is dead; the other one outlives its further attempts.
+    # The worker that had it is dead; the other one survives its further attempts.
     dead = eventually(lambda: [one for one in (victim, other) if one.popen.poll() is not None], what="a dead worker")
     with pytest.raises(TaskFailed) as caught:
         deadly.result(PATIENCE)
@@ -108,7 +108,7 @@ def test_nothing_is_lost_while_workers_are_killed_one_after_the_other(project: A
     def have_run(number: int) -> bool:
         return len(project.ledger()) >= number
 
-    # Not each blow falls while the victim has a task: until enough did.
+    # Not every kill hits a worker with a task: repeat until enough did.
     while queue.stats().expired < 3:
         handles += queue.push_many([Task(func="tasks:short", user_id=f"u{n % 5}") for n in range(50)])
         eventually(partial(have_run, len(project.ledger()) + 25), what="some work")

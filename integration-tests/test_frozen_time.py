@@ -1,4 +1,4 @@
-"""Tests that freeze or move time: whatever they use, and whenever fairque was imported, nothing waits forever."""
+"""Tests that freeze or move time: with any tool, and whenever fairque was imported, nothing waits forever."""
 
 import subprocess
 import sys

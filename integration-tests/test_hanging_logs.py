@@ -1,4 +1,4 @@
-"""No service depends on its log: handlers that hang or exit, and a standard error that nobody reads."""
+"""No service depends on its log: handlers that hang or exit, and a standard error that no process reads."""
 
 import fcntl
 import os
@@ -15,7 +15,7 @@ from fairque.client import Task, TaskState
 from fairque.scheduler import TaskScheduler
 from fairque.testing.internal import eventually
 
-#: Far more than any of them needs: they would never end.
+#: Far more than any of them needs: with the fault they never end.
 LONG = 300
 
 HANDLERS = """
@@ -176,7 +176,7 @@ def fails():
 
 @contextmanager
 def nobody_reads() -> Iterator[int]:
-    """A pipe that is full, and stays so."""
+    """A pipe that is full, and stays full."""
     read, write = os.pipe()
     flags = fcntl.fcntl(write, fcntl.F_GETFL)
     fcntl.fcntl(write, fcntl.F_SETFL, flags | os.O_NONBLOCK)

@@ -1,4 +1,4 @@
-"""The whole way: a producer pushes, a worker process runs, the producer reads."""
+"""End to end: a producer pushes, a worker process runs, the producer reads the result."""
 
 import os
 import subprocess

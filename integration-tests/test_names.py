@@ -1,4 +1,4 @@
-"""Names from end to end: what a module pushes in whatever way it is run, a worker that imports it finds and runs."""
+"""Names end to end: a worker finds and runs the tasks of a module, in whatever way the pushing module is run."""
 
 import os
 import subprocess
@@ -36,7 +36,7 @@ if __name__ == "__main__":
     [
         (["shop/tasks.py"], ["spawn", "forkserver"]),
         (["-m", "shop.tasks"], ["spawn", "forkserver"]),
-        # In these, multiprocessing finds no function of the module.
+        # In these, multiprocessing cannot find functions of the module.
         (["-m", "cProfile", "-m", "shop.tasks"], []),
         (["-m", "pdb", "-c", "continue", "-c", "quit", "-m", "shop.tasks"], []),
     ],

@@ -1,4 +1,4 @@
-"""Programs that patch the standard library: clients work in them, and workers and schedulers say that they cannot."""
+"""Programs that patch the standard library: clients work in them, and workers and schedulers refuse to start."""
 
 import importlib.util
 import os
@@ -42,7 +42,7 @@ SERVICES = {
 def patch(request: pytest.FixtureRequest) -> str:
     if importlib.util.find_spec(request.param) is None:
         pytest.skip(f"{request.param} is not installed")
-    # Both warn of what they themselves use.
+    # Both warn about code that they use themselves.
     return f"import warnings; warnings.simplefilter('ignore')\n{PATCHES[request.param]}"
 
 
@@ -60,7 +60,7 @@ def run(project: Any, code: str) -> "subprocess.CompletedProcess[str]":
 
 @pytest.mark.parametrize("early", [True, False], ids=["before", "after"])
 def test_a_client_pushes_and_waits_in_a_patched_program(project: Any, patch: str, *, early: bool) -> None:
-    """Whether the patch comes before the import of the client, or after it."""
+    """Whether the patch is applied before the import of the client, or after it."""
     project.write(TASKS)
     project.start()
     ended = run(project, f"{patch}\n{CLIENT}" if early else f"import fairque.client\n{patch}\n{CLIENT}")

@@ -1,4 +1,4 @@
-"""Processes end when they should, with the right code, whatever their users' threads, pools and processes do."""
+"""Processes end in time and with the right exit code, whatever the threads, pools and processes of user code do."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from fairque.testing.internal import eventually
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Far more than any of them needs: they would never end.
+#: Far more than any of them needs: with the fault they never end.
 LONG = 300
 
 LEAVE = """
@@ -119,7 +119,7 @@ def push(queue: Any, function: str, *args: Any) -> Any:
 
 
 def running(pattern: Path) -> list[str]:
-    """The processes that run in a folder, by number."""
+    """The ids of the processes that run in a folder."""
     found = []
     for path in Path("/proc").iterdir():
         if path.name.isdigit():

@@ -1,4 +1,4 @@
-"""Results from end to end: progress, logs and contexts of real workers, many handles, and dead letters run again."""
+"""Results end to end: progress, logs and contexts of real workers, many handles, and redriven dead letters."""
 
 import json
 from typing import Any

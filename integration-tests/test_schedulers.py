@@ -1,4 +1,4 @@
-"""Three schedulers that are killed, paused and stopped, on a server that is killed too: each time has exactly one task.
+"""Three schedulers that are killed, paused and stopped, on a server that is killed too: each run has exactly one task.
 
 ``FAIRQUE_LEADER_CHANGES=300`` makes the run longer: ``hatch run chaos:schedulers``.
 """
@@ -29,7 +29,7 @@ from fairque.testing.internal import PATIENCE, eventually
 
 CHANGES = int(os.environ.get("FAIRQUE_LEADER_CHANGES", "20"))
 LEASE = 0.5
-#: By how much the wall clock of one of the three is wrong, in seconds.
+#: Error of the wall clock of one of the three, in seconds.
 WRONG_SECONDS = 3_600
 WRONG_CLOCK = f"""
 import time
@@ -41,7 +41,7 @@ time.clock_gettime_ns = lambda clock: of_clock(clock) + (clock == time.CLOCK_REA
 
 
 class Server:
-    """A server that writes every command to the disk before it answers, to be killed and started again."""
+    """A server that writes every command to disk before it answers, and can be killed and restarted."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -69,7 +69,7 @@ class Server:
 
 
 class Crew:
-    """Three scheduler processes; whoever is killed is replaced. The second one's wall clock is wrong."""
+    """Three scheduler processes; a killed one is replaced. The wall clock of the second one is wrong."""
 
     def __init__(self, server: Server, queue: str, folder: Path) -> None:
         self._server, self._queue, self._folder = server, queue, folder
@@ -101,21 +101,21 @@ class Crew:
         self._processes[name] = (process, log, slot)
 
     def wait_for(self, number: int) -> None:
-        """Wait until so many lead or stand by."""
+        """Wait until the given number of them lead or stand by."""
         eventually(lambda: sum(map(self._is_up, self._processes)) >= number, what=f"{number} schedulers")
 
     def signal(self, name: str, number: int) -> None:
         self._processes[name][0].send_signal(number)
 
     def replace(self, name: str) -> int:
-        """Wait for the end of one, start another one for it, and return its exit code."""
+        """Wait until a process ends, start a replacement, and return its exit code."""
         process, _, slot = self._processes.pop(name)
         code = process.wait(PATIENCE)
         self.begin(slot)
         return code
 
     def close(self) -> list[int]:
-        """Ask all to stop, and return their exit codes."""
+        """Stop all of them, and return their exit codes."""
         self.wait_for(3)
         for process, _, _ in self._processes.values():
             process.send_signal(signal.SIGTERM)
@@ -134,11 +134,11 @@ class Crew:
 
 
 class Nemesis:
-    """Does harm to whoever leads, until there were so many changes of leaders.
+    """Injects faults into the current leader until the leader has changed a given number of times.
 
     Attributes:
-        deeds: What it did, how often.
-        gaps: From each blow to the next leader, in seconds.
+        deeds: Number of faults of each kind.
+        gaps: Seconds from each fault to the next leader.
     """
 
     def __init__(self, server: Server, crew: Crew, status: Callable[[], SchedulerStatus], seed: int) -> None:
@@ -151,8 +151,8 @@ class Nemesis:
         last = self._leader().term + changes
         deeds: list[Callable[[SchedulerStatus], None]] = [self.kill, self.kill, self.pause, self.pause, self.stop]
         while self._leader().term < last:
-            self._crew.wait_for(2)  # one to harm and one to take over
-            time.sleep(self._draw.uniform(0, 0.15))  # so that the blow falls at any moment between two times
+            self._crew.wait_for(2)  # one to hit and one to take over
+            time.sleep(self._draw.uniform(0, 0.15))  # so that the fault happens at any moment between two runs
             if self._draw.random() < 0.2:
                 self.crash_the_server()
             deed = self._draw.choice(deeds)
@@ -186,7 +186,7 @@ class Nemesis:
             status = self._status()
             return status if status.leader else None
 
-        # After a crash of the server there may be nobody for a lease.
+        # After a crash of the server there may be no leader for one lease.
         status = eventually(found, what="a leader")
         assert status is not None
         return status
@@ -198,7 +198,7 @@ class Nemesis:
 
 
 class Editor(threading.Thread):
-    """Changes the task of one schedule, and the times of another one, all the time."""
+    """Continuously changes the task of one schedule and the times of another."""
 
     def __init__(self, scheduler: TaskScheduler) -> None:
         super().__init__(daemon=True)
@@ -225,7 +225,7 @@ def every(name: str, seconds: float, **fields: Any) -> Schedule:
 
 
 def tasks_of(client: "redis.Redis", queue: str) -> dict[str, list[int]]:
-    """The times of all tasks, by schedule."""
+    """The run times of all tasks, by schedule."""
     found: dict[str, list[int]] = {}
     prefix = f"fairque:{{{queue}}}:t:schedule:"
     keys: Any = client.keys(prefix.replace("[", "\\[") + "*")

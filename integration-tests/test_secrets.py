@@ -1,4 +1,4 @@
-"""Passwords in addresses: no command, error, log, representation or traceback shows them."""
+"""Passwords in addresses: no command, error, log, `repr` or traceback shows them."""
 
 import logging
 import subprocess
@@ -20,7 +20,7 @@ from fairque.worker.cli import main as worker
 
 SECRETS = ("hunter2", "hunter%32", "h%75nter2", "swordfish")
 
-#: Those that can be used, and those that cannot.
+#: Valid and invalid ones.
 ADDRESSES = [
     "redis://:hunter2@127.0.0.1:1/0",
     "redis://hunter2@127.0.0.1:1/0",
@@ -69,7 +69,7 @@ COMMANDS = [
 
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
-    """The commands set up the logger of the process."""
+    """Restore the logger, which the commands configure for the whole process."""
     logger = logging.getLogger("fairque")
     before = logger.handlers[:], logger.level, logger.propagate
     yield

@@ -1,4 +1,4 @@
-"""Signals: the first one lets the running tasks end, the second one gives them back, and neither loses any."""
+"""Signals: the first one lets the running tasks end, the second one releases them, and neither loses any."""
 
 import json
 import signal
@@ -75,7 +75,7 @@ def test_a_second_signal_gives_the_running_task_back_at_once_and_uncounted(proje
     assert worker.ends() == 0
     info = running.info()
     assert (info.state, info.attempts) == (TaskState.QUEUED, 0)
-    # A thread that continues keeps nobody from leaving, and what was printed is not lost.
+    # A thread that continues does not keep the process from ending, and its output is not lost.
     assert worker.popen.stdout.read() == b"begun\n"
 
 
@@ -97,7 +97,7 @@ def test_a_signal_before_anything_has_started_is_not_missed(project: Any) -> Non
     project.write("time.sleep(0.3)")
     worker = project.begin()
     worker.signal(signal.SIGTERM)
-    # Whether Python itself or the worker hears it, the process ends.
+    # Whether Python or the worker handles it, the process ends.
     assert worker.ends() in (0, -signal.SIGTERM)
 
 
@@ -126,9 +126,9 @@ def test_a_quiet_worker_takes_nothing_continues_running_and_takes_tasks_again_wh
     waiting = queue.push(Task(func="tasks:patient", args=["go"]))
     project.touch("go")
     assert running.result(PATIENCE) == "ended"
-    # A wait that was on its way may take the task for an instant, and gives it back without starting it.
+    # A wait in flight may take the task for an instant, and releases it without starting it.
     eventually(lambda: waiting.state() is TaskState.QUEUED, what="that the task waits for somebody else")
-    # It has nothing left to do, and stays all the same.
+    # It has no work left, and still does not end.
     assert ([line[0] for line in project.ledger()], worker.popen.poll()) == ([running.task_id], None)
     worker.signal(signal.SIGCONT)
     assert waiting.result(PATIENCE) == "ended"
@@ -173,7 +173,7 @@ def test_a_worker_writes_what_it_does_when_asked_and_continues(project: Any, que
     assert (in_thread["where"], on_loop["where"]) == ("thread", "event loop")
     assert apart["where"].startswith("process ")
     assert any(frame.endswith(" waiting") for frame in on_loop["frames"])
-    # Where the threads are, too: the one of the task here, and that of the child by its own words.
+    # The stacks of the threads, too: that of the task here, and that of the child from its own report.
     eventually(lambda: "tasks.py" in worker.stderr and "most recent call first" in worker.stderr, what="the stacks")
     threads = [json.loads(line) for line in worker.stderr.splitlines() if '"event": "a thread"' in line]
     assert any("endless" in frame for line in threads for frame in line["frames"])

@@ -1,4 +1,4 @@
-"""Workers whose log cannot be written, or is given what cannot be shown: they run their tasks and end well."""
+"""Workers whose log cannot be written, or gets records that cannot be formatted, run their tasks and end cleanly."""
 
 import os
 import subprocess

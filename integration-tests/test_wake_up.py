@@ -1,11 +1,11 @@
-"""Waking up: an idle worker starts a task because it was pushed, not because it looks now and then."""
+"""Wake-up: an idle worker starts a task because of the push, not because it polls."""
 
 from typing import Any
 
 from fairque.client import Task
 from fairque.testing.internal import PATIENCE
 
-# A worker that does not look by itself within a test: what it starts, it was told of.
+# A worker that does not poll within a test: it starts only tasks for which it was woken.
 TASKS = """
 from fairque.worker.taking import courier
 

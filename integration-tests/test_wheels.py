@@ -1,4 +1,4 @@
-"""The packages as users get them: built, installed into an empty environment, and looked at from there."""
+"""The packages as users get them: built, installed into an empty environment, and tested there."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The wording check finds the turns that it keeps out, and leaves plain English alone."""
+"""The wording check finds rejected phrases, and accepts plain English."""
 
 import importlib.util
 from pathlib import Path

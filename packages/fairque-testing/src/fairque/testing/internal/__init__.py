@@ -1,4 +1,4 @@
-"""For the tests of the fairque packages themselves. Nothing of it is promised to stay."""
+"""Helpers for the tests of the fairque packages themselves, without any promise of compatibility."""
 
 from fairque.testing.internal.bench import QueueBench, pop_call
 from fairque.testing.internal.patience import PATIENCE, eventually
