@@ -158,5 +158,5 @@ def project(tmp_path: Path, fairque_server_url: str, fairque_queue_name: str) ->
 @pytest.fixture
 def queue(fairque_server_url: str, fairque_queue_name: str) -> Iterator[Any]:
     """The same queue, for the producer."""
-    with TaskQueue.from_url(fairque_server_url, name=fairque_queue_name, default_user_id="ann") as queue:
+    with TaskQueue.from_url(fairque_server_url, queue=fairque_queue_name, default_user_id="ann") as queue:
         yield queue

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fairque.client import Task
+from fairque.client import CostMode, Task
 
 TASKS = """
 @task
@@ -18,7 +18,7 @@ QUIET = 10
 def test_users_who_push_a_little_after_a_long_backlog_are_served_among_the_first(project: Any, queue: Any) -> None:
     project.write(TASKS)
     # If each task costs one, the bound is a number of tasks, however long the machine takes for each.
-    queue.configure(cost_mode="count")
+    queue.set(cost_mode=CostMode.COUNT)
     queue.push_many([Task(func="tasks:short", user_id="noisy") for _ in range(NOISY)])
     quiet = {
         handle.task_id

@@ -39,7 +39,7 @@ def work() -> None:
         Worker.from_url("embedded://", queue="frozen", burst=True, modules=["jobs"]).run()
 
     async def wait_on_a_loop() -> None:
-        async with AsyncTaskQueue.from_url("embedded://", name="frozen", default_user_id="ann") as queue:
+        async with AsyncTaskQueue.from_url("embedded://", queue="frozen", default_user_id="ann") as queue:
             handle = await queue.push(jobs.add.task(3, 4))
             try:
                 await handle.result(timeout=0.05)
@@ -48,7 +48,7 @@ def work() -> None:
             await asyncio.to_thread(burst)
             print("on a loop", await handle.result(timeout=60))
 
-    with TaskQueue.from_url("embedded://", name="frozen", default_user_id="ann") as queue:
+    with TaskQueue.from_url("embedded://", queue="frozen", default_user_id="ann") as queue:
         isolated = jobs.add.options(isolation="process").task(2, 3)
         handles = [queue.push(task) for task in (jobs.add.task(1, 2), jobs.slowly.task(1, 3), isolated)]
         try:

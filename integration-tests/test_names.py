@@ -19,7 +19,7 @@ def add(one: int, other: int, ctx: "TaskContext | None" = None) -> list[object]:
 
 def push(task_id: str) -> None:
     url, name = os.environ["FAIRQUE__REDIS__URL"], os.environ["FAIRQUE__QUEUE__NAME"]
-    with TaskQueue.from_url(url, name=name, default_user_id="ann") as queue:
+    with TaskQueue.from_url(url, queue=name, default_user_id="ann") as queue:
         queue.push(add.options(task_id=task_id).task(1, other=2))
 
 if __name__ == "__main__":
@@ -58,7 +58,7 @@ def test_a_module_is_run_in_any_way_and_its_tasks_by_a_worker(
     )
     project.run("shop.tasks", "--burst")
     for task_id in ("own", *children):
-        assert queue.get(task_id).result(timeout=0) == [3, "shop.tasks:add"]
+        assert queue.task(task_id).result(timeout=0) == [3, "shop.tasks:add"]
 
 
 def test_a_name_that_reaches_into_a_module_runs_nothing_and_says_what_to_do(project: Any, queue: Any) -> None:

@@ -22,7 +22,7 @@ import os, threading
 from fairque.client import Task, TaskQueue
 
 url, name = os.environ["FAIRQUE__REDIS__URL"], os.environ["FAIRQUE__QUEUE__NAME"]
-with TaskQueue.from_url(url, name=name, default_user_id="ann") as queue:
+with TaskQueue.from_url(url, queue=name, default_user_id="ann") as queue:
     handles = [queue.push(Task(func="tasks:double", args=[number])) for number in range(10)]
     results = []
     waiting = [threading.Thread(target=lambda one=one: results.append(one.result(timeout=60))) for one in handles]

@@ -32,7 +32,7 @@ def run(project: Any, name: str, text: str) -> str:
     """Run an example while a worker runs its tasks, and return its output. Only the address is replaced."""
     url, queue = project.environ["FAIRQUE__REDIS__URL"], project.environ["FAIRQUE__QUEUE__NAME"]
     assert text.count(SERVER) == 1
-    project.write(text.replace(SERVER, f"{url!r}, name={queue!r}"), name, prelude="")
+    project.write(text.replace(SERVER, f"{url!r}, queue={queue!r}"), name, prelude="")
     project.start(name)
     done = subprocess.run(
         [sys.executable, f"{name}.py"],
@@ -101,7 +101,7 @@ from orders import clean, extract, load, validate
 @pytest.mark.parametrize("concurrency", [1, 2, 16])
 def test_the_pipeline(concurrency):
     name = f"test-orders-{concurrency}"
-    with TaskQueue.from_url("embedded://", name=name, default_user_id="ann") as queue:
+    with TaskQueue.from_url("embedded://", queue=name, default_user_id="ann") as queue:
         extracted = extract.task("12,,x,7")
         cleaned, validated = clean.task(extracted.output), validate.task(extracted.output)
         handle = queue.push(extracted >> [cleaned, validated] >> load.task(cleaned.output))

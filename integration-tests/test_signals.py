@@ -90,7 +90,7 @@ def test_after_the_grace_the_running_task_is_given_back_and_runs_elsewhere(proje
     other = project.start()
     assert running.result(PATIENCE) == "ended"
     assert [line[1:3] for line in project.ledger()] == [["1", str(worker.pid)], ["1", str(other.pid)]]
-    assert (queue.stats().finished, queue.stats().expired) == (1, 0)
+    assert (queue.info().totals["finished"], queue.info().totals["expired"]) == (1, 0)
 
 
 def test_a_signal_before_anything_has_started_is_not_missed(project: Any) -> None:

@@ -98,7 +98,7 @@ def _run(console: Console, url: str, label: str, files: list[str], noisy: int, *
         function = archive.options(user_id=user if fair else "everybody")
         return list(queue.push_many([function.task(next(paths)) for _ in range(count)], chunked=True))
 
-    with TaskQueue.from_url(url, name=name) as queue, _worker(url, name), _live(console) as live:
+    with TaskQueue.from_url(url, queue=name) as queue, _worker(url, name), _live(console) as live:
         done[NOISY] = push(NOISY, noisy)
         next_push, finished = time.monotonic(), 0
         while finished < sum(totals.values()):
@@ -106,8 +106,8 @@ def _run(console: Console, url: str, label: str, files: list[str], noisy: int, *
                 next_push += QUIET_PAUSE_SECONDS
                 for user in QUIET:
                     done[user] += push(user, 1)
-            finished = queue.stats().finished
-            quiet = {user: sum(handle.state().terminal for handle in done[user]) for user in QUIET}
+            finished = queue.info().totals["finished"]
+            quiet = {user: sum(handle.state().ended for handle in done[user]) for user in QUIET}
             live.update(_progress(label, {NOISY: finished - sum(quiet.values()), **quiet}, totals))
             time.sleep(QUIET_PAUSE_SECONDS / 2)
         return Waits({user: [_wait_ms(handle) for handle in handles] for user, handles in done.items()})
@@ -143,7 +143,7 @@ def _live(console: Console) -> Iterator[Live]:
 
 def _wait_ms(handle: TaskHandle[Any]) -> int:
     info = handle.info()
-    return (info.started_at or info.pushed_at) - info.pushed_at
+    return round(((info.started_at or info.pushed_at) - info.pushed_at).total_seconds() * 1_000)
 
 
 def _progress(label: str, done: dict[str, int], totals: dict[str, int]) -> Table:

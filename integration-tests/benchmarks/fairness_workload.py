@@ -43,7 +43,7 @@ def _run(url: str, path: Path, *, fair: bool) -> tuple[float, list[str]]:
     """Push everything, start a worker, and return its rate and the order in which it ran the users' tasks."""
     name = new_queue().name
     users = ["noisy"] * NOISY + [f"small-{number}" for number in range(SMALL_USERS) for _ in range(SMALL)]
-    with TaskQueue.from_url(url, name=name) as queue:
+    with TaskQueue.from_url(url, queue=name) as queue:
         for part in batches(users, 1_000):
             queue.push_many([seen.options(user_id=user if fair else "all").task(user) for user in part])
         with worker(url, name, seen=path):

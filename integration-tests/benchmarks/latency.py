@@ -95,7 +95,7 @@ def main() -> None:
         others = [subprocess.Popen([sys.executable, "-c", code, url, keys.prefix]) for code in (ECHO, STEPS)]
         steps = Steps(client, keys.prefix)
         try:
-            with worker(url, keys.name), TaskQueue.from_url(url, name=keys.name, default_user_id="ann") as queue:
+            with worker(url, keys.name), TaskQueue.from_url(url, queue=keys.name, default_user_id="ann") as queue:
                 for number in range(ROUNDS + 20):
                     time.sleep(REST)
                     began = time.monotonic_ns()

@@ -47,7 +47,7 @@ def main() -> int:
         channel = client.pubsub(ignore_subscribe_messages=True)
         channel.subscribe(f"{keys.prefix}answers")
         channel.get_message(timeout=5)
-        with worker(url, keys.name), TaskQueue.from_url(url, name=keys.name, default_user_id="ann") as queue:
+        with worker(url, keys.name), TaskQueue.from_url(url, queue=keys.name, default_user_id="ann") as queue:
 
             def by_list() -> None:
                 client.lpush(f"{keys.prefix}ask", "list")

@@ -64,7 +64,7 @@ class Bench:
         late = []
         for part in batches(times, 1_000):
             infos = self.runner.run_all([read_task(self.keys, task_id_of(name, at)) for name, at in part])
-            late += [info.pushed_at - at for info, (_, at) in zip(infos, part, strict=True)]
+            late += [round(info.pushed_at.timestamp() * 1_000) - at for info, (_, at) in zip(infos, part, strict=True)]
         return late
 
 
@@ -101,7 +101,7 @@ def together(url: str, client: "redis.Redis") -> None:
             time.sleep(0.02)
         spent = meter.since(before)
     late = bench.lateness_ms([(name, at_ms) for name in names])
-    with TaskQueue.from_url(url, name=new_queue().name) as queue:
+    with TaskQueue.from_url(url, queue=new_queue().name) as queue:
         tasks = [Task(func="m:f", user_id=f"u{number % 100}") for number in range(TOGETHER)]
         began = monotonic()
         queue.push_many(tasks, chunked=True)

@@ -33,7 +33,7 @@ def worker(url: str, queue: str, *options: str, seen: Path | None = None) -> Ite
 def drain_rate(queue: TaskQueue, tasks: int) -> float:
     """Return the tasks a second from the first one that ended until the queue is empty; its worker just started."""
     first, began = 0, 0.0
-    while (finished := queue.stats().finished) < tasks:
+    while (finished := queue.info().totals["finished"]) < tasks:
         if finished and not first:
             first, began = finished, monotonic()
         time.sleep(0.01)

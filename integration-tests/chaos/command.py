@@ -10,6 +10,7 @@ from chaos.plan import Plan
 from chaos.report import report
 from chaos.run import run
 from chaos.tasks import MODES
+from fairque.protocol.limits import CostMode
 
 __all__ = ["CI", "RELEASE", "main"]
 
@@ -74,7 +75,7 @@ def main() -> None:
             faults={name: max(1, round(times * given.scale)) for name, times in given.faults.items()},
             poison=max(1, round(given.poison * given.scale)),
             persistence=given.persistence,
-            cost_mode=given.cost_mode,
+            cost_mode=CostMode(given.cost_mode),
             modes=tuple(given.modes.split(",")),
         )
     outcome = run(given.folder, plan)

@@ -12,8 +12,8 @@ from attrs import field, frozen
 from chaos.history import Event
 from chaos.server import Persistence
 from fairque.client import After, Priority, Task
-from fairque.protocol.calls import CostMode
 from fairque.protocol.jsonvalue import dumps, loads
+from fairque.protocol.limits import CostMode
 
 __all__ = ["BATCH", "Plan", "task_of"]
 
@@ -58,7 +58,7 @@ class Plan:
     faults: dict[str, int]
     poison: int = 3
     persistence: Persistence = "always"
-    cost_mode: CostMode = "time"
+    cost_mode: CostMode = CostMode.TIME
     modes: tuple[str, ...] = ("thread", "async", "process")
     producers: int = 2
     workers: int = 3

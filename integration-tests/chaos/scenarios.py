@@ -12,7 +12,7 @@ import redis
 
 from chaos.settings import use_other_scripts
 from chaos.stage import LEASE, PLAN, Stage
-from fairque.client import Task
+from fairque.client import CostMode, Task
 
 __all__ = ["SCENARIOS", "main"]
 
@@ -176,7 +176,7 @@ def given_back(stage: Stage) -> None:
 def noisy_user(stage: Stage) -> None:
     """A user pushes a lot, and then others a little."""
     worker = stage.worker("worker")
-    stage.configure("count")
+    stage.configure(CostMode.COUNT)
     stage.push(*(f"n{number}" for number in range(60)), user="noisy")
     for name in ("ben", "eva"):
         stage.push(*(f"{name}{number}" for number in range(3)), user=name)

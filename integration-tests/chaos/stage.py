@@ -14,9 +14,10 @@ from chaos.proxy import Proxies, Proxy
 from chaos.recorder import Recorder, script_hashes
 from chaos.settings import LUA, QUEUE, client_settings
 from fairque.client import After, FairqueError, RedisUnavailable, Task, TaskQueue
-from fairque.protocol.calls import CostMode, Failed, Finished, Granted, Released
+from fairque.protocol.calls import Failed, Finished, Granted, Released
 from fairque.protocol.config import QueueSettings, RedisSettings
 from fairque.protocol.jsonvalue import dumps
+from fairque.protocol.limits import CostMode
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.worker.consumer import Consumer
 from fairque.worker.settings import WorkerOptions, WorkerSettings
@@ -26,7 +27,7 @@ __all__ = ["LEASE", "PLAN", "Hand", "Stage"]
 LEASE = 0.5
 
 #: What the rules must know of a scenario.
-PLAN = Plan(tasks=0, faults={}, cost_mode="count", lease_seconds=LEASE, max_deliveries=3, recovery_seconds=5.0)
+PLAN = Plan(tasks=0, faults={}, cost_mode=CostMode.COUNT, lease_seconds=LEASE, max_deliveries=3, recovery_seconds=5.0)
 
 
 class Hand:
@@ -143,10 +144,10 @@ class Stage:
 
     def cancel(self, task_id: str) -> None:
         with contextlib.suppress(FairqueError):
-            self.queue.cancel(task_id)
+            self.queue.task(task_id).cancel()
 
     def configure(self, cost_mode: CostMode) -> None:
-        self.queue.configure(cost_mode=cost_mode)
+        self.queue.set(cost_mode=cost_mode)
 
     @contextlib.contextmanager
     def to_the_end(self) -> Iterator["Stage"]:

@@ -60,7 +60,7 @@ def main() -> None:
 
 def _run(url: str, name: str, *, fair: bool) -> list[Done]:
     name = name.replace(" ", "-")
-    with tempfile.TemporaryDirectory() as folder, TaskQueue.from_url(url, name=name) as queue:
+    with tempfile.TemporaryDirectory() as folder, TaskQueue.from_url(url, queue=name) as queue:
         ledger = Path(folder) / "ledger"
         with _worker(url, name, ledger):
             started = _push_and_wait(queue, fair=fair)
@@ -86,8 +86,8 @@ def _push_and_wait(queue: TaskQueue, *, fair: bool) -> float:
         queue.push_many([one(user, TASK_SECONDS) for _ in range(tasks)], chunked=True)
         while not started:
             time.sleep(0.01)
-            started = time.monotonic() if queue.stats().finished else 0.0
-    while queue.stats().finished < sum(tasks for _, _, tasks in PUSHES):
+            started = time.monotonic() if queue.info().totals["finished"] else 0.0
+    while queue.info().totals["finished"] < sum(tasks for _, _, tasks in PUSHES):
         time.sleep(0.05)
     return started
 

@@ -6,7 +6,7 @@ import pytest
 
 from fairque.client import (
     AsyncTaskQueue,
-    ConfigurationError,
+    InvalidArgument,
     InvalidSchedule,
     Schedule,
     ScheduleNotFound,
@@ -38,7 +38,7 @@ def test_one_is_read(queue: TaskQueue, worker: Any) -> None:
 
 def test_pages_are_in_the_order_of_the_ids(queue: TaskQueue, worker: Any) -> None:
     add(worker, "b", "c", "a")
-    page = queue.schedules.list(most=2)
+    page = queue.schedules.list(limit=2)
     assert [one.schedule_id for one in page] == ["a", "b"]
     assert [one.schedule_id for one in queue.schedules.list(after=page.next)] == ["c"]
 
@@ -54,8 +54,8 @@ def test_one_is_paused_and_resumed(queue: TaskQueue, worker: Any) -> None:
 
 def test_one_is_removed(queue: TaskQueue, worker: Any) -> None:
     add(worker, "s")
-    assert queue.schedules.remove("s")
-    assert not queue.schedules.remove("s")
+    assert queue.schedules.delete("s")
+    assert not queue.schedules.delete("s")
     with pytest.raises(ScheduleNotFound, match="has no schedule 's'"):
         queue.schedules.get("s")
 
@@ -69,11 +69,11 @@ def test_the_status_says_who_leads(queue: TaskQueue, worker: Any) -> None:
 
 
 def test_what_cannot_be_is_refused_before_anything_is_sent(queue: TaskQueue) -> None:
-    for method in (queue.schedules.get, queue.schedules.pause, queue.schedules.resume, queue.schedules.remove):
+    for method in (queue.schedules.get, queue.schedules.pause, queue.schedules.resume, queue.schedules.delete):
         with pytest.raises(InvalidSchedule, match="control characters"):
             method("a\nb")
-    with pytest.raises(ConfigurationError, match="most must be a whole number"):
-        queue.schedules.list(most=0)
+    with pytest.raises(InvalidArgument, match="limit must be a whole number"):
+        queue.schedules.list(limit=0)
     with pytest.raises(ScheduleNotFound):
         queue.schedules.pause("nobody")
 
@@ -82,7 +82,7 @@ async def test_the_same_on_an_event_loop(async_queue: AsyncTaskQueue, worker: An
     add(worker, "a", "b")
     assert await async_queue.schedules.pause("a")
     assert await async_queue.schedules.resume("a")
-    assert await async_queue.schedules.remove("b")
+    assert await async_queue.schedules.delete("b")
     assert [one.schedule_id for one in await async_queue.schedules.list()] == ["a"]
     assert (await async_queue.schedules.get("a")).enabled
     assert (await async_queue.schedules.status()).schedules == 1

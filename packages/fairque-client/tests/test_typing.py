@@ -98,7 +98,8 @@ def use(queue: TaskQueue) -> None:
     assert_type(queue.push(resize.task("u")), TaskHandle[str])
     assert_type(queue.push(resize.task("u")).result(timeout=1), str)
     assert_type(queue.push_many([mail.task("a")]), list[TaskHandle[bytes]])
-    assert_type(queue.get("t").result(), Any)
+    assert_type(queue.task("t").result(), Any)
+    assert_type(queue.task("t", resize).result(), str)
     assert_type(queue.push(Task(func="a:b")).result(), Any)
 
 async def use_async(queue: AsyncTaskQueue) -> None:

@@ -53,7 +53,7 @@ def test_schedules_are_listed(bench: "Bench", command: Command) -> None:
     assert first.startswith("nightly   0 3 * * *    Europe/Berlin  on     ")
     assert "often     every 0.5 s  UTC" in second
     assert "more with --after 'nightly'" in command("list", "--limit", "1").stdout
-    (row,) = json.loads(command("list", "--after", "nightly", "--json").stdout)["schedules"]
+    (row,) = json.loads(command("list", "--after", "nightly", "--json").stdout)["items"]
     assert (row["schedule_id"], row["every_ms"], row["args"]) == ("often", 500, [1, {"a": None}])
 
 
@@ -67,8 +67,9 @@ def test_one_that_cannot_be_read_is_named_beside_the_others(bench: "Bench", comm
     assert first.startswith("nightly ")
     assert second.startswith("schedule 'often': it has version 9")
     listed = json.loads(command("list", "--json").stdout)
-    assert [row["schedule_id"] for row in listed["schedules"]] == ["nightly"]
-    assert [row["schedule_id"] for row in listed["unreadable"]] == ["often"]
+    assert [row["schedule_id"] for row in listed["items"]] == ["nightly"]
+    assert len(listed["problems"]) == 1
+    assert "'often'" in listed["problems"][0]
 
 
 def test_the_next_times_of_one(bench: "Bench", command: Command) -> None:

@@ -13,11 +13,17 @@ import pytest
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Storing
-from fairque.protocol.errors import FairqueError, InvalidSchedule, RedisUnavailable, ScheduleConflict, ScheduleNotFound
+from fairque.protocol.errors import (
+    CannotImport,
+    FairqueError,
+    InvalidSchedule,
+    RedisUnavailable,
+    ScheduleConflict,
+    ScheduleNotFound,
+)
 from fairque.protocol.model.registry import REGISTRY
 from fairque.protocol.model.schedules import Miss, Schedule
 from fairque.protocol.runners import Runner
-from fairque.protocol.service.loading import CannotImport
 from fairque.scheduler import ConfigurationError, TaskScheduler
 from fairque.testing.internal import eventually
 

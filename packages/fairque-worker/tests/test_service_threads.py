@@ -270,7 +270,7 @@ async def coroutine(): os.closerange(3, 256)
 def lowers(): resource.setrlimit(resource.RLIMIT_NOFILE, (1, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 registry = Registry()
 for one in (thread, coroutine, lowers): registry.register(one, one.__name__)
-with TaskQueue.from_url(url, name=name) as queue:
+with TaskQueue.from_url(url, queue=name) as queue:
     queue.push(Task(func=function, user_id="ann"))
 worker = Worker.from_url(url, queue=name, handler=FunctionTaskHandler(registry=registry), http_port=0)
 try:

@@ -142,6 +142,12 @@ class TestRights:
         client.execute_command(*diagnosis.findings[0].fix.replace(" USER ", " w ").split())
         assert found(look(server, user="w")) == []
 
+    def test_a_command_that_the_server_has_under_another_name_is_not_to_be_granted(self) -> None:
+        with PlainServer("--rename-command", "blpop", "hidden") as server:
+            (finding,) = [one for one in look(server).findings if one.check == "rights"]
+        assert finding.what == "nobody may send: blpop: the server has no such command"
+        assert "rename-command" in finding.fix
+
     def test_keys_and_channels_of_others_are_denied_commands_too(self, server: PlainServer, client: Any) -> None:
         client.execute_command("ACL", "SETUSER", "w", "on", f">{PASSWORD}", "~fairque:*", "&other:*", "+@all")
         assert look(server, user="w").findings[0].what == "the user may not send: publish"

@@ -209,6 +209,14 @@ def test_each_answer_with_a_known_cause_has_words_and_a_remedy_of_its_own(
         assert error.passes is passes
 
 
+def test_what_was_sent_is_not_repeated_in_an_error(listening: Listening, send: "Send") -> None:
+    """A server says with which arguments it got a command that it does not know. They do not belong in a log."""
+    server = listening(answering("-ERR unknown command 'INFO', with args beginning with: 'private' 'words' "))
+    error = str(refused(send, server.settings(retries=0)))
+    assert "unknown command 'INFO'. It may be older" in error
+    assert "private" not in error
+
+
 def test_the_readme_shows_the_table_of_causes() -> None:
     rows = re.findall(r"^\| `?([^|`]+?)`? \| ([^|]+?) \| ([^|]+?) \|", README.read_text(), re.MULTILINE)
     told = {name: passes for name, _, passes in rows}

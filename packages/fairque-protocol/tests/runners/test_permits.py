@@ -234,6 +234,18 @@ def test_the_error_names_what_is_lacking_and_its_advice_grants_it(as_user: As, r
     fresh.close()
 
 
+@pytest.mark.parametrize("command", ["mget", "zadd", "time", "hmget"])
+def test_a_command_that_the_server_has_under_another_name_is_told_from_one_that_is_not_granted(command: str) -> None:
+    with PlainServer("--rename-command", command, f"hidden-{command}") as server:
+        runner = Runner(RedisSettings(url=server.url))
+        with pytest.raises(ServerUnsuitable, match=rf"nobody may send: {command}\..*rename-command") as caught:
+            runner.run(push("a"))
+        runner.close()
+        with redis.Redis.from_url(server.url) as client:
+            assert client.dbsize() == 0
+    assert "ACL SETUSER" not in str(caught.value)
+
+
 def test_many_calls_at_once_are_refused_all_together(as_user: As, root: Any) -> None:
     admin = as_user(*ALL)
     every = corpus(admin)

@@ -240,7 +240,7 @@ def pairs(held: list[calls.Granted]) -> list[tuple[str, str]]:
 
 def dead_letters(queue: "Bench") -> list[str]:
     try:
-        return [letter.task_id for letter in queue.run(calls.read_dead(queue.keys)).letters] or ["nobody"]
+        return [letter.task_id for letter in queue.run(calls.read_dead(queue.keys))] or ["nobody"]
     except FairqueError:
         return ["nobody"]
 

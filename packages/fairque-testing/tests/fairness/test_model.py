@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.errors import InvalidArgument
 from fairque.protocol.model.score import calculate_score
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.testing.fairness.model import FairModel
@@ -292,7 +292,7 @@ class TestWhatIsNotThere:
         assert queue.pop() == [task]
 
     def test_a_cost_mode_that_there_is_not_is_refused(self) -> None:
-        with pytest.raises(ConfigurationError, match="'time' or 'count', not 'tokens'"):
+        with pytest.raises(InvalidArgument, match="'time' or 'count', not 'tokens'"):
             FairModel(cost_mode="tokens")  # type: ignore[arg-type]
 
 

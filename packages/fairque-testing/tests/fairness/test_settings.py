@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.errors import InvalidArgument
 from fairque.testing.fairness.records import UserSettings
 
 if TYPE_CHECKING:
@@ -201,13 +201,13 @@ def test_a_setting_that_cannot_be_is_refused_before_anything_changes(
     queue: "Bench", changes: dict[str, Any], problem: str
 ) -> None:
     queue.push()
-    with pytest.raises(ConfigurationError) as caught:
+    with pytest.raises(InvalidArgument) as caught:
         queue.set("ann", paused=True, **changes)
     assert problem in caught.value.problems[0]
     assert len(queue.pop()) == 1
 
 
 def test_all_problems_of_settings_are_told() -> None:
-    with pytest.raises(ConfigurationError) as caught:
+    with pytest.raises(InvalidArgument) as caught:
         UserSettings(weight=0, cap=0, rate=-1, burst=-1)
     assert len(caught.value.problems) == 4

@@ -5,16 +5,18 @@ from fairque.client._async.handle import AsyncTaskHandle
 from fairque.client._async.pipelines import AsyncPipelineHandle
 from fairque.client._async.queue import AsyncTaskQueue
 from fairque.client._async.schedules import AsyncSchedules
+from fairque.client._async.tasks import AsyncTasks
 from fairque.client._async.users import AsyncUsers
 from fairque.client._sync.dead_letters import DeadLetters
 from fairque.client._sync.handle import TaskHandle
 from fairque.client._sync.pipelines import PipelineHandle
 from fairque.client._sync.queue import TaskQueue
 from fairque.client._sync.schedules import Schedules
+from fairque.client._sync.tasks import Tasks
 from fairque.client._sync.users import Users
 from fairque.client._version import __version__
-from fairque.client.arguments import UNCHANGED
-from fairque.client.dead_letter_steps import Redriven
+from fairque.client.arguments import UNCHANGED, Unchanged
+from fairque.client.filters import DeadLetterFilter, TaskFilter
 from fairque.client.functions import (
     AsyncContextTaskFunction,
     AsyncTaskFunction,
@@ -22,53 +24,60 @@ from fairque.client.functions import (
     TaskFunction,
     task,
 )
-from fairque.client.outcomes import CancelResult
 from fairque.client.settings import ClientOptions, ClientSettings
 from fairque.client.xcom import xcom_pull, xcom_push
-from fairque.protocol.calls import Configured, QueueStats, TaskInfo
 from fairque.protocol.config import QueueSettings, RedisSettings
 from fairque.protocol.errors import (
     BatchTooLarge,
     ConfigurationError,
+    Conflict,
+    ErrorInfo,
     FairqueError,
+    InvalidArgument,
     InvalidSchedule,
     InvalidTask,
+    NotFound,
     OutputMissing,
     PartialPush,
     QueueFull,
     RedisUnavailable,
     ResultExpired,
     ScheduleNotFound,
+    SchemaMismatch,
+    ServerError,
     ServerUnsuitable,
     TaskCanceled,
     TaskConflict,
+    TaskEnded,
     TaskFailed,
     TaskNotFound,
     TaskTooLarge,
-    UnknownParent,
-    UserNotFound,
+    UnknownDependency,
 )
+from fairque.protocol.limits import CostMode
 from fairque.protocol.model.context import TaskContext, current_context
-from fairque.protocol.model.dead_letters import DeadLetter, DeadLetterPage
+from fairque.protocol.model.dead_letters import DeadLetter
 from fairque.protocol.model.dependencies import After
+from fairque.protocol.model.infos import Explanation, QueueInfo, TaskInfo
+from fairque.protocol.model.limits import Limits
 from fairque.protocol.model.outputs import Output
+from fairque.protocol.model.page import Page
 from fairque.protocol.model.pipeline import Pipeline, pipeline
 from fairque.protocol.model.progress import Progress
+from fairque.protocol.model.reports import BulkReport, RetryReport
 from fairque.protocol.model.retry import Backoff, Cancel, Retry, Snooze
 from fairque.protocol.model.schedules import (
     Miss,
     Moved,
     Schedule,
     ScheduleInfo,
-    SchedulePage,
     SchedulerStatus,
-    UnreadableSchedule,
 )
-from fairque.protocol.model.shares import SharesReport, UserPage, UserRow, UserShare, UsersSnapshot, compare
-from fairque.protocol.model.standing import TaskStanding, UserStanding
-from fairque.protocol.model.states import Priority, TaskState
+from fairque.protocol.model.states import CancelResult, Priority, TaskState
 from fairque.protocol.model.stopping import StopReason
 from fairque.protocol.model.task import Task, TaskDefaults, TaskOptions
+from fairque.protocol.model.users import SharesReport, UserInfo, UserRow, UserShare, UsersSnapshot
+from fairque.protocol.reasons import CancelCause, DeadReason, WaitReason
 
 # Grouped by what they are for, not sorted.
 __all__ = [  # noqa: RUF022 - see above
@@ -81,36 +90,39 @@ __all__ = [  # noqa: RUF022 - see above
     "AsyncPipelineHandle",
     "Progress",
     "CancelResult",
-    "QueueStats",
+    "Explanation",
+    "QueueInfo",
+    "BulkReport",
+    "RetryReport",
+    "Page",
+    "CostMode",
     "TaskInfo",
     "TaskState",
     # Its users
+    "Tasks",
+    "AsyncTasks",
+    "TaskFilter",
     "Users",
     "AsyncUsers",
     "UNCHANGED",
-    "UserStanding",
-    "TaskStanding",
-    "UserPage",
+    "Unchanged",
+    "UserInfo",
+    "Limits",
     "UserRow",
-    "Configured",
     "UsersSnapshot",
-    "compare",
     "SharesReport",
     "UserShare",
     # Its dead letters
     "DeadLetters",
     "AsyncDeadLetters",
     "DeadLetter",
-    "DeadLetterPage",
-    "Redriven",
+    "DeadLetterFilter",
     # Its schedules
     "Schedules",
     "AsyncSchedules",
     "Schedule",
     "ScheduleInfo",
-    "SchedulePage",
     "SchedulerStatus",
-    "UnreadableSchedule",
     "Miss",
     "Moved",
     # Tasks
@@ -145,6 +157,16 @@ __all__ = [  # noqa: RUF022 - see above
     "RedisSettings",
     # Errors
     "FairqueError",
+    "SchemaMismatch",
+    "ErrorInfo",
+    "CancelCause",
+    "DeadReason",
+    "WaitReason",
+    "TaskEnded",
+    "ServerError",
+    "Conflict",
+    "NotFound",
+    "InvalidArgument",
     "BatchTooLarge",
     "ConfigurationError",
     "InvalidSchedule",
@@ -161,7 +183,6 @@ __all__ = [  # noqa: RUF022 - see above
     "TaskFailed",
     "TaskNotFound",
     "TaskTooLarge",
-    "UnknownParent",
-    "UserNotFound",
+    "UnknownDependency",
     "__version__",
 ]

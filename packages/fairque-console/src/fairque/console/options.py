@@ -1,7 +1,8 @@
 """The options that all commands share, and the settings that these, the file and the environment say together."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from fairque.client import ClientSettings, TaskQueue
 
-__all__ = ["as_json", "located", "opened", "page_options", "read", "say", "server_options", "table"]
+__all__ = ["as_json", "located", "opened", "page_options", "plain", "read", "say", "server_options", "table"]
 
 T = TypeVar("T")
 
@@ -81,10 +82,23 @@ def say(values: Any, lines: list[str], *, as_json: bool) -> None:
     if as_json:
         from fairque.protocol.jsonvalue import dumps
 
-        click.echo(dumps(values).decode())
+        click.echo(dumps(plain(values)).decode())
     else:
         for line in lines:
             click.echo(line)
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it: the fields of a class by their names, and moments as ISO 8601."""
+    from attrs import fields, has
+
+    if has(type(value)):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(type(value))}
+    if isinstance(value, Mapping):
+        return {name: plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(part) for part in value]
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 def table(rows: list[tuple[str, ...]]) -> list[str]:

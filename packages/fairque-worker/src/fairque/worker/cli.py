@@ -13,11 +13,10 @@ from attrs import evolve
 from click.core import ParameterSource
 
 from fairque.protocol.embedded.guard import die_with_parent
-from fairque.protocol.errors import ConfigurationError, FairqueError
+from fairque.protocol.errors import CannotImport, ConfigurationError, FairqueError
 from fairque.protocol.service import exits
 from fairque.protocol.service.aside import say
 from fairque.protocol.service.ending import run_command
-from fairque.protocol.service.loading import CannotImport
 from fairque.protocol.service.log import configure_log
 from fairque.protocol.service.refusal import refusal
 from fairque.protocol.service.settings import Option, read_settings

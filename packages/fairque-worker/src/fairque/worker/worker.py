@@ -10,7 +10,7 @@ from typing import Any
 from fairque.protocol import clock
 from fairque.protocol.config import mask_url
 from fairque.protocol.durations import as_seconds
-from fairque.protocol.errors import ConfigurationError, FairqueError
+from fairque.protocol.errors import ConfigurationError, FairqueError, ServiceError
 from fairque.protocol.model.tracebacks import error_text
 from fairque.protocol.runners import Runner
 from fairque.protocol.service.crashes import close_all, crash_of
@@ -55,7 +55,7 @@ _PROGRAM_END_SECONDS = 2.0
 _BY_SIGNAL = "a signal came"
 
 
-class TooManyAbandoned(FairqueError):
+class TooManyAbandoned(ServiceError):
     """The worker stopped because too many tasks continued after their timeouts: restart its process."""
 
 

@@ -1,9 +1,13 @@
 """The schedules of a queue, read and controlled. Adding one needs a cron evaluator: `fairque.scheduler` has that."""
 
-from fairque.client.arguments import page_size, page_start
+from collections.abc import AsyncIterator
+
+from fairque.client._async.paging import all_pages
+from fairque.client.arguments import MAX_PAGE, page_size, page_start
 from fairque.client.link import AsyncLink
 from fairque.protocol.calls import enable, read_schedule, read_scheduler, read_schedules, unschedule
-from fairque.protocol.model.schedules import ScheduleInfo, SchedulePage, SchedulerStatus
+from fairque.protocol.model.page import Page
+from fairque.protocol.model.schedules import ScheduleInfo, SchedulerStatus
 
 __all__ = ["AsyncSchedules"]
 
@@ -28,17 +32,24 @@ class AsyncSchedules:
         """
         return await self._link.run(read_schedule(self._link.keys, schedule_id))
 
-    async def list(self, *, after: str | None = None, most: int = 100) -> SchedulePage:
+    async def list(self, *, after: str | None = None, limit: int = 100) -> Page[ScheduleInfo]:
         """Return a page of the schedules, in the order of their ids; it ends before it has more than 4 MiB.
+
+        Its ``problems`` tell of those between them that cannot be read here.
 
         Args:
             after: ``next`` of the page before; None begins.
-            most: Schedules of the page, 1 to 1,000.
+            limit: Schedules of the page, 1 to 1,000.
 
         Raises:
-            ConfigurationError: One of them cannot be used. Nothing was sent.
+            InvalidArgument: One of them cannot be used. Nothing was sent.
         """
-        return await self._link.run(read_schedules(self._link.keys, after=page_start(after), most=page_size(most)))
+        call = read_schedules(self._link.keys, after=page_start(after), most=page_size(limit))
+        return (await self._link.run(call)).page()
+
+    def iter(self) -> AsyncIterator[ScheduleInfo]:
+        """Give all schedules that can be read, page after page."""
+        return all_pages(lambda after: self.list(after=after, limit=MAX_PAGE))
 
     async def pause(self, schedule_id: str) -> bool:
         """Stop firing a schedule, and return whether it was active. Tasks that it already enqueued are kept.
@@ -61,8 +72,8 @@ class AsyncSchedules:
         """
         return await self._link.run(enable(self._link.keys, schedule_id, on=True))
 
-    async def remove(self, schedule_id: str) -> bool:
-        """Remove a schedule, and return whether there was one. Tasks that it already enqueued are kept.
+    async def delete(self, schedule_id: str) -> bool:
+        """Delete a schedule, and return whether there was one. Tasks that it already enqueued are kept.
 
         Raises:
             InvalidSchedule: It cannot be the id of a schedule. Nothing was sent.

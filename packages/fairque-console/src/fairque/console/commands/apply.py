@@ -13,8 +13,8 @@ __all__ = ["command"]
 @click.command(
     "apply",
     cls=Command,
-    epilog="Exit codes: 0 done, 2 wrong usage, 3 the server does not answer or is not suitable, 4 queue of another "
-    "version, 78 wrong configuration, and nothing was changed.",
+    epilog="Exit codes: 0 done, 1 the cost mode cannot change now, 2 wrong usage, 3 the server does not answer or is "
+    "not suitable, 4 queue of another version, 78 wrong configuration, and nothing was changed.",
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @server_options

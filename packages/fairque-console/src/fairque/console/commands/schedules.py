@@ -24,24 +24,22 @@ def list_(
     config: Path | None, url: str | None, queue: str | None, after: str | None, limit: int, *, as_json: bool
 ) -> None:
     """List schedules in the order of their ids, and say which scheduler leads."""
-    from attrs import asdict
-
     from fairque.console.schedule_tables import facts, page_table
 
     with opened(config, url, queue) as queue_:
-        page, status = queue_.schedules.list(after=after, most=limit), queue_.schedules.status()
+        page, status = queue_.schedules.list(after=after, limit=limit), queue_.schedules.status()
     leads = f"{status.leader} leads in term {status.term}" if status.leader else "nobody leads"
     more = [] if page.next is None else [f"more with --after {page.next!r}"]
-    problems = [one.problem for one in page.unreadable]
     leads += f"; {status.schedules:,} schedules, {status.overdue:,} overdue"
     told = {
-        "at_ms": page.at_ms,
+        "items": [facts(info) for info in page],
         "next": page.next,
-        "schedules": [facts(info) for info in page],
-        "unreadable": [asdict(one) for one in page.unreadable],
-        "status": asdict(status),
+        "scanned": page.scanned,
+        "read_at": page.read_at,
+        "problems": page.problems,
+        "status": status,
     }
-    say(told, [page_table(page), *problems, *more, leads], as_json=as_json)
+    say(told, [page_table(page), *page.problems, *more, leads], as_json=as_json)
 
 
 @command.command("show")
@@ -116,4 +114,4 @@ def resume(config: Path | None, url: str | None, queue: str | None, schedule_id:
 def delete(config: Path | None, url: str | None, queue: str | None, schedule_id: str) -> None:
     """Delete a schedule. Tasks that it already enqueued are kept."""
     with opened(config, url, queue) as queue_:
-        click.echo("deleted" if queue_.schedules.remove(schedule_id) else "there was none")
+        click.echo("deleted" if queue_.schedules.delete(schedule_id) else "there was none")

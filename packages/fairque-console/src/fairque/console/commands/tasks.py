@@ -22,14 +22,9 @@ def command() -> None:
 @as_json
 def explain(config: Path | None, url: str | None, queue: str | None, task_id: str, *, as_json: bool) -> None:
     """Say why a task waits."""
-    from attrs import asdict
-
-    from fairque.console.facts import facts_of_user
-
     with opened(config, url, queue) as queue_:
-        found = queue_.explain(task_id)
-    values = {**asdict(found), "reason": found.reason, "says": found.explain()}
-    say(values, [found.explain(), *facts_of_user(found.user)], as_json=as_json)
+        found = queue_.task(task_id).explain()
+    say(found, [str(found)], as_json=as_json)
 
 
 @command.command("cancel")
@@ -57,10 +52,9 @@ def cancel(
     with opened(config, url, queue) as queue_:
         if user is None:
             for task_id in task_ids:
-                click.echo(f"{task_id}: {queue_.cancel(task_id, reason).answer}")
+                click.echo(f"{task_id}: {queue_.task(task_id).cancel(reason=reason)}")
             return
-        standing = queue_.users.get(user)
-        waiting = standing.waiting + standing.scheduled
         if not yes:
+            waiting = queue_.tasks.cancel_all(user_id=user, dry_run=True).matched
             click.confirm(f"Cancel {waiting:,} waiting tasks of user {user!r}?", abort=True)
-        click.echo(f"{queue_.users.purge(user, reason):,} canceled")
+        click.echo(f"{queue_.tasks.cancel_all(reason=reason, user_id=user).changed:,} canceled")

@@ -65,10 +65,8 @@ def list_(
     config: Path | None, url: str | None, queue: str | None, after: str | None, limit: int, *, as_json: bool
 ) -> None:
     """List users who have queued or running tasks, or debts, in the order of their ids."""
-    from attrs import asdict
-
     with opened(config, url, queue) as queue_:
-        page = queue_.users.list(after=after, most=limit)
+        page = queue_.users.list(after=after, limit=limit)
     rows = [
         (row.user_id, f"{row.weight:g}", f"{row.waiting:,}", f"{row.running:,}", f"{row.served:,.3f}", row.reason)
         for row in page
@@ -76,8 +74,7 @@ def list_(
     lines = table([("user", "weight", "waiting", "running", "served", "reason"), *rows])
     if page.next is not None:
         lines.append(f"more with --after {page.next!r}")
-    users = [{**asdict(row), "reason": row.reason} for row in page]
-    say({"at_ms": page.at_ms, "next": page.next, "users": users}, lines, as_json=as_json)
+    say(page, lines, as_json=as_json)
 
 
 @command.command("show")
@@ -86,14 +83,11 @@ def list_(
 @as_json
 def show(config: Path | None, url: str | None, queue: str | None, user: str, *, as_json: bool) -> None:
     """Show what USER has, got and may use, and why it waits."""
-    from attrs import asdict
-
     from fairque.console.facts import facts_of_user
 
     with opened(config, url, queue) as queue_:
         found = queue_.users.get(user)
-    values = {**asdict(found), "reason": found.reason, "says": found.explain()}
-    say(values, [found.explain(), *facts_of_user(found)], as_json=as_json)
+    say(found, [str(found), *facts_of_user(found)], as_json=as_json)
 
 
 @command.command("set")

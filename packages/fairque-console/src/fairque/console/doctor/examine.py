@@ -9,6 +9,7 @@ from fairque.protocol.clock import monotonic, now_ms
 from fairque.protocol.config import QueueSettings, RedisSettings, mask_url
 from fairque.protocol.errors import FairqueError, ProtocolError, RedisUnavailable, SchemaMismatch, ServerUnsuitable
 from fairque.protocol.runners import Runner
+from fairque.protocol.runners.answers import UNKNOWN_COMMAND
 from fairque.protocol.runners.checks import CHECKS, Finding, findings_of, kind_of
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.rights import needs_of_role, remedy, told
@@ -115,7 +116,15 @@ class _Examination:
         self.looked_at.append("rights")
         needs = needs_of_role(self._role)
         answers = self.runner.run(rights(self._keys, [need.words for need in needs]))
-        lacking = [need for need, allowed in zip(needs, answers, strict=True) if not allowed]
+        unknown = [need for need, allowed in zip(needs, answers, strict=True) if allowed is None]
+        lacking = [need for need, allowed in zip(needs, answers, strict=True) if allowed is False]
+        if unknown:
+            yield _error(
+                "rights",
+                f"nobody may {told(unknown)}: the server has no such command",
+                "calls that need it are refused before they change anything",
+                UNKNOWN_COMMAND.fix,
+            )
         if lacking:
             yield _error(
                 "rights",

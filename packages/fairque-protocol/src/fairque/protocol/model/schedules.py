@@ -6,8 +6,9 @@ from typing import Any, Literal, TypeAlias
 
 from attrs import evolve, frozen
 
-from fairque.protocol.durations import to_epoch_ms, to_ms, whole_ms
+from fairque.protocol.durations import from_epoch_ms, to_epoch_ms, to_ms, whole_ms
 from fairque.protocol.errors import InvalidTask
+from fairque.protocol.model.page import Page
 from fairque.protocol.model.registry import name_of
 from fairque.protocol.model.retry import Backoff
 from fairque.protocol.model.states import Priority
@@ -289,6 +290,16 @@ class SchedulePage:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def page(self) -> Page[ScheduleInfo]:
+        """Return the same as pages of other lists are."""
+        return Page(
+            items=self.rows,
+            next=self.next,
+            scanned=len(self.rows) + len(self.unreadable),
+            read_at=from_epoch_ms(self.at_ms),
+            problems=tuple(one.problem for one in self.unreadable),
+        )
 
 
 @frozen(kw_only=True)

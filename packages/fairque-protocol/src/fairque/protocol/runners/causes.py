@@ -33,9 +33,11 @@ from fairque.protocol.errors import (
 )
 from fairque.protocol.runners.answers import ANSWERS, Cause
 
-__all__ = ["CAUSES", "Cause", "cause_of", "inner", "words_of"]
+__all__ = ["CAUSES", "Cause", "cause_of", "inner", "text_of", "words_of"]
 
 _LONGEST_ANSWER: Final = 300
+#: What a server says of a command that it does not know: a part of what was sent.
+_ARGUMENTS: Final = re.compile(r",? with args beginning with:.*")
 _ADDRESS: Final = "(FAIRQUE__REDIS__URL, --url or redis.url in the configuration)"
 
 #: The first whose pattern is found counts.
@@ -232,7 +234,7 @@ def cause_of(words: str) -> Cause | None:
 def words_of(error: RedisError) -> str:
     """Return the code and the text of the error that is meant, in one line."""
     error = inner(error)
-    text = " ".join(str(error).split())[:_LONGEST_ANSWER]
+    text = text_of(error)[:_LONGEST_ANSWER]
     if type(error).__name__ == "MaxConnectionsError" or text == "Too many connections":
         return f"MAXCONNECTIONS {text}"
     # An answer of the server says more than what the system said before.
@@ -244,6 +246,11 @@ def words_of(error: RedisError) -> str:
         if isinstance(error, kind):
             return f"{name} {text}"
     return text
+
+
+def text_of(error: RedisError) -> str:
+    """Return what an error says, in one line, without what was sent, which does not belong in a log."""
+    return _ARGUMENTS.sub("", " ".join(str(error).split()))
 
 
 def inner(error: RedisError) -> RedisError:

@@ -16,7 +16,7 @@ from fairque.protocol.errors import (
     RedisUnavailable,
     ServerUnsuitable,
 )
-from fairque.protocol.runners.causes import Cause, cause_of, inner, words_of
+from fairque.protocol.runners.causes import Cause, cause_of, inner, text_of, words_of
 
 __all__ = ["Attempts", "NoAnswer", "Silence", "denied", "replaced", "translated", "unclear"]
 
@@ -125,17 +125,17 @@ def translated(error: RedisError, settings: RedisSettings, seen: str = "") -> Fa
     where = mask_url(settings.url)
     if cause is not None:
         what = cause.what.replace("{database}", _database(settings.url))
-        return _told(cause, f"Redis at {where} {what}", answer.removeprefix("SEEN ") if seen else str(error))
+        return _told(cause, f"Redis at {where} {what}", answer.removeprefix("SEEN ") if seen else text_of(error))
     if isinstance(error, DataError) or _OF_SCRIPT in str(error):
-        return ProtocolError(f"a script failed at Redis {where}: {error}")
-    return ServerUnsuitable(f"Redis at {where} answered with an error: {error}")
+        return ProtocolError(f"a script failed at Redis {where}: {text_of(error)}")
+    return ServerUnsuitable(f"Redis at {where} answered with an error: {text_of(error)}")
 
 
 def _told(cause: Cause, what: str, answer: str) -> FairqueError:
     said = f": {' '.join(answer.split()).rstrip('.')}" if cause.quoted else ""
     text = f"{what}{said}. {cause.fix}"
     if cause.kind is QueueFull:
-        return QueueFull(text, 1.0)
+        return QueueFull(text, 1.0, "server")
     if cause.kind is ConfigurationError:
         return ConfigurationError([text])
     if cause.kind is RedisUnavailable:

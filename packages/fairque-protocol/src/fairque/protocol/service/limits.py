@@ -17,7 +17,7 @@ from fairque.protocol.calls import (
 from fairque.protocol.calls.edition import NO_EDITION
 from fairque.protocol.calls.limits import MAX_SETTINGS
 from fairque.protocol.config import DefaultLimits, FairnessSettings
-from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.errors import Conflict
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 
@@ -90,7 +90,7 @@ def apply(runner: Runs, keys: QueueKeys, planned: Plan) -> None:
     """Carry out a plan: the queue first, then 1,000 settings in one atomic step. Doing it again changes nothing.
 
     Raises:
-        ConfigurationError: The cost mode would change while users have tasks or debts. Nothing was changed.
+        Conflict: The cost mode would change while users have tasks or debts. Nothing was changed.
     """
     fairness, settings = planned.fairness, planned.settings
     chunks = [settings[first : first + MAX_SETTINGS] for first in range(0, len(settings), MAX_SETTINGS)]
@@ -173,9 +173,9 @@ class LimitsKeeper:
         try:
             if planned.changes:
                 apply(self._runner, self._keys, planned)
-        except ConfigurationError as error:
+        except Conflict as error:
             # The cost mode must not change while users have work. The limits do not depend on it.
-            planned, self._refused = plan(evolve(fairness, cost_mode=found.cost_mode), found), True
+            planned, self._refused = plan(evolve(fairness, cost_mode=cast("Any", found.cost_mode)), found), True
             apply(self._runner, self._keys, planned)
             if not refused_before:
                 self._log(f"the cost mode is changed as soon as that can be: {error}", [])

@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from attrs import define, field
 
-from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.errors import InvalidArgument
 from fairque.protocol.model.score import calculate_score
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.showing import shown
@@ -67,7 +67,7 @@ class FairLedger(FairOrder):
     @units.default
     def _units_of_mode(self) -> Units:
         if self.cost_mode not in _UNITS:
-            raise ConfigurationError([f"cost_mode must be 'time' or 'count', not {shown(self.cost_mode)}"])
+            raise InvalidArgument([f"cost_mode must be 'time' or 'count', not {shown(self.cost_mode)}"])
         return _UNITS[self.cost_mode]
 
     # Charging.

@@ -46,7 +46,7 @@ class FairModel(FairLedger):
     A verb ignores a task that is unknown or not in the required state, as a script does.
 
     Raises:
-        ConfigurationError: The cost mode is unknown.
+        InvalidArgument: The cost mode is unknown.
     """
 
     # Verbs of operators.
@@ -55,7 +55,7 @@ class FairModel(FairLedger):
         """Change some settings of a user; None removes its own cap, rate or burst.
 
         Raises:
-            ConfigurationError: A setting cannot be used.
+            InvalidArgument: A setting cannot be used.
         """
         now_us = self.clock.read(now_us)
         before = self.settings.get(user_id, UserSettings())
@@ -80,7 +80,7 @@ class FairModel(FairLedger):
         """Change cap, rate or burst of all users without their own. It takes effect at the next call about each.
 
         Raises:
-            ConfigurationError: A setting cannot be used.
+            InvalidArgument: A setting cannot be used.
         """
         self.clock.read(now_us)
         before = self.defaults

@@ -6,7 +6,7 @@ from typing import Final, TypeGuard
 
 from attrs import define, field, frozen
 
-from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.errors import InvalidArgument
 from fairque.protocol.limits import COUNT, RATE, WEIGHT
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.showing import shown
@@ -55,7 +55,7 @@ class UserSettings:
         burst: Most starts at once after a rest; None: the default, or 1.
 
     Raises:
-        ConfigurationError: A setting is invalid; all problems are listed.
+        InvalidArgument: A setting is invalid; all problems are listed.
     """
 
     weight: float = 1.0
@@ -66,7 +66,7 @@ class UserSettings:
 
     def __attrs_post_init__(self) -> None:
         if problems := settings_problems(self.weight, self.cap, self.rate, self.burst):
-            raise ConfigurationError(problems)
+            raise InvalidArgument(problems)
 
 
 class Lane(StrEnum):

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from fairque.protocol import calls
 from fairque.protocol.calls import Ended, Failed, Finished, Granted, Released
 from fairque.protocol.model.ids import new_nonce
+from fairque.protocol.model.infos import TaskInfo
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.call import Call
@@ -107,7 +108,7 @@ class QueueBench:
         """Return the counts of the queue."""
         return self.run(calls.read_stats(self.keys))
 
-    def info(self, task_id: str) -> calls.TaskInfo:
+    def info(self, task_id: str) -> TaskInfo:
         """Return the record of a task."""
         return self.run(calls.read_task(self.keys, task_id))
 

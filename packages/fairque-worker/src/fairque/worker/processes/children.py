@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from fairque.protocol import clock
-from fairque.protocol.errors import FairqueError, LeaseLost, RedisUnavailable, RemoteError
+from fairque.protocol.errors import ErrorInfo, FairqueError, LeaseLost, RedisUnavailable, RemoteError
 from fairque.protocol.jsonvalue import loads
 from fairque.protocol.model.context import TaskContext
 from fairque.protocol.model.outcome import VERDICTS, Decision
@@ -250,7 +250,7 @@ class Children:
         if said["verdict"] not in VERDICTS:
             raise ValueError(f"a verdict {said['verdict']!r:.80}")
         told = ErrorText(str(said["type"]), str(said["error"]), str(said["traceback"])).cut()
-        error = RemoteError(told.kind, told.text, told.traceback)
+        error = RemoteError(ErrorInfo(told.kind, told.text, told.traceback))
         return Failure(job, error, ran_us, Decision(said["verdict"], int(said["pause_ms"]), str(said["reason"])[:500]))
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.errors import InvalidArgument
 from fairque.testing.fairness.model import FairModel
 from fairque.testing.fairness.records import is_number
 from fairque.testing.fairness.simulation.engine import Account, Engine
@@ -62,10 +62,10 @@ def simulate(
             turn). Those two ignore weights, caps, rates and priorities.
 
     Raises:
-        ConfigurationError: An argument is invalid; all problems are listed.
+        InvalidArgument: An argument is invalid; all problems are listed.
     """
     if problems := _problems(users, workers, seconds, lease, policy):
-        raise ConfigurationError(problems)
+        raise InvalidArgument(problems)
     capacity = workers * seconds
     accounts = [Account(Workload(user, seconds, seed)) for user in users]
     fair = fair_allocation(capacity, [(a.workload.user.weight, a.workload.demand) for a in accounts])

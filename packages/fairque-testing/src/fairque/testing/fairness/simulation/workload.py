@@ -10,7 +10,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.errors import InvalidArgument
 from fairque.protocol.limits import id_problem
 from fairque.protocol.model.states import Priority
 from fairque.testing.fairness.records import is_number, settings_problems
@@ -40,7 +40,7 @@ class SimulatedUser:
         run_time: Seconds that a task runs, or a function that draws them from a given `random.Random`.
 
     Raises:
-        ConfigurationError: The user cannot be simulated; all problems are listed.
+        InvalidArgument: The user cannot be simulated; all problems are listed.
     """
 
     user_id: str
@@ -58,7 +58,7 @@ class SimulatedUser:
 
     def __attrs_post_init__(self) -> None:
         if problems := list(self._problems()):
-            raise ConfigurationError([f"simulated user {self.user_id!r}: {problem}" for problem in problems])
+            raise InvalidArgument([f"simulated user {self.user_id!r}: {problem}" for problem in problems])
 
     def _problems(self) -> Iterator[str]:
         if problem := id_problem(self.user_id, "user_id"):
@@ -132,5 +132,5 @@ def _arrivals(user: SimulatedUser, seed: int) -> Iterator[tuple[int, int]]:
 def _run_time_us(user: SimulatedUser, draw: Random) -> int:
     seconds = user.run_time(draw) if callable(user.run_time) else user.run_time
     if not is_number(seconds) or seconds <= 0:
-        raise ConfigurationError([f"simulated user {user.user_id!r}: run_time gave {seconds!r}, not seconds above 0"])
+        raise InvalidArgument([f"simulated user {user.user_id!r}: run_time gave {seconds!r}, not seconds above 0"])
     return max(1, round(seconds * SECOND))
