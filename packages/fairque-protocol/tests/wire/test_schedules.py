@@ -83,7 +83,7 @@ def test_only_what_the_times_depend_on_changes_their_digest(change: dict[str, An
 
 def test_unknown_fields_are_ignored_and_a_later_version_is_not() -> None:
     assert decode_schedule(b'{"v":1,"id":"s","new":5}') == Schedule(schedule_id="s")
-    for data in (b'{"v":2,"id":"s"}', b"{}", b"x", b'{"v":1,"id":"s","retry":{"cap":-1}}'):
+    for data in (b'{"v":2,"id":"s"}', b"{}", b"x", b'{"v":1,"id":"s","retry":{"factor":-1}}'):
         with pytest.raises(ProtocolError):
             decode_schedule(data)
 

@@ -177,7 +177,7 @@ def _task(schedule: Any) -> Iterator[str]:
         names = ", ".join(f"{p.name} {p.value}" for p in Priority)
         yield f"priority {shown(schedule.priority)} is unknown: choose one of {names}"
     if schedule.retry is not None and not isinstance(schedule.retry, Backoff):
-        yield f"backoff must be a Backoff, not {shown(schedule.retry)}"
+        yield f"retry must be a Backoff, not {shown(schedule.retry)}"
     if not isinstance(schedule.args, list | tuple):
         yield f"args must be a list or tuple of arguments, not {shown(schedule.args)}: put it into a list"
     if not isinstance(schedule.kwargs, Mapping):
