@@ -44,6 +44,10 @@ class Slow(logging.Handler):
 logging.getLogger("slow").addHandler(Slow())
 atexit.register((HERE / "handled").touch)
 
+class Unflushable:
+    def write(self, text): return sys.__stdout__.write(text)
+    def flush(self): raise SystemExit(5)
+
 def leave(kind):
     if kind == "a pool of the module":
         POOL.submit(hang)
@@ -58,6 +62,13 @@ def leave(kind):
     elif kind == "a pool of processes":
         left.append(ProcessPoolExecutor(1, mp_context=FORK))
         left[-1].submit(hang)
+    elif kind == "a stream that cannot be flushed":
+        sys.stdout = Unflushable()
+        (HERE / "hangs").touch()
+    elif kind == "a thread, and a hook that ends all others":
+        threading.Thread(target=hang, daemon=False).start()
+        def ends(*_): raise SystemExit
+        threading.settrace(ends)
     elif kind == "a handler":
         atexit.register(hang)
         (HERE / "hangs").touch()
@@ -101,6 +112,8 @@ KINDS = [
     "nothing",
     "a pool of the module",
     "a thread",
+    "a thread, and a hook that ends all others",
+    "a stream that cannot be flushed",
     "a process",
     "a pool of multiprocessing",
     "a pool of processes",

@@ -3,12 +3,12 @@
   KEYS[1] meta
   ARGV[1..] for each task: words (of a command, separated by spaces; * and the part after the queue's prefix is a
     key, * alone the meta key, & and the part after the prefix a channel)
-  Returns {1, allowed, ...} with one place per command: 1, 0, or 2 when
-    the server has no such command | {-5, what} | {-6, schema} ]]
+  Returns {1, allowed, ...} with one place per command: 1, 0, or 2 if
+    the server does not have the command | {-5, what} | {-6, schema} ]]
 --- @include "begin_reading"
 --- @include "arguments"
 
--- 1, 0, or 2 when there is no such command.
+-- 1, 0, or 2 if there is no such command.
 local function right(words)
   local known, may = pcall(redis.acl_check_cmd, unpack(words))
   return not known and 2 or may and 1 or 0

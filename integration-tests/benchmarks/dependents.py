@@ -1,13 +1,13 @@
-"""Ten thousand dependents of one task: how long the longest single script call stalls the server.
+"""Ten thousand dependents of one task: how long the longest single script call blocks the server.
 
     python integration-tests/benchmarks/dependents.py [redis://...] [--dependents=10000]
 
-One task with so many dependents is pushed, ends, and all is drained and forgotten; once it finishes and its
+One task with that many dependents is pushed and ends, and all tasks are drained and deleted: once it finishes and its
 dependents run, once it fails and they are canceled with it. Then stages are pushed in which each task depends on each
-of the stage before, up to what one push takes. The times are the server's own, read after each call, so neither the
-network nor Python is in them: for how long it carried the call out (INFO commandstats), which is longer on a busy
-machine, and for the longest of the processor alone (INFO cpu, with what the reading takes). Nobody else must use the
-server meanwhile. Wanted: below 20 ms for each call.
+task of the previous stage, up to the limit of one push. The times are the server's own, read after each call, so they
+include neither the network nor Python: the duration of the call (INFO commandstats), which is longer on a busy
+machine, and CPU time for the longest (INFO cpu, including the reading). No other client may use the
+server in the meantime. Target: below 20 ms for each call.
 """
 
 import sys
@@ -34,10 +34,10 @@ WANTED_MS = 20.0
 
 
 class Bench:
-    """A queue of its own, and what each call to it cost the server.
+    """A separate queue, and the cost of each call for the server.
 
     Attributes:
-        spent: Milliseconds of each call, and of the processor, by script.
+        spent: Milliseconds of each call, and of CPU time, by script.
     """
 
     def __init__(self, client: "redis.Redis", runner: Runner) -> None:
@@ -49,7 +49,7 @@ class Bench:
         self._claims = 0
 
     def run(self, call: Call[T]) -> T:
-        """Send a call and note what it cost."""
+        """Send a call and record its cost."""
         before, cpu_before = self._meter.read(), self._cpu_ms()
         answer = self._runner.run(call)
         cpu_ms = self._cpu_ms() - cpu_before
@@ -61,7 +61,7 @@ class Bench:
         return 1_000 * (found["used_cpu_user_main_thread"] + found["used_cpu_sys_main_thread"])
 
     def push(self, tasks: Iterable[Task[Any]]) -> None:
-        """Push tasks, in as many calls as it takes."""
+        """Push tasks, in as many calls as necessary."""
         for batch in batches(tasks, MAX_BATCH_TASKS):
             self.run(calls.push(self.keys, batch, message_limit=262_144, result_ttl_ms=TTL_MS))
 
@@ -75,7 +75,7 @@ class Bench:
         ).tasks
 
     def finish(self, held: Iterable[Granted]) -> None:
-        """End tasks well."""
+        """Finish tasks."""
         done = [Finished(task.task_id, task.token, 1_000, b"1") for task in held]
         self.run(calls.finish(self.keys, done, result_ttl_ms=TTL_MS))
 
@@ -85,7 +85,7 @@ class Bench:
         self.run(calls.fail(self.keys, dead, result_ttl_ms=TTL_MS, dead_ttl_ms=TTL_MS))
 
     def drain(self) -> None:
-        """Run what can be run until nothing waits, and sweep until all is forgotten."""
+        """Run tasks until none waits, and sweep until all are deleted."""
         stats = self._runner.run(calls.read_stats(self.keys))
         while stats.queued or stats.deferred or stats.kept:
             if held := self.pop(BATCH):
@@ -95,7 +95,7 @@ class Bench:
             stats = self._runner.run(calls.read_stats(self.keys))
 
     def report(self, title: str) -> None:
-        """Print the table, and begin a new one."""
+        """Print the table, and start a new one."""
         print(f"\n{title}")
         for script, taken in self.spent.items():
             times, processor = zip(*taken, strict=True)
@@ -108,7 +108,7 @@ class Bench:
 
 
 def task(task_id: str, *parents: str) -> Task[Any]:
-    """Return a task with ids as long as those that are made."""
+    """Return a task with ids as long as generated ones."""
     return Task(task_id=f"{task_id:->36}", user_id="ann", func="f", depends_on=[f"{p:->36}" for p in parents])
 
 

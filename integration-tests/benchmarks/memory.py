@@ -1,9 +1,9 @@
-"""What a million users leave behind: each has one task, and when all were served the memory is what it was.
+"""Memory after a million users: each has one task, and after all were served the memory is as before.
 
     python integration-tests/benchmarks/memory.py [redis://...] [--users=1000000]
 
 Prints the memory that the server uses before, with all tasks waiting, after all were served, and at the end, when
-results were forgotten and debts paid; and the keys that are left.
+results were deleted and debts paid; and the remaining keys.
 """
 
 import sys

@@ -1,9 +1,9 @@
-"""How late schedules are fired: many that are due together, and few beside 100,000 that are not; and what it costs.
+"""How late schedules fire: many that are due together, and a few among 100,000 that are not; and the cost.
 
     python integration-tests/benchmarks/schedules.py [redis://...]
 
-A scheduler process leads and another one stands by. How late a time is, the server's clock alone says: by when it
-stored the task. The baseline of many together is one producer that pushes as many tasks in batches.
+A scheduler process leads and another one stands by. Lateness is measured on the server's clock, by when it
+stored the task. The baseline for many together is one producer that pushes as many tasks in batches.
 """
 
 import os
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 TOGETHER = 10_000
 RESTING = 100_000
-#: Schedules that fire while the others rest, seconds between two times of one, and seconds of looking on.
+#: Schedules that fire while the others do not, seconds between two runs of one, and seconds of measuring.
 FEW, PAUSE, SECONDS = 20, 0.5, 20
 
 
 class Bench:
-    """A queue with schedules, fired by another process."""
+    """A queue with schedules that another process fires."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -60,7 +60,7 @@ class Bench:
         return self.runner.run(read_scheduler(self.keys)).fired
 
     def lateness_ms(self, times: Sequence[tuple[str, int]]) -> list[int]:
-        """How late the tasks of these times were stored."""
+        """How late the tasks of these runs were stored."""
         late = []
         for part in batches(times, 1_000):
             infos = self.runner.run_all([read_task(self.keys, task_id_of(name, at)) for name, at in part])
@@ -86,7 +86,7 @@ def wait_for_leader(bench: Bench) -> None:
 
 
 def together(url: str, client: "redis.Redis") -> None:
-    """Fire many at the same second."""
+    """Fire many in the same second."""
     bench = Bench(url)
     at_ms = (bench.now_ms() // 1000 + 25) * 1000
     moment = datetime.fromtimestamp(at_ms / 1000, UTC)
@@ -112,7 +112,7 @@ def together(url: str, client: "redis.Redis") -> None:
 
 
 def alone(url: str, client: "redis.Redis", resting: int) -> None:
-    """Fire few beside many that rest."""
+    """Fire a few among many that do not."""
     bench = Bench(url)
     names = [f"few{number}" for number in range(FEW)]
     few = [Schedule.create(name, every=PAUSE, jitter=PAUSE, user_id="ann", func="m:f") for name in names]
@@ -143,12 +143,12 @@ def alone(url: str, client: "redis.Redis", resting: int) -> None:
 
 
 def shares(late: Sequence[float]) -> str:
-    """Return the middle and the end of how late times were, in milliseconds, as a text."""
+    """Return the median, 99th percentile and maximum of the lateness, in milliseconds, as text."""
     return f"p50 {percentile(late, 0.5)} ms, p99 {percentile(late, 0.99)} ms, last {max(late)} ms"
 
 
 def cpu_of(process: "subprocess.Popen[bytes]") -> float:
-    """Return the seconds of processor time that a process has used; 0 where the system does not tell."""
+    """Return the seconds of CPU time that a process has used; 0 if the system does not report it."""
     try:
         fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -157,7 +157,7 @@ def cpu_of(process: "subprocess.Popen[bytes]") -> float:
 
 
 def main() -> None:
-    """Print the figures."""
+    """Print the results."""
     with server_url() as url, redis.Redis.from_url(url) as client:
         together(url, client)
         for resting in (0, RESTING):

@@ -1,4 +1,4 @@
-"""How fast one worker process empties a queue of no-op tasks, beside one round trip to the server.
+"""How fast one worker process empties a queue of no-op tasks, relative to one round trip to the server.
 
     python integration-tests/benchmarks/throughput.py [redis://...]
 

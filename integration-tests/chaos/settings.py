@@ -1,4 +1,4 @@
-"""The settings of all processes of a run: short time limits, so that a fault is over while the run still looks."""
+"""The settings of all processes of a run: short timeouts, so that the run sees the end of each fault."""
 
 import os
 from pathlib import Path
@@ -14,12 +14,12 @@ QUEUE = "chaos"
 SOCKET_SECONDS = 1.0
 GRACE_SECONDS = 0.25
 
-#: A folder with other scripts, for the processes of this machine alone: the product does not know it.
+#: A folder with other scripts, only for the processes of the chaos test: the product does not read it.
 LUA = "CHAOS_LUA"
 
 
 def use_other_scripts() -> None:
-    """Take the scripts from the folder that the environment names, if it does."""
+    """Use the scripts in the folder named by the environment, if there is one."""
     folder = os.environ.get(LUA)
     if folder:
         scripts._folder = lambda: Path(folder)
@@ -27,7 +27,7 @@ def use_other_scripts() -> None:
 
 
 def client_settings(plan: Plan, url: str) -> ClientSettings:
-    """The settings of a producer, or of who reads at the end."""
+    """The settings of a producer, or of the reader at the end."""
     return ClientSettings(
         redis=RedisSettings(url=url, socket_timeout_seconds=SOCKET_SECONDS, connect_timeout_seconds=SOCKET_SECONDS),
         queue=QueueSettings(name=QUEUE, max_deliveries=plan.max_deliveries),
@@ -35,7 +35,7 @@ def client_settings(plan: Plan, url: str) -> ClientSettings:
 
 
 def worker_environ(plan: Plan, url: str, name: str, history: Path) -> dict[str, str]:
-    """The environment of a worker process, on top of that of the run."""
+    """Environment variables of a worker process, added to those of the run."""
     return {
         "FAIRQUE__REDIS__URL": url,
         "FAIRQUE__REDIS__SOCKET_TIMEOUT_SECONDS": str(SOCKET_SECONDS),

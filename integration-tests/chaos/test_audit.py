@@ -1,4 +1,4 @@
-"""What the judge of the breaking machine says of keys that are left when all tasks are forgotten."""
+"""The audit of the chaos test: keys that are left after all tasks were deleted."""
 
 from collections.abc import Iterator
 

@@ -18,7 +18,7 @@ async def noop(_: dict[Any, Any], text: str) -> None:
 
 
 class WorkerSettings:
-    """As arq wants them."""
+    """The settings of the worker, in the form that arq expects."""
 
     functions = (noop,)
     redis_settings = RedisSettings(unix_socket_path=URL.removeprefix("unix://"))

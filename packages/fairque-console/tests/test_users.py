@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -200,6 +201,8 @@ class TestList:
         (acme,) = found["items"]
         assert (acme["user_id"], acme["weight"], acme["cap"], acme["waiting"]) == ("acme", 2.5, 7, 1)
         assert acme["reason"] == "turn"
+        assert datetime.fromisoformat(acme["since"]) <= datetime.fromisoformat(found["read_at"])
+        assert found["read_at"].endswith("+00:00")
 
     def test_an_empty_queue_has_only_the_heading(self, command: Command) -> None:
         assert command("users", "list").stdout == "user  weight  waiting  running  served  reason\n"

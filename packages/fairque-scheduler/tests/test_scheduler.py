@@ -285,6 +285,14 @@ class TestReading:
 
 
 class TestApplying:
+    def test_applying_takes_more_than_one_call_holds(self, bench: "Bench", every: Every) -> None:
+        scheduler = bench.scheduler()
+        declared = [every(f"s-{number}", 60, args=["x" * 200_000]) for number in range(101)]
+
+        scheduler.apply_schedules(declared)
+
+        assert scheduler.apply_schedules(declared).unchanged == 101
+
     def test_declared_ones_are_added_changed_and_left(self, bench: "Bench", every: Every) -> None:
         scheduler = bench.scheduler()
         scheduler.add_schedule(every("program", 60))

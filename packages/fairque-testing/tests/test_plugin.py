@@ -1,4 +1,4 @@
-"""The pytest plugin, run by a pytest of its own."""
+"""The pytest plugin, run by a separate pytest."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from fairque.testing.servers import REDIS_SERVER
 Run = Callable[..., str]
 
 ROOT = Path(__file__).parents[3]
-# A stand-in for an engine that this machine may not have: what is tested is which words docker is asked.
+# A stand-in for an engine that this machine may not have: the test checks the arguments of docker.
 ENGINE = """#!/bin/sh
 echo "$@" >> "$0.asked"
 case "$*" in *port*) echo 0.0.0.0:12345;; esac
@@ -26,7 +26,7 @@ BROKEN_COMPOSE = ENGINE + 'case "$*" in *up*) exit 1;; esac\n'
 
 @pytest.fixture
 def our_conftest(tmp_path: Path) -> None:
-    """Puts the conftest.py of the repository, and what it reads, beside the test file."""
+    """Copies the conftest.py of the repository, and the files that it reads, next to the test file."""
     (tmp_path / "project" / "integration-tests").mkdir(parents=True)
     for name in ("conftest.py", "integration-tests/docker-compose.yml"):
         shutil.copy(ROOT / name, tmp_path / "project" / name)

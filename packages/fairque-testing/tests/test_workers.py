@@ -1,4 +1,4 @@
-"""The worker of the plugin, and what the README says of it."""
+"""The worker of the plugin, and its example in the README."""
 
 import re
 from collections.abc import Callable, Iterator

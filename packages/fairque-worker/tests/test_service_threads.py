@@ -268,8 +268,11 @@ url, name, function = sys.argv[1:]
 def thread(): os.closerange(3, 256)
 async def coroutine(): os.closerange(3, 256)
 def lowers(): resource.setrlimit(resource.RLIMIT_NOFILE, (1, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+def pipes():
+    silent, _ = os.pipe()
+    for number in range(3, 256): os.dup2(silent, number)
 registry = Registry()
-for one in (thread, coroutine, lowers): registry.register(one, one.__name__)
+for one in (thread, coroutine, lowers, pipes): registry.register(one, one.__name__)
 with TaskQueue.from_url(url, queue=name) as queue:
     queue.push(Task(func=function, user_id="ann"))
 worker = Worker.from_url(url, queue=name, handler=FunctionTaskHandler(registry=registry), http_port=0)
@@ -290,6 +293,17 @@ def test_a_task_that_closes_all_descriptors_ends_the_worker_which_says_what_happ
     ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)  # noqa: S603 - as below
     assert ended.stdout.startswith("the worker crashed: OSError(9, 'Bad file descriptor'). Code"), ended.stderr[-3_000:]
     assert 'isolation="process"' in ended.stdout
+
+
+def test_a_task_that_puts_silent_pipes_in_the_place_of_all_descriptors_ends_the_worker_which_says_what_happened(
+    bench: Any, tmp_path: Path
+) -> None:
+    program = tmp_path / "closes.py"
+    program.write_text(CLOSES)
+    command = [sys.executable, str(program), bench.url, bench.keys.name, "pipes"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)  # noqa: S603 - as above
+    assert ended.stdout.startswith("the worker crashed: OSError("), ended.stderr[-3_000:]
+    assert "Code in this process, as os.closerange or os.dup2, has closed" in ended.stdout
 
 
 def test_a_task_that_lowers_the_limit_of_open_files_ends_the_worker_which_says_what_to_do(

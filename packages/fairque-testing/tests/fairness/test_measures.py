@@ -1,4 +1,4 @@
-"""The measures of fairness, and what a simulation refuses."""
+"""The measures of fairness, and the arguments that a simulation refuses."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from fairque.protocol.errors import InvalidArgument
 from fairque.testing.fairness.simulation import SimulatedUser, jain_index, simulate
 from fairque.testing.fairness.simulation.report import fair_allocation, percentile
 
-#: Whole, since the smallest floats have no digits to share.
+#: Whole, because the smallest floats cannot be divided.
 amounts = st.integers(0, 1_000_000)
 demands = st.lists(st.tuples(st.floats(0.01, 100), amounts), min_size=1, max_size=8)
 

@@ -1,4 +1,4 @@
-"""What each verb does to charges, places and leases."""
+"""The effect of each verb on charges, places and leases."""
 
 from typing import TYPE_CHECKING
 
@@ -207,7 +207,7 @@ class TestLeases:
         assert queue.user().inf == 1
 
     def test_each_attempt_begins_later_than_the_one_before(self, queue: "Bench") -> None:
-        """The start is also the fence by which an outside store refuses an older attempt."""
+        """The start is also the fence by which an external store refuses an older attempt."""
         (task,) = queue.push()
         starts = []
         for _ in range(3):

@@ -1,4 +1,4 @@
-"""Weights, caps, pauses and rates of users, and defaults for all of them."""
+"""Weights, caps, pauses and rates of users, and defaults for all users."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -132,7 +132,7 @@ class TestRates:
         starts: list[int] = []
         for pause_us in pauses_us:
             queue.now_us += pause_us
-            # The queue empties again and again, which must not fill the bucket.
+            # The queue is emptied repeatedly, which must not refill the bucket.
             queue.push(number=1)
             starts += [queue.now_us for _ in queue.pop(5)]
         for index, first in enumerate(starts):

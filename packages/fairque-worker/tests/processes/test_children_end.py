@@ -64,6 +64,12 @@ def test_a_task_above_its_timeout_is_killed_with_all_that_it_started(apart: Any)
     assert apart.result("add", 1, 2) == 3
 
 
+def test_a_task_that_has_left_the_process_group_of_its_child_is_killed_too(apart: Any) -> None:
+    apart.start(concurrency=1)
+    assert apart.error("hangs_in_another_group", "hung", timeout=1.0)["type"] == "TaskTimeout"
+    apart.ends(apart.noted("hung"))
+
+
 def test_a_task_that_hangs_in_c_code_is_killed_too(apart: Any) -> None:
     apart.start(concurrency=1)
     assert apart.error("holds_on", "hung", timeout=0.5)["type"] == "TaskTimeout"

@@ -1,13 +1,12 @@
 """Makes the schedules of a queue those that a configuration declares: what differs, and the calls that change it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from attrs import asdict, frozen
 
-from fairque.protocol.calls import Storing, read_schedules, schedule, unschedule
-from fairque.protocol.calls.schedules import MAX_SCHEDULES
-from fairque.protocol.errors import ScheduleConflict, ScheduleNotFound
+from fairque.protocol.calls import Scheduled, Storing, read_schedules, schedule, unschedule
+from fairque.protocol.errors import BatchTooLarge, ScheduleConflict, ScheduleNotFound
 from fairque.protocol.model.schedules import Schedule, ScheduleInfo, UnreadableSchedule
 from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Call
@@ -126,10 +125,8 @@ def apply(
         planned = plan(declared, *_all(runner, keys))
         if dry_run:
             return planned
-        storing = planned.storing
-        chunks = [storing[first : first + MAX_SCHEDULES] for first in range(0, len(storing), MAX_SCHEDULES)]
         # Built before the first is sent, so that one that is refused changes nothing.
-        calls = [schedule(keys, chunk, message_limit=message_limit) for chunk in chunks]
+        calls = _calls(keys, planned.storing, message_limit)
         try:
             for lost in planned.replaced:
                 runner.run(unschedule(keys, lost.schedule_id, revision=lost.revision))
@@ -144,6 +141,19 @@ def apply(
         else:
             return planned
     raise AssertionError("unreachable")
+
+
+def _calls(keys: QueueKeys, storing: Sequence[Storing], message_limit: int) -> list[Call[list[Scheduled]]]:
+    """Build as few calls as hold all: a call holds a limited number of schedules, and of bytes."""
+    if not storing:
+        return []
+    try:
+        return [schedule(keys, storing, message_limit=message_limit)]
+    except BatchTooLarge:
+        if len(storing) == 1:
+            raise
+        half = len(storing) // 2
+        return _calls(keys, storing[:half], message_limit) + _calls(keys, storing[half:], message_limit)
 
 
 def _all(runner: Runs, keys: QueueKeys) -> tuple[dict[str, ScheduleInfo], int, list[UnreadableSchedule]]:

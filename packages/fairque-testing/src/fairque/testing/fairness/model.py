@@ -55,7 +55,7 @@ class FairModel(FairLedger):
         """Change some settings of a user; None removes its own cap, rate or burst.
 
         Raises:
-            InvalidArgument: A setting cannot be used.
+            InvalidArgument: A setting is invalid.
         """
         now_us = self.clock.read(now_us)
         before = self.settings.get(user_id, UserSettings())

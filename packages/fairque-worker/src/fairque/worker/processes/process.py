@@ -168,6 +168,8 @@ class Child:
         self.killed = True
         self._begun.wait()
         self._send(signal.SIGKILL, os.killpg)
+        # A task may have taken it into another group.
+        self._send(signal.SIGKILL, os.kill)
 
     def dump(self) -> None:
         """Have it write to standard error what it does."""
