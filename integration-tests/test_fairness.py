@@ -19,13 +19,11 @@ def test_users_that_push_a_little_after_a_long_backlog_are_served_among_the_firs
     project.write(TASKS)
     # If each task costs one, the bound is a number of tasks, however long the machine takes for each.
     queue.set(cost_mode=CostMode.COUNT)
-    queue.push_many([Task.create(func="tasks:short", user_id="noisy") for _ in range(NOISY)])
+    queue.push_many([Task(func="tasks:short", user_id="noisy") for _ in range(NOISY)])
     quiet = {
         handle.task_id
         for number in range(QUIET_USERS)
-        for handle in queue.push_many(
-            [Task.create(func="tasks:short", user_id=f"quiet-{number}") for _ in range(QUIET)]
-        )
+        for handle in queue.push_many([Task(func="tasks:short", user_id=f"quiet-{number}") for _ in range(QUIET)])
     }
     code, _, errors = project.run("tasks", "--burst", "--concurrency", "1")
     assert code == 0, errors

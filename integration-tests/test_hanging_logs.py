@@ -83,10 +83,10 @@ def test_a_worker_runs_its_tasks_and_ends_at_a_signal_whatever_a_handler_of_its_
 ) -> None:
     project.write(HANDLERS)
     process = project.begin(environ={"KIND": kind})
-    failing = queue.push(Task.create(func="tasks:fails", retries=0))
+    failing = queue.push(Task(func="tasks:fails", retries=0))
     eventually(lambda: failing.state() is TaskState.FAILED, what="a failure that is told to the queue")
     for _ in range(3):
-        queue.push(Task.create(func="tasks:note_it")).result(timeout=LONG)
+        queue.push(Task(func="tasks:note_it")).result(timeout=LONG)
     process.signal(signal.SIGTERM)
     assert process.ends(LONG) == 0
     assert len(project.ledger()) == 3
@@ -98,7 +98,7 @@ def test_a_worker_runs_its_tasks_and_ends_at_a_signal_whatever_a_handler_of_its_
 def test_a_burst_ends_with_0_whatever_a_handler_of_its_log_does(project: Any, queue: Any, kind: str) -> None:
     project.write(HANDLERS)
     names = ("fails", "note_it", "note_it")
-    handles = [queue.push(Task.create(func=f"tasks:{name}", retries=0)) for name in names]
+    handles = [queue.push(Task(func=f"tasks:{name}", retries=0)) for name in names]
     assert project.begin("--burst", "tasks", environ={"KIND": kind}).ends(LONG) == 0
     assert [handle.state() for handle in handles] == [TaskState.FAILED, TaskState.FINISHED, TaskState.FINISHED]
 
@@ -106,7 +106,7 @@ def test_a_burst_ends_with_0_whatever_a_handler_of_its_log_does(project: Any, qu
 @pytest.mark.parametrize("kind", SOME)
 def test_a_refused_command_has_its_code_and_message_whatever_a_handler_of_its_log_does(project: Any, kind: str) -> None:
     project.write(HANDLERS)
-    environ = {"KIND": kind, "FAIRQUE__REDIS__URL": "redis://127.0.0.1:1/0", "FAIRQUE__REDIS__RETRIES": "0"}
+    environ = {"KIND": kind, "FAIRQUE_REDIS_URL": "redis://127.0.0.1:1/0", "FAIRQUE_REDIS_RETRIES": "0"}
     process = project.begin(environ=environ)
     assert process.ends(LONG) == 3
     assert "does not answer" in process.stderr
@@ -118,7 +118,7 @@ def test_several_processes_end_at_a_signal_whatever_a_handler_of_their_log_does(
 ) -> None:
     project.write(HANDLERS)
     process = project.begin("--processes", "2", "tasks", environ={"KIND": kind})
-    queue.push(Task.create(func="tasks:note_it")).result(timeout=LONG)
+    queue.push(Task(func="tasks:note_it")).result(timeout=LONG)
     process.signal(signal.SIGTERM)
     assert process.ends(LONG) == 0
 
@@ -126,7 +126,7 @@ def test_several_processes_end_at_a_signal_whatever_a_handler_of_their_log_does(
 @pytest.mark.parametrize("kind", SOME)
 def test_a_scheduler_leads_and_ends_at_a_signal_whatever_a_handler_of_its_log_does(project: Any, kind: str) -> None:
     project.write(HANDLERS)
-    with scheduler(project, subprocess.DEVNULL, KIND=kind, FAIRQUE__SCHEDULER__MODULES="tasks") as process:
+    with scheduler(project, subprocess.DEVNULL, KIND=kind, FAIRQUE_SCHEDULER_MODULES="tasks") as process:
         leads(project, process)
         process.send_signal(signal.SIGTERM)
         assert process.wait(LONG) == 0
@@ -137,7 +137,7 @@ import os
 import tasks
 from fairque.worker import Worker
 worker = Worker.from_url(
-    os.environ["FAIRQUE__REDIS__URL"], queue=os.environ["FAIRQUE__QUEUE__NAME"], modules=["tasks"]
+    os.environ["FAIRQUE_REDIS_URL"], queue=os.environ["FAIRQUE_QUEUE_NAME"], modules=["tasks"]
 )
 worker.start()
 while not (tasks.HERE / "ledger").exists():
@@ -151,7 +151,7 @@ def test_a_program_ends_although_a_log_handler_hangs_in_its_worker_that_was_not_
 ) -> None:
     project.write(HANDLERS.replace("atexit.register(hang)", "pass"))
     (project.folder / "program.py").write_text(PROGRAM)
-    handle = queue.push(Task.create(func="tasks:note_it"))
+    handle = queue.push(Task(func="tasks:note_it"))
     environ = {**os.environ, **project.environ, "KIND": kind}
     with subprocess.Popen([sys.executable, "program.py"], cwd=project.folder, env=environ) as process:
         try:
@@ -197,9 +197,9 @@ def test_workers_run_their_tasks_and_end_at_a_signal_although_their_output_is_no
 ) -> None:
     project.write(TASKS)
     with nobody_reads() as pipe, worker(project, pipe, words, both=both) as process:
-        failing = queue.push(Task.create(func="tasks:fails", retries=0))
+        failing = queue.push(Task(func="tasks:fails", retries=0))
         eventually(lambda: failing.state() is TaskState.FAILED, what="a failure that is told to the queue")
-        queue.push(Task.create(func="tasks:note_it")).result(timeout=LONG)
+        queue.push(Task(func="tasks:note_it")).result(timeout=LONG)
         process.send_signal(signal.SIGTERM)
         assert process.wait(LONG) == 0
 
@@ -208,7 +208,7 @@ def test_a_supervisor_restarts_a_worker_although_its_output_is_not_read(project:
     project.write(TASKS)
     with nobody_reads() as pipe, worker(project, pipe, ("--processes", "1", "--concurrency", "1", "tasks")) as process:
         for number in range(3):
-            queue.push(Task.create(func="tasks:note_it")).result(timeout=LONG)
+            queue.push(Task(func="tasks:note_it")).result(timeout=LONG)
             if number < 2:
                 os.kill(int(project.ledger()[-1][2]), signal.SIGKILL)
         process.send_signal(signal.SIGTERM)
@@ -218,7 +218,7 @@ def test_a_supervisor_restarts_a_worker_although_its_output_is_not_read(project:
 
 def test_a_refused_worker_ends_with_its_code_although_its_output_is_not_read(project: Any) -> None:
     project.write(TASKS)
-    project.environ |= {"FAIRQUE__REDIS__URL": "redis://127.0.0.1:1/0", "FAIRQUE__REDIS__RETRIES": "0"}
+    project.environ |= {"FAIRQUE_REDIS_URL": "redis://127.0.0.1:1/0", "FAIRQUE_REDIS_RETRIES": "0"}
     with nobody_reads() as pipe, worker(project, pipe, ("tasks",)) as process:
         assert process.wait(LONG) == 3
 
@@ -253,7 +253,7 @@ def scheduler(project: Any, pipe: int, **environ: str) -> Any:
 
 def leads(project: Any, process: "subprocess.Popen[bytes]") -> None:
     """Wait until the scheduler leads."""
-    url, name = project.environ["FAIRQUE__REDIS__URL"], project.environ["FAIRQUE__QUEUE__NAME"]
+    url, name = project.environ["FAIRQUE_REDIS_URL"], project.environ["FAIRQUE_QUEUE_NAME"]
     with TaskScheduler.from_url(url, queue=name) as observer:
 
         def does() -> bool:

@@ -20,7 +20,7 @@ async def add_later(a, b):
     await asyncio.sleep(0.01)
     return {"sum": a + b, "who": current_context().user_id}
 
-@task(retries=1, retry=RetryPolicy(base_seconds=0.01))
+@task(retries=1, backoff=Backoff(base=0.01))
 def broken():
     note()
     raise ValueError("no luck")
@@ -28,7 +28,7 @@ def broken():
 @task
 def stoppable():
     note()
-    if current_context().wait_cancelled(20):
+    if current_context().wait_stop(20):
         raise RuntimeError("stopped")
 
 def plain(a):
@@ -37,7 +37,7 @@ def plain(a):
 
 
 def call(func: str, *args: Any, **fields: Any) -> Task[Any]:
-    return Task.create(func=func, args=args, **fields)
+    return Task(func=func, args=args, **fields)
 
 
 def test_a_worker_process_runs_functions_coroutines_and_plain_functions_of_its_module(project: Any, queue: Any) -> None:
@@ -50,7 +50,7 @@ def test_a_worker_process_runs_functions_coroutines_and_plain_functions_of_its_m
 
 def test_the_producer_learns_why_a_task_failed_and_that_one_was_canceled(project: Any, queue: Any) -> None:
     project.write(TASKS)
-    project.start(environ={"FAIRQUE__WORKER__HEARTBEAT_SECONDS": "0.1"})
+    project.start(environ={"FAIRQUE_WORKER_HEARTBEAT": "0.1"})
     failing = queue.push(call("tasks:broken", retries=1))
     running = queue.push(call("tasks:stoppable"))
     with pytest.raises(TaskFailed, match="ValueError: no luck") as caught:
@@ -85,8 +85,8 @@ class Upper(TaskHandler):
 
 def test_a_custom_handler_runs_payloads_and_is_notified_of_the_endings(project: Any, queue: Any) -> None:
     project.write(HANDLER)
-    good = queue.push(Task.create(payload="text"))
-    bad = queue.push(Task.create(retries=0))
+    good = queue.push(Task(payload="text"))
+    bad = queue.push(Task(retries=0))
     project.start("tasks:Upper")
     assert good.result(PATIENCE) == "TEXT"
     with pytest.raises(TaskFailed, match="nothing to do"):
@@ -107,7 +107,7 @@ def double(number):
     return 2 * number
 
 if __name__ == "__main__":
-    url, name = os.environ["FAIRQUE__REDIS__URL"], os.environ["FAIRQUE__QUEUE__NAME"]
+    url, name = os.environ["FAIRQUE_REDIS_URL"], os.environ["FAIRQUE_QUEUE_NAME"]
     with TaskQueue.from_url(url, queue=name, default_user_id="ann") as queue:
         print(queue.push(double.task(21)).result(timeout=60))
 """

@@ -15,10 +15,10 @@ from fairque.client import TaskContext, TaskQueue, task
 
 @task(retries=0)
 def add(one: int, other: int, ctx: "TaskContext | None" = None) -> list[object]:
-    return [one + other, ctx.task.func if ctx else None]
+    return [one + other, ctx.func if ctx else None]
 
 def push(task_id: str) -> None:
-    url, name = os.environ["FAIRQUE__REDIS__URL"], os.environ["FAIRQUE__QUEUE__NAME"]
+    url, name = os.environ["FAIRQUE_REDIS_URL"], os.environ["FAIRQUE_QUEUE_NAME"]
     with TaskQueue.from_url(url, queue=name, default_user_id="ann") as queue:
         queue.push(add.options(task_id=task_id).task(1, other=2))
 
@@ -69,7 +69,7 @@ def test_a_name_that_reaches_into_a_module_runs_nothing_and_says_what_to_do(proj
     )
     names = ["tasks:futures.ProcessPoolExecutor", "tasks:missing", "tasks:Jobs.run", "elsewhere:run"]
     for name in names:
-        queue.push(Task.create(func=name))
+        queue.push(Task(func=name))
     _, _, log = project.run("tasks", "--burst")
     assert not (project.folder / "asked").exists()
     for name in names:

@@ -31,7 +31,7 @@ async def wait(name: str, *, ctx: TaskContext | None = None) -> int:
 
 
 def load(rows: int) -> Task[str]:
-    return Task.create(func="tasks:load", args=[rows], retries=0)
+    return Task(func="tasks:load", args=[rows], retries=0)
 
 
 def test_a_task_reports_its_progress_and_logs_under_its_own_name(project: Any, queue: Any) -> None:
@@ -49,7 +49,7 @@ def test_a_task_reports_its_progress_and_logs_under_its_own_name(project: Any, q
 def test_a_watcher_sees_the_progress_of_a_coroutine_while_it_runs(project: Any, queue: Any) -> None:
     project.write(TASKS)
     project.start("tasks")
-    handle = queue.push(Task.create(func="tasks:wait", args=["go"]))
+    handle = queue.push(Task(func="tasks:wait", args=["go"]))
     seen = []
     for told in handle.watch_progress(timeout=PATIENCE):
         seen.append(told)
@@ -72,7 +72,7 @@ def test_many_results_arrive_as_tasks_end(project: Any, queue: Any) -> None:
 def test_dead_letters_run_again_once_their_cause_is_fixed(project: Any, queue: Any, isolation: str) -> None:
     project.write(TASKS)
     project.touch("broken")
-    project.start("tasks", environ={"FAIRQUE__WORKER__ISOLATION": isolation})
+    project.start("tasks", environ={"FAIRQUE_WORKER_ISOLATION": isolation})
     handles = queue.push_many([load(1) for _ in range(3)])
     with pytest.raises(TaskFailed, match="ValueError: broken"):
         handles[0].result(timeout=PATIENCE)

@@ -101,7 +101,7 @@ def logging_as_before() -> Iterator[None]:
 
 
 def run(command: click.Command, url: str, *args: str) -> Result:
-    environ = {"FAIRQUE__REDIS__URL": url, "FAIRQUE__REDIS__RETRIES": "0"}
+    environ = {"FAIRQUE_REDIS_URL": url, "FAIRQUE_REDIS_RETRIES": "0"}
     result = CliRunner().invoke(command, args, env=environ)
     assert "hunter2" not in result.output
     assert "Traceback" not in result.output
@@ -144,7 +144,7 @@ def test_a_push_reports_it_and_stores_nothing(case: Case) -> None:
     url, words, _ = case
     with TaskQueue.from_url(url, default_user_id="ann") as queue:
         with pytest.raises(FairqueError, match=words) as caught:
-            queue.push(Task.create(func="tasks:x"))
+            queue.push(Task(func="tasks:x"))
         assert isinstance(caught.value, RedisUnavailable | ServerUnsuitable)
         assert "hunter2" not in str(caught.value)
 

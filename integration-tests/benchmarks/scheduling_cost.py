@@ -15,7 +15,7 @@ from common import Meter, Spent, batches, new_queue, server_url
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Finished
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.keys import QueueKeys
@@ -28,7 +28,7 @@ ZADDS = 10_000
 def main() -> None:
     """Print the tables."""
     with server_url() as url, redis.Redis.from_url(url) as client:
-        runner = Runner(RedisSettings(url=url))
+        runner = Runner(RedisSection(url=url))
         bench = Bench(client, runner)
         version = client.info("server").get("redis_version")
         print(f"server {version}, a plain ZADD in a script: {bench.zadd_us():.2f} us")
@@ -107,9 +107,7 @@ class Bench:
         keys = new_queue()
         numbers = range(users * each)
         for part in batches(numbers, 1_000):
-            tasks: list[Task[Any]] = [
-                Task(task_id=f"t{n}", user_id=f"user-{n % users}", func="f", created_at=0) for n in part
-            ]
+            tasks: list[Task[Any]] = [Task(task_id=f"t{n}", user_id=f"user-{n % users}", func="f") for n in part]
             self._runner.run(calls.push(keys, tasks, message_limit=1_000))
         return keys
 
@@ -121,7 +119,7 @@ class Bench:
             claim=f"{self._claims:016x}",
             count=count,
             lease_ms=DAY_MS,
-            max_deliveries=5,
+            max_lost_workers=5,
             result_ttl_ms=DAY_MS,
             dead_ttl_ms=DAY_MS,
         )

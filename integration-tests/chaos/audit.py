@@ -61,7 +61,7 @@ def left_over(admin: "redis.Redis", runner: Runner, keys: QueueKeys) -> list[str
     admin.hset(keys.meta, "test", "1")
     admin.set(f"{keys.prefix}now", seconds * 1_000_000 + micros + _FAR_AHEAD_US)
     while True:
-        swept = runner.run(sweep(keys, guard_ms=0, max_deliveries=5, result_ttl_ms=1, dead_ttl_ms=1))
+        swept = runner.run(sweep(keys, guard_ms=0, max_lost_workers=5, result_ttl_ms=1, dead_ttl_ms=1))
         if swept is not None and not (swept.forgotten or swept.users):
             break
     left = (key.decode().removeprefix(keys.prefix) for key in admin.scan_iter(f"{keys.prefix}*", count=1000))

@@ -134,12 +134,12 @@ def no_start_after_the_end(facts: Facts, _: Plan) -> Iterator[str]:
 
 
 def deliveries_are_bounded(facts: Facts, plan: Plan) -> Iterator[str]:
-    """C7: at most max_deliveries lost leases, each start is counted, and a dead letter has a reason."""
+    """C7: at most max_lost_workers lost leases, each start is counted, and a dead letter has a reason."""
     for task_id, task in _each(facts):
         order = [attempt for attempt in task.in_order() if attempt.number]
         lost = [attempt for attempt in order if not (attempt.accepted or attempt.maybe)]
-        if len(lost) > plan.max_deliveries:
-            yield f"task {task_id} lost {len(lost)} leases; {plan.max_deliveries} are allowed"
+        if len(lost) > plan.max_lost_workers:
+            yield f"task {task_id} lost {len(lost)} leases; {plan.max_lost_workers} are allowed"
         for old, new in pairwise(order):
             if not _follows(facts, old, new):
                 yield f"task {task_id}: attempt {new.number} came after attempt {old.number}"
@@ -147,7 +147,7 @@ def deliveries_are_bounded(facts: Facts, plan: Plan) -> Iterator[str]:
             reason = task.final.get("reason")
             if not reason:
                 yield f"task {task_id} is a dead letter without a reason"
-            if reason == "deliveries" and len(lost) != plan.max_deliveries and not facts.unheard:
+            if reason == "deliveries" and len(lost) != plan.max_lost_workers and not facts.unheard:
                 yield f"task {task_id} is dead after {len(lost)} lost leases"
 
 
@@ -209,7 +209,7 @@ def the_keys_agree(facts: Facts, _: Plan) -> Iterator[str]:
 
 def recovers_in_time(facts: Facts, plan: Plan) -> Iterator[str]:
     """C13: the tasks of a dead worker can be started again in time, and are started if any worker has a free slot."""
-    bound = int(1_000_000 * (plan.lease_seconds + plan.recovery_seconds))
+    bound = int(1_000_000 * (plan.lease + plan.recovery_seconds))
     idle = sorted(facts.idle)
     for task_id, died, back, started in _recovered(facts):
         if back > died + bound + _down(facts, died, back):

@@ -12,10 +12,10 @@ def report(plan: Plan, outcome: Outcome) -> str:
     """Return the report as text."""
     verdict = outcome.verdict
     times, starts = verdict.recovery_ms, verdict.restart_ms
-    allowed = int(1000 * (plan.lease_seconds + plan.recovery_seconds))
+    allowed = int(1000 * (plan.lease + plan.recovery_seconds))
     lines = [
         f"seed {plan.seed}, {plan.tasks:,} tasks in {outcome.seconds:.0f} s, append-only file {plan.persistence}",
-        f"{plan.workers} workers of {plan.concurrency} ({', '.join(plan.modes)}), lease {plan.lease_seconds:g} s",
+        f"{plan.workers} workers of {plan.concurrency} ({', '.join(plan.modes)}), lease {plan.lease:g} s",
         "",
         f"lost      {verdict.lost:>7,}   acknowledged, but not ended",
         f"doubled   {verdict.doubled:>7,}   with more than one terminal record",

@@ -53,7 +53,7 @@ def test_a_worker_imports_the_modules_that_it_is_given(
     monkeypatch.syspath_prepend(tmp_path)
     from fairque.client import Task  # noqa: PLC0415 - here only
 
-    handle = queue.push(Task.create(func="tripled", args=[3]))
+    handle = queue.push(Task(func="tripled", args=[3]))
     fairque_worker.run("tasks_of_a_test")
     assert handle.result(timeout=0) == 9
 

@@ -61,7 +61,7 @@ def test_a_heartbeat_that_fails_for_lack_of_something_is_sent_later_and_no_task_
         for _ in range(8):
             assert beats.acquire(timeout=PATIENCE)
 
-    worker = bench.worker(long, lease_seconds=3.0, heartbeat_seconds=0.5)
+    worker = bench.worker(long, lease=3.0, heartbeat=0.5)
     beat = worker._heart._consumer.beat
 
     def counted(*args: Any) -> Any:
@@ -114,7 +114,7 @@ def test_a_worker_with_a_dead_thread_is_not_alive_and_its_tasks_are_told_to_stop
     def patient() -> None:
         begun.set()
         context = current_context()
-        eventually(lambda: context.cancelled, what="that it is told to stop")
+        eventually(lambda: context.should_stop, what="that it is told to stop")
         told.set()
 
     worker = bench.start(patient, http_port=0)
@@ -197,7 +197,7 @@ def test_a_heart_that_beats_late_says_for_how_long_what_ran_and_what_helps(
         # As a long regular expression does: it sleeps without a word to the interpreter.
         ctypes.PyDLL(None).usleep(1_500_000)
 
-    worker = bench.worker(holds, lease_seconds=1.0, heartbeat_seconds=0.2)
+    worker = bench.worker(holds, lease=1.0, heartbeat=0.2)
     looks = itertools.count()
     monkeypatch.setattr("fairque.worker.keeping.leases.time.process_time", lambda: used * next(looks))
     worker.start()
@@ -274,7 +274,7 @@ def pipes():
 registry = Registry()
 for one in (thread, coroutine, lowers, pipes): registry.register(one, one.__name__)
 with TaskQueue.from_url(url, queue=name) as queue:
-    queue.push(Task.create(func=function, user_id="ann"))
+    queue.push(Task(func=function, user_id="ann"))
 worker = Worker.from_url(url, queue=name, handler=FunctionTaskHandler(registry=registry), http_port=0)
 try:
     worker.run()
@@ -321,7 +321,7 @@ def test_a_task_that_lowers_the_limit_of_open_files_ends_the_worker_which_says_w
 
 LATE = """
 import asyncio, sys, threading
-from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.config import QueueSection, RedisSection
 from fairque.protocol.model.registry import Registry
 from fairque.protocol import calls
 from fairque.protocol.model.task import Task
@@ -338,9 +338,9 @@ def off(): raise Cancel("a test")
 async def coroutine(): await asyncio.sleep(0)
 registry = Registry()
 for one in (fine, wrong, again, off, coroutine): registry.register(one, one.__name__)
-options = WorkerOptions(concurrency=4, grace_seconds=1)
-settings = WorkerSettings(redis=RedisSettings(url=url), queue=QueueSettings(name=name), worker=options)
-keys, runner = QueueKeys(name), Runner(RedisSettings(url=url))
+options = WorkerSection(concurrency=4, stop_timeout=1)
+settings = WorkerSettings(redis=RedisSection(url=url), queue=QueueSection(name=name), worker=options)
+keys, runner = QueueKeys(name), Runner(RedisSection(url=url))
 worker = Worker(settings, FunctionTaskHandler(registry=registry), burst=False)
 worker.start()
 runner.run(calls.read_stats(keys))
@@ -348,8 +348,8 @@ before = {name for name in sys.modules if name.startswith(("fairque", "redis"))}
 import fairque.protocol.wire.scripts as scripts
 def gone(*_): raise FileNotFoundError("the files of another version are here now")
 scripts.expand = gone
-first = Task.create(func="fine", user_id="ann")
-tasks = [first, *(Task.create(func=f, user_id="ann", retries=0, depends_on=[first.task_id]) for f in
+first = Task(func="fine", user_id="ann")
+tasks = [first, *(Task(func=f, user_id="ann", retries=0, depends_on=[first.task_id]) for f in
     ("wrong", "again", "off", "coroutine", "fine"))]
 runner.run(calls.push(keys, tasks, message_limit=100_000))
 while runner.run(calls.read_stats(keys)).finished < 4: pass

@@ -7,7 +7,7 @@ import pytest
 from fairque.protocol import calls
 from fairque.protocol.calls import Finished
 from fairque.protocol.errors import BatchTooLarge, InvalidTask, ProtocolError, SchemaMismatch, TaskTooLarge
-from fairque.protocol.model.task import Task
+from fairque.protocol.model.task import Task, from_fields
 from fairque.protocol.wire.keys import QueueKeys
 
 KEYS = QueueKeys("q")
@@ -15,7 +15,7 @@ MIB = 1_048_576
 
 
 def task(**fields: Any) -> Task[Any]:
-    return Task(user_id="ann", created_at=0, **fields)
+    return from_fields(user_id="ann", created_at=0, **fields)
 
 
 class TestPush:
@@ -83,7 +83,7 @@ def test_a_pop_asks_for_no_more_than_a_script_gives() -> None:
         claim="ab",
         count=5_000,
         lease_ms=1,
-        max_deliveries=1,
+        max_lost_workers=1,
         result_ttl_ms=1,
         dead_ttl_ms=1,
     )

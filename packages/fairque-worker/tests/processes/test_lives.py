@@ -256,7 +256,7 @@ def test_after_a_child_that_could_not_begin_none_is_started_for_a_while_that_gro
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("does", ["stop", "dump", "children"])
 def test_a_forked_child_of_the_program_ends_nothing_of_the_worker(apart: Any, does: str) -> None:
-    worker = apart.start(heartbeat_seconds=0.2)
+    worker = apart.start(heartbeat=0.2)
     task_id = apart.push("heeds", "begun")
     process = apart.noted("begun")
     pid = os.fork()
@@ -271,5 +271,5 @@ def test_a_forked_child_of_the_program_ends_nothing_of_the_worker(apart: Any, do
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert apart.alive(process)
     apart.bench.cancel(task_id)
-    assert apart.bench.result(task_id)[0] == "it was canceled"
+    assert apart.bench.result(task_id)[0] == "canceled"
     assert apart.bench.info(task_id).attempts == 1

@@ -43,7 +43,7 @@ def one_push(
         keys,
         [_checked(task) for task in tasks],
         message_limit=settings.queue.message_limit,
-        result_ttl_ms=to_ms(settings.queue.result_ttl_seconds, "result_ttl_seconds"),
+        result_ttl_ms=to_ms(settings.queue.result_ttl, "result_ttl"),
         user_id=user_id,
         default_user_id=settings.client.default_user_id,
     )
@@ -80,7 +80,7 @@ def _halved(
 
 def _checked(task: object) -> Task[Any]:
     if not isinstance(task, Task):
-        hint = "make one with function.task(...) or Task.create(...)"
+        hint = "make one with function.task(...) or Task(func=...)"
         if isinstance(task, list | tuple):
             hint = "push_many(...) takes several tasks, and pipeline(...) makes one of them"
         raise InvalidTask(f"only a task can be pushed, not {shown(task)}: {hint}")

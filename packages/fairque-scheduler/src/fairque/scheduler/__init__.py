@@ -1,6 +1,6 @@
 """Cron for a fairque queue: any number of schedulers may run, one of them leads, and each run enqueues one task."""
 
-from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.config import QueueSection, RedisSection
 from fairque.protocol.errors import (
     ConfigurationError,
     FairqueError,
@@ -11,7 +11,7 @@ from fairque.protocol.errors import (
     SchemaMismatch,
     ServerUnsuitable,
 )
-from fairque.protocol.model.retry import RetryPolicy
+from fairque.protocol.model.retry import Backoff
 from fairque.protocol.model.schedules import (
     Miss,
     Moved,
@@ -25,7 +25,7 @@ from fairque.protocol.model.states import Priority
 from fairque.scheduler._version import __version__
 from fairque.scheduler.cron import Cron, parse_cron
 from fairque.scheduler.scheduler import TaskScheduler
-from fairque.scheduler.settings import SchedulerOptions, SchedulerSettings
+from fairque.scheduler.settings import SchedulerSection, SchedulerSettings
 
 # Grouped by what they are for, not sorted.
 __all__ = [  # noqa: RUF022 - see above
@@ -40,14 +40,14 @@ __all__ = [  # noqa: RUF022 - see above
     "Miss",
     "Moved",
     "Priority",
-    "RetryPolicy",
+    "Backoff",
     "Cron",
     "parse_cron",
     # Settings
     "SchedulerSettings",
-    "SchedulerOptions",
-    "QueueSettings",
-    "RedisSettings",
+    "SchedulerSection",
+    "QueueSection",
+    "RedisSection",
     # Errors
     "FairqueError",
     "ConfigurationError",

@@ -2,16 +2,18 @@
 
 from fairque.protocol.errors import FairqueError, LeaseLost, RemoteError, TaskTimeout
 from fairque.protocol.model.context import TaskContext, current_context
-from fairque.protocol.model.retry import Cancel, Retry, RetryPolicy, Snooze
+from fairque.protocol.model.retry import Backoff, Cancel, Retry, Snooze
+from fairque.protocol.model.stopping import StopReason
 from fairque.protocol.model.task import Task
 from fairque.worker._version import __version__
 from fairque.worker.consumer import Consumer
 from fairque.worker.handling.handler import FunctionTaskHandler, TaskHandler
 from fairque.worker.processes.process import ChildDied
-from fairque.worker.settings import WorkerOptions, WorkerSettings
+from fairque.worker.settings import WorkerSection, WorkerSettings
 from fairque.worker.worker import TooManyAbandoned, Worker
 
 __all__ = [
+    "Backoff",
     "Cancel",
     "ChildDied",
     "Consumer",
@@ -20,15 +22,15 @@ __all__ = [
     "LeaseLost",
     "RemoteError",
     "Retry",
-    "RetryPolicy",
     "Snooze",
+    "StopReason",
     "Task",
     "TaskContext",
     "TaskHandler",
     "TaskTimeout",
     "TooManyAbandoned",
     "Worker",
-    "WorkerOptions",
+    "WorkerSection",
     "WorkerSettings",
     "__version__",
     "current_context",

@@ -75,7 +75,7 @@ class TaskQueue:
     def from_config(
         cls, path: str | os.PathLike[str], *, queue: str | None = None, default_user_id: str | None = None
     ) -> Self:
-        """Make a queue object from a configuration file; ``FAIRQUE__SECTION__KEY`` in the environment wins over it.
+        """Make a queue object from a configuration file; ``FAIRQUE_SECTION_KEY`` in the environment wins over it.
 
         Args:
             path: A YAML file; reading it needs ``fairque-client[yaml]``.
@@ -99,7 +99,7 @@ class TaskQueue:
         The same task again is stored once. With a ``dedup_key`` that another task holds, that task's handle comes back.
 
         Args:
-            task: From ``function.task(...)`` or `Task.create`; or a pipeline of at most 1,000 tasks, ``a >> [b, c]``.
+            task: ``function.task(...)``, `Task(func=...)`, or a pipeline of at most 1,000 tasks, ``a >> [b, c]``.
             user_id: The user of each of these tasks that names none; None leaves it to the tasks on which they depend,
                 and to the default user.
 

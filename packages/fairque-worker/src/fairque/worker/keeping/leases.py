@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 
 from fairque.protocol import clock
 from fairque.protocol.errors import FairqueError
+from fairque.protocol.model.stopping import StopReason
 from fairque.protocol.service.supervision import Service
 from fairque.protocol.wire.status import Status
 from fairque.worker.consumer import Consumer
@@ -31,7 +32,7 @@ class Heart:
 
     Args:
         consumer: With a connection that nothing else uses.
-        heartbeat_seconds: Seconds between two beats.
+        heartbeat: Seconds between two beats.
         jobs: Gives the tasks in flight.
         metrics: Counts what is taken back from lost workers.
         on_death: Called when the thread ends without being told to.
@@ -43,18 +44,18 @@ class Heart:
     def __init__(
         self,
         consumer: Consumer,
-        heartbeat_seconds: float,
+        heartbeat: float,
         jobs: Callable[[], Iterable[Job]],
         metrics: Metrics,
         on_death: Callable[[str, BaseException], None],
     ) -> None:
         self._consumer = consumer
-        self._heartbeat = heartbeat_seconds
+        self._heartbeat = heartbeat
         self._jobs = jobs
         self._metrics = metrics
         self._let_all_be_due()
         # Longer than that, and the tasks would be started elsewhere while they run here.
-        patience = consumer.lease_ms / 1000 - heartbeat_seconds
+        patience = consumer.lease_ms / 1000 - heartbeat
         self.service = Service("fairque-heart", self.step, patience=patience, on_death=on_death, log=log)
 
     def _let_all_be_due(self) -> None:
@@ -127,11 +128,11 @@ class Heart:
                 job.lease.held_until = sent + self._consumer.lease_ms / 1000
             if status is Status.REQUESTED:
                 job.canceled = True
-                job.request_cancel("it was canceled")
+                job.request_stop(StopReason.CANCELED)
             elif status not in (Status.OK, Status.OVERDUE):
                 # Overdue is left to the watch: by the worker's clock the attempt began a moment later.
                 # The task may just have ended by itself; then nobody listens any more.
-                job.request_cancel("its lease is lost", lease_lost=True)
+                job.request_stop(StopReason.LEASE_LOST)
 
     def _look(self) -> None:
         """Look whether the limits of the configuration are lost."""

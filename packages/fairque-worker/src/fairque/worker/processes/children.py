@@ -6,14 +6,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from fairque.protocol import clock
-from fairque.protocol.errors import ErrorInfo, FairqueError, LeaseLost, RedisUnavailable, RemoteError, TaskTimeout
+from fairque.protocol.errors import ErrorInfo, FairqueError, LeaseLost, RedisUnavailable, RemoteError
 from fairque.protocol.jsonvalue import loads
 from fairque.protocol.model.context import TaskContext
 from fairque.protocol.model.outcome import VERDICTS, Decision
 from fairque.protocol.model.tracebacks import ErrorText, error_text
 from fairque.protocol.runners.forks import inherits
 from fairque.protocol.service.log import configured_log
-from fairque.worker.attempt import us_since
+from fairque.worker.attempt import late_error, us_since
 from fairque.worker.handling.inputs import Read
 from fairque.worker.jobs import Ending, Failure, GivenBack, Job, Success, Unstarted
 from fairque.worker.processes.channel import packed
@@ -35,13 +35,13 @@ class Children:
     Args:
         recipe: What they are to be; None when there can be none.
         impossible: Why there can be none.
-        grace_seconds: How long a task that was told to stop may continue; for the text that says so.
+        cancel_timeout: How long a task that was told to stop may continue; for the text that says so.
     """
 
-    def __init__(self, recipe: Recipe | None, impossible: str, grace_seconds: float) -> None:
+    def __init__(self, recipe: Recipe | None, impossible: str, cancel_timeout: float) -> None:
         self.impossible = impossible
         self._recipe = recipe
-        self._grace_seconds = grace_seconds
+        self._cancel_timeout = cancel_timeout
         self._idle: list[Child] = []
         self._all: set[Child] = set()
         self._stopped = False
@@ -92,7 +92,7 @@ class Children:
         try:
             child.channel.send_packed(order)
             # Only now, so that the task is there when it is told.
-            context.when_cancelled(told)
+            job.stop.when_given(told)
             ending = self._heard(child, job, context, read, started)
         except OSError:
             ending = None
@@ -221,10 +221,10 @@ class Children:
     def _killed(self, job: Job, context: TaskContext, ran_us: int) -> Failure:
         """Return the ending of a task whose child was killed, for one of three reasons."""
         if context.seconds_left <= 0:
-            return Failure(job, TaskTimeout(context.task.timeout_ms / 1000, "its child process was killed"), ran_us)
+            return Failure(job, late_error(job, "its child process was killed"), ran_us)
         if not job.canceled:
             return Failure(job, LeaseLost(job.granted.task_id), ran_us)
-        reason = f"killed: it was canceled and continued for {self._grace_seconds:g} s"
+        reason = f"killed: it was canceled and continued for {self._cancel_timeout:g} s"
         return Failure(job, ChildDied(reason), ran_us, Decision("cancel", 0, reason))
 
     def _heard(self, child: Child, job: Job, context: TaskContext, read: Read, started: float) -> Ending | None:
