@@ -19,6 +19,7 @@ WORDS = [
     ["apply"],
     ["config"],
     ["config", "check"],
+    ["config", "schema"],
     ["config", "show"],
     ["doctor"],
     ["tasks"],

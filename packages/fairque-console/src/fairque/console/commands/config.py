@@ -34,6 +34,20 @@ def show(given: Given, *, as_json: bool) -> None:
     say({line.key: {"value": line.value, "from": line.origin} for line in lines}, texts, as_json=as_json)
 
 
+@command.command("schema", epilog="Exit codes: 0 done, 2 wrong usage.")
+def schema() -> None:
+    """Write a JSON Schema of all settings, by which an editor completes and checks a file.
+
+    It has the sections of all packages that are installed. For the language server of YAML, write it to a file and
+    begin yours with: # yaml-language-server: $schema=FILE
+    """
+    from fairque.console.effective import all_settings
+    from fairque.console.schema import schema_of
+    from fairque.protocol.jsonvalue import dumps
+
+    click.echo(dumps(schema_of(all_settings())).decode())
+
+
 @command.command("check", epilog=_CODES)
 @server_options
 def check(given: Given) -> None:
