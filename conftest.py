@@ -33,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--every-server",
         action="store_true",
-        help="run the tests of the scripts on the redis-server on PATH, too, unless FAIRQUE__REDIS__URL is set",
+        help="run the tests of the scripts on the redis-server on PATH, too, unless FAIRQUE_REDIS_URL is set",
     )
 
 

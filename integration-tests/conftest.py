@@ -81,10 +81,10 @@ class Project:
     def __init__(self, folder: Path, url: str, queue: str) -> None:
         self.folder = folder
         self.environ = {
-            "FAIRQUE__REDIS__URL": url,
-            "FAIRQUE__QUEUE__NAME": queue,
-            "FAIRQUE__WORKER__LEASE_SECONDS": "2",
-            "FAIRQUE__WORKER__HEARTBEAT_SECONDS": "0.5",
+            "FAIRQUE_REDIS_URL": url,
+            "FAIRQUE_QUEUE_NAME": queue,
+            "FAIRQUE_WORKER_LEASE": "2",
+            "FAIRQUE_WORKER_HEARTBEAT": "0.5",
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONUNBUFFERED": "",  # as in most deployments, so that an unflushed buffer is detected
         }

@@ -7,7 +7,7 @@ import pytest
 from attrs import asdict, frozen
 
 from fairque.client import ClientSettings
-from fairque.protocol.config import FairnessSettings, load_settings
+from fairque.protocol.config import FairnessSection, load_settings
 from fairque.scheduler import SchedulerSettings
 from fairque.scheduler.checking import all_problems
 from fairque.scheduler.declared import DeclaredSchedule, schedules_of
@@ -20,7 +20,7 @@ ENVIRON = {"REDIS_URL": "redis://localhost:6379/0"}
 
 @frozen(kw_only=True)
 class Fairness:
-    fairness: FairnessSettings
+    fairness: FairnessSection
 
 
 @frozen(kw_only=True)
@@ -47,6 +47,7 @@ def test_every_section_belongs_to_one_of_these(name: str) -> None:
         "client",
         "worker",
         "scheduler",
+        "log",
         "fairness",
         "schedules",
     }
@@ -66,7 +67,7 @@ def test_production_has_the_defaults(kind: type) -> None:
 
 
 def test_production_limits_nobody() -> None:
-    assert load("production", Fairness).fairness == FairnessSettings()
+    assert load("production", Fairness).fairness == FairnessSection()
 
 
 @pytest.mark.parametrize("name", FILES)

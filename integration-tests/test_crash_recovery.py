@@ -37,7 +37,7 @@ def short():
 """
 
 LEASE = 1.0
-SHORT = {"FAIRQUE__WORKER__LEASE_SECONDS": str(LEASE), "FAIRQUE__WORKER__HEARTBEAT_SECONDS": "0.25"}
+SHORT = {"FAIRQUE_WORKER_LEASE": str(LEASE), "FAIRQUE_WORKER_HEARTBEAT": "0.25"}
 
 
 def test_the_task_of_a_killed_worker_is_started_again_after_its_lease(project: Any, queue: Any) -> None:

@@ -58,7 +58,7 @@ def work() -> None:
         burst()
         print("frozen", [handle.result(timeout=60) for handle in handles])
         asyncio.run(wait_on_a_loop())
-        with TaskScheduler.from_url("embedded://", queue="frozen", lease_seconds=0.3) as scheduler:
+        with TaskScheduler.from_url("embedded://", queue="frozen", lease=0.3) as scheduler:
             scheduler.start()
             scheduler.add_schedule(Schedule.create("often", every=0.1, func="jobs:add", args=(1, 1), user_id="ann"))
             while scheduler.get_schedule("often").fired <= 5:

@@ -50,7 +50,7 @@ def test_a_worker_process_runs_functions_coroutines_and_plain_functions_of_its_m
 
 def test_the_producer_learns_why_a_task_failed_and_that_one_was_canceled(project: Any, queue: Any) -> None:
     project.write(TASKS)
-    project.start(environ={"FAIRQUE__WORKER__HEARTBEAT_SECONDS": "0.1"})
+    project.start(environ={"FAIRQUE_WORKER_HEARTBEAT": "0.1"})
     failing = queue.push(call("tasks:broken", retries=1))
     running = queue.push(call("tasks:stoppable"))
     with pytest.raises(TaskFailed, match="ValueError: no luck") as caught:
@@ -107,7 +107,7 @@ def double(number):
     return 2 * number
 
 if __name__ == "__main__":
-    url, name = os.environ["FAIRQUE__REDIS__URL"], os.environ["FAIRQUE__QUEUE__NAME"]
+    url, name = os.environ["FAIRQUE_REDIS_URL"], os.environ["FAIRQUE_QUEUE_NAME"]
     with TaskQueue.from_url(url, queue=name, default_user_id="ann") as queue:
         print(queue.push(double.task(21)).result(timeout=60))
 """

@@ -18,7 +18,7 @@ def add(one: int, other: int, ctx: "TaskContext | None" = None) -> list[object]:
     return [one + other, ctx.task.func if ctx else None]
 
 def push(task_id: str) -> None:
-    url, name = os.environ["FAIRQUE__REDIS__URL"], os.environ["FAIRQUE__QUEUE__NAME"]
+    url, name = os.environ["FAIRQUE_REDIS_URL"], os.environ["FAIRQUE_QUEUE_NAME"]
     with TaskQueue.from_url(url, queue=name, default_user_id="ann") as queue:
         queue.push(add.options(task_id=task_id).task(1, other=2))
 

@@ -21,7 +21,7 @@ CLIENT = """
 import os, threading
 from fairque.client import Task, TaskQueue
 
-url, name = os.environ["FAIRQUE__REDIS__URL"], os.environ["FAIRQUE__QUEUE__NAME"]
+url, name = os.environ["FAIRQUE_REDIS_URL"], os.environ["FAIRQUE_QUEUE_NAME"]
 with TaskQueue.from_url(url, queue=name, default_user_id="ann") as queue:
     handles = [queue.push(Task.create(func="tasks:double", args=[number])) for number in range(10)]
     results = []
@@ -72,7 +72,7 @@ def test_a_client_pushes_and_waits_in_a_patched_program(project: Any, patch: str
 def test_a_service_refuses_a_patched_program_and_says_what_to_do(
     project: Any, patch: str, service: str, *, early: bool
 ) -> None:
-    address = 'import os; url, name = os.environ["FAIRQUE__REDIS__URL"], os.environ["FAIRQUE__QUEUE__NAME"]'
+    address = 'import os; url, name = os.environ["FAIRQUE_REDIS_URL"], os.environ["FAIRQUE_QUEUE_NAME"]'
     code = f"{address}\n{SERVICES[service]}"
     ended = run(project, f"{patch}\n{code}" if early else f"import fairque.{service}\n{patch}\n{code}")
     assert ended.returncode == 1

@@ -179,7 +179,7 @@ def test_a_signal_ends_a_worker_whose_task_hangs_and_gives_the_task_back(
     project: Any, queue: Any, function: str
 ) -> None:
     project.write(LEAVE)
-    process = project.start(environ={"FAIRQUE__WORKER__GRACE_SECONDS": "0.1"})
+    process = project.start(environ={"FAIRQUE_WORKER_STOP_TIMEOUT": "0.1"})
     handle = push(queue, function)
     eventually((project.folder / "hangs").exists, what="the task")
     process.signal(signal.SIGTERM)
@@ -206,7 +206,7 @@ class TestWhatAModuleHasBegun:
 
     def test_does_not_keep_a_command_that_is_refused(self, project: Any, kind: str) -> None:
         project.write(AT_IMPORT)
-        environ = {"LEAVE": kind, "FAIRQUE__REDIS__URL": "redis://127.0.0.1:1/0", "FAIRQUE__REDIS__RETRIES": "0"}
+        environ = {"LEAVE": kind, "FAIRQUE_REDIS_URL": "redis://127.0.0.1:1/0", "FAIRQUE_REDIS_RETRIES": "0"}
         assert project.begin(environ=environ).ends(LONG) == 3
 
     def test_does_not_keep_a_module_that_cannot_be_imported(self, project: Any, kind: str) -> None:
@@ -235,7 +235,7 @@ class TestWhatAModuleHasBegun:
 
 @contextmanager
 def scheduler(project: Any, *words: str, **environ: str) -> "Iterator[subprocess.Popen[bytes]]":
-    environ |= {"FAIRQUE__SCHEDULER__MODULES": "tasks"}
+    environ |= {"FAIRQUE_SCHEDULER_MODULES": "tasks"}
     with subprocess.Popen(
         [sys.executable, "-m", "fairque.scheduler", *words],
         cwd=project.folder,
@@ -255,7 +255,7 @@ from fairque.worker import Worker
 from pathlib import Path
 
 worker = Worker.from_url(
-    os.environ["FAIRQUE__REDIS__URL"], queue=os.environ["FAIRQUE__QUEUE__NAME"], modules=["tasks"], lease_seconds=600
+    os.environ["FAIRQUE_REDIS_URL"], queue=os.environ["FAIRQUE_QUEUE_NAME"], modules=["tasks"], lease=600
 )
 worker.start()
 while not Path("hangs").exists():
@@ -353,7 +353,7 @@ multiprocessing.get_context("fork").Process(target=work).start()
 import os
 from fairque.scheduler import TaskScheduler
 scheduler = TaskScheduler.from_url(
-    os.environ["FAIRQUE__REDIS__URL"], queue=os.environ["FAIRQUE__QUEUE__NAME"], lease_seconds=600
+    os.environ["FAIRQUE_REDIS_URL"], queue=os.environ["FAIRQUE_QUEUE_NAME"], lease=600
 )
 scheduler.start()
 while scheduler.state != "leader":

@@ -30,7 +30,7 @@ def example(heading: str) -> tuple[str, str]:
 
 def run(project: Any, name: str, text: str) -> str:
     """Run an example while a worker runs its tasks, and return its output. Only the address is replaced."""
-    url, queue = project.environ["FAIRQUE__REDIS__URL"], project.environ["FAIRQUE__QUEUE__NAME"]
+    url, queue = project.environ["FAIRQUE_REDIS_URL"], project.environ["FAIRQUE_QUEUE_NAME"]
     assert text.count(SERVER) == 1
     project.write(text.replace(SERVER, f"{url!r}, queue={queue!r}"), name, prelude="")
     project.start(name)

@@ -72,7 +72,7 @@ def test_many_results_come_as_they_end(project: Any, queue: Any) -> None:
 def test_dead_letters_run_again_once_their_cause_is_fixed(project: Any, queue: Any, isolation: str) -> None:
     project.write(TASKS)
     project.touch("broken")
-    project.start("tasks", environ={"FAIRQUE__WORKER__ISOLATION": isolation})
+    project.start("tasks", environ={"FAIRQUE_WORKER_ISOLATION": isolation})
     handles = queue.push_many([load(1) for _ in range(3)])
     with pytest.raises(TaskFailed, match="ValueError: broken"):
         handles[0].result(timeout=PATIENCE)

@@ -1,6 +1,6 @@
 """Three schedulers that are killed, paused and stopped, on a server that is killed too: each run has exactly one task.
 
-``FAIRQUE_LEADER_CHANGES=300`` makes the run longer: ``hatch run chaos:schedulers``.
+``FAIRQUE_TEST_LEADER_CHANGES=300`` makes the run longer: ``hatch run chaos:schedulers``.
 """
 
 import os
@@ -27,7 +27,7 @@ from fairque.scheduler import Schedule, SchedulerStatus, TaskScheduler
 from fairque.scheduler.times import time_after
 from fairque.testing.internal import PATIENCE, eventually
 
-CHANGES = int(os.environ.get("FAIRQUE_LEADER_CHANGES", "20"))
+CHANGES = int(os.environ.get("FAIRQUE_TEST_LEADER_CHANGES", "20"))
 LEASE = 0.5
 #: Error of the wall clock of one of the three, in seconds.
 WRONG_SECONDS = 3_600
@@ -84,10 +84,10 @@ class Crew:
         path = [str(self._folder / "wrong")] if slot == 1 else []
         return {
             **os.environ,
-            "FAIRQUE__REDIS__URL": self._server.url,
-            "FAIRQUE__QUEUE__NAME": self._queue,
-            "FAIRQUE__SCHEDULER__NAME": name,
-            "FAIRQUE__SCHEDULER__LEASE_SECONDS": str(LEASE),
+            "FAIRQUE_REDIS_URL": self._server.url,
+            "FAIRQUE_QUEUE_NAME": self._queue,
+            "FAIRQUE_SCHEDULER_NAME": name,
+            "FAIRQUE_SCHEDULER_LEASE": str(LEASE),
             "PYTHONPATH": os.pathsep.join([*path, os.environ.get("PYTHONPATH", "")]),
         }
 
@@ -249,8 +249,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def test_each_time_has_exactly_one_task_whatever_happens_to_schedulers_and_server(
     server: Server, fairque_queue_name: str, tmp_path: Path
 ) -> None:
-    seed = int(os.environ.get("FAIRQUE_SEED", str(random.randrange(10**6))))  # noqa: S311 - it is printed
-    print(f"FAIRQUE_SEED={seed}")
+    seed = int(os.environ.get("FAIRQUE_TEST_SEED", str(random.randrange(10**6))))  # noqa: S311 - it is printed
+    print(f"FAIRQUE_TEST_SEED={seed}")
     planner = TaskScheduler.from_url(server.url, queue=fairque_queue_name)
     schedules = [every(f"every-{n}", n / 10) for n in (1, 2, 3, 5, 7)]
     schedules += [every(f"moved-{n}", 0.4, jitter=30) for n in range(3)]

@@ -101,7 +101,7 @@ def logging_as_before() -> Iterator[None]:
 
 
 def run(command: click.Command, url: str, *args: str) -> Result:
-    environ = {"FAIRQUE__REDIS__URL": url, "FAIRQUE__REDIS__RETRIES": "0"}
+    environ = {"FAIRQUE_REDIS_URL": url, "FAIRQUE_REDIS_RETRIES": "0"}
     result = CliRunner().invoke(command, args, env=environ)
     assert "hunter2" not in result.output
     assert "Traceback" not in result.output

@@ -65,7 +65,7 @@ def test_an_idle_worker_ends_at_a_signal(project: Any) -> None:
 
 def test_a_second_signal_gives_the_running_task_back_at_once_and_uncounted(project: Any, queue: Any) -> None:
     project.write(TASKS)
-    worker = project.start(environ={"FAIRQUE__WORKER__GRACE_SECONDS": "600"})
+    worker = project.start(environ={"FAIRQUE_WORKER_STOP_TIMEOUT": "600"})
     running = queue.push(Task.create(func="tasks:endless"))
     project.noted(running.task_id)
     worker.signal(signal.SIGTERM)
@@ -81,7 +81,7 @@ def test_a_second_signal_gives_the_running_task_back_at_once_and_uncounted(proje
 
 def test_after_the_grace_the_running_task_is_given_back_and_runs_elsewhere(project: Any, queue: Any) -> None:
     project.write(TASKS)
-    worker = project.start(environ={"FAIRQUE__WORKER__GRACE_SECONDS": "0.1"})
+    worker = project.start(environ={"FAIRQUE_WORKER_STOP_TIMEOUT": "0.1"})
     running = queue.push(Task.create(func="tasks:patient", args=["go"]))
     project.noted(running.task_id)
     worker.signal(signal.SIGTERM)
@@ -194,7 +194,7 @@ def test_the_children_end_with_a_worker_that_is_killed(project: Any, queue: Any,
 
 def test_a_task_in_a_process_is_given_back_at_a_second_signal_and_its_child_is_gone(project: Any, queue: Any) -> None:
     project.write(TASKS)
-    worker = project.start("tasks", "--concurrency", "1", environ={"FAIRQUE__WORKER__GRACE_SECONDS": "600"})
+    worker = project.start("tasks", "--concurrency", "1", environ={"FAIRQUE_WORKER_STOP_TIMEOUT": "600"})
     handle = queue.push(Task.create(func="tasks:endless", isolation="process"))
     project.noted(handle.task_id)
     child = project.ledger()[0][2]

@@ -86,7 +86,7 @@ def test_each_process_runs_tasks_and_a_signal_ends_all_with_0(project: Any, queu
 
 
 def test_the_names_of_the_workers_differ_also_when_one_is_given(project: Any, queue: Any) -> None:
-    started(project, 2, "--concurrency", "1", "tasks", environ={"FAIRQUE__WORKER__NAME": "w"})
+    started(project, 2, "--concurrency", "1", "tasks", environ={"FAIRQUE_WORKER_NAME": "w"})
     handles = [queue.push(Task.create(func="tasks:patient", args=["go"])) for _ in range(2)]
     for handle in handles:
         project.noted(handle.task_id)
@@ -109,7 +109,7 @@ def test_a_port_that_is_taken_when_a_process_is_started_again_stops_nobody_and_i
     project: Any, queue: Any
 ) -> None:
     port = free_port()
-    supervisor = started(project, 2, environ={"FAIRQUE__WORKER__HTTP_PORT": str(port)})
+    supervisor = started(project, 2, environ={"FAIRQUE_WORKER_HTTP_PORT": str(port)})
 
     def listening(number: int) -> socket.socket | None:
         listener = socket.socket()
@@ -151,7 +151,7 @@ def _pid_at(port: int) -> int:
 
 
 def test_a_second_signal_ends_all_at_once(project: Any, queue: Any) -> None:
-    supervisor = started(project, 2, environ={"FAIRQUE__WORKER__GRACE_SECONDS": "600"})
+    supervisor = started(project, 2, environ={"FAIRQUE_WORKER_STOP_TIMEOUT": "600"})
     running = queue.push(Task.create(func="tasks:endless"))
     project.noted(running.task_id)
     supervisor.signal(signal.SIGINT)
@@ -186,8 +186,8 @@ def test_a_burst_ends_when_all_have_ended(project: Any, queue: Any) -> None:
     ("args", "environ", "expected"),
     [
         (["nobody"], {}, 6),
-        (["tasks"], {"FAIRQUE__REDIS__URL": "redis://localhost:1/0", "FAIRQUE__REDIS__RETRIES": "0"}, 3),
-        (["tasks"], {"FAIRQUE__WORKER__CONCURENCY": "2"}, 78),
+        (["tasks"], {"FAIRQUE_REDIS_URL": "redis://localhost:1/0", "FAIRQUE_REDIS_RETRIES": "0"}, 3),
+        (["tasks"], {"FAIRQUE_WORKER_CONCURENCY": "2"}, 78),
         ([], {}, 2),
     ],
     ids=str,
@@ -248,7 +248,7 @@ def test_process_1_of_a_container_hears_signals_reaps_orphans_and_exits_with_0(p
 
 
 def test_each_process_has_a_port_of_its_own_for_probes(project: Any) -> None:
-    environ = {"FAIRQUE__WORKER__HTTP_PORT": str(free_port(2))}
+    environ = {"FAIRQUE_WORKER_HTTP_PORT": str(free_port(2))}
     supervisor = started(project, 2, environ=environ)
     code, output, _ = project.run("healthcheck", "--processes", "2", environ=environ)
     assert (code, output.count("/livez: 200")) == (0, 2)

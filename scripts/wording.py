@@ -22,6 +22,14 @@ TURNS = {
     r"(?<!here )\b(?:is|are|was|were) no (?!longer|more|less|such|other|one|limit)\w": "is not a",
     r"\b(?:bring|brings|brought) (?:a|the|its|their|one) tasks?\b": "enqueue",
     r": (?:It|The same)\.$": "say what it is",
+    r"\b(?:is|are) no more(?=[.,;:]|$)": "no longer exists",
+    r"\bnot any more\b": "no longer",
+    r"\bcame upon\b": "found",
+    r"\bfor want of\b": "without",
+    r"\bof (?:its|their) own accord\b": "by itself",
+    r"\bof wh(?:om|ich|ose \w+) nobody\b": "unknown",
+    r"\b(?:by|in) turns\b": "alternately",
+    r"\b(?:hold|keep)s? nobody up\b": "block nothing",
 }
 
 

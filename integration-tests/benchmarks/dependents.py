@@ -21,7 +21,7 @@ from common import Meter, batches, new_queue, percentile, server_url
 from fairque.protocol import calls
 from fairque.protocol.calls import Failed, Finished, Granted
 from fairque.protocol.calls.push import MAX_BATCH_TASKS
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.call import Call
@@ -71,7 +71,7 @@ class Bench:
         both = {"result_ttl_ms": TTL_MS, "dead_ttl_ms": TTL_MS}
         claim = f"{self._claims:016x}"
         return self.run(
-            calls.pop(self.keys, worker="w", claim=claim, count=count, lease_ms=600_000, max_deliveries=5, **both)
+            calls.pop(self.keys, worker="w", claim=claim, count=count, lease_ms=600_000, max_lost_workers=5, **both)
         ).tasks
 
     def finish(self, held: Iterable[Granted]) -> None:
@@ -91,7 +91,9 @@ class Bench:
             if held := self.pop(BATCH):
                 self.finish(held)
             else:
-                self.run(calls.sweep(self.keys, guard_ms=0, max_deliveries=5, result_ttl_ms=TTL_MS, dead_ttl_ms=TTL_MS))
+                self.run(
+                    calls.sweep(self.keys, guard_ms=0, max_lost_workers=5, result_ttl_ms=TTL_MS, dead_ttl_ms=TTL_MS)
+                )
             stats = self._runner.run(calls.read_stats(self.keys))
 
     def report(self, title: str) -> None:
@@ -117,7 +119,7 @@ def main() -> None:
     given = [a.removeprefix("--dependents=") for a in sys.argv if a.startswith("--dependents=")]
     number = int(given[0]) if given else 10_000
     with server_url() as url, redis.Redis.from_url(url) as client:
-        runner = Runner(RedisSettings(url=url))
+        runner = Runner(RedisSection(url=url))
         print(f"server {client.info('server').get('redis_version')}")
         print("  script      calls    median ms   longest ms     its CPU")
         for end in ("finishes", "fails"):

@@ -22,7 +22,7 @@ from common import Meter, batches, new_queue, percentile, server_url
 from fairque.client import Task, TaskQueue
 from fairque.protocol.calls import Storing, read_scheduler, read_task, schedule
 from fairque.protocol.clock import monotonic
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.model.schedules import Schedule, task_id_of
 from fairque.protocol.runners import Runner
 from fairque.scheduler.times import time_after
@@ -42,7 +42,7 @@ class Bench:
     def __init__(self, url: str) -> None:
         self.url = url
         self.keys: QueueKeys = new_queue()
-        self.runner = Runner(RedisSettings(url=url))
+        self.runner = Runner(RedisSection(url=url))
 
     def now_ms(self) -> int:
         return self.runner.run(read_scheduler(self.keys)).at_ms

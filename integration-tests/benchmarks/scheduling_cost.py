@@ -15,7 +15,7 @@ from common import Meter, Spent, batches, new_queue, server_url
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Finished
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.keys import QueueKeys
@@ -28,7 +28,7 @@ ZADDS = 10_000
 def main() -> None:
     """Print the tables."""
     with server_url() as url, redis.Redis.from_url(url) as client:
-        runner = Runner(RedisSettings(url=url))
+        runner = Runner(RedisSection(url=url))
         bench = Bench(client, runner)
         version = client.info("server").get("redis_version")
         print(f"server {version}, a plain ZADD in a script: {bench.zadd_us():.2f} us")
@@ -121,7 +121,7 @@ class Bench:
             claim=f"{self._claims:016x}",
             count=count,
             lease_ms=DAY_MS,
-            max_deliveries=5,
+            max_lost_workers=5,
             result_ttl_ms=DAY_MS,
             dead_ttl_ms=DAY_MS,
         )

@@ -50,7 +50,7 @@ def audit(admin: "redis.Redis", runner: Runner, keys: QueueKeys, records: Iterab
         f"the counter {name} says {said[name]}, and it is {there[name]}" for name in there if said[name] != there[name]
     ]
     sizes = {index: admin.zcard(f"{keys.prefix}{index}") for index in _EMPTY}
-    problems += [f"{index} has {size} members, and all tasks have ended" for index, size in sizes.items() if size]
+    problems += [f"{index} has {size} members after all tasks have ended" for index, size in sizes.items() if size]
     found = verify(runner, keys)
     return problems + [f"{one.kind} {one.name}: {one.what}" for one in found.found] + found.unseen
 
@@ -61,7 +61,7 @@ def left_over(admin: "redis.Redis", runner: Runner, keys: QueueKeys) -> list[str
     admin.hset(keys.meta, "test", "1")
     admin.set(f"{keys.prefix}now", seconds * 1_000_000 + micros + _FAR_AHEAD_US)
     while True:
-        swept = runner.run(sweep(keys, guard_ms=0, max_deliveries=5, result_ttl_ms=1, dead_ttl_ms=1))
+        swept = runner.run(sweep(keys, guard_ms=0, max_lost_workers=5, result_ttl_ms=1, dead_ttl_ms=1))
         if swept is not None and not (swept.forgotten or swept.users):
             break
     left = (key.decode().removeprefix(keys.prefix) for key in admin.scan_iter(f"{keys.prefix}*", count=1000))

@@ -49,7 +49,7 @@ BUGS = (
         "C4",
     ),
     Bug(
-        "a pop gives no lease",
+        "a pop grants no lease",
         "includes/grant.lua",
         'add_to("running", lease_end, t.id)',
         "",
@@ -73,7 +73,7 @@ BUGS = (
         "C7",
     ),
     Bug(
-        "a push writes before it has looked at all",
+        "a push writes before it has checked everything",
         "push.lua",
         'if dedup ~= "" and state ~= "CANCELED" then keyed[dedup] = id end',
         'call("SET", P .. "t:" .. id, cmsgpack.pack({state = state, user = ARGV[first + 1], digest = digest,'
@@ -82,7 +82,7 @@ BUGS = (
         "C2",
     ),
     Bug(
-        "a push that is repeated is carried out again",
+        "a repeated push is executed again",
         "push.lua",
         "if known.state then\n",
         "if here[id] then\n",
@@ -106,7 +106,7 @@ BUGS = (
         "C1",
     ),
     Bug(
-        "a pop that is repeated gives other tasks",
+        "a repeated pop returns other tasks",
         "pop.lua",
         'if record and string.sub(record, 1, #claim + 1) == claim .. "\\n" then',
         "if false then",
@@ -114,7 +114,7 @@ BUGS = (
         "C5",
     ),
     Bug(
-        "dependents are forgotten when a lease ends for the last time",
+        "dependents are forgotten when the last lease expires",
         "includes/conclude.lua",
         "if r.kids then",
         "if r.kids and not r.lost then",
@@ -122,7 +122,7 @@ BUGS = (
         "C1",
     ),
     Bug(
-        "a child runs although its parent failed",
+        "a dependent runs although its parent failed",
         "includes/free_dependents.lua",
         'local finished = r.state == "FINISHED" or not r.state and string.sub(ended, 1, 1) == "F"',
         "local finished = true",
@@ -130,7 +130,7 @@ BUGS = (
         "C8",
     ),
     Bug(
-        "a child does not wait for a parent that runs",
+        "a dependent does not wait for a running parent",
         "includes/parents.lua",
         "      open = open + 1",
         '      if parent.state ~= "STARTED" then open = open + 1 end',
@@ -154,7 +154,7 @@ BUGS = (
         "C5",
     ),
     Bug(
-        "what has ended is canceled",
+        "an ended task is canceled",
         "cancel.lua",
         'if state ~= "SCHEDULED" and state ~= "QUEUED" and state ~= "DEFERRED" then return {2, state} end',
         "",
@@ -162,7 +162,7 @@ BUGS = (
         "C3",
     ),
     Bug(
-        "an ending that is repeated counts again",
+        "a repeated ending counts again",
         "includes/holds.lua",
         'if r.state == "STARTED" and r.token == token then return 1 end',
         "if r.token == token then return 1 end",
@@ -170,7 +170,7 @@ BUGS = (
         "C3",
     ),
     Bug(
-        "a result is stored before the token is looked at",
+        "a result is stored before the token is checked",
         "includes/endings.lua",
         "local code = holds(t, ARGV[first + 1])",
         'if #ARGV[first + 3] > 0 then call("SET", P .. "r:" .. t.id, ARGV[first + 3]) end\n'
@@ -179,7 +179,7 @@ BUGS = (
         "C9",
     ),
     Bug(
-        "a task that is given back has used up an attempt",
+        "a released task has used up an attempt",
         "release.lua",
         "math.max(0, r.attempt - 1)",
         "r.attempt",

@@ -59,11 +59,11 @@ def nothing_is_lost(facts: Facts, _: Plan) -> Iterator[str]:
         if task.outcome == "ok":
             kept = facts.tasks.get(task.stands) if task.stands != task_id else task
             if kept is None or kept.final is None:
-                yield f"task {task_id} was acknowledged, and there is no record of it"
+                yield f"task {task_id} was acknowledged, but has no record"
             elif _state(kept) not in ENDED:
-                yield f"task {task_id} was acknowledged, and is still {_state(kept)} when all is quiet"
+                yield f"task {task_id} was acknowledged, but is still {_state(kept)} at the end of the run"
             elif _state(kept) == "FINISHED" and kept.ran.get(fence_of(kept.final["token"])) != "ok":
-                yield f"task {task_id} is FINISHED by an attempt that never came to its end"
+                yield f"task {task_id} is FINISHED by an attempt that never ended"
 
 
 def nothing_unexpected(facts: Facts, _: Plan) -> Iterator[str]:
@@ -71,9 +71,9 @@ def nothing_unexpected(facts: Facts, _: Plan) -> Iterator[str]:
     for task_id, task in _each(facts):
         known = task.final is not None or task.attempts or task.began
         if known and task.about is None:
-            yield f"task {task_id} exists, and nobody pushed it"
+            yield f"task {task_id} exists, but was not pushed"
         if known and task.outcome == "fail":
-            yield f"task {task_id} exists, and its push was refused"
+            yield f"task {task_id} exists, but its push was refused"
         for fence in task.began:
             if not any(attempt.fence == fence for attempt in task.attempts.values()) and not facts.unheard:
                 yield f"task {task_id} ran with fence {fence}, which was not granted"
@@ -87,13 +87,13 @@ def one_terminal_record(facts: Facts, _: Plan) -> Iterator[str]:
         if len(accepted) > 1 or twice:
             yield f"task {task_id} was ended twice: an ending was accepted more than once"
         if len(task.said) > 1:
-            yield f"task {task_id} was said to be {' and '.join(sorted(task.said))}"
+            yield f"task {task_id} was reported as {' and '.join(sorted(task.said))}"
         elif task.said and _state(task) and task.said != {_state(task)}:
-            yield f"task {task_id} was said to be {task.said.copy().pop()} and is {_state(task)}"
+            yield f"task {task_id} was reported as {task.said.copy().pop()}, but is {_state(task)}"
         if _state(task) == "FINISHED" and not _within_outage(facts, task.final):
             winner = task.attempts.get(task.final["token"]) if task.final else None
             if winner is None or not (winner.accepted or winner.maybe):
-                yield f"task {task_id} is FINISHED, and nobody finished it"
+                yield f"task {task_id} is FINISHED, but no worker finished it"
 
 
 def only_the_newest_ends(facts: Facts, _: Plan) -> Iterator[str]:
@@ -134,12 +134,12 @@ def no_start_after_the_end(facts: Facts, _: Plan) -> Iterator[str]:
 
 
 def deliveries_are_bounded(facts: Facts, plan: Plan) -> Iterator[str]:
-    """C7: at most max_deliveries lost leases, each start is counted, and a dead letter has a reason."""
+    """C7: at most max_lost_workers lost leases, each start is counted, and a dead letter has a reason."""
     for task_id, task in _each(facts):
         order = [attempt for attempt in task.in_order() if attempt.number]
         lost = [attempt for attempt in order if not (attempt.accepted or attempt.maybe)]
-        if len(lost) > plan.max_deliveries:
-            yield f"task {task_id} lost {len(lost)} leases, allowed are {plan.max_deliveries}"
+        if len(lost) > plan.max_lost_workers:
+            yield f"task {task_id} lost {len(lost)} leases; {plan.max_lost_workers} are allowed"
         for old, new in pairwise(order):
             if not _follows(facts, old, new):
                 yield f"task {task_id}: attempt {new.number} came after attempt {old.number}"
@@ -147,7 +147,7 @@ def deliveries_are_bounded(facts: Facts, plan: Plan) -> Iterator[str]:
             reason = task.final.get("reason")
             if not reason:
                 yield f"task {task_id} is a dead letter without a reason"
-            if reason == "deliveries" and len(lost) != plan.max_deliveries and not facts.unheard:
+            if reason == "deliveries" and len(lost) != plan.max_lost_workers and not facts.unheard:
                 yield f"task {task_id} is dead after {len(lost)} lost leases"
 
 
@@ -162,15 +162,15 @@ def parents_come_first(facts: Facts, _: Plan) -> Iterator[str]:
             parent = facts.tasks.get(parent_id, TaskFacts())
             if parent.final is None or _state(parent) not in ENDED:
                 if order:
-                    yield f"task {task_id} was started, and its parent {parent_id} has not ended"
+                    yield f"task {task_id} was started, but its parent {parent_id} has not ended"
                 continue
             if order and order[0].fence + ROUNDING < int(parent.final["ended_at"]) * 1000:
                 yield f"task {task_id} was started before its parent {parent_id} had ended"
             cascade = cascade or (policy == "cascade" and _state(parent) != "FINISHED")
         if cascade and (order or _state(task) != "CANCELED"):
-            yield f"task {task_id} is {_state(task)}, and a parent with which it falls did not finish"
+            yield f"task {task_id} is {_state(task)}, but a parent whose failure cancels it did not finish"
         if not cascade and _state(task) == "CANCELED" and not (task.canceled or task.about["kind"] == "quitter"):
-            yield f"task {task_id} is CANCELED, and nothing asks for that"
+            yield f"task {task_id} is CANCELED without a reason"
 
 
 def values_are_the_winners(facts: Facts, _: Plan) -> Iterator[str]:
@@ -180,12 +180,12 @@ def values_are_the_winners(facts: Facts, _: Plan) -> Iterator[str]:
             winner = fence_of(task.final["token"])
             results = [*task.results, task.final["result"]]
             if any(result["fence"] != winner for result in results):
-                yield f"task {task_id}: its result is that of another attempt than the one that won"
+                yield f"task {task_id}: its result is not that of the accepted attempt"
     for pull in facts.pulled_values:
         source = facts.tasks.get(pull["task"], TaskFacts())
         won = fence_of(source.final["token"]) if source.final and _state(source) == "FINISHED" else None
         if won is None or facts.pushed_values.get((pull["task"], won, pull["key"])) != pull["value"]:
-            yield f"task {pull['id']} got a value {pull['key']!r} of {pull['task']} that the winner did not leave"
+            yield f"task {pull['id']} got {pull['key']!r} of {pull['task']}, which the accepted attempt did not store"
 
 
 def fires_once(facts: Facts, _: Plan) -> Iterator[str]:
@@ -209,7 +209,7 @@ def the_keys_agree(facts: Facts, _: Plan) -> Iterator[str]:
 
 def recovers_in_time(facts: Facts, plan: Plan) -> Iterator[str]:
     """C13: the tasks of a dead worker can be started again in time, and are started if any worker has a free slot."""
-    bound = int(1_000_000 * (plan.lease_seconds + plan.recovery_seconds))
+    bound = int(1_000_000 * (plan.lease + plan.recovery_seconds))
     idle = sorted(facts.idle)
     for task_id, died, back, started in _recovered(facts):
         if back > died + bound + _down(facts, died, back):
@@ -233,7 +233,7 @@ def unknown_pushes_are_whole(facts: Facts, _: Plan) -> Iterator[str]:
     for task_id, task in _each(facts):
         if task.outcome in ("", "info") and task.about is not None:
             if task.final is not None and _state(task) not in ENDED:
-                yield f"task {task_id}, of whose push nobody knows, is {_state(task)} when all is quiet"
+                yield f"task {task_id}, whose push has an unknown outcome, is {_state(task)} at the end of the run"
             batches.setdefault(task.acked, set()).add(task.final is not None)
     for pushed, there in batches.items():
         if pushed and len(there) > 1:

@@ -54,7 +54,7 @@ def _faults(text: str) -> dict[str, int]:
 def main() -> None:
     """Run, print the report, and exit with 0 if all rules held and all faults had an effect."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="of the run; one that was interrupted continues")
+    parser.add_argument("folder", type=Path, help="folder of the run; an interrupted run continues")
     parser.add_argument("--tasks", type=int, default=5_000)
     parser.add_argument("--faults", type=_faults, default=CI, help="ci, release, or NAME=TIMES,…")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies tasks, faults and poison")

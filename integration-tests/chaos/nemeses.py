@@ -77,7 +77,7 @@ def _pause(world: World) -> Nemesis:
     victim.busy = True
     world.begins("pause", victim=victim.name, worker=victim.worker)
     victim.signal(signal.SIGSTOP)
-    yield world.draw.uniform(1.1, 3) * world.plan.lease_seconds
+    yield world.draw.uniform(1.1, 3) * world.plan.lease
     victim.signal(signal.SIGCONT)
     world.ends("pause", victim=victim.name, worker=victim.worker)
     yield 1.0
@@ -157,7 +157,7 @@ def _network(name: str, hurt: Callable[[Proxy], None], repair: Callable[[Proxy],
         victim.busy = True
         world.begins(name, victim=victim.name, worker=victim.worker)
         hurt(victim.proxy)
-        yield leases * world.plan.lease_seconds
+        yield leases * world.plan.lease
         repair(victim.proxy)
         world.ends(name, victim=victim.name, worker=victim.worker)
         yield 1.0

@@ -47,8 +47,8 @@ class Plan:
         producers: Processes that push.
         workers: Processes that run tasks.
         concurrency: Tasks that a worker runs at a time.
-        lease_seconds: Lease of a worker; the heartbeat is a quarter of it.
-        max_deliveries: Lost leases after which a task becomes a dead letter.
+        lease: Lease of a worker; the heartbeat is a quarter of it.
+        max_lost_workers: Lost leases after which a task becomes a dead letter.
         recovery_seconds: Seconds after the lease within which the tasks of a dead worker must be started again.
         gap_seconds: Shortest time between two faults.
     """
@@ -63,8 +63,8 @@ class Plan:
     producers: int = 2
     workers: int = 3
     concurrency: int = 4
-    lease_seconds: float = 2.0
-    max_deliveries: int = 5
+    lease: float = 2.0
+    max_lost_workers: int = 5
     recovery_seconds: float = 5.0
     gap_seconds: float = 1.5
     schedule: tuple[str, ...] = field(init=False)

@@ -231,7 +231,7 @@ def _until_all_is_done(faults: _Run) -> None:
         if where != stalled[1]:
             stalled = time.monotonic(), where
         late = time.monotonic() > stalled[0] + _STALL_SECONDS
-        assert not late, f"it does not continue: {ended:,} tasks ended, faults {faults.active}, then {faults.todo}"
+        assert not late, f"the run is stuck: {ended:,} tasks ended, faults {faults.active}, then {faults.todo}"
         for worker in world.workers:
             worker.tend()
         for producer in world.producers:

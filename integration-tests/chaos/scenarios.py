@@ -65,7 +65,7 @@ def deadly_parent(stage: Stage) -> None:
     """A task kills its worker repeatedly; its dependent is canceled with it."""
     stage.push("t")
     stage.push("child", parents=["t"])
-    for number in range(2 * PLAN.max_deliveries):
+    for number in range(2 * PLAN.max_lost_workers):
         worker = stage.worker(f"victim-{number}")
         if worker.take_within(2 * OVER):
             worker.die()

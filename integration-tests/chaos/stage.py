@@ -15,19 +15,19 @@ from chaos.recorder import Recorder, script_hashes
 from chaos.settings import LUA, QUEUE, client_settings
 from fairque.client import After, FairqueError, RedisUnavailable, Task, TaskQueue
 from fairque.protocol.calls import Failed, Finished, Granted, Released
-from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.config import QueueSection, RedisSection
 from fairque.protocol.jsonvalue import dumps
 from fairque.protocol.limits import CostMode
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.worker.consumer import Consumer
-from fairque.worker.settings import WorkerOptions, WorkerSettings
+from fairque.worker.settings import WorkerSection, WorkerSettings
 
 __all__ = ["LEASE", "PLAN", "Hand", "Stage"]
 
 LEASE = 0.5
 
 #: The plan of a scenario, for the rules.
-PLAN = Plan(tasks=0, faults={}, cost_mode=CostMode.COUNT, lease_seconds=LEASE, max_deliveries=3, recovery_seconds=5.0)
+PLAN = Plan(tasks=0, faults={}, cost_mode=CostMode.COUNT, lease=LEASE, max_lost_workers=3, recovery_seconds=5.0)
 
 
 class Hand:
@@ -35,10 +35,10 @@ class Hand:
 
     def __init__(self, name: str, proxy: Proxy, journal: Journal) -> None:
         url = f"redis://127.0.0.1:{proxy.port}/0"
-        options = WorkerOptions(name=name, lease_seconds=LEASE, heartbeat_seconds=LEASE / 2)
+        options = WorkerSection(name=name, lease=LEASE, heartbeat=LEASE / 2)
         settings = WorkerSettings(
-            redis=RedisSettings(url=url, socket_timeout_seconds=1.0),
-            queue=QueueSettings(name=QUEUE, max_deliveries=PLAN.max_deliveries),
+            redis=RedisSection(url=url, socket_timeout=1.0),
+            queue=QueueSection(name=QUEUE, max_lost_workers=PLAN.max_lost_workers),
             worker=options,
         )
         self.name = name

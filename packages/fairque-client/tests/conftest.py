@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import pytest
 import redis
 
-from fairque.client import AsyncTaskQueue, ClientOptions, ClientSettings, QueueSettings, RedisSettings, TaskQueue
+from fairque.client import AsyncTaskQueue, ClientSection, ClientSettings, QueueSection, RedisSection, TaskQueue
 from fairque.protocol.calls import Granted, Reported, progress
 from fairque.protocol.model.outcome import Verdict
 from fairque.protocol.model.progress import Progress
@@ -133,9 +133,9 @@ class AsyncSpy(Spy):
 @pytest.fixture
 def settings(fairque_server_url: str, fairque_queue_name: str) -> ClientSettings:
     return ClientSettings(
-        redis=RedisSettings(url=fairque_server_url),
-        queue=QueueSettings(name=fairque_queue_name),
-        client=ClientOptions(default_user_id="ann"),
+        redis=RedisSection(url=fairque_server_url),
+        queue=QueueSection(name=fairque_queue_name),
+        client=ClientSection(default_user_id="ann"),
     )
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fairque.client import Task, TaskQueue
 from fairque.console.verifier import verify
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.errors import FairqueError, InvalidTask, TaskTooLarge
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.keys import QueueKeys
@@ -37,7 +37,7 @@ def queue(fairque_server_url: str, fairque_queue_name: str) -> Any:
 
 @pytest.fixture
 def runner(fairque_server_url: str) -> Any:
-    runner = Runner(RedisSettings(url=fairque_server_url))
+    runner = Runner(RedisSection(url=fairque_server_url))
     yield runner
     runner.close()
 

@@ -13,7 +13,7 @@ from fairque.client import (
     InvalidArgument,
     InvalidTask,
     PartialPush,
-    QueueSettings,
+    QueueSection,
     RedisUnavailable,
     Task,
     TaskConflict,
@@ -165,7 +165,7 @@ def test_several_tasks_in_a_list_are_refused_with_the_calls_that_take_them(queue
 
 
 def test_a_message_above_the_limit_is_refused_before_anything_is_sent(settings: ClientSettings) -> None:
-    limits = QueueSettings(name=settings.queue.name, message_limit=1_000)
+    limits = QueueSection(name=settings.queue.name, message_limit=1_000)
     with TaskQueue(ClientSettings(redis=settings.redis, queue=limits, client=settings.client)) as queue:
         job = resize.task("u" * 1_000)
         with pytest.raises(TaskTooLarge, match="allowed are 1,000") as caught:

@@ -10,7 +10,7 @@ from attrs import evolve
 from fairque.client import (
     ClientSettings,
     FairqueError,
-    RedisSettings,
+    RedisSection,
     RedisUnavailable,
     ResultExpired,
     TaskQueue,
@@ -163,7 +163,7 @@ def test_an_ending_while_nobody_listened_is_not_lost(
 @pytest.fixture
 def impatient_queue(settings: ClientSettings) -> Iterator[TaskQueue]:
     """A queue object that gives a silent server up after 50 ms."""
-    redis = RedisSettings(url=settings.redis.url, socket_timeout_seconds=0.05, retries=0)
+    redis = RedisSection(url=settings.redis.url, socket_timeout=0.05, retries=0)
     with TaskQueue(evolve(settings, redis=redis)) as queue:
         yield queue
 

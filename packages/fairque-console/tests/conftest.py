@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from fairque.protocol import calls
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.model.ids import new_task_id
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
@@ -27,7 +27,7 @@ class Bench:
         self.url = url
         self.keys = QueueKeys(name)
         self.client: Any = redis.Redis.from_url(url, decode_responses=True)
-        self.runner = Runner(RedisSettings(url=url))
+        self.runner = Runner(RedisSection(url=url))
 
     def push(self, func: str, user: str = "ann") -> str:
         """Push one task and return its id."""

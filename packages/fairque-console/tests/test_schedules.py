@@ -20,7 +20,7 @@ Command = Callable[..., Result]
 
 @pytest.fixture
 def command(bench: "Bench") -> Command:
-    environ = {"FAIRQUE__REDIS__URL": bench.url, "FAIRQUE__QUEUE__NAME": bench.keys.name}
+    environ = {"FAIRQUE_REDIS_URL": bench.url, "FAIRQUE_QUEUE_NAME": bench.keys.name}
 
     def command(*args: str, expected: int = 0) -> Result:
         result = CliRunner().invoke(main, ["schedules", *args], env=environ)

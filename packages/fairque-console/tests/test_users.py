@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from fairque.console.cli import main
 from fairque.protocol import calls
 from fairque.protocol.calls import ALL_USERS, Configured, Setting
-from fairque.protocol.config import DefaultLimits, FairnessSettings, UserLimits
+from fairque.protocol.config import DefaultLimits, FairnessSection, UserLimits
 from fairque.protocol.service.limits import plan
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ Command = Callable[..., Result]
 FILE = """
 fairness:
   backlog: 1000
-  defaults: {cap: 50}
+  user_defaults: {cap: 50}
   users:
     acme: {weight: 3, cap: 200}
     trial: {rate: 0.5, paused: true}
@@ -35,7 +35,7 @@ def command(bench: "Bench", tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """Runs a command on the queue of the test, in a folder with ``limits.yaml``."""
     monkeypatch.chdir(tmp_path)
     Path("limits.yaml").write_text(FILE)
-    environ = {"FAIRQUE__REDIS__URL": bench.url, "FAIRQUE__QUEUE__NAME": bench.keys.name}
+    environ = {"FAIRQUE_REDIS_URL": bench.url, "FAIRQUE_QUEUE_NAME": bench.keys.name}
 
     def command(*args: str, expected: int = 0) -> Result:
         result = CliRunner().invoke(main, args, env=environ)
@@ -59,7 +59,7 @@ def found(users: dict[str, Any] | None = None, **fields: Any) -> Configured:
 
 class TestPlan:
     def test_what_is_not_declared_for_a_declared_user_is_taken_back(self) -> None:
-        fairness = FairnessSettings(users={"ann": UserLimits(cap=5)})
+        fairness = FairnessSection(users={"ann": UserLimits(cap=5)})
         planned = plan(fairness, found({"ann": {"cap": 5.0, "rate": 2.0, "weight": 0.5}}))
         assert set(planned.settings) == {Setting("ann", "rate", None), Setting("ann", "weight", None)}
         assert set(planned.changes) == {"user 'ann': rate 2 -> none", "user 'ann': weight 0.5 -> none"}
@@ -78,23 +78,23 @@ class TestPlan:
     def test_a_pause_changes_only_where_it_is_declared(
         self, *, declared: bool | None, before: bool, expected: list[Setting]
     ) -> None:
-        fairness = FairnessSettings(users={"ann": UserLimits(paused=declared)})
+        fairness = FairnessSection(users={"ann": UserLimits(paused=declared)})
         assert list(plan(fairness, found({"ann": {"paused": 1.0}} if before else {})).settings) == expected
 
     def test_the_defaults_are_exactly_what_is_declared(self) -> None:
-        fairness = FairnessSettings(defaults=DefaultLimits(cap=3))
+        fairness = FairnessSection(user_defaults=DefaultLimits(cap=3))
         planned = plan(fairness, found({"": {"cap": 5.0, "backlog": 9.0}}))
         assert set(planned.settings) == {Setting(ALL_USERS, "cap", 3), Setting(ALL_USERS, "backlog", None)}
         assert set(planned.changes) == {"all users: cap 5 -> 3", "all users: backlog 9 -> none"}
 
     def test_users_that_are_not_declared_are_named_and_left(self) -> None:
-        planned = plan(FairnessSettings(), found({"": {}, "bob": {"cap": 1.0}, "ann": {"cap": 1.0}}))
+        planned = plan(FairnessSection(), found({"": {}, "bob": {"cap": 1.0}, "ann": {"cap": 1.0}}))
         assert (planned.settings, planned.undeclared) == ((), ("ann", "bob"))
 
     def test_the_queue_itself_is_part_of_it(self) -> None:
-        planned = plan(FairnessSettings(cost_mode="count"), found(backlog=7))
+        planned = plan(FairnessSection(cost_mode="count"), found(backlog=7))
         assert planned.changes == ("queue: cost_mode time -> count", "queue: backlog 7 -> none")
-        assert plan(FairnessSettings(cost_mode="count"), found(cost_mode="count")).unchanged == 2
+        assert plan(FairnessSection(cost_mode="count"), found(cost_mode="count")).unchanged == 2
 
 
 class TestApply:

@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from fairque.protocol import calls
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.keys import QueueKeys
@@ -28,12 +28,12 @@ class Bench:
         self.url = url
         self.client: redis.Redis = redis.Redis.from_url(url)
         self.keys = QueueKeys(name)
-        self.runner = Runner(RedisSettings(url=url))
+        self.runner = Runner(RedisSection(url=url))
         self._schedulers: list[TaskScheduler] = []
 
     def scheduler(self, **options: Any) -> TaskScheduler:
         """Create a scheduler without starting it."""
-        options = {"lease_seconds": 1.0, **options}
+        options = {"lease": 1.0, **options}
         self._schedulers.append(TaskScheduler.from_url(self.url, queue=self.keys.name, **options))
         return self._schedulers[-1]
 

@@ -223,7 +223,7 @@ class TestSeveralSchedulers:
     def test_of_several_with_one_name_one_leads_too(self, bench: "Bench") -> None:
         """As when they all read it from the same file."""
         name = "ü" * 100
-        crew = [bench.started(name=name, lease_seconds=600) for _ in range(2)]
+        crew = [bench.started(name=name, lease=600) for _ in range(2)]
         eventually(lambda: sorted(one.state for one in crew) == ["leader", "standby"], what="one leader")
         asked = [one._engine._lead.ask() for one in crew]
         assert (asked, sorted(one.state for one in crew)) == ([False, False], ["leader", "standby"])
@@ -234,9 +234,9 @@ class TestSeveralSchedulers:
         assert other.status().term == 2
 
     def test_one_that_stops_makes_room_at_once(self, bench: "Bench", every: Every) -> None:
-        first = bench.started(lease_seconds=600)
+        first = bench.started(lease=600)
         eventually(lambda: first.state == "leader", what="a leader")
-        second = bench.started(lease_seconds=600)
+        second = bench.started(lease=600)
         second.add_schedule(every("a", 0.1))
         eventually(lambda: bench.times("a"), what="a task")
         first.stop()
@@ -247,20 +247,20 @@ class TestSeveralSchedulers:
         assert second.status().term == 2
 
     def test_one_that_is_quiet_makes_room_too_and_stays_so(self, bench: "Bench") -> None:
-        first = bench.started(lease_seconds=600)
+        first = bench.started(lease=600)
         eventually(lambda: first.state == "leader", what="a leader")
-        second = bench.started(lease_seconds=600)
+        second = bench.started(lease=600)
         first.quiet()
         eventually(lambda: second.state == "leader", what="the other one leads")
         second.stop()
-        third = bench.started(lease_seconds=600)
+        third = bench.started(lease=600)
         eventually(lambda: third.state == "leader", what="the third one leads")
         assert first.state == "standby"
 
     def test_when_a_leader_is_silent_another_one_leads_after_its_lease(self, bench: "Bench", every: Every) -> None:
         bench.run(calls.lead(bench.keys, "gone", lease_ms=700))
         began = monotonic()
-        scheduler = bench.started(lease_seconds=0.7)
+        scheduler = bench.started(lease=0.7)
         scheduler.add_schedule(every("a", 0.1))
         eventually(lambda: scheduler.state == "leader", what="a leader")
         assert monotonic() - began > 0.5
@@ -269,7 +269,7 @@ class TestSeveralSchedulers:
 
     def test_a_standby_whose_leader_has_a_longer_lease_goes_round_all_the_same(self, bench: "Bench") -> None:
         bench.run(calls.lead(bench.keys, "other", lease_ms=3_600_000))
-        standby = bench.started(lease_seconds=0.2)
+        standby = bench.started(lease=0.2)
         eventually(lambda: standby._engine._lead._leader, what="one that has asked")
         went_round = standby._engine._went_round
         eventually(lambda: standby._engine._went_round > went_round + 0.4, what="a loop that goes round")
@@ -279,7 +279,7 @@ class TestSeveralSchedulers:
         self, bench: "Bench", monkeypatch: pytest.MonkeyPatch
     ) -> None:
         bench.run(calls.lead(bench.keys, "other", lease_ms=600_000))
-        standby = bench.started(lease_seconds=600)
+        standby = bench.started(lease=600)
         eventually(lambda: standby._engine._lead._leader, what="one that has asked")
         ask, failures = standby._engine._lead.ask, iter([RedisUnavailable("no answer")])
 
@@ -293,7 +293,7 @@ class TestSeveralSchedulers:
         eventually(lambda: standby.state == "leader", what="a leader")
 
     def test_one_whose_lead_was_taken_stands_by(self, bench: "Bench", every: Every) -> None:
-        scheduler = bench.started(lease_seconds=600)
+        scheduler = bench.started(lease=600)
         eventually(lambda: scheduler.state == "leader", what="a leader")
         bench.client.delete(f"{bench.keys.prefix}lock")
         bench.client.hset(f"{bench.keys.prefix}lock", "term", "7")
@@ -303,9 +303,9 @@ class TestSeveralSchedulers:
         assert bench.times("a") == []
 
     def test_a_standby_hardly_asks_anything(self, bench: "Bench", every: Every) -> None:
-        leader = bench.started(lease_seconds=600)
+        leader = bench.started(lease=600)
         eventually(lambda: leader.state == "leader", what="a leader")
-        standby = bench.started(lease_seconds=600)
+        standby = bench.started(lease=600)
         asked = standby._engine._lead
         eventually(lambda: asked._leader and standby._engine.loop_age > 0.2, what="one that has asked, and rests")
         rests_since = standby._engine._went_round
@@ -324,7 +324,7 @@ class TestMany:
             ones = [every(f"s{n}", 86_400, user_id=f"u{n % 50}") for n in range(first, first + 100)]
             storing = [Storing(schedule=one, revision=0, next_at=at) for one in ones]
             bench.run(calls.schedule(bench.keys, storing, message_limit=9_999))
-        scheduler = bench.started(lease_seconds=10)
+        scheduler = bench.started(lease=10)
         eventually(lambda: scheduler.status().fired >= 10_000, what="as many as it looks at")
         eventually(lambda: scheduler.status().fired >= number, what="all of them")
         status = scheduler.status()

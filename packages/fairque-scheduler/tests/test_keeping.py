@@ -13,7 +13,7 @@ from fairque.protocol import calls
 from fairque.protocol.calls import Setting, Storing, read_configured
 from fairque.protocol.calls.edition import Edition
 from fairque.protocol.calls.schedules import read_known
-from fairque.protocol.config import DefaultLimits, FairnessSettings, QueueSettings, RedisSettings, UserLimits
+from fairque.protocol.config import DefaultLimits, FairnessSection, QueueSection, RedisSection, UserLimits
 from fairque.protocol.errors import RedisUnavailable
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.task import Task
@@ -23,7 +23,7 @@ from fairque.scheduler import TaskScheduler
 from fairque.scheduler.applying import apply
 from fairque.scheduler.keeping import Keeper, missing
 from fairque.scheduler.metrics import Metrics
-from fairque.scheduler.settings import SchedulerOptions, SchedulerSettings
+from fairque.scheduler.settings import SchedulerSection, SchedulerSettings
 from fairque.testing import PlainServer
 from fairque.testing.internal import eventually
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 Every = Callable[..., Schedule]
 LEASE = 0.5
-NONE = FairnessSettings()
+NONE = FairnessSection()
 
 
 def lose(bench: "Bench") -> None:
@@ -89,11 +89,11 @@ def make(bench: "Bench", fairque_server_url: str) -> Any:
     """Makes schedulers that keep limits."""
     made: list[TaskScheduler] = []
 
-    def make(fairness: FairnessSettings = NONE) -> TaskScheduler:
+    def make(fairness: FairnessSection = NONE) -> TaskScheduler:
         settings = SchedulerSettings(
-            redis=RedisSettings(url=fairque_server_url),
-            queue=QueueSettings(name=bench.keys.name),
-            scheduler=SchedulerOptions(lease_seconds=LEASE),
+            redis=RedisSection(url=fairque_server_url),
+            queue=QueueSection(name=bench.keys.name),
+            scheduler=SchedulerSection(lease=LEASE),
             fairness=fairness,
         )
         made.append(TaskScheduler(settings))
@@ -104,8 +104,8 @@ def make(bench: "Bench", fairque_server_url: str) -> Any:
         one.stop(5)
 
 
-LIMITS = FairnessSettings(
-    cost_mode="count", backlog=1_000, defaults=DefaultLimits(cap=5), users={"ann": UserLimits(weight=2.0)}
+LIMITS = FairnessSection(
+    cost_mode="count", backlog=1_000, user_defaults=DefaultLimits(cap=5), users={"ann": UserLimits(weight=2.0)}
 )
 APPLIED = ("count", 1_000, {"": {"cap": 5.0}, "ann": {"weight": 2.0}})
 
@@ -233,7 +233,7 @@ class Tapped(Runner):
     """A runner of the server of the session, before whose next call something happens."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(RedisSettings(url=url))
+        super().__init__(RedisSection(url=url))
         self.before: Callable[[], None] = lambda: None
 
     def run(self, call: Any) -> Any:
@@ -247,7 +247,7 @@ class TestLooks:
 
     @pytest.fixture
     def keeper(self, bench: "Bench") -> Callable[..., Keeper]:
-        def keeper(*declared: Schedule, fairness: FairnessSettings = NONE, runner: Runner | None = None) -> Keeper:
+        def keeper(*declared: Schedule, fairness: FairnessSection = NONE, runner: Runner | None = None) -> Keeper:
             made = Keeper(runner or bench.runner, bench.keys, 9_999, fairness, Metrics(bench.keys.name))
             made.declare(declared)
             return made
@@ -408,7 +408,7 @@ class TestLooks:
 
     def test_a_look_without_an_answer_is_made_again_with_the_same_suspicion(self, every: Every) -> None:
         keys = QueueKeys("q")
-        with PlainServer() as server, closing(Runner(RedisSettings(url=server.url, retries=0))) as runner:
+        with PlainServer() as server, closing(Runner(RedisSection(url=server.url, retries=0))) as runner:
             one = Keeper(runner, keys, 9_999, NONE, Metrics("q"))
             one.declare([every("s", 60)])
             server.kill()
@@ -421,7 +421,7 @@ class TestLooks:
 
     def test_a_loss_is_not_forgotten_by_a_look_without_an_answer(self, every: Every) -> None:
         keys = QueueKeys("q")
-        with PlainServer() as server, closing(Runner(RedisSettings(url=server.url, retries=0))) as runner:
+        with PlainServer() as server, closing(Runner(RedisSection(url=server.url, retries=0))) as runner:
             one = Keeper(runner, keys, 9_999, NONE, Metrics("q"))
             one.declare([every("s", 60)])
             apply(runner, keys, [every("s", 120)], message_limit=9_999)
@@ -438,7 +438,7 @@ class TestLooks:
         keys, said = QueueKeys("q"), "what is declared cannot be applied again: it is tried again"
         with (
             PlainServer() as server,
-            closing(Runner(RedisSettings(url=server.url))) as runner,
+            closing(Runner(RedisSection(url=server.url))) as runner,
             redis.Redis.from_url(server.url) as client,
         ):
             one = Keeper(runner, keys, 9_999, LIMITS, Metrics("q"))

@@ -384,7 +384,7 @@ class TestObject:
 
     def test_wrong_options_are_said_all_at_once(self) -> None:
         with pytest.raises(ConfigurationError) as caught:
-            TaskScheduler.from_url("http://x", queue="a b", lease_seconds=0, leese=1)
+            TaskScheduler.from_url("http://x", queue="a b", lease=0, leese=1)
         assert len(caught.value.problems) == 4
 
 

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from fairque.protocol import calls
-from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.config import QueueSection, RedisSection
 from fairque.protocol.jsonvalue import loads
 from fairque.protocol.model.registry import Registry
 from fairque.protocol.model.states import TaskState
@@ -21,7 +21,7 @@ from fairque.worker import (
     TaskContext,
     TaskHandler,
     Worker,
-    WorkerOptions,
+    WorkerSection,
     WorkerSettings,
     current_context,
 )
@@ -29,7 +29,7 @@ from fairque.worker import (
 T = TypeVar("T")
 
 #: Short enough for tests, long enough for a machine under load.
-SHORT = {"lease_seconds": 1.0, "heartbeat_seconds": 0.2}
+SHORT = {"lease": 1.0, "heartbeat": 0.2}
 
 #: For a task to continue, or to begin.
 
@@ -42,17 +42,17 @@ class Bench(QueueBench):
     """
 
     def __init__(self, url: str, name: str) -> None:
-        super().__init__(Runner(RedisSettings(url=url)), name)
+        super().__init__(Runner(RedisSection(url=url)), name)
         self.url = url
         self.client: Any = redis.Redis.from_url(url, decode_responses=True)
         self._workers: list[Worker] = []
 
     def settings(self, socket_timeout: float = 2.0, **options: Any) -> WorkerSettings:
         """Settings of a worker, by default with two slots."""
-        worker = WorkerOptions(**{"concurrency": 2, "grace_seconds": 5.0, **options})
+        worker = WorkerSection(**{"concurrency": 2, "stop_timeout": 5.0, **options})
         # Do not wait for a server that is down on purpose.
-        server = RedisSettings(url=self.url, retries=1, socket_timeout_seconds=socket_timeout)
-        return WorkerSettings(redis=server, queue=QueueSettings(name=self.keys.name), worker=worker)
+        server = RedisSection(url=self.url, retries=1, socket_timeout=socket_timeout)
+        return WorkerSettings(redis=server, queue=QueueSection(name=self.keys.name), worker=worker)
 
     def worker(self, *work: Callable[..., Any] | TaskHandler, burst: bool = False, **options: Any) -> Worker:
         """Create a worker with a handler, or with these functions by their names."""
@@ -158,7 +158,7 @@ def short() -> dict[str, float]:
 def never_looks(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     """Options of a worker that does not poll within a test: it starts only tasks for which it was woken."""
     monkeypatch.setattr("fairque.worker.taking.courier.LONGEST_WAIT_SECONDS", 3_600.0)
-    return {"lease_seconds": 36_000.0}
+    return {"lease": 36_000.0}
 
 
 @pytest.fixture

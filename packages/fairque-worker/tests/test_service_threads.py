@@ -61,7 +61,7 @@ def test_a_heartbeat_that_fails_for_lack_of_something_is_sent_later_and_no_task_
         for _ in range(8):
             assert beats.acquire(timeout=PATIENCE)
 
-    worker = bench.worker(long, lease_seconds=3.0, heartbeat_seconds=0.5)
+    worker = bench.worker(long, lease=3.0, heartbeat=0.5)
     beat = worker._heart._consumer.beat
 
     def counted(*args: Any) -> Any:
@@ -197,7 +197,7 @@ def test_a_heart_that_beats_late_says_for_how_long_what_ran_and_what_helps(
         # As a long regular expression does: it sleeps without a word to the interpreter.
         ctypes.PyDLL(None).usleep(1_500_000)
 
-    worker = bench.worker(holds, lease_seconds=1.0, heartbeat_seconds=0.2)
+    worker = bench.worker(holds, lease=1.0, heartbeat=0.2)
     looks = itertools.count()
     monkeypatch.setattr("fairque.worker.keeping.leases.time.process_time", lambda: used * next(looks))
     worker.start()
@@ -321,7 +321,7 @@ def test_a_task_that_lowers_the_limit_of_open_files_ends_the_worker_which_says_w
 
 LATE = """
 import asyncio, sys, threading
-from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.config import QueueSection, RedisSection
 from fairque.protocol.model.registry import Registry
 from fairque.protocol import calls
 from fairque.protocol.model.task import Task
@@ -338,9 +338,9 @@ def off(): raise Cancel("a test")
 async def coroutine(): await asyncio.sleep(0)
 registry = Registry()
 for one in (fine, wrong, again, off, coroutine): registry.register(one, one.__name__)
-options = WorkerOptions(concurrency=4, grace_seconds=1)
-settings = WorkerSettings(redis=RedisSettings(url=url), queue=QueueSettings(name=name), worker=options)
-keys, runner = QueueKeys(name), Runner(RedisSettings(url=url))
+options = WorkerSection(concurrency=4, stop_timeout=1)
+settings = WorkerSettings(redis=RedisSection(url=url), queue=QueueSection(name=name), worker=options)
+keys, runner = QueueKeys(name), Runner(RedisSection(url=url))
 worker = Worker(settings, FunctionTaskHandler(registry=registry), burst=False)
 worker.start()
 runner.run(calls.read_stats(keys))

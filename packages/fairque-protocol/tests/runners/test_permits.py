@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from fairque.protocol import calls
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.errors import FairqueError, ServerUnsuitable
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.task import Task
@@ -61,7 +61,7 @@ def as_user(server: PlainServer, root: Any) -> Iterator[As]:
 
     def user(*rules: str) -> Runner:
         root.execute_command("ACL", "SETUSER", "u", "reset", "on", f">{PASSWORD}", *rules)
-        made.append(Runner(RedisSettings(url=server.url.replace("unix://", f"unix://u:{PASSWORD}@"), retries=0)))
+        made.append(Runner(RedisSection(url=server.url.replace("unix://", f"unix://u:{PASSWORD}@"), retries=0)))
         return made[-1]
 
     yield user
@@ -95,7 +95,7 @@ def corpus(admin: Runner) -> dict[str, Call[Any]]:
         calls.fail(QUEUE, [calls.Failed(b.task_id, b.token, 1, "retry", 0, b"{}")], **TTLS),
         calls.release(QUEUE, [calls.Released(c.task_id, c.token, 1)], result_ttl_ms=60_000),
         calls.progress(QUEUE, [calls.Reported(a.task_id, a.token, calls.parse_progress(b'5\n{"done":1}'))]),
-        calls.sweep(QUEUE, guard_ms=5_000, max_deliveries=5, **TTLS),
+        calls.sweep(QUEUE, guard_ms=5_000, max_lost_workers=5, **TTLS),
         calls.rouse(QUEUE),
         calls.interrupt(QUEUE, "w"),
         calls.watch(QUEUE, "e", "me"),
@@ -237,7 +237,7 @@ def test_the_error_names_what_is_lacking_and_its_advice_grants_it(as_user: As, r
 @pytest.mark.parametrize("command", ["mget", "zadd", "time", "hmget"])
 def test_a_command_that_the_server_has_under_another_name_is_told_from_one_that_is_not_granted(command: str) -> None:
     with PlainServer("--rename-command", command, f"hidden-{command}") as server:
-        runner = Runner(RedisSettings(url=server.url))
+        runner = Runner(RedisSection(url=server.url))
         with pytest.raises(ServerUnsuitable, match=rf"nobody may send: {command}\..*rename-command") as caught:
             runner.run(push("a"))
         runner.close()

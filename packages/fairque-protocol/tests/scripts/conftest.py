@@ -15,7 +15,7 @@ import redis
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Granted
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.model.standing import UserStanding
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
@@ -94,18 +94,18 @@ class Bench(QueueBench):
         pairs = [(h.task_id, h.token) if isinstance(h, Granted) else h for h in held]
         return self.run(calls.beat(self.keys, pairs, lease_ms=lease_ms))
 
-    def sweep(self, max_deliveries: int = 5) -> calls.Swept:
-        swept = self.guarded_sweep(0, max_deliveries)
+    def sweep(self, max_lost_workers: int = 5) -> calls.Swept:
+        swept = self.guarded_sweep(0, max_lost_workers)
         assert swept is not None
         return swept
 
-    def guarded_sweep(self, guard_ms: int, max_deliveries: int = 5, sweeper: str = "") -> calls.Swept | None:
+    def guarded_sweep(self, guard_ms: int, max_lost_workers: int = 5, sweeper: str = "") -> calls.Swept | None:
         return self.run(
             calls.sweep(
                 self.keys,
                 sweeper,
                 guard_ms=guard_ms,
-                max_deliveries=max_deliveries,
+                max_lost_workers=max_lost_workers,
                 result_ttl_ms=RESULT_TTL_MS,
                 dead_ttl_ms=DEAD_TTL_MS,
             )
@@ -213,7 +213,7 @@ def _text(value: Any) -> Any:
 @pytest.fixture(scope="session")
 def script_server(fairque_every_server_url: str) -> Iterator[tuple["redis.Redis", Runner]]:
     """A client and a runner of each kind of server."""
-    runner = Runner(RedisSettings(url=fairque_every_server_url))
+    runner = Runner(RedisSection(url=fairque_every_server_url))
     with redis.Redis.from_url(fairque_every_server_url) as client:
         yield client, runner
     runner.close()
@@ -239,7 +239,7 @@ def queue_on() -> Iterator[Callable[[str], Bench]]:
     with contextlib.ExitStack() as ends:
 
         def make(url: str) -> Bench:
-            runner = Runner(RedisSettings(url=url, retries=0))
+            runner = Runner(RedisSection(url=url, retries=0))
             ends.callback(runner.close)
             return Bench(ends.enter_context(redis.Redis.from_url(url)), runner, f"test-{uuid.uuid4().hex}")
 

@@ -80,7 +80,7 @@ class TestReading:
     def test_a_task_that_lost_its_workers_says_so(self, queue: "Bench") -> None:
         queue.started()
         queue.advance(30_000)
-        queue.sweep(max_deliveries=1)
+        queue.sweep(max_lost_workers=1)
         (letter,) = page(queue)
         assert (letter.reason, letter.lost_workers, letter.error.type) == (DeadReason.LOST_WORKERS, 1, "WorkerLost")
 

@@ -41,7 +41,7 @@ def end(queue: "Bench", how: str, task_id: str) -> None:
     else:
         queue.advance(30_000)
         assert how == "lost lease"
-        queue.sweep(max_deliveries=1)
+        queue.sweep(max_lost_workers=1)
 
 
 FAILURES = ["dead", "cancel", "cancel itself", "cancel while it runs", "lost lease"]
@@ -333,7 +333,7 @@ class Story:
         if dice.random() < 0.05:
             self._cancel(f"t{dice.randrange(self._early)}")
         queue.advance(dice.choice([1, 100, 300]))
-        queue.sweep(max_deliveries=2)
+        queue.sweep(max_lost_workers=2)
         if self._step % 25 == 7:
             assert verify(queue.runner, queue.keys, fix=True).found == []
         return self._step <= 5 or bool(queue.snapshot("n:", "c:", "delayed", "deferred", "running"))

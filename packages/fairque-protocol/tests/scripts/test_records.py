@@ -73,7 +73,7 @@ def pipeline(new_queue: Callable[[], "Bench"]) -> Iterator["Bench"]:
     queue.finish(*queue.pop(), xcom=b'{"rows":1}')
     queue.cancel("leaf")
     queue.advance(60_000)
-    queue.run(calls.sweep(queue.keys, guard_ms=0, max_deliveries=5, result_ttl_ms=1, dead_ttl_ms=1))
+    queue.run(calls.sweep(queue.keys, guard_ms=0, max_lost_workers=5, result_ttl_ms=1, dead_ttl_ms=1))
     queue.push(queue.task(task_id="holder", dedup_key="k"))
     queue.push(queue.task(task_id="same", dedup_key="k"), queue.task(depends_on=["same"]))
     yield queue

@@ -23,13 +23,13 @@ def every_call(keys: QueueKeys, queue: "Bench") -> dict[str, Call[Any]]:
     nightly = Schedule(schedule_id="s", every_ms=1_000, user_id="ann", func="f")
     built: list[Call[Any]] = [
         calls.push(keys, [queue.task()], message_limit=1_000),
-        calls.pop(keys, worker="w", claim="ab", count=1, lease_ms=1_000, max_deliveries=1, **both),
+        calls.pop(keys, worker="w", claim="ab", count=1, lease_ms=1_000, max_lost_workers=1, **both),
         calls.beat(keys, [("t1", "1:ab")], lease_ms=1_000),
         calls.finish(keys, [Finished("t1", "1:ab", 5, b"")], **ttl),
         calls.fail(keys, [Failed("t1", "1:ab", 5, "retry", 0, b"")], **both),
         calls.release(keys, [Released("t1", "1:ab", 5)], **ttl),
         calls.cancel(keys, "t1", reason="", **ttl),
-        calls.sweep(keys, guard_ms=0, max_deliveries=1, **both),
+        calls.sweep(keys, guard_ms=0, max_lost_workers=1, **both),
         calls.watch(keys, "t1", "me"),
         calls.progress(keys, [Reported("t1", "1:ab", Progress(1))]),
         calls.read_progress(keys, ["t1"]),

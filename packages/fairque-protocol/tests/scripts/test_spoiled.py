@@ -183,7 +183,7 @@ def use(queue: "Bench", turn: int, *, watched: bool = False) -> list[str]:
         lambda: calls.purge(k, "eve", reason="", most=1, **ttl),
         lambda: calls.redrive(k, dead_letters(queue), **ttl),
         lambda: calls.delete(k, dead_letters(queue)[:1], **ttl),
-        lambda: calls.sweep(k, guard_ms=1_000, max_deliveries=5, **both),
+        lambda: calls.sweep(k, guard_ms=1_000, max_lost_workers=5, **both),
         lambda: calls.configure(k, backlog=9_000 + turn),
         lambda: calls.lead(k, f"other{turn}", lease_ms=10_000),
         lambda: calls.schedule(k, [storing], message_limit=9_999),

@@ -133,7 +133,7 @@ class TestReason:
         assert queue.standing().reason == "turn", "a worker that runs a long task asks for none"
         queue.finish(held)
         assert queue.standing().reason == "no_worker"
-        queue.pop(max_deliveries=1)
+        queue.pop(max_lost_workers=1)
         queue.fill("bob", 1)
         assert queue.standing("bob").reason == "turn"
 

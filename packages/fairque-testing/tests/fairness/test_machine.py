@@ -34,7 +34,7 @@ class Scheduler(RuleBasedStateMachine):
 
     @initialize(mode=st.sampled_from(["time", "count"]))
     def begin(self, mode: CostMode) -> None:
-        self.model = FairModel(cost_mode=mode, max_deliveries=2)
+        self.model = FairModel(cost_mode=mode, max_lost_workers=2)
 
     @property
     def queue_us(self) -> int:

@@ -217,7 +217,7 @@ class TestLeases:
 
     def test_a_task_ends_after_its_last_delivery(self, queue: "Bench") -> None:
         (task,) = queue.push()
-        for _ in range(queue.model.max_deliveries):
+        for _ in range(queue.model.max_lost_workers):
             assert queue.pop() == [task]
             queue.advance(60)
         assert queue.pop() == []
@@ -229,7 +229,7 @@ class TestRedrive:
         (task_id,) = queue.push()
         task = queue.model.tasks[task_id]
         for _ in range(2):
-            for _ in range(queue.model.max_deliveries):
+            for _ in range(queue.model.max_lost_workers):
                 assert queue.pop() == [task_id]
                 queue.advance(60)
             assert queue.pop() == []

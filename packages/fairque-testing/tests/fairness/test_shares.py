@@ -1,7 +1,7 @@
 """Shares of users with limits, in virtual time, against weighted water-filling: FAIRNESS.md, promise 3.
 
 Each test run uses the same few examples. `hatch run fairness:search` tries thousands of new ones, or the number in
-FAIRQUE_SHARES, and prints the worst result.
+FAIRQUE_TEST_SHARES, and prints the worst result.
 """
 
 import os
@@ -21,7 +21,7 @@ from fairque.testing.fairness.simulation.report import fair_allocation
 if TYPE_CHECKING:
     from tests.fairness.conftest import Floor, Member
 
-SEARCH = int(os.environ.get("FAIRQUE_SHARES", "0"))
+SEARCH = int(os.environ.get("FAIRQUE_TEST_SHARES", "0"))
 SECONDS = 300
 #: Allowed deviation of a share, beyond one task.
 TOLERANCE = 0.03

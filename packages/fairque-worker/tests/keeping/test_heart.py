@@ -11,7 +11,7 @@ import pytest
 
 from fairque.protocol import clock
 from fairque.protocol.calls import Granted, Swept
-from fairque.protocol.config import DefaultLimits, FairnessSettings, RedisSettings
+from fairque.protocol.config import DefaultLimits, FairnessSection, RedisSection
 from fairque.protocol.wire.status import Status
 from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import Task, WorkerSettings
@@ -21,7 +21,7 @@ from fairque.worker.keeping.leases import LOOK_SECONDS, SWEEP_SECONDS, Heart
 from fairque.worker.metrics import Metrics
 
 LONG = 7_200.0
-LIMITS = FairnessSettings(defaults=DefaultLimits(cap=5))
+LIMITS = FairnessSection(user_defaults=DefaultLimits(cap=5))
 
 
 class Stub(Consumer):
@@ -167,7 +167,7 @@ class TestSteps:
     @pytest.fixture
     def away(self) -> Consumer:
         """Its server is not there."""
-        return Consumer(WorkerSettings(redis=RedisSettings(url="unix:///nowhere/s", retries=0), fairness=LIMITS))
+        return Consumer(WorkerSettings(redis=RedisSection(url="unix:///nowhere/s", retries=0), fairness=LIMITS))
 
     def test_the_first_beat_is_made_at_the_start_and_what_passed_before_is_no_lateness_or_silence(
         self, hands: Hands, quick: Stub, caplog: pytest.LogCaptureFixture

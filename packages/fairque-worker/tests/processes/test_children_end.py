@@ -108,7 +108,7 @@ def test_a_canceled_coroutine_in_a_child_is_cancelled_and_may_clean_up(apart: An
 def test_a_canceled_task_that_does_not_heed_it_is_killed_after_the_grace_and_the_state_says_so(
     apart: Any, short: Any
 ) -> None:
-    apart.start(cancel_grace_seconds=0.3, concurrency=1, **short)
+    apart.start(cancel_timeout=0.3, concurrency=1, **short)
     task_id = apart.push("hangs", "hung", retries=5)
     pid = apart.noted("hung")
     apart.bench.cancel(task_id)
@@ -119,7 +119,7 @@ def test_a_canceled_task_that_does_not_heed_it_is_killed_after_the_grace_and_the
 
 
 def test_a_task_whose_lease_is_lost_is_killed_and_left_to_others_and_no_failure(apart: Any, short: Any) -> None:
-    worker = apart.start(cancel_grace_seconds=0.3, concurrency=1, **short)
+    worker = apart.start(cancel_timeout=0.3, concurrency=1, **short)
     task_id = apart.push("hangs", "hung", retries=0)
     pid = apart.noted("hung")
     amend_record(apart.bench.client, f"{apart.bench.keys.prefix}t:{task_id}", token="1:")  # noqa: S106 - of a lease

@@ -37,7 +37,7 @@ def test_a_child_is_used_again(apart: Any) -> None:
 
 
 def test_as_many_children_run_tasks_at_a_time_as_there_are_slots(apart: Any) -> None:
-    apart.start(concurrency=2, cancel_grace_seconds=0.05)
+    apart.start(concurrency=2, cancel_timeout=0.05)
     for name in ("one", "two"):
         apart.push("hangs", name)
     assert apart.noted("one") != apart.noted("two")

@@ -26,9 +26,9 @@ from fairque.client.functions import (
     TaskOptions,
     task,
 )
-from fairque.client.settings import ClientOptions, ClientSettings
+from fairque.client.settings import ClientSection, ClientSettings
 from fairque.client.xcom import xcom_pull, xcom_push
-from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.config import QueueSection, RedisSection
 from fairque.protocol.errors import (
     BatchTooLarge,
     ConfigurationError,
@@ -157,9 +157,9 @@ __all__ = [  # noqa: RUF022 - see above
     "Cancel",
     # Settings
     "ClientSettings",
-    "ClientOptions",
-    "QueueSettings",
-    "RedisSettings",
+    "ClientSection",
+    "QueueSection",
+    "RedisSection",
     # Errors
     "FairqueError",
     "InvalidArgument",

@@ -43,7 +43,7 @@ def one_push(
         keys,
         [_checked(task) for task in tasks],
         message_limit=settings.queue.message_limit,
-        result_ttl_ms=to_ms(settings.queue.result_ttl_seconds, "result_ttl_seconds"),
+        result_ttl_ms=to_ms(settings.queue.result_ttl, "result_ttl"),
         user_id=user_id,
         default_user_id=settings.client.default_user_id,
     )

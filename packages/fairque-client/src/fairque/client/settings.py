@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
 
-from fairque.protocol.config import QueueSettings, RedisSettings, load_settings
+from fairque.protocol.config import Loadable, QueueSection, RedisSection
 from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.model.ids import check_id
 
 if TYPE_CHECKING:
     from attrs import Attribute
 
-__all__ = ["ClientOptions", "ClientSettings", "settings_from_config", "settings_from_url"]
+__all__ = ["ClientSection", "ClientSettings", "settings_from_config", "settings_from_url"]
 
 
 def _user_or_none(_instance: object, attribute: "Attribute[Any]", value: object) -> None:
@@ -21,7 +21,7 @@ def _user_or_none(_instance: object, attribute: "Attribute[Any]", value: object)
 
 
 @frozen(kw_only=True)
-class ClientOptions:
+class ClientSection:
     """The section ``client`` of a configuration.
 
     Attributes:
@@ -35,7 +35,7 @@ class ClientOptions:
 
 
 @frozen(kw_only=True)
-class ClientSettings:
+class ClientSettings(Loadable):
     """Everything that a `TaskQueue` needs to know.
 
     Attributes:
@@ -44,9 +44,9 @@ class ClientSettings:
         client: What concerns producers only.
     """
 
-    redis: RedisSettings = field(factory=RedisSettings)
-    queue: QueueSettings = field(factory=QueueSettings)
-    client: ClientOptions = field(factory=ClientOptions)
+    redis: RedisSection = field(factory=RedisSection)
+    queue: QueueSection = field(factory=QueueSection)
+    client: ClientSection = field(factory=ClientSection)
 
 
 def settings_from_url(url: str, *, queue: str, default_user_id: str | None) -> ClientSettings:
@@ -57,9 +57,9 @@ def settings_from_url(url: str, *, queue: str, default_user_id: str | None) -> C
     """
     try:
         return ClientSettings(
-            redis=RedisSettings(url=url),
-            queue=QueueSettings(name=queue),
-            client=ClientOptions(default_user_id=default_user_id),
+            redis=RedisSection(url=url),
+            queue=QueueSection(name=queue),
+            client=ClientSection(default_user_id=default_user_id),
         )
     except ValueError as error:
         raise ConfigurationError([str(error)]) from None
@@ -73,7 +73,7 @@ def settings_from_config(
     Raises:
         ConfigurationError: With every problem of the file, or the value that cannot be used.
     """
-    settings = load_settings(path, ClientSettings)
+    settings = ClientSettings.load(path)
     try:
         if queue is not None:
             settings = evolve(settings, queue=evolve(settings.queue, name=queue))

@@ -1,6 +1,6 @@
 """Cron for a fairque queue: any number of schedulers may run, one of them leads, and each run enqueues one task."""
 
-from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.config import QueueSection, RedisSection
 from fairque.protocol.errors import (
     ConfigurationError,
     FairqueError,
@@ -25,7 +25,7 @@ from fairque.protocol.model.states import Priority
 from fairque.scheduler._version import __version__
 from fairque.scheduler.cron import Cron, parse_cron
 from fairque.scheduler.scheduler import TaskScheduler
-from fairque.scheduler.settings import SchedulerOptions, SchedulerSettings
+from fairque.scheduler.settings import SchedulerSection, SchedulerSettings
 
 # Grouped by what they are for, not sorted.
 __all__ = [  # noqa: RUF022 - see above
@@ -45,9 +45,9 @@ __all__ = [  # noqa: RUF022 - see above
     "parse_cron",
     # Settings
     "SchedulerSettings",
-    "SchedulerOptions",
-    "QueueSettings",
-    "RedisSettings",
+    "SchedulerSection",
+    "QueueSection",
+    "RedisSection",
     # Errors
     "FairqueError",
     "ConfigurationError",

@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import field, frozen
+from attrs.converters import optional as optional_converter
 from attrs.validators import optional
 
-from fairque.protocol.config.validators import between
+from fairque.protocol.config import Seconds, between, seconds
 from fairque.protocol.limits import id_problem
 from fairque.protocol.model.retry import RetryPolicy
 from fairque.protocol.model.schedules import DEFAULT_GRACE_MS, DEFAULT_MISFIRE_LIMIT, Schedule
@@ -18,7 +19,7 @@ from fairque.protocol.model.task import DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS
 from fairque.protocol.service.loading import import_modules
 from fairque.protocol.service.settings import several
 from fairque.scheduler.checking import cron_problems, function_problem
-from fairque.scheduler.settings import SchedulerOptions, names_of_modules
+from fairque.scheduler.settings import SchedulerSection, names_of_modules
 
 if TYPE_CHECKING:
     from attrs import Attribute
@@ -35,7 +36,7 @@ def _import(_: Any, __: "Attribute[Any]", value: tuple[str, ...]) -> None:
 
 
 @frozen(kw_only=True)
-class ImportingOptions(SchedulerOptions):
+class ImportingOptions(SchedulerSection):
     """The options of a scheduler, whose modules are imported while they are read.
 
     Schedules that are read after them may name functions of these modules only. All in one reading, so that an unknown
@@ -59,10 +60,10 @@ def reading() -> Iterator[None]:
 
 
 def _when(entry: "DeclaredSchedule", attribute: "Attribute[Any]", value: str | None) -> None:
-    given = [name for name in ("cron", "every_seconds", "at") if getattr(entry, name, None) is not None]
+    given = [name for name in ("cron", "every", "at") if getattr(entry, name, None) is not None]
     if len(given) != 1:
         found = " and ".join(given) or "none of them"
-        raise ValueError(f"{attribute.name}: give one of cron, every_seconds and at, to say when; found {found}")
+        raise ValueError(f"{attribute.name}: give one of cron, every and at, to say when; found {found}")
     _refuse(attribute, cron_problems(value, "UTC"))
 
 
@@ -123,23 +124,23 @@ class DeclaredSchedule:
     Attributes:
         user_id: The user whose share of the workers its tasks use.
         cron: Five or six fields, or a name such as ``@daily``.
-        every_seconds: Or the seconds between two times, counted from ``start``, else from the beginning of 1970.
+        every: Or the time between two runs, counted from ``start``, else from the beginning of 1970.
         at: Or the one and only time.
         timezone: IANA name of the zone in which ``cron`` is meant.
         dst_gap: What becomes of times that a clock change skips.
-        function: Registered name of the task's function.
+        func: Registered name of the task's function.
         args: Its positional arguments.
         kwargs: Its keyword arguments.
         payload: For the worker's own `TaskHandler`.
         priority: Urgency among the tasks of the same user.
         retries: How often a task is tried again after an error.
         retry: The pauses between the attempts.
-        timeout_seconds: How long one attempt may take.
+        timeout: How long one attempt may take.
         cost: Expected run time in seconds.
         start: No time before this moment.
         end: And none after this one.
-        jitter_seconds: Each time is moved by a fixed part of this.
-        grace_seconds: For how long a time that nobody fired is still fired.
+        jitter: Each time is moved by a fixed part of this.
+        misfire_grace: For how long a time that nobody fired is still fired.
         misfire: What becomes of later ones.
         misfire_limit: How many of them, with ``misfire: all``.
         overlap: Whether a time is fired while the task of the last one has not ended.
@@ -147,11 +148,13 @@ class DeclaredSchedule:
     """
 
     cron: str | None = field(default=None, validator=_when)
-    every_seconds: float | None = field(default=None, validator=optional(between(0.1, 3_660 * _DAY)))
+    every: Seconds | None = field(
+        default=None, converter=optional_converter(seconds), validator=optional(between(0.1, 3_660 * _DAY))
+    )
     at: str | None = field(default=None, validator=_moment)
     timezone: str = field(default="UTC", validator=_zone)
     dst_gap: Literal["run", "skip"] = "run"
-    function: str | None = field(default=None, validator=_function)
+    func: str | None = field(default=None, validator=_function)
     args: list[Any] = field(factory=list)
     kwargs: dict[str, Any] = field(factory=dict)
     payload: Any = None
@@ -159,12 +162,12 @@ class DeclaredSchedule:
     priority: Priority = Priority.NORMAL
     retries: int = field(default=DEFAULT_RETRIES, validator=between(0, 1_000))
     retry: RetryPolicy | None = None
-    timeout_seconds: float = field(default=DEFAULT_TIMEOUT_MS / 1000, validator=between(0.001, 366 * _DAY))
+    timeout: Seconds = field(default=DEFAULT_TIMEOUT_MS / 1000, converter=seconds, validator=between(0.001, 366 * _DAY))
     cost: float | None = field(default=None, validator=optional(between(0, _DAY * 1000)))
     start: str | None = field(default=None, validator=_moment)
     end: str | None = field(default=None, validator=_end)
-    jitter_seconds: float = field(default=0.0, validator=between(0, _DAY))
-    grace_seconds: float = field(default=DEFAULT_GRACE_MS / 1000, validator=between(0, 366 * _DAY))
+    jitter: Seconds = field(default=0.0, converter=seconds, validator=between(0, _DAY))
+    misfire_grace: Seconds = field(default=DEFAULT_GRACE_MS / 1000, converter=seconds, validator=between(0, 366 * _DAY))
     misfire: Literal["latest", "all", "skip"] = "latest"
     misfire_limit: int = field(default=DEFAULT_MISFIRE_LIMIT, validator=between(1, 1_000))
     overlap: Literal["allow", "skip"] = "allow"
@@ -175,11 +178,11 @@ class DeclaredSchedule:
         return Schedule.create(
             schedule_id,
             cron=self.cron,
-            every=self.every_seconds,
+            every=self.every,
             at=_maybe(self.at),
             timezone=self.timezone,
             dst_gap=self.dst_gap,
-            func=self.function,
+            func=self.func,
             args=self.args,
             kwargs=self.kwargs,
             payload=self.payload,
@@ -187,12 +190,12 @@ class DeclaredSchedule:
             priority=self.priority,
             retries=self.retries,
             retry=self.retry,
-            timeout=self.timeout_seconds,
+            timeout=self.timeout,
             cost=self.cost,
             start=_maybe(self.start),
             end=_maybe(self.end),
-            jitter=self.jitter_seconds,
-            grace=self.grace_seconds,
+            jitter=self.jitter,
+            grace=self.misfire_grace,
             misfire=self.misfire,
             misfire_limit=self.misfire_limit,
             overlap=self.overlap,

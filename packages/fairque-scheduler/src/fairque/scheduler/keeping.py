@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from fairque.protocol import clock
 from fairque.protocol.calls.edition import NO_EDITION, Edition
 from fairque.protocol.calls.schedules import read_known
-from fairque.protocol.config import FairnessSettings
+from fairque.protocol.config import FairnessSection
 from fairque.protocol.errors import FairqueError, RedisUnavailable
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.runners import Runner
@@ -45,7 +45,7 @@ class Keeper:
     """
 
     def __init__(
-        self, runner: Runner, keys: QueueKeys, message_limit: int, fairness: FairnessSettings, metrics: Metrics
+        self, runner: Runner, keys: QueueKeys, message_limit: int, fairness: FairnessSection, metrics: Metrics
     ) -> None:
         self._runner, self._keys, self._message_limit, self._metrics = runner, keys, message_limit, metrics
         self._limits = LimitsKeeper(runner, keys, fairness, _say)

@@ -93,7 +93,7 @@ class TaskScheduler:
 
     @classmethod
     def from_url(cls, url: str, *, queue: str = "default", **options: Any) -> Self:
-        """Make a scheduler for a queue of the server at ``url``; ``options`` are the fields of `SchedulerOptions`.
+        """Make a scheduler for a queue of the server at ``url``; ``options`` are the fields of `SchedulerSection`.
 
         Raises:
             ConfigurationError: One of them cannot be used, or is not an option; the message names it.
@@ -191,7 +191,7 @@ class TaskScheduler:
                 return
             self._stopped = True
             self._program_end.cancel()
-            grace = self.settings.scheduler.grace_seconds if deadline is None else deadline
+            grace = self.settings.scheduler.stop_timeout if deadline is None else deadline
             close_all(log, lambda: self._engine.stop(grace), self._close_web, self._runner.close)
         if self._started:
             log.info("scheduler stopped", scheduler=self.settings.scheduler.name)
@@ -361,7 +361,7 @@ class TaskScheduler:
 
     def _alive(self) -> tuple[bool, str]:
         age = self._engine.loop_age
-        longest = 2 * self.settings.scheduler.lease_seconds + _STALLED_SECONDS
+        longest = 2 * self.settings.scheduler.lease + _STALLED_SECONDS
         return self.state in ("leader", "standby") and age < longest, f"{self.state}, went round {age:.1f} s ago"
 
     def _ready(self) -> tuple[bool, str]:

@@ -15,7 +15,7 @@ __all__ = ["fairque_queue_name", "fairque_server_url", "fairque_worker"]
 def fairque_server_url() -> Iterator[str]:
     """URL of a real server, the same for the whole session.
 
-    The first one that is available: FAIRQUE__REDIS__URL, the packaged Valkey, a redis-server or
+    The first one that is available: FAIRQUE_REDIS_URL, the packaged Valkey, a redis-server or
     valkey-server on PATH. If there is none, the tests fail; they are never skipped.
     """
     with server_for_tests() as url:
@@ -26,7 +26,7 @@ def fairque_server_url() -> Iterator[str]:
 def fairque_queue_name() -> str:
     """Name of a queue that no other test uses.
 
-    Its keys are not deleted, because the servers started here are discarded. On a server given by FAIRQUE__REDIS__URL
+    Its keys are not deleted, because the servers started here are discarded. On a server given by FAIRQUE_REDIS_URL
     they remain; delete the keys with ``{test-`` in their names if it matters.
     """
     return f"test-{uuid.uuid4().hex}"

@@ -20,7 +20,7 @@ from fairque.testing.waiting import eventually
 
 __all__ = ["GIVEN_URL", "REDIS_SERVER", "PlainServer", "free_port", "server_for_tests"]
 
-GIVEN_URL = os.environ.get("FAIRQUE__REDIS__URL")
+GIVEN_URL = os.environ.get("FAIRQUE_REDIS_URL")
 REDIS_SERVER = shutil.which("redis-server", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/bin"]))
 # Below the ports for outgoing connections, so that none of those takes a port that was just found.
 PORTS = range(20_000, 32_000)
@@ -33,7 +33,7 @@ def server_for_tests(*choices: Callable[[], AbstractContextManager[str]]) -> Ite
     """Run a server for tests while the context is active, or use a given one.
 
     Args:
-        choices: Functions to try after FAIRQUE__REDIS__URL and before an embedded server: each runs a server and
+        choices: Functions to try after FAIRQUE_REDIS_URL and before an embedded server: each runs a server and
             yields its URL, or raises any error if it cannot.
 
     Yields:
@@ -43,7 +43,7 @@ def server_for_tests(*choices: Callable[[], AbstractContextManager[str]]) -> Ite
         if GIVEN_URL:
             yield resolve_url(GIVEN_URL)
             return
-        why_not = ["FAIRQUE__REDIS__URL is not set"]
+        why_not = ["FAIRQUE_REDIS_URL is not set"]
         for choice in (*choices, _embedded):
             try:
                 url = servers.enter_context(choice())

@@ -27,7 +27,7 @@ class WorkerFixture:
 
         Args:
             modules: Names of modules to import, as for the command ``fairque-worker``.
-            options: Fields of `WorkerOptions`, such as ``concurrency`` or ``isolation``.
+            options: Fields of `WorkerSection`, such as ``concurrency`` or ``isolation``.
 
         Raises:
             CannotImport: A module cannot be imported; the error says why.

@@ -75,7 +75,7 @@ class TaskQueue:
     def from_config(
         cls, path: str | os.PathLike[str], *, queue: str | None = None, default_user_id: str | None = None
     ) -> Self:
-        """Make a queue object from a configuration file; ``FAIRQUE__SECTION__KEY`` in the environment wins over it.
+        """Make a queue object from a configuration file; ``FAIRQUE_SECTION_KEY`` in the environment wins over it.
 
         Args:
             path: A YAML file; reading it needs ``fairque-client[yaml]``.

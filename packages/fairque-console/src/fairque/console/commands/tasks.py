@@ -1,11 +1,10 @@
 """``fairque tasks``: why a task waits, and the end of tasks that nobody wants."""
 
-from pathlib import Path
-
 import click
 
 from fairque.console.cli import CODES
 from fairque.console.options import as_json, opened, say, server_options
+from fairque.protocol.service.options import Given
 from fairque.protocol.service.usage import Group
 
 __all__ = ["command"]
@@ -20,9 +19,9 @@ def command() -> None:
 @server_options
 @click.argument("task_id")
 @as_json
-def explain(config: Path | None, url: str | None, queue: str | None, task_id: str, *, as_json: bool) -> None:
+def explain(given: Given, task_id: str, *, as_json: bool) -> None:
     """Say why a task waits."""
-    with opened(config, url, queue) as queue_:
+    with opened(given) as queue_:
         found = queue_.task(task_id).explain()
     say(found, [str(found)], as_json=as_json)
 
@@ -34,9 +33,7 @@ def explain(config: Path | None, url: str | None, queue: str | None, task_id: st
 @click.option("--reason", default="canceled by an operator", show_default=True, help="Why; who waits for it gets this.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def cancel(
-    config: Path | None,
-    url: str | None,
-    queue: str | None,
+    given: Given,
     task_ids: tuple[str, ...],
     *,
     user: str | None,
@@ -49,7 +46,7 @@ def cancel(
     """
     if bool(task_ids) == (user is not None):
         raise click.UsageError("name IDs of tasks, or a user with --user")
-    with opened(config, url, queue) as queue_:
+    with opened(given) as queue_:
         if user is None:
             for task_id in task_ids:
                 click.echo(f"{task_id}: {queue_.task(task_id).cancel(reason=reason)}")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from fairque.console.doctor.findings import Diagnosis
 from fairque.protocol.calls import QueueStats, read_stats, rights
 from fairque.protocol.clock import monotonic, now_ms
-from fairque.protocol.config import QueueSettings, RedisSettings, mask_url
+from fairque.protocol.config import QueueSection, RedisSection, mask_url
 from fairque.protocol.errors import FairqueError, ProtocolError, RedisUnavailable, SchemaMismatch, ServerUnsuitable
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.answers import UNKNOWN_COMMAND
@@ -21,7 +21,7 @@ _SLOW_MS = 20.0
 _SKEW_MS = 1_000
 
 
-def examine(redis: RedisSettings, queue: QueueSettings, role: str) -> Diagnosis:
+def examine(redis: RedisSection, queue: QueueSection, role: str) -> Diagnosis:
     """Look at a server and a queue. It changes nothing, and raises nothing that it could find.
 
     Args:
@@ -48,7 +48,7 @@ def examine(redis: RedisSettings, queue: QueueSettings, role: str) -> Diagnosis:
 
 
 class _Examination:
-    def __init__(self, redis: RedisSettings, keys: QueueKeys, role: str) -> None:
+    def __init__(self, redis: RedisSection, keys: QueueKeys, role: str) -> None:
         # Whatever must not be begins no other process; the doctor wants to see it.
         self.runner = Runner(redis, check=False)
         self.facts: dict[str, str | int | float] = {}

@@ -38,7 +38,7 @@ __all__ = ["CAUSES", "Cause", "cause_of", "inner", "text_of", "words_of"]
 _LONGEST_ANSWER: Final = 300
 #: What a server says of a command that it does not know: a part of what was sent.
 _ARGUMENTS: Final = re.compile(r",? with args beginning with:.*")
-_ADDRESS: Final = "(FAIRQUE__REDIS__URL, --url or redis.url in the configuration)"
+_ADDRESS: Final = "(FAIRQUE_REDIS_URL, --url or redis.url in the configuration)"
 
 #: The first whose pattern is found counts.
 CAUSES: Final[tuple[Cause, ...]] = (
@@ -119,7 +119,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
         pattern=r"^SEEN mute",
         what="does not answer in time: it takes the connection and says nothing",
         fix="It may stand still (swapping, stopped, a slow disk, one long command), or be no Redis. Its log and "
-        "SLOWLOG GET tell; redis.socket_timeout_seconds is how long an answer may take",
+        "SLOWLOG GET tell; redis.socket_timeout is how long an answer may take",
         passes=True,
         quoted=False,
     ),
@@ -177,7 +177,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
         name="no connection in time",
         pattern=r"^(TIMEOUT.*connecting|ETIMEDOUT )",
         what="does not answer: there was no connection in time",
-        fix=f"Is the address right {_ADDRESS}? A firewall may drop what goes there; redis.connect_timeout_seconds is "
+        fix=f"Is the address right {_ADDRESS}? A firewall may drop what goes there; redis.connect_timeout is "
         "how long it may take",
         passes=True,
     ),
@@ -185,7 +185,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
         name="no answer in time",
         pattern=r"^TIMEOUT ",
         what="does not answer in time",
-        fix="Is it running, or busy with one long command (SLOWLOG GET)? redis.socket_timeout_seconds is how long an "
+        fix="Is it running, or busy with one long command (SLOWLOG GET)? redis.socket_timeout is how long an "
         "answer may take",
         passes=True,
     ),

@@ -6,7 +6,7 @@ from redis.exceptions import DataError, MasterDownError, ReadOnlyError, RedisErr
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from fairque.protocol.clock import monotonic
-from fairque.protocol.config import RedisSettings, mask_url
+from fairque.protocol.config import RedisSection, mask_url
 from fairque.protocol.config.address import read_address
 from fairque.protocol.errors import (
     ConfigurationError,
@@ -33,7 +33,7 @@ _UNCLEAR = ("connection lost", "no connection in time", "no answer in time", "an
 class Attempts:
     """Counts the attempts of one idempotent call and says how long to wait before the next."""
 
-    def __init__(self, settings: RedisSettings) -> None:
+    def __init__(self, settings: RedisSection) -> None:
         self._settings = settings
         self._made = 0
 
@@ -111,7 +111,7 @@ def unclear(error: RedisError) -> bool:
     return cause is not None and cause.name in _UNCLEAR
 
 
-def translated(error: RedisError, settings: RedisSettings, seen: str = "") -> FairqueError:
+def translated(error: RedisError, settings: RedisSection, seen: str = "") -> FairqueError:
     """Return what an error of redis-py means: nothing above the runners sees those.
 
     Args:

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from fairque.protocol.calls.rights import rights
-from fairque.protocol.config import RedisSettings, mask_url
+from fairque.protocol.config import RedisSection, mask_url
 from fairque.protocol.errors import ServerUnsuitable
 from fairque.protocol.runners.answers import UNKNOWN_COMMAND
 from fairque.protocol.wire.call import Call
@@ -26,7 +26,7 @@ class Permits:
         settings: Where the server is, to be told.
     """
 
-    def __init__(self, settings: RedisSettings) -> None:
+    def __init__(self, settings: RedisSection) -> None:
         self._settings = settings
         # By queue: what is lacking for each script that may not be run. Mostly there is none.
         self._denied: dict[str, Mapping[str, tuple[Need, ...]]] = {}

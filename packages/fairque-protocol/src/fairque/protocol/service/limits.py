@@ -16,7 +16,7 @@ from fairque.protocol.calls import (
 )
 from fairque.protocol.calls.edition import NO_EDITION
 from fairque.protocol.calls.limits import MAX_SETTINGS
-from fairque.protocol.config import DefaultLimits, FairnessSettings
+from fairque.protocol.config import DefaultLimits, FairnessSection
 from fairque.protocol.errors import Conflict
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
@@ -39,7 +39,7 @@ class Plan:
         undeclared: Users who have settings that nobody declared; they keep them.
     """
 
-    fairness: FairnessSettings
+    fairness: FairnessSection
     settings: tuple[Setting, ...]
     changes: tuple[str, ...]
     unchanged: int
@@ -53,7 +53,7 @@ class Runs(Protocol):
         """Send a call and return its answer."""
 
 
-def plan(fairness: FairnessSettings, found: Configured) -> Plan:
+def plan(fairness: FairnessSection, found: Configured) -> Plan:
     """Compare what is declared with what is set. Declared users, and all together, get exactly what is declared.
 
     Args:
@@ -67,7 +67,7 @@ def plan(fairness: FairnessSettings, found: Configured) -> Plan:
             unchanged += 1
         else:
             changes.append(f"queue: {name} {shown(now)} -> {shown(wanted)}")
-    for user_id, limits in [(ALL_USERS, fairness.defaults), *fairness.users.items()]:
+    for user_id, limits in [(ALL_USERS, fairness.user_defaults), *fairness.users.items()]:
         own = found.users.get(user_id, {})
         whose = f"user {user_id!r}" if user_id else "all users"
         for setting in _declared(user_id, limits):
@@ -140,7 +140,7 @@ class LimitsKeeper:
     """
 
     def __init__(
-        self, runner: Runs, keys: QueueKeys, fairness: FairnessSettings, log: Callable[[str, list[str]], None]
+        self, runner: Runs, keys: QueueKeys, fairness: FairnessSection, log: Callable[[str, list[str]], None]
     ) -> None:
         self._runner, self._keys, self._fairness, self._log = runner, keys, fairness, log
         self._seen = NO_EDITION
@@ -149,7 +149,7 @@ class LimitsKeeper:
     @property
     def keeps(self) -> bool:
         """Whether there is anything to restore."""
-        return self._fairness != FairnessSettings()
+        return self._fairness != FairnessSection()
 
     def look(self) -> None:
         """Restore the limits if the server has lost them.

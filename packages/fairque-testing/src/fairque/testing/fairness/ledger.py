@@ -41,7 +41,7 @@ class FairLedger(FairOrder):
 
     Attributes:
         cost_mode: ``time`` charges microseconds, ``count`` charges 1 per task.
-        max_deliveries: Lost leases after which a task ends.
+        max_lost_workers: Lost leases after which a task ends.
         est0: Average run time of all tasks in microseconds, the estimate for users without their own.
         users: The records of users.
         tasks: All tasks that have not ended.
@@ -53,7 +53,7 @@ class FairLedger(FairOrder):
 
     cost_mode: CostMode = "time"
     units: Units = field(init=False)
-    max_deliveries: int = 5
+    max_lost_workers: int = 5
     est0: float = field(init=False, default=1_000.0)
     users: dict[str, User] = field(init=False, factory=dict)
     tasks: dict[str, ModelTask] = field(init=False, factory=dict)
@@ -150,7 +150,7 @@ class FairLedger(FairOrder):
             task = self.tasks[task_id]
             user = self._leave_running(task, now_us, None)
             task.lost += 1
-            if task.lost >= self.max_deliveries and not task.cancel:
+            if task.lost >= self.max_lost_workers and not task.cancel:
                 del self.tasks[task_id]
             else:
                 self._put_back(user, task)

@@ -29,7 +29,7 @@ def pop_call(keys: QueueKeys, number: int = 1, **changes: Any) -> Call[calls.Pop
         "worker": "w1",
         "claim": new_nonce(),
         "lease_ms": LEASE_MS,
-        "max_deliveries": 5,
+        "max_lost_workers": 5,
         "result_ttl_ms": RESULT_TTL_MS,
         "dead_ttl_ms": DEAD_TTL_MS,
     }

@@ -31,7 +31,7 @@ class Heart:
 
     Args:
         consumer: With a connection that nothing else uses.
-        heartbeat_seconds: Seconds between two beats.
+        heartbeat: Seconds between two beats.
         jobs: Gives the tasks in flight.
         metrics: Counts what is taken back from lost workers.
         on_death: Called when the thread ends without being told to.
@@ -43,18 +43,18 @@ class Heart:
     def __init__(
         self,
         consumer: Consumer,
-        heartbeat_seconds: float,
+        heartbeat: float,
         jobs: Callable[[], Iterable[Job]],
         metrics: Metrics,
         on_death: Callable[[str, BaseException], None],
     ) -> None:
         self._consumer = consumer
-        self._heartbeat = heartbeat_seconds
+        self._heartbeat = heartbeat
         self._jobs = jobs
         self._metrics = metrics
         self._let_all_be_due()
         # Longer than that, and the tasks would be started elsewhere while they run here.
-        patience = consumer.lease_ms / 1000 - heartbeat_seconds
+        patience = consumer.lease_ms / 1000 - heartbeat
         self.service = Service("fairque-heart", self.step, patience=patience, on_death=on_death, log=log)
 
     def _let_all_be_due(self) -> None:
