@@ -82,7 +82,7 @@ def test_a_percentile_is_a_value_that_occurred(percent: float, value: int) -> No
         ({"backlog": 1, "run_time": 0}, "run_time must be seconds above 0, or a function of a random.Random, not 0"),
         ({"backlog": 1, "priority": 6}, "priority must be one of Priority, not 6"),
         ({"backlog": 1, "weight": 0}, "weight must be a number from 0.01 to 100, not 0"),
-        ({"backlog": 1, "cap": 0}, "cap must be a whole number from 1 to 1,000,000,000, or None, not 0"),
+        ({"backlog": 1, "cap": 0}, "cap must be a whole number from 1 to 1,000,000,000, not 0"),
     ],
 )
 def test_a_user_that_cannot_be_simulated_is_refused(fields: dict[str, Any], problem: str) -> None:

@@ -185,12 +185,12 @@ class TestRates:
         ({"weight": 0.001}, "weight must be a number from 0.01 to 100, not 0.001"),
         ({"weight": float("nan")}, "weight"),
         ({"weight": 101}, "weight"),
-        ({"cap": 0}, "cap must be a whole number from 1 to 1,000,000,000, or None, not 0"),
+        ({"cap": 0}, "cap must be a whole number from 1 to 1,000,000,000, not 0"),
         ({"cap": 1.5}, "cap"),
         ({"cap": True}, "cap"),
-        ({"rate": 0}, "rate must be starts a second, from 0.000001 to 1,000,000, or None, not 0"),
+        ({"rate": 0}, "rate must be a number from 0.000001 to 1,000,000, not 0"),
         ({"rate": float("inf")}, "rate"),
-        ({"burst": 0}, "burst must be a whole number from 1 to 1,000,000,000, or None, not 0"),
+        ({"burst": 0}, "burst must be a whole number from 1 to 1,000,000,000, not 0"),
     ],
 )
 def test_an_invalid_setting_is_refused_before_anything_changes(
