@@ -206,16 +206,15 @@ def test_workers_run_their_tasks_and_end_at_a_signal_although_nobody_reads_what_
         assert process.wait(LONG) == 0
 
 
-def test_a_supervisor_starts_a_worker_again_although_nobody_reads_what_it_says(project: Any, queue: Any) -> None:
+def test_a_supervisor_starts_workers_again_although_nobody_reads_what_it_says(project: Any, queue: Any) -> None:
     project.write(TASKS)
-    with nobody_reads() as pipe, worker(project, pipe, ("--processes", "1", "--concurrency", "1", "tasks")) as process:
-        for number in range(3):
+    with nobody_reads() as pipe, worker(project, pipe, ("--processes", "2", "--concurrency", "1", "tasks")) as process:
+        for _ in range(3):
             queue.push(Task.create(func="tasks:note_it")).result(timeout=LONG)
-            if number < 2:
-                os.kill(int(project.ledger()[-1][2]), signal.SIGKILL)
+            os.kill(int(project.ledger()[-1][2]), signal.SIGKILL)
         process.send_signal(signal.SIGTERM)
         assert process.wait(LONG) == 0
-    assert len({line[2] for line in project.ledger()}) >= 2
+    assert len({line[2] for line in project.ledger()}) == 3
 
 
 def test_a_worker_that_is_refused_ends_with_its_code_although_nobody_reads_why(project: Any) -> None:
