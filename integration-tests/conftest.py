@@ -17,7 +17,7 @@ from fairque.testing.internal import PATIENCE, eventually
 PRELUDE = """
 import asyncio, os, signal, sys, time
 from pathlib import Path
-from fairque.client import RetryPolicy, task
+from fairque.client import Backoff, task
 from fairque.worker import current_context
 
 HERE = Path(__file__).parent

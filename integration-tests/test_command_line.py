@@ -41,7 +41,7 @@ def server(fairque_server_url: str) -> Iterator[Any]:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_what_is_wrong_is_said_clearly_and_nothing_is_written(
+def test_an_error_is_reported_clearly_and_nothing_is_written(
     project: Any, server: Any, *, args: list[str], environ: dict[str, str], expected: int, words: str
 ) -> None:
     project.write(TASKS)
@@ -56,7 +56,7 @@ def test_what_is_wrong_is_said_clearly_and_nothing_is_written(
     assert server.keys(f"fairque:{{{name}}}:*") == []
 
 
-def test_a_queue_of_another_version_is_refused_and_left_alone(project: Any, server: Any) -> None:
+def test_a_queue_of_another_version_is_refused_and_left_unchanged(project: Any, server: Any) -> None:
     project.write(TASKS)
     meta = f"fairque:{{{project.environ['FAIRQUE_QUEUE_NAME']}}}:meta"
     server.hset(meta, "schema", "99")
@@ -67,7 +67,7 @@ def test_a_queue_of_another_version_is_refused_and_left_alone(project: Any, serv
     assert server.hgetall(meta) == {"schema": "99"}
 
 
-def test_a_server_that_may_evict_tasks_is_refused_and_left_alone(project: Any) -> None:
+def test_a_server_that_may_evict_tasks_is_refused_and_left_unchanged(project: Any) -> None:
     project.write(TASKS)
     with EmbeddedServer() as own, redis.Redis.from_url(own.url) as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
@@ -80,7 +80,7 @@ def test_a_server_that_may_evict_tasks_is_refused_and_left_alone(project: Any) -
 
 def test_options_name_another_server_and_queue_than_the_environment(project: Any, queue: Any) -> None:
     project.write(TASKS)
-    handle = queue.push(Task.create(func="tasks:hello", args=["you"]))
+    handle = queue.push(Task(func="tasks:hello", args=["you"]))
     url, name = project.environ["FAIRQUE_REDIS_URL"], project.environ["FAIRQUE_QUEUE_NAME"]
     elsewhere = {"FAIRQUE_REDIS_URL": "redis://localhost:1/0", "FAIRQUE_QUEUE_NAME": "elsewhere"}
     code, _, errors = project.run("tasks", "--url", url, "--queue", name, "--burst", environ=elsewhere)
@@ -90,7 +90,7 @@ def test_options_name_another_server_and_queue_than_the_environment(project: Any
 
 def test_a_configuration_file_is_enough(project: Any, queue: Any) -> None:
     project.write(TASKS)
-    handle = queue.push(Task.create(func="tasks:hello", args=["you"]))
+    handle = queue.push(Task(func="tasks:hello", args=["you"]))
     (project.folder / "fairque.yaml").write_text(
         "redis:\n  url: ${SERVER}\n"
         f"queue:\n  name: {project.environ.pop('FAIRQUE_QUEUE_NAME')}\n"
@@ -119,27 +119,27 @@ def hangs():
 """
 
 
-def test_too_many_tasks_that_cannot_be_stopped_end_the_worker_with_7_to_be_started_again(
+def test_a_worker_exits_with_7_to_be_restarted_after_too_many_tasks_that_cannot_be_stopped(
     project: Any, queue: Any
 ) -> None:
     project.write(HANGS)
     worker = project.start("tasks", environ={"FAIRQUE_WORKER_MAX_ABANDONED": "1"})
-    handles = [queue.push(Task.create(func="tasks:hangs", timeout=0.2, retries=0)) for _ in range(2)]
+    handles = [queue.push(Task(func="tasks:hangs", timeout=0.2, retries=0)) for _ in range(2)]
     assert worker.ends() == 7
     assert {handle.state() for handle in handles} == {TaskState.FAILED}
     assert "continued after their timeouts: start the worker again" in worker.stderr
     assert "Traceback" not in worker.stderr.splitlines()[-1]
 
 
-def test_a_supervisor_starts_a_worker_again_that_could_not_stop_its_tasks(project: Any, queue: Any) -> None:
+def test_a_supervisor_restarts_a_worker_that_could_not_stop_its_tasks(project: Any, queue: Any) -> None:
     project.write(HANGS + TASKS)
     environ = {"FAIRQUE_WORKER_MAX_ABANDONED": "0"}
     supervisor = project.begin("--processes", "2", "tasks", environ=environ)
-    failed = queue.push(Task.create(func="tasks:hangs", timeout=0.2, retries=0))
+    failed = queue.push(Task(func="tasks:hangs", timeout=0.2, retries=0))
     project.noted(failed.task_id)
     eventually(lambda: "a worker process ended" in supervisor.stderr, what="the end of a worker")
     assert "exit_code=7" in supervisor.stderr or '"exit_code": 7' in supervisor.stderr
-    assert queue.push(Task.create(func="tasks:hello", args=["you"])).result(PATIENCE) == "Hello you"
+    assert queue.push(Task(func="tasks:hello", args=["you"])).result(PATIENCE) == "Hello you"
 
 
 def test_a_worker_that_breaks_ends_with_1(project: Any, queue: Any) -> None:
@@ -154,7 +154,7 @@ def broken(*args):
 fairque.worker.taking.reporter.Reporter.exchange = broken
 """
     )
-    queue.push(Task.create(func="tasks:hello", args=["you"]))
+    queue.push(Task(func="tasks:hello", args=["you"]))
     code, _, errors = project.run("tasks")
     assert code == 1
     assert "the worker crashed: RuntimeError('a defect')" in errors
@@ -181,14 +181,14 @@ class Echo(TaskHandler):
 
 def test_a_handler_named_on_the_command_line_runs_in_children_too(project: Any, queue: Any) -> None:
     project.write(HANDLER)
-    handle = queue.push(Task.create(payload={"a": 1}))
+    handle = queue.push(Task(payload={"a": 1}))
     worker = project.start("tasks:Echo", environ={"FAIRQUE_WORKER_ISOLATION": "process"})
     payload, pid = handle.result(PATIENCE)
     assert payload == {"a": 1}
     assert pid != worker.pid
 
 
-def test_a_place_to_run_tasks_that_there_is_not_is_a_wrong_configuration(project: Any) -> None:
+def test_an_unknown_isolation_is_a_configuration_error(project: Any) -> None:
     project.write(TASKS)
     code, _, errors = project.run("tasks", environ={"FAIRQUE_WORKER_ISOLATION": "fork"})
     assert code == 78

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fairque.client import Priority, RetryPolicy, Task, TaskFailed, TaskState
+from fairque.client import Backoff, Priority, Task, TaskFailed, TaskState
 from fairque.testing.internal import PATIENCE, eventually
 
 TASKS = """
@@ -43,7 +43,7 @@ SHORT = {"FAIRQUE_WORKER_LEASE": str(LEASE), "FAIRQUE_WORKER_HEARTBEAT": "0.25"}
 def test_the_task_of_a_killed_worker_is_started_again_after_its_lease(project: Any, queue: Any) -> None:
     project.write(TASKS)
     victim = project.start(environ=SHORT)
-    running = queue.push(Task.create(func="tasks:patient", args=["go"]))
+    running = queue.push(Task(func="tasks:patient", args=["go"]))
     project.noted(running.task_id)
     other = project.start(environ=SHORT)
     victim.kill()
@@ -64,7 +64,7 @@ def test_the_task_of_a_killed_worker_is_started_again_after_its_lease(project: A
 def test_a_task_that_kills_its_worker_five_times_is_a_dead_letter(project: Any, queue: Any) -> None:
     project.write(TASKS)
     workers = [project.begin(environ=SHORT) for _ in range(6)]
-    deadly = queue.push(Task.create(func="tasks:deadly_to_workers", retries=100))
+    deadly = queue.push(Task(func="tasks:deadly_to_workers", retries=100))
     with pytest.raises(TaskFailed) as caught:
         deadly.result(PATIENCE)
     assert (caught.value.reason, caught.value.error.type) == ("lost_workers", "WorkerLost")
@@ -76,19 +76,17 @@ def test_a_task_that_kills_its_worker_five_times_is_a_dead_letter(project: Any, 
     codes = [worker.popen.poll() or 0 for worker in workers]
     assert sorted(codes) == [-9] * len(pids) + [0] * (6 - len(pids))
     # The others continue with the pushed tasks.
-    assert queue.push(Task.create(func="tasks:short")).result(PATIENCE) is None
+    assert queue.push(Task(func="tasks:short")).result(PATIENCE) is None
 
 
-def test_a_task_that_kills_its_process_takes_its_neighbours_along_only_once(project: Any, queue: Any) -> None:
+def test_a_task_that_kills_its_process_ends_other_tasks_only_once(project: Any, queue: Any) -> None:
     project.write(TASKS)
     victim = project.start("tasks", "--concurrency", "4", environ=SHORT)
-    neighbours = queue.push_many([Task.create(func="tasks:patient", args=["go"]) for _ in range(3)])
+    neighbours = queue.push_many([Task(func="tasks:patient", args=["go"]) for _ in range(3)])
     for handle in neighbours:
         project.noted(handle.task_id)
     other = project.begin("tasks", "--concurrency", "4", environ=SHORT)
-    deadly = queue.push(
-        Task.create(func="tasks:deadly", priority=Priority.CRITICAL, retries=2, retry=RetryPolicy(base_seconds=0.01))
-    )
+    deadly = queue.push(Task(func="tasks:deadly", priority=Priority.CRITICAL, retries=2, backoff=Backoff(base=0.01)))
     project.noted(deadly.task_id)
     # The worker that had it is dead; the other one survives its further attempts.
     dead = eventually(lambda: [one for one in (victim, other) if one.popen.poll() is not None], what="a dead worker")
@@ -113,7 +111,7 @@ def test_nothing_is_lost_while_workers_are_killed_one_after_the_other(project: A
 
     # Not every kill hits a worker with a task: repeat until enough did.
     while queue.info().totals["expired"] < 3:
-        handles += queue.push_many([Task.create(func="tasks:short", user_id=f"u{n % 5}") for n in range(50)])
+        handles += queue.push_many([Task(func="tasks:short", user_id=f"u{n % 5}") for n in range(50)])
         eventually(partial(have_run, len(project.ledger()) + 25), what="some work")
         workers.pop(0).kill()
         workers.append(project.begin(*args, environ=SHORT))

@@ -20,7 +20,7 @@ def broken():
 
 
 def step(name: str, **fields: Any) -> Task[Any]:
-    return Task.create(func="tasks:step", args=[name], **fields)
+    return Task(func="tasks:step", args=[name], **fields)
 
 
 def test_a_pipeline_runs_in_its_order_whatever_the_order_of_its_push(project: Any, queue: Any) -> None:
@@ -36,9 +36,9 @@ def test_a_pipeline_runs_in_its_order_whatever_the_order_of_its_push(project: An
     assert (names[0], sorted(names[1:3]), names[3:]) == ("extract", ["clean", "validate"], ["load"])
 
 
-def test_a_failure_ends_its_dependents_except_those_that_run_all_the_same(project: Any, queue: Any) -> None:
+def test_a_failure_ends_its_dependents_except_those_that_run_anyway(project: Any, queue: Any) -> None:
     project.write(TASKS)
-    broken = Task.create(func="tasks:broken")
+    broken = Task(func="tasks:broken")
     handles = queue.push_many(
         [
             broken,

@@ -15,17 +15,15 @@ QUIET_USERS = 5
 QUIET = 10
 
 
-def test_users_who_push_a_little_after_a_long_backlog_are_served_among_the_first(project: Any, queue: Any) -> None:
+def test_users_that_push_a_little_after_a_long_backlog_are_served_among_the_first(project: Any, queue: Any) -> None:
     project.write(TASKS)
     # If each task costs one, the bound is a number of tasks, however long the machine takes for each.
     queue.set(cost_mode=CostMode.COUNT)
-    queue.push_many([Task.create(func="tasks:short", user_id="noisy") for _ in range(NOISY)])
+    queue.push_many([Task(func="tasks:short", user_id="noisy") for _ in range(NOISY)])
     quiet = {
         handle.task_id
         for number in range(QUIET_USERS)
-        for handle in queue.push_many(
-            [Task.create(func="tasks:short", user_id=f"quiet-{number}") for _ in range(QUIET)]
-        )
+        for handle in queue.push_many([Task(func="tasks:short", user_id=f"quiet-{number}") for _ in range(QUIET)])
     }
     code, _, errors = project.run("tasks", "--burst", "--concurrency", "1")
     assert code == 0, errors

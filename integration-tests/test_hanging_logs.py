@@ -83,10 +83,10 @@ def test_a_worker_runs_its_tasks_and_ends_at_a_signal_whatever_a_handler_of_its_
 ) -> None:
     project.write(HANDLERS)
     process = project.begin(environ={"KIND": kind})
-    failing = queue.push(Task.create(func="tasks:fails", retries=0))
+    failing = queue.push(Task(func="tasks:fails", retries=0))
     eventually(lambda: failing.state() is TaskState.FAILED, what="a failure that is told to the queue")
     for _ in range(3):
-        queue.push(Task.create(func="tasks:note_it")).result(timeout=LONG)
+        queue.push(Task(func="tasks:note_it")).result(timeout=LONG)
     process.signal(signal.SIGTERM)
     assert process.ends(LONG) == 0
     assert len(project.ledger()) == 3
@@ -98,15 +98,13 @@ def test_a_worker_runs_its_tasks_and_ends_at_a_signal_whatever_a_handler_of_its_
 def test_a_burst_ends_with_0_whatever_a_handler_of_its_log_does(project: Any, queue: Any, kind: str) -> None:
     project.write(HANDLERS)
     names = ("fails", "note_it", "note_it")
-    handles = [queue.push(Task.create(func=f"tasks:{name}", retries=0)) for name in names]
+    handles = [queue.push(Task(func=f"tasks:{name}", retries=0)) for name in names]
     assert project.begin("--burst", "tasks", environ={"KIND": kind}).ends(LONG) == 0
     assert [handle.state() for handle in handles] == [TaskState.FAILED, TaskState.FINISHED, TaskState.FINISHED]
 
 
 @pytest.mark.parametrize("kind", SOME)
-def test_a_refused_command_has_its_code_and_its_words_whatever_a_handler_of_its_log_does(
-    project: Any, kind: str
-) -> None:
+def test_a_refused_command_has_its_code_and_message_whatever_a_handler_of_its_log_does(project: Any, kind: str) -> None:
     project.write(HANDLERS)
     environ = {"KIND": kind, "FAIRQUE_REDIS_URL": "redis://127.0.0.1:1/0", "FAIRQUE_REDIS_RETRIES": "0"}
     process = project.begin(environ=environ)
@@ -120,7 +118,7 @@ def test_several_processes_end_at_a_signal_whatever_a_handler_of_their_log_does(
 ) -> None:
     project.write(HANDLERS)
     process = project.begin("--processes", "2", "tasks", environ={"KIND": kind})
-    queue.push(Task.create(func="tasks:note_it")).result(timeout=LONG)
+    queue.push(Task(func="tasks:note_it")).result(timeout=LONG)
     process.signal(signal.SIGTERM)
     assert process.ends(LONG) == 0
 
@@ -148,12 +146,12 @@ while not (tasks.HERE / "ledger").exists():
 
 
 @pytest.mark.parametrize("kind", SOME)
-def test_a_program_ends_although_a_handler_hangs_in_its_worker_that_nobody_stopped(
+def test_a_program_ends_although_a_log_handler_hangs_in_its_worker_that_was_not_stopped(
     project: Any, queue: Any, kind: str
 ) -> None:
     project.write(HANDLERS.replace("atexit.register(hang)", "pass"))
     (project.folder / "program.py").write_text(PROGRAM)
-    handle = queue.push(Task.create(func="tasks:note_it"))
+    handle = queue.push(Task(func="tasks:note_it"))
     environ = {**os.environ, **project.environ, "KIND": kind}
     with subprocess.Popen([sys.executable, "program.py"], cwd=project.folder, env=environ) as process:
         try:
@@ -194,14 +192,14 @@ def nobody_reads() -> Iterator[int]:
 
 @pytest.mark.parametrize("words", [("tasks",), ("--processes", "2", "tasks")], ids=["one", "two"])
 @pytest.mark.parametrize("both", [False, True], ids=["error", "both"])
-def test_workers_run_their_tasks_and_end_at_a_signal_although_nobody_reads_what_they_say(
+def test_workers_run_their_tasks_and_end_at_a_signal_although_their_output_is_not_read(
     project: Any, queue: Any, words: tuple[str, ...], *, both: bool
 ) -> None:
     project.write(TASKS)
     with nobody_reads() as pipe, worker(project, pipe, words, both=both) as process:
-        failing = queue.push(Task.create(func="tasks:fails", retries=0))
+        failing = queue.push(Task(func="tasks:fails", retries=0))
         eventually(lambda: failing.state() is TaskState.FAILED, what="a failure that is told to the queue")
-        queue.push(Task.create(func="tasks:note_it")).result(timeout=LONG)
+        queue.push(Task(func="tasks:note_it")).result(timeout=LONG)
         process.send_signal(signal.SIGTERM)
         assert process.wait(LONG) == 0
 
@@ -210,21 +208,21 @@ def test_a_supervisor_starts_workers_again_although_nobody_reads_what_it_says(pr
     project.write(TASKS)
     with nobody_reads() as pipe, worker(project, pipe, ("--processes", "2", "--concurrency", "1", "tasks")) as process:
         for _ in range(3):
-            queue.push(Task.create(func="tasks:note_it")).result(timeout=LONG)
+            queue.push(Task(func="tasks:note_it")).result(timeout=LONG)
             os.kill(int(project.ledger()[-1][2]), signal.SIGKILL)
         process.send_signal(signal.SIGTERM)
         assert process.wait(LONG) == 0
     assert len({line[2] for line in project.ledger()}) == 3
 
 
-def test_a_worker_that_is_refused_ends_with_its_code_although_nobody_reads_why(project: Any) -> None:
+def test_a_refused_worker_ends_with_its_code_although_its_output_is_not_read(project: Any) -> None:
     project.write(TASKS)
     project.environ |= {"FAIRQUE_REDIS_URL": "redis://127.0.0.1:1/0", "FAIRQUE_REDIS_RETRIES": "0"}
     with nobody_reads() as pipe, worker(project, pipe, ("tasks",)) as process:
         assert process.wait(LONG) == 3
 
 
-def test_a_scheduler_leads_and_ends_at_a_signal_although_nobody_reads_what_it_says(project: Any) -> None:
+def test_a_scheduler_leads_and_ends_at_a_signal_although_its_output_is_not_read(project: Any) -> None:
     with nobody_reads() as pipe, scheduler(project, pipe) as process:
         leads(project, process)
         process.send_signal(signal.SIGTERM)

@@ -20,7 +20,7 @@ async def add_later(a, b):
     await asyncio.sleep(0.01)
     return {"sum": a + b, "who": current_context().user_id}
 
-@task(retries=1, retry=RetryPolicy(base_seconds=0.01))
+@task(retries=1, backoff=Backoff(base=0.01))
 def broken():
     note()
     raise ValueError("no luck")
@@ -28,7 +28,7 @@ def broken():
 @task
 def stoppable():
     note()
-    if current_context().wait_cancelled(20):
+    if current_context().wait_stop(20):
         raise RuntimeError("stopped")
 
 def plain(a):
@@ -37,7 +37,7 @@ def plain(a):
 
 
 def call(func: str, *args: Any, **fields: Any) -> Task[Any]:
-    return Task.create(func=func, args=args, **fields)
+    return Task(func=func, args=args, **fields)
 
 
 def test_a_worker_process_runs_functions_coroutines_and_plain_functions_of_its_module(project: Any, queue: Any) -> None:
@@ -83,10 +83,10 @@ class Upper(TaskHandler):
 """
 
 
-def test_a_handler_of_the_users_own_runs_payloads_and_hears_of_the_endings(project: Any, queue: Any) -> None:
+def test_a_custom_handler_runs_payloads_and_is_notified_of_the_endings(project: Any, queue: Any) -> None:
     project.write(HANDLER)
-    good = queue.push(Task.create(payload="text"))
-    bad = queue.push(Task.create(retries=0))
+    good = queue.push(Task(payload="text"))
+    bad = queue.push(Task(retries=0))
     project.start("tasks:Upper")
     assert good.result(PATIENCE) == "TEXT"
     with pytest.raises(TaskFailed, match="nothing to do"):
@@ -113,7 +113,7 @@ if __name__ == "__main__":
 """
 
 
-def test_tasks_that_stand_in_the_producers_own_script_run_on_a_worker(project: Any) -> None:
+def test_tasks_defined_in_the_producers_script_run_on_a_worker(project: Any) -> None:
     project.write(PRODUCER, "shop", prelude="")
     project.start("shop")
     produced = subprocess.run(
@@ -149,7 +149,7 @@ atexit.register(print, "said at the end")
 """
 
 
-def test_what_a_task_prints_and_what_is_to_be_done_at_the_end_is_not_lost(project: Any, queue: Any) -> None:
+def test_output_and_exit_functions_of_a_task_are_not_lost(project: Any, queue: Any) -> None:
     project.write(PRINTS)
     queue.push(call("tasks:prints"))
     code, output, _ = project.run("tasks", "--burst")

@@ -15,7 +15,7 @@ from fairque.client import TaskContext, TaskQueue, task
 
 @task(retries=0)
 def add(one: int, other: int, ctx: "TaskContext | None" = None) -> list[object]:
-    return [one + other, ctx.task.func if ctx else None]
+    return [one + other, ctx.func if ctx else None]
 
 def push(task_id: str) -> None:
     url, name = os.environ["FAIRQUE_REDIS_URL"], os.environ["FAIRQUE_QUEUE_NAME"]
@@ -42,7 +42,7 @@ if __name__ == "__main__":
     ],
     ids=" ".join,
 )
-def test_a_module_is_run_in_any_way_and_its_tasks_by_a_worker(
+def test_a_worker_runs_the_tasks_of_a_module_that_is_run_in_any_way(
     project: Any, queue: Any, command: list[str], children: list[str]
 ) -> None:
     (project.folder / "shop").mkdir()
@@ -69,7 +69,7 @@ def test_a_name_that_reaches_into_a_module_runs_nothing_and_says_what_to_do(proj
     )
     names = ["tasks:futures.ProcessPoolExecutor", "tasks:missing", "tasks:Jobs.run", "elsewhere:run"]
     for name in names:
-        queue.push(Task.create(func=name))
+        queue.push(Task(func=name))
     _, _, log = project.run("tasks", "--burst")
     assert not (project.folder / "asked").exists()
     for name in names:

@@ -23,7 +23,7 @@ from fairque.client import Task, TaskQueue
 
 url, name = os.environ["FAIRQUE_REDIS_URL"], os.environ["FAIRQUE_QUEUE_NAME"]
 with TaskQueue.from_url(url, queue=name, default_user_id="ann") as queue:
-    handles = [queue.push(Task.create(func="tasks:double", args=[number])) for number in range(10)]
+    handles = [queue.push(Task(func="tasks:double", args=[number])) for number in range(10)]
     results = []
     waiting = [threading.Thread(target=lambda one=one: results.append(one.result(timeout=60))) for one in handles]
     for one in waiting:

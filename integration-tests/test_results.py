@@ -31,10 +31,10 @@ async def wait(name: str, *, ctx: TaskContext | None = None) -> int:
 
 
 def load(rows: int) -> Task[str]:
-    return Task.create(func="tasks:load", args=[rows], retries=0)
+    return Task(func="tasks:load", args=[rows], retries=0)
 
 
-def test_a_task_tells_its_progress_and_logs_under_its_own_name(project: Any, queue: Any) -> None:
+def test_a_task_reports_its_progress_and_logs_under_its_own_name(project: Any, queue: Any) -> None:
     project.write(TASKS)
     handle = queue.push(load(50))
     _, _, log = project.run("tasks", "--burst", "--log-format", "json")
@@ -46,10 +46,10 @@ def test_a_task_tells_its_progress_and_logs_under_its_own_name(project: Any, que
     assert (line["user_id"], line["table"]) == ("ann", "orders")
 
 
-def test_who_watches_sees_the_progress_of_a_coroutine_while_it_runs(project: Any, queue: Any) -> None:
+def test_a_watcher_sees_the_progress_of_a_coroutine_while_it_runs(project: Any, queue: Any) -> None:
     project.write(TASKS)
     project.start("tasks")
-    handle = queue.push(Task.create(func="tasks:wait", args=["go"]))
+    handle = queue.push(Task(func="tasks:wait", args=["go"]))
     seen = []
     for told in handle.watch_progress(timeout=PATIENCE):
         seen.append(told)
@@ -58,7 +58,7 @@ def test_who_watches_sees_the_progress_of_a_coroutine_while_it_runs(project: Any
     assert handle.result(timeout=PATIENCE) == 1
 
 
-def test_many_results_come_as_they_end(project: Any, queue: Any) -> None:
+def test_many_results_arrive_as_tasks_end(project: Any, queue: Any) -> None:
     project.write(TASKS)
     handles = queue.push_many([load(2) for _ in range(200)])
     project.start("tasks")

@@ -118,7 +118,7 @@ def test_no_error_or_representation_shows_a_secret(url: str) -> None:
 def test_no_traceback_or_log_of_a_program_shows_a_secret(url: str) -> None:
     code = (
         "import logging, os, sys\nlogging.basicConfig(level='DEBUG')\nfrom fairque.client import Task, TaskQueue\n"
-        "TaskQueue.from_url(sys.stdin.read(), default_user_id='ann').push(Task.create(func='a:b'))"
+        "TaskQueue.from_url(sys.stdin.read(), default_user_id='ann').push(Task(func='a:b'))"
     )
     ended = subprocess.run(
         [sys.executable, "-c", code], input=url, capture_output=True, text=True, timeout=60, check=False

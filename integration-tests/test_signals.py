@@ -44,11 +44,11 @@ def test_a_signal_lets_the_running_task_end_takes_no_other_and_exits_with_0(
 ) -> None:
     project.write(TASKS)
     worker = project.start("tasks", "--concurrency", "2")
-    running = queue.push(Task.create(func="tasks:patient", args=["go"]))
+    running = queue.push(Task(func="tasks:patient", args=["go"]))
     project.noted(running.task_id)
     worker.signal(number)
     eventually(lambda: "worker stops" in worker.stderr, what="that it heard the signal")
-    waiting = queue.push(Task.create(func="tasks:patient", args=["never"]))
+    waiting = queue.push(Task(func="tasks:patient", args=["never"]))
     project.touch("go")
     assert worker.ends() == 0
     assert running.result(0) == "ended"
@@ -63,10 +63,10 @@ def test_an_idle_worker_ends_at_a_signal(project: Any) -> None:
     assert worker.ends() == 0
 
 
-def test_a_second_signal_gives_the_running_task_back_at_once_and_uncounted(project: Any, queue: Any) -> None:
+def test_a_second_signal_releases_the_running_task_at_once_uncounted(project: Any, queue: Any) -> None:
     project.write(TASKS)
     worker = project.start(environ={"FAIRQUE_WORKER_STOP_TIMEOUT": "600"})
-    running = queue.push(Task.create(func="tasks:endless"))
+    running = queue.push(Task(func="tasks:endless"))
     project.noted(running.task_id)
     worker.signal(signal.SIGTERM)
     eventually(lambda: "worker stops" in worker.stderr, what="that it heard the signal")
@@ -79,10 +79,10 @@ def test_a_second_signal_gives_the_running_task_back_at_once_and_uncounted(proje
     assert worker.popen.stdout.read() == b"begun\n"
 
 
-def test_after_the_grace_the_running_task_is_given_back_and_runs_elsewhere(project: Any, queue: Any) -> None:
+def test_after_the_grace_the_running_task_is_released_and_runs_elsewhere(project: Any, queue: Any) -> None:
     project.write(TASKS)
     worker = project.start(environ={"FAIRQUE_WORKER_STOP_TIMEOUT": "0.1"})
-    running = queue.push(Task.create(func="tasks:patient", args=["go"]))
+    running = queue.push(Task(func="tasks:patient", args=["go"]))
     project.noted(running.task_id)
     worker.signal(signal.SIGTERM)
     assert worker.ends() == 0
@@ -101,29 +101,27 @@ def test_a_signal_before_anything_has_started_is_not_missed(project: Any) -> Non
     assert worker.ends() in (0, -signal.SIGTERM)
 
 
-def test_after_the_word_that_it_stops_nothing_is_taken_any_more(project: Any, queue: Any) -> None:
+def test_no_task_is_taken_after_the_worker_says_that_it_stops(project: Any, queue: Any) -> None:
     project.write(TASKS)
     worker = project.start("tasks", "--concurrency", "2")
-    running = queue.push(Task.create(func="tasks:patient", args=["go"]))
+    running = queue.push(Task(func="tasks:patient", args=["go"]))
     project.noted(running.task_id)
     worker.signal(signal.SIGTERM)
     eventually(lambda: "worker stops" in worker.stderr, what="that it heard the signal")
-    waiting = queue.push(Task.create(func="tasks:patient", args=["go"]))
+    waiting = queue.push(Task(func="tasks:patient", args=["go"]))
     project.touch("go")
     assert worker.ends() == 0
     assert (running.state(), waiting.state()) == (TaskState.FINISHED, TaskState.QUEUED)
 
 
-def test_a_quiet_worker_takes_nothing_continues_running_and_takes_tasks_again_when_told(
-    project: Any, queue: Any
-) -> None:
+def test_a_quiet_worker_takes_no_tasks_until_it_is_resumed_and_keeps_running(project: Any, queue: Any) -> None:
     project.write(TASKS)
     worker = project.start("tasks", "--concurrency", "2")
-    running = queue.push(Task.create(func="tasks:patient", args=["go"]))
+    running = queue.push(Task(func="tasks:patient", args=["go"]))
     project.noted(running.task_id)
     worker.signal(signal.SIGTSTP)
-    eventually(lambda: "worker is quiet" in worker.stderr, what="that it heard the signal")
-    waiting = queue.push(Task.create(func="tasks:patient", args=["go"]))
+    eventually(lambda: "worker is paused" in worker.stderr, what="that it heard the signal")
+    waiting = queue.push(Task(func="tasks:patient", args=["go"]))
     project.touch("go")
     assert running.result(PATIENCE) == "ended"
     # A wait in flight may take the task for an instant, and releases it without starting it.
@@ -133,31 +131,31 @@ def test_a_quiet_worker_takes_nothing_continues_running_and_takes_tasks_again_wh
     worker.signal(signal.SIGCONT)
     assert waiting.result(PATIENCE) == "ended"
     worker.signal(signal.SIGTSTP)
-    eventually(lambda: worker.stderr.count("worker is quiet") == 2, what="that it is quiet again")
+    eventually(lambda: worker.stderr.count("worker is paused") == 2, what="that it is paused again")
     worker.signal(signal.SIGTERM)
     assert worker.ends() == 0
 
 
-def test_a_signal_to_continue_means_nothing_to_a_worker_that_is_not_quiet(project: Any, queue: Any) -> None:
+def test_a_signal_to_continue_is_ignored_by_a_worker_that_is_not_paused(project: Any, queue: Any) -> None:
     project.write(TASKS)
     worker = project.start("tasks", "--concurrency", "1")
-    running = queue.push(Task.create(func="tasks:patient", args=["go"]))
+    running = queue.push(Task(func="tasks:patient", args=["go"]))
     project.noted(running.task_id)
     worker.signal(signal.SIGTERM)
     eventually(lambda: "worker stops" in worker.stderr, what="that it heard the signal")
     worker.signal(signal.SIGCONT)
-    waiting = queue.push(Task.create(func="tasks:patient", args=["go"]))
+    waiting = queue.push(Task(func="tasks:patient", args=["go"]))
     project.touch("go")
     assert worker.ends() == 0
     assert waiting.state() is TaskState.QUEUED
     assert "takes tasks again" not in worker.stderr
 
 
-def test_a_worker_writes_what_it_does_when_asked_and_continues(project: Any, queue: Any) -> None:
+def test_a_worker_writes_a_dump_on_request_and_continues(project: Any, queue: Any) -> None:
     project.write(TASKS)
     worker = project.start("tasks", "--concurrency", "3", "--log-format", "json")
-    pushed = [("endless", None), ("waiting", None), ("endless", "process")]
-    handles = [queue.push(Task.create(func=f"tasks:{name}", isolation=where, user_id="acme")) for name, where in pushed]
+    pushed: list[tuple[str, Any]] = [("endless", None), ("waiting", None), ("endless", "process")]
+    handles = [queue.push(Task(func=f"tasks:{name}", isolation=where, user_id="acme")) for name, where in pushed]
     for handle in handles:
         project.noted(handle.task_id)
     worker.signal(signal.SIGUSR1)
@@ -184,7 +182,7 @@ def test_a_worker_writes_what_it_does_when_asked_and_continues(project: Any, que
 def test_the_children_end_with_a_worker_that_is_killed(project: Any, queue: Any, name: str) -> None:
     project.write(TASKS)
     worker = project.start("tasks", "--concurrency", "1")
-    handle = queue.push(Task.create(func=f"tasks:{name}", isolation="process"))
+    handle = queue.push(Task(func=f"tasks:{name}", isolation="process"))
     project.noted(handle.task_id)
     child = project.ledger()[0][2]
     assert int(child) != worker.pid
@@ -192,10 +190,10 @@ def test_the_children_end_with_a_worker_that_is_killed(project: Any, queue: Any,
     eventually(lambda: not Path(f"/proc/{child}").exists(), what="the end of the child")
 
 
-def test_a_task_in_a_process_is_given_back_at_a_second_signal_and_its_child_is_gone(project: Any, queue: Any) -> None:
+def test_a_task_in_a_process_is_released_at_a_second_signal_and_its_child_is_gone(project: Any, queue: Any) -> None:
     project.write(TASKS)
     worker = project.start("tasks", "--concurrency", "1", environ={"FAIRQUE_WORKER_STOP_TIMEOUT": "600"})
-    handle = queue.push(Task.create(func="tasks:endless", isolation="process"))
+    handle = queue.push(Task(func="tasks:endless", isolation="process"))
     project.noted(handle.task_id)
     child = project.ledger()[0][2]
     worker.signal(signal.SIGTERM)

@@ -47,12 +47,12 @@ def apart(ctx: TaskContext):
     "redirections", ["2>log", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", "2>/dev/full", ">/dev/full 2>/dev/full"]
 )
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_a_worker_continues_whatever_its_tasks_log_and_wherever_that_goes(
+def test_a_worker_continues_whatever_and_wherever_its_tasks_log(
     project: Any, queue: Any, redirections: str, form: str
 ) -> None:
     project.write(TASKS)
-    isolations = {"in_thread": None, "on_loop": None, "apart": "process"}
-    handles = [queue.push(Task.create(func=f"tasks:{name}", isolation=kind)) for name, kind in isolations.items()]
+    isolations: dict[str, Any] = {"in_thread": None, "on_loop": None, "apart": "process"}
+    handles = [queue.push(Task(func=f"tasks:{name}", isolation=kind)) for name, kind in isolations.items()]
     shell = ["/bin/sh", "-c", f'exec "$0" "$@" {redirections}', sys.executable]
     ended = subprocess.run(
         [*shell, "-m", "fairque.worker", "tasks", "--burst", "--log-format", form],
@@ -72,14 +72,14 @@ def test_a_worker_continues_whatever_its_tasks_log_and_wherever_that_goes(
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_a_task_that_closes_a_standard_stream_keeps_no_other_task_from_its_child_process(
+def test_a_task_that_closes_a_standard_stream_does_not_keep_others_from_their_child_processes(
     project: Any, queue: Any, number: int
 ) -> None:
     project.write(
         "@task\ndef closes(number):\n    os.close(number)\n\n@task(isolation='process')\ndef apart():\n    return 1\n"
     )
-    closing = Task.create(func="tasks:closes", args=[number])
-    after = Task.create(func="tasks:apart", isolation="process", depends_on=[closing], retries=0)
+    closing = Task(func="tasks:closes", args=[number])
+    after = Task(func="tasks:apart", isolation="process", depends_on=[closing], retries=0)
     queue.push(closing >> after)
     code, _, said = project.run("tasks", "--burst")
     assert code == 0, said

@@ -74,7 +74,7 @@ def gone(pids: set[int]) -> bool:
 def test_each_process_runs_tasks_and_a_signal_ends_all_with_0(project: Any, queue: Any) -> None:
     supervisor = started(project, 2, "--concurrency", "1", "tasks")
     pids = workers(supervisor)
-    handles = [queue.push(Task.create(func="tasks:patient", args=["go"])) for _ in range(2)]
+    handles = [queue.push(Task(func="tasks:patient", args=["go"])) for _ in range(2)]
     for handle in handles:
         project.noted(handle.task_id)
     supervisor.signal(signal.SIGTERM)
@@ -87,27 +87,25 @@ def test_each_process_runs_tasks_and_a_signal_ends_all_with_0(project: Any, queu
 
 def test_the_names_of_the_workers_differ_also_when_one_is_given(project: Any, queue: Any) -> None:
     started(project, 2, "--concurrency", "1", "tasks", environ={"FAIRQUE_WORKER_NAME": "w"})
-    handles = [queue.push(Task.create(func="tasks:patient", args=["go"])) for _ in range(2)]
+    handles = [queue.push(Task(func="tasks:patient", args=["go"])) for _ in range(2)]
     for handle in handles:
         project.noted(handle.task_id)
     assert {handle.info().worker for handle in handles} == {"w-1", "w-2"}
 
 
-def test_a_process_that_was_killed_is_started_again(project: Any, queue: Any) -> None:
+def test_a_killed_process_is_restarted(project: Any, queue: Any) -> None:
     supervisor = started(project, 2)
     victim = min(workers(supervisor))
     os.kill(victim, signal.SIGKILL)
     eventually(lambda: supervisor.stderr.count("worker started") == 3, what="another process")
     assert len(workers(supervisor)) == 2
     assert victim not in workers(supervisor)
-    assert queue.push(Task.create(func="tasks:who")).result(PATIENCE) in workers(supervisor)
+    assert queue.push(Task(func="tasks:who")).result(PATIENCE) in workers(supervisor)
     supervisor.signal(signal.SIGTERM)
     assert supervisor.ends() == 0
 
 
-def test_a_port_that_is_taken_when_a_process_is_started_again_stops_nobody_and_is_waited_for(
-    project: Any, queue: Any
-) -> None:
+def test_a_port_in_use_at_a_restart_stops_no_process_and_is_waited_for(project: Any, queue: Any) -> None:
     port = free_port()
     supervisor = started(project, 2, environ={"FAIRQUE_WORKER_HTTP_PORT": str(port)})
 
@@ -131,7 +129,7 @@ def test_a_port_that_is_taken_when_a_process_is_started_again_stops_nobody_and_i
         eventually(lambda: "no probe is answered until the port can be had" in supervisor.stderr)
         eventually(lambda: supervisor.stderr.count("worker started") == 3, what="another process")
         assert len(workers(supervisor)) == 2
-        assert queue.push(Task.create(func="tasks:who")).result(PATIENCE) in workers(supervisor)
+        assert queue.push(Task(func="tasks:who")).result(PATIENCE) in workers(supervisor)
     eventually(lambda: "the port could be had: probes are answered" in supervisor.stderr)
     with socket.create_connection(("127.0.0.1", taken)):
         pass
@@ -152,7 +150,7 @@ def _pid_at(port: int) -> int:
 
 def test_a_second_signal_ends_all_at_once(project: Any, queue: Any) -> None:
     supervisor = started(project, 2, environ={"FAIRQUE_WORKER_STOP_TIMEOUT": "600"})
-    running = queue.push(Task.create(func="tasks:endless"))
+    running = queue.push(Task(func="tasks:endless"))
     project.noted(running.task_id)
     supervisor.signal(signal.SIGINT)
     eventually(lambda: supervisor.stderr.count("worker stops") == 2, what="that both heard it")
@@ -176,7 +174,7 @@ def test_the_workers_end_with_a_supervisor_that_is_killed(project: Any) -> None:
 
 
 def test_a_burst_ends_when_all_have_ended(project: Any, queue: Any) -> None:
-    handles = [queue.push(Task.create(func="tasks:who")) for _ in range(4)]
+    handles = [queue.push(Task(func="tasks:who")) for _ in range(4)]
     code, _, _ = project.run("--processes", "2", "--burst", "tasks")
     assert code == 0
     assert [handle.state() for handle in handles] == [TaskState.FINISHED] * 4
@@ -192,7 +190,7 @@ def test_a_burst_ends_when_all_have_ended(project: Any, queue: Any) -> None:
     ],
     ids=str,
 )
-def test_what_starting_again_does_not_fix_ends_all_with_its_code(
+def test_an_error_that_a_restart_cannot_fix_ends_all_with_its_code(
     project: Any, args: list[str], environ: dict[str, str], expected: int
 ) -> None:
     code, _, errors = project.run("--processes", "2", *args, environ=environ)
@@ -200,11 +198,11 @@ def test_what_starting_again_does_not_fix_ends_all_with_its_code(
     assert "Traceback" not in errors
 
 
-def test_a_quiet_supervisor_makes_all_quiet_until_it_continues(project: Any, queue: Any) -> None:
+def test_a_paused_supervisor_makes_all_pause_until_it_continues(project: Any, queue: Any) -> None:
     supervisor = started(project, 2)
     supervisor.signal(signal.SIGTSTP)
-    eventually(lambda: supervisor.stderr.count("worker is quiet") == 2, what="two quiet workers")
-    waiting = queue.push(Task.create(func="tasks:who"))
+    eventually(lambda: supervisor.stderr.count("worker is paused") == 2, what="two paused workers")
+    waiting = queue.push(Task(func="tasks:who"))
     supervisor.signal(signal.SIGCONT)
     eventually(lambda: supervisor.stderr.count("takes tasks again") == 2, what="that both continue")
     assert waiting.result(PATIENCE) in workers(supervisor)
@@ -217,7 +215,7 @@ def in_a_namespace() -> bool:
 
 
 @pytest.mark.skipif(not in_a_namespace(), reason="this user may not make a namespace of processes")
-def test_process_1_of_a_container_hears_signals_reaps_orphans_and_exits_with_0(project: Any, queue: Any) -> None:
+def test_process_1_of_a_container_handles_signals_reaps_orphans_and_exits_with_0(project: Any, queue: Any) -> None:
     log = project.folder / "stderr-of-1"
     with log.open("wb") as stderr:
         outer = subprocess.Popen(
@@ -228,7 +226,7 @@ def test_process_1_of_a_container_hears_signals_reaps_orphans_and_exits_with_0(p
         )
     try:
         eventually(lambda: "worker started" in log.read_text(), what="a worker")
-        orphan = queue.push(Task.create(func="tasks:orphan"))
+        orphan = queue.push(Task(func="tasks:orphan"))
         orphan.result(PATIENCE)
         (init,) = workers(outer)
 
@@ -247,7 +245,7 @@ def test_process_1_of_a_container_hears_signals_reaps_orphans_and_exits_with_0(p
         outer.wait(PATIENCE)
 
 
-def test_each_process_has_a_port_of_its_own_for_probes(project: Any) -> None:
+def test_each_process_has_its_own_port_for_probes(project: Any) -> None:
     environ = {"FAIRQUE_WORKER_HTTP_PORT": str(free_port(2))}
     supervisor = started(project, 2, environ=environ)
     code, output, _ = project.run("healthcheck", "--processes", "2", environ=environ)

@@ -22,4 +22,4 @@ def test_a_push_starts_a_task_at_once_on_an_idle_worker_in_another_process(proje
     for _ in range(2):
         project.start(environ={"FAIRQUE_WORKER_LEASE": "36000"})
     for _ in range(10):
-        queue.push(Task.create(func="tasks:nothing")).result(PATIENCE)
+        queue.push(Task(func="tasks:nothing")).result(PATIENCE)

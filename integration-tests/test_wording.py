@@ -35,7 +35,7 @@ def wording() -> Any:
         "a push " + "of which nobody knows",
     ],
 )
-def test_a_turn_that_is_kept_out_is_found_with_its_line(wording: Any, line: str) -> None:
+def test_a_rejected_phrase_is_found_with_its_line(wording: Any, line: str) -> None:
     assert [number for number, *_ in wording.turns(f"A line.\n{line}\n")] == [2]
 
 
@@ -50,5 +50,5 @@ def test_a_turn_that_is_kept_out_is_found_with_its_line(wording: Any, line: str)
         "we recommend and amend",
     ],
 )
-def test_plain_english_is_left_alone(wording: Any, line: str) -> None:
+def test_plain_english_is_accepted(wording: Any, line: str) -> None:
     assert list(wording.turns(line)) == []

@@ -74,7 +74,7 @@ class Steps:
 
     def call(self) -> int:
         """Push, wait, and return when the task began."""
-        message = encode_task(Task.create(func="f", user_id="ann")).data
+        message = encode_task(Task(func="f", user_id="ann")).data
         self._client.evalsha(self._store, 1, self._prefix, message)
         return int(self._answers.get(timeout=10))
 

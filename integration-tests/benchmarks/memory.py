@@ -35,9 +35,7 @@ def main() -> None:
         runner.run(calls.read_stats(keys))
         report("before")
         for numbers in batches(range(users), 1_000):
-            tasks: list[Task[None]] = [
-                Task(task_id=f"t{n}", user_id=f"user-{n}", func="f", created_at=0) for n in numbers
-            ]
+            tasks: list[Task[None]] = [Task(task_id=f"t{n}", user_id=f"user-{n}", func="f") for n in numbers]
             runner.run(calls.push(keys, tasks, message_limit=1_000))
         report(f"{users:,} users with a task each")
         served = 0

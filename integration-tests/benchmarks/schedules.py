@@ -102,7 +102,7 @@ def together(url: str, client: "redis.Redis") -> None:
         spent = meter.since(before)
     late = bench.lateness_ms([(name, at_ms) for name in names])
     with TaskQueue.from_url(url, queue=new_queue().name) as queue:
-        tasks = [Task.create(func="m:f", user_id=f"u{number % 100}") for number in range(TOGETHER)]
+        tasks = [Task(func="m:f", user_id=f"u{number % 100}") for number in range(TOGETHER)]
         began = monotonic()
         queue.push_many(tasks, chunked=True)
         pushed_ms = 1000 * (monotonic() - began)

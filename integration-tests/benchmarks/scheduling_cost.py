@@ -107,9 +107,7 @@ class Bench:
         keys = new_queue()
         numbers = range(users * each)
         for part in batches(numbers, 1_000):
-            tasks: list[Task[Any]] = [
-                Task(task_id=f"t{n}", user_id=f"user-{n % users}", func="f", created_at=0) for n in part
-            ]
+            tasks: list[Task[Any]] = [Task(task_id=f"t{n}", user_id=f"user-{n % users}", func="f") for n in part]
             self._runner.run(calls.push(keys, tasks, message_limit=1_000))
         return keys
 

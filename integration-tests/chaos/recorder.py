@@ -105,7 +105,7 @@ _Reader = Callable[[list[bytes], list[Any] | None], Event]
 
 # The calls of the package define the form of arguments and answers.
 _KEYS = QueueKeys("any")
-_TASKS = [Task.create(task_id=task_id, user_id="any", payload=1) for task_id in "ab"]
+_TASKS = [Task(task_id=task_id, user_id="any", payload=1) for task_id in "ab"]
 _POP = calls.pop(_KEYS, worker="w", claim="0", count=1, lease_ms=1, max_lost_workers=1, result_ttl_ms=1, dead_ttl_ms=1)
 _PUSH = _layout(*(calls.push(_KEYS, _TASKS[:size], message_limit=1_000) for size in (1, 2)))
 _BEAT = _layout(*(calls.beat(_KEYS, [("a", "t")] * size, lease_ms=1) for size in (1, 2)))

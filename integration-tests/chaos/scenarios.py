@@ -76,8 +76,8 @@ def half_wrong_push(stage: Stage) -> None:
     """A push is refused because one of its tasks exists with other content."""
     worker = stage.worker("worker")
     stage.push("t")
-    other = Task.create(task_id="t", user_id="ann", payload=2)
-    stage.push_tasks(Task.create(task_id="new", user_id="ann", payload=1), other)
+    other = Task(task_id="t", user_id="ann", payload=2)
+    stage.push_tasks(Task(task_id="new", user_id="ann", payload=1), other)
     worker.finish_all(0.1)
 
 

@@ -124,7 +124,7 @@ class Stage:
     def push(self, *ids: str, user: str = "ann", **fields: Any) -> None:
         """Push tasks in one call, like a producer that records its events."""
         parents = [After(parent) for parent in fields.pop("parents", ())]
-        tasks = [Task.create(task_id=i, user_id=user, payload=1, depends_on=parents, **fields) for i in ids]
+        tasks = [Task(task_id=i, user_id=user, payload=1, depends_on=parents, **fields) for i in ids]
         self.push_tasks(*tasks)
 
     def push_tasks(self, *tasks: Task[Any]) -> None:

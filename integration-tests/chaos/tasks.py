@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from chaos.history import Journal
-from fairque.client import Cancel, OutputMissing, Retry, RetryPolicy, Snooze
+from fairque.client import Backoff, Cancel, OutputMissing, Retry, Snooze
 from fairque.client import task as task_function
 from fairque.worker import current_context
 
@@ -20,7 +20,7 @@ FOLDER = "CHAOS_HISTORY"
 #: The key of the values that tasks store.
 KEY = "mark"
 
-_SOON = RetryPolicy(base_seconds=0.02, cap_seconds=0.1)
+_SOON = Backoff(base=0.02, longest=0.1)
 _journal: Journal | None = None
 _journal_of = 0
 
@@ -93,8 +93,8 @@ def _run(kind: str, seconds: float, *, leaves: bool, pulls: list[str]) -> dict[s
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0 or kind == "overdue":
         if kind == "overdue":
-            current_context().wait_cancelled(1)
-            if current_context().cancelled:
+            current_context().wait_stop(1)
+            if current_context().should_stop:
                 _note("end", "error")
                 raise TimeoutError
         else:
@@ -103,13 +103,13 @@ def _run(kind: str, seconds: float, *, leaves: bool, pulls: list[str]) -> dict[s
     return _end(about)
 
 
-@task_function(retry=_SOON)
+@task_function(backoff=_SOON)
 def in_a_thread(kind: str, seconds: float, *, leaves: bool, pulls: list[str]) -> dict[str, Any]:
     """Run in a thread of the worker."""
     return _run(kind, seconds, leaves=leaves, pulls=pulls)
 
 
-@task_function(retry=_SOON)
+@task_function(backoff=_SOON)
 async def on_the_loop(kind: str, seconds: float, *, leaves: bool, pulls: list[str]) -> dict[str, Any]:
     """Run on the worker's event loop."""
     about = _begin()
@@ -125,7 +125,7 @@ async def on_the_loop(kind: str, seconds: float, *, leaves: bool, pulls: list[st
     return _end(about)
 
 
-@task_function(retry=_SOON, isolation="process")
+@task_function(backoff=_SOON, isolation="process")
 def in_a_child(kind: str, seconds: float, *, leaves: bool, pulls: list[str]) -> dict[str, Any]:
     """Run in a child process of the worker."""
     return _run(kind, seconds, leaves=leaves, pulls=pulls)

@@ -24,7 +24,7 @@ S = TaskState
 
 
 def step(name: str, **fields: Any) -> Task[Any]:
-    return Task.create(func=name, task_id=name, **fields)
+    return Task(func=name, task_id=name, **fields)
 
 
 async def test_a_pipeline_is_pushed_in_one_call(async_queue: AsyncTaskQueue, async_spy: Any) -> None:

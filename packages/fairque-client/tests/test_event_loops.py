@@ -14,7 +14,7 @@ Use = Callable[[AsyncTaskQueue], Awaitable[Any]]
 
 
 async def push(queue: AsyncTaskQueue) -> Any:
-    return await queue.push(Task.create(func="f"))
+    return await queue.push(Task(func="f"))
 
 
 async def wait(queue: AsyncTaskQueue) -> Any:
@@ -43,7 +43,7 @@ def on_two_loops(settings: ClientSettings, before: Use, after: Use) -> None:
 
 async def push_and(queue: AsyncTaskQueue, use: Use, *, first_push: bool = True) -> None:
     if first_push:
-        await queue.push(Task.create(func="f", task_id="t"))
+        await queue.push(Task(func="f", task_id="t"))
     await use(queue)
 
 

@@ -191,7 +191,7 @@ import os, sys, threading
 from fairque.client import Task, TaskQueue
 
 queue = TaskQueue.from_url(sys.argv[1], queue=sys.argv[2], default_user_id="ann")
-handle = queue.push(Task.create(func="f"))
+handle = queue.push(Task(func="f"))
 told = []
 waiting = threading.Thread(target=lambda: told.append(handle.result(timeout=60)))
 waiting.start()
@@ -209,7 +209,7 @@ queue.close()
 ENDS = {
     "sys.exit(0)": 0,
     "queue.close(); sys.exit(0)": 0,
-    "queue.__enter__().push(Task.create(func='f')); sys.exit(0)": 0,
+    "queue.__enter__().push(Task(func='f')); sys.exit(0)": 0,
     "raise SystemExit(3)": 3,
     "os._exit(5)": 5,
     "os.execv(sys.executable, [sys.executable, '-c', ''])": 0,

@@ -66,7 +66,7 @@ def test_text_is_stored_as_it_is_or_refused_before_anything_is(
         case _:
             fields[field] = text
     try:
-        handle = queue.push(Task.create(**fields))
+        handle = queue.push(Task(**fields))
     except (FairqueError, ValueError, TypeError):
         assert everything(client, keys) == {}
     else:
@@ -106,7 +106,7 @@ values = st.recursive(
 def test_any_payload_is_kept_to_the_letter_or_refused(queue: Any, client: Any, keys: QueueKeys, payload: Any) -> None:
     handle = None
     with suppress(InvalidTask):
-        handle = queue.push(Task.create(user_id="ann", payload=payload))
+        handle = queue.push(Task(user_id="ann", payload=payload))
     if handle is None:
         # NaN and the like, keys that are not texts, lone surrogates: no JSON says those without loss.
         assert json.loads(json.dumps(payload)) != payload or "Infinity" in json.dumps(payload)
@@ -124,7 +124,7 @@ def test_ten_megabytes_are_refused_with_the_size_and_the_limit(
     queue: Any, client: Any, keys: QueueKeys, payload: Any
 ) -> None:
     with pytest.raises(TaskTooLarge, match="allowed are 262,144"):
-        queue.push(Task.create(user_id="ann", payload=payload))
+        queue.push(Task(user_id="ann", payload=payload))
     assert everything(client, keys) == {}
 
 
@@ -136,21 +136,21 @@ def nested(depth: int) -> Any:
 
 
 def test_deep_values_are_refused_however_deep(queue: Any, client: Any, keys: QueueKeys) -> None:
-    queue.push(Task.create(user_id="ann", payload=nested(32)))
+    queue.push(Task(user_id="ann", payload=nested(32)))
     before = everything(client, keys)
     for depth in (33, 1_000, 100_000):
         with pytest.raises(InvalidTask, match="nested deeper than 32 levels"):
-            queue.push(Task.create(user_id="ann", payload=nested(depth)))
+            queue.push(Task(user_id="ann", payload=nested(depth)))
     endless: list[Any] = []
     endless.append(endless)
     with pytest.raises(InvalidTask, match="nested deeper"):
-        queue.push(Task.create(user_id="ann", payload=endless))
+        queue.push(Task(user_id="ann", payload=endless))
     assert everything(client, keys) == before
 
 
 def test_one_bad_task_keeps_all_of_its_push_out(queue: Any, client: Any, keys: QueueKeys) -> None:
-    tasks = [Task.create(user_id="ann", payload=n) for n in range(5)]
-    for bad in (Task.create(user_id="ann", payload="x" * 300_000), Task.create(user_id="ann", payload={1: 2})):
+    tasks = [Task(user_id="ann", payload=n) for n in range(5)]
+    for bad in (Task(user_id="ann", payload="x" * 300_000), Task(user_id="ann", payload={1: 2})):
         with pytest.raises(InvalidTask):
             queue.push_many([*tasks, bad])
     assert everything(client, keys) == {}

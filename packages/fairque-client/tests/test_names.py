@@ -287,7 +287,7 @@ class Pictures:
 class TestAFunctionWithoutTheDecorator:
     def test_is_named_by_its_place(self) -> None:
         assert name_of(plain) == f"{__name__}:plain"
-        assert Task.create(func=Pictures.sharpen).func == f"{__name__}:Pictures.sharpen"
+        assert Task(func=Pictures.sharpen).func == f"{__name__}:Pictures.sharpen"
         assert REGISTRY.find(name_of(plain), [__name__]).func is plain
         assert REGISTRY.find(name_of(Pictures.sharpen), [__name__]).func is Pictures.sharpen
 
@@ -308,7 +308,7 @@ class TestAFunctionWithoutTheDecorator:
     )
     def test_is_refused_when_a_worker_would_not_find_it_there(self, func: object) -> None:
         with pytest.raises(FairqueError, match=r"no worker (can )?finds? "):
-            Task.create(func=func)  # type: ignore[arg-type]  # what this tests
+            Task(func=func)  # type: ignore[arg-type]  # what this tests
 
 
 def doubling(func: Callable[..., int]) -> Callable[..., int]:
@@ -337,13 +337,13 @@ half_done = functools.update_wrapper(functools.partial(wrapped, 5), wrapped)
 @pytest.mark.parametrize("func", [wrapped, dispatching], ids=["wraps", "singledispatch"])
 def test_a_decorator_above_the_decorator_is_refused_since_no_worker_would_run_it(func: Callable[..., Any]) -> None:
     with pytest.raises(FairqueError, match=r"a decorator stands above @task.*: put @task on top"):
-        Task.create(func=func)
+        Task(func=func)
 
 
 @pytest.mark.parametrize("func", [half_done, functools.cache(wrapped)], ids=["partial", "cache"])
 def test_what_only_looks_like_a_task_function_is_not_one(func: Callable[..., Any]) -> None:
     with pytest.raises(FairqueError, match="no worker can find"):
-        Task.create(func=func)
+        Task(func=func)
 
 
 def test_a_plain_function_that_yields_is_refused() -> None:

@@ -45,7 +45,7 @@ def load(rows: Any, *, into: Any = None) -> int:
 
 
 def step(name: str, **fields: Any) -> Task[Any]:
-    return Task.create(func=name, task_id=name, **fields)
+    return Task(func=name, task_id=name, **fields)
 
 
 class TestPushing:
@@ -342,7 +342,7 @@ class TestBadInput:
         self, queue: TaskQueue, arguments: Any, argument: str
     ) -> None:
         with pytest.raises(UnknownDependency) as caught:
-            queue.push(Task.create(func=load, task_id="c", **arguments))
+            queue.push(Task(func=load, task_id="c", **arguments))
         assert (caught.value.task_id, caught.value.depends_on, caught.value.argument) == ("c", "nowhere", argument)
         assert ("whose output is its argument" in str(caught.value)) == bool(argument)
 

@@ -101,7 +101,7 @@ def use(queue: TaskQueue) -> None:
     assert_type(queue.push_many([mail.task("a")]), list[TaskHandle[bytes]])
     assert_type(queue.task("t").result(), Any)
     assert_type(queue.task("t", resize).result(), str)
-    assert_type(queue.push(Task.create(func="a:b")).result(), Any)
+    assert_type(queue.push(Task(func="a:b")).result(), Any)
 
 async def use_async(queue: AsyncTaskQueue) -> None:
     pushed = await queue.push(extracted >> loaded)

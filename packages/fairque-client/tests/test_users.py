@@ -26,7 +26,7 @@ NOT_NUMBERS = [float("nan"), float("inf"), True, "1"]
 
 
 def fill(queue: TaskQueue, user: str, number: int, **fields: Any) -> list[Any]:
-    return queue.push_many([Task.create(func="f", user_id=user, **fields) for _ in range(number)])
+    return queue.push_many([Task(func="f", user_id=user, **fields) for _ in range(number)])
 
 
 class TestSetting:
@@ -180,8 +180,8 @@ class TestReading:
         assert str(found) == "user 'ann' runs 1 task, as many as its cap of 1 allows"
 
     def test_a_user_whose_tasks_wait_for_others_says_so(self, queue: TaskQueue) -> None:
-        first = Task.create(payload=1, user_id="ann", delay=600)
-        queue.push(first >> Task.create(payload=2))
+        first = Task(payload=1, user_id="ann", delay=600)
+        queue.push(first >> Task(payload=2))
         found = queue.users.get("ann")
         assert str(found) == "user 'ann' has 2 tasks that must wait for a time or for others"
 
@@ -243,7 +243,7 @@ class TestReading:
 
     def test_a_snapshot_reads_all_pages(self, queue: TaskQueue, spy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("fairque.client.user_steps.MAX_PAGE", 2)
-        queue.push_many([Task.create(func="f", user_id=f"u{number}") for number in range(5)])
+        queue.push_many([Task(func="f", user_id=f"u{number}") for number in range(5)])
         spy.scripts.clear()
         assert list(queue.users.snapshot().rows) == ["u0", "u1", "u2", "u3", "u4"]
         assert spy.scripts == ["read_users"] * 3
@@ -254,7 +254,7 @@ class TestBacklog:
         queue.users.set("ann", backlog=2)
         fill(queue, "ann", 1)
         with pytest.raises(QueueFull, match="user 'ann' has 1 waiting tasks of at most 2") as caught:
-            queue.push_many([Task.create(func="f", user_id=user) for user in ("bob", "ann", "ann")])
+            queue.push_many([Task(func="f", user_id=user) for user in ("bob", "ann", "ann")])
         assert caught.value.retry_after >= 1
         assert queue.info().totals["pushed"] == 1
         assert queue.users.get("bob").waiting == 0
@@ -289,7 +289,7 @@ class TestConfigure:
 @pytest.mark.parametrize("cost", [-1, float("nan"), float("inf"), "1"])
 def test_a_cost_that_is_none_is_refused(queue: TaskQueue, cost: Any) -> None:
     with pytest.raises(InvalidTask, match="cost must be a number of seconds from 0"):
-        queue.push(Task.create(func="f", user_id="ann", cost=cost))
+        queue.push(Task(func="f", user_id="ann", cost=cost))
     assert queue.info().totals["pushed"] == 0
 
 
@@ -298,8 +298,8 @@ async def test_the_same_on_an_event_loop(async_queue: AsyncTaskQueue, async_spy:
     assert await queue.set(cost_mode=CostMode.COUNT, backlog=50)
     assert await users.set("ann", weight=2, cap=1)
     assert await users.set_defaults(rate=100)
-    handle = await queue.push(Task.create(func="f", user_id="ann"))
-    await queue.push(Task.create(func="f", user_id="bob"))
+    handle = await queue.push(Task(func="f", user_id="ann"))
+    await queue.push(Task(func="f", user_id="bob"))
     assert await users.pause("ann")
     assert (await users.get("ann")).reason == "user_paused"
     assert (await handle.explain()).reason == "user_paused"

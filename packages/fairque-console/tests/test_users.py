@@ -12,7 +12,8 @@ from click.testing import CliRunner, Result
 from fairque.console.cli import main
 from fairque.protocol import calls
 from fairque.protocol.calls import ALL_USERS, Configured, Setting
-from fairque.protocol.config import DefaultLimits, FairnessSection, UserLimits
+from fairque.protocol.config import FairnessSection
+from fairque.protocol.model.limits import Limits
 from fairque.protocol.service.limits import plan
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def found(users: dict[str, Any] | None = None, **fields: Any) -> Configured:
 
 class TestPlan:
     def test_what_is_not_declared_for_a_declared_user_is_taken_back(self) -> None:
-        fairness = FairnessSection(users={"ann": UserLimits(cap=5)})
+        fairness = FairnessSection(users={"ann": Limits(cap=5)})
         planned = plan(fairness, found({"ann": {"cap": 5.0, "rate": 2.0, "weight": 0.5}}))
         assert set(planned.settings) == {Setting("ann", "rate", None), Setting("ann", "weight", None)}
         assert set(planned.changes) == {"user 'ann': rate 2 -> none", "user 'ann': weight 0.5 -> none"}
@@ -78,11 +79,11 @@ class TestPlan:
     def test_a_pause_changes_only_where_it_is_declared(
         self, *, declared: bool | None, before: bool, expected: list[Setting]
     ) -> None:
-        fairness = FairnessSection(users={"ann": UserLimits(paused=declared)})
+        fairness = FairnessSection(users={"ann": Limits(paused=declared)})
         assert list(plan(fairness, found({"ann": {"paused": 1.0}} if before else {})).settings) == expected
 
     def test_the_defaults_are_exactly_what_is_declared(self) -> None:
-        fairness = FairnessSection(user_defaults=DefaultLimits(cap=3))
+        fairness = FairnessSection(user_defaults=Limits(cap=3))
         planned = plan(fairness, found({"": {"cap": 5.0, "backlog": 9.0}}))
         assert set(planned.settings) == {Setting(ALL_USERS, "cap", 3), Setting(ALL_USERS, "backlog", None)}
         assert set(planned.changes) == {"all users: cap 5 -> 3", "all users: backlog 9 -> none"}
@@ -102,8 +103,8 @@ class TestApply:
         assert command("apply", "limits.yaml").stdout.splitlines() == [
             "queue: backlog none -> 1000",
             "all users: cap none -> 50",
-            "user 'acme': cap none -> 200",
             "user 'acme': weight none -> 3",
+            "user 'acme': cap none -> 200",
             "user 'trial': rate none -> 0.5",
             "user 'trial': paused none -> 1",
             "6 changed, 1 as they were",
@@ -146,7 +147,7 @@ class TestApply:
     def test_every_problem_of_the_file_is_said_and_nothing_changed(self, bench: "Bench", command: Command) -> None:
         Path("limits.yaml").write_text("fairness:\n  users:\n    acme:\n      weight: 0\n      cap: many\n")
         result = command("apply", "limits.yaml", expected=78)
-        assert "limits.yaml:4: fairness.users.acme.weight: must be between 0.01 and 100" in result.stderr
+        assert "limits.yaml:4: fairness.users.acme.weight: must be a number from 0.01 to 100" in result.stderr
         assert "limits.yaml:5: fairness.users.acme.cap: expected an integer" in result.stderr
         assert configured(bench) == {}
 
@@ -255,7 +256,7 @@ class TestSet:
 
     def test_wrong_limits_are_refused_and_change_nothing(self, bench: "Bench", command: Command) -> None:
         assert "neither a number nor none" in command("users", "set", "acme", "--cap", "many", expected=2).stderr
-        assert "name a limit: --cap, " in command("users", "set", "acme", expected=2).stderr
+        assert "name a limit: --weight, --cap, " in command("users", "set", "acme", expected=2).stderr
         assert "cap" in command("users", "set", "acme", "--cap", "0", expected=2).stderr
         assert configured(bench) == {}
 

@@ -117,7 +117,7 @@ def test_a_time_zone_that_has_no_offset_is_none() -> None:
 
 
 def test_the_longest_durations_reach_the_scripts_as_whole_numbers_that_lua_can_hold() -> None:
-    task = Task.create(func="m:f", user_id="ann", delay=LONGEST_SECONDS, timeout=LONGEST_SECONDS, cost=LONGEST_SECONDS)
+    task = Task(func="m:f", user_id="ann", delay=LONGEST_SECONDS, timeout=LONGEST_SECONDS, cost=LONGEST_SECONDS)
     push(QueueKeys("q"), [task], message_limit=1_000, result_ttl_ms=1)
     arguments = arguments_of(task, encode_task(task))
     assert arguments[3] == f"+{LONGEST_SECONDS}000"

@@ -9,7 +9,7 @@ import pytest
 from fairque.protocol.durations import to_ms
 from fairque.protocol.errors import InvalidTask
 from fairque.protocol.limits import id_problem
-from fairque.protocol.model.retry import Retry, RetryPolicy
+from fairque.protocol.model.retry import Backoff, Retry
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.task import Task
 from fairque.protocol.showing import shown
@@ -36,11 +36,11 @@ def test_what_cannot_be_shown_is_named_by_its_type() -> None:
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES.keys())
 @pytest.mark.parametrize(
     "name",
-    ["delay", "timeout", "dedup_ttl", "retries", "retry", "isolation", "cost", "priority", "kwargs", "user_id", "at"],
+    ["delay", "timeout", "dedup_ttl", "retries", "backoff", "isolation", "cost", "priority", "kwargs", "user_id", "at"],
 )
 def test_a_field_of_a_task_is_refused_by_its_name(name: str, value: Any) -> None:
     with pytest.raises(InvalidTask, match=name):
-        Task.create(**{name: value})
+        Task(**{name: value})
 
 
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES.keys())
@@ -48,11 +48,11 @@ def test_a_field_of_a_task_is_refused_by_its_name(name: str, value: Any) -> None
     "refuse",
     [
         lambda value: Retry(after=value),
-        lambda value: RetryPolicy(factor=value),
+        lambda value: Backoff(factor=value),
         lambda value: to_ms(value, "delay"),
-        lambda value: Task.create(args=[1], depends_on=[value]),
+        lambda value: Task(args=[1], depends_on=[value]),
     ],
-    ids=["Retry", "RetryPolicy", "to_ms", "depends_on"],
+    ids=["Retry", "Backoff", "to_ms", "depends_on"],
 )
 def test_other_values_are_refused_as_what_they_are(refuse: Callable[[Any], object], value: Any) -> None:
     with pytest.raises((InvalidTask, ValueError), match="that cannot be shown"):
@@ -73,14 +73,14 @@ def test_a_field_of_a_schedule_is_refused_by_its_name(name: str, value: Any) -> 
 def test_an_id_and_a_limit_are_refused_by_their_names() -> None:
     assert "user_id must be a string, not int" in str(id_problem(LONG, "user_id"))
     problems = settings_problems(LONG, LONG, LONG, LONG)
-    assert [one.partition(" ")[0] for one in problems] == ["weight", "rate", "cap", "burst"]
+    assert [one.partition(" ")[0] for one in problems] == ["weight", "cap", "rate", "burst"]
 
 
 def test_true_is_no_priority() -> None:
     with pytest.raises(InvalidTask, match="priority True is unknown"):
-        Task.create(priority=True)
+        Task(priority=True)  # type: ignore[arg-type]  # that it is refused is the point
 
 
 def test_a_moment_that_is_too_far_away_is_refused_as_it_was_written() -> None:
     with pytest.raises(InvalidTask, match=r"^at datetime.datetime\(9999, .* is too far away"):
-        Task.create(at=datetime(9999, 1, 1, tzinfo=UTC))
+        Task(at=datetime(9999, 1, 1, tzinfo=UTC))

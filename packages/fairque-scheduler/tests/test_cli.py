@@ -177,7 +177,7 @@ class TestExitCodes:
         Path("port.yaml").write_text(f"scheduler: {{http_port: {port}}}\n")
         assert f"127.0.0.1:{port}/livez: 200 standby" in command("healthcheck", "--config", "port.yaml").stdout
         assert "/readyz: 200 standby" in command("healthcheck", "--config", "port.yaml", "--ready").stdout
-        scheduler.quiet()
+        scheduler.pause()
         assert "/readyz: 503" in command("healthcheck", "--config", "port.yaml", "--ready", expected=1).stdout
         scheduler.stop()
         assert "no answer" in command("healthcheck", "--config", "port.yaml", expected=1).stdout

@@ -246,16 +246,19 @@ class TestSeveralSchedulers:
         assert whole(bench.times("a"), 100)
         assert second.status().term == 2
 
-    def test_one_that_is_quiet_makes_room_too_and_stays_so(self, bench: "Bench") -> None:
+    def test_one_that_pauses_makes_room_too_until_it_is_resumed(self, bench: "Bench") -> None:
         first = bench.started(lease=600)
         eventually(lambda: first.state == "leader", what="a leader")
         second = bench.started(lease=600)
-        first.quiet()
+        first.pause()
         eventually(lambda: second.state == "leader", what="the other one leads")
         second.stop()
         third = bench.started(lease=600)
         eventually(lambda: third.state == "leader", what="the third one leads")
         assert first.state == "standby"
+        first.resume()
+        third.stop()
+        eventually(lambda: first.state == "leader", what="the first one leads again")
 
     def test_when_a_leader_is_silent_another_one_leads_after_its_lease(self, bench: "Bench", every: Every) -> None:
         bench.run(calls.lead(bench.keys, "gone", lease_ms=700))

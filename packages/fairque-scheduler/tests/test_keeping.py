@@ -13,8 +13,9 @@ from fairque.protocol import calls
 from fairque.protocol.calls import Setting, Storing, read_configured
 from fairque.protocol.calls.edition import Edition
 from fairque.protocol.calls.schedules import read_known
-from fairque.protocol.config import DefaultLimits, FairnessSection, QueueSection, RedisSection, UserLimits
+from fairque.protocol.config import FairnessSection, QueueSection, RedisSection
 from fairque.protocol.errors import RedisUnavailable
+from fairque.protocol.model.limits import Limits
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
@@ -105,7 +106,7 @@ def make(bench: "Bench", fairque_server_url: str) -> Any:
 
 
 LIMITS = FairnessSection(
-    cost_mode="count", backlog=1_000, user_defaults=DefaultLimits(cap=5), users={"ann": UserLimits(weight=2.0)}
+    cost_mode="count", backlog=1_000, user_defaults=Limits(cap=5), users={"ann": Limits(weight=2.0)}
 )
 APPLIED = ("count", 1_000, {"": {"cap": 5.0}, "ann": {"weight": 2.0}})
 

@@ -31,9 +31,9 @@ def test_leader_and_standby_are_alive_and_ready(bench: "Bench") -> None:
         assert (status, text.partition(",")[0]) == (200, one.state)
 
 
-def test_one_that_is_quiet_is_alive_and_not_ready(bench: "Bench") -> None:
+def test_one_that_is_paused_is_alive_and_not_ready(bench: "Bench") -> None:
     scheduler = bench.started(http_port=0)
-    scheduler.quiet()
+    scheduler.pause()
     assert get(scheduler, "/readyz")[0] == 503
     assert get(scheduler, "/livez")[0] == 200
 

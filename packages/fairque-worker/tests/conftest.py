@@ -77,7 +77,7 @@ class Bench(QueueBench):
         self, function: Callable[..., Any] | str | None, *args: Any, user: str = "ann", **fields: Any
     ) -> Task[Any]:
         name = getattr(function, "__name__", function)
-        return Task.create(func=name, args=args, user_id=user, **fields)
+        return Task(func=name, args=args, user_id=user, **fields)
 
     def push(self, function: Callable[..., Any] | str | None, *args: Any, user: str = "ann", **fields: Any) -> str:
         """Push one task and return its id."""

@@ -53,7 +53,7 @@ def test_a_message_that_cannot_be_read_is_a_dead_letter_with_a_reason_and_others
     assert error["error"]
     for other in others:
         bench.result(other)
-    eventually(lambda: worker.in_flight == 0, what="a free worker")
+    eventually(lambda: worker.running == 0, what="a free worker")
 
 
 def test_a_message_of_another_type_is_a_dead_letter_too(bench: Any) -> None:

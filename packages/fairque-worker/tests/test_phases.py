@@ -49,7 +49,7 @@ def test_a_worker_that_takes_tasks_or_will_is_not_idle(phase: Phase) -> None:
 
 
 def test_idle_is_news_once_and_forgotten_when_tasks_are_taken_again() -> None:
-    phases = in_phase(Phase.QUIET)
+    phases = in_phase(Phase.PAUSED)
     assert [phases.note_idle(), phases.note_idle()] == [True, False]
     assert phases.wait_idle(0)
     phases.move(Phase.RUNNING)
@@ -70,8 +70,8 @@ def test_each_move_is_told_and_a_refused_one_is_not() -> None:
     phases = Phases(lambda: heard.append(phases.phase))
     phases.move(Phase.RUNNING)
     phases.move(Phase.STARTING)
-    phases.move(Phase.QUIET)
-    assert heard == [Phase.RUNNING, Phase.QUIET]
+    phases.move(Phase.PAUSED)
+    assert heard == [Phase.RUNNING, Phase.PAUSED]
 
 
 @pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.STARTING])

@@ -13,7 +13,7 @@ import pytest
 
 from fairque.protocol.embedded import EmbeddedServer
 from fairque.testing.internal import PATIENCE, eventually
-from fairque.worker import TaskContext, current_context
+from fairque.worker import StopReason, TaskContext, current_context
 
 
 def nothing() -> None:
@@ -86,7 +86,7 @@ def test_a_worker_whose_server_is_away_is_idle_once_it_takes_no_more(
         worker = bench.start(nothing)
         bench.result(bench.push(nothing))
     eventually(lambda: "the queue cannot be used now: trying again" in [r.msg for r in caplog.records])
-    worker.quiet()
+    worker.pause()
     assert worker.wait_idle(PATIENCE)
 
 
@@ -96,8 +96,8 @@ def test_tasks_are_told_in_time_that_a_silent_server_may_have_given_them_to_othe
     told: SimpleQueue[str] = SimpleQueue()
 
     def function() -> int:
-        if current_context().attempt == 1 and current_context().wait_cancelled(3 * PATIENCE):
-            assert not current_context().lease_ok()
+        if current_context().attempt == 1 and current_context().wait_stop(3 * PATIENCE):
+            assert not current_context().lease_held
             told.put("function")
         return current_context().attempt
 
@@ -135,13 +135,13 @@ def test_a_task_is_told_in_time_that_its_lease_cannot_be_renewed(
 
     def careful() -> None:
         contexts.put(current_context())
-        current_context().wait_cancelled(PATIENCE)
+        current_context().wait_stop(PATIENCE)
 
     with EmbeddedServer() as server:
         bench = make_bench(server.url, fairque_queue_name)
         worker = bench.start(careful, **short)
         bench.push(careful)
         context = contexts.get(timeout=PATIENCE)
-    assert context.wait_cancelled(PATIENCE)
-    assert (context.cancel_reason, context.lease_ok()) == ("its lease could not be renewed", False)
+    assert context.wait_stop(PATIENCE)
+    assert (context.stop_reason, context.lease_held) == (StopReason.LEASE_LOST, False)
     worker.stop(0)

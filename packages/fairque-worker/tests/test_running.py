@@ -10,9 +10,9 @@ import pytest
 from fairque.protocol.errors import ProtocolError
 from fairque.protocol.model.states import TaskState
 from fairque.testing.internal import PATIENCE, amend_record, eventually
-from fairque.worker import Cancel, Retry, RetryPolicy, Snooze, Task, TaskContext, TaskHandler, current_context
+from fairque.worker import Backoff, Cancel, Retry, Snooze, Task, TaskContext, TaskHandler, current_context
 
-SOON = RetryPolicy(base_seconds=0.01)
+SOON = Backoff(base=0.01)
 
 
 def add(a: int, b: int) -> int:
@@ -58,7 +58,7 @@ def test_the_record_says_who_ran_a_task_and_when(bench: Any) -> None:
     info = bench.info(task_id)
     assert (info.worker, info.attempts, info.failures) == ("w-1", 1, 0)
     assert info.pushed_at <= info.started_at <= info.ended_at
-    eventually(lambda: worker.in_flight == 0, what="a free slot")
+    eventually(lambda: worker.running == 0, what="a free slot")
 
 
 def test_a_handler_of_ones_own_gets_the_payload_and_the_context(bench: Any) -> None:
@@ -91,7 +91,7 @@ def test_an_async_handler_runs_many_tasks_at_a_time(bench: Any, gate: threading.
 def test_a_task_that_fails_is_tried_again_and_may_succeed(bench: Any) -> None:
     task = Counted(ValueError("no"), ValueError("no"), "yes")
     bench.start(task)
-    task_id = bench.push(task, retry=SOON)
+    task_id = bench.push(task, backoff=SOON)
     assert bench.result(task_id) == "yes"
     assert task.attempts == [1, 2, 3]
     assert bench.info(task_id).failures == 2
@@ -100,7 +100,7 @@ def test_a_task_that_fails_is_tried_again_and_may_succeed(bench: Any) -> None:
 def test_a_task_that_fails_too_often_is_a_dead_letter_with_its_traceback(bench: Any) -> None:
     task = Counted(ValueError("no luck"))
     bench.start(task, name="w-1")
-    task_id = bench.push(task, retries=2, retry=SOON)
+    task_id = bench.push(task, retries=2, backoff=SOON)
     error = bench.error(task_id)
     assert {key: error[key] for key in ("type", "error", "reason", "worker", "attempts")} == {
         "type": "ValueError",
@@ -125,7 +125,7 @@ def test_a_task_without_retries_is_tried_once(bench: Any) -> None:
 def test_between_two_attempts_a_task_waits_for_its_backoff(bench: Any) -> None:
     task = Counted(ValueError("no"))
     bench.start(task)
-    task_id = bench.push(task, retry=RetryPolicy(base_seconds=3_000, cap_seconds=3_000))
+    task_id = bench.push(task, backoff=Backoff(base=3_000, longest=3_000))
     eventually(lambda: bench.state(task_id) is TaskState.SCHEDULED, what="a pause")
     assert bench.stats().scheduled == 1
     assert bench.client.zscore(f"{bench.keys.prefix}delayed", task_id) > bench.stats().at_ms
@@ -134,7 +134,7 @@ def test_between_two_attempts_a_task_waits_for_its_backoff(bench: Any) -> None:
 def test_retry_with_a_time_takes_that_instead_of_the_backoff(bench: Any) -> None:
     task = Counted(Retry("not yet", after=0.01), "now")
     bench.start(task)
-    task_id = bench.push(task, retries=1, retry=RetryPolicy(base_seconds=3_000))
+    task_id = bench.push(task, retries=1, backoff=Backoff(base=3_000))
     assert bench.result(task_id) == "now"
     assert bench.info(task_id).failures == 1
 
@@ -176,7 +176,7 @@ class Unfinished(Retry):
 def test_a_retry_that_was_never_set_up_is_a_failure_like_any_other(bench: Any) -> None:
     task = Counted(Unfinished(), "after all")
     bench.start(task)
-    assert bench.result(bench.push(task, retry=SOON)) == "after all"
+    assert bench.result(bench.push(task, backoff=SOON)) == "after all"
 
 
 def test_a_senseless_pause_is_an_error_of_the_task_and_the_worker_continues(bench: Any) -> None:
@@ -215,7 +215,7 @@ def test_an_error_that_cannot_be_printed_is_a_failure_like_any_other(bench: Any,
 def test_an_error_of_the_protocol_out_of_a_task_is_a_failure_like_any_other(bench: Any) -> None:
     task = Counted(ProtocolError("the other queue refuses it"), "after all")
     bench.start(task)
-    task_id = bench.push(task, retries=1, retry=SOON)
+    task_id = bench.push(task, retries=1, backoff=SOON)
     assert bench.result(task_id) == "after all"
     assert bench.info(task_id).failures == 1
 
@@ -234,7 +234,7 @@ def test_an_error_of_the_protocol_out_of_a_task_without_retries_is_no_unreadable
 def test_what_would_end_a_program_ends_only_the_attempt(bench: Any, error: BaseException) -> None:
     task = Counted(error)
     bench.start(task, add, concurrency=1)
-    assert bench.error(bench.push(task, retries=1, retry=SOON))["type"] == type(error).__name__
+    assert bench.error(bench.push(task, retries=1, backoff=SOON))["type"] == type(error).__name__
     assert bench.result(bench.push(add, 1, 2)) == 3
 
 
@@ -242,7 +242,7 @@ def test_what_would_end_a_program_ends_only_the_attempt(bench: Any, error: BaseE
 def test_a_result_that_cannot_be_stored_is_a_failed_attempt(bench: Any, value: Any) -> None:
     task = Counted(value)
     bench.start(task)
-    error = bench.error(bench.push(task, retries=1, retry=SOON))
+    error = bench.error(bench.push(task, retries=1, backoff=SOON))
     assert error["type"] == "InvalidTask"
     assert "the result" in error["error"]
     assert task.attempts == [1, 2]
@@ -296,7 +296,7 @@ def test_a_coroutine_that_takes_too_long_is_a_failed_attempt(bench: Any) -> None
         await asyncio.sleep(60)
 
     bench.start(waits)
-    error = bench.error(bench.push(waits, timeout=0.05, retries=1, retry=SOON))
+    error = bench.error(bench.push(waits, timeout=0.05, retries=1, backoff=SOON))
     assert (error["type"], error["attempts"]) == ("TaskTimeout", 2)
 
 

@@ -114,7 +114,7 @@ def test_a_worker_with_a_dead_thread_is_not_alive_and_its_tasks_are_told_to_stop
     def patient() -> None:
         begun.set()
         context = current_context()
-        eventually(lambda: context.cancelled, what="that it is told to stop")
+        eventually(lambda: context.should_stop, what="that it is told to stop")
         told.set()
 
     worker = bench.start(patient, http_port=0)
@@ -274,7 +274,7 @@ def pipes():
 registry = Registry()
 for one in (thread, coroutine, lowers, pipes): registry.register(one, one.__name__)
 with TaskQueue.from_url(url, queue=name) as queue:
-    queue.push(Task.create(func=function, user_id="ann"))
+    queue.push(Task(func=function, user_id="ann"))
 worker = Worker.from_url(url, queue=name, handler=FunctionTaskHandler(registry=registry), http_port=0)
 try:
     worker.run()
@@ -348,8 +348,8 @@ before = {name for name in sys.modules if name.startswith(("fairque", "redis"))}
 import fairque.protocol.wire.scripts as scripts
 def gone(*_): raise FileNotFoundError("the files of another version are here now")
 scripts.expand = gone
-first = Task.create(func="fine", user_id="ann")
-tasks = [first, *(Task.create(func=f, user_id="ann", retries=0, depends_on=[first.task_id]) for f in
+first = Task(func="fine", user_id="ann")
+tasks = [first, *(Task(func=f, user_id="ann", retries=0, depends_on=[first.task_id]) for f in
     ("wrong", "again", "off", "coroutine", "fine"))]
 runner.run(calls.push(keys, tasks, message_limit=100_000))
 while runner.run(calls.read_stats(keys)).finished < 4: pass

@@ -9,7 +9,7 @@ import pytest
 from fairque.protocol.errors import RedisUnavailable, SchemaMismatch
 from fairque.protocol.model.states import TaskState
 from fairque.testing.internal import PATIENCE, eventually
-from fairque.worker import FairqueError, Worker
+from fairque.worker import FairqueError, StopReason, Worker
 
 
 def nothing() -> None:
@@ -38,8 +38,8 @@ def test_a_task_that_does_not_end_in_time_is_given_back_uncounted(bench: Any, in
     worker.stop(0.01)
     info = bench.info(task_id)
     assert (info.state, info.attempts, info.failures) == (TaskState.QUEUED, 0, 0)
-    assert (context.cancelled, context.cancel_reason, context.lease_ok()) == (True, "the worker stops", False)
-    assert worker.in_flight == 0
+    assert (context.should_stop, context.stop_reason, context.lease_held) == (True, StopReason.WORKER_STOPS, False)
+    assert worker.running == 0
     assert bench.stats().released == 1
 
 
@@ -131,23 +131,23 @@ def test_a_quiet_worker_takes_no_more_and_ends_what_it_has(bench: Any, inside: A
     worker = bench.start(inside)
     running = bench.push(inside)
     inside.context()
-    worker.quiet()
+    worker.pause()
     assert not worker.wait_idle(0)
     later = bench.push(inside)
     gate.set()
     assert bench.result(running) == 1
     assert worker.wait_idle(PATIENCE)
-    assert worker.in_flight == 0
+    assert worker.running == 0
     # It may come with a wait that was under way: then it is given back at once.
     eventually(lambda: bench.state(later) is TaskState.QUEUED, what="the later task is left to others")
 
 
 def test_a_quiet_worker_passes_a_wake_up_on(bench: Any, never_looks: dict[str, float]) -> None:
     bench.start(nothing, name="awake", **never_looks)
-    quiet = bench.start(nothing, name="quiet", **never_looks)
+    paused = bench.start(nothing, name="paused", **never_looks)
     blocked = lambda: bench.client.info("clients")["blocked_clients"] >= 2  # noqa: E731 - used twice
     eventually(blocked, what="two idle workers")
-    quiet.quiet()
+    paused.pause()
     # Whichever of the two gets the wake-up of a push, the other one's turn comes before any fallback.
     for _ in range(4):
         task_id = bench.push(nothing)
@@ -157,7 +157,7 @@ def test_a_quiet_worker_passes_a_wake_up_on(bench: Any, never_looks: dict[str, f
 
 def test_a_worker_that_stops_puts_back_the_wake_up_that_it_may_have_taken(bench: Any) -> None:
     worker = bench.start(nothing)
-    worker.quiet()
+    worker.pause()
     bench.push(nothing)
     eventually(lambda: bench.client.exists(bench.keys.wake), what="a wake-up that was passed on")
     # As if it had been taken by a wait that the stop broke off.
@@ -228,12 +228,12 @@ def test_a_worker_says_when_a_thread_continues(bench: Any, inside: Any) -> None:
     worker._control.tell()
     thread.join(PATIENCE)
     assert not thread.is_alive()
-    assert not worker.all_ended
+    assert not worker._all_ended
 
 
 def test_a_quiet_worker_takes_tasks_again_when_it_is_told_to(bench: Any, inside: Any, gate: threading.Event) -> None:
     worker = bench.start(inside)
-    worker.quiet()
+    worker.pause()
     assert worker.wait_idle(PATIENCE)
     task_id = bench.push(inside)
     worker.resume()

@@ -7,7 +7,7 @@ import pytest
 from fairque.protocol import calls
 from fairque.protocol.calls import Finished
 from fairque.protocol.errors import BatchTooLarge, InvalidTask, ProtocolError, SchemaMismatch, TaskTooLarge
-from fairque.protocol.model.task import Task
+from fairque.protocol.model.task import Task, from_fields
 from fairque.protocol.wire.keys import QueueKeys
 
 KEYS = QueueKeys("q")
@@ -15,7 +15,7 @@ MIB = 1_048_576
 
 
 def task(**fields: Any) -> Task[Any]:
-    return Task(user_id="ann", created_at=0, **fields)
+    return from_fields(user_id="ann", created_at=0, **fields)
 
 
 class TestPush:

@@ -7,7 +7,7 @@ import pytest
 
 from fairque.protocol.errors import ProtocolError, UnknownFunction
 from fairque.protocol.model.outcome import UNKNOWN_PAUSE_MS, UNKNOWN_TRIES, Decision, decide, describe_error
-from fairque.protocol.model.retry import Cancel, Retry, RetryPolicy, Snooze
+from fairque.protocol.model.retry import Backoff, Cancel, Retry, Snooze
 from fairque.protocol.model.tracebacks import ErrorText, error_text
 
 UNKNOWN = UnknownFunction("tasks:gone", [], [])
@@ -52,8 +52,8 @@ def test_only_a_dead_letter_and_a_cancelation_are_final(error: BaseException, fa
 
 
 def test_the_policy_of_the_task_makes_the_pause() -> None:
-    policy = RetryPolicy(base_seconds=10, factor=3, cap_seconds=40)
-    pauses = [decide(ValueError(), retries=9, failures=n, policy=policy, draw=lambda: 1).pause_ms for n in range(3)]
+    policy = Backoff(base=10, factor=3, longest=40)
+    pauses = [decide(ValueError(), retries=9, failures=n, backoff=policy, draw=lambda: 1).pause_ms for n in range(3)]
     assert pauses == [10_000, 30_000, 40_000]
 
 

@@ -95,9 +95,9 @@ class TestReferences:
 
     def test_it_is_no_list_of_arguments_or_parents(self) -> None:
         with pytest.raises(InvalidTask, match="args must be a list or tuple of arguments, not Output"):
-            Task.create(args=OUTPUT)
+            Task(args=OUTPUT)
         with pytest.raises(InvalidTask, match="depends_on must be tasks or ids of tasks, not Output"):
-            Task.create(depends_on=OUTPUT)
+            Task(depends_on=OUTPUT)
 
 
 class TestTakingOutAndFillingIn:

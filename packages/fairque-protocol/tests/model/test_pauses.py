@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairque.protocol.model.outcome import decide
-from fairque.protocol.model.retry import LONGEST_PAUSE_SECONDS, Retry, RetryPolicy, Snooze
+from fairque.protocol.model.retry import LONGEST_PAUSE_SECONDS, Backoff, Retry, Snooze
 
 
 class LateRetry(Retry):
@@ -28,7 +28,7 @@ class LateSnooze(Snooze):
         self.after = after
 
 
-class Wild(RetryPolicy):
+class Wild(Backoff):
     """A policy of the user's own."""
 
     def pause_seconds(self, *_: Any) -> float:
@@ -60,5 +60,5 @@ def test_every_number_becomes_a_pause(after: float, asked: Any) -> None:
 
 
 def test_a_policy_of_ones_own_is_held_to_the_bounds_as_well() -> None:
-    decision = decide(ValueError(), retries=1, failures=0, policy=Wild())
+    decision = decide(ValueError(), retries=1, failures=0, backoff=Wild())
     assert decision.pause_ms == LONGEST_PAUSE_SECONDS * 1000

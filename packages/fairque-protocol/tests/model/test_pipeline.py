@@ -15,14 +15,14 @@ from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.outputs import Output
 from fairque.protocol.model.pipeline import Pipeline, pipeline
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.model.task import Task
+from fairque.protocol.model.task import Task, from_fields
 from fairque.protocol.wire.keys import QueueKeys
 
 S = TaskState
 
 
 def task(task_id: str, **fields: Any) -> Task[Any]:
-    return Task(task_id=task_id, user_id="ann", func="f", created_at=0, **fields)
+    return from_fields(task_id=task_id, user_id="ann", func="f", created_at=0, **fields)
 
 
 A, B, C, D = map(task, "abcd")

@@ -8,50 +8,50 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairque.protocol.errors import InvalidTask
-from fairque.protocol.model.retry import Cancel, Retry, RetryPolicy, Snooze
+from fairque.protocol.model.retry import Backoff, Cancel, Retry, Snooze
 
 seconds = st.floats(0.001, 1_000_000)
 
 
 @given(
-    policy=st.builds(RetryPolicy, base_seconds=seconds, factor=st.floats(0.1, 100), cap_seconds=seconds),
+    policy=st.builds(Backoff, base=seconds, factor=st.floats(0.1, 100), longest=seconds),
     failures=st.integers(1, 10_000),
     draw=st.floats(0, 1, exclude_max=True),
 )
-def test_no_pause_leaves_its_bounds(policy: RetryPolicy, failures: int, draw: float) -> None:
-    assert 0 <= policy.pause_seconds(failures, lambda: draw) <= policy.cap_seconds
+def test_no_pause_leaves_its_bounds(policy: Backoff, failures: int, draw: float) -> None:
+    assert 0 <= policy.pause_seconds(failures, lambda: draw) <= policy.longest
 
 
-@given(policy=st.builds(RetryPolicy, base_seconds=seconds), failures=st.integers(1, 2_000))
-def test_the_longest_pause_does_not_shrink_with_the_failures(policy: RetryPolicy, failures: int) -> None:
+@given(policy=st.builds(Backoff, base=seconds), failures=st.integers(1, 2_000))
+def test_the_longest_pause_does_not_shrink_with_the_failures(policy: Backoff, failures: int) -> None:
     assert policy.pause_seconds(failures + 1, lambda: 1) >= policy.pause_seconds(failures, lambda: 1)
 
 
 @pytest.mark.parametrize(("failures", "longest"), [(1, 1), (2, 2), (3, 4), (9, 256), (10, 300), (5_000, 300)])
 def test_the_default_doubles_from_one_second_to_five_minutes(failures: int, longest: float) -> None:
-    assert RetryPolicy().pause_seconds(failures, lambda: 1) == longest
+    assert Backoff().pause_seconds(failures, lambda: 1) == longest
 
 
 def test_the_jitter_is_full() -> None:
-    assert RetryPolicy().pause_seconds(3, lambda: 0) == 0
-    assert RetryPolicy().pause_seconds(3, lambda: 0.5) == 2
+    assert Backoff().pause_seconds(3, lambda: 0) == 0
+    assert Backoff().pause_seconds(3, lambda: 0.5) == 2
 
 
 def test_without_a_draw_it_is_random() -> None:
-    assert len({RetryPolicy().pause_seconds(5) for _ in range(20)}) > 10
+    assert len({Backoff().pause_seconds(5) for _ in range(20)}) > 10
 
 
-@pytest.mark.parametrize("field", ["base_seconds", "factor", "cap_seconds"])
+@pytest.mark.parametrize("field", ["base", "factor", "longest"])
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), 1e10])
 def test_a_policy_has_sensible_numbers(field: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{field} must be above 0"):
-        RetryPolicy(**{field: value})
+        Backoff(**{field: value})
 
 
-@pytest.mark.parametrize("value", ["3", None, True, timedelta(seconds=3)])
+@pytest.mark.parametrize("value", ["3", None, True])
 def test_a_policy_takes_numbers_and_says_so(value: Any) -> None:
-    with pytest.raises(InvalidTask, match=r"base_seconds must be above 0 .* a number, not "):
-        RetryPolicy(base_seconds=value)
+    with pytest.raises(InvalidTask, match=r"base must be above 0 .* a number, not "):
+        Backoff(base=value)
 
 
 @pytest.mark.parametrize("after", ["3", True, timedelta(seconds=-1), timedelta.max, [1]])
@@ -83,3 +83,7 @@ def test_the_exceptions_say_what_the_task_asked_for() -> None:
     assert str(Snooze(1, "closed")) == "closed"
     assert str(Cancel()) == "the task asked for no further attempt"
     assert str(Cancel("sold out")) == "sold out"
+
+
+def test_a_backoff_takes_timedeltas() -> None:
+    assert Backoff(base=timedelta(seconds=3), longest=timedelta(minutes=1)) == Backoff(base=3, longest=60)

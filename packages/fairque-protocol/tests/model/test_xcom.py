@@ -12,7 +12,7 @@ from fairque.protocol.jsonvalue import dumps, loads
 from fairque.protocol.model.outputs import Left, Output
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
-from fairque.protocol.model.xcom import MAX_XCOM_BYTES, Pull, XCom, XComUse, mark_xcom, xcom_use
+from fairque.protocol.model.xcom import MAX_XCOM_BYTES, Pull, XCom, XComUse, encode_xcom, mark_xcom, xcom_use
 
 texts = st.text(st.characters(codec="utf-8"))
 keys = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), min_size=1, max_size=20)
@@ -30,14 +30,19 @@ class Before:
     def __init__(self, **tasks: Left) -> None:
         self.tasks = tasks
         self.asked: list[list[str]] = []
+        self.pushed: dict[str, bytes] = {}
 
     def read(self, task_ids: Sequence[str]) -> list[Left]:
         self.asked.append(list(task_ids))
         return [self.tasks[task_id] for task_id in task_ids]
 
+    @property
+    def stored(self) -> bytes:
+        return encode_xcom("child", self.pushed)
+
     def xcom(self) -> XCom:
         task: Task[Any] = Task(task_id="c", func="child", depends_on=tuple(self.tasks))
-        return XCom(task, self.read)
+        return XCom(task, self.read, self.pushed)
 
 
 def source() -> None:
@@ -47,23 +52,25 @@ def source() -> None:
 class TestPushing:
     @given(st.lists(st.tuples(keys, values), max_size=5))
     def test_what_is_pushed_is_found_by_who_pulls(self, pushed: list[tuple[str, Any]]) -> None:
-        one = Before().xcom()
+        before = Before()
+        one = before.xcom()
         for key, value in pushed:
             one.push(key, value)
-        found = Left(TaskState.FINISHED, b"", one.blob)
+        found = Left(TaskState.FINISHED, b"", before.stored)
         assert found.values == dict(pushed)
         assert found.func == ("child" if pushed else None)
         for key, value in dict(pushed).items():
             assert Output("c", key).value_in(found) == value
 
     def test_nothing_is_stored_when_nothing_was_pushed(self) -> None:
-        assert Before().xcom().blob == b""
+        assert Before().stored == b""
 
     def test_a_value_is_what_it_was_when_it_was_pushed(self) -> None:
-        one, rows = Before().xcom(), [1]
+        before, rows = Before(), [1]
+        one = before.xcom()
         one.push("rows", rows)
         rows.append(object())  # type: ignore[arg-type]  # as code does that continues with its list
-        assert loads(one.blob)["values"] == {"rows": [1]}
+        assert loads(before.stored)["values"] == {"rows": [1]}
 
     @pytest.mark.parametrize(
         ("value", "problem"),
@@ -78,11 +85,12 @@ class TestPushing:
         ],
     )
     def test_a_value_that_is_no_json_is_told_with_task_and_key(self, value: Any, problem: str) -> None:
-        one = Before().xcom()
+        before = Before()
+        one = before.xcom()
         one.push("kept", 1)
         with pytest.raises(InvalidTask, match=f"^task c: the value 'rows' of its XCom ?{problem}"):
             one.push("rows", value)
-        assert loads(one.blob)["values"] == {"kept": 1}
+        assert loads(before.stored)["values"] == {"kept": 1}
 
     @pytest.mark.parametrize("key", ["", "a\nb", "x" * 129, 5, None])
     def test_a_key_is_an_id(self, key: Any) -> None:
@@ -90,7 +98,8 @@ class TestPushing:
             Before().xcom().push(key, 1)
 
     def test_all_values_together_have_a_limit(self) -> None:
-        one = Before().xcom()
+        before = Before()
+        one = before.xcom()
         room = MAX_XCOM_BYTES - len('{"a":"","b":""}')
         one.push("a", "x" * (room - 10))
         one.push("b", "y" * 10)
@@ -98,7 +107,7 @@ class TestPushing:
             InvalidTask, match=r"task c: with the value 'b' its XCom has 262,145 bytes, allowed are 262,144: store it"
         ):
             one.push("b", "y" * 11)
-        assert loads(one.blob)["values"]["b"] == "y" * 10
+        assert loads(before.stored)["values"]["b"] == "y" * 10
 
 
 class TestPulling:

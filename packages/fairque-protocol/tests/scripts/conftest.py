@@ -18,7 +18,7 @@ from fairque.protocol.calls import Granted
 from fairque.protocol.config import RedisSection
 from fairque.protocol.model.standing import UserStanding
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.model.task import Task
+from fairque.protocol.model.task import Task, from_fields
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.scripts import script
 from fairque.protocol.wire.status import Status
@@ -62,7 +62,7 @@ class Bench(QueueBench):
     def task(self, user: str | None = "ann", task_id: str = "", **fields: Any) -> Task[Any]:
         """Create a task with the next of the names t1, t2, t3 …"""
         number = next(self._numbers)
-        return Task(task_id=task_id or f"t{number}", user_id=user, func="f", created_at=0, **fields)
+        return from_fields(task_id=task_id or f"t{number}", user_id=user, func="f", created_at=0, **fields)
 
     def begin_names_at(self, number: int) -> None:
         """Continue the names of tasks at this number."""

@@ -7,6 +7,7 @@ import pytest
 from fairque.protocol import calls
 from fairque.protocol.errors import SchemaMismatch, TaskConflict, TaskTooLarge
 from fairque.protocol.model.states import Priority, TaskState
+from fairque.protocol.model.task import with_fields
 from fairque.protocol.wire.codec import encode_task
 from fairque.protocol.wire.status import Status
 
@@ -88,7 +89,7 @@ def test_a_push_repeated_after_the_end_answers_the_ending(queue: "Bench") -> Non
 def test_the_same_task_with_another_time_of_making_is_the_same(queue: "Bench") -> None:
     task = queue.task()
     queue.push(task)
-    assert queue.push(task.evolve(created_at=99)) == [(Status.ALREADY, QUEUED, "t1")]
+    assert queue.push(with_fields(task, created_at=99)) == [(Status.ALREADY, QUEUED, "t1")]
 
 
 def test_the_same_id_with_other_content_is_a_conflict_and_nothing_of_the_batch_is_stored(queue: "Bench") -> None:

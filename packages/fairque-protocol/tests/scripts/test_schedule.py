@@ -8,7 +8,7 @@ import pytest
 from fairque.protocol import calls
 from fairque.protocol.calls import Overdue, Storing
 from fairque.protocol.errors import BatchTooLarge, InvalidSchedule, ProtocolError, ScheduleConflict, ScheduleNotFound
-from fairque.protocol.model.retry import RetryPolicy
+from fairque.protocol.model.retry import Backoff
 from fairque.protocol.model.schedules import Miss, Schedule, ScheduleInfo
 from fairque.protocol.model.states import Priority
 from fairque.protocol.wire.schedules import encode_schedule
@@ -81,7 +81,7 @@ class TestStoring:
             user_id="ann",
             priority=Priority.HIGH,
             retries=0,
-            retry=RetryPolicy(base_seconds=2),
+            retry=Backoff(base=2),
             timeout_ms=5,
             cost=0.5,
             start=1,

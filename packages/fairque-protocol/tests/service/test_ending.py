@@ -17,7 +17,7 @@ def come():
     signal.raise_signal(number)
 
 def command():
-    with Control({**STOPPING, signal.SIGTSTP: Order.QUIET, signal.SIGUSR1: Order.DUMP}).hearing():
+    with Control({**STOPPING, signal.SIGTSTP: Order.PAUSE, signal.SIGUSR1: Order.DUMP}).hearing():
         pass
     if when == "behind the service":
         come()

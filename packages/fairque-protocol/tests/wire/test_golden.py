@@ -10,21 +10,21 @@ import pytest
 
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.outputs import Output
-from fairque.protocol.model.retry import RetryPolicy
+from fairque.protocol.model.retry import Backoff
 from fairque.protocol.model.states import Priority
-from fairque.protocol.model.task import Task
+from fairque.protocol.model.task import Task, from_fields, with_fields
 from fairque.protocol.wire.codec import WIRE_VERSION, decode_task, encode_task
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 
 TASKS: dict[str, Task[Any]] = {
-    "v1-minimal": Task(
+    "v1-minimal": from_fields(
         task_id="0190163d-8694-739b-aea5-966c26f8ad91",
         user_id="acme",
         priority=Priority.NORMAL,
         created_at=1_718_000_000_000,
     ),
-    "v1-call": Task(
+    "v1-call": from_fields(
         task_id="0190163d-8694-7000-8000-000000000001",
         user_id="auth0|x",
         priority=Priority.NORMAL,
@@ -33,14 +33,14 @@ TASKS: dict[str, Task[Any]] = {
         kwargs={"height": 200, "tags": ["a", "b"]},
         created_at=1_718_000_000_000,
     ),
-    "v1-everything": Task(
+    "v1-everything": from_fields(
         task_id="own-id:7 {x}",
         user_id="a+b@example.com",
         func="report",
         payload={"raw": "payload"},
         priority=Priority.CRITICAL,
         retries=0,
-        retry=RetryPolicy(base_seconds=0.5, factor=3.0, cap_seconds=60.0),
+        backoff=Backoff(base=0.5, factor=3.0, longest=60.0),
         timeout_ms=1_500,
         depends_on=("p1", "p2"),
         execute_at=1_718_000_360_000,
@@ -50,7 +50,7 @@ TASKS: dict[str, Task[Any]] = {
         group_id="acme",
         created_at=1_718_000_000_000,
     ),
-    "v1-inputs": Task(
+    "v1-inputs": from_fields(
         task_id="load",
         func="load",
         priority=Priority.NORMAL,
@@ -59,10 +59,12 @@ TASKS: dict[str, Task[Any]] = {
         depends_on=(After("extract"), After("plan", on_failure="run")),
         created_at=1_718_000_000_000,
     ),
-    "v1-isolated": Task(
+    "v1-isolated": from_fields(
         task_id="i", user_id="u", priority=Priority.NORMAL, func="render", isolation="process", created_at=1
     ),
-    "v1-delayed": Task(task_id="d", user_id="u", priority=Priority.VERY_LOW, payload=False, delay_ms=250, created_at=1),
+    "v1-delayed": from_fields(
+        task_id="d", user_id="u", priority=Priority.VERY_LOW, payload=False, delay_ms=250, created_at=1
+    ),
 }
 #: Digests are kept in the records of the server, so that a repeated push is recognised after an upgrade.
 DIGESTS = {
@@ -89,7 +91,7 @@ def test_a_stored_message_is_read_as_it_was_meant(name: str) -> None:
 
 
 def test_a_message_with_fields_of_a_later_release_is_read() -> None:
-    assert decode_task(stored("v1-later")) == TASKS["v1-minimal"].evolve(retry=RetryPolicy(factor=3.0))
+    assert decode_task(stored("v1-later")) == with_fields(TASKS["v1-minimal"], backoff=Backoff(factor=3.0))
 
 
 @pytest.mark.parametrize("name", [name for name in TASKS if name.startswith(f"v{WIRE_VERSION}-")])

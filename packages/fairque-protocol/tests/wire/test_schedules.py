@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairque.protocol.errors import ProtocolError
-from fairque.protocol.model.retry import RetryPolicy
+from fairque.protocol.model.retry import Backoff
 from fairque.protocol.model.schedules import Schedule, task_of
 from fairque.protocol.model.states import Priority
 from fairque.protocol.wire.codec import encode_task
@@ -33,7 +33,7 @@ schedules = st.builds(
     payload=json_values,
     priority=st.sampled_from(Priority),
     retries=st.integers(0, 1_000),
-    retry=st.none() | st.just(RetryPolicy(base_seconds=0.5)),
+    retry=st.none() | st.just(Backoff(base=0.5)),
     timeout_ms=st.integers(1, 10**9),
     cost=st.none() | st.floats(0, 10),
     start=st.none() | st.integers(0, 10**12),
@@ -83,7 +83,7 @@ def test_only_what_the_times_depend_on_changes_their_digest(change: dict[str, An
 
 def test_unknown_fields_are_ignored_and_a_later_version_is_not() -> None:
     assert decode_schedule(b'{"v":1,"id":"s","new":5}') == Schedule(schedule_id="s")
-    for data in (b'{"v":2,"id":"s"}', b"{}", b"x", b'{"v":1,"id":"s","retry":{"cap":-1}}'):
+    for data in (b'{"v":2,"id":"s"}', b"{}", b"x", b'{"v":1,"id":"s","retry":{"factor":-1}}'):
         with pytest.raises(ProtocolError):
             decode_schedule(data)
 
@@ -125,7 +125,7 @@ NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001 - it is what is refused
         (GOOD.evolve(kwargs=[1]), "kwargs must be a mapping"),
         (GOOD.evolve(payload=float("nan")), "payload is nan"),
         (GOOD.evolve(retries=-1), "retries must be a whole number from 0 to 1,000, not -1"),
-        (GOOD.evolve(retry={"base": 1}), "retry must be a RetryPolicy"),
+        (GOOD.evolve(retry={"base": 1}), "retry must be a Backoff"),
         (GOOD.evolve(cost=-1), "cost must be a number of seconds"),
         (GOOD.evolve(overlap="wait"), "overlap must be one of allow, skip, not 'wait'"),
         (GOOD.evolve(dst_gap="x"), "dst_gap must be one of run, skip, not 'x'"),

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from fairque.testing.internal import PATIENCE, eventually
-from fairque.worker import RetryPolicy, Task, TaskContext, TaskHandler, current_context
+from fairque.worker import Backoff, Task, TaskContext, TaskHandler, current_context
 
-SOON = RetryPolicy(base_seconds=0.01)
+SOON = Backoff(base=0.01)
 
 
 class Telling(TaskHandler):
@@ -50,7 +50,7 @@ def test_success_is_told_on_the_event_loop_of_the_task_and_with_its_context(benc
 def test_each_failed_attempt_is_told_there(bench: Any) -> None:
     handler = Telling()
     bench.start(handler)
-    task_id = bench.push(None, payload="fail", retries=1, retry=SOON)
+    task_id = bench.push(None, payload="fail", retries=1, backoff=SOON)
     assert handler.next() == ("failure", task_id, "failed", False, True)
     assert handler.next() == ("failure", task_id, "failed", True, True)
 
@@ -99,7 +99,7 @@ def test_the_hook_of_the_last_task_ends_before_the_worker_does(bench: Any) -> No
     assert begun.wait(PATIENCE)
     worker.stop()
     assert told.is_set()
-    assert worker.all_ended
+    assert worker._all_ended
 
 
 def test_one_that_does_not_end_is_cancelled_when_the_worker_has_waited_long_enough(bench: Any) -> None:

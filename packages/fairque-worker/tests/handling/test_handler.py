@@ -15,7 +15,7 @@ def context_of(task: Task[Any]) -> TaskContext:
 
 
 def run(handler: TaskHandler, **fields: Any) -> Any:
-    task = Task.create(user_id="ann", **fields)
+    task = Task(user_id="ann", **fields)
     return handler.handle(task, context_of(task))
 
 
@@ -72,7 +72,7 @@ def test_the_hooks_of_a_handler_do_nothing_unless_they_are_written() -> None:
         def handle(self, task: Task[Any], ctx: TaskContext) -> Any:
             """Nothing."""
 
-    task = Task.create(user_id="ann")
+    task = Task(user_id="ann")
     Silent().on_success(task, None, context_of(task))
     Silent().on_failure(task, ValueError(), context_of(task), final=True)
 
@@ -83,34 +83,16 @@ def test_outside_of_a_task_there_is_no_context() -> None:
 
 
 def test_the_context_counts_the_seconds_down() -> None:
-    context = context_of(Task.create(user_id="ann"))
+    context = context_of(Task(user_id="ann"))
     assert context.seconds_left < 0
-    assert not context.cancelled
-    assert context.lease_ok()
-
-
-def test_a_callback_for_the_end_of_a_context_is_called_once_even_when_it_comes_late() -> None:
-    context = context_of(Task.create(user_id="ann"))
-    calls: list[str] = []
-    context.request_cancel("first")
-    context.when_cancelled(lambda: calls.append("called"))
-    context.request_cancel("second")
-    assert calls == ["called"]
-    assert context.cancel_reason == "first"
-    assert context.wait_cancelled(0)
-
-
-def test_the_loss_of_a_lease_is_told_also_after_a_cancelation() -> None:
-    context = context_of(Task.create(user_id="ann"))
-    context.request_cancel("canceled")
-    context.request_cancel("lost", lease_lost=True)
-    assert not context.lease_ok()
+    assert not context.should_stop
+    assert context.lease_held
 
 
 def test_the_context_of_one_thread_is_not_that_of_another() -> None:
     import contextvars  # noqa: PLC0415 - this test only
 
-    context = context_of(Task.create(user_id="ann"))
+    context = context_of(Task(user_id="ann"))
 
     def inside() -> str:
         running_in(context)

@@ -9,9 +9,9 @@ import pytest
 
 from fairque.protocol.model.states import TaskState
 from fairque.testing.internal import PATIENCE, amend_record, eventually
-from fairque.worker import Cancel, RetryPolicy, Snooze, Task, TaskContext, TaskHandler, current_context
+from fairque.worker import Backoff, Cancel, Snooze, Task, TaskContext, TaskHandler, current_context
 
-SOON = RetryPolicy(base_seconds=0.01)
+SOON = Backoff(base=0.01)
 
 
 class Telling(TaskHandler):
@@ -55,7 +55,7 @@ def test_success_is_told_after_the_queue_has_the_result(bench: Any) -> None:
 def test_each_failed_attempt_is_told_and_the_last_one_is_final(bench: Any) -> None:
     handler = Telling(bench)
     bench.start(handler)
-    task_id = bench.push(None, payload=["fail"], retries=2, retry=SOON)
+    task_id = bench.push(None, payload=["fail"], retries=2, backoff=SOON)
     told = handler.by_attempt(3)
     assert [one[:5] for one in told] == [
         ("failure", task_id, ValueError, 1, False),
@@ -69,7 +69,7 @@ def test_each_failed_attempt_is_told_and_the_last_one_is_final(bench: Any) -> No
 def test_a_failure_and_the_success_after_it_are_both_told(bench: Any) -> None:
     handler = Telling(bench)
     bench.start(handler)
-    bench.push(None, payload=["fail", "done"], retry=SOON)
+    bench.push(None, payload=["fail", "done"], backoff=SOON)
     assert [told[0] for told in handler.by_attempt(2)] == ["failure", "success"]
 
 

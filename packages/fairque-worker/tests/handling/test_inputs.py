@@ -176,7 +176,7 @@ class TestXCom:
 
     def test_nothing_is_left_by_an_attempt_that_fails(self, bench: "Bench") -> None:
         bench.start(leave_at_first, fetch)
-        one = bench.task(leave_at_first, retry=None, retries=1)
+        one = bench.task(leave_at_first, backoff=None, retries=1)
         two = bench.task(fetch, "rows", depends_on=one)
         bench.push_all([one, two])
         assert "have left nothing" in bench.error(two.task_id)["error"]
@@ -343,8 +343,7 @@ class TestServerAway:
         assert isinstance(caught.value.__cause__, RedisUnavailable)
 
     def test_and_with_pulled_values(self, bench: "Bench") -> None:
-        context = TaskContext(bench.task(fetch, depends_on="p"), attempt=1, fence=1, deadline=0)
-        context.read_outputs = self.away  # type: ignore[assignment]  # as the contexts of workers do
+        context = TaskContext(bench.task(fetch, depends_on="p"), attempt=1, fence=1, deadline=0, read=self.away)
         with pytest.raises(Snooze):
             pulled(XComUse(pulls=(Pull("rows", "rows", None),)), context)
 
@@ -494,7 +493,7 @@ def test_a_handler_sees_the_user_and_the_priority_that_a_task_inherited(bench: "
     handler = Remembers()
     bench.start(handler)
     one = bench.task(None, user="ann", priority=Priority.HIGH)
-    two = Task.create(depends_on=one)
+    two = Task(depends_on=one)
     bench.push_all([one, two])
     bench.result(two.task_id)
     assert handler.seen[two.task_id] == ("ann", Priority.HIGH, "ann")

@@ -1,7 +1,6 @@
 """The watch over the leases, without a server: it tells a task when its time has come, and no other."""
 
 import math
-import threading
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 from fairque.protocol import clock
 from fairque.protocol.calls import Granted
 from fairque.testing.internal import PATIENCE, eventually
-from fairque.worker import Task, TaskContext
+from fairque.worker import StopReason, Task, TaskContext
 from fairque.worker.jobs import Job, Lease
 from fairque.worker.keeping.deadlines import Watch
 from fairque.worker.running.alarm import Alarm
@@ -58,17 +57,18 @@ def watching(
 class Told(TaskContext):
     """A context that says when its task was told to stop."""
 
-    def __init__(self, task: Task[Any], timeout_seconds: float) -> None:
-        super().__init__(task, attempt=1, fence=7, deadline=clock.monotonic() + timeout_seconds)
+    def __init__(self, task: Task[Any], timeout_seconds: float, job: Job) -> None:
+        deadline = clock.monotonic() + timeout_seconds
+        super().__init__(task, attempt=1, fence=7, deadline=deadline, stop=job.stop, held=job.lease.held)
         self.at: SimpleQueue[float] = SimpleQueue()
-        self.when_cancelled(lambda: self.at.put(clock.monotonic()))
+        job.stop.when_given(lambda: self.at.put(clock.monotonic()))
 
 
 def job(held_seconds: float, timeout_seconds: float = 60.0) -> tuple[Job, Told]:
     job = Job(
         Granted("t", b"", "7:ab", 1, 0, solo=False, pushed_at=0), Lease(held_until=clock.monotonic() + held_seconds)
     )
-    context = Told(Task(task_id="t", user_id="ann"), timeout_seconds)
+    context = Told(Task(task_id="t", user_id="ann"), timeout_seconds, job)
     job.context = context
     return job, context
 
@@ -77,8 +77,8 @@ def test_a_task_is_told_when_its_lease_is_over_and_not_before(watching: Watching
     held, context = job(0.25)
     watching(held)
     assert context.at.get(timeout=PATIENCE) >= held.lease.held_until
-    assert (context.cancel_reason, context.lease_ok(), held.lease.lost) == (
-        "its lease could not be renewed",
+    assert (context.stop_reason, context.lease_held, held.lease.lost) == (
+        StopReason.LEASE_LOST,
         False,
         True,
     )
@@ -89,31 +89,31 @@ def test_a_task_whose_lease_is_renewed_is_not_told(watching: Watching) -> None:
     over, other = job(0)
     watching(renewed, over)
     other.at.get(timeout=PATIENCE)
-    assert not context.cancelled
+    assert not context.should_stop
 
 
 def test_a_task_that_comes_later_is_watched_too(watching: Watching) -> None:
     late, context = job(0.25)
     watching(longest=0.1).append(late)
-    assert context.wait_cancelled(PATIENCE)
+    assert context.wait_stop(PATIENCE)
 
 
 def test_a_task_that_was_told_to_stop_for_another_reason_still_learns_that_the_lease_is_over(
     watching: Watching,
 ) -> None:
     held, context = job(0.05)
-    held.request_cancel("it was canceled")
-    lost = threading.Event()
-    told = context.request_cancel
+    held.request_stop(StopReason.CANCELED)
+    told: SimpleQueue[StopReason] = SimpleQueue()
+    give = held.stop.give
 
-    def hear(reason: str, *, lease_lost: bool = False) -> None:
-        told(reason, lease_lost=lease_lost)
-        lost.set()
+    def hear(reason: StopReason) -> None:
+        give(reason)
+        told.put(reason)
 
-    context.request_cancel = hear  # type: ignore[method-assign]
+    held.stop.give = hear  # type: ignore[method-assign]
     watching(held)
-    assert lost.wait(PATIENCE)
-    assert (context.cancel_reason, context.lease_ok()) == ("it was canceled", False)
+    assert told.get(timeout=PATIENCE) is StopReason.LEASE_LOST
+    assert (context.stop_reason, context.lease_held) == (StopReason.CANCELED, False)
 
 
 def test_a_limit_is_enforced_when_it_is_over_and_not_before(
@@ -134,7 +134,7 @@ def test_a_limit_is_enforced_also_when_the_lease_is_lost(
     lost.limit = clock.monotonic() + 0.1
     watching(lost)
     assert enforced.get(timeout=PATIENCE)[0] is lost
-    assert not context.lease_ok()
+    assert not context.lease_held
 
 
 def test_who_begins_with_a_limit_before_the_next_look_rings_and_is_not_overlooked(

@@ -11,17 +11,18 @@ import pytest
 
 from fairque.protocol import clock
 from fairque.protocol.calls import Granted, Swept
-from fairque.protocol.config import DefaultLimits, FairnessSection, RedisSection
+from fairque.protocol.config import FairnessSection, RedisSection
+from fairque.protocol.model.limits import Limits
 from fairque.protocol.wire.status import Status
 from fairque.testing.internal import PATIENCE, eventually
-from fairque.worker import Task, WorkerSettings
+from fairque.worker import StopReason, Task, WorkerSettings
 from fairque.worker.consumer import Consumer
 from fairque.worker.jobs import Job, Lease
 from fairque.worker.keeping.leases import LOOK_SECONDS, SWEEP_SECONDS, Heart
 from fairque.worker.metrics import Metrics
 
 LONG = 7_200.0
-LIMITS = FairnessSection(user_defaults=DefaultLimits(cap=5))
+LIMITS = FairnessSection(user_defaults=Limits(cap=5))
 
 
 class Stub(Consumer):
@@ -83,21 +84,21 @@ def test_a_task_that_is_to_stop_keeps_its_lease_until_it_has(stub: Stub) -> None
     one = job("t")
     stub.answers["t"] = Status.REQUESTED
     beaten(stub, one)
-    assert (renewed(one), one.canceled, one.cancel_reason, one.lease.lost) == (True, True, "it was canceled", False)
+    assert (renewed(one), one.canceled, one.stop.reason, one.lease.lost) == (True, True, StopReason.CANCELED, False)
 
 
 def test_a_lost_lease_is_told(stub: Stub) -> None:
     one = job("t")
     stub.answers["t"] = Status.LOST
     beaten(stub, one)
-    assert (renewed(one), one.canceled, one.cancel_reason, one.lease.lost) == (False, False, "its lease is lost", True)
+    assert (renewed(one), one.canceled, one.stop.reason, one.lease.lost) == (False, False, StopReason.LEASE_LOST, True)
 
 
 def test_a_task_whose_time_is_over_is_left_to_the_watch_of_its_timeout(stub: Stub) -> None:
     one = job("t")
     stub.answers["t"] = Status.OVERDUE
     beaten(stub, one)
-    assert (renewed(one), one.cancel_reason, one.lease.lost) == (False, "", False)
+    assert (renewed(one), one.stop.reason, one.lease.lost) == (False, None, False)
 
 
 def test_every_task_is_renewed_however_many_there_are(stub: Stub) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.wire.status import Status
 from fairque.testing.internal import PATIENCE, amend_record, eventually
-from fairque.worker import RetryPolicy, Task, TaskContext, TaskHandler, current_context
+from fairque.worker import Backoff, StopReason, Task, TaskContext, TaskHandler, current_context
 
 
 def test_the_heartbeat_keeps_a_task_that_runs_longer_than_its_lease(
@@ -32,21 +32,21 @@ def test_the_heartbeat_keeps_a_task_that_runs_longer_than_its_lease(
 def test_a_lost_lease_is_told_to_the_task_and_its_late_ending_changes_nothing(
     bench: Any, short: dict[str, float]
 ) -> None:
-    lost: SimpleQueue[tuple[str, bool]] = SimpleQueue()
+    lost: SimpleQueue[tuple[StopReason | None, bool]] = SimpleQueue()
 
     def careful() -> str:
         context = current_context()
         if context.attempt > 1:
             return "second"
-        context.wait_cancelled(PATIENCE)
-        lost.put((context.cancel_reason, context.lease_ok()))
+        context.wait_stop(PATIENCE)
+        lost.put((context.stop_reason, context.lease_held))
         return "late"
 
     bench.start(careful, **short)
     task_id = bench.push(careful, retries=0)
     eventually(lambda: bench.stats().running == 1)
     amend_record(bench.client, f"{bench.keys.prefix}t:{task_id}", token="1:")  # noqa: S106 - of a lease
-    assert lost.get(timeout=PATIENCE) == ("its lease is lost", False)
+    assert lost.get(timeout=PATIENCE) == (StopReason.LEASE_LOST, False)
     # Nobody renews it any more, so its lease ends, and the next attempt begins.
     assert bench.result(task_id) == "second"
     stats = bench.stats()
@@ -127,19 +127,19 @@ def test_a_canceled_task_sees_it_in_its_context(bench: Any, short: dict[str, flo
     bench.start(inside, **short)
     task_id = bench.push(inside)
     context = inside.context()
-    assert not context.cancelled
+    assert not context.should_stop
     assert bench.cancel(task_id) == (Status.REQUESTED, TaskState.STARTED)
-    assert context.wait_cancelled(PATIENCE)
-    assert (context.cancel_reason, context.lease_ok()) == ("it was canceled", True)
+    assert context.wait_stop(PATIENCE)
+    assert (context.stop_reason, context.lease_held) == (StopReason.CANCELED, True)
 
 
 def test_a_canceled_task_that_raises_is_canceled_whatever_its_retries(bench: Any, short: dict[str, float]) -> None:
     def stops() -> None:
-        if current_context().wait_cancelled(PATIENCE):
+        if current_context().wait_stop(PATIENCE):
             raise RuntimeError("stopped")
 
     bench.start(stops, **short)
-    task_id = bench.push(stops, retries=9, retry=RetryPolicy(base_seconds=0.01))
+    task_id = bench.push(stops, retries=9, backoff=Backoff(base=0.01))
     eventually(lambda: bench.stats().running == 1)
     bench.cancel(task_id)
     bench.reaches(task_id, TaskState.CANCELED)
@@ -181,6 +181,6 @@ def test_a_function_is_told_when_its_timeout_is_over(bench: Any, short: dict[str
     bench.push(inside, timeout=0.3)
     context = inside.context()
     assert 0 < context.seconds_left <= 0.3
-    assert context.wait_cancelled(PATIENCE)
-    assert context.cancel_reason == "its timeout is over"
+    assert context.wait_stop(PATIENCE)
+    assert context.stop_reason == StopReason.TIMEOUT
     assert context.seconds_left < 0

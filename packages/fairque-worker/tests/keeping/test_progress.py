@@ -161,7 +161,7 @@ def test_a_zombie_is_not_heard(bench: Any, short: dict[str, float]) -> None:
     def careful() -> None:
         context = current_context()
         if context.attempt == 1:
-            assert context.wait_cancelled(PATIENCE)
+            assert context.wait_stop(PATIENCE)
             eventually(lambda: bench.info(context.task_id).attempts == 2)
             context.progress(100)
         else:
@@ -174,7 +174,7 @@ def test_a_zombie_is_not_heard(bench: Any, short: dict[str, float]) -> None:
     worker._heart.stop()
     task_id = bench.push(careful)
     eventually(lambda: bench.stats().running == 1)
-    worker.quiet()
+    worker.pause()
     bench.start(careful, **short)
     assert bench.reaches(task_id, TaskState.FINISHED) is None
     assert [report.progress.done for reports in line.sent for report in reports] == [100]

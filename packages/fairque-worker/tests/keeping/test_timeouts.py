@@ -8,9 +8,18 @@ from typing import Any
 
 from fairque.protocol.model.states import TaskState
 from fairque.testing.internal import PATIENCE, eventually
-from fairque.worker import RetryPolicy, Task, TaskContext, TaskHandler, TaskTimeout, TooManyAbandoned, current_context
+from fairque.worker import (
+    Backoff,
+    StopReason,
+    Task,
+    TaskContext,
+    TaskHandler,
+    TaskTimeout,
+    TooManyAbandoned,
+    current_context,
+)
 
-SOON = RetryPolicy(base_seconds=0.01)
+SOON = Backoff(base=0.01)
 
 
 def add(a: int, b: int) -> int:
@@ -21,14 +30,14 @@ def test_a_function_above_its_timeout_is_a_failed_attempt_and_tried_again(
     bench: Any, inside: Any, gate: threading.Event
 ) -> None:
     bench.start(inside)
-    task_id = bench.push(inside, timeout=0.1, retries=1, retry=SOON)
+    task_id = bench.push(inside, timeout=0.1, retries=1, backoff=SOON)
     contexts = [inside.context(), inside.context()]
     error = bench.error(task_id)
     assert (error["type"], error["reason"], error["attempts"]) == ("TaskTimeout", "retries", 2)
     assert error["error"].startswith("the attempt took longer than the timeout of 0.1 s: ")
-    assert [(one.attempt, one.cancelled, one.cancel_reason) for one in contexts] == [
-        (1, True, "its timeout is over"),
-        (2, True, "its timeout is over"),
+    assert [(one.attempt, one.should_stop, one.stop_reason) for one in contexts] == [
+        (1, True, StopReason.TIMEOUT),
+        (2, True, StopReason.TIMEOUT),
     ]
     gate.set()
     stats = bench.stats()
@@ -70,12 +79,12 @@ def test_the_late_ending_of_a_function_above_its_timeout_changes_nothing(
     eventually(lambda: not [one for one in worker._executor._abandoned if not one.ended], what="the late return")
     stats = bench.stats()
     assert (bench.state(task_id), stats.finished, stats.stale) == (TaskState.FAILED, 0, 0)
-    eventually(lambda: worker.in_flight == 0, what="a free slot")
+    eventually(lambda: worker.running == 0, what="a free slot")
 
 
 def test_a_function_that_ends_just_after_its_deadline_has_failed_all_the_same(bench: Any) -> None:
     def heeds() -> str:
-        current_context().wait_cancelled(PATIENCE)
+        current_context().wait_stop(PATIENCE)
         return "late"
 
     bench.start(heeds)
@@ -85,7 +94,7 @@ def test_a_function_that_ends_just_after_its_deadline_has_failed_all_the_same(be
 
 def test_a_thread_that_heeds_the_deadline_does_not_count_as_abandoned_any_more(bench: Any) -> None:
     def heeds() -> None:
-        current_context().wait_cancelled(PATIENCE)
+        current_context().wait_stop(PATIENCE)
 
     worker = bench.start(heeds, concurrency=1, max_abandoned=1)
     ids = bench.push_all([bench.task(heeds, timeout=0.05, retries=0) for _ in range(6)])
@@ -249,7 +258,7 @@ def test_a_worker_with_too_many_abandoned_threads_takes_no_more_and_ends_to_be_s
     assert [bench.error(task_id)["type"] for task_id in ids] == ["TaskTimeout"] * 2
     error = raised.get(timeout=PATIENCE)
     assert "more than 1 tasks (worker.max_abandoned) continued after their timeouts" in str(error)
-    assert not worker.all_ended
+    assert not worker._all_ended
     left = bench.push(add, 1, 2)
     assert bench.state(left) is TaskState.QUEUED
     gate.set()

@@ -37,8 +37,8 @@ async def add_later(a, b):
 def facts():
     context = current_context()
     return [
-        context.task_id, context.user_id, context.attempt, context.fence, context.lease_ok(), context.cancelled,
-        0 < context.seconds_left <= 60, context.task.args, threading.current_thread() is threading.main_thread(),
+        context.task_id, context.user_id, context.attempt, context.fence, context.lease_held, context.should_stop,
+        0 < context.seconds_left <= 60, context.func, threading.current_thread() is threading.main_thread(),
     ]
 
 def leave(key, value):
@@ -65,7 +65,7 @@ def leaves_a_reader(other):
     def reads(context):
         try:
             while True:
-                context.read_outputs([other])
+                context._read_outputs([other])
         except Exception as error:
             SAID.append(str(error))
     stray(reads)
@@ -136,8 +136,8 @@ def holds_on(name):
 
 def heeds(name):
     note(name)
-    current_context().wait_cancelled(30)
-    return [current_context().cancel_reason, current_context().lease_ok()]
+    current_context().wait_stop(30)
+    return [current_context().stop_reason, current_context().lease_held]
 
 async def heeds_later(name):
     note(name)

@@ -9,9 +9,9 @@ import pytest
 from fairque.protocol import clock
 from fairque.protocol.model.states import TaskState
 from fairque.testing.internal import PATIENCE, amend_record, eventually
-from fairque.worker import RetryPolicy
+from fairque.worker import Backoff
 
-SOON = RetryPolicy(base_seconds=0.01)
+SOON = Backoff(base=0.01)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_task_that_ends_its_process_fails_alone_and_says_how(
 
 def test_a_task_whose_process_died_is_tried_again(apart: Any) -> None:
     apart.start(concurrency=1)
-    task_id = apart.push("dies_once", retries=1, retry=SOON)
+    task_id = apart.push("dies_once", retries=1, backoff=SOON)
     assert apart.bench.result(task_id) == "second"
     assert (apart.bench.info(task_id).failures, apart.bench.stats().expired) == (1, 0)
 
@@ -92,7 +92,7 @@ def test_a_canceled_task_in_a_child_is_told(apart: Any, short: Any) -> None:
     task_id = apart.push("heeds", "begun")
     apart.noted("begun")
     apart.bench.cancel(task_id)
-    assert apart.bench.result(task_id) == ["it was canceled", True]
+    assert apart.bench.result(task_id) == ["canceled", True]
 
 
 def test_a_canceled_coroutine_in_a_child_is_cancelled_and_may_clean_up(apart: Any, short: Any) -> None:
@@ -155,7 +155,7 @@ def test_a_worker_that_stops_kills_what_still_runs_and_leaves_no_child(apart: An
     began = clock.monotonic()
     worker.stop(0)
     assert clock.monotonic() - began < PATIENCE
-    assert worker.all_ended
+    assert worker._all_ended
     assert not [pid for pid in pids if apart.alive(pid)]
     info = apart.bench.info(task_id)
     assert (info.state, info.attempts) == (TaskState.QUEUED, 0)

@@ -271,5 +271,5 @@ def test_a_forked_child_of_the_program_ends_nothing_of_the_worker(apart: Any, do
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert apart.alive(process)
     apart.bench.cancel(task_id)
-    assert apart.bench.result(task_id)[0] == "it was canceled"
+    assert apart.bench.result(task_id)[0] == "canceled"
     assert apart.bench.info(task_id).attempts == 1

@@ -69,7 +69,7 @@ class TestWhatIsHandedOn:
     def test_the_user_is_that_of_the_parent(self, apart: Any) -> None:
         apart.start()
         one = apart.bench.task(f"{apart.module}:pid", user="bob")
-        two = Task.create(func=f"{apart.module}:facts", depends_on=one, timeout=60)
+        two = Task(func=f"{apart.module}:facts", depends_on=one, timeout=60)
         apart.bench.push_all([one, two])
         assert apart.bench.result(two.task_id)[1] == "bob"
 
@@ -116,7 +116,8 @@ def test_the_context_is_that_of_the_task(apart: Any) -> None:
     task_id = apart.push("facts", timeout=60, user="bob")
     found = apart.bench.result(task_id)
     info = apart.bench.info(task_id)
-    assert found == [task_id, "bob", 1, found[3], True, False, True, [], True]
+    assert found == [task_id, "bob", 1, found[3], True, False, True, found[7], True]
+    assert found[7].endswith("facts")
     assert abs(found[3] / 1_000_000 - info.started_at.timestamp()) < 1
     later = apart.push("facts_later")
     assert apart.bench.result(later) == later

@@ -53,7 +53,7 @@ class Bench:
     def submit(self, function: Callable[..., Any], *args: Any, **fields: Any) -> Job:
         name = f"f{len(self.handler.functions)}"
         self.handler.functions[name] = function
-        return self.submit_message(encode_task(Task.create(func=name, args=args, user_id="ann", **fields)).data)
+        return self.submit_message(encode_task(Task(func=name, args=args, user_id="ann", **fields)).data)
 
     def submit_message(self, message: bytes, held_seconds: float = 30) -> Job:
         job = Job(Granted("t", message, "7:ab", 1, 0, solo=False, pushed_at=0), Lease(time.monotonic() + held_seconds))

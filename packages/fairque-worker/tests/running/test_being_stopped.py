@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fairque.testing.internal import PATIENCE, eventually
-from fairque.worker import TaskTimeout, current_context
+from fairque.worker import StopReason, TaskTimeout, current_context
 from fairque.worker.jobs import Success
 
 
@@ -36,7 +36,7 @@ def test_an_attempt_above_its_timeout_has_one_ending_whatever_it_does_in_the_end
 
     def heeds() -> None:
         try:
-            current_context().wait_cancelled(PATIENCE)
+            current_context().wait_stop(PATIENCE)
             if raises:
                 raise ValueError
         finally:
@@ -68,14 +68,14 @@ def test_a_coroutine_that_is_asked_to_stop_is_cancelled(bench: Any) -> None:
 
     job = bench.submit(waits)
     assert begun.wait(PATIENCE)
-    job.request_cancel("a test")
+    job.request_stop(StopReason.CANCELED)
     assert isinstance(bench.ending().error, asyncio.CancelledError)
 
 
 def test_a_coroutine_asked_to_stop_before_it_began_is_cancelled_too(bench: Any, gate: threading.Event) -> None:
     bench.submit(gate.wait)
     job = bench.submit(lambda: asyncio.sleep(PATIENCE * 10))
-    job.request_cancel("a test")
+    job.request_stop(StopReason.CANCELED)
     gate.set()
     assert bench.ending().value is True
     assert isinstance(bench.ending().error, asyncio.CancelledError)
@@ -94,29 +94,29 @@ def test_a_coroutine_that_refuses_to_be_cancelled_may_still_give_its_result(benc
 
     job = bench.submit(stubborn)
     assert begun.wait(PATIENCE)
-    job.request_cancel("a test")
+    job.request_stop(StopReason.CANCELED)
     assert bench.ending().value == "all the same"
 
 
 def test_a_function_sees_that_it_should_stop_in_its_context(bench: Any) -> None:
     begun = threading.Event()
 
-    def waits() -> str:
+    def waits() -> StopReason | None:
         context = current_context()
         begun.set()
-        assert context.wait_cancelled(PATIENCE)
-        return context.cancel_reason
+        assert context.wait_stop(PATIENCE)
+        return context.stop_reason
 
     job = bench.submit(waits)
     assert begun.wait(PATIENCE)
-    job.request_cancel("a test")
-    assert bench.ending().value == "a test"
+    job.request_stop(StopReason.CANCELED)
+    assert bench.ending().value is StopReason.CANCELED
 
 
 def test_the_current_context_is_that_of_the_task_in_functions_and_coroutines(wide: Any) -> None:
     def facts() -> list[Any]:
         context = current_context()
-        return [context.user_id, context.attempt, context.fence, context.task.func, 0 < context.seconds_left <= 60]
+        return [context.user_id, context.attempt, context.fence, context.func, 0 < context.seconds_left <= 60]
 
     async def coroutine() -> list[Any]:
         await asyncio.sleep(0)
@@ -127,12 +127,12 @@ def test_the_current_context_is_that_of_the_task_in_functions_and_coroutines(wid
 
 
 def test_many_coroutines_keep_their_contexts_apart(wide: Any) -> None:
-    async def who(user: str) -> bool:
+    async def who(func: str) -> bool:
         await asyncio.sleep(0.001)
-        return current_context().task.args == (user,)
+        return current_context().func == func
 
     for number in range(50):
-        wide.submit(who, f"u{number}")
+        wide.submit(who, f"f{number}")
     assert [wide.ending().value for _ in range(50)] == [True] * 50
 
 

@@ -13,7 +13,7 @@ import pytest
 from fairque.protocol.errors import TaskTimeout
 from fairque.protocol.model.context import running_in
 from fairque.testing.internal import PATIENCE, eventually
-from fairque.worker import Task, TaskContext
+from fairque.worker import StopReason, Task, TaskContext
 from fairque.worker.running.to_thread import _MOST, Helpers
 
 
@@ -39,7 +39,7 @@ class TestCallsInOtherThreads:
     def test_those_of_an_attempt_that_was_asked_to_stop_hold_up_no_other_attempt(self, bench: Any, hangs: Any) -> None:
         job = bench.submit(hangs)
         eventually(lambda: job.context is not None, what="the begin")
-        job.request_cancel("a test")
+        job.request_stop(StopReason.CANCELED)
         assert bench.ending().cancelled
         assert bench.run(asks_a_thread, 7).value == 7
 
@@ -98,7 +98,7 @@ class TestCallsInOtherThreads:
         waits = []
         for number in range(3):
             context = copy_context()
-            context.run(running_in, TaskContext(Task.create(user_id=f"u{number}"), attempt=1, fence=1, deadline=0.0))
+            context.run(running_in, TaskContext(Task(user_id=f"u{number}"), attempt=1, fence=1, deadline=0.0))
             waits += [context.run(pool.submit, gate.wait, PATIENCE) for _ in range(_MOST)]
         eventually(lambda: all(one.running() for one in waits), what="a thread for each")
         gate.set()

@@ -53,8 +53,8 @@ def test_a_worker_is_alive_and_ready(bench: "Bench") -> None:
 
 def test_one_that_is_quiet_is_alive_and_not_ready(bench: "Bench") -> None:
     worker = bench.start(http_port=0)
-    worker.quiet()
-    assert get(worker, "/readyz") == (503, "takes no tasks: quiet was called\n")
+    worker.pause()
+    assert get(worker, "/readyz") == (503, "takes no tasks: pause was called\n")
     assert get(worker, "/livez")[0] == 200
     worker.resume()
     assert get(worker, "/readyz")[0] == 200
@@ -127,7 +127,7 @@ def test_endings_are_counted_by_their_outcome(bench: "Bench") -> None:
     }
     for task_id, state in ends.items():
         bench.reaches(task_id, state)
-    eventually(lambda: worker.in_flight == 0, what="that all is reported")
+    eventually(lambda: worker.running == 0, what="that all is reported")
     found = metrics(worker)
     outcomes = {
         outcome: found[f'fairque_worker_attempts_ended_total{{outcome="{outcome}"}}']
@@ -142,7 +142,7 @@ def test_waits_are_those_of_tasks_that_could_start_at_once(bench: "Bench") -> No
     worker = bench.start(lambda: None, http_port=0)
     bench.result(bench.push("<lambda>", delay=0.05))
     bench.result(bench.push("<lambda>"))
-    eventually(lambda: worker.in_flight == 0, what="that all is reported")
+    eventually(lambda: worker.running == 0, what="that all is reported")
     found = metrics(worker)
     assert found["fairque_worker_wait_seconds_count"] == 1
     assert found['fairque_worker_wait_seconds_bucket{le="+Inf"}'] == 1
@@ -151,7 +151,7 @@ def test_waits_are_those_of_tasks_that_could_start_at_once(bench: "Bench") -> No
 
 def test_the_queue_is_read_when_it_is_asked_for(bench: "Bench") -> None:
     worker = bench.start(http_port=0)
-    worker.quiet()
+    worker.pause()
     for _ in range(3):
         bench.push("anything", user="bob")
     bench.push("anything", delay=60)
@@ -197,11 +197,11 @@ def test_healthcheck_asks_whether_the_worker_is_alive(bench: "Bench") -> None:
     worker = bench.start(http_port=0)
     asked = healthcheck(port=worker.http_port)
     assert (asked.exit_code, asked.output.strip().endswith(": 200 all threads do their work")) == (0, True)
-    worker.quiet()
+    worker.pause()
     assert healthcheck(port=worker.http_port).exit_code == 0
     asked = healthcheck("--ready", port=worker.http_port)
-    quiet = "/readyz: 503 takes no tasks: quiet was called"
-    assert (asked.exit_code, asked.output.strip().endswith(quiet)) == (1, True)
+    paused = "/readyz: 503 takes no tasks: pause was called"
+    assert (asked.exit_code, asked.output.strip().endswith(paused)) == (1, True)
 
 
 def test_healthcheck_of_several_processes_asks_each(bench: "Bench") -> None:

@@ -42,7 +42,7 @@ def test_all_slots_are_used_and_no_task_is_held_beyond_them(bench: Any, gate: th
     eventually(lambda: meter.running == 3, what="three tasks at a time")
     # Prefetched tasks would escape fairness: the rest stays in the queue.
     stats = bench.stats()
-    assert (stats.running, stats.queued, worker.in_flight) == (3, 7, 3)
+    assert (stats.running, stats.queued, worker.running) == (3, 7, 3)
     gate.set()
     eventually(lambda: bench.stats().finished == 10, what="all tasks")
     assert meter.most == 3
@@ -177,7 +177,7 @@ def test_run_ends_with_the_burst(bench: Any) -> None:
     bench.push_all([bench.task(nothing) for _ in range(5)])
     worker = bench.worker(nothing, burst=True)
     worker.run()
-    assert worker.all_ended
+    assert worker._all_ended
     assert bench.stats().finished == 5
 
 
@@ -194,4 +194,4 @@ def test_a_defect_in_the_fetch_loop_ends_the_worker_instead_of_holding_its_tasks
 
     with pytest.raises(FairqueError, match="the worker crashed: RuntimeError"):
         worker.run()
-    assert worker.in_flight == 0
+    assert worker.running == 0

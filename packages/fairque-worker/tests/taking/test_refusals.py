@@ -17,7 +17,7 @@ from fairque.protocol.model import outcome
 from fairque.protocol.model.outcome import Decision
 from fairque.protocol.model.states import TaskState
 from fairque.testing.internal import PATIENCE, eventually
-from fairque.worker import current_context, jobs
+from fairque.worker import StopReason, current_context, jobs
 
 REFUSED = "ending refused: it is given up, and the task runs again when its lease ends"
 
@@ -78,7 +78,7 @@ def test_an_ending_that_the_queue_refuses_is_given_up_with_its_name_and_holds_no
     assert bench.error(failed)["error"] == "its own fault"
     # No slot is lost, and nothing is renewed any more.
     assert [bench.result(bench.push(add, n, n)) for n in range(4)] == [0, 2, 4, 6]
-    eventually(lambda: worker.in_flight == 0, what="free slots")
+    eventually(lambda: worker.running == 0, what="free slots")
     assert bench.state(refused) is TaskState.STARTED
     (record,) = [record for record in caplog.records if record.msg == REFUSED]
     assert vars(record)["task_id"] == refused
@@ -125,7 +125,7 @@ def test_a_server_that_takes_no_writes_for_a_while_costs_no_ending(
         refused = bench.client.info("stats")["total_error_replies"]
         gate.set()
         eventually(lambda: bench.client.info("stats")["total_error_replies"] > refused, what="a refusal")
-        assert worker.in_flight == 1
+        assert worker.running == 1
         bench.client.config_set("min-replicas-to-write", 0)
         assert bench.result(task_id) == 1
         bench.close()
@@ -152,7 +152,7 @@ def test_a_queue_that_becomes_one_of_another_version_ends_the_worker_and_its_tas
     thread.join(PATIENCE)
     assert isinstance(error, SchemaMismatch)
     assert "has schema 99" in str(error)
-    assert (context.cancel_reason, context.lease_ok()) == ("the worker ends", False)
+    assert (context.stop_reason, context.lease_held) == (StopReason.WORKER_STOPS, False)
 
 
 def test_the_command_ends_with_4_when_the_queue_becomes_one_of_another_version_whatever_still_runs(

@@ -21,9 +21,7 @@ from fairque.client.functions import (
     AsyncContextTaskFunction,
     AsyncTaskFunction,
     ContextTaskFunction,
-    TaskDefaults,
     TaskFunction,
-    TaskOptions,
     task,
 )
 from fairque.client.settings import ClientSection, ClientSettings
@@ -67,7 +65,7 @@ from fairque.protocol.model.page import Page
 from fairque.protocol.model.pipeline import Pipeline, pipeline
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.reports import BulkReport, RetryReport
-from fairque.protocol.model.retry import Cancel, Retry, RetryPolicy, Snooze
+from fairque.protocol.model.retry import Backoff, Cancel, Retry, Snooze
 from fairque.protocol.model.schedules import (
     Miss,
     Moved,
@@ -76,7 +74,8 @@ from fairque.protocol.model.schedules import (
     SchedulerStatus,
 )
 from fairque.protocol.model.states import CancelResult, Priority, TaskState
-from fairque.protocol.model.task import Task
+from fairque.protocol.model.stopping import StopReason
+from fairque.protocol.model.task import Task, TaskDefaults, TaskOptions
 from fairque.protocol.model.users import SharesReport, UserInfo, UserRow, UserShare, UsersSnapshot
 from fairque.protocol.reasons import CancelCause, DeadReason, WaitReason
 
@@ -145,7 +144,7 @@ __all__ = [  # noqa: RUF022 - see above
     "pipeline",
     "Output",
     "Priority",
-    "RetryPolicy",
+    "Backoff",
     # What runs, seen from inside
     "TaskContext",
     "current_context",
@@ -154,6 +153,7 @@ __all__ = [  # noqa: RUF022 - see above
     # What a task raises to decide for itself
     "Retry",
     "Snooze",
+    "StopReason",
     "Cancel",
     # Settings
     "ClientSettings",

@@ -1,10 +1,8 @@
 """`@task`: a function that can also make tasks of itself, and is called as before."""
 
-import difflib
 import functools
 import inspect
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Coroutine, Mapping
 from types import CodeType
 from typing import (
     TYPE_CHECKING,
@@ -14,7 +12,6 @@ from typing import (
     ParamSpec,
     Protocol,
     Self,
-    TypedDict,
     TypeVar,
     Unpack,
     overload,
@@ -23,23 +20,18 @@ from typing import (
 from fairque.client.faces import Face, face_of
 from fairque.protocol import clock
 from fairque.protocol.model.context import TaskContext
-from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.ids import new_task_id
 from fairque.protocol.model.injection import context_place
 from fairque.protocol.model.naming import Unreachable, reference_of
 from fairque.protocol.model.registry import REGISTRY, is_coroutine_function
-from fairque.protocol.model.retry import RetryPolicy
-from fairque.protocol.model.states import Priority
-from fairque.protocol.model.task import Isolation, Task
+from fairque.protocol.model.task import Task, TaskDefaults, TaskOptions, check_options, with_fields
 
 __all__ = [
     "AsyncContextTaskFunction",
     "AsyncTaskFunction",
     "ContextTaskFunction",
-    "TaskDefaults",
     "TaskFunction",
     "TaskMaker",
-    "TaskOptions",
     "task",
 ]
 
@@ -47,51 +39,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 C_co = TypeVar("C_co", covariant=True)
-
-
-class TaskDefaults(TypedDict, total=False):
-    """What ``@task(...)`` may say of all tasks of a function.
-
-    Attributes:
-        user_id: The user whose share of the workers they use.
-        priority: Their urgency among the tasks of the same user.
-        retries: How often one is tried again after an error, 2 unless told otherwise.
-        retry: The pauses between the attempts.
-        timeout: Seconds that one attempt may take, an hour unless told otherwise.
-        isolation: ``process`` for a child process of the worker, which can be killed; else the worker decides.
-        delay: Seconds from the push until one may start.
-        cost: Expected run time in seconds, to charge the first run fairly.
-    """
-
-    user_id: str | None
-    priority: Priority
-    retries: int
-    retry: RetryPolicy | None
-    timeout: float | timedelta
-    isolation: Isolation | None
-    delay: float | timedelta
-    cost: float | None
-
-
-class TaskOptions(TaskDefaults, total=False):
-    """What ``function.options(...)`` may say of the next tasks: all of `TaskDefaults`, and more.
-
-    Attributes:
-        at: The moment at which it may start, with its time zone; instead of a delay.
-        depends_on: Tasks, task ids or `After`: what must end first.
-        dedup_key: While a task with this key has not ended, a push with it gives the handle of that task, whoever its
-            user is: keys are those of the whole queue.
-        dedup_ttl: Seconds for which the key stands instead, whatever becomes of the task.
-        task_id: The id; two pushes of one id are one task. Without it each task gets a new one.
-        payload: Any JSON value beside the arguments, for the worker's own handler.
-    """
-
-    at: datetime | None
-    depends_on: str | Task[Any] | After | Iterable[str | Task[Any] | After]
-    dedup_key: str | None
-    dedup_ttl: float | timedelta
-    task_id: str
-    payload: Any
 
 
 #: What `inspect` asks for to take an object for a function: so an ``async def`` stays a coroutine function.
@@ -123,7 +70,7 @@ class TaskMaker(Generic[P, R_co, C_co]):
         self._given = given
         self._base = base
         # All options are checked here, once; each task is this one with other arguments.
-        self._template: Task[R_co] = Task.create(func=name, **given)
+        self._template: Task[R_co] = Task(func=name, **given)
 
     # Properties: what `functools.wraps` copies to a wrapper would pass it off as this.
     @property
@@ -162,7 +109,8 @@ class TaskMaker(Generic[P, R_co, C_co]):
             takes = signature.replace(return_annotation=inspect.Signature.empty)
             raise TypeError(f"{self.task_name} cannot be called like this: {error}{hint}; it takes {takes}") from None
         template = self._template
-        return template.evolve(
+        return with_fields(
+            template,
             task_id=template.task_id if "task_id" in self._given else new_task_id(),
             args=args,
             kwargs=kwargs,
@@ -176,7 +124,7 @@ class TaskMaker(Generic[P, R_co, C_co]):
             InvalidTask: An option has a value that it cannot have; the message says which and why.
             TypeError: There is no such option.
         """
-        _check_names(options, TaskOptions.__optional_keys__)
+        check_options(options, TaskOptions.__optional_keys__)
         given = {**self._given, **options}
         return type(self)(self._func, self.task_name, self._face, given, self._base or self)
 
@@ -296,7 +244,7 @@ def task(
         FairqueError: No worker could find or call the function, or another one has the name.
         TypeError: There is no such option, or it decorates something else than a function.
     """
-    _check_names(defaults, TaskDefaults.__optional_keys__)
+    check_options(defaults, TaskDefaults.__optional_keys__)
 
     def decorate(func: Callable[..., Any]) -> TaskMaker[..., Any, Any]:
         if isinstance(func, TaskMaker):
@@ -320,14 +268,6 @@ _KINDS: dict[tuple[bool, bool], type[TaskMaker[..., Any, Any]]] = {
     (False, True): ContextTaskFunction,
     (True, True): AsyncContextTaskFunction,
 }
-
-
-def _check_names(given: Mapping[str, Any], known: Iterable[str]) -> None:
-    for name in given:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(sorted(known))}"
-            raise TypeError(f"unknown option {name!r}: {hint}")
 
 
 def _takes_context_first(func: Callable[..., Any]) -> bool:

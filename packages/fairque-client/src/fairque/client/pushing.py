@@ -80,7 +80,7 @@ def _halved(
 
 def _checked(task: object) -> Task[Any]:
     if not isinstance(task, Task):
-        hint = "make one with function.task(...) or Task.create(...)"
+        hint = "make one with function.task(...) or Task(func=...)"
         if isinstance(task, list | tuple):
             hint = "push_many(...) takes several tasks, and pipeline(...) makes one of them"
         raise InvalidTask(f"only a task can be pushed, not {shown(task)}: {hint}")

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from fairque.protocol.errors import InvalidTask
 from fairque.protocol.showing import shown
 
-__all__ = ["LONGEST_MS", "LONGEST_SECONDS", "from_epoch_ms", "to_epoch_ms", "to_ms", "to_us", "whole_ms"]
+__all__ = ["LONGEST_MS", "LONGEST_SECONDS", "as_seconds", "from_epoch_ms", "to_epoch_ms", "to_ms", "to_us", "whole_ms"]
 
 #: The longest duration, 285 years: in microseconds larger integers than 2**53 are not exact in Lua.
 LONGEST_MS = 9_007_199_254_740
@@ -18,6 +18,11 @@ LONGEST_SECONDS = LONGEST_MS // 1000
 
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def as_seconds(timeout: float | timedelta | None) -> float | None:
+    """Return how long a wait may take, in seconds; None stays None: forever."""
+    return timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
 
 
 def to_us(value: float | timedelta, what: str) -> int:

@@ -11,7 +11,7 @@ from fairque.protocol.errors import (
     SchemaMismatch,
     ServerUnsuitable,
 )
-from fairque.protocol.model.retry import RetryPolicy
+from fairque.protocol.model.retry import Backoff
 from fairque.protocol.model.schedules import (
     Miss,
     Moved,
@@ -40,7 +40,7 @@ __all__ = [  # noqa: RUF022 - see above
     "Miss",
     "Moved",
     "Priority",
-    "RetryPolicy",
+    "Backoff",
     "Cron",
     "parse_cron",
     # Settings

@@ -12,7 +12,7 @@ from attrs.validators import optional
 
 from fairque.protocol.config import Seconds, between, seconds
 from fairque.protocol.limits import id_problem
-from fairque.protocol.model.retry import RetryPolicy
+from fairque.protocol.model.retry import Backoff
 from fairque.protocol.model.schedules import DEFAULT_GRACE_MS, DEFAULT_MISFIRE_LIMIT, Schedule
 from fairque.protocol.model.states import Priority
 from fairque.protocol.model.task import DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS
@@ -161,7 +161,7 @@ class DeclaredSchedule:
     user_id: str = field(validator=_an_id)
     priority: Priority = Priority.NORMAL
     retries: int = field(default=DEFAULT_RETRIES, validator=between(0, 1_000))
-    retry: RetryPolicy | None = None
+    retry: Backoff | None = None
     timeout: Seconds = field(default=DEFAULT_TIMEOUT_MS / 1000, converter=seconds, validator=between(0.001, 366 * _DAY))
     cost: float | None = field(default=None, validator=optional(between(0, _DAY * 1000)))
     start: str | None = field(default=None, validator=_moment)

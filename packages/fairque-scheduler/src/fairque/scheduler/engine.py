@@ -50,7 +50,7 @@ class Engine:
         self.keeper = Keeper(runner, self._keys, settings.queue.message_limit, settings.fairness, metrics)
         # What the listener tells; each is set before the event.
         self._vacant = True
-        self._quiet = False
+        self._resigned = False
         self._pause = 0.0
         self._went_round = clock.monotonic()
         self._subscription: Subscription | None = None
@@ -77,7 +77,7 @@ class Engine:
     @property
     def ready(self) -> bool:
         """Whether it leads or stands by, and the server answers."""
-        return self.state in ("leader", "standby") and not self._quiet and not self._pause
+        return self.state in ("leader", "standby") and not self._resigned and not self._pause
 
     @property
     def loop_age(self) -> float:
@@ -93,9 +93,15 @@ class Engine:
         self._subscription = self._runner.listen(self._keys.changed, self._hear, self._hear_all)
         self._service.start()
 
-    def quiet(self) -> None:
-        """Resign and fire nothing more."""
-        self._quiet = True
+    def pause(self) -> None:
+        """Resign and fire nothing until `resume`."""
+        self._resigned = True
+        self._service.ring()
+
+    def resume(self) -> None:
+        """Ask for the lead again."""
+        self._vacant = True
+        self._resigned = False
         self._service.ring()
 
     def stop(self, seconds: float) -> bool:
@@ -161,7 +167,7 @@ class Engine:
 
     def _turn(self) -> float:
         """Do one thing, the most urgent one, and return for how many seconds there is nothing to do."""
-        if self._quiet:
+        if self._resigned:
             self._lead.resign()
             return self._lease_seconds
         if self._vacant or clock.monotonic() >= self._lead.ask_at:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,6 +22,7 @@ from fairque.protocol.calls import (
     unschedule,
 )
 from fairque.protocol.config import mask_url
+from fairque.protocol.durations import as_seconds
 from fairque.protocol.errors import FairqueError, InvalidSchedule, ProtocolError, ScheduleNotFound
 from fairque.protocol.model.schedules import Schedule, ScheduleInfo, SchedulePage, SchedulerStatus
 from fairque.protocol.runners import Runner
@@ -174,24 +176,29 @@ class TaskScheduler:
         server = mask_url(self.settings.redis.url)
         log.info("scheduler started", scheduler=options.name, server=server, queue=self._keys.name)
 
-    def quiet(self) -> None:
-        """Resign, and neither lead nor fire any more; another one takes over at once."""
-        self._engine.quiet()
+    def pause(self) -> None:
+        """Resign, and neither lead nor fire until `resume`; another one takes over at once."""
+        self._engine.pause()
 
-    def stop(self, deadline: float | None = None) -> None:
+    def resume(self) -> None:
+        """Lead or stand by again after `pause`."""
+        self._engine.resume()
+
+    def stop(self, timeout: float | timedelta | None = None) -> None:
         """Resign, so that another one takes over at once, and close the connections; safe to call twice.
 
         In a forked child it does nothing: the scheduler is its parent's.
 
         Args:
-            deadline: Seconds that a call to the server may yet take; None takes the settings' grace.
+            timeout: Seconds that a call to the server may yet take, or a timedelta; None takes the settings' grace.
         """
         with self._lock:
             if self._stopped:
                 return
             self._stopped = True
             self._program_end.cancel()
-            grace = self.settings.scheduler.stop_timeout if deadline is None else deadline
+            seconds = as_seconds(timeout)
+            grace = self.settings.scheduler.stop_timeout if seconds is None else seconds
             close_all(log, lambda: self._engine.stop(grace), self._close_web, self._runner.close)
         if self._started:
             log.info("scheduler stopped", scheduler=self.settings.scheduler.name)

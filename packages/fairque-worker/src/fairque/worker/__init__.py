@@ -2,7 +2,8 @@
 
 from fairque.protocol.errors import FairqueError, LeaseLost, RemoteError, TaskTimeout
 from fairque.protocol.model.context import TaskContext, current_context
-from fairque.protocol.model.retry import Cancel, Retry, RetryPolicy, Snooze
+from fairque.protocol.model.retry import Backoff, Cancel, Retry, Snooze
+from fairque.protocol.model.stopping import StopReason
 from fairque.protocol.model.task import Task
 from fairque.worker._version import __version__
 from fairque.worker.consumer import Consumer
@@ -12,6 +13,7 @@ from fairque.worker.settings import WorkerSection, WorkerSettings
 from fairque.worker.worker import TooManyAbandoned, Worker
 
 __all__ = [
+    "Backoff",
     "Cancel",
     "ChildDied",
     "Consumer",
@@ -20,8 +22,8 @@ __all__ = [
     "LeaseLost",
     "RemoteError",
     "Retry",
-    "RetryPolicy",
     "Snooze",
+    "StopReason",
     "Task",
     "TaskContext",
     "TaskHandler",

@@ -9,6 +9,7 @@ from attrs import frozen
 from fairque.protocol import clock
 from fairque.protocol.errors import InvalidTask, TaskTimeout
 from fairque.protocol.jsonvalue import check_json, dumps
+from fairque.protocol.model.xcom import encode_xcom
 from fairque.worker.jobs import Ending, Failure, Job, Success
 
 __all__ = ["Later", "drop", "encoded", "late_error", "returned", "us_since"]
@@ -49,7 +50,7 @@ def returned(job: Job, value: Any, limit: int, started: float) -> Ending:
     """Return the ending of an attempt that returned a value; ``limit`` is that of the bytes of its JSON."""
     ran_us = us_since(started)
     try:
-        xcom = b"" if job.context is None else job.context.xcom_blob
+        xcom = encode_xcom(None if job.task is None else job.task.func, job.pushed)
         return Success(job, value, encoded(value, limit), ran_us, xcom)
     except BaseException as error:  # noqa: BLE001 - a result that cannot be stored is a failed attempt
         return Failure(job, error, ran_us)

@@ -23,6 +23,7 @@ from fairque.protocol.embedded.guard import die_with_parent
 from fairque.protocol.errors import FairqueError, RedisUnavailable
 from fairque.protocol.model.outputs import Left
 from fairque.protocol.model.states import Priority, TaskState
+from fairque.protocol.model.stopping import StopReason
 from fairque.protocol.model.tracebacks import error_text
 from fairque.protocol.service.log import configure_log
 from fairque.protocol.service.signals import ignore_until_fork
@@ -111,11 +112,13 @@ class _Office:
             elif frame["kind"] == "left":
                 self._left.put(frame)
             elif self._job is not None and frame["token"] == self._job.granted.token:
-                self._job.request_cancel(frame["reason"], lease_lost=frame["lease_lost"])
+                if frame["lease_lost"]:
+                    self._job.lease.lost = True
+                self._job.request_stop(StopReason(frame["reason"]))
         self.jobs.put(None)
         self._left.put(None)
         if self._job is not None:
-            self._job.request_cancel("its worker is gone", lease_lost=True)
+            self._job.request_stop(StopReason.WORKER_STOPS)
         # A task that hangs must not outlive its worker. A process without one ends before this.
         threading.Event().wait(_LINGER_SECONDS)
         os._exit(1)

@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -13,12 +12,12 @@ from fairque.protocol.calls import Granted
 from fairque.protocol.errors import ErrorInfo, FairqueError, LeaseLost, RemoteError
 from fairque.protocol.model.context import TaskContext
 from fairque.protocol.model.outcome import Decision, decide
-from fairque.protocol.model.outputs import Left
 from fairque.protocol.model.progress import Progress
-from fairque.protocol.model.task import Task
+from fairque.protocol.model.stopping import StopReason, StopSignal
+from fairque.protocol.model.task import Task, with_fields
 from fairque.protocol.model.tracebacks import ErrorText
 
-__all__ = ["Ending", "Failure", "GivenBack", "Job", "Lease", "LeasedContext", "Success", "Unstarted", "let_go"]
+__all__ = ["Ending", "Failure", "GivenBack", "Job", "Lease", "Success", "Unstarted", "let_go"]
 
 
 @define(eq=False)
@@ -39,37 +38,6 @@ class Lease:
         return not self.lost
 
 
-class LeasedContext(TaskContext):
-    """A context that looks at the lease when it is asked: also right in a process that has just stood still."""
-
-    def __init__(
-        self,
-        task: Task[Any],
-        lease: Lease,
-        *,
-        attempt: int,
-        fence: int,
-        deadline: float,
-        read: Callable[[str, Sequence[str]], list[Left]],
-    ) -> None:
-        super().__init__(task, attempt=attempt, fence=fence, deadline=deadline)
-        self._lease = lease
-        self._read = read
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether the task should stop."""
-        return super().cancelled or not self._lease.held()
-
-    def read_outputs(self, task_ids: Sequence[str]) -> list[Left]:
-        """Read what tasks have left."""
-        return self._read(self.task_id, task_ids)
-
-    def lease_ok(self) -> bool:
-        """Whether the worker may still believe that it alone runs this task."""
-        return self._lease.held()
-
-
 @define(eq=False)
 class Job:
     """A task that this worker holds.
@@ -81,7 +49,8 @@ class Job:
         context: The task's view of this attempt; with ``task``.
         started: When it was taken, on the monotonic clock.
         limit: When the watch has to do more than tell it to stop, on the monotonic clock.
-        cancel_reason: Why it was asked to stop; empty when it was not.
+        stop: Tells the attempt to stop, also when it has not begun yet.
+        pushed: The values that the task has pushed, as JSON.
         canceled: Whether somebody canceled the task.
         progress: How far it says it has come, unless the queue is known to have been told.
     """
@@ -92,7 +61,8 @@ class Job:
     context: TaskContext | None = None
     started: float = field(factory=clock.monotonic, init=False)
     limit: float = field(default=math.inf, init=False)
-    cancel_reason: str = field(default="", init=False)
+    stop: StopSignal = field(factory=StopSignal, init=False)
+    pushed: dict[str, bytes] = field(factory=dict, init=False)
     canceled: bool = field(default=False, init=False)
     progress: Progress | None = field(default=None, init=False)
 
@@ -101,13 +71,11 @@ class Job:
         """Microseconds since it was taken."""
         return int((clock.monotonic() - self.started) * 1_000_000)
 
-    def request_cancel(self, reason: str, *, lease_lost: bool = False) -> None:
+    def request_stop(self, reason: StopReason) -> None:
         """Ask the attempt to stop, also when it has not begun yet."""
-        self.cancel_reason = self.cancel_reason or reason
-        self.lease.lost = self.lease.lost or lease_lost
-        context = self.context
-        if context is not None:
-            context.request_cancel(reason, lease_lost=lease_lost)
+        if reason.ends_lease:
+            self.lease.lost = True
+        self.stop.give(reason)
 
 
 @define(eq=False)
@@ -143,7 +111,7 @@ def _judged(failure: "Failure") -> Decision:
     job, error = failure.job, failure.error
     if job.task is None:
         return Decision("dead", 0, "unreadable")
-    decision = partial(decide, retries=job.task.retries, failures=job.granted.failures, policy=job.task.retry)
+    decision = partial(decide, retries=job.task.retries, failures=job.granted.failures, backoff=job.task.backoff)
     try:
         return decision(error)
     except BaseException as second:  # noqa: BLE001 - such as a subclass of Retry that never called its super().__init__
@@ -219,5 +187,6 @@ def let_go(ending: Ending) -> None:
     elif isinstance(ending, Failure):
         ending.error = RemoteError(ErrorInfo(ending.told.kind, ending.told.text, ending.told.traceback))
     if job.task is not None and any(type(one) in (list, dict) for one in (*job.task.args, *job.task.kwargs.values())):
-        job.task = job.task.evolve(args=(), kwargs={})
+        job.task = with_fields(job.task, args=(), kwargs={})
+    job.stop.close()
     job.context = None

@@ -15,7 +15,7 @@ class Phase(Enum):
     Attributes:
         STARTING: Nothing yet.
         RUNNING: It takes tasks and runs them.
-        QUIET: It takes none; those that it holds continue.
+        PAUSED: It takes none; those that it holds continue.
         DRAINING: The same, and it ends when it holds none.
         STOPPING: It tells how its tasks ended, and gives back those that have not.
         CRASHED: One of its threads has died; its leases are left to end.
@@ -24,7 +24,7 @@ class Phase(Enum):
 
     STARTING = "starting"
     RUNNING = "running"
-    QUIET = "quiet"
+    PAUSED = "paused"
     DRAINING = "draining"
     STOPPING = "stopping"
     CRASHED = "crashed"
@@ -34,8 +34,8 @@ class Phase(Enum):
 #: Every move that there is; all others are refused.
 MOVES: Mapping[Phase, frozenset[Phase]] = {
     Phase.STARTING: frozenset({Phase.RUNNING, Phase.CRASHED, Phase.STOPPING, Phase.ENDED}),
-    Phase.RUNNING: frozenset({Phase.QUIET, Phase.DRAINING, Phase.CRASHED}),
-    Phase.QUIET: frozenset({Phase.RUNNING, Phase.DRAINING, Phase.CRASHED}),
+    Phase.RUNNING: frozenset({Phase.PAUSED, Phase.DRAINING, Phase.CRASHED}),
+    Phase.PAUSED: frozenset({Phase.RUNNING, Phase.DRAINING, Phase.CRASHED}),
     Phase.DRAINING: frozenset({Phase.STOPPING, Phase.CRASHED}),
     Phase.STOPPING: frozenset({Phase.ENDED}),
     Phase.CRASHED: frozenset({Phase.STOPPING}),

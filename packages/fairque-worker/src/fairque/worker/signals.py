@@ -6,4 +6,4 @@ from fairque.protocol.service.signals import STOPPING, Order
 
 __all__ = ["SIGNALS"]
 
-SIGNALS = {**STOPPING, signal.SIGTSTP: Order.QUIET, signal.SIGCONT: Order.RESUME, signal.SIGUSR1: Order.DUMP}
+SIGNALS = {**STOPPING, signal.SIGTSTP: Order.PAUSE, signal.SIGCONT: Order.RESUME, signal.SIGUSR1: Order.DUMP}

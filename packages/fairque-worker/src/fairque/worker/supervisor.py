@@ -61,7 +61,7 @@ class Supervisor:
         self._places = [_Place(number + 1) for number in range(processes)]
         self._burst = burst
         self._stopping = False
-        self._quiet = False
+        self._paused = False
         self._proven = False
         self._code = exits.STOPPED
 
@@ -93,8 +93,8 @@ class Supervisor:
         if order is Order.STOP:
             self._stop()
             return
-        if order in (Order.QUIET, Order.RESUME):
-            self._quiet = order is Order.QUIET
+        if order in (Order.PAUSE, Order.RESUME):
+            self._paused = order is Order.PAUSE
         elif order is Order.DUMP:
             log.info("worker processes", processes={place.number: place.pid for place in self._places})
         self._signal(number)
@@ -163,7 +163,7 @@ class Supervisor:
     def _begin_due(self) -> None:
         """Start the processes that are due, and have the alarm ring for the next one."""
         now = clock.monotonic()
-        if self._quiet:
+        if self._paused:
             return
         for place in self._places:
             if place.due_at is not None and place.due_at <= now:

@@ -4,10 +4,12 @@ import math
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 from fairque.protocol import clock
 from fairque.protocol.config import mask_url
+from fairque.protocol.durations import as_seconds
 from fairque.protocol.errors import ConfigurationError, FairqueError, ServiceError
 from fairque.protocol.model.tracebacks import error_text
 from fairque.protocol.runners import Runner
@@ -49,7 +51,7 @@ _LONGEST_STOP_SECONDS = 30.0
 
 #: Seconds for giving back what a worker holds when the program ends that has not stopped it.
 _PROGRAM_END_SECONDS = 2.0
-#: Why a worker is quiet that a signal can resume.
+#: Why a worker is paused that a signal can resume.
 _BY_SIGNAL = "a signal came"
 
 
@@ -114,7 +116,7 @@ class Worker:
         self.metrics = Metrics(
             settings.queue.name,
             options.concurrency,
-            running=lambda: self.in_flight,
+            running=lambda: self.running,
             abandoned=lambda: self._executor.abandoned,
             loop_age=lambda: self._courier.service.overdue,
             read_stats=self._reader.read_stats,
@@ -138,6 +140,7 @@ class Worker:
         self._control = Control(SIGNALS)
         self._again = False
         self._port = Port(self._probes.listen, self._on_death)
+        #: Whether `stop` left no thread behind. A task that was given back may still run in one; nobody waits for it.
         self._all_ended = True
         self._exhausted = False
         self._program_end = ProgramEnd(self._end_with_program)
@@ -160,7 +163,7 @@ class Worker:
         return cls(settings_from_url(url, queue, options), handler, burst=burst)
 
     @property
-    def in_flight(self) -> int:
+    def running(self) -> int:
         """How many tasks this worker holds."""
         return len(self._courier.book)
 
@@ -169,20 +172,11 @@ class Worker:
         """The port on which it answers ``/livez``, ``/readyz`` and ``/metrics``; None where it does not."""
         return self._port.number
 
-    @property
-    def all_ended(self) -> bool:
-        """Whether no thread was left behind by `stop`.
-
-        If one was, a task that was given back still runs in it. The command does not wait for it; a program of your own
-        ends all the same, since these threads are daemons.
-        """
-        return self._all_ended
-
     def run(self, *, again: bool = False) -> None:
         """Start, work until a signal or the end of a burst, and stop. For the main thread of a process.
 
         SIGTERM and SIGINT stop taking tasks at once and let the running ones continue for the grace; after it, or at a
-        second signal, those still running are given back. SIGTSTP is `quiet`, SIGCONT `resume`, SIGUSR1 `dump`.
+        second signal, those still running are given back. SIGTSTP is `pause`, SIGCONT `resume`, SIGUSR1 `dump`.
 
         Args:
             again: Whether it takes the place of a process that has ended: a port that cannot be had is an error in the
@@ -201,7 +195,7 @@ class Worker:
             self.start()
             self._attend()
             self._phases.move(Phase.DRAINING, "it was told to stop")
-            log.info("worker stops", worker=self._consumer.worker, reason=self._phases.reason, in_flight=self.in_flight)
+            log.info("worker stops", worker=self._consumer.worker, reason=self._phases.reason, running=self.running)
             if not self._phases.wait_idle(0):
                 self._attend(self.settings.worker.stop_timeout)
             self.stop(0)
@@ -252,13 +246,13 @@ class Worker:
             concurrency=self.settings.worker.concurrency,
         )
 
-    def quiet(self) -> None:
+    def pause(self) -> None:
         """Stop taking tasks; those that run continue."""
-        self._phases.move(Phase.QUIET, "quiet was called")
+        self._phases.move(Phase.PAUSED, "pause was called")
 
     def resume(self) -> None:
-        """Take tasks again after `quiet`; not once the worker is being stopped."""
-        if self._phases.phase is Phase.QUIET:
+        """Take tasks again after `pause`; not once the worker is being stopped."""
+        if self._phases.phase is Phase.PAUSED:
             self._phases.move(Phase.RUNNING, "resume was called")
 
     def dump(self) -> None:
@@ -266,25 +260,30 @@ class Worker:
         dump(self._consumer.worker, self._executor, self._courier.book.snapshot())
         self._children.dump()
 
-    def wait_idle(self, seconds: float | None = None) -> bool:
-        """Wait until a burst is over, or no task runs after `quiet`; return whether that is so."""
-        return self._phases.wait_idle(seconds)
+    def wait_idle(self, timeout: float | timedelta | None = None) -> bool:
+        """Wait until a burst is over, or no task runs after `pause`; return whether that is so.
 
-    def stop(self, deadline: float | None = None) -> None:
+        Args:
+            timeout: Seconds to wait at most, or a timedelta; None waits forever, 0 only looks.
+        """
+        return self._phases.wait_idle(as_seconds(timeout))
+
+    def stop(self, timeout: float | timedelta | None = None) -> None:
         """Stop, in this order; safe to call twice. In a forked child it does nothing: the worker is its parent's.
 
         1. take no more tasks, 2. wait for those that run, 3. give back those that do not end in time, uncounted,
         4. wait for hooks, end the threads, pass the wake-up on, and close the connections.
 
         Args:
-            deadline: Seconds for step 2; None takes the settings' grace.
+            timeout: Seconds for step 2, or a timedelta; None takes the settings' grace.
         """
         with self._phases.turn:
             if self._phases.phase in (Phase.STARTING, Phase.STOPPING, Phase.ENDED):
                 return
             self._phases.move(Phase.DRAINING, "stop was called")
-            self._phases.wait_idle(self.settings.worker.stop_timeout if deadline is None else deadline)
-            given_up = self._phases.phase is Phase.CRASHED or self.in_flight > 0
+            seconds = as_seconds(timeout)
+            self._phases.wait_idle(self.settings.worker.stop_timeout if seconds is None else seconds)
+            given_up = self._phases.phase is Phase.CRASHED or self.running > 0
             self._phases.move(Phase.STOPPING)
             self._courier.service.join(_LONGEST_STOP_SECONDS)
             self._all_ended = self._executor.stop(_LINGER_SECONDS if given_up else self.settings.worker.stop_timeout)
@@ -323,9 +322,9 @@ class Worker:
                     log.exception("what runs could not be written")
             elif stopping:
                 continue
-            elif order is Order.QUIET:
-                self._phases.move(Phase.QUIET, _BY_SIGNAL)
-                log.info("worker is quiet", worker=self._consumer.worker, in_flight=self.in_flight)
+            elif order is Order.PAUSE:
+                self._phases.move(Phase.PAUSED, _BY_SIGNAL)
+                log.info("worker is paused", worker=self._consumer.worker, running=self.running)
             elif self._phases.reason == _BY_SIGNAL:
                 self.resume()
                 log.info("worker takes tasks again", worker=self._consumer.worker)
@@ -340,7 +339,7 @@ class Worker:
         self._courier.call_hook(hook)
 
     def _on_idle(self) -> None:
-        if self._phases.phase is not Phase.QUIET:
+        if self._phases.phase is not Phase.PAUSED:
             self._control.tell()
 
     def _on_death(self, name: str, error: BaseException) -> None:
@@ -356,7 +355,7 @@ class Worker:
             )
         if name == self._courier.service.name:
             # It would be the one to do it.
-            self._courier.abandon("the worker ends")
+            self._courier.abandon()
 
     def _on_exhausted(self, abandoned: int) -> None:
         if self._exhausted:

@@ -98,7 +98,7 @@ class AsyncTaskQueue:
         The same task again is stored once. With a ``dedup_key`` that another task holds, that task's handle comes back.
 
         Args:
-            task: From ``function.task(...)`` or `Task.create`; or a pipeline of at most 1,000 tasks, ``a >> [b, c]``.
+            task: ``function.task(...)``, `Task(func=...)`, or a pipeline of at most 1,000 tasks, ``a >> [b, c]``.
             user_id: The user of each of these tasks that names none; None leaves it to the tasks on which they depend,
                 and to the default user.
 

@@ -2,6 +2,7 @@
 """The users of a queue as its operator sees them: what they may use, what they got, and why they wait."""
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from fairque.client._sync.paging import all_pages
 from fairque.client.arguments import (
@@ -19,13 +20,15 @@ from fairque.client.user_steps import reading_all
 from fairque.protocol.calls import (
     ALL_USERS,
     Setting,
-    SettingName,
     limit,
     read_user,
     read_users,
 )
 from fairque.protocol.model.page import Page
 from fairque.protocol.model.users import UserInfo, UserRow, UsersSnapshot
+
+if TYPE_CHECKING:
+    from fairque.protocol.limits import LimitName
 
 __all__ = ["Users"]
 
@@ -64,7 +67,7 @@ class Users:
         Raises:
             InvalidArgument: With every value that cannot be used. Nothing was sent.
         """
-        changes: dict[SettingName, float | Unchanged | None] = {
+        changes: dict[LimitName, float | Unchanged | None] = {
             "weight": weight,
             "cap": cap,
             "rate": rate,
@@ -95,7 +98,7 @@ class Users:
         Raises:
             InvalidArgument: With every value that cannot be used. Nothing was sent.
         """
-        changes: dict[SettingName, float | Unchanged | None] = {
+        changes: dict[LimitName, float | Unchanged | None] = {
             "cap": cap,
             "rate": rate,
             "burst": burst,

@@ -7,6 +7,7 @@ import click
 
 from fairque.console.cli import CODES
 from fairque.console.options import as_json, opened, page_options, say, server_options, table
+from fairque.protocol.limits import LIMITS, LimitName
 from fairque.protocol.service.options import Given
 from fairque.protocol.service.usage import Group
 
@@ -30,15 +31,15 @@ class _OrNone(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # gener
             self.fail(f"{value!r} is neither a number nor none", param, ctx)
 
 
-def _limit_options(command: Callable[..., None]) -> Callable[..., None]:
-    for name, kind, text in (
-        ("backlog", int, "Most waiting tasks."),
-        ("burst", int, "Most starts at once where there is a rate."),
-        ("rate", float, "Most starts a second."),
-        ("cap", int, "Most tasks at a time."),
-    ):
-        command = click.option(f"--{name}", type=_OrNone(kind), help=f"{text} `none` takes it back.")(command)
-    return command
+def _limit_options(*names: LimitName) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        for name in reversed(names):
+            rules = LIMITS[name]
+            text = f"{rules.meaning[0].upper()}{rules.meaning[1:]}. `none` takes it back."
+            command = click.option(f"--{name}", type=_OrNone(int if rules.whole else float), help=text)(command)
+        return command
+
+    return decorate
 
 
 def _changes(limits: dict[str, Any]) -> dict[str, Any]:
@@ -91,8 +92,7 @@ def show(given: Given, user: str, *, as_json: bool) -> None:
 @command.command("set")
 @server_options
 @click.argument("user")
-@_limit_options
-@click.option("--weight", type=_OrNone(float), help="Its share beside other users. `none` takes it back.")
+@_limit_options("weight", "cap", "rate", "burst", "backlog")
 def set_(given: Given, user: str, **limits: Any) -> None:
     """Set what USER may use; what is not named stays."""
     changes = _changes(limits)
@@ -102,7 +102,7 @@ def set_(given: Given, user: str, **limits: Any) -> None:
 
 @command.command("set-defaults")
 @server_options
-@_limit_options
+@_limit_options("cap", "rate", "burst", "backlog")
 def set_defaults(given: Given, **limits: Any) -> None:
     """Set what each user may use that has no limit of its own."""
     changes = _changes(limits)

@@ -1,16 +1,18 @@
 """What a running task may know of itself: the context that the worker gives to it."""
 
-import threading
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
 from fairque.protocol import clock
+from fairque.protocol.durations import as_seconds
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.logger import TaskLogger
 from fairque.protocol.model.outputs import Left
 from fairque.protocol.model.progress import Progress
+from fairque.protocol.model.stopping import StopReason, StopSignal
 from fairque.protocol.model.task import Task
 from fairque.protocol.model.xcom import XCom
 
@@ -21,71 +23,97 @@ class TaskContext:
     """One attempt of one task, seen from inside.
 
     Attributes:
-        task: The task.
-        task_id: Its id: the idempotency key towards other systems.
-        user_id: The user whose share it uses.
+        task_id: The idempotency key towards other systems.
+        user_id: The user whose share the task uses.
+        group_id: Reserved for fairness between groups of users.
+        func: Name of the task's function; None where the worker's own `TaskHandler` runs it without one.
         attempt: Number of this attempt, from 1.
         fence: A number that grows with each attempt: an outside store can refuse an older one by it.
-        deadline: When its timeout is over, on the monotonic clock (`time.monotonic`).
     """
 
-    def __init__(self, task: Task[Any], *, attempt: int, fence: int, deadline: float) -> None:
-        self.task = task
+    def __init__(
+        self,
+        task: Task[Any],
+        *,
+        attempt: int,
+        fence: int,
+        deadline: float,
+        stop: StopSignal | None = None,
+        held: Callable[[], bool] | None = None,
+        read: Callable[[str, Sequence[str]], list[Left]] | None = None,
+        pushed: dict[str, bytes] | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        """Make the context of an attempt. Workers do.
+
+        Args:
+            task: The task.
+            attempt: Number of the attempt.
+            fence: That of the attempt.
+            deadline: When its timeout is over, on the monotonic clock.
+            stop: Tells it to stop.
+            held: Says whether the worker may still believe in its lease.
+            read: Reads for a task what others have left.
+            pushed: Gets the values that the task pushes, encoded.
+            on_progress: Called with each progress in the thread of the task; it must not block.
+        """
         self.task_id = task.task_id
         self.user_id = task.user_id or ""
+        self.group_id = task.group_id
+        self.func = task.func
         self.attempt = attempt
         self.fence = fence
-        self.deadline = deadline
-        self.cancel_reason = ""
-        self._cancelled = threading.Event()
-        self._lease_lost = False
-        self._lock = threading.Lock()
-        self._on_cancel: Callable[[], None] | None = None
-        self._xcom: XCom | None = None
-        self._on_progress: Callable[[Progress], None] | None = None
+        self._task = task
+        self._deadline = deadline
+        self._stop = StopSignal() if stop is None else stop
+        self._held = held
+        self._read = read
+        self._pushed = {} if pushed is None else pushed
+        self._on_progress = on_progress
 
     @cached_property
     def logger(self) -> TaskLogger:
         """A logger, ``fairque.task``, whose records carry the task's id, user and attempt."""
         return TaskLogger(task_id=self.task_id, user_id=self.user_id, attempt=self.attempt)
 
-    @property
-    def cancelled(self) -> bool:
-        """Whether the task should stop: it was canceled, its time is over, or the lease is lost. Threads look at it."""
-        return self._cancelled.is_set()
-
-    @property
+    @cached_property
     def xcom(self) -> XCom:
         """Values for the tasks that depend on this one, and from those on which it depends."""
-        if self._xcom is None:
-            self._xcom = XCom(self.task, self.read_outputs)
-        return self._xcom
-
-    @property
-    def xcom_blob(self) -> bytes:
-        """What is stored of them with the result. For the worker."""
-        return b"" if self._xcom is None else self._xcom.blob
-
-    def read_outputs(self, task_ids: Sequence[str]) -> list[Left]:  # noqa: ARG002 - for those that know how
-        """Read what tasks have left. The worker's contexts know how.
-
-        Raises:
-            FairqueError: This one belongs to no worker.
-        """
-        raise FairqueError(f"task {self.task_id} runs outside of a worker: there is no queue to read from")
+        return XCom(self._task, self._read_outputs, self._pushed)
 
     @property
     def seconds_left(self) -> float:
         """Seconds until its timeout; below 0 when it is over."""
-        return self.deadline - clock.monotonic()
+        return self._deadline - clock.monotonic()
 
-    def lease_ok(self) -> bool:
-        """Whether the worker may still believe that it alone runs this task."""
-        return not self._lease_lost
+    @property
+    def should_stop(self) -> bool:
+        """Whether the task should stop, see `stop_reason`. A function that runs long looks at it now and then."""
+        return self._stop.reason is not None or not self.lease_held
 
-    def wait_cancelled(self, seconds: float | None = None) -> bool:
-        """Wait until the task should stop, at most ``seconds``; return whether it should."""
-        return self._cancelled.wait(seconds)
+    @property
+    def stop_reason(self) -> StopReason | None:
+        """Why the task should stop: what happened first. None while it should not."""
+        if self._stop.reason is not None:
+            return self._stop.reason
+        return None if self.lease_held else StopReason.LEASE_LOST
+
+    @property
+    def lease_held(self) -> bool:
+        """Whether the worker may still believe that it alone runs this task.
+
+        It looks at the clock each time, so it is also right in a process that has just stood still.
+        """
+        return self._held is None or self._held()
+
+    def wait_stop(self, timeout: float | timedelta | None = None) -> bool:
+        """Wait until the task should stop; return whether it should.
+
+        Args:
+            timeout: Seconds to wait at most, or a timedelta; None waits forever, 0 only looks.
+        """
+        self._stop.wait(as_seconds(timeout))
+        return self.should_stop
 
     def progress(self, done: float, total: float | None = None, message: str = "") -> None:
         """Tell how far the task has come; who waits for it sees it at once, and `TaskHandle.progress` reads it.
@@ -105,28 +133,10 @@ class TaskContext:
         if self._on_progress is not None:
             self._on_progress(told)
 
-    def when_progress(self, callback: Callable[[Progress], None]) -> None:
-        """Have ``callback`` called with each progress, in the thread of the task; it must not block. For the worker."""
-        self._on_progress = callback
-
-    def request_cancel(self, reason: str, *, lease_lost: bool = False) -> None:
-        """Ask the task to stop. For the worker."""
-        with self._lock:
-            self._lease_lost = self._lease_lost or lease_lost
-            first, callback = not self._cancelled.is_set(), self._on_cancel
-            if first:
-                self.cancel_reason = reason
-                self._cancelled.set()
-        if first and callback is not None:
-            callback()
-
-    def when_cancelled(self, callback: Callable[[], None]) -> None:
-        """Have ``callback`` called once when the task should stop, at once if it already should. For the worker."""
-        with self._lock:
-            self._on_cancel = callback
-            already = self._cancelled.is_set()
-        if already:
-            callback()
+    def _read_outputs(self, task_ids: Sequence[str]) -> list[Left]:
+        if self._read is None:
+            raise FairqueError(f"task {self.task_id} runs outside of a worker: there is no queue to read from")
+        return self._read(self.task_id, task_ids)
 
 
 _current: ContextVar[TaskContext] = ContextVar("fairque_task_context")

@@ -10,7 +10,7 @@ from attrs import frozen
 from fairque.protocol.durations import to_ms
 from fairque.protocol.errors import InputsTooLarge, OutputMissing, UnknownFunction
 from fairque.protocol.jsonvalue import dumps
-from fairque.protocol.model.retry import LONGEST_PAUSE_SECONDS, Cancel, Retry, RetryPolicy, Snooze
+from fairque.protocol.model.retry import LONGEST_PAUSE_SECONDS, Backoff, Cancel, Retry, Snooze
 from fairque.protocol.model.tracebacks import ErrorText
 
 __all__ = [
@@ -35,7 +35,7 @@ UNKNOWN_PAUSE_MS = 10_000
 #: The reason of a task that raised `Cancel`.
 CANCELED_ITSELF = "the task canceled itself"
 
-_DEFAULT_POLICY = RetryPolicy()
+_DEFAULT_BACKOFF = Backoff()
 
 
 @frozen
@@ -57,7 +57,7 @@ def decide(
     *,
     retries: int,
     failures: int,
-    policy: RetryPolicy | None = None,
+    backoff: Backoff | None = None,
     draw: Callable[[], float] = random.random,
 ) -> Decision:
     """Decide what becomes of a task after an attempt that raised.
@@ -66,7 +66,7 @@ def decide(
         error: What it raised.
         retries: How often the task may be tried again.
         failures: How many attempts failed before this one.
-        policy: The pauses; None takes the default backoff.
+        backoff: The pauses; None takes the default backoff.
         draw: Source of randomness in [0, 1).
     """
     if isinstance(error, Snooze):
@@ -80,15 +80,15 @@ def decide(
         retries = UNKNOWN_TRIES
     if failures >= retries:
         return Decision("dead", 0, "unregistered" if isinstance(error, UnknownFunction) else "retries")
-    return Decision("retry", _pause_ms(error, failures + 1, policy or _DEFAULT_POLICY, draw), "")
+    return Decision("retry", _pause_ms(error, failures + 1, backoff or _DEFAULT_BACKOFF, draw), "")
 
 
-def _pause_ms(error: BaseException, failures: int, policy: RetryPolicy, draw: Callable[[], float]) -> int:
+def _pause_ms(error: BaseException, failures: int, backoff: Backoff, draw: Callable[[], float]) -> int:
     if isinstance(error, UnknownFunction):
         return UNKNOWN_PAUSE_MS
     if isinstance(error, Retry) and error.after is not None:
         return _ms(error.after)
-    return _ms(policy.pause_seconds(failures, draw))
+    return _ms(backoff.pause_seconds(failures, draw))
 
 
 def _ms(pause: float | timedelta) -> int:

@@ -1,4 +1,4 @@
-"""When a failed attempt is tried again: the policy as a value, and the exceptions by which a task decides itself."""
+"""When a failed attempt is tried again: the backoff as a value, and the exceptions by which a task decides itself."""
 
 import random
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from fairque.protocol.showing import shown
 if TYPE_CHECKING:
     from attrs import Attribute
 
-__all__ = ["LONGEST_PAUSE_SECONDS", "Cancel", "Retry", "RetryPolicy", "Snooze"]
+__all__ = ["LONGEST_PAUSE_SECONDS", "Backoff", "Cancel", "Retry", "Snooze"]
 
 
 #: The longest pause, about 31 years: what is longer is a mistake, and the scripts refuse it.
@@ -40,24 +40,28 @@ def _pause(after: float | timedelta) -> float:
     return seconds
 
 
+def _seconds(value: float | timedelta) -> float:
+    return value.total_seconds() if isinstance(value, timedelta) else value
+
+
 @frozen(kw_only=True)
-class RetryPolicy:
+class Backoff:
     """Exponential backoff with full jitter: the n-th pause is random between 0 and ``base * factor**(n-1)``.
 
     Full jitter keeps many tasks that failed together from coming back together.
 
     Attributes:
-        base_seconds: Upper end of the first pause.
+        base: Upper end of the first pause, in seconds; a `timedelta` may be given.
         factor: By which it grows each time.
-        cap_seconds: What no pause exceeds.
+        longest: What no pause exceeds, likewise.
 
     Raises:
         InvalidTask: One of them is not a number, or not above 0.
     """
 
-    base_seconds: float = field(default=1.0, validator=_positive)
+    base: float = field(default=1.0, converter=_seconds, validator=_positive)
     factor: float = field(default=2.0, validator=_positive)
-    cap_seconds: float = field(default=300.0, validator=_positive)
+    longest: float = field(default=300.0, converter=_seconds, validator=_positive)
 
     def pause_seconds(self, failures: int, draw: Callable[[], float] = random.random) -> float:
         """Return the pause after the given number of failures (1 or more), in seconds.
@@ -67,9 +71,9 @@ class RetryPolicy:
             draw: Source of randomness in [0, 1).
         """
         try:
-            ceiling = min(self.cap_seconds, self.base_seconds * self.factor ** (failures - 1))
+            ceiling = min(self.longest, self.base * self.factor ** (failures - 1))
         except OverflowError:
-            ceiling = self.cap_seconds
+            ceiling = self.longest
         return ceiling * draw()
 
 

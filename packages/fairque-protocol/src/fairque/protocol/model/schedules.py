@@ -10,9 +10,9 @@ from fairque.protocol.durations import from_epoch_ms, to_epoch_ms, to_ms, whole_
 from fairque.protocol.errors import InvalidTask
 from fairque.protocol.model.page import Page
 from fairque.protocol.model.registry import name_of
-from fairque.protocol.model.retry import RetryPolicy
+from fairque.protocol.model.retry import Backoff
 from fairque.protocol.model.states import Priority
-from fairque.protocol.model.task import DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS, Task
+from fairque.protocol.model.task import DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS, Task, from_fields
 
 __all__ = [
     "DEFAULT_GRACE_MS",
@@ -88,7 +88,7 @@ class Schedule:
     user_id: str | None = None
     priority: Priority = Priority.NORMAL
     retries: int = DEFAULT_RETRIES
-    retry: RetryPolicy | None = None
+    retry: Backoff | None = None
     timeout_ms: int = DEFAULT_TIMEOUT_MS
     cost: float | None = None
     start: int | None = None
@@ -342,7 +342,7 @@ def task_of(schedule: Schedule, time_ms: int) -> Task[Any]:
     Raises:
         InvalidTask: Its fields do not make a task.
     """
-    return Task(
+    return from_fields(
         task_id=task_id_of(schedule.schedule_id, time_ms),
         user_id=schedule.user_id,
         priority=schedule.priority,
@@ -351,7 +351,7 @@ def task_of(schedule: Schedule, time_ms: int) -> Task[Any]:
         kwargs=schedule.kwargs,
         payload=schedule.payload,
         retries=schedule.retries,
-        retry=schedule.retry,
+        backoff=schedule.retry,
         timeout_ms=schedule.timeout_ms,
         cost=schedule.cost,
         created_at=time_ms,

@@ -13,7 +13,7 @@ from fairque.protocol.model.registry import name_of
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
 
-__all__ = ["MAX_XCOM_BYTES", "Pull", "XCom", "XComUse", "mark_xcom", "xcom_use"]
+__all__ = ["MAX_XCOM_BYTES", "Pull", "XCom", "XComUse", "encode_xcom", "mark_xcom", "xcom_use"]
 
 #: Bytes of all values of one task together: they are for small things. Larger ones belong to a store of their own.
 MAX_XCOM_BYTES = 262_144
@@ -66,12 +66,13 @@ class XCom:
     Args:
         task: The task.
         read: Reads what tasks have left, in their order.
+        values: Gets what the task pushes, as JSON; see `encode_xcom`.
     """
 
-    def __init__(self, task: Task[Any], read: Callable[[Sequence[str]], list[Left]]) -> None:
+    def __init__(self, task: Task[Any], read: Callable[[Sequence[str]], list[Left]], values: dict[str, bytes]) -> None:
         self._task = task
         self._read = read
-        self._values: dict[str, bytes] = {}
+        self._values = values
         self._found: dict[str, Left] | None = None
 
     def push(self, key: str, value: Any) -> None:
@@ -87,14 +88,14 @@ class XCom:
         check_id(key, "key")
         check_json(value, f"task {self._task.task_id}: the value {key!r} of its XCom")
         # Encoded at once: what becomes of a list afterwards was not pushed.
-        values = {**self._values, key: dumps(value)}
-        size = len(_joined(values))
+        encoded = dumps(value)
+        size = len(_joined({**self._values, key: encoded}))
         if size > MAX_XCOM_BYTES:
             raise InvalidTask(
                 f"task {self._task.task_id}: with the value {key!r} its XCom has {size:,} bytes, allowed are "
                 f"{MAX_XCOM_BYTES:,}: store it elsewhere and push its address"
             )
-        self._values = values
+        self._values[key] = encoded
 
     def pull(self, key: str, task: str | Callable[..., Any] | Task[Any] | None = None) -> Any:
         """Return the value that a task on which this one directly depends has left under a key.
@@ -125,13 +126,6 @@ class XCom:
             )
         raise OutputMissing(self._nothing(key, wanted, parents))
 
-    @property
-    def blob(self) -> bytes:
-        """What is stored with the result; empty when nothing was pushed."""
-        if not self._values:
-            return b""
-        return b'{"func":' + dumps(self._task.func) + b',"values":' + _joined(self._values) + b"}"
-
     def _parents(self) -> dict[str, Left]:
         if self._found is None:
             ids = [parent.task_id for parent in self._task.depends_on]
@@ -156,6 +150,12 @@ class XCom:
             "Only tasks on which it directly depends count: name the one that left it in depends_on, too. "
             "Values are kept until the last dependent has ended, and then for queue.result_ttl"
         )
+
+
+def encode_xcom(func: str | None, values: Mapping[str, bytes]) -> bytes:
+    """Return what is stored of pushed values with the result of a task of this function; empty when there are none."""
+    # Of a copy: a thread that the task has left behind may still push.
+    return b'{"func":' + dumps(func) + b',"values":' + _joined(dict(values)) + b"}" if values else b""
 
 
 def _joined(values: Mapping[str, bytes]) -> bytes:

@@ -20,7 +20,7 @@ class Order(Enum):
     """What the main thread of a service is told."""
 
     STOP = auto()
-    QUIET = auto()
+    PAUSE = auto()
     RESUME = auto()
     DUMP = auto()
 

@@ -1,20 +1,21 @@
 """The message: a task as JSON, encoded once by the producer and never rewritten."""
 
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
-from attrs import asdict, fields_dict, frozen
+from attrs import asdict, frozen
 
 from fairque.protocol.errors import InvalidTask, ProtocolError
 from fairque.protocol.jsonvalue import canonical, check_json, dumps, loads
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.outputs import Input, Output, edges, fill_in, take_out
 from fairque.protocol.model.registry import parameter_name
-from fairque.protocol.model.retry import RetryPolicy
+from fairque.protocol.model.retry import Backoff
 from fairque.protocol.model.states import Priority
-from fairque.protocol.model.task import DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS, Task
+from fairque.protocol.model.task import DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS, Task, with_fields
 
-__all__ = ["WIRE_VERSION", "Message", "decode_task", "encode_task"]
+__all__ = ["WIRE_VERSION", "Message", "decode_backoff", "decode_task", "encode_backoff", "encode_task"]
 
 #: Version of the message. Readers accept it and older ones, and ignore fields that they do not know.
 WIRE_VERSION = 1
@@ -22,8 +23,8 @@ WIRE_VERSION = 1
 #: Fields of a message that hold values of the user's.
 _VALUES = ("args", "kwargs", "payload", "cost")
 
-_POLICY_FIELDS = fields_dict(RetryPolicy).keys()
-
+#: What the wire calls the fields of a backoff.
+_BACKOFF = {"base_seconds": "base", "factor": "factor", "cap_seconds": "longest"}
 
 #: Fields that a message leaves out where they have these values.
 _OPTIONAL: tuple[tuple[str, Any], ...] = (
@@ -103,7 +104,7 @@ def _compared(body: bytes, fields: dict[str, Any], task: Task[Any]) -> bytes:
     changed = {
         name: value for name in _VALUES if name in fields and (value := canonical(fields[name])) is not fields[name]
     }
-    if task.retry is not None:
+    if task.backoff is not None:
         changed["retry"] = {name: float(value) for name, value in fields["retry"].items()}
     if "depends_on" in fields:
         changed["depends_on"] = _in_order(fields["depends_on"], task)
@@ -136,7 +137,9 @@ def decode_task(data: bytes) -> Task[Any]:
         if inputs:
             places = tuple(Input(tuple(at), Output(t, key, tuple(path))) for at, t, key, path in inputs)
             args, kwargs = fill_in(args, kwargs, places, lambda one: one.output)
-        return Task(
+        # As `from_fields`, without copying the names: this is the hot path of every worker.
+        task: Task[Any] = object.__new__(Task)
+        task.__attrs_init__(
             task_id=fields["id"],
             user_id=fields.get("user"),
             func=fields.get("func"),
@@ -145,7 +148,7 @@ def decode_task(data: bytes) -> Task[Any]:
             payload=fields.get("payload"),
             priority=fields.get("priority", Priority.NORMAL),
             retries=fields.get("retries", DEFAULT_RETRIES),
-            retry=None if retry is None else RetryPolicy(**{n: retry[n] for n in _POLICY_FIELDS & retry.keys()}),
+            backoff=None if retry is None else decode_backoff(retry),
             timeout_ms=fields.get("timeout_ms", DEFAULT_TIMEOUT_MS),
             isolation=fields.get("isolation"),
             depends_on=[After(p) if isinstance(p, str) else After(**p) for p in fields.get("depends_on", ())],
@@ -157,8 +160,23 @@ def decode_task(data: bytes) -> Task[Any]:
             group_id=fields.get("group_id"),
             created_at=fields["created_at"],
         )
+        return task  # noqa: TRY300 - what was decoded
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise ProtocolError(f"a message cannot be read ({error!r:.200}): {data[:200]!r}") from error
+
+
+def encode_backoff(backoff: Backoff) -> dict[str, float]:
+    """Return a backoff as messages and schedules hold it."""
+    return {wire: getattr(backoff, name) for wire, name in _BACKOFF.items()}
+
+
+def decode_backoff(stored: Mapping[str, Any]) -> Backoff:
+    """Return what `encode_backoff` has made; what this version does not know is ignored.
+
+    Raises:
+        InvalidTask: It has a value that it cannot have.
+    """
+    return Backoff(**{name: stored[wire] for wire, name in _BACKOFF.items() if wire in stored})
 
 
 def _parents(parents: tuple[After, ...]) -> list[Any]:
@@ -170,7 +188,7 @@ def _add_options(fields: dict[str, Any], task: Task[Any], parents: tuple[After, 
     """Add what most messages leave out."""
     if inputs:
         # So that all that it depends on has its place, whether the task names it or takes its output.
-        task = task.evolve(depends_on=parents)
+        task = with_fields(task, depends_on=parents)
     for name, default in _OPTIONAL:
         value = getattr(task, name)
         if value is not None and value != default:
@@ -179,8 +197,8 @@ def _add_options(fields: dict[str, Any], task: Task[Any], parents: tuple[After, 
         fields["depends_on"] = _parents(parents)
     if inputs:
         fields["inputs"] = [_input(one) for one in inputs]
-    if task.retry is not None:
-        fields["retry"] = asdict(task.retry)
+    if task.backoff is not None:
+        fields["retry"] = encode_backoff(task.backoff)
 
 
 def _times(task: Task[Any]) -> dict[str, int]:

@@ -10,11 +10,11 @@ from fairque.protocol.durations import LONGEST_MS
 from fairque.protocol.errors import InvalidTask, ProtocolError
 from fairque.protocol.jsonvalue import canonical, check_json, dumps, loads
 from fairque.protocol.limits import id_problem
-from fairque.protocol.model.retry import RetryPolicy
+from fairque.protocol.model.retry import Backoff
 from fairque.protocol.model.schedules import DstGap, Misfire, Overlap, Schedule, task_of
 from fairque.protocol.model.states import Priority
 from fairque.protocol.showing import shown
-from fairque.protocol.wire.codec import encode_task
+from fairque.protocol.wire.codec import decode_backoff, encode_backoff, encode_task
 
 __all__ = [
     "MAX_SCHEDULE_ID_BYTES",
@@ -56,7 +56,7 @@ def encode_schedule(schedule: Schedule) -> bytes:
     for name, default in _DEFAULTS.items():
         value = getattr(schedule, name)
         if value != default:
-            fields[name] = asdict(value) if isinstance(value, RetryPolicy) else value
+            fields[name] = encode_backoff(value) if isinstance(value, Backoff) else value
     return dumps(fields)
 
 
@@ -84,7 +84,7 @@ def decode_schedule(data: bytes, *, enabled: bool | None = None) -> Schedule:
         if "priority" in known:
             known["priority"] = Priority(known["priority"])
         if "retry" in known:
-            known["retry"] = RetryPolicy(**known["retry"])
+            known["retry"] = decode_backoff(known["retry"])
         return Schedule(schedule_id=fields["id"], enabled=enabled, **known)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ProtocolError(f"its definition cannot be read ({shown(error, 200)}): {data[:200]!r}") from error
@@ -176,8 +176,8 @@ def _task(schedule: Any) -> Iterator[str]:
     if Priority.known(schedule.priority) is None:
         names = ", ".join(f"{p.name} {p.value}" for p in Priority)
         yield f"priority {shown(schedule.priority)} is unknown: choose one of {names}"
-    if schedule.retry is not None and not isinstance(schedule.retry, RetryPolicy):
-        yield f"retry must be a RetryPolicy, not {shown(schedule.retry)}"
+    if schedule.retry is not None and not isinstance(schedule.retry, Backoff):
+        yield f"retry must be a Backoff, not {shown(schedule.retry)}"
     if not isinstance(schedule.args, list | tuple):
         yield f"args must be a list or tuple of arguments, not {shown(schedule.args)}: put it into a list"
     if not isinstance(schedule.kwargs, Mapping):

@@ -12,7 +12,7 @@ from fairque.protocol.model.outputs import Input, Left, fill_in, take_out
 from fairque.protocol.model.registry import parameter_name
 from fairque.protocol.model.retry import Snooze
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.model.task import Task
+from fairque.protocol.model.task import Task, with_fields
 from fairque.protocol.wire.codec import decode_task
 
 __all__ = ["Inputs", "Read", "patiently", "task_of"]
@@ -34,7 +34,7 @@ def task_of(granted: Granted) -> Task[Any]:
     if granted.heritage is None:
         return task
     user_id, priority = granted.heritage
-    return task.evolve(user_id=user_id, priority=priority)
+    return with_fields(task, user_id=user_id, priority=priority)
 
 
 @contextmanager
@@ -100,7 +100,7 @@ class Inputs:
                 raise OutputMissing(f"task {task.task_id}, argument {argument!r}: {error}", error.task_id) from None
 
         args, kwargs = fill_in(task.args, task.kwargs, tuple(inputs), value_of)
-        return task.evolve(args=args, kwargs=kwargs)
+        return with_fields(task, args=args, kwargs=kwargs)
 
     def _collected(self, reader: str, task_ids: Sequence[str], wanted: Mapping[str, tuple[bool, bool]]) -> list[Left]:
         """Read piece by piece, and keep of each task its result, its values, or both, as is wanted."""

@@ -25,7 +25,7 @@ def pulled(use: XComUse, ctx: TaskContext) -> dict[str, Any]:
             with patiently():
                 found[pull.parameter] = ctx.xcom.pull(pull.key, pull.func)
         except OutputMissing as error:
-            raise OutputMissing(f"argument {pull.parameter!r} of {ctx.task.func}: {error}", error.task_id) from None
+            raise OutputMissing(f"argument {pull.parameter!r} of {ctx.func}: {error}", error.task_id) from None
     return found
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable
 
 from fairque.protocol import clock
+from fairque.protocol.model.stopping import StopReason
 from fairque.protocol.service.supervision import Service
 from fairque.worker.jobs import Job
 from fairque.worker.log import log
@@ -72,7 +73,7 @@ class Watch:
             if job.lease.held():
                 pause = min(pause, job.lease.held_until - now)
             else:
-                job.request_cancel("its lease could not be renewed", lease_lost=True)
+                job.request_stop(StopReason.LEASE_LOST)
             if job.limit <= now:
                 try:
                     self._enforce(job)

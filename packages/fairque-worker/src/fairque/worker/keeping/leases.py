@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 
 from fairque.protocol import clock
 from fairque.protocol.errors import FairqueError
+from fairque.protocol.model.stopping import StopReason
 from fairque.protocol.service.supervision import Service
 from fairque.protocol.wire.status import Status
 from fairque.worker.consumer import Consumer
@@ -127,11 +128,11 @@ class Heart:
                 job.lease.held_until = sent + self._consumer.lease_ms / 1000
             if status is Status.REQUESTED:
                 job.canceled = True
-                job.request_cancel("it was canceled")
+                job.request_stop(StopReason.CANCELED)
             elif status not in (Status.OK, Status.OVERDUE):
                 # Overdue is left to the watch: by the worker's clock the attempt began a moment later.
                 # The task may just have ended by itself; then nobody listens any more.
-                job.request_cancel("its lease is lost", lease_lost=True)
+                job.request_stop(StopReason.LEASE_LOST)
 
     def _look(self) -> None:
         """Look whether the limits of the configuration are lost."""

@@ -6,14 +6,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from fairque.protocol import clock
-from fairque.protocol.errors import ErrorInfo, FairqueError, LeaseLost, RedisUnavailable, RemoteError, TaskTimeout
+from fairque.protocol.errors import ErrorInfo, FairqueError, LeaseLost, RedisUnavailable, RemoteError
 from fairque.protocol.jsonvalue import loads
 from fairque.protocol.model.context import TaskContext
 from fairque.protocol.model.outcome import VERDICTS, Decision
 from fairque.protocol.model.tracebacks import ErrorText, error_text
 from fairque.protocol.runners.forks import inherits
 from fairque.protocol.service.log import configured_log
-from fairque.worker.attempt import us_since
+from fairque.worker.attempt import late_error, us_since
 from fairque.worker.handling.inputs import Read
 from fairque.worker.jobs import Ending, Failure, GivenBack, Job, Success, Unstarted
 from fairque.worker.processes.channel import packed
@@ -92,7 +92,7 @@ class Children:
         try:
             child.channel.send_packed(order)
             # Only now, so that the task is there when it is told.
-            context.when_cancelled(told)
+            job.stop.when_given(told)
             ending = self._heard(child, job, context, read, started)
         except OSError:
             ending = None
@@ -221,7 +221,7 @@ class Children:
     def _killed(self, job: Job, context: TaskContext, ran_us: int) -> Failure:
         """Return the ending of a task whose child was killed, for one of three reasons."""
         if context.seconds_left <= 0:
-            return Failure(job, TaskTimeout(context.task.timeout_ms / 1000, "its child process was killed"), ran_us)
+            return Failure(job, late_error(job, "its child process was killed"), ran_us)
         if not job.canceled:
             return Failure(job, LeaseLost(job.granted.task_id), ran_us)
         reason = f"killed: it was canceled and continued for {self._cancel_timeout:g} s"

@@ -158,7 +158,7 @@ class Child:
                 {
                     "kind": "cancel",
                     "token": job.granted.token,
-                    "reason": job.cancel_reason,
+                    "reason": job.stop.reason,
                     "lease_lost": not job.lease.held(),
                 }
             )

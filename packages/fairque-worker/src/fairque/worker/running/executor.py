@@ -12,14 +12,15 @@ from typing import Any, TypeAlias
 
 from fairque.protocol import clock
 from fairque.protocol.errors import LeaseLost
-from fairque.protocol.model.context import context_here, running_in
+from fairque.protocol.model.context import TaskContext, context_here, running_in
 from fairque.protocol.model.progress import Progress
+from fairque.protocol.model.stopping import StopReason
 from fairque.protocol.model.task import Isolation, Task
 from fairque.worker.attempt import Later, drop, late_error, returned, us_since
 from fairque.worker.forks import end_if_copy
 from fairque.worker.handling.handler import TaskHandler
 from fairque.worker.handling.inputs import Inputs, task_of
-from fairque.worker.jobs import Ending, Failure, GivenBack, Job, LeasedContext, Unstarted, let_go
+from fairque.worker.jobs import Ending, Failure, GivenBack, Job, Unstarted, let_go
 from fairque.worker.log import log
 from fairque.worker.processes.children import Child, Children
 from fairque.worker.running.alarm import Alarm
@@ -32,8 +33,6 @@ __all__ = ["Executor"]
 
 #: What holds an attempt; only who takes it out of the table of these tells its ending. None: it waits for a thread.
 _Place: TypeAlias = Slot | Attempt | Child | None
-
-_OVER = "its timeout is over"
 
 #: How long a task may wait for one of the threads that there are when no other one can be started; and, where there is
 #: none at all, or no event loop, after how long it may be tried again.
@@ -165,7 +164,7 @@ class Executor:
             self._enforce_coroutine(job, place)
         elif place is not None:
             if (context := job.context) and context.seconds_left <= 0:
-                job.request_cancel(_OVER)
+                job.request_stop(StopReason.TIMEOUT)
             place.kill()
 
     def end_apart(self, jobs: Iterable[Job], seconds: float) -> None:
@@ -250,26 +249,26 @@ class Executor:
             return self._in_child(job, task, slot, self._children)
         context = self._begin(job, task, started)
         # A child does this itself.
-        task = job.task = context.task = self._inputs.filled(task)
+        task = job.task = self._inputs.filled(task)
         running_in(context)
         value = self._handler.handle(task, context)
         if inspect.isawaitable(value):
             return Later(value)
         return self._told(returned(job, value, self._result_limit, started))
 
-    def _begin(self, job: Job, task: Task[Any], started: float) -> LeasedContext:
+    def _begin(self, job: Job, task: Task[Any], started: float) -> TaskContext:
         deadline = started + task.timeout_ms / 1000
-        context = job.context = LeasedContext(
+        context = job.context = TaskContext(
             task,
-            job.lease,
             attempt=job.granted.attempt,
             fence=job.granted.fence,
             deadline=deadline,
+            stop=job.stop,
+            held=job.lease.held,
             read=self._inputs.pushed_values,
+            pushed=job.pushed,
+            on_progress=partial(self._on_progress, job),
         )
-        context.when_progress(partial(self._on_progress, job))
-        if job.cancel_reason:
-            context.request_cancel(job.cancel_reason)
         job.limit = deadline
         if deadline < self._alarm.until:
             self._alarm.ring()
@@ -342,9 +341,8 @@ class Executor:
                 self._look_at_limit()
 
         try:
-            told = job.context  # once it has begun, the attempt may end, and forget it, at any time
             attempt = Attempt(self._loops.current(), awaitable, on_end, context)
-            if told is None or not self._move(job, slot, attempt):
+            if not self._move(job, slot, attempt):
                 drop(awaitable)
                 return
             attempt.begin(f"fairque-{job.granted.task_id}")
@@ -352,13 +350,13 @@ class Executor:
             drop(awaitable)
             self._end(GivenBack(job, f"no event loop can be started: {error}", _PAUSE_SECONDS))
             return
-        told.when_cancelled(attempt.cancel)
+        job.stop.when_given(attempt.cancel)
 
     def _enforce_coroutine(self, job: Job, attempt: Attempt) -> None:
         if not attempt.overdue:
             attempt.overdue = True
             before = attempt.cancels
-            job.request_cancel(_OVER)
+            job.request_stop(StopReason.TIMEOUT)
             if attempt.cancels == before:  # it was told to stop before, and did not
                 attempt.cancel()
             job.limit = clock.monotonic() + self._cancel_timeout
@@ -371,7 +369,7 @@ class Executor:
 
     def _leave(self, job: Job, left: Slot | Attempt, end: str) -> None:
         """Tell the ending of an attempt that cannot be ended."""
-        job.request_cancel(_OVER)
+        job.request_stop(StopReason.TIMEOUT)
         self._abandoned = [one for one in self._abandoned if not one.ended]
         self._abandoned.append(left)
         log.warning(

@@ -21,7 +21,7 @@ def dump(worker: str, executor: Executor, jobs: Sequence[Job]) -> None:
         executor: Knows where a task runs.
         jobs: The tasks in flight.
     """
-    log.info("what runs", worker=worker, in_flight=len(jobs), threads=threading.active_count())
+    log.info("what runs", worker=worker, running=len(jobs), threads=threading.active_count())
     for job in jobs:
         where, stack = executor.where(job)
         log.info(
@@ -31,7 +31,7 @@ def dump(worker: str, executor: Executor, jobs: Sequence[Job]) -> None:
             user_id=None if job.task is None else job.task.user_id,
             attempt=job.granted.attempt,
             seconds=round(job.ran_us / 1_000_000, 3),
-            told_to_stop=job.cancel_reason or None,
+            told_to_stop=job.stop.reason,
             where=where,
             frames=_lines(stack),
         )

@@ -9,6 +9,7 @@ from fairque.protocol import clock
 from fairque.protocol.calls import Popped, Released
 from fairque.protocol.calls.pop import MAX_POP_TASKS
 from fairque.protocol.errors import FairqueError, ProtocolError, SchemaMismatch
+from fairque.protocol.model.stopping import StopReason
 from fairque.protocol.runners.wait import WaitLine
 from fairque.protocol.service.supervision import Service
 from fairque.worker.consumer import Consumer
@@ -148,10 +149,10 @@ class Courier:
         self._line.close()
         self._bell.close()
 
-    def abandon(self, reason: str) -> None:
+    def abandon(self) -> None:
         """Let all tasks that are held to others, who get them when the leases end; after a crash."""
         for job in self.book.snapshot():
-            job.request_cancel(reason, lease_lost=True)
+            job.request_stop(StopReason.WORKER_STOPS)
         self.book.clear()
         self._endings.clear()
         self._outbox.clear()
@@ -165,7 +166,7 @@ class Courier:
             self.service.end()
             return
         if self._phases.phase is Phase.CRASHED:
-            self.abandon("the worker ends")
+            self.abandon()
         if not (len(self.book) or self._outbox or self._line.busy):
             self._note_idle()
         try:
@@ -380,7 +381,7 @@ class Courier:
             return
         log.warning("giving back tasks that still run", tasks=[job.granted.task_id for job in jobs])
         for job in jobs:
-            job.request_cancel("the worker stops", lease_lost=True)
+            job.request_stop(StopReason.WORKER_STOPS)
         # Before others can get them, and while their leases are still renewed: a process can be ended, so none runs
         # twice.
         self._executor.end_apart(jobs, self._linger_seconds)
