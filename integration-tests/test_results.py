@@ -78,7 +78,12 @@ def test_dead_letters_run_again_once_their_cause_is_fixed(project: Any, queue: A
         handles[0].result(timeout=PATIENCE)
     eventually(lambda: len(queue.dead_letters.list()) == 3)
     (letter, *_) = queue.dead_letters.list()
-    assert (letter.func, letter.user_id, letter.reason, letter.error) == ("tasks:load", "ann", "retries", "broken")
+    assert (letter.func, letter.user_id, letter.reason, letter.error.message) == (
+        "tasks:load",
+        "ann",
+        "retries",
+        "broken",
+    )
     (project.folder / "broken").unlink()
     assert queue.task(letter.task_id).retry().task_ids == (letter.task_id,)
     assert queue.dead_letters.retry_all(func="tasks:load") == BulkReport(matched=2, changed=2, refused=0, scanned=2)
