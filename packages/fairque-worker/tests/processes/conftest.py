@@ -312,7 +312,7 @@ class Loud(TaskHandler):
 
     def on_failure(self, task, error, ctx, *, final):
         note("hook")
-        (HERE / "error").write_text(f"{type(error).__name__} {error.kind}: {error} {final}")
+        (HERE / "error").write_text(f"{type(error).__name__} {error.error.type}: {error} {final}")
 """
 
 
