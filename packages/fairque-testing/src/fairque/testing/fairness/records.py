@@ -31,7 +31,7 @@ def is_number(value: object) -> TypeGuard[float]:
     """Whether a value is a finite number."""
     if isinstance(value, float):
         return math.isfinite(value)
-    return isinstance(value, int) and not isinstance(value, bool)  # finite, and perhaps too large to be asked
+    return isinstance(value, int) and not isinstance(value, bool)  # finite, and possibly too large for isfinite
 
 
 @frozen(kw_only=True)
