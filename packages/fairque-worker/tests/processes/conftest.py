@@ -92,7 +92,7 @@ def fails(kind):
     if kind == "exit": sys.exit(3)
     if kind == "interrupt": raise KeyboardInterrupt
     if kind == "generator": raise GeneratorExit
-    if kind == "cancelled": raise asyncio.CancelledError
+    if kind == "canceled": raise asyncio.CancelledError
     if kind == "json": return object()
     if kind == "error": raise ValueError("no luck")
     return current_context().attempt

@@ -176,7 +176,7 @@ class Attempt:
     Attributes:
         loop: Where it runs.
         overdue: Whether its time is over, so that its ending is a failure in any case.
-        cancels: How often it was cancelled.
+        cancels: How often it was canceled.
         heard: Whether the loop has carried the last of these out: if not, something blocks it.
         ended: Whether it has ended.
     """
