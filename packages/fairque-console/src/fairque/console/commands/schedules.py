@@ -2,7 +2,6 @@
 
 import click
 
-from fairque.console.cli import CODES
 from fairque.console.options import as_json, opened, page_options, say, server_options
 from fairque.protocol.service.options import Given
 from fairque.protocol.service.usage import Group
@@ -10,7 +9,7 @@ from fairque.protocol.service.usage import Group
 __all__ = ["command"]
 
 
-@click.group("schedules", cls=Group, epilog=CODES)
+@click.group("schedules", cls=Group)
 def command() -> None:
     """Show and control schedules, and when they fire."""
 

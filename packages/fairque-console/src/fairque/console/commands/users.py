@@ -5,7 +5,6 @@ from typing import Any
 
 import click
 
-from fairque.console.cli import CODES
 from fairque.console.options import as_json, opened, page_options, say, server_options, table
 from fairque.protocol.limits import LIMITS, LimitName
 from fairque.protocol.service.options import Given
@@ -53,7 +52,7 @@ def _changed(*, changed: bool) -> None:
     click.echo("changed" if changed else "it was so already")
 
 
-@click.group("users", cls=Group, epilog=CODES)
+@click.group("users", cls=Group)
 def command() -> None:
     """Control and read the users of a queue."""
 
