@@ -66,7 +66,7 @@ class Loop:
             self._loop.close()
             raise
 
-    def begin_anew(self) -> None:
+    def start_over(self) -> None:
         """In a forked child: end it as soon as the coroutine that forked it, the only one there, ends or waits.
 
         All others continue in the parent. What waits cannot continue here: the selector is shared with the parent.
