@@ -40,7 +40,7 @@ class TestCallsInOtherThreads:
         job = bench.submit(hangs)
         eventually(lambda: job.context is not None, what="the begin")
         job.request_stop(StopReason.CANCELED)
-        assert bench.ending().cancelled
+        assert bench.ending().canceled
         assert bench.run(asks_a_thread, 7).value == 7
 
     def test_those_of_an_attempt_that_runs_hold_up_no_other_attempt(

@@ -188,7 +188,7 @@ def test_the_verdict_on_a_failure(queue: Queue, report: Any, error: BaseExceptio
         assert queue.failed[0].pause_ms == 9_000
 
 
-def test_a_cancelled_coroutine_of_a_canceled_task_is_canceled_and_not_tried_again(queue: Queue, report: Any) -> None:
+def test_a_canceled_coroutine_of_a_canceled_task_is_canceled_and_not_tried_again(queue: Queue, report: Any) -> None:
     canceled = job()
     canceled.canceled = True
     report(Failure(canceled, asyncio.CancelledError(), 0))
@@ -326,7 +326,7 @@ def test_the_log_says_which_function_failed_for_whom_and_where(
 def test_the_log_has_no_traceback_of_what_did_not_come_from_the_task(
     report: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for error in (UnknownFunction("nobody", (), []), TaskTimeout(3.0, "it was cancelled"), Retry(after=1)):
+    for error in (UnknownFunction("nobody", (), []), TaskTimeout(3.0, "it was canceled"), Retry(after=1)):
         report(Failure(job(), error, 0))
     assert len(caplog.records) == 3
     assert not any("exception" in vars(record) for record in caplog.records)

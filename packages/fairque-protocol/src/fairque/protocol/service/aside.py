@@ -46,11 +46,11 @@ class _Aside:
     """Threads that call one function after another."""
 
     def __init__(self) -> None:
-        self.begin_anew()
+        self.start_over()
         inherits(self)
         atexit.register(self.wait)
 
-    def begin_anew(self) -> None:
+    def start_over(self) -> None:
         """In a forked child: the threads are the parent's, and so is what they call."""
         self._changed = threading.Condition()
         self._waiting: deque[_Call] = deque()
