@@ -76,7 +76,7 @@ def read_users(keys: QueueKeys, *, after: str | None = None, most: int = 100, pr
         fitting = tuple(row for row in rows if row.user_id.startswith(prefix))
         return Page(
             items=fitting,
-            # They are in order: behind one that begins otherwise there are no more.
+            # They are in order: none follows one that begins otherwise.
             next=rows[-1].user_id if len(fitting) == most else None,
             scanned=len(rows),
             read_at=from_epoch_ms(int(answers[1])),
