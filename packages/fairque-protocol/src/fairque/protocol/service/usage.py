@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from fairque.protocol.service.codes import EXIT_CODES
+from fairque.protocol.service.codes import EXIT_CODES, INTERRUPTED
 
 __all__ = ["Command", "Group"]
 
@@ -32,6 +32,8 @@ def _refused(ctx: click.Context) -> Iterator[None]:
         yield
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise  # click knows what to do, and help ends with one of them
+    except KeyboardInterrupt:
+        ctx.exit(INTERRUPTED)
     except Exception as error:
         from fairque.protocol.errors import FairqueError  # noqa: PLC0415 - see above
         from fairque.protocol.service.aside import say  # noqa: PLC0415
