@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import copy_context
 from typing import Any, cast
 
 import pytest
@@ -97,7 +98,8 @@ def report(queue: Queue, handler: Told) -> Callable[..., Popped | None]:
     reporter = Reporter(cast("Consumer", queue), handler, metrics(), lambda call: call(), no_loop)
 
     def report(*endings: Ending, count: int = 0) -> Popped | None:
-        return reporter.exchange(endings, count)
+        # As in a thread of its own: hooks leave the context of their task in the one in which they run.
+        return copy_context().run(reporter.exchange, endings, count)
 
     return report
 
