@@ -158,3 +158,8 @@ def test_config_says_all_that_is_wrong_and_asks_no_server(command: Command) -> N
         True,
         True,
     )
+
+
+def test_the_page_of_the_package_lists_the_same_exit_codes() -> None:
+    text = " ".join((Path(__file__).parents[1] / "README.md").read_text().split())
+    assert EXIT_CODES.removeprefix("Exit codes: ") in text
