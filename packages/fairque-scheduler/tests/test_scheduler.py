@@ -26,7 +26,7 @@ from fairque.protocol.model.registry import REGISTRY
 from fairque.protocol.model.schedules import Miss, Schedule
 from fairque.protocol.runners import Runner
 from fairque.scheduler import ConfigurationError, TaskScheduler
-from fairque.scheduler.settings import SchedulerSection, SchedulerSection
+from fairque.scheduler.settings import SchedulerSection
 from fairque.testing.internal import eventually
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from fairque.protocol.config.validators import between, matches
 from fairque.protocol.service.settings import given_settings, own_name, several
 from fairque.protocol.showing import shown
 
-__all__ = ["SchedulerSection", "SchedulerSection", "SchedulerSettings", "names_of_modules", "settings_from_url"]
+__all__ = ["SchedulerSection", "SchedulerSettings", "names_of_modules", "settings_from_url"]
 
 
 def names_of_modules(_: object, attribute: "Attribute[Any]", value: object) -> None:

@@ -13,7 +13,7 @@ from fairque.protocol.model.task import ISOLATIONS, Isolation
 from fairque.protocol.service.settings import given_settings, own_name, several
 from fairque.protocol.showing import shown
 
-__all__ = ["WorkerSection", "WorkerSection", "WorkerSettings", "settings_from_url"]
+__all__ = ["WorkerSection", "WorkerSettings", "settings_from_url"]
 
 
 def _names(_: object, attribute: "Attribute[Any]", value: object) -> None:
