@@ -26,7 +26,7 @@ from fairque.protocol.model.registry import REGISTRY
 from fairque.protocol.model.schedules import Miss, Schedule
 from fairque.protocol.runners import Runner
 from fairque.scheduler import ConfigurationError, TaskScheduler
-from fairque.scheduler.settings import SchedulerSection
+from fairque.scheduler.settings import SchedulerOptions, SchedulerSection
 from fairque.testing.internal import eventually
 
 if TYPE_CHECKING:
@@ -395,7 +395,7 @@ class TestObject:
             TaskScheduler.from_url("embedded://", **options)
 
     def test_every_setting_of_a_scheduler_is_an_option_with_a_type(self) -> None:
-        assert SchedulerSection.__annotations__.keys() == {one.name for one in fields(SchedulerSection)}
+        assert SchedulerOptions.__annotations__.keys() == {one.name for one in fields(SchedulerSection)}
 
 
 def test_a_signal_still_ends_a_program_that_hangs_in_an_import(

@@ -9,7 +9,7 @@ from attrs import fields
 from fairque.protocol.config import load_settings
 from fairque.protocol.errors import ConfigurationError
 from fairque.worker import Worker, WorkerSection, WorkerSettings
-from fairque.worker.settings import WorkerSection
+from fairque.worker.settings import WorkerOptions
 
 
 def test_the_defaults_are_those_of_the_documentation() -> None:
@@ -109,7 +109,7 @@ def test_a_misspelt_option_is_a_type_error_that_says_what_may_be_meant() -> None
 
 
 def test_every_setting_of_a_worker_is_an_option_with_a_type() -> None:
-    assert WorkerSection.__annotations__.keys() == {one.name for one in fields(WorkerSection)}
+    assert WorkerOptions.__annotations__.keys() == {one.name for one in fields(WorkerSection)}
 
 
 @pytest.mark.parametrize(("name", "value"), [("heartbeat", "3"), ("lease", None), ("concurrency", "2")])

@@ -42,7 +42,7 @@ from fairque.scheduler.keeping import missing
 from fairque.scheduler.log import log
 from fairque.scheduler.metrics import Metrics
 from fairque.scheduler.misfires import overdue
-from fairque.scheduler.settings import SchedulerSection, SchedulerSettings, settings_from_url
+from fairque.scheduler.settings import SchedulerOptions, SchedulerSettings, settings_from_url
 from fairque.scheduler.times import time_after
 
 __all__ = ["TaskScheduler"]
@@ -94,7 +94,7 @@ class TaskScheduler:
         self._stopped = self._stopped or self._started
 
     @classmethod
-    def from_url(cls, url: str, *, queue: str = "default", **options: Unpack[SchedulerSection]) -> Self:
+    def from_url(cls, url: str, *, queue: str = "default", **options: Unpack[SchedulerOptions]) -> Self:
         """Make a scheduler for a queue of the server at ``url``; ``options`` are the fields of `SchedulerSection`.
 
         Raises:

@@ -12,7 +12,7 @@ from fairque.protocol.config.validators import between, matches
 from fairque.protocol.service.settings import given_settings, own_name, several
 from fairque.protocol.showing import shown
 
-__all__ = ["SchedulerSection", "SchedulerSettings", "names_of_modules", "settings_from_url"]
+__all__ = ["SchedulerOptions", "SchedulerSection", "SchedulerSettings", "names_of_modules", "settings_from_url"]
 
 
 def names_of_modules(_: object, attribute: "Attribute[Any]", value: object) -> None:
@@ -51,7 +51,7 @@ class SchedulerSection:
     stop_timeout: Seconds = field(default=10.0, converter=seconds, validator=between(0, 86_400))
 
 
-class SchedulerSection(TypedDict, total=False):
+class SchedulerOptions(TypedDict, total=False):
     """What `TaskScheduler.from_url` takes by name: the keys of `SchedulerSection`."""
 
     name: str

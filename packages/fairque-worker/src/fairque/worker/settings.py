@@ -13,7 +13,7 @@ from fairque.protocol.model.task import ISOLATIONS, Isolation
 from fairque.protocol.service.settings import given_settings, own_name, several
 from fairque.protocol.showing import shown
 
-__all__ = ["WorkerSection", "WorkerSettings", "settings_from_url"]
+__all__ = ["WorkerOptions", "WorkerSection", "WorkerSettings", "settings_from_url"]
 
 
 def _names(_: object, attribute: "Attribute[Any]", value: object) -> None:
@@ -71,7 +71,7 @@ class WorkerSection:
     http_port: int | None = field(default=None, validator=optional(between(0, 65_535)))
 
 
-class WorkerSection(TypedDict, total=False):
+class WorkerOptions(TypedDict, total=False):
     """What `Worker.from_url` takes by name: the keys of `WorkerSection`."""
 
     name: str

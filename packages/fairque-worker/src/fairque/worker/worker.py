@@ -37,7 +37,7 @@ from fairque.worker.running.executor import Executor
 from fairque.worker.serving.dump import dump
 from fairque.worker.serving.port import Port
 from fairque.worker.serving.probes import Probes, impatient
-from fairque.worker.settings import WorkerSection, WorkerSettings, settings_from_url
+from fairque.worker.settings import WorkerOptions, WorkerSettings, settings_from_url
 from fairque.worker.signals import SIGNALS
 from fairque.worker.taking.courier import Courier
 from fairque.worker.taking.reporter import Reporter
@@ -149,7 +149,7 @@ class Worker:
         queue: str = "default",
         handler: TaskHandler | str | None = None,
         burst: bool = False,
-        **options: Unpack[WorkerSection],
+        **options: Unpack[WorkerOptions],
     ) -> "Worker":
         """Make a worker for a queue of the server at ``url``; ``options`` are the fields of `WorkerSection`.
 
