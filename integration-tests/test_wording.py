@@ -33,6 +33,9 @@ def wording() -> Any:
         "a schedule that " + "is no more",
         "refused " + "for want of a right",
         "a push " + "of which nobody knows",
+        "the task was " + "cancelled",
+        "def is_" + "cancelled_task",
+        "a " + "cancellation",
     ],
 )
 def test_a_rejected_phrase_is_found_with_its_line(wording: Any, line: str) -> None:
@@ -48,6 +51,7 @@ def test_a_rejected_phrase_is_found_with_its_line(wording: Any, line: str) -> No
         "None means no limit",
         "user.anew = True",
         "we recommend and amend",
+        "a canceled coroutine raises CancelledError, and its cancelation shows in task.cancelled()",
     ],
 )
 def test_plain_english_is_accepted(wording: Any, line: str) -> None:

@@ -1,6 +1,9 @@
 """``fairque apply`` and ``fairque users``: files are applied exactly and once, users are listed and explained."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -126,7 +129,7 @@ class TestApply:
     def test_others_keep_what_they_have(self, bench: "Bench", command: Command) -> None:
         set_limits(bench, Setting("other", "cap", 7), Setting("acme", "rate", 9))
         output = command("apply", "limits.yaml").stdout
-        assert "user 'other': has limits but is not declared, left as it is\n" in output
+        assert "user 'other': has limits but is not declared, left as it is (--prune takes them back)\n" in output
         assert "user 'acme': rate 9 -> none\n" in output
         assert configured(bench)["other"] == {"cap": 7.0}
 
@@ -156,7 +159,7 @@ class TestApply:
         set_limits(bench, Setting(ALL_USERS, "cap", 7))
         Path("limits.yaml").write_text(text)
         result = command("apply", "limits.yaml", expected=78)
-        assert "limits.yaml: has no section fairness: there is nothing to apply" in result.stderr
+        assert "limits.yaml: has no section fairness or schedules: there is nothing to apply" in result.stderr
         assert configured(bench) == {"": {"cap": 7.0}}
 
     def test_a_file_is_needed(self, command: Command) -> None:
@@ -204,6 +207,38 @@ class TestList:
         assert acme["reason"] == "turn"
         assert datetime.fromisoformat(acme["since"]) <= datetime.fromisoformat(found["read_at"])
         assert found["read_at"].endswith("+00:00")
+
+    def test_only_those_are_listed_whose_ids_begin_as_asked(self, bench: "Bench", command: Command) -> None:
+        for user in ("a", "shop", "shop:1", "shop:2", "shoq", "z"):
+            bench.push("f", user=user)
+
+        def listed(*args: str) -> list[str]:
+            return [line.split()[0] for line in command("users", "list", *args).stdout.splitlines()[1:]]
+
+        assert listed("--prefix", "shop") == ["shop", "shop:1", "shop:2"]
+        assert listed("--prefix", "shop:", "--limit", "1") == ["shop:1", "more"]
+        assert listed("--prefix", "shop:", "--after", "shop:1") == ["shop:2"]
+        assert listed("--prefix", "shop", "--after", "b") == ["shop", "shop:1", "shop:2"]
+        assert listed("--prefix", "nobody") == []
+        assert "prefix" in command("users", "list", "--prefix", "a\tb", expected=2).stderr
+
+    def test_it_is_read_again_until_it_is_interrupted(self, bench: "Bench", command: Command) -> None:
+        words = ["users", "list", "--json", "--watch", "0.1", "--url", bench.url, "--queue", bench.keys.name]
+        process = subprocess.Popen(  # noqa: S603 - our own words
+            [sys.executable, "-u", "-m", "fairque.console", *words], stdout=subprocess.PIPE, text=True
+        )
+        with process:
+            try:
+                assert process.stdout is not None
+                assert json.loads(process.stdout.readline())["items"] == []
+                bench.push("f", user="ann")
+                pages = (json.loads(line)["items"] for line in process.stdout)
+                assert next(page for page in pages if page)[0]["user_id"] == "ann"
+                process.send_signal(signal.SIGINT)
+                assert process.wait() == 130
+            finally:
+                process.kill()
+        assert "--watch" not in command("users", "set", "--help").stdout
 
     def test_an_empty_queue_has_only_the_heading(self, command: Command) -> None:
         assert command("users", "list").stdout == "user  weight  waiting  running  served  reason\n"
@@ -272,6 +307,12 @@ class TestCancel:
         bench.push("f", user="ann")
         assert "Cancel 1 waiting tasks of user 'ann'?" in command("tasks", "cancel", "--user", "ann", expected=1).stdout
         assert "ann" in command("users", "list").stdout
+
+    def test_a_dry_run_only_counts_them(self, bench: "Bench", command: Command) -> None:
+        bench.push("f", user="ann")
+        assert command("tasks", "cancel", "--user", "ann", "--dry-run").stdout == "1 would be canceled\n"
+        assert "ann" in command("users", "list").stdout
+        assert "name it with --user" in command("tasks", "cancel", "t", "--dry-run", expected=2).stderr
 
     def test_one_task_is_canceled_by_its_id(self, bench: "Bench", command: Command) -> None:
         task_id = bench.push("f")

@@ -21,6 +21,7 @@ __all__ = [
     "configuration",
     "named",
     "nothing",
+    "page_prefix",
     "page_size",
     "page_start",
     "task_named",
@@ -83,6 +84,13 @@ def page_start(after: str | None) -> str | None:
     if after is not None and (problem := id_problem(after, "after")):
         raise InvalidArgument(problem)
     return after
+
+
+def page_prefix(prefix: str) -> str:
+    """Return ``prefix`` if ids can begin so."""
+    if prefix != "" and (problem := id_problem(prefix, "prefix")):
+        raise InvalidArgument(problem)
+    return prefix
 
 
 def page_size(limit: int) -> int:

@@ -11,6 +11,7 @@ from fairque.client.arguments import (
     changed,
     named,
     nothing,
+    page_prefix,
     page_size,
     page_start,
 )
@@ -142,21 +143,23 @@ class AsyncUsers:
         standing = await self._link.run(read_user(self._link.keys, user_id))
         return standing.info()
 
-    async def list(self, *, after: str | None = None, limit: int = 100) -> Page[UserRow]:
+    async def list(self, *, after: str | None = None, limit: int = 100, prefix: str = "") -> Page[UserRow]:
         """Return a page of the users that have queued or running tasks, or debts, in the order of their ids.
 
         Args:
             after: ``next`` of the page before; None begins.
             limit: Users of the page, 1 to 1,000.
+            prefix: How their ids begin.
 
         Raises:
             InvalidArgument: One of them cannot be used. Nothing was sent.
         """
-        return await self._link.run(read_users(self._link.keys, after=page_start(after), most=page_size(limit)))
+        call = read_users(self._link.keys, after=page_start(after), most=page_size(limit), prefix=page_prefix(prefix))
+        return await self._link.run(call)
 
-    def iter(self) -> AsyncIterator[UserRow]:
+    def iter(self, *, prefix: str = "") -> AsyncIterator[UserRow]:
         """Give these users, page after page."""
-        return all_pages(lambda after: self.list(after=after, limit=MAX_PAGE))
+        return all_pages(lambda after: self.list(after=after, limit=MAX_PAGE, prefix=prefix))
 
     async def snapshot(self) -> UsersSnapshot:
         """Return all users that have queued or running tasks, or debts, read 1,000 at a time.

@@ -12,6 +12,7 @@ from fairque.client.arguments import (
     changed,
     named,
     nothing,
+    page_prefix,
     page_size,
     page_start,
 )
@@ -143,21 +144,23 @@ class Users:
         standing = self._link.run(read_user(self._link.keys, user_id))
         return standing.info()
 
-    def list(self, *, after: str | None = None, limit: int = 100) -> Page[UserRow]:
+    def list(self, *, after: str | None = None, limit: int = 100, prefix: str = "") -> Page[UserRow]:
         """Return a page of the users that have queued or running tasks, or debts, in the order of their ids.
 
         Args:
             after: ``next`` of the page before; None begins.
             limit: Users of the page, 1 to 1,000.
+            prefix: How their ids begin.
 
         Raises:
             InvalidArgument: One of them cannot be used. Nothing was sent.
         """
-        return self._link.run(read_users(self._link.keys, after=page_start(after), most=page_size(limit)))
+        call = read_users(self._link.keys, after=page_start(after), most=page_size(limit), prefix=page_prefix(prefix))
+        return self._link.run(call)
 
-    def iter(self) -> Iterator[UserRow]:
+    def iter(self, *, prefix: str = "") -> Iterator[UserRow]:
         """Give these users, page after page."""
-        return all_pages(lambda after: self.list(after=after, limit=MAX_PAGE))
+        return all_pages(lambda after: self.list(after=after, limit=MAX_PAGE, prefix=prefix))
 
     def snapshot(self) -> UsersSnapshot:
         """Return all users that have queued or running tasks, or debts, read 1,000 at a time.

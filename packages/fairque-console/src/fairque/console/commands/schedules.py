@@ -2,7 +2,7 @@
 
 import click
 
-from fairque.console.options import as_json, opened, page_options, say, server_options
+from fairque.console.options import as_json, opened, page_options, say, server_options, watchable
 from fairque.protocol.service.options import Given
 from fairque.protocol.service.usage import Group
 
@@ -18,6 +18,7 @@ def command() -> None:
 @server_options
 @page_options
 @as_json
+@watchable
 def list_(given: Given, after: str | None, limit: int, *, as_json: bool) -> None:
     """List schedules in the order of their ids, and say which scheduler leads."""
     from fairque.console.schedule_tables import facts, page_table
@@ -42,6 +43,7 @@ def list_(given: Given, after: str | None, limit: int, *, as_json: bool) -> None
 @server_options
 @click.argument("schedule_id")
 @as_json
+@watchable
 def show(given: Given, schedule_id: str, *, as_json: bool) -> None:
     """Show a schedule: its definition, its next time, what it fired and what it missed."""
     from fairque.console.schedule_tables import facts
@@ -57,6 +59,7 @@ def show(given: Given, schedule_id: str, *, as_json: bool) -> None:
 @click.argument("schedule_id", required=False)
 @click.option("-n", "count", default=10, show_default=True, type=click.IntRange(1, 1_000), help="Times to show.")
 @as_json
+@watchable
 def upcoming(given: Given, schedule_id: str | None, count: int, *, as_json: bool) -> None:
     """Show the next times of a schedule, or which schedules are due next.
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from fairque.console.options import as_json, opened, page_options, say, server_options, table
+from fairque.console.options import as_json, opened, page_options, prefix_option, say, server_options, table, watchable
 from fairque.protocol.limits import LIMITS, LimitName
 from fairque.protocol.service.options import Given
 from fairque.protocol.service.usage import Group
@@ -60,11 +60,13 @@ def command() -> None:
 @command.command("list")
 @server_options
 @page_options
+@prefix_option
 @as_json
-def list_(given: Given, after: str | None, limit: int, *, as_json: bool) -> None:
+@watchable
+def list_(given: Given, after: str | None, limit: int, prefix: str, *, as_json: bool) -> None:
     """List users who have queued or running tasks, or debts, in the order of their ids."""
     with opened(given) as queue_:
-        page = queue_.users.list(after=after, limit=limit)
+        page = queue_.users.list(after=after, limit=limit, prefix=prefix)
     rows = [
         (row.user_id, f"{row.weight:g}", f"{row.waiting:,}", f"{row.running:,}", f"{row.served:,.3f}", row.reason)
         for row in page
@@ -79,6 +81,7 @@ def list_(given: Given, after: str | None, limit: int, *, as_json: bool) -> None
 @server_options
 @click.argument("user")
 @as_json
+@watchable
 def show(given: Given, user: str, *, as_json: bool) -> None:
     """Show what USER has, got and may use, and why it waits."""
     from fairque.console.facts import facts_of_user

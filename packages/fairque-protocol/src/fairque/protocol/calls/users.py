@@ -58,22 +58,31 @@ def read_user(keys: QueueKeys, user_id: str) -> Call[UserStanding]:
     return Call("read_user", keys, (user_id,), decode)
 
 
-def read_users(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> Call[Page[UserRow]]:
-    """Build the call that reads a page of 1 to 1,000 users with tasks or debts, from the one after ``after`` on."""
+def read_users(keys: QueueKeys, *, after: str | None = None, most: int = 100, prefix: str = "") -> Call[Page[UserRow]]:
+    """Build the call that reads a page of 1 to 1,000 users with tasks or debts, from the one after ``after`` on.
+
+    Args:
+        keys: The queue.
+        after: The last user of the page before; None begins.
+        most: Users to look at.
+        prefix: How their ids begin.
+    """
 
     def decode(reply: list[Any]) -> Page[UserRow]:
         answers = opened(keys, reply)
         unit = 1 if text(answers[2]) == "count" else _MICROSECONDS
         places = iter(answers[3:])
         rows = tuple(_row(row, unit) for row in zip(*[places] * 9, strict=True))
+        fitting = tuple(row for row in rows if row.user_id.startswith(prefix))
         return Page(
-            items=rows,
-            next=rows[-1].user_id if len(rows) == most else None,
+            items=fitting,
+            # They are in order: none follows one that begins otherwise.
+            next=rows[-1].user_id if len(fitting) == most else None,
             scanned=len(rows),
             read_at=from_epoch_ms(int(answers[1])),
         )
 
-    return Call("read_users", keys, (_from(after), most), decode)
+    return Call("read_users", keys, (_from(after, prefix), most), decode)
 
 
 def read_configured(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> Call[Configured]:
@@ -133,8 +142,9 @@ def _row(places: Iterable[Any], unit: int) -> UserRow:
     )
 
 
-def _from(after: str | None) -> str:
-    return "-" if after is None else f"({after}"
+def _from(after: str | None, prefix: str = "") -> str:
+    # All that begins so stands behind the prefix itself.
+    return f"({after}" if after is not None and after >= prefix else f"[{prefix}" if prefix else "-"
 
 
 def _standing(user_id: str, now_ms: int, answers: Iterable[Any]) -> UserStanding:

@@ -144,7 +144,7 @@ class Executor:
     def enforce(self, job: Job) -> None:
         """End an attempt whose limit is over, as far as that is possible; only the watch calls this.
 
-        A thread is left behind and replaced; a coroutine is cancelled, and left behind if it still runs after
+        A thread is left behind and replaced; a coroutine is canceled, and left behind if it still runs after
         ``cancel_timeout``; a child process is killed.
         """
         job.limit = math.inf
@@ -331,7 +331,7 @@ class Executor:
             ran_us = us_since(started)
             calls_continue = attempt.loop.helpers.leave(context_here())
             if attempt.overdue:
-                late = late_error(job, "it was cancelled")
+                late = late_error(job, "it was canceled")
                 late.__cause__ = error
                 error = late
             limit = self._result_limit
@@ -365,7 +365,7 @@ class Executor:
             return
         if not attempt.cancel_delivered:
             self._loops.replace(attempt.loop)
-        self._leave(job, attempt, "it was cancelled, but continues, and its result is ignored")
+        self._leave(job, attempt, "it was canceled, but continues, and its result is ignored")
 
     def _leave(self, job: Job, place: Slot | Attempt, end: str) -> None:
         """Report the timeout of an attempt that cannot be ended."""

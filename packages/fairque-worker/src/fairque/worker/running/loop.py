@@ -176,7 +176,7 @@ class Attempt:
     Attributes:
         loop: Where it runs.
         overdue: Whether its timeout is over, so that its ending is a failure in any case.
-        cancels: How often it was cancelled.
+        cancels: How often it was canceled.
         cancel_delivered: Whether the loop has run the last cancelation: if not, something blocks the loop.
         ended: Whether it has ended.
     """

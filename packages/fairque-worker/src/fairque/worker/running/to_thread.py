@@ -37,7 +37,7 @@ class _Crew:
 class Helpers(Threads):
     """A pool that grows with its work, and in which no attempt waits for the calls of another.
 
-    A thread cannot be interrupted: calls continue after the coroutine that awaits them was cancelled, maybe forever.
+    A thread cannot be interrupted: calls continue after the coroutine that awaits them was canceled, maybe forever.
     """
 
     def __init__(self) -> None:
