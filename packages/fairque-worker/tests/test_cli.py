@@ -330,4 +330,4 @@ def test_a_module_may_have_the_name_of_what_operators_do(command: Command, name:
 def test_a_command_of_operators_that_is_no_module_is_named(command: Command) -> None:
     result = command("doctor", "--burst")
     assert result.exit_code == 6
-    assert "It is fairque doctor (package fairque-console)" in result.stderr
+    assert "run fairque doctor (package fairque-console)" in result.stderr

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Self, Unpack
 
 from attrs import evolve
 from prometheus_client import make_wsgi_app
@@ -42,7 +42,7 @@ from fairque.scheduler.keeping import missing
 from fairque.scheduler.log import log
 from fairque.scheduler.metrics import Metrics
 from fairque.scheduler.misfires import overdue
-from fairque.scheduler.settings import SchedulerSettings, settings_from_url
+from fairque.scheduler.settings import SchedulerOptions, SchedulerSettings, settings_from_url
 from fairque.scheduler.times import time_after
 
 __all__ = ["TaskScheduler"]
@@ -94,11 +94,12 @@ class TaskScheduler:
         self._stopped = self._stopped or self._started
 
     @classmethod
-    def from_url(cls, url: str, *, queue: str = "default", **options: Any) -> Self:
+    def from_url(cls, url: str, *, queue: str = "default", **options: Unpack[SchedulerOptions]) -> Self:
         """Make a scheduler for a queue of the server at ``url``; ``options`` are the fields of `SchedulerSection`.
 
         Raises:
-            ConfigurationError: One of them cannot be used, or is not an option; the message names it.
+            ConfigurationError: With each of them that cannot be used.
+            TypeError: There is no such option; the message says which may be meant.
         """
         return cls(settings_from_url(url, queue, options))
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
+from typing import Unpack
 
 from fairque.protocol import clock
 from fairque.protocol.config import mask_url
@@ -37,7 +37,7 @@ from fairque.worker.running.executor import Executor
 from fairque.worker.serving.dump import dump
 from fairque.worker.serving.port import Port
 from fairque.worker.serving.probes import Probes, with_short_timeouts
-from fairque.worker.settings import WorkerSettings, settings_from_url
+from fairque.worker.settings import WorkerOptions, WorkerSettings, settings_from_url
 from fairque.worker.signals import SIGNALS
 from fairque.worker.taking.courier import Courier
 from fairque.worker.taking.reporter import Reporter
@@ -150,12 +150,13 @@ class Worker:
         queue: str = "default",
         handler: TaskHandler | str | None = None,
         burst: bool = False,
-        **options: Any,
+        **options: Unpack[WorkerOptions],
     ) -> "Worker":
         """Create a worker for a queue of the server at ``url``; ``options`` are the fields of `WorkerSection`.
 
         Raises:
-            ConfigurationError: An option is unknown or has an invalid value; the message names it.
+            ConfigurationError: Some are invalid; the message names all of them.
+            TypeError: There is no such option; the message suggests a similar one.
         """
         return cls(settings_from_url(url, queue, options), handler, burst=burst)
 
