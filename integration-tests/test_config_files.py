@@ -9,7 +9,7 @@ from attrs import asdict, frozen
 from fairque.client import ClientSettings
 from fairque.protocol.config import FairnessSettings, load_settings
 from fairque.scheduler import SchedulerSettings
-from fairque.scheduler.checking import all_problems
+from fairque.client.schedule_checks import all_problems
 from fairque.scheduler.declared import DeclaredSchedule, schedules_of
 from fairque.worker import WorkerSettings
 

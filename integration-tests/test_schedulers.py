@@ -24,7 +24,7 @@ from fairque.protocol.clock import monotonic
 from fairque.protocol.embedded.binary import find_server_binary
 from fairque.protocol.errors import FairqueError
 from fairque.scheduler import Schedule, SchedulerStatus, TaskScheduler
-from fairque.scheduler.times import time_after
+from fairque.protocol.model.schedule_times import time_after
 from fairque.testing.internal import PATIENCE, eventually
 
 CHANGES = int(os.environ.get("FAIRQUE_LEADER_CHANGES", "20"))

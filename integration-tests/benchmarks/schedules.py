@@ -25,7 +25,7 @@ from fairque.protocol.clock import monotonic
 from fairque.protocol.config import RedisSettings
 from fairque.protocol.model.schedules import Schedule, task_id_of
 from fairque.protocol.runners import Runner
-from fairque.scheduler.times import time_after
+from fairque.protocol.model.schedule_times import time_after
 
 if TYPE_CHECKING:
     from fairque.protocol.wire.keys import QueueKeys

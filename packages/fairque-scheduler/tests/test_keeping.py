@@ -20,7 +20,7 @@ from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.scheduler import TaskScheduler
-from fairque.scheduler.applying import apply
+from fairque.client.schedule_plans import apply
 from fairque.scheduler.keeping import Keeper, missing
 from fairque.scheduler.metrics import Metrics
 from fairque.scheduler.settings import SchedulerOptions, SchedulerSettings

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fairque.protocol.calls import Overdue
 from fairque.protocol.model.schedules import Schedule, ScheduleInfo
 from fairque.scheduler.misfires import MAX_COUNTED, MAX_MISSED, Step, next_step, overdue
-from fairque.scheduler.times import time_after
+from fairque.protocol.model.schedule_times import time_after
 
 
 def every(interval: int = 10, **fields: Any) -> Schedule:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from fairque.protocol.errors import InvalidTask
 from fairque.protocol.showing import shown
 
-__all__ = ["LONGEST_MS", "LONGEST_SECONDS", "as_seconds", "to_epoch_ms", "to_ms", "to_us", "whole_ms"]
+__all__ = ["LONGEST_MS", "LONGEST_SECONDS", "as_seconds", "from_epoch_ms", "to_epoch_ms", "to_ms", "to_us", "whole_ms"]
 
 #: The longest duration, 285 years: in microseconds larger integers than 2**53 are not exact in Lua.
 LONGEST_MS = 9_007_199_254_740
@@ -79,6 +79,11 @@ def to_epoch_ms(moment: datetime, what: str) -> int:
     if moment.tzinfo is None or moment.utcoffset() is None:
         raise InvalidTask(f"{what} {moment.isoformat()} has no time zone: give it one, for example datetime.now(UTC)")
     return max(0, -(-((moment - _EPOCH) // _MICROSECOND) // 1000))
+
+
+def from_epoch_ms(ms: int) -> datetime:
+    """Return a moment as a datetime in UTC."""
+    return _EPOCH + timedelta(milliseconds=ms)
 
 
 def _unusable(value: object, what: str) -> InvalidTask:

@@ -23,7 +23,7 @@ from fairque.protocol.model.schedules import (
 )
 from fairque.protocol.model.states import Priority
 from fairque.scheduler._version import __version__
-from fairque.scheduler.cron import Cron, parse_cron
+from fairque.protocol.cron.cron import Cron, parse_cron
 from fairque.scheduler.scheduler import TaskScheduler
 from fairque.scheduler.settings import SchedulerOptions, SchedulerSettings
 

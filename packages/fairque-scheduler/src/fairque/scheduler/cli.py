@@ -17,7 +17,7 @@ from fairque.protocol.service.log import configure_log
 from fairque.protocol.service.settings import Option, read_settings
 from fairque.protocol.service.usage import Group
 from fairque.scheduler._version import __version__
-from fairque.scheduler.applying import Plan
+from fairque.client.schedule_plans import Plan
 from fairque.scheduler.declared import DeclaredSchedule, ImportingOptions, reading, schedules_of
 from fairque.scheduler.log import log
 from fairque.scheduler.scheduler import TaskScheduler

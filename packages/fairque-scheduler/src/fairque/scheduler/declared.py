@@ -17,7 +17,7 @@ from fairque.protocol.model.states import Priority
 from fairque.protocol.model.task import DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS
 from fairque.protocol.service.loading import import_modules
 from fairque.protocol.service.settings import several
-from fairque.scheduler.checking import cron_problems, function_problem
+from fairque.client.schedule_checks import cron_problems, function_problem
 from fairque.scheduler.settings import SchedulerOptions, names_of_modules
 
 if TYPE_CHECKING:

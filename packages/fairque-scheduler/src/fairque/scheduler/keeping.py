@@ -12,10 +12,10 @@ from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.runners import Runner
 from fairque.protocol.service.limits import LimitsKeeper
 from fairque.protocol.wire.keys import QueueKeys
-from fairque.scheduler.applying import apply
+from fairque.client.schedule_plans import apply
 from fairque.scheduler.log import log
 from fairque.scheduler.metrics import Metrics
-from fairque.scheduler.times import time_after
+from fairque.protocol.model.schedule_times import time_after
 
 __all__ = ["Keeper", "missing"]
 

@@ -35,15 +35,15 @@ from fairque.protocol.service.signals import Control
 from fairque.protocol.service.web import Web
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.scripts import load_scripts
-from fairque.scheduler.applying import Plan, apply
-from fairque.scheduler.checking import all_problems, problems_of_all, why_never
+from fairque.client.schedule_plans import Plan, apply
+from fairque.client.schedule_checks import all_problems, problems_of_all, why_never
 from fairque.scheduler.engine import Engine, State
 from fairque.scheduler.keeping import missing
 from fairque.scheduler.log import log
 from fairque.scheduler.metrics import Metrics
 from fairque.scheduler.misfires import overdue
 from fairque.scheduler.settings import SchedulerSettings, settings_from_url
-from fairque.scheduler.times import time_after
+from fairque.protocol.model.schedule_times import time_after
 
 __all__ = ["TaskScheduler"]
 

@@ -74,7 +74,7 @@ def upcoming(
 
     try:
         from fairque.scheduler import SchedulerSettings, TaskScheduler
-        from fairque.scheduler.times import time_after
+        from fairque.protocol.model.schedule_times import time_after
     except ImportError:
         raise click.ClickException("upcoming needs fairque-console[schedules]") from None
     settings = located(config, url, queue)

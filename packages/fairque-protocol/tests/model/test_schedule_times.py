@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fairque.protocol.errors import InvalidSchedule
 from fairque.protocol.model.schedules import Schedule
-from fairque.scheduler.times import jitter_of, time_after
+from fairque.protocol.model.schedule_times import jitter_of, time_after
 
 HOUR = 3_600_000
 
