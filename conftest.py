@@ -1,4 +1,4 @@
-"""For all tests: how fast the machine is decides nothing, and which servers they run on."""
+"""Shared by all tests: no dependence on the speed of the machine, and the choice of servers."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ settings.load_profile("fairque")
 FIRST_CHOICE = "first-choice"
 # Service and port in integration-tests/docker-compose.yml.
 SERVICE = ("valkey", 6379)
-# Seconds in which a Docker engine has to answer to count as one.
+# Seconds in which a Docker engine must answer to count as available.
 DOCKER_SECONDS = 5
 
 
@@ -33,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--every-server",
         action="store_true",
-        help="run the tests of the scripts on the redis-server on PATH, too, unless FAIRQUE__REDIS__URL is set",
+        help="run the tests of the scripts on the redis-server on PATH, too, unless FAIRQUE_REDIS_URL is set",
     )
 
 
@@ -44,25 +44,25 @@ def servers(config: pytest.Config) -> list[str]:
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    """Say which kinds of servers are tested."""
+    """Show the kinds of servers under test."""
     return f"scripts run on: {', '.join(servers(config))}"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run what asks for every server on each kind, in the same order in all processes of pytest-xdist."""
+    """Run tests that request every server on each kind, in the same order in all processes of pytest-xdist."""
     if "fairque_every_server_url" in metafunc.fixturenames:
         metafunc.parametrize("fairque_every_server_url", servers(metafunc.config), indirect=True, scope="session")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Let hypothesis know that a test is parametrized: it looks for the mark, to expect several runs of a property."""
+    """Mark a test as parametrized for hypothesis, which then expects several runs of a property."""
     if "fairque_every_server_url" in getattr(item, "fixturenames", ()):
         item.add_marker(pytest.mark.parametrize("fairque_every_server_url", servers(item.config), indirect=True))
 
 
 @pytest.fixture(scope="session")
 def fairque_server_url(pytestconfig: pytest.Config) -> Iterator[str]:
-    """The server of the plugin, with a container of docker-compose.yml as a choice before the packaged Valkey."""
+    """The server of the plugin, with a container of docker-compose.yml before the packaged Valkey."""
     with server_for_tests(partial(in_docker, pytestconfig)) as url:
         yield url
 
@@ -79,18 +79,18 @@ def fairque_every_server_url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @contextmanager
 def in_docker(config: pytest.Config) -> Iterator[str]:
-    """The URL of a container, or an error if none can be had."""
+    """The URL of a container, or an error if none can be started."""
     docker = shutil.which("docker")
     if docker is None:
         raise FileNotFoundError("there is no docker command")
     for question in (["info"], ["compose", "version"]):
-        # Quick to fail where no engine runs, and pytest-docker shows no reason.
+        # Fail fast if no engine runs; pytest-docker shows no reason.
         subprocess.run(  # noqa: S603 - fixed words
             [docker, *question], capture_output=True, timeout=DOCKER_SECONDS, check=True
         )
     from pytest_docker import plugin  # noqa: PLC0415 - needed only where Docker runs
 
-    # Not by its fixtures: which plugin's docker_compose_file wins depends on the version of pytest.
+    # Not through its fixtures: which plugin's docker_compose_file is used depends on the version of pytest.
     with plugin.get_docker_services(
         docker_compose_command="docker compose",
         docker_compose_file=os.fspath(config.rootpath / "integration-tests" / "docker-compose.yml"),

@@ -1,4 +1,4 @@
-"""A user's project in a folder of its own: a module with tasks, workers that run it, and a queue to push to."""
+"""A user's project in its own folder: a module with tasks, workers that run it, and a queue to push to."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ import pytest
 from fairque.client import TaskQueue
 from fairque.testing.internal import PATIENCE, eventually
 
-#: What every module of tasks here begins with: a ledger in which a task notes that it ran.
+#: The beginning of every module of tasks here: a ledger in which a task records that it ran.
 PRELUDE = """
 import asyncio, os, signal, sys, time
 from pathlib import Path
@@ -38,7 +38,7 @@ class Process:
     """One worker process.
 
     Attributes:
-        popen: To signal it and to wait for it.
+        popen: The process, to signal it and to wait for it.
     """
 
     def __init__(self, popen: "subprocess.Popen[bytes]", log: Path) -> None:
@@ -51,42 +51,42 @@ class Process:
 
     @property
     def stderr(self) -> str:
-        """What it has said so far."""
+        """Its output so far."""
         return self._log.read_text()
 
     def signal(self, number: int) -> None:
         self.popen.send_signal(number)
 
     def ends(self, within: float = PATIENCE) -> int:
-        """Wait for its end and return its exit code."""
+        """Wait until it ends and return its exit code."""
         try:
             return self.popen.wait(within)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"the worker did not end within {within:g} s; it said:\n{self.stderr}") from None
 
     def kill(self) -> None:
-        """End it without any warning."""
+        """Kill it without warning."""
         self.popen.kill()
         self.popen.wait(PATIENCE)
 
 
 class Project:
-    """A folder with ``tasks.py``, and the processes that were started in it.
+    """A folder with ``tasks.py``, and the processes started in it.
 
     Attributes:
-        folder: Where the processes run.
-        environ: What they get, on top of the environment of the tests.
+        folder: Working directory of the processes.
+        environ: Their environment variables, added to those of the tests.
     """
 
     def __init__(self, folder: Path, url: str, queue: str) -> None:
         self.folder = folder
         self.environ = {
-            "FAIRQUE__REDIS__URL": url,
-            "FAIRQUE__QUEUE__NAME": queue,
-            "FAIRQUE__WORKER__LEASE_SECONDS": "2",
-            "FAIRQUE__WORKER__HEARTBEAT_SECONDS": "0.5",
+            "FAIRQUE_REDIS_URL": url,
+            "FAIRQUE_QUEUE_NAME": queue,
+            "FAIRQUE_WORKER_LEASE": "2",
+            "FAIRQUE_WORKER_HEARTBEAT": "0.5",
             "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONUNBUFFERED": "",  # as in most places, so that a buffer that nobody flushes shows
+            "PYTHONUNBUFFERED": "",  # as in most deployments, so that an unflushed buffer is detected
         }
         self._processes: list[Process] = []
 
@@ -95,11 +95,11 @@ class Project:
         (self.folder / f"{name}.py").write_text(prelude + text)
 
     def touch(self, name: str) -> None:
-        """Let the tasks continue that wait for this file."""
+        """Release the tasks that wait for this file."""
         (self.folder / name).touch()
 
     def begin(self, *args: str, environ: dict[str, str] | None = None) -> Process:
-        """Start a worker, by default of the module ``tasks``."""
+        """Start a worker, by default for the module ``tasks``."""
         log = self.folder / f"stderr-{len(self._processes)}"
         with log.open("wb") as stderr:
             popen = subprocess.Popen(
@@ -113,7 +113,7 @@ class Project:
         return self._processes[-1]
 
     def start(self, *args: str, environ: dict[str, str] | None = None) -> Process:
-        """The same, and wait until it takes tasks."""
+        """Start a worker as `begin` does, and wait until it takes tasks."""
         process = self.begin(*args, environ=environ)
 
         def started() -> bool:
@@ -124,18 +124,18 @@ class Project:
         return process
 
     def run(self, *args: str, environ: dict[str, str] | None = None) -> tuple[int, str, str]:
-        """Run a worker to its end and return exit code, output and errors."""
+        """Run a worker until it ends, and return exit code, output and errors."""
         process = self.begin(*args, environ=environ)
         output, _ = process.popen.communicate(timeout=PATIENCE)
         return process.popen.returncode, output.decode(), process.stderr
 
     def ledger(self) -> list[list[str]]:
-        """Id, attempt, process and word of all that ran, in the order in which they noted it."""
+        """Id, attempt, process and note of all tasks that ran, in the order of their entries."""
         path = self.folder / "ledger"
         return [line.split(" ") for line in path.read_text().splitlines()] if path.exists() else []
 
     def noted(self, task_id: str, times: int = 1) -> None:
-        """Wait until a task has noted that it runs."""
+        """Wait until a task has recorded that it runs."""
         eventually(lambda: sum(line[0] == task_id for line in self.ledger()) >= times, what=f"a run of {task_id}")
 
     def close(self) -> None:
@@ -149,7 +149,7 @@ class Project:
 
 @pytest.fixture
 def project(tmp_path: Path, fairque_server_url: str, fairque_queue_name: str) -> Iterator[Project]:
-    """A folder whose workers share a queue of its own; all processes have ended after the test."""
+    """A folder whose workers share its own queue; all processes are ended after the test."""
     project = Project(tmp_path, fairque_server_url, fairque_queue_name)
     yield project
     project.close()
@@ -157,6 +157,6 @@ def project(tmp_path: Path, fairque_server_url: str, fairque_queue_name: str) ->
 
 @pytest.fixture
 def queue(fairque_server_url: str, fairque_queue_name: str) -> Iterator[Any]:
-    """The producer's side of the same queue."""
-    with TaskQueue.from_url(fairque_server_url, name=fairque_queue_name, default_user_id="ann") as queue:
+    """The same queue, for the producer."""
+    with TaskQueue.from_url(fairque_server_url, queue=fairque_queue_name, default_user_id="ann") as queue:
         yield queue

@@ -1,4 +1,4 @@
-"""The command as it is installed: what goes wrong is one clear line and an exit code, and nothing is written."""
+"""The installed command: an error is one clear line and an exit code, and nothing is written."""
 
 import shutil
 import subprocess
@@ -24,7 +24,7 @@ def hello(name):
 
 @pytest.fixture
 def server(fairque_server_url: str) -> Iterator[Any]:
-    """A client to look with."""
+    """A client to inspect the server."""
     with redis.Redis.from_url(fairque_server_url, decode_responses=True) as client:
         yield client
 
@@ -35,8 +35,8 @@ def server(fairque_server_url: str) -> Iterator[Any]:
         ([], {}, 2, "name at least one MODULE"),
         (["nobody"], {}, 6, "module 'nobody' cannot be imported"),
         (["tasks:hello"], {}, 6, "is not a TaskHandler but TaskFunction"),
-        (["tasks"], {"FAIRQUE__REDIS__URL": "redis://localhost:1/0"}, 3, "redis://localhost:1/0 does not answer"),
-        (["tasks"], {"FAIRQUE__WORKER__CONCURENCY": "2"}, 78, "FAIRQUE__WORKER__CONCURENCY"),
+        (["tasks"], {"FAIRQUE_REDIS_URL": "redis://localhost:1/0"}, 3, "redis://localhost:1/0 does not answer"),
+        (["tasks"], {"FAIRQUE_WORKER_CONCURENCY": "2"}, 78, "FAIRQUE_WORKER_CONCURENCY"),
         (["tasks", "--config", "wrong.yaml"], {}, 78, "wrong.yaml:2"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
@@ -46,19 +46,19 @@ def test_what_is_wrong_is_said_clearly_and_nothing_is_written(
 ) -> None:
     project.write(TASKS)
     (project.folder / "wrong.yaml").write_text("worker:\n  concurrency: many\n")
-    code, output, errors = project.run(*(args or ["--burst"]), environ={"FAIRQUE__REDIS__RETRIES": "0", **environ})
+    code, output, errors = project.run(*(args or ["--burst"]), environ={"FAIRQUE_REDIS_RETRIES": "0", **environ})
     assert (code, output) == (expected, "")
     assert words in errors
     assert "Traceback" not in errors
     lines = errors.splitlines()
     assert len(lines) == 1 or lines[0].startswith("Usage:"), errors
-    name = project.environ["FAIRQUE__QUEUE__NAME"]
+    name = project.environ["FAIRQUE_QUEUE_NAME"]
     assert server.keys(f"fairque:{{{name}}}:*") == []
 
 
 def test_a_queue_of_another_version_is_refused_and_left_alone(project: Any, server: Any) -> None:
     project.write(TASKS)
-    meta = f"fairque:{{{project.environ['FAIRQUE__QUEUE__NAME']}}}:meta"
+    meta = f"fairque:{{{project.environ['FAIRQUE_QUEUE_NAME']}}}:meta"
     server.hset(meta, "schema", "99")
     code, _, errors = project.run("tasks", "--burst")
     assert code == 4
@@ -71,7 +71,7 @@ def test_a_server_that_may_evict_tasks_is_refused_and_left_alone(project: Any) -
     project.write(TASKS)
     with EmbeddedServer() as own, redis.Redis.from_url(own.url) as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
-        code, _, errors = project.run("tasks", "--burst", environ={"FAIRQUE__REDIS__URL": own.url})
+        code, _, errors = project.run("tasks", "--burst", environ={"FAIRQUE_REDIS_URL": own.url})
         assert client.dbsize() == 0
     assert code == 3
     assert "CONFIG SET maxmemory-policy noeviction" in errors
@@ -81,8 +81,8 @@ def test_a_server_that_may_evict_tasks_is_refused_and_left_alone(project: Any) -
 def test_options_name_another_server_and_queue_than_the_environment(project: Any, queue: Any) -> None:
     project.write(TASKS)
     handle = queue.push(Task(func="tasks:hello", args=["you"]))
-    url, name = project.environ["FAIRQUE__REDIS__URL"], project.environ["FAIRQUE__QUEUE__NAME"]
-    elsewhere = {"FAIRQUE__REDIS__URL": "redis://localhost:1/0", "FAIRQUE__QUEUE__NAME": "elsewhere"}
+    url, name = project.environ["FAIRQUE_REDIS_URL"], project.environ["FAIRQUE_QUEUE_NAME"]
+    elsewhere = {"FAIRQUE_REDIS_URL": "redis://localhost:1/0", "FAIRQUE_QUEUE_NAME": "elsewhere"}
     code, _, errors = project.run("tasks", "--url", url, "--queue", name, "--burst", environ=elsewhere)
     assert code == 0, errors
     assert handle.result(0) == "Hello you"
@@ -93,10 +93,10 @@ def test_a_configuration_file_is_enough(project: Any, queue: Any) -> None:
     handle = queue.push(Task(func="tasks:hello", args=["you"]))
     (project.folder / "fairque.yaml").write_text(
         "redis:\n  url: ${SERVER}\n"
-        f"queue:\n  name: {project.environ.pop('FAIRQUE__QUEUE__NAME')}\n"
+        f"queue:\n  name: {project.environ.pop('FAIRQUE_QUEUE_NAME')}\n"
         "worker:\n  modules: [tasks]\n  concurrency: 1\n"
     )
-    server = {"SERVER": project.environ.pop("FAIRQUE__REDIS__URL")}
+    server = {"SERVER": project.environ.pop("FAIRQUE_REDIS_URL")}
     code, _, errors = project.run("--config", "fairque.yaml", "--burst", environ=server)
     assert code == 0, errors
     assert handle.result(0) == "Hello you"
@@ -123,7 +123,7 @@ def test_too_many_tasks_that_cannot_be_stopped_end_the_worker_with_7_to_be_start
     project: Any, queue: Any
 ) -> None:
     project.write(HANGS)
-    worker = project.start("tasks", environ={"FAIRQUE__WORKER__MAX_ABANDONED": "1"})
+    worker = project.start("tasks", environ={"FAIRQUE_WORKER_MAX_ABANDONED": "1"})
     handles = [queue.push(Task(func="tasks:hangs", timeout=0.2, retries=0)) for _ in range(2)]
     assert worker.ends() == 7
     assert {handle.state() for handle in handles} == {TaskState.FAILED}
@@ -133,7 +133,7 @@ def test_too_many_tasks_that_cannot_be_stopped_end_the_worker_with_7_to_be_start
 
 def test_a_supervisor_starts_a_worker_again_that_could_not_stop_its_tasks(project: Any, queue: Any) -> None:
     project.write(HANGS + TASKS)
-    environ = {"FAIRQUE__WORKER__MAX_ABANDONED": "0"}
+    environ = {"FAIRQUE_WORKER_MAX_ABANDONED": "0"}
     supervisor = project.begin("--processes", "2", "tasks", environ=environ)
     failed = queue.push(Task(func="tasks:hangs", timeout=0.2, retries=0))
     project.noted(failed.task_id)
@@ -165,7 +165,7 @@ def test_the_help_lists_every_exit_code(project: Any) -> None:
     text = " ".join(output.split())
     assert code == 0
     codes = {name: code for name, code in exits.__dict__.items() if name.isupper() and isinstance(code, int)}
-    del codes["NOT_FOUND"]  # of what a person asks for by its name, which no service does
+    del codes["NOT_FOUND"]  # requested by name by a person, and by no service
     for code in (*codes.values(), 7):
         assert f" {code} " in text.partition("Exit codes:")[2]
 
@@ -182,7 +182,7 @@ class Echo(TaskHandler):
 def test_a_handler_named_on_the_command_line_runs_in_children_too(project: Any, queue: Any) -> None:
     project.write(HANDLER)
     handle = queue.push(Task(payload={"a": 1}))
-    worker = project.start("tasks:Echo", environ={"FAIRQUE__WORKER__ISOLATION": "process"})
+    worker = project.start("tasks:Echo", environ={"FAIRQUE_WORKER_ISOLATION": "process"})
     payload, pid = handle.result(PATIENCE)
     assert payload == {"a": 1}
     assert pid != worker.pid
@@ -190,6 +190,6 @@ def test_a_handler_named_on_the_command_line_runs_in_children_too(project: Any, 
 
 def test_a_place_to_run_tasks_that_there_is_not_is_a_wrong_configuration(project: Any) -> None:
     project.write(TASKS)
-    code, _, errors = project.run("tasks", environ={"FAIRQUE__WORKER__ISOLATION": "fork"})
+    code, _, errors = project.run("tasks", environ={"FAIRQUE_WORKER_ISOLATION": "fork"})
     assert code == 78
     assert "thread" in errors

@@ -1,4 +1,4 @@
-"""Workers that are killed without any warning: what they ran is started again, ends once, and nothing is lost."""
+"""Workers that are killed without warning: their tasks are started again, end once, and none is lost."""
 
 from functools import partial
 from pathlib import Path
@@ -37,7 +37,7 @@ def short():
 """
 
 LEASE = 1.0
-SHORT = {"FAIRQUE__WORKER__LEASE_SECONDS": str(LEASE), "FAIRQUE__WORKER__HEARTBEAT_SECONDS": "0.25"}
+SHORT = {"FAIRQUE_WORKER_LEASE": str(LEASE), "FAIRQUE_WORKER_HEARTBEAT": "0.25"}
 
 
 def test_the_task_of_a_killed_worker_is_started_again_after_its_lease(project: Any, queue: Any) -> None:
@@ -51,12 +51,13 @@ def test_the_task_of_a_killed_worker_is_started_again_after_its_lease(project: A
     status = Path(f"/proc/{project.ledger()[1][2]}/status").read_text()
     project.touch("go")
     assert running.result(PATIENCE) == 2
-    # Again it runs apart from other tasks, in a child of the other worker.
+    # The second time it runs apart from other tasks, in a child process of the other worker.
     (first, second) = project.ledger()
     assert (first[1:3], second[1]) == (["1", str(victim.pid)], "2")
     assert f"PPid:\t{other.pid}\n" in status
-    stats = queue.stats()
-    assert (stats.finished, stats.failed, stats.canceled, stats.kept, stats.expired) == (1, 0, 0, 1, 1)
+    stats = queue.info()
+    totals = [stats.totals[name] for name in ("finished", "failed", "canceled", "expired")]
+    assert (totals, stats.kept) == ([1, 0, 0, 1], 1)
     assert running.info().failures == 0
 
 
@@ -66,15 +67,15 @@ def test_a_task_that_kills_its_worker_five_times_is_a_dead_letter(project: Any, 
     deadly = queue.push(Task(func="tasks:deadly_to_workers", retries=100))
     with pytest.raises(TaskFailed) as caught:
         deadly.result(PATIENCE)
-    assert (caught.value.reason, caught.value.error_type) == ("deliveries", "WorkerLost")
+    assert (caught.value.reason, caught.value.error.type) == ("lost_workers", "WorkerLost")
     attempts, pids = [line[1] for line in project.ledger()], {line[2] for line in project.ledger()}
-    # A busy machine may lose the lease of a delivery before the task has started: then it kills nobody.
+    # On a busy machine the lease of a delivery may be lost before the task has started: then it kills no worker.
     assert attempts[0] == "1"
     assert attempts == sorted(set(attempts) & set("12345"))
     assert len(pids) == len(attempts)
     codes = [worker.popen.poll() or 0 for worker in workers]
     assert sorted(codes) == [-9] * len(pids) + [0] * (6 - len(pids))
-    # The others continue with what is pushed.
+    # The others continue with the pushed tasks.
     assert queue.push(Task(func="tasks:short")).result(PATIENCE) is None
 
 
@@ -87,12 +88,12 @@ def test_a_task_that_kills_its_process_takes_its_neighbours_along_only_once(proj
     other = project.begin("tasks", "--concurrency", "4", environ=SHORT)
     deadly = queue.push(Task(func="tasks:deadly", priority=Priority.CRITICAL, retries=2, backoff=Backoff(base=0.01)))
     project.noted(deadly.task_id)
-    # Whichever of the two had it is dead; the other one outlives its further attempts.
+    # The worker that had it is dead; the other one survives its further attempts.
     dead = eventually(lambda: [one for one in (victim, other) if one.popen.poll() is not None], what="a dead worker")
     with pytest.raises(TaskFailed) as caught:
         deadly.result(PATIENCE)
-    assert (caught.value.reason, caught.value.error_type) == ("retries", "ChildDied")
-    assert "was ended by SIGKILL" in caught.value.error
+    assert (caught.value.reason, caught.value.error.type) == ("retries", "ChildDied")
+    assert "was ended by SIGKILL" in caught.value.error.message
     project.touch("go")
     assert all(handle.result(PATIENCE) <= 2 for handle in neighbours)
     assert [one.popen.poll() for one in (victim, other) if one not in dead] == [None]
@@ -108,14 +109,15 @@ def test_nothing_is_lost_while_workers_are_killed_one_after_the_other(project: A
     def have_run(number: int) -> bool:
         return len(project.ledger()) >= number
 
-    # Not each blow falls while the victim has a task: until enough did.
-    while queue.stats().expired < 3:
+    # Not every kill hits a worker with a task: repeat until enough did.
+    while queue.info().totals["expired"] < 3:
         handles += queue.push_many([Task(func="tasks:short", user_id=f"u{n % 5}") for n in range(50)])
         eventually(partial(have_run, len(project.ledger()) + 25), what="some work")
         workers.pop(0).kill()
         workers.append(project.begin(*args, environ=SHORT))
-    eventually(lambda: queue.stats().finished == len(handles), what="all tasks")
+    eventually(lambda: queue.info().totals["finished"] == len(handles), what="all tasks")
     assert {handle.state() for handle in handles} == {TaskState.FINISHED}
-    stats = queue.stats()
-    assert (stats.failed, stats.canceled, stats.queued, stats.running) == (0, 0, 0, 0)
+    stats = queue.info()
+    assert (stats.totals["failed"], stats.totals["canceled"]) == (0, 0)
+    assert set(stats.tasks.values()) == {0}
     assert {line[0] for line in project.ledger()} == {handle.task_id for handle in handles}

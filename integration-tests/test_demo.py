@@ -1,4 +1,4 @@
-"""The demo of the README: it shows what it says, and leaves nothing behind."""
+"""The demo of the README: it shows the promised result, and leaves nothing behind."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Pipelines from end to end: tasks that depend on others, pushed in one call and run by a worker process."""
+"""Pipelines end to end: tasks that depend on others, pushed in one call and run by a worker process."""
 
 from typing import Any
 

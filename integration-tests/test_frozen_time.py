@@ -1,4 +1,4 @@
-"""Tests that freeze or move time: whatever they use, and whenever fairque was imported, nothing waits forever."""
+"""Tests that freeze or move time: with any tool, and whenever fairque was imported, nothing waits forever."""
 
 import subprocess
 import sys
@@ -39,7 +39,7 @@ def work() -> None:
         Worker.from_url("embedded://", queue="frozen", burst=True, modules=["jobs"]).run()
 
     async def wait_on_a_loop() -> None:
-        async with AsyncTaskQueue.from_url("embedded://", name="frozen", default_user_id="ann") as queue:
+        async with AsyncTaskQueue.from_url("embedded://", queue="frozen", default_user_id="ann") as queue:
             handle = await queue.push(jobs.add.task(3, 4))
             try:
                 await handle.result(timeout=0.05)
@@ -48,7 +48,7 @@ def work() -> None:
             await asyncio.to_thread(burst)
             print("on a loop", await handle.result(timeout=60))
 
-    with TaskQueue.from_url("embedded://", name="frozen", default_user_id="ann") as queue:
+    with TaskQueue.from_url("embedded://", queue="frozen", default_user_id="ann") as queue:
         isolated = jobs.add.options(isolation="process").task(2, 3)
         handles = [queue.push(task) for task in (jobs.add.task(1, 2), jobs.slowly.task(1, 3), isolated)]
         try:
@@ -58,10 +58,10 @@ def work() -> None:
         burst()
         print("frozen", [handle.result(timeout=60) for handle in handles])
         asyncio.run(wait_on_a_loop())
-        with TaskScheduler.from_url("embedded://", queue="frozen", lease_seconds=0.3) as scheduler:
+        with TaskScheduler.from_url("embedded://", queue="frozen", lease=0.3) as scheduler:
             scheduler.start()
-            scheduler.add_schedule(Schedule.create("often", every=0.1, func="jobs:add", args=(1, 1), user_id="ann"))
-            while scheduler.get_schedule("often").fired <= 5:
+            scheduler.schedules.add(Schedule.create("often", every=0.1, func="jobs:add", args=(1, 1), user_id="ann"))
+            while scheduler.schedules.get("often").fired <= 5:
                 pass
         print("scheduled")
 

@@ -1,4 +1,4 @@
-"""No service depends on its log: handlers that hang or exit, and a standard error that nobody reads."""
+"""No service depends on its log: handlers that hang or exit, and a standard error that no process reads."""
 
 import fcntl
 import os
@@ -15,7 +15,7 @@ from fairque.client import Task, TaskState
 from fairque.scheduler import TaskScheduler
 from fairque.testing.internal import eventually
 
-#: Far more than any of them needs: they would never end.
+#: Far more than any of them needs: with the fault they never end.
 LONG = 300
 
 HANDLERS = """
@@ -108,7 +108,7 @@ def test_a_refused_command_has_its_code_and_its_words_whatever_a_handler_of_its_
     project: Any, kind: str
 ) -> None:
     project.write(HANDLERS)
-    environ = {"KIND": kind, "FAIRQUE__REDIS__URL": "redis://127.0.0.1:1/0", "FAIRQUE__REDIS__RETRIES": "0"}
+    environ = {"KIND": kind, "FAIRQUE_REDIS_URL": "redis://127.0.0.1:1/0", "FAIRQUE_REDIS_RETRIES": "0"}
     process = project.begin(environ=environ)
     assert process.ends(LONG) == 3
     assert "does not answer" in process.stderr
@@ -128,7 +128,7 @@ def test_several_processes_end_at_a_signal_whatever_a_handler_of_their_log_does(
 @pytest.mark.parametrize("kind", SOME)
 def test_a_scheduler_leads_and_ends_at_a_signal_whatever_a_handler_of_its_log_does(project: Any, kind: str) -> None:
     project.write(HANDLERS)
-    with scheduler(project, subprocess.DEVNULL, KIND=kind, FAIRQUE__SCHEDULER__MODULES="tasks") as process:
+    with scheduler(project, subprocess.DEVNULL, KIND=kind, FAIRQUE_SCHEDULER_MODULES="tasks") as process:
         leads(project, process)
         process.send_signal(signal.SIGTERM)
         assert process.wait(LONG) == 0
@@ -139,7 +139,7 @@ import os
 import tasks
 from fairque.worker import Worker
 worker = Worker.from_url(
-    os.environ["FAIRQUE__REDIS__URL"], queue=os.environ["FAIRQUE__QUEUE__NAME"], modules=["tasks"]
+    os.environ["FAIRQUE_REDIS_URL"], queue=os.environ["FAIRQUE_QUEUE_NAME"], modules=["tasks"]
 )
 worker.start()
 while not (tasks.HERE / "ledger").exists():
@@ -176,7 +176,7 @@ def fails():
 
 @contextmanager
 def nobody_reads() -> Iterator[int]:
-    """A pipe that is full, and stays so."""
+    """A pipe that is full, and stays full."""
     read, write = os.pipe()
     flags = fcntl.fcntl(write, fcntl.F_GETFL)
     fcntl.fcntl(write, fcntl.F_SETFL, flags | os.O_NONBLOCK)
@@ -220,7 +220,7 @@ def test_a_supervisor_starts_a_worker_again_although_nobody_reads_what_it_says(p
 
 def test_a_worker_that_is_refused_ends_with_its_code_although_nobody_reads_why(project: Any) -> None:
     project.write(TASKS)
-    project.environ |= {"FAIRQUE__REDIS__URL": "redis://127.0.0.1:1/0", "FAIRQUE__REDIS__RETRIES": "0"}
+    project.environ |= {"FAIRQUE_REDIS_URL": "redis://127.0.0.1:1/0", "FAIRQUE_REDIS_RETRIES": "0"}
     with nobody_reads() as pipe, worker(project, pipe, ("tasks",)) as process:
         assert process.wait(LONG) == 3
 
@@ -255,11 +255,11 @@ def scheduler(project: Any, pipe: int, **environ: str) -> Any:
 
 def leads(project: Any, process: "subprocess.Popen[bytes]") -> None:
     """Wait until the scheduler leads."""
-    url, name = project.environ["FAIRQUE__REDIS__URL"], project.environ["FAIRQUE__QUEUE__NAME"]
+    url, name = project.environ["FAIRQUE_REDIS_URL"], project.environ["FAIRQUE_QUEUE_NAME"]
     with TaskScheduler.from_url(url, queue=name) as observer:
 
         def does() -> bool:
             assert process.poll() is None
-            return observer.status().leader is not None
+            return observer.schedules.status().leader is not None
 
         eventually(does, what="a leader")

@@ -1,4 +1,4 @@
-"""The import graph of all packages: no circle, and no arrow from a lower package or folder back up."""
+"""The import graph of all packages: no cycles, and no import from a lower package or folder of a higher one."""
 
 import ast
 from collections import defaultdict
@@ -14,21 +14,22 @@ MODULES = {
     for source in ROOT.glob("packages/*/src")
     for path in source.rglob("*.py")
 }
-#: Each package may import those before it. Producers, workers and schedulers know nothing of each other's
-#: packages, and none of them of what only tests need.
+#: Each package may import those before it. Producers, workers and schedulers do not import each other's
+#: packages, and none of them imports what only tests need.
 ABOVE = {
     "protocol": set[str](),
     "client": {"protocol"},
     "worker": {"protocol"},
-    "scheduler": {"protocol"},
-    # It shows the settings of workers and schedulers where these are installed.
+    # Its schedules are those of a queue object.
+    "scheduler": {"protocol", "client"},
+    # It shows the settings of workers and schedulers if these are installed.
     "console": {"protocol", "client", "worker", "scheduler"},
     "testing": {"protocol", "client", "worker"},
 }
 
 
 def statements(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
-    """All imports of a module, also inside functions, but for those that only type checkers see."""
+    """All imports of a module, also inside functions, except those for type checkers only."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             continue
@@ -39,7 +40,7 @@ def statements(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
 
 
 def imported(path: Path) -> Iterator[str]:
-    """The modules of the project that a module imports."""
+    """The modules of the project imported by a module."""
     for node in statements(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in MODULES)
@@ -52,7 +53,7 @@ GRAPH = {name: set(imported(path)) - {name} for name, path in MODULES.items()}
 
 
 def folder_of(name: str, package: str) -> str | None:
-    """The folder of a package in which a module stands, or the module itself where it stands in none."""
+    """The folder of a package that contains a module, or the module itself if it is in none."""
     parts = name.split(".")
     return parts[2] if parts[1] == package and len(parts) > 2 else None
 

@@ -1,4 +1,4 @@
-"""Names from end to end: what a module pushes in whatever way it is run, a worker that imports it finds and runs."""
+"""Names end to end: a worker finds and runs the tasks of a module, in whatever way the pushing module is run."""
 
 import os
 import subprocess
@@ -18,8 +18,8 @@ def add(one: int, other: int, ctx: "TaskContext | None" = None) -> list[object]:
     return [one + other, ctx.func if ctx else None]
 
 def push(task_id: str) -> None:
-    url, name = os.environ["FAIRQUE__REDIS__URL"], os.environ["FAIRQUE__QUEUE__NAME"]
-    with TaskQueue.from_url(url, name=name, default_user_id="ann") as queue:
+    url, name = os.environ["FAIRQUE_REDIS_URL"], os.environ["FAIRQUE_QUEUE_NAME"]
+    with TaskQueue.from_url(url, queue=name, default_user_id="ann") as queue:
         queue.push(add.options(task_id=task_id).task(1, other=2))
 
 if __name__ == "__main__":
@@ -36,7 +36,7 @@ if __name__ == "__main__":
     [
         (["shop/tasks.py"], ["spawn", "forkserver"]),
         (["-m", "shop.tasks"], ["spawn", "forkserver"]),
-        # In these, multiprocessing finds no function of the module.
+        # In these, multiprocessing cannot find functions of the module.
         (["-m", "cProfile", "-m", "shop.tasks"], []),
         (["-m", "pdb", "-c", "continue", "-c", "quit", "-m", "shop.tasks"], []),
     ],
@@ -58,7 +58,7 @@ def test_a_module_is_run_in_any_way_and_its_tasks_by_a_worker(
     )
     project.run("shop.tasks", "--burst")
     for task_id in ("own", *children):
-        assert queue.get(task_id).result(timeout=0) == [3, "shop.tasks:add"]
+        assert queue.task(task_id).result(timeout=0) == [3, "shop.tasks:add"]
 
 
 def test_a_name_that_reaches_into_a_module_runs_nothing_and_says_what_to_do(project: Any, queue: Any) -> None:

@@ -1,4 +1,4 @@
-"""Programs that patch the standard library: clients work in them, and workers and schedulers say that they cannot."""
+"""Programs that patch the standard library: clients work in them, and workers and schedulers refuse to start."""
 
 import importlib.util
 import os
@@ -21,8 +21,8 @@ CLIENT = """
 import os, threading
 from fairque.client import Task, TaskQueue
 
-url, name = os.environ["FAIRQUE__REDIS__URL"], os.environ["FAIRQUE__QUEUE__NAME"]
-with TaskQueue.from_url(url, name=name, default_user_id="ann") as queue:
+url, name = os.environ["FAIRQUE_REDIS_URL"], os.environ["FAIRQUE_QUEUE_NAME"]
+with TaskQueue.from_url(url, queue=name, default_user_id="ann") as queue:
     handles = [queue.push(Task(func="tasks:double", args=[number])) for number in range(10)]
     results = []
     waiting = [threading.Thread(target=lambda one=one: results.append(one.result(timeout=60))) for one in handles]
@@ -42,7 +42,7 @@ SERVICES = {
 def patch(request: pytest.FixtureRequest) -> str:
     if importlib.util.find_spec(request.param) is None:
         pytest.skip(f"{request.param} is not installed")
-    # Both warn of what they themselves use.
+    # Both warn about code that they use themselves.
     return f"import warnings; warnings.simplefilter('ignore')\n{PATCHES[request.param]}"
 
 
@@ -60,7 +60,7 @@ def run(project: Any, code: str) -> "subprocess.CompletedProcess[str]":
 
 @pytest.mark.parametrize("early", [True, False], ids=["before", "after"])
 def test_a_client_pushes_and_waits_in_a_patched_program(project: Any, patch: str, *, early: bool) -> None:
-    """Whether the patch comes before the import of the client, or after it."""
+    """Whether the patch is applied before the import of the client, or after it."""
     project.write(TASKS)
     project.start()
     ended = run(project, f"{patch}\n{CLIENT}" if early else f"import fairque.client\n{patch}\n{CLIENT}")
@@ -72,7 +72,7 @@ def test_a_client_pushes_and_waits_in_a_patched_program(project: Any, patch: str
 def test_a_service_refuses_a_patched_program_and_says_what_to_do(
     project: Any, patch: str, service: str, *, early: bool
 ) -> None:
-    address = 'import os; url, name = os.environ["FAIRQUE__REDIS__URL"], os.environ["FAIRQUE__QUEUE__NAME"]'
+    address = 'import os; url, name = os.environ["FAIRQUE_REDIS_URL"], os.environ["FAIRQUE_QUEUE_NAME"]'
     code = f"{address}\n{SERVICES[service]}"
     ended = run(project, f"{patch}\n{code}" if early else f"import fairque.{service}\n{patch}\n{code}")
     assert ended.returncode == 1

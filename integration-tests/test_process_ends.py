@@ -1,4 +1,4 @@
-"""Processes end when they should, with the right code, whatever their users' threads, pools and processes do."""
+"""Processes end in time and with the right exit code, whatever the threads, pools and processes of user code do."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from fairque.testing.internal import eventually
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Far more than any of them needs: they would never end.
+#: Far more than any of them needs: with the fault they never end.
 LONG = 300
 
 LEAVE = """
@@ -44,6 +44,10 @@ class Slow(logging.Handler):
 logging.getLogger("slow").addHandler(Slow())
 atexit.register((HERE / "handled").touch)
 
+class Unflushable:
+    def write(self, text): return sys.__stdout__.write(text)
+    def flush(self): raise SystemExit(5)
+
 def leave(kind):
     if kind == "a pool of the module":
         POOL.submit(hang)
@@ -58,6 +62,13 @@ def leave(kind):
     elif kind == "a pool of processes":
         left.append(ProcessPoolExecutor(1, mp_context=FORK))
         left[-1].submit(hang)
+    elif kind == "a stream that cannot be flushed":
+        sys.stdout = Unflushable()
+        (HERE / "hangs").touch()
+    elif kind == "a thread, and a hook that ends all others":
+        threading.Thread(target=hang, daemon=False).start()
+        def ends(*_): raise SystemExit
+        threading.settrace(ends)
     elif kind == "a handler":
         atexit.register(hang)
         (HERE / "hangs").touch()
@@ -101,6 +112,8 @@ KINDS = [
     "nothing",
     "a pool of the module",
     "a thread",
+    "a thread, and a hook that ends all others",
+    "a stream that cannot be flushed",
     "a process",
     "a pool of multiprocessing",
     "a pool of processes",
@@ -119,7 +132,7 @@ def push(queue: Any, function: str, *args: Any) -> Any:
 
 
 def running(pattern: Path) -> list[str]:
-    """The processes that run in a folder, by number."""
+    """The ids of the processes that run in a folder."""
     found = []
     for path in Path("/proc").iterdir():
         if path.name.isdigit():
@@ -166,7 +179,7 @@ def test_a_signal_ends_a_worker_whose_task_hangs_and_gives_the_task_back(
     project: Any, queue: Any, function: str
 ) -> None:
     project.write(LEAVE)
-    process = project.start(environ={"FAIRQUE__WORKER__GRACE_SECONDS": "0.1"})
+    process = project.start(environ={"FAIRQUE_WORKER_STOP_TIMEOUT": "0.1"})
     handle = push(queue, function)
     eventually((project.folder / "hangs").exists, what="the task")
     process.signal(signal.SIGTERM)
@@ -193,7 +206,7 @@ class TestWhatAModuleHasBegun:
 
     def test_does_not_keep_a_command_that_is_refused(self, project: Any, kind: str) -> None:
         project.write(AT_IMPORT)
-        environ = {"LEAVE": kind, "FAIRQUE__REDIS__URL": "redis://127.0.0.1:1/0", "FAIRQUE__REDIS__RETRIES": "0"}
+        environ = {"LEAVE": kind, "FAIRQUE_REDIS_URL": "redis://127.0.0.1:1/0", "FAIRQUE_REDIS_RETRIES": "0"}
         assert project.begin(environ=environ).ends(LONG) == 3
 
     def test_does_not_keep_a_module_that_cannot_be_imported(self, project: Any, kind: str) -> None:
@@ -222,7 +235,7 @@ class TestWhatAModuleHasBegun:
 
 @contextmanager
 def scheduler(project: Any, *words: str, **environ: str) -> "Iterator[subprocess.Popen[bytes]]":
-    environ |= {"FAIRQUE__SCHEDULER__MODULES": "tasks"}
+    environ |= {"FAIRQUE_SCHEDULER_MODULES": "tasks"}
     with subprocess.Popen(
         [sys.executable, "-m", "fairque.scheduler", *words],
         cwd=project.folder,
@@ -242,7 +255,7 @@ from fairque.worker import Worker
 from pathlib import Path
 
 worker = Worker.from_url(
-    os.environ["FAIRQUE__REDIS__URL"], queue=os.environ["FAIRQUE__QUEUE__NAME"], modules=["tasks"], lease_seconds=600
+    os.environ["FAIRQUE_REDIS_URL"], queue=os.environ["FAIRQUE_QUEUE_NAME"], modules=["tasks"], lease=600
 )
 worker.start()
 while not Path("hangs").exists():
@@ -340,7 +353,7 @@ multiprocessing.get_context("fork").Process(target=work).start()
 import os
 from fairque.scheduler import TaskScheduler
 scheduler = TaskScheduler.from_url(
-    os.environ["FAIRQUE__REDIS__URL"], queue=os.environ["FAIRQUE__QUEUE__NAME"], lease_seconds=600
+    os.environ["FAIRQUE_REDIS_URL"], queue=os.environ["FAIRQUE_QUEUE_NAME"], lease=600
 )
 scheduler.start()
 while scheduler.state != "leader":

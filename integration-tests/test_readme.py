@@ -1,4 +1,4 @@
-"""The examples of the READMEs do what they say, word for word, with a real worker; and their links lead somewhere."""
+"""The examples of the READMEs work unchanged with a real worker, and their links are valid."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *ROOT.glob("packages/*/*.md")])
-#: The page of each heading with an example.
+#: The page of each heading that has an example.
 EXAMPLES = {
     "In 15 lines": "README.md",
     "Pipelines": "packages/fairque-client/README.md",
@@ -29,10 +29,10 @@ def example(heading: str) -> tuple[str, str]:
 
 
 def run(project: Any, name: str, text: str) -> str:
-    """Run an example while a worker runs its tasks, and return what it prints. Only the address is another one."""
-    url, queue = project.environ["FAIRQUE__REDIS__URL"], project.environ["FAIRQUE__QUEUE__NAME"]
+    """Run an example while a worker runs its tasks, and return its output. Only the address is replaced."""
+    url, queue = project.environ["FAIRQUE_REDIS_URL"], project.environ["FAIRQUE_QUEUE_NAME"]
     assert text.count(SERVER) == 1
-    project.write(text.replace(SERVER, f"{url!r}, name={queue!r}"), name, prelude="")
+    project.write(text.replace(SERVER, f"{url!r}, queue={queue!r}"), name, prelude="")
     project.start(name)
     done = subprocess.run(
         [sys.executable, f"{name}.py"],
@@ -101,7 +101,7 @@ from orders import clean, extract, load, validate
 @pytest.mark.parametrize("concurrency", [1, 2, 16])
 def test_the_pipeline(concurrency):
     name = f"test-orders-{concurrency}"
-    with TaskQueue.from_url("embedded://", name=name, default_user_id="ann") as queue:
+    with TaskQueue.from_url("embedded://", queue=name, default_user_id="ann") as queue:
         extracted = extract.task("12,,x,7")
         cleaned, validated = clean.task(extracted.output), validate.task(extracted.output)
         handle = queue.push(extracted >> [cleaned, validated] >> load.task(cleaned.output))
@@ -127,7 +127,7 @@ def test_the_pipeline_of_the_readme_ends_under_its_recipe_for_tests(tmp_path: Pa
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors of a page's headings, as the sites that show it make them."""
+    """The anchors of a page's headings, as code hosts generate them."""
     headings = re.findall(r"^#+ (.*)$", re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

@@ -1,4 +1,4 @@
-"""What others find around the code: continuous integration and hooks that run the same checks as everybody else."""
+"""The files around the code: continuous integration and hooks run the same checks as developers do."""
 
 import re
 import tomllib
@@ -48,7 +48,7 @@ def test_the_script_runs_the_tests_as_the_readme_does_on_every_server() -> None:
 
 
 def named_in(page: str) -> list[str]:
-    """The files that a page of the repository names, of those that can be told from other words."""
+    """The files that a page of the repository names, if they can be recognized as such."""
     return re.findall(r"`((?:packages|lua|integration-tests|scripts)/[\w./-]+\.\w+)`", (ROOT / page).read_text())
 
 

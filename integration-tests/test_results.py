@@ -1,11 +1,11 @@
-"""Results from end to end: progress, logs and contexts of real workers, many handles, and dead letters run again."""
+"""Results end to end: progress, logs and contexts of real workers, many handles, and redriven dead letters."""
 
 import json
 from typing import Any
 
 import pytest
 
-from fairque.client import Redriven, Task, TaskFailed, TaskState
+from fairque.client import BulkReport, Task, TaskFailed
 from fairque.client.progress import show_progress
 from fairque.testing.internal import PATIENCE, eventually
 
@@ -72,7 +72,7 @@ def test_many_results_come_as_they_end(project: Any, queue: Any) -> None:
 def test_dead_letters_run_again_once_their_cause_is_fixed(project: Any, queue: Any, isolation: str) -> None:
     project.write(TASKS)
     project.touch("broken")
-    project.start("tasks", environ={"FAIRQUE__WORKER__ISOLATION": isolation})
+    project.start("tasks", environ={"FAIRQUE_WORKER_ISOLATION": isolation})
     handles = queue.push_many([load(1) for _ in range(3)])
     with pytest.raises(TaskFailed, match="ValueError: broken"):
         handles[0].result(timeout=PATIENCE)
@@ -80,7 +80,7 @@ def test_dead_letters_run_again_once_their_cause_is_fixed(project: Any, queue: A
     (letter, *_) = queue.dead_letters.list()
     assert (letter.func, letter.user_id, letter.reason, letter.error) == ("tasks:load", "ann", "retries", "broken")
     (project.folder / "broken").unlink()
-    assert queue.dead_letters.redrive(letter.task_id) is TaskState.QUEUED
-    assert queue.dead_letters.redrive_all(func="tasks:load") == Redriven(2, 0)
+    assert queue.task(letter.task_id).retry().task_ids == (letter.task_id,)
+    assert queue.dead_letters.retry_all(func="tasks:load") == BulkReport(matched=2, changed=2, refused=0, scanned=2)
     assert queue.gather(*handles, timeout=30) == [handle.task_id for handle in handles]
     assert len(queue.dead_letters.list()) == 0

@@ -1,6 +1,6 @@
-"""Three schedulers that are killed, paused and stopped, on a server that is killed too: each time has exactly one task.
+"""Three schedulers that are killed, paused and stopped, on a server that is killed too: each run has exactly one task.
 
-``FAIRQUE_LEADER_CHANGES=300`` makes the run longer: ``hatch run chaos:schedulers``.
+``FAIRQUE_TEST_LEADER_CHANGES=300`` makes the run longer: ``hatch run chaos:schedulers``.
 """
 
 import os
@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -23,13 +23,14 @@ import redis
 from fairque.protocol.clock import monotonic
 from fairque.protocol.embedded.binary import find_server_binary
 from fairque.protocol.errors import FairqueError
-from fairque.scheduler import Schedule, SchedulerStatus, TaskScheduler
 from fairque.protocol.model.schedule_times import time_after
+from fairque.protocol.model.task import Task
+from fairque.scheduler import Schedule, SchedulerStatus, TaskScheduler
 from fairque.testing.internal import PATIENCE, eventually
 
-CHANGES = int(os.environ.get("FAIRQUE_LEADER_CHANGES", "20"))
+CHANGES = int(os.environ.get("FAIRQUE_TEST_LEADER_CHANGES", "20"))
 LEASE = 0.5
-#: By how much the wall clock of one of the three is wrong, in seconds.
+#: Error of the wall clock of one of the three, in seconds.
 WRONG_SECONDS = 3_600
 WRONG_CLOCK = f"""
 import time
@@ -41,7 +42,7 @@ time.clock_gettime_ns = lambda clock: of_clock(clock) + (clock == time.CLOCK_REA
 
 
 class Server:
-    """A server that writes every command to the disk before it answers, to be killed and started again."""
+    """A server that writes every command to disk before it answers, and can be killed and restarted."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -69,7 +70,7 @@ class Server:
 
 
 class Crew:
-    """Three scheduler processes; whoever is killed is replaced. The second one's wall clock is wrong."""
+    """Three scheduler processes; a killed one is replaced. The wall clock of the second one is wrong."""
 
     def __init__(self, server: Server, queue: str, folder: Path) -> None:
         self._server, self._queue, self._folder = server, queue, folder
@@ -84,10 +85,10 @@ class Crew:
         path = [str(self._folder / "wrong")] if slot == 1 else []
         return {
             **os.environ,
-            "FAIRQUE__REDIS__URL": self._server.url,
-            "FAIRQUE__QUEUE__NAME": self._queue,
-            "FAIRQUE__SCHEDULER__NAME": name,
-            "FAIRQUE__SCHEDULER__LEASE_SECONDS": str(LEASE),
+            "FAIRQUE_REDIS_URL": self._server.url,
+            "FAIRQUE_QUEUE_NAME": self._queue,
+            "FAIRQUE_SCHEDULER_NAME": name,
+            "FAIRQUE_SCHEDULER_LEASE": str(LEASE),
             "PYTHONPATH": os.pathsep.join([*path, os.environ.get("PYTHONPATH", "")]),
         }
 
@@ -101,21 +102,21 @@ class Crew:
         self._processes[name] = (process, log, slot)
 
     def wait_for(self, number: int) -> None:
-        """Wait until so many lead or stand by."""
+        """Wait until the given number of them lead or stand by."""
         eventually(lambda: sum(map(self._is_up, self._processes)) >= number, what=f"{number} schedulers")
 
     def signal(self, name: str, number: int) -> None:
         self._processes[name][0].send_signal(number)
 
     def replace(self, name: str) -> int:
-        """Wait for the end of one, start another one for it, and return its exit code."""
+        """Wait until a process ends, start a replacement, and return its exit code."""
         process, _, slot = self._processes.pop(name)
         code = process.wait(PATIENCE)
         self.begin(slot)
         return code
 
     def close(self) -> list[int]:
-        """Ask all to stop, and return their exit codes."""
+        """Stop all of them, and return their exit codes."""
         self.wait_for(3)
         for process, _, _ in self._processes.values():
             process.send_signal(signal.SIGTERM)
@@ -134,11 +135,11 @@ class Crew:
 
 
 class Nemesis:
-    """Does harm to whoever leads, until there were so many changes of leaders.
+    """Injects faults into the current leader until the leader has changed a given number of times.
 
     Attributes:
-        deeds: What it did, how often.
-        gaps: From each blow to the next leader, in seconds.
+        deeds: Number of faults of each kind.
+        gaps: Seconds from each fault to the next leader.
     """
 
     def __init__(self, server: Server, crew: Crew, status: Callable[[], SchedulerStatus], seed: int) -> None:
@@ -151,8 +152,8 @@ class Nemesis:
         last = self._leader().term + changes
         deeds: list[Callable[[SchedulerStatus], None]] = [self.kill, self.kill, self.pause, self.pause, self.stop]
         while self._leader().term < last:
-            self._crew.wait_for(2)  # one to harm and one to take over
-            time.sleep(self._draw.uniform(0, 0.15))  # so that the blow falls at any moment between two times
+            self._crew.wait_for(2)  # one to hit and one to take over
+            time.sleep(self._draw.uniform(0, 0.15))  # so that the fault happens at any moment between two runs
             if self._draw.random() < 0.2:
                 self.crash_the_server()
             deed = self._draw.choice(deeds)
@@ -186,7 +187,7 @@ class Nemesis:
             status = self._status()
             return status if status.leader else None
 
-        # After a crash of the server there may be nobody for a lease.
+        # After a crash of the server there may be no leader for one lease.
         status = eventually(found, what="a leader")
         assert status is not None
         return status
@@ -198,7 +199,7 @@ class Nemesis:
 
 
 class Editor(threading.Thread):
-    """Changes the task of one schedule, and the times of another one, all the time."""
+    """Continuously changes the task of one schedule and the times of another."""
 
     def __init__(self, scheduler: TaskScheduler) -> None:
         super().__init__(daemon=True)
@@ -211,8 +212,8 @@ class Editor(threading.Thread):
             if self._over.wait(0.02):
                 return
             with suppress(FairqueError):
-                self._scheduler.update_schedule(every("edited", 0.1, args=[number]))
-                self._scheduler.update_schedule(every("retimed", 0.1 + number % 3 / 10))
+                self._scheduler.schedules.update(every("edited", 0.1, args=[number]))
+                self._scheduler.schedules.update(every("retimed", 0.1 + number % 3 / 10))
                 self.edits += 1
 
     def end(self) -> None:
@@ -220,12 +221,12 @@ class Editor(threading.Thread):
         self.join(PATIENCE)
 
 
-def every(name: str, seconds: float, **fields: Any) -> Schedule:
-    return Schedule.create(name, every=seconds, user_id="ann", func="m:f", grace=3_600, **fields)
+def every(name: str, seconds: float, args: Sequence[Any] = (), **fields: Any) -> Schedule:
+    return Schedule(name, Task(user_id="ann", func="m:f", args=args), every=seconds, misfire_grace=3_600, **fields)
 
 
 def tasks_of(client: "redis.Redis", queue: str) -> dict[str, list[int]]:
-    """The times of all tasks, by schedule."""
+    """The run times of all tasks, by schedule."""
     found: dict[str, list[int]] = {}
     prefix = f"fairque:{{{queue}}}:t:schedule:"
     keys: Any = client.keys(prefix.replace("[", "\\[") + "*")
@@ -249,41 +250,43 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def test_each_time_has_exactly_one_task_whatever_happens_to_schedulers_and_server(
     server: Server, fairque_queue_name: str, tmp_path: Path
 ) -> None:
-    seed = int(os.environ.get("FAIRQUE_SEED", str(random.randrange(10**6))))  # noqa: S311 - it is printed
-    print(f"FAIRQUE_SEED={seed}")
+    seed = int(os.environ.get("FAIRQUE_TEST_SEED", str(random.randrange(10**6))))  # noqa: S311 - it is printed
+    print(f"FAIRQUE_TEST_SEED={seed}")
     planner = TaskScheduler.from_url(server.url, queue=fairque_queue_name)
     schedules = [every(f"every-{n}", n / 10) for n in (1, 2, 3, 5, 7)]
     schedules += [every(f"moved-{n}", 0.4, jitter=30) for n in range(3)]
-    schedules += [Schedule.create("cron", cron="* * * * * *", timezone="Asia/Kolkata", user_id="ann", grace=3_600)]
+    schedules += [
+        Schedule("cron", Task(user_id="ann"), cron="* * * * * *", timezone="Asia/Kolkata", misfire_grace=3_600)
+    ]
     schedules += [every("edited", 0.1), every("overlapping", 0.3, overlap="skip")]
-    first = {one.schedule_id: planner.add_schedule(one).next_at for one in schedules}
-    planner.add_schedule(every("retimed", 0.1))
+    first = {one.schedule_id: planner.schedules.add(one).next_ms for one in schedules}
+    planner.schedules.add(every("retimed", 0.1))
     crew, editor = Crew(server, fairque_queue_name, tmp_path), Editor(planner)
-    nemesis = Nemesis(server, crew, planner.status, seed)
+    nemesis = Nemesis(server, crew, planner.schedules.status, seed)
     try:
         crew.wait_for(3)
         editor.start()
         nemesis.rage(CHANGES)
         editor.end()
-        eventually(lambda: planner.status().overdue == 0, what="a scheduler that has caught up")
+        eventually(lambda: planner.schedules.status().overdue == 0, what="a scheduler that has caught up")
         assert crew.close() == [0, 0, 0]
     finally:
         crew.kill()
-    found, status = tasks_of(server.client, fairque_queue_name), planner.status()
+    found, status = tasks_of(server.client, fairque_queue_name), planner.schedules.status()
     for one in schedules:
-        info, at = planner.get_schedule(one.schedule_id), first[one.schedule_id]
+        info, at = planner.schedules.get(one.schedule_id), first[one.schedule_id]
         expected: list[int] = []
-        while at is not None and at < (info.next_at or 0):
+        while at is not None and at < (info.next_ms or 0):
             expected.append(at)
             at = time_after(one, at)
-        assert at == info.next_at
+        assert at == info.next_ms
         assert info.missed == 0
         if one.overlap == "skip":
             assert (info.fired, info.skipped) == (1, len(expected) - 1)
         else:
             assert found[one.schedule_id] == expected
             assert info.fired == len(expected)
-    retimed = planner.get_schedule("retimed")
+    retimed = planner.schedules.get("retimed")
     assert retimed.fired == len(found["retimed"])
     tasks = sum(map(len, found.values()))
     assert status.fired == int(server.client.hget(f"fairque:{{{fairque_queue_name}}}:counts", "pushed") or 0) == tasks

@@ -1,4 +1,4 @@
-"""Passwords in addresses: no command, error, log, representation or traceback shows them."""
+"""Passwords in addresses: no command, error, log, `repr` or traceback shows them."""
 
 import logging
 import subprocess
@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from fairque.client import FairqueError, TaskQueue
 from fairque.console.cli import main as console
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.embedded import resolve_url
 from fairque.scheduler.cli import main as scheduler
 from fairque.worker import Worker
@@ -20,7 +20,7 @@ from fairque.worker.cli import main as worker
 
 SECRETS = ("hunter2", "hunter%32", "h%75nter2", "swordfish")
 
-#: Those that can be used, and those that cannot.
+#: Valid and invalid ones.
 ADDRESSES = [
     "redis://:hunter2@127.0.0.1:1/0",
     "redis://hunter2@127.0.0.1:1/0",
@@ -69,7 +69,7 @@ COMMANDS = [
 
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
-    """The commands set up the logger of the process."""
+    """Restore the logger, which the commands configure for the whole process."""
     logger = logging.getLogger("fairque")
     before = logger.handlers[:], logger.level, logger.propagate
     yield
@@ -86,7 +86,7 @@ def test_no_command_shows_a_secret(tmp_path: Any, url: str, given: str) -> None:
     file = tmp_path / "fairque.yaml"
     file.write_text(f"redis:\n  url: '{url}'\n  retries: 0\n")
     option = {"variable": [], "option": ["--url", url], "file": ["--config", str(file)]}[given]
-    environ = {"FAIRQUE__REDIS__RETRIES": "0", **({"FAIRQUE__REDIS__URL": url} if given == "variable" else {})}
+    environ = {"FAIRQUE_REDIS_RETRIES": "0", **({"FAIRQUE_REDIS_URL": url} if given == "variable" else {})}
     for command, args in COMMANDS if given == "variable" else COMMANDS[:2]:
         result = CliRunner().invoke(command, [*args, *option], env=environ)
         assert shows_none(result.output), result.output
@@ -104,7 +104,7 @@ def _said(make: Callable[[], Any]) -> str:
 
 @pytest.mark.parametrize("url", ADDRESSES)
 def test_no_error_or_representation_shows_a_secret(url: str) -> None:
-    for make in (RedisSettings, TaskQueue.from_url, Worker.from_url):
+    for make in (RedisSection, TaskQueue.from_url, Worker.from_url):
         kind: Any = make
         said = _said(partial(kind, url=url))
         assert shows_none(said), said

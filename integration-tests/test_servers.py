@@ -1,4 +1,4 @@
-"""Servers that cannot hold a queue: what worker, scheduler, commands and clients each say of them, and end with."""
+"""Servers that cannot hold a queue: messages and exit codes of worker, scheduler, commands and clients."""
 
 import logging
 import os
@@ -23,7 +23,7 @@ from fairque.testing.internal import eventually
 from fairque.testing.servers import REDIS_SERVER
 from fairque.worker.cli import main as worker
 
-#: Address, words of the error, and what the doctor ends with.
+#: Address, text of the error, and exit code of the doctor.
 Case: TypeAlias = tuple[str, str, int]
 
 
@@ -93,7 +93,7 @@ def case(request: pytest.FixtureRequest) -> Iterator[Case]:
 
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
-    """The commands set up the logger of the process."""
+    """Restore the logger, which the commands configure for the whole process."""
     logger = logging.getLogger("fairque")
     before = logger.handlers[:], logger.level, logger.propagate
     yield
@@ -101,7 +101,7 @@ def logging_as_before() -> Iterator[None]:
 
 
 def run(command: click.Command, url: str, *args: str) -> Result:
-    environ = {"FAIRQUE__REDIS__URL": url, "FAIRQUE__REDIS__RETRIES": "0"}
+    environ = {"FAIRQUE_REDIS_URL": url, "FAIRQUE_REDIS_RETRIES": "0"}
     result = CliRunner().invoke(command, args, env=environ)
     assert "hunter2" not in result.output
     assert "Traceback" not in result.output
@@ -136,7 +136,7 @@ def test_the_doctor_says_it_as_a_finding(case: Case, role: str) -> None:
     result = run(console, url, "doctor", "--role", role)
     assert result.exit_code == code
     assert re.search(words, result.stdout), result.stdout
-    # The remedy is that of the cause, and no guess.
+    # The remedy is that of the cause, not a guess.
     assert "ACL SETUSER" not in result.stdout
 
 
@@ -152,5 +152,5 @@ def test_a_push_says_it_and_stores_nothing(case: Case) -> None:
 def test_a_wait_says_it_too(case: Case) -> None:
     url, words, _ = case
     with TaskQueue.from_url(url) as queue, pytest.raises(FairqueError, match=words):
-        # The first that is asked of the server is to tell of the ending.
+        # The first call is a watch.
         TaskHandle(queue._link, "t", known=True).result(timeout=1)

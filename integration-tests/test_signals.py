@@ -1,4 +1,4 @@
-"""Signals: the first one lets the running tasks end, the second one gives them back, and neither loses any."""
+"""Signals: the first one lets the running tasks end, the second one releases them, and neither loses any."""
 
 import json
 import signal
@@ -65,7 +65,7 @@ def test_an_idle_worker_ends_at_a_signal(project: Any) -> None:
 
 def test_a_second_signal_gives_the_running_task_back_at_once_and_uncounted(project: Any, queue: Any) -> None:
     project.write(TASKS)
-    worker = project.start(environ={"FAIRQUE__WORKER__GRACE_SECONDS": "600"})
+    worker = project.start(environ={"FAIRQUE_WORKER_STOP_TIMEOUT": "600"})
     running = queue.push(Task(func="tasks:endless"))
     project.noted(running.task_id)
     worker.signal(signal.SIGTERM)
@@ -75,13 +75,13 @@ def test_a_second_signal_gives_the_running_task_back_at_once_and_uncounted(proje
     assert worker.ends() == 0
     info = running.info()
     assert (info.state, info.attempts) == (TaskState.QUEUED, 0)
-    # A thread that continues keeps nobody from leaving, and what was printed is not lost.
+    # A thread that continues does not keep the process from ending, and its output is not lost.
     assert worker.popen.stdout.read() == b"begun\n"
 
 
 def test_after_the_grace_the_running_task_is_given_back_and_runs_elsewhere(project: Any, queue: Any) -> None:
     project.write(TASKS)
-    worker = project.start(environ={"FAIRQUE__WORKER__GRACE_SECONDS": "0.1"})
+    worker = project.start(environ={"FAIRQUE_WORKER_STOP_TIMEOUT": "0.1"})
     running = queue.push(Task(func="tasks:patient", args=["go"]))
     project.noted(running.task_id)
     worker.signal(signal.SIGTERM)
@@ -90,14 +90,14 @@ def test_after_the_grace_the_running_task_is_given_back_and_runs_elsewhere(proje
     other = project.start()
     assert running.result(PATIENCE) == "ended"
     assert [line[1:3] for line in project.ledger()] == [["1", str(worker.pid)], ["1", str(other.pid)]]
-    assert (queue.stats().finished, queue.stats().expired) == (1, 0)
+    assert (queue.info().totals["finished"], queue.info().totals["expired"]) == (1, 0)
 
 
 def test_a_signal_before_anything_has_started_is_not_missed(project: Any) -> None:
     project.write("time.sleep(0.3)")
     worker = project.begin()
     worker.signal(signal.SIGTERM)
-    # Whether Python itself or the worker hears it, the process ends.
+    # Whether Python or the worker handles it, the process ends.
     assert worker.ends() in (0, -signal.SIGTERM)
 
 
@@ -126,9 +126,9 @@ def test_a_quiet_worker_takes_nothing_continues_running_and_takes_tasks_again_wh
     waiting = queue.push(Task(func="tasks:patient", args=["go"]))
     project.touch("go")
     assert running.result(PATIENCE) == "ended"
-    # A wait that was on its way may take the task for an instant, and gives it back without starting it.
+    # A wait in flight may take the task for an instant, and releases it without starting it.
     eventually(lambda: waiting.state() is TaskState.QUEUED, what="that the task waits for somebody else")
-    # It has nothing left to do, and stays all the same.
+    # It has no work left, and still does not end.
     assert ([line[0] for line in project.ledger()], worker.popen.poll()) == ([running.task_id], None)
     worker.signal(signal.SIGCONT)
     assert waiting.result(PATIENCE) == "ended"
@@ -173,7 +173,7 @@ def test_a_worker_writes_what_it_does_when_asked_and_continues(project: Any, que
     assert (in_thread["where"], on_loop["where"]) == ("thread", "event loop")
     assert apart["where"].startswith("process ")
     assert any(frame.endswith(" waiting") for frame in on_loop["frames"])
-    # Where the threads are, too: the one of the task here, and that of the child by its own words.
+    # The stacks of the threads, too: that of the task here, and that of the child from its own report.
     eventually(lambda: "tasks.py" in worker.stderr and "most recent call first" in worker.stderr, what="the stacks")
     threads = [json.loads(line) for line in worker.stderr.splitlines() if '"event": "a thread"' in line]
     assert any("endless" in frame for line in threads for frame in line["frames"])
@@ -194,7 +194,7 @@ def test_the_children_end_with_a_worker_that_is_killed(project: Any, queue: Any,
 
 def test_a_task_in_a_process_is_given_back_at_a_second_signal_and_its_child_is_gone(project: Any, queue: Any) -> None:
     project.write(TASKS)
-    worker = project.start("tasks", "--concurrency", "1", environ={"FAIRQUE__WORKER__GRACE_SECONDS": "600"})
+    worker = project.start("tasks", "--concurrency", "1", environ={"FAIRQUE_WORKER_STOP_TIMEOUT": "600"})
     handle = queue.push(Task(func="tasks:endless", isolation="process"))
     project.noted(handle.task_id)
     child = project.ledger()[0][2]

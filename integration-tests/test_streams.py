@@ -1,4 +1,4 @@
-"""Workers whose log cannot be written, or is given what cannot be shown: they run their tasks and end well."""
+"""Workers whose log cannot be written, or gets records that cannot be formatted, run their tasks and end cleanly."""
 
 import os
 import subprocess
@@ -83,4 +83,4 @@ def test_a_task_that_closes_a_standard_stream_keeps_no_other_task_from_its_child
     queue.push(closing >> after)
     code, _, said = project.run("tasks", "--burst")
     assert code == 0, said
-    assert queue.get(after.task_id).result(timeout=0) == 1
+    assert queue.task(after.task_id).result(timeout=0) == 1

@@ -1,4 +1,4 @@
-"""Several worker processes under one: signals reach all, a dead one is started again, and one exit code is for all."""
+"""Several worker processes under one: signals reach all, a dead one is restarted, and there is one exit code."""
 
 import os
 import shutil
@@ -56,7 +56,7 @@ def workers(supervisor: Any) -> set[int]:
 
 
 def started(project: Any, count: int, *args: str, environ: dict[str, str] | None = None) -> Any:
-    """A supervisor whose workers take tasks."""
+    """Start a supervisor whose workers take tasks."""
     supervisor = project.begin("--processes", str(count), *(args or ("tasks",)), environ=environ)
 
     def ready() -> bool:
@@ -86,7 +86,7 @@ def test_each_process_runs_tasks_and_a_signal_ends_all_with_0(project: Any, queu
 
 
 def test_the_names_of_the_workers_differ_also_when_one_is_given(project: Any, queue: Any) -> None:
-    started(project, 2, "--concurrency", "1", "tasks", environ={"FAIRQUE__WORKER__NAME": "w"})
+    started(project, 2, "--concurrency", "1", "tasks", environ={"FAIRQUE_WORKER_NAME": "w"})
     handles = [queue.push(Task(func="tasks:patient", args=["go"])) for _ in range(2)]
     for handle in handles:
         project.noted(handle.task_id)
@@ -109,7 +109,7 @@ def test_a_port_that_is_taken_when_a_process_is_started_again_stops_nobody_and_i
     project: Any, queue: Any
 ) -> None:
     port = free_port()
-    supervisor = started(project, 2, environ={"FAIRQUE__WORKER__HTTP_PORT": str(port)})
+    supervisor = started(project, 2, environ={"FAIRQUE_WORKER_HTTP_PORT": str(port)})
 
     def listening(number: int) -> socket.socket | None:
         listener = socket.socket()
@@ -140,7 +140,7 @@ def test_a_port_that_is_taken_when_a_process_is_started_again_stops_nobody_and_i
 
 
 def _pid_at(port: int) -> int:
-    """The process that listens at a port of this machine."""
+    """The process that listens on a port of this machine."""
     rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     inodes = {row[9] for row in rows if row[3] == "0A" and int(row[1].partition(":")[2], 16) == port}
     for number in Path("/proc").glob("[0-9]*/fd/*"):
@@ -151,7 +151,7 @@ def _pid_at(port: int) -> int:
 
 
 def test_a_second_signal_ends_all_at_once(project: Any, queue: Any) -> None:
-    supervisor = started(project, 2, environ={"FAIRQUE__WORKER__GRACE_SECONDS": "600"})
+    supervisor = started(project, 2, environ={"FAIRQUE_WORKER_STOP_TIMEOUT": "600"})
     running = queue.push(Task(func="tasks:endless"))
     project.noted(running.task_id)
     supervisor.signal(signal.SIGINT)
@@ -186,8 +186,8 @@ def test_a_burst_ends_when_all_have_ended(project: Any, queue: Any) -> None:
     ("args", "environ", "expected"),
     [
         (["nobody"], {}, 6),
-        (["tasks"], {"FAIRQUE__REDIS__URL": "redis://localhost:1/0", "FAIRQUE__REDIS__RETRIES": "0"}, 3),
-        (["tasks"], {"FAIRQUE__WORKER__CONCURENCY": "2"}, 78),
+        (["tasks"], {"FAIRQUE_REDIS_URL": "redis://localhost:1/0", "FAIRQUE_REDIS_RETRIES": "0"}, 3),
+        (["tasks"], {"FAIRQUE_WORKER_CONCURENCY": "2"}, 78),
         ([], {}, 2),
     ],
     ids=str,
@@ -211,7 +211,7 @@ def test_a_paused_supervisor_makes_all_pause_until_it_continues(project: Any, qu
 
 
 def in_a_namespace() -> bool:
-    """Whether this user may make a namespace of processes, in which a command is process 1."""
+    """Whether this user may create a PID namespace, in which a command is process 1."""
     unshare = shutil.which("unshare")
     return unshare is not None and subprocess.run([unshare, "-pf", "--mount-proc", "true"], check=False).returncode == 0
 
@@ -233,7 +233,7 @@ def test_process_1_of_a_container_hears_signals_reaps_orphans_and_exits_with_0(p
         (init,) = workers(outer)
 
         def states() -> list[str]:
-            """States of all processes that process 1 has."""
+            """States of all children of process 1."""
             children = Path(f"/proc/{init}/task/{init}/children").read_text().split()
             stats = [Path(f"/proc/{pid}/stat") for pid in children]
             return [stat.read_text().rpartition(")")[2].split()[0] for stat in stats if stat.exists()]
@@ -248,7 +248,7 @@ def test_process_1_of_a_container_hears_signals_reaps_orphans_and_exits_with_0(p
 
 
 def test_each_process_has_a_port_of_its_own_for_probes(project: Any) -> None:
-    environ = {"FAIRQUE__WORKER__HTTP_PORT": str(free_port(2))}
+    environ = {"FAIRQUE_WORKER_HTTP_PORT": str(free_port(2))}
     supervisor = started(project, 2, environ=environ)
     code, output, _ = project.run("healthcheck", "--processes", "2", environ=environ)
     assert (code, output.count("/livez: 200")) == (0, 2)

@@ -1,11 +1,11 @@
-"""Waking up: an idle worker starts a task because it was pushed, not because it looks now and then."""
+"""Wake-up: an idle worker starts a task because of the push, not because it polls."""
 
 from typing import Any
 
 from fairque.client import Task
 from fairque.testing.internal import PATIENCE
 
-# A worker that does not look by itself within a test: what it starts, it was told of.
+# A worker that does not poll within a test: it starts only tasks for which it was woken.
 TASKS = """
 from fairque.worker.taking import courier
 
@@ -20,6 +20,6 @@ def nothing():
 def test_a_push_starts_a_task_at_once_on_an_idle_worker_in_another_process(project: Any, queue: Any) -> None:
     project.write(TASKS)
     for _ in range(2):
-        project.start(environ={"FAIRQUE__WORKER__LEASE_SECONDS": "36000"})
+        project.start(environ={"FAIRQUE_WORKER_LEASE": "36000"})
     for _ in range(10):
         queue.push(Task(func="tasks:nothing")).result(PATIENCE)

@@ -1,4 +1,4 @@
-"""The wording check finds the turns that it keeps out, and leaves plain English alone."""
+"""The wording check finds rejected phrases, and accepts plain English."""
 
 import importlib.util
 from pathlib import Path
@@ -30,6 +30,9 @@ def wording() -> Any:
         "a run " + "brings its task",
         "        schedule: " + "It.",
         "        settings: " + "The same.",
+        "a schedule that " + "is no more",
+        "refused " + "for want of a right",
+        "a push " + "of which nobody knows",
     ],
 )
 def test_a_turn_that_is_kept_out_is_found_with_its_line(wording: Any, line: str) -> None:

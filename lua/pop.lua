@@ -5,7 +5,7 @@
   tasks.
   KEYS[1] meta
   ARGV[1] worker  ARGV[2] claim: 16 hexadecimal digits, new for each pop  ARGV[3] count: 1 to 100  ARGV[4] lease_ms
-  ARGV[5] max_deliveries  ARGV[6] result_ttl_ms  ARGV[7] dead_ttl_ms
+  ARGV[5] max_lost_workers  ARGV[6] result_ttl_ms  ARGV[7] dead_ttl_ms
   Returns {1, more, wait_ms, reclaimed, id, message, token, attempt, failures, solo, pushed_at, heritage, ...}, eight
     places per task, at most 4 MiB, but at least one task if there is one;
     more is 1 if another pop may find work at once: a runnable task, or a bounded step that is not finished;
@@ -43,10 +43,10 @@ local FULL = 3000000
 local refused = begin()
 if refused then return refused end
 local worker, claim, wanted, lease_ms = ARGV[1], ARGV[2], number_at(3), number_at(4)
-local max_deliveries, result_ttl_ms, dead_ttl_ms = number_at(5), number_at(6), number_at(7)
+local max_lost, result_ttl_ms, dead_ttl_ms = number_at(5), number_at(6), number_at(7)
 if #ARGV ~= 7 or worker == "" or not string.match(claim, "^%x+$") or not wanted or wanted < 1 or wanted > 100
-  or not lease_ms or lease_ms < 1 or not max_deliveries or not result_ttl_ms or not dead_ttl_ms then
-  return bad_arguments("pop takes a worker, a claim, 1 to 100 tasks, a lease, max_deliveries and two times of keeping")
+  or not lease_ms or lease_ms < 1 or not max_lost or not result_ttl_ms or not dead_ttl_ms then
+  return bad_arguments("pop takes a worker, a claim, 1 to 100 tasks, a lease, lost workers and two times of keeping")
 end
 
 local reply, tasks = {1, 1, 0, {}}, {}
@@ -63,7 +63,7 @@ end
 
 load_globals()
 g.pop_at = now_ms
-reply[4] = reclaim(2, max_deliveries, result_ttl_ms, dead_ttl_ms)
+reply[4] = reclaim(2, max_lost, result_ttl_ms, dead_ttl_ms)
 promote(wanted + 10, dead_ttl_ms)
 due_timers(10)
 free_dependents(FREED, result_ttl_ms)

@@ -3,17 +3,20 @@
   KEYS[1] meta
   ARGV[1..] for each task: words (of a command, separated by spaces; * and the part after the queue's prefix is a
     key, * alone the meta key, & and the part after the prefix a channel)
-  Returns {1, allowed, ...} with one place per command: 1 or 0 | {-5, what} | {-6, schema} ]]
+  Returns {1, allowed, ...} with one place per command: 1, 0, or 2 if
+    the server does not have the command | {-5, what} | {-6, schema} ]]
 --- @include "begin_reading"
 --- @include "arguments"
 
-local function allowed(words)
+-- 1, 0, or 2 if there is no such command.
+local function right(words)
   local known, may = pcall(redis.acl_check_cmd, unpack(words))
-  return known and may
+  return not known and 2 or may and 1 or 0
 end
 
 -- Also report missing rights for the commands that every script begins with.
-local refused = allowed({"TIME"}) and allowed({"HMGET", KEYS[1], "schema"}) and begin_reading()
+local may_read = right({"TIME"}) == 1 and right({"HMGET", KEYS[1], "schema"}) == 1
+local refused = may_read and begin_reading()
 if refused then return refused end
 if not grouped(0, 1) then return bad_arguments("rights takes commands") end
 
@@ -29,6 +32,6 @@ local reply = {1}
 for index, text in ipairs(ARGV) do
   local words = {}
   for word in string.gmatch(text, "%S+") do words[#words + 1] = named(word) end
-  reply[index + 1] = allowed(words) and 1 or 0
+  reply[index + 1] = right(words)
 end
 return reply

@@ -3,7 +3,7 @@
   without work or debt. Every worker calls it every few seconds; one at a time does the work.
   KEYS[1] meta
   ARGV[1] sweeper: the caller, which may continue at once  ARGV[2] guard_ms: for how long other calls do nothing
-  ARGV[3] max_deliveries  ARGV[4] result_ttl_ms  ARGV[5] dead_ttl_ms
+  ARGV[3] max_lost_workers  ARGV[4] result_ttl_ms  ARGV[5] dead_ttl_ms
   Returns {1, promoted, reclaimed, forgotten, users, more, id, user, worker, state, ...}: how many of each kind; whether
     a limit was reached, so that the caller should continue at once; and four places per reclaimed task, see
     reclaim.lua | {2} another worker did it just now | {-5, what} | {-6, schema}
@@ -33,10 +33,10 @@ local LIMIT = 100
 
 local refused = begin()
 if refused then return refused end
-local sweeper, guard_ms, max_deliveries = ARGV[1], number_at(2), number_at(3)
+local sweeper, guard_ms, max_lost = ARGV[1], number_at(2), number_at(3)
 local result_ttl_ms, dead_ttl_ms = number_at(4), number_at(5)
-if #ARGV ~= 5 or sweeper == "" or not guard_ms or not max_deliveries or not result_ttl_ms or not dead_ttl_ms then
-  return bad_arguments("sweep takes a sweeper, a guard, max_deliveries and two times of keeping")
+if #ARGV ~= 5 or sweeper == "" or not guard_ms or not max_lost or not result_ttl_ms or not dead_ttl_ms then
+  return bad_arguments("sweep takes a sweeper, a guard, max_lost_workers and two times of keeping")
 end
 if guard_ms > 0 then
   local left_ms = call("PTTL", P .. "sweeping")
@@ -46,7 +46,7 @@ if guard_ms > 0 then
 end
 
 load_globals()
-local reclaimed, looked_at = reclaim(LIMIT, max_deliveries, result_ttl_ms, dead_ttl_ms)
+local reclaimed, looked_at = reclaim(LIMIT, max_lost, result_ttl_ms, dead_ttl_ms)
 local promoted = promote(LIMIT, dead_ttl_ms)
 local started = due_timers(LIMIT)
 free_dependents(LIMIT, result_ttl_ms)

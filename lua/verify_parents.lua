@@ -1,11 +1,11 @@
 #!lua flags=allow-oom
---[[ verify_parents: looks whether tasks that wait for others will be told of their ends: each counts how many it waits
-  for, and those name it in their lists of dependents.
-  Guarantee: each task is looked at and fixed in one step, so that calls of others may continue meanwhile.
+--[[ verify_parents: checks that tasks that wait for parents will be notified of their ends: that the number of open
+  parents of each is right, and that these list it as a dependent.
+  Guarantee: each task is checked and fixed in one step, so it is safe while the queue is in use.
   KEYS[1] meta
-  ARGV[1] fix: 1 fixes what is found, 0 only looks  ARGV[2] result_ttl_ms
+  ARGV[1] fix: 1 fixes the findings, 0 only reports them  ARGV[2] result_ttl_ms
   ARGV[3..] for each task: id, parents (see parents.lua; as its message names them)
-  Returns {1, kind, name, what, fixed, ...} with four places for each finding | {-5, what} | {-6, schema}
+  Returns {1, kind, name, what, fixed, ...} with four places per finding | {-5, what} | {-6, schema}
   Moves: DEFERRED -> QUEUED, DEFERRED -> SCHEDULED, DEFERRED -> CANCELED, DEFERRED -> FAILED ]]
 --- @include "begin"
 --- @include "arguments"
@@ -38,9 +38,9 @@ for first = 3, #ARGV, STRIDE do
   if not parents_at(first + 1) then return bad_arguments("malformed parents of " .. ARGV[first]) end
 end
 
--- What a task and its parents know of each other: how many of these will tell it of their ends; which do not name it;
--- which have told it, though they have not ended, as after a redrive; and one with whose end it is canceled. Nothing
--- when a list of dependents is too long.
+-- Compares a task with its parents: how many of them will notify it of their ends; which do not list it; which have
+-- notified it although they have not ended, as after a redrive; and one whose end cancels it. Nil if a list of
+-- dependents is too long.
 local function compare(t, lines)
   local others, silent, told, failed, number = {}, {}, {}, nil, 0
   for one, other in string.gmatch(t.r.instead or "", "([^\n]*)\n([^\n]*)\n") do others[one] = other end
@@ -87,7 +87,7 @@ local function look(t, lines)
   if open > number and failed then
     free(t.id, failed, false, result_ttl_ms)
   else
-    -- With the one that is given at once where nobody is left to tell it.
+    -- If no parent is left to notify it, the call of free below removes the last one.
     t.r.open = math.max(1, number)
     will_write(t)
     if number == 0 then free(t.id, "", true, result_ttl_ms) end

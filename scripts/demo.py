@@ -1,7 +1,7 @@
-"""Shows what fairness does: one noisy user floods the queue, two quiet ones are served at once all the same.
+"""Shows the effect of fairness: one noisy user floods the queue, two quiet ones are still served at once.
 
-The same work runs twice on the same machine: first through one FIFO (every task under one user, as in a queue that
-knows no users), then fairly between users. The waiting times at the end are measured by the server.
+The same work runs twice on the same machine: first through one FIFO (all tasks of one user, as in a queue
+without users), then fairly between users. The waiting times at the end are measured by the server.
 """
 
 import argparse
@@ -35,12 +35,12 @@ NOISY, QUIET = "noisy", ("quiet-1", "quiet-2")
 
 @frozen
 class Waits:
-    """Milliseconds that the tasks of each user waited, from their push to their start."""
+    """Milliseconds from push to start of the tasks of each user."""
 
     by_user: dict[str, list[int]] = field(factory=dict)
 
     def percentile(self, user: str, share: float) -> int:
-        """Return the wait that the given share of a user's tasks did not exceed."""
+        """Return the wait that the given fraction of a user's tasks did not exceed."""
         waits = sorted(self.by_user[user])
         return waits[min(len(waits) - 1, int(len(waits) * share))]
 
@@ -74,7 +74,7 @@ def _interrupt(_: int, __: FrameType | None) -> NoReturn:
 
 
 def _files() -> list[str]:
-    """Return the files to work on: the sources of this checkout."""
+    """Return the input files: the sources of this checkout."""
     found = sorted(
         str(path)
         for pattern in ("**/*.py", "**/*.lua", "**/*.md")
@@ -94,11 +94,11 @@ def _run(console: Console, url: str, label: str, files: list[str], noisy: int, *
     name = label.replace(" ", "-")
 
     def push(user: str, count: int) -> list[TaskHandle[Any]]:
-        # In the FIFO run all tasks belong to the same user, so that nothing but their order of arrival counts.
+        # In the FIFO run all tasks belong to the same user, so that only their order of arrival counts.
         function = archive.options(user_id=user if fair else "everybody")
         return list(queue.push_many([function.task(next(paths)) for _ in range(count)], chunked=True))
 
-    with TaskQueue.from_url(url, name=name) as queue, _worker(url, name), _live(console) as live:
+    with TaskQueue.from_url(url, queue=name) as queue, _worker(url, name), _live(console) as live:
         done[NOISY] = push(NOISY, noisy)
         next_push, finished = time.monotonic(), 0
         while finished < sum(totals.values()):
@@ -106,8 +106,8 @@ def _run(console: Console, url: str, label: str, files: list[str], noisy: int, *
                 next_push += QUIET_PAUSE_SECONDS
                 for user in QUIET:
                     done[user] += push(user, 1)
-            finished = queue.stats().finished
-            quiet = {user: sum(handle.state().terminal for handle in done[user]) for user in QUIET}
+            finished = queue.info().totals["finished"]
+            quiet = {user: sum(handle.state().ended for handle in done[user]) for user in QUIET}
             live.update(_progress(label, {NOISY: finished - sum(quiet.values()), **quiet}, totals))
             time.sleep(QUIET_PAUSE_SECONDS / 2)
         return Waits({user: [_wait_ms(handle) for handle in handles] for user, handles in done.items()})
@@ -115,9 +115,9 @@ def _run(console: Console, url: str, label: str, files: list[str], noisy: int, *
 
 @contextmanager
 def _worker(url: str, queue: str) -> Iterator[None]:
-    """Run a real worker process, and see to it that it ends."""
+    """Run a real worker process, and stop it at the end."""
     command = [sys.executable, "-m", "fairque.worker", "demo_tasks", "--url", url, "--queue", queue]
-    # Its server is in memory on purpose: no warning about that.
+    # Its server is in memory on purpose: show no warning about that.
     process = subprocess.Popen([*command, "--concurrency", "4", "--log-level", "error"], cwd=SCRIPTS)
     try:
         yield
@@ -137,13 +137,13 @@ def _live(console: Console) -> Iterator[Live]:
     with Live(console=console) as live:
         yield live
     if not console.is_terminal:
-        # Its last state ends without the end of a line there.
+        # The last progress line has no newline.
         console.print()
 
 
 def _wait_ms(handle: TaskHandle[Any]) -> int:
     info = handle.info()
-    return (info.started_at or info.pushed_at) - info.pushed_at
+    return round(((info.started_at or info.pushed_at) - info.pushed_at).total_seconds() * 1_000)
 
 
 def _progress(label: str, done: dict[str, int], totals: dict[str, int]) -> Table:

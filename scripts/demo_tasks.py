@@ -9,6 +9,6 @@ from fairque.client import task
 
 @task(timeout=30)
 def archive(path: str) -> dict[str, int | str]:
-    """Compress a file as an archive would, and return its sizes and hash."""
+    """Compress a file as for an archive, and return its sizes and hash."""
     data = Path(path).read_bytes()
     return {"bytes": len(data), "packed": len(lzma.compress(data)), "sha256": hashlib.sha256(data).hexdigest()}

@@ -1,4 +1,4 @@
-"""Runs mypy strict over all sources at once, then over each folder of tests, since equal file names collide."""
+"""Runs mypy strict over all sources at once, then over each folder of tests, because equal file names collide."""
 
 import os
 import subprocess
@@ -9,10 +9,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def main() -> int:
-    """Return the number of runs that found something."""
+    """Return the number of runs with errors."""
     sources = sorted(ROOT.glob("packages/*/src"))
     runs = [(ROOT, sources), (ROOT, [ROOT / "scripts"]), (ROOT, [ROOT / "integration-tests"])]
-    # Test modules are named from their package's folder on: tests.scripts.conftest.
+    # Test modules are named relative to their package's folder: tests.scripts.conftest.
     runs += [(tests.parent, [tests]) for tests in sorted(ROOT.glob("packages/*/tests"))]
     failed = 0
     for base, paths in runs:

@@ -1,8 +1,8 @@
 """Generate the synchronous client from the asynchronous one: ``python scripts/unasync.py [--check]``.
 
 Each module of `fairque.client._async` becomes one of `fairque.client._sync` by the rules below, token by token, and is
-formatted by ruff. ``--check`` writes nothing and exits with 1 if the committed modules are not what would be written. A
-rule that is never used is an error, too: it is left over, or misspelled.
+formatted by ruff. ``--check`` writes nothing and exits with 1 if the committed modules differ from the generated ones.
+A rule that is never used is also an error: it is obsolete or misspelled.
 """
 
 import argparse
@@ -13,16 +13,18 @@ from pathlib import Path
 
 CLIENT = Path(__file__).parent.parent / "packages" / "fairque-client" / "src" / "fairque" / "client"
 SOURCE, TARGET = CLIENT / "_async", CLIENT / "_sync"
-#: Says what the package is, and differs.
+#: Describes its package, and differs between the two.
 KEPT = "__init__.py"
 
 HEADER = "# Generated from _async/{} by scripts/unasync.py. Do not edit: change that module and generate this one.\n"
 
-#: In this order: what one rule has replaced, the next one sees.
+#: Applied in this order, each to the result of the previous one.
 RULES = [
     (r"\basync (def|with|for)\b", r"\1"),
     (r"\bawait ", ""),
     (r"\bAsyncGenerator\[(.+), None\]", r"Generator[\1, None, None]"),
+    (r"\bAwaitable\[(Page\[T\])\]", r"\1"),
+    (r"\bAwaitable, ", ""),
     (r"\bAsync(?=[A-Z])", ""),
     (r"\b__a(enter|exit)__\b", r"__\1__"),
     (r"\baclosing\b", "closing"),
@@ -54,7 +56,7 @@ def main() -> None:
 
 
 def synchronous(text: str, used: set[str]) -> str:
-    """Return the synchronous form of a module, and note the rules that were used."""
+    """Return the synchronous form of a module, and record the rules that were used."""
     for rule, replacement in RULES:
         text, times = re.subn(rule, replacement, text)
         if times:
@@ -63,7 +65,7 @@ def synchronous(text: str, used: set[str]) -> str:
 
 
 def formatted(text: str, path: Path) -> str:
-    """Return a module with sorted imports, as ruff formats it."""
+    """Return a module with sorted imports, formatted by ruff."""
     for command in (["check", "--quiet", "--fix-only", "--select", "I001,RUF022"], ["format"]):
         done = subprocess.run(
             ["ruff", *command, "--stdin-filename", path, "-"], input=text, capture_output=True, text=True, check=True

@@ -1,6 +1,6 @@
-"""Finds turns that a native reader would translate: ``python scripts/wording.py`` prints each with what to say instead.
+"""Finds unidiomatic phrases: ``python scripts/wording.py`` prints each with a replacement.
 
-It keeps out the worst ones only; CONTRIBUTING.md has the glossary.
+It rejects only the most common ones; CONTRIBUTING.md has the glossary.
 """
 
 import re
@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SUFFIXES = {".py", ".md", ".lua", ".toml", ".yaml", ".yml"}
-#: These name the turns that they keep out.
+#: These files contain the phrases on purpose.
 EXEMPT = {"CONTRIBUTING.md", "scripts/wording.py", "integration-tests/test_wording.py"}
 
 TURNS = {
@@ -22,11 +22,19 @@ TURNS = {
     r"(?<!here )\b(?:is|are|was|were) no (?!longer|more|less|such|other|one|limit)\w": "is not a",
     r"\b(?:bring|brings|brought) (?:a|the|its|their|one) tasks?\b": "enqueue",
     r": (?:It|The same)\.$": "say what it is",
+    r"\b(?:is|are) no more(?=[.,;:]|$)": "no longer exists",
+    r"\bnot any more\b": "no longer",
+    r"\bcame upon\b": "found",
+    r"\bfor want of\b": "without",
+    r"\bof (?:its|their) own accord\b": "by itself",
+    r"\bof wh(?:om|ich|ose \w+) nobody\b": "unknown",
+    r"\b(?:by|in) turns\b": "alternately",
+    r"\b(?:hold|keep)s? nobody up\b": "block nothing",
 }
 
 
 def turns(text: str) -> Iterator[tuple[int, str, str]]:
-    """Give the line number of each such turn, the turn, and what to say instead."""
+    """Yield the line number of each such phrase, the phrase, and its replacement."""
     for number, line in enumerate(text.splitlines(), 1):
         for turn, instead in TURNS.items():
             if found := re.search(turn, line):
@@ -34,7 +42,7 @@ def turns(text: str) -> Iterator[tuple[int, str, str]]:
 
 
 def main() -> int:
-    """Print all of them in the files that git knows; 1 if there are any."""
+    """Print all phrases found in files tracked by git; return 1 if there are any."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True)
     names = [name for name in listed.stdout.splitlines() if Path(name).suffix in SUFFIXES and name not in EXEMPT]
     found = [

@@ -19,13 +19,13 @@ def nothing(padding: str) -> None:
 
 @task
 def begun() -> int:
-    """Return when it began, in nanoseconds on the clock that all processes of a machine share."""
+    """Return when it began, in nanoseconds on the clock shared by all processes of the machine."""
     return time.monotonic_ns()
 
 
 @task
 def seen(user: str) -> None:
-    """Note whose turn it was."""
+    """Record the user that was served."""
     _SEEN.append(user)
 
 

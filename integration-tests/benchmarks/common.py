@@ -1,4 +1,4 @@
-"""What the benchmarks share: a server of their own, what it spent on commands, and the middle of a sample."""
+"""Shared by the benchmarks: a server of their own, its time spent on commands, and the median of a sample."""
 
 import statistics
 import sys
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @contextmanager
 def server_url() -> Iterator[str]:
-    """Give the URL on the command line, or that of a server that is started for the benchmark."""
+    """Yield the URL on the command line, or that of a server started for the benchmark."""
     given = [argument for argument in sys.argv[1:] if "://" in argument]
     if given:
         yield given[0]
@@ -34,19 +34,19 @@ def server_url() -> Iterator[str]:
 
 
 def new_queue() -> QueueKeys:
-    """Return the keys of a queue that nobody has used."""
+    """Return the keys of an unused queue."""
     return QueueKeys(f"benchmark-{uuid.uuid4().hex[:12]}")
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Cut a sequence into parts of at most ``size``."""
+    """Split a sequence into parts of at most ``size``."""
     source = iter(items)
     while part := list(islice(source, size)):
         yield part
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the value that ``share`` of the values do not exceed."""
+    """Return the value that the fraction ``share`` of the values does not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
@@ -63,7 +63,7 @@ def round_trip_ms(client: "redis.Redis", times: int = 1_000) -> float:
 
 @frozen
 class Spent:
-    """What a server spent on scripts: microseconds, and the commands that they ran."""
+    """The cost of scripts on a server: microseconds, and the number of their commands."""
 
     microseconds: float
     commands: int
@@ -74,12 +74,12 @@ class Spent:
 
 @frozen
 class Meter:
-    """Reads from the server's own statistics what scripts cost it."""
+    """Reads the cost of scripts from the server's own statistics."""
 
     client: "redis.Redis" = field()
 
     def read(self) -> Spent:
-        """Return the sums since the server's start."""
+        """Return the totals since the server's start."""
         found = self.client.info("commandstats")
         scripts = found.get("cmdstat_evalsha", {"usec": 0})
         inside = sum(
@@ -90,6 +90,6 @@ class Meter:
         return Spent(scripts["usec"], inside)
 
     def since(self, before: Spent) -> Spent:
-        """Return what was spent since an earlier reading."""
+        """Return the cost since an earlier reading."""
         now = self.read()
         return Spent(now.microseconds - before.microseconds, now.commands - before.commands)

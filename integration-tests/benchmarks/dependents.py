@@ -1,13 +1,13 @@
-"""Ten thousand dependents of one task: how long the longest single script call stalls the server.
+"""Ten thousand dependents of one task: how long the longest single script call blocks the server.
 
     python integration-tests/benchmarks/dependents.py [redis://...] [--dependents=10000]
 
-One task with so many dependents is pushed, ends, and all is drained and forgotten; once it finishes and its
+One task with that many dependents is pushed and ends, and all tasks are drained and deleted: once it finishes and its
 dependents run, once it fails and they are canceled with it. Then stages are pushed in which each task depends on each
-of the stage before, up to what one push takes. The times are the server's own, read after each call, so neither the
-network nor Python is in them: for how long it carried the call out (INFO commandstats), which is longer on a busy
-machine, and for the longest of the processor alone (INFO cpu, with what the reading takes). Nobody else must use the
-server meanwhile. Wanted: below 20 ms for each call.
+task of the previous stage, up to the limit of one push. The times are the server's own, read after each call, so they
+include neither the network nor Python: the duration of the call (INFO commandstats), which is longer on a busy
+machine, and CPU time for the longest (INFO cpu, including the reading). No other client may use the
+server in the meantime. Target: below 20 ms for each call.
 """
 
 import sys
@@ -21,7 +21,7 @@ from common import Meter, batches, new_queue, percentile, server_url
 from fairque.protocol import calls
 from fairque.protocol.calls import Failed, Finished, Granted
 from fairque.protocol.calls.push import MAX_BATCH_TASKS
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.call import Call
@@ -34,10 +34,10 @@ WANTED_MS = 20.0
 
 
 class Bench:
-    """A queue of its own, and what each call to it cost the server.
+    """A separate queue, and the cost of each call for the server.
 
     Attributes:
-        spent: Milliseconds of each call, and of the processor, by script.
+        spent: Milliseconds of each call, and of CPU time, by script.
     """
 
     def __init__(self, client: "redis.Redis", runner: Runner) -> None:
@@ -49,7 +49,7 @@ class Bench:
         self._claims = 0
 
     def run(self, call: Call[T]) -> T:
-        """Send a call and note what it cost."""
+        """Send a call and record its cost."""
         before, cpu_before = self._meter.read(), self._cpu_ms()
         answer = self._runner.run(call)
         cpu_ms = self._cpu_ms() - cpu_before
@@ -61,7 +61,7 @@ class Bench:
         return 1_000 * (found["used_cpu_user_main_thread"] + found["used_cpu_sys_main_thread"])
 
     def push(self, tasks: Iterable[Task[Any]]) -> None:
-        """Push tasks, in as many calls as it takes."""
+        """Push tasks, in as many calls as necessary."""
         for batch in batches(tasks, MAX_BATCH_TASKS):
             self.run(calls.push(self.keys, batch, message_limit=262_144, result_ttl_ms=TTL_MS))
 
@@ -71,11 +71,11 @@ class Bench:
         both = {"result_ttl_ms": TTL_MS, "dead_ttl_ms": TTL_MS}
         claim = f"{self._claims:016x}"
         return self.run(
-            calls.pop(self.keys, worker="w", claim=claim, count=count, lease_ms=600_000, max_deliveries=5, **both)
+            calls.pop(self.keys, worker="w", claim=claim, count=count, lease_ms=600_000, max_lost_workers=5, **both)
         ).tasks
 
     def finish(self, held: Iterable[Granted]) -> None:
-        """End tasks well."""
+        """Finish tasks."""
         done = [Finished(task.task_id, task.token, 1_000, b"1") for task in held]
         self.run(calls.finish(self.keys, done, result_ttl_ms=TTL_MS))
 
@@ -85,17 +85,19 @@ class Bench:
         self.run(calls.fail(self.keys, dead, result_ttl_ms=TTL_MS, dead_ttl_ms=TTL_MS))
 
     def drain(self) -> None:
-        """Run what can be run until nothing waits, and sweep until all is forgotten."""
+        """Run tasks until none waits, and sweep until all are deleted."""
         stats = self._runner.run(calls.read_stats(self.keys))
         while stats.queued or stats.deferred or stats.kept:
             if held := self.pop(BATCH):
                 self.finish(held)
             else:
-                self.run(calls.sweep(self.keys, guard_ms=0, max_deliveries=5, result_ttl_ms=TTL_MS, dead_ttl_ms=TTL_MS))
+                self.run(
+                    calls.sweep(self.keys, guard_ms=0, max_lost_workers=5, result_ttl_ms=TTL_MS, dead_ttl_ms=TTL_MS)
+                )
             stats = self._runner.run(calls.read_stats(self.keys))
 
     def report(self, title: str) -> None:
-        """Print the table, and begin a new one."""
+        """Print the table, and start a new one."""
         print(f"\n{title}")
         for script, taken in self.spent.items():
             times, processor = zip(*taken, strict=True)
@@ -108,7 +110,7 @@ class Bench:
 
 
 def task(task_id: str, *parents: str) -> Task[Any]:
-    """Return a task with ids as long as those that are made."""
+    """Return a task with ids as long as generated ones."""
     return Task(task_id=f"{task_id:->36}", user_id="ann", func="f", depends_on=[f"{p:->36}" for p in parents])
 
 
@@ -117,7 +119,7 @@ def main() -> None:
     given = [a.removeprefix("--dependents=") for a in sys.argv if a.startswith("--dependents=")]
     number = int(given[0]) if given else 10_000
     with server_url() as url, redis.Redis.from_url(url) as client:
-        runner = Runner(RedisSettings(url=url))
+        runner = Runner(RedisSection(url=url))
         print(f"server {client.info('server').get('redis_version')}")
         print("  script      calls    median ms   longest ms     its CPU")
         for end in ("finishes", "fails"):

@@ -1,9 +1,9 @@
-"""What fairness gives and costs: one user pushes 10,000 tasks, then 99 users 10 each, and one worker runs them.
+"""The effect and cost of fairness: one user pushes 10,000 tasks, then 99 users 10 each, and one worker runs them.
 
     python integration-tests/benchmarks/fairness_workload.py [redis://...]
 
-Prints at which place the last task of the small users was run, Jain's index over the time in which all users had work,
-and the throughput beside that of the same tasks under one user, in the same run.
+Prints the position at which the last task of the small users ran, Jain's index over the time in which all users had
+work, and the throughput relative to that of the same tasks under one user, in the same run.
 """
 
 import statistics
@@ -24,7 +24,7 @@ RUNS = 3
 
 
 def main() -> None:
-    """Print the figures of each run and the median of the ratios."""
+    """Print the results of each run and the median of the ratios."""
     ratios = []
     with server_url() as url, tempfile.TemporaryDirectory() as folder:
         for run in range(1, RUNS + 1):
@@ -43,7 +43,7 @@ def _run(url: str, path: Path, *, fair: bool) -> tuple[float, list[str]]:
     """Push everything, start a worker, and return its rate and the order in which it ran the users' tasks."""
     name = new_queue().name
     users = ["noisy"] * NOISY + [f"small-{number}" for number in range(SMALL_USERS) for _ in range(SMALL)]
-    with TaskQueue.from_url(url, name=name) as queue:
+    with TaskQueue.from_url(url, queue=name) as queue:
         for part in batches(users, 1_000):
             queue.push_many([seen.options(user_id=user if fair else "all").task(user) for user in part])
         with worker(url, name, seen=path):
@@ -52,7 +52,7 @@ def _run(url: str, path: Path, *, fair: bool) -> tuple[float, list[str]]:
 
 
 def _jain(order: list[str]) -> float:
-    """Jain's index over what was run until the first user had nothing left."""
+    """Jain's index over the tasks that ran until the first user had none left."""
     counted: Counter[str] = Counter()
     for user in order:
         counted[user] += 1

@@ -1,13 +1,13 @@
-"""How long an idle worker takes to start a task, and a producer to have its result, beside a bare wake-up by Redis.
+"""How long an idle worker takes to start a task, and a producer to get its result, relative to a bare wake-up by Redis.
 
     python integration-tests/benchmarks/latency.py [redis://...]
 
-The baseline is one process that blocks on a list with BLPOP and answers on another list, in the same run, in turns. Its
-answer carries when it woke up; a task returns when it began. All times are on the clock that the processes share.
+The baseline is one process that blocks on a list with BLPOP and answers on another list, alternating in the same run.
+Its answer has the time when it woke up; a task returns the time when it began. All times are on a shared clock.
 
-Between the two stand the steps of any queue with leases, in Python and with scripts that only move the bytes: one
+Between the two are the steps of any queue with leases, in Python and with scripts that only move bytes: one
 stores the message and wakes a worker, another hands it out, it runs in a thread, a third stores the result and
-announces it to a listening thread of the producer. What fairque needs above that is its own work.
+announces it to a listening thread of the producer. The time of fairque above that is its own work.
 """
 
 import queue as queues
@@ -26,7 +26,7 @@ from fairque.client import Task, TaskQueue
 from fairque.protocol.wire.codec import encode_task
 
 ROUNDS = 500
-#: Seconds between two rounds, in which everybody comes to rest.
+#: Seconds between two rounds, in which all processes become idle.
 REST = 0.01
 
 ECHO = """
@@ -61,7 +61,7 @@ with ThreadPoolExecutor(2) as pool:
 
 
 class Steps:
-    """The producer of the same steps: it pushes a message, and a thread hears of the result."""
+    """The producer of these steps: it pushes a message, and a thread receives the result."""
 
     def __init__(self, client: "redis.Redis", prefix: str) -> None:
         self._client = client
@@ -79,7 +79,7 @@ class Steps:
         return int(self._answers.get(timeout=10))
 
     def _listen(self) -> None:
-        # At the end the connection is closed under it.
+        # At the end its connection is closed.
         with suppress(redis.ConnectionError):
             for message in self._channel.listen():
                 if message["type"] == "message":
@@ -95,7 +95,7 @@ def main() -> None:
         others = [subprocess.Popen([sys.executable, "-c", code, url, keys.prefix]) for code in (ECHO, STEPS)]
         steps = Steps(client, keys.prefix)
         try:
-            with worker(url, keys.name), TaskQueue.from_url(url, name=keys.name, default_user_id="ann") as queue:
+            with worker(url, keys.name), TaskQueue.from_url(url, queue=keys.name, default_user_id="ann") as queue:
                 for number in range(ROUNDS + 20):
                     time.sleep(REST)
                     began = time.monotonic_ns()
@@ -110,7 +110,7 @@ def main() -> None:
                     pushed = time.monotonic_ns()
                     started = queue.push(begun.task()).result(timeout=10)
                     done = time.monotonic_ns()
-                    if number >= 20:  # the first ones import and connect
+                    if number >= 20:  # the first rounds import and connect
                         bare_start.append(woken - began)
                         bare_result.append(answered - began)
                         steps_start.append(handed - stepped)

@@ -1,9 +1,9 @@
-"""What a million users leave behind: each has one task, and when all were served the memory is what it was.
+"""Memory after a million users: each has one task, and after all were served the memory is as before.
 
     python integration-tests/benchmarks/memory.py [redis://...] [--users=1000000]
 
 Prints the memory that the server uses before, with all tasks waiting, after all were served, and at the end, when
-results were forgotten and debts paid; and the keys that are left.
+results were deleted and debts paid; and the remaining keys.
 """
 
 import sys
@@ -13,7 +13,7 @@ from common import batches, new_queue, server_url
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Finished
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 
@@ -26,7 +26,7 @@ def main() -> None:
     given = [a.removeprefix("--users=") for a in sys.argv if a.startswith("--users=")]
     users = int(given[0]) if given else 1_000_000
     with server_url() as url, redis.Redis.from_url(url) as client:
-        runner, keys = Runner(RedisSettings(url=url)), new_queue()
+        runner, keys = Runner(RedisSection(url=url)), new_queue()
 
         def report(when: str) -> None:
             used = client.info("memory")["used_memory"]
@@ -47,7 +47,7 @@ def main() -> None:
                     claim=f"{served:016x}",
                     count=BATCH,
                     lease_ms=600_000,
-                    max_deliveries=5,
+                    max_lost_workers=5,
                     result_ttl_ms=TTL_MS,
                     dead_ttl_ms=TTL_MS,
                 )
@@ -58,7 +58,7 @@ def main() -> None:
         report("all served")
         while True:
             swept = runner.run(
-                calls.sweep(keys, guard_ms=0, max_deliveries=5, result_ttl_ms=TTL_MS, dead_ttl_ms=TTL_MS)
+                calls.sweep(keys, guard_ms=0, max_lost_workers=5, result_ttl_ms=TTL_MS, dead_ttl_ms=TTL_MS)
             )
             if swept is not None and not swept.users and not runner.run(calls.read_stats(keys)).kept:
                 break

@@ -1,11 +1,11 @@
-"""How long a producer waits for a result, from the push to the value, beside a bare wake-up with reply by Redis.
+"""How long a producer waits for a result, from the push to the value, relative to a bare wake-up with reply by Redis.
 
     python integration-tests/benchmarks/result_latency.py [redis://...] [--rounds N] [--most RATIO]
 
-The baseline is one process that blocks on a list with BLPOP and replies, in the same run and in turns with fairque's:
-once by LPUSH to a list on which the producer blocks, once by PUBLISH to a channel to which it listens. Nothing else
-happens there: no record, no lease, no fairness. With --most the exit code is 1 when the median of fairque is more than
-so many times that of the faster one.
+The baseline is one process that blocks on a list with BLPOP and replies, in the same run and alternating with
+fairque: once by LPUSH to a list on which the producer blocks, once by PUBLISH to a channel to which it listens. It
+does nothing else: no record, no lease, no fairness. With --most RATIO the exit code is 1 if the median of fairque is
+more than RATIO times that of the faster one.
 """
 
 import argparse
@@ -22,9 +22,9 @@ from workers import worker
 
 from fairque.client import TaskQueue
 
-#: Rounds that are not counted: the first ones import and connect.
+#: Rounds that are not counted: the first rounds import and connect.
 WARM_UP = 30
-#: Seconds between two rounds, in which everybody comes to rest.
+#: Seconds between two rounds, in which all processes become idle.
 REST = 0.01
 
 ECHO = """
@@ -47,7 +47,7 @@ def main() -> int:
         channel = client.pubsub(ignore_subscribe_messages=True)
         channel.subscribe(f"{keys.prefix}answers")
         channel.get_message(timeout=5)
-        with worker(url, keys.name), TaskQueue.from_url(url, name=keys.name, default_user_id="ann") as queue:
+        with worker(url, keys.name), TaskQueue.from_url(url, queue=keys.name, default_user_id="ann") as queue:
 
             def by_list() -> None:
                 client.lpush(f"{keys.prefix}ask", "list")
@@ -80,7 +80,7 @@ def _options() -> argparse.Namespace:
 
 
 def _in_turns(rounds: int, ways: dict[str, Callable[[], None]]) -> dict[str, list[float]]:
-    """Return what each way took, in milliseconds."""
+    """Return the milliseconds of each method, measured alternately."""
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds + WARM_UP):
         for name, way in ways.items():

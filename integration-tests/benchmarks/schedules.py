@@ -1,9 +1,9 @@
-"""How late schedules are fired: many that are due together, and few beside 100,000 that are not; and what it costs.
+"""How late schedules fire: many that are due together, and a few among 100,000 that are not; and the cost.
 
     python integration-tests/benchmarks/schedules.py [redis://...]
 
-A scheduler process leads and another one stands by. How late a time is, the server's clock alone says: by when it
-stored the task. The baseline of many together is one producer that pushes as many tasks in batches.
+A scheduler process leads and another one stands by. Lateness is measured on the server's clock, by when it
+stored the task. The baseline for many together is one producer that pushes as many tasks in batches.
 """
 
 import os
@@ -22,27 +22,28 @@ from common import Meter, batches, new_queue, percentile, server_url
 from fairque.client import Task, TaskQueue
 from fairque.protocol.calls import Storing, read_scheduler, read_task, schedule
 from fairque.protocol.clock import monotonic
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
+from fairque.protocol.model.schedule_times import time_after
 from fairque.protocol.model.schedules import Schedule, task_id_of
 from fairque.protocol.runners import Runner
-from fairque.protocol.model.schedule_times import time_after
+from fairque.testing.internal import stored_schedule
 
 if TYPE_CHECKING:
     from fairque.protocol.wire.keys import QueueKeys
 
 TOGETHER = 10_000
 RESTING = 100_000
-#: Schedules that fire while the others rest, seconds between two times of one, and seconds of looking on.
+#: Schedules that fire while the others do not, seconds between two runs of one, and seconds of measuring.
 FEW, PAUSE, SECONDS = 20, 0.5, 20
 
 
 class Bench:
-    """A queue with schedules, fired by another process."""
+    """A queue with schedules that another process fires."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.keys: QueueKeys = new_queue()
-        self.runner = Runner(RedisSettings(url=url))
+        self.runner = Runner(RedisSection(url=url))
 
     def now_ms(self) -> int:
         return self.runner.run(read_scheduler(self.keys)).at_ms
@@ -60,11 +61,11 @@ class Bench:
         return self.runner.run(read_scheduler(self.keys)).fired
 
     def lateness_ms(self, times: Sequence[tuple[str, int]]) -> list[int]:
-        """How late the tasks of these times were stored."""
+        """How late the tasks of these runs were stored."""
         late = []
         for part in batches(times, 1_000):
             infos = self.runner.run_all([read_task(self.keys, task_id_of(name, at)) for name, at in part])
-            late += [info.pushed_at - at for info, (_, at) in zip(infos, part, strict=True)]
+            late += [round(info.pushed_at.timestamp() * 1_000) - at for info, (_, at) in zip(infos, part, strict=True)]
         return late
 
 
@@ -86,13 +87,15 @@ def wait_for_leader(bench: Bench) -> None:
 
 
 def together(url: str, client: "redis.Redis") -> None:
-    """Fire many at the same second."""
+    """Fire many in the same second."""
     bench = Bench(url)
     at_ms = (bench.now_ms() // 1000 + 25) * 1000
     moment = datetime.fromtimestamp(at_ms / 1000, UTC)
     cron = f"{moment.second} {moment.minute} {moment.hour} * * *"
     names = [f"s{number}" for number in range(TOGETHER)]
-    bench.store([Schedule(schedule_id=n, cron=cron, user_id=f"u{i % 100}", func="m:f") for i, n in enumerate(names)])
+    bench.store(
+        [stored_schedule(schedule_id=n, cron=cron, user_id=f"u{i % 100}", func="m:f") for i, n in enumerate(names)]
+    )
     with scheduler(bench):
         wait_for_leader(bench)
         bench.wait_until(at_ms - 500)
@@ -101,7 +104,7 @@ def together(url: str, client: "redis.Redis") -> None:
             time.sleep(0.02)
         spent = meter.since(before)
     late = bench.lateness_ms([(name, at_ms) for name in names])
-    with TaskQueue.from_url(url, name=new_queue().name) as queue:
+    with TaskQueue.from_url(url, queue=new_queue().name) as queue:
         tasks = [Task(func="m:f", user_id=f"u{number % 100}") for number in range(TOGETHER)]
         began = monotonic()
         queue.push_many(tasks, chunked=True)
@@ -112,13 +115,16 @@ def together(url: str, client: "redis.Redis") -> None:
 
 
 def alone(url: str, client: "redis.Redis", resting: int) -> None:
-    """Fire few beside many that rest."""
+    """Fire a few among many that do not."""
     bench = Bench(url)
     names = [f"few{number}" for number in range(FEW)]
-    few = [Schedule.create(name, every=PAUSE, jitter=PAUSE, user_id="ann", func="m:f") for name in names]
+    few = [Schedule(name, Task(user_id="ann", func="m:f"), every=PAUSE, jitter=PAUSE) for name in names]
     for part in batches(range(resting), 10_000):
         bench.store(
-            [Schedule(schedule_id=f"r{n}", cron="0 0 1 1 *", jitter_ms=1_000, user_id="ann", func="m:f") for n in part]
+            [
+                stored_schedule(schedule_id=f"r{n}", cron="0 0 1 1 *", jitter_ms=1_000, user_id="ann", func="m:f")
+                for n in part
+            ]
         )
     bench.store(few)
     with scheduler(bench) as leader:
@@ -143,12 +149,12 @@ def alone(url: str, client: "redis.Redis", resting: int) -> None:
 
 
 def shares(late: Sequence[float]) -> str:
-    """Return the middle and the end of how late times were, in milliseconds, as a text."""
+    """Return the median, 99th percentile and maximum of the lateness, in milliseconds, as text."""
     return f"p50 {percentile(late, 0.5)} ms, p99 {percentile(late, 0.99)} ms, last {max(late)} ms"
 
 
 def cpu_of(process: "subprocess.Popen[bytes]") -> float:
-    """Return the seconds of processor time that a process has used; 0 where the system does not tell."""
+    """Return the seconds of CPU time that a process has used; 0 if the system does not report it."""
     try:
         fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -157,7 +163,7 @@ def cpu_of(process: "subprocess.Popen[bytes]") -> float:
 
 
 def main() -> None:
-    """Print the figures."""
+    """Print the results."""
     with server_url() as url, redis.Redis.from_url(url) as client:
         together(url, client)
         for resting in (0, RESTING):

@@ -1,9 +1,9 @@
-"""What scheduling costs the server: time and commands of pop and finish, by users, by backlog and by batch.
+"""The cost of scheduling on the server: time and commands of pop and finish, by users, backlog and batch.
 
     python integration-tests/benchmarks/scheduling_cost.py [redis://...] [--large]
 
-The times are the server's own (INFO commandstats), so neither the network nor Python is in them. The ratios are
-against the smallest number of users, and against a plain ZADD inside a script, in the same run. ``--large`` adds a
+The times are the server's own (INFO commandstats), so they include neither the network nor Python. The ratios are
+relative to the smallest number of users, and to a plain ZADD inside a script, in the same run. ``--large`` adds a
 million users.
 """
 
@@ -15,7 +15,7 @@ from common import Meter, Spent, batches, new_queue, server_url
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Finished
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.keys import QueueKeys
@@ -28,7 +28,7 @@ ZADDS = 10_000
 def main() -> None:
     """Print the tables."""
     with server_url() as url, redis.Redis.from_url(url) as client:
-        runner = Runner(RedisSettings(url=url))
+        runner = Runner(RedisSection(url=url))
         bench = Bench(client, runner)
         version = client.info("server").get("redis_version")
         print(f"server {version}, a plain ZADD in a script: {bench.zadd_us():.2f} us")
@@ -67,7 +67,7 @@ class Bench:
         self._claims = 0
 
     def zadd_us(self) -> float:
-        """Return what one ZADD costs inside a script."""
+        """Return the cost of one ZADD inside a script."""
         sha = self._client.script_load("for i = 1, tonumber(ARGV[1]) do redis.call('ZADD', KEYS[1], i, 'm' .. i) end")
         before = self._meter.read()
         self._client.evalsha(sha, 1, "benchmark-zadd", ZADDS)
@@ -75,7 +75,7 @@ class Bench:
         return self._meter.since(before).microseconds / ZADDS
 
     def drain(self, users: int, each: int, batch: int) -> tuple[Spent, Spent]:
-        """Fill a queue, take and finish all of it, and return what the pops and what the finishes cost."""
+        """Fill a queue, take and finish all tasks, and return the cost of the pops and of the finishes."""
         keys = self._fill(users, each)
         popped = finished = Spent(0, 0)
         while True:
@@ -119,7 +119,7 @@ class Bench:
             claim=f"{self._claims:016x}",
             count=count,
             lease_ms=DAY_MS,
-            max_deliveries=5,
+            max_lost_workers=5,
             result_ttl_ms=DAY_MS,
             dead_ttl_ms=DAY_MS,
         )

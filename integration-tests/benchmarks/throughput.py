@@ -1,4 +1,4 @@
-"""How fast one worker process empties a queue of no-op tasks, beside one round trip to the server.
+"""How fast one worker process empties a queue of no-op tasks, relative to one round trip to the server.
 
     python integration-tests/benchmarks/throughput.py [redis://...]
 
@@ -26,7 +26,7 @@ def main() -> None:
         print(f"round trip {round_trip_ms(client):.3f} ms")
         for label, users in (("one user", 1), ("1,000 users", 1_000)):
             name = new_queue().name
-            with TaskQueue.from_url(url, name=name) as queue:
+            with TaskQueue.from_url(url, queue=name) as queue:
                 tasks = [_task(f"user-{number % users}") for number in range(TASKS)]
                 began = monotonic()
                 for part in batches(tasks, 1_000):

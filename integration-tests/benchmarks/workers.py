@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 
 @contextmanager
 def worker(url: str, queue: str, *options: str, seen: Path | None = None) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run one worker process; it is asked to stop at the end."""
+    """Run one worker process, and stop it at the end."""
     command = [sys.executable, "-m", "fairque.worker", "benchmark_tasks", "--url", url, "--queue", queue, *options]
     path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": path, "BENCHMARK_SEEN": str(seen or "")}
@@ -31,9 +31,9 @@ def worker(url: str, queue: str, *options: str, seen: Path | None = None) -> Ite
 
 
 def drain_rate(queue: TaskQueue, tasks: int) -> float:
-    """Return the tasks a second from the first one that ended until the queue is empty; its worker just started."""
+    """Return the tasks per second from the first ended task until the queue is empty; the worker has just started."""
     first, began = 0, 0.0
-    while (finished := queue.stats().finished) < tasks:
+    while (finished := queue.info().totals["finished"]) < tasks:
         if finished and not first:
             first, began = finished, monotonic()
         time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""The processes of a run, as their supervisor sees them: started, hurt, and started again when they have died."""
+"""The processes of a run: started, hit by faults, and restarted when they have died."""
 
 import os
 import signal
@@ -14,19 +14,19 @@ from chaos.settings import worker_environ
 __all__ = ["END_SECONDS", "Actor", "ProducerActor", "WorkerActor"]
 
 _HERE = Path(__file__).parent
-#: Exit codes of a worker: stopped; a fault kept the server away while it started.
+#: Exit codes of a worker: stopped; a fault made the server unavailable while it started.
 _STOPPED, _UNREACHABLE = 0, 3
-#: Far more than the grace of a worker, since other things may run on the machine.
+#: Far more than the grace of a worker, because the machine may be busy.
 END_SECONDS = 60.0
 
 
 class Actor:
-    """One place of a process, with a proxy that stays.
+    """A slot for a process, with a proxy that outlives the process.
 
     Attributes:
-        name: Of the place.
-        proxy: Its way to the server.
-        busy: Whether a fault has hold of it, so that no other may.
+        name: Name of the slot.
+        proxy: Its connection to the server.
+        busy: Whether a fault affects it, so that no other fault may.
     """
 
     def __init__(self, name: str, folder: Path, proxy: Proxy) -> None:
@@ -45,7 +45,7 @@ class Actor:
             self._popen.send_signal(number)
 
     def exit_code(self) -> int | None:
-        """How the process ended; None while it runs."""
+        """Exit code of the process; None while it runs."""
         return None if self._popen is None else self._popen.poll()
 
     def close(self) -> None:
@@ -54,7 +54,7 @@ class Actor:
             self._popen.wait()
 
     def _spawn(self, module: str, *args: str, environ: dict[str, str] | None = None) -> None:
-        # A worker begins many times: only the first time it has to compile what it imports.
+        # Workers start many times: only the first one has to compile its imports.
         cache = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(self._folder / "compiled")}
         paths = [str(_HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
         with (self._folder / f"{self.name}.log").open("ab") as log:
@@ -68,11 +68,11 @@ class Actor:
 
 
 class WorkerActor(Actor):
-    """A worker that is started again whenever it has ended.
+    """A worker that is restarted whenever it has ended.
 
     Attributes:
-        worker: Name of the present process, new with each.
-        odd_ends: Exit codes that no fault explains.
+        worker: Name of the current process, new for each.
+        odd_ends: Exit codes not explained by a fault.
     """
 
     def __init__(self, name: str, folder: Path, proxy: Proxy, plan: Plan, journal: Journal) -> None:
@@ -88,7 +88,7 @@ class WorkerActor(Actor):
 
     def start(self) -> None:
         self._generation += 1
-        # The journal's own beginning makes the name another one when a run continues.
+        # The start time of the journal makes the name unique when a run continues.
         self.worker = f"{self.name}.{self._journal.actor}.{self._generation}"
         self._expected = False
         self._asked = self._pops()
@@ -97,30 +97,30 @@ class WorkerActor(Actor):
 
     @property
     def ready(self) -> bool:
-        """Whether it takes tasks, and no fault has hold of it."""
+        """Whether it takes tasks, and no fault affects it."""
         return not self.busy and self.exit_code() is None and self._pops() > self._asked
 
     def _pops(self) -> int:
         return self.proxy.recorder.seen.get("pop", 0)
 
     def code_of(self, worker: str) -> int | None:
-        """How a process of this place ended; None while it runs."""
+        """Exit code of a process of this slot; None while it runs."""
         return self.exit_code() if worker == self.worker else self._codes.get(worker)
 
     def kill(self) -> None:
-        """End it without any warning."""
+        """Kill it without warning."""
         self._journal.note("died", worker=self.worker, by="nemesis")
         self._expected = True
         self.signal(signal.SIGKILL)
 
     def stop(self) -> None:
-        """Ask it to end."""
+        """Tell it to stop."""
         self._journal.note("stopped", worker=self.worker)
         self._expected = True
         self.signal(signal.SIGTERM)
 
     def ended_in_time(self) -> bool:
-        """Wait for the end that `stop` asked for, and return whether it was a clean one."""
+        """Wait for the end after `stop`, and return whether it was clean."""
         if self._popen is None:
             return False
         try:
@@ -129,7 +129,7 @@ class WorkerActor(Actor):
             return False
 
     def tend(self) -> None:
-        """Start it again if it has ended."""
+        """Restart it if it has ended."""
         code = self.exit_code()
         if code is None:
             return

@@ -1,4 +1,4 @@
-"""What the keys say when all is quiet: the records of all tasks, and whether indexes and counters agree (rule C12)."""
+"""The keys at the end of a run: the records of all tasks, and whether indexes and counters agree (rule C12)."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 __all__ = ["audit", "final_records", "left_over"]
 
 _ENDED = ("FINISHED", "FAILED", "CANCELED")
-#: In what a queue has no member when all tasks have ended.
+#: Indexes without members when all tasks have ended.
 _EMPTY = ("running", "delayed", "deferred", "ready", "fresh", "critical")
 _LASTING = ("meta", "g", "counts", "now", "wake", "sweeping", "claim:")
-#: Goes by itself, so many milliseconds after it was asked for.
+#: Expires this many milliseconds after it was set.
 _PASSING = ("interrupt:", 60_000)
 _FAR_AHEAD_US = 60 * 86_400 * 1_000_000
 _PAGE = 200
 
 
 def final_records(runner: Runner, keys: QueueKeys, ids: Sequence[str]) -> Iterator[tuple[str, dict[str, Any] | None]]:
-    """Give the record of each task with what it left; None for one that is not known."""
+    """Return the record of each task with its result; None for an unknown one."""
     for first in range(0, len(ids), _PAGE):
         page = ids[first : first + _PAGE]
         records = runner.run_all([_read(keys, task_id) for task_id in page])
@@ -42,7 +42,7 @@ def final_records(runner: Runner, keys: QueueKeys, ids: Sequence[str]) -> Iterat
 
 
 def audit(admin: "redis.Redis", runner: Runner, keys: QueueKeys, records: Iterable[dict[str, Any]]) -> list[str]:
-    """Say what is wrong with the keys of a queue in which all tasks have ended."""
+    """Return the problems in the keys of a queue in which all tasks have ended."""
     states = Counter(record["state"] for record in records)
     there = {"pushed": sum(states.values()), "queued": 0, **{state.lower(): states[state] for state in _ENDED}}
     said = {name: int(admin.hget(f"{keys.prefix}counts", name) or 0) for name in there}
@@ -50,18 +50,18 @@ def audit(admin: "redis.Redis", runner: Runner, keys: QueueKeys, records: Iterab
         f"the counter {name} says {said[name]}, and it is {there[name]}" for name in there if said[name] != there[name]
     ]
     sizes = {index: admin.zcard(f"{keys.prefix}{index}") for index in _EMPTY}
-    problems += [f"{index} has {size} members, and all tasks have ended" for index, size in sizes.items() if size]
+    problems += [f"{index} has {size} members after all tasks have ended" for index, size in sizes.items() if size]
     found = verify(runner, keys)
     return problems + [f"{one.kind} {one.name}: {one.what}" for one in found.found] + found.unseen
 
 
 def left_over(admin: "redis.Redis", runner: Runner, keys: QueueKeys) -> list[str]:
-    """Let the time of keeping pass and say which keys are left: there should be none of any task or user."""
+    """Let the retention time pass and return the remaining keys: there should be none of any task or user."""
     seconds, micros = admin.time()
     admin.hset(keys.meta, "test", "1")
     admin.set(f"{keys.prefix}now", seconds * 1_000_000 + micros + _FAR_AHEAD_US)
     while True:
-        swept = runner.run(sweep(keys, guard_ms=0, max_deliveries=5, result_ttl_ms=1, dead_ttl_ms=1))
+        swept = runner.run(sweep(keys, guard_ms=0, max_lost_workers=5, result_ttl_ms=1, dead_ttl_ms=1))
         if swept is not None and not (swept.forgotten or swept.users):
             break
     left = (key.decode().removeprefix(keys.prefix) for key in admin.scan_iter(f"{keys.prefix}*", count=1000))
@@ -70,12 +70,12 @@ def left_over(admin: "redis.Redis", runner: Runner, keys: QueueKeys) -> list[str
 
 
 def _passes(admin: "redis.Redis", keys: QueueKeys, key: str) -> bool:
-    """Whether a key goes by itself: the order to end a wait that had ended already, and whose worker has stopped."""
+    """Whether a key will expire: the interrupt of a wait that had already ended, of a worker that has stopped."""
     name, longest_ms = _PASSING
     if not key.startswith(name):
         return False
     remaining_ms = admin.pttl(f"{keys.prefix}{key}")
-    return remaining_ms != -1 and remaining_ms <= longest_ms  # -1 never ends
+    return remaining_ms != -1 and remaining_ms <= longest_ms  # -1: no expiry
 
 
 def _read(keys: QueueKeys, task_id: str) -> Call[dict[str, Any] | None]:

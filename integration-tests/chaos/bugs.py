@@ -1,4 +1,4 @@
-"""Bugs that are put into a copy of the scripts, to show that the rules find them: the checker must be able to fail."""
+"""Bugs seeded into a copy of the scripts, to show that the rules find them: the checker must be able to fail."""
 
 import shutil
 from pathlib import Path
@@ -12,15 +12,15 @@ _LUA = Path(__file__).parents[2] / "lua"
 
 @frozen
 class Bug:
-    """One bug.
+    """One seeded bug.
 
     Attributes:
-        name: What is wrong.
-        file: Of the scripts.
-        old: What stands there once.
-        new: What stands there instead.
-        scenario: In which it shows.
-        rule: That finds it.
+        name: Description of the bug.
+        file: File in the folder of the scripts.
+        old: Text that occurs there exactly once.
+        new: Its replacement.
+        scenario: The scenario in which the bug has an effect.
+        rule: The rule that finds it.
     """
 
     name: str
@@ -49,7 +49,7 @@ BUGS = (
         "C4",
     ),
     Bug(
-        "a pop gives no lease",
+        "a pop grants no lease",
         "includes/grant.lua",
         'add_to("running", lease_end, t.id)',
         "",
@@ -73,7 +73,7 @@ BUGS = (
         "C7",
     ),
     Bug(
-        "a push writes before it has looked at all",
+        "a push writes before it has checked everything",
         "push.lua",
         'if dedup ~= "" and state ~= "CANCELED" then keyed[dedup] = id end',
         'call("SET", P .. "t:" .. id, cmsgpack.pack({state = state, user = ARGV[first + 1], digest = digest,'
@@ -82,7 +82,7 @@ BUGS = (
         "C2",
     ),
     Bug(
-        "a push that is repeated is carried out again",
+        "a repeated push is executed again",
         "push.lua",
         "if known.state then\n",
         "if here[id] then\n",
@@ -106,7 +106,7 @@ BUGS = (
         "C1",
     ),
     Bug(
-        "a pop that is repeated gives other tasks",
+        "a repeated pop returns other tasks",
         "pop.lua",
         'if record and string.sub(record, 1, #claim + 1) == claim .. "\\n" then',
         "if false then",
@@ -114,7 +114,7 @@ BUGS = (
         "C5",
     ),
     Bug(
-        "dependents are forgotten when a lease ends for the last time",
+        "dependents are forgotten when the last lease expires",
         "includes/conclude.lua",
         "if r.kids then",
         "if r.kids and not r.lost then",
@@ -122,7 +122,7 @@ BUGS = (
         "C1",
     ),
     Bug(
-        "a child runs although its parent failed",
+        "a dependent runs although its parent failed",
         "includes/free_dependents.lua",
         'local finished = r.state == "FINISHED" or not r.state and string.sub(ended, 1, 1) == "F"',
         "local finished = true",
@@ -130,7 +130,7 @@ BUGS = (
         "C8",
     ),
     Bug(
-        "a child does not wait for a parent that runs",
+        "a dependent does not wait for a running parent",
         "includes/parents.lua",
         "      open = open + 1",
         '      if parent.state ~= "STARTED" then open = open + 1 end',
@@ -154,7 +154,7 @@ BUGS = (
         "C5",
     ),
     Bug(
-        "what has ended is canceled",
+        "an ended task is canceled",
         "cancel.lua",
         'if state ~= "SCHEDULED" and state ~= "QUEUED" and state ~= "DEFERRED" then return {2, state} end',
         "",
@@ -162,7 +162,7 @@ BUGS = (
         "C3",
     ),
     Bug(
-        "an ending that is repeated counts again",
+        "a repeated ending counts again",
         "includes/holds.lua",
         'if r.state == "STARTED" and r.token == token then return 1 end',
         "if r.token == token then return 1 end",
@@ -170,7 +170,7 @@ BUGS = (
         "C3",
     ),
     Bug(
-        "a result is stored before the token is looked at",
+        "a result is stored before the token is checked",
         "includes/endings.lua",
         "local code = holds(t, ARGV[first + 1])",
         'if #ARGV[first + 3] > 0 then call("SET", P .. "r:" .. t.id, ARGV[first + 3]) end\n'
@@ -179,7 +179,7 @@ BUGS = (
         "C9",
     ),
     Bug(
-        "a task that is given back has used up an attempt",
+        "a released task has used up an attempt",
         "release.lua",
         "math.max(0, r.attempt - 1)",
         "r.attempt",
@@ -214,10 +214,10 @@ BUGS = (
 
 
 def broken_scripts(bug: Bug, folder: Path) -> Path:
-    """Copy the scripts into a folder and put a bug into one of them.
+    """Copy the scripts into a folder and seed a bug into one of them.
 
     Raises:
-        AssertionError: What it changes does not stand there exactly once.
+        AssertionError: The text to replace does not occur exactly once.
     """
     copy = folder / "lua"
     shutil.copytree(_LUA, copy)

@@ -1,7 +1,6 @@
-"""The rules C1 to C14: what must hold in every history, whatever was done to the actors.
+"""The rules C1 to C14, which must hold in every history, whatever the faults.
 
-Each rule gives a sentence for each breach. All look at each task and each event a fixed number of times; only C11 has
-to sort the starts.
+Each rule yields a sentence for each breach. All of them run in linear time, except that C11 sorts the starts.
 """
 
 from bisect import bisect_left
@@ -17,21 +16,21 @@ from chaos.plan import Plan
 
 __all__ = ["RULES", "Verdict", "check", "recoveries"]
 
-#: Microseconds by which two readings of one clock may differ: leases are kept in whole milliseconds.
+#: Microseconds by which two readings of one clock may differ: leases are stored in whole milliseconds.
 ROUNDING = 2_000
 
 
 @frozen
 class Verdict:
-    """What the rules say of a history.
+    """The result of the rules for a history.
 
     Attributes:
-        breaches: Sentences, each begins with the rule's name.
-        lost: Acknowledged tasks that have no end.
+        breaches: Sentences, each beginning with the name of the rule.
+        lost: Acknowledged tasks that did not end.
         doubled: Tasks with more than one terminal record.
         refused: Endings that were refused because the lease was lost.
-        recovery_ms: From the death of a worker until each task that it held could be started again.
-        restart_ms: Until it was: it may have waited for a slot, its user's turn, and others of a higher priority.
+        recovery_ms: From the death of a worker until each of its tasks could be started again.
+        restart_ms: Until it was started: it may have waited for a slot, its user's turn, and tasks of higher priority.
         ended: Tasks with a terminal record.
         starts: Attempts begun.
     """
@@ -55,50 +54,50 @@ def _state(task: TaskFacts) -> str:
 
 
 def nothing_is_lost(facts: Facts, _: Plan) -> Iterator[str]:
-    """C1: what goes in must come out."""
+    """C1: every acknowledged task ends."""
     for task_id, task in _each(facts):
         if task.outcome == "ok":
             kept = facts.tasks.get(task.stands) if task.stands != task_id else task
             if kept is None or kept.final is None:
-                yield f"task {task_id} was acknowledged, and there is no record of it"
+                yield f"task {task_id} was acknowledged, but has no record"
             elif _state(kept) not in ENDED:
-                yield f"task {task_id} was acknowledged, and is still {_state(kept)} when all is quiet"
+                yield f"task {task_id} was acknowledged, but is still {_state(kept)} at the end of the run"
             elif _state(kept) == "FINISHED" and kept.ran.get(fence_of(kept.final["token"])) != "ok":
-                yield f"task {task_id} is FINISHED by an attempt that never came to its end"
+                yield f"task {task_id} is FINISHED by an attempt that never ended"
 
 
 def nothing_unexpected(facts: Facts, _: Plan) -> Iterator[str]:
-    """C2: nothing runs or exists that was not pushed, and nothing that was refused."""
+    """C2: no task runs or exists that was not pushed, or whose push was refused."""
     for task_id, task in _each(facts):
         known = task.final is not None or task.attempts or task.began
         if known and task.about is None:
-            yield f"task {task_id} exists, and nobody pushed it"
+            yield f"task {task_id} exists, but was not pushed"
         if known and task.outcome == "fail":
-            yield f"task {task_id} exists, and its push was refused"
+            yield f"task {task_id} exists, but its push was refused"
         for fence in task.began:
             if not any(attempt.fence == fence for attempt in task.attempts.values()) and not facts.unheard:
                 yield f"task {task_id} ran with fence {fence}, which was not granted"
 
 
 def one_terminal_record(facts: Facts, _: Plan) -> Iterator[str]:
-    """C3: exactly one terminal state, which nobody ever saw different."""
+    """C3: exactly one terminal state, which no actor ever saw differently."""
     for task_id, task in _each(facts):
         accepted = [a.accepted for a in task.attempts.values() if a.accepted and a.accepted.state in ENDED]
         twice = [a for a in task.attempts.values() if sum(e.code == OK for e in a.endings) > 1]
         if len(accepted) > 1 or twice:
             yield f"task {task_id} was ended twice: an ending was accepted more than once"
         if len(task.said) > 1:
-            yield f"task {task_id} was said to be {' and '.join(sorted(task.said))}"
+            yield f"task {task_id} was reported as {' and '.join(sorted(task.said))}"
         elif task.said and _state(task) and task.said != {_state(task)}:
-            yield f"task {task_id} was said to be {task.said.copy().pop()} and is {_state(task)}"
+            yield f"task {task_id} was reported as {task.said.copy().pop()}, but is {_state(task)}"
         if _state(task) == "FINISHED" and not _within_outage(facts, task.final):
             winner = task.attempts.get(task.final["token"]) if task.final else None
             if winner is None or not (winner.accepted or winner.maybe):
-                yield f"task {task_id} is FINISHED, and nobody finished it"
+                yield f"task {task_id} is FINISHED, but no worker finished it"
 
 
 def only_the_newest_ends(facts: Facts, _: Plan) -> Iterator[str]:
-    """C4: each attempt has a token of its own, and an accepted ending carries the newest fence."""
+    """C4: each attempt has its own token, and an accepted ending has the newest fence."""
     yield from (text.removeprefix("C4 ") for text in facts.broken if text.startswith("C4 "))
     for task_id, task in _each(facts):
         order = task.in_order()
@@ -110,7 +109,7 @@ def only_the_newest_ends(facts: Facts, _: Plan) -> Iterator[str]:
 
 
 def leases_do_not_overlap(facts: Facts, _: Plan) -> Iterator[str]:
-    """C5: at most one valid lease of a task at any time, none beyond its timeout, each token for one worker."""
+    """C5: at most one valid lease of a task at any time, none beyond its timeout, and each token held by one worker."""
     yield from (text.removeprefix("C5 ") for text in facts.broken if text.startswith("C5 "))
     for task_id, task in _each(facts):
         order = task.in_order()
@@ -125,7 +124,7 @@ def leases_do_not_overlap(facts: Facts, _: Plan) -> Iterator[str]:
 
 
 def no_start_after_the_end(facts: Facts, _: Plan) -> Iterator[str]:
-    """C6: what has ended is not started again."""
+    """C6: an ended task is not started again."""
     for task_id, task in _each(facts):
         ends = [e.answered for a in task.attempts.values() for e in a.endings if e.code == OK and e.state in ENDED]
         if task.final and _state(task) in ENDED:
@@ -135,12 +134,12 @@ def no_start_after_the_end(facts: Facts, _: Plan) -> Iterator[str]:
 
 
 def deliveries_are_bounded(facts: Facts, plan: Plan) -> Iterator[str]:
-    """C7: at most so many lost leases, each start is counted, and a dead letter has a reason."""
+    """C7: at most max_lost_workers lost leases, each start is counted, and a dead letter has a reason."""
     for task_id, task in _each(facts):
         order = [attempt for attempt in task.in_order() if attempt.number]
         lost = [attempt for attempt in order if not (attempt.accepted or attempt.maybe)]
-        if len(lost) > plan.max_deliveries:
-            yield f"task {task_id} lost {len(lost)} leases, allowed are {plan.max_deliveries}"
+        if len(lost) > plan.max_lost_workers:
+            yield f"task {task_id} lost {len(lost)} leases; {plan.max_lost_workers} are allowed"
         for old, new in pairwise(order):
             if not _follows(facts, old, new):
                 yield f"task {task_id}: attempt {new.number} came after attempt {old.number}"
@@ -148,12 +147,12 @@ def deliveries_are_bounded(facts: Facts, plan: Plan) -> Iterator[str]:
             reason = task.final.get("reason")
             if not reason:
                 yield f"task {task_id} is a dead letter without a reason"
-            if reason == "deliveries" and len(lost) != plan.max_deliveries and not facts.unheard:
+            if reason == "deliveries" and len(lost) != plan.max_lost_workers and not facts.unheard:
                 yield f"task {task_id} is dead after {len(lost)} lost leases"
 
 
 def parents_come_first(facts: Facts, _: Plan) -> Iterator[str]:
-    """C8: a child starts after all of its parents have ended, and as its edges say."""
+    """C8: a dependent starts after all of its parents have ended, and as its edges require."""
     for task_id, task in _each(facts):
         if not task.about or not task.about["parents"] or task.final is None:
             continue
@@ -163,15 +162,15 @@ def parents_come_first(facts: Facts, _: Plan) -> Iterator[str]:
             parent = facts.tasks.get(parent_id, TaskFacts())
             if parent.final is None or _state(parent) not in ENDED:
                 if order:
-                    yield f"task {task_id} was started, and its parent {parent_id} has not ended"
+                    yield f"task {task_id} was started, but its parent {parent_id} has not ended"
                 continue
             if order and order[0].fence + ROUNDING < int(parent.final["ended_at"]) * 1000:
                 yield f"task {task_id} was started before its parent {parent_id} had ended"
             cascade = cascade or (policy == "cascade" and _state(parent) != "FINISHED")
         if cascade and (order or _state(task) != "CANCELED"):
-            yield f"task {task_id} is {_state(task)}, and a parent with which it falls did not finish"
+            yield f"task {task_id} is {_state(task)}, but a parent whose failure cancels it did not finish"
         if not cascade and _state(task) == "CANCELED" and not (task.canceled or task.about["kind"] == "quitter"):
-            yield f"task {task_id} is CANCELED, and nothing asks for that"
+            yield f"task {task_id} is CANCELED without a reason"
 
 
 def values_are_the_winners(facts: Facts, _: Plan) -> Iterator[str]:
@@ -181,16 +180,16 @@ def values_are_the_winners(facts: Facts, _: Plan) -> Iterator[str]:
             winner = fence_of(task.final["token"])
             results = [*task.results, task.final["result"]]
             if any(result["fence"] != winner for result in results):
-                yield f"task {task_id}: its result is that of another attempt than the one that won"
+                yield f"task {task_id}: its result is not that of the accepted attempt"
     for pull in facts.pulled_values:
         source = facts.tasks.get(pull["task"], TaskFacts())
         won = fence_of(source.final["token"]) if source.final and _state(source) == "FINISHED" else None
         if won is None or facts.pushed_values.get((pull["task"], won, pull["key"])) != pull["value"]:
-            yield f"task {pull['id']} got a value {pull['key']!r} of {pull['task']} that the winner did not leave"
+            yield f"task {pull['id']} got {pull['key']!r} of {pull['task']}, which the accepted attempt did not store"
 
 
 def fires_once(facts: Facts, _: Plan) -> Iterator[str]:
-    """C10: one task for each time of a schedule, and none is missing."""
+    """C10: exactly one task for each run of a schedule."""
     for (schedule, at), ids in facts.fires.items():
         if len(ids) > 1:
             yield f"schedule {schedule} fired {len(ids)} times for {at}"
@@ -199,18 +198,18 @@ def fires_once(facts: Facts, _: Plan) -> Iterator[str]:
 
 
 def fair_under_faults(facts: Facts, plan: Plan) -> Iterator[str]:
-    """C11: nobody with ready work is passed by for long."""
+    """C11: no user with ready work is skipped for long."""
     yield from unfair(facts, plan)
 
 
 def the_keys_agree(facts: Facts, _: Plan) -> Iterator[str]:
-    """C12: each id is in one index, counters say how many there are, and nothing is left over."""
+    """C12: each id is in one index, counters are correct, and no keys are left over."""
     yield from facts.audits
 
 
 def recovers_in_time(facts: Facts, plan: Plan) -> Iterator[str]:
-    """C13: what a dead worker held can be started again in time, and is if anybody has a slot free."""
-    bound = int(1_000_000 * (plan.lease_seconds + plan.recovery_seconds))
+    """C13: the tasks of a dead worker can be started again in time, and are started if any worker has a free slot."""
+    bound = int(1_000_000 * (plan.lease + plan.recovery_seconds))
     idle = sorted(facts.idle)
     for task_id, died, back, started in _recovered(facts):
         if back > died + bound + _down(facts, died, back):
@@ -229,12 +228,12 @@ def recovers_in_time(facts: Facts, plan: Plan) -> Iterator[str]:
 
 
 def unknown_pushes_are_whole(facts: Facts, _: Plan) -> Iterator[str]:
-    """C14: a push of which nobody knows is there, and ends, or is not there; never a part of it."""
+    """C14: a push with an unknown outcome is stored and ends, or is not stored; never a part of it."""
     batches: dict[int, set[bool]] = {}
     for task_id, task in _each(facts):
         if task.outcome in ("", "info") and task.about is not None:
             if task.final is not None and _state(task) not in ENDED:
-                yield f"task {task_id}, of whose push nobody knows, is {_state(task)} when all is quiet"
+                yield f"task {task_id}, whose push has an unknown outcome, is {_state(task)} at the end of the run"
             batches.setdefault(task.acked, set()).add(task.final is not None)
     for pushed, there in batches.items():
         if pushed and len(there) > 1:
@@ -262,7 +261,7 @@ RULES: dict[str, Rule] = {
 
 
 def check(facts: Facts, plan: Plan) -> Verdict:
-    """Hold a history to all rules."""
+    """Check a history against all rules."""
     found = {name: [f"{name} {text}" for text in rule(facts, plan)] for name, rule in RULES.items()}
     attempts = [attempt for task in facts.tasks.values() for attempt in task.attempts.values()]
     times = list(recoveries(facts))
@@ -279,9 +278,9 @@ def check(facts: Facts, plan: Plan) -> Verdict:
 
 
 def recoveries(facts: Facts) -> Iterator[tuple[int, int]]:
-    """Milliseconds from the death of a worker until each task that it held was taken back, and until it was started.
+    """Milliseconds from the death of a worker until each of its tasks was reclaimed, and until it was started.
 
-    Outages do not count. With more to do than slots, a task that was taken back waits for its turn as any other.
+    Outages do not count. If there is more work than slots, a reclaimed task waits for its turn like any other.
     """
     for _, died, back, started in _recovered(facts):
         yield (
@@ -291,16 +290,16 @@ def recoveries(facts: Facts) -> Iterator[tuple[int, int]]:
 
 
 def _recovered(facts: Facts) -> Iterator[tuple[str, int, int, int]]:
-    """Each task that a dead worker held, when that died, when the task was taken back, and when it was started again.
+    """Each task of a dead worker: when the worker died, when the task was reclaimed, and when it was started again.
 
-    Where nobody looked when it was taken back, it was when it was started.
+    If the reclaim was not observed, the start counts instead.
     """
     for task_id, task in _each(facts):
         for old, new in pairwise(task.in_order()):
             died = facts.deaths.get(old.worker)
             if died is None or old.accepted or old.maybe or old.fence > died[0]:
                 continue
-            # A lease that had run out before was lost by something else.
+            # A lease that had expired before was lost for another reason.
             if old.until > died[0]:
                 seen = [at for at in facts.taken_back.get(task_id, ()) if old.until <= at < new.fence]
                 back = min(max(seen, default=old.until), new.fence) if facts.watched else new.fence
@@ -312,7 +311,7 @@ def _down(facts: Facts, begins: int, ends: int) -> int:
 
 
 def _follows(facts: Facts, old: Attempt, new: Attempt) -> bool:
-    """Whether the number of an attempt can be right after the one before it."""
+    """Whether the number of an attempt can follow the previous one."""
     gap = new.number - old.number
     released = [e for e in old.endings if e.script == "release" and e.code in (OK, ALREADY, None)]
     unheard = sum(old.fence < sent + ROUNDING and sent < new.fence for sent in facts.unheard)
@@ -321,6 +320,6 @@ def _follows(facts: Facts, old: Attempt, new: Attempt) -> bool:
 
 
 def _within_outage(facts: Facts, record: Any) -> bool:
-    """Whether a task ended while the run itself may have missed the call."""
+    """Whether a task ended while the run may have missed the call."""
     ended = int(record["ended_at"]) * 1000
     return any(outage.begins - 1_000_000 <= ended <= outage.ends + 1_000_000 for outage in facts.outages)

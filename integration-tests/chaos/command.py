@@ -1,4 +1,4 @@
-"""The command line of the machine: ``python -m chaos.command FOLDER``, with the size of the run and its faults."""
+"""The command line of the chaos test: ``python -m chaos.command FOLDER``, with the size of the run and its faults."""
 
 import argparse
 import signal
@@ -10,14 +10,15 @@ from chaos.plan import Plan
 from chaos.report import report
 from chaos.run import run
 from chaos.tasks import MODES
+from fairque.protocol.limits import CostMode
 
 __all__ = ["CI", "RELEASE", "main"]
 
 _ONE_OF_EACH = dict.fromkeys(NEMESES, 1)
 
-#: What each commit has to stand.
+#: The faults for each commit.
 CI = {**_ONE_OF_EACH, "kill": 10, "flush": 3}
-#: What a release has to stand, with 200,000 tasks.
+#: The faults for a release, with 200,000 tasks.
 RELEASE = {
     **_ONE_OF_EACH,
     "kill": 100,
@@ -51,9 +52,9 @@ def _faults(text: str) -> dict[str, int]:
 
 
 def main() -> None:
-    """Run, print the report, and exit with 0 if all rules held and all faults were felt."""
+    """Run, print the report, and exit with 0 if all rules held and all faults had an effect."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="of the run; one that was interrupted continues")
+    parser.add_argument("folder", type=Path, help="folder of the run; an interrupted run continues")
     parser.add_argument("--tasks", type=int, default=5_000)
     parser.add_argument("--faults", type=_faults, default=CI, help="ci, release, or NAME=TIMES,…")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies tasks, faults and poison")
@@ -74,7 +75,7 @@ def main() -> None:
             faults={name: max(1, round(times * given.scale)) for name, times in given.faults.items()},
             poison=max(1, round(given.poison * given.scale)),
             persistence=given.persistence,
-            cost_mode=given.cost_mode,
+            cost_mode=CostMode(given.cost_mode),
             modes=tuple(given.modes.split(",")),
         )
     outcome = run(given.folder, plan)

@@ -1,4 +1,4 @@
-"""What a history says of each task, gathered event by event in any order: the material of the rules."""
+"""The facts about each task in a history, collected event by event in any order: the input of the rules."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -21,9 +21,9 @@ def fence_of(token: str) -> int:
 
 @define
 class Ending:
-    """A call that ended an attempt, and what was answered; ``code`` is None when nobody knows.
+    """A call that ended an attempt, and its answer; ``code`` is None if that is unknown.
 
-    ``ran_us`` is how long the attempt ran, as the worker says.
+    ``ran_us`` is how long the attempt ran, as reported by the worker.
     """
 
     script: str
@@ -40,10 +40,10 @@ class Attempt:
     """One grant of a task.
 
     Attributes:
-        granted: When it was answered at the latest.
-        until: Until when the server promised the lease at least.
-        renewed: When the last renewal was asked for that was granted.
-        endings: The calls with its token.
+        granted: The latest time of the answer.
+        until: Until when at least the server granted the lease.
+        renewed: When the last granted renewal was sent.
+        endings: The ending calls with its token.
     """
 
     token: str
@@ -61,12 +61,12 @@ class Attempt:
 
     @property
     def accepted(self) -> Ending | None:
-        """The ending that the server accepted, as far as anybody heard."""
+        """The ending that the server accepted, as far as known."""
         return next((ending for ending in self.endings if ending.code == OK), None)
 
     @property
     def maybe(self) -> Ending | None:
-        """An ending of which nobody knows whether the server got it, or one that it called repeated."""
+        """An ending whose arrival at the server is unknown, or that the server called repeated."""
         return next((ending for ending in self.endings if ending.code in (None, ALREADY)), None)
 
 
@@ -75,14 +75,14 @@ class TaskFacts:
     """One task.
 
     Attributes:
-        about: As its producer described it; None when nobody pushed it.
-        outcome: What its producer knew in the end: ``ok``, ``fail``, ``info``, or empty when it stopped before.
-        stands: The id under which it was stored, another one when it was deduplicated.
+        about: Its description by the producer; None if it was not pushed.
+        outcome: The outcome of its push: ``ok``, ``fail``, ``info``, or empty if the producer stopped before.
+        stands: The id under which it was stored; a different one if it was deduplicated.
         attempts: By token.
-        ran: Fences of the attempts that a handler began and ended, with how they ended.
-        said: Terminal states that anybody was told.
-        canceled: Whether somebody asked for its end.
-        final: Its record after all was quiet.
+        ran: Fences of the attempts that a handler began and ended, with their endings.
+        said: Terminal states reported to any actor.
+        canceled: Whether its cancelation was requested.
+        final: Its record at the end of the run.
     """
 
     about: Event | None = None
@@ -103,7 +103,7 @@ class TaskFacts:
 
 @define
 class Outage:
-    """A time in which the server could not be reached by anybody."""
+    """A period in which no actor could reach the server."""
 
     begins: int
     ends: int
@@ -111,18 +111,18 @@ class Outage:
 
 @define
 class Facts:
-    """All of a run.
+    """All facts of a run.
 
     Attributes:
         tasks: By id.
-        claims: The tokens that each claim was answered with, and until when it must be answered with the same.
-        deaths: When which worker process died, and by what.
-        outages: Of the server.
-        idle: When pops were sent and answered that got less than they asked for: a slot was free.
-        watched: Whether the run looked at what was not taken back in time.
-        taken_back: When lost leases were taken back that had been over when the run had looked before, by task.
+        claims: The tokens returned for each claim, and until when a repeated claim must return the same.
+        deaths: When each worker process died, and why.
+        outages: Outages of the server.
+        idle: When pops were sent and answered that returned fewer tasks than requested: a slot was free.
+        watched: Whether the run watched for expired leases that are not reclaimed.
+        taken_back: When expired leases were reclaimed that had already been expired at the previous look, by task.
         unheard: When pops were sent that got no answer: they may have granted tasks.
-        broken: What cannot be in any history, whatever happened.
+        broken: Events that are impossible in any history.
     """
 
     tasks: dict[str, TaskFacts] = field(factory=dict)
@@ -149,7 +149,7 @@ class Facts:
         return found
 
     def see(self, event: Event) -> None:
-        """Take one event in."""
+        """Add one event."""
         see = getattr(self, f"_see_{event['op'].replace('-', '_')}", None)
         if see is not None:
             see(event)
@@ -245,7 +245,7 @@ class Facts:
                 task.said.add(state)
             attempt = task.attempts.get(token)
             if attempt is None:
-                # Granted in an answer that nobody saw: its pop has no answer in the history.
+                # Granted in an answer that was lost: its pop has no answer in the history.
                 attempt = task.attempts[token] = Attempt(token, 0, "", event["actor"], 0, fence_of(token))
             attempt.endings.append(Ending(event["script"], token, event["sent"], event["at"], ran_us, code, state))
 
@@ -271,7 +271,7 @@ class Facts:
     def _see_due(self, event: Event) -> None:
         self.expected_fires.add((event["schedule"], event["fire_ms"]))
 
-    # The run itself.
+    # The run.
 
     def _see_nemesis(self, event: Event) -> None:
         if event["name"] in ("restart", "promote"):

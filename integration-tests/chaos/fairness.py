@@ -1,4 +1,4 @@
-"""Rule C11: whoever has ready work is served, within a bound in what each other user gets meanwhile."""
+"""Rule C11: every user with ready work is served, within a bound on the service of each other user in the meantime."""
 
 from collections.abc import Iterable, Iterator
 
@@ -9,13 +9,13 @@ from chaos.plan import Plan
 
 __all__ = ["Wait", "longest_waits", "unfair"]
 
-#: The shortest task costs so many seconds.
+#: Seconds charged for the shortest task.
 _LEAST_SECONDS = 0.001
 
 
 @frozen
 class Wait:
-    """A user waited with ready work, and another got so much meanwhile: seconds of service, or starts."""
+    """A user waited with ready work while another got this much service: seconds, or starts."""
 
     user: str
     other: str
@@ -26,7 +26,7 @@ class Wait:
 
 @frozen(order=True)
 class _Moment:
-    """A task became ready (a cost of 0), or an attempt began, perhaps the first one of a task that was ready."""
+    """A task became ready (cost 0), or an attempt began, possibly the first one of a ready task."""
 
     at: int
     cost: float
@@ -38,16 +38,16 @@ class _Moment:
 class _User:
     ready: int = 0
     since: int = 0
-    #: What everybody had got when it began to wait.
+    #: The service of all users when it began to wait.
     before: dict[str, float] = field(factory=dict)
 
 
 def _bound(facts: Facts, plan: Plan) -> float:
-    """What one other user may get while one waits.
+    """The most service that another user may get while one waits.
 
-    A newcomer's burst and CRITICAL credit, 8 starts each or 1 s and 2 s; and a task of each. Time is settled when a
-    task has ended: so many may run as there are slots, each for as long as the longest task, by the plan or, on a busy
-    machine, in fact.
+    A newcomer's burst and CRITICAL credit, 8 starts each or 1 s and 2 s; and a task of each user. Time is settled when
+    a task has ended: as many tasks as there are slots may run, each as long as the longest task, by the plan or, on a
+    busy machine, as measured.
     """
     if plan.cost_mode == "count":
         return 8.0 + 8.0 + 2.0
@@ -57,7 +57,7 @@ def _bound(facts: Facts, plan: Plan) -> float:
 
 
 def unfair(facts: Facts, plan: Plan) -> Iterator[str]:
-    """Give a sentence for each wait that was too long."""
+    """Yield a sentence for each wait that was too long."""
     bound = _bound(facts, plan)
     for wait in longest_waits(facts, plan):
         if wait.got > bound:
@@ -68,7 +68,7 @@ def unfair(facts: Facts, plan: Plan) -> Iterator[str]:
 
 
 def longest_waits(facts: Facts, plan: Plan) -> Iterable[Wait]:
-    """Give each user's longest wait towards each other."""
+    """Yield each user's longest wait relative to each other user."""
     got: dict[str, float] = {}
     users: dict[str, _User] = {}
     longest: dict[tuple[str, str], Wait] = {}
@@ -106,14 +106,14 @@ def _moments(facts: Facts, plan: Plan) -> Iterator[_Moment]:
 
 
 def _ready_at(task: TaskFacts) -> int | None:
-    """When a task could be started at the latest; None for those that wait for others."""
+    """When a task was ready at the latest; None for a task that waits for others."""
     if task.about is None or task.about["parents"]:
         return None
     return int(task.acked) + int(task.about["delay_ms"]) * 1000
 
 
 def _seconds(attempt: Attempt) -> float:
-    """What an attempt cost: its time, or when its lease was lost, what it had run at the last heartbeat."""
+    """The cost of an attempt: its run time, or its run time at the last heartbeat if its lease was lost."""
     ended = attempt.accepted or attempt.maybe
     ran_us = ended.ran_us if ended else max(0, attempt.renewed - attempt.fence)
     return max(_LEAST_SECONDS, ran_us / 1e6)

@@ -1,24 +1,24 @@
-"""The history of a run: every actor appends what it did to a file of its own, one JSON object a line.
+"""The history of a run: every actor appends its events to its own file, one JSON object per line.
 
-All actors run on the server's machine, so that `now_us` is the time of the server itself. A call was carried out at
-some time between ``sent`` and ``answered``; what has no answer has the outcome ``info``: nobody knows.
+All actors run on the server's machine, so that `now_us` is the time of the server. A call was executed at
+some time between ``sent`` and ``answered``; a call without an answer has the outcome ``info``: unknown.
 
-| op | who | what it says |
+| op | actor | meaning |
 |---|---|---|
-| `push` | producer | the tasks that are about to be pushed, before the call |
-| `pushed` | producer | what became of them: `ok` with the ids that stand for them, `fail`, or `info` |
-| `result` | producer | how a task ended, as its handle said |
-| `call` | proxy | one call of a script, with its answer if there was one: the truth about what the server did |
-| `link` | proxy | a connection was lost, and by whom |
+| `push` | producer | the tasks about to be pushed, before the call |
+| `pushed` | producer | the outcome: `ok` with the ids under which they are stored, `fail`, or `info` |
+| `result` | producer | how a task ended, according to its handle |
+| `call` | proxy | one call of a script, with its answer if there was one: what the server really did |
+| `link` | proxy | a connection was lost, and which side closed it |
 | `start`, `end` | handler | the ledger: an attempt ran, and how it ended |
 | `xcom_push`, `xcom_pull` | handler | a value under a key, of `task` with `fence` |
-| `fire` | scheduler | a task for the time `fire_ms` of a `schedule` |
+| `fire` | scheduler | a task for the run at `fire_ms` of a `schedule` |
 | `nemesis` | run | a fault: `name`, its `victim`, and whether it `begins` or `ends` |
-| `watch` | run | from here on it looks which leases are over and not taken back |
-| `back` | run | a task was taken back whose lease had been over when the run had looked before |
+| `watch` | run | from here on it watches for expired leases that are not reclaimed |
+| `back` | run | a task was reclaimed whose lease had already been expired at the previous look |
 | `died` | run | a worker process ended, with its exit code |
-| `final` | run | the record of a task after all was quiet |
-| `audit` | run | what is wrong with the keys, if anything |
+| `final` | run | the record of a task at the end of the run |
+| `audit` | run | problems in the keys, if any |
 """
 
 import json
@@ -34,12 +34,12 @@ Event = dict[str, Any]
 
 
 def now_us() -> int:
-    """Microseconds since the epoch, as the server's TIME says on the same machine."""
+    """Microseconds since the epoch, like the server's TIME on the same machine."""
     return time.time_ns() // 1000
 
 
 class Journal:
-    """One actor's file. A line is one write, so that a kill at any time leaves whole lines."""
+    """The file of one actor. A line is one write, so that a kill at any time leaves whole lines."""
 
     def __init__(self, folder: Path, actor: str, file: str = "") -> None:
         self.actor = actor
@@ -54,10 +54,10 @@ class Journal:
 
 
 def read_history(folder: Path, actors: str = "*") -> Iterator[Event]:
-    """Give all events of a run, or those of some actors, actor by actor, one after the other."""
+    """Yield all events of a run, or those of some actors, actor by actor."""
     for path in sorted(folder.glob(f"{actors}.jsonl")):
         with path.open("rb") as lines:
             for line in lines:
-                # A machine that went down may have kept a part of the last line.
+                # After a crash of the machine, the last line may be incomplete.
                 if line.endswith(b"\n"):
                     yield json.loads(line)

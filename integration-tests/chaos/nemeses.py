@@ -1,4 +1,4 @@
-"""The faults. Each is a generator: it does harm, yields the seconds after which it wants to continue, and fixes."""
+"""The faults. Each is a generator: it starts the fault, yields the seconds until it continues, and ends the fault."""
 
 import random
 import signal
@@ -19,7 +19,7 @@ from chaos.server import Server
 
 __all__ = ["ALONE", "NEMESES", "Nemesis", "World"]
 
-#: A fault under way; what it yields are the seconds until it continues.
+#: An active fault; it yields the seconds until it continues.
 Nemesis = Generator[float, None, None]
 
 _STEP = 0.05
@@ -29,7 +29,7 @@ _TRIES = 4
 
 @define(kw_only=True, eq=False)
 class World:
-    """All that can be hurt."""
+    """Everything that faults can hit."""
 
     folder: Path
     plan: Plan
@@ -47,7 +47,7 @@ class World:
         self.journal.note("nemesis", name=name, phase="ends", **about)
 
     def victim(self) -> WorkerActor | None:
-        """A worker that may be hurt: it is in the middle of a task, and another one can take that."""
+        """A worker that may be hit: it is running a task, and another worker can take that over."""
         ready = [worker for worker in self.workers if worker.ready]
         holding = [worker for worker in ready if worker.proxy.recorder.holds_for_long()]
         return self.draw.choice(holding) if holding and len(ready) > 1 else None
@@ -61,7 +61,7 @@ def _found_victim(world: World) -> Generator[float, None, WorkerActor | None]:
 
 
 def _kill(world: World) -> Nemesis:
-    """SIGKILL a worker in the middle of its tasks."""
+    """SIGKILL a worker while it runs tasks."""
     victim = yield from _found_victim(world)
     if victim is None:
         return
@@ -70,14 +70,14 @@ def _kill(world: World) -> Nemesis:
 
 
 def _pause(world: World) -> Nemesis:
-    """SIGSTOP a worker for one to three leases: when it wakes, somebody else runs what it holds, or has run it."""
+    """SIGSTOP a worker for one to three leases: when it wakes, another worker runs its tasks, or has run them."""
     victim = yield from _found_victim(world)
     if victim is None:
         return
     victim.busy = True
     world.begins("pause", victim=victim.name, worker=victim.worker)
     victim.signal(signal.SIGSTOP)
-    yield world.draw.uniform(1.1, 3) * world.plan.lease_seconds
+    yield world.draw.uniform(1.1, 3) * world.plan.lease
     victim.signal(signal.SIGCONT)
     world.ends("pause", victim=victim.name, worker=victim.worker)
     yield 1.0
@@ -85,7 +85,7 @@ def _pause(world: World) -> Nemesis:
 
 
 def _restart(world: World) -> Nemesis:
-    """Kill the server, and start it on its append-only file."""
+    """Kill the server, and restart it on its append-only file."""
     world.begins("restart")
     world.server.kill()
     yield 0.3
@@ -94,7 +94,7 @@ def _restart(world: World) -> Nemesis:
 
 
 def _flush(world: World) -> Nemesis:
-    """Let the server forget all scripts."""
+    """Make the server forget all scripts."""
     world.begins("flush")
     world.server.admin.script_flush()
     yield _STEP
@@ -102,7 +102,7 @@ def _flush(world: World) -> Nemesis:
 
 
 def _client_kill(world: World) -> Nemesis:
-    """Let the server close all connections of all actors."""
+    """Make the server close all connections of all actors."""
     world.begins("client-kill")
     world.server.admin.client_kill_filter(_type="normal", skipme=True)
     yield _STEP
@@ -110,12 +110,12 @@ def _client_kill(world: World) -> Nemesis:
 
 
 def _out_of_memory(world: World) -> Nemesis:
-    """Take the server's memory away until a push was refused and the queue continued draining."""
+    """Limit the server's memory until a push was refused and the queue continued to drain."""
     pushing = [producer.proxy.recorder for producer in world.producers]
     working = [worker.proxy.recorder for worker in world.workers]
     world.begins("out-of-memory")
     for _ in range(_TRIES):
-        yield from _found_victim(world)  # whose task ends when there is no memory
+        yield from _found_victim(world)  # its task ends while there is no memory
         refused, finished = _total(pushing, "OOM"), _total(working, "finish")
         with world.server.little_memory():
             for _ in range(int(_LOOK_SECONDS / _STEP)):
@@ -131,7 +131,7 @@ def _total(recorders: list[Recorder], name: str) -> int:
 
 
 def _drop(script: str, world: World) -> Nemesis:
-    """Let calls run and drop their replies."""
+    """Let calls run, but drop their replies."""
     if script == "push":
         actor: ProducerActor | WorkerActor | None = world.draw.choice(world.producers)
     else:
@@ -157,7 +157,7 @@ def _network(name: str, hurt: Callable[[Proxy], None], repair: Callable[[Proxy],
         victim.busy = True
         world.begins(name, victim=victim.name, worker=victim.worker)
         hurt(victim.proxy)
-        yield leases * world.plan.lease_seconds
+        yield leases * world.plan.lease
         repair(victim.proxy)
         world.ends(name, victim=victim.name, worker=victim.worker)
         yield 1.0
@@ -171,7 +171,7 @@ def _late(proxy: Proxy, seconds: float) -> None:
 
 
 def _roll(world: World) -> Nemesis:
-    """Stop all workers politely, one after the other, as a deployment does."""
+    """Stop all workers gracefully, one after the other, as a deployment does."""
     working = [worker.proxy.recorder for worker in world.workers]
     given_back = _total(working, "release")
     world.begins("roll")
@@ -202,7 +202,7 @@ def _replace(world: World, worker: WorkerActor) -> Nemesis:
 
 
 def _promote(world: World) -> Nemesis:
-    """Bring a replica up to date while nobody writes, make it the primary, and kill the old one."""
+    """Synchronize a replica while no actor writes, promote it, and kill the old primary."""
     world.begins("promote")
     old = world.server
     folder = world.folder / f"server-{time.time_ns()}"
@@ -238,5 +238,5 @@ NEMESES: dict[str, Callable[[World], Nemesis]] = {
     "promote": _promote,
 }
 
-#: Those that strike all, and so only when no other fault is under way.
+#: Those that hit all actors, and so run only if no other fault is active.
 ALONE = {"restart", "roll", "promote", "out-of-memory"}

@@ -1,19 +1,19 @@
-"""Whether the faults were felt: a run in which one of them left no trace in the history proves nothing.
+"""Whether the faults had an effect: a run in which one of them left no trace in the history proves nothing.
 
-| nemesis | what must be seen |
+| nemesis | required observation |
 |---|---|
 | kill | a task of the killed process was started again, as attempt 2 or later |
 | poison | the task became a dead letter |
 | pause | an ending or a renewal of the woken worker was refused |
-| restart, flush, promote | a script was unknown to the server, and then it was known |
+| restart, flush, promote | a script was unknown to the server, and then known again |
 | client-kill | the server closed a connection, and its actor continued |
-| out-of-memory | a push was refused, and an ending was accepted meanwhile |
-| drop-push, drop-finish | the call was sent again and answered that it had been carried out |
+| out-of-memory | a push was refused while an ending was accepted |
+| drop-push, drop-finish | the call was repeated and answered as already executed |
 | drop-pop | the claim was sent again and answered with the same tasks |
 | cut, half-open | a call got no answer or a connection was lost, and the actor continued |
-| blackhole | a task of the silent worker was started by another one |
+| blackhole | a task of the unreachable worker was started by another one |
 | delay | a call took at least as long as the delay |
-| roll | a task was given back, and the process ended with 0 |
+| roll | a task was released, and the process exited with 0 |
 """
 
 from collections import Counter
@@ -50,16 +50,16 @@ class _Fault:
 
 @define
 class Observer:
-    """Looks for the traces of the faults, event by event: first those of the run, then all others."""
+    """Finds the traces of the faults, event by event: first the events of the run, then all others."""
 
     faults: list[_Fault] = field(factory=list)
-    #: Those that may have left traces in each span, so that an event is not held against all faults of a long run.
+    #: Faults that may have left traces in each span, so that an event is not compared with all faults of a long run.
     _by_time: dict[int, list[_Fault]] = field(factory=dict)
     _waiting: dict[tuple[str, str], _Fault] = field(factory=dict)
     _dropped: dict[tuple[str, str], _Fault] = field(factory=dict)
 
     def begin(self, event: Event) -> None:
-        """Take an event of the run itself in."""
+        """Add an event of the run."""
         if event["op"] == "nemesis":
             key = event["name"], event.get("victim", "")
             if event["phase"] == "begins":
@@ -74,7 +74,7 @@ class Observer:
                     fault.seen.add("clean")
 
     def see(self, event: Event) -> None:
-        """Take an event of an actor in."""
+        """Add an event of an actor."""
         if event["op"] not in ("call", "link"):
             return
         if not self._by_time:
@@ -84,7 +84,7 @@ class Observer:
                 self._look(fault, event)
 
     def observed(self, facts: Facts) -> tuple[Counter[str], Counter[str]]:
-        """Return how many faults of each name began, and how many were felt."""
+        """Return how many faults of each name began, and how many had an effect."""
         begun, felt = Counter(fault.name for fault in self.faults), Counter[str]()
         lost = _lost_by(facts)
         for fault in self.faults:
@@ -138,7 +138,7 @@ def _broken(_: _Fault, event: Event) -> bool:
 
 
 def _after(sign: str) -> _Sign:
-    """The actor continued when the fault was over and this sign of it had been seen."""
+    """The actor continued after the fault was over and this sign of it was seen."""
     return lambda fault, event: _ok(event) and event["at"] > fault.ends and sign in fault.seen
 
 
@@ -161,7 +161,7 @@ def _given_back(_: _Fault, event: Event) -> bool:
 _FORGOTTEN: dict[str, _Sign] = {"unknown": _refused("", "NOSCRIPT"), "known": _after("unknown")}
 _BROKEN: dict[str, _Sign] = {"broken": _broken, "continues": _after("broken")}
 
-#: The signs of each fault; all of them must show. The process that stopped cleanly is seen in the run's own events.
+#: The signs of each fault; all are required. A process that stopped cleanly is seen in the events of the run.
 _TRACES: dict[str, dict[str, _Sign]] = {
     "restart": _FORGOTTEN,
     "flush": _FORGOTTEN,
@@ -185,14 +185,14 @@ def _codes(event: Event) -> set[Any]:
 
 
 def _marks(event: Event) -> Iterable[str]:
-    """By what a call is known again when it is repeated."""
+    """What identifies a call when it is repeated."""
     if event["script"] == "pop":
         return [event["claim"]]
     return [task[0 if event["script"] == "push" else 1] for task in event["tasks"]]
 
 
 def _lost_by(facts: Facts) -> dict[str, list[int]]:
-    """When the tasks that each worker process lost were started again, by the name of the process."""
+    """When the tasks lost by each worker process were started again, by the name of the process."""
     lost: dict[str, list[int]] = {}
     for task in facts.tasks.values():
         order = task.in_order()

@@ -1,4 +1,4 @@
-"""What a run does, decided by its seed alone: the tasks batch by batch, and the faults one by one."""
+"""The plan of a run, determined by its seed alone: the tasks batch by batch, and the faults one by one."""
 
 import random
 import zlib
@@ -12,8 +12,8 @@ from attrs import field, frozen
 from chaos.history import Event
 from chaos.server import Persistence
 from fairque.client import After, Priority, Task
-from fairque.protocol.calls import CostMode
 from fairque.protocol.jsonvalue import dumps, loads
+from fairque.protocol.limits import CostMode
 
 __all__ = ["BATCH", "Plan", "task_of"]
 
@@ -22,13 +22,13 @@ BATCH = 50
 USERS = 8
 LOOSE_EVERY = 10
 
-#: How tasks behave, and how many of a thousand do so; the others are quick.
+#: Behaviours of tasks, and how many of a thousand have each; the others are quick.
 _KINDS = {"shaky": 30, "broken": 8, "again": 10, "sleepy": 10, "quitter": 5, "overdue": 4, "patient": 80}
 
-#: How tasks run, and how many of 21.
+#: Ways to run tasks, and how many of 21 use each.
 _MODES = {"thread": 10, "async": 10, "process": 1}
 
-#: Seconds that a patient task takes: so long that a fault strikes in the middle of it.
+#: Seconds that a patient task takes: so long that a fault hits while it runs.
 _PATIENT = (0.3, 1.2)
 
 
@@ -37,20 +37,20 @@ class Plan:
     """One run.
 
     Attributes:
-        seed: Of all that is random in it.
-        tasks: How many tasks are pushed.
-        faults: How often each nemesis strikes, by its name in nemeses.py.
+        seed: Seed of all random choices.
+        tasks: Number of tasks to push.
+        faults: How often each nemesis runs, by its name in nemeses.py.
         poison: How many tasks kill the process that runs them.
-        persistence: Of the server.
-        cost_mode: What tasks cost their users.
-        modes: How tasks run; few of them in child processes, which cost the machine most.
+        persistence: Persistence of the server.
+        cost_mode: Cost of tasks for their users.
+        modes: How tasks run; few of them in child processes, which use the most CPU.
         producers: Processes that push.
         workers: Processes that run tasks.
         concurrency: Tasks that a worker runs at a time.
-        lease_seconds: Of a worker; the heartbeat is a quarter of it.
-        max_deliveries: Lost leases that make a dead letter.
-        recovery_seconds: So long after the lease at most what a dead worker held is started again.
-        gap_seconds: Least time between two faults.
+        lease: Lease of a worker; the heartbeat is a quarter of it.
+        max_lost_workers: Lost leases after which a task becomes a dead letter.
+        recovery_seconds: Seconds after the lease within which the tasks of a dead worker must be started again.
+        gap_seconds: Shortest time between two faults.
     """
 
     seed: int = 1
@@ -58,13 +58,13 @@ class Plan:
     faults: dict[str, int]
     poison: int = 3
     persistence: Persistence = "always"
-    cost_mode: CostMode = "time"
+    cost_mode: CostMode = CostMode.TIME
     modes: tuple[str, ...] = ("thread", "async", "process")
     producers: int = 2
     workers: int = 3
     concurrency: int = 4
-    lease_seconds: float = 2.0
-    max_deliveries: int = 5
+    lease: float = 2.0
+    max_lost_workers: int = 5
     recovery_seconds: float = 5.0
     gap_seconds: float = 1.5
     schedule: tuple[str, ...] = field(init=False)
@@ -81,11 +81,11 @@ class Plan:
 
     @property
     def longest_seconds(self) -> float:
-        """How long a task takes at most."""
+        """The longest run time of a task."""
         return _PATIENT[1]
 
     def batch(self, number: int) -> list[Event]:
-        """Return the tasks of one push. They depend on each other and on earlier batches of the same producer."""
+        """Return the tasks of one push. They may depend on each other and on earlier batches of the same producer."""
         draw = random.Random(f"{self.seed}/{number}")
         size = min(BATCH, self.tasks - number * BATCH)
         batch = [self._task(draw, f"t{number}.{place}") for place in range(size)]
@@ -103,7 +103,7 @@ class Plan:
         return batch
 
     def loose(self, number: int) -> bool:
-        """Whether nothing depends on a batch, so that its producer may give it up."""
+        """Whether no task depends on a batch, so that its producer may give it up."""
         return number % LOOSE_EVERY == LOOSE_EVERY - 1
 
     def all_tasks(self) -> Iterator[Event]:
@@ -111,17 +111,17 @@ class Plan:
             yield from self.batch(number)
 
     def save(self, folder: Path) -> None:
-        """Write it into the folder of the run."""
+        """Write the plan into the folder of the run."""
         values = cattrs.unstructure(self)
         (folder / "plan.json").write_bytes(dumps({key: values[key] for key in values if key != "schedule"}))
 
     @classmethod
     def load(cls, folder: Path) -> "Plan":
-        """Read the plan of a run that was begun before."""
+        """Read the plan of a run that has begun."""
         return cattrs.structure(loads((folder / "plan.json").read_bytes()), cls)
 
     def _leaves(self, task_id: str) -> bool:
-        """Whether a task leaves a value for those that depend on it."""
+        """Whether a task stores a value for its dependents."""
         return zlib.crc32(f"{self.seed}/{task_id}".encode()) % 5 == 0
 
     def _elders(self, number: int) -> list[int]:
@@ -132,7 +132,7 @@ class Plan:
         kind = draw.choices([*_KINDS, "quick"], [*_KINDS.values(), 1000 - sum(_KINDS.values())])[0]
         return {
             "id": task_id,
-            # The first user has as much as all others together.
+            # The first user has as many tasks as all others together.
             "user": f"u{0 if draw.random() < 0.5 else draw.randrange(1, USERS)}",
             "priority": draw.choices([3, 1, 5, 6], [85, 5, 5, 5])[0],
             "kind": kind,

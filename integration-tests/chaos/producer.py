@@ -1,4 +1,4 @@
-"""A producer process: pushes its batches, again and again until it knows what became of them, and asks for results."""
+"""A producer process: pushes its batches, each repeatedly until its outcome is known, and reads results."""
 
 import os
 import queue
@@ -37,9 +37,9 @@ class Producer:
     """One producer.
 
     Args:
-        folder: Of the run.
-        number: Which of the producers it is: it pushes every n-th batch.
-        url: Of its proxy.
+        folder: Folder of the run.
+        number: Number of the producer: it pushes every n-th batch.
+        url: URL of its proxy.
     """
 
     def __init__(self, folder: Path, number: int, url: str) -> None:
@@ -51,7 +51,7 @@ class Producer:
         self._waited: queue.SimpleQueue[TaskHandle[Event] | None] = queue.SimpleQueue()
 
     def run(self) -> None:
-        """Push all batches that were not settled before."""
+        """Push all batches whose outcome is unknown."""
         settled = self._settled()
         waiter = threading.Thread(target=self._wait)
         waiter.start()
@@ -80,7 +80,7 @@ class Producer:
             try:
                 handles = self._queue.push_many(tasks)
             except QueueFull:
-                # Nothing was stored; the queue drains, and the server will have memory again.
+                # Nothing was stored. The queue drains, and then the server will have memory again.
                 time.sleep(0.2)
             except RedisUnavailable:
                 if self._plan.loose(number) and draw.random() < 0.5:
@@ -105,7 +105,7 @@ class Producer:
         try:
             handle.cancel()
         except FairqueError:
-            return  # it may have been canceled all the same
+            return  # it may still have been canceled
 
     def _wait(self) -> None:
         while (handle := self._waited.get()) is not None:
@@ -116,13 +116,13 @@ class Producer:
             except TaskCanceled:
                 self._journal.note("result", id=handle.task_id, state="CANCELED")
             except (TimeoutError, RedisUnavailable, ResultExpired, TaskNotFound):
-                continue  # it says nothing about the task
+                continue  # this says nothing about the task
             else:
                 self._journal.note("result", id=handle.task_id, state="FINISHED", value=value)
 
 
 def main() -> None:
-    """Run one: ``producer.py FOLDER NUMBER URL``."""
+    """Run one producer: ``producer.py FOLDER NUMBER URL``."""
     die_with_parent(signal.SIGKILL)
     folder, number, url = sys.argv[1:]
     Producer(Path(folder), int(number), url).run()

@@ -1,6 +1,6 @@
-"""A TCP proxy between one actor and the server, which can do to a connection all that a network does.
+"""A TCP proxy between one actor and the server, which can simulate every failure of a network.
 
-It understands RESP, so it can also **drop the reply after the command ran**: what makes replays necessary.
+It understands RESP, so it can also **drop the reply after the command ran**, which makes replays necessary.
 """
 
 import asyncio
@@ -25,21 +25,21 @@ _NO_ANSWERS = {"SUBSCRIBE", "UNSUBSCRIBE", "PSUBSCRIBE", "MONITOR"}
 
 
 class Way(Enum):
-    """What becomes of the bytes."""
+    """What happens to the bytes."""
 
     #: They pass.
     OPEN = "open"
-    #: Connections are reset, new ones too.
+    #: Connections are reset, including new ones.
     CUT = "cut"
-    #: Nothing passes in either direction and nobody is told; new connections are accepted.
+    #: Nothing passes in either direction, without an error; new connections are accepted.
     BLACKHOLE = "blackhole"
-    #: The server's side of the connections is gone and nobody told the actor; new connections work.
+    #: The server's side of the connections is closed without notice to the actor; new connections work.
     HALF_OPEN = "half-open"
 
 
 @define(eq=False)
 class _Link:
-    """One connection of the actor, and its other half to the server."""
+    """One connection of the actor, and the corresponding one to the server."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -51,13 +51,13 @@ class _Link:
 
 
 class Proxy:
-    """One actor's way to the server. The methods may be called from any thread.
+    """The proxy of one actor. The methods may be called from any thread.
 
     Attributes:
-        recorder: What passed.
-        delay_s: Seconds by which commands and answers are late.
-        failures: Errors of the proxy itself, which no run survives.
-        port: Where the actor connects, on the loopback.
+        recorder: Records the traffic.
+        delay_s: Delay of commands and answers in seconds.
+        failures: Errors of the proxy itself, which fail the run.
+        port: The port for the actor, on the loopback.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, recorder: Recorder, target: Callable[[], int]) -> None:
@@ -87,7 +87,7 @@ class Proxy:
             await asyncio.wait(self._tasks, timeout=5)
 
     def set_way(self, way: Way) -> None:
-        """Change what becomes of the bytes. When a silence ends, the connections that it touched are reset."""
+        """Change what happens to the bytes. At the end of a silence, the affected connections are reset."""
 
         def change() -> None:
             if way is Way.OPEN:
@@ -104,7 +104,7 @@ class Proxy:
         self._loop.call_soon_threadsafe(change)
 
     def drop_replies(self, script: str, times: int = 1) -> None:
-        """Let the next calls of a script be carried out, and reset the connection instead of answering."""
+        """Let the next calls of a script run, and reset the connection instead of answering."""
         self._loop.call_soon_threadsafe(lambda: self._drops.update({script: times}))
 
     def drops_left(self, script: str) -> int:
@@ -139,7 +139,7 @@ class Proxy:
             for half in done:
                 half.result()
             if link.silent and down.done():
-                # The server's half is gone, and the actor is not to know.
+                # The server's half is closed, and the actor must not notice.
                 await up
             self.recorder.lost("actor" if up.done() else "server")
         finally:
@@ -155,7 +155,7 @@ class Proxy:
             if link.silent:
                 continue
             if not link.subscribed:
-                # Noted before they are sent: the server cannot have carried them out earlier.
+                # Recorded before they are sent: the server cannot have executed them earlier.
                 found = [self.recorder.command(words) for words in commands.feed(data)]
                 link.subscribed = any(command.name in _NO_ANSWERS for command in found)
                 link.pending.extend(found)
@@ -176,7 +176,7 @@ class Proxy:
                     await link.writer.drain()
 
     def _note(self, link: _Link, answers: Values, data: bytes) -> bool:
-        """Note the answers among these bytes; return whether they may be passed on."""
+        """Record the answers in these bytes; return whether they may be forwarded."""
         found = [value for value in answers.feed(data) if not isinstance(value, Push)]
         commands = [link.pending.popleft() for _ in found]
         dropped = False
@@ -225,20 +225,20 @@ class Proxies:
         self._thread.start()
 
     def open(self, recorder: Recorder) -> Proxy:
-        """Make a proxy for one actor."""
+        """Create a proxy for one actor."""
         proxy = Proxy(self._loop, recorder, lambda: self.target)
         self._run(proxy.open())
         self._all.append(proxy)
         return proxy
 
     def check(self) -> None:
-        """Raise what went wrong in a proxy, if anything did: what it wrote down then is not the truth."""
+        """Raise the error of a proxy, if there was one: its records are then unreliable."""
         for proxy in self._all:
             for failure in proxy.failures:
                 raise failure
 
     def close(self) -> None:
-        """End all connections and the thread."""
+        """Close all connections and end the thread."""
         for proxy in self._all:
             self._run(proxy.close())
         self._loop.call_soon_threadsafe(self._loop.stop)

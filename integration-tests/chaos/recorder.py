@@ -1,4 +1,4 @@
-"""Writes down what passes a proxy: each call of a script as an event, with what the server answered."""
+"""Records the traffic of a proxy: each call of a script as an event, with the server's answer."""
 
 import hashlib
 from collections.abc import Callable
@@ -22,7 +22,7 @@ _LONG_US = 100_000
 
 
 def script_hashes(lua: Path | None = None) -> dict[bytes, str]:
-    """Return the names of all scripts by their hash; ``lua`` is another folder than the package's."""
+    """Return the names of all scripts by their hash; ``lua`` is a folder to use instead of the package's."""
     texts = {name: script(name).text if lua is None else expand(name, lua) for name in script_names()}
     return {
         hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest().encode(): name for name, text in texts.items()
@@ -31,7 +31,7 @@ def script_hashes(lua: Path | None = None) -> dict[bytes, str]:
 
 @define
 class Command:
-    """A command on its way: which script it runs (empty: none), with what, and since when the server may have it."""
+    """A command in flight: its script (empty: none), arguments, and the earliest time at which the server has it."""
 
     name: str
     script: str
@@ -48,7 +48,7 @@ def _groups(items: list[Any], size: int) -> list[list[Any]]:
 
 
 def _layout(one: Call[Any], two: Call[Any]) -> tuple[int, int]:
-    """How many arguments a script has before those of its tasks, and for each of them, by calls with one and two."""
+    """Number of arguments of a script before its tasks, and per task, derived from calls with one and two tasks."""
     stride = len(two.args) - len(one.args)
     return len(one.args) - stride, stride
 
@@ -103,10 +103,10 @@ def _cancel(args: list[bytes], reply: list[Any] | None) -> Event:
 
 _Reader = Callable[[list[bytes], list[Any] | None], Event]
 
-# What the package builds and reads says what the arguments and answers look like.
+# The calls of the package define the form of arguments and answers.
 _KEYS = QueueKeys("any")
 _TASKS = [Task(task_id=task_id, user_id="any", payload=1) for task_id in "ab"]
-_POP = calls.pop(_KEYS, worker="w", claim="0", count=1, lease_ms=1, max_deliveries=1, result_ttl_ms=1, dead_ttl_ms=1)
+_POP = calls.pop(_KEYS, worker="w", claim="0", count=1, lease_ms=1, max_lost_workers=1, result_ttl_ms=1, dead_ttl_ms=1)
 _PUSH = _layout(*(calls.push(_KEYS, _TASKS[:size], message_limit=1_000) for size in (1, 2)))
 _BEAT = _layout(*(calls.beat(_KEYS, [("a", "t")] * size, lease_ms=1) for size in (1, 2)))
 _FINISHED = calls.Finished("a", "t", 1, b"")
@@ -128,8 +128,8 @@ class Recorder:
     """The recorder of one actor's proxy.
 
     Attributes:
-        held: Since when the actor holds which tasks, as far as the answers say.
-        seen: How many answers there were, by script, and by the first word of errors.
+        held: Which tasks the actor holds, and since when, according to the answers.
+        seen: Number of answers, by script and by the first word of errors.
     """
 
     def __init__(self, folder: Path, actor: str, hashes: dict[bytes, str]) -> None:
@@ -139,7 +139,7 @@ class Recorder:
         self.seen: dict[str, int] = {}
 
     def command(self, words: Any) -> Command:
-        """Look at a command that is about to be sent."""
+        """Record a command that is about to be sent."""
         if not isinstance(words, list) or not words:
             return Command("", "", [])
         name = _text(words[0]).upper()
@@ -150,7 +150,7 @@ class Recorder:
         return Command(name, "", [])
 
     def answer(self, command: Command, reply: Any, *, delivered: bool) -> None:
-        """Note the answer to a command."""
+        """Record the answer to a command."""
         name = reply.kind if isinstance(reply, RespError) else command.script
         self.seen[name] = self.seen.get(name, 0) + 1
         read = _READERS.get(command.script)
@@ -168,15 +168,15 @@ class Recorder:
 
     @staticmethod
     def did_something(command: Command, reply: Any) -> bool:
-        """Whether a call changed anything that matters: not if it was refused, or a pop found nothing."""
+        """Whether a call had a relevant effect: not if it was refused, or if a pop found nothing."""
         return isinstance(reply, list) and reply[0] == OK and not (command.script == "pop" and len(reply) == 2)
 
     def holds_for_long(self) -> bool:
-        """Whether the actor is in the middle of a task."""
+        """Whether the actor has been running a task for a while."""
         return any(now_us() - since > _LONG_US for since in list(self.held.values()))
 
     def no_answer(self, command: Command) -> None:
-        """Note that a command was sent and nobody knows what became of it."""
+        """Record that a command was sent and its outcome is unknown."""
         read = _READERS.get(command.script)
         if read is not None:
             event = read(command.args, None)
@@ -185,7 +185,7 @@ class Recorder:
             )
 
     def lost(self, by: str) -> None:
-        """Note that a connection was lost, by the ``server``, the ``actor`` or the ``proxy``."""
+        """Record that a connection was closed by the ``server``, the ``actor`` or the ``proxy``."""
         self._journal.note("link", by=by)
 
     def _hold(self, command: Command, event: Event) -> None:

@@ -1,4 +1,4 @@
-"""RESP, the language of Redis, as far as a proxy must understand it: where a value ends, and what it is."""
+"""RESP, the protocol of Redis, as far as a proxy must understand it: the end and the content of a value."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ __all__ = ["Push", "RespError", "Values"]
 
 @frozen
 class RespError:
-    """An error that the server answered; ``kind`` is its first word, such as NOSCRIPT or OOM."""
+    """An error returned by the server; ``kind`` is its first word, such as NOSCRIPT or OOM."""
 
     text: str
 
@@ -21,23 +21,23 @@ class RespError:
 
 @frozen
 class Push:
-    """What the server says unasked: it answers no command."""
+    """A push message of the server: not an answer to a command."""
 
     value: list[Any]
 
 
 class _Incomplete(Exception):
-    """The value continues in bytes that have not come yet."""
+    """The value continues in bytes that have not arrived yet."""
 
 
 class Values:
-    """Cuts a stream of bytes into values. The same for commands, which are arrays of texts, and for answers."""
+    """Splits a stream of bytes into values, for commands (arrays of texts) and answers."""
 
     def __init__(self) -> None:
         self._data = b""
 
     def feed(self, data: bytes) -> Iterator[Any]:
-        """Take bytes in and give each value that is complete now."""
+        """Add bytes and yield each value that is now complete."""
         self._data += data
         at = 0
         try:

@@ -1,6 +1,6 @@
-"""One run of the breaking machine: actors at work, faults one after the other, and at the end a judgement.
+"""One run of the chaos test: actors at work, faults one after the other, and a verdict at the end.
 
-The same folder again continues with a run that was interrupted.
+Calling it with the same folder continues an interrupted run.
 """
 
 import contextlib
@@ -35,11 +35,11 @@ from fairque.protocol.wire.keys import QueueKeys
 __all__ = ["Outcome", "judge", "run"]
 
 _STEP = 0.05
-#: After so long without an ended task or a fault nothing will ever continue.
+#: Seconds without an ended task or a fault after which the run is stuck.
 _STALL_SECONDS = 240.0
-#: The next fault waits until so much of what may be pushed by now has ended.
+#: The fraction of the pushable tasks that must have ended before the next fault.
 _KEEP_UP = 0.6
-#: How fast more is given while a fault lasts or looks for a victim, beside how fast it is else.
+#: Rate of new batches while a fault is active or looks for a victim, relative to the normal rate.
 _TRICKLE = 0.2
 _KEYS = QueueKeys(QUEUE)
 
@@ -49,11 +49,11 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        verdict: What the rules say.
-        begun: How many faults of each name there were.
-        felt: How many of them left the trace that they must leave.
-        odd_ends: Workers that ended by themselves, and not by a fault.
-        seconds: How long it took, in all sessions together.
+        verdict: The result of the rules.
+        begun: Number of faults of each name.
+        felt: How many of them left the required trace.
+        odd_ends: Workers that ended by themselves, not because of a fault.
+        seconds: Total duration of all sessions.
     """
 
     verdict: Verdict
@@ -64,18 +64,18 @@ class Outcome:
 
     @property
     def unfelt(self) -> list[str]:
-        """The faults of which not even one was felt; with any, the run is invalid."""
+        """The kinds of faults that never had an effect; if there are any, the run is invalid."""
         return sorted(name for name, times in self.begun.items() if times and not self.felt.get(name))
 
 
 @define
 class _Run:
-    """The faults of a run, carried out beside its actors.
+    """The faults of a run, executed alongside its actors.
 
     Attributes:
         todo: Names of the faults that have not begun.
-        active: Faults under way, with when they continue.
-        given: How many batches may be pushed by now.
+        active: Active faults, and when they continue.
+        given: How many batches may be pushed so far.
     """
 
     world: World
@@ -87,7 +87,7 @@ class _Run:
     _now: float = field(factory=time.monotonic)
 
     def step(self, done: int) -> None:
-        """Continue with the faults under way, and begin the next one when its time has come."""
+        """Continue the active faults, and begin the next one if it is due."""
         plan = self.world.plan
         before, self._now = self._now, time.monotonic()
         waiting, self.active = self.active, []
@@ -107,7 +107,7 @@ class _Run:
                 self._continue(name, NEMESES[name](self.world))
 
     def _give(self, seconds: float) -> None:
-        """Let more be pushed: what is left is spread over the faults that are left, and trickles while one waits."""
+        """Allow more batches: the rest is spread over the remaining faults, at a low rate while one waits."""
         plan = self.world.plan
         rate = (plan.batches - self.given) / (len(self.todo) + 1) / plan.gap_seconds
         timely = self._now - self._last < plan.gap_seconds
@@ -125,10 +125,10 @@ class _Run:
 
 
 def run(folder: Path, plan: Plan) -> Outcome:
-    """Carry a run out, or the rest of one, and judge it.
+    """Execute a run, or the rest of one, and return its outcome.
 
     Raises:
-        AssertionError: Nothing continued any more.
+        AssertionError: The run made no more progress.
     """
     history = folder / "history"
     history.mkdir(parents=True, exist_ok=True)
@@ -148,7 +148,7 @@ def run(folder: Path, plan: Plan) -> Outcome:
 
 
 def judge(folder: Path, plan: Plan) -> Outcome:
-    """Read a history and hold it to the rules."""
+    """Read a history and check it against the rules."""
     facts, observer = Facts(), Observer()
     sessions: dict[str, list[int]] = {}
     for event in read_history(folder / "history", "run-*"):
@@ -215,7 +215,7 @@ def _carry_out(folder: Path, plan: Plan, journal: Journal) -> list[str]:
 
 
 def _until_all_is_done(faults: _Run) -> None:
-    """Carry out all faults, and wait until the producers have ended."""
+    """Execute all faults, and wait until the producers have ended."""
     world, shown, pace = faults.world, 0.0, 0
     watch = _Watch(world)
     ended, stalled = 0, (time.monotonic(), (0, 0))
@@ -231,7 +231,7 @@ def _until_all_is_done(faults: _Run) -> None:
         if where != stalled[1]:
             stalled = time.monotonic(), where
         late = time.monotonic() > stalled[0] + _STALL_SECONDS
-        assert not late, f"it does not continue: {ended:,} tasks ended, faults {faults.active}, then {faults.todo}"
+        assert not late, f"the run is stuck: {ended:,} tasks ended, faults {faults.active}, then {faults.todo}"
         for worker in world.workers:
             worker.tend()
         for producer in world.producers:
@@ -244,7 +244,7 @@ def _until_all_is_done(faults: _Run) -> None:
 
 
 def _until_all_is_quiet(world: World) -> None:
-    """Wait until no task waits or runs; what does not end by then is lost, and the rules will say so."""
+    """Wait until no task waits or runs. A task that has not ended by then is lost, and the rules will report it."""
     stalled, before = time.monotonic(), -1
     admin, prefix = world.server.admin, _KEYS.prefix
     watch = _Watch(world)
@@ -282,7 +282,7 @@ def _read_the_end(world: World) -> None:
 
 @define
 class _Watch:
-    """Looks which leases are over and not taken back, and notes when they are."""
+    """Watches for expired leases that are not reclaimed, and records when they are."""
 
     world: World
     _over: set[Any] = field(factory=set)
@@ -316,7 +316,7 @@ def _replace(path: Path, text: str) -> None:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Refuse a folder in which another run is at work."""
+    """Refuse a folder that another run is using."""
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

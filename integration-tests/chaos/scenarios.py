@@ -1,4 +1,4 @@
-"""Small scenes in each of which a seeded bug shows: ``python -m chaos.scenarios FOLDER PORT NAME...``.
+"""Small scenarios, each of which reveals a seeded bug: ``python -m chaos.scenarios FOLDER PORT NAME...``.
 
 With the real scripts all rules hold in each of them.
 """
@@ -12,16 +12,16 @@ import redis
 
 from chaos.settings import use_other_scripts
 from chaos.stage import LEASE, PLAN, Stage
-from fairque.client import Task
+from fairque.client import CostMode, Task
 
 __all__ = ["SCENARIOS", "main"]
 
-#: As long as it takes to be sure that a lease is over.
+#: Long enough to be sure that a lease has expired.
 OVER = LEASE + 0.05
 
 
 def late_finish(stage: Stage) -> None:
-    """A worker that stood still finishes what another one runs by now."""
+    """A stalled worker finishes a task that another one is now running."""
     slow, other = stage.worker("slow"), stage.worker("other")
     stage.push("t")
     first = slow.take()
@@ -32,7 +32,7 @@ def late_finish(stage: Stage) -> None:
 
 
 def finish_after_the_end(stage: Stage) -> None:
-    """A worker that stood still finishes what another one has finished."""
+    """A stalled worker finishes a task that another one has finished."""
     slow, other = stage.worker("slow"), stage.worker("other")
     stage.push("t")
     first = slow.take()
@@ -42,7 +42,7 @@ def finish_after_the_end(stage: Stage) -> None:
 
 
 def same_worker_again(stage: Stage) -> None:
-    """A worker loses a task, gets it again, and then its first attempt comes to its end."""
+    """A worker loses a task, gets it again, and then its first attempt ends."""
     worker = stage.worker("worker")
     stage.push("t")
     first = worker.take()
@@ -62,10 +62,10 @@ def dead_worker(stage: Stage) -> None:
 
 
 def deadly_parent(stage: Stage) -> None:
-    """A task kills its worker again and again; its child falls with it."""
+    """A task kills its worker repeatedly; its dependent is canceled with it."""
     stage.push("t")
     stage.push("child", parents=["t"])
-    for number in range(2 * PLAN.max_deliveries):
+    for number in range(2 * PLAN.max_lost_workers):
         worker = stage.worker(f"victim-{number}")
         if worker.take_within(2 * OVER):
             worker.die()
@@ -82,7 +82,7 @@ def half_wrong_push(stage: Stage) -> None:
 
 
 def repeated_push(stage: Stage) -> None:
-    """A producer pushes again what has been carried out, since it heard no answer."""
+    """A producer repeats a push that was executed, because it got no answer."""
     worker = stage.worker("worker")
     stage.push("t")
     worker.finish_all(0.1)
@@ -91,7 +91,7 @@ def repeated_push(stage: Stage) -> None:
 
 
 def given_up_push(stage: Stage) -> None:
-    """A producer hears no answer, and gives up."""
+    """A producer gets no answer, and gives up."""
     worker = stage.worker("worker")
     stage.producer_proxy.drop_replies("push", 100)
     stage.push(*(f"t{number}" for number in range(6)))
@@ -99,7 +99,7 @@ def given_up_push(stage: Stage) -> None:
 
 
 def lost_tasks(stage: Stage) -> None:
-    """The answer to a pop is lost, and the worker asks again."""
+    """The answer to a pop is lost, and the worker repeats it."""
     worker = stage.worker("worker")
     stage.push("t1", "t2")
     worker.proxy.drop_replies("pop")
@@ -108,7 +108,7 @@ def lost_tasks(stage: Stage) -> None:
 
 
 def lost_receipt(stage: Stage) -> None:
-    """The answer to a finish is lost, and the worker tells it again."""
+    """The answer to a finish is lost, and the worker repeats it."""
     worker = stage.worker("worker")
     stage.push("t")
     tasks = worker.take()
@@ -117,7 +117,7 @@ def lost_receipt(stage: Stage) -> None:
 
 
 def endless_task(stage: Stage) -> None:
-    """A task runs beyond its timeout, and its worker continues asking for time."""
+    """A task runs beyond its timeout, and its worker keeps renewing the lease."""
     worker, other = stage.worker("worker"), stage.worker("other")
     stage.push("t", timeout=2 * LEASE)
     tasks = worker.take()
@@ -128,7 +128,7 @@ def endless_task(stage: Stage) -> None:
 
 
 def wrong_clock(stage: Stage) -> None:
-    """A worker whose clock is ahead comes while another one runs the task."""
+    """A worker whose clock is ahead pops while another one runs the task."""
     worker, ahead = stage.worker("worker"), stage.worker("ahead")
     stage.push("t")
     tasks = worker.take()
@@ -138,7 +138,7 @@ def wrong_clock(stage: Stage) -> None:
 
 
 def late_cancel(stage: Stage) -> None:
-    """Somebody cancels a task that has ended."""
+    """A task that has ended is canceled."""
     worker = stage.worker("worker")
     stage.push("t")
     worker.finish_all(0.1)
@@ -146,7 +146,7 @@ def late_cancel(stage: Stage) -> None:
 
 
 def child_of_a_running_task(stage: Stage) -> None:
-    """A task is pushed that depends on one that runs."""
+    """A task is pushed that depends on a running one."""
     worker, other = stage.worker("worker"), stage.worker("other")
     stage.push("t")
     tasks = worker.take()
@@ -166,7 +166,7 @@ def child_of_a_failed_task(stage: Stage) -> None:
 
 
 def given_back(stage: Stage) -> None:
-    """A worker that is being stopped gives a task back."""
+    """A worker that stops releases a task."""
     worker, other = stage.worker("worker"), stage.worker("other")
     stage.push("t")
     worker.release(worker.take()[0])
@@ -174,9 +174,9 @@ def given_back(stage: Stage) -> None:
 
 
 def noisy_user(stage: Stage) -> None:
-    """A user pushes a lot, and then others a little."""
+    """One user pushes many tasks, and then others a few."""
     worker = stage.worker("worker")
-    stage.configure("count")
+    stage.configure(CostMode.COUNT)
     stage.push(*(f"n{number}" for number in range(60)), user="noisy")
     for name in ("ben", "eva"):
         stage.push(*(f"{name}{number}" for number in range(3)), user=name)
@@ -208,7 +208,7 @@ SCENARIOS: dict[str, Callable[[Stage], None]] = {
 
 
 def main() -> None:
-    """Play some, each on an empty server; each leaves its history in a folder of its name."""
+    """Run some scenarios, each on an empty server; the history of each is in a folder with its name."""
     folder, port, *names = sys.argv[1:]
     use_other_scripts()
     for name in names:

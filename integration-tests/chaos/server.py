@@ -1,4 +1,4 @@
-"""The server under attack: a real one, with or without an append-only file, killed and started again."""
+"""The server under test: a real one, with or without an append-only file, killed and restarted."""
 
 import os
 import signal
@@ -19,18 +19,18 @@ from fairque.testing import free_port
 
 __all__ = ["Persistence", "Server"]
 
-#: When the append-only file is written to the disk; none: there is none.
+#: When the append-only file is written to disk; none: without such a file.
 Persistence = Literal["always", "everysec", "none"]
 
 _START_SECONDS = 30.0
 
 
 class Server:
-    """One server process at a time, on one port and one folder.
+    """One server process at a time, with one port and one folder.
 
     Attributes:
-        port: Where it listens, on the loopback.
-        admin: A client for the faults, which no proxy touches.
+        port: Its port on the loopback.
+        admin: A client for the faults, without a proxy.
     """
 
     def __init__(self, folder: Path, persistence: Persistence, *, replica_of: int | None = None) -> None:
@@ -38,7 +38,7 @@ class Server:
         self._persistence = persistence
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
-        # The run continues at once when the server is away, and looks again.
+        # If the server is down, fail at once; the run retries.
         self.admin = redis.Redis(port=self.port, socket_timeout=10, retry=Retry(NoBackoff(), 0))
         folder.mkdir(parents=True, exist_ok=True)
         self._end_left_over()
@@ -49,7 +49,7 @@ class Server:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self, replica_of: int | None = None) -> None:
-        """Start it on what its folder holds, and wait until it answers and has loaded that."""
+        """Start it with the data in its folder, and wait until it has loaded that and answers."""
         binary = packaged_server_binary() or find_server_binary()
         append = "no" if self._persistence == "none" else "yes"
         fsync = "no" if self._persistence == "none" else self._persistence
@@ -77,7 +77,7 @@ class Server:
         return self._folder / "pid"
 
     def _end_left_over(self) -> None:
-        """End the server of a run that was killed: two must not write to one file."""
+        """Kill the server of an interrupted run: two must not write to one file."""
         if self._pid.exists():
             pid = int(self._pid.read_text())
             with suppress(OSError):
@@ -87,7 +87,7 @@ class Server:
                         time.sleep(0.02)
 
     def kill(self) -> None:
-        """SIGKILL, in the middle of whatever it does."""
+        """SIGKILL it at any moment."""
         if self._process is not None:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
@@ -95,7 +95,7 @@ class Server:
         self.admin.connection_pool.disconnect()
 
     def caught_up_with(self, primary: "Server") -> bool:
-        """Whether this replica has all that its primary has written."""
+        """Whether this replica has all writes of its primary."""
         mine, theirs = self.admin.info("replication"), primary.admin.info("replication")
         linked = mine.get("master_link_status") == "up" and not mine.get("master_sync_in_progress")
         return linked and mine.get("slave_repl_offset") == theirs.get("master_repl_offset")
@@ -106,7 +106,7 @@ class Server:
 
     @contextmanager
     def little_memory(self) -> Iterator[None]:
-        """Let the server be out of memory while the context lasts."""
+        """Make the server run out of memory while the context is active."""
         self.admin.config_set("maxmemory", 1)
         try:
             yield

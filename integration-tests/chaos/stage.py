@@ -1,4 +1,4 @@
-"""A small stage for one scenario: a producer and workers that are moved by hand, each behind a proxy of its own."""
+"""The setup of one scenario: a producer and workers that are controlled step by step, each behind its own proxy."""
 
 import contextlib
 import os
@@ -14,30 +14,31 @@ from chaos.proxy import Proxies, Proxy
 from chaos.recorder import Recorder, script_hashes
 from chaos.settings import LUA, QUEUE, client_settings
 from fairque.client import After, FairqueError, RedisUnavailable, Task, TaskQueue
-from fairque.protocol.calls import CostMode, Failed, Finished, Granted, Released
-from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.calls import Failed, Finished, Granted, Released
+from fairque.protocol.config import QueueSection, RedisSection
 from fairque.protocol.jsonvalue import dumps
+from fairque.protocol.limits import CostMode
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.worker.consumer import Consumer
-from fairque.worker.settings import WorkerOptions, WorkerSettings
+from fairque.worker.settings import WorkerSection, WorkerSettings
 
 __all__ = ["LEASE", "PLAN", "Hand", "Stage"]
 
 LEASE = 0.5
 
-#: What the rules must know of a scenario.
-PLAN = Plan(tasks=0, faults={}, cost_mode="count", lease_seconds=LEASE, max_deliveries=3, recovery_seconds=5.0)
+#: The plan of a scenario, for the rules.
+PLAN = Plan(tasks=0, faults={}, cost_mode=CostMode.COUNT, lease=LEASE, max_lost_workers=3, recovery_seconds=5.0)
 
 
 class Hand:
-    """A worker that does what it is told, and nothing by itself."""
+    """A worker that acts only on request."""
 
     def __init__(self, name: str, proxy: Proxy, journal: Journal) -> None:
         url = f"redis://127.0.0.1:{proxy.port}/0"
-        options = WorkerOptions(name=name, lease_seconds=LEASE, heartbeat_seconds=LEASE / 2)
+        options = WorkerSection(name=name, lease=LEASE, heartbeat=LEASE / 2)
         settings = WorkerSettings(
-            redis=RedisSettings(url=url, socket_timeout_seconds=1.0),
-            queue=QueueSettings(name=QUEUE, max_deliveries=PLAN.max_deliveries),
+            redis=RedisSection(url=url, socket_timeout=1.0),
+            queue=QueueSection(name=QUEUE, max_lost_workers=PLAN.max_lost_workers),
             worker=options,
         )
         self.name = name
@@ -46,14 +47,14 @@ class Hand:
         self._consumer = Consumer(settings)
 
     def take(self, count: int = 1) -> list[Granted]:
-        """Pop, and begin to run what that gave."""
+        """Pop, and start the returned tasks."""
         tasks = list(self._consumer.pop(count).tasks)
         for task in tasks:
             self._journal.note("start", id=task.task_id, fence=task.fence, attempt=task.attempt)
         return tasks
 
     def take_within(self, seconds: float) -> list[Granted]:
-        """Pop until there is a task, or the time is over; once more then, however long this process stood still."""
+        """Pop until there is a task, or the time is over; then once more, in case this process was stalled."""
         until = time.monotonic() + seconds
         over = False
         while not (tasks := self.take()) and not over:
@@ -68,7 +69,7 @@ class Hand:
             self._consumer.exchange([Finished(task.task_id, task.token, 1_000, result)], [], 0)
 
     def fail(self, task: Granted) -> None:
-        """Fail for good."""
+        """Fail a task finally."""
         self._end(task, "error")
         error = dumps({"type": "ValueError", "error": "no", "reason": "retries"})
         self._consumer.fail_task(Failed(task.task_id, task.token, 1_000, "dead", 0, error))
@@ -80,11 +81,11 @@ class Hand:
         self._consumer.beat([(task.task_id, task.token) for task in tasks])
 
     def die(self) -> None:
-        """Say that it is dead; it must not be told to do anything more."""
+        """Record its death; it must not be used afterwards."""
         self._journal.note("died", worker=self.name, by="scenario")
 
     def finish_all(self, within: float = LEASE + 0.3) -> None:
-        """Take and finish one task after the other, until for a while there is none."""
+        """Take and finish one task after the other, until there has been none for a while."""
         while tasks := self.take_within(within):
             self.finish(*tasks)
 
@@ -96,11 +97,11 @@ class Hand:
 
 
 class Stage:
-    """All that a scenario needs.
+    """The producer, workers and server of a scenario.
 
     Args:
-        folder: Gets the history.
-        port: Of the server.
+        folder: Folder for the history.
+        port: Port of the server.
     """
 
     def __init__(self, folder: Path, port: int) -> None:
@@ -121,7 +122,7 @@ class Stage:
         return hand
 
     def push(self, *ids: str, user: str = "ann", **fields: Any) -> None:
-        """Push tasks in one call, as a producer that notes what it does."""
+        """Push tasks in one call, like a producer that records its events."""
         parents = [After(parent) for parent in fields.pop("parents", ())]
         tasks = [Task(task_id=i, user_id=user, payload=1, depends_on=parents, **fields) for i in ids]
         self.push_tasks(*tasks)
@@ -143,14 +144,14 @@ class Stage:
 
     def cancel(self, task_id: str) -> None:
         with contextlib.suppress(FairqueError):
-            self.queue.cancel(task_id)
+            self.queue.task(task_id).cancel()
 
     def configure(self, cost_mode: CostMode) -> None:
-        self.queue.configure(cost_mode=cost_mode)
+        self.queue.set(cost_mode=cost_mode)
 
     @contextlib.contextmanager
     def to_the_end(self) -> Iterator["Stage"]:
-        """At the end note what the records and keys say, and close everything."""
+        """At the end, record the state of records and keys, and close everything."""
         try:
             yield self
             self._proxies.check()

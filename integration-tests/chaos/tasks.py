@@ -1,4 +1,4 @@
-"""What the workers of a run execute: tasks that end in every way, and note in a ledger outside Redis that they ran."""
+"""The tasks of a run: they end in every possible way, and record in a ledger outside Redis that they ran."""
 
 import asyncio
 import os
@@ -14,10 +14,10 @@ from fairque.worker import current_context
 
 __all__ = ["FOLDER", "MODES", "functions"]
 
-#: In which folder a worker process writes its ledger.
+#: The folder in which a worker process writes its ledger.
 FOLDER = "CHAOS_HISTORY"
 
-#: Under which tasks leave a value.
+#: The key of the values that tasks store.
 KEY = "mark"
 
 _SOON = Backoff(base=0.02, longest=0.1)
@@ -26,7 +26,7 @@ _journal_of = 0
 
 
 def _ledger() -> Journal:
-    # A child that runs a task by itself is another actor.
+    # A child process that runs a task is an actor of its own.
     global _journal, _journal_of
     if _journal is None or _journal_of != os.getpid():
         _journal, _journal_of = Journal(Path(os.environ[FOLDER]), f"ledger-{os.getpid()}-{time.time_ns()}"), os.getpid()
@@ -41,7 +41,7 @@ def _note(op: str, outcome: str = "") -> dict[str, Any]:
 
 
 def _ending(kind: str, attempt: int) -> None:
-    """Raise what an attempt of this kind raises, if anything."""
+    """Raise the exception of an attempt of this kind, if any."""
     if kind == "poison":
         _note("end", "poison")
         os.kill(os.getpid(), signal.SIGKILL)
@@ -69,14 +69,14 @@ def _end(about: dict[str, Any]) -> dict[str, Any]:
 
 
 def _leave(about: dict[str, Any]) -> None:
-    """Leave a value for those that depend on the task."""
+    """Store a value for the dependents of the task."""
     value = f"{about['id']} {about['fence']}"
     _ledger().note("xcom_push", task=about["id"], fence=about["fence"], key=KEY, value=value)
     current_context().xcom.push(KEY, value)
 
 
 def _pull(about: dict[str, Any], sources: list[str]) -> None:
-    """Read what parents have left."""
+    """Read the values of the parents."""
     for source in sources:
         try:
             value = current_context().xcom.pull(KEY, task=source)
@@ -133,5 +133,5 @@ def in_a_child(kind: str, seconds: float, *, leaves: bool, pulls: list[str]) -> 
 
 functions = {"thread": in_a_thread, "async": on_the_loop, "process": in_a_child}
 
-#: How a task can run.
+#: The ways to run a task.
 MODES = tuple(functions)

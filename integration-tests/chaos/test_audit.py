@@ -1,4 +1,4 @@
-"""What the judge of the breaking machine says of keys that are left when all tasks are forgotten."""
+"""The audit of the chaos test: keys that are left after all tasks were deleted."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ import redis
 
 from chaos.audit import left_over
 from fairque.protocol.calls import interrupt
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.keys import QueueKeys
 
@@ -25,7 +25,7 @@ def admin(fairque_server_url: str) -> Iterator["redis.Redis"]:
 
 @pytest.fixture
 def runner(fairque_server_url: str) -> Iterator[Runner]:
-    runner = Runner(RedisSettings(url=fairque_server_url))
+    runner = Runner(RedisSection(url=fairque_server_url))
     yield runner
     runner.close()
 

@@ -1,4 +1,4 @@
-"""Everything at once: producers and workers at work while one fault follows the other, and a judge at the end."""
+"""Everything at once: producers and workers at work during one fault after the other, and a verdict at the end."""
 
 from pathlib import Path
 
@@ -14,6 +14,6 @@ def test_nothing_is_lost_or_doubled_whatever_is_done_to_the_actors(tmp_path: Pat
     print(report(plan, outcome))
     assert outcome.verdict.breaches == []
     assert outcome.odd_ends == []
-    # Else the run is invalid: it has proven nothing about them.
+    # Otherwise the run is invalid: it proves nothing about them.
     assert outcome.unfelt == []
     assert outcome.verdict.ended == plan.tasks

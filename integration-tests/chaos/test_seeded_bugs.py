@@ -1,4 +1,4 @@
-"""The checker is able to fail: each of the seeded bugs is found, and without a bug nothing is."""
+"""The checker can fail: it finds each seeded bug, and reports nothing without a bug."""
 
 import os
 import subprocess
@@ -44,7 +44,7 @@ def breaches(folder: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def played(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All scenarios with the real scripts."""
+    """The history of all scenarios with the real scripts."""
     folder = tmp_path_factory.mktemp("played")
     play(server, folder, *SCENARIOS)
     return folder

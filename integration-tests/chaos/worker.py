@@ -1,4 +1,4 @@
-"""A worker process: the product's own command, with the scripts of another folder if the environment names one."""
+"""A worker process: the product's command, with the scripts of another folder if the environment names one."""
 
 import signal
 from functools import partial

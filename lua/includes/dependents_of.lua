@@ -1,12 +1,12 @@
--- dependents_of: whom the lists of dependents of tasks name, each list read once in a script, within a limit of all.
+-- dependents_of: the lists of dependents of tasks, each read once in a script, within a total limit.
 --- @include "terminal"
 local MOST_LINES = 100000
 local lists, lines_read = {}, 0
 
 local function count_one(lines, id) lines[id] = (lines[id] or 0) + 1 end
 
--- How often each one is named that is still to be told of the end of a task, and how often each other one; nil when
--- the list is too long.
+-- How often each dependent that is still to be notified is listed, and how often each notified one; nil if the list
+-- is too long.
 local function dependents_of(parent)
   if lists[parent.id] then return lists[parent.id] end
   local key, r, most = P .. "d:" .. parent.id, parent.r, MOST_LINES - lines_read
@@ -27,7 +27,7 @@ local function dependents_of(parent)
   return list
 end
 
--- Takes one that was named; false when there is none left.
+-- Takes one entry of a dependent; false if none is left.
 local function take_one(lines, id)
   local number = lines[id] or 0
   lines[id] = math.max(0, number - 1)

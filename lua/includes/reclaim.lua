@@ -2,7 +2,7 @@
 -- letter. Before that it is marked solo, so that a task that kills its worker does not kill other tasks again. Returns
 -- the tasks, in four places each: task, user, worker, state; and how many it checked.
 --- @include "bury"
-local function reclaim(most, max_deliveries, result_ttl_ms, dead_ttl_ms)
+local function reclaim(most, max_lost, result_ttl_ms, dead_ttl_ms)
   local expired = call("ZRANGEBYSCORE", P .. "running", "-inf", int(now_ms), "LIMIT", 0, most)
   local told = {}
   for _, id in ipairs(expired) do
@@ -16,7 +16,7 @@ local function reclaim(most, max_deliveries, result_ttl_ms, dead_ttl_ms)
       local u = leave_running(t, nil)
       count("expired", 1)
       r.lost = (r.lost or 0) + 1
-      if r.lost >= max_deliveries and not r.cancel then
+      if r.lost >= max_lost and not r.cancel then
         state = conclude(t, "FAILED", cjson.encode({
           type = "WorkerLost", reason = "deliveries", worker = r.worker, attempts = r.attempt,
           error = "its worker stopped reporting " .. r.lost .. " times",

@@ -1,4 +1,4 @@
-"""The task of the chart: work of a given size, noted with its user when it ends."""
+"""The task of the chart: work of a given size, recorded with its user when it ends."""
 
 import atexit
 import hashlib
@@ -15,7 +15,7 @@ _DONE: list[str] = []
 
 @task
 def work(user: str, seconds: float) -> None:
-    """Hash for so long, then note whose work it was, from when to when."""
+    """Hash for the given time, then record the user, start and end of the work."""
     began = time.monotonic()
     data = b"x" * 65_536
     while time.monotonic() < began + seconds:

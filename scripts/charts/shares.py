@@ -1,6 +1,6 @@
-"""Draws the chart of the README from two real runs: each user's share of the work over time, one FIFO and fairque.
+"""Draws the chart of the README from two real runs, FIFO and fairque: each user's share of the work over time.
 
-One user floods the queue, three others come later with a little work each. Run it with ``hatch run charts:draw``.
+One user floods the queue, three others push a little work each later. Run it with ``hatch run charts:draw``.
 """
 
 import os
@@ -22,14 +22,14 @@ from fairque.protocol.embedded import EmbeddedServer
 
 HERE = Path(__file__).resolve().parent
 TASK_SECONDS = 0.01
-#: User, when it pushes, in seconds after the start of the worker, and how many tasks.
+#: User, when it pushes in seconds after the start of the worker, and its number of tasks.
 PUSHES = (("noisy", 0.0, 1_200), ("ann", 2.0, 120), ("bob", 4.0, 120), ("eve", 6.0, 60))
 WINDOW_SECONDS = 0.5
 
 
 @frozen
 class Done:
-    """One task that was run: whose it was, and from when to when, in seconds after the start."""
+    """One finished task: its user, start and end, in seconds after the start."""
 
     user: str
     began: float
@@ -60,7 +60,7 @@ def main() -> None:
 
 def _run(url: str, name: str, *, fair: bool) -> list[Done]:
     name = name.replace(" ", "-")
-    with tempfile.TemporaryDirectory() as folder, TaskQueue.from_url(url, name=name) as queue:
+    with tempfile.TemporaryDirectory() as folder, TaskQueue.from_url(url, queue=name) as queue:
         ledger = Path(folder) / "ledger"
         with _worker(url, name, ledger):
             started = _push_and_wait(queue, fair=fair)
@@ -78,7 +78,7 @@ def _worker(url: str, name: str, ledger: Path) -> Iterator[None]:
 
 
 def _push_and_wait(queue: TaskQueue, *, fair: bool) -> float:
-    """Push when it is time, wait until all is done, and return when the first task had ended."""
+    """Push at the given times, wait until all tasks are done, and return when the first one ended."""
     started = 0.0
     for user, at, tasks in PUSHES:
         time.sleep(max(0.0, started + at - time.monotonic()) if started else 0.0)
@@ -86,14 +86,14 @@ def _push_and_wait(queue: TaskQueue, *, fair: bool) -> float:
         queue.push_many([one(user, TASK_SECONDS) for _ in range(tasks)], chunked=True)
         while not started:
             time.sleep(0.01)
-            started = time.monotonic() if queue.stats().finished else 0.0
-    while queue.stats().finished < sum(tasks for _, _, tasks in PUSHES):
+            started = time.monotonic() if queue.info().totals["finished"] else 0.0
+    while queue.info().totals["finished"] < sum(tasks for _, _, tasks in PUSHES):
         time.sleep(0.05)
     return started
 
 
 def _shares(done: list[Done]) -> tuple[list[float], list[list[float]]]:
-    """Return the middles of the windows, and for each user its share of the work in each."""
+    """Return the midpoints of the windows, and each user's share of the work in each window."""
     windows = int(max(one.ended for one in done) / WINDOW_SECONDS)
     work_in: dict[str, list[float]] = {user: [0.0] * windows for user, _, _ in PUSHES}
     for one in done:

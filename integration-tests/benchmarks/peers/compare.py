@@ -1,9 +1,9 @@
-"""fairque beside other task queues: pushes one by one, and no-op tasks through one worker process.
+"""fairque compared with other task queues: single pushes, and no-op tasks through one worker process.
 
     hatch run peers:compare
 
-Each runs on a server of its own, started for it, with the same task, which has an argument of 200 bytes, and in the
-fastest way that its documentation describes for such tasks. What counts is the ratio to fairque within one run.
+Each runs on its own server, with the same task, which has an argument of 200 bytes, and in the
+fastest configuration that its documentation describes for such tasks. The result is the ratio to fairque in one run.
 """
 
 import os
@@ -26,7 +26,7 @@ _WAIT_SECONDS = 120.0
 
 @frozen
 class Peer:
-    """How one of them is started, and how many tasks take it some seconds."""
+    """How to start one of them, and how many tasks keep it busy for some seconds."""
 
     tasks: int
     command: str

@@ -1,4 +1,4 @@
-"""The task that every peer runs: it does nothing, but notes on the server when the first and the last one ran."""
+"""The task that every peer runs: it only records on the server when the first and the last one ran."""
 
 import itertools
 import os
@@ -15,11 +15,11 @@ TEXT = "x" * 200
 #: A list of two times.
 NOTES = os.environ["PEERS_NOTES"]
 
-# In CPython no two threads get the same number.
+# In CPython each thread gets a different number.
 _numbers = itertools.count(1)
 
 
 def noop(_: str) -> None:
-    """Do nothing, and note the time of the first and the last call of this process."""
+    """Record the time of the first and the last call of this process."""
     if next(_numbers) in (1, TASKS):
         redis.Redis.from_url(URL).rpush(NOTES, repr(time.time()))

@@ -6,7 +6,7 @@ from typing import Any
 import noop as noops
 import uvloop
 from arq import create_pool
-from arq.connections import RedisSettings
+from arq.connections import RedisSection
 from noop import TASKS, TEXT, URL
 
 asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
@@ -18,10 +18,10 @@ async def noop(_: dict[Any, Any], text: str) -> None:
 
 
 class WorkerSettings:
-    """As arq wants them."""
+    """The settings of the worker, in the form that arq expects."""
 
     functions = (noop,)
-    redis_settings = RedisSettings(unix_socket_path=URL.removeprefix("unix://"))
+    redis_settings = RedisSection(unix_socket_path=URL.removeprefix("unix://"))
     max_jobs = 100
     keep_result = 0
     poll_delay = 0.01

@@ -1,4 +1,4 @@
-"""Celery: acknowledged after the run, no results, one process without a pool, which is its fastest for such tasks."""
+"""Celery: acknowledged after the run, no results, one process without a pool: its fastest setup for such tasks."""
 
 from celery import Celery
 from noop import TASKS, TEXT, URL, noop

@@ -1,4 +1,4 @@
-"""RQ: without a process of its own for each task, which is its fastest."""
+"""RQ: without a process per task, its fastest configuration."""
 
 from noop import TASKS, TEXT, URL, noop
 from redis import Redis

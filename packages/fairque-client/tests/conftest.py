@@ -1,4 +1,4 @@
-"""A queue of its own for each test on a real server, and a worker played by hand."""
+"""A separate queue for each test on a real server, and a worker that the test controls step by step."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import pytest
 import redis
 
-from fairque.client import AsyncTaskQueue, ClientOptions, ClientSettings, QueueSettings, RedisSettings, TaskQueue
+from fairque.client import AsyncTaskQueue, ClientSection, ClientSettings, QueueSection, RedisSection, TaskQueue
 from fairque.protocol.calls import Granted, Reported, progress
 from fairque.protocol.model.outcome import Verdict
 from fairque.protocol.model.progress import Progress
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class HandWorker:
-    """Takes one task at a time and ends it as the test says."""
+    """Takes one task at a time and ends it as the test requires."""
 
     def __init__(self, runner: Runner, name: str) -> None:
         self._bench = QueueBench(runner, name)
@@ -50,12 +50,12 @@ class HandWorker:
         self._bench.finish(*held, result=json.dumps(result).encode() if raw is None else raw)
 
     def tell(self, held: Granted, done: float, total: float | None = None, message: str = "") -> None:
-        """Say how far a task has come."""
+        """Report the progress of a task."""
         told = Progress(done, total, message, attempt=held.attempt)
         self.run(progress(self.keys, [Reported(held.task_id, held.token, told)]))
 
     def finish_all(self, result: Any, most: int = 1_000_000) -> None:
-        """Take all tasks, or so many, and end them with a result."""
+        """Take all tasks, or the given number, and end them with a result."""
         while most and (held := self.take_many(min(100, most))):
             self.end(*held, result=result)
             most -= len(held)
@@ -67,7 +67,7 @@ class HandWorker:
         return held.task_id
 
     def fail_all(self, error: Any) -> None:
-        """Take all tasks and end them with an error, for good."""
+        """Take all tasks and fail them finally."""
         while held := self.take_many(100):
             self._bench.fail(*held, verdict="dead", error=json.dumps(error).encode())
 
@@ -89,7 +89,7 @@ class InThread(threading.Thread):
             self._error = error
 
     def outcome(self) -> Any:
-        """What it returned; raises what it raised."""
+        """Its return value; raises the exception that it raised."""
         self.join(PATIENCE)
         assert not self.is_alive(), "the thread still waits"
         if self._error is not None:
@@ -98,7 +98,7 @@ class InThread(threading.Thread):
 
 
 class Spy:
-    """Stands in front of a link's runner and notes the scripts that were answered, and the errors."""
+    """Wraps the runner of a link and records the scripts that were answered, and the errors."""
 
     def __init__(self, runner: Any) -> None:
         self._runner = runner
@@ -123,7 +123,7 @@ class Spy:
 
 
 class AsyncSpy(Spy):
-    """The same in front of an asynchronous runner."""
+    """Wraps an asynchronous runner like `Spy`."""
 
     async def run(self, call: Call[Any]) -> Any:
         with self._noting(call):
@@ -133,9 +133,9 @@ class AsyncSpy(Spy):
 @pytest.fixture
 def settings(fairque_server_url: str, fairque_queue_name: str) -> ClientSettings:
     return ClientSettings(
-        redis=RedisSettings(url=fairque_server_url),
-        queue=QueueSettings(name=fairque_queue_name),
-        client=ClientOptions(default_user_id="ann"),
+        redis=RedisSection(url=fairque_server_url),
+        queue=QueueSection(name=fairque_queue_name),
+        client=ClientSection(default_user_id="ann"),
     )
 
 
@@ -189,14 +189,14 @@ def in_thread() -> type[InThread]:
 
 @pytest.fixture
 def server(fairque_server_url: str) -> Iterator["redis.Redis"]:
-    """A plain client, to do to the server what fairque does not."""
+    """A plain client, for operations that fairque does not have."""
     with redis.Redis.from_url(fairque_server_url) as client:
         yield client
 
 
 @pytest.fixture
 def run_python() -> Callable[..., "subprocess.CompletedProcess[str]"]:
-    """Runs a Python of its own that finds the same packages."""
+    """Runs a separate Python process with the same packages."""
 
     def run(*arguments: str, folder: Path | None = None) -> "subprocess.CompletedProcess[str]":
         path = os.pathsep.join(entry for entry in sys.path if entry)

@@ -9,6 +9,7 @@ import pytest
 
 from fairque.client import (
     AsyncTaskQueue,
+    CancelResult,
     ClientSettings,
     FairqueError,
     InvalidTask,
@@ -101,7 +102,7 @@ async def test_hundreds_of_waits_at_once_are_no_problem(
 
 
 async def test_more_calls_at_once_than_connections_wait_their_turn(async_queue: AsyncTaskQueue, server: Any) -> None:
-    await async_queue.stats()
+    await async_queue.info()
     server.client_pause(300, all=True)
     pushed = await asyncio.gather(*(async_queue.push(add.task(n, n)) for n in range(300)))
     assert len({handle.task_id for handle in pushed}) == 300
@@ -132,14 +133,14 @@ async def test_a_failed_task_raises_what_is_kept_of_its_error(async_queue: Async
 
 async def test_a_waiting_task_is_canceled_at_once(async_queue: AsyncTaskQueue) -> None:
     handle = await async_queue.push(add.task(1, 2))
-    assert (await async_queue.cancel(handle.task_id, "wrong numbers")).answer == "canceled"
+    assert await handle.cancel(reason="wrong numbers") is CancelResult.CANCELED
     with pytest.raises(TaskCanceled, match="wrong numbers"):
         await handle.result()
 
 
 async def test_an_unknown_task_is_not_found(async_queue: AsyncTaskQueue) -> None:
     with pytest.raises(TaskNotFound):
-        await async_queue.get("unknown").result()
+        await async_queue.task("unknown").result()
 
 
 async def test_a_pushed_task_whose_record_is_gone_has_expired(async_queue: AsyncTaskQueue, server: Any) -> None:
@@ -155,7 +156,7 @@ async def test_a_chunked_push_that_fails_midway_carries_the_handles_so_far(async
         await async_queue.push_many([*good, add.task(object(), 2)], chunked=True)
     assert [handle.task_id for handle in caught.value.handles] == [job.task_id for job in good]
     assert isinstance(caught.value.__cause__, InvalidTask)
-    assert (await async_queue.stats()).pushed == 1_000
+    assert (await async_queue.info()).totals["pushed"] == 1_000
 
 
 async def test_pushing_no_tasks_asks_nothing_of_the_server(async_queue: AsyncTaskQueue, async_spy: Any) -> None:
@@ -171,11 +172,11 @@ async def test_closing_the_queue_ends_every_wait(async_queue: AsyncTaskQueue, as
     with pytest.raises(FairqueError, match="is closed"):
         await waiting
     with pytest.raises(FairqueError, match="is closed"):
-        await async_queue.stats()
+        await async_queue.info()
 
 
 async def test_leaving_the_block_closes_the_queue(settings: ClientSettings) -> None:
     async with AsyncTaskQueue(settings) as queue:
-        await queue.stats()
+        await queue.info()
     with pytest.raises(FairqueError, match="is closed"):
-        await queue.stats()
+        await queue.info()

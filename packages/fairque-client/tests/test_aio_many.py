@@ -72,7 +72,7 @@ async def test_the_first_error_is_raised_while_others_run(async_queue: AsyncTask
 async def test_errors_take_the_places_of_results_where_that_is_wanted(async_queue: AsyncTaskQueue, worker: Any) -> None:
     handles = await pushed(async_queue, 2)
     worker.finish(1)
-    results = await async_queue.gather(*handles, async_queue.get("unknown"), timeout=0.1, return_exceptions=True)
+    results = await async_queue.gather(*handles, async_queue.task("unknown"), timeout=0.1, return_exceptions=True)
     assert results[0] == 1
     assert [type(result) for result in results[1:]] == [TimeoutError, TaskNotFound]
 
@@ -97,6 +97,6 @@ async def test_of_nothing_the_result_is_nothing(async_queue: AsyncTaskQueue) -> 
 
 
 async def test_a_handle_without_await_is_refused(async_queue: AsyncTaskQueue, queue: TaskQueue) -> None:
-    other: Any = queue.get("t")
+    other: Any = queue.task("t")
     with pytest.raises(TypeError, match="AsyncTaskHandle objects can be waited for, not TaskHandle"):
-        async_queue.as_completed([async_queue.get("t"), other])
+        async_queue.as_completed([async_queue.task("t"), other])

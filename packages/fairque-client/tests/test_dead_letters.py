@@ -7,10 +7,15 @@ import pytest
 
 from fairque.client import (
     AsyncTaskQueue,
-    ConfigurationError,
+    BulkReport,
+    DeadReason,
+    ErrorInfo,
+    InvalidArgument,
     InvalidTask,
+    NotFound,
     QueueFull,
-    Redriven,
+    ResultExpired,
+    RetryReport,
     TaskFailed,
     TaskNotFound,
     TaskQueue,
@@ -32,6 +37,16 @@ def mail(to: str) -> None:
     """Nothing."""
 
 
+#: After all that ends here.
+LATER = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def report(changed: int, *, refused: int = 0) -> BulkReport:
+    """All that were looked at were meant."""
+    matched = changed + refused
+    return BulkReport(matched=matched, changed=changed, refused=refused, scanned=matched)
+
+
 def dead(queue: TaskQueue, worker: Any, *tasks: Any, **error: Any) -> list[str]:
     """Push tasks that fail for good; the one task of add when none is given."""
     handles = [queue.push(one) for one in tasks or (add.task(1, 2),)]
@@ -48,76 +63,80 @@ def test_the_list_shows_user_function_arguments_and_error(queue: TaskQueue, work
     (task_id,) = dead(queue, worker, mail.options(user_id="bob").task("ann@example.org"))
     (letter,) = queue.dead_letters.list()
     assert (letter.task_id, letter.user_id, letter.func, letter.worker) == (task_id, "bob", "letters.mail", "hand")
-    assert (letter.error_type, letter.error, letter.reason, letter.attempts) == ("ValueError", "no", "retries", 1)
+    assert (letter.error, letter.reason, letter.attempts) == (
+        ErrorInfo("ValueError", "no", "…"),
+        DeadReason.RETRIES,
+        1,
+    )
     assert letter.task is not None
     assert letter.task.args == ("ann@example.org",)
 
 
 def test_pages_lead_to_each_other(queue: TaskQueue, worker: Any) -> None:
     pushed = dead(queue, worker, *(add.task(n, n) for n in range(5)))
-    page = queue.dead_letters.list(most=2)
+    page = queue.dead_letters.list(limit=2)
     found = [*page]
     while page.next is not None:
-        page = queue.dead_letters.list(after=page.next, most=2)
+        page = queue.dead_letters.list(after=page.next, limit=2)
         found += page
     assert len(found) == 5
     assert {letter.task_id for letter in found} == {*pushed}
 
 
-def test_a_redriven_task_runs_again_and_its_handle_waits_again(queue: TaskQueue, worker: Any, in_thread: Any) -> None:
+def test_a_retried_task_runs_again_and_its_handle_waits_again(queue: TaskQueue, worker: Any, in_thread: Any) -> None:
     handle = queue.push(add.task(1, 2))
     worker.fail(ERROR)
     with pytest.raises(TaskFailed):
         handle.result(timeout=5)
-    assert queue.dead_letters.redrive(handle.task_id) is TaskState.QUEUED
+    assert handle.retry() == RetryReport(task_ids=(handle.task_id,), refused=0)
     waiting = in_thread(lambda: handle.result(timeout=10))
     eventually(lambda: queue._link._waiters._by_task)
     worker.finish(3)
     assert waiting.outcome() == 3
     assert ids(queue) == []
-    assert queue.stats().redriven == 1
+    assert queue.info().totals["redriven"] == 1
 
 
 def test_a_task_that_is_no_dead_letter_is_left_alone(queue: TaskQueue, worker: Any) -> None:
     handle = queue.push(add.task(1, 2))
     worker.finish(3)
-    assert queue.dead_letters.redrive(handle.task_id) is TaskState.FINISHED
+    assert handle.retry() == RetryReport(task_ids=(), refused=0)
     assert not queue.dead_letters.delete(handle.task_id)
     assert handle.result() == 3
 
 
 def test_an_unknown_task_is_not_found(queue: TaskQueue) -> None:
     with pytest.raises(TaskNotFound):
-        queue.dead_letters.redrive("unknown")
+        queue.task("unknown").retry()
     assert not queue.dead_letters.delete("unknown")
 
 
-def test_a_backlog_refuses_a_redrive_and_says_when_to_try_again(queue: TaskQueue, worker: Any) -> None:
+def test_a_backlog_refuses_a_retry_and_says_when_to_try_again(queue: TaskQueue, worker: Any) -> None:
     (task_id,) = dead(queue, worker)
     queue.users.set("ann", backlog=1)
     queue.push(add.task(1, 2))
     with pytest.raises(QueueFull, match=f"task {task_id} stays a dead letter") as caught:
-        queue.dead_letters.redrive(task_id)
+        queue.task(task_id).retry()
     assert caught.value.retry_after >= 1
     assert ids(queue) == [task_id]
 
 
-def test_all_are_redriven_a_hundred_a_call(queue: TaskQueue, worker: Any, spy: Any) -> None:
+def test_all_are_retried_a_hundred_a_call(queue: TaskQueue, worker: Any, spy: Any) -> None:
     queue.push_many([add.task(n, n) for n in range(250)])
     worker.fail_all(ERROR)
     spy.scripts.clear()
-    assert queue.dead_letters.redrive_all() == Redriven(250, 0)
+    assert queue.dead_letters.retry_all(ended_before=LATER) == report(250)
     assert spy.scripts == ["read_dead", "redrive"] * 3
-    assert queue.stats().queued == 250
-    assert queue.dead_letters.redrive_all() == Redriven(0, 0)
+    assert queue.info().tasks[TaskState.QUEUED] == 250
+    assert queue.dead_letters.retry_all(ended_before=LATER) == report(0)
 
 
 def test_those_for_which_there_is_no_room_stay_and_come_with_the_next_call(queue: TaskQueue, worker: Any) -> None:
     dead(queue, worker, *(add.task(n, n) for n in range(5)), *(add.options(user_id="bob").task(n, n) for n in range(3)))
     queue.users.set("ann", backlog=2)
-    assert queue.dead_letters.redrive_all() == Redriven(5, 3)
+    assert queue.dead_letters.retry_all(ended_before=LATER) == report(5, refused=3)
     queue.users.reset("ann")
-    assert queue.dead_letters.redrive_all() == Redriven(3, 0)
+    assert queue.dead_letters.retry_all(ended_before=LATER) == report(3)
 
 
 @pytest.mark.parametrize(
@@ -129,8 +148,10 @@ def test_those_for_which_there_is_no_room_stay_and_come_with_the_next_call(queue
         ({"func": mail}, 2),
         ({"func": "letters.mail"}, 2),
         ({"func": add, "user_id": "bob"}, 0),
-        ({"reason": "deliveries"}, 1),
-        ({"reason": "retries", "user_id": "ann"}, 2),
+        ({"reason": DeadReason.LOST_WORKERS}, 1),
+        ({"error_type": "ValueError"}, 5),
+        ({"error_type": "KeyError"}, 0),
+        ({"reason": DeadReason.RETRIES, "user_id": "ann"}, 2),
     ],
 )
 def test_only_those_that_all_conditions_fit(
@@ -138,10 +159,15 @@ def test_only_those_that_all_conditions_fit(
 ) -> None:
     dead(queue, worker, *(add.task(n, n) for n in range(2)), *(mail.options(user_id="bob").task("x") for _ in range(2)))
     dead(queue, worker, reason="deliveries")
-    assert queue.dead_letters.redrive_all(**conditions) == Redriven(number, 0)
+    kept = queue.dead_letters.list(**conditions)
+    assert (len(kept), kept.scanned, kept.next) == (number, 5, None)
+    assert [letter.task_id for letter in queue.dead_letters.iter(**conditions)] == [letter.task_id for letter in kept]
+    counted = queue.dead_letters.retry_all(dry_run=True, **conditions)
+    assert (counted.matched, counted.changed, counted.scanned) == (number, 0, 5)
+    assert queue.dead_letters.retry_all(**conditions).changed == number
     assert len(queue.dead_letters.list()) == 5 - number
     worker.fail_all(ERROR)
-    queue.dead_letters.redrive_all()
+    queue.dead_letters.retry_all(ended_before=LATER)
 
 
 def test_moments_bound_what_is_meant(queue: TaskQueue, worker: Any, server: Any) -> None:
@@ -152,24 +178,81 @@ def test_moments_bound_what_is_meant(queue: TaskQueue, worker: Any, server: Any)
         # What is not in the index is not looked at, so the record needs no other time.
     then = datetime.fromtimestamp(1_000, tz=UTC)
     later = datetime.fromtimestamp(4_000_000_000, tz=UTC)
-    assert queue.dead_letters.purge(ended_after=later) == 0
-    assert queue.dead_letters.purge(ended_before=then) == 0
-    assert queue.dead_letters.purge(ended_after=then + timedelta(seconds=3)) == 3
+    assert queue.dead_letters.delete_all(ended_after=later).changed == 0
+    assert queue.dead_letters.delete_all(ended_before=then).changed == 0
+    assert queue.dead_letters.delete_all(ended_after=then + timedelta(seconds=3)).changed == 3
     assert sorted(ids(queue)) == sorted(pushed[:3])
-    assert queue.dead_letters.purge(ended_before=datetime.now(tz=UTC) + timedelta(hours=1)) == 3
+    assert queue.dead_letters.delete_all(ended_before=datetime.now(tz=UTC) + timedelta(hours=1)).changed == 3
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {},
+        {"reason": "retrys"},
+        {"reason": DeadReason.UNKNOWN},
+        {"reason": []},
+        {"user_id": None},
+        {"func": ""},
+        {"func": 5},
+    ],
+)
+def test_filters_that_fit_nothing_or_everything_are_refused(queue: TaskQueue, spy: Any, filters: Any) -> None:
+    for act in (queue.dead_letters.retry_all, queue.dead_letters.delete_all):
+        with pytest.raises(InvalidArgument, match=next(iter(filters), "no filter is given")):
+            act(**filters)
+    if filters:
+        with pytest.raises(InvalidArgument):
+            queue.dead_letters.list(**filters)
+    assert spy.scripts == []
+
+
+def test_a_filter_that_does_not_exist_is_a_mistake(queue: TaskQueue, spy: Any) -> None:
+    with pytest.raises(TypeError, match="no filter 'user': did you mean 'user_id'"):
+        queue.dead_letters.delete_all(user="ann")  # type: ignore[call-arg]  # what this tests
+    assert spy.scripts == []
+
+
+def test_every_filter_that_cannot_be_is_said_at_once(queue: TaskQueue) -> None:
+    wrong: Any = {"user_id": "", "reason": "no", "ended_after": 5}
+    with pytest.raises(InvalidArgument) as caught:
+        queue.dead_letters.list(**wrong)
+    assert len(caught.value.problems) == 3
+
+
+def test_one_is_read_by_its_id(queue: TaskQueue, worker: Any) -> None:
+    pushed = dead(queue, worker, *(add.task(n, n) for n in range(5)))
+    for task_id in pushed:
+        assert queue.dead_letters.get(task_id).task_id == task_id
+
+
+def test_one_of_hundreds_that_ended_in_one_moment_is_read_by_its_id(queue: TaskQueue, worker: Any) -> None:
+    handles = queue.push_many([add.task(n, n) for n in range(250)])
+    worker.fail_all(ERROR)
+    last = max(queue.dead_letters.iter(), key=lambda letter: (letter.ended_at, letter.task_id))
+    for task_id in (handles[0].task_id, handles[-1].task_id, last.task_id):
+        assert queue.dead_letters.get(task_id).task_id == task_id
+
+
+def test_what_is_no_dead_letter_is_not_found_as_one(queue: TaskQueue) -> None:
+    handle = queue.push(add.task(1, 2))
+    with pytest.raises(NotFound, match=f"task {handle.task_id} of queue .* is QUEUED: it is not a dead letter"):
+        queue.dead_letters.get(handle.task_id)
+    with pytest.raises(TaskNotFound):
+        queue.dead_letters.get("unknown")
 
 
 @pytest.mark.parametrize("moment", [datetime(2026, 1, 1), 5, "2026-01-01"])  # noqa: DTZ001 - that is what is refused
 def test_a_moment_without_a_time_zone_is_refused(queue: TaskQueue, spy: Any, moment: Any) -> None:
-    for act in (queue.dead_letters.redrive_all, queue.dead_letters.purge):
-        with pytest.raises(ConfigurationError, match="ended_after must be a datetime with a time zone"):
+    for act in (queue.dead_letters.retry_all, queue.dead_letters.delete_all):
+        with pytest.raises(InvalidArgument, match="ended_after must be a datetime with a time zone"):
             act(ended_after=moment)
-        with pytest.raises(ConfigurationError, match="ended_before must be"):
+        with pytest.raises(InvalidArgument, match="ended_before must be"):
             act(ended_before=moment)
     assert spy.scripts == []
 
 
-def test_a_task_that_fails_again_meanwhile_is_redriven_once(queue: TaskQueue, worker: Any, spy: Any) -> None:
+def test_a_task_that_fails_again_meanwhile_is_retried_once(queue: TaskQueue, worker: Any, spy: Any) -> None:
     pushed = [handle.task_id for handle in queue.push_many([add.task(n, n) for n in range(250)])]
     worker.fail_all(ERROR)
     run = spy.run
@@ -181,9 +264,9 @@ def test_a_task_that_fails_again_meanwhile_is_redriven_once(queue: TaskQueue, wo
         return answer
 
     spy.run = fail_at_once
-    assert queue.dead_letters.redrive_all() == Redriven(250, 0)
+    assert queue.dead_letters.retry_all(ended_before=LATER) == report(250)
     spy.run = run
-    assert {letter.task_id for letter in queue.dead_letters.list(most=1_000)} == {*pushed}
+    assert {letter.task_id for letter in queue.dead_letters.list(limit=1_000)} == {*pushed}
 
 
 def test_one_is_deleted(queue: TaskQueue, worker: Any) -> None:
@@ -192,7 +275,7 @@ def test_one_is_deleted(queue: TaskQueue, worker: Any) -> None:
     assert not queue.dead_letters.delete(first)
     assert ids(queue) == [second]
     with pytest.raises(TaskNotFound):
-        queue.get(first).state()
+        queue.task(first).state()
 
 
 def test_dependents_that_are_not_told_yet_are_told_first(queue: TaskQueue, worker: Any, spy: Any) -> None:
@@ -200,23 +283,23 @@ def test_dependents_that_are_not_told_yet_are_told_first(queue: TaskQueue, worke
     queue.push_many([parent, *(add.options(depends_on=parent).task(n, n) for n in range(250))])
     worker.fail(ERROR)
     spy.scripts.clear()
-    assert queue.dead_letters.redrive(parent.task_id) is TaskState.QUEUED
+    assert queue.task(parent.task_id).retry().task_ids == (parent.task_id,)
     assert spy.scripts == ["redrive"] * 3
-    assert queue.stats().canceled == 250
+    assert queue.info().totals["canceled"] == 250
 
 
 @pytest.mark.parametrize("task_id", ["", "a\nb", "x" * 129, 7, None])
 def test_what_cannot_be_an_id_is_refused(queue: TaskQueue, spy: Any, task_id: Any) -> None:
-    for act in (queue.dead_letters.redrive, queue.dead_letters.delete):
+    for act in (queue.task, queue.dead_letters.get, queue.dead_letters.delete):
         with pytest.raises(InvalidTask, match="task_id"):
             act(task_id)
     assert spy.scripts == []
 
 
-@pytest.mark.parametrize(("after", "most"), [("x", 5), (None, 0), (None, 1_001), (None, "5")])
-def test_a_page_that_cannot_be_is_refused(queue: TaskQueue, spy: Any, after: Any, most: Any) -> None:
-    with pytest.raises(ConfigurationError):
-        queue.dead_letters.list(after=after, most=most)
+@pytest.mark.parametrize(("after", "limit"), [("x", 5), (None, 0), (None, 1_001), (None, "5")])
+def test_a_page_that_cannot_be_is_refused(queue: TaskQueue, spy: Any, after: Any, limit: Any) -> None:
+    with pytest.raises(InvalidArgument):
+        queue.dead_letters.list(after=after, limit=limit)
     assert spy.scripts == []
 
 
@@ -224,12 +307,12 @@ async def test_on_asyncio_it_is_the_same_with_an_await(async_queue: AsyncTaskQue
     handles = await async_queue.push_many([add.task(n, n) for n in range(3)])
     worker.fail_all(ERROR)
     letters = async_queue.dead_letters
-    page = await letters.list(most=2)
+    page = await letters.list(limit=2)
     assert (len(page), page.next is None) == (2, False)
-    assert await letters.redrive(handles[0].task_id) is TaskState.QUEUED
-    assert await letters.redrive_all(func=add) == Redriven(2, 0)
+    assert (await handles[0].retry()).task_ids == (handles[0].task_id,)
+    assert await letters.retry_all(func=add) == report(2)
     worker.fail_all(ERROR)
     assert await letters.delete(handles[0].task_id)
-    assert await letters.purge(user_id="ann") == 2
-    with pytest.raises(TaskNotFound):
-        await letters.redrive(handles[0].task_id)
+    assert (await letters.delete_all(user_id="ann")).changed == 2
+    with pytest.raises(ResultExpired):
+        await handles[0].retry()

@@ -18,11 +18,11 @@ async def push(queue: AsyncTaskQueue) -> Any:
 
 
 async def wait(queue: AsyncTaskQueue) -> Any:
-    return await queue.get("t").result(timeout=5)
+    return await queue.task("t").result(timeout=5)
 
 
 async def look(queue: AsyncTaskQueue) -> Any:
-    return await queue.get("t").result(timeout=0)
+    return await queue.task("t").result(timeout=0)
 
 
 async def close(queue: AsyncTaskQueue) -> Any:
@@ -54,7 +54,7 @@ async def nothing(_: AsyncTaskQueue) -> None:
 async def listen(queue: AsyncTaskQueue) -> None:
     """Wait in vain, which leaves a subscription."""
     with pytest.raises(TimeoutError):
-        await queue.get("t").result(timeout=0.01)
+        await queue.task("t").result(timeout=0.01)
 
 
 @pytest.mark.parametrize("after", [push, wait, look, close])

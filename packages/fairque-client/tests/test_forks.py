@@ -86,7 +86,7 @@ def drops_everything(queue: TaskQueue) -> None:
 
 def uses_it_and_closes(queue: TaskQueue) -> None:
     queue.push(add.task(1, 1))
-    assert queue.stats().pushed >= 1
+    assert queue.info().totals["pushed"] >= 1
     queue.close()
 
 
@@ -190,7 +190,7 @@ PROGRAM = """
 import os, sys, threading
 from fairque.client import Task, TaskQueue
 
-queue = TaskQueue.from_url(sys.argv[1], name=sys.argv[2], default_user_id="ann")
+queue = TaskQueue.from_url(sys.argv[1], queue=sys.argv[2], default_user_id="ann")
 handle = queue.push(Task(func="f"))
 told = []
 waiting = threading.Thread(target=lambda: told.append(handle.result(timeout=60)))
@@ -301,11 +301,11 @@ class TestAsync:
     async def test_a_child_that_continues_within_the_coroutine_is_told_what_to_do(
         self, async_queue: AsyncTaskQueue
     ) -> None:
-        await async_queue.stats()
+        await async_queue.info()
 
         def in_child() -> None:
             with pytest.raises(FairqueError, match=r"forked child .*asyncio\.run\(\)"):
-                async_queue.stats().send(None)
+                async_queue.info().send(None)
 
         assert exit_code_of_child(in_child) == 0
 

@@ -106,11 +106,11 @@ class TestAWait:
         self, queue: TaskQueue, worker: Any, in_thread: Any, listeners: Listeners
     ) -> None:
         (handle,) = push(queue)
-        patient = in_thread(lambda: queue.get(handle.task_id).result(timeout=PATIENCE))
+        patient = in_thread(lambda: queue.task(handle.task_id).result(timeout=PATIENCE))
         eventually(listeners, what="the wait")
         for _ in range(20):
-            queue.get(handle.task_id).wait(timeout=0.005)
-            queue.get(handle.task_id).wait(timeout=0)
+            queue.task(handle.task_id).wait(timeout=0.005)
+            queue.task(handle.task_id).wait(timeout=0)
         eventually(listeners, what="the wait that continues")
         worker.finish_all(3)
         assert patient.outcome() == 3
@@ -123,7 +123,7 @@ class TestAWait:
         eventually(listeners, what="the wait")
         spy = spy_on(queue)
         for _ in range(10):
-            queue.get(handle.task_id).wait(timeout=0)
+            queue.task(handle.task_id).wait(timeout=0)
         assert spy.scripts == ["watch"] * 10
         worker.finish_all(3)
         assert patient.outcome() == 3
@@ -202,8 +202,8 @@ class TestAnAsyncWait:
         self, async_queue: AsyncTaskQueue, worker: Any
     ) -> None:
         (handle,) = await self.push(async_queue)
-        patient = asyncio.create_task(async_queue.get(handle.task_id).result(timeout=PATIENCE))
+        patient = asyncio.create_task(async_queue.task(handle.task_id).result(timeout=PATIENCE))
         for _ in range(20):
-            await async_queue.get(handle.task_id).wait(timeout=0.005)
+            await async_queue.task(handle.task_id).wait(timeout=0.005)
         worker.finish_all(3)
         assert await asyncio.wait_for(patient, 30) == 3

@@ -1,6 +1,7 @@
 """Hostile text and sizes at the client's door: taken as they are, or refused with a sentence; nothing half stored."""
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from fairque.client import Task, TaskQueue
 from fairque.console.verifier import verify
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.errors import FairqueError, InvalidTask, TaskTooLarge
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.keys import QueueKeys
@@ -30,13 +31,13 @@ def keys(fairque_queue_name: str) -> QueueKeys:
 
 @pytest.fixture
 def queue(fairque_server_url: str, fairque_queue_name: str) -> Any:
-    with TaskQueue.from_url(fairque_server_url, name=fairque_queue_name) as queue:
+    with TaskQueue.from_url(fairque_server_url, queue=fairque_queue_name) as queue:
         yield queue
 
 
 @pytest.fixture
 def runner(fairque_server_url: str) -> Any:
-    runner = Runner(RedisSettings(url=fairque_server_url))
+    runner = Runner(RedisSection(url=fairque_server_url))
     yield runner
     runner.close()
 
@@ -74,15 +75,23 @@ def test_text_is_stored_as_it_is_or_refused_before_anything_is(
         assert verify(runner, keys).found == []
 
 
-@pytest.mark.parametrize("method", ["get", "explain", "users.get", "users.set", "users.pause", "users.purge"])
+#: What reads or controls one task or one user, by its name or id.
+BY_NAME: dict[str, Callable[[Any, str], Any]] = {
+    "state": lambda queue, text: queue.task(text).state(),
+    "explain": lambda queue, text: queue.task(text).explain(),
+    "cancel": lambda queue, text: queue.task(text).cancel(),
+    "users.get": lambda queue, text: queue.users.get(text),
+    "users.set": lambda queue, text: queue.users.set(text, weight=1),
+    "users.pause": lambda queue, text: queue.users.pause(text),
+    "tasks.cancel_all": lambda queue, text: queue.tasks.cancel_all(user_id=text),
+}
+
+
+@pytest.mark.parametrize("method", BY_NAME)
 @pytest.mark.parametrize("text", TEXTS, ids=ascii)
 def test_reading_and_control_take_any_text_or_refuse_it(queue: Any, method: str, text: str) -> None:
-    call: Any = queue
-    for name in method.split("."):
-        call = getattr(call, name)
     with suppress(FairqueError, ValueError):
-        answer = call(text, weight=1) if method == "users.set" else call(text)
-        answer.state() if method == "get" else None
+        BY_NAME[method](queue, text)
 
 
 values = st.recursive(

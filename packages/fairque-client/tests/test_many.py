@@ -91,7 +91,7 @@ def test_of_nothing_the_result_is_nothing(queue: TaskQueue, spy: Any) -> None:
 
 def test_several_handles_of_one_task_are_all_given(queue: TaskQueue, worker: Any) -> None:
     one = queue.push(add.task(1, 2))
-    other = queue.get(one.task_id)
+    other = queue.task(one.task_id)
     worker.finish(3)
     assert one.result() == 3
     assert set(queue.as_completed([one, other, one])) == {one, other}
@@ -111,8 +111,8 @@ def test_errors_take_the_places_of_results_where_that_is_wanted(queue: TaskQueue
     handles = pushed(queue, 5)
     worker.finish(1)
     worker.fail({"type": "ValueError", "error": "no"})
-    handles[2].cancel("not needed")
-    unknown: TaskHandle[int] = queue.get("unknown")
+    handles[2].cancel(reason="not needed")
+    unknown: TaskHandle[int] = queue.task("unknown")
     results = queue.gather(*handles, unknown, timeout=0.1, return_exceptions=True)
     kinds = [1, TaskFailed, TaskCanceled, TimeoutError, TimeoutError, TaskNotFound]
     assert [result if isinstance(result, int) else type(result) for result in results] == kinds
@@ -140,7 +140,7 @@ def test_a_timeout_of_zero_only_looks(queue: TaskQueue, worker: Any, spy: Any) -
 
 
 def test_a_task_that_is_not_known_is_given_and_its_result_says_so(queue: TaskQueue, server: Any) -> None:
-    gone, unknown = queue.push(add.task(1, 2)), queue.get("unknown")
+    gone, unknown = queue.push(add.task(1, 2)), queue.task("unknown")
     server.delete(f"{queue._link.keys.prefix}t:{gone.task_id}")
     assert list(queue.as_completed([gone, unknown], timeout=10)) == [gone, unknown]
     with pytest.raises(ResultExpired):
@@ -229,9 +229,9 @@ def other_queue(settings: ClientSettings) -> Iterator[TaskQueue]:
 
 
 def test_handles_of_two_queue_objects_are_refused(queue: TaskQueue, other_queue: TaskQueue) -> None:
-    handles = [queue.get("t1"), other_queue.get("t2")]
+    handles = [queue.task("t1"), other_queue.task("t2")]
     with pytest.raises(
-        FairqueError, match=r"the handle of task t2 belongs to another queue object, .*: take queue\.get\(task_id\)"
+        FairqueError, match=r"the handle of task t2 belongs to another queue object, .*: take queue\.task\(task_id\)"
     ):
         queue.as_completed(handles)
     with pytest.raises(FairqueError, match="another queue object"):
@@ -241,7 +241,7 @@ def test_handles_of_two_queue_objects_are_refused(queue: TaskQueue, other_queue:
 @pytest.mark.parametrize("other", ["t1", None, 5])
 def test_what_is_no_handle_is_refused(queue: TaskQueue, other: Any) -> None:
     with pytest.raises(TypeError, match=f"TaskHandle objects can be waited for, not {other!r}"):
-        queue.as_completed([queue.get("t"), other])
+        queue.as_completed([queue.task("t"), other])
     with pytest.raises(TypeError, match="TaskHandle objects can be waited for"):
         queue.gather(other)
 
@@ -249,9 +249,9 @@ def test_what_is_no_handle_is_refused(queue: TaskQueue, other: Any) -> None:
 def test_a_timeout_that_cannot_be_one_is_said_before_anything_is_sent(queue: TaskQueue, spy: Any) -> None:
     wrong: Any = "5"
     with pytest.raises(TypeError, match="timeout must be"):
-        queue.as_completed([queue.get("t")], timeout=wrong)
+        queue.as_completed([queue.task("t")], timeout=wrong)
     with pytest.raises(TypeError, match="timeout must be"):
-        queue.gather(queue.get("t"), timeout=wrong)
+        queue.gather(queue.task("t"), timeout=wrong)
     assert spy.scripts == []
 
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from fairque.client.outcomes import settle
 from fairque.protocol.calls import Outcome
-from fairque.protocol.errors import ProtocolError, TaskCanceled, TaskFailed
+from fairque.protocol.errors import ErrorInfo, ProtocolError, TaskCanceled, TaskFailed
 from fairque.protocol.model.states import TaskState
+from fairque.protocol.reasons import CancelCause, DeadReason
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False),
@@ -37,8 +38,23 @@ def test_a_failed_task_tells_all_that_is_kept_of_its_error() -> None:
     with pytest.raises(TaskFailed, match=r"task t failed: KeyError: 'k' \(retries\)") as caught:
         settle("t", ended(TaskState.FAILED, left))
     error = caught.value
-    assert (error.task_id, error.error_type, error.error) == ("t", "KeyError", "'k'")
-    assert (error.traceback, error.reason) == ("Traceback …", "retries")
+    assert (error.task_id, error.error) == ("t", ErrorInfo("KeyError", "'k'", "Traceback …"))
+    assert error.reason is DeadReason.RETRIES
+
+
+@pytest.mark.parametrize(
+    ("stored", "reason"),
+    [
+        ("deliveries", DeadReason.LOST_WORKERS),
+        ("input", DeadReason.INPUT),
+        ("of a newer release", DeadReason.UNKNOWN),
+        (None, DeadReason.UNKNOWN),
+    ],
+)
+def test_a_failed_task_says_why_it_gets_no_further_attempt(stored: Any, reason: DeadReason) -> None:
+    with pytest.raises(TaskFailed) as caught:
+        settle("t", ended(TaskState.FAILED, {"type": "E", "error": "no", "reason": stored}))
+    assert caught.value.reason is reason
 
 
 @pytest.mark.parametrize("left", [b"", {}, {"error": None}, {"type": 5}])
@@ -48,28 +64,42 @@ def test_a_failed_task_that_left_little_is_a_task_failed_all_the_same(left: Any)
 
 
 @pytest.mark.parametrize(
-    ("left", "reason"),
+    ("left", "cause", "reason"),
     [
-        ("not needed", "not needed"),
-        ({"type": "Cancel", "error": "no such picture", "reason": "the task canceled itself"}, "no such picture"),
-        ({"type": "Cancel", "error": "", "reason": "the task canceled itself"}, "the task canceled itself"),
-        (b"", ""),
-        (["odd"], "['odd']"),
+        ("not needed", CancelCause.REQUESTED, "not needed"),
+        ({"type": "ValueError", "error": "no", "reason": "its child was ended"}, CancelCause.REQUESTED, "no"),
+        (
+            {"type": "Cancel", "error": "no such picture", "reason": "the task canceled itself"},
+            CancelCause.TASK,
+            "no such picture",
+        ),
+        (
+            {"type": "Cancel", "error": "", "reason": "the task canceled itself"},
+            CancelCause.TASK,
+            "the task canceled itself",
+        ),
+        (
+            "task p, on which it depends, did not finish",
+            CancelCause.DEPENDENCY,
+            "task p, on which it depends, did not finish",
+        ),
+        (b"", CancelCause.UNKNOWN, ""),
+        (["odd"], CancelCause.UNKNOWN, "['odd']"),
     ],
 )
-def test_a_canceled_task_gives_the_reason(left: Any, reason: str) -> None:
+def test_a_canceled_task_gives_the_cause_and_the_reason(left: Any, cause: CancelCause, reason: str) -> None:
     with pytest.raises(TaskCanceled) as caught:
         settle("t", ended(TaskState.CANCELED, left))
-    assert caught.value.reason == reason
+    assert (caught.value.cause, caught.value.reason) == (cause, reason)
 
 
-@pytest.mark.parametrize("state", [s for s in TaskState if s.terminal])
+@pytest.mark.parametrize("state", [s for s in TaskState if s.ended])
 def test_what_is_no_json_is_told_with_task_and_bytes(state: TaskState) -> None:
     with pytest.raises(ProtocolError, match=rf"task t is {state}, but what it left is not JSON .*b'\{{'"):
         settle("t", ended(state, b"{"))
 
 
-@pytest.mark.parametrize("state", [s for s in TaskState if not s.terminal])
+@pytest.mark.parametrize("state", [s for s in TaskState if not s.ended])
 def test_a_task_that_has_not_ended_has_no_outcome(state: TaskState) -> None:
     with pytest.raises(ProtocolError, match="has no outcome yet"):
         settle("t", Outcome(state, b""))

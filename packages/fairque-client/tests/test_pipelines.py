@@ -8,12 +8,14 @@ import pytest
 from fairque.client import (
     After,
     BatchTooLarge,
+    BulkReport,
     InvalidTask,
     Output,
     PartialPush,
     PipelineHandle,
     Priority,
     QueueFull,
+    ResultExpired,
     Task,
     TaskCanceled,
     TaskConflict,
@@ -21,12 +23,13 @@ from fairque.client import (
     TaskNotFound,
     TaskQueue,
     TaskState,
-    UnknownParent,
+    UnknownDependency,
     pipeline,
     task,
 )
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.call import Call
+from fairque.testing.internal import PATIENCE
 
 S = TaskState
 
@@ -56,7 +59,7 @@ class TestPushing:
         made = step("a") >> step("b")
         queue.push(made)
         queue.push(made)
-        assert queue.stats().pushed == 2
+        assert queue.info().totals["pushed"] == 2
 
     def test_the_order_of_the_tasks_does_not_matter(self, queue: TaskQueue) -> None:
         first = extract.task()
@@ -67,7 +70,7 @@ class TestPushing:
         first = step("a")
         queue.push(first >> step("b"))
         queue.push(first >> step("c"))
-        assert queue.stats().pushed == 3
+        assert queue.info().totals["pushed"] == 3
 
     def test_but_not_behind_different_tasks_and_then_nothing_is_pushed(self, queue: TaskQueue) -> None:
         last = step("c")
@@ -75,17 +78,17 @@ class TestPushing:
         with pytest.raises(TaskConflict, match="task c exists with other content"):
             queue.push(step("b") >> last)
         with pytest.raises(TaskNotFound):
-            queue.get("b").state()
+            queue.task("b").state()
 
     def test_tasks_without_a_user_and_priority_take_those_of_the_first_one(self, queue: TaskQueue) -> None:
         queue.push(step("a", user_id="bob", priority=Priority.HIGH) >> step("b") >> step("c"))
-        info = queue.get("c").info()
+        info = queue.task("c").info()
         assert (info.user_id, info.priority) == ("bob", Priority.HIGH)
 
     def test_a_batch_may_be_in_any_order_but_chunks_come_one_after_the_other(self, queue: TaskQueue) -> None:
         first = extract.task()
         many = [load.task(first.output) for _ in range(1_200)]
-        with pytest.raises(UnknownParent):
+        with pytest.raises(UnknownDependency):
             queue.push_many([*many, first], chunked=True)
         assert len(queue.push_many([first, *many], chunked=True)) == 1_201
 
@@ -93,13 +96,13 @@ class TestPushing:
         above = [extract.task() for _ in range(101)]
         below = [extract.options(depends_on=above).task() for _ in range(101)]
         assert len(queue.push_many([*above, *below], chunked=True)) == 202
-        assert queue.stats().deferred == 101
+        assert queue.info().tasks[TaskState.DEFERRED] == 101
 
     def test_what_was_pushed_before_a_chunk_went_wrong_is_told(self, queue: TaskQueue) -> None:
         many = [extract.task() for _ in range(1_000)]
         with pytest.raises(PartialPush) as caught:
             queue.push_many([*many, load.task(Output("nowhere"))], chunked=True)
-        assert isinstance(caught.value.__cause__, UnknownParent)
+        assert isinstance(caught.value.__cause__, UnknownDependency)
         assert len(caught.value.handles) == 1_000
 
 
@@ -127,14 +130,16 @@ class TestResults:
         worker.finish()
         with pytest.raises(TimeoutError, match="task"):
             handle.result(0)
-        assert handle.wait(0) == {"a": S.FINISHED, "b": S.QUEUED}
+        assert handle.wait(0) is S.QUEUED
+        assert handle.states() == {"a": S.FINISHED, "b": S.QUEUED}
 
     def test_wait_returns_when_all_have_ended(self, queue: TaskQueue, worker: Any, in_thread: Any) -> None:
         handle = queue.push(step("a") >> step("b"))
         waiting = in_thread(lambda: handle.wait(15))
         worker.finish()
         worker.fail({})
-        assert waiting.outcome() == {"a": S.FINISHED, "b": S.FAILED}
+        assert waiting.outcome() is S.FAILED
+        assert handle.states() == {"a": S.FINISHED, "b": S.FAILED}
 
     @pytest.mark.parametrize("timeout", ["soon", True, float("nan")])
     def test_a_timeout_is_a_time(self, queue: TaskQueue, timeout: Any) -> None:
@@ -149,6 +154,49 @@ class TestResults:
         assert handle.states() == {"a": S.QUEUED, "b": None}
 
 
+class TestState:
+    def test_it_is_that_of_the_last_tasks_and_started_while_one_runs(self, queue: TaskQueue, worker: Any) -> None:
+        handle = queue.push(step("a") >> step("b"))
+        assert handle.state() is S.DEFERRED
+        held = worker.take()
+        assert handle.state() is S.STARTED
+        worker.end(held)
+        assert handle.state() is S.QUEUED
+        worker.finish()
+        assert handle.state() is S.FINISHED
+
+    def test_one_of_several_last_tasks_that_can_still_finish_keeps_it_open(self, queue: TaskQueue, worker: Any) -> None:
+        handle = queue.push(pipeline([step("a"), step("b")]))
+        worker.fail({})
+        assert handle.state() is S.QUEUED
+        worker.finish()
+        assert handle.state() is S.FAILED
+
+    def test_a_failure_that_came_down_to_the_last_task_is_a_failure(self, queue: TaskQueue, worker: Any) -> None:
+        handle = queue.push(step("a") >> step("b"))
+        worker.fail({})
+        assert handle.wait(PATIENCE) is S.FAILED
+        assert handle.states() == {"a": S.FAILED, "b": S.CANCELED}
+
+    def test_a_failure_that_changed_nothing_is_none(self, queue: TaskQueue, worker: Any) -> None:
+        first = step("a")
+        handle = queue.push(first >> step("b", depends_on=After(first, on_failure="run")))
+        worker.fail({})
+        worker.finish()
+        assert handle.state() is S.FINISHED
+
+    def test_a_cancelation_is_one(self, queue: TaskQueue) -> None:
+        handle = queue.push(step("a") >> step("b"))
+        handle.task("a").cancel()
+        assert handle.wait(PATIENCE) is S.CANCELED
+
+    def test_it_is_gone_with_the_records_of_the_last_tasks(self, queue: TaskQueue, server: Any) -> None:
+        handle = queue.push(step("a") >> step("b"))
+        server.delete(f"{queue._link.keys.prefix}t:b")
+        with pytest.raises(ResultExpired, match="the record of task b is gone"):
+            handle.state()
+
+
 class TestFailures:
     def test_the_error_is_that_of_the_task_that_failed(self, queue: TaskQueue, worker: Any) -> None:
         handle = queue.push(step("a") >> step("b") >> step("c"))
@@ -161,21 +209,21 @@ class TestFailures:
         last = step("c", depends_on=[After("a", on_failure="run"), "b"])
         handle = queue.push([step("a"), step("b")] >> last)
         worker.fail({"error": "no matter"})
-        handle.task("b").cancel("not today")
+        handle.task("b").cancel(reason="not today")
         with pytest.raises(TaskCanceled, match="task b was canceled: not today"):
             handle.result(10)
 
     def test_where_none_failed_the_error_is_that_of_the_task_that_was_canceled_first(self, queue: TaskQueue) -> None:
         handle = queue.push(step("a") >> [step("b"), step("c")] >> step("d"))
-        handle.task("a").cancel("it has a virus")
+        handle.task("a").cancel(reason="it has a virus")
         with pytest.raises(TaskCanceled, match="task a was canceled: it has a virus") as caught:
             handle.result(10)
         assert isinstance(caught.value.__cause__, TaskCanceled)
 
     def test_a_last_task_that_was_canceled_itself_tells_its_own_reason(self, queue: TaskQueue) -> None:
         handle = queue.push(step("a") >> step("b"))
-        handle.task("b").cancel("not needed")
-        handle.task("a").cancel("not today")
+        handle.task("b").cancel(reason="not needed")
+        handle.task("a").cancel(reason="not today")
         with pytest.raises(TaskCanceled, match="task b was canceled: not needed"):
             handle.result(10)
 
@@ -199,9 +247,7 @@ class TestCanceling:
         always = step("c", depends_on=After("b", on_failure="run"))
         handle = queue.push(step("a") >> step("b") >> always)
         held = worker.take()
-        answers = handle.cancel("not today")
-        assert list(answers) == ["c", "b", "a"]
-        assert [answer.answer for answer in answers.values()] == ["canceled", "canceled", "requested"]
+        assert handle.cancel(reason="not today") == BulkReport(matched=3, changed=3, refused=0, scanned=3)
         worker.end(held)
         assert handle.states() == {"a": S.FINISHED, "b": S.CANCELED, "c": S.CANCELED}
         with pytest.raises(TaskCanceled, match="not today"):
@@ -210,9 +256,10 @@ class TestCanceling:
     def test_also_where_an_output_is_the_edge(self, queue: TaskQueue) -> None:
         first = extract.task()
         second = load.task(first.output)
-        answers = queue.push(pipeline([first, second])).cancel()
-        assert {answer.answer for answer in answers.values()} == {"canceled"}
-        assert list(answers) == [second.task_id, first.task_id]
+        handle = queue.push(pipeline([first, second]))
+        assert handle.cancel(reason="not today").changed == 2
+        with pytest.raises(TaskCanceled, match="not today"):
+            handle.task(second).result(0)
 
     def test_hundreds_go_in_a_few_round_trips(self, queue: TaskQueue, monkeypatch: pytest.MonkeyPatch) -> None:
         handle = queue.push(pipeline([step(f"t{number}") for number in range(250)]))
@@ -224,15 +271,21 @@ class TestCanceling:
             return run_all(runner, calls)
 
         monkeypatch.setattr(Runner, "run_all", counted)
-        assert {answer.answer for answer in handle.cancel().values()} == {"canceled"}
+        assert handle.cancel().changed == 250
         assert (len(handle.tasks), sizes) == (250, [100, 100, 50])
+
+    def test_those_that_have_ended_keep_their_ending(self, queue: TaskQueue, worker: Any) -> None:
+        handle = queue.push(step("a") >> step("b"))
+        worker.finish("done")
+        assert handle.cancel() == BulkReport(matched=1, changed=1, refused=0, scanned=2)
+        assert handle.states() == {"a": S.FINISHED, "b": S.CANCELED}
 
     def test_those_whose_records_have_expired_are_left_out(self, queue: TaskQueue, worker: Any, server: Any) -> None:
         handle = queue.push(step("a") >> step("b"))
         worker.finish("done")
         server.delete(f"{queue._link.keys.prefix}t:a")
-        answers = handle.cancel()
-        assert {name: answer.answer for name, answer in answers.items()} == {"b": "canceled"}
+        assert handle.cancel() == BulkReport(matched=1, changed=1, refused=0, scanned=2)
+        assert handle.states() == {"a": None, "b": S.CANCELED}
 
 
 class TestHandles:
@@ -268,12 +321,12 @@ class TestBadInput:
 
     def test_the_output_of_a_task_that_was_never_pushed(self, queue: TaskQueue) -> None:
         first, second = extract.task(), load.task([extract.task().output])
-        with pytest.raises(UnknownParent) as caught:
+        with pytest.raises(UnknownDependency) as caught:
             queue.push(pipeline([first, second]))
         error = caught.value
         assert (error.task_id, error.argument) == (second.task_id, "rows")
         assert str(error).startswith(
-            f"task {second.task_id} depends on task {error.parent_id}, whose output is its argument 'rows' and which "
+            f"task {second.task_id} depends on task {error.depends_on}, whose output is its argument 'rows' and which "
             f"queue {queue._link.keys.name!r} does not know: push it before, or in the same call"
         )
 
@@ -288,22 +341,22 @@ class TestBadInput:
     def test_the_argument_is_named_wherever_the_output_stands(
         self, queue: TaskQueue, arguments: Any, argument: str
     ) -> None:
-        with pytest.raises(UnknownParent) as caught:
+        with pytest.raises(UnknownDependency) as caught:
             queue.push(Task(func=load, task_id="c", **arguments))
-        assert (caught.value.task_id, caught.value.parent_id, caught.value.argument) == ("c", "nowhere", argument)
+        assert (caught.value.task_id, caught.value.depends_on, caught.value.argument) == ("c", "nowhere", argument)
         assert ("whose output is its argument" in str(caught.value)) == bool(argument)
 
     def test_of_a_function_that_is_not_known_here_the_place_is_named(self, queue: TaskQueue) -> None:
-        with pytest.raises(UnknownParent, match=r"whose output is its argument 'args\[1\]'"):
+        with pytest.raises(UnknownDependency, match=r"whose output is its argument 'args\[1\]'"):
             queue.push(step("elsewhere:f", args=[1, Output("nowhere")]))
 
     def test_the_output_of_a_task_of_another_queue(self, queue: TaskQueue, settings: Any) -> None:
         first = extract.task()
-        with TaskQueue.from_url(settings.redis.url, name=f"{settings.queue.name}-2", default_user_id="ann") as other:
+        with TaskQueue.from_url(settings.redis.url, queue=f"{settings.queue.name}-2", default_user_id="ann") as other:
             other.push(first)
-            with pytest.raises(UnknownParent, match="whose output is its argument 'rows'"):
+            with pytest.raises(UnknownDependency, match="whose output is its argument 'rows'"):
                 queue.push(load.task(first.output))
-            other.get(first.task_id).cancel()
+            other.task(first.task_id).cancel()
 
     def test_a_circle_through_stages_and_one_through_outputs(self, queue: TaskQueue) -> None:
         first, last = step("a"), step("b")
@@ -355,7 +408,7 @@ class TestBadInput:
 
 
 def test_a_pipeline_above_the_backlog_is_refused_as_a_whole(queue: TaskQueue) -> None:
-    queue.configure(backlog=1)
+    queue.set(backlog=1)
     with pytest.raises(QueueFull):
         queue.push(step("a") >> step("b"))
-    assert queue.stats().pushed == 0
+    assert queue.info().totals["pushed"] == 0

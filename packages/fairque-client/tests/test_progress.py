@@ -10,7 +10,6 @@ from rich.console import Console
 
 from fairque.client import (
     AsyncTaskQueue,
-    ConfigurationError,
     Progress,
     ResultExpired,
     TaskNotFound,
@@ -18,6 +17,7 @@ from fairque.client import (
     task,
 )
 from fairque.client.progress import show_progress
+from fairque.protocol.errors import CannotImport
 from fairque.testing.internal import PATIENCE, eventually
 
 
@@ -43,7 +43,7 @@ def test_a_handle_reads_how_far_its_task_has_come_also_after_its_end(queue: Task
 
 
 def test_an_unknown_task_has_no_progress(queue: TaskQueue) -> None:
-    assert queue.get("unknown").progress() is None
+    assert queue.task("unknown").progress() is None
 
 
 def test_who_watches_sees_each_word_at_once_until_the_end(
@@ -104,7 +104,7 @@ def test_a_wait_for_progress_in_vain_is_a_timeout(queue: TaskQueue, worker: Any)
 
 def test_a_task_that_is_not_known_cannot_be_watched(queue: TaskQueue, server: Any) -> None:
     with pytest.raises(TaskNotFound):
-        list(queue.get("unknown").watch_progress())
+        list(queue.task("unknown").watch_progress())
     gone = queue.push(add.task(1, 2))
     server.delete(f"{queue._link.keys.prefix}t:{gone.task_id}")
     with pytest.raises(ResultExpired):
@@ -134,7 +134,7 @@ async def test_on_asyncio_it_is_the_same_with_an_await(async_queue: AsyncTaskQue
     assert [one.done for one in seen] == [1, 2]
     assert await handle.progress() == seen[-1]
     with pytest.raises(TaskNotFound):
-        await anext(async_queue.get("unknown").watch_progress())
+        await anext(async_queue.task("unknown").watch_progress())
 
 
 def _second(seen: int) -> dict[str, Any]:
@@ -201,7 +201,7 @@ def test_of_nothing_nothing_is_drawn(queue: TaskQueue, worker: Any) -> None:
 
 def test_without_rich_the_error_names_the_extra(queue: TaskQueue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rich.progress", None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'fairque-client\[progress\]'"):
+    with pytest.raises(CannotImport, match=r"pip install 'fairque-client\[progress\]'"):
         show_progress(queue.push(add.task(1, 2)))
 
 

@@ -10,9 +10,10 @@ from fairque.client import (
     BatchTooLarge,
     ClientSettings,
     FairqueError,
+    InvalidArgument,
     InvalidTask,
     PartialPush,
-    QueueSettings,
+    QueueSection,
     RedisUnavailable,
     Task,
     TaskConflict,
@@ -38,6 +39,28 @@ def test_a_task_without_a_user_gets_the_default_user(queue: TaskQueue) -> None:
     assert queue.push(resize.task("u")).info().user_id == "ann"
 
 
+@pytest.mark.parametrize(("own", "expected"), [("cem", "cem"), (None, "bob")])
+def test_a_push_gives_its_user_to_tasks_that_name_none(queue: TaskQueue, own: str | None, expected: str) -> None:
+    job = resize.options(user_id=own)
+    assert queue.push(job.task("u"), user_id="bob").info().user_id == expected
+    (one,) = queue.push_many([job.task("u")], user_id="bob")
+    (other,) = queue.push_many([job.task("u")], user_id="bob", chunked=True)
+    of_pipeline = queue.push(job.task("u") >> job.task("v"), user_id="bob").tasks.values()
+    assert {handle.info().user_id for handle in (one, other, *of_pipeline)} == {expected}
+
+
+def test_the_user_of_a_push_goes_before_that_of_the_task_it_depends_on(queue: TaskQueue) -> None:
+    first = queue.push(resize.task("u"), user_id="bob")
+    assert queue.push(resize.options(depends_on=first.task_id).task("v")).info().user_id == "bob"
+    assert queue.push(resize.options(depends_on=first.task_id).task("v"), user_id="cem").info().user_id == "cem"
+
+
+def test_a_user_of_a_push_that_cannot_be_one_is_refused(queue: TaskQueue, spy: Any) -> None:
+    with pytest.raises(InvalidArgument, match="user_id is empty"):
+        queue.push(resize.task("u"), user_id="")
+    assert spy.scripts == []
+
+
 def test_a_delayed_task_is_scheduled(queue: TaskQueue) -> None:
     assert queue.push(resize.options(delay=60).task("u")).state() is TaskState.SCHEDULED
 
@@ -45,7 +68,7 @@ def test_a_delayed_task_is_scheduled(queue: TaskQueue) -> None:
 def test_the_same_task_again_is_stored_once(queue: TaskQueue) -> None:
     job = resize.task("u")
     assert queue.push(job).task_id == queue.push(job).task_id
-    assert queue.stats().pushed == 1
+    assert queue.info().totals["pushed"] == 1
 
 
 def test_the_same_id_with_keys_in_another_order_is_the_same_task(queue: TaskQueue) -> None:
@@ -53,7 +76,7 @@ def test_the_same_id_with_keys_in_another_order_is_the_same_task(queue: TaskQueu
     other = resize.options(task_id="one", payload={"b": [{"d": 3, "c": 2.0}], "a": 1}).task("u")
     assert queue.push(one).task_id == queue.push(other).task_id
     assert [handle.task_id for handle in queue.push_many([other, one])] == ["one", "one"]
-    assert queue.stats().pushed == 1
+    assert queue.info().totals["pushed"] == 1
     with pytest.raises(TaskConflict):
         queue.push(resize.options(task_id="one", payload={"b": [{"d": 2, "c": 3}], "a": 1}).task("u"))
 
@@ -62,14 +85,14 @@ def test_the_same_id_with_other_content_is_a_conflict(queue: TaskQueue) -> None:
     queue.push(resize.options(task_id="one").task("u"))
     with pytest.raises(TaskConflict, match="task one exists with other content"):
         queue.push(resize.options(task_id="one").task("v"))
-    assert queue.stats().pushed == 1
+    assert queue.info().totals["pushed"] == 1
 
 
 def test_a_deduplicated_push_gives_the_handle_of_the_task_that_stands_for_it(queue: TaskQueue) -> None:
     first = queue.push(resize.options(dedup_key="k").task("u"))
     second = queue.push(resize.options(dedup_key="k").task("other"))
     assert second.task_id == first.task_id
-    assert queue.stats().pushed == 1
+    assert queue.info().totals["pushed"] == 1
 
 
 def test_many_tasks_are_pushed_in_one_call_and_their_handles_keep_the_order(queue: TaskQueue, spy: Any) -> None:
@@ -79,7 +102,7 @@ def test_many_tasks_are_pushed_in_one_call_and_their_handles_keep_the_order(queu
 
 
 def test_more_threads_than_connections_wait_their_turn(queue: TaskQueue, in_thread: Any, server: Any) -> None:
-    queue.stats()
+    queue.info()
     server.client_pause(300, all=True)
     pushing = [in_thread(lambda: queue.push(resize.task("u"))) for _ in range(150)]
     assert len({one.outcome().task_id for one in pushing}) == 150
@@ -89,7 +112,7 @@ def test_one_conflict_refuses_the_whole_batch(queue: TaskQueue) -> None:
     queue.push(resize.options(task_id="one").task("u"))
     with pytest.raises(TaskConflict):
         queue.push_many([resize.task("u"), resize.options(task_id="one").task("v")])
-    assert queue.stats().pushed == 1
+    assert queue.info().totals["pushed"] == 1
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -102,7 +125,7 @@ def test_a_task_that_has_no_user_is_told_how_to_get_one(settings: ClientSettings
     with TaskQueue(ClientSettings(redis=settings.redis, queue=settings.queue)) as queue:
         with pytest.raises(InvalidTask, match=r"no user_id.*options\(user_id=...\).*default_user_id=..."):
             queue.push(resize.task("u"))
-        assert queue.stats().pushed == 0
+        assert queue.info().totals["pushed"] == 0
 
 
 @pytest.mark.parametrize(
@@ -142,26 +165,26 @@ def test_several_tasks_in_a_list_are_refused_with_the_calls_that_take_them(queue
 
 
 def test_a_message_above_the_limit_is_refused_before_anything_is_sent(settings: ClientSettings) -> None:
-    limits = QueueSettings(name=settings.queue.name, message_limit=1_000)
+    limits = QueueSection(name=settings.queue.name, message_limit=1_000)
     with TaskQueue(ClientSettings(redis=settings.redis, queue=limits, client=settings.client)) as queue:
         job = resize.task("u" * 1_000)
         with pytest.raises(TaskTooLarge, match="allowed are 1,000") as caught:
             queue.push_many([resize.task("u"), job])
         assert caught.value.task_id == job.task_id
-        assert queue.stats().pushed == 0
+        assert queue.info().totals["pushed"] == 0
 
 
 def test_a_batch_above_the_limit_is_refused_unless_chunked(queue: TaskQueue) -> None:
     with pytest.raises(BatchTooLarge, match=r"1,001 tasks .* push_many\(tasks, chunked=True\)"):
         queue.push_many(resize.task("u") for _ in range(1_001))
-    assert queue.stats().pushed == 0
+    assert queue.info().totals["pushed"] == 0
 
 
 def test_too_many_bytes_are_refused_unless_chunked(queue: TaskQueue) -> None:
     large = "u" * 200_000
     with pytest.raises(BatchTooLarge, match=r"bytes: at most .* push_many\(tasks, chunked=True\)"):
         queue.push_many([resize.task(large) for _ in range(25)])
-    assert queue.stats().pushed == 0
+    assert queue.info().totals["pushed"] == 0
 
 
 def test_a_chunked_push_takes_any_number_in_order(queue: TaskQueue, spy: Any) -> None:
@@ -184,7 +207,7 @@ def test_a_chunked_push_that_fails_midway_carries_the_handles_so_far(queue: Task
         queue.push_many([*good, resize.task(object())], chunked=True)  # type: ignore[arg-type]  # what this tests
     assert [handle.task_id for handle in caught.value.handles] == [job.task_id for job in good]
     assert isinstance(caught.value.__cause__, InvalidTask)
-    assert queue.stats().pushed == 1_000
+    assert queue.info().totals["pushed"] == 1_000
 
 
 def test_the_tasks_of_a_failed_chunked_push_can_be_pushed_again(queue: TaskQueue) -> None:
@@ -197,7 +220,7 @@ def test_the_tasks_of_a_failed_chunked_push_can_be_pushed_again(queue: TaskQueue
     with pytest.raises(PartialPush, match="the file ended early"):
         queue.push_many(breaks(), chunked=True)
     assert len(queue.push_many(jobs, chunked=True)) == 1_500
-    assert queue.stats().pushed == 1_500
+    assert queue.info().totals["pushed"] == 1_500
 
 
 def test_a_chunked_push_that_stored_nothing_raises_the_error_itself(queue: TaskQueue) -> None:
@@ -221,7 +244,7 @@ def test_a_closed_queue_says_so(queue: TaskQueue) -> None:
     handle = queue.push(resize.task("u"))
     queue.close()
     queue.close()
-    for use in (lambda: queue.push(resize.task("u")), queue.stats, handle.state, handle.result):
+    for use in (lambda: queue.push(resize.task("u")), queue.info, handle.state, handle.result):
         with pytest.raises(FairqueError, match=r"\(.*\) is closed"):
             use()
 
@@ -230,8 +253,8 @@ def test_leaving_the_with_block_closes_the_queue(settings: ClientSettings) -> No
     with suppress(KeyError), TaskQueue(settings) as queue:
         raise KeyError
     with pytest.raises(FairqueError, match="is closed"):
-        queue.stats()
+        queue.info()
 
 
 def test_the_queue_shows_its_name_and_no_password() -> None:
-    assert "secret" not in repr(TaskQueue.from_url("redis://:secret@h/0", name="q"))
+    assert "secret" not in repr(TaskQueue.from_url("redis://:secret@h/0", queue="q"))

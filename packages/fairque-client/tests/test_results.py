@@ -1,11 +1,13 @@
 """Handles: state, results, errors, timeouts, cancelation."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from fairque.client import (
+    CancelResult,
+    CostMode,
     InvalidTask,
     ResultExpired,
     TaskCanceled,
@@ -15,6 +17,7 @@ from fairque.client import (
     TaskState,
     task,
 )
+from fairque.testing.internal import PATIENCE
 
 
 @task
@@ -52,30 +55,30 @@ def test_a_task_that_canceled_itself_raises_its_reason(queue: TaskQueue, worker:
 
 def test_a_waiting_task_is_canceled_at_once(queue: TaskQueue) -> None:
     handle = queue.push(add.task(1, 2))
-    canceled = queue.cancel(handle.task_id, "wrong numbers")
-    assert (canceled.answer, canceled.state) == ("canceled", TaskState.CANCELED)
+    assert queue.task(handle.task_id).cancel(reason="wrong numbers") is CancelResult.CANCELED
+    assert handle.state() is TaskState.CANCELED
     with pytest.raises(TaskCanceled, match="wrong numbers"):
         handle.result(timeout=5)
 
 
 def test_a_scheduled_task_is_canceled_too(queue: TaskQueue) -> None:
     handle = queue.push(add.options(delay=60).task(1, 2))
-    assert handle.cancel().answer == "canceled"
+    assert handle.cancel() is CancelResult.CANCELED
 
 
 def test_a_running_task_is_asked_to_stop(queue: TaskQueue, worker: Any) -> None:
     handle = queue.push(add.task(1, 2))
     worker.take()
-    canceled = handle.cancel()
-    assert (canceled.answer, canceled.state) == ("requested", TaskState.STARTED)
-    assert handle.info().cancel_requested
+    assert handle.cancel() is CancelResult.REQUESTED
+    info = handle.info()
+    assert (info.state, info.cancel_requested) == (TaskState.STARTED, True)
 
 
 def test_an_ended_task_keeps_its_ending(queue: TaskQueue, worker: Any) -> None:
     handle = queue.push(add.task(1, 2))
     worker.finish(3)
-    canceled = handle.cancel()
-    assert (canceled.answer, canceled.state) == ("already", TaskState.FINISHED)
+    assert handle.cancel() is CancelResult.ALREADY_ENDED
+    assert handle.state() is TaskState.FINISHED
 
 
 def test_a_handle_follows_its_task(queue: TaskQueue, worker: Any) -> None:
@@ -109,7 +112,7 @@ def test_a_timeout_may_be_a_timedelta(queue: TaskQueue) -> None:
 
 @pytest.mark.parametrize("timeout", ["5", True, float("nan"), [1]])
 def test_a_timeout_that_is_no_time_is_said_before_anything_is_sent(queue: TaskQueue, spy: Any, timeout: Any) -> None:
-    handle = queue.get("t")
+    handle = queue.task("t")
     for wait in (handle.result, handle.wait):
         with pytest.raises(TypeError, match="timeout must be a number of seconds, a timedelta or None, not "):
             wait(timeout)
@@ -118,7 +121,7 @@ def test_a_timeout_that_is_no_time_is_said_before_anything_is_sent(queue: TaskQu
 
 def test_a_timeout_of_zero_only_looks(queue: TaskQueue, worker: Any, spy: Any) -> None:
     handle = queue.push(add.task(1, 2))
-    with pytest.raises(TimeoutError, match=r"is still QUEUED after 0 s.*queue\.explain\('.*'\)\.explain\(\)"):
+    with pytest.raises(TimeoutError, match=r"is still QUEUED after 0 s.*queue\.task\('.*'\)\.explain\(\)"):
         handle.result(timeout=0)
     worker.finish(3)
     assert handle.result(timeout=0) == 3
@@ -131,24 +134,24 @@ def test_wait_returns_the_state_that_the_task_has_after_the_timeout(queue: TaskQ
 
 
 def test_get_asks_nothing_of_the_server(queue: TaskQueue, spy: Any) -> None:
-    queue.get("whatever")
+    queue.task("whatever")
     assert spy.scripts == []
 
 
 @pytest.mark.parametrize("task_id", ["", "a\nb", "x" * 129, 7, None])
 def test_get_refuses_what_cannot_be_an_id(queue: TaskQueue, task_id: Any) -> None:
     with pytest.raises(InvalidTask, match="task_id"):
-        queue.get(task_id)
+        queue.task(task_id)
 
 
 def test_get_leads_back_to_a_task(queue: TaskQueue, worker: Any) -> None:
     task_id = queue.push(add.task(1, 2)).task_id
     worker.finish(3)
-    assert queue.get(task_id).result(timeout=5) == 3
+    assert queue.task(task_id).result(timeout=5) == 3
 
 
 def test_an_unknown_task_is_not_found_whatever_is_asked(queue: TaskQueue) -> None:
-    handle = queue.get("unknown")
+    handle = queue.task("unknown")
     for ask in (handle.state, handle.info, handle.result, handle.wait, handle.cancel, lambda: handle.result(timeout=0)):
         with pytest.raises(TaskNotFound, match="task unknown is not known in queue"):
             ask()
@@ -170,7 +173,7 @@ def test_a_pushed_task_whose_record_is_gone_has_expired(queue: TaskQueue, worker
 
 
 def test_a_task_that_was_known_before_has_expired_as_well(queue: TaskQueue, server: Any) -> None:
-    handle = queue.get(queue.push(add.task(1, 2)).task_id)
+    handle = queue.task(queue.push(add.task(1, 2)).task_id)
     handle.state()
     forget(queue, server, handle.task_id)
     with pytest.raises(ResultExpired):
@@ -198,9 +201,33 @@ def test_stats_count_what_happened(queue: TaskQueue, worker: Any) -> None:
     queue.push_many([add.task(n, n) for n in range(3)])
     queue.push(add.options(delay=60).task(1, 1))
     worker.finish(0)
-    stats = queue.stats()
-    assert (stats.pushed, stats.queued, stats.scheduled, stats.finished) == (4, 2, 1, 1)
+    info = queue.info()
+    tasks = {state: number for state, number in info.tasks.items() if number}
+    assert tasks == {TaskState.QUEUED: 2, TaskState.SCHEDULED: 1}
+    assert (info.totals["pushed"], info.totals["finished"], info.kept) == (4, 1, 1)
+
+
+def test_info_has_the_settings_of_the_queue_and_the_time_of_the_server(queue: TaskQueue, server: Any) -> None:
+    queue.set(cost_mode=CostMode.COUNT, backlog=7)
+    info = queue.info()
+    assert (info.queue, info.cost_mode, info.backlog) == (queue.settings.queue.name, CostMode.COUNT, 7)
+    seconds, microseconds = server.time()
+    now = datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=microseconds)
+    assert timedelta(0) <= now - info.read_at < timedelta(seconds=PATIENCE)
+
+
+def test_a_queue_decorates_no_function_and_says_what_does(queue: TaskQueue) -> None:
+    with pytest.raises(TypeError, match=r"decorate it with fairque\.client\.task"):
+
+        @queue.task  # type: ignore[call-overload]
+        def add_all() -> None: ...
+
+
+def test_only_a_task_function_types_a_handle(queue: TaskQueue) -> None:
+    assert queue.task("t1", add).task_id == "t1"
+    with pytest.raises(TypeError, match=r"decorated with fairque\.client\.task, not <function"):
+        queue.task("t1", lambda: 1)  # type: ignore[call-overload]
 
 
 def test_a_handle_shows_task_and_queue(queue: TaskQueue) -> None:
-    assert repr(queue.get("t1")) == f"TaskHandle('t1', queue={queue.settings.queue.name!r})"
+    assert repr(queue.task("t1")) == f"TaskHandle('t1', queue={queue.settings.queue.name!r})"

@@ -8,10 +8,10 @@ import pytest
 
 from fairque.client import (
     AsyncTaskQueue,
-    ClientOptions,
+    ClientSection,
     ClientSettings,
     ConfigurationError,
-    RedisSettings,
+    RedisSection,
     ServerUnsuitable,
     TaskQueue,
     task,
@@ -26,7 +26,7 @@ def nothing() -> None: ...
 @pytest.mark.parametrize("kind", [TaskQueue, AsyncTaskQueue])
 def test_an_address_is_enough(kind: type[TaskQueue]) -> None:
     settings = kind.from_url("redis://h:1/2").settings
-    assert settings == ClientSettings(redis=RedisSettings(url="redis://h:1/2"))
+    assert settings == ClientSettings(redis=RedisSection(url="redis://h:1/2"))
 
 
 @pytest.mark.parametrize("kind", [TaskQueue, AsyncTaskQueue])
@@ -36,7 +36,7 @@ def test_an_address_in_the_place_of_settings_is_refused_with_what_takes_one(kind
 
 
 def test_name_and_default_user_are_given_beside_the_address() -> None:
-    settings = TaskQueue.from_url("redis://h", name="mail", default_user_id="ann").settings
+    settings = TaskQueue.from_url("redis://h", queue="mail", default_user_id="ann").settings
     assert (settings.queue.name, settings.client.default_user_id) == ("mail", "ann")
 
 
@@ -45,7 +45,7 @@ def test_name_and_default_user_are_given_beside_the_address() -> None:
     [
         ({"url": "http://h"}, "url: must start with one of redis://"),
         ({"url": 5}, "url: must start with one of redis://"),
-        ({"name": "a b"}, "name: must be 1 to 64 ASCII letters"),
+        ({"queue": "a b"}, "name: must be 1 to 64 ASCII letters"),
         ({"default_user_id": ""}, "default_user_id is empty"),
         ({"default_user_id": 7}, "default_user_id must be a string, not int"),
     ],
@@ -65,11 +65,16 @@ def test_a_file_gives_all_settings_and_the_environment_wins(
         "redis:\n  url: redis://h\nqueue:\n  name: mail\n  message_limit: 1000\n"
         "client:\n  default_user_id: ann\nworker:\n  concurrency: 4\n"
     )
-    monkeypatch.delenv("FAIRQUE__REDIS__URL", raising=False)
-    monkeypatch.setenv("FAIRQUE__QUEUE__NAME", "other")
+    monkeypatch.delenv("FAIRQUE_REDIS_URL", raising=False)
+    monkeypatch.setenv("FAIRQUE_QUEUE_NAME", "other")
     settings = kind.from_config(path).settings
     assert (settings.redis.url, settings.queue.name, settings.queue.message_limit) == ("redis://h", "other", 1_000)
-    assert settings.client == ClientOptions(default_user_id="ann")
+    assert settings.client == ClientSection(default_user_id="ann")
+    named = kind.from_config(path, queue="mine", default_user_id="bob").settings
+    assert (named.redis.url, named.queue.name, named.queue.message_limit) == ("redis://h", "mine", 1_000)
+    assert named.client == ClientSection(default_user_id="bob")
+    with pytest.raises(ConfigurationError, match="name: must be"):
+        kind.from_config(path, queue="a b")
 
 
 def test_a_file_with_mistakes_tells_all_of_them(tmp_path: Path) -> None:
@@ -105,9 +110,9 @@ async def test_the_asynchronous_queue_refuses_it_as_well(evicting_server: str) -
 
 
 def test_it_is_accepted_when_somebody_takes_the_risk(evicting_server: str) -> None:
-    settings = ClientSettings(redis=RedisSettings(url=evicting_server, allow_eviction=True))
+    settings = ClientSettings(redis=RedisSection(url=evicting_server, allow_eviction=True))
     with TaskQueue(settings) as queue:
-        assert queue.stats().pushed == 0
+        assert queue.info().totals["pushed"] == 0
 
 
 def test_importing_the_client_imports_no_package_that_producers_may_lack(

@@ -8,8 +8,9 @@ from typing import Any, assert_type
 from collections.abc import Coroutine
 
 from fairque.client import (
-    AsyncPipelineHandle, AsyncTaskFunction, AsyncTaskHandle, AsyncTaskQueue, Pipeline, PipelineHandle, Priority, Task,
-    TaskContext, TaskFunction, TaskHandle, TaskQueue, pipeline, task, xcom_pull, xcom_push,
+    AsyncPipelineHandle, AsyncTaskFunction, AsyncTaskHandle, AsyncTaskQueue, DeadLetter, DeadReason, Pipeline,
+    PipelineHandle, Priority, Task, TaskContext, TaskFunction, TaskHandle, TaskQueue, UserRow, pipeline, task,
+    xcom_pull, xcom_push,
 )
 
 @task
@@ -98,7 +99,8 @@ def use(queue: TaskQueue) -> None:
     assert_type(queue.push(resize.task("u")), TaskHandle[str])
     assert_type(queue.push(resize.task("u")).result(timeout=1), str)
     assert_type(queue.push_many([mail.task("a")]), list[TaskHandle[bytes]])
-    assert_type(queue.get("t").result(), Any)
+    assert_type(queue.task("t").result(), Any)
+    assert_type(queue.task("t", resize).result(), str)
     assert_type(queue.push(Task(func="a:b")).result(), Any)
 
 async def use_async(queue: AsyncTaskQueue) -> None:
@@ -109,6 +111,20 @@ async def use_async(queue: AsyncTaskQueue) -> None:
     handle = await queue.push(mail.task("ann"))
     assert_type(handle, AsyncTaskHandle[bytes])
     assert_type(await handle.result(), bytes)
+
+def mistaken(queue: TaskQueue, user_id: str | None) -> None:
+    told: int = queue.task("t", resize).result()                     # E: assignment
+    queue.get("t")                                                   # E: attr-defined
+    queue.tasks.cancel_all(user_id=user_id)                          # E: arg-type
+    queue.tasks.cancel_all(user="ann")                               # E: call-arg
+    queue.dead_letters.retry_all(reason="retrys")                    # E: arg-type
+    queue.dead_letters.list(state="failed")                          # E: call-arg
+    queue.users.set("acme", wait=3)                                  # E: call-arg
+    queue.set(cost_mode="count")                                     # E: arg-type
+    for row in queue.users.list():
+        assert_type(row, UserRow)
+    for letter in queue.dead_letters.iter(func=resize, reason=DeadReason.RETRIES):
+        assert_type(letter, DeadLetter)
 
 resize(3)                                   # E: arg-type
 resize.task(3)                              # E: arg-type

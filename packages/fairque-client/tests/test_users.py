@@ -7,16 +7,19 @@ import pytest
 from fairque.client import (
     UNCHANGED,
     AsyncTaskQueue,
-    ConfigurationError,
+    BulkReport,
+    Conflict,
+    CostMode,
+    InvalidArgument,
     InvalidTask,
+    Limits,
     QueueFull,
     Task,
     TaskCanceled,
     TaskNotFound,
     TaskQueue,
     TaskState,
-    UserNotFound,
-    compare,
+    WaitReason,
 )
 
 NOT_NUMBERS = [float("nan"), float("inf"), True, "1"]
@@ -31,7 +34,8 @@ class TestSetting:
         assert queue.users.set("ann", weight=2, cap=3, rate=0.5, burst=4, backlog=9)
         assert queue.users.set("ann", cap=None, rate=1)
         found = queue.users.get("ann")
-        assert (found.weight, found.cap, found.rate, found.burst, found.backlog) == (2, None, 1, 4, 9)
+        assert found.own_limits == Limits(weight=2, rate=1, burst=4, backlog=9)
+        assert (found.weight, found.cap, found.limits.rate) == (2, None, 1)
 
     def test_the_same_again_changes_nothing_and_says_so(self, queue: TaskQueue) -> None:
         assert queue.users.set("ann", cap=3)
@@ -43,8 +47,9 @@ class TestSetting:
         queue.users.set("ann", cap=1)
         fill(queue, "bob", 1)
         ann, bob = queue.users.get("ann"), queue.users.get("bob")
-        assert (ann.cap, ann.rate, ann.backlog, ann.burst) == (1, 7, 100, 2)
-        assert (bob.cap, bob.configured) == (5, False)
+        assert ann.limits == Limits(weight=1, cap=1, rate=7, backlog=100, burst=2, paused=False)
+        assert ann.own_limits == Limits(cap=1)
+        assert (bob.cap, bob.own_limits) == (5, Limits())
         assert queue.users.set_defaults(cap=None)
         assert queue.users.get("bob").cap is None
 
@@ -54,22 +59,11 @@ class TestSetting:
         queue.users.pause("ann")
         assert queue.users.reset("ann")
         assert not queue.users.reset("ann")
-        with pytest.raises(UserNotFound):
-            queue.users.get("ann")
-        assert queue.users.configured().users == {"": {"cap": 5.0}}
-
-    def test_what_is_set_is_read_page_by_page(self, queue: TaskQueue) -> None:
-        queue.configure(cost_mode="count", backlog=1_000)
-        queue.users.set_defaults(rate=5)
-        for user in ("ann", "bob", "é"):
-            queue.users.set(user, weight=2)
-        first = queue.users.configured(most=1)
-        assert (first.cost_mode, first.backlog, first.users, first.next) == ("count", 1_000, {"": {"rate": 5.0}}, "")
-        assert list(queue.users.configured(after=first.next, most=2).users) == ["ann", "bob"]
-        assert list(queue.users.configured(after="bob").users) == ["é"]
+        found = queue.users.get("ann")
+        assert (found.own_limits, found.cap, found.weight) == (Limits(), 5, 1)
 
     def test_every_wrong_value_is_said_at_once_and_nothing_is_sent(self, queue: TaskQueue, spy: Any) -> None:
-        with pytest.raises(ConfigurationError) as caught:
+        with pytest.raises(InvalidArgument) as caught:
             queue.users.set("ann", weight=0.001, cap=0, rate=-1, burst=1, backlog=0)
         assert [problem.split(" must")[0] for problem in caught.value.problems] == [
             "user 'ann': weight",
@@ -82,27 +76,27 @@ class TestSetting:
     @pytest.mark.parametrize("value", NOT_NUMBERS)
     @pytest.mark.parametrize("name", ["weight", "cap", "rate", "burst", "backlog"])
     def test_what_is_no_number_is_refused(self, queue: TaskQueue, spy: Any, name: str, value: Any) -> None:
-        with pytest.raises(ConfigurationError, match=f"{name} must be"):
+        with pytest.raises(InvalidArgument, match=f"{name} must be"):
             queue.users.set("ann", **{name: value})
         assert spy.scripts == []
 
     @pytest.mark.parametrize("user", ["", "a\nb", "x" * 129, 5])
     def test_what_is_no_user_is_refused(self, queue: TaskQueue, spy: Any, user: Any) -> None:
-        with pytest.raises(ConfigurationError, match="user_id"):
+        with pytest.raises(InvalidArgument, match="user_id"):
             queue.users.set(user, cap=1)
         for one in (queue.users.pause, queue.users.resume, queue.users.reset):
-            with pytest.raises(ConfigurationError, match="user_id"):
+            with pytest.raises(InvalidArgument, match="user_id"):
                 one(user)
-        others: list[Any] = [queue.users.get, queue.explain_user, queue.users.purge]
+        others: list[Any] = [queue.users.get, lambda user: queue.tasks.cancel_all(user_id=user)]
         for other in others:
-            with pytest.raises(InvalidTask, match="user_id"):
+            with pytest.raises(InvalidArgument, match="user_id"):
                 other(user)
         assert spy.scripts == []
 
     def test_to_set_nothing_is_a_mistake(self, queue: TaskQueue) -> None:
-        with pytest.raises(ConfigurationError, match="name one of weight, cap, rate, burst, backlog"):
+        with pytest.raises(InvalidArgument, match="name one of weight, cap, rate, burst, backlog"):
             queue.users.set("ann")
-        with pytest.raises(ConfigurationError, match="name one of cap, rate, burst, backlog"):
+        with pytest.raises(InvalidArgument, match="name one of cap, rate, burst, backlog"):
             queue.users.set_defaults(cap=UNCHANGED)
 
 
@@ -111,31 +105,49 @@ class TestPause:
         handles = fill(queue, "ann", 1)
         assert queue.users.pause("ann")
         assert not queue.users.pause("ann")
-        assert queue.users.get("ann").reason == "paused"
+        assert queue.users.get("ann").reason == "user_paused"
         assert queue.users.resume("ann")
         assert not queue.users.resume("ann")
         worker.finish(5)
         assert handles[0].result(1) == 5
 
 
-class TestPurge:
+class TestCancelAll:
     def test_all_that_waits_is_canceled_with_the_reason(self, queue: TaskQueue) -> None:
         handles = [*fill(queue, "ann", 3), *fill(queue, "ann", 1, delay=60)]
         (other,) = fill(queue, "bob", 1)
-        assert queue.users.purge("ann", "the account is closed") == 4
+        report = queue.tasks.cancel_all(reason="the account is closed", user_id="ann")
+        assert report == BulkReport(matched=4, changed=4, refused=0, scanned=4)
         for handle in handles:
             with pytest.raises(TaskCanceled, match="the account is closed"):
                 handle.result(0)
         assert other.state() is TaskState.QUEUED
-        assert queue.users.purge("ann") == 0
+        assert queue.tasks.cancel_all(user_id="ann").matched == 0
+
+    def test_a_dry_run_only_counts(self, queue: TaskQueue) -> None:
+        handles = [*fill(queue, "ann", 3), *fill(queue, "ann", 1, delay=60)]
+        report = queue.tasks.cancel_all(user_id="ann", dry_run=True)
+        assert report == BulkReport(matched=4, changed=0, refused=0, scanned=4)
+        assert not any(handle.state().ended for handle in handles)
+
+    @pytest.mark.parametrize("filters", [{}, {"user_id": None}, {"user_id": ""}, {"user_id": 5}])
+    def test_filters_that_could_mean_everybody_are_refused(self, queue: TaskQueue, spy: Any, filters: Any) -> None:
+        with pytest.raises(InvalidArgument, match="user"):
+            queue.tasks.cancel_all(**filters)
+        assert spy.scripts == []
+
+    def test_a_filter_that_does_not_exist_is_a_mistake(self, queue: TaskQueue, spy: Any) -> None:
+        with pytest.raises(TypeError, match="no filter 'user': did you mean 'user_id'"):
+            queue.tasks.cancel_all(user="ann")  # type: ignore[call-arg]  # what this tests
+        assert spy.scripts == []
 
     def test_a_large_backlog_goes_in_several_calls(self, queue: TaskQueue, spy: Any) -> None:
         for _ in range(3):
             fill(queue, "ann", 800)
         spy.scripts.clear()
-        assert queue.users.purge("ann") == 2_400
+        assert queue.tasks.cancel_all(user_id="ann").changed == 2_400
         assert spy.scripts == ["purge"] * 3
-        assert queue.stats().queued == 0
+        assert queue.info().tasks[TaskState.QUEUED] == 0
 
     def test_a_producer_that_pushes_on_makes_it_neither_endless_nor_spare_what_waited(
         self, queue: TaskQueue, monkeypatch: pytest.MonkeyPatch
@@ -153,8 +165,8 @@ class TestPurge:
             return answer
 
         monkeypatch.setattr(queue._link, "run", run_and_push)
-        assert queue.users.purge("ann") == 1_400
-        assert queue.stats().queued == 1_800
+        assert queue.tasks.cancel_all(user_id="ann").changed == 1_400
+        assert queue.info().tasks[TaskState.QUEUED] == 1_800
         assert {old[0].state(), old[-1].state()} == {TaskState.CANCELED}
 
 
@@ -164,49 +176,57 @@ class TestReading:
         fill(queue, "ann", 3)
         worker.take()
         found = queue.users.get("ann")
-        assert (found.waiting, found.running, found.reason) == (2, 1, "cap")
-        assert found.explain() == "user 'ann' runs 1 task, as many as its cap of 1 allows"
-        assert queue.explain_user("ann").reason == "cap"
+        assert (found.waiting, found.running, found.reason) == (2, 1, WaitReason.USER_CAP)
+        assert str(found) == "user 'ann' runs 1 task, as many as its cap of 1 allows"
 
     def test_a_user_whose_tasks_wait_for_others_says_so(self, queue: TaskQueue) -> None:
         first = Task(payload=1, user_id="ann", delay=600)
         queue.push(first >> Task(payload=2))
         found = queue.users.get("ann")
-        assert found.explain() == "user 'ann' has 2 tasks that must wait for a time or for others"
+        assert str(found) == "user 'ann' has 2 tasks that must wait for a time or for others"
 
     def test_a_task_tells_why_it_waits(self, queue: TaskQueue) -> None:
         queue.users.pause("ann")
         _, second = fill(queue, "ann", 2)
-        found = queue.explain(second.task_id)
-        assert (found.place, found.reason, found.user.user_id) == (1, "paused", "ann")
-        assert found.explain().endswith("user 'ann' is paused: nothing is started until it is resumed")
+        found = second.explain()
+        assert (found.ahead_in_user, found.reason, found.next_start_at) == (1, WaitReason.USER_PAUSED, None)
+        assert str(found).endswith("user 'ann' is paused: nothing is started until it is resumed")
 
     def test_what_nobody_knows_is_not_found(self, queue: TaskQueue) -> None:
-        with pytest.raises(UserNotFound, match="knows no user 'nobody'"):
-            queue.users.get("nobody")
         with pytest.raises(TaskNotFound):
-            queue.explain("nothing")
+            queue.task("nothing").explain()
         with pytest.raises(InvalidTask, match="task_id"):
-            queue.explain("")
+            queue.task("").explain()
+
+    def test_a_user_that_the_queue_does_not_know_has_nothing(self, queue: TaskQueue) -> None:
+        found = queue.users.get("nobody")
+        assert (found.waiting, found.running, found.served, found.since) == (0, 0, 0, None)
+        assert (found.reason, str(found)) == (WaitReason.IDLE, "user 'nobody' has no task that waits")
+        assert found.own_limits == Limits()
+
+    def test_all_users_are_given_one_after_the_other(self, queue: TaskQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("fairque.client._sync.users.MAX_PAGE", 2)
+        for user in ("ann", "bob", "cem"):
+            fill(queue, user, 1)
+        assert [row.user_id for row in queue.users.iter()] == ["ann", "bob", "cem"]
 
     def test_users_are_listed_page_by_page(self, queue: TaskQueue) -> None:
         for user in ("cem", "ann", "-", "bob"):
             fill(queue, user, 2)
-        first = queue.users.list(most=3)
+        first = queue.users.list(limit=3)
         assert [row.user_id for row in first] == ["-", "ann", "bob"]
         rest = queue.users.list(after=first.next)
         assert [(row.user_id, row.waiting, row.reason) for row in rest] == [("cem", 2, "turn")]
-        assert rest.next is None
+        assert (rest.next, rest.scanned, len(rest), rest[0].user_id) == (None, 1, 1, "cem")
 
-    @pytest.mark.parametrize("page", [{"most": 0}, {"most": 1_001}, {"most": True}, {"after": "a\nb"}, {"after": 5}])
+    @pytest.mark.parametrize("page", [{"limit": 0}, {"limit": 1_001}, {"limit": True}, {"after": "a\nb"}, {"after": 5}])
     def test_a_page_that_cannot_be_is_refused(self, queue: TaskQueue, spy: Any, page: Any) -> None:
-        for read in (queue.users.list, queue.users.configured):
-            with pytest.raises(ConfigurationError, match=r"most must be|after"):
-                read(**page)
+        with pytest.raises(InvalidArgument, match=r"limit must be|after"):
+            queue.users.list(**page)
         assert spy.scripts == []
 
     def test_two_snapshots_tell_who_got_what(self, queue: TaskQueue, worker: Any) -> None:
-        queue.configure(cost_mode="count")
+        queue.set(cost_mode=CostMode.COUNT)
         queue.users.set("ann", weight=3)
         fill(queue, "ann", 20)
         fill(queue, "bob", 20)
@@ -216,7 +236,7 @@ class TestReading:
         fill(queue, "new", 5)
         for _ in range(10):
             worker.finish()
-        report = compare(before, queue.users.snapshot())
+        report = queue.users.snapshot().since(before)
         assert [(one.user_id, one.fair_share) for one in report.users] == [("ann", 0.75), ("bob", 0.25)]
         assert report.jain is not None
         assert report.jain > 0.9
@@ -236,18 +256,17 @@ class TestBacklog:
         with pytest.raises(QueueFull, match="user 'ann' has 1 waiting tasks of at most 2") as caught:
             queue.push_many([Task(func="f", user_id=user) for user in ("bob", "ann", "ann")])
         assert caught.value.retry_after >= 1
-        assert queue.stats().pushed == 1
-        with pytest.raises(UserNotFound):
-            queue.users.get("bob")
+        assert queue.info().totals["pushed"] == 1
+        assert queue.users.get("bob").waiting == 0
 
     def test_a_push_above_the_backlog_of_the_queue_stores_nothing(self, queue: TaskQueue) -> None:
-        assert queue.configure(backlog=2)
+        assert queue.set(backlog=2)
         fill(queue, "ann", 2)
         with pytest.raises(QueueFull, match="it has 2 waiting tasks of at most 2"):
             fill(queue, "bob", 1)
-        assert queue.stats().pushed == 2
-        assert queue.configure(backlog=None)
-        assert not queue.configure(backlog=None)
+        assert queue.info().totals["pushed"] == 2
+        assert queue.set(backlog=None)
+        assert not queue.set(backlog=None)
         fill(queue, "bob", 1)
 
 
@@ -256,42 +275,42 @@ class TestConfigure:
         "changes", [{"backlog": 0}, {"backlog": -1}, {"backlog": float("nan")}, {"backlog": True}, {"cost_mode": "sum"}]
     )
     def test_what_cannot_be_is_refused_and_nothing_sent(self, queue: TaskQueue, spy: Any, changes: Any) -> None:
-        with pytest.raises(ConfigurationError, match=r"backlog|cost_mode"):
-            queue.configure(**changes)
+        with pytest.raises(InvalidArgument, match=r"backlog|cost_mode"):
+            queue.set(**changes)
         assert spy.scripts == []
 
     def test_the_cost_mode_stays_while_users_have_tasks(self, queue: TaskQueue) -> None:
         fill(queue, "ann", 1)
-        with pytest.raises(ConfigurationError, match="change it to 'count' when the queue is empty"):
-            queue.configure(cost_mode="count")
-        assert not queue.configure()
+        with pytest.raises(Conflict, match="change it to 'count' when the queue is empty"):
+            queue.set(cost_mode=CostMode.COUNT)
+        assert not queue.set()
 
 
 @pytest.mark.parametrize("cost", [-1, float("nan"), float("inf"), "1"])
 def test_a_cost_that_is_none_is_refused(queue: TaskQueue, cost: Any) -> None:
     with pytest.raises(InvalidTask, match="cost must be a number of seconds from 0"):
         queue.push(Task(func="f", user_id="ann", cost=cost))
-    assert queue.stats().pushed == 0
+    assert queue.info().totals["pushed"] == 0
 
 
 async def test_the_same_on_an_event_loop(async_queue: AsyncTaskQueue, async_spy: Any) -> None:
     queue, users = async_queue, async_queue.users
-    assert await queue.configure(cost_mode="count", backlog=50)
+    assert await queue.set(cost_mode=CostMode.COUNT, backlog=50)
     assert await users.set("ann", weight=2, cap=1)
     assert await users.set_defaults(rate=100)
     handle = await queue.push(Task(func="f", user_id="ann"))
     await queue.push(Task(func="f", user_id="bob"))
     assert await users.pause("ann")
-    assert (await users.get("ann")).reason == (await queue.explain_user("ann")).reason == "paused"
-    assert (await queue.explain(handle.task_id)).reason == "paused"
+    assert (await users.get("ann")).reason == "user_paused"
+    assert (await handle.explain()).reason == "user_paused"
     assert await users.resume("ann")
-    page = await users.list(most=1)
+    page = await users.list(limit=1)
     assert ([row.user_id for row in page], page.next) == (["ann"], "ann")
-    assert list((await users.configured()).users) == ["", "ann"]
+    assert [row.user_id async for row in users.iter()] == ["ann", "bob"]
     assert list((await users.snapshot()).rows) == ["ann", "bob"]
-    assert await users.purge("ann") == 1
+    assert (await queue.tasks.cancel_all(user_id="ann")).changed == 1
     assert await users.reset("ann")
     async_spy.scripts.clear()
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(InvalidArgument):
         await users.set("ann", weight=float("nan"))
     assert async_spy.scripts == []

@@ -10,7 +10,7 @@ from attrs import evolve
 from fairque.client import (
     ClientSettings,
     FairqueError,
-    RedisSettings,
+    RedisSection,
     RedisUnavailable,
     ResultExpired,
     TaskQueue,
@@ -68,7 +68,7 @@ def test_every_ending_wakes_the_waiter(queue: TaskQueue, worker: Any, in_thread:
     watches(spy, 1)
     end = {"finish": worker.finish, "fail": lambda: worker.fail({"error": "e"}), "cancel": handle.cancel}
     end[ending]()
-    assert waiting.outcome().terminal
+    assert waiting.outcome().ended
 
 
 def test_a_message_that_cannot_be_read_ends_no_wait(queue: TaskQueue, worker: Any, in_thread: Any, spy: Any) -> None:
@@ -163,7 +163,7 @@ def test_an_ending_while_nobody_listened_is_not_lost(
 @pytest.fixture
 def impatient_queue(settings: ClientSettings) -> Iterator[TaskQueue]:
     """A queue object that gives a silent server up after 50 ms."""
-    redis = RedisSettings(url=settings.redis.url, socket_timeout_seconds=0.05, retries=0)
+    redis = RedisSection(url=settings.redis.url, socket_timeout=0.05, retries=0)
     with TaskQueue(evolve(settings, redis=redis)) as queue:
         yield queue
 
@@ -195,7 +195,7 @@ def test_a_server_that_does_not_answer_the_first_question_is_an_error(impatient_
 def test_a_record_that_goes_while_it_is_waited_for_has_expired(
     queue: TaskQueue, in_thread: Any, spy: Any, server: Any
 ) -> None:
-    handle = queue.get(queue.push(add.task(1, 2)).task_id)
+    handle = queue.task(queue.push(add.task(1, 2)).task_id)
     waiting = in_thread(handle.result)
     watches(spy, 1)
     server.delete(f"{queue._link.keys.prefix}t:{handle.task_id}")

@@ -1,4 +1,4 @@
-"""A queue of its own for each test."""
+"""A separate queue for each test."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from fairque.protocol import calls
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.model.ids import new_task_id
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
@@ -15,11 +15,11 @@ from fairque.protocol.wire.keys import QueueKeys
 
 
 class Bench:
-    """A queue, with the producer's side in short words.
+    """A queue with short methods for a producer.
 
     Attributes:
-        client: For looking at what was stored, and for damage on purpose.
-        keys: Of the queue.
+        client: A client to inspect the stored data, and to damage it on purpose.
+        keys: Keys of the queue.
         runner: Sends calls to the server.
     """
 
@@ -27,7 +27,7 @@ class Bench:
         self.url = url
         self.keys = QueueKeys(name)
         self.client: Any = redis.Redis.from_url(url, decode_responses=True)
-        self.runner = Runner(RedisSettings(url=url))
+        self.runner = Runner(RedisSection(url=url))
 
     def push(self, func: str, user: str = "ann") -> str:
         """Push one task and return its id."""
@@ -42,7 +42,7 @@ class Bench:
 
 @pytest.fixture
 def bench(fairque_server_url: str, fairque_queue_name: str) -> Iterator[Bench]:
-    """A queue of its own on the server of the session."""
+    """A separate queue on the server of the session."""
     bench = Bench(fairque_server_url, fairque_queue_name)
     yield bench
     bench.close()

@@ -113,13 +113,13 @@ def test_config_tells_each_setting_and_where_it_comes_from(command: Command, tmp
     path = tmp_path / "shop.yaml"
     path.write_text("worker:\n  modules: [shop.tasks]\n  concurrency: 4\n")
     result = command(
-        "config", "show", "--config", str(path), "--queue", "mails", environ={"FAIRQUE__WORKER__CONCURRENCY": "8"}
+        "config", "show", "--config", str(path), "--queue", "mails", environ={"FAIRQUE_WORKER_CONCURRENCY": "8"}
     )
     told = {key: " ".join(rest) for key, *rest in map(str.split, result.output.splitlines())}
     assert result.exit_code == 0
-    assert told["worker.concurrency"] == "8 environment FAIRQUE__WORKER__CONCURRENCY"
+    assert told["worker.concurrency"] == "8 environment FAIRQUE_WORKER_CONCURRENCY"
     assert told["worker.modules"] == f"shop.tasks {path}:2"
-    assert told["worker.lease_seconds"] == "30.0 default"
+    assert told["worker.lease"] == "30.0 default"
     assert told["queue.name"] == "mails --queue"
 
 
@@ -131,15 +131,15 @@ def test_config_shows_no_secret(command: Command) -> None:
     }
 
 
-@pytest.mark.parametrize("setting", ["REDIS", "QUEUE__NAME", "WORKER__CONCURRENCY", "WORKER__ISOLATION"])
+@pytest.mark.parametrize("setting", ["REDIS_RETRIES", "QUEUE_NAME", "WORKER_CONCURRENCY", "WORKER_ISOLATION"])
 def test_an_address_in_the_wrong_variable_does_not_show_its_password(command: Command, setting: str) -> None:
-    result = command("config", "show", environ={f"FAIRQUE__{setting}": ADDRESS})
+    result = command("config", "show", environ={f"FAIRQUE_{setting}": ADDRESS})
     assert (result.exit_code, "hunter2" in result.output) == (78, False)
 
 
-@pytest.mark.parametrize("setting", ["WORKER__MODULES", "WORKER__HTTP_HOST"])
+@pytest.mark.parametrize("setting", ["WORKER_MODULES", "WORKER_HTTP_HOST"])
 def test_config_masks_an_address_that_stands_where_another_text_belongs(command: Command, setting: str) -> None:
-    result = command("config", "show", environ={f"FAIRQUE__{setting}": ADDRESS})
+    result = command("config", "show", environ={f"FAIRQUE_{setting}": ADDRESS})
     assert "redis://ann:***@db:6379/1" in result.output
 
 
@@ -147,12 +147,12 @@ def test_config_shows_the_limits_of_users_and_their_line(command: Command) -> No
     Path("limits.yaml").write_text("fairness:\n  users: {ann: {cap: 3}}\n")
     result = command("config", "show", "--json", "--config", "limits.yaml")
     assert loads(result.output)["fairness.users"] == {"value": {"ann": {"cap": 3}}, "from": "limits.yaml:2"}
-    assert loads(result.output)["fairness.defaults"] == {"value": {}, "from": "default"}
+    assert loads(result.output)["fairness.user_defaults"] == {"value": {}, "from": "default"}
 
 
 def test_config_says_all_that_is_wrong_and_asks_no_server(command: Command) -> None:
-    result = command("config", "show", "--url", "http://db", environ={"FAIRQUE__WORKER__CONCURRENCY": "0"})
-    assert (result.exit_code, "FAIRQUE__WORKER__CONCURRENCY" in result.stderr, "--url: " in result.stderr) == (
+    result = command("config", "show", "--url", "http://db", environ={"FAIRQUE_WORKER_CONCURRENCY": "0"})
+    assert (result.exit_code, "FAIRQUE_WORKER_CONCURRENCY" in result.stderr, "--url: " in result.stderr) == (
         78,
         True,
         True,

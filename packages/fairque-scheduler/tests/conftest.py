@@ -1,4 +1,4 @@
-"""A queue of its own on a real server, and schedulers for it that are stopped after the test."""
+"""A separate queue on a real server, and schedulers for it that are stopped after the test."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -7,8 +7,9 @@ import pytest
 import redis
 
 from fairque.protocol import calls
-from fairque.protocol.config import RedisSettings
-from fairque.protocol.model.schedules import Schedule
+from fairque.protocol.config import RedisSection
+from fairque.protocol.model.schedules import Schedule, schedule_with
+from fairque.protocol.model.task import Task, TaskOptions
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.scheduler import TaskScheduler
@@ -18,27 +19,27 @@ class Bench:
     """A queue with schedules.
 
     Attributes:
-        client: For looking at what is there.
-        keys: Of the queue.
-        runner: For calls by hand.
-        url: Of the server.
+        client: A client to inspect the stored data.
+        keys: Keys of the queue.
+        runner: Sends calls of the test.
+        url: URL of the server.
     """
 
     def __init__(self, url: str, name: str) -> None:
         self.url = url
         self.client: redis.Redis = redis.Redis.from_url(url)
         self.keys = QueueKeys(name)
-        self.runner = Runner(RedisSettings(url=url))
+        self.runner = Runner(RedisSection(url=url))
         self._schedulers: list[TaskScheduler] = []
 
     def scheduler(self, **options: Any) -> TaskScheduler:
-        """Make a scheduler; it is not started."""
-        options = {"lease_seconds": 1.0, **options}
+        """Create a scheduler without starting it."""
+        options = {"lease": 1.0, **options}
         self._schedulers.append(TaskScheduler.from_url(self.url, queue=self.keys.name, **options))
         return self._schedulers[-1]
 
     def started(self, **options: Any) -> TaskScheduler:
-        """Make one and start it."""
+        """Create and start a scheduler."""
         made = self.scheduler(**options)
         made.start()
         return made
@@ -47,7 +48,7 @@ class Bench:
         return self.runner.run(call)
 
     def times(self, schedule_id: str) -> list[int]:
-        """The times for which there is a task, sorted."""
+        """The sorted times of runs that have a task."""
         prefix = f"{self.keys.prefix}t:schedule:{schedule_id}:"
         found: Any = self.client.keys(f"{prefix}*")
         return sorted(int(key.decode().removeprefix(prefix)) for key in found)
@@ -66,7 +67,7 @@ class Bench:
 
 @pytest.fixture
 def bench(fairque_server_url: str, fairque_queue_name: str) -> Iterator[Bench]:
-    """A queue of its own."""
+    """A separate queue."""
     made = Bench(fairque_server_url, fairque_queue_name)
     yield made
     made.close()
@@ -74,9 +75,12 @@ def bench(fairque_server_url: str, fairque_queue_name: str) -> Iterator[Bench]:
 
 @pytest.fixture
 def every() -> Callable[..., Schedule]:
-    """Makes schedules with an interval."""
+    """Creates schedules with an interval."""
 
     def every(name: str, seconds: float, **fields: Any) -> Schedule:
-        return Schedule.create(name, every=seconds, **{"user_id": "ann", "func": "m:f", **fields})
+        names = {"func", "args", "kwargs", *TaskOptions.__optional_keys__} & fields.keys()
+        task = Task(**{"user_id": "ann", "func": "m:f", **{one: fields.pop(one) for one in names}})
+        declared = fields.pop("declared", False)
+        return schedule_with(Schedule(name, task, every=seconds, **fields), declared=declared)
 
     return every

@@ -25,30 +25,30 @@ schedules:
   nightly:
     cron: "0 3 * * *"
     timezone: Europe/Berlin
-    function: cli_shop:report
-    user_id: acme
+    task: {func: cli_shop:report, user_id: acme}
   often:
-    every_seconds: 0.5
-    function: cli_shop:report
-    args: [1, {a: null}]
-    user_id: acme
-    priority: HIGH
+    every: 0.5
     overlap: skip
+    task:
+      func: cli_shop:report
+      args: [1, {a: null}]
+      user_id: acme
+      priority: HIGH
 """
 WRONG = """
-scheduler: {modules: [cli_shop], lease_second: 0}
+scheduler: {modules: [cli_shop], leese: 0}
 schedules:
   nightly:
     cron: "0 25 * * *"
     timezone: Europe/Berln
-    function: cli_shop:reprt
+    task: {func: cli_shop:reprt}
   often:
-    every_seconds: 0
+    every: 0
     cron: "@daily"
-    user_id: "a\\u0001"
+    task: {user_id: "a\\u0001"}
     start: "2026-05-01T00:00:00Z"
     end: "2026-04-01T00:00:00Z"
-    jitter_seconds: -5
+    jitter: -5
     misfire: never
     overlp: skip
     at: "2026-01-01"
@@ -61,10 +61,10 @@ schedules:
 def environ(bench: "Bench", tmp_path: Path) -> dict[str, str]:
     """The environment of a process for the queue of the test."""
     return {
-        "FAIRQUE__REDIS__URL": bench.url,
-        "FAIRQUE__QUEUE__NAME": bench.keys.name,
+        "FAIRQUE_REDIS_URL": bench.url,
+        "FAIRQUE_QUEUE_NAME": bench.keys.name,
         "PYTHONPATH": str(tmp_path),
-        "FAIRQUE__SCHEDULER__LEASE_SECONDS": "2",
+        "FAIRQUE_SCHEDULER_LEASE": "2",
     }
 
 
@@ -95,7 +95,12 @@ class TestApply:
         ]
         assert command("apply", "--config", "file.yaml").stdout == "0 changed, 2 as they were\n"
         found = bench.run(calls.read_schedule(bench.keys, "often")).schedule
-        assert (found.args, found.priority, found.overlap, found.declared) == ((1, {"a": None}), 4, "skip", True)
+        assert (found.task.args, found.task.priority, found.overlap, found.declared) == (
+            (1, {"a": None}),
+            4,
+            "skip",
+            True,
+        )
 
     def test_a_dry_run_says_the_same_and_changes_nothing(self, command: Command) -> None:
         assert "2 would change, 0 as they are" in command("apply", "--config", "file.yaml", "--dry-run").stdout
@@ -117,16 +122,16 @@ class TestApply:
         problems = command("apply", "--config", "file.yaml", expected=78).stderr.splitlines()
         found = [line.split("file.yaml:", 1)[1].partition(": ")[::2] for line in problems]
         expected = [
-            ("2", "scheduler.lease_second: unknown key (did you mean 'lease_seconds'?)"),
-            ("5", "schedules.nightly.user_id: required key is missing"),
+            ("2", "scheduler.leese: unknown key (did you mean 'lease'?)"),
             ("5", "schedules.nightly.cron: cron expression '0 25 * * *': field 2"),
             ("6", "schedules.nightly.timezone: time zone 'Europe/Berln' is unknown: did you mean Europe/Berlin"),
-            ("7", "schedules.nightly.function: no task function 'cli_shop:reprt' is in cli_shop"),
-            ("9", "schedules.often.every_seconds: must be between"),
-            ("10", "schedules.often.cron: give one of cron, every_seconds and at"),
-            ("11", "schedules.often.user_id: 'a\\x01' has control characters"),
+            ("7", "schedules.nightly.task.user_id: required key is missing"),
+            ("7", "schedules.nightly.task.func: no task function 'cli_shop:reprt' is in cli_shop"),
+            ("9", "schedules.often.every: must be between"),
+            ("10", "schedules.often.cron: give one of cron, every and at"),
+            ("11", "schedules.often.task.user_id: 'a\\x01' has control characters"),
             ("13", "schedules.often.end: is before start"),
-            ("14", "schedules.often.jitter_seconds: must be between"),
+            ("14", "schedules.often.jitter: must be between"),
             ("15", "schedules.often.misfire: expected one of"),
             ("16", "schedules.often.overlp: unknown key (did you mean 'overlap'?)"),
             ("17", "schedules.often.at: '2026-01-01' has no time zone"),
@@ -149,8 +154,8 @@ class TestHelp:
 
     def test_help_names_the_variable_of_each_option(self, command: Command) -> None:
         text = command("apply", "--help").stdout
-        for name in ("CONFIG", "URL", "QUEUE"):
-            assert f"FAIRQUE_SCHEDULER_{name}" in text
+        for name in ("CONFIG", "REDIS_URL", "QUEUE_NAME"):
+            assert f"FAIRQUE_{name}" in text
 
 
 class TestExitCodes:

@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
+from fairque.client.schedule_plans import applying
+from fairque.client.steps import carried_out
 from fairque.protocol import calls
 from fairque.protocol.calls import Setting, Storing, read_configured
 from fairque.protocol.calls.edition import Edition
 from fairque.protocol.calls.schedules import read_known
-from fairque.protocol.config import DefaultLimits, FairnessSettings, QueueSettings, RedisSettings, UserLimits
+from fairque.protocol.config import DefaultLimits, FairnessSection, QueueSection, RedisSection, UserLimits
 from fairque.protocol.errors import RedisUnavailable
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.scheduler import TaskScheduler
-from fairque.client.schedule_plans import apply
 from fairque.scheduler.keeping import Keeper, missing
 from fairque.scheduler.metrics import Metrics
-from fairque.scheduler.settings import SchedulerOptions, SchedulerSettings
+from fairque.scheduler.settings import SchedulerSection, SchedulerSettings
 from fairque.testing import PlainServer
 from fairque.testing.internal import eventually
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 Every = Callable[..., Schedule]
 LEASE = 0.5
-NONE = FairnessSettings()
+NONE = FairnessSection()
 
 
 def lose(bench: "Bench") -> None:
@@ -65,7 +66,8 @@ def names(bench: "Bench") -> list[str]:
 
 def redefine(bench: "Bench", one: Schedule) -> None:
     """What somebody does that stores another definition."""
-    apply(bench.runner, bench.keys, [one], message_limit=9_999)
+    steps = applying(bench.keys, [one], message_limit=9_999)
+    carried_out(bench.runner.run, bench.runner.run_all, steps)
 
 
 def interval(bench: "Bench", name: str) -> int | None:
@@ -89,11 +91,11 @@ def make(bench: "Bench", fairque_server_url: str) -> Any:
     """Makes schedulers that keep limits."""
     made: list[TaskScheduler] = []
 
-    def make(fairness: FairnessSettings = NONE) -> TaskScheduler:
+    def make(fairness: FairnessSection = NONE) -> TaskScheduler:
         settings = SchedulerSettings(
-            redis=RedisSettings(url=fairque_server_url),
-            queue=QueueSettings(name=bench.keys.name),
-            scheduler=SchedulerOptions(lease_seconds=LEASE),
+            redis=RedisSection(url=fairque_server_url),
+            queue=QueueSection(name=bench.keys.name),
+            scheduler=SchedulerSection(lease=LEASE),
             fairness=fairness,
         )
         made.append(TaskScheduler(settings))
@@ -104,8 +106,8 @@ def make(bench: "Bench", fairque_server_url: str) -> Any:
         one.stop(5)
 
 
-LIMITS = FairnessSettings(
-    cost_mode="count", backlog=1_000, defaults=DefaultLimits(cap=5), users={"ann": UserLimits(weight=2.0)}
+LIMITS = FairnessSection(
+    cost_mode="count", backlog=1_000, user_defaults=DefaultLimits(cap=5), users={"ann": UserLimits(weight=2.0)}
 )
 APPLIED = ("count", 1_000, {"": {"cap": 5.0}, "ann": {"weight": 2.0}})
 
@@ -115,13 +117,13 @@ def test_declared_schedules_are_there_again_and_fire(bench: "Bench", make: Any, 
         return [record.change for record in caplog.records if record.msg == "applied again"]
 
     scheduler = make()
-    scheduler.apply_schedules([every("often", 0.1), every("seldom", 3_600)])
+    scheduler.schedules.apply([every("often", 0.1), every("seldom", 3_600)])
     scheduler.start()
-    eventually(lambda: scheduler.get_schedule("often").fired, what="a time")
+    eventually(lambda: scheduler.schedules.get("often").fired, what="a time")
     with caplog.at_level(logging.WARNING):
         lose(bench)
         eventually(lambda: names(bench) == ["often", "seldom"], what="the schedules")
-        eventually(lambda: scheduler.get_schedule("often").fired, what="a time after it")
+        eventually(lambda: scheduler.schedules.get("often").fired, what="a time after it")
         eventually(lambda: len(applied()) == 2, what="a line for each")
     assert applied() == ["schedule 'often': added", "schedule 'seldom': added"]
     assert "the server has lost data of this queue" in [r.msg for r in caplog.records]
@@ -131,7 +133,7 @@ def test_one_that_stands_by_brings_back_what_it_declared(bench: "Bench", make: A
     leader, other = make(), make()
     leader.start()
     eventually(lambda: leader.state == "leader", what="a leader")
-    other.apply_schedules([every("s", 3_600)])
+    other.schedules.apply([every("s", 3_600)])
     other.start()
     lose(bench)
     eventually(lambda: names(bench) == ["s"], what="the schedule")
@@ -140,13 +142,13 @@ def test_one_that_stands_by_brings_back_what_it_declared(bench: "Bench", make: A
 @pytest.mark.parametrize("new", [["new"], []], ids=["some are missing", "none is missing"])
 def test_older_data_is_made_what_was_declared(bench: "Bench", make: Any, every: Every, new: list[str]) -> None:
     scheduler = make()
-    scheduler.apply_schedules([every("s", 3_600), every("kept", 60)])
+    scheduler.schedules.apply([every("s", 3_600), every("kept", 60)])
     older = snapshot(bench)
-    scheduler.apply_schedules([every("s", 1_800), every("kept", 60), *(every(name, 60) for name in new)])
+    scheduler.schedules.apply([every("s", 1_800), every("kept", 60), *(every(name, 60) for name in new)])
     scheduler.start()
     eventually(lambda: scheduler.state == "leader", what="a leader")
     go_back(bench, older)
-    eventually(lambda: scheduler.get_schedule("s").schedule.every_ms == 1_800_000, what="the definition")
+    eventually(lambda: scheduler.schedules.get("s").schedule.every_ms == 1_800_000, what="the definition")
     eventually(lambda: names(bench) == ["kept", *new, "s"], what="all names")
 
 
@@ -154,10 +156,10 @@ def test_it_is_said_once_for_each_schedule_when_older_data_lets_times_fire_again
     bench: "Bench", make: Any, every: Every, caplog: Any
 ) -> None:
     scheduler = make()
-    scheduler.apply_schedules([every("often", 0.1)])
+    scheduler.schedules.apply([every("often", 0.1)])
     older = snapshot(bench)
     scheduler.start()
-    eventually(lambda: scheduler.get_schedule("often").fired >= 3, what="times")
+    eventually(lambda: scheduler.schedules.get("often").fired >= 3, what="times")
     last = bench.times("often")[2]
     with caplog.at_level(logging.WARNING):
         go_back(bench, older)
@@ -172,23 +174,23 @@ def test_one_that_was_removed_by_somebody_stays_so_and_is_said_to_be_missing(
     bench: "Bench", make: Any, every: Every
 ) -> None:
     scheduler = make()
-    scheduler.apply_schedules([every("s", 3_600), every("other", 60)])
+    scheduler.schedules.apply([every("s", 3_600), every("other", 60)])
     scheduler.start()
     eventually(lambda: scheduler._ready() == (True, "leader"), what="a leader")
-    assert scheduler.remove_schedule("s")
+    assert scheduler.schedules.delete("s")
     eventually(
         lambda: scheduler._ready() == (False, "leader, 1 declared schedules are missing: s"), what="that it is missing"
     )
     assert scheduler.missing_schedules([every("s", 60), every("other", 60)]) == ["s"]
     assert names(bench) == ["other"]
-    scheduler.add_schedule(every("s", 60))
+    scheduler.schedules.add(every("s", 60))
     eventually(lambda: scheduler._ready() == (True, "leader"), what="that it is there")
 
 
 def test_one_without_further_times_is_not_missing(make: Any, every: Every, bench: "Bench") -> None:
     past = every("past", 60).evolve(every_ms=None, at=1)
     scheduler = make()
-    scheduler.apply_schedules([past])
+    scheduler.schedules.apply([past])
     scheduler.start()
     eventually(lambda: scheduler._ready() == (True, "leader"), what="a leader")
     assert scheduler.missing_schedules([past]) == []
@@ -212,7 +214,7 @@ def test_limits_are_applied_to_a_queue_that_has_none_and_again_when_they_are_los
 def test_limits_that_are_set_otherwise_are_left_alone(bench: "Bench", make: Any, every: Every) -> None:
     bench.runner.run(calls.limit(bench.keys, [Setting("ann", "cap", 3)]))
     scheduler = make(LIMITS)
-    scheduler.apply_schedules([every("s", 60)])
+    scheduler.schedules.apply([every("s", 60)])
     scheduler.start()
     eventually(lambda: scheduler._ready() == (True, "leader"), what="a leader")
     assert limits(bench) == ("time", None, {"ann": {"cap": 3.0}})
@@ -233,7 +235,7 @@ class Tapped(Runner):
     """A runner of the server of the session, before whose next call something happens."""
 
     def __init__(self, url: str) -> None:
-        super().__init__(RedisSettings(url=url))
+        super().__init__(RedisSection(url=url))
         self.before: Callable[[], None] = lambda: None
 
     def run(self, call: Any) -> Any:
@@ -247,7 +249,7 @@ class TestLooks:
 
     @pytest.fixture
     def keeper(self, bench: "Bench") -> Callable[..., Keeper]:
-        def keeper(*declared: Schedule, fairness: FairnessSettings = NONE, runner: Runner | None = None) -> Keeper:
+        def keeper(*declared: Schedule, fairness: FairnessSection = NONE, runner: Runner | None = None) -> Keeper:
             made = Keeper(runner or bench.runner, bench.keys, 9_999, fairness, Metrics(bench.keys.name))
             made.declare(declared)
             return made
@@ -408,7 +410,7 @@ class TestLooks:
 
     def test_a_look_without_an_answer_is_made_again_with_the_same_suspicion(self, every: Every) -> None:
         keys = QueueKeys("q")
-        with PlainServer() as server, closing(Runner(RedisSettings(url=server.url, retries=0))) as runner:
+        with PlainServer() as server, closing(Runner(RedisSection(url=server.url, retries=0))) as runner:
             one = Keeper(runner, keys, 9_999, NONE, Metrics("q"))
             one.declare([every("s", 60)])
             server.kill()
@@ -421,10 +423,11 @@ class TestLooks:
 
     def test_a_loss_is_not_forgotten_by_a_look_without_an_answer(self, every: Every) -> None:
         keys = QueueKeys("q")
-        with PlainServer() as server, closing(Runner(RedisSettings(url=server.url, retries=0))) as runner:
+        with PlainServer() as server, closing(Runner(RedisSection(url=server.url, retries=0))) as runner:
             one = Keeper(runner, keys, 9_999, NONE, Metrics("q"))
             one.declare([every("s", 60)])
-            apply(runner, keys, [every("s", 120)], message_limit=9_999)
+            steps = applying(keys, [every("s", 120)], message_limit=9_999)
+            carried_out(runner.run, runner.run_all, steps)
             one.hear(Edition(1, 9))
             one.hear(Edition(1, 7))
             server.kill()
@@ -438,7 +441,7 @@ class TestLooks:
         keys, said = QueueKeys("q"), "what is declared cannot be applied again: it is tried again"
         with (
             PlainServer() as server,
-            closing(Runner(RedisSettings(url=server.url))) as runner,
+            closing(Runner(RedisSection(url=server.url))) as runner,
             redis.Redis.from_url(server.url) as client,
         ):
             one = Keeper(runner, keys, 9_999, LIMITS, Metrics("q"))

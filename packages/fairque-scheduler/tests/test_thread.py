@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairque.protocol.errors import FairqueError
+from fairque.protocol.model.task import Task
 from fairque.protocol.wire.scripts import script, script_names
 from fairque.scheduler import Schedule, TaskScheduler
 from fairque.testing.internal import eventually
@@ -40,16 +41,16 @@ def failing(scheduler: TaskScheduler, error: BaseException, times: float) -> Non
     ids=lambda error: type(error).__name__,
 )
 def test_a_shortage_that_passes_is_survived(bench: "Bench", error: Exception) -> None:
-    scheduler = bench.scheduler(lease_seconds=600)
+    scheduler = bench.scheduler(lease=600)
     failing(scheduler, error, 3)
     scheduler.start()
-    scheduler.add_schedule(Schedule.create(schedule_id="a", func="m:f", every=0.1, user_id="ann"))
+    scheduler.schedules.add(Schedule("a", Task(func="m:f", user_id="ann"), every=0.1))
     eventually(lambda: len(bench.times("a")) > 1, what="runs of the schedule")
 
 
 @pytest.mark.parametrize(("error", "times"), [(MemoryError(), float("inf")), (SystemExit(0), 1), (GeneratorExit(), 1)])
 def test_what_it_cannot_overcome_ends_it_as_a_crash(bench: "Bench", error: BaseException, times: float) -> None:
-    scheduler = bench.scheduler(lease_seconds=0.3)
+    scheduler = bench.scheduler(lease=0.3)
     failing(scheduler, error, times)
     with pytest.raises(FairqueError, match=f"the scheduler crashed: {type(error).__name__}"):
         scheduler.run()
@@ -57,7 +58,7 @@ def test_what_it_cannot_overcome_ends_it_as_a_crash(bench: "Bench", error: BaseE
 
 
 def test_a_handler_of_the_log_that_exits_keeps_no_scheduler_that_has_crashed(bench: "Bench") -> None:
-    scheduler = bench.scheduler(lease_seconds=0.3)
+    scheduler = bench.scheduler(lease=0.3)
     failing(scheduler, MemoryError(), float("inf"))
     logger = logging.getLogger("fairque.scheduler")
 
@@ -75,9 +76,9 @@ def test_a_handler_of_the_log_that_exits_keeps_no_scheduler_that_has_crashed(ben
 
 
 def test_a_leader_that_crashes_leaves_the_lead_to_another_at_once(bench: "Bench") -> None:
-    leader = bench.started(lease_seconds=600)
+    leader = bench.started(lease=600)
     eventually(lambda: leader.state == "leader", what="a leader")
-    standby = bench.started(lease_seconds=600)
+    standby = bench.started(lease=600)
     eventually(lambda: standby.state == "standby", what="a standby")
     failing(leader, SystemExit(0), 1)
     leader._engine._service.ring()
@@ -88,9 +89,9 @@ def test_a_leader_that_crashes_leaves_the_lead_to_another_at_once(bench: "Bench"
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("way", ["stop", "with"])
 def test_a_forked_child_does_not_resign_for_its_parent(bench: "Bench", way: str) -> None:
-    leader = bench.started(lease_seconds=30)
+    leader = bench.started(lease=30)
     eventually(lambda: leader.state == "leader", timeout=60, what="a leader")
-    before = leader.status()
+    before = leader.schedules.status()
     pid = os.fork()
     if pid == 0:
         with suppress(BaseException):
@@ -102,7 +103,7 @@ def test_a_forked_child_does_not_resign_for_its_parent(bench: "Bench", way: str)
             os._exit(0)
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    after = leader.status()
+    after = leader.schedules.status()
     assert (after.leader, after.term) == (before.leader, before.term)
 
 

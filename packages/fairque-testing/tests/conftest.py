@@ -1,4 +1,4 @@
-"""A pytest of its own, which runs a test file with the plugin."""
+"""A separate pytest that runs a test file with the plugin."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ Run = Callable[..., str]
 
 @pytest.fixture
 def bin_folder(tmp_path: Path) -> Path:
-    """The only folder on PATH of the pytest that is run, with a docker that has no engine."""
+    """The only folder on PATH of that pytest, with a docker command without an engine."""
     folder = tmp_path / "bin"
     folder.mkdir()
     docker = folder / "docker"
@@ -24,7 +24,7 @@ def bin_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def run(tmp_path: Path, bin_folder: Path) -> Run:
-    """Runs a test file with the plugin and gives what pytest says."""
+    """Runs a test file with the plugin and returns the output of pytest."""
     rootdir = tmp_path / "project"
     rootdir.mkdir(exist_ok=True)
 

@@ -1,4 +1,4 @@
-"""What the model may know, and that no production package knows of tests."""
+"""The model imports little, and no production package imports test helpers."""
 
 import ast
 import subprocess
@@ -14,7 +14,7 @@ PRODUCTION = sorted(path for path in PACKAGES.glob("*/src/**/*.py") if "fairque-
 
 
 def imported(path: Path) -> Iterator[str]:
-    """The modules that a file imports, also inside functions."""
+    """The modules imported by a file, also inside functions."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

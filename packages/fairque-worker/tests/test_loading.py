@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.errors import FairqueError, RedisUnavailable
-from fairque.worker import Task, TaskContext, TaskHandler, Worker, WorkerOptions, WorkerSettings
+from fairque.worker import Task, TaskContext, TaskHandler, Worker, WorkerSection, WorkerSettings
 
 # Nobody listens here, so a test that gets as far as the server says so.
-NOWHERE = RedisSettings(url="unix:///nowhere/server.sock", retries=0)
+NOWHERE = RedisSection(url="unix:///nowhere/server.sock", retries=0)
 
 Write = Callable[[str, str], str]
 
@@ -35,7 +35,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
 
 
 def nowhere(*modules: str, handler: TaskHandler | None = None) -> Worker:
-    return Worker(WorkerSettings(redis=NOWHERE, worker=WorkerOptions(modules=modules)), handler)
+    return Worker(WorkerSettings(redis=NOWHERE, worker=WorkerSection(modules=modules)), handler)
 
 
 class Own(TaskHandler):

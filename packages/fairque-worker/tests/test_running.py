@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -305,7 +306,7 @@ def test_a_delayed_task_runs_when_its_time_has_come(bench: Any) -> None:
     assert bench.state(task_id) is TaskState.SCHEDULED
     assert bench.result(task_id) == 3
     info = bench.info(task_id)
-    assert info.started_at - info.pushed_at >= 200
+    assert info.started_at - info.pushed_at >= timedelta(milliseconds=200)
 
 
 def test_current_context_is_that_of_each_of_many_tasks(bench: Any) -> None:

@@ -61,7 +61,7 @@ def test_a_heartbeat_that_fails_for_lack_of_something_is_sent_later_and_no_task_
         for _ in range(8):
             assert beats.acquire(timeout=PATIENCE)
 
-    worker = bench.worker(long, lease_seconds=3.0, heartbeat_seconds=0.5)
+    worker = bench.worker(long, lease=3.0, heartbeat=0.5)
     beat = worker._heart._consumer.beat
 
     def counted(*args: Any) -> Any:
@@ -197,7 +197,7 @@ def test_a_heart_that_beats_late_says_for_how_long_what_ran_and_what_helps(
         # As a long regular expression does: it sleeps without a word to the interpreter.
         ctypes.PyDLL(None).usleep(1_500_000)
 
-    worker = bench.worker(holds, lease_seconds=1.0, heartbeat_seconds=0.2)
+    worker = bench.worker(holds, lease=1.0, heartbeat=0.2)
     looks = itertools.count()
     monkeypatch.setattr("fairque.worker.keeping.leases.time.process_time", lambda: used * next(looks))
     worker.start()
@@ -268,9 +268,12 @@ url, name, function = sys.argv[1:]
 def thread(): os.closerange(3, 256)
 async def coroutine(): os.closerange(3, 256)
 def lowers(): resource.setrlimit(resource.RLIMIT_NOFILE, (1, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+def pipes():
+    silent, _ = os.pipe()
+    for number in range(3, 256): os.dup2(silent, number)
 registry = Registry()
-for one in (thread, coroutine, lowers): registry.register(one, one.__name__)
-with TaskQueue.from_url(url, name=name) as queue:
+for one in (thread, coroutine, lowers, pipes): registry.register(one, one.__name__)
+with TaskQueue.from_url(url, queue=name) as queue:
     queue.push(Task(func=function, user_id="ann"))
 worker = Worker.from_url(url, queue=name, handler=FunctionTaskHandler(registry=registry), http_port=0)
 try:
@@ -292,6 +295,17 @@ def test_a_task_that_closes_all_descriptors_ends_the_worker_which_says_what_happ
     assert 'isolation="process"' in ended.stdout
 
 
+def test_a_task_that_puts_silent_pipes_in_the_place_of_all_descriptors_ends_the_worker_which_says_what_happened(
+    bench: Any, tmp_path: Path
+) -> None:
+    program = tmp_path / "closes.py"
+    program.write_text(CLOSES)
+    command = [sys.executable, str(program), bench.url, bench.keys.name, "pipes"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)  # noqa: S603 - as above
+    assert ended.stdout.startswith("the worker crashed: OSError("), ended.stderr[-3_000:]
+    assert "Code in this process, as os.closerange or os.dup2, has closed" in ended.stdout
+
+
 def test_a_task_that_lowers_the_limit_of_open_files_ends_the_worker_which_says_what_to_do(
     bench: Any, tmp_path: Path
 ) -> None:
@@ -307,7 +321,7 @@ def test_a_task_that_lowers_the_limit_of_open_files_ends_the_worker_which_says_w
 
 LATE = """
 import asyncio, sys, threading
-from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.config import QueueSection, RedisSection
 from fairque.protocol.model.registry import Registry
 from fairque.protocol import calls
 from fairque.protocol.model.task import Task
@@ -324,9 +338,9 @@ def off(): raise Cancel("a test")
 async def coroutine(): await asyncio.sleep(0)
 registry = Registry()
 for one in (fine, wrong, again, off, coroutine): registry.register(one, one.__name__)
-options = WorkerOptions(concurrency=4, grace_seconds=1)
-settings = WorkerSettings(redis=RedisSettings(url=url), queue=QueueSettings(name=name), worker=options)
-keys, runner = QueueKeys(name), Runner(RedisSettings(url=url))
+options = WorkerSection(concurrency=4, stop_timeout=1)
+settings = WorkerSettings(redis=RedisSection(url=url), queue=QueueSection(name=name), worker=options)
+keys, runner = QueueKeys(name), Runner(RedisSection(url=url))
 worker = Worker(settings, FunctionTaskHandler(registry=registry), burst=False)
 worker.start()
 runner.run(calls.read_stats(keys))

@@ -1,6 +1,7 @@
 """What a worker does while the system lets it begin no thread: it takes no tasks, and a burst comes back to its own."""
 
 import asyncio
+import ctypes
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -63,6 +64,18 @@ def test_a_worker_without_threads_takes_a_task_only_once_in_a_while(
 
 async def coroutine() -> None:
     await asyncio.sleep(0)
+
+
+def test_an_exception_that_is_thrown_into_an_idle_thread_costs_neither_a_task_nor_the_thread(bench: Any) -> None:
+    """As a timeout for threads does that comes too late."""
+    bench.start(nothing, concurrency=1)
+    bench.result(bench.push(nothing))
+    (idle,) = [thread for thread in threading.enumerate() if thread.name.startswith("fairque-task")]
+    for _ in range(3):
+        throw = ctypes.pythonapi.PyThreadState_SetAsyncExc
+        assert throw(ctypes.c_ulong(idle.ident or 0), ctypes.py_object(KeyboardInterrupt)) == 1
+        bench.result(bench.push(nothing))
+    assert idle.is_alive()
 
 
 @pytest.fixture(params=[threading.settrace, threading.setprofile], ids=lambda hook: hook.__name__)

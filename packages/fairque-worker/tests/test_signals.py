@@ -74,7 +74,7 @@ def test_a_signal_that_does_not_wake_the_main_thread_stops_the_worker_all_the_sa
 
 
 def test_a_second_signal_that_does_not_wake_the_main_thread_ends_the_grace(bench: Any, inside: Any) -> None:
-    worker = bench.worker(inside, grace_seconds=600)
+    worker = bench.worker(inside, stop_timeout=600)
     task_id = bench.push(inside)
 
     def act() -> None:
@@ -88,7 +88,7 @@ def test_a_second_signal_that_does_not_wake_the_main_thread_ends_the_grace(bench
 
 
 def test_after_the_grace_no_second_signal_is_needed(bench: Any, inside: Any) -> None:
-    worker = bench.worker(inside, grace_seconds=0.6)
+    worker = bench.worker(inside, stop_timeout=0.6)
     bench.push(inside)
     began: list[float] = []
 

@@ -88,7 +88,7 @@ def test_a_task_that_was_canceled_is_not_given_back_but_ended(bench: Any, inside
 
 
 def test_the_grace_of_the_settings_counts_when_stop_names_no_time(bench: Any, inside: Any) -> None:
-    worker = bench.start(inside, grace_seconds=0.05)
+    worker = bench.start(inside, stop_timeout=0.05)
     task_id = bench.push(inside)
     inside.context()
     worker.stop()
@@ -220,7 +220,7 @@ def test_run_works_in_any_thread_but_hears_no_signals_there(bench: Any) -> None:
 
 
 def test_a_worker_says_when_a_thread_continues(bench: Any, inside: Any) -> None:
-    worker = bench.worker(inside, grace_seconds=0.05)
+    worker = bench.worker(inside, stop_timeout=0.05)
     bench.push(inside)
     thread = threading.Thread(target=worker.run)
     thread.start()

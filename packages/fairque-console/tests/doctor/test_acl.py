@@ -12,7 +12,7 @@ from redis.exceptions import NoPermissionError
 
 from fairque.console.verifier import verify
 from fairque.protocol import calls
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.errors import ServerUnsuitable
 from fairque.protocol.model.ids import new_nonce
 from fairque.protocol.model.states import TaskState
@@ -31,7 +31,7 @@ As: TypeAlias = Callable[[str], Runner]
 
 
 def pop() -> Any:
-    return calls.pop(KEYS, worker="w", claim=new_nonce(), count=1, lease_ms=30_000, max_deliveries=5, **TTLS)
+    return calls.pop(KEYS, worker="w", claim=new_nonce(), count=1, lease_ms=30_000, max_lost_workers=5, **TTLS)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def runner_of(server: PlainServer, root: Any) -> Iterator[As]:  # noqa: ARG001 -
 
     def as_role(role: str) -> Runner:
         url = server.url.replace("unix://", f"unix://fairque-{role}:pw-{role}@")
-        made.append(Runner(RedisSettings(url=url, retries=0)))
+        made.append(Runner(RedisSection(url=url, retries=0)))
         return made[-1]
 
     yield as_role
@@ -88,7 +88,7 @@ def test_a_task_lives_its_life_between_a_producer_and_a_worker(runner_of: As) ->
     (held,) = worker.run(pop()).tasks
     failed = calls.Failed(held.task_id, held.token, 5, "retry", 0, b"{}")
     worker.run(calls.fail(KEYS, [failed], **TTLS))
-    worker.run(calls.sweep(KEYS, guard_ms=0, max_deliveries=5, **TTLS))
+    worker.run(calls.sweep(KEYS, guard_ms=0, max_lost_workers=5, **TTLS))
     (held,) = worker.run(pop()).tasks
     worker.run(calls.finish(KEYS, [calls.Finished(held.task_id, held.token, 5, b"1")], result_ttl_ms=60_000))
     assert producer.run(calls.watch(KEYS, "t")).state is TaskState.FINISHED

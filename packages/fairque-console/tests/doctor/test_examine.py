@@ -12,7 +12,7 @@ from fairque.console.doctor import examine as examining
 from fairque.console.doctor.examine import examine
 from fairque.console.doctor.findings import Diagnosis
 from fairque.protocol import calls
-from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.config import QueueSection, RedisSection
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.keys import QueueKeys
@@ -21,7 +21,7 @@ from fairque.protocol.wire.scripts import script
 from fairque.testing import PlainServer
 
 PASSWORD = "hunter2"  # noqa: S105 - to look for it in what is said
-QUEUE = QueueSettings(name="examined")
+QUEUE = QueueSection(name="examined")
 KEYS = QueueKeys(QUEUE.name)
 
 
@@ -39,7 +39,7 @@ def client(server: PlainServer) -> Iterator[Any]:
 
 def look(server: PlainServer, role: str = "worker", user: str = "", **changes: Any) -> Diagnosis:
     url = server.url.replace("unix://", f"unix://{user}:{PASSWORD}@") if user else server.url
-    return examine(RedisSettings(url=url, retries=0, **changes), QUEUE, role)
+    return examine(RedisSection(url=url, retries=0, **changes), QUEUE, role)
 
 
 def found(diagnosis: Diagnosis) -> list[tuple[str, str]]:
@@ -109,7 +109,7 @@ def test_keys_of_the_wrong_type(server: PlainServer, client: Any) -> None:
 
 
 def test_records_that_were_set_aside(server: PlainServer, client: Any) -> None:
-    runner = Runner(RedisSettings(url=server.url))
+    runner = Runner(RedisSection(url=server.url))
     client.set(f"{KEYS.prefix}n:ann", "no index")
     runner.run(calls.push(KEYS, [Task(user_id="ann")], message_limit=1_000))
     runner.close()
@@ -141,6 +141,12 @@ class TestRights:
         assert diagnosis.findings[0].what == "the user may not send: blpop, publish, script|load, zpopmin"
         client.execute_command(*diagnosis.findings[0].fix.replace(" USER ", " w ").split())
         assert found(look(server, user="w")) == []
+
+    def test_a_command_that_the_server_has_under_another_name_is_not_to_be_granted(self) -> None:
+        with PlainServer("--rename-command", "blpop", "hidden") as server:
+            (finding,) = [one for one in look(server).findings if one.check == "rights"]
+        assert finding.what == "nobody may send: blpop: the server has no such command"
+        assert "rename-command" in finding.fix
 
     def test_keys_and_channels_of_others_are_denied_commands_too(self, server: PlainServer, client: Any) -> None:
         client.execute_command("ACL", "SETUSER", "w", "on", f">{PASSWORD}", "~fairque:*", "&other:*", "+@all")

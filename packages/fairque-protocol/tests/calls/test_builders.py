@@ -83,7 +83,7 @@ def test_a_pop_asks_for_no_more_than_a_script_gives() -> None:
         claim="ab",
         count=5_000,
         lease_ms=1,
-        max_deliveries=1,
+        max_lost_workers=1,
         result_ttl_ms=1,
         dead_ttl_ms=1,
     )

@@ -6,7 +6,7 @@ import pytest
 
 from fairque.protocol import calls
 from fairque.protocol.calls import ALL_USERS, Setting
-from fairque.protocol.errors import ConfigurationError, InvalidTask
+from fairque.protocol.errors import InvalidArgument
 from fairque.protocol.wire.keys import QueueKeys
 
 KEYS = QueueKeys("q")
@@ -26,7 +26,7 @@ NOT_NUMBERS = [float("nan"), float("inf"), float("-inf"), True, "1", [1]]
 )
 def test_every_setting_has_its_range(name: Any, refused: list[Any], accepted: list[Any]) -> None:
     for value in [*refused, *NOT_NUMBERS]:
-        with pytest.raises(ConfigurationError, match=f"user 'ann': {name} must be "):
+        with pytest.raises(InvalidArgument, match=f"user 'ann': {name} must be "):
             calls.limit(KEYS, [Setting("ann", name, value)])
     for value in [*accepted, None]:
         assert calls.limit(KEYS, [Setting("ann", name, value)])
@@ -34,7 +34,7 @@ def test_every_setting_has_its_range(name: Any, refused: list[Any], accepted: li
 
 def test_all_problems_are_said_at_once() -> None:
     wrong: list[Any] = [("ann", "weight", 0), ("", "weight", 5), ("a\nb", "cap", 1), ("bob", "speed", 1), (5, "cap", 0)]
-    with pytest.raises(ConfigurationError) as caught:
+    with pytest.raises(InvalidArgument) as caught:
         calls.limit(KEYS, [Setting(*one) for one in wrong])
     assert caught.value.problems == (
         "user 'ann': weight must be a number from 0.01 to 100, not 0",
@@ -54,19 +54,19 @@ def test_numbers_are_sent_so_that_equal_ones_are_equal_texts() -> None:
 
 @pytest.mark.parametrize("backlog", [-1, 1.5, float("nan"), True, "5", 1_000_000_001])
 def test_the_queue_s_backlog_has_a_range_too(backlog: Any) -> None:
-    with pytest.raises(ConfigurationError, match=r"queue 'q': backlog must be a whole number from 1"):
+    with pytest.raises(InvalidArgument, match=r"queue 'q': backlog must be a whole number from 1"):
         calls.configure(KEYS, backlog=backlog)
 
 
 def test_a_cost_mode_is_one_of_two() -> None:
     mode: Any = "sum"
-    with pytest.raises(ConfigurationError, match="cost_mode must be 'time' or 'count', not 'sum'"):
+    with pytest.raises(InvalidArgument, match="cost_mode must be 'time' or 'count', not 'sum'"):
         calls.configure(KEYS, cost_mode=mode)
 
 
 @pytest.mark.parametrize("user", ["", "a\nb", "x" * 129, None])
 def test_a_user_that_cannot_be_is_neither_purged_nor_read(user: Any) -> None:
-    with pytest.raises(InvalidTask, match="user_id"):
+    with pytest.raises(InvalidArgument, match="user_id"):
         calls.purge(KEYS, user, reason="", result_ttl_ms=1)
-    with pytest.raises(InvalidTask, match="user_id"):
+    with pytest.raises(InvalidArgument, match="user_id"):
         calls.read_user(KEYS, user)

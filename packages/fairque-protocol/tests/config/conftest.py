@@ -1,4 +1,4 @@
-"""Loading a text as the file dev.yaml, into the class that the test module calls ``Settings``."""
+"""Loads a text as the file dev.yaml into the class ``Settings`` of the test module."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

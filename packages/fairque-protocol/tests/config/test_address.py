@@ -9,7 +9,7 @@ import pytest
 import redis
 import redis.asyncio
 
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.config.address import PARAMETERS, REFUSED, Address, embedded_folder, read_address
 
 SECRET = "hunter2"  # noqa: S105 - to look for it in errors
@@ -80,7 +80,7 @@ def test_an_address_says_all_that_its_url_says(url: str, address: Address) -> No
     ("url", "words"),
     [
         ("redis://h?decode_responses=True", "fairque relies on its own value"),
-        ("redis://h?socket_timeout=1", "set redis.socket_timeout_seconds"),
+        ("redis://h?socket_timeout=1", "set redis.socket_timeout"),
         ("redis://h?client_nam=x", "there is no parameter 'client_nam' .did you mean 'client_name'"),
         ("redis://h?db=1&db=2", "the parameter 'db' is given twice"),
         ("redis://h/1?db=1", "the database is given twice"),
@@ -135,7 +135,7 @@ def test_an_address_says_all_that_its_url_says(url: str, address: Address) -> No
 )
 def test_an_address_that_cannot_be_used_says_why_and_shows_no_value(url: str, words: str) -> None:
     with pytest.raises(ValueError, match=f"^url: .*{words}") as caught:
-        RedisSettings(url=url)
+        RedisSection(url=url)
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
 
@@ -161,5 +161,5 @@ def test_the_folder_of_an_embedded_server_is_read() -> None:
 )
 def test_an_embedded_server_has_no_password_and_no_parameters(url: str) -> None:
     with pytest.raises(ValueError, match="It has no user, password or parameters") as caught:
-        RedisSettings(url=url)
+        RedisSection(url=url)
     assert SECRET not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Environment variables in settings: ``${NAME}`` in a file, and ``FAIRQUE__SECTION__KEY`` on top of it."""
+"""Environment variables in settings: ``${NAME}`` in a file, and ``FAIRQUE_SECTION_KEY`` and options on top of it."""
 
 from collections.abc import Callable
 from enum import Enum
@@ -10,12 +10,12 @@ import pytest
 from attrs import field, frozen
 
 from fairque.protocol.config import (
-    RedisSettings,
+    Option,
+    RedisSection,
     at_least,
     load_settings,
     matches,
-    settings_from_environ,
-    tell_settings,
+    trace_settings,
 )
 from fairque.protocol.errors import ConfigurationError
 
@@ -31,9 +31,9 @@ class Limits:
 
 
 @frozen(kw_only=True)
-class WorkerOptions:
+class WorkerSection:
     concurrency: int = field(default=16, validator=at_least(1))
-    lease_seconds: float = 30.0
+    lease: float = 30.0
     modules: tuple[str, ...] = ()
     tags: list[int] = field(factory=list)
     default_user_id: str | None = None
@@ -54,8 +54,8 @@ class User:
 
 @frozen(kw_only=True)
 class Settings:
-    redis: RedisSettings = field(factory=RedisSettings)
-    worker: WorkerOptions = field(factory=WorkerOptions)
+    redis: RedisSection = field(factory=RedisSection)
+    worker: WorkerSection = field(factory=WorkerSection)
 
 
 Load = Callable[..., Settings]
@@ -127,7 +127,7 @@ def test_a_reference_that_fails_does_not_show_what_the_variable_holds(
         ("redis: {url: {hunter2: 1}}", {}),
         ("redis: {url: 1.234567}", {}),
         ("redis: {url: '${U}'}", {"U": "redis://:hunter2@h:x"}),
-        ("", {"FAIRQUE__REDIS__URL": "redis://:hunter2@h:x"}),
+        ("", {"FAIRQUE_REDIS_URL": "redis://:hunter2@h:x"}),
         ("worker: {token: 'Hunter2'}", {}),
         ("worker: {token: [hunter2]}", {}),
         ("worker: {token: 012345678}", {}),
@@ -143,27 +143,26 @@ def test_text_joined_from_references_gets_no_advice_about_quotes(problems: Probl
     assert found.endswith("found a string")
 
 
-# FAIRQUE__SECTION__KEY
+# FAIRQUE_SECTION_KEY
 
 
 def test_overrides_win_over_the_file_and_are_read_by_the_type_of_the_key(load: Load) -> None:
     environ = {
-        "FAIRQUE__WORKER__CONCURRENCY": "32",
-        "FAIRQUE__WORKER__LEASE_SECONDS": "90",
-        "FAIRQUE__WORKER__DRAIN": "false",
-        "FAIRQUE__WORKER__MODULES": "a.b, c",
-        "FAIRQUE__WORKER__TAGS": "1,2",
-        "FAIRQUE__WORKER__DEFAULT_USER_ID": "042",
-        "FAIRQUE__WORKER__MODE": "3",
-        "FAIRQUE__WORKER__COLOR": "BLUE",
-        "FAIRQUE__REDIS__URL": "unix:///a?client_name=${B}",
-        "FAIRQUE_WORKER_CONCURRENCY": "99",
+        "FAIRQUE_WORKER_CONCURRENCY": "32",
+        "FAIRQUE_WORKER_LEASE": "90",
+        "FAIRQUE_WORKER_DRAIN": "false",
+        "FAIRQUE_WORKER_MODULES": "a.b, c",
+        "FAIRQUE_WORKER_TAGS": "1,2",
+        "FAIRQUE_WORKER_DEFAULT_USER_ID": "042",
+        "FAIRQUE_WORKER_MODE": "3",
+        "FAIRQUE_WORKER_COLOR": "BLUE",
+        "FAIRQUE_REDIS_URL": "unix:///a?client_name=${B}",
         "OTHER": "x",
     }
     settings = load("worker:\n  concurrency: ${NOT_SET}\n  label: file\n", environ)
-    assert settings.worker == WorkerOptions(
+    assert settings.worker == WorkerSection(
         concurrency=32,
-        lease_seconds=90.0,
+        lease=90.0,
         drain=False,
         modules=("a.b", "c"),
         tags=[1, 2],
@@ -173,7 +172,7 @@ def test_overrides_win_over_the_file_and_are_read_by_the_type_of_the_key(load: L
         label="file",
     )
     assert settings.redis.url == "unix:///a?client_name=${B}"
-    assert settings_from_environ(Settings, environ).redis == settings.redis
+    assert load_settings(None, Settings, environ=environ).redis == settings.redis
 
 
 @pytest.mark.parametrize(
@@ -192,43 +191,44 @@ def test_overrides_win_over_the_file_and_are_read_by_the_type_of_the_key(load: L
 def test_a_list_is_written_with_commas_or_as_yaml_and_json_have_it(
     load: Load, text: str, modules: tuple[str, ...]
 ) -> None:
-    assert load("", {"FAIRQUE__WORKER__MODULES": text}).worker.modules == modules
+    assert load("", {"FAIRQUE_WORKER_MODULES": text}).worker.modules == modules
 
 
 def test_the_items_of_such_a_list_are_read_by_their_type(load: Load) -> None:
-    assert load("", {"FAIRQUE__WORKER__TAGS": "[1, 2]"}).worker.tags == [1, 2]
+    assert load("", {"FAIRQUE_WORKER_TAGS": "[1, 2]"}).worker.tags == [1, 2]
 
 
 def test_the_word_null_in_a_variable_is_a_string(load: Load) -> None:
-    assert load("", {"FAIRQUE__WORKER__DEFAULT_USER_ID": "null"}).worker.default_user_id == "null"
+    assert load("", {"FAIRQUE_WORKER_DEFAULT_USER_ID": "null"}).worker.default_user_id == "null"
 
 
 def test_a_key_of_an_empty_section_is_overridden(load: Load) -> None:
-    assert load("worker:\n", {"FAIRQUE__WORKER__CONCURRENCY": "3"}).worker.concurrency == 3
+    assert load("worker:\n", {"FAIRQUE_WORKER_CONCURRENCY": "3"}).worker.concurrency == 3
 
 
 def test_an_empty_override_unsets_an_optional_key_and_empties_a_list(load: Load) -> None:
-    environ = dict.fromkeys(
-        ("FAIRQUE__WORKER__DEFAULT_USER_ID", "FAIRQUE__WORKER__DEADLINE", "FAIRQUE__WORKER__MODULES"), ""
-    )
+    environ = dict.fromkeys(("FAIRQUE_WORKER_DEFAULT_USER_ID", "FAIRQUE_WORKER_DEADLINE", "FAIRQUE_WORKER_MODULES"), "")
     text = "worker: {default_user_id: a, deadline: 5, modules: [a]}"
-    assert load(text, environ).worker == WorkerOptions()
+    assert load(text, environ).worker == WorkerSection()
 
 
 @pytest.mark.parametrize(
     ("variable", "value", "expected"),
     [
-        ("FAIRQUE__WORKER__CONCURENCY", "3", "unknown key (did you mean 'concurrency'?)"),
-        ("FAIRQUE__WROKER__CONCURRENCY", "3", "unknown section (did you mean 'worker'?)"),
-        ("FAIRQUE__WORKER", "3", "must be named FAIRQUE__SECTION__KEY"),
-        ("FAIRQUE__WORKER__LIMITS__CPU", "3", "must be named FAIRQUE__SECTION__KEY"),
-        ("FAIRQUE__WORKER__LIMITS", "3", "expected a mapping, found the integer 3"),
-        ("FAIRQUE__WORKER__CONCURRENCY", "many", "expected an integer, found the string 'many'"),
-        ("FAIRQUE__WORKER__CONCURRENCY", "", "expected an integer, found nothing"),
-        ("FAIRQUE__WORKER__CONCURRENCY", "0", "must be at least 1, found 0"),
-        ("FAIRQUE__WORKER__LEASE_SECONDS", "nan", "expected a number, found the string 'nan'"),
-        ("FAIRQUE__WORKER__DRAIN", "1", "expected a boolean (true or false), found the integer 1"),
-        ("FAIRQUE__WORKER__TAGS", "1,x", "expected an integer, found the string 'x'"),
+        ("FAIRQUE_WORKER_CONCURENCY", "3", "is not a setting (did you mean FAIRQUE_WORKER_CONCURRENCY?)"),
+        ("FAIRQUE_WROKER_CONCURRENCY", "3", "is not a setting (did you mean FAIRQUE_WORKER_CONCURRENCY?)"),
+        ("FAIRQUE__WORKER__CONCURRENCY", "3", "is not a setting (did you mean FAIRQUE_WORKER_CONCURRENCY?)"),
+        ("FAIRQUE_NOTHING_LIKE_IT", "3", "is not a setting (they are named FAIRQUE_SECTION_KEY)"),
+        ("FAIRQUE_WORKER", "3", "is not a setting"),
+        ("FAIRQUE_worker_concurrency", "3", "is not a setting"),
+        ("FAIRQUE_WORKER_LIMITS_CPU", "3", "is not a setting"),
+        ("FAIRQUE_WORKER_LIMITS", "3", "expected a mapping, found the integer 3"),
+        ("FAIRQUE_WORKER_CONCURRENCY", "many", "expected an integer, found the string 'many'"),
+        ("FAIRQUE_WORKER_CONCURRENCY", "", "expected an integer, found nothing"),
+        ("FAIRQUE_WORKER_CONCURRENCY", "0", "must be at least 1, found 0"),
+        ("FAIRQUE_WORKER_LEASE", "nan", "expected a number, found the string 'nan'"),
+        ("FAIRQUE_WORKER_DRAIN", "1", "expected a boolean (true or false), found the integer 1"),
+        ("FAIRQUE_WORKER_TAGS", "1,x", "expected an integer, found the string 'x'"),
     ],
 )
 def test_an_override_that_cannot_be_used_names_its_variable(
@@ -237,42 +237,135 @@ def test_an_override_that_cannot_be_used_names_its_variable(
     (found,) = problems("", {variable: value})
     assert found.startswith(f"environment {variable}: {expected}")
     with pytest.raises(ConfigurationError) as caught:
-        settings_from_environ(Settings, {variable: value})
+        load_settings(None, Settings, environ={variable: value})
     assert caught.value.problems == (found,)
 
 
 def test_without_a_file_a_missing_key_is_named_by_its_path() -> None:
     cls: Any = attrs.make_class("Owner", {"scheduler": field(type=User)}, frozen=True)
     with pytest.raises(ConfigurationError, match=r"^environment: scheduler\.weight: required key is missing$"):
-        settings_from_environ(cls, {})
+        load_settings(None, cls, environ={})
 
 
 def test_an_override_of_a_section_that_is_no_mapping_leaves_the_files_problem(problems: Problems) -> None:
-    found = problems("worker: 5\n", {"FAIRQUE__WORKER__CONCURRENCY": "3"})
+    found = problems("worker: 5\n", {"FAIRQUE_WORKER_CONCURRENCY": "3"})
     assert found == ["dev.yaml:1: worker: expected a mapping, found the integer 5"]
 
 
 def test_the_environment_of_the_process_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("FAIRQUE__WORKER__CONCURRENCY", "7")
+    monkeypatch.setenv("FAIRQUE_WORKER_CONCURRENCY", "7")
     path = tmp_path / "a.yaml"
     path.write_text("")
     assert load_settings(path, Settings).worker.concurrency == 7
-    assert settings_from_environ(Settings).worker.concurrency == 7
+    assert load_settings(None, Settings).worker.concurrency == 7
 
 
-def test_each_setting_tells_which_line_or_variable_it_comes_from(tmp_path: Path) -> None:
+def test_each_setting_is_traced_to_its_line_or_variable(tmp_path: Path) -> None:
     path = tmp_path / "shop.yaml"
-    path.write_text("redis:\n  retries: 1\nworker:\n  concurrency: 4\n  lease_seconds: 7\n")
-    settings, origins = tell_settings(path, Settings, environ={"FAIRQUE__WORKER__LEASE_SECONDS": "9"})
-    assert (settings.redis.retries, settings.worker.concurrency, settings.worker.lease_seconds) == (1, 4, 9.0)
+    path.write_text("redis:\n  retries: 1\nworker:\n  concurrency: 4\n  lease: 7\n")
+    settings, origins = trace_settings(path, Settings, environ={"FAIRQUE_WORKER_LEASE": "9"})
+    assert (settings.redis.retries, settings.worker.concurrency, settings.worker.lease) == (1, 4, 9.0)
     assert origins == {
         "redis.retries": f"{path}:2",
         "worker.concurrency": f"{path}:4",
-        "worker.lease_seconds": "environment FAIRQUE__WORKER__LEASE_SECONDS",
+        "worker.lease": "environment FAIRQUE_WORKER_LEASE",
     }
 
 
 def test_without_a_file_settings_come_from_variables() -> None:
-    settings, origins = tell_settings(None, Settings, environ={"FAIRQUE__WORKER__CONCURRENCY": "3"})
-    assert settings == settings_from_environ(Settings, {"FAIRQUE__WORKER__CONCURRENCY": "3"})
-    assert origins == {"worker.concurrency": "environment FAIRQUE__WORKER__CONCURRENCY"}
+    settings, origins = trace_settings(None, Settings, environ={"FAIRQUE_WORKER_CONCURRENCY": "3"})
+    assert settings == load_settings(None, Settings, environ={"FAIRQUE_WORKER_CONCURRENCY": "3"})
+    assert origins == {"worker.concurrency": "environment FAIRQUE_WORKER_CONCURRENCY"}
+
+
+def test_without_a_path_the_file_is_the_one_that_a_variable_names(tmp_path: Path) -> None:
+    path = tmp_path / "shop.yaml"
+    path.write_text("worker:\n  concurrency: 4\n")
+    assert load_settings(None, Settings, environ={"FAIRQUE_CONFIG": str(path)}).worker.concurrency == 4
+    assert load_settings(None, Settings, environ={"FAIRQUE_CONFIG": ""}) == Settings()
+
+
+def test_a_path_wins_over_the_variable_that_names_a_file(load: Load) -> None:
+    assert load("worker:\n  concurrency: 4\n", {"FAIRQUE_CONFIG": "/nowhere.yaml"}).worker.concurrency == 4
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["FAIRQUE_ACL_WORKER", "FAIRQUE_TEST_SEED", "FAIRQUE_WORKER_PROCESSES", "FAIRQUE_SCHEDULER_LEASE", "FAIRQUEUE_X"],
+)
+def test_variables_of_commands_tests_and_other_sections_are_left_alone(variable: str) -> None:
+    assert load_settings(None, Settings, environ={variable: "x"}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("FAIRQUE_WORKER_SERVICE_HOST", "10.0.0.7"),
+        ("FAIRQUE_WORKER_SERVICE_PORT", "9000"),
+        ("FAIRQUE_WORKER_SERVICE_PORT_METRICS", "9000"),
+        ("FAIRQUE_WORKER_PORT", "tcp://10.0.0.7:9000"),
+        ("FAIRQUE_WORKER_PORT_9000_TCP", "tcp://10.0.0.7:9000"),
+        ("FAIRQUE_WORKER_PORT_9000_TCP_PROTO", "tcp"),
+        ("FAIRQUE_SERVICE_HOST", "10.0.0.7"),
+    ],
+)
+def test_what_kubernetes_sets_for_a_service_named_after_fairque_is_left_alone(variable: str, value: str) -> None:
+    assert load_settings(None, Settings, environ={variable: value}) == Settings()
+
+
+# Options
+
+
+def option(path: str, value: str | None, name: str = "--set") -> Option:
+    section, _, key = path.partition(".")
+    return Option(name, section, key, value)
+
+
+def test_an_option_wins_over_a_variable_and_a_variable_over_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "shop.yaml"
+    path.write_text("worker:\n  concurrency: 4\n  lease: 5\n  label: file\n")
+    environ = {"FAIRQUE_WORKER_CONCURRENCY": "6", "FAIRQUE_WORKER_LEASE": "7"}
+    options = [option("worker.concurrency", "8"), option("worker.label", None)]
+    settings, origins = trace_settings(path, Settings, environ=environ, options=options)
+    assert (settings.worker.concurrency, settings.worker.lease, settings.worker.label) == (8, 7.0, "file")
+    assert origins["worker.concurrency"] == "--set"
+
+
+def test_the_last_of_two_options_for_one_setting_wins() -> None:
+    options = [option("worker.concurrency", "2"), option("worker.concurrency", "3")]
+    assert load_settings(None, Settings, environ={}, options=options).worker.concurrency == 3
+
+
+def test_an_option_of_a_section_that_is_not_read_here_is_left_alone() -> None:
+    assert load_settings(None, Settings, environ={}, options=[option("scheduler.lease", "x")]) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        ("worker.concurency", "3", "--set: unknown key (did you mean 'concurrency'?)"),
+        ("wroker.concurrency", "3", "--set: unknown section (did you mean 'worker'?)"),
+        ("worker.concurrency", "0", "--set: must be at least 1, found 0"),
+        ("worker.concurrency", "many", "--set: expected an integer, found the string 'many'"),
+    ],
+)
+def test_an_option_that_cannot_be_used_is_named(path: str, value: str, expected: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(None, Settings, environ={}, options=[option(path, value)])
+    assert caught.value.problems == (expected,)
+
+
+def test_what_is_wrong_with_file_variables_and_options_is_said_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("dev.yaml").write_text("worker:\n  concurrency: 0\n")
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(
+            "dev.yaml",
+            Settings,
+            environ={"FAIRQUE_WORKER_DRAIN": "3"},
+            options=[option("worker.label", "A", "--label")],
+        )
+    places = [problem.partition(": ")[0] for problem in caught.value.problems]
+    assert places == ["dev.yaml:2", "environment FAIRQUE_WORKER_DRAIN", "--label"]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from attrs import frozen
 
-from fairque.protocol.config import DefaultLimits, FairnessSettings, UserLimits
+from fairque.protocol.config import DefaultLimits, FairnessSection, UserLimits
 
 Load = Callable[..., "Settings"]
 Problems = Callable[..., list[str]]
@@ -14,7 +14,7 @@ Problems = Callable[..., list[str]]
 
 @frozen(kw_only=True)
 class Settings:
-    fairness: FairnessSettings | None = None
+    fairness: FairnessSection | None = None
 
 
 def test_a_complete_section_loads(load: Load) -> None:
@@ -23,17 +23,17 @@ def test_a_complete_section_loads(load: Load) -> None:
 fairness:
   cost_mode: count
   backlog: 1_000_000
-  defaults: {cap: 50, rate: 10, burst: 20, backlog: 5_000}
+  user_defaults: {cap: 50, rate: 10, burst: 20, backlog: 5_000}
   users:
     acme: {weight: 3, cap: 200}
     "42": {paused: true, rate: .5}
     nobody:
 """
     )
-    assert found.fairness == FairnessSettings(
+    assert found.fairness == FairnessSection(
         cost_mode="count",
         backlog=1_000_000,
-        defaults=DefaultLimits(cap=50, rate=10.0, burst=20, backlog=5_000),
+        user_defaults=DefaultLimits(cap=50, rate=10.0, burst=20, backlog=5_000),
         users={
             "acme": UserLimits(weight=3.0, cap=200),
             "42": UserLimits(paused=True, rate=0.5),
@@ -43,8 +43,8 @@ fairness:
 
 
 def test_one_key_can_come_from_the_environment(load: Load) -> None:
-    found = load("fairness: {cost_mode: time}", {"FAIRQUE__FAIRNESS__BACKLOG": "5"})
-    assert found.fairness == FairnessSettings(backlog=5)
+    found = load("fairness: {cost_mode: time}", {"FAIRQUE_FAIRNESS_BACKLOG": "5"})
+    assert found.fairness == FairnessSection(backlog=5)
 
 
 def test_every_problem_is_said_at_once_with_its_place(problems: Problems) -> None:
@@ -52,7 +52,7 @@ def test_every_problem_is_said_at_once_with_its_place(problems: Problems) -> Non
         """fairness:
   cost_mode: sum
   backlog: 0
-  defaults:
+  user_defaults:
     weight: 2
     cap: 1.5
   users:
@@ -70,8 +70,8 @@ def test_every_problem_is_said_at_once_with_its_place(problems: Problems) -> Non
     assert found == [
         "dev.yaml:2: fairness.cost_mode: expected one of 'time', 'count', found the string 'sum'",
         "dev.yaml:3: fairness.backlog: must be between 1 and 1,000,000,000, found 0",
-        "dev.yaml:5: fairness.defaults.weight: unknown key (known: backlog, burst, cap, rate)",
-        "dev.yaml:6: fairness.defaults.cap: expected an integer, found the number 1.5",
+        "dev.yaml:5: fairness.user_defaults.weight: unknown key (known: backlog, burst, cap, rate)",
+        "dev.yaml:6: fairness.user_defaults.cap: expected an integer, found the number 1.5",
         "dev.yaml:9: fairness.users.acme.weight: must be between 0.01 and 100, found 200.0",
         "dev.yaml:10: fairness.users.acme.cap: must be between 1 and 1,000,000,000, found 0",
         "dev.yaml:11: fairness.users.acme.rate: must be between 1e-06 and 1,000,000, found -1.0",

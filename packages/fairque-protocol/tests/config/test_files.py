@@ -2,16 +2,17 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
-from attrs import frozen, has
+from attrs import frozen
 
 from fairque.protocol.config import (
     DefaultLimits,
-    FairnessSettings,
-    QueueSettings,
-    RedisSettings,
+    FairnessSection,
+    LogSection,
+    QueueSection,
+    RedisSection,
+    Seconds,
     UserLimits,
     load_settings,
 )
@@ -32,11 +33,11 @@ class ClientSection:
 @frozen(kw_only=True)
 class WorkerSection:
     concurrency: int
-    lease_seconds: float
-    heartbeat_seconds: float
-    grace_seconds: float
+    lease: Seconds
+    heartbeat: Seconds
+    stop_timeout: Seconds
     isolation: str
-    cancel_grace_seconds: float
+    cancel_timeout: Seconds
     max_abandoned: int
     http_host: str
     http_port: int | None
@@ -45,8 +46,8 @@ class WorkerSection:
 
 @frozen(kw_only=True)
 class SchedulerSection:
-    lease_seconds: float
-    grace_seconds: float
+    lease: Seconds
+    stop_timeout: Seconds
     modules: tuple[str, ...]
     http_host: str
     http_port: int | None
@@ -54,17 +55,18 @@ class SchedulerSection:
 
 @frozen(kw_only=True)
 class Everything:
-    redis: RedisSettings
-    queue: QueueSettings
+    redis: RedisSection
+    queue: QueueSection
     client: ClientSection
     worker: WorkerSection
     scheduler: SchedulerSection
-    fairness: FairnessSettings
+    log: LogSection
+    fairness: FairnessSection
 
 
 @frozen(kw_only=True)
 class Fairness:
-    fairness: FairnessSettings
+    fairness: FairnessSection
 
 
 def test_there_is_a_file_for_each_environment() -> None:
@@ -75,7 +77,7 @@ def test_there_is_a_file_for_each_environment() -> None:
 def test_every_file_loads(path: Path) -> None:
     settings = load_settings(path, Everything, environ={"REDIS_URL": "redis://:pw@cache:6379/0"})
     assert settings.redis.url == "redis://:pw@cache:6379/0"
-    assert settings.worker.heartbeat_seconds * 3 <= settings.worker.lease_seconds
+    assert settings.worker.heartbeat * 3 <= settings.worker.lease
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -83,50 +85,52 @@ def test_every_key_is_there_under_a_comment_with_its_default(path: Path) -> None
     lines = path.read_text(encoding="utf-8").splitlines()
     keys = [index for index, line in enumerate(lines) if re.match(r"  [a-z_]+:", line)]
     assert {lines[index].strip().partition(":")[0] for index in keys} == {
-        *RedisSettings.__annotations__,
-        *QueueSettings.__annotations__,
+        *RedisSection.__annotations__,
+        *QueueSection.__annotations__,
         *ClientSection.__annotations__,
         *WorkerSection.__annotations__,
         *SchedulerSection.__annotations__,
-        *FairnessSettings.__annotations__,
+        *LogSection.__annotations__,
+        *FairnessSection.__annotations__,
     }
     assert all(lines[index - 1].startswith("  # ") and "Default: " in lines[index - 1] for index in keys)
 
 
+@frozen(kw_only=True)
+class Own:
+    redis: RedisSection
+    queue: QueueSection
+    log: LogSection
+    fairness: FairnessSection
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_the_commented_defaults_are_the_real_ones(path: Path) -> None:
-    real = {"redis": RedisSettings(), "queue": QueueSettings(), "fairness": FairnessSettings()}
-    for section, default in real.items():
-        block = path.read_text(encoding="utf-8").partition(f"\n{section}:\n")[2].partition("\n\n")[0]
+def test_the_commented_defaults_are_the_real_ones(path: Path, tmp_path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    written = tmp_path / "defaults.yaml"
+    for section in ("redis", "queue", "log", "fairness"):
+        block = text.partition(f"\n{section}:\n")[2].partition("\n\n")[0]
         found = re.findall(r"Default: (\S+).*\n  ([a-z_]+):", block)
-        assert {key: text for text, key in found} == {
-            key: written(key, getattr(default, key)) for key in type(default).__annotations__
-        }
-
-
-def written(key: str, value: Any) -> str:
-    """A default as a file has it."""
-    if value is None:
-        return "null"
-    if has(type(value)):
-        return "{}"
-    text = str(value).lower()
-    return text.removesuffix(".0") if "ttl" in key else text
+        with written.open("a", encoding="utf-8") as file:
+            file.write(f"{section}:\n" + "".join(f"  {key}: {default}\n" for default, key in found))
+    assert load_settings(written, Own, environ={}) == Own(
+        redis=RedisSection(), queue=QueueSection(), log=LogSection(), fairness=FairnessSection()
+    )
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_the_examples_in_the_comments_load(path: Path, tmp_path: Path) -> None:
     defaults, users = re.findall(r"as in (\{.*\})[:;]", path.read_text(encoding="utf-8"))
     example = tmp_path / "example.yaml"
-    example.write_text(f"fairness:\n  defaults: {defaults}\n  users: {users}\n")
-    assert load_settings(example, Fairness, environ={}).fairness == FairnessSettings(
-        defaults=DefaultLimits(cap=50, rate=10.0, burst=20, backlog=100_000),
+    example.write_text(f"fairness:\n  user_defaults: {defaults}\n  users: {users}\n")
+    assert load_settings(example, Fairness, environ={}).fairness == FairnessSection(
+        user_defaults=DefaultLimits(cap=50, rate=10.0, burst=20, backlog=100_000),
         users={"acme": UserLimits(weight=3.0, cap=200), "trial": UserLimits(weight=0.2, paused=True)},
     )
 
 
 def test_test_and_development_need_no_variable_but_production_does() -> None:
     assert load_settings(FOLDER / "test.yaml", Everything, environ={}).redis.url == "embedded://"
-    assert load_settings(FOLDER / "development.yaml", Everything, environ={}).redis == RedisSettings()
+    assert load_settings(FOLDER / "development.yaml", Everything, environ={}).redis == RedisSection()
     with pytest.raises(ConfigurationError, match=r"redis\.url: the environment variable REDIS_URL is not set"):
         load_settings(FOLDER / "production.yaml", Everything, environ={})

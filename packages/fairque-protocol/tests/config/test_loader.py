@@ -11,7 +11,7 @@ import attrs
 import pytest
 from attrs import field, frozen
 
-from fairque.protocol.config import QueueSettings, RedisSettings, at_least, load_settings, matches, positive
+from fairque.protocol.config import QueueSection, RedisSection, at_least, load_settings, matches, positive
 from fairque.protocol.errors import ConfigurationError
 
 
@@ -27,10 +27,10 @@ class Limits:
 
 
 @frozen(kw_only=True)
-class WorkerOptions:
+class WorkerSection:
     concurrency: int = field(default=16, validator=at_least(1))
-    lease_seconds: float = field(default=30.0, validator=positive)
-    heartbeat_seconds: float = field(default=10.0, validator=positive)
+    lease: float = field(default=30.0, validator=positive)
+    heartbeat: float = field(default=10.0, validator=positive)
     modules: tuple[str, ...] = ()
     tags: list[int] = field(factory=list)
     default_user_id: str | None = None
@@ -43,10 +43,10 @@ class WorkerOptions:
     token: str = field(default="none", validator=matches(r"[a-z]+", "lower case letters"))
     extra: Any = None
 
-    @heartbeat_seconds.validator
+    @heartbeat.validator
     def _below_the_lease(self, attribute: "attrs.Attribute[float]", value: float) -> None:
-        if value >= self.lease_seconds:
-            raise ValueError(f"{attribute.name}: must be below lease_seconds")
+        if value >= self.lease:
+            raise ValueError(f"{attribute.name}: must be below lease")
 
 
 @frozen(kw_only=True)
@@ -57,9 +57,9 @@ class User:
 
 @frozen(kw_only=True)
 class Settings:
-    redis: RedisSettings = field(factory=RedisSettings)
-    queue: QueueSettings = field(factory=QueueSettings)
-    worker: WorkerOptions = field(factory=WorkerOptions)
+    redis: RedisSection = field(factory=RedisSection)
+    queue: QueueSection = field(factory=QueueSection)
+    worker: WorkerSection = field(factory=WorkerSection)
     users: dict[str, User] = field(factory=dict)
 
 
@@ -76,7 +76,7 @@ def test_a_complete_file_loads_with_every_type(load: Load) -> None:
 redis: {url: "redis://h:1/2", retries: 0}
 worker:
   concurrency: 1_000
-  lease_seconds: 20
+  lease: 20
   modules: [shop.tasks, 'shop.mail']
   tags: [1, -2]
   default_user_id: acme
@@ -93,11 +93,11 @@ users:
   "42": {weight: .5, cap: 3}
 """
     )
-    assert settings.redis == RedisSettings(url="redis://h:1/2", retries=0)
-    assert settings.queue == QueueSettings()
-    assert settings.worker == WorkerOptions(
+    assert settings.redis == RedisSection(url="redis://h:1/2", retries=0)
+    assert settings.queue == QueueSection()
+    assert settings.worker == WorkerSection(
         concurrency=1000,
-        lease_seconds=20.0,
+        lease=20.0,
         modules=("shop.tasks", "shop.mail"),
         tags=[1, -2],
         default_user_id="acme",
@@ -108,7 +108,7 @@ users:
         extra={"list": [1, 2.5, None, True, "text"]},
     )
     assert settings.users == {"acme": User(weight=2.0), "42": User(weight=0.5, cap=3)}
-    assert isinstance(settings.worker.lease_seconds, float)
+    assert isinstance(settings.worker.lease, float)
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "worker:\n", "worker: {}\n", "\ufeffworker:\n"])
@@ -118,7 +118,7 @@ def test_an_empty_file_or_section_takes_the_defaults(load: Load, text: str) -> N
 
 def test_known_sections_of_other_packages_are_ignored_even_if_their_variables_are_not_set(load: Load) -> None:
     text = "scheduler: {poll: '${NOT_SET}', whatever: 012}\nclient: 5\n"
-    assert load(text, {"FAIRQUE__CLIENT__ANY": "1", "FAIRQUE__SCHEDULER__A__B": "1"}) == Settings()
+    assert load(text, {"FAIRQUE_CLIENT_ANY": "1", "FAIRQUE_SCHEDULER_A__B": "1"}) == Settings()
 
 
 # One kind of error each
@@ -132,16 +132,16 @@ def test_known_sections_of_other_packages_are_ignored_even_if_their_variables_ar
             "dev.yaml:2: worker.concurency: unknown key (did you mean 'concurrency'?)",
         ),
         ("wroker:\n  a: 3", "dev.yaml:1: wroker: unknown section (did you mean 'worker'?)"),
-        ("queue: {dead: 1}", "dev.yaml:1: queue.dead: unknown key (did you mean 'dead_letter_ttl_seconds'?)"),
+        ("queue: {dead: 1}", "dev.yaml:1: queue.dead: unknown key (did you mean 'dead_letter_ttl'?)"),
         (
             "queue: {x: 1}",
-            "dev.yaml:1: queue.x: unknown key (known: dead_letter_ttl_seconds, input_limit, ",
+            "dev.yaml:1: queue.x: unknown key (known: dead_letter_ttl, input_limit, ",
         ),
         (
             "worker:\n  limits:\n    cpus: 1",
             "dev.yaml:3: worker.limits.cpus: unknown key (did you mean 'cpu'?)",
         ),
-        ("queue: {max: 3}", "dev.yaml:1: queue.max: unknown key (did you mean 'max_deliveries'?)"),
+        ("queue: {max: 3}", "dev.yaml:1: queue.max: unknown key (did you mean 'max_lost_workers'?)"),
         ("users:\n  acme: {cap: 1}", "dev.yaml:2: users.acme.weight: required key is missing"),
         (
             "users: {'a b': {wait: 1, weight: 1}}",
@@ -171,10 +171,10 @@ def test_unknown_and_missing_keys_are_named_with_their_place(problems: Problems,
             "expected an integer, found 12:30:45, which YAML reads as a number in base 60",
         ),
         ("concurrency: 0x10", "expected an integer, found 0x10, which YAML reads as a hexadecimal number"),
-        ("lease_seconds: .nan", "expected a finite number, found the number .nan"),
-        ("lease_seconds: -.inf", "expected a finite number, found the number -.inf"),
-        ("lease_seconds: 1e999", "expected a finite number, found the number 1e999"),
-        ("lease_seconds: yes", "expected a number, found the boolean true"),
+        ("lease: .nan", "expected a finite number, found the number .nan"),
+        ("lease: -.inf", "expected a finite number, found the number -.inf"),
+        ("lease: 1e999", "expected a finite number, found the number 1e999"),
+        ("lease: yes", "expected a number, found the boolean true"),
         ("label: no", "expected a string, found the boolean false (quote it)"),
         ("label: 42", "expected a string, found the integer 42 (quote it)"),
         (
@@ -332,35 +332,35 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(problems: Problems) 
 queue:
   name: a b
   message_limit: 0
-  max_deliveries: -1
+  max_lost_workers: -1
   name: x
 worker:
   concurrency: 0
-  lease_seconds: '3'
+  lease: '3'
   lable: x
 redsi: {}
 users: {acme: {}}
 """,
-        {"FAIRQUE__WORKER__DRAIN": "maybe"},
+        {"FAIRQUE_WORKER_DRAIN": "maybe"},
     )
     assert found == [
         "dev.yaml:3: queue.name: must be 1 to 64 ASCII letters, digits or the signs _ . @ -, found 'a b'",
         "dev.yaml:4: queue.message_limit: must be between 1 and 1,048,576, found 0",
-        "dev.yaml:5: queue.max_deliveries: must be at least 1, found -1",
+        "dev.yaml:5: queue.max_lost_workers: must be at least 1, found -1",
         "dev.yaml:6: queue.name: duplicate key (the first is on line 3): remove one",
         "dev.yaml:8: worker.concurrency: must be at least 1, found 0",
-        "dev.yaml:9: worker.lease_seconds: expected a number, found the string '3' (remove the quotes)",
+        "dev.yaml:9: worker.lease: expected a number, found the string '3' (remove the quotes)",
         "dev.yaml:10: worker.lable: unknown key (did you mean 'label'?)",
         "dev.yaml:11: redsi: unknown section (did you mean 'redis'?)",
         "dev.yaml:12: users.acme.weight: required key is missing",
-        "environment FAIRQUE__WORKER__DRAIN: expected a boolean (true or false), found the string 'maybe'",
+        "environment FAIRQUE_WORKER_DRAIN: expected a boolean (true or false), found the string 'maybe'",
     ]
 
 
 def test_a_validator_may_compare_fields_and_sees_the_defaults(problems: Problems) -> None:
-    expected = "dev.yaml:2: worker.heartbeat_seconds: must be below lease_seconds"
-    assert problems("worker:\n  lease_seconds: 5\n") == [expected]
-    assert problems("worker:\n  heartbeat_seconds: 40\n") == [expected]
+    expected = "dev.yaml:2: worker.heartbeat: must be below lease"
+    assert problems("worker:\n  lease: 5\n") == [expected]
+    assert problems("worker:\n  heartbeat: 40\n") == [expected]
 
 
 def test_a_check_of_the_whole_class_is_reported_at_its_section(problems: Problems) -> None:
@@ -380,10 +380,10 @@ def test_a_check_of_the_whole_class_is_reported_at_its_section(problems: Problem
 def test_a_section_without_default_is_asked_for_key_by_key(problems: Problems, load: Load) -> None:
     cls = attrs.make_class("Owner", {"scheduler": field(type=User)}, frozen=True)
     assert problems("redis: {}\n", cls=cls) == ["dev.yaml:1: scheduler.weight: required key is missing"]
-    assert problems("", {"FAIRQUE__SCHEDULER__CAP": "1"}, cls) == [
+    assert problems("", {"FAIRQUE_SCHEDULER_CAP": "1"}, cls) == [
         "dev.yaml:1: scheduler.weight: required key is missing"
     ]
-    assert load("", {"FAIRQUE__SCHEDULER__WEIGHT": "2"}, cls) == cls(scheduler=User(weight=2.0))
+    assert load("", {"FAIRQUE_SCHEDULER_WEIGHT": "2"}, cls) == cls(scheduler=User(weight=2.0))
 
 
 def test_the_validators_of_attrs_itself_are_reported_without_their_arguments(problems: Problems) -> None:

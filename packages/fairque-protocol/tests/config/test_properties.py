@@ -10,7 +10,7 @@ from attrs import asdict, field, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairque.protocol.config import load_settings, settings_from_environ
+from fairque.protocol.config import load_settings
 from fairque.protocol.config.scalars import read_plain
 from fairque.protocol.errors import ConfigurationError
 
@@ -110,13 +110,13 @@ def test_no_document_ends_in_another_error(path: Path, text: str) -> None:
 
 @given(text=ANY_TEXT)
 def test_the_value_of_a_variable_is_a_string_as_it_is(text: str) -> None:
-    assert settings_from_environ(Settings, {"FAIRQUE__WORKER__TEXT": text}).worker.text == text
+    assert load_settings(None, Settings, environ={"FAIRQUE_WORKER_TEXT": text}).worker.text == text
 
 
 @given(text=ANY_TEXT, key=st.sampled_from(list(Options.__annotations__)))
 def test_no_variable_ends_in_another_error(text: str, key: str) -> None:
-    name = f"FAIRQUE__WORKER__{key.upper()}"
-    found = problems_of(lambda: settings_from_environ(Settings, {name: text}))
+    name = f"FAIRQUE_WORKER_{key.upper()}"
+    found = problems_of(lambda: load_settings(None, Settings, environ={name: text}))
     assert all(problem.startswith(f"environment {name}: ") for problem in found)
 
 

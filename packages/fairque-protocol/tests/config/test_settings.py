@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from fairque.protocol.config import (
     MESSAGE_LIMIT_MAX,
-    QueueSettings,
-    RedisSettings,
+    QueueSection,
+    RedisSection,
     at_most,
     mask_addresses,
     mask_url,
@@ -26,7 +26,7 @@ def test_importing_the_configuration_does_not_import_yaml() -> None:
 
 
 def test_the_representation_masks_the_password() -> None:
-    shown = repr(RedisSettings(url="rediss://app:hunter2@cache.internal:6380/1"))
+    shown = repr(RedisSection(url="rediss://app:hunter2@cache.internal:6380/1"))
     assert "hunter2" not in shown
     assert "rediss://app:***@cache.internal:6380/1" in shown
 
@@ -77,7 +77,7 @@ def test_addresses_in_a_text_are_masked_and_all_else_stays(text: str, shown: str
 
 def test_an_address_in_the_place_of_another_value_does_not_show_its_password() -> None:
     with pytest.raises(ValueError, match=r"found 'redis://u:\*\*\*@h/0'"):
-        QueueSettings(name="redis://u:hunter2@h/0")
+        QueueSection(name="redis://u:hunter2@h/0")
 
 
 @given(st.text(min_size=1))
@@ -97,16 +97,16 @@ def test_no_password_survives_the_mask(password: str) -> None:
         ({"message_limit": MESSAGE_LIMIT_MAX + 1}, "between 1 and 1,048,576, found 1048577"),
         ({"message_limit": 1.5}, "message_limit: must be"),
         ({"message_limit": True}, "message_limit: must be"),
-        ({"result_ttl_seconds": 0}, "result_ttl_seconds: must be above 0, found 0"),
-        ({"result_ttl_seconds": float("nan")}, "found nan"),
-        ({"result_ttl_seconds": float("inf")}, "found inf"),
-        ({"result_ttl_seconds": "60"}, "found '60'"),
-        ({"max_deliveries": 0}, "max_deliveries: must be at least 1, found 0"),
+        ({"result_ttl": 0}, "result_ttl: must be above 0, found 0"),
+        ({"result_ttl": float("nan")}, "found nan"),
+        ({"result_ttl": float("inf")}, "found inf"),
+        ({"result_ttl": "60"}, "found '60'"),
+        ({"max_lost_workers": 0}, "max_lost_workers: must be at least 1, found 0"),
     ],
 )
 def test_a_queue_refuses_values_out_of_range(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError) as caught:
-        QueueSettings(**values)
+        QueueSection(**values)
     assert message in str(caught.value)
 
 
@@ -127,18 +127,18 @@ def test_a_queue_refuses_values_out_of_range(values: dict[str, Any], message: st
 )
 def test_redis_refuses_values_out_of_range_and_never_shows_the_url(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError) as caught:
-        RedisSettings(**values)
+        RedisSection(**values)
     assert message in str(caught.value)
     assert "hunter2" not in str(caught.value)
     assert caught.value.__cause__ is None
 
 
 def test_the_limits_themselves_are_allowed() -> None:
-    assert QueueSettings(message_limit=MESSAGE_LIMIT_MAX, max_deliveries=1).message_limit == MESSAGE_LIMIT_MAX
+    assert QueueSection(message_limit=MESSAGE_LIMIT_MAX, max_lost_workers=1).message_limit == MESSAGE_LIMIT_MAX
 
 
 def test_an_integer_too_large_for_a_float_is_compared_all_the_same() -> None:
-    assert evolve(QueueSettings(), max_deliveries=10**400).max_deliveries == 10**400
+    assert evolve(QueueSection(), max_lost_workers=10**400).max_lost_workers == 10**400
 
 
 def test_a_validator_hides_the_value_of_a_field_with_a_secret_name() -> None:

@@ -2,7 +2,7 @@
 
 An ordinary run takes a seeded sample of zones. All changes of all zones since 1973 take more than half an hour:
 
-    FAIRQUE_CRON_ORACLE=all hatch run test packages/fairque-scheduler/tests/test_cron_oracle.py --log-cli-level=INFO
+    FAIRQUE_TEST_CRON_ORACLE=all hatch run pytest -k cron_oracle packages/fairque-scheduler --log-cli-level=INFO
 """
 
 import logging
@@ -19,7 +19,7 @@ from cronsim import CronSim
 
 from fairque.protocol.cron.cron import Cron, parse_cron
 
-ALL = os.environ.get("FAIRQUE_CRON_ORACLE") == "all"
+ALL = os.environ.get("FAIRQUE_TEST_CRON_ORACLE") == "all"
 SEED = 6
 HOUR, DAY = 3_600, 86_400
 FIRST, LAST = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) for year in (1973, 2040))

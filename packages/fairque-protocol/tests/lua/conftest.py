@@ -1,4 +1,4 @@
-"""The scripts as text, taken apart."""
+"""The parsed text of the scripts."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _PLACE = re.compile(r"ARGV\[(\d+)(\.\.)?\] (.*?)(?=\s+ARGV\[|\s*\Z)", re.DOTALL)
 
 @frozen
 class Arguments:
-    """What a header says of ARGV: names of the fixed ones, and of those that are repeated for each task."""
+    """ARGV according to a header: the names of the fixed arguments, and of those repeated for each task."""
 
     fixed: tuple[str, ...]
     group: tuple[str, ...]
@@ -82,7 +82,7 @@ class Source:
 
     @property
     def body(self) -> str:
-        """Everything that is sent, without the header."""
+        """The text that is sent, without the header."""
         return script(self.name).text.replace(self.header, "")
 
     @property

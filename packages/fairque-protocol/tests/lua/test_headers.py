@@ -10,13 +10,13 @@ from fairque.protocol import calls
 from fairque.protocol.calls import Failed, Finished, Released, Reported, Setting, Storing
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.progress import Progress
-from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import TRANSITIONS, TaskState
 from fairque.protocol.model.task import Task
 from fairque.protocol.wire.call import SCHEMA, Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.scripts import script, script_names
 from fairque.protocol.wire.status import Status
+from fairque.testing.internal import stored_schedule
 
 if TYPE_CHECKING:
     from tests.lua.conftest import Source
@@ -53,19 +53,19 @@ def sample(name: str, number: int) -> Call[Any]:
     each = range(number)
     ttl = {"result_ttl_ms": 1}
     both = {**ttl, "dead_ttl_ms": 1}
-    schedules = [Schedule(schedule_id=f"s{n}", every_ms=1_000, user_id="ann") for n in each]
+    schedules = [stored_schedule(schedule_id=f"s{n}", every_ms=1_000, user_id="ann") for n in each]
     storing = [Storing(schedule=one, revision=0) for one in schedules]
     moves = [calls.move(one, 1, time=5, following=9, fire_at=5) for one in schedules]
     builders: dict[str, Any] = {
         "push": lambda: calls.push(KEYS, [Task(user_id="ann") for _ in each], message_limit=1_000),
         "interrupt": lambda: calls.interrupt(KEYS, "w"),
-        "pop": lambda: calls.pop(KEYS, worker="w", claim="ab", count=number, lease_ms=1, max_deliveries=1, **both),
+        "pop": lambda: calls.pop(KEYS, worker="w", claim="ab", count=number, lease_ms=1, max_lost_workers=1, **both),
         "beat": lambda: calls.beat(KEYS, [("t", "1:a") for _ in each], lease_ms=1),
         "finish": lambda: calls.finish(KEYS, [Finished("t", "1:a", 1, b"") for _ in each], **ttl),
         "fail": lambda: calls.fail(KEYS, [Failed("t", "1:a", 1, "dead", 0, b"") for _ in each], **both),
         "release": lambda: calls.release(KEYS, [Released("t", "1:a", 1) for _ in each], **ttl),
         "cancel": lambda: calls.cancel(KEYS, "t", reason="", **ttl),
-        "sweep": lambda: calls.sweep(KEYS, guard_ms=0, max_deliveries=1, **both),
+        "sweep": lambda: calls.sweep(KEYS, guard_ms=0, max_lost_workers=1, **both),
         "watch": lambda: calls.watch_many(KEYS, ["t" for _ in each]),
         "progress": lambda: calls.progress(KEYS, [Reported("t", "1:a", Progress(1)) for _ in each]),
         "read_progress": lambda: calls.read_progress(KEYS, ["t" for _ in each]),
@@ -214,7 +214,7 @@ def test_the_scripts_and_python_agree_on_the_schema(source: "Source") -> None:
 
 def test_the_scripts_and_python_agree_on_the_states_in_which_a_task_has_ended(lua_folder: Path) -> None:
     (written,) = re.findall(r"TERMINAL = \{(.*)\}", (lua_folder / "includes" / "terminal.lua").read_text())
-    assert {one.split(" = ")[0] for one in written.split(", ")} == {state for state in TaskState if state.terminal}
+    assert {one.split(" = ")[0] for one in written.split(", ")} == {state for state in TaskState if state.ended}
     for path in lua_folder.rglob("*.lua"):
         assert path.stem in ("terminal", "readable") or "CANCELED = true" not in path.read_text(), path
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from fairque.protocol.model.limits import Limits
 from fairque.protocol.model.standing import TaskStanding, UserStanding
 from fairque.protocol.model.states import TaskState
 
@@ -11,7 +12,7 @@ from fairque.protocol.model.states import TaskState
 def user(**fields: Any) -> UserStanding:
     given = dict.fromkeys(["cap", "rate", "backlog", "oldest_seconds", "users_ahead", "next_start_at", "last_pop_at"])
     numbers = dict.fromkeys(["waiting", "waiting_critical", "scheduled", "running", "since", "queue_running"], 0)
-    standing = {"weight": 1.0, "burst": 1, "paused": False, "configured": False, "served": 0.0, "ahead": 0.0}
+    standing = {"weight": 1.0, "burst": 1, "paused": False, "own_limits": Limits(), "served": 0.0, "ahead": 0.0}
     return UserStanding(**{"user_id": "ann", "at_ms": 0, "lane": "", **standing, **given, **numbers, **fields})
 
 

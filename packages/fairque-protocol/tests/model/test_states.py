@@ -9,7 +9,7 @@ TERMINAL = {TaskState.FINISHED, TaskState.FAILED, TaskState.CANCELED}
 
 @pytest.mark.parametrize("state", TaskState)
 def test_finished_failed_and_canceled_are_the_ends(state: TaskState) -> None:
-    assert state.terminal == (state in TERMINAL)
+    assert state.ended == (state in TERMINAL)
 
 
 def test_only_a_redrive_leads_out_of_an_end() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fairque.protocol.errors import RemoteError
+from fairque.protocol.errors import ErrorInfo, RemoteError
 from fairque.protocol.model.tracebacks import ErrorText, error_kind, error_text, error_traceback, is_a
 
 #: Characters of all three texts together, at most.
@@ -187,7 +187,7 @@ class TestWhatIsShown:
         assert error_traceback(asyncio.CancelledError()) == "asyncio.exceptions.CancelledError\n"
 
     def test_one_of_another_process_is_told_as_it_came(self) -> None:
-        told = ErrorText.of(RemoteError("There", "no luck", "lines"))
+        told = ErrorText.of(RemoteError(ErrorInfo("There", "no luck", "lines")))
         assert (told.kind, told.text, told.traceback) == ("There", "no luck", "lines")
 
 

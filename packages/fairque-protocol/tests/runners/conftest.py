@@ -1,4 +1,4 @@
-"""Both runners behind one face, and servers that a test may spoil."""
+"""Both runners behind one interface, and servers that a test may reconfigure."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +10,7 @@ import redis
 from attrs import frozen
 from redis.exceptions import RedisError
 
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.embedded import EmbeddedServer
 from fairque.protocol.embedded.binary import packaged_server_binary
 from fairque.protocol.runners import Runner
@@ -21,18 +21,18 @@ from fairque.testing.servers import REDIS_SERVER
 
 BINARIES = [path for path in (packaged_server_binary(), REDIS_SERVER) if path]
 
-Send: TypeAlias = Callable[[RedisSettings, Sequence[Call[Any]]], list[Any]]
+Send: TypeAlias = Callable[[RedisSection, Sequence[Call[Any]]], list[Any]]
 
 
 @frozen
 class OwnServer:
-    """A server of one module of tests, and a client to change its settings with."""
+    """A server for one module of tests, and a client to change its settings."""
 
-    settings: RedisSettings
+    settings: RedisSection
     client: "redis.Redis"
 
 
-def _send(settings: RedisSettings, calls: Sequence[Call[Any]]) -> list[Any]:
+def _send(settings: RedisSection, calls: Sequence[Call[Any]]) -> list[Any]:
     runner = Runner(settings)
     try:
         return [runner.run(calls[0])] if len(calls) == 1 else runner.run_all(calls)
@@ -40,7 +40,7 @@ def _send(settings: RedisSettings, calls: Sequence[Call[Any]]) -> list[Any]:
         runner.close()
 
 
-async def _send_async(settings: RedisSettings, calls: Sequence[Call[Any]]) -> list[Any]:
+async def _send_async(settings: RedisSection, calls: Sequence[Call[Any]]) -> list[Any]:
     runner = AsyncRunner(settings)
     try:
         return [await runner.run(calls[0])] if len(calls) == 1 else await runner.run_all(calls)
@@ -50,7 +50,7 @@ async def _send_async(settings: RedisSettings, calls: Sequence[Call[Any]]) -> li
 
 @pytest.fixture(params=["sync", "async"])
 def send(request: pytest.FixtureRequest) -> Send:
-    """Send calls with a runner of either kind: one alone, several in one round trip."""
+    """Send calls with a runner of either kind: a single one, or several in one round trip."""
     if request.param == "sync":
         return _send
     return lambda settings, calls: asyncio.run(_send_async(settings, calls))
@@ -58,7 +58,7 @@ def send(request: pytest.FixtureRequest) -> Send:
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses before further attempts, in seconds, as they are made."""
+    """The delays before retries, in seconds, in order."""
     made, pause_seconds = list[float](), Attempts.pause_seconds
 
     def noted(attempts: Attempts, error: RedisError, seen: str = "") -> float:
@@ -71,6 +71,6 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture(scope="module", params=BINARIES, ids=lambda path: Path(path).name)
 def own_server(request: pytest.FixtureRequest) -> Iterator[OwnServer]:
-    """A server whose settings tests change and put back."""
+    """A server whose settings tests change and restore."""
     with EmbeddedServer(binary=Path(request.param)) as server, redis.Redis.from_url(server.url) as client:
-        yield OwnServer(RedisSettings(url=server.url, retries=0), client)
+        yield OwnServer(RedisSection(url=server.url, retries=0), client)

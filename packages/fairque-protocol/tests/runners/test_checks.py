@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.runners.checks import CHECKS, MUSTS, findings_of
 
 HEALTHY: dict[str, Any] = {
@@ -23,8 +23,8 @@ HEALTHY: dict[str, Any] = {
 }
 
 
-def found(settings: RedisSettings | None = None, **changes: Any) -> list[tuple[str, str]]:
-    return [(f.check, f.severity) for f in findings_of({**HEALTHY, **changes}, settings or RedisSettings())]
+def found(settings: RedisSection | None = None, **changes: Any) -> list[tuple[str, str]]:
+    return [(f.check, f.severity) for f in findings_of({**HEALTHY, **changes}, settings or RedisSection())]
 
 
 def test_a_healthy_server_has_no_findings() -> None:
@@ -61,11 +61,11 @@ def test_a_version_that_is_new_enough_is_fine(version: str) -> None:
 
 
 def test_eviction_that_was_accepted_is_a_warning() -> None:
-    assert found(RedisSettings(allow_eviction=True), maxmemory_policy="allkeys-lru") == [("eviction", "warning")]
+    assert found(RedisSection(allow_eviction=True), maxmemory_policy="allkeys-lru") == [("eviction", "warning")]
 
 
 def test_a_server_that_was_asked_for_in_memory_may_forget() -> None:
-    assert found(RedisSettings(url="embedded://"), aof_enabled=0) == []
+    assert found(RedisSection(url="embedded://"), aof_enabled=0) == []
 
 
 def test_every_finding_says_what_why_and_how_to_fix_it() -> None:
@@ -81,7 +81,7 @@ def test_every_finding_says_what_why_and_how_to_fix_it() -> None:
         "number_of_cached_scripts": 9_999,
         "cluster_enabled": 1,
     }
-    findings = findings_of(worst, RedisSettings())
+    findings = findings_of(worst, RedisSection())
     assert {one.check for one in findings} == {*CHECKS}
     assert all(one.what and one.why and one.fix for one in findings)
 

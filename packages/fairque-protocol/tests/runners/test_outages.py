@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from fairque.protocol import calls
 from fairque.protocol.clock import monotonic
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.config.address import read_address
 from fairque.protocol.errors import RedisUnavailable
 from fairque.protocol.model.task import Task
@@ -51,7 +51,7 @@ def client(server: PlainServer) -> Iterator["redis.Redis"]:
 class Sender:
     """A runner of either kind that stays, and so its connections."""
 
-    def __init__(self, kind: str, settings: RedisSettings) -> None:
+    def __init__(self, kind: str, settings: RedisSection) -> None:
         self._runner = Runner(settings) if kind == "sync" else AsyncRunner(settings)
         self._loop = asyncio.new_event_loop()
 
@@ -73,7 +73,7 @@ def sender(request: pytest.FixtureRequest) -> Iterator[Any]:
     made: list[Sender] = []
 
     def make(url: str, **changes: Any) -> Sender:
-        made.append(Sender(request.param, RedisSettings(url=url, **changes)))
+        made.append(Sender(request.param, RedisSection(url=url, **changes)))
         return made[-1]
 
     yield make
@@ -178,7 +178,7 @@ def test_connections_that_an_operator_kills_are_made_again(
 
 @pytest.mark.parametrize("url", ["redis://localhost", "rediss://localhost"])
 def test_every_connection_has_time_limits_and_is_kept_alive(url: str) -> None:
-    set_up = options(RedisSettings(url=url), read_address(url))
+    set_up = options(RedisSection(url=url), read_address(url))
     assert (set_up["socket_timeout"], set_up["socket_connect_timeout"], set_up["socket_keepalive"]) == (5.0, 5.0, True)
     assert set(set_up["socket_keepalive_options"].values()) == {30, 10, 3}
     assert set_up.get("ssl_check_hostname") == (True if url.startswith("rediss") else None)
@@ -198,7 +198,7 @@ class TestListening:
     """A subscription only waits, so it would not notice by itself that nobody is at the other end."""
 
     def test_a_silent_server_is_noticed(self, server: PlainServer, client: "redis.Redis") -> None:
-        runner = Runner(RedisSettings(url=server.url, socket_timeout_seconds=0.2, retries=0))
+        runner = Runner(RedisSection(url=server.url, socket_timeout=0.2, retries=0))
         ready, heard = threading.Event(), list[bytes]()
         subscription = runner.listen("c", heard.append, ready.set)
         with standing_still(server):
@@ -211,7 +211,7 @@ class TestListening:
 
     def test_a_silent_server_is_noticed_by_the_other_kind_too(self, server: PlainServer, client: "redis.Redis") -> None:
         async def life() -> list[bytes]:
-            runner = AsyncRunner(RedisSettings(url=server.url, socket_timeout_seconds=0.2, retries=0))
+            runner = AsyncRunner(RedisSection(url=server.url, socket_timeout=0.2, retries=0))
             ready, heard = asyncio.Event(), list[bytes]()
             subscription = await runner.listen("c", heard.append, ready.set)
             with standing_still(server), pytest.raises(TimeoutError):
@@ -226,7 +226,7 @@ class TestListening:
         assert asyncio.run(life()) == [b"x"]
 
     def test_a_channel_on_which_nothing_is_said_is_kept(self, server: PlainServer, client: "redis.Redis") -> None:
-        runner = Runner(RedisSettings(url=server.url, socket_timeout_seconds=0.1))
+        runner = Runner(RedisSection(url=server.url, socket_timeout=0.1))
         ready, heard = threading.Event(), list[bytes]()
         subscription = runner.listen("c", heard.append, ready.set)
         pings = client.info("commandstats").get("cmdstat_ping", {"calls": 0})["calls"]
@@ -244,7 +244,7 @@ def test_a_server_that_stands_still_costs_a_call_its_time_limit_and_no_more(
     def cost(limit: float) -> float:
         began = monotonic()
         with standing_still(server), pytest.raises(RedisUnavailable):
-            send(RedisSettings(url=server.url, socket_timeout_seconds=limit, retries=1), [push("t")])
+            send(RedisSection(url=server.url, socket_timeout=limit, retries=1), [push("t")])
         return monotonic() - began - pauses.pop()
 
     # The least of several: what the machine does beside this only ever adds.

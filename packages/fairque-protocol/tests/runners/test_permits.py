@@ -10,9 +10,8 @@ import pytest
 import redis
 
 from fairque.protocol import calls
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.errors import FairqueError, ServerUnsuitable
-from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.aio import AsyncRunner
@@ -21,7 +20,7 @@ from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.rights import KEYS, ROLES, needs_of, needs_of_role
 from fairque.protocol.wire.scripts import script_names
 from fairque.testing import PlainServer
-from fairque.testing.internal import pop_call
+from fairque.testing.internal import pop_call, stored_schedule, stored_schedule_with
 
 QUEUE = QueueKeys("q")
 P = QUEUE.prefix
@@ -61,7 +60,7 @@ def as_user(server: PlainServer, root: Any) -> Iterator[As]:
 
     def user(*rules: str) -> Runner:
         root.execute_command("ACL", "SETUSER", "u", "reset", "on", f">{PASSWORD}", *rules)
-        made.append(Runner(RedisSettings(url=server.url.replace("unix://", f"unix://u:{PASSWORD}@"), retries=0)))
+        made.append(Runner(RedisSection(url=server.url.replace("unix://", f"unix://u:{PASSWORD}@"), retries=0)))
         return made[-1]
 
     yield user
@@ -75,7 +74,7 @@ def dumped(root: Any) -> dict[bytes, bytes]:
 
 def corpus(admin: Runner) -> dict[str, Call[Any]]:
     """Fill a queue, and return a call of each script that would change or read much there."""
-    brought = Schedule(schedule_id="s", every_ms=1_000, user_id="ann", func="f")
+    brought = stored_schedule(schedule_id="s", every_ms=1_000, user_id="ann", func="f")
     storing = calls.Storing(schedule=brought, revision=0, next_at=1_000)
     admin.run(calls.limit(QUEUE, [calls.Setting("bob", "rate", 10)]))
     admin.run(push("a", "b", "c", "d", "e"))
@@ -95,7 +94,7 @@ def corpus(admin: Runner) -> dict[str, Call[Any]]:
         calls.fail(QUEUE, [calls.Failed(b.task_id, b.token, 1, "retry", 0, b"{}")], **TTLS),
         calls.release(QUEUE, [calls.Released(c.task_id, c.token, 1)], result_ttl_ms=60_000),
         calls.progress(QUEUE, [calls.Reported(a.task_id, a.token, calls.parse_progress(b'5\n{"done":1}'))]),
-        calls.sweep(QUEUE, guard_ms=5_000, max_deliveries=5, **TTLS),
+        calls.sweep(QUEUE, guard_ms=5_000, max_lost_workers=5, **TTLS),
         calls.rouse(QUEUE),
         calls.interrupt(QUEUE, "w"),
         calls.watch(QUEUE, "e", "me"),
@@ -105,7 +104,11 @@ def corpus(admin: Runner) -> dict[str, Call[Any]]:
         calls.configure(QUEUE, backlog=1_000),
         calls.redrive(QUEUE, [d.task_id], result_ttl_ms=1_000),
         calls.delete(QUEUE, [d.task_id], result_ttl_ms=1_000),
-        calls.schedule(QUEUE, [calls.Storing(schedule=brought.evolve(schedule_id="z"), revision=0)], message_limit=999),
+        calls.schedule(
+            QUEUE,
+            [calls.Storing(schedule=stored_schedule_with(brought, schedule_id="z"), revision=0)],
+            message_limit=999,
+        ),
         calls.enable(QUEUE, "s", on=False),
         calls.fire(QUEUE, [move], term=9, result_ttl_ms=60_000),
         calls.lead(QUEUE, "me", lease_ms=0),
@@ -232,6 +235,18 @@ def test_the_error_names_what_is_lacking_and_its_advice_grants_it(as_user: As, r
     fresh = Runner(runner.settings)
     fresh.run(push("a"))
     fresh.close()
+
+
+@pytest.mark.parametrize("command", ["mget", "zadd", "time", "hmget"])
+def test_a_command_that_the_server_has_under_another_name_is_told_from_one_that_is_not_granted(command: str) -> None:
+    with PlainServer("--rename-command", command, f"hidden-{command}") as server:
+        runner = Runner(RedisSection(url=server.url))
+        with pytest.raises(ServerUnsuitable, match=rf"nobody may send: {command}\..*rename-command") as caught:
+            runner.run(push("a"))
+        runner.close()
+        with redis.Redis.from_url(server.url) as client:
+            assert client.dbsize() == 0
+    assert "ACL SETUSER" not in str(caught.value)
 
 
 def test_many_calls_at_once_are_refused_all_together(as_user: As, root: Any) -> None:

@@ -11,7 +11,7 @@ from redis.exceptions import DataError, NoScriptError, RedisError, ResponseError
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Finished
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.errors import (
     ConfigurationError,
     ProtocolError,
@@ -126,7 +126,7 @@ class TestOutOfMemory:
         assert ended[0].state is TaskState.FAILED
         (canceled,) = send(settings, [calls.cancel(keys, "t3", reason="", result_ttl_ms=1)])
         assert canceled[1] is TaskState.CANCELED
-        sweep = calls.sweep(keys, guard_ms=0, max_deliveries=5, result_ttl_ms=1, dead_ttl_ms=1)
+        sweep = calls.sweep(keys, guard_ms=0, max_lost_workers=5, result_ttl_ms=1, dead_ttl_ms=1)
         assert send(settings, [sweep])[0] is not None
         (stats,) = send(settings, [calls.read_stats(keys)])
         assert (stats.queued, stats.running) == (0, 0)
@@ -171,10 +171,10 @@ class TestRefusals:
     )
     def test_what_a_server_answers_is_told_apart(self, error: RedisError, kind: type[Exception]) -> None:
         with pytest.raises(kind):
-            Attempts(RedisSettings(retries=0)).pause_seconds(error)
+            Attempts(RedisSection(retries=0)).pause_seconds(error)
 
     def test_a_script_that_was_forgotten_once_more_is_sent_once_more(self) -> None:
-        attempts = Attempts(RedisSettings(retries=1))
+        attempts = Attempts(RedisSection(retries=1))
         assert 0 <= attempts.pause_seconds(NoScriptError("No matching script.")) <= 1
         with pytest.raises(RedisUnavailable):
             attempts.pause_seconds(NoScriptError("No matching script."))
@@ -189,7 +189,7 @@ class TestUnsuitableServers:
             with pytest.raises(ServerUnsuitable, match="CONFIG SET maxmemory-policy noeviction"):
                 send(own_server.settings, [push(keys, "t1")])
             assert own_server.client.keys(f"{keys.prefix}*") == []
-            allowed = RedisSettings(url=own_server.settings.url, allow_eviction=True)
+            allowed = RedisSection(url=own_server.settings.url, allow_eviction=True)
             assert send(allowed, [push(keys, "t1")])
         finally:
             own_server.client.config_set("maxmemory-policy", "noeviction")
@@ -202,7 +202,7 @@ class TestUnsuitableServers:
             taken.bind(("127.0.0.1", 0))
             url = f"redis://ann:{PASSWORD}@127.0.0.1:{taken.getsockname()[1]}/0"
             with pytest.raises(RedisUnavailable, match="Is it running") as caught:
-                send(RedisSettings(url=url, retries=retries), [push(keys, "t1")])
+                send(RedisSection(url=url, retries=retries), [push(keys, "t1")])
         assert len(pauses) == retries
         assert sum(pauses) < 3
         assert PASSWORD not in str(caught.value)
@@ -213,7 +213,7 @@ class TestUnsuitableServers:
     ) -> None:
         with socket.create_server(("127.0.0.1", 0)) as mute:
             url = f"redis://:{PASSWORD}@127.0.0.1:{mute.getsockname()[1]}/0"
-            settings = RedisSettings(url=url, retries=0, socket_timeout_seconds=0.2, connect_timeout_seconds=0.2)
+            settings = RedisSection(url=url, retries=0, socket_timeout=0.2, connect_timeout=0.2)
             with pytest.raises(RedisUnavailable) as caught:
                 send(settings, [push(keys, "t1")])
         assert PASSWORD not in str(caught.value)
@@ -221,7 +221,7 @@ class TestUnsuitableServers:
     def test_a_wrong_password_is_said_and_not_shown(
         self, own_server: "OwnServer", send: "Send", keys: QueueKeys
     ) -> None:
-        settings = RedisSettings(url=own_server.settings.url.replace("unix://", f"unix://nobody:{PASSWORD}@"))
+        settings = RedisSection(url=own_server.settings.url.replace("unix://", f"unix://nobody:{PASSWORD}@"))
         with pytest.raises(RedisUnavailable, match="refused the user or password") as caught:
             send(settings, [push(keys, "t1")])
         assert PASSWORD not in str(caught.value)
@@ -230,22 +230,22 @@ class TestUnsuitableServers:
         url = own_server.settings.url.replace("unix://", f"unix://nobody:{PASSWORD}@")
         before = own_server.client.info("stats")["total_connections_received"]
         with pytest.raises(RedisUnavailable):
-            send(RedisSettings(url=url, retries=3), [push(keys, "t1")])
+            send(RedisSection(url=url, retries=3), [push(keys, "t1")])
         assert own_server.client.info("stats")["total_connections_received"] - before == 1
 
     def test_a_database_that_is_not_there_is_said_at_once_with_its_number(
         self, own_server: "OwnServer", send: "Send", keys: QueueKeys
     ) -> None:
         with pytest.raises(ConfigurationError, match="the server has no database number 99"):
-            send(RedisSettings(url=f"{own_server.settings.url}?db=99"), [push(keys, "t1")])
+            send(RedisSection(url=f"{own_server.settings.url}?db=99"), [push(keys, "t1")])
 
     def test_a_user_without_the_right_is_told_which_one(
         self, own_server: "OwnServer", send: "Send", keys: QueueKeys
     ) -> None:
         own_server.client.acl_setuser(
-            "viewer", enabled=True, passwords=[f"+{PASSWORD}"], commands=["+info", "+hello", "+ping"]
+            "viewer", paused=False, passwords=[f"+{PASSWORD}"], commands=["+info", "+hello", "+ping"]
         )
-        settings = RedisSettings(url=own_server.settings.url.replace("unix://", f"unix://viewer:{PASSWORD}@"))
+        settings = RedisSection(url=own_server.settings.url.replace("unix://", f"unix://viewer:{PASSWORD}@"))
         with pytest.raises(ServerUnsuitable, match=r"may not do this: .*evalsha") as caught:
             send(settings, [push(keys, "t1")])
         assert PASSWORD not in str(caught.value)

@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from fairque.protocol import calls
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.errors import ConfigurationError, RedisUnavailable
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.aio import AsyncRunner
@@ -91,11 +91,11 @@ class TlsServer:
             "--tls-port", str(self.port), *files, "--tls-auth-clients", clients, *more, binary=Path(str(REDIS_SERVER))
         )
 
-    def settings(self, query: str = "") -> RedisSettings:
-        return RedisSettings(url=f"rediss://localhost:{self.port}/0{query}", retries=3)
+    def settings(self, query: str = "") -> RedisSection:
+        return RedisSection(url=f"rediss://localhost:{self.port}/0{query}", retries=3)
 
     @property
-    def trusting(self) -> RedisSettings:
+    def trusting(self) -> RedisSection:
         return self.settings(f"?ssl_ca_certs={self.cert}")
 
 
@@ -137,14 +137,14 @@ def test_a_certificate_for_another_host_is_refused_at_once_with_the_remedy(
 
 
 def test_the_host_name_may_be_left_unchecked_by_the_address_alone(for_another: TlsServer, send: "Send") -> None:
-    settings = RedisSettings(url=f"{for_another.trusting.url}&ssl_check_hostname=false")
+    settings = RedisSection(url=f"{for_another.trusting.url}&ssl_check_hostname=false")
     assert send(settings, [LOOK])
 
 
 def test_plain_text_to_a_port_with_tls_is_told_and_no_hang(for_the_host: TlsServer, send: "Send") -> None:
     url = f"redis://localhost:{for_the_host.port}/0"
     with pytest.raises(RedisUnavailable, match=r"speaks TLS at this port.*Write rediss://") as caught:
-        send(RedisSettings(url=url, retries=0, socket_timeout_seconds=1.0), [LOOK])
+        send(RedisSection(url=url, retries=0, socket_timeout=1.0), [LOOK])
     assert not caught.value.passes
     eventually(lambda: send(for_the_host.trusting, [LOOK]))
 
@@ -211,7 +211,7 @@ def test_a_server_that_wants_a_certificate_of_the_client_says_so(tmp_path: Path,
             send(server.trusting, [LOOK])
         assert not caught.value.passes
         own = f"&ssl_certfile={server.cert}&ssl_keyfile={server.key}"
-        assert send(RedisSettings(url=server.trusting.url + own), [LOOK])
+        assert send(RedisSection(url=server.trusting.url + own), [LOOK])
 
 
 @pytest.mark.parametrize("password", ["", "&ssl_password=hunter2"])
@@ -224,9 +224,9 @@ def test_a_key_that_cannot_be_read_is_a_wrong_configuration_and_asks_nobody(
     subprocess.run([str(OPENSSL), *command], check=True, capture_output=True)  # noqa: S603 - our own words
     own = f"&ssl_certfile={for_the_host.cert}&ssl_keyfile={locked}"
     with pytest.raises(ConfigurationError, match="ssl_certfile cannot be used: ") as caught:
-        send(RedisSettings(url=for_the_host.trusting.url + own + password), [LOOK])
+        send(RedisSection(url=for_the_host.trusting.url + own + password), [LOOK])
     assert "hunter2" not in str(caught.value)
-    right = RedisSettings(url=f"{for_the_host.trusting.url}{own}&ssl_password=other")
+    right = RedisSection(url=f"{for_the_host.trusting.url}{own}&ssl_password=other")
     assert send(right, [LOOK])
 
 
@@ -241,5 +241,5 @@ def test_versions_of_tls_that_do_not_meet_are_told(tmp_path: Path, send: "Send")
     server = TlsServer(tmp_path, "localhost", protocols="TLSv1.2")
     with server.server:
         with pytest.raises(RedisUnavailable, match=r"no version or cipher of TLS in common.*ssl_min_version"):
-            send(RedisSettings(url=f"{server.trusting.url}&ssl_min_version=1.3", retries=0), [LOOK])
-        assert send(RedisSettings(url=f"{server.trusting.url}&ssl_min_version=1.2"), [LOOK])
+            send(RedisSection(url=f"{server.trusting.url}&ssl_min_version=1.3", retries=0), [LOOK])
+        assert send(RedisSection(url=f"{server.trusting.url}&ssl_min_version=1.2"), [LOOK])

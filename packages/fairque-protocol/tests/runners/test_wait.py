@@ -8,7 +8,7 @@ import pytest
 
 from fairque.protocol import calls
 from fairque.protocol.calls import QueueStats
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.errors import FairqueError, RedisUnavailable, SchemaMismatch
 from fairque.protocol.runners.wait import WaitLine
 from fairque.protocol.wire.keys import QueueKeys
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Line:
     """A line that waits for the wake-up of a queue and reads its numbers then."""
 
-    def __init__(self, settings: RedisSettings, keys: QueueKeys) -> None:
+    def __init__(self, settings: RedisSection, keys: QueueKeys) -> None:
         self.line: WaitLine[QueueStats] = WaitLine(settings)
         self.keys = keys
 
@@ -64,7 +64,7 @@ def test_the_descriptor_is_readable_when_the_answer_is_there(
 
 
 def test_a_wait_may_last_longer_than_a_call_may(own_server: "OwnServer", keys: QueueKeys) -> None:
-    line = Line(RedisSettings(url=own_server.settings.url, socket_timeout_seconds=0.05, retries=0), keys)
+    line = Line(RedisSection(url=own_server.settings.url, socket_timeout=0.05, retries=0), keys)
     assert line.after(0.3)[0] is None
     line.line.close()
 

@@ -1,4 +1,4 @@
-"""One queue for each test, on each kind of server, with a clock that stands still until the test moves it."""
+"""One queue for each test, on each kind of server, with a clock that only the test moves."""
 
 import contextlib
 import heapq
@@ -15,7 +15,7 @@ import redis
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Granted
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.model.standing import UserStanding
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task, from_fields
@@ -31,11 +31,11 @@ START_US = 1_800_000_000_000_000
 
 
 class Bench(QueueBench):
-    """A queue with every verb, defaults filled in.
+    """A queue with every verb, with default arguments.
 
     Attributes:
-        client: For looking at what the scripts left.
-        now_us: Where the queue's clock stands.
+        client: A client to inspect the stored data.
+        now_us: The time of the queue's clock.
     """
 
     def __init__(self, client: "redis.Redis", runner: Runner, name: str) -> None:
@@ -56,16 +56,16 @@ class Bench(QueueBench):
         self.client.set(f"{self.keys.prefix}now", self.now_us)
 
     def raw(self, name: str, *arguments: str | bytes | float) -> Any:
-        """Send a script what no call builder would."""
+        """Send arguments to a script that no call builder sends."""
         return self.client.eval(script(name).text, 1, self.keys.meta, *arguments)
 
     def task(self, user: str | None = "ann", task_id: str = "", **fields: Any) -> Task[Any]:
-        """A task with the next of the names t1, t2, t3 …"""
+        """Create a task with the next of the names t1, t2, t3 …"""
         number = next(self._numbers)
         return from_fields(task_id=task_id or f"t{number}", user_id=user, func="f", created_at=0, **fields)
 
     def begin_names_at(self, number: int) -> None:
-        """Give the next task the name of this number."""
+        """Continue the names of tasks at this number."""
         self._numbers = count(number)
 
     def push(self, *tasks: Task[Any], message_limit: int = 262_144) -> list[tuple[Status, TaskState | None, str]]:
@@ -81,7 +81,7 @@ class Bench(QueueBench):
         return [task.task_id for task in self.pop(number, **changes)]
 
     def wait_ms(self) -> int | None:
-        """Pop what there is, and say how long the worker may rest."""
+        """Pop all tasks, and return how long the worker may wait."""
         return self.run(self.pop_call(100)).wait_ms
 
     def started(self, **fields: Any) -> Granted:
@@ -94,25 +94,25 @@ class Bench(QueueBench):
         pairs = [(h.task_id, h.token) if isinstance(h, Granted) else h for h in held]
         return self.run(calls.beat(self.keys, pairs, lease_ms=lease_ms))
 
-    def sweep(self, max_deliveries: int = 5) -> calls.Swept:
-        swept = self.guarded_sweep(0, max_deliveries)
+    def sweep(self, max_lost_workers: int = 5) -> calls.Swept:
+        swept = self.guarded_sweep(0, max_lost_workers)
         assert swept is not None
         return swept
 
-    def guarded_sweep(self, guard_ms: int, max_deliveries: int = 5, sweeper: str = "") -> calls.Swept | None:
+    def guarded_sweep(self, guard_ms: int, max_lost_workers: int = 5, sweeper: str = "") -> calls.Swept | None:
         return self.run(
             calls.sweep(
                 self.keys,
                 sweeper,
                 guard_ms=guard_ms,
-                max_deliveries=max_deliveries,
+                max_lost_workers=max_lost_workers,
                 result_ttl_ms=RESULT_TTL_MS,
                 dead_ttl_ms=DEAD_TTL_MS,
             )
         )
 
     def limit(self, user: str = "ann", **values: float | None) -> int:
-        """Set what a user may use, and return how much of it was not so before."""
+        """Set limits of a user, and return how many of them changed."""
         names: dict[Any, Any] = values
         settings = [calls.Setting(user, name, value) for name, value in names.items()]
         return self.run(calls.limit(self.keys, settings))
@@ -121,16 +121,16 @@ class Bench(QueueBench):
         return self.run(calls.read_user(self.keys, user))
 
     def woken(self) -> bool:
-        """Take the wake-up, as a worker that blocks on it does, and say whether there was one; never two."""
+        """Take the wake-up like a blocking worker, and return whether there was one; there are never two."""
         taken = self.client.lpop(self.keys.wake) is not None
         assert self.client.llen(self.keys.wake) == 0
         return taken
 
     def snapshot(self, *kinds: str) -> dict[str, Any]:
-        """Everything that the queue holds, by what follows its prefix, except the clock.
+        """All data of the queue except the clock, by the part of the key after the prefix.
 
         Args:
-            kinds: Only keys that begin so.
+            kinds: Include only keys with these beginnings.
         """
         names: list[Any] = sorted(self.client.keys(f"{self.keys.prefix}*"))
         suffixes = [name.decode().removeprefix(self.keys.prefix) for name in names]
@@ -153,7 +153,7 @@ class Bench(QueueBench):
         return {suffix: value for suffix, value in found.items() if not kinds or suffix.startswith(kinds)}
 
     def snapshot_raw(self) -> dict[bytes, bytes]:
-        """Every key as the server dumps it, whatever is in it, but for those that expire."""
+        """Every key as the server dumps it, except keys that expire."""
         names: list[Any] = sorted(self.client.keys(f"{self.keys.prefix}*"))
         with self.client.pipeline(transaction=True) as pipeline:
             for name in names:
@@ -174,7 +174,7 @@ class Bench(QueueBench):
         return int(self.client.pttl(f"{self.keys.prefix}{suffix}"))
 
 
-#: Kinds of keys that hold a record.
+#: Kinds of keys that contain a record.
 RECORDS = ("t:", "u:", "schedule:")
 
 #: The fields of a record, numbers as text.
@@ -213,7 +213,7 @@ def _text(value: Any) -> Any:
 @pytest.fixture(scope="session")
 def script_server(fairque_every_server_url: str) -> Iterator[tuple["redis.Redis", Runner]]:
     """A client and a runner of each kind of server."""
-    runner = Runner(RedisSettings(url=fairque_every_server_url))
+    runner = Runner(RedisSection(url=fairque_every_server_url))
     with redis.Redis.from_url(fairque_every_server_url) as client:
         yield client, runner
     runner.close()
@@ -221,7 +221,7 @@ def script_server(fairque_every_server_url: str) -> Iterator[tuple["redis.Redis"
 
 @pytest.fixture
 def new_queue(script_server: tuple["redis.Redis", Runner]) -> Callable[[], Bench]:
-    """Makes queues for a test that needs many; it drops them itself."""
+    """Creates queues for a test that needs many and drops them itself."""
     return lambda: Bench(*script_server, f"test-{uuid.uuid4().hex}")
 
 
@@ -235,11 +235,11 @@ def queue(script_server: tuple["redis.Redis", Runner], fairque_queue_name: str) 
 
 @pytest.fixture
 def queue_on() -> Iterator[Callable[[str], Bench]]:
-    """Makes queues on other servers, given by address."""
+    """Creates queues on other servers, given by address."""
     with contextlib.ExitStack() as ends:
 
         def make(url: str) -> Bench:
-            runner = Runner(RedisSettings(url=url, retries=0))
+            runner = Runner(RedisSection(url=url, retries=0))
             ends.callback(runner.close)
             return Bench(ends.enter_context(redis.Redis.from_url(url)), runner, f"test-{uuid.uuid4().hex}")
 
@@ -247,14 +247,14 @@ def queue_on() -> Iterator[Callable[[str], Bench]]:
 
 
 class Crew:
-    """Workers that take one task each, run it on the queue's clock for as long as it costs, beat, and end it.
+    """Workers that take one task each, run it on the queue's clock for its cost, beat, and end it.
 
     Attributes:
-        queue: Where they work, a queue of their own.
-        workers: How many they are.
-        lease_ms: Of their tasks; they beat three times in it.
-        started: The users of all tasks that were started, in order.
-        waiting: How many tasks of each user wait.
+        queue: Their queue, used by no other workers.
+        workers: Number of workers.
+        lease_ms: Lease of their tasks; they beat three times in it.
+        started: The users of all started tasks, in order.
+        waiting: Number of waiting tasks of each user.
     """
 
     def __init__(self, queue: Bench, workers: int = 1, *, lease_ms: int = LEASE_MS) -> None:
@@ -272,7 +272,7 @@ class Crew:
         return [held for _, _, held in self._running]
 
     def push(self, user: str, *costs_us: int, hint: float | None = None, **fields: Any) -> None:
-        """Push a task of each cost; the hint is so many times its cost."""
+        """Push a task of each cost; its hint is the cost times a factor."""
         costs = [None if hint is None else hint * cost / 1_000_000 for cost in costs_us]
         tasks = [self.queue.task(user, cost=cost, **fields) for cost in costs]
         self.queue.push(*tasks)
@@ -280,7 +280,7 @@ class Crew:
         self.waiting[user] += len(tasks)
 
     def work(self, starts: float = math.inf, *, until_us: float = math.inf, while_wait: Collection[str] = ()) -> None:
-        """Work until so many more tasks are started, a time is come, nothing runs, or one of some users has no more."""
+        """Work until a number of tasks was started, a time is reached, no task runs, or a given user has none left."""
         last = len(self.started) + starts
         while self.queue.now_us < until_us and all(self.waiting[user] for user in while_wait):
             self._take(last - len(self.started))
@@ -289,7 +289,7 @@ class Crew:
             self._continue(min(self._running[0][0], until_us))
 
     def lead(self, one: str, other: str, weights: dict[str, float], *, since_us: int = 0) -> float:
-        """By how much the time of one, per weight, outran the other's in the interval where it did most, in µs."""
+        """The largest lead of one user's time per weight over another's in any interval, in µs."""
         rates: defaultdict[int, float] = defaultdict(float)
         slopes = {one: 1 / weights.get(one, 1), other: -1 / weights.get(other, 1)}
         for user, *times in self._spans:
@@ -305,7 +305,7 @@ class Crew:
         return most
 
     def lead_in_starts(self, one: str, other: str, weights: dict[str, float], *, since: int = 0) -> float:
-        """The same in started tasks, from one of them on."""
+        """The largest such lead in started tasks, beginning with a given one."""
         slopes = {one: 1 / weights.get(one, 1), other: -1 / weights.get(other, 1)}
         ahead = least = most = 0.0
         for user in self.started[since:]:
@@ -340,7 +340,7 @@ class Crew:
 
 @pytest.fixture
 def new_crew(new_queue: Callable[[], Bench]) -> Iterator[Callable[..., Crew]]:
-    """Makes crews, each with a queue of its own."""
+    """Creates crews, each with its own queue."""
     crews: list[Crew] = []
 
     def make(workers: int = 1, **options: Any) -> Crew:

@@ -8,10 +8,11 @@ from fairque.console.verifier import verify
 from fairque.protocol import calls
 from fairque.protocol.calls import ALL_USERS, Setting, Storing
 from fairque.protocol.calls.fire import holder_of
-from fairque.protocol.model.schedules import Schedule
+from fairque.protocol.durations import from_epoch_ms
 from fairque.protocol.model.standing import TaskStanding
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.wire.status import Status
+from fairque.testing.internal import stored_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -220,13 +221,13 @@ class TestBack:
         assert lead("b").leads
 
     def test_a_schedule_whose_next_time_is_not_computed_continues_from_now(self, queue: "Bench", back: Step) -> None:
-        often = Schedule(schedule_id="s", every_ms=60_000, user_id="ann", func="f")
+        often = stored_schedule(schedule_id="s", every_ms=60_000, user_id="ann", func="f")
         queue.run(calls.schedule(queue.keys, [Storing(schedule=often, revision=0)], message_limit=1_000))
         back(queue)
         found = queue.run(calls.due(queue.keys, ahead_ms=0, most=10))
         assert [name for name, _ in found.times] == ["s"]
-        assert queue.run(calls.read_schedule(queue.keys, "s")).from_at == queue.now_ms
-        assert queue.run(calls.read_scheduler(queue.keys)).first_at is None
+        assert queue.run(calls.read_schedule(queue.keys, "s")).from_ms == queue.now_ms
+        assert queue.run(calls.read_scheduler(queue.keys)).next_ms is None
 
     def test_answers_are_on_the_clock_of_the_server(self, queue: "Bench", back: Step) -> None:
         queue.limit(rate=1)
@@ -237,18 +238,21 @@ class TestBack:
         queue.pop()
         queue.advance(50)
         now = queue.now_ms
-        assert (queue.info("t1").pushed_at, queue.info("t1").started_at) == (now - 150, now - 50)
+        assert queue.info("t1").pushed_at == from_epoch_ms(now - 150)
+        assert queue.info("t1").started_at == from_epoch_ms(now - 50)
         standing = explain(queue, "t1")
         assert (standing.user.at_ms, standing.lease_ends_at, standing.user.since) == (now, now + 29_950, now - 150)
         assert (standing.user.next_start_at, standing.user.oldest_seconds) == (now + 950, 0.15)
         assert standing.user.last_pop_at == now - 50
         assert explain(queue, "t3").due_at == now + 8_850
         (row,) = queue.run(calls.read_users(queue.keys))
-        assert row.since == now - 150
+        assert row.since == from_epoch_ms(now - 150)
         queue.fail(held, verdict="dead")
         page = queue.run(calls.read_dead(queue.keys))
-        assert [(letter.pushed_at, letter.ended_at) for letter in page] == [(now - 150, now)]
-        assert queue.info("t1").ended_at == page.at_ms == now
+        assert [(letter.pushed_at, letter.ended_at) for letter in page] == [
+            (from_epoch_ms(now - 150), from_epoch_ms(now))
+        ]
+        assert queue.info("t1").ended_at == page.read_at == from_epoch_ms(now)
 
     def test_pages_of_dead_letters_continue_where_they_were(self, queue: "Bench", back: Step) -> None:
         for _ in range(4):

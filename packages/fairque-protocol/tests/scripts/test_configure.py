@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairque.protocol import calls
-from fairque.protocol.errors import ConfigurationError, QueueFull
+from fairque.protocol.errors import Conflict, QueueFull
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
@@ -42,7 +42,7 @@ class TestCostMode:
     def test_it_can_not_change_while_users_have_tasks(self, queue: "Bench") -> None:
         queue.push()
         before = queue.snapshot()
-        with pytest.raises(ConfigurationError, match="change it to 'count' when the queue is empty"):
+        with pytest.raises(Conflict, match="change it to 'count' when the queue is empty"):
             configure(queue, cost_mode="count", backlog=5)
         assert queue.snapshot() == before
 

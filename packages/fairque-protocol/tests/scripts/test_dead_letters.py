@@ -7,11 +7,14 @@ import pytest
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Granted, Redriven
-from fairque.protocol.errors import ConfigurationError
-from fairque.protocol.model.dead_letters import DeadLetterPage
+from fairque.protocol.durations import from_epoch_ms
+from fairque.protocol.errors import ErrorInfo, InvalidArgument
+from fairque.protocol.model.dead_letters import DeadLetter
 from fairque.protocol.model.dependencies import After
+from fairque.protocol.model.page import Page
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.states import Priority, TaskState
+from fairque.protocol.reasons import DeadReason
 from fairque.protocol.wire.status import Status
 
 if TYPE_CHECKING:
@@ -45,7 +48,7 @@ def delete(queue: "Bench", *ids: str) -> list[Status]:
     return queue.run(calls.delete(queue.keys, ids, result_ttl_ms=RESULT_TTL_MS))
 
 
-def page(queue: "Bench", after: str | None = None, most: int = 100) -> DeadLetterPage:
+def page(queue: "Bench", after: str | None = None, most: int = 100) -> Page[DeadLetter]:
     return queue.run(calls.read_dead(queue.keys, after=after, most=most))
 
 
@@ -67,23 +70,19 @@ class TestReading:
         die(queue, *queue.pop(worker="w7"))
         (letter,) = page(queue)
         assert (letter.task_id, letter.user_id, letter.func) == ("t1", "ann", "f")
-        assert (letter.error_type, letter.error, letter.traceback, letter.reason) == (
-            "ValueError",
-            "no",
-            "…",
-            "retries",
-        )
-        assert (letter.worker, letter.attempts, letter.failures, letter.lost) == ("w7", 2, 1, 0)
-        assert (letter.pushed_at, letter.ended_at) == (queue.now_ms - 1_500, queue.now_ms)
+        assert (letter.error, letter.reason) == (ErrorInfo("ValueError", "no", "…"), DeadReason.RETRIES)
+        assert (letter.worker, letter.attempts, letter.failures, letter.lost_workers) == ("w7", 2, 1, 0)
+        assert letter.pushed_at == from_epoch_ms(queue.now_ms - 1_500)
+        assert letter.ended_at == from_epoch_ms(queue.now_ms)
         assert letter.task is not None
         assert letter.task.args == (1,)
 
     def test_a_task_that_lost_its_workers_says_so(self, queue: "Bench") -> None:
         queue.started()
         queue.advance(30_000)
-        queue.sweep(max_deliveries=1)
+        queue.sweep(max_lost_workers=1)
         (letter,) = page(queue)
-        assert (letter.reason, letter.lost, letter.error_type) == ("deliveries", 1, "WorkerLost")
+        assert (letter.reason, letter.lost_workers, letter.error.type) == (DeadReason.LOST_WORKERS, 1, "WorkerLost")
 
     def test_pages_have_all_in_the_order_of_their_ends(self, queue: "Bench") -> None:
         ids = []
@@ -115,9 +114,9 @@ class TestReading:
         queue.client.set(f"{queue.keys.prefix}r:{first}", b"\xff")
         queue.client.set(f"{queue.keys.prefix}r:{second}", b'"text"')
         queue.client.delete(f"{queue.keys.prefix}r:{third}")
-        letters = page(queue).letters
-        assert (letters[0].task, letters[0].func, letters[0].error) == (None, None, "�")
-        assert [letter.error for letter in letters[1:]] == ["text", ""]
+        letters = page(queue)
+        assert (letters[0].task, letters[0].func, letters[0].error.message) == (None, None, "�")
+        assert [letter.error.message for letter in letters[1:]] == ["text", ""]
 
     def test_a_queue_without_dead_letters_has_an_empty_page(self, queue: "Bench") -> None:
         assert (len(page(queue)), page(queue).next) == (0, None)
@@ -135,7 +134,7 @@ class TestReading:
 
     @pytest.mark.parametrize("after", ["", "5", "x:t1", ":t1", "5:" + "x" * 129])
     def test_what_is_no_place_to_continue_is_refused(self, queue: "Bench", after: str) -> None:
-        with pytest.raises(ConfigurationError, match="after must be the next of a page"):
+        with pytest.raises(InvalidArgument, match="after must be the next of a page"):
             page(queue, after)
 
 

@@ -8,7 +8,7 @@ import pytest
 from fairque.console.verifier import verify
 from fairque.protocol import calls
 from fairque.protocol.calls import Granted
-from fairque.protocol.errors import BatchTooLarge, UnknownParent
+from fairque.protocol.errors import BatchTooLarge, UnknownDependency
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.status import Status
@@ -41,7 +41,7 @@ def end(queue: "Bench", how: str, task_id: str) -> None:
     else:
         queue.advance(30_000)
         assert how == "lost lease"
-        queue.sweep(max_deliveries=1)
+        queue.sweep(max_lost_workers=1)
 
 
 FAILURES = ["dead", "cancel", "cancel itself", "cancel while it runs", "lost lease"]
@@ -133,16 +133,16 @@ class TestEarlierParents:
         queue.push(queue.task(task_id="p"))
         before = queue.snapshot()
         with pytest.raises(
-            UnknownParent, match=r"task c depends on task nobody, which queue .* does not know"
+            UnknownDependency, match=r"task c depends on task nobody, which queue .* does not know"
         ) as caught:
             queue.push(queue.task(task_id="x"), queue.task(task_id="c", depends_on=["p", "nobody"]))
-        assert (caught.value.task_id, caught.value.parent_id) == ("c", "nobody")
+        assert (caught.value.task_id, caught.value.depends_on) == ("c", "nobody")
         assert queue.snapshot() == before
 
     def test_a_parent_of_another_queue_is_unknown(self, queue: "Bench", new_queue: Any) -> None:
         other = new_queue()
         other.push(other.task(task_id="p"))
-        with pytest.raises(UnknownParent):
+        with pytest.raises(UnknownDependency):
             queue.push(queue.task(task_id="c", depends_on=["p"]))
         other.drop()
 
@@ -328,12 +328,12 @@ class Story:
             queue.push(*self._tasks[self._early :])
             assert {code for code, _, _ in queue.push(*self._tasks)} == {Status.ALREADY}
         for one in queue.pop(dice.randint(1, 4), lease_ms=200):
-            assert all(queue.state(parent.task_id).terminal for parent in self.parents[one.task_id])
+            assert all(queue.state(parent.task_id).ended for parent in self.parents[one.task_id])
             self._end_somehow(one)
         if dice.random() < 0.05:
             self._cancel(f"t{dice.randrange(self._early)}")
         queue.advance(dice.choice([1, 100, 300]))
-        queue.sweep(max_deliveries=2)
+        queue.sweep(max_lost_workers=2)
         if self._step % 25 == 7:
             assert verify(queue.runner, queue.keys, fix=True).found == []
         return self._step <= 5 or bool(queue.snapshot("n:", "c:", "delayed", "deferred", "running"))
@@ -363,7 +363,7 @@ def test_every_task_of_a_random_graph_ends_and_none_before_its_parents(queue: "B
     story = Story(queue, seed)
     assert any(not story.go_on() for _ in range(2_000))
     ended = {task_id: queue.state(task_id) for task_id in story.parents}
-    assert all(state.terminal for state in ended.values())
+    assert all(state.ended for state in ended.values())
     for task_id, state in ended.items():
         failed = [p for p in story.parents[task_id] if ended[p.task_id] is not S.FINISHED and p.on_failure == "cascade"]
         assert (state is S.CANCELED) if failed else (state is not S.CANCELED or task_id in story.canceled)

@@ -6,7 +6,7 @@ import pytest
 
 from fairque.protocol import calls
 from fairque.protocol.calls import ALL_USERS, Setting, SettingName
-from fairque.protocol.errors import ConfigurationError, QueueFull
+from fairque.protocol.errors import InvalidArgument, QueueFull
 from fairque.protocol.model.states import Priority, TaskState
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ class TestDefaults:
 
     @pytest.mark.parametrize("name", ["weight", "paused"])
     def test_weight_and_pause_have_no_default(self, queue: "Bench", name: SettingName) -> None:
-        with pytest.raises(ConfigurationError, match=f"{name} is set for one user, not for all"):
+        with pytest.raises(InvalidArgument, match=f"{name} is set for one user, not for all"):
             queue.run(calls.limit(queue.keys, [Setting(ALL_USERS, name, 1)]))
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairque.protocol import calls
-from fairque.protocol.errors import ProtocolError, QueueFull, UnknownParent
+from fairque.protocol.errors import ProtocolError, QueueFull, UnknownDependency
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.outputs import Left
 from fairque.protocol.model.states import Priority, TaskState
@@ -190,9 +190,9 @@ class TestDeduplicatedParents:
         queue.finish(*queue.pop())
         queue.advance(RESULT_TTL_MS)
         forget(queue)
-        with pytest.raises(UnknownParent) as caught:
+        with pytest.raises(UnknownDependency) as caught:
             queue.push(queue.task(task_id="p", dedup_key="k"), queue.task(task_id="c", depends_on=["p"]))
-        assert (caught.value.task_id, caught.value.parent_id) == ("c", "p")
+        assert (caught.value.task_id, caught.value.depends_on) == ("c", "p")
 
 
 class TestLostRecords:

@@ -269,9 +269,9 @@ class TestLostLease:
     def test_after_its_last_delivery_the_task_is_a_dead_letter(self, queue: "Bench") -> None:
         queue.push()
         for _ in range(3):
-            queue.pop(max_deliveries=3)
+            queue.pop(max_lost_workers=3)
             queue.advance(30_000)
-        assert queue.pop(max_deliveries=3) == ()
+        assert queue.pop(max_lost_workers=3) == ()
         state, blob = queue.outcome("t1")
         assert state is TaskState.FAILED
         assert b'"reason":"deliveries"' in blob
@@ -283,11 +283,11 @@ class TestLostLease:
     def test_a_reported_failure_is_none_of_the_deliveries(self, queue: "Bench") -> None:
         queue.push()
         for _ in range(4):
-            (granted,) = queue.pop(max_deliveries=2)
+            (granted,) = queue.pop(max_lost_workers=2)
             queue.fail(granted, pause_ms=0)
-        queue.pop(max_deliveries=2)
+        queue.pop(max_lost_workers=2)
         queue.advance(30_000)
-        assert len(queue.pop(max_deliveries=2)) == 1
+        assert len(queue.pop(max_lost_workers=2)) == 1
 
     def test_a_task_asked_to_stop_ends_canceled(self, queue: "Bench") -> None:
         queue.started()

@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fairque.protocol.calls import QueueStats, TaskInfo
+from fairque.protocol.calls import QueueStats
+from fairque.protocol.durations import from_epoch_ms
 from fairque.protocol.errors import TaskNotFound
-from fairque.protocol.model.states import TaskState
+from fairque.protocol.model.infos import TaskInfo
+from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.status import Status
 
 if TYPE_CHECKING:
@@ -20,13 +22,13 @@ def test_a_task_that_waits(queue: "Bench") -> None:
         task_id="t1",
         state=TaskState.QUEUED,
         user_id="auth0|x",
-        priority=3,
+        priority=Priority.NORMAL,
         attempts=0,
         failures=0,
-        pushed_at=queue.now_ms,
+        pushed_at=from_epoch_ms(queue.now_ms),
         started_at=None,
         ended_at=None,
-        worker="",
+        worker=None,
         cancel_requested=False,
     )
     assert queue.snapshot() == before
@@ -40,7 +42,7 @@ def test_a_task_that_has_ended(queue: "Bench") -> None:
     queue.advance(5)
     info = queue.info("t1")
     assert (info.attempts, info.failures, info.worker) == (2, 1, "w2")
-    assert (info.started_at, info.ended_at) == (queue.now_ms - 5, queue.now_ms - 5)
+    assert info.started_at == info.ended_at == from_epoch_ms(queue.now_ms - 5)
 
 
 def test_an_unknown_task_is_not_found(queue: "Bench") -> None:

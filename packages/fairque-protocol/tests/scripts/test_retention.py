@@ -84,7 +84,7 @@ def test_a_sweep_forgets_a_hundred_with_as_many_commands_as_one(queue: "Bench", 
     for number in (1, 100):
         leave(queue, number, ending)
         queue.advance(DEAD_TTL_MS)
-        sweep = calls.sweep(queue.keys, guard_ms=0, max_deliveries=5, result_ttl_ms=1, dead_ttl_ms=1)
+        sweep = calls.sweep(queue.keys, guard_ms=0, max_lost_workers=5, result_ttl_ms=1, dead_ttl_ms=1)
         queue.sweep()
         leave(queue, number, ending)
         queue.advance(DEAD_TTL_MS)

@@ -8,10 +8,10 @@ from fairque.protocol import calls
 from fairque.protocol.calls import Failed, Finished, Released, Reported, Setting, Storing
 from fairque.protocol.errors import SchemaMismatch
 from fairque.protocol.model.progress import Progress
-from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.scripts import script_names
+from fairque.testing.internal import stored_schedule
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 def every_call(keys: QueueKeys, queue: "Bench") -> dict[str, Call[Any]]:
     ttl = {"result_ttl_ms": 1_000}
     both = {**ttl, "dead_ttl_ms": 1_000}
-    nightly = Schedule(schedule_id="s", every_ms=1_000, user_id="ann", func="f")
+    nightly = stored_schedule(schedule_id="s", every_ms=1_000, user_id="ann", func="f")
     built: list[Call[Any]] = [
         calls.push(keys, [queue.task()], message_limit=1_000),
-        calls.pop(keys, worker="w", claim="ab", count=1, lease_ms=1_000, max_deliveries=1, **both),
+        calls.pop(keys, worker="w", claim="ab", count=1, lease_ms=1_000, max_lost_workers=1, **both),
         calls.beat(keys, [("t1", "1:ab")], lease_ms=1_000),
         calls.finish(keys, [Finished("t1", "1:ab", 5, b"")], **ttl),
         calls.fail(keys, [Failed("t1", "1:ab", 5, "retry", 0, b"")], **both),
         calls.release(keys, [Released("t1", "1:ab", 5)], **ttl),
         calls.cancel(keys, "t1", reason="", **ttl),
-        calls.sweep(keys, guard_ms=0, max_deliveries=1, **both),
+        calls.sweep(keys, guard_ms=0, max_lost_workers=1, **both),
         calls.watch(keys, "t1", "me"),
         calls.progress(keys, [Reported("t1", "1:ab", Progress(1))]),
         calls.read_progress(keys, ["t1"]),

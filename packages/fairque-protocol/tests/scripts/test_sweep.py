@@ -58,7 +58,7 @@ def test_after_its_last_delivery_a_task_ends(queue: "Bench", canceled: bool) -> 
     if canceled:
         queue.cancel("t1")
     queue.advance(30_000)
-    queue.sweep(max_deliveries=1)
+    queue.sweep(max_lost_workers=1)
     state, blob = queue.outcome("t1")
     if canceled:
         assert state is TaskState.CANCELED
@@ -294,7 +294,7 @@ def test_a_dead_letter_and_a_lost_record_are_told_too(queue: "Bench") -> None:
     queue.pop(2, worker="first")
     queue.client.delete(f"{queue.keys.prefix}t:t2")
     queue.advance(30_000)
-    assert queue.sweep(max_deliveries=1).tasks == (
+    assert queue.sweep(max_lost_workers=1).tasks == (
         Reclaimed("t1", "ann", "first", TaskState.FAILED),
         Reclaimed("t2", "", "", TaskState.FAILED),
     )

@@ -6,10 +6,13 @@ import pytest
 
 from fairque.protocol import calls
 from fairque.protocol.calls import ALL_USERS
-from fairque.protocol.errors import TaskNotFound, UserNotFound
-from fairque.protocol.model.shares import UserRow
+from fairque.protocol.durations import from_epoch_ms
+from fairque.protocol.errors import TaskNotFound
+from fairque.protocol.model.limits import Limits
 from fairque.protocol.model.standing import TaskStanding
 from fairque.protocol.model.states import Priority, TaskState
+from fairque.protocol.model.users import UserRow
+from fairque.protocol.reasons import WaitReason
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
@@ -50,7 +53,8 @@ class TestUser:
         assert (found.weight, found.cap, found.rate, found.burst, found.backlog) == (2, 2, 10, 4, 50)
         assert (found.waiting, found.waiting_critical, found.scheduled, found.running) == (2, 0, 1, 1)
         assert (found.served, found.since, found.at_ms) == (2.0, queue.now_ms - 3_000, queue.now_ms)
-        assert (found.oldest_seconds, found.configured, found.paused) == (3.0, True, False)
+        assert (found.oldest_seconds, found.paused) == (3.0, False)
+        assert found.own_limits == Limits(weight=2, rate=10, burst=4, cap=2)
         assert found.last_pop_at == queue.now_ms - 1_000
 
     def test_what_it_was_served_ahead_is_told_in_service(self, queue: "Bench") -> None:
@@ -68,10 +72,16 @@ class TestUser:
         queue.finish(*queue.pop(2))
         assert queue.standing().served == 2
 
-    def test_a_user_nobody_knows_is_not_found(self, queue: "Bench") -> None:
+    def test_a_user_nobody_knows_has_nothing(self, queue: "Bench") -> None:
         queue.push()
-        with pytest.raises(UserNotFound, match="knows no user 'an': it has no tasks, no debts and no limits"):
-            queue.standing("an")
+        found = queue.standing("an")
+        assert (found.waiting, found.running, found.scheduled, found.since, found.own_limits) == (
+            0,
+            0,
+            0,
+            None,
+            Limits(),
+        )
 
     def test_a_user_with_limits_or_scheduled_tasks_alone_is_known(self, queue: "Bench") -> None:
         queue.limit("bob", cap=2)
@@ -79,10 +89,9 @@ class TestUser:
         assert queue.standing("bob").cap == 2
         assert queue.standing("cem").scheduled == 1
 
-    def test_a_user_with_a_default_alone_is_not_found(self, queue: "Bench") -> None:
+    def test_the_defaults_count_for_a_user_nobody_knows(self, queue: "Bench") -> None:
         queue.limit(ALL_USERS, cap=2)
-        with pytest.raises(UserNotFound):
-            queue.standing()
+        assert (queue.standing().cap, queue.standing().own_limits) == (2, Limits())
 
 
 class TestReason:
@@ -98,7 +107,7 @@ class TestReason:
         queue.limit(cap=1)
         queue.fill("ann", 2)
         queue.pop()
-        assert queue.standing().reason == "cap"
+        assert queue.standing().reason == "user_cap"
         assert queue.standing().explain() == "user 'ann' runs 1 task, as many as its cap of 1 allows"
 
     def test_a_rate(self, queue: "Bench") -> None:
@@ -106,31 +115,31 @@ class TestReason:
         queue.fill("ann", 2)
         queue.pop()
         queue.advance(500)
-        assert queue.standing().reason == "rate"
+        assert queue.standing().reason == "user_rate"
         assert queue.standing().explain() == "user 'ann' may start 0.5 tasks a second: the next one in 1.5 s"
 
     def test_a_pause(self, queue: "Bench") -> None:
         queue.limit(paused=1)
         queue.push()
-        assert queue.standing().reason == "paused"
+        assert queue.standing().reason == "user_paused"
         assert "until it is resumed" in queue.standing().explain()
 
     def test_no_worker(self, queue: "Bench") -> None:
         queue.push()
-        assert queue.standing().reason == "no worker"
+        assert queue.standing().reason == "no_worker"
         (held,) = queue.pop()
         queue.push()
         queue.advance(20_000)
         assert queue.standing().reason == "turn", "a worker that runs a long task asks for none"
         queue.finish(held)
-        assert queue.standing().reason == "no worker"
-        queue.pop(max_deliveries=1)
+        assert queue.standing().reason == "no_worker"
+        queue.pop(max_lost_workers=1)
         queue.fill("bob", 1)
         assert queue.standing("bob").reason == "turn"
 
     def test_nothing_waits(self, queue: "Bench") -> None:
         held = queue.started()
-        assert queue.standing().reason == "runs"
+        assert queue.standing().reason == "running"
         queue.finish(held)
         assert queue.standing().reason == "idle"
         queue.fill("cem", 1, delay_ms=5_000)
@@ -145,7 +154,7 @@ class TestTask:
         queue.fill("ann", 3)
         queue.pop()
         found = explain(queue, "t3")
-        assert (found.state, found.place, found.reason) == (TaskState.QUEUED, 1, "cap")
+        assert (found.state, found.place, found.reason) == (TaskState.QUEUED, 1, "user_cap")
         assert found.explain() == (
             "task t3 is number 2 of its user: user 'ann' runs 1 task, as many as its cap of 1 allows"
         )
@@ -165,7 +174,7 @@ class TestTask:
     def test_a_running_task_tells_when_its_lease_ends(self, queue: "Bench") -> None:
         queue.started()
         found = explain(queue, "t1")
-        assert (found.reason, found.place, found.lease_ends_at) == ("runs", None, queue.now_ms + 30_000)
+        assert (found.reason, found.place, found.lease_ends_at) == ("running", None, queue.now_ms + 30_000)
         assert found.explain() == "task t1 runs"
 
     def test_an_ended_task_tells_how(self, queue: "Bench") -> None:
@@ -202,10 +211,9 @@ class TestPages:
             waiting=2,
             running=1,
             served=3.0,
-            since=queue.now_ms - 3_000,
-            lane="R",
+            since=from_epoch_ms(queue.now_ms - 3_000),
+            reason=WaitReason.TURN,
         )
-        assert (row.runnable, row.reason) == (True, "turn")
 
     def test_a_row_tells_why_its_user_waits(self, queue: "Bench") -> None:
         queue.limit("capped", cap=1)
@@ -218,10 +226,10 @@ class TestPages:
         queue.limit("paused", paused=1)
         queue.fill("waits", 1)
         assert {row.user_id: row.reason for row in rows(queue)} == {
-            "capped": "cap",
-            "limited": "rate",
-            "paused": "paused",
-            "runs": "runs",
+            "capped": "user_cap",
+            "limited": "user_rate",
+            "paused": "user_paused",
+            "runs": "running",
             "waits": "turn",
         }
 
@@ -242,7 +250,7 @@ class TestPages:
 
     def test_an_empty_queue_has_one_empty_page(self, queue: "Bench") -> None:
         page = queue.run(calls.read_users(queue.keys))
-        assert (list(page), len(page), page.next, page.at_ms) == ([], 0, None, queue.now_ms)
+        assert (list(page), len(page), page.next, page.read_at) == ([], 0, None, from_epoch_ms(queue.now_ms))
 
 
 @pytest.mark.parametrize("name", ["read_user", "read_users", "read_configured", "explain"])

@@ -320,7 +320,7 @@ def end(queue: "Bench", ending: str) -> None:
     elif ending == "lost":
         queue.pop()
         queue.advance(30_000)
-        queue.sweep(max_deliveries=1)
+        queue.sweep(max_lost_workers=1)
     elif ending == "dead":
         queue.fail(*queue.pop(), verdict="dead", error=b'"e"')
     else:

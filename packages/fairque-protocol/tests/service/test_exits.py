@@ -3,24 +3,30 @@
 import pytest
 
 from fairque.protocol.errors import (
+    CannotImport,
     ConfigurationError,
     FairqueError,
+    InvalidArgument,
     InvalidSchedule,
+    InvalidTask,
     RedisUnavailable,
     SchemaMismatch,
     ServerUnsuitable,
+    TaskNotFound,
 )
 from fairque.protocol.service.exits import exit_code
-from fairque.protocol.service.loading import CannotImport
 
 
 @pytest.mark.parametrize(
     ("kind", "code"),
     [
         (FairqueError, 1),
+        (InvalidArgument, 2),
+        (InvalidTask, 2),
         (RedisUnavailable, 3),
         (ServerUnsuitable, 3),
         (SchemaMismatch, 4),
+        (TaskNotFound, 5),
         (CannotImport, 6),
         (ConfigurationError, 78),
         (InvalidSchedule, 78),

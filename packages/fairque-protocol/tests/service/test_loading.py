@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fairque.protocol.service.loading import CannotImport, import_module, import_modules
+from fairque.protocol.errors import CannotImport
+from fairque.protocol.service.loading import import_module, import_modules
 
 Write = Callable[[str, str], str]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fairque.protocol.errors import RedisUnavailable
-from fairque.protocol.service.loading import CannotImport, import_module
+from fairque.protocol.errors import CannotImport, RedisUnavailable
+from fairque.protocol.service.loading import import_module
 from fairque.protocol.service.refusal import refusal
 
 

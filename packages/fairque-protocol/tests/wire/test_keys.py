@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.errors import InvalidArgument
 from fairque.protocol.wire.keys import QueueKeys, check_queue_name
 
 names = st.from_regex(r"[A-Za-z0-9_.@-]{1,64}", fullmatch=True)
@@ -74,5 +74,5 @@ def test_a_queue_name_is_of_plain_characters(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "x" * 65, "a b", "a:1", "{a}", "ä", "a\n", "a/b", None, 5, b"a"])
 def test_other_queue_names_are_refused(name: Any) -> None:
-    with pytest.raises(ConfigurationError, match="1 to 64 of the characters"):
+    with pytest.raises(InvalidArgument, match="1 to 64 of the characters"):
         QueueKeys(name)

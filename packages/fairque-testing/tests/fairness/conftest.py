@@ -1,4 +1,4 @@
-"""A scheduling model with a clock that the test moves, or with workers of its own in virtual time."""
+"""A scheduling model with a clock that the test moves, or with workers in virtual time."""
 
 from collections.abc import Callable
 from heapq import heappop, heappush
@@ -22,9 +22,9 @@ class Bench:
     """A model and its clock.
 
     Attributes:
-        model: The model.
-        now_us: Where the clock stands.
-        started: Users of all tasks that were started, in order.
+        model: The model under test.
+        now_us: The time of the clock.
+        started: Users of all started tasks, in order.
     """
 
     def __init__(self, cost_mode: CostMode = "time") -> None:
@@ -59,7 +59,7 @@ class Bench:
         return self.started[-number:]
 
     def turn(self) -> str:
-        """Pop one task, and return the ring by which its user was chosen."""
+        """Pop one task, and return the ring from which its user was chosen."""
         on_credit, fresh = self.model.cg, dict(self.model.fresh.items())
         self.pop()
         if self.model.cg > on_credit:
@@ -73,11 +73,11 @@ class Bench:
         return self.model.users[name]
 
     def tag(self) -> float:
-        """Ann's."""
+        """The tag of ann."""
         return self.user().S
 
     def advantage(self, one: str, other: str) -> float:
-        """The most by which the starts of one, per weight, outran the other's over any stretch of all pops so far."""
+        """The largest lead of one user's starts per weight over another's in any interval of all pops so far."""
         weights = {name: self.user(name).settings.weight for name in (one, other)}
         ahead = lowest = most = 0.0
         for user in self.started:
@@ -92,7 +92,7 @@ class Bench:
 
 @pytest.fixture(scope="session")
 def bench() -> type[Bench]:
-    """Makes benches, also many in one test."""
+    """Creates benches, also several in one test."""
     return Bench
 
 
@@ -110,18 +110,18 @@ def counting() -> Bench:
 
 @frozen(kw_only=True)
 class Member:
-    """A user of a floor, which always has work.
+    """A user of a floor that always has work.
 
     Attributes:
-        name: Its id.
-        weight: Its share.
-        length: Seconds that a task takes on average.
-        spread: By which part of that a task may be longer or shorter.
+        name: Id of the user.
+        weight: Weight of the user.
+        length: Average seconds of a task.
+        spread: Fraction by which a task may be longer or shorter.
         cap: Most tasks at a time.
         rate: Most starts a second.
         burst: Most starts at once.
-        urgent: Which part of its tasks are CRITICAL.
-        failing: Which part of its attempts fail, and are tried again a second later.
+        urgent: Fraction of its tasks that are CRITICAL.
+        failing: Fraction of its attempts that fail, and are retried a second later.
     """
 
     name: str
@@ -137,7 +137,7 @@ class Member:
 
 @define(eq=False)
 class Load:
-    """What a member has had: ended attempts in microseconds, starts, when what runs was started, and lengths."""
+    """The service of a member: ended attempts in microseconds, starts, start times of running tasks, and lengths."""
 
     member: Member
     ended_us: int = 0
@@ -168,18 +168,18 @@ class Floor:
         self._idle, self._random = self.workers, Random(self.seed)  # noqa: S311 - a run has to be repeatable
 
     def at(self, seconds: float, action: Callable[[], None]) -> None:
-        """Do something at a time from now on."""
+        """Call a function at a later time."""
         heappush(self._events, (round(seconds * 1_000_000), next(self._numbers), action))
 
     def join(self, *members: Member) -> None:
-        """Let members come, each with more tasks than can run at a time."""
+        """Add members, each with more tasks than can run at a time."""
         for member in members:
             self.set(member.name, weight=member.weight, cap=member.cap, rate=member.rate, burst=member.burst)
             self.loads[member.name] = Load(member)
             self._push(member, 2 * self.workers + 2)
 
     def leave(self, name: str) -> None:
-        """Stop the pushes of a member, and take back what waits."""
+        """Stop the pushes of a member, and cancel its waiting tasks."""
         user = self.model.users[name]
         for task_id, _ in [*user.n.items(), *user.c.items()]:
             self.model.cancel(self.now_us, task_id)
@@ -189,7 +189,7 @@ class Floor:
         self.model.set_user(self.now_us, user, **changes)
 
     def run(self, until: float) -> None:
-        """Let the time pass, in seconds from the beginning."""
+        """Advance the time, in seconds from the beginning."""
         end_us = round(until * 1_000_000)
         self._serve()
         while self._events and self._events[0][0] <= end_us:
@@ -202,19 +202,19 @@ class Floor:
         self.now_us = end_us
 
     def had(self, name: str) -> float:
-        """Worker seconds so far, those of running tasks included; or starts, where each costs one."""
+        """Worker seconds so far, including those of running tasks; or starts, if each costs one."""
         load = self.loads[name]
         if self.cost_mode == "count":
             return load.started
         return (load.ended_us + len(load.running) * self.now_us - sum(load.running.values())) / 1_000_000
 
     def length(self, name: str) -> float:
-        """Seconds that the tasks of a member took on average, since the lengths were forgotten."""
+        """Average seconds of the tasks of a member, since the lengths were reset."""
         load = self.loads[name]
         return fmean(load.drawn) if load.drawn else load.member.length
 
     def forget_lengths(self) -> None:
-        """Let the averages start over."""
+        """Reset the averages."""
         for load in self.loads.values():
             load.drawn.clear()
 
@@ -237,7 +237,7 @@ class Floor:
 
     def _start(self, task_id: str) -> None:
         self._idle -= 1
-        # Who left and has a task that still ran is served in nobody's account.
+        # A running task of a member that has left is not counted.
         load = self.loads.get(self.model.tasks[task_id].user) or Load(Member(name="gone"))
         member = load.member
         length = member.length * (1 + member.spread * self._random.uniform(-1, 1))
@@ -270,11 +270,11 @@ class Floor:
 
 @pytest.fixture(scope="session")
 def new_floor() -> type[Floor]:
-    """Makes floors, also many in one test."""
+    """Creates floors, also several in one test."""
     return Floor
 
 
 @pytest.fixture(scope="session")
 def new_member() -> type[Member]:
-    """Makes members of floors."""
+    """Creates members of floors."""
     return Member

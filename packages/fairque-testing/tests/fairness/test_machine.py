@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order: the invariants of the scheduler, checked after every step."""
+"""The invariants of the scheduler, checked after every step of random histories."""
 
 from itertools import count
 from typing import Any
@@ -34,7 +34,7 @@ class Scheduler(RuleBasedStateMachine):
 
     @initialize(mode=st.sampled_from(["time", "count"]))
     def begin(self, mode: CostMode) -> None:
-        self.model = FairModel(cost_mode=mode, max_deliveries=2)
+        self.model = FairModel(cost_mode=mode, max_lost_workers=2)
 
     @property
     def queue_us(self) -> int:
@@ -128,14 +128,14 @@ class Scheduler(RuleBasedStateMachine):
             assert (user.id in model.critical) == (in_line and user.critical_next)
             assert not in_line or user.id not in model.owe
             assert in_line or user.S <= model.V or user.id in model.owe
-            # Time may have made it runnable; then a timer says when.
+            # It may have become runnable by time alone; then it has a timer.
             assert in_line or user.id in model.timers or not model.runnable(user, self.queue_us)
         for ring in (model.ready, model.fresh, model.critical, model.owe, model.timers):
             assert all(member in model.users for member, _ in ring.items())
 
     @invariant()
     def nothing_waits_for_longer_than_it_can_by_right(self) -> None:
-        """Whatever the server's clock did: the longest lease is 30 s, pauses are 40 s, the slowest bucket takes 4 s."""
+        """Whatever the server's clock did: the longest lease is 30 s, delays are 40 s, the slowest bucket takes 4 s."""
         now_ms = self.queue_us // 1000
         assert all(end_ms <= now_ms + 30_000 for _, end_ms in self.model.running.items())
         for task_id, due_ms in self.model.delayed.items():
@@ -151,7 +151,7 @@ class Scheduler(RuleBasedStateMachine):
             assert user.pending or user.inf or user.id in self.model.owe or user.id in self.model.timers
 
     def teardown(self) -> None:
-        """When all is done, nothing is left."""
+        """After all tasks have ended, nothing is left."""
         if not hasattr(self, "model"):
             return
         for user in ("ann", "bob", "eve", "ü"):

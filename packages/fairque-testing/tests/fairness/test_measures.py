@@ -1,4 +1,4 @@
-"""The measures of fairness, and what a simulation refuses."""
+"""The measures of fairness, and the arguments that a simulation refuses."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.errors import InvalidArgument
 from fairque.testing.fairness.simulation import SimulatedUser, jain_index, simulate
 from fairque.testing.fairness.simulation.report import fair_allocation, percentile
 
-#: Whole, since the smallest floats have no digits to share.
+#: Whole, because the smallest floats cannot be divided.
 amounts = st.integers(0, 1_000_000)
 demands = st.lists(st.tuples(st.floats(0.01, 100), amounts), min_size=1, max_size=8)
 
@@ -84,20 +84,20 @@ def test_a_percentile_is_a_value_that_occurred(percent: float, value: int) -> No
     ],
 )
 def test_a_user_that_cannot_be_simulated_is_refused(fields: dict[str, Any], problem: str) -> None:
-    with pytest.raises(ConfigurationError) as caught:
+    with pytest.raises(InvalidArgument) as caught:
         SimulatedUser("ann", **fields)
     assert caught.value.problems == (f"simulated user 'ann': {problem}",)
 
 
 def test_all_problems_of_a_user_are_told() -> None:
-    with pytest.raises(ConfigurationError) as caught:
+    with pytest.raises(InvalidArgument) as caught:
         SimulatedUser("", weight=0, start=-1)
     assert len(caught.value.problems) == 4
 
 
 def test_all_problems_of_a_simulation_are_told() -> None:
     ann = SimulatedUser("ann", backlog=1)
-    with pytest.raises(ConfigurationError) as caught:
+    with pytest.raises(InvalidArgument) as caught:
         simulate([ann, ann], workers=0, seconds=0, lease=0, policy="lottery")  # type: ignore[arg-type]
     assert caught.value.problems == (
         "two users are named 'ann': each needs its own name",
@@ -109,10 +109,10 @@ def test_all_problems_of_a_simulation_are_told() -> None:
 
 
 def test_a_simulation_of_nobody_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="there are no users"):
+    with pytest.raises(InvalidArgument, match="there are no users"):
         simulate([], workers=1, seconds=1)
 
 
 def test_a_function_that_draws_no_time_is_told() -> None:
-    with pytest.raises(ConfigurationError, match="'ann': run_time gave -1, not seconds above 0"):
+    with pytest.raises(InvalidArgument, match="'ann': run_time gave -1, not seconds above 0"):
         simulate([SimulatedUser("ann", backlog=1, run_time=lambda _: -1)], workers=1, seconds=1)

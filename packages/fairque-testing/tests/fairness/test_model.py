@@ -1,4 +1,4 @@
-"""What each verb does to charges, places and leases."""
+"""The effect of each verb on charges, places and leases."""
 
 from typing import TYPE_CHECKING
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.errors import InvalidArgument
 from fairque.protocol.model.score import calculate_score
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.testing.fairness.model import FairModel
@@ -207,7 +207,7 @@ class TestLeases:
         assert queue.user().inf == 1
 
     def test_each_attempt_begins_later_than_the_one_before(self, queue: "Bench") -> None:
-        """The start is also the fence by which an outside store refuses an older attempt."""
+        """The start is also the fence by which an external store refuses an older attempt."""
         (task,) = queue.push()
         starts = []
         for _ in range(3):
@@ -217,7 +217,7 @@ class TestLeases:
 
     def test_a_task_ends_after_its_last_delivery(self, queue: "Bench") -> None:
         (task,) = queue.push()
-        for _ in range(queue.model.max_deliveries):
+        for _ in range(queue.model.max_lost_workers):
             assert queue.pop() == [task]
             queue.advance(60)
         assert queue.pop() == []
@@ -229,7 +229,7 @@ class TestRedrive:
         (task_id,) = queue.push()
         task = queue.model.tasks[task_id]
         for _ in range(2):
-            for _ in range(queue.model.max_deliveries):
+            for _ in range(queue.model.max_lost_workers):
                 assert queue.pop() == [task_id]
                 queue.advance(60)
             assert queue.pop() == []
@@ -292,7 +292,7 @@ class TestWhatIsNotThere:
         assert queue.pop() == [task]
 
     def test_a_cost_mode_that_there_is_not_is_refused(self) -> None:
-        with pytest.raises(ConfigurationError, match="'time' or 'count', not 'tokens'"):
+        with pytest.raises(InvalidArgument, match="'time' or 'count', not 'tokens'"):
             FairModel(cost_mode="tokens")  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""The bounds that the design promises, in count mode, where every start costs 1: computed, then compared."""
+"""The promised bounds, in count mode, where every start costs 1: computed, then compared."""
 
 from math import ceil
 from typing import TYPE_CHECKING, Any
@@ -20,8 +20,8 @@ BURST = CREDIT = 8
 ROUNDING = 1e-6
 
 weights = st.floats(0.01, 100)
-#: What others push before a pop: numbers of tasks of new users and of new users that are CRITICAL, or of a user that
-#: comes and goes.
+#: Pushes of others before a pop: numbers of tasks of new users and of new users with CRITICAL tasks, or of a user
+#: that comes and goes.
 crowds = st.lists(st.tuples(*[st.integers(0, 2)] * 3), min_size=20, max_size=80)
 
 
@@ -120,7 +120,7 @@ class TestTurns:
         while counting.turn() != "ready":
             pass
         turns = [counting.turn() for _ in range(18)]
-        # The credit that one round used up comes back with the first fresh user of the next.
+        # The credit used up in one round is restored with the first fresh user of the next.
         half = ["fresh", *["critical"] * 3]
         assert turns == [*half, *half, "ready"] * 2
 
@@ -144,7 +144,7 @@ class TestTurns:
 
 
 def new_user_behind(queue: "Bench", before: int, phase: int) -> int:
-    """A new user comes in the middle of a round; others wait in the ready ring, and so many before it in the fresh."""
+    """A new user arrives during a round; others wait in the ready ring, and some before it in the fresh ring."""
     queue.push("ann", 1_000)
     queue.pop()
     for number in range(phase):
@@ -194,7 +194,7 @@ class TestIdleAndParkedTime:
         assert abs(served.count("ann") - served.count("bob")) <= 2
 
     def test_of_tasks_that_still_run_costs_nothing_either(self, queue: "Bench") -> None:
-        """Ann has all workers when others come, and none of her tasks waits."""
+        """Ann has all workers when others arrive, and none of her tasks waits."""
         queue.push("ann", 4)
         running = queue.pop(4)
         for _ in range(100):
@@ -208,7 +208,7 @@ class TestIdleAndParkedTime:
 
 
 def test_an_emptied_queue_sheds_no_debt_while_others_wait(queue: "Bench") -> None:
-    """Hopper has long tasks and never two of them, so its queue is empty again and again."""
+    """Hopper has one long task at a time, so its queue is often empty."""
     queue.push("steady", 300)
     seconds = {"hopper": 0, "steady": 0}
     for _ in range(300):
@@ -240,7 +240,7 @@ class TestLanes:
         queue.push("ann")
         queue.push("bob", 3)
         running, _ = queue.pop(2)
-        # Virtual time will be at the tag of bob, who is next.
+        # Virtual time will be the tag of bob, the next user.
         queue.user("ann").S = queue.user("bob").S + debt
         queue.finish(running, ran=0)
         queue.push("ann")
@@ -260,7 +260,7 @@ class TestLanes:
 
 
 class TestAUserThatItsCapHeldBack:
-    """Ann runs one task at a time; Bob has tasks of 40 s and no limit, so V continues in leaps of that."""
+    """Ann runs one task at a time; Bob has tasks of 40 s and no limit, so V advances in steps of that."""
 
     @pytest.fixture
     def leaping(self, queue: "Bench") -> "Bench":
@@ -270,7 +270,7 @@ class TestAUserThatItsCapHeldBack:
         return queue
 
     def leap(self, queue: "Bench", seconds: float = 40, ran: float = 0.001) -> None:
-        """Let Bob run a task for so long, and start another one, while Ann runs one that took her next to nothing."""
+        """Let Bob run a task of this length, and start another one, while Ann runs a very short one."""
         held = queue.pop(2, lease_ms=900_000)
         assert sorted(queue.started[-2:]) == ["ann", "bob"]
         anns = next(task for task in held if queue.model.tasks[task].user == "ann")
@@ -290,7 +290,7 @@ class TestAUserThatItsCapHeldBack:
         self.leap(leaping)
         ann = leaping.user()
         assert (leaping.model.V - ann.S, ann.cut, ann.leeway) == (10_000_000, leaping.model.V, None)
-        # She catches up with Bob, has to wait for him, and then has her turn.
+        # She catches up with Bob, has to wait for him, and then gets her turn.
         assert leaping.serve(3, ran=25) == ["ann", "bob", "ann"]
         assert (ann.cut, ann.leeway) == (None, 20_000_000)
 
@@ -305,7 +305,7 @@ class TestAUserThatItsCapHeldBack:
     def test_has_no_more_leeway_when_it_has_to_wait_only_long_after_a_cut(
         self, leaping: "Bench", leaps: int, leeway: int | None
     ) -> None:
-        """Sixteen leeways are 160 s: until then its cap bound, and others came."""
+        """Sixteen leeways are 160 s: until then its cap binds, and then others arrive."""
         for _ in range(1 + leaps):
             self.leap(leaping)
         assert leaping.user().cut == 40_000_000
@@ -360,7 +360,7 @@ class TestAUserThatItsCapHeldBack:
         assert leaping.model.V - leaping.tag() == before / 4
 
     def test_has_earned_nothing_in_the_time_without_work(self, queue: "Bench") -> None:
-        """Its only task runs, and others are served; then more of it come, and it is at its cap."""
+        """Its only task runs, and others are served; then more of its tasks arrive, and it is at its cap."""
         queue.set("ann", cap=1)
         queue.push("ann")
         queue.push("bob", 50)

@@ -1,4 +1,4 @@
-"""A ring is a sorted set: compared with a dictionary that is sorted each time."""
+"""A ring is a sorted set: it is compared with a dictionary that is sorted each time."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Weights, caps, pauses and rates of users, and defaults for all of them."""
+"""Weights, caps, pauses and rates of users, and defaults for all users."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.errors import InvalidArgument
 from fairque.testing.fairness.records import UserSettings
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class TestRates:
         starts: list[int] = []
         for pause_us in pauses_us:
             queue.now_us += pause_us
-            # The queue empties again and again, which must not fill the bucket.
+            # The queue is emptied repeatedly, which must not refill the bucket.
             queue.push(number=1)
             starts += [queue.now_us for _ in queue.pop(5)]
         for index, first in enumerate(starts):
@@ -201,13 +201,13 @@ def test_a_setting_that_cannot_be_is_refused_before_anything_changes(
     queue: "Bench", changes: dict[str, Any], problem: str
 ) -> None:
     queue.push()
-    with pytest.raises(ConfigurationError) as caught:
+    with pytest.raises(InvalidArgument) as caught:
         queue.set("ann", paused=True, **changes)
     assert problem in caught.value.problems[0]
     assert len(queue.pop()) == 1
 
 
 def test_all_problems_of_settings_are_told() -> None:
-    with pytest.raises(ConfigurationError) as caught:
+    with pytest.raises(InvalidArgument) as caught:
         UserSettings(weight=0, cap=0, rate=-1, burst=-1)
     assert len(caught.value.problems) == 4

@@ -1,7 +1,7 @@
 """Shares of users with limits, in virtual time, against weighted water-filling: FAIRNESS.md, promise 3.
 
-Each run of the tests takes the same few examples. `hatch run fairness:search` takes thousands of new ones and prints
-the worst that it met; FAIRQUE_SHARES says how many.
+Each test run uses the same few examples. `hatch run fairness:search` tries thousands of new ones, or the number in
+FAIRQUE_TEST_SHARES, and prints the worst result.
 """
 
 import os
@@ -21,11 +21,11 @@ from fairque.testing.fairness.simulation.report import fair_allocation
 if TYPE_CHECKING:
     from tests.fairness.conftest import Floor, Member
 
-SEARCH = int(os.environ.get("FAIRQUE_SHARES", "0"))
+SEARCH = int(os.environ.get("FAIRQUE_TEST_SHARES", "0"))
 SECONDS = 300
-#: What a share may be off by, beside one task.
+#: Allowed deviation of a share, beyond one task.
 TOLERANCE = 0.03
-#: K and Bc, in seconds or tasks; the most that is charged ahead.
+#: K and Bc, in seconds or tasks; the most that is charged in advance.
 LEEWAY = {"time": 10.0, "count": 8}
 CREDIT = {"time": 2.0, "count": 8}
 PREPAID = 10.0
@@ -52,7 +52,7 @@ WORST: dict[str, tuple[float, str]] = {}
 
 @pytest.fixture(autouse=True)
 def worst() -> Iterator[None]:
-    """Print the worst that a property met, when it was a search."""
+    """Print the worst result of a property, in a search."""
     yield
     if SEARCH:
         for name, (figure, example) in WORST.items():
@@ -73,7 +73,7 @@ def members(new_member: type["Member"], kinds: Sequence[Kind], **fields: Any) ->
 
 
 def fair_rates(floor: "Floor", users: Sequence["Member"]) -> dict[str, float]:
-    """What each user should have a second, by weighted water-filling: worker seconds, or starts if each costs one."""
+    """Fair service of each user per second, by weighted water-filling: worker seconds, or starts if each costs one."""
     lengths = [floor.length(user.name) for user in users]
     units = lengths if floor.cost_mode == "count" else [1.0] * len(users)
     wanted = [
@@ -87,13 +87,13 @@ def fair_rates(floor: "Floor", users: Sequence["Member"]) -> dict[str, float]:
 def off(
     floor: "Floor", user: "Member", fair: float, *, since: float = 0, seconds: float = SECONDS, beyond: float = 0
 ) -> float:
-    """By which part of its fair share a user had more or less, beyond one task."""
+    """The relative deviation of a user's service from its fair share, beyond one task."""
     beyond += 1 if floor.cost_mode == "count" else user.length * (1 + user.spread)
     return max(0, abs(floor.had(user.name) - since - fair * seconds) - beyond) / (fair * seconds)
 
 
 def check(name: str, floor: "Floor", users: Sequence["Member"], *, warm_up: float = 0, beyond: float = 0) -> None:
-    """All users have their fair share, whether their limits bind or not."""
+    """Check that all users have their fair share, whether their limits bind or not."""
     floor.join(*users)
     floor.run(warm_up)
     floor.forget_lengths()
@@ -197,7 +197,7 @@ class TestACap:
         workers: int,
         seed: int,
     ) -> None:
-        """Each time that all light users have been served, the heavy one has to catch up with much more than K."""
+        """After each round of all light users, the heavy one has to catch up by much more than K."""
         floor, users = new_floor(workers, seed), members(new_member, [*heavy, *light])
         floor.join(*users)
         floor.run(3_000)
@@ -211,7 +211,7 @@ class TestACap:
 
 
 class TestWhatDoesNotBind:
-    """Beside caps."""
+    """Limits other than caps."""
 
     @examples(8)
     @given(
@@ -230,9 +230,9 @@ class TestWhatDoesNotBind:
         workers: int,
         seed: int,
     ) -> None:
-        """With a burst for as long as a user may have to wait for a worker: two tasks of each of the others.
+        """With a burst for the longest wait of a user for a worker: two tasks of each of the others.
 
-        It is there at the beginning, so what comes after it is measured.
+        The burst is used at the beginning, so the time after it is measured.
         """
         wait = sum(2 * length * (1 + spread) for _, length, spread, _ in kinds)
         free, *limited = (evolve(user, cap=None) for user in members(new_member, kinds))
@@ -304,7 +304,7 @@ class TestWhatDoesNotBind:
         before = {user.name: floor.had(user.name) for user in users}
         floor.run(200 + SECONDS)
         for user, fair in zip(users, fair_rates(floor, users).values(), strict=True):
-            # In the pause the caps of the others may have bound.
+            # During the pause the caps of the others may have bound.
             figure = off(floor, user, fair, since=before[user.name], beyond=LEEWAY[mode])
             note("pause", figure, (workers, mode, users))
             assert figure <= TOLERANCE
@@ -312,7 +312,7 @@ class TestWhatDoesNotBind:
 
 @define
 class Lead:
-    """The most by which one user outran another over any stretch of time so far, in service per weight."""
+    """The largest lead of one user over another in any interval so far, in service per weight."""
 
     floor: "Floor"
     one: "Member"
@@ -327,7 +327,7 @@ class Lead:
 
 
 def apart(floor: "Floor", one: "Member", other: "Member", longest: float) -> float:
-    """Promises 1 and 2: by how much the service of two users per weight may differ."""
+    """Promises 1 and 2: how far the service per weight of two users may differ."""
     if floor.cost_mode == "count":
         return 1 / one.weight + 1 / other.weight
     prepaid = min(longest, PREPAID)
@@ -383,14 +383,14 @@ class TestACapThatBinds:
         mode: CostMode,
         seed: int,
     ) -> None:
-        """So many come that the cap does not bind any more."""
+        """So many users arrive that the cap no longer binds."""
         floor = new_floor(workers, seed, mode)
         ann, *rest = members(new_member, [capped, *others])
         floor.join(ann, *rest)
         floor.run(10_000)
         new = [new_member(name=f"new{n}", length=1.0, spread=0.5) for n in range(6 * workers)]
         floor.join(*new)
-        # From when all of them have been served first, as new users are.
+        # Measured after all of them have been served once as new users.
         while any(floor.loads[user.name].started == 0 for user in new):
             floor.run(floor.now_us / 1_000_000 + 1)
         longest = max(user.length * (1 + user.spread) for user in (ann, *rest, *new))
@@ -407,7 +407,7 @@ class TestLimitsThatBindByTurns:
     def test_are_worth_no_more_than_the_first_leeway_however_often_others_come_and_go(
         self, new_floor: NewFloor, new_member: type["Member"]
     ) -> None:
-        """While they are gone the cap of a user binds, else it does not."""
+        """While they are gone the cap of a user binds, otherwise it does not."""
         floor = new_floor(4)
         ann, bob = new_member(name="ann", length=1.0, cap=1), new_member(name="bob", length=1.0)
         floor.join(bob, ann)

@@ -1,4 +1,4 @@
-"""The scenarios of the design in reduced length, and what simulate says of them."""
+"""Shortened scenarios of the design, and their reports."""
 
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
@@ -31,12 +31,12 @@ def busy(number: int) -> list[SimulatedUser]:
 
 
 def sparse(number: int) -> list[SimulatedUser]:
-    """Users with a short task now and then, who come when the run times of the others are known."""
+    """Users with occasional short tasks, which arrive when the run times of the others are known."""
     return [SimulatedUser(f"sparse{index}", per_second=0.2, start=30, run_time=0.02) for index in range(number)]
 
 
 def p99_of_sparse(report: SimulationReport) -> float:
-    """What the median sparse user waits at most in 99 of 100 cases."""
+    """The 99th percentile of the wait of the median sparse user."""
     waits = sorted(user.wait_p99 for name, user in report.users.items() if name.startswith("sparse"))
     return waits[len(waits) // 2]
 
@@ -84,7 +84,7 @@ class TestBackloggedAndSparseUsers:
 
 
 def test_a_flood_of_new_users_leaves_a_ninth_to_those_who_are_there() -> None:
-    """New users come with one task each, at 150 % of what the workers can do."""
+    """New users arrive with one task each, at 150 % of the capacity of the workers."""
     flood = [SimulatedUser(f"new{n}", backlog=1, start=n / 60, run_time=0.1) for n in range(3_600)]
     users = [SimulatedUser("ann", backlog=5_000, run_time=0.1), SimulatedUser("bob", backlog=5_000, run_time=0.1)]
     report = simulate([*users, *flood], workers=4, seconds=60)
@@ -110,7 +110,7 @@ def test_a_user_whose_tasks_are_critical_is_ahead_by_its_credit_of_two_seconds()
 
 
 def test_what_a_user_ran_while_nobody_else_came_does_not_count_later() -> None:
-    """Ann's long tasks fill all workers when Bob comes; from then on both get half."""
+    """Ann's long tasks fill all workers when Bob arrives; from then on both get half."""
     ann = SimulatedUser("ann", every=100 / WORKERS, run_time=100.0)
     before = simulate([ann], workers=WORKERS, seconds=1_000)["ann"].served_seconds
     bob = SimulatedUser("bob", backlog=10_000, start=1_000, run_time=around(5.0))
@@ -119,7 +119,7 @@ def test_what_a_user_ran_while_nobody_else_came_does_not_count_later() -> None:
 
 
 def test_a_cap_that_does_not_bind_takes_nothing_from_a_user() -> None:
-    """It is at its cap while its one task runs, and has its whole share all the same."""
+    """It is at its cap while its one task runs, and still gets its whole share."""
     users = [
         SimulatedUser("half", weight=0.5, backlog=500, run_time=0.1),
         SimulatedUser("capped", cap=1, backlog=500, run_time=0.1),
@@ -139,7 +139,7 @@ def test_a_cap_a_weight_and_a_rate_hold() -> None:
         workers=8,
         seconds=100,
     )
-    # At times another user that was held back, by its rate, is before it in line for the next free worker.
+    # Sometimes another user held back by its rate is before it in line for the next free worker.
     assert report["capped"].served_seconds == pytest.approx(100, rel=0.003)
     assert report["limited"].served in range(198, 204)
     assert report["heavy"].served_seconds / report["light"].served_seconds == pytest.approx(3, rel=0.03)
@@ -194,7 +194,7 @@ class TestFairShare:
 
 class TestReport:
     def test_tells_what_one_can_reckon_by_hand(self) -> None:
-        """One worker: ann at 0 to 2 s, bob at 2 to 4 s, ann at 4 to 6 s; her third task waits when time is up."""
+        """One worker: ann at 0 to 2 s, bob at 2 to 4 s, ann at 4 to 6 s; her third task waits at the end."""
         report = simulate(
             [SimulatedUser("ann", backlog=3, run_time=2), SimulatedUser("bob", every=9, run_time=2)],
             workers=1,

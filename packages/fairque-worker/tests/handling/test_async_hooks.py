@@ -114,7 +114,7 @@ def test_one_that_does_not_end_is_cancelled_when_the_worker_has_waited_long_enou
                 cancelled.set()
 
     bench.push(None)
-    worker = bench.start(Endless(), grace_seconds=0.1)
+    worker = bench.start(Endless(), stop_timeout=0.1)
     assert begun.wait(PATIENCE)
     worker.stop()
     assert cancelled.wait(PATIENCE)

@@ -1,20 +1,27 @@
-"""What a heartbeat makes of each answer, and when the next sweep is due; without a server."""
+"""What a heartbeat makes of each answer, what is due when, and what is said of a beat that was late or failed."""
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from queue import SimpleQueue
+from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
 
 from fairque.protocol import clock
 from fairque.protocol.calls import Granted, Swept
+from fairque.protocol.config import DefaultLimits, FairnessSection, RedisSection
 from fairque.protocol.wire.status import Status
-from fairque.worker import StopReason, WorkerSettings
+from fairque.testing.internal import PATIENCE, eventually
+from fairque.worker import StopReason, Task, WorkerSettings
 from fairque.worker.consumer import Consumer
 from fairque.worker.jobs import Job, Lease
-from fairque.worker.keeping.leases import SWEEP_SECONDS, Heart
+from fairque.worker.keeping.leases import LOOK_SECONDS, SWEEP_SECONDS, Heart
 from fairque.worker.metrics import Metrics
 
 LONG = 7_200.0
+LIMITS = FairnessSection(user_defaults=DefaultLimits(cap=5))
 
 
 class Stub(Consumer):
@@ -56,6 +63,10 @@ def job(task_id: str) -> Job:
 
 def beaten(stub: Stub, *jobs: Job) -> None:
     Heart(stub, 1.0, lambda: jobs, MagicMock(spec=Metrics), lambda *_: None).beat()
+
+
+def messages(caplog: pytest.LogCaptureFixture, text: str) -> list[Any]:
+    return [record for record in caplog.records if record.msg == text]
 
 
 def renewed(one: Job) -> bool:
@@ -103,3 +114,219 @@ def test_the_next_sweep_is_as_far_as_this_one_was_long_while_there_is_more_to_do
     pause = heart._sweep()
     assert LONG <= pause < 2 * LONG if more else pause == SWEEP_SECONDS
     assert heart.silence < LONG
+
+
+class Hands:
+    """Clocks that stand still until a test moves them: the steady one, and the processor time of the process."""
+
+    now = 1_000.0
+    used = 0.0
+
+
+@pytest.fixture
+def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
+    hands = Hands()
+    monkeypatch.setattr(clock, "monotonic", lambda: hands.now)
+    monkeypatch.setattr(time, "process_time", lambda: hands.used)
+    return hands
+
+
+class TestSteps:
+    """What is due when, by clocks that a test moves. A beat is due every second here, unless a test says otherwise."""
+
+    @pytest.fixture
+    def quick(self) -> Stub:
+        """Answers at once."""
+        return Stub(lambda: None)
+
+    @pytest.fixture
+    def rests(self) -> list[float]:
+        """For how long the steps meant to rest: they do not wait."""
+        return []
+
+    @pytest.fixture
+    def heart(
+        self,
+        hands: Hands,  # noqa: ARG002 - it moves the clocks from the beginning
+        rests: list[float],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> Iterator[Callable[..., Heart]]:
+        """Makes hearts, with a consumer that answers at once unless another one is given."""
+        with ExitStack() as made:
+
+            def make(*jobs: Job, consumer: Consumer | None = None, heartbeat: float = 1.0) -> Heart:
+                heart = Heart(
+                    consumer or Stub(lambda: None), heartbeat, lambda: jobs, MagicMock(spec=Metrics), lambda *_: None
+                )
+                monkeypatch.setattr(heart.service, "rest", rests.append)
+                made.callback(heart.stop)
+                return heart
+
+            yield make
+
+    @pytest.fixture
+    def away(self) -> Consumer:
+        """Its server is not there."""
+        return Consumer(WorkerSettings(redis=RedisSection(url="unix:///nowhere/s", retries=0), fairness=LIMITS))
+
+    def test_the_first_beat_is_made_at_the_start_and_what_passed_before_is_no_lateness_or_silence(
+        self, hands: Hands, quick: Stub, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        heart = Heart(quick, 1.0, lambda: [job("t")], MagicMock(spec=Metrics), lambda *_: None)
+        hands.now += LONG
+        heart.start()
+        try:
+            assert heart.silence == 0.0
+            eventually(lambda: quick.asked == ["t"], what="the first beat")
+        finally:
+            heart.stop()
+        assert messages(caplog, "the heartbeat was late") == []
+
+    def test_beats_are_made_as_often_as_they_are_due(self, heart: Any, hands: Hands, quick: Stub) -> None:
+        one = heart(job("t"), consumer=quick)
+        asked = []
+        for seconds in (0.0, 0.9, 0.1, 0.9):
+            hands.now += seconds
+            one.step()
+            asked.append(len(quick.asked))
+        assert asked == [1, 1, 2, 2]
+
+    @pytest.mark.parametrize(("late", "told"), [(0.9, 0), (1.0, 1)])
+    def test_a_beat_is_late_when_another_one_would_have_been_due(
+        self, heart: Any, hands: Hands, caplog: pytest.LogCaptureFixture, late: float, told: int
+    ) -> None:
+        one = heart()
+        one.step()
+        hands.now += 1.0 + late
+        one.step()
+        assert len(messages(caplog, "the heartbeat was late")) == told
+
+    @pytest.mark.parametrize(
+        ("used", "cause"),
+        [
+            (1.0, 'a task kept the interpreter to itself: give such tasks isolation="process"'),
+            (0.9, "the process, its machine or the server stood still"),
+        ],
+    )
+    def test_a_late_beat_tells_its_cause_by_the_processor_time_since_the_beat_before(
+        self, heart: Any, hands: Hands, caplog: pytest.LogCaptureFixture, used: float, cause: str
+    ) -> None:
+        one = heart()
+        hands.used += 60.0
+        one.step()
+        hands.now += 3.0
+        hands.used += used
+        one.step()
+        (said,) = messages(caplog, "the heartbeat was late")
+        assert (said.late_seconds, said.cause) == (2.0, cause)
+
+    def test_a_late_beat_tells_which_leases_are_over_and_what_ran(
+        self, heart: Any, hands: Hands, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        jobs = [job(str(number)) for number in range(3)]
+        # The message of the fourth cannot be read.
+        one = heart(*jobs, job("3"))
+        one.step()
+        hands.now += 3.0
+        for each, left, func in zip(jobs, (-0.1, 0.0, 0.1), ("b", "a", "b"), strict=True):
+            each.lease.held_until = hands.now + left
+            each.task = Task(user_id="ann", func=func)
+        one.step()
+        (said,) = messages(caplog, "the heartbeat was late")
+        assert (said.leases_over, list(said.functions), list(said.tasks)) == (2, ["a", "b"], ["0", "1", "2", "3"])
+
+    def test_a_late_beat_tells_of_the_first_tasks_only(
+        self, heart: Any, hands: Hands, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        jobs = [job(str(number)) for number in range(21)]
+        for each in jobs:
+            each.task = Task(user_id="ann", func=f"f{each.granted.task_id}")
+        one = heart(*jobs)
+        one.step()
+        hands.now += 3.0
+        one.step()
+        (said,) = messages(caplog, "the heartbeat was late")
+        assert (len(said.functions), len(said.tasks)) == (20, 20)
+
+    def test_a_beat_without_an_answer_is_told_and_made_again(
+        self, heart: Any, hands: Hands, away: Consumer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        jobs = job("t"), job("u")
+        one = heart(*jobs, consumer=away)
+        for seconds in (0.0, 0.9, 0.1):
+            hands.now += seconds
+            one.step()
+        said = messages(caplog, "heartbeat failed")
+        assert [record.tasks for record in said] == [2, 2]
+        assert "nothing listens there" in said[0].error
+        assert not any(map(renewed, jobs))
+
+    def test_a_sweep_without_an_answer_is_told_and_made_again_and_the_silence_grows(
+        self, heart: Any, hands: Hands, away: Consumer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        one = heart(consumer=away)
+        said = []
+        for seconds in (0.0, SWEEP_SECONDS - 0.5, 0.5):
+            hands.now += seconds
+            one.step()
+            said.append(len(messages(caplog, "sweep failed")))
+        assert said == [1, 1, 2]
+        assert one.silence == SWEEP_SECONDS
+
+    def test_an_answer_to_a_sweep_ends_the_silence(self, heart: Any, hands: Hands, bench: Any) -> None:
+        one, other = (heart(consumer=Consumer(bench.settings())) for _ in range(2))
+        hands.now += 1.0
+        one.step()
+        # Also that another worker has swept just now.
+        other.step()
+        assert (one.silence, other.silence) == (0.0, 0.0)
+
+    def test_limits_that_cannot_be_looked_at_are_told_and_looked_at_again(
+        self, heart: Any, hands: Hands, away: Consumer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        one = heart(consumer=away)
+        said = []
+        for seconds in (0.0, LOOK_SECONDS - 0.5, 0.5):
+            hands.now += seconds
+            one.step()
+            said.append(len(messages(caplog, "the limits of the file cannot be looked at")))
+        assert said == [1, 1, 2]
+
+    @pytest.mark.parametrize(("heartbeat", "rest"), [(1.0, 1.0), (5.0, SWEEP_SECONDS)])
+    def test_it_rests_until_the_next_beat_or_sweep_whichever_comes_first(
+        self, heart: Any, rests: list[float], heartbeat: float, rest: float
+    ) -> None:
+        heart(heartbeat=heartbeat).step()
+        assert rests == [rest]
+
+    def test_it_does_not_rest_when_a_sweep_has_taken_longer_than_until_the_next_beat(
+        self, heart: Any, hands: Hands, rests: list[float]
+    ) -> None:
+        def pass_time() -> None:
+            hands.now += LONG
+
+        heart(consumer=Stub(pass_time)).step()
+        assert rests == [0.0]
+
+
+def test_a_heart_that_fails_until_the_leases_would_be_over_at_the_next_beat_dies(hands: Hands) -> None:
+    died: SimpleQueue[str] = SimpleQueue()
+    # Of a lease of 30 seconds and 10 between two beats. Behind them what only a heart of more patience sees.
+    passing = iter([0.0, 19.0, 1.0, LONG])
+    calls = 0
+
+    def jobs() -> list[Job]:
+        nonlocal calls
+        calls += 1
+        hands.now += next(passing)
+        raise MemoryError
+
+    consumer = Stub(lambda: None)
+    assert consumer.lease_ms == 30_000
+    heart = Heart(consumer, 10.0, jobs, MagicMock(spec=Metrics), lambda name, _: died.put(name))
+    heart.start()
+    try:
+        assert died.get(timeout=PATIENCE) == "fairque-heart"
+    finally:
+        heart.stop()
+    assert calls == 3

@@ -6,13 +6,13 @@ import pytest
 from attrs import evolve
 
 from fairque.protocol.calls import read_configured
-from fairque.protocol.config import DefaultLimits, FairnessSettings, UserLimits
+from fairque.protocol.config import DefaultLimits, FairnessSection, UserLimits
 from fairque.protocol.runners import Runner
 from fairque.testing.internal import eventually
 from fairque.worker import FunctionTaskHandler, Worker
 from fairque.worker.keeping import leases as heart
 
-LIMITS = FairnessSettings(defaults=DefaultLimits(cap=5), users={"ann": UserLimits(weight=2.0)})
+LIMITS = FairnessSection(user_defaults=DefaultLimits(cap=5), users={"ann": UserLimits(weight=2.0)})
 APPLIED = {"": {"cap": 5.0}, "ann": {"weight": 2.0}}
 
 

@@ -26,7 +26,7 @@ from fairque.worker import FunctionTaskHandler
 registry = Registry()
 registry.register(holds, "holds")
 url, queue = sys.argv[1:]
-options = dict(name="lost", concurrency=1, lease_seconds=1.0, heartbeat_seconds=0.2)
+options = dict(name="lost", concurrency=1, lease=1.0, heartbeat=0.2)
 Worker.from_url(url, queue=queue, handler=FunctionTaskHandler(registry=registry), **options).run()
 """
 

@@ -54,7 +54,7 @@ def test_the_deadline_counts_for_retries_and_not_for_deliveries(bench: Any, insi
 
 
 def test_a_deadline_is_kept_however_long_the_heartbeat_is(bench: Any, inside: Any) -> None:
-    bench.start(inside, heartbeat_seconds=1_800, lease_seconds=3_600)
+    bench.start(inside, heartbeat=1_800, lease=3_600)
     bench.error(bench.push(inside, timeout=0.2, retries=0))
 
 
@@ -181,7 +181,7 @@ def test_a_coroutine_that_does_not_let_itself_be_cancelled_is_left_behind_after_
             except asyncio.CancelledError:
                 continue
 
-    bench.start(deaf, add, concurrency=1, cancel_grace_seconds=0.1)
+    bench.start(deaf, add, concurrency=1, cancel_timeout=0.1)
     error = bench.error(bench.push(deaf, timeout=0.05, retries=0))
     assert error["error"].endswith("it was cancelled, but continues unheard")
     assert bench.result(bench.push(add, 1, 2)) == 3
@@ -198,7 +198,7 @@ def test_a_coroutine_that_blocks_the_event_loop_does_not_hold_the_next_ones_up(
         await asyncio.sleep(0)
         return "done"
 
-    bench.start(blocks, well_behaved, concurrency=2, cancel_grace_seconds=0.1)
+    bench.start(blocks, well_behaved, concurrency=2, cancel_timeout=0.1)
     assert bench.error(bench.push(blocks, timeout=0.1, retries=0))["type"] == "TaskTimeout"
     assert bench.result(bench.push(well_behaved)) == "done"
     assert not gate.is_set()
@@ -217,7 +217,7 @@ def test_a_coroutine_canceled_before_and_still_there_at_its_deadline_fails_by_it
             except asyncio.CancelledError:
                 told.set()
 
-    bench.start(deaf, cancel_grace_seconds=0.1, **short)
+    bench.start(deaf, cancel_timeout=0.1, **short)
     task_id = bench.push(deaf, timeout=0.8, retries=5)
     eventually(lambda: bench.stats().running == 1)
     bench.cancel(task_id)
@@ -241,7 +241,7 @@ def test_a_function_whose_lease_is_lost_holds_its_slot_no_longer_than_its_timeou
 def test_a_worker_with_too_many_abandoned_threads_takes_no_more_and_ends_to_be_started_again(
     bench: Any, inside: Any, gate: threading.Event
 ) -> None:
-    worker = bench.worker(inside, add, concurrency=2, max_abandoned=1, grace_seconds=5)
+    worker = bench.worker(inside, add, concurrency=2, max_abandoned=1, stop_timeout=5)
     ids = bench.push_all([bench.task(inside, timeout=0.1, retries=0) for _ in range(2)])
     raised: SimpleQueue[BaseException | None] = SimpleQueue()
 

@@ -1,4 +1,4 @@
-"""A module of tasks that is imported by workers and their children by its name."""
+"""A module of tasks that workers and their child processes import by name."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ import pytest
 from fairque.testing.internal import eventually
 from fairque.worker import Worker
 
-#: What children of workers run in the tests.
+#: The tasks that child processes of workers run in the tests.
 TASKS_APART = """
 import asyncio, contextvars, ctypes, decimal, json, logging, os, random, resource, signal
 import socket, subprocess, sys, tempfile, threading, time, warnings
@@ -119,6 +119,10 @@ def hangs(name):
 def hangs_with_a_child(name):
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     (HERE / "grandchild").write_text(str(child.pid))
+    hangs(name)
+
+def hangs_in_another_group(name):
+    os.setpgid(0, os.getpgid(os.getppid()))
     hangs(name)
 
 def dies_with_a_child():
@@ -313,10 +317,10 @@ class Loud(TaskHandler):
 
 
 class Apart:
-    """Workers that know the module of the tasks by its name.
+    """Workers that import the module of the tasks by its name.
 
     Attributes:
-        module: Its name.
+        module: Name of the module.
     """
 
     def __init__(self, bench: Any, folder: Path, module: str) -> None:
@@ -342,12 +346,12 @@ class Apart:
         return self.bench.error(self.push(name, *args, retries=0, **fields))
 
     def noted(self, name: str) -> int:
-        """The process that has left this note."""
+        """The process that wrote this note."""
         file = self._folder / name
         return int(eventually(lambda: file.exists() and file.read_text(), what=f"the note {name}"))
 
     def alive(self, pid: int) -> bool:
-        """Whether a process runs; one that waits to be reaped does not."""
+        """Whether a process runs; a zombie does not."""
         try:
             stat = Path(f"/proc/{pid}/stat").read_text()
         except OSError:
@@ -359,13 +363,13 @@ class Apart:
         eventually(lambda: not self.alive(pid), what=f"the end of process {pid}")
 
     def rewrite(self, text: str = TASKS_APART) -> None:
-        """Write the module again, for the children that begin from now on."""
+        """Rewrite the module, for child processes that start from now on."""
         (self._folder / f"{self.module}.py").write_text(text)
 
 
 @pytest.fixture
 def apart(bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Apart]:
-    """A module of tasks, and workers that have it; all children have ended with them."""
+    """A module of tasks, and workers for it; all child processes end with them."""
     module = f"tasks_apart_{os.getpid()}_{tmp_path.name}"
     apart = Apart(bench, tmp_path, module)
     apart.rewrite()

@@ -64,6 +64,12 @@ def test_a_task_above_its_timeout_is_killed_with_all_that_it_started(apart: Any)
     assert apart.result("add", 1, 2) == 3
 
 
+def test_a_task_that_has_left_the_process_group_of_its_child_is_killed_too(apart: Any) -> None:
+    apart.start(concurrency=1)
+    assert apart.error("hangs_in_another_group", "hung", timeout=1.0)["type"] == "TaskTimeout"
+    apart.ends(apart.noted("hung"))
+
+
 def test_a_task_that_hangs_in_c_code_is_killed_too(apart: Any) -> None:
     apart.start(concurrency=1)
     assert apart.error("holds_on", "hung", timeout=0.5)["type"] == "TaskTimeout"
@@ -102,7 +108,7 @@ def test_a_canceled_coroutine_in_a_child_is_cancelled_and_may_clean_up(apart: An
 def test_a_canceled_task_that_does_not_heed_it_is_killed_after_the_grace_and_the_state_says_so(
     apart: Any, short: Any
 ) -> None:
-    apart.start(cancel_grace_seconds=0.3, concurrency=1, **short)
+    apart.start(cancel_timeout=0.3, concurrency=1, **short)
     task_id = apart.push("hangs", "hung", retries=5)
     pid = apart.noted("hung")
     apart.bench.cancel(task_id)
@@ -113,7 +119,7 @@ def test_a_canceled_task_that_does_not_heed_it_is_killed_after_the_grace_and_the
 
 
 def test_a_task_whose_lease_is_lost_is_killed_and_left_to_others_and_no_failure(apart: Any, short: Any) -> None:
-    worker = apart.start(cancel_grace_seconds=0.3, concurrency=1, **short)
+    worker = apart.start(cancel_timeout=0.3, concurrency=1, **short)
     task_id = apart.push("hangs", "hung", retries=0)
     pid = apart.noted("hung")
     amend_record(apart.bench.client, f"{apart.bench.keys.prefix}t:{task_id}", token="1:")  # noqa: S106 - of a lease

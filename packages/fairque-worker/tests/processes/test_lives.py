@@ -256,7 +256,7 @@ def test_after_a_child_that_could_not_begin_none_is_started_for_a_while_that_gro
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("does", ["stop", "dump", "children"])
 def test_a_forked_child_of_the_program_ends_nothing_of_the_worker(apart: Any, does: str) -> None:
-    worker = apart.start(heartbeat_seconds=0.2)
+    worker = apart.start(heartbeat=0.2)
     task_id = apart.push("heeds", "begun")
     process = apart.noted("begun")
     pid = os.fork()

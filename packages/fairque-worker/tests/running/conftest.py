@@ -1,4 +1,4 @@
-"""An executor of its own for each test, watched, whose endings are collected."""
+"""A separate, watched executor for each test, whose endings are collected."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ from fairque.worker.running.executor import Executor
 
 
 class Calls(TaskHandler):
-    """Runs the function that stands under the task's name."""
+    """Runs the function registered under the task's name."""
 
     def __init__(self) -> None:
         self.functions: dict[str, Callable[..., Any]] = {}
@@ -77,7 +77,7 @@ class Bench:
 
 @pytest.fixture
 def make_bench(no_thread_is_left: None) -> Iterator[Callable[..., Bench]]:  # noqa: ARG001 - it looks after the executor was stopped
-    """An executor of so many threads."""
+    """Creates an executor with a number of threads."""
     made: list[Bench] = []
 
     def make(threads: int, **limits: Any) -> Bench:

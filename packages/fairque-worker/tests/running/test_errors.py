@@ -96,7 +96,7 @@ def returning_later(kind: Callable[[threading.Event], Any], gate: threading.Even
 def test_what_hangs_when_it_is_told_ends_with_the_timeout_and_others_continue(
     make_bench: Any, gate: threading.Event, how: Any, kind: Any
 ) -> None:
-    bench = make_bench(threads=1, grace_seconds=0.05)
+    bench = make_bench(threads=1, cancel_timeout=0.05)
     ending = bench.run(how(kind, gate), timeout=0.1)
     assert isinstance(ending, Failure)
     assert type(ending.error) is TaskTimeout

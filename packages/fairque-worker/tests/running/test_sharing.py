@@ -80,7 +80,7 @@ class TestCallsInOtherThreads:
     def test_an_attempt_that_leaves_some_behind_counts_as_abandoned_until_they_end(
         self, make_bench: Callable[..., Any], hangs: Any, gate: threading.Event
     ) -> None:
-        bench = make_bench(threads=1, grace_seconds=0.0, max_abandoned=1)
+        bench = make_bench(threads=1, cancel_timeout=0.0, max_abandoned=1)
         for _ in range(2):
             bench.run(hangs, timeout_ms=50)
         eventually(lambda: bench.executor.abandoned == 2, what="two that continue")

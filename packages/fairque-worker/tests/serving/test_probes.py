@@ -40,7 +40,7 @@ def metrics(worker: Worker) -> dict[str, float]:
 
 
 def healthcheck(*args: str, port: int | None) -> Result:
-    environ = {} if port is None else {"FAIRQUE__WORKER__HTTP_PORT": str(port)}
+    environ = {} if port is None else {"FAIRQUE_WORKER_HTTP_PORT": str(port)}
     return CliRunner().invoke(main, ["healthcheck", *args], env=environ)
 
 

@@ -15,7 +15,7 @@ import pytest
 from attrs import define, field, frozen
 
 from fairque.protocol.calls import Granted, Popped, Released
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.errors import RedisUnavailable
 from fairque.worker.jobs import Ending, Job, Success
 from fairque.worker.phases import Phase, Phases
@@ -94,7 +94,7 @@ class Adversary:
         self.chance = chance
         self.queue = Queue()
         self.runner = self
-        self.settings = RedisSettings(url="redis://nowhere")
+        self.settings = RedisSection(url="redis://nowhere")
         self.losses = 3 if losses else 0
         self.now = 0.0
         self.busy = False

@@ -1,6 +1,7 @@
 """How a worker takes tasks: as many as it has free slots, at once when there are some, and not by polling."""
 
 import threading
+from datetime import timedelta
 from queue import SimpleQueue
 from typing import Any
 
@@ -127,7 +128,7 @@ def test_a_delayed_task_that_comes_sooner_than_all_others_is_started_in_time(
     task_id = bench.push(nothing, delay=0.1)
     bench.result(task_id)
     info = bench.info(task_id)
-    assert info.started_at - info.pushed_at >= 100
+    assert info.started_at - info.pushed_at >= timedelta(milliseconds=100)
 
 
 def test_two_workers_share_a_queue_and_run_each_task_once(bench: Any) -> None:

@@ -5,16 +5,18 @@ from fairque.client._async.handle import AsyncTaskHandle
 from fairque.client._async.pipelines import AsyncPipelineHandle
 from fairque.client._async.queue import AsyncTaskQueue
 from fairque.client._async.schedules import AsyncSchedules
+from fairque.client._async.tasks import AsyncTasks
 from fairque.client._async.users import AsyncUsers
 from fairque.client._sync.dead_letters import DeadLetters
 from fairque.client._sync.handle import TaskHandle
 from fairque.client._sync.pipelines import PipelineHandle
 from fairque.client._sync.queue import TaskQueue
 from fairque.client._sync.schedules import Schedules
+from fairque.client._sync.tasks import Tasks
 from fairque.client._sync.users import Users
 from fairque.client._version import __version__
-from fairque.client.arguments import UNCHANGED
-from fairque.client.dead_letter_steps import Redriven
+from fairque.client.arguments import UNCHANGED, Unchanged
+from fairque.client.filters import DeadLetterFilter, TaskFilter
 from fairque.client.functions import (
     AsyncContextTaskFunction,
     AsyncTaskFunction,
@@ -22,53 +24,56 @@ from fairque.client.functions import (
     TaskFunction,
     task,
 )
-from fairque.client.outcomes import CancelResult
-from fairque.client.settings import ClientOptions, ClientSettings
+from fairque.client.settings import ClientSection, ClientSettings
 from fairque.client.xcom import xcom_pull, xcom_push
-from fairque.protocol.calls import Configured, QueueStats, TaskInfo
-from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.config import QueueSection, RedisSection
 from fairque.protocol.errors import (
     BatchTooLarge,
     ConfigurationError,
+    Conflict,
+    ErrorInfo,
     FairqueError,
+    InvalidArgument,
     InvalidSchedule,
     InvalidTask,
+    NotFound,
     OutputMissing,
     PartialPush,
     QueueFull,
     RedisUnavailable,
     ResultExpired,
+    ScheduleConflict,
     ScheduleNotFound,
+    SchemaMismatch,
+    ServerError,
     ServerUnsuitable,
     TaskCanceled,
     TaskConflict,
+    TaskEnded,
     TaskFailed,
     TaskNotFound,
     TaskTooLarge,
-    UnknownParent,
-    UserNotFound,
+    UnknownDependency,
 )
+from fairque.protocol.limits import CostMode
 from fairque.protocol.model.context import TaskContext, current_context
-from fairque.protocol.model.dead_letters import DeadLetter, DeadLetterPage
+from fairque.protocol.model.dead_letters import DeadLetter
 from fairque.protocol.model.dependencies import After
+from fairque.protocol.model.infos import Explanation, QueueInfo, TaskInfo
+from fairque.protocol.model.limits import Limits
 from fairque.protocol.model.outputs import Output
+from fairque.protocol.model.page import Page
 from fairque.protocol.model.pipeline import Pipeline, pipeline
 from fairque.protocol.model.progress import Progress
+from fairque.protocol.model.reports import BulkReport, RetryReport
 from fairque.protocol.model.retry import Backoff, Cancel, Retry, Snooze
-from fairque.protocol.model.schedules import (
-    Miss,
-    Moved,
-    Schedule,
-    ScheduleInfo,
-    SchedulePage,
-    SchedulerStatus,
-    UnreadableSchedule,
-)
-from fairque.protocol.model.shares import SharesReport, UserPage, UserRow, UserShare, UsersSnapshot, compare
-from fairque.protocol.model.standing import TaskStanding, UserStanding
-from fairque.protocol.model.states import Priority, TaskState
+from fairque.protocol.model.schedule_infos import Miss, ScheduleInfo, SchedulerStatus
+from fairque.protocol.model.schedules import Schedule
+from fairque.protocol.model.states import CancelResult, Priority, TaskState
 from fairque.protocol.model.stopping import StopReason
 from fairque.protocol.model.task import Task, TaskDefaults, TaskOptions
+from fairque.protocol.model.users import SharesReport, UserInfo, UserRow, UserShare, UsersSnapshot
+from fairque.protocol.reasons import CancelCause, DeadReason, WaitReason
 
 # Grouped by what they are for, not sorted.
 __all__ = [  # noqa: RUF022 - see above
@@ -81,37 +86,45 @@ __all__ = [  # noqa: RUF022 - see above
     "AsyncPipelineHandle",
     "Progress",
     "CancelResult",
-    "QueueStats",
+    "CancelCause",
+    "Explanation",
+    "WaitReason",
+    "QueueInfo",
+    "BulkReport",
+    "RetryReport",
+    "Page",
+    "CostMode",
     "TaskInfo",
     "TaskState",
+    # Its tasks, many at a time
+    "Tasks",
+    "AsyncTasks",
+    "TaskFilter",
     # Its users
     "Users",
     "AsyncUsers",
     "UNCHANGED",
-    "UserStanding",
-    "TaskStanding",
-    "UserPage",
+    "Unchanged",
+    "UserInfo",
+    "Limits",
     "UserRow",
-    "Configured",
     "UsersSnapshot",
-    "compare",
     "SharesReport",
     "UserShare",
     # Its dead letters
     "DeadLetters",
     "AsyncDeadLetters",
     "DeadLetter",
-    "DeadLetterPage",
-    "Redriven",
+    "DeadLetterFilter",
+    "DeadReason",
+    "ErrorInfo",
     # Its schedules
     "Schedules",
     "AsyncSchedules",
     "Schedule",
     "ScheduleInfo",
-    "SchedulePage",
-    "SchedulerStatus",
-    "UnreadableSchedule",
     "Miss",
+    "SchedulerStatus",
     "Moved",
     # Tasks
     "task",
@@ -140,11 +153,16 @@ __all__ = [  # noqa: RUF022 - see above
     "Cancel",
     # Settings
     "ClientSettings",
-    "ClientOptions",
-    "QueueSettings",
-    "RedisSettings",
+    "ClientSection",
+    "QueueSection",
+    "RedisSection",
     # Errors
     "FairqueError",
+    "InvalidArgument",
+    "NotFound",
+    "Conflict",
+    "TaskEnded",
+    "ServerError",
     "BatchTooLarge",
     "ConfigurationError",
     "InvalidSchedule",
@@ -154,14 +172,15 @@ __all__ = [  # noqa: RUF022 - see above
     "QueueFull",
     "RedisUnavailable",
     "ResultExpired",
+    "ScheduleConflict",
     "ScheduleNotFound",
+    "SchemaMismatch",
     "ServerUnsuitable",
     "TaskCanceled",
     "TaskConflict",
     "TaskFailed",
     "TaskNotFound",
     "TaskTooLarge",
-    "UnknownParent",
-    "UserNotFound",
+    "UnknownDependency",
     "__version__",
 ]

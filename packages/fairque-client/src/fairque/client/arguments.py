@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Final, TypeAlias
+from typing import Any, Final
 
-from fairque.protocol.calls import ALL_USERS, SETTING_NAMES, CostMode, Setting, SettingName, configure
-from fairque.protocol.errors import ConfigurationError
-from fairque.protocol.limits import id_problem
+from fairque.client.functions import TaskMaker
+from fairque.protocol.calls import ALL_USERS, SETTING_NAMES, Setting, SettingName, configure
+from fairque.protocol.errors import InvalidArgument
+from fairque.protocol.limits import CostMode, id_problem
+from fairque.protocol.model.ids import check_id
 from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
@@ -14,8 +16,6 @@ from fairque.protocol.wire.keys import QueueKeys
 __all__ = [
     "MAX_PAGE",
     "UNCHANGED",
-    "MaybeFloat",
-    "MaybeInt",
     "Unchanged",
     "changed",
     "configuration",
@@ -23,9 +23,10 @@ __all__ = [
     "nothing",
     "page_size",
     "page_start",
+    "task_named",
 ]
 
-#: Users of the largest page.
+#: Records of the largest page.
 MAX_PAGE = 1_000
 
 
@@ -41,18 +42,15 @@ class Unchanged(Enum):
 #: Stands for a setting that stays what it is.
 UNCHANGED: Final = Unchanged.UNCHANGED
 
-MaybeFloat: TypeAlias = float | Unchanged | None
-MaybeInt: TypeAlias = int | Unchanged | None
 
-
-def configuration(keys: QueueKeys, cost_mode: CostMode | Unchanged, backlog: MaybeInt) -> Call[bool]:
-    """Build the call behind ``queue.configure``.
+def configuration(keys: QueueKeys, cost_mode: CostMode | Unchanged, backlog: int | Unchanged | None) -> Call[bool]:
+    """Build the call behind ``queue.set``.
 
     Raises:
-        ConfigurationError: With every value that cannot be used.
+        InvalidArgument: With every value that cannot be used.
     """
     if backlog == 0:
-        raise ConfigurationError([f"queue {keys.name!r}: backlog must be 1 or more, or None for no limit, not 0"])
+        raise InvalidArgument([f"queue {keys.name!r}: backlog must be 1 or more, or None for no limit, not 0"])
     return configure(
         keys,
         cost_mode=None if cost_mode is UNCHANGED else cost_mode,
@@ -63,15 +61,15 @@ def configuration(keys: QueueKeys, cost_mode: CostMode | Unchanged, backlog: May
 def named(user_id: str) -> str:
     """Refuse the empty name, which further down would stand for all users."""
     if user_id == ALL_USERS:
-        raise ConfigurationError(["user_id is empty: name one user, or call set_defaults for all of them"])
+        raise InvalidArgument(["user_id is empty: name one user, or call set_defaults for all of them"])
     return user_id
 
 
-def changed(user_id: str, changes: Mapping[SettingName, MaybeFloat]) -> list[Setting]:
+def changed(user_id: str, changes: Mapping[SettingName, float | Unchanged | None]) -> list[Setting]:
     """Return the settings that are given, at least one."""
     given = [Setting(user_id, name, value) for name, value in changes.items() if not isinstance(value, Unchanged)]
     if not given:
-        raise ConfigurationError([f"nothing to set is given: name one of {', '.join(changes)}"])
+        raise InvalidArgument([f"nothing to set is given: name one of {', '.join(changes)}"])
     return given
 
 
@@ -82,14 +80,30 @@ def nothing(user_id: str) -> list[Setting]:
 
 def page_start(after: str | None) -> str | None:
     """Return ``after`` if a page can begin there."""
-    # The empty name stands for the defaults of all, which come first among what is configured.
-    if after is not None and after != ALL_USERS and (problem := id_problem(after, "after")):
-        raise ConfigurationError([problem])
+    if after is not None and (problem := id_problem(after, "after")):
+        raise InvalidArgument(problem)
     return after
 
 
-def page_size(most: int) -> int:
-    """Return ``most`` if a page can be so large."""
-    if type(most) is not int or not 1 <= most <= MAX_PAGE:
-        raise ConfigurationError([f"most must be a whole number from 1 to {MAX_PAGE:,}, not {shown(most)}"])
-    return most
+def page_size(limit: int) -> int:
+    """Return ``limit`` if a page can be so large."""
+    if type(limit) is not int or not 1 <= limit <= MAX_PAGE:
+        raise InvalidArgument(f"limit must be a whole number from 1 to {MAX_PAGE:,}, not {shown(limit)}")
+    return limit
+
+
+def task_named(task_id: object, func: TaskMaker[Any, Any, Any] | None) -> str:
+    """Return the id of a task if it can be one.
+
+    Raises:
+        InvalidTask: It cannot.
+        TypeError: It is a function, or what should be one of task functions is not.
+    """
+    if callable(task_id):
+        raise TypeError(
+            "queue.task(task_id) returns the handle of a task that was pushed: to make a function one of tasks, "
+            "decorate it with fairque.client.task"
+        )
+    if func is not None and not isinstance(func, TaskMaker):
+        raise TypeError(f"the function of a task is one that is decorated with fairque.client.task, not {shown(func)}")
+    return check_id(task_id, "task_id")

@@ -49,7 +49,7 @@ class Crowd(Generic[L, H]):
             if handle._link is not link:  # noqa: SLF001 - of this package
                 raise FairqueError(
                     f"the handle of task {handle.task_id} belongs to another queue object, and a queue waits for "
-                    "handles of its own only: take queue.get(task_id) of this one"
+                    "handles of its own only: take queue.task(task_id) of this one"
                 )
             self._by_task.setdefault(handle.task_id, []).append(handle)
 
@@ -71,7 +71,7 @@ class Crowd(Generic[L, H]):
             return self._by_task[task_id]
         for handle in self._by_task[task_id]:
             handle._memory.learn(outcome)  # noqa: SLF001 - of this package
-        return self._by_task[task_id] if outcome.state.terminal else []
+        return self._by_task[task_id] if outcome.state.ended else []
 
     def value(self, handle: H) -> Any:
         """Return the result of a task.
@@ -81,7 +81,7 @@ class Crowd(Generic[L, H]):
             TimeoutError: It has none yet.
         """
         outcome = handle._memory.learn(self._outcomes[handle.task_id])  # noqa: SLF001 - of this package
-        if not outcome.state.terminal:
+        if not outcome.state.ended:
             raise late(handle.task_id, outcome.state, self._seconds or 0.0)
         return settle(handle.task_id, outcome)
 
@@ -118,9 +118,7 @@ class Crowd(Generic[L, H]):
             TimeoutError: Some have not.
         """
         left = [
-            name
-            for name, outcome in self._outcomes.items()
-            if isinstance(outcome, Outcome) and not outcome.state.terminal
+            name for name, outcome in self._outcomes.items() if isinstance(outcome, Outcome) and not outcome.state.ended
         ]
         if left:
             raise TimeoutError(

@@ -1,98 +1,55 @@
-"""Redriving and deleting dead letters, one or many, step by step."""
+"""Reading dead letters, retrying and deleting them, one or many, step by step."""
 
-from collections import Counter
 from collections.abc import Callable
-from datetime import datetime
-from typing import Any
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve
 
-from fairque.client.arguments import page_size
+from fairque.client.filters import Chosen
 from fairque.client.steps import Steps
-from fairque.protocol.calls import delete, read_dead, redrive
+from fairque.protocol.calls import delete, read_dead, read_task, redrive
 from fairque.protocol.durations import to_epoch_ms
-from fairque.protocol.errors import ConfigurationError, InvalidTask, QueueFull, TaskNotFound
-from fairque.protocol.model.dead_letters import DeadLetter, DeadLetterPage
+from fairque.protocol.errors import NotFound, QueueFull, TaskNotFound
+from fairque.protocol.model.dead_letters import DeadLetter
 from fairque.protocol.model.ids import check_id
-from fairque.protocol.model.registry import name_of
-from fairque.protocol.model.states import TaskState
-from fairque.protocol.showing import shown
-from fairque.protocol.wire.call import Call
+from fairque.protocol.model.page import Page
+from fairque.protocol.model.reports import BulkReport, RetryReport
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 
-__all__ = ["Chosen", "Redriven", "chosen", "deleting", "deleting_one", "page", "redriving", "redriving_one"]
+if TYPE_CHECKING:
+    from fairque.protocol.model.infos import TaskInfo
 
-#: Letters that are read, and redriven or deleted, in one call.
+__all__ = ["deleting", "deleting_one", "getting", "listing", "retrying", "retrying_one"]
+
+#: Letters that are read, and retried or deleted, in one call.
 _CHUNK = 100
 
 
-@frozen
-class Redriven:
-    """What became of dead letters.
-
-    Attributes:
-        redriven: How many run again.
-        full: How many are still dead letters, since as many tasks wait as their user or the queue may have.
-    """
-
-    redriven: int
-    full: int
-
-
-@frozen(kw_only=True)
-class Chosen:
-    """Which dead letters are meant; None leaves a question open."""
-
-    user_id: str | None
-    func: str | None
-    reason: str | None
-    ended_from: int
-    ended_before: float
-
-    def __call__(self, letter: DeadLetter) -> bool:
-        """Whether it is one of them."""
-        return (
-            self.user_id in (None, letter.user_id)
-            and self.func in (None, letter.func)
-            and self.reason in (None, letter.reason)
-            and letter.ended_at < self.ended_before
-        )
-
-
-def chosen(
-    user_id: str | None,
-    func: Callable[..., Any] | str | None,
-    reason: str | None,
-    ended_after: datetime | None,
-    ended_before: datetime | None,
-) -> Chosen:
-    """Return what is asked for.
-
-    Raises:
-        ConfigurationError: A moment has no time zone.
-    """
-    return Chosen(
-        user_id=user_id,
-        func=func if func is None or isinstance(func, str) else name_of(func),
-        reason=reason,
-        ended_from=0 if ended_after is None else _ms("ended_after", ended_after),
-        ended_before=float("inf") if ended_before is None else _ms("ended_before", ended_before),
-    )
-
-
-def page(keys: QueueKeys, after: str | None, most: int) -> Call[DeadLetterPage]:
-    """Build the call that reads a page.
-
-    Raises:
-        ConfigurationError: One of the arguments cannot be used.
-    """
-    return read_dead(keys, after=after, most=page_size(most))
-
-
-def redriving_one(keys: QueueKeys, task_id: str, result_ttl_ms: int) -> Steps[TaskState]:
-    """Redrive one dead letter and return the state of the task."""
+def getting(keys: QueueKeys, task_id: str) -> Steps[DeadLetter]:
+    """Read one dead letter."""
     check_id(task_id, "task_id")
+    task: TaskInfo = yield read_task(keys, task_id)
+    after = None if task.ended_at is None else f"{to_epoch_ms(task.ended_at, 'ended_at')}:"
+    while after is not None:
+        page: Page[DeadLetter] = yield read_dead(keys, after=after, most=_CHUNK)
+        for letter in page:
+            if letter.task_id == task_id:
+                return letter
+        after = page.next if task.ended_at and page and page[-1].ended_at <= task.ended_at else None
+    raise NotFound(f"task {task_id} of queue {keys.name!r} is {task.state}: it is not a dead letter")
+
+
+def listing(keys: QueueKeys, wanted: Chosen, after: str | None, limit: int) -> Steps[Page[DeadLetter]]:
+    """Read a page, and leave out what is not wanted."""
+    page = yield read_dead(keys, after=after or wanted.start, most=limit)
+    over = page and wanted.over(page[-1])
+    return evolve(page, items=tuple(filter(wanted, page)), next=None if over else page.next)
+
+
+def retrying_one(keys: QueueKeys, task_id: str, result_ttl_ms: int) -> Steps[RetryReport]:
+    """Make one dead letter runnable again."""
     while True:
         (answer,) = yield redrive(keys, [task_id], result_ttl_ms=result_ttl_ms)
         if answer.code == Status.FULL:
@@ -104,69 +61,63 @@ def redriving_one(keys: QueueKeys, task_id: str, result_ttl_ms: int) -> Steps[Ta
         if answer.code == Status.NOT_FOUND:
             raise TaskNotFound(task_id, keys.name)
         if answer.code != Status.BUSY:
-            return TaskState(answer.state)
+            return RetryReport(task_ids=(task_id,) if answer.code == Status.OK else (), refused=0)
 
 
 def deleting_one(keys: QueueKeys, task_id: str, result_ttl_ms: int) -> Steps[bool]:
     """Delete one dead letter and return whether there was one."""
     check_id(task_id, "task_id")
-    return (yield from _delete(keys, [task_id], result_ttl_ms)) == 1
+    changed, _ = yield from _delete(keys, [task_id], result_ttl_ms)
+    return changed == 1
 
 
-def redriving(keys: QueueKeys, wanted: Chosen, result_ttl_ms: int) -> Steps[Redriven]:
-    """Redrive all that are wanted and are dead letters when it begins."""
-    codes: Counter[Status] = Counter()
-
-    def act(ids: list[str]) -> Steps[None]:
-        while ids:
-            answers = yield redrive(keys, ids, result_ttl_ms=result_ttl_ms)
-            codes.update(answer.code for answer in answers)
-            ids = [task_id for task_id, answer in zip(ids, answers, strict=True) if answer.code == Status.BUSY]
-
-    yield from _in_batches(keys, wanted, act)
-    return Redriven(codes[Status.OK], codes[Status.FULL])
+def retrying(keys: QueueKeys, wanted: Chosen, result_ttl_ms: int, *, dry_run: bool) -> Steps[BulkReport]:
+    """Make all runnable again that are wanted and are dead letters when it begins, or only count them."""
+    return _in_batches(keys, wanted, lambda ids: _redrive(keys, ids, result_ttl_ms), dry_run=dry_run)
 
 
-def deleting(keys: QueueKeys, wanted: Chosen, result_ttl_ms: int) -> Steps[int]:
-    """Delete all that are wanted and are dead letters when it begins, and return how many."""
-    gone = 0
-
-    def act(ids: list[str]) -> Steps[None]:
-        nonlocal gone
-        gone += yield from _delete(keys, ids, result_ttl_ms)
-
-    yield from _in_batches(keys, wanted, act)
-    return gone
+def deleting(keys: QueueKeys, wanted: Chosen, result_ttl_ms: int, *, dry_run: bool) -> Steps[BulkReport]:
+    """Delete all that are wanted and are dead letters when it begins, or only count them."""
+    return _in_batches(keys, wanted, lambda ids: _delete(keys, ids, result_ttl_ms), dry_run=dry_run)
 
 
-def _delete(keys: QueueKeys, ids: list[str], result_ttl_ms: int) -> Steps[int]:
+def _redrive(keys: QueueKeys, ids: list[str], result_ttl_ms: int) -> Steps[tuple[int, int]]:
+    codes: list[Status] = []
+    while ids:
+        answers = yield redrive(keys, ids, result_ttl_ms=result_ttl_ms)
+        codes += [answer.code for answer in answers]
+        ids = [task_id for task_id, answer in zip(ids, answers, strict=True) if answer.code == Status.BUSY]
+    return codes.count(Status.OK), codes.count(Status.FULL)
+
+
+def _delete(keys: QueueKeys, ids: list[str], result_ttl_ms: int) -> Steps[tuple[int, int]]:
     gone = 0
     while ids:
         codes = yield delete(keys, ids, result_ttl_ms=result_ttl_ms)
         gone += codes.count(Status.OK)
         ids = [task_id for task_id, code in zip(ids, codes, strict=True) if code == Status.BUSY]
-    return gone
+    return gone, 0
 
 
-def _in_batches(keys: QueueKeys, wanted: Chosen, act: Callable[[list[str]], Steps[None]]) -> Steps[None]:
-    """Do something to the ids of all letters that are wanted, page by page.
+def _in_batches(
+    keys: QueueKeys, wanted: Chosen, act: Callable[[list[str]], Steps[tuple[int, int]]], *, dry_run: bool
+) -> Steps[BulkReport]:
+    """Do something to the ids of all letters that are wanted, page by page; it returns how many it changed and refused.
 
     One that fails again meanwhile is left alone: else this might never end.
     """
-    after: str | None = f"{wanted.ended_from}:"
-    last = wanted.ended_before
-    while after is not None:
-        found = yield read_dead(keys, after=after, most=_CHUNK)
-        last = min(last, found.at_ms + 1)
-        ids = [letter.task_id for letter in found if wanted(letter) and letter.ended_at < last]
-        if ids:
-            yield from act(ids)
-        over = len(found) and found.letters[-1].ended_at >= last
-        after = None if over else found.next
-
-
-def _ms(name: str, moment: datetime) -> int:
-    try:
-        return to_epoch_ms(moment, name)
-    except InvalidTask as error:
-        raise ConfigurationError([f"{name} must be a datetime with a time zone, not {shown(moment)}"]) from error
+    matched = changed = refused = scanned = 0
+    after = wanted.start
+    while True:
+        page = yield read_dead(keys, after=after, most=_CHUNK)
+        now = page.read_at + timedelta(milliseconds=1)
+        if wanted.ended_before is None or now < wanted.ended_before:
+            wanted = evolve(wanted, ended_before=now)
+        ids = [letter.task_id for letter in page if wanted(letter)]
+        matched, scanned = matched + len(ids), scanned + page.scanned
+        if ids and not dry_run:
+            done = yield from act(ids)
+            changed, refused = changed + done[0], refused + done[1]
+        if page.next is None or wanted.over(page[-1]):
+            return BulkReport(matched=matched, changed=changed, refused=refused, scanned=scanned)
+        after = page.next

@@ -49,7 +49,7 @@ class _Shared:
             )
         self.settings = settings
         self.keys = QueueKeys(settings.queue.name)
-        self.result_ttl_ms = to_ms(settings.queue.result_ttl_seconds, "result_ttl_seconds")
+        self.result_ttl_ms = to_ms(settings.queue.result_ttl, "result_ttl")
         self._waiters = Waiters()
         self._listener = ""
         self._closed = False

@@ -2,39 +2,29 @@
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from fairque.protocol.calls import Outcome
-from fairque.protocol.errors import ProtocolError, ResultExpired, TaskCanceled, TaskFailed, TaskNotFound
+from fairque.protocol.errors import ErrorInfo, ProtocolError, ResultExpired, TaskCanceled, TaskFailed, TaskNotFound
 from fairque.protocol.jsonvalue import loads
-from fairque.protocol.model.states import TaskState
+from fairque.protocol.model.dead_letters import dead_reason
+from fairque.protocol.model.outcome import CANCELED_ITSELF
+from fairque.protocol.model.states import CancelResult, TaskState
+from fairque.protocol.reasons import CancelCause
 from fairque.protocol.wire.status import Status
 
-__all__ = ["CancelResult", "Memory", "Missing", "canceled", "late", "settle"]
+__all__ = ["Memory", "Missing", "canceled", "late", "settle"]
 
-Answer: TypeAlias = Literal["canceled", "requested", "already"]
+#: How the script ends the reason of a task that was canceled since one on which it depends was, or failed.
+_OF_PARENT = ", on which it depends, did not finish"
 
-_ANSWERS: Mapping[Status, Answer] = {
-    Status.OK: "canceled",
-    Status.REQUESTED: "requested",
-    Status.ALREADY: "already",
+_CANCELED: Mapping[Status, CancelResult] = {
+    Status.OK: CancelResult.CANCELED,
+    Status.REQUESTED: CancelResult.REQUESTED,
+    Status.ALREADY: CancelResult.ALREADY_ENDED,
 }
-
-
-@frozen
-class CancelResult:
-    """What a cancelation did.
-
-    Attributes:
-        answer: ``canceled``: the task was waiting and has ended. ``requested``: it runs and was asked to stop.
-            ``already``: it had ended before, and keeps that ending.
-        state: Its state now.
-    """
-
-    answer: Answer
-    state: TaskState
 
 
 class Missing(Enum):
@@ -71,7 +61,7 @@ class Memory:
         """
         if isinstance(outcome, Missing):
             self.known = self.known or outcome is Missing.GONE
-            raise ResultExpired(self.task_id) if self.known else TaskNotFound(self.task_id, self.queue)
+            raise ResultExpired(self.task_id, self.queue) if self.known else TaskNotFound(self.task_id, self.queue)
         self.known = True
         if outcome.state in (TaskState.FINISHED, TaskState.CANCELED):
             self.ended = outcome
@@ -80,8 +70,7 @@ class Memory:
 
 def canceled(answer: tuple[Status, TaskState]) -> CancelResult:
     """Return what the answer of a cancel call means."""
-    code, state = answer
-    return CancelResult(_ANSWERS[code], state)
+    return _CANCELED[answer[0]]
 
 
 def late(task_id: str, state: TaskState, timeout: float) -> TimeoutError:
@@ -90,7 +79,7 @@ def late(task_id: str, state: TaskState, timeout: float) -> TimeoutError:
         f"task {task_id} is still {state} after {timeout:g} s. It continues: ask for the result again, or wait longer"
     )
     if state is not TaskState.STARTED:
-        text += f". queue.explain({task_id!r}).explain() says what it waits for"
+        text += f". queue.task({task_id!r}).explain() says what it waits for"
     if state is TaskState.SCHEDULED:
         text += ", and info() of its handle how often it failed"
     return TimeoutError(text)
@@ -104,7 +93,7 @@ def settle(task_id: str, outcome: Outcome) -> Any:
         TaskCanceled: It was canceled.
         ProtocolError: It has not ended, or what it left is not JSON.
     """
-    if not outcome.state.terminal:
+    if not outcome.state.ended:
         raise ProtocolError(f"task {task_id} is {outcome.state}: it has no outcome yet")
     try:
         value = loads(outcome.blob) if outcome.blob else None
@@ -120,11 +109,15 @@ def settle(task_id: str, outcome: Outcome) -> Any:
         return str(told.get(key) or default)
 
     if outcome.state is TaskState.CANCELED:
-        raise TaskCanceled(task_id, word("error", word("reason")))
-    raise TaskFailed(
-        task_id,
-        word("type", "Exception"),
-        word("error", "(no error text was kept)"),
-        word("traceback"),
-        word("reason"),
-    )
+        raise TaskCanceled(task_id, word("error", word("reason")), _cause(value))
+    info = ErrorInfo(word("type", "Exception"), word("error", "(no error text was kept)"), word("traceback"))
+    raise TaskFailed(task_id, info, dead_reason(word("reason")))
+
+
+def _cause(left: Any) -> CancelCause:
+    """Return what ended a task as CANCELED: scripts store a text, and workers what the attempt raised."""
+    if isinstance(left, dict) and left.get("reason") == CANCELED_ITSELF:
+        return CancelCause.TASK
+    if isinstance(left, str) and left.endswith(_OF_PARENT):
+        return CancelCause.DEPENDENCY
+    return CancelCause.REQUESTED if left and isinstance(left, dict | str) else CancelCause.UNKNOWN

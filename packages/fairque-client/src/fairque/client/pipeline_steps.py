@@ -1,46 +1,64 @@
 """All tasks of a pipeline: how they are canceled, and what is said of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from fairque.client.outcomes import CancelResult, Missing, canceled
+from fairque.client.outcomes import Missing, canceled
 from fairque.client.steps import Steps
 from fairque.protocol.calls import Outcome, cancel
-from fairque.protocol.errors import TaskCanceled, TaskNotFound
-from fairque.protocol.model.states import TaskState
+from fairque.protocol.errors import ResultExpired, TaskNotFound
+from fairque.protocol.model.pipeline import Pipeline
+from fairque.protocol.model.reports import BulkReport
+from fairque.protocol.model.states import CancelResult, TaskState
 from fairque.protocol.model.task import Task
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 
-__all__ = ["came_down", "canceling", "handle_of", "states_of"]
+__all__ = ["canceling", "handle_of", "state_of", "states_of"]
 
 H = TypeVar("H")
 
+#: The state of last tasks that have not ended, the one that is nearest to an end first.
+_OPEN = (TaskState.QUEUED, TaskState.SCHEDULED, TaskState.DEFERRED)
+#: The state of last tasks that have all ended: one that did not finish decides.
+_ENDED = (TaskState.FAILED, TaskState.CANCELED, TaskState.FINISHED)
 
-def canceling(
-    keys: QueueKeys, task_ids: Mapping[str, str], reason: str, result_ttl_ms: int
-) -> Steps[dict[str, CancelResult]]:
+
+def canceling(keys: QueueKeys, task_ids: Sequence[str], reason: str, result_ttl_ms: int) -> Steps[BulkReport]:
     """Cancel tasks in their order.
 
     Args:
         keys: The queue.
-        task_ids: The tasks, each by the name that its answer gets.
+        task_ids: The tasks.
         reason: Why, for people.
         result_ttl_ms: How long canceled tasks are kept.
-
-    Returns:
-        The answers by these names, without those of tasks whose records have expired.
     """
-    calls = [cancel(keys, task_id, reason=reason, result_ttl_ms=result_ttl_ms) for task_id in task_ids.values()]
+    calls = [cancel(keys, task_id, reason=reason, result_ttl_ms=result_ttl_ms) for task_id in task_ids]
     answers = yield [Call(call.script, call.keys, call.args, partial(_answer, call)) for call in calls]
-    return {name: answer for name, answer in zip(task_ids, answers, strict=True) if answer is not None}
+    changed = sum(answer in (CancelResult.CANCELED, CancelResult.REQUESTED) for answer in answers)
+    return BulkReport(matched=changed, changed=changed, refused=0, scanned=len(task_ids))
 
 
-def came_down(error: TaskCanceled) -> bool:
-    """Whether a task was canceled since one on which it depends was, or failed: so the script says it."""
-    return error.reason.endswith(", on which it depends, did not finish")
+def state_of(queue: str, pipeline: Pipeline[Any], states: Mapping[str, TaskState | None]) -> TaskState:
+    """Return the state of a pipeline, of which each task has one, or none any more.
+
+    Raises:
+        ResultExpired: The records of all its last tasks are gone.
+    """
+    last = {task_id: state for task_id in pipeline.last if (state := states[task_id]) is not None}
+    if not last:
+        raise ResultExpired(pipeline.last[0], queue)
+    if TaskState.STARTED in states.values():
+        return TaskState.STARTED
+    for state in _OPEN:
+        if state in last.values():
+            return state
+    for task_id, state in last.items():
+        if state is TaskState.CANCELED and (cause := pipeline.cause(task_id, states)):
+            last[task_id] = states[cause] or state
+    return next(state for state in _ENDED if state in last.values())
 
 
 def _answer(call: Call[tuple[Status, TaskState]], reply: Any) -> CancelResult | None:

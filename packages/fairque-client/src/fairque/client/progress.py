@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from fairque.client._sync.handle import TaskHandle
 from fairque.client.crowd import Crowd
-from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.errors import CannotImport
 from fairque.protocol.model.progress import Progress
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def show_progress(
 
     Raises:
         TimeoutError: Some have not ended in that time; they continue.
-        ConfigurationError: rich is not installed.
+        CannotImport: rich is not installed.
         TypeError: One of them is not a handle, or the timeout is not a number of seconds or a timedelta.
         FairqueError: They are of several queue objects.
     """
@@ -60,8 +60,8 @@ class _Lines:
         try:
             import rich.progress as bars  # noqa: PLC0415 - an extra, which waiting for results does not need
         except ImportError:
-            raise ConfigurationError(
-                ["show_progress draws with rich, which is not installed: pip install 'fairque-client[progress]'"]
+            raise CannotImport(
+                "show_progress draws with rich, which is not installed: pip install 'fairque-client[progress]'"
             ) from None
         self.bars = bars.Progress(
             bars.TextColumn("{task.description}", markup=False),

@@ -9,7 +9,8 @@ from fairque.client.settings import ClientSettings
 from fairque.protocol.calls import Pushed, push
 from fairque.protocol.calls.push import MAX_BATCH_TASKS
 from fairque.protocol.durations import to_ms
-from fairque.protocol.errors import BatchTooLarge, InvalidTask, PartialPush
+from fairque.protocol.errors import BatchTooLarge, InvalidArgument, InvalidTask, PartialPush
+from fairque.protocol.limits import id_problem
 from fairque.protocol.model.task import Task
 from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Call
@@ -20,23 +21,37 @@ __all__ = ["PushCall", "carrying", "one_push", "pushes"]
 PushCall: TypeAlias = Call[list[Pushed]]
 
 
-def one_push(keys: QueueKeys, settings: ClientSettings, tasks: Iterable[Task[Any]]) -> PushCall:
-    """Build the one atomic call that pushes tasks; one without a user gets that of its parents, or the default user.
+def one_push(
+    keys: QueueKeys, settings: ClientSettings, tasks: Iterable[Task[Any]], user_id: str | None = None
+) -> PushCall:
+    """Build the one atomic call that pushes tasks.
+
+    Args:
+        keys: The queue.
+        settings: Of the producer.
+        tasks: The tasks.
+        user_id: The user of those that name none; None gives them that of their parents, or the default user.
 
     Raises:
+        InvalidArgument: That cannot be the id of a user.
         InvalidTask: One of them is not a task, or cannot be pushed, for the reason that the error names.
         BatchTooLarge: They are too many, or too large together.
     """
+    if user_id is not None and (problem := id_problem(user_id, "user_id")):
+        raise InvalidArgument(problem)
     return push(
         keys,
         [_checked(task) for task in tasks],
         message_limit=settings.queue.message_limit,
-        result_ttl_ms=to_ms(settings.queue.result_ttl_seconds, "result_ttl_seconds"),
+        result_ttl_ms=to_ms(settings.queue.result_ttl, "result_ttl"),
+        user_id=user_id,
         default_user_id=settings.client.default_user_id,
     )
 
 
-def pushes(keys: QueueKeys, settings: ClientSettings, tasks: Iterable[Task[Any]]) -> Iterator[PushCall]:
+def pushes(
+    keys: QueueKeys, settings: ClientSettings, tasks: Iterable[Task[Any]], user_id: str | None = None
+) -> Iterator[PushCall]:
     """Build one call after the other, each within the limits of a batch. Only one batch is held at a time.
 
     Raises:
@@ -44,19 +59,21 @@ def pushes(keys: QueueKeys, settings: ClientSettings, tasks: Iterable[Task[Any]]
     """
     rest = iter(tasks)
     while batch := list(islice(rest, MAX_BATCH_TASKS)):
-        yield from _halved(keys, settings, batch)
+        yield from _halved(keys, settings, batch, user_id)
 
 
-def _halved(keys: QueueKeys, settings: ClientSettings, batch: Sequence[Task[Any]]) -> Iterator[PushCall]:
+def _halved(
+    keys: QueueKeys, settings: ClientSettings, batch: Sequence[Task[Any]], user_id: str | None
+) -> Iterator[PushCall]:
     try:
-        call = one_push(keys, settings, batch)
+        call = one_push(keys, settings, batch, user_id)
     except BatchTooLarge:
         # Too many bytes or dependencies. Two halves fit, unless they have too many, too.
         half = len(batch) // 2
         if not half:
             raise
-        yield from _halved(keys, settings, batch[:half])
-        yield from _halved(keys, settings, batch[half:])
+        yield from _halved(keys, settings, batch[:half], user_id)
+        yield from _halved(keys, settings, batch[half:], user_id)
     else:
         yield call
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from fairque.protocol.errors import InvalidSchedule, UnknownFunction
 from fairque.protocol.model.registry import REGISTRY
 from fairque.protocol.model.schedule_infos import ScheduleInfo
+from fairque.protocol.model.schedule_times import jitter_of, time_after
 from fairque.protocol.model.schedules import Schedule, schedule_with
 from fairque.protocol.showing import shown
 from fairque.protocol.wire.schedules import schedule_problems
-from fairque.protocol.model.schedule_times import jitter_of, time_after
 
 __all__ = ["all_problems", "cron_problems", "function_problem", "problems_of_all", "why_never"]
 

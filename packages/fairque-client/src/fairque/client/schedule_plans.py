@@ -1,21 +1,22 @@
 """Makes the schedules of a queue those that a configuration declares: what differs, and the calls that change it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+
 from attrs import fields, frozen
 
-from fairque.protocol.calls import Storing, read_schedules, schedule, unschedule
-from fairque.protocol.calls.schedules import MAX_SCHEDULES
-from fairque.protocol.errors import ScheduleConflict, ScheduleNotFound
 from fairque.client.schedule_misses import overdue
 from fairque.client.steps import Steps
+from fairque.protocol.calls import Scheduled, Storing, read_schedules, schedule, unschedule
+from fairque.protocol.errors import BatchTooLarge, ScheduleConflict, ScheduleNotFound
 from fairque.protocol.model.schedule_infos import ScheduleInfo, UnreadableSchedule
+from fairque.protocol.model.schedule_times import time_after
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import Priority
 from fairque.protocol.model.task import Task
 from fairque.protocol.showing import shown
+from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.schedules import content_digest, timing_digest
-from fairque.protocol.model.schedule_times import time_after
 
 __all__ = ["Plan", "applying", "plan"]
 
@@ -120,14 +121,12 @@ def applying(
         planned = plan(declared, *(yield from _all(keys)))
         if dry_run:
             return planned
-        storing = planned.storing
-        chunks = [storing[first : first + MAX_SCHEDULES] for first in range(0, len(storing), MAX_SCHEDULES)]
         # Built before the first is sent, so that one that is refused changes nothing.
-        calls = [schedule(keys, chunk, message_limit=message_limit) for chunk in chunks]
+        calls = _calls(keys, planned.storing, message_limit)
         try:
             for lost in planned.replaced:
                 yield unschedule(keys, lost.schedule_id, revision=lost.revision)
-            for call in calls:
+            for call in calls:  # noqa: UP028 - a list takes no answers
                 yield call
             if prune:
                 for info in planned.undeclared:
@@ -138,6 +137,19 @@ def applying(
         else:
             return planned
     raise AssertionError("unreachable")
+
+
+def _calls(keys: QueueKeys, storing: Sequence[Storing], message_limit: int) -> list[Call[list[Scheduled]]]:
+    """Build as few calls as hold all: a call holds a limited number of schedules, and of bytes."""
+    if not storing:
+        return []
+    try:
+        return [schedule(keys, storing, message_limit=message_limit)]
+    except BatchTooLarge:
+        if len(storing) == 1:
+            raise
+        half = len(storing) // 2
+        return _calls(keys, storing[:half], message_limit) + _calls(keys, storing[half:], message_limit)
 
 
 def _all(keys: QueueKeys) -> Steps[tuple[dict[str, ScheduleInfo], int, list[UnreadableSchedule]]]:

@@ -113,7 +113,7 @@ def _known(keys: QueueKeys, schedule_id: str) -> Call[ScheduleInfo | None]:
 
 def _reading_some(keys: QueueKeys, names: list[str]) -> Steps[tuple[list[ScheduleInfo], int]]:
     """Read schedules without those that cannot be read here, and say of how many names it tells."""
-    answer = yield _or_none(read_some(keys, names))
+    answer: tuple[list[ScheduleInfo], int] | None = yield _or_none(read_some(keys, names))
     if answer is not None:
         return answer
     each = yield [_or_none(read_some(keys, [name])) for name in names]

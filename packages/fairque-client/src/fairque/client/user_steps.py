@@ -2,34 +2,42 @@
 
 from fairque.client.arguments import MAX_PAGE
 from fairque.client.steps import Steps
-from fairque.protocol.calls import purge, read_users
+from fairque.protocol.calls import purge, read_user, read_users
 from fairque.protocol.calls.limits import MAX_PURGE_TASKS
-from fairque.protocol.model.shares import UsersSnapshot
+from fairque.protocol.model.reports import BulkReport
+from fairque.protocol.model.users import UsersSnapshot
 from fairque.protocol.wire.keys import QueueKeys
 
-__all__ = ["purging", "reading_all"]
+__all__ = ["canceling_user", "reading_all"]
 
 
-def purging(keys: QueueKeys, user_id: str, reason: str, result_ttl_ms: int) -> Steps[int]:
-    """Cancel as many waiting tasks of a user as there were at first, and return how many.
+def canceling_user(
+    keys: QueueKeys, user_id: str, reason: str, result_ttl_ms: int, *, dry_run: bool
+) -> Steps[BulkReport]:
+    """Cancel as many waiting tasks of a user as there were at first, or only count them.
 
     However many are pushed meanwhile, it ends.
     """
-    canceled, left = 0, None
+    if dry_run:
+        user = yield read_user(keys, user_id)
+        waiting = user.waiting + user.scheduled
+        return BulkReport(matched=waiting, changed=0, refused=0, scanned=waiting)
+    canceled, matched, left = 0, 0, None
     while left is None or left > 0:
         most = MAX_PURGE_TASKS if left is None else min(MAX_PURGE_TASKS, left)
         purged = yield purge(keys, user_id, reason=reason, result_ttl_ms=result_ttl_ms, most=most)
         canceled += purged.canceled
+        matched = matched or purged.canceled + purged.left
         # Workers take some meanwhile.
         left = purged.left if left is None else min(left - purged.canceled, purged.left)
-    return canceled
+    return BulkReport(matched=matched, changed=canceled, refused=0, scanned=matched)
 
 
 def reading_all(keys: QueueKeys) -> Steps[UsersSnapshot]:
     """Read all users, page by page."""
     page = yield read_users(keys, after=None, most=MAX_PAGE)
-    at_ms, rows = page.at_ms, [*page]
+    read_at, rows = page.read_at, [*page]
     while page.next is not None:
         page = yield read_users(keys, after=page.next, most=MAX_PAGE)
         rows += page
-    return UsersSnapshot(at_ms=at_ms, rows={row.user_id: row for row in rows})
+    return UsersSnapshot(read_at=read_at, rows={row.user_id: row for row in rows})

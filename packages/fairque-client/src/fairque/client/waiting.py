@@ -181,7 +181,7 @@ class Wait:
                 told += self._new(task_id, word)
             if outcome is None:
                 told += self._close(task_id, Missing.GONE if task_id in self._seen else Missing.UNKNOWN)
-            elif last or outcome.state.terminal:
+            elif last or outcome.state.ended:
                 told += self._close(task_id, outcome)
             else:
                 self._seen.add(task_id)

@@ -2,7 +2,7 @@
 
 from attrs import field, frozen
 
-from fairque.protocol.config import FairnessSettings, QueueSettings, RedisSettings
+from fairque.protocol.config import FairnessSection, QueueSection, RedisSection
 
 __all__ = ["DeclaredSettings"]
 
@@ -17,6 +17,6 @@ class DeclaredSettings:
         fairness: Limits of users; None when the file has no such section.
     """
 
-    redis: RedisSettings = field(factory=RedisSettings)
-    queue: QueueSettings = field(factory=QueueSettings)
-    fairness: FairnessSettings | None = None
+    redis: RedisSection = field(factory=RedisSection)
+    queue: QueueSection = field(factory=QueueSection)
+    fairness: FairnessSection | None = None

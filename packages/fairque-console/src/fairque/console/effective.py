@@ -6,8 +6,8 @@ from typing import Any
 
 from attrs import asdict, field, fields, frozen, has, make_class
 
-from fairque.client.settings import ClientOptions
-from fairque.protocol.config import FairnessSettings, QueueSettings, RedisSettings, is_secret, mask_addresses, mask_url
+from fairque.client.settings import ClientSection
+from fairque.protocol.config import FairnessSection, QueueSection, RedisSection, is_secret, mask_addresses, mask_url
 from fairque.protocol.jsonvalue import dumps
 
 __all__ = ["Line", "all_settings", "lines_of", "text_of"]
@@ -24,16 +24,16 @@ class Line:
 
 def all_settings() -> type[Any]:
     """Return a class of settings with the sections of all packages that are installed."""
-    sections: dict[str, type[Any]] = {"redis": RedisSettings, "queue": QueueSettings, "client": ClientOptions}
+    sections: dict[str, type[Any]] = {"redis": RedisSection, "queue": QueueSection, "client": ClientSection}
     if find_spec("fairque.worker"):
-        from fairque.worker.settings import WorkerOptions  # noqa: PLC0415 - it need not be installed
+        from fairque.worker.settings import WorkerSection  # noqa: PLC0415 - it need not be installed
 
-        sections["worker"] = WorkerOptions
+        sections["worker"] = WorkerSection
     if find_spec("fairque.scheduler"):
-        from fairque.scheduler.settings import SchedulerOptions  # noqa: PLC0415 - it need not be installed
+        from fairque.scheduler.settings import SchedulerSection  # noqa: PLC0415 - it need not be installed
 
-        sections["scheduler"] = SchedulerOptions
-    sections["fairness"] = FairnessSettings
+        sections["scheduler"] = SchedulerSection
+    sections["fairness"] = FairnessSection
     attributes = {name: field(factory=kind, type=kind) for name, kind in sections.items()}
     return make_class("AllSettings", attributes, frozen=True, kw_only=True)
 

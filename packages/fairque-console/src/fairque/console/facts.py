@@ -1,18 +1,18 @@
 """What is known of a user, as lines for people."""
 
-from fairque.protocol.model.standing import UserStanding
+from fairque.protocol.model.users import UserInfo
 from fairque.protocol.service.limits import shown
 
 __all__ = ["facts_of_user"]
 
 
-def facts_of_user(user: UserStanding) -> list[str]:
+def facts_of_user(user: UserInfo) -> list[str]:
     """Return the numbers and limits of a user, a line each."""
     lines = [
-        f"  waiting {user.waiting:,}, scheduled {user.scheduled:,}, running {user.running:,}",
+        f"  waiting {user.waiting:,}, delayed {user.delayed:,}, running {user.running:,}",
         f"  served {user.served:,.3f}, ahead of its share {user.ahead:,.3f}",
     ]
     if user.oldest_seconds is not None:
         lines.append(f"  its next task has waited {user.oldest_seconds:,.3f} s")
-    limits = (f"{name} {shown(getattr(user, name))}" for name in ("weight", "cap", "rate", "burst", "backlog"))
+    limits = (f"{name} {shown(getattr(user.limits, name))}" for name in ("weight", "cap", "rate", "burst", "backlog"))
     return [*lines, f"  {', '.join(limits)}"]

@@ -81,8 +81,8 @@ def to_epoch_ms(moment: datetime, what: str) -> int:
     return max(0, -(-((moment - _EPOCH) // _MICROSECOND) // 1000))
 
 
-def from_epoch_ms(ms: int) -> datetime:
-    """Return a moment as a datetime in UTC."""
+def from_epoch_ms(ms: float) -> datetime:
+    """Return milliseconds since the epoch as a moment in UTC."""
     return _EPOCH + timedelta(milliseconds=ms)
 
 

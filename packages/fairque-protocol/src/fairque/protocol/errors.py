@@ -249,7 +249,7 @@ class ResultExpired(FairqueError, LookupError):
         self.task_id = task_id
         super().__init__(
             f"the record of task {task_id} is gone: it has expired (read results earlier, or raise "
-            "queue.result_ttl_seconds), or the server has lost its data (push the task again)"
+            "queue.result_ttl), or the server has lost its data (push the task again)"
         )
 
 
@@ -360,7 +360,7 @@ class UnknownParent(InvalidTask):
         why = f", whose output is its argument {argument!r} and" if argument else ","
         super().__init__(
             f"task {task_id} depends on task {parent_id}{why} which queue {queue!r} does not know: push it before, or "
-            "in the same call. A task is forgotten some time after its end (queue.result_ttl_seconds)"
+            "in the same call. A task is forgotten some time after its end (queue.result_ttl)"
         )
 
 

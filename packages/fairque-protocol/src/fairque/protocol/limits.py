@@ -1,13 +1,24 @@
 """Limits that settings, keys and calls all check, in the one place that none of them has to reach into another for."""
 
 import re
+from enum import StrEnum
 
 from fairque.protocol.showing import shown
 
-__all__ = ["COUNT", "MAX_ID_BYTES", "QUEUE_NAME", "RATE", "WEIGHT", "id_problem"]
+__all__ = ["COUNT", "MAX_ID_BYTES", "QUEUE_NAME", "RATE", "WEIGHT", "CostMode", "id_problem"]
 
 #: What the name of a queue matches as a whole.
 QUEUE_NAME = r"[A-Za-z0-9_.@-]{1,64}"
+
+
+class CostMode(StrEnum):
+    """What a task costs its user."""
+
+    #: The time that it runs.
+    TIME = "time"
+    #: One, as each other task.
+    COUNT = "count"
+
 
 # Least and greatest value of what is set for users; lua/limit.lua has the same.
 #: Of a weight.

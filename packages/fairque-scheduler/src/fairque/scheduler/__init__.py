@@ -1,6 +1,7 @@
 """Cron for a fairque queue: any number of schedulers may run, one of them leads, and each run enqueues one task."""
 
-from fairque.protocol.config import QueueSettings, RedisSettings
+from fairque.protocol.config import QueueSection, RedisSection
+from fairque.protocol.cron.cron import Cron, parse_cron
 from fairque.protocol.errors import (
     ConfigurationError,
     FairqueError,
@@ -12,20 +13,12 @@ from fairque.protocol.errors import (
     ServerUnsuitable,
 )
 from fairque.protocol.model.retry import Backoff
-from fairque.protocol.model.schedules import (
-    Miss,
-    Moved,
-    Schedule,
-    ScheduleInfo,
-    SchedulePage,
-    SchedulerStatus,
-    UnreadableSchedule,
-)
+from fairque.protocol.model.schedule_infos import Miss, ScheduleInfo, SchedulerStatus
+from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import Priority
 from fairque.scheduler._version import __version__
-from fairque.protocol.cron.cron import Cron, parse_cron
 from fairque.scheduler.scheduler import TaskScheduler
-from fairque.scheduler.settings import SchedulerOptions, SchedulerSettings
+from fairque.scheduler.settings import SchedulerSection, SchedulerSettings
 
 # Grouped by what they are for, not sorted.
 __all__ = [  # noqa: RUF022 - see above
@@ -34,20 +27,17 @@ __all__ = [  # noqa: RUF022 - see above
     # Schedules
     "Schedule",
     "ScheduleInfo",
-    "SchedulePage",
     "SchedulerStatus",
-    "UnreadableSchedule",
     "Miss",
-    "Moved",
     "Priority",
     "Backoff",
     "Cron",
     "parse_cron",
     # Settings
     "SchedulerSettings",
-    "SchedulerOptions",
-    "QueueSettings",
-    "RedisSettings",
+    "SchedulerSection",
+    "QueueSection",
+    "RedisSection",
     # Errors
     "FairqueError",
     "ConfigurationError",

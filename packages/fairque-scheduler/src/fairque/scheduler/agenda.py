@@ -207,7 +207,7 @@ class Agenda:
         elif fired.next_at is None or fired.next_at > self._until_ms or entry.info is None:
             self._window.drop(name)
         else:
-            info = evolve(entry.info, next_at=fired.next_at, from_at=None)
+            info = evolve(entry.info, next_ms=fired.next_at, from_ms=None)
             self._window.put(Entry(name, fired.next_at, info))
 
     def _count(self, move: Move, fired: Fired, at_ms: int) -> None:

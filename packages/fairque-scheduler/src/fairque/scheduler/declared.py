@@ -7,18 +7,19 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import field, frozen
+from attrs.converters import optional as optional_converter
 from attrs.validators import optional
 
-from fairque.protocol.config.validators import between
+from fairque.client.schedule_checks import cron_problems, function_problem
+from fairque.protocol.config import Seconds, between, seconds
 from fairque.protocol.limits import id_problem
 from fairque.protocol.model.retry import Backoff
-from fairque.protocol.model.schedules import DEFAULT_GRACE_MS, DEFAULT_MISFIRE_LIMIT, Schedule
+from fairque.protocol.model.schedules import DEFAULT_MISFIRE_GRACE_MS, DEFAULT_MISFIRE_LIMIT, Schedule
 from fairque.protocol.model.states import Priority
-from fairque.protocol.model.task import DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS
+from fairque.protocol.model.task import DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS, Isolation, Task
 from fairque.protocol.service.loading import import_modules
 from fairque.protocol.service.settings import several
-from fairque.client.schedule_checks import cron_problems, function_problem
-from fairque.scheduler.settings import SchedulerOptions, names_of_modules
+from fairque.scheduler.settings import SchedulerSection, names_of_modules
 
 if TYPE_CHECKING:
     from attrs import Attribute
@@ -35,7 +36,7 @@ def _import(_: Any, __: "Attribute[Any]", value: tuple[str, ...]) -> None:
 
 
 @frozen(kw_only=True)
-class ImportingOptions(SchedulerOptions):
+class ImportingOptions(SchedulerSection):
     """The options of a scheduler, whose modules are imported while they are read.
 
     Schedules that are read after them may name functions of these modules only. All in one reading, so that an unknown
@@ -59,10 +60,10 @@ def reading() -> Iterator[None]:
 
 
 def _when(entry: "DeclaredSchedule", attribute: "Attribute[Any]", value: str | None) -> None:
-    given = [name for name in ("cron", "every_seconds", "at") if getattr(entry, name, None) is not None]
+    given = [name for name in ("cron", "every", "at") if getattr(entry, name, None) is not None]
     if len(given) != 1:
         found = " and ".join(given) or "none of them"
-        raise ValueError(f"{attribute.name}: give one of cron, every_seconds and at, to say when; found {found}")
+        raise ValueError(f"{attribute.name}: give one of cron, every and at, to say when; found {found}")
     _refuse(attribute, cron_problems(value, "UTC"))
 
 
@@ -117,87 +118,110 @@ def _read(text: str) -> datetime:
 
 
 @frozen(kw_only=True)
-class DeclaredSchedule:
-    """One schedule of a configuration file, under its id.
+class DeclaredTask:
+    """What each run of a declared schedule enqueues.
 
     Attributes:
-        user_id: The user whose share of the workers its tasks use.
-        cron: Five or six fields, or a name such as ``@daily``.
-        every_seconds: Or the seconds between two times, counted from ``start``, else from the beginning of 1970.
-        at: Or the one and only time.
-        timezone: IANA name of the zone in which ``cron`` is meant.
-        dst_gap: What becomes of times that a clock change skips.
-        function: Registered name of the task's function.
+        func: Registered name of the function.
         args: Its positional arguments.
         kwargs: Its keyword arguments.
         payload: For the worker's own `TaskHandler`.
+        user_id: The user whose share of the workers the tasks use.
         priority: Urgency among the tasks of the same user.
         retries: How often a task is tried again after an error.
-        retry: The pauses between the attempts.
-        timeout_seconds: How long one attempt may take.
+        backoff: The pauses between the attempts.
+        timeout: How long one attempt may take.
+        isolation: Whether it runs in a child process.
         cost: Expected run time in seconds.
-        start: No time before this moment.
-        end: And none after this one.
-        jitter_seconds: Each time is moved by a fixed part of this.
-        grace_seconds: For how long a time that nobody fired is still fired.
-        misfire: What becomes of later ones.
-        misfire_limit: How many of them, with ``misfire: all``.
-        overlap: Whether a time is fired while the task of the last one has not ended.
-        enabled: Whether it fires; None leaves that to ``queue.schedules.pause`` and ``resume``.
     """
 
-    cron: str | None = field(default=None, validator=_when)
-    every_seconds: float | None = field(default=None, validator=optional(between(0.1, 3_660 * _DAY)))
-    at: str | None = field(default=None, validator=_moment)
-    timezone: str = field(default="UTC", validator=_zone)
-    dst_gap: Literal["run", "skip"] = "run"
-    function: str | None = field(default=None, validator=_function)
+    func: str | None = field(default=None, validator=_function)
     args: list[Any] = field(factory=list)
     kwargs: dict[str, Any] = field(factory=dict)
     payload: Any = None
     user_id: str = field(validator=_an_id)
     priority: Priority = Priority.NORMAL
     retries: int = field(default=DEFAULT_RETRIES, validator=between(0, 1_000))
-    retry: Backoff | None = None
-    timeout_seconds: float = field(default=DEFAULT_TIMEOUT_MS / 1000, validator=between(0.001, 366 * _DAY))
+    backoff: Backoff | None = None
+    timeout: Seconds = field(default=DEFAULT_TIMEOUT_MS / 1000, converter=seconds, validator=between(0.001, 366 * _DAY))
+    isolation: Isolation | None = None
     cost: float | None = field(default=None, validator=optional(between(0, _DAY * 1000)))
-    start: str | None = field(default=None, validator=_moment)
-    end: str | None = field(default=None, validator=_end)
-    jitter_seconds: float = field(default=0.0, validator=between(0, _DAY))
-    grace_seconds: float = field(default=DEFAULT_GRACE_MS / 1000, validator=between(0, 366 * _DAY))
-    misfire: Literal["latest", "all", "skip"] = "latest"
-    misfire_limit: int = field(default=DEFAULT_MISFIRE_LIMIT, validator=between(1, 1_000))
-    overlap: Literal["allow", "skip"] = "allow"
-    enabled: bool | None = None
 
-    def schedule(self, schedule_id: str) -> Schedule:
-        """Return the schedule of that id."""
-        return Schedule.create(
-            schedule_id,
-            cron=self.cron,
-            every=self.every_seconds,
-            at=_maybe(self.at),
-            timezone=self.timezone,
-            dst_gap=self.dst_gap,
-            func=self.function,
+    def task(self) -> Task[Any]:
+        """Return the task."""
+        return Task(
+            func=self.func,
             args=self.args,
             kwargs=self.kwargs,
             payload=self.payload,
             user_id=self.user_id,
             priority=self.priority,
             retries=self.retries,
-            retry=self.retry,
-            timeout=self.timeout_seconds,
+            backoff=self.backoff,
+            timeout=self.timeout,
+            isolation=self.isolation,
             cost=self.cost,
+        )
+
+
+@frozen(kw_only=True)
+class DeclaredSchedule:
+    """One schedule of a configuration file, under its id: the arguments of `Schedule`.
+
+    Attributes:
+        cron: Five or six fields, or a name such as ``@daily``.
+        every: Or the time between two runs, counted from ``start``, else from the beginning of 1970.
+        at: Or the moment of the one and only run.
+        timezone: IANA name of the zone in which ``cron`` is meant.
+        dst_gap: What becomes of runs that a clock change leaves out.
+        task: What each run enqueues.
+        start: No run before this moment.
+        end: And none after this one.
+        jitter: Each run is moved by a fixed part of this.
+        misfire_grace: For how long a run that nobody fired is still fired.
+        misfire: What becomes of later ones.
+        misfire_limit: How many of them, with ``misfire: all``.
+        overlap: Whether a run is fired while the task of the last one has not ended.
+        paused: Whether it is paused; None leaves that to ``queue.schedules.pause`` and ``resume``.
+    """
+
+    cron: str | None = field(default=None, validator=_when)
+    every: Seconds | None = field(
+        default=None, converter=optional_converter(seconds), validator=optional(between(0.1, 3_660 * _DAY))
+    )
+    at: str | None = field(default=None, validator=_moment)
+    timezone: str = field(default="UTC", validator=_zone)
+    dst_gap: Literal["run", "skip"] = "run"
+    task: DeclaredTask
+    start: str | None = field(default=None, validator=_moment)
+    end: str | None = field(default=None, validator=_end)
+    jitter: Seconds = field(default=0.0, converter=seconds, validator=between(0, _DAY))
+    misfire_grace: Seconds = field(
+        default=DEFAULT_MISFIRE_GRACE_MS / 1000, converter=seconds, validator=between(0, 366 * _DAY)
+    )
+    misfire: Literal["latest", "all", "skip"] = "latest"
+    misfire_limit: int = field(default=DEFAULT_MISFIRE_LIMIT, validator=between(1, 1_000))
+    overlap: Literal["allow", "skip"] = "allow"
+    paused: bool | None = None
+
+    def schedule(self, schedule_id: str) -> Schedule:
+        """Return the schedule of that id."""
+        return Schedule(
+            schedule_id,
+            self.task.task(),
+            cron=self.cron,
+            every=self.every,
+            at=_maybe(self.at),
+            timezone=self.timezone,
+            dst_gap=self.dst_gap,
             start=_maybe(self.start),
             end=_maybe(self.end),
-            jitter=self.jitter_seconds,
-            grace=self.grace_seconds,
+            jitter=self.jitter,
+            misfire_grace=self.misfire_grace,
             misfire=self.misfire,
             misfire_limit=self.misfire_limit,
             overlap=self.overlap,
-            enabled=self.enabled,
-            declared=True,
+            paused=self.paused,
         )
 
 

@@ -44,11 +44,9 @@ class Engine:
     ) -> None:
         self._keys = QueueKeys(settings.queue.name)
         self._runner, self._metrics, self._on_crash = runner, metrics, on_crash
-        self._lease_seconds = settings.scheduler.lease_seconds
+        self._lease_seconds = settings.scheduler.lease
         self._lead = Lead(runner, self._keys, settings.scheduler.name, self._lease_seconds)
-        self._agenda = Agenda(
-            runner, self._keys, to_ms(settings.queue.result_ttl_seconds, "result_ttl_seconds"), metrics
-        )
+        self._agenda = Agenda(runner, self._keys, to_ms(settings.queue.result_ttl, "result_ttl"), metrics)
         self.keeper = Keeper(runner, self._keys, settings.queue.message_limit, settings.fairness, metrics)
         # What the listener tells; each is set before the event.
         self._vacant = True

@@ -25,7 +25,7 @@ class Lead:
         runner: The server.
         keys: The queue.
         name: Of this scheduler; others may have the same.
-        lease_seconds: How long it leads without renewing.
+        lease: How long it leads without renewing.
 
     Attributes:
         term: The term in which it leads or led last.
@@ -33,8 +33,8 @@ class Lead:
         edition: Which queue the server had when it answered last.
     """
 
-    def __init__(self, runner: Runner, keys: QueueKeys, name: str, lease_seconds: float) -> None:
-        self._runner, self._keys, self._name, self._lease = runner, keys, name, lease_seconds
+    def __init__(self, runner: Runner, keys: QueueKeys, name: str, lease: float) -> None:
+        self._runner, self._keys, self._name, self._lease = runner, keys, name, lease
         self._until = 0.0
         self._holder, self._leader = holder_of(name, new_nonce()), ""
         self.term = 0
@@ -54,7 +54,7 @@ class Lead:
         """
         # Before the question: the server's lease can only end later than this.
         asked, led = clock.monotonic(), self.held
-        answer = self._runner.run(lead(self._keys, self._holder, lease_ms=to_ms(self._lease, "lease_seconds")))
+        answer = self._runner.run(lead(self._keys, self._holder, lease_ms=to_ms(self._lease, "lease")))
         self.edition = answer.edition
         if not answer.leads:
             self._stand_by(answer)

@@ -4,8 +4,8 @@ from collections import deque
 
 from attrs import define, field, frozen
 
-from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.schedule_times import time_after
+from fairque.protocol.model.schedules import Schedule
 
 __all__ = ["MAX_MISSED", "Step", "next_step"]
 

@@ -7,8 +7,8 @@ from attrs import define, field
 
 from fairque.protocol.calls import Move, move
 from fairque.protocol.model.schedule_infos import ScheduleInfo
-from fairque.scheduler.misfires import next_step
 from fairque.protocol.model.schedule_times import time_after
+from fairque.scheduler.misfires import next_step
 
 __all__ = ["Entry", "Window"]
 

@@ -17,7 +17,7 @@ from fairque.testing.servers import PlainServer, free_port
 from fairque.testing.waiting import eventually
 from fairque.testing.workers import WorkerFixture
 
-# Grouped by what they are for, not sorted.
+# Grouped by purpose, not sorted.
 __all__ = [  # noqa: RUF022 - see above
     # Fixtures
     "fairque_server_url",
@@ -26,7 +26,7 @@ __all__ = [  # noqa: RUF022 - see above
     "WorkerFixture",
     # Waiting
     "eventually",
-    # Servers that a test may kill
+    # Servers that a test can kill
     "PlainServer",
     "free_port",
     # The scheduler in virtual time

@@ -1,3 +1,3 @@
-"""The version of this package, the one place that holds it."""
+"""The version of this package."""
 
 __version__ = "0.1.0"

@@ -15,8 +15,8 @@ __all__ = ["fairque_queue_name", "fairque_server_url", "fairque_worker"]
 def fairque_server_url() -> Iterator[str]:
     """URL of a real server, the same for the whole session.
 
-    The first of these that there is: the one of FAIRQUE__REDIS__URL, the packaged Valkey, a redis-server or
-    valkey-server on PATH. Without any the tests fail; they are never skipped.
+    The first one that is available: FAIRQUE_REDIS_URL, the packaged Valkey, a redis-server or
+    valkey-server on PATH. If there is none, the tests fail; they are never skipped.
     """
     with server_for_tests() as url:
         yield url
@@ -24,10 +24,10 @@ def fairque_server_url() -> Iterator[str]:
 
 @pytest.fixture
 def fairque_queue_name() -> str:
-    """Name of a queue that nobody else uses.
+    """Name of a queue that no other test uses.
 
-    Its keys stay: the servers started here are thrown away. On a server given by FAIRQUE__REDIS__URL they are
-    left over; delete the keys with ``{test-`` in their names when it matters.
+    Its keys are not deleted, because the servers started here are discarded. On a server given by FAIRQUE_REDIS_URL
+    they remain; delete the keys with ``{test-`` in their names if it matters.
     """
     return f"test-{uuid.uuid4().hex}"
 

@@ -1,4 +1,4 @@
-"""Servers for tests: one for the session, and servers that a test may kill."""
+"""Servers for tests: one for the session, and servers that a test can kill."""
 
 import os
 import secrets
@@ -20,30 +20,30 @@ from fairque.testing.waiting import eventually
 
 __all__ = ["GIVEN_URL", "REDIS_SERVER", "PlainServer", "free_port", "server_for_tests"]
 
-GIVEN_URL = os.environ.get("FAIRQUE__REDIS__URL")
+GIVEN_URL = os.environ.get("FAIRQUE_REDIS_URL")
 REDIS_SERVER = shutil.which("redis-server", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/bin"]))
-# Below the ports that systems give to outgoing connections, so that none of them takes a port that was just found.
+# Below the ports for outgoing connections, so that none of those takes a port that was just found.
 PORTS = range(20_000, 32_000)
-# Seconds in which a server that was started must answer: more than any machine needs.
+# Seconds in which a started server must answer: more than any machine needs.
 STARTS_WITHIN = 300
 
 
 @contextmanager
 def server_for_tests(*choices: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
-    """Run a server for tests as long as the context lasts, or use the one that is given.
+    """Run a server for tests while the context is active, or use a given one.
 
     Args:
-        choices: What to try between FAIRQUE__REDIS__URL and an embedded server: each runs a server, gives its URL,
-            and raises any error where it cannot.
+        choices: Functions to try after FAIRQUE_REDIS_URL and before an embedded server: each runs a server and
+            yields its URL, or raises any error if it cannot.
 
     Yields:
-        Its URL. Without any server the test fails, with all reasons.
+        Its URL. If no server can be started, the test fails with all reasons.
     """
     with ExitStack() as servers:
         if GIVEN_URL:
             yield resolve_url(GIVEN_URL)
             return
-        why_not = ["FAIRQUE__REDIS__URL is not set"]
+        why_not = ["FAIRQUE_REDIS_URL is not set"]
         for choice in (*choices, _embedded):
             try:
                 url = servers.enter_context(choice())
@@ -58,19 +58,19 @@ def server_for_tests(*choices: Callable[[], AbstractContextManager[str]]) -> Ite
 
 @contextmanager
 def _embedded() -> Iterator[str]:
-    """The URL of an embedded server; the packaged Valkey, if it is there, since it is the same everywhere."""
+    """Return the URL of an embedded server: the packaged Valkey if installed, because it is the same everywhere."""
     with EmbeddedServer(binary=packaged_server_binary()) as server:
         yield server.url
 
 
 def free_port(row: int = 1) -> int:
-    """Return a port of 127.0.0.1 that nobody uses, for a server that is about to start.
+    """Return an unused port of 127.0.0.1 for a server that is about to start.
 
     Args:
-        row: How many ports that follow each other must be free; the first is returned.
+        row: How many consecutive ports must be free; the first is returned.
 
     Raises:
-        AssertionError: There seem to be none.
+        AssertionError: No free port was found.
     """
     for _ in range(1_000):
         first = PORTS.start + secrets.randbelow(len(PORTS) - row)
@@ -82,22 +82,22 @@ def free_port(row: int = 1) -> int:
 
 
 class PlainServer:
-    """A server that a test may kill, stop, start again and make a replica: on a port of its own and on a unix socket.
+    """A server that a test can kill, stop, restart and make a replica, on its own port and on a unix socket.
 
-    It writes its data to an AOF. As a context it is killed and forgotten in the end.
+    It writes its data to an AOF. At the end of its context it is killed and its data deleted.
 
     Args:
-        *options: Further words of its command line.
-        binary: The program; None takes ``find_server_binary()``.
+        *options: Further arguments of its command line.
+        binary: The program; None: ``find_server_binary()``.
 
     Attributes:
-        url: Of its unix socket, the same after each start.
-        port: Of 127.0.0.1, where replicas find it.
+        url: URL of its unix socket, the same after each start.
+        port: Its port on 127.0.0.1, for replicas.
         process: The running server.
     """
 
     def __init__(self, *options: str, binary: Path | None = None) -> None:
-        # Not pytest's: the address of a socket must be short.
+        # Not pytest's tmp_path: the path of a socket must be short.
         self.folder = Path(tempfile.mkdtemp(prefix="fairque-"))
         self.socket = self.folder / "s"
         self.url = f"unix://{self.socket}"
@@ -120,11 +120,11 @@ class PlainServer:
         self.process = self._started()
 
     def start(self, *options: str, ready: bool = True) -> None:
-        """Start again after `kill`, with further options; without ``ready`` it may still load its data."""
+        """Restart after `kill`, with further options; without ``ready`` it may still be loading its data."""
         self.process = self._started(*options, ready=ready)
 
     def kill(self) -> None:
-        """End it at once, as a crash would."""
+        """Kill it at once, like a crash."""
         self.process.kill()
         self.process.wait()
 

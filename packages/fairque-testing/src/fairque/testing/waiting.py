@@ -1,4 +1,4 @@
-"""Waiting in a test for what another thread or process does."""
+"""Waiting in a test for another thread or process."""
 
 import time
 from collections.abc import Callable
@@ -12,12 +12,12 @@ T = TypeVar("T")
 
 
 def eventually(predicate: Callable[[], T], timeout: float = 10, *, what: str = "") -> T:
-    """Wait until something holds, looking every 10 ms.
+    """Wait until a condition holds, checked every 10 ms.
 
     Args:
-        predicate: Gives a truthy value once it holds.
+        predicate: Returns a truthy value once it holds.
         timeout: Seconds to wait.
-        what: What was expected, for the message.
+        what: The expected condition, for the message.
 
     Returns:
         The truthy value.

@@ -11,8 +11,8 @@ class WorkerFixture:
     """Runs the tasks of a queue in the process of the test.
 
     Args:
-        url: Of the server.
-        queue: Its name.
+        url: URL of the server.
+        queue: Name of the queue.
     """
 
     def __init__(self, url: str, queue: str) -> None:
@@ -20,18 +20,18 @@ class WorkerFixture:
         self._queue = queue
 
     def run(self, *modules: str, **options: Any) -> None:
-        """Run tasks until nothing is left that can be started.
+        """Run tasks until none is runnable.
 
-        What waits for a delay, a retry or a limit stays in the queue. Task functions that the test has imported need
-        no module.
+        Tasks that wait for a delay, a retry or a limit stay in the queue. Task functions that the test has imported
+        need no module.
 
         Args:
-            modules: Names of the modules to import, as the command ``fairque-worker`` has them.
-            options: Fields of `WorkerOptions`, such as ``concurrency`` or ``isolation``.
+            modules: Names of modules to import, as for the command ``fairque-worker``.
+            options: Fields of `WorkerSection`, such as ``concurrency`` or ``isolation``.
 
         Raises:
             CannotImport: A module cannot be imported; the error says why.
-            ConfigurationError: An option cannot be used; the message names it.
+            ConfigurationError: An option is invalid; the message names it.
             FairqueError: The worker crashed.
         """
         Worker.from_url(self._url, queue=self._queue, burst=True, modules=modules, **options).run()

@@ -9,7 +9,7 @@ from fairque.worker._version import __version__
 from fairque.worker.consumer import Consumer
 from fairque.worker.handling.handler import FunctionTaskHandler, TaskHandler
 from fairque.worker.processes.process import ChildDied
-from fairque.worker.settings import WorkerOptions, WorkerSettings
+from fairque.worker.settings import WorkerSection, WorkerSettings
 from fairque.worker.worker import TooManyAbandoned, Worker
 
 __all__ = [
@@ -30,7 +30,7 @@ __all__ = [
     "TaskTimeout",
     "TooManyAbandoned",
     "Worker",
-    "WorkerOptions",
+    "WorkerSection",
     "WorkerSettings",
     "__version__",
     "current_context",

@@ -6,26 +6,25 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn
 
 import click
 from attrs import evolve
 from click.core import ParameterSource
 
 from fairque.protocol.embedded.guard import die_with_parent
-from fairque.protocol.errors import ConfigurationError, FairqueError
+from fairque.protocol.errors import CannotImport, ConfigurationError, FairqueError
 from fairque.protocol.service import exits
 from fairque.protocol.service.aside import say
 from fairque.protocol.service.ending import run_command
-from fairque.protocol.service.loading import CannotImport
 from fairque.protocol.service.log import configure_log
+from fairque.protocol.service.options import Given, processes_option, settings_options
 from fairque.protocol.service.refusal import refusal
-from fairque.protocol.service.settings import Option, read_settings
 from fairque.protocol.service.usage import Command
 from fairque.worker._version import __version__
 from fairque.worker.healthcheck import healthcheck
 from fairque.worker.processes.surroundings import working_folder
-from fairque.worker.settings import WorkerOptions, WorkerSettings
+from fairque.worker.settings import WorkerSection, WorkerSettings
 from fairque.worker.supervisor import Supervisor
 from fairque.worker.worker import TooManyAbandoned, Worker
 
@@ -68,38 +67,21 @@ class _Command(Command):
 @click.command(
     cls=_Command,
     epilog=f"Signals: {_SIGNALS}\n\n{_CODES}",
-    context_settings={"auto_envvar_prefix": "FAIRQUE_WORKER", "show_default": True},
+    context_settings={"show_default": True},
 )
 @click.argument("modules", nargs=-1, metavar="MODULE[:ATTR]...")
-@click.option("--url", help="Address of the server.  [default: redis://localhost:6379/0]", show_envvar=True)
-@click.option("--queue", help="Name of the queue.  [default: default]", show_envvar=True)
-@click.option("--concurrency", type=int, help="Tasks at a time.  [default: 16]", show_envvar=True)
-@click.option("--processes", type=click.IntRange(1, 1000), default=1, help="Worker processes.", show_envvar=True)
+@settings_options("url", "queue", "concurrency", "http-port", "log-level", "log-format", service="worker")
+@processes_option
 @click.option("--supervised", hidden=True, metavar="PARENT:NUMBER[:again]", help="For worker processes of --processes.")
 @click.option("--burst", is_flag=True, help="Stop when nothing is runnable; what is delayed stays.")
-@click.option("--config", type=click.Path(path_type=Path), help="YAML file with the settings.", show_envvar=True)
-@click.option(
-    "--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), help="Lowest level shown."
-)
-@click.option(
-    "--log-format",
-    default="auto",
-    type=click.Choice(["auto", "text", "json"]),
-    help="Text for people or JSON for machines; auto is text on a terminal.",
-)
 @click.version_option(__version__, prog_name="fairque-worker")
 def main(
     modules: tuple[str, ...],
-    url: str | None,
-    queue: str | None,
-    concurrency: int | None,
+    given: Given,
     *,
     processes: int,
     supervised: str | None,
     burst: bool,
-    config: Path | None,
-    log_level: str,
-    log_format: Literal["auto", "text", "json"],
 ) -> None:
     """Run the tasks of a fairque queue, fairly between users.
 
@@ -112,10 +94,10 @@ def main(
     `fairque-worker healthcheck --help` is about probes. Users, settings, and what may be wrong with a server or a queue
     are matters of the command `fairque` (package fairque-console).
     """
-    configure_log(log_level, log_format)
     code = exits.STOPPED
     try:
-        settings = _settings(config, url=url, queue=queue, concurrency=concurrency)
+        settings = given.load(WorkerSettings)
+        configure_log(settings.log.level, settings.log.format)
         names = modules or settings.worker.modules
         if not names:
             raise click.UsageError("name at least one MODULE with task functions, or worker.modules in --config")
@@ -148,15 +130,6 @@ def command() -> NoReturn:
     run_command(partial(main, prog_name="fairque-worker"))
 
 
-def _settings(config: Path | None, *, url: str | None, queue: str | None, concurrency: int | None) -> WorkerSettings:
-    options = [
-        Option("--url", "redis", "url", url),
-        Option("--queue", "queue", "name", queue),
-        Option("--concurrency", "worker", "concurrency", concurrency),
-    ]
-    return read_settings(config, WorkerSettings, options)[0]
-
-
 def _is_file(name: str) -> bool:
     path = name.partition(":")[0]
     return "/" in path or (path.endswith(".py") and Path(path).is_file())
@@ -168,7 +141,7 @@ def _module_of(file: str) -> str:
     return ":".join([".".join(parts), *rest])
 
 
-def _under_supervisor(supervised: str, options: WorkerOptions) -> WorkerOptions:
+def _under_supervisor(supervised: str, options: WorkerSection) -> WorkerSection:
     """Become one of several worker processes, which ends when its supervisor does; return its own name and port."""
     parent, number, *_ = supervised.split(":")
     die_with_parent(signal.SIGTERM)
@@ -199,6 +172,10 @@ def _options_given() -> list[str]:
         value = context.params.get(name)
         if context.get_parameter_source(name) is not ParameterSource.COMMANDLINE or name == "processes":
             continue
-        if isinstance(parameter, click.Option):
-            given += [parameter.opts[0]] if parameter.is_flag else [parameter.opts[0], str(value)]
+        if isinstance(parameter, click.Option) and parameter.is_flag:
+            given.append(parameter.opts[0])
+        elif isinstance(parameter, click.Option):
+            changes = value or []
+            values = ["{}.{}={}".format(*change) for change in changes] if parameter.multiple else [str(value)]
+            given += [word for text in values for word in (parameter.opts[0], text)]
     return [*given, "--", *context.params["modules"]]

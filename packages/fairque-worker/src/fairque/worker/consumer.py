@@ -40,10 +40,10 @@ class Consumer:
         self.runner = runner or Runner(settings.redis)
         self.keys = QueueKeys(settings.queue.name)
         self.worker = settings.worker.name
-        self.lease_ms = to_ms(settings.worker.lease_seconds, "lease_seconds")
-        self._max_deliveries = settings.queue.max_deliveries
-        self._result_ttl_ms = to_ms(settings.queue.result_ttl_seconds, "result_ttl_seconds")
-        self._dead_ttl_ms = to_ms(settings.queue.dead_letter_ttl_seconds, "dead_letter_ttl_seconds")
+        self.lease_ms = to_ms(settings.worker.lease, "lease")
+        self._max_deliveries = settings.queue.max_lost_workers
+        self._result_ttl_ms = to_ms(settings.queue.result_ttl, "result_ttl")
+        self._dead_ttl_ms = to_ms(settings.queue.dead_letter_ttl, "dead_letter_ttl")
         self._claim = new_nonce()
         #: Keeps the limits of the configuration.
         self.limits = LimitsKeeper(self.runner, self.keys, settings.fairness, _say)
@@ -139,7 +139,7 @@ class Consumer:
                 self.keys,
                 self.worker,
                 guard_ms=guard_ms,
-                max_deliveries=self._max_deliveries,
+                max_lost_workers=self._max_deliveries,
                 result_ttl_ms=self._result_ttl_ms,
                 dead_ttl_ms=self._dead_ttl_ms,
             )
@@ -172,7 +172,7 @@ class Consumer:
             claim=self._claim,
             count=count,
             lease_ms=self.lease_ms,
-            max_deliveries=self._max_deliveries,
+            max_lost_workers=self._max_deliveries,
             result_ttl_ms=self._result_ttl_ms,
             dead_ttl_ms=self._dead_ttl_ms,
         )

@@ -9,7 +9,7 @@ from attrs import Factory, define, field, frozen
 
 from fairque.protocol import clock
 from fairque.protocol.calls import Granted
-from fairque.protocol.errors import FairqueError, LeaseLost, RemoteError
+from fairque.protocol.errors import ErrorInfo, FairqueError, LeaseLost, RemoteError
 from fairque.protocol.model.context import TaskContext
 from fairque.protocol.model.outcome import Decision, decide
 from fairque.protocol.model.progress import Progress
@@ -185,7 +185,7 @@ def let_go(ending: Ending) -> None:
     if isinstance(ending, Success):
         ending.value = None
     elif isinstance(ending, Failure):
-        ending.error = RemoteError(ending.told.kind, ending.told.text, ending.told.traceback)
+        ending.error = RemoteError(ErrorInfo(ending.told.kind, ending.told.text, ending.told.traceback))
     if job.task is not None and any(type(one) in (list, dict) for one in (*job.task.args, *job.task.kwargs.values())):
         job.task = with_fields(job.task, args=(), kwargs={})
     job.stop.close()

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from fairque.protocol.config.nodes import suggestion
-from fairque.protocol.service.loading import CannotImport, import_module
+from fairque.protocol.errors import CannotImport
+from fairque.protocol.service.loading import import_module
 from fairque.worker.handling.handler import TaskHandler
 
 __all__ = ["import_task_modules", "load_handler"]

@@ -6,13 +6,13 @@ from typing import Any
 from attrs import Attribute, field, frozen
 from attrs.validators import in_, optional
 
-from fairque.protocol.config import FairnessSettings, QueueSettings, RedisSettings
+from fairque.protocol.config import FairnessSection, Loadable, LogSection, QueueSection, RedisSection, Seconds, seconds
 from fairque.protocol.config.validators import between, duration, matches, positive
 from fairque.protocol.model.task import ISOLATIONS, Isolation
 from fairque.protocol.service.settings import given_settings, own_name, several
 from fairque.protocol.showing import shown
 
-__all__ = ["WorkerOptions", "WorkerSettings", "settings_from_url"]
+__all__ = ["WorkerSection", "WorkerSettings", "settings_from_url"]
 
 
 def _names(_: object, attribute: "Attribute[Any]", value: object) -> None:
@@ -20,17 +20,17 @@ def _names(_: object, attribute: "Attribute[Any]", value: object) -> None:
         raise ValueError(f"{attribute.name}: must be a list of names of modules, found {shown(value)}")
 
 
-def _below_lease(options: "WorkerOptions", attribute: "Attribute[float]", value: float) -> None:
+def _below_lease(options: "WorkerSection", attribute: "Attribute[float]", value: float) -> None:
     positive(options, attribute, value)
-    if not 0 < value <= options.lease_seconds / 2:
+    if not 0 < value <= options.lease / 2:
         raise ValueError(
-            f"{attribute.name} must be above 0 and at most half of lease_seconds ({options.lease_seconds:g}), "
+            f"{attribute.name}: must be above 0 and at most half of lease ({options.lease:g}), "
             f"so that one lost heartbeat loses no task; it is {value:g}"
         )
 
 
 @frozen(kw_only=True)
-class WorkerOptions:
+class WorkerSection:
     """The section ``worker:`` of the configuration.
 
     Attributes:
@@ -38,11 +38,11 @@ class WorkerOptions:
         modules: Python modules with task functions. `Worker.start` imports them. For the command one may be
             ``MODULE:ATTR``, a task handler.
         concurrency: How many tasks run at a time.
-        lease_seconds: After how many seconds without a sign of life the tasks of this worker are given to others.
-        heartbeat_seconds: Seconds between the signs of life: at most half of the lease, a third is a good choice.
-        grace_seconds: How long running tasks may continue after the signal to stop, before they are given back.
+        lease: How long without a sign of life until the tasks of this worker are given to others.
+        heartbeat: The time between the signs of life: at most half of the lease, a third is a good choice.
+        stop_timeout: How long running tasks may continue after the signal to stop, before they are given back.
         isolation: Where tasks run that do not say it themselves: ``thread``, or ``process`` for child processes.
-        cancel_grace_seconds: How long a task that was told to stop may clean up: then its child process is killed,
+        cancel_timeout: How long a task that was told to stop may clean up: then its child process is killed,
             and a coroutine whose time is over is left behind.
         max_abandoned: How many threads and coroutines that continued after their timeout may still run. With more the
             worker takes no more tasks and ends, to be started again.
@@ -60,35 +60,37 @@ class WorkerOptions:
     )
     modules: tuple[str, ...] = field(default=(), converter=several, validator=_names)
     concurrency: int = field(default=16, validator=between(1, 10_000))
-    lease_seconds: float = field(default=30.0, validator=duration)
-    heartbeat_seconds: float = field(default=10.0, validator=_below_lease)
-    grace_seconds: float = field(default=25.0, validator=between(0, 86_400))
+    lease: Seconds = field(default=30.0, converter=seconds, validator=duration)
+    heartbeat: Seconds = field(default=10.0, converter=seconds, validator=_below_lease)
+    stop_timeout: Seconds = field(default=25.0, converter=seconds, validator=between(0, 86_400))
     isolation: Isolation = field(default="thread", validator=in_(ISOLATIONS))
-    cancel_grace_seconds: float = field(default=5.0, validator=between(0, 86_400))
+    cancel_timeout: Seconds = field(default=5.0, converter=seconds, validator=between(0, 86_400))
     max_abandoned: int = field(default=16, validator=between(0, 10_000))
     http_host: str = field(default="127.0.0.1", validator=matches(r"\S+", "the address of a network interface"))
     http_port: int | None = field(default=None, validator=optional(between(0, 65_535)))
 
 
 @frozen(kw_only=True)
-class WorkerSettings:
+class WorkerSettings(Loadable):
     """All that a worker needs to know.
 
     Attributes:
         redis: The server.
         queue: The queue.
         worker: The worker's own section.
+        log: What the command writes to standard error.
         fairness: Limits of users, which it applies to a queue that has none, or when the server has lost data.
     """
 
-    redis: RedisSettings = field(factory=RedisSettings)
-    queue: QueueSettings = field(factory=QueueSettings)
-    worker: WorkerOptions = field(factory=WorkerOptions)
-    fairness: FairnessSettings = field(factory=FairnessSettings)
+    redis: RedisSection = field(factory=RedisSection)
+    queue: QueueSection = field(factory=QueueSection)
+    worker: WorkerSection = field(factory=WorkerSection)
+    log: LogSection = field(factory=LogSection)
+    fairness: FairnessSection = field(factory=FairnessSection)
 
 
 def settings_from_url(url: str, queue: str, options: Mapping[str, Any]) -> WorkerSettings:
-    """Return the settings with these values, the options being fields of `WorkerOptions`, and defaults for all others.
+    """Return the settings with these values, the options being fields of `WorkerSection`, and defaults for all others.
 
     Raises:
         ConfigurationError: With all of them that cannot be used.

@@ -10,7 +10,7 @@ from typing import Any
 from fairque.protocol import clock
 from fairque.protocol.config import mask_url
 from fairque.protocol.durations import as_seconds
-from fairque.protocol.errors import ConfigurationError, FairqueError
+from fairque.protocol.errors import ConfigurationError, FairqueError, ServiceError
 from fairque.protocol.model.tracebacks import error_text
 from fairque.protocol.runners import Runner
 from fairque.protocol.service.crashes import close_all, crash_of
@@ -55,7 +55,7 @@ _PROGRAM_END_SECONDS = 2.0
 _BY_SIGNAL = "a signal came"
 
 
-class TooManyAbandoned(FairqueError):
+class TooManyAbandoned(ServiceError):
     """The worker stopped because too many tasks continued after their timeouts: restart its process."""
 
 
@@ -107,7 +107,7 @@ class Worker:
             children=children,
             isolation=options.isolation,
             kept=heard(handler),
-            grace_seconds=options.cancel_grace_seconds,
+            cancel_timeout=options.cancel_timeout,
             max_abandoned=options.max_abandoned,
             on_exhausted=self._on_exhausted,
             on_death=self._on_death,
@@ -134,8 +134,8 @@ class Worker:
             linger_seconds=_LINGER_SECONDS,
         )
         jobs = self._courier.book.snapshot
-        self._heart = Heart(Consumer(settings), options.heartbeat_seconds, jobs, self.metrics, self._on_death)
-        self._watch = Watch(options.heartbeat_seconds, jobs, alarm, self._executor.enforce, self._on_death)
+        self._heart = Heart(Consumer(settings), options.heartbeat, jobs, self.metrics, self._on_death)
+        self._watch = Watch(options.heartbeat, jobs, alarm, self._executor.enforce, self._on_death)
         self._probes = Probes(settings, self._phases, self._courier, self._heart, self._watch, self.metrics)
         self._control = Control(SIGNALS)
         self._again = False
@@ -155,7 +155,7 @@ class Worker:
         burst: bool = False,
         **options: Any,
     ) -> "Worker":
-        """Make a worker for a queue of the server at ``url``; ``options`` are the fields of `WorkerOptions`.
+        """Make a worker for a queue of the server at ``url``; ``options`` are the fields of `WorkerSection`.
 
         Raises:
             ConfigurationError: One of them cannot be used, or is not an option; the message names it.
@@ -197,7 +197,7 @@ class Worker:
             self._phases.move(Phase.DRAINING, "it was told to stop")
             log.info("worker stops", worker=self._consumer.worker, reason=self._phases.reason, running=self.running)
             if not self._phases.wait_idle(0):
-                self._attend(self.settings.worker.grace_seconds)
+                self._attend(self.settings.worker.stop_timeout)
             self.stop(0)
         if self._phases.error is not None:
             raise crash_of("the worker", self._phases.error)
@@ -282,11 +282,11 @@ class Worker:
                 return
             self._phases.move(Phase.DRAINING, "stop was called")
             seconds = as_seconds(timeout)
-            self._phases.wait_idle(self.settings.worker.grace_seconds if seconds is None else seconds)
+            self._phases.wait_idle(self.settings.worker.stop_timeout if seconds is None else seconds)
             given_up = self._phases.phase is Phase.CRASHED or self.running > 0
             self._phases.move(Phase.STOPPING)
             self._courier.service.join(_LONGEST_STOP_SECONDS)
-            self._all_ended = self._executor.stop(_LINGER_SECONDS if given_up else self.settings.worker.grace_seconds)
+            self._all_ended = self._executor.stop(_LINGER_SECONDS if given_up else self.settings.worker.stop_timeout)
             with suppress(FairqueError):
                 self._consumer.rouse()
             self._phases.move(Phase.ENDED)
@@ -395,4 +395,4 @@ def _children(settings: WorkerSettings, handler: TaskHandler | str | None) -> Ch
         )
     if recipe is None and options.isolation == "process":
         raise ConfigurationError([f"worker.isolation is 'process', but this worker has no child processes: {why_not}"])
-    return Children(recipe, why_not, options.cancel_grace_seconds)
+    return Children(recipe, why_not, options.cancel_timeout)

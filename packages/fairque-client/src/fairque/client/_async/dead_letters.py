@@ -1,13 +1,16 @@
-"""``queue.dead_letters``: tasks that ended as FAILED, made runnable again or forgotten, with and without asyncio."""
+"""``queue.dead_letters``: tasks that ended as FAILED, looked at, made runnable again, or deleted."""
 
-from collections.abc import Callable
-from datetime import datetime
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import Unpack
 
-from fairque.client.dead_letter_steps import Redriven, chosen, deleting, deleting_one, page, redriving, redriving_one
+from fairque.client._async.paging import all_pages
+from fairque.client.arguments import MAX_PAGE, page_size
+from fairque.client.dead_letter_steps import deleting, deleting_one, getting, listing, retrying
+from fairque.client.filters import DeadLetterFilter, chosen
 from fairque.client.link import AsyncLink
-from fairque.protocol.model.dead_letters import DeadLetterPage
-from fairque.protocol.model.states import TaskState
+from fairque.protocol.model.dead_letters import DeadLetter
+from fairque.protocol.model.page import Page
+from fairque.protocol.model.reports import BulkReport
 
 __all__ = ["AsyncDeadLetters"]
 
@@ -15,96 +18,84 @@ __all__ = ["AsyncDeadLetters"]
 class AsyncDeadLetters:
     """The dead letters of a queue: tasks that ended as FAILED, while they are kept; ``queue.dead_letters`` is one.
 
-    Every method may raise what the methods of `AsyncTaskQueue` may.
+    ``queue.task(task_id).retry()`` makes one of them runnable again. Filters are those of `DeadLetterFilter`; all
+    have to fit. Methods may raise what those of `AsyncTaskQueue` may, and `TypeError` for a filter that does not exist.
     """
 
     def __init__(self, link: AsyncLink) -> None:
         self._link = link
 
-    async def list(self, *, after: str | None = None, most: int = 100) -> DeadLetterPage:
+    async def get(self, task_id: str) -> DeadLetter:
+        """Return a dead letter.
+
+        Raises:
+            TaskNotFound: There is no such task, or its record has expired.
+            NotFound: It is not a dead letter.
+            InvalidTask: It cannot be the id of a task. Nothing was sent.
+        """
+        return await self._link.work(getting(self._link.keys, task_id))
+
+    async def list(
+        self, *, after: str | None = None, limit: int = 100, **filters: Unpack[DeadLetterFilter]
+    ) -> Page[DeadLetter]:
         """Return a page of the dead letters, in the order in which they ended.
 
         Args:
             after: ``next`` of the page before; None begins.
-            most: Letters of the page, 1 to 1,000. It has fewer where they are more than 4 MiB together.
+            limit: Letters to look at, 1 to 1,000. The page has fewer, or none, where filters leave some out, or where
+                they are more than 4 MiB together; ``next`` says whether others follow.
+            **filters: Which ones; all when there is none.
 
         Raises:
-            ConfigurationError: One of them cannot be used. Nothing was sent.
+            InvalidArgument: With all of them that cannot be used. Nothing was sent.
         """
-        return await self._link.run(page(self._link.keys, after, most))
+        wanted = chosen(filters, needed=False)
+        return await self._link.work(listing(self._link.keys, wanted, after, page_size(limit)))
 
-    async def redrive(self, task_id: str) -> TaskState:
-        """Make a dead letter runnable again, with all its retries and deliveries, and return the task's state now.
-
-        The task becomes QUEUED, behind its user's other waiting tasks. A task that is not (or no longer) a dead letter
-        is left unchanged. Tasks that were canceled because it failed stay canceled. Its handles wait again.
+    def iter(self, **filters: Unpack[DeadLetterFilter]) -> AsyncIterator[DeadLetter]:
+        """Give these dead letters, page after page.
 
         Raises:
-            TaskNotFound: There is no such task, or it has been forgotten.
-            QueueFull: As many tasks wait as its user or the queue may have.
-            InvalidTask: It cannot be the id of a task. Nothing was sent.
+            InvalidArgument: While iterating: with all filters that cannot be used. Nothing was sent.
         """
-        return await self._link.work(redriving_one(self._link.keys, task_id, self._link.result_ttl_ms))
+        return all_pages(lambda after: self.list(after=after, limit=MAX_PAGE, **filters))
 
-    async def redrive_all(
-        self,
-        *,
-        user_id: str | None = None,
-        func: Callable[..., Any] | str | None = None,
-        reason: str | None = None,
-        ended_after: datetime | None = None,
-        ended_before: datetime | None = None,
-    ) -> Redriven:
-        """Make all dead letters runnable again, or those that all conditions fit, and return how many.
+    async def retry_all(self, *, dry_run: bool = False, **filters: Unpack[DeadLetterFilter]) -> BulkReport:
+        """Make dead letters runnable again, with all their retries.
 
-        They go a hundred in one atomic step, the oldest first. A redrive that was interrupted is called again: what
-        runs is no longer a dead letter. What fails meanwhile, also again, is left alone.
+        They go a hundred in one atomic step, the oldest first. A call that was interrupted is made again: what runs is
+        no longer a dead letter. What fails meanwhile, also again, is left alone. Those for which there is no room are
+        ``refused`` and stay what they are: as many tasks wait as their user or the queue may have.
 
         Args:
-            user_id: Only those of this user.
-            func: Only those of this function, or of the function of that name.
-            reason: Only those with this reason: ``retries``, ``deliveries``, ``unregistered``, ``input``,
-                ``unreadable`` or ``broken``.
-            ended_after: Only those that ended then or later.
-            ended_before: Only those that ended earlier.
+            dry_run: Only count them.
+            **filters: Which ones; at least one.
 
         Raises:
-            ConfigurationError: A moment has no time zone. Nothing was sent.
+            InvalidArgument: There is no filter, or one cannot be used. Nothing was sent.
         """
-        wanted = chosen(user_id, func, reason, ended_after, ended_before)
-        return await self._link.work(redriving(self._link.keys, wanted, self._link.result_ttl_ms))
+        wanted = chosen(filters, needed=True)
+        return await self._link.work(retrying(self._link.keys, wanted, self._link.result_ttl_ms, dry_run=dry_run))
 
     async def delete(self, task_id: str) -> bool:
-        """Forget a dead letter before its time, and return whether there was one.
+        """Delete a dead letter before its time, and return whether there was one.
 
         Raises:
             InvalidTask: It cannot be the id of a task. Nothing was sent.
         """
         return await self._link.work(deleting_one(self._link.keys, task_id, self._link.result_ttl_ms))
 
-    async def purge(
-        self,
-        *,
-        user_id: str | None = None,
-        func: Callable[..., Any] | str | None = None,
-        reason: str | None = None,
-        ended_after: datetime | None = None,
-        ended_before: datetime | None = None,
-    ) -> int:
-        """Forget all dead letters, or those that all conditions fit, and return how many.
+    async def delete_all(self, *, dry_run: bool = False, **filters: Unpack[DeadLetterFilter]) -> BulkReport:
+        """Delete dead letters before their time.
 
         They go a hundred in one atomic step, the oldest first. What fails meanwhile is left alone.
 
         Args:
-            user_id: Only those of this user.
-            func: Only those of this function, or of the function of that name.
-            reason: Only those with this reason: ``retries``, ``deliveries``, ``unregistered``, ``input``,
-                ``unreadable`` or ``broken``.
-            ended_after: Only those that ended then or later.
-            ended_before: Only those that ended earlier.
+            dry_run: Only count them.
+            **filters: Which ones; at least one.
 
         Raises:
-            ConfigurationError: A moment has no time zone. Nothing was sent.
+            InvalidArgument: There is no filter, or one cannot be used. Nothing was sent.
         """
-        wanted = chosen(user_id, func, reason, ended_after, ended_before)
-        return await self._link.work(deleting(self._link.keys, wanted, self._link.result_ttl_ms))
+        wanted = chosen(filters, needed=True)
+        return await self._link.work(deleting(self._link.keys, wanted, self._link.result_ttl_ms, dry_run=dry_run))

@@ -11,17 +11,17 @@ from fairque.client._async.dead_letters import AsyncDeadLetters
 from fairque.client._async.handle import AsyncTaskHandle
 from fairque.client._async.pipelines import AsyncPipelineHandle
 from fairque.client._async.schedules import AsyncSchedules
+from fairque.client._async.tasks import AsyncTasks
 from fairque.client._async.users import AsyncUsers
-from fairque.client.arguments import UNCHANGED, Unchanged, configuration
+from fairque.client.arguments import UNCHANGED, Unchanged, configuration, task_named
+from fairque.client.functions import TaskMaker
 from fairque.client.link import AsyncLink
-from fairque.client.outcomes import CancelResult
 from fairque.client.pushing import PushCall, carrying, one_push, pushes
-from fairque.client.settings import ClientSettings, settings_from_url
-from fairque.protocol.calls import CostMode, QueueStats, explain, read_stats
-from fairque.protocol.config import load_settings
-from fairque.protocol.model.ids import check_id
+from fairque.client.queue_steps import reading_queue
+from fairque.client.settings import ClientSettings, settings_from_config, settings_from_url
+from fairque.protocol.limits import CostMode
+from fairque.protocol.model.infos import QueueInfo
 from fairque.protocol.model.pipeline import Pipeline
-from fairque.protocol.model.standing import TaskStanding, UserStanding
 from fairque.protocol.model.task import Task
 
 __all__ = ["AsyncTaskQueue"]
@@ -42,6 +42,7 @@ class AsyncTaskQueue:
 
     Attributes:
         settings: The settings in use.
+        tasks: Its tasks, many at a time.
         users: What its users may use, what they got, and why they wait.
         dead_letters: Tasks that failed for good: to look at, to run again, to forget.
         schedules: Its schedules, to be read, paused and removed.
@@ -50,52 +51,61 @@ class AsyncTaskQueue:
     def __init__(self, settings: ClientSettings | None = None) -> None:
         self.settings = settings or ClientSettings()
         self._link = AsyncLink(self.settings)
+        self.tasks = AsyncTasks(self._link)
         self.users = AsyncUsers(self._link)
         self.dead_letters = AsyncDeadLetters(self._link)
         self.schedules = AsyncSchedules(self._link)
 
     @classmethod
-    def from_url(cls, url: str, *, name: str = "default", default_user_id: str | None = None) -> Self:
+    def from_url(cls, url: str, *, queue: str = "default", default_user_id: str | None = None) -> Self:
         """Make a queue object from the address of a server; `ClientSettings` has what else can be set.
 
         Args:
             url: ``redis://``, ``rediss://``, ``unix://`` or ``embedded://``.
-            name: Name of the queue.
+            queue: Name of the queue.
             default_user_id: User of the tasks that name none.
 
         Raises:
             ConfigurationError: One of them cannot be used; the message says which and why.
         """
-        return cls(settings_from_url(url, name=name, default_user_id=default_user_id))
+        return cls(settings_from_url(url, queue=queue, default_user_id=default_user_id))
 
     @classmethod
-    def from_config(cls, path: str | os.PathLike[str]) -> Self:
-        """Make a queue object from a configuration file; ``FAIRQUE__SECTION__KEY`` in the environment wins over it.
+    def from_config(
+        cls, path: str | os.PathLike[str], *, queue: str | None = None, default_user_id: str | None = None
+    ) -> Self:
+        """Make a queue object from a configuration file; ``FAIRQUE_SECTION_KEY`` in the environment wins over it.
 
         Args:
             path: A YAML file; reading it needs ``fairque-client[yaml]``.
+            queue: Name of the queue; None takes that of the file.
+            default_user_id: User of the tasks that name none; None takes that of the file.
 
         Raises:
             ConfigurationError: With every problem of the file, each with its place.
         """
-        return cls(load_settings(path, ClientSettings))
+        return cls(settings_from_config(path, queue=queue, default_user_id=default_user_id))
 
     @overload
-    async def push(self, task: Task[R]) -> AsyncTaskHandle[R]: ...
+    async def push(self, task: Task[R], *, user_id: str | None = None) -> AsyncTaskHandle[R]: ...
     @overload
-    async def push(self, task: Pipeline[R]) -> AsyncPipelineHandle[R]: ...
-    async def push(self, task: Task[Any] | Pipeline[Any]) -> AsyncTaskHandle[Any] | AsyncPipelineHandle[Any]:
+    async def push(self, task: Pipeline[R], *, user_id: str | None = None) -> AsyncPipelineHandle[R]: ...
+    async def push(
+        self, task: Task[Any] | Pipeline[Any], *, user_id: str | None = None
+    ) -> AsyncTaskHandle[Any] | AsyncPipelineHandle[Any]:
         """Store a task, or all tasks of a pipeline, and return its handle; when this returns, the server has them.
 
         The same task again is stored once. With a ``dedup_key`` that another task holds, that task's handle comes back.
 
         Args:
-            task: From ``function.task(...)`` or `Task.create`; or a pipeline of at most 1,000 tasks, ``a >> [b, c]``.
+            task: ``function.task(...)``, `Task(func=...)`, or a pipeline of at most 1,000 tasks, ``a >> [b, c]``.
+            user_id: The user of each of these tasks that names none; None leaves it to the tasks on which they depend,
+                and to the default user.
 
         Raises:
             InvalidTask: It cannot be pushed, for the reason that the error names. Nothing was sent.
-            UnknownParent: It depends on a task, or takes the output of one, that the queue does not know. Nothing was
-                stored.
+            UnknownDependency: It depends on a task, or takes the output of one, that the queue does not know. Nothing
+                was stored.
             BatchTooLarge: The pipeline has more tasks, more than 4 MiB, or more than 10,000 dependencies. Nothing was
                 sent.
             TaskConflict: Its id was pushed before with other content.
@@ -103,16 +113,19 @@ class AsyncTaskQueue:
                 was stored.
         """
         if isinstance(task, Pipeline):
-            call = one_push(self._link.keys, self.settings, task.tasks.values())
+            call = one_push(self._link.keys, self.settings, task.tasks.values(), user_id)
             return AsyncPipelineHandle(self._link, task, await self._push(call))
-        (handle,) = await self._push(one_push(self._link.keys, self.settings, (task,)))
+        (handle,) = await self._push(one_push(self._link.keys, self.settings, (task,), user_id))
         return handle
 
-    async def push_many(self, tasks: Iterable[Task[R]], *, chunked: bool = False) -> list[AsyncTaskHandle[R]]:
+    async def push_many(
+        self, tasks: Iterable[Task[R]], *, user_id: str | None = None, chunked: bool = False
+    ) -> list[AsyncTaskHandle[R]]:
         """Store tasks in one atomic call, all or none, and return their handles in the same order.
 
         Args:
             tasks: At most 1,000, with 4 MiB and 10,000 dependencies together.
+            user_id: As for `push`.
             chunked: Take any number, in as many calls as it needs. Each is atomic, all together are not; so tasks stand
                 behind those that they depend on.
 
@@ -127,19 +140,29 @@ class AsyncTaskQueue:
         handles: list[AsyncTaskHandle[R]] = []
         if not chunked:
             batch = tuple(tasks)
-            return await self._push(one_push(self._link.keys, self.settings, batch)) if batch else handles
+            call = one_push(self._link.keys, self.settings, batch, user_id) if batch else None
+            return handles if call is None else await self._push(call)
         with carrying(handles):
-            for call in pushes(self._link.keys, self.settings, tasks):
+            for call in pushes(self._link.keys, self.settings, tasks, user_id):
                 handles += await self._push(call)
         return handles
 
-    def get(self, task_id: str) -> AsyncTaskHandle[Any]:
+    @overload
+    def task(self, task_id: str) -> AsyncTaskHandle[Any]: ...
+    @overload
+    def task(self, task_id: str, func: TaskMaker[Any, R, Any]) -> AsyncTaskHandle[R]: ...
+    def task(self, task_id: str, func: TaskMaker[Any, Any, Any] | None = None) -> AsyncTaskHandle[Any]:
         """Return the handle of a task by its id. Nothing is sent: an unknown task shows when the handle is used.
+
+        Args:
+            task_id: The task.
+            func: Its function, which tells type checkers what the task results in.
 
         Raises:
             InvalidTask: It cannot be the id of a task.
+            TypeError: It is a function: ``@task``, with which one decorates, is `fairque.client.task`.
         """
-        return AsyncTaskHandle(self._link, check_id(task_id, "task_id"), known=False)
+        return AsyncTaskHandle(self._link, task_named(task_id, func), known=False)
 
     def as_completed(
         self, handles: Iterable[AsyncTaskHandle[R]], *, timeout: float | timedelta | None = None
@@ -197,53 +220,23 @@ class AsyncTaskQueue:
         """
         return await gathering.gather(self._link, handles, timeout, return_exceptions=return_exceptions)
 
-    async def cancel(self, task_id: str, reason: str = "canceled by its producer") -> CancelResult:
-        """End a task if it waits, ask it to stop if it runs; the answer says which.
-
-        Args:
-            task_id: The task.
-            reason: Why, for people.
-
-        Raises:
-            TaskNotFound: There is no such task.
-        """
-        return await self.get(task_id).cancel(reason)
-
-    async def stats(self) -> QueueStats:
+    async def info(self) -> QueueInfo:
         """Return the queue in numbers, each read in constant time."""
-        return await self._link.run(read_stats(self._link.keys))
+        return await self._link.work(reading_queue(self._link.keys))
 
-    async def explain(self, task_id: str) -> TaskStanding:
-        """Return where a task stands; its ``.explain()`` says in a sentence what it waits for.
-
-        Raises:
-            TaskNotFound: There is no such task.
-            InvalidTask: It cannot be the id of a task. Nothing was sent.
-        """
-        return await self._link.run(explain(self._link.keys, check_id(task_id, "task_id")))
-
-    async def explain_user(self, user_id: str) -> UserStanding:
-        """Return the same as ``users.get``; its ``.explain()`` says in a sentence what the user waits for.
-
-        Raises:
-            UserNotFound: It has neither tasks, debts nor settings of its own.
-            InvalidTask: It cannot be the id of a user. Nothing was sent.
-        """
-        return await self.users.get(user_id)
-
-    async def configure(
+    async def set(
         self, *, cost_mode: CostMode | Unchanged = UNCHANGED, backlog: int | Unchanged | None = UNCHANGED
     ) -> bool:
         """Set how the queue behaves for all, in one atomic step, and return whether anything was not so before.
 
         Args:
-            cost_mode: What a task costs its user: its ``time``, as it is unless set, or one each, ``count``. It can
-                change only while no user has tasks or debts.
+            cost_mode: What a task costs its user: its time, as it is unless set, or one each. It can change only while
+                no user has tasks or debts.
             backlog: Most waiting tasks of the queue. A push above it is a `QueueFull`. None takes it back.
 
         Raises:
-            ConfigurationError: With every value that cannot be used, or the cost mode cannot change now. Nothing was
-                changed.
+            InvalidArgument: With every value that cannot be used. Nothing was sent.
+            Conflict: The cost mode cannot change now. Nothing was changed.
         """
         return await self._link.run(configuration(self._link.keys, cost_mode, backlog))
 

@@ -6,7 +6,8 @@ from typing import Any
 from attrs import evolve
 
 from fairque.client._async.handle import AsyncTaskHandle
-from fairque.client.arguments import page_size, page_start
+from fairque.client._async.paging import all_pages
+from fairque.client.arguments import MAX_PAGE, page_size, page_start
 from fairque.client.link import AsyncLink
 from fairque.client.pushing import one_push
 from fairque.client.schedule_plans import Plan
@@ -15,7 +16,8 @@ from fairque.protocol import clock
 from fairque.protocol.calls import enable, read_schedule, read_scheduler, read_schedules, unschedule
 from fairque.protocol.errors import InvalidSchedule
 from fairque.protocol.model.ids import new_task_id
-from fairque.protocol.model.schedule_infos import ScheduleInfo, SchedulePage, SchedulerStatus
+from fairque.protocol.model.page import Page
+from fairque.protocol.model.schedule_infos import ScheduleInfo, SchedulerStatus
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.task import with_fields
 from fairque.protocol.service.loading import import_modules
@@ -55,32 +57,27 @@ class AsyncSchedules:
         """
         return with_next(await self._link.run(read_schedule(self._link.keys, schedule_id)))
 
-    async def list(self, *, after: str | None = None, limit: int = 100) -> SchedulePage:
+    async def list(self, *, after: str | None = None, limit: int = 100) -> Page[ScheduleInfo]:
         """Return a page of the schedules, in the order of their ids; it ends before it has more than 4 MiB.
+
+        Its ``problems`` tell of those between them that cannot be read here.
 
         Args:
             after: ``next`` of the page before; None begins.
             limit: Schedules of the page, 1 to 1,000.
 
         Raises:
-            ConfigurationError: One of them cannot be used. Nothing was sent.
+            InvalidArgument: One of them cannot be used. Nothing was sent.
         """
-        page = await self._link.run(
-            read_schedules(self._link.keys, after=page_start(after), most=page_size(limit))
-        )
-        return evolve(page, rows=tuple(map(with_next, page.rows)))
+        call = read_schedules(self._link.keys, after=page_start(after), most=page_size(limit))
+        page = await self._link.run(call)
+        return evolve(page, rows=tuple(map(with_next, page.rows))).page()
 
-    async def iter(self) -> AsyncIterator[ScheduleInfo]:
-        """Go through all schedules, page by page, in the order of their ids."""
-        page = await self.list(limit=1_000)
-        for info in page.rows:
-            yield info
-        while page.next is not None:
-            page = await self.list(after=page.next, limit=1_000)
-            for info in page.rows:
-                yield info
+    def iter(self) -> AsyncIterator[ScheduleInfo]:
+        """Give all schedules that can be read, page after page."""
+        return all_pages(lambda after: self.list(after=after, limit=MAX_PAGE))
 
-    async def upcoming(self, limit: int = 10) -> "list[ScheduleInfo]":
+    async def upcoming(self, limit: int = 10) -> Sequence[ScheduleInfo]:
         """Return the schedules that are due next, the earliest first; 1 to 1,000."""
         return await self._link.work(reading_upcoming(self._link.keys, page_size(limit)))
 

@@ -1,11 +1,12 @@
 """The users of a queue as its operator sees them: what they may use, what they got, and why they wait."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 
+from fairque.client._async.paging import all_pages
 from fairque.client.arguments import (
+    MAX_PAGE,
     UNCHANGED,
-    MaybeFloat,
-    MaybeInt,
+    Unchanged,
     changed,
     named,
     nothing,
@@ -13,19 +14,17 @@ from fairque.client.arguments import (
     page_start,
 )
 from fairque.client.link import AsyncLink
-from fairque.client.user_steps import purging, reading_all
+from fairque.client.user_steps import reading_all
 from fairque.protocol.calls import (
     ALL_USERS,
-    Configured,
     Setting,
     SettingName,
     limit,
-    read_configured,
     read_user,
     read_users,
 )
-from fairque.protocol.model.shares import UserPage, UsersSnapshot
-from fairque.protocol.model.standing import UserStanding
+from fairque.protocol.model.page import Page
+from fairque.protocol.model.users import UserInfo, UserRow, UsersSnapshot
 
 __all__ = ["AsyncUsers"]
 
@@ -43,11 +42,11 @@ class AsyncUsers:
         self,
         user_id: str,
         *,
-        weight: MaybeFloat = UNCHANGED,
-        cap: MaybeInt = UNCHANGED,
-        rate: MaybeFloat = UNCHANGED,
-        burst: MaybeInt = UNCHANGED,
-        backlog: MaybeInt = UNCHANGED,
+        weight: float | Unchanged | None = UNCHANGED,
+        cap: int | Unchanged | None = UNCHANGED,
+        rate: float | Unchanged | None = UNCHANGED,
+        burst: int | Unchanged | None = UNCHANGED,
+        backlog: int | Unchanged | None = UNCHANGED,
     ) -> bool:
         """Set what a user may use, in one atomic step, and return whether anything was not so before.
 
@@ -62,9 +61,9 @@ class AsyncUsers:
             backlog: Most waiting tasks, 1 at least. A push above it is a `QueueFull`.
 
         Raises:
-            ConfigurationError: With every value that cannot be used. Nothing was sent.
+            InvalidArgument: With every value that cannot be used. Nothing was sent.
         """
-        changes: dict[SettingName, MaybeFloat] = {
+        changes: dict[SettingName, float | Unchanged | None] = {
             "weight": weight,
             "cap": cap,
             "rate": rate,
@@ -76,15 +75,15 @@ class AsyncUsers:
     async def set_defaults(
         self,
         *,
-        cap: MaybeInt = UNCHANGED,
-        rate: MaybeFloat = UNCHANGED,
-        burst: MaybeInt = UNCHANGED,
-        backlog: MaybeInt = UNCHANGED,
+        cap: int | Unchanged | None = UNCHANGED,
+        rate: float | Unchanged | None = UNCHANGED,
+        burst: int | Unchanged | None = UNCHANGED,
+        backlog: int | Unchanged | None = UNCHANGED,
     ) -> bool:
         """Set what each user may use that has no setting of its own, and return whether anything was not so before.
 
-        Lower limits count at once. From higher ones a user who waits at its limit profits when a task of it is next
-        pushed, started or ended; who waits for a rate, at the next start.
+        Lower limits count at once. From higher ones a user that waits at its limit profits when a task of it is next
+        pushed, started or ended; one that waits for a rate, at the next start.
 
         Args:
             cap: As for `set`; None takes it back.
@@ -93,16 +92,21 @@ class AsyncUsers:
             backlog: As for `set`; None takes it back. It is for each user, not for all together.
 
         Raises:
-            ConfigurationError: With every value that cannot be used. Nothing was sent.
+            InvalidArgument: With every value that cannot be used. Nothing was sent.
         """
-        changes: dict[SettingName, MaybeFloat] = {"cap": cap, "rate": rate, "burst": burst, "backlog": backlog}
+        changes: dict[SettingName, float | Unchanged | None] = {
+            "cap": cap,
+            "rate": rate,
+            "burst": burst,
+            "backlog": backlog,
+        }
         return await self._limit(changed(ALL_USERS, changes))
 
     async def reset(self, user_id: str) -> bool:
         """Take back all that is set for a user, a pause too, and return whether anything was.
 
         Raises:
-            ConfigurationError: It cannot be the id of a user. Nothing was sent.
+            InvalidArgument: It cannot be the id of a user. Nothing was sent.
         """
         return await self._limit(nothing(named(user_id)))
 
@@ -112,7 +116,7 @@ class AsyncUsers:
         Its running tasks continue, and pushes are stored. The time of the pause earns it nothing.
 
         Raises:
-            ConfigurationError: It cannot be the id of a user. Nothing was sent.
+            InvalidArgument: It cannot be the id of a user. Nothing was sent.
         """
         return await self._limit([Setting(named(user_id), "paused", 1)])
 
@@ -120,62 +124,41 @@ class AsyncUsers:
         """Start tasks of a user again, and return whether it was paused.
 
         Raises:
-            ConfigurationError: It cannot be the id of a user. Nothing was sent.
+            InvalidArgument: It cannot be the id of a user. Nothing was sent.
         """
         return await self._limit([Setting(named(user_id), "paused", None)])
 
-    async def purge(self, user_id: str, reason: str = "purged by its operator") -> int:
-        """Cancel all tasks of a user that wait, also for their time, and return how many; running ones continue.
+    async def get(self, user_id: str) -> UserInfo:
+        """Return what a user has, got and may use, and why it waits; ``print`` shows the last as a sentence.
 
-        They go 1,000 in one atomic step, from the front. What is pushed meanwhile may stay: pause the user first, or
-        stop its producers, if nothing of it may run.
-
-        Args:
-            user_id: The user.
-            reason: Why, for people; who waits for a task gets it in `TaskCanceled`.
+        A user that the queue does not know has nothing, and the limits of all.
 
         Raises:
-            InvalidTask: It cannot be the id of a user. Nothing was sent.
+            InvalidArgument: It cannot be the id of a user. Nothing was sent.
         """
-        return await self._link.work(purging(self._link.keys, user_id, reason, self._link.result_ttl_ms))
+        standing = await self._link.run(read_user(self._link.keys, user_id))
+        return standing.info()
 
-    async def get(self, user_id: str) -> UserStanding:
-        """Return what a user has, got and may use, and with ``.explain()`` why it waits.
-
-        Raises:
-            UserNotFound: It has neither tasks, debts nor settings of its own.
-            InvalidTask: It cannot be the id of a user. Nothing was sent.
-        """
-        return await self._link.run(read_user(self._link.keys, user_id))
-
-    async def list(self, *, after: str | None = None, most: int = 100) -> UserPage:
-        """Return a page of the users who have queued or running tasks, or debts, in the order of their ids.
+    async def list(self, *, after: str | None = None, limit: int = 100) -> Page[UserRow]:
+        """Return a page of the users that have queued or running tasks, or debts, in the order of their ids.
 
         Args:
             after: ``next`` of the page before; None begins.
-            most: Users of the page, 1 to 1,000.
+            limit: Users of the page, 1 to 1,000.
 
         Raises:
-            ConfigurationError: One of them cannot be used. Nothing was sent.
+            InvalidArgument: One of them cannot be used. Nothing was sent.
         """
-        return await self._link.run(read_users(self._link.keys, after=page_start(after), most=page_size(most)))
+        return await self._link.run(read_users(self._link.keys, after=page_start(after), most=page_size(limit)))
 
-    async def configured(self, *, after: str | None = None, most: int = 100) -> Configured:
-        """Return what is set for the queue, and a page of the users for whom something is set.
-
-        Args:
-            after: ``next`` of the page before; None begins.
-            most: Users of the page, 1 to 1,000.
-
-        Raises:
-            ConfigurationError: One of them cannot be used. Nothing was sent.
-        """
-        return await self._link.run(read_configured(self._link.keys, after=page_start(after), most=page_size(most)))
+    def iter(self) -> AsyncIterator[UserRow]:
+        """Give these users, page after page."""
+        return all_pages(lambda after: self.list(after=after, limit=MAX_PAGE))
 
     async def snapshot(self) -> UsersSnapshot:
-        """Return all users who have queued or running tasks, or debts, read 1,000 at a time.
+        """Return all users that have queued or running tasks, or debts, read 1,000 at a time.
 
-        `compare` makes of two of them what each user got beside its fair share.
+        ``later.since(earlier)`` says of two of them what each user got beside its fair share.
         """
         return await self._link.work(reading_all(self._link.keys))
 

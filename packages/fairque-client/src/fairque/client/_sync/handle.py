@@ -6,13 +6,16 @@ from contextlib import closing
 from datetime import timedelta
 from typing import Generic, TypeVar, cast
 
+from fairque.client.dead_letter_steps import retrying_one
 from fairque.client.link import Link, seconds_of
-from fairque.client.outcomes import CancelResult, Memory, canceled, late, settle
+from fairque.client.outcomes import Memory, canceled, late, settle
 from fairque.client.waiting import until
-from fairque.protocol.calls import Outcome, TaskInfo, cancel, read_progress, read_task
+from fairque.protocol.calls import Outcome, cancel, explain, read_progress, read_task
 from fairque.protocol.errors import ResultExpired, TaskNotFound
+from fairque.protocol.model.infos import Explanation, TaskInfo
 from fairque.protocol.model.progress import Progress
-from fairque.protocol.model.states import TaskState
+from fairque.protocol.model.reports import RetryReport
+from fairque.protocol.model.states import CancelResult, TaskState
 from fairque.protocol.wire.call import Call
 
 __all__ = ["TaskHandle"]
@@ -22,7 +25,7 @@ T = TypeVar("T")
 
 
 class TaskHandle(Generic[R_co]):
-    """One task of a queue, from outside. `TaskQueue.push` and `TaskQueue.get` make it.
+    """One task of a queue, from outside. `TaskQueue.push` and `TaskQueue.task` make it.
 
     Threads may share a synchronous handle.
 
@@ -46,6 +49,11 @@ class TaskHandle(Generic[R_co]):
         """Return where the task is in its life."""
         info = self.info()
         return info.state
+
+    def explain(self) -> Explanation:
+        """Return why the task waits; ``print`` shows it as a sentence."""
+        standing = self._run(explain(self._link.keys, self.task_id))
+        return standing.explanation()
 
     def wait(self, timeout: float | timedelta | None = None) -> TaskState:
         """Wait until the task has ended, woken by the server, and return its state.
@@ -75,7 +83,7 @@ class TaskHandle(Generic[R_co]):
         """
         seconds = seconds_of(timeout)
         outcome = self._outcome(seconds)
-        if seconds is not None and not outcome.state.terminal:
+        if seconds is not None and not outcome.state.ended:
             raise late(self.task_id, outcome.state, seconds)
         return cast("R_co", settle(self.task_id, outcome))
 
@@ -100,7 +108,7 @@ class TaskHandle(Generic[R_co]):
         seconds = seconds_of(timeout)
         return self._words(seconds, until(seconds))
 
-    def cancel(self, reason: str = "canceled by its producer") -> CancelResult:
+    def cancel(self, *, reason: str = "canceled by its producer") -> CancelResult:
         """End the task if it waits, ask it to stop if it runs; the answer says which.
 
         Args:
@@ -109,6 +117,18 @@ class TaskHandle(Generic[R_co]):
         link = self._link
         call = cancel(link.keys, self.task_id, reason=reason, result_ttl_ms=link.result_ttl_ms)
         return canceled(self._run(call))
+
+    def retry(self) -> RetryReport:
+        """Make a dead letter runnable again, with all its retries; the handle waits again.
+
+        It becomes QUEUED, behind its user's other waiting tasks. A task that is not, or no longer, a dead letter stays
+        what it is. Tasks that were canceled because it failed stay canceled.
+
+        Raises:
+            QueueFull: As many tasks wait as its user or the queue may have.
+        """
+        link = self._link
+        return link.work(retrying_one(link.keys, self.task_id, link.result_ttl_ms))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.task_id!r}, queue={self._link.keys.name!r})"
@@ -124,7 +144,7 @@ class TaskHandle(Generic[R_co]):
             for _, event in events:
                 if isinstance(event, Progress):
                     yield event
-                elif not (outcome := self._memory.learn(event)).state.terminal:
+                elif not (outcome := self._memory.learn(event)).state.ended:
                     raise late(self.task_id, outcome.state, seconds or 0.0)
 
     def _run(self, call: Call[T]) -> T:
@@ -132,7 +152,7 @@ class TaskHandle(Generic[R_co]):
             answer = self._link.run(call)
         except TaskNotFound:
             if self._memory.known:
-                raise ResultExpired(self.task_id) from None
+                raise ResultExpired(self.task_id, self._link.keys.name) from None
             raise
         self._memory.known = True
         return answer

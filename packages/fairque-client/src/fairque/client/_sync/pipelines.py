@@ -8,13 +8,14 @@ from typing import Any, Generic, TypeVar, cast
 from fairque.client._sync.gathering import gather
 from fairque.client._sync.handle import TaskHandle
 from fairque.client.link import Link, seconds_of
-from fairque.client.outcomes import CancelResult
-from fairque.client.pipeline_steps import came_down, canceling, handle_of, states_of
+from fairque.client.pipeline_steps import canceling, handle_of, state_of, states_of
 from fairque.client.waiting import until
 from fairque.protocol.errors import TaskCanceled, TaskFailed
 from fairque.protocol.model.pipeline import Pipeline
+from fairque.protocol.model.reports import BulkReport
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
+from fairque.protocol.reasons import CancelCause
 
 __all__ = ["PipelineHandle"]
 
@@ -45,21 +46,33 @@ class PipelineHandle(Generic[R_co]):
         """
         return handle_of(self.tasks, task)
 
+    def state(self) -> TaskState:
+        """Return where the pipeline is in its life: the state of its last tasks, and STARTED while a task runs.
+
+        With several last tasks that have not ended it is the state of the one that is nearest to that. Once all have
+        ended, one that failed, or that did not run since one before it failed, makes it FAILED, and else one that was
+        canceled makes it CANCELED.
+
+        Raises:
+            ResultExpired: The records of all its last tasks are gone.
+        """
+        return state_of(self._link.keys.name, self._pipeline, self.states())
+
     def states(self) -> dict[str, TaskState | None]:
         """Return where each task is in its life, by its id; None for one whose record has expired."""
         return self._states(0)
 
-    def wait(self, timeout: float | timedelta | None = None) -> dict[str, TaskState | None]:
-        """Wait until all tasks have ended, woken by the server, and return their states.
+    def wait(self, timeout: float | timedelta | None = None) -> TaskState:
+        """Wait until all tasks have ended, woken by the server, and return the state of the pipeline.
 
         Args:
-            timeout: Seconds or a timedelta, after which the states that they have then are returned; None waits for
-                ever.
+            timeout: Seconds or a timedelta, after which the state that it has then is returned; None waits forever.
 
         Raises:
+            ResultExpired: The records of all its last tasks are gone.
             TypeError: If `timeout` is not a number of seconds or a timedelta.
         """
-        return self._states(seconds_of(timeout))
+        return state_of(self._link.keys.name, self._pipeline, self._states(seconds_of(timeout)))
 
     def result(self, timeout: float | timedelta | None = None) -> R_co:
         """Wait for the last task, woken by the server, and return its result; of several last ones a list of theirs.
@@ -82,17 +95,17 @@ class PipelineHandle(Generic[R_co]):
             raise
         return cast("R_co", results[0] if self._pipeline.single else results)
 
-    def cancel(self, reason: str = "canceled by its producer") -> dict[str, CancelResult]:
+    def cancel(self, *, reason: str = "canceled by its producer") -> BulkReport:
         """Cancel each task, the last ones first, so that none is set free by it.
 
         Args:
             reason: Why, for people.
 
         Returns:
-            The answers by the tasks' ids, without those that have ended so long ago that their records have expired.
+            How many have ended, or were asked to stop; those that had ended before keep that ending.
         """
         link = self._link
-        ids = {task_id: self.tasks[task_id].task_id for task_id in self._pipeline.last_first()}
+        ids = [self.tasks[task_id].task_id for task_id in self._pipeline.last_first()]
         return link.work(canceling(link.keys, ids, reason, link.result_ttl_ms))
 
     def __repr__(self) -> str:
@@ -105,7 +118,7 @@ class PipelineHandle(Generic[R_co]):
 
     def _raise_cause(self, error: TaskCanceled) -> None:
         """Raise the error of the task that failed or was canceled, if that is why this one was."""
-        if not came_down(error):
+        if error.cause is not CancelCause.DEPENDENCY:
             return
         states = self.states()
         for task_id in self._pipeline.last:

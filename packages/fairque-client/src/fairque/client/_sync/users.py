@@ -1,12 +1,13 @@
 # Generated from _async/users.py by scripts/unasync.py. Do not edit: change that module and generate this one.
 """The users of a queue as its operator sees them: what they may use, what they got, and why they wait."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+from fairque.client._sync.paging import all_pages
 from fairque.client.arguments import (
+    MAX_PAGE,
     UNCHANGED,
-    MaybeFloat,
-    MaybeInt,
+    Unchanged,
     changed,
     named,
     nothing,
@@ -14,19 +15,17 @@ from fairque.client.arguments import (
     page_start,
 )
 from fairque.client.link import Link
-from fairque.client.user_steps import purging, reading_all
+from fairque.client.user_steps import reading_all
 from fairque.protocol.calls import (
     ALL_USERS,
-    Configured,
     Setting,
     SettingName,
     limit,
-    read_configured,
     read_user,
     read_users,
 )
-from fairque.protocol.model.shares import UserPage, UsersSnapshot
-from fairque.protocol.model.standing import UserStanding
+from fairque.protocol.model.page import Page
+from fairque.protocol.model.users import UserInfo, UserRow, UsersSnapshot
 
 __all__ = ["Users"]
 
@@ -44,11 +43,11 @@ class Users:
         self,
         user_id: str,
         *,
-        weight: MaybeFloat = UNCHANGED,
-        cap: MaybeInt = UNCHANGED,
-        rate: MaybeFloat = UNCHANGED,
-        burst: MaybeInt = UNCHANGED,
-        backlog: MaybeInt = UNCHANGED,
+        weight: float | Unchanged | None = UNCHANGED,
+        cap: int | Unchanged | None = UNCHANGED,
+        rate: float | Unchanged | None = UNCHANGED,
+        burst: int | Unchanged | None = UNCHANGED,
+        backlog: int | Unchanged | None = UNCHANGED,
     ) -> bool:
         """Set what a user may use, in one atomic step, and return whether anything was not so before.
 
@@ -63,9 +62,9 @@ class Users:
             backlog: Most waiting tasks, 1 at least. A push above it is a `QueueFull`.
 
         Raises:
-            ConfigurationError: With every value that cannot be used. Nothing was sent.
+            InvalidArgument: With every value that cannot be used. Nothing was sent.
         """
-        changes: dict[SettingName, MaybeFloat] = {
+        changes: dict[SettingName, float | Unchanged | None] = {
             "weight": weight,
             "cap": cap,
             "rate": rate,
@@ -77,15 +76,15 @@ class Users:
     def set_defaults(
         self,
         *,
-        cap: MaybeInt = UNCHANGED,
-        rate: MaybeFloat = UNCHANGED,
-        burst: MaybeInt = UNCHANGED,
-        backlog: MaybeInt = UNCHANGED,
+        cap: int | Unchanged | None = UNCHANGED,
+        rate: float | Unchanged | None = UNCHANGED,
+        burst: int | Unchanged | None = UNCHANGED,
+        backlog: int | Unchanged | None = UNCHANGED,
     ) -> bool:
         """Set what each user may use that has no setting of its own, and return whether anything was not so before.
 
-        Lower limits count at once. From higher ones a user who waits at its limit profits when a task of it is next
-        pushed, started or ended; who waits for a rate, at the next start.
+        Lower limits count at once. From higher ones a user that waits at its limit profits when a task of it is next
+        pushed, started or ended; one that waits for a rate, at the next start.
 
         Args:
             cap: As for `set`; None takes it back.
@@ -94,16 +93,21 @@ class Users:
             backlog: As for `set`; None takes it back. It is for each user, not for all together.
 
         Raises:
-            ConfigurationError: With every value that cannot be used. Nothing was sent.
+            InvalidArgument: With every value that cannot be used. Nothing was sent.
         """
-        changes: dict[SettingName, MaybeFloat] = {"cap": cap, "rate": rate, "burst": burst, "backlog": backlog}
+        changes: dict[SettingName, float | Unchanged | None] = {
+            "cap": cap,
+            "rate": rate,
+            "burst": burst,
+            "backlog": backlog,
+        }
         return self._limit(changed(ALL_USERS, changes))
 
     def reset(self, user_id: str) -> bool:
         """Take back all that is set for a user, a pause too, and return whether anything was.
 
         Raises:
-            ConfigurationError: It cannot be the id of a user. Nothing was sent.
+            InvalidArgument: It cannot be the id of a user. Nothing was sent.
         """
         return self._limit(nothing(named(user_id)))
 
@@ -113,7 +117,7 @@ class Users:
         Its running tasks continue, and pushes are stored. The time of the pause earns it nothing.
 
         Raises:
-            ConfigurationError: It cannot be the id of a user. Nothing was sent.
+            InvalidArgument: It cannot be the id of a user. Nothing was sent.
         """
         return self._limit([Setting(named(user_id), "paused", 1)])
 
@@ -121,62 +125,41 @@ class Users:
         """Start tasks of a user again, and return whether it was paused.
 
         Raises:
-            ConfigurationError: It cannot be the id of a user. Nothing was sent.
+            InvalidArgument: It cannot be the id of a user. Nothing was sent.
         """
         return self._limit([Setting(named(user_id), "paused", None)])
 
-    def purge(self, user_id: str, reason: str = "purged by its operator") -> int:
-        """Cancel all tasks of a user that wait, also for their time, and return how many; running ones continue.
+    def get(self, user_id: str) -> UserInfo:
+        """Return what a user has, got and may use, and why it waits; ``print`` shows the last as a sentence.
 
-        They go 1,000 in one atomic step, from the front. What is pushed meanwhile may stay: pause the user first, or
-        stop its producers, if nothing of it may run.
-
-        Args:
-            user_id: The user.
-            reason: Why, for people; who waits for a task gets it in `TaskCanceled`.
+        A user that the queue does not know has nothing, and the limits of all.
 
         Raises:
-            InvalidTask: It cannot be the id of a user. Nothing was sent.
+            InvalidArgument: It cannot be the id of a user. Nothing was sent.
         """
-        return self._link.work(purging(self._link.keys, user_id, reason, self._link.result_ttl_ms))
+        standing = self._link.run(read_user(self._link.keys, user_id))
+        return standing.info()
 
-    def get(self, user_id: str) -> UserStanding:
-        """Return what a user has, got and may use, and with ``.explain()`` why it waits.
-
-        Raises:
-            UserNotFound: It has neither tasks, debts nor settings of its own.
-            InvalidTask: It cannot be the id of a user. Nothing was sent.
-        """
-        return self._link.run(read_user(self._link.keys, user_id))
-
-    def list(self, *, after: str | None = None, most: int = 100) -> UserPage:
-        """Return a page of the users who have queued or running tasks, or debts, in the order of their ids.
+    def list(self, *, after: str | None = None, limit: int = 100) -> Page[UserRow]:
+        """Return a page of the users that have queued or running tasks, or debts, in the order of their ids.
 
         Args:
             after: ``next`` of the page before; None begins.
-            most: Users of the page, 1 to 1,000.
+            limit: Users of the page, 1 to 1,000.
 
         Raises:
-            ConfigurationError: One of them cannot be used. Nothing was sent.
+            InvalidArgument: One of them cannot be used. Nothing was sent.
         """
-        return self._link.run(read_users(self._link.keys, after=page_start(after), most=page_size(most)))
+        return self._link.run(read_users(self._link.keys, after=page_start(after), most=page_size(limit)))
 
-    def configured(self, *, after: str | None = None, most: int = 100) -> Configured:
-        """Return what is set for the queue, and a page of the users for whom something is set.
-
-        Args:
-            after: ``next`` of the page before; None begins.
-            most: Users of the page, 1 to 1,000.
-
-        Raises:
-            ConfigurationError: One of them cannot be used. Nothing was sent.
-        """
-        return self._link.run(read_configured(self._link.keys, after=page_start(after), most=page_size(most)))
+    def iter(self) -> Iterator[UserRow]:
+        """Give these users, page after page."""
+        return all_pages(lambda after: self.list(after=after, limit=MAX_PAGE))
 
     def snapshot(self) -> UsersSnapshot:
-        """Return all users who have queued or running tasks, or debts, read 1,000 at a time.
+        """Return all users that have queued or running tasks, or debts, read 1,000 at a time.
 
-        `compare` makes of two of them what each user got beside its fair share.
+        ``later.since(earlier)`` says of two of them what each user got beside its fair share.
         """
         return self._link.work(reading_all(self._link.keys))
 

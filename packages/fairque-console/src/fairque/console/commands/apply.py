@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from fairque.console.options import read, server_options
+from fairque.console.options import server_options
+from fairque.protocol.service.options import Given
 from fairque.protocol.service.usage import Command
 
 __all__ = ["command"]
@@ -13,13 +14,13 @@ __all__ = ["command"]
 @click.command(
     "apply",
     cls=Command,
-    epilog="Exit codes: 0 done, 2 wrong usage, 3 the server does not answer or is not suitable, 4 queue of another "
-    "version, 78 wrong configuration, and nothing was changed.",
+    epilog="Exit codes: 0 done, 1 the cost mode cannot change now, 2 wrong usage, 3 the server does not answer or is "
+    "not suitable, 4 queue of another version, 78 wrong configuration, and nothing was changed.",
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @server_options
 @click.option("--dry-run", is_flag=True, help="Only say what would change.")
-def command(file: Path, config: Path | None, url: str | None, queue: str | None, *, dry_run: bool) -> None:
+def command(given: Given, file: Path, *, dry_run: bool) -> None:
     """Make the queue as the section `fairness` of FILE says, which also names the server and the queue.
 
     Declared users, and the defaults of all, get exactly what is declared: what is not is taken back. Other users keep
@@ -32,9 +33,9 @@ def command(file: Path, config: Path | None, url: str | None, queue: str | None,
     from fairque.protocol.wire.keys import QueueKeys
 
     parameter = click.get_current_context().get_parameter_source("config")
-    if config is not None and parameter is click.core.ParameterSource.COMMANDLINE:
+    if given.config is not None and parameter is click.core.ParameterSource.COMMANDLINE:
         raise click.UsageError("name one file: FILE has all the settings, and takes the place of --config")
-    settings, _ = read(DeclaredSettings, file, url, queue)
+    settings, _ = given.trace(DeclaredSettings, file)
     if settings.fairness is None:
         raise ConfigurationError([f"{file}: has no section fairness: there is nothing to apply"])
     runner, keys = Runner(settings.redis), QueueKeys(settings.queue.name)

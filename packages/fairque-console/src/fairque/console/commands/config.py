@@ -1,10 +1,9 @@
 """``fairque config``: which settings hold, where each comes from, and whether all can be used."""
 
-from pathlib import Path
-
 import click
 
-from fairque.console.options import as_json, read, say, server_options
+from fairque.console.options import as_json, say, server_options
+from fairque.protocol.service.options import Given
 from fairque.protocol.service.usage import Group
 
 __all__ = ["command"]
@@ -20,14 +19,14 @@ def command() -> None:
 @command.command("show", epilog=_CODES)
 @server_options
 @as_json
-def show(config: Path | None, url: str | None, queue: str | None, *, as_json: bool) -> None:
+def show(given: Given, *, as_json: bool) -> None:
     """Show all settings, and the line, variable or option that each comes from.
 
     Secrets are masked. The sections of workers and schedulers are shown where these are installed.
     """
     from fairque.console.effective import all_settings, lines_of, text_of
 
-    settings, origins = read(all_settings(), config, url, queue)
+    settings, origins = given.trace(all_settings())
     lines = list(lines_of(settings, origins))
     keys = max(len(line.key) for line in lines)
     values = max(len(text_of(line.value)) for line in lines)
@@ -37,9 +36,9 @@ def show(config: Path | None, url: str | None, queue: str | None, *, as_json: bo
 
 @command.command("check", epilog=_CODES)
 @server_options
-def check(config: Path | None, url: str | None, queue: str | None) -> None:
+def check(given: Given) -> None:
     """Say all that is wrong with the settings, each with its file and line, variable or option."""
     from fairque.console.effective import all_settings
 
-    read(all_settings(), config, url, queue)
+    given.trace(all_settings())
     click.echo("all settings can be used")

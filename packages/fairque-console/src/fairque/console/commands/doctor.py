@@ -1,10 +1,9 @@
 """``fairque doctor``: are server and queue fit for work."""
 
-from pathlib import Path
-
 import click
 
-from fairque.console.options import as_json, located, say, server_options
+from fairque.console.options import as_json, say, server_options
+from fairque.protocol.service.options import Given
 from fairque.protocol.service.usage import Command
 
 __all__ = ["command"]
@@ -25,15 +24,16 @@ __all__ = ["command"]
     help="Whose rights are checked.",
 )
 @as_json
-def command(config: Path | None, url: str | None, queue: str | None, *, role: str, as_json: bool) -> None:
+def command(given: Given, *, role: str, as_json: bool) -> None:
     """Check whether the server and the queue are fit for work.
 
     Version, eviction, persistence, memory, role, clients, scripts, clock, latency, rights of the user, schema: each
     finding says why it matters and the command that fixes it. Nothing is changed.
     """
+    from fairque.client import ClientSettings
     from fairque.console.doctor.examine import examine
 
-    settings = located(config, url, queue)
+    settings = given.load(ClientSettings)
     diagnosis = examine(settings.redis, settings.queue, role)
     say(diagnosis.as_dict(), diagnosis.lines(), as_json=as_json)
     click.get_current_context().exit(diagnosis.exit_code)

@@ -1,11 +1,10 @@
 """``fairque tasks``: why a task waits, and the end of tasks that nobody wants."""
 
-from pathlib import Path
-
 import click
 
 from fairque.console.cli import CODES
 from fairque.console.options import as_json, opened, say, server_options
+from fairque.protocol.service.options import Given
 from fairque.protocol.service.usage import Group
 
 __all__ = ["command"]
@@ -20,16 +19,11 @@ def command() -> None:
 @server_options
 @click.argument("task_id")
 @as_json
-def explain(config: Path | None, url: str | None, queue: str | None, task_id: str, *, as_json: bool) -> None:
+def explain(given: Given, task_id: str, *, as_json: bool) -> None:
     """Say why a task waits."""
-    from attrs import asdict
-
-    from fairque.console.facts import facts_of_user
-
-    with opened(config, url, queue) as queue_:
-        found = queue_.explain(task_id)
-    values = {**asdict(found), "reason": found.reason, "says": found.explain()}
-    say(values, [found.explain(), *facts_of_user(found.user)], as_json=as_json)
+    with opened(given) as queue_:
+        found = queue_.task(task_id).explain()
+    say(found, [str(found)], as_json=as_json)
 
 
 @command.command("cancel")
@@ -39,9 +33,7 @@ def explain(config: Path | None, url: str | None, queue: str | None, task_id: st
 @click.option("--reason", default="canceled by an operator", show_default=True, help="Why; who waits for it gets this.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def cancel(
-    config: Path | None,
-    url: str | None,
-    queue: str | None,
+    given: Given,
     task_ids: tuple[str, ...],
     *,
     user: str | None,
@@ -54,13 +46,12 @@ def cancel(
     """
     if bool(task_ids) == (user is not None):
         raise click.UsageError("name IDs of tasks, or a user with --user")
-    with opened(config, url, queue) as queue_:
+    with opened(given) as queue_:
         if user is None:
             for task_id in task_ids:
-                click.echo(f"{task_id}: {queue_.cancel(task_id, reason).answer}")
+                click.echo(f"{task_id}: {queue_.task(task_id).cancel(reason=reason)}")
             return
-        standing = queue_.users.get(user)
-        waiting = standing.waiting + standing.scheduled
         if not yes:
+            waiting = queue_.tasks.cancel_all(user_id=user, dry_run=True).matched
             click.confirm(f"Cancel {waiting:,} waiting tasks of user {user!r}?", abort=True)
-        click.echo(f"{queue_.users.purge(user, reason):,} canceled")
+        click.echo(f"{queue_.tasks.cancel_all(reason=reason, user_id=user).changed:,} canceled")

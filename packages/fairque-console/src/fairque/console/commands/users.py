@@ -1,13 +1,13 @@
 """``fairque users``: what users may use, what they got, and why they wait."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
 
 from fairque.console.cli import CODES
 from fairque.console.options import as_json, opened, page_options, say, server_options, table
+from fairque.protocol.service.options import Given
 from fairque.protocol.service.usage import Group
 
 __all__ = ["command"]
@@ -61,14 +61,10 @@ def command() -> None:
 @server_options
 @page_options
 @as_json
-def list_(
-    config: Path | None, url: str | None, queue: str | None, after: str | None, limit: int, *, as_json: bool
-) -> None:
+def list_(given: Given, after: str | None, limit: int, *, as_json: bool) -> None:
     """List users who have queued or running tasks, or debts, in the order of their ids."""
-    from attrs import asdict
-
-    with opened(config, url, queue) as queue_:
-        page = queue_.users.list(after=after, most=limit)
+    with opened(given) as queue_:
+        page = queue_.users.list(after=after, limit=limit)
     rows = [
         (row.user_id, f"{row.weight:g}", f"{row.waiting:,}", f"{row.running:,}", f"{row.served:,.3f}", row.reason)
         for row in page
@@ -76,24 +72,20 @@ def list_(
     lines = table([("user", "weight", "waiting", "running", "served", "reason"), *rows])
     if page.next is not None:
         lines.append(f"more with --after {page.next!r}")
-    users = [{**asdict(row), "reason": row.reason} for row in page]
-    say({"at_ms": page.at_ms, "next": page.next, "users": users}, lines, as_json=as_json)
+    say(page, lines, as_json=as_json)
 
 
 @command.command("show")
 @server_options
 @click.argument("user")
 @as_json
-def show(config: Path | None, url: str | None, queue: str | None, user: str, *, as_json: bool) -> None:
+def show(given: Given, user: str, *, as_json: bool) -> None:
     """Show what USER has, got and may use, and why it waits."""
-    from attrs import asdict
-
     from fairque.console.facts import facts_of_user
 
-    with opened(config, url, queue) as queue_:
+    with opened(given) as queue_:
         found = queue_.users.get(user)
-    values = {**asdict(found), "reason": found.reason, "says": found.explain()}
-    say(values, [found.explain(), *facts_of_user(found)], as_json=as_json)
+    say(found, [str(found), *facts_of_user(found)], as_json=as_json)
 
 
 @command.command("set")
@@ -101,45 +93,45 @@ def show(config: Path | None, url: str | None, queue: str | None, user: str, *, 
 @click.argument("user")
 @_limit_options
 @click.option("--weight", type=_OrNone(float), help="Its share beside other users. `none` takes it back.")
-def set_(config: Path | None, url: str | None, queue: str | None, user: str, **limits: Any) -> None:
+def set_(given: Given, user: str, **limits: Any) -> None:
     """Set what USER may use; what is not named stays."""
     changes = _changes(limits)
-    with opened(config, url, queue) as queue_:
+    with opened(given) as queue_:
         _changed(changed=queue_.users.set(user, **changes))
 
 
 @command.command("set-defaults")
 @server_options
 @_limit_options
-def set_defaults(config: Path | None, url: str | None, queue: str | None, **limits: Any) -> None:
+def set_defaults(given: Given, **limits: Any) -> None:
     """Set what each user may use that has no limit of its own."""
     changes = _changes(limits)
-    with opened(config, url, queue) as queue_:
+    with opened(given) as queue_:
         _changed(changed=queue_.users.set_defaults(**changes))
 
 
 @command.command("reset")
 @server_options
 @click.argument("user")
-def reset(config: Path | None, url: str | None, queue: str | None, user: str) -> None:
+def reset(given: Given, user: str) -> None:
     """Take back all that is set for USER, a pause too."""
-    with opened(config, url, queue) as queue_:
+    with opened(given) as queue_:
         _changed(changed=queue_.users.reset(user))
 
 
 @command.command("pause")
 @server_options
 @click.argument("user")
-def pause(config: Path | None, url: str | None, queue: str | None, user: str) -> None:
+def pause(given: Given, user: str) -> None:
     """Stop starting tasks of USER; running ones continue, and pushes are stored."""
-    with opened(config, url, queue) as queue_:
+    with opened(given) as queue_:
         _changed(changed=queue_.users.pause(user))
 
 
 @command.command("resume")
 @server_options
 @click.argument("user")
-def resume(config: Path | None, url: str | None, queue: str | None, user: str) -> None:
+def resume(given: Given, user: str) -> None:
     """Start tasks of USER again."""
-    with opened(config, url, queue) as queue_:
+    with opened(given) as queue_:
         _changed(changed=queue_.users.resume(user))

@@ -1,10 +1,9 @@
 """``fairque verify``: is all that a queue has stored consistent."""
 
-from pathlib import Path
-
 import click
 
-from fairque.console.options import as_json, located, say, server_options
+from fairque.console.options import as_json, say, server_options
+from fairque.protocol.service.options import Given
 from fairque.protocol.service.usage import Command
 
 __all__ = ["command"]
@@ -19,25 +18,26 @@ __all__ = ["command"]
 @server_options
 @click.option("--fix/--dry-run", default=False, help="Fix what is found, or only say it.  [default: --dry-run]")
 @as_json
-def command(config: Path | None, url: str | None, queue: str | None, *, fix: bool, as_json: bool) -> None:
+def command(given: Given, *, fix: bool, as_json: bool) -> None:
     """Check whether all that the queue has stored on its server is consistent.
 
     Workers and producers may continue meanwhile: each check is one atomic step. A large queue takes its time.
     """
+    from fairque.client import ClientSettings
     from fairque.console.verifier import verify
     from fairque.protocol.durations import to_ms
     from fairque.protocol.runners import Runner
     from fairque.protocol.wire.keys import QueueKeys
 
-    settings = located(config, url, queue)
+    settings = given.load(ClientSettings)
     runner = Runner(settings.redis)
     try:
         report = verify(
             runner,
             QueueKeys(settings.queue.name),
             fix,
-            result_ttl_ms=to_ms(settings.queue.result_ttl_seconds, "result_ttl_seconds"),
-            dead_ttl_ms=to_ms(settings.queue.dead_letter_ttl_seconds, "dead_letter_ttl_seconds"),
+            result_ttl_ms=to_ms(settings.queue.result_ttl, "result_ttl"),
+            dead_ttl_ms=to_ms(settings.queue.dead_letter_ttl, "dead_letter_ttl"),
         )
     finally:
         runner.close()

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from fairque.console.doctor.findings import Diagnosis
 from fairque.protocol.calls import QueueStats, read_stats, rights
 from fairque.protocol.clock import monotonic, now_ms
-from fairque.protocol.config import QueueSettings, RedisSettings, mask_url
+from fairque.protocol.config import QueueSection, RedisSection, mask_url
 from fairque.protocol.errors import FairqueError, ProtocolError, RedisUnavailable, SchemaMismatch, ServerUnsuitable
 from fairque.protocol.runners import Runner
+from fairque.protocol.runners.answers import UNKNOWN_COMMAND
 from fairque.protocol.runners.checks import CHECKS, Finding, findings_of, kind_of
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.rights import needs_of_role, remedy, told
@@ -20,7 +21,7 @@ _SLOW_MS = 20.0
 _SKEW_MS = 1_000
 
 
-def examine(redis: RedisSettings, queue: QueueSettings, role: str) -> Diagnosis:
+def examine(redis: RedisSection, queue: QueueSection, role: str) -> Diagnosis:
     """Look at a server and a queue. It changes nothing, and raises nothing that it could find.
 
     Args:
@@ -47,7 +48,7 @@ def examine(redis: RedisSettings, queue: QueueSettings, role: str) -> Diagnosis:
 
 
 class _Examination:
-    def __init__(self, redis: RedisSettings, keys: QueueKeys, role: str) -> None:
+    def __init__(self, redis: RedisSection, keys: QueueKeys, role: str) -> None:
         # Whatever must not be begins no other process; the doctor wants to see it.
         self.runner = Runner(redis, check=False)
         self.facts: dict[str, str | int | float] = {}
@@ -115,7 +116,15 @@ class _Examination:
         self.looked_at.append("rights")
         needs = needs_of_role(self._role)
         answers = self.runner.run(rights(self._keys, [need.words for need in needs]))
-        lacking = [need for need, allowed in zip(needs, answers, strict=True) if not allowed]
+        unknown = [need for need, allowed in zip(needs, answers, strict=True) if allowed is None]
+        lacking = [need for need, allowed in zip(needs, answers, strict=True) if allowed is False]
+        if unknown:
+            yield _error(
+                "rights",
+                f"nobody may {told(unknown)}: the server has no such command",
+                "calls that need it are refused before they change anything",
+                UNKNOWN_COMMAND.fix,
+            )
         if lacking:
             yield _error(
                 "rights",

@@ -9,7 +9,6 @@ from fairque.protocol.calls.interrupt import interrupt
 from fairque.protocol.calls.limits import (
     ALL_USERS,
     SETTING_NAMES,
-    CostMode,
     Purged,
     Setting,
     SettingName,
@@ -21,7 +20,7 @@ from fairque.protocol.calls.outputs import MAX_OUTPUTS, read_outputs
 from fairque.protocol.calls.pop import Granted, Popped, pop
 from fairque.protocol.calls.progress import Reported, parse_progress, progress, read_progress
 from fairque.protocol.calls.push import Pushed, push
-from fairque.protocol.calls.read import QueueStats, TaskInfo, read_stats, read_task
+from fairque.protocol.calls.read import QueueStats, read_stats, read_task
 from fairque.protocol.calls.reclaimed import Reclaimed
 from fairque.protocol.calls.rights import rights
 from fairque.protocol.calls.rouse import rouse
@@ -63,7 +62,6 @@ __all__ = [
     "MAX_WATCH_TASKS",
     "SETTING_NAMES",
     "Configured",
-    "CostMode",
     "Due",
     "Ended",
     "Failed",
@@ -89,7 +87,6 @@ __all__ = [
     "SettingName",
     "Storing",
     "Swept",
-    "TaskInfo",
     "beat",
     "cancel",
     "configure",

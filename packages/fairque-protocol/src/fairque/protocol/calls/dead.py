@@ -6,9 +6,11 @@ from typing import Any
 
 from attrs import frozen
 
-from fairque.protocol.errors import ConfigurationError, FairqueError
+from fairque.protocol.durations import from_epoch_ms
+from fairque.protocol.errors import ErrorInfo, FairqueError, InvalidArgument
 from fairque.protocol.jsonvalue import loads
-from fairque.protocol.model.dead_letters import DeadLetter, DeadLetterPage
+from fairque.protocol.model.dead_letters import DeadLetter, dead_reason
+from fairque.protocol.model.page import Page
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Call, opened, text
@@ -37,25 +39,25 @@ class Redriven:
     pause_ms: int
 
 
-def read_dead(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> Call[DeadLetterPage]:
+def read_dead(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> Call[Page[DeadLetter]]:
     """Build the call that reads a page of 1 to 1,000 dead letters, in the order in which they ended.
 
     A page has fewer than ``most`` where they are more than 4 MiB together; ``next`` says whether others follow.
 
     Raises:
-        ConfigurationError: ``after`` is not the ``next`` of a page; nothing was sent.
+        InvalidArgument: ``after`` is not the ``next`` of a page; nothing was sent.
     """
     if after is not None and re.fullmatch(r"=?\d{1,15}:.{0,128}", after) is None:
-        raise ConfigurationError([f"after must be the next of a page of dead letters, or None, not {shown(after)}"])
+        raise InvalidArgument([f"after must be the next of a page of dead letters, or None, not {shown(after)}"])
     ended_at, _, task_id = (after or "0:").partition(":")
 
-    def decode(reply: list[Any]) -> DeadLetterPage:
+    def decode(reply: list[Any]) -> Page[DeadLetter]:
         answers = opened(keys, reply)
         places = iter(answers[3:])
         letters = tuple(_letter(letter) for letter in zip(*[places] * 10, strict=True))
         # By the queue's own clock, since the server's may be set back between two pages.
         following = f"={text(answers[2])}:{letters[-1].task_id}" if letters and answers[2] else None
-        return DeadLetterPage(at_ms=int(answers[1]), letters=letters, next=following)
+        return Page(items=letters, next=following, scanned=len(letters), read_at=from_epoch_ms(int(answers[1])))
 
     return Call("read_dead", keys, (ended_at, task_id, most), decode)
 
@@ -100,17 +102,16 @@ def _letter(places: Sequence[Any]) -> DeadLetter:
     return DeadLetter(
         task_id=text(task_id),
         user_id=text(user_id),
+        func=None if task is None else task.func,
         task=task,
-        reason=told.get("reason", ""),
-        error_type=told.get("type", ""),
-        error=told.get("error", ""),
-        traceback=told.get("traceback", ""),
-        worker=text(worker),
+        reason=dead_reason(told.get("reason", "")),
+        error=ErrorInfo(told.get("type", ""), told.get("error", ""), told.get("traceback", "")),
+        worker=text(worker) or None,
         attempts=attempts,
         failures=failures,
-        lost=lost,
-        pushed_at=int(pushed_at),
-        ended_at=int(ended_at),
+        lost_workers=lost,
+        pushed_at=from_epoch_ms(int(pushed_at)),
+        ended_at=from_epoch_ms(int(ended_at)),
     )
 
 

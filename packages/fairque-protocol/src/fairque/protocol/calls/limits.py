@@ -6,10 +6,9 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from attrs import frozen
 
-from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.errors import Conflict, InvalidArgument
 from fairque.protocol.jsonvalue import dumps
-from fairque.protocol.limits import COUNT, RATE, WEIGHT, id_problem
-from fairque.protocol.model.ids import check_id
+from fairque.protocol.limits import COUNT, RATE, WEIGHT, CostMode, id_problem
 from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Argument, Call, opened
 from fairque.protocol.wire.keys import QueueKeys
@@ -20,7 +19,6 @@ __all__ = [
     "MAX_PURGE_TASKS",
     "MAX_SETTINGS",
     "SETTING_NAMES",
-    "CostMode",
     "Purged",
     "Setting",
     "SettingName",
@@ -35,7 +33,6 @@ MAX_PURGE_TASKS = 1_000
 #: Of one call.
 MAX_SETTINGS = 1_000
 
-CostMode: TypeAlias = Literal["time", "count"]
 SettingName: TypeAlias = Literal["weight", "cap", "rate", "burst", "backlog", "paused"]
 SETTING_NAMES: tuple[SettingName, ...] = get_args(SettingName)
 
@@ -70,41 +67,41 @@ def limit(keys: QueueKeys, settings: Iterable[Setting]) -> Call[int]:
     """Build the call that makes up to 1,000 settings, all or none; its answer is how many were not so before.
 
     Raises:
-        ConfigurationError: With every setting that cannot be made; nothing was sent.
+        InvalidArgument: With every setting that cannot be made; nothing was sent.
     """
     settings = tuple(settings)
     if problems := [problem for setting in settings for problem in _problems(setting)]:
-        raise ConfigurationError(problems)
+        raise InvalidArgument(problems)
     args: list[Argument] = []
     for setting in settings:
         args += (setting.user_id, setting.name, "" if setting.value is None else _plain(setting.value))
     return Call("limit", keys, tuple(args), lambda reply: int(opened(keys, reply)[1]))
 
 
-def configure(keys: QueueKeys, *, cost_mode: CostMode | None = None, backlog: int | None = None) -> Call[bool]:
+def configure(keys: QueueKeys, *, cost_mode: str | None = None, backlog: int | None = None) -> Call[bool]:
     """Build the call that sets how the queue behaves; its answer is whether anything was not so before.
 
     Args:
         keys: The queue.
-        cost_mode: What tasks cost: their ``time`` or one each, ``count``. None leaves it as it is.
+        cost_mode: What tasks cost, a `CostMode`. None leaves it as it is.
         backlog: Most waiting tasks of the queue, 0 for no limit. None leaves it as it is.
 
     Raises:
-        ConfigurationError: With every value that cannot be used; nothing was sent. Also when the answer is read: users
-            have tasks or debts, and the cost mode would change.
+        InvalidArgument: With every value that cannot be used; nothing was sent.
+        Conflict: When the answer is read: users have tasks or debts, and the cost mode would change.
     """
     problems = []
-    if cost_mode not in (None, *get_args(CostMode)):
+    if cost_mode not in (None, *CostMode):
         problems.append(f"queue {keys.name!r}: cost_mode must be 'time' or 'count', not {shown(cost_mode)}")
     if backlog is not None and (type(backlog) is not int or backlog != 0):
         problems += _out_of_range(f"queue {keys.name!r}", "backlog", backlog)
     if problems:
-        raise ConfigurationError(problems)
+        raise InvalidArgument(problems)
 
     def decode(reply: list[Any]) -> bool:
         if reply[0] == Status.BUSY:
             problem = f"queue {keys.name!r}: users have tasks or debts, counted in the other cost mode"
-            raise ConfigurationError([f"{problem}: change it to {cost_mode!r} when the queue is empty"])
+            raise Conflict(f"{problem}: change it to {str(cost_mode)!r} when the queue is empty")
         return bool(opened(keys, reply)[0] == Status.OK)
 
     return Call("configure", keys, (cost_mode or "", "" if backlog is None else backlog), decode)
@@ -116,9 +113,10 @@ def purge(
     """Build the call that cancels up to ``most`` waiting tasks of a user; running ones continue.
 
     Raises:
-        InvalidTask: It cannot be the id of a user; nothing was sent.
+        InvalidArgument: It cannot be the id of a user; nothing was sent.
     """
-    check_id(user_id, "user_id")
+    if problem := id_problem(user_id, "user_id"):
+        raise InvalidArgument(problem)
 
     def decode(reply: list[Any]) -> Purged:
         _, canceled, left = opened(keys, reply)

@@ -68,7 +68,7 @@ def pop(
     claim: str,
     count: int,
     lease_ms: int,
-    max_deliveries: int,
+    max_lost_workers: int,
     result_ttl_ms: int,
     dead_ttl_ms: int,
 ) -> Call[Popped]:
@@ -80,11 +80,11 @@ def pop(
         claim: A new nonce for each pop; the same one again gets the same tasks again.
         count: How many at most.
         lease_ms: Milliseconds until the tasks are given to others unless the lease is renewed.
-        max_deliveries: How many lost leases make a dead letter.
+        max_lost_workers: How many lost leases make a dead letter.
         result_ttl_ms: How long a task that ends canceled here is remembered.
         dead_ttl_ms: How long a dead letter is kept.
     """
-    args = (worker, claim, min(count, MAX_POP_TASKS), lease_ms, max_deliveries, result_ttl_ms, dead_ttl_ms)
+    args = (worker, claim, min(count, MAX_POP_TASKS), lease_ms, max_lost_workers, result_ttl_ms, dead_ttl_ms)
 
     def decode(reply: list[Any]) -> Popped:
         answers = opened(keys, reply)

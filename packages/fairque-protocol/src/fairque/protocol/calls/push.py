@@ -7,7 +7,7 @@ from typing import Any
 from attrs import frozen
 
 from fairque.protocol.durations import to_us
-from fairque.protocol.errors import BatchTooLarge, QueueFull, TaskConflict, TaskTooLarge, UnknownParent
+from fairque.protocol.errors import BatchTooLarge, QueueFull, TaskConflict, TaskTooLarge, UnknownDependency
 from fairque.protocol.model.dependencies import parent_lines, parents_first
 from fairque.protocol.model.outputs import take_out
 from fairque.protocol.model.registry import parameter_name
@@ -47,6 +47,7 @@ def push(
     *,
     message_limit: int,
     result_ttl_ms: int = 86_400_000,
+    user_id: str | None = None,
     default_user_id: str | None = None,
 ) -> Call[list[Pushed]]:
     """Build the call that pushes tasks in one atomic step; its answer has one place for each, in their order.
@@ -56,7 +57,8 @@ def push(
         tasks: 1 to 1,000 tasks. They may depend on each other, in any order; without a user or a priority they take
             those of the first one that they depend on.
         message_limit: Bytes of the largest message.
-        default_user_id: User of the tasks that name none and depend on no other.
+        user_id: User of the tasks that name none.
+        default_user_id: User of the tasks that have none then, and depend on no other.
         result_ttl_ms: How long a task is remembered that is canceled here, since one that it depends on has failed.
 
     Raises:
@@ -71,7 +73,7 @@ def push(
         )
     args: list[Argument] = [message_limit, result_ttl_ms]
     size = 0
-    messages = [encode_task(task, default_user_id) for task in tasks]
+    messages = [encode_task(task, default_user_id, user_id) for task in tasks]
     _check_edges(messages)
     order = _order(tasks, messages)
     for place in order:
@@ -96,7 +98,7 @@ def push(
             raise _full(keys, text(reply[1]), *map(int, reply[2:]))
         if code == Status.UNKNOWN_PARENT:
             task_id, parent_id = text(reply[1]), text(reply[2])
-            raise UnknownParent(task_id, parent_id, keys.name, _argument(tasks, task_id, parent_id))
+            raise UnknownDependency(task_id, parent_id, keys.name, _argument(tasks, task_id, parent_id))
         answers = iter(opened(keys, reply)[1:])
         pushed = [
             Pushed(Status(code), TaskState(text(state)) if state else None, text(task_id))
@@ -133,7 +135,9 @@ def _due(task: Task[Any]) -> str:
 def _full(keys: QueueKeys, user_id: str, most: int, waiting: int, pause_ms: int) -> QueueFull:
     whose = f"user {user_id!r} has" if user_id else "it has"
     return QueueFull(
-        f"queue {keys.name!r} is full: {whose} {waiting:,} waiting tasks of at most {most:,}", pause_ms / 1000
+        f"queue {keys.name!r} is full: {whose} {waiting:,} waiting tasks of at most {most:,}",
+        pause_ms / 1000,
+        "user" if user_id else "queue",
     )
 
 

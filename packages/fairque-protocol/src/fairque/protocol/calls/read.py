@@ -1,47 +1,19 @@
 """read_task and read_stats: what a queue knows, without changing it."""
 
+from datetime import datetime
 from typing import Any
 
 from attrs import frozen
 
+from fairque.protocol.durations import from_epoch_ms
 from fairque.protocol.errors import TaskNotFound
-from fairque.protocol.model.states import TaskState
+from fairque.protocol.model.infos import TaskInfo
+from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.call import Call, opened, text
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 
-__all__ = ["QueueStats", "TaskInfo", "read_stats", "read_task"]
-
-
-@frozen(kw_only=True)
-class TaskInfo:
-    """One task as the server knows it. Times are milliseconds since the epoch on the server's clock.
-
-    Attributes:
-        task_id: The task.
-        state: Where it is in its life.
-        user_id: Whose share it uses.
-        priority: Its urgency inside the user, 1 to 6.
-        attempts: How often it was started.
-        failures: How many attempts ended in an error.
-        pushed_at: When it was pushed.
-        started_at: When its last attempt began; None before the first.
-        ended_at: When it ended; None before.
-        worker: Name of the worker of its last attempt; empty before.
-        cancel_requested: Whether it was asked to stop.
-    """
-
-    task_id: str
-    state: TaskState
-    user_id: str
-    priority: int
-    attempts: int
-    failures: int
-    pushed_at: int
-    started_at: int | None
-    ended_at: int | None
-    worker: str
-    cancel_requested: bool
+__all__ = ["QueueStats", "read_stats", "read_task"]
 
 
 @frozen(kw_only=True)
@@ -101,17 +73,21 @@ def read_task(keys: QueueKeys, task_id: str) -> Call[TaskInfo]:
             task_id=task_id,
             state=TaskState(record["state"]),
             user_id=record["user"],
-            priority=_whole(record.get("prio", "3")),
+            priority=Priority.known(_whole(record.get("prio", "3"))) or Priority.NORMAL,
             attempts=_whole(record.get("attempt", "0")),
             failures=_whole(record.get("fails", "0")),
-            pushed_at=_whole(record["pushed_at"]),
-            started_at=_whole(record["started_at"]) if "started_at" in record else None,
-            ended_at=_whole(record["ended_at"]) if "ended_at" in record else None,
-            worker=record.get("worker", ""),
+            pushed_at=from_epoch_ms(_whole(record["pushed_at"])),
+            started_at=_moment(record.get("started_at")),
+            ended_at=_moment(record.get("ended_at")),
+            worker=record.get("worker") or None,
             cancel_requested="cancel" in record,
         )
 
     return Call("read_task", keys, (task_id,), decode)
+
+
+def _moment(ms: str | None) -> datetime | None:
+    return None if ms is None else from_epoch_ms(_whole(ms))
 
 
 def _whole(number: str) -> int:

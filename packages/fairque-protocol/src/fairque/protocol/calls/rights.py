@@ -8,11 +8,17 @@ from fairque.protocol.wire.keys import QueueKeys
 
 __all__ = ["rights"]
 
+#: What the script says of a command that the server does not have.
+_UNKNOWN = 2
 
-def rights(keys: QueueKeys, commands: Sequence[str]) -> Call[list[bool]]:
-    """Build the call that asks whether commands are allowed, with ``*`` for a key and ``&`` for a channel."""
 
-    def decode(reply: list[Any]) -> list[bool]:
-        return [bool(allowed) for allowed in opened(keys, reply)[1:]]
+def rights(keys: QueueKeys, commands: Sequence[str]) -> Call[list[bool | None]]:
+    """Build the call that asks whether commands are allowed, with ``*`` for a key and ``&`` for a channel.
+
+    The answer has a place for each: None is a command that the server does not have.
+    """
+
+    def decode(reply: list[Any]) -> list[bool | None]:
+        return [None if allowed == _UNKNOWN else bool(allowed) for allowed in opened(keys, reply)[1:]]
 
     return Call("rights", keys, tuple(commands), decode)

@@ -16,7 +16,6 @@ from fairque.protocol.errors import (
 )
 from fairque.protocol.model.schedule_infos import (
     Miss,
-    MissReason,
     Moved,
     ScheduleInfo,
     SchedulePage,
@@ -63,7 +62,7 @@ MAX_DUE = 10_000
 _MAX_BYTES = 4 * 1_048_576
 _PLACES = 13
 #: Reasons of misses that the scripts name otherwise.
-_REASONS: dict[str, MissReason] = {"disabled": "paused"}
+_REASONS: dict[str, Any] = {"disabled": "paused"}
 
 
 @frozen

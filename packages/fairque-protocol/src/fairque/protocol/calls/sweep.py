@@ -40,7 +40,7 @@ def sweep(
     /,
     *,
     guard_ms: int,
-    max_deliveries: int,
+    max_lost_workers: int,
     result_ttl_ms: int,
     dead_ttl_ms: int,
 ) -> Call[Swept | None]:
@@ -52,7 +52,7 @@ def sweep(
         keys: The queue.
         sweeper: Who sweeps, such as the name of a worker: the same one may continue at once. By default somebody new.
         guard_ms: For how long the sweeps of others do nothing; 0 for a sweep that regards and stops no other.
-        max_deliveries: How many lost leases make a dead letter.
+        max_lost_workers: How many lost leases make a dead letter.
         result_ttl_ms: How long a task that ends canceled here is remembered.
         dead_ttl_ms: How long a dead letter is kept.
     """
@@ -64,4 +64,4 @@ def sweep(
         promoted, reclaimed, forgotten, users, more = (int(number) for number in answers[1:6])
         return Swept(promoted, reclaimed, forgotten, users, bool(more), reclaimed_in(answers[6:]))
 
-    return Call("sweep", keys, (sweeper or new_nonce(), guard_ms, max_deliveries, result_ttl_ms, dead_ttl_ms), decode)
+    return Call("sweep", keys, (sweeper or new_nonce(), guard_ms, max_lost_workers, result_ttl_ms, dead_ttl_ms), decode)

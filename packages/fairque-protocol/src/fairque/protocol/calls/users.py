@@ -1,17 +1,20 @@
 """read_user, read_users, read_configured and explain: what a queue knows of its users, without changing it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 from attrs import frozen
 
 from fairque.protocol.calls.edition import NO_EDITION, Edition, edition_of
-from fairque.protocol.calls.limits import CostMode, SettingName
-from fairque.protocol.errors import TaskNotFound, UserNotFound
-from fairque.protocol.model.ids import check_id
-from fairque.protocol.model.shares import UserPage, UserRow
+from fairque.protocol.calls.limits import SettingName
+from fairque.protocol.durations import from_epoch_ms
+from fairque.protocol.errors import InvalidArgument, TaskNotFound
+from fairque.protocol.limits import CostMode, id_problem
+from fairque.protocol.model.limits import Limits
+from fairque.protocol.model.page import Page
 from fairque.protocol.model.standing import TaskStanding, UserStanding
 from fairque.protocol.model.states import TaskState
+from fairque.protocol.model.users import UserRow, waits_for
 from fairque.protocol.wire.call import Call, opened, text
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
@@ -41,45 +44,35 @@ class Configured:
 
 
 def read_user(keys: QueueKeys, user_id: str) -> Call[UserStanding]:
-    """Build the call that reads one user. Reading the answer raises `UserNotFound` when nothing is known of it.
+    """Build the call that reads one user; all is empty of one that the queue does not know.
 
     Raises:
-        InvalidTask: It cannot be the id of a user; nothing was sent.
+        InvalidArgument: It cannot be the id of a user; nothing was sent.
     """
-    check_id(user_id, "user_id")
+    if problem := id_problem(user_id, "user_id"):
+        raise InvalidArgument(problem)
 
     def decode(reply: list[Any]) -> UserStanding:
         answers = opened(keys, reply)
-        standing = _standing(user_id, int(answers[1]), answers[2:])
-        if not standing.known:
-            raise UserNotFound(user_id, keys.name)
-        return standing
+        return _standing(user_id, int(answers[1]), answers[2:])
 
     return Call("read_user", keys, (user_id,), decode)
 
 
-def read_users(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> Call[UserPage]:
+def read_users(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> Call[Page[UserRow]]:
     """Build the call that reads a page of 1 to 1,000 users with tasks or debts, from the one after ``after`` on."""
 
-    def decode(reply: list[Any]) -> UserPage:
+    def decode(reply: list[Any]) -> Page[UserRow]:
         answers = opened(keys, reply)
         unit = 1 if text(answers[2]) == "count" else _MICROSECONDS
         places = iter(answers[3:])
-        rows = tuple(
-            UserRow(
-                user_id=text(user_id),
-                weight=float(weight),
-                cap=int(float(cap)) if cap else None,
-                paused=bool(paused),
-                waiting=int(waiting),
-                running=int(running),
-                served=float(served) / unit,
-                since=int(since),
-                lane=text(lane),
-            )
-            for user_id, running, served, since, weight, waiting, lane, paused, cap in zip(*[places] * 9, strict=True)
+        rows = tuple(_row(row, unit) for row in zip(*[places] * 9, strict=True))
+        return Page(
+            items=rows,
+            next=rows[-1].user_id if len(rows) == most else None,
+            scanned=len(rows),
+            read_at=from_epoch_ms(int(answers[1])),
         )
-        return UserPage(at_ms=int(answers[1]), rows=rows, next=rows[-1].user_id if len(rows) == most else None)
 
     return Call("read_users", keys, (_from(after), most), decode)
 
@@ -94,7 +87,7 @@ def read_configured(keys: QueueKeys, *, after: str | None = None, most: int = 10
         for user_id, name, value in zip(*[places] * 3, strict=True):
             users.setdefault(text(user_id), {})[cast("SettingName", text(name))] = float(value)
         return Configured(
-            cost_mode="count" if text(answers[1]) == "count" else "time",
+            cost_mode=CostMode.COUNT if answers[1] == b"count" else CostMode.TIME,
             backlog=int(answers[2]) or None,
             users=users,
             next=list(users)[-1] if len(users) == most else None,
@@ -124,6 +117,23 @@ def explain(keys: QueueKeys, task_id: str) -> Call[TaskStanding]:
     return Call("explain", keys, (task_id,), decode)
 
 
+def _row(places: Iterable[Any], unit: int) -> UserRow:
+    user_id, running, served, since, weight, waiting, lane, paused, cap = places
+    most = int(float(cap)) if cap else None
+    reason = waits_for(lane=text(lane), paused=bool(paused), waiting=int(waiting), running=int(running), cap=most)
+    return UserRow(
+        user_id=text(user_id),
+        weight=float(weight),
+        cap=most,
+        paused=bool(paused),
+        waiting=int(waiting),
+        running=int(running),
+        served=float(served) / unit,
+        since=from_epoch_ms(int(since)),
+        reason=reason,
+    )
+
+
 def _from(after: str | None) -> str:
     return "-" if after is None else f"({after}"
 
@@ -133,7 +143,7 @@ def _standing(user_id: str, now_ms: int, answers: Iterable[Any]) -> UserStanding
     found = {text(name): value for name, value in zip(places, places, strict=True)}
 
     def number(name: str) -> float | None:
-        return float(found[name]) if found.get(name) else None
+        return None if found.get(name) in (None, b"") else float(found[name])
 
     def setting(name: SettingName) -> float | None:
         own = number(f"own_{name}")
@@ -162,7 +172,7 @@ def _standing(user_id: str, now_ms: int, answers: Iterable[Any]) -> UserStanding
         burst=burst or 1,
         backlog=backlog,
         paused="own_paused" in found,
-        configured=any(name.startswith("own_") for name in found),
+        own_limits=_own(number),
         waiting=int(number("waiting") or 0) + int(number("waiting_critical") or 0),
         waiting_critical=int(number("waiting_critical") or 0),
         scheduled=int(number("scheduled") or 0),
@@ -176,4 +186,21 @@ def _standing(user_id: str, now_ms: int, answers: Iterable[Any]) -> UserStanding
         next_start_at=None if timer is None else timer // 1000,
         queue_running=int(number("running") or 0),
         last_pop_at=int(number("pop_at") or 0) or None,
+    )
+
+
+def _own(number: Callable[[str], float | None]) -> Limits:
+    """Return what is set for a user alone."""
+
+    def whole(name: str) -> int | None:
+        value = number(name)
+        return None if value is None else int(value)
+
+    return Limits(
+        weight=number("own_weight"),
+        cap=whole("own_cap"),
+        rate=number("own_rate"),
+        burst=whole("own_burst"),
+        backlog=whole("own_backlog"),
+        paused=True if number("own_paused") else None,
     )

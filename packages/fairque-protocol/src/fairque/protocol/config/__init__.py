@@ -3,10 +3,11 @@
 Importing it does not import PyYAML; only `load_settings` needs the extra ``fairque-protocol[yaml]``.
 """
 
-from fairque.protocol.config.fairness import DefaultLimits, FairnessSettings, UserLimits
-from fairque.protocol.config.loader import SECTIONS, load_settings, settings_from_environ, tell_settings
+from fairque.protocol.config.fairness import DefaultLimits, FairnessSection, UserLimits
+from fairque.protocol.config.loader import SECTIONS, Loadable, Option, load_settings, trace_settings
 from fairque.protocol.config.masking import is_secret, mask_addresses, mask_url
-from fairque.protocol.config.settings import MESSAGE_LIMIT_MAX, QueueSettings, RedisSettings
+from fairque.protocol.config.seconds import Seconds, seconds
+from fairque.protocol.config.settings import MESSAGE_LIMIT_MAX, LogSection, QueueSection, RedisSection
 from fairque.protocol.config.validators import (
     Validator,
     at_least,
@@ -21,9 +22,13 @@ __all__ = [
     "MESSAGE_LIMIT_MAX",
     "SECTIONS",
     "DefaultLimits",
-    "FairnessSettings",
-    "QueueSettings",
-    "RedisSettings",
+    "FairnessSection",
+    "Loadable",
+    "LogSection",
+    "Option",
+    "QueueSection",
+    "RedisSection",
+    "Seconds",
     "UserLimits",
     "Validator",
     "at_least",
@@ -36,6 +41,6 @@ __all__ = [
     "mask_url",
     "matches",
     "positive",
-    "settings_from_environ",
-    "tell_settings",
+    "seconds",
+    "trace_settings",
 ]

@@ -300,7 +300,7 @@ PARAMETERS: Final[Mapping[str, Callable[[str], Any]]] = MappingProxyType(
     }
 )
 
-_TIME_LIMIT = "set redis.socket_timeout_seconds"
+_TIME_LIMIT = "set redis.socket_timeout"
 _RETRIES = "set redis.retries; every call is safe to repeat"
 _OWN = "fairque relies on its own value; leave it out"
 _UNSUPPORTED = "fairque does not support it; leave it out"
@@ -310,7 +310,7 @@ REFUSED: Final[Mapping[str, str]] = MappingProxyType(
     {
         "socket_timeout": _TIME_LIMIT,
         "timeout": _TIME_LIMIT,
-        "socket_connect_timeout": "set redis.connect_timeout_seconds",
+        "socket_connect_timeout": "set redis.connect_timeout",
         "retry": _RETRIES,
         "retry_on_error": _RETRIES,
         "retry_on_timeout": _RETRIES,

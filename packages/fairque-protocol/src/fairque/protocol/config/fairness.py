@@ -12,7 +12,7 @@ from fairque.protocol.limits import COUNT, RATE, WEIGHT, id_problem
 if TYPE_CHECKING:
     from attrs import Attribute
 
-__all__ = ["DefaultLimits", "FairnessSettings", "UserLimits"]
+__all__ = ["DefaultLimits", "FairnessSection", "UserLimits"]
 
 
 @frozen(kw_only=True)
@@ -55,13 +55,13 @@ def _users(_instance: Any, attribute: "Attribute[Any]", value: Mapping[str, User
 
 
 @frozen(kw_only=True)
-class FairnessSettings:
+class FairnessSection:
     """The section ``fairness`` of a configuration.
 
     Attributes:
         cost_mode: What a task costs its user: its run time, or one.
         backlog: Most waiting tasks of the queue; None for no limit.
-        defaults: What each user may use.
+        user_defaults: What each user may use.
         users: What some users may use instead, by user.
 
     Raises:
@@ -70,5 +70,5 @@ class FairnessSettings:
 
     cost_mode: Literal["time", "count"] = field(default="time", validator=in_(("time", "count")))
     backlog: int | None = field(default=None, validator=optional(between(*COUNT)))
-    defaults: DefaultLimits = field(factory=DefaultLimits)
+    user_defaults: DefaultLimits = field(factory=DefaultLimits)
     users: dict[str, UserLimits] = field(factory=dict, validator=_users)

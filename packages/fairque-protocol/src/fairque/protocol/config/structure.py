@@ -18,6 +18,7 @@ from cattrs.gen import make_dict_structure_fn
 
 from fairque.protocol.config.nodes import Node, Problem, join, suggestion
 from fairque.protocol.config.scalars import Trap, Value, describe, read_plain
+from fairque.protocol.config.seconds import Seconds, seconds_of_text
 
 __all__ = ["Refused", "structure"]
 
@@ -27,6 +28,7 @@ _Inner = Callable[[Node], Any]
 
 _LISTS: Mapping[Any, Callable[[Iterable[Any]], Any]] = {list: list, tuple: tuple, Sequence: tuple}
 _WANTED = {str: "a string", int: "an integer", float: "a number", bool: "a boolean (true or false)"}
+_DURATION = "a duration: seconds, or with a unit as in 500ms, 30s, 10m, 2h or 1d"
 _HIDDEN_LENGTH_MIN = 4
 
 
@@ -53,6 +55,8 @@ _converter = Converter(forbid_extra_keys=True, detailed_validation=True)
 
 @_converter.register_structure_hook_factory(lambda _: True)
 def _hook(wanted: Any) -> _Hook:
+    if wanted == Seconds:
+        return _seconds
     kind, args = get_origin(wanted) or wanted, get_args(wanted)
     if kind is Any:
         return _anything
@@ -94,6 +98,16 @@ def _scalar(node: Node, wanted: type) -> Any:
 
 for _kind in _WANTED:
     _converter.register_structure_hook(_kind, _scalar)
+
+
+def _seconds(node: Node, _: Any) -> float:
+    value = _read(node)
+    if isinstance(value, str) and (read := seconds_of_text(value)) is not None:
+        return read
+    if type(value) not in (int, float):
+        raise _unexpected(node, _DURATION)
+    found: float = _scalar(node, float)
+    return found
 
 
 def _choice(choices: Mapping[Any, Any], names: str, node: Node, _: Any) -> Any:
@@ -161,7 +175,7 @@ def _each(inner: _Inner, nodes: Mapping[_Key, Node]) -> dict[_Key, Any]:
 def _class_hook(cls: type[Any]) -> _Hook:
     hooks: dict[str, _Inner] = {}
     required = []
-    for name, wanted in get_type_hints(cls).items():
+    for name, wanted in get_type_hints(cls, include_extras=True).items():
         one = attrs.fields_dict(cls).get(name)
         if one is None or not one.init:
             continue

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
-from fairque.protocol.errors import InvalidSchedule
 from fairque.protocol.cron.fields import FIVE_FIELDS, SIX_FIELDS
 from fairque.protocol.cron.wallclock import WallClock
+from fairque.protocol.errors import InvalidSchedule
 
 __all__ = ["read_expression"]
 

@@ -28,7 +28,7 @@ def find_server_binary() -> Path:
     if found is None:
         raise EmbeddedServerError(
             "no Redis or Valkey server was found for embedded://. Do one of these: "
-            "set FAIRQUE__REDIS__URL or pass the redis:// URL of a running server; "
+            "set FAIRQUE_REDIS_URL or pass the redis:// URL of a running server; "
             "install valkey-server or redis-server so that it is on PATH; "
             "pip install 'fairque-protocol[embedded]'"
         )

@@ -14,6 +14,7 @@ from fairque.protocol.model.retry import LONGEST_PAUSE_SECONDS, Backoff, Cancel,
 from fairque.protocol.model.tracebacks import ErrorText
 
 __all__ = [
+    "CANCELED_ITSELF",
     "UNKNOWN_PAUSE_MS",
     "UNKNOWN_TRIES",
     "VERDICTS",
@@ -30,6 +31,9 @@ VERDICTS: frozenset[str] = frozenset(get_args(Verdict))
 #: A name that no worker knows yet may be part of a deployment under way: it waits this often and this long.
 UNKNOWN_TRIES = 5
 UNKNOWN_PAUSE_MS = 10_000
+
+#: The reason of a task that raised `Cancel`.
+CANCELED_ITSELF = "the task canceled itself"
 
 _DEFAULT_BACKOFF = Backoff()
 
@@ -68,7 +72,7 @@ def decide(
     if isinstance(error, Snooze):
         return Decision("snooze", _ms(error.after), "")
     if isinstance(error, Cancel):
-        return Decision("cancel", 0, "the task canceled itself")
+        return Decision("cancel", 0, CANCELED_ITSELF)
     if isinstance(error, OutputMissing | InputsTooLarge):
         # What has ended leaves nothing more, nor less: another attempt would find the same.
         return Decision("dead", 0, "input")

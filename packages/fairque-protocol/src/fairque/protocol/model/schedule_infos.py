@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 from attrs import frozen
 
 from fairque.protocol.durations import from_epoch_ms
+from fairque.protocol.model.page import Page
 from fairque.protocol.model.schedules import Schedule, task_id_of
 
 __all__ = ["Miss", "MissReason", "Moved", "ScheduleInfo", "SchedulePage", "SchedulerStatus", "UnreadableSchedule"]
@@ -139,6 +140,16 @@ class SchedulePage:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def page(self) -> Page[ScheduleInfo]:
+        """Return the same as pages of other lists are."""
+        return Page(
+            items=self.rows,
+            next=self.next,
+            scanned=len(self.rows) + len(self.unreadable),
+            read_at=from_epoch_ms(self.at_ms),
+            problems=tuple(one.problem for one in self.unreadable),
+        )
 
 
 @frozen(kw_only=True)

@@ -1,17 +1,17 @@
-"""Where a user or a task stands in a queue, and why it waits: what `explain` answers, decided without I/O."""
+"""Where a user or a task stands in a queue, as the server tells it, and why it waits: decided without I/O."""
 
-from typing import Literal, TypeAlias
+from datetime import datetime
 
 from attrs import frozen
 
+from fairque.protocol.durations import from_epoch_ms
+from fairque.protocol.model.infos import Explanation
+from fairque.protocol.model.limits import Limits
 from fairque.protocol.model.states import TaskState
+from fairque.protocol.model.users import UserInfo
+from fairque.protocol.reasons import WaitReason
 
-__all__ = ["Reason", "TaskStanding", "UserStanding"]
-
-#: Why something waits; ``runs`` and ``ended`` wait for nothing, ``turn`` only for its turn.
-Reason: TypeAlias = Literal[
-    "ended", "runs", "delayed", "dependency", "idle", "paused", "cap", "rate", "no worker", "turn"
-]
+__all__ = ["TaskStanding", "UserStanding"]
 
 #: Idle workers ask for tasks more often than this, in milliseconds.
 _SILENCE_MS = 10_000
@@ -35,7 +35,7 @@ class UserStanding:
         burst: Most starts at once where there is a rate.
         backlog: Most waiting tasks; None for no limit.
         paused: Whether nothing of it is started.
-        configured: Whether limits of its own are set.
+        own_limits: What is set for it alone.
         waiting: Tasks in its queue, among them ``waiting_critical``.
         waiting_critical: CRITICAL tasks in its queue.
         scheduled: Tasks that wait for their time or for others.
@@ -59,7 +59,7 @@ class UserStanding:
     burst: int
     backlog: int | None
     paused: bool
-    configured: bool
+    own_limits: Limits
     waiting: int
     waiting_critical: int
     scheduled: int
@@ -75,44 +75,70 @@ class UserStanding:
     last_pop_at: int | None
 
     @property
-    def known(self) -> bool:
-        """Whether the queue knows anything of the user."""
-        return self.configured or self.since is not None or self.scheduled > 0
-
-    @property
-    def reason(self) -> Reason:
+    def reason(self) -> WaitReason:
         """What its next task waits for."""
         if self.paused:
-            return "paused"
+            return WaitReason.USER_PAUSED
         if not self.waiting:
-            return "runs" if self.running else "delayed" if self.scheduled else "idle"
+            if self.running:
+                return WaitReason.RUNNING
+            return WaitReason.DELAYED if self.scheduled else WaitReason.IDLE
         if self.cap is not None and self.running >= self.cap:
-            return "cap"
+            return WaitReason.USER_CAP
         if self.next_start_at is not None and self.lane == "P":
-            return "rate"
-        return "no worker" if self._nobody_asks() else "turn"
+            return WaitReason.USER_RATE
+        return WaitReason.NO_WORKER if self._nobody_asks() else WaitReason.TURN
 
     def explain(self) -> str:
         """Return the reason as a sentence."""
         name = f"user {self.user_id!r}"
         match self.reason:
-            case "paused":
+            case WaitReason.USER_PAUSED:
                 return f"{name} is paused: nothing is started until it is resumed"
-            case "runs":
+            case WaitReason.RUNNING:
                 return f"{name} has {_number(self.running, 'task')} running and none that waits"
-            case "delayed":
+            case WaitReason.DELAYED:
                 return f"{name} has {_number(self.scheduled, 'task')} that must wait for a time or for others"
-            case "cap":
+            case WaitReason.USER_CAP:
                 return f"{name} runs {_number(self.running, 'task')}, as many as its cap of {self.cap:,} allows"
-            case "rate":
+            case WaitReason.USER_RATE:
                 wait = ((self.next_start_at or self.at_ms) - self.at_ms) / 1000
                 return f"{name} may start {self.rate:g} tasks a second: the next one in {_seconds(wait)} s"
-            case "no worker":
+            case WaitReason.NO_WORKER:
                 return f"{name} could be served, but no worker has asked for tasks for 10 s or more: start a worker"
-            case "turn":
+            case WaitReason.TURN:
                 ahead = self.users_ahead and f"waits for its turn behind {_number(self.users_ahead, 'other user')}"
                 return f"{name} {ahead or 'is the next one to be served'}"
         return f"{name} has no task that waits"
+
+    def info(self) -> UserInfo:
+        """Return the same for programs."""
+        return UserInfo(
+            user_id=self.user_id,
+            weight=self.weight,
+            cap=self.cap,
+            paused=self.paused,
+            waiting=self.waiting,
+            running=self.running,
+            served=self.served,
+            since=_moment(self.since),
+            reason=self.reason,
+            limits=Limits(
+                weight=self.weight,
+                cap=self.cap,
+                rate=self.rate,
+                burst=self.burst,
+                backlog=self.backlog,
+                paused=self.paused,
+            ),
+            own_limits=self.own_limits,
+            delayed=self.scheduled,
+            ahead=self.ahead,
+            oldest_seconds=self.oldest_seconds,
+            users_ahead=self.users_ahead,
+            next_start_at=_moment(self.next_start_at) if self.reason is WaitReason.USER_RATE else None,
+            sentence=self.explain(),
+        )
 
     def _nobody_asks(self) -> bool:
         # Workers that are busy with long tasks do not ask either.
@@ -140,32 +166,48 @@ class TaskStanding:
     user: UserStanding
 
     @property
-    def reason(self) -> Reason:
+    def reason(self) -> WaitReason:
         """What the task waits for."""
-        if self.state.terminal:
-            return "ended"
+        if self.state.ended:
+            return WaitReason.ENDED
         if self.state is TaskState.STARTED:
-            return "runs"
+            return WaitReason.RUNNING
         if self.state is TaskState.SCHEDULED:
-            return "delayed"
+            return WaitReason.DELAYED
         if self.state is TaskState.DEFERRED:
-            return "dependency"
+            return WaitReason.DEPENDENCY
         return self.user.reason
 
     def explain(self) -> str:
         """Return the reason as a sentence."""
         name = f"task {self.task_id}"
         match self.reason:
-            case "ended":
+            case WaitReason.ENDED:
                 return f"{name} is {self.state}"
-            case "runs":
+            case WaitReason.RUNNING:
                 return f"{name} runs"
-            case "dependency":
+            case WaitReason.DEPENDENCY:
                 return f"{name} waits for tasks on which it depends"
-            case "delayed":
+            case WaitReason.DELAYED:
                 wait = ((self.due_at or self.user.at_ms) - self.user.at_ms) / 1000
                 return f"{name} is due in {_seconds(wait)} s"
         return f"{name} is number {(self.place or 0) + 1:,} of its user: {self.user.explain()}"
+
+    def explanation(self) -> Explanation:
+        """Return what the task waits for, for programs."""
+        queued = self.state is TaskState.QUEUED
+        at = self.due_at if self.reason is WaitReason.DELAYED else self.user.next_start_at if queued else None
+        return Explanation(
+            reason=self.reason,
+            ahead_in_user=self.place,
+            users_ahead=self.user.users_ahead if queued else None,
+            next_start_at=_moment(at),
+            sentence=self.explain(),
+        )
+
+
+def _moment(ms: int | None) -> datetime | None:
+    return None if ms is None else from_epoch_ms(ms)
 
 
 def _number(number: int, one: str) -> str:

@@ -4,11 +4,11 @@ from enum import IntEnum, StrEnum
 
 from attrs import frozen
 
-__all__ = ["TRANSITIONS", "Priority", "TaskState", "Transition"]
+__all__ = ["TRANSITIONS", "CancelResult", "Priority", "TaskState", "Transition"]
 
 
 class TaskState(StrEnum):
-    """Where a task is in its life. FINISHED, FAILED and CANCELED are terminal; an operator may redrive FAILED."""
+    """Where a task is in its life. FINISHED, FAILED and CANCELED are ends, from which `retry` leads back."""
 
     #: Waits for other tasks to end.
     DEFERRED = "DEFERRED"
@@ -26,12 +26,23 @@ class TaskState(StrEnum):
     CANCELED = "CANCELED"
 
     @property
-    def terminal(self) -> bool:
-        """Whether a task in this state has ended for good."""
-        return self in _TERMINAL
+    def ended(self) -> bool:
+        """Whether a task in this state has ended."""
+        return self in _ENDED
 
 
-_TERMINAL = frozenset({TaskState.FINISHED, TaskState.FAILED, TaskState.CANCELED})
+_ENDED = frozenset({TaskState.FINISHED, TaskState.FAILED, TaskState.CANCELED})
+
+
+class CancelResult(StrEnum):
+    """What a cancelation did."""
+
+    #: The task was waiting and has ended.
+    CANCELED = "canceled"
+    #: It runs and was asked to stop.
+    REQUESTED = "requested"
+    #: It had ended before, and keeps that ending.
+    ALREADY_ENDED = "already_ended"
 
 
 class Priority(IntEnum):

@@ -64,7 +64,7 @@ def is_a(error: BaseException, kinds: type[BaseException] | tuple[type[BaseExcep
 def error_kind(error: BaseException) -> str:
     """Return the name of the class of an error, also of one of another process."""
     if type(error) is RemoteError:
-        return error.kind
+        return error.error.type
     return _text("type", lambda: _qualname(type(error)), _KIND_LIMIT)
 
 
@@ -76,7 +76,7 @@ def error_text(error: BaseException) -> str:
 def error_traceback(error: BaseException) -> str:
     """Return the end of the traceback of an error, also of one of another process or one that cannot be printed."""
     if type(error) is RemoteError:
-        return error.traceback
+        return error.error.traceback
     return _text("traceback", lambda: _Writer().written(error, 0)[-_TRACEBACK_LIMIT:], _TRACEBACK_LIMIT)
 
 

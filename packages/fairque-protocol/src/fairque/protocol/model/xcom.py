@@ -148,7 +148,7 @@ class XCom:
             f"task {self._task.task_id} pulls {key!r}{whose}, but the tasks on which it depends have left {there}"
             f"{''.join(f'; {other}' for other in others)}. "
             "Only tasks on which it directly depends count: name the one that left it in depends_on, too. "
-            "Values are kept until the last dependent has ended, and then for queue.result_ttl_seconds"
+            "Values are kept until the last dependent has ended, and then for queue.result_ttl"
         )
 
 

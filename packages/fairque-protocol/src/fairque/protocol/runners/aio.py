@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import redis.asyncio
 from redis.exceptions import NoScriptError, RedisError
 
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.embedded import resolve_url
 from fairque.protocol.errors import FairqueError, ProtocolError, SchemaMismatch
 from fairque.protocol.runners.cancelation import cancelable
@@ -38,7 +38,7 @@ class AsyncRunner:
         settings: Where the server is and how long to wait for it.
     """
 
-    def __init__(self, settings: RedisSettings) -> None:
+    def __init__(self, settings: RedisSection) -> None:
         self.settings = settings
         self.begin_anew()
         inherits(self)
@@ -211,7 +211,7 @@ class AsyncRunner:
             return self._client
 
 
-async def _seen(error: RedisError, settings: RedisSettings) -> str:
+async def _seen(error: RedisError, settings: RedisSection) -> str:
     return await asyncio.to_thread(visit, settings) if unclear(error) else ""
 
 
@@ -221,7 +221,7 @@ class AsyncSubscription:
     def __init__(
         self,
         connected: Callable[[], Awaitable[redis.asyncio.Redis]],
-        settings: RedisSettings,
+        settings: RedisSection,
         channel: str,
         on_message: Callable[[bytes], None],
         on_ready: Callable[[], None],
@@ -259,7 +259,7 @@ class AsyncSubscription:
             try:
                 pubsub = (await self._connected()).pubsub()
                 await pubsub.subscribe(self._channel)
-                if await pubsub.get_message(timeout=self._settings.socket_timeout_seconds) is None:
+                if await pubsub.get_message(timeout=self._settings.socket_timeout) is None:
                     raise NoAnswer
             except RedisError as error:
                 if pubsub is not None:
@@ -270,13 +270,13 @@ class AsyncSubscription:
                 return pubsub
 
     async def _listen(self) -> None:
-        silence = Silence(self._settings.socket_timeout_seconds)
+        silence = Silence(self._settings.socket_timeout)
         while True:
             try:
                 await self._hear_next(silence)
             except Exception:  # noqa: BLE001 - a listener that dies would leave all waits without an end
                 await self._reconnect()
-                silence = Silence(self._settings.socket_timeout_seconds)
+                silence = Silence(self._settings.socket_timeout)
 
     @cancelable
     async def _hear_next(self, silence: Silence) -> None:

@@ -6,7 +6,7 @@ from attrs import frozen
 
 from fairque.protocol.errors import ConfigurationError, FairqueError, QueueFull, RedisUnavailable, ServerUnsuitable
 
-__all__ = ["ANSWERS", "Cause"]
+__all__ = ["ANSWERS", "UNKNOWN_COMMAND", "Cause"]
 
 _FIND_PRIMARY: Final = "After a failover the address must lead to the new primary (a name in DNS, or a proxy)"
 
@@ -33,6 +33,16 @@ class Cause:
     kind: type[FairqueError] = RedisUnavailable
     quoted: bool = True
 
+
+UNKNOWN_COMMAND: Final = Cause(
+    name="unknown command",
+    pattern=r"(?i)unknown (redis )?command|unknown subcommand|command is not supported|command not allowed",
+    what="does not know a command that fairque needs",
+    fix="It may be older than Redis 7.0 or Valkey 7.2, a Sentinel or a proxy, or commands were renamed in its "
+    "configuration (rename-command)",
+    passes=False,
+    kind=ServerUnsuitable,
+)
 
 ANSWERS: Final[tuple[Cause, ...]] = (
     Cause(
@@ -212,15 +222,7 @@ ANSWERS: Final[tuple[Cause, ...]] = (
         passes=False,
         kind=ServerUnsuitable,
     ),
-    Cause(
-        name="unknown command",
-        pattern=r"(?i)unknown (redis )?command|unknown subcommand|command is not supported|command not allowed",
-        what="does not know a command that fairque needs",
-        fix="It may be older than Redis 7.0 or Valkey 7.2, a Sentinel or a proxy, or commands were renamed in its "
-        "configuration (rename-command)",
-        passes=False,
-        kind=ServerUnsuitable,
-    ),
+    UNKNOWN_COMMAND,
     Cause(
         name="EXECABORT",
         pattern=r"^EXECABORT ",

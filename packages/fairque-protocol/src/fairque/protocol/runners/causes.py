@@ -33,10 +33,12 @@ from fairque.protocol.errors import (
 )
 from fairque.protocol.runners.answers import ANSWERS, Cause
 
-__all__ = ["CAUSES", "Cause", "cause_of", "inner", "words_of"]
+__all__ = ["CAUSES", "Cause", "cause_of", "inner", "text_of", "words_of"]
 
 _LONGEST_ANSWER: Final = 300
-_ADDRESS: Final = "(FAIRQUE__REDIS__URL, --url or redis.url in the configuration)"
+#: What a server says of a command that it does not know: a part of what was sent.
+_ARGUMENTS: Final = re.compile(r",? with args beginning with:.*")
+_ADDRESS: Final = "(FAIRQUE_REDIS_URL, --url or redis.url in the configuration)"
 
 #: The first whose pattern is found counts.
 CAUSES: Final[tuple[Cause, ...]] = (
@@ -117,7 +119,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
         pattern=r"^SEEN mute",
         what="does not answer in time: it takes the connection and says nothing",
         fix="It may stand still (swapping, stopped, a slow disk, one long command), or be no Redis. Its log and "
-        "SLOWLOG GET tell; redis.socket_timeout_seconds is how long an answer may take",
+        "SLOWLOG GET tell; redis.socket_timeout is how long an answer may take",
         passes=True,
         quoted=False,
     ),
@@ -175,7 +177,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
         name="no connection in time",
         pattern=r"^(TIMEOUT.*connecting|ETIMEDOUT )",
         what="does not answer: there was no connection in time",
-        fix=f"Is the address right {_ADDRESS}? A firewall may drop what goes there; redis.connect_timeout_seconds is "
+        fix=f"Is the address right {_ADDRESS}? A firewall may drop what goes there; redis.connect_timeout is "
         "how long it may take",
         passes=True,
     ),
@@ -183,7 +185,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
         name="no answer in time",
         pattern=r"^TIMEOUT ",
         what="does not answer in time",
-        fix="Is it running, or busy with one long command (SLOWLOG GET)? redis.socket_timeout_seconds is how long an "
+        fix="Is it running, or busy with one long command (SLOWLOG GET)? redis.socket_timeout is how long an "
         "answer may take",
         passes=True,
     ),
@@ -232,7 +234,7 @@ def cause_of(words: str) -> Cause | None:
 def words_of(error: RedisError) -> str:
     """Return the code and the text of the error that is meant, in one line."""
     error = inner(error)
-    text = " ".join(str(error).split())[:_LONGEST_ANSWER]
+    text = text_of(error)[:_LONGEST_ANSWER]
     if type(error).__name__ == "MaxConnectionsError" or text == "Too many connections":
         return f"MAXCONNECTIONS {text}"
     # An answer of the server says more than what the system said before.
@@ -244,6 +246,11 @@ def words_of(error: RedisError) -> str:
         if isinstance(error, kind):
             return f"{name} {text}"
     return text
+
+
+def text_of(error: RedisError) -> str:
+    """Return what an error says, in one line, without what was sent, which does not belong in a log."""
+    return _ARGUMENTS.sub("", " ".join(str(error).split()))
 
 
 def inner(error: RedisError) -> RedisError:

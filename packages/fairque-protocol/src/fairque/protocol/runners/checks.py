@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 from attrs import frozen
 
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 
 __all__ = ["CHECKS", "MUSTS", "RISKS", "Finding", "Severity", "findings_of", "kind_of"]
 
@@ -39,7 +39,7 @@ class Finding:
     fix: str
 
 
-_Check: TypeAlias = Callable[[Info, RedisSettings], Iterator[Finding]]
+_Check: TypeAlias = Callable[[Info, RedisSection], Iterator[Finding]]
 
 
 def kind_of(info: Info) -> tuple[str, str]:
@@ -48,7 +48,7 @@ def kind_of(info: Info) -> tuple[str, str]:
     return kind, str(info.get(f"{kind}_version", "0"))
 
 
-def _sentinel(info: Info, _: RedisSettings) -> Iterator[Finding]:
+def _sentinel(info: Info, _: RedisSection) -> Iterator[Finding]:
     if "sentinel" in (info.get("redis_mode"), info.get("server_mode")):
         yield Finding(
             check="sentinel",
@@ -60,7 +60,7 @@ def _sentinel(info: Info, _: RedisSettings) -> Iterator[Finding]:
         )
 
 
-def _version(info: Info, _: RedisSettings) -> Iterator[Finding]:
+def _version(info: Info, _: RedisSection) -> Iterator[Finding]:
     kind, version = kind_of(info)
     if tuple(int(number) for number in re.findall(r"\d+", version)[:2]) < _OLDEST[kind]:
         yield Finding(
@@ -72,7 +72,7 @@ def _version(info: Info, _: RedisSettings) -> Iterator[Finding]:
         )
 
 
-def _eviction(info: Info, settings: RedisSettings) -> Iterator[Finding]:
+def _eviction(info: Info, settings: RedisSection) -> Iterator[Finding]:
     policy = str(info.get("maxmemory_policy", "noeviction"))
     if policy != "noeviction":
         yield Finding(
@@ -85,7 +85,7 @@ def _eviction(info: Info, settings: RedisSettings) -> Iterator[Finding]:
         )
 
 
-def _role(info: Info, _: RedisSettings) -> Iterator[Finding]:
+def _role(info: Info, _: RedisSection) -> Iterator[Finding]:
     if info.get("role") == "slave":
         yield Finding(
             check="role",
@@ -96,7 +96,7 @@ def _role(info: Info, _: RedisSettings) -> Iterator[Finding]:
         )
 
 
-def _persistence(info: Info, settings: RedisSettings) -> Iterator[Finding]:
+def _persistence(info: Info, settings: RedisSection) -> Iterator[Finding]:
     # Who asks for a server in memory knows that it forgets.
     if not info.get("aof_enabled", 1) and settings.url != "embedded://":
         yield Finding(
@@ -120,7 +120,7 @@ def _persistence(info: Info, settings: RedisSettings) -> Iterator[Finding]:
             )
 
 
-def _memory(info: Info, _: RedisSettings) -> Iterator[Finding]:
+def _memory(info: Info, _: RedisSection) -> Iterator[Finding]:
     most, used = int(info.get("maxmemory", 0)), int(info.get("used_memory", 0))
     if not most:
         yield Finding(
@@ -140,7 +140,7 @@ def _memory(info: Info, _: RedisSettings) -> Iterator[Finding]:
         )
 
 
-def _clients(info: Info, _: RedisSettings) -> Iterator[Finding]:
+def _clients(info: Info, _: RedisSection) -> Iterator[Finding]:
     most, now = int(info.get("maxclients", 0)), int(info.get("connected_clients", 0))
     if most and now > _CROWDED * most:
         yield Finding(
@@ -152,7 +152,7 @@ def _clients(info: Info, _: RedisSettings) -> Iterator[Finding]:
         )
 
 
-def _scripts(info: Info, _: RedisSettings) -> Iterator[Finding]:
+def _scripts(info: Info, _: RedisSection) -> Iterator[Finding]:
     cached = int(info.get("number_of_cached_scripts", 0))
     if cached > _MANY_SCRIPTS:
         yield Finding(
@@ -164,7 +164,7 @@ def _scripts(info: Info, _: RedisSettings) -> Iterator[Finding]:
         )
 
 
-def _cluster(info: Info, _: RedisSettings) -> Iterator[Finding]:
+def _cluster(info: Info, _: RedisSection) -> Iterator[Finding]:
     if info.get("cluster_enabled"):
         yield Finding(
             check="cluster",
@@ -193,7 +193,7 @@ MUSTS = ("sentinel", "version", "eviction", "role")
 RISKS = ("persistence",)
 
 
-def findings_of(info: Info, settings: RedisSettings, checks: tuple[str, ...] = tuple(CHECKS)) -> list[Finding]:
+def findings_of(info: Info, settings: RedisSection, checks: tuple[str, ...] = tuple(CHECKS)) -> list[Finding]:
     """Make some checks.
 
     Args:

@@ -13,7 +13,7 @@ import redis.retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ReadOnlyError
 
-from fairque.protocol.config import RedisSettings, mask_url
+from fairque.protocol.config import RedisSection, mask_url
 from fairque.protocol.config.address import Address, read_address
 from fairque.protocol.errors import ConfigurationError, ServerUnsuitable
 from fairque.protocol.runners.checks import MUSTS, findings_of
@@ -50,7 +50,7 @@ _NAMELESS: dict[str, None] = (
 )
 
 
-def options(settings: RedisSettings, address: Address) -> dict[str, Any]:
+def options(settings: RedisSection, address: Address) -> dict[str, Any]:
     """Return the keyword arguments of a connection of redis-py: all that matters, and nothing of the URL unread.
 
     Time limits always, keepalive where there is one, and of a server with TLS the certificate must be for its host.
@@ -60,8 +60,8 @@ def options(settings: RedisSettings, address: Address) -> dict[str, Any]:
         "username": address.username,
         "password": address.password,
         "client_name": address.client_name,
-        "socket_timeout": settings.socket_timeout_seconds,
-        "socket_connect_timeout": settings.connect_timeout_seconds,
+        "socket_timeout": settings.socket_timeout,
+        "socket_connect_timeout": settings.connect_timeout,
         "health_check_interval": 30,
         # Not the defaults of every redis-py that may be installed. The second version needs no handshake, which old
         # proxies do not know, and answers in the form that the calls read.
@@ -118,7 +118,7 @@ def script_text(call: Call[Any]) -> str:
     return script(call.script).text
 
 
-def client_of(library: Any, settings: RedisSettings, url: str, retry: object, **more: object) -> Any:
+def client_of(library: Any, settings: RedisSection, url: str, retry: object, **more: object) -> Any:
     """Return a client of redis-py that has not connected yet.
 
     Args:
@@ -155,7 +155,7 @@ def _kind(library: Any, address: Address) -> Any:
     return kinds.SSLConnection if address.tls else kinds.Connection
 
 
-def check_server(info: Mapping[str, Any], settings: RedisSettings) -> None:
+def check_server(info: Mapping[str, Any], settings: RedisSection) -> None:
     """Refuse a server that must not hold a queue.
 
     Args:

@@ -6,7 +6,7 @@ from redis.exceptions import DataError, MasterDownError, ReadOnlyError, RedisErr
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from fairque.protocol.clock import monotonic
-from fairque.protocol.config import RedisSettings, mask_url
+from fairque.protocol.config import RedisSection, mask_url
 from fairque.protocol.config.address import read_address
 from fairque.protocol.errors import (
     ConfigurationError,
@@ -16,7 +16,7 @@ from fairque.protocol.errors import (
     RedisUnavailable,
     ServerUnsuitable,
 )
-from fairque.protocol.runners.causes import Cause, cause_of, inner, words_of
+from fairque.protocol.runners.causes import Cause, cause_of, inner, text_of, words_of
 
 __all__ = ["Attempts", "NoAnswer", "Silence", "denied", "replaced", "translated", "unclear"]
 
@@ -33,7 +33,7 @@ _UNCLEAR = ("connection lost", "no connection in time", "no answer in time", "an
 class Attempts:
     """Counts the attempts of one idempotent call and says how long to wait before the next."""
 
-    def __init__(self, settings: RedisSettings) -> None:
+    def __init__(self, settings: RedisSection) -> None:
         self._settings = settings
         self._made = 0
 
@@ -111,7 +111,7 @@ def unclear(error: RedisError) -> bool:
     return cause is not None and cause.name in _UNCLEAR
 
 
-def translated(error: RedisError, settings: RedisSettings, seen: str = "") -> FairqueError:
+def translated(error: RedisError, settings: RedisSection, seen: str = "") -> FairqueError:
     """Return what an error of redis-py means: nothing above the runners sees those.
 
     Args:
@@ -125,17 +125,17 @@ def translated(error: RedisError, settings: RedisSettings, seen: str = "") -> Fa
     where = mask_url(settings.url)
     if cause is not None:
         what = cause.what.replace("{database}", _database(settings.url))
-        return _told(cause, f"Redis at {where} {what}", answer.removeprefix("SEEN ") if seen else str(error))
+        return _told(cause, f"Redis at {where} {what}", answer.removeprefix("SEEN ") if seen else text_of(error))
     if isinstance(error, DataError) or _OF_SCRIPT in str(error):
-        return ProtocolError(f"a script failed at Redis {where}: {error}")
-    return ServerUnsuitable(f"Redis at {where} answered with an error: {error}")
+        return ProtocolError(f"a script failed at Redis {where}: {text_of(error)}")
+    return ServerUnsuitable(f"Redis at {where} answered with an error: {text_of(error)}")
 
 
 def _told(cause: Cause, what: str, answer: str) -> FairqueError:
     said = f": {' '.join(answer.split()).rstrip('.')}" if cause.quoted else ""
     text = f"{what}{said}. {cause.fix}"
     if cause.kind is QueueFull:
-        return QueueFull(text, 1.0)
+        return QueueFull(text, 1.0, "server")
     if cause.kind is ConfigurationError:
         return ConfigurationError([text])
     if cause.kind is RedisUnavailable:

@@ -3,13 +3,14 @@
 Redis does not roll a script back. A user that lacks one of its commands would leave half of it behind.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from fairque.protocol.calls.rights import rights
-from fairque.protocol.config import RedisSettings, mask_url
+from fairque.protocol.config import RedisSection, mask_url
 from fairque.protocol.errors import ServerUnsuitable
+from fairque.protocol.runners.answers import UNKNOWN_COMMAND
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.rights import ROLES, Need, needs_of, needs_of_role, remedy, told
@@ -25,11 +26,13 @@ class Permits:
         settings: Where the server is, to be told.
     """
 
-    def __init__(self, settings: RedisSettings) -> None:
+    def __init__(self, settings: RedisSection) -> None:
         self._settings = settings
         # By queue: what is lacking for each script that may not be run. Mostly there is none.
         self._denied: dict[str, Mapping[str, tuple[Need, ...]]] = {}
         self._missing: dict[str, set[str]] = {}
+        # What the server does not have; the same for all queues.
+        self._unknown: set[str] = set()
 
     def unknown(self, calls: Iterable[Call[Any]]) -> QueueKeys | None:
         """Return a queue of these calls whose rights are to be asked for by `question`; None when all are known.
@@ -58,13 +61,15 @@ class Permits:
             self._refuse(keys, lacking, f"a {role}")
 
     @staticmethod
-    def question(keys: QueueKeys) -> Call[list[bool]]:
+    def question(keys: QueueKeys) -> Call[list[bool | None]]:
         """Return the call that asks the server for all rights that any script or role needs."""
         return rights(keys, _all_words())
 
-    def note(self, keys: QueueKeys, allowed: Iterable[bool]) -> None:
+    def note(self, keys: QueueKeys, allowed: Iterable[bool | None]) -> None:
         """Take the answer to `question` down."""
-        missing = {words for words, may in zip(_all_words(), allowed, strict=True) if not may}
+        answers = dict(zip(_all_words(), allowed, strict=True))
+        missing = {words for words, may in answers.items() if not may}
+        self._unknown = {words for words, may in answers.items() if may is None}
         self._missing[keys.name] = missing
         self._denied[keys.name] = {
             name: tuple(lacking)
@@ -82,7 +87,12 @@ class Permits:
         self._denied.clear()
         self._missing.clear()
 
-    def _refuse(self, keys: QueueKeys, lacking: Iterable[Need], what: str) -> None:
+    def _refuse(self, keys: QueueKeys, lacking: Sequence[Need], what: str) -> None:
+        if unknown := [need for need in lacking if need.words in self._unknown]:
+            raise ServerUnsuitable(
+                f"Redis at {mask_url(self._settings.url)} {UNKNOWN_COMMAND.what}: {what} of queue {keys.name!r} is "
+                f"refused before it changes anything, since nobody may {told(unknown)}. {UNKNOWN_COMMAND.fix}"
+            )
         raise ServerUnsuitable(
             f"the user at Redis {mask_url(self._settings.url)} may not do this: {what} of queue {keys.name!r} is "
             f"refused before it changes anything, since the user may not {told(lacking)}. Grant it: "

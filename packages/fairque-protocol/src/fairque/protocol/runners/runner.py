@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import redis
 from redis.exceptions import NoScriptError, RedisError
 
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.embedded import resolve_url
 from fairque.protocol.errors import FairqueError, ProtocolError, SchemaMismatch
 from fairque.protocol.runners.connection import (
@@ -45,7 +45,7 @@ class Runner:
             end.
     """
 
-    def __init__(self, settings: RedisSettings, *, check: bool = True) -> None:
+    def __init__(self, settings: RedisSection, *, check: bool = True) -> None:
         self.settings = settings
         self._check = check
         self.begin_anew()
@@ -248,7 +248,7 @@ class Runner:
         return client
 
 
-def _seen(error: RedisError, settings: RedisSettings) -> str:
+def _seen(error: RedisError, settings: RedisSection) -> str:
     return visit(settings) if unclear(error) else ""
 
 
@@ -281,7 +281,7 @@ class Subscription:
     def __init__(
         self,
         connected: Callable[[], redis.Redis],
-        settings: RedisSettings,
+        settings: RedisSection,
         channel: str,
         on_message: Callable[[bytes], None],
         on_ready: Callable[[], None],
@@ -320,7 +320,7 @@ class Subscription:
             try:
                 pubsub = self._connected().pubsub()
                 pubsub.subscribe(self._channel)
-                if pubsub.get_message(timeout=self._settings.socket_timeout_seconds) is None:
+                if pubsub.get_message(timeout=self._settings.socket_timeout) is None:
                     raise NoAnswer
             except RedisError as error:
                 if pubsub is not None:
@@ -331,7 +331,7 @@ class Subscription:
                 return pubsub
 
     def _listen(self) -> None:
-        silence = Silence(self._settings.socket_timeout_seconds)
+        silence = Silence(self._settings.socket_timeout)
         while not self._closed.is_set():
             try:
                 message = self._pubsub.get_message(timeout=silence.seconds)
@@ -341,7 +341,7 @@ class Subscription:
                     self._hear(message["data"])
             except Exception:  # noqa: BLE001 - a listener that dies would leave all waits without an end
                 self._reconnect()
-                silence = Silence(self._settings.socket_timeout_seconds)
+                silence = Silence(self._settings.socket_timeout)
 
     def _hear(self, data: bytes) -> None:
         try:

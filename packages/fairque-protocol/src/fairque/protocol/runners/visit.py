@@ -5,7 +5,7 @@ import socket
 import ssl
 from typing import Final
 
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.config.address import Address, read_address
 from fairque.protocol.runners.causes import cause_of
 
@@ -18,7 +18,7 @@ _SHOWN: Final = 60
 _ALERT: Final = b"\x15\x03"
 
 
-def visit(settings: RedisSettings) -> str:
+def visit(settings: RedisSection) -> str:
     """Connect once, ask for a sign of life, and return what was found, in words for `cause_of`.
 
     Returns:
@@ -36,7 +36,7 @@ def visit(settings: RedisSettings) -> str:
     return _meaning(said, address, settings)
 
 
-def _meaning(said: bytes, address: Address, settings: RedisSettings) -> str:
+def _meaning(said: bytes, address: Address, settings: RedisSection) -> str:
     line = said.partition(b"\r\n")[0].decode("ascii", "replace")
     if line.startswith(("+", "-")):
         if address.tls:
@@ -49,7 +49,7 @@ def _meaning(said: bytes, address: Address, settings: RedisSettings) -> str:
     return "SEEN closed"
 
 
-def _said(address: Address, settings: RedisSettings) -> bytes:
+def _said(address: Address, settings: RedisSection) -> bytes:
     """Return the first that is said; empty when the other side closes instead.
 
     Raises:
@@ -73,8 +73,8 @@ def _said(address: Address, settings: RedisSettings) -> bytes:
             return b""
 
 
-def _connected(address: Address, settings: RedisSettings) -> socket.socket:
-    seconds = min(_LONGEST_SECONDS, settings.connect_timeout_seconds)
+def _connected(address: Address, settings: RedisSection) -> socket.socket:
+    seconds = min(_LONGEST_SECONDS, settings.connect_timeout)
     if address.path:
         connection = socket.socket(socket.AF_UNIX)
         try:
@@ -85,11 +85,11 @@ def _connected(address: Address, settings: RedisSettings) -> socket.socket:
             raise
     else:
         connection = socket.create_connection((address.host, address.port), seconds)
-    connection.settimeout(min(_LONGEST_SECONDS, settings.socket_timeout_seconds))
+    connection.settimeout(min(_LONGEST_SECONDS, settings.socket_timeout))
     return connection
 
 
-def _speaks_tls(address: Address, settings: RedisSettings) -> bool:
+def _speaks_tls(address: Address, settings: RedisSection) -> bool:
     # Nothing is said to it, so it does not matter whether it is trusted.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

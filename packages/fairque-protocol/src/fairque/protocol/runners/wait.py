@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 import redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.embedded import resolve_url
 from fairque.protocol.errors import RedisUnavailable
 from fairque.protocol.runners.connection import client_of, command, no_retry, script_text
@@ -27,7 +27,7 @@ class WaitLine(Generic[T]):
         settings: Where the server is and how long to wait for it.
     """
 
-    def __init__(self, settings: RedisSettings) -> None:
+    def __init__(self, settings: RedisSection) -> None:
         self.settings = settings
         self._connection: Any = None
         self._loaded: set[str] = set()

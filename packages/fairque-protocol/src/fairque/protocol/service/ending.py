@@ -17,6 +17,7 @@ from typing import Any, Final, NoReturn
 from fairque.protocol.service.aside import call_aside, hangs, say
 from fairque.protocol.service.signals import ignore_from_now_on, keep_hearing
 from fairque.protocol.service.streams import flush_streams
+from fairque.protocol.service.threads import BegunThread
 
 __all__ = ["ProgramEnd", "run_command"]
 
@@ -52,8 +53,8 @@ def _leave(code: int) -> NoReturn:
     ignore_from_now_on()
     end = _End(code)
     atexit.register(end.take_turn)
-    helper = threading.Thread(target=end.call_handlers, name="fairque-exit-handlers", daemon=True)
-    watcher = threading.Thread(target=end.insist, name="fairque-exit", daemon=True)
+    helper = BegunThread(end.call_handlers, "fairque-exit-handlers")
+    watcher = BegunThread(end.insist, "fairque-exit")
     try:
         # Both now: an interpreter that ends begins no threads any more.
         helper.start()
@@ -139,7 +140,7 @@ class ProgramEnd:
         # The interpreter tells the threads of pools to end before it joins any, so one that only waits ends then.
         self._pool = ThreadPoolExecutor(1, "fairque-program")
         self._pool.submit(_Farewell.leave_in_this_thread, self._tell)
-        threading.Thread(target=self._wait, name="fairque-program-end", daemon=True).start()
+        BegunThread(self._wait, "fairque-program-end").start()
 
     def cancel(self) -> None:
         """Call nothing any more; safe to call twice."""

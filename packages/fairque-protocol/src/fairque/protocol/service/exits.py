@@ -1,18 +1,17 @@
 """The exit codes that the commands of all services share, and which error ends one with which."""
 
 from fairque.protocol.errors import (
+    CannotImport,
     ConfigurationError,
     FairqueError,
+    InvalidArgument,
     InvalidSchedule,
+    NotFound,
     QueueFull,
     RedisUnavailable,
-    ScheduleNotFound,
     SchemaMismatch,
     ServerUnsuitable,
-    TaskNotFound,
-    UserNotFound,
 )
-from fairque.protocol.service.loading import CannotImport
 
 __all__ = [
     "CONFIGURATION",
@@ -39,13 +38,12 @@ CONFIGURATION = 78
 _CODES: tuple[tuple[type[FairqueError], int], ...] = (
     (ConfigurationError, CONFIGURATION),
     (InvalidSchedule, CONFIGURATION),
+    (InvalidArgument, USAGE),
     (QueueFull, UNREACHABLE),
     (RedisUnavailable, UNREACHABLE),
     (ServerUnsuitable, UNREACHABLE),
     (SchemaMismatch, MISMATCH),
-    (TaskNotFound, NOT_FOUND),
-    (UserNotFound, NOT_FOUND),
-    (ScheduleNotFound, NOT_FOUND),
+    (NotFound, NOT_FOUND),
     (CannotImport, IMPORT),
 )
 

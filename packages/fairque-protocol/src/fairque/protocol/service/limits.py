@@ -16,8 +16,8 @@ from fairque.protocol.calls import (
 )
 from fairque.protocol.calls.edition import NO_EDITION
 from fairque.protocol.calls.limits import MAX_SETTINGS
-from fairque.protocol.config import DefaultLimits, FairnessSettings
-from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.config import DefaultLimits, FairnessSection
+from fairque.protocol.errors import Conflict
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 
@@ -39,7 +39,7 @@ class Plan:
         undeclared: Users who have settings that nobody declared; they keep them.
     """
 
-    fairness: FairnessSettings
+    fairness: FairnessSection
     settings: tuple[Setting, ...]
     changes: tuple[str, ...]
     unchanged: int
@@ -53,7 +53,7 @@ class Runs(Protocol):
         """Send a call and return its answer."""
 
 
-def plan(fairness: FairnessSettings, found: Configured) -> Plan:
+def plan(fairness: FairnessSection, found: Configured) -> Plan:
     """Compare what is declared with what is set. Declared users, and all together, get exactly what is declared.
 
     Args:
@@ -67,7 +67,7 @@ def plan(fairness: FairnessSettings, found: Configured) -> Plan:
             unchanged += 1
         else:
             changes.append(f"queue: {name} {shown(now)} -> {shown(wanted)}")
-    for user_id, limits in [(ALL_USERS, fairness.defaults), *fairness.users.items()]:
+    for user_id, limits in [(ALL_USERS, fairness.user_defaults), *fairness.users.items()]:
         own = found.users.get(user_id, {})
         whose = f"user {user_id!r}" if user_id else "all users"
         for setting in _declared(user_id, limits):
@@ -90,7 +90,7 @@ def apply(runner: Runs, keys: QueueKeys, planned: Plan) -> None:
     """Carry out a plan: the queue first, then 1,000 settings in one atomic step. Doing it again changes nothing.
 
     Raises:
-        ConfigurationError: The cost mode would change while users have tasks or debts. Nothing was changed.
+        Conflict: The cost mode would change while users have tasks or debts. Nothing was changed.
     """
     fairness, settings = planned.fairness, planned.settings
     chunks = [settings[first : first + MAX_SETTINGS] for first in range(0, len(settings), MAX_SETTINGS)]
@@ -140,7 +140,7 @@ class LimitsKeeper:
     """
 
     def __init__(
-        self, runner: Runs, keys: QueueKeys, fairness: FairnessSettings, log: Callable[[str, list[str]], None]
+        self, runner: Runs, keys: QueueKeys, fairness: FairnessSection, log: Callable[[str, list[str]], None]
     ) -> None:
         self._runner, self._keys, self._fairness, self._log = runner, keys, fairness, log
         self._seen = NO_EDITION
@@ -149,7 +149,7 @@ class LimitsKeeper:
     @property
     def keeps(self) -> bool:
         """Whether there is anything to restore."""
-        return self._fairness != FairnessSettings()
+        return self._fairness != FairnessSection()
 
     def look(self) -> None:
         """Restore the limits if the server has lost them.
@@ -173,9 +173,9 @@ class LimitsKeeper:
         try:
             if planned.changes:
                 apply(self._runner, self._keys, planned)
-        except ConfigurationError as error:
+        except Conflict as error:
             # The cost mode must not change while users have work. The limits do not depend on it.
-            planned, self._refused = plan(evolve(fairness, cost_mode=found.cost_mode), found), True
+            planned, self._refused = plan(evolve(fairness, cost_mode=cast("Any", found.cost_mode)), found), True
             apply(self._runner, self._keys, planned)
             if not refused_before:
                 self._log(f"the cost mode is changed as soon as that can be: {error}", [])

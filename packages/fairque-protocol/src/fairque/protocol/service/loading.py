@@ -5,13 +5,9 @@ import os
 from collections.abc import Iterable
 from types import ModuleType
 
-from fairque.protocol.errors import FairqueError
+from fairque.protocol.errors import CannotImport
 
-__all__ = ["CannotImport", "import_module", "import_modules"]
-
-
-class CannotImport(FairqueError):
-    """A module or its attribute cannot be had."""
+__all__ = ["import_module", "import_modules"]
 
 
 def import_module(name: str) -> ModuleType:

@@ -4,8 +4,7 @@ import importlib
 import traceback
 
 from fairque.protocol.config import mask_addresses
-from fairque.protocol.errors import FairqueError
-from fairque.protocol.service.loading import CannotImport
+from fairque.protocol.errors import CannotImport, FairqueError
 
 __all__ = ["refusal"]
 

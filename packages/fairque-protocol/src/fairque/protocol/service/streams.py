@@ -41,14 +41,26 @@ def fill_standard_numbers() -> None:
 def flush_streams() -> None:
     """Write what is left; where it cannot be written, leave it out."""
     for number, name in enumerate(_NAMES[1:], start=1):
-        try:
-            getattr(sys, name).flush()
-        except (AttributeError, OSError, ValueError):
+        original = getattr(sys, f"__{name}__")
+        if getattr(sys, name) is not original and not _flushed(getattr(sys, name)) and original is not None:
+            # What user code has put there the interpreter would flush once more, and change the exit code.
+            setattr(sys, name, original)
+        if not _flushed(getattr(sys, name)):
             # What is kept for a disk that is full or a reader who is gone would be tried again at the end.
             with suppress(OSError):
                 nothing = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(nothing, number)
                 os.close(nothing)
+
+
+def _flushed(stream: TextIO | None) -> bool:
+    if stream is None:
+        return False
+    try:
+        stream.flush()
+    except BaseException:  # noqa: BLE001 - of whatever object user code has put there
+        return False
+    return True
 
 
 def write_line(stream: TextIO | None, line: str) -> None:

@@ -61,25 +61,27 @@ class Message:
     parents: tuple[After, ...]
 
 
-def encode_task(task: Task[Any], default_user_id: str | None = None) -> Message:
+def encode_task(task: Task[Any], default_user_id: str | None = None, user_id: str | None = None) -> Message:
     """Encode a task. Written by hand, since it is the hot path of every push.
 
     Args:
         task: The task.
-        default_user_id: Its user if it names none and depends on no other task.
+        default_user_id: Its user if it has none else, and depends on no other task.
+        user_id: Its user if it names none.
 
     Raises:
         InvalidTask: The user is missing though it depends on no other task, or an argument is not a JSON value; the
             error names parameter and path.
     """
     args, kwargs, inputs, parents = _arguments(task)
-    user_id = task.user_id
+    user_id = user_id if task.user_id is None else task.user_id
     if user_id is None and not parents:
         user_id = default_user_id
     if user_id is None and not parents:
         raise InvalidTask(
-            f"task {task.task_id} has no user_id: whose share of the workers does it use? Give it one "
-            "(function.options(user_id=...)), or set a default: TaskQueue.from_url(url, default_user_id=...)"
+            f"task {task.task_id} has no user_id: whose share of the workers does it use? Give it one, "
+            "push(task, user_id=...) or function.options(user_id=...), or set a default: "
+            "TaskQueue.from_url(url, default_user_id=...)"
         )
     fields: dict[str, Any] = {"v": WIRE_VERSION, "id": task.task_id}
     if user_id is not None:

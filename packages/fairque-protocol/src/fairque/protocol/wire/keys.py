@@ -4,7 +4,7 @@ import re
 
 from attrs import field, frozen
 
-from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.errors import InvalidArgument
 from fairque.protocol.limits import QUEUE_NAME
 from fairque.protocol.showing import shown
 
@@ -15,12 +15,10 @@ def check_queue_name(name: object) -> str:
     """Return ``name`` if it may name a queue.
 
     Raises:
-        ConfigurationError: It has other characters than ``A-Z a-z 0-9 _ . @ -``, or not 1 to 64 of them.
+        InvalidArgument: It has other characters than ``A-Z a-z 0-9 _ . @ -``, or not 1 to 64 of them.
     """
     if not isinstance(name, str) or re.fullmatch(QUEUE_NAME, name) is None:
-        raise ConfigurationError(
-            [f"queue name {shown(name)} is not valid: 1 to 64 of the characters A-Z a-z 0-9 _ . @ -"]
-        )
+        raise InvalidArgument([f"queue name {shown(name)} is not valid: 1 to 64 of the characters A-Z a-z 0-9 _ . @ -"])
     return name
 
 

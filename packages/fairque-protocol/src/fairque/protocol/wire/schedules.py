@@ -1,6 +1,6 @@
 """The definition of a schedule as JSON, what is wrong with one, and the digest of what its times depend on."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from typing import Any, get_args
 
@@ -10,9 +10,9 @@ from fairque.protocol.durations import LONGEST_MS
 from fairque.protocol.errors import InvalidTask, ProtocolError
 from fairque.protocol.jsonvalue import canonical, check_json, dumps, loads
 from fairque.protocol.limits import id_problem
-from fairque.protocol.model.retry import Backoff
 from fairque.protocol.model.ids import ANY_TASK_ID, is_made_id
 from fairque.protocol.model.outputs import take_out
+from fairque.protocol.model.retry import Backoff
 from fairque.protocol.model.schedules import DstGap, Misfire, Overlap, Schedule, schedule_from_fields, task_of
 from fairque.protocol.model.states import Priority
 from fairque.protocol.model.task import Task, from_fields
@@ -36,15 +36,21 @@ _VERSION = 1
 #: What the wire calls the fields of a schedule, and those of its task.
 _FIELDS = {
     **{name: name for name in ("cron", "every_ms", "timezone", "dst_gap", "jitter_ms", "misfire", "misfire_limit")},
-    **{"at": "at_ms", "start": "start_ms", "end": "end_ms", "grace_ms": "misfire_grace_ms"},
+    "at": "at_ms",
+    "start": "start_ms",
+    "end": "end_ms",
+    "grace_ms": "misfire_grace_ms",
     **{name: name for name in ("overlap", "declared")},
 }
 _TASK_FIELDS = {
     **{name: name for name in ("func", "args", "kwargs", "payload", "user_id", "priority", "retries")},
-    **{"retry": "backoff", "timeout_ms": "timeout_ms", "cost": "cost", "isolation": "isolation"},
+    "retry": "backoff",
+    "timeout_ms": "timeout_ms",
+    "cost": "cost",
+    "isolation": "isolation",
 }
 _DEFAULTS = {one.name: one.default for one in fields(Schedule)}
-_TASK_DEFAULTS = {
+_TASK_DEFAULTS: dict[str, Any] = {
     **{one.name: one.default for one in fields(Task)},
     "kwargs": {},
     "priority": Priority.NORMAL,

@@ -1,4 +1,4 @@
-"""The queue's own time: it goes as the server's clock does, but never back."""
+"""The queue's own clock: it follows the server's clock, but never goes back."""
 
 from attrs import define, field
 
@@ -7,15 +7,15 @@ __all__ = ["QueueClock"]
 
 @define(eq=False)
 class QueueClock:
-    """Takes the server's time and gives the queue's.
+    """Converts the server's time to the queue's.
 
-    When the server's clock is set back, the queue's continues from the last time that was noted, and is ahead of the
-    server's by the difference from then on.
+    If the server's clock is set back, the queue's continues from the last recorded time, and stays ahead of the
+    server's by the difference.
 
     Attributes:
-        seen_us: The queue's time when it was noted last, in microseconds.
-        now_us: The queue's time as it was read last.
-        shift_ms: By how many milliseconds that was ahead of the server's.
+        seen_us: The last recorded time of the queue, in microseconds.
+        now_us: The last read time of the queue, in microseconds.
+        shift_ms: Milliseconds by which `now_us` was ahead of the server's time.
     """
 
     seen_us: int = field(init=False, default=0)
@@ -24,15 +24,15 @@ class QueueClock:
 
     @property
     def server_ms(self) -> int:
-        """The server's time as it was read last, in milliseconds."""
+        """The last read time of the server, in milliseconds."""
         return self.now_us // 1000 - self.shift_ms
 
     def at(self, server_us: int) -> int:
-        """Return the queue's time in microseconds, given the server's, and note nothing."""
+        """Return the queue's time in microseconds for a time of the server, without recording it."""
         return server_us + self._shift_at(server_us) * 1000
 
     def read(self, server_us: int) -> int:
-        """Return the queue's time in microseconds, given the server's; a step back is noted."""
+        """Return the queue's time in microseconds for a time of the server, and record a step back."""
         shift_ms = self._shift_at(server_us)
         self.now_us = server_us + shift_ms * 1000
         if shift_ms != self.shift_ms:
@@ -41,7 +41,7 @@ class QueueClock:
         return self.now_us
 
     def note(self) -> None:
-        """Note the time as it was read last: whatever changes a queue does."""
+        """Record the last read time. Every change of a queue does this."""
         self.seen_us = self.now_us
 
     def _shift_at(self, server_us: int) -> int:

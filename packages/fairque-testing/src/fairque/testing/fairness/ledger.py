@@ -1,8 +1,8 @@
-"""What the scheduler keeps and charges: the records of users and tasks, and the steps that several verbs share.
+"""The records and charges of the scheduler: users, tasks, and the steps that several verbs share.
 
-* At the start an estimate (*prepay*): the given cost or the user's average, between 1 ms and a third of the lease.
-* At each heartbeat what the task ran beyond it; so a long task is charged while it runs.
-* At the end the difference to what was measured. When a lease expires, nothing is measured and the charge stands.
+* At the start, an estimate (*prepay*): the given cost or the user's average, between 1 ms and a third of the lease.
+* At each heartbeat, the run time beyond it, so that a long task is charged while it runs.
+* At the end, the difference to the measured time. If a lease expires, nothing is measured and the charge is kept.
 
 With ``cost_mode="count"`` each task costs 1 at its start and nothing is corrected.
 """
@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from attrs import define, field
 
-from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.errors import InvalidArgument
 from fairque.protocol.model.score import calculate_score
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.showing import shown
@@ -26,7 +26,7 @@ __all__ = ["MIN_CHARGE", "CostMode", "FairLedger"]
 
 CostMode = Literal["time", "count"]
 
-#: Microseconds that the shortest task costs.
+#: Microseconds charged for the shortest task.
 MIN_CHARGE: Final = 1_000
 
 _UNITS: Final[Mapping[CostMode, Units]] = {
@@ -37,23 +37,23 @@ _UNITS: Final[Mapping[CostMode, Units]] = {
 
 @define(kw_only=True, eq=False)
 class FairLedger(FairOrder):
-    """Users, tasks and charges. Times are whole microseconds or milliseconds, as the names say.
+    """Users, tasks and charges. Times are whole microseconds or milliseconds, see the suffixes of the names.
 
     Attributes:
-        cost_mode: ``time`` charges microseconds, ``count`` charges 1 a task.
-        max_deliveries: Lost leases after which a task ends.
+        cost_mode: ``time`` charges microseconds, ``count`` charges 1 per task.
+        max_lost_workers: Lost leases after which a task ends.
         est0: Average run time of all tasks in microseconds, the estimate for users without their own.
         users: The records of users.
         tasks: All tasks that have not ended.
         running: Tasks by end of lease, in milliseconds.
         delayed: Tasks by due time, in milliseconds.
-        settings: What was set for users, with a record or without.
-        clock: The queue's own time: a verb is told the server's.
+        settings: The settings of users, with a record or without.
+        clock: The queue's own clock; verbs take the server's time.
     """
 
     cost_mode: CostMode = "time"
     units: Units = field(init=False)
-    max_deliveries: int = 5
+    max_lost_workers: int = 5
     est0: float = field(init=False, default=1_000.0)
     users: dict[str, User] = field(init=False, factory=dict)
     tasks: dict[str, ModelTask] = field(init=False, factory=dict)
@@ -61,19 +61,19 @@ class FairLedger(FairOrder):
     delayed: Ring = field(init=False, factory=Ring)
     settings: dict[str, UserSettings] = field(init=False, factory=dict)
     clock: QueueClock = field(init=False, factory=QueueClock)
-    # The users that the present call has looked at, in this order: it is the order in which they are synced.
+    # The users of the current call, in the order in which they are synced.
     _touched: dict[str, User] = field(init=False, factory=dict)
 
     @units.default
     def _units_of_mode(self) -> Units:
         if self.cost_mode not in _UNITS:
-            raise ConfigurationError([f"cost_mode must be 'time' or 'count', not {shown(self.cost_mode)}"])
+            raise InvalidArgument([f"cost_mode must be 'time' or 'count', not {shown(self.cost_mode)}"])
         return _UNITS[self.cost_mode]
 
     # Charging.
 
     def _grant(self, user: User, now_us: int, lease_ms: int) -> str:
-        """Start the next task of a user, charged ahead."""
+        """Start the next task of a user, and charge its estimate."""
         critical = user.critical_next
         queue = user.c if critical else user.n
         ((_, task_id),) = queue.take(math.inf, 1)
@@ -85,7 +85,7 @@ class FairLedger(FairOrder):
         user.S += task.charged / user.settings.weight
         user.inf += 1
         self.spend_start(user, now_us)
-        # The start is the fence of the attempt too, so it is above the one before.
+        # The start is also the fence of the attempt, so it is above the previous one.
         task.state, task.start_us = TaskState.STARTED, max(task.start_us + 1, now_us)
         self._lease(task, now_us, lease_ms)
         return task_id
@@ -94,11 +94,11 @@ class FairLedger(FairOrder):
         if self.cost_mode == "count":
             return 1
         known = (cost for cost in (task.cost_us, user.ewma) if cost is not None)
-        # At most one heartbeat: what runs longer is charged while it runs.
+        # At most one heartbeat: a longer task is charged while it runs.
         return math.floor(max(MIN_CHARGE, min(lease_ms * 1000 / 3, next(known, self.est0))))
 
     def _leave_running(self, task: ModelTask, now_us: int, ran_us: int | None) -> User:
-        """The one way out of STARTED. ``ran_us`` is None when the lease expired."""
+        """Take a task out of STARTED, the only way to do so. ``ran_us`` is None if the lease expired."""
         self.running.discard(task.task_id)
         user = self._touch(task.user)
         if ran_us is not None and self.cost_mode == "time":
@@ -110,10 +110,10 @@ class FairLedger(FairOrder):
         user.inf -= 1
         return user
 
-    # The ways of a task.
+    # Transitions of a task.
 
     def _enter(self, user: User, task: ModelTask, base_us: int) -> None:
-        """A task becomes QUEUED, with the time that counts as its entry."""
+        """Make a task QUEUED, with the time that counts as its entry."""
         critical = task.priority is Priority.CRITICAL
         self._queue(user, task, base_us if critical else calculate_score(base_us, task.priority))
 
@@ -122,7 +122,7 @@ class FairLedger(FairOrder):
         (user.c if task.priority is Priority.CRITICAL else user.n).put(task.task_id, place)
 
     def _put_back(self, user: User, task: ModelTask) -> None:
-        """A task returns to the place that it had, or ends where that was asked for."""
+        """Return a task to its previous place, or end it if its cancelation was requested."""
         if task.cancel:
             del self.tasks[task.task_id]
         else:
@@ -142,7 +142,7 @@ class FairLedger(FairOrder):
             if task is not None and task.state is TaskState.STARTED:
                 yield task
 
-    # What time makes due.
+    # Due work.
 
     def _reclaim(self, now_us: int, limit: int) -> None:
         """Take back tasks whose lease expired."""
@@ -150,33 +150,33 @@ class FairLedger(FairOrder):
             task = self.tasks[task_id]
             user = self._leave_running(task, now_us, None)
             task.lost += 1
-            if task.lost >= self.max_deliveries and not task.cancel:
+            if task.lost >= self.max_lost_workers and not task.cancel:
                 del self.tasks[task_id]
             else:
                 self._put_back(user, task)
 
     def _promote_tasks(self, now_us: int, limit: int) -> None:
-        """Enter delayed tasks with the time at which they were due."""
+        """Enter delayed tasks with their due time."""
         for due_ms, task_id in self.delayed.take(now_us // 1000, limit):
             task = self.tasks[task_id]
             if task.due_ms is not None and task.due_ms > self.clock.server_ms:
-                # The server's clock was set back meanwhile, and a moment is one on that.
+                # The server's clock was set back in the meantime, and a moment is on that clock.
                 self._delay(task, task.due_ms + self.clock.shift_ms)
                 continue
             task.due_ms = None
             self._enter(self._touch(task.user), task, int(due_ms) * 1000)
 
     def _promote_users(self, now_us: int, limit: int) -> None:
-        """Look again at users whose rate allows a start."""
+        """Sync users whose rate allows a start again."""
         for _, user_id in self.timers.take(now_us, limit):
             self._touch(user_id)
 
     def _collect(self, limit: int) -> None:
-        """Look again at users whose debt virtual time has passed."""
+        """Sync users whose debt virtual time has passed."""
         for _, user_id in self.owe.take(self.V, limit):
             self._touch(user_id)
 
-    # The records of users: looked up once a call, synced in that order, and dropped when nothing holds them.
+    # The records of users: looked up once per call, synced in that order, and dropped when no longer needed.
 
     def _touch(self, user_id: str) -> User:
         user = self._touched.get(user_id)
@@ -192,7 +192,7 @@ class FairLedger(FairOrder):
         for user in self._touched.values():
             self.sync(user, now_us)
         for user in self._touched.values():
-            # Virtual time may have moved since it was synced.
+            # Virtual time may have advanced since it was synced.
             self.place_debt(user)
 
     def _commit(self, now_us: int) -> None:

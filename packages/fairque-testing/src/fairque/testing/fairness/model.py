@@ -1,8 +1,8 @@
 """The scheduler as one object: verbs, state and floating-point steps of the Lua scripts, but time is passed in.
 
-It answers which task is started next, and nothing else: no messages, no results, no tokens, and an ended task is
-forgotten at once. To understand the algorithm, read `order` first (who is next, and why), then `ledger` (what is
-charged), then the verbs here.
+It decides only which task starts next: there are no messages, results or tokens, and an ended task is
+forgotten at once. To understand the algorithm, read `order` first (which user is next, and why), then `ledger`
+(charges), then the verbs here.
 """
 
 import math
@@ -18,14 +18,14 @@ from fairque.testing.fairness.records import ModelTask, UserSettings
 
 __all__ = ["DefaultChanges", "FairModel", "UserChanges"]
 
-#: How much of each kind a sweep does.
+#: How many items of each kind a sweep handles.
 _SWEEP: Final = 100
-#: How many users a pop looks at in vain that new defaults have stopped.
+#: How many users that new defaults have stopped a pop skips.
 _STOPPED: Final = 5
 
 
 class DefaultChanges(TypedDict, total=False):
-    """What `FairModel.set_defaults` takes."""
+    """Arguments of `FairModel.set_defaults`."""
 
     cap: int | None
     rate: float | None
@@ -33,7 +33,7 @@ class DefaultChanges(TypedDict, total=False):
 
 
 class UserChanges(DefaultChanges, total=False):
-    """What `FairModel.set_user` takes."""
+    """Arguments of `FairModel.set_user`."""
 
     weight: float
     paused: bool
@@ -41,21 +41,21 @@ class UserChanges(DefaultChanges, total=False):
 
 @define(kw_only=True, eq=False)
 class FairModel(FairLedger):
-    """The state machine of the scheduler, a method for each verb.
+    """The state machine of the scheduler, with a method for each verb.
 
-    A verb that names a task which is unknown, or not in the state it needs, leaves that task alone, as a script does.
+    A verb ignores a task that is unknown or not in the required state, as a script does.
 
     Raises:
-        ConfigurationError: There is no such cost mode.
+        InvalidArgument: The cost mode is unknown.
     """
 
-    # What an operator does.
+    # Verbs of operators.
 
     def set_user(self, now_us: int, user_id: str, **changes: Unpack[UserChanges]) -> None:
-        """Change some settings of a user; None takes an own cap, rate or burst away again.
+        """Change some settings of a user; None removes its own cap, rate or burst.
 
         Raises:
-            ConfigurationError: A setting cannot be used.
+            InvalidArgument: A setting is invalid.
         """
         now_us = self.clock.read(now_us)
         before = self.settings.get(user_id, UserSettings())
@@ -69,7 +69,7 @@ class FairModel(FairLedger):
         user = self._touch(user_id)
         user.settings = after
         if after.weight != before.weight and math.isfinite(user.S):
-            # A debt and an advance mean the same service as before: no change of weight mints credit.
+            # Debt and lead in service are kept: a change of weight gives no credit.
             user.S = self.V + (user.S - self.V) * before.weight / after.weight
         if evolve(before, weight=after.weight) != after:
             self.begin_anew(user)
@@ -77,10 +77,10 @@ class FairModel(FairLedger):
         self._commit(now_us)
 
     def set_defaults(self, now_us: int, **changes: Unpack[DefaultChanges]) -> None:
-        """Change cap, rate or burst of all users without their own. It shows at the next call about each of them.
+        """Change cap, rate or burst of all users without their own. It takes effect at the next call about each.
 
         Raises:
-            ConfigurationError: A setting cannot be used.
+            InvalidArgument: A setting cannot be used.
         """
         self.clock.read(now_us)
         before = self.defaults
@@ -88,10 +88,10 @@ class FairModel(FairLedger):
         if self.defaults != before:
             self.clock.note()
 
-    # What a producer does.
+    # Verbs of producers.
 
     def push(self, now_us: int, tasks: Iterable[ModelTask]) -> None:
-        """Enter tasks, or keep them until they are due. An id that is known is not pushed again."""
+        """Enter tasks, or store them until they are due. A known id is not pushed again."""
         now_us = self.clock.read(now_us)
         fresh = [task for task in tasks if task.task_id not in self.tasks]
         if not fresh:
@@ -110,7 +110,7 @@ class FairModel(FairLedger):
         self._commit(now_us)
 
     def cancel(self, now_us: int, task_id: str) -> None:
-        """End a waiting task; a running one ends as canceled unless it finishes."""
+        """End a waiting task. A running one ends as canceled unless it finishes."""
         now_us = self.clock.read(now_us)
         task = self.tasks.get(task_id)
         if task is None:
@@ -128,7 +128,7 @@ class FairModel(FairLedger):
         self._commit(now_us)
 
     def redrive(self, now_us: int, tasks: Iterable[ModelTask]) -> None:
-        """Enter tasks again that ended as dead letters, as if they had been pushed now."""
+        """Enter dead letters again, as if they were pushed now."""
         now_us = self.clock.read(now_us)
         for task in tasks:
             if task.task_id not in self.tasks:
@@ -139,14 +139,14 @@ class FairModel(FairLedger):
                 self._enter(user, task, user.clk)
         self._commit(now_us)
 
-    # What a worker does.
+    # Verbs of workers.
 
     def pop(self, now_us: int, count: int = 1, lease_ms: int = 30_000) -> list[str]:
         """Start up to ``count`` tasks and return their ids.
 
-        They are fewer when no other may be started, or when another pop has to look further: of delayed tasks a pop
-        looks at as many as it starts and ten more, of users whose rate allows a start again at ten, of users that new
-        defaults have stopped at five.
+        There are fewer if no other task may be started, or if another pop has to continue: a pop checks ten delayed
+        tasks more than it starts, ten users whose rate allows a start again, and five users that new defaults have
+        stopped.
         """
         now_us = self.clock.read(now_us)
         self._reclaim(now_us, 2)
@@ -160,7 +160,7 @@ class FairModel(FairLedger):
             if picked is None:
                 break
             user = self._touch(picked)
-            # Who was stopped by new defaults is still in its ring.
+            # A user that new defaults have stopped is still in its ring.
             if self.runnable(user, now_us):
                 granted.append(self._grant(user, now_us, lease_ms))
             self.sync(user, now_us)
@@ -168,21 +168,21 @@ class FairModel(FairLedger):
         return granted
 
     def beat(self, now_us: int, task_ids: Iterable[str], lease_ms: int = 30_000) -> None:
-        """Renew leases, and charge what tasks ran beyond their charge."""
+        """Renew leases, and charge the run time beyond the charges."""
         now_us = self.clock.read(now_us)
         for task in self._started(task_ids):
             self._lease(task, now_us, lease_ms)
             spent = now_us - task.start_us
             if self.cost_mode == "time" and spent > task.charged:
                 user = self._touch(task.user)
-                # Without a beat it runs for a lease at most; more has passed when the server's clock was set forward.
+                # Without a beat a task runs for one lease at most. More time has passed only if the clock jumped ahead.
                 more = min(spent - task.charged, lease_ms * 1000)
                 user.S += more / user.settings.weight
                 task.charged += more
         self._commit(now_us)
 
     def finish(self, now_us: int, ran_us: Mapping[str, int]) -> None:
-        """End tasks with success, each with the time that it ran."""
+        """End tasks successfully, each with its run time."""
         now_us = self.clock.read(now_us)
         for task in self._started(ran_us):
             self._leave_running(task, now_us, ran_us[task.task_id])
@@ -190,7 +190,7 @@ class FairModel(FairLedger):
         self._commit(now_us)
 
     def fail(self, now_us: int, ran_us: Mapping[str, int], *, pause_ms: int | None = None) -> None:
-        """End attempts with an error: each task is tried again after a pause, or, with None, is dead."""
+        """End attempts with an error: each task is retried after a delay, or becomes a dead letter if that is None."""
         now_us = self.clock.read(now_us)
         for task in self._started(ran_us):
             self._leave_running(task, now_us, ran_us[task.task_id])
@@ -201,7 +201,7 @@ class FairModel(FairLedger):
         self._commit(now_us)
 
     def release(self, now_us: int, ran_us: Mapping[str, int]) -> None:
-        """Give tasks back as if they had not been started; they were charged for what they ran."""
+        """Return tasks as if they had not been started; their run time stays charged."""
         now_us = self.clock.read(now_us)
         for task in self._started(ran_us):
             user = self._leave_running(task, now_us, ran_us[task.task_id])
@@ -211,7 +211,7 @@ class FairModel(FairLedger):
         self._commit(now_us)
 
     def sweep(self, now_us: int) -> None:
-        """Do what time has made due, up to 100 of each kind, and forget debts when nobody waits or runs."""
+        """Handle due work, at most 100 of each kind, and forgive debts if no task waits or runs."""
         now_us = self.clock.read(now_us)
         self._reclaim(now_us, _SWEEP)
         self._promote_tasks(now_us, _SWEEP)
@@ -223,13 +223,13 @@ class FairModel(FairLedger):
         if self.V >= HIGH:
             self.lower_tags([self._touch(user_id) for user_id in sorted(self.users)])
         self._commit(now_us)
-        # Without users virtual time begins again, so that tags stay small.
+        # Without users virtual time starts over, so that tags stay small.
         if not self.users:
             self.V = 0.0
             self.aseq = self.bs = self.cg = 0
 
     def wake_at_us(self) -> int | None:
-        """When time alone will change something, on the queue's own clock; None: never.
+        """The next time at which something changes without a call, on the queue's own clock; None: never.
 
         A task is due, a rate allows a start, or a lease ends.
         """

@@ -1,4 +1,4 @@
-"""What the model knows of a user and of a task, under the names that the Lua scripts use."""
+"""The model's records of users and tasks, with the field names of the Lua scripts."""
 
 import math
 from enum import StrEnum
@@ -6,7 +6,7 @@ from typing import Final, TypeGuard
 
 from attrs import define, field, frozen
 
-from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.errors import InvalidArgument
 from fairque.protocol.limits import COUNT, RATE, WEIGHT
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.showing import shown
@@ -19,7 +19,7 @@ CRITICAL_RUN: Final = 4
 
 
 def settings_problems(weight: object, cap: object, rate: object, burst: object) -> list[str]:
-    """Say what is wrong with the settings of a user, a sentence for each problem."""
+    """Return the problems of the settings of a user, a sentence each."""
     problems = []
     if not _within(weight, WEIGHT):
         problems.append(f"weight must be a number from {WEIGHT[0]} to {WEIGHT[1]}, not {shown(weight)}")
@@ -45,17 +45,17 @@ def _within(value: object, limits: tuple[float, float]) -> bool:
 
 @frozen(kw_only=True)
 class UserSettings:
-    """What an operator sets for one user, or as defaults for all.
+    """The settings of one user, or the defaults of all.
 
     Attributes:
         weight: Share relative to others, 0.01 to 100.
         cap: Most tasks that run at a time; None: the default, or no cap.
         paused: Whether no task may be started.
         rate: Most starts a second; None: the default, or no limit.
-        burst: Starts that may come at once after a rest; None: the default, or 1.
+        burst: Most starts at once after a rest; None: the default, or 1.
 
     Raises:
-        ConfigurationError: One of them cannot be used; all problems are listed.
+        InvalidArgument: A setting is invalid; all problems are listed.
     """
 
     weight: float = 1.0
@@ -66,11 +66,11 @@ class UserSettings:
 
     def __attrs_post_init__(self) -> None:
         if problems := settings_problems(self.weight, self.cap, self.rate, self.burst):
-            raise ConfigurationError(problems)
+            raise InvalidArgument(problems)
 
 
 class Lane(StrEnum):
-    """Where a user stands."""
+    """The place of a user."""
 
     #: No task waits.
     IDLE = ""
@@ -84,20 +84,20 @@ class Lane(StrEnum):
 
 @define(eq=False)
 class User:
-    """The record of a user; it lives while the user has work, debt, or a bucket that is not full.
+    """The record of a user, kept while the user has work, a debt, or a bucket that is not full.
 
     Attributes:
         id: The user.
         settings: Its own settings.
-        S: The tag: charged service per weight. Who has the least is served next.
-        inf: Tasks that run ("in flight").
-        lane: Where it stands.
+        S: The tag: charged service per weight. The user with the smallest is served next.
+        inf: Running tasks ("in flight").
+        lane: Its place.
         cs: CRITICAL tasks in a row.
         clk: Its last time of entry, µs; each is later than the one before, so a batch stays in order.
         ewma: Average run time of its tasks, µs; None before the first ended.
-        leeway: How much service it may be behind V when it comes back from its cap or its rate; None: as much as all.
-        cut: V when that cut its place, if it has not had to wait for its turn since.
-        anew: Whether an operator has just changed what holds it back, in the present call.
+        leeway: How far it may be behind V, in service, when it returns from its cap or its rate; None: the initial K.
+        cut: V when the leeway cut its place, if it has not had to wait for its turn since.
+        anew: Whether an operator has changed its limits in the current call.
         tat: Rate limit: the time, µs, at which the bucket will be full again (GCRA's theoretical arrival time).
         n: Waiting tasks by place.
         c: Waiting CRITICAL tasks by time of entry.
@@ -120,7 +120,7 @@ class User:
 
     @property
     def pending(self) -> int:
-        """How many of its tasks wait."""
+        """Number of its waiting tasks."""
         return len(self.n) + len(self.c)
 
     @property
@@ -131,20 +131,20 @@ class User:
 
 @define(eq=False)
 class ModelTask:
-    """A task: made by whoever pushes it, then kept and changed by the model until it ends.
+    """A task: created by the caller that pushes it, then changed by the model until it ends.
 
     Attributes:
-        task_id: Its id.
-        user: Whose share it uses.
+        task_id: The id of the task.
+        user: The user whose share it uses.
         priority: Its order among the tasks of its user.
-        delay_ms: Milliseconds from its push until it may start; None: none.
-        due_ms: Or the moment on the server's clock, in milliseconds; None once that has come.
+        delay_ms: Milliseconds from its push until it may start; None: no delay.
+        due_ms: Or the moment on the server's clock, in milliseconds; None once it is reached.
         cost_us: Expected run time in microseconds; None: unknown.
         state: SCHEDULED, QUEUED or STARTED.
         place: Its score in the user's queue, kept while it runs.
         start_us: When its attempt began.
         charged: What its user was charged for the attempt so far.
-        lease_end_ms: When it is taken back from a silent worker.
+        lease_end_ms: When it is reclaimed from an unresponsive worker.
         lost: Attempts whose lease expired.
         cancel: Whether it was asked to stop.
     """

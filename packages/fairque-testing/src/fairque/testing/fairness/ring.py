@@ -1,4 +1,4 @@
-"""Members ordered by score, as in a sorted set of Redis: ties go by member, and the head is cheap to read."""
+"""Members ordered by score, as in a sorted set of Redis: ties are ordered by member, and the head is cheap to read."""
 
 from heapq import heapify, heappop, heappush
 
@@ -6,16 +6,16 @@ from attrs import define, field
 
 __all__ = ["Ring", "TwoEndedRing"]
 
-#: Stale entries that a heap may hold besides as many as there are members.
+#: Stale entries that a heap may hold beyond the number of its members.
 _SLACK = 32
 
 
 @define(eq=False)
 class Ring:
-    """A set of members with scores, lowest first; equal scores go by member.
+    """A set of members with scores, lowest first; equal scores are ordered by member.
 
-    A heap with lazy deletion: an entry counts only while it is the member's present score. Text compares by code
-    point in Python, which is the order of its UTF-8 bytes, by which Redis breaks ties.
+    A heap with lazy deletion: an entry counts only while it has the member's current score. Python compares text by
+    code point, which is the order of its UTF-8 bytes, by which Redis breaks ties.
     """
 
     _scores: dict[str, float] = field(init=False, factory=dict)
@@ -42,7 +42,7 @@ class Ring:
             heapify(self._rising)
 
     def discard(self, member: str) -> None:
-        """Remove a member, if it is there."""
+        """Remove a member, if present."""
         self._scores.pop(member, None)
 
     def head(self) -> tuple[float, str] | None:
@@ -56,7 +56,7 @@ class Ring:
         return None
 
     def take(self, up_to: float, limit: int) -> list[tuple[float, str]]:
-        """Remove and return, in order, at most ``limit`` members with scores of ``up_to`` at most."""
+        """Remove and return, in order, at most ``limit`` members with scores up to ``up_to``."""
         taken: list[tuple[float, str]] = []
         while len(taken) < limit and (head := self.head()) is not None and head[0] <= up_to:
             self.discard(heappop(self._rising)[1])
@@ -66,7 +66,7 @@ class Ring:
 
 @define(eq=False)
 class TwoEndedRing(Ring):
-    """A ring whose largest score is cheap to read too."""
+    """A ring whose largest score is also cheap to read."""
 
     _falling: list[tuple[float, str]] = field(init=False, factory=list)
 

@@ -1,4 +1,4 @@
-"""A queue with the calls of a worker in short words, for tests in which no worker runs."""
+"""A queue with short methods for the calls of a worker, for tests in which no worker runs."""
 
 from collections.abc import Sequence
 from itertools import count
@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from fairque.protocol import calls
 from fairque.protocol.calls import Ended, Failed, Finished, Granted, Released
 from fairque.protocol.model.ids import new_nonce
+from fairque.protocol.model.infos import TaskInfo
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.call import Call
@@ -23,12 +24,12 @@ DEAD_TTL_MS = 120_000
 
 
 def pop_call(keys: QueueKeys, number: int = 1, **changes: Any) -> Call[calls.Popped]:
-    """Build the call that takes so many tasks, with other arguments than the usual ones where they are given."""
+    """Build the call that takes ``count`` tasks, with default arguments unless others are given."""
     arguments = {
         "worker": "w1",
         "claim": new_nonce(),
         "lease_ms": LEASE_MS,
-        "max_deliveries": 5,
+        "max_lost_workers": 5,
         "result_ttl_ms": RESULT_TTL_MS,
         "dead_ttl_ms": DEAD_TTL_MS,
     }
@@ -36,15 +37,15 @@ def pop_call(keys: QueueKeys, number: int = 1, **changes: Any) -> Call[calls.Pop
 
 
 class QueueBench:
-    """A queue with what a worker asks of it, defaults filled in.
+    """A queue with the calls of a worker, with default arguments.
 
     Args:
         runner: Sends the calls.
-        name: Of the queue.
+        name: Name of the queue.
 
     Attributes:
-        runner: What sends the calls.
-        keys: Of the queue.
+        runner: Sends the calls.
+        keys: Keys of the queue.
     """
 
     def __init__(self, runner: Runner, name: str) -> None:
@@ -57,7 +58,7 @@ class QueueBench:
         return self.runner.run(call)
 
     def pop_call(self, number: int = 1, **changes: Any) -> Call[calls.Popped]:
-        """Build the call that takes so many tasks, with a claim of its own."""
+        """Build the call that takes ``count`` tasks, with a new claim."""
         return pop_call(self.keys, number, **{"claim": f"{next(self._claims):016x}", **changes})
 
     def pop(self, number: int = 1, **changes: Any) -> tuple[Granted, ...]:
@@ -86,7 +87,7 @@ class QueueBench:
         return _plain(self.run(call))
 
     def release(self, *held: Granted, ran_us: int = 5_000, token: str = "") -> list[tuple[Status, TaskState | None]]:
-        """Give tasks back."""
+        """Release tasks."""
         tasks = [Released(h.task_id, token or h.token, ran_us) for h in held]
         return _plain(self.run(calls.release(self.keys, tasks, result_ttl_ms=RESULT_TTL_MS)))
 
@@ -95,7 +96,7 @@ class QueueBench:
         return self.run(calls.cancel(self.keys, task_id, reason=reason, result_ttl_ms=RESULT_TTL_MS))
 
     def outcome(self, task_id: str) -> tuple[TaskState, bytes]:
-        """Return the state of a task, and the result, error or reason that it left."""
+        """Return the state of a task, and its result, error or reason."""
         found = self.run(calls.watch(self.keys, task_id))
         return found.state, found.blob
 
@@ -107,8 +108,8 @@ class QueueBench:
         """Return the counts of the queue."""
         return self.run(calls.read_stats(self.keys))
 
-    def info(self, task_id: str) -> calls.TaskInfo:
-        """Return what the queue knows of a task."""
+    def info(self, task_id: str) -> TaskInfo:
+        """Return the record of a task."""
         return self.run(calls.read_task(self.keys, task_id))
 
 

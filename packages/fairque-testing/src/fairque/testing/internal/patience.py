@@ -1,4 +1,4 @@
-"""How long our own tests wait: they may run on a machine that is busy with other things."""
+"""How long our own tests wait: they may run on a busy machine."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -9,7 +9,7 @@ __all__ = ["PATIENCE", "eventually"]
 
 T = TypeVar("T")
 
-#: Seconds after which a test gives up on what must happen: more than any machine needs, however busy it is.
+#: Seconds after which a test gives up waiting: more than any machine needs, however busy it is.
 PATIENCE = 300.0
 
 

@@ -1,4 +1,4 @@
-"""Damage to what the scripts store."""
+"""Changes of stored records behind the scripts' back."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ redis.call("SET", KEYS[1], cmsgpack.pack(record))
 
 
 def amend_record(client: Any, key: str, **fields: str | float | bool) -> None:
-    """Change fields of the record of a task or user, to see what the scripts do with it.
+    """Change fields of the record of a task or user, to test how the scripts handle it.
 
     Args:
         client: A client of redis-py.
-        key: Of the record.
+        key: Key of the record.
         fields: New values.
     """
     client.eval(_AMEND, 1, key, dumps(fields))

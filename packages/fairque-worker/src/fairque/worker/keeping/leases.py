@@ -32,7 +32,7 @@ class Heart:
 
     Args:
         consumer: With a connection that nothing else uses.
-        heartbeat_seconds: Seconds between two beats.
+        heartbeat: Seconds between two beats.
         jobs: Gives the tasks in flight.
         metrics: Counts what is taken back from lost workers.
         on_death: Called when the thread ends without being told to.
@@ -44,22 +44,24 @@ class Heart:
     def __init__(
         self,
         consumer: Consumer,
-        heartbeat_seconds: float,
+        heartbeat: float,
         jobs: Callable[[], Iterable[Job]],
         metrics: Metrics,
         on_death: Callable[[str, BaseException], None],
     ) -> None:
         self._consumer = consumer
-        self._heartbeat = heartbeat_seconds
+        self._heartbeat = heartbeat
         self._jobs = jobs
         self._metrics = metrics
-        self._answered = clock.monotonic()
-        self._next_beat = self._next_sweep = self._next_look = clock.monotonic()
+        self._let_all_be_due()
+        # Longer than that, and the tasks would be started elsewhere while they run here.
+        patience = consumer.lease_ms / 1000 - heartbeat
+        self.service = Service("fairque-heart", self.step, patience=patience, on_death=on_death, log=log)
+
+    def _let_all_be_due(self) -> None:
+        self._answered = self._next_beat = self._next_sweep = self._next_look = clock.monotonic()
         # Processor time of the process at the last beat.
         self._used = time.process_time()
-        # Longer than that, and the tasks would be started elsewhere while they run here.
-        patience = consumer.lease_ms / 1000 - heartbeat_seconds
-        self.service = Service("fairque-heart", self.step, patience=patience, on_death=on_death, log=log)
 
     @property
     def silence(self) -> float:
@@ -68,7 +70,8 @@ class Heart:
 
     def start(self) -> None:
         """Begin to beat."""
-        self._next_beat, self._used = clock.monotonic() + self._heartbeat, time.process_time()
+        # What has passed since this was made counts neither as lateness nor as silence.
+        self._let_all_be_due()
         self.service.start()
 
     def stop(self) -> None:

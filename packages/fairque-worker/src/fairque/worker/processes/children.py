@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from fairque.protocol import clock
-from fairque.protocol.errors import FairqueError, LeaseLost, RedisUnavailable, RemoteError
+from fairque.protocol.errors import ErrorInfo, FairqueError, LeaseLost, RedisUnavailable, RemoteError
 from fairque.protocol.jsonvalue import loads
 from fairque.protocol.model.context import TaskContext
 from fairque.protocol.model.outcome import VERDICTS, Decision
@@ -35,13 +35,13 @@ class Children:
     Args:
         recipe: What they are to be; None when there can be none.
         impossible: Why there can be none.
-        grace_seconds: How long a task that was told to stop may continue; for the text that says so.
+        cancel_timeout: How long a task that was told to stop may continue; for the text that says so.
     """
 
-    def __init__(self, recipe: Recipe | None, impossible: str, grace_seconds: float) -> None:
+    def __init__(self, recipe: Recipe | None, impossible: str, cancel_timeout: float) -> None:
         self.impossible = impossible
         self._recipe = recipe
-        self._grace_seconds = grace_seconds
+        self._cancel_timeout = cancel_timeout
         self._idle: list[Child] = []
         self._all: set[Child] = set()
         self._stopped = False
@@ -224,7 +224,7 @@ class Children:
             return Failure(job, late_error(job, "its child process was killed"), ran_us)
         if not job.canceled:
             return Failure(job, LeaseLost(job.granted.task_id), ran_us)
-        reason = f"killed: it was canceled and continued for {self._grace_seconds:g} s"
+        reason = f"killed: it was canceled and continued for {self._cancel_timeout:g} s"
         return Failure(job, ChildDied(reason), ran_us, Decision("cancel", 0, reason))
 
     def _heard(self, child: Child, job: Job, context: TaskContext, read: Read, started: float) -> Ending | None:
@@ -250,7 +250,7 @@ class Children:
         if said["verdict"] not in VERDICTS:
             raise ValueError(f"a verdict {said['verdict']!r:.80}")
         told = ErrorText(str(said["type"]), str(said["error"]), str(said["traceback"])).cut()
-        error = RemoteError(told.kind, told.text, told.traceback)
+        error = RemoteError(ErrorInfo(told.kind, told.text, told.traceback))
         return Failure(job, error, ran_us, Decision(said["verdict"], int(said["pause_ms"]), str(said["reason"])[:500]))
 
 

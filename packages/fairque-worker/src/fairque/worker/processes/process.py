@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from fairque.protocol.errors import FairqueError
+from fairque.protocol.errors import AttemptError, FairqueError
 from fairque.protocol.model.tracebacks import error_text
 from fairque.protocol.service.streams import fill_standard_numbers
 from fairque.protocol.service.threads import BegunThread
@@ -29,7 +29,7 @@ _START_SECONDS = 60.0
 _ANSWER_SECONDS = 5.0
 
 
-class ChildDied(FairqueError):
+class ChildDied(AttemptError):
     """The child process that ran a task has ended, and nobody but the task is to blame: a failed attempt."""
 
 
@@ -168,6 +168,8 @@ class Child:
         self.killed = True
         self._begun.wait()
         self._send(signal.SIGKILL, os.killpg)
+        # A task may have taken it into another group.
+        self._send(signal.SIGKILL, os.kill)
 
     def dump(self) -> None:
         """Have it write to standard error what it does."""

@@ -56,7 +56,7 @@ class Executor:
         children: The child processes; None runs all tasks here.
         isolation: Where tasks run that do not say it themselves.
         kept: The kinds of endings that hooks hear of; what a task has made is forgotten where it ran for all others.
-        grace_seconds: How long a coroutine whose time is over may clean up.
+        cancel_timeout: How long a coroutine whose time is over may clean up.
         max_abandoned: How many attempts that could not be stopped may still run.
         on_exhausted: Called when there are more.
         on_death: Called with the name of a thread that coroutines need, and the error that has ended it.
@@ -76,7 +76,7 @@ class Executor:
         children: Children | None = None,
         isolation: Isolation = "thread",
         kept: tuple[type[Ending], ...] = (),
-        grace_seconds: float = 5.0,
+        cancel_timeout: float = 5.0,
         max_abandoned: int = 16,
         on_exhausted: Callable[[int], None] = lambda _: None,
         on_death: Callable[[str, BaseException], None] = lambda *_: None,
@@ -91,7 +91,7 @@ class Executor:
         self._children = children
         self._isolation = isolation
         self._kept = kept
-        self._grace_seconds = grace_seconds
+        self._cancel_timeout = cancel_timeout
         self._max_abandoned = max_abandoned
         self._on_exhausted = on_exhausted
         # Beyond the limit, too, tasks that are here already get a thread.
@@ -106,7 +106,7 @@ class Executor:
     @property
     def abandoned(self) -> int:
         """How many attempts that could not be ended still run."""
-        return sum(not one.ended for one in self._abandoned) + self._loops.left(self._grace_seconds)
+        return sum(not one.ended for one in self._abandoned) + self._loops.left(self._cancel_timeout)
 
     def submit(self, job: Job) -> None:
         """Run a job as soon as a thread is free; one for which there is none ends as `GivenBack`."""
@@ -318,7 +318,7 @@ class Executor:
 
             def told() -> None:
                 child.tell(job)
-                job.limit = min(job.limit, clock.monotonic() + self._grace_seconds)
+                job.limit = min(job.limit, clock.monotonic() + self._cancel_timeout)
                 self._alarm.ring()
 
             # The lease last: who gives the job back ends the children that it finds, and this one may come after that.
@@ -359,7 +359,7 @@ class Executor:
             job.request_stop(StopReason.TIMEOUT)
             if attempt.cancels == before:  # it was told to stop before, and did not
                 attempt.cancel()
-            job.limit = clock.monotonic() + self._grace_seconds
+            job.limit = clock.monotonic() + self._cancel_timeout
             return
         if not self._take_out(job):
             return

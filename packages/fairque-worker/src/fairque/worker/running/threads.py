@@ -4,11 +4,12 @@ import asyncio
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import count as counted
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import ParamSpec, TypeAlias, TypeVar
 
 from attrs import define
@@ -44,6 +45,35 @@ class Slot:
 Work: TypeAlias = Callable[[Slot], None]
 
 
+class _Line:
+    """What is to be run next. Nothing is lost to an exception that user code throws into a thread that waits here.
+
+    `PyThreadState_SetAsyncExc` does so, on which timeouts for threads are built: one that comes late hits whatever the
+    thread does by then. It is raised behind the call that waits, so that one must not return what is to be run.
+    """
+
+    def __init__(self) -> None:
+        self._bell: SimpleQueue[None] = SimpleQueue()
+        self._works: deque[Work | None] = deque()
+
+    def put(self, work: Work | None) -> None:
+        """Have something run; None ends one of the threads."""
+        self._works.append(work)
+        self._bell.put(None)
+
+    def get(self) -> Work | None:
+        """Wait for what is next."""
+        while True:
+            with suppress(BaseException):
+                self._bell.get()
+            with suppress(IndexError):
+                return self._works.popleft()
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._works.clear()
+
+
 class Threads(ThreadPoolExecutor):
     """A ThreadPoolExecutor of plain daemon threads, each of which takes from one queue.
 
@@ -66,7 +96,7 @@ class Threads(ThreadPoolExecutor):
         self.shortage = ""
         self._count, self._most = count, count + spare
         self._name, self._numbers = name, counted()
-        self._waiting: SimpleQueue[Work | None] = SimpleQueue()
+        self._waiting = _Line()
         self._slots: dict[Slot, threading.Thread] = {}
         # Those that are not given up.
         self._begun = 0
@@ -77,7 +107,7 @@ class Threads(ThreadPoolExecutor):
 
     def begin_anew(self) -> None:
         """Have nothing to do in a forked child, which has none of the threads."""
-        self._waiting = SimpleQueue()
+        self._waiting = _Line()
         self._guard = threading.Lock()
         self._over = True
 
@@ -128,9 +158,7 @@ class Threads(ThreadPoolExecutor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - as the base
         """Let the threads end when there is nothing left to do."""
         if cancel_futures:
-            with suppress(Empty):
-                while True:
-                    self._waiting.get_nowait()
+            self._waiting.clear()
         self.stop()
         if wait:
             self.wait(threading.TIMEOUT_MAX)
@@ -182,11 +210,14 @@ class Threads(ThreadPoolExecutor):
 
     def _run(self, slot: Slot) -> None:
         pid = os.getpid()
-        while not slot.given_up and (work := self._waiting.get()) is not None:
-            self._do(work, slot)
-            if os.getpid() != pid:
-                end_copy()
-        slot.ended = True
+        while not slot.ended:
+            # An exception may be thrown into this thread here, too.
+            with suppress(BaseException):
+                while not slot.given_up and (work := self._waiting.get()) is not None:
+                    self._do(work, slot)
+                    if os.getpid() != pid:
+                        end_copy()
+                slot.ended = True
 
     @staticmethod
     def _do(work: Work, slot: Slot) -> None:

@@ -3,7 +3,7 @@
 from attrs import evolve, frozen
 from prometheus_client import make_wsgi_app
 
-from fairque.protocol.config import RedisSettings
+from fairque.protocol.config import RedisSection
 from fairque.protocol.service.web import Web
 from fairque.worker.keeping.deadlines import Watch
 from fairque.worker.keeping.leases import Heart
@@ -62,12 +62,12 @@ class Probes:
         if self.phases.error is not None:
             return False, f"crashed: {self.phases.reason}"
         server, options = self.settings.redis, self.settings.worker
-        call = (server.retries + 1) * (server.socket_timeout_seconds + server.connect_timeout_seconds)
+        call = (server.retries + 1) * (server.socket_timeout + server.connect_timeout)
         limits = (
             (self.courier.service, call + _STALLED_SECONDS),
             # A beat may take as long as a call; after the lease it is of no use.
-            (self.heart.service, max(options.lease_seconds, call) + options.heartbeat_seconds),
-            (self.watch.service, options.heartbeat_seconds + _STALLED_SECONDS),
+            (self.heart.service, max(options.lease, call) + options.heartbeat),
+            (self.watch.service, options.heartbeat + _STALLED_SECONDS),
         )
         late = [f"{service.name} for {service.overdue:.1f} s" for service, limit in limits if service.overdue >= limit]
         return not late, f"held up: {', '.join(late)}" if late else "all threads do their work"
@@ -80,11 +80,11 @@ class Probes:
         return silence < _SILENT_SECONDS, f"the server answered {silence:.1f} s ago"
 
 
-def impatient(server: RedisSettings) -> RedisSettings:
+def impatient(server: RedisSection) -> RedisSection:
     """Return settings for a connection that is given up soon: who asks for metrics does not wait for long."""
     return evolve(
         server,
         retries=0,
-        socket_timeout_seconds=min(2.0, server.socket_timeout_seconds),
-        connect_timeout_seconds=min(2.0, server.connect_timeout_seconds),
+        socket_timeout=min(2.0, server.socket_timeout),
+        connect_timeout=min(2.0, server.connect_timeout),
     )

@@ -331,7 +331,7 @@ class Courier:
         seconds = self._next_wait_ms / 1000
         now = clock.monotonic()
         self._held_until = now + self._consumer.lease_ms / 1000
-        self._landing_at = now + seconds + self._consumer.runner.settings.socket_timeout_seconds
+        self._landing_at = now + seconds + self._consumer.runner.settings.socket_timeout
         self._interrupted = False
         self._answer_lost = self._knows_all = True
         self._consumer.begin_wait(self._line, self._wanted(), seconds)
@@ -361,7 +361,7 @@ class Courier:
         with suppress(FairqueError):
             if self._line.busy:
                 self._consumer.interrupt()
-                self._land(self._consumer.runner.settings.socket_timeout_seconds)
+                self._land(self._consumer.runner.settings.socket_timeout)
         with suppress(FairqueError):
             if self._answer_lost:
                 self._give_back(self._consumer.pop(1))

@@ -11,6 +11,10 @@ from fairque.protocol.runners.forks import drop_in_forks
 __all__ = ["Doorbell"]
 
 
+#: Until a look whether rings were lost.
+_LONGEST_SECONDS = 2.0
+
+
 class _Readable(Protocol):
     def fileno(self) -> int: ...
 
@@ -22,6 +26,7 @@ class Doorbell:
         self._ends: tuple[socket.socket, socket.socket] | None = None
         self._asleep = False
         self._rung = False
+        self._broken: OSError | None = None
 
     def open(self) -> None:
         """Make it ready for a sleep.
@@ -39,12 +44,23 @@ class Doorbell:
         self._rung = True
         if self._asleep:
             self._asleep = False
-            # One byte in the pipe is as good as many; a closed bell has nobody to wake.
-            with suppress(OSError):
+            try:
                 self._pair[1].send(b"\0")
+            except BlockingIOError:
+                pass  # one byte in the pipe is as good as many
+            except OSError as error:
+                self._broken = error
 
     def sleep(self, seconds: float, other: _Readable | None = None) -> bool:
-        """Sleep until a ring, or until the other socket is readable, so long at most; return whether it is readable."""
+        """Sleep until a ring, or until the other socket is readable, so long at most; return whether it is readable.
+
+        It may end earlier. Seconds may be infinite; a closed bell, which nobody hears, has nobody to wake.
+
+        Raises:
+            OSError: A ring was lost, since code in this process has closed or replaced a descriptor of the bell.
+        """
+        if self._broken is not None:
+            raise OSError(*self._broken.args)
         # Asleep first, then a look: who rings does it the other way round, so that no ring is missed.
         self._asleep = True
         if self._rung:
@@ -55,7 +71,7 @@ class Doorbell:
         poll.register(reader, select.POLLIN)
         if other is not None:
             poll.register(other.fileno(), select.POLLIN)
-        ready = poll.poll(None if seconds == math.inf else math.ceil(max(0.0, seconds) * 1000))
+        ready = poll.poll(math.ceil(min(max(0.0, seconds), _LONGEST_SECONDS) * 1000))
         self._rung = self._asleep = False
         mine = reader.fileno()
         if any(number == mine for number, _ in ready):

@@ -1,4 +1,4 @@
-"""Try a set of users on the scheduler before they come: hours of virtual time in seconds.
+"""Try a set of users on the scheduler in advance: hours of virtual time in seconds.
 
 A unit test of a fair share::
 
@@ -9,8 +9,8 @@ A unit test of a fair share::
     )
     assert report["quiet"].wait_p99 < 0.1
 
-It runs `FairModel`, which takes the steps of the Lua scripts. What it leaves out is the time that Redis and the network
-take, and all that goes wrong with workers and tasks.
+It runs `FairModel`, which takes the same steps as the Lua scripts. It does not simulate the time of Redis and the
+network, or failures of workers and tasks.
 """
 
 from fairque.testing.fairness.simulation.experiment import simulate

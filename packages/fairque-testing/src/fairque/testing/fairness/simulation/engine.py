@@ -1,4 +1,4 @@
-"""The clock of a simulation: arrivals, starts, heartbeats and ends, in order of time, with one policy."""
+"""The events of a simulation: arrivals, starts, heartbeats and ends, in order of time, with one policy."""
 
 from collections.abc import Callable
 from heapq import heappop, heappush
@@ -12,21 +12,21 @@ from fairque.testing.fairness.simulation.workload import SECOND, Workload
 
 __all__ = ["Account", "Engine"]
 
-#: At how many moments the service of contenders is compared.
+#: Number of moments at which the service of contenders is compared.
 _MOMENTS: Final = 2_000
 
 
 @define(eq=False)
 class Account:
-    """What one user has had. Times are in microseconds.
+    """The service of one user so far. Times are in microseconds.
 
     Attributes:
         workload: Its tasks.
-        pushed: How many of them have come.
-        served: How many have ended.
-        served_us: The run times of those.
-        running: How many run.
-        starts_us: The sum of the starts of those.
+        pushed: Number of tasks that arrived.
+        served: Number of tasks that ended.
+        served_us: The sum of their run times.
+        running: Number of running tasks.
+        starts_us: The sum of their start times.
         waits: From arrival to start, or to the end of the simulation.
     """
 
@@ -39,7 +39,7 @@ class Account:
     waits: list[int] = field(factory=list)
 
     def served_seconds(self, now_us: int) -> float:
-        """Worker seconds until now, those of running tasks included."""
+        """Worker seconds until now, including those of running tasks."""
         return (self.served_us + self.running * now_us - self.starts_us) / SECOND
 
 
@@ -53,15 +53,15 @@ class _Job:
 
 @define(kw_only=True, eq=False)
 class Engine:
-    """One run.
+    """One run of a simulation.
 
     Attributes:
-        policy: Who is served next.
+        policy: Decides which user is served next.
         accounts: All users.
-        contenders: Those whose service is compared.
+        contenders: Users whose service is compared.
         idle: Workers without a task.
         end_us: When the run ends.
-        lease_ms: For how long a worker holds a task without a heartbeat.
+        lease_ms: How long a worker holds a task without a heartbeat.
         lag: The largest difference of weighted service between contenders so far, in seconds.
     """
 
@@ -73,20 +73,20 @@ class Engine:
     lease_ms: int
     lag: float = field(init=False, default=0.0)
     _jobs: dict[str, _Job] = field(init=False, factory=dict)
-    # Moment, sequence (it keeps equal moments in order), and the method to call with its argument.
+    # Moment, sequence (keeps equal moments in order), and the method to call with its argument.
     _events: list[tuple[int, int, Callable[[int, Any], None], Any]] = field(init=False, factory=list)
     _sequence: int = field(init=False, default=0)
     _wake_us: int = field(init=False, default=-1)
     _moment: int = field(init=False, default=1)
 
     def play(self) -> None:
-        """Let the time pass until the end."""
+        """Run until the end."""
         for account in self.accounts:
             self._await_arrival(account, 0)
         while self._events and self._events[0][0] <= self.end_us:
             now_us = self._events[0][0]
             self._compare(now_us)
-            # All that happens at one moment happens before anybody is served.
+            # All events of one moment happen before any user is served.
             while self._events and self._events[0][0] == now_us:
                 _, _, happen, argument = heappop(self._events)
                 happen(now_us, argument)
@@ -105,14 +105,14 @@ class Engine:
         heappush(self._events, (moment_us, self._sequence, happen, argument))
 
     def _compare(self, until_us: int) -> None:
-        """Look at the contenders at all moments until then; nothing happened since the last event."""
+        """Compare the contenders at all moments until then; nothing happened since the last event."""
         while (moment_us := self.end_us * self._moment // _MOMENTS) <= until_us and self._moment <= _MOMENTS:
             self._moment += 1
             if self.contenders:
                 served = [a.served_seconds(moment_us) / a.workload.user.weight for a in self.contenders]
                 self.lag = max(self.lag, max(served) - min(served))
 
-    # What can happen.
+    # Events.
 
     def _await_arrival(self, account: Account, index: int) -> None:
         if index < len(account.workload.arrivals):
@@ -156,7 +156,7 @@ class Engine:
         self.policy.finish(now_us, {task_id: job.run_time_us})
 
     def _serve(self, now_us: int) -> None:
-        """Give tasks to idle workers, and see to it that they look again when time alone makes one runnable."""
+        """Give tasks to idle workers, and schedule another look for when a task becomes runnable by time alone."""
         while self.idle:
             started = self.policy.pop(now_us, self.idle, self.lease_ms)
             for task_id in started:
@@ -171,4 +171,4 @@ class Engine:
 
 
 def _look_again(_now_us: int, _argument: None) -> None:
-    """Nothing but the end of a wait: workers look for tasks after each event."""
+    """Do nothing: workers look for tasks after each event."""

@@ -1,10 +1,10 @@
-"""simulate: check what is asked for, let the engine run, and report."""
+"""`simulate`: check the arguments, run the engine, and report."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.errors import InvalidArgument
 from fairque.testing.fairness.model import FairModel
 from fairque.testing.fairness.records import is_number
 from fairque.testing.fairness.simulation.engine import Account, Engine
@@ -20,7 +20,7 @@ from fairque.testing.fairness.simulation.workload import SECOND, SimulatedUser, 
 
 __all__ = ["simulate"]
 
-#: Seconds; below, heartbeats would be most of what happens.
+#: Seconds; with less, most events would be heartbeats.
 _LEAST_LEASE: Final = 0.1
 
 
@@ -47,32 +47,32 @@ def simulate(
     lease: float = 30.0,
     policy: PolicyName = "fair",
 ) -> SimulationReport:
-    """Let users share workers for some virtual time, and report how each fared.
+    """Let users share workers for some virtual time, and report on each.
 
-    The same arguments give the same report. A user's tasks depend on the seed and its name only, so that policies, and
-    sets of users, can be compared.
+    The same arguments give the same report. A user's tasks depend only on the seed and its name, so that policies and
+    sets of users can be compared.
 
     Args:
-        users: Who pushes what, and when.
-        workers: Tasks that can run at a time.
-        seconds: Virtual time to simulate, from an empty queue on.
-        seed: Of all random numbers.
+        users: The users and their tasks.
+        workers: Number of tasks that can run at a time.
+        seconds: Virtual time to simulate, beginning with an empty queue.
+        seed: Seed of all random numbers.
         lease: Seconds of a task's lease. A third of it is the heartbeat, and the most that is charged in advance.
         policy: ``fair``; or, for comparison, ``fifo`` (one list for all) or ``round_robin`` (a task of each user in
-            turn). Those two know no weights, caps, rates and priorities.
+            turn). Those two ignore weights, caps, rates and priorities.
 
     Raises:
-        ConfigurationError: An argument cannot be used; all problems are listed.
+        InvalidArgument: An argument is invalid; all problems are listed.
     """
     if problems := _problems(users, workers, seconds, lease, policy):
-        raise ConfigurationError(problems)
+        raise InvalidArgument(problems)
     capacity = workers * seconds
     accounts = [Account(Workload(user, seconds, seed)) for user in users]
     fair = fair_allocation(capacity, [(a.workload.user.weight, a.workload.demand) for a in accounts])
     contenders = {
         account.workload.user.user_id: (account, allocated)
         for account, allocated in zip(accounts, fair, strict=True)
-        # Whatever a met demand is above its allocation is rounding.
+        # A met demand exceeds its allocation only by rounding.
         if account.workload.user.start == 0 and account.workload.demand > allocated * (1 + 1e-9)
     }
     engine = Engine(

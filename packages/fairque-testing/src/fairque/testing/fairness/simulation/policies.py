@@ -1,4 +1,4 @@
-"""What a simulation can compare: the scheduler of fairque, and the two that a simpler queue would have."""
+"""The policies that a simulation can compare: the scheduler of fairque, and two of simpler queues."""
 
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ PolicyName = Literal["fair", "fifo", "round_robin"]
 
 
 class Policy(Protocol):
-    """A scheduler, as the simulation drives it. `FairModel` is one."""
+    """A scheduler that a simulation can run, such as `FairModel`."""
 
     def push(self, now_us: int, tasks: Iterable[ModelTask], /) -> None:
         """Enter tasks."""
@@ -21,17 +21,17 @@ class Policy(Protocol):
         """Start up to ``count`` tasks."""
 
     def beat(self, now_us: int, task_ids: Iterable[str], lease_ms: int, /) -> None:
-        """Hear that tasks still run."""
+        """Note that tasks still run."""
 
     def finish(self, now_us: int, ran_us: Mapping[str, int], /) -> None:
-        """Hear that tasks ended."""
+        """Note that tasks ended."""
 
     def wake_at_us(self) -> int | None:
-        """When a pop may find something although nothing was pushed or ended."""
+        """When a pop may find a task although none was pushed or ended."""
 
 
 class _Blind:
-    """A scheduler that looks at nothing but the tasks that wait."""
+    """A scheduler that considers only the waiting tasks."""
 
     def beat(self, _now_us: int, _task_ids: Iterable[str], _lease_ms: int, /) -> None:
         """Do nothing."""

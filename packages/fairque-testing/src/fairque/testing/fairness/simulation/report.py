@@ -1,4 +1,4 @@
-"""What a simulation found out, and the measures of fairness that it uses."""
+"""The report of a simulation, and its measures of fairness."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,16 +11,16 @@ __all__ = ["SimulationReport", "UserReport", "fair_allocation", "jain_index", "p
 
 @frozen(kw_only=True)
 class UserReport:
-    """How one user fared.
+    """The results of one user.
 
     Attributes:
         served: Tasks that ended.
-        served_seconds: Worker seconds that it used, those of unfinished tasks included.
-        share: Its part of all worker seconds that were used.
-        fair_share: The part that it should have had, by `fair_allocation` of what the workers can do.
-        wait_p50: Seconds from arrival to start that half of its tasks waited at most. A task that was not started
-            counts with what it waited until the end of the simulation.
-        wait_p99: The same for 99 of 100 tasks.
+        served_seconds: Worker seconds that it used, including those of unfinished tasks.
+        share: Its fraction of all used worker seconds.
+        fair_share: Its fair fraction, by `fair_allocation` of the capacity of the workers.
+        wait_p50: Median of the seconds from arrival to start. A task that was not started counts with its wait until
+            the end of the simulation.
+        wait_p99: The 99th percentile.
         wait_max: The longest wait.
     """
 
@@ -35,19 +35,19 @@ class UserReport:
 
 @frozen(kw_only=True)
 class SimulationReport:
-    """What a simulation found out; ``report["name"]`` is one user, ``print(report)`` a table of all.
+    """The results of a simulation; ``report["name"]`` is one user, ``print(report)`` a table of all.
 
     `jain` and `lag` are about the *contenders*: the users with work from the beginning (``start`` is 0) that asked for
-    more than their fair allocation (see `fair_allocation`; what a cap or a rate keeps a user from asking does not
-    count). The choice does not depend on the policy. Where there is no contender, `jain` is 1 and `lag` is 0.
+    more than their fair allocation (see `fair_allocation`; demand beyond a cap or a rate does not
+    count). The choice does not depend on the policy. Without contenders, `jain` is 1 and `lag` is 0.
 
     Attributes:
-        users: All users, in the order that they were given.
-        jain: Jain's index of the contenders' worker seconds, each divided by its fair allocation: 1 when all got the
-            same part of what is fair, 1/n when one of n got everything.
-        lag: The largest difference between two contenders, at any of 2,000 moments, of the service had since the
+        users: All users, in the given order.
+        jain: Jain's index of the contenders' worker seconds, each divided by its fair allocation: 1 if all got the
+            same fraction of it, 1/n if one of n got everything.
+        lag: The largest difference between two contenders, at any of 2,000 moments, of their service since the
             beginning: worker seconds divided by weight.
-        utilisation: Part of the workers' time that was used.
+        utilisation: Fraction of the workers' time that was used.
     """
 
     users: Mapping[str, UserReport]
@@ -75,7 +75,7 @@ class SimulationReport:
 def jain_index(values: Iterable[float]) -> float:
     """Return Jain's fairness index, ``sum(x)**2 / (n * sum(x**2))``.
 
-    It is 1 when all values are equal, and 1/n when all but one are 0. Without values, or when all are 0, it is 1.
+    It is 1 if all values are equal, and 1/n if all but one are 0. Without values, or if all are 0, it is 1.
 
     Raises:
         ValueError: A value is negative or not finite.
@@ -91,14 +91,14 @@ def jain_index(values: Iterable[float]) -> float:
 def fair_allocation(capacity: float, demands: Sequence[tuple[float, float]]) -> list[float]:
     """Share a capacity among users by weighted max-min fairness, also called water-filling.
 
-    Each gets what it asks for, or as much per weight as every other who does not; nothing is left over that
-    somebody asks for.
+    Each user gets its demand, or the same amount per weight as every other user with an unmet demand. Capacity is
+    left over only if all demands are met.
 
     Args:
-        capacity: What there is.
+        capacity: The amount to share.
         demands: Weight and demand of each user.
     """
-    # Who asks least per weight is satisfied first; what it leaves raises the level for the others.
+    # The smallest demand per weight is met first; the rest raises the level of the others.
     order = sorted(range(len(demands)), key=lambda index: demands[index][1] / demands[index][0])
     weights = list(accumulate(demands[index][0] for index in reversed(order)))
     allocated = [0.0] * len(demands)
@@ -110,7 +110,7 @@ def fair_allocation(capacity: float, demands: Sequence[tuple[float, float]]) -> 
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """Return the smallest of the sorted values that so many percent of them do not exceed; 0 without values."""
+    """Return the smallest of the sorted values that this percentage of them does not exceed; 0 without values."""
     if not values:
         return 0.0
     return values[max(0, math.ceil(len(values) * percent / 100) - 1)]

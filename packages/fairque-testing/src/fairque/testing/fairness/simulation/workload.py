@@ -1,4 +1,4 @@
-"""The users of a simulation: how often their tasks come and how long they run."""
+"""The users of a simulation: when their tasks arrive and how long they run."""
 
 import math
 from array import array
@@ -10,7 +10,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.errors import InvalidArgument
 from fairque.protocol.limits import id_problem
 from fairque.protocol.model.states import Priority
 from fairque.testing.fairness.records import is_number, settings_problems
@@ -23,24 +23,24 @@ SECOND: Final = 1_000_000
 
 @frozen
 class SimulatedUser:
-    """A user of a simulation. At least one of ``backlog``, ``every`` and ``per_second`` says when its tasks come.
+    """A user of a simulation. At least one of ``backlog``, ``every`` and ``per_second`` says when its tasks arrive.
 
     Attributes:
-        user_id: By which the report names it.
+        user_id: Its name in the report.
         weight: Share relative to others, 0.01 to 100.
         cap: Most tasks that run at a time.
         rate: Most starts a second.
-        burst: Starts that may come at once after a rest.
-        priority: Of all its tasks.
-        backlog: Tasks that come at ``start``, all at once.
-        every: Seconds between tasks that come regularly, the first at ``start``.
-        per_second: Average number of tasks a second that come at random (a Poisson process).
-        start: From when tasks come, in seconds.
-        stop: When they stop coming, in seconds; None: never.
-        run_time: Seconds that a task runs, or a function that draws them with the `random.Random` it is given.
+        burst: Most starts at once after a rest.
+        priority: Priority of all its tasks.
+        backlog: Number of tasks that arrive at ``start``, all at once.
+        every: Seconds between tasks that arrive regularly, the first at ``start``.
+        per_second: Average number of tasks per second that arrive at random (a Poisson process).
+        start: When tasks begin to arrive, in seconds.
+        stop: When they stop arriving, in seconds; None: never.
+        run_time: Seconds that a task runs, or a function that draws them from a given `random.Random`.
 
     Raises:
-        ConfigurationError: Something of it cannot be simulated; all problems are listed.
+        InvalidArgument: The user cannot be simulated; all problems are listed.
     """
 
     user_id: str
@@ -58,7 +58,7 @@ class SimulatedUser:
 
     def __attrs_post_init__(self) -> None:
         if problems := list(self._problems()):
-            raise ConfigurationError([f"simulated user {self.user_id!r}: {problem}" for problem in problems])
+            raise InvalidArgument([f"simulated user {self.user_id!r}: {problem}" for problem in problems])
 
     def _problems(self) -> Iterator[str]:
         if problem := id_problem(self.user_id, "user_id"):
@@ -83,20 +83,20 @@ class SimulatedUser:
 
 
 class Workload:
-    """All tasks that a user pushes in a simulation, drawn before it begins: they are the same under each policy.
+    """All tasks of a user in a simulation, drawn before it begins, so that they are the same under each policy.
 
     Attributes:
-        user: The user.
-        arrivals: Times in microseconds, each with the number of tasks that come then.
+        user: The user that pushes them.
+        arrivals: Times in microseconds, each with the number of tasks that arrive then.
         run_times: Run times in microseconds, in the order of arrival.
-        demand: Worker seconds that it could use until the end, whatever the others do.
+        demand: Worker seconds that it could use until the end, regardless of the others.
     """
 
     def __init__(self, user: SimulatedUser, seconds: float, seed: int) -> None:
         until = seconds if user.stop is None else min(seconds, user.stop)
         self.user = user
         self.arrivals = list(takewhile(lambda arrival: arrival[0] < until * SECOND, _arrivals(user, seed)))
-        # One stream of random numbers each: a change to the arrivals leaves the run times as they were.
+        # Separate streams of random numbers: a change of the arrivals does not change the run times.
         draw = Random(f"{seed}/{user.user_id}/service")  # noqa: S311 - a simulation has to be repeatable
         self.run_times = array("q", (_run_time_us(user, draw) for _, number in self.arrivals for _ in range(number)))
         self.demand = self._demand(seconds)
@@ -113,7 +113,7 @@ class Workload:
 
 
 def _arrivals(user: SimulatedUser, seed: int) -> Iterator[tuple[int, int]]:
-    """Times in microseconds and numbers of tasks, without end."""
+    """Yield times in microseconds and numbers of tasks, endlessly."""
     start = round(user.start * SECOND)
     streams: list[Iterable[tuple[int, int]]] = []
     if user.backlog:
@@ -132,5 +132,5 @@ def _arrivals(user: SimulatedUser, seed: int) -> Iterator[tuple[int, int]]:
 def _run_time_us(user: SimulatedUser, draw: Random) -> int:
     seconds = user.run_time(draw) if callable(user.run_time) else user.run_time
     if not is_number(seconds) or seconds <= 0:
-        raise ConfigurationError([f"simulated user {user.user_id!r}: run_time gave {seconds!r}, not seconds above 0"])
+        raise InvalidArgument([f"simulated user {user.user_id!r}: run_time gave {seconds!r}, not seconds above 0"])
     return max(1, round(seconds * SECOND))

@@ -1,27 +1,36 @@
-"""compare: who counts between two snapshots, what is a fair share, and Jain's index."""
+"""Users between two snapshots: who counts between two snapshots, what is a fair share, and Jain's index."""
 
 from typing import Any
 
 import pytest
-from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairque.protocol.model.shares import UserRow, UsersSnapshot, compare
+from fairque.protocol.durations import from_epoch_ms
+from fairque.protocol.model.users import UserRow, UsersSnapshot, waits_for
+from fairque.protocol.reasons import WaitReason
 
 
 def row(user: str, served: float = 0.0, **changes: Any) -> UserRow:
-    fields = {"weight": 1.0, "cap": None, "paused": False, "waiting": 5, "running": 1, "since": 1_000, "lane": "R"}
+    fields: dict[str, Any] = {
+        "weight": 1.0,
+        "cap": None,
+        "paused": False,
+        "waiting": 5,
+        "running": 1,
+        "since": from_epoch_ms(1_000),
+    }
+    fields["reason"] = WaitReason.TURN
     return UserRow(user_id=user, served=served, **{**fields, **changes})
 
 
 def snapshot(*rows: UserRow, at_ms: int = 5_000) -> UsersSnapshot:
-    return UsersSnapshot(at_ms=at_ms, rows={one.user_id: one for one in rows})
+    return UsersSnapshot(read_at=from_epoch_ms(at_ms), rows={one.user_id: one for one in rows})
 
 
 def test_what_each_got_stands_beside_its_fair_share() -> None:
     before = snapshot(row("ann", 10, weight=3.0), row("bob", 5))
-    report = compare(before, snapshot(row("ann", 40, weight=3.0), row("bob", 15), at_ms=65_000))
+    report = snapshot(row("ann", 40, weight=3.0), row("bob", 15), at_ms=65_000).since(before)
     assert report.seconds == 60.0
     assert [(u.user_id, u.served, u.share, u.fair_share) for u in report.users] == [
         ("ann", 30, 0.75, 0.75),
@@ -33,28 +42,34 @@ def test_what_each_got_stands_beside_its_fair_share() -> None:
 def test_one_that_got_everything_of_four_gives_a_quarter() -> None:
     names = ["a", "b", "c", "d"]
     after = [row(name, 8.0 if name == "a" else 0.0) for name in names]
-    assert compare(snapshot(*map(row, names)), snapshot(*after)).jain == 0.25
+    assert snapshot(*after).since(snapshot(*map(row, names))).jain == 0.25
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"lane": "P"}, {"lane": "", "waiting": 0}, {"since": 5_001}, {"since": 2_000}, {"weight": 2.0}],
+    [
+        {"reason": WaitReason.USER_CAP},
+        {"reason": WaitReason.IDLE, "waiting": 0},
+        {"since": from_epoch_ms(5_001)},
+        {"since": from_epoch_ms(2_000)},
+        {"weight": 2.0},
+    ],
     ids=["parked", "without work", "new", "made again", "of another weight"],
 )
 def test_who_did_not_compete_all_the_time_does_not_count(changes: dict[str, Any]) -> None:
     before, after = snapshot(row("ann"), row("bob")), snapshot(row("ann", 5), row("bob", 9, **changes))
-    for report in (compare(before, after), compare(evolve(after, at_ms=1), evolve(before, at_ms=2))):
+    for report in (after.since(before), before.since(after)):
         assert [one.user_id for one in report.users] == ["ann"]
 
 
 def test_who_is_only_in_one_snapshot_does_not_count() -> None:
-    report = compare(snapshot(row("ann"), row("gone")), snapshot(row("ann", 5), row("new", 9)))
+    report = snapshot(row("ann", 5), row("new", 9)).since(snapshot(row("ann"), row("gone")))
     assert [(one.user_id, one.share, one.fair_share) for one in report.users] == [("ann", 1.0, 1.0)]
 
 
 def test_without_users_or_service_there_is_no_index() -> None:
-    assert compare(snapshot(), snapshot()).jain is None
-    report = compare(snapshot(row("ann")), snapshot(row("ann")))
+    assert snapshot().since(snapshot()).jain is None
+    report = snapshot(row("ann")).since(snapshot(row("ann")))
     assert (report.jain, report.users[0].share) == (None, 0.0)
 
 
@@ -62,7 +77,7 @@ def test_without_users_or_service_there_is_no_index() -> None:
 def test_shares_add_up_and_the_index_lies_between_one_nth_and_one(users: list[tuple[float, float]]) -> None:
     before = snapshot(*(row(f"u{i}", weight=weight) for i, (weight, _) in enumerate(users)))
     after = snapshot(*(row(f"u{i}", served, weight=weight) for i, (weight, served) in enumerate(users)))
-    report = compare(before, after)
+    report = after.since(before)
     assert sum(one.share for one in report.users) == pytest.approx(1)
     assert sum(one.fair_share for one in report.users) == pytest.approx(1)
     assert report.jain is not None
@@ -72,14 +87,15 @@ def test_shares_add_up_and_the_index_lies_between_one_nth_and_one(users: list[tu
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({}, "turn"),
-        ({"lane": "F"}, "turn"),
-        ({"lane": "P", "cap": 1}, "cap"),
-        ({"lane": "P", "cap": 2}, "rate"),
-        ({"lane": "P", "paused": True}, "paused"),
-        ({"lane": "", "waiting": 0}, "runs"),
-        ({"lane": "", "waiting": 0, "running": 0}, "idle"),
+        ({}, WaitReason.TURN),
+        ({"lane": "F"}, WaitReason.TURN),
+        ({"lane": "P", "cap": 1}, WaitReason.USER_CAP),
+        ({"lane": "P", "cap": 2}, WaitReason.USER_RATE),
+        ({"lane": "P", "paused": True}, WaitReason.USER_PAUSED),
+        ({"lane": "", "waiting": 0}, WaitReason.RUNNING),
+        ({"lane": "", "waiting": 0, "running": 0}, WaitReason.IDLE),
     ],
 )
-def test_a_row_says_what_its_user_waits_for(changes: dict[str, Any], reason: str) -> None:
-    assert row("ann", **changes).reason == reason
+def test_a_user_waits_for_what_the_store_says(changes: dict[str, Any], reason: WaitReason) -> None:
+    has: dict[str, Any] = {"lane": "R", "paused": False, "waiting": 5, "running": 1, "cap": None}
+    assert waits_for(**{**has, **changes}) is reason

@@ -1,0 +1,26 @@
+# Generated from _async/paging.py by scripts/unasync.py. Do not edit: change that module and generate this one.
+"""All pages of a list, one after the other."""
+
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from fairque.protocol.model.page import Page
+
+__all__ = ["all_pages"]
+
+T = TypeVar("T")
+
+
+def all_pages(read: Callable[[str | None], Page[T]]) -> Iterator[T]:
+    """Give what all pages of a list have.
+
+    Args:
+        read: Reads the page that begins at ``next`` of the one before.
+    """
+    page = read(None)
+    while True:
+        for item in page:
+            yield item
+        if page.next is None:
+            return
+        page = read(page.next)

@@ -1,0 +1,83 @@
+"""The errors of fairque: one root, a class where a caller would act differently, the facts as attributes."""
+
+from fairque.protocol.errors.attempts import (
+    InputsTooLarge,
+    LeaseLost,
+    OutputMissing,
+    RemoteError,
+    TaskTimeout,
+    UnknownFunction,
+)
+from fairque.protocol.errors.roots import (
+    AttemptError,
+    ConfigurationError,
+    Conflict,
+    FairqueError,
+    InvalidArgument,
+    NotFound,
+    ServerError,
+    ServiceError,
+    TaskEnded,
+)
+from fairque.protocol.errors.schedules import InvalidSchedule, ScheduleConflict, ScheduleNotFound
+from fairque.protocol.errors.servers import (
+    EmbeddedServerError,
+    ProtocolError,
+    RedisUnavailable,
+    SchemaMismatch,
+    ServerUnsuitable,
+)
+from fairque.protocol.errors.services import CannotImport
+from fairque.protocol.errors.tasks import (
+    BatchTooLarge,
+    ErrorInfo,
+    InvalidTask,
+    PartialPush,
+    QueueFull,
+    ResultExpired,
+    TaskCanceled,
+    TaskConflict,
+    TaskFailed,
+    TaskNotFound,
+    TaskTooLarge,
+    UnknownDependency,
+)
+
+__all__ = [
+    "AttemptError",
+    "BatchTooLarge",
+    "CannotImport",
+    "ConfigurationError",
+    "Conflict",
+    "EmbeddedServerError",
+    "ErrorInfo",
+    "FairqueError",
+    "InputsTooLarge",
+    "InvalidArgument",
+    "InvalidSchedule",
+    "InvalidTask",
+    "LeaseLost",
+    "NotFound",
+    "OutputMissing",
+    "PartialPush",
+    "ProtocolError",
+    "QueueFull",
+    "RedisUnavailable",
+    "RemoteError",
+    "ResultExpired",
+    "ScheduleConflict",
+    "ScheduleNotFound",
+    "SchemaMismatch",
+    "ServerError",
+    "ServerUnsuitable",
+    "ServiceError",
+    "TaskCanceled",
+    "TaskConflict",
+    "TaskEnded",
+    "TaskFailed",
+    "TaskNotFound",
+    "TaskTimeout",
+    "TaskTooLarge",
+    "UnknownDependency",
+    "UnknownFunction",
+]

@@ -1,0 +1,200 @@
+"""Errors of pushing tasks, finding them, and waiting for their results."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from attrs import frozen
+
+from fairque.protocol.errors.roots import Conflict, FairqueError, InvalidArgument, NotFound, TaskEnded
+from fairque.protocol.reasons import CancelCause, DeadReason
+
+__all__ = [
+    "BatchTooLarge",
+    "ErrorInfo",
+    "InvalidTask",
+    "PartialPush",
+    "QueueFull",
+    "ResultExpired",
+    "TaskCanceled",
+    "TaskConflict",
+    "TaskFailed",
+    "TaskNotFound",
+    "TaskTooLarge",
+    "UnknownDependency",
+]
+
+
+@frozen
+class ErrorInfo:
+    """What an attempt raised, as text.
+
+    Attributes:
+        type: Class name of the exception.
+        message: Its message.
+        traceback: Its traceback, cut to a few KiB.
+    """
+
+    type: str
+    message: str
+    traceback: str = ""
+
+
+class InvalidTask(InvalidArgument):
+    """A task that must not be pushed: the message names the task, the field and the remedy."""
+
+
+class TaskTooLarge(InvalidTask):
+    """A task whose message is above the limit.
+
+    Attributes:
+        task_id: The task.
+        size: Bytes of the encoded message.
+        limit: Bytes allowed.
+    """
+
+    def __init__(self, task_id: str, size: int, limit: int) -> None:
+        self.task_id = task_id
+        self.size = size
+        self.limit = limit
+        super().__init__(
+            f"task {task_id}: the message has {size:,} bytes, allowed are {limit:,}. "
+            "Store large data elsewhere and pass its address, or raise queue.message_limit (1 MiB at most)"
+        )
+
+
+class UnknownDependency(InvalidTask):
+    """A task depends on one that the queue does not know; nothing was pushed.
+
+    Attributes:
+        task_id: The task that cannot be pushed.
+        depends_on: The one that it depends on.
+        argument: Its argument that the output of the other one was to be; empty when it takes none.
+    """
+
+    def __init__(self, task_id: str, depends_on: str, queue: str, argument: str = "") -> None:
+        self.task_id = task_id
+        self.depends_on = depends_on
+        self.argument = argument
+        why = f", whose output is its argument {argument!r} and" if argument else ","
+        super().__init__(
+            f"task {task_id} depends on task {depends_on}{why} which queue {queue!r} does not know: push it before, or "
+            "in the same call. A task is forgotten some time after its end (queue.result_ttl)"
+        )
+
+
+class BatchTooLarge(InvalidArgument):
+    """More tasks or bytes in one push than one atomic call takes."""
+
+
+class PartialPush(FairqueError):
+    """A push in several chunks went wrong after some of them; what went wrong is its ``__cause__``.
+
+    Pushing the very same tasks again is safe: those that are stored stay what they are.
+
+    Attributes:
+        handles: Handles of the tasks that were stored for certain: the first ones, in order.
+    """
+
+    def __init__(self, handles: Sequence[Any], cause: BaseException) -> None:
+        self.handles = tuple(handles)
+        super().__init__(
+            f"only the first {len(self.handles):,} tasks were pushed for certain (.handles), then: {cause}. "
+            "Fix the cause and push the same tasks again, or those after them"
+        )
+
+
+class QueueFull(FairqueError):
+    """The queue or the server takes no more tasks now; nothing was written.
+
+    Attributes:
+        retry_after: Seconds after which another try is reasonable.
+        scope: What is full: the backlog of the ``user`` or of the ``queue``, or the memory of the ``server``; None
+            where that is not known.
+    """
+
+    def __init__(
+        self, message: str, retry_after: float, scope: Literal["user", "queue", "server"] | None = None
+    ) -> None:
+        self.retry_after = retry_after
+        self.scope = scope
+        super().__init__(f"{message} (try again in {retry_after:g} s)")
+
+
+class TaskConflict(Conflict):
+    """The same task id was pushed before with other content.
+
+    Attributes:
+        task_id: The task.
+    """
+
+    def __init__(self, task_id: str) -> None:
+        self.task_id = task_id
+        super().__init__(
+            f"task {task_id} exists with other content: an id names one task forever. "
+            "Use a new id, or push exactly the same task to repeat a push"
+        )
+
+
+class TaskNotFound(NotFound):
+    """No task of that id is known: never pushed, or its record has expired.
+
+    Attributes:
+        task_id: The task.
+        queue: Name of the queue that was asked.
+    """
+
+    def __init__(self, task_id: str, queue: str) -> None:
+        self.task_id = task_id
+        self.queue = queue
+        super().__init__(
+            f"task {task_id} is not known in queue {queue!r}: it was never pushed there, or its record expired"
+        )
+
+
+class ResultExpired(TaskNotFound):
+    """The task was known, and its record is gone: it was kept for its time, or the server has lost its data.
+
+    Attributes:
+        task_id: The task.
+        queue: Name of the queue that was asked.
+    """
+
+    def __init__(self, task_id: str, queue: str) -> None:
+        self.task_id = task_id
+        self.queue = queue
+        FairqueError.__init__(
+            self,
+            f"the record of task {task_id} is gone: it has expired (read results earlier, or raise "
+            "queue.result_ttl), or the server has lost its data (push the task again)",
+        )
+
+
+class TaskFailed(TaskEnded):
+    """The task ended as FAILED. The error is text: exceptions are never rebuilt from stored data.
+
+    Attributes:
+        task_id: The task.
+        reason: Why it gets no further attempt.
+        error: What its last attempt raised.
+    """
+
+    def __init__(self, task_id: str, error: ErrorInfo, reason: DeadReason = DeadReason.UNKNOWN) -> None:
+        self.reason = reason
+        self.error = error
+        why = "" if reason is DeadReason.UNKNOWN else f" ({reason})"
+        super().__init__(task_id, f"task {task_id} failed: {error.type}: {error.message}{why}")
+
+
+class TaskCanceled(TaskEnded):
+    """The task ended as CANCELED.
+
+    Attributes:
+        task_id: The task.
+        cause: What canceled it.
+        reason: The same for people: what its canceler, or the task itself, gave as the reason.
+    """
+
+    def __init__(self, task_id: str, reason: str = "", cause: CancelCause = CancelCause.UNKNOWN) -> None:
+        self.cause = cause
+        self.reason = reason
+        super().__init__(task_id, f"task {task_id} was canceled" + (f": {reason}" if reason else ""))
