@@ -12,7 +12,7 @@ import redis
 
 from fairque.client import Task, TaskState
 from fairque.protocol.embedded import EmbeddedServer
-from fairque.protocol.service import exits
+from fairque.protocol.service import codes
 from fairque.testing.internal import PATIENCE, eventually
 
 TASKS = """
@@ -41,7 +41,7 @@ def server(fairque_server_url: str) -> Iterator[Any]:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_what_is_wrong_is_said_clearly_and_nothing_is_written(
+def test_an_error_is_reported_clearly_and_nothing_is_written(
     project: Any, server: Any, *, args: list[str], environ: dict[str, str], expected: int, words: str
 ) -> None:
     project.write(TASKS)
@@ -56,7 +56,7 @@ def test_what_is_wrong_is_said_clearly_and_nothing_is_written(
     assert server.keys(f"fairque:{{{name}}}:*") == []
 
 
-def test_a_queue_of_another_version_is_refused_and_left_alone(project: Any, server: Any) -> None:
+def test_a_queue_of_another_version_is_refused_and_left_unchanged(project: Any, server: Any) -> None:
     project.write(TASKS)
     meta = f"fairque:{{{project.environ['FAIRQUE_QUEUE_NAME']}}}:meta"
     server.hset(meta, "schema", "99")
@@ -67,7 +67,7 @@ def test_a_queue_of_another_version_is_refused_and_left_alone(project: Any, serv
     assert server.hgetall(meta) == {"schema": "99"}
 
 
-def test_a_server_that_may_evict_tasks_is_refused_and_left_alone(project: Any) -> None:
+def test_a_server_that_may_evict_tasks_is_refused_and_left_unchanged(project: Any) -> None:
     project.write(TASKS)
     with EmbeddedServer() as own, redis.Redis.from_url(own.url) as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
@@ -119,7 +119,7 @@ def hangs():
 """
 
 
-def test_too_many_tasks_that_cannot_be_stopped_end_the_worker_with_7_to_be_started_again(
+def test_a_worker_exits_with_7_to_be_restarted_after_too_many_tasks_that_cannot_be_stopped(
     project: Any, queue: Any
 ) -> None:
     project.write(HANGS)
@@ -131,7 +131,7 @@ def test_too_many_tasks_that_cannot_be_stopped_end_the_worker_with_7_to_be_start
     assert "Traceback" not in worker.stderr.splitlines()[-1]
 
 
-def test_a_supervisor_starts_a_worker_again_that_could_not_stop_its_tasks(project: Any, queue: Any) -> None:
+def test_a_supervisor_restarts_a_worker_that_could_not_stop_its_tasks(project: Any, queue: Any) -> None:
     project.write(HANGS + TASKS)
     environ = {"FAIRQUE_WORKER_MAX_ABANDONED": "0"}
     supervisor = project.begin("--processes", "2", "tasks", environ=environ)
@@ -164,9 +164,9 @@ def test_the_help_lists_every_exit_code(project: Any) -> None:
     code, output, _ = project.run("--help")
     text = " ".join(output.split())
     assert code == 0
-    codes = {name: code for name, code in exits.__dict__.items() if name.isupper() and isinstance(code, int)}
-    del codes["NOT_FOUND"]  # requested by name by a person, and by no service
-    for code in (*codes.values(), 7):
+    found = {code for name, code in codes.__dict__.items() if name.isupper() and isinstance(code, int)}
+    assert len(found) == 10
+    for code in found:
         assert f" {code} " in text.partition("Exit codes:")[2]
 
 
@@ -188,7 +188,7 @@ def test_a_handler_named_on_the_command_line_runs_in_children_too(project: Any, 
     assert pid != worker.pid
 
 
-def test_a_place_to_run_tasks_that_there_is_not_is_a_wrong_configuration(project: Any) -> None:
+def test_an_unknown_isolation_is_a_configuration_error(project: Any) -> None:
     project.write(TASKS)
     code, _, errors = project.run("tasks", environ={"FAIRQUE_WORKER_ISOLATION": "fork"})
     assert code == 78

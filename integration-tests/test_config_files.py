@@ -66,12 +66,12 @@ def test_production_has_the_defaults(kind: type) -> None:
     assert values(load("production", kind)) == values(kind())
 
 
-def test_production_limits_nobody() -> None:
+def test_production_limits_no_user() -> None:
     assert load("production", Fairness).fairness == FairnessSection()
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_the_schedule_in_the_comments_is_one(name: str, tmp_path: Path) -> None:
+def test_the_schedule_in_the_comments_is_valid(name: str, tmp_path: Path) -> None:
     text = (FOLDER / f"{name}.yaml").read_text()
     example = "\n".join(line.removeprefix("#") for line in text.splitlines() if line.startswith("#   "))
     (tmp_path / "file.yaml").write_text(f"schedules:\n{example}\n")

@@ -79,7 +79,7 @@ def test_a_task_that_kills_its_worker_five_times_is_a_dead_letter(project: Any, 
     assert queue.push(Task(func="tasks:short")).result(PATIENCE) is None
 
 
-def test_a_task_that_kills_its_process_takes_its_neighbours_along_only_once(project: Any, queue: Any) -> None:
+def test_a_task_that_kills_its_process_ends_other_tasks_only_once(project: Any, queue: Any) -> None:
     project.write(TASKS)
     victim = project.start("tasks", "--concurrency", "4", environ=SHORT)
     neighbours = queue.push_many([Task(func="tasks:patient", args=["go"]) for _ in range(3)])

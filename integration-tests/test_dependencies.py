@@ -36,7 +36,7 @@ def test_a_pipeline_runs_in_its_order_whatever_the_order_of_its_push(project: An
     assert (names[0], sorted(names[1:3]), names[3:]) == ("extract", ["clean", "validate"], ["load"])
 
 
-def test_a_failure_ends_its_dependents_except_those_that_run_all_the_same(project: Any, queue: Any) -> None:
+def test_a_failure_ends_its_dependents_except_those_that_run_anyway(project: Any, queue: Any) -> None:
     project.write(TASKS)
     broken = Task(func="tasks:broken")
     handles = queue.push_many(

@@ -15,7 +15,7 @@ QUIET_USERS = 5
 QUIET = 10
 
 
-def test_users_who_push_a_little_after_a_long_backlog_are_served_among_the_first(project: Any, queue: Any) -> None:
+def test_users_that_push_a_little_after_a_long_backlog_are_served_among_the_first(project: Any, queue: Any) -> None:
     project.write(TASKS)
     # If each task costs one, the bound is a number of tasks, however long the machine takes for each.
     queue.set(cost_mode=CostMode.COUNT)

@@ -58,12 +58,12 @@ def folder_of(name: str, package: str) -> str | None:
     return parts[2] if parts[1] == package and len(parts) > 2 else None
 
 
-def test_no_module_imports_itself_in_a_circle() -> None:
+def test_no_module_is_in_an_import_cycle() -> None:
     list(TopologicalSorter(GRAPH).static_order())
 
 
 @pytest.mark.parametrize("package", ABOVE)
-def test_no_folder_imports_itself_in_a_circle(package: str) -> None:
+def test_no_folder_is_in_an_import_cycle(package: str) -> None:
     folders: dict[str, set[str]] = defaultdict(set)
     for name, others in GRAPH.items():
         if (folder := folder_of(name, package)) is not None:
@@ -77,7 +77,7 @@ def test_a_package_imports_only_those_below_it() -> None:
         assert {other.split(".")[1] for other in others} <= ABOVE[package] | {package}, name
 
 
-def test_what_runs_tasks_knows_nothing_of_taking_and_keeping_them() -> None:
+def test_code_that_runs_tasks_imports_nothing_that_takes_or_keeps_them() -> None:
     for name, others in GRAPH.items():
         if folder_of(name, "worker") in ("handling", "processes", "running"):
             assert not {folder_of(other, "worker") for other in others} & {"taking", "keeping", "serving"}, name

@@ -83,7 +83,7 @@ class Upper(TaskHandler):
 """
 
 
-def test_a_handler_of_the_users_own_runs_payloads_and_hears_of_the_endings(project: Any, queue: Any) -> None:
+def test_a_custom_handler_runs_payloads_and_is_notified_of_the_endings(project: Any, queue: Any) -> None:
     project.write(HANDLER)
     good = queue.push(Task(payload="text"))
     bad = queue.push(Task(retries=0))
@@ -113,7 +113,7 @@ if __name__ == "__main__":
 """
 
 
-def test_tasks_that_stand_in_the_producers_own_script_run_on_a_worker(project: Any) -> None:
+def test_tasks_defined_in_the_producers_script_run_on_a_worker(project: Any) -> None:
     project.write(PRODUCER, "shop", prelude="")
     project.start("shop")
     produced = subprocess.run(
@@ -149,7 +149,7 @@ atexit.register(print, "said at the end")
 """
 
 
-def test_what_a_task_prints_and_what_is_to_be_done_at_the_end_is_not_lost(project: Any, queue: Any) -> None:
+def test_output_and_exit_functions_of_a_task_are_not_lost(project: Any, queue: Any) -> None:
     project.write(PRINTS)
     queue.push(call("tasks:prints"))
     code, output, _ = project.run("tasks", "--burst")

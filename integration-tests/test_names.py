@@ -42,7 +42,7 @@ if __name__ == "__main__":
     ],
     ids=" ".join,
 )
-def test_a_module_is_run_in_any_way_and_its_tasks_by_a_worker(
+def test_a_worker_runs_the_tasks_of_a_module_that_is_run_in_any_way(
     project: Any, queue: Any, command: list[str], children: list[str]
 ) -> None:
     (project.folder / "shop").mkdir()

@@ -175,9 +175,7 @@ def test_a_signal_ends_a_worker_whose_tasks_have_left_something_that_hangs(
 
 
 @pytest.mark.parametrize("function", HANGING)
-def test_a_signal_ends_a_worker_whose_task_hangs_and_gives_the_task_back(
-    project: Any, queue: Any, function: str
-) -> None:
+def test_a_signal_ends_a_worker_whose_task_hangs_and_releases_the_task(project: Any, queue: Any, function: str) -> None:
     project.write(LEAVE)
     process = project.start(environ={"FAIRQUE_WORKER_STOP_TIMEOUT": "0.1"})
     handle = push(queue, function)
@@ -192,28 +190,28 @@ AT_IMPORT = LEAVE + "\nleave(os.environ['LEAVE'])\n"
 
 
 @pytest.mark.parametrize("kind", ["a pool of the module", "a thread", "a handler"])
-class TestWhatAModuleHasBegun:
-    def test_does_not_keep_a_burst(self, project: Any, kind: str) -> None:
+class TestThreadsPoolsAndProcessesOfAModule:
+    def test_do_not_keep_a_burst_from_ending(self, project: Any, kind: str) -> None:
         project.write(AT_IMPORT)
         assert project.begin("--burst", "tasks", environ={"LEAVE": kind}).ends(LONG) == 0
 
-    def test_does_not_keep_several_processes(self, project: Any, kind: str) -> None:
+    def test_do_not_keep_several_processes_from_ending(self, project: Any, kind: str) -> None:
         project.write(AT_IMPORT)
         process = project.begin("--processes", "2", "tasks", environ={"LEAVE": kind})
         eventually(lambda: process.stderr.count("worker started") == 2, what="two workers")
         process.signal(signal.SIGTERM)
         assert process.ends(LONG) == 0
 
-    def test_does_not_keep_a_command_that_is_refused(self, project: Any, kind: str) -> None:
+    def test_do_not_keep_a_refused_command_from_ending(self, project: Any, kind: str) -> None:
         project.write(AT_IMPORT)
         environ = {"LEAVE": kind, "FAIRQUE_REDIS_URL": "redis://127.0.0.1:1/0", "FAIRQUE_REDIS_RETRIES": "0"}
         assert project.begin(environ=environ).ends(LONG) == 3
 
-    def test_does_not_keep_a_module_that_cannot_be_imported(self, project: Any, kind: str) -> None:
+    def test_do_not_keep_a_command_with_a_broken_module_from_ending(self, project: Any, kind: str) -> None:
         project.write(AT_IMPORT + "\nraise RuntimeError\n")
         assert project.begin(environ={"LEAVE": kind}).ends(LONG) == 6
 
-    def test_does_not_keep_a_scheduler(self, project: Any, kind: str) -> None:
+    def test_do_not_keep_a_scheduler_from_ending(self, project: Any, kind: str) -> None:
         project.write(AT_IMPORT)
         with scheduler(project, "run", LEAVE=kind) as process:
             assert process.stderr is not None
@@ -225,7 +223,7 @@ class TestWhatAModuleHasBegun:
             assert process.wait(LONG) == 0
         assert (project.folder / "handled").exists() == (kind != "a handler")
 
-    def test_does_not_keep_a_command_of_the_scheduler(self, project: Any, kind: str) -> None:
+    def test_do_not_keep_a_command_of_the_scheduler_from_ending(self, project: Any, kind: str) -> None:
         project.write(AT_IMPORT)
         (project.folder / "schedules.yaml").write_text("scheduler: {modules: [tasks]}\nschedules: {}\n")
         with scheduler(project, "apply", "--config", "schedules.yaml", LEAVE=kind) as process:
@@ -264,7 +262,7 @@ print("the end")
 """
 
 
-class TestAProgramWithAWorkerThatNobodyStopped:
+class TestAProgramWithAWorkerThatWasNotStopped:
     def program(self, project: Any, text: str) -> "subprocess.Popen[bytes]":
         (project.folder / "program.py").write_text(text)
         return subprocess.Popen(
@@ -275,7 +273,7 @@ class TestAProgramWithAWorkerThatNobodyStopped:
         )
 
     @pytest.mark.parametrize("function", HANGING)
-    def test_ends_and_gives_the_task_back_that_hangs(self, project: Any, queue: Any, function: str) -> None:
+    def test_ends_and_releases_the_task_that_hangs(self, project: Any, queue: Any, function: str) -> None:
         project.write(LEAVE)
         handle = push(queue, function)
         with self.program(project, PROGRAM) as process:
@@ -301,7 +299,7 @@ class TestAProgramWithAWorkerThatNobodyStopped:
         assert process.returncode == 0
         assert b"the end\n" in output
 
-    def test_says_by_its_code_that_an_exception_ended_it(self, project: Any, queue: Any) -> None:
+    def test_has_the_exit_code_of_the_exception_that_ended_it(self, project: Any, queue: Any) -> None:
         project.write(LEAVE)
         push(queue, "hangs_in_a_pool")
         with self.program(project, PROGRAM + "raise RuntimeError\n") as process:
@@ -333,7 +331,7 @@ threading.Thread(target=serve).start()
         assert process.returncode == 0
         assert output.endswith(b"served\n")
 
-    def test_waits_for_the_processes_that_it_has_begun_itself(self, project: Any, queue: Any) -> None:
+    def test_waits_for_the_processes_that_it_has_started_itself(self, project: Any, queue: Any) -> None:
         project.write(LEAVE)
         push(queue, "left_by_a_thread", "nothing")
         rest = """

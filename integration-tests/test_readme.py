@@ -51,7 +51,7 @@ def run(project: Any, name: str, text: str) -> str:
     ("heading", "printed"),
     [("In 15 lines", "https://example.org/cat.png?w=300\n"), ("Pipelines", "3 rows, no numbers: x\n")],
 )
-def test_an_example_runs_as_it_stands_there(project: Any, heading: str, printed: str) -> None:
+def test_an_example_runs_unchanged(project: Any, heading: str, printed: str) -> None:
     assert run(project, *example(heading)) == printed
 
 

@@ -34,7 +34,7 @@ def load(rows: int) -> Task[str]:
     return Task(func="tasks:load", args=[rows], retries=0)
 
 
-def test_a_task_tells_its_progress_and_logs_under_its_own_name(project: Any, queue: Any) -> None:
+def test_a_task_reports_its_progress_and_logs_under_its_own_name(project: Any, queue: Any) -> None:
     project.write(TASKS)
     handle = queue.push(load(50))
     _, _, log = project.run("tasks", "--burst", "--log-format", "json")
@@ -46,7 +46,7 @@ def test_a_task_tells_its_progress_and_logs_under_its_own_name(project: Any, que
     assert (line["user_id"], line["table"]) == ("ann", "orders")
 
 
-def test_who_watches_sees_the_progress_of_a_coroutine_while_it_runs(project: Any, queue: Any) -> None:
+def test_a_watcher_sees_the_progress_of_a_coroutine_while_it_runs(project: Any, queue: Any) -> None:
     project.write(TASKS)
     project.start("tasks")
     handle = queue.push(Task(func="tasks:wait", args=["go"]))
@@ -58,7 +58,7 @@ def test_who_watches_sees_the_progress_of_a_coroutine_while_it_runs(project: Any
     assert handle.result(timeout=PATIENCE) == 1
 
 
-def test_many_results_come_as_they_end(project: Any, queue: Any) -> None:
+def test_many_results_arrive_as_tasks_end(project: Any, queue: Any) -> None:
     project.write(TASKS)
     handles = queue.push_many([load(2) for _ in range(200)])
     project.start("tasks")
@@ -78,7 +78,12 @@ def test_dead_letters_run_again_once_their_cause_is_fixed(project: Any, queue: A
         handles[0].result(timeout=PATIENCE)
     eventually(lambda: len(queue.dead_letters.list()) == 3)
     (letter, *_) = queue.dead_letters.list()
-    assert (letter.func, letter.user_id, letter.reason, letter.error) == ("tasks:load", "ann", "retries", "broken")
+    assert (letter.func, letter.user_id, letter.reason, letter.error.message) == (
+        "tasks:load",
+        "ann",
+        "retries",
+        "broken",
+    )
     (project.folder / "broken").unlink()
     assert queue.task(letter.task_id).retry().task_ids == (letter.task_id,)
     assert queue.dead_letters.retry_all(func="tasks:load") == BulkReport(matched=2, changed=2, refused=0, scanned=2)

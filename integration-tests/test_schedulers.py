@@ -247,7 +247,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 @pytest.mark.timeout(600 + 6 * CHANGES)
-def test_each_time_has_exactly_one_task_whatever_happens_to_schedulers_and_server(
+def test_each_run_has_exactly_one_task_whatever_happens_to_schedulers_and_server(
     server: Server, fairque_queue_name: str, tmp_path: Path
 ) -> None:
     seed = int(os.environ.get("FAIRQUE_TEST_SEED", str(random.randrange(10**6))))  # noqa: S311 - it is printed

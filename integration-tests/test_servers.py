@@ -120,7 +120,7 @@ def run(command: click.Command, url: str, *args: str) -> Result:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else value.name,
 )
-def test_a_command_says_what_the_server_is_in_one_line_and_ends_with_3(
+def test_a_command_reports_the_unsuitable_server_in_one_line_and_exits_with_3(
     case: Case, command: click.Command, args: list[str]
 ) -> None:
     url, words, _ = case
@@ -131,7 +131,7 @@ def test_a_command_says_what_the_server_is_in_one_line_and_ends_with_3(
 
 
 @pytest.mark.parametrize("role", ["worker", "scheduler"])
-def test_the_doctor_says_it_as_a_finding(case: Case, role: str) -> None:
+def test_the_doctor_reports_it_as_a_finding(case: Case, role: str) -> None:
     url, words, code = case
     result = run(console, url, "doctor", "--role", role)
     assert result.exit_code == code
@@ -140,7 +140,7 @@ def test_the_doctor_says_it_as_a_finding(case: Case, role: str) -> None:
     assert "ACL SETUSER" not in result.stdout
 
 
-def test_a_push_says_it_and_stores_nothing(case: Case) -> None:
+def test_a_push_reports_it_and_stores_nothing(case: Case) -> None:
     url, words, _ = case
     with TaskQueue.from_url(url, default_user_id="ann") as queue:
         with pytest.raises(FairqueError, match=words) as caught:
@@ -149,7 +149,7 @@ def test_a_push_says_it_and_stores_nothing(case: Case) -> None:
         assert "hunter2" not in str(caught.value)
 
 
-def test_a_wait_says_it_too(case: Case) -> None:
+def test_a_wait_reports_it_too(case: Case) -> None:
     url, words, _ = case
     with TaskQueue.from_url(url) as queue, pytest.raises(FairqueError, match=words):
         # The first call is a watch.

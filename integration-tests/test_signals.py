@@ -63,7 +63,7 @@ def test_an_idle_worker_ends_at_a_signal(project: Any) -> None:
     assert worker.ends() == 0
 
 
-def test_a_second_signal_gives_the_running_task_back_at_once_and_uncounted(project: Any, queue: Any) -> None:
+def test_a_second_signal_releases_the_running_task_at_once_uncounted(project: Any, queue: Any) -> None:
     project.write(TASKS)
     worker = project.start(environ={"FAIRQUE_WORKER_STOP_TIMEOUT": "600"})
     running = queue.push(Task(func="tasks:endless"))
@@ -79,7 +79,7 @@ def test_a_second_signal_gives_the_running_task_back_at_once_and_uncounted(proje
     assert worker.popen.stdout.read() == b"begun\n"
 
 
-def test_after_the_grace_the_running_task_is_given_back_and_runs_elsewhere(project: Any, queue: Any) -> None:
+def test_after_the_grace_the_running_task_is_released_and_runs_elsewhere(project: Any, queue: Any) -> None:
     project.write(TASKS)
     worker = project.start(environ={"FAIRQUE_WORKER_STOP_TIMEOUT": "0.1"})
     running = queue.push(Task(func="tasks:patient", args=["go"]))
@@ -101,7 +101,7 @@ def test_a_signal_before_anything_has_started_is_not_missed(project: Any) -> Non
     assert worker.ends() in (0, -signal.SIGTERM)
 
 
-def test_after_the_word_that_it_stops_nothing_is_taken_any_more(project: Any, queue: Any) -> None:
+def test_no_task_is_taken_after_the_worker_says_that_it_stops(project: Any, queue: Any) -> None:
     project.write(TASKS)
     worker = project.start("tasks", "--concurrency", "2")
     running = queue.push(Task(func="tasks:patient", args=["go"]))
@@ -114,9 +114,7 @@ def test_after_the_word_that_it_stops_nothing_is_taken_any_more(project: Any, qu
     assert (running.state(), waiting.state()) == (TaskState.FINISHED, TaskState.QUEUED)
 
 
-def test_a_quiet_worker_takes_nothing_continues_running_and_takes_tasks_again_when_told(
-    project: Any, queue: Any
-) -> None:
+def test_a_quiet_worker_takes_no_tasks_until_it_is_resumed_and_keeps_running(project: Any, queue: Any) -> None:
     project.write(TASKS)
     worker = project.start("tasks", "--concurrency", "2")
     running = queue.push(Task(func="tasks:patient", args=["go"]))
@@ -138,7 +136,7 @@ def test_a_quiet_worker_takes_nothing_continues_running_and_takes_tasks_again_wh
     assert worker.ends() == 0
 
 
-def test_a_signal_to_continue_means_nothing_to_a_worker_that_is_not_paused(project: Any, queue: Any) -> None:
+def test_a_signal_to_continue_is_ignored_by_a_worker_that_is_not_paused(project: Any, queue: Any) -> None:
     project.write(TASKS)
     worker = project.start("tasks", "--concurrency", "1")
     running = queue.push(Task(func="tasks:patient", args=["go"]))
@@ -153,7 +151,7 @@ def test_a_signal_to_continue_means_nothing_to_a_worker_that_is_not_paused(proje
     assert "takes tasks again" not in worker.stderr
 
 
-def test_a_worker_writes_what_it_does_when_asked_and_continues(project: Any, queue: Any) -> None:
+def test_a_worker_writes_a_dump_on_request_and_continues(project: Any, queue: Any) -> None:
     project.write(TASKS)
     worker = project.start("tasks", "--concurrency", "3", "--log-format", "json")
     pushed: list[tuple[str, Any]] = [("endless", None), ("waiting", None), ("endless", "process")]
@@ -192,7 +190,7 @@ def test_the_children_end_with_a_worker_that_is_killed(project: Any, queue: Any,
     eventually(lambda: not Path(f"/proc/{child}").exists(), what="the end of the child")
 
 
-def test_a_task_in_a_process_is_given_back_at_a_second_signal_and_its_child_is_gone(project: Any, queue: Any) -> None:
+def test_a_task_in_a_process_is_released_at_a_second_signal_and_its_child_is_gone(project: Any, queue: Any) -> None:
     project.write(TASKS)
     worker = project.start("tasks", "--concurrency", "1", environ={"FAIRQUE_WORKER_STOP_TIMEOUT": "600"})
     handle = queue.push(Task(func="tasks:endless", isolation="process"))

@@ -47,7 +47,7 @@ def apart(ctx: TaskContext):
     "redirections", ["2>log", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", "2>/dev/full", ">/dev/full 2>/dev/full"]
 )
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_a_worker_continues_whatever_its_tasks_log_and_wherever_that_goes(
+def test_a_worker_continues_whatever_and_wherever_its_tasks_log(
     project: Any, queue: Any, redirections: str, form: str
 ) -> None:
     project.write(TASKS)
@@ -72,7 +72,7 @@ def test_a_worker_continues_whatever_its_tasks_log_and_wherever_that_goes(
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_a_task_that_closes_a_standard_stream_keeps_no_other_task_from_its_child_process(
+def test_a_task_that_closes_a_standard_stream_does_not_keep_others_from_their_child_processes(
     project: Any, queue: Any, number: int
 ) -> None:
     project.write(

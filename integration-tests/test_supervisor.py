@@ -93,7 +93,7 @@ def test_the_names_of_the_workers_differ_also_when_one_is_given(project: Any, qu
     assert {handle.info().worker for handle in handles} == {"w-1", "w-2"}
 
 
-def test_a_process_that_was_killed_is_started_again(project: Any, queue: Any) -> None:
+def test_a_killed_process_is_restarted(project: Any, queue: Any) -> None:
     supervisor = started(project, 2)
     victim = min(workers(supervisor))
     os.kill(victim, signal.SIGKILL)
@@ -105,9 +105,7 @@ def test_a_process_that_was_killed_is_started_again(project: Any, queue: Any) ->
     assert supervisor.ends() == 0
 
 
-def test_a_port_that_is_taken_when_a_process_is_started_again_stops_nobody_and_is_waited_for(
-    project: Any, queue: Any
-) -> None:
+def test_a_port_in_use_at_a_restart_stops_no_process_and_is_waited_for(project: Any, queue: Any) -> None:
     port = free_port()
     supervisor = started(project, 2, environ={"FAIRQUE_WORKER_HTTP_PORT": str(port)})
 
@@ -192,7 +190,7 @@ def test_a_burst_ends_when_all_have_ended(project: Any, queue: Any) -> None:
     ],
     ids=str,
 )
-def test_what_starting_again_does_not_fix_ends_all_with_its_code(
+def test_an_error_that_a_restart_cannot_fix_ends_all_with_its_code(
     project: Any, args: list[str], environ: dict[str, str], expected: int
 ) -> None:
     code, _, errors = project.run("--processes", "2", *args, environ=environ)
@@ -217,7 +215,7 @@ def in_a_namespace() -> bool:
 
 
 @pytest.mark.skipif(not in_a_namespace(), reason="this user may not make a namespace of processes")
-def test_process_1_of_a_container_hears_signals_reaps_orphans_and_exits_with_0(project: Any, queue: Any) -> None:
+def test_process_1_of_a_container_handles_signals_reaps_orphans_and_exits_with_0(project: Any, queue: Any) -> None:
     log = project.folder / "stderr-of-1"
     with log.open("wb") as stderr:
         outer = subprocess.Popen(
@@ -247,7 +245,7 @@ def test_process_1_of_a_container_hears_signals_reaps_orphans_and_exits_with_0(p
         outer.wait(PATIENCE)
 
 
-def test_each_process_has_a_port_of_its_own_for_probes(project: Any) -> None:
+def test_each_process_has_its_own_port_for_probes(project: Any) -> None:
     environ = {"FAIRQUE_WORKER_HTTP_PORT": str(free_port(2))}
     supervisor = started(project, 2, environ=environ)
     code, output, _ = project.run("healthcheck", "--processes", "2", environ=environ)

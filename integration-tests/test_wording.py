@@ -33,9 +33,12 @@ def wording() -> Any:
         "a schedule that " + "is no more",
         "refused " + "for want of a right",
         "a push " + "of which nobody knows",
+        "the task was " + "cancelled",
+        "def is_" + "cancelled_task",
+        "a " + "cancellation",
     ],
 )
-def test_a_turn_that_is_kept_out_is_found_with_its_line(wording: Any, line: str) -> None:
+def test_a_rejected_phrase_is_found_with_its_line(wording: Any, line: str) -> None:
     assert [number for number, *_ in wording.turns(f"A line.\n{line}\n")] == [2]
 
 
@@ -48,7 +51,8 @@ def test_a_turn_that_is_kept_out_is_found_with_its_line(wording: Any, line: str)
         "None means no limit",
         "user.anew = True",
         "we recommend and amend",
+        "a canceled coroutine raises CancelledError, and its cancelation shows in task.cancelled()",
     ],
 )
-def test_plain_english_is_left_alone(wording: Any, line: str) -> None:
+def test_plain_english_is_accepted(wording: Any, line: str) -> None:
     assert list(wording.turns(line)) == []

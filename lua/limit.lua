@@ -39,7 +39,7 @@ end
 -- Debt and lead in service are kept: a change of weight gives no credit.
 local function act(u, w, held)
   if u.w ~= w and u.r.S > -math.huge then u.r.S = g.V + (u.r.S - g.V) * w / u.w end
-  if held then begin_anew(u) end
+  if held then start_over(u) end
 end
 
 load_globals()

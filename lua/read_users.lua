@@ -1,7 +1,8 @@
 #!lua flags=no-writes
 --[[ read_users: returns one page of the users that have work, a debt or a partly used rate, ordered by id.
   KEYS[1] meta
-  ARGV[1] from: '(' and the user before the first one, or '-' from the beginning  ARGV[2] most: 1 to 1000
+  ARGV[1] from: '(' and the user before the first one, '[' and the first possible one, or '-' from the beginning
+  ARGV[2] most: 1 to 1000
   Returns {1, now_ms, cost_mode, user, inf, served, since, weight, waiting, lane, paused, cap, ...} with nine places
     per user | {-5, what} | {-6, schema} ]]
 --- @include "begin_reading"

@@ -30,6 +30,8 @@ TURNS = {
     r"\bof wh(?:om|ich|ose \w+) nobody\b": "unknown",
     r"\b(?:by|in) turns\b": "alternately",
     r"\b(?:hold|keep)s? nobody up\b": "block nothing",
+    # Python's own names are in code: `CancelledError`, `cancelled()`.
+    r"cancell(?:ed|ation|ing)(?![(`])": "canceled, cancelation",
 }
 
 

@@ -148,7 +148,7 @@ class Plan:
 
 def task_of(event: Event) -> Task[Any]:
     """Return the task that an event of the history describes."""
-    from chaos.tasks import functions  # noqa: PLC0415 - who only reads a plan needs no functions
+    from chaos.tasks import functions  # noqa: PLC0415 - reading a plan needs no functions
 
     options = functions[event["mode"]].options(
         task_id=event["id"],

@@ -30,16 +30,12 @@ def runner(fairque_server_url: str) -> Iterator[Runner]:
     runner.close()
 
 
-def test_an_order_to_end_a_wait_may_be_left_since_it_expires(
-    admin: "redis.Redis", runner: Runner, keys: QueueKeys
-) -> None:
+def test_an_interrupt_may_be_left_because_it_expires(admin: "redis.Redis", runner: Runner, keys: QueueKeys) -> None:
     runner.run(interrupt(keys, "w"))
     assert left_over(admin, runner, keys) == []
 
 
-def test_an_order_to_end_a_wait_that_never_expires_is_reported(
-    admin: "redis.Redis", runner: Runner, keys: QueueKeys
-) -> None:
+def test_an_interrupt_that_never_expires_is_reported(admin: "redis.Redis", runner: Runner, keys: QueueKeys) -> None:
     runner.run(interrupt(keys, "w"))
     admin.persist(keys.interrupt("w"))
     assert left_over(admin, runner, keys) == ["the key interrupt:w is left when all tasks are forgotten"]

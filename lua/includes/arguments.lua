@@ -11,7 +11,7 @@ local function id_at(index)
 end
 
 -- The start of a page of ids: '-', or '(' and the id before the first one.
-local function page_from(text) return text == "-" or string.sub(text, 1, 1) == "(" end
+local function page_from(text) return text == "-" or string.find(text, "^[%(%[]") ~= nil end
 
 local function bad_arguments(what) return {-5, what} end
 

@@ -32,6 +32,6 @@ local function take_turn(u)
 end
 
 -- An operator changed the limits of the user: the time until now earns nothing.
-local function begin_anew(u)
+local function start_over(u)
   u.r.S, u.r.leeway, u.r.cut, u.anew = math.max(u.r.S, g.V), nil, nil, true
 end

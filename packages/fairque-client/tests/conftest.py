@@ -85,7 +85,7 @@ class InThread(threading.Thread):
     def run(self) -> None:
         try:
             self._value = self._function()
-        except BaseException as error:  # noqa: BLE001 - raised again where it is asked for
+        except BaseException as error:  # noqa: BLE001 - raised again when it is read
             self._error = error
 
     def outcome(self) -> Any:

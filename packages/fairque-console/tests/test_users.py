@@ -1,6 +1,9 @@
 """``fairque apply`` and ``fairque users``: files are applied exactly and once, users are listed and explained."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +15,8 @@ from click.testing import CliRunner, Result
 from fairque.console.cli import main
 from fairque.protocol import calls
 from fairque.protocol.calls import ALL_USERS, Configured, Setting
-from fairque.protocol.config import DefaultLimits, FairnessSection, UserLimits
+from fairque.protocol.config import FairnessSection
+from fairque.protocol.model.limits import Limits
 from fairque.protocol.service.limits import plan
 
 if TYPE_CHECKING:
@@ -59,7 +63,7 @@ def found(users: dict[str, Any] | None = None, **fields: Any) -> Configured:
 
 class TestPlan:
     def test_what_is_not_declared_for_a_declared_user_is_taken_back(self) -> None:
-        fairness = FairnessSection(users={"ann": UserLimits(cap=5)})
+        fairness = FairnessSection(users={"ann": Limits(cap=5)})
         planned = plan(fairness, found({"ann": {"cap": 5.0, "rate": 2.0, "weight": 0.5}}))
         assert set(planned.settings) == {Setting("ann", "rate", None), Setting("ann", "weight", None)}
         assert set(planned.changes) == {"user 'ann': rate 2 -> none", "user 'ann': weight 0.5 -> none"}
@@ -78,11 +82,11 @@ class TestPlan:
     def test_a_pause_changes_only_where_it_is_declared(
         self, *, declared: bool | None, before: bool, expected: list[Setting]
     ) -> None:
-        fairness = FairnessSection(users={"ann": UserLimits(paused=declared)})
+        fairness = FairnessSection(users={"ann": Limits(paused=declared)})
         assert list(plan(fairness, found({"ann": {"paused": 1.0}} if before else {})).settings) == expected
 
     def test_the_defaults_are_exactly_what_is_declared(self) -> None:
-        fairness = FairnessSection(user_defaults=DefaultLimits(cap=3))
+        fairness = FairnessSection(user_defaults=Limits(cap=3))
         planned = plan(fairness, found({"": {"cap": 5.0, "backlog": 9.0}}))
         assert set(planned.settings) == {Setting(ALL_USERS, "cap", 3), Setting(ALL_USERS, "backlog", None)}
         assert set(planned.changes) == {"all users: cap 5 -> 3", "all users: backlog 9 -> none"}
@@ -102,8 +106,8 @@ class TestApply:
         assert command("apply", "limits.yaml").stdout.splitlines() == [
             "queue: backlog none -> 1000",
             "all users: cap none -> 50",
-            "user 'acme': cap none -> 200",
             "user 'acme': weight none -> 3",
+            "user 'acme': cap none -> 200",
             "user 'trial': rate none -> 0.5",
             "user 'trial': paused none -> 1",
             "6 changed, 1 as they were",
@@ -146,7 +150,7 @@ class TestApply:
     def test_every_problem_of_the_file_is_said_and_nothing_changed(self, bench: "Bench", command: Command) -> None:
         Path("limits.yaml").write_text("fairness:\n  users:\n    acme:\n      weight: 0\n      cap: many\n")
         result = command("apply", "limits.yaml", expected=78)
-        assert "limits.yaml:4: fairness.users.acme.weight: must be between 0.01 and 100" in result.stderr
+        assert "limits.yaml:4: fairness.users.acme.weight: must be a number from 0.01 to 100" in result.stderr
         assert "limits.yaml:5: fairness.users.acme.cap: expected an integer" in result.stderr
         assert configured(bench) == {}
 
@@ -204,6 +208,38 @@ class TestList:
         assert datetime.fromisoformat(acme["since"]) <= datetime.fromisoformat(found["read_at"])
         assert found["read_at"].endswith("+00:00")
 
+    def test_only_those_are_listed_whose_ids_begin_as_asked(self, bench: "Bench", command: Command) -> None:
+        for user in ("a", "shop", "shop:1", "shop:2", "shoq", "z"):
+            bench.push("f", user=user)
+
+        def listed(*args: str) -> list[str]:
+            return [line.split()[0] for line in command("users", "list", *args).stdout.splitlines()[1:]]
+
+        assert listed("--prefix", "shop") == ["shop", "shop:1", "shop:2"]
+        assert listed("--prefix", "shop:", "--limit", "1") == ["shop:1", "more"]
+        assert listed("--prefix", "shop:", "--after", "shop:1") == ["shop:2"]
+        assert listed("--prefix", "shop", "--after", "b") == ["shop", "shop:1", "shop:2"]
+        assert listed("--prefix", "nobody") == []
+        assert "prefix" in command("users", "list", "--prefix", "a\tb", expected=2).stderr
+
+    def test_it_is_read_again_until_it_is_interrupted(self, bench: "Bench", command: Command) -> None:
+        words = ["users", "list", "--json", "--watch", "0.1", "--url", bench.url, "--queue", bench.keys.name]
+        process = subprocess.Popen(  # noqa: S603 - our own words
+            [sys.executable, "-u", "-m", "fairque.console", *words], stdout=subprocess.PIPE, text=True
+        )
+        with process:
+            try:
+                assert process.stdout is not None
+                assert json.loads(process.stdout.readline())["items"] == []
+                bench.push("f", user="ann")
+                pages = (json.loads(line)["items"] for line in process.stdout)
+                assert next(page for page in pages if page)[0]["user_id"] == "ann"
+                process.send_signal(signal.SIGINT)
+                assert process.wait() == 130
+            finally:
+                process.kill()
+        assert "--watch" not in command("users", "set", "--help").stdout
+
     def test_an_empty_queue_has_only_the_heading(self, command: Command) -> None:
         assert command("users", "list").stdout == "user  weight  waiting  running  served  reason\n"
 
@@ -255,7 +291,7 @@ class TestSet:
 
     def test_wrong_limits_are_refused_and_change_nothing(self, bench: "Bench", command: Command) -> None:
         assert "neither a number nor none" in command("users", "set", "acme", "--cap", "many", expected=2).stderr
-        assert "name a limit: --cap, " in command("users", "set", "acme", expected=2).stderr
+        assert "name a limit: --weight, --cap, " in command("users", "set", "acme", expected=2).stderr
         assert "cap" in command("users", "set", "acme", "--cap", "0", expected=2).stderr
         assert configured(bench) == {}
 
@@ -271,6 +307,12 @@ class TestCancel:
         bench.push("f", user="ann")
         assert "Cancel 1 waiting tasks of user 'ann'?" in command("tasks", "cancel", "--user", "ann", expected=1).stdout
         assert "ann" in command("users", "list").stdout
+
+    def test_a_dry_run_only_counts_them(self, bench: "Bench", command: Command) -> None:
+        bench.push("f", user="ann")
+        assert command("tasks", "cancel", "--user", "ann", "--dry-run").stdout == "1 would be canceled\n"
+        assert "ann" in command("users", "list").stdout
+        assert "name it with --user" in command("tasks", "cancel", "t", "--dry-run", expected=2).stderr
 
     def test_one_task_is_canceled_by_its_id(self, bench: "Bench", command: Command) -> None:
         task_id = bench.push("f")

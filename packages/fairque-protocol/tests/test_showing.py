@@ -69,7 +69,7 @@ def test_a_field_of_a_schedule_is_refused_by_its_name(name: str, value: Any) -> 
 def test_an_id_and_a_limit_are_refused_by_their_names() -> None:
     assert "user_id must be a string, not int" in str(id_problem(LONG, "user_id"))
     problems = settings_problems(LONG, LONG, LONG, LONG)
-    assert [one.partition(" ")[0] for one in problems] == ["weight", "rate", "cap", "burst"]
+    assert [one.partition(" ")[0] for one in problems] == ["weight", "cap", "rate", "burst"]
 
 
 def test_true_is_no_priority() -> None:

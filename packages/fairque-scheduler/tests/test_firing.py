@@ -16,7 +16,7 @@ from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.task import Task
 from fairque.protocol.wire.scripts import script
 from fairque.scheduler import TaskScheduler
-from fairque.testing.internal import amend_record, eventually
+from fairque.testing.internal import amend_record, eventually, stored_schedule_with
 
 if TYPE_CHECKING:
     from tests.conftest import Bench
@@ -179,7 +179,7 @@ class TestOneScheduler:
         """Such as one that a later version wrote, or whose time zone is not known here."""
         later = ["later", "0", "t", str(bench.now_ms() + 100), "1", "0", "0", "0", '{"v":9,"id":"later"}', "c"]
         bench.client.eval(script("schedule").text, 1, bench.keys.meta, *later)
-        mars = every("mars", 1).evolve(every_ms=None, cron="@daily", timezone="Mars/Olympus")
+        mars = stored_schedule_with(every("mars", 1), every_ms=None, cron="@daily", timezone="Mars/Olympus")
         bench.run(
             calls.schedule(
                 bench.keys, [Storing(schedule=mars, revision=0, next_at=bench.now_ms() + 100)], message_limit=9_999

@@ -15,8 +15,9 @@ from fairque.protocol import calls
 from fairque.protocol.calls import Setting, Storing, read_configured
 from fairque.protocol.calls.edition import Edition
 from fairque.protocol.calls.schedules import read_known
-from fairque.protocol.config import DefaultLimits, FairnessSection, QueueSection, RedisSection, UserLimits
+from fairque.protocol.config import FairnessSection, QueueSection, RedisSection
 from fairque.protocol.errors import RedisUnavailable
+from fairque.protocol.model.limits import Limits
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
@@ -26,7 +27,7 @@ from fairque.scheduler.keeping import Keeper, missing
 from fairque.scheduler.metrics import Metrics
 from fairque.scheduler.settings import SchedulerSection, SchedulerSettings
 from fairque.testing import PlainServer
-from fairque.testing.internal import eventually
+from fairque.testing.internal import eventually, stored_schedule_with
 
 if TYPE_CHECKING:
     from tests.conftest import Bench
@@ -107,7 +108,7 @@ def make(bench: "Bench", fairque_server_url: str) -> Any:
 
 
 LIMITS = FairnessSection(
-    cost_mode="count", backlog=1_000, user_defaults=DefaultLimits(cap=5), users={"ann": UserLimits(weight=2.0)}
+    cost_mode="count", backlog=1_000, user_defaults=Limits(cap=5), users={"ann": Limits(weight=2.0)}
 )
 APPLIED = ("count", 1_000, {"": {"cap": 5.0}, "ann": {"weight": 2.0}})
 
@@ -188,7 +189,7 @@ def test_one_that_was_removed_by_somebody_stays_so_and_is_said_to_be_missing(
 
 
 def test_one_without_further_times_is_not_missing(make: Any, every: Every, bench: "Bench") -> None:
-    past = every("past", 60).evolve(every_ms=None, at=1)
+    past = stored_schedule_with(every("past", 60), every_ms=None, at=1)
     scheduler = make()
     scheduler.schedules.apply([past])
     scheduler.start()

@@ -109,7 +109,7 @@ def test_a_forked_child_does_not_resign_for_its_parent(bench: "Bench", way: str)
 
 def test_a_scheduler_that_was_not_started_can_be_in_a_forked_child(bench: "Bench") -> None:
     scheduler = bench.scheduler()
-    scheduler.begin_anew()
+    scheduler.start_over()
     scheduler.start()
     eventually(lambda: scheduler.state == "leader", timeout=60, what="a leader")
 

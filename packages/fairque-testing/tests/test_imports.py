@@ -29,7 +29,7 @@ def test_the_scheduling_model_needs_no_more_than_priorities_and_states() -> None
         assert {name for name in names if not name.startswith("fairque.testing.fairness.")} <= allowed, path
 
 
-def test_no_production_module_imports_what_only_tests_need() -> None:
+def test_no_production_module_imports_test_helpers() -> None:
     assert PRODUCTION
     for path in PRODUCTION:
         tools = [name for name in imported(path) if name.split(".")[0] in ("pytest", "hypothesis", "pytest_docker")]
@@ -44,6 +44,6 @@ def test_no_module_of_any_wheel_names_files_of_the_repository(place: str) -> Non
 
 
 @pytest.mark.parametrize("package", ["protocol", "client", "worker", "scheduler", "console"])
-def test_importing_a_production_package_imports_no_tools_of_tests(package: str) -> None:
+def test_importing_a_production_package_imports_no_test_tools(package: str) -> None:
     program = f"import sys, fairque.{package}; sys.exit(bool({{'pytest', 'fairque.testing'}} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0  # noqa: S603 - our own words

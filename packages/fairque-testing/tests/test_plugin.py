@@ -104,7 +104,7 @@ def test_every_server_is_only_the_given_one(run: Run) -> None:
     assert "1 passed" in said
 
 
-def test_each_test_has_a_queue_name_of_its_own(run: Run) -> None:
+def test_each_test_has_its_own_queue_name(run: Run) -> None:
     said = run("""
 import pytest
 seen = set()
@@ -118,17 +118,17 @@ def test(fairque_queue_name, n):
     assert "3 passed" in said
 
 
-def test_eventually_gives_the_first_truthy_value() -> None:
+def test_eventually_returns_the_first_truthy_value() -> None:
     numbers = count()
     assert eventually(lambda: next(numbers)) == 1
 
 
-def test_eventually_says_what_did_not_come() -> None:
+def test_eventually_names_the_condition_that_did_not_hold() -> None:
     with pytest.raises(AssertionError, match=r"not within 0\.02 s: the moon rises"):
         eventually(lambda: False, timeout=0.02, what="the moon rises")
 
 
-def test_free_ports_stand_in_a_row_and_can_be_listened_on() -> None:
+def test_free_ports_are_consecutive_and_can_be_listened_on() -> None:
     first = free_port(3)
     with ExitStack() as listeners:
         for port in range(first, first + 3):

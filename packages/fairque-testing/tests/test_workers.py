@@ -24,20 +24,20 @@ def queue(fairque_server_url: str, fairque_queue_name: str) -> Iterator[TaskQueu
         yield queue
 
 
-def test_a_worker_runs_until_nothing_is_left(queue: TaskQueue, fairque_worker: WorkerFixture) -> None:
+def test_a_worker_runs_until_no_task_is_left(queue: TaskQueue, fairque_worker: WorkerFixture) -> None:
     first = double.task(1)
     handle = queue.push(first >> double.task(first.output))
     fairque_worker.run()
     assert handle.result(timeout=0) == 4
 
 
-def test_a_worker_leaves_what_waits_for_its_delay(queue: TaskQueue, fairque_worker: WorkerFixture) -> None:
+def test_a_worker_leaves_delayed_tasks(queue: TaskQueue, fairque_worker: WorkerFixture) -> None:
     handle = queue.push(double.options(delay=3_600).task(1))
     fairque_worker.run()
     assert handle.state() is TaskState.SCHEDULED
 
 
-def test_a_worker_runs_again_for_what_was_pushed_since(queue: TaskQueue, fairque_worker: WorkerFixture) -> None:
+def test_a_worker_runs_again_for_newly_pushed_tasks(queue: TaskQueue, fairque_worker: WorkerFixture) -> None:
     for number in (1, 2):
         handle = queue.push(double.task(number))
         fairque_worker.run()
@@ -58,12 +58,12 @@ def test_a_worker_imports_the_modules_that_it_is_given(
     assert handle.result(timeout=0) == 9
 
 
-def test_a_module_that_is_not_there_is_an_error(fairque_worker: WorkerFixture) -> None:
+def test_a_missing_module_is_an_error(fairque_worker: WorkerFixture) -> None:
     with pytest.raises(CannotImport, match="no_such_module"):
         fairque_worker.run("no_such_module")
 
 
-def test_an_option_that_is_not_there_is_an_error(fairque_worker: WorkerFixture) -> None:
+def test_an_unknown_option_is_an_error(fairque_worker: WorkerFixture) -> None:
     with pytest.raises(ConfigurationError, match="concurency"):
         fairque_worker.run(concurency=1)
 

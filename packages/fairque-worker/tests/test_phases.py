@@ -79,7 +79,7 @@ def test_in_a_forked_child_what_has_begun_is_over_whoever_holds_its_locks(phase:
     phases = Phases()
     phases.phase = phase
     with phases.turn, phases._lock:
-        phases.begin_anew()
+        phases.start_over()
         assert (phases.phase, phases.wait_idle(0)) == (Phase.ENDED, True)
         assert phases.turn.acquire(blocking=False)
         assert not phases.move(Phase.STOPPING)
@@ -87,5 +87,5 @@ def test_in_a_forked_child_what_has_begun_is_over_whoever_holds_its_locks(phase:
 
 def test_in_a_forked_child_what_has_not_begun_may_begin() -> None:
     phases = Phases()
-    phases.begin_anew()
+    phases.start_over()
     assert phases.move(Phase.RUNNING)

@@ -59,7 +59,7 @@ def test_a_task_that_was_given_back_runs_elsewhere_and_its_old_attempt_is_not_he
     assert bench.stats().finished == 1
 
 
-def test_a_coroutine_that_is_given_back_is_cancelled_and_may_clean_up(bench: Any) -> None:
+def test_a_coroutine_that_is_given_back_is_canceled_and_may_clean_up(bench: Any) -> None:
     begun, cleaned = threading.Event(), threading.Event()
 
     async def waits() -> None:

@@ -4,9 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from attrs import frozen
+from attrs import fields_dict, frozen
 
-from fairque.protocol.config import DefaultLimits, FairnessSection, UserLimits
+from fairque.protocol.config import FairnessSection
+from fairque.protocol.errors import InvalidArgument
+from fairque.protocol.limits import LIMITS
+from fairque.protocol.model.limits import Limits
 
 Load = Callable[..., "Settings"]
 Problems = Callable[..., list[str]]
@@ -33,11 +36,11 @@ fairness:
     assert found.fairness == FairnessSection(
         cost_mode="count",
         backlog=1_000_000,
-        user_defaults=DefaultLimits(cap=50, rate=10.0, burst=20, backlog=5_000),
+        user_defaults=Limits(cap=50, rate=10.0, burst=20, backlog=5_000),
         users={
-            "acme": UserLimits(weight=3.0, cap=200),
-            "42": UserLimits(paused=True, rate=0.5),
-            "nobody": UserLimits(),
+            "acme": Limits(weight=3.0, cap=200),
+            "42": Limits(paused=True, rate=0.5),
+            "nobody": Limits(),
         },
     )
 
@@ -69,12 +72,12 @@ def test_every_problem_is_said_at_once_with_its_place(problems: Problems) -> Non
     )
     assert found == [
         "dev.yaml:2: fairness.cost_mode: expected one of 'time', 'count', found the string 'sum'",
-        "dev.yaml:3: fairness.backlog: must be between 1 and 1,000,000,000, found 0",
-        "dev.yaml:5: fairness.user_defaults.weight: unknown key (known: backlog, burst, cap, rate)",
+        "dev.yaml:3: fairness.backlog: must be a whole number from 1 to 1,000,000,000, not 0",
+        "dev.yaml:5: fairness.user_defaults.weight: is set for one user, not for all",
         "dev.yaml:6: fairness.user_defaults.cap: expected an integer, found the number 1.5",
-        "dev.yaml:9: fairness.users.acme.weight: must be between 0.01 and 100, found 200.0",
-        "dev.yaml:10: fairness.users.acme.cap: must be between 1 and 1,000,000,000, found 0",
-        "dev.yaml:11: fairness.users.acme.rate: must be between 1e-06 and 1,000,000, found -1.0",
+        "dev.yaml:9: fairness.users.acme.weight: must be a number from 0.01 to 100, not 200.0",
+        "dev.yaml:10: fairness.users.acme.cap: must be a whole number from 1 to 1,000,000,000, not 0",
+        "dev.yaml:11: fairness.users.acme.rate: must be a number from 0.000001 to 1,000,000, not -1.0",
         "dev.yaml:12: fairness.users.acme.burst: expected an integer, found the string '5' (remove the quotes)",
         "dev.yaml:13: fairness.users.acme.backlog: expected an integer, found the boolean true",
         "dev.yaml:14: fairness.users.acme.paused: expected a boolean (true or false), found the integer 1",
@@ -94,11 +97,27 @@ def test_a_name_that_is_no_user_is_refused(problems: Problems) -> None:
 @pytest.mark.parametrize("name", ["weight", "cap", "rate", "burst", "backlog"])
 def test_limits_in_code_are_checked_too(name: str, value: Any) -> None:
     changes: dict[str, Any] = {name: value}
-    with pytest.raises(ValueError, match=f"{name}: must be between"):
-        UserLimits(**changes)
+    with pytest.raises(ValueError, match=f"{name}: must be a"):
+        Limits(**changes)
 
 
 def test_a_cap_in_code_is_a_whole_number() -> None:
     cap: Any = 1.5
-    with pytest.raises(ValueError, match="cap: must be between"):
-        DefaultLimits(cap=cap)
+    with pytest.raises(ValueError, match="cap: must be a whole number"):
+        Limits(cap=cap)
+
+
+@pytest.mark.parametrize("value", [0, 1, "yes"])
+def test_a_pause_in_code_is_a_boolean(value: Any) -> None:
+    with pytest.raises(InvalidArgument, match="paused: must be True or False"):
+        Limits(paused=value)
+
+
+def test_every_limit_has_rules() -> None:
+    assert fields_dict(Limits).keys() == LIMITS.keys()
+
+
+@pytest.mark.parametrize("limits", [Limits(weight=2), Limits(paused=False)])
+def test_defaults_of_all_users_in_code_are_neither_weights_nor_pauses(limits: Limits) -> None:
+    with pytest.raises(ValueError, match=r"user_defaults: .* is set for one user, not for all"):
+        FairnessSection(user_defaults=limits)

@@ -7,16 +7,15 @@ import pytest
 from attrs import frozen
 
 from fairque.protocol.config import (
-    DefaultLimits,
     FairnessSection,
     LogSection,
     QueueSection,
     RedisSection,
     Seconds,
-    UserLimits,
     load_settings,
 )
 from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.model.limits import Limits
 
 FOLDER = Path(__file__).parents[4] / "config"
 FILES = sorted(FOLDER.glob("*.yaml"))
@@ -124,8 +123,8 @@ def test_the_examples_in_the_comments_load(path: Path, tmp_path: Path) -> None:
     example = tmp_path / "example.yaml"
     example.write_text(f"fairness:\n  user_defaults: {defaults}\n  users: {users}\n")
     assert load_settings(example, Fairness, environ={}).fairness == FairnessSection(
-        user_defaults=DefaultLimits(cap=50, rate=10.0, burst=20, backlog=100_000),
-        users={"acme": UserLimits(weight=3.0, cap=200), "trial": UserLimits(weight=0.2, paused=True)},
+        user_defaults=Limits(cap=50, rate=10.0, burst=20, backlog=100_000),
+        users={"acme": Limits(weight=3.0, cap=200), "trial": Limits(weight=0.2, paused=True)},
     )
 
 

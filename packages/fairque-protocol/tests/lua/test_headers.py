@@ -8,6 +8,7 @@ import pytest
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Failed, Finished, Released, Reported, Setting, Storing
+from fairque.protocol.limits import LIMITS
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.states import TRANSITIONS, TaskState
@@ -239,3 +240,14 @@ def test_numbers_are_written_without_loss(name: str) -> None:
     code = re.sub(r"--.*", "", script(name).text)
     assert "tostring(" not in code
     assert not re.search(r"\.\. *now\b|\bnow *\.\.", code)
+
+
+def test_the_scripts_have_the_same_limits_as_python(lua_folder: Path) -> None:
+    text = (lua_folder / "includes" / "ranges.lua").read_text()
+    found = {
+        name: (float(least), float(most), whole == "true", of_all == "true")
+        for name, least, most, whole, of_all in re.findall(r"(\w+) = \{([\d.e-]+), ([\d.e-]+), (\w+), (\w+)\}", text)
+    }
+    assert found == {name: (one.least, one.most, one.whole, one.of_all) for name, one in LIMITS.items()}
+    (names,) = re.findall(r"SETTINGS = \{(.*)\}", text)
+    assert [name.strip('"') for name in names.split(", ")] == list(LIMITS)

@@ -227,7 +227,7 @@ def new_queue(script_server: tuple["redis.Redis", Runner]) -> Callable[[], Bench
 
 @pytest.fixture
 def queue(script_server: tuple["redis.Redis", Runner], fairque_queue_name: str) -> Iterator[Bench]:
-    """A queue of its own."""
+    """A separate queue."""
     bench = Bench(*script_server, fairque_queue_name)
     yield bench
     bench.drop()

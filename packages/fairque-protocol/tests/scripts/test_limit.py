@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairque.protocol import calls
-from fairque.protocol.calls import ALL_USERS, Setting, SettingName
+from fairque.protocol.calls import ALL_USERS, Setting
 from fairque.protocol.errors import InvalidArgument, QueueFull
+from fairque.protocol.limits import LimitName
 from fairque.protocol.model.states import Priority, TaskState
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ class TestDefaults:
         assert len(queue.pop(5)) == 3
 
     @pytest.mark.parametrize("name", ["weight", "paused"])
-    def test_weight_and_pause_have_no_default(self, queue: "Bench", name: SettingName) -> None:
+    def test_weight_and_pause_have_no_default(self, queue: "Bench", name: LimitName) -> None:
         with pytest.raises(InvalidArgument, match=f"{name} is set for one user, not for all"):
             queue.run(calls.limit(queue.keys, [Setting(ALL_USERS, name, 1)]))
 

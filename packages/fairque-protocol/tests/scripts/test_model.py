@@ -17,7 +17,8 @@ from hypothesis.stateful import (
 
 from fairque.console.verifier import verify
 from fairque.protocol import calls
-from fairque.protocol.calls import ALL_USERS, SETTING_NAMES, Granted, Setting
+from fairque.protocol.calls import ALL_USERS, Granted, Setting
+from fairque.protocol.limits import LIMITS
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.status import Status
 from fairque.testing.fairness.model import FairModel
@@ -249,7 +250,7 @@ class Scheduler(RuleBasedStateMachine):
 
 def _settings(user: str, changes: dict[str, Any]) -> list[Setting]:
     plain = {**changes, **({"paused": 1 if changes["paused"] else None} if "paused" in changes else {})}
-    return [Setting(user, name, plain[name]) for name in SETTING_NAMES if name in plain]
+    return [Setting(user, name, plain[name]) for name in LIMITS if name in plain]
 
 
 def _facts(record: dict[str, str]) -> dict[str, Any]:

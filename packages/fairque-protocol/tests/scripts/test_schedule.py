@@ -187,7 +187,7 @@ class TestChangesOfTimes:
         found = read(queue)
         assert (found.next_ms, found.missed) == (queue.now_ms - 40, 0)
 
-    def test_other_times_begin_anew_and_a_time_that_was_due_is_missed(self, queue: "Bench", store: Store) -> None:
+    def test_other_times_start_over_and_a_time_that_was_due_is_missed(self, queue: "Bench", store: Store) -> None:
         store(hourly(), next_at=queue.now_ms + 10)
         queue.advance(50)
         store(hourly(every_ms=5_000), revision=1)

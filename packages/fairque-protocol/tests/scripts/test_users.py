@@ -255,7 +255,7 @@ class TestPages:
 
 @pytest.mark.parametrize("name", ["read_user", "read_users", "read_configured", "explain"])
 @pytest.mark.parametrize(
-    "arguments", [(), ("",), ("-", 0), ("-", 1_001), ("-x", 5), ("", 5), ("[a", 5), ("a", "b", "c")]
+    "arguments", [(), ("",), ("-", 0), ("-", 1_001), ("-x", 5), ("", 5), ("{a", 5), ("a", "b", "c")]
 )
 def test_a_script_refuses_what_cannot_be(queue: "Bench", name: str, arguments: tuple[str | int, ...]) -> None:
     queue.push()

@@ -44,7 +44,7 @@ def test_what_is_called_raises_nothing_and_ends_no_thread(calls: "aside._Aside")
     for _ in range(5):
         calls.call("a test", exits)
     calls.call("a test", called.set)
-    assert called.is_set()
+    assert called.wait(PATIENCE)
 
 
 def test_a_call_sees_the_context_variables_of_its_caller(calls: "aside._Aside") -> None:
@@ -52,35 +52,41 @@ def test_a_call_sees_the_context_variables_of_its_caller(calls: "aside._Aside") 
     variable.set(7)
     seen: list[int] = []
     calls.call("a test", lambda: seen.append(variable.get()))
-    assert seen == [7]
+    eventually(lambda: seen == [7], what="the call")
 
 
 def test_a_call_may_call_aside_itself(calls: "aside._Aside") -> None:
     called = threading.Event()
     calls.call("a test", lambda: calls.call("a test", called.set))
-    assert called.is_set()
+    assert called.wait(PATIENCE)
 
 
 def test_one_that_hangs_keeps_no_other(calls: "aside._Aside", gate: threading.Event) -> None:
     called = threading.Event()
     calls.call("a test", lambda: gate.wait(PATIENCE))
     calls.call("a test", called.set)
-    assert called.is_set()
-    assert not calls.hanging()
+    assert called.wait(PATIENCE)
+
+
+def test_one_that_hangs_is_known(calls: "aside._Aside", gate: threading.Event) -> None:
+    calls.call("a test", lambda: gate.wait(PATIENCE))
+    eventually(lambda: calls.hanging() == 1, what="a call that hangs")
+    gate.set()
+    eventually(lambda: not calls.hanging(), what="its end")
 
 
 def test_when_all_hang_nobody_waits_and_what_is_left_is_called_later(
     calls: "aside._Aside", gate: threading.Event, capsys: pytest.CaptureFixture[str]
 ) -> None:
     called: list[int] = []
-    while not calls.hanging():
+    while calls.hanging() < aside._THREADS:
         calls.call("a handler", lambda: gate.wait(PATIENCE))
     for number in range(10):
         calls.call("a test", partial(called.append, number))
     assert called == []
     gate.set()
     eventually(lambda: len(called) == 10, what="the calls")
-    assert not calls.hanging()
+    eventually(lambda: not calls.hanging(), what="the end of those that hung")
     assert "fairque: a handler hangs: the service continues without" in capsys.readouterr().err
 
 
@@ -89,7 +95,7 @@ def test_of_more_than_can_be_kept_it_is_said_how_many_were_lost(
 ) -> None:
     monkeypatch.setattr(aside, "_MOST_WAITING", 10)
     called: list[int] = []
-    while not calls.hanging():
+    while calls.hanging() < aside._THREADS:
         calls.call("a handler", lambda: gate.wait(PATIENCE))
     before = len(calls._waiting)
     for number in range(20):
@@ -107,11 +113,11 @@ def test_without_a_thread_it_is_called_by_its_caller(calls: "aside._Aside", monk
     monkeypatch.setattr(threading.Thread, "start", none_left)
     called = threading.Event()
     calls.call("a test", called.set)
-    assert called.is_set()
+    assert called.wait(PATIENCE)
 
 
 def test_a_forked_child_has_threads_of_its_own(calls: "aside._Aside", gate: threading.Event) -> None:
-    while not calls.hanging():
+    while calls.hanging() < aside._THREADS:
         calls.call("a handler", lambda: gate.wait(PATIENCE))
     pid = os.fork()
     if pid == 0:

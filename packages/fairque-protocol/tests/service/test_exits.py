@@ -13,6 +13,7 @@ from fairque.protocol.errors import (
     SchemaMismatch,
     ServerUnsuitable,
     TaskNotFound,
+    TooManyAbandoned,
 )
 from fairque.protocol.service.exits import exit_code
 
@@ -28,6 +29,7 @@ from fairque.protocol.service.exits import exit_code
         (SchemaMismatch, 4),
         (TaskNotFound, 5),
         (CannotImport, 6),
+        (TooManyAbandoned, 7),
         (ConfigurationError, 78),
         (InvalidSchedule, 78),
     ],

@@ -19,12 +19,12 @@ demands = st.lists(st.tuples(st.floats(0.01, 100), amounts), min_size=1, max_siz
     ("values", "index"),
     [([1, 1, 1], 1), ([5, 0, 0, 0], 0.25), ([1, 2], 0.9), ([], 1), ([0, 0], 1)],
 )
-def test_jains_index_is_one_when_all_have_the_same_and_falls_to_one_of_n(values: list[float], index: float) -> None:
+def test_jains_index_is_one_for_equal_values_and_falls_to_one_nth(values: list[float], index: float) -> None:
     assert jain_index(values) == pytest.approx(index)
 
 
 @pytest.mark.parametrize("value", [-1, float("inf"), float("nan")])
-def test_jains_index_refuses_what_is_no_amount(value: float) -> None:
+def test_jains_index_refuses_negative_and_infinite_values(value: float) -> None:
     with pytest.raises(ValueError, match=f"finite values from 0, not {value!r}"):
         jain_index([1, value])
 
@@ -41,11 +41,13 @@ class TestFairAllocation:
             ([(1, 1), (1, 1)], [1, 1]),
         ],
     )
-    def test_fills_all_cups_to_one_level(self, wanted: list[tuple[float, float]], allocated: list[float]) -> None:
+    def test_gives_users_with_unmet_demands_the_same_per_weight(
+        self, wanted: list[tuple[float, float]], allocated: list[float]
+    ) -> None:
         assert fair_allocation(12, wanted) == pytest.approx(allocated)
 
     @given(amounts, demands)
-    def test_gives_all_there_is_and_nobody_more_than_it_wants(
+    def test_gives_the_whole_capacity_and_no_user_more_than_its_demand(
         self, capacity: float, wanted: list[tuple[float, float]]
     ) -> None:
         allocated = fair_allocation(capacity, wanted)
@@ -54,7 +56,7 @@ class TestFairAllocation:
         assert sum(allocated) == pytest.approx(total, rel=1e-9, abs=1e-6)
 
     @given(amounts, demands)
-    def test_gives_nobody_less_per_weight_than_another_unless_it_wants_no_more(
+    def test_gives_no_user_less_per_weight_than_another_unless_its_demand_is_met(
         self, capacity: float, wanted: list[tuple[float, float]]
     ) -> None:
         allocated = fair_allocation(capacity, wanted)
@@ -80,7 +82,7 @@ def test_a_percentile_is_a_value_that_occurred(percent: float, value: int) -> No
         ({"backlog": 1, "run_time": 0}, "run_time must be seconds above 0, or a function of a random.Random, not 0"),
         ({"backlog": 1, "priority": 6}, "priority must be one of Priority, not 6"),
         ({"backlog": 1, "weight": 0}, "weight must be a number from 0.01 to 100, not 0"),
-        ({"backlog": 1, "cap": 0}, "cap must be a whole number from 1 to 1,000,000,000, or None, not 0"),
+        ({"backlog": 1, "cap": 0}, "cap must be a whole number from 1 to 1,000,000,000, not 0"),
     ],
 )
 def test_a_user_that_cannot_be_simulated_is_refused(fields: dict[str, Any], problem: str) -> None:
@@ -89,13 +91,13 @@ def test_a_user_that_cannot_be_simulated_is_refused(fields: dict[str, Any], prob
     assert caught.value.problems == (f"simulated user 'ann': {problem}",)
 
 
-def test_all_problems_of_a_user_are_told() -> None:
+def test_all_problems_of_a_user_are_reported() -> None:
     with pytest.raises(InvalidArgument) as caught:
         SimulatedUser("", weight=0, start=-1)
     assert len(caught.value.problems) == 4
 
 
-def test_all_problems_of_a_simulation_are_told() -> None:
+def test_all_problems_of_a_simulation_are_reported() -> None:
     ann = SimulatedUser("ann", backlog=1)
     with pytest.raises(InvalidArgument) as caught:
         simulate([ann, ann], workers=0, seconds=0, lease=0, policy="lottery")  # type: ignore[arg-type]
@@ -108,11 +110,11 @@ def test_all_problems_of_a_simulation_are_told() -> None:
     )
 
 
-def test_a_simulation_of_nobody_is_refused() -> None:
+def test_a_simulation_without_users_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="there are no users"):
         simulate([], workers=1, seconds=1)
 
 
-def test_a_function_that_draws_no_time_is_told() -> None:
+def test_a_function_that_draws_an_invalid_time_is_reported() -> None:
     with pytest.raises(InvalidArgument, match="'ann': run_time gave -1, not seconds above 0"):
         simulate([SimulatedUser("ann", backlog=1, run_time=lambda _: -1)], workers=1, seconds=1)

@@ -64,7 +64,7 @@ class TestCharges:
         queue.finish(task, ran=50)
         assert queue.tag() == 2_000_000
 
-    def test_a_clock_that_was_set_back_gives_nothing_back(self, queue: "Bench") -> None:
+    def test_a_clock_that_was_set_back_refunds_nothing(self, queue: "Bench") -> None:
         queue.push(number=2, cost_us=5_000)
         (task,) = queue.pop()
         queue.advance(-60)
@@ -72,7 +72,7 @@ class TestCharges:
         queue.finish(task, ran=1)
         assert queue.tag() == 1_000
 
-    def test_a_heartbeat_charges_what_ran_beyond_the_estimate(self, queue: "Bench") -> None:
+    def test_a_heartbeat_charges_run_time_beyond_the_estimate(self, queue: "Bench") -> None:
         queue.push(number=2, cost_us=5_000_000)
         running = queue.pop()
         for seconds, charged in (4, 5_000_000), (4, 8_000_000), (4, 12_000_000):
@@ -93,9 +93,7 @@ class TestCharges:
 
     @settings(max_examples=60, deadline=None)
     @given(st.lists(st.tuples(st.integers(0, 30_000_000), st.booleans()), min_size=1, max_size=20))
-    def test_what_was_charged_in_the_end_is_what_was_measured(
-        self, bench: "type[Bench]", runs: list[tuple[int, bool]]
-    ) -> None:
+    def test_the_final_charges_are_the_measured_times(self, bench: "type[Bench]", runs: list[tuple[int, bool]]) -> None:
         queue = bench()
         queue.push(number=len(runs) + 1)
         for ran_us, failed in runs:
@@ -116,7 +114,7 @@ class TestCountMode:
         counting.finish(*running, ran=100)
         assert counting.tag() == 2
 
-    def test_a_release_gives_the_charge_back(self, counting: "Bench") -> None:
+    def test_a_release_refunds_the_charge(self, counting: "Bench") -> None:
         counting.push(number=2)
         counting.model.release(counting.now_us, dict.fromkeys(counting.pop(), 0))
         assert counting.tag() == 0
@@ -139,7 +137,7 @@ class TestTheOrderOfOneUsersTasks:
         pushed = queue.push(number=30)
         assert queue.pop(30) == pushed
 
-    def test_has_critical_tasks_first_but_four_in_a_row_at_most(self, queue: "Bench") -> None:
+    def test_has_critical_tasks_first_but_at_most_four_in_a_row(self, queue: "Bench") -> None:
         plain = queue.push(number=3)
         critical = queue.push(number=10, priority=Priority.CRITICAL)
         assert queue.pop(20) == [
@@ -165,7 +163,7 @@ class TestTheOrderOfOneUsersTasks:
         queue.model.release(queue.now_us, dict.fromkeys(queue.pop(), 0))
         assert queue.pop() == [first]
 
-    def test_a_task_that_failed_comes_back_after_its_pause(self, queue: "Bench") -> None:
+    def test_a_failed_task_returns_after_its_delay(self, queue: "Bench") -> None:
         first, second = queue.push(number=2)
         queue.model.fail(queue.now_us, dict.fromkeys(queue.pop(), 0), pause_ms=5_000)
         assert queue.pop(2) == [second]
@@ -181,14 +179,14 @@ class TestTheOrderOfOneUsersTasks:
 
 
 class TestLeases:
-    def test_a_silent_workers_task_returns_to_its_place_and_stays_charged(self, queue: "Bench") -> None:
+    def test_a_task_of_an_unresponsive_worker_returns_to_its_place_and_stays_charged(self, queue: "Bench") -> None:
         first, *_ = queue.push(number=2, cost_us=3_000_000)
         queue.pop(lease_ms=9_000)
         queue.advance(9)
         assert queue.pop() == [first]
         assert queue.tag() == 6_000_000
 
-    def test_a_pop_takes_two_lost_leases_back_and_a_sweep_a_hundred(self, queue: "Bench") -> None:
+    def test_a_pop_reclaims_two_lost_leases_and_a_sweep_a_hundred(self, queue: "Bench") -> None:
         queue.push("ann", 110)
         queue.pop(100)
         queue.advance(60)
@@ -235,7 +233,7 @@ class TestRedrive:
             assert queue.pop() == []
             queue.model.redrive(queue.now_us, [task])
 
-    def test_it_enters_behind_what_waits(self, queue: "Bench") -> None:
+    def test_it_enters_behind_the_waiting_tasks(self, queue: "Bench") -> None:
         (task_id,) = queue.push()
         task = queue.model.tasks[task_id]
         queue.model.fail(queue.now_us, dict.fromkeys(queue.pop(), 0))
@@ -243,7 +241,7 @@ class TestRedrive:
         queue.model.redrive(queue.now_us, [task])
         assert queue.pop(3) == [*waiting, task_id]
 
-    def test_a_task_that_is_known_is_left_alone(self, queue: "Bench") -> None:
+    def test_a_known_task_is_left_unchanged(self, queue: "Bench") -> None:
         (task_id,) = queue.push()
         task = queue.model.tasks[task_id]
         queue.pop()
@@ -277,7 +275,7 @@ class TestCancel:
         assert queue.user().inf == 0
 
 
-class TestWhatIsNotThere:
+class TestUnknownTasks:
     def test_a_known_id_is_not_pushed_again(self, queue: "Bench") -> None:
         (task,) = queue.push()
         queue.model.push(queue.now_us, [queue.model.tasks[task]])
@@ -291,7 +289,7 @@ class TestWhatIsNotThere:
         queue.model.cancel(queue.now_us, "unknown")
         assert queue.pop() == [task]
 
-    def test_a_cost_mode_that_there_is_not_is_refused(self) -> None:
+    def test_an_unknown_cost_mode_is_refused(self) -> None:
         with pytest.raises(InvalidArgument, match="'time' or 'count', not 'tokens'"):
             FairModel(cost_mode="tokens")  # type: ignore[arg-type]
 
@@ -335,7 +333,7 @@ class TestRecords:
         queue.model.sweep(queue.now_us)
         assert queue.model.owe.items() == [("ann", 1_000), ("bob", 1_000)]
 
-    def test_a_debt_that_is_passed_in_the_call_that_looks_at_it_is_gone(self, queue: "Bench") -> None:
+    def test_a_debt_that_is_passed_in_the_call_that_checks_it_is_gone(self, queue: "Bench") -> None:
         queue.set("ann", rate=1)
         queue.push("ann")
         queue.push("bob", 20)

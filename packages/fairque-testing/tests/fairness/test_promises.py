@@ -53,7 +53,7 @@ class TestTwoUsersThatAlwaysHaveWork:
 
     @settings(max_examples=40, deadline=None)
     @given(weights, weights)
-    def test_gain_at_most_the_credit_by_calling_all_tasks_critical(
+    def test_gain_at_most_the_credit_by_marking_all_tasks_critical(
         self, bench: "type[Bench]", ann: float, bob: float
     ) -> None:
         queue = bench("count")
@@ -65,7 +65,7 @@ class TestTwoUsersThatAlwaysHaveWork:
         assert queue.advantage("ann", "bob") <= (CREDIT / ann + bound) * (1 + ROUNDING)
         assert queue.advantage("bob", "ann") <= (CREDIT / ann + bound) * (1 + ROUNDING)
 
-    def test_who_is_all_critical_does_use_the_credit(self, counting: "Bench") -> None:
+    def test_use_the_credit_if_all_their_tasks_are_critical(self, counting: "Bench") -> None:
         counting.push("bob", 200)
         counting.pop()
         counting.push("ann", 200, priority=Priority.CRITICAL)
@@ -75,7 +75,7 @@ class TestTwoUsersThatAlwaysHaveWork:
 
 @settings(max_examples=60, deadline=None)
 @given(weights, weights, st.lists(st.integers(0, 12), min_size=10, max_size=60))
-def test_who_comes_and_goes_is_at_most_the_burst_ahead_of_who_stays(
+def test_a_user_that_comes_and_goes_is_at_most_the_burst_ahead_of_one_that_stays(
     bench: "type[Bench]", ann: float, bob: float, pushes: list[int]
 ) -> None:
     queue = bench("count")
@@ -111,7 +111,7 @@ class TestTurns:
                 if all(ring in waiting for _, waiting in window):
                     assert served.count(ring) >= least, (ring, served)
 
-    def test_go_round_so_when_all_three_rings_are_full(self, counting: "Bench") -> None:
+    def test_rotate_in_this_pattern_when_all_three_rings_are_full(self, counting: "Bench") -> None:
         counting.push("ann", 50)
         counting.pop()
         for number in range(50):
@@ -185,7 +185,7 @@ class TestIdleAndParkedTime:
         served = counting.serve(40)
         assert abs(served.count("ann") - served.count("bob")) <= 2
 
-    def test_costs_nothing_when_it_was_used_while_nobody_waited(self, queue: "Bench") -> None:
+    def test_costs_nothing_if_it_was_used_while_no_user_waited(self, queue: "Bench") -> None:
         queue.push("ann", 100)
         queue.serve(100, ran=10)
         queue.push("ann", 50)
@@ -207,7 +207,7 @@ class TestIdleAndParkedTime:
         assert all(served.count(user) >= 9 for user in ("ann", "bob", "eve"))
 
 
-def test_an_emptied_queue_sheds_no_debt_while_others_wait(queue: "Bench") -> None:
+def test_emptying_a_queue_does_not_clear_a_debt_while_others_wait(queue: "Bench") -> None:
     """Hopper has one long task at a time, so its queue is often empty."""
     queue.push("steady", 300)
     seconds = {"hopper": 0, "steady": 0}
@@ -233,7 +233,7 @@ class TestLanes:
             ("count", BURST + 1, Lane.READY),
         ],
     )
-    def test_who_owes_more_than_the_burst_is_not_fresh(
+    def test_a_user_that_owes_more_than_the_burst_is_not_fresh(
         self, bench: "type[Bench]", mode: CostMode, debt: int, lane: Lane
     ) -> None:
         queue = bench(mode)
@@ -246,13 +246,13 @@ class TestLanes:
         queue.push("ann")
         assert (queue.user("ann").lane, queue.user("ann").S) == (lane, queue.model.V + debt)
 
-    def test_who_has_running_tasks_is_not_fresh(self, queue: "Bench") -> None:
+    def test_a_user_with_running_tasks_is_not_fresh(self, queue: "Bench") -> None:
         queue.push("ann")
         queue.pop()
         queue.push("ann")
         assert queue.user("ann").lane is Lane.READY
 
-    def test_who_was_paused_with_tasks_is_not_fresh(self, queue: "Bench") -> None:
+    def test_a_user_that_was_paused_with_tasks_is_not_fresh(self, queue: "Bench") -> None:
         queue.set("ann", paused=True)
         queue.push("ann")
         queue.set("ann", paused=False)
@@ -342,7 +342,7 @@ class TestAUserThatItsCapHeldBack:
         assert (queue.user().cut, queue.user().leeway) == (None, None)
 
     @pytest.mark.parametrize("change", [{"cap": 2}, {"cap": None}, {"rate": 5.0}, {"paused": True}, {"burst": 3}])
-    def test_has_earned_nothing_when_an_operator_changes_what_holds_it_back(
+    def test_has_earned_nothing_when_an_operator_changes_its_limits(
         self, leaping: "Bench", change: dict[str, Any]
     ) -> None:
         self.leap(leaping)
@@ -378,7 +378,7 @@ class TestAUserThatItsCapHeldBack:
         leaping.pop()
         assert leaping.started[-1] == "ann"
 
-    def test_is_one_that_its_rate_held_back_too(self, queue: "Bench") -> None:
+    def test_may_also_be_held_back_by_its_rate(self, queue: "Bench") -> None:
         queue.set("ann", rate=0.1)
         queue.push("ann", 5)
         queue.push("bob", 50)

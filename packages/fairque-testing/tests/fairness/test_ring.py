@@ -37,7 +37,7 @@ def test_a_ring_keeps_the_order_of_a_sorted_set(moves: list[tuple[str, int | Non
         assert len(ring) == len(plain)
 
 
-def test_a_ring_forgets_what_moved_on() -> None:
+def test_a_ring_drops_stale_entries() -> None:
     ring = TwoEndedRing()
     for score in range(10_000):
         ring.put("a", score)

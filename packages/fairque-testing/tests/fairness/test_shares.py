@@ -210,8 +210,8 @@ class TestACap:
             assert figure <= TOLERANCE
 
 
-class TestWhatDoesNotBind:
-    """Limits other than caps."""
+class TestRatesRetriesPausesAndCriticalTasks:
+    """None of them changes a share."""
 
     @examples(8)
     @given(
@@ -241,7 +241,7 @@ class TestWhatDoesNotBind:
         ]
         check("rates", new_floor(workers, seed), [free, *limited], warm_up=100)
 
-    def test_a_rate_takes_nothing_from_a_share_beside_a_cap_either(
+    def test_a_rate_with_a_cap_takes_nothing_from_a_share(
         self, new_floor: NewFloor, new_member: type["Member"]
     ) -> None:
         first, *others = members(new_member, [(0.5, 0.1, 0, None), (1, 1, 0, None), (1, 1, 0, None), (4, 0.1, 0, 1)])
@@ -268,7 +268,7 @@ class TestWhatDoesNotBind:
         kinds=[(0.5, 0.1, 0, None), (0.5, 0.1, 0, None), (1, 0.1, 0, 1)], urgent=0.75, workers=2, mode="count", seed=0
     )
     @given(kinds=kinds, urgent=st.floats(0.05, 1), workers=st.integers(1, 6), mode=modes, seed=seeds)
-    def test_critical_tasks_give_nothing_to_a_share(
+    def test_critical_tasks_add_nothing_to_a_share(
         self,
         *,
         new_floor: NewFloor,
@@ -285,7 +285,7 @@ class TestWhatDoesNotBind:
 
     @examples(8)
     @given(kinds=kinds, workers=st.integers(1, 6), mode=modes, seed=seeds)
-    def test_a_pause_neither_gives_nor_takes(
+    def test_a_pause_neither_adds_nor_takes(
         self,
         *,
         new_floor: NewFloor,
@@ -344,7 +344,7 @@ unbound = st.lists(st.tuples(st.floats(0.5, 1), st.floats(1, 5), spreads, st.non
 class TestACapThatBinds:
     @examples(4)
     @given(capped=bound, others=unbound, workers=st.integers(5, 7), mode=modes, seed=seeds)
-    def test_for_ten_thousand_seconds_has_earned_nothing_when_it_is_taken_away(
+    def test_for_ten_thousand_seconds_has_earned_nothing_when_it_is_removed(
         self,
         *,
         new_floor: NewFloor,
@@ -372,7 +372,7 @@ class TestACapThatBinds:
 
     @examples(4)
     @given(capped=bound, others=unbound, workers=st.integers(5, 7), mode=modes, seed=seeds)
-    def test_for_ten_thousand_seconds_is_worth_the_leeway_to_those_that_come_then(
+    def test_for_ten_thousand_seconds_is_worth_the_leeway_when_others_arrive(
         self,
         *,
         new_floor: NewFloor,
@@ -403,7 +403,7 @@ class TestACapThatBinds:
             assert figure <= 1 + ROUNDING
 
 
-class TestLimitsThatBindByTurns:
+class TestLimitsThatBindAtTimes:
     def test_are_worth_no_more_than_the_first_leeway_however_often_others_come_and_go(
         self, new_floor: NewFloor, new_member: type["Member"]
     ) -> None:
@@ -424,7 +424,7 @@ class TestLimitsThatBindByTurns:
                 floor.leave(other.name)
             assert lead.most <= apart(floor, ann, bob, 1.0) + LEEWAY["time"]
 
-    def test_are_worth_no_more_than_it_either_however_often_a_user_makes_its_rate_bind(
+    def test_are_worth_no_more_however_often_a_user_makes_its_rate_bind(
         self, new_floor: NewFloor, new_member: type["Member"]
     ) -> None:
         """With tiny tasks its rate holds it back, with long ones it does not; each round is twice as long."""

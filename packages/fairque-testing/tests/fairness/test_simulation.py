@@ -74,7 +74,7 @@ class TestBackloggedAndSparseUsers:
         assert p99_of_sparse(report) <= 0.15
 
     @pytest.mark.parametrize(("policy", "jain", "wait"), [("fifo", 0.2, 100), ("round_robin", 0.4, 2)])
-    def test_fare_much_worse_under_simpler_policies(
+    def test_get_much_less_fair_shares_under_simpler_policies(
         self, scenario_a: Reports, scenario_d: Reports, policy: PolicyName, jain: float, wait: float
     ) -> None:
         for reports in (scenario_a, scenario_d):
@@ -83,7 +83,7 @@ class TestBackloggedAndSparseUsers:
             assert reports[policy].lag > 5 * reports["fair"].lag
 
 
-def test_a_flood_of_new_users_leaves_a_ninth_to_those_who_are_there() -> None:
+def test_a_flood_of_new_users_leaves_a_ninth_to_existing_users() -> None:
     """New users arrive with one task each, at 150 % of the capacity of the workers."""
     flood = [SimulatedUser(f"new{n}", backlog=1, start=n / 60, run_time=0.1) for n in range(3_600)]
     users = [SimulatedUser("ann", backlog=5_000, run_time=0.1), SimulatedUser("bob", backlog=5_000, run_time=0.1)]
@@ -109,7 +109,7 @@ def test_a_user_whose_tasks_are_critical_is_ahead_by_its_credit_of_two_seconds()
     assert report["urgent"].served - report["ann"].served in range(19, 22)
 
 
-def test_what_a_user_ran_while_nobody_else_came_does_not_count_later() -> None:
+def test_service_used_while_no_other_user_waited_does_not_count_later() -> None:
     """Ann's long tasks fill all workers when Bob arrives; from then on both get half."""
     ann = SimulatedUser("ann", every=100 / WORKERS, run_time=100.0)
     before = simulate([ann], workers=WORKERS, seconds=1_000)["ann"].served_seconds
@@ -148,7 +148,7 @@ def test_a_cap_a_weight_and_a_rate_hold() -> None:
     )
 
 
-def test_a_rate_limit_alone_wakes_the_workers_in_time() -> None:
+def test_workers_wake_up_in_time_for_a_rate_limit_alone() -> None:
     report = simulate([SimulatedUser("ann", rate=10, backlog=50, run_time=0.01)], workers=4, seconds=10)
     assert report["ann"].served == 50
     assert report["ann"].wait_max == pytest.approx(4.9, abs=0.001)
@@ -193,7 +193,7 @@ class TestFairShare:
 
 
 class TestReport:
-    def test_tells_what_one_can_reckon_by_hand(self) -> None:
+    def test_has_the_values_of_a_calculated_example(self) -> None:
         """One worker: ann at 0 to 2 s, bob at 2 to 4 s, ann at 4 to 6 s; her third task waits at the end."""
         report = simulate(
             [SimulatedUser("ann", backlog=3, run_time=2), SimulatedUser("bob", every=9, run_time=2)],
@@ -206,13 +206,13 @@ class TestReport:
         assert (bob.served, bob.served_seconds, bob.wait_max) == (1, 2.0, 2.0)
         assert (report.jain, report.lag, report.utilisation) == (1.0, 0.0, 1.0)
 
-    def test_measures_the_lag_between_those_who_always_have_work(self) -> None:
+    def test_measures_the_lag_between_users_that_always_have_work(self) -> None:
         users = [SimulatedUser(name, backlog=100, run_time=1) for name in ("ann", "bob")]
         report = simulate(users, workers=1, seconds=50, policy="fifo")
         assert (report.jain, report.lag) == (0.5, 50.0)
         assert simulate(users, workers=1, seconds=50).lag == pytest.approx(1, abs=0.03)
 
-    def test_compares_only_those_who_were_there_from_the_beginning(self) -> None:
+    def test_compares_only_users_with_work_from_the_beginning(self) -> None:
         users = [SimulatedUser("ann", backlog=500, run_time=1), SimulatedUser("bob", backlog=500, run_time=1, start=50)]
         report = simulate(users, workers=1, seconds=100)
         assert (report.jain, report.lag) == (1, 0)
@@ -228,7 +228,7 @@ class TestReport:
         reports = [simulate(users, workers=9, seconds=50, policy=p) for p in ("fair", "fifo", "round_robin")]
         assert len({report["ann"].served_seconds for report in reports}) == 1
 
-    def test_of_nobodys_work_is_empty(self) -> None:
+    def test_is_empty_without_work(self) -> None:
         report = simulate([SimulatedUser("late", backlog=5, start=100)], workers=1, seconds=10)
         assert (report["late"].served, report["late"].wait_max, report.utilisation) == (0, 0, 0)
 
@@ -236,7 +236,7 @@ class TestReport:
         lines = str(simulate([SimulatedUser("ann", backlog=5)], workers=1, seconds=10)).splitlines()
         assert [line.split()[0] for line in lines] == ["served", "ann", "jain"]
 
-    def test_knows_only_who_was_simulated(self) -> None:
+    def test_has_only_simulated_users(self) -> None:
         report = simulate([SimulatedUser("ann", backlog=5)], workers=1, seconds=10)
         with pytest.raises(KeyError, match="no user 'bob' was simulated; there are 'ann'"):
             report["bob"]

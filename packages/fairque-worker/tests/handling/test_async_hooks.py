@@ -102,8 +102,8 @@ def test_the_hook_of_the_last_task_ends_before_the_worker_does(bench: Any) -> No
     assert worker._all_ended
 
 
-def test_one_that_does_not_end_is_cancelled_when_the_worker_has_waited_long_enough(bench: Any) -> None:
-    begun, cancelled = threading.Event(), threading.Event()
+def test_one_that_does_not_end_is_canceled_when_the_worker_has_waited_long_enough(bench: Any) -> None:
+    begun, canceled = threading.Event(), threading.Event()
 
     class Endless(Telling):
         async def on_success(self, task: Task[Any], result: Any, ctx: TaskContext) -> None:  # noqa: ARG002 - as the base
@@ -111,10 +111,10 @@ def test_one_that_does_not_end_is_cancelled_when_the_worker_has_waited_long_enou
             try:
                 await asyncio.Event().wait()
             finally:
-                cancelled.set()
+                canceled.set()
 
     bench.push(None)
     worker = bench.start(Endless(), stop_timeout=0.1)
     assert begun.wait(PATIENCE)
     worker.stop()
-    assert cancelled.wait(PATIENCE)
+    assert canceled.wait(PATIENCE)

@@ -11,7 +11,8 @@ import pytest
 
 from fairque.protocol import clock
 from fairque.protocol.calls import Granted, Swept
-from fairque.protocol.config import DefaultLimits, FairnessSection, RedisSection
+from fairque.protocol.config import FairnessSection, RedisSection
+from fairque.protocol.model.limits import Limits
 from fairque.protocol.wire.status import Status
 from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import StopReason, Task, WorkerSettings
@@ -21,7 +22,7 @@ from fairque.worker.keeping.leases import LOOK_SECONDS, SWEEP_SECONDS, Heart
 from fairque.worker.metrics import Metrics
 
 LONG = 7_200.0
-LIMITS = FairnessSection(user_defaults=DefaultLimits(cap=5))
+LIMITS = FairnessSection(user_defaults=Limits(cap=5))
 
 
 class Stub(Consumer):

@@ -157,7 +157,7 @@ def test_a_canceled_task_that_returns_all_the_same_keeps_its_result(
     assert bench.result(task_id) == 1
 
 
-def test_a_canceled_coroutine_is_cancelled_and_the_task_with_it(bench: Any, short: dict[str, float]) -> None:
+def test_a_canceled_coroutine_is_canceled_and_the_task_with_it(bench: Any, short: dict[str, float]) -> None:
     cleaned = threading.Event()
 
     async def waits() -> None:

@@ -6,13 +6,14 @@ import pytest
 from attrs import evolve
 
 from fairque.protocol.calls import read_configured
-from fairque.protocol.config import DefaultLimits, FairnessSection, UserLimits
+from fairque.protocol.config import FairnessSection
+from fairque.protocol.model.limits import Limits
 from fairque.protocol.runners import Runner
 from fairque.testing.internal import eventually
 from fairque.worker import FunctionTaskHandler, Worker
 from fairque.worker.keeping import leases as heart
 
-LIMITS = FairnessSection(user_defaults=DefaultLimits(cap=5), users={"ann": UserLimits(weight=2.0)})
+LIMITS = FairnessSection(user_defaults=Limits(cap=5), users={"ann": Limits(weight=2.0)})
 APPLIED = {"": {"cap": 5.0}, "ann": {"weight": 2.0}}
 
 

@@ -121,7 +121,7 @@ def test_the_hook_hears_of_the_timeout(bench: Any, gate: threading.Event) -> Non
     assert (error.seconds, final) == (0.1, True)
 
 
-def test_a_coroutine_above_its_timeout_is_cancelled_and_may_clean_up(bench: Any) -> None:
+def test_a_coroutine_above_its_timeout_is_canceled_and_may_clean_up(bench: Any) -> None:
     cleaned = threading.Event()
 
     async def waits() -> None:
@@ -134,7 +134,7 @@ def test_a_coroutine_above_its_timeout_is_cancelled_and_may_clean_up(bench: Any)
     bench.start(waits)
     error = bench.error(bench.push(waits, timeout=0.05, retries=0))
     assert (error["type"], cleaned.is_set()) == ("TaskTimeout", True)
-    assert "it was cancelled" in error["error"]
+    assert "it was canceled" in error["error"]
 
 
 def test_what_a_coroutine_returns_after_its_timeout_is_too_late(bench: Any) -> None:
@@ -149,7 +149,7 @@ def test_what_a_coroutine_returns_after_its_timeout_is_too_late(bench: Any) -> N
     assert bench.error(bench.push(stubborn, timeout=0.05, retries=0))["type"] == "TaskTimeout"
 
 
-def test_what_a_coroutine_raises_while_it_is_cancelled_is_in_the_traceback(bench: Any) -> None:
+def test_what_a_coroutine_raises_while_it_is_canceled_is_in_the_traceback(bench: Any) -> None:
     async def breaks() -> None:
         try:
             await asyncio.sleep(60)
@@ -171,7 +171,7 @@ def test_a_timeout_error_of_the_task_itself_stays_what_it_is(bench: Any) -> None
     assert bench.error(bench.push(impatient, retries=0))["type"] == "TimeoutError"
 
 
-def test_a_coroutine_that_does_not_let_itself_be_cancelled_is_left_behind_after_the_grace(
+def test_a_coroutine_that_does_not_let_itself_be_canceled_is_left_behind_after_the_grace(
     bench: Any, gate: threading.Event
 ) -> None:
     async def deaf() -> None:
@@ -183,7 +183,7 @@ def test_a_coroutine_that_does_not_let_itself_be_cancelled_is_left_behind_after_
 
     bench.start(deaf, add, concurrency=1, cancel_timeout=0.1)
     error = bench.error(bench.push(deaf, timeout=0.05, retries=0))
-    assert error["error"].endswith("it was cancelled, but continues unheard")
+    assert error["error"].endswith("it was canceled, but continues unheard")
     assert bench.result(bench.push(add, 1, 2)) == 3
     gate.set()
 

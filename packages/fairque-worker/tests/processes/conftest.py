@@ -92,7 +92,7 @@ def fails(kind):
     if kind == "exit": sys.exit(3)
     if kind == "interrupt": raise KeyboardInterrupt
     if kind == "generator": raise GeneratorExit
-    if kind == "cancelled": raise asyncio.CancelledError
+    if kind == "canceled": raise asyncio.CancelledError
     if kind == "json": return object()
     if kind == "error": raise ValueError("no luck")
     return current_context().attempt
@@ -312,7 +312,7 @@ class Loud(TaskHandler):
 
     def on_failure(self, task, error, ctx, *, final):
         note("hook")
-        (HERE / "error").write_text(f"{type(error).__name__} {error.kind}: {error} {final}")
+        (HERE / "error").write_text(f"{type(error).__name__} {error.error.type}: {error} {final}")
 """
 
 

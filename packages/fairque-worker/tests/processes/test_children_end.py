@@ -95,7 +95,7 @@ def test_a_canceled_task_in_a_child_is_told(apart: Any, short: Any) -> None:
     assert apart.bench.result(task_id) == ["canceled", True]
 
 
-def test_a_canceled_coroutine_in_a_child_is_cancelled_and_may_clean_up(apart: Any, short: Any) -> None:
+def test_a_canceled_coroutine_in_a_child_is_canceled_and_may_clean_up(apart: Any, short: Any) -> None:
     apart.start(**short)
     task_id = apart.push("heeds_later", "begun", retries=5)
     apart.noted("begun")

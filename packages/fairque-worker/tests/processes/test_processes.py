@@ -131,7 +131,7 @@ def test_the_context_is_that_of_the_task(apart: Any) -> None:
         ("exit", ("SystemExit", "3", "retries")),
         ("interrupt", ("KeyboardInterrupt", "", "retries")),
         ("generator", ("GeneratorExit", "", "retries")),
-        ("cancelled", ("CancelledError", "", "retries")),
+        ("canceled", ("CancelledError", "", "retries")),
     ],
 )
 def test_what_a_task_raises_comes_back_as_text(apart: Any, kind: str, expected: tuple[str, ...]) -> None:

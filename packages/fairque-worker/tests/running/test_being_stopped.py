@@ -72,7 +72,7 @@ def test_a_coroutine_that_is_asked_to_stop_is_cancelled(bench: Any) -> None:
     assert isinstance(bench.ending().error, asyncio.CancelledError)
 
 
-def test_a_coroutine_asked_to_stop_before_it_began_is_cancelled_too(bench: Any, gate: threading.Event) -> None:
+def test_a_coroutine_asked_to_stop_before_it_began_is_canceled_too(bench: Any, gate: threading.Event) -> None:
     bench.submit(gate.wait)
     job = bench.submit(lambda: asyncio.sleep(PATIENCE * 10))
     job.request_stop(StopReason.CANCELED)
@@ -81,7 +81,7 @@ def test_a_coroutine_asked_to_stop_before_it_began_is_cancelled_too(bench: Any, 
     assert isinstance(bench.ending().error, asyncio.CancelledError)
 
 
-def test_a_coroutine_that_refuses_to_be_cancelled_may_still_give_its_result(bench: Any) -> None:
+def test_a_coroutine_that_refuses_to_be_canceled_may_still_give_its_result(bench: Any) -> None:
     begun = threading.Event()
 
     async def stubborn() -> str:

@@ -167,7 +167,7 @@ def test_an_attempt_that_fails_by_itself_was_not_broken_off(bench: Any, error: E
     assert not ending.broken_off
 
 
-def test_a_coroutine_cancelled_while_its_lease_is_held_was_not_broken_off(bench: Any) -> None:
+def test_a_coroutine_canceled_while_its_lease_is_held_was_not_broken_off(bench: Any) -> None:
     assert not bench.run(async_raiser(asyncio.CancelledError())).broken_off
 
 

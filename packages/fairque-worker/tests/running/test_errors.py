@@ -132,7 +132,7 @@ def test_an_ending_has_its_text_and_its_decision_and_the_error_is_asked_no_more(
     asked.clear()
     assert (len(ending.told.text), ending.told.kind.rpartition(".")[2]) == (2_000, "Asked")
     assert ending.decision.verdict
-    assert not ending.cancelled
+    assert not ending.canceled
     assert not ending.broken_off
     assert asked == []
 

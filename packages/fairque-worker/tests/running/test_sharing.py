@@ -33,14 +33,14 @@ class TestCallsInOtherThreads:
 
     def test_those_of_attempts_above_their_timeouts_hold_up_no_other_attempt(self, bench: Any, hangs: Any) -> None:
         for _ in range(3):
-            assert type(bench.run(hangs, timeout_ms=50).error) is TaskTimeout
+            assert type(bench.run(hangs, timeout=0.05).error) is TaskTimeout
         assert bench.run(asks_a_thread, 7).value == 7
 
     def test_those_of_an_attempt_that_was_asked_to_stop_hold_up_no_other_attempt(self, bench: Any, hangs: Any) -> None:
         job = bench.submit(hangs)
         eventually(lambda: job.context is not None, what="the begin")
         job.request_stop(StopReason.CANCELED)
-        assert bench.ending().cancelled
+        assert bench.ending().canceled
         assert bench.run(asks_a_thread, 7).value == 7
 
     def test_those_of_an_attempt_that_runs_hold_up_no_other_attempt(
@@ -82,15 +82,15 @@ class TestCallsInOtherThreads:
     ) -> None:
         bench = make_bench(threads=1, cancel_timeout=0.0, max_abandoned=1)
         for _ in range(2):
-            bench.run(hangs, timeout_ms=50)
+            bench.run(hangs, timeout=0.05)
         eventually(lambda: bench.executor.abandoned == 2, what="two that continue")
-        bench.run(hangs, timeout_ms=50)
+        bench.run(hangs, timeout=0.05)
         assert bench.exhausted.get(timeout=PATIENCE) >= 2
         gate.set()
         eventually(lambda: bench.executor.abandoned == 0, what="their ends")
 
     def test_an_attempt_whose_calls_end_soon_does_not_count_as_abandoned(self, bench: Any, hangs: Any) -> None:
-        bench.run(hangs, timeout_ms=50)
+        bench.run(hangs, timeout=0.05)
         assert bench.executor.abandoned == 0
 
     def test_threads_that_nobody_needs_any_more_end(self, gate: threading.Event) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import copy_context
 from typing import Any, cast
 
 import pytest
@@ -97,7 +98,8 @@ def report(queue: Queue, handler: Told) -> Callable[..., Popped | None]:
     reporter = Reporter(cast("Consumer", queue), handler, metrics(), lambda call: call(), no_loop)
 
     def report(*endings: Ending, count: int = 0) -> Popped | None:
-        return reporter.exchange(endings, count)
+        # As in a thread of its own: hooks leave the context of their task in the one in which they run.
+        return copy_context().run(reporter.exchange, endings, count)
 
     return report
 
@@ -188,7 +190,7 @@ def test_the_verdict_on_a_failure(queue: Queue, report: Any, error: BaseExceptio
         assert queue.failed[0].pause_ms == 9_000
 
 
-def test_a_cancelled_coroutine_of_a_canceled_task_is_canceled_and_not_tried_again(queue: Queue, report: Any) -> None:
+def test_a_canceled_coroutine_of_a_canceled_task_is_canceled_and_not_tried_again(queue: Queue, report: Any) -> None:
     canceled = job()
     canceled.canceled = True
     report(Failure(canceled, asyncio.CancelledError(), 0))
@@ -326,7 +328,7 @@ def test_the_log_says_which_function_failed_for_whom_and_where(
 def test_the_log_has_no_traceback_of_what_did_not_come_from_the_task(
     report: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for error in (UnknownFunction("nobody", (), []), TaskTimeout(3.0, "it was cancelled"), Retry(after=1)):
+    for error in (UnknownFunction("nobody", (), []), TaskTimeout(3.0, "it was canceled"), Retry(after=1)):
         report(Failure(job(), error, 0))
     assert len(caplog.records) == 3
     assert not any("exception" in vars(record) for record in caplog.records)

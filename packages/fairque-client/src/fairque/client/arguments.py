@@ -5,9 +5,9 @@ from enum import Enum
 from typing import Any, Final
 
 from fairque.client.functions import TaskMaker
-from fairque.protocol.calls import ALL_USERS, SETTING_NAMES, Setting, SettingName, configure
+from fairque.protocol.calls import ALL_USERS, Setting, configure
 from fairque.protocol.errors import InvalidArgument
-from fairque.protocol.limits import CostMode, id_problem
+from fairque.protocol.limits import LIMITS, CostMode, LimitName, id_problem
 from fairque.protocol.model.ids import check_id
 from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Call
@@ -21,6 +21,7 @@ __all__ = [
     "configuration",
     "named",
     "nothing",
+    "page_prefix",
     "page_size",
     "page_start",
     "task_named",
@@ -65,7 +66,7 @@ def named(user_id: str) -> str:
     return user_id
 
 
-def changed(user_id: str, changes: Mapping[SettingName, float | Unchanged | None]) -> list[Setting]:
+def changed(user_id: str, changes: Mapping[LimitName, float | Unchanged | None]) -> list[Setting]:
     """Return the settings that are given, at least one."""
     given = [Setting(user_id, name, value) for name, value in changes.items() if not isinstance(value, Unchanged)]
     if not given:
@@ -75,7 +76,7 @@ def changed(user_id: str, changes: Mapping[SettingName, float | Unchanged | None
 
 def nothing(user_id: str) -> list[Setting]:
     """Return the settings that take all back."""
-    return [Setting(user_id, name, None) for name in SETTING_NAMES]
+    return [Setting(user_id, name, None) for name in LIMITS]
 
 
 def page_start(after: str | None) -> str | None:
@@ -83,6 +84,13 @@ def page_start(after: str | None) -> str | None:
     if after is not None and (problem := id_problem(after, "after")):
         raise InvalidArgument(problem)
     return after
+
+
+def page_prefix(prefix: str) -> str:
+    """Return ``prefix`` if ids can begin so."""
+    if prefix != "" and (problem := id_problem(prefix, "prefix")):
+        raise InvalidArgument(problem)
+    return prefix
 
 
 def page_size(limit: int) -> int:

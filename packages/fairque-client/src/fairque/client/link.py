@@ -55,10 +55,10 @@ class _Shared:
         self._closed = False
         inherits(self)
 
-    def begin_anew(self) -> None:
+    def start_over(self) -> None:
         """Have no channel of one's own yet, in a forked child: who waits there hears on another one than the parent."""
         self._listener = ""
-        self._waiters.begin_anew()
+        self._waiters.start_over()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -81,9 +81,9 @@ class Link(_Shared):
         self._subscribing = threading.Lock()
         self._subscription: Subscription | None = None
 
-    def begin_anew(self) -> None:
-        """See `_Shared.begin_anew`; a wait that continues in the child looks at all its tasks again."""
-        super().begin_anew()
+    def start_over(self) -> None:
+        """See `_Shared.start_over`; a wait that continues in the child looks at all its tasks again."""
+        super().start_over()
         self._subscribing = threading.Lock()
         self._subscription = None
         self._waiters.rouse()
@@ -208,9 +208,9 @@ class AsyncLink(_Shared):
         self._subscribing = asyncio.Lock()
         self._subscription: AsyncSubscription | None = None
 
-    def begin_anew(self) -> None:
-        """See `_Shared.begin_anew`."""
-        super().begin_anew()
+    def start_over(self) -> None:
+        """See `_Shared.start_over`."""
+        super().start_over()
         self._subscribing = asyncio.Lock()
         self._subscription = None
 

@@ -1,6 +1,7 @@
 """What an ended task left: its value, or the error that says why there is none; and what a cancelation did."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import Enum
 from typing import Any
 
@@ -51,6 +52,21 @@ class Memory:
     queue: str
     known: bool
     ended: Outcome | None = field(default=None, init=False)
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Say of a task that is not found inside whether it was known before, and remember one that is found.
+
+        Raises:
+            ResultExpired: It was known, and is not found any more.
+        """
+        try:
+            yield
+        except TaskNotFound:
+            if self.known:
+                raise ResultExpired(self.task_id, self.queue) from None
+            raise
+        self.known = True
 
     def learn(self, outcome: Outcome | Missing) -> Outcome:
         """Take an outcome in and return it.

@@ -93,7 +93,7 @@ class Waiters:
         for waiter in told:
             waiter.tell((task_id, event))
 
-    def begin_anew(self) -> None:
+    def start_over(self) -> None:
         """Have a lock, in a forked child, that no thread of the parent holds."""
         self._lock = threading.Lock()
 

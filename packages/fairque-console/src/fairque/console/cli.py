@@ -8,13 +8,7 @@ import click
 from fairque.console._version import __version__
 from fairque.protocol.service.usage import Group
 
-__all__ = ["CODES", "main"]
-
-CODES: Final = (
-    "Exit codes: 0 done; 1 the answer is no (findings, something refused or left) or a crash; 2 wrong usage; 3 the "
-    "server does not answer or is not suitable; 4 queue of another version; 5 no such user, task or schedule; 78 wrong "
-    "configuration; 130 interrupted."
-)
+__all__ = ["main"]
 
 #: What `fairque --help` says of each command, which it would otherwise have to import.
 _COMMANDS: Final = {
@@ -58,7 +52,7 @@ class _Lazy(Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group("fairque", cls=_Lazy, epilog=CODES)
+@click.group("fairque", cls=_Lazy)
 @click.version_option(__version__, prog_name="fairque")
 def main(**_: Any) -> None:
     """Look at a fairque queue, set its limits, and repair it.

@@ -7,7 +7,15 @@ from typing import Any
 from attrs import asdict, field, fields, frozen, has, make_class
 
 from fairque.client.settings import ClientSection
-from fairque.protocol.config import FairnessSection, QueueSection, RedisSection, is_secret, mask_addresses, mask_url
+from fairque.protocol.config import (
+    FairnessSection,
+    LogSection,
+    QueueSection,
+    RedisSection,
+    is_secret,
+    mask_addresses,
+    mask_url,
+)
 from fairque.protocol.jsonvalue import dumps
 
 __all__ = ["Line", "all_settings", "lines_of", "text_of"]
@@ -33,7 +41,7 @@ def all_settings() -> type[Any]:
         from fairque.scheduler.settings import SchedulerSection  # noqa: PLC0415 - it need not be installed
 
         sections["scheduler"] = SchedulerSection
-    sections["fairness"] = FairnessSection
+    sections |= {"log": LogSection, "fairness": FairnessSection}
     attributes = {name: field(factory=kind, type=kind) for name, kind in sections.items()}
     return make_class("AllSettings", attributes, frozen=True, kw_only=True)
 

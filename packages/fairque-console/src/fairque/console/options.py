@@ -1,8 +1,11 @@
 """The options that all commands share, and the settings that these, the file and the environment say together."""
 
+import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,11 +15,35 @@ from fairque.protocol.service.options import Given, settings_options
 if TYPE_CHECKING:
     from fairque.client import TaskQueue
 
-__all__ = ["as_json", "opened", "page_options", "plain", "say", "server_options", "table"]
+__all__ = ["as_json", "opened", "page_options", "plain", "prefix_option", "say", "server_options", "table", "watchable"]
 
 
 server_options = settings_options("url", "queue")
 as_json = click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+prefix_option = click.option("--prefix", default="", help="How their ids begin.")
+_CLEAR = "\x1b[2J\x1b[H"
+
+
+def watchable(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that reads the option to do so again and again, until it is interrupted."""
+
+    @wraps(command)
+    def again(*args: Any, watch: float | None, **rest: Any) -> None:
+        command(*args, **rest)
+        while watch is not None:
+            time.sleep(watch)
+            if sys.stdout.isatty():
+                click.echo(_CLEAR, nl=False)
+            command(*args, **rest)
+
+    return click.option(
+        "--watch",
+        type=click.FloatRange(0.1, 86_400),
+        is_flag=False,
+        flag_value=2.0,
+        metavar="[SECONDS]",
+        help="Read again, each 2 seconds unless given, until it is interrupted.",
+    )(again)
 
 
 def page_options(command: Callable[..., None]) -> Callable[..., None]:

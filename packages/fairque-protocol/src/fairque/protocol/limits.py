@@ -1,11 +1,17 @@
 """Limits that settings, keys and calls all check, in the one place that none of them has to reach into another for."""
 
+import math
 import re
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, Literal, TypeAlias
+
+from attrs import field, frozen
 
 from fairque.protocol.showing import shown
 
-__all__ = ["COUNT", "MAX_ID_BYTES", "QUEUE_NAME", "RATE", "WEIGHT", "CostMode", "id_problem"]
+__all__ = ["LIMITS", "MAX_ID_BYTES", "QUEUE_NAME", "CostMode", "Limit", "LimitName", "id_problem", "limit_problem"]
 
 #: What the name of a queue matches as a whole.
 QUEUE_NAME = r"[A-Za-z0-9_.@-]{1,64}"
@@ -20,18 +26,59 @@ class CostMode(StrEnum):
     COUNT = "count"
 
 
-# Least and greatest value of what is set for users; lua/limit.lua has the same.
-#: Of a weight.
-WEIGHT = (0.01, 100)
-#: Of a cap, a burst and a backlog: whole numbers.
-COUNT = (1, 1_000_000_000)
-#: Of a rate, in starts a second.
-RATE = (0.000_001, 1_000_000)
+LimitName: TypeAlias = Literal["weight", "cap", "rate", "burst", "backlog", "paused"]
+
+
+@frozen
+class Limit:
+    """The rules of one limit.
+
+    Attributes:
+        least: Its least value.
+        most: Its greatest one.
+        meaning: What it limits, in words.
+        whole: Whether it is a whole number.
+        of_all: Whether it may also be set for all users that have none of their own.
+    """
+
+    least: float
+    most: float
+    meaning: str
+    whole: bool = field(default=True, kw_only=True)
+    of_all: bool = field(default=True, kw_only=True)
+
+
+LIMITS: Final[Mapping[LimitName, Limit]] = MappingProxyType(
+    {
+        "weight": Limit(0.01, 100, "share relative to other users", whole=False, of_all=False),
+        "cap": Limit(1, 1_000_000_000, "most tasks at a time"),
+        "rate": Limit(0.000_001, 1_000_000, "most starts a second", whole=False),
+        "burst": Limit(1, 1_000_000_000, "most starts at once where there is a rate"),
+        "backlog": Limit(1, 1_000_000_000, "most waiting tasks"),
+        "paused": Limit(1, 1, "whether nothing of it is started", of_all=False),
+    }
+)
+"""What may be set for users, by name; the scripts have the same (``lua/includes/ranges.lua``)."""
 
 #: Bytes of the longest user, task or deduplication id; they stand last in a key.
 MAX_ID_BYTES = 128
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def limit_problem(name: LimitName, value: object) -> str | None:
+    """Say what is wrong with the value of a limit, to follow its name; None when nothing is."""
+    limit = LIMITS[name]
+    # A bool is an int too, and a text has an order of its own: only plain numbers are looked at.
+    number = type(value) is int or (type(value) is float and math.isfinite(value))
+    if number and limit.least <= value <= limit.most and not (limit.whole and value % 1):  # type: ignore[operator]  # see number
+        return None
+    kind = "a whole number" if limit.whole else "a number"
+    return f"must be {kind} from {_plain(limit.least)} to {_plain(limit.most)}, not {shown(value)}"
+
+
+def _plain(number: float) -> str:
+    return f"{number:,f}".rstrip("0").rstrip(".")
 
 
 def id_problem(value: object, what: str) -> str | None:

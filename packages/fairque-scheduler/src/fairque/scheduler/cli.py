@@ -24,10 +24,6 @@ from fairque.scheduler.settings import SchedulerSettings
 
 __all__ = ["command", "main"]
 
-_CODES = (
-    "Exit codes: 0 stopped, or all is well; 1 crashed, or not well (healthcheck); 2 wrong usage, 3 Redis not reachable "
-    "or not suitable, 4 queue of another version, 6 module cannot be imported, 78 wrong configuration."
-)
 _STAYS = "left as it is (apply --prune deletes it)"
 
 
@@ -44,13 +40,13 @@ class FileSettings:
     schedules: dict[str, DeclaredSchedule] | None = None
 
 
-@click.group("fairque-scheduler", cls=Group, epilog=_CODES, context_settings={"show_default": True})
+@click.group("fairque-scheduler", cls=Group, context_settings={"show_default": True})
 @click.version_option(__version__, prog_name="fairque-scheduler")
 def main() -> None:
     """Bring the tasks of schedules to a fairque queue, each time once, on any number of instances."""
 
 
-@main.command(epilog=_CODES)
+@main.command()
 @settings_options("url", "queue", "http-port", "log-level", "log-format", service="scheduler")
 def run(given: Given) -> None:
     """Lead or stand by until SIGTERM or SIGINT.
@@ -95,9 +91,7 @@ def apply(given: Given, *, prune: bool, dry_run: bool) -> None:
     click.echo(f"{len(planned.changes):,} {would}, {planned.unchanged:,} {are}{gone}")
 
 
-@main.command(
-    epilog="Exit codes: 0 it is well, 1 it is not, or does not answer, 2 wrong usage, 78 wrong configuration."
-)
+@main.command()
 @settings_options("http-port", service="scheduler")
 @click.option("--ready", is_flag=True, help="Whether it leads or stands by, too, and not only whether it is alive.")
 @click.pass_context

@@ -75,7 +75,7 @@ class TaskScheduler:
         self._program_end = ProgramEnd(lambda: self.stop(_PROGRAM_END_SECONDS))
         inherits(self)
 
-    def begin_anew(self) -> None:
+    def start_over(self) -> None:
         """In a forked child: a started scheduler has ended there. It continues in the parent."""
         self._lock = threading.Lock()
         self._stopped = self._stopped or self._started

@@ -26,18 +26,9 @@ from fairque.worker.healthcheck import healthcheck
 from fairque.worker.processes.surroundings import working_folder
 from fairque.worker.settings import WorkerSection, WorkerSettings
 from fairque.worker.supervisor import Supervisor
-from fairque.worker.worker import TooManyAbandoned, Worker
+from fairque.worker.worker import Worker
 
 __all__ = ["command", "main"]
-
-#: Beside the exit codes that all services share.
-_ABANDONED = 7
-
-_CODES = (
-    "Exit codes: 0 stopped or burst over, 1 crashed, 2 wrong usage, 3 Redis not reachable or not suitable, "
-    "4 queue of another version, 6 module cannot be imported, 7 too many tasks continued after their timeouts and the "
-    "worker should be started again, 78 wrong configuration."
-)
 
 #: Words that a reader of other queues expects here; a module may have these names all the same.
 _MOVED = frozenset({"config", "doctor", "users", "verify"})
@@ -66,7 +57,7 @@ class _Command(Command):
 
 @click.command(
     cls=_Command,
-    epilog=f"Signals: {_SIGNALS}\n\n{_CODES}",
+    epilog=f"Signals: {_SIGNALS}",
     context_settings={"show_default": True},
 )
 @click.argument("modules", nargs=-1, metavar="MODULE[:ATTR]...")
@@ -160,7 +151,7 @@ def _handler(names: tuple[str, ...]) -> str | None:
 
 def _refused(error: FairqueError) -> int:
     say(refusal("fairque-worker", error))
-    return _ABANDONED if isinstance(error, TooManyAbandoned) else exits.exit_code(error)
+    return exits.exit_code(error)
 
 
 def _options_given() -> list[str]:

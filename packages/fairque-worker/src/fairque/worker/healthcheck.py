@@ -13,11 +13,7 @@ from fairque.worker.settings import WorkerSettings
 __all__ = ["healthcheck"]
 
 
-@click.command(
-    "healthcheck",
-    cls=Command,
-    epilog="Exit codes: 0 all is well, 1 a worker is not, or does not answer, 2 wrong usage, 78 wrong configuration.",
-)
+@click.command("healthcheck", cls=Command)
 @settings_options("http-port", service="worker")
 @processes_option
 @click.option("--ready", is_flag=True, help="Whether it takes tasks, too, and not only whether it is alive.")

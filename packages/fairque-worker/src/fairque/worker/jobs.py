@@ -16,6 +16,7 @@ from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.stopping import StopReason, StopSignal
 from fairque.protocol.model.task import Task, with_fields
 from fairque.protocol.model.tracebacks import ErrorText
+from fairque.protocol.reasons import DeadReason
 
 __all__ = ["Ending", "Failure", "GivenBack", "Job", "Lease", "Success", "Unstarted", "let_go"]
 
@@ -110,7 +111,7 @@ def _judged(failure: "Failure") -> Decision:
     """Return what becomes of the task after a failed attempt, whatever it raised."""
     job, error = failure.job, failure.error
     if job.task is None:
-        return Decision("dead", 0, "unreadable")
+        return Decision("dead", 0, DeadReason.UNREADABLE)
     decision = partial(decide, retries=job.task.retries, failures=job.granted.failures, backoff=job.task.backoff)
     try:
         return decision(error)
@@ -141,7 +142,7 @@ class Failure:
     kind: type[BaseException] = field(default=Factory(lambda self: type(self.error), takes_self=True), init=False)
 
     @property
-    def cancelled(self) -> bool:
+    def canceled(self) -> bool:
         """Whether a cancelation of the coroutine was all that it raised."""
         kind = asyncio.CancelledError
         return issubclass(self.kind, kind) or (self.kind is RemoteError and self.told.kind == kind.__name__)
@@ -149,7 +150,7 @@ class Failure:
     @property
     def broken_off(self) -> bool:
         """Whether the loss of the lease ended it, and not the task: it says nothing about the task then."""
-        return (self.cancelled or issubclass(self.kind, LeaseLost)) and not self.job.lease.held()
+        return (self.canceled or issubclass(self.kind, LeaseLost)) and not self.job.lease.held()
 
 
 @frozen

@@ -65,7 +65,7 @@ class Phases:
         self._lock, self.turn = threading.Lock(), threading.Lock()
         inherits(self)
 
-    def begin_anew(self) -> None:
+    def start_over(self) -> None:
         """In a forked child: what works is the parent's, and nothing that is done to the copy may end any of it."""
         self._lock, self.turn = threading.Lock(), threading.Lock()
         if self.phase is not Phase.STARTING:

@@ -10,7 +10,7 @@ from typing import Any
 from fairque.protocol import clock
 from fairque.protocol.config import mask_url
 from fairque.protocol.durations import as_seconds
-from fairque.protocol.errors import ConfigurationError, FairqueError, ServiceError
+from fairque.protocol.errors import ConfigurationError, FairqueError, TooManyAbandoned
 from fairque.protocol.model.tracebacks import error_text
 from fairque.protocol.runners import Runner
 from fairque.protocol.service.crashes import close_all, crash_of
@@ -42,7 +42,7 @@ from fairque.worker.signals import SIGNALS
 from fairque.worker.taking.courier import Courier
 from fairque.worker.taking.reporter import Reporter
 
-__all__ = ["TooManyAbandoned", "Worker"]
+__all__ = ["Worker"]
 
 #: How long tasks that were given back may take to clean up.
 _LINGER_SECONDS = 1.0
@@ -53,10 +53,6 @@ _LONGEST_STOP_SECONDS = 30.0
 _PROGRAM_END_SECONDS = 2.0
 #: Why a worker is paused that a signal can resume.
 _BY_SIGNAL = "a signal came"
-
-
-class TooManyAbandoned(ServiceError):
-    """The worker stopped because too many tasks continued after their timeouts: restart its process."""
 
 
 class Worker:

@@ -1,6 +1,7 @@
 """The users of a queue as its operator sees them: what they may use, what they got, and why they wait."""
 
 from collections.abc import AsyncIterator, Iterable
+from typing import TYPE_CHECKING
 
 from fairque.client._async.paging import all_pages
 from fairque.client.arguments import (
@@ -10,6 +11,7 @@ from fairque.client.arguments import (
     changed,
     named,
     nothing,
+    page_prefix,
     page_size,
     page_start,
 )
@@ -18,13 +20,15 @@ from fairque.client.user_steps import reading_all
 from fairque.protocol.calls import (
     ALL_USERS,
     Setting,
-    SettingName,
     limit,
     read_user,
     read_users,
 )
 from fairque.protocol.model.page import Page
 from fairque.protocol.model.users import UserInfo, UserRow, UsersSnapshot
+
+if TYPE_CHECKING:
+    from fairque.protocol.limits import LimitName
 
 __all__ = ["AsyncUsers"]
 
@@ -63,7 +67,7 @@ class AsyncUsers:
         Raises:
             InvalidArgument: With every value that cannot be used. Nothing was sent.
         """
-        changes: dict[SettingName, float | Unchanged | None] = {
+        changes: dict[LimitName, float | Unchanged | None] = {
             "weight": weight,
             "cap": cap,
             "rate": rate,
@@ -94,7 +98,7 @@ class AsyncUsers:
         Raises:
             InvalidArgument: With every value that cannot be used. Nothing was sent.
         """
-        changes: dict[SettingName, float | Unchanged | None] = {
+        changes: dict[LimitName, float | Unchanged | None] = {
             "cap": cap,
             "rate": rate,
             "burst": burst,
@@ -139,21 +143,23 @@ class AsyncUsers:
         standing = await self._link.run(read_user(self._link.keys, user_id))
         return standing.info()
 
-    async def list(self, *, after: str | None = None, limit: int = 100) -> Page[UserRow]:
+    async def list(self, *, after: str | None = None, limit: int = 100, prefix: str = "") -> Page[UserRow]:
         """Return a page of the users that have queued or running tasks, or debts, in the order of their ids.
 
         Args:
             after: ``next`` of the page before; None begins.
             limit: Users of the page, 1 to 1,000.
+            prefix: How their ids begin.
 
         Raises:
             InvalidArgument: One of them cannot be used. Nothing was sent.
         """
-        return await self._link.run(read_users(self._link.keys, after=page_start(after), most=page_size(limit)))
+        call = read_users(self._link.keys, after=page_start(after), most=page_size(limit), prefix=page_prefix(prefix))
+        return await self._link.run(call)
 
-    def iter(self) -> AsyncIterator[UserRow]:
+    def iter(self, *, prefix: str = "") -> AsyncIterator[UserRow]:
         """Give these users, page after page."""
-        return all_pages(lambda after: self.list(after=after, limit=MAX_PAGE))
+        return all_pages(lambda after: self.list(after=after, limit=MAX_PAGE, prefix=prefix))
 
     async def snapshot(self) -> UsersSnapshot:
         """Return all users that have queued or running tasks, or debts, read 1,000 at a time.

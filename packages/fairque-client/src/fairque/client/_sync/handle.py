@@ -11,7 +11,6 @@ from fairque.client.link import Link, seconds_of
 from fairque.client.outcomes import Memory, canceled, late, settle
 from fairque.client.waiting import until
 from fairque.protocol.calls import Outcome, cancel, explain, read_progress, read_task
-from fairque.protocol.errors import ResultExpired, TaskNotFound
 from fairque.protocol.model.infos import Explanation, TaskInfo
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.reports import RetryReport
@@ -128,7 +127,8 @@ class TaskHandle(Generic[R_co]):
             QueueFull: As many tasks wait as its user or the queue may have.
         """
         link = self._link
-        return link.work(retrying_one(link.keys, self.task_id, link.result_ttl_ms))
+        with self._memory.asking():
+            return link.work(retrying_one(link.keys, self.task_id, link.result_ttl_ms))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.task_id!r}, queue={self._link.keys.name!r})"
@@ -148,11 +148,5 @@ class TaskHandle(Generic[R_co]):
                     raise late(self.task_id, outcome.state, seconds or 0.0)
 
     def _run(self, call: Call[T]) -> T:
-        try:
-            answer = self._link.run(call)
-        except TaskNotFound:
-            if self._memory.known:
-                raise ResultExpired(self.task_id, self._link.keys.name) from None
-            raise
-        self._memory.known = True
-        return answer
+        with self._memory.asking():
+            return self._link.run(call)

@@ -9,7 +9,7 @@ from fairque.protocol.service.usage import Command
 __all__ = ["command"]
 
 
-@click.command("acl", cls=Command, epilog="Exit codes: 0 done, 2 wrong usage.")
+@click.command("acl", cls=Command)
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--queue", default="", help="For this queue only.  [default: all queues]")
 def command(folder: Path, queue: str) -> None:

@@ -11,12 +11,7 @@ from fairque.protocol.service.usage import Command
 __all__ = ["command"]
 
 
-@click.command(
-    "apply",
-    cls=Command,
-    epilog="Exit codes: 0 done, 1 the cost mode cannot change now, 2 wrong usage, 3 the server does not answer or is "
-    "not suitable, 4 queue of another version, 78 wrong configuration, and nothing was changed.",
-)
+@click.command("apply", cls=Command)
 @click.argument("file", type=click.Path(path_type=Path))
 @server_options
 @click.option("--dry-run", is_flag=True, help="Only say what would change.")

@@ -8,15 +8,13 @@ from fairque.protocol.service.usage import Group
 
 __all__ = ["command"]
 
-_CODES = "Exit codes: 0 all can be used, 2 wrong usage, 78 wrong configuration, with all that is wrong."
 
-
-@click.group("config", cls=Group, epilog=_CODES)
+@click.group("config", cls=Group)
 def command() -> None:
     """Check settings, and show where each comes from. Nothing is asked of the server."""
 
 
-@command.command("show", epilog=_CODES)
+@command.command("show")
 @server_options
 @as_json
 def show(given: Given, *, as_json: bool) -> None:
@@ -34,7 +32,21 @@ def show(given: Given, *, as_json: bool) -> None:
     say({line.key: {"value": line.value, "from": line.origin} for line in lines}, texts, as_json=as_json)
 
 
-@command.command("check", epilog=_CODES)
+@command.command("schema")
+def schema() -> None:
+    """Write a JSON Schema of all settings, by which an editor completes and checks a file.
+
+    It has the sections of all packages that are installed. For the language server of YAML, write it to a file and
+    begin yours with: # yaml-language-server: $schema=FILE
+    """
+    from fairque.console.effective import all_settings
+    from fairque.console.schema import schema_of
+    from fairque.protocol.jsonvalue import dumps
+
+    click.echo(dumps(schema_of(all_settings())).decode())
+
+
+@command.command("check")
 @server_options
 def check(given: Given) -> None:
     """Say all that is wrong with the settings, each with its file and line, variable or option."""

@@ -9,12 +9,7 @@ from fairque.protocol.service.usage import Command
 __all__ = ["command"]
 
 
-@click.command(
-    "doctor",
-    cls=Command,
-    epilog="Exit codes: 0 nothing breaks the queue (there may be warnings), 1 something does, 2 wrong usage, 3 the "
-    "server does not answer, 78 wrong configuration.",
-)
+@click.command("doctor", cls=Command)
 @server_options
 @click.option(
     "--role",

@@ -2,15 +2,14 @@
 
 import click
 
-from fairque.console.cli import CODES
-from fairque.console.options import as_json, opened, page_options, say, server_options
+from fairque.console.options import as_json, opened, page_options, say, server_options, watchable
 from fairque.protocol.service.options import Given
 from fairque.protocol.service.usage import Group
 
 __all__ = ["command"]
 
 
-@click.group("schedules", cls=Group, epilog=CODES)
+@click.group("schedules", cls=Group)
 def command() -> None:
     """Show and control schedules, and when they fire."""
 
@@ -19,6 +18,7 @@ def command() -> None:
 @server_options
 @page_options
 @as_json
+@watchable
 def list_(given: Given, after: str | None, limit: int, *, as_json: bool) -> None:
     """List schedules in the order of their ids, and say which scheduler leads."""
     from fairque.console.schedule_tables import facts, page_table
@@ -43,6 +43,7 @@ def list_(given: Given, after: str | None, limit: int, *, as_json: bool) -> None
 @server_options
 @click.argument("schedule_id")
 @as_json
+@watchable
 def show(given: Given, schedule_id: str, *, as_json: bool) -> None:
     """Show a schedule: its definition, its next run, what it fired and what it missed."""
     from fairque.console.schedule_tables import facts
@@ -58,6 +59,7 @@ def show(given: Given, schedule_id: str, *, as_json: bool) -> None:
 @click.argument("schedule_id", required=False)
 @click.option("-n", "count", default=10, show_default=True, type=click.IntRange(1, 1_000), help="Times to show.")
 @as_json
+@watchable
 def upcoming(given: Given, schedule_id: str | None, count: int, *, as_json: bool) -> None:
     """Show the next runs of a schedule, or which schedules are due next."""
     from fairque.console.schedule_tables import times_table

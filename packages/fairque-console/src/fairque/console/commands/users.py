@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from fairque.console.cli import CODES
-from fairque.console.options import as_json, opened, page_options, say, server_options, table
+from fairque.console.options import as_json, opened, page_options, prefix_option, say, server_options, table, watchable
+from fairque.protocol.limits import LIMITS, LimitName
 from fairque.protocol.service.options import Given
 from fairque.protocol.service.usage import Group
 
@@ -30,15 +30,15 @@ class _OrNone(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # gener
             self.fail(f"{value!r} is neither a number nor none", param, ctx)
 
 
-def _limit_options(command: Callable[..., None]) -> Callable[..., None]:
-    for name, kind, text in (
-        ("backlog", int, "Most waiting tasks."),
-        ("burst", int, "Most starts at once where there is a rate."),
-        ("rate", float, "Most starts a second."),
-        ("cap", int, "Most tasks at a time."),
-    ):
-        command = click.option(f"--{name}", type=_OrNone(kind), help=f"{text} `none` takes it back.")(command)
-    return command
+def _limit_options(*names: LimitName) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        for name in reversed(names):
+            rules = LIMITS[name]
+            text = f"{rules.meaning[0].upper()}{rules.meaning[1:]}. `none` takes it back."
+            command = click.option(f"--{name}", type=_OrNone(int if rules.whole else float), help=text)(command)
+        return command
+
+    return decorate
 
 
 def _changes(limits: dict[str, Any]) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def _changed(*, changed: bool) -> None:
     click.echo("changed" if changed else "it was so already")
 
 
-@click.group("users", cls=Group, epilog=CODES)
+@click.group("users", cls=Group)
 def command() -> None:
     """Control and read the users of a queue."""
 
@@ -60,11 +60,13 @@ def command() -> None:
 @command.command("list")
 @server_options
 @page_options
+@prefix_option
 @as_json
-def list_(given: Given, after: str | None, limit: int, *, as_json: bool) -> None:
+@watchable
+def list_(given: Given, after: str | None, limit: int, prefix: str, *, as_json: bool) -> None:
     """List users who have queued or running tasks, or debts, in the order of their ids."""
     with opened(given) as queue_:
-        page = queue_.users.list(after=after, limit=limit)
+        page = queue_.users.list(after=after, limit=limit, prefix=prefix)
     rows = [
         (row.user_id, f"{row.weight:g}", f"{row.waiting:,}", f"{row.running:,}", f"{row.served:,.3f}", row.reason)
         for row in page
@@ -79,6 +81,7 @@ def list_(given: Given, after: str | None, limit: int, *, as_json: bool) -> None
 @server_options
 @click.argument("user")
 @as_json
+@watchable
 def show(given: Given, user: str, *, as_json: bool) -> None:
     """Show what USER has, got and may use, and why it waits."""
     from fairque.console.facts import facts_of_user
@@ -91,8 +94,7 @@ def show(given: Given, user: str, *, as_json: bool) -> None:
 @command.command("set")
 @server_options
 @click.argument("user")
-@_limit_options
-@click.option("--weight", type=_OrNone(float), help="Its share beside other users. `none` takes it back.")
+@_limit_options("weight", "cap", "rate", "burst", "backlog")
 def set_(given: Given, user: str, **limits: Any) -> None:
     """Set what USER may use; what is not named stays."""
     changes = _changes(limits)
@@ -102,7 +104,7 @@ def set_(given: Given, user: str, **limits: Any) -> None:
 
 @command.command("set-defaults")
 @server_options
-@_limit_options
+@_limit_options("cap", "rate", "burst", "backlog")
 def set_defaults(given: Given, **limits: Any) -> None:
     """Set what each user may use that has no limit of its own."""
     changes = _changes(limits)

@@ -9,12 +9,7 @@ from fairque.protocol.service.usage import Command
 __all__ = ["command"]
 
 
-@click.command(
-    "verify",
-    cls=Command,
-    epilog="Exit codes: 0 nothing is wrong, or all was fixed; 1 something is left, 2 wrong usage, 3 the server does "
-    "not answer or is not suitable, 4 queue of another version, 78 wrong configuration.",
-)
+@click.command("verify", cls=Command)
 @server_options
 @click.option("--fix/--dry-run", default=False, help="Fix what is found, or only say it.  [default: --dry-run]")
 @as_json

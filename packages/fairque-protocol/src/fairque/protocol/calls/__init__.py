@@ -8,10 +8,8 @@ from fairque.protocol.calls.fire import Fired, Firing, Leadership, Move, fire, l
 from fairque.protocol.calls.interrupt import interrupt
 from fairque.protocol.calls.limits import (
     ALL_USERS,
-    SETTING_NAMES,
     Purged,
     Setting,
-    SettingName,
     configure,
     limit,
     purge,
@@ -60,7 +58,6 @@ __all__ = [
     "MAX_DEAD",
     "MAX_OUTPUTS",
     "MAX_WATCH_TASKS",
-    "SETTING_NAMES",
     "Configured",
     "Due",
     "Ended",
@@ -84,7 +81,6 @@ __all__ = [
     "Reported",
     "Scheduled",
     "Setting",
-    "SettingName",
     "Storing",
     "Swept",
     "beat",

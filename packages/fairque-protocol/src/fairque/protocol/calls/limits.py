@@ -1,14 +1,14 @@
 """limit, configure and purge: what users and the whole queue may use, and how waiting tasks of a user are dropped."""
 
-import math
 from collections.abc import Iterable
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any
 
 from attrs import frozen
 
 from fairque.protocol.errors import Conflict, InvalidArgument
 from fairque.protocol.jsonvalue import dumps
-from fairque.protocol.limits import COUNT, RATE, WEIGHT, CostMode, id_problem
+from fairque.protocol.limits import LIMITS, CostMode, LimitName, id_problem, limit_problem
+from fairque.protocol.model.limits import NOT_OF_ALL
 from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Argument, Call, opened
 from fairque.protocol.wire.keys import QueueKeys
@@ -18,10 +18,8 @@ __all__ = [
     "ALL_USERS",
     "MAX_PURGE_TASKS",
     "MAX_SETTINGS",
-    "SETTING_NAMES",
     "Purged",
     "Setting",
-    "SettingName",
     "configure",
     "limit",
     "purge",
@@ -33,25 +31,13 @@ MAX_PURGE_TASKS = 1_000
 #: Of one call.
 MAX_SETTINGS = 1_000
 
-SettingName: TypeAlias = Literal["weight", "cap", "rate", "burst", "backlog", "paused"]
-SETTING_NAMES: tuple[SettingName, ...] = get_args(SettingName)
-
-_RANGES: dict[SettingName, tuple[float, float]] = {
-    "weight": WEIGHT,
-    "cap": COUNT,
-    "rate": RATE,
-    "burst": COUNT,
-    "backlog": COUNT,
-    "paused": (1, 1),
-}
-
 
 @frozen
 class Setting:
     """One setting of one user, or of `ALL_USERS`; a value of None takes it back."""
 
     user_id: str
-    name: SettingName
+    name: LimitName
     value: float | None
 
 
@@ -93,8 +79,9 @@ def configure(keys: QueueKeys, *, cost_mode: str | None = None, backlog: int | N
     problems = []
     if cost_mode not in (None, *CostMode):
         problems.append(f"queue {keys.name!r}: cost_mode must be 'time' or 'count', not {shown(cost_mode)}")
-    if backlog is not None and (type(backlog) is not int or backlog != 0):
-        problems += _out_of_range(f"queue {keys.name!r}", "backlog", backlog)
+    unlimited = type(backlog) is int and backlog == 0
+    if backlog is not None and not unlimited and (problem := limit_problem("backlog", backlog)):
+        problems.append(f"queue {keys.name!r}: backlog {problem}")
     if problems:
         raise InvalidArgument(problems)
 
@@ -130,27 +117,13 @@ def _problems(setting: Setting) -> list[str]:
     whose = f"user {shown(setting.user_id)}" if setting.user_id else "all users"
     if setting.user_id != ALL_USERS and (problem := id_problem(setting.user_id, "user_id")):
         problems.append(problem)
-    if setting.name not in SETTING_NAMES:
-        return [*problems, f"{whose}: unknown setting {shown(setting.name)}: choose one of {', '.join(SETTING_NAMES)}"]
-    if setting.user_id == ALL_USERS and setting.name in ("weight", "paused"):
+    if setting.name not in LIMITS:
+        return [*problems, f"{whose}: unknown setting {shown(setting.name)}: choose one of {', '.join(LIMITS)}"]
+    if setting.user_id == ALL_USERS and setting.name in NOT_OF_ALL:
         problems.append(f"{setting.name} is set for one user, not for all")
-    if setting.value is not None:
-        problems += _out_of_range(whose, setting.name, setting.value)
+    if setting.value is not None and (problem := limit_problem(setting.name, setting.value)):
+        problems.append(f"{whose}: {setting.name} {problem}")
     return problems
-
-
-def _out_of_range(whose: str, name: SettingName, value: object) -> list[str]:
-    least, most = _RANGES[name]
-    whole = isinstance(least, int)
-    # A bool is an int too, and a text has an order of its own: only plain numbers are looked at.
-    if type(value) is int or (type(value) is float and math.isfinite(value)):
-        fits = least <= value <= most and not (whole and value % 1)
-    else:
-        fits = False
-    if fits:
-        return []
-    kind = "a whole number" if whole else "a number"
-    return [f"{whose}: {name} must be {kind} from {least:,} to {most:,}, not {shown(value)}"]
 
 
 def _plain(value: float) -> str:

@@ -6,10 +6,9 @@ from typing import Any, cast
 from attrs import frozen
 
 from fairque.protocol.calls.edition import NO_EDITION, Edition, edition_of
-from fairque.protocol.calls.limits import SettingName
 from fairque.protocol.durations import from_epoch_ms
 from fairque.protocol.errors import InvalidArgument, TaskNotFound
-from fairque.protocol.limits import CostMode, id_problem
+from fairque.protocol.limits import CostMode, LimitName, id_problem
 from fairque.protocol.model.limits import Limits
 from fairque.protocol.model.page import Page
 from fairque.protocol.model.standing import TaskStanding, UserStanding
@@ -38,7 +37,7 @@ class Configured:
 
     cost_mode: CostMode
     backlog: int | None
-    users: Mapping[str, Mapping[SettingName, float]]
+    users: Mapping[str, Mapping[LimitName, float]]
     next: str | None
     edition: Edition = NO_EDITION
 
@@ -59,22 +58,31 @@ def read_user(keys: QueueKeys, user_id: str) -> Call[UserStanding]:
     return Call("read_user", keys, (user_id,), decode)
 
 
-def read_users(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> Call[Page[UserRow]]:
-    """Build the call that reads a page of 1 to 1,000 users with tasks or debts, from the one after ``after`` on."""
+def read_users(keys: QueueKeys, *, after: str | None = None, most: int = 100, prefix: str = "") -> Call[Page[UserRow]]:
+    """Build the call that reads a page of 1 to 1,000 users with tasks or debts, from the one after ``after`` on.
+
+    Args:
+        keys: The queue.
+        after: The last user of the page before; None begins.
+        most: Users to look at.
+        prefix: How their ids begin.
+    """
 
     def decode(reply: list[Any]) -> Page[UserRow]:
         answers = opened(keys, reply)
         unit = 1 if text(answers[2]) == "count" else _MICROSECONDS
         places = iter(answers[3:])
         rows = tuple(_row(row, unit) for row in zip(*[places] * 9, strict=True))
+        fitting = tuple(row for row in rows if row.user_id.startswith(prefix))
         return Page(
-            items=rows,
-            next=rows[-1].user_id if len(rows) == most else None,
+            items=fitting,
+            # They are in order: none follows one that begins otherwise.
+            next=rows[-1].user_id if len(fitting) == most else None,
             scanned=len(rows),
             read_at=from_epoch_ms(int(answers[1])),
         )
 
-    return Call("read_users", keys, (_from(after), most), decode)
+    return Call("read_users", keys, (_from(after, prefix), most), decode)
 
 
 def read_configured(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> Call[Configured]:
@@ -82,10 +90,10 @@ def read_configured(keys: QueueKeys, *, after: str | None = None, most: int = 10
 
     def decode(reply: list[Any]) -> Configured:
         answers = opened(keys, reply)
-        users: dict[str, dict[SettingName, float]] = {}
+        users: dict[str, dict[LimitName, float]] = {}
         places = iter(answers[5:])
         for user_id, name, value in zip(*[places] * 3, strict=True):
-            users.setdefault(text(user_id), {})[cast("SettingName", text(name))] = float(value)
+            users.setdefault(text(user_id), {})[cast("LimitName", text(name))] = float(value)
         return Configured(
             cost_mode=CostMode.COUNT if answers[1] == b"count" else CostMode.TIME,
             backlog=int(answers[2]) or None,
@@ -134,8 +142,9 @@ def _row(places: Iterable[Any], unit: int) -> UserRow:
     )
 
 
-def _from(after: str | None) -> str:
-    return "-" if after is None else f"({after}"
+def _from(after: str | None, prefix: str = "") -> str:
+    # All that begins so stands behind the prefix itself.
+    return f"({after}" if after is not None and after >= prefix else f"[{prefix}" if prefix else "-"
 
 
 def _standing(user_id: str, now_ms: int, answers: Iterable[Any]) -> UserStanding:
@@ -145,9 +154,9 @@ def _standing(user_id: str, now_ms: int, answers: Iterable[Any]) -> UserStanding
     def number(name: str) -> float | None:
         return None if found.get(name) in (None, b"") else float(found[name])
 
-    def setting(name: SettingName) -> float | None:
-        own = number(f"own_{name}")
-        return number(f"default_{name}") if own is None else own
+    def setting(name: LimitName) -> float | None:
+        values = (number(f"{whose}_{name}") for whose in ("own", "default"))
+        return next((value for value in values if value is not None), None)
 
     unit = 1 if found["cost_mode"] == b"count" else _MICROSECONDS
     weight, tag, virtual = setting("weight") or 1.0, number("S") or 0.0, number("V") or 0.0

@@ -3,7 +3,7 @@
 Importing it does not import PyYAML; only `load_settings` needs the extra ``fairque-protocol[yaml]``.
 """
 
-from fairque.protocol.config.fairness import DefaultLimits, FairnessSection, UserLimits
+from fairque.protocol.config.fairness import FairnessSection
 from fairque.protocol.config.loader import SECTIONS, Loadable, Option, load_settings, trace_settings
 from fairque.protocol.config.masking import is_secret, mask_addresses, mask_url
 from fairque.protocol.config.seconds import Seconds, seconds
@@ -21,7 +21,6 @@ from fairque.protocol.config.validators import (
 __all__ = [
     "MESSAGE_LIMIT_MAX",
     "SECTIONS",
-    "DefaultLimits",
     "FairnessSection",
     "Loadable",
     "LogSection",
@@ -29,7 +28,6 @@ __all__ = [
     "QueueSection",
     "RedisSection",
     "Seconds",
-    "UserLimits",
     "Validator",
     "at_least",
     "at_most",

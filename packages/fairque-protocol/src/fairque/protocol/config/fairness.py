@@ -1,54 +1,34 @@
 """The section ``fairness``: what tasks cost, and what users may use. ``fairque apply`` carries it out."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from attrs import field, frozen
-from attrs.validators import in_, optional
+from attrs.validators import in_
 
-from fairque.protocol.config.validators import between, boolean
-from fairque.protocol.limits import COUNT, RATE, WEIGHT, id_problem
+from fairque.protocol.config.nodes import Without
+from fairque.protocol.limits import id_problem, limit_problem
+from fairque.protocol.model.limits import NOT_OF_ALL, Limits, problems_of_defaults
 
 if TYPE_CHECKING:
     from attrs import Attribute
 
-__all__ = ["DefaultLimits", "FairnessSection", "UserLimits"]
+__all__ = ["FairnessSection"]
+
+DefaultLimits: TypeAlias = Annotated[Limits, Without(NOT_OF_ALL, "is set for one user, not for all")]
 
 
-@frozen(kw_only=True)
-class DefaultLimits:
-    """What each user may use that has no limit of its own; None means no limit.
-
-    Attributes:
-        cap: Most tasks at a time.
-        rate: Most starts a second.
-        burst: Most starts at once where there is a rate; None is 1.
-        backlog: Most waiting tasks.
-
-    Raises:
-        ValueError: A value is out of its range; the message names the field.
-    """
-
-    cap: int | None = field(default=None, validator=optional(between(*COUNT)))
-    rate: float | None = field(default=None, validator=optional(between(*RATE)))
-    burst: int | None = field(default=None, validator=optional(between(*COUNT)))
-    backlog: int | None = field(default=None, validator=optional(between(*COUNT)))
+def _of_all(_instance: Any, attribute: "Attribute[Any]", value: Limits) -> None:
+    if problems := problems_of_defaults(value):
+        raise ValueError(f"{attribute.name}: {'; '.join(problems)}")
 
 
-@frozen(kw_only=True)
-class UserLimits(DefaultLimits):
-    """What one user may use; for what is None, the default of all counts.
-
-    Attributes:
-        weight: Its share beside other users; None is 1.
-        paused: Whether nothing of it is started; None leaves that to ``queue.users.pause`` and ``resume``.
-    """
-
-    weight: float | None = field(default=None, validator=optional(between(*WEIGHT)))
-    paused: bool | None = field(default=None, validator=optional(boolean))
+def _backlog(_instance: Any, attribute: "Attribute[Any]", value: object) -> None:
+    if value is not None and (problem := limit_problem("backlog", value)):
+        raise ValueError(f"{attribute.name}: {problem}")
 
 
-def _users(_instance: Any, attribute: "Attribute[Any]", value: Mapping[str, UserLimits]) -> None:
+def _users(_instance: Any, attribute: "Attribute[Any]", value: Mapping[str, Limits]) -> None:
     problems = [problem for user_id in value if (problem := id_problem(user_id, "a user id"))]
     if problems:
         raise ValueError(f"{attribute.name}: {'; '.join(problems)}")
@@ -69,6 +49,6 @@ class FairnessSection:
     """
 
     cost_mode: Literal["time", "count"] = field(default="time", validator=in_(("time", "count")))
-    backlog: int | None = field(default=None, validator=optional(between(*COUNT)))
-    user_defaults: DefaultLimits = field(factory=DefaultLimits)
-    users: dict[str, UserLimits] = field(factory=dict, validator=_users)
+    backlog: int | None = field(default=None, validator=_backlog)
+    user_defaults: DefaultLimits = field(factory=Limits, validator=_of_all)
+    users: dict[str, Limits] = field(factory=dict, validator=_users)

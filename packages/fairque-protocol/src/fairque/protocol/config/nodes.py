@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from fairque.protocol.config.masking import is_secret, mask_addresses
 
-__all__ = ["Node", "Place", "Problem", "join", "suggestion"]
+__all__ = ["Node", "Place", "Problem", "Without", "join", "suggestion"]
 
 _SIMPLE_KEY = re.compile(r"[A-Za-z0-9_@-]+")
 
@@ -66,6 +66,19 @@ class Problem:
     def __str__(self) -> str:
         # An address may stand in the place of anything.
         return mask_addresses(f"{self.place.label(self.path)}: {self.text}")
+
+
+@frozen
+class Without:
+    """Annotates the type of a setting, a class: some of its fields cannot be given here.
+
+    Attributes:
+        names: The fields.
+        why: Why not, to follow the name.
+    """
+
+    names: tuple[str, ...]
+    why: str
 
 
 _Value: TypeAlias = "str | tuple[Node, ...] | dict[str, Node] | None"

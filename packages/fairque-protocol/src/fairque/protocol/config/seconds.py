@@ -4,13 +4,14 @@ import re
 from datetime import timedelta
 from typing import Annotated, Final, TypeAlias
 
-__all__ = ["Seconds", "seconds", "seconds_of_text"]
+__all__ = ["SECONDS_PATTERN", "Seconds", "seconds", "seconds_of_text"]
 
 Seconds: TypeAlias = Annotated[float, "seconds, or with a unit"]
 """The type of a setting that is a duration; read, it is a number of seconds."""
 
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
-_DURATION = re.compile(rf"([0-9]+(?:\.[0-9]+)?)({'|'.join(_UNITS)})")
+SECONDS_PATTERN: Final = rf"([0-9]+(?:\.[0-9]+)?)({'|'.join(_UNITS)})"
+"""What a duration with a unit matches as a whole."""
 
 
 def seconds(value: float | timedelta) -> float:
@@ -20,5 +21,5 @@ def seconds(value: float | timedelta) -> float:
 
 def seconds_of_text(text: str) -> float | None:
     """Return the seconds that a text such as ``500ms``, ``10m`` or ``1.5h`` means; None if it is not a duration."""
-    found = _DURATION.fullmatch(text)
+    found = re.fullmatch(SECONDS_PATTERN, text)
     return float(found[1]) * _UNITS[found[2]] if found else None

@@ -9,14 +9,14 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import partial
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import attrs
 from attrs import evolve
 from cattrs import ClassValidationError, Converter, ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn
 
-from fairque.protocol.config.nodes import Node, Problem, join, suggestion
+from fairque.protocol.config.nodes import Node, Problem, Without, join, suggestion
 from fairque.protocol.config.scalars import Trap, Value, describe, read_plain
 from fairque.protocol.config.seconds import Seconds, seconds_of_text
 
@@ -55,9 +55,9 @@ _converter = Converter(forbid_extra_keys=True, detailed_validation=True)
 
 @_converter.register_structure_hook_factory(lambda _: True)
 def _hook(wanted: Any) -> _Hook:
-    if wanted == Seconds:
-        return _seconds
     kind, args = get_origin(wanted) or wanted, get_args(wanted)
+    if kind is Annotated:
+        return _seconds if wanted == Seconds else partial(_without, args[1], _inner(args[0]))
     if kind is Any:
         return _anything
     if kind is Literal:
@@ -130,6 +130,19 @@ def _optional(inner: _Inner, node: Node, _: Any) -> Any:
     # An environment variable has no null: an empty one is the way to unset a key.
     is_null = node.value == "" if node.style == "variable" else isinstance(node.value, str) and _read(node) is None
     return None if is_null else inner(node)
+
+
+def _without(without: Without, inner: _Inner, node: Node, _: Any) -> Any:
+    table = _table(node)
+    refused = [table[name] for name in without.names if name in table]
+    problems = [Problem(found.key or found.place, found.path, without.why) for found in refused]
+    try:
+        value = inner(evolve(node, value={name: part for name, part in table.items() if part not in refused}))
+    except Refused as error:
+        problems += error.problems
+    if problems:
+        raise Refused(problems)
+    return value
 
 
 def _list(inner: _Inner, collect: Callable[[Iterable[Any]], Any], node: Node, _: Any) -> Any:

@@ -27,7 +27,7 @@ from fairque.protocol.errors.servers import (
     SchemaMismatch,
     ServerUnsuitable,
 )
-from fairque.protocol.errors.services import CannotImport
+from fairque.protocol.errors.services import CannotImport, TooManyAbandoned
 from fairque.protocol.errors.tasks import (
     BatchTooLarge,
     ErrorInfo,
@@ -78,6 +78,7 @@ __all__ = [
     "TaskNotFound",
     "TaskTimeout",
     "TaskTooLarge",
+    "TooManyAbandoned",
     "UnknownDependency",
     "UnknownFunction",
 ]

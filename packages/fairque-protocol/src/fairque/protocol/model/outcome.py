@@ -12,6 +12,7 @@ from fairque.protocol.errors import InputsTooLarge, OutputMissing, UnknownFuncti
 from fairque.protocol.jsonvalue import dumps
 from fairque.protocol.model.retry import LONGEST_PAUSE_SECONDS, Backoff, Cancel, Retry, Snooze
 from fairque.protocol.model.tracebacks import ErrorText
+from fairque.protocol.reasons import DeadReason
 
 __all__ = [
     "CANCELED_ITSELF",
@@ -75,11 +76,12 @@ def decide(
         return Decision("cancel", 0, CANCELED_ITSELF)
     if isinstance(error, OutputMissing | InputsTooLarge):
         # What has ended leaves nothing more, nor less: another attempt would find the same.
-        return Decision("dead", 0, "input")
+        return Decision("dead", 0, DeadReason.INPUT)
     if isinstance(error, UnknownFunction):
         retries = UNKNOWN_TRIES
     if failures >= retries:
-        return Decision("dead", 0, "unregistered" if isinstance(error, UnknownFunction) else "retries")
+        reason = DeadReason.UNREGISTERED if isinstance(error, UnknownFunction) else DeadReason.RETRIES
+        return Decision("dead", 0, reason)
     return Decision("retry", _pause_ms(error, failures + 1, backoff or _DEFAULT_BACKOFF, draw), "")
 
 

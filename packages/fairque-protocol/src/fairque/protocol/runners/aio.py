@@ -40,10 +40,10 @@ class AsyncRunner:
 
     def __init__(self, settings: RedisSection) -> None:
         self.settings = settings
-        self.begin_anew()
+        self.start_over()
         inherits(self)
 
-    def begin_anew(self) -> None:
+    def start_over(self) -> None:
         """Have no connections and no event loop yet: at first, and in a forked child."""
         self._permits = Permits(self.settings)
         self._loaded: set[str] = set()

@@ -21,7 +21,7 @@ __all__ = ["Heir", "drop_in_forks", "dropped_by_forks", "inherits"]
 class Heir(Protocol):
     """Something whose copy in a forked child must start over."""
 
-    def begin_anew(self) -> None:
+    def start_over(self) -> None:
         """Forget, in a forked child, what belongs to the parent: connections, threads and locks."""
 
 
@@ -37,7 +37,7 @@ _inherited: list[object] = []
 
 
 def inherits(heir: Heir) -> None:
-    """Have ``begin_anew`` called in every child that is forked while the object lives."""
+    """Have ``start_over`` called in every child that is forked while the object lives."""
     _heirs.add(heir)
 
 
@@ -67,7 +67,7 @@ def dropped_by_forks(kind: Any) -> Any:
 def _in_child() -> None:
     _drop_sockets()
     for heir in list(_heirs):
-        heir.begin_anew()
+        heir.start_over()
 
 
 def _drop_sockets() -> None:

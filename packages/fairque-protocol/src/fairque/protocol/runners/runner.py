@@ -48,10 +48,10 @@ class Runner:
     def __init__(self, settings: RedisSection, *, check: bool = True) -> None:
         self.settings = settings
         self._check = check
-        self.begin_anew()
+        self.start_over()
         inherits(self)
 
-    def begin_anew(self) -> None:
+    def start_over(self) -> None:
         """Have no connections yet: at first, and in a forked child."""
         self._permits = Permits(self.settings)
         self._loaded: set[str] = set()
@@ -298,7 +298,7 @@ class Subscription:
         self._thread = threading.Thread(target=self._listen, name="fairque-listener", daemon=True)
         self._thread.start()
 
-    def begin_anew(self) -> None:
+    def start_over(self) -> None:
         """Know that this is the copy in a forked child, where nobody listens: the channel is the parent's."""
         self._inherited = True
 

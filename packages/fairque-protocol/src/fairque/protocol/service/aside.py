@@ -1,7 +1,7 @@
 """Calls what may hang, such as handlers of the log that users add, in threads of their own: a service continues.
 
 Usually such a call is over at once, and its caller waits for that, so that lines stand in the order of what happened.
-Nobody waits for one that hangs for longer than a second: no work of a service, and not its end, depends on it.
+Nobody waits for one that hangs for longer than two seconds: no work of a service, and not its end, depends on it.
 """
 
 import atexit
@@ -26,8 +26,10 @@ __all__ = ["call_aside", "hangs", "say"]
 
 #: One, and another one for what comes while a call hangs.
 _THREADS: Final = 2
-#: For so long does the caller wait; and the end of the program for what is left.
-_LONGEST_SECONDS: Final = 1.0
+#: For so long does a caller wait. Enough for a handler that writes, also on a busy machine.
+_LONGEST_SECONDS: Final = 2.0
+#: For so long does the end of the program wait for what is left.
+_LAST_SECONDS: Final = 1.0
 #: Calls that are kept while all threads hang.
 _MOST_WAITING: Final = 1_000
 
@@ -44,11 +46,11 @@ class _Aside:
     """Threads that call one function after another."""
 
     def __init__(self) -> None:
-        self.begin_anew()
+        self.start_over()
         inherits(self)
         atexit.register(self.wait)
 
-    def begin_anew(self) -> None:
+    def start_over(self) -> None:
         """In a forked child: the threads are the parent's, and so is what they call."""
         self._changed = threading.Condition()
         self._waiting: deque[_Call] = deque()
@@ -56,10 +58,10 @@ class _Aside:
         self._threads: list[threading.Thread] = []
         self._lost = 0
 
-    def hanging(self) -> bool:
-        """Whether every thread has been in one call for longer than anybody waits."""
+    def hanging(self) -> int:
+        """Return how many threads have been in one call for longer than a caller waits."""
         late = clock.monotonic() - _LONGEST_SECONDS
-        return len(self._running) == _THREADS and all(call.began_at <= late for call in list(self._running))
+        return sum(call.began_at <= late for call in list(self._running))
 
     def call(self, what: str, function: Callable[[], object]) -> None:
         if threading.current_thread() in self._threads:
@@ -67,7 +69,7 @@ class _Aside:
             return
         call = _Call(what, partial(copy_context().run, function))
         with self._changed:
-            in_vain = self.hanging()
+            in_vain = self.hanging() == _THREADS
             if len(self._waiting) >= _MOST_WAITING:
                 self._lost += 1
                 return
@@ -83,7 +85,7 @@ class _Aside:
     def wait(self) -> None:
         """Wait until nothing is left to call, a second at most."""
         with self._changed:
-            self._changed.wait_for(lambda: not (self._waiting or self._running), _LONGEST_SECONDS)
+            self._changed.wait_for(lambda: not (self._waiting or self._running), _LAST_SECONDS)
 
     def _have_thread(self) -> bool:
         if len(self._waiting) + len(self._running) >= len(self._threads) < _THREADS:
@@ -128,18 +130,18 @@ _aside = _Aside()
 
 
 def call_aside(what: str, function: Callable[[], object]) -> None:
-    """Call a function that may hang, and wait for its end, a second at most; what it raises is left out.
+    """Call a function that may hang, and wait for its end, two seconds at most; what it raises is dropped.
 
     Args:
-        what: It, for the line that says that it hangs.
-        function: Is called, now or as soon as what hangs lets it, with the context variables of the caller.
+        what: What is called, for the line that says that it hangs.
+        function: Called with the context variables of the caller, once a thread is free.
     """
     _aside.call(what, function)
 
 
 def hangs() -> bool:
-    """Return whether what is called aside hangs."""
-    return _aside.hanging()
+    """Return whether a call aside hangs: it may hold a lock that the end of a program wants."""
+    return _aside.hanging() > 0
 
 
 def say(text: str) -> None:

@@ -1,4 +1,4 @@
-"""The exit codes that the commands of all services share, and which error ends one with which."""
+"""Which error ends a command with which exit code; the codes are the same of all commands."""
 
 from fairque.protocol.errors import (
     CannotImport,
@@ -11,12 +11,27 @@ from fairque.protocol.errors import (
     RedisUnavailable,
     SchemaMismatch,
     ServerUnsuitable,
+    TooManyAbandoned,
+)
+from fairque.protocol.service.codes import (
+    ABANDONED,
+    CONFIGURATION,
+    CRASHED,
+    IMPORT,
+    INTERRUPTED,
+    MISMATCH,
+    NOT_FOUND,
+    STOPPED,
+    UNREACHABLE,
+    USAGE,
 )
 
 __all__ = [
+    "ABANDONED",
     "CONFIGURATION",
     "CRASHED",
     "IMPORT",
+    "INTERRUPTED",
     "MISMATCH",
     "NOT_FOUND",
     "STOPPED",
@@ -24,16 +39,6 @@ __all__ = [
     "USAGE",
     "exit_code",
 ]
-
-# 7 is left for what only a worker can end with.
-STOPPED = 0
-CRASHED = 1
-USAGE = 2
-UNREACHABLE = 3
-MISMATCH = 4
-NOT_FOUND = 5
-IMPORT = 6
-CONFIGURATION = 78
 
 _CODES: tuple[tuple[type[FairqueError], int], ...] = (
     (ConfigurationError, CONFIGURATION),
@@ -45,6 +50,7 @@ _CODES: tuple[tuple[type[FairqueError], int], ...] = (
     (SchemaMismatch, MISMATCH),
     (NotFound, NOT_FOUND),
     (CannotImport, IMPORT),
+    (TooManyAbandoned, ABANDONED),
 )
 
 

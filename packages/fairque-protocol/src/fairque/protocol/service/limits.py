@@ -1,7 +1,7 @@
 """The limits that a file declares: what has to change so that a queue has them, and who restores them."""
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from attrs import asdict, evolve, frozen
 
@@ -9,17 +9,20 @@ from fairque.protocol.calls import (
     ALL_USERS,
     Configured,
     Setting,
-    SettingName,
     configure,
     limit,
     read_configured,
 )
 from fairque.protocol.calls.edition import NO_EDITION
 from fairque.protocol.calls.limits import MAX_SETTINGS
-from fairque.protocol.config import DefaultLimits, FairnessSection
+from fairque.protocol.config import FairnessSection
 from fairque.protocol.errors import Conflict
+from fairque.protocol.model.limits import Limits
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
+
+if TYPE_CHECKING:
+    from fairque.protocol.limits import LimitName
 
 __all__ = ["LimitsKeeper", "Plan", "all_configured", "apply", "plan", "shown"]
 
@@ -111,8 +114,8 @@ def all_configured(runner: Runs, keys: QueueKeys) -> Configured:
     return evolve(page, users=found)
 
 
-def _declared(user_id: str, limits: DefaultLimits) -> list[Setting]:
-    values = cast("dict[SettingName, Any]", asdict(limits))
+def _declared(user_id: str, limits: Limits) -> list[Setting]:
+    values = cast("dict[LimitName, Any]", asdict(limits))
     if values.get("paused") is None:
         values.pop("paused", None)
     else:

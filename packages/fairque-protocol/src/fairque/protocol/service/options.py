@@ -16,23 +16,25 @@ __all__ = ["Given", "processes_option", "settings_options"]
 T = TypeVar("T")
 _Command = Callable[..., Any]
 
-#: Of each option that stands for one setting: its section (empty for that of the service), key, type and help.
-_OPTIONS: Final[dict[str, tuple[str, str, Any, str]]] = {
-    "url": ("redis", "url", str, "Address of the server.  [default: redis://localhost:6379/0]"),
-    "queue": ("queue", "name", str, "Name of the queue.  [default: default]"),
-    "concurrency": ("worker", "concurrency", int, "Tasks at a time.  [default: 16]"),
-    "http-port": ("", "http_port", int, "Port of /livez, /readyz and /metrics.  [default: none]"),
+#: Of each option that stands for one setting: its section (empty for that of the service), key, type, help and default.
+_OPTIONS: Final[dict[str, tuple[str, str, Any, str, str]]] = {
+    "url": ("redis", "url", str, "Address of the server.", "redis://localhost:6379/0"),
+    "queue": ("queue", "name", str, "Name of the queue.", "default"),
+    "concurrency": ("worker", "concurrency", int, "Tasks at a time.", "16"),
+    "http-port": ("", "http_port", int, "Port of /livez, /readyz and /metrics.", "none"),
     "log-level": (
         "log",
         "level",
         click.Choice(["debug", "info", "warning", "error"]),
-        "Lowest level shown.  [default: info]",
+        "Lowest level shown.",
+        "info",
     ),
     "log-format": (
         "log",
         "format",
         click.Choice(["auto", "text", "json"]),
-        "Text for people or JSON for machines; auto is text on a terminal.  [default: auto]",
+        "Text for people or JSON for machines; auto is text on a terminal.",
+        "auto",
     ),
 }
 
@@ -102,9 +104,11 @@ def settings_options(*names: str, service: str = "") -> Callable[[_Command], _Co
 
         decorated: _Command = _set(taking)
         for name in reversed(names):
-            *_, kind, text = _OPTIONS[name]
+            _, _, kind, text, default = _OPTIONS[name]
             variable = "_".join(["FAIRQUE", *places[name]]).upper()
-            decorated = click.option(f"--{name}", type=kind, help=f"{text}  [env var: {variable}]")(decorated)
+            decorated = click.option(f"--{name}", type=kind, help=f"{text}  [env var: {variable}; default: {default}]")(
+                decorated
+            )
         return _config(decorated)
 
     return decorate

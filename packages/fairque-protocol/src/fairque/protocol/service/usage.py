@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from fairque.protocol.service.codes import EXIT_CODES, INTERRUPTED
+
 __all__ = ["Command", "Group"]
 
 
@@ -30,6 +32,8 @@ def _refused(ctx: click.Context) -> Iterator[None]:
         yield
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise  # click knows what to do, and help ends with one of them
+    except KeyboardInterrupt:
+        ctx.exit(INTERRUPTED)
     except Exception as error:
         from fairque.protocol.errors import FairqueError  # noqa: PLC0415 - see above
         from fairque.protocol.service.aside import say  # noqa: PLC0415
@@ -44,7 +48,14 @@ def _refused(ctx: click.Context) -> Iterator[None]:
 
 
 class Command(click.Command):
-    """Masks addresses in what it says of wrong usage, and ends with the exit code of an error."""
+    """Masks addresses in what it says of wrong usage, and ends with the exit code of an error, which its help lists."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the end of the help."""
+        super().format_epilog(ctx, formatter)
+        formatter.write_paragraph()
+        with formatter.indentation():
+            formatter.write_text(EXIT_CODES)
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Be this command."""

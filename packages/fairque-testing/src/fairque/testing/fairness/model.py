@@ -72,7 +72,7 @@ class FairModel(FairLedger):
             # Debt and lead in service are kept: a change of weight gives no credit.
             user.S = self.V + (user.S - self.V) * before.weight / after.weight
         if evolve(before, weight=after.weight) != after:
-            self.begin_anew(user)
+            self.start_over(user)
         self.fit_bucket(user, now_us)
         self._commit(now_us)
 

@@ -191,7 +191,7 @@ class FairOrder:
             user.leeway = 2 * leeway
         user.cut = None
 
-    def begin_anew(self, user: User) -> None:
+    def start_over(self, user: User) -> None:
         """Start over after an operator changed the limits of the user: the time until now earns nothing."""
         user.S = max(user.S, self.V)
         user.leeway = user.cut = None

@@ -7,9 +7,8 @@ from typing import Final, TypeGuard
 from attrs import define, field, frozen
 
 from fairque.protocol.errors import InvalidArgument
-from fairque.protocol.limits import COUNT, RATE, WEIGHT
+from fairque.protocol.limits import LimitName, limit_problem
 from fairque.protocol.model.states import Priority, TaskState
-from fairque.protocol.showing import shown
 from fairque.testing.fairness.ring import Ring
 
 __all__ = ["CRITICAL_RUN", "Lane", "ModelTask", "User", "UserSettings", "is_number", "settings_problems"]
@@ -20,27 +19,19 @@ CRITICAL_RUN: Final = 4
 
 def settings_problems(weight: object, cap: object, rate: object, burst: object) -> list[str]:
     """Return the problems of the settings of a user, a sentence each."""
-    problems = []
-    if not _within(weight, WEIGHT):
-        problems.append(f"weight must be a number from {WEIGHT[0]} to {WEIGHT[1]}, not {shown(weight)}")
-    if rate is not None and not _within(rate, RATE):
-        problems.append(f"rate must be starts a second, from {RATE[0]:f} to {RATE[1]:,}, or None, not {shown(rate)}")
-    for name, value in ("cap", cap), ("burst", burst):
-        if value is not None and not (isinstance(value, int) and _within(value, COUNT)):
-            limits = f"from {COUNT[0]} to {COUNT[1]:,}"
-            problems.append(f"{name} must be a whole number {limits}, or None, not {shown(value)}")
-    return problems
+    given: tuple[tuple[LimitName, object], ...] = (("weight", weight), ("cap", cap), ("rate", rate), ("burst", burst))
+    return [
+        f"{name} {problem}"
+        for name, value in given
+        if (value is not None or name == "weight") and (problem := limit_problem(name, value))
+    ]
 
 
 def is_number(value: object) -> TypeGuard[float]:
     """Whether a value is a finite number."""
     if isinstance(value, float):
         return math.isfinite(value)
-    return isinstance(value, int) and not isinstance(value, bool)  # finite, and perhaps too large to be asked
-
-
-def _within(value: object, limits: tuple[float, float]) -> bool:
-    return is_number(value) and limits[0] <= value <= limits[1]
+    return isinstance(value, int) and not isinstance(value, bool)  # finite, and possibly too large for isfinite
 
 
 @frozen(kw_only=True)

@@ -1,4 +1,4 @@
-"""Changes of stored records behind the scripts' back."""
+"""Changes of stored records without the scripts."""
 
 from typing import Any
 

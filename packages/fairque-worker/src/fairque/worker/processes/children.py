@@ -50,7 +50,7 @@ class Children:
         self._lock = threading.Lock()
         inherits(self)
 
-    def begin_anew(self) -> None:
+    def start_over(self) -> None:
         """Have none in a forked child: they are its parent's, and nothing here may kill them."""
         self._all, self._idle, self._stopped = set(), [], True
         self._lock = threading.Lock()

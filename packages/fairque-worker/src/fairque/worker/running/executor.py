@@ -144,7 +144,7 @@ class Executor:
     def enforce(self, job: Job) -> None:
         """End an attempt whose limit is over, as far as that is possible; called by the watch alone.
 
-        A thread is left behind and replaced, a coroutine is cancelled, and left behind when it is still there after
+        A thread is left behind and replaced, a coroutine is canceled, and left behind when it is still there after
         the grace, and a child process is killed.
         """
         job.limit = math.inf
@@ -331,7 +331,7 @@ class Executor:
             ran_us = us_since(started)
             left = attempt.loop.helpers.leave(context_here())
             if attempt.overdue:
-                late = late_error(job, "it was cancelled")
+                late = late_error(job, "it was canceled")
                 late.__cause__ = error
                 error = late
             limit = self._result_limit
@@ -365,7 +365,7 @@ class Executor:
             return
         if not attempt.heard:
             self._loops.replace(attempt.loop)
-        self._leave(job, attempt, "it was cancelled, but continues unheard")
+        self._leave(job, attempt, "it was canceled, but continues unheard")
 
     def _leave(self, job: Job, left: Slot | Attempt, end: str) -> None:
         """Tell the ending of an attempt that cannot be ended."""

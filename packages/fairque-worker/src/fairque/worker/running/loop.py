@@ -66,7 +66,7 @@ class Loop:
             self._loop.close()
             raise
 
-    def begin_anew(self) -> None:
+    def start_over(self) -> None:
         """In a forked child: end it as soon as the coroutine that forked it, the only one there, ends or waits.
 
         All others continue in the parent. What waits cannot continue here: the selector is shared with the parent.
@@ -176,7 +176,7 @@ class Attempt:
     Attributes:
         loop: Where it runs.
         overdue: Whether its time is over, so that its ending is a failure in any case.
-        cancels: How often it was cancelled.
+        cancels: How often it was canceled.
         heard: Whether the loop has carried the last of these out: if not, something blocks it.
         ended: Whether it has ended.
     """

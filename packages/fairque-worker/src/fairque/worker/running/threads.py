@@ -105,7 +105,7 @@ class Threads(ThreadPoolExecutor):
         self._guard = threading.Lock()
         inherits(self)
 
-    def begin_anew(self) -> None:
+    def start_over(self) -> None:
         """Have nothing to do in a forked child, which has none of the threads."""
         self._waiting = _Line()
         self._guard = threading.Lock()

@@ -37,7 +37,7 @@ class _Crew:
 class Helpers(Threads):
     """A pool that grows as there is something to do, and in which no attempt waits for the calls of another one.
 
-    A thread cannot be interrupted: calls continue when the coroutine that waits for them was cancelled, maybe forever.
+    A thread cannot be interrupted: calls continue when the coroutine that waits for them was canceled, maybe forever.
     """
 
     def __init__(self) -> None:

@@ -115,7 +115,7 @@ class Reporter:
     @staticmethod
     def _judge(failure: Failure) -> Decision:
         decision = failure.decision
-        if failure.job.canceled and (failure.cancelled or not decision.final):
+        if failure.job.canceled and (failure.canceled or not decision.final):
             return Decision("cancel", 0, "canceled while it ran")
         return decision
 
