@@ -250,7 +250,7 @@ class TestEnabling:
     def test_one_that_is_stopped_is_not_due_and_begins_anew(self, queue: "Bench", store: Store) -> None:
         store(hourly(), next_at=queue.now_ms + 10)
         assert queue.run(calls.enable(queue.keys, "s", on=False))
-        assert (due(queue), read(queue).paused, read(queue).missed) == ({}, False, 0)
+        assert (due(queue), read(queue).paused, read(queue).missed) == ({}, True, 0)
         queue.advance(60_000)
         assert queue.run(calls.enable(queue.keys, "s", on=True))
         assert (due(queue), read(queue).from_ms) == ({"s": 0}, queue.now_ms)
@@ -405,7 +405,7 @@ class TestBadInput:
             store(*wrong)
         assert caught.value.problems == (
             "schedule 'a': give one of cron, every and at, to say when; found cron and every",
-            "schedule 'a': user_id is missing: whose share of the workers do its tasks use?",
+            "schedule 'a': its task has no user_id: whose share of the workers does it use?",
             "schedule 'a': end is before start, by 0.005 s: it could never fire",
             "schedule 'a': jitter must be a number of seconds from 0 to 86,400, not -0.001",
             "schedule 'a': misfire must be one of latest, all, skip, not 'never'",
