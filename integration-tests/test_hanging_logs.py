@@ -247,7 +247,7 @@ def worker(project: Any, pipe: int, words: tuple[str, ...], *, both: bool = Fals
 
 
 def scheduler(project: Any, pipe: int, **environ: str) -> Any:
-    return begun(project, ["fairque.scheduler", "run"], environ, stderr=pipe)
+    return begun(project, ["fairque.scheduler"], environ, stderr=pipe)
 
 
 def leads(project: Any, process: "subprocess.Popen[bytes]") -> None:

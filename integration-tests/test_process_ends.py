@@ -213,7 +213,7 @@ class TestThreadsPoolsAndProcessesOfAModule:
 
     def test_do_not_keep_a_scheduler_from_ending(self, project: Any, kind: str) -> None:
         project.write(AT_IMPORT)
-        with scheduler(project, "run", LEAVE=kind) as process:
+        with begun(project, "fairque.scheduler", LEAVE=kind) as process:
             assert process.stderr is not None
             for line in process.stderr:
                 if b"scheduler started" in line:
@@ -223,19 +223,19 @@ class TestThreadsPoolsAndProcessesOfAModule:
             assert process.wait(LONG) == 0
         assert (project.folder / "handled").exists() == (kind != "a handler")
 
-    def test_do_not_keep_a_command_of_the_scheduler_from_ending(self, project: Any, kind: str) -> None:
+    def test_do_not_keep_a_command_from_ending_that_imports_them(self, project: Any, kind: str) -> None:
         project.write(AT_IMPORT)
         (project.folder / "schedules.yaml").write_text("scheduler: {modules: [tasks]}\nschedules: {}\n")
-        with scheduler(project, "apply", "--config", "schedules.yaml", LEAVE=kind) as process:
+        with begun(project, "fairque.console", "apply", "schedules.yaml", LEAVE=kind) as process:
             process.communicate()
             assert process.returncode == 0
 
 
 @contextmanager
-def scheduler(project: Any, *words: str, **environ: str) -> "Iterator[subprocess.Popen[bytes]]":
+def begun(project: Any, module: str, *words: str, **environ: str) -> "Iterator[subprocess.Popen[bytes]]":
     environ |= {"FAIRQUE_SCHEDULER_MODULES": "tasks"}
     with subprocess.Popen(
-        [sys.executable, "-m", "fairque.scheduler", *words],
+        [sys.executable, "-m", module, *words],
         cwd=project.folder,
         env={**os.environ, **project.environ, **environ},
         stdout=subprocess.PIPE,

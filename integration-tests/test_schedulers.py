@@ -97,7 +97,7 @@ class Crew:
         log = self._folder / f"{name}.log"
         with log.open("wb") as stderr:
             process = subprocess.Popen(
-                [sys.executable, "-m", "fairque.scheduler", "run"], env=self.environ(slot, name), stderr=stderr
+                [sys.executable, "-m", "fairque.scheduler"], env=self.environ(slot, name), stderr=stderr
             )
         self._processes[name] = (process, log, slot)
 

@@ -61,7 +61,7 @@ COMMANDS = [
     (console, ["doctor", "--json"]),
     (console, ["users", "list"]),
     (console, ["verify"]),
-    (scheduler, ["run"]),
+    (scheduler, []),
     (console, ["doctor", "--role", "scheduler"]),
     (console, ["schedules", "list"]),
 ]

@@ -115,7 +115,7 @@ def run(command: click.Command, url: str, *args: str) -> Result:
         (worker, ["json", "--burst"]),
         (console, ["users", "list"]),
         (console, ["verify"]),
-        (scheduler, ["run"]),
+        (scheduler, []),
         (console, ["schedules", "list"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else value.name,

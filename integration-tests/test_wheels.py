@@ -170,7 +170,7 @@ def test_all_parts_work_together_with_the_oldest_and_the_newest_libraries(either
         done = subprocess.run(
             [either.parent / words[0], *words[1:]],
             cwd=tmp_path,
-            env={**os.environ, "FAIRQUE_CONFIG": "config.yaml", "FAIRQUE_SCHEDULER_CONFIG": "config.yaml"},
+            env={**os.environ, "FAIRQUE_CONFIG": "config.yaml"},
             check=False,
             capture_output=True,
             text=True,
@@ -180,14 +180,14 @@ def test_all_parts_work_together_with_the_oldest_and_the_newest_libraries(either
 
     with running(either.parent / "fairque-worker", "--config", "config.yaml", folder=tmp_path):
         printed = command("python", "program.py")
-        command("fairque-scheduler", "apply")
+        applied = command("fairque", "apply", "config.yaml")
         schedules = command("fairque", "schedules", "list")
-        users = command("fairque", "apply", "config.yaml")
         verified = command("fairque", "verify")
 
     assert printed.splitlines()[0] == "7"
     assert "often" in schedules
-    assert "0 changed" in users  # the worker applied them at its start
+    assert "schedule 'often': added" in applied
+    assert "user " not in applied  # the worker applied the limits at its start
     assert "0 findings" in verified
 
 

@@ -72,7 +72,7 @@ class Bench:
 @contextmanager
 def scheduler(bench: Bench) -> Iterator["subprocess.Popen[bytes]"]:
     """Run one scheduler process."""
-    command = [sys.executable, "-m", "fairque.scheduler", "run", "--url", bench.url, "--queue", bench.keys.name]
+    command = [sys.executable, "-m", "fairque.scheduler", "--url", bench.url, "--queue", bench.keys.name]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         yield process

@@ -110,6 +110,16 @@ def test_a_file_is_checked_without_a_server(command: Command) -> None:
     assert command("config", "check").stdout == "all settings can be used\n"
 
 
+def test_the_schedules_of_a_file_are_checked_without_an_import_of_their_modules(command: Command) -> None:
+    Path("shop.yaml").write_text(
+        "scheduler: {modules: [no_such_shop]}\nschedules:\n  nightly: {cron: '@daily', overlap: never}\n"
+    )
+    result = command("config", "check", "--config", "shop.yaml")
+    assert result.exit_code == 78
+    assert "shop.yaml:3: schedules.nightly.overlap: expected one of 'allow', 'skip'" in result.stderr
+    assert "no_such_shop" not in result.output
+
+
 def test_config_tells_each_setting_and_where_it_comes_from(command: Command, tmp_path: Path) -> None:
     path = tmp_path / "shop.yaml"
     path.write_text("worker:\n  modules: [shop.tasks]\n  concurrency: 4\n")
@@ -158,3 +168,8 @@ def test_config_says_all_that_is_wrong_and_asks_no_server(command: Command) -> N
         True,
         True,
     )
+
+
+def test_the_page_of_the_package_lists_the_same_exit_codes() -> None:
+    text = " ".join((Path(__file__).parents[1] / "README.md").read_text().split())
+    assert EXIT_CODES.removeprefix("Exit codes: ") in text

@@ -61,6 +61,14 @@ def test_the_files_of_the_repository_are_valid(schema: Any) -> None:
         assert check(schema, path.read_text()) == []
 
 
+@pytest.mark.skipif(not FOLDER.is_dir(), reason="outside of the workspace: there is no config/")
+def test_the_schedule_in_the_comments_of_the_files_is_valid(schema: Any) -> None:
+    text = (FOLDER / "production.yaml").read_text()
+    example = "\n".join(line.removeprefix("#") for line in text.splitlines() if line.startswith("#   "))
+    assert "nightly" in yaml.safe_load(example)
+    assert check(schema, f"schedules:\n{example}\n") == []
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -69,6 +77,7 @@ def test_the_files_of_the_repository_are_valid(schema: Any) -> None:
         "worker: {http_port: null, modules: [a], isolation: process}",
         "fairness: {user_defaults: {cap: 5}, users: {ann: {weight: 0.5, paused: true}, bob: }}",
         "schedules: {}",
+        "schedules:\n",
     ],
 )
 def test_what_the_loader_takes_is_valid(schema: Any, text: str) -> None:
@@ -85,6 +94,7 @@ def test_what_the_loader_takes_is_valid(schema: Any, text: str) -> None:
         ("worker: {isolation: fork}", "$.worker"),
         ("fairness: {user_defaults: {weight: 2}}", "$.fairness"),
         ("fairness: {users: {ann: {cap: 0}}}", "$.fairness"),
+        ("schedules: {nightly: {cron: '@daily', overlap: never}}", "$.schedules"),
     ],
 )
 def test_what_the_loader_refuses_is_invalid(schema: Any, text: str, place: str) -> None:

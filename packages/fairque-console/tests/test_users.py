@@ -129,7 +129,7 @@ class TestApply:
     def test_others_keep_what_they_have(self, bench: "Bench", command: Command) -> None:
         set_limits(bench, Setting("other", "cap", 7), Setting("acme", "rate", 9))
         output = command("apply", "limits.yaml").stdout
-        assert "user 'other': has limits but is not declared, left as it is\n" in output
+        assert "user 'other': has limits but is not declared, left as it is (--prune takes them back)\n" in output
         assert "user 'acme': rate 9 -> none\n" in output
         assert configured(bench)["other"] == {"cap": 7.0}
 
@@ -159,7 +159,7 @@ class TestApply:
         set_limits(bench, Setting(ALL_USERS, "cap", 7))
         Path("limits.yaml").write_text(text)
         result = command("apply", "limits.yaml", expected=78)
-        assert "limits.yaml: has no section fairness: there is nothing to apply" in result.stderr
+        assert "limits.yaml: has no section fairness or schedules: there is nothing to apply" in result.stderr
         assert configured(bench) == {"": {"cap": 7.0}}
 
     def test_a_file_is_needed(self, command: Command) -> None:

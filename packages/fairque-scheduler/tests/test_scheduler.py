@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from attrs import fields
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Storing
@@ -28,6 +29,7 @@ from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.scheduler import ConfigurationError, TaskScheduler
+from fairque.scheduler.settings import SchedulerOptions, SchedulerSection
 from fairque.testing.internal import eventually, stored_schedule_with
 
 if TYPE_CHECKING:
@@ -390,8 +392,16 @@ class TestObject:
 
     def test_wrong_options_are_said_all_at_once(self) -> None:
         with pytest.raises(ConfigurationError) as caught:
-            TaskScheduler.from_url("http://x", queue="a b", lease=0, leese=1)
-        assert len(caught.value.problems) == 4
+            TaskScheduler.from_url("http://x", queue="a b", lease=0)
+        assert len(caught.value.problems) == 3
+
+    def test_a_misspelt_option_is_a_type_error_that_says_what_may_be_meant(self) -> None:
+        options: Any = {"leese": 1}
+        with pytest.raises(TypeError, match=r"'leese' \(did you mean 'lease'\?\)"):
+            TaskScheduler.from_url("embedded://", **options)
+
+    def test_every_setting_of_a_scheduler_is_an_option_with_a_type(self) -> None:
+        assert SchedulerOptions.__annotations__.keys() == {one.name for one in fields(SchedulerSection)}
 
 
 def test_a_signal_still_ends_a_program_that_hangs_in_an_import(

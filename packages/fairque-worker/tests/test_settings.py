@@ -4,10 +4,12 @@ import re
 from typing import Any
 
 import pytest
+from attrs import fields
 
 from fairque.protocol.config import load_settings
 from fairque.protocol.errors import ConfigurationError
 from fairque.worker import Worker, WorkerSection, WorkerSettings
+from fairque.worker.settings import WorkerOptions
 
 
 def test_the_defaults_are_those_of_the_documentation() -> None:
@@ -90,15 +92,24 @@ def test_the_representation_of_the_settings_hides_the_password() -> None:
     assert not re.search("secret", repr(settings))
 
 
-def test_a_worker_from_an_address_says_all_that_is_wrong_and_what_may_be_meant() -> None:
+def test_a_worker_from_an_address_says_all_that_is_wrong() -> None:
     with pytest.raises(ConfigurationError) as caught:
-        Worker.from_url("http://x", queue="a:b", concurency=2, stop_timeout=-1)
+        Worker.from_url("http://x", queue="a:b", stop_timeout=-1)
     assert [problem.partition(": must")[0] for problem in caught.value.problems] == [
-        "unknown option 'concurency' (did you mean 'concurrency'?)",
         "url",
         "name",
         "stop_timeout",
     ]
+
+
+def test_a_misspelt_option_is_a_type_error_that_says_what_may_be_meant() -> None:
+    options: Any = {"concurency": 2}
+    with pytest.raises(TypeError, match=r"'concurency' \(did you mean 'concurrency'\?\)"):
+        Worker.from_url("embedded://", **options)
+
+
+def test_every_setting_of_a_worker_is_an_option_with_a_type() -> None:
+    assert WorkerOptions.__annotations__.keys() == {one.name for one in fields(WorkerSection)}
 
 
 @pytest.mark.parametrize(("name", "value"), [("heartbeat", "3"), ("lease", None), ("concurrency", "2")])

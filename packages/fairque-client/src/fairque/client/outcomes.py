@@ -45,7 +45,7 @@ class Memory:
         task_id: The task.
         queue: Name of its queue.
         known: Whether the queue has known the task.
-        ended: How it ended, once that is sure: a FAILED task may still be redriven.
+        ended: How it ended, once that is sure: a FAILED task may still be retried.
     """
 
     task_id: str

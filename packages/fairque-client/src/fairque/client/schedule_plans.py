@@ -51,6 +51,18 @@ class Plan:
     replaced: tuple[UnreadableSchedule, ...] = ()
     unreadable: tuple[UnreadableSchedule, ...] = ()
 
+    def leftovers(self, fate: str) -> list[str]:
+        """Return a sentence for each schedule that is not as declared, or not declared.
+
+        Args:
+            fate: What becomes of those that were declared once.
+        """
+        return [
+            *(f"schedule {name!r}: has no run from now on, left out" for name in self.over),
+            *(f"schedule {info.schedule_id!r}: is not declared any more, {fate}" for info in self.undeclared),
+            *(f"{one.problem}; it is not declared, and stays" for one in self.unreadable),
+        ]
+
 
 def plan(
     declared: Iterable[Schedule],
@@ -119,10 +131,10 @@ def applying(
     declared = tuple(declared)
     for left in reversed(range(_TRIES)):
         planned = plan(declared, *(yield from _all(keys)))
-        if dry_run:
-            return planned
         # Built before the first is sent, so that one that is refused changes nothing.
         calls = _calls(keys, planned.storing, message_limit)
+        if dry_run:
+            return planned
         try:
             for lost in planned.replaced:
                 yield unschedule(keys, lost.schedule_id, revision=lost.revision)

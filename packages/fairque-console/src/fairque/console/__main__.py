@@ -1,5 +1,5 @@
 """``python -m fairque.console`` is the command ``fairque``."""
 
-from fairque.console.cli import main
+from fairque.console.cli import command
 
-main(prog_name="fairque")
+command()

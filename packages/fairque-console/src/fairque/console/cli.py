@@ -1,5 +1,7 @@
 """The command ``fairque``: its commands by name, each of which is imported when it is called."""
 
+import sys
+from functools import partial
 from importlib import import_module
 from typing import Any, Final
 
@@ -8,12 +10,12 @@ import click
 from fairque.console._version import __version__
 from fairque.protocol.service.usage import Group
 
-__all__ = ["main"]
+__all__ = ["command", "main"]
 
 #: What `fairque --help` says of each command, which it would otherwise have to import.
 _COMMANDS: Final = {
     "acl": "Write an ACL file for each role.",
-    "apply": "Make the limits of users as a file declares them.",
+    "apply": "Make limits and schedules as a file declares them.",
     "config": "Check settings, and show where each comes from.",
     "doctor": "Check whether server and queue are fit for work.",
     "schedules": "Show and control schedules, and when they fire.",
@@ -59,3 +61,14 @@ def main(**_: Any) -> None:
 
     What reads writes a table, or JSON with --json.
     """
+
+
+def command() -> None:
+    """Be the command ``fairque``."""
+    run = partial(main, prog_name="fairque")
+    if sys.argv[1:2] == ["apply"]:
+        from fairque.protocol.service.ending import run_command  # noqa: PLC0415 - it imports the client of Redis
+
+        # It imports modules of users, whose threads may still run at the end.
+        run_command(run)
+    run()

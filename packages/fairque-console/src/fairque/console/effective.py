@@ -30,8 +30,12 @@ class Line:
     origin: str
 
 
-def all_settings() -> type[Any]:
-    """Return a class of settings with the sections of all packages that are installed."""
+def all_settings(*, schedules: bool = False) -> type[Any]:
+    """Return a class of settings with the sections of all packages that are installed.
+
+    Args:
+        schedules: Also with the schedules that a file declares, which are not settings of a process.
+    """
     sections: dict[str, type[Any]] = {"redis": RedisSection, "queue": QueueSection, "client": ClientSection}
     if find_spec("fairque.worker"):
         from fairque.worker.settings import WorkerSection  # noqa: PLC0415 - it need not be installed
@@ -43,6 +47,10 @@ def all_settings() -> type[Any]:
         sections["scheduler"] = SchedulerSection
     sections |= {"log": LogSection, "fairness": FairnessSection}
     attributes = {name: field(factory=kind, type=kind) for name, kind in sections.items()}
+    if schedules and "scheduler" in sections:
+        from fairque.scheduler.declared import DeclaredSchedule  # noqa: PLC0415 - it need not be installed
+
+        attributes["schedules"] = field(factory=dict, type=dict[str, DeclaredSchedule])
     return make_class("AllSettings", attributes, frozen=True, kw_only=True)
 
 

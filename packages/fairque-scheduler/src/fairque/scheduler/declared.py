@@ -1,8 +1,6 @@
 """The section ``schedules:`` of a configuration: schedules with every problem at its line."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,52 +9,31 @@ from attrs.converters import optional as optional_converter
 from attrs.validators import optional
 
 from fairque.client.schedule_checks import cron_problems, function_problem
-from fairque.protocol.config import Seconds, between, seconds
+from fairque.protocol.config import (
+    FairnessSection,
+    LogSection,
+    QueueSection,
+    RedisSection,
+    Seconds,
+    between,
+    seconds,
+)
+from fairque.protocol.config.nodes import join
+from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.limits import id_problem
 from fairque.protocol.model.retry import Backoff
 from fairque.protocol.model.schedules import DEFAULT_MISFIRE_GRACE_MS, DEFAULT_MISFIRE_LIMIT, Schedule
 from fairque.protocol.model.states import Priority
 from fairque.protocol.model.task import DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS, Isolation, Task
 from fairque.protocol.service.loading import import_modules
-from fairque.protocol.service.settings import several
-from fairque.scheduler.settings import SchedulerSection, names_of_modules
+from fairque.scheduler.settings import SchedulerSection, SchedulerSettings
 
 if TYPE_CHECKING:
     from attrs import Attribute
 
-__all__ = ["DeclaredSchedule", "ImportingOptions", "reading", "schedules_of"]
+__all__ = ["DeclaredSchedule", "FileSettings", "import_functions", "schedules_of"]
 
 _DAY = 86_400.0
-_modules: ContextVar[tuple[str, ...]] = ContextVar("modules", default=())
-
-
-def _import(_: Any, __: "Attribute[Any]", value: tuple[str, ...]) -> None:
-    import_modules(value)
-    _modules.set(value)
-
-
-@frozen(kw_only=True)
-class ImportingOptions(SchedulerSection):
-    """The options of a scheduler, whose modules are imported while they are read.
-
-    Schedules that are read after them may name functions of these modules only. All in one reading, so that an unknown
-    function is reported with everything else that is wrong with a file.
-
-    Raises:
-        CannotImport: A module cannot be imported.
-    """
-
-    modules: tuple[str, ...] = field(default=(), converter=several, validator=[names_of_modules, _import])
-
-
-@contextmanager
-def reading() -> Iterator[None]:
-    """Forget the modules of the file that was read before."""
-    token = _modules.set(())
-    try:
-        yield
-    finally:
-        _modules.reset(token)
 
 
 def _when(entry: "DeclaredSchedule", attribute: "Attribute[Any]", value: str | None) -> None:
@@ -96,10 +73,7 @@ def _an_id(_: Any, attribute: "Attribute[Any]", value: str) -> None:
 
 
 def _function(_: Any, attribute: "Attribute[Any]", value: str | None) -> None:
-    problem = function_problem(value, _modules.get())
-    if problem is None and value is not None:
-        problem = id_problem(value, attribute.name)
-    if problem:
+    if value is not None and (problem := id_problem(value, attribute.name)):
         raise ValueError(f"{attribute.name}: {problem}")
 
 
@@ -228,3 +202,56 @@ class DeclaredSchedule:
 def schedules_of(declared: Mapping[str, DeclaredSchedule]) -> list[Schedule]:
     """Return the schedules of a section."""
     return [entry.schedule(schedule_id) for schedule_id, entry in declared.items()]
+
+
+@frozen(kw_only=True)
+class FileSettings:
+    """What a configuration file says to a scheduler; a section that declares something is None where it is not there.
+
+    Attributes:
+        redis: The server.
+        queue: The queue.
+        scheduler: The scheduler's own section.
+        log: What the command writes to standard error.
+        fairness: Limits of users.
+        schedules: Schedules by their ids.
+    """
+
+    redis: RedisSection = field(factory=RedisSection)
+    queue: QueueSection = field(factory=QueueSection)
+    scheduler: SchedulerSection = field(factory=SchedulerSection)
+    log: LogSection = field(factory=LogSection)
+    fairness: FairnessSection | None = None
+    schedules: dict[str, DeclaredSchedule] | None = None
+
+    def service(self) -> SchedulerSettings:
+        """Return the settings of the scheduler itself."""
+        return SchedulerSettings(
+            redis=self.redis,
+            queue=self.queue,
+            scheduler=self.scheduler,
+            log=self.log,
+            fairness=self.fairness or FairnessSection(),
+        )
+
+
+def import_functions(settings: FileSettings, origins: Mapping[str, str]) -> None:
+    """Import the modules of a file that was read, and refuse schedules for functions that are not in them.
+
+    Args:
+        settings: What the file says. Without modules nobody knows the functions, and all are taken.
+        origins: Where each key stands, as `fairque.protocol.config.trace_settings` returns it.
+
+    Raises:
+        CannotImport: A module cannot be imported.
+        ConfigurationError: With every function that is not there, each with its line.
+    """
+    modules = settings.scheduler.modules
+    import_modules(modules)
+    paths = {
+        join(join(join("schedules", name), "task"), "func"): one.task.func
+        for name, one in (settings.schedules or {}).items()
+    }
+    found = {path: function_problem(func, modules) for path, func in paths.items()}
+    if problems := [f"{origins[path]}: {path}: {problem}" for path, problem in found.items() if problem]:
+        raise ConfigurationError(problems)

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterable
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Self, Unpack
 
 from prometheus_client import make_wsgi_app
 
@@ -29,7 +29,7 @@ from fairque.scheduler.engine import Engine, State
 from fairque.scheduler.keeping import missing
 from fairque.scheduler.log import log
 from fairque.scheduler.metrics import Metrics
-from fairque.scheduler.settings import SchedulerSettings, settings_from_url
+from fairque.scheduler.settings import SchedulerOptions, SchedulerSettings, settings_from_url
 
 __all__ = ["TaskScheduler"]
 
@@ -81,11 +81,12 @@ class TaskScheduler:
         self._stopped = self._stopped or self._started
 
     @classmethod
-    def from_url(cls, url: str, *, queue: str = "default", **options: Any) -> Self:
+    def from_url(cls, url: str, *, queue: str = "default", **options: Unpack[SchedulerOptions]) -> Self:
         """Make a scheduler for a queue of the server at ``url``; ``options`` are the fields of `SchedulerSection`.
 
         Raises:
-            ConfigurationError: One of them cannot be used, or is not an option; the message names it.
+            ConfigurationError: With each of them that cannot be used.
+            TypeError: There is no such option; the message says which may be meant.
         """
         return cls(settings_from_url(url, queue, options))
 

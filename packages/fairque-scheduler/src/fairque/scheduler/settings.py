@@ -1,7 +1,8 @@
 """The settings of a scheduler: its own section, beside those of the server and the queue."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any, TypedDict
 
 from attrs import Attribute, field, frozen
 from attrs.validators import optional
@@ -11,7 +12,7 @@ from fairque.protocol.config.validators import between, matches
 from fairque.protocol.service.settings import given_settings, own_name, several
 from fairque.protocol.showing import shown
 
-__all__ = ["SchedulerSection", "SchedulerSettings", "names_of_modules", "settings_from_url"]
+__all__ = ["SchedulerOptions", "SchedulerSection", "SchedulerSettings", "names_of_modules", "settings_from_url"]
 
 
 def names_of_modules(_: object, attribute: "Attribute[Any]", value: object) -> None:
@@ -50,6 +51,17 @@ class SchedulerSection:
     stop_timeout: Seconds = field(default=10.0, converter=seconds, validator=between(0, 86_400))
 
 
+class SchedulerOptions(TypedDict, total=False):
+    """What `TaskScheduler.from_url` takes by name: the keys of `SchedulerSection`."""
+
+    name: str
+    lease: float | timedelta
+    modules: Iterable[str]
+    http_host: str
+    http_port: int | None
+    stop_timeout: float | timedelta
+
+
 @frozen(kw_only=True)
 class SchedulerSettings(Loadable):
     """All that a scheduler needs to know.
@@ -74,5 +86,6 @@ def settings_from_url(url: str, queue: str, options: Mapping[str, Any]) -> Sched
 
     Raises:
         ConfigurationError: With all of them that cannot be used.
+        TypeError: There is no such option.
     """
     return given_settings(SchedulerSettings, url, queue, "scheduler", options)

@@ -3,10 +3,9 @@
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 from attrs import evolve
@@ -20,7 +19,7 @@ from fairque.protocol.service.ending import run_command
 from fairque.protocol.service.log import configure_log
 from fairque.protocol.service.options import Given, processes_option, settings_options
 from fairque.protocol.service.refusal import refusal
-from fairque.protocol.service.usage import Command
+from fairque.protocol.service.usage import ServiceCommand
 from fairque.worker._version import __version__
 from fairque.worker.healthcheck import healthcheck
 from fairque.worker.processes.surroundings import working_folder
@@ -42,21 +41,10 @@ _SIGNALS = (
 )
 
 
-class _Command(Command):
-    """Runs a worker, or a health check after the word ``healthcheck``.
-
-    A module of that name is run as the second of two modules, or after ``--``.
-    """
-
-    def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
-        words = sys.argv[1:] if args is None else list(args)
-        if words[:1] == ["healthcheck"]:
-            return healthcheck.main(words[1:], prog_name="fairque-worker healthcheck")
-        return super().main(args, *rest, **extra)
-
-
 @click.command(
-    cls=_Command,
+    "fairque-worker",
+    cls=ServiceCommand,
+    healthcheck=healthcheck,
     epilog=f"Signals: {_SIGNALS}",
     context_settings={"show_default": True},
 )

@@ -1,7 +1,8 @@
 """The settings of a worker: its own section, beside those of the server and the queue."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any, TypedDict
 
 from attrs import Attribute, field, frozen
 from attrs.validators import in_, optional
@@ -12,7 +13,7 @@ from fairque.protocol.model.task import ISOLATIONS, Isolation
 from fairque.protocol.service.settings import given_settings, own_name, several
 from fairque.protocol.showing import shown
 
-__all__ = ["WorkerSection", "WorkerSettings", "settings_from_url"]
+__all__ = ["WorkerOptions", "WorkerSection", "WorkerSettings", "settings_from_url"]
 
 
 def _names(_: object, attribute: "Attribute[Any]", value: object) -> None:
@@ -70,6 +71,22 @@ class WorkerSection:
     http_port: int | None = field(default=None, validator=optional(between(0, 65_535)))
 
 
+class WorkerOptions(TypedDict, total=False):
+    """What `Worker.from_url` takes by name: the keys of `WorkerSection`."""
+
+    name: str
+    modules: Iterable[str]
+    concurrency: int
+    lease: float | timedelta
+    heartbeat: float | timedelta
+    stop_timeout: float | timedelta
+    isolation: Isolation
+    cancel_timeout: float | timedelta
+    max_abandoned: int
+    http_host: str
+    http_port: int | None
+
+
 @frozen(kw_only=True)
 class WorkerSettings(Loadable):
     """All that a worker needs to know.
@@ -94,5 +111,6 @@ def settings_from_url(url: str, queue: str, options: Mapping[str, Any]) -> Worke
 
     Raises:
         ConfigurationError: With all of them that cannot be used.
+        TypeError: There is no such option.
     """
     return given_settings(WorkerSettings, url, queue, "worker", options)

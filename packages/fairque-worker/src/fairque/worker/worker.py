@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
+from typing import Unpack
 
 from fairque.protocol import clock
 from fairque.protocol.config import mask_url
@@ -37,7 +37,7 @@ from fairque.worker.running.executor import Executor
 from fairque.worker.serving.dump import dump
 from fairque.worker.serving.port import Port
 from fairque.worker.serving.probes import Probes, impatient
-from fairque.worker.settings import WorkerSettings, settings_from_url
+from fairque.worker.settings import WorkerOptions, WorkerSettings, settings_from_url
 from fairque.worker.signals import SIGNALS
 from fairque.worker.taking.courier import Courier
 from fairque.worker.taking.reporter import Reporter
@@ -149,12 +149,13 @@ class Worker:
         queue: str = "default",
         handler: TaskHandler | str | None = None,
         burst: bool = False,
-        **options: Any,
+        **options: Unpack[WorkerOptions],
     ) -> "Worker":
         """Make a worker for a queue of the server at ``url``; ``options`` are the fields of `WorkerSection`.
 
         Raises:
-            ConfigurationError: One of them cannot be used, or is not an option; the message names it.
+            ConfigurationError: With each of them that cannot be used.
+            TypeError: There is no such option; the message says which may be meant.
         """
         return cls(settings_from_url(url, queue, options), handler, burst=burst)
 

@@ -43,14 +43,17 @@ def schema() -> None:
     from fairque.console.schema import schema_of
     from fairque.protocol.jsonvalue import dumps
 
-    click.echo(dumps(schema_of(all_settings())).decode())
+    click.echo(dumps(schema_of(all_settings(schedules=True))).decode())
 
 
 @command.command("check")
 @server_options
 def check(given: Given) -> None:
-    """Say all that is wrong with the settings, each with its file and line, variable or option."""
+    """Say all that is wrong with the settings, each with its file and line, variable or option.
+
+    Schedules are checked, too, but not whether their functions are there: no module is imported.
+    """
     from fairque.console.effective import all_settings
 
-    given.trace(all_settings())
+    given.load(all_settings(schedules=True))
     click.echo("all settings can be used")

@@ -105,8 +105,8 @@ def trace_settings(
     """Read settings as `load_settings` does, and trace where each comes from.
 
     Returns:
-        The settings, and by ``section.key`` the file and line, the variable or the option that sets it. The others are
-        defaults.
+        The settings, and by ``section.key``, and by the paths below it, the file and line, the variable or the option
+        that sets it. The others are defaults.
 
     Raises:
         ConfigurationError: As `load_settings`.
@@ -130,14 +130,16 @@ def trace_settings(
         problems += error.problems
     if problems:
         raise ConfigurationError([str(problem) for problem in sorted(problems)])
-    origins = {
-        join(name, key): entry.key.label("")
-        for name, section in sections.items()
-        if isinstance(section.value, dict)
-        for key, entry in section.value.items()
-        if entry.key
-    }
-    return settings, origins
+    return settings, dict(_origins(sections.values()))
+
+
+def _origins(nodes: Iterable[Node]) -> Iterator[tuple[str, str]]:
+    """Yield what has set each key below some nodes."""
+    for node in nodes:
+        for entry in node.value.values() if isinstance(node.value, dict) else ():
+            if entry.key:
+                yield entry.path, entry.key.label("")
+            yield from _origins([entry])
 
 
 def _read(path: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> tuple[Node, list[Problem]]:

@@ -56,12 +56,13 @@ class Runs(Protocol):
         """Send a call and return its answer."""
 
 
-def plan(fairness: FairnessSection, found: Configured) -> Plan:
+def plan(fairness: FairnessSection, found: Configured, *, prune: bool = False) -> Plan:
     """Compare what is declared with what is set. Declared users, and all together, get exactly what is declared.
 
     Args:
         fairness: What is declared. Whether a user is paused changes only where that is.
         found: All that is set now.
+        prune: Take back what is set for users that are not declared.
     """
     changes, settings, unchanged = [], [], 0
     for name in ("cost_mode", "backlog"):
@@ -70,7 +71,9 @@ def plan(fairness: FairnessSection, found: Configured) -> Plan:
             unchanged += 1
         else:
             changes.append(f"queue: {name} {shown(now)} -> {shown(wanted)}")
-    for user_id, limits in [(ALL_USERS, fairness.user_defaults), *fairness.users.items()]:
+    undeclared = sorted(found.users.keys() - fairness.users.keys() - {ALL_USERS})
+    pruned = {user_id: Limits() for user_id in undeclared if prune}
+    for user_id, limits in [(ALL_USERS, fairness.user_defaults), *fairness.users.items(), *pruned.items()]:
         own = found.users.get(user_id, {})
         whose = f"user {user_id!r}" if user_id else "all users"
         for setting in _declared(user_id, limits):
@@ -85,7 +88,7 @@ def plan(fairness: FairnessSection, found: Configured) -> Plan:
         settings=tuple(settings),
         changes=tuple(changes),
         unchanged=unchanged,
-        undeclared=tuple(sorted(found.users.keys() - fairness.users.keys() - {ALL_USERS})),
+        undeclared=() if prune else tuple(undeclared),
     )
 
 

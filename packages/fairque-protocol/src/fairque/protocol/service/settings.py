@@ -39,13 +39,15 @@ def given_settings(cls: type[T], url: str, queue: str, section: str, options: Ma
 
     Raises:
         ConfigurationError: With all of them that cannot be used.
+        TypeError: There is no such option.
     """
     kinds: Mapping[str, Any] = {name: one.type for name, one in fields_dict(cls).items()}  # type: ignore[arg-type]
     known = fields_dict(kinds[section])
-    problems = [f"unknown option {name!r} {suggestion(name, known)}" for name in options if name not in known]
-    own = {name: value for name, value in options.items() if name in known}
+    if unknown := [f"{name!r} {suggestion(name, known)}" for name in options if name not in known]:
+        raise TypeError(f"there is no option {', nor '.join(unknown)}")
+    problems = []
     sections: dict[str, Any] = {}
-    for name, given in (("redis", {"url": url}), ("queue", {"name": queue}), (section, own)):
+    for name, given in (("redis", {"url": url}), ("queue", {"name": queue}), (section, options)):
         try:
             sections[name] = kinds[name](**given)
         except ValueError as error:

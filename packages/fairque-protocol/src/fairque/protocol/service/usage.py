@@ -4,7 +4,8 @@ It needs click, which the packages of the commands bring. What only an error nee
 that help is quick.
 """
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +13,7 @@ import click
 
 from fairque.protocol.service.codes import EXIT_CODES, INTERRUPTED
 
-__all__ = ["Command", "Group"]
+__all__ = ["Command", "Group", "ServiceCommand"]
 
 
 @contextmanager
@@ -73,6 +74,28 @@ class Command(click.Command):
         """Do what was asked for."""
         with _masked(), _refused(ctx):
             return super().invoke(ctx)
+
+
+class ServiceCommand(Command):
+    """Runs a service, or its health check where that is the first word.
+
+    Args:
+        *args: As of any command.
+        healthcheck: The command behind the word ``healthcheck``. A module of that name is run as the second of two
+            modules, or after ``--``.
+        **extra: As of any command.
+    """
+
+    def __init__(self, *args: Any, healthcheck: click.Command, **extra: Any) -> None:
+        super().__init__(*args, **extra)
+        self._healthcheck = healthcheck
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
+        """Be this command, or the health check."""
+        words = sys.argv[1:] if args is None else list(args)
+        if words[:1] == ["healthcheck"]:
+            return self._healthcheck.main(words[1:], prog_name=f"{self.name} healthcheck")
+        return super().main(args, *rest, **extra)
 
 
 class Group(Command, click.Group):
