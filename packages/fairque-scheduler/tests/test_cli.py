@@ -104,7 +104,7 @@ class TestExitCodes:
             + FILE.replace("cli_shop:report\n      args", "cli_shop:reprt\n      args")
         )
         stderr = command("--config", "file.yaml", expected=78).stderr
-        assert "file.yaml:11: schedules.often.task.func: no task function 'cli_shop:reprt' is in cli_shop" in stderr
+        assert "file.yaml:12: schedules.often.task.func: no task function 'cli_shop:reprt' is in cli_shop" in stderr
         assert stderr.count("\n") == 1
 
     def test_a_queue_of_another_version(self, bench: "Bench", command: Command) -> None:
