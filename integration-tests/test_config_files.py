@@ -7,9 +7,9 @@ import pytest
 from attrs import asdict, frozen
 
 from fairque.client import ClientSettings
+from fairque.client.schedule_checks import all_problems
 from fairque.protocol.config import FairnessSection, load_settings
 from fairque.scheduler import SchedulerSettings
-from fairque.scheduler.checking import all_problems
 from fairque.scheduler.declared import DeclaredSchedule, schedules_of
 from fairque.worker import WorkerSettings
 
@@ -77,4 +77,4 @@ def test_the_schedule_in_the_comments_is_valid(name: str, tmp_path: Path) -> Non
     (tmp_path / "file.yaml").write_text(f"schedules:\n{example}\n")
     (schedule,) = schedules_of(load_settings(tmp_path / "file.yaml", Schedules).schedules)
     assert not all_problems(schedule, ())
-    assert (schedule.schedule_id, schedule.cron, schedule.args) == ("nightly", "0 3 * * *", ("daily",))
+    assert (schedule.schedule_id, schedule.cron, schedule.task.args) == ("nightly", "0 3 * * *", ("daily",))

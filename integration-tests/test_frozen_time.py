@@ -60,8 +60,8 @@ def work() -> None:
         asyncio.run(wait_on_a_loop())
         with TaskScheduler.from_url("embedded://", queue="frozen", lease=0.3) as scheduler:
             scheduler.start()
-            scheduler.add_schedule(Schedule.create("often", every=0.1, func="jobs:add", args=(1, 1), user_id="ann"))
-            while scheduler.get_schedule("often").fired <= 5:
+            scheduler.schedules.add(Schedule("often", jobs.add.options(user_id="ann").task(1, 1), every=0.1))
+            while scheduler.schedules.get("often").fired <= 5:
                 pass
         print("scheduled")
 

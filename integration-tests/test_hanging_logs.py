@@ -257,6 +257,6 @@ def leads(project: Any, process: "subprocess.Popen[bytes]") -> None:
 
         def does() -> bool:
             assert process.poll() is None
-            return observer.status().leader is not None
+            return observer.schedules.status().leader is not None
 
         eventually(does, what="a leader")

@@ -20,7 +20,8 @@ ABOVE = {
     "protocol": set[str](),
     "client": {"protocol"},
     "worker": {"protocol"},
-    "scheduler": {"protocol"},
+    # Its schedules are those of a queue object.
+    "scheduler": {"protocol", "client"},
     # It shows the settings of workers and schedulers if these are installed.
     "console": {"protocol", "client", "worker", "scheduler"},
     "testing": {"protocol", "client", "worker"},

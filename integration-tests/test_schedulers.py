@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -23,8 +23,9 @@ import redis
 from fairque.protocol.clock import monotonic
 from fairque.protocol.embedded.binary import find_server_binary
 from fairque.protocol.errors import FairqueError
+from fairque.protocol.model.schedule_times import time_after
+from fairque.protocol.model.task import Task
 from fairque.scheduler import Schedule, SchedulerStatus, TaskScheduler
-from fairque.scheduler.times import time_after
 from fairque.testing.internal import PATIENCE, eventually
 
 CHANGES = int(os.environ.get("FAIRQUE_TEST_LEADER_CHANGES", "20"))
@@ -211,8 +212,8 @@ class Editor(threading.Thread):
             if self._over.wait(0.02):
                 return
             with suppress(FairqueError):
-                self._scheduler.update_schedule(every("edited", 0.1, args=[number]))
-                self._scheduler.update_schedule(every("retimed", 0.1 + number % 3 / 10))
+                self._scheduler.schedules.update(every("edited", 0.1, args=[number]))
+                self._scheduler.schedules.update(every("retimed", 0.1 + number % 3 / 10))
                 self.edits += 1
 
     def end(self) -> None:
@@ -220,8 +221,8 @@ class Editor(threading.Thread):
         self.join(PATIENCE)
 
 
-def every(name: str, seconds: float, **fields: Any) -> Schedule:
-    return Schedule.create(name, every=seconds, user_id="ann", func="m:f", grace=3_600, **fields)
+def every(name: str, seconds: float, args: Sequence[Any] = (), **fields: Any) -> Schedule:
+    return Schedule(name, Task(user_id="ann", func="m:f", args=args), every=seconds, misfire_grace=3_600, **fields)
 
 
 def tasks_of(client: "redis.Redis", queue: str) -> dict[str, list[int]]:
@@ -254,36 +255,38 @@ def test_each_run_has_exactly_one_task_whatever_happens_to_schedulers_and_server
     planner = TaskScheduler.from_url(server.url, queue=fairque_queue_name)
     schedules = [every(f"every-{n}", n / 10) for n in (1, 2, 3, 5, 7)]
     schedules += [every(f"moved-{n}", 0.4, jitter=30) for n in range(3)]
-    schedules += [Schedule.create("cron", cron="* * * * * *", timezone="Asia/Kolkata", user_id="ann", grace=3_600)]
+    schedules += [
+        Schedule("cron", Task(user_id="ann"), cron="* * * * * *", timezone="Asia/Kolkata", misfire_grace=3_600)
+    ]
     schedules += [every("edited", 0.1), every("overlapping", 0.3, overlap="skip")]
-    first = {one.schedule_id: planner.add_schedule(one).next_at for one in schedules}
-    planner.add_schedule(every("retimed", 0.1))
+    first = {one.schedule_id: planner.schedules.add(one).next_ms for one in schedules}
+    planner.schedules.add(every("retimed", 0.1))
     crew, editor = Crew(server, fairque_queue_name, tmp_path), Editor(planner)
-    nemesis = Nemesis(server, crew, planner.status, seed)
+    nemesis = Nemesis(server, crew, planner.schedules.status, seed)
     try:
         crew.wait_for(3)
         editor.start()
         nemesis.rage(CHANGES)
         editor.end()
-        eventually(lambda: planner.status().overdue == 0, what="a scheduler that has caught up")
+        eventually(lambda: planner.schedules.status().overdue == 0, what="a scheduler that has caught up")
         assert crew.close() == [0, 0, 0]
     finally:
         crew.kill()
-    found, status = tasks_of(server.client, fairque_queue_name), planner.status()
+    found, status = tasks_of(server.client, fairque_queue_name), planner.schedules.status()
     for one in schedules:
-        info, at = planner.get_schedule(one.schedule_id), first[one.schedule_id]
+        info, at = planner.schedules.get(one.schedule_id), first[one.schedule_id]
         expected: list[int] = []
-        while at is not None and at < (info.next_at or 0):
+        while at is not None and at < (info.next_ms or 0):
             expected.append(at)
             at = time_after(one, at)
-        assert at == info.next_at
+        assert at == info.next_ms
         assert info.missed == 0
         if one.overlap == "skip":
             assert (info.fired, info.skipped) == (1, len(expected) - 1)
         else:
             assert found[one.schedule_id] == expected
             assert info.fired == len(expected)
-    retimed = planner.get_schedule("retimed")
+    retimed = planner.schedules.get("retimed")
     assert retimed.fired == len(found["retimed"])
     tasks = sum(map(len, found.values()))
     assert status.fired == int(server.client.hget(f"fairque:{{{fairque_queue_name}}}:counts", "pushed") or 0) == tasks

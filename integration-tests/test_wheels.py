@@ -61,7 +61,7 @@ redis: {url: "embedded://%s/data"}
 client: {default_user_id: ann}
 worker: {modules: [program]}
 schedules:
-  often: {every: 3600, func: "program:double", args: [1], user_id: ann}
+  often: {every: 3600, task: {func: "program:double", args: [1], user_id: ann}}
 fairness: {users: {ann: {cap: 5}}}
 """
 

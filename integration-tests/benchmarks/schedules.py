@@ -23,9 +23,10 @@ from fairque.client import Task, TaskQueue
 from fairque.protocol.calls import Storing, read_scheduler, read_task, schedule
 from fairque.protocol.clock import monotonic
 from fairque.protocol.config import RedisSection
+from fairque.protocol.model.schedule_times import time_after
 from fairque.protocol.model.schedules import Schedule, task_id_of
 from fairque.protocol.runners import Runner
-from fairque.scheduler.times import time_after
+from fairque.testing.internal import stored_schedule
 
 if TYPE_CHECKING:
     from fairque.protocol.wire.keys import QueueKeys
@@ -92,7 +93,9 @@ def together(url: str, client: "redis.Redis") -> None:
     moment = datetime.fromtimestamp(at_ms / 1000, UTC)
     cron = f"{moment.second} {moment.minute} {moment.hour} * * *"
     names = [f"s{number}" for number in range(TOGETHER)]
-    bench.store([Schedule(schedule_id=n, cron=cron, user_id=f"u{i % 100}", func="m:f") for i, n in enumerate(names)])
+    bench.store(
+        [stored_schedule(schedule_id=n, cron=cron, user_id=f"u{i % 100}", func="m:f") for i, n in enumerate(names)]
+    )
     with scheduler(bench):
         wait_for_leader(bench)
         bench.wait_until(at_ms - 500)
@@ -115,10 +118,13 @@ def alone(url: str, client: "redis.Redis", resting: int) -> None:
     """Fire a few among many that do not."""
     bench = Bench(url)
     names = [f"few{number}" for number in range(FEW)]
-    few = [Schedule.create(name, every=PAUSE, jitter=PAUSE, user_id="ann", func="m:f") for name in names]
+    few = [Schedule(name, Task(user_id="ann", func="m:f"), every=PAUSE, jitter=PAUSE) for name in names]
     for part in batches(range(resting), 10_000):
         bench.store(
-            [Schedule(schedule_id=f"r{n}", cron="0 0 1 1 *", jitter_ms=1_000, user_id="ann", func="m:f") for n in part]
+            [
+                stored_schedule(schedule_id=f"r{n}", cron="0 0 1 1 *", jitter_ms=1_000, user_id="ann", func="m:f")
+                for n in part
+            ]
         )
     bench.store(few)
     with scheduler(bench) as leader:

@@ -1,5 +1,8 @@
-"""queue.schedules: schedules are read, paused, resumed and removed; only a scheduler adds them."""
+"""queue.schedules: schedules are added, changed, read, paused, fired and deleted."""
 
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,17 +12,23 @@ from fairque.client import (
     InvalidArgument,
     InvalidSchedule,
     Schedule,
+    ScheduleConflict,
     ScheduleNotFound,
+    Task,
     TaskQueue,
+    TaskState,
 )
 from fairque.protocol import calls
 from fairque.protocol.calls import Storing
+from fairque.testing.internal import stored_schedule
 
 
 def add(worker: Any, *names: str, next_at: int | None = None) -> None:
     """Add schedules as a scheduler does."""
     storing = [
-        Storing(schedule=Schedule(schedule_id=name, cron="0 3 * * *", user_id="ann"), revision=0, next_at=next_at)
+        Storing(
+            schedule=stored_schedule(schedule_id=name, cron="0 3 * * *", user_id="ann"), revision=0, next_at=next_at
+        )
         for name in names
     ]
     worker.run(calls.schedule(worker.keys, storing, message_limit=1_000))
@@ -28,10 +37,10 @@ def add(worker: Any, *names: str, next_at: int | None = None) -> None:
 def test_one_is_read(queue: TaskQueue, worker: Any) -> None:
     add(worker, "s", next_at=2 * 10**12)
     found = queue.schedules.get("s")
-    assert (found.schedule.cron, found.next_at, found.enabled, found.last_task_id) == (
+    assert (found.schedule.cron, found.next_at, found.paused, found.last_task_id) == (
         "0 3 * * *",
-        2 * 10**12,
-        True,
+        datetime(2033, 5, 18, 3, 33, 20, tzinfo=UTC),
+        False,
         None,
     )
 
@@ -47,9 +56,9 @@ def test_one_is_paused_and_resumed(queue: TaskQueue, worker: Any) -> None:
     add(worker, "s", next_at=2 * 10**12)
     assert queue.schedules.pause("s")
     assert not queue.schedules.pause("s")
-    assert not queue.schedules.get("s").enabled
+    assert queue.schedules.get("s").paused
     assert queue.schedules.resume("s")
-    assert queue.schedules.get("s").from_at is not None
+    assert queue.schedules.get("s").next_at is not None
 
 
 def test_one_is_removed(queue: TaskQueue, worker: Any) -> None:
@@ -84,5 +93,65 @@ async def test_the_same_on_an_event_loop(async_queue: AsyncTaskQueue, worker: An
     assert await async_queue.schedules.resume("a")
     assert await async_queue.schedules.delete("b")
     assert [one.schedule_id for one in await async_queue.schedules.list()] == ["a"]
-    assert (await async_queue.schedules.get("a")).enabled
+    assert not (await async_queue.schedules.get("a")).paused
     assert (await async_queue.schedules.status()).schedules == 1
+
+
+def nightly(**task: Any) -> Schedule:
+    return Schedule("nightly", Task(**{"func": "m:f", "user_id": "ann", **task}), cron="0 3 * * *")
+
+
+def test_one_is_added_changed_and_upcoming(queue: TaskQueue) -> None:
+    added = queue.schedules.add(nightly())
+    assert added.next_at is not None
+    assert (added.next_at.hour, added.paused, added.schedule) == (3, False, nightly().evolve(paused=False))
+    assert queue.schedules.add(nightly()) == added
+    with pytest.raises(ScheduleConflict):
+        queue.schedules.add(nightly(args=[1]))
+    changed = queue.schedules.update(nightly(args=[1]), revision=added.revision)
+    assert (changed.schedule.task.args, changed.next_at) == ((1,), added.next_at)
+    assert [info.schedule_id for info in queue.schedules.upcoming()] == ["nightly"]
+    assert added.schedule.upcoming(2, after=added.next_at) == [added.next_at + timedelta(days=n) for n in (1, 2)]
+
+
+def test_all_that_is_wrong_with_one_is_said_and_nothing_is_stored(queue: TaskQueue) -> None:
+    with pytest.raises(InvalidSchedule) as caught:
+        queue.schedules.add(Schedule("s", Task(task_id="mine"), cron="0 25 * * *", jitter=-1))
+    assert len(caught.value.problems) == 4
+    assert not queue.schedules.list()
+
+
+def test_declared_ones_are_applied_and_pruned(queue: TaskQueue) -> None:
+    assert len(queue.schedules.apply([nightly()]).changes) == 1
+    assert queue.schedules.apply([nightly()]).changes == ()
+    assert [info.schedule_id for info in queue.schedules.apply([]).undeclared] == ["nightly"]
+    queue.schedules.apply([], prune=True)
+    assert list(queue.schedules.iter()) == []
+
+
+def test_one_is_fired_beside_its_runs(queue: TaskQueue) -> None:
+    queue.schedules.add(nightly())
+    first, second = queue.schedules.fire("nightly"), queue.schedules.fire("nightly")
+    assert first.task_id != second.task_id
+    assert first.state() is TaskState.QUEUED
+    assert queue.schedules.get("nightly").fired == 0
+    with pytest.raises(ScheduleNotFound):
+        queue.schedules.fire("nobody")
+
+
+async def test_one_is_added_paused_and_fired_on_an_event_loop(async_queue: AsyncTaskQueue) -> None:
+    await async_queue.schedules.add(nightly())
+    assert await async_queue.schedules.pause("nightly")
+    assert (await async_queue.schedules.update(nightly(args=[2]))).paused
+    assert await (await async_queue.schedules.fire("nightly")).state() is TaskState.QUEUED
+    assert [info.schedule_id async for info in async_queue.schedules.iter()] == ["nightly"]
+
+
+def test_croniter_is_imported_only_for_cron_schedules() -> None:
+    program = (
+        "import sys; from fairque.client import Schedule, Task, TaskQueue\n"
+        "Schedule('s', Task(), every=60).upcoming(2); print('croniter' in sys.modules)\n"
+        "Schedule('s', Task(), cron='@daily').upcoming(2); print('croniter' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)  # noqa: S603 - our own words
+    assert told.stdout.split() == ["False", "True"]

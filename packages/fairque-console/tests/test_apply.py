@@ -21,15 +21,17 @@ schedules:
   nightly:
     cron: "0 3 * * *"
     timezone: Europe/Berlin
-    func: cli_shop:report
-    user_id: acme
+    task:
+      func: cli_shop:report
+      user_id: acme
   often:
     every: 0.5
-    func: cli_shop:report
-    args: [1, {a: null}]
-    user_id: acme
-    priority: HIGH
     overlap: skip
+    task:
+      func: cli_shop:report
+      args: [1, {a: null}]
+      user_id: acme
+      priority: HIGH
 """
 WRONG = """
 scheduler: {modules: [cli_shop], leese: 0}
@@ -37,11 +39,11 @@ schedules:
   nightly:
     cron: "0 25 * * *"
     timezone: Europe/Berln
-    func: cli_shop:reprt
+    task: {func: cli_shop:reprt}
   often:
     every: 0
     cron: "@daily"
-    user_id: "a\\u0001"
+    task: {user_id: "a\\u0001"}
     start: "2026-05-01T00:00:00Z"
     end: "2026-04-01T00:00:00Z"
     jitter: -5
@@ -80,7 +82,12 @@ class TestApply:
         ]
         assert command("apply", "file.yaml").stdout == "0 changed, 2 as they were\n"
         found = bench.runner.run(calls.read_schedule(bench.keys, "often")).schedule
-        assert (found.args, found.priority, found.overlap, found.declared) == ((1, {"a": None}), 4, "skip", True)
+        assert (found.task.args, found.task.priority, found.overlap, found.declared) == (
+            (1, {"a": None}),
+            4,
+            "skip",
+            True,
+        )
 
     def test_a_dry_run_says_the_same_and_changes_nothing(self, command: Command) -> None:
         assert "2 would change, 0 as they are" in command("apply", "file.yaml", "--dry-run").stdout
@@ -103,12 +110,12 @@ class TestApply:
         found = [line.split("file.yaml:", 1)[1].partition(": ")[::2] for line in problems]
         expected = [
             ("2", "scheduler.leese: unknown key (did you mean 'lease'?)"),
-            ("5", "schedules.nightly.user_id: required key is missing"),
             ("5", "schedules.nightly.cron: cron expression '0 25 * * *': field 2"),
             ("6", "schedules.nightly.timezone: time zone 'Europe/Berln' is unknown: did you mean Europe/Berlin"),
+            ("7", "schedules.nightly.task.user_id: required key is missing"),
             ("9", "schedules.often.every: must be between"),
             ("10", "schedules.often.cron: give one of cron, every and at"),
-            ("11", "schedules.often.user_id: 'a\\x01' has control characters"),
+            ("11", "schedules.often.task.user_id: 'a\\x01' has control characters"),
             ("13", "schedules.often.end: is before start"),
             ("14", "schedules.often.jitter: must be between"),
             ("15", "schedules.often.misfire: expected one of"),
@@ -128,7 +135,7 @@ class TestApply:
         Path("file.yaml").write_text(file)
         (problem,) = command("apply", "file.yaml", expected=78).stderr.splitlines()
         line = 1 + file[: file.index("reprt")].count("\n")
-        wanted = f"file.yaml:{line}: schedules.nightly.func: no task function 'cli_shop:reprt' is in cli_shop"
+        wanted = f"file.yaml:{line}: schedules.nightly.task.func: no task function 'cli_shop:reprt' is in cli_shop"
         assert problem.startswith(f"fairque: {wanted}")
         assert bench.client.keys(f"{bench.keys.prefix}*") == []
 

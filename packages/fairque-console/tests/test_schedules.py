@@ -10,6 +10,7 @@ import redis
 from click.testing import CliRunner, Result
 
 from fairque.console.cli import main
+from fairque.protocol.model.task import Task
 from fairque.scheduler import Priority, Schedule, TaskScheduler
 
 if TYPE_CHECKING:
@@ -31,18 +32,15 @@ def command(bench: "Bench") -> Command:
 
 
 def declare(bench: "Bench", start: datetime | None = None) -> None:
-    nightly = Schedule.create("nightly", func="shop:report", user_id="acme", cron="0 3 * * *", timezone="Europe/Berlin")
-    often = Schedule.create(
+    nightly = Schedule("nightly", Task(func="shop:report", user_id="acme"), cron="0 3 * * *", timezone="Europe/Berlin")
+    often = Schedule(
         "often",
-        func="shop:report",
-        user_id="acme",
+        Task(func="shop:report", user_id="acme", args=[1, {"a": None}], priority=Priority.HIGH),
         every=0.5,
         start=start,
-        args=[1, {"a": None}],
-        priority=Priority.HIGH,
     )
     with TaskScheduler.from_url(bench.url, queue=bench.keys.name) as scheduler:
-        scheduler.apply_schedules([nightly, often])
+        scheduler.schedules.apply([nightly, often])
 
 
 def test_schedules_are_listed(bench: "Bench", command: Command) -> None:
@@ -54,7 +52,7 @@ def test_schedules_are_listed(bench: "Bench", command: Command) -> None:
     assert "often     every 0.5 s  UTC" in second
     assert "more with --after 'nightly'" in command("list", "--limit", "1").stdout
     (row,) = json.loads(command("list", "--after", "nightly", "--json").stdout)["items"]
-    assert (row["schedule_id"], row["every_ms"], row["args"]) == ("often", 500, [1, {"a": None}])
+    assert (row["schedule_id"], row["every"], row["task"]["args"]) == ("often", 0.5, [1, {"a": None}])
 
 
 def test_one_that_cannot_be_read_is_named_beside_the_others(bench: "Bench", command: Command) -> None:
@@ -81,10 +79,10 @@ def test_the_next_times_of_one(bench: "Bench", command: Command) -> None:
 
 
 def test_what_is_due_next(bench: "Bench", command: Command) -> None:
-    assert command("upcoming").stdout == "no times\n"
+    assert command("upcoming").stdout == "no runs\n"
     declare(bench)
     found = json.loads(command("upcoming", "--json").stdout)
-    assert [one["schedule"] for one in found] == ["often", "nightly"]
+    assert [one["schedule_id"] for one in found] == ["often", "nightly"]
 
 
 def test_one_is_shown_paused_resumed_and_deleted(bench: "Bench", command: Command) -> None:

@@ -33,7 +33,7 @@ class _NoOffset(tzinfo):
 
 
 def _every(value: Any) -> list[str]:
-    return schedule_problems(Schedule.create("s", every=value, func="m:f", user_id="ann"))
+    return schedule_problems(Schedule("s", Task(func="m:f", user_id="ann"), every=value))
 
 
 @given(milliseconds | near)
@@ -57,8 +57,8 @@ def test_seconds_with_six_decimals_are_their_microseconds(us: int) -> None:
 
 @given(near)
 def test_each_interval_of_whole_milliseconds_is_itself(ms: int) -> None:
-    assert Schedule.create("s", every=timedelta(milliseconds=ms)).every_ms == ms
-    assert Schedule.create("s", every=ms / 1000).every_ms == ms
+    assert Schedule("s", Task(), every=timedelta(milliseconds=ms)).every_ms == ms
+    assert Schedule("s", Task(), every=ms / 1000).every_ms == ms
 
 
 @given(st.integers(0, 4 * 10**12))

@@ -8,7 +8,8 @@ import redis
 
 from fairque.protocol import calls
 from fairque.protocol.config import RedisSection
-from fairque.protocol.model.schedules import Schedule
+from fairque.protocol.model.schedules import Schedule, schedule_with
+from fairque.protocol.model.task import Task, TaskOptions
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.scheduler import TaskScheduler
@@ -77,6 +78,9 @@ def every() -> Callable[..., Schedule]:
     """Creates schedules with an interval."""
 
     def every(name: str, seconds: float, **fields: Any) -> Schedule:
-        return Schedule.create(name, every=seconds, **{"user_id": "ann", "func": "m:f", **fields})
+        names = {"func", "args", "kwargs", *TaskOptions.__optional_keys__} & fields.keys()
+        task = Task(**{"user_id": "ann", "func": "m:f", **{one: fields.pop(one) for one in names}})
+        declared = fields.pop("declared", False)
+        return schedule_with(Schedule(name, task, every=seconds, **fields), declared=declared)
 
     return every

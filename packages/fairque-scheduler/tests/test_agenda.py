@@ -193,7 +193,7 @@ class TestLostAnswers:
     def test_what_was_missed_or_skipped_is_counted_once(
         self, bench: "Bench", desk: Desk, every: Every, lose: str
     ) -> None:
-        lapsed = every("m", 1, grace=0, misfire="skip")
+        lapsed = every("m", 1, misfire_grace=0, misfire="skip")
         desk.store(lapsed, every("o", 1, overlap="skip"), in_ms=-3_500)
         desk.agenda.read()
         desk.fire()

@@ -26,15 +26,15 @@ schedules:
   nightly:
     cron: "0 3 * * *"
     timezone: Europe/Berlin
-    func: cli_shop:report
-    user_id: acme
+    task: {func: cli_shop:report, user_id: acme}
   often:
     every: 0.5
-    func: cli_shop:report
-    args: [1, {a: null}]
-    user_id: acme
-    priority: HIGH
     overlap: skip
+    task:
+      func: cli_shop:report
+      args: [1, {a: null}]
+      user_id: acme
+      priority: HIGH
 """
 
 
@@ -93,17 +93,18 @@ class TestExitCodes:
         assert "module 'no_such_shop'" in command("--config", "file.yaml", expected=6).stderr
 
     def test_all_that_is_wrong_with_its_schedules_is_said_with_the_line(self, command: Command) -> None:
-        Path("file.yaml").write_text("schedules: {nightly: {cron: '0 25 * * *', func: 'cli_shop:report'}}\n")
+        Path("file.yaml").write_text("schedules: {nightly: {cron: '0 25 * * *', task: {func: 'cli_shop:report'}}}\n")
         stderr = command("--config", "file.yaml", expected=78).stderr
-        assert "file.yaml:1: schedules.nightly.user_id: required key is missing" in stderr
+        assert "file.yaml:1: schedules.nightly.task.user_id: required key is missing" in stderr
         assert "file.yaml:1: schedules.nightly.cron: cron expression '0 25 * * *': field 2" in stderr
 
     def test_a_function_that_its_modules_lack_is_said_with_the_line(self, command: Command) -> None:
         Path("file.yaml").write_text(
-            "scheduler: {modules: [cli_shop]}\n" + FILE.replace("cli_shop:report\n    args", "cli_shop:reprt\n    args")
+            "scheduler: {modules: [cli_shop]}\n"
+            + FILE.replace("cli_shop:report\n      args", "cli_shop:reprt\n      args")
         )
         stderr = command("--config", "file.yaml", expected=78).stderr
-        assert "file.yaml:11: schedules.often.func: no task function 'cli_shop:reprt' is in cli_shop" in stderr
+        assert "file.yaml:12: schedules.often.task.func: no task function 'cli_shop:reprt' is in cli_shop" in stderr
         assert stderr.count("\n") == 1
 
     def test_a_queue_of_another_version(self, bench: "Bench", command: Command) -> None:

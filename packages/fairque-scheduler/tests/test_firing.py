@@ -13,9 +13,10 @@ from fairque.protocol.calls import Setting, Storing
 from fairque.protocol.clock import monotonic
 from fairque.protocol.errors import RedisUnavailable
 from fairque.protocol.model.schedules import Schedule
+from fairque.protocol.model.task import Task
 from fairque.protocol.wire.scripts import script
 from fairque.scheduler import TaskScheduler
-from fairque.testing.internal import amend_record, eventually
+from fairque.testing.internal import amend_record, eventually, stored_schedule_with
 
 if TYPE_CHECKING:
     from tests.conftest import Bench
@@ -47,19 +48,19 @@ def total(scheduler: TaskScheduler, name: str) -> float:
 class TestOneScheduler:
     def test_every_time_brings_one_task(self, bench: "Bench", every: Every) -> None:
         scheduler = bench.started()
-        scheduler.add_schedule(every("a", 0.1, args=["x"]))
+        scheduler.schedules.add(every("a", 0.1, args=["x"]))
         eventually(lambda: len(bench.times("a")) >= 8, what="eight tasks")
         scheduler.stop()
         times = bench.times("a")
         assert whole(times, 100)
         found = bench.run(calls.read_schedule(bench.keys, "a"))
-        assert (found.fired, found.missed, found.last_at) == (len(times), 0, times[-1])
+        assert (found.fired, found.missed, found.last_ms) == (len(times), 0, times[-1])
         assert total(scheduler, "fired_total") == total(scheduler, "lateness_seconds_count") == len(times)
         message = json.loads(bench.client.get(f"{bench.keys.prefix}m:schedule:a:{times[0]}") or b"")
         assert (message["func"], message["args"], message["user"]) == ("m:f", ["x"], "ann")
 
     def test_a_cron_schedule_fires_at_its_second(self, bench: "Bench") -> None:
-        bench.started().add_schedule(Schedule.create("a", cron="* * * * * *", user_id="ann"))
+        bench.started().schedules.add(Schedule("a", Task(user_id="ann"), cron="* * * * * *"))
         eventually(lambda: len(bench.times("a")) >= 2, what="two tasks")
         assert whole(bench.times("a"), 1_000)
         assert bench.times("a")[0] % 1_000 == 0
@@ -69,11 +70,11 @@ class TestOneScheduler:
         scheduler = bench.started()
         eventually(lambda: scheduler.state == "leader", what="a leader")
         at = datetime.now(UTC) + timedelta(seconds=0.4)
-        bench.scheduler().add_schedule(Schedule.create("a", at=at, user_id="ann"))
+        bench.scheduler().schedules.add(Schedule("a", Task(user_id="ann"), at=at))
         eventually(lambda: bench.times("a"), what="the task")
         found = bench.run(calls.read_schedule(bench.keys, "a"))
-        assert (found.next_at, found.fired) == (None, 1)
-        assert found.forgotten_at is not None
+        assert (found.next_ms, found.fired) == (None, 1)
+        assert found.forgotten_ms is not None
 
     def test_one_that_is_over_is_forgotten_after_a_while(self, bench: "Bench", every: Every) -> None:
         scheduler = bench.scheduler()
@@ -83,13 +84,13 @@ class TestOneScheduler:
         move = calls.move(one, 1, time=at, following=None, fire_at=at)
         bench.run(calls.fire(bench.keys, [move], term=0, result_ttl_ms=300))
         scheduler.start()
-        eventually(lambda: not scheduler.list_schedules().rows, what="an empty list")
+        eventually(lambda: not scheduler.schedules.list(), what="an empty list")
 
     def test_without_a_leader_a_resumed_one_counts_from_then_on(self, bench: "Bench", every: Every) -> None:
         planner = bench.scheduler()
-        planner.add_schedule(every("a", 0.1))
-        planner.pause_schedule("a")
-        planner.resume_schedule("a")
+        planner.schedules.add(every("a", 0.1))
+        planner.schedules.pause("a")
+        planner.schedules.resume("a")
         resumed = bench.now_ms()
         eventually(lambda: bench.now_ms() > resumed + 350, what="some time")
         bench.started()
@@ -100,42 +101,42 @@ class TestOneScheduler:
     def test_a_stopped_one_fires_no_more_and_a_removed_one_neither(self, bench: "Bench", every: Every) -> None:
         scheduler = bench.started()
         for name in "abc":
-            scheduler.add_schedule(every(name, 0.1))
+            scheduler.schedules.add(every(name, 0.1))
         eventually(lambda: all(map(bench.times, "abc")), what="a task of each")
-        scheduler.pause_schedule("a")
-        scheduler.remove_schedule("b")
+        scheduler.schedules.pause("a")
+        scheduler.schedules.delete("b")
         before = bench.times("a"), bench.times("b"), len(bench.times("c"))
         eventually(lambda: len(bench.times("c")) > before[2] + 3, what="more tasks")
         assert (bench.times("a"), bench.times("b")) == before[:2]
 
     def test_edits_while_it_fires_lose_and_double_nothing(self, bench: "Bench", every: Every) -> None:
         scheduler, editor = bench.started(), bench.scheduler()
-        scheduler.add_schedule(every("a", 0.1))
+        scheduler.schedules.add(every("a", 0.1))
         edits = 0
 
         def edited_often() -> bool:
             nonlocal edits
             edits += 1
-            editor.update_schedule(every("a", 0.1, args=[edits]))
+            editor.schedules.update(every("a", 0.1, args=[edits]))
             return len(bench.times("a")) >= 12
 
         eventually(edited_often, what="twelve tasks")
         assert whole(bench.times("a"), 100)
-        assert scheduler.get_schedule("a").missed == 0
+        assert scheduler.schedules.get("a").missed == 0
         assert edits > 20
 
     @pytest.mark.usefixtures("reads_only_when_told")
     def test_one_that_is_moved_up_is_fired_at_its_new_time(self, bench: "Bench") -> None:
         scheduler, now = bench.started(), datetime.now(UTC)
-        scheduler.add_schedule(Schedule.create("a", at=now + timedelta(seconds=600), user_id="ann"))
+        scheduler.schedules.add(Schedule("a", Task(user_id="ann"), at=now + timedelta(seconds=600)))
         eventually(lambda: scheduler._engine._agenda._window.find("a"), what="a leader that has read it")
-        scheduler.update_schedule(Schedule.create("a", at=now + timedelta(seconds=0.5), user_id="ann"))
+        scheduler.schedules.update(Schedule("a", Task(user_id="ann"), at=now + timedelta(seconds=0.5)))
         eventually(lambda: bench.times("a"), what="the task")
-        assert scheduler.get_schedule("a").missed == 0
+        assert scheduler.schedules.get("a").missed == 0
 
     @pytest.mark.usefixtures("reads_only_when_told")
     def test_a_change_of_which_the_leader_was_not_told_holds_up_nothing(self, bench: "Bench", every: Every) -> None:
-        bench.started().add_schedule(every("a", 0.1))
+        bench.started().schedules.add(every("a", 0.1))
         eventually(lambda: bench.times("a"), what="a task")
         amend_record(bench.client, f"{bench.keys.prefix}schedule:a", rev=99)
         number = len(bench.times("a"))
@@ -145,9 +146,9 @@ class TestOneScheduler:
     def test_misfires_follow_the_policy(self, bench: "Bench", every: Every) -> None:
         begin = bench.now_ms() // 100 * 100 - 2_000
         kinds = {
-            "latest": every("latest", 0.1, grace=0),
-            "all": every("all", 0.1, grace=0, misfire="all", misfire_limit=3),
-            "skip": every("skip", 0.1, grace=0.5, misfire="skip"),
+            "latest": every("latest", 0.1, misfire_grace=0),
+            "all": every("all", 0.1, misfire_grace=0, misfire="all", misfire_limit=3),
+            "skip": every("skip", 0.1, misfire_grace=0.5, misfire="skip"),
         }
         storing = [Storing(schedule=one, revision=0, next_at=begin) for one in kinds.values()]
         bench.run(calls.schedule(bench.keys, storing, message_limit=9_999))
@@ -158,7 +159,7 @@ class TestOneScheduler:
             found = bench.run(calls.read_schedule(bench.keys, name))
             assert found.missed >= least, name
             assert found.fired == len(bench.times(name))
-            assert found.fired + found.missed == (found.next_at - begin) // 100, name
+            assert found.fired + found.missed == (found.next_ms - begin) // 100, name
             assert found.misses[-1].first == begin
         assert bench.times("skip")[0] >= begin + 1_400
 
@@ -166,8 +167,8 @@ class TestOneScheduler:
     def test_a_full_backlog_holds_up_its_user_alone_and_ends_with_it(self, bench: "Bench", every: Every) -> None:
         bench.run(calls.limit(bench.keys, [Setting("ann", "backlog", 1)]))
         scheduler = bench.started()
-        scheduler.add_schedule(every("a", 0.1))
-        scheduler.add_schedule(every("b", 0.1, user_id="bob"))
+        scheduler.schedules.add(every("a", 0.1))
+        scheduler.schedules.add(every("b", 0.1, user_id="bob"))
         eventually(lambda: len(bench.times("b")) > 5, what="the tasks of bob")
         assert len(bench.times("a")) == 1
         bench.run(calls.limit(bench.keys, [Setting("ann", "backlog", None)]))
@@ -178,17 +179,17 @@ class TestOneScheduler:
         """Such as one that a later version wrote, or whose time zone is not known here."""
         later = ["later", "0", "t", str(bench.now_ms() + 100), "1", "0", "0", "0", '{"v":9,"id":"later"}', "c"]
         bench.client.eval(script("schedule").text, 1, bench.keys.meta, *later)
-        mars = every("mars", 1).evolve(every_ms=None, cron="@daily", timezone="Mars/Olympus")
+        mars = stored_schedule_with(every("mars", 1), every_ms=None, cron="@daily", timezone="Mars/Olympus")
         bench.run(
             calls.schedule(
                 bench.keys, [Storing(schedule=mars, revision=0, next_at=bench.now_ms() + 100)], message_limit=9_999
             )
         )
         scheduler = bench.started()
-        scheduler.add_schedule(every("a", 0.1))
+        scheduler.schedules.add(every("a", 0.1))
         eventually(lambda: len(bench.times("a")) > 5, what="the tasks of the other")
         assert scheduler.state == "leader"
-        assert scheduler.status().overdue >= 2
+        assert scheduler.schedules.status().overdue >= 2
         eventually(lambda: total(scheduler, "due") == 2, what="two that are overdue in the metrics")
 
     def test_one_that_cannot_be_read_is_taken_out_and_reported_once(
@@ -202,13 +203,13 @@ class TestOneScheduler:
         bench.client.delete(f"{bench.keys.prefix}schedule:gone")
         bench.run(calls.enable(bench.keys, "no", on=False))
         scheduler = bench.started()
-        scheduler.add_schedule(every("a", 0.1))
+        scheduler.schedules.add(every("a", 0.1))
         eventually(lambda: len(bench.times("a")) > 5, what="the tasks of the other")
         said = [vars(record) for record in caplog.records if "damaged" in record.msg]
         assert sorted((one["schedule"], one["levelname"]) for one in said) == [("cut", "WARNING"), ("gone", "WARNING")]
         assert "broken:schedule:cut" in said[0]["hint"] + said[1]["hint"]
         assert bench.client.get(f"{bench.keys.prefix}broken:schedule:cut") == b"\xc1"
-        assert scheduler.status().schedules == 2
+        assert scheduler.schedules.status().schedules == 2
         assert {name for name, _ in bench.client.zscan_iter(f"{bench.keys.prefix}due")} == {b"a"}
 
 
@@ -217,7 +218,7 @@ class TestSeveralSchedulers:
         crew = [bench.started() for _ in range(3)]
         eventually(lambda: sorted(one.state for one in crew) == ["leader", "standby", "standby"], what="one leader")
         (leader,) = [one for one in crew if one.state == "leader"]
-        assert crew[0].status().leader == leader.settings.scheduler.name
+        assert crew[0].schedules.status().leader == leader.settings.scheduler.name
         assert [total(one, "is_leader") for one in crew].count(1) == 1
 
     def test_of_several_with_one_name_one_leads_too(self, bench: "Bench") -> None:
@@ -227,24 +228,24 @@ class TestSeveralSchedulers:
         eventually(lambda: sorted(one.state for one in crew) == ["leader", "standby"], what="one leader")
         asked = [one._engine._lead.ask() for one in crew]
         assert (asked, sorted(one.state for one in crew)) == ([False, False], ["leader", "standby"])
-        assert (crew[0].status().leader, crew[0].status().term) == (name, 1)
+        assert (crew[0].schedules.status().leader, crew[0].schedules.status().term) == (name, 1)
         leader, other = sorted(crew, key=lambda one: one.state)
         leader.stop()
         eventually(lambda: other.state == "leader", what="the other one leads")
-        assert other.status().term == 2
+        assert other.schedules.status().term == 2
 
     def test_one_that_stops_makes_room_at_once(self, bench: "Bench", every: Every) -> None:
         first = bench.started(lease=600)
         eventually(lambda: first.state == "leader", what="a leader")
         second = bench.started(lease=600)
-        second.add_schedule(every("a", 0.1))
+        second.schedules.add(every("a", 0.1))
         eventually(lambda: bench.times("a"), what="a task")
         first.stop()
         eventually(lambda: second.state == "leader", what="the other one leads")
         fired = len(bench.times("a"))
         eventually(lambda: len(bench.times("a")) > fired + 3, what="more tasks")
         assert whole(bench.times("a"), 100)
-        assert second.status().term == 2
+        assert second.schedules.status().term == 2
 
     def test_one_that_pauses_makes_room_too_until_it_is_resumed(self, bench: "Bench") -> None:
         first = bench.started(lease=600)
@@ -264,7 +265,7 @@ class TestSeveralSchedulers:
         bench.run(calls.lead(bench.keys, "gone", lease_ms=700))
         began = monotonic()
         scheduler = bench.started(lease=0.7)
-        scheduler.add_schedule(every("a", 0.1))
+        scheduler.schedules.add(every("a", 0.1))
         eventually(lambda: scheduler.state == "leader", what="a leader")
         assert monotonic() - began > 0.5
         eventually(lambda: len(bench.times("a")) >= 8, what="the tasks, also of the time in between")
@@ -301,7 +302,7 @@ class TestSeveralSchedulers:
         bench.client.delete(f"{bench.keys.prefix}lock")
         bench.client.hset(f"{bench.keys.prefix}lock", "term", "7")
         bench.run(calls.lead(bench.keys, "usurper", lease_ms=600_000))
-        scheduler.add_schedule(every("a", 0.1))
+        scheduler.schedules.add(every("a", 0.1))
         eventually(lambda: scheduler.state == "standby", what="a standby, before its lease would end")
         assert bench.times("a") == []
 
@@ -313,7 +314,7 @@ class TestSeveralSchedulers:
         eventually(lambda: asked._leader and standby._engine.loop_age > 0.2, what="one that has asked, and rests")
         rests_since = standby._engine._went_round
         for n in range(20):
-            leader.add_schedule(every(f"s{n}", 0.1))
+            leader.schedules.add(every(f"s{n}", 0.1))
         eventually(lambda: all(len(bench.times(f"s{n}")) > 3 for n in range(20)), what="tasks")
         assert standby._engine._went_round == rests_since
 
@@ -328,9 +329,9 @@ class TestMany:
             storing = [Storing(schedule=one, revision=0, next_at=at) for one in ones]
             bench.run(calls.schedule(bench.keys, storing, message_limit=9_999))
         scheduler = bench.started(lease=10)
-        eventually(lambda: scheduler.status().fired >= 10_000, what="as many as it looks at")
-        eventually(lambda: scheduler.status().fired >= number, what="all of them")
-        status = scheduler.status()
+        eventually(lambda: scheduler.schedules.status().fired >= 10_000, what="as many as it looks at")
+        eventually(lambda: scheduler.schedules.status().fired >= number, what="all of them")
+        status = scheduler.schedules.status()
         assert (status.fired, status.overdue, status.missed) == (number, 0, 0)
         # Counted when the answer has come, a moment after the server counts.
         eventually(lambda: total(scheduler, "fired_total") == number, what="its own count")
@@ -344,7 +345,7 @@ class TestWrongClock:
         right = time.time_ns
         monkeypatch.setattr(time, "time_ns", lambda: right() + hours * 3_600 * 10**9)
         scheduler = bench.started()
-        first = scheduler.add_schedule(every("a", 0.1)).next_at
+        first = scheduler.schedules.add(every("a", 0.1)).next_at
         eventually(lambda: len(bench.times("a")) >= 5, what="five tasks")
         assert bench.times("a")[0] == first
         assert abs(bench.times("a")[-1] - bench.now_ms()) < 5_000

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
+from fairque.client.schedule_plans import applying
+from fairque.client.steps import carried_out
 from fairque.protocol import calls
 from fairque.protocol.calls import Setting, Storing, read_configured
 from fairque.protocol.calls.edition import Edition
@@ -21,12 +23,11 @@ from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.scheduler import TaskScheduler
-from fairque.scheduler.applying import apply
 from fairque.scheduler.keeping import Keeper, missing
 from fairque.scheduler.metrics import Metrics
 from fairque.scheduler.settings import SchedulerSection, SchedulerSettings
 from fairque.testing import PlainServer
-from fairque.testing.internal import eventually
+from fairque.testing.internal import eventually, stored_schedule_with
 
 if TYPE_CHECKING:
     from tests.conftest import Bench
@@ -66,7 +67,8 @@ def names(bench: "Bench") -> list[str]:
 
 def redefine(bench: "Bench", one: Schedule) -> None:
     """What somebody does that stores another definition."""
-    apply(bench.runner, bench.keys, [one], message_limit=9_999)
+    steps = applying(bench.keys, [one], message_limit=9_999)
+    carried_out(bench.runner.run, bench.runner.run_all, steps)
 
 
 def interval(bench: "Bench", name: str) -> int | None:
@@ -116,13 +118,13 @@ def test_declared_schedules_are_there_again_and_fire(bench: "Bench", make: Any, 
         return [record.change for record in caplog.records if record.msg == "applied again"]
 
     scheduler = make()
-    scheduler.apply_schedules([every("often", 0.1), every("seldom", 3_600)])
+    scheduler.schedules.apply([every("often", 0.1), every("seldom", 3_600)])
     scheduler.start()
-    eventually(lambda: scheduler.get_schedule("often").fired, what="a time")
+    eventually(lambda: scheduler.schedules.get("often").fired, what="a time")
     with caplog.at_level(logging.WARNING):
         lose(bench)
         eventually(lambda: names(bench) == ["often", "seldom"], what="the schedules")
-        eventually(lambda: scheduler.get_schedule("often").fired, what="a time after it")
+        eventually(lambda: scheduler.schedules.get("often").fired, what="a time after it")
         eventually(lambda: len(applied()) == 2, what="a line for each")
     assert applied() == ["schedule 'often': added", "schedule 'seldom': added"]
     assert "the server has lost data of this queue" in [r.msg for r in caplog.records]
@@ -132,7 +134,7 @@ def test_one_that_stands_by_brings_back_what_it_declared(bench: "Bench", make: A
     leader, other = make(), make()
     leader.start()
     eventually(lambda: leader.state == "leader", what="a leader")
-    other.apply_schedules([every("s", 3_600)])
+    other.schedules.apply([every("s", 3_600)])
     other.start()
     lose(bench)
     eventually(lambda: names(bench) == ["s"], what="the schedule")
@@ -141,13 +143,13 @@ def test_one_that_stands_by_brings_back_what_it_declared(bench: "Bench", make: A
 @pytest.mark.parametrize("new", [["new"], []], ids=["some are missing", "none is missing"])
 def test_older_data_is_made_what_was_declared(bench: "Bench", make: Any, every: Every, new: list[str]) -> None:
     scheduler = make()
-    scheduler.apply_schedules([every("s", 3_600), every("kept", 60)])
+    scheduler.schedules.apply([every("s", 3_600), every("kept", 60)])
     older = snapshot(bench)
-    scheduler.apply_schedules([every("s", 1_800), every("kept", 60), *(every(name, 60) for name in new)])
+    scheduler.schedules.apply([every("s", 1_800), every("kept", 60), *(every(name, 60) for name in new)])
     scheduler.start()
     eventually(lambda: scheduler.state == "leader", what="a leader")
     go_back(bench, older)
-    eventually(lambda: scheduler.get_schedule("s").schedule.every_ms == 1_800_000, what="the definition")
+    eventually(lambda: scheduler.schedules.get("s").schedule.every_ms == 1_800_000, what="the definition")
     eventually(lambda: names(bench) == ["kept", *new, "s"], what="all names")
 
 
@@ -155,10 +157,10 @@ def test_it_is_said_once_for_each_schedule_when_older_data_lets_times_fire_again
     bench: "Bench", make: Any, every: Every, caplog: Any
 ) -> None:
     scheduler = make()
-    scheduler.apply_schedules([every("often", 0.1)])
+    scheduler.schedules.apply([every("often", 0.1)])
     older = snapshot(bench)
     scheduler.start()
-    eventually(lambda: scheduler.get_schedule("often").fired >= 3, what="times")
+    eventually(lambda: scheduler.schedules.get("often").fired >= 3, what="times")
     last = bench.times("often")[2]
     with caplog.at_level(logging.WARNING):
         go_back(bench, older)
@@ -173,23 +175,23 @@ def test_one_that_was_removed_by_somebody_stays_so_and_is_said_to_be_missing(
     bench: "Bench", make: Any, every: Every
 ) -> None:
     scheduler = make()
-    scheduler.apply_schedules([every("s", 3_600), every("other", 60)])
+    scheduler.schedules.apply([every("s", 3_600), every("other", 60)])
     scheduler.start()
     eventually(lambda: scheduler._ready() == (True, "leader"), what="a leader")
-    assert scheduler.remove_schedule("s")
+    assert scheduler.schedules.delete("s")
     eventually(
         lambda: scheduler._ready() == (False, "leader, 1 declared schedules are missing: s"), what="that it is missing"
     )
     assert scheduler.missing_schedules([every("s", 60), every("other", 60)]) == ["s"]
     assert names(bench) == ["other"]
-    scheduler.add_schedule(every("s", 60))
+    scheduler.schedules.add(every("s", 60))
     eventually(lambda: scheduler._ready() == (True, "leader"), what="that it is there")
 
 
 def test_one_without_further_times_is_not_missing(make: Any, every: Every, bench: "Bench") -> None:
-    past = every("past", 60).evolve(every_ms=None, at=1)
+    past = stored_schedule_with(every("past", 60), every_ms=None, at=1)
     scheduler = make()
-    scheduler.apply_schedules([past])
+    scheduler.schedules.apply([past])
     scheduler.start()
     eventually(lambda: scheduler._ready() == (True, "leader"), what="a leader")
     assert scheduler.missing_schedules([past]) == []
@@ -213,7 +215,7 @@ def test_limits_are_applied_to_a_queue_that_has_none_and_again_when_they_are_los
 def test_limits_that_are_set_otherwise_are_left_alone(bench: "Bench", make: Any, every: Every) -> None:
     bench.runner.run(calls.limit(bench.keys, [Setting("ann", "cap", 3)]))
     scheduler = make(LIMITS)
-    scheduler.apply_schedules([every("s", 60)])
+    scheduler.schedules.apply([every("s", 60)])
     scheduler.start()
     eventually(lambda: scheduler._ready() == (True, "leader"), what="a leader")
     assert limits(bench) == ("time", None, {"ann": {"cap": 3.0}})
@@ -425,7 +427,8 @@ class TestLooks:
         with PlainServer() as server, closing(Runner(RedisSection(url=server.url, retries=0))) as runner:
             one = Keeper(runner, keys, 9_999, NONE, Metrics("q"))
             one.declare([every("s", 60)])
-            apply(runner, keys, [every("s", 120)], message_limit=9_999)
+            steps = applying(keys, [every("s", 120)], message_limit=9_999)
+            carried_out(runner.run, runner.run_all, steps)
             one.hear(Edition(1, 9))
             one.hear(Edition(1, 7))
             server.kill()

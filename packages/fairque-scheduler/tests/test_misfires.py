@@ -6,36 +6,41 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairque.client.schedule_misses import MAX_COUNTED, overdue
 from fairque.protocol.calls import Overdue
-from fairque.protocol.model.schedules import Schedule, ScheduleInfo
-from fairque.scheduler.misfires import MAX_COUNTED, MAX_MISSED, Step, next_step, overdue
-from fairque.scheduler.times import time_after
+from fairque.protocol.model.schedule_infos import ScheduleInfo
+from fairque.protocol.model.schedule_times import time_after
+from fairque.protocol.model.schedules import Schedule
+from fairque.scheduler.misfires import MAX_MISSED, Step, next_step
+from fairque.testing.internal import stored_schedule
 
 
 def every(interval: int = 10, **fields: Any) -> Schedule:
-    return Schedule(**{"schedule_id": "s", "user_id": "ann", "every_ms": interval, "grace_ms": 0, **fields})
+    return stored_schedule(
+        **{"schedule_id": "s", "user_id": "ann", "every_ms": interval, "misfire_grace_ms": 0, **fields}
+    )
 
 
 @pytest.mark.parametrize(
     ("fields", "due", "now", "expected"),
     [
         # On time, or within the grace: fired, one after the other.
-        ({"grace_ms": 5}, 100, 105, Step(100, 0, 0, 110)),
-        ({"grace_ms": 50}, 100, 125, Step(100, 0, 0, 110)),
-        ({"grace_ms": 50, "misfire": "skip"}, 100, 125, Step(100, 0, 0, 110)),
+        ({"misfire_grace_ms": 5}, 100, 105, Step(100, 0, 0, 110)),
+        ({"misfire_grace_ms": 50}, 100, 125, Step(100, 0, 0, 110)),
+        ({"misfire_grace_ms": 50, "misfire": "skip"}, 100, 125, Step(100, 0, 0, 110)),
         # Later: the newest late one, unless something newer is within the grace.
         ({}, 100, 105, Step(100, 0, 0, 110)),
         ({}, 100, 139, Step(130, 3, 120, 140)),
-        ({"grace_ms": 5}, 100, 142, Step(140, 4, 130, 150)),
-        ({"grace_ms": 15}, 100, 142, Step(130, 3, 120, 140)),
+        ({"misfire_grace_ms": 5}, 100, 142, Step(140, 4, 130, 150)),
+        ({"misfire_grace_ms": 15}, 100, 142, Step(130, 3, 120, 140)),
         # All of them, up to the limit.
         ({"misfire": "all", "misfire_limit": 3}, 100, 125, Step(100, 0, 0, 110)),
         ({"misfire": "all", "misfire_limit": 3}, 100, 149, Step(120, 2, 110, 130)),
         ({"misfire": "all", "misfire_limit": 1}, 100, 149, Step(140, 4, 130, 150)),
-        ({"misfire": "all", "misfire_limit": 2, "grace_ms": 10}, 100, 149, Step(120, 2, 110, 130)),
+        ({"misfire": "all", "misfire_limit": 2, "misfire_grace_ms": 10}, 100, 149, Step(120, 2, 110, 130)),
         # None of them.
         ({"misfire": "skip"}, 100, 139, Step(None, 4, 130, 140)),
-        ({"misfire": "skip", "grace_ms": 15}, 100, 142, Step(130, 3, 120, 140)),
+        ({"misfire": "skip", "misfire_grace_ms": 15}, 100, 142, Step(130, 3, 120, 140)),
         # At the end of the schedule.
         ({"end": 110}, 100, 1_000, Step(110, 1, 100, None)),
         ({"end": 110, "misfire": "skip"}, 100, 1_000, Step(None, 2, 110, None)),
@@ -49,18 +54,18 @@ def test_the_next_step(fields: dict[str, Any], due: int, now: int, expected: Ste
 @given(
     interval=st.integers(1, 50).map(lambda n: n * 100),
     late=st.integers(0, 3_000_000),
-    grace=st.sampled_from([0, 150, 5_000, 10**9]),
+    misfire_grace=st.sampled_from([0, 150, 5_000, 10**9]),
     misfire=st.sampled_from(["latest", "all", "skip"]),
     limit=st.integers(1, 30),
 )
 def test_step_by_step_every_time_gets_its_fate_by_the_policy(
-    interval: int, late: int, grace: int, misfire: str, limit: int
+    interval: int, late: int, misfire_grace: int, misfire: str, limit: int
 ) -> None:
     """Whatever the steps are, together they fire what the policy says of all that is past, and miss the rest."""
-    schedule = every(interval, grace_ms=grace, misfire=misfire, misfire_limit=limit)
+    schedule = every(interval, misfire_grace_ms=misfire_grace, misfire=misfire, misfire_limit=limit)
     due, now = 10 * interval, 10 * interval + min(late, 500 * interval)
     past = list(range(due, now + 1, interval))
-    within = [time for time in past if time >= now - grace]
+    within = [time for time in past if time >= now - misfire_grace]
     beyond = past[: len(past) - len(within)]
     allowed = {"latest": [] if within else beyond[-1:], "all": beyond[-limit:], "skip": []}[misfire]
     fired, missed, steps, at = [], 0, 0, due
@@ -75,15 +80,15 @@ def test_step_by_step_every_time_gets_its_fate_by_the_policy(
     assert at == time_after(schedule, now)
 
 
-def info(schedule: Schedule, next_at: int | None, from_at: int | None = None, *, enabled: bool = True) -> ScheduleInfo:
+def info(schedule: Schedule, next_ms: int | None, from_ms: int | None = None, *, paused: bool = False) -> ScheduleInfo:
     return ScheduleInfo(
         schedule=schedule,
         revision=1,
-        enabled=enabled,
-        next_at=next_at,
-        from_at=from_at,
-        forgotten_at=None,
-        last_at=None,
+        paused=paused,
+        next_ms=next_ms,
+        from_ms=from_ms,
+        forgotten_ms=None,
+        last_ms=None,
         fired=0,
         missed=0,
         skipped=0,
@@ -116,7 +121,7 @@ def test_all_times_that_are_overdue_are_counted(
 
 
 def test_what_is_stopped_over_or_cannot_be_computed_is_not_overdue() -> None:
-    assert overdue(info(every(), 10, enabled=False), 99) is None
+    assert overdue(info(every(), 10, paused=True), 99) is None
     assert overdue(info(every(), None), 99) is None
     assert overdue(info(every(every_ms=None, cron="@daily", timezone="Mars/Olympus"), 10), 99) is None
 

@@ -14,6 +14,7 @@ from attrs import fields
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Storing
+from fairque.protocol.durations import from_epoch_ms
 from fairque.protocol.errors import (
     CannotImport,
     FairqueError,
@@ -23,11 +24,13 @@ from fairque.protocol.errors import (
     ScheduleNotFound,
 )
 from fairque.protocol.model.registry import REGISTRY
-from fairque.protocol.model.schedules import Miss, Schedule
+from fairque.protocol.model.schedule_infos import Miss, MissReason
+from fairque.protocol.model.schedules import Schedule
+from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.scheduler import ConfigurationError, TaskScheduler
 from fairque.scheduler.settings import SchedulerOptions, SchedulerSection
-from fairque.testing.internal import eventually
+from fairque.testing.internal import eventually, stored_schedule_with
 
 if TYPE_CHECKING:
     from tests.conftest import Bench
@@ -55,24 +58,25 @@ def test_a_scheduler_says_in_its_log_where_it_works(bench: "Bench", caplog: pyte
 class TestAdding:
     def test_it_says_when_it_fires_next(self, bench: "Bench", every: Every) -> None:
         now_ms = bench.now_ms()
-        added = bench.scheduler().add_schedule(every("s", 3_600, args=[1]))
-        assert added.next_at == (now_ms // HOUR_MS + 1) * HOUR_MS
-        assert (added.schedule.args, added.enabled, added.fired) == ((1,), True, 0)
+        added = bench.scheduler().schedules.add(every("s", 3_600, args=[1]))
+        assert added.next_ms == (now_ms // HOUR_MS + 1) * HOUR_MS
+        assert (added.schedule.task.args, added.paused, added.fired) == ((1,), False, 0)
 
     def test_the_same_one_again_changes_nothing(self, bench: "Bench", every: Every) -> None:
         scheduler = bench.scheduler()
-        first = scheduler.add_schedule(every("s", 3_600))
-        assert scheduler.add_schedule(every("s", 3_600)) == first
+        first = scheduler.schedules.add(every("s", 3_600))
+        assert scheduler.schedules.add(every("s", 3_600)) == first
 
     def test_a_taken_id_is_refused(self, bench: "Bench", every: Every) -> None:
         scheduler = bench.scheduler()
-        scheduler.add_schedule(every("s", 3_600))
+        scheduler.schedules.add(every("s", 3_600))
         with pytest.raises(ScheduleConflict, match=r"schedule 's' of queue .* exists with other content"):
-            scheduler.add_schedule(every("s", 60))
+            scheduler.schedules.add(every("s", 60))
 
     def test_all_problems_are_said_at_once(self, bench: "Bench") -> None:
-        wrong = Schedule.create(
+        wrong = Schedule(
             "s",
+            Task(),
             cron="0 25 * * *",
             timezone="Europe/Berln",
             start=datetime(2026, 2, 1, tzinfo=UTC),
@@ -80,18 +84,18 @@ class TestAdding:
             jitter=-1,
         )
         with pytest.raises(InvalidSchedule) as caught:
-            bench.scheduler().add_schedule(wrong)
+            bench.scheduler().schedules.add(wrong)
         problems = "\n".join(caught.value.problems)
         for expected in (
             "schedule 's': end is before start",
             "schedule 's': jitter must be",
-            "schedule 's': user_id is missing",
+            "schedule 's': its task has no user_id",
             "schedule 's': cron expression '0 25 * * *': field 2",
             "schedule 's': time zone 'Europe/Berln' is unknown: did you mean Europe/Berlin",
         ):
             assert expected in problems
         assert len(caught.value.problems) == 5
-        assert not bench.scheduler().list_schedules().rows
+        assert not bench.scheduler().schedules.list()
 
     @pytest.mark.parametrize(
         "fields",
@@ -102,7 +106,7 @@ class TestAdding:
     )
     def test_one_whose_times_are_past_is_refused(self, bench: "Bench", fields: dict[str, Any]) -> None:
         with pytest.raises(InvalidSchedule, match="it would never fire: all of its times are past"):
-            bench.scheduler().add_schedule(Schedule.create("s", user_id="ann", **fields))
+            bench.scheduler().schedules.add(Schedule("s", Task(user_id="ann"), **fields))
 
     @pytest.mark.parametrize(
         ("fields", "why"),
@@ -124,31 +128,31 @@ class TestAdding:
         self, bench: "Bench", fields: dict[str, Any], why: str
     ) -> None:
         with pytest.raises(InvalidSchedule, match=f"schedule 's': it would never fire: .*{why}"):
-            bench.scheduler().add_schedule(Schedule.create("s", user_id="ann", **fields))
-        assert not bench.scheduler().list_schedules().rows
-        assert bench.scheduler().apply_schedules([Schedule.create("s", user_id="ann", **fields)]).over == ("s",)
+            bench.scheduler().schedules.add(Schedule("s", Task(user_id="ann"), **fields))
+        assert not bench.scheduler().schedules.list()
+        assert bench.scheduler().schedules.apply([Schedule("s", Task(user_id="ann"), **fields)]).over == ("s",)
 
     def test_a_moment_that_is_past_makes_room_for_another_one(self, bench: "Bench") -> None:
         scheduler = bench.started()
-        first = Schedule.create("s", at=ahead(seconds=0.3), user_id="ann", args=[1])
-        scheduler.add_schedule(first)
+        first = Schedule("s", Task(user_id="ann", args=[1]), at=ahead(seconds=0.3))
+        scheduler.schedules.add(first)
         with pytest.raises(ScheduleConflict):
-            scheduler.add_schedule(Schedule.create("s", at=ahead(seconds=60), user_id="ann"))
-        eventually(lambda: scheduler.get_schedule("s").fired, what="the first task")
-        for again in (first, first.evolve(args=(2,))):
-            with pytest.raises(InvalidSchedule, match=rf"never fire again: .* the task 'schedule:s:{first.at}'"):
-                scheduler.add_schedule(again)
-        second = Schedule.create("s", at=ahead(seconds=0.3), user_id="ann", args=[2])
-        added = scheduler.add_schedule(second)
-        assert (added.next_at, added.fired, added.missed, added.forgotten_at) == (second.at, 1, 0, None)
-        assert scheduler.add_schedule(second).revision == added.revision
+            scheduler.schedules.add(Schedule("s", Task(user_id="ann"), at=ahead(seconds=60)))
+        eventually(lambda: scheduler.schedules.get("s").fired, what="the first task")
+        for again in (first, stored_schedule_with(first, args=(2,))):
+            with pytest.raises(InvalidSchedule, match=rf"never fire again: .* the task 'schedule:s:{first.at_ms}'"):
+                scheduler.schedules.add(again)
+        second = Schedule("s", Task(user_id="ann", args=[2]), at=ahead(seconds=0.3))
+        added = scheduler.schedules.add(second)
+        assert (added.next_ms, added.fired, added.missed, added.forgotten_ms) == (second.at_ms, 1, 0, None)
+        assert scheduler.schedules.add(second).revision == added.revision
         eventually(lambda: len(bench.times("s")) == 2, what="the second task")
-        assert bench.times("s") == [first.at, second.at]
-        assert scheduler.get_schedule("s").fired == 2
+        assert bench.times("s") == [first.at_ms, second.at_ms]
+        assert scheduler.schedules.get("s").fired == 2
 
     def test_an_impossible_date_is_refused(self, bench: "Bench") -> None:
         with pytest.raises(InvalidSchedule, match="'0 0 30 2 \\*'"):
-            bench.scheduler().add_schedule(Schedule.create("s", cron="0 0 30 2 *", user_id="ann"))
+            bench.scheduler().schedules.add(Schedule("s", Task(user_id="ann"), cron="0 0 30 2 *"))
 
     def test_a_function_that_the_modules_do_not_have_is_refused(
         self, bench: "Bench", every: Every, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
@@ -157,54 +161,54 @@ class TestAdding:
         monkeypatch.syspath_prepend(str(tmp_path))
         scheduler = bench.scheduler(modules=["scheduled_shop"])
         REGISTRY.register(TestAdding.test_a_taken_id_is_refused, "scheduled.named")
-        assert scheduler.add_schedule(every("a", 60, func="scheduled_shop:report"))
-        assert scheduler.add_schedule(every("b", 60, func="scheduled.named"))
+        assert scheduler.schedules.add(every("a", 60, func="scheduled_shop:report"))
+        assert scheduler.schedules.add(every("b", 60, func="scheduled.named"))
         for unknown in ("scheduled_shop:_hidden", "os:getcwd", "scheduled.nmed"):
             with pytest.raises(InvalidSchedule, match=f"no task function '{unknown}' is in scheduled_shop"):
-                scheduler.add_schedule(every("c", 60, func=unknown))
+                scheduler.schedules.add(every("c", 60, func=unknown))
 
     def test_a_module_that_cannot_be_imported_is_an_error(self, bench: "Bench", every: Every) -> None:
         with pytest.raises(CannotImport, match="module 'no_such_shop' cannot be imported"):
-            bench.scheduler(modules=["no_such_shop"]).add_schedule(every("s", 60))
+            bench.scheduler(modules=["no_such_shop"]).schedules.add(every("s", 60))
 
 
 class TestChanging:
     def test_a_change_of_the_task_keeps_the_next_time(self, bench: "Bench", every: Every) -> None:
         scheduler = bench.scheduler()
-        before = scheduler.add_schedule(every("s", 3_600))
-        after = scheduler.update_schedule(every("s", 3_600, args=[2]))
-        assert (after.next_at, after.schedule.args) == (before.next_at, (2,))
+        before = scheduler.schedules.add(every("s", 3_600))
+        after = scheduler.schedules.update(every("s", 3_600, args=[2]))
+        assert (after.next_ms, after.schedule.task.args) == (before.next_ms, (2,))
         assert after.revision > before.revision
 
     def test_other_times_count_from_now(self, bench: "Bench", every: Every) -> None:
         scheduler = bench.scheduler()
-        scheduler.add_schedule(every("s", 86_400 * 300))
-        after = scheduler.update_schedule(every("s", 3_600))
-        assert after.next_at is not None
-        assert 0 < after.next_at - bench.now_ms() <= HOUR_MS
+        scheduler.schedules.add(every("s", 86_400 * 300))
+        after = scheduler.schedules.update(every("s", 3_600))
+        assert after.next_ms is not None
+        assert 0 < after.next_ms - bench.now_ms() <= HOUR_MS
 
     def test_a_change_since_it_was_read_is_noticed(self, bench: "Bench", every: Every) -> None:
         scheduler = bench.scheduler()
-        read = scheduler.add_schedule(every("s", 3_600))
-        scheduler.update_schedule(every("s", 60), revision=read.revision)
+        read = scheduler.schedules.add(every("s", 3_600))
+        scheduler.schedules.update(every("s", 60), revision=read.revision)
         with pytest.raises(ScheduleConflict):
-            scheduler.update_schedule(every("s", 70), revision=read.revision)
+            scheduler.schedules.update(every("s", 70), revision=read.revision)
 
     def test_what_is_not_there_cannot_be_changed(self, bench: "Bench", every: Every) -> None:
         with pytest.raises(ScheduleNotFound):
-            bench.scheduler().update_schedule(every("s", 60))
+            bench.scheduler().schedules.update(every("s", 60))
         with pytest.raises(InvalidSchedule, match="revision 0"):
-            bench.scheduler().update_schedule(every("s", 60), revision=0)
+            bench.scheduler().schedules.update(every("s", 60), revision=0)
 
     def test_one_is_stopped_and_fires_again(self, bench: "Bench", every: Every) -> None:
         scheduler = bench.scheduler()
-        scheduler.add_schedule(every("s", 3_600))
-        assert scheduler.pause_schedule("s")
-        assert not scheduler.pause_schedule("s")
-        assert (scheduler.get_schedule("s").enabled, scheduler.get_schedule("s").next_at) == (False, None)
-        assert not scheduler.update_schedule(every("s", 3_600, args=[1])).enabled
-        assert scheduler.resume_schedule("s")
-        assert scheduler.get_schedule("s").next_at is not None
+        scheduler.schedules.add(every("s", 3_600))
+        assert scheduler.schedules.pause("s")
+        assert not scheduler.schedules.pause("s")
+        assert (scheduler.schedules.get("s").paused, scheduler.schedules.get("s").next_ms) == (True, None)
+        assert scheduler.schedules.update(every("s", 3_600, args=[1])).paused
+        assert scheduler.schedules.resume("s")
+        assert scheduler.schedules.get("s").next_ms is not None
 
     @pytest.mark.parametrize("change", ["pause", "update", "apply"])
     def test_after_an_outage_all_times_that_were_due_are_missed_when_it_is_stopped_or_gets_other_times(
@@ -214,67 +218,69 @@ class TestChanging:
         storing = Storing(schedule=every("s", 3_600, declared=True), revision=0, next_at=began)
         bench.run(calls.schedule(bench.keys, [storing], message_limit=9_999))
         if change == "pause":
-            scheduler.pause_schedule("s")
-            scheduler.resume_schedule("s")
+            scheduler.schedules.pause("s")
+            scheduler.schedules.resume("s")
         elif change == "update":
-            scheduler.update_schedule(every("s", 86_400 * 300))
+            scheduler.schedules.update(every("s", 86_400 * 300))
         else:
-            scheduler.apply_schedules([every("s", 86_400 * 300)])
-        found, last = scheduler.get_schedule("s"), bench.now_ms() // HOUR_MS * HOUR_MS
-        reason = "disabled" if change == "pause" else "edited"
+            scheduler.schedules.apply([every("s", 86_400 * 300)])
+        found, last = scheduler.schedules.get("s"), bench.now_ms() // HOUR_MS * HOUR_MS
+        reason: MissReason = "paused" if change == "pause" else "edited"
         assert found.missed == (last - began) // HOUR_MS + 1
-        assert found.misses == (Miss(first=began, last=last, number=found.missed, reason=reason),)
+        assert found.misses == (
+            Miss(first_at=from_epoch_ms(began), last_at=from_epoch_ms(last), count=found.missed, reason=reason),
+        )
 
     def test_an_edit_of_the_task_after_an_outage_misses_nothing(self, bench: "Bench", every: Every) -> None:
         scheduler, began = bench.scheduler(), bench.now_ms() - 5 * HOUR_MS
         storing = Storing(schedule=every("s", 3_600), revision=0, next_at=began)
         bench.run(calls.schedule(bench.keys, [storing], message_limit=9_999))
-        found = scheduler.update_schedule(every("s", 3_600, args=[1]))
-        assert (found.next_at, found.missed) == (began, 0)
+        found = scheduler.schedules.update(every("s", 3_600, args=[1]))
+        assert (found.next_ms, found.missed) == (began, 0)
 
     def test_one_that_cannot_be_computed_here_is_stopped_all_the_same(self, bench: "Bench", every: Every) -> None:
         scheduler, at = bench.scheduler(), bench.now_ms()
-        mars = every("s", 1).evolve(every_ms=None, cron="@daily", timezone="Mars/Olympus")
+        mars = stored_schedule_with(every("s", 1), every_ms=None, cron="@daily", timezone="Mars/Olympus")
         bench.run(calls.schedule(bench.keys, [Storing(schedule=mars, revision=0, next_at=at)], message_limit=9_999))
-        assert scheduler.pause_schedule("s")
-        assert scheduler.update_schedule(every("s", 3_600)).missed == 1
+        assert scheduler.schedules.pause("s")
+        assert scheduler.schedules.update(every("s", 3_600)).missed == 1
 
     def test_one_is_removed(self, bench: "Bench", every: Every) -> None:
         scheduler = bench.scheduler()
-        scheduler.add_schedule(every("s", 3_600))
-        assert scheduler.remove_schedule("s")
-        assert not scheduler.remove_schedule("s")
+        scheduler.schedules.add(every("s", 3_600))
+        assert scheduler.schedules.delete("s")
+        assert not scheduler.schedules.delete("s")
         with pytest.raises(ScheduleNotFound):
-            scheduler.get_schedule("s")
+            scheduler.schedules.get("s")
 
 
 class TestReading:
     def test_pages(self, bench: "Bench", every: Every) -> None:
         scheduler = bench.scheduler()
         for name in "cab":
-            scheduler.add_schedule(every(name, 60))
-        page = scheduler.list_schedules(most=2)
+            scheduler.schedules.add(every(name, 60))
+        page = scheduler.schedules.list(limit=2)
         assert [one.schedule_id for one in page] == ["a", "b"]
-        assert [one.schedule_id for one in scheduler.list_schedules(after=page.next)] == ["c"]
+        assert [one.schedule_id for one in scheduler.schedules.list(after=page.next)] == ["c"]
 
     def test_one_that_cannot_be_computed_here_hides_no_other(self, bench: "Bench", every: Every) -> None:
         scheduler = bench.scheduler()
-        scheduler.add_schedule(every("a", 3_600))
-        mars = every("b", 1).evolve(every_ms=None, cron="@daily", timezone="Mars/Olympus")
+        scheduler.schedules.add(every("a", 3_600))
+        mars = stored_schedule_with(every("b", 1), every_ms=None, cron="@daily", timezone="Mars/Olympus")
         bench.run(calls.schedule(bench.keys, [Storing(schedule=mars, revision=0)], message_limit=9_999))
-        assert [(one.schedule_id, one.next_at is None) for one in scheduler.list_schedules()] == [
+        assert [(one.schedule_id, one.next_at is None) for one in scheduler.schedules.list()] == [
             ("a", False),
             ("b", True),
         ]
-        assert [one.schedule_id for one in scheduler.next_schedules()] == ["a"]
+        assert [one.schedule_id for one in scheduler.schedules.upcoming()] == ["a"]
 
     def test_which_are_due_next(self, bench: "Bench", every: Every) -> None:
         scheduler = bench.scheduler()
         for name, seconds in (("a", 86_400 * 1_000), ("b", 60), ("c", 86_400 * 100)):
-            scheduler.add_schedule(every(name, seconds))
-        scheduler.add_schedule(every("d", 60, enabled=False))
-        assert [one.schedule_id for one in scheduler.next_schedules()] == ["b", "c", "a"]
-        assert [one.schedule_id for one in scheduler.next_schedules(1)] == ["b"]
+            scheduler.schedules.add(every(name, seconds))
+        scheduler.schedules.add(every("d", 60, paused=True))
+        assert [one.schedule_id for one in scheduler.schedules.upcoming()] == ["b", "c", "a"]
+        assert [one.schedule_id for one in scheduler.schedules.upcoming(1)] == ["b"]
 
     def test_one_that_is_over_is_not_due_next_until_it_is_forgotten(self, bench: "Bench", every: Every) -> None:
         scheduler, at = bench.scheduler(), bench.now_ms()
@@ -282,8 +288,8 @@ class TestReading:
         bench.run(calls.schedule(bench.keys, [Storing(schedule=over, revision=0, next_at=at)], message_limit=9_999))
         move = calls.move(over, 1, time=at, following=None, fire_at=at)
         bench.run(calls.fire(bench.keys, [move], term=1, result_ttl_ms=10_000))
-        scheduler.add_schedule(every("b", 86_400 * 100))
-        assert [one.schedule_id for one in scheduler.next_schedules(1)] == ["b"]
+        scheduler.schedules.add(every("b", 86_400 * 100))
+        assert [one.schedule_id for one in scheduler.schedules.upcoming(1)] == ["b"]
 
 
 class TestApplying:
@@ -291,63 +297,63 @@ class TestApplying:
         scheduler = bench.scheduler()
         declared = [every(f"s-{number}", 60, args=["x" * 200_000]) for number in range(101)]
 
-        scheduler.apply_schedules(declared)
+        scheduler.schedules.apply(declared)
 
-        assert scheduler.apply_schedules(declared).unchanged == 101
+        assert scheduler.schedules.apply(declared).unchanged == 101
 
     def test_declared_ones_are_added_changed_and_left(self, bench: "Bench", every: Every) -> None:
         scheduler = bench.scheduler()
-        scheduler.add_schedule(every("program", 60))
-        first = scheduler.apply_schedules([every("a", 60), every("b", 60)])
+        scheduler.schedules.add(every("program", 60))
+        first = scheduler.schedules.apply([every("a", 60), every("b", 60)])
         assert first.changes == ("schedule 'a': added", "schedule 'b': added")
-        again = scheduler.apply_schedules([every("a", 60), every("b", 60)])
+        again = scheduler.schedules.apply([every("a", 60), every("b", 60)])
         assert (again.changes, again.unchanged, again.undeclared) == ((), 2, ())
-        changed = scheduler.apply_schedules([every("a", 60, args=[1]), every("b", 70)])
+        changed = scheduler.schedules.apply([every("a", 60, args=[1]), every("b", 70)])
         assert changed.changes == ("schedule 'a': args () -> (1,)", "schedule 'b': every_ms 60000 -> 70000")
 
     def test_removed_ones_are_named_and_stay_until_they_are_pruned(self, bench: "Bench", every: Every) -> None:
         scheduler = bench.scheduler()
-        scheduler.add_schedule(every("program", 60))
-        scheduler.apply_schedules([every("a", 60), every("b", 60)])
-        planned = scheduler.apply_schedules([every("a", 60)])
+        scheduler.schedules.add(every("program", 60))
+        scheduler.schedules.apply([every("a", 60), every("b", 60)])
+        planned = scheduler.schedules.apply([every("a", 60)])
         assert [info.schedule_id for info in planned.undeclared] == ["b"]
-        assert scheduler.get_schedule("b")
-        scheduler.apply_schedules([every("a", 60)], prune=True)
-        assert [info.schedule_id for info in scheduler.list_schedules()] == ["a", "program"]
+        assert scheduler.schedules.get("b")
+        scheduler.schedules.apply([every("a", 60)], prune=True)
+        assert [info.schedule_id for info in scheduler.schedules.list()] == ["a", "program"]
 
     def test_one_that_an_operator_stopped_stays_so_unless_it_is_declared(self, bench: "Bench", every: Every) -> None:
         scheduler = bench.scheduler()
-        scheduler.apply_schedules([every("a", 60)])
-        scheduler.pause_schedule("a")
-        assert not scheduler.apply_schedules([every("a", 60)]).changes
-        assert not scheduler.get_schedule("a").enabled
-        assert scheduler.apply_schedules([every("a", 60, enabled=True)]).changes == (
-            "schedule 'a': enabled False -> True",
+        scheduler.schedules.apply([every("a", 60)])
+        scheduler.schedules.pause("a")
+        assert not scheduler.schedules.apply([every("a", 60)]).changes
+        assert scheduler.schedules.get("a").paused
+        assert scheduler.schedules.apply([every("a", 60, paused=False)]).changes == (
+            "schedule 'a': paused True -> False",
         )
-        assert scheduler.get_schedule("a").enabled
+        assert not scheduler.schedules.get("a").paused
 
     def test_a_dry_run_changes_nothing(self, bench: "Bench", every: Every) -> None:
         scheduler = bench.scheduler()
-        assert scheduler.apply_schedules([every("a", 60)], dry_run=True).changes
-        assert not scheduler.list_schedules().rows
+        assert scheduler.schedules.apply([every("a", 60)], dry_run=True).changes
+        assert not scheduler.schedules.list()
 
     def test_one_whose_times_are_past_is_left_out(self, bench: "Bench") -> None:
-        past = Schedule.create("s", at=datetime.now(UTC) - timedelta(days=1), user_id="ann")
-        planned = bench.scheduler().apply_schedules([past])
+        past = Schedule("s", Task(user_id="ann"), at=datetime.now(UTC) - timedelta(days=1))
+        planned = bench.scheduler().schedules.apply([past])
         assert (planned.over, planned.changes) == (("s",), ())
 
     def test_all_problems_of_all_are_said_and_nothing_is_stored(self, bench: "Bench", every: Every) -> None:
         scheduler = bench.scheduler()
         with pytest.raises(InvalidSchedule) as caught:
-            scheduler.apply_schedules([every("a", 60), every("a", 70), every("b", -1)])
+            scheduler.schedules.apply([every("a", 60), every("a", 70), every("b", -1)])
         assert len(caught.value.problems) == 2
-        assert not scheduler.list_schedules().rows
+        assert not scheduler.schedules.list()
 
     def test_more_than_one_call_takes(self, bench: "Bench", every: Every) -> None:
         scheduler = bench.scheduler()
         schedules = [every(f"s{n:03}", 60) for n in range(250)]
-        assert len(scheduler.apply_schedules(schedules).changes) == 250
-        assert scheduler.apply_schedules(schedules).unchanged == 250
+        assert len(scheduler.schedules.apply(schedules).changes) == 250
+        assert scheduler.schedules.apply(schedules).unchanged == 250
 
 
 class TestObject:

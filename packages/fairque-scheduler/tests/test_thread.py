@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairque.protocol.errors import FairqueError
+from fairque.protocol.model.task import Task
 from fairque.protocol.wire.scripts import script, script_names
 from fairque.scheduler import Schedule, TaskScheduler
 from fairque.testing.internal import eventually
@@ -43,7 +44,7 @@ def test_a_shortage_that_passes_is_survived(bench: "Bench", error: Exception) ->
     scheduler = bench.scheduler(lease=600)
     failing(scheduler, error, 3)
     scheduler.start()
-    scheduler.add_schedule(Schedule.create(schedule_id="a", func="m:f", every=0.1, user_id="ann"))
+    scheduler.schedules.add(Schedule("a", Task(func="m:f", user_id="ann"), every=0.1))
     eventually(lambda: len(bench.times("a")) > 1, what="runs of the schedule")
 
 
@@ -90,7 +91,7 @@ def test_a_leader_that_crashes_leaves_the_lead_to_another_at_once(bench: "Bench"
 def test_a_forked_child_does_not_resign_for_its_parent(bench: "Bench", way: str) -> None:
     leader = bench.started(lease=30)
     eventually(lambda: leader.state == "leader", timeout=60, what="a leader")
-    before = leader.status()
+    before = leader.schedules.status()
     pid = os.fork()
     if pid == 0:
         with suppress(BaseException):
@@ -102,7 +103,7 @@ def test_a_forked_child_does_not_resign_for_its_parent(bench: "Bench", way: str)
             os._exit(0)
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    after = leader.status()
+    after = leader.schedules.status()
     assert (after.leader, after.term) == (before.leader, before.term)
 
 

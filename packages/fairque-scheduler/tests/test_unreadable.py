@@ -37,40 +37,40 @@ def spoil(bench: "Bench", request: pytest.FixtureRequest) -> Callable[[], None]:
 
 def test_the_others_are_listed_and_it_is_named(bench: "Bench", every: Every, spoil: Any) -> None:
     scheduler = bench.scheduler()
-    scheduler.apply_schedules([every("a", 60), every("bad", 3_600), every("c", 60)])
+    scheduler.schedules.apply([every("a", 60), every("bad", 3_600), every("c", 60)])
     spoil()
-    page = scheduler.list_schedules()
+    page = scheduler.schedules.list()
     assert [info.schedule_id for info in page] == ["a", "c"]
-    assert [one.schedule_id for one in page.unreadable] == ["bad"]
-    assert "'bad'" in page.unreadable[0].problem
-    assert [info.schedule_id for info in scheduler.next_schedules()] == ["a", "c"]
+    assert len(page.problems) == 1
+    assert "'bad'" in page.problems[0]
+    assert [info.schedule_id for info in scheduler.schedules.upcoming()] == ["a", "c"]
     with pytest.raises(ProtocolError, match="schedule 'bad': "):
-        scheduler.get_schedule("bad")
+        scheduler.schedules.get("bad")
 
 
 def test_one_that_is_declared_is_stored_again(bench: "Bench", every: Every, spoil: Any) -> None:
     scheduler = bench.scheduler()
     declared = [every("a", 60), every("bad", 3_600)]
-    scheduler.apply_schedules(declared)
+    scheduler.schedules.apply(declared)
     spoil()
-    (change,) = scheduler.apply_schedules(declared).changes
+    (change,) = scheduler.schedules.apply(declared).changes
     assert "'bad'" in change
-    assert scheduler.get_schedule("bad").schedule.every_ms == 3_600_000
-    assert scheduler.apply_schedules(declared).changes == ()
+    assert scheduler.schedules.get("bad").schedule.every_ms == 3_600_000
+    assert scheduler.schedules.apply(declared).changes == ()
 
 
 def test_one_that_is_not_declared_stays_and_is_named(bench: "Bench", every: Every, spoil: Any) -> None:
     scheduler = bench.scheduler()
-    scheduler.add_schedule(every("bad", 3_600))
+    scheduler.schedules.add(every("bad", 3_600))
     spoil()
-    planned = scheduler.apply_schedules([every("a", 60)], prune=True)
+    planned = scheduler.schedules.apply([every("a", 60)], prune=True)
     assert [one.schedule_id for one in planned.unreadable] == ["bad"]
-    assert scheduler.status().schedules == 2
+    assert scheduler.schedules.status().schedules == 2
 
 
 def test_a_leader_fires_the_others(bench: "Bench", every: Every, spoil: Any) -> None:
     scheduler = bench.scheduler()
-    scheduler.apply_schedules([every("a", 0.1), every("bad", 3_600)])
+    scheduler.schedules.apply([every("a", 0.1), every("bad", 3_600)])
     spoil()
     scheduler.start()
-    eventually(lambda: scheduler.get_schedule("a").fired, what="a time")
+    eventually(lambda: scheduler.schedules.get("a").fired, what="a time")

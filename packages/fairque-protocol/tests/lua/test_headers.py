@@ -11,13 +11,13 @@ from fairque.protocol.calls import Failed, Finished, Released, Reported, Setting
 from fairque.protocol.limits import LIMITS
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.progress import Progress
-from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import TRANSITIONS, TaskState
 from fairque.protocol.model.task import Task
 from fairque.protocol.wire.call import SCHEMA, Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.scripts import script, script_names
 from fairque.protocol.wire.status import Status
+from fairque.testing.internal import stored_schedule
 
 if TYPE_CHECKING:
     from tests.lua.conftest import Source
@@ -54,7 +54,7 @@ def sample(name: str, number: int) -> Call[Any]:
     each = range(number)
     ttl = {"result_ttl_ms": 1}
     both = {**ttl, "dead_ttl_ms": 1}
-    schedules = [Schedule(schedule_id=f"s{n}", every_ms=1_000, user_id="ann") for n in each]
+    schedules = [stored_schedule(schedule_id=f"s{n}", every_ms=1_000, user_id="ann") for n in each]
     storing = [Storing(schedule=one, revision=0) for one in schedules]
     moves = [calls.move(one, 1, time=5, following=9, fire_at=5) for one in schedules]
     builders: dict[str, Any] = {

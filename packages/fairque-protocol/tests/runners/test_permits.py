@@ -12,7 +12,6 @@ import redis
 from fairque.protocol import calls
 from fairque.protocol.config import RedisSection
 from fairque.protocol.errors import FairqueError, ServerUnsuitable
-from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.aio import AsyncRunner
@@ -21,7 +20,7 @@ from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.rights import KEYS, ROLES, needs_of, needs_of_role
 from fairque.protocol.wire.scripts import script_names
 from fairque.testing import PlainServer
-from fairque.testing.internal import pop_call
+from fairque.testing.internal import pop_call, stored_schedule, stored_schedule_with
 
 QUEUE = QueueKeys("q")
 P = QUEUE.prefix
@@ -75,7 +74,7 @@ def dumped(root: Any) -> dict[bytes, bytes]:
 
 def corpus(admin: Runner) -> dict[str, Call[Any]]:
     """Fill a queue, and return a call of each script that would change or read much there."""
-    brought = Schedule(schedule_id="s", every_ms=1_000, user_id="ann", func="f")
+    brought = stored_schedule(schedule_id="s", every_ms=1_000, user_id="ann", func="f")
     storing = calls.Storing(schedule=brought, revision=0, next_at=1_000)
     admin.run(calls.limit(QUEUE, [calls.Setting("bob", "rate", 10)]))
     admin.run(push("a", "b", "c", "d", "e"))
@@ -105,7 +104,11 @@ def corpus(admin: Runner) -> dict[str, Call[Any]]:
         calls.configure(QUEUE, backlog=1_000),
         calls.redrive(QUEUE, [d.task_id], result_ttl_ms=1_000),
         calls.delete(QUEUE, [d.task_id], result_ttl_ms=1_000),
-        calls.schedule(QUEUE, [calls.Storing(schedule=brought.evolve(schedule_id="z"), revision=0)], message_limit=999),
+        calls.schedule(
+            QUEUE,
+            [calls.Storing(schedule=stored_schedule_with(brought, schedule_id="z"), revision=0)],
+            message_limit=999,
+        ),
         calls.enable(QUEUE, "s", on=False),
         calls.fire(QUEUE, [move], term=9, result_ttl_ms=60_000),
         calls.lead(QUEUE, "me", lease_ms=0),

@@ -9,10 +9,10 @@ from fairque.protocol import calls
 from fairque.protocol.calls import ALL_USERS, Setting, Storing
 from fairque.protocol.calls.fire import holder_of
 from fairque.protocol.durations import from_epoch_ms
-from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.standing import TaskStanding
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.wire.status import Status
+from fairque.testing.internal import stored_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -221,13 +221,13 @@ class TestBack:
         assert lead("b").leads
 
     def test_a_schedule_whose_next_time_is_not_computed_continues_from_now(self, queue: "Bench", back: Step) -> None:
-        often = Schedule(schedule_id="s", every_ms=60_000, user_id="ann", func="f")
+        often = stored_schedule(schedule_id="s", every_ms=60_000, user_id="ann", func="f")
         queue.run(calls.schedule(queue.keys, [Storing(schedule=often, revision=0)], message_limit=1_000))
         back(queue)
         found = queue.run(calls.due(queue.keys, ahead_ms=0, most=10))
         assert [name for name, _ in found.times] == ["s"]
-        assert queue.run(calls.read_schedule(queue.keys, "s")).from_at == queue.now_ms
-        assert queue.run(calls.read_scheduler(queue.keys)).first_at is None
+        assert queue.run(calls.read_schedule(queue.keys, "s")).from_ms == queue.now_ms
+        assert queue.run(calls.read_scheduler(queue.keys)).next_ms is None
 
     def test_answers_are_on_the_clock_of_the_server(self, queue: "Bench", back: Step) -> None:
         queue.limit(rate=1)

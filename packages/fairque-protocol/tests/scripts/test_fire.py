@@ -7,10 +7,13 @@ import pytest
 from fairque.protocol import calls
 from fairque.protocol.calls import Fired, Firing, Move, Storing
 from fairque.protocol.calls.fire import holder_of
-from fairque.protocol.model.schedules import Miss, Moved, Schedule, ScheduleInfo, task_id_of
+from fairque.protocol.durations import from_epoch_ms
+from fairque.protocol.model.schedule_infos import Miss, Moved, ScheduleInfo
+from fairque.protocol.model.schedules import Schedule, task_id_of
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.codec import decode_task
 from fairque.protocol.wire.status import Status
+from fairque.testing.internal import stored_schedule
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
@@ -19,7 +22,7 @@ KEEP_MS = 60_000
 
 
 def every_second(name: str = "s", **fields: Any) -> Schedule:
-    return Schedule(**{"schedule_id": name, "every_ms": 1_000, "user_id": "ann", "func": "f", **fields})
+    return stored_schedule(**{"schedule_id": name, "every_ms": 1_000, "user_id": "ann", "func": "f", **fields})
 
 
 class Clockwork:
@@ -67,7 +70,7 @@ class TestATime:
         fired = clockwork.moves(calls.move(schedule, 1, time=at, following=at + 1_000, fire_at=at))
         assert fired == Firing(queue.now_ms, None, (Fired(Status.OK, at + 1_000, 0),))
         found = clockwork.read()
-        assert (found.next_at, found.last_at, found.fired, found.missed) == (at + 1_000, at, 1, 0)
+        assert (found.next_ms, found.last_ms, found.fired, found.missed) == (at + 1_000, at, 1, 0)
         assert found.last_task_id == task_id_of("s", at)
         assert found.moved == Moved(term=1, revision=1, time=at, code=Status.OK, at_ms=queue.now_ms)
         assert queue.snapshot("due") == {"due": [("s", at + 1_000)]}
@@ -101,7 +104,7 @@ class TestATime:
         queue.push(queue.task("bob", f"schedule:s:{at}"))
         clockwork.store(every_second())
         assert clockwork.move(at, at + 1_000) == Fired(Status.ALREADY, at + 1_000, 0)
-        assert (clockwork.read().next_at, clockwork.read().fired) == (at + 1_000, 0)
+        assert (clockwork.read().next_ms, clockwork.read().fired) == (at + 1_000, 0)
         assert queue.info(f"schedule:s:{at}").user_id == "bob"
 
     def test_before_its_time_nothing_happens(self, queue: "Bench", clockwork: Clockwork) -> None:
@@ -152,7 +155,7 @@ class TestATime:
         clockwork.store(every_second())
         queue.run(calls.enable(queue.keys, "s", on=False))
         assert clockwork.move(None, clockwork.start, revision=2, fire_at=None).code == Status.CHANGED
-        assert clockwork.read().next_at is None
+        assert clockwork.read().next_ms is None
 
 
 class TestManyTimes:
@@ -186,7 +189,7 @@ class TestManyTimes:
         fired = clockwork.moves(*moves).fired
         assert [one.code for one in fired] == [Status.OK, Status.OK, Status.OK, Status.FULL, Status.OK]
         assert (fired[3].next_at, fired[3].pause_ms) == (at, 1_000)
-        assert clockwork.read("d").next_at == at
+        assert clockwork.read("d").next_ms == at
         queue.limit("ann", backlog=None)
         assert clockwork.moves(*moves).fired[3].code == Status.OK
 
@@ -212,8 +215,10 @@ class TestWithoutATask:
         at = clockwork.start
         clockwork.move(at, at + 6_000, fire_at=at + 5_000, missed=5, missed_last=at + 4_000)
         found = clockwork.read()
-        assert (found.fired, found.missed, found.last_at) == (1, 5, at + 5_000)
-        assert found.misses == (Miss(first=at, last=at + 4_000, number=5, reason="late"),)
+        assert (found.fired, found.missed, found.last_ms) == (1, 5, at + 5_000)
+        assert found.misses == (
+            Miss(first_at=from_epoch_ms(at), last_at=from_epoch_ms(at + 4_000), count=5, reason="late"),
+        )
         status = queue.run(calls.read_scheduler(queue.keys))
         assert (status.fired, status.missed, status.skipped) == (1, 5, 0)
 
@@ -225,8 +230,8 @@ class TestWithoutATask:
         clockwork.move(at + 3_000, at + 6_000, fire_at=at + 5_000, missed=2, missed_last=at + 4_000)
         clockwork.move(at + 6_000, at + 7_000, fire_at=None, missed=1, missed_last=at + 6_000)
         assert clockwork.read().misses == (
-            Miss(first=at + 6_000, last=at + 6_000, number=1, reason="late"),
-            Miss(first=at, last=at + 4_000, number=5, reason="late"),
+            Miss(first_at=from_epoch_ms(at + 6_000), last_at=from_epoch_ms(at + 6_000), count=1, reason="late"),
+            Miss(first_at=from_epoch_ms(at), last_at=from_epoch_ms(at + 4_000), count=5, reason="late"),
         )
 
     def test_the_list_of_misfires_has_an_end(self, queue: "Bench", clockwork: Clockwork) -> None:
@@ -237,7 +242,7 @@ class TestWithoutATask:
             clockwork.move(at, at + 2_000, fire_at=at + 1_000, missed=1, missed_last=at)
         found = clockwork.read()
         assert (found.missed, len(found.misses)) == (30, 20)
-        assert found.misses[0].first == clockwork.start + 58_000
+        assert found.misses[0].first_at == from_epoch_ms(clockwork.start + 58_000)
 
     def test_the_last_time_ends_the_schedule_and_it_is_forgotten_later(
         self, queue: "Bench", clockwork: Clockwork
@@ -245,7 +250,7 @@ class TestWithoutATask:
         clockwork.store(every_second())
         assert clockwork.move(clockwork.start, None).next_at is None
         found = clockwork.read()
-        assert (found.next_at, found.from_at, found.forgotten_at) == (None, None, queue.now_ms + KEEP_MS)
+        assert (found.next_ms, found.from_ms, found.forgotten_ms) == (None, None, queue.now_ms + KEEP_MS)
         queue.advance(KEEP_MS - 1)
         clockwork.move(None, None)
         assert clockwork.read()
@@ -266,8 +271,10 @@ class TestOverlap:
         assert moved is not None
         assert (moved.time, moved.code) == (at + 1_000, Status.SKIPPED)
         found = clockwork.read()
-        assert (found.fired, found.skipped, found.missed, found.last_at) == (1, 1, 0, at)
-        assert found.misses == (Miss(first=at + 1_000, last=at + 1_000, number=1, reason="overlap"),)
+        assert (found.fired, found.skipped, found.missed, found.last_ms) == (1, 1, 0, at)
+        assert found.misses == (
+            Miss(first_at=from_epoch_ms(at + 1_000), last_at=from_epoch_ms(at + 1_000), count=1, reason="overlap"),
+        )
         (granted,) = queue.pop()
         assert clockwork.move(at + 2_000, at + 3_000, schedule=schedule).code == Status.SKIPPED
         queue.finish(granted)

@@ -11,10 +11,10 @@ from fairque.console.verifier import verify
 from fairque.protocol import calls
 from fairque.protocol.calls import Storing
 from fairque.protocol.errors import ProtocolError
-from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.scripts import script_names
 from fairque.protocol.wire.status import Status
+from fairque.testing.internal import stored_schedule, stored_schedule_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 CODES = {int(status) for status in Status}
 
-BROUGHT = Schedule(schedule_id="s", every_ms=1_000, user_id="ann", func="f")
+BROUGHT = stored_schedule(schedule_id="s", every_ms=1_000, user_id="ann", func="f")
 
 quickly = settings(
     max_examples=25,
@@ -68,7 +68,7 @@ def life(queue: "Bench") -> dict[str, list[tuple[Any, ...]]]:
     queue.sweep()
     storing = [
         Storing(schedule=BROUGHT, revision=0, next_at=queue.now_ms),
-        Storing(schedule=BROUGHT.evolve(schedule_id="off", enabled=False), revision=0),
+        Storing(schedule=stored_schedule_with(BROUGHT, schedule_id="off", paused=True), revision=0),
     ]
     at = queue.now_ms
     move = calls.move(BROUGHT, 1, time=at, following=at + 1_000, fire_at=at)
@@ -195,7 +195,7 @@ def lead(queue: "Bench") -> None:
         moves = [
             calls.move(BROUGHT, one.revision, time=at, following=at + 1_000, fire_at=at)
             for one in known
-            if (at := one.next_at) is not None and at <= queue.now_ms and one.schedule_id == "s"
+            if (at := one.next_ms) is not None and at <= queue.now_ms and one.schedule_id == "s"
         ]
         queue.run(calls.fire(queue.keys, moves, term=1, result_ttl_ms=60_000)) if moves else None
 

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fairque.protocol import calls
-from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import Priority
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import amend_record
+from fairque.testing.internal import amend_record, stored_schedule
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
@@ -118,7 +117,7 @@ def test_the_meta_record(busy: "Bench") -> None:
 def clockwork(new_queue: Callable[[], "Bench"]) -> Iterator["Bench"]:
     """A queue with a schedule of which one time was missed, one fired, and one skipped."""
     queue = new_queue()
-    often = Schedule(schedule_id="s", every_ms=1_000, user_id="ann", func="f", overlap="skip")
+    often = stored_schedule(schedule_id="s", every_ms=1_000, user_id="ann", func="f", overlap="skip")
     start = queue.now_ms
     queue.run(calls.schedule(queue.keys, [calls.Storing(schedule=often, revision=0, next_at=start)], message_limit=999))
     queue.advance(2_000)

@@ -7,12 +7,15 @@ import pytest
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Overdue, Storing
+from fairque.protocol.durations import from_epoch_ms
 from fairque.protocol.errors import BatchTooLarge, InvalidSchedule, ProtocolError, ScheduleConflict, ScheduleNotFound
 from fairque.protocol.model.retry import Backoff
-from fairque.protocol.model.schedules import Miss, Schedule, ScheduleInfo
+from fairque.protocol.model.schedule_infos import Miss, MissReason, ScheduleInfo
+from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import Priority
 from fairque.protocol.wire.schedules import encode_schedule
 from fairque.protocol.wire.status import Status
+from fairque.testing.internal import stored_schedule, stored_schedule_with
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
@@ -22,7 +25,7 @@ Store = Callable[..., list[tuple[Status, int]]]
 
 
 def hourly(name: str = "s", **fields: Any) -> Schedule:
-    return Schedule(**{"schedule_id": name, "every_ms": 3_600_000, "user_id": "ann", "func": "f", **fields})
+    return stored_schedule(**{"schedule_id": name, "every_ms": 3_600_000, "user_id": "ann", "func": "f", **fields})
 
 
 @pytest.fixture
@@ -55,21 +58,21 @@ class TestStoring:
     ) -> None:
         assert store(hourly()) == [(Status.OK, 1)]
         found = read(queue)
-        assert (found.next_at, found.from_at, found.enabled) == (None, queue.now_ms, True)
+        assert (found.next_ms, found.from_ms, found.paused) == (None, queue.now_ms, False)
         assert due(queue) == {"s": 0}
 
     def test_a_next_time_that_the_caller_computed_counts(self, queue: "Bench", store: Store) -> None:
         store(hourly(), next_at=queue.now_ms + 5)
-        assert (read(queue).next_at, read(queue).from_at) == (queue.now_ms + 5, None)
+        assert (read(queue).next_ms, read(queue).from_ms) == (queue.now_ms + 5, None)
         assert due(queue) == {"s": queue.now_ms + 5}
 
     def test_one_that_does_not_fire_is_not_due(self, queue: "Bench", store: Store) -> None:
-        store(hourly(enabled=False), next_at=queue.now_ms)
+        store(hourly(paused=True), next_at=queue.now_ms)
         assert due(queue) == {}
-        assert not read(queue).enabled
+        assert read(queue).paused
 
     def test_all_fields_come_back(self, queue: "Bench", store: Store) -> None:
-        wanted = Schedule(
+        wanted = stored_schedule(
             schedule_id="ünï k:{x}",
             cron="0 3 * * *",
             timezone="Europe/Berlin",
@@ -81,29 +84,29 @@ class TestStoring:
             user_id="ann",
             priority=Priority.HIGH,
             retries=0,
-            retry=Backoff(base=2),
+            backoff=Backoff(base=2),
             timeout_ms=5,
             cost=0.5,
             start=1,
             end=2,
             jitter_ms=3,
-            grace_ms=4,
+            misfire_grace_ms=4,
             misfire="all",
             misfire_limit=6,
             overlap="skip",
-            enabled=True,
+            paused=False,
             declared=True,
         )
         store(wanted)
         found = read(queue, wanted.schedule_id).schedule
-        assert found.evolve(args=()) == wanted.evolve(args=())
-        assert found.args == (1, "ü", [None, True])
+        assert found == wanted
+        assert found.task.args == (1, "ü", [None, True])
 
     def test_sent_again_it_changes_nothing(self, queue: "Bench", store: Store) -> None:
-        store(hourly(enabled=True), next_at=5)
+        store(hourly(paused=False), next_at=5)
         before = queue.snapshot()
         queue.advance(1_000)
-        assert store(hourly(enabled=True), next_at=6) == [(Status.ALREADY, 1)]
+        assert store(hourly(paused=False), next_at=6) == [(Status.ALREADY, 1)]
         store(hourly(args=(1,)), revision=1)
         after = queue.snapshot()
         assert store(hourly(args=(1,)), revision=1) == [(Status.ALREADY, 2)]
@@ -117,7 +120,7 @@ class TestStoring:
         same = hourly(kwargs={"a": {"c": 3.0, "d": 2}, "b": 1}, payload={"x": 2, "y": 1})
         assert store(same) == store(same, revision=1) == [(Status.ALREADY, 1)]
         assert queue.snapshot() == before
-        assert list(read(queue).schedule.kwargs) == ["b", "a"]
+        assert list(read(queue).schedule.task.kwargs) == ["b", "a"]
         assert store(hourly(kwargs={"b": True, "a": {"d": 2, "c": 3}}), revision=1) == [(Status.OK, 2)]
 
     def test_a_new_one_whose_id_is_taken_is_refused_with_all_of_its_call(self, queue: "Bench", store: Store) -> None:
@@ -129,20 +132,20 @@ class TestStoring:
 
     def test_one_without_further_times_makes_room_for_a_new_one_of_its_id(self, queue: "Bench", store: Store) -> None:
         once = hourly(every_ms=None, at=queue.now_ms)
-        store(once, next_at=once.at)
-        move = calls.move(once, 1, time=once.at, following=None, fire_at=once.at)
+        store(once, next_at=once.at_ms)
+        move = calls.move(once, 1, time=once.at_ms, following=None, fire_at=once.at_ms)
         queue.run(calls.fire(queue.keys, [move], term=1, result_ttl_ms=9_000))
         before = queue.snapshot()
         assert store(once, next_at=None) == [(Status.ALREADY, 1)]
         assert queue.snapshot() == before
         with pytest.raises(ScheduleConflict):
-            store(once.evolve(args=(1,)), next_at=once.at)
-        later = once.evolve(at=queue.now_ms + 70, args=(1,))
-        assert store(later, next_at=later.at) == [(Status.OK, 2)]
-        assert store(later, next_at=later.at) == [(Status.ALREADY, 2)]
+            store(stored_schedule_with(once, args=(1,)), next_at=once.at_ms)
+        later = stored_schedule_with(once, at=queue.now_ms + 70, args=(1,))
+        assert store(later, next_at=later.at_ms) == [(Status.OK, 2)]
+        assert store(later, next_at=later.at_ms) == [(Status.ALREADY, 2)]
         found = read(queue)
-        assert (found.next_at, found.forgotten_at, found.last_at, found.fired) == (later.at, None, once.at, 1)
-        assert due(queue) == {"s": later.at}
+        assert (found.next_ms, found.forgotten_ms, found.last_ms, found.fired) == (later.at_ms, None, once.at_ms, 1)
+        assert due(queue) == {"s": later.at_ms}
         with pytest.raises(ScheduleConflict):
             store(once)
 
@@ -182,16 +185,18 @@ class TestChangesOfTimes:
         queue.advance(50)
         store(hourly(args=(1,)), revision=1, next_at=queue.now_ms + 100)
         found = read(queue)
-        assert (found.next_at, found.missed) == (queue.now_ms - 40, 0)
+        assert (found.next_ms, found.missed) == (queue.now_ms - 40, 0)
 
     def test_other_times_start_over_and_a_time_that_was_due_is_missed(self, queue: "Bench", store: Store) -> None:
         store(hourly(), next_at=queue.now_ms + 10)
         queue.advance(50)
         store(hourly(every_ms=5_000), revision=1)
         found = read(queue)
-        assert (found.next_at, found.from_at, found.missed) == (None, queue.now_ms, 1)
+        assert (found.next_ms, found.from_ms, found.missed) == (None, queue.now_ms, 1)
         due_at = queue.now_ms - 40
-        assert found.misses == (Miss(first=due_at, last=due_at, number=1, reason="edited"),)
+        assert found.misses == (
+            Miss(first_at=from_epoch_ms(due_at), last_at=from_epoch_ms(due_at), count=1, reason="edited"),
+        )
         assert queue.run(calls.read_scheduler(queue.keys)).missed == 1
 
     @pytest.mark.parametrize("change", ["edit", "disable", "pause"])
@@ -205,11 +210,14 @@ class TestChangesOfTimes:
         if change == "pause":
             queue.run(calls.enable(queue.keys, "s", on=False, overdue=overdue))
         else:
-            fields: dict[str, Any] = {"every_ms": 5_000} if change == "edit" else {"enabled": False}
+            fields: dict[str, Any] = {"every_ms": 5_000} if change == "edit" else {"paused": True}
             store(hourly(**fields), revision=1, overdue=overdue)
-        found, why = read(queue), "edited" if change == "edit" else "disabled"
+        found = read(queue)
+        why: MissReason = "edited" if change == "edit" else "paused"
         assert found.missed == 3
-        assert found.misses == (Miss(first=at, last=at + 2 * HOUR_MS, number=3, reason=why),)
+        assert found.misses == (
+            Miss(first_at=from_epoch_ms(at), last_at=from_epoch_ms(at + 2 * HOUR_MS), count=3, reason=why),
+        )
         assert queue.run(calls.read_scheduler(queue.keys)).missed == 3
 
     def test_what_was_counted_from_another_time_is_not_believed(self, queue: "Bench", store: Store) -> None:
@@ -235,17 +243,17 @@ class TestChangesOfTimes:
     def test_other_times_before_the_next_one_miss_nothing(self, queue: "Bench", store: Store) -> None:
         store(hourly(), next_at=queue.now_ms + 10)
         store(hourly(every_ms=5_000), revision=1, next_at=queue.now_ms + 20)
-        assert (read(queue).missed, read(queue).next_at) == (0, queue.now_ms + 20)
+        assert (read(queue).missed, read(queue).next_ms) == (0, queue.now_ms + 20)
 
 
 class TestEnabling:
     def test_one_that_is_stopped_is_not_due_and_begins_anew(self, queue: "Bench", store: Store) -> None:
         store(hourly(), next_at=queue.now_ms + 10)
         assert queue.run(calls.enable(queue.keys, "s", on=False))
-        assert (due(queue), read(queue).enabled, read(queue).missed) == ({}, False, 0)
+        assert (due(queue), read(queue).paused, read(queue).missed) == ({}, True, 0)
         queue.advance(60_000)
         assert queue.run(calls.enable(queue.keys, "s", on=True))
-        assert (due(queue), read(queue).from_at) == ({"s": 0}, queue.now_ms)
+        assert (due(queue), read(queue).from_ms) == ({"s": 0}, queue.now_ms)
         assert read(queue).revision == 3
 
     def test_again_it_changes_nothing(self, queue: "Bench", store: Store) -> None:
@@ -255,11 +263,11 @@ class TestEnabling:
         assert queue.snapshot() == before
 
     def test_a_change_leaves_it_stopped_unless_it_says_otherwise(self, queue: "Bench", store: Store) -> None:
-        store(hourly(enabled=False))
+        store(hourly(paused=True))
         store(hourly(args=(1,)), revision=1)
-        assert not read(queue).enabled
-        store(hourly(args=(1,), enabled=True), revision=2)
-        assert read(queue).enabled
+        assert read(queue).paused
+        store(hourly(args=(1,), paused=False), revision=2)
+        assert not read(queue).paused
 
     def test_one_that_is_not_there_is_an_error(self, queue: "Bench") -> None:
         with pytest.raises(ScheduleNotFound):
@@ -382,7 +390,7 @@ class TestReading:
         store(hourly("b"), next_at=queue.now_ms + 200)
         queue.advance(150)
         found = queue.run(calls.read_scheduler(queue.keys))
-        assert (found.schedules, found.overdue, found.first_at) == (2, 1, queue.now_ms - 50)
+        assert (found.schedules, found.overdue, found.next_ms) == (2, 1, queue.now_ms - 50)
         assert (found.leader, found.term) == (None, 0)
 
 
@@ -391,13 +399,13 @@ class TestBadInput:
         wrong: list[Any] = [
             hourly("a", user_id=None, cron="* * * * *"),
             hourly("a", start=10, end=5, jitter_ms=-1, misfire="never"),
-            Schedule(schedule_id="x" * 101, user_id="ann", args=({1},)),
+            stored_schedule(schedule_id="x" * 101, user_id="ann", args=({1},)),
         ]
         with pytest.raises(InvalidSchedule) as caught:
             store(*wrong)
         assert caught.value.problems == (
             "schedule 'a': give one of cron, every and at, to say when; found cron and every",
-            "schedule 'a': user_id is missing: whose share of the workers do its tasks use?",
+            "schedule 'a': its task has no user_id: whose share of the workers does it use?",
             "schedule 'a': end is before start, by 0.005 s: it could never fire",
             "schedule 'a': jitter must be a number of seconds from 0 to 86,400, not -0.001",
             "schedule 'a': misfire must be one of latest, all, skip, not 'never'",

@@ -17,8 +17,10 @@ from hypothesis.stateful import (
 
 from fairque.protocol import calls
 from fairque.protocol.calls import Move, Overdue, Storing
-from fairque.protocol.model.schedules import Schedule, ScheduleInfo
+from fairque.protocol.model.schedule_infos import ScheduleInfo
+from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.wire.status import Status
+from fairque.testing.internal import stored_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +63,7 @@ class Known:
 
     def definition(self, name: str) -> Schedule:
         overlap: Any = self.overlap
-        return Schedule(
+        return stored_schedule(
             schedule_id=name, every_ms=self.every, user_id="ann", func="f", args=(self.content,), overlap=overlap
         )
 
@@ -198,9 +200,9 @@ class Schedules(RuleBasedStateMachine):
             ]
 
     def _move(self, row: ScheduleInfo, *, newest: bool) -> Move:
-        every, time = row.schedule.every_ms or 0, row.next_at
+        every, time = row.schedule.every_ms or 0, row.next_ms
         if time is None:
-            return calls.move(row.schedule, row.revision, time=None, following=following(every, row.from_at or 0))
+            return calls.move(row.schedule, row.revision, time=None, following=following(every, row.from_ms or 0))
         fire_at = max(time, self.now // every * every) if newest else time
         return calls.move(
             row.schedule,
@@ -218,7 +220,7 @@ class Schedules(RuleBasedStateMachine):
             return Status.NOT_FOUND
         if one.revision != row.revision or not one.on:
             return Status.CHANGED
-        if one.next_at != row.next_at:
+        if one.next_at != row.next_ms:
             return Status.ALREADY
         return self._carry_out(row.schedule_id, one, move)
 

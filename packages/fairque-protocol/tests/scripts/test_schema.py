@@ -8,10 +8,10 @@ from fairque.protocol import calls
 from fairque.protocol.calls import Failed, Finished, Released, Reported, Setting, Storing
 from fairque.protocol.errors import SchemaMismatch
 from fairque.protocol.model.progress import Progress
-from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.scripts import script_names
+from fairque.testing.internal import stored_schedule
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def every_call(keys: QueueKeys, queue: "Bench") -> dict[str, Call[Any]]:
     ttl = {"result_ttl_ms": 1_000}
     both = {**ttl, "dead_ttl_ms": 1_000}
-    nightly = Schedule(schedule_id="s", every_ms=1_000, user_id="ann", func="f")
+    nightly = stored_schedule(schedule_id="s", every_ms=1_000, user_id="ann", func="f")
     built: list[Call[Any]] = [
         calls.push(keys, [queue.task()], message_limit=1_000),
         calls.pop(keys, worker="w", claim="ab", count=1, lease_ms=1_000, max_lost_workers=1, **both),

@@ -15,8 +15,8 @@ from fairque.console.verifier import Report, verify
 from fairque.protocol import calls
 from fairque.protocol.calls import Storing
 from fairque.protocol.errors import FairqueError, ProtocolError, SchemaMismatch
-from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import Priority, TaskState
+from fairque.testing.internal import stored_schedule, stored_schedule_with
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
@@ -59,7 +59,7 @@ SCORES |= {"the largest integer": "9223372036854775807", "a fraction": "1.5", "l
 #: Makes one more queue like the template.
 Copy: TypeAlias = Callable[[], "Bench"]
 
-BROUGHT = Schedule(schedule_id="s", every_ms=1_000, user_id="ann", func="f", overlap="skip")
+BROUGHT = stored_schedule(schedule_id="s", every_ms=1_000, user_id="ann", func="f", overlap="skip")
 
 
 def busy(queue: "Bench") -> None:
@@ -94,7 +94,10 @@ def busy(queue: "Bench") -> None:
     queue.fill("zoe", 3)
     queue.finish(long, ran_us=5_000_000)
     queue.push(queue.task("eve", task_id="late", depends_on=[done.task_id]))
-    storing = [Storing(schedule=BROUGHT.evolve(schedule_id=name), revision=0, next_at=queue.now_ms) for name in "qrst"]
+    storing = [
+        Storing(schedule=stored_schedule_with(BROUGHT, schedule_id=name), revision=0, next_at=queue.now_ms)
+        for name in "qrst"
+    ]
     queue.run(calls.schedule(queue.keys, storing, message_limit=10_000))
     queue.run(calls.lead(queue.keys, "me", lease_ms=10_000))
     for step in range(2):
@@ -164,7 +167,9 @@ def use(queue: "Bench", turn: int, *, watched: bool = False) -> list[str]:
     k, ttl = queue.keys, {"result_ttl_ms": 60_000}
     both = {**ttl, "dead_ttl_ms": 60_000}
     move = calls.move(BROUGHT, 1, time=queue.now_ms, following=queue.now_ms + 9, fire_at=queue.now_ms)
-    storing = Storing(schedule=BROUGHT.evolve(schedule_id=f"z{turn}"), revision=0, next_at=queue.now_ms + 5)
+    storing = Storing(
+        schedule=stored_schedule_with(BROUGHT, schedule_id=f"z{turn}"), revision=0, next_at=queue.now_ms + 5
+    )
     pop = queue.pop_call(4)
     some = [f"n{turn}", "parent", "t1", "nobody"]
     tried: list[Any] = [

@@ -9,10 +9,9 @@ from fairque.console.verifier import Report, verify
 from fairque.protocol import calls
 from fairque.protocol.calls import Storing
 from fairque.protocol.model.dependencies import After
-from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.scripts import script, script_names
-from fairque.testing.internal import amend_record
+from fairque.testing.internal import amend_record, stored_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -641,7 +640,7 @@ class TestSchedules:
     @pytest.fixture
     def timed(self, queue: "Bench") -> "Bench":
         schedules = [
-            Schedule(schedule_id=name, every_ms=1_000, user_id="ann", func="f", enabled=name != "off")
+            stored_schedule(schedule_id=name, every_ms=1_000, user_id="ann", func="f", paused=name == "off")
             for name in ("s", "off", "other")
         ]
         storing = [Storing(schedule=one, revision=0, next_at=queue.now_ms + 5_000) for one in schedules]
@@ -714,7 +713,7 @@ class TestSchedules:
         self.broken(timed, "never to be computed")
         look(timed, fix=True)
         assert ("s", 0.0) in timed.snapshot("due")["due"]
-        assert timed.run(calls.read_schedule(timed.keys, "s")).from_at == timed.now_ms
+        assert timed.run(calls.read_schedule(timed.keys, "s")).from_ms == timed.now_ms
 
     def test_indexes_of_another_type_are_made_anew(self, timed: "Bench") -> None:
         before = timed.snapshot("schedules", "due")

@@ -42,6 +42,7 @@ from fairque.protocol.errors import (
     QueueFull,
     RedisUnavailable,
     ResultExpired,
+    ScheduleConflict,
     ScheduleNotFound,
     SchemaMismatch,
     ServerError,
@@ -66,13 +67,8 @@ from fairque.protocol.model.pipeline import Pipeline, pipeline
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.reports import BulkReport, RetryReport
 from fairque.protocol.model.retry import Backoff, Cancel, Retry, Snooze
-from fairque.protocol.model.schedules import (
-    Miss,
-    Moved,
-    Schedule,
-    ScheduleInfo,
-    SchedulerStatus,
-)
+from fairque.protocol.model.schedule_infos import Miss, ScheduleInfo, SchedulerStatus
+from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import CancelResult, Priority, TaskState
 from fairque.protocol.model.stopping import StopReason
 from fairque.protocol.model.task import Task, TaskDefaults, TaskOptions
@@ -127,8 +123,8 @@ __all__ = [  # noqa: RUF022 - see above
     "AsyncSchedules",
     "Schedule",
     "ScheduleInfo",
-    "SchedulerStatus",
     "Miss",
+    "SchedulerStatus",
     "Moved",
     # Tasks
     "task",
@@ -176,6 +172,7 @@ __all__ = [  # noqa: RUF022 - see above
     "QueueFull",
     "RedisUnavailable",
     "ResultExpired",
+    "ScheduleConflict",
     "ScheduleNotFound",
     "SchemaMismatch",
     "ServerUnsuitable",

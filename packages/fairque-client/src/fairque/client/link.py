@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from fairque.client.outcomes import Missing
 from fairque.client.settings import ClientSettings
-from fairque.client.steps import Steps
+from fairque.client.steps import Steps, carried_out
 from fairque.client.waiting import Event, News, Wait, Waiters
 from fairque.protocol import clock
 from fairque.protocol.calls import MAX_WATCH_TASKS, Outcome, read_progress, watch_many
@@ -108,13 +108,7 @@ class Link(_Shared):
 
     def work(self, steps: Steps[T]) -> T:
         """Carry out steps one after the other, and return their result."""
-        try:
-            step = next(steps)
-            while True:
-                step = steps.send(self.run(step) if isinstance(step, Call) else self.run_all(step))
-        except StopIteration as end:
-            result: T = end.value
-            return result
+        return carried_out(self.run, self.run_all, steps)
 
     def follow(
         self, task_ids: Iterable[str], until: float, *, progress: bool = False
@@ -235,7 +229,12 @@ class AsyncLink(_Shared):
         try:
             step = next(steps)
             while True:
-                step = steps.send(await (self.run(step) if isinstance(step, Call) else self.run_all(step)))
+                try:
+                    answer = await (self.run(step) if isinstance(step, Call) else self.run_all(step))
+                except Exception as error:  # noqa: BLE001 - the steps decide what it means to them
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(answer)
         except StopIteration as end:
             result: T = end.value
             return result

@@ -7,16 +7,18 @@ from zoneinfo import ZoneInfo
 
 from attrs import asdict
 
-from fairque.protocol.model.schedules import Schedule, ScheduleInfo
+from fairque.protocol.durations import from_epoch_ms
+from fairque.protocol.model.schedule_infos import ScheduleInfo
+from fairque.protocol.model.schedules import Schedule
 
 __all__ = ["facts", "page_table", "shown", "times_table"]
 
 
-def shown(at: int | None, schedule: Schedule) -> str:
+def shown(at: datetime | None, schedule: Schedule) -> str:
     """Return a moment in the zone of a schedule; none is the empty text."""
     if at is None:
         return ""
-    return datetime.fromtimestamp(at / 1000, ZoneInfo(schedule.timezone)).isoformat(sep=" ", timespec="milliseconds")
+    return at.astimezone(ZoneInfo(schedule.timezone)).isoformat(sep=" ", timespec="milliseconds")
 
 
 def page_table(infos: Iterable[ScheduleInfo]) -> str:
@@ -39,28 +41,69 @@ def page_table(infos: Iterable[ScheduleInfo]) -> str:
     return _table([head, *rows], numbers=3)
 
 
-def times_table(times: Iterable[tuple[int, ScheduleInfo]]) -> str:
+def times_table(times: Iterable[tuple[datetime, ScheduleInfo]]) -> str:
     """Return times as a table."""
     rows = [(shown(at, info.schedule), info.schedule.timezone, info.schedule_id) for at, info in times]
     return _table([("next", "zone", "schedule"), *rows], numbers=0)
 
 
 def facts(info: ScheduleInfo) -> dict[str, Any]:
-    """Return all that is known of a schedule as JSON values."""
-    known = asdict(info)
-    return {**known.pop("schedule"), **known, "last_task_id": info.last_task_id}
+    """Return all that is known of a schedule as JSON values, by the names of the arguments of `Schedule` and `Task`."""
+    one, task = info.schedule, info.schedule.task
+    return {
+        "schedule_id": info.schedule_id,
+        "cron": one.cron,
+        "every": None if one.every_ms is None else one.every_ms / 1000,
+        "at": _moment(one.at_ms),
+        "timezone": one.timezone,
+        "start": _moment(one.start_ms),
+        "end": _moment(one.end_ms),
+        "jitter": one.jitter_ms / 1000,
+        "misfire": one.misfire,
+        "misfire_grace": one.misfire_grace_ms / 1000,
+        "misfire_limit": one.misfire_limit,
+        "overlap": one.overlap,
+        "dst_gap": one.dst_gap,
+        "task": {
+            "func": task.func,
+            "args": task.args,
+            "kwargs": task.kwargs,
+            "payload": task.payload,
+            "user_id": task.user_id,
+            "priority": None if task.priority is None else task.priority.name,
+            "retries": task.retries,
+            "backoff": None if task.backoff is None else asdict(task.backoff),
+            "timeout": task.timeout_ms / 1000,
+            "isolation": task.isolation,
+            "cost": task.cost,
+        },
+        "declared": one.declared,
+        "revision": info.revision,
+        "paused": info.paused,
+        "next_at": info.next_at,
+        "last_at": info.last_at,
+        "last_task_id": info.last_task_id,
+        "fired": info.fired,
+        "missed": info.missed,
+        "skipped": info.skipped,
+        "misses": info.misses,
+    }
+
+
+def _moment(ms: int | None) -> datetime | None:
+    return None if ms is None else from_epoch_ms(ms)
 
 
 def _when(schedule: Schedule) -> str:
-    if schedule.at is not None:
-        return f"at {shown(schedule.at, schedule)}"
+    if schedule.at_ms is not None:
+        return f"at {shown(from_epoch_ms(schedule.at_ms), schedule)}"
     return schedule.cron if schedule.cron is not None else f"every {(schedule.every_ms or 0) / 1000:g} s"
 
 
 def _state(info: ScheduleInfo) -> str:
-    if not info.enabled:
+    if info.paused:
         return "paused"
-    return "over" if info.next_at is None and info.forgotten_at is not None else "on"
+    return "over" if info.next_at is None and info.forgotten_ms is not None else "on"
 
 
 def _table(rows: list[tuple[str, ...]], *, numbers: int) -> str:

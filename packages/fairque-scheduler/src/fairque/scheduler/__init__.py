@@ -1,6 +1,7 @@
 """Cron for a fairque queue: any number of schedulers may run, one of them leads, and each run enqueues one task."""
 
 from fairque.protocol.config import QueueSection, RedisSection
+from fairque.protocol.cron.cron import Cron, parse_cron
 from fairque.protocol.errors import (
     ConfigurationError,
     FairqueError,
@@ -12,18 +13,10 @@ from fairque.protocol.errors import (
     ServerUnsuitable,
 )
 from fairque.protocol.model.retry import Backoff
-from fairque.protocol.model.schedules import (
-    Miss,
-    Moved,
-    Schedule,
-    ScheduleInfo,
-    SchedulePage,
-    SchedulerStatus,
-    UnreadableSchedule,
-)
+from fairque.protocol.model.schedule_infos import Miss, ScheduleInfo, SchedulerStatus
+from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import Priority
 from fairque.scheduler._version import __version__
-from fairque.scheduler.cron import Cron, parse_cron
 from fairque.scheduler.scheduler import TaskScheduler
 from fairque.scheduler.settings import SchedulerSection, SchedulerSettings
 
@@ -34,11 +27,8 @@ __all__ = [  # noqa: RUF022 - see above
     # Schedules
     "Schedule",
     "ScheduleInfo",
-    "SchedulePage",
     "SchedulerStatus",
-    "UnreadableSchedule",
     "Miss",
-    "Moved",
     "Priority",
     "Backoff",
     "Cron",

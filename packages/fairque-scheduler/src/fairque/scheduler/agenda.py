@@ -9,7 +9,7 @@ from fairque.protocol import clock
 from fairque.protocol.calls import Fired, Firing, Move, due, fire, read_some, verify_schedules
 from fairque.protocol.calls.schedules import MAX_DUE
 from fairque.protocol.errors import ProtocolError
-from fairque.protocol.model.schedules import ScheduleInfo
+from fairque.protocol.model.schedule_infos import ScheduleInfo
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
@@ -188,7 +188,7 @@ class Agenda:
             for info in infos:
                 (term, one), done = self._unsettled[info.schedule_id], info.moved
                 if done is not None and (done.term, done.revision, done.time) == (term, one.revision, one.time):
-                    self._count(one, Fired(Status(done.code), info.next_at, 0), done.at_ms)
+                    self._count(one, Fired(Status(done.code), info.next_ms, 0), done.at_ms)
             for name in names[:told]:
                 del self._unsettled[name]
 
@@ -207,7 +207,7 @@ class Agenda:
         elif fired.next_at is None or fired.next_at > self._until_ms or entry.info is None:
             self._window.drop(name)
         else:
-            info = evolve(entry.info, next_at=fired.next_at, from_at=None)
+            info = evolve(entry.info, next_ms=fired.next_at, from_ms=None)
             self._window.put(Entry(name, fired.next_at, info))
 
     def _count(self, move: Move, fired: Fired, at_ms: int) -> None:
@@ -260,7 +260,7 @@ class Agenda:
     def _know(self, entry: Entry, info: ScheduleInfo | None) -> bool:
         """Take in what was read of a schedule; return whether it is one that may fire."""
         at = None if info is None else _due_at(info)
-        if info is None or at is None or not info.enabled:
+        if info is None or at is None or info.paused:
             self._window.drop(entry.schedule_id)
             return False
         if at == entry.at:
@@ -287,7 +287,7 @@ class Agenda:
 
 def _due_at(info: ScheduleInfo) -> int | None:
     """Return where it stands among those that are due: before all times while its next one is to be computed."""
-    return info.next_at or info.forgotten_at or (None if info.from_at is None else 0)
+    return info.next_ms or info.forgotten_ms or (None if info.from_ms is None else 0)
 
 
 def _parts(moves: Sequence[tuple[Entry, Move]]) -> Iterator[list[tuple[Entry, Move]]]:

@@ -40,7 +40,7 @@ def main(given: Given) -> None:
     configure_log(settings.log.level, settings.log.format)
     scheduler = TaskScheduler(settings.service())
     if settings.schedules is not None:
-        planned = scheduler.apply_schedules(schedules_of(settings.schedules))
+        planned = scheduler.schedules.apply(schedules_of(settings.schedules))
         for line in planned.changes:
             log.info("applied", change=line)
         for line in planned.leftovers("left as it is (fairque apply --prune removes it)"):

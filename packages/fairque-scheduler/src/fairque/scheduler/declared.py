@@ -8,6 +8,7 @@ from attrs import field, frozen
 from attrs.converters import optional as optional_converter
 from attrs.validators import optional
 
+from fairque.client.schedule_checks import cron_problems, function_problem
 from fairque.protocol.config import (
     FairnessSection,
     LogSection,
@@ -21,11 +22,10 @@ from fairque.protocol.config.nodes import join
 from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.limits import id_problem
 from fairque.protocol.model.retry import Backoff
-from fairque.protocol.model.schedules import DEFAULT_GRACE_MS, DEFAULT_MISFIRE_LIMIT, Schedule
+from fairque.protocol.model.schedules import DEFAULT_MISFIRE_GRACE_MS, DEFAULT_MISFIRE_LIMIT, Schedule
 from fairque.protocol.model.states import Priority
-from fairque.protocol.model.task import DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS
+from fairque.protocol.model.task import DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS, Isolation, Task
 from fairque.protocol.service.loading import import_modules
-from fairque.scheduler.checking import cron_problems, function_problem
 from fairque.scheduler.settings import SchedulerSection, SchedulerSettings
 
 if TYPE_CHECKING:
@@ -92,33 +92,71 @@ def _read(text: str) -> datetime:
 
 
 @frozen(kw_only=True)
-class DeclaredSchedule:
-    """One schedule of a configuration file, under its id.
+class DeclaredTask:
+    """What each run of a declared schedule enqueues.
 
     Attributes:
-        user_id: The user whose share of the workers its tasks use.
-        cron: Five or six fields, or a name such as ``@daily``.
-        every: Or the time between two runs, counted from ``start``, else from the beginning of 1970.
-        at: Or the one and only time.
-        timezone: IANA name of the zone in which ``cron`` is meant.
-        dst_gap: What becomes of times that a clock change skips.
-        func: Registered name of the task's function.
+        func: Registered name of the function.
         args: Its positional arguments.
         kwargs: Its keyword arguments.
         payload: For the worker's own `TaskHandler`.
+        user_id: The user whose share of the workers the tasks use.
         priority: Urgency among the tasks of the same user.
         retries: How often a task is tried again after an error.
-        retry: The pauses between the attempts.
+        backoff: The pauses between the attempts.
         timeout: How long one attempt may take.
+        isolation: Whether it runs in a child process.
         cost: Expected run time in seconds.
-        start: No time before this moment.
+    """
+
+    func: str | None = field(default=None, validator=_function)
+    args: list[Any] = field(factory=list)
+    kwargs: dict[str, Any] = field(factory=dict)
+    payload: Any = None
+    user_id: str = field(validator=_an_id)
+    priority: Priority = Priority.NORMAL
+    retries: int = field(default=DEFAULT_RETRIES, validator=between(0, 1_000))
+    backoff: Backoff | None = None
+    timeout: Seconds = field(default=DEFAULT_TIMEOUT_MS / 1000, converter=seconds, validator=between(0.001, 366 * _DAY))
+    isolation: Isolation | None = None
+    cost: float | None = field(default=None, validator=optional(between(0, _DAY * 1000)))
+
+    def task(self) -> Task[Any]:
+        """Return the task."""
+        return Task(
+            func=self.func,
+            args=self.args,
+            kwargs=self.kwargs,
+            payload=self.payload,
+            user_id=self.user_id,
+            priority=self.priority,
+            retries=self.retries,
+            backoff=self.backoff,
+            timeout=self.timeout,
+            isolation=self.isolation,
+            cost=self.cost,
+        )
+
+
+@frozen(kw_only=True)
+class DeclaredSchedule:
+    """One schedule of a configuration file, under its id: the arguments of `Schedule`.
+
+    Attributes:
+        cron: Five or six fields, or a name such as ``@daily``.
+        every: Or the time between two runs, counted from ``start``, else from the beginning of 1970.
+        at: Or the moment of the one and only run.
+        timezone: IANA name of the zone in which ``cron`` is meant.
+        dst_gap: What becomes of runs that a clock change leaves out.
+        task: What each run enqueues.
+        start: No run before this moment.
         end: And none after this one.
-        jitter: Each time is moved by a fixed part of this.
-        misfire_grace: For how long a time that nobody fired is still fired.
+        jitter: Each run is moved by a fixed part of this.
+        misfire_grace: For how long a run that nobody fired is still fired.
         misfire: What becomes of later ones.
         misfire_limit: How many of them, with ``misfire: all``.
-        overlap: Whether a time is fired while the task of the last one has not ended.
-        enabled: Whether it fires; None leaves that to ``queue.schedules.pause`` and ``resume``.
+        overlap: Whether a run is fired while the task of the last one has not ended.
+        paused: Whether it is paused; None leaves that to ``queue.schedules.pause`` and ``resume``.
     """
 
     cron: str | None = field(default=None, validator=_when)
@@ -128,53 +166,36 @@ class DeclaredSchedule:
     at: str | None = field(default=None, validator=_moment)
     timezone: str = field(default="UTC", validator=_zone)
     dst_gap: Literal["run", "skip"] = "run"
-    func: str | None = field(default=None, validator=_function)
-    args: list[Any] = field(factory=list)
-    kwargs: dict[str, Any] = field(factory=dict)
-    payload: Any = None
-    user_id: str = field(validator=_an_id)
-    priority: Priority = Priority.NORMAL
-    retries: int = field(default=DEFAULT_RETRIES, validator=between(0, 1_000))
-    retry: Backoff | None = None
-    timeout: Seconds = field(default=DEFAULT_TIMEOUT_MS / 1000, converter=seconds, validator=between(0.001, 366 * _DAY))
-    cost: float | None = field(default=None, validator=optional(between(0, _DAY * 1000)))
+    task: DeclaredTask
     start: str | None = field(default=None, validator=_moment)
     end: str | None = field(default=None, validator=_end)
     jitter: Seconds = field(default=0.0, converter=seconds, validator=between(0, _DAY))
-    misfire_grace: Seconds = field(default=DEFAULT_GRACE_MS / 1000, converter=seconds, validator=between(0, 366 * _DAY))
+    misfire_grace: Seconds = field(
+        default=DEFAULT_MISFIRE_GRACE_MS / 1000, converter=seconds, validator=between(0, 366 * _DAY)
+    )
     misfire: Literal["latest", "all", "skip"] = "latest"
     misfire_limit: int = field(default=DEFAULT_MISFIRE_LIMIT, validator=between(1, 1_000))
     overlap: Literal["allow", "skip"] = "allow"
-    enabled: bool | None = None
+    paused: bool | None = None
 
     def schedule(self, schedule_id: str) -> Schedule:
         """Return the schedule of that id."""
-        return Schedule.create(
+        return Schedule(
             schedule_id,
+            self.task.task(),
             cron=self.cron,
             every=self.every,
             at=_maybe(self.at),
             timezone=self.timezone,
             dst_gap=self.dst_gap,
-            func=self.func,
-            args=self.args,
-            kwargs=self.kwargs,
-            payload=self.payload,
-            user_id=self.user_id,
-            priority=self.priority,
-            retries=self.retries,
-            retry=self.retry,
-            timeout=self.timeout,
-            cost=self.cost,
             start=_maybe(self.start),
             end=_maybe(self.end),
             jitter=self.jitter,
-            grace=self.misfire_grace,
+            misfire_grace=self.misfire_grace,
             misfire=self.misfire,
             misfire_limit=self.misfire_limit,
             overlap=self.overlap,
-            enabled=self.enabled,
-            declared=True,
+            paused=self.paused,
         )
 
 
@@ -227,7 +248,10 @@ def import_functions(settings: FileSettings, origins: Mapping[str, str]) -> None
     """
     modules = settings.scheduler.modules
     import_modules(modules)
-    paths = {join(join("schedules", name), "func"): one.func for name, one in (settings.schedules or {}).items()}
+    paths = {
+        join(join(join("schedules", name), "task"), "func"): one.task.func
+        for name, one in (settings.schedules or {}).items()
+    }
     found = {path: function_problem(func, modules) for path, func in paths.items()}
     if problems := [f"{origins[path]}: {path}: {problem}" for path, problem in found.items() if problem]:
         raise ConfigurationError(problems)

@@ -3,19 +3,20 @@
 import threading
 from collections.abc import Iterable, Sequence
 
+from fairque.client.schedule_plans import applying
+from fairque.client.steps import carried_out
 from fairque.protocol import clock
 from fairque.protocol.calls.edition import NO_EDITION, Edition
 from fairque.protocol.calls.schedules import read_known
 from fairque.protocol.config import FairnessSection
 from fairque.protocol.errors import FairqueError, RedisUnavailable
+from fairque.protocol.model.schedule_times import time_after
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.runners import Runner
 from fairque.protocol.service.limits import LimitsKeeper
 from fairque.protocol.wire.keys import QueueKeys
-from fairque.scheduler.applying import apply
 from fairque.scheduler.log import log
 from fairque.scheduler.metrics import Metrics
-from fairque.scheduler.times import time_after
 
 __all__ = ["Keeper", "missing"]
 
@@ -115,7 +116,8 @@ class Keeper:
         known_to_be_missing = self.missing
         self._read_missing()
         if self._lost or (suspicious and self.missing):
-            planned = apply(self._runner, self._keys, self._schedules, message_limit=self._message_limit)
+            steps = applying(self._keys, self._schedules, message_limit=self._message_limit)
+            planned = carried_out(self._runner.run, self._runner.run_all, steps)
             for line in planned.changes:
                 log.warning("applied again", change=line)
             self._read_missing()

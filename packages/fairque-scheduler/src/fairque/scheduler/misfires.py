@@ -4,18 +4,14 @@ from collections import deque
 
 from attrs import define, field, frozen
 
-from fairque.protocol.calls import Overdue
-from fairque.protocol.errors import InvalidSchedule
-from fairque.protocol.model.schedules import Schedule, ScheduleInfo
-from fairque.scheduler.times import jitter_of, time_after
+from fairque.protocol.model.schedule_times import time_after
+from fairque.protocol.model.schedules import Schedule
 
-__all__ = ["MAX_COUNTED", "MAX_MISSED", "Step", "next_step", "overdue"]
+__all__ = ["MAX_MISSED", "Step", "next_step"]
 
 #: Missed times that one step goes through, besides those that may yet be fired: a schedule that was away for months
 #: continues in steps, and holds up no other.
 MAX_MISSED = 200
-#: Times of a cron expression that are counted when a schedule is stopped or gets other times.
-MAX_COUNTED = 10_000
 
 
 @frozen
@@ -65,7 +61,7 @@ def next_step(schedule: Schedule, due: int, now: int) -> Step:
     most = {"latest": 1, "all": schedule.misfire_limit, "skip": 0}[schedule.misfire]
     late = _Missed()
     time: int | None = due
-    while time is not None and time < now - schedule.grace_ms and time <= now:
+    while time is not None and time < now - schedule.misfire_grace_ms and time <= now:
         late.add(time, most)
         time = time_after(schedule, time)
         if late.number >= MAX_MISSED:
@@ -76,35 +72,3 @@ def next_step(schedule: Schedule, due: int, now: int) -> Step:
     fire_at = late.kept[0] if late.kept else time if in_grace else None
     following = time if fire_at is None else time_after(schedule, fire_at)
     return Step(fire_at, late.number, late.last, following)
-
-
-def overdue(info: ScheduleInfo, now: int) -> Overdue | None:
-    """Count the times of a schedule that are due and were not fired.
-
-    None when there are none, and where they cannot be computed here: also such a one must be stopped and changed. Of a
-    cron expression at most `MAX_COUNTED`: those that are later are not counted.
-
-    Args:
-        info: What is known of it.
-        now: The server's time.
-    """
-    try:
-        return _overdue(info, now)
-    except InvalidSchedule:
-        return None
-
-
-def _overdue(info: ScheduleInfo, now: int) -> Overdue | None:
-    schedule, first = info.schedule, info.next_at
-    if first is None and info.from_at is not None:
-        first = time_after(schedule, info.from_at)
-    if not info.enabled or first is None or first > now:
-        return None
-    number, last, time = 1, first, time_after(schedule, first)
-    if schedule.every_ms is not None and time is not None:
-        end = now if schedule.end is None else min(now, schedule.end + jitter_of(schedule))
-        more = max(0, (end - time) // schedule.every_ms + 1)
-        return Overdue(1 + more, first, time + (more - 1) * schedule.every_ms if more else first)
-    while time is not None and time <= now and number < MAX_COUNTED:
-        number, last, time = number + 1, time, time_after(schedule, time)
-    return Overdue(number, first, last)

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from attrs import define, field
 
 from fairque.protocol.calls import Move, move
-from fairque.protocol.model.schedules import ScheduleInfo
+from fairque.protocol.model.schedule_infos import ScheduleInfo
+from fairque.protocol.model.schedule_times import time_after
 from fairque.scheduler.misfires import next_step
-from fairque.scheduler.times import time_after
 
 __all__ = ["Entry", "Window"]
 
@@ -43,11 +43,11 @@ class Entry:
             FairqueError: The definition cannot be carried out here.
         """
         info = self._read()
-        if info.next_at is not None:
-            following, fire_at = time_after(info.schedule, info.next_at), info.next_at
+        if info.next_ms is not None:
+            following, fire_at = time_after(info.schedule, info.next_ms), info.next_ms
         else:
-            following, fire_at = None if info.from_at is None else time_after(info.schedule, info.from_at), None
-        self.ready = move(info.schedule, info.revision, time=info.next_at, following=following, fire_at=fire_at)
+            following, fire_at = None if info.from_ms is None else time_after(info.schedule, info.from_ms), None
+        self.ready = move(info.schedule, info.revision, time=info.next_ms, following=following, fire_at=fire_at)
         return self.ready
 
     def move(self, now_ms: int) -> Move:
@@ -57,13 +57,13 @@ class Entry:
             FairqueError: The definition cannot be carried out here.
         """
         info = self._read()
-        if info.next_at is None or info.next_at >= now_ms - info.schedule.grace_ms:
+        if info.next_ms is None or info.next_ms >= now_ms - info.schedule.misfire_grace_ms:
             return self.ready or self.prepare()
-        step = next_step(info.schedule, info.next_at, now_ms)
+        step = next_step(info.schedule, info.next_ms, now_ms)
         return move(
             info.schedule,
             info.revision,
-            time=info.next_at,
+            time=info.next_ms,
             following=step.following,
             fire_at=step.fire_at,
             missed=step.missed,

@@ -89,4 +89,4 @@ def _apply_schedules(settings: Any, *, prune: bool, dry_run: bool) -> Any:
     from fairque.scheduler.declared import schedules_of
 
     with TaskScheduler(settings.service()) as scheduler:
-        return scheduler.apply_schedules(schedules_of(settings.schedules), prune=prune, dry_run=dry_run)
+        return scheduler.schedules.apply(schedules_of(settings.schedules), prune=prune, dry_run=dry_run)

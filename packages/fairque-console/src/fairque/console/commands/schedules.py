@@ -45,7 +45,7 @@ def list_(given: Given, after: str | None, limit: int, *, as_json: bool) -> None
 @as_json
 @watchable
 def show(given: Given, schedule_id: str, *, as_json: bool) -> None:
-    """Show a schedule: its definition, its next time, what it fired and what it missed."""
+    """Show a schedule: its definition, its next run, what it fired and what it missed."""
     from fairque.console.schedule_tables import facts
 
     with opened(given) as queue_:
@@ -61,31 +61,19 @@ def show(given: Given, schedule_id: str, *, as_json: bool) -> None:
 @as_json
 @watchable
 def upcoming(given: Given, schedule_id: str | None, count: int, *, as_json: bool) -> None:
-    """Show the next times of a schedule, or which schedules are due next.
+    """Show the next runs of a schedule, or which schedules are due next."""
+    from fairque.console.schedule_tables import times_table
 
-    It needs the package fairque-scheduler, which computes times.
-    """
-    from fairque.client import ClientSettings
-    from fairque.console.schedule_tables import shown, times_table
-
-    try:
-        from fairque.scheduler import SchedulerSettings, TaskScheduler
-        from fairque.scheduler.times import time_after
-    except ImportError:
-        raise click.ClickException("upcoming needs fairque-console[schedules]") from None
-    settings = given.load(ClientSettings)
-    with TaskScheduler(SchedulerSettings(redis=settings.redis, queue=settings.queue)) as scheduler:
+    with opened(given) as queue_:
         if schedule_id is None:
-            found = scheduler.next_schedules(count)
-            times = [(info.next_at, info) for info in found if info.next_at is not None]
+            times = [(info.next_at, info) for info in queue_.schedules.upcoming(count) if info.next_at is not None]
         else:
-            info = scheduler.get_schedule(schedule_id)
-            times, at = [], info.next_at
-            while at is not None and len(times) < count:
-                times.append((at, info))
-                at = time_after(info.schedule, at)
-    rows = [{"schedule": info.schedule_id, "at_ms": at, "at": shown(at, info.schedule)} for at, info in times]
-    say(rows, [times_table(times) if times else "no times"], as_json=as_json)
+            info, times = queue_.schedules.get(schedule_id), []
+            if info.next_at is not None:
+                later = info.schedule.upcoming(count - 1, after=info.next_at)
+                times = [(at, info) for at in (info.next_at, *later)]
+    rows = [{"schedule_id": info.schedule_id, "next_at": at} for at, info in times]
+    say(rows, [times_table(times) if times else "no runs"], as_json=as_json)
 
 
 @command.command("pause")
@@ -101,7 +89,7 @@ def pause(given: Given, schedule_id: str) -> None:
 @server_options
 @click.argument("schedule_id")
 def resume(given: Given, schedule_id: str) -> None:
-    """Fire a schedule again, from its first time after now."""
+    """Fire a schedule again, from its first run after now."""
     with opened(given) as queue_:
         click.echo("resumed" if queue_.schedules.resume(schedule_id) else "it was not paused")
 

@@ -6,6 +6,7 @@ from typing import Any
 from attrs import frozen
 
 from fairque.protocol.calls.fire import name_of_holder
+from fairque.protocol.durations import from_epoch_ms
 from fairque.protocol.errors import (
     BatchTooLarge,
     InvalidSchedule,
@@ -13,16 +14,15 @@ from fairque.protocol.errors import (
     ScheduleConflict,
     ScheduleNotFound,
 )
-from fairque.protocol.model.schedules import (
+from fairque.protocol.model.schedule_infos import (
     Miss,
     Moved,
-    Schedule,
     ScheduleInfo,
     SchedulePage,
     SchedulerStatus,
     UnreadableSchedule,
-    task_of,
 )
+from fairque.protocol.model.schedules import Schedule, task_of
 from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Argument, Call, opened, text
 from fairque.protocol.wire.codec import encode_task
@@ -31,6 +31,7 @@ from fairque.protocol.wire.schedules import (
     content_digest,
     decode_schedule,
     encode_schedule,
+    id_problems,
     schedule_problems,
     timing_digest,
 )
@@ -60,6 +61,8 @@ MAX_SCHEDULES = 100
 MAX_DUE = 10_000
 _MAX_BYTES = 4 * 1_048_576
 _PLACES = 13
+#: Reasons of misses that the scripts name otherwise.
+_REASONS: dict[str, Any] = {"disabled": "paused"}
 
 
 @frozen
@@ -139,13 +142,13 @@ def schedule(keys: QueueKeys, storing: Sequence[Storing], *, message_limit: int)
         raise InvalidSchedule(problems)
     args: list[Argument] = []
     for one in storing:
-        enabled = one.schedule.enabled
+        paused = one.schedule.paused
         args += (
             one.schedule.schedule_id,
             _maybe(one.revision),
             timing_digest(one.schedule),
             _maybe(one.next_at),
-            "" if enabled is None else int(enabled),
+            "" if paused is None else int(not paused),
             *_overdue(one.overdue),
             encode_schedule(one.schedule),
             content_digest(one.schedule),
@@ -283,7 +286,7 @@ def read_scheduler(keys: QueueKeys) -> Call[SchedulerStatus]:
             lease_ms=left,
             schedules=int(schedules),
             overdue=int(overdue),
-            first_at=_ms(first),
+            next_ms=_ms(first),
             fired=int(fired),
             missed=int(missed),
             skipped=int(skipped),
@@ -323,8 +326,7 @@ def _problems(one: Schedule, message_limit: int) -> list[str]:
 
 
 def _id(schedule_id: str) -> str:
-    problems = [p for p in schedule_problems(Schedule(schedule_id=schedule_id)) if p.startswith("the id of")]
-    if problems:
+    if problems := id_problems(schedule_id):
         raise InvalidSchedule(problems)
     return schedule_id
 
@@ -353,13 +355,13 @@ def _row(places: Sequence[Any]) -> ScheduleInfo:
     name, definition, revision, on, following, after, forget, last, fired, missed, skipped, misses, did = places
     computed = bool(following or forget)
     return ScheduleInfo(
-        schedule=_defined(text(name), definition, enabled=bool(on)),
+        schedule=_defined(text(name), definition, paused=not on),
         revision=int(revision),
-        enabled=bool(on),
-        next_at=_ms(following),
-        from_at=None if computed else _ms(after),
-        forgotten_at=_ms(forget),
-        last_at=_ms(last),
+        paused=not on,
+        next_ms=_ms(following),
+        from_ms=None if computed else _ms(after),
+        forgotten_ms=_ms(forget),
+        last_ms=_ms(last),
         fired=int(fired),
         missed=int(missed),
         skipped=int(skipped),
@@ -368,9 +370,9 @@ def _row(places: Sequence[Any]) -> ScheduleInfo:
     )
 
 
-def _defined(schedule_id: str, definition: bytes, *, enabled: bool) -> Schedule:
+def _defined(schedule_id: str, definition: bytes, *, paused: bool) -> Schedule:
     try:
-        defined = decode_schedule(definition, enabled=enabled)
+        defined = decode_schedule(definition, paused=paused)
     except ProtocolError as error:
         raise ProtocolError(f"schedule {shown(schedule_id, 110)}: {error}") from error
     if defined.schedule_id != schedule_id:
@@ -386,4 +388,9 @@ def _moved(line: str) -> Moved:
 
 def _miss(line: str) -> Miss:
     first, last, number, reason = line.split(" ", 3)
-    return Miss(first=int(first), last=int(last), number=int(number), reason=reason)
+    return Miss(
+        first_at=from_epoch_ms(int(first)),
+        last_at=from_epoch_ms(int(last)),
+        count=int(number),
+        reason=_REASONS.get(reason, reason),
+    )

@@ -1,18 +1,21 @@
 """The definition of a schedule as JSON, what is wrong with one, and the digest of what its times depend on."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from typing import Any, get_args
 
-from attrs import asdict, fields_dict
+from attrs import fields
 
 from fairque.protocol.durations import LONGEST_MS
 from fairque.protocol.errors import InvalidTask, ProtocolError
 from fairque.protocol.jsonvalue import canonical, check_json, dumps, loads
 from fairque.protocol.limits import id_problem
+from fairque.protocol.model.ids import ANY_TASK_ID, is_made_id
+from fairque.protocol.model.outputs import take_out
 from fairque.protocol.model.retry import Backoff
-from fairque.protocol.model.schedules import DstGap, Misfire, Overlap, Schedule, task_of
+from fairque.protocol.model.schedules import DstGap, Misfire, Overlap, Schedule, schedule_from_fields, task_of
 from fairque.protocol.model.states import Priority
+from fairque.protocol.model.task import Task, from_fields
 from fairque.protocol.showing import shown
 from fairque.protocol.wire.codec import decode_backoff, encode_backoff, encode_task
 
@@ -21,6 +24,7 @@ __all__ = [
     "content_digest",
     "decode_schedule",
     "encode_schedule",
+    "id_problems",
     "schedule_problems",
     "timing_digest",
 ]
@@ -29,18 +33,37 @@ __all__ = [
 MAX_SCHEDULE_ID_BYTES = 100
 
 _VERSION = 1
-_DEFAULTS = {name: one.default for name, one in fields_dict(Schedule).items() if name not in ("schedule_id", "enabled")}
-_TIMING = ("cron", "every_ms", "at", "timezone", "dst_gap", "start", "end", "jitter_ms")
+#: What the wire calls the fields of a schedule, and those of its task.
+_FIELDS = {
+    **{name: name for name in ("cron", "every_ms", "timezone", "dst_gap", "jitter_ms", "misfire", "misfire_limit")},
+    "at": "at_ms",
+    "start": "start_ms",
+    "end": "end_ms",
+    "grace_ms": "misfire_grace_ms",
+    **{name: name for name in ("overlap", "declared")},
+}
+_TASK_FIELDS = {
+    **{name: name for name in ("func", "args", "kwargs", "payload", "user_id", "priority", "retries")},
+    "retry": "backoff",
+    "timeout_ms": "timeout_ms",
+    "cost": "cost",
+    "isolation": "isolation",
+}
+_DEFAULTS = {one.name: one.default for one in fields(Schedule)}
+_TASK_DEFAULTS: dict[str, Any] = {
+    **{one.name: one.default for one in fields(Task)},
+    "kwargs": {},
+    "priority": Priority.NORMAL,
+}
+_TIMING = ("cron", "every_ms", "at_ms", "timezone", "dst_gap", "start_ms", "end_ms", "jitter_ms")
 #: A time in a task's id has 15 digits at most.
 _LATEST = 10**15 - 1
 _DAY_MS = 86_400_000
 #: Least and greatest value of numbers, and how they are called in seconds.
 _NUMBERS: dict[str, tuple[str, int, int]] = {
     "every_ms": ("every", 100, 3_660 * _DAY_MS),
-    "timeout_ms": ("timeout", 1, 9_007_199_254_740),
     "jitter_ms": ("jitter", 0, _DAY_MS),
-    "grace_ms": ("grace", 0, 366 * _DAY_MS),
-    "retries": ("", 0, 1_000),
+    "misfire_grace_ms": ("misfire_grace", 0, 366 * _DAY_MS),
     "misfire_limit": ("", 1, 1_000),
 }
 _CHOICES: dict[str, tuple[str, ...]] = {
@@ -51,13 +74,14 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 
 
 def encode_schedule(schedule: Schedule) -> bytes:
-    """Encode a schedule without problems, with keys as they were passed. Whether it fires is not part of it."""
-    fields: dict[str, Any] = {"v": _VERSION, "id": schedule.schedule_id}
-    for name, default in _DEFAULTS.items():
-        value = getattr(schedule, name)
-        if value != default:
-            fields[name] = encode_backoff(value) if isinstance(value, Backoff) else value
-    return dumps(fields)
+    """Encode a schedule without problems, with keys as they were passed. Whether it is paused is not part of it."""
+    stored: dict[str, Any] = {"v": _VERSION, "id": schedule.schedule_id}
+    for source, names, defaults in ((schedule, _FIELDS, _DEFAULTS), (schedule.task, _TASK_FIELDS, _TASK_DEFAULTS)):
+        for wire, name in names.items():
+            value = getattr(source, name)
+            if value is not None and value != defaults[name]:
+                stored[wire] = encode_backoff(value) if isinstance(value, Backoff) else value
+    return dumps(stored)
 
 
 def content_digest(schedule: Schedule) -> str:
@@ -65,27 +89,29 @@ def content_digest(schedule: Schedule) -> str:
     return blake2b(dumps(canonical(loads(encode_schedule(schedule)))), digest_size=8).hexdigest()
 
 
-def decode_schedule(data: bytes, *, enabled: bool | None = None) -> Schedule:
+def decode_schedule(data: bytes, *, paused: bool | None = None) -> Schedule:
     """Decode a definition; fields that this version does not know are ignored.
 
     Raises:
         ProtocolError: It is not a definition of this or an older version.
     """
     try:
-        fields = loads(data)
-        version = fields["v"]
+        stored = loads(data)
+        version = stored["v"]
         if version > _VERSION:
             raise ProtocolError(
                 f"it has version {version}, this fairque-protocol reads up to {_VERSION}: upgrade it here"
             )
-        known = {name: fields[name] for name in _DEFAULTS if name in fields}
-        if "args" in known:
-            known["args"] = tuple(known["args"])
-        if "priority" in known:
-            known["priority"] = Priority(known["priority"])
-        if "retry" in known:
-            known["retry"] = decode_backoff(known["retry"])
-        return Schedule(schedule_id=fields["id"], enabled=enabled, **known)
+        task = {name: stored[wire] for wire, name in _TASK_FIELDS.items() if wire in stored}
+        if "backoff" in task:
+            task["backoff"] = decode_backoff(task["backoff"])
+        known = {name: stored[wire] for wire, name in _FIELDS.items() if wire in stored}
+        return schedule_from_fields(
+            schedule_id=stored["id"],
+            task=from_fields(**{"priority": Priority.NORMAL, **task}, task_id=ANY_TASK_ID, created_at=0),
+            paused=paused,
+            **known,
+        )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ProtocolError(f"its definition cannot be read ({shown(error, 200)}): {data[:200]!r}") from error
 
@@ -102,23 +128,23 @@ def schedule_problems(schedule: Schedule) -> list[str]:
     if not problems:
         try:
             encode_task(task_of(schedule, 0))
-            dumps(asdict(schedule))
+            encode_schedule(schedule)
         except (InvalidTask, ValueError) as error:
             problems.append(str(error))
-    return [*_id(schedule.schedule_id), *(f"{name}: {problem}" for problem in problems)]
+    return [*id_problems(schedule.schedule_id), *(f"{name}: {problem}" for problem in problems)]
+
+
+def id_problems(value: object) -> list[str]:
+    """Return what is wrong with the id of a schedule."""
+    problem = id_problem(value, "the id of a schedule")
+    if problem is None and len(str(value).encode()) > MAX_SCHEDULE_ID_BYTES:
+        problem = f"the id of a schedule {shown(value, 110)} has more than {MAX_SCHEDULE_ID_BYTES} bytes of UTF-8"
+    return [] if problem is None else [problem]
 
 
 # Nothing was checked before, so a field may hold anything.
-def _id(value: object) -> Iterator[str]:
-    problem = id_problem(value, "the id of a schedule")
-    if problem is not None:
-        yield problem
-    elif len(str(value).encode()) > MAX_SCHEDULE_ID_BYTES:
-        yield f"the id of a schedule {shown(value, 110)} has more than {MAX_SCHEDULE_ID_BYTES} bytes of UTF-8"
-
-
 def _times(schedule: Any) -> Iterator[str]:
-    given = [name for name in ("cron", "every_ms", "at") if getattr(schedule, name) is not None]
+    given = [name for name in ("cron", "every_ms", "at_ms") if getattr(schedule, name) is not None]
     if len(given) != 1:
         found = " and ".join(name.removesuffix("_ms") for name in given) or "none of them"
         yield f"give one of cron, every and at, to say when; found {found}"
@@ -126,7 +152,7 @@ def _times(schedule: Any) -> Iterator[str]:
         yield f"cron must be a text such as '0 3 * * *', not {shown(schedule.cron)}"
     if not isinstance(schedule.timezone, str):
         yield f"timezone must be a name such as 'Europe/Berlin', not {shown(schedule.timezone)}"
-    moments = {name: getattr(schedule, name) for name in ("at", "start", "end")}
+    moments = {name: getattr(schedule, f"{name}_ms") for name in ("at", "start", "end")}
     for name, value in moments.items():
         if value is not None and (type(value) is not int or not 0 <= value <= _LATEST):
             yield f"{name} must be a moment with its time zone, not {shown(value)}"
@@ -152,9 +178,6 @@ def _numbers(schedule: Any) -> Iterator[str]:
             yield f"{in_seconds} must be a number of seconds {limits}, not {found}"
         else:
             yield f"{name} must be a whole number from {least:,} to {most:,}, not {shown(value)}"
-    cost = schedule.cost
-    if cost is not None and not (type(cost) in (int, float) and 0 <= cost <= _DAY_MS):
-        yield f"cost must be a number of seconds from 0, not {shown(cost)}"
 
 
 def _choices(schedule: Any) -> Iterator[str]:
@@ -162,34 +185,28 @@ def _choices(schedule: Any) -> Iterator[str]:
         value = getattr(schedule, name)
         if value not in choices:
             yield f"{name} must be one of {', '.join(choices)}, not {shown(value)}"
-    if schedule.enabled not in (None, True, False):
-        yield f"enabled must be True, False or None, not {shown(schedule.enabled)}"
+    if schedule.paused not in (None, True, False):
+        yield f"paused must be True, False or None, not {shown(schedule.paused)}"
 
 
 def _task(schedule: Any) -> Iterator[str]:
-    if schedule.user_id is None:
-        yield "user_id is missing: whose share of the workers do its tasks use?"
-    for name in ("user_id", "func"):
-        value = getattr(schedule, name)
-        if value is not None and (problem := id_problem(value, name)):
-            yield problem
-    if Priority.known(schedule.priority) is None:
-        names = ", ".join(f"{p.name} {p.value}" for p in Priority)
-        yield f"priority {shown(schedule.priority)} is unknown: choose one of {names}"
-    if schedule.retry is not None and not isinstance(schedule.retry, Backoff):
-        yield f"retry must be a Backoff, not {shown(schedule.retry)}"
-    if not isinstance(schedule.args, list | tuple):
-        yield f"args must be a list or tuple of arguments, not {shown(schedule.args)}: put it into a list"
-    if not isinstance(schedule.kwargs, Mapping):
-        yield f"kwargs must be a mapping of names to arguments, not {shown(schedule.kwargs)}"
-    yield from _json(schedule)
-
-
-def _json(schedule: Any) -> Iterator[str]:
-    for name, kind in (("args", list | tuple), ("kwargs", Mapping), ("payload", object)):
-        value = getattr(schedule, name)
-        if isinstance(value, kind):
-            yield from _refused(check_json, value, name)
+    task = schedule.task
+    if not isinstance(task, Task):
+        yield f"task must be a task, such as function.task(...), not {shown(task)}"
+        return
+    if task.user_id is None:
+        yield "its task has no user_id: whose share of the workers does it use?"
+    if not is_made_id(task.task_id):
+        yield f"its task has the id {shown(task.task_id)}: each run has a task of its own, with an id of its own"
+    if task.delay_ms or task.execute_at is not None:
+        yield "its task has a delay or a time (at): the schedule says when"
+    if task.dedup_key is not None:
+        yield f"its task has the dedup_key {shown(task.dedup_key)}: runs have ids; overlap='skip' keeps one at a time"
+    if task.depends_on or take_out(task.args, task.kwargs)[2]:
+        yield "its task depends on others, which a run does not have: let a task of the schedule push them"
+        return
+    for name in ("args", "kwargs", "payload"):
+        yield from _refused(check_json, getattr(task, name), name)
 
 
 def _refused(check: Callable[[Any, str], None], value: Any, name: str) -> Iterator[str]:

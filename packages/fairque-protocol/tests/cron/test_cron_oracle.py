@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import pytest
 from cronsim import CronSim
 
-from fairque.scheduler.cron import Cron, parse_cron
+from fairque.protocol.cron.cron import Cron, parse_cron
 
 ALL = os.environ.get("FAIRQUE_TEST_CRON_ORACLE") == "all"
 SEED = 6

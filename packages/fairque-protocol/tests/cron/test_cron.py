@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fairque.scheduler.cron import Cron, parse_cron
+from fairque.protocol.cron.cron import Cron, parse_cron
 
 
 def local_times(cron: Cron, start: str, end: str) -> list[str]:

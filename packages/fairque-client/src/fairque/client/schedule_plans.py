@@ -1,33 +1,31 @@
 """Makes the schedules of a queue those that a configuration declares: what differs, and the calls that change it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol, TypeVar
 
-from attrs import asdict, frozen
+from attrs import fields, frozen
 
+from fairque.client.schedule_misses import overdue
+from fairque.client.steps import Steps
 from fairque.protocol.calls import Scheduled, Storing, read_schedules, schedule, unschedule
 from fairque.protocol.errors import BatchTooLarge, ScheduleConflict, ScheduleNotFound
-from fairque.protocol.model.schedules import Schedule, ScheduleInfo, UnreadableSchedule
+from fairque.protocol.model.schedule_infos import ScheduleInfo, UnreadableSchedule
+from fairque.protocol.model.schedule_times import time_after
+from fairque.protocol.model.schedules import Schedule
+from fairque.protocol.model.states import Priority
+from fairque.protocol.model.task import Task
 from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.schedules import content_digest, timing_digest
-from fairque.scheduler.misfires import overdue
-from fairque.scheduler.times import time_after
 
-__all__ = ["Plan", "apply", "plan"]
+__all__ = ["Plan", "applying", "plan"]
 
-T = TypeVar("T")
 _PAGE = 1_000
+_NAMES = tuple(one.name for one in fields(Schedule) if one.name not in ("schedule_id", "task"))
+#: Of its task: all but its id and the time when it was made.
+_TASK_NAMES = tuple(one.name for one in fields(Task) if one.name not in ("task_id", "created_at"))
 #: When others change the same schedules meanwhile, as further instances do that start together.
 _TRIES = 5
-
-
-class Runs(Protocol):
-    """Sends calls, as `Runner` does."""
-
-    def run(self, call: Call[T]) -> T:
-        """Send a call and return its answer."""
 
 
 @frozen(kw_only=True)
@@ -60,7 +58,7 @@ class Plan:
             fate: What becomes of those that were declared once.
         """
         return [
-            *(f"schedule {name!r}: has no time from now on, left out" for name in self.over),
+            *(f"schedule {name!r}: has no run from now on, left out" for name in self.over),
             *(f"schedule {info.schedule_id!r}: is not declared any more, {fate}" for info in self.undeclared),
             *(f"{one.problem}; it is not declared, and stays" for one in self.unreadable),
         ]
@@ -110,23 +108,21 @@ def plan(
     )
 
 
-def apply(
-    runner: Runs,
+def applying(
     keys: QueueKeys,
     declared: Iterable[Schedule],
     *,
     message_limit: int,
     prune: bool = False,
     dry_run: bool = False,
-) -> Plan:
+) -> Steps[Plan]:
     """Make it so, and return what was done. Doing it again changes nothing.
 
     Args:
-        runner: The server.
         keys: The queue.
         declared: Schedules without problems.
         message_limit: Bytes of the largest message of a task.
-        prune: Remove those that are not declared any more.
+        prune: Delete those that are not declared any more.
         dry_run: Change nothing.
 
     Raises:
@@ -134,19 +130,19 @@ def apply(
     """
     declared = tuple(declared)
     for left in reversed(range(_TRIES)):
-        planned = plan(declared, *_all(runner, keys))
+        planned = plan(declared, *(yield from _all(keys)))
         # Built before the first is sent, so that one that is refused changes nothing.
         calls = _calls(keys, planned.storing, message_limit)
         if dry_run:
             return planned
         try:
             for lost in planned.replaced:
-                runner.run(unschedule(keys, lost.schedule_id, revision=lost.revision))
-            for call in calls:
-                runner.run(call)
+                yield unschedule(keys, lost.schedule_id, revision=lost.revision)
+            for call in calls:  # noqa: UP028 - a list takes no answers
+                yield call
             if prune:
                 for info in planned.undeclared:
-                    runner.run(unschedule(keys, info.schedule_id, revision=info.revision))
+                    yield unschedule(keys, info.schedule_id, revision=info.revision)
         except (ScheduleConflict, ScheduleNotFound):
             if not left:
                 raise
@@ -168,31 +164,38 @@ def _calls(keys: QueueKeys, storing: Sequence[Storing], message_limit: int) -> l
         return _calls(keys, storing[:half], message_limit) + _calls(keys, storing[half:], message_limit)
 
 
-def _all(runner: Runs, keys: QueueKeys) -> tuple[dict[str, ScheduleInfo], int, list[UnreadableSchedule]]:
-    page = runner.run(read_schedules(keys, most=_PAGE))
+def _all(keys: QueueKeys) -> Steps[tuple[dict[str, ScheduleInfo], int, list[UnreadableSchedule]]]:
+    page = yield read_schedules(keys, most=_PAGE)
     found, now_ms, unreadable = {info.schedule_id: info for info in page}, page.at_ms, [*page.unreadable]
     while page.next is not None:
-        page = runner.run(read_schedules(keys, after=page.next, most=_PAGE))
+        page = yield read_schedules(keys, after=page.next, most=_PAGE)
         found |= {info.schedule_id: info for info in page}
         unreadable += page.unreadable
     return found, now_ms, unreadable
 
 
 def _same(one: Schedule, known: ScheduleInfo) -> bool:
-    return content_digest(one) == content_digest(known.schedule) and one.enabled in (None, known.enabled)
+    return content_digest(one) == content_digest(known.schedule) and one.paused in (None, known.paused)
 
 
 def _other_times(one: Schedule, known: ScheduleInfo) -> bool:
-    return one.enabled is False or timing_digest(one) != timing_digest(known.schedule)
+    return one.paused is True or timing_digest(one) != timing_digest(known.schedule)
 
 
 def _differences(one: Schedule, known: ScheduleInfo) -> str:
-    before, after = asdict(known.schedule), asdict(one)
-    if one.enabled is None:
-        del before["enabled"]
+    before, after = _facts(known.schedule), _facts(one)
+    if one.paused is None:
+        del before["paused"]
     return ", ".join(
         f"{name} {_shown(before[name])} -> {_shown(after[name])}" for name in before if before[name] != after[name]
     )
+
+
+def _facts(one: Schedule) -> dict[str, object]:
+    """Return what a schedule says, and its task."""
+    own = {name: getattr(one, name) for name in _NAMES}
+    task = {name: getattr(one.task, name) for name in _TASK_NAMES}
+    return {**own, **task, "priority": one.task.priority or Priority.NORMAL}
 
 
 def _shown(value: object) -> str:

@@ -2,9 +2,11 @@
 
 import functools
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
-from fairque.protocol.model.schedules import Schedule
-from fairque.scheduler.cron import Cron, parse_cron
+if TYPE_CHECKING:
+    from fairque.protocol.cron.cron import Cron
+    from fairque.protocol.model.schedules import Schedule
 
 __all__ = ["jitter_of", "time_after"]
 
@@ -13,11 +15,13 @@ _PARSED = 4_096
 
 
 @functools.lru_cache(_PARSED)
-def _cron(expression: str, timezone: str, dst_gap: str) -> Cron:
+def _cron(expression: str, timezone: str, dst_gap: str) -> "Cron":
+    from fairque.protocol.cron.cron import parse_cron  # noqa: PLC0415 - only who has cron schedules pays for it
+
     return parse_cron(expression, timezone, dst_gap=dst_gap)
 
 
-def jitter_of(schedule: Schedule) -> int:
+def jitter_of(schedule: "Schedule") -> int:
     """Return by how many milliseconds all times of a schedule are moved: always as many, since it comes from the id."""
     if not schedule.jitter_ms:
         return 0
@@ -25,7 +29,7 @@ def jitter_of(schedule: Schedule) -> int:
     return int.from_bytes(digest) % (schedule.jitter_ms + 1)
 
 
-def time_after(schedule: Schedule, moment: int) -> int | None:
+def time_after(schedule: "Schedule", moment: int) -> int | None:
     """Return the first time of a schedule that is strictly later than a moment, or None if there is none.
 
     Args:
@@ -40,18 +44,18 @@ def time_after(schedule: Schedule, moment: int) -> int | None:
     """
     jitter = jitter_of(schedule)
     after = moment - jitter
-    if schedule.start is not None:
-        after = max(after, schedule.start - 1)
+    if schedule.start_ms is not None:
+        after = max(after, schedule.start_ms - 1)
     time = _plain_after(schedule, after)
-    if time is None or (schedule.end is not None and time > schedule.end):
+    if time is None or (schedule.end_ms is not None and time > schedule.end_ms):
         return None
     return time + jitter
 
 
-def _plain_after(schedule: Schedule, after: int) -> int | None:
-    if schedule.at is not None:
-        return schedule.at if schedule.at > after else None
+def _plain_after(schedule: "Schedule", after: int) -> int | None:
+    if schedule.at_ms is not None:
+        return schedule.at_ms if schedule.at_ms > after else None
     if schedule.every_ms is not None:
-        first = schedule.start or 0
+        first = schedule.start_ms or 0
         return first + max(0, (after - first) // schedule.every_ms + 1) * schedule.every_ms
     return _cron(schedule.cron or "", schedule.timezone, schedule.dst_gap).after(after)

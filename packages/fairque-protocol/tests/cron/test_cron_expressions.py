@@ -9,10 +9,10 @@ from croniter import CroniterBadDateError, croniter
 from hypothesis import example, given, reject
 from hypothesis import strategies as st
 
+from fairque.protocol.cron.cron import parse_cron
+from fairque.protocol.cron.expression import read_expression
+from fairque.protocol.cron.zones import find_zone
 from fairque.protocol.errors import InvalidSchedule
-from fairque.scheduler.cron import parse_cron
-from fairque.scheduler.expression import read_expression
-from fairque.scheduler.zones import find_zone
 
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - wall-clock time
 

@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 
 from attrs import field, frozen
 
+from fairque.protocol.cron.expression import read_expression
+from fairque.protocol.cron.wallclock import HORIZON_YEARS, WallClock
+from fairque.protocol.cron.zones import find_zone, first_change, highest_wall, locate, offset_at
 from fairque.protocol.errors import InvalidSchedule
-from fairque.scheduler.expression import read_expression
-from fairque.scheduler.wallclock import HORIZON_YEARS, WallClock
-from fairque.scheduler.zones import find_zone, first_change, highest_wall, locate, offset_at
 
 __all__ = ["Cron", "DstGap", "parse_cron"]
 

@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
-from croniter import CroniterError, croniter
-
+from fairque.protocol.cron.fields import FIVE_FIELDS, SIX_FIELDS
+from fairque.protocol.cron.wallclock import WallClock
 from fairque.protocol.errors import InvalidSchedule
-from fairque.scheduler.fields import FIVE_FIELDS, SIX_FIELDS
-from fairque.scheduler.wallclock import WallClock
 
 __all__ = ["read_expression"]
 
@@ -36,6 +34,8 @@ def read_expression(expression: str) -> WallClock:
     texts = _ALIASES.get(expression.strip().lower(), expression).lower().split()
     problems = _problems(texts)
     if not problems:
+        from croniter import CroniterError  # noqa: PLC0415 - only who has cron expressions pays for it
+
         try:
             clock = _expand(texts)
         except CroniterError as error:
@@ -79,6 +79,8 @@ def _expand(texts: Sequence[str]) -> WallClock:
     Raises:
         CroniterError: It does not take the expression after all.
     """
+    from croniter import croniter  # noqa: PLC0415 - see above
+
     expanded, nth = croniter.expand(" ".join(texts), second_at_beginning=True)
     if len(expanded) == len(FIVE_FIELDS):
         expanded.append([0])

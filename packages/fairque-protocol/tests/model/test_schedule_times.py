@@ -8,14 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairque.protocol.errors import InvalidSchedule
+from fairque.protocol.model.schedule_times import jitter_of, time_after
 from fairque.protocol.model.schedules import Schedule
-from fairque.scheduler.times import jitter_of, time_after
+from fairque.testing.internal import stored_schedule
 
 HOUR = 3_600_000
 
 
 def schedule(**fields: Any) -> Schedule:
-    return Schedule(**{"schedule_id": "s", "user_id": "ann", **fields})
+    return stored_schedule(**{"schedule_id": "s", "user_id": "ann", **fields})
 
 
 def ms(text: str) -> int:

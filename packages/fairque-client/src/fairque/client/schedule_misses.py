@@ -1,0 +1,43 @@
+"""How many runs of a schedule are missed when it is paused, or gets other times."""
+
+from fairque.protocol.calls import Overdue
+from fairque.protocol.errors import InvalidSchedule
+from fairque.protocol.model.schedule_infos import ScheduleInfo
+from fairque.protocol.model.schedule_times import jitter_of, time_after
+
+__all__ = ["MAX_COUNTED", "overdue"]
+
+#: Runs of a cron expression that are counted.
+MAX_COUNTED = 10_000
+
+
+def overdue(info: ScheduleInfo, now: int) -> Overdue | None:
+    """Count the times of a schedule that are due and were not fired.
+
+    None when there are none, and where they cannot be computed here: also such a one must be stopped and changed. Of a
+    cron expression at most `MAX_COUNTED`: those that are later are not counted.
+
+    Args:
+        info: What is known of it.
+        now: The server's time.
+    """
+    try:
+        return _overdue(info, now)
+    except InvalidSchedule:
+        return None
+
+
+def _overdue(info: ScheduleInfo, now: int) -> Overdue | None:
+    schedule, first = info.schedule, info.next_ms
+    if first is None and info.from_ms is not None:
+        first = time_after(schedule, info.from_ms)
+    if info.paused or first is None or first > now:
+        return None
+    number, last, time = 1, first, time_after(schedule, first)
+    if schedule.every_ms is not None and time is not None:
+        end = now if schedule.end_ms is None else min(now, schedule.end_ms + jitter_of(schedule))
+        more = max(0, (end - time) // schedule.every_ms + 1)
+        return Overdue(1 + more, first, time + (more - 1) * schedule.every_ms if more else first)
+    while time is not None and time <= now and number < MAX_COUNTED:
+        number, last, time = number + 1, time, time_after(schedule, time)
+    return Overdue(number, first, last)
