@@ -127,7 +127,7 @@ def test_a_worker_exits_with_7_to_be_restarted_after_too_many_tasks_that_cannot_
     handles = [queue.push(Task(func="tasks:hangs", timeout=0.2, retries=0)) for _ in range(2)]
     assert worker.ends() == 7
     assert {handle.state() for handle in handles} == {TaskState.FAILED}
-    assert "continued after their timeouts: start the worker again" in worker.stderr
+    assert "continued after their timeouts: restart the worker" in worker.stderr
     assert "Traceback" not in worker.stderr.splitlines()[-1]
 
 

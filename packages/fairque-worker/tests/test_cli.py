@@ -192,8 +192,8 @@ one, number = Good(), 5
         ("missing", "module 'tasks_of_handlers' has no attribute 'missing' (known: "),
         ("Goode", "module 'tasks_of_handlers' has no attribute 'Goode' (did you mean 'Good'?)"),
         ("number", "is not a TaskHandler but int"),
-        ("NeedsArguments", "cannot be made without arguments"),
-        ("Unfinished", "cannot be made without arguments"),
+        ("NeedsArguments", "cannot be created without arguments"),
+        ("Unfinished", "cannot be created without arguments"),
     ],
 )
 def test_an_attribute_that_is_no_usable_handler_is_refused(command: Command, attribute: str, words: str) -> None:
@@ -213,7 +213,7 @@ def test_a_worker_has_one_handler(command: Command) -> None:
     module = write("tasks_of_handlers", HANDLERS)
     result = command(f"{module}:Good", f"{module}:one")
     assert result.exit_code == 6
-    assert "2 task handlers are named: a worker has one" in result.stderr
+    assert "2 task handlers are named, but a worker has one" in result.stderr
 
 
 def test_a_server_that_is_away_is_one_line_and_no_traceback(command: Command) -> None:
@@ -330,4 +330,4 @@ def test_a_module_may_have_the_name_of_what_operators_do(command: Command, name:
 def test_a_command_of_operators_that_is_no_module_is_named(command: Command) -> None:
     result = command("doctor", "--burst")
     assert result.exit_code == 6
-    assert "It is fairque doctor (package fairque-console)" in result.stderr
+    assert "run fairque doctor (package fairque-console)" in result.stderr

@@ -166,7 +166,7 @@ def test_a_worker_that_cannot_start_all_its_threads_starts_none(
         return [thread.name for thread in threading.enumerate() if thread.name.startswith("fairque-")]
 
     eventually(lambda: not threads(), what="the end of all threads")
-    with pytest.raises(FairqueError, match="make a new Worker"):
+    with pytest.raises(FairqueError, match="create a new Worker"):
         worker.start()
 
 

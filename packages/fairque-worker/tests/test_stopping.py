@@ -190,7 +190,7 @@ def test_starting_twice_starts_once(bench: Any) -> None:
 def test_a_stopped_worker_cannot_be_started_again(bench: Any) -> None:
     worker = bench.start(nothing)
     worker.stop()
-    with pytest.raises(FairqueError, match="make a new Worker"):
+    with pytest.raises(FairqueError, match="create a new Worker"):
         worker.start()
 
 

@@ -58,7 +58,7 @@ def test_an_unknown_name_is_told_with_close_ones(registry: Registry) -> None:
 
 
 def test_a_task_without_a_function_needs_a_handler_of_its_own() -> None:
-    with pytest.raises(InvalidTask, match=r"names no function.*TaskHandler of your own"):
+    with pytest.raises(InvalidTask, match=r"names no function.*your own TaskHandler"):
         run(FunctionTaskHandler(), payload={"a": 1})
 
 

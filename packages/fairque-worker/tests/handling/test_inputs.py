@@ -26,7 +26,7 @@ from fairque.protocol.wire.codec import decode_task, encode_task
 from fairque.protocol.wire.status import Status
 from fairque.testing.internal import eventually
 from fairque.worker import Task, TaskContext, TaskHandler, Worker, current_context
-from fairque.worker.child import _Office
+from fairque.worker.child import _Desk
 from fairque.worker.handling.inputs import Inputs
 from fairque.worker.handling.xcom import pulled
 from fairque.worker.processes.channel import Channel
@@ -349,13 +349,13 @@ class TestServerAway:
 
     def test_also_in_a_child_process(self) -> None:
         ours, theirs = (Channel(end) for end in socket.socketpair())
-        office = _Office(theirs)
+        desk = _Desk(theirs)
         with ThreadPoolExecutor(1) as pool:
-            asked = pool.submit(office.read, "7:ab", "c", ["p"])
+            asked = pool.submit(desk.read, "7:ab", "c", ["p"])
             context: Any = SimpleNamespace(task_id="c")
             child: Any = SimpleNamespace(channel=ours)
             _serve(child, context, ours.receive(5) or {}, self.away)
-            office._left.put(theirs.receive(5))
+            desk._left.put(theirs.receive(5))
             with pytest.raises(RedisUnavailable, match="the server is away"):
                 asked.result(5)
         ours.close()
@@ -386,8 +386,8 @@ class TestTooMuch:
             inputs.filled(task)
         assert sum(read) == 6
         assert str(caught.value).startswith(
-            f"task {task.task_id} takes what 2,000 tasks have left: that of the first 6 has 12,000 bytes, allowed are "
-            "10,000 for all together (queue.input_limit). The largest are of task "
+            f"task {task.task_id} takes the outputs of 2,000 tasks: those of the first 6 have 12,000 bytes, allowed "
+            "are 10,000 for all together (queue.input_limit). The largest are of task "
         )
         assert parents[0].task_id in str(caught.value)
 

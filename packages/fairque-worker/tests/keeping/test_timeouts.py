@@ -183,7 +183,7 @@ def test_a_coroutine_that_does_not_let_itself_be_canceled_is_left_behind_after_t
 
     bench.start(deaf, add, concurrency=1, cancel_timeout=0.1)
     error = bench.error(bench.push(deaf, timeout=0.05, retries=0))
-    assert error["error"].endswith("it was canceled, but continues unheard")
+    assert error["error"].endswith("it was canceled, but continues, and its result is ignored")
     assert bench.result(bench.push(add, 1, 2)) == 3
     gate.set()
 

@@ -55,7 +55,7 @@ def test_who_tells_a_child_that_does_not_listen_continues_and_can_kill_it(child:
     os.kill(child.pid, signal.SIGSTOP)
     sender = sending(child.channel, LARGE)
     job = Job(Granted("t", b"", "7:ab", 1, 0, solo=False, pushed_at=0), Lease(0))
-    teller = threading.Thread(target=child.tell, args=(job,), daemon=True)
+    teller = threading.Thread(target=child.request_stop, args=(job,), daemon=True)
     teller.start()
     teller.join(PATIENCE)
     told = not teller.is_alive()

@@ -20,7 +20,7 @@ SOON = Backoff(base=0.01)
         ("exit", "ended with exit code 7"),
         ("segfault", "was ended by SIGSEGV"),
         ("SIGABRT", "was ended by SIGABRT"),
-        ("SIGKILL", "was ended by SIGKILL, as the kernel does when the memory is used up"),
+        ("SIGKILL", "was ended by SIGKILL, as the kernel does when memory runs out"),
     ],
 )
 def test_a_task_that_ends_its_process_fails_alone_and_says_how(

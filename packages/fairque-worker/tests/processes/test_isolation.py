@@ -171,7 +171,7 @@ class TestEndingsOfOthers:
         first = apart.result("pid")
         error = apart.error("says", said if isinstance(said, str) else said.decode())
         assert error["type"] == "ChildDied"
-        assert "said what no child process says" in error["error"]
+        assert "sent an invalid frame" in error["error"]
         assert error["error"].endswith("was killed")
         eventually(lambda: not apart.alive(first), what="the end of the child")
         assert apart.result("add", 1, 2) == 3

@@ -126,7 +126,7 @@ def test_the_current_context_is_that_of_the_task_in_functions_and_coroutines(wid
     assert wide.run(coroutine, timeout=60).value == ["ann", 1, 7, "f1", True]
 
 
-def test_many_coroutines_keep_their_contexts_apart(wide: Any) -> None:
+def test_many_coroutines_keep_their_contexts_runs_in_child(wide: Any) -> None:
     async def who(func: str) -> bool:
         await asyncio.sleep(0.001)
         return current_context().func == func

@@ -155,7 +155,7 @@ def test_a_job_whose_lease_is_over_is_not_begun(bench: Any) -> None:
     ending = bench.ending()
     job.lease.held_until += 60
     assert isinstance(ending.error, LeaseLost)
-    assert ending.broken_off
+    assert ending.interrupted
     assert job.task is None
 
 
@@ -164,11 +164,11 @@ def test_an_attempt_that_fails_by_itself_was_not_broken_off(bench: Any, error: E
     job = bench.submit(raiser(error))
     ending = bench.ending()
     job.lease.lost = True
-    assert not ending.broken_off
+    assert not ending.interrupted
 
 
 def test_a_coroutine_canceled_while_its_lease_is_held_was_not_broken_off(bench: Any) -> None:
-    assert not bench.run(async_raiser(asyncio.CancelledError())).broken_off
+    assert not bench.run(async_raiser(asyncio.CancelledError())).interrupted
 
 
 def test_a_context_knows_by_the_clock_alone_that_the_lease_is_over(bench: Any) -> None:

@@ -130,10 +130,10 @@ def test_an_ending_has_its_text_and_its_decision_and_the_error_is_asked_no_more(
     ending = bench.run(fails)
     assert asked
     asked.clear()
-    assert (len(ending.told.text), ending.told.kind.rpartition(".")[2]) == (2_000, "Asked")
+    assert (len(ending.summary.text), ending.summary.kind.rpartition(".")[2]) == (2_000, "Asked")
     assert ending.decision.verdict
     assert not ending.canceled
-    assert not ending.broken_off
+    assert not ending.interrupted
     assert asked == []
 
 
@@ -146,7 +146,7 @@ def test_a_coroutine_whose_time_is_over_tells_what_it_raised_as_the_cause(bench:
 
     ending = bench.run(waits, timeout=0.05)
     assert type(ending.error) is TaskTimeout
-    assert "ValueError: while cleaning up" in ending.told.traceback
+    assert "ValueError: while cleaning up" in ending.summary.traceback
 
 
 class TestWithoutThreads:

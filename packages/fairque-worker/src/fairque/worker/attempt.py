@@ -1,4 +1,4 @@
-"""Parts of an attempt: how its value becomes a result, and what is said when its time is over."""
+"""Parts of an attempt: encodes its value as a result, and creates the error of its timeout."""
 
 import inspect
 from collections.abc import Awaitable
@@ -17,22 +17,22 @@ __all__ = ["Later", "drop", "encoded", "late_error", "returned", "us_since"]
 
 @frozen
 class Later:
-    """What an attempt has returned that is to be awaited."""
+    """The value of an attempt that is still to be awaited."""
 
     awaitable: Awaitable[Any]
 
 
 def drop(awaitable: Awaitable[Any]) -> None:
-    """Let go of a coroutine that will not run; it would complain."""
+    """Close a coroutine that will not run, to avoid its warning."""
     if inspect.iscoroutine(awaitable):
         awaitable.close()
 
 
 def encoded(value: Any, limit: int) -> bytes:
-    """Return the JSON of a result, empty for None. It may ask the value, which may hang: call it where the task ran.
+    """Return the JSON of a result, empty for None. It may run user code, which may hang: call it where the task ran.
 
     Raises:
-        InvalidTask: It is not JSON, or has more bytes than the limit.
+        InvalidTask: The value is not JSON, or its JSON has more bytes than the limit.
     """
     if value is None:
         return b""
@@ -47,7 +47,7 @@ def encoded(value: Any, limit: int) -> bytes:
 
 
 def returned(job: Job, value: Any, limit: int, started: float) -> Ending:
-    """Return the ending of an attempt that returned a value; ``limit`` is that of the bytes of its JSON."""
+    """Return the ending of an attempt that returned a value; its JSON may have at most ``limit`` bytes."""
     ran_us = us_since(started)
     try:
         xcom = encode_xcom(None if job.task is None else job.task.func, job.pushed)
@@ -57,7 +57,7 @@ def returned(job: Job, value: Any, limit: int, started: float) -> Ending:
 
 
 def late_error(job: Job, end: str) -> TaskTimeout:
-    """Return the error of an attempt whose time is over; ``end`` says what became of it."""
+    """Return the error of an attempt that exceeded its timeout; ``end`` says what happened to it."""
     return TaskTimeout(0 if job.task is None else job.task.timeout_ms / 1000, end)
 
 

@@ -1,6 +1,6 @@
-"""The child process: ``python -m fairque.worker.child SOCKET PARENT`` runs one task after the other.
+"""The child process: ``python -m fairque.worker.child SOCKET PARENT`` runs one task after another.
 
-Tasks run in the main thread, since some libraries want it; a second thread listens to the worker.
+Tasks run in the main thread, since some libraries require it; a second thread receives frames from the worker.
 """
 
 import faulthandler
@@ -39,17 +39,17 @@ from fairque.worker.running.executor import Executor
 
 __all__ = ["main"]
 
-#: How long a task may clean up whose worker has gone.
+#: Seconds that a task may clean up when its worker is gone.
 _LINGER_SECONDS = 1.0
-#: Of 1000: when the memory is used up the kernel ends a child before its worker.
+#: Of 1000: when memory runs out the kernel ends a child before its worker.
 _OUT_OF_MEMORY_SCORE = "500"
 
 
-class _Office:
-    """What the two threads share.
+class _Desk:
+    """The state that the two threads share.
 
     Args:
-        channel: To the worker.
+        channel: The connection to the worker.
     """
 
     def __init__(self, channel: Channel) -> None:
@@ -61,11 +61,11 @@ class _Office:
         self._left: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
 
     def read(self, token: str, _: str, task_ids: Sequence[str]) -> list[Left]:
-        """Have the worker read a piece of what tasks have left, for the attempt with this token.
+        """Ask the worker to read a part of the outputs of tasks, for the attempt with this token.
 
         Raises:
-            RedisUnavailable: The server did not answer it.
-            FairqueError: It cannot, the attempt has ended, or the worker is gone.
+            RedisUnavailable: The server did not answer the worker.
+            FairqueError: The worker cannot read them, the attempt has ended, or the worker is gone.
         """
         with self._asking:
             number = next(self._numbers)
@@ -74,7 +74,7 @@ class _Office:
                 self.channel.send(asked)
             except OSError as error:
                 raise FairqueError("the worker is gone") from error
-            # An answer that nobody waited for, since a signal's handler raised meanwhile, is not this one's.
+            # Skip an answer to an earlier request whose wait was interrupted when a signal handler raised.
             while (answer := self._left.get()) is not None and answer["number"] != number:
                 continue
             if answer is None:
@@ -88,21 +88,21 @@ class _Office:
         ]
 
     def progress(self, reports: Sequence[Reported]) -> None:
-        """Tell the worker how far tasks have come.
+        """Send the progress of tasks to the worker.
 
         Raises:
-            FairqueError: It is gone.
+            FairqueError: The worker is gone.
         """
         for report in reports:
-            said = report.progress
-            told = {"done": said.done, "total": said.total, "message": said.message}
+            progress = report.progress
+            fields = {"done": progress.done, "total": progress.total, "message": progress.message}
             try:
-                self.channel.send({"kind": "progress", "token": report.token, **told})
+                self.channel.send({"kind": "progress", "token": report.token, **fields})
             except OSError as error:
                 raise FairqueError("the worker is gone") from error
 
     def listen(self) -> None:
-        """Take frames until the worker is gone."""
+        """Receive frames until the worker is gone."""
         while (frame := self.channel.receive()) is not None:
             if frame["kind"] == "ping":
                 self.channel.send({"kind": "pong"})
@@ -119,7 +119,7 @@ class _Office:
         self._left.put(None)
         if self._job is not None:
             self._job.request_stop(StopReason.WORKER_STOPS)
-        # A task that hangs must not outlive its worker. A process without one ends before this.
+        # A task that hangs must not outlive its worker. Without a task the process ends before this.
         threading.Event().wait(_LINGER_SECONDS)
         os._exit(1)
 
@@ -135,7 +135,7 @@ def _job(frame: dict[str, Any]) -> Job:
         pushed_at=0,
         heritage=None if frame["heritage"] is None else (frame["heritage"][0], Priority(frame["heritage"][1])),
     )
-    # The worker watches the clock, and says when the lease or the time is over.
+    # The worker watches the clock, and reports when the lease or the timeout is over.
     return Job(granted, Lease(math.inf))
 
 
@@ -144,17 +144,17 @@ def _bytes(text: str) -> bytes:
 
 
 def _answer(ending: Ending) -> dict[str, Any]:
-    # Each names its attempt: what comes late must not become the ending of the next task.
-    told = {"token": ending.job.granted.token}
+    # Each names its attempt: a late ending must not become that of the next task.
+    attempt = {"token": ending.job.granted.token}
     if isinstance(ending, Success):
-        return told | {"kind": "done", "result": ending.result.decode(), "xcom": ending.xcom.decode()}
+        return attempt | {"kind": "done", "result": ending.result.decode(), "xcom": ending.xcom.decode()}
     if isinstance(ending, GivenBack):
-        return told | {"kind": "unstarted", "why": ending.why, "pause_seconds": ending.pause_seconds}
-    return told | {
+        return attempt | {"kind": "unstarted", "why": ending.why, "pause_seconds": ending.pause_seconds}
+    return attempt | {
         "kind": "failed",
-        "type": ending.told.kind,
-        "error": ending.told.text,
-        "traceback": ending.told.traceback,
+        "type": ending.summary.kind,
+        "error": ending.summary.text,
+        "traceback": ending.summary.traceback,
         "verdict": ending.decision.verdict,
         "pause_ms": ending.decision.pause_ms,
         "reason": ending.decision.reason,
@@ -162,10 +162,10 @@ def _answer(ending: Ending) -> dict[str, Any]:
 
 
 def _handler(hello: dict[str, Any]) -> TaskHandler:
-    """Become like the worker: the same path, modules and handler.
+    """Set up this process like the worker, with the same path and modules, and return its handler.
 
     Raises:
-        FairqueError: A module or the handler cannot be had.
+        FairqueError: A module or the handler cannot be imported.
     """
     sys.path[:] = hello["path"]
     os.environ.pop("PYTHONPATH", None)
@@ -178,24 +178,24 @@ def _handler(hello: dict[str, Any]) -> TaskHandler:
 
 
 def _die(name: str, error: BaseException) -> None:
-    """End this process, whose main thread would wait for the ending of a coroutine forever."""
+    """End this process, since its main thread would wait forever for the ending of a coroutine."""
     with suppress(BaseException):
         log.error("a child process ends: one of its threads died", service_thread=name, error=error_text(error))
     os._exit(1)
 
 
 def main(descriptor: int, parent: int) -> None:
-    """Run tasks until the worker lets go.
+    """Run tasks until the worker closes the connection.
 
     Args:
-        descriptor: Of the socket to the worker.
-        parent: Its process.
+        descriptor: The descriptor of the socket to the worker.
+        parent: The number of the worker's process.
     """
     os.set_inheritable(descriptor, False)  # noqa: FBT003 - it takes no keyword
     die_with_parent(signal.SIGKILL)
     if os.getppid() != parent:
         return
-    # Systems that stop a service signal all its processes: the worker decides when this one ends.
+    # Service managers signal all processes of a service to stop it: here the worker decides when this one ends.
     ignore_until_fork(signal.SIGTERM, signal.SIGINT)
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1, all_threads=True)
@@ -211,10 +211,10 @@ def main(descriptor: int, parent: int) -> None:
         channel.send({"problem": error_text(error)})
         return
     endings: SimpleQueue[Ending] = SimpleQueue()
-    office = _Office(channel)
-    # A task may tell of its progress in a tight loop: the worker hears the latest word only, a few times a second.
-    sender = ProgressSender(office)
-    inputs = Inputs(partial(office.read, ""), hello["input_limit"])
+    desk = _Desk(channel)
+    # A task may report progress in a tight loop: the worker gets only the latest, a few times a second.
+    sender = ProgressSender(desk)
+    inputs = Inputs(partial(desk.read, ""), hello["input_limit"])
     executor = Executor(
         handler,
         1,
@@ -225,18 +225,18 @@ def main(descriptor: int, parent: int) -> None:
         on_death=_die,
         shared=False,
     )
-    threading.Thread(target=office.listen, name="fairque-child", daemon=True).start()
+    threading.Thread(target=desk.listen, name="fairque-child", daemon=True).start()
     surroundings = Surroundings()
     channel.send({"kind": "ready"})
-    while (job := office.jobs.get()) is not None:
-        # Its context keeps this one: a thread that a task leaves behind asks for that task, whichever runs by then.
-        inputs.read = partial(office.read, job.granted.token)
+    while (job := desk.jobs.get()) is not None:
+        # The context of the task keeps this: a thread that the task leaves behind still reads with its token.
+        inputs.read = partial(desk.read, job.granted.token)
         executor.run_here(job)
         ending = endings.get()
         sender.flush()
         channel.send(_answer(ending))
-        if left := surroundings.put_back():
-            log.warning("a child process ends: what a task has changed in it cannot be undone", changed=left)
+        if changed := surroundings.put_back():
+            log.warning("a child process ends: what a task has changed in it cannot be undone", changed=changed)
             channel.end()
             break
     executor.stop()

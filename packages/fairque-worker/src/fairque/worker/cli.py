@@ -29,15 +29,15 @@ from fairque.worker.worker import Worker
 
 __all__ = ["command", "main"]
 
-#: Words that a reader of other queues expects here; a module may have these names all the same.
+#: Commands that users of other queues expect here; a module may have these names anyway.
 _MOVED = frozenset({"config", "doctor", "users", "verify"})
 
-#: Of the name of a worker, so that its number still fits.
+#: Characters of a worker's name, so that its number still fits.
 _NAME_LIMIT = 120
 
 _SIGNALS = (
-    "TERM and INT take no more tasks, let those that run continue for the grace, and then give them back; a second one "
-    "gives them back at once. TSTP takes no more tasks until CONT. USR1 writes what runs to the log."
+    "TERM and INT take no more tasks, let running ones continue for stop_timeout, then give them back; a second one "
+    "gives them back at once. TSTP takes no more tasks until CONT. USR1 writes the current activity to the log."
 )
 
 
@@ -52,7 +52,7 @@ _SIGNALS = (
 @settings_options("url", "queue", "concurrency", "http-port", "log-level", "log-format", service="worker")
 @processes_option
 @click.option("--supervised", hidden=True, metavar="PARENT:NUMBER[:again]", help="For worker processes of --processes.")
-@click.option("--burst", is_flag=True, help="Stop when nothing is runnable; what is delayed stays.")
+@click.option("--burst", is_flag=True, help="Stop when nothing is runnable; delayed tasks stay.")
 @click.version_option(__version__, prog_name="fairque-worker")
 def main(
     modules: tuple[str, ...],
@@ -64,14 +64,14 @@ def main(
 ) -> None:
     """Run the tasks of a fairque queue, fairly between users.
 
-    Each MODULE is imported, from the current folder too; its task functions can then be run. ATTR names a TaskHandler
-    of the module (a class or an object) that runs the tasks instead.
+    Each MODULE is imported, also from the current folder; its task functions can then be run. ATTR names a TaskHandler
+    of the module (a class or an instance) that runs the tasks instead.
 
-    With --processes, or as process 1 of a container, worker processes run under one that passes signals on, starts a
-    dead one again, and ends with 0 when all have ended well. Each of them has --concurrency slots.
+    With --processes, or as process 1 of a container, worker processes run under a supervisor that forwards signals,
+    restarts processes that die, and exits with 0 when all have ended well. Each process has --concurrency slots.
 
-    `fairque-worker healthcheck --help` is about probes. Users, settings, and what may be wrong with a server or a queue
-    are matters of the command `fairque` (package fairque-console).
+    `fairque-worker healthcheck --help` describes probes. To manage users and settings, and to check a server or a
+    queue, use the command `fairque` (package fairque-console).
     """
     code = exits.STOPPED
     try:
@@ -98,14 +98,14 @@ def main(
     except FairqueError as error:
         code = _refused(error)
         if isinstance(error, CannotImport) and modules[:1] and modules[0] in _MOVED:
-            say(f"Or is the command meant? It is fairque {modules[0]} (package fairque-console)")
+            say(f"If you mean the command, run fairque {modules[0]} (package fairque-console)")
     except ValueError as error:
         code = _refused(ConfigurationError([str(error)]))
     sys.exit(code)
 
 
 def command() -> NoReturn:
-    """Be the command ``fairque-worker``."""
+    """Run the command ``fairque-worker``."""
     run_command(partial(main, prog_name="fairque-worker"))
 
 
@@ -121,7 +121,7 @@ def _module_of(file: str) -> str:
 
 
 def _under_supervisor(supervised: str, options: WorkerSection) -> WorkerSection:
-    """Become one of several worker processes, which ends when its supervisor does; return its own name and port."""
+    """Become one of several worker processes, which ends with its supervisor; return options with its name and port."""
     parent, number, *_ = supervised.split(":")
     die_with_parent(signal.SIGTERM)
     if os.getppid() != int(parent):
@@ -133,7 +133,7 @@ def _under_supervisor(supervised: str, options: WorkerSection) -> WorkerSection:
 def _handler(names: tuple[str, ...]) -> str | None:
     handlers = [name for name in names if ":" in name]
     if len(handlers) > 1:
-        raise CannotImport(f"{len(handlers)} task handlers are named: a worker has one")
+        raise CannotImport(f"{len(handlers)} task handlers are named, but a worker has one")
     return handlers[0] if handlers else None
 
 
@@ -143,7 +143,7 @@ def _refused(error: FairqueError) -> int:
 
 
 def _options_given() -> list[str]:
-    """Return the command line for worker processes: what was given there; variables reach them by themselves."""
+    """Return the given arguments as the command line of worker processes; they inherit environment variables."""
     context = click.get_current_context()
     given: list[str] = []
     for parameter in context.command.params:

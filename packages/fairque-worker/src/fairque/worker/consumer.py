@@ -1,4 +1,4 @@
-"""The worker's side of the queue: pop, finish, fail, release, beat and sweep, with the worker's settings filled in."""
+"""The calls of a worker: pop, finish, fail, release, beat and sweep, with the worker's settings filled in."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -32,8 +32,8 @@ class Consumer:
     """Takes tasks from one queue and reports how they ended. Each method is one round trip.
 
     Args:
-        settings: Of the worker.
-        runner: Sends the calls; by default one of its own.
+        settings: The settings of the worker.
+        runner: Sends the calls; by default a new one.
     """
 
     def __init__(self, settings: WorkerSettings, runner: Runner | None = None) -> None:
@@ -56,16 +56,16 @@ class Consumer:
         return popped
 
     def begin_wait(self, line: WaitLine[Popped], count: int, seconds: float) -> None:
-        """Begin to wait for the wake-up, and to take up to ``count`` tasks then, or after ``seconds`` without one.
+        """Start a wait that takes up to ``count`` tasks after the wake-up, or after ``seconds`` without one.
 
-        Nothing else may pop until `land`. After a lost answer the next pop gets the same tasks.
+        Nothing else may pop before `land`. After a lost answer the next pop gets the same tasks.
         """
         own = self.keys.interrupt(self.worker)
         line.begin([self.keys.wake, own], seconds, self._pop(count), clear=own)
         self._awaited = count
 
     def land(self, line: WaitLine[Popped], seconds: float) -> tuple[int, Popped]:
-        """Return how many tasks a wait asked for and its answer, which may take ``seconds`` to come."""
+        """Return how many tasks a wait asked for, and its answer, which may take ``seconds`` to arrive."""
         _, popped = line.land(seconds)
         self._claim = new_nonce()
         return self._awaited, popped
@@ -83,11 +83,11 @@ class Consumer:
         return self.runner.run(self._fail([failed]))[0]
 
     def release(self, tasks: Sequence[Released]) -> list[Ended]:
-        """Give tasks back uncounted, at most a batch of them in one call."""
+        """Give tasks back without counting a retry, at most a batch of them in one call."""
         return self.runner.run(calls.release(self.keys, tasks, result_ttl_ms=self._result_ttl_ms))
 
     def give_back(self, tasks: Sequence[Released]) -> None:
-        """Give tasks back uncounted if that is possible now; else others get them when the leases end."""
+        """Give tasks back without counting a retry, if possible now; else others get them when the leases end."""
         if not tasks:
             return
         try:
@@ -102,7 +102,7 @@ class Consumer:
         count: int,
         progress: Sequence[Reported] = (),
     ) -> tuple[list[Ended], list[Ended], Popped | None]:
-        """Report endings, behind the last progress, and take up to ``count`` tasks (0: none) in one round trip."""
+        """Report the last progress, then endings, and take up to ``count`` tasks (0: none), all in one round trip."""
         batch: list[Call[Any]] = []
         if progress:
             batch.append(calls.progress(self.keys, progress))
@@ -125,15 +125,15 @@ class Consumer:
         return self.runner.run(calls.beat(self.keys, held, lease_ms=self.lease_ms))
 
     def progress(self, reports: Sequence[Reported]) -> None:
-        """Tell how far tasks have come; the queue does not listen to those that are not held any more."""
+        """Report the progress of tasks; the queue ignores that of tasks that are no longer held."""
         self.runner.run(calls.progress(self.keys, reports))
 
     def read_outputs(self, reader: str, task_ids: Sequence[str]) -> list[Left]:
-        """Read for a task what others have left: of the first of them, as many as have 4 MiB together, at least one."""
+        """Read outputs for a task: those of the first of these tasks, up to 4 MiB together, but at least one."""
         return self.runner.run(calls.read_outputs(self.keys, reader, task_ids[: calls.MAX_OUTPUTS]))
 
     def sweep(self, guard_ms: int) -> Swept | None:
-        """Do what time has made due, unless another worker did within ``guard_ms``; this one may continue at once."""
+        """Do what is due, unless another worker has within ``guard_ms``; this one may continue at once."""
         return self.runner.run(
             calls.sweep(
                 self.keys,
@@ -146,24 +146,24 @@ class Consumer:
         )
 
     def read_stats(self) -> QueueStats:
-        """Read the queue in numbers."""
+        """Read the numbers of the queue."""
         return self.runner.run(calls.read_stats(self.keys))
 
     def rouse(self) -> None:
-        """Pass a wake-up on that this worker cannot use."""
+        """Pass on a wake-up that this worker cannot use."""
         self.runner.run(calls.rouse(self.keys))
 
     def check(self) -> None:
-        """Connect, and see that the server and the queue can be worked with; what is risky about them is logged.
+        """Connect, and check that the server and the queue can be used; risks are logged.
 
         Raises:
-            FairqueError: They cannot; the error says why.
+            FairqueError: They cannot be used; the error says why.
         """
-        # It reads nothing that could be spoiled; what is, a pop sets aside.
+        # This call reads no records that could be corrupt; a pop sets those aside.
         self.runner.run(calls.rouse(self.keys))
         self.runner.require(self.keys, "worker")
-        for one in findings_of(self.runner.info(), self.runner.settings, RISKS):
-            log.warning(f"{one.what}: {one.why}", fix=one.fix)
+        for finding in findings_of(self.runner.info(), self.runner.settings, RISKS):
+            log.warning(f"{finding.what}: {finding.why}", fix=finding.fix)
 
     def _pop(self, count: int) -> Call[Popped]:
         return calls.pop(

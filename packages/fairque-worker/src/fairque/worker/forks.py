@@ -1,8 +1,7 @@
-"""What happens to a copy of this process that code of the user's has forked: it ends as soon as that code comes back.
+"""Ends a copy of this process that user code has forked, as soon as that code returns.
 
-The copy has one thread, in the middle of a task. It must not run the tasks of others, which run in the original, nor
-tell how its own task ended. What it owned of the worker was taken from it at the fork, see
-`fairque.protocol.runners.forks`.
+The copy has one thread, in the middle of a task. It must not run other tasks, which run in the original, nor report how
+its own task ended. The fork has closed its copies of the worker's connections, see `fairque.protocol.runners.forks`.
 """
 
 import os
@@ -15,29 +14,29 @@ __all__ = ["end_copy", "end_if_copy"]
 
 
 def end_if_copy(pid: int, error: BaseException | None = None) -> None:
-    """End this process at once, unless it is still the one that it was.
+    """End this process at once if it is a copy.
 
     Args:
-        pid: Its number before the user's code ran.
-        error: What that code has raised, if it has.
+        pid: The number of the process before the user code ran.
+        error: What that code raised, if anything.
     """
     if os.getpid() != pid:
         end_copy(error)
 
 
 def end_copy(error: BaseException | None = None) -> None:
-    """End this process, which is a copy: with 0 if its code has returned, as Python would if it has raised."""
+    """End this process, which is a copy: with 0 if its code returned; if it raised, as Python would."""
     code = 1
     with suppress(BaseException):
-        code, words = _last_words(error)
-        sys.stderr.write(words)
+        code, text = _exit_of(error)
+        sys.stderr.write(text)
     for stream in (sys.stdout, sys.stderr):
         with suppress(BaseException):
             stream.flush()
     os._exit(code)
 
 
-def _last_words(error: BaseException | None) -> tuple[int, str]:
+def _exit_of(error: BaseException | None) -> tuple[int, str]:
     if error is None:
         return 0, ""
     if not is_a(error, SystemExit):

@@ -1,4 +1,4 @@
-"""``fairque-worker healthcheck``: asks the worker of this machine whether it is well."""
+"""``fairque-worker healthcheck``: asks the worker on this machine whether it is healthy."""
 
 import sys
 
@@ -16,11 +16,11 @@ __all__ = ["healthcheck"]
 @click.command("healthcheck", cls=Command)
 @settings_options("http-port", service="worker")
 @processes_option
-@click.option("--ready", is_flag=True, help="Whether it takes tasks, too, and not only whether it is alive.")
+@click.option("--ready", is_flag=True, help="Check whether it takes tasks, and not only whether it is alive.")
 def healthcheck(given: Given, processes: int, *, ready: bool) -> None:
-    """Ask the worker of this machine whether it is alive: a probe for containers without curl.
+    """Ask the worker on this machine whether it is alive: a probe for containers without curl.
 
-    It needs worker.http_port, from the file or from FAIRQUE_WORKER_HTTP_PORT, and asks nothing of Redis.
+    It needs worker.http_port, from the file or from FAIRQUE_WORKER_HTTP_PORT, and does not contact Redis.
     """
     settings = given.load(WorkerSettings)
     host, port = settings.worker.http_host, settings.worker.http_port

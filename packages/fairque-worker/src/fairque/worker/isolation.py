@@ -10,17 +10,15 @@ __all__ = ["children_of"]
 
 
 def children_of(settings: WorkerSettings, handler: TaskHandler | str | None) -> Children:
-    """Return the child processes of a worker, none of which has begun.
+    """Return the child processes of a worker, none of which is started yet.
 
     Raises:
-        ConfigurationError: There can be none, but all tasks should run in them.
+        ConfigurationError: All tasks should run in child processes, but there can be none.
     """
     options = settings.worker
     recipe, why_not = None, ""
     if isinstance(handler, TaskHandler):
-        why_not = (
-            "its handler is an object, which a child process cannot have. Name it: Worker(settings, 'MODULE:ATTR')"
-        )
+        why_not = "its handler is an object, which a child process cannot use. Name it: Worker(settings, 'MODULE:ATTR')"
     elif handler is None and not options.modules:
         why_not = "they import worker.modules, and there are none: name the modules with tasks, modules=['MODULE']"
     else:

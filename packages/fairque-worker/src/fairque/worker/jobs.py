@@ -23,18 +23,18 @@ __all__ = ["Ending", "Failure", "GivenBack", "Job", "Lease", "Success", "Unstart
 
 @define(eq=False)
 class Lease:
-    """The worker's own view of a lease.
+    """The worker's view of a lease.
 
     Attributes:
-        held_until: When the worker must stop believing in it unless it is renewed, on the monotonic clock.
-        lost: Whether it is known to be lost, whatever the clock says.
+        held_until: When the worker must treat it as lost unless it is renewed, on the monotonic clock.
+        lost: Whether it is known to be lost, regardless of the clock.
     """
 
     held_until: float
     lost: bool = False
 
     def held(self) -> bool:
-        """Whether the worker may believe in it. Once it may not, it never may again: an answer can come too late."""
+        """Whether the worker may rely on it. Once lost, it stays lost: an answer that renews it can come too late."""
         self.lost = self.lost or clock.monotonic() >= self.held_until
         return not self.lost
 
@@ -44,16 +44,16 @@ class Job:
     """A task that this worker holds.
 
     Attributes:
-        granted: What the queue gave.
-        lease: How long the worker may believe that it has the task.
-        task: The decoded message; None until it was decoded, or when it cannot be.
-        context: The task's view of this attempt; with ``task``.
+        granted: The queue's answer to the pop.
+        lease: How long the worker may assume that it holds the task.
+        task: The decoded message; None before it is decoded, or if it cannot be.
+        context: The task's view of this attempt; set together with ``task``.
         started: When it was taken, on the monotonic clock.
-        limit: When the watch has to do more than tell it to stop, on the monotonic clock.
-        stop: Tells the attempt to stop, also when it has not begun yet.
+        limit: When the watch has to end it, on the monotonic clock.
+        stop: Asks the attempt to stop, also if it has not begun yet.
         pushed: The values that the task has pushed, as JSON.
-        canceled: Whether somebody canceled the task.
-        progress: How far it says it has come, unless the queue is known to have been told.
+        canceled: Whether the task was canceled.
+        progress: Its last progress, unless the queue is known to have it.
     """
 
     granted: Granted
@@ -81,9 +81,9 @@ class Job:
 
 @define(eq=False)
 class Success:
-    """An attempt that returned ``value``, which ``result`` encodes; it ran for ``ran_us`` µs and left ``xcom``.
+    """An attempt that returned ``value``, which ``result`` encodes; it ran for ``ran_us`` µs and pushed ``xcom``.
 
-    The value is None when nobody hears of it, see `let_go`.
+    The value is None if no hook needs it, see `let_go`.
     """
 
     job: Job
@@ -94,11 +94,11 @@ class Success:
 
 
 class Unstarted(FairqueError):
-    """A task could not be begun, for a reason that is not its own: it goes back without having used up a retry.
+    """A task could not be started for reasons outside the task: it is given back without using up a retry.
 
     Attributes:
-        why: What was missing, as the log says it.
-        pause_seconds: After how long it may be tried again.
+        why: What was missing, for the log.
+        pause_seconds: After how many seconds it may be retried.
     """
 
     def __init__(self, why: str, pause_seconds: float) -> None:
@@ -108,7 +108,7 @@ class Unstarted(FairqueError):
 
 
 def _judged(failure: "Failure") -> Decision:
-    """Return what becomes of the task after a failed attempt, whatever it raised."""
+    """Decide what happens to the task after a failed attempt, whatever it raised."""
     job, error = failure.job, failure.error
     if job.task is None:
         return Decision("dead", 0, DeadReason.UNREADABLE)
@@ -121,16 +121,17 @@ def _judged(failure: "Failure") -> Decision:
 
 @define(eq=False)
 class Failure:
-    """An attempt that raised. Make it where the task ran, and while its time counts: it asks the error, which may hang.
+    """An attempt that raised.
 
-    Nobody asks the error again afterwards, but the user's own hook.
+    Create it where the task ran, within its timeout: it calls methods of the error, which may hang. Afterwards only the
+    user's hook uses the error.
 
     Attributes:
         job: The task.
-        error: What it raised; only its text when nobody hears of it any more, see `let_go`.
+        error: What it raised; only its text if no hook needs it, see `let_go`.
         ran_us: How long it ran, in microseconds.
-        decision: What becomes of the task.
-        told: The error as text.
+        decision: What happens to the task.
+        summary: The error as text.
         kind: The class of the error.
     """
 
@@ -138,32 +139,32 @@ class Failure:
     error: BaseException
     ran_us: int
     decision: Decision = field(default=Factory(_judged, takes_self=True))
-    told: ErrorText = field(default=Factory(lambda self: ErrorText.of(self.error), takes_self=True), init=False)
+    summary: ErrorText = field(default=Factory(lambda self: ErrorText.of(self.error), takes_self=True), init=False)
     kind: type[BaseException] = field(default=Factory(lambda self: type(self.error), takes_self=True), init=False)
 
     @property
     def canceled(self) -> bool:
-        """Whether a cancelation of the coroutine was all that it raised."""
+        """Whether the coroutine raised nothing but its cancelation."""
         kind = asyncio.CancelledError
-        return issubclass(self.kind, kind) or (self.kind is RemoteError and self.told.kind == kind.__name__)
+        return issubclass(self.kind, kind) or (self.kind is RemoteError and self.summary.kind == kind.__name__)
 
     @property
-    def broken_off(self) -> bool:
-        """Whether the loss of the lease ended it, and not the task: it says nothing about the task then."""
+    def interrupted(self) -> bool:
+        """Whether the loss of the lease ended it and not the task: then it does not count as a failure of the task."""
         return (self.canceled or issubclass(self.kind, LeaseLost)) and not self.job.lease.held()
 
 
 @frozen
 class GivenBack:
-    """A task that this worker could not begin, for a reason that is not the task's own.
+    """A task that this worker could not start, for reasons outside the task.
 
     Attributes:
         job: The task.
-        why: What was missing.
-        pause_seconds: After how long it may be tried again, here or elsewhere.
-        crippled: Whether the worker could begin no other task either: it takes none for so long, and others may try
-            this one at once.
-        ran_us: It did not run.
+        why: What was missing, for the log.
+        pause_seconds: After how many seconds it may be retried, by any worker.
+        crippled: Whether the worker could not start any other task either: it takes none for ``pause_seconds``, and
+            other workers may run this one at once.
+        ran_us: Always 0.
     """
 
     job: Job
@@ -177,17 +178,17 @@ Ending: TypeAlias = Success | Failure | GivenBack
 
 
 def let_go(ending: Ending) -> None:
-    """Forget what code of the user's has made or had in its hands: its value or error, its arguments, its context.
+    """Drop the references to objects of user code: its value or error, its arguments, its context.
 
-    Call it where that code ran. The last one who forgets an object runs its ``__del__`` and that of all that it holds,
-    as the locals of each function through which an error has come; it may hang, as code of the user's may.
+    Call it where that code ran. Dropping the last reference to an object runs its ``__del__`` and that of everything it
+    holds, such as the locals of each function in a traceback; it may hang, as any user code may.
     """
     job = ending.job
     if isinstance(ending, Success):
         ending.value = None
     elif isinstance(ending, Failure):
-        ending.error = RemoteError(ErrorInfo(ending.told.kind, ending.told.text, ending.told.traceback))
-    if job.task is not None and any(type(one) in (list, dict) for one in (*job.task.args, *job.task.kwargs.values())):
+        ending.error = RemoteError(ErrorInfo(ending.summary.kind, ending.summary.text, ending.summary.traceback))
+    if job.task is not None and any(type(arg) in (list, dict) for arg in (*job.task.args, *job.task.kwargs.values())):
         job.task = with_fields(job.task, args=(), kwargs={})
     job.stop.close()
     job.context = None

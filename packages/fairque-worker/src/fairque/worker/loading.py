@@ -1,4 +1,4 @@
-"""How the modules and handlers that a worker is given by name are imported."""
+"""Imports the modules and handlers that a worker gets by name."""
 
 import inspect
 from collections.abc import Iterable
@@ -21,14 +21,14 @@ def import_task_modules(names: Iterable[str]) -> None:
     for name in names:
         if ":" in name:
             raise CannotImport(
-                f"worker.modules names the handler {name!r}, which only the command fairque-worker makes by itself: "
-                "name the module alone, and give the handler to Worker(settings, handler)"
+                f"worker.modules names the handler {name!r}, which only the command fairque-worker creates: "
+                "name the module alone, and pass the handler to Worker(settings, handler)"
             )
         import_module(name)
 
 
 def load_handler(name: str) -> TaskHandler:
-    """Return the handler that ``MODULE:ATTR`` names: an object, or one made of a class without arguments.
+    """Return the handler that ``MODULE:ATTR`` names: an instance, or one created from a class without arguments.
 
     Raises:
         CannotImport: The module cannot be imported, or the attribute is something else.
@@ -49,11 +49,11 @@ def load_handler(name: str) -> TaskHandler:
             made: TaskHandler = found()
         except Exception as error:
             raise CannotImport(
-                f"{name} cannot be made without arguments: {type(error).__name__}: {error}. Name an object"
+                f"{name} cannot be created without arguments: {type(error).__name__}: {error}. Name an instance"
             ) from error
         return made
     raise CannotImport(
-        f"{name} is not a TaskHandler but {type(found).__name__}: name a subclass of TaskHandler or an object of one, "
+        f"{name} is not a TaskHandler but {type(found).__name__}: name a subclass of TaskHandler or an instance, "
         f"or the module alone to run its task functions"
     )
 

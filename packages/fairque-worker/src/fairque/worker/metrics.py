@@ -1,4 +1,4 @@
-"""What a worker counts, in the form of Prometheus. Counted always, since it costs next to nothing; shown when asked."""
+"""The metrics of a worker, for Prometheus. They are always counted, since that costs next to nothing."""
 
 import threading
 from bisect import bisect_left
@@ -25,7 +25,7 @@ _STATES = ("queued", "scheduled", "deferred", "running", "dead")
 
 
 class _Times:
-    """A histogram of seconds. One thread alone observes, so that nothing has to be locked."""
+    """A histogram of seconds. Only one thread observes, so it needs no lock."""
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self._bounds = bounds
@@ -42,21 +42,21 @@ class _Times:
 
 
 class Metrics(Collector):
-    """The numbers of one worker, and those of its queue, which are read when they are asked for.
+    """The metrics of one worker, and those of its queue, which are read on request.
 
     prometheus-client's own counters and histograms take a lock and several microseconds for each task; these are plain
-    numbers that the thread which reports the endings alone changes.
+    numbers that only the thread that reports the endings changes.
 
     Attributes:
-        registry: For an exporter of the caller's own.
+        registry: A registry with these metrics, for any exporter.
 
     Args:
         queue: Name of the queue.
         slots: How many tasks the worker runs at a time.
-        running: Tells how many it holds.
-        abandoned: Tells how many attempts it has left behind that still run.
-        loop_age: Tells since how many seconds its loop has been at one and the same call.
-        read_stats: Reads the queue in numbers; a server that does not answer must not keep it long.
+        running: Returns how many tasks it holds.
+        abandoned: Returns how many attempts that it left behind still run.
+        loop_age: Returns for how many seconds its courier has been blocked.
+        read_stats: Reads the numbers of the queue; it must return soon even if the server does not answer.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Metrics(Collector):
         self._read_stats = read_stats
         self._started = 0
         self._ended: Counter[str] = Counter()
-        # Two threads count here, seldom.
+        # Two threads count here, but rarely.
         self._expired: Counter[str] = Counter()
         self._expired_lock = threading.Lock()
         self._waits, self._runs = _Times(_WAIT_BOUNDS), _Times(_RUN_BOUNDS)
@@ -91,7 +91,7 @@ class Metrics(Collector):
         self._started += tasks
 
     def lease_expired(self, state: str) -> None:
-        """Count a task of a lost worker that this one took back; ``state`` is what became of it."""
+        """Count a task of a lost worker that this one reclaimed; ``state`` is its new state."""
         with self._expired_lock:
             self._expired[state] += 1
 
@@ -100,23 +100,23 @@ class Metrics(Collector):
 
         Args:
             job: The attempt.
-            outcome: ``finished``, ``failed`` (a dead letter), ``canceled``, ``retried``, ``snoozed`` or ``lost`` (its
-                lease was).
+            outcome: ``finished``, ``failed`` (a dead letter), ``canceled``, ``retried``, ``snoozed`` or ``lost`` (the
+                lease was lost).
             ran_us: How long it ran, in microseconds.
         """
         self._ended[outcome] += 1
         self._runs.observe(ran_us / 1_000_000)
         task, granted = job.task, job.granted
-        # Only of those that could have been started at once. Both times are the server's.
+        # Only of tasks that could have been started at once. Both times are the server's.
         if task and granted.attempt == 1 and not (task.delay_ms or task.execute_at or task.depends_on):
             self._waits.observe(max(0.0, granted.fence / 1_000_000 - granted.pushed_at / 1_000))
 
     def describe(self) -> Iterator[Metric]:
-        """Name nothing ahead: what the queue has to say would be read at the registration."""
+        """Describe nothing in advance: the registration would read the metrics of the queue."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        """Yield all metrics; those of the queue only where the server answers."""
+        """Yield all metrics; those of the queue only if the server answers."""
         for name, text, value in self._gauges:
             yield self._one(GaugeMetricFamily(f"fairque_worker_{name}", text, labels=("queue",)), value())
         yield self._one(

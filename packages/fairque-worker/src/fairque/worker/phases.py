@@ -1,4 +1,4 @@
-"""The phases of a worker's life, and which may follow which."""
+"""The phases of a worker's life, and the allowed moves between them."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -13,13 +13,13 @@ class Phase(Enum):
     """What a worker does with tasks.
 
     Attributes:
-        STARTING: Nothing yet.
+        STARTING: It has not started yet.
         RUNNING: It takes tasks and runs them.
         PAUSED: It takes none; those that it holds continue.
-        DRAINING: The same, and it ends when it holds none.
-        STOPPING: It tells how its tasks ended, and gives back those that have not.
-        CRASHED: One of its threads has died; its leases are left to end.
-        ENDED: It is over.
+        DRAINING: It takes none, and ends when it holds none.
+        STOPPING: It reports how its tasks ended, and gives back those that still run.
+        CRASHED: One of its threads has died; its leases will expire.
+        ENDED: It has ended.
     """
 
     STARTING = "starting"
@@ -31,7 +31,7 @@ class Phase(Enum):
     ENDED = "ended"
 
 
-#: Every move that there is; all others are refused.
+#: All moves; any other is refused.
 MOVES: Mapping[Phase, frozenset[Phase]] = {
     Phase.STARTING: frozenset({Phase.RUNNING, Phase.CRASHED, Phase.STOPPING, Phase.ENDED}),
     Phase.RUNNING: frozenset({Phase.PAUSED, Phase.DRAINING, Phase.CRASHED}),
@@ -44,16 +44,16 @@ MOVES: Mapping[Phase, frozenset[Phase]] = {
 
 
 class Phases:
-    """The phase of one worker. Threads may share it; in a forked child a worker that has begun is over.
+    """The phase of one worker. Threads may share it; in a forked child a worker that has started counts as ended.
 
     Args:
         on_move: Called after each move, outside of the lock.
 
     Attributes:
-        phase: The present one.
-        reason: Why it is that one.
-        error: What ended a worker that has crashed.
-        turn: Held by who starts or stops the worker.
+        phase: The present phase.
+        reason: The reason of the last move.
+        error: The error that ended a worker that has crashed.
+        turn: A lock that is held while the worker is started or stopped.
     """
 
     def __init__(self, on_move: Callable[[], None] = lambda: None) -> None:
@@ -66,10 +66,10 @@ class Phases:
         inherits(self)
 
     def start_over(self) -> None:
-        """In a forked child: what works is the parent's, and nothing that is done to the copy may end any of it."""
+        """In a forked child: the threads belong to the parent, and stopping the copy must not end any of them."""
         self._lock, self.turn = threading.Lock(), threading.Lock()
         if self.phase is not Phase.STARTING:
-            self.phase, self.reason, self._idle = Phase.ENDED, "it is that of another process", threading.Event()
+            self.phase, self.reason, self._idle = Phase.ENDED, "it belongs to another process", threading.Event()
             self._idle.set()
 
     @property
@@ -78,7 +78,7 @@ class Phases:
         return self.phase is Phase.RUNNING
 
     def move(self, to: Phase, reason: str = "", error: BaseException | None = None) -> bool:
-        """Go to another phase, if it may follow the present one; return whether it did."""
+        """Move to another phase, if that is allowed; return whether it was."""
         with self._lock:
             if to not in MOVES[self.phase]:
                 return False
@@ -89,13 +89,13 @@ class Phases:
         return True
 
     def crash(self, reason: str, error: BaseException) -> None:
-        """Go to CRASHED; one that stops by then stops as before, and keeps the error all the same."""
+        """Move to CRASHED; a worker that is already stopping continues to, but keeps the error."""
         if not self.move(Phase.CRASHED, reason, error):
             with self._lock:
                 self.error = self.error or error
 
     def note_idle(self) -> bool:
-        """Note that no task is held, which counts unless tasks are taken; return whether that is news."""
+        """Note that no task is held, which counts only if none are taken; return whether that is new."""
         with self._lock:
             if self.takes or self.phase is Phase.STARTING or self._idle.is_set():
                 return False
@@ -103,5 +103,5 @@ class Phases:
             return True
 
     def wait_idle(self, seconds: float | None) -> bool:
-        """Wait until no task is held and none will be taken; return whether that is so."""
+        """Wait until no task is held and none will be taken; return whether that is so. Seconds None waits forever."""
         return self._idle.wait(seconds)

@@ -1,4 +1,4 @@
-"""The settings of a worker: its own section, beside those of the server and the queue."""
+"""The settings of a worker: its section, and those of the server and the queue."""
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -35,21 +35,21 @@ class WorkerSection:
     """The section ``worker:`` of the configuration.
 
     Attributes:
-        name: Names this worker in records and logs; by default host, process and a random part.
+        name: Name of this worker in records and logs; by default host, process and a random part.
         modules: Python modules with task functions. `Worker.start` imports them. For the command one may be
             ``MODULE:ATTR``, a task handler.
         concurrency: How many tasks run at a time.
-        lease: How long without a sign of life until the tasks of this worker are given to others.
-        heartbeat: The time between the signs of life: at most half of the lease, a third is a good choice.
-        stop_timeout: How long running tasks may continue after the signal to stop, before they are given back.
-        isolation: Where tasks run that do not say it themselves: ``thread``, or ``process`` for child processes.
-        cancel_timeout: How long a task that was told to stop may clean up: then its child process is killed,
-            and a coroutine whose time is over is left behind.
+        lease: Seconds without a heartbeat until other workers get the tasks of this one.
+        heartbeat: Seconds between two heartbeats: at most half of the lease, a third is a good choice.
+        stop_timeout: Seconds that running tasks may continue after the signal to stop, before they are given back.
+        isolation: Where tasks run that do not set it themselves: ``thread``, or ``process`` for child processes.
+        cancel_timeout: Seconds that a task may clean up after a request to stop: then its child process is killed, and
+            a coroutine that exceeds its timeout is left behind.
         max_abandoned: How many threads and coroutines that continued after their timeout may still run. With more the
-            worker takes no more tasks and ends, to be started again.
-        http_host: Where it answers ``/livez``, ``/readyz`` and ``/metrics``.
-        http_port: And on which port; None does not, 0 takes a free one. Of several processes (``--processes``) the
-            first one has this port, the second one the next, and so on.
+            worker takes no more tasks and ends, to be restarted.
+        http_host: The address on which it serves ``/livez``, ``/readyz`` and ``/metrics``.
+        http_port: The port for them; None serves nothing, 0 takes a free port. With several processes (``--processes``)
+            the first one has this port, the second one the next, and so on.
 
     Raises:
         ValueError: A value is out of its range; the message names the field.
@@ -72,7 +72,7 @@ class WorkerSection:
 
 
 class WorkerOptions(TypedDict, total=False):
-    """What `Worker.from_url` takes by name: the keys of `WorkerSection`."""
+    """The keyword arguments of `Worker.from_url`: the fields of `WorkerSection`."""
 
     name: str
     modules: Iterable[str]
@@ -89,14 +89,14 @@ class WorkerOptions(TypedDict, total=False):
 
 @frozen(kw_only=True)
 class WorkerSettings(Loadable):
-    """All that a worker needs to know.
+    """All settings of a worker.
 
     Attributes:
         redis: The server.
         queue: The queue.
         worker: The worker's own section.
         log: What the command writes to standard error.
-        fairness: Limits of users, which it applies to a queue that has none, or when the server has lost data.
+        fairness: Limits of users, which it applies to a queue that has none, or after the server has lost data.
     """
 
     redis: RedisSection = field(factory=RedisSection)
@@ -107,10 +107,10 @@ class WorkerSettings(Loadable):
 
 
 def settings_from_url(url: str, queue: str, options: Mapping[str, Any]) -> WorkerSettings:
-    """Return the settings with these values, the options being fields of `WorkerSection`, and defaults for all others.
+    """Return the settings with these values and options, which are fields of `WorkerSection`, and defaults otherwise.
 
     Raises:
-        ConfigurationError: With all of them that cannot be used.
+        ConfigurationError: Some are invalid; the message names all of them.
         TypeError: There is no such option.
     """
     return given_settings(WorkerSettings, url, queue, "worker", options)

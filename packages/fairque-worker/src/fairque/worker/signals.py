@@ -1,4 +1,4 @@
-"""What each signal means to a worker, and to the process that several workers run under."""
+"""The meaning of each signal to a worker, and to the supervisor of several workers."""
 
 import signal
 

@@ -1,6 +1,6 @@
-"""Several worker processes under one: it passes signals on, starts a dead one again, and reaps what others leave.
+"""The supervisor of several worker processes: it forwards signals, restarts dead ones, and reaps orphaned processes.
 
-It runs no task and has no thread, so it may wait for any child there is, as process 1 of a container has to.
+It runs no task and has no thread, so it may wait for any child process, as process 1 of a container has to.
 """
 
 import os
@@ -18,25 +18,25 @@ from fairque.worker.signals import SIGNALS
 
 __all__ = ["Supervisor"]
 
-#: A process that lived for so long did not fail to start.
+#: Seconds after which a start counts as successful.
 _PROVEN_SECONDS = 5.0
-#: Seconds before a process that failed is started again: doubled each time, up to the second.
+#: Seconds before a process whose start failed is restarted: doubled each time, up to the second value.
 _PAUSES_SECONDS = (0.5, 30.0)
-#: What starting again does not fix.
+#: Exit codes that a restart does not fix.
 _FINAL = frozenset({exits.USAGE, exits.MISMATCH, exits.IMPORT, exits.CONFIGURATION})
 _HEARD = frozenset({*SIGNALS, signal.SIGCHLD, signal.SIGALRM})
 
 
 @define(eq=False)
 class _Place:
-    """One of the worker processes, or where the next one will be.
+    """The place of one worker process, which restarts fill again.
 
     Attributes:
-        number: Of the place, from 1.
-        pid: The process; None when there is none.
+        number: Number of the place, from 1.
+        pid: The process; None if there is none.
         began_at: When it was started, on the monotonic clock.
-        due_at: When the next one is to be started; None for never.
-        failed_starts: How many in a row have not lived for long.
+        due_at: When the next one is due to start; None for never.
+        failed_starts: How many failed starts in a row there were.
     """
 
     number: int
@@ -50,10 +50,10 @@ class Supervisor:
     """Keeps worker processes running until a signal or, in a burst, until all have ended.
 
     Args:
-        command: The command of a worker; the supervisor adds ``--supervised PARENT:NUMBER``, and ``:again`` to that
-            of a process that takes the place of another.
+        command: The command of a worker; the supervisor adds ``--supervised PARENT:NUMBER``, and ``:again`` to it for a
+            process that replaces another.
         processes: How many there are.
-        burst: Whether a process that has ended well is done.
+        burst: Whether a process that has ended well is not restarted.
     """
 
     def __init__(self, command: Sequence[str], processes: int, *, burst: bool) -> None:
@@ -66,12 +66,13 @@ class Supervisor:
         self._code = exits.STOPPED
 
     def run(self) -> int:
-        """Run until all is over, and return the exit code for all; for the main thread of a process of its own.
+        """Run until all processes have ended, and return the common exit code; for the main thread of its own process.
 
-        0 when all have ended well; else the code of the first process that ended all, or that ended otherwise while
-        all were stopped.
+        0 if all have ended well; else the code of the process whose end stopped all, or of the first that failed while
+        all were being stopped.
         """
-        # Taken one by one below: nothing interrupts, and nothing is missed. SIGCHLD needs a handler to be kept.
+        # Blocked, and taken one by one below, so that none interrupts and none is missed. Without a handler, SIGCHLD
+        # would be discarded.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
         for number in _HEARD:
             signal.signal(number, lambda _, __: None)
@@ -104,17 +105,17 @@ class Supervisor:
         for place in self._places:
             place.due_at = None
         self._signal(signal.SIGTERM)
-        # One that was suspended before it could hear anything else would never end.
+        # A process that was suspended before its handlers were set would never end.
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: int) -> None:
         for place in self._places:
             if place.pid is not None:
-                # It is not reaped yet, so the number is still its own.
+                # It is not reaped yet, so its number cannot belong to another process.
                 os.kill(place.pid, number)
 
     def _reap(self) -> None:
-        """Take note of all that have ended: workers, and in a container also what they left behind."""
+        """Reap all processes that have ended: workers, and in a container also their orphans."""
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -131,12 +132,12 @@ class Supervisor:
         lived = clock.monotonic() - place.began_at
         self._proven = self._proven or lived >= _PROVEN_SECONDS
         if self._stopping:
-            # Before and after it listens, a worker has no tasks, and the signal that stops it just ends it.
+            # Before and after its handlers are set, a worker has no tasks, and the signal that stops it just ends it.
             self._combine(exits.STOPPED if code == -signal.SIGTERM else code)
             return
         if self._burst and code == exits.STOPPED:
             return
-        # A server that is away at the first start is an error as for one worker; later it may come back.
+        # An unreachable server at the first start is an error, as for one worker; later it may return.
         if code in _FINAL or (code == exits.UNREACHABLE and not self._proven):
             self._combine(code)
             self._stop()
@@ -157,11 +158,11 @@ class Supervisor:
 
     def _combine(self, code: int) -> None:
         if self._code == exits.STOPPED:
-            # That a signal ended it is a crash to whoever started the supervisor.
+            # To the parent of the supervisor, an end by a signal is a crash.
             self._code = exits.CRASHED if code < 0 else code
 
     def _begin_due(self) -> None:
-        """Start the processes that are due, and have the alarm ring for the next one."""
+        """Start the processes that are due, and set the alarm for the next one."""
         now = clock.monotonic()
         if self._paused:
             return
@@ -179,7 +180,7 @@ class Supervisor:
             sys.executable,
             [sys.executable, "-m", "fairque.worker", "--supervised", which, *self._command],
             os.environ,
-            # Out of reach of the terminal: what it says reaches the workers once, through the supervisor.
+            # Out of reach of the terminal: its signals reach the workers once, through the supervisor.
             setpgroup=0,
             setsigmask=(),
             setsigdef=_HEARD,

@@ -21,7 +21,7 @@ from fairque.protocol.service.settings import filed_settings
 from fairque.protocol.service.signals import Control, Order
 from fairque.protocol.wire.scripts import load_scripts
 from fairque.worker.consumer import Consumer
-from fairque.worker.handling.handler import FunctionTaskHandler, TaskHandler, heard
+from fairque.worker.handling.handler import FunctionTaskHandler, TaskHandler, hooked
 from fairque.worker.handling.inputs import Inputs
 from fairque.worker.isolation import children_of
 from fairque.worker.jobs import Ending
@@ -37,7 +37,7 @@ from fairque.worker.running.alarm import Alarm
 from fairque.worker.running.executor import Executor
 from fairque.worker.serving.dump import dump
 from fairque.worker.serving.port import Port
-from fairque.worker.serving.probes import Probes, impatient
+from fairque.worker.serving.probes import Probes, with_short_timeouts
 from fairque.worker.settings import WorkerOptions, WorkerSettings, settings_from_url
 from fairque.worker.signals import SIGNALS
 from fairque.worker.taking.courier import Courier
@@ -45,14 +45,14 @@ from fairque.worker.taking.reporter import Reporter
 
 __all__ = ["Worker"]
 
-#: How long tasks that were given back may take to clean up.
+#: Seconds that tasks that were given back may take to clean up.
 _LINGER_SECONDS = 1.0
-#: How long the last calls to a server may take that does not answer.
+#: Seconds that the last calls may take if the server does not answer.
 _LONGEST_STOP_SECONDS = 30.0
 
-#: Seconds for giving back what a worker holds when the program ends that has not stopped it.
+#: Seconds for giving back the tasks of a worker that the program did not stop before it ended.
 _PROGRAM_END_SECONDS = 2.0
-#: Why a worker is paused that a signal can resume.
+#: The reason of a pause that a signal can end.
 _BY_SIGNAL = "a signal came"
 
 
@@ -60,23 +60,24 @@ class Worker:
     """Runs the tasks of one queue until it is stopped.
 
     One thread, the courier, reports endings, takes new tasks in the same round trip, and waits for work when there is
-    none; another renews the leases, a third tells the tasks whose lease is over and ends those above their timeouts.
-    The tasks run in threads, on an event loop, and in child processes. When a thread of its own dies, it crashes.
+    none; another renews the leases; a third notifies tasks whose lease has ended, and ends those that exceed their
+    timeouts. Tasks run in threads, on an event loop, and in child processes. If one of its own threads dies, the worker
+    crashes.
 
     Args:
-        settings: Server, queue and worker. `start` imports ``worker.modules`` before it does anything else.
-        handler: What running a task means; by default its function is called. ``MODULE:ATTR`` names a handler, a class
-            or an object, which is imported at once, and which child processes can have, too.
-        burst: End when nothing is runnable any more, nor will be by what this worker still has to do. What waits for a
-            delay, a retry, a rate, a cap of its user that others use up, or other tasks stays in the queue.
+        settings: Server, queue and worker. `start` first imports ``worker.modules``.
+        handler: Runs the tasks; by default their functions are called. ``MODULE:ATTR`` names a handler, a class or an
+            instance, which is imported at once, and which child processes can use, too.
+        burst: End when nothing is runnable, nor will become so by what this worker still has to do. Tasks that wait for
+            a delay, a retry, a rate, a cap that other workers use up, or other tasks stay in the queue.
 
     Raises:
         ConfigurationError: ``worker.isolation`` is ``process``, but a child process could not run the tasks.
-        FairqueError: The named handler cannot be had.
+        FairqueError: The named handler cannot be imported or created.
 
     Attributes:
         settings: The settings in use.
-        metrics: What it counts.
+        metrics: The metrics of this worker.
     """
 
     def __init__(
@@ -103,13 +104,13 @@ class Worker:
             alarm=alarm,
             children=children,
             isolation=options.isolation,
-            kept=heard(handler),
+            kept=hooked(handler),
             cancel_timeout=options.cancel_timeout,
             max_abandoned=options.max_abandoned,
             on_exhausted=self._on_exhausted,
             on_death=self._on_death,
         )
-        self._reader = Consumer(settings, Runner(impatient(settings.redis)))
+        self._reader = Consumer(settings, Runner(with_short_timeouts(settings.redis)))
         self.metrics = Metrics(
             settings.queue.name,
             options.concurrency,
@@ -137,7 +138,7 @@ class Worker:
         self._control = Control(SIGNALS)
         self._again = False
         self._port = Port(self._probes.listen, self._on_death)
-        #: Whether `stop` left no thread behind. A task that was given back may still run in one; nobody waits for it.
+        #: Whether `stop` left no thread behind. A task that was given back may still run in one; nothing waits for it.
         self._all_ended = True
         self._exhausted = False
         self._program_end = ProgramEnd(self._end_with_program)
@@ -152,11 +153,11 @@ class Worker:
         burst: bool = False,
         **options: Unpack[WorkerOptions],
     ) -> "Worker":
-        """Make a worker for a queue of the server at ``url``; ``options`` are the fields of `WorkerSection`.
+        """Create a worker for a queue of the server at ``url``; ``options`` are the fields of `WorkerSection`.
 
         Raises:
-            ConfigurationError: With each of them that cannot be used.
-            TypeError: There is no such option; the message says which may be meant.
+            ConfigurationError: Some are invalid; the message names all of them.
+            TypeError: There is no such option; the message suggests a similar one.
         """
         return cls(settings_from_url(url, queue, options), handler, burst=burst)
 
@@ -185,32 +186,32 @@ class Worker:
 
     @property
     def http_port(self) -> int | None:
-        """The port on which it answers ``/livez``, ``/readyz`` and ``/metrics``; None where it does not."""
+        """The port of ``/livez``, ``/readyz`` and ``/metrics``; None if the worker does not listen."""
         return self._port.number
 
     def run(self, *, again: bool = False) -> None:
-        """Start, work until a signal or the end of a burst, and stop. For the main thread of a process.
+        """Start, work until a signal or the end of a burst, and stop. Call it in the main thread of a process.
 
-        SIGTERM and SIGINT stop taking tasks at once and let the running ones continue for the grace; after it, or at a
-        second signal, those still running are given back. SIGTSTP is `pause`, SIGCONT `resume`, SIGUSR1 `dump`.
+        SIGTERM and SIGINT stop taking tasks at once and let running ones continue for ``stop_timeout``; after it, or at
+        a second signal, those still running are given back. SIGTSTP is `pause`, SIGCONT `resume`, SIGUSR1 `dump`.
 
         Args:
-            again: Whether it takes the place of a process that has ended: a port that cannot be had is an error in the
-                log then, and waited for.
+            again: Whether it replaces a process that has ended: then a port that is taken is logged as an error, and
+                the worker waits for it.
 
         Raises:
             TooManyAbandoned: More than ``worker.max_abandoned`` tasks continued after their timeouts.
-            SchemaMismatch: The queue is of another version, from the beginning or all of a sudden.
-            FairqueError: A module cannot be imported, or the server or the queue cannot be worked with, and nothing was
+            SchemaMismatch: The queue has another version, at the start or suddenly later.
+            FairqueError: A module cannot be imported, or the server or the queue cannot be used, and nothing was
                 started; or the worker crashed.
         """
-        # Here already, since a signal must end an import that never does.
+        # Before the handlers of signals are set: a signal must be able to end an import that hangs.
         import_task_modules(self.settings.worker.modules)
         self._again = again
         with self._control.hearing():
             self.start()
             self._attend()
-            self._phases.move(Phase.DRAINING, "it was told to stop")
+            self._phases.move(Phase.DRAINING, "a stop was requested")
             log.info("worker stops", worker=self._consumer.worker, reason=self._phases.reason, running=self.running)
             if not self._phases.wait_idle(0):
                 self._attend(self.settings.worker.stop_timeout)
@@ -220,27 +221,27 @@ class Worker:
         if self._exhausted:
             raise TooManyAbandoned(
                 f"more than {self.settings.worker.max_abandoned} tasks (worker.max_abandoned) continued after their "
-                "timeouts: start the worker again, and let such tasks look at their context, or give them "
+                "timeouts: restart the worker, and let such tasks check their context, or give them "
                 'isolation="process"'
             )
 
     def start(self) -> None:
-        """Import ``worker.modules`` and begin to take tasks, in threads of its own; safe to call twice.
+        """Import ``worker.modules`` and begin to take tasks, in threads of the worker; safe to call twice.
 
         Raises:
-            FairqueError: A module cannot be imported, the server or the queue cannot be worked with, the port is taken,
-                or the worker was stopped; nothing was started.
+            FairqueError: A module cannot be imported, the server or the queue cannot be used, the port is taken, or the
+                worker was stopped; nothing was started.
         """
         with self._phases.turn:
             if self._phases.phase in (Phase.STOPPING, Phase.ENDED):
-                raise FairqueError("this worker was stopped: make a new Worker")
+                raise FairqueError("this worker was stopped: create a new Worker")
             if self._phases.phase is not Phase.STARTING:
                 return
-            # Wherever a task goes to, modules are found where they were.
+            # So that modules are still found when a task changes the working folder.
             sys.path[:] = absolute_path(working_folder())
             import_task_modules(self.settings.worker.modules)
             refuse_patches("worker")
-            # All that it will need is read now: an upgrade in place must not give a running worker parts of another.
+            # Read now: an upgrade in place must not give a running worker scripts of another version.
             load_scripts()
             try:
                 self._consumer.check()
@@ -263,7 +264,7 @@ class Worker:
         )
 
     def pause(self) -> None:
-        """Stop taking tasks; those that run continue."""
+        """Stop taking tasks; running ones continue."""
         self._phases.move(Phase.PAUSED, "pause was called")
 
     def resume(self) -> None:
@@ -272,7 +273,7 @@ class Worker:
             self._phases.move(Phase.RUNNING, "resume was called")
 
     def dump(self) -> None:
-        """Write what this worker does right now to its log: its tasks, its threads, and its child processes."""
+        """Write the current activity of this worker to its log: its tasks, its threads, and its child processes."""
         dump(self._consumer.worker, self._executor, self._courier.book.snapshot())
         self._children.dump()
 
@@ -280,18 +281,18 @@ class Worker:
         """Wait until a burst is over, or no task runs after `pause`; return whether that is so.
 
         Args:
-            timeout: Seconds to wait at most, or a timedelta; None waits forever, 0 only looks.
+            timeout: Seconds to wait at most, or a timedelta; None waits forever, 0 only checks.
         """
         return self._phases.wait_idle(as_seconds(timeout))
 
     def stop(self, timeout: float | timedelta | None = None) -> None:
-        """Stop, in this order; safe to call twice. In a forked child it does nothing: the worker is its parent's.
+        """Stop, in this order; safe to call twice. In a forked child it does nothing: the worker belongs to the parent.
 
-        1. take no more tasks, 2. wait for those that run, 3. give back those that do not end in time, uncounted,
-        4. wait for hooks, end the threads, pass the wake-up on, and close the connections.
+        1. take no more tasks, 2. wait for running ones, 3. give back those that do not end in time, without counting a
+        retry, 4. wait for hooks, end the threads, pass the wake-up on, and close the connections.
 
         Args:
-            timeout: Seconds for step 2, or a timedelta; None takes the settings' grace.
+            timeout: Seconds for step 2, or a timedelta; None is ``worker.stop_timeout``.
         """
         with self._phases.turn:
             if self._phases.phase in (Phase.STARTING, Phase.STOPPING, Phase.ENDED):
@@ -310,7 +311,7 @@ class Worker:
         log.info("worker stopped", worker=self._consumer.worker)
 
     def _end_with_program(self) -> None:
-        """Give back what this worker holds, since the program ends and nobody has stopped it."""
+        """Give back the tasks of this worker, since the program ends without having stopped it."""
         self._phases.move(Phase.DRAINING, "the program ends")
         self._phases.move(Phase.STOPPING)
         self._courier.service.join(_PROGRAM_END_SECONDS)
@@ -327,14 +328,14 @@ class Worker:
         )
 
     def _attend(self, seconds: float = math.inf) -> None:
-        """Do what signals say until one, or the end of all work, says stop, or the time is over."""
+        """Follow signals until a stop is requested, all work is done, or the time is over."""
         stopping = seconds < math.inf
         until = clock.monotonic() + seconds
         while (order := self._control.wait(until - clock.monotonic())) not in (None, Order.STOP):
             if order is Order.DUMP:
                 try:
                     self.dump()
-                except Exception:  # noqa: BLE001 - who only looks must not end a worker
+                except Exception:  # noqa: BLE001 - a dump must not end a worker
                     log.exception("what runs could not be written")
             elif stopping:
                 continue
@@ -370,7 +371,7 @@ class Worker:
                 exc_info=None if isinstance(error, FairqueError) else error,
             )
         if name == self._courier.service.name:
-            # It would be the one to do it.
+            # This thread would have done it.
             self._courier.abandon()
 
     def _on_exhausted(self, abandoned: int) -> None:

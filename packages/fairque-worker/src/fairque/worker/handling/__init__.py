@@ -1,1 +1,1 @@
-"""What running a task means: its function, and the values that it pulls and pushes."""
+"""Runs the function of a task, with the values that it pulls and pushes."""

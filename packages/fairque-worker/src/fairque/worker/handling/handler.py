@@ -1,4 +1,4 @@
-"""What a worker does with a task: the abstract handler that users extend, and the one that runs task functions."""
+"""Task handlers: the abstract one that users extend, and the one that runs task functions."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Iterable
@@ -13,50 +13,50 @@ from fairque.protocol.model.xcom import xcom_use
 from fairque.worker.handling.xcom import pulled, pushed
 from fairque.worker.jobs import Ending, Failure, Success
 
-__all__ = ["FunctionTaskHandler", "TaskHandler", "heard"]
+__all__ = ["FunctionTaskHandler", "TaskHandler", "hooked"]
 
 
 class TaskHandler(ABC):
-    """Extend this to decide what running a task means.
+    """The base class of your own handlers, which define how a task is run.
 
     A task may run more than once: execution is at least once, and `TaskContext.task_id` is the idempotency key. An
-    exception is a failed attempt; `Retry`, `Snooze` and `Cancel` say more exactly what should become of the task.
+    exception is a failed attempt; `Retry`, `Snooze` and `Cancel` decide what happens to the task.
     """
 
     @abstractmethod
     def handle(self, task: Task[Any], ctx: TaskContext) -> Any:
-        """Run the task and return its result, a JSON value; or return an awaitable of it (``async def`` does).
+        """Run the task and return its result, a JSON value, or an awaitable of it (as ``async def`` does).
 
         Called from many threads at once. An awaitable is awaited on the worker's event loop and holds no thread.
 
         Args:
-            task: What the producer asked for.
-            ctx: This attempt: whether to stop, how long there is, its number and fence.
+            task: The task to run.
+            ctx: The context of this attempt: whether to stop, the seconds left, its number and fence.
         """
 
     def on_success(self, task: Task[Any], result: Any, ctx: TaskContext) -> Awaitable[None] | None:
-        """Called in a worker thread after the queue accepted the result. What it raises is logged only.
+        """Called in a worker thread after the queue accepted the result. If it raises, the error is only logged.
 
-        It may be ``async def``: then it runs on the worker's event loop, while the thread waits for it.
+        It may be ``async def``: then it runs on the worker's event loop while the thread waits for it.
         """
 
     def on_failure(
         self, task: Task[Any], error: BaseException, ctx: TaskContext, *, final: bool
     ) -> Awaitable[None] | None:
-        """Called in a worker thread after the queue accepted a failed attempt. What it raises is logged only.
+        """Called in a worker thread after the queue accepted a failed attempt. If it raises, the error is only logged.
 
         It may be ``async def``, as `on_success`.
 
         Args:
             task: The task.
             error: What the attempt raised.
-            ctx: The attempt.
-            final: Whether the task has ended; else it is tried again.
+            ctx: The context of the attempt.
+            final: Whether the task has ended; otherwise it is retried.
         """
 
 
-def heard(handler: TaskHandler) -> tuple[type[Ending], ...]:
-    """Return of which kinds of endings a handler hears; a hook that nobody wrote costs nothing."""
+def hooked(handler: TaskHandler) -> tuple[type[Ending], ...]:
+    """Return the kinds of endings for which a handler has hooks; hooks that are not overridden cost nothing."""
     success = type(handler).on_success is not TaskHandler.on_success
     failure = type(handler).on_failure is not TaskHandler.on_failure
     return (*([Success] if success else []), *([Failure] if failure else []))
@@ -75,19 +75,19 @@ class FunctionTaskHandler(TaskHandler):
         self._registry = registry
 
     def handle(self, task: Task[Any], ctx: TaskContext) -> Any:
-        """Call the function with the task's arguments, those that it pulls from the tasks before, and its context.
+        """Call the function with the task's arguments, the values that it pulls from earlier tasks, and its context.
 
         A parameter that is annotated with `TaskContext` gets the context.
 
         Raises:
-            UnknownFunction: No function has that name here; the task waits and is tried again.
+            UnknownFunction: No function has that name here; the task waits and is retried.
             InvalidTask: The task names no function.
-            OutputMissing: A value that the function pulls is not there.
+            OutputMissing: A value that the function pulls is missing.
         """
         if task.func is None:
             raise InvalidTask(
-                f"task {task.task_id} names no function, and this worker runs functions only: start it with a "
-                "TaskHandler of your own (fairque-worker MODULE:HANDLER), or push tasks of a function"
+                f"task {task.task_id} names no function, and this worker only runs functions: start it with your own "
+                "TaskHandler (fairque-worker MODULE:HANDLER), or push tasks of a function"
             )
         func = self._registry.find(task.func, self._modules).func
         use = xcom_use(func)

@@ -1,4 +1,4 @@
-"""Makes a task ready to run: what its message left open is filled in, the outputs of other tasks among it."""
+"""Completes a task before it runs: with the outputs of other tasks, and with the user and priority that it inherits."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,15 +17,15 @@ from fairque.protocol.wire.codec import decode_task
 
 __all__ = ["Inputs", "Read", "patiently", "task_of"]
 
-#: Reads for a task what others have left: of as many as one answer holds, the first of them, at least one.
+#: Reads outputs for a task: those of the first of these tasks, as many as fit into one answer, but at least one.
 Read: TypeAlias = Callable[[str, Sequence[str]], list[Left]]
 
-#: After how many seconds a task is tried again whose inputs could not be read.
+#: Seconds until a task whose inputs could not be read is retried.
 _PAUSE_SECONDS = 1.0
 
 
 def task_of(granted: Granted) -> Task[Any]:
-    """Return the task that the queue gave, with the user and the priority that its message leaves to others.
+    """Return the task that the queue granted, with the user and the priority that it inherits, if any.
 
     Raises:
         ProtocolError: Its message cannot be read.
@@ -39,7 +39,7 @@ def task_of(granted: Granted) -> Task[Any]:
 
 @contextmanager
 def patiently() -> Iterator[None]:
-    """Let a task that is not to blame for a server that is away be tried again, without counting it.
+    """Retry a task without counting it if the server is unreachable, since that is not the task's fault.
 
     Raises:
         Snooze: The server did not answer inside.
@@ -51,11 +51,11 @@ def patiently() -> Iterator[None]:
 
 
 class Inputs:
-    """Fills in what tasks take from others. Threads may share it.
+    """Fills in the outputs that tasks take from others. Threads may share it.
 
     Args:
-        read: Reads a piece of what others have left.
-        limit: Bytes of all that one task takes at once.
+        read: Reads a part of the outputs of others.
+        limit: Most bytes that one task takes at once.
     """
 
     def __init__(self, read: Read, limit: int) -> None:
@@ -63,20 +63,20 @@ class Inputs:
         self._limit = limit
 
     def pushed_values(self, reader: str, task_ids: Sequence[str]) -> list[Left]:
-        """Read for a task what others have pushed, in their order, without their results.
+        """Read the values that other tasks have pushed, in the order of the tasks, without their results.
 
         Raises:
-            InputsTooLarge: It is too much.
-            FairqueError: It cannot be read.
+            InputsTooLarge: They exceed the limit.
+            FairqueError: They cannot be read.
         """
         return self._collected(reader, task_ids, dict.fromkeys(task_ids, (False, True)))
 
     def filled(self, task: Task[Any]) -> Task[Any]:
-        """Return the task with the outputs of others in their places among its arguments.
+        """Return the task with its arguments completed by the outputs of others.
 
         Raises:
-            OutputMissing: One is not there; the message names the task and the argument.
-            InputsTooLarge: They are too much.
+            OutputMissing: One is missing; the message names the task and the argument.
+            InputsTooLarge: They exceed the limit.
             Snooze: The server did not answer.
         """
         if not task.depends_on:
@@ -85,25 +85,26 @@ class Inputs:
         if not inputs:
             return task
         wanted: dict[str, tuple[bool, bool]] = {}
-        for one in inputs:
-            result, values = wanted.get(one.output.task_id, (False, False))
-            wanted[one.output.task_id] = (result or one.output.key is None, values or one.output.key is not None)
+        for entry in inputs:
+            output = entry.output
+            result, values = wanted.get(output.task_id, (False, False))
+            wanted[output.task_id] = (result or output.key is None, values or output.key is not None)
         ids = list(wanted)
         with patiently():
-            left = dict(zip(ids, self._collected(task.task_id, ids, wanted), strict=True))
+            found = dict(zip(ids, self._collected(task.task_id, ids, wanted), strict=True))
 
-        def value_of(one: Input) -> Any:
+        def value_of(entry: Input) -> Any:
             try:
-                return one.output.value_in(left[one.output.task_id])
+                return entry.output.value_in(found[entry.output.task_id])
             except OutputMissing as error:
-                argument = parameter_name(task.func, one.at[0]) or f"args[{one.at[0]}]"
+                argument = parameter_name(task.func, entry.at[0]) or f"args[{entry.at[0]}]"
                 raise OutputMissing(f"task {task.task_id}, argument {argument!r}: {error}", error.task_id) from None
 
         args, kwargs = fill_in(task.args, task.kwargs, tuple(inputs), value_of)
         return with_fields(task, args=args, kwargs=kwargs)
 
     def _collected(self, reader: str, task_ids: Sequence[str], wanted: Mapping[str, tuple[bool, bool]]) -> list[Left]:
-        """Read piece by piece, and keep of each task its result, its values, or both, as is wanted."""
+        """Read part by part, and keep of each task what is wanted: its result, its values, or both."""
         found: list[Left] = []
         sizes: list[tuple[str, int]] = []
         while rest := task_ids[len(found) :]:
@@ -111,7 +112,7 @@ class Inputs:
                 task_id = task_ids[len(found)]
                 found.append(_needed(left, *wanted[task_id]))
                 sizes.append((task_id, len(found[-1].result) + len(found[-1].xcom)))
-            # Before the next piece: more than the limit and one piece is never held.
+            # Before the next part, so that never more than the limit and one part is held.
             if sum(size for _, size in sizes) > self._limit:
                 raise _too_large(reader, self._limit, sizes, len(task_ids))
         return found
@@ -123,10 +124,10 @@ def _needed(left: Left, result: bool, values: bool) -> Left:  # noqa: FBT001 - t
 
 
 def _too_large(reader: str, limit: int, sizes: Sequence[tuple[str, int]], tasks: int) -> InputsTooLarge:
-    size, largest = sum(size for _, size in sizes), sorted(sizes, key=lambda one: -one[1])[:3]
+    size, largest = sum(size for _, size in sizes), sorted(sizes, key=lambda pair: -pair[1])[:3]
     return InputsTooLarge(
-        f"task {reader} takes what {tasks:,} tasks have left: that of the first {len(sizes):,} has {size:,} bytes, "
+        f"task {reader} takes the outputs of {tasks:,} tasks: those of the first {len(sizes):,} have {size:,} bytes, "
         f"allowed are {limit:,} for all together (queue.input_limit). The largest are of "
-        f"{', '.join(f'task {one} ({size:,})' for one, size in largest)}. Store large data elsewhere and hand on its "
-        "address, let several tasks take a part each, or raise the limit, for which the worker needs memory"
+        f"{', '.join(f'task {task_id} ({size:,})' for task_id, size in largest)}. Store large data elsewhere and pass "
+        "on its address, let several tasks take a part each, or raise the limit, for which the worker needs memory"
     )

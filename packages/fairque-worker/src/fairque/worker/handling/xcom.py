@@ -1,4 +1,4 @@
-"""Gives a function the values that it pulls, and pushes its result, as its decorators say."""
+"""Passes a function the values that it pulls, and pushes its result, as its decorators declare."""
 
 import inspect
 from collections.abc import Awaitable
@@ -16,7 +16,7 @@ def pulled(use: XComUse, ctx: TaskContext) -> dict[str, Any]:
     """Return the arguments that a function pulls.
 
     Raises:
-        OutputMissing: A value is not there; the message names the task and the argument.
+        OutputMissing: A value is missing; the message names the task and the argument.
         Snooze: The server did not answer.
     """
     found: dict[str, Any] = {}
@@ -30,7 +30,7 @@ def pulled(use: XComUse, ctx: TaskContext) -> dict[str, Any]:
 
 
 def pushed(use: XComUse, value: Any, ctx: TaskContext) -> Any:
-    """Push what a function has returned, or, when that is awaitable, what comes of it; return the same."""
+    """Push and return what a function returned; for an awaitable, return one that pushes its result."""
     if inspect.isawaitable(value):
         return _pushed_later(use, value, ctx)
     for key in use.pushes:

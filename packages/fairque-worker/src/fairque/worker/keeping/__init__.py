@@ -1,1 +1,1 @@
-"""Keeps what is running: renews leases, ends what is over its time, sends progress."""
+"""Looks after running tasks: renews leases, enforces timeouts, sends progress."""

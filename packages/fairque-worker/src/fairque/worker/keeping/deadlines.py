@@ -1,4 +1,4 @@
-"""The watch over tasks: it acts in time when a lease or a timeout is over, also when the server is silent."""
+"""The watch over tasks: acts in time when a lease or a timeout ends, even if the server does not answer."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -17,14 +17,14 @@ _PATIENCE_SECONDS = 5.0
 
 
 class Watch:
-    """Looks at the worker's own clock, in a thread of its own, since a heartbeat may wait for an answer for long.
+    """Checks deadlines by the worker's clock, in its own thread, since a heartbeat may wait long for an answer.
 
     Args:
-        longest_seconds: Seconds between two looks at most: a lease that was granted meanwhile must last longer.
-        jobs: Gives the tasks in flight.
-        alarm: Rung by who begins a task whose limit comes before the next look.
-        enforce: Called with a task whose limit is over; it sets the next one.
-        on_death: Called when the thread ends without being told to.
+        longest_seconds: Most seconds between two checks: a lease that is granted in between must last longer.
+        jobs: Returns the tasks in flight.
+        alarm: Rung when a task starts whose limit comes before the next check.
+        enforce: Called with a task whose limit is over; it sets the next limit.
+        on_death: Called when the thread ends without being stopped.
 
     Attributes:
         service: The thread.
@@ -47,26 +47,26 @@ class Watch:
         )
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start the thread."""
         self.service.start()
 
     def stop(self) -> None:
-        """End; safe to call twice."""
+        """Stop the thread; safe to call twice."""
         self.service.stop()
         self._alarm.until = -math.inf
 
     def step(self) -> None:
-        """Act on what is over, and rest until the next thing is."""
+        """Act on deadlines that have passed, and rest until the next one."""
         self._alarm.begin_look()
         pause = self._look()
         self._alarm.until = clock.monotonic() + pause
-        # Looked at again, since the ring of the stop may have been cleared.
+        # Checked again, since the ring of `stop` may have been cleared.
         if not self.service.stopped:
             self.service.rests(pause)
             self._alarm.wait(pause)
 
     def _look(self) -> float:
-        """Act on the tasks whose time has come, and return the seconds until the next one's can."""
+        """Act on the tasks whose deadline has passed, and return the seconds until the next deadline."""
         pause = self._longest
         for job in self._jobs():
             now = clock.monotonic()
@@ -77,7 +77,7 @@ class Watch:
             if job.limit <= now:
                 try:
                     self._enforce(job)
-                except Exception:  # noqa: BLE001 - the other tasks are watched all the same
+                except Exception:  # noqa: BLE001 - the other tasks are watched anyway
                     log.exception("a task above its timeout could not be stopped", task_id=job.granted.task_id)
             pause = min(pause, job.limit - now)
         return max(0.0, pause)

@@ -1,4 +1,4 @@
-"""The heartbeat: renews the leases of all tasks in flight and sweeps the queue, in a thread of its own."""
+"""The heartbeat: renews the leases of all tasks in flight and sweeps the queue, in its own thread."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -16,26 +16,26 @@ from fairque.worker.metrics import Metrics
 
 __all__ = ["LOOK_SECONDS", "SWEEP_SECONDS", "Heart"]
 
-#: How often some worker sweeps the queue: lost tasks are found at most this long after their lease has ended.
+#: Seconds between two sweeps by any worker: lost tasks are found at most this long after their lease has ended.
 SWEEP_SECONDS = 2.0
 
-#: How often it looks whether the server has lost the limits of the configuration.
+#: Seconds between two checks whether the server has lost the limits of the configuration.
 LOOK_SECONDS = 10.0
 
 _BATCH = 500
-#: How many tasks a late heartbeat names.
-_TOLD = 20
+#: How many tasks the warning about a late heartbeat names.
+_NAMED = 20
 
 
 class Heart:
-    """Beats until it is stopped.
+    """Sends heartbeats until it is stopped.
 
     Args:
-        consumer: With a connection that nothing else uses.
-        heartbeat: Seconds between two beats.
-        jobs: Gives the tasks in flight.
-        metrics: Counts what is taken back from lost workers.
-        on_death: Called when the thread ends without being told to.
+        consumer: The queue, by a connection that nothing else uses.
+        heartbeat: Seconds between two heartbeats.
+        jobs: Returns the tasks in flight.
+        metrics: Counts the tasks reclaimed from lost workers.
+        on_death: Called when the thread ends without being stopped.
 
     Attributes:
         service: The thread.
@@ -53,38 +53,38 @@ class Heart:
         self._heartbeat = heartbeat
         self._jobs = jobs
         self._metrics = metrics
-        self._let_all_be_due()
-        # Longer than that, and the tasks would be started elsewhere while they run here.
+        self._make_all_due()
+        # After a longer delay the tasks would be started elsewhere while they run here.
         patience = consumer.lease_ms / 1000 - heartbeat
         self.service = Service("fairque-heart", self.step, patience=patience, on_death=on_death, log=log)
 
-    def _let_all_be_due(self) -> None:
+    def _make_all_due(self) -> None:
         self._answered = self._next_beat = self._next_sweep = self._next_look = clock.monotonic()
-        # Processor time of the process at the last beat.
+        # Processor time of the process at the last heartbeat.
         self._used = time.process_time()
 
     @property
     def silence(self) -> float:
-        """Since how many seconds the server has not answered. It is asked every `SWEEP_SECONDS`."""
+        """Seconds since the last answer of the server, which is called every `SWEEP_SECONDS`."""
         return clock.monotonic() - self._answered
 
     def start(self) -> None:
-        """Begin to beat."""
-        # What has passed since this was made counts neither as lateness nor as silence.
-        self._let_all_be_due()
+        """Start the thread."""
+        # The time since this object was created counts neither as lateness nor as silence.
+        self._make_all_due()
         self.service.start()
 
     def stop(self) -> None:
-        """End; safe to call twice."""
+        """Stop the thread; safe to call twice."""
         self.service.stop()
         self._consumer.runner.close()
 
     def step(self) -> None:
-        """Do what is due, and rest until the next thing is."""
+        """Do what is due, and rest until the next due time."""
         late = clock.monotonic() - self._next_beat
         if late >= 0:
             if late >= self._heartbeat:
-                self._tell_late(late)
+                self._warn_late(late)
             self.beat()
             self._next_beat, self._used = clock.monotonic() + self._heartbeat, time.process_time()
         if clock.monotonic() >= self._next_sweep:
@@ -95,13 +95,13 @@ class Heart:
         self.service.rest(max(0.0, min(self._next_beat, self._next_sweep) - clock.monotonic()))
 
     def beat(self) -> None:
-        """Renew all leases once, and tell each task that should stop."""
+        """Renew all leases once, and notify each task that should stop."""
         jobs = list(self._jobs())
         for first in range(0, len(jobs), _BATCH):
             self._renew(jobs[first : first + _BATCH])
 
-    def _tell_late(self, late: float) -> None:
-        """Say what ran while this thread did not."""
+    def _warn_late(self, late: float) -> None:
+        """Log which tasks ran while this thread did not."""
         used = time.process_time() - self._used
         held_up = 'a task kept the interpreter to itself: give such tasks isolation="process"'
         jobs = list(self._jobs())
@@ -111,8 +111,8 @@ class Heart:
             late_seconds=round(late, 3),
             cause=held_up if used >= late / 2 else "the process, its machine or the server stood still",
             leases_over=sum(job.lease.held_until <= now for job in jobs),
-            functions=sorted({job.task.func or "" for job in jobs if job.task is not None})[:_TOLD],
-            tasks=[job.granted.task_id for job in jobs[:_TOLD]],
+            functions=sorted({job.task.func or "" for job in jobs if job.task is not None})[:_NAMED],
+            tasks=[job.granted.task_id for job in jobs[:_NAMED]],
         )
 
     def _renew(self, jobs: list[Job]) -> None:
@@ -131,21 +131,21 @@ class Heart:
                 job.request_stop(StopReason.CANCELED)
             elif status not in (Status.OK, Status.OVERDUE):
                 # Overdue is left to the watch: by the worker's clock the attempt began a moment later.
-                # The task may just have ended by itself; then nobody listens any more.
+                # The task may just have ended by itself; then the request has no effect.
                 job.request_stop(StopReason.LEASE_LOST)
 
     def _look(self) -> None:
-        """Look whether the limits of the configuration are lost."""
+        """Check whether the server has lost the limits of the configuration."""
         try:
             self._consumer.limits.look()
         except FairqueError as error:
             log.warning("the limits of the file cannot be looked at", error=str(error))
 
     def _sweep(self) -> float:
-        """Sweep once, and return after how many seconds to sweep again.
+        """Sweep once, and return the seconds until the next sweep.
 
-        While there is more to do that is as long as this sweep took, so that others have half of the server's time,
-        and that no beat is late by more than one sweep.
+        While there is more to do that is as long as this sweep took, so that other clients have half of the server's
+        time, and no heartbeat is late by more than one sweep.
         """
         began = clock.monotonic()
         try:

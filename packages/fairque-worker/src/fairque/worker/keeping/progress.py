@@ -1,4 +1,4 @@
-"""Tells the queue how far tasks have come: the latest word of all of them in one call, a few times a second."""
+"""Sends the progress of tasks to the queue: the latest of each task, all in one call, a few times a second."""
 
 import math
 import threading
@@ -14,23 +14,23 @@ from fairque.worker.log import log
 
 __all__ = ["PAUSE_SECONDS", "ProgressSender"]
 
-#: Seconds between two calls; what is said meanwhile replaces what was said before.
+#: Seconds between two calls; progress in between replaces what the same task reported before.
 PAUSE_SECONDS = 0.25
 
 
 class Line(Protocol):
-    """Whom to tell: the queue, or, in a child process, the worker."""
+    """Receives progress: the queue, or, in a child process, the worker."""
 
     def progress(self, reports: Sequence[Reported]) -> None:
-        """Tell how far tasks have come; a `FairqueError` says that it has to be told again."""
+        """Send progress; after a `FairqueError` it has to be sent again."""
 
 
 class ProgressSender:
-    """Sends from a thread of its own, which the first progress of any task starts.
+    """Sends from its own thread, which the first progress of any task starts.
 
     Args:
-        line: Whom to tell.
-        on_death: Called when the thread ends without being told to.
+        line: Receives the progress.
+        on_death: Called when the thread ends without being stopped.
     """
 
     def __init__(self, line: Line, on_death: Callable[[str, BaseException], None] = lambda *_: None) -> None:
@@ -45,7 +45,7 @@ class ProgressSender:
         self._silent = False
 
     def note(self, job: Job, progress: Progress) -> None:
-        """Keep the latest word of a task, to be sent soon. It does not block."""
+        """Keep the latest progress of a task, to be sent soon. It does not block."""
         with self._lock:
             job.progress = progress
             self._jobs[job] = None
@@ -54,11 +54,11 @@ class ProgressSender:
             service.ring()
 
     def flush(self) -> None:
-        """Send now what is not sent yet, after what is on its way."""
+        """Send what is not sent yet, once the call under way has returned."""
         self._send()
 
     def stop(self) -> None:
-        """End; safe to call twice. What is not sent yet goes with the ending of its task."""
+        """Stop the thread; safe to call twice. Progress that is not sent yet goes with the ending of its task."""
         with self._lock:
             self._stopped = True
             service = self._service
@@ -66,7 +66,7 @@ class ProgressSender:
             service.stop()
 
     def step(self) -> None:
-        """Rest until there is something to tell, and tell it."""
+        """Rest until there is progress, and send it."""
         service = self._service
         if service is None:
             return
@@ -76,11 +76,11 @@ class ProgressSender:
             service.rest(math.inf)
         if not service.stopped:
             self._send()
-            # Not ended by a word: what is said meanwhile goes with the next call.
+            # New progress does not end this pause: it goes with the next call.
             self._pause.wait(PAUSE_SECONDS)
 
     def _started(self) -> Service | None:
-        """Begin to send, unless that is impossible: the latest word goes with the ending of its task then."""
+        """Start the thread, if possible; otherwise the latest progress goes with the ending of its task."""
         if self._stopped:
             return None
         service = Service(
@@ -107,8 +107,8 @@ class ProgressSender:
     def _send_next(self) -> None:
         with self._lock:
             jobs, self._jobs = self._jobs, {}
-            words = [(job, job.progress) for job in jobs if job.progress is not None]
-        reports = [Reported(job.granted.task_id, job.granted.token, word) for job, word in words]
+            latest = [(job, job.progress) for job in jobs if job.progress is not None]
+        reports = [Reported(job.granted.task_id, job.granted.token, progress) for job, progress in latest]
         try:
             if reports:
                 self._line.progress(reports)
@@ -117,11 +117,11 @@ class ProgressSender:
                 log.warning("progress could not be told: trying again", error=str(error), tasks=len(reports))
             self._silent = True
             with self._lock:
-                self._jobs = {**dict.fromkeys(job for job, _ in words), **self._jobs}
+                self._jobs = {**dict.fromkeys(job for job, _ in latest), **self._jobs}
             return
         self._silent = False
         with self._lock:
-            # Not before it has arrived: an ending takes along what may not have.
-            for job, word in words:
-                if job.progress is word:
+            # Only now that it has arrived: an ending includes progress that may not have.
+            for job, progress in latest:
+                if job.progress is progress:
                     job.progress = None

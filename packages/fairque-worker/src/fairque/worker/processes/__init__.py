@@ -1,1 +1,1 @@
-"""Processes of a worker: children that run tasks apart from all others, and the supervisor of several workers."""
+"""Child processes of a worker, which run tasks isolated from all others."""

@@ -1,4 +1,4 @@
-"""What a worker and its child say to each other: JSON objects over a pair of sockets, each after its length."""
+"""Frames between a worker and its child: JSON objects over a pair of sockets, each preceded by its length."""
 
 import json
 import socket
@@ -16,8 +16,8 @@ __all__ = ["Channel", "packed"]
 
 _LENGTH = struct.Struct("!I")
 
-#: Bytes of one frame. The largest that there are carry a piece of the inputs of a task: 4 MiB and one output, which
-#: twice as many signs may stand for.
+#: Most bytes of one frame. The largest ones contain a part of the inputs of a task: 4 MiB and one output, which escapes
+#: can double.
 _MOST_BYTES = 16 * 1024 * 1024
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -27,19 +27,19 @@ class Channel:
     """One end. Any thread may send, one receives.
 
     Args:
-        end: The connected socket, which is this object's from now on.
+        end: The connected socket, which this object owns from now on.
     """
 
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
-        # A copy of this process that a task forks speaks for nobody.
+        # A copy of this process that a task forks must not use it.
         drop_in_forks(end)
         self._lock = Lock()
-        #: Offered, but not on its way yet; who holds the lock takes from it.
+        #: Offered, but not sent yet; the thread that holds the lock takes from it.
         self._offered: deque[bytes] = deque()
 
     def send(self, frame: Mapping[str, Any]) -> None:
-        """Send a frame; it waits while the other end does not read.
+        """Send a frame; it blocks while the other end does not read.
 
         Raises:
             ValueError: It cannot be sent; see `packed`.
@@ -60,7 +60,7 @@ class Channel:
         self._deliver()
 
     def offer(self, frame: Mapping[str, Any]) -> None:
-        """Send a frame without ever waiting: what does not get through now goes with the next frame.
+        """Send a frame without blocking: what cannot be sent now goes with the next frame.
 
         Raises:
             OSError: The other end is gone.
@@ -69,7 +69,7 @@ class Channel:
         self._deliver()
 
     def receive(self, seconds: float | None = None) -> dict[str, Any] | None:
-        """Return the next frame, None when the other end is gone.
+        """Return the next frame; None if the other end is gone.
 
         Args:
             seconds: How long to wait for each part of it; None waits forever.
@@ -88,16 +88,16 @@ class Channel:
         return None if body is None else _frame(body)
 
     def end(self) -> None:
-        """Have both ends receive None, whoever else holds a copy of this socket."""
+        """Make both ends receive None, even if other processes hold a copy of this socket."""
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close the socket."""
         self._socket.close()
 
     def _deliver(self) -> None:
-        # Looked at again after each release, since what was offered meanwhile found the lock taken.
+        # Checked again after each release, since a frame that was offered in between found the lock taken.
         while self._offered and self._lock.acquire(blocking=False):
             try:
                 if not self._offered:
@@ -128,7 +128,7 @@ class Channel:
 
 
 def packed(frame: Mapping[str, Any]) -> bytes:
-    """Return a frame as it is sent. Bytes that are not UTF-8 may stand in its texts, by ``surrogateescape``.
+    """Return a frame as it is sent. Its texts may contain bytes that are not UTF-8, by ``surrogateescape``.
 
     Raises:
         ValueError: It has a lone surrogate that stands for no byte, or is too large.
@@ -151,5 +151,5 @@ def _checked(size: int) -> int:
 def _frame(body: bytes) -> dict[str, Any]:
     frame = loads(body.decode(errors="surrogateescape"))
     if not isinstance(frame, dict):
-        raise ValueError(f"a frame is not an object: {frame!r:.80}")  # noqa: TRY004 - like all that is wrong with a frame
+        raise ValueError(f"a frame is not an object: {frame!r:.80}")  # noqa: TRY004 - as for any invalid frame
     return frame

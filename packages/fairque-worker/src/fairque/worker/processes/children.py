@@ -1,4 +1,4 @@
-"""The children of a worker: lent to a task, used again for the next one, and replaced when they have died."""
+"""The children of a worker: lent to a task, reused for the next one, and replaced when they have died."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,21 +21,21 @@ from fairque.worker.processes.process import Child, ChildDied, Recipe
 
 __all__ = ["Child", "Children"]
 
-#: How long children that have nothing to do may take to end.
+#: Seconds that idle children may take to end.
 _LEAVE_SECONDS = 2.0
-#: Seconds until the next child is started after one that could not be: doubled each time, up to the second.
+#: Seconds until the next child is started after a failed start: doubled each time, up to the second value.
 _PAUSES_SECONDS = (1.0, 30.0)
-#: How a child ends what it was told to do.
+#: The kinds of frames with which a child ends a task.
 _ENDINGS = ("done", "failed", "unstarted")
 
 
 class Children:
-    """As many children as tasks run in them at a time; they begin when the first such task comes.
+    """As many children as run tasks at a time; each is started when a task needs it.
 
     Args:
-        recipe: What they are to be; None when there can be none.
+        recipe: What the children need to run tasks; None if there can be none.
         impossible: Why there can be none.
-        cancel_timeout: How long a task that was told to stop may continue; for the text that says so.
+        cancel_timeout: Seconds that a task may continue after a request to stop; for texts only.
     """
 
     def __init__(self, recipe: Recipe | None, impossible: str, cancel_timeout: float) -> None:
@@ -51,13 +51,13 @@ class Children:
         inherits(self)
 
     def start_over(self) -> None:
-        """Have none in a forked child: they are its parent's, and nothing here may kill them."""
+        """Forget them in a forked child: they belong to the parent, and nothing here may kill them."""
         self._all, self._idle, self._stopped = set(), [], True
         self._lock = threading.Lock()
 
     @contextmanager
     def lend(self) -> Iterator[Child]:
-        """Lend a child that waits for a task. However the body ends, the child is kept for the next one, or ended.
+        """Lend an idle child. However the body ends, the child is kept for the next task, or ended.
 
         Raises:
             FairqueError: There can be none; the error says why.
@@ -72,18 +72,18 @@ class Children:
             else:
                 self._put_back(child)
 
-    def run(self, child: Child, job: Job, context: TaskContext, told: Callable[[], None], read: Read) -> Ending:
-        """Have a child run a task, and wait for the ending.
+    def run(self, child: Child, job: Job, context: TaskContext, on_stop: Callable[[], None], read: Read) -> Ending:
+        """Run a task in a child, and wait for the ending.
 
         Args:
-            child: As `lend` gave it.
+            child: The child that `lend` yielded.
             job: The task.
             context: The worker's view of the attempt.
-            told: Called when the task should stop.
-            read: Reads a piece of what other tasks have left.
+            on_stop: Called when the task should stop.
+            read: Reads a part of the outputs of other tasks.
 
         Raises:
-            ValueError: The task cannot be told.
+            ValueError: The task cannot be sent.
         """
         started = clock.monotonic()
         order = packed(_order(job))
@@ -91,19 +91,19 @@ class Children:
         child.talking = True
         try:
             child.channel.send_packed(order)
-            # Only now, so that the task is there when it is told.
-            job.stop.when_given(told)
-            ending = self._heard(child, job, context, read, started)
+            # Only now, so that the child has the task before the request to stop.
+            job.stop.when_given(on_stop)
+            ending = self._received(child, job, context, read, started)
         except OSError:
             ending = None
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            problem = f"said what no child process says ({error_text(error):.200}), and was killed"
+            problem = f"sent an invalid frame ({error_text(error):.200}), and was killed"
             ending = None
         if ending is not None:
             child.talking = False
             return ending
         ran_us = us_since(started)
-        # Asked before it is dismissed, which kills what may be left of it.
+        # Checked before it is dismissed, which kills what may be left of it.
         if child.killed:
             return self._killed(job, context, ran_us)
         return Failure(job, ChildDied(f"the child process of the task {problem or child.cause()}"), ran_us)
@@ -112,7 +112,7 @@ class Children:
         """Wait until these children have ended their tasks, and kill those that do not in time.
 
         Args:
-            busy: Their tasks were told to stop.
+            busy: Children whose tasks were asked to stop.
             seconds: How long the tasks may clean up.
         """
         until = clock.monotonic() + seconds
@@ -123,12 +123,12 @@ class Children:
             child.join(_LEAVE_SECONDS)
 
     def dump(self) -> None:
-        """Have all children write to standard error what they do."""
+        """Make all children write their stacks to standard error."""
         for child in self._living():
             child.dump()
 
     def stop(self) -> None:
-        """Let the children end that have nothing to do, and kill the others; safe to call twice."""
+        """Let idle children end, and kill the others; safe to call twice."""
         with self._lock:
             self._stopped = True
             idle, self._idle = self._idle, []
@@ -150,7 +150,7 @@ class Children:
         while True:
             with self._lock:
                 if self._stopped:
-                    raise Unstarted("the worker has stopped: no child process begins any more", 0.0)
+                    raise Unstarted("the worker has stopped: it starts no more child processes", 0.0)
                 child = self._idle.pop() if self._idle else None
             if child is None:
                 return self._started(self._recipe)
@@ -165,7 +165,7 @@ class Children:
                 return child
 
     def _started(self, recipe: Recipe) -> Child:
-        """Start a child; after a failure only some time later, since the next one would fail as well."""
+        """Start a child; after a failure only after a pause, since the next start would fail as well."""
         pause = self._next_start_at - clock.monotonic()
         if pause > 0:
             raise Unstarted(self._problem, pause)
@@ -193,7 +193,7 @@ class Children:
             if now >= self._next_start_at:
                 first, longest = _PAUSES_SECONDS
                 self._next_start_at = now + min(longest, first * 2**self._failed_starts)
-                # Beyond this the pause grows no longer.
+                # Beyond this the pause does not grow.
                 self._failed_starts = min(self._failed_starts + 1, 10)
             self._problem = f"no child process can be started: {error_text(error) or type(error).__name__}"
             return Unstarted(self._problem, self._next_start_at - now)
@@ -227,31 +227,32 @@ class Children:
         reason = f"killed: it was canceled and continued for {self._cancel_timeout:g} s"
         return Failure(job, ChildDied(reason), ran_us, Decision("cancel", 0, reason))
 
-    def _heard(self, child: Child, job: Job, context: TaskContext, read: Read, started: float) -> Ending | None:
-        """Serve a child until it has ended its task, and return how; None when it is gone before."""
-        while (said := child.channel.receive()) is not None:
-            if said["token"] != job.granted.token:
-                # Of an attempt that has ended: a thread that it has left behind still speaks.
-                child.decline(said)
-            elif said["kind"] in _ENDINGS:
-                return self._ending(job, said, us_since(started))
+    def _received(self, child: Child, job: Job, context: TaskContext, read: Read, started: float) -> Ending | None:
+        """Serve a child until it has ended its task, and return the ending; None if the child ends before."""
+        while (frame := child.channel.receive()) is not None:
+            if frame["token"] != job.granted.token:
+                # Of an attempt that has ended: from a thread that it has left behind.
+                child.decline(frame)
+            elif frame["kind"] in _ENDINGS:
+                return self._ending(job, frame, us_since(started))
             else:
-                _serve(child, context, said, read)
+                _serve(child, context, frame, read)
         return None
 
-    def _ending(self, job: Job, said: Mapping[str, Any], ran_us: int) -> Ending:
-        if said["kind"] == "unstarted":
-            return GivenBack(job, str(said["why"])[:500], float(said["pause_seconds"]))
-        if said["kind"] == "done":
-            result, xcom = (said[name].encode(errors="surrogateescape") for name in ("result", "xcom"))
+    def _ending(self, job: Job, frame: Mapping[str, Any], ran_us: int) -> Ending:
+        if frame["kind"] == "unstarted":
+            return GivenBack(job, str(frame["why"])[:500], float(frame["pause_seconds"]))
+        if frame["kind"] == "done":
+            result, xcom = (frame[name].encode(errors="surrogateescape") for name in ("result", "xcom"))
             if self._recipe is not None and len(result) > self._recipe.result_limit:
                 raise ValueError(f"a result of {len(result):,} bytes")
             return Success(job, loads(result) if result else None, result, ran_us, xcom)
-        if said["verdict"] not in VERDICTS:
-            raise ValueError(f"a verdict {said['verdict']!r:.80}")
-        told = ErrorText(str(said["type"]), str(said["error"]), str(said["traceback"])).cut()
-        error = RemoteError(ErrorInfo(told.kind, told.text, told.traceback))
-        return Failure(job, error, ran_us, Decision(said["verdict"], int(said["pause_ms"]), str(said["reason"])[:500]))
+        if frame["verdict"] not in VERDICTS:
+            raise ValueError(f"a verdict {frame['verdict']!r:.80}")
+        text = ErrorText(str(frame["type"]), str(frame["error"]), str(frame["traceback"])).cut()
+        error = RemoteError(ErrorInfo(text.kind, text.text, text.traceback))
+        decision = Decision(frame["verdict"], int(frame["pause_ms"]), str(frame["reason"])[:500])
+        return Failure(job, error, ran_us, decision)
 
 
 def _order(job: Job) -> dict[str, Any]:
@@ -268,15 +269,15 @@ def _order(job: Job) -> dict[str, Any]:
 
 
 def _serve(child: Child, context: TaskContext, asked: Mapping[str, Any], read: Read) -> None:
-    """Do what a task in a child asks its worker for."""
+    """Serve a request of a task in a child."""
     if asked["kind"] == "progress":
         context.progress(asked["done"], asked["total"], asked["message"])
         return
     answer: dict[str, Any] = {"kind": "left", "number": asked["number"]}
     try:
-        # One piece; the child asks for the rest, so that the worker never holds more.
-        left = read(context.task_id, asked["task_ids"])
-        answer["left"] = [[one.state, _text(one.result), _text(one.xcom)] for one in left]
+        # One part; the child asks for the rest, so that the worker never holds more.
+        outputs = read(context.task_id, asked["task_ids"])
+        answer["left"] = [[output.state, _text(output.result), _text(output.xcom)] for output in outputs]
     except FairqueError as error:
         answer["problem"], answer["away"] = str(error), isinstance(error, RedisUnavailable)
     child.channel.send(answer)

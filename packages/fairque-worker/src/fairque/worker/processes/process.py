@@ -1,4 +1,4 @@
-"""A child process of a worker, seen from the worker: it is started, told, killed, and what it died of is said."""
+"""A child process of a worker, seen from the worker: it is started, called, and killed, and its end is explained."""
 
 import os
 import signal
@@ -23,14 +23,14 @@ from fairque.worker.processes.surroundings import absolute_path, current_umask, 
 
 __all__ = ["Child", "ChildDied", "Recipe"]
 
-#: A child imports the modules of the worker before it is ready.
+#: Seconds until a child must be ready; it imports the modules of the worker before.
 _START_SECONDS = 60.0
-#: A child that is ready answers at once; one that was stopped from outside does not.
+#: Seconds until a child that is ready must answer; one that was stopped from outside does not.
 _ANSWER_SECONDS = 5.0
 
 
 class ChildDied(AttemptError):
-    """The child process that ran a task has ended, and nobody but the task is to blame: a failed attempt."""
+    """The child process that ran a task has ended, and not by the worker: a failed attempt."""
 
 
 @frozen(kw_only=True)
@@ -39,13 +39,13 @@ class Recipe:
 
     Attributes:
         worker: Name of the worker.
-        modules: What it imports.
+        modules: The modules that it imports.
         handler: ``MODULE:ATTR`` of the task handler; None runs the functions of the modules.
         result_limit: Bytes of the largest result.
-        input_limit: Bytes of all that a task takes from others.
-        folder: Where it works; by default where this process does now, wherever a task goes to later.
-        umask: Which rights the files that it makes do not get; by default those of now.
-        environment: Its variables; by default those of now.
+        input_limit: Most bytes of the outputs that a task reads.
+        folder: The working folder; by default the current one of this process at its creation.
+        umask: The umask; by default the current one.
+        environment: The environment variables; by default the current ones.
     """
 
     worker: str
@@ -62,14 +62,13 @@ class Child:
     """One child. It ends with its worker, also when that is killed.
 
     Args:
-        recipe: What it is to be.
-        log: Level and form of its log; None leaves the log alone.
+        recipe: What it needs to run tasks.
+        log: Level and format of its log; None leaves the log alone.
 
     Attributes:
         killed: Whether this worker killed it.
-        free: Set while no task has it.
-        talking: Whether it was told to do something and has not said all that there is to say: what comes next from
-            it would belong to that.
+        free: Set while no task uses it.
+        talking: Whether it has a request that it has not fully answered: its next frame would belong to that request.
 
     Raises:
         OSError: There is no descriptor left.
@@ -92,7 +91,7 @@ class Child:
         self._begun = threading.Event()
         self._ended = threading.Event()
         self._problem = ""
-        # The kernel ends the child with the thread that began it, so this thread lives exactly as long as the child.
+        # The kernel ends the child together with the thread that started it, so this thread lives as long as the child.
         self._keeper = BegunThread(self._keep, "fairque-child", theirs)
         try:
             self._keeper.start()
@@ -108,14 +107,14 @@ class Child:
 
     @property
     def pid(self) -> int | None:
-        """Its process, None when there never was one."""
+        """The number of its process; None if none was started."""
         return None if self._popen is None else self._popen.pid
 
     def prepare(self) -> None:
-        """Wait until it has imported what it needs.
+        """Wait until it has imported its modules.
 
         Raises:
-            FairqueError: It cannot, and has ended.
+            FairqueError: It could not, and has ended.
         """
         self._begun.wait()
         try:
@@ -130,19 +129,19 @@ class Child:
         self._ready = True
 
     def answers(self) -> bool:
-        """Whether it is alive and waits for something to do."""
+        """Whether it is alive and waits for a task."""
         try:
             self.channel.send({"kind": "ping"})
-            # What threads of the task before may still say comes first.
+            # Frames from threads that the task before has left behind may come first.
             while (answer := self.channel.receive(_ANSWER_SECONDS)) is not None and answer["kind"] != "pong":
                 self.decline(answer)
         except (OSError, ValueError, LookupError):
-            # It is gone, or says what no child says.
+            # It is gone, or has sent an invalid frame.
             return False
         return answer is not None
 
     def decline(self, asked: Mapping[str, Any]) -> None:
-        """Answer what is asked for an attempt that has ended, so that who asks does not wait forever.
+        """Refuse a request of an attempt that has ended, so that its thread does not wait forever.
 
         Raises:
             OSError: The child is gone.
@@ -151,8 +150,8 @@ class Child:
             problem = "the attempt that asks for it has ended: read while the task runs"
             self.channel.send({"kind": "left", "number": asked["number"], "problem": problem, "away": False})
 
-    def tell(self, job: Job) -> None:
-        """Tell the task that runs there to stop; it never waits, not for a child that does not listen either."""
+    def request_stop(self, job: Job) -> None:
+        """Ask its task to stop; it never blocks, not even when the child does not read."""
         with suppress(OSError):
             self.channel.offer(
                 {
@@ -164,15 +163,15 @@ class Child:
             )
 
     def kill(self) -> None:
-        """Kill it, and all that it started and that is still in its process group; safe to call twice."""
+        """Kill it, and everything that it started in its process group; safe to call twice."""
         self.killed = True
         self._begun.wait()
         self._send(signal.SIGKILL, os.killpg)
-        # A task may have taken it into another group.
+        # A task may have moved it to another group.
         self._send(signal.SIGKILL, os.kill)
 
     def dump(self) -> None:
-        """Have it write to standard error what it does."""
+        """Make it write its stacks to standard error."""
         if self._ready:
             self._send(signal.SIGUSR1, os.kill)
 
@@ -183,31 +182,31 @@ class Child:
                     send(self._popen.pid, number)
 
     def leave(self) -> None:
-        """Have it end by itself: it does once nothing runs there."""
+        """Let it end by itself, as soon as nothing runs there."""
         self.channel.end()
 
     def join(self, seconds: float) -> bool:
-        """Wait for its end, and return whether it has come."""
+        """Wait for it to end, and return whether it has."""
         self._keeper.join(max(0.0, seconds))
         return not self._keeper.is_alive()
 
     def cause(self) -> str:
-        """Say how it ended, to follow the word process."""
+        """Return how it ended, as a text that follows the word process."""
         self._ended.wait(_ANSWER_SECONDS)
         code = None if self._popen is None else self._popen.returncode
         if code is None:
-            return "has let go of its worker"
+            return "has closed the connection to its worker"
         if code >= 0:
             return f"ended with exit code {code}, as after os._exit({code}) or a failure of a library"
         try:
             name = signal.Signals(-code).name
         except ValueError:
             name = f"signal {-code}"
-        hint = ", as the kernel does when the memory is used up" if -code == signal.SIGKILL else ""
+        hint = ", as the kernel does when memory runs out" if -code == signal.SIGKILL else ""
         return f"was ended by {name}{hint}"
 
     def _greeted(self) -> str:
-        """Greet a new child, and return what it has to complain about."""
+        """Send a new child what it needs, and return its problem; empty if there is none."""
         hello: dict[str, Any] = {
             "worker": self._recipe.worker,
             "modules": self._recipe.modules,
@@ -242,16 +241,16 @@ class Child:
                     pass_fds=[theirs.fileno()],
                     # Out of reach of the terminal's Ctrl-C, and killed together with what it starts.
                     process_group=0,
-                    # Only so that it finds this package: it takes over the path itself, and gives this back.
+                    # Only so that it finds this package: it sets the path itself, and restores this variable.
                     env={**self._recipe.environment, "PYTHONPATH": os.pathsep.join(path)},
-                    # Where the worker began: a task may have left that folder, or removed the one where it is now.
+                    # The folder of the worker at its start: a task may have changed or removed the current one.
                     cwd=self._recipe.folder,
                     umask=self._recipe.umask,
                 )
             except OSError as error:
                 what = f"{sys.executable!r} (sys.executable), in the folder {self._recipe.folder!r},"
                 self._problem = f"{what} cannot be run: {error.strerror}"
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is said to those who wait for the child
+            except Exception as error:  # noqa: BLE001 - `prepare` raises it
                 self._problem = f"its child process cannot be started: {error_text(error)}"
             finally:
                 self._begun.set()
@@ -266,7 +265,7 @@ class Child:
         if hasattr(os, "waitid"):
             with suppress(OSError):
                 os.waitid(os.P_PID, popen.pid, os.WEXITED | os.WNOWAIT)
-                # Not reaped yet, so that its number, which is the process group's, too, cannot be another one's.
+                # Before it is reaped: until then its number, also that of the process group, cannot be reused.
                 os.killpg(popen.pid, signal.SIGKILL)
         popen.wait()
         with self._lock:

@@ -1,4 +1,4 @@
-"""What belongs to a whole process and not to a task: noted once, and put back behind a task that has changed it."""
+"""The state of a whole process, such as its folder: recorded once, and restored after a task has changed it."""
 
 import asyncio
 import decimal
@@ -30,7 +30,7 @@ _LIMITS = tuple(getattr(resource, name) for name in dir(resource) if name.starts
 
 
 def working_folder() -> str:
-    """Return the folder in which this process works; the root where it was removed."""
+    """Return the working folder of this process; the root if it was removed."""
     try:
         return str(Path.cwd())
     except OSError:
@@ -38,20 +38,20 @@ def working_folder() -> str:
 
 
 def absolute_path(folder: str) -> list[str]:
-    """Return `sys.path` with absolute folders: the same ones wherever the process works later."""
+    """Return `sys.path` with absolute folders, which stay valid when the working folder changes."""
     return [os.path.normpath(os.path.join(folder, entry)) for entry in map(str, sys.path)]  # noqa: PTH118 - not a Path: zip files and the empty entry
 
 
 def current_umask() -> int:
-    """Return which rights new files do not get."""
-    # There is no other way to ask. Meanwhile a file that another thread makes gets fewer rights, never more.
+    """Return the umask of this process."""
+    # It can only be read by setting it. A file that another thread creates now gets fewer permissions, never more.
     umask = os.umask(0o077)
     os.umask(umask)
     return umask
 
 
 def _policy_of_its_own() -> Any:
-    """Return the policy of event loops that the application has set, None where it is Python's own."""
+    """Return the event loop policy that the application has set; None if it is Python's own."""
     if sys.version_info >= (3, 14):
         return None
     policy = asyncio.get_event_loop_policy()
@@ -60,7 +60,7 @@ def _policy_of_its_own() -> Any:
 
 @frozen
 class _Part:
-    """Something of the process, which can be read and set."""
+    """A part of the state, which can be read and set."""
 
     name: str
     read: Callable[[], Any]
@@ -86,7 +86,7 @@ def _set_handlers(wanted: dict[int, Any]) -> None:
 
 
 def _set_timers(_: object) -> None:
-    # Nothing of the worker's uses one, and an alarm of one task must not go off in the next one.
+    # The worker uses none, and an alarm of one task must not go off in the next one.
     for timer in _TIMERS:
         signal.setitimer(timer, 0)
 
@@ -111,7 +111,7 @@ def _set_streams(wanted: tuple[Any, ...]) -> None:
 
 
 def _standard_descriptors() -> _Part:
-    """Where the three standard descriptors lead. Copies of them are kept, to lead them there again."""
+    """The targets of the three standard descriptors. Copies of the descriptors are kept to restore them."""
     kept: dict[int, int] = {}
     for number in range(3):
         with suppress(OSError):
@@ -119,7 +119,7 @@ def _standard_descriptors() -> _Part:
 
     def read() -> list[tuple[int, int]]:
         found = [os.fstat(number) for number in kept]
-        return [(one.st_dev, one.st_ino) for one in found]
+        return [(status.st_dev, status.st_ino) for status in found]
 
     def write(_: object) -> None:
         for number, copy in kept.items():
@@ -154,7 +154,7 @@ def _set_interpreter(wanted: tuple[int, float, int, int]) -> None:
 
 
 def _set_warnings(wanted: tuple[list[Any], Any]) -> None:
-    # This, unlike a change of the list, has Python forget what it had decided by the old ones.
+    # Unlike a change of the list, this makes Python forget its decisions by the old filters.
     warnings.resetwarnings()
     warnings.filters[:], warnings.showwarning = wanted  # type: ignore[index]  # a list that is called a sequence
 
@@ -165,15 +165,15 @@ def _set_logging(wanted: tuple[int, int]) -> None:
 
 
 def _decimals() -> tuple[Any, ...]:
-    # New contexts begin like this one.
-    one = decimal.DefaultContext
-    return one.prec, one.rounding, one.Emin, one.Emax, one.capitals, one.clamp, dict(one.traps)
+    # New contexts are copies of this one.
+    base = decimal.DefaultContext
+    return base.prec, base.rounding, base.Emin, base.Emax, base.capitals, base.clamp, dict(base.traps)
 
 
 def _set_decimals(wanted: tuple[Any, ...]) -> None:
-    one = decimal.DefaultContext
-    one.prec, one.rounding, one.Emin, one.Emax, one.capitals, one.clamp = wanted[:6]
-    one.traps.update(wanted[6])
+    base = decimal.DefaultContext
+    base.prec, base.rounding, base.Emin, base.Emax, base.capitals, base.clamp = wanted[:6]
+    base.traps.update(wanted[6])
 
 
 def _set_tempdir(wanted: str | None) -> None:
@@ -181,7 +181,7 @@ def _set_tempdir(wanted: str | None) -> None:
 
 
 def _start_method() -> str | None:
-    # Not imported for this alone: without it nobody has chosen one.
+    # Not imported for this alone: if it is not loaded, no method was chosen.
     loaded = sys.modules.get("multiprocessing")
     return None if loaded is None else loaded.get_start_method(allow_none=True)
 
@@ -237,15 +237,15 @@ if hasattr(os, "sched_getaffinity"):
 
 
 class Surroundings:
-    """The state of this process as it is now. For its main thread, which alone may set handlers of signals."""
+    """The present state of this process. For its main thread, since only that one may set signal handlers."""
 
     def __init__(self) -> None:
         self._noted = [(part, part.read()) for part in (*_PARTS, _standard_descriptors())]
         self._policy = _policy_of_its_own()
 
     def put_back(self) -> str:
-        """Make everything as it was, and return the name of what cannot be; empty when all could be."""
-        # Nobody can say whether this was changed: a task may have made the numbers of the next one predictable.
+        """Restore the state, and return the name of a part that cannot be restored; empty if all could be."""
+        # Always, since a change cannot be noticed: a task may have made the random numbers of the next one predictable.
         random.seed()
         for part, wanted in self._noted:
             try:
@@ -253,11 +253,11 @@ class Surroundings:
                     if part.read() == wanted:
                         continue
                 part.write(wanted)
-            except Exception:  # noqa: BLE001 - what a task may have put there can raise anything
+            except Exception:  # noqa: BLE001 - objects that a task has put there can raise anything
                 return part.name
-        # Nor this: whether a loop is set, and which, with what a task has left on it.
+        # Always, too: whether a loop is set, and which, with what a task has left on it, cannot be noticed either.
         if sys.version_info < (3, 14):
-            # None stands for a new one of Python's own, which gives the next task a new loop.
+            # None is a new policy of Python's own, which gives the next task a new loop.
             asyncio.set_event_loop_policy(self._policy)
         if self._policy is not None or sys.version_info >= (3, 14):
             asyncio.set_event_loop(None)

@@ -1,4 +1,4 @@
-"""Wakes the watch over deadlines when a new one comes before its next look."""
+"""Wakes the watch over deadlines when a new deadline comes before its next check."""
 
 import math
 import threading
@@ -7,10 +7,10 @@ __all__ = ["Alarm"]
 
 
 class Alarm:
-    """Wakes the watch for what comes before its next look. Who begins a task compares one number and takes no lock.
+    """Wakes the watch for deadlines before its next check. Starting a task compares one number and takes no lock.
 
     Attributes:
-        until: When the watch looks next, on the monotonic clock; minus infinity when nobody watches.
+        until: When the watch checks next, on the monotonic clock; minus infinity while there is no watch.
     """
 
     def __init__(self) -> None:
@@ -18,14 +18,14 @@ class Alarm:
         self._rung = threading.Event()
 
     def ring(self) -> None:
-        """Have the watch look now."""
+        """Make the watch check now."""
         self._rung.set()
 
     def wait(self, seconds: float) -> None:
-        """Wait until it rings, at most so long; for the watch."""
+        """Wait at most so many seconds for a ring; for the watch."""
         self._rung.wait(seconds)
 
     def begin_look(self) -> None:
-        """Note that what begins from now on may be overlooked, and so has to ring; for the watch."""
+        """Note that tasks that start from now on may be missed, and so have to ring; for the watch."""
         self._rung.clear()
         self.until = math.inf

@@ -1,4 +1,4 @@
-"""Runs tasks: in threads, on an event loop, and in child processes. It also ends those whose time is over."""
+"""Runs tasks in threads, on an event loop, and in child processes, and ends those that exceed their timeout."""
 
 import inspect
 import math
@@ -31,36 +31,36 @@ from fairque.worker.running.threads import Slot, Threads
 
 __all__ = ["Executor"]
 
-#: What holds an attempt; only who takes it out of the table of these tells its ending. None: it waits for a thread.
+#: Where an attempt runs; only the code that removes it from the table reports its ending. None: it waits for a thread.
 _Place: TypeAlias = Slot | Attempt | Child | None
 
-#: How long a task may wait for one of the threads that there are when no other one can be started; and, where there is
-#: none at all, or no event loop, after how long it may be tried again.
+#: Seconds that a task may wait for one of the existing threads when no other can be started; and, if there is none at
+#: all, or no event loop, seconds until the task may be retried.
 _PATIENCE_SECONDS = 5.0
 _PAUSE_SECONDS = 1.0
 
 
 class Executor:
-    """Runs jobs and hands each one's ending to ``on_end``, once, from whichever thread it ended in.
+    """Runs jobs and passes the ending of each to ``on_end``, once, in the thread where it ended.
 
     Whatever a task raises, SystemExit and CancelledError included, is its ending; no thread is lost.
 
     Args:
         handler: Runs the tasks.
-        threads: How many run at a time.
+        threads: How many tasks run at a time.
         result_limit: Bytes of the largest result.
         on_end: Gets the endings.
-        inputs: Reads what other tasks have left for them.
-        on_progress: Gets what running tasks say of how far they have come; it must not block.
-        alarm: Rung when a timeout comes before the next look of the watch, which calls `enforce`.
+        inputs: Reads the outputs of other tasks.
+        on_progress: Gets the progress of running tasks; it must not block.
+        alarm: Rung when a timeout comes before the next check of the watch, which calls `enforce`.
         children: The child processes; None runs all tasks here.
-        isolation: Where tasks run that do not say it themselves.
-        kept: The kinds of endings that hooks hear of; what a task has made is forgotten where it ran for all others.
-        cancel_timeout: How long a coroutine whose time is over may clean up.
+        isolation: Where tasks run that do not set it themselves.
+        kept: The kinds of endings that have hooks; for all others, objects of the task are dropped where it ran.
+        cancel_timeout: Seconds that a coroutine may clean up after its timeout.
         max_abandoned: How many attempts that could not be stopped may still run.
         on_exhausted: Called when there are more.
-        on_death: Called with the name of a thread that coroutines need, and the error that has ended it.
-        shared: Whether coroutines run beside each other; else one may change the event loop, and the next gets another.
+        on_death: Called with the name of a thread that coroutines need, and the error that ended it.
+        shared: Whether coroutines share an event loop; otherwise one may change it, and the next gets another loop.
     """
 
     def __init__(
@@ -94,11 +94,11 @@ class Executor:
         self._cancel_timeout = cancel_timeout
         self._max_abandoned = max_abandoned
         self._on_exhausted = on_exhausted
-        # Beyond the limit, too, tasks that are here already get a thread.
+        # Tasks that this worker already holds get a thread even beyond the limit.
         self._threads = Threads(threads, max_abandoned + threads)
         self._contexts = Contexts()
         self._places: dict[Job, _Place] = {}
-        # Attempts that were given up; only the watch touches it.
+        # Attempts that were given up; only the watch uses it.
         self._abandoned: list[Slot | Attempt] = []
         self._loops = Loops(on_death, shared=shared)
         self._lock = threading.Lock()
@@ -106,30 +106,30 @@ class Executor:
     @property
     def abandoned(self) -> int:
         """How many attempts that could not be ended still run."""
-        return sum(not one.ended for one in self._abandoned) + self._loops.left(self._cancel_timeout)
+        return sum(not place.ended for place in self._abandoned) + self._loops.left(self._cancel_timeout)
 
     def submit(self, job: Job) -> None:
-        """Run a job as soon as a thread is free; one for which there is none ends as `GivenBack`."""
+        """Run a job as soon as a thread is free; if there can be none, it ends as `GivenBack`."""
         self._places[job] = None
         if not self._threads.grow():
             self._end(GivenBack(job, self._threads.shortage, _PAUSE_SECONDS, crippled=True))
             return
         if self._threads.shortage:
-            # Fewer threads than slots: those before it may take forever, and other workers may have some.
+            # Fewer threads than slots: earlier jobs may take forever, and other workers may have free threads.
             job.limit = clock.monotonic() + _PATIENCE_SECONDS
             self._alarm.ring()
         self._threads.put(partial(self._run, job))
 
     def run_here(self, job: Job) -> None:
-        """Run a job in this thread; a coroutine of it continues after the return."""
+        """Run a job in this thread; if it is a coroutine, it continues after the return."""
         self._places[job] = None
         self._run(job, Slot())
 
     def call(self, work: Callable[[], None]) -> bool:
-        """Run any function in one of the threads, in a context of its own; it must not raise.
+        """Run any function in one of the threads, in its own context; it must not raise.
 
         Returns:
-            Whether it will run; False where no thread can be started.
+            Whether it will run; False if no thread can be started.
         """
         if not self._threads.grow():
             log.error("a hook is not called", why=self._threads.shortage)
@@ -138,28 +138,28 @@ class Executor:
         return True
 
     def wait_for(self, awaitable: Awaitable[Any]) -> None:
-        """Await something on the event loop of the coroutines, from one of the threads, and raise what it raises."""
+        """Await an awaitable on the event loop, from one of the threads, and raise what it raises."""
         self._loops.current().wait_for(awaitable)
 
     def enforce(self, job: Job) -> None:
-        """End an attempt whose limit is over, as far as that is possible; called by the watch alone.
+        """End an attempt whose limit is over, as far as that is possible; only the watch calls this.
 
-        A thread is left behind and replaced, a coroutine is canceled, and left behind when it is still there after
-        the grace, and a child process is killed.
+        A thread is left behind and replaced; a coroutine is canceled, and left behind if it still runs after
+        ``cancel_timeout``; a child process is killed.
         """
         job.limit = math.inf
         with self._lock:
             held = job in self._places
             place = self._places.get(job)
             if isinstance(place, Slot | None):
-                # Taken out together with the look: what runs on a loop or in a child by now is not left behind.
+                # Removed under the same lock: an attempt that has moved to a loop or a child is not left behind.
                 self._places.pop(job, None)
         if held and place is None:
             why = self._threads.shortage or "all threads are busy"
             self._on_end(GivenBack(job, why, _PAUSE_SECONDS, crippled=True))
         elif isinstance(place, Slot):
             self._threads.replace(place)
-            self._leave(job, place, "a thread cannot be interrupted, so it continues unheard")
+            self._leave(job, place, "a thread cannot be interrupted, so it continues, and its result is ignored")
         elif isinstance(place, Attempt):
             self._enforce_coroutine(job, place)
         elif place is not None:
@@ -167,11 +167,11 @@ class Executor:
                 job.request_stop(StopReason.TIMEOUT)
             place.kill()
 
-    def end_apart(self, jobs: Iterable[Job], seconds: float) -> None:
-        """See to it that no child runs one of these jobs any more, all of which were told to stop.
+    def end_in_children(self, jobs: Iterable[Job], seconds: float) -> None:
+        """Make sure that no child still runs one of these jobs, all of which were asked to stop.
 
         Args:
-            jobs: Their leases are lost, so that none of them begins in a child after this.
+            jobs: The jobs; their leases are lost, so none of them starts in a child after this.
             seconds: How long they may clean up before their children are killed.
         """
         with self._lock:
@@ -180,7 +180,7 @@ class Executor:
             self._children.end([place for place in places if isinstance(place, Child)], seconds)
 
     def where(self, job: Job) -> tuple[str, list[FrameType]]:
-        """Say where a job runs or what it waits for, and return the stack of a coroutine."""
+        """Return where a job runs or what it waits for, and the stack of a coroutine."""
         place = self._places.get(job)
         if isinstance(place, Attempt):
             return "event loop", place.stack()
@@ -194,7 +194,7 @@ class Executor:
         """Let the threads end when they are free, kill the children, and cancel the coroutines; safe to call twice.
 
         Args:
-            seconds: How long to wait for that: for hooks, and for tasks that were given back but do not end.
+            seconds: How long to wait for hooks, and for tasks that were given back but do not end.
 
         Returns:
             Whether all threads have ended.
@@ -205,7 +205,7 @@ class Executor:
         if self._children is not None:
             self._children.stop()
             ended = ended or self._threads.wait(1.0)
-        # The loops last: a hook may wait for one in a thread.
+        # The loops last: a hook in a thread may wait for one.
         return self._loops.stop(until - clock.monotonic()) and ended
 
     def _run(self, job: Job, slot: Slot) -> None:
@@ -220,7 +220,7 @@ class Executor:
             if isinstance(outcome, Later):
                 self._await(job, slot, outcome.awaitable, started, context)
                 return
-            # With it goes what the task has set in it, which may run code of the user's: before the ending is told.
+            # This drops what the task has set in it, which may run user code: before the ending is reported.
             del context
             if not self._end(outcome):
                 slot.given_up = True
@@ -236,8 +236,8 @@ class Executor:
             ending = GivenBack(job, unstarted.why, unstarted.pause_seconds)
         except BaseException as error:  # noqa: BLE001 - whatever a task raises is the ending of its attempt
             end_if_copy(pid, error)
-            ending = self._told(Failure(job, error, us_since(started)))
-        # The user's code has returned here, be it that of the task, of its result or of its error.
+            ending = self._released(Failure(job, error, us_since(started)))
+        # User code has returned here: that of the task, of its result, or of its error.
         end_if_copy(pid)
         return ending
 
@@ -245,7 +245,7 @@ class Executor:
         if not job.lease.held():
             raise LeaseLost(job.granted.task_id)
         task = job.task = task_of(job.granted)
-        if self._children is not None and self._apart(job, task, self._children):
+        if self._children is not None and self._runs_in_child(job, task, self._children):
             return self._in_child(job, task, slot, self._children)
         context = self._begin(job, task, started)
         # A child does this itself.
@@ -254,7 +254,7 @@ class Executor:
         value = self._handler.handle(task, context)
         if inspect.isawaitable(value):
             return Later(value)
-        return self._told(returned(job, value, self._result_limit, started))
+        return self._released(returned(job, value, self._result_limit, started))
 
     def _begin(self, job: Job, task: Task[Any], started: float) -> TaskContext:
         deadline = started + task.timeout_ms / 1000
@@ -275,18 +275,18 @@ class Executor:
         return context
 
     def _end(self, ending: Ending) -> bool:
-        """Tell an ending, unless the attempt was given up before; return whether it was told."""
+        """Report an ending, unless the attempt was given up before; return whether it was reported."""
         if not self._take_out(ending.job):
             return False
         self._on_end(ending)
         return True
 
     def _take_out(self, job: Job) -> bool:
-        """Close an attempt; only the first one who does gets True, and tells the ending."""
+        """Close an attempt; only the first caller gets True, and reports the ending."""
         return self._places.pop(job, job) is not job
 
     def _move(self, job: Job, slot: Slot, place: _Place) -> bool:
-        """Let another place than the thread hold the attempt, unless it was given up before."""
+        """Move an attempt from its thread to another place, unless it was given up before."""
         with self._lock:
             moved = self._places.get(job) is slot
             if moved:
@@ -295,13 +295,13 @@ class Executor:
                 slot.given_up = True
         return moved
 
-    def _told(self, ending: Ending) -> Ending:
+    def _released(self, ending: Ending) -> Ending:
         if not isinstance(ending, self._kept):
             let_go(ending)
         return ending
 
-    def _apart(self, job: Job, task: Task[Any], children: Children) -> bool:
-        """Whether a task runs in a child: it or the worker says so, or it may have killed its last worker."""
+    def _runs_in_child(self, job: Job, task: Task[Any], children: Children) -> bool:
+        """Whether a task runs in a child: the task or the worker asks for it, or it may have killed its last worker."""
         if (task.isolation or self._isolation) == "process":
             return True
         if job.granted.solo and children.impossible:
@@ -310,35 +310,35 @@ class Executor:
         return job.granted.solo
 
     def _in_child(self, job: Job, task: Task[Any], slot: Slot, children: Children) -> Ending:
-        # Before the time of the attempt begins: the first child has to import the modules.
+        # Before the timeout of the attempt begins: the first child has to import the modules.
         with children.lend() as child:
             if not job.lease.held():
                 raise LeaseLost(task.task_id)
             context = self._begin(job, task, clock.monotonic())
 
-            def told() -> None:
-                child.tell(job)
+            def on_stop() -> None:
+                child.request_stop(job)
                 job.limit = min(job.limit, clock.monotonic() + self._cancel_timeout)
                 self._alarm.ring()
 
-            # The lease last: who gives the job back ends the children that it finds, and this one may come after that.
+            # The lease last: giving the job back ends the children known by then, and this one may be added later.
             if not self._move(job, slot, child) or not job.lease.held():
                 child.kill()
-            return children.run(child, job, context, told, self._inputs.read)
+            return children.run(child, job, context, on_stop, self._inputs.read)
 
     def _await(self, job: Job, slot: Slot, awaitable: Awaitable[Any], started: float, context: Context) -> None:
         def on_end(value: Any, error: BaseException | None) -> None:
             ran_us = us_since(started)
-            left = attempt.loop.helpers.leave(context_here())
+            calls_continue = attempt.loop.helpers.leave(context_here())
             if attempt.overdue:
                 late = late_error(job, "it was canceled")
                 late.__cause__ = error
                 error = late
             limit = self._result_limit
             ending = returned(job, value, limit, started) if error is None else Failure(job, error, ran_us)
-            self._end(self._told(ending))
-            if left:
-                self._look_at_limit()
+            self._end(self._released(ending))
+            if calls_continue:
+                self._check_abandoned()
 
         try:
             attempt = Attempt(self._loops.current(), awaitable, on_end, context)
@@ -357,21 +357,21 @@ class Executor:
             attempt.overdue = True
             before = attempt.cancels
             job.request_stop(StopReason.TIMEOUT)
-            if attempt.cancels == before:  # it was told to stop before, and did not
+            if attempt.cancels == before:  # it was asked to stop before, and did not
                 attempt.cancel()
             job.limit = clock.monotonic() + self._cancel_timeout
             return
         if not self._take_out(job):
             return
-        if not attempt.heard:
+        if not attempt.cancel_delivered:
             self._loops.replace(attempt.loop)
-        self._leave(job, attempt, "it was canceled, but continues unheard")
+        self._leave(job, attempt, "it was canceled, but continues, and its result is ignored")
 
-    def _leave(self, job: Job, left: Slot | Attempt, end: str) -> None:
-        """Tell the ending of an attempt that cannot be ended."""
+    def _leave(self, job: Job, place: Slot | Attempt, end: str) -> None:
+        """Report the timeout of an attempt that cannot be ended."""
         job.request_stop(StopReason.TIMEOUT)
-        self._abandoned = [one for one in self._abandoned if not one.ended]
-        self._abandoned.append(left)
+        self._abandoned = [other for other in self._abandoned if not other.ended]
+        self._abandoned.append(place)
         log.warning(
             "a task above its timeout continues",
             task_id=job.granted.task_id,
@@ -379,8 +379,8 @@ class Executor:
             abandoned=len(self._abandoned),
         )
         self._on_end(Failure(job, late_error(job, end), job.ran_us))
-        self._look_at_limit()
+        self._check_abandoned()
 
-    def _look_at_limit(self) -> None:
+    def _check_abandoned(self) -> None:
         if (abandoned := self.abandoned) > self._max_abandoned:
             self._on_exhausted(abandoned)

@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, and an attempt of a task that runs on it as a coroutine."""
+"""An event loop in its own thread, and an attempt of a task that runs on it as a coroutine."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ from fairque.worker.running.to_thread import Helpers
 
 __all__ = ["Attempt", "Loop"]
 
-#: What would change the loop for all who run on it. To stop it is not among them: it continues at once.
+#: Methods that would change the loop for all tasks on it. `stop` is not among them: the loop continues at once.
 _FOR_ALL = (
     "set_task_factory",
     "set_exception_handler",
@@ -34,11 +34,11 @@ class Loop:
     """Runs coroutines until it is stopped.
 
     Args:
-        on_death: Called in its thread, with the thread's name and the error, when it ends without being stopped.
-        shared: Whether tasks run on it beside each other, so that none may change it for the others.
+        on_death: Called in the loop's thread, with its name and the error, when it ends without being stopped.
+        shared: Whether tasks share the loop, so that none may change it for the others.
 
     Attributes:
-        changed: Whether a task has changed one that is not shared.
+        changed: Whether a task has changed the loop, if it is not shared.
         helpers: The threads of `asyncio.to_thread`.
     """
 
@@ -46,11 +46,11 @@ class Loop:
         self._on_death = on_death
         self.changed = False
         self._loop = asyncio.new_event_loop()
-        # The loop's own clock is one that a test may freeze, and then nothing on it would ever wait to an end. A loop
-        # of another library has a clock of its own, which nobody freezes.
+        # A test may freeze asyncio's own clock, and then no wait on the loop would ever end. Loops of other libraries
+        # have their own clocks, which tests do not freeze.
         with suppress(AttributeError):
             self._loop.time = clock.monotonic  # type: ignore[method-assign]
-        # What a coroutine hands to a thread must not continue in a copy of this process either.
+        # Calls that a coroutine passes to a thread must not continue in a copy of this process either.
         self.helpers = Helpers()
         self._loop.set_default_executor(self.helpers)
         for name in _FOR_ALL:
@@ -67,14 +67,14 @@ class Loop:
             raise
 
     def start_over(self) -> None:
-        """In a forked child: end it as soon as the coroutine that forked it, the only one there, ends or waits.
+        """In a forked child: end the process as soon as the coroutine that forked it ends or waits.
 
-        All others continue in the parent. What waits cannot continue here: the selector is shared with the parent.
+        All others continue in the parent. A coroutine that waits cannot continue here: the parent shares the selector.
         """
         if threading.current_thread() is not self._thread:
             return
         forker = asyncio.current_task(self._loop)
-        # A loop of another library hides what is ready: it may begin a step of others, but no second one.
+        # Loops of other libraries hide what is ready: one step of another coroutine may run, but no second one.
         ready = getattr(self._loop, "_ready", None)
         if ready is not None:
             ready.clear()
@@ -93,14 +93,14 @@ class Loop:
     def _change(self, name: str, change: Callable[..., Any] | None, *args: Any, **kwargs: Any) -> Any:
         if change is None:
             raise RuntimeError(
-                f"the event loop is shared with other tasks, for which {name}() would change it as well: "
+                f"{name}() would change the event loop for other tasks as well, since they share it: "
                 "run a task that needs it with isolation='process'"
             )
         self.changed = True
         return change(*args, **kwargs)
 
     def call(self, function: Callable[[], None]) -> None:
-        """Have a function called on the loop soon, in the context of the caller.
+        """Call a function on the loop soon, in the context of the caller.
 
         Raises:
             RuntimeError: The loop is closed.
@@ -108,24 +108,24 @@ class Loop:
         self._loop.call_soon_threadsafe(function)
 
     def create_task(self, coroutine: Coroutine[Any, Any, None], name: str, context: Context) -> "asyncio.Task[None]":
-        """Begin a coroutine in a context; only on the loop itself."""
+        """Start a coroutine in a context; only on the loop itself."""
         return self._loop.create_task(coroutine, name=name, context=context)
 
     def wait_for(self, awaitable: Awaitable[Any]) -> None:
-        """Await something on the loop, from another thread, and raise what it raises."""
+        """Await an awaitable on the loop, from another thread, and raise what it raises."""
 
         async def run() -> None:
             await awaitable
 
         with self._lock:
-            # Before the loop is told to stop, so that it ends this, too, one way or the other.
+            # Before the loop is stopped, so that stopping it ends this one, too.
             if self._stopped.is_set():
                 raise RuntimeError("the worker has stopped: its event loop is closed")
             future = asyncio.run_coroutine_threadsafe(run(), self._loop)
         future.result()
 
     def stop(self) -> None:
-        """Cancel what still runs, and end; safe to call twice."""
+        """Cancel what still runs, and end the loop; safe to call twice."""
         with self._lock:
             if not self._stopped.is_set():
                 self._stopped.set()
@@ -133,7 +133,7 @@ class Loop:
                     self._loop.call_soon_threadsafe(self._loop.stop)
 
     def join(self, seconds: float) -> bool:
-        """Wait for the end, and return whether it has come."""
+        """Wait for the thread to end, and return whether it has."""
         self._thread.join(max(0.0, seconds))
         return not self._thread.is_alive()
 
@@ -143,24 +143,24 @@ class Loop:
         death: BaseException | None = None
         try:
             while not self._stopped.is_set():
-                # asyncio lets these two through from a task that a coroutine started; that coroutine gets them, too.
+                # asyncio lets these two through if an asyncio task raises them; its awaiting coroutine gets them, too.
                 with suppress(SystemExit, KeyboardInterrupt):
                     loop.run_forever()
-            left = asyncio.all_tasks(loop)
-            for task in left:
-                # Not twice: the second time would break off the cleaning up that the first one began.
+            unfinished = asyncio.all_tasks(loop)
+            for task in unfinished:
+                # Not twice: a second cancelation would interrupt the clean-up after the first one.
                 if not task.cancelling():
                     task.cancel()
-            if left:
-                loop.run_until_complete(asyncio.wait(left, timeout=1))
-        except BaseException as error:  # noqa: BLE001 - such as that of a selector that a task has closed
+            if unfinished:
+                loop.run_until_complete(asyncio.wait(unfinished, timeout=1))
+        except BaseException as error:  # noqa: BLE001 - for example if a task has closed the selector
             end_if_copy(pid, error)
             death = error
-        # At once: the number of a descriptor that a task has closed may soon be that of another one.
+        # At once: the number of a descriptor that a task has closed may soon belong to another one.
         with suppress(OSError):
             loop.close()
         if death is not None:
-            # Nobody continues what waits here.
+            # The coroutines that wait here can no longer continue.
             self._on_death(self._thread.name, death)
 
 
@@ -171,13 +171,13 @@ class Attempt:
         loop: Where it runs.
         awaitable: What is awaited there.
         on_end: Called on the loop with its value, or with None and what it raised.
-        context: It runs in this one.
+        context: The context variables in which it runs.
 
     Attributes:
         loop: Where it runs.
-        overdue: Whether its time is over, so that its ending is a failure in any case.
+        overdue: Whether its timeout is over, so that its ending is a failure in any case.
         cancels: How often it was canceled.
-        heard: Whether the loop has carried the last of these out: if not, something blocks it.
+        cancel_delivered: Whether the loop has run the last cancelation: if not, something blocks the loop.
         ended: Whether it has ended.
     """
 
@@ -191,7 +191,7 @@ class Attempt:
         self.loop = loop
         self.overdue = False
         self.cancels = 0
-        self.heard = True
+        self.cancel_delivered = True
         self.ended = False
         self._awaitable = awaitable
         self._on_end = on_end
@@ -200,7 +200,7 @@ class Attempt:
         self._awaiting = False
 
     def begin(self, name: str) -> None:
-        """Begin, on the loop; no other thread may be in its context any more."""
+        """Start it on the loop; no other thread may still use its context."""
 
         def begin() -> None:
             self._task = self.loop.create_task(self._run(), name, self._context)
@@ -210,12 +210,12 @@ class Attempt:
     def cancel(self) -> None:
         """Cancel it, from any thread."""
         self.cancels += 1
-        self.heard = False
+        self.cancel_delivered = False
         with suppress(RuntimeError):  # the loop is closed, and it has ended
             self.loop.call(self._cancel)
 
     def stack(self) -> list[FrameType]:
-        """Return where it waits or runs, the innermost frame last; a snapshot that may be a moment old."""
+        """Return where it waits or runs, the innermost frame last; the snapshot may be slightly out of date."""
         stack = []
         coroutine: Any = None if self._task is None else self._task.get_coro()
         while (frame := getattr(coroutine, "cr_frame", None)) is not None:
@@ -224,11 +224,11 @@ class Attempt:
         return stack
 
     def _cancel(self) -> None:
-        self.heard = True
+        self.cancel_delivered = True
         if self.ended:
             return
         if self._task is None or not self._awaiting:
-            # Not before its first step, or it would end without saying so.
+            # Not before its first step, or it would end without calling `on_end`.
             self.loop.call(self._cancel)
         else:
             self._task.cancel()
@@ -236,7 +236,7 @@ class Attempt:
     async def _run(self) -> None:
         self._awaiting = True
         pid = os.getpid()
-        # Caught here, inside the coroutine: a SystemExit that left it would end the loop for all others.
+        # Caught inside the coroutine: a SystemExit that leaves it would end the loop for all others.
         try:
             try:
                 value = await self._awaitable
@@ -247,9 +247,9 @@ class Attempt:
                 end_if_copy(pid)
                 self._on_end(value, None)
         finally:
-            # In the making of the ending, too, code of the user's may run.
+            # User code may also run while the ending is created.
             end_if_copy(pid)
             self.ended = True
-            # Who still knows this attempt must not be the last one to know what the user's code has made.
+            # Remaining references to this attempt must not keep objects of user code alive.
             del self._awaitable, self._context
             self._task = None

@@ -10,11 +10,11 @@ __all__ = ["Loops"]
 
 
 class Loops:
-    """Begins an event loop when there is none that can be used.
+    """Starts an event loop when there is no usable one.
 
     Args:
-        on_death: Called with the name and the error of one whose thread ends without being stopped.
-        shared: Whether tasks run on one beside each other; else one that a task has changed is replaced.
+        on_death: Called with name and error of a loop's thread that ends without being stopped.
+        shared: Whether tasks share a loop; otherwise a loop that a task has changed is replaced.
     """
 
     def __init__(self, on_death: Callable[[str, BaseException], None], *, shared: bool) -> None:
@@ -28,7 +28,7 @@ class Loops:
         """Return the loop on which a coroutine can begin.
 
         Raises:
-            RuntimeError: They were stopped, or no thread can be started.
+            RuntimeError: The loops were stopped, or no thread can be started.
         """
         with self._lock:
             if self._stopped:
@@ -43,17 +43,17 @@ class Loops:
             return self._loop
 
     def replace(self, loop: Loop) -> None:
-        """Begin nothing on a loop any more, since something blocks it."""
+        """Start nothing else on a loop, since something blocks it."""
         with self._lock:
             if self._loop is loop:
                 self._loop = None
 
     def left(self, seconds: float) -> int:
-        """Return how many attempts ended longer ago than that and continue in `asyncio.to_thread`."""
+        """Return how many attempts ended more than so many seconds ago and continue in `asyncio.to_thread`."""
         return sum(loop.helpers.left(seconds) for loop in list(self._all))
 
     def stop(self, seconds: float) -> bool:
-        """Cancel all coroutines, wait for the ends of the loops, and return whether they have come."""
+        """Cancel all coroutines, wait for the loops to end, and return whether all have."""
         until = clock.monotonic() + seconds
         with self._lock:
             self._stopped = True

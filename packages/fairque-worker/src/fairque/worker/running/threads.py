@@ -1,4 +1,4 @@
-"""The threads in which tasks and hooks run: they wait on one plain queue, and one that hangs can be replaced."""
+"""The threads in which tasks and hooks run: they share one plain queue, and one that hangs can be replaced."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ __all__ = ["Slot", "Threads", "Work"]
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: After a thread could not be started, seconds until the next try: each one costs the system as much as a success.
+#: Seconds between attempts to start a thread after a failure: each costs the system as much as a success.
 _PAUSE_SECONDS = 1.0
 
 
@@ -33,8 +33,8 @@ class Slot:
     """One of the threads.
 
     Attributes:
-        given_up: Another one has taken its place: it ends as soon as what it runs lets it.
-        ended: Whether it has.
+        given_up: Whether it was replaced: it ends as soon as the code that it runs returns.
+        ended: Whether it has ended.
     """
 
     given_up: bool = False
@@ -46,10 +46,10 @@ Work: TypeAlias = Callable[[Slot], None]
 
 
 class _Line:
-    """What is to be run next. Nothing is lost to an exception that user code throws into a thread that waits here.
+    """The queue of work. None is lost to an exception that user code raises in a thread that waits here.
 
-    `PyThreadState_SetAsyncExc` does so, on which timeouts for threads are built: one that comes late hits whatever the
-    thread does by then. It is raised behind the call that waits, so that one must not return what is to be run.
+    `PyThreadState_SetAsyncExc`, which libraries use for timeouts of threads, does that: a late one hits whatever the
+    thread does by then. It is raised after the waiting call, so that call must not be the one that returns the work.
     """
 
     def __init__(self) -> None:
@@ -57,12 +57,12 @@ class _Line:
         self._works: deque[Work | None] = deque()
 
     def put(self, work: Work | None) -> None:
-        """Have something run; None ends one of the threads."""
+        """Add work; None ends one of the threads."""
         self._works.append(work)
         self._bell.put(None)
 
     def get(self) -> Work | None:
-        """Wait for what is next."""
+        """Wait for the next work, and return it."""
         while True:
             with suppress(BaseException):
                 self._bell.get()
@@ -70,25 +70,25 @@ class _Line:
                 return self._works.popleft()
 
     def clear(self) -> None:
-        """Forget all."""
+        """Drop all work."""
         self._works.clear()
 
 
 class Threads(ThreadPoolExecutor):
-    """A ThreadPoolExecutor of plain daemon threads, each of which takes from one queue.
+    """A ThreadPoolExecutor of plain daemon threads that share one queue.
 
-    Those of the base class are not used. The interpreter joins them when it ends, so that a task that hangs would keep
-    a stopped worker alive; and so does a process that a task has forked, which is one of them: a
-    `multiprocessing.Process` of a task would end with exit code 1 for that on some releases of Python. A task has no
-    future either, which makes handing it over cheap.
+    The threads of the base class are not used. The interpreter joins them when it ends, so a task that hangs would keep
+    a stopped worker alive. A process that a task forks joins them as well, and runs in one of them: on some releases of
+    Python a `multiprocessing.Process` of a task would end with exit code 1. A task has no future either, which makes
+    handing it over cheap.
 
     Args:
-        count: How many there are, begun one by one as there is something to do.
-        spare: How many may be replaced in all while those that they replace still run.
-        name: What their names begin with.
+        count: How many threads there are; each is started when there is work for it.
+        spare: How many threads may be replaced while the replaced ones still run.
+        name: Prefix of the threads' names.
 
     Attributes:
-        shortage: Why the last thread could not be started; empty when it could.
+        shortage: Why the last thread could not be started; empty if it could.
     """
 
     def __init__(self, count: int, spare: int = 0, name: str = "fairque-task") -> None:
@@ -106,13 +106,13 @@ class Threads(ThreadPoolExecutor):
         inherits(self)
 
     def start_over(self) -> None:
-        """Have nothing to do in a forked child, which has none of the threads."""
+        """Drop all work in a forked child, which has none of the threads."""
         self._waiting = _Line()
         self._guard = threading.Lock()
         self._over = True
 
     def grow(self) -> int:
-        """Begin another thread if there may be one, and return how many there are."""
+        """Start another thread if the limit allows it, and return how many there are."""
         if self._begun < self._count:
             with self._guard:
                 if self._begun < self._count and not self._over:
@@ -120,7 +120,7 @@ class Threads(ThreadPoolExecutor):
         return self._begun
 
     def put(self, work: Work) -> None:
-        """Run something as soon as a thread is free. Where `grow` says 0 none ever is."""
+        """Run work as soon as a thread is free. If `grow` returned 0 none ever is."""
         self._waiting.put(work)
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> "Future[T]":
@@ -138,7 +138,7 @@ class Threads(ThreadPoolExecutor):
             try:
                 value = fn(*args, **kwargs)
                 end_if_copy(pid)
-            except BaseException as error:  # noqa: BLE001 - it belongs to who waits for the future
+            except BaseException as error:  # noqa: BLE001 - it belongs to the code that waits for the future
                 end_if_copy(pid, error)
                 future.set_exception(error)
             else:
@@ -148,7 +148,7 @@ class Threads(ThreadPoolExecutor):
         return future
 
     def replace(self, slot: Slot) -> None:
-        """Begin another thread instead of one that hangs; where that is impossible, when there is more to do."""
+        """Start another thread in place of one that hangs; if that is impossible now, when there is more work."""
         with self._guard:
             slot.given_up = True
             self._begun -= 1
@@ -156,7 +156,7 @@ class Threads(ThreadPoolExecutor):
                 self._begin()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - as the base
-        """Let the threads end when there is nothing left to do."""
+        """Let the threads end when no work is left."""
         if cancel_futures:
             self._waiting.clear()
         self.stop()
@@ -173,7 +173,7 @@ class Threads(ThreadPoolExecutor):
                 self._waiting.put(None)
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the end of those that were not given up; return whether all have ended, the given up ones too."""
+        """Wait for the threads that were not given up; return whether all have ended, those given up included."""
         until = clock.monotonic() + seconds
         for slot, thread in list(self._slots.items()):
             if not slot.given_up:
@@ -191,7 +191,7 @@ class Threads(ThreadPoolExecutor):
             raise RuntimeError("cannot schedule new futures after shutdown")
 
     def _begin(self) -> None:
-        # What has ended long ago is not kept forever.
+        # Drop the threads that have ended.
         self._slots = {slot: thread for slot, thread in self._slots.items() if thread.is_alive()}
         if len(self._slots) >= self._most or clock.monotonic() < self._next_try_at:
             return
@@ -221,9 +221,9 @@ class Threads(ThreadPoolExecutor):
 
     @staticmethod
     def _do(work: Work, slot: Slot) -> None:
-        """Run something, and put back what belongs to the thread and not to a task."""
+        """Run work, and restore what belongs to the thread and not to a task."""
         trace, profile = sys.gettrace(), sys.getprofile()
-        # An exception that raises while it is logged gets this far: not even that may cost a thread.
+        # An exception that raises while it is logged gets this far: even that must not end the thread.
         with suppress(BaseException):
             work(slot)
         with suppress(BaseException):

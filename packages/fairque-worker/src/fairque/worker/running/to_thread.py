@@ -1,4 +1,4 @@
-"""The threads behind `asyncio.to_thread`: each attempt has as many as asyncio gives to a program, and shares none."""
+"""The threads behind `asyncio.to_thread`: each attempt has its own, as many as asyncio gives to a program."""
 
 import math
 import os
@@ -21,12 +21,12 @@ _MOST = min(32, (os.cpu_count() or 1) + 4)
 
 @define(eq=False)
 class _Crew:
-    """What one attempt has in these threads.
+    """The calls of one attempt in these threads.
 
     Attributes:
-        running: How many threads it has.
-        waiting: What it has handed over beyond that.
-        left_at: When the attempt ended and left this behind, on the monotonic clock.
+        running: How many threads it uses.
+        waiting: Its calls that wait for one of them.
+        left_at: When the attempt ended and left calls behind, on the monotonic clock.
     """
 
     running: int = 0
@@ -35,20 +35,20 @@ class _Crew:
 
 
 class Helpers(Threads):
-    """A pool that grows as there is something to do, and in which no attempt waits for the calls of another one.
+    """A pool that grows with its work, and in which no attempt waits for the calls of another.
 
-    A thread cannot be interrupted: calls continue when the coroutine that waits for them was canceled, maybe forever.
+    A thread cannot be interrupted: calls continue after the coroutine that awaits them was canceled, maybe forever.
     """
 
     def __init__(self) -> None:
-        # Those who hand something over are limited one by one.
+        # Each attempt is limited on its own.
         super().__init__(2**31, name="asyncio")
         self._crews: dict[TaskContext | None, _Crew] = {}
-        # Threads that rest, and what was handed over that none of them has taken yet.
+        # Threads that rest, and calls that none of them has taken yet.
         self._resting = self._untaken = 0
 
     def leave(self, owner: TaskContext | None) -> bool:
-        """Note that an attempt has ended; return whether calls of it continue."""
+        """Note that an attempt has ended; return whether some of its calls continue."""
         if owner not in self._crews:
             return False
         with self._guard:
@@ -57,7 +57,7 @@ class Helpers(Threads):
         return crew is not None
 
     def left(self, seconds: float) -> int:
-        """Return how many attempts ended longer ago than that and have calls that continue."""
+        """Return how many attempts ended more than so many seconds ago and have calls that continue."""
         before = clock.monotonic() - seconds
         with self._guard:
             return sum(crew.left_at < before for crew in self._crews.values())
@@ -74,7 +74,7 @@ class Helpers(Threads):
                 before = self._begun
                 self._begin()
                 self._resting += self._begun - before
-            # Without a new one it waits for the first of the others that is free.
+            # Without a new thread the call waits for the first one that is free.
             if not self._begun:
                 raise RuntimeError(self.shortage)
             crew.running += 1
@@ -85,7 +85,7 @@ class Helpers(Threads):
     def _serve(self, owner: TaskContext | None, crew: _Crew, first: Work, slot: Slot) -> None:
         work: Work | None = first
         while work is not None:
-            # What raises when it is logged, too, must not leave the attempt with a thread less.
+            # Even an exception that raises while it is logged must not cost the attempt a thread.
             with suppress(BaseException):
                 work(slot)
             with self._guard:
@@ -107,7 +107,7 @@ class Helpers(Threads):
                 end_copy()
             with self._guard:
                 if self._resting - self._untaken >= _MOST and not self._over:
-                    # More than anybody needs.
+                    # More than any attempt can use.
                     self._begun -= 1
                     break
                 self._resting += 1

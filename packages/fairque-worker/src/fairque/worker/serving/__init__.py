@@ -1,1 +1,1 @@
-"""Answers from outside: health checks, and the state of a worker on request."""
+"""Answers requests from outside: health checks, metrics, and dumps of the current activity."""

@@ -1,4 +1,4 @@
-"""What a worker does right now, for its log: the tasks in flight, and where each thread is."""
+"""The current activity of a worker, for its log: the tasks in flight, and the stack of each thread."""
 
 import sys
 import threading
@@ -14,11 +14,11 @@ __all__ = ["dump"]
 
 
 def dump(worker: str, executor: Executor, jobs: Sequence[Job]) -> None:
-    """Write a line for each task and one for each thread.
+    """Log a line for each task and one for each thread.
 
     Args:
         worker: Name of the worker.
-        executor: Knows where a task runs.
+        executor: Reports where a task runs.
         jobs: The tasks in flight.
     """
     log.info("what runs", worker=worker, running=len(jobs), threads=threading.active_count())
@@ -36,8 +36,7 @@ def dump(worker: str, executor: Executor, jobs: Sequence[Job]) -> None:
             frames=_lines(stack),
         )
     names = {thread.ident: thread.name for thread in threading.enumerate()}
-    # CPython gives the stacks of other threads by this name alone.
-    for ident, frame in sys._current_frames().items():  # noqa: SLF001 - as said
+    for ident, frame in sys._current_frames().items():  # noqa: SLF001 - the only way to the stacks of other threads
         log.info("a thread", thread_name=names.get(ident, str(ident)), frames=_lines(_outwards(frame)))
 
 

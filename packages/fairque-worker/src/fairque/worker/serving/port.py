@@ -1,4 +1,4 @@
-"""The HTTP port of a worker, which a worker that takes the place of another one may have to wait for."""
+"""The HTTP port of a worker; a worker that replaces another one may have to wait for it."""
 
 from collections.abc import Callable
 
@@ -13,11 +13,11 @@ _PAUSE_SECONDS = 1.0
 
 
 class Port:
-    """Listens where a worker is to answer probes.
+    """Listens for probes of a worker.
 
     Args:
-        listen: Begins to listen, and returns None where no port is set.
-        on_death: Called when the thread that waits for a port ends without being told to.
+        listen: Starts to listen; returns None if no port is set.
+        on_death: Called when the thread that waits for a port ends without being stopped.
     """
 
     def __init__(self, listen: Callable[[], Web | None], on_death: Callable[[str, BaseException], None]) -> None:
@@ -27,17 +27,17 @@ class Port:
 
     @property
     def number(self) -> int | None:
-        """The port; None when there is none, or not yet."""
+        """The port; None if there is none, or not yet."""
         return None if self._web is None else self._web.port
 
     def open(self, *, patient: bool) -> None:
-        """Begin to listen.
+        """Start to listen.
 
         Args:
-            patient: When the port cannot be had, say so and try again until it can, rather than raise.
+            patient: If the port is not available, log an error and retry until it is, instead of raising.
 
         Raises:
-            FairqueError: The port cannot be had.
+            FairqueError: The port is not available.
         """
         try:
             self._web = self._listen()

@@ -1,4 +1,4 @@
-"""What a worker answers over HTTP: whether it is alive, whether it is ready, and its metrics."""
+"""The HTTP endpoints of a worker: whether it is alive, whether it is ready, and its metrics."""
 
 from attrs import evolve, frozen
 from prometheus_client import make_wsgi_app
@@ -12,11 +12,11 @@ from fairque.worker.phases import Phases
 from fairque.worker.settings import WorkerSettings
 from fairque.worker.taking.courier import Courier
 
-__all__ = ["Probes", "impatient"]
+__all__ = ["Probes", "with_short_timeouts"]
 
-#: The loop asks the server each two seconds at least; so much longer than its calls may take it is held up.
+#: The loop calls the server every two seconds at least; after so many seconds beyond the time of a call it is blocked.
 _STALLED_SECONDS = 30.0
-#: So long without an answer, the server counts as away.
+#: Seconds without an answer after which the server counts as unreachable.
 _SILENT_SECONDS = 10.0
 
 
@@ -25,12 +25,12 @@ class Probes:
     """The probes of one worker.
 
     Attributes:
-        settings: Of the worker.
-        phases: What the worker does at present.
+        settings: The settings of the worker.
+        phases: The phase of the worker.
         courier: Takes the tasks.
-        heart: Renews the leases, and knows when the server answered last.
-        watch: Ends what is above its time.
-        metrics: What is counted.
+        heart: Renews the leases, and knows when the server last answered.
+        watch: Enforces timeouts.
+        metrics: The metrics of the worker.
     """
 
     settings: WorkerSettings
@@ -41,10 +41,10 @@ class Probes:
     metrics: Metrics
 
     def listen(self) -> Web | None:
-        """Answer from now on, where a port is set.
+        """Start to answer, if a port is set; otherwise return None.
 
         Raises:
-            ConfigurationError: The port cannot be had.
+            ConfigurationError: The port is not available.
         """
         options = self.settings.worker
         if options.http_port is None:
@@ -58,14 +58,14 @@ class Probes:
         )
 
     def alive(self) -> tuple[bool, str]:
-        """Whether every thread of the worker does its work, or rests for as long as it meant to. Asks nobody."""
+        """Whether no thread of the worker is blocked, and which are. Does not contact the server."""
         if self.phases.error is not None:
             return False, f"crashed: {self.phases.reason}"
         server, options = self.settings.redis, self.settings.worker
         call = (server.retries + 1) * (server.socket_timeout + server.connect_timeout)
         limits = (
             (self.courier.service, call + _STALLED_SECONDS),
-            # A beat may take as long as a call; after the lease it is of no use.
+            # A heartbeat may take as long as a call; after the lease it is useless.
             (self.heart.service, max(options.lease, call) + options.heartbeat),
             (self.watch.service, options.heartbeat + _STALLED_SECONDS),
         )
@@ -73,15 +73,15 @@ class Probes:
         return not late, f"held up: {', '.join(late)}" if late else "all threads do their work"
 
     def ready(self) -> tuple[bool, str]:
-        """Whether it takes tasks and the server answers; a word on it. Asks nobody."""
+        """Whether it takes tasks and the server answers, and why. Does not contact the server."""
         if not self.phases.takes:
             return False, f"takes no tasks: {self.phases.reason or self.phases.phase.value}"
         silence = self.heart.silence
         return silence < _SILENT_SECONDS, f"the server answered {silence:.1f} s ago"
 
 
-def impatient(server: RedisSection) -> RedisSection:
-    """Return settings for a connection that is given up soon: who asks for metrics does not wait for long."""
+def with_short_timeouts(server: RedisSection) -> RedisSection:
+    """Return settings for a connection with short timeouts and no retries: a request for metrics must not wait long."""
     return evolve(
         server,
         retries=0,

@@ -1,1 +1,1 @@
-"""Takes tasks and reports how they ended: one thread owns every conversation about tasks."""
+"""Takes tasks and reports how they ended: one thread makes all these calls."""

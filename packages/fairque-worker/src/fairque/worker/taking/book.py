@@ -7,10 +7,10 @@ __all__ = ["Book"]
 
 
 class Book:
-    """What a worker holds. One thread changes it; all may read it.
+    """The tasks of a worker. One thread changes it; all may read it.
 
-    A task is known by its id and its token: one whose lease was lost may be given to this worker again while its old
-    attempt still runs.
+    Its key is id and token: a task whose lease was lost may be granted to this worker again while its old attempt
+    still runs.
 
     Args:
         slots: How many tasks are held at a time.
@@ -28,32 +28,32 @@ class Book:
         return self._jobs.get(_key(job.granted)) is job
 
     def holds(self, granted: Granted) -> bool:
-        """Whether a grant is known, as after an answer that came twice."""
+        """Whether a granted task is held already, for example after an answer that came twice."""
         return _key(granted) in self._jobs
 
     def hold(self, job: Job) -> None:
-        """Take a task in."""
+        """Add a task."""
         self._jobs[_key(job.granted)] = job
         self._snapshot = None
 
     def forget(self, job: Job) -> None:
-        """Hold a task no longer, if this attempt of it was held."""
+        """Remove a task, if this attempt of it is held."""
         if job in self:
             del self._jobs[_key(job.granted)]
             self._snapshot = None
 
     def clear(self) -> None:
-        """Hold nothing any more."""
+        """Remove all tasks."""
         self._jobs.clear()
         self._snapshot = None
 
     def snapshot(self) -> tuple[Job, ...]:
-        """Return the tasks that are held, for any thread."""
-        found = self._snapshot
-        if found is None:
-            # Atomic, and again after the next change.
-            found = self._snapshot = tuple(self._jobs.values())
-        return found
+        """Return the tasks that are held; from any thread."""
+        jobs = self._snapshot
+        if jobs is None:
+            # Atomic; made again after the next change.
+            jobs = self._snapshot = tuple(self._jobs.values())
+        return jobs
 
 
 def _key(granted: Granted) -> tuple[str, str]:

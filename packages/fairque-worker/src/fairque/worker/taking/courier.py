@@ -1,4 +1,4 @@
-"""The courier: the one thread that reports endings, takes tasks, and keeps the book of what the worker holds."""
+"""The courier: the thread that reports endings, takes tasks, and keeps the book of the tasks that the worker holds."""
 
 import math
 from collections import deque
@@ -22,37 +22,37 @@ from fairque.worker.running.executor import Executor
 from fairque.worker.taking.book import Book
 from fairque.worker.taking.doorbell import Doorbell
 from fairque.worker.taking.reporter import Reporter
-from fairque.worker.taking.turn import Deed, View, next_deed
+from fairque.worker.taking.turn import Action, View, next_action
 
 __all__ = ["LONGEST_WAIT_SECONDS", "Courier"]
 
-#: A worker that died with the wake-up in its hands holds the others up for so long at most.
+#: A worker that died after it took the wake-up delays the others by at most so many seconds.
 LONGEST_WAIT_SECONDS = 2.0
-#: When there may be more, but nothing was granted: long enough that a broken queue keeps no processor busy.
+#: Seconds to wait if there may be more tasks, but none were granted: so a broken queue keeps no processor busy.
 _LEAST_WAIT_SECONDS = 0.005
 _RECONNECT_SECONDS = 1.0
-#: How long a shortage, as of memory, may keep the courier from its work before the worker counts as crashed.
+#: Seconds that a shortage, for example of memory, may block the courier before the worker counts as crashed.
 _PATIENCE_SECONDS = 5.0
-#: Endings reported in one call at most.
+#: Most endings in one call.
 _BATCH = 100
 
 
 class Courier:
-    """Owns every conversation about tasks; code of users never runs in its thread.
+    """Makes all calls that take or end tasks; user code never runs in its thread.
 
-    Endings come from any thread by `put`. A wait for work is a call whose answer comes late: the courier sleeps on its
-    connection and on a bell, so that it hears of both.
+    Any thread adds endings by `put`. A wait for work is a call whose answer comes late: the courier sleeps on both its
+    connection and a bell.
 
     Args:
         consumer: The queue.
-        executor: Runs the tasks; its endings come back through `put`.
-        reporter: Tells the queue of the endings.
+        executor: Runs the tasks; their endings return through `put`.
+        reporter: Reports the endings to the queue.
         phases: Whether tasks are taken.
-        metrics: Counts what was taken and lost.
+        metrics: Counts the tasks that were taken and lost.
         slots: How many tasks are held at a time.
-        burst: Whether to drain as soon as nothing is runnable any more.
+        burst: Whether to drain as soon as nothing is runnable.
         on_idle: Called when no task is held and none will be taken.
-        on_death: Called when the thread ends without being told to.
+        on_death: Called when the thread ends without being stopped.
         linger_seconds: How long tasks that are given back may clean up in child processes.
 
     Attributes:
@@ -92,13 +92,13 @@ class Courier:
         self._next_wait_ms, self._landing_at, self._held_until = 0, math.inf, 0.0
         self._interrupted = False
         self._hungry = True
-        # What the last answer said, and whether it, and the one to come, knows of all that has happened.
+        # Whether the last answer, and the one under way, reflect all endings and hooks; and what the last one said.
         self._current = self._knows_all = False
         self._more = True
-        # Whether a pop may have granted tasks that nobody here knows of; the next one gets them.
+        # Whether a pop may have granted tasks in an answer that was lost; the next pop gets them.
         self._answer_lost = False
         self._paused_until = -math.inf
-        # Until when nothing is taken, since no thread can be started that would run it.
+        # Until when nothing is taken, since no thread can be started to run it.
         self._crippled_until = -math.inf
         self.service = Service(
             "fairque-courier",
@@ -111,7 +111,7 @@ class Courier:
         )
 
     def start(self) -> None:
-        """Begin.
+        """Start the thread.
 
         Raises:
             FairqueError: There is no descriptor or no thread left.
@@ -123,16 +123,16 @@ class Courier:
         self.service.start()
 
     def put(self, ending: Ending) -> None:
-        """Have an ending reported; from any thread."""
+        """Add an ending to report; from any thread."""
         self._outbox.append(ending)
         self._bell.ring()
 
     def ring(self) -> None:
-        """Look again at what there is to do; from any thread."""
+        """Make the courier check again what there is to do; from any thread."""
         self._bell.ring()
 
     def call_hook(self, hook: Callable[[], None]) -> None:
-        """Run a hook in one of the threads of the executor: a burst is not over while it runs, since it may push."""
+        """Run a hook in a thread of the executor: a burst is not over while it runs, since it may push tasks."""
 
         def run() -> None:
             try:
@@ -145,12 +145,12 @@ class Courier:
             self._hooks += 1
 
     def close(self) -> None:
-        """Close the connection of the waits; when the thread has ended."""
+        """Close the connection of the waits; after the thread has ended."""
         self._line.close()
         self._bell.close()
 
     def abandon(self) -> None:
-        """Let all tasks that are held to others, who get them when the leases end; after a crash."""
+        """Give up all tasks after a crash: other workers get them when the leases end."""
         for job in self.book.snapshot():
             job.request_stop(StopReason.WORKER_STOPS)
         self.book.clear()
@@ -159,7 +159,7 @@ class Courier:
         self._note_idle()
 
     def step(self) -> None:
-        """Do the next deed. The thread runs this again and again."""
+        """Do the next action. The thread calls this in a loop."""
         self._gather()
         if self._phases.phase is Phase.STOPPING:
             self._wind_up()
@@ -175,7 +175,7 @@ class Courier:
             elif (pause := self._paused_until - clock.monotonic()) > 0:
                 self._sleep(pause)
             else:
-                self._do(next_deed(self._view()))
+                self._do(next_action(self._view()))
         except SchemaMismatch:
             raise
         except FairqueError as error:
@@ -183,24 +183,24 @@ class Courier:
             self._hungry = True
             self._paused_until = clock.monotonic() + _RECONNECT_SECONDS
 
-    def _do(self, deed: Deed) -> None:
-        if deed in (Deed.REPORT, Deed.TAKE):
-            self._exchange(self._wanted() if deed is Deed.TAKE else 0)
-        elif deed is Deed.WAIT:
+    def _do(self, action: Action) -> None:
+        if action in (Action.REPORT, Action.TAKE):
+            self._exchange(self._wanted() if action is Action.TAKE else 0)
+        elif action is Action.WAIT:
             self._wait()
-        elif deed is Deed.INTERRUPT:
-            # Often the answer is there already: what was just reported has made work.
+        elif action is Action.INTERRUPT:
+            # Often the answer has already arrived: what was just reported made a task runnable.
             if not self._sleep(0.0):
                 self._consumer.interrupt()
                 self._interrupted = True
-        elif deed is Deed.FINISH:
-            self._tell_burst()
+        elif action is Action.FINISH:
+            self._log_burst()
             self._phases.move(Phase.DRAINING, "the burst is over")
         else:
             self._sleep(math.inf)
 
-    def _tell_burst(self) -> None:
-        """Say what a burst leaves: what waits for a time, a rate, a cap, or for other tasks."""
+    def _log_burst(self) -> None:
+        """Log how many tasks a burst leaves: those that wait for a time, a rate, a cap, or other tasks."""
         stats = self._consumer.read_stats()
         log.info(
             "the burst is over",
@@ -232,27 +232,27 @@ class Courier:
         return self.book.slots - len(self.book) + len(self._endings)
 
     def _gather(self) -> None:
-        """Take note of what has ended since the last time."""
+        """Collect what has ended since the last call."""
         while self._hooks_ended:
             self._hooks_ended.popleft()
             self._hooks -= 1
             self._outdate()
         while self._outbox and len(self._endings) < _BATCH:
             ending = self._outbox.popleft()
-            # What was given back, or left to others, is told to nobody.
+            # Tasks that were given back or lost are not reported.
             if ending.job in self.book:
                 self._note(ending)
             else:
                 self._reporter.drop(ending)
 
     def _outdate(self) -> None:
-        """Note that something has happened which no answer to a pop that has departed yet can know of."""
+        """Note that something has happened that the answers of earlier pops do not reflect."""
         self._current = self._knows_all = False
 
     def _note(self, ending: Ending) -> None:
         self._outdate()
-        if isinstance(ending, Failure) and ending.broken_off:
-            # Not the task's fault, so no failed attempt; the queue counts a delivery when it takes the task back.
+        if isinstance(ending, Failure) and ending.interrupted:
+            # Not the task's fault, so not a failed attempt; the queue counts a lost worker when it reclaims the task.
             log.warning("lease lost: the task is left to others", task_id=ending.job.granted.task_id)
             self._metrics.ended(ending.job, "lost", ending.ran_us)
             self.book.forget(ending.job)
@@ -279,13 +279,13 @@ class Courier:
             self.book.forget(ending.job)
         self._endings.clear()
         if popped is not None:
-            # The pop was behind the endings in the same request.
+            # The pop came after the endings in the same request.
             self._knows_all = True
             self._settle(popped, count, held_until)
 
     def _report_one_by_one(self) -> None:
-        """Give up only those endings of a batch that the queue refuses: kept, they would hold the others forever."""
-        # The tasks of the same round trip are granted, and the next pop answers them.
+        """Give up only those endings of a batch that the queue refuses: they would block the others forever."""
+        # The tasks of the same round trip are granted, and the next pop returns them.
         self._hungry = True
         self._outdate()
         while self._endings:
@@ -304,7 +304,7 @@ class Courier:
             del self._endings[0]
 
     def _settle(self, popped: Popped, count: int, held_until: float) -> None:
-        """Take in what a pop returned, and note what it said."""
+        """Start the tasks that a pop returned, and note the rest of its answer."""
         self._answer_lost = False
         note_reclaimed(popped.reclaimed, self._metrics)
         self._more, self._current = popped.more, self._knows_all
@@ -323,7 +323,7 @@ class Courier:
     def _wait_ms(self, popped: Popped) -> int:
         if popped.more:
             return round(_LEAST_WAIT_SECONDS * 1000)
-        # Nobody knows when in the wait a lease began; the worker counts it from the beginning of the wait.
+        # When a lease began within the wait is unknown; the worker counts it from the beginning of the wait.
         longest = min(round(LONGEST_WAIT_SECONDS * 1000), self._consumer.lease_ms // 10)
         return longest if popped.wait_ms is None else max(1, min(popped.wait_ms, longest))
 
@@ -337,7 +337,7 @@ class Courier:
         self._consumer.begin_wait(self._line, self._wanted(), seconds)
 
     def _sleep(self, seconds: float) -> bool:
-        """Sleep until a ring or the end of the wait, so long at most; return whether a wait has ended."""
+        """Sleep until a ring or the end of the wait, or for ``seconds``; return whether a wait has ended."""
         line = self._line if self._line.busy else None
         if line is not None:
             seconds = min(seconds, max(0.0, self._landing_at - clock.monotonic()))
@@ -357,7 +357,7 @@ class Courier:
         self._settle(popped, count, self._held_until)
 
     def _wind_up(self) -> None:
-        """Tell what there is to tell, give back what still runs, and end what is under way."""
+        """End the wait under way, report the endings, and give back the tasks that still run."""
         with suppress(FairqueError):
             if self._line.busy:
                 self._consumer.interrupt()
@@ -382,9 +382,8 @@ class Courier:
         log.warning("giving back tasks that still run", tasks=[job.granted.task_id for job in jobs])
         for job in jobs:
             job.request_stop(StopReason.WORKER_STOPS)
-        # Before others can get them, and while their leases are still renewed: a process can be ended, so none runs
-        # twice.
-        self._executor.end_apart(jobs, self._linger_seconds)
+        # Before others can get them, while their leases are still renewed: as processes can be killed, none runs twice.
+        self._executor.end_in_children(jobs, self._linger_seconds)
         self.book.clear()
         self._consumer.give_back([Released(job.granted.task_id, job.granted.token, job.ran_us) for job in jobs])
 

@@ -1,4 +1,4 @@
-"""Wakes a thread that sleeps on a socket: any thread may ring."""
+"""Wakes a thread that sleeps on a socket; any thread may ring."""
 
 import math
 import select
@@ -11,7 +11,7 @@ from fairque.protocol.runners.forks import drop_in_forks
 __all__ = ["Doorbell"]
 
 
-#: Until a look whether rings were lost.
+#: Most seconds of one sleep, in case a ring was lost.
 _LONGEST_SECONDS = 2.0
 
 
@@ -20,7 +20,7 @@ class _Readable(Protocol):
 
 
 class Doorbell:
-    """A bell beside the sockets on which one thread sleeps. A ring while it is awake costs nothing."""
+    """A bell for one thread that also sleeps on other sockets. A ring while it is awake costs nothing."""
 
     def __init__(self) -> None:
         self._ends: tuple[socket.socket, socket.socket] | None = None
@@ -29,7 +29,7 @@ class Doorbell:
         self._broken: OSError | None = None
 
     def open(self) -> None:
-        """Make it ready for a sleep.
+        """Open the sockets; before the first sleep.
 
         Raises:
             OSError: There is no descriptor left.
@@ -40,28 +40,32 @@ class Doorbell:
             drop_in_forks(end)
 
     def ring(self) -> None:
-        """End the sleep, or the next one if there is none now; from any thread."""
+        """End the present or the next sleep; from any thread."""
         self._rung = True
         if self._asleep:
             self._asleep = False
             try:
                 self._pair[1].send(b"\0")
             except BlockingIOError:
-                pass  # one byte in the pipe is as good as many
+                pass  # the sleeper has not read earlier bytes yet, and one is enough
             except OSError as error:
                 self._broken = error
 
     def sleep(self, seconds: float, other: _Readable | None = None) -> bool:
-        """Sleep until a ring, or until the other socket is readable, so long at most; return whether it is readable.
+        """Sleep until a ring or until the other socket is readable; return whether it is readable.
 
-        It may end earlier. Seconds may be infinite; a closed bell, which nobody hears, has nobody to wake.
+        The sleep may end earlier.
+
+        Args:
+            seconds: How long to sleep at most; may be infinite.
+            other: Another socket, for example of a call under way.
 
         Raises:
             OSError: A ring was lost, since code in this process has closed or replaced a descriptor of the bell.
         """
         if self._broken is not None:
             raise OSError(*self._broken.args)
-        # Asleep first, then a look: who rings does it the other way round, so that no ring is missed.
+        # First asleep, then the check: `ring` does it in the opposite order, so no ring is missed.
         self._asleep = True
         if self._rung:
             self._rung = self._asleep = False

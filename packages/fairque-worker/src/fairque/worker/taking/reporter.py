@@ -1,4 +1,4 @@
-"""How endings are told to the queue, and what follows from its answer: hooks when it accepted, a log line when not."""
+"""Reports endings to the queue. If the queue accepts one, its hook is called; if not, a line is logged."""
 
 import inspect
 import os
@@ -19,7 +19,7 @@ from fairque.protocol.model.tracebacks import ErrorText, error_kind, error_text,
 from fairque.protocol.wire.status import Status
 from fairque.worker.consumer import Consumer
 from fairque.worker.forks import end_if_copy
-from fairque.worker.handling.handler import TaskHandler, heard
+from fairque.worker.handling.handler import TaskHandler, hooked
 from fairque.worker.jobs import Ending, Failure, GivenBack, Success, let_go
 from fairque.worker.log import log
 from fairque.worker.metrics import Metrics
@@ -30,7 +30,7 @@ __all__ = ["Reporter"]
 _Hook: TypeAlias = Callable[[Task[Any], TaskContext], Awaitable[None] | None]
 
 
-#: What says enough by itself: what becomes of a task, and what did not come from its code.
+#: Errors that are logged without a traceback: decisions about the task, and errors from outside its code.
 _PLAIN = (Retry, Snooze, Cancel, UnknownFunction, OutputMissing, TaskTimeout, ChildDied)
 
 
@@ -45,10 +45,10 @@ class Reporter:
 
     Args:
         consumer: The queue.
-        handler: Whose hooks are called.
+        handler: The handler whose hooks are called.
         metrics: Counts the endings.
         call: Runs a hook in one of the worker's threads.
-        wait_for: Awaits there what an asynchronous hook has returned.
+        wait_for: Awaits there what an asynchronous hook returned.
     """
 
     def __init__(
@@ -64,25 +64,25 @@ class Reporter:
         self._metrics = metrics
         self._call = call
         self._wait_for = wait_for
-        self._heard = heard(handler)
+        self._hooked = hooked(handler)
 
     def exchange(self, endings: Sequence[Ending], count: int) -> Popped | None:
         """Report endings, and take up to ``count`` tasks (0: none) in the same round trip.
 
         Raises:
-            FairqueError: Nothing is known to have happened; the same endings may be reported again.
+            FairqueError: The call failed, with unknown effect; it is safe to report the same endings again.
         """
         successes = [ending for ending in endings if isinstance(ending, Success)]
         judged = [_Judged(ending, self._judge(ending)) for ending in endings if isinstance(ending, Failure)]
         given_back = [ending for ending in endings if isinstance(ending, GivenBack)]
         finished, failed, popped = self._consumer.exchange(
             [Finished(s.job.granted.task_id, s.job.granted.token, s.ran_us, s.result, s.xcom) for s in successes],
-            [*(self._failed(one) for one in judged), *(self._postponed(one) for one in given_back)],
+            [*(self._failed(failure) for failure in judged), *(self._postponed(back) for back in given_back)],
             count,
             [
-                Reported(ending.job.granted.task_id, ending.job.granted.token, word)
+                Reported(ending.job.granted.task_id, ending.job.granted.token, progress)
                 for ending in endings
-                if (word := ending.job.progress) is not None
+                if (progress := ending.job.progress) is not None
             ],
         )
         for success, answer in zip(successes, finished, strict=True):
@@ -90,26 +90,27 @@ class Reporter:
             self._metrics.ended(success.job, "finished" if accepted else "lost", success.ran_us)
             if not accepted:
                 self.drop(success)
-            elif Success in self._heard:
-                self._call(partial(self._tell_success, success))
+            elif Success in self._hooked:
+                self._call(partial(self._call_on_success, success))
         for back, answer in zip(given_back, failed[len(judged) :], strict=True):
             self._note_given_back(back, answer)
-        for one, answer in zip(judged, failed[: len(judged)], strict=True):
-            if not self._accepted(one.failure, answer):
-                self._metrics.ended(one.failure.job, "lost", one.failure.ran_us)
-                self.drop(one.failure)
+        for verdict, answer in zip(judged, failed[: len(judged)], strict=True):
+            failure = verdict.failure
+            if not self._accepted(failure, answer):
+                self._metrics.ended(failure.job, "lost", failure.ran_us)
+                self.drop(failure)
             else:
-                # The queue knows better than the decision: a task whose cancelation was asked for ends all the same.
+                # The queue's answer, and not the decision: a task whose cancelation was requested ends anyway.
                 final = answer.state in (TaskState.FAILED, TaskState.CANCELED)
-                self._metrics.ended(one.failure.job, _outcome(one.decision, answer.state), one.failure.ran_us)
-                self._log_failure(one, answer.state)
-                if Failure in self._heard:
-                    self._call(partial(self._tell_failure, one, final=final))
+                self._metrics.ended(failure.job, _outcome(verdict.decision, answer.state), failure.ran_us)
+                self._log_failure(verdict, answer.state)
+                if Failure in self._hooked:
+                    self._call(partial(self._call_on_failure, failure, final=final))
         return popped
 
     def drop(self, ending: Ending) -> None:
-        """Forget an ending that no hook hears of, where it has kept what is the user's, in a thread for such things."""
-        if isinstance(ending, self._heard):
+        """Drop an ending that is not reported; if it still holds objects of user code, in one of the task threads."""
+        if isinstance(ending, self._hooked):
             self._call(partial(let_go, ending))
 
     @staticmethod
@@ -119,21 +120,22 @@ class Reporter:
             return Decision("cancel", 0, "canceled while it ran")
         return decision
 
-    def _failed(self, one: _Judged) -> Failed:
-        granted, decision = one.failure.job.granted, one.decision
-        error = self._described(one.failure, one.failure.told, decision.reason)
-        return Failed(granted.task_id, granted.token, one.failure.ran_us, decision.verdict, decision.pause_ms, error)
+    def _failed(self, judged: _Judged) -> Failed:
+        failure, decision = judged.failure, judged.decision
+        granted = failure.job.granted
+        error = self._described(failure, failure.summary, decision.reason)
+        return Failed(granted.task_id, granted.token, failure.ran_us, decision.verdict, decision.pause_ms, error)
 
     def _postponed(self, back: GivenBack) -> Failed:
         granted = back.job.granted
-        # The text is for one that somebody has canceled meanwhile: it ends instead.
+        # The text is for a task that was canceled in the meantime, and ends instead.
         error = self._described(back, ErrorText("GivenBack", back.why, ""), "canceled before it began")
-        # A worker that can begin nothing takes nothing for so long, but others may have what it lacks.
+        # A worker that cannot start anything takes nothing during the pause, but others may run the task at once.
         pause_ms = 0 if back.crippled else round(back.pause_seconds * 1000)
         return Failed(granted.task_id, granted.token, 0, "snooze", pause_ms, error)
 
-    def _described(self, ending: Ending, told: ErrorText, reason: str) -> bytes:
-        return describe_error(told, reason=reason, worker=self._consumer.worker, attempt=ending.job.granted.attempt)
+    def _described(self, ending: Ending, error: ErrorText, reason: str) -> bytes:
+        return describe_error(error, reason=reason, worker=self._consumer.worker, attempt=ending.job.granted.attempt)
 
     def _note_given_back(self, back: GivenBack, answer: Ended) -> None:
         if not self._accepted(back, answer):
@@ -161,49 +163,48 @@ class Reporter:
         return False
 
     @staticmethod
-    def _log_failure(one: _Judged, state: TaskState | None) -> None:
-        job, told, decision = one.failure.job, one.failure.told, one.decision
-        words: dict[str, Any] = {"task_id": job.granted.task_id}
+    def _log_failure(judged: _Judged, state: TaskState | None) -> None:
+        job, error, decision = judged.failure.job, judged.failure.summary, judged.decision
+        values: dict[str, Any] = {"task_id": job.granted.task_id}
         if job.task is not None:
-            words |= {"func": job.task.func, "user_id": job.task.user_id}
-        words |= {"attempt": job.granted.attempt, "error": f"{told.kind}: {told.text:.500}"}
+            values |= {"func": job.task.func, "user_id": job.task.user_id}
+        values |= {"attempt": job.granted.attempt, "error": f"{error.kind}: {error.text:.500}"}
         if _outcome(decision, state) == "snoozed":
-            log.info("task snoozed", **words, pause_seconds=decision.pause_ms / 1000)
+            log.info("task snoozed", **values, pause_seconds=decision.pause_ms / 1000)
             return
-        if not issubclass(one.failure.kind, _PLAIN):
-            words["exception"] = told.traceback
+        if not issubclass(judged.failure.kind, _PLAIN):
+            values["exception"] = error.traceback
         if state is TaskState.CANCELED:
-            log.warning("task canceled", **words)
+            log.warning("task canceled", **values)
         elif state is TaskState.FAILED:
-            log.error("task failed", **words)
+            log.error("task failed", **values)
         else:
-            log.warning("attempt failed", **words, pause_seconds=decision.pause_ms / 1000)
+            log.warning("attempt failed", **values, pause_seconds=decision.pause_ms / 1000)
 
-    def _tell_success(self, success: Success) -> None:
-        self._tell(success, "on_success", lambda task, ctx: self._handler.on_success(task, success.value, ctx))
+    def _call_on_success(self, success: Success) -> None:
+        self._call_hook(success, "on_success", lambda task, ctx: self._handler.on_success(task, success.value, ctx))
 
-    def _tell_failure(self, one: _Judged, *, final: bool) -> None:
-        failure = one.failure
-        self._tell(
+    def _call_on_failure(self, failure: Failure, *, final: bool) -> None:
+        self._call_hook(
             failure,
             "on_failure",
             lambda task, ctx: self._handler.on_failure(task, failure.error, ctx, final=final),
         )
 
-    def _tell(self, ending: Ending, name: str, hook: _Hook) -> None:
+    def _call_hook(self, ending: Ending, name: str, hook: _Hook) -> None:
         job = ending.job
         task, context = job.task, job.context
-        # What ran has both; an unreadable message has none, and no hook.
+        # A task that ran has both; an unreadable message has neither, and no hook.
         if task is None or context is None:
             return
         running_in(context)
         pid = os.getpid()
         try:
-            later = hook(task, context)
+            returned = hook(task, context)
             end_if_copy(pid)
-            if inspect.isawaitable(later):
-                self._wait_for(later)
-        except BaseException as error:  # noqa: BLE001 - whatever a hook of the user's raises, the thread continues
+            if inspect.isawaitable(returned):
+                self._wait_for(returned)
+        except BaseException as error:  # noqa: BLE001 - whatever a hook raises, the thread continues
             end_if_copy(pid, error)
             log.error(
                 f"{name} raised",
@@ -211,7 +212,7 @@ class Reporter:
                 error=f"{error_kind(error)}: {error_text(error):.500}",
                 exception=error_traceback(error),
             )
-        # Before this thread forgets it: the courier, which knows it as well, must not be the last one.
+        # Here and not in the courier, which also refers to it: user code such as `__del__` must not run there.
         let_go(ending)
 
 

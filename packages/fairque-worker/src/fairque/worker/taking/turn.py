@@ -1,10 +1,10 @@
-"""What the courier does next: a decision without I/O, by what it holds and what the last answer said."""
+"""What the courier does next: a decision without I/O, from what it holds and what the last answer said."""
 
 from enum import Enum, auto
 
 from attrs import frozen
 
-__all__ = ["Deed", "View", "burst_is_over", "next_deed"]
+__all__ = ["Action", "View", "burst_is_over", "next_action"]
 
 
 @frozen(kw_only=True)
@@ -13,16 +13,16 @@ class View:
 
     Attributes:
         takes: Whether tasks may be taken.
-        burst: Whether to end when nothing is runnable any more.
+        burst: Whether to end when nothing is runnable.
         endings: How many endings are to be reported.
-        held: How many tasks are held beside those.
-        free: How many more could be held when those are reported.
+        held: How many other tasks are held.
+        free: How many more could be held once the endings are reported.
         waiting: Whether a wait for work is under way.
-        interrupted: Whether that wait was told to end.
-        hungry: Whether a pop may return something at once, as far as is known.
-        current: Whether the last answer of a pop came after all endings and hooks that there were.
+        interrupted: Whether an end of that wait was requested.
+        hungry: Whether a pop may return tasks at once, as far as is known.
+        current: Whether the last answer of a pop reflects all endings and hooks so far.
         more: Whether that answer said that there may be more.
-        hooks: How many hooks run: they may push tasks.
+        hooks: How many hooks run; they may push tasks.
     """
 
     takes: bool
@@ -38,13 +38,13 @@ class View:
     hooks: int
 
 
-class Deed(Enum):
+class Action(Enum):
     """What to do next.
 
     Attributes:
         REPORT: Report the endings; take nothing.
-        TAKE: Report the endings, if there are some, and take tasks in the same round trip.
-        WAIT: Begin to wait for work.
+        TAKE: Report the endings, if any, and take tasks in the same round trip.
+        WAIT: Start a wait for work.
         INTERRUPT: End the wait that is under way.
         FINISH: End, since the burst is over.
         SLEEP: Sleep until something happens.
@@ -58,33 +58,33 @@ class Deed(Enum):
     SLEEP = auto()
 
 
-def next_deed(view: View) -> Deed:
+def next_action(view: View) -> Action:
     """Return what to do next."""
     if view.waiting:
-        # The wait holds the claim: a second pop beside it could not be told from it when an answer is lost.
+        # The wait uses the claim: if an answer were lost, a second pop could not be distinguished from it.
         if view.endings:
-            return Deed.REPORT
+            return Action.REPORT
         useless = not view.takes or (view.burst and view.held == 0 and not (view.current and view.more))
-        return Deed.INTERRUPT if useless and not view.interrupted else Deed.SLEEP
+        return Action.INTERRUPT if useless and not view.interrupted else Action.SLEEP
     if not view.takes or view.free <= 0:
-        return Deed.REPORT if view.endings else Deed.SLEEP
+        return Action.REPORT if view.endings else Action.SLEEP
     if view.endings or view.hungry:
-        return Deed.TAKE
+        return Action.TAKE
     if not view.burst or view.held:
-        return Deed.WAIT
+        return Action.WAIT
     if not view.current:
-        return Deed.TAKE
+        return Action.TAKE
     if view.more:
-        # Nothing was granted, though: the wait is short, and ends at once where work is left.
-        return Deed.WAIT
-    return Deed.FINISH if burst_is_over(view) else Deed.SLEEP
+        # But nothing was granted: the wait is short, and ends at once if there is work.
+        return Action.WAIT
+    return Action.FINISH if burst_is_over(view) else Action.SLEEP
 
 
 def burst_is_over(view: View) -> bool:
-    """Whether nothing runnable is left, by the server's own word.
+    """Whether nothing runnable is left, according to the server.
 
-    That word is the answer of a pop that the server ran after it had recorded the last ending of this worker, and
-    since which nothing of this worker has existed that could have made work. A time to wait for never decides.
+    That is the answer of a pop that the server ran after it had recorded the last ending of this worker, if nothing in
+    this worker could have created work since. A timeout never decides.
     """
-    nothing_is_on_its_way = not (view.held or view.endings or view.waiting or view.hooks)
-    return view.burst and nothing_is_on_its_way and view.current and not view.more
+    nothing_is_pending = not (view.held or view.endings or view.waiting or view.hooks)
+    return view.burst and nothing_is_pending and view.current and not view.more
