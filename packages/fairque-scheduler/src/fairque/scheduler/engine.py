@@ -44,8 +44,8 @@ class Engine:
     ) -> None:
         self._keys = QueueKeys(settings.queue.name)
         self._runner, self._metrics, self._on_crash = runner, metrics, on_crash
-        self._lease_seconds = settings.scheduler.lease
-        self._lead = Lead(runner, self._keys, settings.scheduler.name, self._lease_seconds)
+        self._lease = settings.scheduler.lease
+        self._lead = Lead(runner, self._keys, settings.scheduler.name, self._lease)
         self._agenda = Agenda(runner, self._keys, to_ms(settings.queue.result_ttl, "result_ttl"), metrics)
         self.keeper = Keeper(runner, self._keys, settings.queue.message_limit, settings.fairness, metrics)
         # What the listener tells; each is set before the event.
@@ -58,7 +58,7 @@ class Engine:
         self._service = Service(
             "fairque-scheduler",
             self._step,
-            patience=self._lease_seconds,
+            patience=self._lease,
             on_death=self._die,
             log=log,
             fatal=(SchemaMismatch,),
@@ -169,7 +169,7 @@ class Engine:
         """Do one thing, the most urgent one, and return for how many seconds there is nothing to do."""
         if self._resigned:
             self._lead.resign()
-            return self._lease_seconds
+            return self._lease
         if self._vacant or clock.monotonic() >= self._lead.ask_at:
             self._vacant = False
             try:
@@ -187,7 +187,7 @@ class Engine:
         if not self._lead.held:
             self._metrics.due.set(0)
             # The leader's lease may be longer than this one's own, by which a probe judges whether the loop goes round.
-            return min(max(0.0, self._lead.ask_at - clock.monotonic()), self._lease_seconds)
+            return min(max(0.0, self._lead.ask_at - clock.monotonic()), self._lease)
         if self._agenda.wants_reading():
             self._agenda.read()
         fired = self._agenda.fire(self._lead.term)

@@ -41,7 +41,7 @@ class Consumer:
         self.keys = QueueKeys(settings.queue.name)
         self.worker = settings.worker.name
         self.lease_ms = to_ms(settings.worker.lease, "lease")
-        self._max_deliveries = settings.queue.max_lost_workers
+        self._max_lost_workers = settings.queue.max_lost_workers
         self._result_ttl_ms = to_ms(settings.queue.result_ttl, "result_ttl")
         self._dead_ttl_ms = to_ms(settings.queue.dead_letter_ttl, "dead_letter_ttl")
         self._claim = new_nonce()
@@ -139,7 +139,7 @@ class Consumer:
                 self.keys,
                 self.worker,
                 guard_ms=guard_ms,
-                max_lost_workers=self._max_deliveries,
+                max_lost_workers=self._max_lost_workers,
                 result_ttl_ms=self._result_ttl_ms,
                 dead_ttl_ms=self._dead_ttl_ms,
             )
@@ -172,7 +172,7 @@ class Consumer:
             claim=self._claim,
             count=count,
             lease_ms=self.lease_ms,
-            max_lost_workers=self._max_deliveries,
+            max_lost_workers=self._max_lost_workers,
             result_ttl_ms=self._result_ttl_ms,
             dead_ttl_ms=self._dead_ttl_ms,
         )
