@@ -1,6 +1,7 @@
 """The settings of a worker: what is refused, and with which words."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -126,3 +127,19 @@ def test_modules_are_a_list_of_names(modules: Any) -> None:
 
 def test_a_list_of_modules_is_kept_as_a_tuple() -> None:
     assert WorkerSection(modules=["a", "b"]).modules == ("a", "b")
+
+
+def test_a_file_makes_a_worker_and_options_win_over_it(tmp_path: Path) -> None:
+    (tmp_path / "fairque.yaml").write_text("queue: {name: mails}\nworker: {concurrency: 2, name: one}\n")
+    made = Worker.from_config(tmp_path / "fairque.yaml", concurrency=3)
+    other = Worker.from_config(tmp_path / "fairque.yaml", queue="other")
+    assert (made.settings.queue.name, made.settings.worker.name, made.settings.worker.concurrency) == (
+        "mails",
+        "one",
+        3,
+    )
+    assert (other.settings.queue.name, other.settings.worker.concurrency) == ("other", 2)
+    with pytest.raises(TypeError, match="there is no option 'concurrencys'"):
+        Worker.from_config(tmp_path / "fairque.yaml", concurrencys=3)  # type: ignore[call-arg]  # that it is refused
+    with pytest.raises(ConfigurationError, match="concurrency"):
+        Worker.from_config(tmp_path / "fairque.yaml", concurrency=-1)

@@ -1,5 +1,6 @@
 """The scheduler: keeps schedules, and enqueues their tasks while it leads; any number may run, one of them leads."""
 
+import os
 import threading
 from collections.abc import Iterable
 from datetime import timedelta
@@ -21,6 +22,7 @@ from fairque.protocol.service.crashes import close_all, crash_of
 from fairque.protocol.service.ending import ProgramEnd
 from fairque.protocol.service.loading import import_modules
 from fairque.protocol.service.patches import refuse_patches
+from fairque.protocol.service.settings import filed_settings
 from fairque.protocol.service.signals import Control
 from fairque.protocol.service.web import Web
 from fairque.protocol.wire.keys import QueueKeys
@@ -89,6 +91,20 @@ class TaskScheduler:
             TypeError: There is no such option; the message says which may be meant.
         """
         return cls(settings_from_url(url, queue, options))
+
+    @classmethod
+    def from_config(
+        cls, path: str | os.PathLike[str], *, queue: str | None = None, **options: Unpack[SchedulerOptions]
+    ) -> Self:
+        """Make a scheduler from a configuration file, over which ``FAIRQUE_SECTION_KEY`` variables and ``options`` win.
+
+        Its section ``schedules`` is not applied: the command does that, or `schedules.apply`.
+
+        Raises:
+            ConfigurationError: With every problem of the file, each with its place.
+            TypeError: There is no such option; the message says which may be meant.
+        """
+        return cls(filed_settings(SchedulerSettings, path, queue, "scheduler", options))
 
     def __enter__(self) -> Self:
         return self

@@ -1,6 +1,7 @@
 """The worker: takes tasks fairly, runs them, reports how they ended, and stops without losing any."""
 
 import math
+import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -10,17 +11,19 @@ from typing import Unpack
 from fairque.protocol import clock
 from fairque.protocol.config import mask_url
 from fairque.protocol.durations import as_seconds
-from fairque.protocol.errors import ConfigurationError, FairqueError, TooManyAbandoned
+from fairque.protocol.errors import FairqueError, TooManyAbandoned
 from fairque.protocol.model.tracebacks import error_text
 from fairque.protocol.runners import Runner
 from fairque.protocol.service.crashes import close_all, crash_of
 from fairque.protocol.service.ending import ProgramEnd
 from fairque.protocol.service.patches import refuse_patches
+from fairque.protocol.service.settings import filed_settings
 from fairque.protocol.service.signals import Control, Order
 from fairque.protocol.wire.scripts import load_scripts
 from fairque.worker.consumer import Consumer
 from fairque.worker.handling.handler import FunctionTaskHandler, TaskHandler, hooked
 from fairque.worker.handling.inputs import Inputs
+from fairque.worker.isolation import children_of
 from fairque.worker.jobs import Ending
 from fairque.worker.keeping.deadlines import Watch
 from fairque.worker.keeping.leases import Heart
@@ -29,8 +32,6 @@ from fairque.worker.loading import import_task_modules, load_handler
 from fairque.worker.log import log
 from fairque.worker.metrics import Metrics
 from fairque.worker.phases import Phase, Phases
-from fairque.worker.processes.children import Children
-from fairque.worker.processes.process import Recipe
 from fairque.worker.processes.surroundings import absolute_path, working_folder
 from fairque.worker.running.alarm import Alarm
 from fairque.worker.running.executor import Executor
@@ -80,11 +81,11 @@ class Worker:
     """
 
     def __init__(
-        self, settings: WorkerSettings, handler: TaskHandler | str | None = None, *, burst: bool = False
+        self, settings: WorkerSettings | None = None, handler: TaskHandler | str | None = None, *, burst: bool = False
     ) -> None:
-        self.settings = settings
+        self.settings = settings = settings or WorkerSettings()
         options = settings.worker
-        children = _children(settings, handler)
+        children = children_of(settings, handler)
         if isinstance(handler, str):
             handler = load_handler(handler)
         handler = handler or FunctionTaskHandler(options.modules)
@@ -159,6 +160,24 @@ class Worker:
             TypeError: There is no such option; the message suggests a similar one.
         """
         return cls(settings_from_url(url, queue, options), handler, burst=burst)
+
+    @classmethod
+    def from_config(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        queue: str | None = None,
+        handler: TaskHandler | str | None = None,
+        burst: bool = False,
+        **options: Unpack[WorkerOptions],
+    ) -> "Worker":
+        """Make a worker from a configuration file, over which ``FAIRQUE_SECTION_KEY`` variables and ``options`` win.
+
+        Raises:
+            ConfigurationError: With every problem of the file, each with its place.
+            TypeError: There is no such option; the message says which may be meant.
+        """
+        return cls(filed_settings(WorkerSettings, path, queue, "worker", options), handler, burst=burst)
 
     @property
     def running(self) -> int:
@@ -367,28 +386,3 @@ class Worker:
         )
         self._phases.move(Phase.DRAINING, "too many tasks continue after their timeouts")
         self._control.tell()
-
-
-def _children(settings: WorkerSettings, handler: TaskHandler | str | None) -> Children:
-    """Return the child processes of a worker, none of which is started yet.
-
-    Raises:
-        ConfigurationError: All tasks should run in child processes, but there can be none.
-    """
-    options = settings.worker
-    recipe, why_not = None, ""
-    if isinstance(handler, TaskHandler):
-        why_not = "its handler is an object, which a child process cannot use. Name it: Worker(settings, 'MODULE:ATTR')"
-    elif handler is None and not options.modules:
-        why_not = "they import worker.modules, and there are none: name the modules with tasks, modules=['MODULE']"
-    else:
-        recipe = Recipe(
-            worker=options.name,
-            modules=options.modules,
-            handler=handler,
-            result_limit=settings.queue.message_limit,
-            input_limit=settings.queue.input_limit,
-        )
-    if recipe is None and options.isolation == "process":
-        raise ConfigurationError([f"worker.isolation is 'process', but this worker has no child processes: {why_not}"])
-    return Children(recipe, why_not, options.cancel_timeout)
