@@ -255,22 +255,14 @@ def read_known(keys: QueueKeys, schedule_ids: Sequence[str]) -> Call[tuple[int, 
 def read_schedules(
     keys: QueueKeys, *, after: str | None = None, most: int = 100, prefix: str = ""
 ) -> Call[SchedulePage]:
-    """Build the call that reads a page of 1 to 1,000 schedules by their ids, from the one after ``after`` on.
+    """Build the call that reads 1 to 1,000 schedules whose ids begin with ``prefix``, from the one after ``after`` on.
 
-    The page ends before it has more than 4 MiB, but not before its first schedule. One that cannot be read here keeps
-    none of the others from being read.
-
-    Args:
-        keys: The queue.
-        after: The last schedule of the page before; None begins.
-        most: Schedules to look at.
-        prefix: How their ids begin.
+    The page ends before it has more than 4 MiB, but not before its first schedule. An unreadable one hides no others.
     """
 
     def decode(reply: list[Any]) -> SchedulePage:
         _, now_ms, until, *places = opened(keys, reply)
-        rows, unreadable = [], []
-        following: str | None = text(until) or None
+        rows, unreadable, following = [], [], text(until) or None
         for one in _each(places):
             if not text(one[0]).startswith(prefix):
                 following = None  # they are in order: none follows that begins so
@@ -278,9 +270,8 @@ def read_schedules(
             try:
                 rows.append(_row(one))
             except ProtocolError as error:
-                unreadable.append(
-                    UnreadableSchedule(schedule_id=text(one[0]), revision=int(one[2]), problem=str(error))
-                )
+                lost = UnreadableSchedule(schedule_id=text(one[0]), revision=int(one[2]), problem=str(error))
+                unreadable.append(lost)
         return SchedulePage(at_ms=int(now_ms), rows=tuple(rows), unreadable=tuple(unreadable), next=following)
 
     return Call("read_schedules", keys, (page_begin(after, prefix), most), decode)
