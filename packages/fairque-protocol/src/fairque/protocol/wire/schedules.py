@@ -74,7 +74,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 
 
 def encode_schedule(schedule: Schedule) -> bytes:
-    """Encode a schedule without problems, with keys as they were passed. Whether it is paused is not part of it."""
+    """Encode a valid schedule, with keys in the order in which they were passed, but without whether it is paused."""
     stored: dict[str, Any] = {"v": _VERSION, "id": schedule.schedule_id}
     for source, names, defaults in ((schedule, _FIELDS, _DEFAULTS), (schedule.task, _TASK_FIELDS, _TASK_DEFAULTS)):
         for wire, name in names.items():
