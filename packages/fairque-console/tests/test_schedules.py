@@ -9,6 +9,7 @@ import pytest
 import redis
 from click.testing import CliRunner, Result
 
+from fairque.client import TaskQueue, TaskState
 from fairque.console.cli import main
 from fairque.protocol.model.task import Task
 from fairque.scheduler import Priority, Schedule, TaskScheduler
@@ -41,6 +42,16 @@ def declare(bench: "Bench", start: datetime | None = None) -> None:
     )
     with TaskScheduler.from_url(bench.url, queue=bench.keys.name) as scheduler:
         scheduler.schedules.apply([nightly, often])
+
+
+def test_a_schedule_is_fired_beside_its_runs(bench: "Bench", command: Command) -> None:
+    declare(bench, start=datetime(2100, 1, 1, tzinfo=UTC))
+    task_id = command("fire", "often").stdout.strip()
+    with TaskQueue.from_url(bench.url, queue=bench.keys.name) as queue:
+        info = queue.task(task_id).info()
+    assert (info.state, info.user_id, info.priority) == (TaskState.QUEUED, "acme", Priority.HIGH)
+    assert json.loads(command("show", "often", "--json").stdout)["fired"] == 0
+    assert "nobody" in command("fire", "nobody", expected=5).stderr
 
 
 def test_schedules_are_listed(bench: "Bench", command: Command) -> None:

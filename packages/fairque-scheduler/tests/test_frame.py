@@ -1,4 +1,4 @@
-"""The frame of the package: it can be imported beside its siblings, needs none of them, and knows its version."""
+"""The frame of the package: imported beside its siblings, it needs only the client of them, and knows its version."""
 
 import re
 import subprocess
@@ -19,11 +19,11 @@ def test_the_packages_share_one_namespace_that_none_of_them_owns() -> None:
     assert issubclass(fairque.protocol.errors.FairqueError, Exception)
 
 
-def test_it_imports_neither_client_nor_worker() -> None:
+def test_it_imports_no_worker() -> None:
     code = "import sys, fairque.scheduler.cli; print(*(name for name in sys.modules if name.startswith('fairque.')))"
     command = [sys.executable, "-c", code]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 - our own words
-    assert {name.split(".")[1] for name in output.split()} == {"protocol", "scheduler"}
+    assert {name.split(".")[1] for name in output.split()} == {"protocol", "client", "scheduler"}
 
 
 def test_modules_are_short_and_say_what_they_are_for() -> None:

@@ -76,6 +76,15 @@ def upcoming(given: Given, schedule_id: str | None, count: int, *, as_json: bool
     say(rows, [times_table(times) if times else "no runs"], as_json=as_json)
 
 
+@command.command("fire")
+@server_options
+@click.argument("schedule_id")
+def fire(given: Given, schedule_id: str) -> None:
+    """Push the task of a schedule now, beside its runs, and say its id. It counts as none of them."""
+    with opened(given) as queue_:
+        click.echo(queue_.schedules.fire(schedule_id).task_id)
+
+
 @command.command("pause")
 @server_options
 @click.argument("schedule_id")
