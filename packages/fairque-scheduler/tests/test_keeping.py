@@ -294,9 +294,9 @@ class TestLooks:
         one = keeper(every("s", 60))
         one.look()
         for changes in (5, 9):
-            one.hear(Edition(1, changes))
+            one.note_edition(Edition(1, changes))
         redefine(bench, every("s", 120))
-        one.hear(Edition(1, 7))
+        one.note_edition(Edition(1, 7))
         one.look()
         assert interval(bench, "s") == 60_000
 
@@ -306,16 +306,16 @@ class TestLooks:
         one = keeper(every("s", 60))
         one.look()
         redefine(bench, every("s", 120))
-        one.hear(Edition(1, 7))
+        one.note_edition(Edition(1, 7))
         one.look()
         assert interval(bench, "s") == 120_000
 
     def test_limits_that_were_lost_are_looked_at_at_once(self, bench: "Bench", keeper: Any) -> None:
         one = keeper(fairness=LIMITS)
-        one.hear(Edition(1, 9))
+        one.note_edition(Edition(1, 9))
         one.look()
         lose(bench)
-        one.hear(Edition(1, 7))
+        one.note_edition(Edition(1, 7))
         assert one.seconds_to_rest() == 0.0
         one.look()
         assert limits(bench) == APPLIED
@@ -328,8 +328,8 @@ class TestLooks:
 
     def test_what_was_lost_is_applied_once(self, bench: "Bench", keeper: Any, every: Every) -> None:
         one = keeper(every("s", 60))
-        one.hear(Edition(1, 9))
-        one.hear(Edition(1, 7))
+        one.note_edition(Edition(1, 9))
+        one.note_edition(Edition(1, 7))
         one.look()
         redefine(bench, every("s", 120))
         one.outdate(suspicious=True)
@@ -429,8 +429,8 @@ class TestLooks:
             one.declare([every("s", 60)])
             steps = applying(keys, [every("s", 120)], message_limit=9_999)
             carried_out(runner.run, runner.run_all, steps)
-            one.hear(Edition(1, 9))
-            one.hear(Edition(1, 7))
+            one.note_edition(Edition(1, 9))
+            one.note_edition(Edition(1, 7))
             server.kill()
             with pytest.raises(RedisUnavailable):
                 one.look()

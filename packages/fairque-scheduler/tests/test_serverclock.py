@@ -23,31 +23,31 @@ def hands(monkeypatch: pytest.MonkeyPatch) -> type[Hands]:
 
 def test_the_quickest_answer_counts(hands: type[Hands]) -> None:
     known = ServerClock()
-    known.hear(500_000, 999.0, 1_000.0)
+    known.note(500_000, 999.0, 1_000.0)
     assert known.now_ms() == 500_000
     hands.now = 1_002.0
     assert known.now_ms() == 502_000
-    known.hear(502_900, 1_001.99, 1_002.0)
+    known.note(502_900, 1_001.99, 1_002.0)
     assert known.now_ms() == 502_900
-    known.hear(502_901, 1_001.0, 1_002.0)
+    known.note(502_901, 1_001.0, 1_002.0)
     assert known.now_ms() == 502_901
-    known.hear(502_500, 1_001.0, 1_002.0)
+    known.note(502_500, 1_001.0, 1_002.0)
     assert known.now_ms() == 502_901
 
 
 def test_a_clock_that_is_set_back_or_forth_is_followed(hands: type[Hands]) -> None:
     known = ServerClock()
-    known.hear(500_000, 999.999, 1_000.0)
-    known.hear(400_000, 999.999, 1_000.0)
+    known.note(500_000, 999.999, 1_000.0)
+    known.note(400_000, 999.999, 1_000.0)
     assert known.now_ms() == 400_000
-    known.hear(900_000, 999.999, hands.now)
+    known.note(900_000, 999.999, hands.now)
     assert known.now_ms() == 900_000
 
 
 def test_how_long_to_wait_for_a_moment(hands: type[Hands]) -> None:
     known = ServerClock()
     assert known.now_ms() == 0
-    known.hear(500_000, 999.999, hands.now)
+    known.note(500_000, 999.999, hands.now)
     assert known.seconds_until(500_250) == pytest.approx(0.25)
     assert known.seconds_until(100) == 0
 
@@ -61,7 +61,7 @@ def test_it_is_never_ahead_of_a_server_whose_clock_runs_as_ours(
         asked = now + pause
         read = asked + there
         now = read + back
-        known.hear(int(read * 1000 + ahead_ms), asked, now)
+        known.note(int(read * 1000 + ahead_ms), asked, now)
         least = now * 1000 + ahead_ms - 1_000 * back - 2
         real = now * 1000 + ahead_ms
         assert least <= now * 1000 + (known._ahead_ms or 0) <= real + 0.001

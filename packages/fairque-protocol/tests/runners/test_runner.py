@@ -243,7 +243,7 @@ class TestUnsuitableServers:
         self, own_server: "OwnServer", send: "Send", keys: QueueKeys
     ) -> None:
         own_server.client.acl_setuser(
-            "viewer", paused=False, passwords=[f"+{PASSWORD}"], commands=["+info", "+hello", "+ping"]
+            "viewer", enabled=True, passwords=[f"+{PASSWORD}"], commands=["+info", "+hello", "+ping"]
         )
         settings = RedisSection(url=own_server.settings.url.replace("unix://", f"unix://viewer:{PASSWORD}@"))
         with pytest.raises(ServerUnsuitable, match=r"may not do this: .*evalsha") as caught:

@@ -1,4 +1,4 @@
-"""What a leader does: reads which schedules are due soon, prepares them, and fires them in batches at their times."""
+"""The work of a leader: reads which schedules are due soon, prepares their runs, and fires them in batches on time."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,43 +20,43 @@ from fairque.scheduler.window import Entry, Window
 
 __all__ = ["Agenda"]
 
-#: Milliseconds that it looks ahead: time to prepare many that are due together.
+#: Milliseconds that it reads ahead: time to prepare many runs that are due together.
 _AHEAD_MS = 10_000
-#: Seconds after which it reads again what is due, and after which it may when something changed.
+#: Seconds between two readings of what is due, and the fewest after a change.
 _READ_AGAIN, _BREATH = 5.0, 0.05
-#: Schedules that are work enough, and pages of them that are read in one go at most.
+#: Schedules that are enough work, and the most pages of them in one reading.
 _ENOUGH, _PAGES = MAX_DUE // 2, 20
-#: Schedules that are fired in one round trip, and read in one.
+#: Schedules that are fired, or read, in one round trip.
 _FIRED, _READ = 400, 200
-#: Schedules and bytes of one script, during which the server does nothing else.
+#: Most schedules and bytes of one script, during which the server does nothing else.
 _PER_SCRIPT, _BYTES = 100, 1_048_576
-#: Schedules of which it is remembered which time was fired last.
+#: Schedules whose last fired run is remembered.
 _REMEMBERED = 100_000
-#: Seconds of computing, after which it looks again whether something else is due.
+#: Seconds of computing, after which it checks again whether something else is due.
 _SLICE = 0.01
 
 
 class Agenda:
-    """The schedules of a queue in the order of their times, as far as they are near.
+    """The next runs of the schedules of a queue, in the order of their times.
 
     Args:
         runner: The server.
         keys: The queue.
-        keep_ms: How long a schedule is kept that has no further times.
-        metrics: Where it counts.
+        keep_ms: Retention of a schedule without further runs.
+        metrics: The metrics to update.
     """
 
     def __init__(self, runner: Runner, keys: QueueKeys, keep_ms: int, metrics: Metrics) -> None:
         self._runner, self._keys, self._keep_ms, self._metrics = runner, keys, keep_ms, metrics
         self._clock = ServerClock()
         self._window = Window()
-        #: Those that cannot be carried out, and when they were due, so that they are reported once.
+        #: Schedules that cannot be run, and when they were due, so that each is reported once.
         self._broken: dict[str, int] = {}
-        #: Missed times of schedules that have not caught up.
+        #: Missed runs of schedules that have not caught up.
         self._missed: Counter[str] = Counter()
-        #: Moves of a term that were sent, by their schedules, until it is known whether they were carried out.
+        #: Moves of a term that were sent, by their schedules, until it is known whether they were applied.
         self._unsettled: dict[str, tuple[int, Move]] = {}
-        #: The times that were fired last: the server does not know them any more after it has got older data back.
+        #: The last fired runs: after a restore of older data the server no longer knows them.
         self._fired: dict[str, int] = {}
         self._read_at = 0.0
         self._until_ms = 0
@@ -64,11 +64,11 @@ class Agenda:
         self._stale = True
 
     def outdate(self) -> None:
-        """Take in that something changed."""
+        """Note that something changed."""
         self._stale = True
 
     def clear(self) -> None:
-        """Forget everything: the server has the truth."""
+        """Drop everything, to read it from the server again."""
         self._window.clear()
         self._stale = True
 
@@ -77,7 +77,7 @@ class Agenda:
         return clock.monotonic() >= self._next_reading()
 
     def seconds_to_rest(self) -> float:
-        """Return for how long there is nothing to do, once nothing is due and all is prepared."""
+        """Return the seconds without work, if nothing is due and everything is prepared."""
         rest, next_at = self._next_reading() - clock.monotonic(), self._window.next_at()
         return max(0.0, rest if next_at is None else min(rest, self._clock.seconds_until(next_at)))
 
@@ -89,25 +89,25 @@ class Agenda:
         times: dict[str, int] = {}
         overdue = active = pages = 0
         full = True
-        # Those that wait for room, or cannot be carried out, must not hide what stands behind them.
+        # Schedules that wait for room, or cannot be run, must not hide later ones.
         while full and active < _ENOUGH and pages < _PAGES:
-            asked = clock.monotonic()
+            sent = clock.monotonic()
             found = self._runner.run(due(self._keys, ahead_ms=_AHEAD_MS, most=MAX_DUE, skip=pages * MAX_DUE))
             self._read_at = clock.monotonic()
-            self._clock.hear(found.at_ms, asked, self._read_at)
+            self._clock.note(found.at_ms, sent, self._read_at)
             pages += 1
             times.update(found.times)
             overdue += sum(at <= found.at_ms for _, at in found.times)
             active += sum(not self._held_back(name, at, found.at_ms) for name, at in found.times)
             full = len(found.times) == MAX_DUE
         self._metrics.due.set(overdue)
-        # Where there are more, the last time may be that of others, too: they come when these are done.
+        # If there are more, others may be due at the last time, too: they are read after these.
         self._full = full
         self._until_ms = found.times[-1][1] if full else found.at_ms + _AHEAD_MS
         self._window.replace((name, at) for name, at in times.items() if self._broken.get(name) != at)
 
     def prepare(self) -> bool:
-        """Make tasks ahead of their times, for a moment; return whether there was anything to do."""
+        """Create tasks ahead of their runs, for a moment; return whether there was anything to do."""
         entries = self._window.unprepared(_READ)
         self._read_infos(entries)
         until = clock.monotonic() + _SLICE
@@ -124,7 +124,7 @@ class Agenda:
         return bool(entries)
 
     def fire(self, term: int) -> bool | None:
-        """Fire what is due, in one round trip; return whether there was anything, or None when a later term rules."""
+        """Fire what is due, in one round trip; return whether there was anything, or None if a later term has begun."""
         self._settle()
         entries = self._window.take_due(self._clock.now_ms(), _FIRED)
         self._read_infos(entries)
@@ -132,15 +132,15 @@ class Agenda:
         if not moves:
             return bool(entries)
         parts = list(_parts(moves))
-        calls = [fire(self._keys, [one for _, one in part], term=term, result_ttl_ms=self._keep_ms) for part in parts]
-        self._unsettled = {one.schedule_id: (term, one) for _, one in moves if one.time is not None}
-        asked = clock.monotonic()
+        calls = [fire(self._keys, [move for _, move in part], term=term, result_ttl_ms=self._keep_ms) for part in parts]
+        self._unsettled = {move.schedule_id: (term, move) for _, move in moves if move.time is not None}
+        sent = clock.monotonic()
         answers: list[Firing] = self._runner.run_all(calls)
-        heard = clock.monotonic()
+        received = clock.monotonic()
         for part, answer in zip(parts, answers, strict=True):
             if answer.ruling is None:
-                self._clock.hear(answer.at_ms, asked, heard)
-                self._take_in(part, answer)
+                self._clock.note(answer.at_ms, sent, received)
+                self._apply(part, answer)
         return None if any(answer.ruling is not None for answer in answers) else True
 
     def _held_back(self, schedule_id: str, at: int, now_ms: int) -> bool:
@@ -160,7 +160,7 @@ class Agenda:
             if self._window.find(entry.schedule_id) is not entry:
                 continue
             if moves and clock.monotonic() > until:
-                # Some were away for long; the others wait for no more than a moment.
+                # Some have been overdue for long; the others must only wait for a moment.
                 self._window.put(entry)
                 continue
             try:
@@ -169,33 +169,33 @@ class Agenda:
                 self._refuse(entry, error)
         return moves
 
-    def _take_in(self, part: Sequence[tuple[Entry, Move]], answer: Firing) -> None:
-        for (entry, one), fired in zip(part, answer.fired, strict=True):
-            # Somebody else did it, or this scheduler and the first answer was lost.
+    def _apply(self, part: Sequence[tuple[Entry, Move]], answer: Firing) -> None:
+        for (entry, move), fired in zip(part, answer.fired, strict=True):
+            # Another scheduler has applied it, or this one, whose first answer was lost.
             if fired.code != Status.ALREADY:
-                self._unsettled.pop(one.schedule_id, None)
-                self._count(one, fired, answer.at_ms)
+                self._unsettled.pop(move.schedule_id, None)
+                self._count(move, fired, answer.at_ms)
             self._continue(entry, fired)
 
     def _settle(self) -> None:
-        """Count what was sent and is not counted, as far as the schedules say that it was carried out."""
+        """Count moves whose answer was lost, if the schedules show that they were applied."""
         while self._unsettled:
             names = list(self._unsettled)[:_READ]
             try:
-                infos, told = self._runner.run(read_some(self._keys, names))
+                infos, count = self._runner.run(read_some(self._keys, names))
             except ProtocolError:
-                infos, told = (), len(names)
+                infos, count = (), len(names)
             for info in infos:
-                (term, one), done = self._unsettled[info.schedule_id], info.moved
-                if done is not None and (done.term, done.revision, done.time) == (term, one.revision, one.time):
-                    self._count(one, Fired(Status(done.code), info.next_ms, 0), done.at_ms)
-            for name in names[:told]:
+                (term, move), done = self._unsettled[info.schedule_id], info.moved
+                if done is not None and (done.term, done.revision, dmove.time) == (term, move.revision, one.time):
+                    self._count(move, Fired(Status(done.code), info.next_ms, 0), done.at_ms)
+            for name in names[:count]:
                 del self._unsettled[name]
 
     def _continue(self, entry: Entry, fired: Fired) -> None:
         name = entry.schedule_id
         if fired.code == Status.CHANGED:
-            # Its time may be the same as before, and is come: it is read again at once.
+            # It may still be due at the same time: it is read again at once.
             self._window.put(Entry(name, entry.at))
         elif fired.code == Status.NOT_FOUND:
             self._window.drop(name)
@@ -221,16 +221,16 @@ class Agenda:
         if move.missed and fired.code in (Status.OK, Status.SKIPPED, Status.ALREADY):
             metrics.missed.inc(move.missed)
             self._missed[move.schedule_id] += move.missed
-            # Not before it has caught up, which may take many steps.
+            # Only after it has caught up, which may take many steps.
             if fired.next_at is None or fired.next_at > at_ms:
                 number = self._missed.pop(move.schedule_id)
                 log.warning("missed times", schedule=move.schedule_id, number=number)
 
     def _remember(self, schedule_id: str, time: int) -> None:
-        """Take in that a time was fired, and say when it was fired before."""
+        """Note that a run was fired, and log it if it was fired before."""
         last = self._fired.pop(schedule_id, 0)
         if time <= last:
-            # Those between the two follow, and are above the one before.
+            # The runs between the two will follow.
             why = "times are fired again: the server has older data, in which they were not fired yet"
             log.warning(why, schedule=schedule_id, first=time, last=last)
         self._fired[schedule_id] = time
@@ -238,27 +238,27 @@ class Agenda:
             del self._fired[next(iter(self._fired))]
 
     def _read_infos(self, entries: Sequence[Entry]) -> None:
-        """Read what is not known of the schedules of some entries."""
+        """Read the schedules of entries that are not read yet."""
         unknown = {entry.schedule_id: entry for entry in entries if entry.info is None}
         names = list(unknown)
         while names:
             part = names[:_READ]
             try:
-                infos, told = self._runner.run(read_some(self._keys, part))
+                infos, count = self._runner.run(read_some(self._keys, part))
             except ProtocolError:
-                infos, told = (), len(part)
+                infos, count = (), len(part)
                 for name in part:
                     try:
                         infos += self._runner.run(read_some(self._keys, [name]))[0]
                     except ProtocolError as error:
                         self._refuse(unknown[name], error)
             found = {info.schedule_id: info for info in infos}
-            dropped = [name for name in part[:told] if not self._know(unknown[name], found.get(name))]
+            dropped = [name for name in part[:count] if not self._know(unknown[name], found.get(name))]
             self._fix([name for name in dropped if self._broken.get(name) != unknown[name].at])
-            names = names[told:]
+            names = names[count:]
 
     def _know(self, entry: Entry, info: ScheduleInfo | None) -> bool:
-        """Take in what was read of a schedule; return whether it is one that may fire."""
+        """Store what was read of a schedule; return whether it may fire."""
         at = None if info is None else _due_at(info)
         if info is None or at is None or info.paused:
             self._window.drop(entry.schedule_id)
@@ -266,38 +266,39 @@ class Agenda:
         if at == entry.at:
             entry.info = info
         else:
-            # It changed since it was read when it is due.
+            # It has changed since its due time was read.
             self._window.put(Entry(entry.schedule_id, at, info))
         return True
 
     def _fix(self, names: Sequence[str]) -> None:
-        """Look at schedules that are due and cannot fire. Most were just removed; of others the server says more."""
+        """Verify schedules that are due but cannot fire. Most were just removed; others may be damaged."""
         if not names:
             return
-        for one in self._runner.run(verify_schedules(self._keys, names, fix=True)):
-            hint = f"if it is gone, add it again; what cannot be read is kept for 14 days in broken:schedule:{one.name}"
-            log.warning("a damaged schedule was fixed", schedule=one.name, problem=one.what, hint=hint)
+        for finding in self._runner.run(verify_schedules(self._keys, names, fix=True)):
+            name = finding.name
+            hint = f"if it is gone, add it again; what cannot be read is kept for 14 days in broken:schedule:{name}"
+            log.warning("a damaged schedule was fixed", schedule=name, problem=finding.what, hint=hint)
 
     def _refuse(self, entry: Entry, error: Exception) -> None:
-        """Continue without a schedule that cannot be carried out, so that no other one suffers."""
+        """Continue without a schedule that cannot be run, so that others are not affected."""
         log.error("a schedule cannot be carried out", schedule=entry.schedule_id, error=str(error))
         self._broken[entry.schedule_id] = entry.at
         self._window.drop(entry.schedule_id)
 
 
 def _due_at(info: ScheduleInfo) -> int | None:
-    """Return where it stands among those that are due: before all times while its next one is to be computed."""
+    """Return its place among due schedules: before all others while its next run has not been computed."""
     return info.next_ms or info.forgotten_ms or (None if info.from_ms is None else 0)
 
 
 def _parts(moves: Sequence[tuple[Entry, Move]]) -> Iterator[list[tuple[Entry, Move]]]:
-    """Cut a batch so that no script takes long."""
+    """Split a batch so that no script takes long."""
     part: list[tuple[Entry, Move]] = []
     size = 0
-    for one in moves:
-        if part and (len(part) == _PER_SCRIPT or size + one[1].size > _BYTES):
+    for entry, move in moves:
+        if part and (len(part) == _PER_SCRIPT or size + move.size > _BYTES):
             yield part
             part, size = [], 0
-        part.append(one)
-        size += one[1].size
+        part.append((entry, move))
+        size += move.size
     yield part

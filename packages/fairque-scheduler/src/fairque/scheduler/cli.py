@@ -27,12 +27,12 @@ __all__ = ["command", "main"]
 def main(given: Given) -> None:
     """Enqueue the tasks of schedules, each run once, on any number of instances: one leads, the others stand by.
 
-    The section `schedules` of the file is applied first: new schedules are added and changed ones changed. Those that
-    are not there any more are named and stay; `fairque apply --prune` removes them. When the server has lost data it is
-    applied again, and so is the section `fairness`, to a queue that has no limits. SIGTERM and SIGINT end it.
+    The section `schedules` of the file is applied first: new schedules are added and changed ones updated. Schedules
+    that are no longer in the file are named and kept; `fairque apply --prune` removes them. If the server loses data,
+    it is applied again, and so is the section `fairness`, to a queue without limits. SIGTERM and SIGINT end it.
 
-    `fairque-scheduler healthcheck --help` is about probes. What is scheduled, and what may be wrong with a server or a
-    queue, are matters of the command `fairque` (package fairque-console).
+    `fairque-scheduler healthcheck --help` describes probes. To list schedules, and to check a server or a queue, use
+    the command `fairque` (package fairque-console).
     """
     sys.path.insert(0, "")
     settings, origins = given.trace(FileSettings)
@@ -49,5 +49,5 @@ def main(given: Given) -> None:
 
 
 def command() -> NoReturn:
-    """Be the command ``fairque-scheduler``."""
+    """Run the command ``fairque-scheduler``."""
     run_command(partial(main, prog_name="fairque-scheduler"))

@@ -93,16 +93,16 @@ def _read(text: str) -> datetime:
 
 @frozen(kw_only=True)
 class DeclaredTask:
-    """What each run of a declared schedule enqueues.
+    """The task that each run of a declared schedule enqueues.
 
     Attributes:
         func: Registered name of the function.
         args: Its positional arguments.
         kwargs: Its keyword arguments.
-        payload: For the worker's own `TaskHandler`.
+        payload: Data for a `TaskHandler` of the worker.
         user_id: The user whose share of the workers the tasks use.
         priority: Urgency among the tasks of the same user.
-        retries: How often a task is tried again after an error.
+        retries: How often a task is retried after an error.
         backoff: The pauses between the attempts.
         timeout: How long one attempt may take.
         isolation: Whether it runs in a child process.
@@ -145,15 +145,15 @@ class DeclaredSchedule:
     Attributes:
         cron: Five or six fields, or a name such as ``@daily``.
         every: Or the time between two runs, counted from ``start``, else from the beginning of 1970.
-        at: Or the moment of the one and only run.
-        timezone: IANA name of the zone in which ``cron`` is meant.
-        dst_gap: What becomes of runs that a clock change leaves out.
-        task: What each run enqueues.
-        start: No run before this moment.
-        end: And none after this one.
-        jitter: Each run is moved by a fixed part of this.
-        misfire_grace: For how long a run that nobody fired is still fired.
-        misfire: What becomes of later ones.
+        at: Or the moment of the only run.
+        timezone: IANA name of the time zone of ``cron``.
+        dst_gap: What happens to runs that a clock change skips.
+        task: The task that each run enqueues.
+        start: The earliest moment of a run.
+        end: The latest moment of a run.
+        jitter: Each run is shifted by a fixed fraction of this.
+        misfire_grace: For how long a run that was not fired on time is still fired.
+        misfire: What happens to later ones.
         misfire_limit: How many of them, with ``misfire: all``.
         overlap: Whether a run is fired while the task of the last one has not ended.
         paused: Whether it is paused; None leaves that to ``queue.schedules.pause`` and ``resume``.
@@ -206,12 +206,12 @@ def schedules_of(declared: Mapping[str, DeclaredSchedule]) -> list[Schedule]:
 
 @frozen(kw_only=True)
 class FileSettings:
-    """What a configuration file says to a scheduler; a section that declares something is None where it is not there.
+    """The settings of a scheduler in a configuration file; a missing section with declarations is None.
 
     Attributes:
         redis: The server.
         queue: The queue.
-        scheduler: The scheduler's own section.
+        scheduler: The section of the scheduler.
         log: What the command writes to standard error.
         fairness: Limits of users.
         schedules: Schedules by their ids.
@@ -239,18 +239,18 @@ def import_functions(settings: FileSettings, origins: Mapping[str, str]) -> None
     """Import the modules of a file that was read, and refuse schedules for functions that are not in them.
 
     Args:
-        settings: What the file says. Without modules nobody knows the functions, and all are taken.
-        origins: Where each key stands, as `fairque.protocol.config.trace_settings` returns it.
+        settings: The settings of the file. Without modules the functions are unknown, and all are accepted.
+        origins: The place of each key, as `fairque.protocol.config.trace_settings` returns it.
 
     Raises:
         CannotImport: A module cannot be imported.
-        ConfigurationError: With every function that is not there, each with its line.
+        ConfigurationError: Functions are missing; the message names each of them with its line.
     """
     modules = settings.scheduler.modules
     import_modules(modules)
     paths = {
-        join(join(join("schedules", name), "task"), "func"): one.task.func
-        for name, one in (settings.schedules or {}).items()
+        join(join(join("schedules", name), "task"), "func"): declared.task.func
+        for name, declared in (settings.schedules or {}).items()
     }
     found = {path: function_problem(func, modules) for path, func in paths.items()}
     if problems := [f"{origins[path]}: {path}: {problem}" for path, problem in found.items() if problem]:

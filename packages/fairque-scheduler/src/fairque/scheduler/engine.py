@@ -1,4 +1,4 @@
-"""The loop that leads or stands by. It rests until the next time of a schedule, or until it is told of a change."""
+"""The loop that leads or stands by. It rests until the next run of a schedule, or until a change is notified."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,22 +21,22 @@ __all__ = ["Engine", "State"]
 
 State: TypeAlias = Literal["stopped", "standby", "leader", "crashed"]
 
-#: Seconds of rest after the first error, and at most.
+#: The first and the longest pause after an error, in seconds.
 _PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 
 
 class Engine:
-    """Leads or stands by, in a thread of its own.
+    """Leads or stands by, in its own thread.
 
     Args:
         settings: Server, queue and scheduler.
         runner: The server.
-        metrics: Where it counts.
-        on_crash: Called when the loop ended by itself.
+        metrics: The metrics to update.
+        on_crash: Called when the loop has crashed.
 
     Attributes:
-        keeper: Looks whether the queue has what was declared.
-        crash: What ended the loop, other than `stop`; None while nothing did.
+        keeper: Checks that the queue has everything that was declared.
+        crash: The error that ended the loop; None if there was none.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Engine:
         self._lead = Lead(runner, self._keys, settings.scheduler.name, self._lease)
         self._agenda = Agenda(runner, self._keys, to_ms(settings.queue.result_ttl, "result_ttl"), metrics)
         self.keeper = Keeper(runner, self._keys, settings.queue.message_limit, settings.fairness, metrics)
-        # What the listener tells; each is set before the event.
+        # Set by the listener, before it rings.
         self._vacant = True
         self._resigned = False
         self._pause = 0.0
@@ -67,7 +67,7 @@ class Engine:
 
     @property
     def state(self) -> State:
-        """What it does now."""
+        """The present state."""
         if self.crash is not None:
             return "crashed"
         if not self._service.alive:
@@ -81,14 +81,14 @@ class Engine:
 
     @property
     def loop_age(self) -> float:
-        """Seconds since the loop went round last: never much more than a lease."""
+        """Seconds since the last turn of the loop: never much more than a lease."""
         return clock.monotonic() - self._went_round
 
     def start(self) -> None:
-        """Listen to changes, and begin.
+        """Subscribe to changes, and start the loop.
 
         Raises:
-            FairqueError: The server did not answer, or cannot be worked with.
+            FairqueError: The server did not answer, or cannot be used.
         """
         self._subscription = self._runner.listen(self._keys.changed, self._hear, self._hear_all)
         self._service.start()
@@ -99,7 +99,7 @@ class Engine:
         self._service.ring()
 
     def resume(self) -> None:
-        """Ask for the lead again."""
+        """Try to lead again."""
         self._vacant = True
         self._resigned = False
         self._service.ring()
@@ -120,7 +120,7 @@ class Engine:
             return
         self._agenda.outdate()
         self.keeper.outdate()
-        # One that stands by has no use for changes of schedules.
+        # A scheduler that stands by does not need changes of schedules.
         if self._lead.held:
             self._service.ring()
 
@@ -131,7 +131,7 @@ class Engine:
         self._service.ring()
 
     def _die(self, _: str, error: BaseException) -> None:
-        """End this scheduler, which says so; another one takes over."""
+        """End this scheduler, and report its crash; another one takes over."""
         self.crash = error
         with suppress(Exception):
             log.error("the scheduler crashed", exc_info=error)
@@ -152,7 +152,7 @@ class Engine:
         except SchemaMismatch:
             raise
         except Exception as error:
-            # What is in memory may be half done.
+            # The state in memory may be inconsistent.
             self._agenda.clear()
             if not isinstance(error, FairqueError):
                 raise
@@ -166,7 +166,7 @@ class Engine:
         return rest
 
     def _turn(self) -> float:
-        """Do one thing, the most urgent one, and return for how many seconds there is nothing to do."""
+        """Do the most urgent work, and return the seconds until there is more."""
         if self._resigned:
             self._lead.resign()
             return self._lease
@@ -175,10 +175,10 @@ class Engine:
             try:
                 begins = self._lead.ask()
             except FairqueError:
-                # Nobody says again that the lead is free.
+                # The notification that the lead is free is not repeated.
                 self._vacant = True
                 raise
-            self.keeper.hear(self._lead.edition)
+            self.keeper.note_edition(self._lead.edition)
             if begins:
                 self._metrics.leader_changes.inc()
                 self._agenda.clear()
@@ -186,7 +186,7 @@ class Engine:
             self.keeper.look()
         if not self._lead.held:
             self._metrics.due.set(0)
-            # The leader's lease may be longer than this one's own, by which a probe judges whether the loop goes round.
+            # At most this scheduler's lease, by which a probe judges the loop; the leader's lease may be longer.
             return min(max(0.0, self._lead.ask_at - clock.monotonic()), self._lease)
         if self._agenda.wants_reading():
             self._agenda.read()

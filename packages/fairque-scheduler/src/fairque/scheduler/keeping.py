@@ -1,4 +1,4 @@
-"""Keeps in the queue what was declared: schedules and limits, also when the server has lost its data."""
+"""Keeps declared schedules and limits in the queue, also after the server has lost data."""
 
 import threading
 from collections.abc import Iterable, Sequence
@@ -22,27 +22,27 @@ __all__ = ["Keeper", "missing"]
 
 #: Schedules that are read in one call.
 _READ = 1_000
-#: Seconds between two looks, however often schedules change, and before one that failed is made again.
+#: Fewest seconds between two checks, however often schedules change, and before a failed one is retried.
 _BREATH = 5.0
-#: Names that are told.
-_TOLD = 10
+#: Most names in a warning.
+_NAMED = 10
 
 
 class Keeper:
-    """Checks that the queue has what was declared, and restores what the server lost.
+    """Checks that the queue has everything that was declared, and restores what the server has lost.
 
-    What is lost, and not just removed by somebody: the queue is another one than before, or in an older state; or
-    something is missing when the connection comes back, or at the first look.
+    Data counts as lost, and not as removed on purpose, if the queue is a new one or in an older state, or if something
+    is missing at the first check or after a reconnect.
 
     Args:
         runner: The server.
         keys: The queue.
         message_limit: Bytes of the largest message of a task.
         fairness: The limits of the file.
-        metrics: Where it counts.
+        metrics: The metrics to update.
 
     Attributes:
-        missing: The declared schedules that the queue did not have when it looked last.
+        missing: The declared schedules that the queue lacked at the last check.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Keeper:
         self._limits = LimitsKeeper(runner, keys, fairness, _say)
         self._schedules: tuple[Schedule, ...] = ()
         self._seen = NO_EDITION
-        # Guards the next three: the thread that listens sets them while another one looks.
+        # Guards the next three: the thread that listens sets them while another one checks.
         self._lock = threading.Lock()
         self._stale = self._suspicious = True
         self._not_before = 0.0
@@ -61,19 +61,19 @@ class Keeper:
         self.missing: tuple[str, ...] = ()
 
     def declare(self, schedules: Iterable[Schedule]) -> None:
-        """Take in what the queue was made to have just now."""
+        """Store the declaration that was just applied to the queue."""
         self._schedules = tuple(schedules)
         self.outdate()
 
     def outdate(self, *, suspicious: bool = False) -> None:
-        """Take in that schedules have changed, or with ``suspicious`` that the connection was lost."""
+        """Note that schedules have changed, or with ``suspicious`` that the connection was lost."""
         with self._lock:
             self._stale = True
             if suspicious:
                 self._suspicious, self._not_before = True, 0.0
 
-    def hear(self, edition: Edition) -> None:
-        """Take in which queue the server has."""
+    def note_edition(self, edition: Edition) -> None:
+        """Compare the edition of the queue with the one before."""
         if self._seen != NO_EDITION and edition.lost(self._seen):
             log.warning("the server has lost data of this queue", born=edition.born, changes=edition.changes)
             self._lost = True
@@ -81,23 +81,23 @@ class Keeper:
         self._seen = edition
 
     def seconds_to_rest(self) -> float:
-        """Return for how long there is nothing to look at."""
+        """Return the seconds until the next check."""
         if not self._stale or not (self._schedules or self._limits.keeps):
             return float("inf")
         return max(0.0, self._not_before - clock.monotonic())
 
     def look(self) -> None:
-        """Restore what was lost. A look that fails is made again.
+        """Check, and restore what was lost. A check that fails is retried.
 
         Raises:
             RedisUnavailable: The server did not answer.
         """
-        # Taken before it looks: what it is told meanwhile counts for the next look.
+        # Reset before the check: notes that arrive during it count for the next one.
         with self._lock:
             suspicious, self._suspicious, self._stale = self._suspicious, False, False
             self._not_before = clock.monotonic() + _BREATH
         try:
-            self._look_at_schedules(suspicious=suspicious)
+            self._check_schedules(suspicious=suspicious)
             if suspicious:
                 self._limits.look()
         except Exception as error:
@@ -105,14 +105,14 @@ class Keeper:
                 self._stale, self._suspicious = True, self._suspicious or suspicious
             if not isinstance(error, FairqueError) or isinstance(error, RedisUnavailable):
                 raise
-            # It must hold up no schedule that there is.
+            # It must not block the existing schedules.
             if self._problem != str(error):
                 log.error("what is declared cannot be applied again: it is tried again", error=str(error))
             self._problem = str(error)
         else:
             self._lost, self._problem = False, ""
 
-    def _look_at_schedules(self, *, suspicious: bool) -> None:
+    def _check_schedules(self, *, suspicious: bool) -> None:
         known_to_be_missing = self.missing
         self._read_missing()
         if self._lost or (suspicious and self.missing):
@@ -123,8 +123,8 @@ class Keeper:
             self._read_missing()
         if self.missing and self.missing != known_to_be_missing:
             hint = "apply the file again, or take them out of it"
-            told = self.missing[:_TOLD]
-            log.warning("declared schedules are missing", number=len(self.missing), schedules=told, hint=hint)
+            named = self.missing[:_NAMED]
+            log.warning("declared schedules are missing", number=len(self.missing), schedules=named, hint=hint)
 
     def _read_missing(self) -> None:
         self.missing = missing(self._runner, self._keys, self._schedules)
@@ -132,18 +132,18 @@ class Keeper:
 
 
 def missing(runner: Runner, keys: QueueKeys, declared: Sequence[Schedule]) -> tuple[str, ...]:
-    """Return the names of those that the queue does not have, and that would have times from now on.
+    """Return the ids of declared schedules that the queue lacks and that still have runs.
 
     Raises:
-        FairqueError: The server did not answer, or cannot be worked with.
+        FairqueError: The server did not answer, or cannot be used.
     """
     absent: list[Schedule] = []
     rest, now_ms = list(declared), 0
     while rest:
-        now_ms, known, told = runner.run(read_known(keys, [one.schedule_id for one in rest[:_READ]]))
-        absent += [one for one in rest[:told] if one.schedule_id not in known]
-        rest = rest[told:]
-    return tuple(one.schedule_id for one in absent if time_after(one, now_ms) is not None)
+        now_ms, known, count = runner.run(read_known(keys, [schedule.schedule_id for schedule in rest[:_READ]]))
+        absent += [schedule for schedule in rest[:count] if schedule.schedule_id not in known]
+        rest = rest[count:]
+    return tuple(schedule.schedule_id for schedule in absent if time_after(schedule, now_ms) is not None)
 
 
 def _say(what: str, changes: list[str]) -> None:

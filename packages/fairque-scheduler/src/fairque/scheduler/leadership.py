@@ -1,4 +1,4 @@
-"""Who leads: this scheduler's part in it, by the answers of the server and its own monotonic clock."""
+"""Leadership: acquires, renews and resigns it, by the answers of the server and the monotonic clock."""
 
 from fairque.protocol import clock
 from fairque.protocol.calls import Leadership, lead
@@ -12,25 +12,25 @@ from fairque.scheduler.log import log
 
 __all__ = ["Lead"]
 
-#: Of the lease, after which it is renewed.
+#: The part of the lease after which it is renewed.
 _RENEWED = 1 / 3
-#: Seconds after the end of another one's lease, so that it surely is over.
+#: Seconds after the end of another scheduler's lease, so that it has surely ended.
 _MARGIN = 0.005
 
 
 class Lead:
-    """Asks for the lead, and keeps it.
+    """Acquires the lead, and keeps it.
 
     Args:
         runner: The server.
         keys: The queue.
-        name: Of this scheduler; others may have the same.
-        lease: How long it leads without renewing.
+        name: Name of this scheduler; others may have the same.
+        lease: Seconds that it leads without renewing.
 
     Attributes:
-        term: The term in which it leads or led last.
-        ask_at: When to ask again, in seconds on the monotonic clock.
-        edition: Which queue the server had when it answered last.
+        term: The term in which it leads or last led.
+        ask_at: When to call `ask` again, in seconds on the monotonic clock.
+        edition: The edition of the queue in the last answer of the server.
     """
 
     def __init__(self, runner: Runner, keys: QueueKeys, name: str, lease: float) -> None:
@@ -43,16 +43,16 @@ class Lead:
 
     @property
     def held(self) -> bool:
-        """Whether it leads, for all that it knows."""
+        """Whether it leads, as far as it knows."""
         return clock.monotonic() < self._until
 
     def ask(self) -> bool:
-        """Ask for the lead, or renew it, and return whether it is new.
+        """Acquire or renew the lead, and return whether it is new.
 
         Raises:
-            FairqueError: The server did not answer, or cannot be worked with.
+            FairqueError: The server did not answer, or cannot be used.
         """
-        # Before the question: the server's lease can only end later than this.
+        # Read before the call: the server's lease can only end later than this.
         asked, led = clock.monotonic(), self.held
         answer = self._runner.run(lead(self._keys, self._holder, lease_ms=to_ms(self._lease, "lease")))
         self.edition = answer.edition
@@ -67,11 +67,11 @@ class Lead:
         return new
 
     def lose(self) -> None:
-        """Take in that somebody else rules: nothing may be done any more."""
+        """Note that another scheduler leads, so that this one stops acting as leader."""
         self._until = self.ask_at = 0.0
 
     def resign(self) -> None:
-        """End the lead, so that another one begins at once.
+        """End the lead, so that another scheduler can lead at once.
 
         Raises:
             FairqueError: The server did not answer; the lead ends with its lease.

@@ -1,4 +1,4 @@
-"""What a scheduler counts, in the form of Prometheus; each has a registry of its own."""
+"""The metrics of a scheduler, for Prometheus; each scheduler has its own registry."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -8,19 +8,19 @@ _LATENESS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class Metrics:
-    """The numbers of one scheduler.
+    """The metrics of one scheduler.
 
     Attributes:
-        registry: For an exporter of the caller's own.
+        registry: A registry with these metrics, for any exporter.
         is_leader: 1 while it leads, else 0.
         leader_changes: How often it became the leader.
         due: Schedules that were overdue when it last looked, at most 5 seconds ago; 0 while it stands by.
-        fired: Times that it fired; once, also when the answer was lost.
-        missed: Times that it found missed.
-        skipped: Times without a task, since the one before had not ended.
-        missing: Declared schedules that the queue did not have when it looked last.
-        lateness: Seconds from a time to its firing.
-        loop_age: Seconds since its loop went round last.
+        fired: Runs that it fired; each is counted once, even if an answer was lost.
+        missed: Runs that it found missed.
+        skipped: Runs without a task, since the task before had not ended.
+        missing: Declared schedules that the queue lacked at the last check.
+        lateness: Seconds from the time of a run to its firing.
+        loop_age: Seconds since the last turn of its loop.
     """
 
     def __init__(self, queue: str) -> None:

@@ -1,4 +1,4 @@
-"""What becomes of times that are past: which is fired next, and which are missed. A pure decision."""
+"""Decides about overdue runs: which is fired next, and which are missed. A pure function."""
 
 from collections import deque
 
@@ -9,8 +9,8 @@ from fairque.protocol.model.schedules import Schedule
 
 __all__ = ["MAX_MISSED", "Step", "next_step"]
 
-#: Missed times that one step goes through, besides those that may yet be fired: a schedule that was away for months
-#: continues in steps, and holds up no other.
+#: Most missed runs of one step, in addition to those that may still be fired: a schedule that is months overdue
+#: continues in steps, and delays no other.
 MAX_MISSED = 200
 
 
@@ -35,7 +35,7 @@ class Step:
 class _Missed:
     number: int = 0
     last: int = 0
-    #: The newest late times that the policy lets fire.
+    #: The newest late runs that the policy lets fire.
     kept: deque[int] = field(factory=deque)
 
     def add(self, time: int, most: int) -> None:
@@ -50,8 +50,8 @@ class _Missed:
 def next_step(schedule: Schedule, due: int, now: int) -> Step:
     """Decide the next step of an overdue schedule.
 
-    Times within the grace are fired one after the other. Of the late ones the policy takes the newest one, unless a
-    newer time is within the grace; or the newest ``misfire_limit``; or none.
+    Runs within ``misfire_grace`` are fired one after another. Of the later ones the policy fires the newest one, unless
+    a newer run is within the grace; or the newest ``misfire_limit``; or none.
 
     Args:
         schedule: The overdue schedule.

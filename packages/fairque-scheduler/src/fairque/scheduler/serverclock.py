@@ -1,4 +1,4 @@
-"""The server's time between two answers of it, from this process's monotonic clock: its wall clock decides nothing."""
+"""The server's time between its answers, by the monotonic clock of this process: its wall clock is not used."""
 
 from attrs import define
 
@@ -9,24 +9,24 @@ __all__ = ["ServerClock"]
 
 @define
 class ServerClock:
-    """An estimate of the server's time that is never ahead of it, and behind it by the quickest round trip at most.
+    """An estimate of the server's time that is never ahead of it, and behind it by at most the fastest round trip.
 
-    An answer says what the server's time was at some moment between the question and the answer. So each gives a lower
-    and an upper bound of the difference between the two clocks; the highest lower bound is kept while it is below all
-    later upper bounds, and after that the server's clock was set back.
+    Each answer contains the server's time at some moment between request and answer, and so gives a lower and an upper
+    bound of the difference between the two clocks. The highest lower bound is kept while it is below all later upper
+    bounds; when it is not, the server's clock was set back.
     """
 
     _ahead_ms: float | None = None
 
-    def hear(self, at_ms: int, asked: float, heard: float) -> None:
-        """Take in an answer.
+    def note(self, at_ms: int, sent: float, received: float) -> None:
+        """Use an answer for the estimate.
 
         Args:
-            at_ms: The server's time in it, in milliseconds.
-            asked: When the question was sent, in seconds on the monotonic clock.
-            heard: When the answer was there.
+            at_ms: The server's time in the answer, in milliseconds.
+            sent: When the request was sent, in seconds on the monotonic clock.
+            received: When the answer arrived.
         """
-        least, most = at_ms - heard * 1000, at_ms + 1 - asked * 1000
+        least, most = at_ms - received * 1000, at_ms + 1 - sent * 1000
         if self._ahead_ms is None or not least <= self._ahead_ms <= most:
             self._ahead_ms = least
 
@@ -35,6 +35,6 @@ class ServerClock:
         return 0 if self._ahead_ms is None else int(clock.monotonic() * 1000 + self._ahead_ms)
 
     def seconds_until(self, at_ms: int) -> float:
-        """Return the seconds until the server's time is surely that."""
+        """Return the seconds until the server's time has surely reached that."""
         ahead = self._ahead_ms or 0.0
         return max(0.0, (at_ms - ahead) / 1000 - clock.monotonic())

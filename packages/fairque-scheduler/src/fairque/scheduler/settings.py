@@ -1,4 +1,4 @@
-"""The settings of a scheduler: its own section, beside those of the server and the queue."""
+"""The settings of a scheduler: its section, and those of the server and the queue."""
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -16,7 +16,7 @@ __all__ = ["SchedulerOptions", "SchedulerSection", "SchedulerSettings", "names_o
 
 
 def names_of_modules(_: object, attribute: "Attribute[Any]", value: object) -> None:
-    """Refuse what is not a tuple of names."""
+    """Refuse a value that is not a tuple of names."""
     if not isinstance(value, tuple) or not all(isinstance(name, str) and name for name in value):
         raise ValueError(f"{attribute.name}: must be a list of names of modules, found {shown(value)}")
 
@@ -26,15 +26,15 @@ class SchedulerSection:
     """The section ``scheduler:`` of the configuration.
 
     Attributes:
-        name: Names this scheduler in the lock and in logs; by default host, process and a random part. Several may
-            have the same, and one of them leads.
-        lease: How long without a sign of life of the leader until another one takes over. It renews its lease three
-            times as often.
+        name: Name of this scheduler in the lock and in logs; by default host, process and a random part. Several may
+            have the same name, and one of them leads.
+        lease: Seconds without a sign of life of the leader until another one takes over. The leader renews its lease
+            three times as often.
         modules: Python modules with task functions. If there are any, they are imported, and a schedule for a
             function that is not in them is refused.
-        http_host: Where it answers ``/livez``, ``/readyz`` and ``/metrics``.
-        http_port: And on which port; None does not, 0 takes a free one.
-        stop_timeout: How long a call to the server may yet take after the signal to stop.
+        http_host: The address on which it serves ``/livez``, ``/readyz`` and ``/metrics``.
+        http_port: The port for them; None serves nothing, 0 takes a free port.
+        stop_timeout: Seconds that a call to the server may still take after the signal to stop.
 
     Raises:
         ValueError: A value is out of its range; the message names the field.
@@ -52,7 +52,7 @@ class SchedulerSection:
 
 
 class SchedulerOptions(TypedDict, total=False):
-    """What `TaskScheduler.from_url` takes by name: the keys of `SchedulerSection`."""
+    """The keyword arguments of `TaskScheduler.from_url`: the fields of `SchedulerSection`."""
 
     name: str
     lease: float | timedelta
@@ -64,14 +64,14 @@ class SchedulerOptions(TypedDict, total=False):
 
 @frozen(kw_only=True)
 class SchedulerSettings(Loadable):
-    """All that a scheduler needs to know.
+    """All settings of a scheduler.
 
     Attributes:
         redis: The server.
         queue: The queue.
-        scheduler: The scheduler's own section.
+        scheduler: The section of the scheduler.
         log: What the command writes to standard error.
-        fairness: Limits of users, which it applies to a queue that has none, or when the server has lost data.
+        fairness: Limits of users, which it applies to a queue that has none, or after the server has lost data.
     """
 
     redis: RedisSection = field(factory=RedisSection)
@@ -82,10 +82,10 @@ class SchedulerSettings(Loadable):
 
 
 def settings_from_url(url: str, queue: str, options: Mapping[str, Any]) -> SchedulerSettings:
-    """Return settings with these values, the options being fields of `SchedulerSection`, and defaults for all others.
+    """Return settings with these values and options, which are fields of `SchedulerSection`, and defaults otherwise.
 
     Raises:
-        ConfigurationError: With all of them that cannot be used.
+        ConfigurationError: Some are invalid; the message names all of them.
         TypeError: There is no such option.
     """
     return given_settings(SchedulerSettings, url, queue, "scheduler", options)

@@ -1,4 +1,4 @@
-"""The schedules that are due soon, in memory: read, and their tasks made, ahead of their times."""
+"""The schedules that are due soon, in memory: they are read, and their tasks created, ahead of time."""
 
 import heapq
 from collections.abc import Iterable
@@ -15,14 +15,14 @@ __all__ = ["Entry", "Window"]
 
 @define(eq=False)
 class Entry:
-    """One schedule of the window.
+    """The next run of one schedule.
 
     Attributes:
-        schedule_id: Which schedule.
-        at: When there is something to do for it, in milliseconds since the epoch.
-        not_before: It is tried then at the earliest, since there was no room for its task.
-        info: What was read of it; None until it is.
-        ready: What is to be done if that is in time.
+        schedule_id: The schedule.
+        at: When it is due, in milliseconds since the epoch.
+        not_before: When it is retried at the earliest, since there was no room for its task.
+        info: The schedule as it was read; None before.
+        ready: The prepared move, which applies if it is on time.
     """
 
     schedule_id: str
@@ -33,14 +33,14 @@ class Entry:
 
     @property
     def turn(self) -> int:
-        """When it is tried."""
+        """When it is fired or retried."""
         return max(self.at, self.not_before)
 
     def prepare(self) -> Move:
-        """Compute the time after the next one, make the task, and return what is to be done in time.
+        """Compute the following run, create the task, and return the move for a run that is on time.
 
         Raises:
-            FairqueError: The definition cannot be carried out here.
+            FairqueError: The definition cannot be run here.
         """
         info = self._read()
         if info.next_ms is not None:
@@ -51,10 +51,10 @@ class Entry:
         return self.ready
 
     def move(self, now_ms: int) -> Move:
-        """Return what is to be done now.
+        """Return the move for the present time.
 
         Raises:
-            FairqueError: The definition cannot be carried out here.
+            FairqueError: The definition cannot be run here.
         """
         info = self._read()
         if info.next_ms is None or info.next_ms >= now_ms - info.schedule.misfire_grace_ms:
@@ -78,26 +78,26 @@ class Entry:
 
 @define
 class Window:
-    """Which schedules are due, and which come next. Of its entries those count that `find` finds at their time."""
+    """The due and the next runs. A place in the heap is valid if it matches the entry that `find` returns."""
 
     _entries: dict[str, Entry] = field(factory=dict)
     _heap: list[tuple[int, str]] = field(factory=list)
-    #: In the order of time, since they were read so; what is due meanwhile is prepared first.
+    #: In the order of time, as they were read; entries that become due are prepared first.
     _unprepared: dict[str, None] = field(factory=dict)
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove everything."""
         self._entries.clear()
         self._heap.clear()
         self._unprepared.clear()
 
     def replace(self, times: Iterable[tuple[str, int]]) -> None:
-        """Hold these schedules and no others. Where the time is the same, what is prepared and put off stays so.
+        """Hold exactly these schedules. Entries with the same time keep what is prepared, and their postponement.
 
-        What is prepared for a schedule that was changed meanwhile is refused by its revision, and read again then.
+        A prepared move of a schedule that has changed is refused by its revision, and the schedule is read again.
         """
         before, self._entries = self._entries, {}
         self._heap, self._unprepared = [], {}
@@ -106,14 +106,14 @@ class Window:
             self.put(known if known is not None and known.at == at else Entry(schedule_id, at))
 
     def put(self, entry: Entry) -> None:
-        """Hold an entry, in the place of another one for its schedule."""
+        """Add an entry, replacing any other of its schedule."""
         self._entries[entry.schedule_id] = entry
         heapq.heappush(self._heap, (entry.turn, entry.schedule_id))
         if entry.ready is None:
             self._unprepared[entry.schedule_id] = None
 
     def drop(self, schedule_id: str) -> None:
-        """Forget a schedule."""
+        """Remove a schedule."""
         self._entries.pop(schedule_id, None)
         self._unprepared.pop(schedule_id, None)
 
@@ -122,14 +122,14 @@ class Window:
         return self._entries.get(schedule_id)
 
     def next_at(self) -> int | None:
-        """Return when the first one is tried; None when there is none."""
+        """Return the time of the first entry; None if there is none."""
         while self._heap and not self._counts(*self._heap[0]):
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
     def take_due(self, now_ms: int, most: int) -> list[Entry]:
-        """Take the entries out of the order of time that are due, the earliest first; they stay to be found."""
-        # By their schedules: one that got another time and its old one again stands there twice.
+        """Take due entries from the heap, the earliest first; `find` still returns them."""
+        # By schedule: one that got another time and then its old one again is in the heap twice.
         taken: dict[str, Entry] = {}
         while len(taken) < most and (first := self.next_at()) is not None and first <= now_ms:
             _, schedule_id = heapq.heappop(self._heap)
@@ -137,7 +137,7 @@ class Window:
         return list(taken.values())
 
     def unprepared(self, most: int) -> list[Entry]:
-        """Return entries that are not prepared, the earliest first, and take them for prepared."""
+        """Return entries that are not prepared, the earliest first, and treat them as prepared."""
         names = [name for name, _ in zip(self._unprepared, range(most), strict=False)]
         for name in names:
             del self._unprepared[name]
