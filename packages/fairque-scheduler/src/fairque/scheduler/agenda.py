@@ -187,7 +187,7 @@ class Agenda:
                 infos, count = (), len(names)
             for info in infos:
                 (term, move), done = self._unsettled[info.schedule_id], info.moved
-                if done is not None and (done.term, done.revision, dmove.time) == (term, move.revision, one.time):
+                if done is not None and (done.term, done.revision, done.time) == (term, move.revision, move.time):
                     self._count(move, Fired(Status(done.code), info.next_ms, 0), done.at_ms)
             for name in names[:count]:
                 del self._unsettled[name]
