@@ -8,7 +8,7 @@ import pytest
 
 from fairque.client import AsyncTaskQueue, ClientSettings, FairqueError, Task
 
-RULE = r"make an AsyncTaskQueue inside each asyncio\.run\(\)"
+RULE = r"create an AsyncTaskQueue inside each asyncio\.run\(\)"
 
 Use = Callable[[AsyncTaskQueue], Awaitable[Any]]
 

@@ -279,7 +279,7 @@ class TestServers:
 
     def test_what_a_user_may_not_do_is_told_also_when_it_is_refused_while_connecting(self, send: "Send") -> None:
         with PlainServer() as server, redis.Redis.from_url(server.url) as client:
-            client.acl_setuser("ann", paused=False, passwords="+pw", keys="*", commands=["+@all", "-select"])
+            client.acl_setuser("ann", enabled=True, passwords="+pw", keys="*", commands=["+@all", "-select"])
             url = server.url.replace("unix://", "unix://ann:pw@")
             error = refused(send, RedisSection(url=f"{url}?db=1", retries=0))
         assert isinstance(error, ServerUnsuitable)

@@ -18,9 +18,9 @@ from fairque.worker.signals import SIGNALS
 
 __all__ = ["Supervisor"]
 
-#: Seconds after which a start counts as successful.
-_PROVEN_SECONDS = 5.0
-#: Seconds before a process whose start failed is restarted: doubled each time, up to the second value.
+#: Seconds after which a process that ends is restarted at once.
+_STEADY_SECONDS = 5.0
+#: Seconds before one that ended sooner is restarted: doubled each time, up to the second value.
 _PAUSES_SECONDS = (0.5, 30.0)
 #: Exit codes that a restart does not fix.
 _FINAL = frozenset({exits.USAGE, exits.MISMATCH, exits.IMPORT, exits.CONFIGURATION})
@@ -36,14 +36,16 @@ class _Place:
         pid: The process; None if there is none.
         began_at: When it was started, on the monotonic clock.
         due_at: When the next one is due to start; None for never.
-        failed_starts: How many failed starts in a row there were.
+        starts: How many processes were started here.
+        short_lives: How many in a row ended soon.
     """
 
     number: int
     pid: int | None = field(default=None, init=False)
     began_at: float = field(default=0.0, init=False)
     due_at: float | None = field(default=0.0, init=False)
-    failed_starts: int = field(default=0, init=False)
+    starts: int = field(default=0, init=False)
+    short_lives: int = field(default=0, init=False)
 
 
 class Supervisor:
@@ -62,7 +64,6 @@ class Supervisor:
         self._burst = burst
         self._stopping = False
         self._paused = False
-        self._proven = False
         self._code = exits.STOPPED
 
     def run(self) -> int:
@@ -130,23 +131,23 @@ class Supervisor:
 
     def _ended(self, place: _Place, pid: int, code: int) -> None:
         lived = clock.monotonic() - place.began_at
-        self._proven = self._proven or lived >= _PROVEN_SECONDS
         if self._stopping:
             # Before and after its handlers are set, a worker has no tasks, and the signal that stops it just ends it.
             self._combine(exits.STOPPED if code == -signal.SIGTERM else code)
             return
         if self._burst and code == exits.STOPPED:
             return
-        # An unreachable server at the first start is an error, as for one worker; later it may return.
-        if code in _FINAL or (code == exits.UNREACHABLE and not self._proven):
+        # An unreachable server at the first start is an error, as for one worker; for a replacement it may return. No
+        # worker that has started ends with this code, so it does not matter how long that took.
+        if code in _FINAL or (code == exits.UNREACHABLE and place.starts == 1):
             self._combine(code)
             self._stop()
             return
-        place.failed_starts = 0 if lived >= _PROVEN_SECONDS else place.failed_starts + 1
+        place.short_lives = 0 if lived >= _STEADY_SECONDS else place.short_lives + 1
         pause = 0.0
-        if place.failed_starts:
+        if place.short_lives:
             first, longest = _PAUSES_SECONDS
-            pause = min(longest, first * 2 ** (place.failed_starts - 1))
+            pause = min(longest, first * 2 ** (place.short_lives - 1))
         place.due_at = clock.monotonic() + pause
         log.warning(
             "a worker process ended: it is started again",
@@ -169,13 +170,14 @@ class Supervisor:
         for place in self._places:
             if place.due_at is not None and place.due_at <= now:
                 place.due_at = None
+                place.starts += 1
                 place.pid = self._begin(place)
                 place.began_at = now
         next_at = min((place.due_at for place in self._places if place.due_at is not None), default=None)
         signal.setitimer(signal.ITIMER_REAL, 0 if next_at is None else max(0.001, next_at - now))
 
     def _begin(self, place: _Place) -> int:
-        which = f"{os.getpid()}:{place.number}{':again' if place.began_at else ''}"
+        which = f"{os.getpid()}:{place.number}{':again' if place.starts > 1 else ''}"
         return os.posix_spawn(
             sys.executable,
             [sys.executable, "-m", "fairque.worker", "--supervised", which, *self._command],

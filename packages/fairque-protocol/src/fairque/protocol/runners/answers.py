@@ -1,4 +1,4 @@
-"""What a server answers when it cannot or will not do what it is asked: rows of the table in `causes`."""
+"""Error answers of a server: rows of the table in `causes`."""
 
 from typing import Final
 
@@ -13,16 +13,16 @@ _FIND_PRIMARY: Final = "After a failover the address must lead to the new primar
 
 @frozen(kw_only=True)
 class Cause:
-    """One thing that can stand between a call and its answer.
+    """One cause of a call that fails.
 
     Attributes:
-        name: As in the table of the README.
-        pattern: Found in the error's code and text, see `words_of`.
-        what: What is so, as it continues "Redis at URL ".
-        fix: What to do, sentences.
-        passes: Whether the same call may succeed a moment later, so that it is sent again.
-        kind: The error that is raised in the end.
-        quoted: Whether the server's own words are shown, too.
+        name: Its name in the table of the README.
+        pattern: Regular expression that matches the error's code and text, see `words_of`.
+        what: The problem, as the continuation of "Redis at URL ".
+        fix: What to do, as sentences.
+        passes: Whether the same call may succeed a moment later, so that it is retried.
+        kind: The error that is raised if it does not.
+        quoted: Whether the text of the server is shown, too.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Coroutines that end when they are canceled, whatever the code in them does with a cancelation."""
+"""Makes coroutines end when they are canceled, even if code inside them drops the cancelation."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -13,31 +13,31 @@ T = TypeVar("T")
 
 
 def cancelable(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Let a coroutine function end as canceled whenever that was asked for while it ran.
+    """Make a coroutine function end as canceled whenever a cancelation was requested while it ran.
 
-    `asyncio.wait_for` of Python 3.11 drops a cancelation that comes together with what it waits for, and redis-py reads
-    answers with it: a wait that was canceled would wait on, and a listener would never end.
+    `asyncio.wait_for` of Python 3.11 drops a cancelation that arrives together with the result, and redis-py reads
+    answers with it: a canceled wait would continue, and a listener would never end.
     """
 
     @wraps(function)
     async def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        before = _asked()
+        before = _requested()
         try:
             result = await function(*args, **kwargs)
         except Exception:
-            if _asked() > before:
+            if _requested() > before:
                 raise asyncio.CancelledError from None
             raise
-        if _asked() > before:
+        if _requested() > before:
             raise asyncio.CancelledError
         return result
 
     return run
 
 
-def _asked() -> int:
-    """Return how many cancelations of this task are asked for and not taken back."""
-    with suppress(RuntimeError):  # no event loop runs, as in a forked child: the call says so
+def _requested() -> int:
+    """Return how many cancelations of this task are requested and not withdrawn."""
+    with suppress(RuntimeError):  # no event loop runs, as in a forked child: the call itself reports that
         if (task := asyncio.current_task()) is not None:
             return task.cancelling()
     return 0

@@ -1,4 +1,4 @@
-"""The table of causes: what errors of a server, or of the way to it, mean; whether they pass; and what to do.
+"""The table of causes: what errors of a server or of the network mean, whether they are temporary, and how to fix them.
 
 The README of this package shows the same table, and a test compares the two.
 """
@@ -36,11 +36,11 @@ from fairque.protocol.runners.answers import ANSWERS, Cause
 __all__ = ["CAUSES", "Cause", "cause_of", "inner", "text_of", "words_of"]
 
 _LONGEST_ANSWER: Final = 300
-#: What a server says of a command that it does not know: a part of what was sent.
+#: The part of the call that a server quotes when it does not know a command.
 _ARGUMENTS: Final = re.compile(r",? with args beginning with:.*")
 _ADDRESS: Final = "(FAIRQUE_REDIS_URL, --url or redis.url in the configuration)"
 
-#: The first whose pattern is found counts.
+#: The first row whose pattern matches applies.
 CAUSES: Final[tuple[Cause, ...]] = (
     *ANSWERS,
     # TLS.
@@ -90,7 +90,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
         fix=f"Does it speak TLS at this port, and is the address right? {_ADDRESS}",
         passes=True,
     ),
-    # What was found at the port, see `runners.visit`.
+    # What was found at the address, see `runners.visit`.
     Cause(
         name="TLS at this port",
         pattern=r"^SEEN tls",
@@ -123,7 +123,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
         passes=True,
         quoted=False,
     ),
-    # The way to the server.
+    # The network, and this process.
     Cause(
         name="too many open files",
         pattern=r"^(EMFILE|ENFILE) ",
@@ -206,7 +206,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     ),
 )
 
-#: By class, since redis-py takes the code off the text.
+#: By class, since redis-py removes the code from the text.
 _CODES: Final[tuple[tuple[type[RedisError], str], ...]] = (
     (OutOfMemoryError, "OOM"),
     (NoPermissionError, "NOPERM"),
@@ -227,17 +227,17 @@ _CODES: Final[tuple[tuple[type[RedisError], str], ...]] = (
 
 
 def cause_of(words: str) -> Cause | None:
-    """Return the row for an error, told by `words_of`; None when it is none of them."""
+    """Return the row for an error, given the result of `words_of`; None if there is none."""
     return next((cause for cause in CAUSES if re.search(cause.pattern, words)), None)
 
 
 def words_of(error: RedisError) -> str:
-    """Return the code and the text of the error that is meant, in one line."""
+    """Return the code and the text of an error, or of the one that it wraps, in one line."""
     error = inner(error)
     text = text_of(error)[:_LONGEST_ANSWER]
     if type(error).__name__ == "MaxConnectionsError" or text == "Too many connections":
         return f"MAXCONNECTIONS {text}"
-    # An answer of the server says more than what the system said before.
+    # An answer of the server is more specific than the error of the system before it.
     if type(error) in (RedisConnectionError, RedisTimeoutError):
         code = _of_system(error)
         if code is not None:
@@ -249,17 +249,17 @@ def words_of(error: RedisError) -> str:
 
 
 def text_of(error: RedisError) -> str:
-    """Return what an error says, in one line, without what was sent, which does not belong in a log."""
+    """Return the text of an error in one line, without the arguments of the call, which must not appear in a log."""
     return _ARGUMENTS.sub("", " ".join(str(error).split()))
 
 
 def inner(error: RedisError) -> RedisError:
-    """Return the error that is meant: redis.asyncio wraps what a server answers while a unix socket is connected."""
+    """Return the error itself: redis.asyncio wraps the answers of a server while it connects to a unix socket."""
     return error.__cause__ if isinstance(error.__cause__, RedisError) else error
 
 
 def _of_system(error: BaseException) -> str | None:
-    """Return the code of the system's own error behind one of redis-py: of the last one, where there are several."""
+    """Return the code of the operating system's error behind one of redis-py: of the last one, if there are several."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, socket.gaierror):

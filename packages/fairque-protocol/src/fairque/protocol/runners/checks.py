@@ -1,4 +1,4 @@
-"""The checks of a server by what it says of itself (INFO): pure functions, of which some are made at each start."""
+"""Checks of a server by its answer to INFO: pure functions, some of which run at each start."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -10,11 +10,11 @@ from fairque.protocol.config import RedisSection
 
 __all__ = ["CHECKS", "MUSTS", "RISKS", "Finding", "Severity", "findings_of", "kind_of"]
 
-#: An error breaks the queue, now or soon; a warning is a risk that somebody should know and may accept.
+#: An error breaks the queue, now or soon; a warning is a risk that an operator should know and may accept.
 Severity: TypeAlias = Literal["error", "warning"]
 Info: TypeAlias = Mapping[str, Any]
 
-#: Oldest servers with what the scripts need: flags on scripts, and replication of their effects.
+#: The oldest servers with the features that the scripts need: flags on scripts, and replication of their effects.
 _OLDEST = {"redis": (7, 0), "valkey": (7, 2)}
 _FULL, _CROWDED = 0.8, 0.8
 _MANY_SCRIPTS = 1_000
@@ -22,14 +22,14 @@ _MANY_SCRIPTS = 1_000
 
 @frozen(kw_only=True)
 class Finding:
-    """One thing that is not as it should be.
+    """One problem of a server.
 
     Attributes:
-        check: Which check found it.
+        check: Name of the check that found it.
         severity: Whether it breaks the queue.
-        what: What is so.
-        why: What follows from it.
-        fix: The command or setting that changes it.
+        what: The problem.
+        why: Its consequences.
+        fix: The command or setting that fixes it.
     """
 
     check: str
@@ -43,7 +43,7 @@ _Check: TypeAlias = Callable[[Info, RedisSection], Iterator[Finding]]
 
 
 def kind_of(info: Info) -> tuple[str, str]:
-    """Return which server it is, and its version."""
+    """Return the kind of the server, and its version."""
     kind = "valkey" if "valkey_version" in info else "redis"
     return kind, str(info.get(f"{kind}_version", "0"))
 
@@ -97,7 +97,7 @@ def _role(info: Info, _: RedisSection) -> Iterator[Finding]:
 
 
 def _persistence(info: Info, settings: RedisSection) -> Iterator[Finding]:
-    # Who asks for a server in memory knows that it forgets.
+    # An embedded server in memory is chosen deliberately.
     if not info.get("aof_enabled", 1) and settings.url != "embedded://":
         yield Finding(
             check="persistence",
@@ -187,18 +187,18 @@ CHECKS: dict[str, _Check] = {
     "scripts": _scripts,
     "cluster": _cluster,
 }
-#: Those without which no process of fairque begins.
+#: Checks that must succeed before any process of fairque starts.
 MUSTS = ("sentinel", "version", "eviction", "role")
-#: What a worker says in its log when it starts.
+#: Checks whose findings a worker logs when it starts.
 RISKS = ("persistence",)
 
 
 def findings_of(info: Info, settings: RedisSection, checks: tuple[str, ...] = tuple(CHECKS)) -> list[Finding]:
-    """Make some checks.
+    """Run some checks.
 
     Args:
-        info: What the server answers to INFO.
-        settings: With ``allow_eviction``, eviction is the operator's own risk.
-        checks: Their names.
+        info: The server's answer to INFO.
+        settings: With ``allow_eviction``, eviction is only a warning.
+        checks: Names of the checks.
     """
     return [finding for name in checks for finding in CHECKS[name](info, settings)]

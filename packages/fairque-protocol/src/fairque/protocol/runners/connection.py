@@ -1,4 +1,4 @@
-"""What both runners share and no I/O: connection options, and the check of the server."""
+"""Shared by both runners, without I/O: connection options, and the check of the server."""
 
 import inspect
 import socket
@@ -32,17 +32,17 @@ __all__ = [
     "script_text",
 ]
 
-#: Calls of one runner at a time; others wait their turn. A pool holds 100 connections and refuses the next; the rest
+#: Most calls of one runner at a time; others wait. A pool has at most 100 connections, and refuses the next; the rest
 #: is for subscriptions.
 CONCURRENT_CALLS = 64
 
-#: Seconds of silence after which the kernel asks whether the other side is still there, between two such questions,
-#: and how many of them remain without an answer before it gives up; where the system lets a program say so.
+#: Keepalive of TCP: seconds of silence before the first probe, seconds between probes, and how many may remain without
+#: an answer; on systems that support it.
 _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 
 
-#: No name of a library: redis-py would read its version from a file for each connection, which fails when no more files
-#: can be opened, and would tell it in two round trips.
+#: No library name: redis-py would read its version from a file for each connection, which fails when no more files can
+#: be opened, and would send it in two round trips.
 _NAMELESS: dict[str, None] = (
     {"driver_info": None}
     if "driver_info" in inspect.signature(redis.connection.AbstractConnection.__init__).parameters
@@ -51,9 +51,9 @@ _NAMELESS: dict[str, None] = (
 
 
 def options(settings: RedisSection, address: Address) -> dict[str, Any]:
-    """Return the keyword arguments of a connection of redis-py: all that matters, and nothing of the URL unread.
+    """Return the keyword arguments of a connection of redis-py, so that redis-py does not read the URL itself.
 
-    Time limits always, keepalive where there is one, and of a server with TLS the certificate must be for its host.
+    Timeouts are always set, keepalive if possible, and with TLS the certificate must be for the host.
     """
     given: dict[str, Any] = {
         "db": address.database,
@@ -63,8 +63,8 @@ def options(settings: RedisSection, address: Address) -> dict[str, Any]:
         "socket_timeout": settings.socket_timeout,
         "socket_connect_timeout": settings.connect_timeout,
         "health_check_interval": 30,
-        # Not the defaults of every redis-py that may be installed. The second version needs no handshake, which old
-        # proxies do not know, and answers in the form that the calls read.
+        # The defaults differ between versions of redis-py. Protocol 2 needs no handshake, which old proxies do not
+        # support, and its answers have the form that the calls decode.
         "protocol": 2,
         "decode_responses": False,
         **_NAMELESS,
@@ -79,14 +79,14 @@ def options(settings: RedisSection, address: Address) -> dict[str, Any]:
 
 def _tls_options(address: Address) -> dict[str, Any]:
     trusting = address.tls_options.get("ssl_cert_reqs") == "none"
-    # Of a certificate that nobody looks at, the name is not looked at either.
+    # If the certificate is not checked, its host name is not checked either.
     return {"ssl_cert_reqs": "required", **address.tls_options} | {
         "ssl_check_hostname": not trusting and address.tls_options.get("ssl_check_hostname", True)
     }
 
 
 def _check_tls(given: Mapping[str, Any]) -> None:
-    """See that the files that a TLS connection needs can be read: a client would call that a server without answer.
+    """Check that the files for TLS can be read: a client would report a failure as a server that does not answer.
 
     Raises:
         ValueError: One cannot be used.
@@ -94,7 +94,7 @@ def _check_tls(given: Mapping[str, Any]) -> None:
     steps: dict[str, Callable[[ssl.SSLContext], object]] = {
         "ssl_ca_certs": lambda context: context.load_verify_locations(cafile=given["ssl_ca_certs"]),
         "ssl_ca_path": lambda _: list(Path(given["ssl_ca_path"]).iterdir()),
-        # Without a password at all, OpenSSL would ask for it on the terminal.
+        # Without a password OpenSSL would ask for one on the terminal.
         "ssl_certfile": lambda context: context.load_cert_chain(
             given["ssl_certfile"], given.get("ssl_keyfile"), given.get("ssl_password", "")
         ),
@@ -114,7 +114,7 @@ def command(call: Call[Any]) -> tuple[Argument, ...]:
 
 
 def script_text(call: Call[Any]) -> str:
-    """Return the source that SCRIPT LOAD takes when the server does not know the script of a call."""
+    """Return the source of a call's script, for SCRIPT LOAD."""
     return script(call.script).text
 
 
@@ -122,14 +122,14 @@ def client_of(library: Any, settings: RedisSection, url: str, retry: object, **m
     """Return a client of redis-py that has not connected yet.
 
     Args:
-        library: The module whose client it is: `redis` or `redis.asyncio`.
-        settings: Its time limits, and the address to tell of.
-        url: The address of the server itself.
-        retry: The policy of `no_retry` or `no_retry_async`.
-        **more: Other arguments of its connections, which win.
+        library: The module of the client: `redis` or `redis.asyncio`.
+        settings: The timeouts, and the address for errors.
+        url: The resolved address of the server.
+        retry: The result of `no_retry` or `no_retry_async`.
+        **more: Other arguments of its connections, which take precedence.
 
     Raises:
-        ConfigurationError: The address cannot be used, or a file that it names.
+        ConfigurationError: The address, or a file that it names, cannot be used.
     """
     try:
         address = read_address(url)
@@ -137,7 +137,7 @@ def client_of(library: Any, settings: RedisSection, url: str, retry: object, **m
         if address.tls:
             _check_tls(address.tls_options)
         kind = _kind(library, address)
-        # Made once for nothing: an older redis-py may lack an option of TLS, and would say so at the first call.
+        # Created once as a check: an older redis-py may lack an option of TLS, and would only fail at the first call.
         kind(**given)
     except TypeError as error:
         problem = f"the redis-py that is installed lacks an option: {error}. Upgrade it"
@@ -159,25 +159,25 @@ def check_server(info: Mapping[str, Any], settings: RedisSection) -> None:
     """Refuse a server that must not hold a queue.
 
     Args:
-        info: Its answer to INFO.
-        settings: With ``allow_eviction``, eviction is the operator's own risk.
+        info: The server's answer to INFO.
+        settings: With ``allow_eviction``, a server that may evict keys is accepted.
 
     Raises:
         ServerUnsuitable: It is a Sentinel, too old, or may evict keys; the error says what to do.
         ReadOnlyError: It is a replica, which may be the primary again soon.
     """
-    for one in findings_of(info, settings, MUSTS):
-        if one.severity != "error":
+    for finding in findings_of(info, settings, MUSTS):
+        if finding.severity != "error":
             continue
-        if one.check == "role":
-            raise ReadOnlyError(one.what)
+        if finding.check == "role":
+            raise ReadOnlyError(finding.what)
         raise ServerUnsuitable(
-            f"the server at {mask_url(settings.url)}: {one.what}, so {one.why}. What to do: {one.fix}"
+            f"the server at {mask_url(settings.url)}: {finding.what}, so {finding.why}. What to do: {finding.fix}"
         )
 
 
 def no_retry_async() -> redis.asyncio.retry.Retry:
-    """Return the same as `no_retry` for the asynchronous client."""
+    """Return the policy of `no_retry` for the asynchronous client."""
     return redis.asyncio.retry.Retry(NoBackoff(), 0)
 
 

@@ -1,4 +1,4 @@
-"""What errors of a server mean, when a call may be sent again, and when a silent connection is dead; no I/O."""
+"""Translates errors of a server, decides when to retry a call, and detects dead connections; no I/O."""
 
 import random
 
@@ -20,18 +20,18 @@ from fairque.protocol.runners.causes import Cause, cause_of, inner, text_of, wor
 
 __all__ = ["Attempts", "NoAnswer", "Silence", "denied", "replaced", "translated", "unclear"]
 
-#: What is said by a server that is no longer the one that the address should lead to, after a failover.
+#: Errors of a server that is no longer the primary, after a failover.
 _REPLACED = (ReadOnlyError, MasterDownError)
 
-#: What is in an answer that is an error of a script, and not of the server.
+#: Part of the text of an error of a script, in contrast to one of the server.
 _OF_SCRIPT = " script: "
 
-#: Rows of the table after which it is worth to see for oneself what is at the address.
+#: Rows of the table after which `visit` may find out more about the address.
 _UNCLEAR = ("connection lost", "no connection in time", "no answer in time", "another protocol", "TLS failed")
 
 
 class Attempts:
-    """Counts the attempts of one idempotent call and says how long to wait before the next."""
+    """Counts the attempts of one idempotent call, and computes the pause before the next."""
 
     def __init__(self, settings: RedisSection) -> None:
         self._settings = settings
@@ -46,11 +46,11 @@ class Attempts:
         """Return the jittered pause before the next attempt.
 
         Args:
-            error: What ended this one.
+            error: The error of this attempt.
             seen: See `translated`.
 
         Raises:
-            FairqueError: There is no next attempt; the error says what stands in the way.
+            FairqueError: There is no next attempt; the error says why.
         """
         if self.is_last(error):
             raise translated(error, self._settings, seen) from inner(error)
@@ -66,10 +66,10 @@ class NoAnswer(RedisTimeoutError):
 
 
 class Silence:
-    """Tells a channel on which nothing is said from a connection that is dead: it has the other side asked.
+    """Distinguishes a quiet channel from a dead connection: it requests pings.
 
     Args:
-        seconds: How long silence may last before the other side is asked, and how long it may take to answer.
+        seconds: How long silence may last before a ping, and how long the answer may take.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -77,10 +77,10 @@ class Silence:
         self._asked_at: float | None = None
 
     def asks_after(self, message: object | None) -> bool:
-        """Take down what came in the last ``seconds``, and say whether to ask now.
+        """Note the message of the last ``seconds``, if any, and return whether to send a ping now.
 
         Raises:
-            NoAnswer: It was asked, and said nothing.
+            NoAnswer: The ping was not answered in time.
         """
         if message is not None:
             self._asked_at = None
@@ -88,36 +88,36 @@ class Silence:
         if self._asked_at is None:
             self._asked_at = monotonic()
             return True
-        # redis-py asks now and then, too, and hides the answer: that ends a wait too early.
+        # redis-py sends pings, too, and hides the answers: that ends a wait too early.
         if monotonic() - self._asked_at >= self.seconds:
             raise NoAnswer
         return False
 
 
 def denied(error: RedisError) -> bool:
-    """Whether the user of the connection may not do what was asked for."""
+    """Whether the user of the connection lacks a right."""
     cause = cause_of(words_of(error))
     return cause is not None and cause.name == "NOPERM"
 
 
 def replaced(error: RedisError) -> bool:
-    """Whether connections that are open lead to a server that others have replaced: only new ones can find those."""
+    """Whether open connections lead to a server that was replaced, so that only new ones can reach its successor."""
     return isinstance(inner(error), _REPLACED)
 
 
 def unclear(error: RedisError) -> bool:
-    """Whether an error does not tell what is at the address, so that it is worth to look (`visit`)."""
+    """Whether an error leaves open what is at the address, so that `visit` may find out."""
     cause = cause_of(words_of(error))
     return cause is not None and cause.name in _UNCLEAR
 
 
 def translated(error: RedisError, settings: RedisSection, seen: str = "") -> FairqueError:
-    """Return what an error of redis-py means: nothing above the runners sees those.
+    """Return the error of fairque for one of redis-py, which never leaves the runners.
 
     Args:
         error: The error.
-        settings: The address to tell of.
-        seen: What `visit` found at the address, where the error is `unclear`.
+        settings: The address, for the text.
+        seen: What `visit` found at the address, if the error is `unclear`.
     """
     error = inner(error)
     answer = seen or words_of(error)
@@ -125,15 +125,15 @@ def translated(error: RedisError, settings: RedisSection, seen: str = "") -> Fai
     where = mask_url(settings.url)
     if cause is not None:
         what = cause.what.replace("{database}", _database(settings.url))
-        return _told(cause, f"Redis at {where} {what}", answer.removeprefix("SEEN ") if seen else text_of(error))
+        return _error_of(cause, f"Redis at {where} {what}", answer.removeprefix("SEEN ") if seen else text_of(error))
     if isinstance(error, DataError) or _OF_SCRIPT in str(error):
         return ProtocolError(f"a script failed at Redis {where}: {text_of(error)}")
     return ServerUnsuitable(f"Redis at {where} answered with an error: {text_of(error)}")
 
 
-def _told(cause: Cause, what: str, answer: str) -> FairqueError:
-    said = f": {' '.join(answer.split()).rstrip('.')}" if cause.quoted else ""
-    text = f"{what}{said}. {cause.fix}"
+def _error_of(cause: Cause, what: str, answer: str) -> FairqueError:
+    quote = f": {' '.join(answer.split()).rstrip('.')}" if cause.quoted else ""
+    text = f"{what}{quote}. {cause.fix}"
     if cause.kind is QueueFull:
         return QueueFull(text, 1.0, "server")
     if cause.kind is ConfigurationError:

@@ -1,10 +1,10 @@
-"""What a forked child does with the connections it inherits: it drops them without a word to the server.
+"""Drops the connections that a forked child inherits, without sending anything to the server.
 
-The sockets are the parent's as well. A QUIT, an UNSUBSCRIBE or the farewell of TLS that the child sends would end the
-parent's conversation, and so would taking a socket out of the epoll that an event loop shares with its copy. So in the
-child each of them is replaced, under its number, by a socket whose other end is closed: whatever the objects of the
-parent do later in the child, on purpose or when they are collected, reaches nobody. Then everything that had
-connections starts over, with locks that no thread of the parent holds.
+The parent uses the same sockets. A QUIT, an UNSUBSCRIBE or the close message of TLS that the child sends would end the
+parent's connection, and so would removing a socket from the epoll that an event loop shares with its copy. So in the
+child each descriptor is replaced by a socket whose other end is closed: nothing that the inherited objects do later in
+the child, explicitly or when they are garbage-collected, has an effect. Then everything that had connections starts
+over, with locks that no thread of the parent holds.
 """
 
 import os
@@ -19,10 +19,10 @@ __all__ = ["Heir", "drop_in_forks", "dropped_by_forks", "inherits"]
 
 
 class Heir(Protocol):
-    """Something whose copy in a forked child must start over."""
+    """An object whose copy in a forked child must start over."""
 
     def start_over(self) -> None:
-        """Forget, in a forked child, what belongs to the parent: connections, threads and locks."""
+        """Drop, in a forked child, what belongs to the parent: connections, threads and locks."""
 
 
 class _Socket(Protocol):
@@ -32,23 +32,23 @@ class _Socket(Protocol):
 _heirs: WeakSet[Any] = WeakSet()
 #: The sockets of this process, by the connection of redis-py that owns each, or by themselves.
 _sockets: MutableMapping[Any, _Socket] = WeakKeyDictionary()
-#: Connections of the parent. They are kept, since those of asyncio complain when they are collected unclosed.
+#: Connections of the parent, kept alive, since those of asyncio warn when they are garbage-collected unclosed.
 _inherited: list[object] = []
 
 
 def inherits(heir: Heir) -> None:
-    """Have ``start_over`` called in every child that is forked while the object lives."""
+    """Call ``start_over`` in every child that is forked while the object exists."""
     _heirs.add(heir)
 
 
 def drop_in_forks(end: socket.socket) -> None:
-    """Have a forked child drop a socket, in the same way as those of connections, as long as it is open here."""
+    """Make a forked child drop a socket like those of connections, as long as it is open here."""
     _sockets[end] = end
 
 
 @cache
 def dropped_by_forks(kind: Any) -> Any:
-    """Return a kind of connection like ``kind``, one of redis-py, whose sockets a forked child drops."""
+    """Return a subclass of a connection class of redis-py whose sockets a forked child drops."""
 
     class Connection(kind):  # type: ignore[misc]
         def _connect(self) -> Any:
@@ -71,7 +71,7 @@ def _in_child() -> None:
 
 
 def _drop_sockets() -> None:
-    numbers = [number for one in _sockets.values() if (number := one.fileno()) >= 0]
+    numbers = [number for end in _sockets.values() if (number := end.fileno()) >= 0]
     if not numbers:
         return
     _inherited.extend(_sockets)

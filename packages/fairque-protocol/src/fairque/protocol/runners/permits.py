@@ -1,6 +1,6 @@
-"""Whether a connection's user may run a script: asked before the first call of a queue and after a refusal; no I/O.
+"""Whether the user of a connection may run a script: checked before the first call and after a refusal; no I/O.
 
-Redis does not roll a script back. A user that lacks one of its commands would leave half of it behind.
+Redis does not roll a script back. If the user may not run one of its commands, half of its writes would remain.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,41 +20,41 @@ __all__ = ["Permits"]
 
 
 class Permits:
-    """What is known of the rights of one user on one server.
+    """The known rights of one user on one server.
 
     Args:
-        settings: Where the server is, to be told.
+        settings: The address of the server, for errors.
     """
 
     def __init__(self, settings: RedisSection) -> None:
         self._settings = settings
-        # By queue: what is lacking for each script that may not be run. Mostly there is none.
+        # By queue: the missing rights of each script that may not be run. Usually there are none.
         self._denied: dict[str, Mapping[str, tuple[Need, ...]]] = {}
         self._missing: dict[str, set[str]] = {}
-        # What the server does not have; the same for all queues.
+        # Commands that the server does not know; the same for all queues.
         self._unknown: set[str] = set()
 
     def unknown(self, calls: Iterable[Call[Any]]) -> QueueKeys | None:
-        """Return a queue of these calls whose rights are to be asked for by `question`; None when all are known.
+        """Return a queue of these calls whose rights are to be read by `question`; None if all are known.
 
         Raises:
-            ServerUnsuitable: One of them may not be run; none was sent.
+            ServerUnsuitable: One of the calls may not be run; none was sent.
         """
         for call in calls:
             denied = self._denied.get(call.keys.name)
             if denied is None:
                 return call.keys
             if denied and call.script in denied:
-                # It may be granted while this process runs: the next call asks again.
+                # The right may be granted while this process runs: the next call checks again.
                 self._denied.pop(call.keys.name, None)
                 self._refuse(call.keys, denied[call.script], call.script)
         return None
 
     def require(self, keys: QueueKeys, role: str) -> None:
-        """See that a process may do all that its role needs; after `note`.
+        """Check that a process has all rights that its role needs; after `note`.
 
         Raises:
-            ServerUnsuitable: Something is lacking.
+            ServerUnsuitable: Rights are missing.
         """
         missing = self._missing.get(keys.name, ())
         if lacking := [need for need in needs_of_role(role) if need.words in missing]:
@@ -62,11 +62,11 @@ class Permits:
 
     @staticmethod
     def question(keys: QueueKeys) -> Call[list[bool | None]]:
-        """Return the call that asks the server for all rights that any script or role needs."""
+        """Return the call that reads all rights that any script or role needs."""
         return rights(keys, _all_words())
 
     def note(self, keys: QueueKeys, allowed: Iterable[bool | None]) -> None:
-        """Take the answer to `question` down."""
+        """Store the answer to `question`."""
         answers = dict(zip(_all_words(), allowed, strict=True))
         missing = {words for words, may in answers.items() if not may}
         self._unknown = {words for words, may in answers.items() if may is None}
@@ -74,16 +74,16 @@ class Permits:
         self._denied[keys.name] = {
             name: tuple(lacking)
             for name in (script_names() if missing else ())
-            # By itself the one that asks must not be refused.
+            # The script that reads the rights must never be refused here.
             if name != "rights" and (lacking := [need for need in needs_of(name) if need.words in missing])
         }
 
     def skip(self, keys: QueueKeys) -> None:
-        """Stop asking about a queue that cannot answer: calls to it will fail with the cause."""
+        """Skip the check of a queue that cannot answer: calls to it will fail with the cause."""
         self._denied[keys.name] = {}
 
     def forget(self) -> None:
-        """Ask again before the next call: the rights have changed."""
+        """Check again before the next call: the rights have changed."""
         self._denied.clear()
         self._missing.clear()
 

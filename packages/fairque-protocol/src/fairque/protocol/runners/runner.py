@@ -36,13 +36,12 @@ T = TypeVar("T")
 class Runner:
     """Runs calls on one server. Threads may share it; it connects at the first call.
 
-    Every call is safe to send again, so a call whose answer was lost is repeated a few times before it gives up. A
-    forked child may use it as well, on connections of its own.
+    Every call is idempotent, so a call whose answer was lost is retried a few times. A forked child may use the runner
+    as well, with its own connections.
 
     Args:
-        settings: Where the server is and how long to wait for it.
-        check: Whether to refuse a server that must not hold a queue, and a call that the user may not carry out to its
-            end.
+        settings: The address of the server, and timeouts.
+        check: Whether to refuse a server that must not hold a queue, and a call that the user may not run completely.
     """
 
     def __init__(self, settings: RedisSection, *, check: bool = True) -> None:
@@ -52,7 +51,7 @@ class Runner:
         inherits(self)
 
     def start_over(self) -> None:
-        """Have no connections yet: at first, and in a forked child."""
+        """Reset to no connections: at first, and in a forked child."""
         self._permits = Permits(self.settings)
         self._loaded: set[str] = set()
         self._client: redis.Redis | None = None
@@ -60,52 +59,52 @@ class Runner:
         self._turns = threading.Semaphore(CONCURRENT_CALLS)
 
     def run(self, call: Call[T]) -> T:
-        """Send one call and return what its answer means.
+        """Send one call and return its decoded answer.
 
         Raises:
-            RedisUnavailable: The server did not answer, also not when asked again.
+            RedisUnavailable: The server did not answer, not even after retries.
             ServerUnsuitable: The server must not hold a queue.
-            FairqueError: What the answer says.
+            FairqueError: The error that the answer reports.
         """
         return call.decode(self._answers([call])[0])
 
     def run_all(self, calls: Sequence[Call[Any]]) -> list[Any]:
-        """Send several calls in one round trip and return what their answers mean, in order.
+        """Send several calls in one round trip and return their decoded answers, in order.
 
         Raises:
-            FairqueError: As `run`; the first call that failed decides, the others may have been carried out.
+            FairqueError: As `run`; the first call that failed decides, the others may have been run.
         """
         return [call.decode(answer) for call, answer in zip(calls, self._answers(calls), strict=True)]
 
     def try_once(self, call: Call[Any]) -> bool:
-        """Send one call, not again if it fails, and return whether it was answered: for a word that may be lost."""
+        """Send one call without retries, and return whether it was answered: for calls that may be lost."""
         with contextlib.suppress(RedisError, FairqueError, OSError, ValueError), self._turns:
             self._send(self._connected(), call)
             return True
         return False
 
     def require(self, keys: QueueKeys, role: str) -> None:
-        """See that the user of the connection may do all that a role needs, before anything is begun.
+        """Check at the start that the user of the connection has all rights that a role needs.
 
         Args:
             keys: The queue.
-            role: Such as ``worker``; see `ROLES`.
+            role: A role of `ROLES`, such as ``worker``.
 
         Raises:
-            RedisUnavailable: The server did not answer, also not when asked again.
-            ServerUnsuitable: Something is lacking; the error says what, and what grants it.
+            RedisUnavailable: The server did not answer, not even after retries.
+            ServerUnsuitable: Rights are missing; the error says which, and how to grant them.
         """
         self._see_permits([Permits.question(keys)])
         self._permits.require(keys, role)
 
     def listen(self, channel: str, on_message: Callable[[bytes], None], on_ready: Callable[[], None]) -> "Subscription":
-        """Subscribe to a channel from a thread of its own and return when the server has confirmed it.
+        """Subscribe to a channel in a new thread and return once the server has confirmed it.
 
         Args:
             channel: The channel.
             on_message: Called in that thread with each message.
-            on_ready: Called there after every subscription, also those after a lost connection: what was said in
-                between was not heard.
+            on_ready: Called there after every subscription, also after a lost connection: messages in between were
+                missed.
 
         Raises:
             RedisUnavailable: The server did not answer.
@@ -113,23 +112,23 @@ class Runner:
         return Subscription(self._connected, self.settings, channel, on_message, on_ready)
 
     def info(self) -> Mapping[str, Any]:
-        """Return what the server says of itself: the fields of all sections of INFO.
+        """Return the fields of all sections of INFO.
 
         Raises:
-            RedisUnavailable: The server did not answer, also not when asked again.
+            RedisUnavailable: The server did not answer, not even after retries.
         """
         found: Mapping[str, Any] = self._asked(lambda client: client.info())
         return found
 
     def scan(self, prefix: str, most: int = 1_000) -> Iterator[list[bytes]]:
-        """Return the keys that begin so, page by page; one may come twice, and what comes meanwhile may be missed.
+        """Return the keys with a prefix, page by page; keys may be repeated, and keys created meanwhile may be missed.
 
         Args:
-            prefix: Without the signs that have a meaning in a pattern of Redis.
-            most: About how many keys the server looks at for one page.
+            prefix: The prefix, without the special characters of a pattern of Redis.
+            most: About how many keys the server examines for one page.
 
         Raises:
-            RedisUnavailable: The server did not answer, also not when asked again.
+            RedisUnavailable: The server did not answer, not even after retries.
         """
         cursor: int | None = None
         while cursor != 0:
@@ -137,10 +136,10 @@ class Runner:
             yield page
 
     def texts(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        """Return what strings hold, in order; None for what is not there or is none.
+        """Return the values of strings, in order; None for a key that is missing or is not a string.
 
         Raises:
-            RedisUnavailable: The server did not answer, also not when asked again.
+            RedisUnavailable: The server did not answer, not even after retries.
         """
         found: list[Any] = self._asked(lambda client: client.mget(keys))
         return found
@@ -148,10 +147,10 @@ class Runner:
     def scan_indexes(self, keys: Sequence[bytes], most: int = 500) -> Iterator[tuple[bytes, bytes]]:
         """Return all members of sorted sets, each with its key; as `scan`. One page of many sets is one round trip.
 
-        What is not a sorted set has none.
+        A key that is not a sorted set has no members.
 
         Raises:
-            RedisUnavailable: The server did not answer, also not when asked again.
+            RedisUnavailable: The server did not answer, not even after retries.
         """
         for first in range(0, len(keys), most):
             cursors = dict.fromkeys(keys[first : first + most], 0)
@@ -176,7 +175,7 @@ class Runner:
         return self._asked(lambda client: self._send_all(client, calls))
 
     def _see_permits(self, calls: Sequence[Call[Any]]) -> None:
-        """See that all calls may be carried out to their ends, before the first of them is sent."""
+        """Check that the user may run all calls completely, before the first of them is sent."""
         while (keys := self._permits.unknown(calls)) is not None:
             question = self._permits.question(keys)
             try:
@@ -187,7 +186,7 @@ class Runner:
                 self._permits.note(keys, allowed)
 
     def _asked(self, ask: Callable[["redis.Redis"], T]) -> T:
-        """Ask the server something that is safe to ask again, some times if need be."""
+        """Send an idempotent request, with retries."""
         attempts = Attempts(self.settings)
         while True:
             try:
@@ -210,7 +209,7 @@ class Runner:
             return client.execute_command(*command(call))
 
     def _send_all(self, client: redis.Redis, calls: Sequence[Call[Any]]) -> list[Any]:
-        # Loaded before, so that none is carried out behind those that came after it.
+        # Loaded first, so that none runs after those that follow it.
         unknown = {call.script: call for call in calls if call.script not in self._loaded}
         with client.pipeline(transaction=False) as pipeline:
             for call in unknown.values():
@@ -273,9 +272,9 @@ def _pages(cursors: Mapping[bytes, int], most: int) -> Callable[["redis.Redis"],
 
 
 class Subscription:
-    """A channel listened to by a thread, until it is closed; it comes back by itself after a lost connection.
+    """A channel that a thread listens to until it is closed; it reconnects by itself after a lost connection.
 
-    A forked child does not listen: it subscribes for itself.
+    A forked child does not listen: it makes its own subscriptions.
     """
 
     def __init__(
@@ -299,7 +298,7 @@ class Subscription:
         self._thread.start()
 
     def start_over(self) -> None:
-        """Know that this is the copy in a forked child, where nobody listens: the channel is the parent's."""
+        """Note that this is the copy in a forked child, which does not listen: the connection belongs to the parent."""
         self._inherited = True
 
     def close(self) -> None:
@@ -339,14 +338,14 @@ class Subscription:
                     self._pubsub.ping()
                 if message is not None and message["type"] == "message":
                     self._hear(message["data"])
-            except Exception:  # noqa: BLE001 - a listener that dies would leave all waits without an end
+            except Exception:  # noqa: BLE001 - if the listener died, waits would never end
                 self._reconnect()
                 silence = Silence(self._settings.socket_timeout)
 
     def _hear(self, data: bytes) -> None:
         try:
             self._on_message(data)
-        except Exception:  # noqa: BLE001 - a message that cannot be read ends no listener: who waits looks for itself
+        except Exception:  # noqa: BLE001 - an unreadable message must not end the listener: each wait checks again
             self._on_ready()
 
     def _reconnect(self) -> None:
@@ -355,7 +354,7 @@ class Subscription:
                 self._pubsub.close()
                 self._pubsub = self._subscribed()
                 self._on_ready()
-            except Exception:  # noqa: BLE001 - whatever it is, the listener must outlive it and try again
+            except Exception:  # noqa: BLE001 - whatever it is, the listener must survive it and retry
                 self._closed.wait(0.5)
             else:
                 return

@@ -1,4 +1,4 @@
-"""A look at an address whose connections fail without a word: what is there, if it is not the server that should be."""
+"""Finds out what is at an address whose connections fail without an explanation, if it is not the expected server."""
 
 import contextlib
 import socket
@@ -12,17 +12,17 @@ from fairque.protocol.runners.causes import cause_of
 __all__ = ["visit"]
 
 _LONGEST_SECONDS: Final = 1.0
-#: Some speak unasked: servers that refuse a connection, and most protocols that are not this one.
+#: Seconds for a greeting: servers that refuse a connection send one, and so do most other protocols.
 _UNASKED_SECONDS: Final = 0.1
 _SHOWN: Final = 60
 _ALERT: Final = b"\x15\x03"
 
 
 def visit(settings: RedisSection) -> str:
-    """Connect once, ask for a sign of life, and return what was found, in words for `cause_of`.
+    """Connect once, send a PING, and return what was found, as a text for `cause_of`.
 
     Returns:
-        The words; empty when nothing speaks against the server, or nobody is there.
+        The text; empty if nothing is wrong with the server, or there is no connection.
     """
     if settings.url.startswith("embedded:"):
         return ""
@@ -50,10 +50,10 @@ def _meaning(said: bytes, address: Address, settings: RedisSection) -> str:
 
 
 def _said(address: Address, settings: RedisSection) -> bytes:
-    """Return the first that is said; empty when the other side closes instead.
+    """Return the first bytes that are received; empty if the other side closes instead.
 
     Raises:
-        TimeoutError: There is a connection, and nothing is said.
+        TimeoutError: There is a connection, but nothing is received.
         OSError: There is no connection.
     """
     try:
@@ -90,7 +90,7 @@ def _connected(address: Address, settings: RedisSection) -> socket.socket:
 
 
 def _speaks_tls(address: Address, settings: RedisSection) -> bool:
-    # Nothing is said to it, so it does not matter whether it is trusted.
+    # Nothing is sent to the server, so it does not matter whether it is trusted.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:

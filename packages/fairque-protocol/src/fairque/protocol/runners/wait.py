@@ -1,4 +1,4 @@
-"""A wait for a wake-up and the call after it, as one request whose answer comes late: no thread blocks for it."""
+"""A wait for a wake-up and the call after it, as one request with a late answer, for which no thread blocks."""
 
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
@@ -19,12 +19,12 @@ T = TypeVar("T")
 
 
 class WaitLine(Generic[T]):
-    """One connection on which one wait at a time is under way. For one thread.
+    """One connection with at most one wait under way. For one thread.
 
-    `begin` sends the wait, a selector says by `fileno` when the answer is there, and `land` reads it.
+    `begin` sends the wait, a selector on `fileno` notices the answer, and `land` reads it.
 
     Args:
-        settings: Where the server is and how long to wait for it.
+        settings: The address of the server, and timeouts.
     """
 
     def __init__(self, settings: RedisSection) -> None:
@@ -40,30 +40,29 @@ class WaitLine(Generic[T]):
 
     def fileno(self) -> int:
         """Return the descriptor of the connection, which is readable when the wait has been answered."""
-        # redis-py has no public name for it.
-        return int(self._connection._sock.fileno())  # noqa: SLF001 - as said
+        return int(self._connection._sock.fileno())  # noqa: SLF001 - redis-py has no public name for it
 
     def begin(self, keys: Sequence[str], seconds: float, call: Call[T], *, clear: str) -> None:
         """Wait until one of the lists has an element and take it, or for ``seconds``; then run a call.
 
-        The server does all of it in one round trip.
+        All of it takes one round trip.
 
         Args:
-            keys: The lists; an earlier one goes first.
+            keys: The lists; earlier ones take precedence.
             seconds: How long to wait.
-            call: What runs after the wait, whatever ended it.
+            call: The call that runs after the wait, whatever ended it.
             clear: A key that is deleted between the two.
 
         Raises:
-            FairqueError: It could not be sent.
+            FairqueError: The request could not be sent.
         """
-        # For Redis 0 is forever.
+        # For Redis, 0 means forever.
         commands = [("BLPOP", *keys, max(seconds, 0.01)), ("DEL", clear), command(call)]
         try:
             if self._connection is None:
                 self._connection = self._made()
             if call.script not in self._loaded:
-                # Answered before the wait begins: what is readable later is the end of the wait.
+                # Answered before the wait begins, so that the next answer is that of the wait.
                 self._connection.send_command("SCRIPT LOAD", script_text(call))
                 self._connection.read_response()
                 self._loaded.add(call.script)
@@ -74,21 +73,21 @@ class WaitLine(Generic[T]):
         self._call = call
 
     def land(self, seconds: float) -> tuple[str | None, T]:
-        """Return which list had an element, if one had, and what the answer of the call means.
+        """Return the list that had an element, if any, and the decoded answer of the call.
 
         Args:
             seconds: How long to wait for the answer.
 
         Raises:
-            RedisUnavailable: There is no answer; the call may have been carried out: send it again.
-            FairqueError: What the answer says.
+            RedisUnavailable: There is no answer; the call may have been run: send it again.
+            FairqueError: The error that the answer reports.
         """
         call = self._call
         if call is None:
             raise RuntimeError("no wait is under way: begin one before you land it")
         try:
             if not self._connection.can_read(timeout=max(seconds, 0.0)):
-                raise redis.TimeoutError("a wait was not answered in time")  # noqa: TRY301 - told as those of redis-py
+                raise redis.TimeoutError("a wait was not answered in time")  # noqa: TRY301 - translated below
             answers = [self._read() for _ in range(3)]
         except BaseException as error:
             self.close()
@@ -101,7 +100,7 @@ class WaitLine(Generic[T]):
         return self._meaning(call, *answers)
 
     def close(self) -> None:
-        """Close the connection; what was under way on it has no answer. The next wait opens a new one."""
+        """Close the connection; a wait under way gets no answer. The next wait opens a new connection."""
         connection, self._connection, self._call = self._connection, None, None
         self._loaded.clear()
         if connection is not None:

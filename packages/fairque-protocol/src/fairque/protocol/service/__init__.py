@@ -1,1 +1,1 @@
-"""What the two services, worker and scheduler, do in the same way."""
+"""Shared by the two services, worker and scheduler, and by the commands."""

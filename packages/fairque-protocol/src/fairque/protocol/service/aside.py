@@ -1,7 +1,7 @@
-"""Calls what may hang, such as handlers of the log that users add, in threads of their own: a service continues.
+"""Calls functions that may hang, such as log handlers of users, in separate threads, so that the service continues.
 
-Usually such a call is over at once, and its caller waits for that, so that lines stand in the order of what happened.
-Nobody waits for one that hangs for longer than two seconds: no work of a service, and not its end, depends on it.
+Usually such a call returns at once, and its caller waits for it, so that lines appear in order. A call that hangs is
+only awaited for two seconds: neither the work of a service nor its end depends on it.
 """
 
 import atexit
@@ -24,11 +24,11 @@ from fairque.protocol.service.threads import BegunThread
 
 __all__ = ["call_aside", "hangs", "say"]
 
-#: One, and another one for what comes while a call hangs.
+#: One thread, and another one for calls while the first one hangs.
 _THREADS: Final = 2
-#: For so long does a caller wait. Enough for a handler that writes, also on a busy machine.
+#: Seconds that a caller waits: enough for a handler that writes, even on a busy machine.
 _LONGEST_SECONDS: Final = 2.0
-#: For so long does the end of the program wait for what is left.
+#: Seconds that the end of the program waits for pending calls.
 _LAST_SECONDS: Final = 1.0
 #: Calls that are kept while all threads hang.
 _MOST_WAITING: Final = 1_000
@@ -51,7 +51,7 @@ class _Aside:
         atexit.register(self.wait)
 
     def start_over(self) -> None:
-        """In a forked child: the threads are the parent's, and so is what they call."""
+        """In a forked child: the threads and their calls belong to the parent."""
         self._changed = threading.Condition()
         self._waiting: deque[_Call] = deque()
         self._running: set[_Call] = set()
@@ -59,7 +59,7 @@ class _Aside:
         self._lost = 0
 
     def hanging(self) -> int:
-        """Return how many threads have been in one call for longer than a caller waits."""
+        """Return how many threads have run one call for longer than a caller waits."""
         late = clock.monotonic() - _LONGEST_SECONDS
         return sum(call.began_at <= late for call in list(self._running))
 
@@ -80,10 +80,10 @@ class _Aside:
         if not have:
             function()
         elif not (in_vain or call.ended.wait(_LONGEST_SECONDS)):
-            self._tell_hanging(call)
+            self._report_hanging(call)
 
     def wait(self) -> None:
-        """Wait until nothing is left to call, a second at most."""
+        """Wait until all calls have returned, one second at most."""
         with self._changed:
             self._changed.wait_for(lambda: not (self._waiting or self._running), _LAST_SECONDS)
 
@@ -95,13 +95,13 @@ class _Aside:
                 self._threads.append(thread)
         return bool(self._threads)
 
-    def _tell_hanging(self, call: _Call) -> None:
+    def _report_hanging(self, call: _Call) -> None:
         if call not in self._running:
             return
         line = f"fairque: {call.what} hangs: the service continues without, and further lines may be lost"
         with self._changed:
             if self._have_thread():
-                # Before anything that would hang as well.
+                # Before other calls, which may hang as well.
                 self._waiting.appendleft(_Call("standard error", partial(write_line, sys.stderr, line)))
                 self._changed.notify_all()
 
@@ -114,7 +114,7 @@ class _Aside:
                 lost, self._lost = self._lost, 0
                 call.began_at = clock.monotonic()
                 self._running.add(call)
-            # Whatever it raises is the matter of those who wrote it, and no reason to end this thread.
+            # Whatever it raises must not end this thread.
             with suppress(BaseException):
                 call.run()
             with suppress(BaseException):
@@ -130,20 +130,20 @@ _aside = _Aside()
 
 
 def call_aside(what: str, function: Callable[[], object]) -> None:
-    """Call a function that may hang, and wait for its end, two seconds at most; what it raises is dropped.
+    """Call a function that may hang, and wait at most two seconds for it to return; errors that it raises are dropped.
 
     Args:
-        what: What is called, for the line that says that it hangs.
+        what: What is called, for the line that reports that it hangs.
         function: Called with the context variables of the caller, once a thread is free.
     """
     _aside.call(what, function)
 
 
 def hangs() -> bool:
-    """Return whether a call aside hangs: it may hold a lock that the end of a program wants."""
+    """Return whether a call hangs: it may hold a lock that the end of a program needs."""
     return _aside.hanging() > 0
 
 
 def say(text: str) -> None:
-    """Write a text to standard error, which may be a pipe that nobody reads."""
+    """Write a text to standard error, which may be a pipe without a reader."""
     call_aside("standard error", lambda: write_line(sys.stderr, text))

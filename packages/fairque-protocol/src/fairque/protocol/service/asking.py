@@ -1,4 +1,4 @@
-"""Asks a service over its HTTP port whether it is well: what a health check of the same machine does."""
+"""Asks a service over its HTTP port whether it is healthy, for a health check on the same machine."""
 
 from http.client import HTTPConnection, HTTPException
 
@@ -6,17 +6,17 @@ __all__ = ["ask_probe"]
 
 _SECONDS = 5.0
 _OK = 200
-#: What listens everywhere is asked here.
+#: A service that listens on all interfaces is asked on the local one.
 _HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - to ask, not to listen
 
 
 def ask_probe(host: str, port: int, *, ready: bool) -> tuple[bool, str]:
-    """Return whether a service is well, and its answer in a line.
+    """Return whether a service is healthy, and its answer in one line.
 
     Args:
-        host: Where it listens.
-        port: And on which port.
-        ready: Ask whether it is ready, rather than alive.
+        host: The address on which it listens.
+        port: The port.
+        ready: Whether to ask if it is ready, and not only if it is alive.
     """
     host, path = _HERE.get(host, host), "/readyz" if ready else "/livez"
     connection = HTTPConnection(host, port, timeout=_SECONDS)

@@ -1,6 +1,6 @@
-"""The exit codes of all commands, and the text by which the help of each lists them.
+"""The exit codes of all commands, and the text that lists them in the help of each.
 
-It imports nothing, so that help is quick; `exits` says which error ends a command with which code.
+It imports nothing, so that help is quick; `exits` maps errors to codes.
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""The end of a service that has crashed: all of it is closed, and its error says what happened."""
+"""The end of a service that has crashed: all its parts are closed, and its error says what happened."""
 
 import errno
 import resource
@@ -15,16 +15,16 @@ _CLOSED_BY_OTHERS = (
     'it close what it has opened, or give the tasks that do so isolation="process"'
 )
 
-#: A service waits for fewer at once.
+#: A service needs at least so many.
 _TOO_FEW_FILES = 16
 
 
 def crash_of(what: str, error: BaseException) -> FairqueError:
-    """Return the error of a service that one of its threads has ended, for its caller.
+    """Return the error of a service that crashed since one of its threads has died.
 
     Args:
         what: The service, as in "the worker".
-        error: What has ended the thread.
+        error: The error that ended the thread.
     """
     if isinstance(error, FairqueError):
         return error
@@ -34,12 +34,12 @@ def crash_of(what: str, error: BaseException) -> FairqueError:
 
 
 def _cause(error: BaseException) -> str:
-    """Return the words that follow an error, where its own hide who has caused it."""
+    """Return an explanation that follows an error whose own text hides its cause."""
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.EBADF, errno.ENOTSOCK):
         return _CLOSED_BY_OTHERS
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # Linux calls it an invalid argument to wait for more files than the limit lets a process open.
+    # On Linux, waiting for more files than the process may open is an invalid argument.
     if number == errno.EINVAL and limit <= _TOO_FEW_FILES:
         return (
             f". The limit of open files (RLIMIT_NOFILE, ulimit -n) of this process is {limit} now, too few to work "
@@ -50,11 +50,11 @@ def _cause(error: BaseException) -> str:
 
 
 def close_all(log: Any, *parts: Callable[[], object]) -> None:
-    """Close all parts of a service, also after one that cannot be closed: that is logged, and never raised.
+    """Close all parts of a service, even if some fail to close: that is logged and never raised.
 
     Args:
-        log: A structlog logger, told of what cannot be closed.
-        parts: Closes one each.
+        log: A structlog logger for parts that cannot be closed.
+        parts: Functions that close one part each.
     """
     for close in parts:
         try:

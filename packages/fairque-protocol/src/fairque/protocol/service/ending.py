@@ -1,7 +1,7 @@
-"""The end of a process: in bounded time, whatever threads, pools and processes of its users still run.
+"""The end of a process in bounded time, whatever threads, pools and processes of user code still run.
 
-The interpreter joins every thread that is not a daemon, and the threads of every pool, before it calls what was
-registered with `atexit`. One that hangs would keep a service alive that has stopped and given all of its work back.
+The interpreter joins every thread that is not a daemon, and the threads of every pool, before it calls the functions
+registered with `atexit`. A thread that hangs would keep a service alive that has stopped and given back all its work.
 """
 
 import atexit
@@ -21,18 +21,17 @@ from fairque.protocol.service.threads import BegunThread
 
 __all__ = ["ProgramEnd", "run_command"]
 
-#: Seconds that other threads have to end by themselves, as those of a pool do that have nothing to do.
+#: Seconds that other threads have to end by themselves, as idle threads of a pool do.
 _THREADS_SECONDS: Final = 1.0
-#: Seconds that the functions registered with `atexit` have then.
+#: Seconds that the functions registered with `atexit` then have.
 _HANDLERS_SECONDS: Final = 2.0
 
 
 def run_command(command: Callable[[], object]) -> NoReturn:
     """Run the command of a service in the main thread, and end the process with its exit code.
 
-    What was registered with `atexit` is called, streams and logs are flushed, and child processes that multiprocessing
-    has started are ended; but a thread that still runs after a second is not waited for, and what is registered has two
-    seconds.
+    Functions registered with `atexit` are called, streams and logs are flushed, and child processes that
+    multiprocessing has started are ended; but the end waits at most one second for threads, and two for the functions.
     """
     code: Any = 0
     keep_hearing()
@@ -56,7 +55,7 @@ def _leave(code: int) -> NoReturn:
     helper = BegunThread(end.call_handlers, "fairque-exit-handlers")
     watcher = BegunThread(end.insist, "fairque-exit")
     try:
-        # Both now: an interpreter that ends begins no threads any more.
+        # Both now: an interpreter that is ending starts no threads.
         helper.start()
         watcher.start()
     except RuntimeError:
@@ -68,7 +67,7 @@ def _leave(code: int) -> NoReturn:
 
 
 class _End:
-    """The end of this process, of which the interpreter takes care as long as nothing is in its way.
+    """The end of this process, which is left to the interpreter as long as nothing blocks it.
 
     Args:
         code: The exit code.
@@ -80,9 +79,9 @@ class _End:
         self._stuck, self._called = threading.Event(), threading.Event()
 
     def insist(self) -> None:
-        """End the process although threads, or the functions registered with `atexit`, do not end."""
+        """End the process even if threads, or the functions registered with `atexit`, do not end."""
         threading.Event().wait(_THREADS_SECONDS)
-        # For those as well the interpreter waits, before it calls what else is registered.
+        # The interpreter waits for child processes, too, before it calls other registered functions.
         _end_children()
         self._stuck.set()
         self._called.wait(_HANDLERS_SECONDS)
@@ -90,33 +89,33 @@ class _End:
         os._exit(self.code)
 
     def call_handlers(self, *, at_once: bool = False) -> None:
-        """Call what is registered with `atexit`, once the interpreter is stuck before that."""
+        """Call the functions registered with `atexit`, once the interpreter is stuck before them."""
         if not at_once:
             self._stuck.wait()
-        atexit._run_exitfuncs()  # noqa: SLF001 - there is no public way, and nobody else will call them
+        atexit._run_exitfuncs()  # noqa: SLF001 - there is no public way, and nothing else will call them
         flush_streams()
         self._called.set()
 
     @property
-    def goes_on(self) -> bool:
-        """Whether what is registered is being called."""
+    def continues(self) -> bool:
+        """Whether the registered functions are being called."""
         return self._turn.locked()
 
     def take_turn(self) -> None:
-        """Registered last, and so called first: let only the first caller continue with what else is registered."""
+        """Let only the first caller continue; registered last, and so called before all other functions."""
         if not self._turn.acquire(blocking=False):
             threading.Event().wait()
 
 
 class ProgramEnd:
-    """Calls a function when the program ends, in good time: also if the threads of a pool do not let it end.
+    """Calls a function when the program ends, in time, even if the threads of a pool block its end.
 
-    A program continues while a thread of its own runs that is not a daemon. What tasks have begun is different: their
-    threads are daemons, and so are those of a pool to which they were the first to give something. If nothing else is
-    left, the process ends with 0, or with 1 after an exception that nobody caught.
+    A program continues while one of its threads runs that is not a daemon. Threads that tasks have started are daemons,
+    and so are those of a pool that tasks used first. If no others are left, the process ends with 0, or with 1 after an
+    uncaught exception.
 
     Args:
-        function: What is called, once, from any thread. It is over in a few seconds.
+        function: Called once, from any thread. It must return within a few seconds.
     """
 
     def __init__(self, function: Callable[[], None]) -> None:
@@ -126,49 +125,49 @@ class ProgramEnd:
         self._pid = 0
         self._canceled = False
         self._end = _End(0)
-        self._told = threading.Event()
+        self._ending = threading.Event()
         self._pool: ThreadPoolExecutor | None = None
 
     def watch(self) -> None:
-        """Begin.
+        """Start to watch for the end of the program.
 
         Raises:
             RuntimeError: The system has no thread left.
         """
         self._pid = os.getpid()
         atexit.register(self._call)
-        # The interpreter tells the threads of pools to end before it joins any, so one that only waits ends then.
+        # The interpreter asks the threads of pools to end before it joins any, so an idle one ends then.
         self._pool = ThreadPoolExecutor(1, "fairque-program")
-        self._pool.submit(_Farewell.leave_in_this_thread, self._tell)
+        self._pool.submit(_Farewell.leave_in_this_thread, self._note_end)
         BegunThread(self._wait, "fairque-program-end").start()
 
     def cancel(self) -> None:
-        """Call nothing any more; safe to call twice."""
+        """Do not call the function; safe to call twice."""
         self._canceled = True
-        # The function itself may cancel; then the interpreter has yet to wait for its end.
+        # The function itself may cancel; then the interpreter must still wait for its end.
         if not self._called:
             atexit.unregister(self._call)
         if self._pool is not None:
             self._pool.shutdown(wait=False)
 
-    def _tell(self) -> None:
+    def _note_end(self) -> None:
         if self._pid != os.getpid():
             return  # a forked child throws the threads of its parent away
         if not self._canceled:
             atexit.register(self._end.take_turn)
-        self._told.set()
+        self._ending.set()
 
     def _wait(self) -> None:
-        self._told.wait()
+        self._ending.wait()
         while (others := _others()) and not self._canceled:
             others[0].join()
         if self._canceled:
             return
         self._call()
         threading.Event().wait(_THREADS_SECONDS)
-        if self._end.goes_on:
-            # The interpreter waits for nothing but what it would wait for without a worker, or for a handler of the
-            # log that hangs, whose lock it wants.
+        if self._end.continues:
+            # The interpreter waits only for what it would wait for without a worker, or for the lock of a log handler
+            # that hangs.
             if not hangs():
                 return
             threading.Event().wait(_HANDLERS_SECONDS)
@@ -180,7 +179,7 @@ class ProgramEnd:
     def _call(self) -> None:
         if self._pid != os.getpid():
             return
-        # Whoever comes second waits until it was called, or the process would be over before.
+        # A second caller waits until the function has returned, or the process would end before.
         with self._calling:
             if not (self._canceled or self._called):
                 self._called = True
@@ -188,19 +187,19 @@ class ProgramEnd:
 
 
 class _Farewell:
-    """Tells when the thread ends in which it was left."""
+    """Calls a function when the thread ends in which it was left."""
 
     _place = threading.local()
 
-    def __init__(self, tell: Callable[[], None]) -> None:
-        self._tell = tell
+    def __init__(self, on_end: Callable[[], None]) -> None:
+        self._on_end = on_end
 
     @classmethod
-    def leave_in_this_thread(cls, tell: Callable[[], None]) -> None:
-        cls._place.farewell = cls(tell)
+    def leave_in_this_thread(cls, on_end: Callable[[], None]) -> None:
+        cls._place.farewell = cls(on_end)
 
     def __del__(self) -> None:
-        self._tell()
+        self._on_end()
 
 
 def _code_of_program() -> int:

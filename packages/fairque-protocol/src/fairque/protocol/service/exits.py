@@ -1,4 +1,4 @@
-"""Which error ends a command with which exit code; the codes are the same of all commands."""
+"""The exit code for each error; all commands use the same codes."""
 
 from fairque.protocol.errors import (
     CannotImport,

@@ -1,4 +1,4 @@
-"""The little of HTTP that probes need: one request a connection, read from bytes and answered in bytes. No I/O."""
+"""The small part of HTTP that probes need: one request per connection, from bytes to bytes. No I/O."""
 
 import io
 import re
@@ -19,16 +19,16 @@ LONGEST_HEAD: Final = 16_384
 
 _END: Final = re.compile(rb"\r?\n\r?\n")
 _LINE: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+) (\S+) HTTP/1\.[0-9]")
-# The spaces around a value are taken off afterwards: a pattern that finds them tries each place of a run of them.
+# Spaces around a value are stripped afterwards: a pattern for them would take quadratic time on a long run of spaces.
 _HEADER: Final = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):(.*)")
 _TEXT: Final = ("Content-Type", "text/plain; charset=utf-8")
 
 
 class BadRequest(Exception):
-    """What came is not a request that can be answered.
+    """The received bytes are not a valid request.
 
     Attributes:
-        status: What to answer instead.
+        status: The status to answer.
     """
 
     def __init__(self, status: HTTPStatus) -> None:
@@ -38,13 +38,13 @@ class BadRequest(Exception):
 
 @frozen
 class Request:
-    """What is asked for.
+    """A request.
 
     Attributes:
-        method: Such as ``GET``.
-        path: Decoded, without the query.
-        query: As it was sent.
-        headers: By name, in small letters.
+        method: The method, such as ``GET``.
+        path: The decoded path, without the query.
+        query: The query as it was sent.
+        headers: The headers, by lower-case name.
     """
 
     method: str
@@ -54,19 +54,19 @@ class Request:
 
 
 def read_request(received: bytes) -> Request | None:
-    """Return the request, None while it is not complete.
+    """Return the request; None while it is incomplete.
 
     Raises:
-        BadRequest: It never will be one.
+        BadRequest: It cannot become a valid request.
     """
     length = len(received)
     received = received.lstrip(b"\r\n")
-    # What begins otherwise is another protocol, such as TLS, and may never send an end.
+    # Anything else is another protocol, such as TLS, which may never send the end of a request.
     if received and not received[:1].isalpha():
         raise BadRequest(HTTPStatus.BAD_REQUEST)
     end = _END.search(received)
     if end is None:
-        # Empty lines before it count, too: they may have no end.
+        # Leading empty lines count, too: there may be any number of them.
         if length > LONGEST_HEAD:
             raise BadRequest(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         return None
@@ -74,7 +74,7 @@ def read_request(received: bytes) -> Request | None:
         raise BadRequest(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
     first, *rest = re.split("\r?\n", received[: end.start()].decode("latin-1"))
     line = _LINE.fullmatch(first)
-    headers = [_HEADER.fullmatch(one) for one in rest]
+    headers = [_HEADER.fullmatch(text) for text in rest]
     if line is None or None in headers:
         raise BadRequest(HTTPStatus.BAD_REQUEST)
     try:
@@ -88,27 +88,27 @@ def read_request(received: bytes) -> Request | None:
 def answer(
     status: HTTPStatus | str, body: bytes, headers: Iterable[tuple[str, str]] = (_TEXT,), *, head: bool = False
 ) -> bytes:
-    """Return an answer after which the connection ends.
+    """Return an answer that closes the connection.
 
     Args:
-        status: A number, or number and phrase.
-        body: What is told.
-        headers: Beside those of every answer.
-        head: Whether to leave the body out: it was asked with HEAD.
+        status: The status, or its number and phrase as a text.
+        body: The body.
+        headers: Additional headers.
+        head: Whether to omit the body, since the method is HEAD.
     """
-    told = f"{status.value} {status.phrase}" if isinstance(status, HTTPStatus) else status
+    phrase = f"{status.value} {status.phrase}" if isinstance(status, HTTPStatus) else status
     own = {"content-length", "connection"}
-    lines = [f"HTTP/1.1 {told}", *(f"{name}: {value}" for name, value in headers if name.lower() not in own)]
+    lines = [f"HTTP/1.1 {phrase}", *(f"{name}: {value}" for name, value in headers if name.lower() not in own)]
     lines += [f"Content-Length: {len(body)}", "Connection: close", "", ""]
     return "\r\n".join(lines).encode("latin-1", "replace") + (b"" if head else body)
 
 
 def asked_of(application: "WSGIApplication", request: Request) -> bytes:
-    """Return what a WSGI application answers."""
-    told: list[Any] = []
+    """Return the answer of a WSGI application."""
+    started: list[Any] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], *_: Any) -> Any:
-        told[:] = [status, headers]
+        started[:] = [status, headers]
 
     chunks = application(_environ(request), start_response)
     try:
@@ -117,7 +117,7 @@ def asked_of(application: "WSGIApplication", request: Request) -> bytes:
         close = getattr(chunks, "close", None)
         if close is not None:
             close()
-    status, headers = told
+    status, headers = started
     return answer(status, body, headers, head=request.method == "HEAD")
 
 

@@ -1,4 +1,4 @@
-"""The limits that a file declares: what has to change so that a queue has them, and who restores them."""
+"""The limits that a file declares: the changes that a queue needs, and their restoration after a loss of data."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
@@ -32,14 +32,14 @@ _PAGE = 1_000
 
 @frozen(kw_only=True)
 class Plan:
-    """What has to be done so that a queue is as it was declared.
+    """The changes that make a queue match its declaration.
 
     Attributes:
-        fairness: What was declared.
+        fairness: The declaration.
         settings: The settings of users that have to change.
-        changes: All that has to change, as one sentence each.
-        unchanged: How many declared settings are so already.
-        undeclared: Users who have settings that nobody declared; they keep them.
+        changes: All changes, as one sentence each.
+        unchanged: How many declared settings need no change.
+        undeclared: Users that have settings but are not declared; they keep them.
     """
 
     fairness: FairnessSection
@@ -57,12 +57,12 @@ class Runs(Protocol):
 
 
 def plan(fairness: FairnessSection, found: Configured, *, prune: bool = False) -> Plan:
-    """Compare what is declared with what is set. Declared users, and all together, get exactly what is declared.
+    """Compare a declaration with the current settings. Declared users, and the defaults, get exactly what is declared.
 
     Args:
-        fairness: What is declared. Whether a user is paused changes only where that is.
-        found: All that is set now.
-        prune: Take back what is set for users that are not declared.
+        fairness: The declaration. Whether a user is paused changes only if that is declared.
+        found: The current settings.
+        prune: Remove the settings of users that are not declared.
     """
     changes, settings, unchanged = [], [], 0
     for name in ("cost_mode", "backlog"):
@@ -93,7 +93,7 @@ def plan(fairness: FairnessSection, found: Configured, *, prune: bool = False) -
 
 
 def apply(runner: Runs, keys: QueueKeys, planned: Plan) -> None:
-    """Carry out a plan: the queue first, then 1,000 settings in one atomic step. Doing it again changes nothing.
+    """Apply a plan: the queue first, then 1,000 settings in one atomic step. It is idempotent.
 
     Raises:
         Conflict: The cost mode would change while users have tasks or debts. Nothing was changed.
@@ -108,7 +108,7 @@ def apply(runner: Runs, keys: QueueKeys, planned: Plan) -> None:
 
 
 def all_configured(runner: Runs, keys: QueueKeys) -> Configured:
-    """Read all that is set, page by page."""
+    """Read all settings, page by page."""
     page = runner.run(read_configured(keys, most=_PAGE))
     found = dict(page.users)
     while page.next is not None:
@@ -127,22 +127,22 @@ def _declared(user_id: str, limits: Limits) -> list[Setting]:
 
 
 def shown(value: float | str | None) -> str:
-    """Return a setting for people."""
+    """Return the value of a setting as readable text."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return "none" if value is None else str(value)
 
 
 class LimitsKeeper:
-    """Brings the limits of a file back into a queue that has none, or that the server has older data of.
+    """Restores the limits of a file in a queue that has none, or whose data the server has in an older state.
 
-    Where there are others it leaves them alone: ``users apply`` makes them those of the file.
+    It leaves other limits alone: ``fairque apply`` replaces them with those of the file.
 
     Args:
         runner: The server.
         keys: The queue.
-        fairness: What is declared; without any limit there is nothing to restore.
-        log: Told what was changed and why, in a sentence and a line for each change.
+        fairness: The declaration; without any limit there is nothing to restore.
+        log: Called with a sentence that says what was changed and why, and a line for each change.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class LimitsKeeper:
         """Restore the limits if the server has lost them.
 
         Raises:
-            FairqueError: The server does not answer, or cannot be worked with; look again later.
+            FairqueError: The server does not answer or cannot be used; call this again later.
         """
         if not self.keeps:
             return

@@ -1,4 +1,4 @@
-"""Turns a record of the log, whatever it contains, into bounded values that can be shown, without control signs."""
+"""Turns a log record, whatever it contains, into bounded values without control characters."""
 
 import logging
 import math
@@ -16,7 +16,7 @@ __all__ = ["Event", "escaped", "event_of", "message_of"]
 _LONGEST: Final = 8_192
 _LONGEST_TRACEBACK: Final = 65_536
 _LONGEST_NAME: Final = 128
-#: Values of one record, and in one of its values; and how deep they may lie in each other.
+#: Most values of one record, and of one of its values; and the deepest nesting.
 _MOST: Final = 100
 _DEEPEST: Final = 5
 
@@ -24,15 +24,15 @@ _DEEPEST: Final = 5
 _TRACEBACKS: Final = frozenset({"exception", "stack"})
 #: Names that the line itself uses.
 _OWN: Final = frozenset({"event", "level", "ts"}) | _TRACEBACKS
-#: All that could end a line, move the cursor, turn the direction of a text, or cannot be written.
+#: Characters that could end a line, move the cursor, change the direction of text, or that cannot be written.
 _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 
 
 class Event(str):
-    """What happened, as the message of a record: the name of the event alone, which a handler may compare and group by.
+    """The message of a record: equal to the name of the event, by which handlers may compare and group.
 
-    Its text, which any handler and formatter shows, tells the values, too: a program that runs a worker and sets up
-    a log of its own sees more than "task failed".
+    Its text, which any handler and formatter shows, contains the values, too: a program that runs a worker and
+    configures its own log sees more than "task failed".
     """
 
     __slots__ = ("values",)
@@ -40,27 +40,28 @@ class Event(str):
     values: Mapping[str, Any]
 
     def __new__(cls, name: str, values: Mapping[str, Any] | None = None) -> Self:
-        """Keep the values as they are: their text is made for those who show it."""
+        """Keep the values unchanged: their text is only created when it is shown."""
         event = super().__new__(cls, name)
         event.values = values or {}
         return event
 
     def __str__(self) -> str:
-        told = [escaped(f"{_name(key)}={_shown(one)!r}") for key, one in self.values.items() if key not in _TRACEBACKS]
-        text = f"{str.__str__(self)}: {', '.join(told)}" if told else str.__str__(self)
+        values = {key: value for key, value in self.values.items() if key not in _TRACEBACKS}
+        pairs = [escaped(f"{_name(key)}={_shown(value)!r}") for key, value in values.items()]
+        text = f"{str.__str__(self)}: {', '.join(pairs)}" if pairs else str.__str__(self)
         tracebacks = [_several(self.values[key]) for key in sorted(_TRACEBACKS & self.values.keys())]
-        return "\n".join([text, *(escaped(one, lines=True) for one in tracebacks)])
+        return "\n".join([text, *(escaped(lines, lines=True) for lines in tracebacks)])
 
 
 def event_of(record: logging.LogRecord) -> dict[str, Any]:
-    """Return what a line shows of a record: ``event``, ``level``, ``ts``, its extras, ``exception`` and ``stack``."""
+    """Return the fields of a record's line: ``event``, ``level``, ``ts``, its extras, ``exception`` and ``stack``."""
     event: dict[str, Any] = {"event": message_of(record), "level": _shown(record.levelname.lower())}
     event["ts"] = datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z")
     extras = [(name, value) for name, value in record.__dict__.items() if name not in RESERVED]
-    told = record.msg.values if type(record.msg) is Event else {}
+    values = record.msg.values if type(record.msg) is Event else {}
     for name, value in extras[:_MOST]:
-        # The traceback of a task comes as a text, from where it ran.
-        own = name in _TRACEBACKS and name in told
+        # The traceback of a task is a text that was created where it ran.
+        own = name in _TRACEBACKS and name in values
         event[name if own else _name(name)] = _several(value) if own else _shown(value)
     if len(extras) > _MOST:
         event["left_out"] = len(extras) - _MOST
@@ -72,15 +73,15 @@ def event_of(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def escaped(text: str, *, lines: bool = False) -> str:
-    """Return a text in which no sign does anything but being seen; with ``lines`` it may have several, indented."""
+    """Return a text with escaped control characters; with ``lines`` it may have several lines, which are indented."""
     if lines:
         return "\n".join(f"  {escaped(line)}" for line in text.replace("\t", "    ").split("\n"))
     return _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def message_of(record: logging.LogRecord) -> str:
-    """Return the text of a record, with its arguments filled in where they can be; of an event its name."""
-    # Not `isinstance`, here and below: a proxy may raise when it is asked for its class.
+    """Return the text of a record, with its arguments filled in if possible; for an event, its name."""
+    # Not `isinstance`, here and below: a proxy may raise when its class is read.
     if type(record.msg) is Event:
         return _described(record.msg)
     try:
@@ -103,10 +104,10 @@ def _shown(value: object, depth: int = 0) -> Any:
         return _number(value)
     try:
         if depth < _DEEPEST and isinstance(value, Mapping):
-            return {_name(key): _shown(one, depth + 1) for key, one in _first(value.items())}
+            return {_name(key): _shown(item, depth + 1) for key, item in _first(value.items())}
         if depth < _DEEPEST and isinstance(value, list | tuple | set | frozenset):
-            return [_shown(one, depth + 1) for one in _first(value)]
-    except Exception:  # noqa: BLE001 - a class of a user that looks like one of these
+            return [_shown(item, depth + 1) for item in _first(value)]
+    except Exception:  # noqa: BLE001 - a user's class that resembles one of these
         return _described(value)
     return _described(value)
 
@@ -116,11 +117,11 @@ def _several(text: object) -> str:
 
 
 def _first(values: Iterable[Any]) -> Iterable[Any]:
-    return [one for one, _ in zip(values, range(_MOST), strict=False)]
+    return [value for value, _ in zip(values, range(_MOST), strict=False)]
 
 
 def _number(value: float) -> Any:
-    # A number may have more digits than the interpreter writes.
+    # A number may have more digits than the interpreter converts to text.
     return value if -(2**63) <= value < 2**64 else _described(value)
 
 
@@ -134,7 +135,7 @@ def _described(value: object) -> str:
 def _cut(text: str, most: int) -> str:
     if len(text) <= most:
         return text
-    # The end of a traceback says what happened.
+    # The end of a traceback is the error itself.
     half = most // 2
     return f"{text[:half]} [{len(text) - 2 * half:,} characters left out] {text[-half:]}"
 

@@ -1,4 +1,4 @@
-"""How the modules that an operator names are imported, and the error that says why one cannot be."""
+"""Imports the modules that an operator names, with an error that says why one cannot be imported."""
 
 import importlib
 import os

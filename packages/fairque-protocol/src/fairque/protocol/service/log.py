@@ -1,4 +1,4 @@
-"""The log of a service: structlog over the standard loggers; a line is written whatever its record contains.
+"""The log of a service: structlog on standard loggers; a line is written whatever its record contains.
 
 It needs structlog, which the packages of the services depend on.
 """
@@ -20,15 +20,15 @@ __all__ = ["LineHandler", "LogForm", "configure_log", "configured_log", "service
 
 LogForm: TypeAlias = Literal["auto", "text", "json"]
 
-#: What is not a value of a record, but says how to make it.
+#: Keywords that are not values of a record, but control how it is created.
 _NO_VALUES: Final = frozenset({"event", "exc_info", "stack_info", "stacklevel"})
 
 _configured: list[tuple[str, LogForm]] = []
 
 
 @frozen
-class _Told:
-    """A call of the logger, and who has made it where."""
+class _LogCall:
+    """A call of the logger, with its thread and its place in the code."""
 
     method: str
     event: Any
@@ -40,46 +40,46 @@ class _Told:
 
 
 class _Careful(structlog.stdlib.BoundLogger):
-    """Lets no handler, filter or factory of records, which users may add, end or hold up a thread of the service."""
+    """Keeps handlers, filters and record factories, which users may add, from ending or blocking a service thread."""
 
     def _proxy_to_logger(self, method_name: str, event: Any = None, *event_args: Any, **event_kw: Any) -> None:
         if event_kw.get("exc_info") is True:
             event_kw["exc_info"] = sys.exc_info()
-        # As it is here and now; another thread tells it.
+        # Recorded here and now, since another thread writes the record.
         frame, thread = sys._getframe(2), threading.current_thread()  # noqa: SLF001 - as logging finds the caller
         place = (frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
-        told = _Told(method_name, event, event_args, event_kw, place, thread.ident, thread.name)
-        call_aside("a handler of the log", lambda: self._tell(told))
+        call = _LogCall(method_name, event, event_args, event_kw, place, thread.ident, thread.name)
+        call_aside("a handler of the log", lambda: self._write(call))
 
-    def _tell(self, told: "_Told") -> None:
+    def _write(self, call: "_LogCall") -> None:
         try:
             with suppress(structlog.DropEvent):
-                _, kwargs = self._process_event(told.method, told.event, told.values)
-                self._handle(told, **kwargs)
+                _, kwargs = self._process_event(call.method, call.event, call.values)
+                self._handle(call, **kwargs)
         except BaseException as error:  # noqa: BLE001 - of the user's handler, whatever it is
             why = type(error).__name__
-            write_line(sys.stderr, f"fairque: a handler of the log failed ({why}) at: {escaped(str(told.event))}")
+            write_line(sys.stderr, f"fairque: a handler of the log failed ({why}) at: {escaped(str(call.event))}")
 
-    def _handle(self, told: "_Told", msg: Any, extra: Any, exc_info: Any = None, **_: Any) -> None:
+    def _handle(self, call: "_LogCall", msg: Any, extra: Any, exc_info: Any = None, **_: Any) -> None:
         logger: logging.Logger = self._logger
         if isinstance(exc_info, BaseException):
             exc_info = (type(exc_info), exc_info, exc_info.__traceback__)
-        level = logging.ERROR if told.method == "exception" else getattr(logging, told.method.upper())
-        file, line, function = told.place
-        record = logger.makeRecord(logger.name, level, file, line, msg, told.args, exc_info, function, extra)
-        record.thread, record.threadName = told.thread, told.thread_name
+        level = logging.ERROR if call.method == "exception" else getattr(logging, call.method.upper())
+        file, line, function = call.place
+        record = logger.makeRecord(logger.name, level, file, line, msg, call.args, exc_info, function, extra)
+        record.thread, record.threadName = call.thread, call.thread_name
         logger.handle(record)
 
 
 class LineHandler(logging.Handler):
-    """Writes a line for each record to standard error, or nothing where that is closed or full.
+    """Writes a line for each record to standard error; drops it if that is closed or full.
 
-    A record is made a text before the lock is taken: one that takes its time holds up no other thread.
+    A record is rendered before the lock is taken, so a slow one blocks no other thread.
 
     Args:
-        stream: Standard error as it is now: what a task puts in its place is the task's own.
-        render: Makes the line of what is shown.
-        text: Whether the line is for people, and control signs must be made harmless.
+        stream: The present standard error: a replacement that a task sets later is ignored.
+        render: Renders the values of a line.
+        text: Whether the line is for people, so that control characters must be escaped.
     """
 
     def __init__(self, stream: TextIO | None, render: structlog.typing.Processor, *, text: bool) -> None:
@@ -89,7 +89,7 @@ class LineHandler(logging.Handler):
         self._text = text
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Write a record that no filter holds back."""
+        """Write a record that passes all filters."""
         found: Any = self.filter(record)
         if not found:
             return False
@@ -109,8 +109,8 @@ class LineHandler(logging.Handler):
         try:
             return self._rendered(event_of(record))
         except Exception as error:  # noqa: BLE001 - whatever a record contains, a line is written
-            told = f"{message_of(record)} (its record cannot be shown: {type(error).__name__})"
-            return self._rendered({"event": told, "level": str(logging.getLevelName(record.levelno)).lower()})
+            text = f"{message_of(record)} (its record cannot be shown: {type(error).__name__})"
+            return self._rendered({"event": text, "level": str(logging.getLevelName(record.levelno)).lower()})
 
     def _rendered(self, event: dict[str, Any]) -> str:
         if self._text:
@@ -130,13 +130,13 @@ def service_logger(name: str) -> structlog.stdlib.BoundLogger:
 
 
 def _with_values(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Let the message of a record tell its values to handlers that are not of here."""
+    """Put the values into the message of a record, for handlers of the program."""
     values = {name: value for name, value in event.items() if name not in _NO_VALUES}
     return {**event, "event": Event(event["event"], values)}
 
 
 def configured_log() -> tuple[str, LogForm] | None:
-    """Return level and form that `configure_log` was last called with, None when it was not."""
+    """Return level and format of the last call of `configure_log`; None if there was none."""
     return _configured[-1] if _configured else None
 
 
@@ -151,7 +151,7 @@ def configure_log(level: str, form: LogForm) -> None:
     terminal = _is_terminal()
     text = form == "text" or (form == "auto" and terminal)
     logger = logging.getLogger("fairque")
-    # Tracebacks are plain: those of rich, where it is installed, would show all local variables, secrets too.
+    # Plain tracebacks: those of rich, if it is installed, would show all local variables, including secrets.
     render: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(colors=terminal, exception_formatter=structlog.dev.plain_traceback)
         if text

@@ -1,6 +1,6 @@
-"""The options of commands that stand for settings: the same names, variables and words everywhere.
+"""The options of commands for settings: the same names, variables and texts everywhere.
 
-It needs click, and nothing of the settings until they are read, so that help is quick.
+It needs click, and imports the settings only when they are read, so that help is quick.
 """
 
 import os
@@ -16,7 +16,7 @@ __all__ = ["Given", "processes_option", "settings_options"]
 T = TypeVar("T")
 _Command = Callable[..., Any]
 
-#: Of each option that stands for one setting: its section (empty for that of the service), key, type, help and default.
+#: For each option of one setting: its section (empty for that of the service), key, type, help and default.
 _OPTIONS: Final[dict[str, tuple[str, str, Any, str, str]]] = {
     "url": ("redis", "url", str, "Address of the server.", "redis://localhost:6379/0"),
     "queue": ("queue", "name", str, "Name of the queue.", "default"),
@@ -49,12 +49,12 @@ processes_option = click.option(
 
 
 class Given:
-    """What a command line says of settings.
+    """The settings on a command line.
 
     Args:
         config: The file.
         changes: Section, key and value of each ``--set``.
-        values: By the names of options: section, key and what was given, if anything was.
+        values: By the names of options: section, key, and the value, if one was given.
     """
 
     def __init__(
@@ -64,18 +64,18 @@ class Given:
         self._changes, self._values = changes, values
 
     def load(self, cls: type[T], file: str | os.PathLike[str] | None = None) -> T:
-        """Read settings: from the file, or another one, with variables and then these options over it.
+        """Read settings from the file, or another one, overridden by variables and then by these options.
 
         Raises:
-            ConfigurationError: With all that cannot be used.
+            ConfigurationError: Some are unknown or invalid; the message names all of them.
         """
         return self.trace(cls, file)[0]
 
     def trace(self, cls: type[T], file: str | os.PathLike[str] | None = None) -> tuple[T, dict[str, str]]:
-        """Read settings, and by ``section.key`` what has set each.
+        """Read settings, and by ``section.key`` the source of each.
 
         Raises:
-            ConfigurationError: With all that cannot be used.
+            ConfigurationError: Some are unknown or invalid; the message names all of them.
         """
         from fairque.protocol.config import Option, trace_settings  # noqa: PLC0415 - see above
 
@@ -88,11 +88,11 @@ class Given:
 def settings_options(*names: str, service: str = "") -> Callable[[_Command], _Command]:
     """Give a command ``--config``, the options of these names, and ``--set``; its function takes them as ``given``.
 
-    An option of its own wins over ``--set``, that over a variable, and a variable over the file.
+    In order of precedence: an option of its own, ``--set``, a variable, the file.
 
     Args:
-        names: Without dashes before them.
-        service: The section of a service's own settings.
+        names: The names, without leading dashes.
+        service: The section of the service.
     """
     places = {name: (_OPTIONS[name][0] or service, _OPTIONS[name][1]) for name in names}
 

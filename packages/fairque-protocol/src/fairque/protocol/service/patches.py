@@ -1,4 +1,4 @@
-"""Patches of the standard library under which threads are none, and a service cannot keep its promises."""
+"""Refuses patches of the standard library that replace threads, so that a service cannot keep its guarantees."""
 
 import sys
 
@@ -8,10 +8,10 @@ __all__ = ["refuse_patches"]
 
 
 def refuse_patches(service: str) -> None:
-    """See that the threads of this process are threads.
+    """Check that the threads of this process are real threads.
 
     Args:
-        service: Such as ``worker``.
+        service: Name of the service, such as ``worker``.
 
     Raises:
         ConfigurationError: They are those of gevent or eventlet, of which none runs while another one computes.
@@ -29,7 +29,7 @@ def refuse_patches(service: str) -> None:
 
 
 def _patched_by() -> str | None:
-    # Looked for, not imported: who has patched has imported it.
+    # Looked up, not imported: a library that has patched is imported already.
     gevent = sys.modules.get("gevent.monkey")
     if gevent is not None and any(map(gevent.is_module_patched, ("threading", "thread", "_thread"))):
         return "gevent"

@@ -1,4 +1,4 @@
-"""What a command says of the error that ends it: a sentence, and of a module that fails also where."""
+"""The text of an error that ends a command: a sentence, and for a module that cannot be imported also the place."""
 
 import importlib
 import traceback
@@ -10,11 +10,11 @@ __all__ = ["refusal"]
 
 
 def refusal(program: str, error: FairqueError) -> str:
-    """Return what a command says of an error: which it is, and of code that cannot be imported the lines that failed.
+    """Return the text of an error, and the failed lines of code that cannot be imported.
 
     Args:
         program: The name of the command.
-        error: What ends it.
+        error: The error that ends it.
     """
     lines = [f"{program}: {mask_addresses(str(error))}"]
     if isinstance(error, CannotImport) and error.__cause__ is not None:

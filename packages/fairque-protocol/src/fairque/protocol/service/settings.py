@@ -1,4 +1,4 @@
-"""What the settings of both services have in common, and settings that a program gives."""
+"""Shared by the settings of both services, and settings from a program's arguments."""
 
 import os
 import socket
@@ -24,7 +24,7 @@ def own_name() -> str:
 
 def several(value: Iterable[str]) -> tuple[str, ...]:
     """Return values as a tuple."""
-    # A text is several letters; it is kept for the validator to refuse.
+    # A text is an iterable of letters; it is kept, so that the validator refuses it.
     return value if isinstance(value, str) or not isinstance(value, Iterable) else tuple(value)  # type: ignore[return-value]
 
 

@@ -1,4 +1,4 @@
-"""The signals of a service: heard wherever in the process they arrive, and given back in a forked child."""
+"""The signals of a service: received wherever in the process they arrive, and restored in a forked child."""
 
 import math
 import os
@@ -17,7 +17,7 @@ __all__ = ["STOPPING", "Control", "Order", "ignore_from_now_on", "ignore_until_f
 
 
 class Order(Enum):
-    """What the main thread of a service is told."""
+    """A request to the main thread of a service."""
 
     STOP = auto()
     PAUSE = auto()
@@ -28,11 +28,11 @@ class Order(Enum):
 #: The signals that stop any service.
 STOPPING: Mapping[signal.Signals, Order] = {signal.SIGTERM: Order.STOP, signal.SIGINT: Order.STOP}
 
-#: Python carries out a handler when its main thread is awake, and a signal wakes it only while it is asleep already
-#: and by itself the receiver: one that came just before, or that another thread got, is heard at the next look.
-_LOOK_SECONDS = 0.25
+#: Seconds between two checks. Python runs a handler when its main thread is awake, and a signal wakes that thread only
+#: while it sleeps and receives the signal itself: a signal just before, or to another thread, waits for the next check.
+_CHECK_SECONDS = 0.25
 
-#: What the signals did before a service listened to them; empty when none does.
+#: The handlers before a service replaced them; empty if none has.
 _replaced: dict[int, Any] = {}
 #: Whether this process ends with its service.
 _kept = False
@@ -40,10 +40,10 @@ _masks = threading.local()
 
 
 class Control:
-    """Tells the main thread of a service what to do.
+    """Passes requests to the main thread of a service.
 
     Args:
-        signals: What each signal means that it hears.
+        signals: The signals to handle, and what each requests.
     """
 
     def __init__(self, signals: Mapping[signal.Signals, Order] = STOPPING) -> None:
@@ -56,19 +56,19 @@ class Control:
         self._told.put(order)
 
     def wait(self, seconds: float = math.inf) -> Order | None:
-        """Wait until it is told something, at most so long; return what it was."""
+        """Wait at most so many seconds for a request, and return it; None if there was none."""
         until = clock.monotonic() + seconds
         while True:
             left = until - clock.monotonic()
             try:
-                return self._told.get(timeout=max(0.0, min(left, _LOOK_SECONDS)))
+                return self._told.get(timeout=max(0.0, min(left, _CHECK_SECONDS)))
             except Empty:
-                if left <= _LOOK_SECONDS:
+                if left <= _CHECK_SECONDS:
                     return None
 
     @contextmanager
     def hearing(self) -> Iterator[None]:
-        """Be told by the signals while the context lasts, if this is the main thread: no other one may ask."""
+        """Handle the signals while the context lasts, if this is the main thread: only that one may set handlers."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -86,41 +86,41 @@ class Control:
 
 
 def keep_hearing() -> None:
-    """Hear the signals also when the service is over, and do nothing: for a process that ends with it.
+    """Keep the handlers after the service has ended, without effect: for a process that ends with it.
 
-    Given back, one that came by then would end the process with a code that means something else, or suspend it.
+    With the handlers restored, a late signal would end the process with a misleading exit code, or suspend it.
     """
     global _kept  # noqa: PLW0603 - as are the handlers of a process
     _kept = True
 
 
 def ignore_from_now_on() -> None:
-    """Do nothing at any signal that stops a service, or that one has heard here: this process ends."""
+    """Ignore all signals that stop a service or that one has handled here: this process ends."""
     for number in {*STOPPING, *_replaced}:
         signal.signal(number, signal.SIG_IGN)
 
 
 def ignore_until_fork(*numbers: int) -> None:
-    """Do nothing at these signals; what this process forks or executes has the handlers from before."""
+    """Ignore these signals; processes that this one forks or executes have the previous handlers."""
     for number in numbers:
         _replace(number, lambda _, __: None)
 
 
 def _replace(number: int, handler: Callable[[int, FrameType | None], None]) -> None:
-    # First noted, then replaced: a child that is forked in between gets its handlers back, too.
+    # First recorded, then replaced: a child that is forked in between restores its handlers, too.
     _replaced[number] = signal.getsignal(number)
     signal.signal(number, handler)
 
 
 def _give_back() -> None:
     for number, handler in _replaced.items():
-        # None stands for a handler that is not Python's, and cannot be set again.
+        # None is a handler that was not set from Python, and cannot be restored.
         signal.signal(number, signal.SIG_DFL if handler is None else handler)
     _replaced.clear()
 
 
 def _before_fork() -> None:
-    # Until the child has its handlers back: a signal that came in between would be heard by nobody.
+    # Until the child has restored its handlers: a signal in between would be lost.
     _masks.old = signal.pthread_sigmask(signal.SIG_BLOCK, tuple(_replaced))
 
 
@@ -131,7 +131,7 @@ def _in_parent() -> None:
 def _in_child() -> None:
     global _kept  # noqa: PLW0603 - as above
     _kept = False
-    # What a task forks is not a service: it ends at a signal, as it would without one.
+    # A process that a task forks is not a service: a signal ends it, as it would without a service.
     _give_back()
     _in_parent()
 

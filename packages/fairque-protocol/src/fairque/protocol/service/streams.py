@@ -1,4 +1,4 @@
-"""The three standard streams of a command: there from the beginning, and no reason to end otherwise in the end."""
+"""The three standard streams of a command: opened if they are closed, and without effect on its exit code."""
 
 import atexit
 import os
@@ -12,9 +12,9 @@ _NAMES: Final = ("stdin", "stdout", "stderr")
 
 
 def prepare_streams() -> None:
-    """Open those that are closed on nothing, and see that what cannot be written does not change the exit code.
+    """Open closed streams on /dev/null, and keep failed writes from changing the exit code.
 
-    Closed, a stream would be None for all code that writes to it.
+    A closed stream would be None for all code that writes to it.
     """
     fill_standard_numbers()
     for number, name in enumerate(_NAMES):
@@ -25,28 +25,28 @@ def prepare_streams() -> None:
 
 
 def fill_standard_numbers() -> None:
-    """Open the numbers 0 to 2 on nothing where they are closed.
+    """Open the descriptors 0 to 2 on /dev/null if they are closed.
 
-    Otherwise the next file or connection would get the number, and whatever writes to standard error by number, such as
-    a child process, would write into it.
+    Otherwise the next file or connection would get the number, and code that writes to standard error by number, such
+    as a child process, would write into it.
     """
     for number in range(len(_NAMES)):
         try:
             os.fstat(number)
         except OSError:
-            # The lowest number that is free, so this one.
+            # The system takes the lowest free number, which is this one.
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003 - it has no name
 
 
 def flush_streams() -> None:
-    """Write what is left; where it cannot be written, leave it out."""
+    """Flush the streams; drop what cannot be written."""
     for number, name in enumerate(_NAMES[1:], start=1):
         original = getattr(sys, f"__{name}__")
         if getattr(sys, name) is not original and not _flushed(getattr(sys, name)) and original is not None:
-            # What user code has put there the interpreter would flush once more, and change the exit code.
+            # The interpreter would flush the replacement once more, and change the exit code.
             setattr(sys, name, original)
         if not _flushed(getattr(sys, name)):
-            # What is kept for a disk that is full or a reader who is gone would be tried again at the end.
+            # The interpreter would retry to write the buffer, for example to a full disk or a closed pipe.
             with suppress(OSError):
                 nothing = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(nothing, number)
@@ -64,12 +64,12 @@ def _flushed(stream: TextIO | None) -> bool:
 
 
 def write_line(stream: TextIO | None, line: str) -> None:
-    """Write a line; where it cannot be written, leave it out."""
+    """Write a line; drop it if it cannot be written."""
     if stream is None:
         return
     try:
         encoding = getattr(stream, "encoding", None) or "utf-8"
         stream.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
         stream.flush()
-    except Exception:  # noqa: BLE001 - closed, full, or broken: there is nobody to tell
+    except Exception:  # noqa: BLE001 - closed, full, or broken: there is no place to report it
         return

@@ -1,4 +1,4 @@
-"""The threads of a service: each runs one step after another, and none of them can end unnoticed."""
+"""The threads of a service: each runs one step after another, and none can end unnoticed."""
 
 import math
 import threading
@@ -17,19 +17,19 @@ _LONGEST_PAUSE_SECONDS = 1.0
 
 
 class Service:
-    """A thread that runs a step again and again until it is stopped.
+    """A thread that runs a step in a loop until it is stopped.
 
-    A step that raises is tried again after a pause, so that a shortage of memory or of descriptors that passes does no
-    harm. When it keeps raising, or raises what is not an Exception, the thread ends and says so: the service as a
-    whole has to end then, since nobody does the work of this thread any more.
+    A step that raises is retried after a pause, so that a temporary shortage of memory or of descriptors does no harm.
+    If it keeps raising, or raises something other than an Exception, the thread ends and calls ``on_death``: the whole
+    service has to end then, since it cannot work without this thread.
 
     Args:
-        name: Of the thread.
-        step: Does some work and returns; it calls `rest` when there is none.
+        name: Name of the thread.
+        step: Does some work and returns; it calls `rest` if there is none.
         patience: Seconds for which a step may keep failing.
         on_death: Called in the thread, with its name and the error, when it ends without being stopped.
-        log: A structlog logger, told once of each kind of failure in a row.
-        wake: Ends the sleep of a step that sleeps in another way than by `rest`.
+        log: A structlog logger; successive failures of one kind are logged once.
+        wake: Ends the sleep of a step that sleeps other than by `rest`.
         fatal: Errors that no later step can overcome.
     """
 
@@ -58,12 +58,12 @@ class Service:
 
     @property
     def overdue(self) -> float:
-        """Since how many seconds the thread should have begun its next step; 0 while it rests."""
+        """For how many seconds the next step of the thread has been due; 0 while it rests."""
         return max(0.0, clock.monotonic() - self._due)
 
     @property
     def stopped(self) -> bool:
-        """Whether it was told to end."""
+        """Whether it was stopped."""
         return self._stopped.is_set()
 
     @property
@@ -72,7 +72,7 @@ class Service:
         return self._thread.is_alive()
 
     def start(self) -> None:
-        """Begin.
+        """Start the thread.
 
         Raises:
             FairqueError: The system has no thread left.
@@ -85,7 +85,7 @@ class Service:
             ) from error
 
     def rest(self, seconds: float) -> None:
-        """Let a step wait so long, or until `ring` or `stop`."""
+        """Let a step wait for so many seconds, or until `ring` or `stop`."""
         self.rests(seconds)
         # An Event refuses to wait for years.
         self._rung.wait(None if seconds == math.inf else min(seconds, 86_400.0))
@@ -93,7 +93,7 @@ class Service:
             self._rung.clear()
 
     def rests(self, seconds: float) -> None:
-        """Note that the step sleeps by itself, so long at most."""
+        """Note that the step sleeps by itself, for at most so many seconds."""
         self._due = clock.monotonic() + seconds
 
     def ring(self) -> None:
@@ -101,18 +101,18 @@ class Service:
         self._rung.set()
 
     def end(self) -> None:
-        """Let this step be the last one; for the step itself."""
+        """Make the present step the last one; for the step itself."""
         self._stopped.set()
 
     def stop(self, seconds: float = 10.0) -> bool:
-        """End after the step that runs, and wait so long for that; safe to call twice. Return whether it has ended."""
+        """End after the present step, and wait at most so long; safe to call twice. Return whether it has ended."""
         self._stopped.set()
         self._rung.set()
         self._wake()
         return self.join(seconds)
 
     def join(self, seconds: float) -> bool:
-        """Wait for the end of the thread; return whether it has come."""
+        """Wait for the thread to end; return whether it has."""
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(seconds)
         return not self._thread.is_alive()
@@ -126,7 +126,7 @@ class Service:
             self._on_death(self.name, error)
 
     def _loop(self) -> None:
-        failing_since, pause, told = 0.0, _FIRST_PAUSE_SECONDS, ""
+        failing_since, pause, logged = 0.0, _FIRST_PAUSE_SECONDS, ""
         while not self._stopped.is_set():
             self._due = clock.monotonic()
             try:
@@ -136,15 +136,15 @@ class Service:
                 failing_since = failing_since or now
                 if isinstance(error, self._fatal) or now - failing_since >= self._patience:
                     raise
-                if told != repr(type(error)):
-                    told = repr(type(error))
-                    self._tell()
+                if logged != repr(type(error)):
+                    logged = repr(type(error))
+                    self._log_failure()
                 self.rest(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
             else:
-                failing_since, pause, told = 0.0, _FIRST_PAUSE_SECONDS, ""
+                failing_since, pause, logged = 0.0, _FIRST_PAUSE_SECONDS, ""
 
-    def _tell(self) -> None:
-        # A log handler of the user's may be what raises.
+    def _log_failure(self) -> None:
+        # The error may come from a user's log handler.
         with suppress(Exception):
             self._log.exception("a step of a service thread failed: trying again", service_thread=self.name)

@@ -1,4 +1,4 @@
-"""Threads of which their starter knows that they have begun."""
+"""Threads whose start only succeeds if they really begin."""
 
 import threading
 from collections.abc import Callable
@@ -6,14 +6,14 @@ from typing import Final
 
 __all__ = ["BegunThread"]
 
-_LOOK_SECONDS: Final = 0.05
+_CHECK_SECONDS: Final = 0.05
 
 
 class BegunThread(threading.Thread):
     """A daemon thread whose `start` returns when its function has begun.
 
-    A function that user code has set for all threads to come, by `threading.settrace` or `threading.setprofile`, is
-    called before any code of the thread: one that raises ends a thread that has not begun, and nobody would know.
+    A function that user code has set for all future threads, by `threading.settrace` or `threading.setprofile`, is
+    called before any code of the thread: if it raises, the thread ends before it begins, without notice.
     """
 
     def __init__(self, function: Callable[..., object], name: str, *args: object) -> None:
@@ -21,13 +21,13 @@ class BegunThread(threading.Thread):
         self._has_begun = threading.Event()
 
     def start(self) -> None:
-        """Begin.
+        """Start the thread, and wait until its function begins.
 
         Raises:
             RuntimeError: The system has no thread left, or the thread has ended before it has begun.
         """
         super().start()
-        while not self._has_begun.wait(_LOOK_SECONDS):
+        while not self._has_begun.wait(_CHECK_SECONDS):
             if not self.is_alive():
                 raise RuntimeError(
                     f"thread {self.name!r} ended before it had begun: code in this process has called "
@@ -35,6 +35,6 @@ class BegunThread(threading.Thread):
                 )
 
     def run(self) -> None:
-        """Say that it has begun, and call its function."""
+        """Signal that the thread has begun, and call its function."""
         self._has_begun.set()
         super().run()

@@ -1,7 +1,7 @@
-"""What every command does with a wrong command line or an error: a sentence that shows no password, and an exit code.
+"""How commands report wrong usage and errors: a sentence that shows no password, and an exit code.
 
-It needs click, which the packages of the commands bring. What only an error needs is imported when there is one, so
-that help is quick.
+It needs click, on which the packages of the commands depend. Modules that only an error needs are imported when there
+is one, so that help is quick.
 """
 
 import sys
@@ -32,7 +32,7 @@ def _refused(ctx: click.Context) -> Iterator[None]:
     try:
         yield
     except (click.ClickException, click.exceptions.Exit, click.Abort):
-        raise  # click knows what to do, and help ends with one of them
+        raise  # click handles these itself, and help ends with one of them
     except KeyboardInterrupt:
         ctx.exit(INTERRUPTED)
     except Exception as error:
@@ -59,7 +59,7 @@ class Command(click.Command):
             formatter.write_text(EXIT_CODES)
 
     def main(self, *args: Any, **extra: Any) -> Any:
-        """Be this command."""
+        """Run this command."""
         from fairque.protocol.service.streams import prepare_streams  # noqa: PLC0415 - see above
 
         prepare_streams()
@@ -71,18 +71,18 @@ class Command(click.Command):
             return super().make_context(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Do what was asked for."""
+        """Invoke the command."""
         with _masked(), _refused(ctx):
             return super().invoke(ctx)
 
 
 class ServiceCommand(Command):
-    """Runs a service, or its health check where that is the first word.
+    """Runs a service, or its health check if the first argument is ``healthcheck``.
 
     Args:
         *args: As of any command.
-        healthcheck: The command behind the word ``healthcheck``. A module of that name is run as the second of two
-            modules, or after ``--``.
+        healthcheck: The command that ``healthcheck`` runs. A module of that name is run as the second of two modules,
+            or after ``--``.
         **extra: As of any command.
     """
 
@@ -91,7 +91,7 @@ class ServiceCommand(Command):
         self._healthcheck = healthcheck
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
-        """Be this command, or the health check."""
+        """Run this command, or the health check."""
         words = sys.argv[1:] if args is None else list(args)
         if words[:1] == ["healthcheck"]:
             return self._healthcheck.main(words[1:], prog_name=f"{self.name} healthcheck")
@@ -99,7 +99,7 @@ class ServiceCommand(Command):
 
 
 class Group(Command, click.Group):
-    """The same of several commands."""
+    """A `Command` with subcommands."""
 
-    #: Also of those that are added by a decorator.
+    #: The class of subcommands that a decorator adds.
     command_class = Command

@@ -1,8 +1,8 @@
-"""Answers probes over HTTP, and other paths by WSGI applications. Only where a port is set.
+"""Answers probes over HTTP, and other paths by WSGI applications, if a port is set.
 
-One thread serves all connections and never waits for one of them: each has a deadline, and there is a limit to their
-number, beyond which the oldest that has not asked yet makes room for the newest. So no client, however slow, keeps
-others from an answer. Applications may take their time, and run one behind the other in a second thread.
+One thread serves all connections and never blocks on any: each has a deadline, and their number is limited; at the
+limit the oldest connection without a request is closed for the newest. So slow clients do not delay others.
+Applications may be slow; they run one after another in a second thread.
 """
 
 import math
@@ -30,18 +30,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Probe", "Web"]
 
-#: Whether all is well, and a word for people.
+#: Returns whether all is well, and a text for people.
 Probe: TypeAlias = Callable[[], tuple[bool, str]]
 
 _MOST_CONNECTIONS: Final = 64
-#: Requests that wait for an application; others are told to come back.
+#: Most requests that wait for an application; others are refused for now.
 _MOST_WAITING: Final = 16
-#: Seconds for a request to arrive, an answer to be made, and to be taken; and for the other side to close.
+#: Seconds for a request to arrive, for its answer to be created and to be read, and for the other side to close.
 _ASKING_SECONDS: Final = 5.0
 _MAKING_SECONDS: Final = 30.0
 _TAKING_SECONDS: Final = 10.0
 _CLOSING_SECONDS: Final = 1.0
-#: How long no connection is taken when the process can have no more files.
+#: Seconds without accepting connections when the process can open no more files.
 _PAUSE_SECONDS: Final = 0.2
 _CHUNK: Final = 65_536
 
@@ -63,18 +63,18 @@ class _Connection:
 
 
 class Web:
-    """A small server that needs nothing from Redis.
+    """A small server that does not need Redis.
 
     Args:
         host: Address of the network interface.
-        port: 0 takes a free one.
-        setting: Names the port where it cannot be had.
-        probes: By path; a probe that is not well answers with 503. They wait for nothing.
-        applications: By path, such as that of the metrics.
+        port: The port; 0 takes a free one.
+        setting: Name of the setting of the port, for errors.
+        probes: Probes by path; one that is not well answers with 503. They must not block.
+        applications: Applications by path, such as that of the metrics.
 
     Raises:
-        ConfigurationError: The port is taken, or the address is none of this machine.
-        FairqueError: There can be no thread for it.
+        ConfigurationError: The port is taken, or the address does not belong to this machine.
+        FairqueError: No thread can be started.
     """
 
     def __init__(
@@ -101,10 +101,10 @@ class Web:
         self._paused_until: float | None = None
         self._asked: SimpleQueue[tuple[_Connection, WSGIApplication, Request] | None] = SimpleQueue()
         self._made: deque[tuple[_Connection, bytes]] = deque()
-        for one in (self._listener, self._bell, self._ringer):
-            one.settimeout(0)
-            # What a task forks must not keep the port, nor a connection open, when this process has ended.
-            drop_in_forks(one)
+        for end in (self._listener, self._bell, self._ringer):
+            end.settimeout(0)
+            # Processes that a task forks must not keep the port or a connection open after this process has ended.
+            drop_in_forks(end)
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._selector.register(self._bell, selectors.EVENT_READ)
         self._closed = False
@@ -120,11 +120,11 @@ class Web:
 
     @property
     def port(self) -> int:
-        """The port."""
+        """The number of the port."""
         return int(self._listener.getsockname()[1])
 
     def fileno(self) -> int:
-        """Return the number of the listening socket; -1 when it is closed."""
+        """Return the descriptor of the listening socket; -1 if it is closed."""
         return self._listener.fileno()
 
     def close(self) -> None:
@@ -155,10 +155,10 @@ class Web:
             elif key.data in self._connections:
                 self._continue(key.data)
         while self._made:
-            connection, told = self._made.popleft()
+            connection, data = self._made.popleft()
             if connection in self._connections:
-                self._tell(connection, told)
-        self._look_at_the_time()
+                self._start_sending(connection, data)
+        self._check_deadlines()
 
     def _seconds_left(self) -> float | None:
         untils = [connection.until for connection in self._connections]
@@ -167,9 +167,9 @@ class Web:
         first = min(untils, default=math.inf)
         return None if first == math.inf else max(0.0, first - monotonic())
 
-    def _look_at_the_time(self) -> None:
+    def _check_deadlines(self) -> None:
         now = monotonic()
-        for connection in [one for one in self._connections if one.until <= now]:
+        for connection in [connection for connection in self._connections if connection.until <= now]:
             if connection.state is _State.ASKING and connection.received:
                 self._refuse(connection, HTTPStatus.REQUEST_TIMEOUT)
             else:
@@ -184,7 +184,7 @@ class Web:
         except (BlockingIOError, ConnectionAbortedError):
             return
         except OSError:
-            # Most likely no more files: the connection stays where it is, and would be seen again at once.
+            # Most likely the process can open no more files: the connection stays pending, and select would return it.
             self._make_room()
             self._selector.unregister(self._listener)
             self._paused_until = monotonic() + _PAUSE_SECONDS
@@ -212,13 +212,13 @@ class Web:
                 self._receive(connection)
         except BlockingIOError:
             return
-        except Exception:  # noqa: BLE001 - a client that is gone, or a defect that must end no more than this
+        except Exception:  # noqa: BLE001 - the client is gone, or a defect, which must only end this connection
             self._drop(connection)
 
     def _receive(self, connection: _Connection) -> None:
         data = connection.socket.recv(_CHUNK)
         if connection.state is not _State.ASKING:
-            # It has had its answer, and what else it sends is not looked at.
+            # It has its answer; anything else that it sends is ignored.
             if not data:
                 self._drop(connection)
             return
@@ -241,24 +241,24 @@ class Web:
         elif request.path in self._applications:
             self._ask(connection, request)
         elif request.path in self._probes:
-            status, word = _looked(self._probes[request.path])
-            self._tell(connection, answer(status, f"{word}\n".encode(errors="replace"), head=head))
+            status, text = _probed(self._probes[request.path])
+            self._start_sending(connection, answer(status, f"{text}\n".encode(errors="replace"), head=head))
         else:
-            self._tell(connection, answer(HTTPStatus.NOT_FOUND, f"look at {known}\n".encode(), head=head))
+            self._start_sending(connection, answer(HTTPStatus.NOT_FOUND, f"look at {known}\n".encode(), head=head))
 
     def _ask(self, connection: _Connection, request: Request) -> None:
-        waiting = sum(1 for one in self._connections if one.state is _State.WAITING)
+        waiting = sum(1 for other in self._connections if other.state is _State.WAITING)
         if waiting >= _MOST_WAITING:
             self._refuse(connection, HTTPStatus.SERVICE_UNAVAILABLE, head=request.method == "HEAD")
             return
-        # Not read meanwhile: a client that has closed would be seen again and again.
+        # Not selected until the answer exists: select would return a closed connection in a loop.
         self._selector.unregister(connection.socket)
         connection.state, connection.until = _State.WAITING, monotonic() + _MAKING_SECONDS
         self._asked.put((connection, self._applications[request.path], request))
 
     def _make(self) -> None:
         while (asked := self._asked.get()) is not None:
-            # Such as a lack of memory for the answer that says so: who asked is dropped, and the next one is answered.
+            # Such as a lack of memory for an error answer: this connection is dropped, and the next one is served.
             with suppress(BaseException):
                 self._make_one(*asked)
 
@@ -266,21 +266,21 @@ class Web:
         if connection.state is not _State.WAITING:
             return
         try:
-            told = asked_of(application, request)
-        except BaseException as error:  # noqa: BLE001 - also SystemExit of an application, as of a collector
+            data = asked_of(application, request)
+        except BaseException as error:  # noqa: BLE001 - also SystemExit, such as from a collector of metrics
             head = request.method == "HEAD"
-            told = answer(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}\n".encode(), head=head)
-        self._made.append((connection, told))
+            data = answer(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}\n".encode(), head=head)
+        self._made.append((connection, data))
         self._ring()
 
     def _refuse(self, connection: _Connection, status: HTTPStatus, *, head: bool = False) -> None:
         headers = [("Content-Type", "text/plain; charset=utf-8")]
         if status is HTTPStatus.METHOD_NOT_ALLOWED:
             headers.append(("Allow", "GET, HEAD"))
-        self._tell(connection, answer(status, f"{status.phrase}\n".encode(), headers, head=head))
+        self._start_sending(connection, answer(status, f"{status.phrase}\n".encode(), headers, head=head))
 
-    def _tell(self, connection: _Connection, told: bytes) -> None:
-        connection.left = memoryview(told)
+    def _start_sending(self, connection: _Connection, data: bytes) -> None:
+        connection.left = memoryview(data)
         connection.state, connection.until = _State.TAKING, monotonic() + _TAKING_SECONDS
         self._listen_for(connection, selectors.EVENT_WRITE)
         self._continue(connection)
@@ -289,7 +289,7 @@ class Web:
         sent = connection.socket.send(connection.left[:_CHUNK])
         connection.left = connection.left[sent:]
         if not connection.left:
-            # Closed by the other side: closed here with something unread, the answer might not arrive.
+            # The other side closes: if this side closed with unread data, the answer might be lost.
             connection.socket.shutdown(socket.SHUT_WR)
             connection.state, connection.until = _State.CLOSING, monotonic() + _CLOSING_SECONDS
             self._listen_for(connection, selectors.EVENT_READ)
@@ -308,32 +308,32 @@ class Web:
         connection.socket.close()
 
     def _ring(self) -> None:
-        # Full, it rings already; closed, nobody hears it.
+        # If it is full, it rings already; if it is closed, the thread has ended.
         with suppress(OSError):
             self._ringer.send(b"\0")
 
     def _release(self) -> None:
         for connection in list(self._connections):
             self._drop(connection)
-        for one in (self._selector, self._listener, self._bell, self._ringer):
-            with suppress(OSError):  # somebody has closed its descriptor
-                one.close()
+        for part in (self._selector, self._listener, self._bell, self._ringer):
+            with suppress(OSError):  # user code has closed its descriptor
+                part.close()
 
 
-def _looked(probe: Probe) -> tuple[HTTPStatus, str]:
+def _probed(probe: Probe) -> tuple[HTTPStatus, str]:
     try:
-        well, word = probe()
-    except BaseException as error:  # noqa: BLE001 - also SystemExit, which would end the thread and no more
+        well, text = probe()
+    except BaseException as error:  # noqa: BLE001 - also SystemExit, which would only end this thread
         return HTTPStatus.INTERNAL_SERVER_ERROR, f"the probe failed: {type(error).__name__}"
-    return HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE, word
+    return HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE, text
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    """Return a listening socket of the family that the host is of.
+    """Return a listening socket of the host's address family.
 
     Raises:
-        OSError: There can be none.
-        UnicodeError: The host cannot be a name.
+        OSError: The address is taken or invalid.
+        UnicodeError: The host is not a valid name.
     """
     (family, _, _, _, address), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     listener = socket.socket(family, socket.SOCK_STREAM)

@@ -1,1 +1,1 @@
-"""What goes over the wire: keys, messages, scripts, status codes, and calls as values."""
+"""The wire format: keys, messages, scripts, status codes, and calls as values."""

@@ -1,4 +1,4 @@
-"""A call as a value: which script, with what, and how its answer reads. Building one does no I/O."""
+"""A call as a value: its script, its arguments, and the decoder of its answer. Building one does no I/O."""
 
 from collections.abc import Callable
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -27,7 +27,7 @@ class Call(Generic[T_co]):
         script: Name of the file in lua/, without its ending.
         keys: The meta key of the queue.
         args: Arguments in the order of the script's header.
-        decode: Makes the value of the answer; it raises what the answer says went wrong.
+        decode: Turns the answer into a value, or raises the error that it reports.
     """
 
     script: str
@@ -37,13 +37,13 @@ class Call(Generic[T_co]):
 
 
 def text(value: bytes | None) -> str:
-    """Return a bulk string of an answer as text; nothing is the empty text."""
-    # A name that is not UTF-8, which only somebody else can have written, must not stop whoever reads it.
+    """Return a bulk string of an answer as text; None as the empty text."""
+    # A name that is not UTF-8, which fairque never writes, must not break its readers.
     return "" if value is None else value.decode(errors="backslashreplace")
 
 
 def opened(keys: QueueKeys, reply: list[Any]) -> list[Any]:
-    """Return an answer whose first place says OK.
+    """Check the status in the first place of an answer, and return the answer.
 
     Raises:
         SchemaMismatch: The queue belongs to another version of fairque.

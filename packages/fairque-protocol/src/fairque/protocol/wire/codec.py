@@ -20,13 +20,13 @@ __all__ = ["WIRE_VERSION", "Message", "decode_backoff", "decode_task", "encode_b
 #: Version of the message. Readers accept it and older ones, and ignore fields that they do not know.
 WIRE_VERSION = 1
 
-#: Fields of a message that hold values of the user's.
+#: Fields of a message that contain values of the user.
 _VALUES = ("args", "kwargs", "payload", "cost")
 
-#: What the wire calls the fields of a backoff.
+#: The names of the fields of a backoff on the wire.
 _BACKOFF = {"base_seconds": "base", "factor": "factor", "cap_seconds": "longest"}
 
-#: Fields that a message leaves out where they have these values.
+#: Fields that a message omits if they have these values.
 _OPTIONAL: tuple[tuple[str, Any], ...] = (
     ("payload", None),
     ("func", None),
@@ -48,9 +48,9 @@ class Message:
 
     Attributes:
         data: The bytes that workers get.
-        digest: 16 hexadecimal digits over the content without the times, so that a producer which makes the same
-            task again after a crash repeats the push instead of conflicting with it. Equal values have one digest,
-            in whatever order their keys stand.
+        digest: 16 hexadecimal digits over the content without the times, so that a producer that creates the same
+            task again after a crash repeats the push instead of conflicting with it. Equal values have the same
+            digest, whatever the order of their keys.
         user_id: The user; empty for that of the first parent.
         parents: The tasks that it depends on, with those whose outputs are among its arguments.
     """
@@ -66,8 +66,8 @@ def encode_task(task: Task[Any], default_user_id: str | None = None, user_id: st
 
     Args:
         task: The task.
-        default_user_id: Its user if it has none else, and depends on no other task.
-        user_id: Its user if it names none.
+        default_user_id: Its user if it has no other and does not depend on another task.
+        user_id: Its user if it names none itself.
 
     Raises:
         InvalidTask: The user is missing though it depends on no other task, or an argument is not a JSON value; the
@@ -100,7 +100,7 @@ def encode_task(task: Task[Any], default_user_id: str | None = None, user_id: st
 
 
 def _compared(body: bytes, fields: dict[str, Any], task: Task[Any]) -> bytes:
-    """Return a message as it is compared with others; mostly that is how it is written, too."""
+    """Return the form of a message that is compared with others; usually that is the message itself."""
     changed = {
         name: value for name in _VALUES if name in fields and (value := canonical(fields[name])) is not fields[name]
     }
@@ -112,9 +112,9 @@ def _compared(body: bytes, fields: dict[str, Any], task: Task[Any]) -> bytes:
 
 
 def _in_order(parents: list[Any], task: Task[Any]) -> list[Any]:
-    """Return dependencies in an order of their own. The first one stays where the task has its user or priority."""
+    """Return dependencies, sorted. The first one keeps its place if the task inherits its user or priority."""
     kept = 0 if task.user_id is not None and task.priority is not None else 1
-    return parents[:kept] + sorted(parents[kept:], key=lambda one: one if isinstance(one, str) else one["task_id"])
+    return parents[:kept] + sorted(parents[kept:], key=lambda edge: edge if isinstance(edge, str) else edge["task_id"])
 
 
 def decode_task(data: bytes) -> Task[Any]:
@@ -136,7 +136,7 @@ def decode_task(data: bytes) -> Task[Any]:
         inputs = fields.get("inputs")
         if inputs:
             places = tuple(Input(tuple(at), Output(t, key, tuple(path))) for at, t, key, path in inputs)
-            args, kwargs = fill_in(args, kwargs, places, lambda one: one.output)
+            args, kwargs = fill_in(args, kwargs, places, lambda entry: entry.output)
         # As `from_fields`, without copying the names: this is the hot path of every worker.
         task: Task[Any] = object.__new__(Task)
         task.__attrs_init__(
@@ -166,28 +166,28 @@ def decode_task(data: bytes) -> Task[Any]:
 
 
 def encode_backoff(backoff: Backoff) -> dict[str, float]:
-    """Return a backoff as messages and schedules hold it."""
+    """Return a backoff as it is stored in messages and schedules."""
     return {wire: getattr(backoff, name) for wire, name in _BACKOFF.items()}
 
 
 def decode_backoff(stored: Mapping[str, Any]) -> Backoff:
-    """Return what `encode_backoff` has made; what this version does not know is ignored.
+    """Decode the result of `encode_backoff`; unknown fields are ignored.
 
     Raises:
-        InvalidTask: It has a value that it cannot have.
+        InvalidTask: A value is invalid.
     """
     return Backoff(**{name: stored[wire] for wire, name in _BACKOFF.items() if wire in stored})
 
 
 def _parents(parents: tuple[After, ...]) -> list[Any]:
-    # An id alone for the usual policy: so messages stay short.
+    # Only the id for the usual policy, to keep messages short.
     return [parent.task_id if parent.on_failure == "cascade" else asdict(parent) for parent in parents]
 
 
 def _add_options(fields: dict[str, Any], task: Task[Any], parents: tuple[After, ...], inputs: list[Input]) -> None:
-    """Add what most messages leave out."""
+    """Add the fields that most messages omit."""
     if inputs:
-        # So that all that it depends on has its place, whether the task names it or takes its output.
+        # All tasks that it depends on, whether it names them or takes their outputs.
         task = with_fields(task, depends_on=parents)
     for name, default in _OPTIONAL:
         value = getattr(task, name)
@@ -196,7 +196,7 @@ def _add_options(fields: dict[str, Any], task: Task[Any], parents: tuple[After, 
     if parents:
         fields["depends_on"] = _parents(parents)
     if inputs:
-        fields["inputs"] = [_input(one) for one in inputs]
+        fields["inputs"] = [_input(entry) for entry in inputs]
     if task.backoff is not None:
         fields["retry"] = encode_backoff(task.backoff)
 
@@ -211,11 +211,11 @@ def _times(task: Task[Any]) -> dict[str, int]:
 
 
 def _arguments(task: Task[Any]) -> tuple[Any, Any, list[Input], tuple[After, ...]]:
-    """Return the arguments without the outputs of other tasks among them, these, and all that the task depends on."""
+    """Return the arguments without outputs of other tasks, these outputs, and all dependencies of the task."""
     try:
         _check(task, task.args, task.kwargs)
     except InvalidTask:
-        # An output is not a JSON value either. They are rare: so only what is refused is looked through for them.
+        # Outputs are not JSON values. They are rare, so only arguments that are refused are searched for them.
         args, kwargs, inputs = take_out(task.args, task.kwargs)
         if not inputs:
             raise
@@ -224,12 +224,12 @@ def _arguments(task: Task[Any]) -> tuple[Any, Any, list[Input], tuple[After, ...
     return task.args, task.kwargs, [], task.depends_on
 
 
-def _input(one: Input) -> list[Any]:
-    return [one.at, one.output.task_id, one.output.key, one.output.path]
+def _input(entry: Input) -> list[Any]:
+    return [entry.at, entry.output.task_id, entry.output.key, entry.output.path]
 
 
 def _check(task: Task[Any], args: Any, kwargs: Any) -> None:
-    """Refuse what JSON cannot say, naming the task and the parameter."""
+    """Refuse values that JSON cannot represent, naming the task and the parameter."""
     try:
         if args:
             check_json(args, "args")
@@ -243,7 +243,7 @@ def _check(task: Task[Any], args: Any, kwargs: Any) -> None:
 
 
 def _with_parameter(task: Task[Any], problem: str) -> str:
-    """Name the parameter that a positional argument belongs to, where the function is known here."""
+    """Name the parameter of a positional argument, if the function is known here."""
     place = problem.partition("[")[2].partition("]")[0]
     name = parameter_name(task.func, int(place)) if problem.startswith("args[") else ""
     return f"argument {name!r}, {problem}" if name else problem

@@ -33,12 +33,12 @@ class QueueKeys:
 
     @property
     def prefix(self) -> str:
-        """What every key of the queue begins with."""
+        """The common prefix of all keys of the queue."""
         return f"fairque:{{{self.name}}}:"
 
     @property
     def meta(self) -> str:
-        """HASH: schema and settings of the queue. The one key that scripts get; they derive the rest from it."""
+        """HASH: schema and settings of the queue. The only key that scripts get; they derive the others from it."""
         return f"{self.prefix}meta"
 
     @property
@@ -47,14 +47,14 @@ class QueueKeys:
         return f"{self.prefix}wake"
 
     def interrupt(self, worker: str) -> str:
-        """LIST of at most one element, on which one worker blocks beside `wake`."""
+        """LIST of at most one element, on which one worker blocks in addition to `wake`."""
         return f"{self.prefix}interrupt:{worker}"
 
     def done(self, listener: str) -> str:
-        """Channel on which one process hears of the tasks that it waits for."""
+        """Channel that notifies one process of the tasks that it waits for."""
         return f"{self.prefix}done:{listener}"
 
     @property
     def changed(self) -> str:
-        """Channel on which schedulers hear that schedules changed, or that their leader resigned."""
+        """Channel that notifies schedulers of changed schedules, and of the resignation of the leader."""
         return f"{self.prefix}changed"

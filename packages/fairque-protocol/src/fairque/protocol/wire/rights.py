@@ -1,4 +1,4 @@
-"""Which commands, keys and channels each script and role needs: for the doctor, the runners, and the ACL files."""
+"""The commands, keys and channels that each script and role needs: for the doctor, the runners, and the ACL files."""
 
 import re
 from collections.abc import Iterable
@@ -25,18 +25,18 @@ __all__ = [
 _CALLED = re.compile(r'\b(?:call|send|send_keys|redis\.p?call)\("([A-Z]+)"')
 _READS_ONLY = re.compile(r"^#!lua flags=[a-z,-]*no-writes")
 
-#: The keys of a queue by what follows its prefix; an id follows a colon. The key `now` is only for tests.
+#: The keys of a queue without its prefix; an id follows a colon. The key `now` is only for tests.
 KEYS = (
     *("meta", "m:", "t:", "x:", "r:", "p:", "w:", "n:", "c:", "u:", "ready", "fresh", "critical", "owe", "timers"),
     *("users", "cfg:", "configured", "g", "running", "delayed", "deferred", "s:", "d:", "pending", "kept", "held"),
     *("dead", "counts", "dedup:", "claim:", "wake", "interrupt:", "sweeping", "broken:"),
     *("schedule:", "schedules", "due", "lock"),
 )
-#: Commands or places that a sentence lists.
+#: Most commands or places that a sentence lists.
 _SHOWN = 12
 _CHANNELS = ("done:", "changed")
 
-#: What every process sends itself: to connect, to run scripts, and to look at the server.
+#: Commands that every process sends itself: to connect, to run scripts, and to check the server.
 _ALWAYS = ("EVALSHA", "SCRIPT|LOAD", "INFO", "PING", "SELECT")
 _LISTENING = ("SUBSCRIBE", "UNSUBSCRIBE")
 
@@ -63,7 +63,7 @@ def _readers() -> set[str]:
 
 
 def _of_schedules() -> set[str]:
-    """The scripts of schedules, by how they are named."""
+    """Return the scripts of schedules, by their names."""
     return {name for name in script_names() if re.search(r"^(?:lead|fire|due|enable)$|schedule", name)}
 
 
@@ -104,8 +104,8 @@ def commands_of(role: str) -> list[str]:
 def acl_rules(role: str, queue: str = "") -> str:
     """Return the rules of an ACL user for a role: its commands, and the keys and channels of one queue, or of all.
 
-    A call of a script cannot be told from one of another: between roles that write, such as producer and worker, the
-    rules do not isolate them, but they keep each of them from what none of its scripts does.
+    Calls of different scripts cannot be distinguished: between roles that write, such as producer and worker, the rules
+    do not isolate scripts, but each role can only send the commands of its own scripts.
     """
     keys = f"fairque:{{{queue}}}:*" if queue else "fairque:*"
     commands = " ".join(f"+{command.lower()}" for command in commands_of(role))
@@ -117,9 +117,9 @@ class Need:
     """Something that a script needs from the user of its connection.
 
     Attributes:
-        words: What is asked of the server: a command with arguments, as the script ``rights`` takes it.
-        command: The command in these words, in small letters.
-        place: The key or channel that is meant, in words; empty when it is the command itself.
+        words: A command with arguments, as the script ``rights`` takes it.
+        command: The command, in lower case.
+        place: The key or channel, as a text; empty if the need is the command itself.
     """
 
     words: str
@@ -129,7 +129,7 @@ class Need:
 
 @cache
 def needs_of(name: str) -> tuple[Need, ...]:
-    """Return what a script needs: its commands, and the keys and channels that it touches with them."""
+    """Return what a script needs: its commands, and the keys and channels that it uses with them."""
     text = re.sub(r"--.*", "", script(name).text)
     if _READS_ONLY.match(script(name).text):
         text = _SETS_ASIDE.sub("", text)
@@ -151,7 +151,7 @@ def needs_of(name: str) -> tuple[Need, ...]:
 
 @cache
 def needs_of_role(role: str) -> tuple[Need, ...]:
-    """Return what a role needs for its own work, itself and in its scripts."""
+    """Return what a role needs for its own work, directly and in its scripts."""
     needs = _of_commands(sorted(_direct(role)))
     needs += [need for name in _own_scripts(role) for need in needs_of(name)]
     return tuple({need.words: need for need in needs}.values())
@@ -165,7 +165,7 @@ def told(lacking: Iterable[Need]) -> str:
     """Return what somebody may not do who lacks something: commands to send, and places where it may send them."""
     lacking = list(lacking)
     commands = sorted({need.command for need in lacking if not need.place})
-    # Who may not send a command at all is told no places for it.
+    # If the command itself is not allowed, its places are not listed.
     places = dict.fromkeys(need.place for need in lacking if need.place and need.command not in commands)
     return "; ".join(f"{verb}: {_first(names)}" for verb, names in (("send", commands), ("reach", [*places])) if names)
 
@@ -176,21 +176,21 @@ def _first(names: list[str]) -> str:
 
 
 def remedy(lacking: Iterable[Need], queue: str) -> str:
-    """Return the command that grants what is lacking."""
+    """Return the command that grants the missing rights."""
     prefix = f"fairque:{{{queue}}}:*"
     commands = dict.fromkeys(f"+{need.command}" for need in lacking if not need.place)
     return " ".join(("ACL SETUSER USER", f"~{prefix}", f"&{prefix}", *commands))
 
 
-#: Commands by which it is found out whether a key may be written; a script that writes has one of them.
+#: Commands that test whether a key may be written; every script that writes uses one of them.
 _WRITES = ("MSET", "SET", "HSET", "ZADD", "LPUSH", "DEL")
-#: What only reads sets nothing aside; it shares the function that could.
+#: Scripts that only read include this function but never call it.
 _SETS_ASIDE = re.compile(r"local function set_aside\(.*?\nend\n", re.DOTALL)
 _WRITES_META = re.compile(r'"(?:HSET|HSETNX|HDEL)", KEYS\[1\]')
 
 
 def _touches(text: str, key: str) -> bool:
-    """Whether a script names a key: ids come behind a colon, which queues of users get elsewhere."""
+    """Whether a script names a key: ids follow a colon, which other code adds for the queues of users."""
     if key in ("meta", "n:", "c:"):
         return key == "meta" or re.search(rf'"{key[0]}(?::|")', text) is not None
     return f'"{key}' in text if key.endswith(":") else f'"{key}"' in text
@@ -214,8 +214,8 @@ def words(command: str, key: str = "") -> str:
     """Return a command with arguments as the script ``rights`` takes it: ``*`` for a key, ``&`` for a channel.
 
     Args:
-        command: Its name; a subcommand after a bar.
-        key: What follows the prefix of the queue; the meta key by default.
+        command: The name of the command; a subcommand after a bar.
+        key: The key without the prefix of the queue; the meta key by default.
     """
     if command in _WITHOUT_KEY:
         return f"{command.replace('|', ' ')} 1"

@@ -1,4 +1,4 @@
-"""The definition of a schedule as JSON, what is wrong with one, and the digest of what its times depend on."""
+"""The definition of a schedule as JSON, its problems, and the digest of the fields that determine its runs."""
 
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
@@ -29,7 +29,7 @@ __all__ = [
     "timing_digest",
 ]
 
-#: The id of a task, 128 bytes, holds it and a time.
+#: The id of a task, 128 bytes, contains it and the time of a run.
 MAX_SCHEDULE_ID_BYTES = 100
 
 _VERSION = 1
@@ -59,7 +59,7 @@ _TIMING = ("cron", "every_ms", "at_ms", "timezone", "dst_gap", "start_ms", "end_
 #: A time in a task's id has 15 digits at most.
 _LATEST = 10**15 - 1
 _DAY_MS = 86_400_000
-#: Least and greatest value of numbers, and how they are called in seconds.
+#: The ranges of numbers, and their names in seconds.
 _NUMBERS: dict[str, tuple[str, int, int]] = {
     "every_ms": ("every", 100, 3_660 * _DAY_MS),
     "jitter_ms": ("jitter", 0, _DAY_MS),
@@ -74,7 +74,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 
 
 def encode_schedule(schedule: Schedule) -> bytes:
-    """Encode a schedule without problems, with keys as they were passed. Whether it is paused is not part of it."""
+    """Encode a valid schedule, with keys in the order in which they were passed, but without whether it is paused."""
     stored: dict[str, Any] = {"v": _VERSION, "id": schedule.schedule_id}
     for source, names, defaults in ((schedule, _FIELDS, _DEFAULTS), (schedule.task, _TASK_FIELDS, _TASK_DEFAULTS)):
         for wire, name in names.items():
@@ -85,7 +85,7 @@ def encode_schedule(schedule: Schedule) -> bytes:
 
 
 def content_digest(schedule: Schedule) -> str:
-    """Return what tells whether two definitions are equal, in whatever order their keys stand."""
+    """Return a digest that is the same for equal definitions, whatever the order of their keys."""
     return blake2b(dumps(canonical(loads(encode_schedule(schedule)))), digest_size=8).hexdigest()
 
 
@@ -117,12 +117,12 @@ def decode_schedule(data: bytes, *, paused: bool | None = None) -> Schedule:
 
 
 def timing_digest(schedule: Schedule) -> str:
-    """Return what tells whether two definitions have the same times."""
+    """Return a digest that is the same for definitions with the same runs."""
     return blake2b(dumps([getattr(schedule, name) for name in _TIMING]), digest_size=8).hexdigest()
 
 
 def schedule_problems(schedule: Schedule) -> list[str]:
-    """Return all that is wrong with a schedule, except what only who knows cron, zones and functions can say."""
+    """Return all problems of a schedule, except those that need knowledge of cron, time zones and functions."""
     name = f"schedule {shown(schedule.schedule_id, 110)}"
     problems = [*_times(schedule), *_numbers(schedule), *_choices(schedule), *_task(schedule)]
     if not problems:
@@ -142,7 +142,7 @@ def id_problems(value: object) -> list[str]:
     return [] if problem is None else [problem]
 
 
-# Nothing was checked before, so a field may hold anything.
+# Nothing was checked before, so a field may have any value.
 def _times(schedule: Any) -> Iterator[str]:
     given = [name for name in ("cron", "every_ms", "at_ms") if getattr(schedule, name) is not None]
     if len(given) != 1:

@@ -1,4 +1,4 @@
-"""Loads the Lua scripts of the wheel: resolves their includes, marks where each line comes from, hashes the text."""
+"""Loads the Lua scripts of the package: resolves includes, marks the source of each line, hashes the text."""
 
 import functools
 import hashlib
@@ -13,9 +13,9 @@ from fairque.protocol.errors import ProtocolError
 __all__ = ["Script", "expand", "load_scripts", "script", "script_names"]
 
 _INCLUDE = re.compile(r'^--- @include "([a-z_]+)"$')
-#: Files of one level. Where a function refers to a variable of the level that runs, Lua walks through all of them, one
-#: by one; those of outer levels are at hand. Saves a script a tenth of a call with one task. Lua's limit is 60 outer
-#: variables that the levels further in refer to.
+#: Files of one level. To create a function that refers to variables of the present level, Lua searches through them one
+#: by one; those of outer levels are found directly. This saves a tenth of a call with one task. Lua allows at most 60
+#: outer variables that inner levels refer to.
 _LEVEL = 8
 
 
@@ -24,9 +24,9 @@ class Script:
     """A script as it is sent.
 
     Attributes:
-        name: Name of its file without the ending.
-        text: Source with all includes in place.
-        sha: SHA-1 of the text, by which the server knows it.
+        name: Name of its file without the extension.
+        text: The source with all includes in place.
+        sha: SHA-1 of the text, by which the server identifies it.
     """
 
     name: str
@@ -45,7 +45,7 @@ def script_names() -> list[str]:
 
 @functools.cache
 def script(name: str) -> Script:
-    """Return a script by name; read from the package once.
+    """Return a script by name; it is read from the package once.
 
     Raises:
         ProtocolError: It is missing, or one of its includes is missing or includes itself.
@@ -55,7 +55,7 @@ def script(name: str) -> Script:
 
 
 def load_scripts() -> None:
-    """Read all scripts now, for a process that must not meet another version of them later.
+    """Read all scripts now, for a process that must not read another version of them later.
 
     Raises:
         ProtocolError: One cannot be read.
@@ -70,7 +70,7 @@ def load_scripts() -> None:
 def expand(name: str, folder: Traversable) -> str:
     """Return the text of ``folder/name.lua`` with its includes, each once, at the place of its first mention.
 
-    After every few of them the rest stands in a function of its own, which is called at once.
+    After every few of them the rest is wrapped in a function, which is called at once.
 
     Raises:
         ProtocolError: A file is missing, or an include leads back to itself.

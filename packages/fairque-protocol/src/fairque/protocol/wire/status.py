@@ -1,4 +1,4 @@
-"""What a script answers, as numbers: 0 and above went well, below 0 nothing was changed."""
+"""The status codes of scripts: positive ones are successes; with a negative one nothing was changed."""
 
 from enum import IntEnum
 
@@ -10,7 +10,7 @@ class Status(IntEnum):
 
     #: Done; for a batch, the answers for its tasks follow.
     OK = 1
-    #: The same call was carried out before: the answer says how.
+    #: The same call was run before: the answer says with which result.
     ALREADY = 2
     #: Another task holds the deduplication key; its id follows.
     DEDUPLICATED = 3
@@ -18,7 +18,7 @@ class Status(IntEnum):
     REQUESTED = 4
     #: The task has run for its whole timeout: its lease is not renewed.
     OVERDUE = 5
-    #: No task for this time of a schedule, since that of the last one has not ended.
+    #: No task for this run of a schedule, since the task of the last one has not ended.
     SKIPPED = 6
 
     #: The caller no longer holds the task, or no longer leads.
@@ -33,9 +33,9 @@ class Status(IntEnum):
     BAD_ARGS = -5
     #: The queue has another schema; its number follows.
     SCHEMA = -6
-    #: As many tasks wait as may; whose limit it is follows.
+    #: The backlog has reached a limit; whose limit follows.
     FULL = -7
-    #: Not now: users have tasks or debts, or dependents are still being told of an end.
+    #: Not now: users have tasks or debts, or dependents are still being notified of an ending.
     BUSY = -8
     #: A task depends on one that is not known; both follow.
     UNKNOWN_PARENT = -9
@@ -43,5 +43,5 @@ class Status(IntEnum):
     CHANGED = -10
     #: Another scheduler leads.
     HELD = -11
-    #: The time of a schedule is not come.
+    #: The run of a schedule is not due yet.
     EARLY = -12
