@@ -1,7 +1,8 @@
 #!lua flags=no-writes
 --[[ read_schedules: returns one page of at most 4 MiB of the schedules, ordered by id.
   KEYS[1] meta
-  ARGV[1] from: '(' and the schedule before the first one, or '-' from the beginning  ARGV[2] most: 1 to 1000
+  ARGV[1] from: '(' and the schedule before the first one, '[' and the first possible one, or '-' from the beginning
+  ARGV[2] most: 1 to 1000
   Returns {1, now_ms, until, schedule, definition, revision, on, next, from, forget, last, fired, missed, skipped,
     misses, did, ...} with thirteen places per schedule; until: the last one read, '' if no others follow
     | {-5, what} | {-6, schema} ]]

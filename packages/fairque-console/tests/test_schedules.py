@@ -44,6 +44,22 @@ def declare(bench: "Bench", start: datetime | None = None) -> None:
         scheduler.schedules.apply([nightly, often])
 
 
+def test_only_those_are_listed_whose_ids_begin_as_asked(bench: "Bench", command: Command) -> None:
+    task = Task(func="shop:report", user_id="acme")
+    with TaskScheduler.from_url(bench.url, queue=bench.keys.name) as scheduler:
+        for name in ("a", "mail", "mail:1", "mail:2", "main", "z"):
+            scheduler.schedules.add(Schedule(name, task, cron="@daily"))
+
+    def listed(*args: str) -> tuple[list[str], str | None]:
+        page = json.loads(command("list", "--json", *args).stdout)
+        return [item["schedule_id"] for item in page["items"]], page["next"]
+
+    assert listed("--prefix", "mail") == (["mail", "mail:1", "mail:2"], None)
+    assert listed("--prefix", "mail:", "--limit", "1") == (["mail:1"], "mail:1")
+    assert listed("--prefix", "mail:", "--after", "mail:1") == (["mail:2"], None)
+    assert listed("--prefix", "nothing") == ([], None)
+
+
 def test_a_schedule_is_fired_beside_its_runs(bench: "Bench", command: Command) -> None:
     declare(bench, start=datetime(2100, 1, 1, tzinfo=UTC))
     task_id = command("fire", "often").stdout.strip()

@@ -7,7 +7,7 @@ from attrs import evolve
 
 from fairque.client._async.handle import AsyncTaskHandle
 from fairque.client._async.paging import all_pages
-from fairque.client.arguments import MAX_PAGE, page_size, page_start
+from fairque.client.arguments import MAX_PAGE, page_prefix, page_size, page_start
 from fairque.client.link import AsyncLink
 from fairque.client.pushing import one_push
 from fairque.client.schedule_plans import Plan
@@ -57,7 +57,7 @@ class AsyncSchedules:
         """
         return with_next(await self._link.run(read_schedule(self._link.keys, schedule_id)))
 
-    async def list(self, *, after: str | None = None, limit: int = 100) -> Page[ScheduleInfo]:
+    async def list(self, *, after: str | None = None, limit: int = 100, prefix: str = "") -> Page[ScheduleInfo]:
         """Return a page of the schedules, in the order of their ids; it ends before it has more than 4 MiB.
 
         Its ``problems`` tell of those between them that cannot be read here.
@@ -65,17 +65,20 @@ class AsyncSchedules:
         Args:
             after: ``next`` of the page before; None begins.
             limit: Schedules of the page, 1 to 1,000.
+            prefix: How their ids begin.
 
         Raises:
             InvalidArgument: One of them cannot be used. Nothing was sent.
         """
-        call = read_schedules(self._link.keys, after=page_start(after), most=page_size(limit))
+        call = read_schedules(
+            self._link.keys, after=page_start(after), most=page_size(limit), prefix=page_prefix(prefix)
+        )
         page = await self._link.run(call)
         return evolve(page, rows=tuple(map(with_next, page.rows))).page()
 
-    def iter(self) -> AsyncIterator[ScheduleInfo]:
+    def iter(self, *, prefix: str = "") -> AsyncIterator[ScheduleInfo]:
         """Give all schedules that can be read, page after page."""
-        return all_pages(lambda after: self.list(after=after, limit=MAX_PAGE))
+        return all_pages(lambda after: self.list(after=after, limit=MAX_PAGE, prefix=prefix))
 
     async def upcoming(self, limit: int = 10) -> Sequence[ScheduleInfo]:
         """Return the schedules that are due next, the earliest first; 1 to 1,000."""

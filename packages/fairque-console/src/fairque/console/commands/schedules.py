@@ -2,7 +2,7 @@
 
 import click
 
-from fairque.console.options import as_json, opened, page_options, say, server_options, watchable
+from fairque.console.options import as_json, opened, page_options, prefix_option, say, server_options, watchable
 from fairque.protocol.service.options import Given
 from fairque.protocol.service.usage import Group
 
@@ -17,14 +17,15 @@ def command() -> None:
 @command.command("list")
 @server_options
 @page_options
+@prefix_option
 @as_json
 @watchable
-def list_(given: Given, after: str | None, limit: int, *, as_json: bool) -> None:
+def list_(given: Given, after: str | None, limit: int, prefix: str, *, as_json: bool) -> None:
     """List schedules in the order of their ids, and say which scheduler leads."""
     from fairque.console.schedule_tables import facts, page_table
 
     with opened(given) as queue_:
-        page, status = queue_.schedules.list(after=after, limit=limit), queue_.schedules.status()
+        page, status = queue_.schedules.list(after=after, limit=limit, prefix=prefix), queue_.schedules.status()
     leads = f"{status.leader} leads in term {status.term}" if status.leader else "nobody leads"
     more = [] if page.next is None else [f"more with --after {page.next!r}"]
     leads += f"; {status.schedules:,} schedules, {status.overdue:,} overdue"

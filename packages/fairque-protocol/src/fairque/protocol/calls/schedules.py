@@ -14,6 +14,7 @@ from fairque.protocol.errors import (
     ScheduleConflict,
     ScheduleNotFound,
 )
+from fairque.protocol.model.page import page_begin
 from fairque.protocol.model.schedule_infos import (
     Miss,
     Moved,
@@ -251,26 +252,29 @@ def read_known(keys: QueueKeys, schedule_ids: Sequence[str]) -> Call[tuple[int, 
     return Call("read_schedule", keys, tuple(schedule_ids), decode)
 
 
-def read_schedules(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> Call[SchedulePage]:
-    """Build the call that reads a page of 1 to 1,000 schedules by their ids, from the one after ``after`` on.
+def read_schedules(
+    keys: QueueKeys, *, after: str | None = None, most: int = 100, prefix: str = ""
+) -> Call[SchedulePage]:
+    """Build the call that reads 1 to 1,000 schedules whose ids begin with ``prefix``, from the one after ``after`` on.
 
-    The page ends before it has more than 4 MiB, but not before its first schedule. One that cannot be read here keeps
-    none of the others from being read.
+    The page ends before it has more than 4 MiB, but not before its first schedule. An unreadable one hides no others.
     """
 
     def decode(reply: list[Any]) -> SchedulePage:
         _, now_ms, until, *places = opened(keys, reply)
-        rows, unreadable = [], []
+        rows, unreadable, following = [], [], text(until) or None
         for one in _each(places):
+            if not text(one[0]).startswith(prefix):
+                following = None  # they are in order: none follows that begins so
+                break
             try:
                 rows.append(_row(one))
             except ProtocolError as error:
-                unreadable.append(
-                    UnreadableSchedule(schedule_id=text(one[0]), revision=int(one[2]), problem=str(error))
-                )
-        return SchedulePage(at_ms=int(now_ms), rows=tuple(rows), unreadable=tuple(unreadable), next=text(until) or None)
+                lost = UnreadableSchedule(schedule_id=text(one[0]), revision=int(one[2]), problem=str(error))
+                unreadable.append(lost)
+        return SchedulePage(at_ms=int(now_ms), rows=tuple(rows), unreadable=tuple(unreadable), next=following)
 
-    return Call("read_schedules", keys, ("-" if after is None else f"({after}", most), decode)
+    return Call("read_schedules", keys, (page_begin(after, prefix), most), decode)
 
 
 def read_scheduler(keys: QueueKeys) -> Call[SchedulerStatus]:

@@ -6,7 +6,7 @@ from typing import TypeVar, overload
 
 from attrs import frozen
 
-__all__ = ["Page"]
+__all__ = ["Page", "page_begin"]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -38,3 +38,13 @@ class Page(Sequence[T_co]):
 
     def __len__(self) -> int:
         return len(self.items)
+
+
+def page_begin(after: str | None, prefix: str = "") -> str:
+    """Return where a page of ids begins, as the scripts take it.
+
+    Args:
+        after: The last id of the page before; None begins.
+        prefix: How the ids begin. All that begin so follow the prefix itself.
+    """
+    return f"({after}" if after is not None and after >= prefix else f"[{prefix}" if prefix else "-"
