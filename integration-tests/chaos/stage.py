@@ -72,7 +72,7 @@ class Hand:
         """Fail a task finally."""
         self._end(task, "error")
         error = dumps({"type": "ValueError", "error": "no", "reason": "retries"})
-        self._consumer.fail_task(Failed(task.task_id, task.token, 1_000, "dead", 0, error))
+        self._consumer.exchange([], [Failed(task.task_id, task.token, 1_000, "dead", 0, error)], 0)
 
     def release(self, task: Granted) -> None:
         self._consumer.release([Released(task.task_id, task.token, 1_000)])

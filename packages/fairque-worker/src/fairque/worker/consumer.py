@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fairque.protocol import calls
-from fairque.protocol.calls import Ended, Failed, Finished, Granted, Popped, QueueStats, Released, Reported, Swept
+from fairque.protocol.calls import Ended, Failed, Finished, Popped, QueueStats, Released, Reported, Swept
 from fairque.protocol.durations import to_ms
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.ids import new_nonce
@@ -73,14 +73,6 @@ class Consumer:
     def interrupt(self) -> None:
         """End the wait of this worker as soon as possible."""
         self.runner.run(calls.interrupt(self.keys, self.worker))
-
-    def finish_task(self, task: Granted, result: bytes = b"", ran_us: int = 0) -> Ended:
-        """Record the result of one task (JSON, empty for null) that ran for ``ran_us`` microseconds."""
-        return self.runner.run(self._finish([Finished(task.task_id, task.token, ran_us, result)]))[0]
-
-    def fail_task(self, failed: Failed) -> Ended:
-        """Record one failed attempt."""
-        return self.runner.run(self._fail([failed]))[0]
 
     def release(self, tasks: Sequence[Released]) -> list[Ended]:
         """Give tasks back without counting a retry, at most a batch of them in one call."""
