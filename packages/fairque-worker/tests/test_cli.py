@@ -69,7 +69,7 @@ def test_a_module_without_a_name_is_wrong_usage(command: Command, name: str) -> 
     assert f"{name!r} is neither MODULE nor MODULE:ATTR" in result.stderr
 
 
-def test_all_that_is_wrong_is_said_at_once_with_the_option_that_says_it(command: Command) -> None:
+def test_all_problems_are_reported_at_once_with_their_options(command: Command) -> None:
     Path("fairque.yaml").write_text("worker:\n  stop_timeout: -1\n")
     result = command("--config", "fairque.yaml", "--queue", "a:b", "--concurrency", "0", "--url", "http://x", "tasks")
     assert result.exit_code == 78
@@ -95,7 +95,7 @@ def test_an_unknown_option_is_wrong_usage(command: Command) -> None:
     assert command("--concurency", "2", "tasks").exit_code == 2
 
 
-def test_a_number_that_is_none_is_wrong_usage(command: Command) -> None:
+def test_a_value_that_is_not_a_number_is_wrong_usage(command: Command) -> None:
     assert command("--concurrency", "many", "tasks").exit_code == 2
 
 
@@ -123,7 +123,7 @@ def test_a_wrong_url_does_not_show_its_password(command: Command) -> None:
     assert "secret" not in result.output
 
 
-def test_a_module_that_is_not_there_is_said_with_where_it_was_looked_for(command: Command, tmp_path: Path) -> None:
+def test_the_error_of_a_missing_module_says_where_it_was_searched(command: Command, tmp_path: Path) -> None:
     result = command("tasks_of_nobody")
     assert result.exit_code == 6
     assert "module 'tasks_of_nobody' cannot be imported: ModuleNotFoundError" in result.stderr
@@ -140,13 +140,13 @@ def test_a_module_that_is_not_there_is_said_with_where_it_was_looked_for(command
         ("raise SystemExit(0)", "SystemExit"),
     ],
 )
-def test_a_module_that_cannot_be_imported_is_said_with_the_reason(command: Command, text: str, words: str) -> None:
+def test_the_error_of_a_module_that_cannot_be_imported_has_the_reason(command: Command, text: str, words: str) -> None:
     result = command(write("tasks_of_trouble", text))
     assert result.exit_code == 6
     assert words in result.stderr
 
 
-def test_of_a_module_that_fails_the_line_is_said(command: Command) -> None:
+def test_the_error_of_a_module_that_fails_names_the_line(command: Command) -> None:
     result = command(write("tasks_of_trouble", "import sys\nimport nothing_of_the_kind\n"))
     assert 'tasks_of_trouble.py", line 2, in <module>' in result.stderr
     assert "importlib" not in result.stderr
@@ -196,7 +196,7 @@ one, number = Good(), 5
         ("Unfinished", "cannot be created without arguments"),
     ],
 )
-def test_an_attribute_that_is_no_usable_handler_is_refused(command: Command, attribute: str, words: str) -> None:
+def test_an_attribute_that_is_not_a_usable_handler_is_refused(command: Command, attribute: str, words: str) -> None:
     result = command(f"{write('tasks_of_handlers', HANDLERS)}:{attribute}")
     assert result.exit_code == 6
     assert words in result.stderr
@@ -216,20 +216,20 @@ def test_a_worker_has_one_handler(command: Command) -> None:
     assert "2 task handlers are named, but a worker has one" in result.stderr
 
 
-def test_a_server_that_is_away_is_one_line_and_no_traceback(command: Command) -> None:
+def test_an_unreachable_server_is_one_line_without_a_traceback(command: Command) -> None:
     result = command(write("tasks_of_anybody", ""))
     assert result.exit_code == 3
     assert "does not answer" in result.stderr
     assert result.stderr.count("\n") == 1
 
 
-def test_the_option_wins_over_the_environment(command: Command) -> None:
+def test_an_option_overrides_the_environment(command: Command) -> None:
     result = command("--url", "unix:///elsewhere/s", write("tasks_of_anybody", ""))
     assert result.exit_code == 3
     assert "/elsewhere/s" in result.stderr
 
 
-def test_set_wins_over_the_environment_and_an_option_of_its_own_over_both(command: Command) -> None:
+def test_set_overrides_the_environment_and_a_specific_option_overrides_both(command: Command) -> None:
     module = write("tasks_of_anybody", "")
     change = ["--set", "redis.url=unix:///of/set/s"]
     assert "/of/set/s" in command(*change, module).stderr
@@ -281,7 +281,7 @@ def test_a_wrong_configuration_names_file_and_line_of_every_problem(command: Com
     assert "fairque.yaml:5" in result.stderr
 
 
-def test_a_configuration_that_is_not_there_is_wrong(command: Command) -> None:
+def test_a_missing_configuration_file_is_an_error(command: Command) -> None:
     result = command("--config", "missing.yaml", "tasks_of_anybody")
     assert result.exit_code == 78
     assert "missing.yaml: no such file" in result.stderr
@@ -315,19 +315,19 @@ def test_an_address_in_a_wrong_place_does_not_show_its_password(command: Command
     assert "ann:***@db" in result.output
 
 
-def test_an_address_in_the_place_of_a_module_is_told_where_it_belongs(command: Command) -> None:
+def test_the_error_of_an_address_in_place_of_a_module_says_where_it_belongs(command: Command) -> None:
     assert "is an address: give it with --url, and name a MODULE" in command(ADDRESS).output
 
 
 @pytest.mark.parametrize("name", ["config", "doctor", "users", "verify"])
-def test_a_module_may_have_the_name_of_what_operators_do(command: Command, name: str) -> None:
+def test_a_module_may_have_the_name_of_a_command_of_operators(command: Command, name: str) -> None:
     write(name, "1 / 0\n")
     result = command(name)
     assert result.exit_code == 6
     assert f"module '{name}' cannot be imported: ZeroDivisionError" in result.stderr
 
 
-def test_a_command_of_operators_that_is_no_module_is_named(command: Command) -> None:
+def test_a_command_of_operators_that_is_not_a_module_is_suggested(command: Command) -> None:
     result = command("doctor", "--burst")
     assert result.exit_code == 6
     assert "run fairque doctor (package fairque-console)" in result.stderr

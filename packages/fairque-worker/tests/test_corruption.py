@@ -106,7 +106,7 @@ def test_a_task_whose_record_cannot_be_read_is_a_dead_letter_with_a_reason_and_o
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_spoiled_key_of_the_queue_stops_neither_its_user_nor_others(bench: Any, key: str, value: Any) -> None:
+def test_a_corrupt_key_of_the_queue_stops_neither_its_user_nor_others(bench: Any, key: str, value: Any) -> None:
     bench.client.hset(bench.keys.meta, mapping={"schema": "1", "limits": "1"})
     tasks = bench.push_all([bench.task(nothing, user=user) for user in ("ann", "bob") for _ in range(3)])
     spoil(bench, key, value)

@@ -383,7 +383,7 @@ def test_the_port_of_a_worker_is_free_when_it_has_ended_though_a_helper_lives_on
         os.close(begins)
 
 
-def test_a_copy_that_uses_its_context_disturbs_nobody(bench: Any) -> None:
+def test_a_copy_that_uses_its_context_affects_nothing(bench: Any) -> None:
     def tells() -> list[int] | None:
         pid = os.fork()
         current_context().progress(1, message="both")

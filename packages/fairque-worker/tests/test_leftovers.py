@@ -92,7 +92,7 @@ class Hooked(Plain):
 @pytest.mark.parametrize("later", [False, True], ids=["thread", "loop"])
 @pytest.mark.parametrize("kind", [Plain, Hooked])
 @pytest.mark.parametrize("way", WAYS)
-def test_what_a_task_has_made_goes_in_a_thread_of_tasks(bench: Any, way: Any, kind: Any, *, later: bool) -> None:
+def test_objects_of_a_task_are_dropped_in_a_thread_of_tasks(bench: Any, way: Any, kind: Any, *, later: bool) -> None:
     gone: SimpleQueue[str] = SimpleQueue()
     bench.start(kind(way, lambda: Leftover(gone), later=later))
     for _ in range(10):
@@ -112,7 +112,7 @@ class Lingers:
 
 
 @pytest.mark.parametrize("way", ["local", "result", "variable"])
-def test_what_hangs_when_it_is_forgotten_ends_with_the_timeout_and_others_continue(
+def test_an_object_that_hangs_when_it_is_dropped_ends_with_the_timeout_and_others_continue(
     bench: Any, gate: threading.Event, way: str
 ) -> None:
     class Result(dict[str, int], Lingers):

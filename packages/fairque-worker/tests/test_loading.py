@@ -51,13 +51,13 @@ def test_the_functions_of_the_modules_in_the_settings_can_be_run(bench: Any, wri
     assert bench.result(task_id) == 42
 
 
-def test_making_a_worker_imports_nothing_yet(write: Write) -> None:
+def test_creating_a_worker_imports_nothing(write: Write) -> None:
     nowhere(write("tasks_of_later", ""))
     assert "tasks_of_later" not in sys.modules
 
 
 @pytest.mark.parametrize("begin", [Worker.start, Worker.run])
-def test_a_module_that_cannot_be_imported_is_said_before_the_server_is_asked(
+def test_a_module_that_cannot_be_imported_is_reported_before_the_server_is_contacted(
     begin: Callable[[Worker], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -72,7 +72,7 @@ def test_a_worker_with_a_handler_imports_the_modules_too(write: Write) -> None:
     assert "tasks_of_both" in sys.modules
 
 
-def test_a_handler_in_the_settings_is_refused_with_the_other_way(write: Write) -> None:
+def test_a_handler_in_the_settings_is_refused_with_a_suggestion(write: Write) -> None:
     with pytest.raises(FairqueError, match=r"'tasks_of_handler:Own'.*Worker\(settings, handler\)"):
         nowhere(f"{write('tasks_of_handler', '')}:Own").start()
 

@@ -138,7 +138,7 @@ def test_a_worker_continues_when_its_server_was_busy_with_a_script(
     bench.reaches(waiting, bench.info(waiting).state.FINISHED)
 
 
-def test_renewals_have_a_connection_of_their_own(bench: Any, client: Any, inside: Any, short: dict[str, float]) -> None:
+def test_heartbeats_have_their_own_connection(bench: Any, client: Any, inside: Any, short: dict[str, float]) -> None:
     """Were all connections of the others held up, the leases would be renewed all the same."""
     worker = bench.start(inside, **short)
     task_id = bench.push(inside)

@@ -48,7 +48,7 @@ def test_a_worker_that_takes_tasks_or_will_is_not_idle(phase: Phase) -> None:
     assert not phases.wait_idle(0)
 
 
-def test_idle_is_news_once_and_forgotten_when_tasks_are_taken_again() -> None:
+def test_idle_is_reported_once_and_reset_when_tasks_are_taken_again() -> None:
     phases = in_phase(Phase.PAUSED)
     assert [phases.note_idle(), phases.note_idle()] == [True, False]
     assert phases.wait_idle(0)
@@ -65,7 +65,7 @@ def test_an_error_is_kept_until_the_end() -> None:
     assert phases.error is error
 
 
-def test_each_move_is_told_and_a_refused_one_is_not() -> None:
+def test_each_move_is_notified_and_a_refused_one_is_not() -> None:
     heard: list[Phase] = []
     phases = Phases(lambda: heard.append(phases.phase))
     phases.move(Phase.RUNNING)
@@ -75,7 +75,7 @@ def test_each_move_is_told_and_a_refused_one_is_not() -> None:
 
 
 @pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.STARTING])
-def test_in_a_forked_child_what_has_begun_is_over_whoever_holds_its_locks(phase: Phase) -> None:
+def test_in_a_forked_child_a_started_worker_counts_as_ended_even_if_its_locks_are_held(phase: Phase) -> None:
     phases = Phases()
     phases.phase = phase
     with phases.turn, phases._lock:
@@ -85,7 +85,7 @@ def test_in_a_forked_child_what_has_begun_is_over_whoever_holds_its_locks(phase:
         assert not phases.move(Phase.STOPPING)
 
 
-def test_in_a_forked_child_what_has_not_begun_may_begin() -> None:
+def test_in_a_forked_child_a_worker_that_has_not_started_may_start() -> None:
     phases = Phases()
     phases.start_over()
     assert phases.move(Phase.RUNNING)

@@ -46,7 +46,7 @@ def test_connections_that_are_cut_are_made_again(bench: Any) -> None:
     bench.result(task_id)
 
 
-def test_a_worker_works_on_when_its_server_comes_back(
+def test_a_worker_continues_when_its_server_returns(
     make_bench: Callable[[str, str], Any],
     tmp_path_factory: pytest.TempPathFactory,
     fairque_queue_name: str,
@@ -78,7 +78,7 @@ def test_a_worker_works_on_when_its_server_comes_back(
         bench.close()
 
 
-def test_a_worker_whose_server_is_away_is_idle_once_it_takes_no_more(
+def test_a_worker_whose_server_is_unreachable_is_idle_once_it_takes_no_more_tasks(
     make_bench: Callable[[str, str], Any], fairque_queue_name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with EmbeddedServer() as server:
@@ -90,7 +90,7 @@ def test_a_worker_whose_server_is_away_is_idle_once_it_takes_no_more(
     assert worker.wait_idle(PATIENCE)
 
 
-def test_tasks_are_told_in_time_that_a_silent_server_may_have_given_them_to_others(
+def test_tasks_are_notified_in_time_that_a_silent_server_may_have_given_them_to_others(
     make_bench: Callable[[str, str], Any], fairque_queue_name: str, short: dict[str, float]
 ) -> None:
     told: SimpleQueue[str] = SimpleQueue()
@@ -128,7 +128,7 @@ def test_tasks_are_told_in_time_that_a_silent_server_may_have_given_them_to_othe
         bench.close()
 
 
-def test_a_task_is_told_in_time_that_its_lease_cannot_be_renewed(
+def test_a_task_is_notified_in_time_that_its_lease_cannot_be_renewed(
     make_bench: Callable[[str, str], Any], fairque_queue_name: str, short: dict[str, float]
 ) -> None:
     contexts: SimpleQueue[TaskContext] = SimpleQueue()

@@ -45,7 +45,7 @@ class Counted:
         return deed
 
 
-def test_functions_and_coroutines_leave_their_results(bench: Any) -> None:
+def test_the_results_of_functions_and_coroutines_are_stored(bench: Any) -> None:
     bench.start(add, add_later, nothing)
     ids = [bench.push(add, 1, 2), bench.push(add_later, 3, 4), bench.push(nothing)]
     assert [bench.result(task_id) for task_id in ids] == [3, 7, None]
@@ -61,7 +61,7 @@ def test_the_record_says_who_ran_a_task_and_when(bench: Any) -> None:
     eventually(lambda: worker.running == 0, what="a free slot")
 
 
-def test_a_handler_of_ones_own_gets_the_payload_and_the_context(bench: Any) -> None:
+def test_a_custom_handler_gets_the_payload_and_the_context(bench: Any) -> None:
     class Echo(TaskHandler):
         def handle(self, task: Task[Any], ctx: TaskContext) -> Any:
             return [task.payload, ctx.user_id, ctx.task_id, ctx.attempt]
@@ -88,7 +88,7 @@ def test_an_async_handler_runs_many_tasks_at_a_time(bench: Any, gate: threading.
     assert [bench.result(task_id) for task_id in ids] == [0, 1, 2, 3, 4]
 
 
-def test_a_task_that_fails_is_tried_again_and_may_succeed(bench: Any) -> None:
+def test_a_task_that_fails_is_retried_and_may_succeed(bench: Any) -> None:
     task = Counted(ValueError("no"), ValueError("no"), "yes")
     bench.start(task)
     task_id = bench.push(task, backoff=SOON)
@@ -139,7 +139,7 @@ def test_retry_with_a_time_takes_that_instead_of_the_backoff(bench: Any) -> None
     assert bench.info(task_id).failures == 1
 
 
-def test_retry_counts_for_the_budget(bench: Any) -> None:
+def test_a_retry_counts_for_the_budget(bench: Any) -> None:
     task = Counted(Retry("never", after=0))
     bench.start(task)
     error = bench.error(bench.push(task, retries=2))
@@ -147,7 +147,7 @@ def test_retry_counts_for_the_budget(bench: Any) -> None:
     assert task.attempts == [1, 2, 3]
 
 
-def test_snooze_counts_for_no_budget(bench: Any) -> None:
+def test_a_snooze_uses_up_no_retry(bench: Any) -> None:
     task = Counted(*[Snooze(0.001)] * 8, "at last")
     bench.start(task)
     task_id = bench.push(task, retries=0)
@@ -179,7 +179,7 @@ def test_a_retry_that_was_never_set_up_is_a_failure_like_any_other(bench: Any) -
     assert bench.result(bench.push(task, backoff=SOON)) == "after all"
 
 
-def test_a_senseless_pause_is_an_error_of_the_task_and_the_worker_continues(bench: Any) -> None:
+def test_an_invalid_pause_is_an_error_of_the_task_and_the_worker_continues(bench: Any) -> None:
     def snoozes() -> None:
         raise Snooze(float("inf"))
 
@@ -220,7 +220,7 @@ def test_an_error_of_the_protocol_out_of_a_task_is_a_failure_like_any_other(benc
     assert bench.info(task_id).failures == 1
 
 
-def test_an_error_of_the_protocol_out_of_a_task_without_retries_is_no_unreadable_message(bench: Any) -> None:
+def test_an_error_of_the_protocol_out_of_a_task_without_retries_is_not_an_unreadable_message(bench: Any) -> None:
     task = Counted(ProtocolError("the other queue refuses it"))
     bench.start(task)
     assert bench.error(bench.push(task, retries=0))["reason"] == "retries"

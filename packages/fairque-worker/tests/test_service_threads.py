@@ -99,14 +99,16 @@ def test_a_thread_that_is_ended_by_something_else_than_an_exception_ends_the_wor
         worker.run()
 
 
-def test_a_courier_that_dies_while_the_worker_stops_is_told_of_too(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_courier_that_dies_while_the_worker_stops_is_reported_too(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     worker = bench.worker(burst=True)
     monkeypatch.setattr(worker._courier, "_wind_up", failing(lambda: None, SystemExit(0), 1))
     with pytest.raises(FairqueError, match="the worker crashed: SystemExit"):
         worker.run()
 
 
-def test_a_worker_with_a_dead_thread_is_not_alive_and_its_tasks_are_told_to_stop(
+def test_a_worker_with_a_dead_thread_is_not_alive_and_its_tasks_are_asked_to_stop(
     bench: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, told = threading.Event(), threading.Event()
@@ -170,7 +172,7 @@ def test_a_worker_that_cannot_start_all_its_threads_starts_none(
         worker.start()
 
 
-def test_progress_without_a_thread_for_it_is_told_with_the_ending(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_without_a_thread_to_send_it_goes_with_the_ending(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     start = threading.Thread.start
 
     def begin(thread: threading.Thread) -> None:
@@ -190,7 +192,7 @@ def test_progress_without_a_thread_for_it_is_told_with_the_ending(bench: Any, mo
     ("used", "cause"),
     [(100.0, 'a task kept the interpreter to itself: give such tasks isolation="process"'), (0.0, "stood still")],
 )
-def test_a_heart_that_beats_late_says_for_how_long_what_ran_and_what_helps(
+def test_the_warning_of_a_late_heartbeat_says_how_late_what_ran_and_what_to_do(
     bench: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, used: float, cause: str
 ) -> None:
     def holds() -> None:

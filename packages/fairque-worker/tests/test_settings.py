@@ -72,7 +72,7 @@ def test_the_environment_sets_every_section() -> None:
     )
 
 
-def test_a_typing_error_in_the_environment_is_told_with_the_word_that_was_meant() -> None:
+def test_the_error_of_a_misspelt_variable_suggests_the_right_one() -> None:
     with pytest.raises(ConfigurationError, match="CONCURRENCY"):
         load_settings(None, WorkerSettings, environ={"FAIRQUE_WORKER_CONCURENCY": "3"})
 
@@ -93,7 +93,7 @@ def test_the_representation_of_the_settings_hides_the_password() -> None:
     assert not re.search("secret", repr(settings))
 
 
-def test_a_worker_from_an_address_says_all_that_is_wrong() -> None:
+def test_a_worker_from_an_address_reports_all_problems() -> None:
     with pytest.raises(ConfigurationError) as caught:
         Worker.from_url("http://x", queue="a:b", stop_timeout=-1)
     assert [problem.partition(": must")[0] for problem in caught.value.problems] == [
@@ -103,7 +103,7 @@ def test_a_worker_from_an_address_says_all_that_is_wrong() -> None:
     ]
 
 
-def test_a_misspelt_option_is_a_type_error_that_says_what_may_be_meant() -> None:
+def test_a_misspelt_option_is_a_type_error_with_a_suggestion() -> None:
     options: Any = {"concurency": 2}
     with pytest.raises(TypeError, match=r"'concurency' \(did you mean 'concurrency'\?\)"):
         Worker.from_url("embedded://", **options)
@@ -129,7 +129,7 @@ def test_a_list_of_modules_is_kept_as_a_tuple() -> None:
     assert WorkerSection(modules=["a", "b"]).modules == ("a", "b")
 
 
-def test_a_file_makes_a_worker_and_options_win_over_it(tmp_path: Path) -> None:
+def test_a_file_configures_a_worker_and_options_override_it(tmp_path: Path) -> None:
     (tmp_path / "fairque.yaml").write_text("queue: {name: mails}\nworker: {concurrency: 2, name: one}\n")
     made = Worker.from_config(tmp_path / "fairque.yaml", concurrency=3)
     other = Worker.from_config(tmp_path / "fairque.yaml", queue="other")

@@ -63,7 +63,7 @@ def signal_this_thread(number: int) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_that_does_not_wake_the_main_thread_stops_the_worker_all_the_same(bench: Any, number: int) -> None:
+def test_a_signal_that_does_not_wake_the_main_thread_stops_the_worker_anyway(bench: Any, number: int) -> None:
     worker = bench.worker(nothing)
 
     def act() -> None:
@@ -73,7 +73,7 @@ def test_a_signal_that_does_not_wake_the_main_thread_stops_the_worker_all_the_sa
     assert run_with(worker, act)
 
 
-def test_a_second_signal_that_does_not_wake_the_main_thread_ends_the_grace(bench: Any, inside: Any) -> None:
+def test_a_second_signal_that_does_not_wake_the_main_thread_ends_the_wait(bench: Any, inside: Any) -> None:
     worker = bench.worker(inside, stop_timeout=600)
     task_id = bench.push(inside)
 

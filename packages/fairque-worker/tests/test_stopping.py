@@ -43,7 +43,7 @@ def test_a_task_that_does_not_end_in_time_is_given_back_uncounted(bench: Any, in
     assert bench.stats().released == 1
 
 
-def test_a_task_that_was_given_back_runs_elsewhere_and_its_old_attempt_is_not_heard(
+def test_a_task_that_was_given_back_runs_elsewhere_and_its_old_attempt_is_ignored(
     bench: Any, inside: Any, gate: threading.Event
 ) -> None:
     worker = bench.start(inside, name="old")
@@ -87,7 +87,7 @@ def test_a_task_that_was_canceled_is_not_given_back_but_ended(bench: Any, inside
     assert bench.state(task_id) is TaskState.CANCELED
 
 
-def test_the_grace_of_the_settings_counts_when_stop_names_no_time(bench: Any, inside: Any) -> None:
+def test_stop_without_a_time_waits_for_stop_timeout(bench: Any, inside: Any) -> None:
     worker = bench.start(inside, stop_timeout=0.05)
     task_id = bench.push(inside)
     inside.context()
@@ -127,7 +127,9 @@ def test_an_idle_worker_stops_without_waiting_for_its_wake_up(bench: Any, never_
     assert not stopping.is_alive()
 
 
-def test_a_quiet_worker_takes_no_more_and_ends_what_it_has(bench: Any, inside: Any, gate: threading.Event) -> None:
+def test_a_paused_worker_takes_no_more_tasks_and_ends_those_it_has(
+    bench: Any, inside: Any, gate: threading.Event
+) -> None:
     worker = bench.start(inside)
     running = bench.push(inside)
     inside.context()
@@ -142,7 +144,7 @@ def test_a_quiet_worker_takes_no_more_and_ends_what_it_has(bench: Any, inside: A
     eventually(lambda: bench.state(later) is TaskState.QUEUED, what="the later task is left to others")
 
 
-def test_a_quiet_worker_passes_a_wake_up_on(bench: Any, never_looks: dict[str, float]) -> None:
+def test_a_paused_worker_passes_a_wake_up_on(bench: Any, never_looks: dict[str, float]) -> None:
     bench.start(nothing, name="awake", **never_looks)
     paused = bench.start(nothing, name="paused", **never_looks)
     blocked = lambda: bench.client.info("clients")["blocked_clients"] >= 2  # noqa: E731 - used twice
@@ -194,7 +196,7 @@ def test_a_stopped_worker_cannot_be_started_again(bench: Any) -> None:
         worker.start()
 
 
-def test_a_worker_whose_server_is_away_does_not_start(no_thread_is_left: None) -> None:  # noqa: ARG001 - it looks afterwards
+def test_a_worker_whose_server_is_unreachable_does_not_start(no_thread_is_left: None) -> None:  # noqa: ARG001 - it looks afterwards
     worker = Worker.from_url("unix:///nowhere/server.sock")
     with pytest.raises(RedisUnavailable, match="does not answer"):
         worker.start()
@@ -209,7 +211,7 @@ def test_a_worker_of_a_queue_of_another_version_does_not_start(bench: Any) -> No
     assert bench.client.keys(f"{bench.keys.prefix}*") == [bench.keys.meta]
 
 
-def test_run_works_in_any_thread_but_hears_no_signals_there(bench: Any) -> None:
+def test_run_works_in_any_thread_but_handles_no_signals_there(bench: Any) -> None:
     bench.push(nothing)
     worker = bench.worker(nothing, burst=True)
     thread = threading.Thread(target=worker.run)
@@ -219,7 +221,7 @@ def test_run_works_in_any_thread_but_hears_no_signals_there(bench: Any) -> None:
     assert bench.stats().finished == 1
 
 
-def test_a_worker_says_when_a_thread_continues(bench: Any, inside: Any) -> None:
+def test_stop_reports_a_thread_that_continues(bench: Any, inside: Any) -> None:
     worker = bench.worker(inside, stop_timeout=0.05)
     bench.push(inside)
     thread = threading.Thread(target=worker.run)
@@ -231,7 +233,7 @@ def test_a_worker_says_when_a_thread_continues(bench: Any, inside: Any) -> None:
     assert not worker._all_ended
 
 
-def test_a_quiet_worker_takes_tasks_again_when_it_is_told_to(bench: Any, inside: Any, gate: threading.Event) -> None:
+def test_a_paused_worker_takes_tasks_again_after_resume(bench: Any, inside: Any, gate: threading.Event) -> None:
     worker = bench.start(inside)
     worker.pause()
     assert worker.wait_idle(PATIENCE)

@@ -40,14 +40,14 @@ class Telling(TaskHandler):
         return self.told.get(timeout=PATIENCE)
 
 
-def test_success_is_told_on_the_event_loop_of_the_task_and_with_its_context(bench: Any) -> None:
+def test_on_success_runs_on_the_event_loop_of_the_task_with_its_context(bench: Any) -> None:
     handler = Telling()
     bench.start(handler)
     task_id = bench.push(None)
     assert handler.next() == ("success", task_id, 1, True)
 
 
-def test_each_failed_attempt_is_told_there(bench: Any) -> None:
+def test_on_failure_runs_there_for_each_failed_attempt(bench: Any) -> None:
     handler = Telling()
     bench.start(handler)
     task_id = bench.push(None, payload="fail", retries=1, backoff=SOON)

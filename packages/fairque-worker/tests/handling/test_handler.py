@@ -50,24 +50,24 @@ def test_a_name_in_a_message_reaches_nothing_that_a_module_only_imported(name: s
         run(FunctionTaskHandler([__name__]), func=name, args=["true"])
 
 
-def test_an_unknown_name_is_told_with_close_ones(registry: Registry) -> None:
+def test_the_error_of_an_unknown_name_suggests_similar_ones(registry: Registry) -> None:
     with pytest.raises(UnknownFunction, match=r"no task function 'pear'.*did you mean 'pair'") as caught:
         run(FunctionTaskHandler(["shop"], registry), func="pear")
     assert caught.value.close == ("pair",)
     assert "modules loaded: shop" in str(caught.value)
 
 
-def test_a_task_without_a_function_needs_a_handler_of_its_own() -> None:
+def test_a_task_without_a_function_needs_a_custom_handler() -> None:
     with pytest.raises(InvalidTask, match=r"names no function.*your own TaskHandler"):
         run(FunctionTaskHandler(), payload={"a": 1})
 
 
-def test_a_handler_must_say_what_running_a_task_means() -> None:
+def test_a_handler_must_define_handle() -> None:
     with pytest.raises(TypeError, match="handle"):
         TaskHandler()  # type: ignore[abstract]
 
 
-def test_the_hooks_of_a_handler_do_nothing_unless_they_are_written() -> None:
+def test_the_default_hooks_of_a_handler_do_nothing() -> None:
     class Silent(TaskHandler):
         def handle(self, task: Task[Any], ctx: TaskContext) -> Any:
             """Nothing."""

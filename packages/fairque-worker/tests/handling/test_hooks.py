@@ -45,14 +45,14 @@ class Telling(TaskHandler):
         return sorted((self.next() for _ in range(number)), key=lambda told: told[3])
 
 
-def test_success_is_told_after_the_queue_has_the_result(bench: Any) -> None:
+def test_on_success_is_called_after_the_queue_has_the_result(bench: Any) -> None:
     handler = Telling(bench)
     bench.start(handler)
     task_id = bench.push(None, payload=["done"])
     assert handler.next() == ("success", task_id, "done", 1, TaskState.FINISHED)
 
 
-def test_each_failed_attempt_is_told_and_the_last_one_is_final(bench: Any) -> None:
+def test_on_failure_is_called_for_each_failed_attempt_and_the_last_is_final(bench: Any) -> None:
     handler = Telling(bench)
     bench.start(handler)
     task_id = bench.push(None, payload=["fail"], retries=2, backoff=SOON)
@@ -66,7 +66,7 @@ def test_each_failed_attempt_is_told_and_the_last_one_is_final(bench: Any) -> No
     assert handler.told.empty()
 
 
-def test_a_failure_and_the_success_after_it_are_both_told(bench: Any) -> None:
+def test_hooks_are_called_for_a_failure_and_for_the_success_after_it(bench: Any) -> None:
     handler = Telling(bench)
     bench.start(handler)
     bench.push(None, payload=["fail", "done"], backoff=SOON)
@@ -80,7 +80,7 @@ def test_a_task_that_cancels_itself_is_a_final_failure(bench: Any) -> None:
     assert handler.next() == ("failure", task_id, Cancel, 1, True, TaskState.CANCELED)
 
 
-def test_a_snooze_is_told_as_not_final(bench: Any) -> None:
+def test_a_snooze_is_a_failure_that_is_not_final(bench: Any) -> None:
     handler = Telling(bench)
     bench.start(handler)
     bench.push(None, payload=["snooze", "done"], retries=0)
@@ -108,7 +108,7 @@ def test_the_current_context_inside_a_hook_is_that_of_its_task(bench: Any) -> No
     assert all(of_task == current for of_task, current in pairs)
 
 
-def test_a_failure_after_a_cancelation_was_asked_for_is_final(bench: Any, gate: threading.Event) -> None:
+def test_a_failure_after_a_requested_cancelation_is_final(bench: Any, gate: threading.Event) -> None:
     begun = threading.Event()
 
     class Waits(Telling):
@@ -126,7 +126,7 @@ def test_a_failure_after_a_cancelation_was_asked_for_is_final(bench: Any, gate: 
     assert handler.next() == ("failure", task_id, ValueError, 1, True, TaskState.CANCELED)
 
 
-def test_an_ending_that_the_queue_refused_is_not_told(bench: Any, gate: threading.Event) -> None:
+def test_no_hook_is_called_for_an_ending_that_the_queue_refused(bench: Any, gate: threading.Event) -> None:
     begun = threading.Event()
 
     class Waits(Telling):

@@ -107,7 +107,7 @@ class TestOutputs:
             "that task is FAILED"
         )
 
-    def test_a_part_that_is_not_there_is_told(self, bench: "Bench") -> None:
+    def test_a_missing_part_is_named_in_the_error(self, bench: "Bench") -> None:
         bench.start(extract, echo)
         one: Any = bench.task(extract)
         two = bench.task(echo, kwargs={"row": one.output["rows"][3]})
@@ -137,7 +137,7 @@ class TestXCom:
         bench.push_all([one, two])
         assert bench.result(two.task_id) == [1, 2]
 
-    def test_of_several_tasks_the_one_is_named_by_its_function_or_id(self, bench: "Bench") -> None:
+    def test_a_pull_names_one_of_several_tasks_by_its_function_or_id(self, bench: "Bench") -> None:
         bench.start(leave, put, fetch)
         one, other = bench.task(leave, "rows", 1), bench.task(put)
         by_name = bench.task(fetch, "rows", "put", depends_on=[one, other])
@@ -152,7 +152,7 @@ class TestXCom:
         bench.push_all([one, other, two])
         assert "pulls 'rows', which 2 tasks before it have left: say whose" in bench.error(two.task_id)["error"]
 
-    def test_a_key_that_nobody_left_is_an_error_that_says_what_there_is(self, bench: "Bench") -> None:
+    def test_the_error_of_a_missing_key_lists_the_existing_keys(self, bench: "Bench") -> None:
         bench.start(leave, fetch)
         one = bench.task(leave, "rows", 1)
         two = bench.task(fetch, "row", depends_on=one)
@@ -161,7 +161,7 @@ class TestXCom:
         assert (error["type"], error["reason"]) == ("OutputMissing", "input")
         assert "pulls 'row', but the tasks on which it depends have left 'rows' of leave." in error["error"]
 
-    def test_a_task_that_depends_on_none_can_pull_none(self, bench: "Bench") -> None:
+    def test_a_task_without_dependencies_cannot_pull(self, bench: "Bench") -> None:
         bench.start(fetch)
         error = bench.error(bench.push(fetch, "rows"))
         assert "depends on no other task" in error["error"]
@@ -174,7 +174,7 @@ class TestXCom:
         bench.push_all([one, two])
         assert bench.result(two.task_id) == [[6], {}]
 
-    def test_nothing_is_left_by_an_attempt_that_fails(self, bench: "Bench") -> None:
+    def test_an_attempt_that_fails_stores_no_values(self, bench: "Bench") -> None:
         bench.start(leave_at_first, fetch)
         one = bench.task(leave_at_first, backoff=None, retries=1)
         two = bench.task(fetch, "rows", depends_on=one)
@@ -189,7 +189,7 @@ class TestXCom:
             ("x" * MAX_XCOM_BYTES, "with the value 'rows' its XCom has 262,1.. bytes, allowed are 262,144"),
         ],
     )
-    def test_a_value_that_cannot_be_left_fails_the_attempt(self, bench: "Bench", value: Any, problem: str) -> None:
+    def test_a_value_that_cannot_be_stored_fails_the_attempt(self, bench: "Bench", value: Any, problem: str) -> None:
         def leaves() -> None:
             current_context().xcom.push("rows", value)
 
@@ -225,7 +225,7 @@ def leave_at_first() -> None:
 
 
 class TestDecoratedFunctions:
-    def test_a_result_is_left_under_its_keys_and_pulled_into_parameters(self, bench: "Bench") -> None:
+    def test_a_result_is_stored_under_its_keys_and_pulled_into_parameters(self, bench: "Bench") -> None:
         def make() -> int:
             return 5
 
@@ -241,7 +241,7 @@ class TestDecoratedFunctions:
         assert bench.result(two.task_id) == 15
         assert loads(bench.client.get(f"{bench.keys.prefix}x:{one.task_id}"))["values"] == {"rows": 5, "all": 5}
 
-    def test_so_is_what_a_coroutine_returns(self, bench: "Bench") -> None:
+    def test_the_result_of_a_coroutine_is_stored_too(self, bench: "Bench") -> None:
         async def make() -> int:
             await asyncio.sleep(0)
             return 5
@@ -305,7 +305,7 @@ class TestExpiredInputs:
         eventually(lambda: bench.info(two.task_id).attempts == 2, what="another attempt")
         return bench.error(two.task_id)
 
-    def test_an_output_is_told_with_task_and_argument(self, bench: "Bench") -> None:
+    def test_the_error_of_an_output_names_task_and_argument(self, bench: "Bench") -> None:
         one = bench.task(leave, "rows", 1)
         two = bench.task(fails, kwargs={"rows": [one.output]}, retries=0)
         error = self.run_again(bench, one, two)
@@ -315,7 +315,7 @@ class TestExpiredInputs:
             "that task is not known any more"
         )
 
-    def test_a_key_is_told_with_the_task_that_is_gone(self, bench: "Bench") -> None:
+    def test_the_error_of_a_key_names_the_expired_task(self, bench: "Bench") -> None:
         mark_xcom(fails, pulls=[Pull("rows", "rows", None)])
         one = bench.task(leave, "rows", 1)
         two = bench.task(fails, depends_on=one, retries=0)
@@ -336,18 +336,18 @@ class TestServerAway:
     def away(self, *_: Any) -> Any:
         raise RedisUnavailable("the server is away")
 
-    def test_so_it_is_with_outputs(self, bench: "Bench") -> None:
+    def test_a_task_that_takes_outputs_is_snoozed(self, bench: "Bench") -> None:
         task = decode_task(encode_task(bench.task(echo, bench.task(extract).output)).data)
         with pytest.raises(Snooze) as caught:
             Inputs(self.away, 1_000).filled(task)
         assert isinstance(caught.value.__cause__, RedisUnavailable)
 
-    def test_and_with_pulled_values(self, bench: "Bench") -> None:
+    def test_a_task_that_pulls_values_is_snoozed(self, bench: "Bench") -> None:
         context = TaskContext(bench.task(fetch, depends_on="p"), attempt=1, fence=1, deadline=0, read=self.away)
         with pytest.raises(Snooze):
             pulled(XComUse(pulls=(Pull("rows", "rows", None),)), context)
 
-    def test_also_in_a_child_process(self) -> None:
+    def test_a_task_in_a_child_process_is_snoozed_too(self) -> None:
         ours, theirs = (Channel(end) for end in socket.socketpair())
         desk = _Desk(theirs)
         with ThreadPoolExecutor(1) as pool:
@@ -428,7 +428,9 @@ class TestTooMuch:
             assert "allowed are 1,000,000 for all together (queue.input_limit)" in error["error"]
         sys.modules.pop(module, None)
 
-    def test_a_child_gets_them_in_pieces(self, bench: "Bench", monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_a_child_gets_the_inputs_in_parts(
+        self, bench: "Bench", monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
         module = f"tasks_pieces_{os.getpid()}"
         (tmp_path / f"{module}.py").write_text(
             "def leave():\n    return '\"' * 100_000\ndef count(rows):\n    return sum(map(len, rows))\n"
@@ -468,7 +470,7 @@ class Hears(TaskHandler):
         self.heard.append((ctx.task_id, type(error).__name__, final))
 
 
-def test_a_handler_hears_of_a_task_whose_inputs_are_missing(bench: "Bench") -> None:
+def test_on_failure_is_called_for_a_task_whose_inputs_are_missing(bench: "Bench") -> None:
     handler = Hears()
     bench.start(handler)
     one = bench.task(None, payload="fails", retries=0)

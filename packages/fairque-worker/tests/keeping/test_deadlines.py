@@ -73,7 +73,7 @@ def job(held_seconds: float, timeout_seconds: float = 60.0) -> tuple[Job, Told]:
     return job, context
 
 
-def test_a_task_is_told_when_its_lease_is_over_and_not_before(watching: Watching) -> None:
+def test_a_task_is_notified_when_its_lease_is_over_and_not_before(watching: Watching) -> None:
     held, context = job(0.25)
     watching(held)
     assert context.at.get(timeout=PATIENCE) >= held.lease.held_until
@@ -84,7 +84,7 @@ def test_a_task_is_told_when_its_lease_is_over_and_not_before(watching: Watching
     )
 
 
-def test_a_task_whose_lease_is_renewed_is_not_told(watching: Watching) -> None:
+def test_a_task_whose_lease_is_renewed_is_not_notified(watching: Watching) -> None:
     renewed, context = job(PATIENCE)
     over, other = job(0)
     watching(renewed, over)
@@ -98,7 +98,7 @@ def test_a_task_that_comes_later_is_watched_too(watching: Watching) -> None:
     assert context.wait_stop(PATIENCE)
 
 
-def test_a_task_that_was_told_to_stop_for_another_reason_still_learns_that_the_lease_is_over(
+def test_a_task_that_was_asked_to_stop_for_another_reason_is_still_notified_of_its_lost_lease(
     watching: Watching,
 ) -> None:
     held, context = job(0.05)
@@ -137,7 +137,7 @@ def test_a_limit_is_enforced_also_when_the_lease_is_lost(
     assert not context.lease_held
 
 
-def test_who_begins_with_a_limit_before_the_next_look_rings_and_is_not_overlooked(
+def test_a_limit_before_the_next_check_rings_the_alarm_and_is_not_missed(
     watching: Watching, alarm: Alarm, enforced: "SimpleQueue[tuple[Job, float]]"
 ) -> None:
     held = watching()
@@ -150,7 +150,7 @@ def test_who_begins_with_a_limit_before_the_next_look_rings_and_is_not_overlooke
     assert enforced.get(timeout=PATIENCE)[0] is late
 
 
-def test_where_nobody_watches_nobody_has_to_ring(alarm: Alarm) -> None:
+def test_without_a_watch_no_ring_is_needed(alarm: Alarm) -> None:
     assert alarm.until == -math.inf
 
 

@@ -80,14 +80,14 @@ def test_a_lease_counts_from_before_the_beat(stub: Stub) -> None:
     assert before + stub.lease_ms / 1000 <= one.lease.held_until < before + LONG
 
 
-def test_a_task_that_is_to_stop_keeps_its_lease_until_it_has(stub: Stub) -> None:
+def test_a_task_that_was_asked_to_stop_keeps_its_lease_until_it_has_stopped(stub: Stub) -> None:
     one = job("t")
     stub.answers["t"] = Status.REQUESTED
     beaten(stub, one)
     assert (renewed(one), one.canceled, one.stop.reason, one.lease.lost) == (True, True, StopReason.CANCELED, False)
 
 
-def test_a_lost_lease_is_told(stub: Stub) -> None:
+def test_a_task_is_notified_of_a_lost_lease(stub: Stub) -> None:
     one = job("t")
     stub.answers["t"] = Status.LOST
     beaten(stub, one)
@@ -170,7 +170,7 @@ class TestSteps:
         """Its server is not there."""
         return Consumer(WorkerSettings(redis=RedisSection(url="unix:///nowhere/s", retries=0), fairness=LIMITS))
 
-    def test_the_first_beat_is_made_at_the_start_and_what_passed_before_is_no_lateness_or_silence(
+    def test_the_first_beat_is_sent_at_the_start_and_earlier_time_counts_neither_as_lateness_nor_as_silence(
         self, hands: Hands, quick: Stub, caplog: pytest.LogCaptureFixture
     ) -> None:
         heart = Heart(quick, 1.0, lambda: [job("t")], MagicMock(spec=Metrics), lambda *_: None)
@@ -183,7 +183,7 @@ class TestSteps:
             heart.stop()
         assert messages(caplog, "the heartbeat was late") == []
 
-    def test_beats_are_made_as_often_as_they_are_due(self, heart: Any, hands: Hands, quick: Stub) -> None:
+    def test_beats_are_sent_as_often_as_they_are_due(self, heart: Any, hands: Hands, quick: Stub) -> None:
         one = heart(job("t"), consumer=quick)
         asked = []
         for seconds in (0.0, 0.9, 0.1, 0.9):
@@ -209,7 +209,7 @@ class TestSteps:
             (0.9, "the process, its machine or the server stood still"),
         ],
     )
-    def test_a_late_beat_tells_its_cause_by_the_processor_time_since_the_beat_before(
+    def test_the_warning_of_a_late_beat_names_its_cause_by_the_processor_time_since_the_last_beat(
         self, heart: Any, hands: Hands, caplog: pytest.LogCaptureFixture, used: float, cause: str
     ) -> None:
         one = heart()
@@ -221,7 +221,7 @@ class TestSteps:
         (said,) = messages(caplog, "the heartbeat was late")
         assert (said.late_seconds, said.cause) == (2.0, cause)
 
-    def test_a_late_beat_tells_which_leases_are_over_and_what_ran(
+    def test_the_warning_of_a_late_beat_names_ended_leases_and_running_tasks(
         self, heart: Any, hands: Hands, caplog: pytest.LogCaptureFixture
     ) -> None:
         jobs = [job(str(number)) for number in range(3)]
@@ -236,7 +236,7 @@ class TestSteps:
         (said,) = messages(caplog, "the heartbeat was late")
         assert (said.leases_over, list(said.functions), list(said.tasks)) == (2, ["a", "b"], ["0", "1", "2", "3"])
 
-    def test_a_late_beat_tells_of_the_first_tasks_only(
+    def test_the_warning_of_a_late_beat_names_only_the_first_tasks(
         self, heart: Any, hands: Hands, caplog: pytest.LogCaptureFixture
     ) -> None:
         jobs = [job(str(number)) for number in range(21)]
@@ -249,7 +249,7 @@ class TestSteps:
         (said,) = messages(caplog, "the heartbeat was late")
         assert (len(said.functions), len(said.tasks)) == (20, 20)
 
-    def test_a_beat_without_an_answer_is_told_and_made_again(
+    def test_a_beat_without_an_answer_is_logged_and_retried(
         self, heart: Any, hands: Hands, away: Consumer, caplog: pytest.LogCaptureFixture
     ) -> None:
         jobs = job("t"), job("u")
@@ -262,7 +262,7 @@ class TestSteps:
         assert "nothing listens there" in said[0].error
         assert not any(map(renewed, jobs))
 
-    def test_a_sweep_without_an_answer_is_told_and_made_again_and_the_silence_grows(
+    def test_a_sweep_without_an_answer_is_logged_and_retried_and_the_silence_grows(
         self, heart: Any, hands: Hands, away: Consumer, caplog: pytest.LogCaptureFixture
     ) -> None:
         one = heart(consumer=away)
@@ -282,7 +282,7 @@ class TestSteps:
         other.step()
         assert (one.silence, other.silence) == (0.0, 0.0)
 
-    def test_limits_that_cannot_be_looked_at_are_told_and_looked_at_again(
+    def test_a_failed_check_of_limits_is_logged_and_retried(
         self, heart: Any, hands: Hands, away: Consumer, caplog: pytest.LogCaptureFixture
     ) -> None:
         one = heart(consumer=away)

@@ -29,7 +29,7 @@ def test_the_heartbeat_keeps_a_task_that_runs_longer_than_its_lease(
     assert (bench.info(task_id).attempts, bench.stats().expired) == (1, 0)
 
 
-def test_a_lost_lease_is_told_to_the_task_and_its_late_ending_changes_nothing(
+def test_the_task_is_notified_of_a_lost_lease_and_its_late_ending_changes_nothing(
     bench: Any, short: dict[str, float]
 ) -> None:
     lost: SimpleQueue[tuple[StopReason | None, bool]] = SimpleQueue()
@@ -53,7 +53,7 @@ def test_a_lost_lease_is_told_to_the_task_and_its_late_ending_changes_nothing(
     assert (stats.stale, stats.expired, stats.finished) == (1, 1, 1)
 
 
-def test_a_coroutine_whose_lease_is_lost_is_cancelled(bench: Any, short: dict[str, float]) -> None:
+def test_a_coroutine_whose_lease_is_lost_is_canceled(bench: Any, short: dict[str, float]) -> None:
     async def careful() -> int:
         if current_context().attempt == 1:
             await asyncio.sleep(60)
@@ -109,7 +109,7 @@ def test_a_task_whose_lease_is_over_before_it_could_begin_is_left_to_others_and_
     assert (bench.info(task_id).failures, bench.stats().expired) == (0, 1)
 
 
-def test_an_ending_after_the_lease_but_before_anybody_took_the_task_is_accepted(
+def test_an_ending_after_the_lease_is_accepted_if_no_other_worker_took_the_task(
     bench: Any, inside: Any, gate: threading.Event
 ) -> None:
     worker = bench.start(inside)
@@ -146,9 +146,7 @@ def test_a_canceled_task_that_raises_is_canceled_whatever_its_retries(bench: Any
     assert bench.info(task_id).attempts == 1
 
 
-def test_a_canceled_task_that_returns_all_the_same_keeps_its_result(
-    bench: Any, inside: Any, gate: threading.Event
-) -> None:
+def test_a_canceled_task_that_returns_anyway_keeps_its_result(bench: Any, inside: Any, gate: threading.Event) -> None:
     bench.start(inside)
     task_id = bench.push(inside)
     inside.context()
@@ -176,7 +174,7 @@ def test_a_canceled_coroutine_is_canceled_and_the_task_with_it(bench: Any, short
     assert bench.info(task_id).attempts == 1
 
 
-def test_a_function_is_told_when_its_timeout_is_over(bench: Any, short: dict[str, float], inside: Any) -> None:
+def test_a_function_is_notified_when_its_timeout_is_over(bench: Any, short: dict[str, float], inside: Any) -> None:
     bench.start(inside, **short)
     bench.push(inside, timeout=0.3)
     context = inside.context()

@@ -17,7 +17,7 @@ LIMITS = FairnessSection(user_defaults=Limits(cap=5), users={"ann": Limits(weigh
 APPLIED = {"": {"cap": 5.0}, "ann": {"weight": 2.0}}
 
 
-def test_limits_are_there_again_after_the_queue_was_lost_and_the_worker_continues(
+def test_limits_are_restored_after_the_queue_was_lost_and_the_worker_continues(
     bench: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heart, "LOOK_SECONDS", 0.1)

@@ -74,7 +74,7 @@ def test_progress_is_seen_while_the_task_runs_and_after_it(bench: Any, gate: thr
     assert progress(bench, task_id) == found
 
 
-def test_the_last_word_arrives_also_when_the_task_ends_at_once(bench: Any) -> None:
+def test_the_last_progress_arrives_even_if_the_task_ends_at_once(bench: Any) -> None:
     def quick(number: int) -> None:
         for part in range(number + 1):
             current_context().progress(part, number)
@@ -86,7 +86,7 @@ def test_the_last_word_arrives_also_when_the_task_ends_at_once(bench: Any) -> No
         assert done(bench, task_id) == number
 
 
-def test_the_last_word_of_a_failed_attempt_arrives_too(bench: Any) -> None:
+def test_the_last_progress_of_a_failed_attempt_arrives_too(bench: Any) -> None:
     def fails() -> None:
         current_context().progress(7)
         raise ValueError("no")
@@ -97,7 +97,7 @@ def test_the_last_word_of_a_failed_attempt_arrives_too(bench: Any) -> None:
     assert done(bench, task_id) == 7
 
 
-def test_a_thousand_words_are_a_few_calls_for_all_tasks_together(bench: Any) -> None:
+def test_a_thousand_reports_of_all_tasks_take_a_few_calls(bench: Any) -> None:
     both = threading.Barrier(2, timeout=PATIENCE)
 
     def chatty() -> None:
@@ -116,7 +116,7 @@ def test_a_thousand_words_are_a_few_calls_for_all_tasks_together(bench: Any) -> 
     assert len(line.sent) <= 3
 
 
-def test_a_task_that_says_nothing_costs_nothing(bench: Any) -> None:
+def test_a_task_without_progress_costs_nothing(bench: Any) -> None:
     def silent() -> None:
         pass
 
@@ -129,7 +129,7 @@ def test_a_task_that_says_nothing_costs_nothing(bench: Any) -> None:
     assert worker._progress._service is None
 
 
-def test_words_that_did_not_arrive_are_said_again(bench: Any, gate: threading.Event) -> None:
+def test_progress_that_did_not_arrive_is_sent_again(bench: Any, gate: threading.Event) -> None:
     def slow() -> None:
         current_context().progress(1)
         assert gate.wait(PATIENCE)
@@ -145,7 +145,7 @@ def test_words_that_did_not_arrive_are_said_again(bench: Any, gate: threading.Ev
     eventually(lambda: done(bench, task_id) == 1, what="the progress")
 
 
-def test_words_that_never_arrived_go_with_the_ending(bench: Any) -> None:
+def test_progress_that_never_arrived_goes_with_the_ending(bench: Any) -> None:
     def quick() -> None:
         current_context().progress(1)
 
@@ -157,7 +157,7 @@ def test_words_that_never_arrived_go_with_the_ending(bench: Any) -> None:
     assert done(bench, task_id) == 1
 
 
-def test_a_zombie_is_not_heard(bench: Any, short: dict[str, float]) -> None:
+def test_progress_of_a_task_with_a_lost_lease_is_ignored(bench: Any, short: dict[str, float]) -> None:
     def careful() -> None:
         context = current_context()
         if context.attempt == 1:
@@ -202,7 +202,7 @@ def sender_of(no_thread_is_left: None) -> Callable[[Any], ProgressSender]:  # no
     return ProgressSender
 
 
-def test_what_is_on_its_way_counts_as_unsaid_until_it_has_arrived(sender_of: Any, gate: threading.Event) -> None:
+def test_progress_counts_as_unsent_until_it_has_arrived(sender_of: Any, gate: threading.Event) -> None:
     line = Gate(gate)
     sender = sender_of(line)
     job = Job(Granted("t1", b"", "7:ab", 1, 0, solo=False, pushed_at=0), Lease(0.0))
@@ -217,7 +217,7 @@ def test_what_is_on_its_way_counts_as_unsaid_until_it_has_arrived(sender_of: Any
     sender.stop()
 
 
-def test_after_the_stop_no_thread_begins(sender_of: Any, gate: threading.Event) -> None:
+def test_no_thread_starts_after_the_stop(sender_of: Any, gate: threading.Event) -> None:
     line = Gate(gate)
     sender = sender_of(line)
     sender.stop()
@@ -227,7 +227,7 @@ def test_after_the_stop_no_thread_begins(sender_of: Any, gate: threading.Event) 
     assert job.progress == Progress(1)
 
 
-def test_a_flush_waits_for_what_is_on_its_way_and_sends_the_rest(sender_of: Any, gate: threading.Event) -> None:
+def test_a_flush_waits_for_the_call_under_way_and_sends_the_rest(sender_of: Any, gate: threading.Event) -> None:
     line = Gate(gate)
     sender = sender_of(line)
     job = Job(Granted("t1", b"", "7:ab", 1, 0, solo=False, pushed_at=0), Lease(0.0))

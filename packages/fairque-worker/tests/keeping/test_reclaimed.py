@@ -76,7 +76,7 @@ def test_a_worker_that_was_killed_is_named_by_the_one_that_takes_its_task(
     eventually(lambda: expired(worker) == {"queued": 1, "failed": 0, "canceled": 0}, what="a count")
 
 
-def test_every_task_that_is_taken_back_has_a_line_and_is_counted_whoever_takes_it(
+def test_every_reclaimed_task_is_logged_and_counted_whichever_call_reclaims_it(
     bench: Any, short: dict[str, float], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "fairque.worker")
@@ -93,7 +93,7 @@ def test_every_task_that_is_taken_back_has_a_line_and_is_counted_whoever_takes_i
     eventually(lambda: sum(expired(worker)["queued"] for worker in workers) == taken_back, what="a count of each")
 
 
-def test_a_task_that_loses_its_last_lease_is_told_as_a_dead_letter(
+def test_a_task_that_loses_its_last_lease_is_logged_as_a_dead_letter(
     bench: Any, short: dict[str, float], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "fairque.worker")
@@ -119,7 +119,7 @@ def end_many(bench: Any, number: int) -> None:
     make_due(bench, "kept")
 
 
-def test_an_idle_worker_forgets_on_until_nothing_is_left_and_no_beat_is_late(
+def test_an_idle_worker_sweeps_until_nothing_is_left_and_no_beat_is_late(
     bench: Any, short: dict[str, float], inside: Callable[[], int], gate: threading.Event
 ) -> None:
     end_many(bench, 6_000)

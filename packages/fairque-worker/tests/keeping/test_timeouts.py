@@ -26,7 +26,7 @@ def add(a: int, b: int) -> int:
     return a + b
 
 
-def test_a_function_above_its_timeout_is_a_failed_attempt_and_tried_again(
+def test_a_function_that_exceeds_its_timeout_is_a_failed_attempt_and_retried(
     bench: Any, inside: Any, gate: threading.Event
 ) -> None:
     bench.start(inside)
@@ -69,7 +69,7 @@ def test_only_as_many_deadlines_of_the_same_moment_are_enforced_as_there_are_tas
     gate.set()
 
 
-def test_the_late_ending_of_a_function_above_its_timeout_changes_nothing(
+def test_the_late_ending_of_a_function_that_exceeded_its_timeout_changes_nothing(
     bench: Any, inside: Any, gate: threading.Event
 ) -> None:
     worker = bench.start(inside, concurrency=1)
@@ -82,7 +82,7 @@ def test_the_late_ending_of_a_function_above_its_timeout_changes_nothing(
     eventually(lambda: worker.running == 0, what="a free slot")
 
 
-def test_a_function_that_ends_just_after_its_deadline_has_failed_all_the_same(bench: Any) -> None:
+def test_a_function_that_ends_just_after_its_deadline_has_failed_anyway(bench: Any) -> None:
     def heeds() -> str:
         current_context().wait_stop(PATIENCE)
         return "late"
@@ -92,7 +92,7 @@ def test_a_function_that_ends_just_after_its_deadline_has_failed_all_the_same(be
     assert error["type"] == "TaskTimeout"
 
 
-def test_a_thread_that_heeds_the_deadline_does_not_count_as_abandoned_any_more(bench: Any) -> None:
+def test_a_thread_that_ends_after_its_deadline_no_longer_counts_as_abandoned(bench: Any) -> None:
     def heeds() -> None:
         current_context().wait_stop(PATIENCE)
 
@@ -104,7 +104,7 @@ def test_a_thread_that_heeds_the_deadline_does_not_count_as_abandoned_any_more(b
     assert not worker._exhausted
 
 
-def test_the_hook_hears_of_the_timeout(bench: Any, gate: threading.Event) -> None:
+def test_on_failure_is_called_after_a_timeout(bench: Any, gate: threading.Event) -> None:
     heard: SimpleQueue[tuple[BaseException, bool]] = SimpleQueue()
 
     class Slow(TaskHandler):
@@ -121,7 +121,7 @@ def test_the_hook_hears_of_the_timeout(bench: Any, gate: threading.Event) -> Non
     assert (error.seconds, final) == (0.1, True)
 
 
-def test_a_coroutine_above_its_timeout_is_canceled_and_may_clean_up(bench: Any) -> None:
+def test_a_coroutine_that_exceeds_its_timeout_is_canceled_and_may_clean_up(bench: Any) -> None:
     cleaned = threading.Event()
 
     async def waits() -> None:
@@ -171,7 +171,7 @@ def test_a_timeout_error_of_the_task_itself_stays_what_it_is(bench: Any) -> None
     assert bench.error(bench.push(impatient, retries=0))["type"] == "TimeoutError"
 
 
-def test_a_coroutine_that_does_not_let_itself_be_canceled_is_left_behind_after_the_grace(
+def test_a_coroutine_that_refuses_cancelation_is_left_behind_after_cancel_timeout(
     bench: Any, gate: threading.Event
 ) -> None:
     async def deaf() -> None:
@@ -188,9 +188,7 @@ def test_a_coroutine_that_does_not_let_itself_be_canceled_is_left_behind_after_t
     gate.set()
 
 
-def test_a_coroutine_that_blocks_the_event_loop_does_not_hold_the_next_ones_up(
-    bench: Any, gate: threading.Event
-) -> None:
+def test_a_coroutine_that_blocks_the_event_loop_does_not_block_the_next_ones(bench: Any, gate: threading.Event) -> None:
     async def blocks() -> None:
         gate.wait(PATIENCE)  # what no coroutine should do
 
@@ -238,7 +236,7 @@ def test_a_function_whose_lease_is_lost_holds_its_slot_no_longer_than_its_timeou
     assert bench.result(bench.push(add, 1, 2)) == 3
 
 
-def test_a_worker_with_too_many_abandoned_threads_takes_no_more_and_ends_to_be_started_again(
+def test_a_worker_with_too_many_abandoned_threads_takes_no_more_tasks_and_ends(
     bench: Any, inside: Any, gate: threading.Event
 ) -> None:
     worker = bench.worker(inside, add, concurrency=2, max_abandoned=1, stop_timeout=5)

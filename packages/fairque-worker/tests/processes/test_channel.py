@@ -50,7 +50,7 @@ def sending(channel: Channel, frame: dict[str, Any]) -> threading.Thread:
     return thread
 
 
-def test_who_tells_a_child_that_does_not_listen_continues_and_can_kill_it(child: Child) -> None:
+def test_a_request_to_stop_a_child_that_does_not_read_does_not_block(child: Child) -> None:
     assert child.pid is not None
     os.kill(child.pid, signal.SIGSTOP)
     sender = sending(child.channel, LARGE)
@@ -64,7 +64,9 @@ def test_who_tells_a_child_that_does_not_listen_continues_and_can_kill_it(child:
     assert (told, sender.is_alive()) == (True, False)
 
 
-def test_a_child_that_cannot_be_started_says_why_and_nobody_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_that_cannot_be_started_says_why_and_does_not_block_its_callers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(sys, "executable", "python\0")
     child = Child(RECIPE, None)
     assert child._begun.wait(PATIENCE)

@@ -38,14 +38,14 @@ def test_a_task_that_ends_its_process_fails_alone_and_says_how(
     assert ("ctypes" in capfd.readouterr().err) is (how == "segfault")
 
 
-def test_a_task_whose_process_died_is_tried_again(apart: Any) -> None:
+def test_a_task_whose_process_died_is_retried(apart: Any) -> None:
     apart.start(concurrency=1)
     task_id = apart.push("dies_once", retries=1, backoff=SOON)
     assert apart.bench.result(task_id) == "second"
     assert (apart.bench.info(task_id).failures, apart.bench.stats().expired) == (1, 0)
 
 
-def test_a_child_that_died_while_it_had_nothing_to_do_is_replaced_and_no_task_fails(apart: Any) -> None:
+def test_a_child_that_died_while_idle_is_replaced_and_no_task_fails(apart: Any) -> None:
     apart.start(concurrency=1)
     first = apart.result("pid")
     os.kill(first, signal.SIGKILL)
@@ -54,7 +54,7 @@ def test_a_child_that_died_while_it_had_nothing_to_do_is_replaced_and_no_task_fa
     assert apart.bench.info(task_id).attempts == 1
 
 
-def test_a_task_above_its_timeout_is_killed_with_all_that_it_started(apart: Any) -> None:
+def test_a_task_that_exceeds_its_timeout_is_killed_with_all_that_it_started(apart: Any) -> None:
     apart.start(concurrency=1)
     error = apart.error("hangs_with_a_child", "hung", timeout=1.0)
     assert error["type"] == "TaskTimeout"
@@ -87,7 +87,7 @@ def test_the_start_of_a_child_does_not_count_for_the_timeout(apart: Any) -> None
     assert apart.result("add", 1, 2, timeout=0.1, retries=0) == 3
 
 
-def test_a_canceled_task_in_a_child_is_told(apart: Any, short: Any) -> None:
+def test_a_canceled_task_in_a_child_is_notified(apart: Any, short: Any) -> None:
     apart.start(**short)
     task_id = apart.push("heeds", "begun")
     apart.noted("begun")
@@ -105,7 +105,7 @@ def test_a_canceled_coroutine_in_a_child_is_canceled_and_may_clean_up(apart: Any
     assert apart.noted("cleaned") == apart.noted("begun")
 
 
-def test_a_canceled_task_that_does_not_heed_it_is_killed_after_the_grace_and_the_state_says_so(
+def test_a_canceled_task_that_continues_is_killed_after_cancel_timeout_and_its_reason_says_so(
     apart: Any, short: Any
 ) -> None:
     apart.start(cancel_timeout=0.3, concurrency=1, **short)

@@ -16,14 +16,14 @@ _FINISHED = TaskState.FINISHED
 
 @pytest.mark.parametrize("work", ["forks", "forks_later"])
 @pytest.mark.parametrize(("how", "code"), [("returns", 0), ("raises", 1), ("exits", 3)])
-def test_a_copy_that_a_task_forks_ends_and_its_ending_is_nobodys(apart: Any, work: str, how: str, code: int) -> None:
+def test_a_copy_that_a_task_forks_ends_without_reporting_an_ending(apart: Any, work: str, how: str, code: int) -> None:
     apart.start(concurrency=1)
     ids = [apart.push(work, how, user="a"), *(apart.push("add", n, 1, user="b") for n in range(20))]
     assert [apart.bench.result(one) for one in ids] == [code, *(n + 1 for n in range(20))]
     assert apart.bench.stats().finished == 21
 
 
-def test_a_copy_that_ends_after_its_task_is_not_heard(apart: Any) -> None:
+def test_a_copy_that_ends_after_its_task_is_ignored(apart: Any) -> None:
     apart.start(concurrency=1)
     apart.bench.reaches(apart.push("forks_and_continues"), _FINISHED)
     copy = apart.noted("copy")
@@ -45,7 +45,7 @@ CHANGES = [
 ]
 
 
-def test_what_a_task_changes_in_the_process_is_put_back_behind_it(apart: Any) -> None:
+def test_what_a_task_changes_in_the_process_is_restored(apart: Any) -> None:
     apart.start(concurrency=1)
     pid, before = apart.result("pid"), apart.result("state")
     for what in CHANGES:
@@ -64,7 +64,7 @@ def test_a_task_finds_an_event_loop_that_no_other_one_has_used(apart: Any, how: 
 
 
 @pytest.mark.parametrize("what", ["closed stream", "no path", "no environment"])
-def test_a_child_that_a_task_has_spoiled_ends_as_it_should_and_the_next_task_runs(
+def test_a_child_that_a_task_has_broken_ends_cleanly_and_the_next_task_runs(
     apart: Any, capfd: pytest.CaptureFixture[str], what: str
 ) -> None:
     apart.start(concurrency=1)
@@ -81,7 +81,7 @@ def test_an_alarm_of_one_task_does_not_go_off_in_the_next(apart: Any) -> None:
     assert apart.result("outlasts", 0.2) == "done"
 
 
-def test_a_task_does_not_foresee_the_numbers_of_the_next(apart: Any) -> None:
+def test_a_task_cannot_predict_the_random_numbers_of_the_next(apart: Any) -> None:
     apart.start(concurrency=1)
     drawn = []
     for _ in range(2):
@@ -90,7 +90,7 @@ def test_a_task_does_not_foresee_the_numbers_of_the_next(apart: Any) -> None:
     assert drawn[0] != drawn[1]
 
 
-def test_a_child_in_which_something_cannot_be_put_back_is_replaced(
+def test_a_child_that_cannot_restore_something_is_replaced(
     apart: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"
@@ -115,13 +115,13 @@ class TestTheWorkersFolder:
         monkeypatch.syspath_prepend("")
         return folder
 
-    def test_children_begin_where_the_worker_began(self, apart: Any, project: Path) -> None:
+    def test_children_start_in_the_folder_of_the_worker(self, apart: Any, project: Path) -> None:
         apart.start(isolation="thread", concurrency=1)
         assert apart.result("goes", "/") == "/"
         assert apart.result("goes", None, isolation="process") == str(project)
         assert apart.result("add", 1, 2, isolation="process") == 3
 
-    def test_children_begin_though_the_folder_where_the_worker_is_now_was_removed(
+    def test_children_start_although_the_present_folder_of_the_worker_was_removed(
         self, apart: Any, project: Path
     ) -> None:
         apart.start(isolation="thread", concurrency=1)
@@ -164,7 +164,7 @@ class TestEndingsOfOthers:
             json.dumps({"kind": "read", "token": "TOKEN"}),
         ],
     )
-    def test_a_child_that_says_what_none_says_is_killed_and_its_attempt_alone_fails(
+    def test_a_child_that_sends_an_invalid_frame_is_killed_and_only_its_attempt_fails(
         self, apart: Any, said: str | bytes
     ) -> None:
         apart.start(concurrency=1)

@@ -60,7 +60,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=["lone surrogates", "UTF-16", "other arguments", "cut"],
 )
-def test_thirty_messages_that_are_spoiled_leave_no_child_behind(
+def test_thirty_corrupt_messages_leave_no_child_behind(
     apart: Any, new_children: Callable[[], set[int]], spoil: Callable[[bytes], bytes]
 ) -> None:
     apart.start(concurrency=2)
@@ -85,7 +85,7 @@ class Spoiled(BaseException):
 
 @pytest.mark.parametrize("error", [Spoiled, MemoryError, ValueError, KeyError])
 @pytest.mark.parametrize("where", ["_greeted", "answers", "prepare"])
-def test_no_child_is_left_when_its_beginning_raises_anything(
+def test_no_child_is_left_when_its_start_raises_anything(
     new_children: Callable[[], set[int]],
     monkeypatch: pytest.MonkeyPatch,
     soon: None,  # noqa: ARG001 - it acts
@@ -219,7 +219,7 @@ class TestOneThatCannotBegin:
         ended_well(fix, "was not ready within 0.5 s", caplog)
 
     @pytest.mark.usefixtures("soon")
-    def test_tasks_that_run_in_threads_continue_meanwhile(
+    def test_tasks_that_run_in_threads_continue(
         self,
         apart: Any,
         broken: pytest.MonkeyPatch,
@@ -232,7 +232,7 @@ class TestOneThatCannotBegin:
         assert [apart.bench.result(one) for one in waiting] == [3] * 5
 
 
-def test_after_a_child_that_could_not_begin_none_is_started_for_a_while_that_grows(
+def test_after_a_failed_start_of_a_child_the_next_start_waits_with_exponential_backoff(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 1_000.0

@@ -15,12 +15,12 @@ from fairque.testing.internal import amend_record, eventually
 from fairque.worker import Task, TaskContext, TaskHandler, Worker
 
 
-def test_a_task_runs_in_a_child_of_the_worker_when_the_worker_says_so(apart: Any) -> None:
+def test_a_task_runs_in_a_child_when_the_worker_is_set_to(apart: Any) -> None:
     apart.start()
     assert apart.result("parent") == os.getpid()
 
 
-def test_a_task_runs_in_a_child_when_it_says_so_itself(apart: Any) -> None:
+def test_a_task_runs_in_a_child_when_it_requests_that(apart: Any) -> None:
     apart.start(isolation="thread")
     assert apart.result("pid") == os.getpid()
     assert apart.result("parent", isolation="process") == os.getpid()
@@ -31,7 +31,7 @@ def test_a_task_may_run_in_a_thread_of_a_worker_of_processes(apart: Any) -> None
     assert apart.result("pid", isolation="thread") == os.getpid()
 
 
-def test_a_child_is_used_again(apart: Any) -> None:
+def test_a_child_is_reused(apart: Any) -> None:
     apart.start(concurrency=1)
     assert apart.result("pid") == apart.result("pid")
 
@@ -51,7 +51,7 @@ class TestWhatIsHandedOn:
         apart.bench.push_all([one, two])
         assert apart.bench.result(two.task_id) == 5
 
-    def test_values_are_left_and_pulled(self, apart: Any) -> None:
+    def test_values_are_pushed_and_pulled(self, apart: Any) -> None:
         apart.start()
         one = apart.bench.task(f"{apart.module}:leave", "rows", {"a": "ä"})
         two = apart.bench.task(f"{apart.module}:fetch", "rows", depends_on=one)
@@ -80,16 +80,14 @@ class TestWhatIsHandedOn:
         (told,) = apart.bench.run(calls.read_progress(apart.bench.keys, [task_id]))
         assert (told.done, told.total, told.message, told.attempt) == (3, 10, "reading", 1)
 
-    def test_progress_that_a_thread_left_behind_tells_is_not_that_of_the_next_task(self, apart: Any) -> None:
+    def test_progress_from_a_thread_left_behind_does_not_count_for_the_next_task(self, apart: Any) -> None:
         apart.start(concurrency=1)
         first, second = apart.push("leaves_a_teller"), apart.push("outlives_strays")
         apart.bench.result(second)
         assert apart.bench.info(first).attempts == 1
         assert apart.bench.run(calls.read_progress(apart.bench.keys, [second])) == [None]
 
-    def test_a_thread_left_behind_that_reads_is_told_that_its_task_has_ended_and_holds_no_other_up(
-        self, apart: Any
-    ) -> None:
+    def test_a_thread_left_behind_that_reads_gets_an_error_and_blocks_no_other_task(self, apart: Any) -> None:
         apart.start(concurrency=1)
         other = apart.push("leave", "rows", 2)
         apart.result("leaves_a_reader", other)
@@ -98,7 +96,7 @@ class TestWhatIsHandedOn:
         assert apart.bench.result(one.task_id) == 2
         assert apart.result("outlives_strays") == ["the attempt that asks for it has ended: read while the task runs"]
 
-    def test_of_much_progress_the_last_word_reaches_the_queue(self, apart: Any) -> None:
+    def test_of_many_reports_the_last_reaches_the_queue(self, apart: Any) -> None:
         apart.start()
         task_id = apart.push("chats")
         apart.bench.result(task_id)
@@ -106,7 +104,7 @@ class TestWhatIsHandedOn:
         assert told.done == 19_999
 
 
-def test_functions_and_coroutines_leave_their_results(apart: Any) -> None:
+def test_the_results_of_functions_and_coroutines_are_stored(apart: Any) -> None:
     apart.start()
     assert [apart.result("add", 1, 2), apart.result("add_later", 3, 4), apart.result("note", "x")] == [3, 7, None]
 
@@ -134,7 +132,7 @@ def test_the_context_is_that_of_the_task(apart: Any) -> None:
         ("canceled", ("CancelledError", "", "retries")),
     ],
 )
-def test_what_a_task_raises_comes_back_as_text(apart: Any, kind: str, expected: tuple[str, ...]) -> None:
+def test_errors_of_a_task_return_as_text(apart: Any, kind: str, expected: tuple[str, ...]) -> None:
     apart.start(concurrency=1)
     error = apart.error("fails", kind)
     assert (error["type"], error["error"], error["reason"]) == expected
@@ -144,13 +142,13 @@ def test_what_a_task_raises_comes_back_as_text(apart: Any, kind: str, expected: 
     assert apart.result("add", 1, 2) == 3
 
 
-def test_a_result_that_is_no_json_is_a_failed_attempt(apart: Any) -> None:
+def test_a_result_that_is_not_json_is_a_failed_attempt(apart: Any) -> None:
     apart.start()
     error = apart.error("fails", "json")
     assert (error["type"], "not a JSON value" in error["error"]) == ("InvalidTask", True)
 
 
-def test_a_task_in_a_child_decides_itself_what_becomes_of_it(apart: Any) -> None:
+def test_a_task_in_a_child_can_retry_snooze_and_cancel_itself(apart: Any) -> None:
     apart.start()
     assert apart.result("fails", "snooze", retries=0) == 3
     reason = apart.bench.reaches(apart.push("fails", "cancel"), TaskState.CANCELED)
@@ -167,7 +165,7 @@ def test_an_unknown_function_is_unknown_in_a_child_too(apart: Any) -> None:
     assert apart.bench.info(task_id).failures == 1
 
 
-def test_a_handler_of_ones_own_runs_in_the_child_when_it_has_a_name(apart: Any) -> None:
+def test_a_custom_handler_runs_in_the_child_when_it_has_a_name(apart: Any) -> None:
     apart.start("Echo")
     pid, payload, attempt = apart.bench.result(apart.bench.push(None, payload={"a": 1}))
     assert (payload, attempt) == ({"a": 1}, 1)
@@ -187,12 +185,12 @@ class Nameless(TaskHandler):
         return os.getpid()
 
 
-def test_a_handler_that_is_an_object_cannot_be_had_by_a_child_and_the_error_says_what_to_do(bench: Any) -> None:
+def test_a_child_cannot_use_a_handler_that_is_an_object_and_the_error_says_what_to_do(bench: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"its handler is an object.*Worker\(settings, 'MODULE:ATTR'\)"):
         Worker(bench.settings(isolation="process"), Nameless())
 
 
-def test_children_without_modules_would_know_no_function(bench: Any) -> None:
+def test_children_without_modules_are_refused(bench: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"they import worker\.modules, and there are none"):
         Worker(bench.settings(isolation="process"))
 
@@ -211,7 +209,7 @@ def test_a_task_whose_last_worker_was_lost_runs_in_a_child(apart: Any) -> None:
     assert apart.bench.result(solo.task_id) == os.getpid()
 
 
-def test_a_task_whose_last_worker_was_lost_runs_beside_others_where_no_child_can_have_the_handler(bench: Any) -> None:
+def test_a_task_whose_last_worker_was_lost_runs_in_a_thread_if_no_child_can_use_the_handler(bench: Any) -> None:
     bench.start(Nameless())
     solo = bench.task(None, delay=0.2)
     bench.push_all([solo])
@@ -239,7 +237,7 @@ def test_a_signal_that_stops_a_whole_service_does_not_end_the_children_before_th
     assert apart.result("pid") == pid
 
 
-def test_a_child_that_cannot_import_the_modules_spends_no_retry_and_the_task_runs_when_one_can(
+def test_a_child_that_cannot_import_the_modules_uses_up_no_retry_and_the_task_runs_when_one_can(
     apart: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     apart.start(concurrency=1)

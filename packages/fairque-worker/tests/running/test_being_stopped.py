@@ -49,7 +49,7 @@ def test_an_attempt_above_its_timeout_has_one_ending_whatever_it_does_in_the_end
     assert bench.run(lambda: "next").value == "next"
 
 
-def test_more_abandoned_attempts_than_are_allowed_are_told(make_bench: Any, gate: threading.Event) -> None:
+def test_too_many_abandoned_attempts_are_reported(make_bench: Any, gate: threading.Event) -> None:
     bench = make_bench(threads=1, max_abandoned=1)
     for expected in (0, 1):
         assert isinstance(bench.run(gate.wait, PATIENCE, timeout=0.05).error, TaskTimeout)
@@ -59,7 +59,7 @@ def test_more_abandoned_attempts_than_are_allowed_are_told(make_bench: Any, gate
     gate.set()
 
 
-def test_a_coroutine_that_is_asked_to_stop_is_cancelled(bench: Any) -> None:
+def test_a_coroutine_that_is_asked_to_stop_is_canceled(bench: Any) -> None:
     begun = threading.Event()
 
     async def waits() -> None:
@@ -126,7 +126,7 @@ def test_the_current_context_is_that_of_the_task_in_functions_and_coroutines(wid
     assert wide.run(coroutine, timeout=60).value == ["ann", 1, 7, "f1", True]
 
 
-def test_many_coroutines_keep_their_contexts_runs_in_child(wide: Any) -> None:
+def test_many_coroutines_keep_separate_contexts(wide: Any) -> None:
     async def who(func: str) -> bool:
         await asyncio.sleep(0.001)
         return current_context().func == func

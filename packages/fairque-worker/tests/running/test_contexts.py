@@ -68,7 +68,7 @@ def test_a_coroutine_continues_in_the_context_in_which_its_function_was_called(b
     assert bench.run(begins).value == ["begun", 1]
 
 
-def test_coroutines_beside_each_other_have_contexts_of_their_own(wide: Any) -> None:
+def test_concurrent_coroutines_have_separate_contexts(wide: Any) -> None:
     async def waits(word: str) -> bool:
         found = WORD.get()
         WORD.set(word)

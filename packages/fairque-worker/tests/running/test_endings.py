@@ -119,7 +119,7 @@ def test_a_result_that_cannot_be_stored_is_a_failed_attempt(bench: Any, value: A
             raise ending.error
 
 
-def test_a_result_that_raises_while_it_is_looked_at_is_a_failed_attempt(bench: Any) -> None:
+def test_a_result_that_raises_while_it_is_checked_is_a_failed_attempt(bench: Any) -> None:
     class Text(str):
         __slots__ = ()
 
@@ -160,14 +160,14 @@ def test_a_job_whose_lease_is_over_is_not_begun(bench: Any) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError(), TimeoutError()], ids=repr)
-def test_an_attempt_that_fails_by_itself_was_not_broken_off(bench: Any, error: Exception) -> None:
+def test_an_attempt_that_fails_by_itself_was_not_interrupted(bench: Any, error: Exception) -> None:
     job = bench.submit(raiser(error))
     ending = bench.ending()
     job.lease.lost = True
     assert not ending.interrupted
 
 
-def test_a_coroutine_canceled_while_its_lease_is_held_was_not_broken_off(bench: Any) -> None:
+def test_a_coroutine_canceled_while_its_lease_is_held_was_not_interrupted(bench: Any) -> None:
     assert not bench.run(async_raiser(asyncio.CancelledError())).interrupted
 
 

@@ -93,7 +93,7 @@ def returning_later(kind: Callable[[threading.Event], Any], gate: threading.Even
         (returning_later, HangingValue),
     ],
 )
-def test_what_hangs_when_it_is_told_ends_with_the_timeout_and_others_continue(
+def test_an_error_that_hangs_when_it_is_described_ends_with_the_timeout_and_others_continue(
     make_bench: Any, gate: threading.Event, how: Any, kind: Any
 ) -> None:
     bench = make_bench(threads=1, cancel_timeout=0.05)
@@ -110,7 +110,7 @@ def test_what_hangs_when_it_is_told_ends_with_the_timeout_and_others_continue(
 
 
 @pytest.mark.parametrize(("kind", "args"), [(ValueError, ()), (Retry, ()), (Snooze, (1,)), (Cancel, ())])
-def test_an_ending_has_its_text_and_its_decision_and_the_error_is_asked_no_more(
+def test_an_ending_has_its_text_and_its_decision_and_calls_the_error_no_more(
     bench: Any, kind: type[BaseException], args: tuple[Any, ...]
 ) -> None:
     asked: list[str] = []
@@ -137,7 +137,7 @@ def test_an_ending_has_its_text_and_its_decision_and_the_error_is_asked_no_more(
     assert asked == []
 
 
-def test_a_coroutine_whose_time_is_over_tells_what_it_raised_as_the_cause(bench: Any) -> None:
+def test_the_timeout_of_a_coroutine_has_the_error_that_it_raised_as_its_cause(bench: Any) -> None:
     async def waits() -> None:
         try:
             await asyncio.Event().wait()
@@ -165,7 +165,7 @@ class TestWithoutThreads:
         monkeypatch.setattr("fairque.worker.running.threads._PAUSE_SECONDS", 0.0)
         return lambda there: short.set() if there else short.clear()
 
-    def test_a_task_goes_back_uncounted_and_the_next_runs_when_there_are_threads(
+    def test_a_task_is_given_back_uncounted_and_the_next_runs_when_there_are_threads(
         self, make_bench: Any, shortage: Callable[[bool], None]
     ) -> None:
         bench = make_bench(threads=2)
@@ -177,7 +177,7 @@ class TestWithoutThreads:
         shortage(False)  # noqa: FBT003 - as above
         assert [bench.run(lambda: "now").value for _ in range(3)] == ["now"] * 3
 
-    def test_the_threads_that_there_are_continue(self, make_bench: Any, shortage: Callable[[bool], None]) -> None:
+    def test_the_existing_threads_continue(self, make_bench: Any, shortage: Callable[[bool], None]) -> None:
         bench = make_bench(threads=4)
         assert bench.run(lambda: "first").value == "first"
         shortage(True)  # noqa: FBT003 - as above
@@ -186,7 +186,7 @@ class TestWithoutThreads:
         endings = [bench.ending() for _ in range(50)]
         assert [type(one) for one in endings] == [Success] * 50
 
-    def test_a_task_that_waits_for_one_for_too_long_goes_back(
+    def test_a_task_that_waits_too_long_for_a_thread_is_given_back(
         self, make_bench: Any, shortage: Callable[[bool], None], gate: threading.Event, monkeypatch: Any
     ) -> None:
         monkeypatch.setattr("fairque.worker.running.executor._PATIENCE_SECONDS", 0.05)
@@ -205,7 +205,7 @@ class TestWithoutThreads:
         assert bench.run(lambda: "next").value == "next"
         assert ran == []
 
-    def test_a_thread_that_hangs_and_cannot_be_replaced_is_made_up_for_later(
+    def test_a_thread_that_hangs_and_cannot_be_replaced_now_is_replaced_later(
         self, make_bench: Any, shortage: Callable[[bool], None], gate: threading.Event
     ) -> None:
         bench = make_bench(threads=1)
@@ -217,7 +217,7 @@ class TestWithoutThreads:
         assert bench.run(lambda: "now").value == "now"
         gate.set()
 
-    def test_a_coroutine_without_a_loop_goes_back_uncounted(
+    def test_a_coroutine_without_a_loop_is_given_back_uncounted(
         self, make_bench: Any, shortage: Callable[[bool], None]
     ) -> None:
         async def later() -> str:
@@ -242,7 +242,7 @@ class TestThePoolOfThreads:
         with pytest.raises(RuntimeError, match="after shutdown"):
             pool.submit(int)
 
-    def test_its_threads_hold_up_no_end_of_the_interpreter(self, gate: threading.Event) -> None:
+    def test_its_threads_do_not_block_the_end_of_the_interpreter(self, gate: threading.Event) -> None:
         pool = Threads(1, name="of-a-test")
         pool.submit(gate.wait, PATIENCE)
         assert [t.daemon for t in threading.enumerate() if t.name.startswith("of-a-test")] == [True]

@@ -28,7 +28,7 @@ class LateChildren:
         self.let.set()
 
 
-def test_a_task_whose_child_process_still_starts_is_said_to_wait_for_it(make_bench: Callable[..., Any]) -> None:
+def test_a_task_whose_child_process_still_starts_is_shown_as_waiting_for_it(make_bench: Callable[..., Any]) -> None:
     children = LateChildren()
     bench = make_bench(threads=1, children=children)
     job = bench.submit(print, isolation="process")

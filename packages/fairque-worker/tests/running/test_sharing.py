@@ -31,19 +31,21 @@ class TestCallsInOtherThreads:
 
         return hangs
 
-    def test_those_of_attempts_above_their_timeouts_hold_up_no_other_attempt(self, bench: Any, hangs: Any) -> None:
+    def test_calls_of_attempts_that_exceeded_their_timeouts_block_no_other_attempt(
+        self, bench: Any, hangs: Any
+    ) -> None:
         for _ in range(3):
             assert type(bench.run(hangs, timeout=0.05).error) is TaskTimeout
         assert bench.run(asks_a_thread, 7).value == 7
 
-    def test_those_of_an_attempt_that_was_asked_to_stop_hold_up_no_other_attempt(self, bench: Any, hangs: Any) -> None:
+    def test_calls_of_an_attempt_that_was_asked_to_stop_block_no_other_attempt(self, bench: Any, hangs: Any) -> None:
         job = bench.submit(hangs)
         eventually(lambda: job.context is not None, what="the begin")
         job.request_stop(StopReason.CANCELED)
         assert bench.ending().canceled
         assert bench.run(asks_a_thread, 7).value == 7
 
-    def test_those_of_an_attempt_that_runs_hold_up_no_other_attempt(
+    def test_calls_of_a_running_attempt_block_no_other_attempt(
         self, bench: Any, hangs: Any, gate: threading.Event
     ) -> None:
         bench.submit(hangs)
@@ -52,7 +54,7 @@ class TestCallsInOtherThreads:
         gate.set()
         assert bench.ending().value is None
 
-    def test_one_attempt_has_as_many_at_a_time_as_asyncio_gives_and_the_others_wait_for_these(self, bench: Any) -> None:
+    def test_one_attempt_has_as_many_threads_as_asyncio_gives_and_its_other_calls_wait(self, bench: Any) -> None:
         lock, now, most = threading.Lock(), [0], [0]
 
         def counts() -> None:
@@ -69,7 +71,7 @@ class TestCallsInOtherThreads:
         assert bench.run(many).value == 10 * _MOST
         assert 1 <= most[0] <= _MOST
 
-    def test_they_take_threads_that_are_free_before_new_ones(self) -> None:
+    def test_calls_use_free_threads_before_new_ones(self) -> None:
         pool = Helpers()
         for _ in range(50):
             pool.submit(int).result(PATIENCE)
@@ -77,7 +79,7 @@ class TestCallsInOtherThreads:
         assert len(pool._slots) == 1
         pool.shutdown()
 
-    def test_an_attempt_that_leaves_some_behind_counts_as_abandoned_until_they_end(
+    def test_an_attempt_that_leaves_calls_behind_counts_as_abandoned_until_they_end(
         self, make_bench: Callable[..., Any], hangs: Any, gate: threading.Event
     ) -> None:
         bench = make_bench(threads=1, cancel_timeout=0.0, max_abandoned=1)
@@ -93,7 +95,7 @@ class TestCallsInOtherThreads:
         bench.run(hangs, timeout=0.05)
         assert bench.executor.abandoned == 0
 
-    def test_threads_that_nobody_needs_any_more_end(self, gate: threading.Event) -> None:
+    def test_threads_that_are_no_longer_needed_end(self, gate: threading.Event) -> None:
         pool = Helpers()
         waits = []
         for number in range(3):
@@ -126,7 +128,7 @@ SETTINGS: dict[str, Callable[[Any], Any]] = {
 
 class TestTheEventLoop:
     @pytest.mark.parametrize("name", SETTINGS)
-    def test_an_attempt_that_would_change_it_for_others_fails_and_is_told_what_to_do(
+    def test_an_attempt_that_would_change_the_loop_for_others_fails_and_the_error_says_what_to_do(
         self, bench: Any, name: str
     ) -> None:
         async def changes() -> None:
@@ -140,7 +142,7 @@ class TestTheEventLoop:
         assert bench.run(asks_a_thread, 7).value == 7
 
     @pytest.mark.parametrize("name", SETTINGS)
-    def test_where_it_is_not_shared_it_may_be_changed_and_the_next_attempt_has_another(
+    def test_a_loop_that_is_not_shared_may_be_changed_and_the_next_attempt_has_another(
         self, make_bench: Callable[..., Any], name: str
     ) -> None:
         async def changes() -> Any:
@@ -173,7 +175,7 @@ class TestTheEventLoop:
 class TestOneThread:
     """What Python keeps for each thread."""
 
-    def test_the_tracing_of_one_attempt_sees_nothing_of_the_next(self, bench: Any) -> None:
+    def test_tracing_of_one_attempt_does_not_see_the_next(self, bench: Any) -> None:
         def traces() -> None:
             sys.settrace(lambda *_: None)
             sys.setprofile(lambda *_: None)
@@ -200,7 +202,7 @@ class TestOneThread:
         bench.run(sets)
         assert bench.run(sees).value == "none"
 
-    def test_they_are_put_back_behind_calls_in_other_threads_too(self, bench: Any) -> None:
+    def test_both_are_reset_after_calls_in_other_threads_too(self, bench: Any) -> None:
         async def sets() -> None:
             await asyncio.to_thread(sys.setprofile, lambda *_: None)
 

@@ -51,7 +51,7 @@ def test_a_worker_is_alive_and_ready(bench: "Bench") -> None:
     assert (status, text.partition(" answered ")[0]) == (200, "the server")
 
 
-def test_one_that_is_quiet_is_alive_and_not_ready(bench: "Bench") -> None:
+def test_a_paused_worker_is_alive_and_not_ready(bench: "Bench") -> None:
     worker = bench.start(http_port=0)
     worker.pause()
     assert get(worker, "/readyz") == (503, "takes no tasks: pause was called\n")
@@ -60,20 +60,22 @@ def test_one_that_is_quiet_is_alive_and_not_ready(bench: "Bench") -> None:
     assert get(worker, "/readyz")[0] == 200
 
 
-def test_one_whose_server_was_silent_for_long_is_not_ready(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_whose_server_was_silent_for_long_is_not_ready(
+    bench: "Bench", monkeypatch: pytest.MonkeyPatch
+) -> None:
     worker = bench.start(http_port=0)
     monkeypatch.setattr("fairque.worker.serving.probes._SILENT_SECONDS", 0.0)
     assert get(worker, "/readyz")[0] == 503
 
 
-def test_one_that_is_held_up_in_a_call_is_not_alive(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_is_blocked_in_a_call_is_not_alive(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
     worker = bench.start(http_port=0)
     # A wait for work counts as a call; no such wait may be as long as this limit.
     monkeypatch.setattr("fairque.worker.serving.probes._STALLED_SECONDS", -1_000.0)
     eventually(lambda: get(worker, "/livez")[0] == 503, what="that it counts as held up")
 
 
-def test_one_with_all_slots_taken_is_not_held_up(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_with_all_slots_taken_is_alive(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
     gate, begun = threading.Event(), threading.Semaphore(0)
 
     def patient() -> None:
@@ -93,7 +95,7 @@ def test_one_with_all_slots_taken_is_not_held_up(bench: "Bench", monkeypatch: py
         gate.set()
 
 
-def test_one_whose_loop_crashed_is_not_alive(bench: "Bench") -> None:
+def test_a_worker_whose_loop_crashed_is_not_alive(bench: "Bench") -> None:
     worker = bench.start(http_port=0)
     bench.client.hset(bench.keys.meta, "schema", "999")
     bench.client.lpush(bench.keys.wake, "1")
@@ -149,7 +151,7 @@ def test_waits_are_those_of_tasks_that_could_start_at_once(bench: "Bench") -> No
     assert 0 <= found["fairque_worker_wait_seconds_sum"] < 30
 
 
-def test_the_queue_is_read_when_it_is_asked_for(bench: "Bench") -> None:
+def test_the_queue_is_read_on_request(bench: "Bench") -> None:
     worker = bench.start(http_port=0)
     worker.pause()
     for _ in range(3):
@@ -161,7 +163,7 @@ def test_the_queue_is_read_when_it_is_asked_for(bench: "Bench") -> None:
     assert found["fairque_queue_users_waiting"] == 1
 
 
-def test_without_the_server_the_worker_tells_its_own_numbers(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_server_the_worker_reports_its_own_metrics(bench: "Bench", monkeypatch: pytest.MonkeyPatch) -> None:
     worker = bench.start(http_port=0)
 
     def refuse() -> Any:
@@ -173,7 +175,7 @@ def test_without_the_server_the_worker_tells_its_own_numbers(bench: "Bench", mon
     assert not [name for name in found if name.startswith("fairque_queue")]
 
 
-def test_other_paths_say_which_there_are(bench: "Bench") -> None:
+def test_other_paths_list_the_existing_ones(bench: "Bench") -> None:
     assert get(bench.start(http_port=0), "/") == (404, "look at /livez, /readyz, /metrics\n")
 
 

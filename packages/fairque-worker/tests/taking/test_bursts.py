@@ -70,7 +70,7 @@ def test_a_burst_runs_what_its_tasks_push_down_to_the_last_child(bench: Any, slo
 
 @pytest.mark.parametrize("slots", SLOTS)
 @pytest.mark.parametrize("fails", [True, False])
-def test_a_burst_tells_all_dependents_of_a_wide_task(bench: Any, slots: int, *, fails: bool) -> None:
+def test_a_burst_notifies_all_dependents_of_a_wide_task(bench: Any, slots: int, *, fails: bool) -> None:
     def parent() -> None:
         if fails:
             raise ValueError("a test")
@@ -121,7 +121,9 @@ def test_a_burst_waits_for_hooks_and_runs_what_they_push(bench: Any, slots: int)
     assert (bench.stats().queued, bench.stats().finished) == (0, 4)
 
 
-def test_a_burst_leaves_what_waits_for_a_time_and_says_how_much(bench: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_burst_leaves_tasks_that_wait_for_a_time_and_logs_how_many(
+    bench: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     limited(bench, rate=0.001, burst=1)
     rated = bench.push_all([bench.task(nothing) for _ in range(3)])
     delayed = bench.push(nothing, user="bob", delay=1_000)

@@ -37,7 +37,7 @@ def test_many_rings_end_one_sleep_only(bell: Doorbell) -> None:
     assert not bell.sleep(0.001)
 
 
-def test_a_socket_that_is_readable_ends_the_sleep_and_is_told(
+def test_a_readable_socket_ends_the_sleep_and_is_reported(
     bell: Doorbell, pair: tuple[socket.socket, socket.socket]
 ) -> None:
     pair[1].send(b"x")
@@ -46,7 +46,7 @@ def test_a_socket_that_is_readable_ends_the_sleep_and_is_told(
     assert bell.sleep(60, pair[0])
 
 
-def test_a_ring_alone_says_nothing_of_the_socket(bell: Doorbell, pair: tuple[socket.socket, socket.socket]) -> None:
+def test_a_ring_alone_does_not_report_the_socket(bell: Doorbell, pair: tuple[socket.socket, socket.socket]) -> None:
     bell.ring()
     assert not bell.sleep(60, pair[0])
 

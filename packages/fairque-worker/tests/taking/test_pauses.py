@@ -38,7 +38,7 @@ def test_a_task_that_waits_for_a_moment_that_is_past_continues(bench: Any, kind:
 
 
 @pytest.mark.parametrize("kind", [Limited, Refused])
-def test_a_task_that_asks_for_too_long_a_pause_waits_and_is_given_up_by_nobody(bench: Any, kind: Any) -> None:
+def test_a_task_that_asks_for_too_long_a_pause_waits_and_no_worker_gives_it_up(bench: Any, kind: Any) -> None:
     def limited() -> None:
         raise kind(math.inf)
 

@@ -47,7 +47,7 @@ def _poisonous(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "decide", decide)
 
 
-def test_an_ending_that_the_queue_refuses_is_given_up_with_its_name_and_holds_no_other_up(
+def test_an_ending_that_the_queue_refuses_is_logged_and_dropped_and_blocks_no_other(
     bench: Any, gate: threading.Event, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.ERROR, "fairque.worker")
@@ -100,9 +100,7 @@ def test_a_burst_ends_also_after_an_ending_that_was_refused(bench: Any) -> None:
     assert bench.state(refused) is TaskState.STARTED
 
 
-def test_a_worker_that_is_refused_all_tasks_tries_again_after_a_pause(
-    bench: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_worker_whose_pops_are_refused_retries_after_a_pause(bench: Any, caplog: pytest.LogCaptureFixture) -> None:
     worker = bench.start(add)
     # A lease that the script refuses.
     lease_ms, worker._consumer.lease_ms = worker._consumer.lease_ms, 0
@@ -131,7 +129,7 @@ def test_a_server_that_takes_no_writes_for_a_while_costs_no_ending(
         bench.close()
 
 
-def test_a_queue_that_becomes_one_of_another_version_ends_the_worker_and_its_tasks_are_told(
+def test_a_queue_that_becomes_one_of_another_version_ends_the_worker_and_notifies_its_tasks(
     bench: Any, inside: Any
 ) -> None:
     worker = bench.worker(inside)

@@ -120,7 +120,7 @@ def test_all_endings_and_the_next_pop_go_in_one_exchange(queue: Queue, report: A
     assert popped == Popped((), more=False, wait_ms=None)
 
 
-def test_what_is_told_of_an_error_is_what_was_made_where_it_was_raised(
+def test_the_reported_text_of_an_error_is_the_one_created_where_it_was_raised(
     queue: Queue, report: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     asked: list[str] = []
@@ -145,7 +145,7 @@ def test_what_is_told_of_an_error_is_what_was_made_where_it_was_raised(
 class TestGivenBack:
     """A task that could not be begun."""
 
-    def test_it_rests_and_none_of_its_retries_is_used_up(
+    def test_it_waits_and_none_of_its_retries_is_used_up(
         self, queue: Queue, handler: Told, report: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
         report(GivenBack(job("a"), "no thread can be started", 1.5), Failure(job("b"), ValueError(), 0))
@@ -155,7 +155,7 @@ class TestGivenBack:
         assert said["msg"].startswith("a task could not be started here")
         assert (said["task_id"], said["why"], said["pause_seconds"]) == ("a", "no thread can be started", 1.5)
 
-    def test_one_that_was_canceled_meanwhile_ends_with_a_reason(self, queue: Queue, report: Any) -> None:
+    def test_a_task_that_was_canceled_in_the_meantime_ends_with_a_reason(self, queue: Queue, report: Any) -> None:
         report(GivenBack(job("a"), "no thread can be started", 1.5))
         told = loads(queue.failed[0].error)
         assert (told["error"], told["reason"]) == ("no thread can be started", "canceled before it began")
@@ -190,7 +190,7 @@ def test_the_verdict_on_a_failure(queue: Queue, report: Any, error: BaseExceptio
         assert queue.failed[0].pause_ms == 9_000
 
 
-def test_a_canceled_coroutine_of_a_canceled_task_is_canceled_and_not_tried_again(queue: Queue, report: Any) -> None:
+def test_a_canceled_coroutine_of_a_canceled_task_is_canceled_and_not_retried(queue: Queue, report: Any) -> None:
     canceled = job()
     canceled.canceled = True
     report(Failure(canceled, asyncio.CancelledError(), 0))
@@ -210,7 +210,7 @@ def test_the_error_says_what_went_wrong_where_and_how_often(queue: Queue, report
     )
 
 
-def test_hooks_hear_what_the_queue_accepted(queue: Queue, handler: Told, report: Any) -> None:
+def test_hooks_are_called_for_endings_that_the_queue_accepted(queue: Queue, handler: Told, report: Any) -> None:
     queue.answers = [FINISHED, Ended(Status.OK, TaskState.SCHEDULED), Ended(Status.OK, TaskState.FAILED)]
     last = job("c", failures=2)
     report(Success(job("a"), 1, b"1", 0), Failure(job("b"), ValueError(), 0), Failure(last, ValueError(), 0))
@@ -218,7 +218,7 @@ def test_hooks_hear_what_the_queue_accepted(queue: Queue, handler: Told, report:
 
 
 @pytest.mark.parametrize("code", [Status.LOST, Status.NOT_FOUND])
-def test_hooks_do_not_hear_what_the_queue_refused(
+def test_hooks_are_not_called_for_endings_that_the_queue_refused(
     queue: Queue, handler: Told, report: Any, code: Status, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "fairque.worker")
@@ -229,7 +229,7 @@ def test_hooks_do_not_hear_what_the_queue_refused(
 
 
 @pytest.mark.parametrize("code", [Status.OK, Status.LOST])
-def test_what_a_task_has_made_is_forgotten_in_a_thread_for_hooks_told_or_refused(
+def test_objects_of_a_task_are_dropped_in_a_thread_for_hooks_whether_accepted_or_refused(
     queue: Queue, report: Any, code: Status
 ) -> None:
     queue.answers = [Ended(code, TaskState.FINISHED), Ended(code, TaskState.FAILED)]
@@ -239,13 +239,15 @@ def test_what_a_task_has_made_is_forgotten_in_a_thread_for_hooks_told_or_refused
     assert (type(failure.error), str(failure.error), failure.job.context) == (RemoteError, "of the task", None)
 
 
-def test_a_success_that_was_reported_before_is_told(queue: Queue, handler: Told, report: Any) -> None:
+def test_the_hook_is_called_for_a_success_that_was_reported_before(queue: Queue, handler: Told, report: Any) -> None:
     queue.answers = [Ended(Status.ALREADY, TaskState.FINISHED)]
     report(Success(job("a"), 1, b"1", 0))
     assert handler.told == [("success", "a", 1)]
 
 
-def test_a_success_of_a_task_that_was_given_back_before_is_not_told(queue: Queue, handler: Told, report: Any) -> None:
+def test_the_hook_is_not_called_for_a_success_of_a_task_that_was_given_back_before(
+    queue: Queue, handler: Told, report: Any
+) -> None:
     queue.answers = [Ended(Status.ALREADY, TaskState.QUEUED)]
     report(Success(job("a"), 1, b"1", 0))
     assert handler.told == []
@@ -258,14 +260,14 @@ def test_a_failure_is_final_when_the_queue_says_so(queue: Queue, handler: Told, 
     assert handler.told == [("failure", "a", True)]
 
 
-def test_nothing_is_told_when_the_queue_cannot_be_reached(queue: Queue, handler: Told, report: Any) -> None:
+def test_no_hook_is_called_when_the_queue_is_unreachable(queue: Queue, handler: Told, report: Any) -> None:
     queue.error = RedisUnavailable("gone")
     with pytest.raises(RedisUnavailable):
         report(Success(job("a"), 1, b"1", 0))
     assert handler.told == []
 
 
-def test_an_unreadable_message_is_dead_at_once_and_tells_no_hook(queue: Queue, handler: Told, report: Any) -> None:
+def test_an_unreadable_message_is_dead_at_once_and_calls_no_hook(queue: Queue, handler: Told, report: Any) -> None:
     unread = job()
     unread.task = unread.context = None
     report(Failure(unread, ProtocolError("unreadable"), 0))
@@ -274,7 +276,7 @@ def test_an_unreadable_message_is_dead_at_once_and_tells_no_hook(queue: Queue, h
     assert handler.told == []
 
 
-def test_an_error_that_cannot_be_asked_for_its_pause_is_a_failure_like_any_other(queue: Queue, report: Any) -> None:
+def test_an_error_whose_pause_cannot_be_read_is_a_failure_like_any_other(queue: Queue, report: Any) -> None:
     class Mute(Retry):
         @property
         def after(self) -> Any:
@@ -288,7 +290,7 @@ def test_an_error_that_cannot_be_asked_for_its_pause_is_a_failure_like_any_other
     assert queue.failed[0].verdict == "retry"
 
 
-def test_a_hook_that_nobody_wrote_takes_no_thread(queue: Queue) -> None:
+def test_a_hook_that_is_not_overridden_takes_no_thread(queue: Queue) -> None:
     class Plain(TaskHandler):
         def handle(self, task: Task[Any], ctx: TaskContext) -> Any:
             """Nothing."""
@@ -301,7 +303,7 @@ def test_a_hook_that_nobody_wrote_takes_no_thread(queue: Queue) -> None:
     assert len(queue.finished) == len(queue.failed) == 1
 
 
-def test_what_a_task_said_last_goes_before_its_ending(queue: Queue, report: Any) -> None:
+def test_the_last_progress_of_a_task_goes_before_its_ending(queue: Queue, report: Any) -> None:
     said, silent = job("a"), job("b")
     said.progress = Progress(3, 4)
     report(Success(said, 1, b"1", 5), Success(silent, 1, b"1", 5))
@@ -334,7 +336,7 @@ def test_the_log_has_no_traceback_of_what_did_not_come_from_the_task(
     assert not any("exception" in vars(record) for record in caplog.records)
 
 
-def test_the_log_calls_a_snooze_no_failure(report: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_does_not_call_a_snooze_a_failure(report: Any, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "fairque.worker")
     report(Failure(job(), Snooze(9), 0))
     said = vars(caplog.records[0])

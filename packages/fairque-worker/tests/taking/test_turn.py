@@ -62,12 +62,12 @@ views = st.builds(
         ({"burst": True, "waiting": True, "held": 1}, Action.SLEEP),
     ],
 )
-def test_the_next_deed_follows_from_what_is_held_and_what_was_answered(changes: dict[str, Any], deed: Action) -> None:
+def test_the_next_action_follows_from_what_is_held_and_what_was_answered(changes: dict[str, Any], deed: Action) -> None:
     assert next_action(evolve(RESTING, **changes)) is deed
 
 
 @given(views)
-def test_a_burst_ends_only_when_nothing_is_held_or_on_its_way_and_an_answer_that_knows_all_says_so(view: View) -> None:
+def test_a_burst_ends_only_when_nothing_is_held_or_pending_and_a_current_answer_says_so(view: View) -> None:
     if next_action(view) is Action.FINISH:
         assert burst_is_over(view)
         assert (view.held, view.endings, view.hooks, view.waiting) == (0, 0, 0, False)
