@@ -18,13 +18,14 @@ from typing import Any, TypeVar
 import redis
 from common import Meter, batches, new_queue, percentile, server_url
 
-from fairque.protocol import calls
-from fairque.protocol.calls import Failed, Finished, Granted
+from fairque.protocol.calls.endings import Failed, Finished
+from fairque.protocol.calls.pop import Granted
 from fairque.protocol.calls.push import MAX_BATCH_TASKS
 from fairque.protocol.config import RedisSection
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.call import Call
+from fairque.testing.internal import calls
 
 T = TypeVar("T")
 

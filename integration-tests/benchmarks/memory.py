@@ -11,11 +11,11 @@ import sys
 import redis
 from common import batches, new_queue, server_url
 
-from fairque.protocol import calls
-from fairque.protocol.calls import Finished
+from fairque.protocol.calls.endings import Finished
 from fairque.protocol.config import RedisSection
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
+from fairque.testing.internal import calls
 
 BATCH = 100
 TTL_MS = 1_000

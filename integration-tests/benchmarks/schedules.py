@@ -20,7 +20,8 @@ import redis
 from common import Meter, batches, new_queue, percentile, server_url
 
 from fairque.client import Task, TaskQueue
-from fairque.protocol.calls import Storing, read_scheduler, read_task, schedule
+from fairque.protocol.calls.read import read_task
+from fairque.protocol.calls.schedules import Storing, read_scheduler, schedule
 from fairque.protocol.clock import monotonic
 from fairque.protocol.config import RedisSection
 from fairque.protocol.model.schedule_times import time_after

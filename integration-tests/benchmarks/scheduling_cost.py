@@ -13,12 +13,12 @@ from typing import Any
 import redis
 from common import Meter, Spent, batches, new_queue, server_url
 
-from fairque.protocol import calls
-from fairque.protocol.calls import Finished
+from fairque.protocol.calls.endings import Finished
 from fairque.protocol.config import RedisSection
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.keys import QueueKeys
+from fairque.testing.internal import calls
 
 BATCH = 50
 DAY_MS = 86_400_000

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fairque.console.verifier import verify
-from fairque.protocol.calls import sweep, watch_many
+from fairque.protocol.calls.sweep import sweep
+from fairque.protocol.calls.watch import watch_many
 from fairque.protocol.jsonvalue import loads
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.runners import Runner

@@ -10,10 +10,10 @@ from attrs import define, field
 from chaos.history import Event, Journal, now_us
 from chaos.resp import RespError
 from fairque.client import Task
-from fairque.protocol import calls
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.scripts import expand, script, script_names
+from fairque.testing.internal import calls
 
 __all__ = ["Command", "Recorder", "script_hashes"]
 

@@ -28,7 +28,7 @@ from chaos.proxy import Proxies
 from chaos.recorder import Recorder, script_hashes
 from chaos.server import Server
 from chaos.settings import LUA, QUEUE, client_settings
-from fairque.protocol.calls import configure
+from fairque.protocol.calls.limits import configure
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.keys import QueueKeys
 

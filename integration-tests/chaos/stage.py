@@ -14,7 +14,8 @@ from chaos.proxy import Proxies, Proxy
 from chaos.recorder import Recorder, script_hashes
 from chaos.settings import LUA, QUEUE, client_settings
 from fairque.client import After, FairqueError, RedisUnavailable, Task, TaskQueue
-from fairque.protocol.calls import Failed, Finished, Granted, Released
+from fairque.protocol.calls.endings import Failed, Finished, Released
+from fairque.protocol.calls.pop import Granted
 from fairque.protocol.config import QueueSection, RedisSection
 from fairque.protocol.jsonvalue import dumps
 from fairque.protocol.limits import CostMode

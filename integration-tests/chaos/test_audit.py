@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from chaos.audit import left_over
-from fairque.protocol.calls import interrupt
+from fairque.protocol.calls.interrupt import interrupt
 from fairque.protocol.config import RedisSection
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.keys import QueueKeys

@@ -14,7 +14,8 @@ import pytest
 import redis
 
 from fairque.client import AsyncTaskQueue, ClientSection, ClientSettings, QueueSection, RedisSection, TaskQueue
-from fairque.protocol.calls import Granted, Reported, progress
+from fairque.protocol.calls.pop import Granted
+from fairque.protocol.calls.progress import Reported, progress
 from fairque.protocol.model.outcome import Verdict
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.runners import Runner

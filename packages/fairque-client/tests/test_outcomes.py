@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairque.client.outcomes import settle
-from fairque.protocol.calls import Outcome
+from fairque.protocol.calls.watch import Outcome
 from fairque.protocol.errors import ErrorInfo, ProtocolError, TaskCanceled, TaskFailed
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.reasons import CancelCause, DeadReason

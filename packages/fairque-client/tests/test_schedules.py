@@ -18,9 +18,8 @@ from fairque.client import (
     TaskQueue,
     TaskState,
 )
-from fairque.protocol import calls
-from fairque.protocol.calls import Storing
-from fairque.testing.internal import stored_schedule
+from fairque.protocol.calls.schedules import Storing
+from fairque.testing.internal import calls, stored_schedule
 
 
 def add(worker: Any, *names: str, next_at: int | None = None) -> None:

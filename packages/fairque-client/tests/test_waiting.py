@@ -18,7 +18,7 @@ from fairque.client import (
     task,
 )
 from fairque.client.waiting import Waiters
-from fairque.protocol.calls import Outcome
+from fairque.protocol.calls.watch import Outcome
 from fairque.protocol.clock import monotonic
 from fairque.protocol.model.progress import Progress
 from fairque.testing.internal import amend_record, eventually

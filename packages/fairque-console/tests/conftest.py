@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 import redis
 
-from fairque.protocol import calls
 from fairque.protocol.config import RedisSection
 from fairque.protocol.model.ids import new_task_id
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.keys import QueueKeys
+from fairque.testing.internal import calls
 
 
 class Bench:

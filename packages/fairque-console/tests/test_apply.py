@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fairque.console.cli import main
-from fairque.protocol import calls
+from fairque.testing.internal import calls
 
 if TYPE_CHECKING:
     from tests.conftest import Bench

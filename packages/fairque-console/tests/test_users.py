@@ -13,11 +13,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fairque.console.cli import main
-from fairque.protocol import calls
-from fairque.protocol.calls import ALL_USERS, Configured, Setting
+from fairque.protocol.calls.limits import ALL_USERS, Setting
+from fairque.protocol.calls.users import Configured
 from fairque.protocol.config import FairnessSection
 from fairque.protocol.model.limits import Limits
 from fairque.protocol.service.limits import plan
+from fairque.testing.internal import calls
 
 if TYPE_CHECKING:
     from tests.conftest import Bench

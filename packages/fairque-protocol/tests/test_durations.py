@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairque.protocol.calls import push
-from fairque.protocol.calls.push import arguments_of
+from fairque.protocol.calls.push import arguments_of, push
 from fairque.protocol.durations import LONGEST_MS, LONGEST_SECONDS, to_epoch_ms, to_ms, to_us, whole_ms
 from fairque.protocol.errors import InvalidTask
 from fairque.protocol.model.outcome import decide

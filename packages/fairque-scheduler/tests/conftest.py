@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 import redis
 
-from fairque.protocol import calls
 from fairque.protocol.config import RedisSection
 from fairque.protocol.model.schedules import Schedule, schedule_with
 from fairque.protocol.model.task import Task, TaskOptions
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.scheduler import TaskScheduler
+from fairque.testing.internal import calls
 
 
 class Bench:

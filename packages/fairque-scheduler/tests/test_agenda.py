@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fairque.protocol import calls
-from fairque.protocol.calls import Setting, Storing
+from fairque.protocol.calls.limits import Setting
+from fairque.protocol.calls.schedules import Storing
 from fairque.protocol.errors import RedisUnavailable
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.runners import Runner
@@ -14,7 +14,7 @@ from fairque.protocol.wire.call import Call
 from fairque.scheduler.agenda import Agenda
 from fairque.scheduler.metrics import Metrics
 from fairque.scheduler.window import Entry, Window
-from fairque.testing.internal import eventually
+from fairque.testing.internal import calls, eventually
 
 if TYPE_CHECKING:
     from tests.conftest import Bench

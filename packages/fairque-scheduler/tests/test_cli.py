@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 
-from fairque.protocol import calls
 from fairque.protocol.service.codes import EXIT_CODES
 from fairque.scheduler.cli import main
-from fairque.testing.internal import eventually
+from fairque.testing.internal import calls, eventually
 
 if TYPE_CHECKING:
     from tests.conftest import Bench

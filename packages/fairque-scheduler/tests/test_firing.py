@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fairque.protocol import calls
-from fairque.protocol.calls import Setting, Storing
+from fairque.protocol.calls.limits import Setting
+from fairque.protocol.calls.schedules import Storing
 from fairque.protocol.clock import monotonic
 from fairque.protocol.durations import from_epoch_ms
 from fairque.protocol.errors import RedisUnavailable
@@ -17,7 +17,7 @@ from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.task import Task
 from fairque.protocol.wire.scripts import script
 from fairque.scheduler import TaskScheduler
-from fairque.testing.internal import amend_record, eventually, stored_schedule_with
+from fairque.testing.internal import amend_record, calls, eventually, stored_schedule_with
 
 if TYPE_CHECKING:
     from tests.conftest import Bench

@@ -11,10 +11,10 @@ import redis
 
 from fairque.client.schedule_plans import applying
 from fairque.client.steps import carried_out
-from fairque.protocol import calls
-from fairque.protocol.calls import Setting, Storing, read_configured
 from fairque.protocol.calls.edition import Edition
-from fairque.protocol.calls.schedules import read_known
+from fairque.protocol.calls.limits import Setting
+from fairque.protocol.calls.schedules import Storing, read_known
+from fairque.protocol.calls.users import read_configured
 from fairque.protocol.config import FairnessSection, QueueSection, RedisSection
 from fairque.protocol.errors import RedisUnavailable
 from fairque.protocol.model.limits import Limits
@@ -27,7 +27,7 @@ from fairque.scheduler.keeping import Keeper, missing
 from fairque.scheduler.metrics import Metrics
 from fairque.scheduler.settings import SchedulerSection, SchedulerSettings
 from fairque.testing import PlainServer
-from fairque.testing.internal import eventually, stored_schedule_with
+from fairque.testing.internal import calls, eventually, stored_schedule_with
 
 if TYPE_CHECKING:
     from tests.conftest import Bench

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from fairque.protocol import clock
-from fairque.protocol.calls import lead
-from fairque.protocol.calls.fire import holder_of
+from fairque.protocol.calls.fire import lead
 from fairque.protocol.runners import Runner
+from fairque.protocol.wire.holder import holder_of
 from fairque.scheduler.leadership import Lead
 
 LEASE = 3_600.0

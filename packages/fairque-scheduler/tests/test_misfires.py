@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairque.client.schedule_misses import MAX_COUNTED, overdue
-from fairque.protocol.calls import Overdue
+from fairque.protocol.calls.schedules import Overdue
 from fairque.protocol.model.schedule_infos import ScheduleInfo
 from fairque.protocol.model.schedule_times import time_after
 from fairque.protocol.model.schedules import Schedule

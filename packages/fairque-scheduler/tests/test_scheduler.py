@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from attrs import fields
 
-from fairque.protocol import calls
-from fairque.protocol.calls import Storing
+from fairque.protocol.calls.schedules import Storing
 from fairque.protocol.durations import from_epoch_ms
 from fairque.protocol.errors import (
     CannotImport,
@@ -30,7 +29,7 @@ from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.scheduler import ConfigurationError, TaskScheduler
 from fairque.scheduler.settings import SchedulerOptions, SchedulerSection
-from fairque.testing.internal import eventually, stored_schedule_with
+from fairque.testing.internal import calls, eventually, stored_schedule_with
 
 if TYPE_CHECKING:
     from tests.conftest import Bench

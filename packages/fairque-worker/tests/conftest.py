@@ -8,14 +8,13 @@ from typing import Any, TypeVar
 import pytest
 import redis
 
-from fairque.protocol import calls
 from fairque.protocol.config import QueueSection, RedisSection
 from fairque.protocol.jsonvalue import loads
 from fairque.protocol.model.registry import Registry
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
-from fairque.testing.internal import PATIENCE, QueueBench, eventually
+from fairque.testing.internal import PATIENCE, QueueBench, calls, eventually
 from fairque.worker import (
     FunctionTaskHandler,
     TaskContext,

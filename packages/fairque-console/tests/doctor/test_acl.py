@@ -11,7 +11,6 @@ import redis
 from redis.exceptions import NoPermissionError
 
 from fairque.console.verifier import verify
-from fairque.protocol import calls
 from fairque.protocol.config import RedisSection
 from fairque.protocol.errors import ServerUnsuitable
 from fairque.protocol.model.ids import new_nonce
@@ -22,6 +21,7 @@ from fairque.protocol.runners.wait import WaitLine
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.rights import ROLES
 from fairque.testing import PlainServer
+from fairque.testing.internal import calls
 
 KEYS = QueueKeys("q")
 TTLS: dict[str, int] = {"result_ttl_ms": 60_000, "dead_ttl_ms": 60_000}

@@ -11,7 +11,6 @@ from attrs import evolve
 from fairque.console.doctor import examine as examining
 from fairque.console.doctor.examine import examine
 from fairque.console.doctor.findings import Diagnosis
-from fairque.protocol import calls
 from fairque.protocol.config import QueueSection, RedisSection
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
@@ -19,6 +18,7 @@ from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.rights import ROLES, commands_of, words
 from fairque.protocol.wire.scripts import script
 from fairque.testing import PlainServer
+from fairque.testing.internal import calls
 
 PASSWORD = "hunter2"  # noqa: S105 - to look for it in what is said
 QUEUE = QueueSection(name="examined")

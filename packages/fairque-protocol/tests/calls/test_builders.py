@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from fairque.protocol import calls
-from fairque.protocol.calls import Finished
+from fairque.protocol.calls.endings import Finished
 from fairque.protocol.errors import BatchTooLarge, InvalidTask, ProtocolError, SchemaMismatch, TaskTooLarge
 from fairque.protocol.model.task import Task, from_fields
 from fairque.protocol.wire.keys import QueueKeys
+from fairque.testing.internal import calls
 
 KEYS = QueueKeys("q")
 MIB = 1_048_576

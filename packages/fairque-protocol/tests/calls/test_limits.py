@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from fairque.protocol import calls
-from fairque.protocol.calls import ALL_USERS, Setting
+from fairque.protocol.calls.limits import ALL_USERS, Setting
 from fairque.protocol.errors import InvalidArgument
 from fairque.protocol.wire.keys import QueueKeys
+from fairque.testing.internal import calls
 
 KEYS = QueueKeys("q")
 NOT_NUMBERS = [float("nan"), float("inf"), float("-inf"), True, "1", [1]]

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fairque.protocol import calls
-from fairque.protocol.calls import Failed, Finished, Released, Reported, Setting, Storing
+from fairque.protocol.calls.endings import Failed, Finished, Released
+from fairque.protocol.calls.limits import Setting
+from fairque.protocol.calls.progress import Reported
+from fairque.protocol.calls.schedules import Storing
 from fairque.protocol.limits import LIMITS
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.progress import Progress
@@ -17,7 +19,7 @@ from fairque.protocol.wire.call import SCHEMA, Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.scripts import script, script_names
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import stored_schedule
+from fairque.testing.internal import calls, stored_schedule
 
 if TYPE_CHECKING:
     from tests.lua.conftest import Source

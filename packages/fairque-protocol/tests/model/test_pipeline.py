@@ -9,7 +9,6 @@ from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairque.protocol import calls
 from fairque.protocol.errors import InvalidTask
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.outputs import Output
@@ -17,6 +16,7 @@ from fairque.protocol.model.pipeline import Pipeline, pipeline
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task, from_fields
 from fairque.protocol.wire.keys import QueueKeys
+from fairque.testing.internal import calls
 
 S = TaskState
 

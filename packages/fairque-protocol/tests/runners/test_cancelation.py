@@ -7,10 +7,9 @@ import pytest
 import redis
 from redis.asyncio.connection import AbstractConnection
 
-from fairque.protocol import calls
 from fairque.protocol.runners.aio import AsyncRunner
 from fairque.protocol.wire.keys import QueueKeys
-from fairque.testing.internal import PATIENCE
+from fairque.testing.internal import PATIENCE, calls
 
 if TYPE_CHECKING:
     from tests.runners.conftest import OwnServer

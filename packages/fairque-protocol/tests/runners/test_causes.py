@@ -18,7 +18,6 @@ import redis
 from redis.exceptions import BusyLoadingError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from fairque.protocol import calls
 from fairque.protocol.config import RedisSection
 from fairque.protocol.errors import (
     ConfigurationError,
@@ -32,7 +31,7 @@ from fairque.protocol.runners import Runner
 from fairque.protocol.runners.causes import CAUSES, words_of
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.testing import PlainServer
-from fairque.testing.internal import eventually
+from fairque.testing.internal import calls, eventually
 from fairque.testing.servers import REDIS_SERVER
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ import pytest
 import redis
 from redis.exceptions import RedisError
 
-from fairque.protocol import calls
 from fairque.protocol.clock import monotonic
 from fairque.protocol.config import RedisSection
 from fairque.protocol.config.address import read_address
@@ -23,7 +22,7 @@ from fairque.protocol.runners.aio import AsyncRunner
 from fairque.protocol.runners.connection import options
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.testing import PlainServer
-from fairque.testing.internal import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, calls, eventually
 
 if TYPE_CHECKING:
     from tests.runners.conftest import Send

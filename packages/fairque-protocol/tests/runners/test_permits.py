@@ -9,7 +9,6 @@ from typing import Any, TypeAlias
 import pytest
 import redis
 
-from fairque.protocol import calls
 from fairque.protocol.config import RedisSection
 from fairque.protocol.errors import FairqueError, ServerUnsuitable
 from fairque.protocol.model.task import Task
@@ -20,7 +19,7 @@ from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.rights import KEYS, ROLES, needs_of, needs_of_role
 from fairque.protocol.wire.scripts import script_names
 from fairque.testing import PlainServer
-from fairque.testing.internal import pop_call, stored_schedule, stored_schedule_with
+from fairque.testing.internal import calls, pop_call, stored_schedule, stored_schedule_with
 
 QUEUE = QueueKeys("q")
 P = QUEUE.prefix

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from redis.exceptions import DataError, NoScriptError, RedisError, ResponseError
 
-from fairque.protocol import calls
-from fairque.protocol.calls import Finished
+from fairque.protocol.calls.endings import Finished
 from fairque.protocol.config import RedisSection
 from fairque.protocol.errors import (
     ConfigurationError,
@@ -28,7 +27,7 @@ from fairque.protocol.runners.failures import Attempts
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import PATIENCE, eventually, pop_call
+from fairque.testing.internal import PATIENCE, calls, eventually, pop_call
 
 if TYPE_CHECKING:
     from tests.runners.conftest import OwnServer, Send

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 import redis
 
-from fairque.protocol import calls
 from fairque.protocol.config import RedisSection
 from fairque.protocol.errors import ConfigurationError, RedisUnavailable
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.aio import AsyncRunner
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.testing import PlainServer, free_port
-from fairque.testing.internal import eventually
+from fairque.testing.internal import calls, eventually
 from fairque.testing.servers import REDIS_SERVER
 
 if TYPE_CHECKING:

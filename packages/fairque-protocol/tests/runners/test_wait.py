@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fairque.protocol import calls
-from fairque.protocol.calls import QueueStats
+from fairque.protocol.calls.read import QueueStats
 from fairque.protocol.config import RedisSection
 from fairque.protocol.errors import FairqueError, RedisUnavailable, SchemaMismatch
 from fairque.protocol.runners.wait import WaitLine
 from fairque.protocol.wire.keys import QueueKeys
-from fairque.testing.internal import eventually
+from fairque.testing.internal import calls, eventually
 
 if TYPE_CHECKING:
     from tests.runners.conftest import OwnServer

@@ -13,8 +13,7 @@ from typing import Any, TypeVar
 import pytest
 import redis
 
-from fairque.protocol import calls
-from fairque.protocol.calls import Granted
+from fairque.protocol.calls.pop import Granted
 from fairque.protocol.config import RedisSection
 from fairque.protocol.model.standing import UserStanding
 from fairque.protocol.model.states import TaskState
@@ -22,7 +21,7 @@ from fairque.protocol.model.task import Task, from_fields
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.scripts import script
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import QueueBench
+from fairque.testing.internal import QueueBench, calls
 from fairque.testing.internal.bench import DEAD_TTL_MS, LEASE_MS, RESULT_TTL_MS
 
 T = TypeVar("T")

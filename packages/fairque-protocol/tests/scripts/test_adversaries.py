@@ -11,10 +11,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from fairque.protocol import calls
-from fairque.protocol.calls import Granted, Setting
+from fairque.protocol.calls.limits import Setting
+from fairque.protocol.calls.pop import Granted
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.status import Status
+from fairque.testing.internal import calls
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench, Crew

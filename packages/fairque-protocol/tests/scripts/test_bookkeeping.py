@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from fairque.protocol import calls
-from fairque.protocol.calls import Granted
+from fairque.protocol.calls.pop import Granted
 from fairque.protocol.model.states import Priority
 from fairque.protocol.runners.connection import command
+from fairque.testing.internal import calls
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fairque.protocol import calls
-from fairque.protocol.calls import Granted
+from fairque.protocol.calls.pop import Granted
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.testing import PlainServer
+from fairque.testing.internal import calls
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairque.console.verifier import verify
-from fairque.protocol import calls
-from fairque.protocol.calls import ALL_USERS, Setting, Storing
-from fairque.protocol.calls.fire import holder_of
+from fairque.protocol.calls.limits import ALL_USERS, Setting
+from fairque.protocol.calls.schedules import Storing
 from fairque.protocol.durations import from_epoch_ms
 from fairque.protocol.model.standing import TaskStanding
 from fairque.protocol.model.states import TaskState
+from fairque.protocol.wire.holder import holder_of
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import stored_schedule
+from fairque.testing.internal import calls, stored_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable

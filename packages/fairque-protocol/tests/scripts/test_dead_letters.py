@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fairque.protocol import calls
-from fairque.protocol.calls import Granted, Redriven
+from fairque.protocol.calls.dead import Redriven
+from fairque.protocol.calls.pop import Granted
 from fairque.protocol.durations import from_epoch_ms
 from fairque.protocol.errors import ErrorInfo, InvalidArgument
 from fairque.protocol.model.dead_letters import DeadLetter
@@ -16,6 +16,7 @@ from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.reasons import DeadReason
 from fairque.protocol.wire.status import Status
+from fairque.testing.internal import calls
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench

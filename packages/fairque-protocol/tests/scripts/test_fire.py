@@ -4,16 +4,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fairque.protocol import calls
-from fairque.protocol.calls import Fired, Firing, Move, Storing
-from fairque.protocol.calls.fire import holder_of
+from fairque.protocol.calls.fire import Fired, Firing, Move
+from fairque.protocol.calls.schedules import Storing
 from fairque.protocol.durations import from_epoch_ms
 from fairque.protocol.model.schedule_infos import Miss, Moved, ScheduleInfo
 from fairque.protocol.model.schedules import Schedule, task_id_of
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.codec import decode_task
+from fairque.protocol.wire.holder import holder_of
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import stored_schedule
+from fairque.testing.internal import calls, stored_schedule
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench

@@ -8,13 +8,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from fairque.console.verifier import verify
-from fairque.protocol import calls
-from fairque.protocol.calls import Storing
+from fairque.protocol.calls.schedules import Storing
 from fairque.protocol.errors import ProtocolError
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.scripts import script_names
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import stored_schedule, stored_schedule_with
+from fairque.testing.internal import calls, stored_schedule, stored_schedule_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fairque.protocol import calls
-from fairque.protocol.calls import ALL_USERS, Setting
+from fairque.protocol.calls.limits import ALL_USERS, Setting
 from fairque.protocol.errors import InvalidArgument, QueueFull
 from fairque.protocol.limits import LimitName
 from fairque.protocol.model.states import Priority, TaskState
+from fairque.testing.internal import calls
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench

@@ -16,14 +16,15 @@ from hypothesis.stateful import (
 )
 
 from fairque.console.verifier import verify
-from fairque.protocol import calls
-from fairque.protocol.calls import ALL_USERS, Granted, Setting
+from fairque.protocol.calls.limits import ALL_USERS, Setting
+from fairque.protocol.calls.pop import Granted
 from fairque.protocol.limits import LIMITS
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.status import Status
 from fairque.testing.fairness.model import FairModel
 from fairque.testing.fairness.order import HIGH
 from fairque.testing.fairness.records import ModelTask, User
+from fairque.testing.internal import calls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

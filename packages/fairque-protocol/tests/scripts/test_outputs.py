@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fairque.protocol import calls
 from fairque.protocol.errors import ProtocolError, QueueFull, UnknownDependency
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.outputs import Left
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.status import Status
+from fairque.testing.internal import calls
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fairque.protocol import calls
-from fairque.protocol.calls import Granted, Reported, parse_progress
+from fairque.protocol.calls.pop import Granted
+from fairque.protocol.calls.progress import Reported, parse_progress
 from fairque.protocol.errors import ProtocolError
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import eventually
+from fairque.testing.internal import calls, eventually
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench

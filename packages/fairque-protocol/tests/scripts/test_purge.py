@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fairque.protocol import calls
-from fairque.protocol.calls import Setting
+from fairque.protocol.calls.limits import Setting
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.status import Status
+from fairque.testing.internal import calls
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fairque.protocol import calls
 from fairque.protocol.errors import SchemaMismatch, TaskConflict, TaskTooLarge
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.model.task import with_fields
 from fairque.protocol.wire.codec import encode_task
 from fairque.protocol.wire.status import Status
+from fairque.testing.internal import calls
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench

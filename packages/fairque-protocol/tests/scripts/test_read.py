@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fairque.protocol.calls import QueueStats
+from fairque.protocol.calls.read import QueueStats
 from fairque.protocol.durations import from_epoch_ms
 from fairque.protocol.errors import TaskNotFound
 from fairque.protocol.model.infos import TaskInfo

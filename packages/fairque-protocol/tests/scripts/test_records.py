@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fairque.protocol import calls
 from fairque.protocol.model.states import Priority
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import amend_record, stored_schedule
+from fairque.testing.internal import amend_record, calls, stored_schedule
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench

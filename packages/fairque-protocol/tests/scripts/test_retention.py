@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fairque.protocol import calls
-from fairque.protocol.calls import Finished, Reported
+from fairque.protocol.calls.endings import Finished
+from fairque.protocol.calls.progress import Reported
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.runners.connection import command
+from fairque.testing.internal import calls
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fairque.protocol import calls
-from fairque.protocol.calls import Overdue, Storing
+from fairque.protocol.calls.schedules import Overdue, Storing
 from fairque.protocol.durations import from_epoch_ms
 from fairque.protocol.errors import BatchTooLarge, InvalidSchedule, ProtocolError, ScheduleConflict, ScheduleNotFound
 from fairque.protocol.model.retry import Backoff
@@ -15,7 +14,7 @@ from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.states import Priority
 from fairque.protocol.wire.schedules import encode_schedule
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import stored_schedule, stored_schedule_with
+from fairque.testing.internal import calls, stored_schedule, stored_schedule_with
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench

@@ -15,12 +15,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from fairque.protocol import calls
-from fairque.protocol.calls import Move, Overdue, Storing
+from fairque.protocol.calls.fire import Move
+from fairque.protocol.calls.schedules import Overdue, Storing
 from fairque.protocol.model.schedule_infos import ScheduleInfo
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import stored_schedule
+from fairque.testing.internal import calls, stored_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,14 +4,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fairque.protocol import calls
-from fairque.protocol.calls import Failed, Finished, Released, Reported, Setting, Storing
+from fairque.protocol.calls.endings import Failed, Finished, Released
+from fairque.protocol.calls.limits import Setting
+from fairque.protocol.calls.progress import Reported
+from fairque.protocol.calls.schedules import Storing
 from fairque.protocol.errors import SchemaMismatch
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.scripts import script_names
-from fairque.testing.internal import stored_schedule
+from fairque.testing.internal import calls, stored_schedule
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pytest
 
 from fairque.console.verifier import Report, verify
-from fairque.protocol import calls
-from fairque.protocol.calls import Storing
+from fairque.protocol.calls.schedules import Storing
 from fairque.protocol.errors import FairqueError, ProtocolError, SchemaMismatch
 from fairque.protocol.model.states import Priority, TaskState
-from fairque.testing.internal import stored_schedule, stored_schedule_with
+from fairque.testing.internal import calls, stored_schedule, stored_schedule_with
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench

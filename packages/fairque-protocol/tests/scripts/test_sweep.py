@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fairque.protocol.calls import Reclaimed, Swept
+from fairque.protocol.calls.reclaimed import Reclaimed
+from fairque.protocol.calls.sweep import Swept
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.wire.status import Status
 

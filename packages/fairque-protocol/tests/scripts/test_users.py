@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fairque.protocol import calls
-from fairque.protocol.calls import ALL_USERS
+from fairque.protocol.calls.limits import ALL_USERS
 from fairque.protocol.durations import from_epoch_ms
 from fairque.protocol.errors import TaskNotFound
 from fairque.protocol.model.limits import Limits
@@ -13,6 +12,7 @@ from fairque.protocol.model.standing import TaskStanding
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.model.users import UserRow
 from fairque.protocol.reasons import WaitReason
+from fairque.testing.internal import calls
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench

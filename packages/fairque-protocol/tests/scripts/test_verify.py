@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairque.console.verifier import Report, verify
-from fairque.protocol import calls
-from fairque.protocol.calls import Storing
+from fairque.protocol.calls.schedules import Storing
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.scripts import script, script_names
-from fairque.testing.internal import amend_record, stored_schedule
+from fairque.testing.internal import amend_record, calls, stored_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable

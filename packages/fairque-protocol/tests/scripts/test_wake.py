@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from fairque.protocol import calls
 from fairque.protocol.runners.wait import WaitLine
+from fairque.testing.internal import calls
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
 
-    from fairque.protocol.calls import QueueStats
+    from fairque.protocol.calls.read import QueueStats
 
 
 def test_a_push_to_an_empty_queue_wakes_one_worker(queue: "Bench") -> None:

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fairque.protocol import calls
-from fairque.protocol.calls import Outcome, Reported
+from fairque.protocol.calls.progress import Reported
+from fairque.protocol.calls.watch import Outcome
 from fairque.protocol.errors import TaskNotFound
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import eventually
+from fairque.testing.internal import calls, eventually
 
 if TYPE_CHECKING:
     from tests.scripts.conftest import Bench

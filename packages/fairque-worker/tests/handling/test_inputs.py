@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from attrs import evolve
 
-from fairque.protocol import calls
 from fairque.protocol.errors import InputsTooLarge, RedisUnavailable
 from fairque.protocol.jsonvalue import dumps, loads
 from fairque.protocol.model.dependencies import After
@@ -24,7 +23,7 @@ from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.model.xcom import MAX_XCOM_BYTES, Pull, XComUse, mark_xcom
 from fairque.protocol.wire.codec import decode_task, encode_task
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import eventually
+from fairque.testing.internal import calls, eventually
 from fairque.worker import Task, TaskContext, TaskHandler, Worker, current_context
 from fairque.worker.child import _Desk
 from fairque.worker.handling.inputs import Inputs

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fairque.protocol import clock
-from fairque.protocol.calls import Granted
+from fairque.protocol.calls.pop import Granted
 from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import StopReason, Task, TaskContext
 from fairque.worker.jobs import Job, Lease

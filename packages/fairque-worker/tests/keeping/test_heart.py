@@ -10,7 +10,8 @@ from unittest.mock import MagicMock
 import pytest
 
 from fairque.protocol import clock
-from fairque.protocol.calls import Granted, Swept
+from fairque.protocol.calls.pop import Granted
+from fairque.protocol.calls.sweep import Swept
 from fairque.protocol.config import FairnessSection, RedisSection
 from fairque.protocol.model.limits import Limits
 from fairque.protocol.wire.status import Status

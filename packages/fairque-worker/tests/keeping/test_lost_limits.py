@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from fairque.protocol.calls import read_configured
+from fairque.protocol.calls.users import read_configured
 from fairque.protocol.config import FairnessSection
 from fairque.protocol.model.limits import Limits
 from fairque.protocol.runners import Runner

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from fairque.protocol import calls
-from fairque.protocol.calls import Granted, Reported
+from fairque.protocol.calls.pop import Granted
+from fairque.protocol.calls.progress import Reported
 from fairque.protocol.errors import RedisUnavailable
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.states import TaskState
-from fairque.testing.internal import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, calls, eventually
 from fairque.worker import Consumer, Worker, current_context
 from fairque.worker.jobs import Job, Lease
 from fairque.worker.keeping.progress import ProgressSender

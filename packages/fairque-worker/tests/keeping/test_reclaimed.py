@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from fairque.protocol import calls
-from fairque.protocol.calls import Finished
-from fairque.testing.internal import eventually
+from fairque.protocol.calls.endings import Finished
+from fairque.testing.internal import calls, eventually
 from fairque.worker import Worker
 
 #: A worker in a process of its own that takes one task and never ends it.

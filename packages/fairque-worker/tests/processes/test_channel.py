@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fairque.protocol.calls import Granted
+from fairque.protocol.calls.pop import Granted
 from fairque.protocol.errors import FairqueError
 from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker.jobs import Job, Lease

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from fairque.protocol import calls
 from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.model.states import TaskState
-from fairque.testing.internal import amend_record, eventually
+from fairque.testing.internal import amend_record, calls, eventually
 from fairque.worker import Task, TaskContext, TaskHandler, Worker
 
 

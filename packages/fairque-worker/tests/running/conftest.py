@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fairque.protocol.calls import Granted
+from fairque.protocol.calls.pop import Granted
 from fairque.protocol.wire.codec import encode_task
 from fairque.testing.internal import PATIENCE
 from fairque.worker import Task, TaskContext, TaskHandler

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from fairque.protocol import calls, clock
-from fairque.protocol.calls import Setting
+from fairque.protocol import clock
+from fairque.protocol.calls.limits import Setting
 from fairque.protocol.model.states import TaskState
-from fairque.testing.internal import PATIENCE
+from fairque.testing.internal import PATIENCE, calls
 from fairque.worker import Snooze, TaskHandler
 
 #: Every number of slots changes who pops: the report of an ending, or the wait that is under way.

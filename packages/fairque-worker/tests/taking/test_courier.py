@@ -14,7 +14,8 @@ from unittest.mock import patch
 import pytest
 from attrs import define, field, frozen
 
-from fairque.protocol.calls import Granted, Popped, Released
+from fairque.protocol.calls.endings import Released
+from fairque.protocol.calls.pop import Granted, Popped
 from fairque.protocol.config import RedisSection
 from fairque.protocol.errors import RedisUnavailable
 from fairque.worker.jobs import Ending, Job, Success

@@ -8,7 +8,10 @@ from typing import Any, cast
 
 import pytest
 
-from fairque.protocol.calls import Ended, Failed, Finished, Granted, Popped, QueueStats, Reported
+from fairque.protocol.calls.endings import Ended, Failed, Finished
+from fairque.protocol.calls.pop import Granted, Popped
+from fairque.protocol.calls.progress import Reported
+from fairque.protocol.calls.read import QueueStats
 from fairque.protocol.errors import ProtocolError, RedisUnavailable, RemoteError, TaskTimeout, UnknownFunction
 from fairque.protocol.jsonvalue import loads
 from fairque.protocol.model.progress import Progress

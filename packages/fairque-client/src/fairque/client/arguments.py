@@ -5,7 +5,7 @@ from enum import Enum
 from typing import Any, Final
 
 from fairque.client.functions import TaskMaker
-from fairque.protocol.calls import ALL_USERS, Setting, configure
+from fairque.protocol.calls.limits import ALL_USERS, Setting, configure
 from fairque.protocol.errors import InvalidArgument
 from fairque.protocol.limits import LIMITS, CostMode, LimitName, id_problem
 from fairque.protocol.model.ids import check_id

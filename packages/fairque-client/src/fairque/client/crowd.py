@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 from fairque.client.link import seconds_of
 from fairque.client.outcomes import Missing, late, settle
 from fairque.client.waiting import until
-from fairque.protocol.calls import Outcome
+from fairque.protocol.calls.watch import Outcome
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.showing import shown

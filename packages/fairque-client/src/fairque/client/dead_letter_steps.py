@@ -8,7 +8,8 @@ from attrs import evolve
 
 from fairque.client.filters import Chosen
 from fairque.client.steps import Steps
-from fairque.protocol.calls import delete, read_dead, read_task, redrive
+from fairque.protocol.calls.dead import delete, read_dead, redrive
+from fairque.protocol.calls.read import read_task
 from fairque.protocol.durations import to_epoch_ms
 from fairque.protocol.errors import NotFound, QueueFull, TaskNotFound
 from fairque.protocol.model.dead_letters import DeadLetter

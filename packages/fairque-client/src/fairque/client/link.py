@@ -14,7 +14,8 @@ from fairque.client.settings import ClientSettings
 from fairque.client.steps import Steps, carried_out
 from fairque.client.waiting import Event, News, Wait, Waiters
 from fairque.protocol import clock
-from fairque.protocol.calls import MAX_WATCH_TASKS, Outcome, read_progress, watch_many
+from fairque.protocol.calls.progress import read_progress
+from fairque.protocol.calls.watch import MAX_WATCH_TASKS, Outcome, watch_many
 from fairque.protocol.durations import to_ms
 from fairque.protocol.errors import FairqueError, RedisUnavailable
 from fairque.protocol.model.ids import new_nonce

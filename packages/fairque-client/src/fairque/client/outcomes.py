@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import define, field
 
-from fairque.protocol.calls import Outcome
+from fairque.protocol.calls.watch import Outcome
 from fairque.protocol.errors import ErrorInfo, ProtocolError, ResultExpired, TaskCanceled, TaskFailed, TaskNotFound
 from fairque.protocol.jsonvalue import loads
 from fairque.protocol.model.dead_letters import dead_reason

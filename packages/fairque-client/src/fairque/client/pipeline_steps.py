@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 from fairque.client.outcomes import Missing, canceled
 from fairque.client.steps import Steps
-from fairque.protocol.calls import Outcome, cancel
+from fairque.protocol.calls.cancel import cancel
+from fairque.protocol.calls.watch import Outcome
 from fairque.protocol.errors import ResultExpired, TaskNotFound
 from fairque.protocol.model.pipeline import Pipeline
 from fairque.protocol.model.reports import BulkReport

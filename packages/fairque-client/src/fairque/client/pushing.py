@@ -6,8 +6,7 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from fairque.client.settings import ClientSettings
-from fairque.protocol.calls import Pushed, push
-from fairque.protocol.calls.push import MAX_BATCH_TASKS
+from fairque.protocol.calls.push import MAX_BATCH_TASKS, Pushed, push
 from fairque.protocol.durations import to_ms
 from fairque.protocol.errors import BatchTooLarge, InvalidArgument, InvalidTask, PartialPush
 from fairque.protocol.limits import id_problem

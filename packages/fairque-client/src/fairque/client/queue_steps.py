@@ -1,7 +1,8 @@
 """What concerns the whole queue, step by step."""
 
 from fairque.client.steps import Steps
-from fairque.protocol.calls import read_configured, read_stats
+from fairque.protocol.calls.read import read_stats
+from fairque.protocol.calls.users import read_configured
 from fairque.protocol.durations import from_epoch_ms
 from fairque.protocol.model.infos import QueueInfo
 from fairque.protocol.model.states import TaskState

@@ -1,6 +1,6 @@
 """How many runs of a schedule are missed when it is paused, or gets other times."""
 
-from fairque.protocol.calls import Overdue
+from fairque.protocol.calls.schedules import Overdue
 from fairque.protocol.errors import InvalidSchedule
 from fairque.protocol.model.schedule_infos import ScheduleInfo
 from fairque.protocol.model.schedule_times import jitter_of, time_after

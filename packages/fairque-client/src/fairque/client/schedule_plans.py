@@ -6,7 +6,7 @@ from attrs import fields, frozen
 
 from fairque.client.schedule_misses import overdue
 from fairque.client.steps import Steps
-from fairque.protocol.calls import Scheduled, Storing, read_schedules, schedule, unschedule
+from fairque.protocol.calls.schedules import Scheduled, Storing, read_schedules, schedule, unschedule
 from fairque.protocol.errors import BatchTooLarge, ScheduleConflict, ScheduleNotFound
 from fairque.protocol.model.schedule_infos import ScheduleInfo, UnreadableSchedule
 from fairque.protocol.model.schedule_times import time_after

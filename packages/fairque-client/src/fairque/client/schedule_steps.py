@@ -11,7 +11,7 @@ from fairque.client.schedule_checks import all_problems, problems_of_all, why_ne
 from fairque.client.schedule_misses import overdue
 from fairque.client.schedule_plans import Plan, applying
 from fairque.client.steps import Steps
-from fairque.protocol.calls import Storing, due, enable, read_schedule, read_scheduler, read_some, schedule
+from fairque.protocol.calls.schedules import Storing, due, enable, read_schedule, read_scheduler, read_some, schedule
 from fairque.protocol.errors import InvalidSchedule, ProtocolError, ScheduleNotFound
 from fairque.protocol.model.schedule_infos import ScheduleInfo
 from fairque.protocol.model.schedule_times import time_after

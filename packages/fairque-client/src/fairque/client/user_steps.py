@@ -2,8 +2,8 @@
 
 from fairque.client.arguments import MAX_PAGE
 from fairque.client.steps import Steps
-from fairque.protocol.calls import purge, read_user, read_users
-from fairque.protocol.calls.limits import MAX_PURGE_TASKS
+from fairque.protocol.calls.limits import MAX_PURGE_TASKS, purge
+from fairque.protocol.calls.users import read_user, read_users
 from fairque.protocol.model.reports import BulkReport
 from fairque.protocol.model.users import UsersSnapshot
 from fairque.protocol.wire.keys import QueueKeys

@@ -9,7 +9,8 @@ from typing import TypeAlias
 from attrs import define
 
 from fairque.client.outcomes import Missing
-from fairque.protocol.calls import LISTENING_MS, MAX_WATCH_TASKS, Outcome, parse_progress
+from fairque.protocol.calls.progress import parse_progress
+from fairque.protocol.calls.watch import LISTENING_MS, MAX_WATCH_TASKS, Outcome
 from fairque.protocol.clock import monotonic
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.states import TaskState

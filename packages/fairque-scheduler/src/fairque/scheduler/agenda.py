@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from attrs import evolve
 
 from fairque.protocol import clock
-from fairque.protocol.calls import Fired, Firing, Move, due, fire, read_some, verify_schedules
-from fairque.protocol.calls.schedules import MAX_DUE
+from fairque.protocol.calls.fire import Fired, Firing, Move, fire
+from fairque.protocol.calls.schedules import MAX_DUE, due, read_some
+from fairque.protocol.calls.verify import verify_schedules
 from fairque.protocol.errors import ProtocolError
 from fairque.protocol.model.schedule_infos import ScheduleInfo
 from fairque.protocol.runners import Runner

@@ -1,12 +1,12 @@
 """Leadership: acquires, renews and resigns it, by the answers of the server and the monotonic clock."""
 
 from fairque.protocol import clock
-from fairque.protocol.calls import Leadership, lead
 from fairque.protocol.calls.edition import NO_EDITION
-from fairque.protocol.calls.fire import holder_of, name_of_holder
+from fairque.protocol.calls.fire import Leadership, lead
 from fairque.protocol.durations import to_ms
 from fairque.protocol.model.ids import new_nonce
 from fairque.protocol.runners import Runner
+from fairque.protocol.wire.holder import holder_of, name_of_holder
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.scheduler.log import log
 

@@ -11,7 +11,7 @@ from prometheus_client import make_wsgi_app
 
 from fairque.client import ClientSettings, Schedules
 from fairque.client.link import Link
-from fairque.protocol.calls import read_scheduler
+from fairque.protocol.calls.schedules import read_scheduler
 from fairque.protocol.config import mask_url
 from fairque.protocol.durations import as_seconds
 from fairque.protocol.errors import FairqueError

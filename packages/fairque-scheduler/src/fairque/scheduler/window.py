@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from attrs import define, field
 
-from fairque.protocol.calls import Move, move
+from fairque.protocol.calls.fire import Move, move
 from fairque.protocol.model.schedule_infos import ScheduleInfo
 from fairque.protocol.model.schedule_times import time_after
 from fairque.scheduler.misfires import next_step

@@ -18,7 +18,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from fairque.protocol.calls import Granted, Reported
+from fairque.protocol.calls.pop import Granted
+from fairque.protocol.calls.progress import Reported
 from fairque.protocol.embedded.guard import die_with_parent
 from fairque.protocol.errors import FairqueError, RedisUnavailable
 from fairque.protocol.model.outputs import Left

@@ -3,8 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-from fairque.protocol import calls
-from fairque.protocol.calls import Ended, Failed, Finished, Popped, QueueStats, Released, Reported, Swept
+from fairque.protocol.calls.beat import beat
+from fairque.protocol.calls.endings import Ended, Failed, Finished, Released, fail, finish, release
+from fairque.protocol.calls.interrupt import interrupt
+from fairque.protocol.calls.outputs import MAX_OUTPUTS, read_outputs
+from fairque.protocol.calls.pop import Popped, pop
+from fairque.protocol.calls.progress import Reported, progress
+from fairque.protocol.calls.read import QueueStats, read_stats
+from fairque.protocol.calls.rouse import rouse
+from fairque.protocol.calls.sweep import Swept, sweep
 from fairque.protocol.durations import to_ms
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.ids import new_nonce
@@ -72,11 +79,11 @@ class Consumer:
 
     def interrupt(self) -> None:
         """End the wait of this worker as soon as possible."""
-        self.runner.run(calls.interrupt(self.keys, self.worker))
+        self.runner.run(interrupt(self.keys, self.worker))
 
     def release(self, tasks: Sequence[Released]) -> list[Ended]:
         """Give tasks back without counting a retry, at most a batch of them in one call."""
-        return self.runner.run(calls.release(self.keys, tasks, result_ttl_ms=self._result_ttl_ms))
+        return self.runner.run(release(self.keys, tasks, result_ttl_ms=self._result_ttl_ms))
 
     def give_back(self, tasks: Sequence[Released]) -> None:
         """Give tasks back without counting a retry, if possible now; else others get them when the leases end."""
@@ -92,19 +99,19 @@ class Consumer:
         finished: Sequence[Finished],
         failed: Sequence[Failed],
         count: int,
-        progress: Sequence[Reported] = (),
+        reports: Sequence[Reported] = (),
     ) -> tuple[list[Ended], list[Ended], Popped | None]:
         """Report the last progress, then endings, and take up to ``count`` tasks (0: none), all in one round trip."""
         batch: list[Call[Any]] = []
-        if progress:
-            batch.append(calls.progress(self.keys, progress))
+        if reports:
+            batch.append(progress(self.keys, reports))
         if finished:
             batch.append(self._finish(finished))
         if failed:
             batch.append(self._fail(failed))
         if count:
             batch.append(self._pop(count))
-        answers = iter(self.runner.run_all(batch)[1 if progress else 0 :])
+        answers = iter(self.runner.run_all(batch)[1 if reports else 0 :])
         done = next(answers) if finished else []
         refused = next(answers) if failed else []
         popped = next(answers) if count else None
@@ -114,20 +121,20 @@ class Consumer:
 
     def beat(self, held: Sequence[tuple[str, str]]) -> list[Status]:
         """Renew the leases of tasks, given as pairs of id and token."""
-        return self.runner.run(calls.beat(self.keys, held, lease_ms=self.lease_ms))
+        return self.runner.run(beat(self.keys, held, lease_ms=self.lease_ms))
 
     def progress(self, reports: Sequence[Reported]) -> None:
         """Report the progress of tasks; the queue ignores that of tasks that are no longer held."""
-        self.runner.run(calls.progress(self.keys, reports))
+        self.runner.run(progress(self.keys, reports))
 
     def read_outputs(self, reader: str, task_ids: Sequence[str]) -> list[Left]:
         """Read outputs for a task: those of the first of these tasks, up to 4 MiB together, but at least one."""
-        return self.runner.run(calls.read_outputs(self.keys, reader, task_ids[: calls.MAX_OUTPUTS]))
+        return self.runner.run(read_outputs(self.keys, reader, task_ids[:MAX_OUTPUTS]))
 
     def sweep(self, guard_ms: int) -> Swept | None:
         """Do what is due, unless another worker has within ``guard_ms``; this one may continue at once."""
         return self.runner.run(
-            calls.sweep(
+            sweep(
                 self.keys,
                 self.worker,
                 guard_ms=guard_ms,
@@ -139,11 +146,11 @@ class Consumer:
 
     def read_stats(self) -> QueueStats:
         """Read the numbers of the queue."""
-        return self.runner.run(calls.read_stats(self.keys))
+        return self.runner.run(read_stats(self.keys))
 
     def rouse(self) -> None:
         """Pass on a wake-up that this worker cannot use."""
-        self.runner.run(calls.rouse(self.keys))
+        self.runner.run(rouse(self.keys))
 
     def check(self) -> None:
         """Connect, and check that the server and the queue can be used; risks are logged.
@@ -152,13 +159,13 @@ class Consumer:
             FairqueError: They cannot be used; the error says why.
         """
         # This call reads no records that could be corrupt; a pop sets those aside.
-        self.runner.run(calls.rouse(self.keys))
+        self.runner.run(rouse(self.keys))
         self.runner.require(self.keys, "worker")
         for finding in findings_of(self.runner.info(), self.runner.settings, RISKS):
             log.warning(f"{finding.what}: {finding.why}", fix=finding.fix)
 
     def _pop(self, count: int) -> Call[Popped]:
-        return calls.pop(
+        return pop(
             self.keys,
             worker=self.worker,
             claim=self._claim,
@@ -170,7 +177,7 @@ class Consumer:
         )
 
     def _finish(self, finished: Sequence[Finished]) -> Call[list[Ended]]:
-        return calls.finish(self.keys, finished, result_ttl_ms=self._result_ttl_ms)
+        return finish(self.keys, finished, result_ttl_ms=self._result_ttl_ms)
 
     def _fail(self, failed: Sequence[Failed]) -> Call[list[Ended]]:
-        return calls.fail(self.keys, failed, result_ttl_ms=self._result_ttl_ms, dead_ttl_ms=self._dead_ttl_ms)
+        return fail(self.keys, failed, result_ttl_ms=self._result_ttl_ms, dead_ttl_ms=self._dead_ttl_ms)

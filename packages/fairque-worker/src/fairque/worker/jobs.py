@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from attrs import Factory, define, field, frozen
 
 from fairque.protocol import clock
-from fairque.protocol.calls import Granted
+from fairque.protocol.calls.pop import Granted
 from fairque.protocol.errors import ErrorInfo, FairqueError, LeaseLost, RemoteError
 from fairque.protocol.model.context import TaskContext
 from fairque.protocol.model.outcome import Decision, decide

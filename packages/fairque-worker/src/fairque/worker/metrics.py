@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from fairque.protocol.calls import QueueStats
+from fairque.protocol.calls.read import QueueStats
 from fairque.protocol.errors import FairqueError
 from fairque.worker.jobs import Job
 

@@ -13,7 +13,7 @@ from fairque.client.pushing import one_push
 from fairque.client.schedule_plans import Plan
 from fairque.client.schedule_steps import declaring, pausing, reading_upcoming, storing, with_next
 from fairque.protocol import clock
-from fairque.protocol.calls import enable, read_schedule, read_scheduler, read_schedules, unschedule
+from fairque.protocol.calls.schedules import enable, read_schedule, read_scheduler, read_schedules, unschedule
 from fairque.protocol.errors import InvalidSchedule
 from fairque.protocol.model.ids import new_task_id
 from fairque.protocol.model.page import Page

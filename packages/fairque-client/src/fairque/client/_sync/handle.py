@@ -10,7 +10,11 @@ from fairque.client.dead_letter_steps import retrying_one
 from fairque.client.link import Link, seconds_of
 from fairque.client.outcomes import Memory, canceled, late, settle
 from fairque.client.waiting import until
-from fairque.protocol.calls import Outcome, cancel, explain, read_progress, read_task
+from fairque.protocol.calls.cancel import cancel
+from fairque.protocol.calls.progress import read_progress
+from fairque.protocol.calls.read import read_task
+from fairque.protocol.calls.users import explain
+from fairque.protocol.calls.watch import Outcome
 from fairque.protocol.model.infos import Explanation, TaskInfo
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.reports import RetryReport

@@ -18,13 +18,8 @@ from fairque.client.arguments import (
 )
 from fairque.client.link import Link
 from fairque.client.user_steps import reading_all
-from fairque.protocol.calls import (
-    ALL_USERS,
-    Setting,
-    limit,
-    read_user,
-    read_users,
-)
+from fairque.protocol.calls.limits import ALL_USERS, Setting, limit
+from fairque.protocol.calls.users import read_user, read_users
 from fairque.protocol.model.page import Page
 from fairque.protocol.model.users import UserInfo, UserRow, UsersSnapshot
 

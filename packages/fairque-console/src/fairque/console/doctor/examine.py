@@ -4,7 +4,8 @@ import statistics
 from collections.abc import Iterator
 
 from fairque.console.doctor.findings import Diagnosis
-from fairque.protocol.calls import QueueStats, read_stats, rights
+from fairque.protocol.calls.read import QueueStats, read_stats
+from fairque.protocol.calls.rights import rights
 from fairque.protocol.clock import monotonic, now_ms
 from fairque.protocol.config import QueueSection, RedisSection, mask_url
 from fairque.protocol.errors import FairqueError, ProtocolError, RedisUnavailable, SchemaMismatch, ServerUnsuitable

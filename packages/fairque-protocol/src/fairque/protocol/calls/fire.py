@@ -13,7 +13,7 @@ from fairque.protocol.wire.codec import encode_task
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 
-__all__ = ["MAX_MOVES", "Fired", "Firing", "Leadership", "Move", "fire", "holder_of", "lead", "move", "name_of_holder"]
+__all__ = ["MAX_MOVES", "Fired", "Firing", "Leadership", "Move", "fire", "lead", "move"]
 
 #: Of one call.
 MAX_MOVES = 200
@@ -156,16 +156,6 @@ def fire(keys: QueueKeys, moves: Sequence[Move], *, term: int, result_ttl_ms: in
         return Firing(int(reply[1]), None, fired)
 
     return Call("fire", keys, tuple(args), decode)
-
-
-def holder_of(name: str, nonce: str) -> str:
-    """Return the holder that stands in the lock for a scheduler: its name, and what no other process has."""
-    return f"{name}#{nonce}"
-
-
-def name_of_holder(holder: str) -> str:
-    """Return the name of the scheduler that a holder stands for."""
-    return holder.rpartition("#")[0] or holder
 
 
 def lead(keys: QueueKeys, holder: str, *, lease_ms: int) -> Call[Leadership]:

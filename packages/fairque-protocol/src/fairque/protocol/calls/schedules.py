@@ -5,7 +5,6 @@ from typing import Any
 
 from attrs import frozen
 
-from fairque.protocol.calls.fire import name_of_holder
 from fairque.protocol.durations import from_epoch_ms
 from fairque.protocol.errors import (
     BatchTooLarge,
@@ -27,6 +26,7 @@ from fairque.protocol.model.schedules import Schedule, task_of
 from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Argument, Call, opened, text
 from fairque.protocol.wire.codec import encode_task
+from fairque.protocol.wire.holder import name_of_holder
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.schedules import (
     content_digest,

@@ -5,16 +5,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from attrs import asdict, evolve, frozen
 
-from fairque.protocol.calls import (
-    ALL_USERS,
-    Configured,
-    Setting,
-    configure,
-    limit,
-    read_configured,
-)
 from fairque.protocol.calls.edition import NO_EDITION
-from fairque.protocol.calls.limits import MAX_SETTINGS
+from fairque.protocol.calls.limits import ALL_USERS, MAX_SETTINGS, Setting, configure, limit
+from fairque.protocol.calls.users import Configured, read_configured
 from fairque.protocol.config import FairnessSection
 from fairque.protocol.errors import Conflict
 from fairque.protocol.model.limits import Limits

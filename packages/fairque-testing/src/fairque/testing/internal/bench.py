@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Any, TypeVar
 
-from fairque.protocol import calls
-from fairque.protocol.calls import Ended, Failed, Finished, Granted, Released
+from fairque.protocol.calls.endings import Ended, Failed, Finished, Released
+from fairque.protocol.calls.pop import Granted
 from fairque.protocol.model.ids import new_nonce
 from fairque.protocol.model.infos import TaskInfo
 from fairque.protocol.model.states import TaskState
@@ -13,6 +13,7 @@ from fairque.protocol.runners import Runner
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
+from fairque.testing.internal import calls
 
 __all__ = ["DEAD_TTL_MS", "LEASE_MS", "RESULT_TTL_MS", "QueueBench", "pop_call"]
 

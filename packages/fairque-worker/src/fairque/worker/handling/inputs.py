@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from attrs import evolve
 
-from fairque.protocol.calls import Granted
+from fairque.protocol.calls.pop import Granted
 from fairque.protocol.errors import InputsTooLarge, OutputMissing, RedisUnavailable
 from fairque.protocol.model.outputs import Input, Left, fill_in, take_out
 from fairque.protocol.model.registry import parameter_name

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from fairque.protocol.calls import Reported
+from fairque.protocol.calls.progress import Reported
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.service.supervision import Service

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from fairque.protocol.calls import Reclaimed
+from fairque.protocol.calls.reclaimed import Reclaimed
 from fairque.protocol.model.states import TaskState
 from fairque.worker.log import log
 from fairque.worker.metrics import Metrics

@@ -1,6 +1,6 @@
 """The tasks that a worker holds, and how many slots are free."""
 
-from fairque.protocol.calls import Granted
+from fairque.protocol.calls.pop import Granted
 from fairque.worker.jobs import Job
 
 __all__ = ["Book"]

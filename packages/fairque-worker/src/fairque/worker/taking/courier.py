@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from fairque.protocol import clock
-from fairque.protocol.calls import Popped, Released
-from fairque.protocol.calls.pop import MAX_POP_TASKS
+from fairque.protocol.calls.endings import Released
+from fairque.protocol.calls.pop import MAX_POP_TASKS, Popped
 from fairque.protocol.errors import FairqueError, ProtocolError, SchemaMismatch
 from fairque.protocol.model.stopping import StopReason
 from fairque.protocol.runners.wait import WaitLine

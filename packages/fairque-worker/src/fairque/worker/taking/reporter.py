@@ -8,7 +8,9 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
-from fairque.protocol.calls import Ended, Failed, Finished, Popped, Reported
+from fairque.protocol.calls.endings import Ended, Failed, Finished
+from fairque.protocol.calls.pop import Popped
+from fairque.protocol.calls.progress import Reported
 from fairque.protocol.errors import OutputMissing, TaskTimeout, UnknownFunction
 from fairque.protocol.model.context import TaskContext, running_in
 from fairque.protocol.model.outcome import Decision, describe_error
