@@ -83,6 +83,6 @@ def test_a_service_refuses_a_patched_program_and_says_what_to_do(
 def test_a_module_that_patches_is_refused_by_the_command(project: Any, patch: str) -> None:
     project.write(TASKS, prelude=f"{patch}\nfrom fairque.client import task\n")
     code, _, errors = project.run("tasks", "--burst")
-    assert code == 78
+    assert code == 78, errors
     assert "and a worker needs real ones" in errors
     assert errors.count("\n") == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fairque.client import TaskQueue, TaskState, task
-from fairque.protocol.errors import CannotImport, ConfigurationError
+from fairque.protocol.errors import CannotImport
 from fairque.testing import WorkerFixture
 
 README = Path(__file__).parents[1] / "README.md"
@@ -64,7 +64,7 @@ def test_a_missing_module_is_an_error(fairque_worker: WorkerFixture) -> None:
 
 
 def test_an_unknown_option_is_an_error(fairque_worker: WorkerFixture) -> None:
-    with pytest.raises(ConfigurationError, match="concurency"):
+    with pytest.raises(TypeError, match=r"concurency.*did you mean 'concurrency'"):
         fairque_worker.run(concurency=1)
 
 

@@ -1,6 +1,6 @@
 """The times of a schedule: intervals, one moment, cron; between start and end, moved by a jitter that never changes."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -65,7 +65,7 @@ def test_a_time_that_a_clock_change_skips_runs_after_it_or_not() -> None:
 )
 def test_a_jitter_moves_all_times_by_as_much(name: str, jitter: int, every: int, start: int | None, after: int) -> None:
     plain = schedule(schedule_id=name, every_ms=every, start=start)
-    moved = plain.evolve(jitter_ms=jitter)
+    moved = plain.evolve(jitter=timedelta(milliseconds=jitter))
     by = jitter_of(moved)
     assert 0 <= by <= jitter
     assert time_after(moved, after + by) == (time_after(plain, after) or 0) + by

@@ -19,6 +19,7 @@ from attrs import define, field
 
 from fairque.protocol import clock
 from fairque.protocol.runners.forks import inherits
+from fairque.protocol.service.patches import patched_by
 from fairque.protocol.service.streams import write_line
 from fairque.protocol.service.threads import BegunThread
 
@@ -64,8 +65,9 @@ class _Aside:
         return sum(call.began_at <= late for call in list(self._running))
 
     def call(self, what: str, function: Callable[[], object]) -> None:
-        if threading.current_thread() in self._threads:
-            function()  # a handler of the log that writes to the log
+        # In such a thread a handler of the log writes to the log; and patched threads are none: no service runs there.
+        if threading.current_thread() in self._threads or patched_by():
+            function()
             return
         call = _Call(what, partial(copy_context().run, function))
         with self._changed:

@@ -4,7 +4,7 @@ import sys
 
 from fairque.protocol.errors import ConfigurationError
 
-__all__ = ["refuse_patches"]
+__all__ = ["patched_by", "refuse_patches"]
 
 
 def refuse_patches(service: str) -> None:
@@ -16,7 +16,7 @@ def refuse_patches(service: str) -> None:
     Raises:
         ConfigurationError: They are those of gevent or eventlet, of which none runs while another one computes.
     """
-    library = _patched_by()
+    library = patched_by()
     if library is None:
         return
     problem = (
@@ -28,7 +28,8 @@ def refuse_patches(service: str) -> None:
     raise ConfigurationError([problem])
 
 
-def _patched_by() -> str | None:
+def patched_by() -> str | None:
+    """Return the library that has patched the threads of this process, if one has."""
     # Looked up, not imported: a library that has patched is imported already.
     gevent = sys.modules.get("gevent.monkey")
     if gevent is not None and any(map(gevent.is_module_patched, ("threading", "thread", "_thread"))):
