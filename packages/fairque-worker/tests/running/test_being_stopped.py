@@ -1,4 +1,4 @@
-"""The executor, without a server: tasks that are told to stop, that run too long, and that run side by side."""
+"""The executor, without a server: tasks that are asked to stop, that run too long, and that run concurrently."""
 
 import asyncio
 import threading
@@ -54,7 +54,7 @@ def test_too_many_abandoned_attempts_are_reported(make_bench: Any, gate: threadi
     for expected in (0, 1):
         assert isinstance(bench.run(gate.wait, PATIENCE, timeout=0.05).error, TaskTimeout)
         assert bench.exhausted.qsize() == expected
-    # Also beyond the limit there is a thread for what is here already.
+    # Tasks that are already here get a thread even beyond the limit.
     assert bench.run(lambda: "next").value == "next"
     gate.set()
 
