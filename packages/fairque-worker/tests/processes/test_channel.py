@@ -17,7 +17,7 @@ from fairque.worker.jobs import Job, Lease
 from fairque.worker.processes.channel import Channel
 from fairque.worker.processes.process import Child, Recipe
 
-#: More than any socket takes in before somebody reads.
+#: More than any socket buffers before the other end reads.
 LARGE = {"kind": "left", "text": "x" * 8_000_000}
 
 

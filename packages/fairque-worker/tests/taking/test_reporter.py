@@ -74,7 +74,7 @@ class Told(TaskHandler):
 
 def metrics() -> Metrics:
     def read_stats() -> QueueStats:
-        raise AssertionError("nobody asks")
+        raise AssertionError("it is never called")
 
     return Metrics("default", 1, running=int, abandoned=int, loop_age=float, read_stats=read_stats)
 
