@@ -25,7 +25,7 @@ local refused = begin()
 if refused then return refused end
 local result_ttl_ms, id, reason = number_at(1), ARGV[2], ARGV[3]
 if #ARGV ~= 3 or not result_ttl_ms or id == "" then
-  return bad_arguments("cancel takes a time of keeping, a task and a reason")
+  return bad_arguments("cancel takes a retention time, a task and a reason")
 end
 
 local t = task(id)

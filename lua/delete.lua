@@ -28,7 +28,7 @@ local refused = begin()
 if refused then return refused end
 local result_ttl_ms = number_at(1)
 if not result_ttl_ms or not grouped(1, 1) or #ARGV > 1 + MOST_TASKS then
-  return bad_arguments("delete takes a time of keeping and 1 to 1000 tasks")
+  return bad_arguments("delete takes a retention time and 1 to 1000 tasks")
 end
 
 load_globals()

@@ -33,7 +33,7 @@ local refused = begin()
 if refused then return refused end
 local result_ttl_ms, dead_ttl_ms = number_at(1), number_at(2)
 if not result_ttl_ms or not dead_ttl_ms or not grouped(2, STRIDE) then
-  return bad_arguments("fail takes two times of keeping and six arguments a task")
+  return bad_arguments("fail takes two retention times and six arguments a task")
 end
 for first = 3, #ARGV, STRIDE do
   if not number_at(first + 2) or not VERDICTS[ARGV[first + 3]] or not number_at(first + 4) then

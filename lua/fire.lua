@@ -59,7 +59,7 @@ local refused = begin()
 if refused then return refused end
 local term, result_ttl_ms = number_at(1), number_at(2)
 if not term or not result_ttl_ms or not grouped(2, STRIDE) or #ARGV > 2 + MOST * STRIDE then
-  return bad_arguments("fire takes a term, a time of keeping, and 19 arguments each for 1 to 200 schedules")
+  return bad_arguments("fire takes a term, a retention time, and 19 arguments each for 1 to 200 schedules")
 end
 local keys, moves, total = {}, {}, 0
 for first = 3, #ARGV, STRIDE do

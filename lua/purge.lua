@@ -25,7 +25,7 @@ local refused = begin()
 if refused then return refused end
 local result_ttl_ms, id, reason, most = number_at(1), id_at(2), ARGV[3], number_at(4)
 if #ARGV ~= 4 or not result_ttl_ms or not id or not most or most < 1 or most > 1000 then
-  return bad_arguments("purge takes a time of keeping, a user, a reason and a number of tasks")
+  return bad_arguments("purge takes a retention time, a user, a reason and a number of tasks")
 end
 
 load_globals()

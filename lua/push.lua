@@ -39,7 +39,7 @@ if refused then return refused end
 local limit, result_ttl_ms = number_at(1), number_at(2)
 if not limit or limit > MOST_MESSAGE or not result_ttl_ms or not grouped(2, STRIDE)
   or #ARGV > 2 + MOST_TASKS * STRIDE then
-  return bad_arguments("push takes a limit up to 1 MiB, a time of keeping, and 11 arguments each for 1 to 1000 tasks")
+  return bad_arguments("push takes a limit up to 1 MiB, a retention time, and 11 arguments each for 1 to 1000 tasks")
 end
 
 -- Everything is checked before the first write: Redis does not roll back a script.

@@ -30,7 +30,7 @@ local refused = begin()
 if refused then return refused end
 local result_ttl_ms = number_at(1)
 if not result_ttl_ms or not grouped(1, STRIDE) then
-  return bad_arguments("release takes a time of keeping and id, token and time of each task")
+  return bad_arguments("release takes a retention time and id, token and time of each task")
 end
 local malformed = bad_times(1, STRIDE)
 if malformed then return malformed end

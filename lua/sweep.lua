@@ -36,7 +36,7 @@ if refused then return refused end
 local sweeper, guard_ms, max_lost = ARGV[1], number_at(2), number_at(3)
 local result_ttl_ms, dead_ttl_ms = number_at(4), number_at(5)
 if #ARGV ~= 5 or sweeper == "" or not guard_ms or not max_lost or not result_ttl_ms or not dead_ttl_ms then
-  return bad_arguments("sweep takes a sweeper, a guard, max_lost_workers and two times of keeping")
+  return bad_arguments("sweep takes a sweeper, a guard, max_lost_workers and two retention times")
 end
 if guard_ms > 0 then
   local left_ms = call("PTTL", P .. "sweeping")

@@ -31,7 +31,7 @@ local refused = begin()
 if refused then return refused end
 local dead_ttl_ms = number_at(2)
 if not begin_verification() or not dead_ttl_ms or not grouped(2, 1) then
-  return bad_arguments("verify_keys takes 0 or 1, a time of keeping and keys")
+  return bad_arguments("verify_keys takes 0 or 1, a retention time and keys")
 end
 
 local function leftover(name, why)

@@ -32,7 +32,7 @@ local refused = begin()
 if refused then return refused end
 local result_ttl_ms = number_at(2)
 if not begin_verification() or not result_ttl_ms or not grouped(2, STRIDE) then
-  return bad_arguments("verify_parents takes 0 or 1, a time of keeping, and an id and parents for each task")
+  return bad_arguments("verify_parents takes 0 or 1, a retention time, and an id and parents for each task")
 end
 for first = 3, #ARGV, STRIDE do
   if not parents_at(first + 1) then return bad_arguments("malformed parents of " .. ARGV[first]) end

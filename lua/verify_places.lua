@@ -32,7 +32,7 @@ local refused = begin()
 if refused then return refused end
 local dead_ttl_ms = number_at(2)
 if not begin_verification() or not dead_ttl_ms or not grouped(2, STRIDE) then
-  return bad_arguments("verify_places takes 0 or 1, a time of keeping, and an index and an id for each place")
+  return bad_arguments("verify_places takes 0 or 1, a retention time, and an index and an id for each place")
 end
 for first = 3, #ARGV, STRIDE do
   if not BELONGS[string.match(ARGV[first], "^[^:]*")] then

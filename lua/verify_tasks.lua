@@ -31,7 +31,7 @@ local refused = begin()
 if refused then return refused end
 local dead_ttl_ms, result_ttl_ms, lease_ms = number_at(2), number_at(3), number_at(4)
 if not begin_verification() or not dead_ttl_ms or not result_ttl_ms or not lease_ms or not grouped(4, 1) then
-  return bad_arguments("verify_tasks takes 0 or 1, two times of keeping, a lease and tasks")
+  return bad_arguments("verify_tasks takes 0 or 1, two retention times, a lease and tasks")
 end
 
 local function repair(kind, t, what, change)

@@ -443,7 +443,7 @@ class TestLooks:
             assert runner.run(calls.read_schedule(keys, "s")).schedule.every_ms == 60_000
 
     def test_what_cannot_be_applied_now_is_missing_said_once_and_tried_again(self, every: Every, caplog: Any) -> None:
-        keys, said = QueueKeys("q"), "what is declared cannot be applied again: it is tried again"
+        keys, said = QueueKeys("q"), "what is declared cannot be applied again: it is retried"
         with (
             PlainServer() as server,
             closing(Runner(RedisSection(url=server.url))) as runner,

@@ -1,4 +1,4 @@
-"""The thread of a scheduler does not die alone: what fails is tried again, or ends the scheduler, which says so."""
+"""The thread of a scheduler does not die alone: what fails is retried, or ends the scheduler, which says so."""
 
 import logging
 import os

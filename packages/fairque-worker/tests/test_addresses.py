@@ -1,4 +1,4 @@
-"""The address of a server that a worker cannot work with: one line that says what is wrong with it."""
+"""The address of a server that a worker cannot use: the error is one line with the reason."""
 
 import logging
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a worker says of its server when it starts, and what it leaves there."""
+"""What a worker logs about its server when it starts, and that it leaves nothing behind there."""
 
 import logging
 from typing import Any

@@ -1,4 +1,4 @@
-"""The command line, without a server: what is wrong is said in one line and by the exit code."""
+"""The command line, without a server: errors are one line and an exit code."""
 
 import logging
 import sys
@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from fairque.worker import __version__
 from fairque.worker.cli import main
 
-# Nobody listens here, so a test that gets as far as the server ends with 3.
+# Nothing listens here, so a test that gets as far as the server ends with 3.
 NOWHERE = "unix:///nowhere/server.sock"
 
 Command = Callable[..., Result]
@@ -19,7 +19,7 @@ Command = Callable[..., Result]
 
 @pytest.fixture
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
-    """Runs the command in an empty folder, and forgets what it imported and how it logged."""
+    """Runs the command in an empty folder, and resets what it imported and how it logged."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     before = set(sys.modules)

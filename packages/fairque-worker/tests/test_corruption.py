@@ -1,4 +1,4 @@
-"""What somebody has written over in Redis: the worker sets it aside with a reason, and serves all others."""
+"""Corrupt records in Redis: the worker sets them aside with a reason, and serves all others."""
 
 from collections.abc import Callable
 from typing import Any
@@ -111,7 +111,7 @@ def test_a_corrupt_key_of_the_queue_stops_neither_its_user_nor_others(bench: Any
     tasks = bench.push_all([bench.task(nothing, user=user) for user in ("ann", "bob") for _ in range(3)])
     spoil(bench, key, value)
     bench.start(nothing, concurrency=1, name="w")
-    # A user whose record is gone has lost its place: the next push of its own, or a verification, gives it one again.
+    # A user whose record is gone has lost its place: its next push, or a verification, restores it.
     tasks += bench.push_all([bench.task(nothing, user="ann")])
     for task_id in tasks:
         bench.result(task_id)

@@ -1,4 +1,4 @@
-"""A process that a task forks is a copy of the worker: it ends with the code of that task, and does nothing else."""
+"""A process that a task forks is a copy of the worker: it ends together with the code of that task."""
 
 import asyncio
 import json
@@ -22,16 +22,16 @@ from fairque.testing import free_port
 from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import Task, TaskContext, TaskHandler, current_context
 
-# Python warns of a fork beside threads, which is what is tried here.
+# Python warns of forks in processes with threads, which these tests make on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
 
 class Quit(Exception):
-    """What a copy raises."""
+    """The error that a copy raises."""
 
 
 def code_of(pid: int) -> int:
-    """Wait for the end of a process that a task has forked, so that it fails here when the copy does not end."""
+    """Wait for the end of a process that a task has forked, so that the task fails if the copy does not end."""
     ended: list[int] = []
     waiter = threading.Thread(target=lambda: ended.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])))
     waiter.start()
@@ -44,7 +44,7 @@ def code_of(pid: int) -> int:
 
 
 def leaves(how: str) -> None:
-    """What the copy does in the end."""
+    """The end of the copy."""
     if how == "raises":
         raise Quit
     if how == "exits":
@@ -72,7 +72,7 @@ def forks_a_terminal(how: str) -> list[int] | str:
     if pid == 0:
         leaves(how)
         return "the copy"
-    # A terminal whose other end is gone is an error to who reads it.
+    # Reading a terminal whose other end is gone is an error.
     with suppress(OSError):
         while os.read(end, 1_000):
             pass
@@ -178,7 +178,7 @@ class TestWhateverACopyDoes:
 
 
 class Hooked(TaskHandler):
-    """Forks where it is told to."""
+    """Forks in one of its methods."""
 
     def __init__(self, where: str) -> None:
         self.where = where
@@ -314,13 +314,13 @@ class TestHelpers:
 
 
 def open_sockets() -> list[tuple[str, str]]:
-    """Own and other address of each socket that is connected, or listens and has no other."""
+    """The own and the other address of each socket that is connected or listens."""
     found = []
     for number in Path("/proc/self/fd").iterdir():
         with suppress(OSError), socket.socket(fileno=os.dup(int(number.name))) as one:
             listens = one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
             other = "" if listens else str(one.getpeername())
-            # A pair of sockets has no names, and neither has what stands under the number of one that was dropped.
+            # A pair of sockets has no addresses, and neither has the replacement of a dropped socket.
             if listens or other:
                 found.append((str(one.getsockname()), other))
     return sorted(found)
@@ -340,15 +340,15 @@ def test_a_helper_inherits_no_socket_of_the_worker(bench: Any) -> None:
         return [found, open_sockets()]
 
     bench.client.ping()
-    # What tests have opened here, this one and those before it.
+    # Sockets that this test and earlier ones have opened.
     before = {tuple(one) for one in open_sockets()}
     worker = bench.start(helper, http_port=0)
-    # A client that asks nothing yet, so that a connection is open there.
+    # A client that sends nothing yet, so that a connection is open.
     with socket.create_connection(("127.0.0.1", worker.http_port)) as client:
         accepted = (str(client.getpeername()), str(client.getsockname()))
         eventually(lambda: accepted in open_sockets(), what="a connection")
         in_copy, in_worker = bench.result(bench.push(helper))
-        # Of what was opened since, the test's own is there alone.
+        # Of the sockets opened since, only that of the test is there.
         own = (str(client.getsockname()), str(client.getpeername()))
         assert {tuple(one) for one in in_copy} - before == {own}
     assert len(in_worker) >= len(in_copy) + 4

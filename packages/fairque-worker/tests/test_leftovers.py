@@ -1,4 +1,4 @@
-"""What a task has made goes where the task ran: its ``__del__`` is code of the user's, and may do anything."""
+"""Objects of a task are dropped where the task ran: their ``__del__`` is user code, and may do anything."""
 
 import threading
 from collections.abc import Callable
@@ -19,7 +19,7 @@ OF_TASKS = ("fairque-task", "fairque-loop")
 
 
 class Leftover(dict[str, int]):
-    """Notes in which thread the last one forgets it."""
+    """Records the thread in which its last reference is dropped."""
 
     def __init__(self, gone: "SimpleQueue[str]") -> None:
         super().__init__(a=1)
@@ -66,7 +66,7 @@ class Plain(TaskHandler):
         self._function, self._leftover, self._later = function, leftover, later
 
     def handle(self, task: Task[Any], ctx: TaskContext) -> Any:
-        """Run it, and leave something at the context as well."""
+        """Run it, and store an object in the context as well."""
         if self._later:
             return self._run_later(task, ctx)
         return self._run(task, ctx)
@@ -102,7 +102,7 @@ def test_objects_of_a_task_are_dropped_in_a_thread_of_tasks(bench: Any, way: Any
 
 
 class Lingers:
-    """Forgetting it takes until the gate opens."""
+    """Dropping it blocks until the gate opens."""
 
     def __init__(self, gate: threading.Event) -> None:
         self._gate = gate

@@ -1,4 +1,4 @@
-"""Which modules a worker imports, when, and what it says of one that cannot be."""
+"""Which modules a worker imports, when, and the errors of those that cannot be imported."""
 
 import signal
 import sys
@@ -12,7 +12,7 @@ from fairque.protocol.config import RedisSection
 from fairque.protocol.errors import FairqueError, RedisUnavailable
 from fairque.worker import Task, TaskContext, TaskHandler, Worker, WorkerSection, WorkerSettings
 
-# Nobody listens here, so a test that gets as far as the server says so.
+# Nothing listens here, so a test that gets as far as the server fails visibly.
 NOWHERE = RedisSection(url="unix:///nowhere/server.sock", retries=0)
 
 Write = Callable[[str, str], str]

@@ -41,7 +41,7 @@ def bench(make_bench: Callable[[str, str], Any], server: PlainServer, fairque_qu
 
 
 def finished(bench: Any) -> int:
-    """How many have ended; while the server is away as many as none."""
+    """How many have ended; 0 while the server is unreachable."""
     try:
         return int(bench.client.hget(f"{bench.keys.prefix}counts", "finished") or 0)
     except RedisError:
@@ -85,7 +85,7 @@ def test_a_worker_follows_its_address_to_the_server_that_replaced_the_old_one(
         of_other.replicaof("NO", "ONE")
         address.unlink()
         address.symlink_to(other.socket)
-        # The old one is there and answers; what it says to writes is READONLY.
+        # The old server still answers; it refuses writes with READONLY.
         client.replicaof("127.0.0.1", other.port)
         task_id = bench.push(nothing)
         bench.reaches(task_id, bench.info(task_id).state.FINISHED)
@@ -97,7 +97,7 @@ def test_a_worker_continues_when_its_server_was_a_replica_for_a_while(bench: Any
     bench.start(nothing)
     bench.result(bench.push(nothing))
     waiting = bench.push(nothing, delay=1)
-    # Of nobody who answers: it keeps its data.
+    # A primary that never answers: the replica keeps its data.
     client.replicaof("127.0.0.1", "1")
     refused = client.info("stats")["total_error_replies"]
     eventually(lambda: client.info("stats")["total_error_replies"] > refused + 3, what="refusals")
@@ -139,14 +139,14 @@ def test_a_worker_continues_when_its_server_was_busy_with_a_script(
 
 
 def test_heartbeats_have_their_own_connection(bench: Any, client: Any, inside: Any, short: dict[str, float]) -> None:
-    """Were all connections of the others held up, the leases would be renewed all the same."""
+    """Even if all other connections are blocked, the leases are renewed."""
     worker = bench.start(inside, **short)
     task_id = bench.push(inside)
     inside.context()
     heart, consumer = worker._heart._consumer.runner, worker._consumer.runner
     assert heart is not consumer
     assert heart._client.connection_pool is not consumer._client.connection_pool
-    # Every turn of the other runner is taken, as by calls that wait for a silent server.
+    # All permits of the other runner are taken, as by calls that wait for a silent server.
     for _ in range(64):
         consumer._turns.acquire()
     lease = client.zscore(f"{bench.keys.prefix}running", task_id)

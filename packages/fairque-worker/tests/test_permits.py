@@ -1,4 +1,4 @@
-"""A worker whose user may not do all that a worker does begins no task."""
+"""A worker whose user lacks rights starts no task."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

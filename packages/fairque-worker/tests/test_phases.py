@@ -1,4 +1,4 @@
-"""The phases of a worker: one table of moves, and the word that it is idle."""
+"""The phases of a worker: one table of moves, and the notification that it is idle."""
 
 from itertools import product
 

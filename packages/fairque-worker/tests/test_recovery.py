@@ -1,4 +1,4 @@
-"""When the server goes away, comes back, or forgets: the worker continues by itself."""
+"""When the server becomes unreachable, returns, or loses its scripts, the worker continues by itself."""
 
 import asyncio
 import os
@@ -40,7 +40,7 @@ def test_connections_that_are_cut_are_made_again(bench: Any) -> None:
     for _ in range(10):
         bench.client.client_kill_filter(_type="normal", skipme=True)
     eventually(lambda: bench.stats().finished == 500, what="all tasks")
-    # A claim or an ending whose answer was lost is repeated, not made anew: no task runs twice for that.
+    # A claim or an ending whose answer was lost is repeated with the same values, so no task runs twice.
     assert sorted(ran.get_nowait() for _ in range(ran.qsize())) == sorted(ids)
     task_id = bench.push(note)
     bench.result(task_id)
@@ -70,7 +70,7 @@ def test_a_worker_continues_when_its_server_returns(
         waiting = bench.push(nothing, delay=2)
     with EmbeddedServer(Path(folder)) as server:
         assert server.url == url
-        # What was acknowledged is still there, what ran meanwhile ends, and new work is taken: no restart.
+        # Acknowledged tasks are still there, running ones end, and new ones are taken, without a restart.
         gate.set()
         assert bench.result(running) == 1
         bench.result(waiting)
@@ -114,14 +114,14 @@ def test_tasks_are_notified_in_time_that_a_silent_server_may_have_given_them_to_
         bench.start(function, coroutine, socket_timeout=2 * PATIENCE, **short)
         ids = bench.push_all([bench.task(function, retries=0), bench.task(coroutine, retries=0)])
         eventually(lambda: bench.stats().running == 2)
-        # Every call of the worker now waits for its answer, far longer than the lease, and none fails meanwhile.
+        # Every call of the worker now waits for its answer for much longer than the lease, and none fails.
         pid = bench.client.info("server")["process_id"]
         os.kill(pid, signal.SIGSTOP)
         try:
             assert {told.get(timeout=PATIENCE), told.get(timeout=PATIENCE)} == {"function", "coroutine"}
         finally:
             os.kill(pid, signal.SIGCONT)
-        # The outage was not caused by the tasks: it costs no retry.
+        # The tasks did not cause the outage, so it uses up no retry.
         assert bench.result(ids[0]) >= 1
         assert bench.result(ids[1]) > 1
         assert [bench.info(task_id).failures for task_id in ids] == [0, 0]

@@ -1,4 +1,4 @@
-"""What becomes of a task that a worker runs: its result, the next attempt, or its end."""
+"""How tasks of a worker end: with a result, another attempt, or a failure."""
 
 import asyncio
 import threading
@@ -29,7 +29,7 @@ def nothing() -> None:
 
 
 class Counted:
-    """A task that does one thing after the other, attempt by attempt."""
+    """A task that does something else in each attempt."""
 
     def __init__(self, *deeds: Any) -> None:
         self.__name__ = "counted"
@@ -153,7 +153,7 @@ def test_a_snooze_uses_up_no_retry(bench: Any) -> None:
     task_id = bench.push(task, retries=0)
     assert bench.result(task_id) == "at last"
     assert bench.info(task_id).failures == 0
-    # Eight snoozes are more than the five deliveries that a task may lose.
+    # Eight snoozes are more than the five workers that a task may lose.
     assert task.attempts == list(range(1, 10))
 
 

@@ -1,4 +1,4 @@
-"""No thread of a worker dies alone: what ends one is survived, or ends the worker as a crash that says which."""
+"""No thread of a worker dies unnoticed: it survives an error, or the worker crashes and names the thread."""
 
 import asyncio
 import ctypes
@@ -26,7 +26,7 @@ EXHAUSTED = [MemoryError(), OSError(24, "Too many open files"), RuntimeError("ca
 
 
 def failing(call: Callable[..., Any], error: BaseException, times: float) -> Callable[..., Any]:
-    """The same call, of which the first ones fail."""
+    """Wraps a call so that the first times fail."""
     left = times
 
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -57,7 +57,7 @@ def test_a_heartbeat_that_fails_for_lack_of_something_is_sent_later_and_no_task_
 
     def long() -> None:
         begun.append(current_context().attempt)
-        # Each beat renews the lease, so it is held well above its length.
+        # Each beat renews the lease, so the task is held for much longer than one lease.
         for _ in range(8):
             assert beats.acquire(timeout=PATIENCE)
 
@@ -196,7 +196,7 @@ def test_the_warning_of_a_late_heartbeat_says_how_late_what_ran_and_what_to_do(
     bench: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, used: float, cause: str
 ) -> None:
     def holds() -> None:
-        # As a long regular expression does: it sleeps without a word to the interpreter.
+        # Like a long regular expression, this sleeps without releasing the interpreter.
         ctypes.PyDLL(None).usleep(1_500_000)
 
     worker = bench.worker(holds, lease=1.0, heartbeat=0.2)
@@ -219,7 +219,7 @@ async def closes_the_selector() -> None:
 
 
 def test_an_event_loop_that_a_task_has_broken_ends_the_worker_which_stops_in_good_order(bench: Any) -> None:
-    """Whatever waits there, and whatever would be given to it, would wait forever."""
+    """Coroutines on a broken loop, and new ones, would wait forever."""
     worker = bench.start(closes_the_selector, http_port=0)
     bench.push(closes_the_selector)
     assert worker.wait_idle(PATIENCE)
@@ -365,7 +365,7 @@ print(sorted(after - before))
 def test_a_running_worker_reads_no_script_and_no_module_that_it_has_not_read_at_its_start(
     bench: Any, tmp_path: Path
 ) -> None:
-    """An upgrade in place would give it those of another version, and a lack of descriptors none."""
+    """An upgrade in place would give it files of another version, and without descriptors none could be read."""
     program = tmp_path / "late.py"
     program.write_text(LATE)
     command = [sys.executable, str(program), bench.url, bench.keys.name]

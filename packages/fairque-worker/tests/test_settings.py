@@ -1,4 +1,4 @@
-"""The settings of a worker: what is refused, and with which words."""
+"""The settings of a worker: what is refused, and with which error."""
 
 import re
 from pathlib import Path

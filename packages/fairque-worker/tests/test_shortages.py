@@ -1,4 +1,4 @@
-"""What a worker does while the system lets it begin no thread: it takes no tasks, and a burst comes back to its own."""
+"""A worker while the system cannot start threads: it takes no tasks, and a burst still runs all of its own."""
 
 import asyncio
 import ctypes
@@ -18,7 +18,7 @@ def nothing() -> None:
 
 @pytest.fixture
 def no_threads(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], list[str]]:
-    """Let the next so many threads for tasks not begin; returns the list of those that did not."""
+    """Make the start of the next so many task threads fail; returns the list of those."""
     start = threading.Thread.start
     refused: list[str] = []
 
@@ -58,7 +58,7 @@ def test_a_worker_without_threads_takes_a_task_only_once_in_a_while(
     for task_id in ids:
         bench.result(task_id)
     worker.stop()
-    # Each try takes as many as there are slots, and after it the worker takes none until the next one.
+    # Each attempt takes as many tasks as there are slots, and then the worker takes none until the next one.
     assert sum(bench.info(task_id).attempts for task_id in ids) == 20 + len(refused) == 22
 
 
@@ -67,7 +67,7 @@ async def coroutine() -> None:
 
 
 def test_an_exception_that_is_thrown_into_an_idle_thread_costs_neither_a_task_nor_the_thread(bench: Any) -> None:
-    """As a timeout for threads does that comes too late."""
+    """Raises an exception in a thread, like a timeout of a library that comes too late."""
     bench.start(nothing, concurrency=1)
     bench.result(bench.push(nothing))
     (idle,) = [thread for thread in threading.enumerate() if thread.name.startswith("fairque-task")]
@@ -80,7 +80,7 @@ def test_an_exception_that_is_thrown_into_an_idle_thread_costs_neither_a_task_no
 
 @pytest.fixture(params=[threading.settrace, threading.setprofile], ids=lambda hook: hook.__name__)
 def deadly(request: pytest.FixtureRequest) -> Iterator[Callable[[Any], None]]:
-    """Sets what is called in every thread to come, before any code of that thread."""
+    """Sets a function that is called in every future thread, before any code of that thread."""
     yield request.param
     request.param(None)
 

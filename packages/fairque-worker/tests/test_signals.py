@@ -1,4 +1,4 @@
-"""Signals: a worker hears them in whichever thread they arrive, and what its tasks fork does not inherit its ears."""
+"""Signals: a worker handles them in whichever thread they arrive, and forked processes do not inherit its handlers."""
 
 import multiprocessing
 import signal
@@ -22,7 +22,7 @@ def nothing() -> None:
 
 
 class Elsewhere(threading.Thread):
-    """Does something while the main thread runs a worker, and sees to it that the worker ends in any case."""
+    """Does something while the main thread runs a worker, and ends the worker in any case."""
 
     def __init__(self, worker: Any, act: Callable[[], None]) -> None:
         super().__init__(daemon=True)
@@ -49,7 +49,7 @@ class Elsewhere(threading.Thread):
 
 
 def run_with(worker: Any, act: Callable[[], None]) -> bool:
-    """Run a worker here, and something else meanwhile; return whether the worker ended by itself after it."""
+    """Run a worker here, and something else concurrently; return whether the worker then ended by itself."""
     other = Elsewhere(worker, act)
     other.start()
     worker.run()
@@ -58,7 +58,7 @@ def run_with(worker: Any, act: Callable[[], None]) -> bool:
 
 
 def signal_this_thread(number: int) -> None:
-    """The system may choose any thread; the main one then sleeps on, as it does when a signal comes just before."""
+    """The system may choose any thread; then the main one continues to sleep, as after a signal just before."""
     signal.pthread_kill(threading.get_ident(), number)
 
 
@@ -109,7 +109,7 @@ def test_the_handlers_are_those_of_before_when_the_worker_has_ended(bench: Any) 
 
 
 def forked_by_a_task(bench: Any, work: Callable[[], Any]) -> Any:
-    """What a task returns that a worker runs here, in the main thread, with its handlers of signals."""
+    """Return the result of a task that a worker runs here, in the main thread, with its signal handlers."""
 
     def forks() -> Any:
         return work()

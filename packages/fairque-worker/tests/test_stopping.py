@@ -1,4 +1,4 @@
-"""Stopping: nothing is lost, what does not end in time is given back uncounted, and no thread stays behind."""
+"""Stopping: nothing is lost, tasks that do not end in time are given back uncounted, and no thread remains."""
 
 import asyncio
 import threading
@@ -140,7 +140,7 @@ def test_a_paused_worker_takes_no_more_tasks_and_ends_those_it_has(
     assert bench.result(running) == 1
     assert worker.wait_idle(PATIENCE)
     assert worker.running == 0
-    # It may come with a wait that was under way: then it is given back at once.
+    # A wait under way may return it: then it is given back at once.
     eventually(lambda: bench.state(later) is TaskState.QUEUED, what="the later task is left to others")
 
 
@@ -150,7 +150,7 @@ def test_a_paused_worker_passes_a_wake_up_on(bench: Any, never_looks: dict[str, 
     blocked = lambda: bench.client.info("clients")["blocked_clients"] >= 2  # noqa: E731 - used twice
     eventually(blocked, what="two idle workers")
     paused.pause()
-    # Whichever of the two gets the wake-up of a push, the other one's turn comes before any fallback.
+    # Whichever of the two gets the wake-up of a push, the other one is woken before any fallback.
     for _ in range(4):
         task_id = bench.push(nothing)
         bench.result(task_id)
@@ -162,7 +162,7 @@ def test_a_worker_that_stops_puts_back_the_wake_up_that_it_may_have_taken(bench:
     worker.pause()
     bench.push(nothing)
     eventually(lambda: bench.client.exists(bench.keys.wake), what="a wake-up that was passed on")
-    # As if it had been taken by a wait that the stop broke off.
+    # As if a wait that the stop interrupted had taken it.
     bench.client.delete(bench.keys.wake)
     worker.stop(0)
     assert bench.client.exists(bench.keys.wake)
@@ -240,7 +240,7 @@ def test_a_paused_worker_takes_tasks_again_after_resume(bench: Any, inside: Any,
     task_id = bench.push(inside)
     worker.resume()
     inside.context()
-    # What was idle before is not idle now: a stop waits for the task.
+    # The worker is no longer idle: a stop waits for the task.
     assert not worker.wait_idle(0)
     stopping = threading.Thread(target=worker.stop)
     stopping.start()

@@ -77,7 +77,7 @@ def test_a_task_cannot_ask_for_what_is_no_time(asked: Any, after: float) -> None
 
 
 def test_the_exceptions_say_what_the_task_asked_for() -> None:
-    assert (str(Retry()), Retry().after) == ("the task asked to be tried again", None)
+    assert (str(Retry()), Retry().after) == ("the task asked to be retried", None)
     assert (str(Retry("busy", after=0)), Retry(after=0).after) == ("busy", 0)
     assert (str(Snooze(2.5)), Snooze(2.5).after) == ("the task asked to wait 2.5 s", 2.5)
     assert str(Snooze(1, "closed")) == "closed"

@@ -25,7 +25,7 @@ def tag(queue: "Bench", user: str = "ann") -> float:
 
 
 def drain(queue: "Bench") -> None:
-    """Run all tasks to their end, whatever limits hold them up, and forget them."""
+    """Run all tasks to their end, whatever limits block them, and forget them."""
     for _ in range(200):
         while held := queue.pop(100):
             queue.advance(5)

@@ -269,7 +269,7 @@ class TestRefusals:
             ["1048577", "5", *["id", "ann", 3, "", 1000, "", "", 0, "d", "", "{}"]],
             ["1000", "5", *["id", "ann", 3, "", 1000, "", "", 0, "d", ""]],
         ],
-        ids=["none", "one", "no task", "no limit", "no time of keeping", "limit too high", "one short"],
+        ids=["none", "one", "no task", "no limit", "no retention time", "limit too high", "one short"],
     )
     def test_wrong_numbers_of_arguments_are_refused(self, queue: "Bench", arguments: list[Any]) -> None:
         before = queue.snapshot()

@@ -1,4 +1,4 @@
-"""Threads of a service: a failing step is tried again, and none of them ends unnoticed."""
+"""Threads of a service: a failing step is retried, and none of them ends unnoticed."""
 
 import math
 import threading

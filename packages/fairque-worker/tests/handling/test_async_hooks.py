@@ -15,7 +15,7 @@ SOON = Backoff(base=0.01)
 
 
 class Telling(TaskHandler):
-    """Notes what its hooks are told, and on which event loop; a task with the payload ``fail`` fails."""
+    """Records the calls of its hooks and their event loop; a task with the payload ``fail`` fails."""
 
     def __init__(self) -> None:
         self.told: SimpleQueue[tuple[Any, ...]] = SimpleQueue()

@@ -20,7 +20,7 @@ def run(handler: TaskHandler, **fields: Any) -> Any:
 
 
 def plain(number: int) -> int:
-    """A function that nobody decorated."""
+    """A function without a decorator."""
     return number + 1
 
 
@@ -104,12 +104,12 @@ def test_the_context_of_one_thread_is_not_that_of_another() -> None:
 
 
 def told(ctx: TaskContext, number: int, *, factor: int = 1) -> tuple[str, int]:
-    """A function that wants its context."""
+    """A function that takes its context."""
     return ctx.task_id, number * factor
 
 
 async def later(number: int, ctx: TaskContext | None = None) -> int:
-    """Another one, which can do without."""
+    """A function with an optional context."""
     return number if ctx is None else number + ctx.attempt
 
 

@@ -1,4 +1,4 @@
-"""The hooks of a handler: when they are called, with what, and that they do no harm."""
+"""The hooks of a handler: when and with what they are called, and that their errors do no harm."""
 
 import logging
 import threading
@@ -41,7 +41,7 @@ class Telling(TaskHandler):
         return self.told.get(timeout=PATIENCE)
 
     def by_attempt(self, number: int) -> list[tuple[Any, ...]]:
-        """What is told of so many attempts: a hook may run beside the attempt that follows, and after its hook."""
+        """The hook calls of so many attempts: a hook may run during the next attempt, and after the hook of that."""
         return sorted((self.next() for _ in range(number)), key=lambda told: told[3])
 
 

@@ -1,4 +1,4 @@
-"""Values from task to task: outputs among arguments, XCom, and what a task without them is told."""
+"""Values from task to task: outputs among arguments, XCom, and the errors of a task without them."""
 
 import asyncio
 import os
@@ -276,7 +276,7 @@ class TestDecoratedFunctions:
 
 
 class TestDeduplicatedParents:
-    """Another task stands for the parent, since it holds its deduplication key."""
+    """Another task replaces the parent, since it holds its deduplication key."""
 
     def test_its_result_and_its_values_are_the_inputs(self, bench: "Bench") -> None:
         bench.start(leave, echo, fetch)
@@ -292,7 +292,7 @@ class TestDeduplicatedParents:
 
 
 class TestExpiredInputs:
-    """A task is run again when what it depends on is forgotten."""
+    """A task runs again after its parents have expired."""
 
     def run_again(self, bench: "Bench", one: Task[Any], two: Task[Any]) -> Any:
         bench.start(leave, fails)
@@ -330,7 +330,7 @@ class TestExpiredInputs:
 
 
 class TestServerAway:
-    """A task whose inputs cannot be read is not to blame, and is tried again without counting it."""
+    """A task whose inputs cannot be read is retried without counting that."""
 
     def away(self, *_: Any) -> Any:
         raise RedisUnavailable("the server is away")
@@ -362,12 +362,12 @@ class TestServerAway:
 
 
 class TestTooMuch:
-    """What one task takes from others has a limit: a worker holds no more than that, and one piece."""
+    """The outputs that one task takes have a limit: a worker holds at most that and one part."""
 
     LIMIT = 10_000
 
     def inputs(self, size: int) -> tuple[Inputs, list[int]]:
-        """Inputs that read from a queue of any number of results of a size, and of how many they have read."""
+        """Inputs that read from a queue with any number of results of one size, and how many they have read."""
         read: list[int] = []
 
         def a_piece(_: str, task_ids: Sequence[str]) -> list[Left]:
@@ -456,7 +456,7 @@ class TestTooMuch:
 
 
 class Hears(TaskHandler):
-    """Remembers of which failures it heard."""
+    """Records the failures of which its hook was called."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[str, str, bool]] = []
@@ -481,7 +481,7 @@ def test_on_failure_is_called_for_a_task_whose_inputs_are_missing(bench: "Bench"
 
 
 class Remembers(TaskHandler):
-    """Keeps whose and how urgent the tasks were."""
+    """Records the users and priorities of the tasks."""
 
     def __init__(self) -> None:
         self.seen: dict[str, tuple[str | None, Priority | None, str]] = {}

@@ -1,4 +1,4 @@
-"""The watch over the leases, without a server: it tells a task when its time has come, and no other."""
+"""The watch over leases and timeouts, without a server: it acts on a task when its deadline passes, and on no other."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ def alarm() -> Alarm:
 
 @pytest.fixture
 def enforced() -> "SimpleQueue[tuple[Job, float]]":
-    """The jobs whose limit was over, and when the watch saw it."""
+    """The jobs whose limit was over, and when the watch noticed it."""
     return SimpleQueue()
 
 
@@ -35,7 +35,7 @@ def watching(
     alarm: Alarm,
     enforced: "SimpleQueue[tuple[Job, float]]",
 ) -> Iterator[Watching]:
-    """Watches jobs, and looks at them as often as is said, or when it must."""
+    """Watches jobs, and checks them as often as a test sets, or when it must."""
     watches: list[Watch] = []
 
     def enforce(job: Job) -> None:
@@ -55,7 +55,7 @@ def watching(
 
 
 class Told(TaskContext):
-    """A context that says when its task was told to stop."""
+    """A context that records when its task was asked to stop."""
 
     def __init__(self, task: Task[Any], timeout_seconds: float, job: Job) -> None:
         deadline = clock.monotonic() + timeout_seconds

@@ -1,4 +1,4 @@
-"""What a heartbeat makes of each answer, what is due when, and what is said of a beat that was late or failed."""
+"""How the heartbeat handles each answer, when each step is due, and what is logged of late or failed ones."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +27,7 @@ LIMITS = FairnessSection(user_defaults=Limits(cap=5))
 
 
 class Stub(Consumer):
-    """Answers what it is told to, and a task of which it was told nothing with OK; any answer takes some time."""
+    """Gives the answers that a test sets, and otherwise OK; each answer takes some time."""
 
     def __init__(self, pass_time: Callable[[], None]) -> None:
         super().__init__(WorkerSettings())
@@ -134,7 +134,7 @@ def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
 
 
 class TestSteps:
-    """What is due when, by clocks that a test moves. A beat is due every second here, unless a test says otherwise."""
+    """When each step is due, by clocks that a test moves. A beat is due every second, unless a test sets another."""
 
     @pytest.fixture
     def quick(self) -> Stub:
@@ -143,7 +143,7 @@ class TestSteps:
 
     @pytest.fixture
     def rests(self) -> list[float]:
-        """For how long the steps meant to rest: they do not wait."""
+        """The seconds that the steps wanted to rest: they do not wait."""
         return []
 
     @pytest.fixture
@@ -168,7 +168,7 @@ class TestSteps:
 
     @pytest.fixture
     def away(self) -> Consumer:
-        """Its server is not there."""
+        """The server does not answer."""
         return Consumer(WorkerSettings(redis=RedisSection(url="unix:///nowhere/s", retries=0), fairness=LIMITS))
 
     def test_the_first_beat_is_sent_at_the_start_and_earlier_time_counts_neither_as_lateness_nor_as_silence(
@@ -279,7 +279,7 @@ class TestSteps:
         one, other = (heart(consumer=Consumer(bench.settings())) for _ in range(2))
         hands.now += 1.0
         one.step()
-        # Also that another worker has swept just now.
+        # Also the answer that another worker has just swept.
         other.step()
         assert (one.silence, other.silence) == (0.0, 0.0)
 
@@ -313,7 +313,7 @@ class TestSteps:
 
 def test_a_heart_that_fails_until_the_leases_would_be_over_at_the_next_beat_dies(hands: Hands) -> None:
     died: SimpleQueue[str] = SimpleQueue()
-    # Of a lease of 30 seconds and 10 between two beats. Behind them what only a heart of more patience sees.
+    # For a lease of 30 seconds and 10 between two beats; the last ones only matter to a more patient heart.
     passing = iter([0.0, 19.0, 1.0, LONG])
     calls = 0
 

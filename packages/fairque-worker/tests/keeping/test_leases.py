@@ -1,4 +1,4 @@
-"""Leases: the heartbeat keeps a task; a lost lease is told to it, and its ending refused; so is a cancelation."""
+"""Leases: the heartbeat renews them; a task is notified of a lost lease or a cancelation, and its ending refused."""
 
 import asyncio
 import threading
@@ -47,7 +47,7 @@ def test_the_task_is_notified_of_a_lost_lease_and_its_late_ending_changes_nothin
     eventually(lambda: bench.stats().running == 1)
     amend_record(bench.client, f"{bench.keys.prefix}t:{task_id}", token="1:")  # noqa: S106 - of a lease
     assert lost.get(timeout=PATIENCE) == (StopReason.LEASE_LOST, False)
-    # Nobody renews it any more, so its lease ends, and the next attempt begins.
+    # It is no longer renewed, so its lease ends, and the next attempt starts.
     assert bench.result(task_id) == "second"
     stats = bench.stats()
     assert (stats.stale, stats.expired, stats.finished) == (1, 1, 1)
@@ -101,7 +101,7 @@ def test_a_task_whose_lease_is_over_before_it_could_begin_is_left_to_others_and_
     bench.push(None)
     assert hooked.wait(PATIENCE)
     worker._heart.stop()
-    # It gets the slot, but the only thread is with the hook.
+    # It gets the slot, but the only thread runs the hook.
     task_id = bench.push(None, retries=0)
     eventually(lambda: any(job.lease.lost for job in worker._courier.book.snapshot()), what="the end of its lease")
     gate.set()
@@ -118,7 +118,7 @@ def test_an_ending_after_the_lease_is_accepted_if_no_other_worker_took_the_task(
     inside.context()
     bench.client.zadd(f"{bench.keys.prefix}running", {task_id: 1})
     gate.set()
-    # Either its own pop has taken it back by then, or the token decides: it ends once in any case.
+    # Either its own pop has reclaimed the task by then, or the token decides: it ends once in any case.
     assert bench.result(task_id) in (1, 2)
     assert bench.stats().finished == 1
 

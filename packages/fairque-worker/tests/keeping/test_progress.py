@@ -1,4 +1,4 @@
-"""Progress of running tasks: the latest word of all of them, a few times a second, and the last one with the ending."""
+"""Progress of running tasks: the latest of each is sent a few times a second, and the last one with the ending."""
 
 import asyncio
 import threading
@@ -30,7 +30,7 @@ def done(bench: Any, task_id: str) -> float | None:
 
 
 class Line:
-    """Stands in front of a worker's consumer: notes each call about progress, and fails when a test wants it."""
+    """Wraps a worker's consumer: records each call about progress, and fails when a test wants it."""
 
     def __init__(self, consumer: Consumer) -> None:
         self._consumer = consumer
@@ -184,7 +184,7 @@ def test_progress_of_a_task_with_a_lost_lease_is_ignored(bench: Any, short: dict
 
 
 class Gate(Line):
-    """Holds the first call up until the test lets it go."""
+    """Blocks the first call until the test releases it."""
 
     def __init__(self, opened: threading.Event) -> None:
         self.opened = opened

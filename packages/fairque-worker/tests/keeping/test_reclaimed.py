@@ -1,4 +1,4 @@
-"""What workers say of others that were lost, and how an idle queue forgets what is over."""
+"""What workers log about lost workers, and how an idle queue drops expired tasks."""
 
 import logging
 import subprocess
@@ -31,7 +31,7 @@ Worker.from_url(url, queue=queue, handler=FunctionTaskHandler(registry=registry)
 
 
 def holds() -> None:
-    """What the lost worker had begun."""
+    """The task that the lost worker had started."""
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
@@ -44,13 +44,13 @@ def expired(worker: Worker) -> dict[str, float]:
 
 
 def make_due(bench: Any, index: str) -> None:
-    """Let the time be over of all that stands in an index."""
+    """Make everything in an index due."""
     key = f"{bench.keys.prefix}{index}"
     bench.client.zadd(key, dict.fromkeys(bench.client.zrange(key, 0, -1), 1))
 
 
 def take(bench: Any, number: int) -> list[Any]:
-    """Take tasks as a worker that is lost then."""
+    """Take tasks as a worker that is then lost."""
     return [*bench.pop(number, worker="lost", lease_ms=60_000)]
 
 
@@ -68,7 +68,7 @@ def test_a_worker_that_was_killed_is_named_by_the_one_that_takes_its_task(
         lost.kill()
     worker = bench.start(holds, name="other", **short)
     bench.result(task_id)
-    # Whichever thread took it back says so beside what continues.
+    # Whichever thread reclaimed it logs that.
     (line,) = eventually(lambda: told(caplog), what="a line")
     assert (line["task_id"], line["user_id"], line["lost_worker"]) == (task_id, "eve", "lost")
     assert line["msg"] == "a worker was lost: its task was taken back, and it waits to be started again"
@@ -109,7 +109,7 @@ def test_a_task_that_loses_its_last_lease_is_logged_as_a_dead_letter(
 
 
 def end_many(bench: Any, number: int) -> None:
-    """Leave ended tasks whose time of keeping is over."""
+    """Store ended tasks whose retention is over."""
     for _ in range(number // 100):
         bench.push_all([bench.task(holds) for _ in range(100)])
         held = take(bench, 100)
@@ -124,7 +124,7 @@ def test_an_idle_worker_sweeps_until_nothing_is_left_and_no_beat_is_late(
     end_many(bench, 6_000)
     task_id = bench.push(inside)
     bench.start(inside, **short)
-    # At a hundred each two seconds it would be two minutes.
+    # At a hundred every two seconds it would take two minutes.
     eventually(lambda: bench.stats().kept == 0, what="an empty index")
     gate.set()
     assert bench.result(task_id) == 1

@@ -64,7 +64,7 @@ def test_only_as_many_deadlines_of_the_same_moment_are_enforced_as_there_are_tas
     bench.start(inside, add, concurrency=4)
     ids = bench.push_all([bench.task(inside, timeout=0.1, retries=0) for _ in range(4)])
     assert [bench.error(task_id)["type"] for task_id in ids] == ["TaskTimeout"] * 4
-    # All four slots are there again, while four threads still hang.
+    # All four slots are free again, while four threads still hang.
     assert [bench.result(bench.push(add, 1, n)) for n in range(8)] == list(range(1, 9))
     gate.set()
 

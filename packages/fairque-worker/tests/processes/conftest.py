@@ -317,7 +317,7 @@ class Loud(TaskHandler):
 
 
 class Apart:
-    """Workers that import the module of the tasks by its name.
+    """Workers that import the module of the tasks by name.
 
     Attributes:
         module: Name of the module.
@@ -346,7 +346,7 @@ class Apart:
         return self.bench.error(self.push(name, *args, retries=0, **fields))
 
     def noted(self, name: str) -> int:
-        """The process that wrote this note."""
+        """The process that wrote a note."""
         file = self._folder / name
         return int(eventually(lambda: file.exists() and file.read_text(), what=f"the note {name}"))
 

@@ -1,4 +1,4 @@
-"""What a worker and its child say to each other: nobody waits for a child that does not listen."""
+"""Frames between a worker and its child: a child that does not read blocks nothing."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from fairque.worker.jobs import Job, Lease
 from fairque.worker.processes.channel import Channel
 from fairque.worker.processes.process import Child, Recipe
 
-#: More than any socket takes in before somebody reads.
+#: More than any socket buffers before the other end reads.
 LARGE = {"kind": "left", "text": "x" * 8_000_000}
 
 
@@ -26,7 +26,7 @@ RECIPE = Recipe(worker="w", modules=(), handler=None, result_limit=1_000, input_
 
 @pytest.fixture
 def child() -> Iterator[Child]:
-    """A child that waits for a task."""
+    """An idle child."""
     child = Child(RECIPE, None)
     child.prepare()
     yield child
@@ -36,7 +36,7 @@ def child() -> Iterator[Child]:
 
 
 def sending(channel: Channel, frame: dict[str, Any]) -> threading.Thread:
-    """A thread that has begun to send something, and waits for the other end to read."""
+    """A thread that is sending something, and waits for the other end to read."""
 
     def send() -> None:
         try:

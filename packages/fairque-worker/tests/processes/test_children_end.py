@@ -1,4 +1,4 @@
-"""How child processes end: what a task does to its own is its affair, and the worker and the other tasks continue."""
+"""How child processes end: a task can only break its own, and the worker and other tasks continue."""
 
 import os
 import signal
@@ -34,7 +34,7 @@ def test_a_task_that_ends_its_process_fails_alone_and_says_how(
     assert error["error"] == f"the child process of the task {words}" or words in error["error"]
     assert apart.alive(neighbour)
     assert apart.result("add", 1, 2) == 3
-    # Where it was, when it could say so, stands on standard error.
+    # Its stack, if it could still write it, is on standard error.
     assert ("ctypes" in capfd.readouterr().err) is (how == "segfault")
 
 

@@ -1,4 +1,4 @@
-"""What a task does in a child process is not felt by the next one there, nor by the worker."""
+"""What a task does in a child process affects neither the next task there nor the worker."""
 
 import json
 import os
@@ -105,7 +105,7 @@ def test_a_child_that_cannot_restore_something_is_replaced(
 
 
 class TestTheWorkersFolder:
-    """A thread task may go elsewhere: children, and modules that are imported late, are still found."""
+    """A task in a thread may change the folder: children, and modules imported later, are still found."""
 
     @pytest.fixture
     def project(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -1,4 +1,4 @@
-"""Each child has one owner: whatever goes wrong it is used again or ended, and one that cannot begin costs no retry."""
+"""Each child has one owner: whatever goes wrong, it is reused or ended, and a failed start uses up no retry."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ from fairque.worker.processes.process import Child, Recipe
 
 
 def children_of(pid: int) -> set[int]:
-    """The living child processes of a process, those that wait to be reaped left out."""
+    """The living child processes of a process, without those that wait to be reaped."""
     found = set()
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -39,14 +39,14 @@ def children_of(pid: int) -> set[int]:
 
 @pytest.fixture
 def new_children() -> Callable[[], set[int]]:
-    """Tells the children that were not there before the test."""
+    """Returns the children that were started during the test."""
     before = children_of(os.getpid())
     return lambda: children_of(os.getpid()) - before
 
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A child that could not be started is tried again soon."""
+    """The start of a child is retried soon after a failure."""
     monkeypatch.setattr(pool, "_PAUSES_SECONDS", (0.05, 0.05))
 
 
@@ -80,7 +80,7 @@ def test_thirty_corrupt_messages_leave_no_child_behind(
 
 
 class Spoiled(BaseException):
-    """Something that nobody expects."""
+    """An unexpected error."""
 
 
 @pytest.mark.parametrize("error", [Spoiled, MemoryError, ValueError, KeyError])
@@ -121,7 +121,7 @@ def test_no_child_is_left_when_its_task_raises_anything(new_children: Callable[[
         with pytest.raises(Spoiled):
             _fail(children)
     eventually(lambda: not new_children(), what="the end of all children")
-    # One that was told nothing yet is as good as before.
+    # A child that has received nothing yet can be reused.
     with pytest.raises(Spoiled), children.lend() as kept:
         raise Spoiled
     with children.lend() as again:
@@ -130,11 +130,11 @@ def test_no_child_is_left_when_its_task_raises_anything(new_children: Callable[[
 
 
 class TestOneThatCannotBegin:
-    """The task goes back uncounted, with a word, and runs as soon as there can be a child."""
+    """The task is given back uncounted, with a reason, and runs as soon as a child can start."""
 
     @pytest.fixture
     def broken(self) -> Iterator[pytest.MonkeyPatch]:
-        """What is broken in the test, and can be undone alone."""
+        """Patches that the test can undo separately."""
         with pytest.MonkeyPatch.context() as broken:
             yield broken
 

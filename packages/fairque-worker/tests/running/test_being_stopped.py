@@ -1,4 +1,4 @@
-"""The executor, without a server: tasks that are told to stop, that run too long, and that run side by side."""
+"""The executor, without a server: tasks that are asked to stop, that run too long, and that run concurrently."""
 
 import asyncio
 import threading
@@ -54,7 +54,7 @@ def test_too_many_abandoned_attempts_are_reported(make_bench: Any, gate: threadi
     for expected in (0, 1):
         assert isinstance(bench.run(gate.wait, PATIENCE, timeout=0.05).error, TaskTimeout)
         assert bench.exhausted.qsize() == expected
-    # Also beyond the limit there is a thread for what is here already.
+    # Tasks that are already here get a thread even beyond the limit.
     assert bench.run(lambda: "next").value == "next"
     gate.set()
 
@@ -89,13 +89,13 @@ def test_a_coroutine_that_refuses_to_be_canceled_may_still_give_its_result(bench
         try:
             await asyncio.sleep(PATIENCE * 10)
         except asyncio.CancelledError:
-            return "all the same"
+            return "anyway"
         return "too late"
 
     job = bench.submit(stubborn)
     assert begun.wait(PATIENCE)
     job.request_stop(StopReason.CANCELED)
-    assert bench.ending().value == "all the same"
+    assert bench.ending().value == "anyway"
 
 
 def test_a_function_sees_that_it_should_stop_in_its_context(bench: Any) -> None:

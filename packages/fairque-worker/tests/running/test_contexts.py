@@ -1,4 +1,4 @@
-"""What one attempt sets in its context is seen by no other one, and by no hook."""
+"""What an attempt sets in its context is invisible to other attempts and to hooks."""
 
 import asyncio
 import decimal
@@ -37,7 +37,7 @@ def test_variables_and_decimals_of_one_attempt_are_not_those_of_the_next(
 
 
 class TestOfTheProgram:
-    """What was set before there was a worker."""
+    """Variables that were set before the worker was created."""
 
     @pytest.fixture
     def with_context(self, make_bench: Callable[..., Any]) -> Any:

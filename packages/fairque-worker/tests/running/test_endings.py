@@ -87,7 +87,7 @@ def test_a_system_exit_deep_inside_a_coroutine_does_not_end_the_loop_for_the_oth
         return "survived"
 
     async def parent() -> None:
-        # A task of its own: asyncio lets such an error through to the loop.
+        # A separate asyncio task: asyncio lets such an error through to the loop.
         await asyncio.create_task(async_raiser(error)())
 
     wide.submit(bystander)
@@ -177,7 +177,7 @@ def test_a_context_knows_by_the_clock_alone_that_the_lease_is_over(bench: Any) -
         before = context.lease_held, context.should_stop
         job.lease.held_until = time.monotonic()
         after = context.lease_held, context.should_stop
-        # The answer to a heartbeat that comes now comes too late.
+        # The answer to a heartbeat is too late now.
         job.lease.held_until += 60
         return [*before, *after, context.lease_held, context.should_stop]
 

@@ -1,4 +1,4 @@
-"""The text of an error, and the JSON of a result, are made where the task ran, and its timeout ends it there."""
+"""The text of an error and the JSON of a result are created where the task ran, within its timeout."""
 
 import asyncio
 import threading
@@ -14,7 +14,7 @@ from fairque.worker.running.threads import Threads
 
 
 class Hangs(Exception):
-    """Its text never comes."""
+    """An error whose text hangs."""
 
     def __init__(self, gate: threading.Event) -> None:
         self._gate = gate
@@ -35,7 +35,7 @@ class HangingCancel(Cancel):
 
 
 class HangingPause(Retry):
-    """It cannot be asked for its pause."""
+    """An error whose pause cannot be read."""
 
     def __init__(self, gate: threading.Event) -> None:
         self._gate = gate
@@ -150,7 +150,7 @@ def test_the_timeout_of_a_coroutine_has_the_error_that_it_raised_as_its_cause(be
 
 
 class TestWithoutThreads:
-    """What becomes of tasks when the system lets no thread begin."""
+    """Tasks when the system cannot start threads."""
 
     @pytest.fixture
     def shortage(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:

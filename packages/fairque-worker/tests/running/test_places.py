@@ -1,4 +1,4 @@
-"""What the log says of the place of a task, for people who look at a worker that seems to do nothing."""
+"""The place of a task in a dump, for operators of a worker that seems to do nothing."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from fairque.worker.jobs import Unstarted
 
 
 class LateChildren:
-    """Child processes that do not come before they are let; then there are none."""
+    """Child processes whose start blocks until the test releases it, and then fails."""
 
     impossible = ""
 

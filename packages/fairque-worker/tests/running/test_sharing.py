@@ -1,4 +1,4 @@
-"""What attempts share in threads and on the event loop, and what one of them does to it does not concern the others."""
+"""What attempts share in threads and on the event loop, and that one attempt does not affect it for the others."""
 
 import asyncio
 import sys
@@ -22,7 +22,7 @@ async def asks_a_thread(value: int) -> int:
 
 
 class TestCallsInOtherThreads:
-    """Those of `asyncio.to_thread`, which nothing can end."""
+    """Calls of `asyncio.to_thread`, which cannot be ended."""
 
     @pytest.fixture
     def hangs(self, gate: threading.Event) -> Callable[[], Any]:
@@ -173,7 +173,7 @@ class TestTheEventLoop:
 
 
 class TestOneThread:
-    """What Python keeps for each thread."""
+    """The state that Python keeps for each thread."""
 
     def test_tracing_of_one_attempt_does_not_see_the_next(self, bench: Any) -> None:
         def traces() -> None:

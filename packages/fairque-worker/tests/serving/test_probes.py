@@ -1,4 +1,4 @@
-"""Probes and metrics over HTTP, where a port is set, and the command that asks them."""
+"""Probes and metrics over HTTP, if a port is set, and the command that calls them."""
 
 import re
 import socket

@@ -1,4 +1,4 @@
-"""When a burst ends: not before nothing runnable is left, by the server's own word, and then at once."""
+"""When a burst ends: at once when nothing runnable is left according to the server, and not before."""
 
 import asyncio
 import threading
@@ -183,7 +183,7 @@ def test_a_chain_of_four_costs_less_than_twenty_times_its_bare_round_trips(bench
         assert worker.wait_idle(PATIENCE)
         return clock.monotonic() - begun
 
-    # The least of as many rounds as it takes: what the machine does beside this only ever adds.
+    # The fastest of several rounds: other work on the machine only ever adds time.
     least, chain = bare(), whole()
     for _ in range(200):
         if chain < 20 * least:
@@ -193,7 +193,7 @@ def test_a_chain_of_four_costs_less_than_twenty_times_its_bare_round_trips(bench
 
 
 def test_a_burst_of_several_processes_leaves_nothing_runnable(bench: Any) -> None:
-    """Here two workers of one process, which share nothing but the queue either."""
+    """Here two workers of one process, which share only the queue."""
 
     def parent(depth: int) -> None:
         if depth:

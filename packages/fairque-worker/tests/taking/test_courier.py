@@ -31,7 +31,7 @@ TOLD = 2
 
 @frozen
 class Work:
-    """A task: what its function pushes, what waits for its end to run or to be canceled, and what its hook pushes."""
+    """A task: what its function pushes, its dependents that run or are canceled after it, and what its hook pushes."""
 
     name: str
     children: int = 0
@@ -42,7 +42,7 @@ class Work:
 
 @define
 class Queue:
-    """The server's side: what is runnable, what is to be told, and the wait of the one worker."""
+    """The server's side: runnable tasks, pending notifications, and the wait of the one worker."""
 
     runnable: list[Work] = field(factory=list)
     to_tell: list[bool] = field(factory=list)
@@ -145,7 +145,7 @@ class Adversary:
         return True
 
     def ring(self) -> None:
-        """The next sleep looks for itself."""
+        """The next sleep checks by itself."""
 
     def close(self) -> None:
         self.busy, self._answered = False, None
@@ -208,7 +208,7 @@ class Adversary:
         return self._unseen
 
     def _server_moves(self) -> None:
-        """Carry out the pop behind the wait, if it may be: at a wake-up, an interrupt, or the end of its time."""
+        """Run the pop after the wait, if it is time: at a wake-up, an interrupt, or the end of the wait."""
         if self.busy and self._answered is None and self.chance.random() < 0.5:
             self._answer()
 
@@ -221,7 +221,7 @@ class Adversary:
             self.losses -= 1
             raise RedisUnavailable("a test")
 
-    # What happens beside the courier, while it sleeps.
+    # Events outside the courier, while it sleeps.
 
     hooked: frozenset[str] = frozenset()
 

@@ -1,4 +1,4 @@
-"""The bell of a thread that sleeps on a socket: no ring is missed, and none is needed twice."""
+"""The bell of a thread that sleeps on a socket: no ring is missed, and one is enough."""
 
 import socket
 import threading
@@ -52,7 +52,7 @@ def test_a_ring_alone_does_not_report_the_socket(bell: Doorbell, pair: tuple[soc
 
 
 def test_no_ring_is_missed_that_follows_its_cause(bell: Doorbell) -> None:
-    """Each number is seen, whenever the ring comes: before the sleep, at its begin, in it."""
+    """Each number is received, whenever the ring comes: before the sleep, at its start, or during it."""
     last = 20_000
     said = 0
 

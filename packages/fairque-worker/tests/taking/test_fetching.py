@@ -1,4 +1,4 @@
-"""How a worker takes tasks: as many as it has free slots, at once when there are some, and not by polling."""
+"""How a worker takes tasks: as many as it has free slots, immediately, and without polling."""
 
 import threading
 from datetime import timedelta
@@ -12,7 +12,7 @@ from fairque.testing.internal import PATIENCE, eventually
 
 
 class Meter:
-    """A task that waits at a gate, and counts how many do."""
+    """A task that waits at a gate, and counts how many are waiting."""
 
     def __init__(self, gate: threading.Event) -> None:
         self.__name__ = "meter"
@@ -96,10 +96,10 @@ def test_an_idle_worker_does_not_poll(bench: Any, never_looks: dict[str, float])
     bench.start(nothing, **never_looks)
     bench.result(bench.push(nothing))
     before = bench.command_count("evalsha")
-    # Time has to pass for polling to show; nothing is waited for.
+    # Time has to pass for polling to show; there is no event to wait for.
     threading.Event().wait(1)
     calls = bench.command_count("evalsha") - before
-    # One sweep, one look, one pop that was under way.
+    # One sweep, one check, one pop that was under way.
     assert calls <= 3, f"{calls} scripts in a second without work"
 
 

@@ -1,4 +1,4 @@
-"""Pauses that a task reckons itself: the queue takes whatever comes of it, and the task continues."""
+"""Pauses that a task computes itself: the queue accepts any value, and the task continues."""
 
 import math
 from typing import Any
@@ -10,7 +10,7 @@ from fairque.worker import Retry, Snooze, current_context
 
 
 class Limited(Snooze):
-    """Somebody else's limit, until a moment that may be past when the worker hears of it."""
+    """The limit of another service, until a moment that may have passed when the worker reads it."""
 
     def __init__(self, after: float) -> None:
         super().__init__(0)

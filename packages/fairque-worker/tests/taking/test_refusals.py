@@ -1,4 +1,4 @@
-"""What the queue refuses: one bad ending holds no other up, and a queue of another version ends the worker."""
+"""Refusals of the queue: one refused ending blocks no other, and a queue of another version ends the worker."""
 
 import logging
 import subprocess
@@ -27,11 +27,11 @@ def add(a: int, b: int) -> int:
 
 
 class Poison(Exception):
-    """What comes of it is not an ending that the scripts take."""
+    """A task whose ending the scripts refuse."""
 
 
 def poison() -> str:
-    """Fails so the first time, and ends well the second time."""
+    """Fails that way the first time, and finishes the second time."""
     if current_context().attempt > 1:
         return "well"
     raise Poison
@@ -39,7 +39,7 @@ def poison() -> str:
 
 @pytest.fixture(autouse=True)
 def _poisonous(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No task can have its ending refused, by all that is known: a defect of the decision stands in for it."""
+    """Makes an ending be refused by a defect of the decision, since no known task can cause that."""
 
     def decide(error: BaseException, **facts: Any) -> Decision:
         return Decision("retry", -1, "") if isinstance(error, Poison) else outcome.decide(error, **facts)
@@ -76,7 +76,7 @@ def test_an_ending_that_the_queue_refuses_is_logged_and_dropped_and_blocks_no_ot
     gate.set()
     assert bench.result(finished) == "done"
     assert bench.error(failed)["error"] == "its own fault"
-    # No slot is lost, and nothing is renewed any more.
+    # No slot is lost, and no lease is renewed.
     assert [bench.result(bench.push(add, n, n)) for n in range(4)] == [0, 2, 4, 6]
     eventually(lambda: worker.running == 0, what="free slots")
     assert bench.state(refused) is TaskState.STARTED

@@ -1,4 +1,4 @@
-"""The reporter, without a server: what is said of each ending, and what follows from the answer."""
+"""The reporter, without a server: what it reports of each ending, and what it does after the answer."""
 
 import asyncio
 import logging
@@ -26,7 +26,7 @@ FINISHED = Ended(Status.OK, TaskState.FINISHED)
 
 
 class Queue:
-    """Stands in for the consumer: notes what it is told and gives the answers that a test wants."""
+    """Replaces the consumer: records its calls and gives the answers that a test sets."""
 
     worker = "w-1"
 
@@ -60,7 +60,7 @@ class Queue:
 
 
 class Told(TaskHandler):
-    """A handler that notes what its hooks are told."""
+    """A handler that records the calls of its hooks."""
 
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
@@ -77,7 +77,7 @@ class Told(TaskHandler):
 
 def metrics() -> Metrics:
     def read_stats() -> QueueStats:
-        raise AssertionError("nobody asks")
+        raise AssertionError("it is never called")
 
     return Metrics("default", 1, running=int, abandoned=int, loop_age=float, read_stats=read_stats)
 
@@ -101,7 +101,7 @@ def report(queue: Queue, handler: Told) -> Callable[..., Popped | None]:
     reporter = Reporter(cast("Consumer", queue), handler, metrics(), lambda call: call(), no_loop)
 
     def report(*endings: Ending, count: int = 0) -> Popped | None:
-        # As in a thread of its own: hooks leave the context of their task in the one in which they run.
+        # As in a separate thread: hooks set the context of their task in the thread in which they run.
         return copy_context().run(reporter.exchange, endings, count)
 
     return report
@@ -146,7 +146,7 @@ def test_the_reported_text_of_an_error_is_the_one_created_where_it_was_raised(
 
 
 class TestGivenBack:
-    """A task that could not be begun."""
+    """A task that could not be started."""
 
     def test_it_waits_and_none_of_its_retries_is_used_up(
         self, queue: Queue, handler: Told, report: Any, caplog: pytest.LogCaptureFixture
@@ -352,6 +352,6 @@ def test_the_log_says_that_a_task_was_canceled_and_not_that_it_failed(
 ) -> None:
     caplog.set_level(logging.INFO, "fairque.worker")
     queue.answers = [Ended(Status.OK, TaskState.CANCELED)] * 2
-    # The second one is to be tried again, but somebody has canceled it meanwhile.
+    # The second one would be retried, but was canceled in the meantime.
     report(Failure(job("a"), Cancel(), 0), Failure(job("b"), ValueError(), 0))
     assert [(record.msg, record.levelname) for record in caplog.records] == [("task canceled", "WARNING")] * 2

@@ -252,7 +252,7 @@ def task(
         face = face_of(func, name)
         kind = _KINDS[is_coroutine_function(func), _takes_context_first(func)]
         if face.unreachable is not None:
-            # It may be called all the same, and its module be tried out: only its tasks are refused.
+            # It may be called anyway, and its module may be run: only its tasks are refused.
             return kind(func, f"{func.__module__}:{func.__qualname__}", face, {**defaults})
         made = kind(func, reference_of(func) if name is None else name, face, {**defaults})
         REGISTRY.register(func, name)

@@ -102,7 +102,7 @@ class Link(_Shared):
         """Send any number of calls, many in a round trip, and return what they come to.
 
         Raises:
-            FairqueError: As `run`; the first call that failed decides, and others may have been carried out.
+            FairqueError: As `run`; the first call that failed decides, and others may have been run.
         """
         self._check_open()
         return [answer for chunk in _chunks(calls) for answer in self._runner.run_all(chunk)]

@@ -1,4 +1,4 @@
-"""Calls of several steps: generators that know no I/O, carried out by a link with or without asyncio."""
+"""Calls of several steps: generators that know no I/O, run by a link with or without asyncio."""
 
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, TypeAlias, TypeVar

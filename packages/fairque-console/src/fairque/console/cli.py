@@ -64,7 +64,7 @@ def main(**_: Any) -> None:
 
 
 def command() -> None:
-    """Be the command ``fairque``."""
+    """Run the command ``fairque``."""
     run = partial(main, prog_name="fairque")
     if sys.argv[1:2] == ["apply"]:
         from fairque.protocol.service.ending import run_command  # noqa: PLC0415 - it imports the client of Redis

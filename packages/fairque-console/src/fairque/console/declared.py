@@ -1,4 +1,4 @@
-"""The settings that a file declares and ``fairque apply`` carries out."""
+"""The settings that a file declares and ``fairque apply`` applies."""
 
 from importlib.util import find_spec
 from typing import Any

@@ -107,7 +107,7 @@ class Keeper:
                 raise
             # It must not block the existing schedules.
             if self._problem != str(error):
-                log.error("what is declared cannot be applied again: it is tried again", error=str(error))
+                log.error("what is declared cannot be applied again: it is retried", error=str(error))
             self._problem = str(error)
         else:
             self._lost, self._problem = False, ""

@@ -33,7 +33,7 @@ class QueueStats:
         finished: Tasks that ended with a result.
         failed: Tasks that ended as dead letters.
         canceled: Tasks that were canceled.
-        retried: Attempts that failed and were tried again.
+        retried: Attempts that failed and were retried.
         released: Attempts that were given back.
         redriven: Dead letters that were made runnable again.
         expired: Leases that ran out.

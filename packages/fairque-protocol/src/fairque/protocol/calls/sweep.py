@@ -20,7 +20,7 @@ class Swept:
     Attributes:
         promoted: Delayed tasks that became runnable.
         reclaimed: Tasks of lost workers that were taken back.
-        forgotten: Ended tasks whose time of keeping was over.
+        forgotten: Ended tasks whose retention time was over.
         users: Users that were looked at since they had paid their debts.
         more: Whether there was more to do than one sweep does: sweep again at once.
         tasks: The tasks that were taken back.

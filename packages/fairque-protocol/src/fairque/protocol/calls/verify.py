@@ -50,7 +50,7 @@ def verify_keys(keys: QueueKeys, names: Sequence[bytes], *, fix: bool, dead_ttl_
 def verify_tasks(
     keys: QueueKeys, task_ids: Sequence[bytes], *, fix: bool, dead_ttl_ms: int, result_ttl_ms: int, lease_ms: int
 ) -> Call[list[Found]]:
-    """Build the call that looks whether tasks are where their states say; up to 10,000.
+    """Build the call that checks whether tasks are where their states say; up to 10,000.
 
     Args:
         keys: The queue.
@@ -66,7 +66,7 @@ def verify_tasks(
 def verify_parents(
     keys: QueueKeys, waiting: Sequence[tuple[bytes, Sequence[After]]], *, fix: bool, result_ttl_ms: int
 ) -> Call[list[Found]]:
-    """Build the call that looks whether tasks that wait for others will be told of their ends; up to 10,000.
+    """Build the call that checks whether tasks that wait for others will be told of their ends; up to 10,000.
 
     Args:
         keys: The queue.
@@ -83,7 +83,7 @@ def verify_parents(
 def verify_places(
     keys: QueueKeys, places: Sequence[tuple[bytes, bytes]], *, fix: bool, dead_ttl_ms: int
 ) -> Call[list[Found]]:
-    """Build the call that looks whether tasks belong in the indexes where they stand: pairs of index and task."""
+    """Build the call that checks whether tasks belong in the indexes where they stand: pairs of index and task."""
     args: list[Argument] = [int(fix), dead_ttl_ms]
     for place in places:
         args += place
@@ -91,7 +91,7 @@ def verify_places(
 
 
 def verify_users(keys: QueueKeys, user_ids: Sequence[bytes], *, fix: bool, strays: bool = False) -> Call[list[Found]]:
-    """Build the call that looks whether users stand where they should; with ``strays`` only those without a record.
+    """Build the call that checks whether users stand where they should; with ``strays`` only those without a record.
 
     Its answer also names those whose records count running tasks, by the kind ``counts``.
     """
@@ -109,7 +109,7 @@ def verify_running(keys: QueueKeys, user_ids: Sequence[bytes], *, fix: bool) -> 
 def verify_schedules(
     keys: QueueKeys, schedule_ids: Sequence[Argument], *, fix: bool, strays: bool = False
 ) -> Call[list[Found]]:
-    """Build the call that looks whether schedules can be read and are due when their records say; up to 10,000.
+    """Build the call that checks whether schedules can be read and are due when their records say; up to 10,000.
 
     With ``strays`` it looks only at those that stand in an index without a record.
     """

@@ -33,7 +33,7 @@ class TaskTimeout(AttemptError, TimeoutError):
 
 
 class OutputMissing(AttemptError, LookupError):
-    """A task asks for a value that another one has not left, or whose time of keeping is over.
+    """A task asks for a value that another one has not stored, or that has expired.
 
     Attributes:
         task_id: The task that should have left it; empty when none of several has.

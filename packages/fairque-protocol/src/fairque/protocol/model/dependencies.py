@@ -12,7 +12,7 @@ from fairque.protocol.showing import shown
 
 __all__ = ["After", "OnFailure", "parent_lines", "parents_first"]
 
-#: ``cascade``: the task is canceled when the one before it does not finish. ``run``: it runs all the same.
+#: ``cascade``: the task is canceled when the one before it does not finish. ``run``: it runs anyway.
 OnFailure: TypeAlias = Literal["cascade", "run"]
 
 

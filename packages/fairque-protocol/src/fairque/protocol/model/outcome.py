@@ -65,7 +65,7 @@ def decide(
 
     Args:
         error: What it raised.
-        retries: How often the task may be tried again.
+        retries: How often the task may be retried.
         failures: How many attempts failed before this one.
         backoff: The pauses; None takes the default backoff.
         draw: Source of randomness in [0, 1).

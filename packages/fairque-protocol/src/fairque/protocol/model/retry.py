@@ -1,4 +1,4 @@
-"""When a failed attempt is tried again: the backoff as a value, and the exceptions by which a task decides itself."""
+"""When a failed attempt is retried: the backoff as a value, and the exceptions by which a task decides itself."""
 
 import random
 from collections.abc import Callable
@@ -78,7 +78,7 @@ class Backoff:
 
 
 class Retry(Exception):
-    """Raised by a task to be tried again later. It counts as a failed attempt.
+    """Raised by a task to be retried later. It counts as a failed attempt.
 
     Args:
         reason: Why, for people.
@@ -93,7 +93,7 @@ class Retry(Exception):
 
     def __init__(self, reason: str = "", *, after: float | timedelta | None = None) -> None:
         self.after = None if after is None else _pause(after)
-        super().__init__(reason or "the task asked to be tried again")
+        super().__init__(reason or "the task asked to be retried")
 
 
 class Snooze(Exception):

@@ -106,7 +106,7 @@ class TaskDefaults(TypedDict, total=False):
             on, else the queue's default user.
         priority: Their urgency among the tasks of the same user; None takes that of the first task that a task depends
             on, else NORMAL.
-        retries: How often one is tried again after an error, 2 unless told otherwise.
+        retries: How often one is retried after an error, 2 by default.
         backoff: The pauses between the attempts; None takes the default ones.
         timeout: How long one attempt may take, an hour unless told otherwise.
         isolation: ``process`` runs it in a child process of the worker, which can be killed; ``thread`` does not; None

@@ -91,7 +91,7 @@ class Permits:
         if unknown := [need for need in lacking if need.words in self._unknown]:
             raise ServerUnsuitable(
                 f"Redis at {mask_url(self._settings.url)} {UNKNOWN_COMMAND.what}: {what} of queue {keys.name!r} is "
-                f"refused before it changes anything, since nobody may {told(unknown)}. {UNKNOWN_COMMAND.fix}"
+                f"refused before it changes anything, since no user may {told(unknown)}. {UNKNOWN_COMMAND.fix}"
             )
         raise ServerUnsuitable(
             f"the user at Redis {mask_url(self._settings.url)} may not do this: {what} of queue {keys.name!r} is "

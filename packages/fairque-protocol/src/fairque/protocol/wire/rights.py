@@ -162,7 +162,7 @@ def _of_commands(commands: Iterable[str]) -> list[Need]:
 
 
 def told(lacking: Iterable[Need]) -> str:
-    """Return what somebody may not do who lacks something: commands to send, and places where it may send them."""
+    """Return the missing rights as a text: commands to send, and places to reach."""
     lacking = list(lacking)
     commands = sorted({need.command for need in lacking if not need.place})
     # If the command itself is not allowed, its places are not listed.
