@@ -76,7 +76,7 @@ def cpu(*args: str) -> float:
     return float(done.stdout)
 
 
-@pytest.mark.parametrize("words", [[], ["doctor"], ["users", "list"], ["config", "show"]], ids=" ".join)
+@pytest.mark.parametrize("words", [[], ["doctor"], ["users", "list"], ["config", "show"], ["apply"]], ids=" ".join)
 def test_help_costs_little_more_than_that_of_bare_click(words: list[str]) -> None:
     pairs = [
         (cpu("-m", "fairque.console", *words, "--help"), cpu("-c", BARE, *(["users"] if words else []), "--help"))

@@ -18,11 +18,11 @@ from fairque.protocol.calls.progress import read_progress
 from fairque.protocol.calls.watch import MAX_WATCH_TASKS, Outcome, watch_many
 from fairque.protocol.durations import to_ms
 from fairque.protocol.errors import FairqueError, RedisUnavailable
+from fairque.protocol.forks import inherits
 from fairque.protocol.model.ids import new_nonce
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.runners import Runner, Subscription
 from fairque.protocol.runners.aio import AsyncRunner, AsyncSubscription
-from fairque.protocol.runners.forks import inherits
 from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys

@@ -66,8 +66,8 @@ def main(**_: Any) -> None:
 def command() -> None:
     """Run the command ``fairque``."""
     run = partial(main, prog_name="fairque")
-    if sys.argv[1:2] == ["apply"]:
-        from fairque.protocol.service.ending import run_command  # noqa: PLC0415 - it imports the client of Redis
+    if sys.argv[1:2] == ["apply"] and "--help" not in sys.argv:
+        from fairque.protocol.service.ending import run_command  # noqa: PLC0415 - no other command needs it
 
         # It imports modules of users, whose threads may still run at the end.
         run_command(run)

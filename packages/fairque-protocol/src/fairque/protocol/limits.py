@@ -5,9 +5,7 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, Literal, TypeAlias
-
-from attrs import field, frozen
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from fairque.protocol.showing import shown
 
@@ -29,9 +27,8 @@ class CostMode(StrEnum):
 LimitName: TypeAlias = Literal["weight", "cap", "rate", "burst", "backlog", "paused"]
 
 
-@frozen
-class Limit:
-    """The rules of one limit.
+class Limit(NamedTuple):
+    """The rules of one limit; a named tuple, since the help of commands shows them and does without attrs.
 
     Attributes:
         least: Its least value.
@@ -44,8 +41,8 @@ class Limit:
     least: float
     most: float
     meaning: str
-    whole: bool = field(default=True, kw_only=True)
-    of_all: bool = field(default=True, kw_only=True)
+    whole: bool = True
+    of_all: bool = True
 
 
 LIMITS: Final[Mapping[LimitName, Limit]] = MappingProxyType(

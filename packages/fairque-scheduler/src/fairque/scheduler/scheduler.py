@@ -15,9 +15,9 @@ from fairque.protocol.calls.schedules import read_scheduler
 from fairque.protocol.config import mask_url
 from fairque.protocol.durations import as_seconds
 from fairque.protocol.errors import FairqueError
+from fairque.protocol.forks import inherits
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.runners import Runner
-from fairque.protocol.runners.forks import inherits
 from fairque.protocol.service.crashes import close_all, crash_of
 from fairque.protocol.service.ending import ProgramEnd
 from fairque.protocol.service.loading import import_modules

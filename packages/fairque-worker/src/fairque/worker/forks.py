@@ -1,7 +1,7 @@
 """Ends a copy of this process that user code has forked, as soon as that code returns.
 
 The copy has one thread, in the middle of a task. It must not run other tasks, which run in the original, nor report how
-its own task ended. The fork has closed its copies of the worker's connections, see `fairque.protocol.runners.forks`.
+its own task ended. The fork has closed its copies of the worker's connections, see `fairque.protocol.forks`.
 """
 
 import os

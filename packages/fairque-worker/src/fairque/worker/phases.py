@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Mapping
 from enum import Enum
 
-from fairque.protocol.runners.forks import inherits
+from fairque.protocol.forks import inherits
 
 __all__ = ["MOVES", "Phase", "Phases"]
 

@@ -16,8 +16,8 @@ from redis.exceptions import ReadOnlyError
 from fairque.protocol.config import RedisSection, mask_url
 from fairque.protocol.config.address import Address, read_address
 from fairque.protocol.errors import ConfigurationError, ServerUnsuitable
+from fairque.protocol.forks import dropped_by_forks
 from fairque.protocol.runners.checks import MUSTS, findings_of
-from fairque.protocol.runners.forks import dropped_by_forks
 from fairque.protocol.wire.call import Argument, Call
 from fairque.protocol.wire.scripts import script
 

@@ -13,6 +13,7 @@ from redis.exceptions import NoScriptError, RedisError
 from fairque.protocol.config import RedisSection
 from fairque.protocol.embedded import resolve_url
 from fairque.protocol.errors import FairqueError, ProtocolError, SchemaMismatch
+from fairque.protocol.forks import inherits
 from fairque.protocol.runners.connection import (
     CONCURRENT_CALLS,
     check_server,
@@ -22,7 +23,6 @@ from fairque.protocol.runners.connection import (
     script_text,
 )
 from fairque.protocol.runners.failures import Attempts, NoAnswer, Silence, denied, replaced, unclear
-from fairque.protocol.runners.forks import inherits
 from fairque.protocol.runners.permits import Permits
 from fairque.protocol.runners.visit import visit
 from fairque.protocol.wire.call import Call

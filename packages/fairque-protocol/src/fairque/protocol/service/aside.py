@@ -18,7 +18,7 @@ from typing import Final
 from attrs import define, field
 
 from fairque.protocol import clock
-from fairque.protocol.runners.forks import inherits
+from fairque.protocol.forks import inherits
 from fairque.protocol.service.patches import patched_by
 from fairque.protocol.service.streams import write_line
 from fairque.protocol.service.threads import BegunThread

@@ -22,7 +22,7 @@ from attrs import define, field
 
 from fairque.protocol.clock import monotonic
 from fairque.protocol.errors import ConfigurationError, FairqueError
-from fairque.protocol.runners.forks import drop_in_forks
+from fairque.protocol.forks import drop_in_forks
 from fairque.protocol.service.http import BadRequest, Request, answer, asked_of, read_request
 
 if TYPE_CHECKING:

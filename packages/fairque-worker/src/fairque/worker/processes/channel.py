@@ -9,8 +9,8 @@ from contextlib import suppress
 from threading import Lock
 from typing import Any
 
+from fairque.protocol.forks import drop_in_forks
 from fairque.protocol.jsonvalue import loads
-from fairque.protocol.runners.forks import drop_in_forks
 
 __all__ = ["Channel", "packed"]
 

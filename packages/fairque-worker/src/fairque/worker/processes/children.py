@@ -7,11 +7,11 @@ from typing import Any
 
 from fairque.protocol import clock
 from fairque.protocol.errors import ErrorInfo, FairqueError, LeaseLost, RedisUnavailable, RemoteError
+from fairque.protocol.forks import inherits
 from fairque.protocol.jsonvalue import loads
 from fairque.protocol.model.context import TaskContext
 from fairque.protocol.model.outcome import VERDICTS, Decision
 from fairque.protocol.model.tracebacks import ErrorText, error_text
-from fairque.protocol.runners.forks import inherits
 from fairque.protocol.service.log import configured_log
 from fairque.worker.attempt import late_error, us_since
 from fairque.worker.handling.inputs import Read

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from fairque.protocol import clock
-from fairque.protocol.runners.forks import inherits
+from fairque.protocol.forks import inherits
 from fairque.protocol.service.threads import BegunThread
 from fairque.worker.forks import end_copy, end_if_copy
 from fairque.worker.running.to_thread import Helpers

@@ -15,7 +15,7 @@ from typing import ParamSpec, TypeAlias, TypeVar
 from attrs import define
 
 from fairque.protocol import clock
-from fairque.protocol.runners.forks import inherits
+from fairque.protocol.forks import inherits
 from fairque.protocol.service.threads import BegunThread
 from fairque.worker.forks import end_copy, end_if_copy
 

@@ -6,7 +6,7 @@ import socket
 from contextlib import suppress
 from typing import Protocol
 
-from fairque.protocol.runners.forks import drop_in_forks
+from fairque.protocol.forks import drop_in_forks
 
 __all__ = ["Doorbell"]
 
