@@ -325,7 +325,7 @@ LATE = """
 import asyncio, sys, threading
 from fairque.protocol.config import QueueSection, RedisSection
 from fairque.protocol.model.registry import Registry
-from fairque.protocol import calls
+from fairque.testing.internal import calls
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.keys import QueueKeys

@@ -415,7 +415,7 @@ class TestTheWay:
 
 WITHOUT_FILES = """
 import asyncio, os, resource, sys
-from fairque.protocol import calls
+from fairque.testing.internal import calls
 from fairque.protocol.config import RedisSection
 from fairque.protocol.errors import RedisUnavailable
 from fairque.protocol.runners import Runner
