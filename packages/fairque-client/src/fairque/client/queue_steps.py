@@ -1,7 +1,7 @@
 """What concerns the whole queue, step by step."""
 
 from fairque.client.steps import Steps
-from fairque.protocol.calls.read import read_stats
+from fairque.protocol.calls.read import TOTALS, read_stats
 from fairque.protocol.calls.users import read_configured
 from fairque.protocol.durations import from_epoch_ms
 from fairque.protocol.model.infos import QueueInfo
@@ -9,19 +9,6 @@ from fairque.protocol.model.states import TaskState
 from fairque.protocol.wire.keys import QueueKeys
 
 __all__ = ["reading_queue"]
-
-_TOTALS = (
-    "pushed",
-    "finished",
-    "failed",
-    "canceled",
-    "retried",
-    "released",
-    "redriven",
-    "expired",
-    "stale",
-    "broken",
-)
 
 
 def reading_queue(keys: QueueKeys) -> Steps[QueueInfo]:
@@ -40,6 +27,6 @@ def reading_queue(keys: QueueKeys) -> Steps[QueueInfo]:
         },
         kept=stats.kept,
         users_waiting=stats.users_waiting,
-        totals={name: getattr(stats, name) for name in _TOTALS},
+        totals={name: getattr(stats, name) for name in TOTALS},
         read_at=from_epoch_ms(stats.at_ms),
     )

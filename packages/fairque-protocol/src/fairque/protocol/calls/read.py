@@ -1,7 +1,7 @@
 """read_task and read_stats: what a queue knows, without changing it."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from attrs import frozen
 
@@ -13,7 +13,21 @@ from fairque.protocol.wire.call import Call, opened, text
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 
-__all__ = ["QueueStats", "read_stats", "read_task"]
+__all__ = ["TOTALS", "QueueStats", "read_stats", "read_task"]
+
+#: What a queue counts since it was made, in the order in which it is shown.
+TOTALS: Final = (
+    "pushed",
+    "finished",
+    "failed",
+    "canceled",
+    "retried",
+    "released",
+    "redriven",
+    "expired",
+    "stale",
+    "broken",
+)
 
 
 @frozen(kw_only=True)
@@ -103,19 +117,6 @@ def read_stats(keys: QueueKeys) -> Call[QueueStats]:
         scheduled, deferred, running, dead, kept, held, ready, fresh, _critical = answers[2:11]
         places = iter(answers[11:])
         counted = {text(name): int(value) for name, value in zip(places, places, strict=True)}
-        totals = (
-            "queued",
-            "pushed",
-            "finished",
-            "failed",
-            "canceled",
-            "retried",
-            "released",
-            "redriven",
-            "expired",
-            "stale",
-            "broken",
-        )
         return QueueStats(
             at_ms=int(answers[1]),
             scheduled=scheduled,
@@ -124,7 +125,7 @@ def read_stats(keys: QueueKeys) -> Call[QueueStats]:
             dead=dead,
             kept=kept + held,
             users_waiting=ready + fresh,
-            **{name: counted.get(name, 0) for name in totals},
+            **{name: counted.get(name, 0) for name in ("queued", *TOTALS)},
         )
 
     return Call("read_stats", keys, (), decode)
