@@ -208,6 +208,32 @@ def test_a_failed_start_in_memory_leaves_no_folder(tmp_path: Path, monkeypatch: 
     assert not [*tmp_path.iterdir()]
 
 
+@pytest.mark.parametrize("folder", ["x", "x" * 200], ids=["short", "long"])
+@pytest.mark.parametrize("interrupted", [1, 2], ids=["first", "second"])
+def test_a_start_that_is_interrupted_as_a_folder_is_created_leaves_none(
+    folder: str, interrupted: int, binary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / folder
+    temporary.mkdir()
+    created: list[str] = []
+    mkdir = os.mkdir
+
+    def interrupt(path: str, mode: int = 0o777) -> None:
+        mkdir(path, mode)
+        created.append(path)
+        if len(created) == interrupted:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    monkeypatch.setattr("os.mkdir", interrupt)
+    server = EmbeddedServer(binary=binary)
+    with suppress(KeyboardInterrupt):
+        server.start()
+    server.stop()
+    assert created
+    assert not [path for path in created if Path(path).exists()]
+
+
 def test_a_python_that_cannot_be_run_is_an_error_that_names_it(binary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/no/python")
     with pytest.raises(EmbeddedServerError, match=r"'/no/python' .* cannot be run"):

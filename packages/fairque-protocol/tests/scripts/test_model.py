@@ -186,10 +186,8 @@ class Scheduler(RuleBasedStateMachine):
     )
     def set_user(self, user: str, changes: dict[str, Any]) -> None:
         if changes:
-            changed = self.queue.run(calls.limit(self.queue.keys, _settings(user, changes)))
+            self.queue.run(calls.limit(self.queue.keys, _settings(user, changes)))
             self.model.set_user(self.queue.now_us, user, **changes)
-            if changed:  # also when a default was written down
-                self.model.clock.note()
 
     @rule(
         changes=st.fixed_dictionaries(
@@ -315,6 +313,15 @@ def test_scripts_and_model_agree_on_many_users_that_new_defaults_have_stopped(bo
     for _ in range(3):
         both.pop(1)
         both.both_are_in_the_same_state()
+
+
+def test_scripts_and_model_agree_when_the_default_weight_of_a_debtor_is_written_down(both: Scheduler) -> None:
+    both.push(waiting("zz", 1))
+    both.pop(1)
+    both.advance(1)
+    both.push(waiting("a", 1))
+    both.set_user("zz", {"weight": 1.0})
+    both.both_are_in_the_same_state()
 
 
 def test_scripts_and_model_agree_when_virtual_time_begins_again(both: Scheduler) -> None:

@@ -1,11 +1,14 @@
-"""The server's unix socket: where it is, and whether a server answers there."""
+"""The server's folder and its unix socket: where they are, and whether a server answers there."""
 
 import os
+import secrets
+import shutil
 import socket
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["answers", "make_address", "noted_address"]
+__all__ = ["answers", "make_address", "noted_address", "remove", "unused"]
 
 NAME = "server.sock"
 # The address of a unix socket has at most 104 bytes on macOS and 108 on Linux, with a zero at the end.
@@ -34,6 +37,32 @@ def answers(address: Path) -> bool:
     return not reply.startswith(b"-LOADING")
 
 
+def unused(place: str | None = None) -> Path:
+    """Choose the name of a temporary folder, without creating it.
+
+    It is known before it exists, so that an interrupt at any moment leaves it to a ``finally``. An interrupt in
+    ``tempfile.mkdtemp`` loses the name of a folder that is there already.
+
+    Args:
+        place: The folder that will contain it; None is that of ``tempfile``.
+
+    Returns:
+        A path that no other call returns.
+    """
+    return Path(place or tempfile.gettempdir()) / f"fairque-{secrets.token_hex(8)}"
+
+
+def remove(folder: Path) -> None:
+    """Remove a server's folder, and its socket wherever that is. What others have removed already is no error.
+
+    Args:
+        folder: Folder of a server that has ended, or has never started.
+    """
+    with suppress(OSError):
+        _clear(noted_address(folder), folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def make_address(folder: Path) -> Path:
     """Choose the socket of a new server and record it for processes that attach.
 
@@ -51,13 +80,13 @@ def make_address(folder: Path) -> Path:
         _clear(noted_address(folder), folder)
     address = folder / NAME
     if _too_long(address):
-        place = Path(tempfile.mkdtemp(prefix="fairque-"))
-        if _too_long(place / NAME):
-            place.rmdir()
-            place = Path(tempfile.mkdtemp(prefix="fairque-", dir="/tmp"))
-        address = place / NAME
+        address = unused() / NAME
+        if _too_long(address):
+            address = unused("/tmp") / NAME
     note.touch(0o600)
     note.write_bytes(os.fsencode(address))
+    if address.parent != folder:
+        address.parent.mkdir(mode=0o700)
     return address
 
 

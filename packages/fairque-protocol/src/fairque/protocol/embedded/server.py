@@ -1,8 +1,6 @@
 """EmbeddedServer: one user's hold on a server that lives as long as it has users."""
 
 import os
-import shutil
-import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +8,7 @@ from typing import Self
 from urllib.parse import quote
 
 from fairque.protocol.clock import monotonic
-from fairque.protocol.embedded.address import answers
+from fairque.protocol.embedded.address import answers, remove, unused
 from fairque.protocol.embedded.launch import PAUSE, join
 from fairque.protocol.embedded.locks import FileLock, starting
 from fairque.protocol.errors import EmbeddedServerError
@@ -64,10 +62,9 @@ class EmbeddedServer:
                 self._hold.close()
                 self._hold = None
             keep = self._path is not None
-            folder = self._path or Path(tempfile.mkdtemp(prefix="fairque-"))
+            folder = self._path or unused()
             try:
-                if keep:
-                    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                folder.mkdir(mode=0o700, parents=keep, exist_ok=keep)
                 self._hold, self._address = join(folder, keep=keep, binary=self._binary)
             except OSError as error:
                 raise EmbeddedServerError(
@@ -76,7 +73,7 @@ class EmbeddedServer:
                 ) from error
             finally:
                 if self._hold is None and not keep:
-                    shutil.rmtree(folder, ignore_errors=True)
+                    remove(folder)
             self._folder = folder
 
     def stop(self) -> None:
@@ -130,7 +127,7 @@ class EmbeddedServer:
             gone = alive.try_exclusive()
             if gone and self._path is None:
                 # The guard does this, unless it was killed.
-                shutil.rmtree(self._folder, ignore_errors=True)
+                remove(self._folder)
             return gone
         finally:
             alive.close()

@@ -71,7 +71,7 @@ class FairModel(FairLedger):
         if after.weight != before.weight and math.isfinite(user.S):
             # Debt and lead in service are kept: a change of weight gives no credit.
             user.S = self.V + (user.S - self.V) * before.weight / after.weight
-        if evolve(before, weight=after.weight) != after:
+        if evolve(before, weight=after.own_weight) != after:
             self.start_over(user)
         self.fit_bucket(user, now_us)
         self._commit(now_us)

@@ -39,7 +39,7 @@ class UserSettings:
     """The settings of one user, or the defaults of all.
 
     Attributes:
-        weight: Share relative to others, 0.01 to 100.
+        own_weight: Share relative to others, 0.01 to 100; None: 1. To write down the 1 is a change, as for a server.
         cap: Most tasks that run at a time; None: the default, or no cap.
         paused: Whether no task may be started.
         rate: Most starts a second; None: the default, or no limit.
@@ -49,7 +49,7 @@ class UserSettings:
         InvalidArgument: A setting is invalid; all problems are listed.
     """
 
-    weight: float = 1.0
+    own_weight: float | None = field(default=None, alias="weight")
     cap: int | None = None
     paused: bool = False
     rate: float | None = None
@@ -58,6 +58,11 @@ class UserSettings:
     def __attrs_post_init__(self) -> None:
         if problems := settings_problems(self.weight, self.cap, self.rate, self.burst):
             raise InvalidArgument(problems)
+
+    @property
+    def weight(self) -> float:
+        """Its share relative to others."""
+        return 1.0 if self.own_weight is None else self.own_weight
 
 
 class Lane(StrEnum):
