@@ -53,7 +53,7 @@ def unused(place: str | None = None) -> Path:
 
 
 def remove(folder: Path) -> None:
-    """Remove a server's folder, and its socket wherever that is. What others have removed already is no error.
+    """Remove a server's folder, and its socket wherever that is. It may be gone already.
 
     Args:
         folder: Folder of a server that has ended, or has never started.
