@@ -100,5 +100,5 @@ async def test_gathering_no_handles_returns_no_results(async_queue: AsyncTaskQue
 
 async def test_a_synchronous_handle_is_refused(async_queue: AsyncTaskQueue, queue: TaskQueue) -> None:
     other: Any = queue.task("t")
-    with pytest.raises(TypeError, match="cannot wait for TaskHandle.*: expected AsyncTaskHandle"):
+    with pytest.raises(TypeError, match=r"cannot wait for TaskHandle.*: expected AsyncTaskHandle"):
         async_queue.as_completed([async_queue.task("t"), other])

@@ -244,9 +244,9 @@ def test_handles_of_two_queue_objects_are_refused(queue: TaskQueue, other_queue:
 
 @pytest.mark.parametrize("other", ["t1", None, 5])
 def test_an_object_that_is_not_a_handle_is_refused(queue: TaskQueue, other: Any) -> None:
-    with pytest.raises(TypeError, match=f"cannot wait for {other!r}: expected TaskHandle"):
+    with pytest.raises(TypeError, match=rf"cannot wait for {other!r}: expected TaskHandle"):
         queue.as_completed([queue.task("t"), other])
-    with pytest.raises(TypeError, match="cannot wait for .*: expected TaskHandle"):
+    with pytest.raises(TypeError, match=r"cannot wait for .*: expected TaskHandle"):
         queue.gather(other)
 
 
