@@ -50,15 +50,15 @@ local look = {
   r = function(name, id)
     if not TERMINAL[task(id).r.state] then leftover(name, "its task has not ended") end
   end,
-  x = function(name, id) if not task(id).r.xcom then leftover(name, "no finished task has left it") end end,
+  x = function(name, id) if not task(id).r.xcom then leftover(name, "no finished task has stored it") end end,
   p = function(name, id) if not task(id).r.state then leftover(name, "its task is not known") end end,
   w = function(name, id)
     local t = task(id)
     local state = t.r.state
-    if not state then return leftover(name, "nothing can be told any more") end
+    if not state then return leftover(name, "there is nothing left to report") end
     if TERMINAL[state] and stands_in_pending("L" .. id) or t.r.watch and not TERMINAL[state] then return end
     local but = TERMINAL[state] and "was not" or "would not be"
-    found("listener", id, "who waits for its ending " .. but .. " told", fix)
+    found("listener", id, "a listener of its ending " .. but .. " notified", fix)
     if fix and TERMINAL[state] then return announce(t, state, call("GET", P .. "r:" .. id) or "") end
     t.r.watch = true
     if fix then will_write(t) end
@@ -77,7 +77,7 @@ local look = {
     if state and not (TERMINAL[state] and untold(t)) then return end
     local entry = (state == "FINISHED" and "F" or "X") .. id
     if stands_in_pending(entry) then return end
-    found("dependents", id, "it has ended, and those that depend on it would never be told", fix)
+    found("dependents", id, "it has ended, and its dependents would never be notified", fix)
     if fix then call("RPUSH", P .. "pending", entry) end
   end,
   dedup = function(name, hash)

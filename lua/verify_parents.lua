@@ -65,7 +65,7 @@ end
 
 local function look(t, lines)
   local number, silent, told, failed = compare(t, lines)
-  if not number then return found("unseen", t.id, "who waits for tasks that very many depend on", false) end
+  if not number then return found("unseen", t.id, "the dependents of tasks with very many of them", false) end
   local open, ids, edges = t.r.open, {}, {}
   local function add(one)
     ids[#ids + 1], edges[#edges + 1] = one.id, one.edge

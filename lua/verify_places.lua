@@ -65,7 +65,7 @@ for first = 3, #ARGV, STRIDE do
   local t = task(id)
   local state = t.r.state
   if not belongs(kind, owner, t.r) and call("ZSCORE", P .. index, id) then
-    found("place", id, "it stands in " .. index .. " and is " .. (state or "not known"), fix)
+    found("place", id, "it is in the index " .. index .. " and is " .. (state or "not known"), fix)
     if fix then
       remove(kind, owner, index, id, state)
       if (kind == "kept" or kind == "held") and not state then

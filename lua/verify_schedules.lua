@@ -36,7 +36,7 @@ local function wrong_with(s)
   elseif call("EXISTS", s.key) == 1 then
     return not strays_only and "its record cannot be read" or nil
   elseif stands or due then
-    return "it stands in an index and has no record"
+    return "it is in an index and has no record"
   end
 end
 

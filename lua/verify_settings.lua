@@ -51,7 +51,7 @@ for name, fields in pairs(LOOK) do
   end
 end
 if call("HGET", KEYS[1], "limits") ~= "1" and call("EXISTS", P .. "configured") == 1 then
-  found("setting", "meta limits", "there are limits of users, and nobody would keep them", fix)
+  found("setting", "meta limits", "there are limits of users, and they would not be applied", fix)
   if fix then call("HSET", KEYS[1], "limits", "1") end
 end
 return all_found()

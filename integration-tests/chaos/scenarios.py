@@ -73,7 +73,7 @@ def deadly_parent(stage: Stage) -> None:
 
 
 def half_wrong_push(stage: Stage) -> None:
-    """A push is refused because one of its tasks exists with other content."""
+    """A push is refused because one of its tasks exists with different content."""
     worker = stage.worker("worker")
     stage.push("t")
     other = Task(task_id="t", user_id="ann", payload=2)

@@ -8,7 +8,7 @@ local function stray(id)
   local pn, pc = waiting(id)
   if pn + pc > 0 then return "it has waiting tasks and no record" end
   for _, ring in ipairs({"ready", "fresh", "critical", "owe", "timers", "users"}) do
-    if score(ring, id) then return "it stands in the index " .. ring .. " and has no record" end
+    if score(ring, id) then return "it is in the index " .. ring .. " and has no record" end
   end
 end
 

@@ -162,19 +162,19 @@ EXECUTED = f"space = {{'__name__': 'tasks'}}\nexec({MODULE!r}, space)\nspace['sh
     ("command", "text", "why"),
     [
         (["-c", MODULE], "", "was given to Python as text"),
-        (["-"], MODULE, "was typed in or made by exec"),
-        ([], MODULE, "was typed in or made by exec"),
-        (["-i"], TYPED, "was typed in or made by exec"),
-        (["-i", "tasks.py"], TYPED, "was typed in or made by exec"),
-        (["-m", "code"], TYPED, "was typed in or made by exec"),
-        (["-c", SHELL.replace("FILE", "pyshell")], "", "was typed in or made by exec"),
-        (["-c", SHELL.replace("FILE", "bpython-input-1")], "", "was typed in or made by exec"),
-        (["-c", EXECUTED], "", "was typed in or made by exec"),
-        (["-c", f"import tasks; {EXECUTED}"], "", "was typed in or made by exec"),
-        (["app.pyz"], "", "is not a __main__.py outside of a package"),
-        (["app"], "", "is not a __main__.py outside of a package"),
-        (["tool"], "", "a module is a file NAME.py"),
-        (["link.py"], "", "not as a link of another one"),
+        (["-"], MODULE, "was typed in or created by exec"),
+        ([], MODULE, "was typed in or created by exec"),
+        (["-i"], TYPED, "was typed in or created by exec"),
+        (["-i", "tasks.py"], TYPED, "was typed in or created by exec"),
+        (["-m", "code"], TYPED, "was typed in or created by exec"),
+        (["-c", SHELL.replace("FILE", "pyshell")], "", "was typed in or created by exec"),
+        (["-c", SHELL.replace("FILE", "bpython-input-1")], "", "was typed in or created by exec"),
+        (["-c", EXECUTED], "", "was typed in or created by exec"),
+        (["-c", f"import tasks; {EXECUTED}"], "", "was typed in or created by exec"),
+        (["app.pyz"], "", "not a __main__.py outside a package"),
+        (["app"], "", "not a __main__.py outside a package"),
+        (["tool"], "", "a module must be a file NAME.py"),
+        (["link.py"], "", "not through a link"),
         (["plain/tasks.py"], "", "it may be plain.tasks or tasks"),
     ],
     ids=lambda value: " ".join(value)[:20] if isinstance(value, list) else "",
@@ -190,7 +190,7 @@ def test_creating_a_task_is_refused_if_no_worker_could_import_the_function(
 
 def test_a_module_that_is_run_inside_its_package_is_refused(folder: Path) -> None:
     (printed,) = run(folder / "shop", "tasks.py")
-    assert "the folder that holds the package is neither the current one nor on sys.path" in printed
+    assert "the parent folder of the package is neither the current one nor on sys.path" in printed
     assert "python -m ...shop.tasks" in printed
 
 
@@ -338,7 +338,7 @@ half_done = functools.update_wrapper(functools.partial(wrapped, 5), wrapped)
 
 @pytest.mark.parametrize("func", [wrapped, dispatching], ids=["wraps", "singledispatch"])
 def test_a_decorator_above_the_decorator_is_refused_since_no_worker_would_run_it(func: Callable[..., Any]) -> None:
-    with pytest.raises(FairqueError, match=r"a decorator stands above @task.*: put @task on top"):
+    with pytest.raises(FairqueError, match=r"a decorator is above @task.*: put @task on top"):
         Task(func=func)
 
 

@@ -75,7 +75,7 @@ class TestPushing:
     def test_a_task_with_different_dependencies_in_two_pipelines_is_refused(self, queue: TaskQueue) -> None:
         last = step("c")
         queue.push(step("a") >> last)
-        with pytest.raises(TaskConflict, match="task c exists with other content"):
+        with pytest.raises(TaskConflict, match="task c exists with different content"):
             queue.push(step("b") >> last)
         with pytest.raises(TaskNotFound):
             queue.task("b").state()
@@ -333,7 +333,7 @@ class TestBadInput:
         assert (error.task_id, error.argument) == (second.task_id, "rows")
         assert str(error).startswith(
             f"task {second.task_id} depends on task {error.depends_on}, whose output is its argument 'rows' and which "
-            f"queue {queue._link.keys.name!r} does not know: push it before, or in the same call"
+            f"queue {queue._link.keys.name!r} does not know: push it earlier, or in the same call"
         )
 
     @pytest.mark.parametrize(
@@ -366,7 +366,7 @@ class TestBadInput:
 
     def test_cycles_through_stages_and_through_outputs(self, queue: TaskQueue) -> None:
         first, last = step("a"), step("b")
-        with pytest.raises(InvalidTask, match=r"circle, so none could ever start: [ab] \([ab]\) -> [ab] \([ab]\) -> "):
+        with pytest.raises(InvalidTask, match=r"cycle, so none could ever start: [ab] \([ab]\) -> [ab] \([ab]\) -> "):
             queue.push(first >> last >> first)
         one = load.options(task_id="one").task(Output("other"))
         other = load.options(task_id="other").task(1, into=one.output)
@@ -401,7 +401,7 @@ class TestBadInput:
             queue.push(pipeline([extract.task() for _ in range(1_001)]))
 
     def test_more_dependencies_than_a_call_accepts(self, queue: TaskQueue) -> None:
-        with pytest.raises(BatchTooLarge, match=r"10,201 dependencies: at most 10,000 go in one atomic call"):
+        with pytest.raises(BatchTooLarge, match=r"10,201 dependencies: an atomic call takes at most 10,000"):
             queue.push(pipeline([extract.task() for _ in range(101)]) >> [extract.task() for _ in range(101)])
         lone = extract.options(depends_on=[f"p{n}" for n in range(10_001)]).task()
         with pytest.raises(BatchTooLarge, match=r"10,001 dependencies"):

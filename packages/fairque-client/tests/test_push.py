@@ -83,7 +83,7 @@ def test_the_same_id_with_keys_in_another_order_is_the_same_task(queue: TaskQueu
 
 def test_the_same_id_with_other_content_is_a_conflict(queue: TaskQueue) -> None:
     queue.push(resize.options(task_id="one").task("u"))
-    with pytest.raises(TaskConflict, match="task one exists with other content"):
+    with pytest.raises(TaskConflict, match="task one exists with different content"):
         queue.push(resize.options(task_id="one").task("v"))
     assert queue.info().totals["pushed"] == 1
 
@@ -182,7 +182,7 @@ def test_a_batch_above_the_limit_is_refused_unless_chunked(queue: TaskQueue) -> 
 
 def test_too_many_bytes_are_refused_unless_chunked(queue: TaskQueue) -> None:
     large = "u" * 200_000
-    with pytest.raises(BatchTooLarge, match=r"bytes: at most .* push_many\(tasks, chunked=True\)"):
+    with pytest.raises(BatchTooLarge, match=r"bytes: an atomic call takes at most .* push_many\(tasks, chunked=True\)"):
         queue.push_many([resize.task(large) for _ in range(25)])
     assert queue.info().totals["pushed"] == 0
 

@@ -183,7 +183,7 @@ class TestReading:
         first = Task(payload=1, user_id="ann", delay=600)
         queue.push(first >> Task(payload=2))
         found = queue.users.get("ann")
-        assert str(found) == "user 'ann' has 2 tasks that must wait for a time or for others"
+        assert str(found) == "user 'ann' has 2 tasks waiting for a time or for other tasks"
 
     def test_the_explanation_of_a_task_says_why_it_waits(self, queue: TaskQueue) -> None:
         queue.users.pause("ann")
@@ -201,7 +201,7 @@ class TestReading:
     def test_an_unknown_user_has_no_tasks_and_the_default_limits(self, queue: TaskQueue) -> None:
         found = queue.users.get("nobody")
         assert (found.waiting, found.running, found.served, found.since) == (0, 0, 0, None)
-        assert (found.reason, str(found)) == (WaitReason.IDLE, "user 'nobody' has no task that waits")
+        assert (found.reason, str(found)) == (WaitReason.IDLE, "user 'nobody' has no waiting task")
         assert found.own_limits == Limits()
 
     def test_all_users_are_yielded(self, queue: TaskQueue, monkeypatch: pytest.MonkeyPatch) -> None:

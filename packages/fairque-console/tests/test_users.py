@@ -271,7 +271,7 @@ class TestExplain:
             assert "start a worker" in answer["sentence"]
 
     def test_an_unknown_user_or_task_is_reported(self, command: Command) -> None:
-        assert command("users", "show", "nobody").stdout.startswith("user 'nobody' has no task that waits\n")
+        assert command("users", "show", "nobody").stdout.startswith("user 'nobody' has no waiting task\n")
         assert "is not known" in command("tasks", "explain", "nothing", expected=5).stderr
 
 

@@ -36,7 +36,7 @@ def _every(value: Any) -> list[str]:
 
 
 @given(milliseconds | near)
-def test_a_timedelta_of_whole_milliseconds_keeps_them(ms: int) -> None:
+def test_a_timedelta_of_whole_milliseconds_is_exact(ms: int) -> None:
     assert to_ms(timedelta(milliseconds=ms), "") == whole_ms(timedelta(milliseconds=ms), "") == ms
 
 
@@ -61,42 +61,42 @@ def test_each_interval_of_whole_milliseconds_is_itself(ms: int) -> None:
 
 
 @given(st.integers(0, 4 * 10**12))
-def test_a_moment_of_whole_milliseconds_keeps_them(ms: int) -> None:
+def test_a_time_of_whole_milliseconds_is_exact(ms: int) -> None:
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)
     assert to_epoch_ms(moment, "") == to_epoch_ms(moment.astimezone(timezone(timedelta(hours=5.5))), "") == ms
 
 
-def test_the_noise_of_a_sum_of_floats_is_no_part_of_it() -> None:
+def test_rounding_errors_of_floats_are_ignored() -> None:
     assert to_ms(0.1 + 0.2, "delay") == 300
 
 
 @pytest.mark.parametrize("value", [0.0001, 1e-9, 5e-324, timedelta(microseconds=1)])
-def test_a_part_of_a_millisecond_is_a_whole_one(value: Any) -> None:
+def test_a_fraction_of_a_millisecond_is_rounded_up(value: Any) -> None:
     assert to_ms(value, "delay") == 1
 
 
-def test_a_moment_inside_of_a_millisecond_is_its_end() -> None:
+def test_a_time_within_a_millisecond_is_rounded_up() -> None:
     noon = datetime(2026, 1, 2, 12, tzinfo=UTC)
     assert to_epoch_ms(noon + timedelta(microseconds=1), "at") == 1_767_355_200_001
 
 
-def test_a_moment_before_the_epoch_is_past() -> None:
+def test_a_time_before_the_epoch_is_in_the_past() -> None:
     assert to_epoch_ms(datetime(1960, 1, 1, tzinfo=UTC), "at") == 0
 
 
 @pytest.mark.parametrize("value", [timedelta(milliseconds=500, microseconds=1), 1 / 3])
-def test_an_interval_with_a_rest_below_a_millisecond_is_refused(value: Any) -> None:
+def test_an_interval_with_a_fraction_of_a_millisecond_is_refused(value: Any) -> None:
     assert any("of whole milliseconds" in problem for problem in _every(value))
 
 
 @pytest.mark.parametrize("value", [-0.001, timedelta(microseconds=-1), LONGEST_SECONDS + 1, float("nan"), True, "5"])
-def test_what_is_no_duration_is_refused(value: Any) -> None:
+def test_an_invalid_duration_is_refused(value: Any) -> None:
     with pytest.raises(InvalidTask, match=r"^delay must be a number of seconds from 0 to 9,007,199,254 or a timedelta"):
         to_ms(value, "delay")
 
 
 @pytest.mark.parametrize("value", [float("inf"), timedelta.max])
-def test_what_is_too_long_to_be_counted_is_refused(value: Any) -> None:
+def test_a_duration_that_is_too_long_is_refused(value: Any) -> None:
     with pytest.raises(InvalidTask, match="from 0 to 9,007,199,254"):
         to_ms(value, "delay")
 
@@ -104,13 +104,13 @@ def test_what_is_too_long_to_be_counted_is_refused(value: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "near"), [(0.0000005, "0.001"), (2.0075, "2.008"), (100_000.0005, "100000.001"), (3.0001, "3.001")]
 )
-def test_the_refusal_of_a_rest_names_an_interval_that_is_taken(value: float, near: str) -> None:
+def test_the_error_for_a_fraction_suggests_a_valid_interval(value: float, near: str) -> None:
     with pytest.raises(InvalidTask, match=f"such as to {near} s$"):
         whole_ms(value, "every")
     assert whole_ms(float(near), "every") > 0
 
 
-def test_a_time_zone_that_has_no_offset_is_none() -> None:
+def test_a_time_zone_without_an_offset_is_refused() -> None:
     with pytest.raises(InvalidTask, match="has no time zone"):
         to_epoch_ms(datetime(2026, 1, 1, tzinfo=_NoOffset()), "at")
 

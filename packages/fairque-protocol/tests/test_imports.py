@@ -1,4 +1,4 @@
-"""Who may import what: one place talks to Redis, one reads clocks, one knows JSON."""
+"""Which modules may import what: only one communicates with Redis, one reads clocks, one imports json."""
 
 import ast
 import subprocess
@@ -40,7 +40,7 @@ def test_only_one_module_imports_json() -> None:
 
 
 def test_only_the_clock_reads_the_time() -> None:
-    """Others may sleep; they measure nothing by it."""
+    """Other modules may sleep, but not measure time."""
     for path in MODULES:
         if path == PACKAGE / "clock.py":
             continue
@@ -60,23 +60,23 @@ def test_no_other_package_of_the_project_is_imported() -> None:
     assert not [n for path in MODULES for n in imported(path) if n.startswith("fairque.") and "protocol" not in n]
 
 
-def test_modules_are_short_and_say_what_they_are_for() -> None:
+def test_modules_are_short_and_have_a_docstring() -> None:
     for path in MODULES:
         lines = path.read_text().splitlines()
         assert len(lines) <= 400, path
         assert lines[0].startswith('"""'), path
 
 
-def test_the_face_gives_what_it_names() -> None:
+def test_the_package_exports_the_names_in_all() -> None:
     import fairque.protocol  # noqa: PLC0415 - this test only
 
     assert {name for name in fairque.protocol.__all__ if getattr(fairque.protocol, name, None) is None} == set()
 
 
-def test_the_face_imports_no_client_of_redis() -> None:
+def test_importing_the_package_does_not_import_redis() -> None:
     program = "import sys, fairque.protocol; sys.exit('redis' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0  # noqa: S603 - our own words
 
 
-def test_the_namespace_has_no_module_of_its_own() -> None:
+def test_the_namespace_package_has_no_init_module() -> None:
     assert not (PACKAGE.parent / "__init__.py").exists()

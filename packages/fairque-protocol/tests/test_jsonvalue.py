@@ -1,4 +1,4 @@
-"""JSON values: what goes through unchanged, and what is refused with the place where it stands."""
+"""JSON values: which ones survive unchanged, and which are refused with their path."""
 
 import json
 from collections import OrderedDict, defaultdict, deque
@@ -36,7 +36,7 @@ def nested(depth: int) -> Any:
 
 
 @given(values)
-def test_every_json_value_comes_back_as_it_was(value: Any) -> None:
+def test_every_json_value_survives_a_round_trip(value: Any) -> None:
     check_json(value, "args")
     assert loads(dumps(value)) == value
 
@@ -63,7 +63,7 @@ def test_the_text_is_compact_utf_8() -> None:
         (-0.0, 0.0),
     ],
 )
-def test_what_is_almost_json_arrives_as_json(value: Any, arrives: Any) -> None:
+def test_values_similar_to_json_are_converted(value: Any, arrives: Any) -> None:
     check_json(value, "args")
     assert loads(dumps(value)) == arrives
 
@@ -89,7 +89,7 @@ def test_what_is_almost_json_arrives_as_json(value: Any, arrives: Any) -> None:
         ({"\ud800": 1}, "x has a key that is not valid Unicode text (a lone surrogate)"),
     ],
 )
-def test_everything_else_is_refused_with_its_place(value: Any, message: str) -> None:
+def test_everything_else_is_refused_with_its_path(value: Any, message: str) -> None:
     with pytest.raises(InvalidTask) as caught:
         check_json(value, "x")
     assert str(caught.value).startswith(message)

@@ -1,4 +1,4 @@
-"""Values that cannot even be shown are refused by the error that is meant."""
+"""Values that cannot be shown are refused with the right error."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ LONG = 10**5_000
 VALUES: dict[str, Any] = {"unshown": Unshown(), "long": LONG, "long inside": [LONG]}
 
 
-def test_what_cannot_be_shown_is_named_by_its_type() -> None:
+def test_a_value_that_cannot_be_shown_is_named_by_its_type() -> None:
     assert shown(Unshown()) == "<Unshown that cannot be shown>"
     assert shown(LONG) == "<int that cannot be shown>"
     assert shown("a" * 100, 5) == "'aaaa"
@@ -54,7 +54,7 @@ def test_a_field_of_a_task_is_refused_by_its_name(name: str, value: Any) -> None
     ],
     ids=["Retry", "Backoff", "to_ms", "depends_on"],
 )
-def test_other_values_are_refused_as_what_they_are(refuse: Callable[[Any], object], value: Any) -> None:
+def test_other_values_are_shown_in_the_error(refuse: Callable[[Any], object], value: Any) -> None:
     with pytest.raises((InvalidTask, ValueError), match="that cannot be shown"):
         refuse(value)
 
@@ -72,11 +72,11 @@ def test_an_id_and_a_limit_are_refused_by_their_names() -> None:
     assert [one.partition(" ")[0] for one in problems] == ["weight", "cap", "rate", "burst"]
 
 
-def test_true_is_no_priority() -> None:
+def test_true_is_not_a_priority() -> None:
     with pytest.raises(InvalidTask, match="priority True is unknown"):
         Task(priority=True)  # type: ignore[arg-type]  # that it is refused is the point
 
 
-def test_a_moment_that_is_too_far_away_is_refused_as_it_was_written() -> None:
+def test_the_error_for_a_time_that_is_too_far_away_shows_it_as_written() -> None:
     with pytest.raises(InvalidTask, match=r"^at datetime.datetime\(9999, .* is too far away"):
         Task(at=datetime(9999, 1, 1, tzinfo=UTC))

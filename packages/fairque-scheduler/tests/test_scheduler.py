@@ -69,7 +69,7 @@ class TestAdding:
     def test_a_taken_id_is_refused(self, bench: "Bench", every: Every) -> None:
         scheduler = bench.scheduler()
         scheduler.schedules.add(every("s", 3_600))
-        with pytest.raises(ScheduleConflict, match=r"schedule 's' of queue .* exists with other content"):
+        with pytest.raises(ScheduleConflict, match=r"schedule 's' of queue .* exists with different content"):
             scheduler.schedules.add(every("s", 60))
 
     def test_all_problems_are_said_at_once(self, bench: "Bench") -> None:

@@ -1,4 +1,4 @@
-"""Call builders: what they refuse before anything is sent, and how they read answers."""
+"""Call builders: what they refuse before anything is sent, and how they decode answers."""
 
 from typing import Any
 
@@ -21,12 +21,12 @@ def task(**fields: Any) -> Task[Any]:
 class TestPush:
     @pytest.mark.parametrize("number", [0, 1_001])
     def test_a_batch_has_1_to_1000_tasks(self, number: int) -> None:
-        with pytest.raises(BatchTooLarge, match="1 to 1,000 go in one atomic call"):
+        with pytest.raises(BatchTooLarge, match="an atomic call takes 1 to 1,000"):
             calls.push(KEYS, [task()] * number, message_limit=1_000)
 
     def test_a_batch_has_at_most_4_mib(self) -> None:
         large = [task(payload="x" * (MIB - 1_000)) for _ in range(5)]
-        with pytest.raises(BatchTooLarge, match=r"have 5,\d\d\d,\d\d\d bytes: at most 4,194,304"):
+        with pytest.raises(BatchTooLarge, match=r"have 5,\d\d\d,\d\d\d bytes: an atomic call takes at most 4,194,304"):
             calls.push(KEYS, large, message_limit=MIB)
         assert calls.push(KEYS, large[:4], message_limit=MIB)
 
@@ -43,24 +43,24 @@ class TestPush:
         with pytest.raises(TaskTooLarge):
             calls.push(KEYS, [only], message_limit=size - 1)
 
-    def test_tasks_are_sent_behind_those_that_they_depend_on_and_else_in_their_order(self) -> None:
+    def test_tasks_are_sent_after_their_dependencies_and_otherwise_in_order(self) -> None:
         tasks = [task(task_id="c", depends_on=["a", "b"]), task(task_id="b", depends_on=["a"]), task(task_id="a")]
         assert calls.push(KEYS, tasks, message_limit=1_000).args[2::11] == ("a", "b", "c")
         assert calls.push(KEYS, [task(task_id=t) for t in "cab"], message_limit=1_000).args[2::11] == ("c", "a", "b")
 
-    def test_a_circle_is_named(self) -> None:
+    def test_a_cycle_is_reported(self) -> None:
         tasks = [task(task_id="a", depends_on=["c"]), task(task_id="b", depends_on=["a"])]
         calls.push(KEYS, tasks, message_limit=1_000)
-        with pytest.raises(InvalidTask, match=r"in a circle.*: (a -> c -> b -> a|b -> a -> c -> b|c -> b -> a -> c)"):
+        with pytest.raises(InvalidTask, match=r"in a cycle.*: (a -> c -> b -> a|b -> a -> c -> b|c -> b -> a -> c)"):
             calls.push(KEYS, [*tasks, task(task_id="c", depends_on=["b"])], message_limit=1_000)
-        with pytest.raises(InvalidTask, match=r"in a circle.*: d -> d"):
+        with pytest.raises(InvalidTask, match=r"in a cycle.*: d -> d"):
             calls.push(KEYS, [task(task_id="d", depends_on=["d"])], message_limit=1_000)
 
     def test_a_task_without_a_user_is_refused(self) -> None:
         with pytest.raises(InvalidTask, match="has no user_id"):
             calls.push(KEYS, [Task(task_id="t1")], message_limit=1_000)
 
-    def test_a_deduplication_key_is_sent_as_a_hash_so_that_none_is_too_long(self) -> None:
+    def test_a_deduplication_key_is_sent_as_a_hash_of_fixed_length(self) -> None:
         def dedup(key: str) -> Any:
             return calls.push(KEYS, [task(dedup_key=key)], message_limit=1_000).args[8]
 
@@ -76,7 +76,7 @@ def test_building_a_call_twice_gives_the_same_arguments() -> None:
     assert one.args == (9, "t1", "1:ab", 5, b"1", b"")
 
 
-def test_a_pop_asks_for_no_more_than_a_script_gives() -> None:
+def test_a_pop_requests_at_most_what_the_script_allows() -> None:
     call = calls.pop(
         KEYS,
         worker="w",
@@ -90,7 +90,7 @@ def test_a_pop_asks_for_no_more_than_a_script_gives() -> None:
     assert call.args[2] == 100
 
 
-def test_refused_arguments_are_an_error_of_the_protocol() -> None:
+def test_refused_arguments_are_a_protocol_error() -> None:
     with pytest.raises(ProtocolError, match="queue 'q': too few"):
         calls.read_stats(KEYS).decode([-5, b"too few"])
 

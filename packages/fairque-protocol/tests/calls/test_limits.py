@@ -1,4 +1,4 @@
-"""limit, configure and purge refuse what cannot be before anything is sent, and say all of it at once."""
+"""limit, configure and purge refuse invalid arguments before anything is sent, with all problems at once."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def test_every_setting_has_its_range(name: Any, refused: list[Any], accepted: li
         assert calls.limit(KEYS, [Setting("ann", name, value)])
 
 
-def test_all_problems_are_said_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     wrong: list[Any] = [("ann", "weight", 0), ("", "weight", 5), ("a\nb", "cap", 1), ("bob", "speed", 1), (5, "cap", 0)]
     with pytest.raises(InvalidArgument) as caught:
         calls.limit(KEYS, [Setting(*one) for one in wrong])
@@ -46,7 +46,7 @@ def test_all_problems_are_said_at_once() -> None:
     )
 
 
-def test_numbers_are_sent_so_that_equal_ones_are_equal_texts() -> None:
+def test_equal_numbers_are_sent_as_equal_strings() -> None:
     values = [Setting("ann", "weight", 2.0), Setting("ann", "weight", 2), Setting("ann", "rate", 0.1)]
     call = calls.limit(KEYS, [*values, Setting(ALL_USERS, "cap", None)])
     assert call.args == ("ann", "weight", "2", "ann", "weight", "2", "ann", "rate", "0.1", "", "cap", "")
@@ -65,7 +65,7 @@ def test_a_cost_mode_is_one_of_two() -> None:
 
 
 @pytest.mark.parametrize("user", ["", "a\nb", "x" * 129, None])
-def test_a_user_that_cannot_be_is_neither_purged_nor_read(user: Any) -> None:
+def test_an_invalid_user_id_is_refused_by_purge_and_read(user: Any) -> None:
     with pytest.raises(InvalidArgument, match="user_id"):
         calls.purge(KEYS, user, reason="", result_ttl_ms=1)
     with pytest.raises(InvalidArgument, match="user_id"):

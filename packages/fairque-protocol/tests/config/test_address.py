@@ -41,7 +41,7 @@ def test_every_parameter_of_redis_py_is_known_here() -> None:
 
 @pytest.mark.parametrize("name", sorted(REFUSED))
 @pytest.mark.parametrize("scheme", ["redis://h/0", "rediss://h/0", "unix:///run/s"])
-def test_a_parameter_that_would_override_what_is_relied_on_is_refused(name: str, scheme: str) -> None:
+def test_a_parameter_that_would_override_a_required_option_is_refused(name: str, scheme: str) -> None:
     with pytest.raises(ValueError, match=f"the parameter '{name}' cannot be set in the address: ") as caught:
         read_address(f"{scheme}?{name}={SECRET}")
     assert REFUSED[name] in str(caught.value)
@@ -72,7 +72,7 @@ def test_a_parameter_that_would_override_what_is_relied_on_is_refused(name: str,
         (f"redis://h?password=a+{SECRET}%2B", Address(host="h", password=f"a {SECRET}+")),
     ],
 )
-def test_an_address_says_all_that_its_url_says(url: str, address: Address) -> None:
+def test_an_address_has_everything_in_its_url(url: str, address: Address) -> None:
     assert read_address(url) == address
 
 
@@ -133,14 +133,14 @@ def test_an_address_says_all_that_its_url_says(url: str, address: Address) -> No
     ],
     ids=ascii,
 )
-def test_an_address_that_cannot_be_used_says_why_and_shows_no_value(url: str, words: str) -> None:
+def test_the_error_of_an_invalid_address_says_why_and_shows_no_value(url: str, words: str) -> None:
     with pytest.raises(ValueError, match=f"^url: .*{words}") as caught:
         RedisSection(url=url)
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
 
 
-def test_all_that_is_wrong_with_an_address_is_said_at_once() -> None:
+def test_all_problems_of_an_address_are_reported_at_once() -> None:
     with pytest.raises(ValueError, match=r"'protocol'.*; .*'db'.*; .*'foo'"):
         read_address("redis://h?protocol=3&db=x&foo=1")
 

@@ -112,7 +112,7 @@ def test_references_are_replaced(load: Load, line: str, environ: dict[str, str],
         ("concurrency: ${N}", {"N": "0"}, "must be at least 1, found 0"),
     ],
 )
-def test_a_reference_that_fails_does_not_show_what_the_variable_holds(
+def test_a_reference_that_fails_does_not_show_the_value_of_the_variable(
     problems: Problems, line: str, environ: dict[str, str], expected: str
 ) -> None:
     (found,) = problems(f"worker:\n  {line}\n", environ)
@@ -146,7 +146,7 @@ def test_text_joined_from_references_gets_no_advice_about_quotes(problems: Probl
 # FAIRQUE_SECTION_KEY
 
 
-def test_overrides_win_over_the_file_and_are_read_by_the_type_of_the_key(load: Load) -> None:
+def test_variables_override_the_file_and_are_read_by_the_type_of_the_key(load: Load) -> None:
     environ = {
         "FAIRQUE_WORKER_CONCURRENCY": "32",
         "FAIRQUE_WORKER_LEASE": "90",
@@ -231,7 +231,7 @@ def test_an_empty_override_unsets_an_optional_key_and_empties_a_list(load: Load)
         ("FAIRQUE_WORKER_TAGS", "1,x", "expected an integer, found the string 'x'"),
     ],
 )
-def test_an_override_that_cannot_be_used_names_its_variable(
+def test_the_error_of_an_invalid_override_names_its_variable(
     problems: Problems, variable: str, value: str, expected: str
 ) -> None:
     (found,) = problems("", {variable: value})
@@ -247,7 +247,7 @@ def test_without_a_file_a_missing_key_is_named_by_its_path() -> None:
         load_settings(None, cls, environ={})
 
 
-def test_an_override_of_a_section_that_is_no_mapping_leaves_the_files_problem(problems: Problems) -> None:
+def test_an_override_of_a_section_that_is_not_a_mapping_keeps_the_problem_of_the_file(problems: Problems) -> None:
     found = problems("worker: 5\n", {"FAIRQUE_WORKER_CONCURRENCY": "3"})
     assert found == ["dev.yaml:1: worker: expected a mapping, found the integer 5"]
 
@@ -285,7 +285,7 @@ def test_without_a_path_the_file_is_the_one_that_a_variable_names(tmp_path: Path
     assert load_settings(None, Settings, environ={"FAIRQUE_CONFIG": ""}) == Settings()
 
 
-def test_a_path_wins_over_the_variable_that_names_a_file(load: Load) -> None:
+def test_a_path_overrides_the_variable_that_names_a_file(load: Load) -> None:
     assert load("worker:\n  concurrency: 4\n", {"FAIRQUE_CONFIG": "/nowhere.yaml"}).worker.concurrency == 4
 
 
@@ -293,7 +293,7 @@ def test_a_path_wins_over_the_variable_that_names_a_file(load: Load) -> None:
     "variable",
     ["FAIRQUE_ACL_WORKER", "FAIRQUE_TEST_SEED", "FAIRQUE_WORKER_PROCESSES", "FAIRQUE_SCHEDULER_LEASE", "FAIRQUEUE_X"],
 )
-def test_variables_of_commands_tests_and_other_sections_are_left_alone(variable: str) -> None:
+def test_variables_of_commands_tests_and_other_sections_are_ignored(variable: str) -> None:
     assert load_settings(None, Settings, environ={variable: "x"}) == Settings()
 
 
@@ -309,7 +309,7 @@ def test_variables_of_commands_tests_and_other_sections_are_left_alone(variable:
         ("FAIRQUE_SERVICE_HOST", "10.0.0.7"),
     ],
 )
-def test_what_kubernetes_sets_for_a_service_named_after_fairque_is_left_alone(variable: str, value: str) -> None:
+def test_variables_that_kubernetes_sets_for_a_service_named_fairque_are_ignored(variable: str, value: str) -> None:
     assert load_settings(None, Settings, environ={variable: value}) == Settings()
 
 
@@ -321,7 +321,7 @@ def option(path: str, value: str | None, name: str = "--set") -> Option:
     return Option(name, section, key, value)
 
 
-def test_an_option_wins_over_a_variable_and_a_variable_over_the_file(tmp_path: Path) -> None:
+def test_an_option_overrides_a_variable_and_a_variable_overrides_the_file(tmp_path: Path) -> None:
     path = tmp_path / "shop.yaml"
     path.write_text("worker:\n  concurrency: 4\n  lease: 5\n  label: file\n")
     environ = {"FAIRQUE_WORKER_CONCURRENCY": "6", "FAIRQUE_WORKER_LEASE": "7"}
@@ -336,7 +336,7 @@ def test_the_last_of_two_options_for_one_setting_wins() -> None:
     assert load_settings(None, Settings, environ={}, options=options).worker.concurrency == 3
 
 
-def test_an_option_of_a_section_that_is_not_read_here_is_left_alone() -> None:
+def test_an_option_of_a_section_that_is_not_read_here_is_ignored() -> None:
     assert load_settings(None, Settings, environ={}, options=[option("scheduler.lease", "x")]) == Settings()
 
 
@@ -349,13 +349,13 @@ def test_an_option_of_a_section_that_is_not_read_here_is_left_alone() -> None:
         ("worker.concurrency", "many", "--set: expected an integer, found the string 'many'"),
     ],
 )
-def test_an_option_that_cannot_be_used_is_named(path: str, value: str, expected: str) -> None:
+def test_the_error_of_an_invalid_option_names_it(path: str, value: str, expected: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load_settings(None, Settings, environ={}, options=[option(path, value)])
     assert caught.value.problems == (expected,)
 
 
-def test_what_is_wrong_with_file_variables_and_options_is_said_at_once(
+def test_all_problems_of_file_variables_and_options_are_reported_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -50,7 +50,7 @@ def test_one_key_can_come_from_the_environment(load: Load) -> None:
     assert found.fairness == FairnessSection(backlog=5)
 
 
-def test_every_problem_is_said_at_once_with_its_place(problems: Problems) -> None:
+def test_all_problems_are_reported_at_once_with_their_places(problems: Problems) -> None:
     found = problems(
         """fairness:
   cost_mode: sum
@@ -87,7 +87,7 @@ def test_every_problem_is_said_at_once_with_its_place(problems: Problems) -> Non
     ]
 
 
-def test_a_name_that_is_no_user_is_refused(problems: Problems) -> None:
+def test_an_invalid_user_id_is_refused(problems: Problems) -> None:
     (found,) = problems('fairness:\n  users: {"": {cap: 1}, "a\\tb": {cap: 1}, ann: {cap: 1}}')
     assert found.startswith("dev.yaml:2: fairness.users: a user id is empty")
     assert "a user id 'a\\tb' has control characters" in found

@@ -80,7 +80,7 @@ def test_every_file_loads(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_every_key_is_there_under_a_comment_with_its_default(path: Path) -> None:
+def test_every_key_is_listed_under_a_comment_with_its_default(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
     keys = [index for index, line in enumerate(lines) if re.match(r"  [a-z_]+:", line)]
     assert {lines[index].strip().partition(":")[0] for index in keys} == {
@@ -104,7 +104,7 @@ class Own:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_the_commented_defaults_are_the_real_ones(path: Path, tmp_path: Path) -> None:
+def test_the_commented_defaults_are_correct(path: Path, tmp_path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     written = tmp_path / "defaults.yaml"
     for section in ("redis", "queue", "log", "fairness"):

@@ -112,7 +112,7 @@ users:
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "worker:\n", "worker: {}\n", "\ufeffworker:\n"])
-def test_an_empty_file_or_section_takes_the_defaults(load: Load, text: str) -> None:
+def test_an_empty_file_or_section_has_the_defaults(load: Load, text: str) -> None:
     assert load(text) == Settings()
 
 
@@ -261,7 +261,7 @@ def test_duplicate_keys_are_found_at_any_depth(problems: Problems) -> None:
         ("worker:\n  extra: " + "[" * 40 + "]" * 40, "dev.yaml:2: worker.extra[0][0]"),
     ],
 )
-def test_yaml_that_hides_what_is_meant_is_refused(problems: Problems, text: str, expected: str) -> None:
+def test_ambiguous_yaml_is_refused(problems: Problems, text: str, expected: str) -> None:
     (found,) = problems(text)
     assert found.startswith(expected)
 
@@ -286,7 +286,7 @@ def test_yaml_that_hides_what_is_meant_is_refused(problems: Problems, text: str,
         ("*a", "dev.yaml:1: the top level must be a mapping"),
     ],
 )
-def test_a_file_that_is_no_document_of_settings_is_refused(
+def test_a_file_that_is_not_a_document_of_settings_is_refused(
     problems: Problems, text: str | bytes, expected: str
 ) -> None:
     (found,) = problems(text)
@@ -304,7 +304,7 @@ def test_a_missing_file_says_where_relative_paths_start(tmp_path: Path) -> None:
         load_settings(path, Settings)
 
 
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
+def test_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read: Is a directory"):
         load_settings(tmp_path, Settings)
 
@@ -326,7 +326,7 @@ def test_without_pyyaml_the_error_says_what_to_install(load: Load, monkeypatch: 
 # All at once
 
 
-def test_all_problems_come_at_once_in_the_order_of_the_file(problems: Problems) -> None:
+def test_all_problems_are_reported_at_once_in_the_order_of_the_file(problems: Problems) -> None:
     found = problems(
         """
 queue:
@@ -377,7 +377,7 @@ def test_a_check_of_the_whole_class_is_reported_at_its_section(problems: Problem
     assert problems("worker:\n  low: 2\n", cls=cls) == ["dev.yaml:2: worker: low must not be above high"]
 
 
-def test_a_section_without_default_is_asked_for_key_by_key(problems: Problems, load: Load) -> None:
+def test_missing_keys_of_a_section_without_a_default_are_reported_one_by_one(problems: Problems, load: Load) -> None:
     cls = attrs.make_class("Owner", {"scheduler": field(type=User)}, frozen=True)
     assert problems("redis: {}\n", cls=cls) == ["dev.yaml:1: scheduler.weight: required key is missing"]
     assert problems("", {"FAIRQUE_SCHEDULER_CAP": "1"}, cls) == [
@@ -398,7 +398,7 @@ def test_the_validators_of_attrs_itself_are_reported_without_their_arguments(pro
     assert found[1].startswith("dev.yaml:1: worker.many: 'many' must be <class 'int'>")
 
 
-def test_a_type_that_settings_cannot_have_is_a_mistake_of_the_programmer(load: Load) -> None:
+def test_a_type_that_settings_cannot_have_is_a_type_error(load: Load) -> None:
     unsupported: tuple[Any, ...] = (set[str], int | str, tuple[int, str], dict[int, str])
     for wanted in unsupported:
         cls = attrs.make_class("Owner", {"worker": field(type=wanted)}, frozen=True)
@@ -420,9 +420,7 @@ def test_a_type_that_settings_cannot_have_is_a_mistake_of_the_programmer(load: L
     ],
 )
 @pytest.mark.parametrize("password", ["hunter2", "hunter2" * 20], ids=["short", "long"])
-def test_an_address_in_the_place_of_anything_else_does_not_show_its_password(
-    tmp_path: Path, text: str, password: str
-) -> None:
+def test_a_url_in_place_of_another_value_does_not_show_its_password(tmp_path: Path, text: str, password: str) -> None:
     path = tmp_path / "f.yaml"
     path.write_text(text.format(f"redis://ann:{password}@db:6379/1"))
     with pytest.raises(ConfigurationError) as caught:

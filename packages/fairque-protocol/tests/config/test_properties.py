@@ -94,7 +94,7 @@ def test_values_written_by_a_yaml_writer_are_read_back(path: Path, options: Opti
 
 
 @given(text=ANY_TEXT, key=st.sampled_from([*Options.__annotations__, "url"]))
-def test_no_scalar_ends_in_another_error(path: Path, text: str, key: str) -> None:
+def test_no_scalar_raises_another_error(path: Path, text: str, key: str) -> None:
     path.write_bytes(f"worker:\n  {key}: {text}\n".encode())
     for problem in problems_of(lambda: load_settings(path, Settings, environ={"A": text})):
         assert problem.startswith(str(path))
@@ -102,7 +102,7 @@ def test_no_scalar_ends_in_another_error(path: Path, text: str, key: str) -> Non
 
 
 @given(text=ANY_TEXT)
-def test_no_document_ends_in_another_error(path: Path, text: str) -> None:
+def test_no_document_raises_another_error(path: Path, text: str) -> None:
     path.write_bytes(text.encode())
     found = problems_of(lambda: load_settings(path, Settings, environ={}))
     assert all(problem.isprintable() for problem in found)
@@ -114,21 +114,21 @@ def test_the_value_of_a_variable_is_a_string_as_it_is(text: str) -> None:
 
 
 @given(text=ANY_TEXT, key=st.sampled_from(list(Options.__annotations__)))
-def test_no_variable_ends_in_another_error(text: str, key: str) -> None:
+def test_no_variable_raises_another_error(text: str, key: str) -> None:
     name = f"FAIRQUE_WORKER_{key.upper()}"
     found = problems_of(lambda: load_settings(None, Settings, environ={name: text}))
     assert all(problem.startswith(f"environment {name}: ") for problem in found)
 
 
 @given(text=TRICKY.filter(lambda text: not text.endswith("\n")) | NUMERIC)
-def test_what_pyyaml_does_not_take_for_a_string_is_none_here(text: str) -> None:
+def test_a_scalar_that_is_not_a_string_for_pyyaml_is_not_one_here(text: str) -> None:
     tag = yaml.resolver.Resolver().resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
     if tag.rpartition(":")[2] not in ("str", "value", "merge", "yaml"):
         assert not isinstance(read_plain(text), str)
 
 
 @given(value=WHOLE | NUMBERS | st.booleans() | st.none())
-def test_numbers_mean_what_pyyaml_says(value: Any) -> None:
+def test_numbers_agree_with_pyyaml(value: Any) -> None:
     text = yaml.safe_dump(value).removesuffix("\n").removesuffix("\n...")
     assert read_plain(text) == value
     assert type(read_plain(text)) is type(value)

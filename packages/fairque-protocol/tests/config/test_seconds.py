@@ -43,7 +43,7 @@ def test_a_duration_means_the_same_in_a_file_a_variable_and_an_option(
     assert load_settings(None, Settings, environ={}, options=[option]).worker.lease == expected
 
 
-def test_a_unit_may_stand_in_quotes_but_a_bare_number_may_not(
+def test_a_unit_may_be_in_quotes_but_a_plain_number_may_not(
     load: Callable[..., Settings], problems: Callable[..., list[str]]
 ) -> None:
     assert load("worker: {lease: '10m'}\n").worker.lease == 600.0
@@ -52,18 +52,18 @@ def test_a_unit_may_stand_in_quotes_but_a_bare_number_may_not(
 
 
 @pytest.mark.parametrize("text", ["10 m", "10M", "m", "1h30m", "-5s", "1e3s", "10min", "soon", "true"])
-def test_a_text_that_is_no_duration_is_refused_with_how_one_is_written(
+def test_the_error_of_an_invalid_duration_shows_how_one_is_written(
     problems: Callable[..., list[str]], text: str
 ) -> None:
     (found,) = problems(f"worker: {{lease: {text}}}\n")
     assert "worker.lease: expected a duration: seconds, or with a unit as in 500ms, 30s, 10m, 2h or 1d, found" in found
 
 
-def test_what_is_out_of_range_is_said_in_seconds(problems: Callable[..., list[str]]) -> None:
+def test_the_range_of_a_duration_is_reported_in_seconds(problems: Callable[..., list[str]]) -> None:
     assert problems("worker: {lease: 0s}\n") == ["dev.yaml:1: worker.lease: must be above 0, found 0.0"]
 
 
-def test_a_duration_may_be_nothing_where_the_setting_allows_it(load: Callable[..., Settings]) -> None:
+def test_a_duration_may_be_null_if_the_setting_allows_it(load: Callable[..., Settings]) -> None:
     assert load("worker: {ttl: null}\n").worker.ttl is None
     assert load("worker: {ttl: 2h}\n").worker.ttl == 7_200.0
 
@@ -74,7 +74,7 @@ def test_code_gives_seconds_or_a_timedelta(value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", ["10m", None, True, timedelta(0)])
-def test_code_that_gives_something_else_is_refused_by_name(value: Any) -> None:
+def test_other_types_in_code_are_refused_by_name(value: Any) -> None:
     with pytest.raises(ValueError, match=r"^result_ttl: must be above 0"):
         QueueSection(result_ttl=value)
 

@@ -56,7 +56,7 @@ def test_the_representation_masks_the_password() -> None:
         ("redis://u:a?b@h:1/0", "redis://u:***@h:1/0"),
     ],
 )
-def test_a_masked_url_keeps_what_is_no_secret(url: str, shown: str) -> None:
+def test_a_masked_url_keeps_what_is_not_secret(url: str, shown: str) -> None:
     assert mask_url(url) == shown
 
 
@@ -71,11 +71,11 @@ def test_a_masked_url_keeps_what_is_no_secret(url: str, shown: str) -> None:
         ("module 'a:b'", "module 'a:b'"),
     ],
 )
-def test_addresses_in_a_text_are_masked_and_all_else_stays(text: str, shown: str) -> None:
+def test_urls_in_a_text_are_masked_and_the_rest_is_kept(text: str, shown: str) -> None:
     assert mask_addresses(text) == shown
 
 
-def test_an_address_in_the_place_of_another_value_does_not_show_its_password() -> None:
+def test_a_url_in_place_of_another_value_does_not_show_its_password() -> None:
     with pytest.raises(ValueError, match=r"found 'redis://u:\*\*\*@h/0'"):
         QueueSection(name="redis://u:hunter2@h/0")
 
@@ -137,7 +137,7 @@ def test_the_limits_themselves_are_allowed() -> None:
     assert QueueSection(message_limit=MESSAGE_LIMIT_MAX, max_lost_workers=1).message_limit == MESSAGE_LIMIT_MAX
 
 
-def test_an_integer_too_large_for_a_float_is_compared_all_the_same() -> None:
+def test_an_integer_too_large_for_a_float_is_compared_too() -> None:
     assert evolve(QueueSection(), max_lost_workers=10**400).max_lost_workers == 10**400
 
 

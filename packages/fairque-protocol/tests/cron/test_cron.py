@@ -1,4 +1,4 @@
-"""When jobs run on days on which clocks change, in each kind of zone, and what holds for any job at any time."""
+"""When jobs run on days on which clocks change, in each kind of zone, and properties of any job at any time."""
 
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -12,7 +12,7 @@ from fairque.protocol.cron.cron import Cron, parse_cron
 
 
 def local_times(cron: Cron, start: str, end: str) -> list[str]:
-    """The times from one local time to another, as the zone's clocks show them, with the offset where it matters."""
+    """The times between two local times, as the clocks of the zone show them, with the offset if it matters."""
     zone = ZoneInfo(cron.timezone)
     at, last = (
         int(datetime.fromisoformat(text).replace(tzinfo=zone, fold=fold).timestamp() * 1000) - 1 + fold
@@ -77,7 +77,7 @@ def test_a_job_runs_on_the_day_of_a_change(timezone: str, day: str, expression: 
 
 
 @pytest.mark.parametrize("expression", ["30 2 * * *", "0 30 2 * * *", "* 2 * * *"])
-def test_a_time_that_is_left_out_can_be_skipped(expression: str) -> None:
+def test_a_time_in_a_gap_can_be_skipped(expression: str) -> None:
     cron = parse_cron(expression, "Europe/Berlin", dst_gap="skip")
     assert local_times(cron, "2026-03-29T00:00", "2026-03-30T00:00") == []
     assert local_times(cron, "2026-03-28T00:00", "2026-03-31T00:00")[0] == "2026-03-28T" + local_hour(expression)
@@ -87,7 +87,7 @@ def local_hour(expression: str) -> str:
     return "02:00+01:00" if expression.startswith("* ") else "02:30+01:00"
 
 
-def test_skipping_touches_no_time_that_the_clocks_show() -> None:
+def test_skipping_does_not_affect_times_that_clocks_show() -> None:
     cron = parse_cron("0,30 2,3 * * *", "Europe/Berlin", dst_gap="skip")
     assert local_times(cron, "2026-03-29T00:00", "2026-03-29T12:00") == [
         "2026-03-29T03:00+02:00",
@@ -95,7 +95,7 @@ def test_skipping_touches_no_time_that_the_clocks_show() -> None:
     ]
 
 
-def test_a_job_whose_only_time_is_always_left_out_never_runs_when_it_is_skipped() -> None:
+def test_a_job_whose_only_time_is_always_in_a_gap_never_runs_with_skip() -> None:
     always = "30 2 * 3 L7"
     assert parse_cron(always, "Europe/Berlin", dst_gap="skip").after(1_900_000_000_000) is None
     assert parse_cron("30 */24 * 4 L5", "Africa/Cairo").after(1_900_000_000_000) is None
@@ -112,7 +112,7 @@ def test_every_quarter_of_an_hour_keeps_its_elapsed_time() -> None:
             at = after
 
 
-def test_a_whole_day_that_is_left_out_runs_once_just_after() -> None:
+def test_a_whole_skipped_day_runs_once_just_after() -> None:
     """Samoa had no 30 December 2011."""
     every_six = parse_cron("0 3,9,15,21 * * *", "Pacific/Apia")
     assert local_times(every_six, "2011-12-29T10:00", "2011-12-31T10:00") == [
@@ -130,7 +130,7 @@ def test_a_whole_day_that_is_left_out_runs_once_just_after() -> None:
     assert local_times(skipping, "2011-12-01", "2012-02-01") == ["2012-01-30T09:00+14:00"]
 
 
-def test_three_hours_that_are_left_out_or_repeated() -> None:
+def test_three_hours_that_are_skipped_or_repeated() -> None:
     casey = parse_cron("30 0-4 * * *", "Antarctica/Casey")
     assert local_times(casey, "2019-10-04T00:00", "2019-10-04T06:00") == [
         f"2019-10-04T{time}" for time in ("00:30+08:00", "01:30+08:00", "02:30+08:00", "06:00+11:00")
@@ -159,7 +159,7 @@ def test_an_offset_with_seconds() -> None:
     ]
 
 
-def test_a_time_asked_for_within_a_repeated_hour() -> None:
+def test_the_time_after_an_instant_in_a_repeated_hour() -> None:
     """The second pass of an hour belongs to the past of a job on the wall clock, whatever the clocks show."""
     second_pass = int(datetime(2026, 10, 25, 1, 10, tzinfo=UTC).timestamp() * 1000)
     daily, elapsed = parse_cron("*/30 2,3 * * *", "Europe/Berlin"), parse_cron("*/30 * * * *", "Europe/Berlin")
@@ -167,13 +167,13 @@ def test_a_time_asked_for_within_a_repeated_hour() -> None:
     assert elapsed.after(second_pass) == int(datetime(2026, 10, 25, 1, 30, tzinfo=UTC).timestamp() * 1000)
 
 
-def test_a_millisecond_decides() -> None:
+def test_milliseconds_matter() -> None:
     cron = parse_cron("0 12 * * *")
     noon = int(datetime(2026, 5, 1, 12, tzinfo=UTC).timestamp() * 1000)
     assert [cron.after(at) for at in (noon - 1, noon, noon + 1)] == [noon, noon + 86_400_000, noon + 86_400_000]
 
 
-def test_a_rare_job_that_follows_elapsed_time_is_found_behind_many_changes() -> None:
+def test_a_rare_job_that_follows_elapsed_time_is_found_after_many_changes() -> None:
     cron = parse_cron("0 * 29 2 *", "America/New_York")
     assert local_times(cron, "2025-03-01", "2028-02-29T01:00") == ["2028-02-29T00:00-05:00", "2028-02-29T01:00-05:00"]
 
@@ -222,7 +222,7 @@ def test_times_increase(cron: Cron, moment: int) -> None:
 
 @given(CRONS, MOMENTS, st.floats(0, 1))
 @example(parse_cron("* 1-3 * * *", "Europe/Berlin"), AUTUMN, 0.5)
-def test_there_is_no_time_between_a_moment_and_the_time_after_it(cron: Cron, moment: int, part: float) -> None:
+def test_there_is_no_time_between_an_instant_and_the_next_time(cron: Cron, moment: int, part: float) -> None:
     after = cron.after(moment)
     if after is not None:
         between = min(moment + int((after - moment) * part), after - 1)

@@ -1,4 +1,4 @@
-"""What an expression may say, what is wrong with one, and the wall-clock times that it names."""
+"""Cron expressions: their syntax, their errors, and the wall-clock times that match."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -68,7 +68,7 @@ def times(expression: str, start: str, count: int) -> list[str]:
         ("@annually", ["2027-01-01 00:00", "2028-01-01 00:00", "2029-01-01 00:00"]),
     ],
 )
-def test_an_expression_names_these_times(expression: str, expected: list[str]) -> None:
+def test_an_expression_matches_these_times(expression: str, expected: list[str]) -> None:
     assert times(expression, "2026-02-27", 3) == expected
 
 
@@ -85,9 +85,9 @@ def test_an_expression_names_these_times(expression: str, expected: list[str]) -
         ("0 noon * * *", ["field 2 (hour) 'noon' is not a number"]),
         ("0 0 * * mon-fry", ["field 5 (day of week) 'mon-fry' has fry, which is not a number or a name (sun, mon, "]),
         ("-5 * * * *", ["field 1 (minute) '-5' is not understood: write *, a number, a-b, */n or a-b/n"]),
-        ("1,,2 * * * *", ["field 1 (minute) '' is empty: there is a comma too many"]),
-        ("0 0 1 * 0,*", ["field 5 (day of week) '0,*' lists * among others: write * alone, it stands for all of them"]),
-        ("*/0 * * * *", ["field 1 (minute) '*/0' has the step 0, which is not a number from 1 on"]),
+        ("1,,2 * * * *", ["field 1 (minute) '' is empty: remove a comma"]),
+        ("0 0 1 * 0,*", ["field 5 (day of week) '0,*' lists * with others: write only *, which includes them"]),
+        ("*/0 * * * *", ["field 1 (minute) '*/0' has the step 0, which is not a number from 1"]),
         ("*/90 * * * *", ["field 1 (minute) '*/90' has the step 90, but there are only 60 values"]),
         ("0 22-2 * * *", ["field 2 (hour) '22-2' runs backwards: write 22-23,0-2"]),
         ("0 21-3/2 * * *", ["field 2 (hour) '21-3/2' runs backwards: write its numbers with commas"]),
@@ -140,14 +140,14 @@ def full(expression: str, reasons: list[str]) -> list[str]:
 )
 def test_a_date_that_does_not_exist_is_refused(expression: str, fields: str) -> None:
     (problem,) = problems(expression)
-    assert problem.startswith(f"cron expression {expression!r}: it never fires: no day that exists matches {fields}")
+    assert problem.startswith(f"cron expression {expression!r}: it never fires: no existing day matches {fields}")
 
 
 def test_a_date_that_is_rare_is_not_refused() -> None:
     assert times("0 0 29 2 */7", "2072-01-01", 2) == ["2088-02-29 00:00", "2128-02-29 00:00"]
 
 
-def test_a_weekday_saves_a_day_of_the_month_that_does_not_exist() -> None:
+def test_a_weekday_makes_a_nonexistent_day_of_the_month_acceptable() -> None:
     assert times("0 0 30 2 1", "2026-02-01", 2) == ["2026-02-02 00:00", "2026-02-09 00:00"]
 
 
@@ -227,8 +227,8 @@ EXPRESSIONS = (
 
 @given(EXPRESSIONS | st.tuples(texts(0, 59), EXPRESSIONS).map(" ".join), st.integers(0, 3_000_000_000))
 @example("0 0 29 2 */7", 3_000_000_000)
-def test_the_calendar_is_that_of_croniter(expression: str, wall: int) -> None:
-    """Its clock is in UTC here, where nothing has to be fixed."""
+def test_the_calendar_agrees_with_croniter(expression: str, wall: int) -> None:
+    """In UTC, where clocks never change."""
     start = EPOCH + timedelta(seconds=wall)
     theirs = croniter(expression, start, second_at_beginning=True, implement_cron_bug=True)
     try:
@@ -242,7 +242,7 @@ def test_the_calendar_is_that_of_croniter(expression: str, wall: int) -> None:
 @example("* * * * *,*")
 @example("0 0 * * l")
 @example("0 0 * * #")
-def test_any_text_is_an_expression_or_refused(text: str) -> None:
+def test_any_text_is_accepted_or_refused(text: str) -> None:
     try:
         cron = parse_cron(text)
     except InvalidSchedule as error:
@@ -252,7 +252,7 @@ def test_any_text_is_an_expression_or_refused(text: str) -> None:
     assert all(problem.startswith(f"cron expression {text!r}: ") for problem in refused)
 
 
-def test_times_of_a_lively_expression_continue_to_the_end_of_the_calendar() -> None:
+def test_times_of_a_frequent_expression_continue_to_the_end_of_the_calendar() -> None:
     cron = parse_cron("0 0 1 1 *")
     last = int(datetime(9998, 1, 1, tzinfo=UTC).timestamp() * 1000)
     assert cron.after(last - 1) == last

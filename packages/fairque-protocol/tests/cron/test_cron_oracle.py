@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 
 class Named:
-    """The wall-clock seconds that an expression names: a reader of our own, which shares nothing with the package."""
+    """The wall-clock seconds that match an expression, by an independent parser."""
 
     def __init__(self, expression: str) -> None:
         texts = expression.lower().split()
@@ -106,7 +106,7 @@ class Walk:
         self.walls = [second + offset(zone, second) for second in self.instants]
 
     def fires(self, named: Named, *, skip_gap: bool) -> list[int]:
-        """The rules, said once more: what the highest time shown so far has passed is over."""
+        """The rules, implemented again: times up to the highest one shown so far have passed."""
         found = []
         highest = self.walls[0] - self.step
         for instant, wall in zip(self.instants, self.walls, strict=True):
@@ -166,7 +166,7 @@ def sampled_changes(each: int) -> Iterator[tuple[str, int]]:
 
 
 def expressions(draw: random.Random, zone: str, change: int, count: int) -> Iterator[str]:
-    """Expressions that have to do with a change: what it leaves out, repeats, or has around it."""
+    """Expressions related to a change: times that it skips, repeats, or has around it."""
     local = datetime.fromtimestamp(change - 1, ZoneInfo(zone))
     near = [(local.hour + shift) % 24 for shift in (-1, 0, 1, 2, 3)]
     day, month = str(local.day), str(local.month)
@@ -206,7 +206,7 @@ def answers(cron: Cron, start: int, end: int) -> list[int]:
 
 
 def check(cron: Cron, walk: Walk, draw: random.Random) -> int:
-    """Ask for the time after each fire of the walk and after some instants between; return how often was asked."""
+    """Compare the time after each fire of the walk and after some instants in between; return the number of checks."""
     named = Named(cron.expression)
     start, end = walk.instants[0] + DAY, walk.instants[-1]
     expected = [fire for fire in walk.fires(named, skip_gap=cron.dst_gap == "skip") if start < fire <= end]
@@ -219,13 +219,13 @@ def check(cron: Cron, walk: Walk, draw: random.Random) -> int:
 
 
 def around(zone: str, change: int, step: int = 60) -> Walk:
-    """Begin a day before what is asked, which is no less than the time that a change repeats."""
+    """Start a day earlier, which is at least the time that a change repeats."""
     minute = change // 60 * 60
     span = (2 * DAY, DAY * 3 // 2) if step == 60 else (DAY + 4 * HOUR, 8 * HOUR)
     return Walk(zone, minute - span[0], minute + span[1], step)
 
 
-def test_times_around_a_change_are_those_of_a_walk_over_each_minute() -> None:
+def test_times_around_a_change_agree_with_a_walk_over_each_minute() -> None:
     draw, asked = seeded(), 0
     for zone, change in sampled_changes(each=3):
         walk = around(zone, change)
@@ -234,7 +234,7 @@ def test_times_around_a_change_are_those_of_a_walk_over_each_minute() -> None:
     log.info("compared %d times with the walk", asked)
 
 
-def test_times_with_seconds_are_those_of_a_walk_over_each_second() -> None:
+def test_times_with_seconds_agree_with_a_walk_over_each_second() -> None:
     draw, asked = seeded(), 0
     zones = distinct_zones() if ALL else ODD_ZONES[:4]
     for zone in zones:
@@ -245,7 +245,7 @@ def test_times_with_seconds_are_those_of_a_walk_over_each_second() -> None:
     log.info("compared %d times with the walk over seconds", asked)
 
 
-def test_rare_times_are_those_of_a_walk_over_a_year() -> None:
+def test_rare_times_agree_with_a_walk_over_a_year() -> None:
     draw, asked = seeded(), 0
     zones = distinct_zones() if ALL else ["Africa/Cairo"]
     start, end = (int(datetime(year, month, 1, tzinfo=UTC).timestamp()) for year, month in ((2025, 12), (2027, 1)))
@@ -259,7 +259,7 @@ def test_rare_times_are_those_of_a_walk_over_a_year() -> None:
 
 
 def debian(cron: Cron, start: int, end: int) -> list[int]:
-    """What cronsim says, which keeps Debian's rules too."""
+    """The times of cronsim, which also follows Debian's rules."""
     *texts, weekday = cron.expression.upper().split()
     weekdays = [f"{item[1:]}L" if item[0] == "L" else item for item in weekday.split(",")]
     found = CronSim(" ".join([*texts, ",".join(weekdays)]), datetime.fromtimestamp(start, ZoneInfo(cron.timezone)))
@@ -267,7 +267,7 @@ def debian(cron: Cron, start: int, end: int) -> list[int]:
 
 
 def is_comparable(cron: Cron, change: int) -> bool:
-    """Leave out what cronsim answers otherwise; the tests below show each kind."""
+    """Skip cases in which cronsim differs; the tests below show each kind."""
     minute, hour = cron.expression.split()[:2]
     if hour[0] != "*":
         return minute[0] != "*"
@@ -277,7 +277,7 @@ def is_comparable(cron: Cron, change: int) -> bool:
     return whole_hours and (after < before or 0 < first_left_out < first_shown)
 
 
-def test_times_around_a_change_are_those_of_cronsim() -> None:
+def test_times_around_a_change_agree_with_cronsim() -> None:
     draw, asked = seeded(), 0
     for zone, change in sampled_changes(each=2):
         for expression in expressions(draw, zone, change, 4):
@@ -313,7 +313,7 @@ def test_six_fields_keep_the_same_rules_as_five() -> None:
     assert both("0 30 2 * * *", "Europe/Berlin", "2026-10-25") == ([], ["01:30"])
 
 
-def test_a_job_that_follows_elapsed_time_has_no_midnight_where_the_clocks_leave_it_out() -> None:
+def test_a_job_that_follows_elapsed_time_does_not_run_at_a_skipped_midnight() -> None:
     """cronsim enters a day at its midnight, and runs there even if no clock shows it."""
     assert both("0 */2 5 9 *", "America/Santiago", "2027-09-04") == ([], ["04:00"])
 

@@ -80,7 +80,7 @@ def test_two_servers_in_memory_are_two(binary: Path) -> None:
         assert one.url != other.url
 
 
-def test_starting_and_stopping_twice_is_no_more_than_once(binary: Path, connect: Connect, alive: Alive) -> None:
+def test_starting_and_stopping_twice_has_no_further_effect(binary: Path, connect: Connect, alive: Alive) -> None:
     server = EmbeddedServer(binary=binary)
     server.start()
     url, run_id = server.url, connect(server.url).info("server")["run_id"]
@@ -188,7 +188,7 @@ def test_a_missing_program_is_an_error_that_names_it() -> None:
         EmbeddedServer(binary=Path("/no/server")).start()
 
 
-def test_a_failed_start_quotes_the_log_and_can_be_tried_again(binary: Path, tmp_path: Path, connect: Connect) -> None:
+def test_a_failed_start_quotes_the_log_and_can_be_repeated(binary: Path, tmp_path: Path, connect: Connect) -> None:
     with EmbeddedServer(tmp_path, binary=binary) as server:
         connect(server.url).set("key", "value")
     manifest = next((tmp_path / "appendonlydir").glob("*.manifest"))

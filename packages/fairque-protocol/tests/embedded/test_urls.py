@@ -50,7 +50,7 @@ def test_other_urls_pass_through(url: str) -> None:
         "embedded://[",
     ],
 )
-def test_a_malformed_url_is_an_error_that_says_the_two_forms(url: str) -> None:
+def test_the_error_of_a_malformed_url_shows_the_two_forms(url: str) -> None:
     with pytest.raises(ConfigurationError, match=r"embedded:// .* embedded:///path/of/a/folder"):
         resolve_url(url)
 
@@ -74,7 +74,7 @@ def test_two_processes_share_the_server_of_a_path(tmp_path: Path, user: User, sa
     assert (tmp_path / "a b").is_dir()
 
 
-def test_the_server_is_given_up_at_exit(user: User, said: Said, alive: Alive) -> None:
+def test_the_server_is_released_at_exit(user: User, said: Said, alive: Alive) -> None:
     resolver = user("embedded://", lines=RESOLVER)
     url = said(resolver)
     assert alive(url)

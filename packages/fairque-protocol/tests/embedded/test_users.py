@@ -180,7 +180,7 @@ def test_a_terminated_guard_stops_the_server_first(
         assert connect(server.url).get("key") == "value"
 
 
-def test_what_a_crash_leaves_in_the_folder_does_not_block_a_start(
+def test_files_left_by_a_crash_do_not_block_a_start(
     binary: Path, tmp_path: Path, processes: Processes, socket_of: SocketOf, connect: Connect
 ) -> None:
     path = tmp_path / ("x" * 200)

@@ -1,4 +1,4 @@
-"""The header of each script says what its builder sends, what it answers and what it moves; this holds it to that."""
+"""The header of each script lists its arguments, answers and transitions; these tests check that it is correct."""
 
 import re
 from pathlib import Path
@@ -115,20 +115,20 @@ def test_every_script_gets_the_meta_key_and_no_other(source: "Source") -> None:
     assert "KEYS[2]" not in source.body
 
 
-def test_the_builder_sends_what_the_header_lists(source: "Source") -> None:
+def test_the_builder_sends_the_arguments_of_the_header(source: "Source") -> None:
     arguments = source.arguments
     for number in (1, 3):
         sent = sample(source.name, number).args
         assert len(sent) == len(arguments.fixed) + number * len(arguments.group)
 
 
-def test_the_stride_of_the_script_is_that_of_its_header(source: "Source") -> None:
+def test_the_stride_of_the_script_matches_its_header(source: "Source") -> None:
     stride = re.search(r"^local STRIDE = (\d+)$", source.body, re.MULTILINE)
     if stride:
         assert int(stride[1]) == len(source.arguments.group)
 
 
-def test_the_codes_are_of_the_closed_set(source: "Source") -> None:
+def test_the_codes_are_statuses(source: "Source") -> None:
     assert source.codes <= set(Status)
 
 
@@ -145,8 +145,8 @@ def test_every_code_is_used(sources: list["Source"]) -> None:
     assert {code for source in sources for code in source.codes} == set(Status)
 
 
-def test_the_moves_are_the_transitions_of_the_verb(source: "Source") -> None:
-    """A verb makes its own transitions, and those of the includes promote and reclaim where it has them."""
+def test_the_moves_match_the_transitions_of_the_verb(source: "Source") -> None:
+    """A verb makes its own transitions, and those of the includes promote and reclaim if it uses them."""
     verbs = {source.name} | source.includes
     expected = {(t.before or "NEW", t.after) for t in TRANSITIONS if t.verb in verbs}
     assert source.moves == expected
@@ -157,15 +157,15 @@ def test_every_transition_has_a_script(sources: list["Source"]) -> None:
     assert moved == {(t.before or "NEW", t.after) for t in TRANSITIONS}
 
 
-def test_scripts_that_only_read_say_so(source: "Source") -> None:
+def test_scripts_that_only_read_are_flagged_no_writes(source: "Source") -> None:
     assert ("no-writes" in source.flags) == (source.name in READERS)
 
 
-def test_what_a_worker_needs_works_without_memory(source: "Source") -> None:
+def test_scripts_of_workers_are_allowed_when_out_of_memory(source: "Source") -> None:
     assert ("allow-oom" in source.flags) == (source.name in WORKER | SCHEDULER | OPERATOR | VERIFIER)
 
 
-def test_only_what_makes_something_new_needs_memory() -> None:
+def test_only_scripts_that_create_records_are_refused_when_out_of_memory() -> None:
     assert set(script_names()) == WORKER | SCHEDULER | OPERATOR | VERIFIER | READERS | MAKERS
 
 
@@ -174,7 +174,7 @@ def test_a_script_is_short(source: "Source") -> None:
     assert max(map(len, source.lines)) <= 120
 
 
-def test_an_include_is_shorter_and_says_what_it_is_for(lua_folder: Path) -> None:
+def test_an_include_is_shorter_and_has_a_description(lua_folder: Path) -> None:
     for path in (lua_folder / "includes").iterdir():
         lines = path.read_text().splitlines()
         assert len(lines) <= 40, path.name
@@ -188,7 +188,7 @@ def test_every_include_is_used(lua_folder: Path, sources: list["Source"]) -> Non
 
 
 def test_a_script_includes_only_what_it_uses(source: "Source") -> None:
-    """Something that the include defines is named outside of it."""
+    """A name that the include defines is used outside it."""
     pieces = re.split(r"^-- file: (\S+)\n", script(source.name).text, flags=re.MULTILINE)
     texts: dict[str, str] = {}
     for path, text in zip(["main", *pieces[1::2]], pieces[0::2], strict=True):
@@ -222,7 +222,7 @@ def test_the_scripts_and_python_agree_on_the_states_in_which_a_task_has_ended(lu
         assert path.stem in ("terminal", "readable") or "CANCELED = true" not in path.read_text(), path
 
 
-def test_no_script_looks_for_keys_or_reads_users_json(source: "Source") -> None:
+def test_no_script_scans_keys_or_parses_json_of_users(source: "Source") -> None:
     assert not re.search(r'"(KEYS|SCAN|HSCAN|ZSCAN|SSCAN)"|cjson\.decode', source.body)
 
 

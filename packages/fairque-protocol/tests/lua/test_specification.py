@@ -1,4 +1,4 @@
-"""lua/README.md is the contract; the code must not know more than it, nor it more than the code."""
+"""lua/README.md is the contract: it must list everything in the code, and nothing else."""
 
 import re
 from pathlib import Path
@@ -41,7 +41,7 @@ def listed_keys(page: str, *, reserved: bool) -> set[str]:
     return {re.sub(r"<\w+>", "", names_in(row[0])[0]) for row in rows}
 
 
-def test_every_key_of_the_scripts_is_listed_and_the_other_way_round(page: str) -> None:
+def test_every_key_of_the_scripts_is_listed_and_vice_versa(page: str) -> None:
     text = "\n".join(script(name).text for name in script_names())
     used = set(re.findall(r'\bP \.\. "([a-z_]+:?)"', text)) | {"meta"}
     # Names that reach a key through a variable: the argument of head and top, and lists in a loop.
@@ -56,14 +56,14 @@ def test_reserved_keys_have_other_names(page: str) -> None:
     assert not listed_keys(page, reserved=True) & listed_keys(page, reserved=False)
 
 
-def test_every_key_has_a_type_and_what_is_not_reserved_a_writer_and_a_life(page: str) -> None:
+def test_every_key_has_a_type_and_unless_reserved_a_writer_and_a_lifetime(page: str) -> None:
     for key, kind, members, writer, life in table(page, "Keys"):
         assert kind in {"string", "hash", "set", "zset", "list", "channel", "any"}, key
         assert members, key
         assert bool(writer and life) != (RESERVED in members), key
 
 
-def test_the_drawing_shows_every_transition_with_its_verb(page: str) -> None:
+def test_the_diagram_shows_every_transition_with_its_verb(page: str) -> None:
     drawn = re.findall(r"^  (\S+) --> (\w+): (\w+)$", page, re.MULTILINE)
     assert sorted(drawn) == sorted((t.before or "[*]", str(t.after), t.verb) for t in TRANSITIONS)
 
@@ -77,7 +77,7 @@ def test_every_script_is_listed(page: str) -> None:
     assert sorted(row[0] for row in table(page, "Scripts")) == script_names()
 
 
-def test_the_listed_arguments_are_those_of_the_header(page: str, source: "Source") -> None:
+def test_the_listed_arguments_match_the_header(page: str, source: "Source") -> None:
     (cell,) = [row[1] for row in table(page, "Scripts") if row[0] == source.name]
     fixed, _, group = cell.partition("[")
     arguments = source.arguments
@@ -85,7 +85,7 @@ def test_the_listed_arguments_are_those_of_the_header(page: str, source: "Source
     assert [name.strip() for name in group.rstrip("]").split(",") if name.strip()] == list(arguments.group)
 
 
-def test_the_listed_codes_are_those_of_the_header(page: str, source: "Source") -> None:
+def test_the_listed_codes_match_the_header(page: str, source: "Source") -> None:
     rows = {row[0]: row[2] for row in table(page, "Scripts")}
     cell = rows[source.name]
     if cell.startswith("as "):
@@ -96,6 +96,6 @@ def test_the_listed_codes_are_those_of_the_header(page: str, source: "Source") -
     assert listed | general == source.codes
 
 
-def test_the_numbers_of_the_versions_are_the_present_ones(page: str) -> None:
+def test_the_version_numbers_are_current(page: str) -> None:
     assert f"wire, now {WIRE_VERSION} " in page
     assert f"schema, now {SCHEMA} " in page

@@ -1,4 +1,4 @@
-"""The context under every way to write its annotation: given, or refused where the function is made."""
+"""The context with every form of its annotation: it is passed, or the function is refused at decoration."""
 
 import functools
 import importlib.util
@@ -102,11 +102,11 @@ NOT_GIVEN = [
 REFUSED = {
     "Own": "a subclass of TaskContext",
     "Optional[Own]": "a subclass of TaskContext",
-    "list[TaskContext]": "no producer can pass one",
-    "type[TaskContext]": "no producer can pass one",
-    "dict[str, 'TaskContext']": "no producer can pass one",
-    "Callable[[TaskContext], None]": "no producer can pass one",
-    "tuple[int, Own]": "no producer can pass one",
+    "list[TaskContext]": "producers cannot pass one",
+    "type[TaskContext]": "producers cannot pass one",
+    "dict[str, 'TaskContext']": "producers cannot pass one",
+    "Callable[[TaskContext], None]": "producers cannot pass one",
+    "tuple[int, Own]": "producers cannot pass one",
 }
 WAYS = {"as it is": "{}", "in quotes": '"""{}"""', "under the future": "{}"}
 
@@ -119,13 +119,15 @@ def written(way: str, annotation: str) -> str:
 @pytest.mark.parametrize("way", WAYS)
 class TestWaysToWriteIt:
     @pytest.mark.parametrize("annotation", GIVEN)
-    def test_it_is_given(self, load: Load, way: str, annotation: str) -> None:
+    def test_the_context_is_passed(self, load: Load, way: str, annotation: str) -> None:
         run = load(written(way, annotation)).run
         assert with_context(run, "context", [1], {}) == ([1, "context"], {})
         assert list(call_signature(run).parameters) == ["a"]
 
     @pytest.mark.parametrize("annotation", NOT_GIVEN)
-    def test_it_is_not_given_and_a_value_of_the_caller_s_is_passed(self, load: Load, way: str, annotation: str) -> None:
+    def test_the_context_is_not_passed_and_the_value_of_the_caller_is(
+        self, load: Load, way: str, annotation: str
+    ) -> None:
         run = load(written(way, annotation)).run
         assert with_context(run, "context", [1], {"ctx": 2}) == ([1], {"ctx": 2})
         assert list(call_signature(run).parameters) == ["a", "ctx"]
@@ -167,7 +169,7 @@ FOR_CHECKERS = [
 
 @pytest.mark.parametrize("way", ["in quotes", "under the future"])
 @pytest.mark.parametrize("checked", FOR_CHECKERS, ids=str)
-def test_names_for_type_checkers_only_are_read_in_the_source(
+def test_names_for_type_checkers_only_are_resolved_from_the_source(
     load: Load, tmp_path: Path, checked: tuple[str, str, bool | None], way: str
 ) -> None:
     imports, annotation, given = checked
@@ -189,7 +191,7 @@ def test_names_for_type_checkers_only_are_read_in_the_source(
         assert (context_place(run) is not None) is given
 
 
-def test_names_are_looked_for_inwards_first(load: Load) -> None:
+def test_names_are_resolved_in_the_innermost_scope_first(load: Load) -> None:
     module = load(
         "from fairque.protocol.model.context import TaskContext\n"
         "class Jobs:\n"
@@ -221,7 +223,7 @@ CIRCLES = [
 
 @pytest.mark.parametrize("future", ["", "from __future__ import annotations\n"], ids=["now", "future"])
 @pytest.mark.parametrize(("lines", "annotation", "given"), CIRCLES, ids=range(len(CIRCLES)))
-def test_an_alias_that_names_itself_is_read_once(
+def test_a_recursive_alias_is_read_once(
     load: Load, tmp_path: Path, lines: str, annotation: str, future: str, *, given: bool
 ) -> None:
     (tmp_path / "written_json.py").write_text(
@@ -247,7 +249,7 @@ def test_an_alias_that_names_itself_is_read_once(
         ("from aliases import Wanted", "Wanted", True),
     ],
 )
-def test_text_in_an_alias_of_another_module_is_looked_up_there(
+def test_strings_in_an_alias_of_another_module_are_resolved_there(
     load: Load, imports: str, annotation: str, way: str, *, given: bool
 ) -> None:
     load(
@@ -262,7 +264,7 @@ def test_text_in_an_alias_of_another_module_is_looked_up_there(
     assert (context_place(run) is not None) is given
 
 
-def test_a_module_that_stands_in_the_place_of_a_type_is_asked_for_nothing(load: Load) -> None:
+def test_no_attribute_of_a_module_used_as_a_type_is_accessed(load: Load) -> None:
     load("def __getattr__(name): raise AssertionError(f'it was asked for {name}')\n", "lazy")
     assert context_place(load("import lazy\ndef run(ctx: lazy = None): ...\n").run) is None
 
@@ -296,20 +298,20 @@ def test_aliases_of_newer_pythons_are_followed(load: Load, future: str, lines: s
 
 
 @pytest.mark.skipif(sys.version_info < (3, 14), reason="annotations have their values late since Python 3.14")
-def test_a_name_without_a_value_hides_no_other_one(load: Load) -> None:
+def test_a_name_without_a_value_does_not_hide_others(load: Load) -> None:
     run = load("from fairque.client import TaskContext\ndef run(a: Nowhere, ctx: TaskContext): ...\n").run
     assert with_context(run, "context", [1], {}) == ([1, "context"], {})
 
 
 class TestPlaces:
-    def test_a_context_by_place_only_leaves_its_name_to_others(self) -> None:
+    def test_the_name_of_a_positional_only_context_is_free_for_others(self) -> None:
         def run(ctx: TaskContext, /, **others: int) -> tuple[Any, dict[str, int]]:
             return ctx, others
 
         args, kwargs = with_context(run, "context", (), {"ctx": 2})
         assert run(*args, **kwargs) == ("context", {"ctx": 2})
 
-    def test_what_is_left_out_before_a_context_by_place_only_has_its_default(self) -> None:
+    def test_omitted_parameters_before_a_positional_only_context_get_their_defaults(self) -> None:
         def run(a: int = 5, ctx: TaskContext | None = None, /, b: int = 6) -> tuple[Any, ...]:
             return a, ctx, b
 
@@ -317,7 +319,7 @@ class TestPlaces:
             args, kwargs = with_context(run, "context", given, {})
             assert run(*args, **kwargs) == result
 
-    def test_it_stands_before_and_behind_any_number_of_arguments(self) -> None:
+    def test_the_context_may_come_before_or_after_variable_arguments(self) -> None:
         def before(ctx: TaskContext, *rest: int) -> tuple[Any, ...]:
             return ctx, *rest
 
@@ -328,7 +330,7 @@ class TestPlaces:
             args, kwargs = with_context(run, "context", (1, 2), {})
             assert run(*args, **kwargs) == ("context", 1, 2)
 
-    def test_any_number_of_them_is_refused(self) -> None:
+    def test_variable_arguments_annotated_with_the_context_are_refused(self) -> None:
         def placed(*contexts: TaskContext) -> None: ...
         def named(**contexts: "TaskContext | None") -> None: ...
 
@@ -375,21 +377,21 @@ class TestWrappedFunctions:
         [passing_on, with_others, lambda f: passing_on(passing_on(f)), lambda f: passing_on(with_others(f))],
         ids=["passes on", "other parameters", "twice", "both"],
     )
-    def test_the_one_of_the_function_is_given_through_its_decorators(self, wrap: Callable[..., Any]) -> None:
+    def test_the_context_of_the_function_is_passed_through_its_decorators(self, wrap: Callable[..., Any]) -> None:
         def run(a: int, ctx: TaskContext) -> tuple[Any, ...]:
             return a, ctx
 
         args, kwargs = with_context(wrap(run), "context", (1,), {})
         assert wrap(run)(*args, **kwargs) == (1, "context")
 
-    def test_one_that_comes_first_goes_through_an_untyped_decorator(self) -> None:
+    def test_a_context_in_first_position_passes_through_an_untyped_decorator(self) -> None:
         def run(ctx: TaskContext, a: int) -> tuple[Any, ...]:
             return ctx, a
 
         args, kwargs = with_context(untyped(run), "context", (1,), {})
         assert untyped(run)(*args, **kwargs) == ("context", 1)
 
-    def test_a_decorator_may_ask_for_it_alone(self) -> None:
+    def test_only_a_decorator_may_take_the_context(self) -> None:
         def run(a: int, ctx: int = 0) -> tuple[int, int]:
             return a, ctx
 
@@ -398,7 +400,7 @@ class TestWrappedFunctions:
         assert wrapped(*args, **kwargs) == ("context", (1, 0))
         assert list(call_signature(wrapped).parameters) == ["a", "ctx"]
 
-    def test_a_cached_function_gets_it(self) -> None:
+    def test_a_cached_function_gets_the_context(self) -> None:
         @functools.lru_cache
         def run(a: int, ctx: TaskContext) -> tuple[Any, ...]:
             return a, ctx
@@ -407,7 +409,7 @@ class TestWrappedFunctions:
         assert run(*args, **kwargs) == (1, "context")
 
     @pytest.mark.parametrize("future", ["", "from __future__ import annotations\n"], ids=["now", "future"])
-    def test_a_partial_function_that_is_named_gets_it(self, load: Load, future: str) -> None:
+    def test_a_named_partial_function_gets_the_context(self, load: Load, future: str) -> None:
         module = load(
             f"{future}import functools\nfrom fairque.client import TaskContext\n"
             "def run(a, b, ctx: TaskContext): ...\n"
@@ -420,7 +422,7 @@ class TestWrappedFunctions:
         assert list(call_signature(module.named).parameters) == ["a", "b"]
         assert with_context(module.named, "context", [2], {}) == (["context", 2], {})
 
-    def test_a_signature_that_a_function_states_itself_counts(self) -> None:
+    def test_an_explicit_signature_of_a_function_is_used(self) -> None:
         def run(*args: Any) -> Any:
             return args
 

@@ -1,4 +1,4 @@
-"""The context of a task: what it knows, why it should stop, its logger, and the one way out for its progress."""
+"""The context of a task: its fields, its reasons to stop, its logger, and its progress."""
 
 import logging
 from datetime import timedelta
@@ -19,7 +19,7 @@ def context() -> TaskContext:
     return TaskContext(TASK, attempt=2, fence=7, deadline=0.0)
 
 
-def test_the_logger_says_which_task_speaks(context: TaskContext, caplog: pytest.LogCaptureFixture) -> None:
+def test_records_of_the_logger_identify_the_task(context: TaskContext, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         context.logger.info("read %d rows", 5, extra={"table": "orders", "attempt": 9})
     (record,) = caplog.records
@@ -29,7 +29,7 @@ def test_the_logger_says_which_task_speaks(context: TaskContext, caplog: pytest.
     assert context.logger is context.logger
 
 
-def test_progress_leaves_through_the_one_callback_with_the_attempt(context: TaskContext) -> None:
+def test_progress_is_passed_to_the_callback_with_the_attempt(context: TaskContext) -> None:
     told: list[Progress] = []
     context.progress(1)
     context = TaskContext(TASK, attempt=2, fence=7, deadline=0.0, on_progress=told.append)
@@ -37,21 +37,21 @@ def test_progress_leaves_through_the_one_callback_with_the_attempt(context: Task
     assert told == [Progress(2, 5, "half", attempt=2)]
 
 
-def test_what_is_no_progress_is_refused_in_the_task(context: TaskContext) -> None:
+def test_invalid_progress_raises_in_the_task(context: TaskContext) -> None:
     wrong: Any = "2"
     with pytest.raises(TypeError, match="done of a progress must be a number"):
         context.progress(wrong)
-    with pytest.raises(ValueError, match="total of a progress must be a number from 0 on"):
+    with pytest.raises(ValueError, match="total of a progress must be a number from 0, "):
         context.progress(1, -1)
 
 
-def test_a_context_says_whose_task_it_is(context: TaskContext) -> None:
+def test_a_context_has_the_fields_of_its_task(context: TaskContext) -> None:
     assert (context.task_id, context.user_id, context.group_id, context.func) == ("t1", "ann", None, "shop:load")
     assert (context.attempt, context.fence) == (2, 7)
     assert context.seconds_left < 0
 
 
-def test_nothing_asks_a_task_to_stop_at_first(context: TaskContext) -> None:
+def test_a_new_attempt_is_not_asked_to_stop(context: TaskContext) -> None:
     assert (context.should_stop, context.stop_reason, context.lease_held) == (False, None, True)
     assert not context.wait_stop(0)
     assert not context.wait_stop(timedelta())
@@ -66,20 +66,20 @@ def test_the_first_reason_to_stop_stays() -> None:
     assert context.wait_stop()
 
 
-def test_a_task_whose_lease_is_over_should_stop_before_anybody_says_so() -> None:
+def test_a_task_whose_lease_has_ended_should_stop_without_a_signal() -> None:
     context = TaskContext(TASK, attempt=1, fence=1, deadline=0.0, held=lambda: False)
     assert (context.should_stop, context.stop_reason, context.lease_held) == (True, StopReason.LEASE_LOST, False)
     assert context.wait_stop(0)
 
 
-def test_the_loss_of_a_lease_shows_also_after_a_cancelation() -> None:
+def test_a_lost_lease_is_visible_after_a_cancelation_too() -> None:
     stop = StopSignal()
     context = TaskContext(TASK, attempt=1, fence=1, deadline=0.0, stop=stop, held=lambda: False)
     stop.give(StopReason.CANCELED)
     assert (context.stop_reason, context.lease_held) == (StopReason.CANCELED, False)
 
 
-def test_a_callback_of_a_stop_is_called_once_even_when_it_comes_late() -> None:
+def test_a_stop_callback_is_called_once_even_if_added_late() -> None:
     early, late, calls = StopSignal(), StopSignal(), list[str]()
     early.when_given(lambda: calls.append("early"))
     early.give(StopReason.TIMEOUT)
@@ -90,7 +90,7 @@ def test_a_callback_of_a_stop_is_called_once_even_when_it_comes_late() -> None:
     assert calls == ["early", "late"]
 
 
-def test_an_attempt_that_has_ended_is_not_called_any_more() -> None:
+def test_the_callback_of_an_ended_attempt_is_not_called() -> None:
     stop, calls = StopSignal(), list[str]()
     stop.when_given(lambda: calls.append("before"))
     stop.close()

@@ -1,4 +1,4 @@
-"""Identifiers: version, order and randomness of the ids made here, and what an id from outside may be."""
+"""Identifiers: version, order and randomness of generated ids, and the rules for ids chosen by callers."""
 
 import uuid
 
@@ -24,7 +24,7 @@ def test_an_id_is_a_version_7_uuid_of_its_time(now_ms: int) -> None:
 
 
 @given(st.lists(st.integers(0, LATEST_MS), min_size=2, unique=True))
-def test_ids_sort_by_the_time_of_their_making(times: list[int]) -> None:
+def test_ids_sort_by_creation_time(times: list[int]) -> None:
     ids = []
     with pytest.MonkeyPatch.context() as patch:
         for now_ms in times:
@@ -33,7 +33,7 @@ def test_ids_sort_by_the_time_of_their_making(times: list[int]) -> None:
     assert [i for _, i in sorted(zip(times, ids, strict=True))] == sorted(ids)
 
 
-def test_ids_of_one_moment_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ids_created_at_the_same_time_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "now_ms", lambda: 1)
     assert len({new_task_id() for _ in range(2_000)}) == 2_000
 
@@ -42,7 +42,7 @@ def test_every_variant_digit_is_used() -> None:
     assert {new_task_id()[19] for _ in range(300)} == set("89ab")
 
 
-def test_a_nonce_has_16_digits_and_comes_once() -> None:
+def test_a_nonce_has_16_digits_and_is_unique() -> None:
     made = {new_nonce() for _ in range(1_000)}
     assert len(made) == 1_000
     assert all(len(nonce) == 16 and int(nonce, 16) >= 0 for nonce in made)
@@ -74,7 +74,7 @@ def test_other_values_are_refused_with_the_reason(value: object, message: str) -
         check_id(value, "user_id")
 
 
-def test_the_error_shows_no_more_than_the_beginning_of_a_long_id() -> None:
+def test_the_error_shows_only_the_start_of_a_long_id() -> None:
     with pytest.raises(InvalidTask) as caught:
         check_id("x" * 100_000, "user_id")
     assert len(str(caught.value)) < 200

@@ -1,4 +1,4 @@
-"""The parameter that takes the context of a task is found by its annotation, however that is written."""
+"""The parameter that takes the context of a task is found by its annotation, in whatever form."""
 
 import functools
 import inspect
@@ -47,7 +47,7 @@ async def coroutine(ctx: TaskContext) -> None: ...
         (coroutine, ContextPlace("ctx", 0)),
     ],
 )
-def test_it_is_found(function: Callable[..., Any], place: ContextPlace) -> None:
+def test_the_context_parameter_is_found(function: Callable[..., Any], place: ContextPlace) -> None:
     assert context_place(function) == place
     assert context_place(function) == place
 
@@ -57,17 +57,17 @@ def without(a: int, ctx: Any, b: "Decimal", c: int | str, *args: TaskContext, **
 
 class TestNone:
     class TaskContext:
-        """Another one of the same name."""
+        """Another class with the same name."""
 
     def other(self, ctx: "TestNone.TaskContext") -> None: ...
 
     @pytest.mark.parametrize("function", [without, print, len, functools.partial(without, 1), other])
-    def test_nothing_else_is_taken_for_it(self, function: Callable[..., Any]) -> None:
+    def test_other_parameters_are_not_taken_for_the_context(self, function: Callable[..., Any]) -> None:
         assert context_place(function) is None
         assert with_context(function, "context", [1], {"b": 2}) == ([1], {"b": 2})
 
 
-def test_two_of_them_are_refused() -> None:
+def test_two_contexts_are_refused() -> None:
     def twice(one: TaskContext, other: TaskContext) -> None: ...
 
     with pytest.raises(FairqueError, match="has two parameters of type TaskContext, 'one' and 'other'"):
@@ -85,7 +85,7 @@ def test_two_of_them_are_refused() -> None:
         (or_none, (1,), {}),
     ],
 )
-def test_the_context_arrives_beside_the_arguments(
+def test_the_context_is_passed_with_the_arguments(
     function: Callable[..., Any], args: tuple[int, ...], kwargs: dict[str, int]
 ) -> None:
     given, named_ones = with_context(function, "context", args, kwargs)
@@ -93,16 +93,16 @@ def test_the_context_arrives_beside_the_arguments(
     assert bound.arguments == {"ctx": "context", "a": 1}
 
 
-def test_in_the_middle_it_moves_the_others_up() -> None:
+def test_a_context_in_the_middle_shifts_later_arguments() -> None:
     assert with_context(later, "context", (1, 2), {}) == ([1, "context", 2], {})
     assert with_context(later, "context", (1,), {"b": 2}) == ([1, "context"], {"b": 2})
     assert with_context(later, "context", (), {"a": 1, "b": 2}) == ((), {"a": 1, "b": 2, "ctx": "context"})
 
 
-def test_what_a_message_says_never_takes_its_place() -> None:
+def test_an_argument_of_a_message_never_replaces_the_context() -> None:
     assert with_context(named, "context", (1,), {"ctx": "forged"}) == ((1,), {"ctx": "context"})
 
 
-def test_errors_name_the_parameter_of_an_argument_behind_it() -> None:
+def test_errors_name_the_parameter_of_an_argument_after_the_context() -> None:
     name = REGISTRY.register(later, "tests:later")
     assert [parameter_name(name, place) for place in (0, 1, 2)] == ["a", "b", ""]

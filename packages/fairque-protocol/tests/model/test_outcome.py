@@ -1,4 +1,4 @@
-"""What becomes of an attempt that raised."""
+"""The decision after an attempt that raised an error."""
 
 import json
 from typing import Any
@@ -51,7 +51,7 @@ def test_only_a_dead_letter_and_a_cancelation_are_final(error: BaseException, fa
     assert decide(error, retries=1, failures=failures).final is final
 
 
-def test_the_policy_of_the_task_makes_the_pause() -> None:
+def test_the_backoff_of_the_task_determines_the_pause() -> None:
     policy = Backoff(base=10, factor=3, longest=40)
     pauses = [decide(ValueError(), retries=9, failures=n, backoff=policy, draw=lambda: 1).pause_ms for n in range(3)]
     assert pauses == [10_000, 30_000, 40_000]
@@ -81,7 +81,7 @@ class TestDescription:
     def test_it_is_cut_to_a_few_kib(self) -> None:
         assert len(json.dumps(self.described(ValueError("x" * 1_000_000)))) < 20_000
 
-    def test_text_that_is_no_unicode_is_written_all_the_same(self) -> None:
+    def test_text_that_is_not_valid_unicode_is_escaped(self) -> None:
         assert self.described(ValueError("\ud800"))["error"] == "\\ud800"
 
     @pytest.mark.parametrize("second", [RuntimeError, SystemExit])
@@ -94,7 +94,7 @@ class TestDescription:
         assert found["type"].endswith("Mute")
         assert found["error"] == error_text(Mute()) == f"(its text cannot be made: {second.__name__})"
 
-    def test_an_error_whose_traceback_cannot_be_made_is_described(self) -> None:
+    def test_an_error_whose_traceback_cannot_be_formatted_is_described(self) -> None:
         class Lost(Exception):
             def __getattribute__(self, name: str) -> Any:
                 if name == "__cause__":
@@ -104,7 +104,7 @@ class TestDescription:
         found = self.described(Lost("why"))
         assert (found["error"], found["traceback"]) == ("why", "(its traceback cannot be made: SystemExit)")
 
-    def test_an_error_with_a_text_of_a_kind_of_its_own_is_described(self) -> None:
+    def test_an_error_whose_text_is_a_subclass_of_str_is_described(self) -> None:
         class Odd(str):
             __slots__ = ()
 
@@ -117,7 +117,7 @@ class TestDescription:
 
         assert self.described(Says())["error"] == "odd"
 
-    def test_a_class_whose_name_is_no_unicode_is_described(self) -> None:
+    def test_a_class_whose_name_is_not_valid_unicode_is_described(self) -> None:
         class Named(Exception):
             __qualname__ = "\ud800"
 

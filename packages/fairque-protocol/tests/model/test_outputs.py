@@ -1,4 +1,4 @@
-"""Outputs: what can be said of a value that is not there yet, and how it comes to its place."""
+"""Outputs: the operations of a placeholder, and how it is replaced with its value."""
 
 import copy
 import pickle
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fairque.protocol.errors import InvalidTask, OutputMissing, ProtocolError
 from fairque.protocol.jsonvalue import MAX_DEPTH, check_json
 from fairque.protocol.model.dependencies import After
-from fairque.protocol.model.outputs import Input, Left, Output, edges, fill_in, take_out
+from fairque.protocol.model.outputs import Input, Output, StoredOutputs, edges, fill_in, take_out
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
 
@@ -36,40 +36,38 @@ def count(value: Any) -> int:
 
 
 class TestReferences:
-    def test_a_task_gives_a_reference_to_its_result_and_to_what_it_pushes(self) -> None:
+    def test_a_task_has_placeholders_for_its_result_and_pushed_values(self) -> None:
         task: Task[Any] = Task(task_id="p")
         assert task.output == Output("p")
         assert task.xcom("rows") == Output("p", "rows")
 
-    def test_a_part_is_a_reference_too(self) -> None:
+    def test_a_part_is_a_placeholder_too(self) -> None:
         assert OUTPUT["rows"][0][-1] == Output("p", None, ("rows", 0, -1))
         assert OUTPUT.path == ()
 
     @pytest.mark.parametrize("step", [slice(1, 2), 1.5, None, True, (1, 2), OUTPUT])
-    def test_a_part_has_a_name_or_a_place(self, step: Any) -> None:
-        with pytest.raises(InvalidTask, match="a part of an output is named by a text or a whole number, not "):
+    def test_a_part_has_a_key_or_an_index(self, step: Any) -> None:
+        with pytest.raises(InvalidTask, match="a part of an output is selected by a string or a whole number, not "):
             OUTPUT[step]
 
     @pytest.mark.parametrize(
         ("deed", "word"),
         [
-            (list, "walked over"),
-            (lambda o: [*o], "walked over"),
+            (list, "iterated over"),
+            (lambda o: [*o], "iterated over"),
             (lambda o: 1 in o, "searched"),
             (len, "counted"),
             (bool, "tested"),
             (lambda o: o or 5, "tested"),
-            (lambda o: f"/data/{o}", "put into a text"),
-            ("{}".format, "put into a text"),
+            (lambda o: f"/data/{o}", "formatted"),
+            ("{}".format, "formatted"),
         ],
     )
-    def test_nothing_else_can_be_done_with_it_before_the_task_has_run(
-        self, deed: Callable[[Any], Any], word: str
-    ) -> None:
+    def test_other_operations_on_a_placeholder_are_refused(self, deed: Callable[[Any], Any], word: str) -> None:
         with pytest.raises(TypeError, match=rf"the output of task p\['a'\] cannot be {word} here: its value is known"):
             deed(OUTPUT["a"])
 
-    def test_it_can_be_shown_copied_and_pickled(self) -> None:
+    def test_a_placeholder_can_be_shown_copied_and_pickled(self) -> None:
         part = OUTPUT["a"]
         assert repr(part) == "Output(task_id='p', key=None, path=('a',))"
         assert copy.deepcopy(part) == pickle.loads(pickle.dumps(part)) == part  # noqa: S301 - our own bytes
@@ -84,16 +82,16 @@ class TestReferences:
             (("p", 5), "key must be a string, not int"),
         ],
     )
-    def test_it_names_a_task_and_a_key_that_can_be(self, arguments: Any, problem: str) -> None:
+    def test_a_placeholder_needs_a_valid_task_id_and_key(self, arguments: Any, problem: str) -> None:
         with pytest.raises(InvalidTask, match=problem):
             Output(*arguments)
 
     @pytest.mark.parametrize("key", ["", 5, None, "x" * 129])
-    def test_so_does_a_task(self, key: Any) -> None:
+    def test_the_placeholders_of_a_task_need_a_valid_key(self, key: Any) -> None:
         with pytest.raises(InvalidTask, match="key "):
             Task().xcom(key)
 
-    def test_it_is_no_list_of_arguments_or_parents(self) -> None:
+    def test_a_placeholder_is_refused_as_arguments_or_dependencies(self) -> None:
         with pytest.raises(InvalidTask, match="args must be a list or tuple of arguments, not Output"):
             Task(args=OUTPUT)
         with pytest.raises(InvalidTask, match="depends_on must be tasks or ids of tasks, not Output"):
@@ -102,7 +100,7 @@ class TestReferences:
 
 class TestTakingOutAndFillingIn:
     @given(st.lists(values, max_size=3), st.dictionaries(st.text(max_size=3), values, max_size=3))
-    def test_what_was_taken_out_comes_back_to_its_place(self, args: list[Any], kwargs: dict[str, Any]) -> None:
+    def test_extracted_outputs_are_restored_to_their_places(self, args: list[Any], kwargs: dict[str, Any]) -> None:
         before = copy.deepcopy((args, kwargs))
         plain_args, plain_kwargs, inputs = take_out(tuple(args), kwargs)
         assert (args, kwargs) == before
@@ -111,11 +109,11 @@ class TestTakingOutAndFillingIn:
         filled = fill_in(tuple(plain_args), plain_kwargs, tuple(inputs), lambda one: one.output)
         assert filled == (tuple(args), kwargs)
 
-    def test_each_place_is_told(self) -> None:
+    def test_the_path_of_each_output_is_returned(self) -> None:
         _, _, inputs = take_out((1, [OUTPUT, {"a": (OUTPUT["x"],)}]), {"b": OUTPUT})
         assert inputs == [Input((1, 0), OUTPUT), Input((1, 1, "a", 0), OUTPUT["x"]), Input(("b",), OUTPUT)]
 
-    def test_a_value_that_holds_itself_is_left_to_whoever_checks_its_depth(self) -> None:
+    def test_a_value_that_contains_itself_is_left_to_the_depth_check(self) -> None:
         endless: list[Any] = [OUTPUT]
         endless.append(endless)
         plain, _, inputs = take_out((endless,), {})
@@ -123,7 +121,7 @@ class TestTakingOutAndFillingIn:
         with pytest.raises(InvalidTask, match="nested deeper than 32 levels"):
             check_json(plain, "args")
 
-    def test_the_deepest_value_that_is_allowed_may_hold_an_output(self) -> None:
+    def test_the_deepest_allowed_value_may_contain_an_output(self) -> None:
         value: Any = OUTPUT
         for _ in range(MAX_DEPTH - 1):
             value = [value]
@@ -132,19 +130,19 @@ class TestTakingOutAndFillingIn:
         assert len(inputs) == 1
 
     @pytest.mark.parametrize("at", [(1,), ("a",), (0, "a"), (0, 0, 0)])
-    def test_a_place_that_is_not_there_is_an_error(self, at: Any) -> None:
+    def test_a_missing_place_is_an_error(self, at: Any) -> None:
         with pytest.raises((LookupError, TypeError)):
             fill_in(([1],), {}, (Input((*at, 0), OUTPUT),), lambda one: one.output)
 
 
-def test_an_output_makes_an_edge_unless_the_task_names_it_itself() -> None:
+def test_an_output_adds_a_dependency_unless_the_task_declares_it() -> None:
     inputs = [Input((0,), Output("p")), Input((1,), Output("q", "rows")), Input((2,), Output("p", None, ("a",)))]
     own = After("q", on_failure="run")
     assert edges((own, After("r")), inputs) == (After("p"), own, After("r"))
 
 
-def left(result: bytes = b"", xcom: bytes = b"", state: TaskState | None = TaskState.FINISHED) -> Left:
-    return Left(state, result, xcom)
+def left(result: bytes = b"", xcom: bytes = b"", state: TaskState | None = TaskState.FINISHED) -> StoredOutputs:
+    return StoredOutputs(state, result, xcom)
 
 
 class TestValues:
@@ -152,25 +150,27 @@ class TestValues:
         assert OUTPUT.value_in(left(b'{"a":[1]}')) == {"a": [1]}
         assert Output("p", "rows").value_in(left(xcom=b'{"func":"f","values":{"rows":5}}')) == 5
 
-    def test_no_result_is_none(self) -> None:
+    def test_an_empty_result_is_none(self) -> None:
         assert OUTPUT.value_in(left()) is None
 
-    def test_a_part_of_it_is_found(self) -> None:
+    def test_a_part_of_the_value_is_found(self) -> None:
         assert OUTPUT["a"][1]["b"].value_in(left(b'{"a":[1,{"b":2}]}')) == 2
 
     @pytest.mark.parametrize("state", [s for s in TaskState if s is not TaskState.FINISHED])
-    def test_a_task_that_has_not_finished_has_none(self, state: TaskState) -> None:
-        with pytest.raises(OutputMissing, match=f"the output of task p cannot be had: that task is {state}") as caught:
+    def test_a_task_that_has_not_finished_has_no_value(self, state: TaskState) -> None:
+        with pytest.raises(
+            OutputMissing, match=f"the output of task p is not available: that task is {state}"
+        ) as caught:
             OUTPUT.value_in(left(b"1", state=state))
         assert caught.value.task_id == "p"
 
-    def test_nor_has_one_that_is_forgotten(self) -> None:
-        with pytest.raises(OutputMissing, match="that task is not known any more"):
+    def test_an_expired_task_has_no_value(self) -> None:
+        with pytest.raises(OutputMissing, match="that task is no longer known"):
             OUTPUT.value_in(left(state=None))
 
-    def test_a_key_that_was_not_pushed_is_told_with_those_that_were(self) -> None:
+    def test_the_error_for_a_missing_key_lists_the_pushed_keys(self) -> None:
         with pytest.raises(
-            OutputMissing, match=r"the value 'row' of task p cannot be had: the keys that it pushed are 'rows', 'n'"
+            OutputMissing, match=r"the value 'row' of task p is not available: the keys that it pushed are 'rows', 'n'"
         ):
             Output("p", "row").value_in(left(xcom=b'{"values":{"rows":1,"n":2}}'))
         with pytest.raises(OutputMissing, match="the keys that it pushed are none"):
@@ -188,11 +188,11 @@ class TestValues:
             (b"[1]", OUTPUT[10**30]),
         ],
     )
-    def test_a_part_that_is_not_there_is_told(self, result: bytes, part: Output) -> None:
-        with pytest.raises(OutputMissing, match="cannot be had: there is nothing at "):
+    def test_a_missing_part_is_reported(self, result: bytes, part: Output) -> None:
+        with pytest.raises(OutputMissing, match="is not available: there is nothing at "):
             part.value_in(left(result))
 
     @pytest.mark.parametrize("xcom", [b"{", b"[]", b"\xff", b"5"])
-    def test_what_cannot_be_read_is_told(self, xcom: bytes) -> None:
+    def test_unreadable_values_are_reported(self, xcom: bytes) -> None:
         with pytest.raises(ProtocolError, match="values of a task cannot be read"):
             Output("p", "rows").value_in(left(xcom=xcom))

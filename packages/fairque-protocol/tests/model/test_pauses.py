@@ -1,4 +1,4 @@
-"""The pause of a decision: whatever a task has made of ``after``, the queue takes it."""
+"""The pause of a decision: it is valid for the queue whatever a subclass sets as ``after``."""
 
 import math
 from datetime import timedelta
@@ -13,7 +13,7 @@ from fairque.protocol.model.retry import LONGEST_PAUSE_SECONDS, Backoff, Retry, 
 
 
 class LateRetry(Retry):
-    """A subclass that reckons its pause itself, as from the moment at which a limit of somebody else ends."""
+    """A subclass that computes its pause itself, such as from the time at which an external rate limit ends."""
 
     def __init__(self, after: float) -> None:
         super().__init__()
@@ -21,7 +21,7 @@ class LateRetry(Retry):
 
 
 class LateSnooze(Snooze):
-    """The same without a failed attempt."""
+    """The same for `Snooze`."""
 
     def __init__(self, after: float) -> None:
         super().__init__(0)
@@ -29,7 +29,7 @@ class LateSnooze(Snooze):
 
 
 class Wild(Backoff):
-    """A policy of the user's own."""
+    """A custom backoff."""
 
     def pause_seconds(self, *_: Any) -> float:
         return math.inf
@@ -50,7 +50,7 @@ class Wild(Backoff):
         (math.inf, LONGEST_PAUSE_SECONDS),
     ],
 )
-def test_a_pause_that_is_set_later_is_brought_into_its_bounds(asked: Any, after: Any, seconds: float) -> None:
+def test_a_pause_set_by_a_subclass_is_clamped(asked: Any, after: Any, seconds: float) -> None:
     assert decide(asked(after), retries=1, failures=0).pause_ms == seconds * 1000
 
 
@@ -59,6 +59,6 @@ def test_every_number_becomes_a_pause(after: float, asked: Any) -> None:
     assert 0 <= decide(asked(after), retries=1, failures=0).pause_ms <= LONGEST_PAUSE_SECONDS * 1000
 
 
-def test_a_policy_of_ones_own_is_held_to_the_bounds_as_well() -> None:
+def test_a_pause_of_a_custom_backoff_is_clamped() -> None:
     decision = decide(ValueError(), retries=1, failures=0, backoff=Wild())
     assert decision.pause_ms == LONGEST_PAUSE_SECONDS * 1000

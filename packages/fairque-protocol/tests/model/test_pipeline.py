@@ -1,4 +1,4 @@
-"""Pipelines: what `>>` makes of tasks, lists and other pipelines, and what it refuses."""
+"""Pipelines: how `>>` combines tasks, lists and other pipelines, and what it refuses."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -41,7 +41,7 @@ class TestStages:
     def test_a_task_runs_after_another(self) -> None:
         assert parents(A >> B >> C) == {"a": set(), "b": {"a"}, "c": {"b"}}
 
-    def test_a_list_runs_side_by_side(self) -> None:
+    def test_a_list_runs_in_parallel(self) -> None:
         made = A >> [B, C] >> D
         assert parents(made) == {"a": set(), "b": {"a"}, "c": {"a"}, "d": {"b", "c"}}
         assert (made.first, made.last, made.single) == (("a",), ("d",), True)
@@ -51,19 +51,19 @@ class TestStages:
         assert parents(made) == {"a": set(), "b": set(), "c": {"a", "b"}, "d": {"c"}}
         assert (made.first, made.last, made.single) == (("a", "b"), ("d",), False)
 
-    def test_two_lists_need_a_word(self) -> None:
+    def test_two_lists_need_pipeline(self) -> None:
         with pytest.raises(TypeError):
             [A, B] >> [C, D]  # type: ignore[operator]  # noqa: B018 - what this tests
         assert parents(pipeline([A, B]) >> [C, D])["d"] == {"a", "b"}
 
-    def test_a_pipeline_may_be_a_stage_and_stand_in_a_list(self) -> None:
+    def test_a_pipeline_may_be_a_stage_or_in_a_list(self) -> None:
         made = A >> [B >> C, D]
         assert parents(made) == {"a": set(), "b": {"a"}, "c": {"b"}, "d": {"a"}}
         assert made.last == ("c", "d")
         assert parents([A >> B, C] >> D)["d"] == {"b", "c"}
         assert parents((A >> B) >> (C >> D)) == {"a": set(), "b": {"a"}, "c": {"b"}, "d": {"c"}}
 
-    def test_any_iterable_is_a_list_and_lists_may_hold_lists(self) -> None:
+    def test_any_iterable_is_a_list_and_lists_may_be_nested(self) -> None:
         assert (A >> (one for one in (B, C))).last == ("b", "c")  # type: ignore[operator]  # lists are meant
         assert parents(A >> [[B, [C]], D])["c"] == {"a"}  # type: ignore[list-item]  # flat ones are meant
 
@@ -72,11 +72,11 @@ class TestStages:
         first >> C
         assert (set(first.tasks), A.depends_on, B.depends_on) == ({"a", "b"}, (), ())
 
-    def test_one_task_is_a_pipeline_too(self) -> None:
+    def test_a_single_task_is_a_pipeline_too(self) -> None:
         assert pipeline(A) == Pipeline({"a": A}, ("a",), ("a",), single=True)
         assert pipeline([A]).single is False
 
-    def test_an_edge_that_a_task_names_itself_stays(self) -> None:
+    def test_a_dependency_that_a_task_declares_is_kept(self) -> None:
         always = task("c", depends_on=[After("a", on_failure="run"), "x"])
         assert (A >> always).tasks["c"].depends_on == (After("a", on_failure="run"), After("x"))
         assert ([A, B] >> always).tasks["c"].depends_on == (After("a", on_failure="run"), After("x"), After("b"))
@@ -136,7 +136,7 @@ def shapes(draw: st.DrawFn) -> Shape:
 
 
 @given(shapes())
-def test_each_first_task_of_a_stage_depends_on_all_last_ones_before_and_on_nothing_else(shape: Shape) -> None:
+def test_each_first_task_of_a_stage_depends_on_exactly_the_last_tasks_of_the_previous_stage(shape: Shape) -> None:
     made = pipeline(shape.made)
     assert {(parent, child) for child, above in parents(made).items() for parent in above} == shape.edges
     assert (made.first, made.last) == (shape.first, shape.last)
@@ -147,48 +147,48 @@ def test_each_first_task_of_a_stage_depends_on_all_last_ones_before_and_on_nothi
 
 
 class TestTheSameTaskTwice:
-    def test_it_is_one_task_with_all_its_edges(self) -> None:
+    def test_a_task_in_two_pipelines_is_one_task_with_all_dependencies(self) -> None:
         made = pipeline([A >> C, B >> C, C])
         assert parents(made) == {"a": set(), "b": set(), "c": {"a", "b"}}
         assert made.last == ("c",)
 
-    def test_equal_ones_are_one_and_different_ones_with_an_id_are_refused(self) -> None:
+    def test_equal_tasks_are_merged_and_different_ones_with_the_same_id_are_refused(self) -> None:
         assert set(pipeline([A, task("a")]).tasks) == {"a"}
         with pytest.raises(InvalidTask, match="two different tasks of the pipeline have the id a"):
             pipeline([A, task("a", args=[1])])
 
-    def test_two_ways_to_continue_after_one_failure_are_refused(self) -> None:
-        with pytest.raises(InvalidTask, match="names task a twice, with two ways"):
+    def test_two_policies_for_the_same_dependency_are_refused(self) -> None:
+        with pytest.raises(InvalidTask, match="has task a twice, with different on_failure"):
             pipeline([A >> B, task("b", depends_on=After("a", on_failure="run"))])
 
-    def test_behind_itself_it_is_a_circle(self) -> None:
+    def test_a_task_after_itself_is_a_cycle(self) -> None:
         for made in (A >> A, A >> B >> A):
-            with pytest.raises(InvalidTask, match=r"depend on each other in a circle, so none could .*a \(f"):
+            with pytest.raises(InvalidTask, match=r"depend on each other in a cycle, so none could .*a \(f"):
                 push(made)
 
 
 class TestCircles:
-    def test_one_through_outputs_is_told_with_functions_and_arguments(self) -> None:
+    def test_a_cycle_through_outputs_is_reported_with_functions_and_arguments(self) -> None:
         one = task("a", args=[Output("b")])
         other = task("b", kwargs={"rows": [Output("a", "n")]})
         with pytest.raises(InvalidTask) as caught:
             push(pipeline([one, other]))
         assert str(caught.value).endswith("a (f, argument 'args[0]') -> b (f, argument 'rows') -> a")
 
-    def test_one_of_outputs_and_stages_too(self) -> None:
-        with pytest.raises(InvalidTask, match="in a circle"):
+    def test_a_cycle_through_outputs_and_stages_is_reported(self) -> None:
+        with pytest.raises(InvalidTask, match="in a cycle"):
             push(task("a", args=[Output("b")]) >> B)
-        with pytest.raises(InvalidTask, match="in a circle"):
+        with pytest.raises(InvalidTask, match="in a cycle"):
             (task("a", args=[Output("b")]) >> B).last_first()
 
-    def test_a_task_cannot_take_its_own_output(self) -> None:
+    def test_a_task_cannot_use_its_own_output(self) -> None:
         with pytest.raises(InvalidTask, match=r"a \(f, argument 'x'\) -> a"):
             push(pipeline(task("a", kwargs={"x": Output("a")})))
 
 
 class TestWhatIsNoStage:
     @pytest.mark.parametrize("stage", [None, 5, "text", b"bytes", {"a": A}, Output("a"), push, [A, None], [A, "b"]])
-    def test_it_is_refused_on_either_side(self, stage: Any) -> None:
+    def test_other_objects_are_refused_on_either_side(self, stage: Any) -> None:
         with pytest.raises(InvalidTask, match="a stage of a pipeline is a task, a pipeline, or a list of them, not "):
             A >> stage
         with pytest.raises(InvalidTask, match="a stage of a pipeline is a task, a pipeline, or a list of them, not "):
@@ -218,14 +218,14 @@ class TestTheCauseOfACancelation:
             ({}, "a"),
         ],
     )
-    def test_it_is_the_failure_that_was_handed_down_or_else_the_first_cancelation(
+    def test_the_cause_is_the_propagated_failure_or_else_the_first_cancelation(
         self, states: dict[str, TaskState | None], cause: str | None
     ) -> None:
         assert self.MADE.cause("c", self.STATES | states) == cause
 
-    def test_an_output_hands_it_down_too(self) -> None:
+    def test_a_failure_propagates_along_outputs_too(self) -> None:
         made = pipeline([A, task("b", args=[[Output("a")]])])
         assert made.cause("b", {"a": S.FAILED, "b": S.CANCELED}) == "a"
 
-    def test_tasks_outside_of_the_pipeline_are_not_known(self) -> None:
+    def test_tasks_outside_the_pipeline_are_not_a_cause(self) -> None:
         assert pipeline(task("b", depends_on="elsewhere")).cause("b", {"b": S.CANCELED}) is None

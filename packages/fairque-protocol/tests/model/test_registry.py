@@ -1,4 +1,4 @@
-"""The registry: what a name from Redis may reach, and what it may not."""
+"""The registry: which objects a name in a message can reach, and which it cannot."""
 
 import functools
 import os
@@ -59,14 +59,14 @@ class TestRegistering:
         found = registry.find("tasks:resize")
         assert (found.name, found.func, found.is_async) == ("tasks:resize", func, False)
 
-    def test_or_by_the_name_that_it_was_given(self) -> None:
+    def test_a_function_is_found_by_its_explicit_name(self) -> None:
         registry = Registry()
         registry.register(local("resize"), "images.resize")
         assert registry.names() == ["images.resize"]
         with pytest.raises(UnknownFunction):
             registry.find("tasks:resize")
 
-    def test_a_coroutine_function_is_known_as_one(self) -> None:
+    def test_a_coroutine_function_is_recognized(self) -> None:
         async def fetch() -> None: ...
 
         registry = Registry()
@@ -79,7 +79,7 @@ class TestRegistering:
             registry.register(local("rotate", "other"), "r")
         assert registry.find("r").func.__qualname__ == "resize"
 
-    def test_a_module_that_is_loaded_again_replaces_its_functions(self) -> None:
+    def test_a_reloaded_module_replaces_its_functions(self) -> None:
         registry = Registry()
         registry.register(local("resize"))
         second = local("resize")
@@ -88,13 +88,13 @@ class TestRegistering:
 
 
 class TestNames:
-    def test_the_decorator_s_name_counts(self) -> None:
+    def test_the_name_of_the_decorator_is_used(self) -> None:
         func = local("resize")
         assert name_of(func) == "tasks:resize"
         func.task_name = "images.resize"
         assert name_of(func) == "images.resize"
 
-    def test_a_wrapper_has_the_name_of_what_it_wraps(self) -> None:
+    def test_a_wrapper_has_the_name_of_the_wrapped_function(self) -> None:
         func = local("resize")
         assert name_of(functools.wraps(func)(lambda: None)) == "tasks:resize"
 
@@ -107,7 +107,7 @@ class TestNames:
         ],
         ids=["python tasks.py", "python -m app.tasks", "python -m app"],
     )
-    def test_a_function_of_the_script_counts_for_the_module_that_a_worker_imports(
+    def test_a_function_of_the_script_has_the_name_of_the_module_that_a_worker_imports(
         self, monkeypatch: pytest.MonkeyPatch, main: Any, name: str
     ) -> None:
         monkeypatch.setitem(sys.modules, "__main__", main)
@@ -115,14 +115,14 @@ class TestNames:
 
 
 class TestFinding:
-    def test_a_plain_function_of_a_module_that_is_allowed_and_loaded(self, tasks: ModuleType) -> None:
+    def test_a_plain_function_of_an_allowed_loaded_module_is_found(self, tasks: ModuleType) -> None:
         found = Registry().find("loaded_tasks:resize", ["loaded_tasks"])
         assert (found.func, found.is_async) == (tasks.resize, False)
         assert Registry().find("loaded_tasks:fetch", ["loaded_tasks"]).is_async
         assert Registry().find("loaded_tasks:Images.grow", ["loaded_tasks"]).func is tasks.Images.grow
 
     @pytest.mark.usefixtures("tasks")
-    def test_not_of_another_module(self) -> None:
+    def test_a_plain_function_of_another_module_is_not_found(self) -> None:
         with pytest.raises(UnknownFunction):
             Registry().find("loaded_tasks:resize", ["other"])
         with pytest.raises(UnknownFunction):
@@ -151,7 +151,7 @@ class TestFinding:
             "os.system",
         ],
     )
-    def test_not_what_is_private_no_function_or_defined_elsewhere(self, qualname: str) -> None:
+    def test_private_objects_other_types_and_imported_functions_are_not_found(self, qualname: str) -> None:
         with pytest.raises(UnknownFunction):
             Registry().find(f"loaded_tasks:{qualname}", ["loaded_tasks"])
 
@@ -162,7 +162,7 @@ class TestFinding:
             Registry().find("not_loaded_tasks:fly", ["not_loaded_tasks"])
         assert "not_loaded_tasks" not in sys.modules
 
-    def test_the_error_lists_what_looks_like_it(self) -> None:
+    def test_the_error_lists_similar_names(self) -> None:
         registry = Registry()
         for name in ("resize", "rotate", "send_mail"):
             registry.register(local(name))
@@ -171,7 +171,7 @@ class TestFinding:
         assert caught.value.close[0] == "tasks:resize"
         assert "modules loaded: tasks, mail" in str(caught.value)
 
-    def test_a_name_of_another_module_is_meant_when_only_the_module_differs(self) -> None:
+    def test_the_same_function_name_in_another_module_is_suggested(self) -> None:
         registry = Registry()
         registry.register(local("resize", "shop.tasks"))
         for name in ("tasks", "tasks1", "tasks2", "tasks3"):
@@ -234,7 +234,7 @@ def __getattr__(name):
 class TestNothingRunsForAName:
     @pytest.fixture
     def traps(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-        """A module in which each way to look something up leaves a trace, beside one that is imported when asked."""
+        """A module in which every access to an attribute is recorded, and one that is imported on access."""
         (tmp_path / "lazy_package").mkdir()
         (tmp_path / "lazy_package" / "__init__.py").write_text(
             "def __getattr__(name):\n"
@@ -250,7 +250,7 @@ class TestNothingRunsForAName:
             del sys.modules[name]
 
     @pytest.mark.parametrize("name", ["task", "Jobs.run", "Jobs.Inner.run"])
-    def test_what_is_there_is_found(self, traps: ModuleType, name: str) -> None:
+    def test_functions_are_found_by_dotted_name(self, traps: ModuleType, name: str) -> None:
         assert Registry().find(f"trap_tasks:{name}", ["trap_tasks"]).name == f"trap_tasks:{name}"
         assert traps.ran == []
 
@@ -276,22 +276,22 @@ class TestNothingRunsForAName:
             "lazy_package.inner:run",
         ],
     )
-    def test_what_a_message_may_not_reach_is_not_even_touched(self, traps: ModuleType, name: str) -> None:
+    def test_objects_that_a_message_must_not_reach_are_not_accessed(self, traps: ModuleType, name: str) -> None:
         with pytest.raises(UnknownFunction):
             Registry().find(name, ["trap_tasks", "lazy_package"])
         assert traps.ran == []
         assert "lazy_package.inner" not in sys.modules
 
-    def test_an_object_in_the_place_of_a_module_is_not_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_object_in_place_of_a_module_is_not_accessed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         class Trap:
             def __getattribute__(self, name: str) -> Any:
                 raise AssertionError(f"it was asked for {name}")
 
         monkeypatch.setitem(sys.modules, "trap_object", Trap())
-        with pytest.raises(UnknownFunction, match="Nothing that a task may run stands under 'run'"):
+        with pytest.raises(UnknownFunction, match="There is no function 'run'"):
             Registry().find("trap_object:run", ["trap_object"])
 
-    def test_a_package_of_the_standard_library_is_not_imported_for_one(self, tmp_path: Path) -> None:
+    def test_a_package_of_the_standard_library_is_not_imported(self, tmp_path: Path) -> None:
         (tmp_path / "tasks.py").write_text("from concurrent import futures\n")
         lines = """
             import sys, tasks
@@ -315,18 +315,21 @@ class TestWhatTheErrorSays:
     @pytest.mark.parametrize(
         ("name", "says"),
         [
-            ("report", r"No function .* has it from @task\(name=...\): start the worker with the module"),
+            ("report", r"No function .* has this name from @task\(name=...\): start the worker with the module"),
             ("other:resize", "Start the worker with the module that defines it, 'other'"),
-            ("loaded_tasks:gone", "under 'gone' in 'loaded_tasks': it was renamed or removed"),
+            (
+                "loaded_tasks:gone",
+                "There is no function 'gone' in 'loaded_tasks' that a task may run: it was renamed or removed",
+            ),
             ("loaded_tasks:_secret", "is private or a method"),
             ("loaded_tasks:Images.shrink", "is private or a method"),
             ("loaded_tasks:constant", "is not a function that is defined there: define one, and decorate it"),
             ("loaded_tasks:rmtree", "is not a function that is defined there"),
-            ("loaded_tasks:resize2", "has the name 'images.resize' now: push it under that one"),
+            ("loaded_tasks:resize2", "is now named 'images.resize': push it under that name"),
         ],
     )
     @pytest.mark.usefixtures("tasks")
-    def test_what_is_to_be_done(self, name: str, says: str) -> None:
+    def test_the_error_says_what_to_do(self, name: str, says: str) -> None:
         registry = Registry()
         registry.register(local("resize2", "loaded_tasks"), "images.resize")
         with pytest.raises(UnknownFunction, match=says):

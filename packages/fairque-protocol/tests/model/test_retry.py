@@ -1,4 +1,4 @@
-"""Pauses between attempts, and the exceptions by which a task asks for them."""
+"""Pauses between attempts, and the exceptions with which a task requests them."""
 
 from datetime import timedelta
 from typing import Any
@@ -18,7 +18,7 @@ seconds = st.floats(0.001, 1_000_000)
     failures=st.integers(1, 10_000),
     draw=st.floats(0, 1, exclude_max=True),
 )
-def test_no_pause_leaves_its_bounds(policy: Backoff, failures: int, draw: float) -> None:
+def test_every_pause_is_within_its_bounds(policy: Backoff, failures: int, draw: float) -> None:
     assert 0 <= policy.pause_seconds(failures, lambda: draw) <= policy.longest
 
 
@@ -43,25 +43,25 @@ def test_without_a_draw_it_is_random() -> None:
 
 @pytest.mark.parametrize("field", ["base", "factor", "longest"])
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), 1e10])
-def test_a_policy_has_sensible_numbers(field: str, value: float) -> None:
+def test_a_backoff_needs_positive_numbers(field: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{field} must be above 0"):
         Backoff(**{field: value})
 
 
 @pytest.mark.parametrize("value", ["3", None, True])
-def test_a_policy_takes_numbers_and_says_so(value: Any) -> None:
+def test_the_error_of_a_backoff_says_that_it_takes_numbers(value: Any) -> None:
     with pytest.raises(InvalidTask, match=r"base must be above 0 .* a number, not "):
         Backoff(base=value)
 
 
 @pytest.mark.parametrize("after", ["3", True, timedelta(seconds=-1), timedelta.max, [1]])
 @pytest.mark.parametrize("asked", [lambda after: Retry(after=after), Snooze])
-def test_a_time_to_wait_is_a_number_or_a_timedelta(asked: Any, after: Any) -> None:
+def test_a_delay_is_a_number_or_a_timedelta(asked: Any, after: Any) -> None:
     with pytest.raises(ValueError, match="seconds from 0 to 1,000,000,000, or a timedelta, not "):
         asked(after)
 
 
-def test_a_timedelta_is_held_in_seconds() -> None:
+def test_a_timedelta_is_converted_to_seconds() -> None:
     assert Retry(after=timedelta(minutes=2)).after == 120
     assert (Snooze(timedelta(seconds=2.5)).after, str(Snooze(timedelta(seconds=2.5)))) == (
         2.5,
@@ -71,12 +71,12 @@ def test_a_timedelta_is_held_in_seconds() -> None:
 
 @pytest.mark.parametrize("after", [-0.1, float("nan"), float("inf"), 1e10])
 @pytest.mark.parametrize("asked", [lambda after: Retry(after=after), Snooze])
-def test_a_task_cannot_ask_for_what_is_no_time(asked: Any, after: float) -> None:
+def test_an_invalid_delay_is_refused(asked: Any, after: float) -> None:
     with pytest.raises(ValueError, match="after must be a number of seconds from 0"):
         asked(after)
 
 
-def test_the_exceptions_say_what_the_task_asked_for() -> None:
+def test_the_text_of_the_exceptions_says_what_the_task_asked_for() -> None:
     assert (str(Retry()), Retry().after) == ("the task asked to be retried", None)
     assert (str(Retry("busy", after=0)), Retry(after=0).after) == ("busy", 0)
     assert (str(Snooze(2.5)), Snooze(2.5).after) == ("the task asked to wait 2.5 s", 2.5)

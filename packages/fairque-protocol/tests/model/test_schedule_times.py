@@ -1,4 +1,4 @@
-"""The times of a schedule: intervals, one moment, cron; between start and end, moved by a jitter that never changes."""
+"""The runs of a schedule: intervals, a single time, cron; between start and end, delayed by a constant jitter."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -45,11 +45,11 @@ def ms(text: str) -> int:
         ({"cron": "*/10 * * * * *"}, 0, 10_000),
     ],
 )
-def test_the_first_time_after_a_moment(fields: dict[str, Any], after: int, expected: int | None) -> None:
+def test_the_first_run_after_a_time(fields: dict[str, Any], after: int, expected: int | None) -> None:
     assert time_after(schedule(**fields), after) == expected
 
 
-def test_a_time_that_a_clock_change_skips_runs_after_it_or_not() -> None:
+def test_a_run_in_a_gap_is_fired_after_it_or_skipped() -> None:
     night = ms("2026-03-28 12:00:00")
     berlin = schedule(cron="30 2 * * *", timezone="Europe/Berlin")
     assert time_after(berlin, night) == ms("2026-03-29 01:00:00")
@@ -63,7 +63,9 @@ def test_a_time_that_a_clock_change_skips_runs_after_it_or_not() -> None:
     start=st.none() | st.integers(0, 10 * HOUR),
     after=st.integers(0, 20 * HOUR),
 )
-def test_a_jitter_moves_all_times_by_as_much(name: str, jitter: int, every: int, start: int | None, after: int) -> None:
+def test_the_jitter_delays_all_runs_by_the_same_time(
+    name: str, jitter: int, every: int, start: int | None, after: int
+) -> None:
     plain = schedule(schedule_id=name, every_ms=every, start=start)
     moved = plain.evolve(jitter=timedelta(milliseconds=jitter))
     by = jitter_of(moved)
@@ -72,7 +74,7 @@ def test_a_jitter_moves_all_times_by_as_much(name: str, jitter: int, every: int,
 
 
 @given(every=st.integers(100, HOUR), start=st.none() | st.integers(0, 10**13), after=st.integers(0, 10**13))
-def test_times_grow_and_none_is_left_out(every: int, start: int | None, after: int) -> None:
+def test_runs_increase_and_none_is_skipped(every: int, start: int | None, after: int) -> None:
     one = schedule(every_ms=every, start=start)
     first = time_after(one, after)
     assert first is not None
@@ -81,6 +83,6 @@ def test_times_grow_and_none_is_left_out(every: int, start: int | None, after: i
     assert time_after(one, first - 1) == first
 
 
-def test_a_zone_that_is_not_known_here_is_an_error() -> None:
+def test_an_unknown_time_zone_is_an_error() -> None:
     with pytest.raises(InvalidSchedule, match="time zone 'Mars/Olympus' is unknown"):
         time_after(schedule(cron="@daily", timezone="Mars/Olympus"), 0)

@@ -1,4 +1,4 @@
-"""The order of one user's tasks: a head start by priority, bounded and never changing."""
+"""The order of a user's tasks: a bounded, constant head start by priority."""
 
 import pytest
 from hypothesis import given
@@ -39,7 +39,7 @@ def test_every_other_priority_has_a_head_start() -> None:
 
 
 @given(times, priorities, times, priorities)
-def test_no_task_is_overtaken_by_one_that_comes_more_than_four_minutes_later(
+def test_no_task_is_overtaken_by_one_pushed_more_than_four_minutes_later(
     first: int, low: Priority, second: int, high: Priority
 ) -> None:
     if second - first > 240_000_000:

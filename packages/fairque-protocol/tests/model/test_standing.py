@@ -1,4 +1,4 @@
-"""What is said of a user or a task that waits, in words."""
+"""The sentences about waiting users and tasks."""
 
 from typing import Any
 
@@ -19,9 +19,9 @@ def user(**fields: Any) -> UserStanding:
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"running": 1}, "user 'ann' has 1 task running and none that waits"),
-        ({"running": 1_200}, "user 'ann' has 1,200 tasks running and none that waits"),
-        ({"scheduled": 1}, "user 'ann' has 1 task that must wait for a time or for others"),
+        ({"running": 1}, "user 'ann' has 1 task running and none waiting"),
+        ({"running": 1_200}, "user 'ann' has 1,200 tasks running and none waiting"),
+        ({"scheduled": 1}, "user 'ann' has 1 task waiting for a time or for other tasks"),
         ({"waiting": 1, "running": 1, "cap": 1}, "user 'ann' runs 1 task, as many as its cap of 1 allows"),
         ({"waiting": 1, "last_pop_at": 0, "users_ahead": 0}, "user 'ann' is the next one to be served"),
         ({"waiting": 1, "last_pop_at": 0, "users_ahead": 1}, "user 'ann' waits for its turn behind 1 other user"),
@@ -29,7 +29,7 @@ def user(**fields: Any) -> UserStanding:
     ],
     ids=["running", "many running", "scheduled", "cap", "next", "behind one", "behind some"],
 )
-def test_one_is_told_from_several(fields: dict[str, Any], text: str) -> None:
+def test_singular_and_plural_are_used(fields: dict[str, Any], text: str) -> None:
     assert user(**fields).explain() == text
 
 

@@ -1,4 +1,4 @@
-"""States, priorities, and the one table of transitions."""
+"""States, priorities, and the table of transitions."""
 
 import pytest
 
@@ -8,11 +8,11 @@ TERMINAL = {TaskState.FINISHED, TaskState.FAILED, TaskState.CANCELED}
 
 
 @pytest.mark.parametrize("state", TaskState)
-def test_finished_failed_and_canceled_are_the_ends(state: TaskState) -> None:
+def test_finished_failed_and_canceled_are_final(state: TaskState) -> None:
     assert state.ended == (state in TERMINAL)
 
 
-def test_only_a_redrive_leads_out_of_an_end() -> None:
+def test_only_a_redrive_leaves_a_final_state() -> None:
     assert [(t.verb, t.before, t.after) for t in TRANSITIONS if t.before in TERMINAL] == [
         ("redrive", TaskState.FAILED, TaskState.QUEUED)
     ]
@@ -22,7 +22,7 @@ def test_no_transition_is_listed_twice() -> None:
     assert len(set(TRANSITIONS)) == len(TRANSITIONS)
 
 
-def test_every_state_that_can_be_reached_leads_to_every_end() -> None:
+def test_every_final_state_is_reachable_from_every_other_state() -> None:
     steps = {(t.before, t.after) for t in TRANSITIONS}
     reached = {after for before, after in steps if before is None}
     for _ in TaskState:

@@ -1,4 +1,4 @@
-"""Task: what a producer may ask for, and how a mistake is told."""
+"""Task: its options, and how mistakes are reported."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -20,7 +20,7 @@ def resize(url: str, width: int) -> str:
 
 
 class TestDefaults:
-    def test_a_task_that_says_nothing(self) -> None:
+    def test_a_task_has_defaults(self) -> None:
         task: Task[str] = Task()
         assert (task.user_id, task.func, task.args, task.kwargs) == (None, None, (), {})
         assert (task.priority, task.retries, task.timeout_ms) == (None, 2, 3_600_000)
@@ -33,13 +33,13 @@ class TestDefaults:
         with pytest.raises(attrs.exceptions.FrozenInstanceError):
             Task().user_id = "ann"  # type: ignore[misc]  # that it is refused is the point
 
-    def test_but_another_like_it_can_be_made(self) -> None:
+    def test_evolve_returns_a_changed_copy(self) -> None:
         task: Task[str] = Task(task_id="t", args=(1,))
         changed = task.evolve(user_id="ann", timeout=timedelta(minutes=1))
         assert (changed.task_id, changed.args, changed.user_id, task.user_id) == ("t", (1,), "ann", None)
         assert (changed.timeout_ms, changed.created_at) == (60_000, task.created_at)
 
-    def test_and_a_mistake_in_it_is_told(self) -> None:
+    def test_a_mistake_in_evolve_is_reported(self) -> None:
         with pytest.raises(InvalidTask, match="not both"):
             Task(delay=1).evolve(at=NOON)
 
@@ -56,7 +56,7 @@ class TestDefaults:
         ({"func": 5}, "func must be a string"),
         ({"group_id": ""}, "group_id is empty"),
         ({"priority": 0}, "priority 0 is unknown: choose one of VERY_LOW 1, .*CRITICAL 6"),
-        ({"priority": "HIGH"}, "priority 'HIGH' is a text: pass Priority.HIGH"),
+        ({"priority": "HIGH"}, "priority 'HIGH' is a string: pass Priority.HIGH"),
         ({"priority": "high"}, "priority 'high' is unknown"),
         ({"delay_ms": -1}, "delay_ms must be a whole number from 0"),
         ({"delay_ms": 1.5}, "delay_ms must be a whole number"),
@@ -85,7 +85,7 @@ class TestDefaults:
         ({"cost": True}, "cost must be a number of seconds from 0"),
     ],
 )
-def test_a_mistake_is_told_with_the_field(fields: dict[str, Any], message: str) -> None:
+def test_a_mistake_is_reported_with_the_field(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidTask, match=message):
         from_fields(**fields)
 
@@ -100,14 +100,14 @@ class TestConstructor:
         shrink.task_name = "images.shrink"  # type: ignore[attr-defined]  # what the decorator sets
         assert Task(func=shrink).func == "images.shrink"
 
-    def test_a_name_is_stored_as_it_is(self) -> None:
+    def test_a_name_is_stored_unchanged(self) -> None:
         assert Task(func="images.shrink").func == "images.shrink"
 
     def test_times_are_seconds_or_timedeltas(self) -> None:
         task = Task(delay=1.5, timeout=timedelta(minutes=1), dedup_key="k", dedup_ttl=2)
         assert (task.delay_ms, task.timeout_ms, task.dedup_ttl_ms) == (1_500, 60_000, 2_000)
 
-    def test_a_moment_is_a_date_with_a_time_zone(self) -> None:
+    def test_a_time_is_a_datetime_with_a_time_zone(self) -> None:
         assert Task(at=NOON).execute_at == 1_767_355_200_000
         assert Task(at=NOON.astimezone(timezone(timedelta(hours=5)))).execute_at == 1_767_355_200_000
 
@@ -120,13 +120,13 @@ class TestConstructor:
         assert Task(depends_on=late).depends_on == (late,)
         assert Task(depends_on=["q", late]).depends_on == (After("q"), late)
 
-    def test_a_parent_has_one_way_to_continue(self) -> None:
-        with pytest.raises(InvalidTask, match="names task q twice"):
+    def test_a_dependency_has_one_policy(self) -> None:
+        with pytest.raises(InvalidTask, match="has task q twice"):
             Task(depends_on=["q", After("q", on_failure="run")])
         with pytest.raises(InvalidTask, match="on_failure must be 'cascade' or 'run', not 'stop'"):
             After("q", on_failure="stop")  # type: ignore[arg-type]  # what it refuses
 
-    def test_other_fields_go_through(self) -> None:
+    def test_other_options_are_stored(self) -> None:
         policy = Backoff(base=2)
         task = Task(user_id="ann", priority=Priority.CRITICAL, backoff=policy, cost=1)
         assert (task.user_id, task.priority, task.backoff, task.cost) == ("ann", Priority.CRITICAL, policy, 1)
@@ -149,7 +149,7 @@ class TestConstructor:
             ({"func": 5}, "func must be a string"),
         ],
     )
-    def test_a_mistake_is_told(self, fields: dict[str, Any], message: str) -> None:
+    def test_a_mistake_in_an_option_is_reported(self, fields: dict[str, Any], message: str) -> None:
         with pytest.raises(InvalidTask, match=message):
             Task(**fields)
 
@@ -163,9 +163,7 @@ class TestConstructor:
             ({"created_at": 5}, "unknown option 'created_at': there are at, backoff, cost, "),
         ],
     )
-    def test_an_option_that_does_not_exist_is_refused_with_one_that_does(
-        self, fields: dict[str, Any], message: str
-    ) -> None:
+    def test_the_error_for_an_unknown_option_suggests_a_known_one(self, fields: dict[str, Any], message: str) -> None:
         with pytest.raises(TypeError, match=message):
             Task(**fields)
         with pytest.raises(TypeError, match=message):
@@ -192,7 +190,7 @@ def test_arguments_of_the_wrong_shape_are_refused(make: Any, fields: dict[str, A
 
 
 @pytest.mark.parametrize("timeout", [0, 0.0, timedelta(0)])
-def test_a_timeout_of_nothing_is_refused_in_seconds(timeout: Any) -> None:
+def test_a_timeout_of_zero_is_refused_in_seconds(timeout: Any) -> None:
     with pytest.raises(InvalidTask, match=r"^timeout must be above 0 s"):
         Task(timeout=timeout)
 

@@ -1,4 +1,4 @@
-"""The text of errors is bounded, in size and in work, whatever an error is."""
+"""The text of any error is bounded, in size and in work."""
 
 import asyncio
 import sys
@@ -105,8 +105,8 @@ def test_all_texts_together_are_short(name: str) -> None:
     assert "cannot be made" not in told.traceback
 
 
-def test_work_does_not_grow_with_what_is_left_out() -> None:
-    """Counted in steps of the interpreter, which no load of the machine changes."""
+def test_work_does_not_grow_with_the_omitted_parts() -> None:
+    """Counts steps of the interpreter, which do not depend on the load of the machine."""
 
     def steps(error: BaseException) -> int:
         count = 0
@@ -140,7 +140,7 @@ class TestWhatIsShown:
         assert text.endswith("KeyError: 'name'\n")
         assert "    raise error " in text
 
-    def test_what_led_to_it_stands_before_it_with_python_s_sentences(self) -> None:
+    def test_causes_come_first_with_the_sentences_of_python(self) -> None:
         cause, context = raised(KeyError("cause")), raised(OSError("context"))
         cause.__context__ = context
         error = ValueError("error")
@@ -157,7 +157,7 @@ class TestWhatIsShown:
             "ValueError: error",
         ]
 
-    def test_a_context_that_was_left_out_on_purpose_is_left_out(self) -> None:
+    def test_a_suppressed_context_is_omitted(self) -> None:
         error = ValueError("error")
         error.__context__, error.__suppress_context__ = KeyError("hidden"), True
         assert "hidden" not in error_traceback(error)
@@ -169,9 +169,9 @@ class TestWhatIsShown:
         assert "n 5" not in text
         assert "100 in all" in text
 
-    def test_of_many_frames_both_ends_are_shown_and_the_others_counted(self) -> None:
+    def test_both_ends_of_a_deep_stack_are_shown_and_the_rest_is_counted(self) -> None:
         text = error_traceback(deep(1_000))
-        assert "  [972 frames are left out]\n" in text
+        assert "  [972 frames omitted]\n" in text
         assert "in deep" in text
         assert text.endswith("ValueError: at the bottom\n")
 
@@ -180,19 +180,19 @@ class TestWhatIsShown:
             compile("x = = 1", "there.py", "exec")
         assert '  File "there.py", line 1\n    x = = 1\nSyntaxError: ' in error_traceback(caught.value)
 
-    def test_notes_stand_below(self) -> None:
+    def test_notes_come_last(self) -> None:
         assert error_traceback(noted(["one", "two"])).endswith("ValueError: with notes\none\ntwo\n")
 
     def test_the_module_of_a_class_is_named(self) -> None:
         assert error_traceback(asyncio.CancelledError()) == "asyncio.exceptions.CancelledError\n"
 
-    def test_one_of_another_process_is_told_as_it_came(self) -> None:
+    def test_an_error_from_another_process_keeps_its_text(self) -> None:
         told = ErrorText.of(RemoteError(ErrorInfo("There", "no luck", "lines")))
         assert (told.kind, told.text, told.traceback) == ("There", "no luck", "lines")
 
 
 class Meta(type):
-    """A class that lies, and does harm to who asks it."""
+    """A class whose attributes lie or raise errors."""
 
     def __getattribute__(cls, name: str) -> Any:
         if name in ("__name__", "__qualname__", "__module__"):
@@ -201,7 +201,7 @@ class Meta(type):
 
 
 class Hostile(Exception, metaclass=Meta):
-    """Answers no question."""
+    """An error whose methods all raise."""
 
     def __str__(self) -> str:
         raise KeyboardInterrupt
@@ -215,7 +215,7 @@ class Hostile(Exception, metaclass=Meta):
         """As any class."""
 
 
-def test_an_error_that_answers_no_question_is_told_all_the_same() -> None:
+def test_an_error_whose_methods_all_raise_is_described() -> None:
     error = raised(Hostile())
     assert error_kind(error) == "Hostile"
     assert error_text(error) == "(its text cannot be made: KeyboardInterrupt)"
@@ -225,7 +225,7 @@ def test_an_error_that_answers_no_question_is_told_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("text", [5, None, b"bytes"])
-def test_a_text_of_another_type_is_told(text: Any) -> None:
+def test_a_text_of_another_type_is_described(text: Any) -> None:
     class Odd(Exception):
         def __str__(self) -> str:
             return text  # type: ignore[no-any-return]  # what is tried

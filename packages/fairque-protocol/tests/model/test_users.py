@@ -1,4 +1,4 @@
-"""Users between two snapshots: who counts between two snapshots, what is a fair share, and Jain's index."""
+"""Users between two snapshots: which ones are compared, their fair shares, and Jain's index."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def snapshot(*rows: UserRow, at_ms: int = 5_000) -> UsersSnapshot:
     return UsersSnapshot(read_at=from_epoch_ms(at_ms), rows={one.user_id: one for one in rows})
 
 
-def test_what_each_got_stands_beside_its_fair_share() -> None:
+def test_the_share_of_each_user_is_compared_with_its_fair_share() -> None:
     before = snapshot(row("ann", 10, weight=3.0), row("bob", 5))
     report = snapshot(row("ann", 40, weight=3.0), row("bob", 15), at_ms=65_000).since(before)
     assert report.seconds == 60.0
@@ -39,7 +39,7 @@ def test_what_each_got_stands_beside_its_fair_share() -> None:
     assert report.jain == 1.0
 
 
-def test_one_that_got_everything_of_four_gives_a_quarter() -> None:
+def test_the_index_is_a_quarter_if_one_of_four_got_everything() -> None:
     names = ["a", "b", "c", "d"]
     after = [row(name, 8.0 if name == "a" else 0.0) for name in names]
     assert snapshot(*after).since(snapshot(*map(row, names))).jain == 0.25
@@ -56,13 +56,13 @@ def test_one_that_got_everything_of_four_gives_a_quarter() -> None:
     ],
     ids=["parked", "without work", "new", "made again", "of another weight"],
 )
-def test_who_did_not_compete_all_the_time_does_not_count(changes: dict[str, Any]) -> None:
+def test_users_that_did_not_compete_throughout_are_not_compared(changes: dict[str, Any]) -> None:
     before, after = snapshot(row("ann"), row("bob")), snapshot(row("ann", 5), row("bob", 9, **changes))
     for report in (after.since(before), before.since(after)):
         assert [one.user_id for one in report.users] == ["ann"]
 
 
-def test_who_is_only_in_one_snapshot_does_not_count() -> None:
+def test_users_in_only_one_snapshot_are_not_compared() -> None:
     report = snapshot(row("ann", 5), row("new", 9)).since(snapshot(row("ann"), row("gone")))
     assert [(one.user_id, one.share, one.fair_share) for one in report.users] == [("ann", 1.0, 1.0)]
 
@@ -74,7 +74,7 @@ def test_without_users_or_service_there_is_no_index() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0.01, 100), st.floats(0.001, 1e6)), min_size=1, max_size=20))
-def test_shares_add_up_and_the_index_lies_between_one_nth_and_one(users: list[tuple[float, float]]) -> None:
+def test_shares_add_up_and_the_index_is_between_one_nth_and_one(users: list[tuple[float, float]]) -> None:
     before = snapshot(*(row(f"u{i}", weight=weight) for i, (weight, _) in enumerate(users)))
     after = snapshot(*(row(f"u{i}", served, weight=weight) for i, (weight, served) in enumerate(users)))
     report = after.since(before)
@@ -96,6 +96,6 @@ def test_shares_add_up_and_the_index_lies_between_one_nth_and_one(users: list[tu
         ({"lane": "", "waiting": 0, "running": 0}, WaitReason.IDLE),
     ],
 )
-def test_a_user_waits_for_what_the_store_says(changes: dict[str, Any], reason: WaitReason) -> None:
+def test_the_reason_follows_from_the_stored_lane(changes: dict[str, Any], reason: WaitReason) -> None:
     has: dict[str, Any] = {"lane": "R", "paused": False, "waiting": 5, "running": 1, "cap": None}
     assert waits_for(**{**has, **changes}) is reason

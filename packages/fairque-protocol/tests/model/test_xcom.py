@@ -1,4 +1,4 @@
-"""XCom: what a task may push, what it may pull, and what it is told otherwise."""
+"""XCom: what a task may push and pull, and the errors otherwise."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fairque.protocol.errors import InvalidTask, OutputMissing
 from fairque.protocol.jsonvalue import dumps, loads
-from fairque.protocol.model.outputs import Left, Output
+from fairque.protocol.model.outputs import Output, StoredOutputs
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
 from fairque.protocol.model.xcom import MAX_XCOM_BYTES, Pull, XCom, XComUse, encode_xcom, mark_xcom, xcom_use
@@ -20,19 +20,19 @@ leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, 
 values = st.recursive(leaves, lambda inner: st.lists(inner) | st.dictionaries(texts, inner), max_leaves=8)
 
 
-def left(state: TaskState | None = TaskState.FINISHED, func: str | None = "f", **pushed: Any) -> Left:
-    return Left(state, b"", dumps({"func": func, "values": pushed}) if pushed else b"")
+def left(state: TaskState | None = TaskState.FINISHED, func: str | None = "f", **pushed: Any) -> StoredOutputs:
+    return StoredOutputs(state, b"", dumps({"func": func, "values": pushed}) if pushed else b"")
 
 
 class Before:
-    """Tasks before another one, by their ids, and how often somebody asked what they have left."""
+    """The stored outputs of dependencies, by task id, and how often they were read."""
 
-    def __init__(self, **tasks: Left) -> None:
+    def __init__(self, **tasks: StoredOutputs) -> None:
         self.tasks = tasks
         self.asked: list[list[str]] = []
         self.pushed: dict[str, bytes] = {}
 
-    def read(self, task_ids: Sequence[str]) -> list[Left]:
+    def read(self, task_ids: Sequence[str]) -> list[StoredOutputs]:
         self.asked.append(list(task_ids))
         return [self.tasks[task_id] for task_id in task_ids]
 
@@ -51,21 +51,21 @@ def source() -> None:
 
 class TestPushing:
     @given(st.lists(st.tuples(keys, values), max_size=5))
-    def test_what_is_pushed_is_found_by_who_pulls(self, pushed: list[tuple[str, Any]]) -> None:
+    def test_a_pushed_value_can_be_pulled(self, pushed: list[tuple[str, Any]]) -> None:
         before = Before()
         one = before.xcom()
         for key, value in pushed:
             one.push(key, value)
-        found = Left(TaskState.FINISHED, b"", before.stored)
+        found = StoredOutputs(TaskState.FINISHED, b"", before.stored)
         assert found.values == dict(pushed)
         assert found.func == ("child" if pushed else None)
         for key, value in dict(pushed).items():
             assert Output("c", key).value_in(found) == value
 
-    def test_nothing_is_stored_when_nothing_was_pushed(self) -> None:
+    def test_nothing_is_stored_if_nothing_was_pushed(self) -> None:
         assert Before().stored == b""
 
-    def test_a_value_is_what_it_was_when_it_was_pushed(self) -> None:
+    def test_a_value_is_encoded_when_it_is_pushed(self) -> None:
         before, rows = Before(), [1]
         one = before.xcom()
         one.push("rows", rows)
@@ -80,11 +80,11 @@ class TestPushing:
             (float("inf"), "is inf"),
             ({1: 2}, "has the key 1 of type int"),
             ("\ud800", "is not valid Unicode text"),
-            (Output("p"), "is not a JSON value but .*Output: the output of another task may stand among args"),
+            (Output("p"), "is not a JSON value but .*Output: outputs of other tasks are allowed in args"),
             (Task(task_id="t"), r"is not a JSON value but .*Task: pass its result, task\.output"),
         ],
     )
-    def test_a_value_that_is_no_json_is_told_with_task_and_key(self, value: Any, problem: str) -> None:
+    def test_a_value_that_is_not_json_is_reported_with_task_and_key(self, value: Any, problem: str) -> None:
         before = Before()
         one = before.xcom()
         one.push("kept", 1)
@@ -93,11 +93,11 @@ class TestPushing:
         assert loads(before.stored)["values"] == {"kept": 1}
 
     @pytest.mark.parametrize("key", ["", "a\nb", "x" * 129, 5, None])
-    def test_a_key_is_an_id(self, key: Any) -> None:
+    def test_an_invalid_key_is_refused(self, key: Any) -> None:
         with pytest.raises(InvalidTask, match="key "):
             Before().xcom().push(key, 1)
 
-    def test_all_values_together_have_a_limit(self) -> None:
+    def test_the_total_size_of_all_values_is_limited(self) -> None:
         before = Before()
         one = before.xcom()
         room = MAX_XCOM_BYTES - len('{"a":"","b":""}')
@@ -111,55 +111,57 @@ class TestPushing:
 
 
 class TestPulling:
-    def test_the_one_that_has_left_the_key_is_found(self) -> None:
+    def test_the_task_that_pushed_the_key_is_found(self) -> None:
         one = Before(p=left(rows=[1]), q=left(n=2), r=left()).xcom()
         assert (one.pull("rows"), one.pull("n")) == ([1], 2)
 
-    def test_the_server_is_asked_once(self) -> None:
+    def test_outputs_are_read_once(self) -> None:
         before = Before(p=left(rows=1), q=left(n=2))
         one = before.xcom()
         one.pull("rows")
         one.pull("n")
         assert before.asked == [["p", "q"]]
 
-    def test_a_value_is_nobody_elses(self) -> None:
+    def test_each_pull_returns_a_separate_value(self) -> None:
         one = Before(p=left(rows=[1])).xcom()
         one.pull("rows").append(2)
         assert one.pull("rows") == [1]
 
     @pytest.mark.parametrize("wanted", ["q", "g", Task(task_id="q")])
-    def test_of_several_one_is_named_by_id_function_or_task(self, wanted: Any) -> None:
+    def test_one_of_several_is_selected_by_id_function_name_or_task(self, wanted: Any) -> None:
         assert Before(p=left(rows=1), q=left(func="g", rows=2)).xcom().pull("rows", wanted) == 2
 
-    def test_or_by_the_function_itself(self) -> None:
+    def test_one_of_several_is_selected_by_the_function(self) -> None:
         name = f"{source.__module__}:source"
         assert Before(p=left(rows=1), q=left(func=name, rows=2)).xcom().pull("rows", source) == 2
 
-    def test_several_without_a_name_are_an_error(self) -> None:
-        with pytest.raises(InvalidTask, match="task c pulls 'rows', which 2 tasks before it have left: say whose"):
+    def test_several_sources_without_a_selection_are_an_error(self) -> None:
+        with pytest.raises(
+            InvalidTask, match="task c pulls 'rows', which 2 of its dependencies have pushed: give the function"
+        ):
             Before(p=left(rows=1), q=left(rows=2)).xcom().pull("rows")
 
-    def test_a_missing_key_is_told_with_what_there_is(self) -> None:
+    def test_the_error_for_a_missing_key_lists_the_available_ones(self) -> None:
         with pytest.raises(
             OutputMissing,
-            match=r"task c pulls 'row' of 'p', but the tasks on which it depends have left 'rows' of f, 'n' of q\.",
+            match=r"task c pulls 'row' of 'p', but its dependencies have pushed 'rows' of f, 'n' of q\.",
         ):
             Before(p=left(rows=1), q=left(func=None, n=2)).xcom().pull("row", "p")
 
-    def test_tasks_that_left_nothing_are_told_with_the_reason(self) -> None:
+    def test_the_error_lists_unfinished_tasks_with_their_states(self) -> None:
         before = Before(p=left(None), q=left(TaskState.FAILED), r=left(TaskState.CANCELED), s=left(None), t=left(None))
         with pytest.raises(
             OutputMissing,
-            match=r"have left nothing; p is not known any more; q is FAILED; r is CANCELED; 2 others have not finished",
+            match=r"have pushed nothing; p is no longer known; q is FAILED; r is CANCELED; 2 others have not finished",
         ):
             before.xcom().pull("rows")
 
-    def test_without_tasks_before_there_is_nothing_to_pull(self) -> None:
-        with pytest.raises(OutputMissing, match="task c depends on no other task, and only from those it can pull"):
+    def test_a_task_without_dependencies_cannot_pull(self) -> None:
+        with pytest.raises(OutputMissing, match="task c does not depend on any task, and can pull values only from"):
             Before().xcom().pull("rows")
 
 
-def test_marks_of_a_function_add_up() -> None:
+def test_uses_of_a_function_accumulate() -> None:
     def func(rows: int) -> None: ...
 
     assert xcom_use(func) == XComUse()

@@ -91,7 +91,7 @@ async def test_a_call_runs_while_its_task_was_canceled_before(own_server: "OwnSe
     await runner.close()
 
 
-async def test_a_subscription_that_hears_something_while_it_is_closed_ends(
+async def test_a_subscription_that_receives_a_message_while_it_is_closed_ends(
     own_server: "OwnServer", dropping: Dropping
 ) -> None:
     runner = AsyncRunner(own_server.settings)

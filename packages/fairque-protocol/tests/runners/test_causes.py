@@ -1,4 +1,4 @@
-"""What a server answers, or what else is at its address, is told in words of its own, with what to do about it."""
+"""Each error answer of a server, and each other cause of a failure, has its own message and remedy."""
 
 import errno
 import os
@@ -194,7 +194,7 @@ PASSING = re.compile(
 
 
 @pytest.mark.parametrize(("line", "kind", "words"), ANSWERS, ids=lambda value: str(value)[:40])
-def test_each_answer_with_a_known_cause_has_words_and_a_remedy_of_its_own(
+def test_each_answer_with_a_known_cause_has_its_own_message_and_remedy(
     listening: Listening, send: "Send", line: str, kind: type[FairqueError], words: str
 ) -> None:
     server = listening(answering(line))
@@ -208,7 +208,7 @@ def test_each_answer_with_a_known_cause_has_words_and_a_remedy_of_its_own(
         assert error.passes is passes
 
 
-def test_what_was_sent_is_not_repeated_in_an_error(listening: Listening, send: "Send") -> None:
+def test_arguments_of_calls_are_not_repeated_in_errors(listening: Listening, send: "Send") -> None:
     """A server says with which arguments it got a command that it does not know. They do not belong in a log."""
     server = listening(answering("-ERR unknown command 'INFO', with args beginning with: 'private' 'words' "))
     error = str(refused(send, server.settings(retries=0)))
@@ -223,19 +223,19 @@ def test_the_readme_shows_the_table_of_causes() -> None:
         assert told[cause.name] == ("yes" if cause.passes else "no"), cause.name
 
 
-def test_an_answer_of_the_server_says_more_than_what_the_system_said_before() -> None:
+def test_an_answer_of_the_server_takes_precedence_over_an_error_of_the_system() -> None:
     error = BusyLoadingError("Redis is loading the dataset in memory")
     error.__context__ = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
     assert words_of(error) == "LOADING Redis is loading the dataset in memory"
 
 
-def test_what_the_system_said_says_more_than_that_the_connection_was_lost() -> None:
+def test_an_error_of_the_system_takes_precedence_over_a_lost_connection() -> None:
     error = RedisConnectionError("Connection lost")
     error.__context__ = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
     assert words_of(error) == "ECONNREFUSED Connection lost"
 
 
-def test_the_last_error_of_the_system_is_told_and_not_the_one_before_it() -> None:
+def test_the_last_of_several_errors_of_the_system_is_reported() -> None:
     error, refusal = RedisConnectionError("Connection lost"), ConnectionRefusedError(errno.ECONNREFUSED, "refused")
     refusal.__context__ = OSError(errno.ENETUNREACH, "Network is unreachable")
     error.__context__ = refusal
@@ -245,14 +245,14 @@ def test_the_last_error_of_the_system_is_told_and_not_the_one_before_it() -> Non
 class TestServers:
     """The same from real servers."""
 
-    def test_a_server_without_room_for_a_client_says_so(self, send: "Send") -> None:
+    def test_a_server_without_room_for_a_client_is_reported(self, send: "Send") -> None:
         with PlainServer("--maxclients", "1") as server, redis.Redis.from_url(server.url) as client:
             # What asked whether the server is ready may not be forgotten yet.
             eventually(lambda: _ping(client), what="the only connection")
             error = refused(send, RedisSection(url=f"redis://127.0.0.1:{server.port}", retries=1))
         assert re.search("no more connections .maxclients.*CONFIG SET maxclients", str(error))
 
-    def test_a_server_that_wants_a_password_says_so(self, send: "Send") -> None:
+    def test_a_server_that_requires_a_password_is_reported(self, send: "Send") -> None:
         with PlainServer("--requirepass", "secret") as server:
             error = refused(send, RedisSection(url=server.url, retries=3))
             assert re.search("the address has none, and the server asks for one", str(error))
@@ -261,7 +261,7 @@ class TestServers:
             assert send(RedisSection(url=url.replace("wrong", "secret")), [LOOK])
             assert send(RedisSection(url=f"{server.url}?password=secret"), [LOOK])
 
-    def test_a_server_that_got_a_password_while_it_ran_says_so(self) -> None:
+    def test_a_server_that_got_a_password_while_running_is_reported(self) -> None:
         with PlainServer() as server, redis.Redis.from_url(server.url) as client:
             runner = Runner(RedisSection(url=server.url))
             with closing(runner):
@@ -271,12 +271,12 @@ class TestServers:
                 with pytest.raises(RedisUnavailable, match="the address has none, and the server asks for one"):
                     runner.run(PUSH)
 
-    def test_a_password_that_the_server_does_not_want_is_told_from_a_wrong_one(self, send: "Send") -> None:
+    def test_an_unneeded_password_is_distinguished_from_a_wrong_one(self, send: "Send") -> None:
         with PlainServer() as server:
             error = refused(send, RedisSection(url=server.url.replace("unix://", "unix://:pw@")))
         assert re.search("it asks for none.*Remove the password", str(error))
 
-    def test_what_a_user_may_not_do_is_told_also_when_it_is_refused_while_connecting(self, send: "Send") -> None:
+    def test_a_missing_right_is_reported_even_if_refused_while_connecting(self, send: "Send") -> None:
         with PlainServer() as server, redis.Redis.from_url(server.url) as client:
             client.acl_setuser("ann", enabled=True, passwords="+pw", keys="*", commands=["+@all", "-select"])
             url = server.url.replace("unix://", "unix://ann:pw@")
@@ -284,7 +284,7 @@ class TestServers:
         assert isinstance(error, ServerUnsuitable)
         assert re.search("may not do this: .*permissions.*select", str(error)), str(error)
 
-    def test_a_server_that_cannot_write_to_its_disk_says_so(self, send: "Send") -> None:
+    def test_a_server_that_cannot_write_to_its_disk_is_reported(self, send: "Send") -> None:
         with PlainServer("--save", "3600 1") as server:
             settings = RedisSection(url=f"redis://127.0.0.1:{server.port}", retries=0)
             send(settings, [PUSH])
@@ -296,18 +296,18 @@ class TestServers:
             error = refused(send, settings, other)
         assert re.search("cannot do this now: .*MISCONF.*free space", str(error))
 
-    def test_a_replica_is_told_at_the_first_call_with_the_address_of_its_primary(self, send: "Send") -> None:
+    def test_a_replica_is_reported_at_the_first_call_with_the_address_of_its_primary(self, send: "Send") -> None:
         with PlainServer("--replicaof", "127.0.0.1 1") as server:
             error = refused(send, RedisSection(url=server.url, retries=0))
         assert re.search("is a replica, .*replica of 127.0.0.1:1.*address of the primary", str(error))
 
-    def test_a_replica_without_its_primary_is_told(self, send: "Send") -> None:
+    def test_a_replica_without_its_primary_is_reported(self, send: "Send") -> None:
         with PlainServer("--replicaof", "127.0.0.1 1", "--replica-serve-stale-data", "no") as server:
             error = refused(send, RedisSection(url=f"{server.url}?client_name=x", retries=0))
         assert re.search("a replica that has lost its primary.*REPLICAOF NO ONE|replica of 127.0.0.1:1", str(error))
 
     @needs_redis
-    def test_a_sentinel_is_told_with_what_to_ask_it(self, send: "Send", tmp_path: Path) -> None:
+    def test_a_sentinel_is_reported_with_the_command_that_finds_the_primary(self, send: "Send", tmp_path: Path) -> None:
         with sentinel(tmp_path) as port:
             error = refused(send, RedisSection(url=f"redis://127.0.0.1:{port}", retries=0))
             assert isinstance(error, ServerUnsuitable)
@@ -315,7 +315,7 @@ class TestServers:
             error = refused(send, RedisSection(url=f"redis://127.0.0.1:{port}/1", retries=0))
             assert re.search("does not know a command that fairque needs.*a Sentinel", str(error))
 
-    def test_a_node_of_a_cluster_says_which_node_has_the_queue(self, send: "Send") -> None:
+    def test_the_error_of_a_cluster_node_names_the_node_that_has_the_queue(self, send: "Send") -> None:
         with cluster_node() as one, cluster_node() as other:
             settings = RedisSection(url=one.url, retries=0)
             assert "down or not complete" in str(refused(send, settings, PUSH))
@@ -347,7 +347,7 @@ class TestOtherProtocols:
         ],
         ids=["http", "ssh", "mysql", "denied", "maxclients", "closes", "mute"],
     )
-    def test_what_else_answers_at_a_port_is_told(
+    def test_another_protocol_at_the_port_is_reported(
         self, listening: Listening, send: "Send", serve: Callable[[socket.socket], None], words: str
     ) -> None:
         error = refused(send, listening(serve).settings())
@@ -365,13 +365,13 @@ class TestOtherProtocols:
         ],
         ids=["redis", "noauth", "http", "closes", "mute"],
     )
-    def test_tls_to_a_port_without_it_is_told(
+    def test_tls_to_a_plain_port_is_reported(
         self, listening: Listening, send: "Send", serve: Callable[[socket.socket], None], words: str
     ) -> None:
         error = refused(send, listening(serve).settings("rediss"))
         assert re.search(words, str(error)), str(error)
 
-    def test_a_real_server_without_tls_is_told(self, send: "Send") -> None:
+    def test_a_real_server_without_tls_is_reported(self, send: "Send") -> None:
         with PlainServer() as server:
             url = f"rediss://127.0.0.1:{server.port}"
             error = refused(send, RedisSection(url=url, retries=0, connect_timeout=0.5))
@@ -381,16 +381,16 @@ class TestOtherProtocols:
 class TestTheWay:
     """What is between here and the server."""
 
-    def test_a_host_that_nobody_knows_is_told(self, send: "Send") -> None:
+    def test_an_unknown_host_is_reported(self, send: "Send") -> None:
         error = refused(send, RedisSection(url="redis://no-such-host.invalid", retries=0))
         assert re.search("cannot be found: its host has no address", str(error))
 
-    def test_a_socket_that_is_not_there_is_told(self, send: "Send", tmp_path: Path) -> None:
+    def test_a_missing_socket_is_reported(self, send: "Send", tmp_path: Path) -> None:
         error = refused(send, RedisSection(url=f"unix://{tmp_path}/none", retries=0))
         assert re.search("nothing listens there.*Is it running", str(error))
 
     @pytest.mark.parametrize("kind", ["sync", "async"])
-    def test_a_process_that_can_open_no_more_files_says_so(self, kind: str) -> None:
+    def test_a_process_that_can_open_no_more_files_is_reported(self, kind: str) -> None:
         with PlainServer() as server:
             command = [sys.executable, "-c", WITHOUT_FILES, kind, f"redis://127.0.0.1:{server.port}"]
             ended = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
@@ -405,9 +405,7 @@ class TestTheWay:
             ("ssl_ciphers=none", "ssl_ciphers cannot be used: .*No cipher"),
         ],
     )
-    def test_a_file_for_tls_that_cannot_be_used_is_a_wrong_configuration(
-        self, send: "Send", parameter: str, words: str
-    ) -> None:
+    def test_an_unusable_file_for_tls_is_a_configuration_error(self, send: "Send", parameter: str, words: str) -> None:
         error = refused(send, RedisSection(url=f"rediss://localhost:1?{parameter}"))
         assert isinstance(error, ConfigurationError)
         assert re.search(words, str(error))

@@ -51,7 +51,7 @@ def test_a_healthy_server_has_no_findings() -> None:
     ],
     ids=str,
 )
-def test_what_is_not_as_it_should_be_is_found_alone(changes: dict[str, Any], finding: tuple[str, str]) -> None:
+def test_each_problem_has_exactly_one_finding(changes: dict[str, Any], finding: tuple[str, str]) -> None:
     assert found(**changes) == [finding]
 
 
@@ -60,11 +60,11 @@ def test_a_version_that_is_new_enough_is_fine(version: str) -> None:
     assert found(redis_version=version) == []
 
 
-def test_eviction_that_was_accepted_is_a_warning() -> None:
+def test_accepted_eviction_is_a_warning() -> None:
     assert found(RedisSection(allow_eviction=True), maxmemory_policy="allkeys-lru") == [("eviction", "warning")]
 
 
-def test_a_server_that_was_asked_for_in_memory_may_forget() -> None:
+def test_an_embedded_server_in_memory_needs_no_persistence() -> None:
     assert found(RedisSection(url="embedded://"), aof_enabled=0) == []
 
 
@@ -86,5 +86,5 @@ def test_every_finding_says_what_why_and_how_to_fix_it() -> None:
     assert all(one.what and one.why and one.fix for one in findings)
 
 
-def test_what_every_start_looks_at_are_checks() -> None:
+def test_the_checks_of_every_start_are_listed() -> None:
     assert {*MUSTS} <= {*CHECKS}

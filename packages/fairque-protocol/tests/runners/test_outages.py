@@ -1,4 +1,4 @@
-"""Servers that come back, are replaced, are busy or silent: both runners continue by themselves."""
+"""Servers that restart, are replaced, busy or silent: both runners recover automatically."""
 
 import asyncio
 import os
@@ -80,7 +80,7 @@ def sender(request: pytest.FixtureRequest) -> Iterator[Any]:
         one.close()
 
 
-def test_a_call_continues_with_the_server_that_came_back(server: PlainServer, sender: Any) -> None:
+def test_a_call_continues_with_the_restarted_server(server: PlainServer, sender: Any) -> None:
     send = sender(server.url)
     send(push("t1"))
     server.kill()
@@ -128,15 +128,13 @@ def test_a_call_finds_the_server_that_replaced_the_old_one(server: PlainServer, 
             assert of_other.zcard(f"{KEYS.prefix}n:ann") == 2
 
 
-def test_a_replica_is_given_up_after_the_tries_with_its_own_words(
-    server: PlainServer, client: "redis.Redis", sender: Any
-) -> None:
+def test_a_replica_is_reported_after_all_attempts(server: PlainServer, client: "redis.Redis", sender: Any) -> None:
     client.replicaof("127.0.0.1", "1")
     with pytest.raises(RedisUnavailable, match=r"read only replica|readonly replica"):
         sender(server.url, retries=1)(push("t1"))
 
 
-def test_a_server_that_is_busy_with_a_script_is_asked_again(
+def test_a_call_to_a_server_that_is_busy_with_a_script_is_retried(
     server: PlainServer, client: "redis.Redis", sender: Any
 ) -> None:
     send = sender(server.url, retries=20)
@@ -165,7 +163,7 @@ def test_a_server_that_is_busy_with_a_script_is_asked_again(
     end.join()
 
 
-def test_connections_that_an_operator_kills_are_made_again(
+def test_connections_that_an_operator_kills_are_reopened(
     server: PlainServer, client: "redis.Redis", sender: Any
 ) -> None:
     send = sender(server.url)
@@ -176,7 +174,7 @@ def test_connections_that_an_operator_kills_are_made_again(
 
 
 @pytest.mark.parametrize("url", ["redis://localhost", "rediss://localhost"])
-def test_every_connection_has_time_limits_and_is_kept_alive(url: str) -> None:
+def test_every_connection_has_timeouts_and_keepalive(url: str) -> None:
     set_up = options(RedisSection(url=url), read_address(url))
     assert (set_up["socket_timeout"], set_up["socket_connect_timeout"], set_up["socket_keepalive"]) == (5.0, 5.0, True)
     assert set(set_up["socket_keepalive_options"].values()) == {30, 10, 3}
@@ -196,7 +194,7 @@ def standing_still(server: PlainServer) -> Iterator[None]:
 class TestListening:
     """A subscription only waits, so it would not notice by itself that nobody is at the other end."""
 
-    def test_a_silent_server_is_noticed(self, server: PlainServer, client: "redis.Redis") -> None:
+    def test_a_silent_server_is_detected(self, server: PlainServer, client: "redis.Redis") -> None:
         runner = Runner(RedisSection(url=server.url, socket_timeout=0.2, retries=0))
         ready, heard = threading.Event(), list[bytes]()
         subscription = runner.listen("c", heard.append, ready.set)
@@ -208,7 +206,9 @@ class TestListening:
         subscription.close()
         runner.close()
 
-    def test_a_silent_server_is_noticed_by_the_other_kind_too(self, server: PlainServer, client: "redis.Redis") -> None:
+    def test_a_silent_server_is_detected_by_the_other_runner_too(
+        self, server: PlainServer, client: "redis.Redis"
+    ) -> None:
         async def life() -> list[bytes]:
             runner = AsyncRunner(RedisSection(url=server.url, socket_timeout=0.2, retries=0))
             ready, heard = asyncio.Event(), list[bytes]()
@@ -224,7 +224,7 @@ class TestListening:
 
         assert asyncio.run(life()) == [b"x"]
 
-    def test_a_channel_on_which_nothing_is_said_is_kept(self, server: PlainServer, client: "redis.Redis") -> None:
+    def test_a_quiet_channel_is_kept(self, server: PlainServer, client: "redis.Redis") -> None:
         runner = Runner(RedisSection(url=server.url, socket_timeout=0.1))
         ready, heard = threading.Event(), list[bytes]()
         subscription = runner.listen("c", heard.append, ready.set)

@@ -272,7 +272,7 @@ def test_rights_that_are_taken_away_later_are_seen_after_the_first_refusal(as_us
     root.execute_command("ACL", "SETUSER", "u", "+mset")
 
 
-def test_rights_that_are_granted_later_are_seen_by_the_next_call(as_user: As, root: Any) -> None:
+def test_rights_granted_later_are_used_by_the_next_call(as_user: As, root: Any) -> None:
     runner = as_user(*ALL, "-zadd")
     for _ in range(2):
         with pytest.raises(ServerUnsuitable, match="may not send: zadd"):
@@ -281,7 +281,7 @@ def test_rights_that_are_granted_later_are_seen_by_the_next_call(as_user: As, ro
     runner.run(push("a"))
 
 
-def test_an_asynchronous_client_sees_likewise_that_rights_were_granted(as_user: As, root: Any) -> None:
+def test_an_asynchronous_client_uses_rights_granted_later_too(as_user: As, root: Any) -> None:
     settings = as_user(*ALL, "-zadd").settings
 
     async def push_twice() -> None:
@@ -297,7 +297,7 @@ def test_an_asynchronous_client_sees_likewise_that_rights_were_granted(as_user: 
     asyncio.run(push_twice())
 
 
-def test_the_rights_are_asked_for_once_a_queue_and_cost_no_later_call_anything(as_user: As, root: Any) -> None:
+def test_the_rights_are_read_once_per_queue(as_user: As, root: Any) -> None:
     runner = as_user(*ALL)
     runner.run(push("a"))
     root.config_resetstat()
@@ -308,7 +308,7 @@ def test_the_rights_are_asked_for_once_a_queue_and_cost_no_later_call_anything(a
 
 
 @pytest.mark.parametrize("missing", ["-zadd", "-publish", "-hset"])
-def test_an_asynchronous_client_is_refused_likewise(as_user: As, root: Any, missing: str) -> None:
+def test_an_asynchronous_client_is_refused_too(as_user: As, root: Any, missing: str) -> None:
     every = corpus(as_user(*ALL))
     before = dumped(root)
     settings = as_user(*ALL, missing).settings
@@ -326,7 +326,7 @@ def test_an_asynchronous_client_is_refused_likewise(as_user: As, root: Any, miss
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_process_is_refused_at_its_start_when_its_role_lacks_anything(as_user: As, role: str) -> None:
+def test_a_process_is_refused_at_its_start_if_its_role_lacks_a_right(as_user: As, role: str) -> None:
     as_user(*ALL).require(QUEUE, role)
     commands = {need.command for need in needs_of_role(role) if not need.place}
     for command in sorted(commands - {"evalsha", "script|load", "info", "ping", "select", "hmget", "time", "get"}):
@@ -335,7 +335,7 @@ def test_a_process_is_refused_at_its_start_when_its_role_lacks_anything(as_user:
 
 
 @pytest.mark.parametrize("command", ["evalsha", "script|load", "hmget", "time", "info"])
-def test_without_what_every_call_needs_nothing_is_changed_either(as_user: As, root: Any, command: str) -> None:
+def test_without_rights_that_every_call_needs_nothing_is_changed(as_user: As, root: Any, command: str) -> None:
     root.script_flush()
     runner = as_user(*ALL, f"-{command}")
     with pytest.raises(FairqueError):
@@ -343,7 +343,7 @@ def test_without_what_every_call_needs_nothing_is_changed_either(as_user: As, ro
     assert dumped(root) == {}
 
 
-def test_the_keys_whose_rights_are_asked_for_are_those_of_the_specification() -> None:
+def test_rights_are_checked_for_the_keys_of_the_specification() -> None:
     page = resources.files("fairque.protocol").joinpath("lua/README.md").read_text(encoding="utf-8")
     section = page.split("## Keys\n")[1].split("\n### ")[0]
     rows = [row.split("|")[1:4] for row in section.splitlines() if row.startswith("| `")]

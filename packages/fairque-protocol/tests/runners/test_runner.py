@@ -50,7 +50,7 @@ def finish(keys: QueueKeys, granted: calls.Granted) -> Call[list[calls.Ended]]:
 
 
 class TestSending:
-    def test_a_task_lives_its_life(self, own_server: "OwnServer", send: "Send", keys: QueueKeys) -> None:
+    def test_a_task_is_pushed_run_and_finished(self, own_server: "OwnServer", send: "Send", keys: QueueKeys) -> None:
         settings = own_server.settings
         (pushed,) = send(settings, [push(keys, "t1")])
         assert [p.task_id for p in pushed] == ["t1"]
@@ -66,14 +66,14 @@ class TestSending:
     def test_no_calls_have_no_answers(self, own_server: "OwnServer", send: "Send") -> None:
         assert send(own_server.settings, []) == []
 
-    def test_a_script_that_the_server_forgot_is_sent_again(
+    def test_a_script_missing_from_the_server_is_sent_again(
         self, own_server: "OwnServer", send: "Send", keys: QueueKeys
     ) -> None:
         own_server.client.script_flush()
         (pushed,) = send(own_server.settings, [push(keys, "t1")])
         assert len(pushed) == 1
 
-    def test_scripts_forgotten_are_sent_again_in_one_round_trip_with_others(
+    def test_missing_scripts_are_sent_again_in_one_round_trip(
         self, own_server: "OwnServer", send: "Send", keys: QueueKeys
     ) -> None:
         own_server.client.script_flush()
@@ -82,7 +82,7 @@ class TestSending:
         assert len(popped.tasks) == 1
         assert (stats.pushed, stats.running) == (1, 1)
 
-    def test_a_call_whose_script_the_server_does_not_know_comes_before_those_behind_it(
+    def test_a_call_with_an_unknown_script_runs_before_the_following_calls(
         self, own_server: "OwnServer", send: "Send", keys: QueueKeys
     ) -> None:
         own_server.client.script_flush()
@@ -134,20 +134,20 @@ class TestOutOfMemory:
 class TestRefusals:
     """Whose fault it is decides what may be given up: that of the call, or one that passes."""
 
-    def test_arguments_that_a_script_refuses_are_wrong(
+    def test_arguments_that_a_script_refuses_are_a_protocol_error(
         self, own_server: "OwnServer", send: "Send", keys: QueueKeys
     ) -> None:
         with pytest.raises(ProtocolError, match="the time of task t1 is not a number"):
             send(own_server.settings, [calls.finish(keys, [Finished("t1", "1:", -1, b"")], result_ttl_ms=1_000)])
 
-    def test_a_key_of_the_wrong_kind_is_no_fault_of_the_server(
+    def test_a_key_of_the_wrong_type_is_a_protocol_error(
         self, own_server: "OwnServer", send: "Send", keys: QueueKeys
     ) -> None:
         own_server.client.set(f"{keys.prefix}running", "no index")
         with pytest.raises(ProtocolError, match="WRONGTYPE"):
             send(own_server.settings, [calls.read_stats(keys)])
 
-    def test_a_server_that_takes_no_writes_now_may_be_asked_again(
+    def test_a_server_that_refuses_writes_temporarily_is_unavailable(
         self, own_server: "OwnServer", send: "Send", keys: QueueKeys
     ) -> None:
         own_server.client.config_set("min-replicas-to-write", 1)
@@ -168,11 +168,11 @@ class TestRefusals:
         ],
         ids=lambda value: type(value).__name__,
     )
-    def test_what_a_server_answers_is_told_apart(self, error: RedisError, kind: type[Exception]) -> None:
+    def test_error_answers_of_a_server_are_distinguished(self, error: RedisError, kind: type[Exception]) -> None:
         with pytest.raises(kind):
             Attempts(RedisSection(retries=0)).pause_seconds(error)
 
-    def test_a_script_that_was_forgotten_once_more_is_sent_once_more(self) -> None:
+    def test_a_script_that_is_missing_again_is_sent_again(self) -> None:
         attempts = Attempts(RedisSection(retries=1))
         assert 0 <= attempts.pause_seconds(NoScriptError("No matching script.")) <= 1
         with pytest.raises(RedisUnavailable):
@@ -194,7 +194,7 @@ class TestUnsuitableServers:
             own_server.client.config_set("maxmemory-policy", "noeviction")
 
     @pytest.mark.parametrize("retries", [0, 2])
-    def test_a_server_that_is_not_there_is_said_so_quickly(
+    def test_a_missing_server_is_reported_quickly(
         self, send: "Send", keys: QueueKeys, retries: int, pauses: list[float]
     ) -> None:
         with socket.socket() as taken:
@@ -207,9 +207,7 @@ class TestUnsuitableServers:
         assert PASSWORD not in str(caught.value)
         assert "127.0.0.1" in str(caught.value)
 
-    def test_a_server_that_does_not_answer_is_given_up_after_the_time_limit(
-        self, send: "Send", keys: QueueKeys
-    ) -> None:
+    def test_a_server_that_does_not_answer_is_reported_after_the_timeout(self, send: "Send", keys: QueueKeys) -> None:
         with socket.create_server(("127.0.0.1", 0)) as mute:
             url = f"redis://:{PASSWORD}@127.0.0.1:{mute.getsockname()[1]}/0"
             settings = RedisSection(url=url, retries=0, socket_timeout=0.2, connect_timeout=0.2)
@@ -217,7 +215,7 @@ class TestUnsuitableServers:
                 send(settings, [push(keys, "t1")])
         assert PASSWORD not in str(caught.value)
 
-    def test_a_wrong_password_is_said_and_not_shown(
+    def test_a_wrong_password_is_reported_and_not_shown(
         self, own_server: "OwnServer", send: "Send", keys: QueueKeys
     ) -> None:
         settings = RedisSection(url=own_server.settings.url.replace("unix://", f"unix://nobody:{PASSWORD}@"))
@@ -225,22 +223,20 @@ class TestUnsuitableServers:
             send(settings, [push(keys, "t1")])
         assert PASSWORD not in str(caught.value)
 
-    def test_a_wrong_password_is_not_tried_again(self, own_server: "OwnServer", send: "Send", keys: QueueKeys) -> None:
+    def test_a_wrong_password_is_not_retried(self, own_server: "OwnServer", send: "Send", keys: QueueKeys) -> None:
         url = own_server.settings.url.replace("unix://", f"unix://nobody:{PASSWORD}@")
         before = own_server.client.info("stats")["total_connections_received"]
         with pytest.raises(RedisUnavailable):
             send(RedisSection(url=url, retries=3), [push(keys, "t1")])
         assert own_server.client.info("stats")["total_connections_received"] - before == 1
 
-    def test_a_database_that_is_not_there_is_said_at_once_with_its_number(
+    def test_a_missing_database_is_reported_at_once_with_its_number(
         self, own_server: "OwnServer", send: "Send", keys: QueueKeys
     ) -> None:
         with pytest.raises(ConfigurationError, match="the server has no database number 99"):
             send(RedisSection(url=f"{own_server.settings.url}?db=99"), [push(keys, "t1")])
 
-    def test_a_user_without_the_right_is_told_which_one(
-        self, own_server: "OwnServer", send: "Send", keys: QueueKeys
-    ) -> None:
+    def test_a_missing_right_is_named(self, own_server: "OwnServer", send: "Send", keys: QueueKeys) -> None:
         own_server.client.acl_setuser(
             "viewer", enabled=True, passwords=[f"+{PASSWORD}"], commands=["+info", "+hello", "+ping"]
         )
@@ -251,18 +247,18 @@ class TestUnsuitableServers:
 
 
 class TestListening:
-    def test_the_synchronous_runner_hears_of_an_ending(self, own_server: "OwnServer", keys: QueueKeys) -> None:
+    def test_the_synchronous_runner_is_notified_of_an_ending(self, own_server: "OwnServer", keys: QueueKeys) -> None:
         heard: list[bytes] = []
         runner = Runner(own_server.settings)
         subscription = runner.listen(keys.done("me"), heard.append, lambda: None)
         runner.run_all([push(keys, "t1"), calls.watch(keys, "t1", "me")])
         runner.run(calls.cancel(keys, "t1", reason="x", result_ttl_ms=1_000))
-        assert eventually(lambda: heard, what="the ending is told") == [b't1\nCANCELED\n1"x"']
+        assert eventually(lambda: heard, what="the notification of the ending") == [b't1\nCANCELED\n1"x"']
         subscription.close()
         subscription.close()
         runner.close()
 
-    def test_the_asynchronous_runner_hears_of_an_ending(self, own_server: "OwnServer", keys: QueueKeys) -> None:
+    def test_the_asynchronous_runner_is_notified_of_an_ending(self, own_server: "OwnServer", keys: QueueKeys) -> None:
         async def life() -> list[bytes]:
             heard: list[bytes] = []
             told = asyncio.Event()
@@ -283,7 +279,7 @@ class TestListening:
 
         assert asyncio.run(life()) == [b't1\nCANCELED\n1"x"']
 
-    def test_a_lost_connection_comes_back_and_says_so(self, own_server: "OwnServer", keys: QueueKeys) -> None:
+    def test_a_lost_connection_is_restored_and_reported(self, own_server: "OwnServer", keys: QueueKeys) -> None:
         heard: list[bytes] = []
         ready = threading.Event()
         runner = Runner(own_server.settings)
@@ -297,7 +293,7 @@ class TestListening:
         runner.close()
 
     @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("a test"), OSError(24, "too many open files")])
-    def test_a_listener_outlives_whatever_fails_in_it(
+    def test_a_listener_survives_all_failures_in_it(
         self, own_server: "OwnServer", keys: QueueKeys, error: Exception
     ) -> None:
         heard: list[bytes] = []
@@ -323,7 +319,7 @@ class TestListening:
         subscription.close()
         runner.close()
 
-    def test_an_asynchronous_listener_outlives_whatever_fails_in_it(
+    def test_an_asynchronous_listener_survives_all_failures_in_it(
         self, own_server: "OwnServer", keys: QueueKeys
     ) -> None:
         async def life() -> list[bytes]:

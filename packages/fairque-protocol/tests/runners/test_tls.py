@@ -1,4 +1,4 @@
-"""TLS: a server whose certificate is not for its host, or signed by nobody who is known, is told nothing."""
+"""TLS: nothing is sent to a server whose certificate is for another host, or of an unknown authority."""
 
 import asyncio
 import gc
@@ -119,7 +119,7 @@ def test_a_server_with_the_right_certificate_is_trusted(for_the_host: TlsServer,
     assert send(for_the_host.trusting, [LOOK])
 
 
-def test_a_certificate_that_nobody_known_has_signed_is_refused_at_once(
+def test_a_certificate_of_an_unknown_authority_is_refused_at_once(
     for_the_host: TlsServer, send: "Send", pauses: list[float]
 ) -> None:
     with pytest.raises(RedisUnavailable, match=r"is not trusted: .*self-signed|is not trusted: .*self signed"):
@@ -135,12 +135,12 @@ def test_a_certificate_for_another_host_is_refused_at_once_with_the_remedy(
     assert pauses == []
 
 
-def test_the_host_name_may_be_left_unchecked_by_the_address_alone(for_another: TlsServer, send: "Send") -> None:
+def test_only_the_address_can_disable_the_check_of_the_host_name(for_another: TlsServer, send: "Send") -> None:
     settings = RedisSection(url=f"{for_another.trusting.url}&ssl_check_hostname=false")
     assert send(settings, [LOOK])
 
 
-def test_plain_text_to_a_port_with_tls_is_told_and_no_hang(for_the_host: TlsServer, send: "Send") -> None:
+def test_plain_text_to_a_port_with_tls_is_reported_without_hanging(for_the_host: TlsServer, send: "Send") -> None:
     url = f"redis://localhost:{for_the_host.port}/0"
     with pytest.raises(RedisUnavailable, match=r"speaks TLS at this port.*Write rediss://") as caught:
         send(RedisSection(url=url, retries=0, socket_timeout=1.0), [LOOK])
@@ -160,7 +160,7 @@ def fork(deed: Callable[[], object]) -> None:
 
 
 def say_farewell() -> None:
-    """Close all connections with TLS as they should be closed: the other side is told."""
+    """Close all TLS connections properly, with a closing alert to the other side."""
     for one in gc.get_objects():
         with suppress(OSError, ValueError):
             if isinstance(one, ssl.SSLSocket):
@@ -195,14 +195,14 @@ class TestAForkedChild:
         await runner.close()
 
 
-def test_a_certificate_that_has_expired_is_told_at_once(tmp_path: Path, send: "Send") -> None:
+def test_an_expired_certificate_is_reported_at_once(tmp_path: Path, send: "Send") -> None:
     server = TlsServer(tmp_path, "localhost", make=expired)
     with server.server, pytest.raises(RedisUnavailable, match=r"certificate is out of date.*Renew") as caught:
         send(server.trusting, [LOOK])
     assert not caught.value.passes
 
 
-def test_a_server_that_wants_a_certificate_of_the_client_says_so(tmp_path: Path, send: "Send") -> None:
+def test_a_server_that_requires_a_client_certificate_is_reported(tmp_path: Path, send: "Send") -> None:
     server = TlsServer(tmp_path, "localhost", clients="yes")
     with server.server:
         words = r"this client's certificate, or misses one.*ssl_certfile=FILE"
@@ -214,7 +214,7 @@ def test_a_server_that_wants_a_certificate_of_the_client_says_so(tmp_path: Path,
 
 
 @pytest.mark.parametrize("password", ["", "&ssl_password=hunter2"])
-def test_a_key_that_cannot_be_read_is_a_wrong_configuration_and_asks_nobody(
+def test_an_unreadable_key_is_a_configuration_error_without_a_prompt(
     for_the_host: TlsServer, tmp_path: Path, send: "Send", password: str
 ) -> None:
     """OpenSSL would ask for the password on the terminal."""
@@ -230,13 +230,13 @@ def test_a_key_that_cannot_be_read_is_a_wrong_configuration_and_asks_nobody(
 
 
 @pytest.mark.parametrize("parameter", ["ssl_cert_reqs=none", "ssl_cert_reqs=none&ssl_check_hostname=true"])
-def test_any_certificate_may_be_trusted_by_the_address_alone(
+def test_only_the_address_can_disable_the_check_of_certificates(
     for_another: TlsServer, send: "Send", parameter: str
 ) -> None:
     assert send(for_another.settings(f"?{parameter}"), [LOOK])
 
 
-def test_versions_of_tls_that_do_not_meet_are_told(tmp_path: Path, send: "Send") -> None:
+def test_incompatible_versions_of_tls_are_reported(tmp_path: Path, send: "Send") -> None:
     server = TlsServer(tmp_path, "localhost", protocols="TLSv1.2")
     with server.server:
         with pytest.raises(RedisUnavailable, match=r"no version or cipher of TLS in common.*ssl_min_version"):

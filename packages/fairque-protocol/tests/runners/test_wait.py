@@ -51,7 +51,7 @@ def test_a_wait_ends_with_the_wake_up(own_server: "OwnServer", keys: QueueKeys, 
     assert line.after(0.01)[0] is None
 
 
-def test_the_descriptor_is_readable_when_the_answer_is_there(
+def test_the_descriptor_is_readable_once_the_answer_has_arrived(
     own_server: "OwnServer", keys: QueueKeys, line: Line
 ) -> None:
     line.begin(30)
@@ -62,13 +62,13 @@ def test_the_descriptor_is_readable_when_the_answer_is_there(
     assert line.line.land(0)[0] == keys.wake
 
 
-def test_a_wait_may_last_longer_than_a_call_may(own_server: "OwnServer", keys: QueueKeys) -> None:
+def test_a_wait_may_last_longer_than_a_call(own_server: "OwnServer", keys: QueueKeys) -> None:
     line = Line(RedisSection(url=own_server.settings.url, socket_timeout=0.05, retries=0), keys)
     assert line.after(0.3)[0] is None
     line.line.close()
 
 
-def test_a_script_that_the_server_has_forgotten_is_sent_with_the_next_wait(own_server: "OwnServer", line: Line) -> None:
+def test_a_script_missing_from_the_server_is_sent_with_the_next_wait(own_server: "OwnServer", line: Line) -> None:
     assert line.after(0.01)[1].pushed == 0
     own_server.client.script_flush()
     with pytest.raises(RedisUnavailable, match="No matching script"):
@@ -76,7 +76,7 @@ def test_a_script_that_the_server_has_forgotten_is_sent_with_the_next_wait(own_s
     assert line.after(0.01)[1].pushed == 0
 
 
-def test_an_answer_that_refuses_says_so_and_the_line_continues(
+def test_a_refusal_is_raised_and_the_connection_stays_usable(
     own_server: "OwnServer", keys: QueueKeys, line: Line
 ) -> None:
     own_server.client.hset(keys.meta, "schema", "9")
@@ -90,7 +90,7 @@ def test_an_answer_that_refuses_says_so_and_the_line_continues(
     assert line.after(0.01)[0] is None
 
 
-def test_a_lost_connection_is_told_and_the_next_wait_opens_a_new_one(own_server: "OwnServer", line: Line) -> None:
+def test_a_lost_connection_is_reported_and_the_next_wait_opens_a_new_one(own_server: "OwnServer", line: Line) -> None:
     line.begin(30)
     eventually(lambda: own_server.client.info("clients")["blocked_clients"], what="the wait")
     own_server.client.client_kill_filter(_type="normal", skipme=True)
@@ -100,7 +100,7 @@ def test_a_lost_connection_is_told_and_the_next_wait_opens_a_new_one(own_server:
     assert line.after(0.01)[0] is None
 
 
-def test_a_wait_without_an_answer_in_time_is_given_up(line: Line) -> None:
+def test_a_wait_without_an_answer_in_time_raises(line: Line) -> None:
     line.begin(30)
     with pytest.raises(RedisUnavailable, match="wait was not answered in time"):
         line.line.land(0)

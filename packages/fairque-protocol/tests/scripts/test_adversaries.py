@@ -1,4 +1,4 @@
-"""Users, workers and operators that mean no good, on the real scripts: what they gain is bounded, or nothing."""
+"""Malicious users, workers and operators on the real scripts: their gain is bounded, or nothing."""
 
 import json
 from collections import Counter
@@ -71,7 +71,7 @@ class TestFloods:
         assert queue.snapshot().keys() <= STAYS
 
     @pytest.mark.parametrize("priority", [Priority.NORMAL, Priority.CRITICAL])
-    def test_new_users_at_half_as_much_again_as_there_is_leave_a_ninth_to_the_others(
+    def test_new_users_with_one_and_a_half_times_the_capacity_leave_a_ninth_to_the_others(
         self, new_crew: NewCrew, priority: Priority
     ) -> None:
         crew = new_crew(4)
@@ -89,7 +89,7 @@ class TestFloods:
         assert min(old["old1"], old["old2"]) >= (len(started) // 9 - 1) // 2
 
     @pytest.mark.parametrize("weights", [[1, 1, 1, 1, 1], [1, 2, 5, 0.5, 1]])
-    def test_users_who_call_everything_critical_are_among_themselves_again(
+    def test_users_that_mark_everything_critical_compete_only_with_each_other(
         self, new_crew: NewCrew, weights: list[float]
     ) -> None:
         crew = counting(new_crew(3))
@@ -105,7 +105,7 @@ class TestFloods:
 
 class TestEstimates:
     @pytest.mark.parametrize(("tiny_hint", "huge_hint"), [(100, 0.01), (0.01, 100)])
-    def test_wrong_by_a_hundred_times_move_no_time_between_tiny_and_huge_tasks(
+    def test_wrong_by_a_factor_of_a_hundred_shift_no_time_between_tiny_and_huge_tasks(
         self, new_crew: NewCrew, tiny_hint: float, huge_hint: float
     ) -> None:
         crew = new_crew()
@@ -124,7 +124,7 @@ class TestEstimates:
         assert crew.lead("huge", "tiny", weights) <= bound
         assert crew.started.count("huge") * cost["huge"] / weights["huge"] > 1.5 * bound
 
-    def test_that_are_small_on_average_hide_no_long_tasks(self, new_crew: NewCrew) -> None:
+    def test_that_are_small_on_average_do_not_hide_long_tasks(self, new_crew: NewCrew) -> None:
         crew = new_crew(4, lease_ms=3_000)
         crew.push("sly", *[*[1_000] * 9, 20 * SECOND_US] * 20)
         crew.push("plain", *[SECOND_US] * 500)
@@ -136,7 +136,7 @@ class TestEstimates:
 
 
 class TestComingAndGoing:
-    def test_an_emptied_queue_sheds_no_debt(self, new_crew: NewCrew) -> None:
+    def test_emptying_the_queue_does_not_clear_a_debt(self, new_crew: NewCrew) -> None:
         crew = new_crew(lease_ms=3_000)
         crew.push("steady", *[SECOND_US] * 200)
         for _ in range(180):
@@ -146,9 +146,7 @@ class TestComingAndGoing:
         bound = 2 * 5 * SECOND_US + 2 * SECOND_US + BURST_US
         assert crew.lead("hopper", "steady", {}) <= bound
 
-    def test_long_tasks_begun_when_nobody_else_was_there_cost_what_they_take_from_then_on(
-        self, new_crew: NewCrew
-    ) -> None:
+    def test_long_tasks_started_alone_cost_what_they_take_once_others_come(self, new_crew: NewCrew) -> None:
         crew = new_crew(4, lease_ms=3_000)
         crew.push("ann", *[60 * SECOND_US] * 4)
         begin = crew.queue.now_us
@@ -163,7 +161,7 @@ class TestComingAndGoing:
             assert crew.lead(user, "ann", {}, since_us=begin + 60 * SECOND_US) <= bound
             assert crew.lead("ann", user, {}, since_us=begin + 60 * SECOND_US) <= 2 * 5 * SECOND_US
 
-    def test_bursts_of_many_at_once_take_no_more_than_a_share_and_a_head_start(self, new_crew: NewCrew) -> None:
+    def test_simultaneous_bursts_of_many_users_get_at_most_a_share_and_a_head_start(self, new_crew: NewCrew) -> None:
         crew = new_crew(2)
         bursting = [f"burst{number}" for number in range(4)]
         cost = SECOND_US // 5
@@ -177,7 +175,7 @@ class TestComingAndGoing:
 
 
 class TestOperators:
-    def test_caps_of_all_that_are_raised_at_once_favour_nobody(self, new_crew: NewCrew) -> None:
+    def test_raising_the_caps_of_all_at_once_favors_no_user(self, new_crew: NewCrew) -> None:
         queue = counting(new_crew()).queue
         users = [f"user{number}" for number in range(30)]
         queue.run(calls.limit(queue.keys, [Setting(user, "cap", 1) for user in users]))
@@ -192,7 +190,7 @@ class TestOperators:
             assert max(started.values()) - min(started.values()) <= 1
         assert started.total() == 230
 
-    def test_a_cap_of_one_before_twenty_thousand_tasks_holds_up_nobody_else(self, queue: "Bench") -> None:
+    def test_a_capped_user_with_twenty_thousand_tasks_delays_no_other_user(self, queue: "Bench") -> None:
         queue.limit("big", cap=1)
         order = [task_id for _ in range(20) for task_id in queue.fill("big", 1_000)]
         for task_id in order[:60]:
@@ -210,7 +208,7 @@ class TestOperators:
         suppress_health_check=[HealthCheck.function_scoped_fixture],
     )
     @given(st.lists(st.integers(0, 3), min_size=40, max_size=90))
-    def test_a_storm_of_pauses_gives_nobody_more_and_loses_nobody(self, new_crew: NewCrew, storm: list[int]) -> None:
+    def test_a_storm_of_pauses_favors_no_user_and_loses_none(self, new_crew: NewCrew, storm: list[int]) -> None:
         crew = counting(new_crew(2))
         users = ["steady1", "steady2", *(f"stormy{number}" for number in range(4))]
         for user in users:
@@ -230,7 +228,7 @@ class TestOperators:
         assert not +crew.waiting
 
     @pytest.mark.parametrize("first", [0.01, 100])
-    def test_a_weight_turned_over_at_every_pop_and_every_end_makes_no_credit(
+    def test_changing_the_weight_at_every_pop_and_ending_creates_no_credit(
         self, new_crew: NewCrew, first: float
     ) -> None:
         queue = new_crew().queue
@@ -264,7 +262,7 @@ class TestOperators:
             ({"paused": 1}, 1, lambda queue, _: queue.limit(paused=None)),
         ],
     )
-    def test_the_last_user_that_may_run_again_is_seen_by_the_very_next_pop(
+    def test_the_next_pop_serves_the_last_user_that_may_run_again(
         self, queue: "Bench", limits: dict[str, int], wakes: int, event: Callable[["Bench", Granted], object]
     ) -> None:
         queue.fill("ann", 3)
@@ -280,7 +278,7 @@ class TestOperators:
 
 
 class TestWorkers:
-    def test_that_die_keep_no_place_and_charge_nothing_twice(self, queue: "Bench") -> None:
+    def test_that_die_free_their_places_and_charge_nothing_twice(self, queue: "Bench") -> None:
         queue.limit(cap=1)
         held = queue.started(cost=2.0)
         queue.push(*(queue.task("bob") for _ in range(5)))
@@ -296,7 +294,7 @@ class TestWorkers:
         queue.finish(again, ran_us=500_000)
         assert tag(queue) == 4_000_000 + 500_000
 
-    def test_that_come_too_late_or_twice_change_nothing(self, queue: "Bench") -> None:
+    def test_that_report_too_late_or_twice_change_nothing(self, queue: "Bench") -> None:
         queue.fill("ann", 3)
         queue.fill("bob", 3)
         late, _ = queue.pop(2)
@@ -312,7 +310,7 @@ class TestWorkers:
         assert queue.finish(again, ran_us=99_000_000) == [(Status.ALREADY, TaskState.FINISHED)]
         assert queue.snapshot("u:", "ready", "owe", "running", "t:") == before
 
-    def test_whose_task_is_canceled_are_charged_once_and_leave_the_cap(self, queue: "Bench") -> None:
+    def test_whose_task_is_canceled_are_charged_once_and_free_the_cap(self, queue: "Bench") -> None:
         queue.limit(cap=1)
         queue.fill("ann", 2)
         queue.fill("bob", 3)
@@ -324,7 +322,7 @@ class TestWorkers:
         assert (tag(queue), queue.standing().running) == (50_000, 0)
         assert "t2" in [task.task_id for task in queue.pop(3)]
 
-    def test_that_vanish_with_a_task_of_ten_hours_cost_its_user_the_prepaid_part(self, queue: "Bench") -> None:
+    def test_that_vanish_with_a_task_of_ten_hours_charge_its_user_the_prepaid_part(self, queue: "Bench") -> None:
         held = queue.started(cost=36_000.0, timeout_ms=40_000_000)
         assert tag(queue) == 10_000_000
         queue.fill("bob", 1)
@@ -334,7 +332,7 @@ class TestWorkers:
         again = next(task for task in queue.pop(2) if user_of(task) == "ann")
         assert (again.task_id, again.attempt) == (held.task_id, 2)
 
-    def test_that_claim_more_or_less_time_than_was_are_believed_within_what_was_possible(self, queue: "Bench") -> None:
+    def test_that_report_too_much_or_too_little_time_are_believed_within_bounds(self, queue: "Bench") -> None:
         queue.fill("ann", 4)
         queue.fill("bob", 4)
         total = 0
@@ -347,7 +345,7 @@ class TestWorkers:
 
 
 class TestIdsAndClocks:
-    def test_users_with_special_ids_are_users_like_all_others(self, new_crew: NewCrew) -> None:
+    def test_users_with_special_ids_are_treated_like_others(self, new_crew: NewCrew) -> None:
         crew = counting(new_crew(2))
         names = ["!", "~~~~", "0", "a:b", "{x}", "}{", "a,b", "*", "(", "-", "+", "ünï", "日本", "a b", "x" * 128]
         for name in names:
@@ -374,7 +372,7 @@ class TestIdsAndClocks:
             queue.finish(*held)
         assert popped == pushed
 
-    def test_a_clock_that_steps_back_turns_neither_time_nor_order_around(self, queue: "Bench") -> None:
+    def test_a_clock_that_steps_back_reverses_neither_time_nor_order(self, queue: "Bench") -> None:
         order, seen = [], [virtual_time(queue)]
         queue.fill("bob", 40)
         for step in range(12):
@@ -388,7 +386,7 @@ class TestIdsAndClocks:
         assert seen == sorted(seen)
         assert [task.task_id for task in queue.pop(100) if user_of(task) == "ann"] == order[-18:]
 
-    def test_a_clock_that_steps_back_under_a_task_costs_the_least_there_is(self, queue: "Bench") -> None:
+    def test_a_task_during_which_the_clock_steps_back_costs_the_minimum(self, queue: "Bench") -> None:
         held = queue.started(cost=5.0)
         queue.fill("ann", 1)
         queue.fill("bob", 3)

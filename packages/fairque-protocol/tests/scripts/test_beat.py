@@ -1,4 +1,4 @@
-"""beat: who keeps a lease, for how long, and what a long task is charged on the way."""
+"""beat: which leases are renewed, for how long, and what a long task is charged meanwhile."""
 
 from typing import TYPE_CHECKING
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
 
 
-def test_a_beat_moves_the_end_of_the_lease(queue: "Bench") -> None:
+def test_a_beat_extends_the_lease(queue: "Bench") -> None:
     granted = queue.started()
     queue.advance(10_000)
     assert queue.beat(granted) == [Status.OK]
     assert queue.snapshot("running") == {"running": [("t1", queue.now_ms + 30_000)]}
 
 
-def test_a_beat_charges_what_the_task_has_run_so_far(queue: "Bench") -> None:
+def test_a_beat_charges_the_time_that_the_task_has_run(queue: "Bench") -> None:
     granted = queue.started()
     queue.advance(10_000)
     queue.beat(granted)
@@ -34,7 +34,7 @@ def test_a_beat_moves_a_waiting_user_back_in_the_ring(queue: "Bench") -> None:
     assert queue.snapshot("ready") == {"ready": [("ann", 7_000.0)]}
 
 
-def test_a_beat_again_changes_nothing(queue: "Bench") -> None:
+def test_a_repeated_beat_changes_nothing(queue: "Bench") -> None:
     granted = queue.started()
     queue.advance(10_000)
     queue.beat(granted)
@@ -43,7 +43,7 @@ def test_a_beat_again_changes_nothing(queue: "Bench") -> None:
     assert queue.snapshot() == before
 
 
-def test_a_task_shorter_than_its_estimate_is_charged_nothing_more(queue: "Bench") -> None:
+def test_a_task_shorter_than_its_estimate_is_not_charged_more(queue: "Bench") -> None:
     granted = queue.started(cost=5.0)
     queue.advance(2_000)
     queue.beat(granted)
@@ -75,14 +75,14 @@ def test_a_lost_lease_stays_lost(queue: "Bench") -> None:
     assert queue.snapshot() == before
 
 
-def test_a_lease_outlasts_the_timeout_of_its_task_so_that_the_failed_attempt_can_be_told(queue: "Bench") -> None:
+def test_a_lease_outlasts_the_timeout_of_its_task_so_that_the_failure_can_be_reported(queue: "Bench") -> None:
     granted = queue.started(timeout_ms=12_000)
     queue.advance(10_000)
     assert queue.beat(granted) == [Status.OK]
     assert queue.snapshot("running") == {"running": [("t1", queue.now_ms + 30_000)]}
 
 
-def test_beyond_its_timeout_no_lease_is_renewed(queue: "Bench") -> None:
+def test_no_lease_is_renewed_beyond_the_timeout(queue: "Bench") -> None:
     granted = queue.started(timeout_ms=12_000)
     queue.advance(12_000)
     before = queue.snapshot("running")

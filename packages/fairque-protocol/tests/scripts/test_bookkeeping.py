@@ -1,4 +1,4 @@
-"""What the design promises beside shares: pops of constant cost that leave no work undone, and books that balance."""
+"""Other promises of the design than shares: pops of constant cost that leave no task behind, and exact accounting."""
 
 import json
 from collections import Counter, defaultdict
@@ -86,7 +86,7 @@ class Oracle:
         )
 
     def do(self, step: str, user: str, number: int) -> None:
-        """Do one thing to the queue and remember it."""
+        """Make one change to the queue and record it."""
         match step:
             case "push" | "urgent":
                 priority = Priority.CRITICAL if step == "urgent" else Priority.NORMAL
@@ -112,7 +112,7 @@ class Oracle:
                 self.queue.advance(150 * number)
 
     def pop(self, number: int) -> list[str]:
-        """Pop, and see that each task might run, and that there are fewer only where no other one might."""
+        """Pop, and check that each task was allowed to run, and that there are fewer only if no other one was."""
         granted = self.queue.pop(number, lease_ms=NEVER_MS)
         for task_id, (user, due_ms) in list(self._delayed.items()):
             if due_ms <= self.queue.now_ms:
@@ -171,7 +171,7 @@ class TestWorkConserving:
 
     @quickly
     @given(st.lists(st.tuples(steps, st.sampled_from(USERS), st.integers(1, 5)), min_size=40, max_size=120))
-    def test_a_pop_gives_less_than_was_asked_for_only_if_nothing_more_may_run(
+    def test_a_pop_returns_fewer_tasks_than_requested_only_if_nothing_more_may_run(
         self, new_crew: "Callable[..., Crew]", steps: list[tuple[str, str, int]]
     ) -> None:
         queue = new_crew().queue
@@ -232,7 +232,7 @@ class TestCharges:
 
     @quickly
     @given(st.lists(st.tuples(steps, st.integers(1, 4), times_us), min_size=30, max_size=100), st.integers(1, 40_000))
-    def test_are_what_was_measured_to_the_microsecond_and_a_millisecond_at_least(
+    def test_are_the_measured_times_to_the_microsecond_and_at_least_a_millisecond(
         self, new_crew: "Callable[..., Crew]", steps: list[tuple[str, int, int]], pause_us: int
     ) -> None:
         """Each user keeps a task running, so that none is ever idle and its tag is all that it was charged."""
@@ -257,9 +257,7 @@ class TestCharges:
             held = []
         books.check(kept)
 
-    def test_are_one_a_start_where_tasks_are_counted_and_none_for_a_release(
-        self, new_crew: "Callable[..., Crew]"
-    ) -> None:
+    def test_are_one_per_start_in_cost_mode_count_and_none_for_a_release(self, new_crew: "Callable[..., Crew]") -> None:
         queue = new_crew().queue
         queue.run(calls.configure(queue.keys, cost_mode="count"))
         for user in USERS:
@@ -286,8 +284,8 @@ class TestNothingIsLeft:
         assert left.keys() == {"u:steady", "users", "ready"}
         assert [user for user, _ in left["users"]] == ["steady"]
 
-    def test_of_users_of_one_task_whom_workers_serve_twenty_at_a_time(self, queue: "Bench") -> None:
-        """Without a sweep: records that are of no use any more are no more than two pops can have left."""
+    def test_of_users_with_one_task_that_workers_serve_twenty_at_a_time(self, queue: "Bench") -> None:
+        """Without a sweep, at most the obsolete records of two pops remain."""
         prefix = queue.keys.prefix
         queue.fill("steady", 500)
         queue.pop()
@@ -304,7 +302,7 @@ class TestNothingIsLeft:
         assert useless <= 2 * 20
 
     @pytest.mark.parametrize("cost_mode", ["time", "count"])
-    def test_after_a_sweep_when_nobody_waits(self, new_crew: "Callable[..., Crew]", cost_mode: Any) -> None:
+    def test_after_a_sweep_without_waiting_users(self, new_crew: "Callable[..., Crew]", cost_mode: Any) -> None:
         crew = new_crew(workers=3)
         crew.queue.run(calls.configure(crew.queue.keys, cost_mode=cost_mode))
         for number, user in enumerate(USERS):

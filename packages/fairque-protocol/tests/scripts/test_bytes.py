@@ -1,4 +1,4 @@
-"""Answers with much in them: a pop takes what fits into 4 MiB, and what it does not take stays as it was."""
+"""Large answers: a pop takes what fits into 4 MiB, and does not change the rest."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -36,7 +36,7 @@ def size(held: tuple[Granted, ...]) -> int:
 
 
 @pytest.mark.parametrize("bytes_each", [1_000, 29_000, 31_000, 60_000, 262_144, 1_000_000, MEBIBYTE - 300])
-def test_a_pop_has_at_most_four_mebibytes_and_one_task_at_least(queue: "Bench", bytes_each: int) -> None:
+def test_a_pop_has_at_most_four_mebibytes_and_at_least_one_task(queue: "Bench", bytes_each: int) -> None:
     ids = push(queue, "ann", 100, bytes_each)
     popped: list[str] = []
     sizes = []
@@ -61,7 +61,7 @@ def test_small_messages_among_large_ones_keep_the_answer_within_its_bound(queue:
     assert taken == 220
 
 
-def test_what_does_not_fit_stays_queued_in_its_order_and_the_worker_may_ask_again_at_once(queue: "Bench") -> None:
+def test_tasks_that_do_not_fit_stay_queued_in_order_and_the_worker_may_pop_again_at_once(queue: "Bench") -> None:
     ids = push(queue, "ann", 8, 900_000)
     before = queue.snapshot("n:")["n:ann"]
     popped = queue.run(queue.pop_call(100))
@@ -75,7 +75,7 @@ def test_what_does_not_fit_stays_queued_in_its_order_and_the_worker_may_ask_agai
     assert queue.stats().queued == 8 - len(taken)
 
 
-def test_what_does_not_fit_costs_its_user_nothing(queue: "Bench") -> None:
+def test_tasks_that_do_not_fit_are_not_charged(queue: "Bench") -> None:
     for user in ("ann", "bob", "eve"):
         push(queue, user, 8, 900_000, cost=1.0)
     served: dict[str, int] = dict.fromkeys(("ann", "bob", "eve"), 0)
@@ -87,7 +87,7 @@ def test_what_does_not_fit_costs_its_user_nothing(queue: "Bench") -> None:
     assert running == served
 
 
-def test_users_with_small_messages_are_served_between_those_with_large_ones(queue: "Bench") -> None:
+def test_users_with_small_messages_are_served_among_those_with_large_ones(queue: "Bench") -> None:
     push(queue, "big", 40, 900_000, cost=1.0)
     small = queue.fill("small", 4, cost=1.0)
     taken: list[str] = []
@@ -97,7 +97,7 @@ def test_users_with_small_messages_are_served_between_those_with_large_ones(queu
 
 
 @pytest.mark.parametrize("bytes_each", [50_000, 1_000_000])
-def test_a_pop_that_is_sent_again_answers_the_same_tasks(queue: "Bench", bytes_each: int) -> None:
+def test_a_repeated_pop_returns_the_same_tasks(queue: "Bench", bytes_each: int) -> None:
     push(queue, "ann", 100, bytes_each)
     call = queue.pop_call(100)
     first = queue.run(call)
@@ -140,7 +140,7 @@ def test_the_bound_holds_however_a_task_came_into_its_queue(queue: "Bench", way:
     assert sorted(taken) == sorted(ids)
 
 
-def test_a_message_longer_than_any_that_can_be_pushed_is_not_sent(queue: "Bench") -> None:
+def test_a_message_longer_than_the_limit_of_pushes_is_not_sent(queue: "Bench") -> None:
     ids = queue.fill("ann", 3)
     for one in ids[:2]:
         queue.client.set(f"{queue.keys.prefix}m:{one}", b"x" * 8 * MEBIBYTE)
@@ -148,7 +148,7 @@ def test_a_message_longer_than_any_that_can_be_pushed_is_not_sent(queue: "Bench"
     assert [(one.task_id, bool(one.message)) for one in held] == [*zip(ids, (False, False, True), strict=True)]
 
 
-def test_a_limit_of_output_turns_no_task_into_a_dead_letter(queue_on: Callable[[str], "Bench"]) -> None:
+def test_an_output_buffer_limit_does_not_turn_tasks_into_dead_letters(queue_on: Callable[[str], "Bench"]) -> None:
     """The server drops a connection whose answers take more than 5 MiB."""
     with PlainServer("--client-output-buffer-limit", "normal 5mb 5mb 1") as server:
         queue = queue_on(server.url)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 CANCELED = (Status.OK, TaskState.CANCELED)
 
 
-def test_a_queued_task_ends_at_once(queue: "Bench") -> None:
+def test_a_queued_task_is_canceled_at_once(queue: "Bench") -> None:
     queue.push()
     queue.woken()
     assert queue.cancel("t1") == CANCELED
@@ -31,7 +31,7 @@ def test_a_queued_task_ends_at_once(queue: "Bench") -> None:
     assert queue.pop() == ()
 
 
-def test_a_scheduled_task_ends_at_once(queue: "Bench") -> None:
+def test_a_scheduled_task_is_canceled_at_once(queue: "Bench") -> None:
     queue.push(queue.task(delay_ms=100))
     assert queue.cancel("t1") == CANCELED
     assert not queue.snapshot("delayed", "m:")
@@ -39,7 +39,7 @@ def test_a_scheduled_task_ends_at_once(queue: "Bench") -> None:
     assert queue.pop() == ()
 
 
-def test_a_critical_task_ends_at_once_and_its_user_leaves_that_ring(queue: "Bench") -> None:
+def test_a_critical_task_is_canceled_at_once_and_its_user_leaves_that_ring(queue: "Bench") -> None:
     queue.push(queue.task(), queue.task(task_id="c", priority=Priority.CRITICAL))
     assert queue.cancel("c") == CANCELED
     assert not queue.snapshot("c:", "critical")
@@ -80,7 +80,7 @@ def test_an_ended_task_keeps_its_ending(queue: "Bench", state: str) -> None:
     assert queue.snapshot() == before
 
 
-def test_asking_again_changes_nothing(queue: "Bench") -> None:
+def test_a_repeated_cancel_changes_nothing(queue: "Bench") -> None:
     queue.started()
     queue.cancel("t1")
     before = queue.snapshot()

@@ -1,4 +1,4 @@
-"""limit: how many tasks of a user run at a time, and none in a pause."""
+"""limit: how many tasks of a user run at a time, and that none starts during a pause."""
 
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,7 @@ class TestCap:
         queue.fill("bob", 3)
         assert sorted(queue.info(t.task_id).user_id for t in queue.pop(10)) == ["ann", "bob", "bob", "bob"]
 
-    def test_one_that_does_not_bind_takes_nothing_from_the_share_of_a_user(self, new_crew: Any) -> None:
+    def test_a_cap_that_does_not_bind_does_not_reduce_the_share_of_a_user(self, new_crew: Any) -> None:
         crew = new_crew()
         crew.queue.limit("ann", cap=1, weight=3)
         for user in ("ann", "bob"):
@@ -42,7 +42,7 @@ class TestCap:
         started = Counter(crew.started)
         assert started["ann"] / len(crew.started) == pytest.approx(3 / 4, abs=0.02)
 
-    def test_one_that_does_not_bind_takes_nothing_where_others_have_long_tasks_and_low_weights(
+    def test_a_cap_that_does_not_bind_does_not_reduce_the_share_among_long_tasks_and_low_weights(
         self, new_crew: Any
     ) -> None:
         """Whenever all the others have been served, virtual time leaps by a hundred seconds."""
@@ -79,7 +79,7 @@ class TestCap:
         queue.finish(running)
         assert queue.pop_ids() == ["c"]
 
-    def test_a_raised_cap_acts_on_what_waits_and_wakes_a_worker(self, queue: "Bench") -> None:
+    def test_a_raised_cap_applies_to_waiting_tasks_and_wakes_a_worker(self, queue: "Bench") -> None:
         queue.limit(cap=1)
         queue.fill("ann", 5)
         queue.pop(5)
@@ -88,7 +88,7 @@ class TestCap:
         assert queue.woken()
         assert len(queue.pop(5)) == 2
 
-    def test_a_lowered_cap_lets_continue_what_runs_and_starts_no_more(self, queue: "Bench") -> None:
+    def test_after_a_lowered_cap_running_tasks_continue_and_no_more_start(self, queue: "Bench") -> None:
         queue.fill("ann", 5)
         held = queue.pop(3)
         queue.limit(cap=2)
@@ -98,14 +98,14 @@ class TestCap:
         queue.finish(held[1])
         assert len(queue.pop(5)) == 1
 
-    def test_a_cap_taken_back_frees_the_backlog(self, queue: "Bench") -> None:
+    def test_removing_a_cap_frees_the_backlog(self, queue: "Bench") -> None:
         queue.limit(cap=1)
         queue.fill("ann", 4)
         queue.pop()
         queue.limit(cap=None)
         assert len(queue.pop(10)) == 3
 
-    def test_a_lost_lease_gives_its_place_back(self, queue: "Bench") -> None:
+    def test_a_lost_lease_frees_its_place(self, queue: "Bench") -> None:
         queue.limit(cap=1)
         queue.fill("ann", 2)
         queue.pop()
@@ -152,7 +152,7 @@ class TestPause:
         assert queue.pop(5) == ()
         assert not queue.snapshot("ready", "fresh", "critical")
 
-    def test_what_is_pushed_in_a_pause_is_kept(self, queue: "Bench") -> None:
+    def test_tasks_pushed_during_a_pause_are_stored(self, queue: "Bench") -> None:
         queue.limit(paused=1)
         queue.woken()
         queue.fill("ann", 3)
@@ -173,7 +173,7 @@ class TestPause:
         assert queue.woken()
         assert len(queue.pop(5)) == 3
 
-    def test_paused_time_earns_nothing(self, queue: "Bench") -> None:
+    def test_a_user_is_not_compensated_for_a_pause(self, queue: "Bench") -> None:
         queue.fill("ann", 40)
         queue.fill("bob", 80)
         queue.limit(paused=1)
@@ -204,7 +204,7 @@ class TestPause:
         assert queue.standing().ahead == 9.999
         assert not queue.snapshot("owe")
 
-    def test_a_pause_of_nobody_known_holds_its_first_push(self, queue: "Bench") -> None:
+    def test_a_pause_of_an_unknown_user_applies_to_its_first_push(self, queue: "Bench") -> None:
         queue.limit("new", paused=1)
         queue.fill("new", 1)
         assert queue.pop() == ()

@@ -1,4 +1,4 @@
-"""The server's clock steps back, forward, or forward and back: nothing waits for longer than it was meant to."""
+"""The server's clock steps back, forward, or forward and back: nothing waits longer than intended."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +62,7 @@ def explain(queue: "Bench", task_id: str) -> TaskStanding:
 
 
 class TestBack:
-    def test_a_user_with_a_rate_starts_its_next_task_in_its_time(self, queue: "Bench", back: Step) -> None:
+    def test_a_user_with_a_rate_starts_its_next_task_in_time(self, queue: "Bench", back: Step) -> None:
         queue.limit(rate=2, burst=2)
         queue.fill("ann", 4)
         assert len(queue.pop(5)) == 2
@@ -83,7 +83,7 @@ class TestBack:
         queue.sweep()
         assert not queue.snapshot("u:", "timers", "users")
 
-    def test_tasks_of_a_dead_worker_are_taken_back_after_their_lease(self, queue: "Bench", back: Step) -> None:
+    def test_tasks_of_a_dead_worker_are_reclaimed_after_their_lease(self, queue: "Bench", back: Step) -> None:
         queue.started()
         back(queue)
         queue.advance(29_999)
@@ -91,7 +91,7 @@ class TestBack:
         queue.advance(1)
         assert queue.pop_ids() == ["t1"]
 
-    def test_a_lease_that_is_renewed_lasts_as_long_as_always(self, queue: "Bench", back: Step) -> None:
+    def test_a_renewed_lease_has_its_usual_length(self, queue: "Bench", back: Step) -> None:
         held = queue.started()
         back(queue)
         queue.advance(20_000)
@@ -101,7 +101,7 @@ class TestBack:
         queue.advance(1)
         assert queue.pop_ids() == ["t1"]
 
-    def test_a_task_that_is_over_its_timeout_is_not_renewed(self, queue: "Bench", back: Step) -> None:
+    def test_the_lease_of_a_task_beyond_its_timeout_is_not_renewed(self, queue: "Bench", back: Step) -> None:
         held = queue.started(timeout_ms=60_000)
         back(queue)
         for _ in range(5):
@@ -117,7 +117,7 @@ class TestBack:
         queue.advance(5_000)
         assert queue.pop_ids() == ["t1"]
 
-    def test_a_task_that_failed_is_tried_again_after_its_pause(self, queue: "Bench", back: Step) -> None:
+    def test_a_failed_task_is_retried_after_its_pause(self, queue: "Bench", back: Step) -> None:
         queue.fail(queue.started(), pause_ms=3_000)
         back(queue)
         queue.advance(2_999)
@@ -135,7 +135,7 @@ class TestBack:
         queue.advance(1)
         assert queue.pop_ids() == ["t2"]
 
-    def test_a_moment_is_one_on_the_clock_of_the_server(self, queue: "Bench", back: Step) -> None:
+    def test_a_time_of_a_task_is_by_the_clock_of_the_server(self, queue: "Bench", back: Step) -> None:
         moment = queue.now_ms + 5_000
         queue.push(queue.task())
         queue.push(queue.task(depends_on="t1", execute_at=moment), queue.task(execute_at=moment))
@@ -149,7 +149,7 @@ class TestBack:
         queue.advance(1)
         assert sorted(queue.pop_ids(2)) == ["t2", "t3"]
 
-    def test_a_moment_that_has_come_once_is_not_waited_for_again(self, queue: "Bench", back: Step) -> None:
+    def test_a_time_that_has_been_reached_is_not_waited_for_again(self, queue: "Bench", back: Step) -> None:
         queue.push(queue.task(execute_at=queue.now_ms + 1_000))
         queue.advance(1_000)
         (held,) = queue.pop()
@@ -158,7 +158,7 @@ class TestBack:
         queue.advance(2_000)
         assert queue.pop_ids() == ["t1"]
 
-    def test_who_came_first_is_served_first(self, queue: "Bench", back: Step) -> None:
+    def test_tasks_pushed_first_are_served_first(self, queue: "Bench", back: Step) -> None:
         queue.push(queue.task())
         back(queue)
         queue.push(queue.task())
@@ -174,7 +174,7 @@ class TestBack:
         (after,) = queue.pop()
         assert after.fence > before.fence
 
-    def test_a_task_is_charged_what_it_ran(self, queue: "Bench", back: Step) -> None:
+    def test_a_task_is_charged_its_run_time(self, queue: "Bench", back: Step) -> None:
         held = queue.started()
         queue.advance(2_000)
         queue.beat(held)
@@ -220,7 +220,7 @@ class TestBack:
         queue.advance(10_000)
         assert lead("b").leads
 
-    def test_a_schedule_whose_next_time_is_not_computed_continues_from_now(self, queue: "Bench", back: Step) -> None:
+    def test_a_schedule_whose_next_run_is_not_computed_continues_from_now(self, queue: "Bench", back: Step) -> None:
         often = stored_schedule(schedule_id="s", every_ms=60_000, user_id="ann", func="f")
         queue.run(calls.schedule(queue.keys, [Storing(schedule=often, revision=0)], message_limit=1_000))
         back(queue)
@@ -229,7 +229,7 @@ class TestBack:
         assert queue.run(calls.read_schedule(queue.keys, "s")).from_ms == queue.now_ms
         assert queue.run(calls.read_scheduler(queue.keys)).next_ms is None
 
-    def test_answers_are_on_the_clock_of_the_server(self, queue: "Bench", back: Step) -> None:
+    def test_answers_are_by_the_clock_of_the_server(self, queue: "Bench", back: Step) -> None:
         queue.limit(rate=1)
         queue.push(queue.task(), queue.task(), queue.task(delay_ms=9_000))
         queue.advance(100)
@@ -273,7 +273,7 @@ class TestBack:
         queue.advance(5_000)
         assert queue.pop_ids() == ["t1" if queue.info("t1").state is not TaskState.FINISHED else "t2"]
 
-    def test_a_clock_that_cannot_be_read_is_the_server_s(self, queue: "Bench", back: Step) -> None:
+    def test_an_unreadable_clock_is_replaced_with_that_of_the_server(self, queue: "Bench", back: Step) -> None:
         queue.push()
         back(queue)
         for spoiled in ("nan", "inf", "-5", "1e300", "x"):
@@ -284,7 +284,7 @@ class TestBack:
 
 
 class TestAnyStep:
-    def test_everything_is_done_in_the_end(self, queue: "Bench", step: Step) -> None:
+    def test_everything_ends_eventually(self, queue: "Bench", step: Step) -> None:
         queue.limit("ann", rate=10)
         queue.fill("ann", 5)
         queue.fill("bob", 5)
@@ -320,7 +320,7 @@ class TestForward:
         queue.finish(held, ran_us=50_000)
         assert queue.snapshot("u:")["u:ann"]["served"] == "50000"
 
-    def test_a_rate_and_delays_are_over(self, queue: "Bench") -> None:
+    def test_a_rate_and_delays_end(self, queue: "Bench") -> None:
         queue.limit(rate=0.001)
         queue.fill("ann", 2)
         queue.push(queue.task("bob", delay_ms=HOUR_MS))
@@ -331,7 +331,7 @@ class TestForward:
 
 
 class TestBucketsOfDefaults:
-    def test_a_raised_rate_of_all_users_acts_on_whoever_is_looked_at(self, queue: "Bench") -> None:
+    def test_a_raised_default_rate_applies_to_each_user_that_is_checked(self, queue: "Bench") -> None:
         queue.run(calls.limit(queue.keys, [Setting(ALL_USERS, "rate", 0.000_001)]))
         queue.fill("ann", 2)
         queue.pop(5)
@@ -339,7 +339,7 @@ class TestBucketsOfDefaults:
         queue.push()
         assert queue.wait_ms() == 100
 
-    def test_a_rate_of_all_users_that_is_taken_back_leaves_no_timer(self, queue: "Bench") -> None:
+    def test_removing_a_default_rate_leaves_no_timer(self, queue: "Bench") -> None:
         queue.run(calls.limit(queue.keys, [Setting(ALL_USERS, "rate", 0.000_001)]))
         queue.fill("ann", 2)
         queue.pop(5)

@@ -1,4 +1,4 @@
-"""configure: what tasks cost, and how many may wait in the whole queue."""
+"""configure: the cost mode, and the backlog of the whole queue."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ def configure(queue: "Bench", **changes: Any) -> bool:
 
 
 class TestCostMode:
-    def test_a_task_costs_one_whatever_it_takes(self, queue: "Bench") -> None:
+    def test_a_task_costs_one_however_long_it_runs(self, queue: "Bench") -> None:
         assert configure(queue, cost_mode="count")
         queue.fill("ann", 20)
         queue.fill("bob", 20)
@@ -28,7 +28,7 @@ class TestCostMode:
             queue.finish(held, ran_us=9_000_000 if users[-1] == "ann" else 1_000)
         assert abs(users.count("ann") - users.count("bob")) <= 1
 
-    def test_a_release_gives_back_what_a_finish_keeps(self, queue: "Bench") -> None:
+    def test_a_release_refunds_the_cost_and_a_finish_does_not(self, queue: "Bench") -> None:
         configure(queue, cost_mode="count")
         queue.fill("ann", 3)
         queue.fill("bob", 1)
@@ -39,14 +39,14 @@ class TestCostMode:
             tags.append(float(queue.snapshot("u:")["u:ann"]["S"]))
         assert tags == [2.0, 1.0, 1.0]
 
-    def test_it_can_not_change_while_users_have_tasks(self, queue: "Bench") -> None:
+    def test_the_cost_mode_cannot_change_while_users_have_tasks(self, queue: "Bench") -> None:
         queue.push()
         before = queue.snapshot()
         with pytest.raises(Conflict, match="change it to 'count' when the queue is empty"):
             configure(queue, cost_mode="count", backlog=5)
         assert queue.snapshot() == before
 
-    def test_it_can_change_again_when_all_debts_are_paid(self, queue: "Bench") -> None:
+    def test_the_cost_mode_can_change_once_all_debts_are_paid(self, queue: "Bench") -> None:
         queue.finish(queue.started())
         queue.sweep()
         assert configure(queue, cost_mode="count")
@@ -66,7 +66,7 @@ class TestBacklog:
         assert queue.snapshot() == before
         queue.fill("cem", 1)
 
-    def test_the_pause_grows_with_what_is_too_much_up_to_a_minute(self, queue: "Bench") -> None:
+    def test_the_suggested_pause_grows_with_the_excess_up_to_a_minute(self, queue: "Bench") -> None:
         configure(queue, backlog=10, cost_mode="count")
 
         def pause(number: int) -> float:
@@ -76,7 +76,7 @@ class TestBacklog:
 
         assert [pause(11), pause(15), pause(500)] == [1, 5, 60]
 
-    def test_zero_takes_it_back(self, queue: "Bench") -> None:
+    def test_zero_removes_the_backlog(self, queue: "Bench") -> None:
         configure(queue, backlog=1)
         configure(queue, backlog=0)
         queue.fill("ann", 5)
@@ -90,7 +90,7 @@ def test_the_same_again_changes_nothing(queue: "Bench") -> None:
     assert queue.snapshot() == before
 
 
-def test_what_is_set_can_be_read(queue: "Bench") -> None:
+def test_settings_can_be_read(queue: "Bench") -> None:
     found = queue.run(calls.read_configured(queue.keys))
     assert (found.cost_mode, found.backlog) == ("time", None)
     configure(queue, cost_mode="count", backlog=7)
@@ -99,7 +99,7 @@ def test_what_is_set_can_be_read(queue: "Bench") -> None:
 
 
 @pytest.mark.parametrize("arguments", [(), ("count",), ("sum", ""), ("", "-1"), ("", "1.5"), ("", "nan"), ("", "", "")])
-def test_a_script_refuses_what_cannot_be_and_changes_nothing(queue: "Bench", arguments: tuple[str, ...]) -> None:
+def test_the_script_refuses_invalid_values_and_changes_nothing(queue: "Bench", arguments: tuple[str, ...]) -> None:
     before = queue.snapshot()
     assert queue.raw("configure", *arguments)[0] == -5
     assert queue.snapshot() == before

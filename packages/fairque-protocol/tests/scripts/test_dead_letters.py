@@ -1,4 +1,4 @@
-"""read_dead, redrive and delete: dead letters by pages, made runnable again, and forgotten."""
+"""read_dead, redrive and delete: dead letters are read by pages, made runnable again, and deleted."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -64,7 +64,7 @@ def pages(queue: "Bench", most: int) -> list[list[str]]:
 
 
 class TestReading:
-    def test_a_letter_says_what_an_operator_wants_to_know(self, queue: "Bench") -> None:
+    def test_a_dead_letter_has_what_an_operator_needs(self, queue: "Bench") -> None:
         queue.push(queue.task(args=[1], retries=1))
         queue.fail(*queue.pop(), pause_ms=0)
         queue.advance(1_500)
@@ -78,14 +78,14 @@ class TestReading:
         assert letter.task is not None
         assert letter.task.args == (1,)
 
-    def test_a_task_that_lost_its_workers_says_so(self, queue: "Bench") -> None:
+    def test_a_task_that_lost_its_workers_has_that_reason(self, queue: "Bench") -> None:
         queue.started()
         queue.advance(30_000)
         queue.sweep(max_lost_workers=1)
         (letter,) = page(queue)
         assert (letter.reason, letter.lost_workers, letter.error.type) == (DeadReason.LOST_WORKERS, 1, "WorkerLost")
 
-    def test_pages_have_all_in_the_order_of_their_ends(self, queue: "Bench") -> None:
+    def test_pages_list_all_in_the_order_of_their_endings(self, queue: "Bench") -> None:
         ids = []
         for _ in range(3):
             ids += dead(queue, 7)
@@ -96,20 +96,20 @@ class TestReading:
             assert [one for part in found for one in part] == first
             assert {len(part) for part in found[:-1]} <= {most}
 
-    def test_a_page_continues_where_the_last_one_ended_also_when_that_letter_is_gone(self, queue: "Bench") -> None:
+    def test_a_page_continues_after_the_last_one_even_if_that_letter_is_gone(self, queue: "Bench") -> None:
         ids = sorted(dead(queue, 9))
         first = page(queue, most=4)
         assert codes(queue, *ids[2:6]) == [Status.OK] * 4
         assert [letter.task_id for letter in page(queue, first.next)] == ids[6:]
 
-    def test_a_page_stops_where_it_would_be_too_large(self, queue: "Bench") -> None:
+    def test_a_page_ends_before_it_is_too_large(self, queue: "Bench") -> None:
         ids = queue.fill("ann", 6, payload="x" * 1_000)
         die(queue, *queue.pop(6), traceback="x" * 1_000_000)
         found = pages(queue, 100)
         assert [len(part) for part in found] == [4, 2]
         assert [one for part in found for one in part] == ids
 
-    def test_what_cannot_be_read_is_still_listed(self, queue: "Bench") -> None:
+    def test_unreadable_dead_letters_are_listed(self, queue: "Bench") -> None:
         first, second, third = sorted(dead(queue, 3))
         queue.client.set(f"{queue.keys.prefix}m:{first}", b"{")
         queue.client.set(f"{queue.keys.prefix}r:{first}", b"\xff")
@@ -123,7 +123,7 @@ class TestReading:
         assert (len(page(queue)), page(queue).next) == (0, None)
 
     def test_the_cost_of_a_page_does_not_depend_on_how_many_there_are(self, queue: "Bench") -> None:
-        """All of one moment, and their names in any order: only halving finds the place."""
+        """All ended at the same time, with ids in any order: only a binary search finds the place."""
         members = {f"n{number:06d}": 5 for number in range(20_000)}
         for first in range(0, 20_000, 5_000):
             queue.client.zadd(f"{queue.keys.prefix}dead", dict([*members.items()][first : first + 5_000]))
@@ -134,7 +134,7 @@ class TestReading:
         assert asked <= 17
 
     @pytest.mark.parametrize("after", ["", "5", "x:t1", ":t1", "5:" + "x" * 129])
-    def test_what_is_no_place_to_continue_is_refused(self, queue: "Bench", after: str) -> None:
+    def test_an_invalid_cursor_is_refused(self, queue: "Bench", after: str) -> None:
         with pytest.raises(InvalidArgument, match="after must be the next of a page"):
             page(queue, after)
 
@@ -158,7 +158,7 @@ class TestRedrive:
         assert again.fence == held.fence + 1
         assert "lost" not in queue.snapshot("t:")["t:t1"]
 
-    def test_it_leaves_no_trace_of_its_end(self, queue: "Bench") -> None:
+    def test_a_redriven_task_has_no_trace_of_its_ending(self, queue: "Bench") -> None:
         queue.push()
         (held,) = queue.pop()
         queue.run(calls.progress(queue.keys, [calls.Reported("t1", held.token, Progress(1))]))
@@ -170,7 +170,7 @@ class TestRedrive:
         record = queue.snapshot("t:")["t:t1"]
         assert not record.keys() & {"ended_at", "fails", "lost", "solo", "cancel", "watch", "keep"}
 
-    def test_sent_again_it_changes_nothing(self, queue: "Bench") -> None:
+    def test_repeating_the_call_changes_nothing(self, queue: "Bench") -> None:
         dead(queue)
         redrive(queue, "t1")
         before = queue.snapshot()
@@ -197,7 +197,7 @@ class TestRedrive:
         ]
         assert queue.snapshot() == before
 
-    def test_a_letter_that_was_forgotten_is_not_found(self, queue: "Bench") -> None:
+    def test_an_expired_dead_letter_is_not_found(self, queue: "Bench") -> None:
         dead(queue)
         queue.advance(DEAD_TTL_MS)
         queue.sweep()
@@ -209,7 +209,7 @@ class TestRedrive:
         assert codes(queue, "t1") == [Status.NOT_FOUND]
         assert queue.state("t1") is TaskState.FAILED
 
-    def test_it_enters_behind_what_waits_by_its_priority(self, queue: "Bench") -> None:
+    def test_it_is_enqueued_behind_waiting_tasks_by_its_priority(self, queue: "Bench") -> None:
         dead(queue)
         dead(queue, priority=Priority.CRITICAL)
         queue.advance(1_000)
@@ -217,7 +217,7 @@ class TestRedrive:
         assert codes(queue, "t1", "t2") == [Status.OK] * 2
         assert queue.pop_ids(4) == ["t2", "t3", "t4", "t1"]
 
-    def test_it_is_kept_as_long_as_any_other_after_its_second_end(self, queue: "Bench") -> None:
+    def test_it_is_kept_as_long_as_any_other_after_its_second_ending(self, queue: "Bench") -> None:
         dead(queue)
         queue.advance(DEAD_TTL_MS - 1)
         redrive(queue, "t1")
@@ -236,7 +236,7 @@ class TestRedrive:
         redrive(queue, "t1")
         assert queue.woken()
 
-    def test_who_waits_again_is_told_of_the_second_end(self, queue: "Bench") -> None:
+    def test_a_new_listener_is_notified_of_the_second_ending(self, queue: "Bench") -> None:
         dead(queue)
         redrive(queue, "t1")
         queue.run(calls.watch(queue.keys, "t1", "me"))
@@ -244,7 +244,7 @@ class TestRedrive:
         assert not queue.snapshot("w:")
         assert queue.state("t1") is TaskState.FINISHED
 
-    def test_the_ending_that_made_it_a_letter_is_still_known_when_it_is_sent_again(self, queue: "Bench") -> None:
+    def test_repeating_the_first_ending_after_the_redrive_is_recognized(self, queue: "Bench") -> None:
         held = queue.started()
         die(queue, held)
         redrive(queue, "t1")
@@ -304,7 +304,7 @@ class TestRedrive:
 
 
 class TestDependents:
-    def test_those_that_were_canceled_stay_canceled(self, queue: "Bench") -> None:
+    def test_dependents_that_were_canceled_stay_canceled(self, queue: "Bench") -> None:
         queue.push(queue.task(task_id="p"), queue.task(task_id="c", depends_on=["p"]))
         die(queue, *queue.pop())
         assert queue.state("c") is TaskState.CANCELED
@@ -314,7 +314,7 @@ class TestDependents:
         assert (queue.state("p"), queue.state("c")) == (TaskState.FINISHED, TaskState.CANCELED)
         assert queue.stats().deferred == 0
 
-    def test_those_that_were_freed_are_not_freed_twice(self, queue: "Bench") -> None:
+    def test_dependents_that_were_freed_are_not_freed_twice(self, queue: "Bench") -> None:
         either = [After("p", on_failure="run"), "q"]
         queue.push(queue.task(task_id="p"), queue.task("bob", task_id="q"), queue.task(task_id="c", depends_on=either))
         held = {one.task_id: one for one in queue.pop(2)}
@@ -327,8 +327,8 @@ class TestDependents:
         assert queue.state("c") is TaskState.QUEUED
 
     @pytest.mark.parametrize("before", [0, 1, 99, 100, 101, 250])
-    def test_those_pushed_afterwards_wait_for_its_next_end(self, queue: "Bench", before: int) -> None:
-        """Whatever the number of those that were told of the first one, a hundred in each call."""
+    def test_dependents_pushed_afterwards_wait_for_its_next_ending(self, queue: "Bench", before: int) -> None:
+        """However many were settled by the first ending, a hundred per call."""
         queue.push(queue.task("boss", task_id="p"))
         queue.push(*(queue.task(depends_on=["p"]) for _ in range(before))) if before else None
         die(queue, *queue.pop())
@@ -345,7 +345,7 @@ class TestDependents:
         assert {queue.state(task.task_id) for task in late} == {TaskState.QUEUED}
         assert not queue.snapshot("pending")
 
-    def test_while_some_are_not_told_yet_it_has_to_be_sent_again(self, queue: "Bench") -> None:
+    def test_the_redrive_must_be_repeated_while_dependents_are_pending(self, queue: "Bench") -> None:
         queue.push(queue.task("boss", task_id="p"), *(queue.task(depends_on=["p"]) for _ in range(350)))
         die(queue, *queue.pop())
         assert queue.stats().canceled == 100
@@ -356,7 +356,7 @@ class TestDependents:
         assert codes(queue, "p") == [Status.OK]
         assert queue.stats().canceled == 350
 
-    def test_those_that_came_after_an_end_are_not_in_the_way_of_those_after_the_redrive(self, queue: "Bench") -> None:
+    def test_dependents_pushed_after_the_ending_do_not_delay_those_after_the_redrive(self, queue: "Bench") -> None:
         dead(queue, user="boss")
         queue.push(*(queue.task(depends_on=[After("t1", on_failure="run")]) for _ in range(150)))
         redrive(queue, "t1")
@@ -366,7 +366,7 @@ class TestDependents:
         assert queue.state("late") is TaskState.CANCELED
 
     @pytest.mark.parametrize("ends", [True, False])
-    def test_an_end_that_still_waits_to_be_told_is_not_taken_for_the_next_one(
+    def test_a_pending_ending_is_not_taken_for_the_next_one(
         self,
         queue: "Bench",
         ends: bool,  # noqa: FBT001 - a parameter of pytest
@@ -399,7 +399,7 @@ class TestDependents:
         queue.sweep()
         assert queue.state("p") is TaskState.QUEUED
 
-    def test_one_that_came_after_the_end_holds_nothing_up(self, queue: "Bench") -> None:
+    def test_a_dependent_pushed_after_the_ending_delays_nothing(self, queue: "Bench") -> None:
         dead(queue)
         queue.push(queue.task(task_id="c", depends_on=[After("t1", on_failure="run")]))
         assert queue.state("c") is TaskState.QUEUED
@@ -410,7 +410,7 @@ class TestDependents:
         queue.finish(held["c"])
         assert queue.stats().finished == 1
 
-    def test_a_letter_with_dependents_leaves_nothing_behind_after_all_ends(self, queue: "Bench") -> None:
+    def test_a_dead_letter_with_dependents_leaves_nothing_behind_after_all_endings(self, queue: "Bench") -> None:
         queue.push(queue.task(task_id="p"), queue.task(task_id="c", depends_on=[After("p", on_failure="run")]))
         die(queue, *queue.pop())
         redrive(queue, "p")
@@ -422,8 +422,8 @@ class TestDependents:
 
 
 class TestDelete:
-    def test_one_that_came_after_the_end_does_not_bring_it_back(self, queue: "Bench") -> None:
-        """A hundred are told in one call: whether others follow shows in the next one only."""
+    def test_a_dependent_pushed_after_the_ending_does_not_restore_the_dead_letter(self, queue: "Bench") -> None:
+        """A call settles a hundred: whether more follow is known only in the next one."""
         queue.push(queue.task("boss", task_id="p"), *(queue.task(depends_on=["p"]) for _ in range(100)))
         die(queue, *queue.pop())
         assert queue.snapshot("pending")["pending"] == ["Xp"]
@@ -431,7 +431,7 @@ class TestDelete:
         assert delete(queue, "p") == [Status.OK]
         assert not queue.snapshot("t:p", "d:", "pending")
 
-    def test_dead_letters_are_forgotten_and_nothing_else(self, queue: "Bench") -> None:
+    def test_only_dead_letters_are_deleted(self, queue: "Bench") -> None:
         queue.finish(queue.started(), result=b"1")
         dead(queue, 2)
         queue.push()
@@ -447,7 +447,7 @@ class TestDelete:
         assert not queue.snapshot("m:t2", "r:t2")
         assert delete(queue, "t2") == [Status.NOT_FOUND]
 
-    def test_one_whose_dependents_were_just_told_is_gone_for_good(self, queue: "Bench") -> None:
+    def test_a_dead_letter_whose_dependents_were_just_settled_is_deleted_completely(self, queue: "Bench") -> None:
         queue.push(queue.task("boss", task_id="p"), *(queue.task(depends_on=["p"]) for _ in range(100)))
         die(queue, *queue.pop())
         while delete(queue, "p") == [Status.BUSY]:

@@ -1,4 +1,4 @@
-"""Dependencies: a task starts once all that it depends on have ended, or ends with them; and none is left behind."""
+"""Dependencies: a task starts once all its parents have ended, or is canceled with them; none is left behind."""
 
 import random
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ def states(queue: "Bench", *ids: str) -> list[TaskState]:
 
 
 def end(queue: "Bench", how: str, task_id: str) -> None:
-    """Bring a waiting task to its end on one of the ways there are."""
+    """End a waiting task in one of the possible ways."""
     if how == "cancel":
         queue.cancel(task_id)
         return
@@ -58,19 +58,19 @@ class TestOneParent:
         assert queue.pop_ids(5) == ["c"]
 
     @pytest.mark.parametrize("how", FAILURES)
-    def test_a_child_is_canceled_with_its_parent_on_every_way_to_an_end(self, queue: "Bench", how: str) -> None:
+    def test_a_child_is_canceled_with_its_parent_however_that_fails(self, queue: "Bench", how: str) -> None:
         queue.push(queue.task(task_id="p"), queue.task(task_id="c", depends_on=["p"]))
         end(queue, how, "p")
         assert queue.outcome("c") == (S.CANCELED, b'"task p, on which it depends, did not finish"')
         assert not queue.snapshot("deferred", "s:", "pending", "m:c")
 
     @pytest.mark.parametrize("how", ["finish", *FAILURES])
-    def test_or_runs_all_the_same_where_that_was_asked_for(self, queue: "Bench", how: str) -> None:
+    def test_a_child_with_on_failure_run_runs_anyway(self, queue: "Bench", how: str) -> None:
         queue.push(queue.task(task_id="p"), queue.task(task_id="c", depends_on=[After("p", on_failure="run")]))
         end(queue, how, "p")
         assert queue.pop_ids(5) == ["c"]
 
-    def test_a_retry_is_no_end(self, queue: "Bench") -> None:
+    def test_a_retry_is_not_an_ending(self, queue: "Bench") -> None:
         queue.push(queue.task(task_id="p"), queue.task(task_id="c", depends_on=["p"]))
         (parent,) = queue.pop(5)
         queue.fail(parent)
@@ -83,7 +83,7 @@ class TestOneParent:
         queue.finish(parent)
         assert queue.woken()
 
-    def test_a_child_with_a_time_of_its_own_waits_for_that_too(self, queue: "Bench") -> None:
+    def test_a_child_with_its_own_time_waits_for_that_too(self, queue: "Bench") -> None:
         queue.push(queue.task(task_id="p"), queue.task(task_id="c", depends_on=["p"], delay_ms=5_000))
         queue.advance(1_000)
         end(queue, "finish", "p")
@@ -92,7 +92,7 @@ class TestOneParent:
         queue.advance(4_000)
         assert queue.pop_ids(5) == ["c"]
 
-    def test_a_child_whose_time_is_past_runs_at_once(self, queue: "Bench") -> None:
+    def test_a_child_whose_time_has_passed_runs_at_once(self, queue: "Bench") -> None:
         queue.push(queue.task(task_id="p"), queue.task(task_id="c", depends_on=["p"], delay_ms=5_000))
         queue.advance(9_000)
         end(queue, "finish", "p")
@@ -110,7 +110,7 @@ class TestEarlierParents:
             ("cancel", "cascade", S.CANCELED),
         ],
     )
-    def test_a_parent_that_has_ended_is_looked_at_in_the_push(
+    def test_a_parent_that_has_ended_is_evaluated_in_the_push(
         self, queue: "Bench", how: str, policy: Any, state: TaskState
     ) -> None:
         queue.push(queue.task(task_id="p"))
@@ -146,7 +146,7 @@ class TestEarlierParents:
             queue.push(queue.task(task_id="c", depends_on=["p"]))
         other.drop()
 
-    def test_a_deduplicated_parent_is_the_task_that_stands_for_it(self, queue: "Bench") -> None:
+    def test_a_deduplicated_parent_is_replaced_with_the_task_that_holds_the_key(self, queue: "Bench") -> None:
         queue.push(queue.task(task_id="holder", dedup_key="k"))
         queue.push(queue.task(task_id="p", dedup_key="k"), queue.task(task_id="c", depends_on=["p"]))
         assert states(queue, "c") == [S.DEFERRED]
@@ -166,9 +166,11 @@ class TestManyDependencies:
             queue.sweep()
         assert len(queue.pop_ids(100)) == 100
 
-    def test_but_no_more(self, queue: "Bench") -> None:
+    def test_a_push_refuses_more_than_10_000_dependencies(self, queue: "Bench") -> None:
         above = [f"p{n}" for n in range(10_001)]
-        with pytest.raises(BatchTooLarge, match=r"10,001 dependencies: at most 10,000 go in .* a task between"):
+        with pytest.raises(
+            BatchTooLarge, match=r"10,001 dependencies: an atomic call takes at most 10,000.* a task between"
+        ):
             queue.push(queue.task(depends_on=above))
         queue.push(*(queue.task(task_id=name) for name in above[:200]))
         before = queue.snapshot()
@@ -207,13 +209,13 @@ class TestManyParents:
         assert ended.state is S.CANCELED
         assert not queue.snapshot("pending", "deferred")
 
-    def test_a_failure_goes_down_through_the_whole_pipeline(self, queue: "Bench") -> None:
+    def test_a_failure_propagates_through_the_whole_pipeline(self, queue: "Bench") -> None:
         queue.push(queue.task(task_id="t0"))
         queue.push(*(queue.task(task_id=f"t{n}", depends_on=[f"t{n - 1}"]) for n in range(1, 50)))
         end(queue, "dead", "t0")
         assert states(queue, *(f"t{n}" for n in range(1, 50))) == [S.CANCELED] * 49
 
-    def test_a_child_goes_before_what_was_pushed_after_its_pipeline_began(self, queue: "Bench") -> None:
+    def test_a_child_goes_before_tasks_pushed_after_its_pipeline_started(self, queue: "Bench") -> None:
         queue.push(queue.task(task_id="p"))
         queue.advance(1_000)
         queue.push(queue.task(task_id="c", depends_on=["p"]), queue.task(task_id="g", depends_on=["c"]))
@@ -240,7 +242,7 @@ class TestManyParents:
 class TestFanOut:
     DEPENDENTS = 1_050
 
-    def test_many_dependents_are_told_some_in_each_call(self, queue: "Bench") -> None:
+    def test_many_dependents_are_settled_a_limited_number_per_call(self, queue: "Bench") -> None:
         queue.push(queue.task(task_id="p"))
         for first in range(0, self.DEPENDENTS, 350):
             queue.push(*(queue.task(task_id=f"c{first + n}", depends_on=["p"]) for n in range(350)))
@@ -256,7 +258,7 @@ class TestFanOut:
         assert not queue.snapshot("pending", "s:")
         assert queue.stats().queued == self.DEPENDENTS - 1
 
-    def test_the_rest_is_told_though_the_finisher_is_gone(self, queue: "Bench") -> None:
+    def test_the_remaining_dependents_are_settled_by_other_calls(self, queue: "Bench") -> None:
         queue.push(queue.task(task_id="p"), *(queue.task(task_id=f"c{n}", depends_on=["p"]) for n in range(250)))
         (parent,) = queue.pop()
         queue.fail(parent, verdict="dead")
@@ -285,10 +287,10 @@ class TestControl:
         standing = queue.run(calls.read_user(queue.keys, "ann"))
         assert standing.scheduled == 1
 
-    def test_what_it_waits_for_is_said(self, queue: "Bench") -> None:
+    def test_the_explanation_says_what_it_waits_for(self, queue: "Bench") -> None:
         queue.push(queue.task(task_id="p"), queue.task(task_id="c", depends_on=["p"]))
         standing = queue.run(calls.explain(queue.keys, "c"))
-        assert (standing.reason, standing.explain()) == ("dependency", "task c waits for tasks on which it depends")
+        assert (standing.reason, standing.explain()) == ("dependency", "task c waits for the tasks it depends on")
 
 
 def graph(dice: random.Random, number: int) -> dict[str, list[After]]:
@@ -321,7 +323,7 @@ class Story:
         queue.push(*self._tasks[: self._early])
 
     def go_on(self) -> bool:
-        """Let something happen; return whether anything is left to do."""
+        """Take a random step; return whether anything is left to do."""
         queue, dice = self.queue, self.dice
         self._step += 1
         if self._step == 5:
@@ -375,7 +377,7 @@ def test_every_task_of_a_random_graph_ends_and_none_before_its_parents(queue: "B
 
 
 @pytest.mark.parametrize("seed", range(25, 35))
-def test_the_calls_so_far_may_all_be_sent_again(queue: "Bench", monkeypatch: Any, seed: int) -> None:
+def test_all_calls_may_be_repeated(queue: "Bench", monkeypatch: Any, seed: int) -> None:
     sent: list[Any] = []
     run = queue.run
 
@@ -401,7 +403,7 @@ def test_the_calls_so_far_may_all_be_sent_again(queue: "Bench", monkeypatch: Any
 
 
 def told(queue: "Bench") -> dict[str, Any]:
-    """Everything that the queue holds, but for the count of refused endings, which continues, and zeros."""
+    """All data of the queue, except the counter of refused endings and zeros."""
     found = queue.snapshot()
     found["counts"].pop("stale", None)
     found["g"] = {name: value for name, value in found["g"].items() if value != "0"}

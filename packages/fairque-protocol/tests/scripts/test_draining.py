@@ -1,4 +1,4 @@
-"""A queue that was drained leaves nothing behind, and every task is in exactly one place on the way."""
+"""A drained queue leaves nothing behind, and meanwhile every task is in exactly one index."""
 
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ STAYS = {"meta", "g", "counts"}
 
 
 def places(queue: "Bench") -> Counter[str]:
-    """In how many indexes each task stands."""
+    """The number of indexes that contain each task."""
     found = queue.snapshot("n:", "c:", "delayed", "running", "kept")
     return Counter(task_id for members in found.values() for task_id, _ in members)
 
@@ -23,7 +23,7 @@ def drain(queue: "Bench") -> None:
         queue.finish(*granted)
 
 
-def test_after_everything_ended_and_was_forgotten_nothing_is_left(queue: "Bench") -> None:
+def test_nothing_is_left_after_everything_has_ended_and_expired(queue: "Bench") -> None:
     for user in range(30):
         queue.fill(f"u{user}", 5)
         queue.fill(f"u{user}", 1, delay_ms=50, dedup_key=f"k{user}")
@@ -64,7 +64,7 @@ def test_a_thousand_users_of_one_task_are_forgotten(queue: "Bench") -> None:
     assert queue.snapshot().keys() - STAYS == {"claim:w1", "wake"}
 
 
-def test_what_users_owe_is_freed_on_the_way_once_others_have_caught_up(queue: "Bench") -> None:
+def test_debts_are_cleared_once_others_have_caught_up(queue: "Bench") -> None:
     queue.fill("once", 1)
     queue.fill("busy", 60)
     for _ in range(61):

@@ -1,4 +1,4 @@
-"""fail: another try after a pause, a dead letter, or the end that somebody asked for."""
+"""fail: a retry after a pause, a dead letter, or a cancelation."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +36,7 @@ def test_a_retry_waits_for_its_pause_and_starts_again(queue: "Bench") -> None:
     assert queue.stats().retried == 1
 
 
-def test_a_retried_task_enters_at_the_time_when_it_was_due(queue: "Bench") -> None:
+def test_a_retried_task_is_enqueued_at_the_time_when_it_was_due(queue: "Bench") -> None:
     queue.fail(queue.started(), pause_ms=100)
     due_us = queue.now_us + 100_000
     queue.advance(900)
@@ -44,7 +44,7 @@ def test_a_retried_task_enters_at_the_time_when_it_was_due(queue: "Bench") -> No
     assert queue.snapshot("n:") == {"n:ann": [("t1", due_us - 120_000_000)]}
 
 
-def test_a_snooze_counts_for_no_budget(queue: "Bench") -> None:
+def test_a_snooze_does_not_count_as_a_failure(queue: "Bench") -> None:
     queue.fail(queue.started(), verdict="snooze", pause_ms=0)
     (again,) = queue.pop()
     assert again.failures == 0
@@ -72,7 +72,7 @@ def test_a_task_that_cancels_itself_ends_canceled(queue: "Bench") -> None:
 
 
 @pytest.mark.parametrize(("verdict", "answer"), [("retry", CANCELED), ("snooze", CANCELED), ("dead", DEAD)])
-def test_a_task_that_was_asked_to_stop_is_not_tried_again(queue: "Bench", verdict: str, answer: Any) -> None:
+def test_a_task_that_was_asked_to_stop_is_not_retried(queue: "Bench", verdict: str, answer: Any) -> None:
     granted = queue.started()
     queue.cancel("t1")
     assert queue.fail(granted, verdict=verdict) == [answer]
@@ -81,7 +81,7 @@ def test_a_task_that_was_asked_to_stop_is_not_tried_again(queue: "Bench", verdic
 
 
 @pytest.mark.parametrize("verdict", ["retry", "snooze", "dead", "cancel"])
-def test_a_fail_again_answers_the_same_and_changes_nothing(queue: "Bench", verdict: str) -> None:
+def test_a_repeated_fail_answers_the_same_and_changes_nothing(queue: "Bench", verdict: str) -> None:
     granted = queue.started()
     ((_, state),) = queue.fail(granted, verdict=verdict)
     before = queue.snapshot()
@@ -89,7 +89,7 @@ def test_a_fail_again_answers_the_same_and_changes_nothing(queue: "Bench", verdi
     assert queue.snapshot() == before
 
 
-def test_a_fail_again_while_the_next_attempt_runs_changes_nothing(queue: "Bench") -> None:
+def test_a_repeated_fail_while_the_next_attempt_runs_changes_nothing(queue: "Bench") -> None:
     granted = queue.started()
     queue.fail(granted, pause_ms=0)
     (again,) = queue.pop()
@@ -99,7 +99,7 @@ def test_a_fail_again_while_the_next_attempt_runs_changes_nothing(queue: "Bench"
     assert queue.finish(again) == [(Status.OK, TaskState.FINISHED)]
 
 
-def test_another_token_is_refused_and_counted_and_nothing_else(queue: "Bench") -> None:
+def test_another_token_is_only_refused_and_counted(queue: "Bench") -> None:
     granted = queue.started()
     before = queue.snapshot()
     assert queue.fail(granted, verdict="dead", token=STRANGER) == [(Status.LOST, TaskState.STARTED)]

@@ -1,4 +1,4 @@
-"""Fairness between users: who is served next, whatever the others do. The long proofs are integration tests."""
+"""Fairness between users: which user is served next, whatever the others do. Long runs are integration tests."""
 
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -76,7 +76,7 @@ def test_a_flood_of_new_users_leaves_every_ninth_pop_to_the_others(queue: "Bench
     assert all("ann" in users[first : first + 9] for first in range(81))
 
 
-def test_idle_time_earns_nothing(queue: "Bench") -> None:
+def test_a_user_is_not_compensated_for_idle_time(queue: "Bench") -> None:
     queue.fill("idle", 1)
     queue.fill("busy", 400)
     served(queue, 100, ran_us=100_000)
@@ -86,7 +86,7 @@ def test_idle_time_earns_nothing(queue: "Bench") -> None:
     assert counted["idle"] - counted["busy"] <= 12
 
 
-def test_what_a_user_used_while_nobody_waited_is_forgiven(queue: "Bench") -> None:
+def test_usage_while_no_other_user_waited_is_forgiven(queue: "Bench") -> None:
     queue.fill("ann", 300)
     served(queue, 300, ran_us=1_000_000)
     queue.fill("ann", 50)
@@ -95,7 +95,7 @@ def test_what_a_user_used_while_nobody_waited_is_forgiven(queue: "Bench") -> Non
     assert abs(counted["ann"] - counted["bob"]) <= 2
 
 
-def test_an_emptied_queue_sheds_no_debt_while_others_wait(queue: "Bench") -> None:
+def test_emptying_the_queue_does_not_clear_a_debt_while_others_wait(queue: "Bench") -> None:
     queue.fill("steady", 200)
     served(queue, 2, ran_us=1_000_000)
     counted: Counter[str] = Counter()
@@ -156,7 +156,7 @@ class TestLanes:
         queue.started(priority=Priority.CRITICAL)
         assert not queue.snapshot("fresh", "ready", "critical")
 
-    def test_a_user_whose_other_work_has_its_turn_gets_no_credit(self, queue: "Bench") -> None:
+    def test_a_user_gets_no_credit_while_its_other_work_has_its_turn(self, queue: "Bench") -> None:
         queue.fill("ann", 6, priority=Priority.CRITICAL)
         queue.fill("ann", 2)
         queue.pop(4)
@@ -180,17 +180,17 @@ class TestLanes:
 
 
 @pytest.mark.parametrize("priority", [p for p in Priority if p is not Priority.CRITICAL])
-def test_the_script_gives_the_place_that_calculate_score_says(queue: "Bench", priority: Priority) -> None:
+def test_the_script_computes_the_same_score_as_calculate_score(queue: "Bench", priority: Priority) -> None:
     queue.push(queue.task(priority=priority))
     expected = calculate_score(queue.now_us, priority)
     assert queue.snapshot("n:") == {"n:ann": [("t1", expected)]}
     assert queue.now_us - expected == BOOST_US[priority]
 
 
-def test_who_comes_back_from_its_rate_in_the_pop_that_serves_the_last_fresh_user_keeps_its_place(
+def test_a_user_freed_from_its_rate_in_the_pop_that_serves_the_last_fresh_user_keeps_its_place(
     queue: "Bench",
 ) -> None:
-    """Ann was stopped by a rate that is taken back from all, and is looked at in the pop that serves Bob."""
+    """Ann was stopped by a default rate that is removed, and is checked in the pop that serves Bob."""
     queue.fill("ann", 2)
     queue.limit("", rate=2)
     queue.pop()

@@ -1,4 +1,4 @@
-"""finish: the result is recorded once, by the holder of the token, and the charge becomes what the task took."""
+"""finish: the result is stored once, for the holder of the token, and the charge is corrected to the run time."""
 
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ DONE = (Status.OK, TaskState.FINISHED)
 BEFORE = (Status.ALREADY, TaskState.FINISHED)
 
 
-def test_a_finish_leaves_the_record_and_the_result(queue: "Bench") -> None:
+def test_a_finish_stores_the_record_and_the_result(queue: "Bench") -> None:
     granted = queue.started()
     queue.woken()
     queue.advance(8)
@@ -62,7 +62,7 @@ def test_a_result_of_null_takes_no_key(queue: "Bench") -> None:
     assert queue.outcome("t1") == (TaskState.FINISHED, b"")
 
 
-def test_a_finish_again_answers_the_same_and_changes_nothing(queue: "Bench") -> None:
+def test_a_repeated_finish_answers_the_same_and_changes_nothing(queue: "Bench") -> None:
     granted = queue.started()
     queue.finish(granted, result=b"1")
     before = queue.snapshot()
@@ -76,7 +76,7 @@ def test_twice_in_one_call_counts_once(queue: "Bench") -> None:
     assert queue.stats().finished == 1
 
 
-def test_another_token_is_refused_and_counted_and_nothing_else(queue: "Bench") -> None:
+def test_another_token_is_only_refused_and_counted(queue: "Bench") -> None:
     granted = queue.started()
     before = queue.snapshot()
     assert queue.finish(granted, token=STRANGER) == [(Status.LOST, TaskState.STARTED)]
@@ -85,7 +85,7 @@ def test_another_token_is_refused_and_counted_and_nothing_else(queue: "Bench") -
 
 
 @pytest.mark.parametrize("state", ["QUEUED", "SCHEDULED", "CANCELED", "FAILED"])
-def test_a_task_that_nobody_runs_cannot_be_finished(queue: "Bench", state: str) -> None:
+def test_a_task_that_is_not_running_cannot_be_finished(queue: "Bench", state: str) -> None:
     queue.push(queue.task(delay_ms=5 if state == "SCHEDULED" else 0))
     if state == "CANCELED":
         queue.cancel("t1")
@@ -134,7 +134,7 @@ def test_the_charge_is_the_worker_s_time_within_bounds(queue: "Bench", ran_us: i
     assert queue.snapshot("u:")["u:ann"]["S"] == str(charged)
 
 
-def test_what_a_user_pays_is_what_its_tasks_took_to_the_microsecond(queue: "Bench") -> None:
+def test_a_user_is_charged_the_run_time_of_its_tasks_to_the_microsecond(queue: "Bench") -> None:
     queue.fill("ann", 20)
     times = [1_001 + 977 * n for n in range(20)]
     for ran_us in times:
@@ -144,7 +144,7 @@ def test_what_a_user_pays_is_what_its_tasks_took_to_the_microsecond(queue: "Benc
     assert queue.snapshot("u:ann")["u:ann"]["S"] == str(sum(times))
 
 
-def test_the_estimate_follows_by_an_eighth_of_the_difference(queue: "Bench") -> None:
+def test_the_estimate_moves_by_an_eighth_of_the_difference(queue: "Bench") -> None:
     for ran_us in (8_000, 16_000):
         granted = queue.started()
         queue.advance(50)

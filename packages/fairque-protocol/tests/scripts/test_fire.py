@@ -1,4 +1,4 @@
-"""Firing: a run enqueues one task, whoever fires it and how often; and who may, which only saves work."""
+"""Firing: a run enqueues one task, whichever scheduler fires it and how often; and the lead, which only saves work."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +62,7 @@ def clockwork(queue: "Bench") -> Clockwork:
 
 
 class TestATime:
-    def test_it_brings_its_task_and_the_next_time(self, queue: "Bench", clockwork: Clockwork) -> None:
+    def test_a_run_enqueues_its_task_and_sets_the_next_run(self, queue: "Bench", clockwork: Clockwork) -> None:
         schedule = every_second(args=(1,), payload={"p": 2}, priority=Priority.HIGH, timeout_ms=5_000, cost=0.5)
         clockwork.store(schedule)
         queue.advance(20)
@@ -81,7 +81,7 @@ class TestATime:
         assert (task.user_id, task.priority, task.timeout_ms, task.cost) == ("ann", Priority.HIGH, 5_000, 0.5)
         assert queue.finish(granted) == [(Status.OK, TaskState.FINISHED)]
 
-    def test_sent_again_it_brings_nothing_more(self, queue: "Bench", clockwork: Clockwork) -> None:
+    def test_repeating_the_call_enqueues_nothing_more(self, queue: "Bench", clockwork: Clockwork) -> None:
         clockwork.store(every_second())
         at = clockwork.start
         clockwork.move(at, at + 1_000)
@@ -89,16 +89,14 @@ class TestATime:
         assert clockwork.move(at, at + 1_000) == Fired(Status.ALREADY, at + 1_000, 0)
         assert queue.snapshot() == before
 
-    def test_two_leaders_with_different_opinions_bring_one_task(self, clockwork: Clockwork) -> None:
+    def test_two_leaders_with_different_knowledge_enqueue_one_task(self, clockwork: Clockwork) -> None:
         clockwork.store(every_second())
         at = clockwork.start
         clockwork.move(at, at + 1_000)
         assert clockwork.move(at, at + 500) == Fired(Status.ALREADY, at + 1_000, 0)
         assert clockwork.tasks() == [f"schedule:s:{at}"]
 
-    def test_a_time_whose_task_is_there_already_continues_without_another(
-        self, queue: "Bench", clockwork: Clockwork
-    ) -> None:
+    def test_a_run_whose_task_already_exists_enqueues_no_other_task(self, queue: "Bench", clockwork: Clockwork) -> None:
         """As after a restart of the server that lost the schedule's last step, or a task of that id by hand."""
         at = clockwork.start
         queue.push(queue.task("bob", f"schedule:s:{at}"))
@@ -107,14 +105,14 @@ class TestATime:
         assert (clockwork.read().next_ms, clockwork.read().fired) == (at + 1_000, 0)
         assert queue.info(f"schedule:s:{at}").user_id == "bob"
 
-    def test_before_its_time_nothing_happens(self, queue: "Bench", clockwork: Clockwork) -> None:
+    def test_a_run_that_is_not_due_does_nothing(self, queue: "Bench", clockwork: Clockwork) -> None:
         clockwork.start += 1
         clockwork.store(every_second())
         before = queue.snapshot()
         assert clockwork.move(clockwork.start, clockwork.start + 1_000) == Fired(Status.EARLY, clockwork.start, 0)
         assert queue.snapshot() == {**before, "g": queue.snapshot()["g"]}
 
-    def test_a_schedule_that_was_changed_stopped_or_removed_is_not_fired(
+    def test_a_schedule_that_was_changed_paused_or_deleted_is_not_fired(
         self, queue: "Bench", clockwork: Clockwork
     ) -> None:
         clockwork.store(every_second("a"), every_second("b"), every_second("c"))
@@ -127,9 +125,7 @@ class TestATime:
         assert codes == [Status.CHANGED, Status.CHANGED, Status.NOT_FOUND]
         assert clockwork.tasks() == []
 
-    def test_one_that_cannot_be_read_is_set_aside_and_not_due_any_more(
-        self, queue: "Bench", clockwork: Clockwork
-    ) -> None:
+    def test_an_unreadable_schedule_is_set_aside_and_no_longer_due(self, queue: "Bench", clockwork: Clockwork) -> None:
         clockwork.store(every_second(), every_second("other"))
         queue.client.set(f"{queue.keys.prefix}schedule:s", b"\xc1")
         assert clockwork.move(clockwork.start, clockwork.start + 1_000) == Fired(Status.NOT_FOUND, None, 0)
@@ -141,7 +137,9 @@ class TestATime:
         assert queue.stats().broken == 1
         assert clockwork.tasks() == []
 
-    def test_one_that_was_removed_and_added_again_is_another_one(self, queue: "Bench", clockwork: Clockwork) -> None:
+    def test_a_schedule_that_was_deleted_and_added_again_is_a_different_one(
+        self, queue: "Bench", clockwork: Clockwork
+    ) -> None:
         clockwork.store(every_second())
         queue.run(calls.unschedule(queue.keys, "s"))
         clockwork.store(every_second(args=("new",)))
@@ -149,7 +147,7 @@ class TestATime:
         assert clockwork.move(at, at + 1_000).code == Status.CHANGED
         assert clockwork.tasks() == []
 
-    def test_one_that_was_stopped_does_not_fire_even_where_its_revision_is_known(
+    def test_a_paused_schedule_does_not_fire_even_with_its_current_revision(
         self, queue: "Bench", clockwork: Clockwork
     ) -> None:
         clockwork.store(every_second())
@@ -159,7 +157,7 @@ class TestATime:
 
 
 class TestManyTimes:
-    def test_several_times_of_one_schedule_go_in_one_call(self, queue: "Bench", clockwork: Clockwork) -> None:
+    def test_several_runs_of_a_schedule_are_fired_in_one_call(self, queue: "Bench", clockwork: Clockwork) -> None:
         clockwork.store(every_second())
         queue.advance(2_500)
         at = clockwork.start
@@ -169,7 +167,7 @@ class TestManyTimes:
         assert clockwork.tasks() == [task_id_of("s", t) for t in times]
         assert queue.pop_ids(3) == [task_id_of("s", t) for t in times]
 
-    def test_the_answer_for_one_is_no_concern_of_the_others(self, clockwork: Clockwork) -> None:
+    def test_the_result_of_a_move_does_not_affect_the_others(self, clockwork: Clockwork) -> None:
         clockwork.store(*(every_second(f"s{n}") for n in range(50)))
         at = clockwork.start
         moves = [
@@ -179,7 +177,7 @@ class TestManyTimes:
         assert codes == [Status.OK, Status.CHANGED] * 25
         assert len(clockwork.tasks()) == 25
 
-    def test_a_user_whose_backlog_is_full_holds_up_nobody_else(self, queue: "Bench", clockwork: Clockwork) -> None:
+    def test_a_user_with_a_full_backlog_does_not_block_others(self, queue: "Bench", clockwork: Clockwork) -> None:
         queue.limit("ann", backlog=2)
         names = [("a", "ann"), ("b", "bob"), ("c", "ann"), ("d", "ann"), ("e", "bob")]
         schedules = [every_second(name, user_id=user) for name, user in names]
@@ -204,7 +202,7 @@ class TestManyTimes:
 
 
 class TestWithoutATask:
-    def test_a_first_time_is_taken_once(self, queue: "Bench", clockwork: Clockwork) -> None:
+    def test_the_first_run_is_set_only_once(self, queue: "Bench", clockwork: Clockwork) -> None:
         queue.run(calls.schedule(queue.keys, [Storing(schedule=every_second(), revision=0)], message_limit=262_144))
         assert clockwork.move(None, 5_000).next_at == 5_000
         assert clockwork.move(None, 9_000) == Fired(Status.ALREADY, 5_000, 0)
@@ -222,7 +220,7 @@ class TestWithoutATask:
         status = queue.run(calls.read_scheduler(queue.keys))
         assert (status.fired, status.missed, status.skipped) == (1, 5, 0)
 
-    def test_misfires_with_none_fired_in_between_share_a_line(self, queue: "Bench", clockwork: Clockwork) -> None:
+    def test_misfires_without_a_fired_run_in_between_share_an_entry(self, queue: "Bench", clockwork: Clockwork) -> None:
         clockwork.store(every_second())
         queue.advance(60_000)
         at = clockwork.start
@@ -234,7 +232,7 @@ class TestWithoutATask:
             Miss(first_at=from_epoch_ms(at), last_at=from_epoch_ms(at + 4_000), count=5, reason="late"),
         )
 
-    def test_the_list_of_misfires_has_an_end(self, queue: "Bench", clockwork: Clockwork) -> None:
+    def test_the_list_of_misfires_is_bounded(self, queue: "Bench", clockwork: Clockwork) -> None:
         clockwork.store(every_second())
         queue.advance(60_000)
         for n in range(0, 60, 2):
@@ -244,9 +242,7 @@ class TestWithoutATask:
         assert (found.missed, len(found.misses)) == (30, 20)
         assert found.misses[0].first_at == from_epoch_ms(clockwork.start + 58_000)
 
-    def test_the_last_time_ends_the_schedule_and_it_is_forgotten_later(
-        self, queue: "Bench", clockwork: Clockwork
-    ) -> None:
+    def test_a_schedule_ends_with_its_last_run_and_expires_later(self, queue: "Bench", clockwork: Clockwork) -> None:
         clockwork.store(every_second())
         assert clockwork.move(clockwork.start, None).next_at is None
         found = clockwork.read()
@@ -260,7 +256,7 @@ class TestWithoutATask:
 
 
 class TestOverlap:
-    def test_a_time_is_skipped_while_the_last_task_has_not_ended(self, queue: "Bench", clockwork: Clockwork) -> None:
+    def test_a_run_is_skipped_while_the_previous_task_has_not_ended(self, queue: "Bench", clockwork: Clockwork) -> None:
         schedule = every_second(overlap="skip")
         clockwork.store(schedule)
         queue.advance(3_500)
@@ -280,7 +276,7 @@ class TestOverlap:
         queue.finish(granted)
         assert clockwork.move(at + 3_000, at + 4_000, schedule=schedule).code == Status.OK
 
-    def test_also_within_one_call(self, queue: "Bench", clockwork: Clockwork) -> None:
+    def test_runs_are_also_skipped_within_one_call(self, queue: "Bench", clockwork: Clockwork) -> None:
         schedule = every_second(overlap="skip")
         clockwork.store(schedule)
         queue.advance(1_500)
@@ -288,7 +284,7 @@ class TestOverlap:
         moves = [calls.move(schedule, 1, time=t, following=t + 1_000, fire_at=t) for t in (at, at + 1_000)]
         assert [one.code for one in clockwork.moves(*moves).fired] == [Status.OK, Status.SKIPPED]
 
-    def test_a_last_task_that_is_forgotten_has_ended(self, queue: "Bench", clockwork: Clockwork) -> None:
+    def test_an_expired_previous_task_counts_as_ended(self, queue: "Bench", clockwork: Clockwork) -> None:
         schedule = every_second(overlap="skip")
         clockwork.store(schedule)
         at = clockwork.start
@@ -302,7 +298,7 @@ class TestLeading:
     def lead(self, queue: "Bench", holder: str, lease_ms: int = 1_000) -> Any:
         return queue.run(calls.lead(queue.keys, holder, lease_ms=lease_ms))
 
-    def test_one_leads_and_the_others_learn_for_how_long(self, queue: "Bench") -> None:
+    def test_one_scheduler_leads_and_the_others_learn_its_lease(self, queue: "Bench") -> None:
         first = self.lead(queue, "a")
         assert (first.leads, first.term) == (True, 1)
         queue.advance(400)
@@ -316,12 +312,12 @@ class TestLeading:
         queue.advance(999)
         assert not self.lead(queue, "b").leads
 
-    def test_when_the_lease_is_over_another_one_leads_in_a_later_term(self, queue: "Bench") -> None:
+    def test_after_the_lease_another_scheduler_leads_in_a_later_term(self, queue: "Bench") -> None:
         self.lead(queue, "a")
         queue.advance(1_000)
         assert (self.lead(queue, "b").term, self.lead(queue, "a").leads) == (2, False)
 
-    def test_one_that_resigns_makes_room_at_once_and_tells(self, queue: "Bench") -> None:
+    def test_a_leader_that_resigns_frees_the_lead_at_once_and_notifies(self, queue: "Bench") -> None:
         self.lead(queue, "a")
         with queue.client.pubsub() as heard:
             heard.subscribe(queue.keys.changed)
@@ -335,7 +331,7 @@ class TestLeading:
         assert self.lead(queue, "b").term == 2
         assert self.lead(queue, "a", 0).term == 2
 
-    def test_sent_again_it_answers_the_same(self, queue: "Bench") -> None:
+    def test_repeating_the_call_answers_the_same(self, queue: "Bench") -> None:
         assert self.lead(queue, "a") == self.lead(queue, "a")
         self.lead(queue, "a", 0)
         assert not self.lead(queue, "a", 0).leads
@@ -387,7 +383,7 @@ class TestBadArguments:
             (14, "x"),
         ],
     )
-    def test_the_script_refuses_what_no_builder_sends(
+    def test_the_script_refuses_arguments_that_no_builder_sends(
         self, queue: "Bench", clockwork: Clockwork, place: int, value: str
     ) -> None:
         clockwork.store(every_second())

@@ -1,4 +1,4 @@
-"""Whatever arguments a script gets, and whatever is written over its keys: an answer, and others continue."""
+"""With any arguments, and any overwritten keys, a script answers, and other tasks continue."""
 
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -113,7 +113,7 @@ def changed(draw: Any, args: tuple[Any, ...]) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", script_names())
-def test_arguments_of_any_kind_get_an_answer_of_the_closed_set_and_a_refusal_changes_nothing(
+def test_any_arguments_get_a_known_status_and_a_refusal_changes_nothing(
     new_queue: "Callable[[], Bench]", name: str
 ) -> None:
     queue = new_queue()
@@ -218,9 +218,7 @@ def use(queue: "Bench", number: int) -> None:
 
 
 @pytest.mark.parametrize("how", SPOILS)
-def test_what_somebody_has_written_over_stops_nobody_and_can_be_fixed(
-    new_queue: "Callable[[], Bench]", how: str
-) -> None:
+def test_overwritten_keys_block_nothing_else_and_can_be_fixed(new_queue: "Callable[[], Bench]", how: str) -> None:
     @settings(quickly, max_examples=15)
     @given(st.integers(0, 10**6), st.integers(0, 10**6))
     def spoil(which: int, dice: int) -> None:
@@ -250,7 +248,7 @@ def test_what_somebody_has_written_over_stops_nobody_and_can_be_fixed(
     spoil()
 
 
-def test_a_reader_that_meets_a_key_of_the_wrong_type_says_so_and_changes_nothing(queue: "Bench") -> None:
+def test_a_reader_reports_a_key_of_the_wrong_type_and_changes_nothing(queue: "Bench") -> None:
     queue.push()
     queue.client.delete(f"{queue.keys.prefix}n:ann")
     queue.client.set(f"{queue.keys.prefix}n:ann", "x")

@@ -18,7 +18,7 @@ BOOKS = {"meta", "g", "counts"}
 
 
 def tag(queue: "Bench", user: str = "ann") -> float:
-    """Where the user stands against virtual time, in service: (S - V) * w."""
+    """The lead of a user over virtual time, in cost: (S - V) * w."""
     record = queue.snapshot("u:", "g", f"cfg:{user}")
     weight = float(record.get(f"cfg:{user}", {}).get("weight", 1))
     return (float(record[f"u:{user}"]["S"]) - float(record["g"]["V"])) * weight
@@ -51,7 +51,9 @@ class TestWeight:
         assert abs(users.count("ann") - 30) <= 2
 
     @pytest.mark.parametrize(("before", "after"), [(1, 4), (4, 0.5), (0.25, 64)])
-    def test_a_debt_stays_the_same_in_service(self, queue: "Bench", before: float, after: float) -> None:
+    def test_a_debt_stays_the_same_in_cost_when_the_weight_changes(
+        self, queue: "Bench", before: float, after: float
+    ) -> None:
         queue.limit(weight=before)
         queue.fill("ann", 3)
         queue.fill("bob", 3)
@@ -64,7 +66,9 @@ class TestWeight:
         assert tag(queue) == owed
 
     @pytest.mark.parametrize(("before", "after"), [(1, 4), (4, 0.5), (0.25, 64)])
-    def test_a_lead_stays_the_same_in_service(self, queue: "Bench", before: float, after: float) -> None:
+    def test_a_lead_stays_the_same_in_cost_when_the_weight_changes(
+        self, queue: "Bench", before: float, after: float
+    ) -> None:
         """A charge ahead that was too high is given back, and so a tag may be below virtual time."""
         queue.limit(weight=before)
         queue.push(queue.task("ann", cost=8), queue.task("ann"), queue.task("bob"), queue.task("bob"))
@@ -80,7 +84,7 @@ class TestWeight:
         assert tag(queue) == lead
 
     @pytest.mark.parametrize("first", [0.01, 100])
-    def test_flipping_the_weight_while_a_task_runs_mints_no_credit(self, queue: "Bench", first: float) -> None:
+    def test_changing_the_weight_while_a_task_runs_creates_no_credit(self, queue: "Bench", first: float) -> None:
         queue.limit(weight=first)
         queue.fill("ann", 2)
         queue.fill("bob", 2)
@@ -100,7 +104,7 @@ class TestWeight:
         found = queue.snapshot("critical", "u:ann")
         assert found["critical"] == [("ann", float(found["u:ann"]["S"]) - 1_000_000)]
 
-    def test_a_weight_of_an_unknown_user_makes_no_record_of_it(self, queue: "Bench") -> None:
+    def test_setting_the_weight_of_an_unknown_user_creates_no_record(self, queue: "Bench") -> None:
         queue.limit("new", weight=5)
         assert queue.snapshot("u:", "users", "cfg:") == {"cfg:new": {"weight": "5"}}
 
@@ -115,20 +119,20 @@ class TestBacklog:
         assert caught.value.retry_after >= 1
         assert queue.snapshot() == before
 
-    def test_scheduled_tasks_wait_too(self, queue: "Bench") -> None:
+    def test_scheduled_tasks_count_for_the_backlog(self, queue: "Bench") -> None:
         queue.limit(backlog=2)
         queue.push(queue.task(delay_ms=5_000), queue.task())
         with pytest.raises(QueueFull):
             queue.push()
 
-    def test_running_tasks_wait_no_more(self, queue: "Bench") -> None:
+    def test_running_tasks_do_not_count_for_the_backlog(self, queue: "Bench") -> None:
         queue.limit(backlog=1)
         queue.started()
         queue.push()
         with pytest.raises(QueueFull):
             queue.push()
 
-    def test_a_push_again_of_stored_tasks_is_no_push(self, queue: "Bench") -> None:
+    def test_repeating_a_push_of_stored_tasks_is_not_refused(self, queue: "Bench") -> None:
         queue.limit(backlog=2)
         tasks = [queue.task(), queue.task()]
         queue.push(*tasks)
@@ -149,7 +153,7 @@ class TestBacklog:
 
 
 class TestDefaults:
-    def test_the_defaults_hold_for_everybody_and_own_values_win(self, queue: "Bench") -> None:
+    def test_defaults_apply_to_all_users_and_own_limits_override_them(self, queue: "Bench") -> None:
         queue.limit(ALL_USERS, cap=1)
         queue.limit("bob", cap=3)
         for user in ("ann", "bob", "cem"):
@@ -157,7 +161,7 @@ class TestDefaults:
         users = [queue.info(t.task_id).user_id for t in queue.pop(20)]
         assert {user: users.count(user) for user in users} == {"ann": 1, "bob": 3, "cem": 1}
 
-    def test_an_own_burst_goes_with_the_rate_of_all(self, queue: "Bench") -> None:
+    def test_an_own_burst_applies_to_the_default_rate(self, queue: "Bench") -> None:
         queue.limit(ALL_USERS, rate=1)
         queue.limit("bob", burst=2)
         queue.fill("ann", 5)
@@ -165,14 +169,14 @@ class TestDefaults:
         users = [queue.info(t.task_id).user_id for t in queue.pop(20)]
         assert sorted(users) == ["ann", "bob", "bob"]
 
-    def test_a_backlog_of_all_is_one_for_each(self, queue: "Bench") -> None:
+    def test_a_default_backlog_applies_to_each_user(self, queue: "Bench") -> None:
         queue.limit(ALL_USERS, backlog=2)
         queue.fill("ann", 2)
         queue.fill("bob", 2)
         with pytest.raises(QueueFull, match="user 'bob'"):
             queue.fill("bob", 1)
 
-    def test_a_lowered_default_cap_is_kept_by_users_who_stand_in_a_ring(self, queue: "Bench") -> None:
+    def test_a_lowered_default_cap_applies_to_users_in_a_ring(self, queue: "Bench") -> None:
         queue.fill("ann", 5)
         queue.pop(2)
         queue.limit(ALL_USERS, cap=2)
@@ -180,12 +184,12 @@ class TestDefaults:
         assert queue.standing().running == 2
         assert not queue.snapshot("ready", "fresh")
 
-    def test_a_default_rate_is_kept_by_users_who_stand_in_a_ring(self, queue: "Bench") -> None:
+    def test_a_default_rate_applies_to_users_in_a_ring(self, queue: "Bench") -> None:
         queue.fill("ann", 5)
         queue.limit(ALL_USERS, rate=1)
         assert len(queue.pop(5)) == 1
 
-    def test_a_raised_default_acts_when_a_task_of_the_user_moves(self, queue: "Bench") -> None:
+    def test_a_raised_default_applies_when_a_task_of_the_user_moves(self, queue: "Bench") -> None:
         queue.limit(ALL_USERS, cap=1)
         queue.fill("ann", 5)
         held = queue.started()
@@ -212,7 +216,7 @@ def test_the_same_settings_again_change_nothing(queue: "Bench") -> None:
     assert queue.snapshot() == before
 
 
-def test_settings_taken_back_leave_nothing(queue: "Bench") -> None:
+def test_removed_settings_leave_nothing_behind(queue: "Bench") -> None:
     queue.limit(cap=1, weight=2)
     queue.limit(ALL_USERS, rate=1)
     assert queue.snapshot("configured") == {"configured": [("", 0.0), ("ann", 0.0)]}
@@ -247,14 +251,14 @@ def test_settings_taken_back_leave_nothing(queue: "Bench") -> None:
     ],
     ids=lambda arguments: " ".join(arguments)[:40],
 )
-def test_a_script_refuses_what_cannot_be_and_changes_nothing(queue: "Bench", arguments: tuple[str, ...]) -> None:
+def test_the_script_refuses_invalid_values_and_changes_nothing(queue: "Bench", arguments: tuple[str, ...]) -> None:
     queue.fill("ann", 2)
     before = queue.snapshot()
     assert queue.raw("limit", *arguments)[0] == -5
     assert queue.snapshot() == before
 
 
-def test_everything_is_gone_when_all_has_ended(queue: "Bench") -> None:
+def test_nothing_is_left_once_everything_has_ended(queue: "Bench") -> None:
     queue.limit(cap=2, rate=5, burst=2, weight=0.01)
     queue.limit(ALL_USERS, rate=100)
     for user in ("ann", "bob", "cem"):

@@ -43,7 +43,7 @@ times_us = st.one_of(st.integers(0, 20_000), st.sampled_from([0, 500, 1_000, 250
 
 
 class Scheduler(RuleBasedStateMachine):
-    """A queue on a server and a model beside it, to which everything is done twice."""
+    """A queue on a server and a model, on which every step is done."""
 
     new_queue: "Callable[[], Bench]"
 
@@ -104,7 +104,7 @@ class Scheduler(RuleBasedStateMachine):
         self.queue.advance(step_ms - rest_us / 1000)
 
     def _some(self, data: Any) -> list[Granted]:
-        """Tasks that a worker holds, or thinks that it does."""
+        """Tasks that a worker holds or believes to hold."""
         chosen = data.draw(st.lists(st.sampled_from(sorted(self.held)), min_size=1, max_size=4, unique=True))
         return [self.held[task_id] for task_id in chosen]
 
@@ -158,7 +158,7 @@ class Scheduler(RuleBasedStateMachine):
     @precondition(lambda self: self.pushed.keys() - self.model.tasks)
     @rule(data=st.data())
     def redrive(self, data: Any) -> None:
-        """Of ended tasks, only dead letters come back; of those that are forgotten, none."""
+        """Of ended tasks, only dead letters become runnable again; of expired ones, none."""
         ended = sorted(self.pushed.keys() - self.model.tasks)
         chosen = data.draw(st.lists(st.sampled_from(ended), min_size=1, max_size=4, unique=True))
         dead = {task_id for task_id, _ in self.queue.snapshot("dead").get("dead", [])}
@@ -230,7 +230,7 @@ class Scheduler(RuleBasedStateMachine):
             assert found.get(f"c:{user_id}", []) == user.c.items()
 
     def _count(self, found: dict[str, Any]) -> None:
-        """Each task is in one index, and what is counted is what there is."""
+        """Each task is in one index, and the counters are correct."""
         indexes = [k for k in found if k.startswith(("n:", "c:")) or k in ("running", "delayed", "kept")]
         ids = Counter(task_id for index in indexes for task_id, _ in found[index])
         assert set(ids.values()) <= {1}
@@ -315,7 +315,7 @@ def test_scripts_and_model_agree_on_many_users_that_new_defaults_have_stopped(bo
         both.both_are_in_the_same_state()
 
 
-def test_scripts_and_model_agree_when_the_default_weight_of_a_debtor_is_written_down(both: Scheduler) -> None:
+def test_scripts_and_model_agree_when_a_debtor_explicitly_gets_the_default_weight(both: Scheduler) -> None:
     both.push(waiting("zz", 1))
     both.pop(1)
     both.advance(1)
@@ -324,7 +324,7 @@ def test_scripts_and_model_agree_when_the_default_weight_of_a_debtor_is_written_
     both.both_are_in_the_same_state()
 
 
-def test_scripts_and_model_agree_when_virtual_time_begins_again(both: Scheduler) -> None:
+def test_scripts_and_model_agree_when_virtual_time_is_reset(both: Scheduler) -> None:
     """One user borrows, one owes, one is new, one is at its cap and was cut, one is paused, and one has no work."""
     both.model.V = HIGH - 1
     both.queue.client.hset(f"{both.queue.keys.prefix}g", "V", f"{both.model.V:.0f}")

@@ -1,4 +1,4 @@
-"""What a task leaves for those that depend on it: its result and XCom, kept until the last of them has ended."""
+"""The outputs of a task for its dependents: its result and XCom, kept until the last dependent has ended."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,7 +6,7 @@ import pytest
 
 from fairque.protocol.errors import ProtocolError, QueueFull, UnknownDependency
 from fairque.protocol.model.dependencies import After
-from fairque.protocol.model.outputs import Left
+from fairque.protocol.model.outputs import StoredOutputs
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.status import Status
 from fairque.testing.internal import calls
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 S = TaskState
 RESULT_TTL_MS = 60_000  # that of the queue fixture
-GONE = Left(None, b"", b"")
+GONE = StoredOutputs(None, b"", b"")
 
 
-def left(queue: "Bench", *ids: str, reader: str = "c") -> list[Left]:
+def left(queue: "Bench", *ids: str, reader: str = "c") -> list[StoredOutputs]:
     return queue.run(calls.read_outputs(queue.keys, reader, ids))
 
 
@@ -37,18 +37,21 @@ def pipeline(queue: "Bench") -> None:
 
 
 class TestReading:
-    def test_a_finished_task_has_left_its_result_and_its_values(self, queue: "Bench") -> None:
+    def test_the_outputs_of_a_finished_task_are_its_result_and_values(self, queue: "Bench") -> None:
         pipeline(queue)
-        assert left(queue, "p", "c") == [Left(S.FINISHED, b"1", b'{"rows":2}'), Left(S.QUEUED, b"", b"")]
+        assert left(queue, "p", "c") == [
+            StoredOutputs(S.FINISHED, b"1", b'{"rows":2}'),
+            StoredOutputs(S.QUEUED, b"", b""),
+        ]
 
-    def test_an_unknown_task_has_left_nothing(self, queue: "Bench") -> None:
+    def test_an_unknown_task_has_no_outputs(self, queue: "Bench") -> None:
         assert left(queue, "nobody") == [GONE]
 
-    def test_a_failed_task_has_left_its_error(self, queue: "Bench") -> None:
+    def test_the_output_of_a_failed_task_is_its_error(self, queue: "Bench") -> None:
         queue.fail(queue.started(task_id="p"), verdict="dead", error=b'{"e":1}')
-        assert left(queue, "p") == [Left(S.FAILED, b'{"e":1}', b"")]
+        assert left(queue, "p") == [StoredOutputs(S.FAILED, b'{"e":1}', b"")]
 
-    def test_the_values_of_a_refused_finish_are_not_seen(self, queue: "Bench") -> None:
+    def test_the_values_of_a_refused_finish_are_not_stored(self, queue: "Bench") -> None:
         late = queue.started(task_id="p")
         queue.advance(30_000)
         queue.sweep()
@@ -56,7 +59,7 @@ class TestReading:
         (again,) = queue.pop()
         queue.finish(again, xcom=b'{"rows":2}')
         queue.finish(late, xcom=b'{"rows":1}')
-        assert left(queue, "p") == [Left(S.FINISHED, b"", b'{"rows":2}')]
+        assert left(queue, "p") == [StoredOutputs(S.FINISHED, b"", b'{"rows":2}')]
 
     def test_an_answer_ends_before_it_has_more_than_4_mib(self, queue: "Bench") -> None:
         blob = b'"' + b"x" * 1_048_574 + b'"'
@@ -65,7 +68,7 @@ class TestReading:
         assert [len(one.result + one.xcom) for one in left(queue, "t1", "t2", "t3")] == [2 * len(blob)] * 2
         assert len(left(queue, "t3")) == 1
 
-    def test_but_not_before_its_first_task(self, queue: "Bench") -> None:
+    def test_an_answer_has_at_least_one_task(self, queue: "Bench") -> None:
         queue.finish(queue.started(task_id="p"), result=b"x" * 5_000_000)
         assert [len(one.result) for one in left(queue, "p", "q")] == [5_000_000]
 
@@ -76,20 +79,20 @@ class TestReading:
 
 
 class TestKeeping:
-    def test_values_outlive_their_time_while_a_dependent_has_not_ended(self, queue: "Bench") -> None:
+    def test_values_outlive_their_retention_while_a_dependent_has_not_ended(self, queue: "Bench") -> None:
         pipeline(queue)
         for _ in range(5):
             queue.advance(RESULT_TTL_MS)
             forget(queue)
-        assert left(queue, "p") == [Left(S.FINISHED, b"1", b'{"rows":2}')]
+        assert left(queue, "p") == [StoredOutputs(S.FINISHED, b"1", b'{"rows":2}')]
 
-    def test_meanwhile_they_are_looked_at_once_in_their_time(self, queue: "Bench") -> None:
+    def test_meanwhile_they_are_checked_once_per_retention(self, queue: "Bench") -> None:
         pipeline(queue)
         queue.advance(RESULT_TTL_MS)
         queue.sweep()
         assert queue.snapshot("held")["held"] == [("p", queue.now_ms + RESULT_TTL_MS)]
 
-    def test_and_their_time_again_from_the_end_of_the_last_dependent(self, queue: "Bench") -> None:
+    def test_their_retention_starts_over_with_the_ending_of_the_last_dependent(self, queue: "Bench") -> None:
         pipeline(queue)
         queue.advance(10 * RESULT_TTL_MS)
         (child,) = queue.pop()
@@ -103,7 +106,7 @@ class TestKeeping:
         assert left(queue, "p", "c") == [GONE, GONE]
         assert not queue.snapshot("t:", "m:", "r:", "x:", "d:", "kept", "held", "dead")
 
-    def test_without_dependents_values_go_with_the_record(self, queue: "Bench") -> None:
+    def test_without_dependents_values_expire_with_the_record(self, queue: "Bench") -> None:
         queue.finish(queue.started(task_id="p"), xcom=b'{"rows":2}')
         queue.advance(RESULT_TTL_MS - 1)
         forget(queue)
@@ -113,22 +116,22 @@ class TestKeeping:
         assert left(queue, "p") == [GONE]
         assert not queue.snapshot("t:", "m:", "r:", "x:", "kept", "held")
 
-    def test_a_dependent_that_comes_after_the_end_counts_too(self, queue: "Bench") -> None:
+    def test_a_dependent_pushed_after_the_ending_counts_too(self, queue: "Bench") -> None:
         queue.finish(queue.started(task_id="p"), result=b"1")
         queue.push(queue.task(task_id="c", depends_on=["p"]))
         assert set(queue.snapshot("kept", "held")) == {"held"}
         queue.advance(2 * RESULT_TTL_MS)
         forget(queue)
-        assert left(queue, "p") == [Left(S.FINISHED, b"1", b"")]
+        assert left(queue, "p") == [StoredOutputs(S.FINISHED, b"1", b"")]
 
-    def test_a_dead_letter_with_dependents_is_forgotten_as_one_without(self, queue: "Bench") -> None:
+    def test_a_dead_letter_with_dependents_expires_like_one_without(self, queue: "Bench") -> None:
         queue.push(queue.task(task_id="p"), queue.task(task_id="c", depends_on=["p"]))
         queue.fail(*queue.pop(), verdict="dead")
         queue.advance(3 * RESULT_TTL_MS)
         forget(queue)
         assert not queue.snapshot("t:", "m:", "r:", "d:", "kept", "held", "dead")
 
-    def test_a_parent_of_many_is_looked_at_some_dependents_at_a_time(self, queue: "Bench") -> None:
+    def test_the_dependents_of_a_parent_are_checked_a_limited_number_at_a_time(self, queue: "Bench") -> None:
         queue.push(queue.task(task_id="p"), *(queue.task(task_id=f"c{n}", depends_on=["p"]) for n in range(135)))
         queue.finish(*queue.pop())
         for _ in range(2):
@@ -140,7 +143,7 @@ class TestKeeping:
             queue.sweep()
         assert not queue.snapshot("t:p", "d:", "held")
 
-    def test_a_task_that_runs_after_a_failure_in_the_same_push_is_tied_to_it(self, queue: "Bench") -> None:
+    def test_a_task_that_runs_after_a_failure_in_the_same_push_is_its_dependent(self, queue: "Bench") -> None:
         queue.push(queue.task(task_id="p"))
         queue.fail(*queue.pop(), verdict="dead")
         after = After("c1", on_failure="run")
@@ -150,7 +153,7 @@ class TestKeeping:
 
 
 class TestDeduplicatedParents:
-    """A parent for which another task stands, since that one holds its deduplication key."""
+    """A parent that was deduplicated, since another task holds its key."""
 
     def push(self, queue: "Bench") -> None:
         queue.push(queue.task("bob", task_id="holder", dedup_key="k", priority=Priority.HIGH))
@@ -160,24 +163,24 @@ class TestDeduplicatedParents:
             queue.task(None, task_id="c", depends_on=["p", "q"], priority=None),
         )
 
-    def test_its_child_gets_what_the_other_one_left(self, queue: "Bench") -> None:
+    def test_its_child_gets_the_outputs_of_the_other_task(self, queue: "Bench") -> None:
         self.push(queue)
         queue.finish(*queue.pop(2), result=b"1", xcom=b"{}")
-        assert left(queue, "q", "p", reader="c") == [Left(S.FINISHED, b"1", b"{}")] * 2
+        assert left(queue, "q", "p", reader="c") == [StoredOutputs(S.FINISHED, b"1", b"{}")] * 2
         assert left(queue, "p", reader="q") == [GONE]
 
-    def test_which_is_kept_for_it(self, queue: "Bench") -> None:
+    def test_these_outputs_are_kept_for_the_child(self, queue: "Bench") -> None:
         self.push(queue)
         queue.finish(*queue.pop(2), result=b"1")
         queue.advance(3 * RESULT_TTL_MS)
         forget(queue)
-        assert left(queue, "p") == [Left(S.FINISHED, b"1", b"")]
+        assert left(queue, "p") == [StoredOutputs(S.FINISHED, b"1", b"")]
 
     def test_its_child_has_the_user_and_the_priority_that_were_pushed(self, queue: "Bench") -> None:
         self.push(queue)
         assert (queue.info("c").user_id, queue.info("c").priority) == ("ann", Priority.LOW)
 
-    def test_a_parent_that_says_neither_leaves_those_of_the_other_one(self, queue: "Bench") -> None:
+    def test_without_user_and_priority_the_child_inherits_those_of_the_other_task(self, queue: "Bench") -> None:
         queue.push(queue.task("bob", task_id="holder", dedup_key="k", priority=Priority.HIGH), queue.task(task_id="r"))
         queue.push(
             queue.task(None, task_id="p", dedup_key="k", depends_on=["r"], priority=None),
@@ -185,7 +188,7 @@ class TestDeduplicatedParents:
         )
         assert (queue.info("c").user_id, queue.info("c").priority) == ("bob", Priority.HIGH)
 
-    def test_when_the_other_one_is_forgotten_the_parent_is_unknown_by_its_own_name(self, queue: "Bench") -> None:
+    def test_if_the_other_task_has_expired_the_parent_is_unknown_by_its_own_id(self, queue: "Bench") -> None:
         queue.push(queue.task(task_id="holder", dedup_key="k", dedup_ttl_ms=3_600_000))
         queue.finish(*queue.pop())
         queue.advance(RESULT_TTL_MS)
@@ -197,7 +200,9 @@ class TestDeduplicatedParents:
 
 class TestLostRecords:
     @pytest.mark.parametrize("text", [None, "no record"])
-    def test_one_of_an_ended_parent_stops_no_other_ending(self, queue: "Bench", text: str | None) -> None:
+    def test_a_damaged_record_of_an_ended_parent_does_not_block_other_endings(
+        self, queue: "Bench", text: str | None
+    ) -> None:
         pipeline(queue)
         key = f"{queue.keys.prefix}t:p"
         queue.client.delete(key) if text is None else queue.client.set(key, text)
@@ -205,7 +210,7 @@ class TestLostRecords:
         assert queue.finish(queue.started(task_id="other")) == [(Status.OK, S.FINISHED)]
         assert "held" not in queue.snapshot("held")
 
-    def test_one_of_a_waiting_task_leaves_nobody_behind(self, queue: "Bench") -> None:
+    def test_a_damaged_record_of_a_waiting_task_leaves_no_dependent_behind(self, queue: "Bench") -> None:
         queue.push(queue.task(task_id="a"), *(queue.task(task_id=t, depends_on=[p]) for p, t in ("ab", "bc")))
         queue.client.set(f"{queue.keys.prefix}t:b", "no record")
         queue.finish(*queue.pop())
@@ -213,7 +218,7 @@ class TestLostRecords:
         assert (queue.state("b"), queue.state("c")) == (S.FAILED, S.CANCELED)
         assert not queue.snapshot("deferred", "pending")
 
-    def test_one_of_a_task_with_a_deduplication_key_lets_go_of_the_key(self, queue: "Bench") -> None:
+    def test_a_damaged_record_of_a_task_with_a_deduplication_key_frees_the_key(self, queue: "Bench") -> None:
         queue.push(queue.task(task_id="a", dedup_key="k"))
         queue.client.delete(f"{queue.keys.prefix}t:a")
         assert queue.push(queue.task(task_id="b", dedup_key="k")) == [(Status.OK, S.QUEUED, "b")]
@@ -228,14 +233,14 @@ class TestHeritage:
         (child,) = queue.pop()
         assert child.heritage == ("ann", Priority.CRITICAL)
 
-    def test_what_a_task_says_itself_counts(self, queue: "Bench") -> None:
+    def test_the_user_and_priority_of_a_task_itself_take_precedence(self, queue: "Bench") -> None:
         queue.push(queue.task("ann", task_id="p", priority=Priority.HIGH))
         queue.push(queue.task("bob", task_id="c", depends_on=["p"], priority=Priority.NORMAL))
         queue.finish(*queue.pop())
         (child,) = queue.pop()
         assert (child.heritage, queue.info("c").user_id, queue.info("c").priority) == (None, "bob", Priority.NORMAL)
 
-    def test_it_goes_down_through_a_pipeline_of_one_push(self, queue: "Bench") -> None:
+    def test_the_user_is_inherited_through_a_pipeline_of_one_push(self, queue: "Bench") -> None:
         tasks = [queue.task(None, task_id=f"c{n}", depends_on=[f"c{n - 1}"], priority=None) for n in range(1, 4)]
         queue.push(queue.task("ann", task_id="c0", priority=Priority.LOW), *tasks)
         assert [(queue.info(f"c{n}").user_id, queue.info(f"c{n}").priority) for n in range(4)] == [("ann", 2)] * 4
@@ -248,12 +253,12 @@ class TestHeritage:
             queue.push(queue.task(None, task_id="c", depends_on=["p"]))
         assert queue.snapshot() == before
 
-    def test_a_push_again_is_the_same_task(self, queue: "Bench") -> None:
+    def test_repeating_the_push_is_the_same_task(self, queue: "Bench") -> None:
         queue.push(queue.task("ann", task_id="p"))
         child = queue.task(None, task_id="c", depends_on=["p"], priority=None)
         queue.push(child)
         assert queue.push(child) == [(Status.ALREADY, S.DEFERRED, "c")]
 
-    def test_without_parents_there_is_nobody_to_inherit_from(self, queue: "Bench") -> None:
+    def test_without_parents_nothing_is_inherited(self, queue: "Bench") -> None:
         arguments: list[Any] = ["1000", "1000", "c", "", "0", "", "1", "", "", "0", "d" * 16, "", "{}"]
         assert queue.raw("push", *arguments)[0] == Status.BAD_ARGS

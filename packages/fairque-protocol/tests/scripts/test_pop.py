@@ -1,4 +1,4 @@
-"""pop: what a worker gets, in which order inside a user, and what a lost answer or a lost lease leads to."""
+"""pop: which tasks a worker gets, their order within a user, and the effects of a lost answer or a lost lease."""
 
 from typing import TYPE_CHECKING
 
@@ -16,13 +16,13 @@ CLAIM = "00000000000000aa"
 MINUTE_MS = 60_000
 
 
-def test_an_empty_queue_gives_nothing_and_nothing_to_wait_for(queue: "Bench") -> None:
+def test_an_empty_queue_returns_no_tasks_and_no_wait(queue: "Bench") -> None:
     popped = queue.run(queue.pop_call(3))
     assert popped.tasks == ()
     assert (popped.more, popped.wait_ms) == (False, None)
 
 
-def test_a_pop_gives_message_and_lease_and_says_so_in_the_records(queue: "Bench") -> None:
+def test_a_pop_returns_message_and_lease_and_stores_them_in_the_records(queue: "Bench") -> None:
     task = queue.task()
     queue.push(task)
     queue.advance(20)
@@ -73,13 +73,13 @@ def test_a_pop_gives_message_and_lease_and_says_so_in_the_records(queue: "Bench"
     }
 
 
-def test_the_claim_is_kept_no_longer_than_the_lease(queue: "Bench") -> None:
+def test_the_claim_is_kept_as_long_as_the_lease(queue: "Bench") -> None:
     queue.push()
     queue.pop(lease_ms=5_000)
     assert 0 < queue.ttl_ms("claim:w1") <= 5_000
 
 
-def test_as_many_as_there_are_and_no_more_than_asked_for(queue: "Bench") -> None:
+def test_a_pop_returns_at_most_the_requested_number(queue: "Bench") -> None:
     queue.fill("ann", 5)
     assert queue.pop_ids(2) == ["t1", "t2"]
     assert queue.pop_ids(100) == ["t3", "t4", "t5"]
@@ -93,13 +93,13 @@ class TestReplay:
         assert queue.pop(2, claim=CLAIM) == first
         assert queue.snapshot() == before
 
-    def test_a_task_that_ended_meanwhile_is_left_out(self, queue: "Bench") -> None:
+    def test_a_task_that_ended_meanwhile_is_omitted(self, queue: "Bench") -> None:
         queue.fill("ann", 2)
         one, two = queue.pop(2, claim=CLAIM)
         queue.finish(one)
         assert queue.pop(2, claim=CLAIM) == (two,)
 
-    def test_a_task_that_another_worker_got_meanwhile_is_left_out(self, queue: "Bench") -> None:
+    def test_a_task_that_another_worker_got_meanwhile_is_omitted(self, queue: "Bench") -> None:
         queue.push()
         queue.pop(claim=CLAIM)
         queue.advance(30_000)
@@ -116,26 +116,28 @@ class TestReplay:
         queue.pop(claim=CLAIM)
         assert queue.pop_ids(claim="00000000000000ab") == ["t2"]
 
-    def test_a_claim_that_only_begins_like_the_last_one_is_new(self, queue: "Bench") -> None:
+    def test_a_claim_that_only_starts_like_the_last_one_is_new(self, queue: "Bench") -> None:
         queue.fill("ann", 2)
         queue.pop(claim=CLAIM)
         assert queue.pop_ids(claim=CLAIM[:8]) == ["t2"]
 
 
 class TestOrderInsideAUser:
-    def test_an_urgent_task_passes_those_of_the_last_minutes(self, queue: "Bench") -> None:
+    def test_an_urgent_task_overtakes_those_of_the_last_minutes(self, queue: "Bench") -> None:
         queue.push(queue.task(task_id="normal"))
         queue.advance(MINUTE_MS - 1)
         queue.push(queue.task(task_id="high", priority=Priority.HIGH))
         assert queue.pop_ids(2) == ["high", "normal"]
 
-    def test_but_not_those_that_wait_longer_than_its_head_start(self, queue: "Bench") -> None:
+    def test_an_urgent_task_does_not_overtake_those_that_waited_longer_than_its_head_start(
+        self, queue: "Bench"
+    ) -> None:
         queue.push(queue.task(task_id="normal"))
         queue.advance(MINUTE_MS + 1)
         queue.push(queue.task(task_id="high", priority=Priority.HIGH))
         assert queue.pop_ids(2) == ["normal", "high"]
 
-    def test_all_priorities_at_once_come_from_the_highest_to_the_lowest(self, queue: "Bench") -> None:
+    def test_priorities_pushed_at_once_are_served_from_highest_to_lowest(self, queue: "Bench") -> None:
         queue.push(*(queue.task(task_id=p.name, priority=p) for p in Priority))
         assert queue.pop_ids(6) == [p.name for p in sorted(Priority, reverse=True)]
 
@@ -149,7 +151,7 @@ class TestOrderInsideAUser:
         queue.push(queue.task(task_id="n0"), queue.task(task_id="n1"))
         assert queue.pop_ids(8) == ["c0", "c1", "c2", "c3", "n0", "c4", "c5", "n1"]
 
-    def test_delayed_tasks_come_at_their_time_in_its_order(self, queue: "Bench") -> None:
+    def test_delayed_tasks_start_in_the_order_of_their_times(self, queue: "Bench") -> None:
         queue.push(queue.task(task_id="later", delay_ms=200), queue.task(task_id="sooner", delay_ms=100))
         queue.advance(99)
         assert queue.pop_ids(2) == []
@@ -174,11 +176,11 @@ class TestOrderInsideAUser:
 
 
 class TestWait:
-    def test_until_the_first_delayed_task(self, queue: "Bench") -> None:
+    def test_the_wait_lasts_until_the_first_delayed_task(self, queue: "Bench") -> None:
         queue.push(queue.task(delay_ms=700), queue.task(delay_ms=500))
         assert queue.wait_ms() == 500
 
-    def test_until_the_first_lease_ends(self, queue: "Bench") -> None:
+    def test_the_wait_lasts_until_the_first_lease_ends(self, queue: "Bench") -> None:
         queue.push()
         queue.pop(lease_ms=4_000)
         queue.advance(1_000)
@@ -197,7 +199,7 @@ class TestWait:
         assert [answer.more for answer in answers] == [True, True, True, False, False]
         assert sum(len(answer.tasks) for answer in answers) == 1
 
-    def test_there_is_more_while_leases_are_over_that_no_pop_has_taken_back(self, queue: "Bench") -> None:
+    def test_there_is_more_while_ended_leases_are_not_reclaimed(self, queue: "Bench") -> None:
         queue.fill("ann", 5)
         queue.pop(5, lease_ms=100)
         queue.limit("ann", paused=1)
@@ -218,7 +220,7 @@ class TestLostLease:
         assert again.fence > lost.fence
         assert queue.stats().expired == 1
 
-    def test_a_lease_is_good_until_its_last_millisecond(self, queue: "Bench") -> None:
+    def test_a_lease_is_valid_until_its_last_millisecond(self, queue: "Bench") -> None:
         queue.push()
         queue.pop(lease_ms=100)
         queue.advance(99)
@@ -236,7 +238,7 @@ class TestLostLease:
         assert queue.stats().stale == 3
         assert queue.finish(again) == [(Status.OK, TaskState.FINISHED)]
 
-    def test_the_late_ending_is_refused_also_before_anybody_starts_it_again(self, queue: "Bench") -> None:
+    def test_the_late_ending_is_refused_also_before_the_task_is_started_again(self, queue: "Bench") -> None:
         lost = queue.started()
         queue.advance(30_000)
         queue.sweep()
@@ -248,7 +250,7 @@ class TestLostLease:
         queue.advance(60_000)
         assert queue.finish(lost) == [(Status.OK, TaskState.FINISHED)]
 
-    def test_a_pop_takes_back_at_most_two(self, queue: "Bench") -> None:
+    def test_a_pop_reclaims_at_most_two_tasks(self, queue: "Bench") -> None:
         queue.fill("ann", 5)
         queue.pop(5, lease_ms=100)
         queue.advance(100)
@@ -266,7 +268,7 @@ class TestLostLease:
         (third,) = queue.pop()
         assert third.fence > second.fence
 
-    def test_after_its_last_delivery_the_task_is_a_dead_letter(self, queue: "Bench") -> None:
+    def test_after_its_last_lost_worker_the_task_is_a_dead_letter(self, queue: "Bench") -> None:
         queue.push()
         for _ in range(3):
             queue.pop(max_lost_workers=3)
@@ -280,7 +282,7 @@ class TestLostLease:
         assert queue.snapshot("dead") == {"dead": [("t1", queue.now_ms)]}
         assert queue.snapshot("m:")
 
-    def test_a_reported_failure_is_none_of_the_deliveries(self, queue: "Bench") -> None:
+    def test_a_reported_failure_does_not_count_as_a_lost_worker(self, queue: "Bench") -> None:
         queue.push()
         for _ in range(4):
             (granted,) = queue.pop(max_lost_workers=2)
@@ -305,7 +307,7 @@ def test_a_broken_record_is_dropped_and_the_next_task_given(queue: "Bench") -> N
     assert queue.stats().queued == 0
 
 
-def test_a_lost_message_is_given_as_nothing(queue: "Bench") -> None:
+def test_a_lost_message_is_returned_empty(queue: "Bench") -> None:
     queue.push()
     queue.client.delete(f"{queue.keys.prefix}m:t1")
     (granted,) = queue.pop()

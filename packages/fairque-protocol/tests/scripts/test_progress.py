@@ -1,4 +1,4 @@
-"""progress: how far a task has come, from its holder only, kept as long as its record."""
+"""progress: stored only for the holder of the lease, and kept as long as the record of the task."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -43,7 +43,7 @@ def test_the_latest_progress_is_kept_with_the_time_of_the_server(queue: "Bench")
     assert read(queue, "t1") == [Progress(2.5, 10, "", attempt=1, updated_at=queue.now_ms)]
 
 
-def test_many_are_told_and_read_in_one_call_each(queue: "Bench") -> None:
+def test_many_reports_are_stored_and_read_in_one_call_each(queue: "Bench") -> None:
     queue.fill("ann", 3)
     held = queue.pop(3)
     reports = [Reported(h.task_id, h.token, Progress(number)) for number, h in enumerate(held)]
@@ -52,12 +52,12 @@ def test_many_are_told_and_read_in_one_call_each(queue: "Bench") -> None:
     assert [one and one.done for one in found] == [1, None, 0, 2]
 
 
-def test_a_task_that_has_told_nothing_has_none(queue: "Bench") -> None:
+def test_a_task_without_reports_has_no_progress(queue: "Bench") -> None:
     queue.started()
     assert read(queue, "t1") == [None]
 
 
-def test_only_the_holder_is_heard(queue: "Bench") -> None:
+def test_only_the_holder_of_the_lease_can_report(queue: "Bench") -> None:
     zombie = queue.started()
     queue.advance(30_000)
     queue.sweep()
@@ -73,7 +73,7 @@ def test_only_the_holder_is_heard(queue: "Bench") -> None:
     assert (found.done, found.attempt) == (1, 2)
 
 
-def test_a_task_that_has_ended_tells_nothing_more(queue: "Bench") -> None:
+def test_an_ended_task_accepts_no_progress(queue: "Bench") -> None:
     held = queue.started()
     tell(queue, held, 1)
     queue.finish(held)
@@ -107,19 +107,19 @@ def test_the_last_progress_stays_as_long_as_the_record(queue: "Bench", ending: s
     assert not queue.snapshot("t:", "p:", "r:", "m:", "kept", "dead")
 
 
-def test_who_waits_for_the_task_is_told_at_once(queue: "Bench", heard: list[bytes]) -> None:
+def test_listeners_are_notified_at_once(queue: "Bench", heard: list[bytes]) -> None:
     held = queue.started()
     tell(queue, held, 1)
     queue.run(calls.watch(queue.keys, "t1", "me"))
     tell(queue, held, 2, None, "héllo\nworld")
-    (line,) = eventually(lambda: heard, what="the progress is told")
+    (line,) = eventually(lambda: heard, what="the notification of the progress")
     task_id, kind, stored = line.split(b"\n", 2)
     assert (task_id, kind) == (b"t1", b"PROGRESS")
     assert parse_progress(stored) == Progress(2, None, "héllo\nworld", attempt=1, updated_at=queue.now_ms)
     assert [name for name, _ in queue.snapshot("w:")["w:t1"]] == ["me"]
 
 
-def test_a_message_of_any_characters_is_cut_and_fits(queue: "Bench") -> None:
+def test_a_message_with_any_characters_is_cut_to_fit(queue: "Bench") -> None:
     held = queue.started()
     for character in "x", "\x00", "\U0001f600", "\ud800":
         assert tell(queue, held, 1, 2, character * 100_000) is Status.OK
@@ -141,6 +141,6 @@ def test_wrong_arguments_change_nothing(queue: "Bench", arguments: list[str]) ->
 
 
 @pytest.mark.parametrize("stored", [b"", b"1", b'1\n"x"', b"x\n{}", b'1\n{"done":-1}', b'1\n{"done":"1"}', b"1\n[]"])
-def test_what_cannot_be_read_says_so(stored: bytes) -> None:
+def test_unreadable_progress_is_reported(stored: bytes) -> None:
     with pytest.raises(ProtocolError, match="a progress cannot be read"):
         parse_progress(stored)

@@ -1,4 +1,4 @@
-"""What the design promises, on the real scripts: each bound is computed by its formula, then compared."""
+"""The promises of the design on the real scripts: each bound is computed by its formula, then compared."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -111,7 +111,7 @@ class TestTwoUsersThatAlwaysHaveWork:
 
     @quickly(12)
     @given(st.lists(st.tuples(plans(), st.integers(0, 12)), min_size=2, max_size=4), st.integers(1, 5))
-    def test_are_so_from_when_the_later_of_them_came(
+    def test_are_so_from_the_arrival_of_the_later_one(
         self, new_crew: NewCrew, users: list[tuple[Plan, int]], workers: int
     ) -> None:
         crew = counting(new_crew(workers, lease_ms=LEASE_MS))
@@ -173,7 +173,7 @@ class TestTwoUsersThatAlwaysHaveWork:
 
     @quickly(10)
     @given(plans(), plans(), st.integers(1, 3), st.integers(3, 6))
-    def test_get_no_more_by_a_cap(self, new_crew: NewCrew, ann: Plan, bob: Plan, cap: int, workers: int) -> None:
+    def test_gain_nothing_from_a_cap(self, new_crew: NewCrew, ann: Plan, bob: Plan, cap: int, workers: int) -> None:
         crew = new_crew(workers, lease_ms=LEASE_MS)
         crew.queue.limit("ann", cap=cap)
         fill(crew, "ann", ann, 100)
@@ -287,7 +287,7 @@ class TestCriticalTasks:
 
     @quickly(12)
     @given(plans(), plans(), st.sampled_from([0, 100]), st.integers(1, 5))
-    def test_of_a_user_who_has_only_these_gain_it_no_more_than_the_credit_once(
+    def test_of_a_user_with_only_critical_tasks_gain_it_the_credit_at_most_once(
         self, new_crew: NewCrew, ann: Plan, bob: Plan, rival: int, workers: int
     ) -> None:
         crew = counting(new_crew(workers, lease_ms=LEASE_MS))
@@ -303,7 +303,7 @@ class TestCriticalTasks:
         assert crew.lead_in_starts("ann", "bob", weights, since=since) <= bound * ROUNDING
         assert crew.lead_in_starts("bob", "ann", weights, since=since) <= bound * ROUNDING
 
-    def test_do_use_the_credit(self, new_crew: NewCrew) -> None:
+    def test_use_the_credit(self, new_crew: NewCrew) -> None:
         crew = counting(new_crew())
         crew.push("bob", *[5_000] * 100)
         crew.work(1)
@@ -327,7 +327,7 @@ class TestCriticalTasks:
 
     @quickly(25)
     @given(st.lists(st.tuples(st.sampled_from([0, 1, 20_000, 61_000]), priorities), min_size=10, max_size=40))
-    def test_and_others_of_a_user_pass_each_other_by_their_head_start_only(
+    def test_and_other_tasks_of_a_user_overtake_each_other_by_their_head_start_only(
         self, new_crew: NewCrew, pushes: list[tuple[int, Priority]]
     ) -> None:
         queue = new_crew().queue
@@ -379,7 +379,7 @@ class TestTimeAway:
         assert BURST_US / 2 < crew.lead("hopper", "steady", {}) <= BURST_US + 2 * 100_000
 
     @pytest.mark.parametrize(("stop", "go"), [({"paused": 1}, {"paused": None}), ({"cap": 1}, {"cap": None})])
-    def test_in_a_pause_or_at_a_cap_earns_nothing(
+    def test_in_a_pause_or_at_a_cap_is_not_compensated(
         self, new_crew: NewCrew, stop: dict[str, int], go: dict[str, None]
     ) -> None:
         crew = counting(new_crew(2))

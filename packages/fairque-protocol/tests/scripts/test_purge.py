@@ -1,4 +1,4 @@
-"""purge: all that waits of one user is canceled, in chunks; what runs and what others have stays."""
+"""purge: all waiting tasks of a user are canceled, in chunks; running tasks and those of others stay."""
 
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,7 @@ def test_the_tasks_of_others_stay(queue: "Bench") -> None:
     assert queue.pop_ids(10) == bob
 
 
-def test_a_large_backlog_goes_in_chunks_from_its_front(queue: "Bench") -> None:
+def test_a_large_backlog_is_canceled_in_chunks_from_its_front(queue: "Bench") -> None:
     queue.fill("ann", 5)
     queue.fill("ann", 2, delay_ms=5_000)
     assert purge(queue, most=3) == (3, 4)
@@ -47,7 +47,7 @@ def test_a_large_backlog_goes_in_chunks_from_its_front(queue: "Bench") -> None:
     assert purge(queue, most=3) == (0, 0)
 
 
-def test_what_is_pushed_between_two_chunks_is_behind_what_waited(queue: "Bench") -> None:
+def test_tasks_pushed_between_two_chunks_come_after_those_that_waited(queue: "Bench") -> None:
     old = queue.fill("ann", 4)
     purge(queue, most=2)
     new = queue.fill("ann", 2)
@@ -56,7 +56,7 @@ def test_what_is_pushed_between_two_chunks_is_behind_what_waited(queue: "Bench")
     assert queue.pop_ids(5) == new
 
 
-def test_what_is_left_keeps_its_order(queue: "Bench") -> None:
+def test_the_remaining_tasks_keep_their_order(queue: "Bench") -> None:
     ids = queue.fill("ann", 6)
     purge(queue, most=2)
     assert queue.pop_ids(10) == ids[2:]
@@ -70,7 +70,7 @@ def test_a_deduplication_key_is_free_again(queue: "Bench") -> None:
     assert queue.push(queue.task(dedup_key="k"))[0][0] is Status.OK
 
 
-def test_who_waits_for_a_task_is_told(queue: "Bench") -> None:
+def test_listeners_of_a_task_are_notified(queue: "Bench") -> None:
     queue.push()
     with queue.client.pubsub() as channel:
         channel.subscribe(f"{queue.keys.prefix}done:me")
@@ -90,7 +90,7 @@ def test_a_paused_or_capped_user_can_be_purged(queue: "Bench") -> None:
     assert not queue.snapshot("u:", "users", "n:")
 
 
-def test_a_purge_of_nobody_changes_nothing(queue: "Bench") -> None:
+def test_a_purge_of_an_unknown_user_changes_nothing(queue: "Bench") -> None:
     queue.push()
     purge(queue)
     before = queue.snapshot()
@@ -99,7 +99,7 @@ def test_a_purge_of_nobody_changes_nothing(queue: "Bench") -> None:
     assert queue.snapshot() == before
 
 
-def test_everything_is_gone_when_the_records_were_kept_long_enough(queue: "Bench") -> None:
+def test_nothing_is_left_once_the_records_have_expired(queue: "Bench") -> None:
     queue.fill("ann", 3)
     queue.fill("ann", 1, priority=Priority.CRITICAL)
     queue.fill("ann", 2, delay_ms=5_000)
@@ -122,7 +122,9 @@ def test_everything_is_gone_when_the_records_were_kept_long_enough(queue: "Bench
         (1_000, "a\nb", '""', 1),
     ],
 )
-def test_a_script_refuses_what_cannot_be_and_changes_nothing(queue: "Bench", arguments: tuple[str | int, ...]) -> None:
+def test_the_script_refuses_invalid_values_and_changes_nothing(
+    queue: "Bench", arguments: tuple[str | int, ...]
+) -> None:
     queue.fill("ann", 2)
     before = queue.snapshot()
     assert queue.raw("purge", *arguments)[0] == -5

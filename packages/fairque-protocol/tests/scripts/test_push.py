@@ -1,4 +1,4 @@
-"""push: what is stored, what a second push of the same answers, and what is refused."""
+"""push: what is stored, what a repeated push answers, and what is refused."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ QUEUED, SCHEDULED = TaskState.QUEUED, TaskState.SCHEDULED
 MALFORMED = Status.BAD_ARGS
 
 
-def test_a_push_stores_all_that_the_table_of_keys_says(queue: "Bench") -> None:
+def test_a_push_stores_everything_in_the_table_of_keys(queue: "Bench") -> None:
     task = queue.task(cost=0.25)
     assert queue.push(task) == [(Status.OK, QUEUED, "t1")]
     message = encode_task(task)
@@ -57,16 +57,16 @@ def test_a_delayed_task_waits_for_its_time(queue: "Bench") -> None:
     assert not queue.snapshot("n:", "u:", "fresh", "ready")
 
 
-def test_a_task_for_a_moment_waits_for_it(queue: "Bench") -> None:
+def test_a_task_with_a_time_waits_for_it(queue: "Bench") -> None:
     queue.push(queue.task(execute_at=queue.now_ms + 1))
     assert queue.snapshot("delayed") == {"delayed": [("t1", queue.now_ms + 1)]}
 
 
-def test_a_task_for_a_moment_that_is_past_is_runnable(queue: "Bench") -> None:
+def test_a_task_whose_time_has_passed_is_runnable(queue: "Bench") -> None:
     assert queue.push(queue.task(execute_at=queue.now_ms)) == [(Status.OK, QUEUED, "t1")]
 
 
-def test_the_same_push_again_answers_what_became_of_it_and_changes_nothing(queue: "Bench") -> None:
+def test_a_repeated_push_answers_the_current_state_and_changes_nothing(queue: "Bench") -> None:
     tasks = [queue.task(), queue.task(delay_ms=5), queue.task("bob", dedup_key="k")]
     queue.push(*tasks)
     before = queue.snapshot()
@@ -86,16 +86,16 @@ def test_a_push_repeated_after_the_end_answers_the_ending(queue: "Bench") -> Non
     assert queue.pop() == ()
 
 
-def test_the_same_task_with_another_time_of_making_is_the_same(queue: "Bench") -> None:
+def test_the_same_task_with_another_creation_time_is_the_same(queue: "Bench") -> None:
     task = queue.task()
     queue.push(task)
     assert queue.push(with_fields(task, created_at=99)) == [(Status.ALREADY, QUEUED, "t1")]
 
 
-def test_the_same_id_with_other_content_is_a_conflict_and_nothing_of_the_batch_is_stored(queue: "Bench") -> None:
+def test_the_same_id_with_different_content_is_a_conflict_and_nothing_of_the_batch_is_stored(queue: "Bench") -> None:
     queue.push(queue.task(task_id="same"))
     before = queue.snapshot()
-    with pytest.raises(TaskConflict, match="same exists with other content"):
+    with pytest.raises(TaskConflict, match="same exists with different content"):
         queue.push(queue.task(), queue.task(task_id="same", args=[1]))
     assert queue.snapshot() == before
 
@@ -132,13 +132,13 @@ def test_a_clock_that_steps_back_keeps_the_order(queue: "Bench") -> None:
     assert queue.pop_ids(2) == ["b", "a"]
 
 
-def test_a_critical_task_stands_in_its_own_lane(queue: "Bench") -> None:
+def test_a_critical_task_is_in_its_own_lane(queue: "Bench") -> None:
     queue.push(queue.task(priority=Priority.CRITICAL))
     assert queue.snapshot("c:", "n:") == {"c:ann": [("t1", queue.now_us)]}
     assert queue.snapshot("critical") == {"critical": [("ann", -2_000_000.0)]}
 
 
-def test_a_user_id_with_anything_in_it_is_a_user(queue: "Bench") -> None:
+def test_a_user_id_may_contain_any_printable_text(queue: "Bench") -> None:
     user = "auth0|{x}:*?[a] ü %s"
     queue.push(queue.task(user))
     assert [t.task_id for t in queue.pop()] == ["t1"]
@@ -156,7 +156,7 @@ class TestDeduplication:
         queue.started(dedup_key="k")
         assert queue.push(queue.task("bob", dedup_key="k"))[0][:2] == (Status.DEDUPLICATED, TaskState.STARTED)
 
-    def test_inside_one_batch_the_first_one_wins(self, queue: "Bench") -> None:
+    def test_within_a_batch_the_first_task_holds_the_key(self, queue: "Bench") -> None:
         tasks = [queue.task(dedup_key="k"), queue.task(dedup_key="k", delay_ms=5)]
         assert queue.push(*tasks) == [(Status.OK, QUEUED, "t1"), (Status.DEDUPLICATED, QUEUED, "t1")]
 
@@ -176,20 +176,20 @@ class TestDeduplication:
         queue.fail(queue.started(dedup_key="k"))
         assert queue.push(queue.task(dedup_key="k"))[0][:2] == (Status.DEDUPLICATED, SCHEDULED)
 
-    def test_with_a_time_the_key_outlives_the_task(self, queue: "Bench") -> None:
+    def test_with_a_ttl_the_key_outlives_the_task(self, queue: "Bench") -> None:
         queue.finish(queue.started(dedup_key="k", dedup_ttl_ms=50_000))
         (key,) = queue.snapshot("dedup:")
         assert 40_000 < queue.ttl_ms(key) <= 50_000
         answer = (Status.DEDUPLICATED, TaskState.FINISHED, "t1")
         assert queue.push(queue.task(dedup_key="k", dedup_ttl_ms=50_000)) == [answer]
 
-    def test_a_key_whose_task_is_forgotten_still_holds(self, queue: "Bench") -> None:
+    def test_a_key_whose_task_has_expired_is_still_held(self, queue: "Bench") -> None:
         queue.finish(queue.started(dedup_key="k", dedup_ttl_ms=5_000_000))
         queue.advance(60_000)
         queue.sweep()
         assert queue.push(queue.task(dedup_key="k")) == [(Status.DEDUPLICATED, None, "t1")]
 
-    def test_the_ending_of_an_older_task_leaves_the_key_of_a_newer_one(self, queue: "Bench") -> None:
+    def test_the_ending_of_an_older_task_does_not_free_the_key_of_a_newer_one(self, queue: "Bench") -> None:
         granted = queue.started(dedup_key="k")
         (key,) = queue.snapshot("dedup:")
         queue.client.set(f"{queue.keys.prefix}{key}", "another")
@@ -198,7 +198,7 @@ class TestDeduplication:
 
 
 class TestRefusals:
-    def test_a_message_above_the_limit_is_refused_by_the_script_too(self, queue: "Bench") -> None:
+    def test_the_script_also_refuses_a_message_above_the_limit(self, queue: "Bench") -> None:
         before = queue.snapshot()
         call = calls.push(queue.keys, [queue.task(), queue.task(args=["x" * 200])], message_limit=300)
         refused = queue.raw("push", 200, *call.args[1:])
@@ -276,7 +276,7 @@ class TestRefusals:
         assert queue.raw("push", *arguments)[0] == MALFORMED
         assert queue.snapshot() == before
 
-    def test_a_batch_above_the_limits_is_refused_by_the_script_too(self, queue: "Bench") -> None:
+    def test_the_script_also_refuses_a_batch_above_the_limits(self, queue: "Bench") -> None:
         def tasks(number: int, message: str) -> list[Any]:
             return [a for n in range(number) for a in (f"t{n}", "ann", 3, "", 1, "", "", 0, "d", "", message)]
 

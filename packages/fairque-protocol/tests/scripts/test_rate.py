@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 class TestRate:
-    def test_a_task_more_than_the_rate_allows_waits_for_its_time(self, queue: "Bench") -> None:
+    def test_a_task_beyond_the_rate_waits(self, queue: "Bench") -> None:
         queue.limit(rate=2)
         queue.fill("ann", 3)
         assert queue.pop_ids(5) == ["t1"]
@@ -17,7 +17,7 @@ class TestRate:
         queue.advance(1)
         assert queue.pop_ids(5) == ["t2"]
 
-    def test_a_limited_user_spends_no_attempt_and_stands_in_the_timers_alone(self, queue: "Bench") -> None:
+    def test_a_rate_limited_user_uses_no_attempt_and_is_only_in_the_timers(self, queue: "Bench") -> None:
         queue.limit(rate=1)
         queue.fill("ann", 2)
         queue.pop(5)
@@ -49,7 +49,7 @@ class TestRate:
             for last in range(first, len(starts)):
                 assert last - first + 1 <= 4 + 7 * (starts[last] - starts[first]) / 1e6 + 1e-6
 
-    def test_emptying_the_queue_in_between_fills_no_bucket(self, queue: "Bench") -> None:
+    def test_emptying_the_queue_in_between_does_not_refill_the_bucket(self, queue: "Bench") -> None:
         queue.limit(rate=1)
         queue.finish(queue.started())
         queue.sweep()
@@ -59,14 +59,14 @@ class TestRate:
         queue.advance(1_000)
         assert queue.pop_ids() == ["t2"]
 
-    def test_a_release_gives_no_start_back(self, queue: "Bench") -> None:
+    def test_a_release_does_not_refund_a_start(self, queue: "Bench") -> None:
         queue.limit(rate=1)
         queue.release(queue.started())
         assert queue.pop() == ()
         queue.advance(1_000)
         assert queue.pop_ids() == ["t1"]
 
-    def test_a_raised_rate_acts_at_once(self, queue: "Bench") -> None:
+    def test_a_raised_rate_applies_at_once(self, queue: "Bench") -> None:
         queue.limit(rate=0.001)
         queue.fill("ann", 3)
         queue.pop(5)
@@ -85,7 +85,7 @@ class TestRate:
         assert queue.pop_ids(5) == ["t2"]
         assert queue.wait_ms() == 1_000
 
-    def test_a_rate_taken_back_frees_the_backlog(self, queue: "Bench") -> None:
+    def test_removing_a_rate_frees_the_backlog(self, queue: "Bench") -> None:
         queue.limit(rate=0.001)
         queue.fill("ann", 3)
         queue.pop(5)
@@ -95,7 +95,7 @@ class TestRate:
         assert not queue.snapshot("timers")
         assert len(queue.pop(5)) == 2
 
-    def test_a_rate_taken_back_leaves_nothing_of_a_user_without_work(self, queue: "Bench") -> None:
+    def test_removing_a_rate_leaves_nothing_of_a_user_without_work(self, queue: "Bench") -> None:
         queue.limit(rate=0.001)
         queue.finish(queue.started())
         queue.sweep()
@@ -103,7 +103,7 @@ class TestRate:
         queue.limit(rate=None)
         assert not queue.snapshot("users", "u:", "timers")
 
-    def test_a_paused_user_is_in_no_timer_and_comes_back_to_its_rate(self, queue: "Bench") -> None:
+    def test_a_paused_user_is_in_no_timer_and_returns_to_its_rate(self, queue: "Bench") -> None:
         queue.limit(rate=1)
         queue.fill("ann", 2)
         queue.pop(5)
@@ -113,7 +113,7 @@ class TestRate:
         queue.limit(paused=None)
         assert queue.wait_ms() == 600
 
-    def test_sweep_lets_a_limited_user_back_too(self, queue: "Bench") -> None:
+    def test_a_sweep_also_frees_a_rate_limited_user(self, queue: "Bench") -> None:
         queue.limit(rate=1)
         queue.fill("ann", 2)
         queue.pop(5)
@@ -123,7 +123,7 @@ class TestRate:
         assert queue.woken()
         assert queue.snapshot("ready").keys() == {"ready"}
 
-    def test_a_start_that_comes_sooner_than_all_others_shortens_a_rest(self, queue: "Bench") -> None:
+    def test_an_earlier_start_than_all_others_shortens_the_wait(self, queue: "Bench") -> None:
         queue.limit("slow", rate=0.01)
         queue.limit("fast", rate=10)
         queue.fill("slow", 2)

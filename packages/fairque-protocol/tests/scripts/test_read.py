@@ -1,4 +1,4 @@
-"""read_task and read_stats: what is known, read without a change."""
+"""read_task and read_stats: they read without changing anything."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.scripts.conftest import Bench
 
 
-def test_a_task_that_waits(queue: "Bench") -> None:
+def test_a_waiting_task_is_read(queue: "Bench") -> None:
     queue.push(queue.task("auth0|x"))
     before = queue.snapshot()
     assert queue.info("t1") == TaskInfo(
@@ -34,7 +34,7 @@ def test_a_task_that_waits(queue: "Bench") -> None:
     assert queue.snapshot() == before
 
 
-def test_a_task_that_has_ended(queue: "Bench") -> None:
+def test_an_ended_task_is_read(queue: "Bench") -> None:
     queue.push()
     queue.fail(*queue.pop(), pause_ms=10)
     queue.advance(10)
@@ -50,7 +50,7 @@ def test_an_unknown_task_is_not_found(queue: "Bench") -> None:
         queue.info("nobody")
 
 
-def test_the_queue_in_numbers(queue: "Bench") -> None:
+def test_the_statistics_of_a_queue_are_read(queue: "Bench") -> None:
     queue.fill("ann", 4)
     queue.fill("bob", 2)
     (last,) = queue.fill("cleo", 1, delay_ms=9_000_000)
@@ -90,11 +90,11 @@ def test_the_queue_in_numbers(queue: "Bench") -> None:
     assert running
 
 
-def test_a_queue_that_nobody_used_has_zeros(queue: "Bench") -> None:
+def test_an_unused_queue_has_zeros(queue: "Bench") -> None:
     stats = queue.stats()
     assert (stats.queued, stats.pushed, stats.users_waiting) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("arguments", [[], [""], ["t1", "t2"]])
-def test_reading_a_task_takes_one_task(queue: "Bench", arguments: list[str]) -> None:
+def test_only_one_task_can_be_read(queue: "Bench", arguments: list[str]) -> None:
     assert queue.raw("read_task", *arguments)[0] == Status.BAD_ARGS

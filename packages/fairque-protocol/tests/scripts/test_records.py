@@ -1,4 +1,4 @@
-"""The fields of all records are those of lua/README.md, no more and no fewer."""
+"""The fields of all records are exactly those of lua/README.md."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -65,7 +65,7 @@ def busy(queue: "Bench") -> "Bench":
 
 @pytest.fixture
 def pipeline(new_queue: Callable[[], "Bench"]) -> Iterator["Bench"]:
-    """A queue with a task that is looked at, whether it may be forgotten."""
+    """A queue with a task that is checked for expiry."""
     queue = new_queue()
     queue.push(queue.task(task_id="root"), queue.task(None, task_id="leaf", depends_on=["root"]))
     queue.finish(*queue.pop(), xcom=b'{"rows":1}')

@@ -1,4 +1,4 @@
-"""release: a running task goes back as if it had not been started."""
+"""release: a running task returns to the queue as if it had not been started."""
 
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ STRANGER = "1:ab"
 BACK = (Status.OK, TaskState.QUEUED)
 
 
-def test_a_released_task_counts_for_no_budget_and_starts_again_at_once(queue: "Bench") -> None:
+def test_a_released_attempt_does_not_count_and_starts_again_at_once(queue: "Bench") -> None:
     queue.release(queue.started())
     record = queue.snapshot("t:")["t:t1"]
     assert (record["state"], record["attempt"], record.get("lost")) == ("QUEUED", "0", None)
@@ -25,7 +25,7 @@ def test_a_released_task_counts_for_no_budget_and_starts_again_at_once(queue: "B
 
 
 @pytest.mark.parametrize("priority", [Priority.NORMAL, Priority.CRITICAL])
-def test_a_released_task_returns_to_the_place_that_it_had(queue: "Bench", priority: Priority) -> None:
+def test_a_released_task_returns_to_its_place(queue: "Bench", priority: Priority) -> None:
     ids = queue.fill("ann", 3, priority=priority)
     places = queue.snapshot("n:", "c:")
     granted = queue.pop()[0]
@@ -35,7 +35,7 @@ def test_a_released_task_returns_to_the_place_that_it_had(queue: "Bench", priori
     assert queue.pop_ids(3) == ids
 
 
-def test_a_release_charges_what_the_task_ran(queue: "Bench") -> None:
+def test_a_release_charges_the_run_time(queue: "Bench") -> None:
     granted = queue.started()
     queue.advance(9)
     queue.release(granted, ran_us=7_000)
@@ -43,7 +43,7 @@ def test_a_release_charges_what_the_task_ran(queue: "Bench") -> None:
     assert queue.snapshot("u:")["u:ann"]["inf"] == "0"
 
 
-def test_a_release_again_answers_the_same_and_changes_nothing(queue: "Bench") -> None:
+def test_a_repeated_release_answers_the_same_and_changes_nothing(queue: "Bench") -> None:
     granted = queue.started()
     queue.release(granted)
     before = queue.snapshot()
@@ -51,7 +51,7 @@ def test_a_release_again_answers_the_same_and_changes_nothing(queue: "Bench") ->
     assert queue.snapshot() == before
 
 
-def test_a_release_again_while_the_next_attempt_runs_changes_nothing(queue: "Bench") -> None:
+def test_a_repeated_release_while_the_next_attempt_runs_changes_nothing(queue: "Bench") -> None:
     granted = queue.started()
     queue.release(granted)
     queue.pop()
@@ -68,7 +68,7 @@ def test_a_task_that_was_asked_to_stop_ends_canceled(queue: "Bench") -> None:
     assert queue.outcome("t1") == (TaskState.CANCELED, b'"canceled while it ran"')
 
 
-def test_another_token_is_refused_and_counted_and_nothing_else(queue: "Bench") -> None:
+def test_another_token_is_only_refused_and_counted(queue: "Bench") -> None:
     granted = queue.started()
     before = queue.snapshot()
     assert queue.release(granted, token=STRANGER) == [(Status.LOST, TaskState.STARTED)]

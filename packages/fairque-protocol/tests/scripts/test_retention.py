@@ -1,4 +1,4 @@
-"""What ended tasks leave is forgotten by an index, in bulk: it costs no command for a task."""
+"""Records of ended tasks expire in bulk, by an index, without a command per task."""
 
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -59,7 +59,7 @@ def test_an_ending_costs_the_same_commands_for_one_task_and_for_a_hundred(queue:
 
 
 @pytest.mark.parametrize("ending", ["finished", "dead"])
-def test_forgetting_costs_the_same_commands_for_one_record_and_for_two_hundred(queue: "Bench", ending: str) -> None:
+def test_expiring_records_costs_the_same_commands_for_one_and_for_two_hundred(queue: "Bench", ending: str) -> None:
     found = []
     for number in (1, 100):
         for _ in range(2):
@@ -70,7 +70,7 @@ def test_forgetting_costs_the_same_commands_for_one_record_and_for_two_hundred(q
     assert queue.stats().kept == 200  # of 300 and 100 new ones
 
 
-def test_an_ending_forgets_two_for_each_task_so_that_records_never_pile_up(queue: "Bench") -> None:
+def test_an_ending_expires_two_records_per_task_so_that_they_never_pile_up(queue: "Bench") -> None:
     leave(queue, 50, "finished")
     queue.advance(RESULT_TTL_MS)
     queue.run(finishing(queue, 20))
@@ -80,7 +80,7 @@ def test_an_ending_forgets_two_for_each_task_so_that_records_never_pile_up(queue
 
 
 @pytest.mark.parametrize("ending", ["finished", "dead"])
-def test_a_sweep_forgets_a_hundred_with_as_many_commands_as_one(queue: "Bench", ending: str) -> None:
+def test_a_sweep_expires_a_hundred_records_with_as_many_commands_as_one(queue: "Bench", ending: str) -> None:
     found = []
     for number in (1, 100):
         leave(queue, number, ending)
@@ -94,7 +94,7 @@ def test_a_sweep_forgets_a_hundred_with_as_many_commands_as_one(queue: "Bench", 
     assert found[0] == found[1]
 
 
-def test_each_kind_goes_at_its_own_time(queue: "Bench") -> None:
+def test_each_kind_expires_at_its_own_time(queue: "Bench") -> None:
     leave(queue, 3, "finished")
     leave(queue, 2, "dead")
     queue.advance(RESULT_TTL_MS)
@@ -106,7 +106,7 @@ def test_each_kind_goes_at_its_own_time(queue: "Bench") -> None:
     assert queue.snapshot(*LEFT) == {}
 
 
-def test_the_progress_of_a_task_with_dependents_goes_with_it(queue: "Bench") -> None:
+def test_the_progress_of_a_task_with_dependents_expires_with_it(queue: "Bench") -> None:
     queue.push(queue.task(task_id="p"), queue.task(task_id="c", depends_on=["p"]))
     (held,) = queue.pop()
     queue.run(calls.progress(queue.keys, [Reported("p", held.token, Progress(1))]))

@@ -1,4 +1,4 @@
-"""Schedules are stored, changed, stopped, removed and read; what is refused changes nothing."""
+"""Schedules are stored, changed, paused, deleted and read; refused calls change nothing."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -52,7 +52,7 @@ def due(queue: "Bench") -> dict[str, float]:
 
 
 class TestStoring:
-    def test_a_new_one_is_due_at_once_for_the_leader_to_compute_its_next_time(
+    def test_a_new_schedule_is_due_at_once_so_that_the_leader_computes_its_next_run(
         self, queue: "Bench", store: Store
     ) -> None:
         assert store(hourly()) == [(Status.OK, 1)]
@@ -60,17 +60,17 @@ class TestStoring:
         assert (found.next_ms, found.from_ms, found.paused) == (None, queue.now_ms, False)
         assert due(queue) == {"s": 0}
 
-    def test_a_next_time_that_the_caller_computed_counts(self, queue: "Bench", store: Store) -> None:
+    def test_a_next_run_that_the_caller_computed_is_used(self, queue: "Bench", store: Store) -> None:
         store(hourly(), next_at=queue.now_ms + 5)
         assert (read(queue).next_ms, read(queue).from_ms) == (queue.now_ms + 5, None)
         assert due(queue) == {"s": queue.now_ms + 5}
 
-    def test_one_that_does_not_fire_is_not_due(self, queue: "Bench", store: Store) -> None:
+    def test_a_paused_schedule_is_not_due(self, queue: "Bench", store: Store) -> None:
         store(hourly(paused=True), next_at=queue.now_ms)
         assert due(queue) == {}
         assert read(queue).paused
 
-    def test_all_fields_come_back(self, queue: "Bench", store: Store) -> None:
+    def test_all_fields_are_read_back(self, queue: "Bench", store: Store) -> None:
         wanted = stored_schedule(
             schedule_id="ünï k:{x}",
             cron="0 3 * * *",
@@ -101,7 +101,7 @@ class TestStoring:
         assert found == wanted
         assert found.task.args == (1, "ü", [None, True])
 
-    def test_sent_again_it_changes_nothing(self, queue: "Bench", store: Store) -> None:
+    def test_repeating_the_call_changes_nothing(self, queue: "Bench", store: Store) -> None:
         store(hourly(paused=False), next_at=5)
         before = queue.snapshot()
         queue.advance(1_000)
@@ -111,7 +111,7 @@ class TestStoring:
         assert store(hourly(args=(1,)), revision=1) == [(Status.ALREADY, 2)]
         assert queue.snapshot() == after != before
 
-    def test_with_keys_in_another_order_it_is_the_same_and_keeps_the_first_order(
+    def test_a_definition_with_keys_in_another_order_is_the_same_and_keeps_the_first_order(
         self, queue: "Bench", store: Store
     ) -> None:
         store(hourly(kwargs={"b": 1, "a": {"d": 2, "c": 3}}, payload={"y": 1, "x": 2}))
@@ -122,14 +122,14 @@ class TestStoring:
         assert list(read(queue).schedule.task.kwargs) == ["b", "a"]
         assert store(hourly(kwargs={"b": True, "a": {"d": 2, "c": 3}}), revision=1) == [(Status.OK, 2)]
 
-    def test_a_new_one_whose_id_is_taken_is_refused_with_all_of_its_call(self, queue: "Bench", store: Store) -> None:
+    def test_a_new_schedule_whose_id_is_taken_refuses_the_whole_call(self, queue: "Bench", store: Store) -> None:
         store(hourly())
         before = queue.snapshot()
-        with pytest.raises(ScheduleConflict, match=r"schedule 's' of .* exists with other content \(revision 1\)"):
+        with pytest.raises(ScheduleConflict, match=r"schedule 's' of .* exists with different content \(revision 1\)"):
             store(hourly("a"), hourly(args=(1,)))
         assert queue.snapshot() == before
 
-    def test_one_without_further_times_makes_room_for_a_new_one_of_its_id(self, queue: "Bench", store: Store) -> None:
+    def test_a_schedule_without_further_runs_can_be_replaced_by_a_new_one(self, queue: "Bench", store: Store) -> None:
         once = hourly(every_ms=None, at=queue.now_ms)
         store(once, next_at=once.at_ms)
         move = calls.move(once, 1, time=once.at_ms, following=None, fire_at=once.at_ms)
@@ -157,11 +157,11 @@ class TestStoring:
         assert store(hourly(args=(2,)), revision=None) == [(Status.OK, 3)]
 
     @pytest.mark.parametrize("revision", [1, None])
-    def test_what_is_not_there_cannot_be_changed(self, store: Store, revision: int | None) -> None:
+    def test_a_missing_schedule_cannot_be_changed(self, store: Store, revision: int | None) -> None:
         with pytest.raises(ScheduleNotFound, match="has no schedule 's'"):
             store(hourly(), revision=revision)
 
-    def test_the_leader_is_told_of_what_changed_and_of_nothing_else(self, queue: "Bench", store: Store) -> None:
+    def test_the_leader_is_notified_only_of_changes(self, queue: "Bench", store: Store) -> None:
         with queue.client.pubsub() as heard:
             heard.subscribe(queue.keys.changed)
             heard.get_message(timeout=5)
@@ -179,14 +179,14 @@ class TestStoring:
 
 
 class TestChangesOfTimes:
-    def test_a_change_of_the_task_alone_leaves_a_time_that_is_due(self, queue: "Bench", store: Store) -> None:
+    def test_a_change_of_only_the_task_keeps_a_due_run(self, queue: "Bench", store: Store) -> None:
         store(hourly(), next_at=queue.now_ms + 10)
         queue.advance(50)
         store(hourly(args=(1,)), revision=1, next_at=queue.now_ms + 100)
         found = read(queue)
         assert (found.next_ms, found.missed) == (queue.now_ms - 40, 0)
 
-    def test_other_times_start_over_and_a_time_that_was_due_is_missed(self, queue: "Bench", store: Store) -> None:
+    def test_changed_times_start_over_and_a_due_run_is_missed(self, queue: "Bench", store: Store) -> None:
         store(hourly(), next_at=queue.now_ms + 10)
         queue.advance(50)
         store(hourly(every_ms=5_000), revision=1)
@@ -199,9 +199,7 @@ class TestChangesOfTimes:
         assert queue.run(calls.read_scheduler(queue.keys)).missed == 1
 
     @pytest.mark.parametrize("change", ["edit", "disable", "pause"])
-    def test_times_that_the_caller_counted_are_missed_all_of_them(
-        self, queue: "Bench", store: Store, change: str
-    ) -> None:
+    def test_all_runs_that_the_caller_counted_are_missed(self, queue: "Bench", store: Store, change: str) -> None:
         at = queue.now_ms + 10
         store(hourly(), next_at=at)
         queue.advance(3 * HOUR_MS)
@@ -219,8 +217,8 @@ class TestChangesOfTimes:
         )
         assert queue.run(calls.read_scheduler(queue.keys)).missed == 3
 
-    def test_what_was_counted_from_another_time_is_not_believed(self, queue: "Bench", store: Store) -> None:
-        """The leader continued meanwhile."""
+    def test_a_count_from_another_run_is_ignored(self, queue: "Bench", store: Store) -> None:
+        """The leader moved the schedule meanwhile."""
         at = queue.now_ms + 10
         store(hourly(), next_at=at + HOUR_MS)
         overdue = Overdue(2, at, at + HOUR_MS)
@@ -230,7 +228,7 @@ class TestChangesOfTimes:
         queue.run(calls.enable(queue.keys, "s", on=False, overdue=overdue))
         assert read(queue).missed == 1
 
-    def test_times_since_a_pause_count_though_no_leader_has_computed_the_first(
+    def test_runs_since_a_pause_count_even_if_no_leader_has_computed_the_first(
         self, queue: "Bench", store: Store
     ) -> None:
         store(hourly())
@@ -239,14 +237,14 @@ class TestChangesOfTimes:
         queue.run(calls.enable(queue.keys, "s", on=False, overdue=Overdue(2, at, at + HOUR_MS)))
         assert read(queue).missed == 2
 
-    def test_other_times_before_the_next_one_miss_nothing(self, queue: "Bench", store: Store) -> None:
+    def test_changing_times_before_the_next_run_misses_nothing(self, queue: "Bench", store: Store) -> None:
         store(hourly(), next_at=queue.now_ms + 10)
         store(hourly(every_ms=5_000), revision=1, next_at=queue.now_ms + 20)
         assert (read(queue).missed, read(queue).next_ms) == (0, queue.now_ms + 20)
 
 
 class TestEnabling:
-    def test_one_that_is_stopped_is_not_due_and_begins_anew(self, queue: "Bench", store: Store) -> None:
+    def test_a_paused_schedule_is_not_due_and_starts_over_when_resumed(self, queue: "Bench", store: Store) -> None:
         store(hourly(), next_at=queue.now_ms + 10)
         assert queue.run(calls.enable(queue.keys, "s", on=False))
         assert (due(queue), read(queue).paused, read(queue).missed) == ({}, True, 0)
@@ -255,39 +253,39 @@ class TestEnabling:
         assert (due(queue), read(queue).from_ms) == ({"s": 0}, queue.now_ms)
         assert read(queue).revision == 3
 
-    def test_again_it_changes_nothing(self, queue: "Bench", store: Store) -> None:
+    def test_pausing_again_changes_nothing(self, queue: "Bench", store: Store) -> None:
         store(hourly(), next_at=queue.now_ms + 10)
         before = queue.snapshot()
         assert not queue.run(calls.enable(queue.keys, "s", on=True))
         assert queue.snapshot() == before
 
-    def test_a_change_leaves_it_stopped_unless_it_says_otherwise(self, queue: "Bench", store: Store) -> None:
+    def test_a_change_keeps_a_schedule_paused_unless_it_says_otherwise(self, queue: "Bench", store: Store) -> None:
         store(hourly(paused=True))
         store(hourly(args=(1,)), revision=1)
         assert read(queue).paused
         store(hourly(args=(1,), paused=False), revision=2)
         assert not read(queue).paused
 
-    def test_one_that_is_not_there_is_an_error(self, queue: "Bench") -> None:
+    def test_a_missing_schedule_is_an_error(self, queue: "Bench") -> None:
         with pytest.raises(ScheduleNotFound):
             queue.run(calls.enable(queue.keys, "s", on=True))
 
 
 class TestRemoving:
-    def test_nothing_of_it_is_left(self, queue: "Bench", store: Store) -> None:
+    def test_a_deleted_schedule_leaves_nothing_behind(self, queue: "Bench", store: Store) -> None:
         store(hourly(), next_at=5)
         assert queue.run(calls.unschedule(queue.keys, "s", revision=1))
         assert queue.snapshot().keys() == {"meta", "counts"}
         assert not queue.run(calls.unschedule(queue.keys, "s"))
 
-    def test_another_revision_stays(self, queue: "Bench", store: Store) -> None:
+    def test_a_schedule_with_another_revision_is_kept(self, queue: "Bench", store: Store) -> None:
         store(hourly())
         with pytest.raises(ScheduleConflict):
             queue.run(calls.unschedule(queue.keys, "s", revision=2))
         assert read(queue)
 
     @pytest.mark.parametrize("revision", [None, 1])
-    def test_one_that_cannot_be_read_is_set_aside(self, queue: "Bench", store: Store, revision: int | None) -> None:
+    def test_an_unreadable_schedule_is_set_aside(self, queue: "Bench", store: Store, revision: int | None) -> None:
         store(hourly())
         queue.client.set(f"{queue.keys.prefix}schedule:s", b"\xc1")
         assert queue.run(calls.unschedule(queue.keys, "s", revision=revision))
@@ -295,7 +293,7 @@ class TestRemoving:
         assert not queue.snapshot("schedules", "due")
         assert not queue.run(calls.unschedule(queue.keys, "s"))
 
-    def test_a_place_that_was_left_over_goes_too(self, queue: "Bench", store: Store) -> None:
+    def test_a_stray_index_entry_is_removed_too(self, queue: "Bench", store: Store) -> None:
         store(hourly())
         queue.client.delete(f"{queue.keys.prefix}schedule:s")
         assert queue.run(calls.unschedule(queue.keys, "s"))
@@ -303,7 +301,7 @@ class TestRemoving:
 
 
 class TestUnreadable:
-    def test_a_new_one_takes_its_place_and_what_was_there_is_set_aside(self, queue: "Bench", store: Store) -> None:
+    def test_a_new_schedule_replaces_it_and_the_old_record_is_set_aside(self, queue: "Bench", store: Store) -> None:
         store(hourly())
         queue.client.set(f"{queue.keys.prefix}schedule:s", b"\xc1")
         assert store(hourly()) == [(Status.OK, 2)]
@@ -329,7 +327,7 @@ class TestReading:
         rest = queue.run(calls.read_schedules(queue.keys, after=first.next, most=3))
         assert ([one.schedule_id for one in rest], rest.next) == (["d"], None)
 
-    def test_what_is_due_comes_in_the_order_of_time(self, queue: "Bench", store: Store) -> None:
+    def test_due_schedules_are_in_the_order_of_time(self, queue: "Bench", store: Store) -> None:
         for name, ahead in (("a", 300), ("b", 100), ("c", 200), ("d", 5_000)):
             store(hourly(name), next_at=queue.now_ms + ahead)
 
@@ -343,12 +341,12 @@ class TestReading:
         assert due_in(1_000, most=2) == ["b100", "c200"]
         assert due_in(1_000, most=2, skip=1) == ["c200", "a300"]
 
-    def test_some_are_read_by_their_ids_and_others_left_out(self, queue: "Bench", store: Store) -> None:
+    def test_schedules_are_read_by_their_ids_and_missing_ones_are_omitted(self, queue: "Bench", store: Store) -> None:
         store(hourly("a"), hourly("b"), hourly("c"))
         found, told = queue.run(calls.read_some(queue.keys, ["c", "x", "a"]))
         assert ([one.schedule_id for one in found], told) == (["c", "a"], 3)
 
-    def test_a_page_ends_before_it_is_too_large_and_the_next_one_continues_behind_it(
+    def test_a_page_ends_before_it_is_too_large_and_the_next_one_continues_after_it(
         self, queue: "Bench", store: Store
     ) -> None:
         for name in "abcdefg":
@@ -368,19 +366,21 @@ class TestReading:
         page = queue.run(calls.read_schedules(queue.keys, after="a"))
         assert ([one.schedule_id for one in page], page.next) == (["aa"], "aa")
 
-    def test_a_page_of_which_one_cannot_be_read_is_not_the_last_one(self, queue: "Bench", store: Store) -> None:
+    def test_a_page_with_an_unreadable_schedule_is_not_the_last_one(self, queue: "Bench", store: Store) -> None:
         store(*(hourly(name) for name in "abc"))
         queue.client.delete(f"{queue.keys.prefix}schedule:b")
         page = queue.run(calls.read_schedules(queue.keys, most=2))
         assert ([one.schedule_id for one in page], page.next) == (["a"], "b")
 
-    def test_of_some_that_are_too_large_together_the_first_ones_are_told(self, queue: "Bench", store: Store) -> None:
+    def test_if_schedules_are_too_large_together_the_first_ones_are_returned(
+        self, queue: "Bench", store: Store
+    ) -> None:
         for name in "abc":
             store(hourly(name, payload=name * 1_500_000), message_limit=2**22)
         found, told = queue.run(calls.read_some(queue.keys, ["x", "a", "b", "c"]))
         assert ([one.schedule_id for one in found], told) == (["a", "b"], 3)
 
-    def test_one_that_is_not_there_is_an_error(self, queue: "Bench") -> None:
+    def test_a_missing_schedule_is_an_error(self, queue: "Bench") -> None:
         with pytest.raises(ScheduleNotFound):
             read(queue)
 
@@ -394,7 +394,7 @@ class TestReading:
 
 
 class TestBadInput:
-    def test_all_problems_of_all_schedules_are_said_at_once(self, store: Store) -> None:
+    def test_all_problems_of_all_schedules_are_reported_at_once(self, store: Store) -> None:
         wrong: list[Any] = [
             hourly("a", user_id=None, cron="* * * * *"),
             hourly("a", start=10, end=5, jitter_ms=-1, misfire="never"),
@@ -423,12 +423,12 @@ class TestBadInput:
             calls.schedule(queue.keys, [large], message_limit=500)
 
     @pytest.mark.parametrize("number", [0, 101])
-    def test_a_call_has_1_to_100(self, queue: "Bench", number: int) -> None:
-        with pytest.raises(BatchTooLarge, match="1 to 100 go in one"):
+    def test_a_call_stores_1_to_100_schedules(self, queue: "Bench", number: int) -> None:
+        with pytest.raises(BatchTooLarge, match="an atomic call takes 1 to 100"):
             calls.schedule(queue.keys, [Storing(schedule=hourly(), revision=0)] * number, message_limit=500)
 
     @pytest.mark.parametrize("name", ["", "a\nb", "x" * 101, 5])
-    def test_what_cannot_be_an_id_is_neither_read_nor_removed(self, queue: "Bench", name: Any) -> None:
+    def test_an_invalid_id_is_neither_read_nor_deleted(self, queue: "Bench", name: Any) -> None:
         for call in (calls.read_schedule, calls.unschedule):
             with pytest.raises(InvalidSchedule, match="the id of a schedule"):
                 call(queue.keys, name)
@@ -440,14 +440,14 @@ class TestBadInput:
             *((5, ""), (5, "-1"), (6, "2"), (7, "x"), (8, ""), (9, "")),
         ],
     )
-    def test_the_script_refuses_what_no_builder_sends(self, queue: "Bench", place: int, value: str) -> None:
+    def test_the_script_refuses_arguments_that_no_builder_sends(self, queue: "Bench", place: int, value: str) -> None:
         arguments = ["s", "0", "t", "", "1", "0", "0", "0", "{}", "c"]
         arguments[place] = value
         assert queue.raw("schedule", *arguments)[0] == Status.BAD_ARGS
         assert queue.raw("schedule", *arguments[1:])[0] == Status.BAD_ARGS
         assert queue.snapshot().keys() == {"meta"}
 
-    def test_a_definition_of_a_later_version_is_no_definition_here(self, queue: "Bench") -> None:
+    def test_a_definition_of_a_later_version_is_unreadable(self, queue: "Bench") -> None:
         queue.raw("schedule", "s", "0", "t", "", "1", "0", "0", "0", '{"v":2,"id":"s"}', "c")
         with pytest.raises(ProtocolError, match="has version 2"):
             read(queue)

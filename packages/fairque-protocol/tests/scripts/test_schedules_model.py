@@ -1,4 +1,4 @@
-"""Schedules against a model: edits, pauses, leaders with old knowledge, repeated calls; one task a time, none lost."""
+"""Schedules against a model: edits, pauses, outdated leaders, repeated calls; one task per run, none lost."""
 
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -185,7 +185,7 @@ class Schedules(RuleBasedStateMachine):
 
     @rule(leader=leaders, newest=st.booleans(), term=st.sampled_from(["own", "highest"]))
     def fire(self, leader: str, newest: bool, term: str) -> None:  # noqa: FBT001 - drawn by name
-        """From what it saw, however long ago; with a term that lets it, too: the lock is not part of the safety."""
+        """Acts on what it has read, however old, and even with a valid term: safety does not depend on the lock."""
         moves = [self._move(row, newest=newest) for row in self.views[leader]]
         number = self.terms[leader] if term == "own" else 10**6
         if moves:

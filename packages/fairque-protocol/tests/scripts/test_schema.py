@@ -1,4 +1,4 @@
-"""The schema of a queue: recorded by the first push, and everything refused when it is another one."""
+"""The schema of a queue: stored by the first push; with another schema, all calls are refused."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -95,12 +95,12 @@ def test_a_push_records_the_schema_and_keeps_the_other_settings(queue: "Bench") 
     }
 
 
-def test_looking_at_a_queue_makes_none(queue: "Bench") -> None:
+def test_reading_a_queue_does_not_create_it(queue: "Bench") -> None:
     queue.client.delete(queue.keys.meta)
     queue.stats()
     assert not queue.snapshot()
 
 
-def test_a_clock_of_tests_counts_only_in_a_queue_for_tests(queue: "Bench") -> None:
+def test_a_test_clock_is_used_only_in_a_queue_for_tests(queue: "Bench") -> None:
     queue.client.hset(queue.keys.meta, "test", "0")
     assert abs(queue.stats().at_ms - queue.now_ms) > 60_000

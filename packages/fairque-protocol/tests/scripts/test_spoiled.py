@@ -347,7 +347,7 @@ def test_all_fields_of_hashes_at_once(copy: Copy, value: str) -> None:
 
 
 @pytest.mark.parametrize("value", TEXTS)
-def test_a_schema_that_is_no_number_is_refused_by_all_and_repaired(copy: Copy, value: str) -> None:
+def test_a_schema_that_is_not_a_number_is_refused_by_all_scripts_and_repaired(copy: Copy, value: str) -> None:
     queue = copy()
     queue.client.hset(queue.keys.meta, "schema", TEXTS[value])
     before = queue.snapshot_raw()
@@ -441,7 +441,7 @@ def test_the_scores_of_an_index(copy: Copy, index: str) -> None:
 
 
 @pytest.mark.parametrize("index", [one for one in INDEXES if one not in ("schedules", "due", "configured")])
-def test_members_that_nobody_knows_before_all_others(copy: Copy, index: str) -> None:
+def test_unknown_members_before_all_others(copy: Copy, index: str) -> None:
     names = [name for number in range(300) for name in (b"nobody%d" % number, b"\xff%d" % number)]
     strays: dict[Any, float] = dict.fromkeys(names, -1e300)
     check(copy, lambda queue: queue.client.zadd(f"{queue.keys.prefix}{index}", strays), f"strays in {index}")
@@ -510,6 +510,6 @@ def meta_is_repaired(copy: Copy, spoil: Callable[["Bench"], object], what: str) 
 
 
 def test_every_kind_of_key_is_there(copy: Copy) -> None:
-    """So that none is looked at in vain."""
+    """Each kind of key exists, so that each test checks something."""
     there = {name.partition(":")[0] for name in copy().snapshot()}
     assert {kind.rstrip(":") for kind in KINDS} - there <= {"pending", "wake"}

@@ -35,7 +35,7 @@ def test_at_most_a_hundred_are_promoted_at_once(queue: "Bench") -> None:
     assert queue.sweep().promoted == 30
 
 
-def test_lost_leases_are_taken_back(queue: "Bench") -> None:
+def test_lost_leases_are_reclaimed(queue: "Bench") -> None:
     queue.fill("ann", 2)
     queue.pop(2)
     queue.advance(30_000)
@@ -44,7 +44,7 @@ def test_lost_leases_are_taken_back(queue: "Bench") -> None:
     assert [t.solo for t in queue.pop(2)] == [True, True]
 
 
-def test_a_lost_lease_leaves_what_was_charged(queue: "Bench") -> None:
+def test_a_lost_lease_keeps_its_charge(queue: "Bench") -> None:
     granted = queue.started()
     queue.advance(20_000)
     queue.beat(granted)
@@ -54,7 +54,7 @@ def test_a_lost_lease_leaves_what_was_charged(queue: "Bench") -> None:
 
 
 @pytest.mark.parametrize("canceled", [False, True])
-def test_after_its_last_delivery_a_task_ends(queue: "Bench", canceled: bool) -> None:  # noqa: FBT001 - a parameter of pytest
+def test_after_its_last_lost_worker_a_task_ends(queue: "Bench", canceled: bool) -> None:  # noqa: FBT001 - a parameter of pytest
     queue.started()
     if canceled:
         queue.cancel("t1")
@@ -68,7 +68,7 @@ def test_after_its_last_delivery_a_task_ends(queue: "Bench", canceled: bool) -> 
         assert b'"reason":"deliveries"' in blob
 
 
-def test_records_are_forgotten_after_their_time(queue: "Bench") -> None:
+def test_records_expire_after_their_retention(queue: "Bench") -> None:
     queue.finish(queue.started(), result=b"1")
     queue.fail(queue.started(), verdict="dead")
     queue.advance(59_999)
@@ -81,7 +81,7 @@ def test_records_are_forgotten_after_their_time(queue: "Bench") -> None:
     assert not queue.snapshot("t:", "m:", "r:", "kept", "dead")
 
 
-def test_users_without_work_are_forgotten_with_their_debt_when_nobody_waits(queue: "Bench") -> None:
+def test_users_without_work_are_forgotten_with_their_debts_if_no_user_waits(queue: "Bench") -> None:
     queue.push(*(queue.task(user) for user in ("ann", "bob", "cleo")))
     queue.finish(*queue.pop(3))
     assert len(queue.snapshot("u:")) == 3
@@ -89,7 +89,7 @@ def test_users_without_work_are_forgotten_with_their_debt_when_nobody_waits(queu
     assert not queue.snapshot("u:", "owe")
 
 
-def test_a_debt_stands_as_long_as_somebody_waits(queue: "Bench") -> None:
+def test_a_debt_is_kept_while_other_users_wait(queue: "Bench") -> None:
     queue.finish(queue.started(user="ann"))
     queue.push(queue.task("bob"), queue.task("cleo"))
     queue.finish(*queue.pop(1))
@@ -97,7 +97,7 @@ def test_a_debt_stands_as_long_as_somebody_waits(queue: "Bench") -> None:
     assert "u:bob" in queue.snapshot("u:")
 
 
-def test_a_debt_stands_as_long_as_somebody_runs(queue: "Bench") -> None:
+def test_a_debt_is_kept_while_tasks_run(queue: "Bench") -> None:
     queue.fill("ann", 1)
     queue.fill("bob", 1)
     ann, _ = queue.pop(2)
@@ -106,7 +106,7 @@ def test_a_debt_stands_as_long_as_somebody_runs(queue: "Bench") -> None:
     assert "u:ann" in queue.snapshot("u:")
 
 
-def test_what_a_sweep_makes_runnable_is_runnable_after_users_were_forgotten(queue: "Bench") -> None:
+def test_tasks_promoted_by_a_sweep_are_runnable_after_users_were_forgotten(queue: "Bench") -> None:
     queue.push(queue.task("ann"), queue.task("bob"), queue.task("ann", delay_ms=10))
     ann, _ = queue.pop(2)
     queue.finish(ann)
@@ -116,7 +116,7 @@ def test_what_a_sweep_makes_runnable_is_runnable_after_users_were_forgotten(queu
     assert sorted(queue.pop_ids(3)) == ["t2", "t3"]
 
 
-def test_virtual_time_begins_again_with_all_tags_before_their_last_digits_are_lost(queue: "Bench") -> None:
+def test_virtual_time_and_all_tags_are_reset_before_digits_are_lost(queue: "Bench") -> None:
     """Or it could not be read one day, and whoever came then would begin at 0, long before all others."""
     queue.client.hset(f"{queue.keys.prefix}g", "V", 2**51)
     for user in ("ann", "bob"):
@@ -134,7 +134,7 @@ def test_virtual_time_begins_again_with_all_tags_before_their_last_digits_are_lo
     assert min(served.values()) >= 9
 
 
-def test_virtual_time_begins_again_for_all_users_however_many_there_are(queue: "Bench") -> None:
+def test_virtual_time_is_reset_for_any_number_of_users(queue: "Bench") -> None:
     queue.client.hset(f"{queue.keys.prefix}g", "V", 2**51)
     for batch in range(2):
         queue.push(*(queue.task(f"user{batch}.{number}") for number in range(600)))
@@ -149,7 +149,7 @@ redis.call("SET", KEYS[1], cmsgpack.pack(r))
 """
 
 
-def test_what_a_user_was_served_is_counted_as_far_as_a_number_goes(queue: "Bench") -> None:
+def test_the_service_of_a_user_is_counted_up_to_the_largest_exact_number(queue: "Bench") -> None:
     """Its record would not be readable otherwise."""
     held = queue.started(cost=1.0)
     queue.fill("ann", 1)
@@ -187,7 +187,7 @@ def test_one_sweep_at_a_time(queue: "Bench") -> None:
     assert 0 < queue.ttl_ms("sweeping") <= 5_000
 
 
-def test_the_sweeper_itself_may_continue_at_once(queue: "Bench") -> None:
+def test_the_same_sweeper_may_continue_at_once(queue: "Bench") -> None:
     assert queue.guarded_sweep(5_000, sweeper="w1") is not None
     assert queue.guarded_sweep(5_000, sweeper="w2") is None
     assert queue.guarded_sweep(5_000, sweeper="w1") is not None
@@ -195,7 +195,7 @@ def test_the_sweeper_itself_may_continue_at_once(queue: "Bench") -> None:
 
 
 @pytest.mark.parametrize("left_ms", [None, 7_200_000], ids=["without an end", "of a clock that was set back"])
-def test_a_guard_that_cannot_be_right_ends_no_sweeps(queue: "Bench", left_ms: int | None) -> None:
+def test_an_invalid_guard_does_not_block_sweeps(queue: "Bench", left_ms: int | None) -> None:
     queue.client.set(f"{queue.keys.prefix}sweeping", "w1", px=left_ms)
     assert queue.guarded_sweep(5_000, sweeper="w2") is not None
     assert 0 < queue.ttl_ms("sweeping") <= 5_000
@@ -247,7 +247,7 @@ def dependents(queue: "Bench", number: int) -> None:
 
 
 @pytest.mark.parametrize("kind", [delayed, lost, ended, values, users, rates, dependents], ids=lambda one: one.__name__)
-def test_a_sweep_that_reached_a_limit_says_that_there_is_more_and_the_last_one_does_not(
+def test_a_sweep_that_reached_a_limit_reports_more_and_the_last_one_does_not(
     queue: "Bench", kind: "Callable[[Bench, int], None]"
 ) -> None:
     kind(queue, 350)
@@ -264,7 +264,7 @@ def test_a_sweep_that_reached_a_limit_says_that_there_is_more_and_the_last_one_d
     assert queue.snapshot() == before
 
 
-def test_a_value_that_is_still_needed_does_not_ask_for_more_forever(queue: "Bench") -> None:
+def test_a_value_that_is_still_needed_does_not_report_more_forever(queue: "Bench") -> None:
     queue.push(queue.task(task_id="parent"))
     queue.fill("ann", 150, depends_on=["parent"])
     queue.finish(*queue.pop(1), xcom=b'{"a":1}')
@@ -276,7 +276,7 @@ def test_a_value_that_is_still_needed_does_not_ask_for_more_forever(queue: "Benc
 
 
 @pytest.mark.parametrize("by", ["pop", "sweep"])
-def test_what_is_taken_back_is_told_with_its_user_its_worker_and_what_became_of_it(queue: "Bench", by: str) -> None:
+def test_reclaimed_tasks_are_reported_with_user_worker_and_state(queue: "Bench", by: str) -> None:
     queue.push(queue.task("ann", task_id="again"), queue.task("bob", task_id="canceled"))
     queue.pop(2, worker="first")
     queue.cancel("canceled")
@@ -290,7 +290,7 @@ def test_what_is_taken_back_is_told_with_its_user_its_worker_and_what_became_of_
     assert queue.sweep().tasks == ()
 
 
-def test_a_dead_letter_and_a_lost_record_are_told_too(queue: "Bench") -> None:
+def test_dead_letters_and_lost_records_are_reported_too(queue: "Bench") -> None:
     queue.fill("ann", 2)
     queue.pop(2, worker="first")
     queue.client.delete(f"{queue.keys.prefix}t:t2")
@@ -301,7 +301,7 @@ def test_a_dead_letter_and_a_lost_record_are_told_too(queue: "Bench") -> None:
     )
 
 
-def test_each_task_that_is_taken_back_is_told_once(queue: "Bench") -> None:
+def test_each_reclaimed_task_is_reported_once(queue: "Bench") -> None:
     lost(queue, 250)
     queue.advance(30_000)
     told = []
@@ -312,7 +312,7 @@ def test_each_task_that_is_taken_back_is_told_once(queue: "Bench") -> None:
     assert len(told) == len({*told}) == 250
 
 
-def test_a_running_task_says_which_worker_holds_it(queue: "Bench") -> None:
+def test_a_running_task_has_the_name_of_its_worker(queue: "Bench") -> None:
     queue.fill("ann", 2)
     queue.pop(1, worker="first")
     queue.pop(1, worker="second")

@@ -1,4 +1,4 @@
-"""read_user, read_users, read_configured and explain: what is told of users and tasks, and why they wait."""
+"""read_user, read_users, read_configured and explain: the standing of users and tasks, and why they wait."""
 
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,7 @@ def rows(queue: "Bench", most: int = 100) -> list[UserRow]:
 
 
 class TestUser:
-    def test_numbers_times_and_limits_are_told(self, queue: "Bench") -> None:
+    def test_the_standing_of_a_user_has_numbers_times_and_limits(self, queue: "Bench") -> None:
         queue.limit(ALL_USERS, cap=3, backlog=50)
         queue.limit(weight=2, rate=10, burst=4, cap=2)
         queue.fill("ann", 3)
@@ -57,7 +57,7 @@ class TestUser:
         assert found.own_limits == Limits(weight=2, rate=10, burst=4, cap=2)
         assert found.last_pop_at == queue.now_ms - 1_000
 
-    def test_what_it_was_served_ahead_is_told_in_service(self, queue: "Bench") -> None:
+    def test_the_lead_of_a_user_is_in_cost(self, queue: "Bench") -> None:
         queue.limit(weight=4)
         queue.fill("ann", 2)
         queue.fill("bob", 2)
@@ -72,7 +72,7 @@ class TestUser:
         queue.finish(*queue.pop(2))
         assert queue.standing().served == 2
 
-    def test_a_user_nobody_knows_has_nothing(self, queue: "Bench") -> None:
+    def test_an_unknown_user_has_no_tasks(self, queue: "Bench") -> None:
         queue.push()
         found = queue.standing("an")
         assert (found.waiting, found.running, found.scheduled, found.since, found.own_limits) == (
@@ -83,19 +83,19 @@ class TestUser:
             Limits(),
         )
 
-    def test_a_user_with_limits_or_scheduled_tasks_alone_is_known(self, queue: "Bench") -> None:
+    def test_a_user_with_only_limits_or_scheduled_tasks_is_known(self, queue: "Bench") -> None:
         queue.limit("bob", cap=2)
         queue.fill("cem", 1, delay_ms=5_000)
         assert queue.standing("bob").cap == 2
         assert queue.standing("cem").scheduled == 1
 
-    def test_the_defaults_count_for_a_user_nobody_knows(self, queue: "Bench") -> None:
+    def test_the_defaults_apply_to_an_unknown_user(self, queue: "Bench") -> None:
         queue.limit(ALL_USERS, cap=2)
         assert (queue.standing().cap, queue.standing().own_limits) == (2, Limits())
 
 
 class TestReason:
-    def test_its_turn(self, queue: "Bench") -> None:
+    def test_a_user_waits_for_its_turn(self, queue: "Bench") -> None:
         queue.fill("bob", 2)
         queue.fill("ann", 2)
         queue.pop()
@@ -103,14 +103,14 @@ class TestReason:
         assert found.reason == "turn"
         assert found.explain() == "user 'ann' is the next one to be served"
 
-    def test_a_cap(self, queue: "Bench") -> None:
+    def test_a_user_waits_for_its_cap(self, queue: "Bench") -> None:
         queue.limit(cap=1)
         queue.fill("ann", 2)
         queue.pop()
         assert queue.standing().reason == "user_cap"
         assert queue.standing().explain() == "user 'ann' runs 1 task, as many as its cap of 1 allows"
 
-    def test_a_rate(self, queue: "Bench") -> None:
+    def test_a_user_waits_for_its_rate(self, queue: "Bench") -> None:
         queue.limit(rate=0.5)
         queue.fill("ann", 2)
         queue.pop()
@@ -118,13 +118,13 @@ class TestReason:
         assert queue.standing().reason == "user_rate"
         assert queue.standing().explain() == "user 'ann' may start 0.5 tasks a second: the next one in 1.5 s"
 
-    def test_a_pause(self, queue: "Bench") -> None:
+    def test_a_user_waits_for_the_end_of_its_pause(self, queue: "Bench") -> None:
         queue.limit(paused=1)
         queue.push()
         assert queue.standing().reason == "user_paused"
         assert "until it is resumed" in queue.standing().explain()
 
-    def test_no_worker(self, queue: "Bench") -> None:
+    def test_a_user_waits_for_a_worker(self, queue: "Bench") -> None:
         queue.push()
         assert queue.standing().reason == "no_worker"
         (held,) = queue.pop()
@@ -137,7 +137,7 @@ class TestReason:
         queue.fill("bob", 1)
         assert queue.standing("bob").reason == "turn"
 
-    def test_nothing_waits(self, queue: "Bench") -> None:
+    def test_a_user_without_waiting_tasks_is_idle_or_running(self, queue: "Bench") -> None:
         held = queue.started()
         assert queue.standing().reason == "running"
         queue.finish(held)
@@ -149,7 +149,7 @@ class TestReason:
 
 
 class TestTask:
-    def test_a_queued_task_tells_its_place_and_what_its_user_waits_for(self, queue: "Bench") -> None:
+    def test_a_queued_task_has_its_place_and_the_reason_of_its_user(self, queue: "Bench") -> None:
         queue.limit(cap=1)
         queue.fill("ann", 3)
         queue.pop()
@@ -159,25 +159,25 @@ class TestTask:
             "task t3 is number 2 of its user: user 'ann' runs 1 task, as many as its cap of 1 allows"
         )
 
-    def test_a_critical_task_has_a_place_among_its_like(self, queue: "Bench") -> None:
+    def test_a_critical_task_has_a_place_among_critical_tasks(self, queue: "Bench") -> None:
         queue.fill("ann", 3)
         (task_id,) = queue.fill("ann", 1, priority=Priority.CRITICAL)
         assert explain(queue, task_id).place == 0
 
-    def test_a_delayed_task_tells_when_it_is_due(self, queue: "Bench") -> None:
+    def test_a_delayed_task_says_when_it_is_due(self, queue: "Bench") -> None:
         queue.push(queue.task(delay_ms=5_000))
         queue.advance(2_000)
         found = explain(queue, "t1")
         assert (found.reason, found.due_at) == ("delayed", queue.now_ms + 3_000)
         assert found.explain() == "task t1 is due in 3 s"
 
-    def test_a_running_task_tells_when_its_lease_ends(self, queue: "Bench") -> None:
+    def test_a_running_task_says_when_its_lease_ends(self, queue: "Bench") -> None:
         queue.started()
         found = explain(queue, "t1")
         assert (found.reason, found.place, found.lease_ends_at) == ("running", None, queue.now_ms + 30_000)
-        assert found.explain() == "task t1 runs"
+        assert found.explain() == "task t1 is running"
 
-    def test_an_ended_task_tells_how(self, queue: "Bench") -> None:
+    def test_an_ended_task_says_how_it_ended(self, queue: "Bench") -> None:
         queue.finish(queue.started())
         found = explain(queue, "t1")
         assert (found.reason, found.explain()) == ("ended", "task t1 is FINISHED")
@@ -194,7 +194,7 @@ class TestPages:
         for most in (1, 2, 3, 5, 16, 100):
             assert [row.user_id for row in rows(queue, most)] == expected
 
-    def test_a_row_tells_what_the_user_has_and_gets(self, queue: "Bench") -> None:
+    def test_a_row_has_the_tasks_and_usage_of_the_user(self, queue: "Bench") -> None:
         queue.limit(ALL_USERS, cap=9)
         queue.limit(weight=2.5)
         queue.fill("ann", 3)
@@ -215,7 +215,7 @@ class TestPages:
             reason=WaitReason.TURN,
         )
 
-    def test_a_row_tells_why_its_user_waits(self, queue: "Bench") -> None:
+    def test_a_row_says_why_its_user_waits(self, queue: "Bench") -> None:
         queue.limit("capped", cap=1)
         queue.limit("limited", rate=1)
         for user in ("capped", "limited", "paused"):
@@ -233,7 +233,7 @@ class TestPages:
             "waits": "turn",
         }
 
-    def test_the_defaults_stand_first_among_what_is_configured(self, queue: "Bench") -> None:
+    def test_the_defaults_come_first_among_the_settings(self, queue: "Bench") -> None:
         for user in (*ODD, ALL_USERS):
             queue.limit(user, cap=3, rate=0.000_001)
         for most in (1, 4, 17, 100):
@@ -257,7 +257,7 @@ class TestPages:
 @pytest.mark.parametrize(
     "arguments", [(), ("",), ("-", 0), ("-", 1_001), ("-x", 5), ("", 5), ("{a", 5), ("a", "b", "c")]
 )
-def test_a_script_refuses_what_cannot_be(queue: "Bench", name: str, arguments: tuple[str | int, ...]) -> None:
+def test_the_scripts_refuse_invalid_values(queue: "Bench", name: str, arguments: tuple[str | int, ...]) -> None:
     queue.push()
     assert queue.raw(name, *arguments)[0] == -5
 

@@ -1,4 +1,4 @@
-"""Verification: nothing is found on a healthy queue; each damage is found, changes nothing by that, and is fixed."""
+"""Verification: a healthy queue has no findings; each damage is found without changing anything, and is fixed."""
 
 import threading
 from typing import TYPE_CHECKING, Any
@@ -45,7 +45,7 @@ def many(queue: "Bench") -> "Bench":
     return queue
 
 
-def test_a_healthy_queue_has_no_findings_and_stays_as_it_is(many: "Bench") -> None:
+def test_a_healthy_queue_has_no_findings_and_is_not_changed(many: "Bench") -> None:
     before = many.snapshot()
     assert look(many).found == []
     assert look(many, fix=True).found == []
@@ -402,7 +402,7 @@ class TestATaskWhoseParentHasLostTheListOfItsDependents:
 
     @pytest.mark.parametrize(("edge", "ends"), [("cascade", TaskState.CANCELED), ("run", TaskState.QUEUED)])
     @pytest.mark.parametrize("when", ["before", "after", "gone"])
-    def test_ends_or_runs_as_it_was_to_when_its_parent_did_not_finish(
+    def test_ends_or_runs_by_its_policy_if_its_parent_did_not_finish(
         self, queue: "Bench", edge: Any, ends: TaskState, when: str
     ) -> None:
         queue.push(queue.task(task_id="parent"))
@@ -419,7 +419,7 @@ class TestATaskWhoseParentHasLostTheListOfItsDependents:
             look(queue, fix=True)
         assert queue.state("child") is ends
 
-    def test_waits_for_the_others_all_the_same(self, queue: "Bench") -> None:
+    def test_still_waits_for_its_other_parents(self, queue: "Bench") -> None:
         queue.push(*(queue.task(task_id=name) for name in ("a", "b")))
         queue.push(queue.task(task_id="child", depends_on=["a", "b"]))
         first, second = queue.pop(2)
@@ -431,7 +431,7 @@ class TestATaskWhoseParentHasLostTheListOfItsDependents:
         queue.sweep()
         assert queue.state("child") is TaskState.QUEUED
 
-    def test_finds_the_values_of_those_that_had_ended_before(self, queue: "Bench") -> None:
+    def test_finds_the_values_of_parents_that_had_ended_before(self, queue: "Bench") -> None:
         queue.push(queue.task(task_id="ended"))
         queue.finish(*queue.pop(), result=b"5")
         queue.push(queue.task(task_id="open", delay_ms=10_000_000))
@@ -443,7 +443,7 @@ class TestATaskWhoseParentHasLostTheListOfItsDependents:
             queue.sweep()
         assert queue.outcome("ended") == (TaskState.FINISHED, b"5")
 
-    def test_is_told_of_the_next_end_of_one_that_was_redriven(self, queue: "Bench") -> None:
+    def test_gets_the_next_ending_of_a_redriven_parent(self, queue: "Bench") -> None:
         queue.push(queue.task(task_id="parent"))
         queue.push(*(queue.task(depends_on=["parent"]) for _ in range(3)))
         queue.fail(*queue.pop(), verdict="dead")
@@ -458,7 +458,7 @@ class TestATaskWhoseParentHasLostTheListOfItsDependents:
         assert queue.state("child") is TaskState.QUEUED
 
 
-def test_a_task_waits_for_the_one_that_stands_for_its_parent(queue: "Bench") -> None:
+def test_a_task_waits_for_the_task_that_replaces_its_deduplicated_parent(queue: "Bench") -> None:
     queue.push(queue.task(task_id="first", dedup_key="k"))
     queue.push(queue.task(task_id="again", dedup_key="k"), queue.task(task_id="child", depends_on=["again"]))
     assert look(queue).clean
@@ -469,14 +469,14 @@ def test_a_task_waits_for_the_one_that_stands_for_its_parent(queue: "Bench") -> 
     assert queue.state("child") is TaskState.QUEUED
 
 
-def test_a_task_whose_parent_has_very_many_dependents_is_said_not_to_be_looked_at(queue: "Bench") -> None:
+def test_a_task_whose_parent_has_very_many_dependents_is_reported_as_unchecked(queue: "Bench") -> None:
     queue.push(queue.task(task_id="parent"), queue.task(task_id="child", depends_on=["parent"]))
     queue.client.rpush(f"{queue.keys.prefix}d:parent", *("nx" for _ in range(100_000)))
     report = look(queue)
-    assert (report.found, report.unseen) == ([], ["who waits for tasks that very many depend on"])
+    assert (report.found, report.unseen) == ([], ["the dependents of tasks with very many of them"])
 
 
-def test_a_task_that_waits_and_whose_message_cannot_be_read_is_said_not_to_be_looked_at(queue: "Bench") -> None:
+def test_a_waiting_task_with_an_unreadable_message_is_reported_as_unchecked(queue: "Bench") -> None:
     queue.push(queue.task(task_id="parent"), queue.task(task_id="child", depends_on=["parent"]))
     queue.client.set(f"{queue.keys.prefix}m:child", "{")
     report = look(queue)
@@ -493,7 +493,7 @@ def test_a_running_task_whose_message_is_gone_is_left_to_its_worker(queue: "Benc
     assert look(queue).clean
 
 
-def test_a_task_that_could_not_be_read_is_a_dead_letter_that_says_why(queue: "Bench") -> None:
+def test_an_unreadable_task_becomes_a_dead_letter_with_that_reason(queue: "Bench") -> None:
     queue.push()
     queue.run(calls.watch(queue.keys, "t1", "me"))
     queue.client.set(f"{queue.keys.prefix}t:t1", b"\xc1")
@@ -508,7 +508,7 @@ def test_a_task_that_could_not_be_read_is_a_dead_letter_that_says_why(queue: "Be
 
 
 def heard(queue: "Bench", listener: str, action: Any) -> list[bytes]:
-    """What a listener is told while something is done."""
+    """The notifications of a listener during an action."""
     with queue.client.pubsub() as channel:
         channel.subscribe(f"{queue.keys.prefix}done:{listener}")
         assert channel.get_message(timeout=5)["type"] == "subscribe"
@@ -520,14 +520,14 @@ def heard(queue: "Bench", listener: str, action: Any) -> list[bytes]:
         return lines
 
 
-def test_who_waits_for_a_task_that_does_not_know_of_it_is_told_of_its_ending(queue: "Bench") -> None:
+def test_a_listener_missing_from_its_task_is_notified_of_the_ending(queue: "Bench") -> None:
     granted = queue.started()
     queue.client.zadd(f"{queue.keys.prefix}w:t1", {"me": 1})
     assert heard(queue, "me", lambda: look(queue, fix=True)) == []
     assert heard(queue, "me", lambda: queue.finish(granted, result=b"5")) == [b"t1\nFINISHED\n15"]
 
 
-def test_who_waits_for_a_task_that_has_ended_is_told_at_once(queue: "Bench") -> None:
+def test_a_listener_of_an_ended_task_is_notified_at_once(queue: "Bench") -> None:
     queue.finish(queue.started(), result=b"5")
     queue.client.zadd(f"{queue.keys.prefix}w:t1", {"me": 1, "you": 1})
     assert heard(queue, "you", lambda: look(queue)) == []
@@ -536,7 +536,7 @@ def test_who_waits_for_a_task_that_has_ended_is_told_at_once(queue: "Bench") -> 
 
 
 @pytest.mark.parametrize("left", ["message", "place", "record"])
-def test_who_waits_for_a_task_that_is_lost_is_told_so(queue: "Bench", left: str) -> None:
+def test_a_listener_of_a_lost_task_is_notified_of_that(queue: "Bench", left: str) -> None:
     queue.push()
     queue.run(calls.watch(queue.keys, "t1", "me"))
     prefix = queue.keys.prefix
@@ -555,7 +555,7 @@ def test_a_task_that_runs_gets_a_lease_again_and_its_worker_may_end_it(queue: "B
     assert queue.finish(granted)[0][1] is TaskState.FINISHED
 
 
-def test_keys_that_a_later_version_adds_are_left_alone(many: "Bench") -> None:
+def test_keys_of_later_versions_are_not_changed(many: "Bench") -> None:
     many.client.set(f"{many.keys.prefix}later:x", "1")
     many.client.set(f"{many.keys.prefix}zebra", "1")
     assert look(many, fix=True).clean
@@ -594,8 +594,8 @@ def test_running_tasks_are_counted_once_however_many_users_there_are(
     assert [name for name in script_names() if '"running", "-inf", "+inf"' in script(name).text] == ["verify_running"]
 
 
-def test_nothing_is_found_while_others_work(new_queue: "Callable[[], Bench]") -> None:
-    """Under load each look is at one moment, so that nothing half done is ever seen."""
+def test_nothing_is_found_under_load(new_queue: "Callable[[], Bench]") -> None:
+    """Each check is atomic, so that it never sees a partial change under load."""
     queue = new_queue()
     queue.limit("u1", cap=1)
     queue.limit("u2", rate=500, burst=3)
@@ -634,7 +634,7 @@ def test_nothing_is_found_while_others_work(new_queue: "Callable[[], Bench]") ->
 
 
 class TestSchedules:
-    """Those that no time would ever fire, or that would be looked at forever."""
+    """Damages after which a schedule would never fire, or be checked forever."""
 
     @pytest.fixture
     def timed(self, queue: "Bench") -> "Bench":
@@ -679,7 +679,7 @@ class TestSchedules:
     def found(self, queue: "Bench", *, fix: bool) -> list[tuple[str, str, bool]]:
         return [(one.kind, one.name, one.fixed) for one in look(queue, fix=fix).found]
 
-    def test_sound_ones_have_no_findings_and_stay_as_they_are(self, timed: "Bench") -> None:
+    def test_intact_schedules_have_no_findings_and_are_not_changed(self, timed: "Bench") -> None:
         before = timed.snapshot_raw()
         assert self.found(timed, fix=True) == []
         assert timed.snapshot_raw() == before
@@ -694,7 +694,7 @@ class TestSchedules:
         assert self.found(timed, fix=False) == []
 
     @pytest.mark.parametrize("damage", LOST)
-    def test_a_record_that_cannot_be_read_is_set_aside(self, timed: "Bench", damage: str) -> None:
+    def test_an_unreadable_record_is_set_aside(self, timed: "Bench", damage: str) -> None:
         self.broken(timed, damage)
         left = timed.client.get(f"{timed.keys.prefix}schedule:s")
         look(timed, fix=True)
@@ -703,18 +703,18 @@ class TestSchedules:
         assert {name for name, _ in timed.snapshot("schedules")["schedules"]} == {"off", "other"}
         assert timed.snapshot("due") == {"due": [("other", timed.now_ms + 5_000)]}
 
-    def test_one_that_was_not_due_is_so_at_its_time(self, timed: "Bench") -> None:
+    def test_a_schedule_missing_from_the_index_is_due_at_its_time(self, timed: "Bench") -> None:
         self.broken(timed, "not due")
         look(timed, fix=True)
         assert ("s", timed.now_ms + 5_000) in timed.snapshot("due")["due"]
 
-    def test_one_without_a_next_time_is_due_now_for_the_leader_to_compute_it(self, timed: "Bench") -> None:
+    def test_a_schedule_without_a_next_run_is_due_now_so_that_the_leader_computes_it(self, timed: "Bench") -> None:
         self.broken(timed, "never to be computed")
         look(timed, fix=True)
         assert ("s", 0.0) in timed.snapshot("due")["due"]
         assert timed.run(calls.read_schedule(timed.keys, "s")).from_ms == timed.now_ms
 
-    def test_indexes_of_another_type_are_made_anew(self, timed: "Bench") -> None:
+    def test_indexes_of_the_wrong_type_are_rebuilt(self, timed: "Bench") -> None:
         before = timed.snapshot("schedules", "due")
         spoil(timed, "schedules")
         spoil(timed, "due", "string")

@@ -16,13 +16,13 @@ def test_a_push_to_an_empty_queue_wakes_one_worker(queue: "Bench") -> None:
     assert queue.woken()
 
 
-def test_a_large_push_wakes_no_more_than_one(queue: "Bench") -> None:
+def test_a_large_push_wakes_at_most_one_worker(queue: "Bench") -> None:
     queue.fill("ann", 500)
     queue.fill("bob", 500)
     assert queue.woken()
 
 
-def test_a_push_beside_waiting_work_wakes_a_worker_again(queue: "Bench") -> None:
+def test_a_push_to_a_queue_with_waiting_tasks_wakes_a_worker_again(queue: "Bench") -> None:
     """The one that took the first wake-up may have died."""
     queue.push()
     queue.woken()
@@ -30,7 +30,7 @@ def test_a_push_beside_waiting_work_wakes_a_worker_again(queue: "Bench") -> None
     assert queue.woken()
 
 
-def test_a_push_that_is_repeated_wakes_nobody(queue: "Bench") -> None:
+def test_a_repeated_push_wakes_no_worker(queue: "Bench") -> None:
     task = queue.task()
     queue.push(task)
     queue.woken()
@@ -38,14 +38,14 @@ def test_a_push_that_is_repeated_wakes_nobody(queue: "Bench") -> None:
     assert not queue.woken()
 
 
-def test_a_pop_that_leaves_work_behind_wakes_the_next_worker(queue: "Bench") -> None:
+def test_a_pop_that_does_not_take_all_tasks_wakes_the_next_worker(queue: "Bench") -> None:
     queue.fill("ann", 3)
     queue.woken()
     queue.pop(2)
     assert queue.woken()
 
 
-def test_a_pop_that_takes_all_wakes_nobody(queue: "Bench") -> None:
+def test_a_pop_that_takes_all_tasks_wakes_no_worker(queue: "Bench") -> None:
     queue.fill("ann", 3)
     queue.woken()
     queue.pop(3)
@@ -84,7 +84,7 @@ def test_a_release_and_a_lost_lease_wake_a_worker(queue: "Bench") -> None:
     assert queue.woken()
 
 
-def test_what_became_due_wakes_a_worker_when_it_is_swept(queue: "Bench") -> None:
+def test_tasks_that_became_due_wake_a_worker_in_the_sweep(queue: "Bench") -> None:
     queue.push(queue.task(delay_ms=100))
     queue.woken()
     queue.advance(100)
@@ -92,7 +92,7 @@ def test_what_became_due_wakes_a_worker_when_it_is_swept(queue: "Bench") -> None
     assert queue.woken()
 
 
-def test_an_ending_wakes_nobody(queue: "Bench") -> None:
+def test_an_ending_wakes_no_worker(queue: "Bench") -> None:
     one = queue.started()
     two = queue.started()
     queue.push(queue.task(delay_ms=1))
@@ -103,7 +103,7 @@ def test_an_ending_wakes_nobody(queue: "Bench") -> None:
     assert not queue.woken()
 
 
-def test_a_wake_up_that_is_passed_on_reaches_the_next_worker_if_there_is_work(queue: "Bench") -> None:
+def test_a_wake_up_that_is_passed_on_reaches_the_next_worker_if_there_are_tasks(queue: "Bench") -> None:
     queue.run(calls.rouse(queue.keys))
     assert not queue.woken()
     queue.push()
@@ -123,7 +123,7 @@ def test_a_worker_that_blocks_is_woken_by_a_push(queue: "Bench") -> None:
     line.close()
 
 
-def test_an_interrupt_ends_the_wait_of_one_worker_alone(queue: "Bench") -> None:
+def test_an_interrupt_ends_the_wait_of_only_one_worker(queue: "Bench") -> None:
     lines: dict[str, WaitLine[QueueStats]] = {name: WaitLine(queue.runner.settings) for name in ("w1", "w2")}
     for name, line in lines.items():
         own = queue.keys.interrupt(name)
@@ -136,7 +136,7 @@ def test_an_interrupt_ends_the_wait_of_one_worker_alone(queue: "Bench") -> None:
         line.close()
 
 
-def test_an_interrupt_that_came_too_late_ends_no_later_wait(queue: "Bench") -> None:
+def test_a_late_interrupt_does_not_end_a_later_wait(queue: "Bench") -> None:
     own = queue.keys.interrupt("w1")
     queue.run(calls.interrupt(queue.keys, "w1"))
     queue.push()

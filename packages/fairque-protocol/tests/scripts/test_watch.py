@@ -1,4 +1,4 @@
-"""watch: the outcome of a task, or the promise to tell it."""
+"""watch: read the outcome of a task, or subscribe to its ending."""
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -36,14 +36,14 @@ def watch(queue: "Bench", task_id: str, listener: str = "me") -> Any:
     return queue.run(calls.watch(queue.keys, task_id, listener))
 
 
-def test_only_looking_changes_nothing(queue: "Bench") -> None:
+def test_reading_without_a_listener_changes_nothing(queue: "Bench") -> None:
     queue.push()
     before = queue.snapshot()
     assert queue.outcome("t1") == (TaskState.QUEUED, b"")
     assert queue.snapshot() == before
 
 
-def test_a_listener_is_remembered_once(queue: "Bench") -> None:
+def test_a_listener_is_stored_once(queue: "Bench") -> None:
     queue.push()
     watch(queue, "t1")
     watch(queue, "t1")
@@ -52,34 +52,34 @@ def test_a_listener_is_remembered_once(queue: "Bench") -> None:
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_every_ending_is_told_to_those_who_wait(queue: "Bench", heard: list[bytes], ending: str) -> None:
+def test_listeners_are_notified_of_every_ending(queue: "Bench", heard: list[bytes], ending: str) -> None:
     queue.push()
     watch(queue, "t1")
     end(queue, ending)
-    (line,) = eventually(lambda: heard, what="the ending is told")
+    (line,) = eventually(lambda: heard, what="the notification of the ending")
     task_id, state, rest = line.split(b"\n", 2)
     assert (task_id, state) == (b"t1", ENDINGS[ending])
     assert rest == b"1" + queue.outcome("t1")[1]
     assert not queue.snapshot("w:")
 
 
-def test_a_large_result_is_announced_without_itself(queue: "Bench", heard: list[bytes]) -> None:
+def test_the_notification_of_a_large_result_does_not_contain_it(queue: "Bench", heard: list[bytes]) -> None:
     granted = queue.started()
     watch(queue, "t1")
     queue.finish(granted, result=b"1" * 16_385)
-    assert eventually(lambda: heard, what="the ending is told") == [b"t1\nFINISHED\n0"]
+    assert eventually(lambda: heard, what="the notification of the ending") == [b"t1\nFINISHED\n0"]
 
 
-def test_a_retry_is_no_ending(queue: "Bench", heard: list[bytes]) -> None:
+def test_a_retry_is_not_an_ending(queue: "Bench", heard: list[bytes]) -> None:
     granted = queue.started()
     watch(queue, "t1")
     queue.fail(granted, pause_ms=0)
     assert listeners(queue) == {"me"}
     queue.finish(*queue.pop())
-    assert eventually(lambda: heard, what="the ending is told") == [b"t1\nFINISHED\n1"]
+    assert eventually(lambda: heard, what="the notification of the ending") == [b"t1\nFINISHED\n1"]
 
 
-def test_after_the_end_nobody_is_remembered(queue: "Bench") -> None:
+def test_listeners_are_removed_after_the_ending(queue: "Bench") -> None:
     queue.finish(queue.started(), result=b"1")
     before = queue.snapshot()
     outcome = watch(queue, "t1")
@@ -95,10 +95,10 @@ def test_many_tasks_are_watched_in_one_call(queue: "Bench", heard: list[bytes]) 
     assert [listeners(queue, task_id) for task_id in ids] == [{"me"}] * 4
     assert len(queue.snapshot("w:")) == 4
     queue.finish(*queue.pop(4))
-    eventually(lambda: len(heard) == 4, what="all endings are told")
+    eventually(lambda: len(heard) == 4, what="the notifications of all endings")
 
 
-def test_an_answer_stops_where_it_would_be_too_large_and_continues_from_there(queue: "Bench") -> None:
+def test_an_answer_ends_before_it_is_too_large_and_the_next_one_continues(queue: "Bench") -> None:
     ids = queue.fill("ann", 6)
     queue.finish(*queue.pop(6), result=b"1" * 1_000_000)
     first = queue.run(calls.watch_many(queue.keys, ids))
@@ -164,7 +164,7 @@ def leave(queue: "Bench", *task_ids: str, listener: str = "me") -> Any:
 
 
 class TestListeners:
-    def test_that_give_up_are_forgotten_and_see_the_state_of_the_task(self, queue: "Bench") -> None:
+    def test_that_give_up_are_removed_and_get_the_state_of_the_task(self, queue: "Bench") -> None:
         queue.push()
         watch(queue, "t1")
         watch(queue, "t1", "you")
@@ -173,23 +173,23 @@ class TestListeners:
         assert leave(queue, "t1", listener="you") == leave(queue, "t1", listener="you")
         assert not queue.snapshot("w:")
 
-    def test_that_give_up_are_not_told(self, queue: "Bench", heard: list[bytes]) -> None:
+    def test_that_give_up_are_not_notified(self, queue: "Bench", heard: list[bytes]) -> None:
         ids = queue.fill("ann", 2)
         for task_id in ids:
             watch(queue, task_id)
         leave(queue, ids[0])
         queue.finish(*queue.pop(2))
-        (line,) = eventually(lambda: heard, what="the other ending is told")
+        (line,) = eventually(lambda: heard, what="the notification of the other ending")
         assert line.startswith(ids[1].encode())
 
-    def test_that_died_are_forgotten_when_others_come(self, queue: "Bench") -> None:
+    def test_that_died_are_removed_when_others_subscribe(self, queue: "Bench") -> None:
         queue.push()
         for number in range(20):
             watch(queue, "t1", f"dead-{number}")
             queue.advance(calls.LISTENING_MS // 10)
         assert len(listeners(queue)) <= 10
 
-    def test_that_say_it_again_are_not(self, queue: "Bench") -> None:
+    def test_that_renew_are_kept(self, queue: "Bench") -> None:
         queue.push()
         for number in range(20):
             watch(queue, "t1")
@@ -202,7 +202,7 @@ class TestListeners:
         watch(queue, "t1")
         assert 0 < queue.client.pttl(f"{queue.keys.prefix}w:t1") <= calls.LISTENING_MS
 
-    def test_that_died_are_forgotten_some_in_each_call(self, queue: "Bench") -> None:
+    def test_that_died_are_removed_a_limited_number_per_call(self, queue: "Bench") -> None:
         queue.push()
         crowd(queue, "t1", 1_000)
         queue.advance(calls.LISTENING_MS)
@@ -210,7 +210,7 @@ class TestListeners:
         assert len(listeners(queue)) == 1_000 - TOLD + 1
 
 
-#: How many are told in one go.
+#: Listeners that a call notifies.
 TOLD = 256
 
 
@@ -222,7 +222,7 @@ def crowd(queue: "Bench", task_id: str, number: int) -> None:
 
 
 def wait_behind_them(queue: "Bench") -> None:
-    """Be the one that is told last."""
+    """Subscribe so that this listener is notified last."""
     queue.client.zadd(f"{queue.keys.prefix}w:t1", {"me": 2**52})
 
 
@@ -239,9 +239,9 @@ def published(queue: "Bench") -> int:
 
 
 class TestACrowd:
-    """An ending that very many wait for is bounded work, and all of them are told."""
+    """The ending of a task with very many listeners is bounded work, and all of them are notified."""
 
-    def test_is_told_in_pieces_by_whatever_is_called_next(self, queue: "Bench", heard: list[bytes]) -> None:
+    def test_is_notified_in_parts_by_the_following_calls(self, queue: "Bench", heard: list[bytes]) -> None:
         granted = queue.started()
         crowd(queue, "t1", 2_000)
         wait_behind_them(queue)
@@ -250,10 +250,10 @@ class TestACrowd:
         while queue.snapshot("pending"):
             assert told(queue, queue.pop) <= TOLD
         assert not queue.snapshot("w:")
-        assert eventually(lambda: heard, what="the ending is told") == [b't1\nFINISHED\n1"r"']
+        assert eventually(lambda: heard, what="the notification of the ending") == [b't1\nFINISHED\n1"r"']
 
     @pytest.mark.parametrize("ending", ENDINGS)
-    def test_is_told_the_same_as_few_whatever_the_ending_is(
+    def test_gets_the_same_notification_as_few_for_every_ending(
         self, queue: "Bench", heard: list[bytes], ending: str
     ) -> None:
         queue.push()
@@ -262,11 +262,11 @@ class TestACrowd:
         end(queue, ending)
         while queue.snapshot("pending"):
             queue.sweep()
-        (line,) = eventually(lambda: heard, what="the ending is told")
+        (line,) = eventually(lambda: heard, what="the notification of the ending")
         assert line == b"t1\n" + ENDINGS[ending] + b"\n1" + queue.outcome("t1")[1]
         assert not queue.snapshot("w:")
 
-    def test_of_many_tasks_that_end_together_costs_no_more(self, queue: "Bench") -> None:
+    def test_of_many_tasks_that_end_together_does_not_cost_more(self, queue: "Bench") -> None:
         for task_id in queue.fill("ann", 50):
             crowd(queue, task_id, 100)
         granted = queue.pop(50)
@@ -278,7 +278,7 @@ class TestACrowd:
         assert at_once + later == 50 * 100
         assert not queue.snapshot("w:")
 
-    def test_does_not_keep_dependents_waiting(self, queue: "Bench") -> None:
+    def test_does_not_delay_dependents(self, queue: "Bench") -> None:
         queue.push(queue.task(), queue.task(task_id="child", depends_on=("t1",)))
         crowd(queue, "t1", 100 * TOLD)
         queue.finish(*queue.pop())
@@ -286,7 +286,7 @@ class TestACrowd:
         assert queue.outcome("child")[0] == TaskState.QUEUED
         assert queue.snapshot("w:")
 
-    def test_hears_of_a_task_that_was_forgotten_meanwhile(self, queue: "Bench", heard: list[bytes]) -> None:
+    def test_is_notified_of_a_task_that_expired_meanwhile(self, queue: "Bench", heard: list[bytes]) -> None:
         granted = queue.started()
         crowd(queue, "t1", 3 * TOLD)
         wait_behind_them(queue)
@@ -297,7 +297,7 @@ class TestACrowd:
         assert eventually(lambda: heard, what="that it is gone") == [b"t1\n\n0"]
 
     @pytest.mark.parametrize("script", ["redrive", "delete"])
-    def test_that_is_not_told_yet_keeps_a_dead_letter_as_it_is(self, queue: "Bench", script: str) -> None:
+    def test_that_is_not_notified_yet_blocks_a_redrive(self, queue: "Bench", script: str) -> None:
         granted = queue.started()
         crowd(queue, "t1", 6 * TOLD)
         queue.fail(granted, verdict="dead", error=b'"e"')
@@ -307,7 +307,7 @@ class TestACrowd:
         assert not queue.snapshot("w:")
         assert Status.BUSY not in queue.raw(script, 60_000, "t1")
 
-    def test_hears_of_progress_in_turns(self, queue: "Bench") -> None:
+    def test_gets_progress_in_rotation(self, queue: "Bench") -> None:
         granted = queue.started()
         crowd(queue, "t1", 10 * TOLD)
         reported = [Reported("t1", granted.token, Progress(1, attempt=1))]

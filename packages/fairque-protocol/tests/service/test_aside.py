@@ -36,7 +36,7 @@ def test_a_call_is_over_when_its_caller_continues(calls: "aside._Aside") -> None
         assert called == [*range(number + 1)]
 
 
-def test_what_is_called_raises_nothing_and_ends_no_thread(calls: "aside._Aside") -> None:
+def test_an_error_in_a_call_is_not_raised_and_ends_no_thread(calls: "aside._Aside") -> None:
     def exits() -> None:
         raise SystemExit(5)
 
@@ -61,21 +61,21 @@ def test_a_call_may_call_aside_itself(calls: "aside._Aside") -> None:
     assert called.wait(PATIENCE)
 
 
-def test_one_that_hangs_keeps_no_other(calls: "aside._Aside", gate: threading.Event) -> None:
+def test_a_call_that_hangs_does_not_block_others(calls: "aside._Aside", gate: threading.Event) -> None:
     called = threading.Event()
     calls.call("a test", lambda: gate.wait(PATIENCE))
     calls.call("a test", called.set)
     assert called.wait(PATIENCE)
 
 
-def test_one_that_hangs_is_known(calls: "aside._Aside", gate: threading.Event) -> None:
+def test_a_call_that_hangs_is_detected(calls: "aside._Aside", gate: threading.Event) -> None:
     calls.call("a test", lambda: gate.wait(PATIENCE))
     eventually(lambda: calls.hanging() == 1, what="a call that hangs")
     gate.set()
     eventually(lambda: not calls.hanging(), what="its end")
 
 
-def test_when_all_hang_nobody_waits_and_what_is_left_is_called_later(
+def test_if_all_calls_hang_no_caller_waits_and_the_others_run_later(
     calls: "aside._Aside", gate: threading.Event, capsys: pytest.CaptureFixture[str]
 ) -> None:
     called: list[int] = []
@@ -90,7 +90,7 @@ def test_when_all_hang_nobody_waits_and_what_is_left_is_called_later(
     assert "fairque: a handler hangs: the service continues without" in capsys.readouterr().err
 
 
-def test_of_more_than_can_be_kept_it_is_said_how_many_were_lost(
+def test_the_number_of_dropped_calls_is_reported(
     calls: "aside._Aside", gate: threading.Event, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(aside, "_MOST_WAITING", 10)
@@ -106,7 +106,7 @@ def test_of_more_than_can_be_kept_it_is_said_how_many_were_lost(
     assert f"fairque: {10 + before} lines were lost" in capsys.readouterr().err
 
 
-def test_without_a_thread_it_is_called_by_its_caller(calls: "aside._Aside", monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_thread_the_call_runs_in_its_caller(calls: "aside._Aside", monkeypatch: pytest.MonkeyPatch) -> None:
     def none_left(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
@@ -116,7 +116,7 @@ def test_without_a_thread_it_is_called_by_its_caller(calls: "aside._Aside", monk
     assert called.wait(PATIENCE)
 
 
-def test_a_forked_child_has_threads_of_its_own(calls: "aside._Aside", gate: threading.Event) -> None:
+def test_a_forked_child_has_its_own_threads(calls: "aside._Aside", gate: threading.Event) -> None:
     while calls.hanging() < aside._THREADS:
         calls.call("a handler", lambda: gate.wait(PATIENCE))
     pid = os.fork()
@@ -131,7 +131,7 @@ def test_a_forked_child_has_threads_of_its_own(calls: "aside._Aside", gate: thre
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
-def test_what_is_said_stands_on_standard_error_at_once(
+def test_messages_are_written_to_standard_error_at_once(
     calls: "aside._Aside",  # noqa: ARG001 - it is used by what is tested
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

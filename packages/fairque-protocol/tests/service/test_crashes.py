@@ -18,7 +18,7 @@ class Log:
         self.said.append(values["error"])
 
 
-def test_what_cannot_be_closed_is_said_and_keeps_nothing_else_open() -> None:
+def test_a_failure_to_close_is_reported_and_the_rest_is_closed() -> None:
     closed: list[int] = []
 
     def broken() -> None:
@@ -30,7 +30,7 @@ def test_what_cannot_be_closed_is_said_and_keeps_nothing_else_open() -> None:
     assert log.said == ["[Errno 9] Bad file descriptor"]
 
 
-def test_a_crash_by_an_error_of_ours_is_that_error() -> None:
+def test_a_crash_by_an_error_of_fairque_is_that_error() -> None:
     error = SchemaMismatch("default", "7", 1)
     assert crash_of("the worker", error) is error
 
@@ -43,23 +43,23 @@ def test_a_crash_by_an_error_of_ours_is_that_error() -> None:
     ],
     ids=["MemoryError", "OSError"],
 )
-def test_a_crash_by_another_error_says_which_one(error: BaseException, said: str) -> None:
+def test_a_crash_by_another_error_names_it(error: BaseException, said: str) -> None:
     crash = crash_of("the worker", error)
     assert (type(crash), str(crash), crash.__cause__) == (FairqueError, said, error)
 
 
 @pytest.mark.parametrize("error", [OSError(9, "Bad file descriptor"), OSError(88, "Socket operation on non-socket")])
-def test_a_crash_by_a_closed_descriptor_says_who_closes_those(error: OSError) -> None:
+def test_a_crash_by_a_closed_descriptor_explains_the_cause(error: OSError) -> None:
     assert "os.closerange" in str(crash_of("the scheduler", error))
 
 
-def test_a_crash_by_a_lowered_limit_of_files_says_so_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_by_a_lowered_limit_of_files_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("resource.getrlimit", lambda _: (1, 1024))
     said = str(crash_of("the worker", OSError(22, "Invalid argument")))
     assert "The limit of open files (RLIMIT_NOFILE, ulimit -n) of this process is 1 now" in said
     assert 'isolation="process"' in said
 
 
-def test_an_invalid_argument_has_no_words_of_limits_where_the_limit_is_high(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_argument_does_not_mention_a_limit_that_is_high(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("resource.getrlimit", lambda _: (1024, 1024))
     assert "limit" not in str(crash_of("the worker", OSError(22, "Invalid argument")))

@@ -45,11 +45,11 @@ def ended(name: str, when: str) -> "subprocess.CompletedProcess[str]":
 
 @pytest.mark.parametrize("when", ["behind the service", "at the exit"])
 @pytest.mark.parametrize("name", SIGNALS)
-def test_a_signal_that_comes_when_the_service_is_over_changes_nothing(name: str, when: str) -> None:
+def test_a_signal_after_the_end_of_the_service_changes_nothing(name: str, when: str) -> None:
     assert ended(name, when).returncode == 0
 
 
 # Not SIGTSTP: the system drops it where the group of the process is orphaned, as below many supervisors.
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
-def test_what_is_forked_then_ends_at_a_signal_as_ever(name: str) -> None:
+def test_a_process_forked_then_ends_at_a_signal_as_usual(name: str) -> None:
     assert ended(name, "in a forked child").stdout == "False\n"

@@ -33,7 +33,7 @@ def test_a_module_is_returned(write: Write) -> None:
     assert import_module(write("modules_of_one", "N = 42\n")).N == 42
 
 
-def test_modules_before_one_that_cannot_be_imported_are_there(write: Write) -> None:
+def test_modules_before_one_that_cannot_be_imported_are_loaded(write: Write) -> None:
     with pytest.raises(CannotImport, match="'modules_of_nobody'"):
         import_modules([write("modules_of_two", ""), "modules_of_nobody", write("modules_of_three", "")])
     assert "modules_of_two" in sys.modules
@@ -61,6 +61,6 @@ def test_the_error_says_where_modules_are_looked_for(tmp_path: Path, monkeypatch
     assert str(tmp_path) in str(caught.value)
 
 
-def test_an_interruption_is_no_reason_but_continues(write: Write) -> None:
+def test_an_interruption_is_passed_on(write: Write) -> None:
     with pytest.raises(KeyboardInterrupt):
         import_module(write("modules_of_five", "raise KeyboardInterrupt"))

@@ -113,7 +113,7 @@ def start(request: pytest.FixtureRequest, written: Callable[[LogForm], Written])
 class TestWhatARecordContains:
     @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
     @pytest.mark.parametrize("place", ["extra", "argument", "message", "own line", "exception"])
-    def test_one_line_is_written_that_is_bounded_and_without_control_signs(
+    def test_a_single_bounded_line_without_control_characters_is_written(
         self, start: Start, value: Any, place: str
     ) -> None:
         lines = start()
@@ -146,7 +146,7 @@ class TestWhatARecordContains:
         assert (found["event"], found["level"]) == ("hello", "warning")
 
     @pytest.mark.parametrize("place", ["extra", "in a list", "message"])
-    def test_an_object_that_cannot_even_say_what_it_is_does_no_harm(
+    def test_an_object_whose_class_cannot_be_read_does_no_harm(
         self, written: Callable[[LogForm], Written], place: str
     ) -> None:
         lines = written("json")
@@ -170,7 +170,7 @@ class TestWhatARecordContains:
         assert found["level"] == "error"
         assert "hello (its record cannot be shown: " in found["event"]
 
-    def test_a_message_of_a_record_that_is_not_text_is_told(self, start: Start) -> None:
+    def test_a_message_that_is_not_a_string_is_written(self, start: Start) -> None:
         class Odd(logging.LogRecord):
             def getMessage(self) -> Any:  # noqa: N802 - the name in the standard library
                 return None
@@ -205,12 +205,12 @@ class TestWhatARecordContains:
         assert lines().count("\n") == 1
 
     @pytest.mark.parametrize("extra", [["no table"], "text", 5])
-    def test_an_extra_that_is_no_table_is_shown_as_it_is(self, start: Start, extra: Any) -> None:
+    def test_an_extra_that_is_not_a_mapping_is_shown_unchanged(self, start: Start, extra: Any) -> None:
         lines = start()
         TaskLogger(task_id="t", user_id="ann", attempt=1).info("hello", extra=extra)
         assert "hello" in lines()
 
-    def test_arguments_that_do_not_fit_are_told(self, start: Start) -> None:
+    def test_arguments_that_do_not_fit_the_message_are_written(self, start: Start) -> None:
         lines = start()
         logging.getLogger("fairque.x").info("hello %d", "x")
         assert "hello %d (its arguments cannot be filled in: TypeError)" in lines()
@@ -226,7 +226,7 @@ class TestWhatARecordContains:
         assert "hello" in lines()
         assert len(lines()) < 200_000
 
-    def test_a_value_that_takes_its_time_holds_up_no_other_thread(self, start: Start) -> None:
+    def test_a_slow_value_does_not_block_other_threads(self, start: Start) -> None:
         lines = start()
         begun, gate = threading.Event(), threading.Event()
 
@@ -246,7 +246,7 @@ class TestWhatARecordContains:
         thread.join()
         assert "first" in lines()
 
-    def test_a_traceback_shows_no_locals_where_rich_is_installed(self, written: Callable[[LogForm], Written]) -> None:
+    def test_a_traceback_shows_no_locals_if_rich_is_installed(self, written: Callable[[LogForm], Written]) -> None:
         pytest.importorskip("rich")
         lines = written("text")
 
@@ -328,7 +328,7 @@ class TestHandlers:
             logger.removeFilter(failing)
         assert "a handler of the log failed (OSError) at: hello" in capsys.readouterr().err
 
-    def test_a_stream_that_is_put_in_the_place_of_standard_error_gets_no_lines(
+    def test_a_stream_that_replaces_standard_error_gets_no_lines(
         self, start: Start, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         lines = start()
@@ -336,7 +336,7 @@ class TestHandlers:
         log.info("hello")
         assert "hello" in lines()
 
-    def test_an_encoding_that_lacks_signs_is_no_reason_to_lose_a_line(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_no_line_is_lost_because_of_a_limited_encoding(self, monkeypatch: pytest.MonkeyPatch) -> None:
         raw = io.BytesIO()
         monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(raw, encoding="ascii", errors="strict"))
         logger = logging.getLogger("fairque")
@@ -410,7 +410,7 @@ class TestAnEvent:
         assert first == r"attempt failed: error='a\nb'"
         assert others == ["  Traceback:", "    File", "  ValueError: a", "  WARNING forged"]
 
-    def test_the_line_in_text_shows_its_traceback_on_lines_of_their_own(
+    def test_the_line_in_text_shows_its_traceback_on_separate_lines(
         self, written: Callable[[LogForm], Written]
     ) -> None:
         lines = written("text")
@@ -419,7 +419,7 @@ class TestAnEvent:
         assert "task failed" in first
         assert others == ["  Traceback:", "    File", "  ValueError: a"]
 
-    def test_the_line_in_json_has_the_name_alone_as_its_event_and_the_traceback_as_its_exception(
+    def test_the_line_in_json_has_only_the_name_as_event_and_the_traceback_as_exception(
         self, written: Callable[[LogForm], Written]
     ) -> None:
         lines = written("json")

@@ -21,11 +21,11 @@ def test_an_error_is_one_line() -> None:
     assert refusal("shop", RedisUnavailable("it sleeps")) == "shop: it sleeps"
 
 
-def test_a_module_that_is_not_there_is_one_line() -> None:
+def test_a_missing_module_is_one_line() -> None:
     assert said_of("refused_nobody").count("\n") == 0
 
 
-def test_of_a_module_that_fails_its_own_lines_are_shown_and_none_of_the_machinery(
+def test_the_traceback_of_a_failing_module_shows_only_its_own_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)

@@ -22,14 +22,14 @@ class Settings:
     worker: Own = field(factory=Own)
 
 
-def test_what_a_program_gives_is_set_and_all_else_is_as_by_default() -> None:
+def test_given_settings_are_set_and_others_have_their_defaults() -> None:
     settings = given_settings(Settings, "redis://db", "mails", "worker", {"size": 2})
     assert settings == Settings(
         redis=RedisSection(url="redis://db"), queue=QueueSection(name="mails"), worker=Own(size=2)
     )
 
 
-def test_all_that_a_program_gives_wrongly_is_said_at_once() -> None:
+def test_all_invalid_settings_are_reported_at_once() -> None:
     with pytest.raises(ConfigurationError) as caught:
         given_settings(Settings, "http://db", "a:b", "worker", {"size": 0})
     url, queue, size = caught.value.problems
@@ -38,17 +38,17 @@ def test_all_that_a_program_gives_wrongly_is_said_at_once() -> None:
     assert size.startswith("size")
 
 
-def test_an_option_that_there_is_not_is_a_type_error_that_says_what_may_be_meant() -> None:
+def test_an_unknown_option_is_a_type_error_with_a_suggestion() -> None:
     with pytest.raises(TypeError, match=r"there is no option 'sise' \(did you mean 'size'\?\)"):
         given_settings(Settings, "redis://db", "mails", "worker", {"sise": 1})
 
 
-def test_two_names_of_one_process_differ() -> None:
+def test_two_names_in_one_process_differ() -> None:
     assert own_name() != own_name()
 
 
 @pytest.mark.parametrize(
     ("value", "kept"), [(["a", "b"], ("a", "b")), (("a",), ("a",)), ([], ()), ("text", "text"), (7, 7)]
 )
-def test_values_become_a_tuple_unless_they_are_one_text_or_none(value: Any, kept: Any) -> None:
+def test_values_become_a_tuple_unless_they_are_a_string_or_none(value: Any, kept: Any) -> None:
     assert several(value) == kept

@@ -63,7 +63,7 @@ def test_a_signal_just_before_the_wait_ends_it(number: int) -> None:
 
 
 @pytest.mark.parametrize("number", STOPPING)
-def test_a_signal_that_another_thread_gets_ends_the_wait(number: int) -> None:
+def test_a_signal_received_by_another_thread_ends_the_wait(number: int) -> None:
     control = Control()
     with control.hearing():
         # Sent while the main thread sleeps, which it does not end by itself.
@@ -75,7 +75,7 @@ def test_a_signal_that_another_thread_gets_ends_the_wait(number: int) -> None:
         timer.join()
 
 
-def test_each_signal_tells_what_it_means() -> None:
+def test_each_signal_has_its_meaning() -> None:
     control = Control({**STOPPING, signal.SIGUSR1: Order.DUMP})
     with control.hearing():
         signal.raise_signal(signal.SIGUSR1)
@@ -83,13 +83,13 @@ def test_each_signal_tells_what_it_means() -> None:
         assert [control.wait(PATIENCE), control.wait(PATIENCE)] == [Order.DUMP, Order.STOP]
 
 
-def test_a_wait_is_over_when_its_time_is() -> None:
+def test_a_wait_ends_at_its_timeout() -> None:
     began = clock.monotonic()
     assert Control().wait(0.3) is None
     assert clock.monotonic() - began >= 0.3
 
 
-def test_the_handlers_are_those_of_before_also_after_an_error() -> None:
+def test_the_previous_handlers_are_restored_also_after_an_error() -> None:
     before = [signal.getsignal(number) for number in STOPPING]
     with suppress(RuntimeError), Control().hearing():
         assert before != [signal.getsignal(number) for number in STOPPING]
@@ -97,13 +97,13 @@ def test_the_handlers_are_those_of_before_also_after_an_error() -> None:
     assert before == [signal.getsignal(number) for number in STOPPING]
 
 
-def test_what_is_not_named_is_not_heard() -> None:
+def test_signals_that_are_not_requested_are_ignored() -> None:
     before = signal.getsignal(signal.SIGUSR1)
     with Control().hearing():
         assert signal.getsignal(signal.SIGUSR1) is before
 
 
-def test_in_another_thread_no_signal_is_heard() -> None:
+def test_outside_the_main_thread_signals_are_ignored() -> None:
     before, seen = signal.getsignal(signal.SIGTERM), []
 
     def hears() -> None:
@@ -118,7 +118,7 @@ def test_in_another_thread_no_signal_is_heard() -> None:
 
 @pytest.mark.parametrize("by", [elsewhere, lambda work: work()])
 @pytest.mark.parametrize("number", STOPPING)
-def test_a_forked_child_has_the_handlers_of_before(by: Callable[..., Any], number: int) -> None:
+def test_a_forked_child_has_the_previous_handlers(by: Callable[..., Any], number: int) -> None:
     before = repr(signal.getsignal(number))
     with Control().hearing():
         assert by(lambda: said_by_a_child(lambda: repr(signal.getsignal(number)))) == before

@@ -50,7 +50,7 @@ def failing(times: float, error: BaseException, then: Callable[[], None]) -> Cal
 
 
 @pytest.mark.parametrize("error", [MemoryError(), OSError(24, "too many open files"), RuntimeError("a test")])
-def test_a_step_that_fails_is_tried_again(make: Make, error: Exception) -> None:
+def test_a_failed_step_is_retried(make: Make, error: Exception) -> None:
     done = threading.Event()
 
     def work() -> None:
@@ -62,7 +62,7 @@ def test_a_step_that_fails_is_tried_again(make: Make, error: Exception) -> None:
     assert done.wait(PATIENCE)
 
 
-def test_a_step_that_keeps_failing_ends_the_thread_and_that_is_told(make: Make, deaths: Any) -> None:
+def test_a_step_that_keeps_failing_ends_the_thread_and_is_reported(make: Make, deaths: Any) -> None:
     error = OSError(24, "too many open files")
     service = make(failing(math.inf, error, lambda: None), patience=0.0)
     service.start()
@@ -70,7 +70,7 @@ def test_a_step_that_keeps_failing_ends_the_thread_and_that_is_told(make: Make, 
     assert service.join(PATIENCE)
 
 
-def test_a_dead_thread_is_not_overdue_since_nobody_waits_for_its_next_step(make: Make, deaths: Any) -> None:
+def test_a_dead_thread_is_not_overdue(make: Make, deaths: Any) -> None:
     service = make(failing(1, SystemExit(0), lambda: None))
     service.start()
     deaths.get(timeout=PATIENCE)
@@ -91,7 +91,7 @@ def test_the_pauses_between_failures_grow_up_to_a_second(make: Make, monkeypatch
 
 
 @pytest.mark.parametrize("error", [SystemExit(0), KeyboardInterrupt(), GeneratorExit(), BaseException()])
-def test_what_is_no_exception_ends_the_thread_at_once_and_that_is_told(
+def test_a_base_exception_ends_the_thread_at_once_and_is_reported(
     make: Make, deaths: Any, error: BaseException
 ) -> None:
     service = make(failing(1, error, lambda: None))
@@ -99,13 +99,13 @@ def test_what_is_no_exception_ends_the_thread_at_once_and_that_is_told(
     assert deaths.get(timeout=PATIENCE) == ("fairque-test", error)
 
 
-def test_an_error_that_nothing_can_overcome_ends_the_thread_at_once(make: Make, deaths: Any) -> None:
+def test_a_permanent_error_ends_the_thread_at_once(make: Make, deaths: Any) -> None:
     service = make(failing(1, KeyError("a test"), lambda: None), fatal=(KeyError,))
     service.start()
     assert isinstance(deaths.get(timeout=PATIENCE)[1], KeyError)
 
 
-def test_a_log_that_raises_costs_no_thread(make: Make) -> None:
+def test_a_log_that_raises_ends_no_thread(make: Make) -> None:
     class Broken:
         def exception(self, *_: object, **__: object) -> None:
             raise OSError(28, "no space left on device")
@@ -138,7 +138,7 @@ def test_a_thread_that_ends_by_itself_or_is_stopped_is_not_dead(make: Make, deat
     assert deaths.empty()
 
 
-def test_a_rest_ends_with_a_ring_and_a_ring_before_it_is_kept(make: Make) -> None:
+def test_a_sleep_ends_with_a_wake_up_and_an_earlier_wake_up_is_kept(make: Make) -> None:
     turns = threading.Semaphore(0)
 
     def step() -> None:
@@ -154,7 +154,7 @@ def test_a_rest_ends_with_a_ring_and_a_ring_before_it_is_kept(make: Make) -> Non
     assert turns.acquire(timeout=PATIENCE)
 
 
-def test_a_thread_is_overdue_while_a_step_holds_it_and_not_while_it_rests(make: Make) -> None:
+def test_a_thread_is_overdue_while_a_step_hangs_and_not_while_it_sleeps(make: Make) -> None:
     held, gate = threading.Event(), threading.Event()
 
     def step() -> None:

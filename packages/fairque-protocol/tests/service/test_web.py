@@ -149,7 +149,7 @@ class TestAnswers:
         assert told.endswith(b"\r\n\r\n")
 
     @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "get", "PRI"])
-    def test_other_methods_are_refused_with_those_that_there_are(self, web: Web, method: str) -> None:
+    def test_the_refusal_of_another_method_lists_the_allowed_ones(self, web: Web, method: str) -> None:
         told = get(web, "/livez", method)
         assert told.startswith(b"HTTP/1.1 405 ")
         assert b"Allow: GET, HEAD\r\n" in told
@@ -168,7 +168,7 @@ class TestAnswers:
             b"*1\r\n$4\r\nPING\r\n",
         ],
     )
-    def test_what_is_no_request_is_a_bad_one(self, web: Web, text: bytes) -> None:
+    def test_malformed_data_is_a_bad_request(self, web: Web, text: bytes) -> None:
         assert ask(web, text).startswith(b"HTTP/1.1 400 ")
         assert get(web, "/livez").endswith(b"fine\n")
 
@@ -181,7 +181,7 @@ class TestAnswers:
         ],
         ids=["line", "headers", "empty lines"],
     )
-    def test_a_request_without_end_is_refused_and_not_kept(self, web: Web, text: bytes) -> None:
+    def test_an_endless_request_is_refused_and_not_stored(self, web: Web, text: bytes) -> None:
         with connect(web) as connection:
             try:
                 connection.sendall(text)
@@ -190,7 +190,7 @@ class TestAnswers:
             assert connection.recv(13) == b"HTTP/1.1 431 "
 
     @pytest.mark.parametrize("between", [" ", "\t", " \t"])
-    def test_a_header_full_of_spaces_takes_no_longer_to_read_than_one_full_of_letters(self, between: str) -> None:
+    def test_a_header_full_of_spaces_is_parsed_as_fast_as_one_full_of_letters(self, between: str) -> None:
         def seconds(inside: str) -> float:
             text = f"GET / HTTP/1.1\r\nA: x{inside}y \t\r\n\r\n".encode()
             begun = time.thread_time()
@@ -214,7 +214,7 @@ class TestAnswers:
             connection.shutdown(socket.SHUT_WR)
             assert b"X-Accept: a/b\r\n" in read(connection)
 
-    def test_a_body_that_nobody_reads_does_not_cost_the_answer(self, web: Web) -> None:
+    def test_an_unread_body_does_not_prevent_the_answer(self, web: Web) -> None:
         body = b"x" * 500_000
         told = ask(web, b"POST /livez HTTP/1.1\r\nContent-Length: 500000\r\n\r\n" + body)
         assert told.startswith(b"HTTP/1.1 405 ")
@@ -226,9 +226,7 @@ class TestAnswers:
             connection.sendall(b"x")
             assert read(connection).endswith(b"fine\n")
 
-    def test_a_client_that_closes_after_its_answer_is_forgotten(
-        self, web: Web, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_client_that_closes_after_its_answer_is_removed(self, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(web_module, "_CLOSING_SECONDS", 10 * PATIENCE)
         assert get(web, "/livez")
         eventually(lambda: not web._connections)
@@ -238,28 +236,28 @@ class TestAnswers:
 
 
 class TestSlowClients:
-    def test_an_answer_comes_at_once_however_many_say_nothing(self, web: Web) -> None:
+    def test_an_answer_is_immediate_however_many_clients_are_silent(self, web: Web) -> None:
         with ExitStack() as slow:
             for number in range(300):
                 slow.enter_context(connect(web, b"GET /livez HTTP/1.1\r\n" if number % 2 else b""))
             assert get(web, "/livez").endswith(b"fine\n")
             assert len(web._connections) <= web_module._MOST_CONNECTIONS
 
-    def test_a_client_that_drips_is_cut_off_after_its_time(self, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_slow_client_is_disconnected_after_its_timeout(self, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(web_module, "_ASKING_SECONDS", 0.3)
         # Each byte is heard, and none gives it more time.
         with connect(web, b"GET /livez HTTP/1.1\r\n") as connection, pytest.raises(ConnectionError):
             drip(connection)
         assert get(web, "/livez").endswith(b"fine\n")
 
-    def test_a_client_that_says_nothing_is_closed(self, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_silent_client_is_closed(self, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(web_module, "_ASKING_SECONDS", 0.1)
         with connect(web) as connection:
             assert connection.recv(1) == b""
         eventually(lambda: not web._connections)
 
     @pytest.mark.parametrize("text", [b"", b"GET /livez HTTP/1.1\r\n"], ids=["nothing", "half a request"])
-    def test_a_client_that_closes_before_it_has_asked_is_forgotten(
+    def test_a_client_that_closes_before_its_request_is_removed(
         self, web: Web, text: bytes, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(web_module, "_ASKING_SECONDS", 10 * PATIENCE)
@@ -267,7 +265,7 @@ class TestSlowClients:
         assert get(web, "/livez").endswith(b"fine\n")
         eventually(lambda: not web._connections)
 
-    def test_an_answer_for_a_client_whose_time_is_over_is_no_trouble(
+    def test_an_answer_for_a_client_that_timed_out_does_no_harm(
         self, web: Web, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         troubles: list[Exception] = []
@@ -299,14 +297,14 @@ class TestSlowClients:
         assert get(web, "/metrics").endswith(b"xxx")
         assert not troubles
 
-    def test_a_client_that_does_not_take_its_answer_is_dropped(self, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_client_that_does_not_read_its_answer_is_dropped(self, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(web_module, "_TAKING_SECONDS", 0.2)
         with connect(web, b"GET /metrics?size=50000000 HTTP/1.1\r\n\r\n"):
             eventually(lambda: web._connections)
             assert get(web, "/livez").endswith(b"fine\n")
             eventually(lambda: not web._connections)
 
-    def test_an_application_that_takes_its_time_holds_up_no_probe(self, web: Web) -> None:
+    def test_a_slow_application_does_not_delay_probes(self, web: Web) -> None:
         with ExitStack() as slow:
             waiting = [slow.enter_context(connect(web, b"GET /metrics?wait HTTP/1.1\r\n\r\n")) for _ in range(20)]
             eventually(lambda: len(web._connections) >= 16)
@@ -315,7 +313,7 @@ class TestSlowClients:
             GATE.set()
             assert sorted(read(one)[:13] for one in waiting) == [b"HTTP/1.1 200 "] * 16 + [b"HTTP/1.1 503 "] * 4
 
-    def test_who_waits_for_an_answer_makes_no_room_for_those_who_say_nothing(self, web: Web) -> None:
+    def test_clients_that_wait_for_an_answer_are_not_dropped_for_silent_ones(self, web: Web) -> None:
         with ExitStack() as slow, connect(web, b"GET /metrics?wait HTTP/1.1\r\n\r\n") as waiting:
             eventually(lambda: any(one.state.name == "WAITING" for one in web._connections))
             for _ in range(2 * web_module._MOST_CONNECTIONS):
@@ -324,7 +322,7 @@ class TestSlowClients:
             GATE.set()
             assert read(waiting).endswith(b"xxx")
 
-    def test_no_application_is_run_for_a_client_whose_time_is_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_no_application_is_run_for_a_client_that_timed_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
         asked: list[str] = []
 
         def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
@@ -359,7 +357,7 @@ class TestSlowClients:
 
 
 class TestTrouble:
-    def test_when_there_are_no_more_files_one_that_says_nothing_makes_room(self, web: Web) -> None:
+    def test_without_free_files_a_silent_client_is_dropped(self, web: Web) -> None:
         with connect(web) as waiting, socket.socket() as client:
             eventually(lambda: web._connections)
             with no_more_files():
@@ -369,7 +367,9 @@ class TestTrouble:
                 assert read(client).endswith(b"fine\n")
             assert waiting.recv(1) == b""
 
-    def test_no_more_files_at_all_is_survived_without_spinning(self, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_server_survives_a_lack_of_files_without_spinning(
+        self, web: Web, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         refused, turns = list[float](), list[float]()
         make_room, turn = web._make_room, web._turn
         monkeypatch.setattr(web, "_make_room", lambda: counted(refused, make_room))
@@ -388,7 +388,7 @@ class TestTrouble:
             assert refused[2] - refused[0] >= 2 * web_module._PAUSE_SECONDS
             assert read(client).endswith(b"fine\n")
 
-    def test_a_defect_in_one_connection_ends_no_other(self, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_an_error_in_one_connection_does_not_end_others(self, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
         def defective(_: bytes) -> None:
             raise MemoryError
 
@@ -397,7 +397,7 @@ class TestTrouble:
             assert get(web, "/livez") == b""
         assert get(web, "/livez").endswith(b"fine\n")
 
-    def test_an_answer_that_cannot_even_be_made_an_error_ends_no_thread(
+    def test_an_answer_that_cannot_be_converted_to_an_error_ends_no_thread(
         self, web: Web, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         tried = threading.Event()
@@ -440,7 +440,7 @@ class TestTrouble:
         finally:
             web.close()
 
-    def test_a_client_that_wants_tls_gets_an_error_and_no_hang(self, web: Web) -> None:
+    def test_a_client_that_uses_tls_gets_an_error_without_hanging(self, web: Web) -> None:
         context = ssl.create_default_context()
         with connect(web) as connection, pytest.raises(ssl.SSLError):
             context.wrap_socket(connection, server_hostname="localhost")
@@ -454,7 +454,7 @@ class TestTrouble:
         with pytest.raises(ConfigurationError, match=f"http_port 0: cannot listen at {host}"):
             Web(host, 0, "http_port", {}, {})
 
-    def test_it_listens_at_addresses_of_the_other_family_too(self) -> None:
+    def test_it_listens_on_addresses_of_the_other_family_too(self) -> None:
         try:
             web = Web("::1", 0, "http_port", PROBES, {})
         except ConfigurationError as error:
@@ -466,7 +466,7 @@ class TestTrouble:
             assert read(connection).endswith(b"fine\n")
         web.close()
 
-    def test_closing_frees_the_port_and_ends_who_waits(self) -> None:
+    def test_closing_frees_the_port_and_disconnects_clients(self) -> None:
         web = Web("127.0.0.1", 0, "http_port", PROBES, {"/metrics": metrics})
         assert web.fileno() >= 0
         port = web.port

@@ -1,4 +1,4 @@
-"""The message: every task comes back as it was, and what cannot be sent or read is told."""
+"""The message: every task survives a round trip, and tasks and messages that are invalid are reported."""
 
 import json
 from typing import Any
@@ -62,12 +62,12 @@ def message(**fields: Any) -> bytes:
 
 
 @given(tasks())
-def test_a_task_comes_back_as_it_was(task: Task[Any]) -> None:
+def test_a_task_survives_a_round_trip(task: Task[Any]) -> None:
     assert decode_task(encode_task(task).data) == task
 
 
 @given(tasks(), st.lists(with_outputs, max_size=3), st.dictionaries(texts, with_outputs, max_size=3))
-def test_outputs_come_back_to_their_places_and_are_dependencies(
+def test_outputs_are_restored_to_their_places_and_are_dependencies(
     plain: Task[Any], args: list[Any], kwargs: dict[str, Any]
 ) -> None:
     task = with_fields(plain, args=args, kwargs=kwargs)
@@ -80,7 +80,7 @@ def test_outputs_come_back_to_their_places_and_are_dependencies(
 
 
 @given(tasks(), milliseconds)
-def test_the_digest_does_not_see_the_times(task: Task[Any], other: int) -> None:
+def test_the_digest_ignores_the_times(task: Task[Any], other: int) -> None:
     later = with_fields(task, created_at=other, delay_ms=other, execute_at=None)
     assert encode_task(later).digest == encode_task(task).digest
 
@@ -110,7 +110,7 @@ def test_the_digest_does_not_see_the_times(task: Task[Any], other: int) -> None:
     ],
     ids=str,
 )
-def test_the_digest_sees_every_other_field(changes: dict[str, Any]) -> None:
+def test_the_digest_covers_every_other_field(changes: dict[str, Any]) -> None:
     task: Task[Any] = Task(task_id="t1", user_id="ann", func="f")
     assert encode_task(with_fields(task, **changes)).digest != encode_task(task).digest
 
@@ -121,7 +121,7 @@ def test_a_digest_has_16_hexadecimal_digits() -> None:
     assert int(digest, 16) >= 0
 
 
-def test_what_a_task_does_not_say_takes_no_room() -> None:
+def test_defaults_take_no_space() -> None:
     task: Task[Any] = from_fields(task_id="t1", user_id="ann", created_at=7)
     assert encode_task(task).data == b'{"v":1,"id":"t1","user":"ann","created_at":7}'
 
@@ -158,7 +158,7 @@ class TestWhatCannotBeSent:
         with pytest.raises(InvalidTask, match=r"task t1 has no user_id: .*default_user_id"):
             encode_task(Task(task_id="t1"))
 
-    def test_an_argument_that_is_no_json_is_told_with_its_parameter_and_path(self) -> None:
+    def test_an_argument_that_is_not_json_is_reported_with_parameter_and_path(self) -> None:
         def resize(url: str, sizes: list[Any]) -> None: ...
 
         name = REGISTRY.register(resize, "test_codec.resize")
@@ -179,7 +179,7 @@ class TestWhatCannotBeSent:
             ({"payload": float("nan")}, r"payload is nan"),
             (
                 {"payload": [Output("p")]},
-                r"payload\[0\] is not a JSON .*Output: the output of another task",
+                r"payload\[0\] is not a JSON .*Output: outputs of other tasks",
             ),
             ({"args": ({Output("p"): 1},)}, r"args\[0\] has the key Output\(.* of type Output: JSON keys are strings"),
             ({"args": (Output("p"), {"a": {2}})}, r"args\[1\]\['a'\] is not a JSON value but builtins.set"),
@@ -197,7 +197,7 @@ class TestWhatCannotBeSent:
             encode_task(Task(task_id="t1", user_id="ann", **fields))
 
     @pytest.mark.parametrize("beside", [[], [Output("p")]])
-    def test_a_value_that_holds_itself_is_nested_too_deep(self, beside: list[Any]) -> None:
+    def test_a_value_that_contains_itself_is_nested_too_deep(self, beside: list[Any]) -> None:
         endless: list[Any] = []
         endless.append(endless)
         with pytest.raises(InvalidTask, match="is nested deeper than 32 levels"):
@@ -256,13 +256,13 @@ class TestReading:
             b'{"v":1,"id":"t1","user":"ann","created_at":0,"args":' + b"[" * 200_000,
         ],
     )
-    def test_what_is_no_message_is_told_and_shown_in_part(self, data: bytes) -> None:
+    def test_an_invalid_message_is_reported_and_shown_in_part(self, data: bytes) -> None:
         with pytest.raises(ProtocolError, match="a message cannot be read") as caught:
             decode_task(data)
         assert len(str(caught.value)) < 600
 
     @given(st.binary(max_size=200))
-    def test_no_bytes_lead_to_another_error(self, data: bytes) -> None:
+    def test_no_bytes_raise_another_error(self, data: bytes) -> None:
         with pytest.raises(ProtocolError):
             decode_task(data)
 
@@ -325,10 +325,10 @@ class TestTheSameTask:
         ],
         ids=str,
     )
-    def test_other_values_have_another_one(self, one: dict[str, Any], other: dict[str, Any]) -> None:
+    def test_other_values_have_another_digest(self, one: dict[str, Any], other: dict[str, Any]) -> None:
         base: Task[Any] = Task(task_id="t", user_id="ann", func="f")
         assert encode_task(with_fields(base, **one)).digest != encode_task(with_fields(base, **other)).digest
 
-    def test_the_user_of_a_task_does_not_hang_on_the_order_of_keys(self) -> None:
+    def test_the_user_of_a_task_does_not_depend_on_the_order_of_keys(self) -> None:
         one: Task[Any] = Task(task_id="t", kwargs={"b": Output("q"), "a": Output("p")})
         assert [parent.task_id for parent in encode_task(one).parents] == ["p", "q"]

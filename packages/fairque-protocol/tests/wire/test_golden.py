@@ -86,7 +86,7 @@ def test_every_file_has_its_task() -> None:
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_a_stored_message_is_read_as_it_was_meant(name: str) -> None:
+def test_a_stored_message_is_decoded_correctly(name: str) -> None:
     assert decode_task(stored(name)) == TASKS[name]
 
 
@@ -95,7 +95,7 @@ def test_a_message_with_fields_of_a_later_release_is_read() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in TASKS if name.startswith(f"v{WIRE_VERSION}-")])
-def test_the_present_version_is_written_like_its_files(name: str) -> None:
+def test_the_current_version_is_encoded_like_its_files(name: str) -> None:
     message = encode_task(TASKS[name])
     assert message.data == stored(name)
     assert message.digest == DIGESTS[name]

@@ -34,7 +34,7 @@ def slot(key: str) -> int:
     return crc16(tag) % 16_384
 
 
-def test_the_slot_is_that_of_the_cluster_specification() -> None:
+def test_the_slot_matches_the_cluster_specification() -> None:
     assert crc16(b"123456789") == 0x31C3
     assert slot("foo") == 12_182
     assert slot("{user1000}.following") == slot("{user1000}.followers") == slot("user1000")
@@ -68,7 +68,7 @@ def test_the_scripts_find_the_prefix_in_the_meta_key(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a", "default", "team.mail-2_x@eu", "x" * 64, "7"])
-def test_a_queue_name_is_of_plain_characters(name: str) -> None:
+def test_a_queue_name_has_plain_characters(name: str) -> None:
     assert check_queue_name(name) == name
 
 

@@ -1,4 +1,4 @@
-"""The definition of a schedule: it survives the way through Redis, and all that is wrong with one is said at once."""
+"""The definition of a schedule: it survives a round trip, and all problems are reported at once."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -52,18 +52,18 @@ schedules = st.builds(
 
 
 @given(schedules)
-def test_a_schedule_is_the_same_after_the_way_through_redis(schedule: Schedule) -> None:
+def test_a_schedule_survives_a_round_trip(schedule: Schedule) -> None:
     assert schedule_problems(schedule) == []
     assert decode_schedule(encode_schedule(schedule), paused=schedule.paused) == schedule
 
 
 @given(schedules)
-def test_the_task_of_a_time_is_made_again_to_the_last_byte(schedule: Schedule) -> None:
+def test_the_task_of_a_run_is_deterministic_to_the_byte(schedule: Schedule) -> None:
     again = decode_schedule(encode_schedule(schedule))
     assert encode_task(task_of(schedule, 5)) == encode_task(task_of(again, 5))
 
 
-def test_whether_it_fires_is_no_part_of_the_definition() -> None:
+def test_whether_it_is_paused_is_not_part_of_the_definition() -> None:
     assert encode_schedule(GOOD) == encode_schedule(stored_schedule_with(GOOD, paused=True))
 
 
@@ -81,7 +81,7 @@ def test_whether_it_fires_is_no_part_of_the_definition() -> None:
         ({"dst_gap": "skip"}, False),
     ],
 )
-def test_only_what_the_times_depend_on_changes_their_digest(change: dict[str, Any], *, same: bool) -> None:
+def test_only_fields_that_determine_the_runs_change_their_digest(change: dict[str, Any], *, same: bool) -> None:
     assert (timing_digest(stored_schedule_with(GOOD, **change)) == timing_digest(GOOD)) is same
 
 
@@ -95,7 +95,7 @@ def test_unknown_fields_are_ignored_and_a_later_version_is_not() -> None:
 def report(number: int) -> None: ...
 
 
-def test_one_is_made_of_seconds_and_dates() -> None:
+def test_a_schedule_is_created_from_seconds_and_datetimes() -> None:
     start = datetime(2026, 1, 1, tzinfo=UTC)
     made = Schedule(
         "s",
@@ -144,13 +144,13 @@ NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001 - it is what is refused
         (stored_schedule_with(GOOD, timezone="\ud800"), "lone surrogate|surrogates not allowed"),
     ],
 )
-def test_what_cannot_be_is_named(made: Schedule, problem: str) -> None:
+def test_invalid_values_are_named(made: Schedule, problem: str) -> None:
     assert re.search(problem, "\n".join(schedule_problems(made)))
 
 
 @pytest.mark.parametrize("name", ["every", "jitter", "misfire_grace", "at", "start", "end"])
 @pytest.mark.parametrize("value", [10_000_000_000, -5, True, 1.5e300, "5"], ids=str)
-def test_what_has_no_milliseconds_is_never_taken_for_some(name: str, value: Any) -> None:
+def test_a_value_without_a_unit_is_never_read_as_milliseconds(name: str, value: Any) -> None:
     times: dict[str, Any] = {} if name == "at" else {"every": 60}
     problems = schedule_problems(Schedule("nightly", Task(user_id="ann", func="shop:pack"), **{**times, name: value}))
     assert [problem for problem in problems if f"{name} must be" in problem and problem.endswith(f"not {value!r}")]

@@ -30,7 +30,7 @@ def test_a_script_without_includes_is_its_text(put: Put) -> None:
     assert expand("main", put("#!lua\nreturn 1\n")) == "#!lua\nreturn 1\n"
 
 
-def test_an_include_stands_where_it_is_mentioned_and_says_so(put: Put) -> None:
+def test_an_include_is_inserted_and_marked_where_it_is_mentioned(put: Put) -> None:
     folder = put('#!lua\n--- @include "a"\nreturn a\n', a="local a = 1\n")
     assert expand("main", folder).splitlines() == [
         "#!lua",
@@ -41,7 +41,7 @@ def test_an_include_stands_where_it_is_mentioned_and_says_so(put: Put) -> None:
     ]
 
 
-def test_an_include_that_is_mentioned_twice_comes_once(put: Put) -> None:
+def test_an_include_that_is_mentioned_twice_is_inserted_once(put: Put) -> None:
     folder = put(
         '--- @include "a"\n--- @include "b"\n--- @include "a"\n', a="local a\n", b='--- @include "a"\nlocal b\n'
     )
@@ -56,7 +56,7 @@ def test_an_include_may_include(put: Put) -> None:
     assert code == ["local c", "local b", "local a"]
 
 
-def test_after_eight_files_the_rest_stands_in_a_function_of_its_own(put: Put) -> None:
+def test_after_eight_files_the_rest_is_in_a_separate_function(put: Put) -> None:
     names = "abcdefghijklmnop"
     includes = {name: f"local {name} = 1\n" for name in names}
     main = "".join(f'--- @include "{name}"\n' for name in names) + "return a + p\n"
@@ -65,18 +65,18 @@ def test_after_eight_files_the_rest_stands_in_a_function_of_its_own(put: Put) ->
     assert code[-3:] == ["return a + p", "end)()", "end)()"]
 
 
-def test_a_circle_is_told_with_all_its_files(put: Put) -> None:
+def test_a_cycle_is_reported_with_all_its_files(put: Put) -> None:
     folder = put('--- @include "a"\n', a='--- @include "b"\n', b='--- @include "a"\n')
     with pytest.raises(ProtocolError, match=r"main\.lua -> includes/a\.lua -> includes/b\.lua -> includes/a\.lua"):
         expand("main", folder)
 
 
-def test_a_missing_script_is_told(put: Put) -> None:
+def test_a_missing_script_is_reported(put: Put) -> None:
     with pytest.raises(ProtocolError, match=r"there is no lua/other\.lua$"):
         expand("other", put(""))
 
 
-def test_a_missing_include_is_told_with_the_file_that_wants_it(put: Put) -> None:
+def test_a_missing_include_is_reported_with_the_file_that_includes_it(put: Put) -> None:
     folder = put('--- @include "a"\n', a='--- @include "gone"\n')
     with pytest.raises(ProtocolError, match=r"no lua/includes/gone\.lua, which lua/includes/a\.lua includes"):
         expand("main", folder)
@@ -93,7 +93,7 @@ def test_a_missing_include_is_told_with_the_file_that_wants_it(put: Put) -> None
         "--- @include",
     ],
 )
-def test_a_malformed_mention_is_told_with_its_line(put: Put, line: str) -> None:
+def test_a_malformed_include_is_reported_with_its_line(put: Put, line: str) -> None:
     with pytest.raises(ProtocolError, match=r'lua/main\.lua:3: write it as --- @include "name"'):
         expand("main", put(f"#!lua\n\n{line}\n", a=""))
 
@@ -111,6 +111,6 @@ def test_the_names_are_the_verbs() -> None:
     assert {"push", "pop", "finish"} <= set(script_names())
 
 
-def test_an_unknown_script_of_the_package_is_told() -> None:
+def test_an_unknown_script_of_the_package_is_reported() -> None:
     with pytest.raises(ProtocolError, match=r"there is no lua/steal\.lua"):
         script("steal")

@@ -17,7 +17,7 @@ from attrs import evolve
 from fairque.protocol.errors import InputsTooLarge, RedisUnavailable
 from fairque.protocol.jsonvalue import dumps, loads
 from fairque.protocol.model.dependencies import After
-from fairque.protocol.model.outputs import Left
+from fairque.protocol.model.outputs import StoredOutputs
 from fairque.protocol.model.retry import Snooze
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.model.xcom import MAX_XCOM_BYTES, Pull, XComUse, mark_xcom
@@ -102,7 +102,7 @@ class TestOutputs:
         error = bench.error(two.task_id)
         assert (error["type"], error["reason"], error["attempts"]) == ("OutputMissing", "input", 1)
         assert error["error"] == (
-            f"task {two.task_id}, argument 'args[0]': the output of task {one.task_id} cannot be had: "
+            f"task {two.task_id}, argument 'args[0]': the output of task {one.task_id} is not available: "
             "that task is FAILED"
         )
 
@@ -113,7 +113,7 @@ class TestOutputs:
         bench.push_all([one, two])
         error = bench.error(two.task_id)["error"]
         assert error.endswith(
-            f"argument 'row': the output of task {one.task_id}['rows'][3] cannot be had: there is nothing at 3"
+            f"argument 'row': the output of task {one.task_id}['rows'][3] is not available: there is nothing at 3"
         )
 
     def test_more_tasks_than_one_call_reads_give_their_outputs(self, bench: "Bench") -> None:
@@ -149,7 +149,10 @@ class TestXCom:
         one, other = bench.task(leave, "rows", 1), bench.task(put)
         two = bench.task(fetch, "rows", depends_on=[one, other], retries=0)
         bench.push_all([one, other, two])
-        assert "pulls 'rows', which 2 tasks before it have left: say whose" in bench.error(two.task_id)["error"]
+        assert (
+            "pulls 'rows', which 2 of its dependencies have pushed: give the function"
+            in bench.error(two.task_id)["error"]
+        )
 
     def test_the_error_of_a_missing_key_lists_the_existing_keys(self, bench: "Bench") -> None:
         bench.start(leave, fetch)
@@ -158,12 +161,12 @@ class TestXCom:
         bench.push_all([one, two])
         error = bench.error(two.task_id)
         assert (error["type"], error["reason"]) == ("OutputMissing", "input")
-        assert "pulls 'row', but the tasks on which it depends have left 'rows' of leave." in error["error"]
+        assert "pulls 'row', but its dependencies have pushed 'rows' of leave." in error["error"]
 
     def test_a_task_without_dependencies_cannot_pull(self, bench: "Bench") -> None:
         bench.start(fetch)
         error = bench.error(bench.push(fetch, "rows"))
-        assert "depends on no other task" in error["error"]
+        assert "does not depend on any task" in error["error"]
         assert (error["type"], error["reason"], error["attempts"]) == ("OutputMissing", "input", 1)
 
     def test_a_value_may_be_an_argument(self, bench: "Bench") -> None:
@@ -178,7 +181,7 @@ class TestXCom:
         one = bench.task(leave_at_first, backoff=None, retries=1)
         two = bench.task(fetch, "rows", depends_on=one)
         bench.push_all([one, two])
-        assert "have left nothing" in bench.error(two.task_id)["error"]
+        assert "have pushed nothing" in bench.error(two.task_id)["error"]
 
     @pytest.mark.parametrize(
         ("value", "problem"),
@@ -310,8 +313,8 @@ class TestExpiredInputs:
         error = self.run_again(bench, one, two)
         assert (error["type"], error["reason"]) == ("OutputMissing", "input")
         assert error["error"] == (
-            f"task {two.task_id}, argument 'rows': the output of task {one.task_id} cannot be had: "
-            "that task is not known any more"
+            f"task {two.task_id}, argument 'rows': the output of task {one.task_id} is not available: "
+            "that task is no longer known"
         )
 
     def test_the_error_of_a_key_names_the_expired_task(self, bench: "Bench") -> None:
@@ -324,8 +327,8 @@ class TestExpiredInputs:
             del fails.__fairque_xcom__  # type: ignore[attr-defined]  # the other tests know nothing of it
         assert (error["type"], error["reason"]) == ("OutputMissing", "input")
         assert error["error"].startswith(
-            f"argument 'rows' of fails: task {two.task_id} pulls 'rows', but the tasks on which it depends have left "
-            f"nothing; {one.task_id} is not known any more."
+            f"argument 'rows' of fails: task {two.task_id} pulls 'rows', but its dependencies have pushed "
+            f"nothing; {one.task_id} is no longer known."
         )
 
 
@@ -370,10 +373,10 @@ class TestTooMuch:
         """Inputs that read from a queue with any number of results of one size, and how many they have read."""
         read: list[int] = []
 
-        def a_piece(_: str, task_ids: Sequence[str]) -> list[Left]:
+        def a_piece(_: str, task_ids: Sequence[str]) -> list[StoredOutputs]:
             read.append(min(3, len(task_ids)))
             result, xcom = dumps("x" * (size - 2)), dumps({"func": "f", "values": {"k": "x" * size}})
-            return [Left(TaskState.FINISHED, result, xcom) for _ in task_ids[:3]]
+            return [StoredOutputs(TaskState.FINISHED, result, xcom) for _ in task_ids[:3]]
 
         return Inputs(a_piece, self.LIMIT), read
 

@@ -1,4 +1,4 @@
-"""Limits that settings, keys and calls all check, in the one place that none of them has to reach into another for."""
+"""Limits and rules for ids that settings, keys and calls share; imports none of them."""
 
 import math
 import re
@@ -11,16 +11,16 @@ from fairque.protocol.showing import shown
 
 __all__ = ["LIMITS", "MAX_ID_BYTES", "QUEUE_NAME", "CostMode", "Limit", "LimitName", "id_problem", "limit_problem"]
 
-#: What the name of a queue matches as a whole.
+#: Regular expression that a whole queue name matches.
 QUEUE_NAME = r"[A-Za-z0-9_.@-]{1,64}"
 
 
 class CostMode(StrEnum):
     """What a task costs its user."""
 
-    #: The time that it runs.
+    #: Its run time.
     TIME = "time"
-    #: One, as each other task.
+    #: 1 per task.
     COUNT = "count"
 
 
@@ -28,14 +28,14 @@ LimitName: TypeAlias = Literal["weight", "cap", "rate", "burst", "backlog", "pau
 
 
 class Limit(NamedTuple):
-    """The rules of one limit; a named tuple, since the help of commands shows them and does without attrs.
+    """The rules of a limit. A named tuple, since the help of commands shows them and must not import attrs.
 
     Attributes:
-        least: Its least value.
-        most: Its greatest one.
-        meaning: What it limits, in words.
+        least: The lowest value.
+        most: The highest value.
+        meaning: What it limits, for humans.
         whole: Whether it is a whole number.
-        of_all: Whether it may also be set for all users that have none of their own.
+        of_all: Whether it can also be set as the default of all users.
     """
 
     least: float
@@ -50,23 +50,23 @@ LIMITS: Final[Mapping[LimitName, Limit]] = MappingProxyType(
         "weight": Limit(0.01, 100, "share relative to other users", whole=False, of_all=False),
         "cap": Limit(1, 1_000_000_000, "most tasks at a time"),
         "rate": Limit(0.000_001, 1_000_000, "most starts a second", whole=False),
-        "burst": Limit(1, 1_000_000_000, "most starts at once where there is a rate"),
+        "burst": Limit(1, 1_000_000_000, "most starts at once if there is a rate"),
         "backlog": Limit(1, 1_000_000_000, "most waiting tasks"),
-        "paused": Limit(1, 1, "whether nothing of it is started", of_all=False),
+        "paused": Limit(1, 1, "whether its tasks are not started", of_all=False),
     }
 )
-"""What may be set for users, by name; the scripts have the same (``lua/includes/ranges.lua``)."""
+"""The limits of users, by name; the scripts have the same ranges (``lua/includes/ranges.lua``)."""
 
-#: Bytes of the longest user, task or deduplication id; they stand last in a key.
+#: Most bytes of user ids, task ids and deduplication keys.
 MAX_ID_BYTES = 128
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def limit_problem(name: LimitName, value: object) -> str | None:
-    """Say what is wrong with the value of a limit, to follow its name; None when nothing is."""
+    """Return what is wrong with the value of a limit, as the continuation of its name; None if it is valid."""
     limit = LIMITS[name]
-    # A bool is an int too, and a text has an order of its own: only plain numbers are looked at.
+    # Only plain numbers: a bool is an int, and comparing a string would raise an error.
     number = type(value) is int or (type(value) is float and math.isfinite(value))
     if number and limit.least <= value <= limit.most and not (limit.whole and value % 1):  # type: ignore[operator]  # see number
         return None
@@ -79,11 +79,11 @@ def _plain(number: float) -> str:
 
 
 def id_problem(value: object, what: str) -> str | None:
-    """Say why a value may not stand as an id in a key; None when it may.
+    """Return why a value is not a valid id; None if it is one.
 
     Args:
-        value: The candidate.
-        what: What it is, for the sentence: ``user_id``, ``task_id`` …
+        value: The value to check.
+        what: Its name in the sentence: ``user_id``, ``task_id`` …
     """
     if not isinstance(value, str):
         return f"{what} must be a string, not {type(value).__name__}: {shown(value)}"

@@ -22,7 +22,7 @@ from fairque.protocol.calls.pop import Granted
 from fairque.protocol.calls.progress import Reported
 from fairque.protocol.embedded.guard import die_with_parent
 from fairque.protocol.errors import FairqueError, RedisUnavailable
-from fairque.protocol.model.outputs import Left
+from fairque.protocol.model.outputs import StoredOutputs
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.model.stopping import StopReason
 from fairque.protocol.model.tracebacks import error_text
@@ -61,7 +61,7 @@ class _Desk:
         self._numbers = count(1)
         self._left: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
 
-    def read(self, token: str, _: str, task_ids: Sequence[str]) -> list[Left]:
+    def read(self, token: str, _: str, task_ids: Sequence[str]) -> list[StoredOutputs]:
         """Ask the worker to read a part of the outputs of tasks, for the attempt with this token.
 
         Raises:
@@ -84,7 +84,7 @@ class _Desk:
             kind = RedisUnavailable if answer is not None and answer["away"] else FairqueError
             raise kind("the worker is gone" if answer is None else answer["problem"])
         return [
-            Left(TaskState(state) if state else None, _bytes(result), _bytes(xcom))
+            StoredOutputs(TaskState(state) if state else None, _bytes(result), _bytes(xcom))
             for state, result, xcom in answer["left"]
         ]
 

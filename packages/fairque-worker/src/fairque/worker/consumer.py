@@ -15,7 +15,7 @@ from fairque.protocol.calls.sweep import Swept, sweep
 from fairque.protocol.durations import to_ms
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.ids import new_nonce
-from fairque.protocol.model.outputs import Left
+from fairque.protocol.model.outputs import StoredOutputs
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.checks import RISKS, findings_of
 from fairque.protocol.runners.wait import WaitLine
@@ -127,7 +127,7 @@ class Consumer:
         """Report the progress of tasks; the queue ignores that of tasks that are no longer held."""
         self.runner.run(progress(self.keys, reports))
 
-    def read_outputs(self, reader: str, task_ids: Sequence[str]) -> list[Left]:
+    def read_outputs(self, reader: str, task_ids: Sequence[str]) -> list[StoredOutputs]:
         """Read outputs for a task: those of the first of these tasks, up to 4 MiB together, but at least one."""
         return self.runner.run(read_outputs(self.keys, reader, task_ids[:MAX_OUTPUTS]))
 

@@ -13,7 +13,7 @@ from fairque.protocol.runners import Runner
 from fairque.protocol.runners.answers import UNKNOWN_COMMAND
 from fairque.protocol.runners.checks import CHECKS, Finding, findings_of, kind_of
 from fairque.protocol.wire.keys import QueueKeys
-from fairque.protocol.wire.rights import needs_of_role, remedy, told
+from fairque.protocol.wire.rights import describe_needs, needs_of_role, remedy
 
 __all__ = ["examine"]
 
@@ -121,14 +121,14 @@ class _Examination:
         if unknown:
             yield _error(
                 "rights",
-                f"no user may {told(unknown)}: the server does not have the command",
+                f"no user may {describe_needs(unknown)}: the server does not have the command",
                 "calls that need it are refused before they change anything",
                 UNKNOWN_COMMAND.fix,
             )
         if missing:
             yield _error(
                 "rights",
-                f"the user may not {told(missing)}",
+                f"the user may not {describe_needs(missing)}",
                 "calls that need it are refused before they change anything",
                 remedy(missing, self._keys.name),
             )

@@ -1,4 +1,4 @@
-"""cancel: end a waiting task, or ask a running one to stop."""
+"""cancel: cancel a waiting task, or ask a running one to stop."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ __all__ = ["cancel"]
 
 
 def cancel(keys: QueueKeys, task_id: str, *, reason: str, result_ttl_ms: int) -> Call[tuple[Status, TaskState]]:
-    """Build the call that cancels a task; it answers what happened and the state of the task now.
+    """Build the call that cancels a task; it answers with the result and the state of the task.
 
-    OK: it is canceled. REQUESTED: it runs and was asked to stop. ALREADY: it had ended. Reading the answer raises
-    `TaskNotFound` when there is no such task.
+    OK: it is canceled. REQUESTED: it is running and was asked to stop. ALREADY: it had ended. Reading the answer raises
+    `TaskNotFound` for an unknown task.
     """
 
     def decode(reply: list[Any]) -> tuple[Status, TaskState]:

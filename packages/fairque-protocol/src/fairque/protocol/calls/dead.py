@@ -1,4 +1,4 @@
-"""read_dead, redrive and delete: the dead letters of a queue, and what an operator does with them."""
+"""read_dead, redrive and delete: read, retry and delete the dead letters of a queue."""
 
 import re
 from collections.abc import Sequence
@@ -20,18 +20,18 @@ from fairque.protocol.wire.status import Status
 
 __all__ = ["MAX_DEAD", "Redriven", "delete", "read_dead", "redrive"]
 
-#: Dead letters of one call.
+#: Most dead letters per call.
 MAX_DEAD = 1_000
 
 
 @frozen
 class Redriven:
-    """What became of one task of a redrive.
+    """The result of a redrive for one task.
 
     Attributes:
-        code: OK, ALREADY when it is not a dead letter, NOT_FOUND, FULL, or BUSY when it has to be sent again.
-        state: Its state; None when it is not known.
-        pause_ms: With FULL: after how many milliseconds another try is reasonable.
+        code: OK, ALREADY if it is not a dead letter, NOT_FOUND, FULL, or BUSY if the call must be repeated.
+        state: Its state; None if it is unknown.
+        pause_ms: For FULL: after how many milliseconds to try again.
     """
 
     code: Status
@@ -40,9 +40,9 @@ class Redriven:
 
 
 def read_dead(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> Call[Page[DeadLetter]]:
-    """Build the call that reads a page of 1 to 1,000 dead letters, in the order in which they ended.
+    """Build the call that reads a page of 1 to 1,000 dead letters, ordered by when they ended.
 
-    A page has fewer than ``most`` where they are more than 4 MiB together; ``next`` says whether others follow.
+    A page has fewer than ``most`` if they exceed 4 MiB; ``next`` says whether more follow.
 
     Raises:
         InvalidArgument: ``after`` is not the ``next`` of a page; nothing was sent.
@@ -63,12 +63,12 @@ def read_dead(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> 
 
 
 def redrive(keys: QueueKeys, task_ids: Sequence[str], *, result_ttl_ms: int) -> Call[list[Redriven]]:
-    """Build the call that makes 1 to 1,000 dead letters runnable again; it answers for each in order.
+    """Build the call that makes 1 to 1,000 dead letters runnable again; it answers for each, in order.
 
     Args:
         keys: The queue.
         task_ids: The tasks.
-        result_ttl_ms: How long those are kept that are canceled because they depend on one of them.
+        result_ttl_ms: How long to keep dependents that are still to be canceled because of them.
     """
 
     def decode(reply: list[Any]) -> list[Redriven]:
@@ -83,7 +83,7 @@ def redrive(keys: QueueKeys, task_ids: Sequence[str], *, result_ttl_ms: int) -> 
 
 
 def delete(keys: QueueKeys, task_ids: Sequence[str], *, result_ttl_ms: int) -> Call[list[Status]]:
-    """Build the call that forgets 1 to 1,000 dead letters; OK, ALREADY (no dead letter), NOT_FOUND or BUSY for each."""
+    """Build the call that deletes 1 to 1,000 dead letters; OK, ALREADY (not a dead letter), NOT_FOUND or BUSY each."""
     return Call(
         "delete",
         keys,
@@ -94,7 +94,7 @@ def delete(keys: QueueKeys, task_ids: Sequence[str], *, result_ttl_ms: int) -> C
 
 def _letter(places: Sequence[Any]) -> DeadLetter:
     task_id, ended_at, pushed_at, user_id, attempts, failures, lost, worker, blob, message = places
-    told = _told(blob)
+    error = _error_fields(blob)
     try:
         task = decode_task(message)
     except FairqueError:
@@ -104,8 +104,8 @@ def _letter(places: Sequence[Any]) -> DeadLetter:
         user_id=text(user_id),
         func=None if task is None else task.func,
         task=task,
-        reason=dead_reason(told.get("reason", "")),
-        error=ErrorInfo(told.get("type", ""), told.get("error", ""), told.get("traceback", "")),
+        reason=dead_reason(error.get("reason", "")),
+        error=ErrorInfo(error.get("type", ""), error.get("error", ""), error.get("traceback", "")),
         worker=text(worker) or None,
         attempts=attempts,
         failures=failures,
@@ -115,8 +115,8 @@ def _letter(places: Sequence[Any]) -> DeadLetter:
     )
 
 
-def _told(blob: bytes) -> dict[str, str]:
-    """Return what a worker told of the last error. A worker of another make may have left anything."""
+def _error_fields(blob: bytes) -> dict[str, str]:
+    """Return the stored fields of the last error. A third-party worker may have stored anything."""
     try:
         value = loads(blob)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Which queue of a name it is, so that who has declared something in it sees that the server has lost it."""
+"""The edition of a queue, by which a process that declared settings detects that the server has lost them."""
 
 from collections.abc import Sequence
 
@@ -9,18 +9,18 @@ __all__ = ["NO_EDITION", "Edition", "edition_of"]
 
 @frozen
 class Edition:
-    """Tells a queue from one of the same name that was there before, and from an older state of itself.
+    """Distinguishes a queue from an earlier one with the same name, and from an older state of itself.
 
     Attributes:
-        born: When the queue was made, in microseconds since the epoch; 0 while there is none.
-        changes: How many changes of schedules and settings it has seen.
+        born: When the queue was created, in microseconds since the epoch; 0 if it does not exist.
+        changes: The number of changes of its schedules and settings.
     """
 
     born: int
     changes: int
 
     def lost(self, since: "Edition") -> bool:
-        """Whether the server has lost data since it said that."""
+        """Return whether the server has lost data since an earlier edition."""
         return self.born != since.born or self.changes < since.changes
 
 
@@ -28,5 +28,5 @@ NO_EDITION = Edition(0, 0)
 
 
 def edition_of(places: Sequence[bytes | str]) -> Edition:
-    """Read the two places of an answer, where it has them."""
+    """Return the edition in an answer, if it has one."""
     return Edition(int(places[0] or 0), int(places[1] or 0)) if places else NO_EDITION

@@ -1,4 +1,4 @@
-"""finish, fail and release: how an attempt ends. Each call takes many and answers one by one."""
+"""finish, fail and release: report the endings of attempts, many in a call."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,11 +19,11 @@ class Finished:
     """An attempt that returned.
 
     Attributes:
-        task_id: The task.
-        token: Proof of holding it.
+        task_id: The id of the task.
+        token: The proof that the worker holds its lease.
         ran_us: Its run time in microseconds.
-        result: JSON, empty for null.
-        xcom: The values that it pushed, a JSON object by key; empty for none.
+        result: Its result as JSON; empty for null.
+        xcom: The values that it pushed, see `encode_xcom`; empty for none.
     """
 
     task_id: str
@@ -35,7 +35,7 @@ class Finished:
 
 @frozen
 class Failed:
-    """An attempt that raised. ``error`` is the JSON that a dead letter keeps, ``pause_ms`` the wait before a retry."""
+    """An attempt that raised an error. ``error`` is the JSON of a dead letter, ``pause_ms`` the retry delay."""
 
     task_id: str
     token: str
@@ -47,7 +47,7 @@ class Failed:
 
 @frozen
 class Released:
-    """An attempt that is given back uncounted."""
+    """An attempt that is released without counting as one."""
 
     task_id: str
     token: str
@@ -56,11 +56,11 @@ class Released:
 
 @frozen
 class Ended:
-    """The answer for one task.
+    """The answer for a task.
 
     Attributes:
         code: OK, ALREADY, LOST or NOT_FOUND.
-        state: The state of the task now; None when it is not known.
+        state: The current state of the task; None if it is unknown.
     """
 
     code: Status
@@ -68,7 +68,7 @@ class Ended:
 
 
 def finish(keys: QueueKeys, tasks: Sequence[Finished], *, result_ttl_ms: int) -> Call[list[Ended]]:
-    """Build the call that records results, to be kept for ``result_ttl_ms``."""
+    """Build the call that stores results for ``result_ttl_ms``."""
     args: list[Argument] = [result_ttl_ms]
     for task in tasks:
         args += (task.task_id, task.token, task.ran_us, task.result, task.xcom)
@@ -76,7 +76,7 @@ def finish(keys: QueueKeys, tasks: Sequence[Finished], *, result_ttl_ms: int) ->
 
 
 def fail(keys: QueueKeys, tasks: Sequence[Failed], *, result_ttl_ms: int, dead_ttl_ms: int) -> Call[list[Ended]]:
-    """Build the call that records failures; those that are final are kept for ``dead_ttl_ms``."""
+    """Build the call that stores failures; tasks that fail finally are kept for ``dead_ttl_ms``."""
     args: list[Argument] = [result_ttl_ms, dead_ttl_ms]
     for task in tasks:
         args += (task.task_id, task.token, task.ran_us, task.verdict, task.pause_ms, task.error)
@@ -84,7 +84,7 @@ def fail(keys: QueueKeys, tasks: Sequence[Failed], *, result_ttl_ms: int, dead_t
 
 
 def release(keys: QueueKeys, tasks: Sequence[Released], *, result_ttl_ms: int) -> Call[list[Ended]]:
-    """Build the call that gives tasks back; those whose cancelation was asked for end instead."""
+    """Build the call that releases tasks; those with a requested cancelation are canceled instead."""
     args: list[Argument] = [result_ttl_ms]
     for task in tasks:
         args += (task.task_id, task.token, task.ran_us)

@@ -1,4 +1,4 @@
-"""fire and lead: how one scheduler becomes the leader, and enqueues the tasks of schedules that are due."""
+"""fire and lead: elect the leader among schedulers, and enqueue the tasks of due schedules."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,23 +15,23 @@ from fairque.protocol.wire.status import Status
 
 __all__ = ["MAX_MOVES", "Fired", "Firing", "Leadership", "Move", "fire", "lead", "move"]
 
-#: Of one call.
+#: Most moves per call.
 MAX_MOVES = 200
 _NO_TASK: tuple[Argument, ...] = ("", *[""] * 11)
 
 
 @frozen
 class Move:
-    """How a schedule comes from one of its times to the next; made by `move`.
+    """A move of a schedule from one run to the next; created by `move`.
 
     Attributes:
         schedule_id: The schedule.
-        revision: As it was read.
-        time: Its next time as it was read; None while none was computed.
-        fire_at: The run that enqueues a task; None when none does.
-        missed: How many runs before it enqueue none.
+        revision: The revision that was read.
+        time: The next run that was read; None if it was not computed.
+        fire_at: The run that enqueues a task; None if none does.
+        missed: How many runs before it are missed.
         size: Bytes of the task's message.
-        args: As the script takes it.
+        args: The arguments of the script.
     """
 
     schedule_id: str
@@ -45,14 +45,14 @@ class Move:
 
 @frozen
 class Fired:
-    """What became of a move.
+    """The result of a move.
 
     Attributes:
-        code: OK: done. ALREADY: somebody did it before. SKIPPED: without the task, since the last one has not ended.
-            NOT_FOUND, CHANGED: it was removed, or it has a newer revision. EARLY: it is not due yet. FULL: too many
-            tasks wait. Nothing was changed by the last four.
-        next_at: Its next time now; None when there is none.
-        pause_ms: For FULL: after how long to try again.
+        code: OK: done. ALREADY: it was made before. SKIPPED: made without a task, since the previous one has not ended.
+            NOT_FOUND: the schedule was deleted. CHANGED: it has a newer revision. EARLY: it is not due yet. FULL: a
+            backlog is full. The last four changed nothing.
+        next_at: The next run of the schedule; None if there is none.
+        pause_ms: For FULL: after how many milliseconds to try again.
     """
 
     code: Status
@@ -65,9 +65,9 @@ class Firing:
     """The answer of `fire`.
 
     Attributes:
-        at_ms: When it was, in milliseconds since the epoch on the server's clock.
-        ruling: The term of a later leader, who alone may fire; None when all was done.
-        fired: What became of each move.
+        at_ms: When it was made, in milliseconds since the epoch by the server's clock.
+        ruling: The term of a later leader, if the caller no longer leads and nothing was done; otherwise None.
+        fired: The result of each move.
     """
 
     at_ms: int
@@ -80,11 +80,11 @@ class Leadership:
     """The answer of `lead`.
 
     Attributes:
-        leads: Whether the caller leads now.
-        term: That of the leader.
-        lease_ms: How long it leads yet.
-        holder: The other one who leads; else empty.
-        edition: Which queue it is.
+        leads: Whether the caller leads.
+        term: The term of the leader.
+        lease_ms: Milliseconds left on its lease.
+        holder: The holder, if another scheduler leads; otherwise empty.
+        edition: The edition of the queue.
     """
 
     leads: bool
@@ -104,16 +104,16 @@ def move(
     missed: int = 0,
     missed_last: int = 0,
 ) -> Move:
-    """Make a move of a schedule. The task's message is encoded here, ahead of its time.
+    """Create a move of a schedule. The message of the task is encoded here, before the run is due.
 
     Args:
         schedule: The schedule to move.
-        revision: As it was read.
-        time: Its next time as it was read; None while none was computed.
-        following: What the next one is to be; None when there is none.
-        fire_at: The run that enqueues a task.
-        missed: How many runs from ``time`` on enqueue none.
-        missed_last: The last of those.
+        revision: The revision that was read.
+        time: The next run that was read; None if it was not computed.
+        following: The run after the move; None if there is none.
+        fire_at: The run that enqueues a task; None if none does.
+        missed: How many runs from ``time`` are missed.
+        missed_last: The last missed run.
     """
     head = (
         schedule.schedule_id,
@@ -133,17 +133,17 @@ def move(
 
 
 def fire(keys: QueueKeys, moves: Sequence[Move], *, term: int, result_ttl_ms: int) -> Call[Firing]:
-    """Build the call that makes 1 to 200 moves, each by itself; sent again, it makes none twice.
+    """Build the call that makes 1 to 200 independent moves. Repeating it makes none twice.
 
     Args:
         keys: The queue.
-        moves: They may be of one schedule, too, in the order of their times. 4 MiB of messages at most.
-        term: That of the caller.
-        result_ttl_ms: How long a schedule is kept that has no further times.
+        moves: The moves, with at most 4 MiB of messages. Several moves of a schedule must be in order.
+        term: The term of the caller.
+        result_ttl_ms: How long to keep a schedule without further runs.
     """
     args: list[Argument] = [term, result_ttl_ms]
-    for one in moves:
-        args += one.args
+    for each in moves:
+        args += each.args
 
     def decode(reply: list[Any]) -> Firing:
         if reply[0] == Status.LOST:
@@ -159,11 +159,11 @@ def fire(keys: QueueKeys, moves: Sequence[Move], *, term: int, result_ttl_ms: in
 
 
 def lead(keys: QueueKeys, holder: str, *, lease_ms: int) -> Call[Leadership]:
-    """Build the call that asks for the lead, or renews the lease; with 0 it resigns.
+    """Build the call that requests the lead or renews its lease; with a lease of 0 it resigns.
 
     Args:
         keys: The queue.
-        holder: Of the scheduler's process alone, by `holder_of`.
+        holder: The unique holder of the scheduler's process, see `holder_of`.
         lease_ms: How long it leads unless it renews the lease.
     """
 

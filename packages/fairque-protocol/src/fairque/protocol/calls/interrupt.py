@@ -9,7 +9,7 @@ __all__ = ["interrupt"]
 
 
 def interrupt(keys: QueueKeys, worker: str) -> Call[None]:
-    """Build the call that ends the wait of the worker with this name, as if work had come."""
+    """Build the call that ends the wait of the worker with this name, as if there were a task."""
 
     def decode(reply: list[Any]) -> None:
         opened(keys, reply)

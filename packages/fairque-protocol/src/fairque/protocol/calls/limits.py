@@ -1,4 +1,4 @@
-"""limit, configure and purge: what users and the whole queue may use, and how waiting tasks of a user are dropped."""
+"""limit, configure and purge: set limits of users and of the queue, and cancel the waiting tasks of a user."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -25,16 +25,16 @@ __all__ = [
     "purge",
 ]
 
-#: Stands for the defaults of all users.
+#: The user id of the defaults of all users.
 ALL_USERS = ""
 MAX_PURGE_TASKS = 1_000
-#: Of one call.
+#: Most settings per call.
 MAX_SETTINGS = 1_000
 
 
 @frozen
 class Setting:
-    """One setting of one user, or of `ALL_USERS`; a value of None takes it back."""
+    """A limit of a user or of `ALL_USERS`; None removes it."""
 
     user_id: str
     name: LimitName
@@ -43,17 +43,17 @@ class Setting:
 
 @frozen
 class Purged:
-    """How many tasks a purge canceled, and how many of the user still wait."""
+    """How many tasks a purge canceled, and how many tasks of the user still wait."""
 
     canceled: int
     left: int
 
 
 def limit(keys: QueueKeys, settings: Iterable[Setting]) -> Call[int]:
-    """Build the call that makes up to 1,000 settings, all or none; its answer is how many were not so before.
+    """Build the call that makes up to 1,000 settings, all or none; its answer is how many changed.
 
     Raises:
-        InvalidArgument: With every setting that cannot be made; nothing was sent.
+        InvalidArgument: With a problem for each invalid setting; nothing was sent.
     """
     settings = tuple(settings)
     if problems := [problem for setting in settings for problem in _problems(setting)]:
@@ -65,16 +65,16 @@ def limit(keys: QueueKeys, settings: Iterable[Setting]) -> Call[int]:
 
 
 def configure(keys: QueueKeys, *, cost_mode: str | None = None, backlog: int | None = None) -> Call[bool]:
-    """Build the call that sets how the queue behaves; its answer is whether anything was not so before.
+    """Build the call that changes settings of the queue; its answer is whether anything changed.
 
     Args:
         keys: The queue.
-        cost_mode: What tasks cost, a `CostMode`. None leaves it as it is.
-        backlog: Most waiting tasks of the queue, 0 for no limit. None leaves it as it is.
+        cost_mode: What a task costs, a `CostMode`. None leaves it unchanged.
+        backlog: Most waiting tasks of the queue, 0 for no limit. None leaves it unchanged.
 
     Raises:
-        InvalidArgument: With every value that cannot be used; nothing was sent.
-        Conflict: When the answer is read: users have tasks or debts, and the cost mode would change.
+        InvalidArgument: With a problem for each invalid value; nothing was sent.
+        Conflict: While reading the answer, if the cost mode would change while users have tasks or debts.
     """
     problems = []
     if cost_mode not in (None, *CostMode):
@@ -100,7 +100,7 @@ def purge(
     """Build the call that cancels up to ``most`` waiting tasks of a user; running ones continue.
 
     Raises:
-        InvalidArgument: It cannot be the id of a user; nothing was sent.
+        InvalidArgument: `user_id` is not a valid user id; nothing was sent.
     """
     if problem := id_problem(user_id, "user_id"):
         raise InvalidArgument(problem)

@@ -1,4 +1,4 @@
-"""pop: give a worker its next tasks, fair between users."""
+"""pop: give a worker its next tasks, fairly between users."""
 
 from typing import Any
 
@@ -16,17 +16,17 @@ MAX_POP_TASKS = 100
 
 @frozen
 class Granted:
-    """A task that the worker now holds.
+    """A task whose lease the worker now holds.
 
     Attributes:
-        task_id: The task.
-        message: The encoded task; empty when it is lost.
-        token: Proof of holding it; every later call about this attempt carries it.
+        task_id: The id of the task.
+        message: The encoded task; empty if it is lost.
+        token: The proof that the worker holds the lease, for all later calls about this attempt.
         attempt: Number of this attempt, from 1.
-        failures: How many attempts ended in an error so far.
-        solo: Whether its last worker vanished while it ran, so that it should run apart from others.
+        failures: How many attempts have raised an error.
+        solo: Whether its last worker was lost while running it, so that it should run apart from other tasks.
         pushed_at: When it was pushed, in milliseconds since the epoch.
-        heritage: User and priority of a task whose message leaves them to those that it depends on.
+        heritage: User and priority of a task that inherits them from a dependency.
     """
 
     task_id: str
@@ -40,7 +40,7 @@ class Granted:
 
     @property
     def fence(self) -> int:
-        """A number that grows with each attempt, by which an outside store can refuse an older one."""
+        """The fencing token, which grows with each attempt, so that other stores can refuse older attempts."""
         return int(self.token.partition(":")[0])
 
 
@@ -49,10 +49,10 @@ class Popped:
     """The answer of a pop.
 
     Attributes:
-        tasks: At most as many as were asked for, and as many as have 4 MiB together; at least one where there is one.
-        more: Whether another pop may find something at once: a runnable task, or a bounded step that is not finished.
-        wait_ms: Milliseconds until the next delay, retry, rate or lease is over; None when nothing waits for a time.
-        reclaimed: Tasks of lost workers that were taken back on the way, at most 2.
+        tasks: At most the requested number, and at most 4 MiB; at least one if there is one.
+        more: Whether another pop may find more at once: a runnable task, or a bounded step that is not complete.
+        wait_ms: Milliseconds until the next delay, retry, rate or lease ends; None if nothing waits for a time.
+        reclaimed: Tasks of lost workers that were reclaimed meanwhile, at most 2.
     """
 
     tasks: tuple[Granted, ...]
@@ -77,12 +77,12 @@ def pop(
     Args:
         keys: The queue.
         worker: Name of the worker.
-        claim: A new nonce for each pop; the same one again gets the same tasks again.
-        count: How many at most.
-        lease_ms: Milliseconds until the tasks are given to others unless the lease is renewed.
-        max_lost_workers: How many lost leases make a dead letter.
-        result_ttl_ms: How long a task that ends canceled here is remembered.
-        dead_ttl_ms: How long a dead letter is kept.
+        claim: A new nonce for each pop; repeating the call with the same nonce returns the same tasks.
+        count: Most tasks to take.
+        lease_ms: Milliseconds until the tasks are reclaimed unless their leases are renewed.
+        max_lost_workers: Number of lost workers after which a task becomes a dead letter.
+        result_ttl_ms: How long to keep a task that is canceled here.
+        dead_ttl_ms: How long to keep a dead letter.
     """
     args = (worker, claim, min(count, MAX_POP_TASKS), lease_ms, max_lost_workers, result_ttl_ms, dead_ttl_ms)
 

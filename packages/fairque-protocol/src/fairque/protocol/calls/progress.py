@@ -1,4 +1,4 @@
-"""progress and read_progress: how far running tasks have come, told by their workers and read by whoever asks."""
+"""progress and read_progress: store the progress of running tasks, and read it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ __all__ = ["Reported", "parse_progress", "progress", "read_progress"]
 
 @frozen
 class Reported:
-    """How far a task has come, told by the worker that holds it."""
+    """The progress of a task, reported by the worker that holds its lease."""
 
     task_id: str
     token: str
@@ -26,7 +26,7 @@ class Reported:
 
 
 def progress(keys: QueueKeys, reports: Sequence[Reported]) -> Call[list[Status]]:
-    """Build the call that tells how far tasks have come; it answers OK, LOST or NOT_FOUND for each in order."""
+    """Build the call that stores the progress of tasks; it answers OK, LOST or NOT_FOUND for each, in order."""
     args: list[Argument] = []
     for report in reports:
         args += (report.task_id, report.token, _encoded(report.progress))
@@ -34,7 +34,7 @@ def progress(keys: QueueKeys, reports: Sequence[Reported]) -> Call[list[Status]]
 
 
 def read_progress(keys: QueueKeys, task_ids: Sequence[str]) -> Call[list[Progress | None]]:
-    """Build the call that reads how far 1 to 1,000 tasks have come; None for one that has said nothing."""
+    """Build the call that reads the progress of 1 to 1,000 tasks; None for a task that reported none."""
 
     def decode(reply: list[Any]) -> list[Progress | None]:
         return [parse_progress(stored) if stored else None for stored in opened(keys, reply)[1:]]
@@ -43,19 +43,19 @@ def read_progress(keys: QueueKeys, task_ids: Sequence[str]) -> Call[list[Progres
 
 
 def parse_progress(stored: bytes) -> Progress:
-    """Return a progress as the queue keeps and announces it: its time, and what the worker wrote.
+    """Parse a progress in the form that the queue stores and publishes: its time, and the JSON of the worker.
 
     Raises:
-        ProtocolError: It is none.
+        ProtocolError: It is not a progress.
     """
     try:
         time, _, text = stored.partition(b"\n")
-        told = loads(text)
+        fields = loads(text)
         return Progress(
-            told["done"],
-            told.get("total"),
-            told.get("message", ""),
-            attempt=told.get("attempt", 1),
+            fields["done"],
+            fields.get("total"),
+            fields.get("message", ""),
+            attempt=fields.get("attempt", 1),
             updated_at=int(time),
         )
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -63,9 +63,9 @@ def parse_progress(stored: bytes) -> Progress:
 
 
 def _encoded(progress: Progress) -> bytes:
-    told: dict[str, Any] = {"done": progress.done, "attempt": progress.attempt}
+    fields: dict[str, Any] = {"done": progress.done, "attempt": progress.attempt}
     if progress.total is not None:
-        told["total"] = progress.total
+        fields["total"] = progress.total
     if progress.message:
-        told["message"] = progress.message
-    return dumps(told)
+        fields["message"] = progress.message
+    return dumps(fields)

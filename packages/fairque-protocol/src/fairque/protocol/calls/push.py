@@ -1,4 +1,4 @@
-"""push: store tasks and make them runnable, or remember when they will be."""
+"""push: store tasks, as runnable, scheduled or waiting for others."""
 
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -22,18 +22,18 @@ __all__ = ["MAX_BATCH_BYTES", "MAX_BATCH_EDGES", "MAX_BATCH_TASKS", "Pushed", "a
 
 MAX_BATCH_TASKS = 1_000
 MAX_BATCH_BYTES = 4 * 1_048_576
-#: Dependencies of all tasks of a push together: each costs the server more than a microsecond, in one stroke.
+#: Most dependencies of all tasks of a push together: each blocks the server for more than a microsecond.
 MAX_BATCH_EDGES = 10_000
 
 
 @frozen
 class Pushed:
-    """What became of one task of a push.
+    """The result of a push for one task.
 
     Attributes:
-        code: OK when it was stored, ALREADY when it had been before, DEDUPLICATED when another one stands for it.
-        state: Its state, or that of the other one; None when the other one has ended and is forgotten.
-        task_id: Its id, or that of the other one.
+        code: OK if it was stored, ALREADY if it was stored before, DEDUPLICATED if another task holds its key.
+        state: Its state, or that of the other task; None if the other task has expired.
+        task_id: Its id, or that of the other task.
     """
 
     code: Status
@@ -50,25 +50,25 @@ def push(
     user_id: str | None = None,
     default_user_id: str | None = None,
 ) -> Call[list[Pushed]]:
-    """Build the call that pushes tasks in one atomic step; its answer has one place for each, in their order.
+    """Build the call that pushes tasks in one atomic step; it answers for each, in order.
 
     Args:
         keys: The queue.
-        tasks: 1 to 1,000 tasks. They may depend on each other, in any order; without a user or a priority they take
-            those of the first one that they depend on.
+        tasks: 1 to 1,000 tasks. They may depend on each other, in any order; without a user or a priority they inherit
+            those of their first dependency.
         message_limit: Bytes of the largest message.
-        user_id: User of the tasks that name none.
-        default_user_id: User of the tasks that have none then, and depend on no other.
-        result_ttl_ms: How long a task is remembered that is canceled here, since one that it depends on has failed.
+        user_id: User of tasks without a user.
+        default_user_id: User of tasks that have no user then, and no dependencies.
+        result_ttl_ms: How long to keep a task that is canceled here because a dependency has failed.
 
     Raises:
-        InvalidTask: A task cannot be pushed, for the reason that the error names.
-        TaskTooLarge: A message is above the limit.
+        InvalidTask: A task cannot be pushed; the message says why.
+        TaskTooLarge: A message exceeds the limit.
         BatchTooLarge: There are more than 1,000 tasks, 4 MiB, or 10,000 dependencies.
     """
     if not 1 <= len(tasks) <= MAX_BATCH_TASKS:
         raise BatchTooLarge(
-            f"{len(tasks):,} tasks in one push: 1 to {MAX_BATCH_TASKS:,} go in one atomic call. "
+            f"{len(tasks):,} tasks in one push: an atomic call takes 1 to {MAX_BATCH_TASKS:,}. "
             "Split them, or call push_many(tasks, chunked=True)"
         )
     args: list[Argument] = [message_limit, result_ttl_ms]
@@ -84,7 +84,7 @@ def push(
         args += arguments_of(task, message)
     if size > MAX_BATCH_BYTES:
         raise BatchTooLarge(
-            f"the messages of one push have {size:,} bytes: at most {MAX_BATCH_BYTES:,} go in one atomic call. "
+            f"the messages of one push have {size:,} bytes: an atomic call takes at most {MAX_BATCH_BYTES:,}. "
             "Split them, or call push_many(tasks, chunked=True)"
         )
 
@@ -104,13 +104,13 @@ def push(
             Pushed(Status(code), TaskState(text(state)) if state else None, text(task_id))
             for code, state, task_id in zip(answers, answers, answers, strict=True)
         ]
-        return [one for _, one in sorted(zip(order, pushed, strict=True), key=lambda pair: pair[0])]
+        return [result for _, result in sorted(zip(order, pushed, strict=True), key=lambda pair: pair[0])]
 
     return Call("push", keys, tuple(args), decode)
 
 
 def arguments_of(task: Task[Any], message: Message) -> tuple[Argument, ...]:
-    """Return the eleven arguments by which a script stores a task."""
+    """Return the eleven arguments with which a script stores a task."""
     return (
         task.task_id,
         message.user_id,
@@ -148,12 +148,12 @@ def _priority(task: Task[Any], message: Message) -> int:
 
 
 def _argument(tasks: Sequence[Task[Any]], task_id: str, parent_id: str) -> str:
-    """Name the argument that an output of the other task was to be, if one was."""
+    """Return the name of the argument that uses an output of the other task; empty if none does."""
     for task in tasks:
         if task.task_id == task_id:
-            for one in take_out(task.args, task.kwargs)[2]:
-                if one.output.task_id == parent_id:
-                    return parameter_name(task.func, one.at[0]) or f"args[{one.at[0]}]"
+            for found in take_out(task.args, task.kwargs)[2]:
+                if found.output.task_id == parent_id:
+                    return parameter_name(task.func, found.at[0]) or f"args[{found.at[0]}]"
     return ""
 
 
@@ -161,13 +161,13 @@ def _check_edges(messages: Sequence[Message]) -> None:
     edges = sum(len(message.parents) for message in messages)
     if edges > MAX_BATCH_EDGES:
         raise BatchTooLarge(
-            f"the tasks of one push have {edges:,} dependencies: at most {MAX_BATCH_EDGES:,} go in one atomic call. "
-            "Let a task between two wide stages wait for all of the first, and all of the second wait for that"
+            f"the tasks of one push have {edges:,} dependencies: an atomic call takes at most {MAX_BATCH_EDGES:,}. "
+            "Put a task between two wide stages that waits for the first, and let the second wait for that task"
         )
 
 
 def _order(tasks: Sequence[Task[Any]], messages: Sequence[Message]) -> Sequence[int]:
-    """Return the places of the tasks in the order in which they are sent: those first on which others depend."""
+    """Return the indexes of the tasks in the order in which they are sent: dependencies first."""
     if not any(message.parents for message in messages):
         return range(len(tasks))
     parents = {task.task_id: message.parents for task, message in zip(tasks, messages, strict=True)}

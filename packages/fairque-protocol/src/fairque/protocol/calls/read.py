@@ -1,4 +1,4 @@
-"""read_task and read_stats: what a queue knows, without changing it."""
+"""read_task and read_stats: read a task, and the statistics of a queue."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -15,7 +15,7 @@ from fairque.protocol.wire.status import Status
 
 __all__ = ["TOTALS", "QueueStats", "read_stats", "read_task"]
 
-#: What a queue counts since it was made, in the order in which it is shown.
+#: The counters of a queue since it was created, in the order in which they are shown.
 TOTALS: Final = (
     "pushed",
     "finished",
@@ -32,27 +32,27 @@ TOTALS: Final = (
 
 @frozen(kw_only=True)
 class QueueStats:
-    """The queue in numbers. The first eight say what is there now, the others what has happened since it was made.
+    """The statistics of a queue: its current state, and counters since it was created, from ``pushed`` on.
 
     Attributes:
-        queued: Tasks that a free worker could start, among them those of parked users.
-        scheduled: Tasks that wait for their time.
-        deferred: Tasks that wait for others on which they depend.
-        running: Tasks that workers hold.
+        queued: QUEUED tasks, including those of parked users.
+        scheduled: Tasks that wait for a time.
+        deferred: Tasks that wait for other tasks.
+        running: Running tasks.
         dead: Dead letters.
-        kept: Ended tasks that are still remembered.
+        kept: Ended tasks whose records have not expired.
         users_waiting: Users with tasks that a free worker could start.
-        at_ms: When it was read, in milliseconds since the epoch on the server's clock.
+        at_ms: When it was read, in milliseconds since the epoch by the server's clock.
         pushed: Tasks stored.
         finished: Tasks that ended with a result.
         failed: Tasks that ended as dead letters.
         canceled: Tasks that were canceled.
         retried: Attempts that failed and were retried.
-        released: Attempts that were given back.
+        released: Attempts that were released.
         redriven: Dead letters that were made runnable again.
-        expired: Leases that ran out.
+        expired: Leases that expired.
         stale: Endings that were refused because the lease was lost.
-        broken: Keys that could not be read and were set aside.
+        broken: Keys that were unreadable and set aside.
     """
 
     queued: int
@@ -76,7 +76,7 @@ class QueueStats:
 
 
 def read_task(keys: QueueKeys, task_id: str) -> Call[TaskInfo]:
-    """Build the call that reads one task. Reading the answer raises `TaskNotFound` when there is no such task."""
+    """Build the call that reads a task. Reading the answer raises `TaskNotFound` for an unknown task."""
 
     def decode(reply: list[Any]) -> TaskInfo:
         if reply[0] == Status.NOT_FOUND:
@@ -105,12 +105,12 @@ def _moment(ms: str | None) -> datetime | None:
 
 
 def _whole(number: str) -> int:
-    # A number with a fraction, which somebody else wrote, stops nobody.
+    # Tolerates a number with a fraction, written by another program.
     return int(float(number))
 
 
 def read_stats(keys: QueueKeys) -> Call[QueueStats]:
-    """Build the call that reads the queue in numbers."""
+    """Build the call that reads the statistics of a queue."""
 
     def decode(reply: list[Any]) -> QueueStats:
         answers = opened(keys, reply)

@@ -1,4 +1,4 @@
-"""What pop and sweep tell of tasks that they took back, since the leases had ended."""
+"""The tasks that pop and sweep reclaimed after their leases ended."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,13 +13,13 @@ __all__ = ["Reclaimed", "reclaimed_in"]
 
 @frozen
 class Reclaimed:
-    """A task whose worker stopped renewing its lease, and what became of it.
+    """A task whose worker stopped renewing its lease.
 
     Attributes:
-        task_id: The task.
-        user_id: Its user; empty when its record is lost.
-        worker: Name of the worker that held it; empty when its record is lost.
-        state: QUEUED when it will be started again, FAILED when it is a dead letter now, or CANCELED.
+        task_id: The id of the task.
+        user_id: Its user; empty if its record is lost.
+        worker: Name of the worker that held it; empty if its record is lost.
+        state: Its state now: QUEUED if it will be started again, FAILED if it is a dead letter, or CANCELED.
     """
 
     task_id: str
@@ -29,9 +29,9 @@ class Reclaimed:
 
 
 def reclaimed_in(places: Sequence[Any]) -> tuple[Reclaimed, ...]:
-    """Return the tasks in these places of an answer, four for each."""
-    each = iter(places)
+    """Return the tasks in a part of an answer, which has four values for each."""
+    values = iter(places)
     return tuple(
         Reclaimed(text(task_id), text(user_id), text(worker), TaskState(text(state)))
-        for task_id, user_id, worker, state in zip(each, each, each, each, strict=True)
+        for task_id, user_id, worker, state in zip(values, values, values, values, strict=True)
     )

@@ -8,14 +8,14 @@ from fairque.protocol.wire.keys import QueueKeys
 
 __all__ = ["rights"]
 
-#: What the script says of a command that the server does not have.
+#: The answer for a command that the server does not have.
 _UNKNOWN = 2
 
 
 def rights(keys: QueueKeys, commands: Sequence[str]) -> Call[list[bool | None]]:
-    """Build the call that asks whether commands are allowed, with ``*`` for a key and ``&`` for a channel.
+    """Build the call that reads whether commands are allowed, with ``*`` for a key and ``&`` for a channel.
 
-    The answer has a place for each: None is a command that the server does not have.
+    The answer has a value for each; None if the server does not have the command.
     """
 
     def decode(reply: list[Any]) -> list[bool | None]:

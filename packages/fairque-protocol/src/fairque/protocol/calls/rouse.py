@@ -1,4 +1,4 @@
-"""rouse: wake one idle worker, for a worker that took the wake-up and cannot use it."""
+"""rouse: wake an idle worker, called by a worker that consumed the wake-up but cannot take a task."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ __all__ = ["rouse"]
 
 
 def rouse(keys: QueueKeys) -> Call[None]:
-    """Build the call that wakes one idle worker when a task is runnable."""
+    """Build the call that wakes an idle worker if a task is runnable."""
 
     def decode(reply: list[Any]) -> None:
         opened(keys, reply)

@@ -1,4 +1,4 @@
-"""schedule, enable, unschedule and their readers: schedules as producers, operators and the leader see them."""
+"""schedule, enable, unschedule and due: store, pause and delete schedules, and read them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -56,24 +56,24 @@ __all__ = [
     "unschedule",
 ]
 
-#: Of one call of `schedule`.
+#: Most schedules per call of `schedule`.
 MAX_SCHEDULES = 100
-#: Of one answer of `due`.
+#: Most schedules per answer of `due`.
 MAX_DUE = 10_000
 _MAX_BYTES = 4 * 1_048_576
 _PLACES = 13
-#: Reasons of misses that the scripts name otherwise.
+#: Reasons of misses that have another name in the scripts.
 _REASONS: dict[str, Any] = {"disabled": "paused"}
 
 
 @frozen
 class Overdue:
-    """Times of a schedule that are due and were not fired: missed, if it is stopped or gets other times.
+    """Runs of a schedule that are due and not fired; they are missed if it is paused or its times change.
 
     Attributes:
-        number: How many they are, from 1.
+        number: How many, at least 1.
         first: The first of them, in milliseconds since the epoch.
-        last: The last of them.
+        last: The last of them, in milliseconds since the epoch.
     """
 
     number: int
@@ -87,9 +87,9 @@ class Storing:
 
     Attributes:
         schedule: The schedule to store.
-        revision: What it must have now: 0 for a new one; None changes an existing one, whatever it is.
-        next_at: Its next time, where the caller has computed it; None leaves that to the leader.
-        overdue: Its times before that are due and were not fired, where the caller has counted them; else one is noted.
+        revision: The revision it must have now: 0 for a new schedule; None changes an existing one of any revision.
+        next_at: Its next run, if the caller has computed it; None leaves that to the leader.
+        overdue: Its overdue runs, if the caller has counted them; otherwise one is counted as missed.
     """
 
     schedule: Schedule
@@ -100,7 +100,7 @@ class Storing:
 
 @frozen
 class Scheduled:
-    """What became of one schedule: OK when it was stored, ALREADY when it was so before; and its revision."""
+    """The result for one schedule: OK if it was stored, ALREADY if it was identical; and its revision."""
 
     code: Status
     revision: int
@@ -108,11 +108,11 @@ class Scheduled:
 
 @frozen
 class Due:
-    """Schedules that are due soon, the earliest first.
+    """Schedules that are due soon, earliest first.
 
     Attributes:
-        at_ms: When they were read, in milliseconds since the epoch on the server's clock.
-        times: When each is due, or its next time is to be computed, or it is to be forgotten.
+        at_ms: When they were read, in milliseconds since the epoch by the server's clock.
+        times: When each one is due, or its next run must be computed, or its record expires.
     """
 
     at_ms: int
@@ -120,7 +120,7 @@ class Due:
 
 
 def schedule(keys: QueueKeys, storing: Sequence[Storing], *, message_limit: int) -> Call[list[Scheduled]]:
-    """Build the call that stores 1 to 100 schedules, all or none; its answer has one place for each.
+    """Build the call that stores 1 to 100 schedules, all or none; it answers for each, in order.
 
     Reading the answer raises `ScheduleConflict` or `ScheduleNotFound`.
 
@@ -130,32 +130,32 @@ def schedule(keys: QueueKeys, storing: Sequence[Storing], *, message_limit: int)
         message_limit: Bytes of the largest message of a task.
 
     Raises:
-        InvalidSchedule: With all that is wrong with any of them. Nothing was sent.
+        InvalidSchedule: With all problems of all schedules. Nothing was sent.
         BatchTooLarge: There are more than 100, or more than 4 MiB.
     """
     if not 1 <= len(storing) <= MAX_SCHEDULES:
-        raise BatchTooLarge(f"{len(storing):,} schedules in one call: 1 to {MAX_SCHEDULES} go in one atomic call")
-    problems = [problem for one in storing for problem in _problems(one.schedule, message_limit)]
-    ids = [one.schedule.schedule_id for one in storing]
-    twice = sorted({one for one in ids if ids.count(one) > 1})
-    problems += [f"schedule {shown(one, 110)}: it is there twice" for one in twice]
+        raise BatchTooLarge(f"{len(storing):,} schedules in one call: an atomic call takes 1 to {MAX_SCHEDULES}")
+    problems = [problem for change in storing for problem in _problems(change.schedule, message_limit)]
+    ids = [change.schedule.schedule_id for change in storing]
+    duplicates = sorted({schedule_id for schedule_id in ids if ids.count(schedule_id) > 1})
+    problems += [f"schedule {shown(schedule_id, 110)}: it is there twice" for schedule_id in duplicates]
     if problems:
         raise InvalidSchedule(problems)
     args: list[Argument] = []
-    for one in storing:
-        paused = one.schedule.paused
+    for change in storing:
+        paused = change.schedule.paused
         args += (
-            one.schedule.schedule_id,
-            _maybe(one.revision),
-            timing_digest(one.schedule),
-            _maybe(one.next_at),
+            change.schedule.schedule_id,
+            _maybe(change.revision),
+            timing_digest(change.schedule),
+            _maybe(change.next_at),
             "" if paused is None else int(not paused),
-            *_overdue(one.overdue),
-            encode_schedule(one.schedule),
-            content_digest(one.schedule),
+            *_overdue(change.overdue),
+            encode_schedule(change.schedule),
+            content_digest(change.schedule),
         )
     if sum(len(arg) for arg in args if isinstance(arg, bytes)) > _MAX_BYTES:
-        raise BatchTooLarge("the definitions of one call have more than 4 MiB: store fewer of them at a time")
+        raise BatchTooLarge("the definitions of one call have more than 4 MiB: store fewer schedules at a time")
 
     def decode(reply: list[Any]) -> list[Scheduled]:
         if reply[0] == Status.CHANGED:
@@ -169,18 +169,18 @@ def schedule(keys: QueueKeys, storing: Sequence[Storing], *, message_limit: int)
 
 
 def enable(keys: QueueKeys, schedule_id: str, *, on: bool, overdue: Overdue | None = None) -> Call[bool]:
-    """Build the call that lets a schedule fire, or stops it; its answer is whether it was not so before.
+    """Build the call that resumes or pauses a schedule; its answer is whether anything changed.
 
     Reading the answer raises `ScheduleNotFound`.
 
     Args:
         keys: The queue.
         schedule_id: The schedule.
-        on: Whether it fires.
-        overdue: Its times that are due and were not fired, where the caller has counted them; else one is noted.
+        on: Whether to resume it.
+        overdue: Its overdue runs, if the caller has counted them; otherwise one is counted as missed.
 
     Raises:
-        InvalidSchedule: It cannot be the id of a schedule. Nothing was sent.
+        InvalidSchedule: `schedule_id` is not a valid schedule id. Nothing was sent.
     """
 
     def decode(reply: list[Any]) -> bool:
@@ -192,12 +192,12 @@ def enable(keys: QueueKeys, schedule_id: str, *, on: bool, overdue: Overdue | No
 
 
 def unschedule(keys: QueueKeys, schedule_id: str, *, revision: int | None = None) -> Call[bool]:
-    """Build the call that removes a schedule; its answer is whether there was one.
+    """Build the call that deletes a schedule; its answer is whether it existed.
 
-    Reading the answer raises `ScheduleConflict` when it has another revision than the given one.
+    Reading the answer raises `ScheduleConflict` if it has another revision than the given one.
 
     Raises:
-        InvalidSchedule: It cannot be the id of a schedule. Nothing was sent.
+        InvalidSchedule: `schedule_id` is not a valid schedule id. Nothing was sent.
     """
 
     def decode(reply: list[Any]) -> bool:
@@ -209,10 +209,10 @@ def unschedule(keys: QueueKeys, schedule_id: str, *, revision: int | None = None
 
 
 def read_schedule(keys: QueueKeys, schedule_id: str) -> Call[ScheduleInfo]:
-    """Build the call that reads one schedule. Reading the answer raises `ScheduleNotFound` when there is none.
+    """Build the call that reads a schedule. Reading the answer raises `ScheduleNotFound` if it does not exist.
 
     Raises:
-        InvalidSchedule: It cannot be the id of a schedule. Nothing was sent.
+        InvalidSchedule: `schedule_id` is not a valid schedule id. Nothing was sent.
     """
 
     def decode(reply: list[Any]) -> ScheduleInfo:
@@ -225,29 +225,29 @@ def read_schedule(keys: QueueKeys, schedule_id: str) -> Call[ScheduleInfo]:
 
 
 def read_some(keys: QueueKeys, schedule_ids: Sequence[str]) -> Call[tuple[tuple[ScheduleInfo, ...], int]]:
-    """Build the call that reads 1 to 1,000 schedules. The answer leaves out those that there are none of.
+    """Build the call that reads 1 to 1,000 schedules; those that do not exist are omitted.
 
-    With them it says of how many of the ids it tells, from the first one on: of all, unless their definitions have
-    more than 4 MiB; ask again for the others.
+    The second part of the answer is how many of the ids were processed, in order: all, unless the definitions exceed
+    4 MiB; read the others with further calls.
     """
 
     def decode(reply: list[Any]) -> tuple[tuple[ScheduleInfo, ...], int]:
-        _, _, told, *places = opened(keys, reply)
-        return _rows(places), int(told)
+        _, _, processed, *places = opened(keys, reply)
+        return _rows(places), int(processed)
 
     return Call("read_schedule", keys, tuple(schedule_ids), decode)
 
 
 def read_known(keys: QueueKeys, schedule_ids: Sequence[str]) -> Call[tuple[int, tuple[str, ...], int]]:
-    """Build the call that reads which of 1 to 1,000 schedules there are, also those that cannot be read here.
+    """Build the call that reads which of 1 to 1,000 schedules exist, including unreadable ones.
 
-    Its answer is the server's time in milliseconds, the ids of those that there are, and of how many it tells, as that
-    of `read_some`.
+    The answer is the server's time in milliseconds, the ids of the existing schedules, and how many of the ids were
+    processed, as in `read_some`.
     """
 
     def decode(reply: list[Any]) -> tuple[int, tuple[str, ...], int]:
-        _, now_ms, told, *places = opened(keys, reply)
-        return int(now_ms), tuple(map(text, places[::_PLACES])), int(told)
+        _, now_ms, processed, *places = opened(keys, reply)
+        return int(now_ms), tuple(map(text, places[::_PLACES])), int(processed)
 
     return Call("read_schedule", keys, tuple(schedule_ids), decode)
 
@@ -255,22 +255,22 @@ def read_known(keys: QueueKeys, schedule_ids: Sequence[str]) -> Call[tuple[int, 
 def read_schedules(
     keys: QueueKeys, *, after: str | None = None, most: int = 100, prefix: str = ""
 ) -> Call[SchedulePage]:
-    """Build the call that reads 1 to 1,000 schedules whose ids begin with ``prefix``, from the one after ``after`` on.
+    """Build the call that reads a page of 1 to 1,000 schedules after ``after`` whose ids start with ``prefix``.
 
-    The page ends before it has more than 4 MiB, but not before its first schedule. An unreadable one hides no others.
+    The page has at most 4 MiB, but at least one schedule. Unreadable schedules do not affect the others.
     """
 
     def decode(reply: list[Any]) -> SchedulePage:
         _, now_ms, until, *places = opened(keys, reply)
         rows, unreadable, following = [], [], text(until) or None
-        for one in _each(places):
-            if not text(one[0]).startswith(prefix):
-                following = None  # they are in order: none follows that begins so
+        for values in _each(places):
+            if not text(values[0]).startswith(prefix):
+                following = None  # ids are sorted, so no further one matches
                 break
             try:
-                rows.append(_row(one))
+                rows.append(_row(values))
             except ProtocolError as error:
-                lost = UnreadableSchedule(schedule_id=text(one[0]), revision=int(one[2]), problem=str(error))
+                lost = UnreadableSchedule(schedule_id=text(values[0]), revision=int(values[2]), problem=str(error))
                 unreadable.append(lost)
         return SchedulePage(at_ms=int(now_ms), rows=tuple(rows), unreadable=tuple(unreadable), next=following)
 
@@ -278,16 +278,16 @@ def read_schedules(
 
 
 def read_scheduler(keys: QueueKeys) -> Call[SchedulerStatus]:
-    """Build the call that reads who leads, and the numbers of the schedules."""
+    """Build the call that reads which scheduler leads, and the numbers of the schedules."""
 
     def decode(reply: list[Any]) -> SchedulerStatus:
         _, now_ms, holder, term, until, schedules, overdue, first, fired, missed, skipped = opened(keys, reply)
-        left = max(0, int(until) - int(now_ms))
+        lease_ms = max(0, int(until) - int(now_ms))
         return SchedulerStatus(
             at_ms=int(now_ms),
-            leader=name_of_holder(text(holder)) if left else None,
+            leader=name_of_holder(text(holder)) if lease_ms else None,
             term=int(term),
-            lease_ms=left,
+            lease_ms=lease_ms,
             schedules=int(schedules),
             overdue=int(overdue),
             next_ms=_ms(first),
@@ -300,13 +300,13 @@ def read_scheduler(keys: QueueKeys) -> Call[SchedulerStatus]:
 
 
 def due(keys: QueueKeys, *, ahead_ms: int, most: int = MAX_DUE, skip: int = 0) -> Call[Due]:
-    """Build the call that reads which schedules are due within ``ahead_ms``: at most 10,000, the earliest first.
+    """Build the call that reads which schedules are due within ``ahead_ms``: at most 10,000, earliest first.
 
     Args:
         keys: The queue.
-        ahead_ms: How far to look ahead.
-        most: Schedules of the answer.
-        skip: So many of the earliest are left out.
+        ahead_ms: How far to look ahead, in milliseconds.
+        most: Most schedules in the answer.
+        skip: How many of the earliest to skip.
     """
 
     def decode(reply: list[Any]) -> Due:
@@ -317,13 +317,13 @@ def due(keys: QueueKeys, *, ahead_ms: int, most: int = MAX_DUE, skip: int = 0) -
     return Call("due", keys, (ahead_ms, most, skip), decode)
 
 
-def _problems(one: Schedule, message_limit: int) -> list[str]:
-    problems = schedule_problems(one)
+def _problems(schedule: Schedule, message_limit: int) -> list[str]:
+    problems = schedule_problems(schedule)
     if not problems:
-        size = len(encode_task(task_of(one, 10**14)).data)
+        size = len(encode_task(task_of(schedule, 10**14)).data)
         if size > message_limit:
             problems.append(
-                f"schedule {one.schedule_id!r}: the message of its tasks has {size:,} bytes, allowed are "
+                f"schedule {schedule.schedule_id!r}: the message of its tasks has {size:,} bytes, allowed are "
                 f"{message_limit:,}. Store large data elsewhere and pass its address"
             )
     return problems

@@ -1,4 +1,4 @@
-"""sweep: what time has made due; any worker calls it every few seconds."""
+"""sweep: bounded clean-up, and tasks that have become due; workers call it every few seconds."""
 
 from typing import Any
 
@@ -15,15 +15,15 @@ __all__ = ["Swept", "sweep"]
 
 @frozen
 class Swept:
-    """What one sweep did.
+    """The result of a sweep.
 
     Attributes:
         promoted: Delayed tasks that became runnable.
-        reclaimed: Tasks of lost workers that were taken back.
-        forgotten: Ended tasks whose retention time was over.
-        users: Users that were looked at since they had paid their debts.
-        more: Whether there was more to do than one sweep does: sweep again at once.
-        tasks: The tasks that were taken back.
+        reclaimed: Tasks of lost workers that were reclaimed.
+        forgotten: Ended tasks whose retention had ended.
+        users: Users that were checked because they had paid their debts.
+        more: Whether there is more to do than a sweep does, so that the next one should follow at once.
+        tasks: The reclaimed tasks.
     """
 
     promoted: int
@@ -50,11 +50,11 @@ def sweep(
 
     Args:
         keys: The queue.
-        sweeper: Who sweeps, such as the name of a worker: the same one may continue at once. By default somebody new.
-        guard_ms: For how long the sweeps of others do nothing; 0 for a sweep that regards and stops no other.
-        max_lost_workers: How many lost leases make a dead letter.
-        result_ttl_ms: How long a task that ends canceled here is remembered.
-        dead_ttl_ms: How long a dead letter is kept.
+        sweeper: Identifies the sweeper, which may sweep again at once, such as the name of a worker; random by default.
+        guard_ms: How long other sweepers do nothing; 0 to ignore the guard and not set it.
+        max_lost_workers: Number of lost workers after which a task becomes a dead letter.
+        result_ttl_ms: How long to keep a task that is canceled here.
+        dead_ttl_ms: How long to keep a dead letter.
     """
 
     def decode(reply: list[Any]) -> Swept | None:

@@ -1,4 +1,4 @@
-"""read_user, read_users, read_configured and explain: what a queue knows of its users, without changing it."""
+"""read_user, read_users, read_configured and explain: read the users of a queue."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
@@ -25,14 +25,14 @@ _MICROSECONDS = 1_000_000
 
 @frozen(kw_only=True)
 class Configured:
-    """What is set in a queue, for the queue itself and for some of its users.
+    """The settings of a queue, and a page of the limits of its users.
 
     Attributes:
-        cost_mode: What tasks cost: their time or one each.
+        cost_mode: What a task costs its user: its run time, or 1 per task.
         backlog: Most waiting tasks of the queue; None for no limit.
-        users: What is set for users, in the order of their ids; first, as `ALL_USERS`, the defaults of all.
-        next: Where the next page begins, to be passed as ``after``; None when this was the last one.
-        edition: Which queue it is.
+        users: The limits of users, ordered by id; the defaults come first, as `ALL_USERS`.
+        next: The start of the next page, to be passed as ``after``; None if this is the last one.
+        edition: The edition of the queue.
     """
 
     cost_mode: CostMode
@@ -43,10 +43,10 @@ class Configured:
 
 
 def read_user(keys: QueueKeys, user_id: str) -> Call[UserStanding]:
-    """Build the call that reads one user; all is empty of one that the queue does not know.
+    """Build the call that reads a user; an unknown user has no tasks and the default limits.
 
     Raises:
-        InvalidArgument: It cannot be the id of a user; nothing was sent.
+        InvalidArgument: `user_id` is not a valid user id; nothing was sent.
     """
     if problem := id_problem(user_id, "user_id"):
         raise InvalidArgument(problem)
@@ -59,13 +59,13 @@ def read_user(keys: QueueKeys, user_id: str) -> Call[UserStanding]:
 
 
 def read_users(keys: QueueKeys, *, after: str | None = None, most: int = 100, prefix: str = "") -> Call[Page[UserRow]]:
-    """Build the call that reads a page of 1 to 1,000 users with tasks or debts, from the one after ``after`` on.
+    """Build the call that reads a page of 1 to 1,000 users with tasks or debts.
 
     Args:
         keys: The queue.
-        after: The last user of the page before; None begins.
-        most: Users to look at.
-        prefix: How their ids begin.
+        after: The last user of the previous page; None for the first page.
+        most: Users to read.
+        prefix: Only users whose id starts with it.
     """
 
     def decode(reply: list[Any]) -> Page[UserRow]:
@@ -73,11 +73,11 @@ def read_users(keys: QueueKeys, *, after: str | None = None, most: int = 100, pr
         unit = 1 if text(answers[2]) == "count" else _MICROSECONDS
         places = iter(answers[3:])
         rows = tuple(_row(row, unit) for row in zip(*[places] * 9, strict=True))
-        fitting = tuple(row for row in rows if row.user_id.startswith(prefix))
+        matching = tuple(row for row in rows if row.user_id.startswith(prefix))
         return Page(
-            items=fitting,
-            # They are in order: none follows one that begins otherwise.
-            next=rows[-1].user_id if len(fitting) == most else None,
+            items=matching,
+            # Rows are sorted, so after one with another prefix no further one matches.
+            next=rows[-1].user_id if len(matching) == most else None,
             scanned=len(rows),
             read_at=from_epoch_ms(int(answers[1])),
         )
@@ -86,7 +86,7 @@ def read_users(keys: QueueKeys, *, after: str | None = None, most: int = 100, pr
 
 
 def read_configured(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> Call[Configured]:
-    """Build the call that reads what is set for the queue and for 1 to 1,000 users, from the one after ``after`` on."""
+    """Build the call that reads the settings of the queue and the limits of 1 to 1,000 users after ``after``."""
 
     def decode(reply: list[Any]) -> Configured:
         answers = opened(keys, reply)
@@ -106,7 +106,7 @@ def read_configured(keys: QueueKeys, *, after: str | None = None, most: int = 10
 
 
 def explain(keys: QueueKeys, task_id: str) -> Call[TaskStanding]:
-    """Build the call that says where a task stands and why. It raises `TaskNotFound` when there is no such task."""
+    """Build the call that explains why a task waits. Reading the answer raises `TaskNotFound` for an unknown task."""
 
     def decode(reply: list[Any]) -> TaskStanding:
         if reply[0] == Status.NOT_FOUND:
@@ -143,17 +143,17 @@ def _row(places: Iterable[Any], unit: int) -> UserRow:
 
 
 def _standing(user_id: str, now_ms: int, answers: Iterable[Any]) -> UserStanding:
-    places = iter(answers)
-    found = {text(name): value for name, value in zip(places, places, strict=True)}
+    pairs = iter(answers)
+    fields = {text(name): value for name, value in zip(pairs, pairs, strict=True)}
 
     def number(name: str) -> float | None:
-        return None if found.get(name) in (None, b"") else float(found[name])
+        return None if fields.get(name) in (None, b"") else float(fields[name])
 
     def setting(name: LimitName) -> float | None:
         values = (number(f"{whose}_{name}") for whose in ("own", "default"))
         return next((value for value in values if value is not None), None)
 
-    unit = 1 if found["cost_mode"] == b"count" else _MICROSECONDS
+    unit = 1 if fields["cost_mode"] == b"count" else _MICROSECONDS
     weight, tag, virtual = setting("weight") or 1.0, number("S") or 0.0, number("V") or 0.0
     heads = [number(name) for name in ("head_n:", "head_c:")]
     cap, burst, backlog, ready, fresh, timer = (
@@ -175,7 +175,7 @@ def _standing(user_id: str, now_ms: int, answers: Iterable[Any]) -> UserStanding
         rate=setting("rate"),
         burst=burst or 1,
         backlog=backlog,
-        paused="own_paused" in found,
+        paused="own_paused" in fields,
         own_limits=_own(number),
         waiting=int(number("waiting") or 0) + int(number("waiting_critical") or 0),
         waiting_critical=int(number("waiting_critical") or 0),
@@ -185,7 +185,7 @@ def _standing(user_id: str, now_ms: int, answers: Iterable[Any]) -> UserStanding
         since=int(number("since") or 0) or None,
         ahead=max(0.0, tag - virtual) * weight / unit,
         oldest_seconds=max((now_ms - head) / 1000 for head in heads if head is not None) if any(heads) else None,
-        lane=text(found.get("lane")),
+        lane=text(fields.get("lane")),
         users_ahead=fresh if fresh is not None else ready,
         next_start_at=None if timer is None else timer // 1000,
         queue_running=int(number("running") or 0),
@@ -194,7 +194,7 @@ def _standing(user_id: str, now_ms: int, answers: Iterable[Any]) -> UserStanding
 
 
 def _own(number: Callable[[str], float | None]) -> Limits:
-    """Return what is set for a user alone."""
+    """Return a user's own limits."""
 
     def whole(name: str) -> int | None:
         value = number(name)

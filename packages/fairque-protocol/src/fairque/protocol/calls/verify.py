@@ -1,4 +1,4 @@
-"""verify_keys, verify_tasks, verify_places, verify_users, and the like: one step each of a verification."""
+"""verify_keys, verify_tasks, verify_places, verify_users and others: the steps of a verification."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -25,15 +25,15 @@ __all__ = [
 
 @frozen
 class Found:
-    """One thing that is not as it should be.
+    """An inconsistency.
 
     Attributes:
-        kind: Of which sort it is: ``type``, ``record``, ``lost``, ``message``, ``lease``, ``nowhere``, ``place``,
-            ``dependents``, ``listener``, ``user``, ``schedule``, ``setting``, ``counter``, ``leftover``; or ``unseen``:
-            what could not be looked at; or ``counts``: nothing wrong, but a user for `verify_running`.
+        kind: ``type``, ``record``, ``lost``, ``message``, ``lease``, ``nowhere``, ``place``, ``dependents``,
+            ``listener``, ``user``, ``schedule``, ``setting``, ``counter`` or ``leftover``. Two kinds are not
+            inconsistencies: ``unseen`` could not be checked, and ``counts`` is a user for `verify_running`.
         name: The task, user, schedule, key or counter.
-        what: What is wrong with it.
-        fixed: Whether it is right now.
+        what: What is wrong.
+        fixed: Whether it has been fixed.
     """
 
     kind: str
@@ -43,22 +43,22 @@ class Found:
 
 
 def verify_keys(keys: QueueKeys, names: Sequence[bytes], *, fix: bool, dead_ttl_ms: int) -> Call[list[Found]]:
-    """Build the call that looks at keys, named by what follows the prefix of the queue; up to 10,000."""
+    """Build the call that checks up to 10,000 keys, given without the prefix of the queue."""
     return Call("verify_keys", keys, (int(fix), dead_ttl_ms, *names), _found(keys))
 
 
 def verify_tasks(
     keys: QueueKeys, task_ids: Sequence[bytes], *, fix: bool, dead_ttl_ms: int, result_ttl_ms: int, lease_ms: int
 ) -> Call[list[Found]]:
-    """Build the call that checks whether tasks are where their states say; up to 10,000.
+    """Build the call that checks whether up to 10,000 tasks are in the indexes of their states.
 
     Args:
         keys: The queue.
         task_ids: The tasks.
-        fix: Whether to fix what is found.
-        dead_ttl_ms: How long a task is kept that becomes a dead letter.
-        result_ttl_ms: How long an ended task is kept that nobody would have forgotten.
-        lease_ms: What a running task without a lease gets: its worker renews it, or others take the task back.
+        fix: Whether to fix findings.
+        dead_ttl_ms: How long to keep a task that becomes a dead letter.
+        result_ttl_ms: How long to keep an ended task that had no expiry.
+        lease_ms: The lease of a running task that had none: its worker renews it, or the task is reclaimed.
     """
     return Call("verify_tasks", keys, (int(fix), dead_ttl_ms, result_ttl_ms, lease_ms, *task_ids), _found(keys))
 
@@ -66,13 +66,13 @@ def verify_tasks(
 def verify_parents(
     keys: QueueKeys, waiting: Sequence[tuple[bytes, Sequence[After]]], *, fix: bool, result_ttl_ms: int
 ) -> Call[list[Found]]:
-    """Build the call that checks whether tasks that wait for others will be told of their ends; up to 10,000.
+    """Build the call that checks whether the endings of parents will reach up to 10,000 dependents.
 
     Args:
         keys: The queue.
-        waiting: The tasks, each with what it depends on by its message. One that does not wait is passed by.
-        fix: Whether to fix what is found.
-        result_ttl_ms: How long a task is kept that is canceled, since one on which it depends did not finish.
+        waiting: The dependents, each with the parents in its message. Tasks that do not wait are skipped.
+        fix: Whether to fix findings.
+        result_ttl_ms: How long to keep a task that is canceled because a parent did not finish.
     """
     args: list[Argument] = [int(fix), result_ttl_ms]
     for task_id, parents in waiting:
@@ -83,7 +83,7 @@ def verify_parents(
 def verify_places(
     keys: QueueKeys, places: Sequence[tuple[bytes, bytes]], *, fix: bool, dead_ttl_ms: int
 ) -> Call[list[Found]]:
-    """Build the call that checks whether tasks belong in the indexes where they stand: pairs of index and task."""
+    """Build the call that checks whether tasks belong to the indexes that list them, given pairs of index and task."""
     args: list[Argument] = [int(fix), dead_ttl_ms]
     for place in places:
         args += place
@@ -91,17 +91,17 @@ def verify_places(
 
 
 def verify_users(keys: QueueKeys, user_ids: Sequence[bytes], *, fix: bool, strays: bool = False) -> Call[list[Found]]:
-    """Build the call that checks whether users stand where they should; with ``strays`` only those without a record.
+    """Build the call that checks whether users are in the right rings; with ``strays``, only users without a record.
 
-    Its answer also names those whose records count running tasks, by the kind ``counts``.
+    The answer also lists the users whose records count running tasks, with the kind ``counts``.
     """
     return Call("verify_users", keys, (int(fix), int(strays), *user_ids), _found(keys))
 
 
 def verify_running(keys: QueueKeys, user_ids: Sequence[bytes], *, fix: bool) -> Call[list[Found]]:
-    """Build the call that compares the number of running tasks with the records of their users.
+    """Build the call that compares the numbers of running tasks with the records of their users.
 
-    It looks at those of whom some task runs, and at up to 10,000 whose records say so.
+    It checks all users with running tasks, and up to 10,000 given users whose records count running tasks.
     """
     return Call("verify_running", keys, (int(fix), *user_ids), _found(keys))
 
@@ -109,15 +109,15 @@ def verify_running(keys: QueueKeys, user_ids: Sequence[bytes], *, fix: bool) -> 
 def verify_schedules(
     keys: QueueKeys, schedule_ids: Sequence[Argument], *, fix: bool, strays: bool = False
 ) -> Call[list[Found]]:
-    """Build the call that checks whether schedules can be read and are due when their records say; up to 10,000.
+    """Build the call that checks whether up to 10,000 schedules are readable and due at the right times.
 
-    With ``strays`` it looks only at those that stand in an index without a record.
+    With ``strays`` it checks only schedules that are in an index without a record.
     """
     return Call("verify_schedules", keys, (int(fix), int(strays), *schedule_ids), _found(keys))
 
 
 def verify_settings(keys: QueueKeys, *, fix: bool) -> Call[list[Found]]:
-    """Build the call that looks at what is kept of the queue as a whole; it comes before the others."""
+    """Build the call that checks the settings of the queue; it comes before the others."""
     return Call("verify_settings", keys, (int(fix),), _found(keys))
 
 

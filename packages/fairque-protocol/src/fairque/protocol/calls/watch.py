@@ -1,4 +1,4 @@
-"""watch: how tasks ended, or the promise to be told."""
+"""watch: read the outcomes of tasks, and subscribe to the endings of those that have not ended."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,22 +14,22 @@ __all__ = ["LISTENING_MS", "MAX_WATCH_TASKS", "Outcome", "watch", "watch_many"]
 
 MAX_WATCH_TASKS = 1_000
 
-#: For how long a listener is remembered that does not say again that it listens; one that died is forgotten then.
+#: How long a subscription lasts unless it is renewed; that of a process that died expires then.
 LISTENING_MS = 600_000
 
 
 @frozen
 class Outcome:
-    """The state of a task, and what it left when it ended: JSON of a result, an error or a reason; empty for null."""
+    """The state of a task, and the JSON of its result, error or reason if it has ended; empty for null."""
 
     state: TaskState
     blob: bytes
 
 
 def watch(keys: QueueKeys, task_id: str, listener: str = "", *, ttl_ms: int = LISTENING_MS) -> Call[Outcome]:
-    """Build the call that gives the outcome of a task and, before its end, registers a listener to be told of it.
+    """Build the call that reads the outcome of a task and, if it has not ended, subscribes a listener to its ending.
 
-    Reading the answer raises `TaskNotFound` when there is no such task. See `watch_many`.
+    Reading the answer raises `TaskNotFound` for an unknown task. See `watch_many`.
     """
     many = watch_many(keys, (task_id,), listener, ttl_ms=ttl_ms)
 
@@ -45,15 +45,15 @@ def watch(keys: QueueKeys, task_id: str, listener: str = "", *, ttl_ms: int = LI
 def watch_many(
     keys: QueueKeys, task_ids: Sequence[str], listener: str = "", *, ttl_ms: int = LISTENING_MS
 ) -> Call[list[Outcome | None]]:
-    """Build the call that does the same for 1 to 1,000 tasks; None stands for one that is not known.
+    """Build the call that does the same for 1 to 1,000 tasks; None for an unknown task.
 
-    Its answer has the first of the tasks, at least one: as many as have left 4 MiB together.
+    The answer has at most 4 MiB, but at least one task: read the others with further calls.
 
     Args:
-        keys: Of the queue.
+        keys: The queue.
         task_ids: The tasks.
-        listener: Name of the channel on which to be told; empty to only look.
-        ttl_ms: For how long the listener is remembered unless the call is sent again; 0 to forget it at once.
+        listener: Name of the channel to notify; empty to only read.
+        ttl_ms: How long the subscription lasts unless it is renewed; 0 to remove it.
     """
 
     def decode(reply: list[Any]) -> list[Outcome | None]:

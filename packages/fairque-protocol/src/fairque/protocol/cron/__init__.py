@@ -1,1 +1,1 @@
-"""When cron expressions fire in their time zones: pure arithmetic, with croniter for the syntax alone."""
+"""Computes when cron expressions fire in their time zones. Pure arithmetic; croniter only parses the syntax."""

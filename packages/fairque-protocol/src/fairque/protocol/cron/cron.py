@@ -1,4 +1,4 @@
-"""The times of a cron schedule in its time zone: pure arithmetic on instants, which reads no clock."""
+"""The times of a cron schedule in its time zone: pure arithmetic on instants, without reading a clock."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -23,12 +23,12 @@ _LATEST = 253_370_764_800  # the year 9999, after which dates end
 
 @frozen
 class Cron:
-    """When a schedule fires: a cron expression in a time zone. `parse_cron` makes it and explains the rules.
+    """A cron expression in a time zone. Created by `parse_cron`, which explains the rules.
 
     Attributes:
-        expression: As it was given, with single spaces.
+        expression: The expression, with single spaces.
         timezone: IANA name of the zone.
-        dst_gap: What becomes of a time that is left out when the clocks are set forward.
+        dst_gap: What happens to times in the gap when clocks are set forward.
     """
 
     expression: str
@@ -38,7 +38,7 @@ class Cron:
     _zone: ZoneInfo = field(eq=False, repr=False)
 
     def after(self, ms: int) -> int | None:
-        """Return the first fire that is strictly later than an instant.
+        """Return the first time it fires strictly after an instant.
 
         Args:
             ms: Unix time in milliseconds. Nothing fires before 1970.
@@ -53,7 +53,7 @@ class Cron:
         return None if fire is None else fire * 1000
 
     def _daily(self, second: int) -> int | None:
-        """Fire once for each wall-clock time, when the clocks first show it or first pass it."""
+        """Fire once for each wall-clock time, when clocks first show it or first pass it."""
         shown = highest_wall(self._zone, second)
         horizon = shown + _HORIZON
         while (wall := self._clock.after(shown)) is not None and wall <= horizon:
@@ -64,7 +64,7 @@ class Cron:
         return None
 
     def _elapsed(self, second: int) -> int | None:
-        """Fire whenever the clocks show a named time, be it never or twice."""
+        """Fire whenever clocks show a matching time, which may be never or twice."""
         start = second + 1
         horizon = start + _HORIZON
         while start <= horizon:
@@ -80,7 +80,7 @@ class Cron:
             elif near == fire:
                 return fire
             else:
-                # In between the clocks show only times between the two, whatever is done to them: nothing fires there.
+                # Until then, clocks show only times before the next match, however they are changed.
                 start = max(near, fire - _REACH)
         return None
 
@@ -88,31 +88,32 @@ class Cron:
 def parse_cron(expression: str, timezone: str = "UTC", *, dst_gap: str = "run") -> Cron:
     """Read a cron expression.
 
-    Five fields are minute, hour, day of month, month and day of week; six begin with the second. ``@hourly``,
-    ``@daily`` (``@midnight``), ``@weekly``, ``@monthly`` and ``@yearly`` (``@annually``) stand for the usual ones. A
-    field is ``*``, a number, a range ``a-b``, steps ``*/n``, ``a-b/n`` or ``a/n`` (from a on), or several of them with
-    commas. Months and days of the week have English names of three letters; Sunday is 0 or 7. The day of month may be
-    ``L``, the last one; a day of the week may be ``mon#2``, the second Monday of a month, or ``L5``, the last Friday.
+    Five fields are minute, hour, day of month, month and day of week; six start with the second. ``@hourly``,
+    ``@daily`` (``@midnight``), ``@weekly``, ``@monthly`` and ``@yearly`` (``@annually``) are the usual shortcuts. A
+    field is ``*``, a number, a range ``a-b``, steps ``*/n``, ``a-b/n`` or ``a/n`` (starting at a), or several of these
+    separated by commas. Months and days of the week have English names of three letters; Sunday is 0 or 7. The day of
+    month may be ``L``, the last one; a day of the week may be ``mon#2``, the second Monday of a month, or ``L5``, the
+    last Friday.
 
-    A day must match both the day of month and the day of week if one of the two fields begins with a star, and only one
+    A day must match both the day of month and the day of week if one of the two fields starts with a star, and only one
     of them otherwise: ``0 0 13 * 5`` runs on each 13th and on each Friday, as in any cron.
 
-    When clocks are set forth or back, the rules are those of Debian's cron, and the hour field decides:
+    If clocks are set forward or back, the rules are those of Debian's cron, and depend on the hour field:
 
-    - If it does not begin with a star (``30 2 * * *``), the job belongs to the wall clock. It runs once for each of its
-      times, at the first of two passes of a repeated hour. Times that are left out run together, once, at the first
-      instant after the gap; with ``dst_gap="skip"`` they do not run.
-    - If it begins with a star (``*/15 * * * *``, ``0 */2 * * *``), the job follows elapsed time: it runs in both passes
+    - If it does not start with a star (``30 2 * * *``), the job follows the wall clock. It runs once for each of its
+      times, in the first pass of a repeated hour. Times in a gap run together, once, at the first instant after the
+      gap; with ``dst_gap="skip"`` they do not run.
+    - If it starts with a star (``*/15 * * * *``, ``0 */2 * * *``), the job follows elapsed time: it runs in both passes
       of a repeated hour, and not in a gap.
 
     Args:
         expression: The expression.
-        timezone: IANA name of the zone whose wall clock is meant.
+        timezone: IANA name of the time zone.
         dst_gap: "run" or "skip".
 
     Raises:
-        InvalidSchedule: The expression, the zone or ``dst_gap`` cannot be used, or no day that exists ever matches. The
-            error has all problems, each with the field, its position and the reason.
+        InvalidSchedule: The expression, the zone or ``dst_gap`` is invalid, or no existing day ever matches. The error
+            has all problems, each with the field, its position and the reason.
     """
     problems: list[str] = []
     clock = zone = None

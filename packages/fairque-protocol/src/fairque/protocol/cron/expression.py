@@ -1,4 +1,4 @@
-"""Reads a cron expression into wall-clock times: our checks say what is wrong, and croniter expands what is right."""
+"""Reads a cron expression: checks it with clear messages, then croniter expands it into wall-clock times."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -18,23 +18,23 @@ _ALIASES = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
-_LONGEST = 1_000  # characters; each field with all its numbers has half of that
-_NEW_CENTURY = 946_684_800  # any start does for the question whether an expression ever fires
+_LONGEST = 1_000  # characters; an expression that lists all numbers of each field has half of that
+_NEW_CENTURY = 946_684_800  # an arbitrary start to check whether an expression ever fires
 
 
 @lru_cache(maxsize=4096)
 def read_expression(expression: str) -> WallClock:
-    """Return the wall-clock times that an expression names.
+    """Return the wall-clock times that match an expression.
 
     Raises:
-        InvalidSchedule: It cannot be used; the error has every problem found, with the field and its position.
+        InvalidSchedule: It is invalid; the error has all problems, with the field and its position.
     """
     if len(expression) > _LONGEST:
         raise InvalidSchedule([f"the cron expression has {len(expression):,} characters, allowed are {_LONGEST:,}"])
     texts = _ALIASES.get(expression.strip().lower(), expression).lower().split()
     problems = _problems(texts)
     if not problems:
-        from croniter import CroniterError  # noqa: PLC0415 - only who has cron expressions pays for it
+        from croniter import CroniterError  # noqa: PLC0415 - needed only for cron expressions
 
         try:
             clock = _expand(texts)
@@ -48,7 +48,7 @@ def read_expression(expression: str) -> WallClock:
 
 
 def _problems(texts: Sequence[str]) -> list[str]:
-    """Return what is wrong with the fields, each taken by itself."""
+    """Return the problems of the individual fields."""
     if len(texts) == 1 and texts[0].startswith("@"):
         return [f"{texts[0]!r} is unknown (known: {', '.join(_ALIASES)})"]
     if len(texts) not in (len(FIVE_FIELDS), len(SIX_FIELDS)):
@@ -64,20 +64,20 @@ def _problems(texts: Sequence[str]) -> list[str]:
 
 
 def _never(texts: Sequence[str]) -> str:
-    """Say that no day matches the last three fields."""
+    """Return the problem that no day matches the last three fields."""
     first = len(texts) - 2
     day, month, weekday = texts[-3:]
     return (
-        f"it never fires: no day that exists matches field {first} (day of month) {day!r}, "
+        f"it never fires: no existing day matches field {first} (day of month) {day!r}, "
         f"field {first + 1} (month) {month!r} and field {first + 2} (day of week) {weekday!r}"
     )
 
 
 def _expand(texts: Sequence[str]) -> WallClock:
-    """Return the numbers that the fields stand for.
+    """Expand the fields into numbers.
 
     Raises:
-        CroniterError: It does not take the expression after all.
+        CroniterError: croniter does not accept the expression.
     """
     from croniter import croniter  # noqa: PLC0415 - see above
 

@@ -1,4 +1,4 @@
-"""The fields of a cron expression: what each may hold, and what is wrong with a text that it may not."""
+"""The fields of a cron expression: their valid values, and messages about invalid ones."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ _NEAREST = re.compile(r"\d+w|w\d+|lw|wl", re.ASCII)
 
 
 class _Wrong(ValueError):
-    """An item that a field cannot hold. The words follow the item."""
+    """An item is invalid for a field; the message is the continuation of the item."""
 
 
 @frozen
@@ -27,10 +27,10 @@ class Field:
     """A field of an expression.
 
     Attributes:
-        name: What it is called in a message.
-        low: The lowest number that it may hold.
-        high: The highest one.
-        names: Names that stand for numbers.
+        name: Its name in messages.
+        low: The lowest number.
+        high: The highest number.
+        names: Names of numbers.
     """
 
     name: str
@@ -40,14 +40,14 @@ class Field:
 
     @property
     def numbers(self) -> range:
-        """The numbers that differ: Sunday has two, and counts as the lower."""
+        """The distinct numbers: Sunday has two, of which the lower counts."""
         return range(self.low, self.low + (len(self.names) or self.high - self.low + 1))
 
     def problems(self, text: str) -> Iterator[str]:
         """Yield what is wrong with the text of the field, in lower case."""
         items = text.split(",")
         if len(items) > 1 and "*" in items:
-            yield f"{text!r} lists * among others: write * alone, it stands for all of them"
+            yield f"{text!r} lists * with others: write only *, which includes them"
         for item in items:
             try:
                 self._check(item)
@@ -56,7 +56,7 @@ class Field:
 
     def _check(self, item: str) -> None:
         if not item:
-            raise _Wrong("is empty: there is a comma too many")
+            raise _Wrong("is empty: remove a comma")
         if _CHANCE.fullmatch(item):
             raise _Wrong("stands for a time picked by hash or at random: write the time itself")
         if _NEAREST.fullmatch(item):
@@ -68,7 +68,7 @@ class Field:
         if high is not None:
             self._check_range(item, low, high)
         elif low is not None:
-            # "a/n" continues to the end of the field, and Sunday as 7 would lie behind it.
+            # "a/n" continues to the end of the field, and Sunday as 7 would be beyond it.
             self._number(item, low, self.high if step is None else self.numbers[-1])
         if step is not None:
             self._check_step(step)
@@ -85,13 +85,13 @@ class Field:
 
     def _check_step(self, step: str) -> None:
         if not step.isdecimal() or int(step) == 0:
-            raise _Wrong(f"has the step {step}, which is not a number from 1 on")
+            raise _Wrong(f"has the step {step}, which is not a number from 1")
         size = len(self.numbers)
         if int(step) > size:
-            raise _Wrong(f"has the step {step}, but there are only {size} values, and counting starts over after them")
+            raise _Wrong(f"has the step {step}, but there are only {size} values")
 
     def _number(self, item: str, text: str, top: int) -> int:
-        """Return the number that a text stands for, which is the item or a part of it."""
+        """Return the number of a text, which is the item or a part of it."""
         number = int(text) if text.isdecimal() else self.names.get(text)
         which = "is" if item == text else f"has {text}, which is"
         if number is None:

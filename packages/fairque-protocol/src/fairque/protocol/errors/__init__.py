@@ -1,4 +1,4 @@
-"""The errors of fairque: one root, a class where a caller would act differently, the facts as attributes."""
+"""The errors of fairque: one root, a class for each way to handle an error, and details as attributes."""
 
 from fairque.protocol.errors.attempts import (
     InputsTooLarge,

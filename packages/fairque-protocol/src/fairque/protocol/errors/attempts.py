@@ -1,4 +1,4 @@
-"""Errors by which an attempt of a task ends, beside those that its function raises."""
+"""Errors that end an attempt of a task without being raised by its function."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,10 @@ __all__ = ["InputsTooLarge", "LeaseLost", "OutputMissing", "RemoteError", "TaskT
 
 
 class LeaseLost(AttemptError):
-    """The worker no longer holds the task: its ending was refused and changed nothing.
+    """The worker no longer holds the lease of the task: its ending was refused and changed nothing.
 
     Attributes:
-        task_id: The task.
+        task_id: The id of the task.
     """
 
     def __init__(self, task_id: str) -> None:
@@ -21,7 +21,7 @@ class LeaseLost(AttemptError):
 
 
 class TaskTimeout(AttemptError, TimeoutError):
-    """An attempt took longer than the task's timeout and was given up: a failed attempt like any other.
+    """An attempt took longer than the timeout of the task; it counts as a failed attempt.
 
     Attributes:
         seconds: The timeout.
@@ -33,10 +33,10 @@ class TaskTimeout(AttemptError, TimeoutError):
 
 
 class OutputMissing(AttemptError, LookupError):
-    """A task asks for a value that another one has not stored, or that has expired.
+    """A task needs a value that another task has not stored, or that has expired.
 
     Attributes:
-        task_id: The task that should have left it; empty when none of several has.
+        task_id: The task that should have stored it; empty if it could be any of several.
     """
 
     def __init__(self, message: str, task_id: str = "") -> None:
@@ -45,7 +45,7 @@ class OutputMissing(AttemptError, LookupError):
 
 
 class InputsTooLarge(AttemptError, ValueError):
-    """What a task takes from others has more bytes than ``queue.input_limit``: it was not run."""
+    """The outputs of other tasks that a task uses exceed ``queue.input_limit``: it was not run."""
 
 
 class UnknownFunction(AttemptError, LookupError):
@@ -53,7 +53,7 @@ class UnknownFunction(AttemptError, LookupError):
 
     Attributes:
         name: The name in the task.
-        close: Registered names that look like it.
+        close: Similar registered names.
     """
 
     def __init__(
@@ -65,16 +65,16 @@ class UnknownFunction(AttemptError, LookupError):
     ) -> None:
         self.name = name
         self.close = tuple(close)
-        meant = f"; did you mean {', '.join(map(repr, self.close))}?" if self.close else ""
+        hint = f"; did you mean {', '.join(map(repr, self.close))}?" if self.close else ""
         loaded = ", ".join(modules) or "none"
-        super().__init__(f"no task function {name!r} is registered here{meant} (modules loaded: {loaded}). {why}")
+        super().__init__(f"no task function {name!r} is registered here{hint} (modules loaded: {loaded}). {why}")
 
 
 class RemoteError(AttemptError):
-    """What a task raised in another process, as text: it is never rebuilt.
+    """An error that a task raised in another process, as text: exceptions are never rebuilt from stored data.
 
     Attributes:
-        error: The name of its class, its message, and where it was raised.
+        error: The name of its class, its message, and its traceback.
     """
 
     def __init__(self, error: ErrorInfo) -> None:

@@ -1,4 +1,4 @@
-"""The roots of all errors: one for what a caller would handle alike."""
+"""Base classes of all errors: one for each group that callers handle alike."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ __all__ = [
 
 
 class FairqueError(Exception):
-    """The root of all errors that fairque raises on purpose."""
+    """Base class of all errors of fairque."""
 
 
 class _Problems(FairqueError, ValueError):
@@ -26,34 +26,34 @@ class _Problems(FairqueError, ValueError):
 
 
 class InvalidArgument(_Problems):
-    """Arguments of a call that cannot be used. It carries every problem found, not only the first; nothing was sent.
+    """Arguments of a call are invalid. It has all problems, not only the first; nothing was sent.
 
     Attributes:
-        problems: One sentence each: the argument, what is wrong with it, and the remedy.
+        problems: A sentence for each: the argument, what is wrong with it, and how to fix it.
     """
 
 
 class ConfigurationError(_Problems):
-    """Settings that cannot be used. It carries every problem found, not only the first.
+    """Settings are invalid. It has all problems, not only the first.
 
     Attributes:
-        problems: One sentence each, with file, line and key where they are known.
+        problems: A sentence for each, with file, line and key if known.
     """
 
 
 class NotFound(FairqueError, LookupError):
-    """What was named is not known to the queue."""
+    """The queue does not know the object."""
 
 
 class Conflict(FairqueError):
-    """Something is there already, or not as the caller thinks. Nothing was stored."""
+    """An object already exists, or has changed since the caller read it. Nothing was stored."""
 
 
 class TaskEnded(FairqueError):
     """A task has ended without a result.
 
     Attributes:
-        task_id: The task.
+        task_id: The id of the task.
     """
 
     def __init__(self, task_id: str, message: str) -> None:
@@ -62,11 +62,11 @@ class TaskEnded(FairqueError):
 
 
 class ServerError(FairqueError):
-    """The server does not answer, must not hold a queue, or has stored something that cannot be read."""
+    """The server does not answer, is not suitable for a queue, or has unreadable data."""
 
 
 class AttemptError(FairqueError):
-    """An attempt of a task could not begin, or ended without that its function raised anything."""
+    """An attempt of a task could not start, or ended for another reason than its function."""
 
 
 class ServiceError(FairqueError):

@@ -6,40 +6,40 @@ __all__ = ["InvalidSchedule", "ScheduleConflict", "ScheduleNotFound"]
 
 
 class InvalidSchedule(InvalidArgument):
-    """A schedule that must not be stored.
+    """A schedule is invalid and was not stored.
 
     Attributes:
-        problems: One sentence each: the part of the schedule, what is wrong with it, and the remedy.
+        problems: A sentence for each: the part of the schedule, what is wrong with it, and how to fix it.
     """
 
 
 class ScheduleNotFound(NotFound):
-    """No schedule of that id is known: never added, removed, or forgotten some time after its last time.
+    """The queue has no schedule with that id: it was never added, was deleted, or expired after its last run.
 
     Attributes:
-        schedule_id: The schedule.
+        schedule_id: The id of the schedule.
     """
 
     def __init__(self, schedule_id: str, queue: str) -> None:
         self.schedule_id = schedule_id
         super().__init__(
-            f"queue {queue!r} has no schedule {schedule_id!r}: it was never added, was removed, or had its last time "
-            "some while ago. Check the spelling, or add it"
+            f"queue {queue!r} has no schedule {schedule_id!r}: it was never added, was deleted, or expired after its "
+            "last run. Check the spelling, or add it"
         )
 
 
 class ScheduleConflict(Conflict):
-    """A schedule is not as the caller thinks: a new one exists already, or somebody changed it. Nothing was stored.
+    """A schedule with the id already exists, or it was changed since it was read. Nothing was stored.
 
     Attributes:
-        schedule_id: The schedule.
-        revision: That it has now.
+        schedule_id: The id of the schedule.
+        revision: Its current revision.
     """
 
     def __init__(self, schedule_id: str, revision: int, queue: str) -> None:
         self.schedule_id = schedule_id
         self.revision = revision
         super().__init__(
-            f"schedule {schedule_id!r} of queue {queue!r} exists with other content (revision {revision}): to change "
-            "it, read it and update that revision; or choose another id"
+            f"schedule {schedule_id!r} of queue {queue!r} exists with different content (revision {revision}): to "
+            "change it, read it and update that revision; or choose another id"
         )

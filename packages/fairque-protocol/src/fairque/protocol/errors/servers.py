@@ -1,4 +1,4 @@
-"""Errors of the server, and of what it has stored."""
+"""Errors of the server and its data."""
 
 from fairque.protocol.errors.roots import ServerError
 
@@ -10,11 +10,10 @@ class EmbeddedServerError(ServerError):
 
 
 class RedisUnavailable(ServerError, ConnectionError):
-    """Redis did not answer, or cannot now. The call may be sent again: every fairque call is safe to repeat.
+    """The server did not answer, or cannot at the moment. The call can be repeated safely, like every call of fairque.
 
     Attributes:
-        passes: Whether it may answer a moment later; False when somebody has to change something first, such as a
-            wrong password.
+        passes: Whether it may answer a moment later; False if something must be fixed first, such as a wrong password.
     """
 
     def __init__(self, message: str, *, passes: bool = True) -> None:
@@ -23,7 +22,7 @@ class RedisUnavailable(ServerError, ConnectionError):
 
 
 class ServerUnsuitable(ServerError):
-    """The server answers, but cannot hold this queue: too old, a Sentinel, without a right, or it may evict tasks.
+    """The server is not suitable for a queue: it is too old, a Sentinel, may evict tasks, or denies a right.
 
     Attributes:
         denied: Whether the user of the address lacks a right.
@@ -35,10 +34,10 @@ class ServerUnsuitable(ServerError):
 
 
 class SchemaMismatch(ServerError):
-    """The queue was written by a version of fairque that this one cannot work with.
+    """The queue was written by an incompatible version of fairque.
 
     Attributes:
-        queue: Name of the queue.
+        queue: The name of the queue.
         found: Schema number in the queue's meta record.
         supported: Schema number of this package.
     """
@@ -57,4 +56,4 @@ class SchemaMismatch(ServerError):
 
 
 class ProtocolError(ServerError):
-    """A script refused its arguments, or a record in Redis is not what the protocol says."""
+    """A script refused its arguments, or data on the server does not conform to the protocol."""

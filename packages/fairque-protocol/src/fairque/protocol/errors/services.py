@@ -6,7 +6,7 @@ __all__ = ["CannotImport", "TooManyAbandoned"]
 
 
 class CannotImport(ServiceError, ImportError):
-    """A module or its attribute cannot be had."""
+    """A module or one of its attributes cannot be imported."""
 
 
 class TooManyAbandoned(ServiceError):

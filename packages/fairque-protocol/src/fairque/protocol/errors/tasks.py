@@ -1,4 +1,4 @@
-"""Errors of pushing tasks, finding them, and waiting for their results."""
+"""Errors of pushing tasks and reading their results."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -26,10 +26,10 @@ __all__ = [
 
 @frozen
 class ErrorInfo:
-    """What an attempt raised, as text.
+    """The error of an attempt, as text.
 
     Attributes:
-        type: Class name of the exception.
+        type: The class name of the exception.
         message: Its message.
         traceback: Its traceback, cut to a few KiB.
     """
@@ -40,11 +40,11 @@ class ErrorInfo:
 
 
 class InvalidTask(InvalidArgument):
-    """A task that must not be pushed: the message names the task, the field and the remedy."""
+    """A task is invalid: the message names the task, the field and how to fix it."""
 
 
 class TaskTooLarge(InvalidTask):
-    """A task whose message is above the limit.
+    """The message of a task exceeds the limit.
 
     Attributes:
         task_id: The task.
@@ -63,12 +63,12 @@ class TaskTooLarge(InvalidTask):
 
 
 class UnknownDependency(InvalidTask):
-    """A task depends on one that the queue does not know; nothing was pushed.
+    """A task depends on a task that the queue does not know; nothing was pushed.
 
     Attributes:
         task_id: The task that cannot be pushed.
-        depends_on: The one that it depends on.
-        argument: Its argument that the output of the other one was to be; empty when it takes none.
+        depends_on: The unknown task.
+        argument: The argument that uses the output of the unknown task; empty if none does.
     """
 
     def __init__(self, task_id: str, depends_on: str, queue: str, argument: str = "") -> None:
@@ -77,39 +77,39 @@ class UnknownDependency(InvalidTask):
         self.argument = argument
         why = f", whose output is its argument {argument!r} and" if argument else ","
         super().__init__(
-            f"task {task_id} depends on task {depends_on}{why} which queue {queue!r} does not know: push it before, or "
-            "in the same call. A task is forgotten some time after its end (queue.result_ttl)"
+            f"task {task_id} depends on task {depends_on}{why} which queue {queue!r} does not know: push it earlier, "
+            "or in the same call. The record of a task expires some time after its end (queue.result_ttl)"
         )
 
 
 class BatchTooLarge(InvalidArgument):
-    """More tasks or bytes in one push than one atomic call takes."""
+    """A push has more tasks or bytes than an atomic call accepts."""
 
 
 class PartialPush(FairqueError):
-    """A push in several chunks went wrong after some of them; what went wrong is its ``__cause__``.
+    """A chunked push failed after some chunks; the error is its ``__cause__``.
 
-    Pushing the very same tasks again is safe: those that are stored stay what they are.
+    Pushing the same tasks again is safe: tasks that are already stored do not change.
 
     Attributes:
-        handles: Handles of the tasks that were stored for certain: the first ones, in order.
+        handles: Handles of the tasks that were certainly stored: the first ones, in order.
     """
 
     def __init__(self, handles: Sequence[Any], cause: BaseException) -> None:
         self.handles = tuple(handles)
         super().__init__(
-            f"only the first {len(self.handles):,} tasks were pushed for certain (.handles), then: {cause}. "
-            "Fix the cause and push the same tasks again, or those after them"
+            f"only the first {len(self.handles):,} tasks were certainly pushed (.handles), then: {cause}. "
+            "Fix the cause and push the same tasks again, or the remaining ones"
         )
 
 
 class QueueFull(FairqueError):
-    """The queue or the server takes no more tasks now; nothing was written.
+    """The queue or the server accepts no more tasks at the moment; nothing was stored.
 
     Attributes:
-        retry_after: Seconds after which another try is reasonable.
-        scope: What is full: the backlog of the ``user`` or of the ``queue``, or the memory of the ``server``; None
-            where that is not known.
+        retry_after: Seconds after which to try again.
+        scope: What is full: the backlog of the ``user`` or of the ``queue``, or the memory of the ``server``; None if
+            unknown.
     """
 
     def __init__(
@@ -121,26 +121,26 @@ class QueueFull(FairqueError):
 
 
 class TaskConflict(Conflict):
-    """The same task id was pushed before with other content.
+    """The task id was already pushed with different content.
 
     Attributes:
-        task_id: The task.
+        task_id: The id of the task.
     """
 
     def __init__(self, task_id: str) -> None:
         self.task_id = task_id
         super().__init__(
-            f"task {task_id} exists with other content: an id names one task forever. "
+            f"task {task_id} exists with different content: an id always refers to the same task. "
             "Use a new id, or push exactly the same task to repeat a push"
         )
 
 
 class TaskNotFound(NotFound):
-    """No task of that id is known: never pushed, or its record has expired.
+    """The queue does not know a task with that id: it was never pushed, or its record has expired.
 
     Attributes:
-        task_id: The task.
-        queue: Name of the queue that was asked.
+        task_id: The id of the task.
+        queue: The name of the queue.
     """
 
     def __init__(self, task_id: str, queue: str) -> None:
@@ -152,11 +152,11 @@ class TaskNotFound(NotFound):
 
 
 class ResultExpired(TaskNotFound):
-    """The task was known, and its record is gone: it was kept for its time, or the server has lost its data.
+    """The task was known, and its record is gone: it has expired, or the server has lost its data.
 
     Attributes:
-        task_id: The task.
-        queue: Name of the queue that was asked.
+        task_id: The id of the task.
+        queue: The name of the queue.
     """
 
     def __init__(self, task_id: str, queue: str) -> None:
@@ -173,9 +173,9 @@ class TaskFailed(TaskEnded):
     """The task ended as FAILED. The error is text: exceptions are never rebuilt from stored data.
 
     Attributes:
-        task_id: The task.
+        task_id: The id of the task.
         reason: Why it gets no further attempt.
-        error: What its last attempt raised.
+        error: The error of its last attempt.
     """
 
     def __init__(self, task_id: str, error: ErrorInfo, reason: DeadReason = DeadReason.UNKNOWN) -> None:
@@ -189,9 +189,9 @@ class TaskCanceled(TaskEnded):
     """The task ended as CANCELED.
 
     Attributes:
-        task_id: The task.
+        task_id: The id of the task.
         cause: What canceled it.
-        reason: The same for people: what its canceler, or the task itself, gave as the reason.
+        reason: Why, for humans: the reason given by the caller of ``cancel``, or by the task itself.
     """
 
     def __init__(self, task_id: str, reason: str = "", cause: CancelCause = CancelCause.UNKNOWN) -> None:

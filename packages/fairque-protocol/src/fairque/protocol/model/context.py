@@ -1,4 +1,4 @@
-"""What a running task may know of itself: the context that the worker gives to it."""
+"""The context that a worker passes to a running task."""
 
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
@@ -10,7 +10,7 @@ from fairque.protocol import clock
 from fairque.protocol.durations import as_seconds
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.logger import TaskLogger
-from fairque.protocol.model.outputs import Left
+from fairque.protocol.model.outputs import StoredOutputs
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.stopping import StopReason, StopSignal
 from fairque.protocol.model.task import Task
@@ -20,15 +20,15 @@ __all__ = ["TaskContext", "context_here", "current_context", "running_in"]
 
 
 class TaskContext:
-    """One attempt of one task, seen from inside.
+    """The running attempt of a task.
 
     Attributes:
-        task_id: The idempotency key towards other systems.
+        task_id: The id of the task; use it as the idempotency key towards other systems.
         user_id: The user whose share the task uses.
         group_id: Reserved for fairness between groups of users.
-        func: Name of the task's function; None where the worker's own `TaskHandler` runs it without one.
+        func: Name of the task's function; None for a task of a custom `TaskHandler`.
         attempt: Number of this attempt, from 1.
-        fence: A number that grows with each attempt: an outside store can refuse an older one by it.
+        fence: A fencing token that grows with each attempt, with which other stores can refuse writes of older ones.
     """
 
     def __init__(
@@ -40,21 +40,21 @@ class TaskContext:
         deadline: float,
         stop: StopSignal | None = None,
         held: Callable[[], bool] | None = None,
-        read: Callable[[str, Sequence[str]], list[Left]] | None = None,
+        read: Callable[[str, Sequence[str]], list[StoredOutputs]] | None = None,
         pushed: dict[str, bytes] | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
-        """Make the context of an attempt. Workers do.
+        """Create the context of an attempt; for workers.
 
         Args:
             task: The task.
             attempt: Number of the attempt.
-            fence: That of the attempt.
-            deadline: When its timeout is over, on the monotonic clock.
-            stop: Tells it to stop.
-            held: Says whether the worker may still believe in its lease.
-            read: Reads for a task what others have left.
-            pushed: Gets the values that the task pushes, encoded.
+            fence: The fencing token of the attempt.
+            deadline: When its timeout ends, on the monotonic clock.
+            stop: The signal that asks it to stop.
+            held: Returns whether the worker may assume that it holds the lease.
+            read: Reads, for a task, the stored outputs of other tasks.
+            pushed: Receives the encoded values that the task pushes.
             on_progress: Called with each progress in the thread of the task; it must not block.
         """
         self.task_id = task.task_id
@@ -78,31 +78,31 @@ class TaskContext:
 
     @cached_property
     def xcom(self) -> XCom:
-        """Values for the tasks that depend on this one, and from those on which it depends."""
+        """Values for the tasks that depend on this one, and from its own dependencies."""
         return XCom(self._task, self._read_outputs, self._pushed)
 
     @property
     def seconds_left(self) -> float:
-        """Seconds until its timeout; below 0 when it is over."""
+        """Seconds until its timeout; negative after it."""
         return self._deadline - clock.monotonic()
 
     @property
     def should_stop(self) -> bool:
-        """Whether the task should stop, see `stop_reason`. A function that runs long looks at it now and then."""
+        """Whether the task should stop, see `stop_reason`. Long-running functions should check it regularly."""
         return self._stop.reason is not None or not self.lease_held
 
     @property
     def stop_reason(self) -> StopReason | None:
-        """Why the task should stop: what happened first. None while it should not."""
+        """Why the task should stop, the first reason; None while it should not."""
         if self._stop.reason is not None:
             return self._stop.reason
         return None if self.lease_held else StopReason.LEASE_LOST
 
     @property
     def lease_held(self) -> bool:
-        """Whether the worker may still believe that it alone runs this task.
+        """Whether the worker may assume that it alone runs this task.
 
-        It looks at the clock each time, so it is also right in a process that has just stood still.
+        Each read checks the clock, so it is also correct right after the process was suspended.
         """
         return self._held is None or self._held()
 
@@ -110,32 +110,32 @@ class TaskContext:
         """Wait until the task should stop; return whether it should.
 
         Args:
-            timeout: Seconds to wait at most, or a timedelta; None waits forever, 0 only looks.
+            timeout: Seconds to wait at most, or a timedelta; None waits forever, 0 only checks.
         """
         self._stop.wait(as_seconds(timeout))
         return self.should_stop
 
     def progress(self, done: float, total: float | None = None, message: str = "") -> None:
-        """Tell how far the task has come; who waits for it sees it at once, and `TaskHandle.progress` reads it.
+        """Report the progress of the task to those that watch it, and for `TaskHandle.progress`.
 
-        It costs next to nothing: the worker sends the latest word of all its tasks together, a few times a second.
+        It is cheap: the worker sends the latest progress of all its tasks together, a few times a second.
 
         Args:
-            done: How much is done, in whatever the task counts.
-            total: How much there is to do; None when that is not known.
-            message: What it does just now, for people; the first 200 characters are kept.
+            done: How much is done, in units of your choice.
+            total: How much there is to do; None if unknown.
+            message: What the task is doing, for humans; cut to 200 characters.
 
         Raises:
-            TypeError: One of them is of another type.
-            ValueError: A number is below 0, or none.
+            TypeError: An argument has the wrong type.
+            ValueError: A number is negative, infinite, or NaN.
         """
-        told = Progress(done, total, message, attempt=self.attempt)
+        progress = Progress(done, total, message, attempt=self.attempt)
         if self._on_progress is not None:
-            self._on_progress(told)
+            self._on_progress(progress)
 
-    def _read_outputs(self, task_ids: Sequence[str]) -> list[Left]:
+    def _read_outputs(self, task_ids: Sequence[str]) -> list[StoredOutputs]:
         if self._read is None:
-            raise FairqueError(f"task {self.task_id} runs outside of a worker: there is no queue to read from")
+            raise FairqueError(f"task {self.task_id} runs outside a worker: there is no queue to read from")
         return self._read(self.task_id, task_ids)
 
 
@@ -157,10 +157,10 @@ def current_context() -> TaskContext:
 
 
 def context_here() -> TaskContext | None:
-    """Return the context of the task that runs in this thread or coroutine, None where none runs. For the worker."""
+    """Return the context of the task that runs in this thread or coroutine, or None; for workers."""
     return _current.get(None)
 
 
 def running_in(context: TaskContext) -> None:
-    """Make ``context`` the current one of this thread or coroutine. For the worker."""
+    """Set the current context of this thread or coroutine; for workers."""
     _current.set(context)

@@ -1,4 +1,4 @@
-"""Dead letters: tasks that ended as FAILED and are kept, with what an operator needs to judge them."""
+"""Dead letters: tasks that ended as FAILED and are kept for inspection."""
 
 from datetime import datetime
 from typing import Any
@@ -13,25 +13,25 @@ __all__ = ["DeadLetter", "dead_reason"]
 
 
 def dead_reason(stored: str) -> DeadReason:
-    """Return the reason that is stored with an error; ``deliveries`` is what scripts call lost workers."""
+    """Return the reason stored with an error; the scripts store ``deliveries`` for lost workers."""
     return DeadReason.LOST_WORKERS if stored == "deliveries" else known(DeadReason, stored)
 
 
 @frozen(kw_only=True)
 class DeadLetter:
-    """A task that ended as FAILED. Moments are those of the server's clock.
+    """A task that ended as FAILED. Times are by the server's clock.
 
     Attributes:
-        task_id: The task.
-        user_id: Whose it is.
-        func: Name of its function; None when it has none, or its message cannot be read.
-        task: What was pushed, with all arguments; None when the message cannot be read.
+        task_id: The id of the task.
+        user_id: Its user.
+        func: Name of its function; None if it has none or its message is unreadable.
+        task: The pushed task with all arguments; None if its message is unreadable.
         reason: Why it gets no further attempt.
-        error: What its last attempt raised.
-        worker: Name of the worker of the last attempt; None when there was none.
+        error: The error of its last attempt.
+        worker: Name of the worker of the last attempt; None if there was no attempt.
         attempts: How often it was started.
-        failures: How many attempts ended in an error.
-        lost_workers: How many attempts ended with their worker.
+        failures: How many attempts raised an error.
+        lost_workers: How many attempts ended because their worker was lost.
         pushed_at: When it was pushed.
         ended_at: When it ended.
     """

@@ -1,4 +1,4 @@
-"""What a task waits for: other tasks, and how it continues when one of them does not finish."""
+"""The dependencies of a task: the tasks it waits for, and what happens if one of them does not finish."""
 
 from collections.abc import Callable, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
@@ -12,19 +12,19 @@ from fairque.protocol.showing import shown
 
 __all__ = ["After", "OnFailure", "parent_lines", "parents_first"]
 
-#: ``cascade``: the task is canceled when the one before it does not finish. ``run``: it runs anyway.
+#: ``cascade``: the task is canceled if its dependency does not finish. ``run``: it runs anyway.
 OnFailure: TypeAlias = Literal["cascade", "run"]
 
 
 class _Task(Protocol):
-    """What has the id of a task, as a task does."""
+    """An object with the id of a task."""
 
     @property
     def task_id(self) -> str: ...
 
 
 def _id_of(task: str | _Task) -> str:
-    # What is neither is left for the validator to refuse.
+    # The validator refuses anything else.
     return task if isinstance(task, str) else getattr(task, "task_id", cast("str", task))
 
 
@@ -42,11 +42,11 @@ class After:
     """A task that must end before another starts.
 
     Attributes:
-        task_id: The task that must end; a task may be given for its id.
-        on_failure: What becomes of the other one when it ends as FAILED or CANCELED.
+        task_id: The id of the task that must end; the task itself may be given.
+        on_failure: What happens to the dependent if it ends as FAILED or CANCELED.
 
     Raises:
-        InvalidTask: The id or the policy cannot be used.
+        InvalidTask: The id or the policy is invalid.
     """
 
     task_id: str = field(converter=_id_of, validator=_an_id)
@@ -54,26 +54,26 @@ class After:
 
 
 def parent_lines(parents: Iterable[After]) -> str:
-    """Return what a task depends on as scripts take it: a line each, `c` or `r`, and the id."""
+    """Return dependencies in the form that the scripts take: one line each, `c` or `r` and the id."""
     return "\n".join(("c" if parent.on_failure == "cascade" else "r") + parent.task_id for parent in parents)
 
 
 def parents_first(
     parents: Mapping[str, tuple[After, ...]], label: Callable[[str, str], str] = lambda task_id, _: task_id
 ) -> list[str]:
-    """Return the ids of the tasks of a push so that each stands behind those that it depends on.
+    """Return the ids of the tasks of a push in an order in which each comes after its dependencies.
 
     Args:
-        parents: By task of the push; tasks outside of it may be named as parents.
-        label: How an error names a task, given its id and that of the one for which it waits.
+        parents: The dependencies of each task; they may include tasks outside the push.
+        label: Returns the name of a task in an error, given its id and that of its dependency.
 
     Raises:
-        InvalidTask: They wait for each other in a circle; the error names it.
+        InvalidTask: The dependencies have a cycle; the message shows it.
     """
     inside = {task_id: [p.task_id for p in after if p.task_id in parents] for task_id, after in parents.items()}
     try:
         return list(TopologicalSorter(inside).static_order())
     except CycleError as error:
         ids = error.args[1][::-1]
-        circle = " -> ".join([*map(label, ids, ids[1:]), ids[-1]])
-        raise InvalidTask(f"tasks depend on each other in a circle, so none could ever start: {circle}") from None
+        cycle = " -> ".join([*map(label, ids, ids[1:]), ids[-1]])
+        raise InvalidTask(f"tasks depend on each other in a cycle, so none could ever start: {cycle}") from None

@@ -1,4 +1,4 @@
-"""Identifiers: UUIDv7 task ids that sort by time, nonces, and the rules for ids that users choose."""
+"""Identifiers: UUIDv7 task ids, which sort by time, nonces, and the rules for ids chosen by callers."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from fairque.protocol.limits import MAX_ID_BYTES, id_problem
 
 __all__ = ["ANY_TASK_ID", "MAX_ID_BYTES", "check_id", "is_made_id", "new_nonce", "new_task_id"]
 
-#: Stands for an id that `new_task_id` would make, where the task gets another one.
+#: A placeholder of the same form as the ids of `new_task_id`, for a task that gets its real id later.
 ANY_TASK_ID = "00000000-0000-7000-8000-000000000000"
 _MADE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -23,24 +23,24 @@ def new_task_id() -> str:
 
 
 def is_made_id(task_id: str) -> bool:
-    """Return whether an id looks like one of `new_task_id`, and not like one that somebody chose."""
+    """Return whether an id has the form of those of `new_task_id`, and so was not chosen by a caller."""
     return _MADE.fullmatch(task_id) is not None
 
 
 def new_nonce() -> str:
-    """Return 16 hexadecimal digits of randomness that no other call will get."""
+    """Return 16 random hexadecimal digits, unique for all practical purposes."""
     return os.urandom(8).hex()
 
 
 def check_id(value: object, what: str) -> str:
-    """Return ``value`` if it may stand as an id in a key.
+    """Return ``value`` if it is a valid id.
 
     Args:
-        value: The candidate.
-        what: What it is, for the message: ``user_id``, ``task_id`` …
+        value: The value to check.
+        what: Its name in the error message: ``user_id``, ``task_id`` …
 
     Raises:
-        InvalidTask: It is not a text, is empty, has control characters, or more than 128 bytes of UTF-8.
+        InvalidTask: It is not a string, is empty, has control characters, or more than 128 bytes of UTF-8.
     """
     problem = id_problem(value, what)
     if problem is not None:

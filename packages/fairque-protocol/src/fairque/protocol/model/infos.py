@@ -1,4 +1,4 @@
-"""What is read of a queue and of its tasks, for programs and people; moments are aware datetimes in UTC."""
+"""The state of a queue and of its tasks as they are read; times are aware datetimes in UTC."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,15 +14,14 @@ __all__ = ["Explanation", "QueueInfo", "TaskInfo"]
 
 @frozen(kw_only=True)
 class Explanation:
-    """Why a task waits. ``str()`` gives it as a sentence.
+    """Why a task waits. ``str()`` returns it as a sentence.
 
     Attributes:
         reason: What it waits for.
-        ahead_in_user: Tasks of its user before it; None when it is not QUEUED.
-        users_ahead: Users before its user; None when its user does not wait for its turn.
-        next_start_at: When its time comes, or when the rate of its user lets one start again; None when it waits for
-            neither.
-        sentence: All of that for people.
+        ahead_in_user: Tasks of its user before it; None if it is not QUEUED.
+        users_ahead: Users before its user; None if its user does not wait for its turn.
+        next_start_at: When it is due, or when the rate of its user allows the next start; None if it waits for neither.
+        sentence: The explanation, for humans.
     """
 
     reason: WaitReason
@@ -37,20 +36,20 @@ class Explanation:
 
 @frozen(kw_only=True)
 class QueueInfo:
-    """The queue in numbers.
+    """Statistics and settings of a queue.
 
     Attributes:
-        queue: Its name.
-        cost_mode: What tasks cost their users: their time, or one each.
+        queue: The name of the queue.
+        cost_mode: What a task costs its user: its run time, or 1 per task.
         backlog: Most waiting tasks of the queue; None for no limit.
-        tasks: How many tasks are in each state in which they wait or run, or are dead letters. QUEUED are those that a
-            free worker could start, and those whose users wait for a cap or a rate.
-        kept: Ended tasks that are still remembered.
+        tasks: Number of tasks by state: those that wait or run, and dead letters. QUEUED includes tasks whose users are
+            held back by a cap, a rate or a pause.
+        kept: Ended tasks whose records have not expired.
         users_waiting: Users with tasks that a free worker could start.
-        totals: What has happened since the queue was made: tasks ``pushed``, ``finished``, ``failed``, ``canceled``;
-            attempts ``retried`` and ``released``; dead letters ``redriven``; leases ``expired``; endings ``stale``,
-            refused since the lease was lost; keys ``broken``, which could not be read and were set aside.
-        read_at: When it was read, on the server's clock.
+        totals: Counters since the queue was created: tasks ``pushed``, ``finished``, ``failed``, ``canceled``; attempts
+            ``retried`` and ``released``; dead letters ``redriven``; leases ``expired``; endings ``stale``, refused
+            because the lease was lost; keys ``broken``, which were unreadable and set aside.
+        read_at: When it was read, by the server's clock.
     """
 
     queue: str
@@ -65,18 +64,18 @@ class QueueInfo:
 
 @frozen(kw_only=True)
 class TaskInfo:
-    """One task as the server knows it. Moments are those of the server's clock.
+    """A task as the server knows it. Times are by the server's clock.
 
     Attributes:
-        task_id: The task.
-        state: Where it is in its life.
-        user_id: Whose share it uses.
+        task_id: The id of the task.
+        state: Its state.
+        user_id: The user whose share it uses.
         priority: Its urgency among the tasks of its user.
         pushed_at: When it was pushed.
-        started_at: When its last attempt began; None before the first.
-        ended_at: When it ended; None before.
+        started_at: When its last attempt started; None before the first.
+        ended_at: When it ended; None if it has not.
         attempts: How often it was started.
-        failures: How many attempts ended in an error.
+        failures: How many attempts raised an error.
         worker: Name of the worker of its last attempt; None before the first.
         cancel_requested: Whether it was asked to stop.
     """

@@ -1,4 +1,4 @@
-"""Which parameter of a function takes the context of its task: the one that is annotated with `TaskContext`."""
+"""Finds the parameter of a function that takes the context of its task: the one annotated with `TaskContext`."""
 
 import inspect
 import sys
@@ -18,19 +18,19 @@ __all__ = ["ContextPlace", "call_signature", "context_place", "refuse_context_of
 _PLACED = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _MANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
-#: What was found of functions that live on; their signatures are read once.
+#: Results by function, so that signatures are read once.
 _known: "WeakKeyDictionary[Callable[..., Any], ContextPlace | None]" = WeakKeyDictionary()
 
 
 @frozen
 class ContextPlace:
-    """Where a function takes its context.
+    """The parameter of a function that takes the context.
 
     Attributes:
-        name: The parameter.
-        index: Its place among the parameters; None when it is given by name only.
-        by_place_only: Whether it cannot be given by its name, so that another argument may have that.
-        of_wrapper: Whether a decorator of the function takes it, and the function itself does not.
+        name: Its name.
+        index: Its position; None if it is keyword-only.
+        by_place_only: Whether it is positional-only, so that its name is free for another argument.
+        of_wrapper: Whether it belongs to a decorator of the function, not to the function itself.
     """
 
     name: str
@@ -40,25 +40,25 @@ class ContextPlace:
 
 
 def context_place(func: Callable[..., Any]) -> ContextPlace | None:
-    """Return where a function takes its context; None when it takes none.
+    """Return the parameter of a function that takes the context; None if it does not take one.
 
     Raises:
-        FairqueError: Two of its parameters do, or one seems to, but is annotated with what no worker can give.
+        FairqueError: Two parameters do, or the annotation of one is similar but cannot be satisfied by a worker.
     """
     try:
         return _known[func]
     except (KeyError, TypeError):
         place = _find(func)
-    with suppress(TypeError):  # of a callable that cannot be remembered
+    with suppress(TypeError):  # raised for callables without weak references
         _known[func] = place
     return place
 
 
 def refuse_context_of_many(func: Callable[..., Any]) -> None:
-    """Refuse a function that wants its context among any number of arguments, ``*args`` or ``**kwargs``.
+    """Refuse a function that annotates ``*args`` or ``**kwargs`` with the context.
 
     Raises:
-        FairqueError: It does.
+        FairqueError: It does so.
     """
     last = _layers(func)[-1]
     scope = Scope.of(last)
@@ -66,27 +66,27 @@ def refuse_context_of_many(func: Callable[..., Any]) -> None:
         if parameter.kind in _MANY and meaning_of(parameter.annotation, scope) is Meaning.CONTEXT:
             raise FairqueError(
                 f"{func.__qualname__!r} annotates {str(parameter).partition(':')[0]!r} with TaskContext: a task has "
-                "one context. Give it a parameter of its own, such as ctx: TaskContext"
+                "one context. Use a single parameter, such as ctx: TaskContext"
             )
 
 
 def call_signature(func: Callable[..., Any]) -> inspect.Signature:
-    """Return the signature that the callers of a task see: without the context, which the worker gives.
+    """Return the signature that the callers of a task see: without the context, which the worker passes.
 
     Raises:
-        ValueError: The function has no signature that can be read.
+        ValueError: The signature of the function cannot be read.
         FairqueError: See `context_place`.
     """
     place, signature = context_place(func), _own_signature(_layers(func)[-1])
-    left_out = None if place is None or place.of_wrapper else place.name
-    given = [one for one in signature.parameters.values() if one.name != left_out]
-    return signature.replace(parameters=given)
+    context = None if place is None or place.of_wrapper else place.name
+    visible = [parameter for parameter in signature.parameters.values() if parameter.name != context]
+    return signature.replace(parameters=visible)
 
 
 def with_context(
     func: Callable[..., Any], context: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> tuple[Sequence[Any], Mapping[str, Any]]:
-    """Return the arguments of a call, and among them the context if the function takes it."""
+    """Return the arguments of a call, including the context if the function takes it."""
     place = context_place(func)
     if place is None:
         return args, kwargs
@@ -99,63 +99,64 @@ def with_context(
 
 
 def _defaults(func: Callable[..., Any], first: int, last: int) -> list[Any]:
-    """Return the defaults of parameters that are left out before a context which is given by its place."""
-    return [one.default for one in _parameters(_layers(func)[-1])[first:last]]
+    """Return the defaults of omitted parameters before a positional-only context."""
+    return [parameter.default for parameter in _parameters(_layers(func)[-1])[first:last]]
 
 
 def _find(func: Callable[..., Any]) -> ContextPlace | None:
     *outer, last = _layers(func)
-    # A decorator may ask for the context itself, and call the function without it.
+    # A decorator may take the context itself, and call the function without it.
     for layer in (last, *outer):
-        found = _places(func, layer)
-        if len(found) > 1:
+        places = _places(func, layer)
+        if len(places) > 1:
             raise FairqueError(
-                f"{func.__qualname__!r} has two parameters of type TaskContext, {found[0].name!r} and "
-                f"{found[1].name!r}: a task has one context"
+                f"{func.__qualname__!r} has two parameters of type TaskContext, {places[0].name!r} and "
+                f"{places[1].name!r}: a task has one context"
             )
-        if found:
-            return found[0]
+        if places:
+            return places[0]
     return None
 
 
 def _places(func: Callable[..., Any], layer: Callable[..., Any]) -> list[ContextPlace]:
     scope = Scope.of(layer)
-    found: list[ContextPlace] = []
+    places: list[ContextPlace] = []
     for index, parameter in enumerate(_parameters(layer)):
         if parameter.kind not in _MANY and _is_context(func, parameter, scope):
-            placed = index if parameter.kind in _PLACED else None
-            only = parameter.kind is inspect.Parameter.POSITIONAL_ONLY
-            found.append(ContextPlace(parameter.name, placed, only, layer is not _layers(func)[-1]))
-    return found
+            position = index if parameter.kind in _PLACED else None
+            positional_only = parameter.kind is inspect.Parameter.POSITIONAL_ONLY
+            places.append(ContextPlace(parameter.name, position, positional_only, layer is not _layers(func)[-1]))
+    return places
 
 
 def _is_context(func: Callable[..., Any], parameter: inspect.Parameter, scope: Scope) -> bool:
     meaning = meaning_of(parameter.annotation, scope)
     if meaning is Meaning.UNKNOWN and parameter.default is not None:
-        return False  # were it the context, then no task could be made without it
+        return False  # if it is the context after all, creating a task fails: the argument is missing
     if meaning in _REFUSED:
-        written = inspect.formatannotation(parameter.annotation)
+        annotation = inspect.formatannotation(parameter.annotation)
         raise FairqueError(
-            f"the parameter {parameter.name!r} of {func.__qualname__!r} is annotated with {written}, "
+            f"the parameter {parameter.name!r} of {func.__qualname__!r} is annotated with {annotation}, "
             f"{_REFUSED[meaning]}"
         )
     return meaning is Meaning.CONTEXT
 
 
 _REFUSED = {
-    Meaning.SUBCLASS: "a subclass of TaskContext, but the worker gives a TaskContext: annotate it with that",
-    Meaning.INSIDE: "but the worker gives one TaskContext, and no producer can pass one: annotate it with TaskContext",
-    Meaning.UNSURE: "and nobody can tell here whether that is the TaskContext of fairque: import it outside of "
+    Meaning.SUBCLASS: "a subclass of TaskContext, but the worker passes a TaskContext: annotate it with that",
+    Meaning.INSIDE: "but the worker passes a single TaskContext, and producers cannot pass one: annotate it with "
+    "TaskContext",
+    Meaning.UNSURE: "and it is unclear whether that is the TaskContext of fairque: import it outside "
     "`if TYPE_CHECKING:`, from fairque.client or fairque.worker",
-    Meaning.UNKNOWN: "which is not defined in its module, so that nobody can tell whether it is to get the context: "
-    "import what it names",
+    Meaning.UNKNOWN: "which is not defined in its module, so it is unclear whether it should get the context: "
+    "import the name",
 }
 
 
 def _layers(func: Callable[..., Any]) -> list[Callable[..., Any]]:
-    """Return a function and those that it wraps, down to the one whose signature holds for a call.
+    """Return a function and the functions it wraps, down to the one whose signature applies to a call.
 
-    A wrapper that takes anything passes it on, and with `functools.wraps` it names what it wraps.
+    A wrapper with ``*args`` or ``**kwargs`` is taken to pass them on to the function in its ``__wrapped__``.
     """
     layers: list[Any] = [func]
     while _passes_on(layers[-1]) and layers[-1].__wrapped__ not in layers:
@@ -167,25 +168,28 @@ def _passes_on(func: Any) -> bool:
     if not callable(getattr(func, "__wrapped__", None)) or getattr(func, "__signature__", None) is not None:
         return False
     try:
-        return any(one.kind in _MANY for one in _own_signature(func).parameters.values())
+        return any(parameter.kind in _MANY for parameter in _own_signature(func).parameters.values())
     except (TypeError, ValueError):
-        return True  # such as a functools.lru_cache, which has no signature of its own
+        return True  # such as a functools.lru_cache, which has no signature
 
 
 def _own_signature(func: Callable[..., Any]) -> inspect.Signature:
-    """Return the signature of a function, whatever it wraps, and with the annotations that are written in it."""
+    """Return the signature of a function itself, not of what it wraps, with the annotations in its source."""
     signature = _read_signature(func)
     if not _has_borrowed(func):
         return signature
     own = annotations_in_source(func)
-    every = signature.parameters.values()
-    return signature.replace(parameters=[one.replace(annotation=own.get(one.name, one.empty)) for one in every])
+    parameters = [
+        parameter.replace(annotation=own.get(parameter.name, parameter.empty))
+        for parameter in signature.parameters.values()
+    ]
+    return signature.replace(parameters=parameters)
 
 
 def _has_borrowed(func: Any) -> bool:
-    """Say whether the annotations of a wrapper are those of what it wraps, as `functools.wraps` leaves it."""
+    """Return whether a wrapper has the annotations of the function it wraps, copied by `functools.wraps`."""
     wrapped = getattr(func, "__wrapped__", None)
-    # What has no code, such as a partial, has no annotations of its own: its parameters come with theirs.
+    # An object without code, such as a partial, has no annotations of its own.
     if wrapped is None or not hasattr(func, "__code__") or getattr(func, "__signature__", None) is not None:
         return False
     if sys.version_info >= (3, 14):
@@ -195,9 +199,9 @@ def _has_borrowed(func: Any) -> bool:
 
 def _read_signature(func: Callable[..., Any]) -> inspect.Signature:
     if sys.version_info >= (3, 14):
-        from annotationlib import Format  # noqa: PLC0415 - not there before
+        from annotationlib import Format  # noqa: PLC0415 - new in Python 3.14
 
-        # What has no value yet, or for type checkers only, is left as it is written.
+        # Names without a value, such as those for type checkers only, stay unevaluated.
         return inspect.signature(func, follow_wrapped=False, annotation_format=Format.FORWARDREF)
     return inspect.signature(func, follow_wrapped=False)
 

@@ -1,4 +1,4 @@
-"""What a user may use, as one value: in settings, in what is read, and in calls."""
+"""The limits of a user as one value, for settings, calls and results."""
 
 from typing import Any, Final, cast
 
@@ -10,7 +10,7 @@ from fairque.protocol.limits import LIMITS, LimitName, limit_problem
 __all__ = ["NOT_OF_ALL", "Limits", "problems_of_defaults"]
 
 NOT_OF_ALL: Final = tuple(name for name, limit in LIMITS.items() if not limit.of_all)
-"""The limits that are set for one user, and not for all."""
+"""Limits that can be set for single users only, not as defaults."""
 
 
 def _in_range(_instance: Any, attribute: "Attribute[Any]", value: object) -> None:
@@ -25,18 +25,18 @@ def _boolean(_instance: Any, attribute: "Attribute[Any]", value: object) -> None
 
 @frozen(kw_only=True)
 class Limits:
-    """Limits of a user; None is no limit, or one that is not set.
+    """Limits of a user; None means no limit, or not set.
 
     Attributes:
-        weight: Share relative to other users, 0.01 to 100; 1 unless set.
-        cap: Most tasks at a time, 1 at least.
+        weight: Share relative to other users, 0.01 to 100; 1 by default.
+        cap: Most tasks at a time, at least 1.
         rate: Most starts a second, above 0.
-        burst: Most starts at once where there is a rate, 1 at least; 1 unless set.
-        backlog: Most waiting tasks, 1 at least.
-        paused: Whether nothing of it is started.
+        burst: Most starts at once if there is a rate, at least 1; 1 by default.
+        backlog: Most waiting tasks, at least 1.
+        paused: Whether its tasks are not started.
 
     Raises:
-        InvalidArgument: A value is out of its range; the message names the limit.
+        InvalidArgument: A value is out of range; the message names the limit.
     """
 
     weight: float | None = field(default=None, validator=_in_range)
@@ -48,5 +48,5 @@ class Limits:
 
 
 def problems_of_defaults(limits: Limits) -> list[str]:
-    """Return what is wrong with limits for all users that have none of their own."""
+    """Return the problems of limits that are to be the defaults of all users."""
     return [f"{name} is set for one user, not for all" for name in NOT_OF_ALL if getattr(limits, name) is not None]

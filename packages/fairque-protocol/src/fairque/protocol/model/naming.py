@@ -1,7 +1,7 @@
 """The name of a function in a message, ``module:qualname``: one that a worker can import, or an error saying why not.
 
-A function of the script being run belongs to `__main__`, which is another module in each process. Its name is that of
-the module that a worker gets when it imports the same file.
+A function of the script being run belongs to `__main__`, which is a different module in each process. Its name uses the
+module that a worker gets when it imports the same file.
 """
 
 import inspect
@@ -18,28 +18,28 @@ from fairque.protocol.showing import shown
 
 __all__ = ["Unreachable", "defined_in", "namespace_of_module", "plain_name", "reference_of"]
 
-#: What a process calls the script that it was started with, and multiprocessing the copy in a spawned process.
+#: The name of the script that was run, and of its copy in a process spawned by multiprocessing.
 _MAIN = ("__main__", "__mp_main__")
 
-#: Where the code of an interactive session stands, of a debugger's and of a doctest, too.
+#: File names of code that was typed into an interactive session, a debugger or a doctest.
 _TYPED = re.compile(r"<(stdin|console|(\w+-)?input|pyshell|doctest)\b")
 
-#: What reads a dictionary itself, past all that a class or module of the user's says of its attributes.
+#: Read the dictionary of a class or module directly, without running code of the user such as ``__getattr__``.
 _NAMES_OF_CLASS: Any = type.__dict__["__dict__"]
 _NAMES_OF_MODULE: Any = vars(ModuleType)["__dict__"]
 
-_NAMED = "or name the function and see to it that each worker makes it: @task(name=...)"
+_NAMED = "or give the function a name and make sure that each worker defines it: @task(name=...)"
 
 
 class Unreachable(FairqueError):
-    """No worker can import a function, so a task of it would wait forever; the message says why and what to do."""
+    """No worker can import a function, so its tasks would wait forever; the message says why and what to do."""
 
 
 def reference_of(func: Callable[..., Any]) -> str:
     """Return ``module:qualname`` of a function, with the module that a worker imports.
 
     Raises:
-        Unreachable: There is no such module, or nobody can say which.
+        Unreachable: There is no such module, or it is ambiguous.
     """
     return f"{_module_of(func)}:{func.__qualname__}"
 
@@ -48,32 +48,32 @@ def plain_name(func: Callable[..., Any]) -> str:
     """Return the name of a function without `@task`, which a worker looks up in its module.
 
     Raises:
-        Unreachable: It would not find this function there.
+        Unreachable: A worker would not find this function there.
     """
     if type(func) is not FunctionType:
         raise Unreachable(
-            f"no worker can find {shown(func, 100)}: it is not a function at the top of a module but "
+            f"no worker can find {shown(func, 100)}: it is not a function at the top level of a module but "
             f"{type(func).__name__}. Define a function with def that calls it, and push that"
         )
     place = func.__qualname__
     if isinstance(getattr(inspect.unwrap(func, stop=_is_named), "task_name", None), str):
         raise Unreachable(
-            f"a decorator stands above @task of {place!r}, so no worker finds what it makes of the function: put @task "
-            "on top of all decorators"
+            f"a decorator is above @task of {place!r}, so workers would not find the decorated function: put @task on "
+            "top of all decorators"
         )
     if any(part.startswith(("_", "<")) for part in place.split(".")):
         raise Unreachable(
-            f"no worker finds {place!r} in {func.__module__}: it finds functions that are defined at the top of a "
-            "module, with names that do not begin with an underscore. Define it there"
+            f"no worker finds {place!r} in {func.__module__}: workers find functions that are defined at the top level "
+            "of a module, with names that do not start with an underscore. Define it there"
         )
     if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
         raise Unreachable(f"{place!r} is a generator, but a task has one result: return a list instead")
     name, namespace = reference_of(func), _namespace_of(func)
     if namespace is not None and defined_in(namespace, place) is not func:
         raise Unreachable(
-            f"no worker finds this function under {name!r}: in the module that name stands for something else, or for "
+            f"no worker finds this function under {name!r}: in the module that name refers to another object, or to "
             "nothing. It was bound to another name, replaced, deleted, or is a method; define it with def at the top "
-            "of the module, under its own name, and decorate it with @task"
+            "level of the module, under its own name, and decorate it with @task"
         )
     return name
 
@@ -83,39 +83,39 @@ def _is_named(func: object) -> bool:
 
 
 def defined_in(namespace: Mapping[str, Any], qualname: str) -> object:
-    """Return what stands in a module under a dotted name, None for nothing. No code runs, whatever stands there.
+    """Return the object with a dotted name in a module, or None, without running any code.
 
-    Only the dictionaries of the module and of its classes are read: no attribute is asked for, so that properties,
-    descriptors, metaclasses and a module's ``__getattr__`` are not called.
+    Only the dictionaries of the module and of its classes are read: no attribute is accessed, so properties,
+    descriptors, metaclasses and the ``__getattr__`` of a module are not called.
     """
     first, *rest = qualname.split(".")
-    found = namespace.get(first)
+    target = namespace.get(first)
     for part in rest:
-        if not issubclass(type(found), type):
+        if not issubclass(type(target), type):
             return None
-        found = _NAMES_OF_CLASS.__get__(found).get(part)
-        if type(found) is staticmethod:
-            found = found.__func__
-        elif type(found) is FunctionType:
-            return None  # a method, and no worker has its object
-    return found
+        target = _NAMES_OF_CLASS.__get__(target).get(part)
+        if type(target) is staticmethod:
+            target = target.__func__
+        elif type(target) is FunctionType:
+            return None  # a method, and workers do not have its object
+    return target
 
 
 def namespace_of_module(name: str) -> Mapping[str, Any] | None:
-    """Return the dictionary of a loaded module; None when it is not loaded. No code runs."""
+    """Return the dictionary of a loaded module, or None if it is not loaded, without running any code."""
     module = sys.modules.get(name)
     if not issubclass(type(module), ModuleType):
         return None
-    found: Mapping[str, Any] = _NAMES_OF_MODULE.__get__(module)
-    return found
+    namespace: Mapping[str, Any] = _NAMES_OF_MODULE.__get__(module)
+    return namespace
 
 
 def _namespace_of(func: Callable[..., Any]) -> Mapping[str, Any] | None:
-    """Return the names of the module to which a function says to belong; None when it is not loaded."""
+    """Return the namespace of a function's module; None if it is not loaded."""
     written = inspect.unwrap(func)
     own: Mapping[str, Any] | None = getattr(written, "__globals__", None)
     if own is not None and own.get("__name__") == func.__module__:
-        return own  # also while multiprocessing, a profiler or runpy has not put the module into its place yet
+        return own  # also before multiprocessing, a profiler or runpy has added the module to sys.modules
     module = sys.modules.get(func.__module__)
     return None if module is None else vars(module)
 
@@ -128,12 +128,12 @@ def _module_of(func: Callable[..., Any]) -> str:
     if namespace is None:
         return name
     _refuse_typed(func, name, namespace)
-    found = getattr(namespace.get("__spec__"), "name", None)
-    if isinstance(found, str) and found not in _MAIN:
-        return found  # imported under this name, or run under it: python -m shop.tasks
+    spec_name = getattr(namespace.get("__spec__"), "name", None)
+    if isinstance(spec_name, str) and spec_name not in _MAIN:
+        return spec_name  # imported under this name, or run under it: python -m shop.tasks
     file = namespace.get("__file__")
     if file is None and name not in _MAIN and namespace is namespace_of_module(name):
-        return name  # a module that somebody made without an import
+        return name  # a module that was created without an import
     if not isinstance(file, str) or file.startswith("<"):
         raise Unreachable(
             f"no worker can import {func.__qualname__!r}: it was given to Python as text (-c, standard input, an "
@@ -146,14 +146,14 @@ _MOVE = f"Put it into a module that workers import and import it from there, {_N
 
 
 def _refuse_typed(func: Callable[..., Any], name: str, namespace: Mapping[str, Any]) -> None:
-    """Refuse what no file defines, so that another process that imports the module does not have it."""
+    """Refuse a function that no file defines, since other processes that import the module do not have it."""
     code = getattr(inspect.unwrap(func), "__code__", None)
     file = "" if code is None else code.co_filename
     elsewhere = name not in _MAIN and namespace is not namespace_of_module(name)
     if _TYPED.match(file) or (elsewhere and file.startswith("<")):
         raise Unreachable(
-            f"no worker that imports {name} has {func.__qualname__!r}: it was typed in or made by exec ({file}), and "
-            f"stands in no file. {_MOVE}"
+            f"no worker that imports {name} has {func.__qualname__!r}: it was typed in or created by exec ({file}), "
+            f"and is not in any file. {_MOVE}"
         )
 
 
@@ -162,17 +162,17 @@ def _name_of_script(func: Callable[..., Any], file: Path, called: str) -> str:
 
     Args:
         func: The function, for the error.
-        file: The file, without links on the way.
-        called: The name of the file, perhaps a link, that was run.
+        file: The file, with symbolic links resolved.
+        called: The name of the file that was run, which may be a link.
 
     Raises:
-        Unreachable: It cannot be imported, or nobody can say under which of several names.
+        Unreachable: It cannot be imported, or several names are possible.
     """
     stem, in_package = inspect.getmodulename(file), (file.parent / "__init__.py").is_file()
     if not stem or "." in stem or stem != inspect.getmodulename(called) or (stem == "__main__" and not in_package):
         raise Unreachable(
-            f"no worker can import {func.__qualname__!r} from {file}: a module is a file NAME.py, is run under its own "
-            f"name and not as a link of another one, and is not a __main__.py outside of a package. {_MOVE}"
+            f"no worker can import {func.__qualname__!r} from {file}: a module must be a file NAME.py, run under its "
+            f"own name and not through a link, and not a __main__.py outside a package. {_MOVE}"
         )
     folders = _folders_of_package(file) if in_package else _folders_of_plain_file(file)
     tail = () if stem == "__init__" else (stem,)
@@ -180,19 +180,19 @@ def _name_of_script(func: Callable[..., Any], file: Path, called: str) -> str:
     if len(names) == 1:
         return names[0]
     if names:
-        meant = f"it may be {' or '.join(names)}. Run it under the name that the worker has (python -m {names[0]})"
+        reason = f"it may be {' or '.join(names)}. Run it under the name that workers use (python -m {names[0]})"
     else:
-        meant = (
-            "its folder is a package, and the folder that holds the package is neither the current one nor on "
+        reason = (
+            "its folder is a package, and the parent folder of the package is neither the current one nor on "
             f"sys.path. Go there and run it under its full name (python -m ...{file.parent.name}.{stem})"
         )
     raise Unreachable(
-        f"nobody can say under which name a worker imports {func.__qualname__!r} from {file}: {meant}, {_NAMED}"
+        f"it is unclear under which name a worker imports {func.__qualname__!r} from {file}: {reason}, {_NAMED}"
     )
 
 
 def _folders_of_package(file: Path) -> Iterator[Path]:
-    """Yield the folders from which a file of a package can be imported here: where workers find it, too."""
+    """Yield the folders from which a file of a package can be imported, here and so by workers."""
     root = next(folder for folder in file.parents if not (folder / "__init__.py").is_file())
     above, current = _folders_above(file), Path(os.path.realpath(""))
     if root in above:
@@ -202,16 +202,16 @@ def _folders_of_package(file: Path) -> Iterator[Path]:
 
 
 def _folders_of_plain_file(file: Path) -> Iterator[Path]:
-    """Yield the folders from which a worker may import a file: its own, or those on the path or at work above it.
+    """Yield the folders from which a worker may import a file: its own, and parents on the path or current.
 
-    A folder without ``__init__.py`` is a package for whoever imports it from above.
+    For an import from a parent, a folder without ``__init__.py`` is a package.
     """
     yield file.parent
     yield from _folders_above(file) - {Path(file.anchor), Path(os.path.realpath(Path("~").expanduser()))}
 
 
 def _folders_above(file: Path) -> set[Path]:
-    """Return the current folder and those on the path, if a file is somewhere below them and can be imported there."""
+    """Return the current folder and those on the path that contain a file and from which it can be imported."""
     here = {Path(os.path.realpath(entry)) for entry in ["", *sys.path] if isinstance(entry, str)}
     return {
         folder

@@ -1,4 +1,4 @@
-"""What becomes of an attempt that raised: a pure decision between another attempt, a rest, and the end."""
+"""Decides what happens after an attempt that raised an error: a retry, a snooze, or the end of the task."""
 
 import random
 from collections.abc import Callable
@@ -25,11 +25,11 @@ __all__ = [
     "describe_error",
 ]
 
-#: What becomes of a failed attempt: ``snooze`` is a retry that counts for no budget.
+#: The consequence of a failed attempt; ``snooze`` is a retry that does not count as a failure.
 Verdict: TypeAlias = Literal["retry", "snooze", "dead", "cancel"]
 VERDICTS: frozenset[str] = frozenset(get_args(Verdict))
 
-#: A name that no worker knows yet may be part of a deployment under way: it waits this often and this long.
+#: Retries and their pause for an unknown function, which may be part of a deployment in progress.
 UNKNOWN_TRIES = 5
 UNKNOWN_PAUSE_MS = 10_000
 
@@ -41,7 +41,7 @@ _DEFAULT_BACKOFF = Backoff()
 
 @frozen
 class Decision:
-    """The verdict on a failed attempt, the pause before the next one, and why there is none if it is final."""
+    """The verdict on a failed attempt, the pause before the next one, and the reason if it is final."""
 
     verdict: Verdict
     pause_ms: int
@@ -61,13 +61,13 @@ def decide(
     backoff: Backoff | None = None,
     draw: Callable[[], float] = random.random,
 ) -> Decision:
-    """Decide what becomes of a task after an attempt that raised.
+    """Decide what happens to a task after an attempt that raised an error.
 
     Args:
-        error: What it raised.
+        error: The error.
         retries: How often the task may be retried.
         failures: How many attempts failed before this one.
-        backoff: The pauses; None takes the default backoff.
+        backoff: The backoff; None for the default.
         draw: Source of randomness in [0, 1).
     """
     if isinstance(error, Snooze):
@@ -75,7 +75,7 @@ def decide(
     if isinstance(error, Cancel):
         return Decision("cancel", 0, CANCELED_ITSELF)
     if isinstance(error, OutputMissing | InputsTooLarge):
-        # What has ended leaves nothing more, nor less: another attempt would find the same.
+        # The inputs of ended tasks do not change: another attempt would fail alike.
         return Decision("dead", 0, DeadReason.INPUT)
     if isinstance(error, UnknownFunction):
         retries = UNKNOWN_TRIES
@@ -94,18 +94,18 @@ def _pause_ms(error: BaseException, failures: int, backoff: Backoff, draw: Calla
 
 
 def _ms(pause: float | timedelta) -> int:
-    """Return a pause that the queue takes: a subclass may have set any number, and NaN is above nothing."""
+    """Return a pause in the valid range: a subclass may have set any number, even NaN."""
     seconds = pause.total_seconds() if isinstance(pause, timedelta) else pause
     return to_ms(min(seconds, LONGEST_PAUSE_SECONDS), "after") if seconds > 0 else 0
 
 
-def describe_error(told: ErrorText, *, reason: str, worker: str, attempt: int) -> bytes:
-    """Return the JSON that a dead letter keeps of an error: text only, a few KiB."""
+def describe_error(error: ErrorText, *, reason: str, worker: str, attempt: int) -> bytes:
+    """Return the JSON of an error in a dead letter: text only, a few KiB."""
     return dumps(
         {
-            "type": told.kind,
-            "error": told.text,
-            "traceback": told.traceback,
+            "type": error.kind,
+            "error": error.text,
+            "traceback": error.traceback,
             "reason": reason,
             "worker": worker,
             "attempts": attempt,

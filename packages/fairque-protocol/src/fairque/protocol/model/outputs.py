@@ -1,4 +1,4 @@
-"""Outputs: references to what a task will have left, which stand among the arguments of another one until it runs."""
+"""Outputs: placeholders for the result or a pushed value of a task, used as arguments of other tasks."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NoReturn, TypeAlias
@@ -12,7 +12,7 @@ from fairque.protocol.model.ids import check_id
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.showing import shown
 
-__all__ = ["Input", "Left", "Output", "edges", "fill_in", "take_out"]
+__all__ = ["Input", "Output", "StoredOutputs", "edges", "fill_in", "take_out"]
 
 Step: TypeAlias = str | int
 
@@ -27,13 +27,13 @@ def _a_key(_: object, __: object, value: str | None) -> None:
 
 
 @frozen
-class Left:
-    """What a task has left.
+class StoredOutputs:
+    """The stored outputs of a task.
 
     Attributes:
-        state: Its state; None when it is not known.
-        result: JSON of its result, empty for null, or of its error.
-        xcom: JSON of the values that it pushed, as `XCom` writes it; empty for none.
+        state: The state of the task; None if the queue does not know it.
+        result: Its result or its error as JSON; empty for null.
+        xcom: The values that it pushed as JSON, see `encode_xcom`; empty for none.
     """
 
     state: TaskState | None
@@ -42,12 +42,12 @@ class Left:
 
     @property
     def func(self) -> str | None:
-        """The function of a task that has pushed values."""
+        """The function of the task, if it pushed values."""
         return _read(self.xcom).get("func") if self.xcom else None
 
     @property
     def values(self) -> Mapping[str, Any]:
-        """The values that it pushed, by key."""
+        """The pushed values, by key."""
         return _read(self.xcom).get("values", {}) if self.xcom else {}
 
 
@@ -63,58 +63,58 @@ def _read(blob: bytes) -> Mapping[str, Any]:
 
 @frozen
 class Output:
-    """What a task will have left: its result, or the value that it pushes under a key; whole, or a part of it.
+    """A placeholder for the result of a task or a value that it pushes, or for a part of these.
 
-    As an argument of another task it makes that one depend on the task, and is replaced by the value when it runs.
-    `Task.output` makes it; ``output["rows"][0]`` is a part of it. Nothing else can be done with it, since there is no
-    value yet: to walk over it, to count or test it, or to put it into a text is a `TypeError`.
+    As an argument of another task it makes that task depend on this one, and is replaced with the value when it runs.
+    It is created by `Task.output`; ``output["rows"][0]`` refers to a part. It is not a value: `len`, iteration, truth
+    tests and f-strings raise `TypeError`.
 
     Attributes:
-        task_id: The task that leaves it.
-        key: Under which it pushes the value; None for its result.
-        path: Keys and places that lead to the part.
+        task_id: The task that produces the value.
+        key: The key under which the task pushes it; None for its result.
+        path: Keys and indexes that lead to the part.
     """
 
-    json_hint: ClassVar[str] = "the output of another task may stand among args and kwargs, and in lists there"
+    json_hint: ClassVar[str] = "outputs of other tasks are allowed in args and kwargs, also inside lists and objects"
 
     task_id: str = field(validator=_an_id)
     key: str | None = field(default=None, validator=_a_key)
     path: tuple[Step, ...] = ()
 
-    def value_in(self, left: Left) -> Any:
-        """Return the value, from what the task has left.
+    def value_in(self, stored: StoredOutputs) -> Any:
+        """Return the value, given the stored outputs of the task.
 
         Raises:
-            OutputMissing: The task is forgotten or has not finished, or left no such value.
+            OutputMissing: The task is unknown, has not finished, or has no such value.
         """
-        if left.state is not TaskState.FINISHED:
-            ended = "is not known any more" if left.state is None else f"is {left.state}"
-            raise OutputMissing(f"{self._name()} cannot be had: that task {ended}", self.task_id)
+        if stored.state is not TaskState.FINISHED:
+            state = "is no longer known" if stored.state is None else f"is {stored.state}"
+            raise OutputMissing(f"{self._name()} is not available: that task {state}", self.task_id)
         if self.key is None:
-            value: Any = loads(left.result) if left.result else None
-        elif self.key in left.values:
-            value = left.values[self.key]
+            value: Any = loads(stored.result) if stored.result else None
+        elif self.key in stored.values:
+            value = stored.values[self.key]
         else:
-            keys = ", ".join(map(repr, left.values)) or "none"
-            raise OutputMissing(f"{self._name()} cannot be had: the keys that it pushed are {keys}", self.task_id)
+            keys = ", ".join(map(repr, stored.values)) or "none"
+            raise OutputMissing(f"{self._name()} is not available: the keys that it pushed are {keys}", self.task_id)
         for step in self.path:
             try:
                 value = value[step]
             except (LookupError, TypeError):
-                problem = f"{self._name()} cannot be had: there is nothing at {shown(step)}"
+                problem = f"{self._name()} is not available: there is nothing at {shown(step)}"
                 raise OutputMissing(problem, self.task_id) from None
         return value
 
     def __getitem__(self, step: Step) -> "Output":
-        """Return a reference to a part: what stands under that key of an object, or at that place of a list."""
+        """Return a placeholder for a part: the value of a key of an object, or at an index of a list."""
         if type(step) not in (str, int):
-            raise InvalidTask(f"a part of an output is named by a text or a whole number, not {shown(step)}")
+            raise InvalidTask(f"a part of an output is selected by a string or a whole number, not {shown(step)}")
         return evolve(self, path=(*self.path, step))
 
-    # Python would walk over it place by place, without an end, and take it for true; and a text would say what it is
-    # instead of what it stands for.
+    # By default Python would iterate endlessly with `__getitem__`, treat it as true, and format the placeholder instead
+    # of its value.
     def __iter__(self) -> NoReturn:
-        raise self._refusal("walked over")
+        raise self._refusal("iterated over")
 
     def __contains__(self, item: object) -> NoReturn:
         raise self._refusal("searched")
@@ -126,11 +126,11 @@ class Output:
         raise self._refusal("tested")
 
     def __format__(self, form: str) -> NoReturn:
-        raise self._refusal("put into a text")
+        raise self._refusal("formatted")
 
-    def _refusal(self, done: str) -> TypeError:
+    def _refusal(self, operation: str) -> TypeError:
         return TypeError(
-            f"{self._name()} cannot be {done} here: its value is known when that task has run. "
+            f"{self._name()} cannot be {operation} here: its value is known only after that task has run. "
             "Pass it to another task as an argument, and do this there"
         )
 
@@ -141,11 +141,11 @@ class Output:
 
 @frozen
 class Input:
-    """The place of an output among the arguments of a task.
+    """An output in the arguments of a task.
 
     Attributes:
-        at: The place: number or name of the argument, then keys and places inside of it.
-        output: What is to stand there.
+        at: Its path: index or name of the argument, then keys and indexes inside it.
+        output: The output.
     """
 
     at: tuple[Step, ...]
@@ -153,46 +153,46 @@ class Input:
 
 
 def take_out(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any], list[Input]]:
-    """Return arguments with None where outputs stand, and these outputs: those of the places first, then by name."""
-    found: list[Input] = []
+    """Return arguments with outputs replaced by None, and the outputs: positional arguments first, then by name."""
+    inputs: list[Input] = []
 
     def plain(value: Any, at: tuple[Step, ...]) -> Any:
         if isinstance(value, Output):
-            found.append(Input(at, value))
+            inputs.append(Input(at, value))
             return None
         if len(at) >= MAX_DEPTH:
-            return value  # refused for its depth; it may even hold itself
+            return value  # refused later for its depth; it may even contain itself
         if isinstance(value, list | tuple):
-            return [plain(item, (*at, place)) for place, item in enumerate(value)]
+            return [plain(item, (*at, index)) for index, item in enumerate(value)]
         if isinstance(value, dict):
             return {key: plain(item, (*at, key)) for key, item in value.items()}
         return value
 
-    positional = [plain(value, (place,)) for place, value in enumerate(args)]
+    positional = [plain(value, (index,)) for index, value in enumerate(args)]
     named = {name: plain(value, (name,)) for name, value in kwargs.items()}
-    # Not in the order in which keys happen to stand, since the first one may give the task its user.
-    found.sort(key=lambda one: [(isinstance(step, str), step) for step in one.at])
-    return positional, named, found
+    # Sorted, not in the order of keys, since a task may get its user from the first one.
+    inputs.sort(key=lambda found: [(isinstance(step, str), step) for step in found.at])
+    return positional, named, inputs
 
 
 def edges(parents: tuple[After, ...], inputs: list[Input]) -> tuple[After, ...]:
-    """Return all that a task depends on: what it names itself, and the tasks whose outputs it takes."""
-    every = {one.output.task_id: After(one.output.task_id) for one in inputs}
-    return tuple((every | {parent.task_id: parent for parent in parents}).values())
+    """Return all dependencies of a task: those in ``depends_on``, and the tasks whose outputs it uses."""
+    by_id = {found.output.task_id: After(found.output.task_id) for found in inputs}
+    return tuple((by_id | {parent.task_id: parent for parent in parents}).values())
 
 
 def fill_in(
     args: tuple[Any, ...], kwargs: Mapping[str, Any], inputs: tuple[Input, ...], value_of: Callable[[Input], Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return arguments with the values of outputs in their places. Lists and objects on the way are changed in place.
+    """Return arguments with outputs replaced by their values. Nested lists and objects are changed in place.
 
     Raises:
-        LookupError: There is no such place.
+        LookupError: The arguments do not have the path of an input.
     """
     positional, named = list(args), dict(kwargs)
-    for one in inputs:
-        holder: Any = positional if isinstance(one.at[0], int) else named
-        for step in one.at[:-1]:
+    for found in inputs:
+        holder: Any = positional if isinstance(found.at[0], int) else named
+        for step in found.at[:-1]:
             holder = holder[step]
-        holder[one.at[-1]] = value_of(one)
+        holder[found.at[-1]] = value_of(found)
     return tuple(positional), named

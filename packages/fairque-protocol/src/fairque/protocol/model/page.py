@@ -1,4 +1,4 @@
-"""A page of a list: some of what there is, and where the next page begins."""
+"""A page of a list, and the start of the next page."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,13 +13,13 @@ T_co = TypeVar("T_co", covariant=True)
 
 @frozen(kw_only=True)
 class Page(Sequence[T_co]):
-    """Some of what a list has, as a sequence.
+    """A page of a list; it is a sequence of its items.
 
     Attributes:
-        items: What it has.
-        next: Where the next page begins, to be passed as ``after``; None when this is the last one.
-        scanned: How many records the server has looked at for it.
-        read_at: When it was read, on the server's clock.
+        items: The items.
+        next: The start of the next page, to be passed as ``after``; None if this is the last one.
+        scanned: How many records the server read for it.
+        read_at: When it was read, by the server's clock.
         problems: A sentence for each record that cannot be read.
     """
 
@@ -41,10 +41,10 @@ class Page(Sequence[T_co]):
 
 
 def page_begin(after: str | None, prefix: str = "") -> str:
-    """Return where a page of ids begins, as the scripts take it.
+    """Return the start of a page of ids, in the form that the scripts take.
 
     Args:
-        after: The last id of the page before; None begins.
-        prefix: How the ids begin. All that begin so follow the prefix itself.
+        after: The last id of the previous page; None for the first page.
+        prefix: The prefix of the ids, which sorts before all of them.
     """
     return f"({after}" if after is not None and after >= prefix else f"[{prefix}" if prefix else "-"

@@ -1,4 +1,4 @@
-"""Pipelines: tasks that depend on each other, put together with ``>>`` and pushed in one atomic call."""
+"""Pipelines: tasks that depend on each other, combined with ``>>`` and pushed in one atomic call."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,13 +22,13 @@ S = TypeVar("S")
 
 
 class Chain(ABC, Generic[R_co]):
-    """A `Task` or a `Pipeline`: what may stand beside ``>>``, alone or in a list."""
+    """Base class of `Task` and `Pipeline`, the operands of ``>>``, alone or in a list."""
 
     __slots__ = ()
 
     @abstractmethod
     def as_pipeline(self) -> "Pipeline[R_co]":
-        """Return it as a pipeline of one stage, or the pipeline that it is."""
+        """Return a task as a pipeline of one stage, and a pipeline itself."""
 
     @overload
     def __rshift__(self, stage: "Chain[S]") -> "Pipeline[S]": ...
@@ -39,27 +39,28 @@ class Chain(ABC, Generic[R_co]):
         return self.as_pipeline().then(stage)
 
     def __rrshift__(self, stage: "Sequence[Chain[Any]]") -> "Pipeline[R_co]":
-        """Return a pipeline in which this one runs after all of a list."""
+        """Return a pipeline in which this one runs after all items of a list."""
         return pipeline(stage).then(self)
 
 
-#: What may stand between two ``>>``.
+#: A stage of a pipeline, the operand between two ``>>``.
 Stage: TypeAlias = Chain[Any] | Sequence[Chain[Any]]
 
 
 @frozen
 class Pipeline(Chain[R_co]):
-    """Tasks and what they depend on. ``extract >> [clean, validate] >> load`` makes one of three stages.
+    """Tasks and their dependencies. ``extract >> [clean, validate] >> load`` is a pipeline of three stages.
 
-    A stage is a task, another pipeline, or a list of them that run side by side. Each task of a stage depends on the
-    last ones of the stage before. An edge that a task names itself (``depends_on=After(..., on_failure="run")``) stays
-    as it is. Pipelines are values: ``>>`` gives a new one, and the same task in two of them is one task.
+    A stage is a task, another pipeline, or a list of these, which run in parallel. Each first task of a stage depends
+    on the last tasks of the previous stage. A dependency declared by a task itself
+    (``depends_on=After(..., on_failure="run")``) is kept. Pipelines are values: ``>>`` returns a new one, and a task
+    that is in two pipelines is the same task.
 
     Attributes:
-        tasks: All of them by their ids, each with what it depends on.
-        first: Ids of the tasks with which it begins.
-        last: Ids of the tasks with which it ends.
-        single: Whether its result is that of its one last task, and not a list of those of all last ones.
+        tasks: All tasks by id, with their dependencies.
+        first: Ids of the first tasks.
+        last: Ids of the last tasks.
+        single: Whether its result is that of a single last task, not a list.
     """
 
     tasks: "Mapping[str, Task[Any]]"
@@ -72,39 +73,40 @@ class Pipeline(Chain[R_co]):
         return self
 
     def then(self, stage: Stage) -> "Pipeline[Any]":
-        """Return this pipeline with another stage behind it, as ``>>`` does.
+        """Return this pipeline with another stage appended, as ``>>`` does.
 
         Raises:
-            InvalidTask: It is not a task, pipeline or list of them, or cannot stand there; the error says why.
+            InvalidTask: `stage` is not a task, a pipeline or a list of them, or cannot be appended; the message says
+                why.
         """
         following = pipeline(stage)
-        behind = {
+        appended = {
             task_id: _after(task, self.last) if task_id in following.first else task
             for task_id, task in following.tasks.items()
         }
-        return Pipeline(_merged([self.tasks, behind]), self.first, following.last, following.single)
+        return Pipeline(_merged([self.tasks, appended]), self.first, following.last, following.single)
 
     def last_first(self) -> list[str]:
-        """Return the ids of all tasks so that each stands before those on which it depends.
+        """Return the ids of all tasks, each before its dependencies.
 
         Raises:
-            InvalidTask: They wait for each other in a circle.
+            InvalidTask: The dependencies have a cycle.
         """
         return parents_first({task_id: _parents(task) for task_id, task in self.tasks.items()})[::-1]
 
     def cause(self, task_id: str, states: Mapping[str, TaskState | None]) -> str | None:
-        """Return the task whose failure, or else whose cancelation, came down to another one; None where none did.
+        """Return the task whose failure, or otherwise whose cancelation, canceled another one; None if none did.
 
         Args:
-            task_id: The one that was canceled.
-            states: Those of all tasks.
+            task_id: The canceled task.
+            states: The states of all tasks.
         """
-        looked = {task_id}
+        seen = {task_id}
         first = None
         canceled = [task_id]
         while canceled:
             child = canceled.pop()
-            came_down = False
+            has_cause = False
             for parent in _parents(self.tasks[child]):
                 state = states.get(parent.task_id)
                 if parent.on_failure == "run":
@@ -112,11 +114,11 @@ class Pipeline(Chain[R_co]):
                 if state is TaskState.FAILED:
                     return parent.task_id
                 if state is TaskState.CANCELED:
-                    came_down = True
-                    if parent.task_id not in looked:
+                    has_cause = True
+                    if parent.task_id not in seen:
                         canceled.append(parent.task_id)
-                looked.add(parent.task_id)
-            if not came_down and child != task_id:
+                seen.add(parent.task_id)
+            if not has_cause and child != task_id:
                 first = first or child
         return first
 
@@ -126,14 +128,13 @@ def pipeline(stage: Chain[S]) -> Pipeline[S]: ...
 @overload
 def pipeline(stage: Sequence[Chain[S]]) -> Pipeline[list[S]]: ...
 def pipeline(stage: Stage) -> Pipeline[Any]:
-    """Make a pipeline of one stage: a task, or a list of tasks and pipelines that run side by side.
+    """Create a pipeline of one stage: a task, or a list of tasks and pipelines that run in parallel.
 
-    Use it for tasks whose edges are outputs and ``depends_on`` alone: ``pipeline([extract, clean, load])``.
-
-    A task that takes the output of another one waits for it wherever the two stand.
+    Use it for tasks that are connected only by outputs and ``depends_on``: ``pipeline([extract, clean, load])``. A task
+    that uses the output of another one waits for it wherever the two are in the pipeline.
 
     Raises:
-        InvalidTask: It is something else, or an empty list.
+        InvalidTask: `stage` is something else, or an empty list.
     """
     if isinstance(stage, Chain):
         return stage.as_pipeline()
@@ -151,21 +152,22 @@ def pipeline(stage: Stage) -> Pipeline[Any]:
 
 
 def _parents(task: "Task[Any]") -> tuple[After, ...]:
-    """Return all that a task depends on."""
+    """Return all dependencies of a task."""
     return edges(task.depends_on, take_out(task.args, task.kwargs)[2])
 
 
 def _after(task: "Task[Any]", parents: Iterable[str]) -> "Task[Any]":
-    """Return a task with more that it depends on."""
+    """Return a task with further dependencies."""
     known = {after.task_id for after in task.depends_on}
     return task.evolve(depends_on=(*task.depends_on, *(After(p) for p in parents if p not in known)))
 
 
 def _merged(several: "Iterable[Mapping[str, Task[Any]]]") -> "dict[str, Task[Any]]":
-    """Return all tasks; one that stands in several pipelines depends on all that it depends on in any of them.
+    """Return all tasks; a task that is in several pipelines gets its dependencies from all of them.
 
     Raises:
-        InvalidTask: Two different tasks have the same id, or one depends on another in two ways.
+        InvalidTask: Two different tasks have the same id, or a task depends on another one with different
+            ``on_failure``.
     """
     merged: dict[str, Task[Any]] = {}
     for tasks in several:

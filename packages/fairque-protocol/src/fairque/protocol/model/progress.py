@@ -1,4 +1,4 @@
-"""How far a running task has come, as it says so itself."""
+"""The progress that a running task reports."""
 
 from attrs import field, frozen
 
@@ -6,31 +6,31 @@ from fairque.protocol.showing import shown
 
 __all__ = ["MAX_MESSAGE", "Progress"]
 
-#: Characters of the longest message; the rest of a longer one is cut off.
+#: Most characters of a message; longer ones are cut.
 MAX_MESSAGE = 200
 
 
 def _short(message: object) -> str:
     if not isinstance(message, str):
-        raise TypeError(f"the message of a progress must be a text, not {shown(message)}")
-    # By way of bytes, since JSON takes no lone surrogates.
+        raise TypeError(f"the message of a progress must be a string, not {shown(message)}")
+    # Encoded and decoded, since JSON does not accept lone surrogates.
     return message[:MAX_MESSAGE].encode(errors="backslashreplace").decode() if message else ""
 
 
 @frozen
 class Progress:
-    """How far a task has come.
+    """The progress of a task.
 
     Attributes:
-        done: How much is done, in whatever the task counts.
-        total: How much there is to do; None when the task does not know.
-        message: What it does just now, for people; the first 200 characters.
-        attempt: The attempt that said so, from 1.
-        updated_at: When the queue was told, in milliseconds since the epoch on the server's clock; 0 before.
+        done: How much is done, in units of the task's choice.
+        total: How much there is to do; None if unknown.
+        message: What the task is doing, for humans; cut to 200 characters.
+        attempt: The attempt that reported it, from 1.
+        updated_at: When the queue stored it, in milliseconds since the epoch by the server's clock; 0 before.
 
     Raises:
-        TypeError: One of them is of another type.
-        ValueError: A number is below 0, endless, or not a number.
+        TypeError: An attribute has the wrong type.
+        ValueError: A number is negative, infinite, or NaN.
     """
 
     done: float
@@ -46,7 +46,7 @@ class Progress:
 
     @property
     def fraction(self) -> float | None:
-        """The part that is done, from 0 to 1; None without a total. Of nothing, all is done."""
+        """The fraction that is done, from 0 to 1; None without a total. With a total of 0 it is 1."""
         if self.total is None:
             return None
         return min(1.0, self.done / self.total) if self.total else 1.0
@@ -55,6 +55,6 @@ class Progress:
 def _check(name: str, value: object) -> None:
     if not isinstance(value, int | float):
         raise TypeError(f"{name} of a progress must be a number, not {shown(value)}")
-    # No comparison holds for NaN; and what is larger than this is a mistake, or no number of JSON.
-    if not 0 <= value < 1e18:  # noqa: PLR2004 - as said
-        raise ValueError(f"{name} of a progress must be a number from 0 on, not {shown(value)}")
+    # Also refuses NaN, for which no comparison is true; larger numbers are mistakes, or infinite, which JSON lacks.
+    if not 0 <= value < 1e18:  # noqa: PLR2004 - see above
+        raise ValueError(f"{name} of a progress must be a number from 0, not {shown(value)}")

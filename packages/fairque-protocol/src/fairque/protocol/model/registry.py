@@ -1,4 +1,4 @@
-"""The registry of task functions: a worker runs what is registered here, and nothing that Redis names otherwise."""
+"""The registry of task functions: workers run only functions found here, whatever a message names."""
 
 import difflib
 import inspect
@@ -28,20 +28,20 @@ __all__ = [
 if sys.version_info >= (3, 12):
     is_coroutine_function = inspect.iscoroutinefunction
 else:
-    # Before 3.12, asyncio has its own mark for functions that give a coroutine without being one.
+    # Before 3.12, asyncio has its own marker for functions that return a coroutine.
     from asyncio import iscoroutinefunction as is_coroutine_function
 
 
 @frozen
 class Registration:
-    """A task function under its name.
+    """A registered task function.
 
     Attributes:
         name: The name in messages.
         func: The function.
-        is_async: Whether a call gives a coroutine.
-        place: Its module and qualified name, whatever it is named.
-        run: The spec of its module, a new one each time that the module is loaded.
+        is_async: Whether a call returns a coroutine.
+        place: Its module and qualified name, even if it has an explicit name.
+        run: The spec of its module, which is new each time the module is loaded.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Registration:
 
 
 class Registry:
-    """Task functions by name. One, `REGISTRY`, serves the process; tests may make their own."""
+    """Task functions by name. `REGISTRY` is the one of the process; tests may create their own."""
 
     def __init__(self) -> None:
         self._by_name: dict[str, Registration] = {}
@@ -63,118 +63,118 @@ class Registry:
     def register(self, func: Callable[..., Any], name: str | None = None) -> str:
         """Register a function and return its name, by default ``module:qualname``.
 
-        Registering the same place in the code again replaces it, so a module may be reloaded.
+        Registering a function from the same place in the code again replaces it, so a module may be reloaded.
 
         Raises:
             FairqueError: Another function has the name.
-            Unreachable: It has no name, and none that a worker could find follows from its place.
+            Unreachable: No name is given, and workers could not find it by its place.
         """
-        known_as = reference_of(func) if name is None else name
-        one = Registration(known_as, func, is_coroutine_function(func), _place(func), _names(func).get("__spec__"))
+        resolved = reference_of(func) if name is None else name
+        new = Registration(resolved, func, is_coroutine_function(func), _place(func), _names(func).get("__spec__"))
         with self._lock:
-            known = self._by_name.get(one.name)
-            if known is not None and known.place != one.place:
+            known = self._by_name.get(new.name)
+            if known is not None and known.place != new.place:
                 raise FairqueError(
-                    f"two task functions are named {one.name!r}: {known.place} and {one.place}. "
+                    f"two task functions are named {new.name!r}: {known.place} and {new.place}. "
                     "Give one of them another name: @task(name=...)"
                 )
-            if known is not None and _is_second(known, one):
+            if known is not None and _is_second(known, new):
                 raise FairqueError(
-                    f"two task functions of one module are named {one.name!r}, and a worker would run the last one "
+                    f"two task functions of one module are named {new.name!r}, and a worker would run the last one "
                     "for both. Give one of them another name, or @task(name=...)"
                 )
-            self._by_name[one.name] = one
+            self._by_name[new.name] = new
             if name is None:
-                self._note_twins(one)
-        return one.name
+                self._note_twins(new)
+        return new.name
 
     def names(self) -> list[str]:
         """Return all registered names, sorted."""
         return sorted(self._by_name)
 
     def check_name(self, name: str) -> None:
-        """Refuse a name that follows from the name of a module which is loaded under two of them.
+        """Refuse the name of a function whose module is loaded under two names.
 
         Raises:
-            Unreachable: It is one; the error names both.
+            Unreachable: It is such a name; the message has both.
         """
         if self._twins and name in self._twins:
             other = self._twins[name]
             raise Unreachable(
                 f"the file of the task function {name!r} is loaded twice in this process, also as "
-                f"{other.partition(':')[0]!r}, and nobody can say which of the two a worker imports. Import it under "
-                "one name everywhere, that of the worker: take the folder of its package from sys.path"
+                f"{other.partition(':')[0]!r}, and it is unclear which of the two a worker imports. Import it under "
+                "one name everywhere, that of the worker: remove the folder of its package from sys.path"
             )
 
     def find(self, name: str, modules: Iterable[str] = ()) -> Registration:
-        """Return the function of that name. Nothing is imported for it, and no code runs: a message gave the name.
+        """Return the function with a name. Imports nothing and runs no code, since names come from messages.
 
         Args:
             name: A registered name, or ``module:qualname`` of a plain function.
-            modules: Names of the modules in which a plain function may be looked up. They are never imported here.
+            modules: Names of the modules in which plain functions may be looked up. They are never imported here.
 
         Raises:
-            UnknownFunction: Nothing has that name; the error says why and lists close matches.
+            UnknownFunction: No function has that name; the message says why and lists similar names.
         """
-        found = self._by_name.get(name)
-        if found is not None:
-            return found
+        known = self._by_name.get(name)
+        if known is not None:
+            return known
         allowed = tuple(modules)
         module, _, qualname = name.partition(":")
         private = any(part.startswith("_") for part in qualname.split("."))
         namespace = namespace_of_module(module) if module in allowed and not private else None
         target = None if namespace is None else defined_in(namespace, qualname)
-        # Only what is defined there: a module also holds what it imports, and a message must not reach that.
+        # Only functions defined in the module: messages must not reach what it imports.
         if type(target) is FunctionType and (target.__module__, target.__qualname__) == (module, qualname):
             return Registration(name, target, is_coroutine_function(target), name)
         raise UnknownFunction(name, self._close(name, qualname), allowed, self._why(name, allowed, target))
 
     def _close(self, name: str, qualname: str) -> list[str]:
-        """Return names that look like one, those of functions of the same name in other modules first."""
+        """Return similar names, first those of functions with the same qualified name in other modules."""
         names = self.names()
-        same = [one for one in names if qualname and one.partition(":")[2] == qualname]
+        same = [known for known in names if qualname and known.partition(":")[2] == qualname]
         return list(dict.fromkeys([*same, *difflib.get_close_matches(name, names, n=3)]))[:3]
 
     def _why(self, name: str, modules: tuple[str, ...], target: object) -> str:
-        """Say what is the matter with a name that nothing has, and what to do."""
+        """Explain why no function has a name, and what to do."""
         module, colon, qualname = name.partition(":")
         if not colon:
             return (
-                "No function of the loaded modules has it from @task(name=...): start the worker with the module that "
-                "defines it"
+                "No function of the loaded modules has this name from @task(name=...): start the worker with the "
+                "module that defines it"
             )
-        others = [one.name for one in tuple(self._by_name.values()) if one.place == name]
+        others = [known.name for known in tuple(self._by_name.values()) if known.place == name]
         if others:
-            return f"The function there has the name {others[0]!r} now: push it under that one"
+            return f"The function there is now named {others[0]!r}: push it under that name"
         if module not in modules:
             return f"Start the worker with the module that defines it, {module!r}"
         if target is None:
             return (
-                f"Nothing that a task may run stands under {qualname!r} in {module!r}: it was renamed or removed, is "
+                f"There is no function {qualname!r} in {module!r} that a task may run: it was renamed or removed, is "
                 "private or a method, or this worker has another version of the module than the producer"
             )
         return (
-            f"What stands under {qualname!r} in {module!r} is not a function that is defined there: define one, and "
-            "decorate it with @task"
+            f"The object {qualname!r} in {module!r} is not a function that is defined there: define one, and decorate "
+            "it with @task"
         )
 
-    def _note_twins(self, one: Registration) -> None:
-        code = getattr(inspect.unwrap(one.func), "__code__", None)
+    def _note_twins(self, new: Registration) -> None:
+        code = getattr(inspect.unwrap(new.func), "__code__", None)
         if not isinstance(code, CodeType):
             return
-        other = self._by_code.setdefault((os.path.realpath(code.co_filename), one.func.__qualname__), one.name)
-        if other != one.name:
-            self._twins |= {one.name: other, other: one.name}
+        other = self._by_code.setdefault((os.path.realpath(code.co_filename), new.func.__qualname__), new.name)
+        if other != new.name:
+            self._twins |= {new.name: other, other: new.name}
 
 
 REGISTRY = Registry()
 
 
 def name_of(func: Callable[..., Any]) -> str:
-    """Return the name under which a task stores a function: its registered name, else ``module:qualname``.
+    """Return the name of a function in tasks: its registered name, or else ``module:qualname``.
 
     Raises:
-        Unreachable: No worker would find the function; the error says why.
+        Unreachable: Workers would not find the function; the message says why.
     """
     name, problem = getattr(func, "task_name", None), getattr(func, "unreachable", None)
     if isinstance(problem, str):
@@ -186,14 +186,14 @@ def name_of(func: Callable[..., Any]) -> str:
 
 
 def parameter_name(func: str | None, argument: str | int) -> str:
-    """Return the parameter to which an argument of a task belongs, for errors.
+    """Return the name of the parameter of an argument, for errors.
 
     Args:
-        func: The name that the task stores.
-        argument: The name of the argument, or its place.
+        func: The name of the function in the task.
+        argument: The name of the argument, or its index.
 
     Returns:
-        The name; empty for a place in a function that is not known here, or that has no such parameter.
+        The name; empty for an index if the function is unknown here or has no such parameter.
     """
     if isinstance(argument, str) or func is None:
         return argument if isinstance(argument, str) else ""
@@ -204,7 +204,7 @@ def parameter_name(func: str | None, argument: str | int) -> str:
 
 
 def _place(func: Callable[..., Any]) -> str:
-    """Return where a function is defined, as far as that can be said."""
+    """Return the module and qualified name of a function, also of one that workers cannot import."""
     try:
         return reference_of(func)
     except Unreachable:
@@ -216,16 +216,16 @@ def _names(func: Callable[..., Any]) -> Mapping[str, Any]:
     return names
 
 
-def _is_second(known: Registration, one: Registration) -> bool:
-    """Say whether one run of a module has made two functions of one name.
+def _is_second(known: Registration, new: Registration) -> bool:
+    """Return whether a module defines two functions with the same name.
 
-    A module that is loaded again has another spec, and what is typed in may be typed in again.
+    A reloaded module has another spec, and functions in an interactive session may be defined again.
     """
-    first, second = known.func, one.func
-    if first is second or not (type(first) is type(second) is FunctionType) or known.run is not one.run:
+    first, second = known.func, new.func
+    if first is second or not (type(first) is type(second) is FunctionType) or known.run is not new.run:
         return False
     if first.__globals__ is not second.__globals__ or "__file__" not in first.__globals__:
         return False
     place, other = ((func.__code__.co_filename, func.__code__.co_firstlineno) for func in (first, second))
-    # One place makes several functions where a function is made again, for a test say, or wrapped.
+    # The same place may create several functions: a factory called twice, or a wrapper applied to several functions.
     return place != other or ("<locals>" not in second.__qualname__ and first.__closure__ != second.__closure__)

@@ -1,4 +1,4 @@
-"""What a call did to many tasks."""
+"""Reports of calls that change tasks."""
 
 from attrs import frozen
 
@@ -7,13 +7,13 @@ __all__ = ["BulkReport", "RetryReport"]
 
 @frozen(kw_only=True)
 class BulkReport:
-    """What a call did to many tasks.
+    """The result of a call for many tasks.
 
     Attributes:
-        matched: Tasks that were meant.
-        changed: Those that it changed; none in a dry run.
-        refused: Those that could not be changed.
-        scanned: How many it has looked at.
+        matched: Tasks that matched.
+        changed: Tasks that were changed; 0 in a dry run.
+        refused: Tasks that could not be changed.
+        scanned: Tasks that were read.
     """
 
     matched: int
@@ -24,11 +24,11 @@ class BulkReport:
 
 @frozen(kw_only=True)
 class RetryReport:
-    """What a retry did.
+    """The result of a retry.
 
     Attributes:
-        task_ids: The tasks that are runnable again; empty when the task was not a dead letter.
-        refused: How many are not, since as many tasks wait as their user or the queue may have.
+        task_ids: The tasks that are runnable again; empty if the task was not a dead letter.
+        refused: How many stay dead letters because the backlog of their user or of the queue is full.
     """
 
     task_ids: tuple[str, ...]

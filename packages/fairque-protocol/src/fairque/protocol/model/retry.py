@@ -1,4 +1,4 @@
-"""When a failed attempt is retried: the backoff as a value, and the exceptions by which a task decides itself."""
+"""The backoff of retries, and the exceptions with which a task chooses its own ending."""
 
 import random
 from collections.abc import Callable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["LONGEST_PAUSE_SECONDS", "Backoff", "Cancel", "Retry", "Snooze"]
 
 
-#: The longest pause, about 31 years: what is longer is a mistake, and the scripts refuse it.
+#: The longest pause, about 31 years; the scripts refuse longer ones.
 LONGEST_PAUSE_SECONDS = 1_000_000_000
 
 
@@ -48,15 +48,15 @@ def _seconds(value: float | timedelta) -> float:
 class Backoff:
     """Exponential backoff with full jitter: the n-th pause is random between 0 and ``base * factor**(n-1)``.
 
-    Full jitter keeps many tasks that failed together from coming back together.
+    Full jitter prevents tasks that failed together from being retried together.
 
     Attributes:
-        base: Upper end of the first pause, in seconds; a `timedelta` may be given.
-        factor: By which it grows each time.
-        longest: What no pause exceeds, likewise.
+        base: Upper bound of the first pause, in seconds or as a `timedelta`.
+        factor: Factor by which the bound grows each time.
+        longest: Upper bound of all pauses, in seconds or as a `timedelta`.
 
     Raises:
-        InvalidTask: One of them is not a number, or not above 0.
+        InvalidTask: An attribute is not a number above 0.
     """
 
     base: float = field(default=1.0, converter=_seconds, validator=_positive)
@@ -67,7 +67,7 @@ class Backoff:
         """Return the pause after the given number of failures (1 or more), in seconds.
 
         Args:
-            failures: How often the task has failed so far.
+            failures: How often the task has failed.
             draw: Source of randomness in [0, 1).
         """
         try:
@@ -81,11 +81,11 @@ class Retry(Exception):
     """Raised by a task to be retried later. It counts as a failed attempt.
 
     Args:
-        reason: Why, for people.
-        after: Seconds to wait, or a timedelta; None takes the task's backoff.
+        reason: Why, for humans.
+        after: Seconds to wait, or a timedelta; None for the task's backoff.
 
     Attributes:
-        after: Seconds to wait. A subclass may set it to any number: a moment that is past already is now.
+        after: Seconds to wait. A subclass may set it to any number; a negative one means at once.
 
     Raises:
         ValueError: `after` is not a valid delay.
@@ -97,14 +97,14 @@ class Retry(Exception):
 
 
 class Snooze(Exception):
-    """Raised by a task that cannot run yet. It counts for no budget.
+    """Raised by a task that cannot run yet. It does not count as a failed attempt.
 
     Args:
         after: Seconds to wait, or a timedelta.
-        reason: Why, for people.
+        reason: Why, for humans.
 
     Attributes:
-        after: Seconds to wait; as that of `Retry`.
+        after: Seconds to wait, as for `Retry`.
 
     Raises:
         ValueError: `after` is not a valid delay.
@@ -119,7 +119,7 @@ class Cancel(Exception):
     """Raised by a task to end as CANCELED at once, whatever its retries.
 
     Args:
-        reason: Why, for people.
+        reason: Why, for humans.
     """
 
     def __init__(self, reason: str = "") -> None:

@@ -1,4 +1,4 @@
-"""What a queue knows of its schedules, and who fires them."""
+"""The schedules of a queue as they are read, and the scheduler that leads."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -22,9 +22,9 @@ class Miss:
     Attributes:
         first_at: The first of them.
         last_at: The last of them.
-        count: How many they are. Where it was paused by who cannot compute its times, only the first one counts.
-        reason: ``late``: nobody fired them within the grace; ``overlap``: the task before had not ended; ``edited``:
-            the schedule got other times just then; ``paused``: it was paused just then.
+        count: How many. If the schedule was paused by a version that cannot compute its times, only the first counts.
+        reason: ``late``: they were not fired within the grace; ``overlap``: the previous task had not ended;
+            ``edited``: the times of the schedule changed; ``paused``: the schedule was paused.
     """
 
     first_at: datetime
@@ -35,14 +35,14 @@ class Miss:
 
 @frozen(kw_only=True)
 class Moved:
-    """A step of a schedule from one of its runs to the next, as the leader made it.
+    """A move of a schedule from one run to the next, made by the leader.
 
     Attributes:
-        term: That of the leader.
-        revision: That the schedule had.
-        time: From which one it continued, in milliseconds since the epoch.
-        code: What became of it: that of `Fired`.
-        at_ms: When it was, in milliseconds since the epoch.
+        term: The term of the leader.
+        revision: The revision of the schedule.
+        time: The run it moved on from, in milliseconds since the epoch.
+        code: The result, as in `Fired`.
+        at_ms: When it was made, in milliseconds since the epoch.
     """
 
     term: int
@@ -54,48 +54,48 @@ class Moved:
 
 @frozen(kw_only=True)
 class ScheduleInfo:
-    """What a queue knows of a schedule, by the server's clock.
+    """A schedule of a queue. Times are by the server's clock.
 
     Attributes:
         schedule: The definition.
-        revision: Number of its last change, among those of all schedules of the queue.
+        revision: The number of its last change, counted over all schedules of the queue.
         paused: Whether it is paused.
         fired: Runs that enqueued a task.
-        missed: Runs that did not, since nobody fired them within their grace, or the schedule was changed.
-        skipped: Runs that did not, since the task before had not ended.
-        misses: The last of those, the newest first.
+        missed: Runs that did not, since they were not fired within their grace, or the schedule changed.
+        skipped: Runs that did not, since the previous task had not ended.
+        misses: The latest missed and skipped runs, newest first.
     """
 
     schedule: Schedule
     revision: int
     paused: bool
-    #: In milliseconds since the epoch: its next run; None while the leader has not computed it, and when there is none.
+    #: Its next run, in milliseconds since the epoch; None if there is none or the leader has not computed it.
     next_ms: int | None
-    #: While that is not computed: it is the first run after this moment.
+    #: If the next run is not computed: it is the first one after this time.
     from_ms: int | None
-    #: It has no further run, and is forgotten then.
+    #: If it has no further run: when its record expires.
     forgotten_ms: int | None
     last_ms: int | None
     fired: int
     missed: int
     skipped: int
     misses: tuple[Miss, ...]
-    #: Its last step from one run to the next; None before the first.
+    #: Its last move from one run to the next; None before the first.
     moved: Moved | None = None
 
     @property
     def schedule_id(self) -> str:
-        """Its name."""
+        """The id of the schedule."""
         return self.schedule.schedule_id
 
     @property
     def next_at(self) -> datetime | None:
-        """Its next run; None when there is none, and while the leader has not computed it and nobody here can."""
+        """Its next run; None if there is none, or if it is not computed and this version cannot do so."""
         return None if self.next_ms is None else from_epoch_ms(self.next_ms)
 
     @property
     def last_at(self) -> datetime | None:
-        """The run that it fired last; None before the first."""
+        """Its last fired run; None before the first."""
         return None if self.last_ms is None else from_epoch_ms(self.last_ms)
 
     @property
@@ -106,12 +106,12 @@ class ScheduleInfo:
 
 @frozen(kw_only=True)
 class UnreadableSchedule:
-    """A schedule whose definition cannot be read here: it is damaged, or a newer release has written it.
+    """A schedule whose definition cannot be read: it is damaged, or was written by a newer release.
 
     Attributes:
-        schedule_id: Its name.
-        revision: Number of its last change.
-        problem: Why it cannot be read, in a sentence that names it.
+        schedule_id: The id of the schedule.
+        revision: The number of its last change.
+        problem: Why it cannot be read, as a sentence with its id.
     """
 
     schedule_id: str
@@ -121,13 +121,13 @@ class UnreadableSchedule:
 
 @frozen(kw_only=True)
 class SchedulePage:
-    """Some schedules.
+    """A page of schedules.
 
     Attributes:
-        at_ms: When they were read, in milliseconds since the epoch on the server's clock.
+        at_ms: When it was read, in milliseconds since the epoch by the server's clock.
         rows: The schedules.
-        unreadable: Those between them that cannot be read here.
-        next: Where the next page begins, to be passed as ``after``; None when this was the last one.
+        unreadable: Schedules of the page that this version cannot read.
+        next: The start of the next page, to be passed as ``after``; None if this is the last one.
     """
 
     at_ms: int
@@ -142,31 +142,31 @@ class SchedulePage:
         return len(self.rows)
 
     def page(self) -> Page[ScheduleInfo]:
-        """Return the same as pages of other lists are."""
+        """Return it as a `Page`."""
         return Page(
             items=self.rows,
             next=self.next,
             scanned=len(self.rows) + len(self.unreadable),
             read_at=from_epoch_ms(self.at_ms),
-            problems=tuple(one.problem for one in self.unreadable),
+            problems=tuple(schedule.problem for schedule in self.unreadable),
         )
 
 
 @frozen(kw_only=True)
 class SchedulerStatus:
-    """Who fires the schedules of a queue, and how many they are.
+    """Which scheduler leads, and the numbers of the schedules of a queue.
 
     Attributes:
-        at_ms: When this was read, in milliseconds since the epoch on the server's clock.
-        leader: Name of the scheduler that leads; None when none does.
-        term: Number of the leader; each new one has a higher one.
-        lease_ms: How long it leads yet unless it renews its lease.
-        schedules: All schedules.
-        overdue: Schedules whose run has come and that are not fired yet.
-        next_ms: The earliest of all next runs, in milliseconds since the epoch; None when there is none.
-        fired: Runs of all schedules that enqueued a task, since the queue was made.
-        missed: Runs that were missed.
-        skipped: Runs that were skipped, since the task before had not ended.
+        at_ms: When this was read, in milliseconds since the epoch by the server's clock.
+        leader: Name of the scheduler that leads; None if none does.
+        term: The term of the leader; each new leader has a higher one.
+        lease_ms: Milliseconds left on its lease.
+        schedules: Number of schedules.
+        overdue: Schedules that are due and not yet fired.
+        next_ms: The earliest next run, in milliseconds since the epoch; None if there is none.
+        fired: Runs of all schedules that enqueued a task, since the queue was created.
+        missed: Missed runs.
+        skipped: Runs that were skipped because the previous task had not ended.
     """
 
     at_ms: int
@@ -182,5 +182,5 @@ class SchedulerStatus:
 
     @property
     def next_at(self) -> datetime | None:
-        """The earliest of all next runs; None when there is none."""
+        """The earliest next run; None if there is none."""
         return None if self.next_ms is None else from_epoch_ms(self.next_ms)

@@ -1,4 +1,4 @@
-"""The times of a schedule: cron, an interval or one moment, between start and end, moved by its jitter. Pure."""
+"""Computes the runs of a schedule: cron, an interval or a single time, between start and end, plus its jitter."""
 
 import functools
 from hashlib import blake2b
@@ -10,19 +10,19 @@ if TYPE_CHECKING:
 
 __all__ = ["jitter_of", "time_after"]
 
-#: Different expressions that stay parsed.
+#: Parsed expressions that are cached.
 _PARSED = 4_096
 
 
 @functools.lru_cache(_PARSED)
 def _cron(expression: str, timezone: str, dst_gap: str) -> "Cron":
-    from fairque.protocol.cron.cron import parse_cron  # noqa: PLC0415 - only who has cron schedules pays for it
+    from fairque.protocol.cron.cron import parse_cron  # noqa: PLC0415 - needed only for cron schedules
 
     return parse_cron(expression, timezone, dst_gap=dst_gap)
 
 
 def jitter_of(schedule: "Schedule") -> int:
-    """Return by how many milliseconds all times of a schedule are moved: always as many, since it comes from the id."""
+    """Return the delay of all runs of a schedule in milliseconds, which is derived from its id and so constant."""
     if not schedule.jitter_ms:
         return 0
     digest = blake2b(schedule.schedule_id.encode(), digest_size=8).digest()
@@ -30,17 +30,17 @@ def jitter_of(schedule: "Schedule") -> int:
 
 
 def time_after(schedule: "Schedule", moment: int) -> int | None:
-    """Return the first time of a schedule that is strictly later than a moment, or None if there is none.
+    """Return the first run of a schedule strictly after a time, or None if there is none.
 
     Args:
-        schedule: One without problems.
+        schedule: A valid schedule.
         moment: Milliseconds since the epoch.
 
     Returns:
-        Milliseconds since the epoch, with the jitter.
+        Milliseconds since the epoch, including the jitter.
 
     Raises:
-        InvalidSchedule: The zone or the expression is not known here.
+        InvalidSchedule: This machine or version does not know the time zone or the expression.
     """
     jitter = jitter_of(schedule)
     after = moment - jitter

@@ -1,4 +1,4 @@
-"""Schedules: which task is enqueued when, as a frozen value."""
+"""The schedule: when to enqueue which task, as a frozen value."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -30,13 +30,13 @@ Misfire: TypeAlias = Literal["latest", "all", "skip"]
 Overlap: TypeAlias = Literal["allow", "skip"]
 DstGap: TypeAlias = Literal["run", "skip"]
 
-#: Longer than a standby needs to take over, so that a change of leaders misses nothing.
+#: Longer than a standby needs to take over, so that no run is missed when the leader changes.
 DEFAULT_MISFIRE_GRACE_MS = 60_000
 DEFAULT_MISFIRE_LIMIT = 100
 
 
 def _content(task: Any) -> Any:
-    """Return what makes a task of a schedule equal to another one: each run has an id of its own."""
+    """Return the task of a schedule without its id and creation time, for comparisons: each run has its own."""
     if not isinstance(task, Task):
         return task
     return with_fields(task, task_id="any", created_at=0, priority=task.priority or Priority.NORMAL)
@@ -44,28 +44,27 @@ def _content(task: Any) -> Any:
 
 @frozen(init=False)
 class Schedule:
-    """When to run, and the task that each run enqueues. Exactly one of ``cron``, ``every`` and ``at`` says when.
+    """When to run, and the task that each run enqueues. Exactly one of ``cron``, ``every`` and ``at`` is given.
 
-    Nothing is checked when it is made: whoever stores a schedule gets all that is wrong with it in one
-    `InvalidSchedule`.
+    Nothing is checked on creation: storing a schedule raises a single `InvalidSchedule` with all problems.
 
     Attributes:
-        schedule_id: Names the schedule; its tasks have the ids ``schedule:<id>:<time in ms>``. At most 100 bytes.
-        task: What each run enqueues.
+        schedule_id: The id of the schedule, at most 100 bytes; its tasks have the ids ``schedule:<id>:<time in ms>``.
+        task: The task that each run enqueues.
         cron: Five or six fields, or a name such as ``@daily``.
-        timezone: IANA name of the zone in which ``cron`` is meant.
-        misfire: Of the misfires, the ``latest`` is fired where nothing newer is; or ``all``, the newest
-            ``misfire_limit`` of them; or none, ``skip``.
+        timezone: IANA name of the time zone of ``cron``.
+        misfire: Which misfires are fired later: the ``latest``, unless a newer run is due; ``all``, of which the newest
+            ``misfire_limit``; or ``skip``, none.
         misfire_limit: For ``all``.
-        overlap: Whether a run is fired while the task of the last one has not ended: ``allow`` or ``skip``.
-        dst_gap: What becomes of runs that a clock change leaves out: ``run`` right after it, or ``skip``.
-        paused: Whether it is paused; None lets a new one fire and leaves an existing one as it is.
-        declared: It stands in a configuration file.
+        overlap: Whether a run is fired if the task of the previous one has not ended: ``allow`` or ``skip``.
+        dst_gap: What happens to runs in the gap when clocks are set forward: ``run`` right after it, or ``skip``.
+        paused: Whether it is paused; None means active for a new schedule, and unchanged for an existing one.
+        declared: Whether it is declared in a configuration file.
     """
 
     schedule_id: str
     task: Task[Any] = field(eq=_content)
-    # Times as they are stored: milliseconds, since the epoch where they are moments.
+    # As stored: durations in milliseconds, times in milliseconds since the epoch.
     cron: str | None = None
     every_ms: int | None = None
     at_ms: int | None = None
@@ -100,25 +99,25 @@ class Schedule:
         dst_gap: DstGap = "run",
         paused: bool | None = None,
     ) -> None:
-        """Make a schedule. What is wrong with it is said when it is added, all at once.
+        """Create a schedule. Its problems are reported when it is added, all at once.
 
         Args:
-            schedule_id: Its name.
-            task: What each run enqueues: ``function.task(...)``, without id, time, dependency or key of its own.
+            schedule_id: The id of the schedule.
+            task: The task that each run enqueues: ``function.task(...)``, without id, time, dependencies or key.
             cron: Five or six fields, or a name such as ``@daily``; see `fairque.scheduler.parse_cron`.
-            every: Or seconds between two runs, of whole milliseconds, counted from ``start``, else from the beginning
-                of 1970 in UTC.
-            at: Or the moment of the one and only run, with its time zone.
-            timezone: IANA name of the zone in which ``cron`` is meant.
-            start: No run before this moment, with its time zone.
-            end: And none after this one.
-            jitter: Each run is moved by a fixed part of so many seconds, which comes from the id.
-            misfire: What becomes of runs that nobody fired in time, see the attribute.
-            misfire_grace: So many seconds later a run is still fired, and is a misfire after that.
+            every: Or the seconds between two runs, in whole milliseconds, counted from ``start``, or else from the
+                start of 1970 in UTC.
+            at: Or the time of a single run, with a time zone.
+            timezone: IANA name of the time zone of ``cron``.
+            start: No run before this time, with a time zone.
+            end: No run after this time, with a time zone.
+            jitter: All runs are delayed by a constant time up to this many seconds, derived from the id.
+            misfire: Which misfires are fired later, see the attribute.
+            misfire_grace: How many seconds late a run is still fired; after that it is a misfire.
             misfire_limit: How many misfires ``all`` fires.
-            overlap: Whether a run is fired while the task of the last one has not ended.
-            dst_gap: What becomes of runs that a clock change leaves out.
-            paused: Whether it is paused; None leaves that as it is.
+            overlap: Whether a run is fired if the task of the previous one has not ended.
+            dst_gap: What happens to runs in the gap when clocks are set forward.
+            paused: Whether it is paused; None leaves that unchanged.
         """
         self.__attrs_init__(
             schedule_id=schedule_id,
@@ -135,23 +134,23 @@ class Schedule:
         )
 
     def evolve(self, **changes: Any) -> "Schedule":
-        """Return the schedule with some arguments changed, which have the names of those of the constructor.
+        """Return the schedule with some arguments of the constructor changed.
 
         Raises:
-            TypeError: There is no such argument.
+            TypeError: An argument is unknown.
         """
         check_options(changes, _ARGUMENTS)
         return schedule_with(self, **_stored(changes))
 
     def upcoming(self, count: int = 5, *, after: datetime | None = None) -> list[datetime]:
-        """Return its next runs, the earliest first; fewer where it has no more.
+        """Return its next runs, earliest first; fewer if it does not have as many.
 
         Args:
             count: How many.
-            after: From which moment on; None takes now, by the clock of this machine.
+            after: Only runs after this time; None for the current time of this machine.
 
         Raises:
-            InvalidSchedule: It has no usable time zone, expression or interval.
+            InvalidSchedule: Its time zone, expression or interval is invalid.
         """
         times: list[datetime] = []
         at: int | None = clock.now_ms() if after is None else to_epoch_ms(after, "after")
@@ -173,13 +172,13 @@ _CONVERTED: dict[str, tuple[str, Callable[[Any, str], int]]] = {
     "jitter": ("jitter_ms", to_ms),
     "misfire_grace": ("misfire_grace_ms", to_ms),
 }
-_NAMES = tuple(one.name for one in fields(Schedule))
+_NAMES = tuple(attribute.name for attribute in fields(Schedule))
 _ARGUMENTS = {*_CONVERTED, *(name for name in _NAMES if not name.endswith("_ms") and name != "declared")}
 
 
 @frozen
 class _Refused:
-    """A value that has no milliseconds, for `schedule_problems` to refuse: a number would be taken for some."""
+    """A value that cannot be converted to milliseconds; wrapped, so that `schedule_problems` refuses even a number."""
 
     value: Any
 
@@ -188,15 +187,15 @@ class _Refused:
 
 
 def _stored(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Return arguments as the fields that hold them."""
+    """Convert arguments to stored fields."""
     stored: dict[str, Any] = {}
     for name, value in arguments.items():
-        kept, convert = _CONVERTED.get(name, (name, None))
-        stored[kept] = value if convert is None or value is None else _taken(convert, value)
+        field_name, convert = _CONVERTED.get(name, (name, None))
+        stored[field_name] = value if convert is None or value is None else _converted(convert, value)
     return stored
 
 
-def _taken(convert: Callable[[Any, str], int], value: Any) -> Any:
+def _converted(convert: Callable[[Any, str], int], value: Any) -> Any:
     try:
         return convert(value, "")
     except InvalidTask:
@@ -204,27 +203,27 @@ def _taken(convert: Callable[[Any, str], int], value: Any) -> Any:
 
 
 def schedule_from_fields(**stored: Any) -> Schedule:
-    """Make a schedule of its stored fields, which hold milliseconds."""
+    """Create a schedule from its stored fields; times are in milliseconds."""
     schedule: Schedule = object.__new__(Schedule)
     schedule.__attrs_init__(**stored)
     return schedule
 
 
 def schedule_with(schedule: Schedule, **changes: Any) -> Schedule:
-    """Return a schedule with some stored fields changed, which hold milliseconds."""
+    """Return a schedule with some stored fields changed; times are in milliseconds."""
     return schedule_from_fields(**{name: getattr(schedule, name) for name in _NAMES} | changes)
 
 
 def task_id_of(schedule_id: str, time_ms: int) -> str:
-    """Return the id of the task of a run: the same whoever makes it, so that a run has one task."""
+    """Return the id of the task of a run. It is deterministic, so that a run has only one task."""
     return f"schedule:{schedule_id}:{time_ms}"
 
 
 def task_of(schedule: Schedule, time_ms: int) -> Task[Any]:
-    """Return the task of a run; made again it is the same, to the last byte of its message.
+    """Return the task of a run. It is deterministic, down to the bytes of its message.
 
     Raises:
-        InvalidTask: Its fields do not make a task.
+        InvalidTask: Its fields are not those of a valid task.
     """
     task = schedule.task
     return with_fields(

@@ -1,4 +1,4 @@
-"""The source of modules, read as syntax trees: what it says that cannot be seen at run time. Nothing is run for it."""
+"""Reads the source of modules as syntax trees, for what is not visible at run time. No code is run."""
 
 import ast
 import importlib.machinery
@@ -20,19 +20,19 @@ __all__ = [
 
 
 def text_of(file: str, names: Mapping[str, Any]) -> str:
-    """Return the source of a file; empty when it cannot be had.
+    """Return the source of a file; empty if it is not available.
 
     Args:
-        file: Its path, or how the code objects made of it call it.
-        names: The names of the module, whose loader may know.
+        file: Its path, or the file name in its code objects.
+        names: The namespace of the module, whose loader may have the source.
     """
     return "".join(linecache.getlines(file, dict(names)))
 
 
 def annotations_in_source(func: Any) -> dict[str, str]:
-    """Return the annotations of a function's parameters as they are written; none if its source cannot be read.
+    """Return the annotations of a function's parameters as written in the source; empty if it cannot be read.
 
-    `functools.wraps` replaces those of a wrapper by those of the function that it wraps.
+    At run time, `functools.wraps` replaces the annotations of a wrapper with those of the function it wraps.
     """
     code = getattr(func, "__code__", None)
     if code is None:
@@ -42,13 +42,13 @@ def annotations_in_source(func: Any) -> dict[str, str]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == code.co_name:
             first = node.decorator_list[0].lineno if node.decorator_list else node.lineno
             if first == code.co_firstlineno:
-                every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-                return {one.arg: ast.unparse(one.annotation) for one in every if one.annotation is not None}
+                parameters = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+                return {each.arg: ast.unparse(each.annotation) for each in parameters if each.annotation is not None}
     return {}
 
 
 def source_of(module: str) -> str | None:
-    """Return the source of a module that is not loaded, without a run of its parents; None when it is not found."""
+    """Return the source of a module that is not loaded, without running its parents; None if it is not found."""
     path: Any = None
     spec: importlib.machinery.ModuleSpec | None = None
     names = module.split(".")
@@ -56,7 +56,7 @@ def source_of(module: str) -> str | None:
         name = ".".join(names[:end])
         try:
             spec = importlib.machinery.PathFinder.find_spec(name, path)
-        except Exception:  # noqa: BLE001 - a finder of the user's
+        except Exception:  # noqa: BLE001 - finders may be code of the user
             return None
         if spec is None:
             return None
@@ -77,38 +77,42 @@ def imported(body: Sequence[ast.stmt], package: str) -> Iterator[str]:
     """Yield the full names of the modules that some statements import, or import from."""
     for statement in statements(body):
         if isinstance(statement, ast.Import):
-            yield from (one.name for one in statement.names)
+            yield from (alias.name for alias in statement.names)
         elif isinstance(statement, ast.ImportFrom):
             module = absolute(statement, package)
             yield module
-            # What is imported from a package may be a module of it.
-            yield from (f"{module}.{one.name}" for one in statement.names)
+            # A name imported from a package may be a module.
+            yield from (f"{module}.{alias.name}" for alias in statement.names)
 
 
 def package_of(names: Mapping[str, Any]) -> str:
-    """Return the package of a module, empty for none, given the names of the module."""
+    """Return the package of a module, given its namespace; empty if it has none."""
     spec = names.get("__spec__")
-    found = names.get("__package__") or getattr(spec, "parent", None)
-    return found if isinstance(found, str) else ""
+    package = names.get("__package__") or getattr(spec, "parent", None)
+    return package if isinstance(package, str) else ""
 
 
 def bodies(source: str, around: Sequence[str]) -> list[Sequence[ast.stmt]]:
-    """Return the statements of a module, and before them those of the classes and functions on the way inwards."""
+    """Return the bodies of the enclosing classes and functions, innermost first, and last that of the module."""
     module = _parsed(source)
-    found: list[Sequence[ast.stmt]] = [module]
+    enclosing: list[Sequence[ast.stmt]] = [module]
     for name in around:
-        inner = [one for one in statements(found[0]) if getattr(one, "name", None) == name and hasattr(one, "body")]
+        inner = [
+            statement
+            for statement in statements(enclosing[0])
+            if getattr(statement, "name", None) == name and hasattr(statement, "body")
+        ]
         if not inner:
             break
-        found.insert(0, inner[0].body)
-    return found
+        enclosing.insert(0, inner[0].body)
+    return enclosing
 
 
 def statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield statements and those inside of `if`, `try` and `with`, the last one first: it counts."""
-    for one in reversed(body):
-        yield one
-        for block in _blocks(one):
+    """Yield statements and those inside `if`, `try` and `with`, last one first, since the last binding counts."""
+    for statement in reversed(body):
+        yield statement
+        for block in _blocks(statement):
             yield from statements(block)
 
 
@@ -119,7 +123,7 @@ def _blocks(statement: ast.stmt) -> list[list[ast.stmt]]:
         test = ast.unparse(statement.test)
         if test.endswith("TYPE_CHECKING"):
             return [statement.orelse if test.startswith("not ") else statement.body]
-    handlers = [one.body for one in getattr(statement, "handlers", ())]
+    handlers = [handler.body for handler in getattr(statement, "handlers", ())]
     return [*handlers, *(getattr(statement, name, []) for name in ("orelse", "finalbody", "body"))]
 
 

@@ -1,4 +1,4 @@
-"""Where a user or a task stands in a queue, as the server tells it, and why it waits: decided without I/O."""
+"""The position of a user or a task in a queue as read from the server, and why it waits; no I/O."""
 
 from datetime import datetime
 
@@ -15,40 +15,40 @@ __all__ = ["TaskStanding", "UserStanding"]
 
 #: Idle workers ask for tasks more often than this, in milliseconds.
 _SILENCE_MS = 10_000
-#: From how many on a wait is told in whole seconds.
+#: Waits of at least this many seconds are shown in whole seconds.
 _LONG_SECONDS = 100
 
 
 @frozen(kw_only=True)
 class UserStanding:
-    """One user as the queue sees it. Limits are those in force: the user's own, else the defaults of all.
+    """A user as read from the server. Limits are those in effect: its own, otherwise the defaults of all users.
 
-    Times that end in ``_at`` and ``since`` are milliseconds since the epoch on the server's clock. Costs are seconds of
-    work, or tasks where the queue's cost mode is ``count``.
+    Times that end in ``_at`` and ``since`` are milliseconds since the epoch by the server's clock. Costs are seconds of
+    work, or tasks if the cost mode is ``count``.
 
     Attributes:
         user_id: The user.
         at_ms: When this was read.
-        weight: Share beside other users, 1 unless set.
+        weight: Share relative to other users, 1 by default.
         cap: Most tasks at a time; None for no limit.
         rate: Most starts a second; None for no limit.
-        burst: Most starts at once where there is a rate.
+        burst: Most starts at once if there is a rate.
         backlog: Most waiting tasks; None for no limit.
-        paused: Whether nothing of it is started.
-        own_limits: What is set for it alone.
-        waiting: Tasks in its queue, among them ``waiting_critical``.
+        paused: Whether its tasks are not started.
+        own_limits: Its own limits only.
+        waiting: Tasks in its queue, including ``waiting_critical``.
         waiting_critical: CRITICAL tasks in its queue.
-        scheduled: Tasks that wait for their time or for others.
-        running: Tasks that workers hold.
-        served: Cost of the attempts that ended since ``since``.
-        since: When the queue began to know the user; None when it has neither tasks nor debts.
-        ahead: Cost by which it was served ahead of its share.
-        oldest_seconds: How long the next of its tasks has waited; None when none waits.
+        scheduled: Tasks that wait for a time or for other tasks.
+        running: Running tasks.
+        served: Cost of the attempts that ended after ``since``.
+        since: When its record was created; None if it has neither tasks nor debts.
+        ahead: Cost by which it is ahead of its share.
+        oldest_seconds: How long its next task has waited; None if none waits.
         lane: ``F`` fresh, ``R`` ready, ``P`` parked, empty without waiting tasks.
-        users_ahead: Users before it in its ring; None when it is in none.
-        next_start_at: When its rate lets it start again; None when it does not wait for that.
-        queue_running: Tasks of all users that workers hold.
-        last_pop_at: When a worker last asked for tasks; None before the first.
+        users_ahead: Users before it in its ring; None if it is in none.
+        next_start_at: When its rate allows the next start; None if it does not wait for that.
+        queue_running: Running tasks of all users.
+        last_pop_at: When a worker last asked for tasks; None before the first time.
     """
 
     user_id: str
@@ -96,9 +96,9 @@ class UserStanding:
             case WaitReason.USER_PAUSED:
                 return f"{name} is paused: nothing is started until it is resumed"
             case WaitReason.RUNNING:
-                return f"{name} has {_number(self.running, 'task')} running and none that waits"
+                return f"{name} has {_number(self.running, 'task')} running and none waiting"
             case WaitReason.DELAYED:
-                return f"{name} has {_number(self.scheduled, 'task')} that must wait for a time or for others"
+                return f"{name} has {_number(self.scheduled, 'task')} waiting for a time or for other tasks"
             case WaitReason.USER_CAP:
                 return f"{name} runs {_number(self.running, 'task')}, as many as its cap of {self.cap:,} allows"
             case WaitReason.USER_RATE:
@@ -109,10 +109,10 @@ class UserStanding:
             case WaitReason.TURN:
                 ahead = self.users_ahead and f"waits for its turn behind {_number(self.users_ahead, 'other user')}"
                 return f"{name} {ahead or 'is the next one to be served'}"
-        return f"{name} has no task that waits"
+        return f"{name} has no waiting task"
 
     def info(self) -> UserInfo:
-        """Return the same for programs."""
+        """Return it as a `UserInfo`."""
         return UserInfo(
             user_id=self.user_id,
             weight=self.weight,
@@ -141,20 +141,20 @@ class UserStanding:
         )
 
     def _nobody_asks(self) -> bool:
-        # Workers that are busy with long tasks do not ask either.
+        # Workers that are busy with long tasks do not ask for tasks.
         return not self.queue_running and self.at_ms - (self.last_pop_at or 0) >= _SILENCE_MS
 
 
 @frozen(kw_only=True)
 class TaskStanding:
-    """One task and what it waits for.
+    """A task as read from the server, and what it waits for.
 
     Attributes:
-        task_id: The task.
-        state: Where it is in its life.
-        place: Tasks of its user before it in the same queue; None when it is in none.
-        due_at: When its time comes, in milliseconds since the epoch; None when it does not wait for that.
-        lease_ends_at: When it is taken back unless its worker reports; None when it does not run.
+        task_id: The id of the task.
+        state: Its state.
+        place: Tasks before it in its user's queue; None if it is in none.
+        due_at: When it is due, in milliseconds since the epoch; None if it does not wait for a time.
+        lease_ends_at: When it is reclaimed unless its worker renews the lease; None if it does not run.
         user: Its user.
     """
 
@@ -185,16 +185,16 @@ class TaskStanding:
             case WaitReason.ENDED:
                 return f"{name} is {self.state}"
             case WaitReason.RUNNING:
-                return f"{name} runs"
+                return f"{name} is running"
             case WaitReason.DEPENDENCY:
-                return f"{name} waits for tasks on which it depends"
+                return f"{name} waits for the tasks it depends on"
             case WaitReason.DELAYED:
                 wait = ((self.due_at or self.user.at_ms) - self.user.at_ms) / 1000
                 return f"{name} is due in {_seconds(wait)} s"
         return f"{name} is number {(self.place or 0) + 1:,} of its user: {self.user.explain()}"
 
     def explanation(self) -> Explanation:
-        """Return what the task waits for, for programs."""
+        """Return it as an `Explanation`."""
         queued = self.state is TaskState.QUEUED
         at = self.due_at if self.reason is WaitReason.DELAYED else self.user.next_start_at if queued else None
         return Explanation(
@@ -210,10 +210,10 @@ def _moment(ms: int | None) -> datetime | None:
     return None if ms is None else from_epoch_ms(ms)
 
 
-def _number(number: int, one: str) -> str:
-    return f"{number:,} {one}{'' if number == 1 else 's'}"
+def _number(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _seconds(seconds: float) -> str:
-    """Return a wait, which may be a moment or a year; below zero there is none."""
+    """Format a wait, which may be short or a year; a negative one is 0."""
     return f"{seconds:,.0f}" if seconds >= _LONG_SECONDS else f"{max(0.0, seconds):.3f}".rstrip("0").rstrip(".")

@@ -1,4 +1,4 @@
-"""The states of a task, its priorities, and the one table of transitions that scripts and tests follow."""
+"""The states of a task, the table of their transitions, which scripts and tests follow, and priorities."""
 
 from enum import IntEnum, StrEnum
 
@@ -8,21 +8,21 @@ __all__ = ["TRANSITIONS", "CancelResult", "Priority", "TaskState", "Transition"]
 
 
 class TaskState(StrEnum):
-    """Where a task is in its life. FINISHED, FAILED and CANCELED are ends, from which `retry` leads back."""
+    """The state of a task. FINISHED, FAILED and CANCELED are final, except that a FAILED task can be retried."""
 
     #: Waits for other tasks to end.
     DEFERRED = "DEFERRED"
-    #: Waits for its time: a delay, or the pause before a retry.
+    #: Waits for a time: a delay, or the pause before a retry.
     SCHEDULED = "SCHEDULED"
-    #: May be started by the next free worker.
+    #: Ready to be started by a free worker.
     QUEUED = "QUEUED"
     #: A worker holds its lease.
     STARTED = "STARTED"
     #: Ended with a result.
     FINISHED = "FINISHED"
-    #: Ended without one; kept as a dead letter.
+    #: Ended with an error; kept as a dead letter.
     FAILED = "FAILED"
-    #: Ended because somebody asked for it.
+    #: Canceled on request, by the task itself, or because a task it depends on did not finish.
     CANCELED = "CANCELED"
 
     @property
@@ -35,39 +35,39 @@ _ENDED = frozenset({TaskState.FINISHED, TaskState.FAILED, TaskState.CANCELED})
 
 
 class CancelResult(StrEnum):
-    """What a cancelation did."""
+    """The result of canceling a task."""
 
-    #: The task was waiting and has ended.
+    #: The task was waiting and is canceled.
     CANCELED = "canceled"
-    #: It runs and was asked to stop.
+    #: The task is running and was asked to stop.
     REQUESTED = "requested"
-    #: It had ended before, and keeps that ending.
+    #: The task had already ended; nothing changed.
     ALREADY_ENDED = "already_ended"
 
 
 class Priority(IntEnum):
-    """How urgent a task is among the tasks of its own user; it never outranks another user's."""
+    """The urgency of a task among the tasks of its own user; it does not matter to other users."""
 
     VERY_LOW = 1
     LOW = 2
     NORMAL = 3
     HIGH = 4
     VERY_HIGH = 5
-    #: A lane of its own: ahead of the user's other tasks, and ahead of other users only on bounded credit.
+    #: Uses the critical lane: before the user's other tasks, and before other users only on bounded credit.
     CRITICAL = 6
 
     @classmethod
     def known(cls, value: object) -> "Priority | None":
-        """Return the priority that a value stands for, whatever it is; None for none. True is none, though it is 1."""
+        """Return the priority with this value, or None if there is none. Accepts any object; a bool is no priority."""
         try:
             return None if isinstance(value, bool) else cls._value2member_map_.get(value)  # type: ignore[return-value]
-        except Exception:  # noqa: BLE001 - of whatever object a user passed
+        except Exception:  # noqa: BLE001 - hashing and comparing run code of the user's object
             return None
 
 
 @frozen
 class Transition:
-    """One allowed change of state, and the verb that makes it. ``before`` is None for a new task."""
+    """An allowed transition, and the verb that performs it. ``before`` is None for a new task."""
 
     verb: str
     before: TaskState | None
@@ -85,18 +85,18 @@ def _table() -> tuple[Transition, ...]:
         ("release", (s.STARTED,), (s.QUEUED, s.CANCELED)),
         ("cancel", (s.SCHEDULED, s.QUEUED, s.DEFERRED), (s.CANCELED,)),
         ("purge", (s.SCHEDULED, s.QUEUED, s.DEFERRED), (s.CANCELED,)),
-        # An operator does it: the only way out of an end.
+        # Done by operators: the only transition out of a final state.
         ("redrive", (s.FAILED,), (s.QUEUED,)),
-        # What ends a task frees those that depend on it, some in each call.
+        # The endings of a task free its dependents, a limited number per call.
         ("free", (s.DEFERRED,), (s.QUEUED, s.SCHEDULED, s.CANCELED, s.FAILED)),
-        # A verification does this to a task whose message is gone.
+        # Done by verify to a task whose message is missing.
         ("leave_waiting", (s.SCHEDULED, s.QUEUED, s.DEFERRED), (s.FAILED,)),
-        # Both pop and sweep do these two, a few at a time.
+        # Done by pop and sweep, a limited number per call.
         ("promote", (s.SCHEDULED,), (s.QUEUED,)),
         ("reclaim", (s.STARTED,), (s.QUEUED, s.FAILED, s.CANCELED)),
     )
     return tuple(Transition(verb, b, a) for verb, before, after in rows for b in before for a in after)
 
 
-#: Every transition there is.
+#: All transitions.
 TRANSITIONS = _table()

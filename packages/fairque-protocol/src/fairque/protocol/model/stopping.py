@@ -1,4 +1,4 @@
-"""How an attempt is told to stop: why, once, and to whom."""
+"""The signal by which a worker asks an attempt to stop, and its reasons."""
 
 import threading
 from collections.abc import Callable
@@ -10,18 +10,18 @@ __all__ = ["StopReason", "StopSignal"]
 class StopReason(StrEnum):
     """Why a running task should stop."""
 
-    #: Somebody canceled it.
+    #: It was canceled.
     CANCELED = "canceled"
-    #: Its timeout is over.
+    #: Its timeout has passed.
     TIMEOUT = "timeout"
-    #: Its worker no longer holds it: another one may run it by now.
+    #: Its worker lost the lease: another worker may already run it.
     LEASE_LOST = "lease_lost"
-    #: Its worker stops, and has given it back.
+    #: Its worker stops and has released it.
     WORKER_STOPS = "worker_stops"
 
     @property
     def ends_lease(self) -> bool:
-        """Whether the worker no longer holds a task that stops for this reason."""
+        """Whether the worker no longer holds the lease of a task that stops for this reason."""
         return self in _END_LEASE
 
 
@@ -29,10 +29,10 @@ _END_LEASE = frozenset({StopReason.LEASE_LOST, StopReason.WORKER_STOPS})
 
 
 class StopSignal:
-    """Between a worker, which gives it, and the attempt, which looks at it, waits for it, or is called.
+    """A one-time signal from a worker to an attempt, which can check it, wait for it, or add a callback.
 
     Attributes:
-        reason: Why the attempt should stop; None while it should not. The first reason stays.
+        reason: Why the attempt should stop; None while it should not. Only the first reason counts.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class StopSignal:
         self._closed = False
 
     def give(self, reason: StopReason) -> None:
-        """Tell the attempt to stop; only the first call does something."""
+        """Ask the attempt to stop; only the first call has an effect."""
         with self._lock:
             first, callback = self.reason is None, self._callback
             if first:
@@ -53,11 +53,11 @@ class StopSignal:
             callback()
 
     def wait(self, seconds: float | None) -> None:
-        """Wait until it is given, at most so long."""
+        """Wait until the signal is given, at most that many seconds."""
         self._given.wait(seconds)
 
     def when_given(self, callback: Callable[[], None]) -> None:
-        """Have ``callback`` called once when it is given, at once if it already was; never after `close`."""
+        """Call ``callback`` once when the signal is given, at once if it already was; never after `close`."""
         with self._lock:
             if self._closed:
                 return
@@ -67,7 +67,7 @@ class StopSignal:
             callback()
 
     def close(self) -> None:
-        """Forget the callback, which may hold what is the user's: the attempt has ended."""
+        """Drop the callback after the attempt, since it may keep objects of the user alive."""
         with self._lock:
             self._closed = True
             self._callback = None

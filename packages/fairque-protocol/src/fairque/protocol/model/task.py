@@ -1,4 +1,4 @@
-"""The task: what a producer asks for, as one frozen value."""
+"""The task: one unit of work of a user, as a frozen value."""
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
@@ -35,12 +35,12 @@ __all__ = [
 
 R_co = TypeVar("R_co", covariant=True)
 
-#: Where a task runs: in a thread of the worker or on its event loop, or in a child process of its own.
+#: Where a task runs: in a thread or on the event loop of the worker, or in a child process.
 Isolation: TypeAlias = Literal["thread", "process"]
 ISOLATIONS: tuple[Isolation, ...] = get_args(Isolation)
 
 DEFAULT_RETRIES = 2
-#: A task never runs without limit: one hour unless it says otherwise.
+#: Every task has a timeout: one hour by default.
 DEFAULT_TIMEOUT_MS = 3_600_000
 
 
@@ -59,17 +59,17 @@ def _whole(least: int, most: int) -> Callable[[object, "Attribute[Any]", object]
 def _priority(value: object) -> Priority | None:
     if value is None:
         return None
-    found = value if type(value) is Priority else Priority.known(value)
-    if found is None:
+    priority = value if type(value) is Priority else Priority.known(value)
+    if priority is None:
         if isinstance(value, str) and value in Priority.__members__:
-            raise InvalidTask(f"priority {value!r} is a text: pass Priority.{value}")
+            raise InvalidTask(f"priority {value!r} is a string: pass Priority.{value}")
         names = ", ".join(f"{p.name} {p.value}" for p in Priority)
         raise InvalidTask(f"priority {shown(value)} is unknown: choose one of {names}")
-    return found
+    return priority
 
 
 def _values(value: Iterable[Any]) -> tuple[Any, ...]:
-    # A text is a list of letters, too, but nobody means that.
+    # A string is iterable, too, but passing one is a mistake.
     if isinstance(value, str | bytes | Mapping | Output) or not isinstance(value, Iterable):
         raise InvalidTask(f"args must be a list or tuple of arguments, not {shown(value)}: put it into a list")
     return tuple(value)
@@ -84,35 +84,32 @@ def _named(value: Mapping[str, Any]) -> Mapping[str, Any]:
 def _parents(value: "str | Task[Any] | After | Iterable[str | Task[Any] | After]") -> tuple[After, ...]:
     several: Iterable[str | Task[Any] | After] = (value,) if isinstance(value, str | Task | After) else value
     if isinstance(several, AbstractSet):
-        # A set has another order in each process, and the first one may give the task its user.
-        several = sorted(several, key=lambda one: one if isinstance(one, str) else one.task_id)
+        # The order of a set differs between processes, and a task may get its user from the first dependency.
+        several = sorted(several, key=lambda parent: parent if isinstance(parent, str) else parent.task_id)
     if isinstance(several, Output) or not isinstance(several, Iterable):
         raise InvalidTask(f"depends_on must be tasks or ids of tasks, not {shown(value)}")
-    found: dict[str, After] = {}
+    by_id: dict[str, After] = {}
     for parent in several:
         after = parent if isinstance(parent, After) else After(parent.task_id if isinstance(parent, Task) else parent)
-        if found.setdefault(after.task_id, after) != after:
-            raise InvalidTask(
-                f"depends_on names task {after.task_id} twice, with two ways to continue after its failure"
-            )
-    return tuple(found.values())
+        if by_id.setdefault(after.task_id, after) != after:
+            raise InvalidTask(f"depends_on has task {after.task_id} twice, with different on_failure")
+    return tuple(by_id.values())
 
 
 class TaskDefaults(TypedDict, total=False):
-    """What ``@task(...)`` may say of all tasks of a function. Durations are seconds, or a `timedelta`.
+    """Options of ``@task(...)`` for all tasks of a function. Durations are seconds or a `timedelta`.
 
     Attributes:
-        user_id: The user whose share of the workers they use; None takes that of the first task that a task depends
-            on, else the queue's default user.
-        priority: Their urgency among the tasks of the same user; None takes that of the first task that a task depends
-            on, else NORMAL.
-        retries: How often one is retried after an error, 2 by default.
-        backoff: The pauses between the attempts; None takes the default ones.
-        timeout: How long one attempt may take, an hour unless told otherwise.
+        user_id: The user whose share of the workers a task uses; None for the user of its first dependency, or else
+            the default user of the queue.
+        priority: Its urgency among the tasks of the same user; None for the priority of its first dependency, or else
+            NORMAL.
+        retries: How often it is retried after an error, 2 by default.
+        backoff: The pauses between attempts; None for the default backoff.
+        timeout: How long an attempt may take, an hour by default.
         isolation: ``process`` runs it in a child process of the worker, which can be killed; ``thread`` does not; None
-            leaves it to the worker.
-        delay: How long after the push until one may start. What is not a whole number of milliseconds is rounded up,
-            as are the other durations.
+            uses the setting of the worker.
+        delay: How long after the push it may start. Like all durations, it is rounded up to milliseconds.
         cost: Expected run time in seconds, to charge the first run fairly; it is corrected by the measured time.
     """
 
@@ -127,16 +124,16 @@ class TaskDefaults(TypedDict, total=False):
 
 
 class TaskOptions(TaskDefaults, total=False):
-    """What one task may say, and ``function.options(...)`` of the next ones: all of `TaskDefaults`, and more.
+    """Options of a single task, also for ``function.options(...)``: those of `TaskDefaults` and more.
 
     Attributes:
-        at: The moment at which it may start, with its time zone; instead of a delay.
+        at: When it may start, with a time zone; instead of a delay.
         depends_on: Tasks, task ids or `After`: what must end first.
-        dedup_key: While a task with this key has not ended, a push with it gives the handle of that task, whoever its
-            user is: keys are those of the whole queue.
-        dedup_ttl: How long the key stands instead, whatever becomes of the task.
-        task_id: The id; two pushes of one id are one task. Without it each task gets a new one.
-        payload: Any JSON value beside the arguments, for the worker's own `TaskHandler`.
+        dedup_key: Until a task with this key has ended, another push with the key returns the handle of that task. Keys
+            are shared by all users of the queue.
+        dedup_ttl: How long the key is held instead, whenever the task ends.
+        task_id: The id; pushing the same id twice is the same task. By default each task gets a new id.
+        payload: Any JSON value in addition to the arguments, for a custom `TaskHandler`.
     """
 
     at: datetime | None
@@ -149,23 +146,23 @@ class TaskOptions(TaskDefaults, total=False):
 
 @frozen(kw_only=True, init=False)
 class Task(Chain[R_co]):
-    """One unit of work for one user. Make it with ``function.task(...)`` of a decorated function, or of its name.
+    """One unit of work of one user. Create it with ``function.task(...)`` of a task function, or with a function name.
 
     Attributes:
-        task_id: Names the task forever; pushing it again does nothing. Use it as the idempotency key towards others.
+        task_id: Its unique id; pushing it again does nothing. Use it as the idempotency key towards other systems.
         user_id: The user whose share of the workers it uses.
         priority: Its urgency among the tasks of the same user.
-        func: Registered name of its function; None leaves it to the worker's own `TaskHandler`.
-        args: Positional arguments: JSON values, and outputs of other tasks anywhere inside of them.
-        kwargs: Keyword arguments: likewise.
-        payload: Any JSON value for the worker's own `TaskHandler`.
-        depends_on: The tasks that must end before it starts, each with what a failure means.
+        func: Registered name of its function; None for tasks of a custom `TaskHandler`.
+        args: Positional arguments: JSON values, which may contain outputs of other tasks.
+        kwargs: Keyword arguments, with the same values.
+        payload: Any JSON value, for a custom `TaskHandler`.
+        depends_on: The tasks that must end before it starts, each with what happens if it fails.
         group_id: Reserved for fairness between groups of users.
     """
 
-    json_hint: ClassVar[str] = "pass its result, task.output, or name it in depends_on"
+    json_hint: ClassVar[str] = "pass its result, task.output, or add it to depends_on"
 
-    # As they are stored: times are milliseconds, since the epoch where they are moments.
+    # As stored: durations in milliseconds, times in milliseconds since the epoch.
     task_id: str = field(factory=new_task_id, validator=_an_id)
     user_id: str | None = field(default=None)
     priority: Priority | None = field(default=None, converter=_priority)
@@ -184,7 +181,7 @@ class Task(Chain[R_co]):
     dedup_ttl_ms: int = field(default=0, validator=_whole(0, LONGEST_MS))
     cost: float | None = field(default=None)
     group_id: str | None = field(default=None)
-    #: On the producer's clock; for people only.
+    #: By the producer's clock; for information only.
     created_at: int = field(factory=clock.now_ms)
 
     def __init__(
@@ -195,18 +192,18 @@ class Task(Chain[R_co]):
         kwargs: Mapping[str, Any] | None = None,
         **options: Unpack[TaskOptions],
     ) -> None:
-        """Make a task the untyped way.
+        """Create a task without type checking of its arguments.
 
         Args:
-            func: A function (stored by its registered name, else as ``module:qualname``), or such a name. Without
-                it the payload goes to the worker's own `TaskHandler`.
+            func: A function (stored by its registered name, or else as ``module:qualname``), or such a name. Without
+                it, a custom `TaskHandler` gets the payload.
             args: Positional arguments.
             kwargs: Keyword arguments.
             **options: See `TaskOptions`.
 
         Raises:
-            InvalidTask: A value that cannot be pushed; the message says which and why.
-            TypeError: There is no such option.
+            InvalidTask: A value cannot be pushed; the message says which and why.
+            TypeError: An option is unknown.
         """
         self.__attrs_init__(
             func=name_of(func) if callable(func) else func,
@@ -216,10 +213,10 @@ class Task(Chain[R_co]):
         )
 
     def __attrs_post_init__(self) -> None:
-        """Check what concerns the rarer fields.
+        """Validate the optional fields.
 
         Raises:
-            InvalidTask: A field that cannot be pushed; the message says which and why.
+            InvalidTask: A field cannot be pushed; the message says which and why.
         """
         for name in ("user_id", "func", "dedup_key", "group_id"):
             value = getattr(self, name)
@@ -240,40 +237,40 @@ class Task(Chain[R_co]):
 
     @property
     def output(self) -> R_co:
-        """A reference to the result: among the arguments of another task it is replaced by the value when that runs.
+        """A placeholder for the result, for the arguments of another task, which then depends on this one.
 
-        It makes the other task depend on this one. For type checkers it is the result itself, so that arguments are
-        checked; in truth it is an `Output`, of which ``[...]`` gives a part.
+        It is replaced with the value when that task runs. For type checkers it has the type of the result, so that
+        arguments are checked; at run time it is an `Output`, and ``[...]`` refers to a part of it.
         """
         return cast("R_co", Output(self.task_id))
 
     def xcom(self, key: str) -> Any:
-        """Return a reference to the value that the task pushes under a key, as `output` is one to its result."""
+        """Return a placeholder for the value that the task pushes under a key, like `output` for its result."""
         return Output(self.task_id, check_id(key, "key"))
 
     def as_pipeline(self) -> Pipeline[R_co]:
-        """Return a pipeline of this task alone."""
+        """Return a pipeline of only this task."""
         return Pipeline({self.task_id: self}, (self.task_id,), (self.task_id,), single=True)
 
     def evolve(self, **options: Unpack[TaskOptions]) -> "Task[R_co]":
-        """Return the task with some options changed; the id stays unless it is among them.
+        """Return the task with some options changed; it keeps its id unless ``task_id`` is given.
 
         Raises:
-            InvalidTask: A value that cannot be pushed; the message says which and why.
-            TypeError: There is no such option.
+            InvalidTask: A value cannot be pushed; the message says which and why.
+            TypeError: An option is unknown.
         """
         return with_fields(self, **_stored(options))
 
 
-_NAMES = tuple(one.name for one in fields(Task))
+_NAMES = tuple(attribute.name for attribute in fields(Task))
 _EXECUTE_AT = Task.__attrs_attrs__.execute_at
 
 
 def from_fields(**fields: Any) -> Task[Any]:
-    """Make a task of its stored fields, which hold milliseconds: for code that has them, such as a schedule's.
+    """Create a task from its stored fields, such as those of a schedule's task; times are in milliseconds.
 
     Raises:
-        InvalidTask: A field that cannot be pushed; the message says which and why.
+        InvalidTask: A field cannot be pushed; the message says which and why.
     """
     task: Task[Any] = object.__new__(Task)
     task.__attrs_init__(**fields)
@@ -281,10 +278,10 @@ def from_fields(**fields: Any) -> Task[Any]:
 
 
 def with_fields(task: Task[R_co], **changes: Any) -> Task[R_co]:
-    """Return a task with some stored fields changed, which hold milliseconds.
+    """Return a task with some stored fields changed; times are in milliseconds.
 
     Raises:
-        InvalidTask: A field that cannot be pushed; the message says which and why.
+        InvalidTask: A field cannot be pushed; the message says which and why.
     """
     changed: Task[R_co] = object.__new__(Task)
     changed.__attrs_init__(**{name: changes[name] if name in changes else getattr(task, name) for name in _NAMES})
@@ -292,10 +289,10 @@ def with_fields(task: Task[R_co], **changes: Any) -> Task[R_co]:
 
 
 def check_options(given: Iterable[str], known: Iterable[str]) -> None:
-    """Refuse options that do not exist.
+    """Refuse unknown options.
 
     Raises:
-        TypeError: With the name that is close to the wrong one.
+        TypeError: An option is unknown; the message suggests a similar one.
     """
     for name in given:
         if name not in known:
@@ -305,7 +302,7 @@ def check_options(given: Iterable[str], known: Iterable[str]) -> None:
 
 
 def _stored(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options as the fields that hold them."""
+    """Convert options to stored fields."""
     if not options.keys() <= TaskOptions.__optional_keys__:
         check_options(options, TaskOptions.__optional_keys__)
     stored = dict(options)
@@ -317,10 +314,10 @@ def _stored(options: Mapping[str, Any]) -> dict[str, Any]:
         timeout = stored.pop("timeout")
         stored["timeout_ms"] = to_ms(timeout, "timeout")
         if not stored["timeout_ms"]:
-            raise InvalidTask(f"timeout must be above 0 s: so long may one attempt take; it is {shown(timeout)}")
+            raise InvalidTask(f"timeout must be above 0 s, not {shown(timeout)}")
     if "at" in stored:
         at = stored.pop("at")
-        stored["execute_at"] = moment = None if at is None else to_epoch_ms(at, "at")
-        if moment is not None and moment > LONGEST_MS:
-            raise InvalidTask(f"at {shown(at)} is too far away: tasks wait until the year 2255 at most")
+        stored["execute_at"] = execute_at = None if at is None else to_epoch_ms(at, "at")
+        if execute_at is not None and execute_at > LONGEST_MS:
+            raise InvalidTask(f"at {shown(at)} is too far away: the latest time is in the year 2255")
     return stored

@@ -1,9 +1,9 @@
-"""Text of errors, bounded in size and in work: whatever an error is, it can be described, stored and logged.
+"""Text of errors, bounded in size and in work, so that any error can be described, stored and logged.
 
-Python's own `traceback` module makes the whole of a text before anybody can cut it: seconds for a chain of 100,000
-errors or a group of as many, and 50 MB for a message of 50 MB. Here each part is cut before it is worked on.
+Python's `traceback` module builds the whole text before it can be cut: seconds for a chain or a group of 100,000
+errors, and 50 MB for a message of 50 MB. Here each part is cut before it is processed.
 
-`str` of an error is code of the user's, which may hang: call this where the code ran, while its time still counts.
+`str` of an error runs code of the user, which may hang: call this in the thread of the task, within its timeout.
 """
 
 import traceback
@@ -20,11 +20,11 @@ __all__ = ["ErrorText", "error_kind", "error_text", "error_traceback", "is_a"]
 _KIND_LIMIT = 200
 _TEXT_LIMIT = 2_000
 _TRACEBACK_LIMIT = 8_000
-#: Characters of one line of a traceback: of code, of a name of a file, of a note.
+#: Characters of one line of a traceback: of code, of a file name, of a note.
 _LINE_LIMIT = 300
-#: Frames of one stack, at its two ends; those between them are only counted.
+#: Frames at the two ends of a stack; those in between are only counted.
 _FIRST_FRAMES, _LAST_FRAMES = 10, 20
-#: Errors of one traceback in all, those of a chain, and members of one group; a group in a group in a group is enough.
+#: Most errors of a traceback, links of a chain, members of a group, and levels of nested groups.
 _MOST_ERRORS, _MOST_LINKS, _MOST_MEMBERS, _DEEPEST_GROUP = 30, 10, 5, 3
 _MOST_NOTES = 10
 
@@ -34,10 +34,10 @@ _CONTEXT = "\nDuring handling of the above exception, another exception occurred
 
 @frozen
 class ErrorText:
-    """What is told of an error: text only, all of it short.
+    """The text of an error, with each part bounded.
 
     Attributes:
-        kind: Name of its class.
+        kind: The name of its class.
         text: Its message.
         traceback: The end of its traceback.
     """
@@ -48,33 +48,33 @@ class ErrorText:
 
     @classmethod
     def of(cls, error: BaseException) -> "ErrorText":
-        """Make the text of an error, also of one that cannot be printed; see the module for where to call it."""
+        """Create the text of any error, even one that cannot be printed; see the module for where to call it."""
         return cls(error_kind(error), error_text(error), error_traceback(error))
 
     def cut(self) -> "ErrorText":
-        """Return the same in the bounds that `of` keeps, where somebody else may have made it."""
+        """Return it cut to the bounds of `of`, in case it was not created by `of`."""
         return ErrorText(self.kind[:_KIND_LIMIT], self.text[:_TEXT_LIMIT], self.traceback[-_TRACEBACK_LIMIT:])
 
 
 def is_a(error: BaseException, kinds: type[BaseException] | tuple[type[BaseException], ...]) -> bool:
-    """Whether an error is of a class. Unlike `isinstance` it does not ask the error, which may run any code then."""
+    """Return whether an error is of a class. Unlike `isinstance`, this runs no code of the error."""
     return issubclass(type(error), kinds)
 
 
 def error_kind(error: BaseException) -> str:
-    """Return the name of the class of an error, also of one of another process."""
+    """Return the name of the class of an error, also of an error from another process."""
     if type(error) is RemoteError:
         return error.error.type
     return _text("type", lambda: _qualname(type(error)), _KIND_LIMIT)
 
 
 def error_text(error: BaseException) -> str:
-    """Return the message of an error, also of one that cannot be printed."""
+    """Return the message of any error, even one that cannot be printed."""
     return _text("text", lambda: str(error), _TEXT_LIMIT)
 
 
 def error_traceback(error: BaseException) -> str:
-    """Return the end of the traceback of an error, also of one of another process or one that cannot be printed."""
+    """Return the end of the traceback of any error, also of an error from another process."""
     if type(error) is RemoteError:
         return error.error.traceback
     return _text("traceback", lambda: _Writer().written(error, 0)[-_TRACEBACK_LIMIT:], _TRACEBACK_LIMIT)
@@ -82,35 +82,35 @@ def error_traceback(error: BaseException) -> str:
 
 def _text(what: str, make: Callable[[], str], limit: int) -> str:
     try:
-        # By the methods of str itself, since a class of the user's may have others; and cut first, then looked at.
+        # With methods of str, since a subclass of the user may override them; and cut before it is processed.
         cut = str.__getitem__(make(), slice(limit))
-        # By way of bytes, since JSON and log files take no lone surrogates.
+        # Encoded and decoded, since JSON and log files do not accept lone surrogates.
         return str.encode(cut, errors="backslashreplace").decode()[:limit]
-    except BaseException as second:  # noqa: BLE001 - the user's code runs here, and whatever it raises ends no worker
+    except BaseException as second:  # noqa: BLE001 - code of the user runs here, and must not end the worker
         return f"(its {what} cannot be made: {_qualname(type(second))[:_KIND_LIMIT]!s})"
 
 
 def _qualname(kind: type) -> str:
-    """Return the name of a class as it is, whatever its metaclass says."""
+    """Return the real name of a class, even if its metaclass overrides it."""
     name: str = type.__dict__["__qualname__"].__get__(kind)
     return str.__getitem__(name, slice(_KIND_LIMIT))
 
 
 class _Writer:
-    """Writes one traceback. What is most important, the error itself, is written first: the others get what is left."""
+    """Writes a traceback. The error itself is most important and written first; others share the remaining space."""
 
     def __init__(self) -> None:
         self._errors_left = _MOST_ERRORS
 
     def written(self, error: BaseException, depth: int) -> str:
-        """Return an error with those that led to it, the first of them at the top, as Python shows them."""
+        """Return the text of an error and of those that led to it, the first at the top, as Python shows them."""
         parts: list[str] = []
         seen: set[int] = set()
         link: tuple[BaseException, str] | None = (error, "")
         while link is not None and id(link[0]) not in seen:
             current, sentence = link
             if len(parts) >= _MOST_LINKS or self._errors_left <= 0:
-                parts.append("[earlier exceptions are left out]\n" + sentence)
+                parts.append("[earlier exceptions omitted]\n" + sentence)
                 break
             seen.add(id(current))
             parts.append(self._one(current, depth) + sentence)
@@ -137,7 +137,7 @@ class _Writer:
 
 
 def _before(error: BaseException) -> tuple[BaseException, str] | None:
-    """Return the error that led to another one, and the sentence that says how."""
+    """Return the cause or context of an error, and the sentence that introduces it."""
     if error.__cause__ is not None:
         return error.__cause__, _CAUSE
     if error.__context__ is not None and not error.__suppress_context__:
@@ -146,17 +146,17 @@ def _before(error: BaseException) -> tuple[BaseException, str] | None:
 
 
 def _stack(first: TracebackType | None) -> str:
-    """Return the frames of a stack; of a deep one those at both ends."""
+    """Return the frames of a stack; of a deep stack, those at both ends."""
     frames, node = 0, first
     while node is not None:
         frames, node = frames + 1, node.tb_next
-    left_out = frames - _FIRST_FRAMES - _LAST_FRAMES
-    if left_out <= 0:
+    omitted = frames - _FIRST_FRAMES - _LAST_FRAMES
+    if omitted <= 0:
         return _frames(first, None)
     node = first
     for _ in range(frames - _LAST_FRAMES):
         node = None if node is None else node.tb_next
-    return f"{_frames(first, _FIRST_FRAMES)}  [{left_out:,} frames are left out]\n{_frames(node, None)}"
+    return f"{_frames(first, _FIRST_FRAMES)}  [{omitted:,} frames omitted]\n{_frames(node, None)}"
 
 
 def _frames(first: TracebackType | None, limit: int | None) -> str:
@@ -170,10 +170,11 @@ def _frames(first: TracebackType | None, limit: int | None) -> str:
 
 
 def _last_lines(error: BaseException) -> Iterator[str]:
-    """Return what stands below the stack: where a syntax error is, class and message, and notes."""
+    """Yield the lines below the stack: the position of a syntax error, class and message, and notes."""
     if is_a(error, SyntaxError):
-        place: Any = error
-        file, number, code = (_line(value) for value in (place.filename, place.lineno, place.text or ""))
+        syntax_error: Any = error
+        position = (syntax_error.filename, syntax_error.lineno, syntax_error.text or "")
+        file, number, code = (_line(value) for value in position)
         yield f'  File "{file}", line {number}\n'
         yield f"    {code.strip()}\n" if code else ""
     module = _line(type.__dict__["__module__"].__get__(type(error)))
@@ -186,7 +187,7 @@ def _last_lines(error: BaseException) -> Iterator[str]:
     for note in notes[:_MOST_NOTES]:
         yield f"{_line(note)}\n"
     if len(notes) > _MOST_NOTES:
-        yield f"[{len(notes) - _MOST_NOTES:,} notes are left out]\n"
+        yield f"[{len(notes) - _MOST_NOTES:,} notes omitted]\n"
 
 
 def _line(value: object) -> str:

@@ -1,4 +1,4 @@
-"""The users of a queue: what they have, got and may use, at one moment and between two."""
+"""The users of a queue: their tasks, usage and limits at a time, and their shares between two snapshots."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,18 +13,18 @@ __all__ = ["SharesReport", "UserInfo", "UserRow", "UserShare", "UsersSnapshot", 
 
 @frozen(kw_only=True)
 class UserRow:
-    """One user in a list.
+    """A user in a list.
 
     Attributes:
         user_id: The user.
-        weight: Its weight, 1 unless set.
-        cap: Most tasks at a time, its own or the default of all; None for no limit.
-        paused: Whether nothing of it is started.
+        weight: Its weight, 1 by default.
+        cap: Most tasks at a time, its own or the default of all users; None for no limit.
+        paused: Whether its tasks are not started.
         waiting: Tasks in its queue.
-        running: Tasks that workers hold.
-        served: Seconds of work of the attempts that ended since ``since``; tasks where the queue counts these.
-        since: When the queue began to know it; None when it has neither tasks nor debts.
-        reason: What its next task waits for. That no worker is there shows only in `UserInfo`.
+        running: Running tasks.
+        served: Seconds of work of the attempts that ended after ``since``; tasks if the cost mode is ``count``.
+        since: When its record was created; None if it has neither tasks nor debts.
+        reason: What its next task waits for. Only `UserInfo` detects that there is no worker.
     """
 
     user_id: str
@@ -40,17 +40,17 @@ class UserRow:
 
 @frozen(kw_only=True)
 class UserInfo(UserRow):
-    """One user: what it has, got and may use, and why it waits. ``str()`` gives the last as a sentence.
+    """A user: its tasks, usage and limits, and why it waits. ``str()`` returns the reason as a sentence.
 
     Attributes:
-        limits: What counts for it: its own limits, else the defaults of all users.
-        own_limits: What is set for it alone.
-        delayed: Tasks that wait for their time or for others.
-        ahead: Seconds of work, or tasks, by which it was served ahead of its share.
-        oldest_seconds: How long the next of its tasks has waited; None when none waits.
-        users_ahead: Users before it; None when it does not wait for its turn.
-        next_start_at: When its rate lets it start again; None when it does not wait for that.
-        sentence: The reason for people.
+        limits: The limits in effect: its own, otherwise the defaults of all users.
+        own_limits: Its own limits only.
+        delayed: Tasks that wait for a time or for other tasks.
+        ahead: Seconds of work, or tasks, by which it is ahead of its share.
+        oldest_seconds: How long its next task has waited; None if none waits.
+        users_ahead: Users before it; None if it does not wait for its turn.
+        next_start_at: When its rate allows the next start; None if it does not wait for that.
+        sentence: The reason, for humans.
     """
 
     limits: Limits
@@ -70,10 +70,10 @@ def waits_for(*, lane: str, paused: bool, waiting: int, running: int, cap: int |
     """Return what the next task of a user waits for.
 
     Args:
-        lane: Where the store has the user: ``F`` fresh, ``R`` ready, ``P`` parked, empty without waiting tasks.
-        paused: Whether nothing of it is started.
+        lane: The stored lane of the user: ``F`` fresh, ``R`` ready, ``P`` parked, empty without waiting tasks.
+        paused: Whether its tasks are not started.
         waiting: Tasks in its queue.
-        running: Tasks that workers hold.
+        running: Running tasks.
         cap: Most tasks at a time; None for no limit.
     """
     if paused:
@@ -87,14 +87,14 @@ def waits_for(*, lane: str, paused: bool, waiting: int, running: int, cap: int |
 
 @frozen(kw_only=True)
 class UserShare:
-    """What one user got between two snapshots.
+    """The share of a user between two snapshots.
 
     Attributes:
         user_id: The user.
         weight: Its weight.
-        served: Seconds of work of the attempts that ended between them; tasks where the queue counts these.
-        share: That as a part of what all users that count got, 0 to 1.
-        fair_share: The part that its weight gives it among them.
+        served: Seconds of work of the attempts that ended between them; tasks if the cost mode is ``count``.
+        share: ``served`` as a fraction of that of all compared users, 0 to 1.
+        fair_share: Its weight as a fraction of the weights of all compared users.
     """
 
     user_id: str
@@ -106,13 +106,13 @@ class UserShare:
 
 @frozen(kw_only=True)
 class SharesReport:
-    """How fairly users were served between two snapshots; `UsersSnapshot.since` says who counts.
+    """How fairly users were served between two snapshots; see `UsersSnapshot.since` for which users are compared.
 
     Attributes:
-        seconds: How long after the first snapshot the second one was taken.
-        users: The users that count, by id.
-        jain: Jain's index over what they got per weight: 1 when all got the same, 1/n when one of n got everything.
-            None when no user counts or nothing was served.
+        seconds: Time between the snapshots.
+        users: The compared users, by id.
+        jain: Jain's index of ``served`` per weight: 1 if all got the same, 1/n if one of n got everything. None if
+            no user is compared or nothing was served.
     """
 
     seconds: float
@@ -122,30 +122,31 @@ class SharesReport:
 
 @frozen(kw_only=True)
 class UsersSnapshot:
-    """All users of a queue with tasks or debts. Each page is of one moment, several pages are not.
+    """All users of a queue with tasks or debts. Each page is consistent, several pages together are not.
 
     Attributes:
-        read_at: When the first page was read, on the server's clock.
-        rows: The users by their ids.
+        read_at: When the first page was read, by the server's clock.
+        rows: The users, by id.
     """
 
     read_at: datetime
     rows: Mapping[str, UserRow]
 
     def since(self, earlier: "UsersSnapshot") -> SharesReport:
-        """Compare what users got since an earlier snapshot of the same queue with what was fair.
+        """Compare what users got since an earlier snapshot of the same queue with their fair shares.
 
-        A user counts when it competed for workers at both ends: it had waiting tasks and was neither paused, nor at
-        its cap, nor out of starts. It must have been known to the queue all the time, since ``served`` begins at 0 with
-        each new record, and its weight must be the same. What happened to it in between is not seen: a user that ran
-        out of work for a while got less than its share and did not want more.
+        Only users that competed for workers in both snapshots are compared: they had waiting tasks and were not held
+        back by a pause, a cap or a rate. The queue must have kept their record in between, since ``served`` starts at 0
+        with each new record, and their weight must be unchanged. What happened in between is not visible: a user that
+        ran out of work for a while got less than its share without wanting more.
 
-        An attempt counts when it ends, with all it cost. So a window should be long beside the longest tasks.
+        An attempt counts with its full cost when it ends, so the time between the snapshots should be long relative to
+        the longest tasks.
         """
         pairs = [(row, self.rows[name]) for name, row in sorted(earlier.rows.items()) if name in self.rows]
-        counted = [(old, new) for old, new in pairs if _competed(old, new)]
-        total = sum(new.served - old.served for old, new in counted)
-        weights = sum(new.weight for _, new in counted)
+        compared = [(old, new) for old, new in pairs if _competed(old, new)]
+        total = sum(new.served - old.served for old, new in compared)
+        weights = sum(new.weight for _, new in compared)
         users = tuple(
             UserShare(
                 user_id=new.user_id,
@@ -154,7 +155,7 @@ class UsersSnapshot:
                 share=(new.served - old.served) / total if total else 0.0,
                 fair_share=new.weight / weights,
             )
-            for old, new in counted
+            for old, new in compared
         )
         return SharesReport(
             seconds=(self.read_at - earlier.read_at).total_seconds(),
@@ -169,6 +170,6 @@ def _competed(old: UserRow, new: UserRow) -> bool:
 
 
 def _jain(values: list[float]) -> float | None:
-    """Jain, Chiu, Hawe: A Quantitative Measure of Fairness and Discrimination (1984)."""
+    """Return Jain's index (Jain, Chiu, Hawe: A Quantitative Measure of Fairness and Discrimination, 1984)."""
     squares = sum(value * value for value in values)
     return sum(values) ** 2 / (len(values) * squares) if squares else None

@@ -13,7 +13,7 @@ from fairque.protocol.errors import ServerUnsuitable
 from fairque.protocol.runners.answers import UNKNOWN_COMMAND
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
-from fairque.protocol.wire.rights import ROLES, Need, needs_of, needs_of_role, remedy, told
+from fairque.protocol.wire.rights import ROLES, Need, describe_needs, needs_of, needs_of_role, remedy
 from fairque.protocol.wire.scripts import script_names
 
 __all__ = ["Permits"]
@@ -91,11 +91,12 @@ class Permits:
         if unknown := [need for need in lacking if need.words in self._unknown]:
             raise ServerUnsuitable(
                 f"Redis at {mask_url(self._settings.url)} {UNKNOWN_COMMAND.what}: {what} of queue {keys.name!r} is "
-                f"refused before it changes anything, since no user may {told(unknown)}. {UNKNOWN_COMMAND.fix}"
+                f"refused before it changes anything, since no user may {describe_needs(unknown)}. "
+                f"{UNKNOWN_COMMAND.fix}"
             )
         raise ServerUnsuitable(
             f"the user at Redis {mask_url(self._settings.url)} may not do this: {what} of queue {keys.name!r} is "
-            f"refused before it changes anything, since the user may not {told(lacking)}. Grant it: "
+            f"refused before it changes anything, since the user may not {describe_needs(lacking)}. Grant it: "
             f"{remedy(lacking, keys.name)}"
         )
 

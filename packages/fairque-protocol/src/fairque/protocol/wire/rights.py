@@ -14,11 +14,11 @@ __all__ = [
     "Need",
     "acl_rules",
     "commands_of",
+    "describe_needs",
     "needs_of",
     "needs_of_role",
     "remedy",
     "scripts_of",
-    "told",
     "words",
 ]
 
@@ -161,7 +161,7 @@ def _of_commands(commands: Iterable[str]) -> list[Need]:
     return [Need(words(command), command.lower()) for command in commands]
 
 
-def told(lacking: Iterable[Need]) -> str:
+def describe_needs(lacking: Iterable[Need]) -> str:
     """Return the missing rights as a text: commands to send, and places to reach."""
     lacking = list(lacking)
     commands = sorted({need.command for need in lacking if not need.place})

@@ -25,7 +25,7 @@ class Status(IntEnum):
     LOST = -1
     #: No such task.
     NOT_FOUND = -2
-    #: The same task id exists with other content.
+    #: The same task id exists with different content.
     CONFLICT = -3
     #: A message above the limit.
     TOO_LARGE = -4

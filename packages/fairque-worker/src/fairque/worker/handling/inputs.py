@@ -8,7 +8,7 @@ from attrs import evolve
 
 from fairque.protocol.calls.pop import Granted
 from fairque.protocol.errors import InputsTooLarge, OutputMissing, RedisUnavailable
-from fairque.protocol.model.outputs import Input, Left, fill_in, take_out
+from fairque.protocol.model.outputs import Input, StoredOutputs, fill_in, take_out
 from fairque.protocol.model.registry import parameter_name
 from fairque.protocol.model.retry import Snooze
 from fairque.protocol.model.states import TaskState
@@ -18,7 +18,7 @@ from fairque.protocol.wire.codec import decode_task
 __all__ = ["Inputs", "Read", "patiently", "task_of"]
 
 #: Reads outputs for a task: those of the first of these tasks, as many as fit into one answer, but at least one.
-Read: TypeAlias = Callable[[str, Sequence[str]], list[Left]]
+Read: TypeAlias = Callable[[str, Sequence[str]], list[StoredOutputs]]
 
 #: Seconds until a task whose inputs could not be read is retried.
 _PAUSE_SECONDS = 1.0
@@ -62,7 +62,7 @@ class Inputs:
         self.read = read
         self._limit = limit
 
-    def pushed_values(self, reader: str, task_ids: Sequence[str]) -> list[Left]:
+    def pushed_values(self, reader: str, task_ids: Sequence[str]) -> list[StoredOutputs]:
         """Read the values that other tasks have pushed, in the order of the tasks, without their results.
 
         Raises:
@@ -103,9 +103,11 @@ class Inputs:
         args, kwargs = fill_in(task.args, task.kwargs, tuple(inputs), value_of)
         return with_fields(task, args=args, kwargs=kwargs)
 
-    def _collected(self, reader: str, task_ids: Sequence[str], wanted: Mapping[str, tuple[bool, bool]]) -> list[Left]:
+    def _collected(
+        self, reader: str, task_ids: Sequence[str], wanted: Mapping[str, tuple[bool, bool]]
+    ) -> list[StoredOutputs]:
         """Read part by part, and keep of each task what is wanted: its result, its values, or both."""
-        found: list[Left] = []
+        found: list[StoredOutputs] = []
         sizes: list[tuple[str, int]] = []
         while rest := task_ids[len(found) :]:
             for left in self.read(reader, rest):
@@ -118,7 +120,7 @@ class Inputs:
         return found
 
 
-def _needed(left: Left, result: bool, values: bool) -> Left:  # noqa: FBT001 - the two parts, in their order
+def _needed(left: StoredOutputs, result: bool, values: bool) -> StoredOutputs:  # noqa: FBT001 - the two parts, in their order
     finished = left.state is TaskState.FINISHED
     return evolve(left, result=left.result if result and finished else b"", xcom=left.xcom if values else b"")
 
