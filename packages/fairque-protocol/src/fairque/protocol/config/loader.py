@@ -8,7 +8,7 @@ command line.
 import difflib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final, Self, TypeVar, get_args
 
 import attrs
@@ -115,24 +115,21 @@ def trace_settings(
     document, problems = _read(path or environ.get(CONFIG_VARIABLE), environ)
     fields = attrs.fields(cls)  # type: ignore[arg-type]  # any attrs class
     owned = {one.name: one.type for one in fields}
-    given = [
+    known = {*owned, *SECTIONS}
+    given = (
         Node(option.name, option.value, (option.section, option.key), style="given")
         for option in options
         if option.value is not None
+    )
+    overrides = [*_variables(environ, owned, problems), *given]
+    problems += [
+        node.problem(f"unknown section {suggestion(str(node.path[0]), known)}", at_key=True)
+        for node in (*document.entries.values(), *overrides)
+        if node.path[0] not in known
     ]
-    sections = {one.name: document.child(one.name) for one in fields if one.default is attrs.NOTHING}
-    sections |= document.entries
-    for override in (*_variables(environ, owned, problems), *given):
-        section, key = map(str, override.path)
-        found = sections.get(section) or evolve(override, value={}, path=(section,))
-        # A section that is not a mapping is refused later; there is no key in it to override.
-        if found.is_mapping:
-            sections[section] = evolve(found, value=found.entries | {key: override})
-    known = {*owned, *SECTIONS}
-    for name, node in sections.items():
-        if name not in known:
-            problems.append(node.problem(f"unknown section {suggestion(name, known)}", at_key=True))
-    read = evolve(document, value={name: sections[name] for name in owned if name in sections})
+    # Naming each missing key of a section helps more than naming the section.
+    required = {one.name: document.child(one.name) for one in fields if one.default is attrs.NOTHING}
+    read = _overridden(evolve(document, value=required | document.entries), overrides, owned)
     try:
         settings = converter.structure(read, cls)
     except* Problem as group:
@@ -140,6 +137,18 @@ def trace_settings(
     if problems:
         raise ConfigurationError([str(problem) for problem in sorted(problems, key=lambda problem: problem.line)])
     return settings, {join(*node.path): node.origin for node in read.walk() if len(node.path) > 1}
+
+
+def _overridden(document: Node, overrides: Iterable[Node], owned: Collection[str]) -> Node:
+    """Return the sections that are read, in which the last override of a key wins."""
+    sections = {name: section for name, section in document.entries.items() if name in owned}
+    for override in overrides:
+        name, key = map(str, override.path)
+        section = sections.get(name) or document.child(name)
+        # A section that is not a mapping is refused later; there is no key in it to override.
+        if name in owned and section.is_mapping:
+            sections[name] = evolve(section, value=section.entries | {key: override})
+    return evolve(document, value=sections)
 
 
 def _leaves(group: ExceptionGroup[Problem]) -> Iterator[Problem]:
