@@ -1,11 +1,11 @@
-"""Importing the client loads of the protocol only what a producer uses."""
+"""Importing the client loads only the modules of the protocol that a producer needs."""
 
 import subprocess
 import sys
 
 import pytest
 
-#: What only workers, schedulers and operators need.
+#: Modules that only workers, schedulers and operators need.
 OTHERS = ["beat", "endings", "fire", "pop", "sweep", "verify"]
 
 
@@ -13,7 +13,7 @@ OTHERS = ["beat", "endings", "fire", "pop", "sweep", "verify"]
     "name",
     [*(f"fairque.protocol.calls.{name}" for name in OTHERS), "fairque.testing", "fairque.console", "yaml", "croniter"],
 )
-def test_the_client_does_not_import_what_others_need(name: str) -> None:
+def test_the_client_does_not_import_modules_that_only_others_need(name: str) -> None:
     program = f"import fairque.client, sys; print({name!r} in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603 - our own words
     assert done.stdout == "False\n"

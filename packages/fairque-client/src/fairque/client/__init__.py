@@ -96,7 +96,7 @@ __all__ = [  # noqa: RUF022 - see above
     "CostMode",
     "TaskInfo",
     "TaskState",
-    # Its tasks, many at a time
+    # Its tasks, in bulk
     "Tasks",
     "AsyncTasks",
     "TaskFilter",
@@ -125,7 +125,6 @@ __all__ = [  # noqa: RUF022 - see above
     "ScheduleInfo",
     "Miss",
     "SchedulerStatus",
-    "Moved",
     # Tasks
     "task",
     "TaskFunction",
@@ -141,12 +140,12 @@ __all__ = [  # noqa: RUF022 - see above
     "Output",
     "Priority",
     "Backoff",
-    # What runs, seen from inside
+    # Inside a running task
     "TaskContext",
     "current_context",
     "xcom_push",
     "xcom_pull",
-    # What a task raises to decide for itself
+    # What a task raises to choose its ending
     "Retry",
     "Snooze",
     "StopReason",
