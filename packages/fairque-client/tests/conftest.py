@@ -50,10 +50,10 @@ class HandWorker:
         """End tasks with a result."""
         self._bench.finish(*held, result=json.dumps(result).encode() if raw is None else raw)
 
-    def tell(self, held: Granted, done: float, total: float | None = None, message: str = "") -> None:
+    def report(self, held: Granted, done: float, total: float | None = None, message: str = "") -> None:
         """Report the progress of a task."""
-        told = Progress(done, total, message, attempt=held.attempt)
-        self.run(progress(self.keys, [Reported(held.task_id, held.token, told)]))
+        reported = Progress(done, total, message, attempt=held.attempt)
+        self.run(progress(self.keys, [Reported(held.task_id, held.token, reported)]))
 
     def finish_all(self, result: Any, most: int = 1_000_000) -> None:
         """Take all tasks, or the given number, and end them with a result."""

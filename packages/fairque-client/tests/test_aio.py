@@ -1,4 +1,4 @@
-"""The asynchronous queue: the same answers with an await."""
+"""The asynchronous queue behaves like the synchronous one."""
 
 import asyncio
 import time
@@ -29,7 +29,7 @@ async def add(a: Any, b: int) -> Any:
 
 
 async def until(predicate: Callable[[], Any]) -> None:
-    """Wait until something holds, while the event loop continues."""
+    """Wait until a condition holds, without blocking the event loop."""
     deadline = time.monotonic() + 10
     while not predicate():
         assert time.monotonic() < deadline, "not within 10 s"
@@ -43,7 +43,7 @@ async def test_a_pushed_task_is_waited_for_and_its_result_returned(async_queue: 
     assert await handle.result(timeout=5) == 3
 
 
-async def test_a_waiter_is_woken_by_the_server_after_one_look(
+async def test_the_server_wakes_a_waiter_after_one_read(
     async_queue: AsyncTaskQueue, worker: Any, async_spy: Any
 ) -> None:
     handle = await async_queue.push(add.task(1, 2))
@@ -54,7 +54,7 @@ async def test_a_waiter_is_woken_by_the_server_after_one_look(
     assert async_spy.scripts == ["push", "watch"]
 
 
-async def test_a_wait_in_vain_looks_at_its_begin_and_at_its_end_only(
+async def test_a_wait_that_times_out_reads_only_at_its_start_and_end(
     async_queue: AsyncTaskQueue, async_spy: Any
 ) -> None:
     handle = await async_queue.push(add.task(1, 2))
@@ -73,7 +73,7 @@ async def test_a_result_too_large_for_the_message_is_read(
     assert await waiting == "x" * 100_000
 
 
-async def test_a_lost_subscription_comes_back_and_the_waiter_looks_once_more(
+async def test_after_a_lost_subscription_the_waiter_reads_once_more(
     async_queue: AsyncTaskQueue, worker: Any, async_spy: Any, server: Any
 ) -> None:
     handle = await async_queue.push(add.task(1, 2))
@@ -86,9 +86,7 @@ async def test_a_lost_subscription_comes_back_and_the_waiter_looks_once_more(
     assert async_spy.scripts == ["push", "watch", "watch"]
 
 
-async def test_hundreds_of_waits_at_once_are_no_problem(
-    async_queue: AsyncTaskQueue, worker: Any, async_spy: Any
-) -> None:
+async def test_hundreds_of_waits_run_at_once(async_queue: AsyncTaskQueue, worker: Any, async_spy: Any) -> None:
     handles = await async_queue.push_many([add.task(n, n) for n in range(300)])
     waiting = asyncio.gather(*(handle.result() for handle in handles))
     await until(lambda: async_spy.scripts.count("watch") == 300)
@@ -101,14 +99,14 @@ async def test_hundreds_of_waits_at_once_are_no_problem(
     assert await waiting == ["done"] * 300
 
 
-async def test_more_calls_at_once_than_connections_wait_their_turn(async_queue: AsyncTaskQueue, server: Any) -> None:
+async def test_calls_wait_for_a_free_connection(async_queue: AsyncTaskQueue, server: Any) -> None:
     await async_queue.info()
     server.client_pause(300, all=True)
     pushed = await asyncio.gather(*(async_queue.push(add.task(n, n)) for n in range(300)))
     assert len({handle.task_id for handle in pushed}) == 300
 
 
-async def test_a_timeout_names_task_state_and_seconds(async_queue: AsyncTaskQueue) -> None:
+async def test_the_error_of_a_timeout_names_task_state_and_seconds(async_queue: AsyncTaskQueue) -> None:
     handle = await async_queue.push(add.task(1, 2))
     with pytest.raises(TimeoutError, match=rf"task {handle.task_id} is still QUEUED .* says what it waits for"):
         await handle.result(timeout=0.05)
@@ -116,7 +114,7 @@ async def test_a_timeout_names_task_state_and_seconds(async_queue: AsyncTaskQueu
         await handle.result(timeout=0)
 
 
-async def test_a_wait_can_be_given_up(async_queue: AsyncTaskQueue) -> None:
+async def test_a_wait_can_be_canceled(async_queue: AsyncTaskQueue) -> None:
     handle = await async_queue.push(add.task(1, 2))
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(handle.result(), timeout=0.1)
@@ -124,7 +122,7 @@ async def test_a_wait_can_be_given_up(async_queue: AsyncTaskQueue) -> None:
     assert await handle.wait(timeout=0.01) is TaskState.QUEUED
 
 
-async def test_a_failed_task_raises_what_is_kept_of_its_error(async_queue: AsyncTaskQueue, worker: Any) -> None:
+async def test_the_result_of_a_failed_task_raises_its_stored_error(async_queue: AsyncTaskQueue, worker: Any) -> None:
     handle = await async_queue.push(add.task(1, 2))
     await asyncio.to_thread(worker.fail, {"type": "ValueError", "error": "no"})
     with pytest.raises(TaskFailed, match="ValueError: no"):
@@ -143,7 +141,9 @@ async def test_an_unknown_task_is_not_found(async_queue: AsyncTaskQueue) -> None
         await async_queue.task("unknown").result()
 
 
-async def test_a_pushed_task_whose_record_is_gone_has_expired(async_queue: AsyncTaskQueue, server: Any) -> None:
+async def test_the_result_of_a_pushed_task_without_a_record_has_expired(
+    async_queue: AsyncTaskQueue, server: Any
+) -> None:
     handle = await async_queue.push(add.task(1, 2))
     server.delete(f"{async_queue._link.keys.prefix}t:{handle.task_id}")
     with pytest.raises(ResultExpired):
@@ -159,7 +159,7 @@ async def test_a_chunked_push_that_fails_midway_carries_the_handles_so_far(async
     assert (await async_queue.info()).totals["pushed"] == 1_000
 
 
-async def test_pushing_no_tasks_asks_nothing_of_the_server(async_queue: AsyncTaskQueue, async_spy: Any) -> None:
+async def test_pushing_no_tasks_sends_nothing(async_queue: AsyncTaskQueue, async_spy: Any) -> None:
     assert await async_queue.push_many([]) == []
     assert async_spy.scripts == []
 
@@ -175,7 +175,7 @@ async def test_closing_the_queue_ends_every_wait(async_queue: AsyncTaskQueue, as
         await async_queue.info()
 
 
-async def test_leaving_the_block_closes_the_queue(settings: ClientSettings) -> None:
+async def test_leaving_the_with_block_closes_the_queue(settings: ClientSettings) -> None:
     async with AsyncTaskQueue(settings) as queue:
         await queue.info()
     with pytest.raises(FairqueError, match="is closed"):

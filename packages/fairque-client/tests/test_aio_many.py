@@ -20,11 +20,13 @@ async def pushed(queue: AsyncTaskQueue, number: int) -> list[AsyncTaskHandle[int
 
 
 async def until(predicate: Callable[[], Any]) -> None:
-    """Wait until something holds, while the event loop continues."""
+    """Wait until a condition holds, without blocking the event loop."""
     await asyncio.to_thread(eventually, predicate)
 
 
-async def test_handles_come_in_the_order_in_which_their_tasks_end(async_queue: AsyncTaskQueue, worker: Any) -> None:
+async def test_handles_are_yielded_in_the_order_in_which_their_tasks_end(
+    async_queue: AsyncTaskQueue, worker: Any
+) -> None:
     handles = await pushed(async_queue, 3)
     held = [worker.take() for _ in handles]
     results = []
@@ -47,7 +49,7 @@ async def test_a_thousand_handles_are_waited_for_with_one_call(
     assert async_spy.scripts == ["push", "watch"]
 
 
-async def test_a_lost_subscription_loses_nothing_and_costs_one_call_more(
+async def test_a_lost_subscription_loses_no_ending_and_costs_one_more_call(
     async_queue: AsyncTaskQueue, worker: Any, async_spy: Any, server: Any
 ) -> None:
     handles = await pushed(async_queue, 20)
@@ -60,7 +62,7 @@ async def test_a_lost_subscription_loses_nothing_and_costs_one_call_more(
     assert async_spy.scripts == ["push", "watch", "watch"]
 
 
-async def test_the_first_error_is_raised_while_others_run(async_queue: AsyncTaskQueue, worker: Any) -> None:
+async def test_the_first_error_is_raised_while_other_tasks_run(async_queue: AsyncTaskQueue, worker: Any) -> None:
     handles = await pushed(async_queue, 3)
     waiting = asyncio.create_task(async_queue.gather(*handles))
     await asyncio.to_thread(worker.fail, {"type": "ValueError", "error": "no"})
@@ -69,7 +71,7 @@ async def test_the_first_error_is_raised_while_others_run(async_queue: AsyncTask
     assert not async_queue._link._waiters._by_task
 
 
-async def test_errors_take_the_places_of_results_where_that_is_wanted(async_queue: AsyncTaskQueue, worker: Any) -> None:
+async def test_errors_are_returned_in_place_of_results_on_request(async_queue: AsyncTaskQueue, worker: Any) -> None:
     handles = await pushed(async_queue, 2)
     worker.finish(1)
     results = await async_queue.gather(*handles, async_queue.task("unknown"), timeout=0.1, return_exceptions=True)
@@ -77,26 +79,26 @@ async def test_errors_take_the_places_of_results_where_that_is_wanted(async_queu
     assert [type(result) for result in results[1:]] == [TimeoutError, TaskNotFound]
 
 
-async def test_a_time_that_is_over_names_those_that_continue(async_queue: AsyncTaskQueue) -> None:
+async def test_the_error_of_a_timeout_names_the_tasks_that_continue(async_queue: AsyncTaskQueue) -> None:
     handles = await pushed(async_queue, 2)
     with pytest.raises(TimeoutError, match=r"2 of 2 tasks have not ended after 0\.1 s"):
         await anext(async_queue.as_completed(handles, timeout=0.1))
 
 
-async def test_a_wait_can_be_given_up(async_queue: AsyncTaskQueue) -> None:
+async def test_a_wait_can_be_canceled(async_queue: AsyncTaskQueue) -> None:
     handles = await pushed(async_queue, 2)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(async_queue.gather(*handles), 0.1)
     assert not async_queue._link._waiters._by_task
 
 
-async def test_of_nothing_the_result_is_nothing(async_queue: AsyncTaskQueue) -> None:
+async def test_gathering_no_handles_returns_no_results(async_queue: AsyncTaskQueue) -> None:
     assert await async_queue.gather() == []
     none: list[AsyncTaskHandle[int]] = []
     assert [handle async for handle in async_queue.as_completed(none)] == []
 
 
-async def test_a_handle_without_await_is_refused(async_queue: AsyncTaskQueue, queue: TaskQueue) -> None:
+async def test_a_synchronous_handle_is_refused(async_queue: AsyncTaskQueue, queue: TaskQueue) -> None:
     other: Any = queue.task("t")
-    with pytest.raises(TypeError, match="AsyncTaskHandle objects can be waited for, not TaskHandle"):
+    with pytest.raises(TypeError, match=r"cannot wait for TaskHandle.*: expected AsyncTaskHandle"):
         async_queue.as_completed([async_queue.task("t"), other])

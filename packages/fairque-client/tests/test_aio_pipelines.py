@@ -44,16 +44,14 @@ async def test_the_result_is_that_of_the_last_task(async_queue: AsyncTaskQueue, 
     assert await handle.task("a").result(0) == 1
 
 
-async def test_or_a_list_of_those_of_all_last_ones(async_queue: AsyncTaskQueue, worker: Any) -> None:
+async def test_the_results_of_several_last_tasks_are_a_list(async_queue: AsyncTaskQueue, worker: Any) -> None:
     handle = await async_queue.push(step("a") >> [step("b"), step("c")])
     for _ in range(3):
         worker.finish("x")
     assert await handle.result(10) == ["x", "x"]
 
 
-async def test_wait_returns_the_state_in_the_end_or_when_the_time_is_over(
-    async_queue: AsyncTaskQueue, worker: Any
-) -> None:
+async def test_wait_returns_the_state_at_the_end_or_at_the_timeout(async_queue: AsyncTaskQueue, worker: Any) -> None:
     handle = await async_queue.push(step("a") >> step("b"))
     worker.finish()
     assert await handle.wait(0) is await handle.state() is S.QUEUED
@@ -64,7 +62,7 @@ async def test_wait_returns_the_state_in_the_end_or_when_the_time_is_over(
     assert await handle.states() == {"a": S.FINISHED, "b": S.FAILED}
 
 
-async def test_the_error_is_that_of_the_task_that_failed(async_queue: AsyncTaskQueue, worker: Any) -> None:
+async def test_the_error_is_that_of_the_failed_task(async_queue: AsyncTaskQueue, worker: Any) -> None:
     handle = await async_queue.push(step("a") >> step("b") >> step("c"))
     worker.fail({"type": "ValueError", "error": "no rows", "reason": "retries"})
     with pytest.raises(TaskFailed, match="task a failed: ValueError: no rows") as caught:
@@ -72,7 +70,9 @@ async def test_the_error_is_that_of_the_task_that_failed(async_queue: AsyncTaskQ
     assert isinstance(caught.value.__cause__, TaskCanceled)
 
 
-async def test_and_not_of_one_whose_failure_changed_nothing(async_queue: AsyncTaskQueue, worker: Any) -> None:
+async def test_the_error_is_not_that_of_a_failure_without_consequences(
+    async_queue: AsyncTaskQueue, worker: Any
+) -> None:
     last = step("c", depends_on=[After("a", on_failure="run"), "b"])
     handle = await async_queue.push([step("a"), step("b")] >> last)
     worker.fail({"error": "no matter"})
@@ -81,7 +81,7 @@ async def test_and_not_of_one_whose_failure_changed_nothing(async_queue: AsyncTa
         await handle.result(10)
 
 
-async def test_a_cancelation_begins_with_the_last_ones(async_queue: AsyncTaskQueue) -> None:
+async def test_the_last_tasks_are_canceled_first(async_queue: AsyncTaskQueue) -> None:
     always = step("c", depends_on=After("b", on_failure="run"))
     handle = await async_queue.push(step("a") >> step("b") >> always)
     assert (await handle.cancel(reason="not today")).changed == 3
@@ -89,7 +89,7 @@ async def test_a_cancelation_begins_with_the_last_ones(async_queue: AsyncTaskQue
         await handle.result(0)
 
 
-async def test_bad_input_is_told_and_nothing_is_written(async_queue: AsyncTaskQueue, server: Any) -> None:
+async def test_bad_input_is_reported_and_nothing_is_written(async_queue: AsyncTaskQueue, server: Any) -> None:
     with pytest.raises(UnknownDependency, match=r"its argument 'args\[0\]'"):
         await async_queue.push(step("a") >> step("b", args=[Output("nowhere")]))
     with pytest.raises(InvalidTask, match="circle"):

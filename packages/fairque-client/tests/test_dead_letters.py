@@ -1,4 +1,4 @@
-"""queue.dead_letters: what failed for good is looked at, run again, or forgotten."""
+"""queue.dead_letters: tasks that failed finally are read, retried or deleted."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -34,22 +34,22 @@ def add(a: int, b: int) -> int:
 
 @task(name="letters.mail")
 def mail(to: str) -> None:
-    """Nothing."""
+    """Do nothing."""
 
 
-#: After all that ends here.
+#: Later than all endings in this module.
 LATER = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 def report(changed: int, *, refused: int = 0) -> BulkReport:
-    """All that were looked at were meant."""
+    """The report of a call whose filters matched every dead letter it read."""
     matched = changed + refused
     return BulkReport(matched=matched, changed=changed, refused=refused, scanned=matched)
 
 
 def dead(queue: TaskQueue, worker: Any, *tasks: Any, **error: Any) -> list[str]:
-    """Push tasks that fail for good; the one task of add when none is given."""
-    handles = [queue.push(one) for one in tasks or (add.task(1, 2),)]
+    """Push tasks that fail finally; a task of `add` by default."""
+    handles = [queue.push(task) for task in tasks or (add.task(1, 2),)]
     for _ in handles:
         worker.fail({**ERROR, **error})
     return [handle.task_id for handle in handles]
@@ -72,7 +72,7 @@ def test_the_list_shows_user_function_arguments_and_error(queue: TaskQueue, work
     assert letter.task.args == ("ann@example.org",)
 
 
-def test_pages_lead_to_each_other(queue: TaskQueue, worker: Any) -> None:
+def test_each_page_leads_to_the_next(queue: TaskQueue, worker: Any) -> None:
     pushed = dead(queue, worker, *(add.task(n, n) for n in range(5)))
     page = queue.dead_letters.list(limit=2)
     found = [*page]
@@ -83,7 +83,9 @@ def test_pages_lead_to_each_other(queue: TaskQueue, worker: Any) -> None:
     assert {letter.task_id for letter in found} == {*pushed}
 
 
-def test_a_retried_task_runs_again_and_its_handle_waits_again(queue: TaskQueue, worker: Any, in_thread: Any) -> None:
+def test_a_retried_task_runs_again_and_its_handle_can_wait_for_it(
+    queue: TaskQueue, worker: Any, in_thread: Any
+) -> None:
     handle = queue.push(add.task(1, 2))
     worker.fail(ERROR)
     with pytest.raises(TaskFailed):
@@ -97,7 +99,7 @@ def test_a_retried_task_runs_again_and_its_handle_waits_again(queue: TaskQueue, 
     assert queue.info().totals["redriven"] == 1
 
 
-def test_a_task_that_is_no_dead_letter_is_left_alone(queue: TaskQueue, worker: Any) -> None:
+def test_a_task_that_is_not_a_dead_letter_is_left_unchanged(queue: TaskQueue, worker: Any) -> None:
     handle = queue.push(add.task(1, 2))
     worker.finish(3)
     assert handle.retry() == RetryReport(task_ids=(), refused=0)
@@ -121,7 +123,7 @@ def test_a_backlog_refuses_a_retry_and_says_when_to_try_again(queue: TaskQueue, 
     assert ids(queue) == [task_id]
 
 
-def test_all_are_retried_a_hundred_a_call(queue: TaskQueue, worker: Any, spy: Any) -> None:
+def test_each_call_retries_a_hundred_dead_letters(queue: TaskQueue, worker: Any, spy: Any) -> None:
     queue.push_many([add.task(n, n) for n in range(250)])
     worker.fail_all(ERROR)
     spy.scripts.clear()
@@ -131,7 +133,7 @@ def test_all_are_retried_a_hundred_a_call(queue: TaskQueue, worker: Any, spy: An
     assert queue.dead_letters.retry_all(ended_before=LATER) == report(0)
 
 
-def test_those_for_which_there_is_no_room_stay_and_come_with_the_next_call(queue: TaskQueue, worker: Any) -> None:
+def test_dead_letters_above_the_backlog_stay_until_the_next_call(queue: TaskQueue, worker: Any) -> None:
     dead(queue, worker, *(add.task(n, n) for n in range(5)), *(add.options(user_id="bob").task(n, n) for n in range(3)))
     queue.users.set("ann", backlog=2)
     assert queue.dead_letters.retry_all(ended_before=LATER) == report(5, refused=3)
@@ -154,7 +156,7 @@ def test_those_for_which_there_is_no_room_stay_and_come_with_the_next_call(queue
         ({"reason": DeadReason.RETRIES, "user_id": "ann"}, 2),
     ],
 )
-def test_only_those_that_all_conditions_fit(
+def test_only_dead_letters_that_match_all_filters_are_retried(
     queue: TaskQueue, worker: Any, conditions: dict[str, Any], number: int
 ) -> None:
     dead(queue, worker, *(add.task(n, n) for n in range(2)), *(mail.options(user_id="bob").task("x") for _ in range(2)))
@@ -170,12 +172,12 @@ def test_only_those_that_all_conditions_fit(
     queue.dead_letters.retry_all(ended_before=LATER)
 
 
-def test_moments_bound_what_is_meant(queue: TaskQueue, worker: Any, server: Any) -> None:
+def test_times_bound_the_selection(queue: TaskQueue, worker: Any, server: Any) -> None:
     pushed = dead(queue, worker, *(add.task(n, n) for n in range(6)))
     prefix = queue._link.keys.prefix
     for second, task_id in enumerate(pushed):
         server.zadd(f"{prefix}dead", {task_id: 1_000_000 + 1_000 * second})
-        # What is not in the index is not looked at, so the record needs no other time.
+        # Only the index is read, so the time in the record need not change.
     then = datetime.fromtimestamp(1_000, tz=UTC)
     later = datetime.fromtimestamp(4_000_000_000, tz=UTC)
     assert queue.dead_letters.delete_all(ended_after=later).changed == 0
@@ -197,9 +199,9 @@ def test_moments_bound_what_is_meant(queue: TaskQueue, worker: Any, server: Any)
         {"func": 5},
     ],
 )
-def test_filters_that_fit_nothing_or_everything_are_refused(queue: TaskQueue, spy: Any, filters: Any) -> None:
+def test_filters_that_match_nothing_or_everything_are_refused(queue: TaskQueue, spy: Any, filters: Any) -> None:
     for act in (queue.dead_letters.retry_all, queue.dead_letters.delete_all):
-        with pytest.raises(InvalidArgument, match=next(iter(filters), "no filter is given")):
+        with pytest.raises(InvalidArgument, match=next(iter(filters), "without a filter")):
             act(**filters)
     if filters:
         with pytest.raises(InvalidArgument):
@@ -207,26 +209,26 @@ def test_filters_that_fit_nothing_or_everything_are_refused(queue: TaskQueue, sp
     assert spy.scripts == []
 
 
-def test_a_filter_that_does_not_exist_is_a_mistake(queue: TaskQueue, spy: Any) -> None:
+def test_an_unknown_filter_is_a_type_error(queue: TaskQueue, spy: Any) -> None:
     with pytest.raises(TypeError, match="no filter 'user': did you mean 'user_id'"):
         queue.dead_letters.delete_all(user="ann")  # type: ignore[call-arg]  # what this tests
     assert spy.scripts == []
 
 
-def test_every_filter_that_cannot_be_is_said_at_once(queue: TaskQueue) -> None:
+def test_all_invalid_filters_are_reported_at_once(queue: TaskQueue) -> None:
     wrong: Any = {"user_id": "", "reason": "no", "ended_after": 5}
     with pytest.raises(InvalidArgument) as caught:
         queue.dead_letters.list(**wrong)
     assert len(caught.value.problems) == 3
 
 
-def test_one_is_read_by_its_id(queue: TaskQueue, worker: Any) -> None:
+def test_a_dead_letter_is_read_by_its_id(queue: TaskQueue, worker: Any) -> None:
     pushed = dead(queue, worker, *(add.task(n, n) for n in range(5)))
     for task_id in pushed:
         assert queue.dead_letters.get(task_id).task_id == task_id
 
 
-def test_one_of_hundreds_that_ended_in_one_moment_is_read_by_its_id(queue: TaskQueue, worker: Any) -> None:
+def test_one_of_hundreds_that_ended_in_the_same_millisecond_is_read_by_its_id(queue: TaskQueue, worker: Any) -> None:
     handles = queue.push_many([add.task(n, n) for n in range(250)])
     worker.fail_all(ERROR)
     last = max(queue.dead_letters.iter(), key=lambda letter: (letter.ended_at, letter.task_id))
@@ -234,7 +236,7 @@ def test_one_of_hundreds_that_ended_in_one_moment_is_read_by_its_id(queue: TaskQ
         assert queue.dead_letters.get(task_id).task_id == task_id
 
 
-def test_what_is_no_dead_letter_is_not_found_as_one(queue: TaskQueue) -> None:
+def test_a_task_that_is_not_a_dead_letter_is_not_found(queue: TaskQueue) -> None:
     handle = queue.push(add.task(1, 2))
     with pytest.raises(NotFound, match=f"task {handle.task_id} of queue .* is QUEUED: it is not a dead letter"):
         queue.dead_letters.get(handle.task_id)
@@ -243,7 +245,7 @@ def test_what_is_no_dead_letter_is_not_found_as_one(queue: TaskQueue) -> None:
 
 
 @pytest.mark.parametrize("moment", [datetime(2026, 1, 1), 5, "2026-01-01"])  # noqa: DTZ001 - that is what is refused
-def test_a_moment_without_a_time_zone_is_refused(queue: TaskQueue, spy: Any, moment: Any) -> None:
+def test_a_datetime_without_a_time_zone_is_refused(queue: TaskQueue, spy: Any, moment: Any) -> None:
     for act in (queue.dead_letters.retry_all, queue.dead_letters.delete_all):
         with pytest.raises(InvalidArgument, match="ended_after must be a datetime with a time zone"):
             act(ended_after=moment)
@@ -270,7 +272,7 @@ def test_a_task_that_fails_again_meanwhile_is_retried_once(queue: TaskQueue, wor
     assert {letter.task_id for letter in queue.dead_letters.list(limit=1_000)} == {*pushed}
 
 
-def test_one_is_deleted(queue: TaskQueue, worker: Any) -> None:
+def test_a_dead_letter_is_deleted(queue: TaskQueue, worker: Any) -> None:
     first, second = dead(queue, worker, *(add.task(n, n) for n in range(2)))
     assert queue.dead_letters.delete(first)
     assert not queue.dead_letters.delete(first)
@@ -279,7 +281,7 @@ def test_one_is_deleted(queue: TaskQueue, worker: Any) -> None:
         queue.task(first).state()
 
 
-def test_dependents_that_are_not_told_yet_are_told_first(queue: TaskQueue, worker: Any, spy: Any) -> None:
+def test_dependents_that_are_still_pending_are_settled_first(queue: TaskQueue, worker: Any, spy: Any) -> None:
     parent = add.options(user_id="boss").task(1, 2)
     queue.push_many([parent, *(add.options(depends_on=parent).task(n, n) for n in range(250))])
     worker.fail(ERROR)
@@ -290,7 +292,7 @@ def test_dependents_that_are_not_told_yet_are_told_first(queue: TaskQueue, worke
 
 
 @pytest.mark.parametrize("task_id", ["", "a\nb", "x" * 129, 7, None])
-def test_what_cannot_be_an_id_is_refused(queue: TaskQueue, spy: Any, task_id: Any) -> None:
+def test_an_invalid_id_is_refused(queue: TaskQueue, spy: Any, task_id: Any) -> None:
     for act in (queue.task, queue.dead_letters.get, queue.dead_letters.delete):
         with pytest.raises(InvalidTask, match="task_id"):
             act(task_id)
@@ -298,13 +300,13 @@ def test_what_cannot_be_an_id_is_refused(queue: TaskQueue, spy: Any, task_id: An
 
 
 @pytest.mark.parametrize(("after", "limit"), [("x", 5), (None, 0), (None, 1_001), (None, "5")])
-def test_a_page_that_cannot_be_is_refused(queue: TaskQueue, spy: Any, after: Any, limit: Any) -> None:
+def test_an_invalid_page_is_refused(queue: TaskQueue, spy: Any, after: Any, limit: Any) -> None:
     with pytest.raises(InvalidArgument):
         queue.dead_letters.list(after=after, limit=limit)
     assert spy.scripts == []
 
 
-async def test_on_asyncio_it_is_the_same_with_an_await(async_queue: AsyncTaskQueue, worker: Any) -> None:
+async def test_the_asynchronous_queue_does_the_same(async_queue: AsyncTaskQueue, worker: Any) -> None:
     handles = await async_queue.push_many([add.task(n, n) for n in range(3)])
     worker.fail_all(ERROR)
     letters = async_queue.dead_letters

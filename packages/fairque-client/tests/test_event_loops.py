@@ -1,4 +1,4 @@
-"""One queue object for one event loop: on another one it says so, and does not speak of closed loops and locks."""
+"""A queue object belongs to one event loop; on another one its error explains that, instead of naming locks."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -30,7 +30,7 @@ async def close(queue: AsyncTaskQueue) -> Any:
 
 
 def on_two_loops(settings: ClientSettings, before: Use, after: Use) -> None:
-    """Use a queue on one event loop, while it still runs on another one, and then close it where it belongs."""
+    """Use a queue on a second event loop while it is in use on its own, and then close it on its own."""
     with asyncio.Runner() as first, asyncio.Runner() as second:
         queue = AsyncTaskQueue(settings)
         first.run(push_and(queue, before))
@@ -48,22 +48,22 @@ async def push_and(queue: AsyncTaskQueue, use: Use, *, first_push: bool = True) 
 
 
 async def nothing(_: AsyncTaskQueue) -> None:
-    """The push was enough."""
+    """Do nothing after the push."""
 
 
 async def listen(queue: AsyncTaskQueue) -> None:
-    """Wait in vain, which leaves a subscription."""
+    """Wait until a timeout, which keeps the subscription."""
     with pytest.raises(TimeoutError):
         await queue.task("t").result(timeout=0.01)
 
 
 @pytest.mark.parametrize("after", [push, wait, look, close])
 @pytest.mark.parametrize("before", [nothing, listen])
-def test_a_queue_says_the_rule_on_another_event_loop(settings: ClientSettings, before: Use, after: Use) -> None:
+def test_the_error_on_another_event_loop_explains_the_rule(settings: ClientSettings, before: Use, after: Use) -> None:
     on_two_loops(settings, before, after)
 
 
-def test_a_queue_that_was_made_before_the_event_loop_belongs_to_the_first_that_uses_it(
+def test_a_queue_created_before_the_event_loop_belongs_to_the_first_loop_that_uses_it(
     settings: ClientSettings,
 ) -> None:
     queue = AsyncTaskQueue(settings)

@@ -1,4 +1,4 @@
-"""Forked children: whatever they do with a queue object that they inherit, the parent hears; and they can use it."""
+"""Forked children can use a queue object that they inherit, and never disturb the waits of their parent."""
 
 import asyncio
 import gc
@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
 ]
 
-Deed = Callable[[], object]
+Action = Callable[[], object]
 Connections = Callable[[], set[int]]
 
 
@@ -34,13 +34,13 @@ def add(a: int, b: int) -> int:
     return a + b
 
 
-def exit_code_of_child(deed: Deed) -> int:
-    """Do something in a forked child, and return its exit code: 0 when it went well."""
+def exit_code_of_child(action: Action) -> int:
+    """Run a function in a forked child, and return its exit code: 0 if it returned."""
     child = os.fork()
     if child == 0:
         code = 1
         try:
-            deed()
+            action()
             code = 0
         except BaseException:  # noqa: BLE001 - the test of the parent must not continue in the child
             traceback.print_exc()
@@ -71,9 +71,9 @@ def leaves_the_with_block(queue: TaskQueue) -> None:
 
 def closes_its_subscription(queue: TaskQueue) -> None:
     assert queue._link._subscription is None
-    subscriptions = [one for one in gc.get_objects() if isinstance(one, Subscription)]
-    for one in subscriptions:
-        one.close()
+    subscriptions = [found for found in gc.get_objects() if isinstance(found, Subscription)]
+    for subscription in subscriptions:
+        subscription.close()
     assert subscriptions
 
 
@@ -90,35 +90,35 @@ def uses_it_and_closes(queue: TaskQueue) -> None:
     queue.close()
 
 
-DEEDS = [closes, leaves_the_with_block, closes_its_subscription, drops_everything, uses_it_and_closes]
+ACTIONS = [closes, leaves_the_with_block, closes_its_subscription, drops_everything, uses_it_and_closes]
 
 
 @pytest.fixture
 def connections(settings: ClientSettings) -> Iterator[Connections]:
-    """Gives the ids of the server's connections that listen, those of others included."""
+    """Returns the ids of all subscribed connections of the server."""
     with redis.Redis.from_url(settings.redis.url) as client:
-        yield lambda: {int(one["id"]) for one in client.client_list(_type="pubsub")}
+        yield lambda: {int(row["id"]) for row in client.client_list(_type="pubsub")}
 
 
 def registered(worker: Any, task_id: str) -> bool:
     return bool(worker.run.__self__._connected().exists(f"{worker.keys.prefix}w:{task_id}"))
 
 
-@pytest.mark.parametrize("deed", DEEDS)
-def test_a_wait_of_the_parent_hears_whatever_a_child_does(
-    queue: TaskQueue, worker: Any, in_thread: Any, connections: Connections, deed: Callable[[TaskQueue], None]
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_wait_of_the_parent_ends_whatever_a_child_does(
+    queue: TaskQueue, worker: Any, in_thread: Any, connections: Connections, action: Callable[[TaskQueue], None]
 ) -> None:
     handle = queue.push(add.options(user_id="parent").task(1, 2))
     waiting = in_thread(lambda: handle.result(timeout=PATIENCE))
     eventually(lambda: registered(worker, handle.task_id), what="a wait of the parent")
     before = connections()
-    assert exit_code_of_child(lambda: deed(queue)) == 0
+    assert exit_code_of_child(lambda: action(queue)) == 0
     worker.finish_all(3)
     assert waiting.outcome() == 3
     assert connections() >= before  # it did not have to connect again
 
 
-def test_a_child_waits_on_a_channel_of_its_own(queue: TaskQueue, worker: Any, in_thread: Any) -> None:
+def test_a_child_waits_on_its_own_channel(queue: TaskQueue, worker: Any, in_thread: Any) -> None:
     queue.push(add.task(1, 2)).wait(timeout=0.01)
     handle = queue.push(add.options(user_id="child").task(1, 2))
 
@@ -131,7 +131,7 @@ def test_a_child_waits_on_a_channel_of_its_own(queue: TaskQueue, worker: Any, in
     assert child.outcome() == 0
 
 
-def test_a_wait_that_was_under_way_continues_in_both(queue: TaskQueue, worker: Any, in_thread: Any) -> None:
+def test_a_wait_in_progress_continues_in_both_processes(queue: TaskQueue, worker: Any, in_thread: Any) -> None:
     handles = [queue.push(add.task(n, 0)) for n in range(3)]
     waiting = queue.as_completed(handles, timeout=60)
     worker.finish_all(0, most=1)
@@ -151,7 +151,7 @@ def test_a_wait_that_was_under_way_continues_in_both(queue: TaskQueue, worker: A
     os.close(continues)
 
 
-def test_a_child_can_use_a_queue_whose_locks_were_held_when_it_was_forked(queue: TaskQueue) -> None:
+def test_a_child_can_use_a_queue_whose_locks_were_held_at_the_fork(queue: TaskQueue) -> None:
     queue.push(add.task(1, 2)).wait(timeout=0.01)
     runner: Any = queue._link._runner
     held, released = threading.Event(), threading.Event()
@@ -192,8 +192,8 @@ from fairque.client import Task, TaskQueue
 
 queue = TaskQueue.from_url(sys.argv[1], queue=sys.argv[2], default_user_id="ann")
 handle = queue.push(Task(func="f"))
-told = []
-waiting = threading.Thread(target=lambda: told.append(handle.result(timeout=60)))
+results = []
+waiting = threading.Thread(target=lambda: results.append(handle.result(timeout=60)))
 waiting.start()
 sys.stdin.readline()
 child = os.fork()
@@ -202,7 +202,7 @@ if child == 0:
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == {code}
 print("forked", flush=True)
 waiting.join()
-print(told, flush=True)
+print(results, flush=True)
 queue.close()
 """
 
@@ -217,7 +217,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_a_child_that_ends_as_programs_do_leaves_its_parent_waiting(
+def test_a_child_that_exits_normally_does_not_disturb_the_wait_of_its_parent(
     settings: ClientSettings, worker: Any, tmp_path: Path, end: str
 ) -> None:
     program = tmp_path / "program.py"
@@ -244,7 +244,7 @@ def test_a_child_that_ends_as_programs_do_leaves_its_parent_waiting(
 
 
 class TestAsync:
-    """The same for a queue of an event loop."""
+    """An asynchronous queue in forked children."""
 
     async def waiting(self, queue: AsyncTaskQueue, worker: Any) -> "asyncio.Task[Any]":
         handle = await queue.push(add.options(user_id="parent").task(1, 2))
@@ -253,7 +253,7 @@ class TestAsync:
         return waiting
 
     @pytest.mark.parametrize("how", ["in place", "on a loop of its own", "by the end of a with block"])
-    async def test_a_wait_of_the_parent_hears_when_a_child_closes_its_copy(
+    async def test_a_wait_of_the_parent_ends_after_a_child_closes_its_copy(
         self, async_queue: AsyncTaskQueue, worker: Any, connections: Connections, how: str
     ) -> None:
         waiting = await self.waiting(async_queue, worker)
@@ -273,17 +273,17 @@ class TestAsync:
         assert await waiting == 3
         assert connections() >= before
 
-    async def test_connections_that_a_child_closes_or_collects_stay_those_of_the_parent(
+    async def test_connections_that_a_child_closes_or_collects_stay_open_in_the_parent(
         self, async_queue: AsyncTaskQueue, worker: Any, connections: Connections
     ) -> None:
         waiting = await self.waiting(async_queue, worker)
         before = connections()
-        writers = [one for one in gc.get_objects() if isinstance(one, asyncio.StreamWriter)]
+        writers = [found for found in gc.get_objects() if isinstance(found, asyncio.StreamWriter)]
         assert writers
 
         def in_child() -> None:
             for writer in writers:
-                # It also takes its socket out of the epoll, which the parent's event loop shares.
+                # This also removes its socket from the epoll that the parent's event loop shares.
                 writer.close()
             gc.collect()
 
@@ -292,13 +292,13 @@ class TestAsync:
         assert await waiting == 3
         assert connections() >= before
 
-    async def test_a_child_uses_it_on_an_event_loop_of_its_own(self, async_queue: AsyncTaskQueue, worker: Any) -> None:
+    async def test_a_child_uses_it_on_its_own_event_loop(self, async_queue: AsyncTaskQueue, worker: Any) -> None:
         waiting = await self.waiting(async_queue, worker)
         assert exit_code_of_child(lambda: asyncio.run(use_in_a_with_block(async_queue))) == 0
         worker.finish_all(3)
         assert await waiting == 3
 
-    async def test_a_child_that_continues_within_the_coroutine_is_told_what_to_do(
+    async def test_the_error_in_a_child_that_continues_the_coroutine_says_what_to_do(
         self, async_queue: AsyncTaskQueue
     ) -> None:
         await async_queue.info()

@@ -1,4 +1,4 @@
-"""@task: what it makes of a function, and what it refuses."""
+"""@task: how it changes a function, and which functions it refuses."""
 
 import asyncio
 import copy
@@ -60,11 +60,11 @@ class Box(Generic[T]):
 NAME = f"{__name__}:resize"
 
 
-def test_a_task_function_is_called_as_before() -> None:
+def test_a_task_function_can_be_called_directly() -> None:
     assert resize("u", 3, crop=True) == "u@3c"
 
 
-async def test_calling_an_async_task_function_gives_its_coroutine() -> None:
+async def test_calling_an_async_task_function_returns_its_coroutine() -> None:
     assert await mail("ann") == "to ann"
 
 
@@ -73,17 +73,17 @@ def test_it_keeps_name_docstring_and_signature() -> None:
     assert list(inspect.signature(resize).parameters) == ["url", "width", "crop"]
 
 
-def test_it_is_of_the_kind_of_its_function() -> None:
+def test_its_class_fits_the_function() -> None:
     assert type(resize) is TaskFunction
     assert type(mail) is AsyncTaskFunction
 
 
-def test_it_makes_a_task_with_these_arguments() -> None:
+def test_it_creates_a_task_with_the_arguments() -> None:
     made = resize.task("u", crop=True)
     assert (made.func, made.args, made.kwargs) == (NAME, ("u",), {"crop": True})
 
 
-def test_each_task_has_an_id_of_its_own() -> None:
+def test_each_task_has_its_own_id() -> None:
     assert resize.task("u").task_id != resize.task("u").task_id
 
 
@@ -93,7 +93,7 @@ def test_wrong_arguments_are_a_type_error_at_once(args: tuple[Any, ...], kwargs:
         resize.task(*args, **kwargs)
 
 
-def test_an_option_among_the_arguments_is_told_its_place() -> None:
+def test_the_error_for_an_option_among_the_arguments_names_options() -> None:
     with pytest.raises(TypeError, match=r"user_id is an option: function\.options\(user_id=\.\.\.\)\.task"):
         resize.task("u", user_id="ann")  # type: ignore[call-arg]  # what this tests
 
@@ -104,14 +104,14 @@ def test_the_decorator_sets_defaults() -> None:
     assert (made.user_id, made.delay_ms, made.cost) == ("ann", 1_500, 0.5)
 
 
-def test_options_win_over_the_defaults_and_leave_the_function_as_it_is() -> None:
+def test_options_override_defaults_and_do_not_change_the_function() -> None:
     urgent = mail.options(priority=Priority.HIGH, timeout=timedelta(minutes=1))
     assert (urgent.task("b").priority, urgent.task("b").timeout_ms) == (Priority.HIGH, 60_000)
     assert urgent.task("b").retries == 3
     assert mail.task("b").priority is Priority.LOW
 
 
-def test_a_function_may_ask_for_a_process_of_its_own_and_an_option_may_take_it_back() -> None:
+def test_isolation_is_set_by_the_decorator_and_overridden_by_an_option() -> None:
     heavy = resize.options(isolation="process")
     assert heavy.task("u").isolation == "process"
     assert heavy.options(isolation=None).task("u").isolation is None
@@ -119,7 +119,7 @@ def test_a_function_may_ask_for_a_process_of_its_own_and_an_option_may_take_it_b
         resize.options(isolation="moon")  # type: ignore[arg-type]  # what this tests
 
 
-def test_options_add_up() -> None:
+def test_options_accumulate() -> None:
     made = resize.options(user_id="bob").options(retries=0).task("u")
     assert (made.user_id, made.retries) == ("bob", 0)
 
@@ -160,7 +160,7 @@ def test_an_unknown_option_is_a_type_error_that_names_a_close_one() -> None:
         resize.options(args=(1,))  # type: ignore[call-arg]  # what this tests
 
 
-def test_the_decorator_takes_no_option_that_only_makes_sense_for_one_task() -> None:
+def test_the_decorator_refuses_options_of_single_tasks() -> None:
     with pytest.raises(TypeError, match="unknown option 'task_id'"):
         task(task_id="x")  # type: ignore[call-overload]  # what this tests
 
@@ -192,7 +192,7 @@ def test_a_bad_value_is_refused_when_the_option_is_set(option: dict[str, Any], m
         resize.options(**option)
 
 
-def test_a_bad_default_is_refused_before_the_function_is_registered() -> None:
+def test_a_bad_default_is_refused_before_registration() -> None:
     def local() -> None: ...
 
     with pytest.raises(InvalidTask, match="timeout"):
@@ -200,14 +200,14 @@ def test_a_bad_default_is_refused_before_the_function_is_registered() -> None:
     assert "never-registered" not in REGISTRY.names()
 
 
-def test_workers_find_the_plain_function_under_its_name() -> None:
+def test_workers_find_the_undecorated_function_under_its_name() -> None:
     found = REGISTRY.find(NAME)
     assert found.func("u", 1) == "u@1"
     assert not found.is_async
     assert REGISTRY.find("mail").is_async
 
 
-def test_the_untyped_way_takes_a_task_function() -> None:
+def test_task_accepts_a_task_function_as_func() -> None:
     assert Task(func=mail, args=("bob",)).func == "mail"
 
 
@@ -225,7 +225,7 @@ def test_a_local_function_needs_a_name() -> None:
 
 
 @pytest.mark.parametrize("name", ["", 0, False])
-def test_a_name_that_is_nothing_is_not_taken_for_none(name: Any) -> None:
+def test_an_empty_name_is_not_treated_as_none(name: Any) -> None:
     def local(number: int) -> int:
         return number
 
@@ -238,10 +238,10 @@ def test_a_lambda_needs_a_name() -> None:
         task(lambda: 1)
 
 
-def test_a_method_is_refused_since_no_worker_has_its_object() -> None:
+def test_a_method_is_refused_since_workers_do_not_have_its_object() -> None:
     def method(self: object) -> None: ...
 
-    with pytest.raises(FairqueError, match="is a method, and no worker has its object"):
+    with pytest.raises(FairqueError, match="is a method, and workers do not have its object"):
         task(name="method")(method)
 
 
@@ -253,7 +253,7 @@ def test_a_generator_is_refused_since_a_task_has_one_result() -> None:
         yield 1
 
     for func in (several, several_later):
-        with pytest.raises(FairqueError, match="yields: a task has one result"):
+        with pytest.raises(FairqueError, match="is a generator, but a task has one result"):
             task(name="several")(func)
 
 
@@ -264,7 +264,7 @@ def test_only_functions_become_task_functions(thing: Callable[[], Any]) -> None:
 
 
 def test_a_task_function_is_not_decorated_again() -> None:
-    with pytest.raises(TypeError, match="is a task function already"):
+    with pytest.raises(TypeError, match="is already a task function"):
         task(resize)
 
 
@@ -275,7 +275,7 @@ def test_two_functions_cannot_have_one_name() -> None:
         task(name="mail")(other)
 
 
-def test_a_task_function_is_pickled_by_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_function_is_pickled_by_qualified_name(monkeypatch: pytest.MonkeyPatch) -> None:
     here = type(sys)(__name__)
     here.__dict__.update(globals())
     monkeypatch.setitem(sys.modules, __name__, here)
@@ -299,7 +299,7 @@ async def fetches(url: str, *, ctx: TaskContext | None = None) -> str:
 
 
 class TestContext:
-    def test_a_task_is_made_without_it(self) -> None:
+    def test_a_task_is_created_without_it(self) -> None:
         assert reports.task("orders", rows=2).args == ("orders",)
         assert fetches.task("u").kwargs == {}
         assert isinstance(reports, ContextTaskFunction)
@@ -313,13 +313,13 @@ class TestContext:
         with pytest.raises(TypeError, match="'ctx' is the context"):
             fetches.task("u", ctx=context)
 
-    async def test_a_direct_call_is_as_ever(self) -> None:
+    async def test_a_direct_call_passes_it(self) -> None:
         context = TaskContext(Task(task_id="t1", user_id="ann"), attempt=1, fence=1, deadline=0.0)
         assert reports(context, "orders") == "t1 orders"
         assert await fetches("u") == "u"
         assert await fetches("u", ctx=context) == "t1"
 
-    def test_two_are_refused_where_the_function_is_made(self) -> None:
+    def test_two_contexts_are_refused_at_decoration(self) -> None:
         def twice(one: TaskContext, other: TaskContext) -> None: ...
 
         with pytest.raises(FairqueError, match="two parameters of type TaskContext"):
@@ -332,12 +332,12 @@ class TestLikeAFunction:
         assert all(map(of, [mail, fetches, mail.options(retries=0), functools.partial(mail, "ann")]))
         assert not any(map(of, [resize, reports, resize.options(retries=0), functools.partial(resize, "u")]))
 
-    def test_it_is_a_routine_but_no_generator(self) -> None:
+    def test_it_is_a_routine_but_not_a_generator(self) -> None:
         for func in (mail, resize):
             kinds = [inspect.isroutine(func), inspect.isgeneratorfunction(func), inspect.isasyncgenfunction(func)]
             assert kinds == [True, False, False]
 
-    def test_what_only_gives_a_coroutine_is_one_when_it_is_marked_so(self) -> None:
+    def test_a_function_that_returns_a_coroutine_counts_as_async_if_marked(self) -> None:
         def later() -> Any:
             return mail("ann")
 
@@ -350,7 +350,7 @@ class TestLikeAFunction:
         assert asyncio.iscoroutinefunction(made)
         assert REGISTRY.find("marked").is_async
 
-    async def test_a_mock_of_an_async_one_is_awaited(self) -> None:
+    async def test_a_mock_of_an_async_one_is_awaitable(self) -> None:
         with mock.patch.object(SimpleNamespace(mail=mail), "mail") as patched:
             assert isinstance(patched, mock.AsyncMock)
         for spec in (mock.create_autospec(mail), mock.AsyncMock(spec=mail)):
@@ -367,9 +367,12 @@ class TestLikeAFunction:
         module = ModuleType(__name__)
         module.__dict__.update(resize=resize, __file__=__file__)
         monkeypatch.setitem(sys.modules, __name__, module)
-        assert [one.name for one in doctest.DocTestFinder(exclude_empty=False).find(module, "m")] == ["m", "m.resize"]
+        assert [example.name for example in doctest.DocTestFinder(exclude_empty=False).find(module, "m")] == [
+            "m",
+            "m.resize",
+        ]
 
-    def test_copies_are_the_function_and_with_options_its_equal(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_copies_are_the_same_function_or_with_options_an_equal_one(self, monkeypatch: pytest.MonkeyPatch) -> None:
         here = ModuleType(__name__)
         here.__dict__.update(globals())
         monkeypatch.setitem(sys.modules, __name__, here)
@@ -382,7 +385,7 @@ class TestLikeAFunction:
 
 
 class TestWhatTheWorkerGives:
-    def test_it_is_refused_among_any_keyword_arguments(self) -> None:
+    def test_the_context_is_refused_among_arbitrary_keyword_arguments(self) -> None:
         def collects(ctx: TaskContext, **rest: int) -> None: ...
 
         made: Any = task(name="collects")(collects)
@@ -390,20 +393,20 @@ class TestWhatTheWorkerGives:
         with pytest.raises(TypeError, match=r"unexpected keyword argument 'ctx' \('ctx' is the context"):
             made.task(ctx=1)
 
-    def test_a_name_for_which_only_the_place_counts_is_free_for_others(self) -> None:
+    def test_the_name_of_a_positional_only_context_is_free_for_keyword_arguments(self) -> None:
         def collects(ctx: TaskContext, /, **rest: int) -> None: ...
 
         made: Any = task(name="collects by place")(collects)
         assert made.task(ctx=1).kwargs == {"ctx": 1}
 
-    def test_a_parameter_of_its_name_is_the_caller_s_without_its_annotation(self) -> None:
+    def test_a_parameter_named_ctx_without_the_annotation_belongs_to_the_caller(self) -> None:
         def typed(ctx: dict[str, int]) -> None: ...
         def untyped(ctx, context=None) -> None: ...  # type: ignore[no-untyped-def]  # noqa: ANN001 - what this tests
 
         assert task(name="typed")(typed).task(ctx={"a": 1}).kwargs == {"ctx": {"a": 1}}
         assert task(name="untyped")(untyped).task(1, context=2).kwargs == {"context": 2}
 
-    def test_what_it_could_not_give_is_refused_where_the_function_is_made(self) -> None:
+    def test_parameters_that_a_worker_cannot_fill_are_refused_at_decoration(self) -> None:
         class Mine(TaskContext): ...
 
         def own(ctx: Mine) -> None: ...
@@ -417,7 +420,7 @@ class TestWhatTheWorkerGives:
             xcom_pull(ctx="rows")(pulls)
         assert "refused" not in REGISTRY.names()
 
-    def test_what_is_pulled_is_refused_among_any_keyword_arguments(self) -> None:
+    def test_pulled_parameters_are_refused_among_arbitrary_keyword_arguments(self) -> None:
         @xcom_pull(rows="rows")
         def pulls(rows: int, **rest: int) -> None: ...
 

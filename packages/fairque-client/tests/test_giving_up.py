@@ -1,4 +1,4 @@
-"""A wait that ends before its task leaves nothing behind: no listener on the server, nothing in memory."""
+"""A wait that ends before its task leaves no listener on the server and nothing in memory."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ def add(a: int, b: int) -> int:
 
 @pytest.fixture
 def listeners(settings: ClientSettings) -> Iterator[Listeners]:
-    """Gives how many processes the server knows to wait for each task."""
+    """Returns the number of processes registered on the server as waiting for each task."""
     prefix = f"fairque:{{{settings.queue.name}}}:w:"
     with redis.Redis.from_url(settings.redis.url, decode_responses=True) as client:
         yield lambda: {key.removeprefix(prefix): client.zcard(key) for key in client.scan_iter(f"{prefix}*")}
@@ -40,7 +40,7 @@ def push(queue: TaskQueue, number: int = 1) -> list[Any]:
 
 
 class TestAWait:
-    def test_that_was_too_short(self, queue: TaskQueue, listeners: Listeners) -> None:
+    def test_that_times_out(self, queue: TaskQueue, listeners: Listeners) -> None:
         (handle,) = push(queue)
         handle.wait(timeout=0.05)
         with pytest.raises(TimeoutError):
@@ -76,7 +76,7 @@ class TestAWait:
         assert remembered(queue) == ()
 
     @pytest.mark.parametrize("how", ["break", "raise", "drop"])
-    def test_that_is_left_in_the_middle(self, queue: TaskQueue, worker: Any, listeners: Listeners, how: str) -> None:
+    def test_whose_iteration_is_abandoned(self, queue: TaskQueue, worker: Any, listeners: Listeners, how: str) -> None:
         handles = push(queue, 3)
         worker.finish_all(1, most=1)
         with contextlib.suppress(ZeroDivisionError):
@@ -102,7 +102,7 @@ class TestAWait:
         assert listeners() == {}
         assert remembered(queue) == ()
 
-    def test_does_not_take_the_news_from_others_who_wait_for_the_same_task(
+    def test_does_not_affect_other_waits_for_the_same_task(
         self, queue: TaskQueue, worker: Any, in_thread: Any, listeners: Listeners
     ) -> None:
         (handle,) = push(queue)
@@ -115,7 +115,7 @@ class TestAWait:
         worker.finish_all(3)
         assert patient.outcome() == 3
 
-    def test_that_only_looks_leaves_the_listeners_of_others_alone(
+    def test_with_a_timeout_of_zero_keeps_the_listeners_of_others(
         self, queue: TaskQueue, in_thread: Any, listeners: Listeners, spy_on: Any, worker: Any
     ) -> None:
         (handle,) = push(queue)
@@ -128,7 +128,7 @@ class TestAWait:
         worker.finish_all(3)
         assert patient.outcome() == 3
 
-    def test_when_the_server_is_away_gives_up_at_once(self, queue: TaskQueue, monkeypatch: Any) -> None:
+    def test_during_an_outage_gives_up_at_once(self, queue: TaskQueue, monkeypatch: Any) -> None:
         (handle,) = push(queue)
         handle.wait(timeout=0.05)
         runner: Any = queue._link._runner
@@ -140,11 +140,11 @@ class TestAWait:
             raise redis.ConnectionError
 
         monkeypatch.setattr(runner, "_connected", refuse)
-        queue._link._take_back([handle.task_id] * 5_000)
+        queue._link._unsubscribe([handle.task_id] * 5_000)
         assert tried == 1
 
 
-def test_a_wait_that_continues_says_so_before_the_server_forgets_it(
+def test_a_long_wait_renews_its_subscription_before_it_expires(
     queue: TaskQueue, worker: Any, in_thread: Any, listeners: Listeners, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waiting_module, "_RENEW_SECONDS", 0.05)
@@ -161,7 +161,7 @@ class TestAnAsyncWait:
     async def push(self, queue: AsyncTaskQueue, number: int = 1) -> list[Any]:
         return [await queue.push(add.task(n, 1)) for n in range(number)]
 
-    async def test_that_was_too_short(self, async_queue: AsyncTaskQueue, listeners: Listeners) -> None:
+    async def test_that_times_out(self, async_queue: AsyncTaskQueue, listeners: Listeners) -> None:
         (handle,) = await self.push(async_queue)
         with pytest.raises(TimeoutError):
             await handle.result(timeout=0.05)
@@ -169,9 +169,7 @@ class TestAnAsyncWait:
         assert remembered(async_queue) == ()
 
     @pytest.mark.parametrize("how", ["cancel", "timeout", "close"])
-    async def test_that_is_ended_from_outside(
-        self, async_queue: AsyncTaskQueue, listeners: Listeners, how: str
-    ) -> None:
+    async def test_that_is_canceled(self, async_queue: AsyncTaskQueue, listeners: Listeners, how: str) -> None:
         (handle,) = await self.push(async_queue)
         waiting = asyncio.create_task(handle.result(timeout=PATIENCE))
         await asyncio.to_thread(eventually, listeners, what="the wait")
@@ -187,7 +185,7 @@ class TestAnAsyncWait:
         assert listeners() == {}
         assert remembered(async_queue) == ()
 
-    async def test_that_is_left_in_the_middle(
+    async def test_whose_iteration_is_abandoned(
         self, async_queue: AsyncTaskQueue, worker: Any, listeners: Listeners
     ) -> None:
         handles = await self.push(async_queue, 3)
@@ -198,7 +196,7 @@ class TestAnAsyncWait:
         assert listeners() == {}
         assert remembered(async_queue) == ()
 
-    async def test_does_not_take_the_news_from_others_who_wait_for_the_same_task(
+    async def test_does_not_affect_other_waits_for_the_same_task(
         self, async_queue: AsyncTaskQueue, worker: Any
     ) -> None:
         (handle,) = await self.push(async_queue)

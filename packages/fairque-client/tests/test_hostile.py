@@ -1,4 +1,4 @@
-"""Hostile text and sizes at the client's door: taken as they are, or refused with a sentence; nothing half stored."""
+"""Hostile text and sizes in the client: stored unchanged or refused with a clear message, never partly stored."""
 
 import json
 from collections.abc import Callable
@@ -54,7 +54,7 @@ def everything(client: Any, keys: QueueKeys) -> dict[bytes, bytes]:
 
 @pytest.mark.parametrize("text", TEXTS, ids=ascii)
 @pytest.mark.parametrize("field", ["user_id", "task_id", "dedup_key", "func", "payload", "key", "parent", "group_id"])
-def test_text_is_stored_as_it_is_or_refused_before_anything_is(
+def test_text_is_stored_unchanged_or_refused_before_anything_is_stored(
     queue: Any, client: Any, runner: Runner, keys: QueueKeys, *, field: str, text: str
 ) -> None:
     fields: dict[str, Any] = {"user_id": "ann", "func": "f"}
@@ -75,7 +75,7 @@ def test_text_is_stored_as_it_is_or_refused_before_anything_is(
         assert verify(runner, keys).found == []
 
 
-#: What reads or controls one task or one user, by its name or id.
+#: Methods that read or control a task or a user by id.
 BY_NAME: dict[str, Callable[[Any, str], Any]] = {
     "state": lambda queue, text: queue.task(text).state(),
     "explain": lambda queue, text: queue.task(text).explain(),
@@ -89,7 +89,7 @@ BY_NAME: dict[str, Callable[[Any, str], Any]] = {
 
 @pytest.mark.parametrize("method", BY_NAME)
 @pytest.mark.parametrize("text", TEXTS, ids=ascii)
-def test_reading_and_control_take_any_text_or_refuse_it(queue: Any, method: str, text: str) -> None:
+def test_reading_and_control_accept_any_text_or_refuse_it(queue: Any, method: str, text: str) -> None:
     with suppress(FairqueError, ValueError):
         BY_NAME[method](queue, text)
 
@@ -103,12 +103,12 @@ values = st.recursive(
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values)
-def test_any_payload_is_kept_to_the_letter_or_refused(queue: Any, client: Any, keys: QueueKeys, payload: Any) -> None:
+def test_any_payload_is_stored_unchanged_or_refused(queue: Any, client: Any, keys: QueueKeys, payload: Any) -> None:
     handle = None
     with suppress(InvalidTask):
         handle = queue.push(Task(user_id="ann", payload=payload))
     if handle is None:
-        # NaN and the like, keys that are not texts, lone surrogates: no JSON says those without loss.
+        # JSON cannot represent NaN, infinity, keys that are not strings, and lone surrogates without loss.
         assert json.loads(json.dumps(payload)) != payload or "Infinity" in json.dumps(payload)
     else:
         message = json.loads(client.get(f"{keys.prefix}m:{handle.task_id}"))
@@ -135,7 +135,7 @@ def nested(depth: int) -> Any:
     return value
 
 
-def test_deep_values_are_refused_however_deep(queue: Any, client: Any, keys: QueueKeys) -> None:
+def test_deeply_nested_values_are_refused_at_any_depth(queue: Any, client: Any, keys: QueueKeys) -> None:
     queue.push(Task(user_id="ann", payload=nested(32)))
     before = everything(client, keys)
     for depth in (33, 1_000, 100_000):
@@ -148,7 +148,7 @@ def test_deep_values_are_refused_however_deep(queue: Any, client: Any, keys: Que
     assert everything(client, keys) == before
 
 
-def test_one_bad_task_keeps_all_of_its_push_out(queue: Any, client: Any, keys: QueueKeys) -> None:
+def test_one_bad_task_refuses_its_whole_push(queue: Any, client: Any, keys: QueueKeys) -> None:
     tasks = [Task(user_id="ann", payload=n) for n in range(5)]
     for bad in (Task(user_id="ann", payload="x" * 300_000), Task(user_id="ann", payload={1: 2})):
         with pytest.raises(InvalidTask):

@@ -1,4 +1,4 @@
-"""Importing the client loads what a producer uses, a name of it when that is first asked for."""
+"""Importing the client loads only the modules that a producer needs; most names are imported at their first use."""
 
 import ast
 import os
@@ -13,9 +13,9 @@ import pytest
 
 import fairque.client
 
-#: What only workers, schedulers and operators need.
+#: Modules that only workers, schedulers and operators need.
 OTHERS = ["beat", "endings", "fire", "pop", "sweep", "verify"]
-#: What a producer needs that pushes tasks of its own, in threads or on an event loop.
+#: What a producer imports, without and with an event loop.
 PRODUCER = "from fairque.client import TaskQueue, task"
 PRODUCER_ON_A_LOOP = "from fairque.client import AsyncTaskQueue, task"
 

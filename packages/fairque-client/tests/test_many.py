@@ -1,4 +1,4 @@
-"""Many handles at once: as they end, or all results; in a few calls, through lost connections."""
+"""as_completed and gather: many handles in a few calls, also across lost connections."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -33,7 +33,9 @@ def watches(spy: Any, number: int = 1) -> None:
     eventually(lambda: spy.scripts.count("watch") >= number, what=f"{number} watch calls")
 
 
-def test_handles_come_in_the_order_in_which_their_tasks_end(queue: TaskQueue, worker: Any, in_thread: Any) -> None:
+def test_handles_are_yielded_in_the_order_in_which_their_tasks_end(
+    queue: TaskQueue, worker: Any, in_thread: Any
+) -> None:
     handles = pushed(queue, 3)
     first, second, third = (worker.take() for _ in handles)
     worker.end(third, result=30)
@@ -58,7 +60,7 @@ def test_a_thousand_handles_are_waited_for_with_one_call(
     assert spy.scripts == ["push", "watch"]
 
 
-def test_a_thousand_results_that_are_there_take_one_call(queue: TaskQueue, worker: Any, spy: Any) -> None:
+def test_a_thousand_available_results_take_one_call(queue: TaskQueue, worker: Any, spy: Any) -> None:
     handles = pushed(queue, 1_000)
     worker.finish_all(7)
     assert queue.gather(*handles) == [7] * 1_000
@@ -66,16 +68,16 @@ def test_a_thousand_results_that_are_there_take_one_call(queue: TaskQueue, worke
     assert spy.scripts == ["push", "watch"]
 
 
-def test_the_server_is_asked_of_a_thousand_in_one_call_and_of_large_results_in_more(
+def test_a_thousand_tasks_are_read_in_one_call_and_large_results_in_several(
     queue: TaskQueue, worker: Any, spy: Any
 ) -> None:
     handles = queue.push_many([add.task(n, n) for n in range(1_001)], chunked=True)
     worker.finish_all("x" * 40_000)
-    assert {len(result) for result in queue.gather(*handles)} == {40_000}  # type: ignore[arg-type]  # the worker makes texts
+    assert {len(result) for result in queue.gather(*handles)} == {40_000}  # type: ignore[arg-type]  # the worker returns strings
     assert 10 <= spy.scripts.count("watch") <= 12
 
 
-def test_results_stand_in_the_order_of_the_handles(queue: TaskQueue, worker: Any) -> None:
+def test_results_are_in_the_order_of_the_handles(queue: TaskQueue, worker: Any) -> None:
     handles = pushed(queue, 3)
     for number, held in enumerate([worker.take() for _ in handles][::-1]):
         worker.end(held, result=number)
@@ -83,22 +85,24 @@ def test_results_stand_in_the_order_of_the_handles(queue: TaskQueue, worker: Any
     assert queue.gather(*handles[::-1], handles[0]) == [0, 1, 2, 2]
 
 
-def test_of_nothing_the_result_is_nothing(queue: TaskQueue, spy: Any) -> None:
+def test_gathering_no_handles_returns_no_results(queue: TaskQueue, spy: Any) -> None:
     assert queue.gather() == []
     assert list(queue.as_completed([])) == []
     assert spy.scripts == []
 
 
-def test_several_handles_of_one_task_are_all_given(queue: TaskQueue, worker: Any) -> None:
-    one = queue.push(add.task(1, 2))
-    other = queue.task(one.task_id)
+def test_several_handles_of_one_task_are_all_yielded(queue: TaskQueue, worker: Any) -> None:
+    first = queue.push(add.task(1, 2))
+    other = queue.task(first.task_id)
     worker.finish(3)
-    assert one.result() == 3
-    assert set(queue.as_completed([one, other, one])) == {one, other}
-    assert queue.gather(one, other) == [3, 3]
+    assert first.result() == 3
+    assert set(queue.as_completed([first, other, first])) == {first, other}
+    assert queue.gather(first, other) == [3, 3]
 
 
-def test_the_first_error_is_raised_while_others_run(queue: TaskQueue, worker: Any, in_thread: Any, spy: Any) -> None:
+def test_the_first_error_is_raised_while_other_tasks_run(
+    queue: TaskQueue, worker: Any, in_thread: Any, spy: Any
+) -> None:
     handles = pushed(queue, 3)
     waiting = in_thread(lambda: queue.gather(*handles))
     watches(spy)
@@ -107,7 +111,7 @@ def test_the_first_error_is_raised_while_others_run(queue: TaskQueue, worker: An
         waiting.outcome()
 
 
-def test_errors_take_the_places_of_results_where_that_is_wanted(queue: TaskQueue, worker: Any) -> None:
+def test_errors_are_returned_in_place_of_results_on_request(queue: TaskQueue, worker: Any) -> None:
     handles = pushed(queue, 5)
     worker.finish(1)
     worker.fail({"type": "ValueError", "error": "no"})
@@ -119,7 +123,7 @@ def test_errors_take_the_places_of_results_where_that_is_wanted(queue: TaskQueue
     assert f"task {handles[3].task_id} is still QUEUED after 0.1 s" in str(results[3])
 
 
-def test_a_time_that_is_over_names_those_that_continue(queue: TaskQueue, worker: Any) -> None:
+def test_the_error_of_a_timeout_names_the_tasks_that_continue(queue: TaskQueue, worker: Any) -> None:
     handles = pushed(queue, 6)
     worker.finish(1)
     ended = queue.as_completed(handles, timeout=0.1)
@@ -130,7 +134,7 @@ def test_a_time_that_is_over_names_those_that_continue(queue: TaskQueue, worker:
         queue.gather(*handles, timeout=0.1)
 
 
-def test_a_timeout_of_zero_only_looks(queue: TaskQueue, worker: Any, spy: Any) -> None:
+def test_a_timeout_of_zero_only_checks(queue: TaskQueue, worker: Any, spy: Any) -> None:
     handles = pushed(queue, 2)
     worker.finish(1)
     with pytest.raises(TimeoutError, match="1 of 2 tasks have not ended after 0 s"):
@@ -139,7 +143,7 @@ def test_a_timeout_of_zero_only_looks(queue: TaskQueue, worker: Any, spy: Any) -
     assert queue._link._subscription is None
 
 
-def test_a_task_that_is_not_known_is_given_and_its_result_says_so(queue: TaskQueue, server: Any) -> None:
+def test_the_handle_of_an_unknown_task_is_yielded_and_its_result_raises(queue: TaskQueue, server: Any) -> None:
     gone, unknown = queue.push(add.task(1, 2)), queue.task("unknown")
     server.delete(f"{queue._link.keys.prefix}t:{gone.task_id}")
     assert list(queue.as_completed([gone, unknown], timeout=10)) == [gone, unknown]
@@ -149,7 +153,7 @@ def test_a_task_that_is_not_known_is_given_and_its_result_says_so(queue: TaskQue
         queue.gather(unknown)
 
 
-def test_a_lost_subscription_loses_nothing_and_costs_one_call_more(
+def test_a_lost_subscription_loses_no_ending_and_costs_one_more_call(
     queue: TaskQueue, worker: Any, in_thread: Any, spy: Any, server: Any
 ) -> None:
     handles = pushed(queue, 100)
@@ -163,14 +167,14 @@ def test_a_lost_subscription_loses_nothing_and_costs_one_call_more(
     assert spy.scripts == ["push", "watch", "watch"]
 
 
-def test_endings_while_nobody_listened_are_not_lost(
+def test_endings_during_a_lost_connection_are_not_lost(
     queue: TaskQueue, worker: Any, in_thread: Any, spy: Any, server: Any
 ) -> None:
     handles = pushed(queue, 3)
     waiting = in_thread(lambda: queue.gather(*handles))
     watches(spy)
     worker.finish(1)
-    # One transaction: the channel is deaf when the tasks end.
+    # In one transaction, so that nothing is subscribed when the tasks end.
     with server.pipeline(transaction=True) as at_once:
         at_once.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
         for handle in handles[1:]:
@@ -189,7 +193,7 @@ def test_one_subscription_serves_all_waits(
     watches(spy, 12)
     assert len(server.pubsub_channels(f"{queue._link.keys.prefix}done:*")) == 1
     worker.finish_all(1)
-    assert [one.outcome() for one in waiting] == [[1] * 10] * 2 + [1] * 10
+    assert [thread.outcome() for thread in waiting] == [[1] * 10] * 2 + [1] * 10
 
 
 def test_results_too_large_for_the_message_are_read_together(
@@ -203,7 +207,7 @@ def test_results_too_large_for_the_message_are_read_together(
     assert spy.scripts.count("watch") < 20
 
 
-def test_a_wait_that_is_given_up_leaves_nothing_behind(queue: TaskQueue, worker: Any) -> None:
+def test_an_abandoned_wait_leaves_nothing_behind(queue: TaskQueue, worker: Any) -> None:
     handles = pushed(queue, 3)
     worker.finish(1)
     ended = queue.as_completed(handles)
@@ -231,7 +235,7 @@ def other_queue(settings: ClientSettings) -> Iterator[TaskQueue]:
 def test_handles_of_two_queue_objects_are_refused(queue: TaskQueue, other_queue: TaskQueue) -> None:
     handles = [queue.task("t1"), other_queue.task("t2")]
     with pytest.raises(
-        FairqueError, match=r"the handle of task t2 belongs to another queue object, .*: take queue\.task\(task_id\)"
+        FairqueError, match=r"the handle of task t2 belongs to another queue object, .*: use queue\.task\(task_id\)"
     ):
         queue.as_completed(handles)
     with pytest.raises(FairqueError, match="another queue object"):
@@ -239,14 +243,14 @@ def test_handles_of_two_queue_objects_are_refused(queue: TaskQueue, other_queue:
 
 
 @pytest.mark.parametrize("other", ["t1", None, 5])
-def test_what_is_no_handle_is_refused(queue: TaskQueue, other: Any) -> None:
-    with pytest.raises(TypeError, match=f"TaskHandle objects can be waited for, not {other!r}"):
+def test_an_object_that_is_not_a_handle_is_refused(queue: TaskQueue, other: Any) -> None:
+    with pytest.raises(TypeError, match=rf"cannot wait for {other!r}: expected TaskHandle"):
         queue.as_completed([queue.task("t"), other])
-    with pytest.raises(TypeError, match="TaskHandle objects can be waited for"):
+    with pytest.raises(TypeError, match=r"cannot wait for .*: expected TaskHandle"):
         queue.gather(other)
 
 
-def test_a_timeout_that_cannot_be_one_is_said_before_anything_is_sent(queue: TaskQueue, spy: Any) -> None:
+def test_an_invalid_timeout_is_refused_before_anything_is_sent(queue: TaskQueue, spy: Any) -> None:
     wrong: Any = "5"
     with pytest.raises(TypeError, match="timeout must be"):
         queue.as_completed([queue.task("t")], timeout=wrong)
@@ -255,7 +259,7 @@ def test_a_timeout_that_cannot_be_one_is_said_before_anything_is_sent(queue: Tas
     assert spy.scripts == []
 
 
-def test_a_kept_result_outlives_its_record(queue: TaskQueue, worker: Any, server: Any, spy: Any) -> None:
+def test_a_cached_result_outlives_its_record(queue: TaskQueue, worker: Any, server: Any, spy: Any) -> None:
     handle = queue.push(add.task(1, 2))
     worker.finish(3)
     assert handle.result() == 3

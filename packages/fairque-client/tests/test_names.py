@@ -1,4 +1,4 @@
-"""The name of a function that a task stores: the same in every way to run its module, or a refusal that says why."""
+"""The name of a function in its tasks: the same however its module is run, or an error that says why not."""
 
 import functools
 import os
@@ -14,7 +14,7 @@ import pytest
 from fairque.client import FairqueError, Task, task
 from fairque.protocol.model.registry import REGISTRY, name_of
 
-#: Says under which name a worker is asked for the function, or why no task is made.
+#: Prints the name of the function in its tasks, or why none can be created.
 MODULE = """
 from fairque.client import FairqueError, task
 
@@ -22,21 +22,21 @@ from fairque.client import FairqueError, task
 def resize(url: str) -> str:
     return url
 
-def told() -> None:
+def show_name() -> None:
     try:
         print("NAME", resize.task("u").func)
     except FairqueError as error:
         print("REFUSED", error)
 
 if __name__ == "__main__":
-    told()
+    show_name()
 """
 
 SPAWNING = (
     MODULE
     + """
     import multiprocessing, sys
-    child = multiprocessing.get_context(sys.argv[1]).Process(target=told)
+    child = multiprocessing.get_context(sys.argv[1]).Process(target=show_name)
     child.start()
     child.join()
 """
@@ -45,7 +45,7 @@ SPAWNING = (
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Holds ``tasks.py``, the package ``shop`` with ``tasks`` and ``__main__``, and folders that are not packages."""
+    """A folder with ``tasks.py``, the package ``shop`` with ``tasks`` and ``__main__``, and plain folders."""
     files = ["tasks.py", "shop/tasks.py", "shop/__main__.py", "shop/deep/tasks.py", "plain/tasks.py", "app/__main__.py"]
     for name in files:
         path = tmp_path / name
@@ -63,7 +63,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, *command: str, text: str = "") -> list[str]:
-    """Run Python in a folder, and return what the module says of its function."""
+    """Run Python in a folder, and return what the module prints about its function."""
     path = [entry for entry in sys.path if entry and "site-packages" not in entry]
     done = subprocess.run(  # noqa: S603 - our own lines
         [sys.executable, *command],
@@ -75,11 +75,11 @@ def run(folder: Path, *command: str, text: str = "") -> list[str]:
         timeout=60,
         check=False,
     )
-    # Behind the prompts of a debugger or a session.
-    told = [line.lstrip(">. ") for line in done.stdout.replace("(Pdb) ", "").splitlines()]
-    said = [line for line in told if line.startswith(("NAME", "REFUSED"))]
-    assert said, done.stdout + done.stderr
-    return said
+    # Preceded by the prompts of a debugger or an interactive session.
+    lines = [line.lstrip(">. ") for line in done.stdout.replace("(Pdb) ", "").splitlines()]
+    printed = [line for line in lines if line.startswith(("NAME", "REFUSED"))]
+    assert printed, done.stdout + done.stderr
+    return printed
 
 
 @pytest.mark.parametrize(
@@ -104,14 +104,16 @@ def run(folder: Path, *command: str, text: str = "") -> list[str]:
         (["-m", "coverage", "run", "shop/tasks.py"], "shop.tasks"),
         (["-m", "runpy", "shop.tasks"], "shop.tasks"),
         (["-c", "import runpy; runpy.run_path('tasks.py', run_name='__main__')"], "tasks"),
-        (["-c", "import runpy; runpy.run_path('shop/tasks.py')['told']()"], "shop.tasks"),
-        (["-c", "import runpy; runpy.run_module('shop.tasks', run_name='other')['told']()"], "shop.tasks"),
+        (["-c", "import runpy; runpy.run_path('shop/tasks.py')['show_name']()"], "shop.tasks"),
+        (["-c", "import runpy; runpy.run_module('shop.tasks', run_name='other')['show_name']()"], "shop.tasks"),
         (["-c", "import runpy; runpy.run_module('shop.tasks', run_name='__main__', alter_sys=True)"], "shop.tasks"),
-        (["-c", "import shop.tasks; shop.tasks.told()"], "shop.tasks"),
+        (["-c", "import shop.tasks; shop.tasks.show_name()"], "shop.tasks"),
     ],
     ids=" ".join,
 )
-def test_it_is_the_one_under_which_a_worker_imports_the_module(folder: Path, command: list[str], name: str) -> None:
+def test_the_name_is_the_one_under_which_a_worker_imports_the_module(
+    folder: Path, command: list[str], name: str
+) -> None:
     assert run(folder, *command) == [f"NAME {name}:resize"]
 
 
@@ -131,7 +133,7 @@ def test_a_process_that_a_script_starts_uses_the_same_name(
     assert run(folder, *command, start) == [f"NAME {name}:resize"] * 2
 
 
-#: The same, as it is typed into a session.
+#: The same module, typed into an interactive session.
 TYPED = """
 from fairque.client import FairqueError, task
 @task
@@ -145,7 +147,7 @@ except FairqueError as error:
 
 """
 
-#: The same in a shell like that of IDLE, which keeps the file that was run last.
+#: The same module in a shell like that of IDLE, which keeps the file that was run last.
 SHELL = f"""
 import sys
 names = vars(sys.modules["__main__"])
@@ -153,7 +155,7 @@ names["__file__"] = "tasks.py"
 exec(compile({TYPED!r}, "<FILE#1>", "exec"), names)
 """
 
-EXECUTED = f"space = {{'__name__': 'tasks'}}\nexec({MODULE!r}, space)\nspace['told']()"
+EXECUTED = f"space = {{'__name__': 'tasks'}}\nexec({MODULE!r}, space)\nspace['show_name']()"
 
 
 @pytest.mark.parametrize(
@@ -177,52 +179,52 @@ EXECUTED = f"space = {{'__name__': 'tasks'}}\nexec({MODULE!r}, space)\nspace['to
     ],
     ids=lambda value: " ".join(value)[:20] if isinstance(value, list) else "",
 )
-def test_where_a_worker_could_not_import_it_no_task_is_made(
+def test_creating_a_task_is_refused_if_no_worker_could_import_the_function(
     folder: Path, command: list[str], text: str, why: str
 ) -> None:
-    said = run(folder, *command, text=text)[-1]
-    assert said.startswith("REFUSED")
-    assert why in said
-    assert "@task(name=...)" in said
+    printed = run(folder, *command, text=text)[-1]
+    assert printed.startswith("REFUSED")
+    assert why in printed
+    assert "@task(name=...)" in printed
 
 
-def test_a_module_of_a_package_that_is_run_inside_of_it_is_refused(folder: Path) -> None:
-    (said,) = run(folder / "shop", "tasks.py")
-    assert "the folder that holds the package is neither the current one nor on sys.path" in said
-    assert "python -m ...shop.tasks" in said
+def test_a_module_that_is_run_inside_its_package_is_refused(folder: Path) -> None:
+    (printed,) = run(folder / "shop", "tasks.py")
+    assert "the folder that holds the package is neither the current one nor on sys.path" in printed
+    assert "python -m ...shop.tasks" in printed
 
 
-def test_a_function_with_a_name_of_its_own_is_pushed_from_anywhere(folder: Path) -> None:
+def test_a_function_with_an_explicit_name_is_pushed_from_anywhere(folder: Path) -> None:
     named = MODULE.replace("@task", "@task(name='resize')")
     assert run(folder, "-c", named) == ["NAME resize"]
     assert run(folder, "-", text=named) == ["NAME resize"]
 
 
-def test_a_function_that_no_worker_could_import_is_called_as_ever(folder: Path) -> None:
-    called = MODULE.replace("told()\n", "print('NAME', resize('cat.png'))\n")
+def test_a_function_that_no_worker_could_import_can_be_called_directly(folder: Path) -> None:
+    called = MODULE.replace("show_name()\n", "print('NAME', resize('cat.png'))\n")
     assert "NAME cat.png" in run(folder, "-c", called)
 
 
-def test_a_file_that_is_loaded_under_two_names_is_refused(folder: Path) -> None:
-    both = "import sys; sys.path.insert(0, 'shop'); import tasks, shop.tasks; tasks.told(); shop.tasks.told()"
-    said = run(folder, "-c", both)
-    assert all(line.startswith("REFUSED") and "is loaded twice in this process" in line for line in said)
+def test_a_file_loaded_under_two_names_is_refused(folder: Path) -> None:
+    both = "import sys; sys.path.insert(0, 'shop'); import tasks, shop.tasks; tasks.show_name(); shop.tasks.show_name()"
+    printed = run(folder, "-c", both)
+    assert all(line.startswith("REFUSED") and "is loaded twice in this process" in line for line in printed)
 
 
-def test_a_file_that_is_loaded_under_two_names_through_a_link_is_refused(folder: Path) -> None:
+def test_a_file_loaded_under_two_names_through_a_link_is_refused(folder: Path) -> None:
     (folder / "link").symlink_to(folder / "shop")
-    both = "import sys; sys.path.insert(0, 'link'); import tasks, shop.tasks; tasks.told(); shop.tasks.told()"
-    said = run(folder, "-c", both)
-    assert all(line.startswith("REFUSED") and "is loaded twice in this process" in line for line in said)
+    both = "import sys; sys.path.insert(0, 'link'); import tasks, shop.tasks; tasks.show_name(); shop.tasks.show_name()"
+    printed = run(folder, "-c", both)
+    assert all(line.startswith("REFUSED") and "is loaded twice in this process" in line for line in printed)
 
 
 def test_a_script_and_its_module_in_one_process_are_the_same(folder: Path) -> None:
-    (folder / "tasks.py").write_text(f"{MODULE}    import tasks\n    tasks.told()\n")
+    (folder / "tasks.py").write_text(f"{MODULE}    import tasks\n    tasks.show_name()\n")
     assert run(folder, "tasks.py") == ["NAME tasks:resize"] * 2
 
 
-def test_a_module_may_be_loaded_again(folder: Path) -> None:
-    again = "import importlib, tasks; old = tasks.told; importlib.reload(tasks); old(); tasks.told()"
+def test_a_module_may_be_reloaded(folder: Path) -> None:
+    again = "import importlib, tasks; old = tasks.show_name; importlib.reload(tasks); old(); tasks.show_name()"
     assert run(folder, "-c", again) == ["NAME tasks:resize"] * 2
 
 
@@ -250,11 +252,11 @@ thrice = task(times(3)(resize))
 
 
 @pytest.mark.parametrize("source", [TWICE, WRAPPED_TWICE], ids=["defined twice", "wrapped twice"])
-def test_two_functions_of_one_name_in_a_module_are_refused(folder: Path, source: str) -> None:
+def test_two_functions_with_the_same_name_in_a_module_are_refused(folder: Path, source: str) -> None:
     (folder / "doubled.py").write_text(source)
-    told = "import fairque.client as f\ntry: import doubled\nexcept f.FairqueError as error: print('REFUSED', error)"
-    (said,) = run(folder, "-c", told)
-    assert "two task functions of one module are named 'doubled:resize'" in said
+    program = "import fairque.client as f\ntry: import doubled\nexcept f.FairqueError as error: print('REFUSED', error)"
+    (printed,) = run(folder, "-c", program)
+    assert "two task functions of one module are named 'doubled:resize'" in printed
 
 
 def plain() -> None: ...
@@ -285,7 +287,7 @@ class Pictures:
 
 
 class TestAFunctionWithoutTheDecorator:
-    def test_is_named_by_its_place(self) -> None:
+    def test_is_named_by_module_and_qualified_name(self) -> None:
         assert name_of(plain) == f"{__name__}:plain"
         assert Task(func=Pictures.sharpen).func == f"{__name__}:Pictures.sharpen"
         assert REGISTRY.find(name_of(plain), [__name__]).func is plain
@@ -306,7 +308,7 @@ class TestAFunctionWithoutTheDecorator:
         ],
         ids=lambda func: getattr(func, "__qualname__", type(func).__name__),
     )
-    def test_is_refused_when_a_worker_would_not_find_it_there(self, func: object) -> None:
+    def test_is_refused_if_a_worker_would_not_find_it_there(self, func: object) -> None:
         with pytest.raises(FairqueError, match=r"no worker (can )?finds? "):
             Task(func=func)  # type: ignore[arg-type]  # what this tests
 
@@ -346,18 +348,18 @@ def test_what_only_looks_like_a_task_function_is_not_one(func: Callable[..., Any
         Task(func=func)
 
 
-def test_a_plain_function_that_yields_is_refused() -> None:
+def test_a_generator_function_is_refused() -> None:
     def refused(source: str) -> None:
         names: dict[str, object] = {"__name__": __name__}
         exec(source, names)  # noqa: S102 - our own line
-        with pytest.raises(FairqueError, match="'rows' yields: a task has one result"):
+        with pytest.raises(FairqueError, match="'rows' is a generator, but a task has one result"):
             name_of(names["rows"])  # type: ignore[arg-type]
 
     refused("def rows(): yield 1")
     refused("async def rows(): yield 1")
 
 
-def test_static_and_class_methods_are_told_where_their_decorator_stands() -> None:
+def test_the_error_for_static_and_class_methods_says_where_to_put_the_decorator() -> None:
     for method in (Pictures.__dict__["make"], Pictures.__dict__["sharpen"]):
         with pytest.raises(TypeError, match="put @staticmethod above @task"):
             task(method)

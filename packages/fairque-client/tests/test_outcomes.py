@@ -1,4 +1,4 @@
-"""settle: the value of an ended task, or the error that says why there is none."""
+"""settle: the result of an ended task, or the error that says why it has none."""
 
 import json
 from typing import Any
@@ -20,23 +20,23 @@ JSON = st.recursive(
 )
 
 
-def ended(state: TaskState, left: Any) -> Outcome:
-    return Outcome(state, left if isinstance(left, bytes) else json.dumps(left).encode())
+def ended(state: TaskState, stored: Any) -> Outcome:
+    return Outcome(state, stored if isinstance(stored, bytes) else json.dumps(stored).encode())
 
 
 @given(JSON)
-def test_a_finished_task_gives_its_result(value: Any) -> None:
+def test_a_finished_task_returns_its_result(value: Any) -> None:
     assert settle("t", ended(TaskState.FINISHED, value)) == value
 
 
-def test_a_finished_task_that_left_nothing_gives_none() -> None:
+def test_a_finished_task_without_a_result_returns_none() -> None:
     assert settle("t", ended(TaskState.FINISHED, b"")) is None
 
 
-def test_a_failed_task_tells_all_that_is_kept_of_its_error() -> None:
-    left = {"type": "KeyError", "error": "'k'", "traceback": "Traceback …", "reason": "retries", "worker": "w"}
+def test_a_failed_task_raises_everything_stored_about_its_error() -> None:
+    stored = {"type": "KeyError", "error": "'k'", "traceback": "Traceback …", "reason": "retries", "worker": "w"}
     with pytest.raises(TaskFailed, match=r"task t failed: KeyError: 'k' \(retries\)") as caught:
-        settle("t", ended(TaskState.FAILED, left))
+        settle("t", ended(TaskState.FAILED, stored))
     error = caught.value
     assert (error.task_id, error.error) == ("t", ErrorInfo("KeyError", "'k'", "Traceback …"))
     assert error.reason is DeadReason.RETRIES
@@ -57,14 +57,14 @@ def test_a_failed_task_says_why_it_gets_no_further_attempt(stored: Any, reason: 
     assert caught.value.reason is reason
 
 
-@pytest.mark.parametrize("left", [b"", {}, {"error": None}, {"type": 5}])
-def test_a_failed_task_that_left_little_is_a_task_failed_all_the_same(left: Any) -> None:
+@pytest.mark.parametrize("stored", [b"", {}, {"error": None}, {"type": 5}])
+def test_a_failed_task_with_an_incomplete_error_still_raises_task_failed(stored: Any) -> None:
     with pytest.raises(TaskFailed):
-        settle("t", ended(TaskState.FAILED, left))
+        settle("t", ended(TaskState.FAILED, stored))
 
 
 @pytest.mark.parametrize(
-    ("left", "cause", "reason"),
+    ("stored", "cause", "reason"),
     [
         ("not needed", CancelCause.REQUESTED, "not needed"),
         ({"type": "ValueError", "error": "no", "reason": "its child was ended"}, CancelCause.REQUESTED, "no"),
@@ -87,19 +87,19 @@ def test_a_failed_task_that_left_little_is_a_task_failed_all_the_same(left: Any)
         (["odd"], CancelCause.UNKNOWN, "['odd']"),
     ],
 )
-def test_a_canceled_task_gives_the_cause_and_the_reason(left: Any, cause: CancelCause, reason: str) -> None:
+def test_a_canceled_task_raises_the_cause_and_the_reason(stored: Any, cause: CancelCause, reason: str) -> None:
     with pytest.raises(TaskCanceled) as caught:
-        settle("t", ended(TaskState.CANCELED, left))
+        settle("t", ended(TaskState.CANCELED, stored))
     assert (caught.value.cause, caught.value.reason) == (cause, reason)
 
 
 @pytest.mark.parametrize("state", [s for s in TaskState if s.ended])
-def test_what_is_no_json_is_told_with_task_and_bytes(state: TaskState) -> None:
-    with pytest.raises(ProtocolError, match=rf"task t is {state}, but what it left is not JSON .*b'\{{'"):
+def test_an_outcome_that_is_not_json_is_reported_with_task_and_bytes(state: TaskState) -> None:
+    with pytest.raises(ProtocolError, match=rf"task t is {state}, but its outcome is not JSON .*b'\{{'"):
         settle("t", ended(state, b"{"))
 
 
 @pytest.mark.parametrize("state", [s for s in TaskState if not s.ended])
 def test_a_task_that_has_not_ended_has_no_outcome(state: TaskState) -> None:
-    with pytest.raises(ProtocolError, match="has no outcome yet"):
+    with pytest.raises(ProtocolError, match="has not ended"):
         settle("t", Outcome(state, b""))

@@ -1,4 +1,4 @@
-"""A pipeline from the producer's side: one push, the states of all tasks, its result, and its cancelation."""
+"""A pipeline from the producer's side: one push, the states of all tasks, its result and its cancelation."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -66,13 +66,13 @@ class TestPushing:
         handle = queue.push(pipeline([load.task(first.output), first]))
         assert list(handle.states().values()) == [S.DEFERRED, S.QUEUED]
 
-    def test_a_task_may_stand_in_two_pipelines(self, queue: TaskQueue) -> None:
+    def test_a_task_may_be_in_two_pipelines(self, queue: TaskQueue) -> None:
         first = step("a")
         queue.push(first >> step("b"))
         queue.push(first >> step("c"))
         assert queue.info().totals["pushed"] == 3
 
-    def test_but_not_behind_different_tasks_and_then_nothing_is_pushed(self, queue: TaskQueue) -> None:
+    def test_a_task_with_different_dependencies_in_two_pipelines_is_refused(self, queue: TaskQueue) -> None:
         last = step("c")
         queue.push(step("a") >> last)
         with pytest.raises(TaskConflict, match="task c exists with other content"):
@@ -80,12 +80,12 @@ class TestPushing:
         with pytest.raises(TaskNotFound):
             queue.task("b").state()
 
-    def test_tasks_without_a_user_and_priority_take_those_of_the_first_one(self, queue: TaskQueue) -> None:
+    def test_tasks_without_a_user_and_priority_inherit_those_of_the_first_one(self, queue: TaskQueue) -> None:
         queue.push(step("a", user_id="bob", priority=Priority.HIGH) >> step("b") >> step("c"))
         info = queue.task("c").info()
         assert (info.user_id, info.priority) == ("bob", Priority.HIGH)
 
-    def test_a_batch_may_be_in_any_order_but_chunks_come_one_after_the_other(self, queue: TaskQueue) -> None:
+    def test_a_batch_may_be_in_any_order_but_chunks_must_be_ordered(self, queue: TaskQueue) -> None:
         first = extract.task()
         many = [load.task(first.output) for _ in range(1_200)]
         with pytest.raises(UnknownDependency):
@@ -98,7 +98,7 @@ class TestPushing:
         assert len(queue.push_many([*above, *below], chunked=True)) == 202
         assert queue.info().tasks[TaskState.DEFERRED] == 101
 
-    def test_what_was_pushed_before_a_chunk_went_wrong_is_told(self, queue: TaskQueue) -> None:
+    def test_the_error_of_a_later_chunk_has_the_handles_pushed_before(self, queue: TaskQueue) -> None:
         many = [extract.task() for _ in range(1_000)]
         with pytest.raises(PartialPush) as caught:
             queue.push_many([*many, load.task(Output("nowhere"))], chunked=True)
@@ -112,20 +112,20 @@ class TestResults:
         assert (worker.finish(1), worker.finish({"n": 2})) == ("a", "b")
         assert handle.result(10) == {"n": 2}
 
-    def test_or_a_list_of_those_of_all_last_ones_in_their_order(self, queue: TaskQueue, worker: Any) -> None:
+    def test_the_results_of_several_last_tasks_are_a_list_in_their_order(self, queue: TaskQueue, worker: Any) -> None:
         handle = queue.push(step("a") >> [step("b"), step("c") >> step("d")])
         ended = [worker.finish("x") for _ in range(4)]
         assert handle.result(10) == ["x", "x"]
         assert ended[0] == "a"
 
-    def test_who_waits_is_woken_by_the_last_ending(self, queue: TaskQueue, worker: Any, in_thread: Any) -> None:
+    def test_a_waiter_is_woken_by_the_last_ending(self, queue: TaskQueue, worker: Any, in_thread: Any) -> None:
         handle = queue.push(step("a") >> step("b"))
         waiting = in_thread(lambda: handle.result(15))
         worker.finish(1)
         worker.finish(2)
         assert waiting.outcome() == 2
 
-    def test_what_has_not_ended_in_time_continues(self, queue: TaskQueue, worker: Any) -> None:
+    def test_tasks_that_have_not_ended_in_time_continue(self, queue: TaskQueue, worker: Any) -> None:
         handle = queue.push(step("a") >> step("b"))
         worker.finish()
         with pytest.raises(TimeoutError, match="task"):
@@ -142,13 +142,13 @@ class TestResults:
         assert handle.states() == {"a": S.FINISHED, "b": S.FAILED}
 
     @pytest.mark.parametrize("timeout", ["soon", True, float("nan")])
-    def test_a_timeout_is_a_time(self, queue: TaskQueue, timeout: Any) -> None:
+    def test_an_invalid_timeout_is_refused(self, queue: TaskQueue, timeout: Any) -> None:
         handle = queue.push(step("a") >> step("b"))
         for wait in (handle.wait, handle.result):
             with pytest.raises(TypeError, match="timeout must be a number of seconds"):
                 wait(timeout)
 
-    def test_the_state_of_a_task_that_is_forgotten_is_none(self, queue: TaskQueue, server: Any) -> None:
+    def test_the_state_of_an_expired_task_is_none(self, queue: TaskQueue, server: Any) -> None:
         handle = queue.push(step("a") >> step("b"))
         server.delete(f"{queue._link.keys.prefix}t:b")
         assert handle.states() == {"a": S.QUEUED, "b": None}
@@ -172,25 +172,25 @@ class TestState:
         worker.finish()
         assert handle.state() is S.FAILED
 
-    def test_a_failure_that_came_down_to_the_last_task_is_a_failure(self, queue: TaskQueue, worker: Any) -> None:
+    def test_a_failure_that_canceled_the_last_task_makes_it_failed(self, queue: TaskQueue, worker: Any) -> None:
         handle = queue.push(step("a") >> step("b"))
         worker.fail({})
         assert handle.wait(PATIENCE) is S.FAILED
         assert handle.states() == {"a": S.FAILED, "b": S.CANCELED}
 
-    def test_a_failure_that_changed_nothing_is_none(self, queue: TaskQueue, worker: Any) -> None:
+    def test_a_failure_without_consequences_does_not_make_it_failed(self, queue: TaskQueue, worker: Any) -> None:
         first = step("a")
         handle = queue.push(first >> step("b", depends_on=After(first, on_failure="run")))
         worker.fail({})
         worker.finish()
         assert handle.state() is S.FINISHED
 
-    def test_a_cancelation_is_one(self, queue: TaskQueue) -> None:
+    def test_a_canceled_last_task_makes_it_canceled(self, queue: TaskQueue) -> None:
         handle = queue.push(step("a") >> step("b"))
         handle.task("a").cancel()
         assert handle.wait(PATIENCE) is S.CANCELED
 
-    def test_it_is_gone_with_the_records_of_the_last_tasks(self, queue: TaskQueue, server: Any) -> None:
+    def test_it_expires_with_the_records_of_the_last_tasks(self, queue: TaskQueue, server: Any) -> None:
         handle = queue.push(step("a") >> step("b"))
         server.delete(f"{queue._link.keys.prefix}t:b")
         with pytest.raises(ResultExpired, match="the record of task b is gone"):
@@ -198,14 +198,14 @@ class TestState:
 
 
 class TestFailures:
-    def test_the_error_is_that_of_the_task_that_failed(self, queue: TaskQueue, worker: Any) -> None:
+    def test_the_error_is_that_of_the_failed_task(self, queue: TaskQueue, worker: Any) -> None:
         handle = queue.push(step("a") >> step("b") >> step("c"))
         worker.fail({"type": "ValueError", "error": "no rows", "reason": "retries"})
         with pytest.raises(TaskFailed, match="task a failed: ValueError: no rows") as caught:
             handle.result(10)
         assert isinstance(caught.value.__cause__, TaskCanceled)
 
-    def test_and_not_of_one_whose_failure_changed_nothing(self, queue: TaskQueue, worker: Any) -> None:
+    def test_the_error_is_not_that_of_a_failure_without_consequences(self, queue: TaskQueue, worker: Any) -> None:
         last = step("c", depends_on=[After("a", on_failure="run"), "b"])
         handle = queue.push([step("a"), step("b")] >> last)
         worker.fail({"error": "no matter"})
@@ -213,28 +213,28 @@ class TestFailures:
         with pytest.raises(TaskCanceled, match="task b was canceled: not today"):
             handle.result(10)
 
-    def test_where_none_failed_the_error_is_that_of_the_task_that_was_canceled_first(self, queue: TaskQueue) -> None:
+    def test_if_no_task_failed_the_error_is_that_of_the_task_canceled_first(self, queue: TaskQueue) -> None:
         handle = queue.push(step("a") >> [step("b"), step("c")] >> step("d"))
         handle.task("a").cancel(reason="it has a virus")
         with pytest.raises(TaskCanceled, match="task a was canceled: it has a virus") as caught:
             handle.result(10)
         assert isinstance(caught.value.__cause__, TaskCanceled)
 
-    def test_a_last_task_that_was_canceled_itself_tells_its_own_reason(self, queue: TaskQueue) -> None:
+    def test_a_last_task_that_was_canceled_itself_raises_its_own_reason(self, queue: TaskQueue) -> None:
         handle = queue.push(step("a") >> step("b"))
         handle.task("b").cancel(reason="not needed")
         handle.task("a").cancel(reason="not today")
         with pytest.raises(TaskCanceled, match="task b was canceled: not needed"):
             handle.result(10)
 
-    def test_an_output_hands_a_failure_down_too(self, queue: TaskQueue, worker: Any) -> None:
+    def test_a_failure_also_propagates_along_outputs(self, queue: TaskQueue, worker: Any) -> None:
         first = extract.task()
         handle = queue.push(pipeline([first, load.task(first.output)]))
         worker.fail({"error": "no rows"})
         with pytest.raises(TaskFailed, match="no rows"):
             handle.result(10)
 
-    def test_a_task_that_runs_all_the_same_gives_its_result(self, queue: TaskQueue, worker: Any) -> None:
+    def test_a_task_that_runs_despite_a_failure_returns_its_result(self, queue: TaskQueue, worker: Any) -> None:
         first = step("a")
         handle = queue.push(first >> step("b", depends_on=After(first, on_failure="run")))
         worker.fail({})
@@ -243,7 +243,9 @@ class TestFailures:
 
 
 class TestCanceling:
-    def test_the_last_ones_go_first_so_that_none_is_set_free(self, queue: TaskQueue, worker: Any) -> None:
+    def test_the_last_ones_are_canceled_first_so_that_none_becomes_runnable(
+        self, queue: TaskQueue, worker: Any
+    ) -> None:
         always = step("c", depends_on=After("b", on_failure="run"))
         handle = queue.push(step("a") >> step("b") >> always)
         held = worker.take()
@@ -253,7 +255,7 @@ class TestCanceling:
         with pytest.raises(TaskCanceled, match="not today"):
             handle.result(0)
 
-    def test_also_where_an_output_is_the_edge(self, queue: TaskQueue) -> None:
+    def test_tasks_connected_by_outputs_are_canceled_in_the_same_order(self, queue: TaskQueue) -> None:
         first = extract.task()
         second = load.task(first.output)
         handle = queue.push(pipeline([first, second]))
@@ -261,7 +263,9 @@ class TestCanceling:
         with pytest.raises(TaskCanceled, match="not today"):
             handle.task(second).result(0)
 
-    def test_hundreds_go_in_a_few_round_trips(self, queue: TaskQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_hundreds_are_canceled_in_a_few_round_trips(
+        self, queue: TaskQueue, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         handle = queue.push(pipeline([step(f"t{number}") for number in range(250)]))
         sizes = []
         run_all = Runner.run_all
@@ -280,7 +284,7 @@ class TestCanceling:
         assert handle.cancel() == BulkReport(matched=1, changed=1, refused=0, scanned=2)
         assert handle.states() == {"a": S.FINISHED, "b": S.CANCELED}
 
-    def test_those_whose_records_have_expired_are_left_out(self, queue: TaskQueue, worker: Any, server: Any) -> None:
+    def test_expired_tasks_are_skipped(self, queue: TaskQueue, worker: Any, server: Any) -> None:
         handle = queue.push(step("a") >> step("b"))
         worker.finish("done")
         server.delete(f"{queue._link.keys.prefix}t:a")
@@ -289,18 +293,20 @@ class TestCanceling:
 
 
 class TestHandles:
-    def test_each_task_has_one(self, queue: TaskQueue, worker: Any) -> None:
+    def test_each_task_has_a_handle(self, queue: TaskQueue, worker: Any) -> None:
         first, last = step("a"), step("b")
         handle = queue.push(first >> last)
         worker.finish(5)
         assert handle.task(first).result(0) == handle.task("a").result(0) == 5
         assert list(handle.tasks) == ["a", "b"]
 
-    def test_of_another_task_there_is_none(self, queue: TaskQueue) -> None:
+    def test_another_task_has_no_handle(self, queue: TaskQueue) -> None:
         with pytest.raises(KeyError, match="task x is not in this pipeline"):
             queue.push(step("a") >> step("b")).task("x")
 
-    def test_where_another_task_holds_the_key_it_is_that_ones(self, queue: TaskQueue, worker: Any) -> None:
+    def test_a_deduplicated_task_has_the_handle_of_the_task_that_holds_the_key(
+        self, queue: TaskQueue, worker: Any
+    ) -> None:
         queue.push(step("holder", dedup_key="k"))
         handle = queue.push(step("a", dedup_key="k") >> step("b"))
         assert handle.task("a").task_id == "holder"
@@ -338,7 +344,7 @@ class TestBadInput:
             ({"depends_on": "nowhere"}, ""),
         ],
     )
-    def test_the_argument_is_named_wherever_the_output_stands(
+    def test_the_argument_is_named_wherever_the_output_is(
         self, queue: TaskQueue, arguments: Any, argument: str
     ) -> None:
         with pytest.raises(UnknownDependency) as caught:
@@ -346,7 +352,7 @@ class TestBadInput:
         assert (caught.value.task_id, caught.value.depends_on, caught.value.argument) == ("c", "nowhere", argument)
         assert ("whose output is its argument" in str(caught.value)) == bool(argument)
 
-    def test_of_a_function_that_is_not_known_here_the_place_is_named(self, queue: TaskQueue) -> None:
+    def test_for_an_unknown_function_the_position_is_named(self, queue: TaskQueue) -> None:
         with pytest.raises(UnknownDependency, match=r"whose output is its argument 'args\[1\]'"):
             queue.push(step("elsewhere:f", args=[1, Output("nowhere")]))
 
@@ -358,7 +364,7 @@ class TestBadInput:
                 queue.push(load.task(first.output))
             other.task(first.task_id).cancel()
 
-    def test_a_circle_through_stages_and_one_through_outputs(self, queue: TaskQueue) -> None:
+    def test_cycles_through_stages_and_through_outputs(self, queue: TaskQueue) -> None:
         first, last = step("a"), step("b")
         with pytest.raises(InvalidTask, match=r"circle, so none could ever start: [ab] \([ab]\) -> [ab] \([ab]\) -> "):
             queue.push(first >> last >> first)
@@ -381,7 +387,7 @@ class TestBadInput:
             ),
         ],
     )
-    def test_a_value_that_is_no_json(self, queue: TaskQueue, arguments: Any, problem: str) -> None:
+    def test_a_value_that_is_not_json(self, queue: TaskQueue, arguments: Any, problem: str) -> None:
         with pytest.raises(InvalidTask, match=rf"task c \(pipelines.load\): {problem}"):
             queue.push(step("a") >> load.options(task_id="c").task(*arguments))
 
@@ -390,11 +396,11 @@ class TestBadInput:
         with pytest.raises(InvalidTask, match=r"task c: the message has 300,.* bytes, allowed are 262,144"):
             queue.push(step("a") >> large)
 
-    def test_more_tasks_than_one_call_takes(self, queue: TaskQueue) -> None:
+    def test_more_tasks_than_a_call_accepts(self, queue: TaskQueue) -> None:
         with pytest.raises(BatchTooLarge, match=r"1,001 tasks in one push"):
             queue.push(pipeline([extract.task() for _ in range(1_001)]))
 
-    def test_more_dependencies_than_one_call_takes(self, queue: TaskQueue) -> None:
+    def test_more_dependencies_than_a_call_accepts(self, queue: TaskQueue) -> None:
         with pytest.raises(BatchTooLarge, match=r"10,201 dependencies: at most 10,000 go in one atomic call"):
             queue.push(pipeline([extract.task() for _ in range(101)]) >> [extract.task() for _ in range(101)])
         lone = extract.options(depends_on=[f"p{n}" for n in range(10_001)]).task()

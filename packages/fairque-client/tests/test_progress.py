@@ -30,11 +30,11 @@ def watches(spy: Any, number: int = 1) -> None:
     eventually(lambda: spy.scripts.count("read_progress") >= number, what=f"{number} read_progress calls")
 
 
-def test_a_handle_reads_how_far_its_task_has_come_also_after_its_end(queue: TaskQueue, worker: Any) -> None:
+def test_a_handle_reads_the_progress_of_its_task_also_after_its_end(queue: TaskQueue, worker: Any) -> None:
     handle = queue.push(add.task(1, 2))
     assert handle.progress() is None
     held = worker.take()
-    worker.tell(held, 3, 10, "reading")
+    worker.report(held, 3, 10, "reading")
     found = handle.progress()
     assert found is not None
     assert (found.done, found.total, found.message, found.fraction) == (3, 10, "reading", 0.3)
@@ -46,21 +46,21 @@ def test_an_unknown_task_has_no_progress(queue: TaskQueue) -> None:
     assert queue.task("unknown").progress() is None
 
 
-def test_who_watches_sees_each_word_at_once_until_the_end(
+def test_a_watcher_sees_each_report_at_once_until_the_end(
     queue: TaskQueue, worker: Any, in_thread: Any, spy: Any
 ) -> None:
     handle = queue.push(add.task(1, 2))
     held = worker.take()
-    worker.tell(held, 1)
+    worker.report(held, 1)
     seen: list[float] = []
 
     def watch() -> None:
-        seen.extend(one.done for one in handle.watch_progress())
+        seen.extend(progress.done for progress in handle.watch_progress())
 
     watching = in_thread(watch)
     watches(spy)
-    worker.tell(held, 2)
-    worker.tell(held, 3)
+    worker.report(held, 2)
+    worker.report(held, 3)
     worker.end(held, result=5)
     watching.outcome()
     assert seen == [1, 2, 3]
@@ -68,41 +68,41 @@ def test_who_watches_sees_each_word_at_once_until_the_end(
     assert handle.result() == 5
 
 
-def test_what_is_said_while_nobody_listened_is_read_after_the_reconnect(
+def test_progress_during_a_lost_connection_is_read_after_the_reconnect(
     queue: TaskQueue, worker: Any, in_thread: Any, server: Any
 ) -> None:
     handle = queue.push(add.task(1, 2))
     held = worker.take()
-    told = handle.watch_progress(timeout=10)
-    worker.tell(held, 1)
-    assert next(told).done == 1
-    first_deaf = in_thread(lambda: next(told).done)
+    reports = handle.watch_progress(timeout=10)
+    worker.report(held, 1)
+    assert next(reports).done == 1
+    first_missed = in_thread(lambda: next(reports).done)
     key = f"{worker.keys.prefix}p:{held.task_id}"
     with server.pipeline(transaction=True) as at_once:
         at_once.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
         at_once.set(key, b'9000000000000\n{"done":2}')
         at_once.execute()
-    assert first_deaf.outcome() == 2
+    assert first_missed.outcome() == 2
 
 
-def test_a_task_that_has_ended_says_its_last_word(queue: TaskQueue, worker: Any) -> None:
+def test_watching_an_ended_task_yields_its_last_progress(queue: TaskQueue, worker: Any) -> None:
     handle = queue.push(add.task(1, 2))
     held = worker.take()
-    worker.tell(held, 4, 4)
+    worker.report(held, 4, 4)
     worker.end(held, result=1)
-    assert [one.done for one in handle.watch_progress()] == [4]
+    assert [progress.done for progress in handle.watch_progress()] == [4]
 
 
-def test_a_wait_for_progress_in_vain_is_a_timeout(queue: TaskQueue, worker: Any) -> None:
+def test_watching_a_task_that_does_not_end_in_time_raises_a_timeout(queue: TaskQueue, worker: Any) -> None:
     handle = queue.push(add.task(1, 2))
     worker.take()
     with pytest.raises(TimeoutError, match=rf"task {handle.task_id} is still STARTED after 0\.05 s"):
         list(handle.watch_progress(timeout=0.05))
     with pytest.raises(TypeError, match="timeout must be"):
-        handle.watch_progress(timeout="1")  # type: ignore[arg-type]  # it is wrong
+        handle.watch_progress(timeout="1")  # type: ignore[arg-type]  # what this tests
 
 
-def test_a_task_that_is_not_known_cannot_be_watched(queue: TaskQueue, server: Any) -> None:
+def test_an_unknown_task_cannot_be_watched(queue: TaskQueue, server: Any) -> None:
     with pytest.raises(TaskNotFound):
         list(queue.task("unknown").watch_progress())
     gone = queue.push(add.task(1, 2))
@@ -111,27 +111,29 @@ def test_a_task_that_is_not_known_cannot_be_watched(queue: TaskQueue, server: An
         list(gone.watch_progress())
 
 
-def test_who_waits_for_the_result_only_is_not_bothered(queue: TaskQueue, worker: Any, in_thread: Any, spy: Any) -> None:
+def test_a_wait_for_the_result_does_not_receive_progress(
+    queue: TaskQueue, worker: Any, in_thread: Any, spy: Any
+) -> None:
     handle = queue.push(add.task(1, 2))
     waiting = in_thread(handle.result)
     eventually(lambda: "watch" in spy.scripts)
     held = worker.take()
-    worker.tell(held, 1)
+    worker.report(held, 1)
     worker.end(held, result=3)
     assert waiting.outcome() == 3
     assert spy.scripts == ["push", "watch"]
 
 
-async def test_on_asyncio_it_is_the_same_with_an_await(async_queue: AsyncTaskQueue, worker: Any) -> None:
+async def test_the_asynchronous_queue_does_the_same(async_queue: AsyncTaskQueue, worker: Any) -> None:
     handle = await async_queue.push(add.task(1, 2))
     assert await handle.progress() is None
     held = worker.take()
-    worker.tell(held, 1, 2)
+    worker.report(held, 1, 2)
     seen: list[Progress] = []
-    async for word in handle.watch_progress(timeout=10):
-        seen.append(word)
-        await asyncio.to_thread(worker.tell if len(seen) == 1 else worker.end, held, **_second(len(seen)))
-    assert [one.done for one in seen] == [1, 2]
+    async for progress in handle.watch_progress(timeout=10):
+        seen.append(progress)
+        await asyncio.to_thread(worker.report if len(seen) == 1 else worker.end, held, **_second(len(seen)))
+    assert [progress.done for progress in seen] == [1, 2]
     assert await handle.progress() == seen[-1]
     with pytest.raises(TaskNotFound):
         await anext(async_queue.task("unknown").watch_progress())
@@ -142,7 +144,7 @@ def _second(seen: int) -> dict[str, Any]:
 
 
 class Screen:
-    """What a terminal would show."""
+    """A console that records what a terminal would show."""
 
     def __init__(self) -> None:
         self.file = io.StringIO()
@@ -158,7 +160,7 @@ def test_bars_are_drawn_until_all_have_ended(queue: TaskQueue, worker: Any, in_t
     drawing = in_thread(lambda: show_progress(*handles, timeout=PATIENCE, console=screen.console))
     watches(spy)
     first, second, third = (worker.take() for _ in handles)
-    worker.tell(first, 30, 40, "reading [rows]")
+    worker.report(first, 30, 40, "reading [rows]")
     screen.shows("3 tasks", first.task_id, "75%", "reading [rows]")
     worker.end(first, result=1)
     screen.shows("33%")
@@ -168,10 +170,10 @@ def test_bars_are_drawn_until_all_have_ended(queue: TaskQueue, worker: Any, in_t
     assert queue.gather(*handles) == [1, 2, 2]
 
 
-def test_one_handle_has_one_bar(queue: TaskQueue, worker: Any, in_thread: Any) -> None:
+def test_a_single_handle_has_a_single_bar(queue: TaskQueue, worker: Any, in_thread: Any) -> None:
     handle = queue.push(add.task(1, 2))
     held = worker.take()
-    worker.tell(held, 1, 4)
+    worker.report(held, 1, 4)
     screen = Screen()
     drawing = in_thread(lambda: show_progress(handle, console=screen.console))
     screen.shows(held.task_id, "25%")
@@ -180,10 +182,10 @@ def test_one_handle_has_one_bar(queue: TaskQueue, worker: Any, in_thread: Any) -
     assert "1 tasks" not in screen.file.getvalue()
 
 
-def test_no_more_lines_than_a_screen_has_room_for(queue: TaskQueue, worker: Any) -> None:
+def test_the_number_of_lines_is_limited(queue: TaskQueue, worker: Any) -> None:
     handles = queue.push_many([add.task(n, n) for n in range(30)])
     for held in worker.take_many(30):
-        worker.tell(held, 1, 2)
+        worker.report(held, 1, 2)
     screen = Screen()
     with pytest.raises(TimeoutError, match="30 of 30 tasks have not ended"):
         show_progress(*handles, timeout=0.2, console=screen.console)
@@ -191,7 +193,7 @@ def test_no_more_lines_than_a_screen_has_room_for(queue: TaskQueue, worker: Any)
     assert last.count("50%") == 10
 
 
-def test_of_nothing_nothing_is_drawn(queue: TaskQueue, worker: Any) -> None:
+def test_without_handles_nothing_is_drawn(queue: TaskQueue, worker: Any) -> None:
     show_progress()
     handle = queue.push(add.task(1, 2))
     worker.finish(3)

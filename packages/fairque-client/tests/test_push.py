@@ -1,4 +1,4 @@
-"""push and push_many: what is stored, what is refused, and that a refusal stores nothing."""
+"""push and push_many: what is stored and what is refused; a refused push stores nothing."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -40,22 +40,22 @@ def test_a_task_without_a_user_gets_the_default_user(queue: TaskQueue) -> None:
 
 
 @pytest.mark.parametrize(("own", "expected"), [("cem", "cem"), (None, "bob")])
-def test_a_push_gives_its_user_to_tasks_that_name_none(queue: TaskQueue, own: str | None, expected: str) -> None:
+def test_the_user_of_a_push_applies_to_tasks_without_a_user(queue: TaskQueue, own: str | None, expected: str) -> None:
     job = resize.options(user_id=own)
     assert queue.push(job.task("u"), user_id="bob").info().user_id == expected
-    (one,) = queue.push_many([job.task("u")], user_id="bob")
+    (single,) = queue.push_many([job.task("u")], user_id="bob")
     (other,) = queue.push_many([job.task("u")], user_id="bob", chunked=True)
     of_pipeline = queue.push(job.task("u") >> job.task("v"), user_id="bob").tasks.values()
-    assert {handle.info().user_id for handle in (one, other, *of_pipeline)} == {expected}
+    assert {handle.info().user_id for handle in (single, other, *of_pipeline)} == {expected}
 
 
-def test_the_user_of_a_push_goes_before_that_of_the_task_it_depends_on(queue: TaskQueue) -> None:
+def test_the_user_of_a_push_takes_precedence_over_that_of_a_dependency(queue: TaskQueue) -> None:
     first = queue.push(resize.task("u"), user_id="bob")
     assert queue.push(resize.options(depends_on=first.task_id).task("v")).info().user_id == "bob"
     assert queue.push(resize.options(depends_on=first.task_id).task("v"), user_id="cem").info().user_id == "cem"
 
 
-def test_a_user_of_a_push_that_cannot_be_one_is_refused(queue: TaskQueue, spy: Any) -> None:
+def test_an_invalid_user_of_a_push_is_refused(queue: TaskQueue, spy: Any) -> None:
     with pytest.raises(InvalidArgument, match="user_id is empty"):
         queue.push(resize.task("u"), user_id="")
     assert spy.scripts == []
@@ -72,10 +72,10 @@ def test_the_same_task_again_is_stored_once(queue: TaskQueue) -> None:
 
 
 def test_the_same_id_with_keys_in_another_order_is_the_same_task(queue: TaskQueue) -> None:
-    one = resize.options(task_id="one", payload={"a": 1, "b": [{"c": 2, "d": 3}]}).task("u")
-    other = resize.options(task_id="one", payload={"b": [{"d": 3, "c": 2.0}], "a": 1}).task("u")
-    assert queue.push(one).task_id == queue.push(other).task_id
-    assert [handle.task_id for handle in queue.push_many([other, one])] == ["one", "one"]
+    first = resize.options(task_id="one", payload={"a": 1, "b": [{"c": 2, "d": 3}]}).task("u")
+    second = resize.options(task_id="one", payload={"b": [{"d": 3, "c": 2.0}], "a": 1}).task("u")
+    assert queue.push(first).task_id == queue.push(second).task_id
+    assert [handle.task_id for handle in queue.push_many([second, first])] == ["one", "one"]
     assert queue.info().totals["pushed"] == 1
     with pytest.raises(TaskConflict):
         queue.push(resize.options(task_id="one", payload={"b": [{"d": 2, "c": 3}], "a": 1}).task("u"))
@@ -88,7 +88,7 @@ def test_the_same_id_with_other_content_is_a_conflict(queue: TaskQueue) -> None:
     assert queue.info().totals["pushed"] == 1
 
 
-def test_a_deduplicated_push_gives_the_handle_of_the_task_that_stands_for_it(queue: TaskQueue) -> None:
+def test_a_deduplicated_push_returns_the_handle_of_the_task_that_holds_the_key(queue: TaskQueue) -> None:
     first = queue.push(resize.options(dedup_key="k").task("u"))
     second = queue.push(resize.options(dedup_key="k").task("other"))
     assert second.task_id == first.task_id
@@ -101,11 +101,11 @@ def test_many_tasks_are_pushed_in_one_call_and_their_handles_keep_the_order(queu
     assert spy.scripts == ["push"]
 
 
-def test_more_threads_than_connections_wait_their_turn(queue: TaskQueue, in_thread: Any, server: Any) -> None:
+def test_threads_wait_for_a_free_connection(queue: TaskQueue, in_thread: Any, server: Any) -> None:
     queue.info()
     server.client_pause(300, all=True)
     pushing = [in_thread(lambda: queue.push(resize.task("u"))) for _ in range(150)]
-    assert len({one.outcome().task_id for one in pushing}) == 150
+    assert len({thread.outcome().task_id for thread in pushing}) == 150
 
 
 def test_one_conflict_refuses_the_whole_batch(queue: TaskQueue) -> None:
@@ -116,12 +116,12 @@ def test_one_conflict_refuses_the_whole_batch(queue: TaskQueue) -> None:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_pushing_no_tasks_asks_nothing_of_the_server(queue: TaskQueue, spy: Any, *, chunked: bool) -> None:
+def test_pushing_no_tasks_sends_nothing(queue: TaskQueue, spy: Any, *, chunked: bool) -> None:
     assert queue.push_many([], chunked=chunked) == []
     assert spy.scripts == []
 
 
-def test_a_task_that_has_no_user_is_told_how_to_get_one(settings: ClientSettings) -> None:
+def test_the_error_for_a_task_without_a_user_says_how_to_set_one(settings: ClientSettings) -> None:
     with TaskQueue(ClientSettings(redis=settings.redis, queue=settings.queue)) as queue:
         with pytest.raises(InvalidTask, match=r"no user_id.*options\(user_id=...\).*default_user_id=..."):
             queue.push(resize.task("u"))
@@ -140,7 +140,7 @@ def test_a_task_that_has_no_user_is_told_how_to_get_one(settings: ClientSettings
         ((b"u",), r"argument 'url', args\[0\] is not a JSON value but builtins.bytes"),
     ],
 )
-def test_an_argument_that_is_no_json_is_named_with_parameter_and_path(
+def test_an_argument_that_is_not_json_is_named_with_parameter_and_path(
     queue: TaskQueue, spy: Any, arguments: tuple[Any, ...], message: str
 ) -> None:
     with pytest.raises(InvalidTask, match=message):
@@ -148,18 +148,18 @@ def test_an_argument_that_is_no_json_is_named_with_parameter_and_path(
     assert spy.scripts == []
 
 
-def test_a_keyword_argument_that_is_no_json_is_named(queue: TaskQueue) -> None:
+def test_a_keyword_argument_that_is_not_json_is_named(queue: TaskQueue) -> None:
     with pytest.raises(InvalidTask, match=r"kwargs\['options'\] is not a JSON value"):
         queue.push(resize.task("u", options={1, 2}))
 
 
 @pytest.mark.parametrize("thing", [resize, "resize", None])
-def test_what_is_no_task_is_refused_with_the_way_to_make_one(queue: TaskQueue, thing: Any) -> None:
+def test_the_error_for_an_object_that_is_not_a_task_says_how_to_create_one(queue: TaskQueue, thing: Any) -> None:
     with pytest.raises(InvalidTask, match=r"only a task can be pushed, not .*function.task"):
         queue.push(thing)
 
 
-def test_several_tasks_in_a_list_are_refused_with_the_calls_that_take_them(queue: TaskQueue) -> None:
+def test_the_error_for_a_list_of_tasks_names_the_calls_that_accept_it(queue: TaskQueue) -> None:
     with pytest.raises(InvalidTask, match=r"not \[.*: push_many\(.*\) takes several tasks, and pipeline\("):
         queue.push([resize.task("u")])  # type: ignore[call-overload]  # what this tests
 
@@ -187,7 +187,7 @@ def test_too_many_bytes_are_refused_unless_chunked(queue: TaskQueue) -> None:
     assert queue.info().totals["pushed"] == 0
 
 
-def test_a_chunked_push_takes_any_number_in_order(queue: TaskQueue, spy: Any) -> None:
+def test_a_chunked_push_accepts_any_number_in_order(queue: TaskQueue, spy: Any) -> None:
     jobs = [resize.task("u") for _ in range(2_100)]
     handles = queue.push_many(iter(jobs), chunked=True)
     assert [handle.task_id for handle in handles] == [job.task_id for job in jobs]
@@ -228,7 +228,7 @@ def test_a_chunked_push_that_stored_nothing_raises_the_error_itself(queue: TaskQ
         queue.push_many([resize.task(object())], chunked=True)  # type: ignore[arg-type]  # what this tests
 
 
-def test_nobody_answers_is_an_error_that_says_where_and_what_to_do() -> None:
+def test_the_error_for_a_silent_server_says_where_and_what_to_do() -> None:
     with (
         TaskQueue.from_url("redis://:secret@127.0.0.1:1/0", default_user_id="ann") as queue,
         pytest.raises(
@@ -240,7 +240,7 @@ def test_nobody_answers_is_an_error_that_says_where_and_what_to_do() -> None:
     assert ".." not in str(caught.value)
 
 
-def test_a_closed_queue_says_so(queue: TaskQueue) -> None:
+def test_using_a_closed_queue_is_an_error(queue: TaskQueue) -> None:
     handle = queue.push(resize.task("u"))
     queue.close()
     queue.close()

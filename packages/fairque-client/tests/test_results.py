@@ -25,7 +25,7 @@ def add(a: int, b: int) -> int:
     return a + b
 
 
-def test_the_result_of_an_ended_task_is_there_at_once(queue: TaskQueue, worker: Any) -> None:
+def test_the_result_of_an_ended_task_is_available_at_once(queue: TaskQueue, worker: Any) -> None:
     handle = queue.push(add.task(1, 2))
     worker.finish(3)
     assert handle.result() == 3
@@ -38,7 +38,7 @@ def test_a_result_of_none_is_none(queue: TaskQueue, worker: Any) -> None:
     assert handle.result(timeout=5) is None
 
 
-def test_a_failed_task_raises_what_is_kept_of_its_error(queue: TaskQueue, worker: Any) -> None:
+def test_the_result_of_a_failed_task_raises_its_stored_error(queue: TaskQueue, worker: Any) -> None:
     handle = queue.push(add.task(1, 2))
     worker.fail({"type": "ZeroDivisionError", "error": "by 0", "traceback": "…", "reason": "retries"})
     with pytest.raises(TaskFailed, match=r"ZeroDivisionError: by 0 \(retries\)"):
@@ -89,7 +89,7 @@ def test_a_handle_follows_its_task(queue: TaskQueue, worker: Any) -> None:
     assert (info.state, info.attempts, info.worker) == (TaskState.STARTED, 1, "hand")
 
 
-def test_a_timeout_names_task_state_and_seconds(queue: TaskQueue) -> None:
+def test_the_error_of_a_timeout_names_task_state_and_seconds(queue: TaskQueue) -> None:
     handle = queue.push(add.task(1, 2))
     with pytest.raises(TimeoutError, match=rf"task {handle.task_id} is still QUEUED after 0.05 s"):
         handle.result(timeout=0.05)
@@ -111,7 +111,7 @@ def test_a_timeout_may_be_a_timedelta(queue: TaskQueue) -> None:
 
 
 @pytest.mark.parametrize("timeout", ["5", True, float("nan"), [1]])
-def test_a_timeout_that_is_no_time_is_said_before_anything_is_sent(queue: TaskQueue, spy: Any, timeout: Any) -> None:
+def test_an_invalid_timeout_is_refused_before_anything_is_sent(queue: TaskQueue, spy: Any, timeout: Any) -> None:
     handle = queue.task("t")
     for wait in (handle.result, handle.wait):
         with pytest.raises(TypeError, match="timeout must be a number of seconds, a timedelta or None, not "):
@@ -119,7 +119,7 @@ def test_a_timeout_that_is_no_time_is_said_before_anything_is_sent(queue: TaskQu
     assert spy.scripts == []
 
 
-def test_a_timeout_of_zero_only_looks(queue: TaskQueue, worker: Any, spy: Any) -> None:
+def test_a_timeout_of_zero_only_checks(queue: TaskQueue, worker: Any, spy: Any) -> None:
     handle = queue.push(add.task(1, 2))
     with pytest.raises(TimeoutError, match=r"is still QUEUED after 0 s.*queue\.task\('.*'\)\.explain\(\)"):
         handle.result(timeout=0)
@@ -133,24 +133,24 @@ def test_wait_returns_the_state_that_the_task_has_after_the_timeout(queue: TaskQ
     assert queue.push(add.task(1, 2)).wait(timeout=0.05) is TaskState.QUEUED
 
 
-def test_get_asks_nothing_of_the_server(queue: TaskQueue, spy: Any) -> None:
+def test_getting_a_handle_sends_nothing(queue: TaskQueue, spy: Any) -> None:
     queue.task("whatever")
     assert spy.scripts == []
 
 
 @pytest.mark.parametrize("task_id", ["", "a\nb", "x" * 129, 7, None])
-def test_get_refuses_what_cannot_be_an_id(queue: TaskQueue, task_id: Any) -> None:
+def test_getting_a_handle_refuses_an_invalid_id(queue: TaskQueue, task_id: Any) -> None:
     with pytest.raises(InvalidTask, match="task_id"):
         queue.task(task_id)
 
 
-def test_get_leads_back_to_a_task(queue: TaskQueue, worker: Any) -> None:
+def test_a_handle_is_found_by_task_id(queue: TaskQueue, worker: Any) -> None:
     task_id = queue.push(add.task(1, 2)).task_id
     worker.finish(3)
     assert queue.task(task_id).result(timeout=5) == 3
 
 
-def test_an_unknown_task_is_not_found_whatever_is_asked(queue: TaskQueue) -> None:
+def test_every_method_of_the_handle_of_an_unknown_task_raises_not_found(queue: TaskQueue) -> None:
     handle = queue.task("unknown")
     for ask in (handle.state, handle.info, handle.result, handle.wait, handle.cancel, lambda: handle.result(timeout=0)):
         with pytest.raises(TaskNotFound, match="task unknown is not known in queue"):
@@ -158,12 +158,12 @@ def test_an_unknown_task_is_not_found_whatever_is_asked(queue: TaskQueue) -> Non
 
 
 def forget(queue: TaskQueue, server: Any, task_id: str) -> None:
-    """What the sweep does when the time of a record is over."""
+    """Delete a record, as the sweep does once it has expired."""
     prefix = queue._link.keys.prefix
     server.delete(f"{prefix}t:{task_id}", f"{prefix}r:{task_id}")
 
 
-def test_a_pushed_task_whose_record_is_gone_has_expired(queue: TaskQueue, worker: Any, server: Any) -> None:
+def test_the_result_of_a_pushed_task_without_a_record_has_expired(queue: TaskQueue, worker: Any, server: Any) -> None:
     handle = queue.push(add.task(1, 2))
     worker.finish(3)
     forget(queue, server, handle.task_id)
@@ -172,7 +172,7 @@ def test_a_pushed_task_whose_record_is_gone_has_expired(queue: TaskQueue, worker
             ask()
 
 
-def test_a_task_that_was_known_before_has_expired_as_well(queue: TaskQueue, server: Any) -> None:
+def test_a_task_that_was_known_before_has_expired(queue: TaskQueue, server: Any) -> None:
     handle = queue.task(queue.push(add.task(1, 2)).task_id)
     handle.state()
     forget(queue, server, handle.task_id)
@@ -180,16 +180,14 @@ def test_a_task_that_was_known_before_has_expired_as_well(queue: TaskQueue, serv
         handle.result()
 
 
-def test_the_handle_of_a_deduplicated_push_gives_the_result_of_the_other_task(queue: TaskQueue, worker: Any) -> None:
+def test_the_handle_of_a_deduplicated_push_returns_the_result_of_the_other_task(queue: TaskQueue, worker: Any) -> None:
     queue.push(add.options(dedup_key="k").task(1, 2))
     handle = queue.push(add.options(dedup_key="k").task(1, 2))
     worker.finish(3)
     assert handle.result(timeout=5) == 3
 
 
-def test_a_deduplicated_push_whose_other_task_is_forgotten_has_expired(
-    queue: TaskQueue, worker: Any, server: Any
-) -> None:
+def test_a_deduplicated_push_whose_other_task_is_gone_has_expired(queue: TaskQueue, worker: Any, server: Any) -> None:
     first = queue.push(add.options(dedup_key="k", dedup_ttl=60).task(1, 2))
     worker.finish(3)
     forget(queue, server, first.task_id)
@@ -197,7 +195,7 @@ def test_a_deduplicated_push_whose_other_task_is_forgotten_has_expired(
         queue.push(add.options(dedup_key="k", dedup_ttl=60).task(1, 2)).result(timeout=5)
 
 
-def test_stats_count_what_happened(queue: TaskQueue, worker: Any) -> None:
+def test_info_counts_what_happened(queue: TaskQueue, worker: Any) -> None:
     queue.push_many([add.task(n, n) for n in range(3)])
     queue.push(add.options(delay=60).task(1, 1))
     worker.finish(0)
@@ -216,8 +214,8 @@ def test_info_has_the_settings_of_the_queue_and_the_time_of_the_server(queue: Ta
     assert timedelta(0) <= now - info.read_at < timedelta(seconds=PATIENCE)
 
 
-def test_a_queue_decorates_no_function_and_says_what_does(queue: TaskQueue) -> None:
-    with pytest.raises(TypeError, match=r"decorate it with fairque\.client\.task"):
+def test_the_error_for_decorating_with_queue_task_names_the_decorator(queue: TaskQueue) -> None:
+    with pytest.raises(TypeError, match=r"decorate the function with fairque\.client\.task"):
 
         @queue.task  # type: ignore[call-overload]
         def add_all() -> None: ...

@@ -33,7 +33,7 @@ def add(worker: Any, *names: str, next_at: int | None = None) -> None:
     worker.run(calls.schedule(worker.keys, storing, message_limit=1_000))
 
 
-def test_one_is_read(queue: TaskQueue, worker: Any) -> None:
+def test_a_schedule_is_read(queue: TaskQueue, worker: Any) -> None:
     add(worker, "s", next_at=2 * 10**12)
     found = queue.schedules.get("s")
     assert (found.schedule.cron, found.next_at, found.paused, found.last_task_id) == (
@@ -47,11 +47,11 @@ def test_one_is_read(queue: TaskQueue, worker: Any) -> None:
 def test_pages_are_in_the_order_of_the_ids(queue: TaskQueue, worker: Any) -> None:
     add(worker, "b", "c", "a")
     page = queue.schedules.list(limit=2)
-    assert [one.schedule_id for one in page] == ["a", "b"]
-    assert [one.schedule_id for one in queue.schedules.list(after=page.next)] == ["c"]
+    assert [info.schedule_id for info in page] == ["a", "b"]
+    assert [info.schedule_id for info in queue.schedules.list(after=page.next)] == ["c"]
 
 
-def test_one_is_paused_and_resumed(queue: TaskQueue, worker: Any) -> None:
+def test_a_schedule_is_paused_and_resumed(queue: TaskQueue, worker: Any) -> None:
     add(worker, "s", next_at=2 * 10**12)
     assert queue.schedules.pause("s")
     assert not queue.schedules.pause("s")
@@ -60,7 +60,7 @@ def test_one_is_paused_and_resumed(queue: TaskQueue, worker: Any) -> None:
     assert queue.schedules.get("s").next_at is not None
 
 
-def test_one_is_removed(queue: TaskQueue, worker: Any) -> None:
+def test_a_schedule_is_deleted(queue: TaskQueue, worker: Any) -> None:
     add(worker, "s")
     assert queue.schedules.delete("s")
     assert not queue.schedules.delete("s")
@@ -76,7 +76,7 @@ def test_the_status_says_who_leads(queue: TaskQueue, worker: Any) -> None:
     assert (found.leader, found.schedules, found.overdue) == ("x", 1, 1)
 
 
-def test_what_cannot_be_is_refused_before_anything_is_sent(queue: TaskQueue) -> None:
+def test_invalid_arguments_are_refused_before_anything_is_sent(queue: TaskQueue) -> None:
     for method in (queue.schedules.get, queue.schedules.pause, queue.schedules.resume, queue.schedules.delete):
         with pytest.raises(InvalidSchedule, match="control characters"):
             method("a\nb")
@@ -86,12 +86,12 @@ def test_what_cannot_be_is_refused_before_anything_is_sent(queue: TaskQueue) -> 
         queue.schedules.pause("nobody")
 
 
-async def test_the_same_on_an_event_loop(async_queue: AsyncTaskQueue, worker: Any) -> None:
+async def test_the_asynchronous_queue_does_the_same(async_queue: AsyncTaskQueue, worker: Any) -> None:
     add(worker, "a", "b")
     assert await async_queue.schedules.pause("a")
     assert await async_queue.schedules.resume("a")
     assert await async_queue.schedules.delete("b")
-    assert [one.schedule_id for one in await async_queue.schedules.list()] == ["a"]
+    assert [info.schedule_id for info in await async_queue.schedules.list()] == ["a"]
     assert not (await async_queue.schedules.get("a")).paused
     assert (await async_queue.schedules.status()).schedules == 1
 
@@ -100,7 +100,7 @@ def nightly(**task: Any) -> Schedule:
     return Schedule("nightly", Task(**{"func": "m:f", "user_id": "ann", **task}), cron="0 3 * * *")
 
 
-def test_one_is_added_changed_and_upcoming(queue: TaskQueue) -> None:
+def test_a_schedule_is_added_changed_and_listed_as_upcoming(queue: TaskQueue) -> None:
     added = queue.schedules.add(nightly())
     assert added.next_at is not None
     assert (added.next_at.hour, added.paused, added.schedule) == (3, False, nightly().evolve(paused=False))
@@ -113,14 +113,14 @@ def test_one_is_added_changed_and_upcoming(queue: TaskQueue) -> None:
     assert added.schedule.upcoming(2, after=added.next_at) == [added.next_at + timedelta(days=n) for n in (1, 2)]
 
 
-def test_all_that_is_wrong_with_one_is_said_and_nothing_is_stored(queue: TaskQueue) -> None:
+def test_all_problems_of_a_schedule_are_reported_and_nothing_is_stored(queue: TaskQueue) -> None:
     with pytest.raises(InvalidSchedule) as caught:
         queue.schedules.add(Schedule("s", Task(task_id="mine"), cron="0 25 * * *", jitter=-1))
     assert len(caught.value.problems) == 4
     assert not queue.schedules.list()
 
 
-def test_declared_ones_are_applied_and_pruned(queue: TaskQueue) -> None:
+def test_declared_schedules_are_applied_and_pruned(queue: TaskQueue) -> None:
     assert len(queue.schedules.apply([nightly()]).changes) == 1
     assert queue.schedules.apply([nightly()]).changes == ()
     assert [info.schedule_id for info in queue.schedules.apply([]).undeclared] == ["nightly"]
@@ -128,7 +128,7 @@ def test_declared_ones_are_applied_and_pruned(queue: TaskQueue) -> None:
     assert list(queue.schedules.iter()) == []
 
 
-def test_one_is_fired_beside_its_runs(queue: TaskQueue) -> None:
+def test_a_schedule_is_fired_in_addition_to_its_runs(queue: TaskQueue) -> None:
     queue.schedules.add(nightly())
     first, second = queue.schedules.fire("nightly"), queue.schedules.fire("nightly")
     assert first.task_id != second.task_id
@@ -138,7 +138,7 @@ def test_one_is_fired_beside_its_runs(queue: TaskQueue) -> None:
         queue.schedules.fire("nobody")
 
 
-async def test_one_is_added_paused_and_fired_on_an_event_loop(async_queue: AsyncTaskQueue) -> None:
+async def test_the_asynchronous_queue_adds_pauses_and_fires_a_schedule(async_queue: AsyncTaskQueue) -> None:
     await async_queue.schedules.add(nightly())
     assert await async_queue.schedules.pause("nightly")
     assert (await async_queue.schedules.update(nightly(args=[2]))).paused
@@ -152,5 +152,5 @@ def test_croniter_is_imported_only_for_cron_schedules() -> None:
         "Schedule('s', Task(), every=60).upcoming(2); print('croniter' in sys.modules)\n"
         "Schedule('s', Task(), cron='@daily').upcoming(2); print('croniter' in sys.modules)"
     )
-    told = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)  # noqa: S603 - our own words
-    assert told.stdout.split() == ["False", "True"]
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)  # noqa: S603 - our own words
+    assert done.stdout.split() == ["False", "True"]

@@ -1,4 +1,4 @@
-"""Settings: from an address, from a file, and what is refused."""
+"""Settings: from a URL, from a file, and what is refused."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,18 +24,18 @@ def nothing() -> None: ...
 
 
 @pytest.mark.parametrize("kind", [TaskQueue, AsyncTaskQueue])
-def test_an_address_is_enough(kind: type[TaskQueue]) -> None:
+def test_a_url_is_enough(kind: type[TaskQueue]) -> None:
     settings = kind.from_url("redis://h:1/2").settings
     assert settings == ClientSettings(redis=RedisSection(url="redis://h:1/2"))
 
 
 @pytest.mark.parametrize("kind", [TaskQueue, AsyncTaskQueue])
-def test_an_address_in_the_place_of_settings_is_refused_with_what_takes_one(kind: Any) -> None:
-    with pytest.raises(TypeError, match=r"made of ClientSettings, not of str: TaskQueue.from_url"):
+def test_the_error_for_a_url_in_place_of_settings_names_from_url(kind: Any) -> None:
+    with pytest.raises(TypeError, match=r"takes ClientSettings, not str: TaskQueue.from_url"):
         kind("redis://h:1/2")
 
 
-def test_name_and_default_user_are_given_beside_the_address() -> None:
+def test_queue_and_default_user_are_given_with_the_url() -> None:
     settings = TaskQueue.from_url("redis://h", queue="mail", default_user_id="ann").settings
     assert (settings.queue.name, settings.client.default_user_id) == ("mail", "ann")
 
@@ -51,13 +51,13 @@ def test_name_and_default_user_are_given_beside_the_address() -> None:
     ],
 )
 @pytest.mark.parametrize("kind", [TaskQueue, AsyncTaskQueue])
-def test_what_cannot_be_used_is_refused_at_once(kind: type[TaskQueue], given: dict[str, Any], message: str) -> None:
+def test_invalid_values_are_refused_at_once(kind: type[TaskQueue], given: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         kind.from_url(**{"url": "redis://h", **given})
 
 
 @pytest.mark.parametrize("kind", [TaskQueue, AsyncTaskQueue])
-def test_a_file_gives_all_settings_and_the_environment_wins(
+def test_the_environment_overrides_the_settings_of_a_file(
     kind: type[TaskQueue], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "fairque.yaml"
@@ -77,7 +77,7 @@ def test_a_file_gives_all_settings_and_the_environment_wins(
         kind.from_config(path, queue="a b")
 
 
-def test_a_file_with_mistakes_tells_all_of_them(tmp_path: Path) -> None:
+def test_all_mistakes_of_a_file_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "fairque.yaml"
     path.write_text("queue:\n  nam: mail\nclient:\n  default_user_id: ''\n")
     with pytest.raises(ConfigurationError) as caught:
@@ -103,13 +103,13 @@ def test_a_server_that_may_evict_tasks_is_refused_with_the_command_that_fixes_it
         queue.push(nothing.task())
 
 
-async def test_the_asynchronous_queue_refuses_it_as_well(evicting_server: str) -> None:
+async def test_the_asynchronous_queue_refuses_it_too(evicting_server: str) -> None:
     async with AsyncTaskQueue.from_url(evicting_server, default_user_id="ann") as queue:
         with pytest.raises(ServerUnsuitable, match="noeviction"):
             await queue.push(nothing.task())
 
 
-def test_it_is_accepted_when_somebody_takes_the_risk(evicting_server: str) -> None:
+def test_it_is_accepted_with_allow_eviction(evicting_server: str) -> None:
     settings = ClientSettings(redis=RedisSection(url=evicting_server, allow_eviction=True))
     with TaskQueue(settings) as queue:
         assert queue.info().totals["pushed"] == 0

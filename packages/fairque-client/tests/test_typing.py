@@ -1,4 +1,4 @@
-"""What a type checker sees: the types of a function survive `@task`, and mistakes are found."""
+"""Type checking: the types of a function are preserved by `@task`, and mistakes are found."""
 
 from pathlib import Path
 from typing import Any
@@ -114,7 +114,7 @@ async def use_async(queue: AsyncTaskQueue) -> None:
     assert_type(await handle.result(), bytes)
 
 def mistaken(queue: TaskQueue, user_id: str | None) -> None:
-    told: int = queue.task("t", resize).result()                     # E: assignment
+    wrong: int = queue.task("t", resize).result()                    # E: assignment
     queue.get("t")                                                   # E: attr-defined
     queue.tasks.cancel_all(user_id=user_id)                          # E: arg-type
     queue.tasks.cancel_all(user="ann")                               # E: call-arg
@@ -150,7 +150,7 @@ extracted >> load                           # E: operator
 """
 
 
-def test_types_survive_and_mistakes_are_found(tmp_path: Path, run_python: Any) -> None:
+def test_types_are_preserved_and_mistakes_are_found(tmp_path: Path, run_python: Any) -> None:
     path = tmp_path / "uses.py"
     path.write_text(USES)
     root = Path(__file__).parents[3]

@@ -1,4 +1,4 @@
-"""queue.users: limits, pause and purge of users, what they have and got, and why they and their tasks wait."""
+"""queue.users: limits, pauses, usage, and why users and their tasks wait."""
 
 from typing import Any
 
@@ -30,19 +30,19 @@ def fill(queue: TaskQueue, user: str, number: int, **fields: Any) -> list[Any]:
 
 
 class TestSetting:
-    def test_only_what_is_given_changes_and_none_takes_it_back(self, queue: TaskQueue) -> None:
+    def test_only_given_limits_change_and_none_removes_one(self, queue: TaskQueue) -> None:
         assert queue.users.set("ann", weight=2, cap=3, rate=0.5, burst=4, backlog=9)
         assert queue.users.set("ann", cap=None, rate=1)
         found = queue.users.get("ann")
         assert found.own_limits == Limits(weight=2, rate=1, burst=4, backlog=9)
         assert (found.weight, found.cap, found.limits.rate) == (2, None, 1)
 
-    def test_the_same_again_changes_nothing_and_says_so(self, queue: TaskQueue) -> None:
+    def test_setting_the_same_again_changes_nothing_and_returns_false(self, queue: TaskQueue) -> None:
         assert queue.users.set("ann", cap=3)
         assert not queue.users.set("ann", cap=3)
         assert not queue.users.set("ann", weight=None)
 
-    def test_defaults_hold_for_those_without_a_setting_of_their_own(self, queue: TaskQueue) -> None:
+    def test_defaults_apply_to_users_without_their_own_limits(self, queue: TaskQueue) -> None:
         assert queue.users.set_defaults(cap=5, rate=7, backlog=100, burst=2)
         queue.users.set("ann", cap=1)
         fill(queue, "bob", 1)
@@ -53,7 +53,7 @@ class TestSetting:
         assert queue.users.set_defaults(cap=None)
         assert queue.users.get("bob").cap is None
 
-    def test_a_reset_takes_all_back_and_leaves_the_defaults(self, queue: TaskQueue) -> None:
+    def test_a_reset_removes_all_limits_and_keeps_the_defaults(self, queue: TaskQueue) -> None:
         queue.users.set_defaults(cap=5)
         queue.users.set("ann", cap=1, weight=3)
         queue.users.pause("ann")
@@ -62,7 +62,7 @@ class TestSetting:
         found = queue.users.get("ann")
         assert (found.own_limits, found.cap, found.weight) == (Limits(), 5, 1)
 
-    def test_every_wrong_value_is_said_at_once_and_nothing_is_sent(self, queue: TaskQueue, spy: Any) -> None:
+    def test_all_invalid_values_are_reported_at_once_and_nothing_is_sent(self, queue: TaskQueue, spy: Any) -> None:
         with pytest.raises(InvalidArgument) as caught:
             queue.users.set("ann", weight=0.001, cap=0, rate=-1, burst=1, backlog=0)
         assert [problem.split(" must")[0] for problem in caught.value.problems] == [
@@ -75,28 +75,28 @@ class TestSetting:
 
     @pytest.mark.parametrize("value", NOT_NUMBERS)
     @pytest.mark.parametrize("name", ["weight", "cap", "rate", "burst", "backlog"])
-    def test_what_is_no_number_is_refused(self, queue: TaskQueue, spy: Any, name: str, value: Any) -> None:
+    def test_a_value_that_is_not_a_number_is_refused(self, queue: TaskQueue, spy: Any, name: str, value: Any) -> None:
         with pytest.raises(InvalidArgument, match=f"{name} must be"):
             queue.users.set("ann", **{name: value})
         assert spy.scripts == []
 
     @pytest.mark.parametrize("user", ["", "a\nb", "x" * 129, 5])
-    def test_what_is_no_user_is_refused(self, queue: TaskQueue, spy: Any, user: Any) -> None:
+    def test_an_invalid_user_id_is_refused(self, queue: TaskQueue, spy: Any, user: Any) -> None:
         with pytest.raises(InvalidArgument, match="user_id"):
             queue.users.set(user, cap=1)
-        for one in (queue.users.pause, queue.users.resume, queue.users.reset):
+        for method in (queue.users.pause, queue.users.resume, queue.users.reset):
             with pytest.raises(InvalidArgument, match="user_id"):
-                one(user)
+                method(user)
         others: list[Any] = [queue.users.get, lambda user: queue.tasks.cancel_all(user_id=user)]
         for other in others:
             with pytest.raises(InvalidArgument, match="user_id"):
                 other(user)
         assert spy.scripts == []
 
-    def test_to_set_nothing_is_a_mistake(self, queue: TaskQueue) -> None:
-        with pytest.raises(InvalidArgument, match="name one of weight, cap, rate, burst, backlog"):
+    def test_setting_nothing_is_refused(self, queue: TaskQueue) -> None:
+        with pytest.raises(InvalidArgument, match="give at least one of weight, cap, rate, burst, backlog"):
             queue.users.set("ann")
-        with pytest.raises(InvalidArgument, match="name one of cap, rate, burst, backlog"):
+        with pytest.raises(InvalidArgument, match="give at least one of cap, rate, burst, backlog"):
             queue.users.set_defaults(cap=UNCHANGED)
 
 
@@ -113,7 +113,7 @@ class TestPause:
 
 
 class TestCancelAll:
-    def test_all_that_waits_is_canceled_with_the_reason(self, queue: TaskQueue) -> None:
+    def test_all_waiting_tasks_are_canceled_with_the_reason(self, queue: TaskQueue) -> None:
         handles = [*fill(queue, "ann", 3), *fill(queue, "ann", 1, delay=60)]
         (other,) = fill(queue, "bob", 1)
         report = queue.tasks.cancel_all(reason="the account is closed", user_id="ann")
@@ -131,17 +131,17 @@ class TestCancelAll:
         assert not any(handle.state().ended for handle in handles)
 
     @pytest.mark.parametrize("filters", [{}, {"user_id": None}, {"user_id": ""}, {"user_id": 5}])
-    def test_filters_that_could_mean_everybody_are_refused(self, queue: TaskQueue, spy: Any, filters: Any) -> None:
+    def test_filters_that_would_match_all_users_are_refused(self, queue: TaskQueue, spy: Any, filters: Any) -> None:
         with pytest.raises(InvalidArgument, match="user"):
             queue.tasks.cancel_all(**filters)
         assert spy.scripts == []
 
-    def test_a_filter_that_does_not_exist_is_a_mistake(self, queue: TaskQueue, spy: Any) -> None:
+    def test_an_unknown_filter_is_a_type_error(self, queue: TaskQueue, spy: Any) -> None:
         with pytest.raises(TypeError, match="no filter 'user': did you mean 'user_id'"):
             queue.tasks.cancel_all(user="ann")  # type: ignore[call-arg]  # what this tests
         assert spy.scripts == []
 
-    def test_a_large_backlog_goes_in_several_calls(self, queue: TaskQueue, spy: Any) -> None:
+    def test_a_large_backlog_is_canceled_in_several_calls(self, queue: TaskQueue, spy: Any) -> None:
         for _ in range(3):
             fill(queue, "ann", 800)
         spy.scripts.clear()
@@ -149,7 +149,7 @@ class TestCancelAll:
         assert spy.scripts == ["purge"] * 3
         assert queue.info().tasks[TaskState.QUEUED] == 0
 
-    def test_a_producer_that_pushes_on_makes_it_neither_endless_nor_spare_what_waited(
+    def test_concurrent_pushes_neither_keep_it_running_nor_save_the_tasks_that_waited(
         self, queue: TaskQueue, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         old = [handle for _ in range(2) for handle in fill(queue, "ann", 700)]
@@ -171,7 +171,7 @@ class TestCancelAll:
 
 
 class TestReading:
-    def test_a_user_tells_what_it_has_and_why_it_waits(self, queue: TaskQueue, worker: Any) -> None:
+    def test_the_info_of_a_user_says_what_it_has_and_why_it_waits(self, queue: TaskQueue, worker: Any) -> None:
         queue.users.set("ann", cap=1)
         fill(queue, "ann", 3)
         worker.take()
@@ -179,32 +179,32 @@ class TestReading:
         assert (found.waiting, found.running, found.reason) == (2, 1, WaitReason.USER_CAP)
         assert str(found) == "user 'ann' runs 1 task, as many as its cap of 1 allows"
 
-    def test_a_user_whose_tasks_wait_for_others_says_so(self, queue: TaskQueue) -> None:
+    def test_the_info_of_a_user_says_that_its_tasks_wait_for_others(self, queue: TaskQueue) -> None:
         first = Task(payload=1, user_id="ann", delay=600)
         queue.push(first >> Task(payload=2))
         found = queue.users.get("ann")
         assert str(found) == "user 'ann' has 2 tasks that must wait for a time or for others"
 
-    def test_a_task_tells_why_it_waits(self, queue: TaskQueue) -> None:
+    def test_the_explanation_of_a_task_says_why_it_waits(self, queue: TaskQueue) -> None:
         queue.users.pause("ann")
         _, second = fill(queue, "ann", 2)
         found = second.explain()
         assert (found.ahead_in_user, found.reason, found.next_start_at) == (1, WaitReason.USER_PAUSED, None)
         assert str(found).endswith("user 'ann' is paused: nothing is started until it is resumed")
 
-    def test_what_nobody_knows_is_not_found(self, queue: TaskQueue) -> None:
+    def test_an_unknown_task_is_not_found(self, queue: TaskQueue) -> None:
         with pytest.raises(TaskNotFound):
             queue.task("nothing").explain()
         with pytest.raises(InvalidTask, match="task_id"):
             queue.task("").explain()
 
-    def test_a_user_that_the_queue_does_not_know_has_nothing(self, queue: TaskQueue) -> None:
+    def test_an_unknown_user_has_no_tasks_and_the_default_limits(self, queue: TaskQueue) -> None:
         found = queue.users.get("nobody")
         assert (found.waiting, found.running, found.served, found.since) == (0, 0, 0, None)
         assert (found.reason, str(found)) == (WaitReason.IDLE, "user 'nobody' has no task that waits")
         assert found.own_limits == Limits()
 
-    def test_all_users_are_given_one_after_the_other(self, queue: TaskQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_all_users_are_yielded(self, queue: TaskQueue, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("fairque.client._sync.users.MAX_PAGE", 2)
         for user in ("ann", "bob", "cem"):
             fill(queue, user, 1)
@@ -220,12 +220,12 @@ class TestReading:
         assert (rest.next, rest.scanned, len(rest), rest[0].user_id) == (None, 1, 1, "cem")
 
     @pytest.mark.parametrize("page", [{"limit": 0}, {"limit": 1_001}, {"limit": True}, {"after": "a\nb"}, {"after": 5}])
-    def test_a_page_that_cannot_be_is_refused(self, queue: TaskQueue, spy: Any, page: Any) -> None:
+    def test_an_invalid_page_is_refused(self, queue: TaskQueue, spy: Any, page: Any) -> None:
         with pytest.raises(InvalidArgument, match=r"limit must be|after"):
             queue.users.list(**page)
         assert spy.scripts == []
 
-    def test_two_snapshots_tell_who_got_what(self, queue: TaskQueue, worker: Any) -> None:
+    def test_two_snapshots_show_what_each_user_got(self, queue: TaskQueue, worker: Any) -> None:
         queue.set(cost_mode=CostMode.COUNT)
         queue.users.set("ann", weight=3)
         fill(queue, "ann", 20)
@@ -237,7 +237,7 @@ class TestReading:
         for _ in range(10):
             worker.finish()
         report = queue.users.snapshot().since(before)
-        assert [(one.user_id, one.fair_share) for one in report.users] == [("ann", 0.75), ("bob", 0.25)]
+        assert [(share.user_id, share.fair_share) for share in report.users] == [("ann", 0.75), ("bob", 0.25)]
         assert report.jain is not None
         assert report.jain > 0.9
 
@@ -274,7 +274,7 @@ class TestConfigure:
     @pytest.mark.parametrize(
         "changes", [{"backlog": 0}, {"backlog": -1}, {"backlog": float("nan")}, {"backlog": True}, {"cost_mode": "sum"}]
     )
-    def test_what_cannot_be_is_refused_and_nothing_sent(self, queue: TaskQueue, spy: Any, changes: Any) -> None:
+    def test_invalid_settings_are_refused_and_nothing_is_sent(self, queue: TaskQueue, spy: Any, changes: Any) -> None:
         with pytest.raises(InvalidArgument, match=r"backlog|cost_mode"):
             queue.set(**changes)
         assert spy.scripts == []
@@ -287,13 +287,13 @@ class TestConfigure:
 
 
 @pytest.mark.parametrize("cost", [-1, float("nan"), float("inf"), "1"])
-def test_a_cost_that_is_none_is_refused(queue: TaskQueue, cost: Any) -> None:
+def test_an_invalid_cost_is_refused(queue: TaskQueue, cost: Any) -> None:
     with pytest.raises(InvalidTask, match="cost must be a number of seconds from 0"):
         queue.push(Task(func="f", user_id="ann", cost=cost))
     assert queue.info().totals["pushed"] == 0
 
 
-async def test_the_same_on_an_event_loop(async_queue: AsyncTaskQueue, async_spy: Any) -> None:
+async def test_the_asynchronous_queue_does_the_same(async_queue: AsyncTaskQueue, async_spy: Any) -> None:
     queue, users = async_queue, async_queue.users
     assert await queue.set(cost_mode=CostMode.COUNT, backlog=50)
     assert await users.set("ann", weight=2, cap=1)

@@ -1,4 +1,4 @@
-"""Waiting: woken by the server, never polling, through lost connections, from many threads."""
+"""Waiting: woken by the server without polling, also across lost connections and from many threads."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -30,13 +30,11 @@ def add(a: int, b: int) -> int:
 
 
 def watches(spy: Any, number: int) -> None:
-    """Wait until so many calls to watch have been answered: from then on the server has to wake the waiter."""
+    """Wait until that many watch calls have been answered; from then on, only the server can wake the waiter."""
     eventually(lambda: spy.scripts.count("watch") >= number, what=f"{number} watch calls")
 
 
-def test_a_waiter_is_woken_by_the_server_after_one_look(
-    queue: TaskQueue, worker: Any, in_thread: Any, spy: Any
-) -> None:
+def test_the_server_wakes_a_waiter_after_one_read(queue: TaskQueue, worker: Any, in_thread: Any, spy: Any) -> None:
     handle = queue.push(add.task(1, 2))
     waiting = in_thread(handle.result)
     watches(spy, 1)
@@ -55,7 +53,7 @@ def test_the_wake_up_takes_no_polling_interval(queue: TaskQueue, worker: Any, in
     assert woken_at - finished_at < 0.5
 
 
-def test_a_wait_in_vain_looks_at_its_begin_and_at_its_end_only(queue: TaskQueue, spy: Any) -> None:
+def test_a_wait_that_times_out_reads_only_at_its_start_and_end(queue: TaskQueue, spy: Any) -> None:
     with pytest.raises(TimeoutError):
         queue.push(add.task(1, 2)).result(timeout=0.5)
     assert spy.scripts == ["push", "watch", "watch"]
@@ -71,7 +69,9 @@ def test_every_ending_wakes_the_waiter(queue: TaskQueue, worker: Any, in_thread:
     assert waiting.outcome().ended
 
 
-def test_a_message_that_cannot_be_read_ends_no_wait(queue: TaskQueue, worker: Any, in_thread: Any, spy: Any) -> None:
+def test_a_message_that_cannot_be_read_does_not_end_a_wait(
+    queue: TaskQueue, worker: Any, in_thread: Any, spy: Any
+) -> None:
     handle = queue.push(add.task(1, 2))
     waiting = in_thread(handle.result)
     watches(spy, 1)
@@ -93,7 +93,7 @@ def test_a_result_too_large_for_the_message_is_read(queue: TaskQueue, worker: An
     assert spy.scripts == ["push", "watch", "watch"]
 
 
-def test_a_result_with_line_breaks_arrives_whole(queue: TaskQueue, worker: Any, in_thread: Any, spy: Any) -> None:
+def test_a_result_with_line_breaks_arrives_complete(queue: TaskQueue, worker: Any, in_thread: Any, spy: Any) -> None:
     handle = queue.push(add.task(1, 2))
     waiting = in_thread(handle.result)
     watches(spy, 1)
@@ -106,7 +106,7 @@ def test_many_threads_wait_for_one_task(queue: TaskQueue, worker: Any, in_thread
     waiting = [in_thread(handle.result) for _ in range(20)]
     watches(spy, 20)
     worker.finish(3)
-    assert [one.outcome() for one in waiting] == [3] * 20
+    assert [thread.outcome() for thread in waiting] == [3] * 20
 
 
 def test_many_tasks_are_waited_for_on_one_subscription(
@@ -118,10 +118,12 @@ def test_many_tasks_are_waited_for_on_one_subscription(
     assert len(server.pubsub_channels(f"{queue._link.keys.prefix}done:*")) == 1
     for _ in handles:
         worker.finish(worker.keys.name)
-    assert {one.outcome() for one in waiting.values()} == {worker.keys.name}
+    assert {thread.outcome() for thread in waiting.values()} == {worker.keys.name}
 
 
-def test_a_waiter_hears_only_of_its_own_task(queue: TaskQueue, worker: Any, in_thread: Any, spy: Any) -> None:
+def test_a_waiter_receives_only_the_ending_of_its_own_task(
+    queue: TaskQueue, worker: Any, in_thread: Any, spy: Any
+) -> None:
     first, second = queue.push_many([add.task(1, 1), add.task(2, 2)])
     waiting = in_thread(second.result)
     watches(spy, 1)
@@ -131,7 +133,7 @@ def test_a_waiter_hears_only_of_its_own_task(queue: TaskQueue, worker: Any, in_t
     assert waiting.outcome() == "second"
 
 
-def test_a_lost_subscription_comes_back_and_the_waiter_looks_once_more(
+def test_after_a_lost_subscription_the_waiter_reads_once_more(
     queue: TaskQueue, worker: Any, in_thread: Any, spy: Any, server: Any
 ) -> None:
     handle = queue.push(add.task(1, 2))
@@ -144,14 +146,14 @@ def test_a_lost_subscription_comes_back_and_the_waiter_looks_once_more(
     assert spy.scripts == ["push", "watch", "watch"]
 
 
-def test_an_ending_while_nobody_listened_is_not_lost(
+def test_an_ending_during_a_lost_connection_is_not_lost(
     queue: TaskQueue, worker: Any, in_thread: Any, spy: Any, server: Any
 ) -> None:
     handle = queue.push(add.task(1, 2))
     waiting = in_thread(handle.result)
     watches(spy, 1)
     held = worker.take()
-    # One transaction: the channel is deaf when the task ends.
+    # In one transaction, so that nothing is subscribed when the task ends.
     with server.pipeline(transaction=True) as at_once:
         at_once.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
         at_once.set(f"{worker.keys.prefix}r:{held.task_id}", b"3")
@@ -162,13 +164,13 @@ def test_an_ending_while_nobody_listened_is_not_lost(
 
 @pytest.fixture
 def impatient_queue(settings: ClientSettings) -> Iterator[TaskQueue]:
-    """A queue object that gives a silent server up after 50 ms."""
+    """A queue object whose calls time out after 50 ms."""
     redis = RedisSection(url=settings.redis.url, socket_timeout=0.05, retries=0)
     with TaskQueue(evolve(settings, redis=redis)) as queue:
         yield queue
 
 
-def test_a_wait_outlives_a_server_that_does_not_answer_for_a_while(
+def test_a_wait_survives_a_server_that_does_not_answer_for_a_while(
     impatient_queue: TaskQueue, spy_on: Any, worker: Any, in_thread: Any, server: Any
 ) -> None:
     link = impatient_queue._link
@@ -177,29 +179,29 @@ def test_a_wait_outlives_a_server_that_does_not_answer_for_a_while(
     waiting = in_thread(handle.result)
     watches(spy, 1)
     server.client_pause(500, all=True)
-    link._waiters.rouse()
+    link._waiters.wake_all()
     eventually(lambda: "RedisUnavailable" in spy.errors)
     worker.finish(3)
     assert waiting.outcome() == 3
 
 
-def test_a_server_that_does_not_answer_the_first_question_is_an_error(impatient_queue: TaskQueue, server: Any) -> None:
+def test_a_server_that_does_not_answer_the_first_call_is_an_error(impatient_queue: TaskQueue, server: Any) -> None:
     handle = impatient_queue.push(add.task(1, 2))
     server.client_pause(500, all=True)
     with pytest.raises(RedisUnavailable):
         handle.result()
-    # The pause is over when the server answers again.
+    # The pause has ended once the server answers again.
     server.ping()
 
 
-def test_a_record_that_goes_while_it_is_waited_for_has_expired(
+def test_a_record_that_disappears_during_a_wait_has_expired(
     queue: TaskQueue, in_thread: Any, spy: Any, server: Any
 ) -> None:
     handle = queue.task(queue.push(add.task(1, 2)).task_id)
     waiting = in_thread(handle.result)
     watches(spy, 1)
     server.delete(f"{queue._link.keys.prefix}t:{handle.task_id}")
-    queue._link._waiters.rouse()
+    queue._link._waiters.wake_all()
     with pytest.raises(ResultExpired):
         waiting.outcome()
 
@@ -208,12 +210,12 @@ def test_closing_the_queue_ends_every_wait(queue: TaskQueue, in_thread: Any, spy
     waiting = [in_thread(handle.result) for handle in queue.push_many([add.task(1, 2), add.task(3, 4)])]
     watches(spy, 2)
     queue.close()
-    for one in waiting:
+    for thread in waiting:
         with pytest.raises(FairqueError, match="is closed"):
-            one.outcome()
+            thread.outcome()
 
 
-def test_nobody_is_remembered_after_the_wait(queue: TaskQueue, worker: Any) -> None:
+def test_no_waiter_is_kept_after_the_wait(queue: TaskQueue, worker: Any) -> None:
     handle = queue.push(add.task(1, 2))
     handle.wait(timeout=0.01)
     worker.finish(3)
@@ -221,31 +223,31 @@ def test_nobody_is_remembered_after_the_wait(queue: TaskQueue, worker: Any) -> N
     assert queue._link._waiters._by_task == {}
 
 
-def test_a_message_for_nobody_is_ignored() -> None:
+def test_a_message_without_a_waiter_is_ignored() -> None:
     waiters = Waiters()
-    waiters.hear(b"t1\nFINISHED\n13")
-    heard: list[Any] = []
-    with waiters.waiting(["t1"], heard.append):
-        waiters.hear(b"t2\nFINISHED\n14")
-        waiters.hear(b't1\nCANCELED\n1"a\nb"')
-        waiters.hear(b"t1\nFINISHED\n0")
-        waiters.hear(b't1\nPROGRESS\n5\n{"done":1}')
-    assert heard == [("t1", Outcome(TaskState.CANCELED, b'"a\nb"')), ("t1", None)]
+    waiters.dispatch(b"t1\nFINISHED\n13")
+    received: list[Any] = []
+    with waiters.waiting(["t1"], received.append):
+        waiters.dispatch(b"t2\nFINISHED\n14")
+        waiters.dispatch(b't1\nCANCELED\n1"a\nb"')
+        waiters.dispatch(b"t1\nFINISHED\n0")
+        waiters.dispatch(b't1\nPROGRESS\n5\n{"done":1}')
+    assert received == [("t1", Outcome(TaskState.CANCELED, b'"a\nb"')), ("t1", None)]
 
 
-def test_who_wants_to_hear_of_progress_does() -> None:
+def test_progress_reaches_the_waits_that_asked_for_it() -> None:
     waiters = Waiters()
-    heard: list[Any] = []
-    with waiters.waiting(["t1", "t2"], heard.append, progress=True):
-        waiters.hear(b't1\nPROGRESS\n5\n{"done":1,"total":4,"attempt":2}')
-    assert heard == [("t1", Progress(1, 4, attempt=2, updated_at=5))]
+    received: list[Any] = []
+    with waiters.waiting(["t1", "t2"], received.append, progress=True):
+        waiters.dispatch(b't1\nPROGRESS\n5\n{"done":1,"total":4,"attempt":2}')
+    assert received == [("t1", Progress(1, 4, attempt=2, updated_at=5))]
 
 
-def test_who_waits_for_many_tasks_is_roused_once() -> None:
+def test_a_wait_for_many_tasks_is_woken_once() -> None:
     waiters = Waiters()
-    heard: list[Any] = []
-    with waiters.waiting(["t1", "t2", "t3"], heard.append):
-        waiters.rouse()
-    assert heard == [None]
-    waiters.rouse()
-    assert heard == [None]
+    received: list[Any] = []
+    with waiters.waiting(["t1", "t2", "t3"], received.append):
+        waiters.wake_all()
+    assert received == [None]
+    waiters.wake_all()
+    assert received == [None]

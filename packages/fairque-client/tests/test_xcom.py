@@ -1,4 +1,4 @@
-"""@xcom_push and @xcom_pull: what they make of a function, and what they refuse."""
+"""@xcom_push and @xcom_pull: how they change a function, and what they refuse."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +25,7 @@ def load(before: int, rows: list[str], behind: int = 2, *rest: int, hints: Any =
 
 
 def use_of(name: str) -> XComUse:
-    """What a worker finds."""
+    """The pushed and pulled keys that a worker finds."""
     return xcom_use(REGISTRY.find(name).func)
 
 
@@ -51,11 +51,11 @@ class TestWhatAWorkerFinds:
 
 
 class TestDirectCalls:
-    def test_they_are_as_ever(self) -> None:
+    def test_direct_calls_pass_all_arguments(self) -> None:
         assert extract("u") == ["u"]
         assert load(1, ["u"], 3, 4, hints=5, x=6) == [1, ["u"], 3, (4,), 5, {"x": 6}]
 
-    async def test_those_of_coroutines_too(self) -> None:
+    async def test_direct_calls_of_coroutine_functions_pass_all_arguments(self) -> None:
         @task(name="xcom.later")
         @xcom_push("raw")
         @xcom_pull(rows="raw")
@@ -67,16 +67,16 @@ class TestDirectCalls:
 
 
 class TestTasks:
-    def test_a_task_is_made_without_the_pulled_arguments(self) -> None:
+    def test_a_task_is_created_without_the_pulled_arguments(self) -> None:
         assert load.task(1).args == (1,)
         assert isinstance(load, TaskFunction)
 
-    def test_parameters_behind_them_are_given_by_name(self) -> None:
+    def test_later_parameters_are_passed_by_name(self) -> None:
         made = load.task(1, behind=3, x=6)
         assert (made.args, made.kwargs) == ((1,), {"behind": 3, "x": 6})
 
     @pytest.mark.parametrize(("args", "kwargs"), [((1, 2), {}), ((1, 2, 3), {}), ((), {}), ((1,), {"before": 1})])
-    def test_others_are_a_type_error(self, args: Any, kwargs: Any) -> None:
+    def test_other_arguments_are_a_type_error(self, args: Any, kwargs: Any) -> None:
         with pytest.raises(TypeError, match=r"xcom\.load cannot be called like this"):
             load.task(*args, **kwargs)
 
@@ -93,21 +93,21 @@ class TestTasks:
 
 
 class TestRefusals:
-    def test_they_stand_below_task(self) -> None:
-        with pytest.raises(TypeError, match=r"put @xcom_push below @task: 'xcom\.extract' is a task function already"):
+    def test_they_are_refused_above_task(self) -> None:
+        with pytest.raises(TypeError, match=r"put @xcom_push below @task: 'xcom\.extract' is already a task function"):
             xcom_push("raw")(extract)
-        with pytest.raises(TypeError, match=r"put @xcom_pull below @task: 'xcom\.load' is a task function already"):
+        with pytest.raises(TypeError, match=r"put @xcom_pull below @task: 'xcom\.load' is already a task function"):
             xcom_pull(before="raw")(load)
 
     @pytest.mark.parametrize("key", ["", "a\nb", "x" * 129, 5, None])
-    def test_a_key_is_an_id(self, key: Any) -> None:
+    def test_an_invalid_key_is_refused(self, key: Any) -> None:
         with pytest.raises(InvalidTask, match="key "):
             xcom_push(key)
         with pytest.raises(InvalidTask, match="the key of rows "):
             xcom_pull(rows=key)
 
-    def test_a_pull_names_parameters(self) -> None:
-        with pytest.raises(TypeError, match=r"name the parameters and their keys: @xcom_pull\(rows='raw'"):
+    def test_a_pull_without_parameters_is_refused(self) -> None:
+        with pytest.raises(TypeError, match=r"give parameters and their keys: @xcom_pull\(rows='raw'"):
             xcom_pull(task=extract)
 
     @pytest.mark.parametrize(
@@ -119,11 +119,11 @@ class TestRefusals:
             lambda **rows: rows,
         ],
     )
-    def test_the_function_takes_them_by_name(self, func: Callable[..., Any]) -> None:
-        with pytest.raises(TypeError, match="has no parameter 'rows' that can be given by name"):
+    def test_parameters_that_cannot_be_passed_by_name_are_refused(self, func: Callable[..., Any]) -> None:
+        with pytest.raises(TypeError, match="has no parameter 'rows' that can be passed by name"):
             xcom_pull(rows="raw")(func)
 
-    def test_a_parameter_is_pulled_once(self) -> None:
+    def test_a_parameter_cannot_be_pulled_twice(self) -> None:
         @xcom_pull(rows="raw")
         def use(rows: int) -> None: ...
 

@@ -96,7 +96,7 @@ class TestApply:
     def test_what_is_not_declared_any_more_is_named_and_pruned_when_asked(self, command: Command) -> None:
         command("apply", "file.yaml")
         Path("file.yaml").write_text(FILE[: FILE.index("  often:")])
-        line = "schedule 'often': is not declared any more, "
+        line = "schedule 'often': is no longer declared, "
         assert f"{line}left as it is" in command("apply", "file.yaml").stdout
         dry = command("apply", "file.yaml", "--prune", "--dry-run").stdout
         assert dry == f"{line}would be removed\n0 would change, 1 as they are, 1 would be removed\n"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from fairque.client.schedule_plans import applying
-from fairque.client.steps import carried_out
+from fairque.client.schedule_plans import apply_schedules
+from fairque.client.steps import run_steps
 from fairque.protocol.calls.edition import Edition
 from fairque.protocol.calls.limits import Setting
 from fairque.protocol.calls.schedules import Storing, read_known
@@ -67,8 +67,8 @@ def names(bench: "Bench") -> list[str]:
 
 def redefine(bench: "Bench", one: Schedule) -> None:
     """What somebody does that stores another definition."""
-    steps = applying(bench.keys, [one], message_limit=9_999)
-    carried_out(bench.runner.run, bench.runner.run_all, steps)
+    steps = apply_schedules(bench.keys, [one], message_limit=9_999)
+    run_steps(bench.runner.run, bench.runner.run_all, steps)
 
 
 def interval(bench: "Bench", name: str) -> int | None:
@@ -431,8 +431,8 @@ class TestLooks:
         with PlainServer() as server, closing(Runner(RedisSection(url=server.url, retries=0))) as runner:
             one = Keeper(runner, keys, 9_999, NONE, Metrics("q"))
             one.declare([every("s", 60)])
-            steps = applying(keys, [every("s", 120)], message_limit=9_999)
-            carried_out(runner.run, runner.run_all, steps)
+            steps = apply_schedules(keys, [every("s", 120)], message_limit=9_999)
+            run_steps(runner.run, runner.run_all, steps)
             one.note_edition(Edition(1, 9))
             one.note_edition(Edition(1, 7))
             server.kill()

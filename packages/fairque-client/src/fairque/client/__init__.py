@@ -1,7 +1,7 @@
 """fairque for producers: push tasks to a queue that is fair between users, and wait for their results.
 
-What a module of tasks needs is imported with it; a queue object, and what its methods take and return, when it is first
-named. So tasks are defined without redis-py, and a producer loads only what it uses.
+This imports what a module with tasks needs, without redis-py. Queue objects, and what their methods take and return, are
+imported at their first use.
 """
 
 from importlib import import_module
@@ -105,7 +105,7 @@ __all__ = [  # noqa: RUF022 - see above
     "CostMode",
     "TaskInfo",
     "TaskState",
-    # Its tasks, many at a time
+    # Its tasks, in bulk
     "Tasks",
     "AsyncTasks",
     "TaskFilter",
@@ -149,12 +149,12 @@ __all__ = [  # noqa: RUF022 - see above
     "Output",
     "Priority",
     "Backoff",
-    # What runs, seen from inside
+    # Inside a running task
     "TaskContext",
     "current_context",
     "xcom_push",
     "xcom_pull",
-    # What a task raises to decide for itself
+    # What a task raises to choose its ending
     "Retry",
     "Snooze",
     "StopReason",
@@ -193,7 +193,7 @@ __all__ = [  # noqa: RUF022 - see above
     "__version__",
 ]
 
-#: The modules of the names that are imported when they are first asked for.
+#: The modules of the names that are imported at their first use.
 _HOMES = {
     "AsyncDeadLetters": "fairque.client._async.dead_letters",
     "AsyncPipelineHandle": "fairque.client._async.pipelines",

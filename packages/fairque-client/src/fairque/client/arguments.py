@@ -1,4 +1,4 @@
-"""Arguments of a queue's methods: what they mean to a call, and which are refused."""
+"""Checks the arguments of a queue's methods and converts them for the calls."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -40,15 +40,15 @@ class Unchanged(Enum):
         return self.name
 
 
-#: Stands for a setting that stays what it is.
+#: The value of a setting that stays unchanged.
 UNCHANGED: Final = Unchanged.UNCHANGED
 
 
 def configuration(keys: QueueKeys, cost_mode: CostMode | Unchanged, backlog: int | Unchanged | None) -> Call[bool]:
-    """Build the call behind ``queue.set``.
+    """Build the call of ``queue.set``.
 
     Raises:
-        InvalidArgument: With every value that cannot be used.
+        InvalidArgument: With a problem for each invalid value.
     """
     if backlog == 0:
         raise InvalidArgument([f"queue {keys.name!r}: backlog must be 1 or more, or None for no limit, not 0"])
@@ -60,58 +60,58 @@ def configuration(keys: QueueKeys, cost_mode: CostMode | Unchanged, backlog: int
 
 
 def named(user_id: str) -> str:
-    """Refuse the empty name, which further down would stand for all users."""
+    """Refuse the empty user id, which the scripts take for the defaults of all users."""
     if user_id == ALL_USERS:
-        raise InvalidArgument(["user_id is empty: name one user, or call set_defaults for all of them"])
+        raise InvalidArgument(["user_id is empty: give the id of a user, or use set_defaults for all users"])
     return user_id
 
 
 def changed(user_id: str, changes: Mapping[LimitName, float | Unchanged | None]) -> list[Setting]:
-    """Return the settings that are given, at least one."""
+    """Return the given settings, at least one."""
     given = [Setting(user_id, name, value) for name, value in changes.items() if not isinstance(value, Unchanged)]
     if not given:
-        raise InvalidArgument([f"nothing to set is given: name one of {', '.join(changes)}"])
+        raise InvalidArgument([f"no setting is given: give at least one of {', '.join(changes)}"])
     return given
 
 
 def nothing(user_id: str) -> list[Setting]:
-    """Return the settings that take all back."""
+    """Return the settings that remove all limits of a user."""
     return [Setting(user_id, name, None) for name in LIMITS]
 
 
 def page_start(after: str | None) -> str | None:
-    """Return ``after`` if a page can begin there."""
+    """Return ``after`` if it is a valid start of a page."""
     if after is not None and (problem := id_problem(after, "after")):
         raise InvalidArgument(problem)
     return after
 
 
 def page_prefix(prefix: str) -> str:
-    """Return ``prefix`` if ids can begin so."""
+    """Return ``prefix`` if ids can start with it."""
     if prefix != "" and (problem := id_problem(prefix, "prefix")):
         raise InvalidArgument(problem)
     return prefix
 
 
 def page_size(limit: int) -> int:
-    """Return ``limit`` if a page can be so large."""
+    """Return ``limit`` if it is a valid size of a page."""
     if type(limit) is not int or not 1 <= limit <= MAX_PAGE:
         raise InvalidArgument(f"limit must be a whole number from 1 to {MAX_PAGE:,}, not {shown(limit)}")
     return limit
 
 
 def task_named(task_id: object, func: TaskMaker[Any, Any, Any] | None) -> str:
-    """Return the id of a task if it can be one.
+    """Return ``task_id`` if it is a valid task id.
 
     Raises:
-        InvalidTask: It cannot.
-        TypeError: It is a function, or what should be one of task functions is not.
+        InvalidTask: It is not.
+        TypeError: It is a function, or `func` is not a task function.
     """
     if callable(task_id):
         raise TypeError(
-            "queue.task(task_id) returns the handle of a task that was pushed: to make a function one of tasks, "
-            "decorate it with fairque.client.task"
+            "queue.task(task_id) returns the handle of a task that was pushed: to make a task function, decorate the "
+            "function with fairque.client.task"
         )
     if func is not None and not isinstance(func, TaskMaker):
-        raise TypeError(f"the function of a task is one that is decorated with fairque.client.task, not {shown(func)}")
+        raise TypeError(f"func must be a function decorated with fairque.client.task, not {shown(func)}")
     return check_id(task_id, "task_id")

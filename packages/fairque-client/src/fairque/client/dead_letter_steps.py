@@ -1,4 +1,4 @@
-"""Reading dead letters, retrying and deleting them, one or many, step by step."""
+"""Operations on dead letters, as steps."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-from fairque.client.filters import Chosen
+from fairque.client.filters import Selection
 from fairque.client.steps import Steps
 from fairque.protocol.calls.dead import delete, read_dead, redrive
 from fairque.protocol.calls.read import read_task
@@ -22,13 +22,13 @@ from fairque.protocol.wire.status import Status
 if TYPE_CHECKING:
     from fairque.protocol.model.infos import TaskInfo
 
-__all__ = ["deleting", "deleting_one", "getting", "listing", "retrying", "retrying_one"]
+__all__ = ["delete_letter", "delete_letters", "get_letter", "list_letters", "retry_letter", "retry_letters"]
 
-#: Letters that are read, and retried or deleted, in one call.
+#: Dead letters that one call reads, retries or deletes.
 _CHUNK = 100
 
 
-def getting(keys: QueueKeys, task_id: str) -> Steps[DeadLetter]:
+def get_letter(keys: QueueKeys, task_id: str) -> Steps[DeadLetter]:
     """Read one dead letter."""
     check_id(task_id, "task_id")
     task: TaskInfo = yield read_task(keys, task_id)
@@ -42,21 +42,20 @@ def getting(keys: QueueKeys, task_id: str) -> Steps[DeadLetter]:
     raise NotFound(f"task {task_id} of queue {keys.name!r} is {task.state}: it is not a dead letter")
 
 
-def listing(keys: QueueKeys, wanted: Chosen, after: str | None, limit: int) -> Steps[Page[DeadLetter]]:
-    """Read a page, and leave out what is not wanted."""
-    page = yield read_dead(keys, after=after or wanted.start, most=limit)
-    over = page and wanted.over(page[-1])
-    return evolve(page, items=tuple(filter(wanted, page)), next=None if over else page.next)
+def list_letters(keys: QueueKeys, selection: Selection, after: str | None, limit: int) -> Steps[Page[DeadLetter]]:
+    """Read a page of the selected dead letters."""
+    page = yield read_dead(keys, after=after or selection.start, most=limit)
+    last = page and selection.ends_before(page[-1])
+    return evolve(page, items=tuple(filter(selection, page)), next=None if last else page.next)
 
 
-def retrying_one(keys: QueueKeys, task_id: str, result_ttl_ms: int) -> Steps[RetryReport]:
+def retry_letter(keys: QueueKeys, task_id: str, result_ttl_ms: int) -> Steps[RetryReport]:
     """Make one dead letter runnable again."""
     while True:
         (answer,) = yield redrive(keys, [task_id], result_ttl_ms=result_ttl_ms)
         if answer.code == Status.FULL:
             raise QueueFull(
-                f"task {task_id} stays a dead letter: as many tasks wait in queue {keys.name!r} as its user, or the "
-                "queue, may have",
+                f"task {task_id} stays a dead letter: the backlog of its user, or of queue {keys.name!r}, is full",
                 answer.pause_ms / 1000,
             )
         if answer.code == Status.NOT_FOUND:
@@ -65,21 +64,21 @@ def retrying_one(keys: QueueKeys, task_id: str, result_ttl_ms: int) -> Steps[Ret
             return RetryReport(task_ids=(task_id,) if answer.code == Status.OK else (), refused=0)
 
 
-def deleting_one(keys: QueueKeys, task_id: str, result_ttl_ms: int) -> Steps[bool]:
-    """Delete one dead letter and return whether there was one."""
+def delete_letter(keys: QueueKeys, task_id: str, result_ttl_ms: int) -> Steps[bool]:
+    """Delete one dead letter and return whether it existed."""
     check_id(task_id, "task_id")
     changed, _ = yield from _delete(keys, [task_id], result_ttl_ms)
     return changed == 1
 
 
-def retrying(keys: QueueKeys, wanted: Chosen, result_ttl_ms: int, *, dry_run: bool) -> Steps[BulkReport]:
-    """Make all runnable again that are wanted and are dead letters when it begins, or only count them."""
-    return _in_batches(keys, wanted, lambda ids: _redrive(keys, ids, result_ttl_ms), dry_run=dry_run)
+def retry_letters(keys: QueueKeys, selection: Selection, result_ttl_ms: int, *, dry_run: bool) -> Steps[BulkReport]:
+    """Make the selected dead letters runnable again, as of the start of the call, or only count them."""
+    return _in_batches(keys, selection, lambda ids: _redrive(keys, ids, result_ttl_ms), dry_run=dry_run)
 
 
-def deleting(keys: QueueKeys, wanted: Chosen, result_ttl_ms: int, *, dry_run: bool) -> Steps[BulkReport]:
-    """Delete all that are wanted and are dead letters when it begins, or only count them."""
-    return _in_batches(keys, wanted, lambda ids: _delete(keys, ids, result_ttl_ms), dry_run=dry_run)
+def delete_letters(keys: QueueKeys, selection: Selection, result_ttl_ms: int, *, dry_run: bool) -> Steps[BulkReport]:
+    """Delete the selected dead letters, as of the start of the call, or only count them."""
+    return _in_batches(keys, selection, lambda ids: _delete(keys, ids, result_ttl_ms), dry_run=dry_run)
 
 
 def _redrive(keys: QueueKeys, ids: list[str], result_ttl_ms: int) -> Steps[tuple[int, int]]:
@@ -92,33 +91,33 @@ def _redrive(keys: QueueKeys, ids: list[str], result_ttl_ms: int) -> Steps[tuple
 
 
 def _delete(keys: QueueKeys, ids: list[str], result_ttl_ms: int) -> Steps[tuple[int, int]]:
-    gone = 0
+    deleted = 0
     while ids:
         codes = yield delete(keys, ids, result_ttl_ms=result_ttl_ms)
-        gone += codes.count(Status.OK)
+        deleted += codes.count(Status.OK)
         ids = [task_id for task_id, code in zip(ids, codes, strict=True) if code == Status.BUSY]
-    return gone, 0
+    return deleted, 0
 
 
 def _in_batches(
-    keys: QueueKeys, wanted: Chosen, act: Callable[[list[str]], Steps[tuple[int, int]]], *, dry_run: bool
+    keys: QueueKeys, selection: Selection, act: Callable[[list[str]], Steps[tuple[int, int]]], *, dry_run: bool
 ) -> Steps[BulkReport]:
-    """Do something to the ids of all letters that are wanted, page by page; it returns how many it changed and refused.
+    """Call ``act`` with the ids of the selected dead letters of each page; it returns how many it changed and refused.
 
-    One that fails again meanwhile is left alone: else this might never end.
+    Tasks that fail again meanwhile are skipped: otherwise this might never end.
     """
     matched = changed = refused = scanned = 0
-    after = wanted.start
+    after = selection.start
     while True:
         page = yield read_dead(keys, after=after, most=_CHUNK)
         now = page.read_at + timedelta(milliseconds=1)
-        if wanted.ended_before is None or now < wanted.ended_before:
-            wanted = evolve(wanted, ended_before=now)
-        ids = [letter.task_id for letter in page if wanted(letter)]
+        if selection.ended_before is None or now < selection.ended_before:
+            selection = evolve(selection, ended_before=now)
+        ids = [letter.task_id for letter in page if selection(letter)]
         matched, scanned = matched + len(ids), scanned + page.scanned
         if ids and not dry_run:
-            done = yield from act(ids)
-            changed, refused = changed + done[0], refused + done[1]
-        if page.next is None or wanted.over(page[-1]):
+            counts = yield from act(ids)
+            changed, refused = changed + counts[0], refused + counts[1]
+        if page.next is None or selection.ends_before(page[-1]):
             return BulkReport(matched=matched, changed=changed, refused=refused, scanned=scanned)
         after = page.next

@@ -1,4 +1,4 @@
-"""What lists and verbs on many are narrowed down to; a filter that can fit nothing is refused."""
+"""Filters of lists and bulk operations; a filter that cannot match anything is refused."""
 
 import difflib
 from collections.abc import Callable, Mapping
@@ -16,29 +16,29 @@ from fairque.protocol.model.registry import name_of
 from fairque.protocol.reasons import DeadReason
 from fairque.protocol.showing import shown
 
-__all__ = ["Chosen", "DeadLetterFilter", "TaskFilter", "chosen", "user_of"]
+__all__ = ["DeadLetterFilter", "Selection", "TaskFilter", "select", "user_of"]
 
 
 class TaskFilter(TypedDict, total=False):
-    """Which tasks are meant: those that all filters fit.
+    """Filters for tasks; a task must match all of them.
 
     Attributes:
-        user_id: Those of this user.
+        user_id: Tasks of this user.
     """
 
     user_id: str
 
 
 class DeadLetterFilter(TypedDict, total=False):
-    """Which dead letters are meant: those that all filters fit.
+    """Filters for dead letters; a dead letter must match all of them.
 
     Attributes:
-        user_id: Those of this user.
-        func: Those of this function, or of the function of that name.
-        reason: Those with this reason.
-        error_type: Those whose last error has this class name.
-        ended_after: Those that ended then or later.
-        ended_before: Those that ended earlier.
+        user_id: Dead letters of this user.
+        func: Dead letters of this function, or of the function with this name.
+        reason: Dead letters with this reason.
+        error_type: Dead letters whose last error has this class name.
+        ended_after: Dead letters that ended at this time or later.
+        ended_before: Dead letters that ended before this time.
     """
 
     user_id: str
@@ -50,50 +50,50 @@ class DeadLetterFilter(TypedDict, total=False):
 
 
 @frozen
-class Chosen:
-    """Which dead letters are meant.
+class Selection:
+    """The dead letters that match filters.
 
     Attributes:
-        given: What has to be the same, by the name of the attribute.
-        start: After which letter reading begins; None for the first.
-        ended_before: When those that are meant have ended; None for any time.
+        values: Required values of attributes, by filter name.
+        start: Read after this cursor; None for the start of the list.
+        ended_before: Only those that ended before this time; None for any time.
     """
 
-    given: Mapping[str, Any]
+    values: Mapping[str, Any]
     start: str | None
     ended_before: datetime | None
 
     def __call__(self, letter: DeadLetter) -> bool:
-        """Whether it is one of them."""
-        found = {
+        """Return whether a dead letter matches."""
+        actual = {
             "user_id": letter.user_id,
             "func": letter.func,
             "reason": letter.reason,
             "error_type": letter.error.type,
         }
-        return not self.over(letter) and all(found[name] == value for name, value in self.given.items())
+        return not self.ends_before(letter) and all(actual[name] == value for name, value in self.values.items())
 
-    def over(self, letter: DeadLetter) -> bool:
-        """Whether it, and with it each that follows, has ended too late."""
+    def ends_before(self, letter: DeadLetter) -> bool:
+        """Return whether a dead letter, and so all that follow it, ended too late to match."""
         return self.ended_before is not None and letter.ended_at >= self.ended_before
 
 
-def chosen(filters: DeadLetterFilter, *, needed: bool) -> Chosen:
-    """Return which dead letters are meant.
+def select(filters: DeadLetterFilter, *, required: bool) -> Selection:
+    """Check filters and return the selection they describe.
 
     Args:
-        filters: As they were given.
-        needed: Whether one has to be there.
+        filters: The filters of the caller.
+        required: Whether at least one filter is required.
 
     Raises:
-        InvalidArgument: With every filter that cannot be used, or there is none.
-        TypeError: There is no such filter.
+        InvalidArgument: With a problem for each invalid filter, or if a required filter is missing.
+        TypeError: A filter is unknown.
     """
     given: dict[str, Any] = dict(filters)
     problems = _problems(DeadLetterFilter, given)
-    if needed and not given:
+    if required and not given:
         problems.append(
-            f"no filter is given, so all dead letters would be meant: name one of {', '.join(_DEAD)}. "
+            f"without a filter this would affect all dead letters: give one of {', '.join(_DEAD)}. "
             "ended_before=datetime.now(UTC) means all until now"
         )
     if problems:
@@ -103,37 +103,37 @@ def chosen(filters: DeadLetterFilter, *, needed: bool) -> Chosen:
     if "reason" in given:
         given["reason"] = DeadReason(given["reason"])
     after, before = given.pop("ended_after", None), given.pop("ended_before", None)
-    return Chosen(given, None if after is None else f"{to_epoch_ms(after, 'ended_after')}:", before)
+    return Selection(given, None if after is None else f"{to_epoch_ms(after, 'ended_after')}:", before)
 
 
 def user_of(filters: TaskFilter) -> str:
-    """Return the user whose tasks are meant.
+    """Check filters and return the user whose tasks match.
 
     Raises:
-        InvalidArgument: None is named, or it cannot be a user.
-        TypeError: There is no such filter.
+        InvalidArgument: The user is missing or invalid.
+        TypeError: A filter is unknown.
     """
     if problems := _problems(TaskFilter, filters):
         raise InvalidArgument(problems)
     if "user_id" not in filters:
-        raise InvalidArgument("no filter is given, so all tasks of the queue would be meant: name a user with user_id")
+        raise InvalidArgument("without a filter this would affect all tasks of the queue: give a user_id")
     return filters["user_id"]
 
 
 def _problems(kind: type, given: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with filters.
+    """Return the problems of filters.
 
     Raises:
-        TypeError: One is not a filter of this kind.
+        TypeError: A filter is unknown.
     """
     problems = []
     for name, value in given.items():
         if name not in kind.__annotations__:
             close = difflib.get_close_matches(name, kind.__annotations__, n=1)
-            meant = f"did you mean {close[0]!r}?" if close else f"choose of {', '.join(kind.__annotations__)}"
-            raise TypeError(f"there is no filter {name!r}: {meant}")
+            hint = f"did you mean {close[0]!r}?" if close else f"use one of {', '.join(kind.__annotations__)}"
+            raise TypeError(f"there is no filter {name!r}: {hint}")
         if value is None:
-            problems.append(f"{name} is None: leave out a filter that is not meant")
+            problems.append(f"{name} is None: omit a filter that you do not need")
         elif problem := _CHECKS[name](name, value):
             problems.append(problem)
     return problems
@@ -152,7 +152,7 @@ def _reason(name: str, value: object) -> str | None:
     return None if value in reasons else f"{name} must be one of {', '.join(reasons)}, not {shown(value)}"
 
 
-def _moment(name: str, value: Any) -> str | None:
+def _time(name: str, value: Any) -> str | None:
     try:
         to_epoch_ms(value, name)
     except InvalidTask:
@@ -160,13 +160,13 @@ def _moment(name: str, value: Any) -> str | None:
     return None
 
 
-#: What each filter says of a value that it cannot have.
+#: For each filter, a function that returns what is wrong with a value, or None.
 _CHECKS: Mapping[str, Callable[[str, Any], str | None]] = {
     "user_id": _id,
     "func": _func,
     "reason": _reason,
     "error_type": _id,
-    "ended_after": _moment,
-    "ended_before": _moment,
+    "ended_after": _time,
+    "ended_before": _time,
 }
 _DEAD = tuple(DeadLetterFilter.__annotations__)

@@ -1,4 +1,4 @@
-"""`@task`: a function that can also make tasks of itself, and is called as before."""
+"""`@task`: the function can still be called directly, and also creates tasks."""
 
 import functools
 import inspect
@@ -17,7 +17,7 @@ from typing import (
     overload,
 )
 
-from fairque.client.faces import Face, face_of
+from fairque.client.caller_view import CallerView, caller_view_of
 from fairque.protocol import clock
 from fairque.protocol.model.context import TaskContext
 from fairque.protocol.model.ids import new_task_id
@@ -41,12 +41,12 @@ R_co = TypeVar("R_co", covariant=True)
 C_co = TypeVar("C_co", covariant=True)
 
 
-#: What `inspect` asks for to take an object for a function: so an ``async def`` stays a coroutine function.
+#: Attributes by which `inspect` recognizes a function: so an ``async def`` stays a coroutine function.
 _LIKE_A_FUNCTION = ("__code__", "__defaults__", "__kwdefaults__")
 
 
 class TaskMaker(Generic[P, R_co, C_co]):
-    """What `TaskFunction` and `AsyncTaskFunction` share: R is what the task results in, C what a call gives."""
+    """Base class of `TaskFunction` and `AsyncTaskFunction`: R is the result of a task, C that of a direct call."""
 
     __name__: str
     __qualname__: str
@@ -56,7 +56,7 @@ class TaskMaker(Generic[P, R_co, C_co]):
         self,
         func: Callable[P, C_co],
         name: str,
-        face: Face,
+        view: CallerView,
         given: Mapping[str, Any],
         base: "Self | None" = None,
     ) -> None:
@@ -66,13 +66,13 @@ class TaskMaker(Generic[P, R_co, C_co]):
                 setattr(self, detail, getattr(func, detail))
         self._name = name
         self._func = func
-        self._face = face
+        self._view = view
         self._given = given
         self._base = base
-        # All options are checked here, once; each task is this one with other arguments.
+        # Options are validated once, here; each task is a copy with other arguments.
         self._template: Task[R_co] = Task(func=name, **given)
 
-    # Properties: what `functools.wraps` copies to a wrapper would pass it off as this.
+    # Properties, since `functools.wraps` copies attributes, and a wrapper must not look like a task function.
     @property
     def task_name(self) -> str:
         """The name under which workers find the function."""
@@ -80,30 +80,30 @@ class TaskMaker(Generic[P, R_co, C_co]):
 
     @property
     def unreachable(self) -> str | None:
-        """Why no worker can find it, so that no task is made of it; None when one can."""
-        return self._face.unreachable
+        """Why no worker can find the function, so that it cannot create tasks; None if workers can."""
+        return self._view.unreachable
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> C_co:
-        """Call the function here and now, as if it were not decorated."""
+        """Call the function directly, as if it were not decorated."""
         return self._func(*args, **kwargs)
 
     def task(self, *args: P.args, **kwargs: P.kwargs) -> Task[R_co]:
-        """Make a task that calls the function with these arguments on a worker; push it to a queue.
+        """Create a task that calls the function with these arguments on a worker; push it to a queue.
 
-        A parameter that is annotated with `TaskContext` is not among them: the worker gives it.
+        Omit the parameter annotated with `TaskContext`: the worker passes it.
 
         Raises:
             TypeError: The function does not take these arguments.
-            FairqueError: No worker could find the function, since its module has no name there; the message says why.
+            FairqueError: No worker could find the function; the message says why.
         """
         if self.unreachable is not None:
             raise Unreachable(self.unreachable)
         REGISTRY.check_name(self.task_name)
         try:
-            self._face.bind(args, kwargs)
+            self._view.bind(args, kwargs)
         except TypeError as error:
-            signature, place = self._face.signature, context_place(self._func)
-            hint = f" ({place.name!r} is the context: the worker gives it)" if place else ""
+            signature, place = self._view.signature, context_place(self._func)
+            hint = f" ({place.name!r} is the context: the worker passes it)" if place else ""
             if misplaced := sorted((kwargs.keys() & TaskOptions.__annotations__) - signature.parameters.keys()):
                 hint += f" ({misplaced[0]} is an option: function.options({misplaced[0]}=...).task(...))"
             takes = signature.replace(return_annotation=inspect.Signature.empty)
@@ -118,25 +118,25 @@ class TaskMaker(Generic[P, R_co, C_co]):
         )
 
     def options(self, **options: Unpack[TaskOptions]) -> Self:
-        """Return the same function with some options changed; the others stay. See `TaskOptions`.
+        """Return the same function with some options changed; see `TaskOptions`.
 
         Raises:
-            InvalidTask: An option has a value that it cannot have; the message says which and why.
-            TypeError: There is no such option.
+            InvalidTask: An option has an invalid value; the message says which and why.
+            TypeError: An option is unknown.
         """
         check_options(options, TaskOptions.__optional_keys__)
         given = {**self._given, **options}
-        return type(self)(self._func, self.task_name, self._face, given, self._base or self)
+        return type(self)(self._func, self.task_name, self._view, given, self._base or self)
 
     def __repr__(self) -> str:
         return f"<task function {self.task_name!r}>"
 
     def __get__(self, instance: object, owner: type | None = None) -> Self:
-        """Return itself: in a class it does not become a method. This makes it a routine for `help` and `inspect`."""
+        """Return self: in a class it does not become a method. Makes it a routine for `help` and `inspect`."""
         return self
 
     def __reduce__(self) -> str | tuple[Any, ...]:
-        # Pickled by its place in its module, like any function; with options, as that and the options.
+        # Pickled by qualified name, like any function; with options, as the base function and the options.
         if self._base is None:
             return self.__qualname__
         return _with_options, (self._base, dict(self._given))
@@ -151,7 +151,7 @@ class TaskFunction(TaskMaker[P, R_co, R_co]):
 
 
 class AsyncTaskFunction(TaskMaker[P, R_co, Coroutine[Any, Any, R_co]]):
-    """The same of an ``async def``: ``f(...)`` gives its coroutine, ``f.task(...)`` a `Task` of what that returns."""
+    """An ``async def`` under `@task`: ``f(...)`` returns its coroutine, ``f.task(...)`` a `Task` of the result."""
 
 
 class ContextTaskFunction(TaskMaker[P, R_co, R_co]):
@@ -160,22 +160,22 @@ class ContextTaskFunction(TaskMaker[P, R_co, R_co]):
     if TYPE_CHECKING:
 
         def __call__(self, ctx: TaskContext, /, *args: P.args, **kwargs: P.kwargs) -> R_co:  # type: ignore[override]
-            """Call the function here and now, as if it were not decorated."""
+            """Call the function directly, as if it were not decorated."""
 
 
 class AsyncContextTaskFunction(TaskMaker[P, R_co, Coroutine[Any, Any, R_co]]):
-    """The same of an ``async def``."""
+    """An `AsyncTaskFunction` whose first parameter is its `TaskContext`."""
 
     if TYPE_CHECKING:
 
         def __call__(  # type: ignore[override]
             self, ctx: TaskContext, /, *args: P.args, **kwargs: P.kwargs
         ) -> Coroutine[Any, Any, R_co]:
-            """Call the function here and now, as if it were not decorated."""
+            """Call the function directly, as if it were not decorated."""
 
 
 class PullingFunction(Generic[C_co]):
-    """For type checkers: a function under `xcom_pull`, of which they know only what a call gives."""
+    """For type checkers: a function under `xcom_pull`, of which they know only the return type."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> C_co:
         """Call the function as if it were not decorated."""
@@ -183,24 +183,24 @@ class PullingFunction(Generic[C_co]):
 
 
 class TaskDecorator(Protocol):
-    """What ``@task(...)`` gives: it takes the function."""
+    """The decorator that ``@task(...)`` returns."""
 
     @overload
-    def __call__(  # type: ignore[overload-overlap]  # of those that fit, the first is meant
+    def __call__(  # type: ignore[overload-overlap]  # the first match is intended
         self, func: PullingFunction[Coroutine[Any, Any, R]], /
     ) -> AsyncTaskFunction[..., R]: ...
     @overload
-    def __call__(  # type: ignore[overload-overlap]  # of those that fit, the first is meant
+    def __call__(  # type: ignore[overload-overlap]  # the first match is intended
         self, func: PullingFunction[R], /
     ) -> TaskFunction[..., R]: ...
     @overload
-    def __call__(  # type: ignore[overload-overlap]  # of those that fit, the first is meant
+    def __call__(  # type: ignore[overload-overlap]  # the first match is intended
         self, func: Callable[Concatenate[TaskContext, P], Coroutine[Any, Any, R]], /
     ) -> AsyncContextTaskFunction[P, R]: ...
     @overload
     def __call__(self, func: Callable[Concatenate[TaskContext, P], R], /) -> ContextTaskFunction[P, R]: ...
     @overload
-    def __call__(  # type: ignore[overload-overlap]  # of two that fit, the first is meant
+    def __call__(  # type: ignore[overload-overlap]  # the first match is intended
         self, func: Callable[P, Coroutine[Any, Any, R]], /
     ) -> AsyncTaskFunction[P, R]: ...
     @overload
@@ -208,21 +208,21 @@ class TaskDecorator(Protocol):
 
 
 @overload
-def task(  # type: ignore[overload-overlap]  # of those that fit, the first is meant
+def task(  # type: ignore[overload-overlap]  # the first match is intended
     func: PullingFunction[Coroutine[Any, Any, R]], /
 ) -> AsyncTaskFunction[..., R]: ...
 @overload
-def task(  # type: ignore[overload-overlap]  # of those that fit, the first is meant
+def task(  # type: ignore[overload-overlap]  # the first match is intended
     func: PullingFunction[R], /
 ) -> TaskFunction[..., R]: ...
 @overload
-def task(  # type: ignore[overload-overlap]  # of those that fit, the first is meant
+def task(  # type: ignore[overload-overlap]  # the first match is intended
     func: Callable[Concatenate[TaskContext, P], Coroutine[Any, Any, R]], /
 ) -> AsyncContextTaskFunction[P, R]: ...
 @overload
 def task(func: Callable[Concatenate[TaskContext, P], R], /) -> ContextTaskFunction[P, R]: ...
 @overload
-def task(  # type: ignore[overload-overlap]  # of two that fit, the first is meant
+def task(  # type: ignore[overload-overlap]  # the first match is intended
     func: Callable[P, Coroutine[Any, Any, R]], /
 ) -> AsyncTaskFunction[P, R]: ...
 @overload
@@ -236,32 +236,32 @@ def task(
 
     Args:
         func: The function, plain or ``async``.
-        name: The name that tasks store; ``module:qualname`` by default. It outlives a move of the function.
-        **defaults: What holds for all its tasks unless `TaskMaker.options` says otherwise; see `TaskDefaults`.
+        name: The name stored in tasks; ``module:qualname`` by default. With a name, the function can be moved.
+        **defaults: Options of all its tasks unless overridden with `TaskMaker.options`; see `TaskDefaults`.
 
     Raises:
-        InvalidTask: A default has a value that it cannot have; the message says which and why.
-        FairqueError: No worker could find or call the function, or another one has the name.
-        TypeError: There is no such option, or it decorates something else than a function.
+        InvalidTask: A default has an invalid value; the message says which and why.
+        FairqueError: No worker could find or call the function, or another function has the name.
+        TypeError: An option is unknown, or the decorated object is not a function.
     """
     check_options(defaults, TaskDefaults.__optional_keys__)
 
     def decorate(func: Callable[..., Any]) -> TaskMaker[..., Any, Any]:
         if isinstance(func, TaskMaker):
-            raise TypeError(f"{func.task_name!r} is a task function already: decorate it once, then use .options(...)")
-        face = face_of(func, name)
+            raise TypeError(f"{func.task_name!r} is already a task function: decorate it once, then use .options(...)")
+        view = caller_view_of(func, name)
         kind = _KINDS[is_coroutine_function(func), _takes_context_first(func)]
-        if face.unreachable is not None:
-            # It may be called anyway, and its module may be run: only its tasks are refused.
-            return kind(func, f"{func.__module__}:{func.__qualname__}", face, {**defaults})
-        made = kind(func, reference_of(func) if name is None else name, face, {**defaults})
+        if view.unreachable is not None:
+            # Direct calls still work, and so does running its module: only creating tasks is refused.
+            return kind(func, f"{func.__module__}:{func.__qualname__}", view, {**defaults})
+        task_function = kind(func, reference_of(func) if name is None else name, view, {**defaults})
         REGISTRY.register(func, name)
-        return made
+        return task_function
 
     return decorate if func is None else decorate(func)
 
 
-#: By whether it is a coroutine function, and whether its context comes first.
+#: By whether the function is a coroutine function, and whether its first parameter is the context.
 _KINDS: dict[tuple[bool, bool], type[TaskMaker[..., Any, Any]]] = {
     (False, False): TaskFunction,
     (True, False): AsyncTaskFunction,

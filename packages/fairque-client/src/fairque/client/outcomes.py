@@ -1,4 +1,4 @@
-"""What an ended task left: its value, or the error that says why there is none; and what a cancelation did."""
+"""Turns the outcome of a task into its result or an error, and the answer of a cancel call into a `CancelResult`."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,8 +18,8 @@ from fairque.protocol.wire.status import Status
 
 __all__ = ["Memory", "Missing", "canceled", "late", "settle"]
 
-#: How the script ends the reason of a task that was canceled since one on which it depends was, or failed.
-_OF_PARENT = ", on which it depends, did not finish"
+#: The scripts end the reason of a task so if they canceled it because a task it depends on failed or was canceled.
+_CANCELED_BY_PARENT = ", on which it depends, did not finish"
 
 _CANCELED: Mapping[Status, CancelResult] = {
     Status.OK: CancelResult.CANCELED,
@@ -29,23 +29,23 @@ _CANCELED: Mapping[Status, CancelResult] = {
 
 
 class Missing(Enum):
-    """Stands for the outcome of a task that the queue does not know."""
+    """Takes the place of the outcome if the queue does not know the task."""
 
-    #: It has not known it since the wait began.
+    #: The queue has not known the task since the wait began.
     UNKNOWN = "unknown"
-    #: It has known it a moment ago.
+    #: The queue knew the task earlier in this wait.
     GONE = "gone"
 
 
 @define
 class Memory:
-    """What a handle remembers of its task.
+    """What a handle remembers about its task.
 
     Attributes:
-        task_id: The task.
-        queue: Name of its queue.
-        known: Whether the queue has known the task.
-        ended: How it ended, once that is sure: a FAILED task may still be retried.
+        task_id: The id of the task.
+        queue: The name of its queue.
+        known: Whether the queue has ever known the task.
+        ended: Its final outcome. Not set for a FAILED task, which may be retried.
     """
 
     task_id: str
@@ -55,10 +55,10 @@ class Memory:
 
     @contextmanager
     def asking(self) -> Iterator[None]:
-        """Say of a task that is not found inside whether it was known before, and remember one that is found.
+        """Convert `TaskNotFound` raised inside for a task that was known before, and note that a task is known.
 
         Raises:
-            ResultExpired: It was known, and is not found any more.
+            ResultExpired: The task was known and is no longer found.
         """
         try:
             yield
@@ -69,11 +69,11 @@ class Memory:
         self.known = True
 
     def learn(self, outcome: Outcome | Missing) -> Outcome:
-        """Take an outcome in and return it.
+        """Record an outcome and return it.
 
         Raises:
-            TaskNotFound: There is none, and the task was never known.
-            ResultExpired: There is none any more.
+            TaskNotFound: The queue does not know the task, and this handle never saw it.
+            ResultExpired: The record of the task has expired.
         """
         if isinstance(outcome, Missing):
             self.known = self.known or outcome is Missing.GONE
@@ -85,12 +85,12 @@ class Memory:
 
 
 def canceled(answer: tuple[Status, TaskState]) -> CancelResult:
-    """Return what the answer of a cancel call means."""
+    """Return the result of a cancel call."""
     return _CANCELED[answer[0]]
 
 
 def late(task_id: str, state: TaskState, timeout: float) -> TimeoutError:
-    """Return the error of a wait that was too short."""
+    """Return the error of a wait that timed out."""
     text = (
         f"task {task_id} is still {state} after {timeout:g} s. It continues: ask for the result again, or wait longer"
     )
@@ -105,35 +105,35 @@ def settle(task_id: str, outcome: Outcome) -> Any:
     """Return the result of a task that has ended.
 
     Raises:
-        TaskFailed: It ended in an error, which this one tells of.
-        TaskCanceled: It was canceled.
-        ProtocolError: It has not ended, or what it left is not JSON.
+        TaskFailed: The task failed; the exception has its error.
+        TaskCanceled: The task was canceled.
+        ProtocolError: The task has not ended, or its outcome is not JSON.
     """
     if not outcome.state.ended:
-        raise ProtocolError(f"task {task_id} is {outcome.state}: it has no outcome yet")
+        raise ProtocolError(f"task {task_id} is {outcome.state}: it has not ended")
     try:
         value = loads(outcome.blob) if outcome.blob else None
     except ValueError as error:
         raise ProtocolError(
-            f"task {task_id} is {outcome.state}, but what it left is not JSON ({error}): {outcome.blob[:200]!r}"
+            f"task {task_id} is {outcome.state}, but its outcome is not JSON ({error}): {outcome.blob[:200]!r}"
         ) from error
     if outcome.state is TaskState.FINISHED:
         return value
-    told = value if isinstance(value, dict) else {"error": "" if value is None else value}
+    fields = value if isinstance(value, dict) else {"error": "" if value is None else value}
 
-    def word(key: str, default: str = "") -> str:
-        return str(told.get(key) or default)
+    def text(key: str, default: str = "") -> str:
+        return str(fields.get(key) or default)
 
     if outcome.state is TaskState.CANCELED:
-        raise TaskCanceled(task_id, word("error", word("reason")), _cause(value))
-    info = ErrorInfo(word("type", "Exception"), word("error", "(no error text was kept)"), word("traceback"))
-    raise TaskFailed(task_id, info, dead_reason(word("reason")))
+        raise TaskCanceled(task_id, text("error", text("reason")), _cause(value))
+    info = ErrorInfo(text("type", "Exception"), text("error", "(no error text was kept)"), text("traceback"))
+    raise TaskFailed(task_id, info, dead_reason(text("reason")))
 
 
-def _cause(left: Any) -> CancelCause:
-    """Return what ended a task as CANCELED: scripts store a text, and workers what the attempt raised."""
-    if isinstance(left, dict) and left.get("reason") == CANCELED_ITSELF:
+def _cause(value: Any) -> CancelCause:
+    """Return why a task was canceled: scripts store a string, workers the error that the attempt raised."""
+    if isinstance(value, dict) and value.get("reason") == CANCELED_ITSELF:
         return CancelCause.TASK
-    if isinstance(left, str) and left.endswith(_OF_PARENT):
+    if isinstance(value, str) and value.endswith(_CANCELED_BY_PARENT):
         return CancelCause.DEPENDENCY
-    return CancelCause.REQUESTED if left and isinstance(left, dict | str) else CancelCause.UNKNOWN
+    return CancelCause.REQUESTED if value and isinstance(value, dict | str) else CancelCause.UNKNOWN

@@ -1,4 +1,4 @@
-"""All tasks of a pipeline: how they are canceled, and what is said of them."""
+"""Operations on all tasks of a pipeline, as steps, and the state of a pipeline."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -17,23 +17,23 @@ from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 
-__all__ = ["canceling", "handle_of", "state_of", "states_of"]
+__all__ = ["cancel_tasks", "handle_of", "state_of", "states_of"]
 
 H = TypeVar("H")
 
-#: The state of last tasks that have not ended, the one that is nearest to an end first.
+#: States of last tasks that have not ended, in order of precedence: the one nearest to its end first.
 _OPEN = (TaskState.QUEUED, TaskState.SCHEDULED, TaskState.DEFERRED)
-#: The state of last tasks that have all ended: one that did not finish decides.
+#: States of last tasks that have all ended, in order of precedence.
 _ENDED = (TaskState.FAILED, TaskState.CANCELED, TaskState.FINISHED)
 
 
-def canceling(keys: QueueKeys, task_ids: Sequence[str], reason: str, result_ttl_ms: int) -> Steps[BulkReport]:
-    """Cancel tasks in their order.
+def cancel_tasks(keys: QueueKeys, task_ids: Sequence[str], reason: str, result_ttl_ms: int) -> Steps[BulkReport]:
+    """Cancel tasks in the given order.
 
     Args:
         keys: The queue.
         task_ids: The tasks.
-        reason: Why, for people.
+        reason: Why, for humans.
         result_ttl_ms: How long canceled tasks are kept.
     """
     calls = [cancel(keys, task_id, reason=reason, result_ttl_ms=result_ttl_ms) for task_id in task_ids]
@@ -43,10 +43,10 @@ def canceling(keys: QueueKeys, task_ids: Sequence[str], reason: str, result_ttl_
 
 
 def state_of(queue: str, pipeline: Pipeline[Any], states: Mapping[str, TaskState | None]) -> TaskState:
-    """Return the state of a pipeline, of which each task has one, or none any more.
+    """Return the state of a pipeline from those of its tasks; None is the state of an expired task.
 
     Raises:
-        ResultExpired: The records of all its last tasks are gone.
+        ResultExpired: The records of all its last tasks have expired.
     """
     last = {task_id: state for task_id in pipeline.last if (state := states[task_id]) is not None}
     if not last:
@@ -73,7 +73,7 @@ def handle_of(handles: Mapping[str, H], task: Task[Any] | str) -> H:
     """Return the handle of a task.
 
     Raises:
-        KeyError: There is none.
+        KeyError: The task is not in this pipeline.
     """
     task_id = task.task_id if isinstance(task, Task) else task
     if task_id not in handles:
@@ -83,5 +83,5 @@ def handle_of(handles: Mapping[str, H], task: Task[Any] | str) -> H:
 
 def states_of(handles: Mapping[str, Any], outcomes: Mapping[str, Outcome | Missing]) -> dict[str, TaskState | None]:
     """Return the states of tasks by their ids."""
-    found = {task_id: outcomes[handle.task_id] for task_id, handle in handles.items()}
-    return {task_id: one.state if isinstance(one, Outcome) else None for task_id, one in found.items()}
+    by_id = {task_id: outcomes[handle.task_id] for task_id, handle in handles.items()}
+    return {task_id: outcome.state if isinstance(outcome, Outcome) else None for task_id, outcome in by_id.items()}

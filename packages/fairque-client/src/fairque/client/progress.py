@@ -1,10 +1,10 @@
-"""A progress bar for tasks, in the terminal of whoever waits for them. It needs rich: ``fairque-client[progress]``."""
+"""Progress bars for tasks in the terminal. They need rich: ``fairque-client[progress]``."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from fairque.client._sync.handle import TaskHandle
-from fairque.client.crowd import Crowd
+from fairque.client.joint_wait import JointWait
 from fairque.protocol.errors import CannotImport
 from fairque.protocol.model.progress import Progress
 
@@ -13,52 +13,52 @@ if TYPE_CHECKING:
 
 __all__ = ["show_progress"]
 
-#: Lines of single tasks that are shown at a time.
+#: Tasks with a line of their own at a time.
 MOST_LINES = 10
 
 
 def show_progress(
     *handles: TaskHandle[Any], timeout: float | timedelta | None = None, console: "Console | None" = None
 ) -> None:
-    """Show how far tasks have come until all have ended, whatever their endings: ask the handles for these then.
+    """Show the progress of tasks until all have ended. Failures are not raised: read the results from the handles.
 
-    There is a line for each task that tells of its progress, ten at a time, and with several tasks one for all.
+    Each task that reports progress has a line, up to ten at a time; with several tasks there is also one line for all.
 
     Args:
         *handles: Handles of one queue object.
         timeout: Seconds or a timedelta to wait for all of them; None waits forever.
-        console: Where to draw; standard output when left out.
+        console: Where to draw; standard output by default.
 
     Raises:
-        TimeoutError: Some have not ended in that time; they continue.
+        TimeoutError: Some tasks have not ended in time; they continue.
         CannotImport: rich is not installed.
-        TypeError: One of them is not a handle, or the timeout is not a number of seconds or a timedelta.
-        FairqueError: They are of several queue objects.
+        TypeError: An argument is not a handle, or `timeout` is not a number of seconds or a timedelta.
+        FairqueError: The handles belong to several queue objects.
     """
-    # None of them, or anything else, has none; the crowd says so.
+    # Without handles, or with other objects, there is no link; JointWait refuses the latter.
     link = getattr(next(iter(handles), None), "_link", None)
-    crowd: Crowd[Any, TaskHandle[Any]] = Crowd(link, handles, TaskHandle, timeout)
-    for _ in crowd.known():
+    wait: JointWait[Any, TaskHandle[Any]] = JointWait(link, handles, TaskHandle, timeout)
+    for _ in wait.known():
         pass
-    waiting = crowd.waiting()
+    waiting = wait.waiting()
     if not waiting:
         return
     lines = _Lines(len(waiting), console)
     with lines.bars:
-        for task_id, event in crowd.link.follow(waiting, crowd.until, progress=True):
+        for task_id, event in wait.link.follow(waiting, wait.until, progress=True):
             if isinstance(event, Progress):
-                lines.tell(task_id, event)
-            elif crowd.hear(task_id, event):
+                lines.update(task_id, event)
+            elif wait.record(task_id, event):
                 lines.end(task_id)
-    crowd.check_all_ended()
+    wait.check_all_ended()
 
 
 class _Lines:
-    """What stands on the screen, while ``bars`` are entered."""
+    """The lines on the screen, shown while the context ``bars`` is active."""
 
     def __init__(self, number: int, console: "Console | None") -> None:
         try:
-            import rich.progress as bars  # noqa: PLC0415 - an extra, which waiting for results does not need
+            import rich.progress as bars  # noqa: PLC0415 - an extra that the rest of the client does not need
         except ImportError:
             raise CannotImport(
                 "show_progress draws with rich, which is not installed: pip install 'fairque-client[progress]'"
@@ -74,16 +74,16 @@ class _Lines:
         self._all = self.bars.add_task(f"{number} tasks", total=number, message="") if number > 1 else None
         self._lines: dict[str, Any] = {}
 
-    def tell(self, task_id: str, told: Progress) -> None:
-        """Show the progress of a task, if there is room for it."""
+    def update(self, task_id: str, progress: Progress) -> None:
+        """Show the progress of a task, if there is a line for it."""
         if task_id not in self._lines:
             if len(self._lines) >= MOST_LINES:
                 return
-            self._lines[task_id] = self.bars.add_task(f"task {task_id}", total=told.total, message="")
-        self.bars.update(self._lines[task_id], completed=told.done, total=told.total, message=told.message)
+            self._lines[task_id] = self.bars.add_task(f"task {task_id}", total=progress.total, message="")
+        self.bars.update(self._lines[task_id], completed=progress.done, total=progress.total, message=progress.message)
 
     def end(self, task_id: str) -> None:
-        """Count a task, whose line makes room for another one unless it is alone."""
+        """Count an ended task and free its line; a single task keeps its line."""
         if self._all is not None:
             self.bars.advance(self._all)
             if task_id in self._lines:

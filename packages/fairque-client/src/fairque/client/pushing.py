@@ -1,4 +1,4 @@
-"""A push as one call or as a series of them, written once for both queues, which only have to send them."""
+"""Builds the call or calls of a push, for both queues."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,14 +27,14 @@ def one_push(
 
     Args:
         keys: The queue.
-        settings: Of the producer.
+        settings: The settings of the producer.
         tasks: The tasks.
-        user_id: The user of those that name none; None gives them that of their parents, or the default user.
+        user_id: The user of tasks without a user. If None, they get the user of their parents, or the default user.
 
     Raises:
-        InvalidArgument: That cannot be the id of a user.
-        InvalidTask: One of them is not a task, or cannot be pushed, for the reason that the error names.
-        BatchTooLarge: They are too many, or too large together.
+        InvalidArgument: `user_id` is not a valid user id.
+        InvalidTask: An item is not a task, or cannot be pushed; the message says why.
+        BatchTooLarge: There are too many tasks, or they are too large together.
     """
     if user_id is not None and (problem := id_problem(user_id, "user_id")):
         raise InvalidArgument(problem)
@@ -51,13 +51,13 @@ def one_push(
 def pushes(
     keys: QueueKeys, settings: ClientSettings, tasks: Iterable[Task[Any]], user_id: str | None = None
 ) -> Iterator[PushCall]:
-    """Build one call after the other, each within the limits of a batch. Only one batch is held at a time.
+    """Yield calls that push the tasks in batches. Only one batch is in memory at a time.
 
     Raises:
-        InvalidTask: As `one_push`, once its batch is reached.
+        InvalidTask: While iterating, as `one_push`.
     """
-    rest = iter(tasks)
-    while batch := list(islice(rest, MAX_BATCH_TASKS)):
+    remaining = iter(tasks)
+    while batch := list(islice(remaining, MAX_BATCH_TASKS)):
         yield from _halved(keys, settings, batch, user_id)
 
 
@@ -67,7 +67,7 @@ def _halved(
     try:
         call = one_push(keys, settings, batch, user_id)
     except BatchTooLarge:
-        # Too many bytes or dependencies. Two halves fit, unless they have too many, too.
+        # Too many bytes or dependencies: split the batch until its parts fit.
         half = len(batch) // 2
         if not half:
             raise
@@ -81,17 +81,17 @@ def _checked(task: object) -> Task[Any]:
     if not isinstance(task, Task):
         hint = "make one with function.task(...) or Task(func=...)"
         if isinstance(task, list | tuple):
-            hint = "push_many(...) takes several tasks, and pipeline(...) makes one of them"
+            hint = "push_many(...) takes several tasks, and pipeline(...) combines them into one"
         raise InvalidTask(f"only a task can be pushed, not {shown(task)}: {hint}")
     return task
 
 
 @contextmanager
 def carrying(handles: Sequence[Any]) -> Iterator[None]:
-    """Let what goes wrong inside carry the handles that were pushed before, if there are any.
+    """Attach the handles pushed so far to any error raised inside.
 
     Raises:
-        PartialPush: Something went wrong after the first handle; it is the cause.
+        PartialPush: An error was raised after the first handle; that error is its cause.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""What concerns the whole queue, step by step."""
+"""Operations on the whole queue, as steps."""
 
 from fairque.client.steps import Steps
 from fairque.protocol.calls.read import TOTALS, read_stats
@@ -8,11 +8,11 @@ from fairque.protocol.model.infos import QueueInfo
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.wire.keys import QueueKeys
 
-__all__ = ["reading_queue"]
+__all__ = ["read_queue_info"]
 
 
-def reading_queue(keys: QueueKeys) -> Steps[QueueInfo]:
-    """Read the numbers and the settings of a queue."""
+def read_queue_info(keys: QueueKeys) -> Steps[QueueInfo]:
+    """Read the statistics and the settings of a queue."""
     stats, settings = yield [read_stats(keys), read_configured(keys, most=1)]
     return QueueInfo(
         queue=keys.name,

@@ -1,4 +1,4 @@
-"""Makes the schedules of a queue those that a configuration declares: what differs, and the calls that change it."""
+"""Compares declared schedules with those of a queue, and builds the calls that make the queue match."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -6,7 +6,8 @@ from attrs import fields, frozen
 
 from fairque.client.schedule_misses import overdue
 from fairque.client.steps import Steps
-from fairque.protocol.calls.schedules import Scheduled, Storing, read_schedules, schedule, unschedule
+from fairque.protocol.calls.schedules import Scheduled, Storing, read_schedules, unschedule
+from fairque.protocol.calls.schedules import schedule as schedule_call
 from fairque.protocol.errors import BatchTooLarge, ScheduleConflict, ScheduleNotFound
 from fairque.protocol.model.schedule_infos import ScheduleInfo, UnreadableSchedule
 from fairque.protocol.model.schedule_times import time_after
@@ -18,29 +19,30 @@ from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.schedules import content_digest, timing_digest
 
-__all__ = ["Plan", "applying", "plan"]
+__all__ = ["Plan", "apply_schedules", "plan"]
 
 _PAGE = 1_000
-_NAMES = tuple(one.name for one in fields(Schedule) if one.name not in ("schedule_id", "task"))
-#: Of its task: all but its id and the time when it was made.
-_TASK_NAMES = tuple(one.name for one in fields(Task) if one.name not in ("task_id", "created_at"))
-#: When others change the same schedules meanwhile, as further instances do that start together.
+_NAMES = tuple(attribute.name for attribute in fields(Schedule) if attribute.name not in ("schedule_id", "task"))
+#: The fields of its task that define it.
+_TASK_NAMES = tuple(attribute.name for attribute in fields(Task) if attribute.name not in ("task_id", "created_at"))
+#: Attempts if other processes change the same schedules, as instances do that start at the same time.
 _TRIES = 5
 
 
 @frozen(kw_only=True)
 class Plan:
-    """What has to be done so that the schedules of a queue are those that were declared.
+    """The changes that make the schedules of a queue match the declared ones.
 
     Attributes:
-        storing: The schedules that are new or other.
-        changes: The same, a sentence each.
-        unchanged: How many are as declared.
-        over: Declared ones that are not there and would never fire, since their times are past; they are left out.
-        undeclared: Schedules that a file declared once and this one does not. They stay, unless they are pruned.
-        replaced: Declared ones that cannot be read here. They are removed first: the digest beside such a definition
-            still is that of the one before.
-        unreadable: Others that cannot be read here, which nobody can tell from undeclared ones; they stay.
+        storing: Schedules to add or change.
+        changes: A sentence about each of these.
+        unchanged: How many already match.
+        over: Ids of declared schedules that do not exist and have no future run; they are skipped.
+        undeclared: Schedules that were declared before and no longer are. They are kept unless they are pruned.
+        replaced: Declared schedules whose stored definition this version cannot read. They are deleted first, since
+            their stored digest belongs to an earlier definition.
+        unreadable: Other schedules that this version cannot read, and so cannot tell whether they were declared; they
+            are kept.
     """
 
     storing: tuple[Storing, ...]
@@ -52,51 +54,52 @@ class Plan:
     unreadable: tuple[UnreadableSchedule, ...] = ()
 
     def leftovers(self, fate: str) -> list[str]:
-        """Return a sentence for each schedule that is not as declared, or not declared.
+        """Return a sentence for each schedule that does not match its declaration, or is not declared.
 
         Args:
-            fate: What becomes of those that were declared once.
+            fate: What happens to those that are no longer declared.
         """
         return [
-            *(f"schedule {name!r}: has no run from now on, left out" for name in self.over),
-            *(f"schedule {info.schedule_id!r}: is not declared any more, {fate}" for info in self.undeclared),
-            *(f"{one.problem}; it is not declared, and stays" for one in self.unreadable),
+            *(f"schedule {name!r}: has no future run, skipped" for name in self.over),
+            *(f"schedule {info.schedule_id!r}: is no longer declared, {fate}" for info in self.undeclared),
+            *(f"{schedule.problem}; it is not declared, and is kept" for schedule in self.unreadable),
         ]
 
 
 def plan(
     declared: Iterable[Schedule],
-    found: Mapping[str, ScheduleInfo],
+    stored: Mapping[str, ScheduleInfo],
     now_ms: int,
     unreadable: Iterable[UnreadableSchedule] = (),
 ) -> Plan:
-    """Compare what is declared with what there is.
+    """Compare the declared schedules with the stored ones.
 
     Args:
-        declared: Schedules without problems.
-        found: All that there are, by their ids.
+        declared: Valid schedules.
+        stored: All stored schedules that this version can read, by id.
         now_ms: The server's time.
-        unreadable: Those beside them that cannot be read here. A declared one is stored again.
+        unreadable: Stored schedules that it cannot read. Declared ones are stored again.
     """
-    damaged = {one.schedule_id: one for one in unreadable}
+    damaged = {schedule.schedule_id: schedule for schedule in unreadable}
     storing, changes, over, replaced, unchanged, names = [], [], [], [], 0, set()
-    for one in declared:
-        names.add(one.schedule_id)
-        known, next_at = found.get(one.schedule_id), time_after(one, now_ms)
-        if (lost := damaged.pop(one.schedule_id, None)) is not None:
+    for schedule in declared:
+        name = schedule.schedule_id
+        names.add(name)
+        known, next_at = stored.get(name), time_after(schedule, now_ms)
+        if (lost := damaged.pop(name, None)) is not None:
             replaced.append(lost)
-            storing.append(Storing(schedule=one, revision=0, next_at=next_at))
+            storing.append(Storing(schedule=schedule, revision=0, next_at=next_at))
             changes.append(f"{lost.problem}: stored again")
         elif known is None and next_at is None:
-            over.append(one.schedule_id)
-        elif known is not None and _same(one, known):
+            over.append(name)
+        elif known is not None and _same(schedule, known):
             unchanged += 1
         else:
             revision = 0 if known is None else known.revision
-            late = None if known is None or not _other_times(one, known) else overdue(known, now_ms)
-            storing.append(Storing(schedule=one, revision=revision, next_at=next_at, overdue=late))
-            changes.append(f"schedule {one.schedule_id!r}: {'added' if known is None else _differences(one, known)}")
-    undeclared = tuple(info for name, info in sorted(found.items()) if info.schedule.declared and name not in names)
+            late = None if known is None or not _other_times(schedule, known) else overdue(known, now_ms)
+            storing.append(Storing(schedule=schedule, revision=revision, next_at=next_at, overdue=late))
+            changes.append(f"schedule {name!r}: {'added' if known is None else _differences(schedule, known)}")
+    undeclared = tuple(info for name, info in sorted(stored.items()) if info.schedule.declared and name not in names)
     return Plan(
         storing=tuple(storing),
         changes=tuple(changes),
@@ -108,7 +111,7 @@ def plan(
     )
 
 
-def applying(
+def apply_schedules(
     keys: QueueKeys,
     declared: Iterable[Schedule],
     *,
@@ -116,35 +119,35 @@ def applying(
     prune: bool = False,
     dry_run: bool = False,
 ) -> Steps[Plan]:
-    """Make it so, and return what was done. Doing it again changes nothing.
+    """Make the schedules of a queue match the declared ones, and return the plan. Repeating it changes nothing.
 
     Args:
         keys: The queue.
-        declared: Schedules without problems.
+        declared: Valid schedules.
         message_limit: Bytes of the largest message of a task.
-        prune: Delete those that are not declared any more.
+        prune: Delete those that are no longer declared.
         dry_run: Change nothing.
 
     Raises:
-        ScheduleConflict: Others changed the same schedules all the time.
+        ScheduleConflict: Other processes changed the same schedules during all attempts.
     """
     declared = tuple(declared)
-    for left in reversed(range(_TRIES)):
+    for remaining_tries in reversed(range(_TRIES)):
         planned = plan(declared, *(yield from _all(keys)))
-        # Built before the first is sent, so that one that is refused changes nothing.
+        # All calls are built before the first is sent, so that an invalid schedule changes nothing.
         calls = _calls(keys, planned.storing, message_limit)
         if dry_run:
             return planned
         try:
             for lost in planned.replaced:
                 yield unschedule(keys, lost.schedule_id, revision=lost.revision)
-            for call in calls:  # noqa: UP028 - a list takes no answers
+            for call in calls:  # noqa: UP028 - `yield from` a list would not accept answers
                 yield call
             if prune:
                 for info in planned.undeclared:
                     yield unschedule(keys, info.schedule_id, revision=info.revision)
         except (ScheduleConflict, ScheduleNotFound):
-            if not left:
+            if not remaining_tries:
                 raise
         else:
             return planned
@@ -152,11 +155,11 @@ def applying(
 
 
 def _calls(keys: QueueKeys, storing: Sequence[Storing], message_limit: int) -> list[Call[list[Scheduled]]]:
-    """Build as few calls as hold all: a call holds a limited number of schedules, and of bytes."""
+    """Build as few calls as the limits on schedules and bytes per call allow."""
     if not storing:
         return []
     try:
-        return [schedule(keys, storing, message_limit=message_limit)]
+        return [schedule_call(keys, storing, message_limit=message_limit)]
     except BatchTooLarge:
         if len(storing) == 1:
             raise
@@ -166,36 +169,36 @@ def _calls(keys: QueueKeys, storing: Sequence[Storing], message_limit: int) -> l
 
 def _all(keys: QueueKeys) -> Steps[tuple[dict[str, ScheduleInfo], int, list[UnreadableSchedule]]]:
     page = yield read_schedules(keys, most=_PAGE)
-    found, now_ms, unreadable = {info.schedule_id: info for info in page}, page.at_ms, [*page.unreadable]
+    stored, now_ms, unreadable = {info.schedule_id: info for info in page}, page.at_ms, [*page.unreadable]
     while page.next is not None:
         page = yield read_schedules(keys, after=page.next, most=_PAGE)
-        found |= {info.schedule_id: info for info in page}
+        stored |= {info.schedule_id: info for info in page}
         unreadable += page.unreadable
-    return found, now_ms, unreadable
+    return stored, now_ms, unreadable
 
 
-def _same(one: Schedule, known: ScheduleInfo) -> bool:
-    return content_digest(one) == content_digest(known.schedule) and one.paused in (None, known.paused)
+def _same(schedule: Schedule, known: ScheduleInfo) -> bool:
+    return content_digest(schedule) == content_digest(known.schedule) and schedule.paused in (None, known.paused)
 
 
-def _other_times(one: Schedule, known: ScheduleInfo) -> bool:
-    return one.paused is True or timing_digest(one) != timing_digest(known.schedule)
+def _other_times(schedule: Schedule, known: ScheduleInfo) -> bool:
+    return schedule.paused is True or timing_digest(schedule) != timing_digest(known.schedule)
 
 
-def _differences(one: Schedule, known: ScheduleInfo) -> str:
-    before, after = _facts(known.schedule), _facts(one)
-    if one.paused is None:
+def _differences(schedule: Schedule, known: ScheduleInfo) -> str:
+    before, after = _values(known.schedule), _values(schedule)
+    if schedule.paused is None:
         del before["paused"]
     return ", ".join(
         f"{name} {_shown(before[name])} -> {_shown(after[name])}" for name in before if before[name] != after[name]
     )
 
 
-def _facts(one: Schedule) -> dict[str, object]:
-    """Return what a schedule says, and its task."""
-    own = {name: getattr(one, name) for name in _NAMES}
-    task = {name: getattr(one.task, name) for name in _TASK_NAMES}
-    return {**own, **task, "priority": one.task.priority or Priority.NORMAL}
+def _values(schedule: Schedule) -> dict[str, object]:
+    """Return the values of a schedule and its task, by field."""
+    own = {name: getattr(schedule, name) for name in _NAMES}
+    task = {name: getattr(schedule.task, name) for name in _TASK_NAMES}
+    return {**own, **task, "priority": schedule.task.priority or Priority.NORMAL}
 
 
 def _shown(value: object) -> str:

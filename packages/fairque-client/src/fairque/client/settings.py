@@ -1,4 +1,4 @@
-"""The settings of a producer: the server, the queue, and whose tasks they are when nobody says so."""
+"""The settings of a producer: the server, the queue and the default user."""
 
 import os
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ class ClientSection:
     """The section ``client`` of a configuration.
 
     Attributes:
-        default_user_id: User of the tasks that name none; None makes such a task an error.
+        default_user_id: User of tasks without a user; if None, pushing such a task is an error.
 
     Raises:
         ValueError: The user id is empty, too long, or has control characters.
@@ -36,12 +36,12 @@ class ClientSection:
 
 @frozen(kw_only=True)
 class ClientSettings(Loadable):
-    """Everything that a `TaskQueue` needs to know.
+    """The settings of a `TaskQueue`.
 
     Attributes:
-        redis: How to reach the server.
-        queue: The queue and its limits, which its workers share.
-        client: What concerns producers only.
+        redis: The server.
+        queue: The queue and its limits; use the same for its workers.
+        client: Settings of producers only.
     """
 
     redis: RedisSection = field(factory=RedisSection)
@@ -50,10 +50,10 @@ class ClientSettings(Loadable):
 
 
 def settings_from_url(url: str, *, queue: str, default_user_id: str | None) -> ClientSettings:
-    """Return the settings with these values and defaults for all others.
+    """Return settings with these values, and the defaults for all others.
 
     Raises:
-        ConfigurationError: One of them cannot be used.
+        ConfigurationError: A value is invalid.
     """
     try:
         return ClientSettings(
@@ -68,10 +68,10 @@ def settings_from_url(url: str, *, queue: str, default_user_id: str | None) -> C
 def settings_from_config(
     path: str | os.PathLike[str], *, queue: str | None, default_user_id: str | None
 ) -> ClientSettings:
-    """Return the settings of a file, with these values in the place of its own where they are given.
+    """Return the settings of a file, overridden by these values unless they are None.
 
     Raises:
-        ConfigurationError: With every problem of the file, or the value that cannot be used.
+        ConfigurationError: With all problems of the file, or with the invalid value.
     """
     settings = ClientSettings.load(path)
     try:

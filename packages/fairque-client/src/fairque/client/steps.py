@@ -1,23 +1,23 @@
-"""Calls of several steps: generators that know no I/O, run by a link with or without asyncio."""
+"""Operations of several calls, as generators without I/O; a link runs them, with or without asyncio."""
 
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from fairque.protocol.wire.call import Call
 
-__all__ = ["Steps", "carried_out"]
+__all__ = ["Steps", "run_steps"]
 
 T = TypeVar("T")
 
-#: Yields a call and receives its answer, or several independent calls and receives the list of their answers; an error
-#: of theirs is raised at the yield. What it returns is the result of all steps.
+#: Yields a call and receives its answer, or yields several independent calls and receives a list of answers. Errors of
+#: a call are raised at the yield. The return value is the result of the operation.
 Steps: TypeAlias = Generator[Call[Any] | Sequence[Call[Any]], Any, T]
 
 
-def carried_out(
+def run_steps(
     run: Callable[[Call[Any]], Any], run_all: Callable[[Sequence[Call[Any]]], Sequence[Any]], steps: Steps[T]
 ) -> T:
-    """Carry out steps one after the other, and return their result.
+    """Run steps in order and return their result.
 
     Args:
         run: Sends a call.
@@ -29,7 +29,7 @@ def carried_out(
         while True:
             try:
                 answer = run(step) if isinstance(step, Call) else run_all(step)
-            except Exception as error:  # noqa: BLE001 - the steps decide what it means to them
+            except Exception as error:  # noqa: BLE001 - the steps decide how to handle it
                 step = steps.throw(error)
             else:
                 step = steps.send(answer)

@@ -1,4 +1,4 @@
-"""`@xcom_push` and `@xcom_pull`: a function that leaves its result under a key, and gets values of tasks before it."""
+"""`@xcom_push` and `@xcom_pull`: store the result of a task under a key, and pass such values to later tasks."""
 
 import inspect
 from collections.abc import Callable
@@ -17,16 +17,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def xcom_push(key: str) -> Callable[[F], F]:
-    """Leave what the function returns under a key, too, for the tasks that depend on it. Put it below ``@task``.
+    """Also store the result of a task under a key, for the tasks that depend on it. Put it below ``@task``.
 
-    A direct call of the function is not changed by it.
+    It does not affect direct calls of the function.
 
     Args:
         key: 1 to 128 bytes without control characters.
 
     Raises:
-        InvalidTask: The key cannot be used.
-        TypeError: It stands above ``@task``.
+        InvalidTask: The key is invalid.
+        TypeError: It is above ``@task``.
     """
     check_id(key, "key")
 
@@ -41,24 +41,24 @@ def xcom_push(key: str) -> Callable[[F], F]:
 def xcom_pull(
     *, task: str | Callable[..., Any] | None = None, **keys: str
 ) -> Callable[[Callable[..., R]], PullingFunction[R]]:
-    """Give parameters of the function the values that tasks before it have left. Put it below ``@task``.
+    """Fill parameters of the function with values that earlier tasks have pushed. Put it below ``@task``.
 
-    ``@xcom_pull(rows="raw", task=extract)``: the parameter ``rows`` gets what ``extract`` has left under ``raw``. Tasks
-    of the function are made without these arguments, and name those of the parameters behind them; a direct call
-    passes all as ever.
+    ``@xcom_pull(rows="raw", task=extract)``: the parameter ``rows`` gets the value that ``extract`` pushed under
+    ``raw``. Omit these arguments in ``.task(...)``, and pass later parameters by name; a direct call passes all
+    arguments as usual.
 
     Args:
-        task: The function of the task that left them, one of those on which the task directly depends, or its name.
-            Not needed when only one of them has left the key.
+        task: The function that pushed the values, or its name. Its task must be a direct dependency. Not needed if only
+            one dependency has pushed the key.
         **keys: The key for each parameter.
 
     Raises:
-        InvalidTask: A key cannot be used.
-        TypeError: It stands above ``@task``, no parameter is named, or the function has none of that name, or pulls it
-            already.
+        InvalidTask: A key is invalid.
+        TypeError: It is above ``@task``, no parameter is given, or the function has no such parameter or already pulls
+            it.
     """
     if not keys:
-        raise TypeError("name the parameters and their keys: @xcom_pull(rows='raw', task=extract)")
+        raise TypeError("give parameters and their keys: @xcom_pull(rows='raw', task=extract)")
     for parameter, key in keys.items():
         check_id(key, f"the key of {parameter}")
     source = task.task_name if isinstance(task, TaskMaker) else name_of(task) if callable(task) else task
@@ -67,7 +67,7 @@ def xcom_pull(
         _refuse_task_function(func, "xcom_pull")
         _check_parameters(func, keys)
         mark_xcom(func, pulls=[Pull(parameter, key, source) for parameter, key in keys.items()])
-        # For type checkers, who could not say which parameters are left.
+        # Type checkers cannot remove parameters from a signature by name.
         return cast("PullingFunction[R]", func)
 
     return decorate
@@ -75,7 +75,7 @@ def xcom_pull(
 
 def _refuse_task_function(func: Callable[..., Any], name: str) -> None:
     if isinstance(func, TaskMaker):
-        raise TypeError(f"put @{name} below @task: {func.task_name!r} is a task function already")
+        raise TypeError(f"put @{name} below @task: {func.task_name!r} is already a task function")
 
 
 def _check_parameters(func: Callable[..., Any], keys: dict[str, str]) -> None:
@@ -88,4 +88,4 @@ def _check_parameters(func: Callable[..., Any], keys: dict[str, str]) -> None:
             raise TypeError(f"the parameter {name!r} of {func.__qualname__} is its context, and cannot be pulled")
         kind = parameters[name].kind if name in parameters else None
         if kind not in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY):
-            raise TypeError(f"{func.__qualname__} has no parameter {name!r} that can be given by name")
+            raise TypeError(f"{func.__qualname__} has no parameter {name!r} that can be passed by name")

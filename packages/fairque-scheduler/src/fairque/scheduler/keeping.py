@@ -3,8 +3,8 @@
 import threading
 from collections.abc import Iterable, Sequence
 
-from fairque.client.schedule_plans import applying
-from fairque.client.steps import carried_out
+from fairque.client.schedule_plans import apply_schedules
+from fairque.client.steps import run_steps
 from fairque.protocol import clock
 from fairque.protocol.calls.edition import NO_EDITION, Edition
 from fairque.protocol.calls.schedules import read_known
@@ -116,8 +116,8 @@ class Keeper:
         known_to_be_missing = self.missing
         self._read_missing()
         if self._lost or (suspicious and self.missing):
-            steps = applying(self._keys, self._schedules, message_limit=self._message_limit)
-            planned = carried_out(self._runner.run, self._runner.run_all, steps)
+            steps = apply_schedules(self._keys, self._schedules, message_limit=self._message_limit)
+            planned = run_steps(self._runner.run, self._runner.run_all, steps)
             for line in planned.changes:
                 log.warning("applied again", change=line)
             self._read_missing()

@@ -1,4 +1,4 @@
-"""Waiting for many tasks at once."""
+"""Waits for many tasks at once."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from fairque.client._async.handle import AsyncTaskHandle
-from fairque.client.crowd import Crowd
+from fairque.client.joint_wait import JointWait
 from fairque.client.link import AsyncLink
 
 __all__ = ["as_completed", "gather"]
@@ -18,13 +18,13 @@ def as_completed(
     link: AsyncLink, handles: Iterable[AsyncTaskHandle[R]], timeout: float | timedelta | None
 ) -> AsyncIterator[AsyncTaskHandle[R]]:
     """See `AsyncTaskQueue.as_completed`."""
-    crowd = Crowd(link, handles, AsyncTaskHandle, timeout)
+    wait = JointWait(link, handles, AsyncTaskHandle, timeout)
 
     async def ended() -> AsyncIterator[AsyncTaskHandle[R]]:
-        async with aclosing(_ended(crowd)) as each:
+        async with aclosing(_ended(wait)) as each:
             async for handle in each:
                 yield handle
-        crowd.check_all_ended()
+        wait.check_all_ended()
 
     return ended()
 
@@ -37,19 +37,19 @@ async def gather(
     return_exceptions: bool = False,
 ) -> list[Any]:
     """See `AsyncTaskQueue.gather`."""
-    crowd = Crowd(link, handles, AsyncTaskHandle, timeout)
-    async with aclosing(_ended(crowd)) as ended:
+    wait = JointWait(link, handles, AsyncTaskHandle, timeout)
+    async with aclosing(_ended(wait)) as ended:
         async for handle in ended:
             if not return_exceptions:
-                crowd.check(handle)
-    return crowd.values(return_exceptions=return_exceptions)
+                wait.check(handle)
+    return wait.values(return_exceptions=return_exceptions)
 
 
-async def _ended(crowd: Crowd[AsyncLink, AsyncTaskHandle[R]]) -> AsyncGenerator[AsyncTaskHandle[R], None]:
-    for handle in crowd.known():
+async def _ended(wait: JointWait[AsyncLink, AsyncTaskHandle[R]]) -> AsyncGenerator[AsyncTaskHandle[R], None]:
+    for handle in wait.known():
         yield handle
-    if waiting := crowd.waiting():
-        async with aclosing(crowd.link.outcomes(waiting, crowd.until)) as outcomes:
+    if waiting := wait.waiting():
+        async with aclosing(wait.link.outcomes(waiting, wait.until)) as outcomes:
             async for task_id, outcome in outcomes:
-                for handle in crowd.hear(task_id, outcome):
+                for handle in wait.record(task_id, outcome):
                     yield handle

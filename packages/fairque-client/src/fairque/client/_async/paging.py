@@ -11,10 +11,10 @@ T = TypeVar("T")
 
 
 async def all_pages(read: Callable[[str | None], Awaitable[Page[T]]]) -> AsyncIterator[T]:
-    """Give what all pages of a list have.
+    """Yield the items of all pages.
 
     Args:
-        read: Reads the page that begins at ``next`` of the one before.
+        read: Reads the page that starts at ``next`` of the previous page; None for the first page.
     """
     page = await read(None)
     while True:

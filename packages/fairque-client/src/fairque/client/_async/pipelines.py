@@ -1,4 +1,4 @@
-"""The handle of a pushed pipeline: the states of its tasks, its result, and its cancelation."""
+"""The handle of a pushed pipeline: the states of its tasks, its result and cancelation."""
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar, cast
 from fairque.client._async.gathering import gather
 from fairque.client._async.handle import AsyncTaskHandle
 from fairque.client.link import AsyncLink, seconds_of
-from fairque.client.pipeline_steps import canceling, handle_of, state_of, states_of
+from fairque.client.pipeline_steps import cancel_tasks, handle_of, state_of, states_of
 from fairque.client.waiting import until
 from fairque.protocol.errors import TaskCanceled, TaskFailed
 from fairque.protocol.model.pipeline import Pipeline
@@ -23,13 +23,13 @@ S = TypeVar("S")
 
 
 class AsyncPipelineHandle(Generic[R_co]):
-    """A pipeline of a queue, from outside. `AsyncTaskQueue.push` makes it. Threads may share a synchronous one.
+    """A handle to a pipeline of a queue, returned by `AsyncTaskQueue.push`. Threads may share a synchronous one.
 
-    Every method asks the server, so it may also raise `RedisUnavailable`.
+    Methods contact the server, so they may also raise `RedisUnavailable`.
 
     Attributes:
-        tasks: The handles of its tasks, by the ids of the tasks. A task whose deduplication key another one holds has
-            the handle of that one.
+        tasks: The handles of its tasks, by task id. A task whose deduplication key is held by another task has the
+            handle of that one.
     """
 
     def __init__(self, link: AsyncLink, pipeline: Pipeline[Any], handles: Iterable[AsyncTaskHandle[Any]]) -> None:
@@ -38,52 +38,53 @@ class AsyncPipelineHandle(Generic[R_co]):
         self._pipeline = pipeline
 
     def task(self, task: Task[S] | str) -> AsyncTaskHandle[S]:
-        """Return the handle of one of its tasks, by the task or its id. Nothing is sent.
+        """Return the handle of one of its tasks, given the task or its id, without contacting the server.
 
         Raises:
-            KeyError: It is not in this pipeline.
+            KeyError: The task is not in this pipeline.
         """
         return handle_of(self.tasks, task)
 
     async def state(self) -> TaskState:
-        """Return where the pipeline is in its life: the state of its last tasks, and STARTED while a task runs.
+        """Return the state of the pipeline: STARTED while any task runs, otherwise the state of its last tasks.
 
-        With several last tasks that have not ended it is the state of the one that is nearest to that. Once all have
-        ended, one that failed, or that did not run since one before it failed, makes it FAILED, and else one that was
-        canceled makes it CANCELED.
+        Of several last tasks that have not ended, the one nearest to its end counts. Once all have ended, the pipeline
+        is FAILED if one of them failed, or did not run because an earlier task failed; otherwise CANCELED if one of
+        them was canceled.
 
         Raises:
-            ResultExpired: The records of all its last tasks are gone.
+            ResultExpired: The records of all its last tasks have expired.
         """
         return state_of(self._link.keys.name, self._pipeline, await self.states())
 
     async def states(self) -> dict[str, TaskState | None]:
-        """Return where each task is in its life, by its id; None for one whose record has expired."""
+        """Return the state of each task by its id; None if its record has expired."""
         return await self._states(0)
 
     async def wait(self, timeout: float | timedelta | None = None) -> TaskState:
-        """Wait until all tasks have ended, woken by the server, and return the state of the pipeline.
+        """Wait until all tasks have ended, without polling, and return the state of the pipeline.
 
         Args:
-            timeout: Seconds or a timedelta, after which the state that it has then is returned; None waits forever.
+            timeout: Seconds or a timedelta, after which its current state is returned; None waits forever.
 
         Raises:
-            ResultExpired: The records of all its last tasks are gone.
+            ResultExpired: The records of all its last tasks have expired.
             TypeError: If `timeout` is not a number of seconds or a timedelta.
         """
         return state_of(self._link.keys.name, self._pipeline, await self._states(seconds_of(timeout)))
 
     async def result(self, timeout: float | timedelta | None = None) -> R_co:
-        """Wait for the last task, woken by the server, and return its result; of several last ones a list of theirs.
+        """Wait for the last task, without polling, and return its result; if there are several, a list of results.
 
         Args:
             timeout: Seconds or a timedelta to wait; None waits forever.
 
         Raises:
-            TaskFailed: A last task ended in an error, or did not run since one before it did: this tells of that.
-            TaskCanceled: A last task was canceled, or one before it, of which this tells.
-            ResultExpired: The record of one is gone.
-            TimeoutError: They have not ended in that time; they continue.
+            TaskFailed: A last task failed, or did not run because an earlier task failed; the exception is about the
+                task that failed.
+            TaskCanceled: A last task or an earlier one was canceled; the exception is about the one canceled first.
+            ResultExpired: The record of a last task has expired.
+            TimeoutError: The last tasks have not ended in time; they continue.
             TypeError: If `timeout` is not a number of seconds or a timedelta.
         """
         last = [self.tasks[task_id] for task_id in self._pipeline.last]
@@ -95,28 +96,28 @@ class AsyncPipelineHandle(Generic[R_co]):
         return cast("R_co", results[0] if self._pipeline.single else results)
 
     async def cancel(self, *, reason: str = "canceled by its producer") -> BulkReport:
-        """Cancel each task, the last ones first, so that none is set free by it.
+        """Cancel all tasks, the last ones first, so that cancel_tasks one does not make another runnable.
 
         Args:
-            reason: Why, for people.
+            reason: Why, for humans.
 
         Returns:
-            How many have ended, or were asked to stop; those that had ended before keep that ending.
+            How many were canceled or asked to stop; tasks that had already ended are left unchanged.
         """
         link = self._link
         ids = [self.tasks[task_id].task_id for task_id in self._pipeline.last_first()]
-        return await link.work(canceling(link.keys, ids, reason, link.result_ttl_ms))
+        return await link.work(cancel_tasks(link.keys, ids, reason, link.result_ttl_ms))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self.tasks)} tasks, queue={self._link.keys.name!r})"
 
     async def _states(self, seconds: float | None) -> dict[str, TaskState | None]:
         ids = [handle.task_id for handle in self.tasks.values()]
-        found = {task_id: outcome async for task_id, outcome in self._link.outcomes(ids, until(seconds))}
-        return states_of(self.tasks, found)
+        outcomes = {task_id: outcome async for task_id, outcome in self._link.outcomes(ids, until(seconds))}
+        return states_of(self.tasks, outcomes)
 
     async def _raise_cause(self, error: TaskCanceled) -> None:
-        """Raise the error of the task that failed or was canceled, if that is why this one was."""
+        """If the task was canceled because of an earlier one, raise the error of that one."""
         if error.cause is not CancelCause.DEPENDENCY:
             return
         states = await self.states()

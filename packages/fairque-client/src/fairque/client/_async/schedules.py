@@ -1,4 +1,4 @@
-"""The schedules of a queue: what is enqueued when, and control of it."""
+"""``queue.schedules``: read, add, change, pause and delete the schedules of a queue."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from fairque.client.arguments import MAX_PAGE, page_prefix, page_size, page_star
 from fairque.client.link import AsyncLink
 from fairque.client.pushing import one_push
 from fairque.client.schedule_plans import Plan
-from fairque.client.schedule_steps import declaring, pausing, reading_upcoming, storing, with_next
+from fairque.client.schedule_steps import apply_declared, pause_schedule, read_upcoming, store_schedule, with_next
 from fairque.protocol import clock
 from fairque.protocol.calls.schedules import enable, read_schedule, read_scheduler, read_schedules, unschedule
 from fairque.protocol.errors import InvalidSchedule
@@ -26,15 +26,15 @@ __all__ = ["AsyncSchedules"]
 
 
 class AsyncSchedules:
-    """The schedules of a queue; ``queue.schedules`` is one, and ``scheduler.schedules`` of a `TaskScheduler`.
+    """The schedules of a queue, as ``queue.schedules``, or ``scheduler.schedules`` of a `TaskScheduler`.
 
-    Every method may raise what the methods of `AsyncTaskQueue` may.
+    Methods may also raise the errors of `AsyncTaskQueue`.
 
     Args:
-        link: The queue.
-        modules: Python modules with task functions. If there are any, they are imported, and a schedule for a function
-            that is not in them is refused.
-        on_apply: Called with the schedules that `apply` has made those that are declared.
+        link: The link of the queue.
+        modules: Python modules with task functions. If given, they are imported, and a schedule of a function that is
+            not in them is refused.
+        on_apply: Called with the declared schedules after `apply`.
     """
 
     def __init__(
@@ -49,26 +49,26 @@ class AsyncSchedules:
         self._on_apply = on_apply
 
     async def get(self, schedule_id: str) -> ScheduleInfo:
-        """Return what is known of a schedule: its definition, its next run, what it fired and what it missed.
+        """Return a schedule: its definition, its next run, and its fired and missed runs.
 
         Raises:
-            ScheduleNotFound: There is none of that id.
-            InvalidSchedule: It cannot be the id of a schedule. Nothing was sent.
+            ScheduleNotFound: There is no schedule with that id.
+            InvalidSchedule: `schedule_id` is not a valid schedule id. Nothing was sent.
         """
         return with_next(await self._link.run(read_schedule(self._link.keys, schedule_id)))
 
     async def list(self, *, after: str | None = None, limit: int = 100, prefix: str = "") -> Page[ScheduleInfo]:
-        """Return a page of the schedules, in the order of their ids; it ends before it has more than 4 MiB.
+        """Return a page of schedules ordered by id, at most 4 MiB.
 
-        Its ``problems`` tell of those between them that cannot be read here.
+        Its ``problems`` list the schedules of the page that this version cannot read.
 
         Args:
-            after: ``next`` of the page before; None begins.
-            limit: Schedules of the page, 1 to 1,000.
-            prefix: How their ids begin.
+            after: ``next`` of the previous page; None for the first page.
+            limit: Schedules per page, 1 to 1,000.
+            prefix: Only schedules whose id starts with it.
 
         Raises:
-            InvalidArgument: One of them cannot be used. Nothing was sent.
+            InvalidArgument: An argument is invalid. Nothing was sent.
         """
         call = read_schedules(
             self._link.keys, after=page_start(after), most=page_size(limit), prefix=page_prefix(prefix)
@@ -77,52 +77,55 @@ class AsyncSchedules:
         return evolve(page, rows=tuple(map(with_next, page.rows))).page()
 
     def iter(self, *, prefix: str = "") -> AsyncIterator[ScheduleInfo]:
-        """Give all schedules that can be read, page after page."""
+        """Yield all schedules that can be read, reading page after page."""
         return all_pages(lambda after: self.list(after=after, limit=MAX_PAGE, prefix=prefix))
 
     async def upcoming(self, limit: int = 10) -> Sequence[ScheduleInfo]:
-        """Return the schedules that are due next, the earliest first; 1 to 1,000."""
-        return await self._link.work(reading_upcoming(self._link.keys, page_size(limit)))
+        """Return the 1 to 1,000 schedules that are due next, earliest first."""
+        return await self._link.work(read_upcoming(self._link.keys, page_size(limit)))
 
     async def add(self, schedule: Schedule) -> ScheduleInfo:
-        """Add a schedule and return what is known of it. The very same one again changes nothing.
+        """Add a schedule and return it. Adding an identical schedule again changes nothing.
 
-        One that has no run any more, such as ``at`` a moment that is past, makes room: a new one takes its id while it
-        is still known. Its numbers continue, and its tasks have other ids, as their runs are others.
+        A schedule without further runs, such as one whose ``at`` has passed, can be replaced by a new one with the same
+        id while it is still stored; its counters continue. Tasks of the new one have different ids, since its runs are
+        different.
 
         Raises:
-            InvalidSchedule: With all that is wrong with it, or why it has no run from now on; so the very same moment
-                is refused once it is past, be it fired or not. Nothing was stored.
-            ScheduleConflict: Its id is taken by one with other content. Nothing was stored.
+            InvalidSchedule: With all problems of the schedule, or why it has no future run: an ``at`` in the past is
+                refused, whether it was fired or not. Nothing was stored.
+            ScheduleConflict: Another schedule with different content has the id. Nothing was stored.
         """
         return await self._store(schedule, 0)
 
     async def update(self, schedule: Schedule, *, revision: int | None = None) -> ScheduleInfo:
-        """Change a schedule and return what is known of it.
+        """Change a schedule and return it.
 
         If its times are unchanged, so is its next run. Otherwise it continues with the first run from now on, and runs
         that were due but not yet fired are counted as missed.
 
         Args:
-            schedule: The new definition; where ``paused`` is None, it stays paused or not.
-            revision: Only if it still has this one, as `get` told; None changes it in any case.
+            schedule: The new definition; if ``paused`` is None, the schedule stays paused or active.
+            revision: Change it only if it still has this revision, as returned by `get`; None changes any revision.
 
         Raises:
-            InvalidSchedule: With all that is wrong with it. Nothing was stored.
-            ScheduleNotFound: There is none of that id.
-            ScheduleConflict: It has another revision. Nothing was stored.
+            InvalidSchedule: With all problems of the schedule. Nothing was stored.
+            ScheduleNotFound: There is no schedule with that id.
+            ScheduleConflict: The schedule has another revision. Nothing was stored.
         """
         if revision == 0:
-            raise InvalidSchedule([f"schedule {schedule.schedule_id!r}: revision 0 is that of a new one: add it"])
+            raise InvalidSchedule(
+                [f"schedule {schedule.schedule_id!r}: revision 0 means a new schedule: use add, not update"]
+            )
         return await self._store(schedule, revision)
 
     async def fire(self, schedule_id: str) -> AsyncTaskHandle[Any]:
-        """Push the task of a schedule now, beside its runs, and return its handle. It counts as none of them.
+        """Push the task of a schedule now and return its handle. It does not count as a run.
 
         Raises:
-            ScheduleNotFound: There is none of that id.
-            InvalidSchedule: It cannot be the id of a schedule. Nothing was sent.
-            QueueFull: As many tasks wait as its user or the queue may have. Nothing was stored.
+            ScheduleNotFound: There is no schedule with that id.
+            InvalidSchedule: `schedule_id` is not a valid schedule id. Nothing was sent.
+            QueueFull: The backlog of the user or of the queue is full. Nothing was stored.
         """
         info = await self._link.run(read_schedule(self._link.keys, schedule_id))
         task = with_fields(info.schedule.task, task_id=new_task_id(), created_at=clock.now_ms())
@@ -132,66 +135,67 @@ class AsyncSchedules:
     async def pause(self, schedule_id: str) -> bool:
         """Stop firing a schedule, and return whether it was active. Tasks that it already enqueued are kept.
 
-        Its runs that were due and not fired yet are missed, and counted so.
+        Runs that were due but not yet fired are counted as missed.
 
         Raises:
-            ScheduleNotFound: There is none of that id.
-            InvalidSchedule: It cannot be the id of a schedule. Nothing was sent.
+            ScheduleNotFound: There is no schedule with that id.
+            InvalidSchedule: `schedule_id` is not a valid schedule id. Nothing was sent.
         """
-        return await self._link.work(pausing(self._link.keys, schedule_id))
+        return await self._link.work(pause_schedule(self._link.keys, schedule_id))
 
     async def resume(self, schedule_id: str) -> bool:
-        """Fire a schedule again, from its first run after now on, and return whether it was paused.
+        """Resume a schedule with its first run after now, and return whether it was paused.
 
         Raises:
-            ScheduleNotFound: There is none of that id.
-            InvalidSchedule: It cannot be the id of a schedule. Nothing was sent.
+            ScheduleNotFound: There is no schedule with that id.
+            InvalidSchedule: `schedule_id` is not a valid schedule id. Nothing was sent.
         """
         return await self._link.run(enable(self._link.keys, schedule_id, on=True))
 
     async def delete(self, schedule_id: str) -> bool:
-        """Delete a schedule, and return whether there was one. Tasks that it already enqueued are kept.
+        """Delete a schedule, and return whether it existed. Tasks that it already enqueued are kept.
 
         Raises:
-            InvalidSchedule: It cannot be the id of a schedule. Nothing was sent.
+            InvalidSchedule: `schedule_id` is not a valid schedule id. Nothing was sent.
         """
         return await self._link.run(unschedule(self._link.keys, schedule_id))
 
     async def apply(self, schedules: Iterable[Schedule], *, prune: bool = False, dry_run: bool = False) -> Plan:
-        """Make these schedules those that the queue has of all declared ones, and return what that changed.
+        """Make the declared schedules of the queue match these, and return what changed.
 
-        New ones are added and others changed. Declared ones that are not among them any more are named in the answer
-        and stay, and those that `add` made are left alone. Doing it again changes nothing.
+        Missing schedules are added and different ones are changed. Schedules that were declared before and no longer
+        are, are listed in the result and kept, unless ``prune`` is set; those created with `add` are left unchanged.
+        Applying the same schedules again changes nothing.
 
-        A `TaskScheduler` keeps them from then on, while it runs: it applies them again when the server has lost data,
-        and is not ready while one of them is missing.
+        A running `TaskScheduler` maintains them from then on: it applies them again after the server lost data, and is
+        not ready while one of them is missing.
 
         Args:
-            schedules: What a configuration declares.
-            prune: Delete declared ones that are not among them.
+            schedules: The declared schedules.
+            prune: Delete schedules that are no longer declared.
             dry_run: Change nothing.
 
         Raises:
-            InvalidSchedule: With all that is wrong with any of them. Nothing was stored.
+            InvalidSchedule: With all problems of all schedules. Nothing was stored.
         """
         import_modules(self._modules)
         limit = self._link.settings.queue.message_limit
-        declared, done = await self._link.work(
-            declaring(
+        declared, plan = await self._link.work(
+            apply_declared(
                 self._link.keys, schedules, modules=self._modules, message_limit=limit, prune=prune, dry_run=dry_run
             )
         )
         if not dry_run:
             self._on_apply(declared)
-        return done
+        return plan
 
     async def status(self) -> SchedulerStatus:
         """Return which scheduler leads, how many schedules there are, and how many are overdue."""
         return await self._link.run(read_scheduler(self._link.keys))
 
-    async def _store(self, one: Schedule, revision: int | None) -> ScheduleInfo:
+    async def _store(self, schedule: Schedule, revision: int | None) -> ScheduleInfo:
         import_modules(self._modules)
         limit = self._link.settings.queue.message_limit
         return await self._link.work(
-            storing(self._link.keys, one, revision=revision, modules=self._modules, message_limit=limit)
+            store_schedule(self._link.keys, schedule, revision=revision, modules=self._modules, message_limit=limit)
         )

@@ -1,13 +1,13 @@
 # Generated from _async/dead_letters.py by scripts/unasync.py. Do not edit: change that module and generate this one.
-"""``queue.dead_letters``: tasks that ended as FAILED, looked at, made runnable again, or deleted."""
+"""``queue.dead_letters``: read, retry or delete the tasks that ended as FAILED."""
 
 from collections.abc import Iterator
 from typing import Unpack
 
 from fairque.client._sync.paging import all_pages
 from fairque.client.arguments import MAX_PAGE, page_size
-from fairque.client.dead_letter_steps import deleting, deleting_one, getting, listing, retrying
-from fairque.client.filters import DeadLetterFilter, chosen
+from fairque.client.dead_letter_steps import delete_letter, delete_letters, get_letter, list_letters, retry_letters
+from fairque.client.filters import DeadLetterFilter, select
 from fairque.client.link import Link
 from fairque.protocol.model.dead_letters import DeadLetter
 from fairque.protocol.model.page import Page
@@ -17,10 +17,10 @@ __all__ = ["DeadLetters"]
 
 
 class DeadLetters:
-    """The dead letters of a queue: tasks that ended as FAILED, while they are kept; ``queue.dead_letters`` is one.
+    """The dead letters of a queue, as ``queue.dead_letters``: tasks that ended as FAILED and are still kept.
 
-    ``queue.task(task_id).retry()`` makes one of them runnable again. Filters are those of `DeadLetterFilter`; all
-    have to fit. Methods may raise what those of `TaskQueue` may, and `TypeError` for a filter that does not exist.
+    To retry a single one, use ``queue.task(task_id).retry()``. Filters are those of `DeadLetterFilter`; a dead letter
+    must match all of them. Methods raise the errors of `TaskQueue`, and `TypeError` for an unknown filter.
     """
 
     def __init__(self, link: Link) -> None:
@@ -30,11 +30,11 @@ class DeadLetters:
         """Return a dead letter.
 
         Raises:
-            TaskNotFound: There is no such task, or its record has expired.
-            NotFound: It is not a dead letter.
-            InvalidTask: It cannot be the id of a task. Nothing was sent.
+            TaskNotFound: The task does not exist, or its record has expired.
+            NotFound: The task is not a dead letter.
+            InvalidTask: `task_id` is not a valid task id. Nothing was sent.
         """
-        return self._link.work(getting(self._link.keys, task_id))
+        return self._link.work(get_letter(self._link.keys, task_id))
 
     def list(
         self, *, after: str | None = None, limit: int = 100, **filters: Unpack[DeadLetterFilter]
@@ -42,61 +42,61 @@ class DeadLetters:
         """Return a page of the dead letters, in the order in which they ended.
 
         Args:
-            after: ``next`` of the page before; None begins.
-            limit: Letters to look at, 1 to 1,000. The page has fewer, or none, where filters leave some out, or where
-                they are more than 4 MiB together; ``next`` says whether others follow.
-            **filters: Which ones; all when there is none.
+            after: ``next`` of the previous page; None for the first page.
+            limit: Dead letters to read, 1 to 1,000. The page has fewer, or none, if filters exclude some, or if they
+                exceed 4 MiB; ``next`` says whether more follow.
+            **filters: Which dead letters; all by default.
 
         Raises:
-            InvalidArgument: With all of them that cannot be used. Nothing was sent.
+            InvalidArgument: With a problem for each invalid argument. Nothing was sent.
         """
-        wanted = chosen(filters, needed=False)
-        return self._link.work(listing(self._link.keys, wanted, after, page_size(limit)))
+        selection = select(filters, required=False)
+        return self._link.work(list_letters(self._link.keys, selection, after, page_size(limit)))
 
     def iter(self, **filters: Unpack[DeadLetterFilter]) -> Iterator[DeadLetter]:
-        """Give these dead letters, page after page.
+        """Yield the matching dead letters, reading page after page.
 
         Raises:
-            InvalidArgument: While iterating: with all filters that cannot be used. Nothing was sent.
+            InvalidArgument: While iterating, with a problem for each invalid filter. Nothing was sent.
         """
         return all_pages(lambda after: self.list(after=after, limit=MAX_PAGE, **filters))
 
     def retry_all(self, *, dry_run: bool = False, **filters: Unpack[DeadLetterFilter]) -> BulkReport:
         """Make dead letters runnable again, with all their retries.
 
-        They go a hundred in one atomic step, the oldest first. A call that was interrupted is made again: what runs is
-        no longer a dead letter. What fails meanwhile, also again, is left alone. Those for which there is no room are
-        ``refused`` and stay what they are: as many tasks wait as their user or the queue may have.
+        They are retried in atomic steps of 100, oldest first. An interrupted call can be repeated, since a retried task
+        is no longer a dead letter. Tasks that fail (again) during the call are left unchanged. Those that would exceed
+        the backlog of their user or of the queue are counted as ``refused`` and left unchanged.
 
         Args:
             dry_run: Only count them.
-            **filters: Which ones; at least one.
+            **filters: Which dead letters; at least one filter.
 
         Raises:
-            InvalidArgument: There is no filter, or one cannot be used. Nothing was sent.
+            InvalidArgument: There is no filter, or one is invalid. Nothing was sent.
         """
-        wanted = chosen(filters, needed=True)
-        return self._link.work(retrying(self._link.keys, wanted, self._link.result_ttl_ms, dry_run=dry_run))
+        selection = select(filters, required=True)
+        return self._link.work(retry_letters(self._link.keys, selection, self._link.result_ttl_ms, dry_run=dry_run))
 
     def delete(self, task_id: str) -> bool:
-        """Delete a dead letter before its time, and return whether there was one.
+        """Delete a dead letter before it expires, and return whether it existed.
 
         Raises:
-            InvalidTask: It cannot be the id of a task. Nothing was sent.
+            InvalidTask: `task_id` is not a valid task id. Nothing was sent.
         """
-        return self._link.work(deleting_one(self._link.keys, task_id, self._link.result_ttl_ms))
+        return self._link.work(delete_letter(self._link.keys, task_id, self._link.result_ttl_ms))
 
     def delete_all(self, *, dry_run: bool = False, **filters: Unpack[DeadLetterFilter]) -> BulkReport:
-        """Delete dead letters before their time.
+        """Delete dead letters before they expire.
 
-        They go a hundred in one atomic step, the oldest first. What fails meanwhile is left alone.
+        They are deleted in atomic steps of 100, oldest first. Tasks that fail during the call are kept.
 
         Args:
             dry_run: Only count them.
-            **filters: Which ones; at least one.
+            **filters: Which dead letters; at least one filter.
 
         Raises:
-            InvalidArgument: There is no filter, or one cannot be used. Nothing was sent.
+            InvalidArgument: There is no filter, or one is invalid. Nothing was sent.
         """
-        wanted = chosen(filters, needed=True)
-        return self._link.work(deleting(self._link.keys, wanted, self._link.result_ttl_ms, dry_run=dry_run))
+        selection = select(filters, required=True)
+        return self._link.work(delete_letters(self._link.keys, selection, self._link.result_ttl_ms, dry_run=dry_run))

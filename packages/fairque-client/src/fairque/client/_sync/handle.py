@@ -1,5 +1,5 @@
 # Generated from _async/handle.py by scripts/unasync.py. Do not edit: change that module and generate this one.
-"""The handle of a pushed task: its state, its result when there is one, and its cancelation."""
+"""The handle of a pushed task: its state, result and cancelation."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -26,15 +26,15 @@ T = TypeVar("T")
 
 
 class TaskHandle(Generic[R_co]):
-    """One task of a queue, from outside. `TaskQueue.push` and `TaskQueue.task` make it.
+    """A handle to one task of a queue, returned by `TaskQueue.push` and `TaskQueue.task`.
 
     Threads may share a synchronous handle.
 
-    Methods ask the server, so they may also raise `RedisUnavailable`, `TaskNotFound` when the task is not known, or
-    `ResultExpired` when this handle has known it and its record is gone. A result that was once read is kept.
+    Methods contact the server, so they may also raise `RedisUnavailable`, `TaskNotFound` if the queue does not know the
+    task, or `ResultExpired` if this handle has seen the task and its record is gone. A result is cached once read.
 
     Attributes:
-        task_id: The task. A deduplicated push gives the id of the task that stands for it.
+        task_id: The id of the task. After a deduplicated push it is that of the task which holds the key.
     """
 
     def __init__(self, link: Link, task_id: str, *, known: bool) -> None:
@@ -43,11 +43,11 @@ class TaskHandle(Generic[R_co]):
         self._memory = Memory(task_id, link.keys.name, known)
 
     def info(self) -> TaskInfo:
-        """Return what the server knows of the task."""
+        """Return what the server knows about the task."""
         return self._run(read_task(self._link.keys, self.task_id))
 
     def state(self) -> TaskState:
-        """Return where the task is in its life."""
+        """Return the current state of the task."""
         info = self.info()
         return info.state
 
@@ -59,10 +59,10 @@ class TaskHandle(Generic[R_co]):
         return standing.explanation()
 
     def wait(self, timeout: float | timedelta | None = None) -> TaskState:
-        """Wait until the task has ended, woken by the server, and return its state.
+        """Wait until the task has ended, without polling, and return its state.
 
         Args:
-            timeout: Seconds or a timedelta, after which the state it has then is returned; None waits forever.
+            timeout: Seconds or a timedelta, after which its current state is returned; None waits forever.
 
         Raises:
             TypeError: If `timeout` is not a number of seconds or a timedelta.
@@ -71,17 +71,17 @@ class TaskHandle(Generic[R_co]):
         return outcome.state
 
     def result(self, timeout: float | timedelta | None = None) -> R_co:
-        """Wait until the task has ended, woken by the server, and return its result.
+        """Wait until the task has ended, without polling, and return its result.
 
-        A wait outlives a lost connection: it continues when the server is back.
+        The wait survives a lost connection, and continues once the server is reachable again.
 
         Args:
-            timeout: Seconds or a timedelta to wait, 0 only to look; None waits forever.
+            timeout: Seconds or a timedelta to wait; 0 only checks, None waits forever.
 
         Raises:
-            TaskFailed: It ended in an error, which this one tells of.
-            TaskCanceled: It was canceled.
-            TimeoutError: It has not ended in that time; it continues.
+            TaskFailed: The task failed; the exception has its error.
+            TaskCanceled: The task was canceled.
+            TimeoutError: The task has not ended in time; it continues.
             TypeError: If `timeout` is not a number of seconds or a timedelta.
         """
         seconds = seconds_of(timeout)
@@ -91,50 +91,50 @@ class TaskHandle(Generic[R_co]):
         return cast("R_co", settle(self.task_id, outcome))
 
     def progress(self) -> Progress | None:
-        """Return how far the task says that it has come; None when it has said nothing, or is not known.
+        """Return the last progress that the task reported; None if it reported none, or is unknown.
 
-        The last word stays readable as long as the result.
+        It is kept as long as the result.
         """
-        (found,) = self._run(read_progress(self._link.keys, [self.task_id]))
-        return found
+        (progress,) = self._run(read_progress(self._link.keys, [self.task_id]))
+        return progress
 
     def watch_progress(self, timeout: float | timedelta | None = None) -> Iterator[Progress]:
-        """Give how far the task has come, now and whenever it says so, until it has ended.
+        """Yield the progress of the task, now and at each report, until it has ended.
 
         Args:
-            timeout: Seconds or a timedelta to wait for its end, from now on; None waits forever.
+            timeout: Seconds or a timedelta from now within which the task must end; None waits forever.
 
         Raises:
-            TimeoutError: While iterating: it has not ended in that time; it continues.
+            TimeoutError: While iterating, if the task has not ended in time; it continues.
             TypeError: If `timeout` is not a number of seconds or a timedelta.
         """
         seconds = seconds_of(timeout)
-        return self._words(seconds, until(seconds))
+        return self._follow_progress(seconds, until(seconds))
 
     def cancel(self, *, reason: str = "canceled by its producer") -> CancelResult:
-        """End the task if it waits, ask it to stop if it runs; the answer says which.
+        """Cancel the task if it waits, or ask it to stop if it runs; the result says which.
 
         Args:
-            reason: Why, for people.
+            reason: Why, for humans.
         """
         link = self._link
         call = cancel(link.keys, self.task_id, reason=reason, result_ttl_ms=link.result_ttl_ms)
         return canceled(self._run(call))
 
     def retry(self) -> RetryReport:
-        """Make a dead letter runnable again, with all its retries; the handle waits again.
+        """Make a dead letter runnable again, with all its retries; this handle can wait for it again.
 
-        It becomes QUEUED, behind its user's other waiting tasks. A task that is not, or no longer, a dead letter stays
-        what it is. Tasks that were canceled because it failed stay canceled.
+        The task becomes QUEUED, behind its user's other waiting tasks. A task that is not (or no longer) a dead letter
+        is left unchanged. Tasks that were canceled because it failed stay canceled.
 
         Raises:
-            QueueFull: As many tasks wait as its user or the queue may have.
+            QueueFull: The backlog of its user or of the queue is full.
         """
-        from fairque.client.dead_letter_steps import retrying_one
+        from fairque.client.dead_letter_steps import retry_letter
 
         link = self._link
         with self._memory.asking():
-            return link.work(retrying_one(link.keys, self.task_id, link.result_ttl_ms))
+            return link.work(retry_letter(link.keys, self.task_id, link.result_ttl_ms))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.task_id!r}, queue={self._link.keys.name!r})"
@@ -142,10 +142,10 @@ class TaskHandle(Generic[R_co]):
     def _outcome(self, timeout: float | None) -> Outcome:
         if self._memory.ended is not None:
             return self._memory.ended
-        ((_, outcome),) = [one for one in self._link.outcomes([self.task_id], until(timeout))]
+        ((_, outcome),) = [pair for pair in self._link.outcomes([self.task_id], until(timeout))]
         return self._memory.learn(outcome)
 
-    def _words(self, seconds: float | None, until: float) -> Iterator[Progress]:
+    def _follow_progress(self, seconds: float | None, until: float) -> Iterator[Progress]:
         with closing(self._link.follow([self.task_id], until, progress=True)) as events:
             for _, event in events:
                 if isinstance(event, Progress):

@@ -1,5 +1,5 @@
 # Generated from _async/queue.py by scripts/unasync.py. Do not edit: change that module and generate this one.
-"""The queue as a producer sees it: push tasks, get back to them, cancel them, read the numbers."""
+"""The queue for producers: push tasks, wait for results, cancel, and read statistics."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -33,15 +33,16 @@ R = TypeVar("R")
 
 
 class TaskQueue:
-    """A queue for producers. It connects at the first use.
+    """A queue for producers. It connects on first use.
 
-    Threads may share a synchronous one. An asynchronous one belongs to the event loop on which it is first used.
+    Threads may share a synchronous queue. An asynchronous queue belongs to the event loop on which it is first used.
 
-    Every method may raise `RedisUnavailable` when the server does not answer, `ServerUnsuitable` when it must not
-    hold a queue, and `FairqueError` after `close`, or on another event loop such as that of a second ``asyncio.run``.
+    Every method may raise `RedisUnavailable` if the server does not answer, `ServerUnsuitable` if the server is not
+    suitable for a queue, and `FairqueError` after `close` or on another event loop, such as that of a second
+    ``asyncio.run``.
 
     Args:
-        settings: The server and the queue; all defaults when left out.
+        settings: The server and the queue; the defaults if omitted.
 
     Attributes:
         settings: The settings in use.
@@ -53,15 +54,15 @@ class TaskQueue:
 
     @classmethod
     def from_url(cls, url: str, *, queue: str = "default", default_user_id: str | None = None) -> Self:
-        """Make a queue object from the address of a server; `ClientSettings` has what else can be set.
+        """Create a queue object from the URL of a server; see `ClientSettings` for all other settings.
 
         Args:
             url: ``redis://``, ``rediss://``, ``unix://`` or ``embedded://``.
             queue: Name of the queue.
-            default_user_id: User of the tasks that name none.
+            default_user_id: User of tasks without a user.
 
         Raises:
-            ConfigurationError: One of them cannot be used; the message says which and why.
+            ConfigurationError: An argument is invalid; the message says which and why.
         """
         return cls(settings_from_url(url, queue=queue, default_user_id=default_user_id))
 
@@ -69,42 +70,42 @@ class TaskQueue:
     def from_config(
         cls, path: str | os.PathLike[str], *, queue: str | None = None, default_user_id: str | None = None
     ) -> Self:
-        """Make a queue object from a configuration file; ``FAIRQUE_SECTION_KEY`` in the environment wins over it.
+        """Create a queue object from a configuration file; environment variables ``FAIRQUE_SECTION_KEY`` override it.
 
         Args:
             path: A YAML file; reading it needs ``fairque-client[yaml]``.
-            queue: Name of the queue; None takes that of the file.
-            default_user_id: User of the tasks that name none; None takes that of the file.
+            queue: Name of the queue; None for the one in the file.
+            default_user_id: User of tasks without a user; None for the one in the file.
 
         Raises:
-            ConfigurationError: With every problem of the file, each with its place.
+            ConfigurationError: With all problems of the file, each with file and line.
         """
         return cls(settings_from_config(path, queue=queue, default_user_id=default_user_id))
 
     @cached_property
     def tasks(self) -> "Tasks":
-        """Its tasks, many at a time."""
+        """Its tasks, in bulk."""
         from fairque.client._sync.tasks import Tasks
 
         return Tasks(self._link)
 
     @cached_property
     def users(self) -> "Users":
-        """What its users may use, what they got, and why they wait."""
+        """The limits and the usage of its users, and why they wait."""
         from fairque.client._sync.users import Users
 
         return Users(self._link)
 
     @cached_property
     def dead_letters(self) -> "DeadLetters":
-        """Tasks that failed for good: to look at, to run again, to forget."""
+        """Tasks that failed finally: to inspect, retry or delete."""
         from fairque.client._sync.dead_letters import DeadLetters
 
         return DeadLetters(self._link)
 
     @cached_property
     def schedules(self) -> "Schedules":
-        """Its schedules, to be read, paused and removed."""
+        """Its schedules."""
         from fairque.client._sync.schedules import Schedules
 
         return Schedules(self._link)
@@ -116,24 +117,24 @@ class TaskQueue:
     def push(
         self, task: Task[Any] | Pipeline[Any], *, user_id: str | None = None
     ) -> TaskHandle[Any] | PipelineHandle[Any]:
-        """Store a task, or all tasks of a pipeline, and return its handle; when this returns, the server has them.
+        """Store a task, or all tasks of a pipeline, and return its handle once the server has stored them.
 
-        The same task again is stored once. With a ``dedup_key`` that another task holds, that task's handle comes back.
+        Pushing the same task twice stores it once. If another task holds the ``dedup_key``, its handle is returned.
 
         Args:
             task: ``function.task(...)``, `Task(func=...)`, or a pipeline of at most 1,000 tasks, ``a >> [b, c]``.
-            user_id: The user of each of these tasks that names none; None leaves it to the tasks on which they depend,
-                and to the default user.
+            user_id: The user of all tasks without a user. If None, they get the user of the tasks they depend on, or
+                the default user.
 
         Raises:
-            InvalidTask: It cannot be pushed, for the reason that the error names. Nothing was sent.
-            UnknownDependency: It depends on a task, or takes the output of one, that the queue does not know. Nothing
+            InvalidTask: The task cannot be pushed; the message says why. Nothing was sent.
+            UnknownDependency: It depends on a task, or uses the output of one, that the queue does not know. Nothing
                 was stored.
-            BatchTooLarge: The pipeline has more tasks, more than 4 MiB, or more than 10,000 dependencies. Nothing was
-                sent.
-            TaskConflict: Its id was pushed before with other content.
-            QueueFull: As many tasks wait as its user or the queue may have, or the server has no memory left. Nothing
-                was stored.
+            BatchTooLarge: The pipeline has too many tasks, more than 4 MiB, or more than 10,000 dependencies. Nothing
+                was sent.
+            TaskConflict: Its id was already pushed with different content.
+            QueueFull: The backlog of its user or of the queue is full, or the server is out of memory. Nothing was
+                stored.
         """
         if isinstance(task, Pipeline):
             call = one_push(self._link.keys, self.settings, task.tasks.values(), user_id)
@@ -147,18 +148,18 @@ class TaskQueue:
         """Store tasks in one atomic call, all or none, and return their handles in the same order.
 
         Args:
-            tasks: At most 1,000, with 4 MiB and 10,000 dependencies together.
+            tasks: At most 1,000 tasks, with 4 MiB and 10,000 dependencies in total.
             user_id: As for `push`.
-            chunked: Take any number, in as many calls as it needs. Each is atomic, all together are not; so tasks stand
-                behind those that they depend on.
+            chunked: Accept any number of tasks and send as many calls as needed. Each call is atomic, the whole is not;
+                so a task must come after those it depends on.
 
         Raises:
-            BatchTooLarge: They are more, and not ``chunked``. Nothing was sent.
-            InvalidTask: One cannot be pushed, for the reason that the error names. Nothing was sent.
-            TaskConflict: The id of one was pushed before with other content. Nothing was stored.
-            QueueFull: As many tasks wait as its user or the queue may have, or the server has no memory left. Nothing
-                was stored.
-            PartialPush: With ``chunked``: one of these errors, or another, came after the first chunk.
+            BatchTooLarge: There are too many without ``chunked``. Nothing was sent.
+            InvalidTask: A task cannot be pushed; the message says why. Nothing was sent.
+            TaskConflict: The id of a task was already pushed with different content. Nothing was stored.
+            QueueFull: The backlog of a user or of the queue is full, or the server is out of memory. Nothing was
+                stored.
+            PartialPush: With ``chunked``, one of these errors or another one occurred after the first chunk.
         """
         handles: list[TaskHandle[R]] = []
         if not chunked:
@@ -175,34 +176,36 @@ class TaskQueue:
     @overload
     def task(self, task_id: str, func: TaskMaker[Any, R, Any]) -> TaskHandle[R]: ...
     def task(self, task_id: str, func: TaskMaker[Any, Any, Any] | None = None) -> TaskHandle[Any]:
-        """Return the handle of a task by its id. Nothing is sent: an unknown task shows when the handle is used.
+        """Return the handle of a task by its id, without contacting the server.
+
+        If the task is unknown, the methods of the handle raise `TaskNotFound`.
 
         Args:
-            task_id: The task.
-            func: Its function, which tells type checkers what the task results in.
+            task_id: The id of the task.
+            func: Its function, from which type checkers infer the type of the result.
 
         Raises:
-            InvalidTask: It cannot be the id of a task.
-            TypeError: It is a function: ``@task``, with which one decorates, is `fairque.client.task`.
+            InvalidTask: `task_id` is not a valid task id.
+            TypeError: `task_id` is a function: the decorator ``@task`` is `fairque.client.task`.
         """
         return TaskHandle(self._link, task_named(task_id, func), known=False)
 
     def as_completed(
         self, handles: Iterable[TaskHandle[R]], *, timeout: float | timedelta | None = None
     ) -> Iterator[TaskHandle[R]]:
-        """Give handles in the order in which their tasks end; those that have ended already come first.
+        """Yield handles in the order in which their tasks end, starting with those that have already ended.
 
-        The server is asked about all of them together, 1,000 in one call, and reports each ending. The ``result`` of a
-        handle that was given asks it nothing more, unless the task failed.
+        Tasks are watched together, 1,000 per call, without polling. ``result`` of a yielded handle does not contact the
+        server again, unless the task failed.
 
         Args:
-            handles: Handles of this queue object. One whose task is not known is given too: its ``result`` says so.
-            timeout: Seconds or a timedelta to wait for all of them, from now on; None waits forever.
+            handles: Handles of this queue object. Handles of unknown tasks are yielded too; their ``result`` raises.
+            timeout: Seconds or a timedelta from now within which all tasks must end; None waits forever.
 
         Raises:
-            TimeoutError: While iterating: some have not ended in that time; they continue.
-            TypeError: One of them is not a handle, or the timeout is not a number of seconds or a timedelta.
-            FairqueError: One of them belongs to another queue object.
+            TimeoutError: While iterating, if some tasks have not ended in time; they continue.
+            TypeError: An item is not a handle, or `timeout` is not a number of seconds or a timedelta.
+            FairqueError: A handle belongs to another queue object.
         """
         return gathering.as_completed(self._link, handles, timeout)
 
@@ -225,46 +228,46 @@ class TaskQueue:
     ) -> list[Any]:
         """Wait for tasks and return their results, in the order of the handles.
 
-        The server is asked about all of them together, 1,000 in one call, and reports each ending.
+        Tasks are watched together, 1,000 per call, without polling.
 
         Args:
             *handles: Handles of this queue object.
             timeout: Seconds or a timedelta to wait for all of them; None waits forever.
-            return_exceptions: Return the error of a task without a result in its place, instead of raising it.
+            return_exceptions: Whether to return the error of a task without a result in place of the result.
 
         Raises:
-            TaskFailed: One ended in an error. The others continue. It is raised as soon as that is known.
-            TaskCanceled: One was canceled.
-            TaskNotFound: One is not known.
-            ResultExpired: The record of one is gone.
-            TimeoutError: One has not ended in that time.
-            TypeError: One of them is not a handle, or the timeout is not a number of seconds or a timedelta.
-            FairqueError: One of them belongs to another queue object.
+            TaskFailed: A task failed. Raised as soon as that is known; the other tasks continue.
+            TaskCanceled: A task was canceled.
+            TaskNotFound: The queue does not know a task.
+            ResultExpired: The record of a task has expired.
+            TimeoutError: A task has not ended in time.
+            TypeError: An argument is not a handle, or `timeout` is not a number of seconds or a timedelta.
+            FairqueError: A handle belongs to another queue object.
         """
         return gathering.gather(self._link, handles, timeout, return_exceptions=return_exceptions)
 
     def info(self) -> QueueInfo:
-        """Return the queue in numbers, each read in constant time."""
-        from fairque.client.queue_steps import reading_queue
+        """Return the statistics and settings of the queue; each number is read in constant time."""
+        from fairque.client.queue_steps import read_queue_info
 
-        return self._link.work(reading_queue(self._link.keys))
+        return self._link.work(read_queue_info(self._link.keys))
 
     def set(self, *, cost_mode: CostMode | Unchanged = UNCHANGED, backlog: int | Unchanged | None = UNCHANGED) -> bool:
-        """Set how the queue behaves for all, in one atomic step, and return whether anything was not so before.
+        """Change settings of the whole queue, in one atomic step, and return whether anything changed.
 
         Args:
-            cost_mode: What a task costs its user: its time, as it is unless set, or one each. It can change only while
+            cost_mode: What a task costs its user: its run time (the default), or 1 per task. It can change only while
                 no user has tasks or debts.
-            backlog: Most waiting tasks of the queue. A push above it is a `QueueFull`. None takes it back.
+            backlog: Most waiting tasks of the queue; a push beyond it raises `QueueFull`. None removes the limit.
 
         Raises:
-            InvalidArgument: With every value that cannot be used. Nothing was sent.
+            InvalidArgument: With a problem for each invalid value. Nothing was sent.
             Conflict: The cost mode cannot change now. Nothing was changed.
         """
         return self._link.run(configuration(self._link.keys, cost_mode, backlog))
 
     def close(self) -> None:
-        """Close all connections; who waits for a result gets an error. Safe to call twice."""
+        """Close all connections; waiting calls raise `FairqueError`. Safe to call twice."""
         self._link.close()
 
     def __enter__(self) -> Self:
@@ -279,5 +282,5 @@ class TaskQueue:
         return f"{type(self).__name__}({self._link.keys.name!r}, {self.settings.redis!r})"
 
     def _push(self, call: PushCall) -> list[TaskHandle[Any]]:
-        pushed = self._link.run(call)
-        return [TaskHandle(self._link, one.task_id, known=True) for one in pushed]
+        answers = self._link.run(call)
+        return [TaskHandle(self._link, pushed.task_id, known=True) for pushed in answers]

@@ -1,20 +1,20 @@
 # Generated from _async/tasks.py by scripts/unasync.py. Do not edit: change that module and generate this one.
-"""The tasks of a queue, many at a time."""
+"""``queue.tasks``: operations on many tasks of a queue."""
 
 from typing import Unpack
 
 from fairque.client.filters import TaskFilter, user_of
 from fairque.client.link import Link
-from fairque.client.user_steps import canceling_user
+from fairque.client.user_steps import cancel_tasks_of_user
 from fairque.protocol.model.reports import BulkReport
 
 __all__ = ["Tasks"]
 
 
 class Tasks:
-    """The tasks of a queue; ``queue.tasks`` is one. One task has a handle: ``queue.task(task_id)``.
+    """The tasks of a queue, as ``queue.tasks``. For a single task, use its handle: ``queue.task(task_id)``.
 
-    Every method may raise what the methods of `TaskQueue` may.
+    Methods may also raise the errors of `TaskQueue`.
     """
 
     def __init__(self, link: Link) -> None:
@@ -23,20 +23,20 @@ class Tasks:
     def cancel_all(
         self, *, reason: str = "canceled by an operator", dry_run: bool = False, **filters: Unpack[TaskFilter]
     ) -> BulkReport:
-        """Cancel all tasks that all filters fit and that wait, also for their time; running ones continue.
+        """Cancel all waiting and scheduled tasks that match all filters; running tasks continue.
 
-        They go 1,000 in one atomic step, from the front. What is pushed meanwhile may stay: pause the user first, or
-        stop its producers, if nothing of it may run.
+        They are canceled in atomic steps of 1,000, in queue order. Tasks pushed during the call may be missed: if none
+        of them may run, pause the user or stop its producers first.
 
         Args:
-            reason: Why, for people; who waits for a task gets it in `TaskCanceled`.
+            reason: Why, for humans; callers that wait for a task get it in `TaskCanceled`.
             dry_run: Only count them.
-            **filters: Which tasks; at least one.
+            **filters: Which tasks; at least one filter.
 
         Raises:
-            InvalidArgument: There is no filter, or one cannot be used. Nothing was sent.
-            TypeError: There is no such filter.
+            InvalidArgument: There is no filter, or one is invalid. Nothing was sent.
+            TypeError: A filter is unknown.
         """
         user_id = user_of(filters)
         link = self._link
-        return link.work(canceling_user(link.keys, user_id, reason, link.result_ttl_ms, dry_run=dry_run))
+        return link.work(cancel_tasks_of_user(link.keys, user_id, reason, link.result_ttl_ms, dry_run=dry_run))

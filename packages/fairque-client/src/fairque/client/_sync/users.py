@@ -1,5 +1,5 @@
 # Generated from _async/users.py by scripts/unasync.py. Do not edit: change that module and generate this one.
-"""The users of a queue as its operator sees them: what they may use, what they got, and why they wait."""
+"""``queue.users``: the limits and the usage of the users of a queue, and why they wait."""
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from fairque.client.arguments import (
     page_start,
 )
 from fairque.client.link import Link
-from fairque.client.user_steps import reading_all
+from fairque.client.user_steps import read_all_users
 from fairque.protocol.calls.limits import ALL_USERS, Setting, limit
 from fairque.protocol.calls.users import read_user, read_users
 from fairque.protocol.model.page import Page
@@ -30,9 +30,9 @@ __all__ = ["Users"]
 
 
 class Users:
-    """The users of a queue; ``queue.users`` is one. What it sets acts at once, also on tasks that wait already.
+    """The users of a queue, as ``queue.users``. Limits take effect at once, also for tasks that already wait.
 
-    Every method may raise what the methods of `TaskQueue` may.
+    Methods may also raise the errors of `TaskQueue`.
     """
 
     def __init__(self, link: Link) -> None:
@@ -48,20 +48,20 @@ class Users:
         burst: int | Unchanged | None = UNCHANGED,
         backlog: int | Unchanged | None = UNCHANGED,
     ) -> bool:
-        """Set what a user may use, in one atomic step, and return whether anything was not so before.
+        """Set limits of a user, in one atomic step, and return whether anything changed.
 
-        What is not given stays what it is; None takes a setting back, so that the default of all users counts again.
+        Limits that are not given stay unchanged; None removes a limit, so that the default of all users applies again.
 
         Args:
-            user_id: The user. It need not be known yet.
-            weight: Its share beside other users, 0.01 to 100; 1 unless set.
-            cap: Most tasks at a time, 1 at least. Running tasks above it continue.
+            user_id: The user. The queue need not know it yet.
+            weight: Its share relative to other users, 0.01 to 100; 1 by default.
+            cap: Most tasks at a time, at least 1. Running tasks above it continue.
             rate: Most starts a second, above 0.
-            burst: Most starts at once where there is a rate, 1 at least; 1 unless set.
-            backlog: Most waiting tasks, 1 at least. A push above it is a `QueueFull`.
+            burst: Most starts at once if there is a rate, at least 1; 1 by default.
+            backlog: Most waiting tasks, at least 1. A push beyond it raises `QueueFull`.
 
         Raises:
-            InvalidArgument: With every value that cannot be used. Nothing was sent.
+            InvalidArgument: With a problem for each invalid value. Nothing was sent.
         """
         changes: dict[LimitName, float | Unchanged | None] = {
             "weight": weight,
@@ -80,19 +80,19 @@ class Users:
         burst: int | Unchanged | None = UNCHANGED,
         backlog: int | Unchanged | None = UNCHANGED,
     ) -> bool:
-        """Set what each user may use that has no setting of its own, and return whether anything was not so before.
+        """Set the limits of all users without limits of their own, and return whether anything changed.
 
-        Lower limits count at once. From higher ones a user that waits at its limit profits when a task of it is next
-        pushed, started or ended; one that waits for a rate, at the next start.
+        Lower limits apply at once. A higher one reaches a user held back by the old one when one of its tasks is next
+        pushed, started or ended; for a rate, at its next start.
 
         Args:
-            cap: As for `set`; None takes it back.
-            rate: As for `set`; None takes it back.
-            burst: As for `set`; None takes it back.
-            backlog: As for `set`; None takes it back. It is for each user, not for all together.
+            cap: As for `set`; None removes the default.
+            rate: As for `set`; None removes the default.
+            burst: As for `set`; None removes the default.
+            backlog: As for `set`; None removes the default. It applies to each user, not to all users together.
 
         Raises:
-            InvalidArgument: With every value that cannot be used. Nothing was sent.
+            InvalidArgument: With a problem for each invalid value. Nothing was sent.
         """
         changes: dict[LimitName, float | Unchanged | None] = {
             "cap": cap,
@@ -103,20 +103,20 @@ class Users:
         return self._limit(changed(ALL_USERS, changes))
 
     def reset(self, user_id: str) -> bool:
-        """Take back all that is set for a user, a pause too, and return whether anything was.
+        """Remove all limits of a user, and its pause, and return whether anything changed.
 
         Raises:
-            InvalidArgument: It cannot be the id of a user. Nothing was sent.
+            InvalidArgument: `user_id` is not a valid user id. Nothing was sent.
         """
         return self._limit(nothing(named(user_id)))
 
     def pause(self, user_id: str) -> bool:
-        """Stop starting tasks of a user until it is resumed, and return whether this changed anything.
+        """Stop starting tasks of a user until it is resumed, and return whether anything changed.
 
-        Its running tasks continue, and pushes are stored. The time of the pause earns it nothing.
+        Its running tasks continue, and pushes are stored. It is not compensated for the time of the pause.
 
         Raises:
-            InvalidArgument: It cannot be the id of a user. Nothing was sent.
+            InvalidArgument: `user_id` is not a valid user id. Nothing was sent.
         """
         return self._limit([Setting(named(user_id), "paused", 1)])
 
@@ -124,45 +124,45 @@ class Users:
         """Start tasks of a user again, and return whether it was paused.
 
         Raises:
-            InvalidArgument: It cannot be the id of a user. Nothing was sent.
+            InvalidArgument: `user_id` is not a valid user id. Nothing was sent.
         """
         return self._limit([Setting(named(user_id), "paused", None)])
 
     def get(self, user_id: str) -> UserInfo:
-        """Return what a user has, got and may use, and why it waits; ``print`` shows the last as a sentence.
+        """Return the tasks, the usage and the limits of a user, and why it waits; ``print`` shows that as a sentence.
 
-        A user that the queue does not know has nothing, and the limits of all.
+        A user that the queue does not know has no tasks, and the default limits.
 
         Raises:
-            InvalidArgument: It cannot be the id of a user. Nothing was sent.
+            InvalidArgument: `user_id` is not a valid user id. Nothing was sent.
         """
         standing = self._link.run(read_user(self._link.keys, user_id))
         return standing.info()
 
     def list(self, *, after: str | None = None, limit: int = 100, prefix: str = "") -> Page[UserRow]:
-        """Return a page of the users that have queued or running tasks, or debts, in the order of their ids.
+        """Return a page of the users with queued or running tasks, or debts, ordered by id.
 
         Args:
-            after: ``next`` of the page before; None begins.
-            limit: Users of the page, 1 to 1,000.
-            prefix: How their ids begin.
+            after: ``next`` of the previous page; None for the first page.
+            limit: Users per page, 1 to 1,000.
+            prefix: Only users whose id starts with it.
 
         Raises:
-            InvalidArgument: One of them cannot be used. Nothing was sent.
+            InvalidArgument: An argument is invalid. Nothing was sent.
         """
         call = read_users(self._link.keys, after=page_start(after), most=page_size(limit), prefix=page_prefix(prefix))
         return self._link.run(call)
 
     def iter(self, *, prefix: str = "") -> Iterator[UserRow]:
-        """Give these users, page after page."""
+        """Yield these users, reading page after page."""
         return all_pages(lambda after: self.list(after=after, limit=MAX_PAGE, prefix=prefix))
 
     def snapshot(self) -> UsersSnapshot:
-        """Return all users that have queued or running tasks, or debts, read 1,000 at a time.
+        """Return all users with queued or running tasks, or debts, read 1,000 at a time.
 
-        ``later.since(earlier)`` says of two of them what each user got beside its fair share.
+        ``later.since(earlier)`` compares two snapshots: what each user got, and its fair share.
         """
-        return self._link.work(reading_all(self._link.keys))
+        return self._link.work(read_all_users(self._link.keys))
 
     def _limit(self, settings: Iterable[Setting]) -> bool:
         return self._link.run(limit(self._link.keys, settings)) > 0

@@ -67,7 +67,7 @@ def plain_name(func: Callable[..., Any]) -> str:
             "module, with names that do not begin with an underscore. Define it there"
         )
     if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
-        raise Unreachable(f"{place!r} yields: a task has one result. Return a list instead")
+        raise Unreachable(f"{place!r} is a generator, but a task has one result: return a list instead")
     name, namespace = reference_of(func), _namespace_of(func)
     if namespace is not None and defined_in(namespace, place) is not func:
         raise Unreachable(

@@ -1,4 +1,4 @@
-"""The public classes say what they do, and the synchronous ones are generated from the asynchronous ones."""
+"""The public classes have docstrings, and the synchronous ones are generated from the asynchronous ones."""
 
 import inspect
 import runpy
@@ -19,7 +19,7 @@ UNASYNC = runpy.run_path(str(Path(__file__).parents[3] / "scripts" / "unasync.py
 
 
 @pytest.mark.parametrize("kind", CLASSES)
-def test_every_public_method_says_what_it_does(kind: type) -> None:
+def test_every_public_method_has_a_docstring(kind: type) -> None:
     assert all(inspect.getdoc(getattr(kind, name)) for name in vars(kind) if not name.startswith("_"))
 
 
@@ -29,7 +29,7 @@ def test_every_public_method_says_what_it_does(kind: type) -> None:
         ("async with aclosing(self._ended()) as ended:", "with closing(self._ended()) as ended:"),
         ("async def __aenter__(self) -> AsyncTaskQueue:", "def __enter__(self) -> TaskQueue:"),
         ("return [one async for one in await self.all()]", "return [one for one in self.all()]"),
-        ("async def words(self) -> AsyncGenerator[int, None]:", "def words(self) -> Generator[int, None, None]:"),
+        ("async def rows(self) -> AsyncGenerator[int, None]:", "def rows(self) -> Generator[int, None, None]:"),
         (
             "from fairque.client._async.handle import AsyncTaskHandle",
             "from fairque.client._sync.handle import TaskHandle",
@@ -50,7 +50,7 @@ def test_a_rule_of_the_generator_that_is_never_used_is_an_error(monkeypatch: pyt
         UNASYNC["main"]()
 
 
-def test_a_module_that_is_not_what_would_be_generated_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_that_differs_from_the_generated_one_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     module: Any = UNASYNC["main"].__globals__
     monkeypatch.setitem(module, "formatted", lambda text, _: text + "# edited\n")
     monkeypatch.setattr("sys.argv", ["unasync.py", "--check"])

@@ -1,4 +1,4 @@
-"""Handles whose tasks are waited for together; no I/O."""
+"""Waits for the tasks of several handles together; no I/O."""
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -12,28 +12,28 @@ from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.showing import shown
 
-__all__ = ["Crowd"]
+__all__ = ["JointWait"]
 
 H = TypeVar("H", bound=Any)
 L = TypeVar("L")
 
 
-class Crowd(Generic[L, H]):
-    """Handles whose tasks are waited for together.
+class JointWait(Generic[L, H]):
+    """A wait for the tasks of several handles.
 
     Args:
         link: The link of their queue object.
-        handles: The handles; several may be of one task.
-        kind: Their class.
+        handles: The handles; several may refer to the same task.
+        kind: The class of the handles.
         timeout: Seconds or a timedelta to wait from now on; None waits forever.
 
     Attributes:
         link: The link of their queue object.
-        until: When to give up, on the monotonic clock.
+        until: The deadline, on the monotonic clock.
 
     Raises:
-        TypeError: One of them is not such a handle, or the timeout is not a number of seconds or a timedelta.
-        FairqueError: One belongs to another queue object.
+        TypeError: An item is not a handle of that class, or `timeout` is not a number of seconds or a timedelta.
+        FairqueError: A handle belongs to another queue object.
     """
 
     def __init__(self, link: L, handles: Iterable[H], kind: type[H], timeout: float | timedelta | None) -> None:
@@ -45,27 +45,27 @@ class Crowd(Generic[L, H]):
         self._outcomes: dict[str, Outcome | Missing] = {}
         for handle in self._handles:
             if not isinstance(handle, kind):
-                raise TypeError(f"{kind.__name__} objects can be waited for, not {shown(handle)}")
+                raise TypeError(f"cannot wait for {shown(handle)}: expected {kind.__name__}")
             if handle._link is not link:  # noqa: SLF001 - of this package
                 raise FairqueError(
-                    f"the handle of task {handle.task_id} belongs to another queue object, and a queue waits for "
-                    "handles of its own only: take queue.task(task_id) of this one"
+                    f"the handle of task {handle.task_id} belongs to another queue object, and a queue object waits "
+                    "only for handles of its own: use queue.task(task_id) of this one"
                 )
             self._by_task.setdefault(handle.task_id, []).append(handle)
 
     def known(self) -> Iterator[H]:
-        """Give the handles of tasks whose ending is known already."""
+        """Yield the handles of tasks whose ending is already known."""
         for task_id, handles in self._by_task.items():
-            ended = [handle._memory.ended for handle in handles if handle._memory.ended]  # noqa: SLF001 - of this package
-            if ended:
-                yield from self.hear(task_id, ended[0])
+            outcomes = [handle._memory.ended for handle in handles if handle._memory.ended]  # noqa: SLF001 - of this package
+            if outcomes:
+                yield from self.record(task_id, outcomes[0])
 
     def waiting(self) -> list[str]:
         """Return the tasks whose ending is not known."""
         return [task_id for task_id in self._by_task if task_id not in self._outcomes]
 
-    def hear(self, task_id: str, outcome: Outcome | Missing) -> list[H]:
-        """Take the outcome of a task in, and return its handles if it has ended."""
+    def record(self, task_id: str, outcome: Outcome | Missing) -> list[H]:
+        """Record the outcome of a task, and return its handles if it has ended."""
         self._outcomes[task_id] = outcome
         if isinstance(outcome, Missing):
             return self._by_task[task_id]
@@ -77,8 +77,8 @@ class Crowd(Generic[L, H]):
         """Return the result of a task.
 
         Raises:
-            FairqueError: It has none.
-            TimeoutError: It has none yet.
+            FairqueError: The task ended without a result.
+            TimeoutError: The task has not ended.
         """
         outcome = handle._memory.learn(self._outcomes[handle.task_id])  # noqa: SLF001 - of this package
         if not outcome.state.ended:
@@ -92,14 +92,14 @@ class Crowd(Generic[L, H]):
             self.value(handle)
 
     def values(self, *, return_exceptions: bool) -> list[Any]:
-        """Return the results of all, in the order of the handles.
+        """Return the results of all tasks, in the order of the handles.
 
         Args:
-            return_exceptions: Whether to return the error of a task without a result in its place.
+            return_exceptions: Whether to return the error of a task without a result in place of the result.
 
         Raises:
-            FairqueError: One has none, unless that is returned.
-            TimeoutError: One has none yet, unless that is returned.
+            FairqueError: A task ended without a result, unless errors are returned.
+            TimeoutError: A task has not ended, unless errors are returned.
         """
         if not return_exceptions:
             return [self.value(handle) for handle in self._handles]
@@ -112,16 +112,19 @@ class Crowd(Generic[L, H]):
         return values
 
     def check_all_ended(self) -> None:
-        """See that all have ended.
+        """Check that all tasks have ended.
 
         Raises:
             TimeoutError: Some have not.
         """
-        left = [
-            name for name, outcome in self._outcomes.items() if isinstance(outcome, Outcome) and not outcome.state.ended
+        unfinished = [
+            task_id
+            for task_id, outcome in self._outcomes.items()
+            if isinstance(outcome, Outcome) and not outcome.state.ended
         ]
-        if left:
+        if unfinished:
             raise TimeoutError(
-                f"{len(left)} of {len(self._by_task)} tasks have not ended after {self._seconds:g} s: "
-                f"{', '.join(left[:3])}{', …' if left[3:] else ''}. They continue: wait for them again, or longer"
+                f"{len(unfinished)} of {len(self._by_task)} tasks have not ended after {self._seconds:g} s: "
+                f"{', '.join(unfinished[:3])}{', …' if unfinished[3:] else ''}. "
+                "They continue: wait for them again, or longer"
             )
