@@ -1,7 +1,7 @@
 """fairque for producers: push tasks to a queue that is fair between users, and wait for their results.
 
-This imports what a module with tasks needs, without redis-py. Queue objects, and what their methods take and return, are
-imported at their first use.
+This imports what a module with tasks needs, without redis-py. Queue objects, and what their methods take and return,
+are imported at their first use.
 """
 
 from importlib import import_module
