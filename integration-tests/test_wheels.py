@@ -159,7 +159,7 @@ def test_the_command_of_operators_answers_where_it_was_installed(python: Path) -
 
     answer = subprocess.run([command, "config", "check"], check=True, capture_output=True, text=True)
 
-    assert answer.stdout == "all settings can be used\n"
+    assert answer.stdout == "all settings are valid\n"
 
 
 def test_all_parts_work_together_with_the_oldest_and_the_newest_libraries(either: Path, tmp_path: Path) -> None:

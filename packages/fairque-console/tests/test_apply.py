@@ -1,4 +1,4 @@
-"""``fairque apply``: schedules become what a file declares; limits are in ``test_users``."""
+"""``fairque apply``: schedules are applied as a file declares them; limits are in ``test_users``."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -78,36 +78,36 @@ class TestApply:
         assert command("apply", "file.yaml").stdout.splitlines() == [
             "schedule 'nightly': added",
             "schedule 'often': added",
-            "2 changed, 0 as they were",
+            "2 changed, 0 unchanged",
         ]
-        assert command("apply", "file.yaml").stdout == "0 changed, 2 as they were\n"
-        found = bench.runner.run(calls.read_schedule(bench.keys, "often")).schedule
-        assert (found.task.args, found.task.priority, found.overlap, found.declared) == (
+        assert command("apply", "file.yaml").stdout == "0 changed, 2 unchanged\n"
+        schedule = bench.runner.run(calls.read_schedule(bench.keys, "often")).schedule
+        assert (schedule.task.args, schedule.task.priority, schedule.overlap, schedule.declared) == (
             (1, {"a": None}),
             4,
             "skip",
             True,
         )
 
-    def test_a_dry_run_says_the_same_and_changes_nothing(self, command: Command) -> None:
-        assert "2 would change, 0 as they are" in command("apply", "file.yaml", "--dry-run").stdout
+    def test_a_dry_run_shows_the_same_and_changes_nothing(self, command: Command) -> None:
+        assert "2 would change, 0 unchanged" in command("apply", "file.yaml", "--dry-run").stdout
         assert "2 would change" in command("apply", "file.yaml", "--dry-run").stdout
 
-    def test_what_is_not_declared_any_more_is_named_and_pruned_when_asked(self, command: Command) -> None:
+    def test_schedules_that_are_no_longer_declared_are_listed_and_removed_with_prune(self, command: Command) -> None:
         command("apply", "file.yaml")
         Path("file.yaml").write_text(FILE[: FILE.index("  often:")])
         line = "schedule 'often': is no longer declared, "
-        assert f"{line}left as it is" in command("apply", "file.yaml").stdout
+        assert f"{line}left unchanged" in command("apply", "file.yaml").stdout
         dry = command("apply", "file.yaml", "--prune", "--dry-run").stdout
-        assert dry == f"{line}would be removed\n0 would change, 1 as they are, 1 would be removed\n"
+        assert dry == f"{line}would be removed\n0 would change, 1 unchanged, 1 would be removed\n"
         pruned = command("apply", "file.yaml", "--prune").stdout
-        assert pruned == f"{line}removed\n0 changed, 1 as they were, 1 removed\n"
+        assert pruned == f"{line}removed\n0 changed, 1 unchanged, 1 removed\n"
         assert "often" not in command("apply", "file.yaml").stdout
 
-    def test_all_that_is_wrong_is_said_with_its_line(self, command: Command) -> None:
+    def test_all_problems_are_reported_with_their_lines(self, command: Command) -> None:
         Path("file.yaml").write_text(WRONG)
         problems = command("apply", "file.yaml", expected=78).stderr.splitlines()
-        found = [line.split("file.yaml:", 1)[1].partition(": ")[::2] for line in problems]
+        reported = [line.split("file.yaml:", 1)[1].partition(": ")[::2] for line in problems]
         expected = [
             ("2", "scheduler.leese: unknown key (did you mean 'lease'?)"),
             ("5", "schedules.nightly.cron: cron expression '0 25 * * *': field 2"),
@@ -123,10 +123,10 @@ class TestApply:
             ("17", "schedules.often.at: '2026-01-01' has no time zone"),
             ("18", "schedules.often: duplicate key"),
         ]
-        shortened = [(line, text[: len(wanted)]) for (line, text), (_, wanted) in zip(found, expected, strict=False)]
-        assert (shortened, len(found)) == (expected, len(expected))
+        shortened = [(line, text[: len(wanted)]) for (line, text), (_, wanted) in zip(reported, expected, strict=False)]
+        assert (shortened, len(reported)) == (expected, len(expected))
 
-    def test_functions_that_the_modules_of_the_file_lack_are_said_with_their_lines(
+    def test_functions_missing_from_the_modules_of_the_file_are_reported_with_their_lines(
         self, bench: "Bench", command: Command
     ) -> None:
         file = "scheduler: {modules: [cli_shop]}\nfairness: {backlog: 5}\n" + FILE.replace(
@@ -139,7 +139,7 @@ class TestApply:
         assert problem.startswith(f"fairque: {wanted}")
         assert bench.client.keys(f"{bench.keys.prefix}*") == []
 
-    def test_a_module_that_cannot_be_imported_is_said(self, command: Command) -> None:
+    def test_a_module_that_cannot_be_imported_is_reported(self, command: Command) -> None:
         Path("file.yaml").write_text("scheduler: {modules: [no_such_shop]}\nschedules: {}\n")
         assert "module 'no_such_shop'" in command("apply", "file.yaml", expected=6).stderr
 
@@ -149,28 +149,28 @@ class TestApply:
             "user 'acme': cap none -> 3",
             "schedule 'nightly': added",
             "schedule 'often': added",
-            "3 changed, 2 as they were",
+            "3 changed, 2 unchanged",
         ]
-        assert command("apply", "file.yaml").stdout == "0 changed, 5 as they were\n"
+        assert command("apply", "file.yaml").stdout == "0 changed, 5 unchanged\n"
 
-    def test_a_schedule_that_is_refused_changes_no_limits(self, bench: "Bench", command: Command) -> None:
+    def test_limits_do_not_change_if_a_schedule_is_refused(self, bench: "Bench", command: Command) -> None:
         big = "x" * 300_000
         Path("file.yaml").write_text("fairness: {users: {acme: {cap: 3}}}\n" + FILE.replace("[1, ", f"['{big}', "))
         assert "300,149 bytes" in command("apply", "file.yaml", expected=78).stderr
         assert "300,149 bytes" in command("apply", "file.yaml", "--dry-run", expected=78).stderr
         assert bench.client.keys(f"{bench.keys.prefix}*") == []
 
-    def test_prune_takes_back_the_limits_of_users_that_are_not_declared(self, bench: "Bench", command: Command) -> None:
+    def test_prune_removes_the_limits_of_users_that_are_not_declared(self, bench: "Bench", command: Command) -> None:
         command("users", "set", "other", "--cap", "7")
         Path("file.yaml").write_text("fairness: {users: {acme: {cap: 3}}}\n")
         assert "user 'other': has limits but is not declared" in command("apply", "file.yaml").stdout
         assert command("apply", "file.yaml", "--prune", "--dry-run").stdout.splitlines() == [
             "user 'other': cap 7 -> none",
-            "1 would change, 3 as they are",
+            "1 would change, 3 unchanged",
         ]
         command("apply", "file.yaml", "--prune")
         assert dict(bench.runner.run(calls.read_configured(bench.keys)).users) == {"acme": {"cap": 3.0}}
 
     def test_a_file_that_declares_nothing_is_an_error(self, command: Command) -> None:
         Path("file.yaml").write_text("queue: {name: q}\n")
-        assert "has no section fairness or schedules" in command("apply", "file.yaml", expected=78).stderr
+        assert "has neither a section fairness nor schedules" in command("apply", "file.yaml", expected=78).stderr

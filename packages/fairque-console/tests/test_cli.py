@@ -1,4 +1,4 @@
-"""The command line of ``fairque`` without a server: settings, help, and what it says of wrong usage."""
+"""The command line of ``fairque`` without a server: settings, help, and errors of usage."""
 
 import subprocess
 import sys
@@ -46,7 +46,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
 
 
 @pytest.mark.parametrize("words", [[], *WORDS], ids=" ".join)
-def test_each_command_has_help_with_its_exit_codes_and_imports_no_client_of_redis_for_it(words: list[str]) -> None:
+def test_the_help_of_each_command_lists_its_exit_codes_and_does_not_import_redis(words: list[str]) -> None:
     program = "import sys; from fairque.console.cli import main; main(standalone_mode=False)"
     program += "; assert 'redis' not in sys.modules"
     done = subprocess.run(  # noqa: S603 - our own words
@@ -77,7 +77,7 @@ def cpu(*args: str) -> float:
 
 
 @pytest.mark.parametrize("words", [[], ["doctor"], ["users", "list"], ["config", "show"], ["apply"]], ids=" ".join)
-def test_help_costs_little_more_than_that_of_bare_click(words: list[str]) -> None:
+def test_help_costs_little_more_than_with_click_alone(words: list[str]) -> None:
     pairs = [
         (cpu("-m", "fairque.console", *words, "--help"), cpu("-c", BARE, *(["users"] if words else []), "--help"))
         for _ in range(7)
@@ -90,14 +90,14 @@ def test_help_costs_little_more_than_that_of_bare_click(words: list[str]) -> Non
     [["{}"], ["doctor", "{}"], ["verify", "--queue", "{}"], ["users", "list", "{}"], ["users", "{}"], ["config", "{}"]],
     ids=" ".join,
 )
-def test_an_address_in_a_wrong_place_does_not_show_its_password(command: Command, words: list[str]) -> None:
+def test_a_url_in_the_wrong_argument_does_not_show_its_password(command: Command, words: list[str]) -> None:
     result = command(*(word.format(ADDRESS) for word in words))
     assert result.exit_code in (2, 78)
     assert "hunter2" not in result.output
     assert "ann:***@db" in result.output
 
 
-def test_a_misspelt_command_is_told_which_is_meant(command: Command) -> None:
+def test_the_error_for_a_misspelled_command_suggests_the_right_one(command: Command) -> None:
     result = command("verfy")
     assert (result.exit_code, "Did you mean 'verify'?" in result.stderr) == (2, True)
 
@@ -107,10 +107,10 @@ def test_a_file_is_checked_without_a_server(command: Command) -> None:
     result = command("config", "check", "--config", "shop.yaml")
     assert result.exit_code == 78
     assert "shop.yaml:2: worker.concurency: unknown key" in result.stderr
-    assert command("config", "check").stdout == "all settings can be used\n"
+    assert command("config", "check").stdout == "all settings are valid\n"
 
 
-def test_the_schedules_of_a_file_are_checked_without_an_import_of_their_modules(command: Command) -> None:
+def test_the_schedules_of_a_file_are_checked_without_importing_their_modules(command: Command) -> None:
     Path("shop.yaml").write_text(
         "scheduler: {modules: [no_such_shop]}\nschedules:\n  nightly: {cron: '@daily', overlap: never}\n"
     )
@@ -120,21 +120,21 @@ def test_the_schedules_of_a_file_are_checked_without_an_import_of_their_modules(
     assert "no_such_shop" not in result.output
 
 
-def test_config_tells_each_setting_and_where_it_comes_from(command: Command, tmp_path: Path) -> None:
+def test_config_shows_each_setting_and_where_it_comes_from(command: Command, tmp_path: Path) -> None:
     path = tmp_path / "shop.yaml"
     path.write_text("worker:\n  modules: [shop.tasks]\n  concurrency: 4\n")
     result = command(
         "config", "show", "--config", str(path), "--queue", "mails", environ={"FAIRQUE_WORKER_CONCURRENCY": "8"}
     )
-    told = {key: " ".join(rest) for key, *rest in map(str.split, result.output.splitlines())}
+    shown = {key: " ".join(rest) for key, *rest in map(str.split, result.output.splitlines())}
     assert result.exit_code == 0
-    assert told["worker.concurrency"] == "8 environment FAIRQUE_WORKER_CONCURRENCY"
-    assert told["worker.modules"] == f"shop.tasks {path}:2"
-    assert told["worker.lease"] == "30.0 default"
-    assert told["queue.name"] == "mails --queue"
+    assert shown["worker.concurrency"] == "8 environment FAIRQUE_WORKER_CONCURRENCY"
+    assert shown["worker.modules"] == f"shop.tasks {path}:2"
+    assert shown["worker.lease"] == "30.0 default"
+    assert shown["queue.name"] == "mails --queue"
 
 
-def test_config_shows_no_secret(command: Command) -> None:
+def test_config_masks_secrets(command: Command) -> None:
     result = command("config", "show", "--json", "--url", "redis://ann:secret@db:6379/1")
     assert loads(result.output)["redis.url"] == {
         "value": "redis://ann:***@db:6379/1",
@@ -143,25 +143,25 @@ def test_config_shows_no_secret(command: Command) -> None:
 
 
 @pytest.mark.parametrize("setting", ["REDIS_RETRIES", "QUEUE_NAME", "WORKER_CONCURRENCY", "WORKER_ISOLATION"])
-def test_an_address_in_the_wrong_variable_does_not_show_its_password(command: Command, setting: str) -> None:
+def test_a_url_in_the_wrong_variable_does_not_show_its_password(command: Command, setting: str) -> None:
     result = command("config", "show", environ={f"FAIRQUE_{setting}": ADDRESS})
     assert (result.exit_code, "hunter2" in result.output) == (78, False)
 
 
 @pytest.mark.parametrize("setting", ["WORKER_MODULES", "WORKER_HTTP_HOST"])
-def test_config_masks_an_address_that_stands_where_another_text_belongs(command: Command, setting: str) -> None:
+def test_config_masks_a_url_in_place_of_another_text(command: Command, setting: str) -> None:
     result = command("config", "show", environ={f"FAIRQUE_{setting}": ADDRESS})
     assert "redis://ann:***@db:6379/1" in result.output
 
 
-def test_config_shows_the_limits_of_users_and_their_line(command: Command) -> None:
+def test_config_shows_the_limits_of_users_and_their_lines(command: Command) -> None:
     Path("limits.yaml").write_text("fairness:\n  users: {ann: {cap: 3}}\n")
     result = command("config", "show", "--json", "--config", "limits.yaml")
     assert loads(result.output)["fairness.users"] == {"value": {"ann": {"cap": 3}}, "from": "limits.yaml:2"}
     assert loads(result.output)["fairness.user_defaults"] == {"value": {}, "from": "default"}
 
 
-def test_config_says_all_that_is_wrong_and_asks_no_server(command: Command) -> None:
+def test_config_reports_all_problems_without_a_server(command: Command) -> None:
     result = command("config", "show", "--url", "http://db", environ={"FAIRQUE_WORKER_CONCURRENCY": "0"})
     assert (result.exit_code, "FAIRQUE_WORKER_CONCURRENCY" in result.stderr, "--url: " in result.stderr) == (
         78,
@@ -170,6 +170,6 @@ def test_config_says_all_that_is_wrong_and_asks_no_server(command: Command) -> N
     )
 
 
-def test_the_page_of_the_package_lists_the_same_exit_codes() -> None:
+def test_the_readme_lists_the_same_exit_codes() -> None:
     text = " ".join((Path(__file__).parents[1] / "README.md").read_text().split())
     assert EXIT_CODES.removeprefix("Exit codes: ") in text

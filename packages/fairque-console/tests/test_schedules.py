@@ -44,7 +44,7 @@ def declare(bench: "Bench", start: datetime | None = None) -> None:
         scheduler.schedules.apply([nightly, often])
 
 
-def test_only_those_are_listed_whose_ids_begin_as_asked(bench: "Bench", command: Command) -> None:
+def test_prefix_lists_only_ids_that_start_with_it(bench: "Bench", command: Command) -> None:
     task = Task(func="shop:report", user_id="acme")
     with TaskScheduler.from_url(bench.url, queue=bench.keys.name) as scheduler:
         for name in ("a", "mail", "mail:1", "mail:2", "main", "z"):
@@ -60,7 +60,7 @@ def test_only_those_are_listed_whose_ids_begin_as_asked(bench: "Bench", command:
     assert listed("--prefix", "nothing") == ([], None)
 
 
-def test_a_schedule_is_fired_beside_its_runs(bench: "Bench", command: Command) -> None:
+def test_a_schedule_is_fired_in_addition_to_its_runs(bench: "Bench", command: Command) -> None:
     declare(bench, start=datetime(2100, 1, 1, tzinfo=UTC))
     task_id = command("fire", "often").stdout.strip()
     with TaskQueue.from_url(bench.url, queue=bench.keys.name) as queue:
@@ -74,7 +74,7 @@ def test_schedules_are_listed(bench: "Bench", command: Command) -> None:
     declare(bench, start=datetime(2100, 1, 1, tzinfo=UTC))  # so that none is overdue, however slow this is
     head, first, second, leads = command("list").stdout.splitlines()
     assert head.split() == ["schedule", "when", "zone", "state", "next", "last", "fired", "missed", "skipped"]
-    assert leads == "nobody leads; 2 schedules, 0 overdue"
+    assert leads == "no scheduler leads; 2 schedules, 0 overdue"
     assert first.startswith("nightly   0 3 * * *    Europe/Berlin  on     ")
     assert "often     every 0.5 s  UTC" in second
     assert "more with --after 'nightly'" in command("list", "--limit", "1").stdout
@@ -82,7 +82,7 @@ def test_schedules_are_listed(bench: "Bench", command: Command) -> None:
     assert (row["schedule_id"], row["every"], row["task"]["args"]) == ("often", 0.5, [1, {"a": None}])
 
 
-def test_one_that_cannot_be_read_is_named_beside_the_others(bench: "Bench", command: Command) -> None:
+def test_an_unreadable_schedule_is_listed_with_the_others(bench: "Bench", command: Command) -> None:
     declare(bench)
     key = f"{bench.keys.prefix}schedule:often"
     with redis.Redis.from_url(bench.url) as raw:
@@ -97,7 +97,7 @@ def test_one_that_cannot_be_read_is_named_beside_the_others(bench: "Bench", comm
     assert "'often'" in listed["problems"][0]
 
 
-def test_the_next_times_of_one(bench: "Bench", command: Command) -> None:
+def test_upcoming_shows_the_next_runs_of_a_schedule(bench: "Bench", command: Command) -> None:
     declare(bench)
     rows = command("upcoming", "nightly", "-n", "3").stdout.splitlines()
     assert len(rows) == 4
@@ -105,20 +105,20 @@ def test_the_next_times_of_one(bench: "Bench", command: Command) -> None:
     assert "has no schedule 'nighty'" in command("upcoming", "nighty", expected=5).stderr
 
 
-def test_what_is_due_next(bench: "Bench", command: Command) -> None:
+def test_upcoming_shows_the_schedules_that_are_due_next(bench: "Bench", command: Command) -> None:
     assert command("upcoming").stdout == "no runs\n"
     declare(bench)
-    found = json.loads(command("upcoming", "--json").stdout)
-    assert [one["schedule_id"] for one in found] == ["often", "nightly"]
+    runs = json.loads(command("upcoming", "--json").stdout)
+    assert [run["schedule_id"] for run in runs] == ["often", "nightly"]
 
 
-def test_one_is_shown_paused_resumed_and_deleted(bench: "Bench", command: Command) -> None:
+def test_a_schedule_is_shown_paused_resumed_and_deleted(bench: "Bench", command: Command) -> None:
     declare(bench)
     assert json.loads(command("show", "nightly", "--json").stdout)["cron"] == "0 3 * * *"
     assert "Europe/Berlin" in command("show", "nightly").stdout
     assert command("pause", "nightly").stdout == "paused\n"
-    assert command("pause", "nightly").stdout == "it was paused already\n"
+    assert command("pause", "nightly").stdout == "it was already paused\n"
     assert command("resume", "nightly").stdout == "resumed\n"
     assert command("delete", "nightly").stdout == "deleted\n"
-    assert command("delete", "nightly").stdout == "there was none\n"
+    assert command("delete", "nightly").stdout == "it did not exist\n"
     assert "has no schedule 'nightly'" in command("show", "nightly", expected=5).stderr

@@ -1,4 +1,4 @@
-"""``fairque config schema``: every key with its default and its text, and the same files that the loader takes."""
+"""``fairque config schema``: describes every key with its default, and accepts the same files as the loader."""
 
 from pathlib import Path
 from typing import Any
@@ -24,30 +24,30 @@ def schema() -> Any:
 
 
 def section(schema: Any, name: str) -> Any:
-    (found, _) = schema["properties"][name]["anyOf"]
-    return found["properties"]
+    (kind, _) = schema["properties"][name]["anyOf"]
+    return kind["properties"]
 
 
 def check(schema: Any, text: str) -> list[str]:
-    found = jsonschema.Draft202012Validator(schema).iter_errors(yaml.safe_load(text))
-    return [error.json_path for error in found]
+    errors = jsonschema.Draft202012Validator(schema).iter_errors(yaml.safe_load(text))
+    return [error.json_path for error in errors]
 
 
-def test_it_is_a_schema(schema: Any) -> None:
+def test_it_is_a_valid_schema(schema: Any) -> None:
     jsonschema.Draft202012Validator.check_schema(schema)
 
 
-def test_every_key_is_there_with_its_text_its_variable_and_its_default(schema: Any) -> None:
-    for one in fields(all_settings()):
-        keys = section(schema, one.name)
-        assert keys.keys() == {key.name for key in fields(one.type)}
+def test_every_key_has_a_description_its_variable_and_its_default(schema: Any) -> None:
+    for attribute in fields(all_settings()):
+        keys = section(schema, attribute.name)
+        assert keys.keys() == {key.name for key in fields(attribute.type)}
         for name, key in keys.items():
-            words = key["description"].removesuffix(f" (FAIRQUE_{one.name.upper()}_{name.upper()})")
-            assert words != key["description"], (one.name, name)
-            assert len(words) > 10, (one.name, name)
-            default = getattr(one.type(), name)
-            # The name of a worker and of a scheduler is another one in each process.
-            if (one.name, name) in {("worker", "name"), ("scheduler", "name")}:
+            text = key["description"].removesuffix(f" (FAIRQUE_{attribute.name.upper()}_{name.upper()})")
+            assert text != key["description"], (attribute.name, name)
+            assert len(text) > 10, (attribute.name, name)
+            default = getattr(attribute.type(), name)
+            # The default names of workers and schedulers differ from process to process.
+            if (attribute.name, name) in {("worker", "name"), ("scheduler", "name")}:
                 assert "default" not in key
             else:
                 assert key["default"] == ({} if has(type(default)) else list(default) if default == () else default)
@@ -80,7 +80,7 @@ def test_the_schedule_in_the_comments_of_the_files_is_valid(schema: Any) -> None
         "schedules:\n",
     ],
 )
-def test_what_the_loader_takes_is_valid(schema: Any, text: str) -> None:
+def test_a_file_that_the_loader_accepts_is_valid(schema: Any, text: str) -> None:
     assert check(schema, text) == []
 
 
@@ -97,5 +97,5 @@ def test_what_the_loader_takes_is_valid(schema: Any, text: str) -> None:
         ("schedules: {nightly: {cron: '@daily', overlap: never}}", "$.schedules"),
     ],
 )
-def test_what_the_loader_refuses_is_invalid(schema: Any, text: str, place: str) -> None:
+def test_a_file_that_the_loader_refuses_is_invalid(schema: Any, text: str, place: str) -> None:
     assert check(schema, text) == [place]

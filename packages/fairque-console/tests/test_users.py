@@ -1,4 +1,4 @@
-"""``fairque apply`` and ``fairque users``: files are applied exactly and once, users are listed and explained."""
+"""``fairque apply`` and ``fairque users``: limits of a file are applied exactly; users are listed and explained."""
 
 import json
 import signal
@@ -58,14 +58,14 @@ def set_limits(bench: "Bench", *settings: Setting) -> None:
     bench.runner.run(calls.limit(bench.keys, settings))
 
 
-def found(users: dict[str, Any] | None = None, **fields: Any) -> Configured:
+def configuration(users: dict[str, Any] | None = None, **fields: Any) -> Configured:
     return Configured(**{"cost_mode": "time", "backlog": None, "users": users or {}, "next": None, **fields})
 
 
 class TestPlan:
-    def test_what_is_not_declared_for_a_declared_user_is_taken_back(self) -> None:
+    def test_limits_not_declared_for_a_declared_user_are_removed(self) -> None:
         fairness = FairnessSection(users={"ann": Limits(cap=5)})
-        planned = plan(fairness, found({"ann": {"cap": 5.0, "rate": 2.0, "weight": 0.5}}))
+        planned = plan(fairness, configuration({"ann": {"cap": 5.0, "rate": 2.0, "weight": 0.5}}))
         assert set(planned.settings) == {Setting("ann", "rate", None), Setting("ann", "weight", None)}
         assert set(planned.changes) == {"user 'ann': rate 2 -> none", "user 'ann': weight 0.5 -> none"}
 
@@ -80,26 +80,26 @@ class TestPlan:
             (False, False, []),
         ],
     )
-    def test_a_pause_changes_only_where_it_is_declared(
+    def test_a_pause_changes_only_if_it_is_declared(
         self, *, declared: bool | None, before: bool, expected: list[Setting]
     ) -> None:
         fairness = FairnessSection(users={"ann": Limits(paused=declared)})
-        assert list(plan(fairness, found({"ann": {"paused": 1.0}} if before else {})).settings) == expected
+        assert list(plan(fairness, configuration({"ann": {"paused": 1.0}} if before else {})).settings) == expected
 
     def test_the_defaults_are_exactly_what_is_declared(self) -> None:
         fairness = FairnessSection(user_defaults=Limits(cap=3))
-        planned = plan(fairness, found({"": {"cap": 5.0, "backlog": 9.0}}))
+        planned = plan(fairness, configuration({"": {"cap": 5.0, "backlog": 9.0}}))
         assert set(planned.settings) == {Setting(ALL_USERS, "cap", 3), Setting(ALL_USERS, "backlog", None)}
         assert set(planned.changes) == {"all users: cap 5 -> 3", "all users: backlog 9 -> none"}
 
-    def test_users_that_are_not_declared_are_named_and_left(self) -> None:
-        planned = plan(FairnessSection(), found({"": {}, "bob": {"cap": 1.0}, "ann": {"cap": 1.0}}))
+    def test_users_that_are_not_declared_are_listed_and_unchanged(self) -> None:
+        planned = plan(FairnessSection(), configuration({"": {}, "bob": {"cap": 1.0}, "ann": {"cap": 1.0}}))
         assert (planned.settings, planned.undeclared) == ((), ("ann", "bob"))
 
-    def test_the_queue_itself_is_part_of_it(self) -> None:
-        planned = plan(FairnessSection(cost_mode="count"), found(backlog=7))
+    def test_settings_of_the_queue_are_applied_too(self) -> None:
+        planned = plan(FairnessSection(cost_mode="count"), configuration(backlog=7))
         assert planned.changes == ("queue: cost_mode time -> count", "queue: backlog 7 -> none")
-        assert plan(FairnessSection(cost_mode="count"), found(cost_mode="count")).unchanged == 2
+        assert plan(FairnessSection(cost_mode="count"), configuration(cost_mode="count")).unchanged == 2
 
 
 class TestApply:
@@ -111,34 +111,34 @@ class TestApply:
             "user 'acme': cap none -> 200",
             "user 'trial': rate none -> 0.5",
             "user 'trial': paused none -> 1",
-            "6 changed, 1 as they were",
+            "6 changed, 1 unchanged",
         ]
         assert configured(bench) == {
             "": {"cap": 50.0},
             "acme": {"weight": 3.0, "cap": 200.0},
             "trial": {"rate": 0.5, "paused": 1.0},
         }
-        assert command("apply", "limits.yaml").stdout == "0 changed, 7 as they were\n"
+        assert command("apply", "limits.yaml").stdout == "0 changed, 7 unchanged\n"
 
-    def test_a_dry_run_says_the_same_and_changes_nothing(self, bench: "Bench", command: Command) -> None:
+    def test_a_dry_run_shows_the_same_and_changes_nothing(self, bench: "Bench", command: Command) -> None:
         output = command("apply", "limits.yaml", "--dry-run").stdout
         assert "user 'acme': cap none -> 200\n" in output
-        assert output.endswith("6 would change, 1 as they are\n")
+        assert output.endswith("6 would change, 1 unchanged\n")
         assert configured(bench) == {}
         assert bench.client.keys(f"{bench.keys.prefix}*") == []
 
-    def test_others_keep_what_they_have(self, bench: "Bench", command: Command) -> None:
+    def test_other_users_keep_their_limits(self, bench: "Bench", command: Command) -> None:
         set_limits(bench, Setting("other", "cap", 7), Setting("acme", "rate", 9))
         output = command("apply", "limits.yaml").stdout
-        assert "user 'other': has limits but is not declared, left as it is (--prune takes them back)\n" in output
+        assert "user 'other': has limits but is not declared, left unchanged (--prune removes them)\n" in output
         assert "user 'acme': rate 9 -> none\n" in output
         assert configured(bench)["other"] == {"cap": 7.0}
 
-    def test_more_than_one_call_takes_is_applied_too(self, bench: "Bench", command: Command) -> None:
+    def test_more_limits_than_fit_into_one_call_are_applied(self, bench: "Bench", command: Command) -> None:
         users = "".join(f"    u{number:04}: {{cap: 5, weight: 2}}\n" for number in range(1_200))
         Path("limits.yaml").write_text(f"fairness:\n  users:\n{users}")
-        assert command("apply", "limits.yaml").stdout.endswith("2,400 changed, 2 as they were\n")
-        assert command("apply", "limits.yaml").stdout == "0 changed, 2,402 as they were\n"
+        assert command("apply", "limits.yaml").stdout.endswith("2,400 changed, 2 unchanged\n")
+        assert command("apply", "limits.yaml").stdout == "0 changed, 2,402 unchanged\n"
         assert bench.client.zcard(f"{bench.keys.prefix}configured") == 1_200
 
     def test_a_cost_mode_that_cannot_change_now_changes_nothing_at_all(self, bench: "Bench", command: Command) -> None:
@@ -148,7 +148,9 @@ class TestApply:
         assert "change it to 'count' when the queue is empty" in result.stderr
         assert configured(bench) == {}
 
-    def test_every_problem_of_the_file_is_said_and_nothing_changed(self, bench: "Bench", command: Command) -> None:
+    def test_all_problems_of_the_file_are_reported_and_nothing_is_changed(
+        self, bench: "Bench", command: Command
+    ) -> None:
         Path("limits.yaml").write_text("fairness:\n  users:\n    acme:\n      weight: 0\n      cap: many\n")
         result = command("apply", "limits.yaml", expected=78)
         assert "limits.yaml:4: fairness.users.acme.weight: must be a number from 0.01 to 100" in result.stderr
@@ -156,31 +158,31 @@ class TestApply:
         assert configured(bench) == {}
 
     @pytest.mark.parametrize("text", ["", "worker: {}\n", "fairness:\n"])
-    def test_a_file_without_the_section_takes_nothing_back(self, bench: "Bench", command: Command, text: str) -> None:
+    def test_a_file_without_the_section_removes_nothing(self, bench: "Bench", command: Command, text: str) -> None:
         set_limits(bench, Setting(ALL_USERS, "cap", 7))
         Path("limits.yaml").write_text(text)
         result = command("apply", "limits.yaml", expected=78)
-        assert "limits.yaml: has no section fairness or schedules: there is nothing to apply" in result.stderr
+        assert "limits.yaml: has neither a section fairness nor schedules: there is nothing to apply" in result.stderr
         assert configured(bench) == {"": {"cap": 7.0}}
 
     def test_a_file_is_needed(self, command: Command) -> None:
         assert "FILE" in command("apply", expected=2).stderr
 
-    def test_options_name_another_queue(self, bench: "Bench", command: Command) -> None:
+    def test_options_select_another_queue(self, bench: "Bench", command: Command) -> None:
         command("apply", "limits.yaml", "--queue", f"{bench.keys.name}-2", "--url", bench.url)
         assert configured(bench) == {}
-        left = bench.client.keys(f"fairque:{{{bench.keys.name}-2}}:*")
-        assert left
-        bench.client.delete(*left)
+        keys = bench.client.keys(f"fairque:{{{bench.keys.name}-2}}:*")
+        assert keys
+        bench.client.delete(*keys)
 
-    def test_a_server_that_is_away_is_one_line(self, command: Command) -> None:
+    def test_the_error_for_an_unreachable_server_is_one_line(self, command: Command) -> None:
         result = command("apply", "limits.yaml", "--url", "unix:///nowhere/server.sock", expected=3)
         assert result.stderr.count("\n") == 1
         assert command("users", "list", "--url", "http://x", expected=78).stderr.count("\n") == 1
 
 
 class TestList:
-    def test_users_are_a_plain_table(self, bench: "Bench", command: Command) -> None:
+    def test_users_are_listed_as_a_table(self, bench: "Bench", command: Command) -> None:
         set_limits(bench, Setting("acme", "weight", 2.5), Setting("acme", "paused", 1))
         for user in ("acme", "acme", "bob"):
             bench.push("f", user=user)
@@ -190,26 +192,26 @@ class TestList:
             "bob        1        1        0   0.000  turn",
         ]
 
-    def test_a_long_list_goes_page_by_page(self, bench: "Bench", command: Command) -> None:
+    def test_a_long_list_is_read_page_by_page(self, bench: "Bench", command: Command) -> None:
         for user in ("ann", "bob", "cem"):
             bench.push("f", user=user)
         assert command("users", "list", "--limit", "2").stdout.endswith("more with --after 'bob'\n")
         last = command("users", "list", "--limit", "2", "--after", "bob").stdout.splitlines()
         assert [line.split()[0] for line in last] == ["user", "cem"]
 
-    def test_a_page_is_json_when_asked(self, bench: "Bench", command: Command) -> None:
+    def test_a_page_is_written_as_json_on_request(self, bench: "Bench", command: Command) -> None:
         set_limits(bench, Setting("acme", "weight", 2.5), Setting("acme", "cap", 7))
         for user in ("acme", "bob"):
             bench.push("f", user=user)
-        found = json.loads(command("users", "list", "--limit", "1", "--json").stdout)
-        assert found["next"] == "acme"
-        (acme,) = found["items"]
+        page = json.loads(command("users", "list", "--limit", "1", "--json").stdout)
+        assert page["next"] == "acme"
+        (acme,) = page["items"]
         assert (acme["user_id"], acme["weight"], acme["cap"], acme["waiting"]) == ("acme", 2.5, 7, 1)
         assert acme["reason"] == "turn"
-        assert datetime.fromisoformat(acme["since"]) <= datetime.fromisoformat(found["read_at"])
-        assert found["read_at"].endswith("+00:00")
+        assert datetime.fromisoformat(acme["since"]) <= datetime.fromisoformat(page["read_at"])
+        assert page["read_at"].endswith("+00:00")
 
-    def test_only_those_are_listed_whose_ids_begin_as_asked(self, bench: "Bench", command: Command) -> None:
+    def test_prefix_lists_only_ids_that_start_with_it(self, bench: "Bench", command: Command) -> None:
         for user in ("a", "shop", "shop:1", "shop:2", "shoq", "z"):
             bench.push("f", user=user)
 
@@ -223,7 +225,7 @@ class TestList:
         assert listed("--prefix", "nobody") == []
         assert "prefix" in command("users", "list", "--prefix", "a\tb", expected=2).stderr
 
-    def test_it_is_read_again_until_it_is_interrupted(self, bench: "Bench", command: Command) -> None:
+    def test_watch_repeats_until_it_is_interrupted(self, bench: "Bench", command: Command) -> None:
         words = ["users", "list", "--json", "--watch", "0.1", "--url", bench.url, "--queue", bench.keys.name]
         process = subprocess.Popen(  # noqa: S603 - our own words
             [sys.executable, "-u", "-m", "fairque.console", *words], stdout=subprocess.PIPE, text=True
@@ -258,26 +260,26 @@ class TestExplain:
         task_id = bench.push("f", user="acme")
         assert command("tasks", "explain", task_id).stdout.startswith(f"task {task_id} is number 1 of its user: ")
 
-    def test_both_are_json_when_asked(self, bench: "Bench", command: Command) -> None:
+    def test_both_are_written_as_json_on_request(self, bench: "Bench", command: Command) -> None:
         task_id = bench.push("f", user="acme")
         user = json.loads(command("users", "show", "acme", "--json").stdout)
         assert (user["user_id"], user["waiting"], user["cap"]) == ("acme", 1, None)
         task = json.loads(command("tasks", "explain", task_id, "--json").stdout)
         assert (task["ahead_in_user"], task["users_ahead"], task["next_start_at"]) == (0, 0, None)
         assert user["reason"] == task["reason"] == "no_worker"
-        for found in (user, task):
-            assert "start a worker" in found["sentence"]
+        for answer in (user, task):
+            assert "start a worker" in answer["sentence"]
 
-    def test_what_nobody_knows_is_said(self, command: Command) -> None:
+    def test_an_unknown_user_or_task_is_reported(self, command: Command) -> None:
         assert command("users", "show", "nobody").stdout.startswith("user 'nobody' has no task that waits\n")
         assert "is not known" in command("tasks", "explain", "nothing", expected=5).stderr
 
 
 class TestSet:
-    def test_limits_are_set_and_taken_back_and_what_is_not_named_stays(self, bench: "Bench", command: Command) -> None:
+    def test_limits_are_set_and_removed_and_others_stay(self, bench: "Bench", command: Command) -> None:
         assert command("users", "set", "acme", "--cap", "5", "--weight", "2").stdout == "changed\n"
         assert command("users", "set", "acme", "--cap", "none").stdout == "changed\n"
-        assert command("users", "set", "acme", "--cap", "none").stdout == "it was so already\n"
+        assert command("users", "set", "acme", "--cap", "none").stdout == "nothing to change\n"
         assert configured(bench) == {"acme": {"weight": 2.0}}
         command("users", "set-defaults", "--backlog", "100")
         assert configured(bench)[""] == {"backlog": 100.0}
@@ -292,19 +294,19 @@ class TestSet:
 
     def test_wrong_limits_are_refused_and_change_nothing(self, bench: "Bench", command: Command) -> None:
         assert "neither a number nor none" in command("users", "set", "acme", "--cap", "many", expected=2).stderr
-        assert "name a limit: --weight, --cap, " in command("users", "set", "acme", expected=2).stderr
+        assert "give at least one limit: --weight, --cap, " in command("users", "set", "acme", expected=2).stderr
         assert "cap" in command("users", "set", "acme", "--cap", "0", expected=2).stderr
         assert configured(bench) == {}
 
 
 class TestCancel:
-    def test_all_that_wait_of_a_user_are_canceled(self, bench: "Bench", command: Command) -> None:
+    def test_all_waiting_tasks_of_a_user_are_canceled(self, bench: "Bench", command: Command) -> None:
         for user in ("ann", "ann", "bob"):
             bench.push("f", user=user)
         assert command("tasks", "cancel", "--user", "ann", "--yes").stdout == "2 canceled\n"
         assert command("users", "list").stdout.splitlines()[1].startswith("bob")
 
-    def test_who_does_not_confirm_cancels_nothing(self, bench: "Bench", command: Command) -> None:
+    def test_without_confirmation_nothing_is_canceled(self, bench: "Bench", command: Command) -> None:
         bench.push("f", user="ann")
         assert "Cancel 1 waiting tasks of user 'ann'?" in command("tasks", "cancel", "--user", "ann", expected=1).stdout
         assert "ann" in command("users", "list").stdout
@@ -313,12 +315,12 @@ class TestCancel:
         bench.push("f", user="ann")
         assert command("tasks", "cancel", "--user", "ann", "--dry-run").stdout == "1 would be canceled\n"
         assert "ann" in command("users", "list").stdout
-        assert "name it with --user" in command("tasks", "cancel", "t", "--dry-run", expected=2).stderr
+        assert "give it with --user" in command("tasks", "cancel", "t", "--dry-run", expected=2).stderr
 
-    def test_one_task_is_canceled_by_its_id(self, bench: "Bench", command: Command) -> None:
+    def test_a_task_is_canceled_by_its_id(self, bench: "Bench", command: Command) -> None:
         task_id = bench.push("f")
         assert command("tasks", "cancel", task_id).stdout == f"{task_id}: canceled\n"
 
     @pytest.mark.parametrize("args", [(), ("t", "--user", "ann")])
-    def test_one_of_both_is_named(self, command: Command, args: tuple[str, ...]) -> None:
-        assert "name IDs of tasks, or a user" in command("tasks", "cancel", *args, expected=2).stderr
+    def test_either_tasks_or_a_user_must_be_given(self, command: Command, args: tuple[str, ...]) -> None:
+        assert "give IDs of tasks, or a user" in command("tasks", "cancel", *args, expected=2).stderr

@@ -1,4 +1,4 @@
-"""ACL users of the roles on a real server: each can do its work, and nothing else."""
+"""ACL users of the roles on a real server: each can do its work and nothing else."""
 
 import os
 import subprocess
@@ -36,12 +36,12 @@ def pop() -> Any:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlainServer]:
-    """A server with the files of the script, as an operator would load them."""
+    """A server with the ACL files that the command wrote, loaded as an operator would."""
     folder = tmp_path_factory.mktemp("acl")
     environ = {**os.environ, **{f"FAIRQUE_ACL_{role.upper()}": f"pw-{role}" for role in ROLES if role != "scheduler"}}
     script = [sys.executable, "-m", "fairque.console", "acl", str(folder), "--queue", KEYS.name]
-    said = subprocess.run(script, env=environ, check=True, capture_output=True, text=True).stdout  # noqa: S603 - ours
-    assert "FAIRQUE_ACL_SCHEDULER is not set" in said
+    output = subprocess.run(script, env=environ, check=True, capture_output=True, text=True).stdout  # noqa: S603 - ours
+    assert "FAIRQUE_ACL_SCHEDULER is not set" in output
     lines = [path.read_text() for path in sorted(folder.glob("*.acl"))]
     assert not any("pw-" in line for line in lines)
     users = folder / "users.acl"
@@ -71,7 +71,7 @@ def runner_of(server: PlainServer, root: Any) -> Iterator[As]:  # noqa: ARG001 -
         runner.close()
 
 
-def test_a_task_lives_its_life_between_a_producer_and_a_worker(runner_of: As) -> None:
+def test_a_producer_and_a_worker_can_process_a_task(runner_of: As) -> None:
     producer, worker = runner_of("producer"), runner_of("worker")
     heard: list[bytes] = []
     subscription = producer.listen(KEYS.done("me"), heard.append, lambda: None)
@@ -96,7 +96,7 @@ def test_a_task_lives_its_life_between_a_producer_and_a_worker(runner_of: As) ->
     assert heard
 
 
-def test_an_admin_may_do_all_of_it_and_verify(runner_of: As) -> None:
+def test_an_admin_can_do_everything_and_verify(runner_of: As) -> None:
     admin = runner_of("admin")
     admin.run(PUSH)
     admin.run(calls.limit(KEYS, [calls.Setting("ann", "cap", 3)]))
@@ -123,7 +123,7 @@ def test_a_viewer_sees_everything_and_changes_nothing(runner_of: As, root: Any) 
     assert {key: root.dump(key) for key in root.keys("*")} == before
 
 
-def test_a_producer_takes_no_tasks(runner_of: As, root: Any) -> None:
+def test_a_producer_cannot_take_tasks(runner_of: As, root: Any) -> None:
     producer = runner_of("producer")
     producer.run(PUSH)
     before = {key: root.dump(key) for key in root.keys("*")}
@@ -133,7 +133,7 @@ def test_a_producer_takes_no_tasks(runner_of: As, root: Any) -> None:
     assert {key: root.dump(key) for key in root.keys("*")} == before
 
 
-def test_a_role_without_a_password_is_off(server: PlainServer) -> None:
+def test_a_role_without_a_password_is_disabled(server: PlainServer) -> None:
     with (
         redis.Redis.from_url(server.url.replace("unix://", "unix://fairque-scheduler:@")) as client,
         pytest.raises(redis.exceptions.AuthenticationError),
@@ -165,7 +165,7 @@ def test_a_role_without_a_password_is_off(server: PlainServer) -> None:
         "PUBLISH other x",
     ],
 )
-def test_what_no_role_needs_is_denied(server: PlainServer, role: str, command: str) -> None:
+def test_commands_that_a_role_does_not_need_are_denied(server: PlainServer, role: str, command: str) -> None:
     url = server.url.replace("unix://", f"unix://fairque-{role}:pw-{role}@")
     with redis.Redis.from_url(url) as client, pytest.raises(NoPermissionError):
         client.execute_command(*command.split())

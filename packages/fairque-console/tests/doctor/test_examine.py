@@ -1,4 +1,4 @@
-"""The doctor on real servers: what it finds there, and that what it advises fixes it."""
+"""The doctor on real servers: its findings, and that its suggestions fix them."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from fairque.protocol.wire.scripts import script
 from fairque.testing import PlainServer
 from fairque.testing.internal import calls
 
-PASSWORD = "hunter2"  # noqa: S105 - to look for it in what is said
+PASSWORD = "hunter2"  # noqa: S105 - must not appear in the output
 QUEUE = QueueSection(name="examined")
 KEYS = QueueKeys(QUEUE.name)
 
@@ -43,10 +43,10 @@ def look(server: PlainServer, role: str = "worker", user: str = "", **changes: A
 
 
 def found(diagnosis: Diagnosis) -> list[tuple[str, str]]:
-    return [(one.check, one.severity) for one in diagnosis.findings]
+    return [(finding.check, finding.severity) for finding in diagnosis.findings]
 
 
-def test_a_fit_server_passes_all_checks_and_is_left_as_it_is(server: PlainServer, client: Any) -> None:
+def test_a_suitable_server_passes_all_checks_and_is_not_changed(server: PlainServer, client: Any) -> None:
     diagnosis = look(server)
     assert found(diagnosis) == []
     assert (diagnosis.ok, diagnosis.exit_code) == (True, 0)
@@ -57,7 +57,7 @@ def test_a_fit_server_passes_all_checks_and_is_left_as_it_is(server: PlainServer
     assert client.keys("*") == []
 
 
-def test_a_server_that_no_process_would_use_is_examined_all_the_same(server: PlainServer, client: Any) -> None:
+def test_an_unsuitable_server_is_examined_too(server: PlainServer, client: Any) -> None:
     client.config_set("maxmemory-policy", "allkeys-lru")
     diagnosis = look(server)
     assert found(diagnosis) == [("eviction", "error")]
@@ -65,13 +65,13 @@ def test_a_server_that_no_process_would_use_is_examined_all_the_same(server: Pla
     assert diagnosis.exit_code == 1
 
 
-def test_what_it_advises_fixes_it(server: PlainServer, client: Any) -> None:
+def test_the_suggested_commands_fix_the_problems(server: PlainServer, client: Any) -> None:
     for name, value in (("maxmemory-policy", "allkeys-lru"), ("appendonly", "no"), ("maxmemory", "0")):
         client.config_set(name, value)
     before = look(server)
     assert found(before) == [("eviction", "error"), ("persistence", "warning"), ("memory", "warning")]
-    for one in before.findings:
-        _, _, name, value, *_ = one.fix.replace(",", " ").split()
+    for finding in before.findings:
+        _, _, name, value, *_ = finding.fix.replace(",", " ").split()
         client.config_set(name, value)
     assert found(look(server)) == []
 
@@ -82,14 +82,14 @@ def test_errors_come_first(server: PlainServer, client: Any) -> None:
     assert found(look(server)) == [("role", "error"), ("persistence", "warning")]
 
 
-def test_a_server_that_is_not_there(server: PlainServer) -> None:
+def test_a_server_that_does_not_answer(server: PlainServer) -> None:
     server.kill()
     diagnosis = look(server)
     assert found(diagnosis) == [("reach", "error")]
     assert (diagnosis.exit_code, diagnosis.passed) == (3, ())
 
 
-def test_a_wrong_password_is_said_and_not_shown(server: PlainServer) -> None:
+def test_a_wrong_password_is_reported_but_not_shown(server: PlainServer) -> None:
     diagnosis = look(server, user="nobody")
     assert diagnosis.exit_code == 3
     assert "refused the user or password" in diagnosis.findings[0].what
@@ -120,16 +120,12 @@ def test_records_that_were_set_aside(server: PlainServer, client: Any) -> None:
 
 class TestRights:
     @pytest.mark.parametrize("role", ROLES)
-    def test_a_user_with_the_commands_of_its_role_has_all_that_it_needs(
-        self, server: PlainServer, client: Any, role: str
-    ) -> None:
+    def test_a_user_with_the_commands_of_its_role_passes(self, server: PlainServer, client: Any, role: str) -> None:
         rules = [f"+{command.lower()}" for command in commands_of(role)]
         client.execute_command("ACL", "SETUSER", role, "on", f">{PASSWORD}", "~fairque:*", "&fairque:*", *rules)
         assert found(look(server, role, role)) == []
 
-    def test_each_command_that_is_denied_is_named_and_the_advice_grants_it(
-        self, server: PlainServer, client: Any
-    ) -> None:
+    def test_each_denied_command_is_named_and_the_suggestion_grants_it(self, server: PlainServer, client: Any) -> None:
         client.execute_command(
             *("ACL", "SETUSER", "w", "on", f">{PASSWORD}", "~fairque:*", "&fairque:*", "+@all"),
             *("-zpopmin", "-blpop", "-publish", "-script|load", "+info"),
@@ -142,46 +138,46 @@ class TestRights:
         client.execute_command(*diagnosis.findings[0].fix.replace(" USER ", " w ").split())
         assert found(look(server, user="w")) == []
 
-    def test_a_command_that_the_server_has_under_another_name_is_not_to_be_granted(self) -> None:
+    def test_granting_is_not_suggested_for_a_renamed_command(self) -> None:
         with PlainServer("--rename-command", "blpop", "hidden") as server:
-            (finding,) = [one for one in look(server).findings if one.check == "rights"]
-        assert finding.what == "nobody may send: blpop: the server has no such command"
+            (finding,) = [finding for finding in look(server).findings if finding.check == "rights"]
+        assert finding.what == "no user may send: blpop: the server does not have the command"
         assert "rename-command" in finding.fix
 
-    def test_keys_and_channels_of_others_are_denied_commands_too(self, server: PlainServer, client: Any) -> None:
+    def test_missing_rights_on_keys_and_channels_are_found_too(self, server: PlainServer, client: Any) -> None:
         client.execute_command("ACL", "SETUSER", "w", "on", f">{PASSWORD}", "~fairque:*", "&other:*", "+@all")
         assert look(server, user="w").findings[0].what == "the user may not send: publish"
 
-    def test_a_user_without_scripts_is_told_of_them(self, server: PlainServer, client: Any) -> None:
+    def test_missing_rights_to_scripts_are_found(self, server: PlainServer, client: Any) -> None:
         client.execute_command("ACL", "SETUSER", "w", "on", f">{PASSWORD}", "~fairque:*", "+info")
         diagnosis = look(server, user="w")
         assert found(diagnosis) == [("rights", "error")]
         assert "evalsha" in diagnosis.findings[0].what
 
-    def test_a_user_without_info_is_told_of_it(self, server: PlainServer, client: Any) -> None:
+    def test_a_missing_right_to_info_is_found(self, server: PlainServer, client: Any) -> None:
         client.execute_command("ACL", "SETUSER", "w", "on", f">{PASSWORD}", "~fairque:*", "+evalsha")
         assert look(server, user="w").findings[0].fix == "ACL SETUSER USER +info"
 
-    def test_every_command_is_one_of_the_server(self, client: Any) -> None:
+    def test_every_command_in_the_rights_exists_on_the_server(self, client: Any) -> None:
         known = {name.decode().upper() for name in client.eval("return redis.call('COMMAND', 'LIST')", 0)}
         for role in ROLES:
             assert {command.partition("|")[0] for command in commands_of(role)} <= known
 
-    def test_a_viewer_needs_no_command_that_writes(self, client: Any) -> None:
+    def test_a_viewer_does_not_need_commands_that_write(self, client: Any) -> None:
         writing = {name.decode().upper() for name in client.execute_command("ACL", "CAT", "write")}
         assert not writing & {*commands_of("viewer")}
 
     def test_an_admin_may_run_every_script(self) -> None:
         assert {*commands_of("admin")} >= {*commands_of("producer"), *commands_of("worker"), *commands_of("scheduler")}
 
-    def test_the_words_of_a_command_begin_with_it(self) -> None:
+    def test_the_sample_arguments_of_a_command_start_with_its_name(self) -> None:
         for role in ROLES:
             for command in commands_of(role):
                 assert words(command).startswith(command.replace("|", " "))
 
 
 def test_a_slow_and_skewed_server_is_found(server: PlainServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clocks here are bent, since that of the server cannot be: nothing else is."""
+    """Only the clocks of this process are patched, since that of the server cannot be."""
     ticks = iter(range(10_000))
     monkeypatch.setattr(examining, "monotonic", lambda: next(ticks) * 0.05)
     monkeypatch.setattr(examining, "now_ms", lambda: 0)

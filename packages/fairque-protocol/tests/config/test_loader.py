@@ -121,6 +121,10 @@ def test_known_sections_of_other_packages_are_ignored_even_if_their_variables_ar
     assert load(text, {"FAIRQUE_CLIENT_ANY": "1", "FAIRQUE_SCHEDULER_A__B": "1"}) == Settings()
 
 
+def test_tags_and_aliases_are_refused_only_where_they_are_read(load: Load) -> None:
+    assert load("scheduler: {poll: !!str 5, again: *poll}\n") == Settings()
+
+
 # One kind of error each
 
 

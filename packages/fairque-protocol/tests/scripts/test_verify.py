@@ -480,7 +480,7 @@ def test_a_task_that_waits_and_whose_message_cannot_be_read_is_said_not_to_be_lo
     queue.push(queue.task(task_id="parent"), queue.task(task_id="child", depends_on=["parent"]))
     queue.client.set(f"{queue.keys.prefix}m:child", "{")
     report = look(queue)
-    assert (report.found, report.unseen) == ([], ["what tasks wait for whose messages cannot be read"])
+    assert (report.found, report.unseen) == ([], ["the dependencies of tasks whose messages cannot be read"])
 
 
 def test_a_running_task_whose_message_is_gone_is_left_to_its_worker(queue: "Bench") -> None:
@@ -569,7 +569,7 @@ def test_a_report_lists_a_thousand_findings_and_counts_all(queue: "Bench") -> No
     assert (len(report.found), report.kinds, report.left) == (1_000, {"leftover": 1_100}, 0)
     assert report.lines()[-2:] == [
         "... and 100 more",
-        f"queue {queue.keys.name!r}: {report.keys:,} keys looked at, 1,100 findings, 1,100 fixed",
+        f"queue {queue.keys.name!r}: {report.keys:,} keys checked, 1,100 findings, 1,100 fixed",
     ]
 
 

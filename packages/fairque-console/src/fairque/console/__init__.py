@@ -1,4 +1,4 @@
-"""The command ``fairque``, by which an operator looks at a queue, sets its limits, and repairs what is wrong."""
+"""The command ``fairque``, for operators: inspects a queue, sets limits, and repairs inconsistencies."""
 
 from fairque.console._version import __version__
 

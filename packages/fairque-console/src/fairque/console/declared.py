@@ -1,4 +1,4 @@
-"""The settings that a file declares and ``fairque apply`` applies."""
+"""Reads the declared limits and schedules of a file for ``fairque apply``."""
 
 from importlib.util import find_spec
 from typing import Any
@@ -14,7 +14,7 @@ __all__ = ["read_declared"]
 
 @frozen(kw_only=True)
 class _WithoutScheduler:
-    """What a file declares where no scheduler is installed, which knows what a schedule is."""
+    """The declarations of a file if the scheduler, which defines the section ``schedules``, is not installed."""
 
     redis: RedisSection = field(factory=RedisSection)
     queue: QueueSection = field(factory=QueueSection)
@@ -23,21 +23,21 @@ class _WithoutScheduler:
 
 
 def read_declared(given: Given, file: Any) -> Any:
-    """Return what a file declares, with the functions of its schedules imported and known.
+    """Return the settings of a file, after importing the functions of its schedules.
 
     Raises:
-        ConfigurationError: With all that is wrong with the file, or it declares nothing.
-        CannotImport: A module of its scheduler cannot be imported.
+        ConfigurationError: With all problems of the file, or because it declares nothing.
+        CannotImport: A module of the section ``scheduler`` cannot be imported.
     """
     if find_spec("fairque.scheduler") is None:
         settings: Any = given.load(_WithoutScheduler, file)
         if settings.schedules:
-            raise ConfigurationError([f"{file}: its schedules need the package fairque-console[schedules]"])
+            raise ConfigurationError([f"{file}: to apply its schedules, install fairque-console[schedules]"])
     else:
-        from fairque.scheduler.declared import FileSettings, import_functions  # noqa: PLC0415 - it need not be installed
+        from fairque.scheduler.declared import FileSettings, import_functions  # noqa: PLC0415 - may not be installed
 
         settings, origins = given.trace(FileSettings, file)
         import_functions(settings, origins)
     if settings.fairness is None and settings.schedules is None:
-        raise ConfigurationError([f"{file}: has no section fairness or schedules: there is nothing to apply"])
+        raise ConfigurationError([f"{file}: has neither a section fairness nor schedules: there is nothing to apply"])
     return settings

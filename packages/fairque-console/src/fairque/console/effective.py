@@ -1,4 +1,4 @@
-"""The settings of all that is installed, each with what it comes from, as they may be shown."""
+"""The settings in effect of all installed packages, each with its origin and with secrets masked."""
 
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
@@ -23,7 +23,7 @@ __all__ = ["Line", "all_settings", "lines_of", "text_of"]
 
 @frozen
 class Line:
-    """One setting, its value as it may be shown, and where that comes from."""
+    """A setting, its value with secrets masked, and the origin of the value."""
 
     key: str
     value: Any
@@ -31,37 +31,37 @@ class Line:
 
 
 def all_settings(*, schedules: bool = False) -> type[Any]:
-    """Return a class of settings with the sections of all packages that are installed.
+    """Return a class of settings with the sections of all installed packages.
 
     Args:
-        schedules: Also with the schedules that a file declares, which are not settings of a process.
+        schedules: Whether to include declared schedules, which are not settings of a process.
     """
     sections: dict[str, type[Any]] = {"redis": RedisSection, "queue": QueueSection, "client": ClientSection}
     if find_spec("fairque.worker"):
-        from fairque.worker.settings import WorkerSection  # noqa: PLC0415 - it need not be installed
+        from fairque.worker.settings import WorkerSection  # noqa: PLC0415 - may not be installed
 
         sections["worker"] = WorkerSection
     if find_spec("fairque.scheduler"):
-        from fairque.scheduler.settings import SchedulerSection  # noqa: PLC0415 - it need not be installed
+        from fairque.scheduler.settings import SchedulerSection  # noqa: PLC0415 - may not be installed
 
         sections["scheduler"] = SchedulerSection
     sections |= {"log": LogSection, "fairness": FairnessSection}
     attributes = {name: field(factory=kind, type=kind) for name, kind in sections.items()}
     if schedules and "scheduler" in sections:
-        from fairque.scheduler.declared import DeclaredSchedule  # noqa: PLC0415 - it need not be installed
+        from fairque.scheduler.declared import DeclaredSchedule  # noqa: PLC0415 - may not be installed
 
         attributes["schedules"] = field(factory=dict, type=dict[str, DeclaredSchedule])
     return make_class("AllSettings", attributes, frozen=True, kw_only=True)
 
 
 def lines_of(settings: Any, origins: Mapping[str, str]) -> Iterator[Line]:
-    """Return each setting; secrets are masked."""
+    """Yield all settings with secrets masked."""
     for section in fields(type(settings)):
         values = getattr(settings, section.name)
         for attribute in fields(type(values)):
             key = f"{section.name}.{attribute.name}"
-            within = (origin for name, origin in origins.items() if name == key or name.startswith(f"{key}."))
-            yield Line(key, _plain(_masked(key, getattr(values, attribute.name))), next(within, "default"))
+            own = (origin for name, origin in origins.items() if name == key or name.startswith(f"{key}."))
+            yield Line(key, _plain(_masked(key, getattr(values, attribute.name))), next(own, "default"))
 
 
 def _masked(key: str, value: Any) -> Any:
@@ -71,14 +71,14 @@ def _masked(key: str, value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON has it; of limits, those that are set."""
+    """Convert a value to JSON values; limits that are not set are omitted."""
     if has(type(value)):
-        return {name: given for name, given in asdict(value).items() if given is not None}
-    return {name: _plain(given) for name, given in value.items()} if isinstance(value, dict) else value
+        return {name: item for name, item in asdict(value).items() if item is not None}
+    return {name: _plain(item) for name, item in value.items()} if isinstance(value, dict) else value
 
 
 def text_of(value: Any) -> str:
-    """Return a value for people."""
+    """Format a value for humans."""
     if isinstance(value, dict):
         return dumps(value).decode()
     return "null" if value is None else ", ".join(value) if isinstance(value, tuple) else str(value)

@@ -1,4 +1,4 @@
-"""What is known of a user, as lines for people."""
+"""Formats a user as lines for humans."""
 
 from fairque.protocol.model.users import UserInfo
 from fairque.protocol.service.limits import shown
@@ -7,7 +7,7 @@ __all__ = ["facts_of_user"]
 
 
 def facts_of_user(user: UserInfo) -> list[str]:
-    """Return the numbers and limits of a user, a line each."""
+    """Return the tasks, the usage and the limits of a user, as indented lines."""
     lines = [
         f"  waiting {user.waiting:,}, delayed {user.delayed:,}, running {user.running:,}",
         f"  served {user.served:,.3f}, ahead of its share {user.ahead:,.3f}",

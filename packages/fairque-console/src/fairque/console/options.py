@@ -1,4 +1,4 @@
-"""The options that all commands share, and the settings that these, the file and the environment say together."""
+"""Options and output that the commands share."""
 
 import sys
 import time
@@ -20,21 +20,21 @@ __all__ = ["as_json", "opened", "page_options", "plain", "prefix_option", "say",
 
 server_options = settings_options("url", "queue")
 as_json = click.option("--json", "as_json", is_flag=True, help="Write JSON.")
-prefix_option = click.option("--prefix", default="", help="How their ids begin.")
+prefix_option = click.option("--prefix", default="", help="List only ids that start with this.")
 _CLEAR = "\x1b[2J\x1b[H"
 
 
 def watchable(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command that reads the option to do so again and again, until it is interrupted."""
+    """Add the option ``--watch``, with which a command repeats until it is interrupted."""
 
     @wraps(command)
-    def again(*args: Any, watch: float | None, **rest: Any) -> None:
-        command(*args, **rest)
+    def repeat(*args: Any, watch: float | None, **options: Any) -> None:
+        command(*args, **options)
         while watch is not None:
             time.sleep(watch)
             if sys.stdout.isatty():
                 click.echo(_CLEAR, nl=False)
-            command(*args, **rest)
+            command(*args, **options)
 
     return click.option(
         "--watch",
@@ -42,17 +42,15 @@ def watchable(command: Callable[..., None]) -> Callable[..., None]:
         is_flag=False,
         flag_value=2.0,
         metavar="[SECONDS]",
-        help="Read again, each 2 seconds unless given, until it is interrupted.",
-    )(again)
+        help="Repeat every 2 seconds, or the given number, until interrupted.",
+    )(repeat)
 
 
 def page_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command that lists the options for one page."""
+    """Add the options of a page, ``--limit`` and ``--after``."""
     for option in (
-        click.option(
-            "--limit", default=100, type=click.IntRange(1, 1_000), show_default=True, help="Lines of the page."
-        ),
-        click.option("--after", help="The last id of the page before."),
+        click.option("--limit", default=100, type=click.IntRange(1, 1_000), show_default=True, help="Lines per page."),
+        click.option("--after", help="Continue after this id, the last one of the previous page."),
     ):
         command = option(command)
     return command
@@ -60,15 +58,15 @@ def page_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @contextmanager
 def opened(given: Given) -> "Iterator[TaskQueue]":
-    """Open the queue for as long as it is needed."""
+    """Open the queue of the settings, and close it at the end of the context."""
     from fairque.client import ClientSettings, TaskQueue
 
-    with TaskQueue(given.load(ClientSettings)) as opened:
-        yield opened
+    with TaskQueue(given.load(ClientSettings)) as queue:
+        yield queue
 
 
 def say(values: Any, lines: list[str], *, as_json: bool) -> None:
-    """Write values for machines, or lines for people."""
+    """Write values as JSON, or lines for humans."""
     if as_json:
         from fairque.protocol.jsonvalue import dumps
 
@@ -79,20 +77,20 @@ def say(values: Any, lines: list[str], *, as_json: bool) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON has it: the fields of a class by their names, and moments as ISO 8601."""
+    """Convert a value to JSON values: classes to objects with their fields, datetimes to ISO 8601."""
     from attrs import fields, has
 
     if has(type(value)):
         return {field.name: plain(getattr(value, field.name)) for field in fields(type(value))}
     if isinstance(value, Mapping):
-        return {name: plain(part) for name, part in value.items()}
+        return {name: plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
+        return [plain(item) for item in value]
     return value.isoformat() if isinstance(value, datetime) else value
 
 
 def table(rows: list[tuple[str, ...]]) -> list[str]:
-    """Return rows as aligned lines: the first and the last column to the left, numbers between them to the right."""
+    """Return rows as aligned lines: the first and last column to the left, the numbers between them to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     sides = ["<", *">" * (len(widths) - 2), "<"]
     lines = ("  ".join(f"{cell:{s}{w}}" for cell, s, w in zip(row, sides, widths, strict=True)) for row in rows)

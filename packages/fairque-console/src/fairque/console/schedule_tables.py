@@ -1,4 +1,4 @@
-"""Schedules and times as texts for people, and as values for machines."""
+"""Formats schedules and their runs as tables, and as JSON values."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -15,7 +15,7 @@ __all__ = ["facts", "page_table", "shown", "times_table"]
 
 
 def shown(at: datetime | None, schedule: Schedule) -> str:
-    """Return a moment in the zone of a schedule; none is the empty text."""
+    """Return a time in the zone of a schedule; an empty string for None."""
     if at is None:
         return ""
     return at.astimezone(ZoneInfo(schedule.timezone)).isoformat(sep=" ", timespec="milliseconds")
@@ -42,28 +42,28 @@ def page_table(infos: Iterable[ScheduleInfo]) -> str:
 
 
 def times_table(times: Iterable[tuple[datetime, ScheduleInfo]]) -> str:
-    """Return times as a table."""
+    """Return runs as a table."""
     rows = [(shown(at, info.schedule), info.schedule.timezone, info.schedule_id) for at, info in times]
     return _table([("next", "zone", "schedule"), *rows], numbers=0)
 
 
 def facts(info: ScheduleInfo) -> dict[str, Any]:
-    """Return all that is known of a schedule as JSON values, by the names of the arguments of `Schedule` and `Task`."""
-    one, task = info.schedule, info.schedule.task
+    """Return a schedule as JSON values, named like the arguments of `Schedule` and `Task`."""
+    schedule, task = info.schedule, info.schedule.task
     return {
         "schedule_id": info.schedule_id,
-        "cron": one.cron,
-        "every": None if one.every_ms is None else one.every_ms / 1000,
-        "at": _moment(one.at_ms),
-        "timezone": one.timezone,
-        "start": _moment(one.start_ms),
-        "end": _moment(one.end_ms),
-        "jitter": one.jitter_ms / 1000,
-        "misfire": one.misfire,
-        "misfire_grace": one.misfire_grace_ms / 1000,
-        "misfire_limit": one.misfire_limit,
-        "overlap": one.overlap,
-        "dst_gap": one.dst_gap,
+        "cron": schedule.cron,
+        "every": None if schedule.every_ms is None else schedule.every_ms / 1000,
+        "at": _time(schedule.at_ms),
+        "timezone": schedule.timezone,
+        "start": _time(schedule.start_ms),
+        "end": _time(schedule.end_ms),
+        "jitter": schedule.jitter_ms / 1000,
+        "misfire": schedule.misfire,
+        "misfire_grace": schedule.misfire_grace_ms / 1000,
+        "misfire_limit": schedule.misfire_limit,
+        "overlap": schedule.overlap,
+        "dst_gap": schedule.dst_gap,
         "task": {
             "func": task.func,
             "args": task.args,
@@ -77,7 +77,7 @@ def facts(info: ScheduleInfo) -> dict[str, Any]:
             "isolation": task.isolation,
             "cost": task.cost,
         },
-        "declared": one.declared,
+        "declared": schedule.declared,
         "revision": info.revision,
         "paused": info.paused,
         "next_at": info.next_at,
@@ -90,7 +90,7 @@ def facts(info: ScheduleInfo) -> dict[str, Any]:
     }
 
 
-def _moment(ms: int | None) -> datetime | None:
+def _time(ms: int | None) -> datetime | None:
     return None if ms is None else from_epoch_ms(ms)
 
 
@@ -107,7 +107,7 @@ def _state(info: ScheduleInfo) -> str:
 
 
 def _table(rows: list[tuple[str, ...]], *, numbers: int) -> str:
-    """Align columns, the last ``numbers`` of them to the right."""
+    """Align columns: the last ``numbers`` to the right, the others to the left."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     sides = ["<"] * (len(widths) - numbers) + [">"] * numbers
     lines = ("  ".join(f"{cell:{s}{w}}" for cell, s, w in zip(row, sides, widths, strict=True)) for row in rows)

@@ -1,7 +1,6 @@
-"""A JSON Schema of a class of settings, by which editors complete and check a configuration file.
+"""Builds a JSON Schema of the settings, with which editors complete and check a configuration file.
 
-It is looser than the loader where a schema cannot say it: any value may be a ``${NAME}``, and rules between two
-settings are left out.
+It accepts more than the loader does: any value may be a ``${NAME}``, and it has no rules between settings.
 """
 
 import re
@@ -26,7 +25,7 @@ _ENTRY: Final = re.compile(r"    (\w+): (.*(?:\n {8,}.*)*)")
 
 
 def schema_of(cls: type[Any]) -> dict[str, Any]:
-    """Return the schema of a file with the sections that a class of settings has, and perhaps others."""
+    """Return the schema of a file with the sections of a class of settings; other known sections are allowed."""
     sections = {
         name: _or_empty(_type(kind, f"FAIRQUE_{name}_".upper()))
         for name, kind in get_type_hints(cls, include_extras=True).items()
@@ -44,12 +43,18 @@ def _class(cls: type[Any], variable: str = "", without: tuple[str, ...] = ()) ->
     texts = dict(_ENTRY.findall(_documentation(cls)))
     hints = get_type_hints(cls, include_extras=True)
     properties = {}
-    for one in fields(cls):
-        if one.name not in without:
-            text = " ".join(texts.get(one.name, "").split())
-            found = f"{text} ({variable}{one.name.upper()})" if variable else text
-            properties[one.name] = {**_type(hints[one.name]), "description": found, **_default(one), **_range(cls, one)}
-    required = [one.name for one in fields(cls) if one.default is NOTHING]
+    for attribute in fields(cls):
+        name = attribute.name
+        if name not in without:
+            text = " ".join(texts.get(name, "").split())
+            description = f"{text} ({variable}{name.upper()})" if variable else text
+            properties[name] = {
+                **_type(hints[name]),
+                "description": description,
+                **_default(attribute),
+                **_range(cls, attribute),
+            }
+    required = [attribute.name for attribute in fields(cls) if attribute.default is NOTHING]
     return {
         "type": "object",
         "description": _documentation(cls).partition("\n")[0],
@@ -63,9 +68,9 @@ def _documentation(cls: type[Any]) -> str:
     return "\n".join(getdoc(kind) or "" for kind in cls.__mro__ if has(kind))
 
 
-def _type(wanted: Any, variable: str = "") -> dict[str, Any]:
-    kind, args = get_origin(wanted) or wanted, get_args(wanted)
-    if wanted == Seconds:
+def _type(hint: Any, variable: str = "") -> dict[str, Any]:
+    kind, args = get_origin(hint) or hint, get_args(hint)
+    if hint == Seconds:
         return _either({"type": "number"}, {"type": "string", "pattern": f"^{SECONDS_PATTERN}$"}, _REFERENCE)
     if kind is Annotated:
         (without,) = (extra.names for extra in args[1:] if isinstance(extra, Without))
@@ -81,7 +86,7 @@ def _type(wanted: Any, variable: str = "") -> dict[str, Any]:
 
 
 def _plain(kind: Any, args: tuple[Any, ...]) -> dict[str, Any]:
-    """Return the schema of what is written in one place, so that a reference may stand there."""
+    """Return the schema of a scalar or a list, which may be replaced with a reference."""
     if kind is Literal:
         return {"enum": list(args)}
     if kind in (list, tuple):
@@ -95,25 +100,26 @@ def _either(*schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _or_empty(schema: dict[str, Any]) -> dict[str, Any]:
-    """Allow nothing, too, as of a section whose keys are all commented out."""
+    """Also allow null, the value of a section whose keys are all commented out."""
     return _either(schema, {"type": "null"}) if schema else schema
 
 
-def _default(one: "Attribute[Any]") -> dict[str, Any]:
-    factory = getattr(one.default, "factory", None)
+def _default(attribute: "Attribute[Any]") -> dict[str, Any]:
+    factory = getattr(attribute.default, "factory", None)
     if factory is not None:
-        # Of those that are made, such as a name, only the empty ones are the same in each process.
-        made = factory()
-        if has(type(made)):
-            return {"default": {name: value for name, value in asdict(made).items() if value is not None}}
-        return {"default": made} if made in ({}, []) else {}
-    if one.default is NOTHING:
+        # Other computed defaults, such as the name of a worker, differ from process to process.
+        default = factory()
+        if has(type(default)):
+            return {"default": {name: value for name, value in asdict(default).items() if value is not None}}
+        return {"default": default} if default in ({}, []) else {}
+    if attribute.default is NOTHING:
         return {}
-    value = one.default.name if isinstance(one.default, Enum) else one.default
+    value = attribute.default.name if isinstance(attribute.default, Enum) else attribute.default
     return {"default": list(value) if isinstance(value, tuple) else value}
 
 
-def _range(cls: type[Any], one: "Attribute[Any]") -> dict[str, Any]:
-    if not (cls.__name__ == "Limits" and one.name in LIMITS) or one.name == "paused":
+def _range(cls: type[Any], attribute: "Attribute[Any]") -> dict[str, Any]:
+    if not (cls.__name__ == "Limits" and attribute.name in LIMITS) or attribute.name == "paused":
         return {}
-    return {"minimum": LIMITS[one.name].least, "maximum": LIMITS[one.name].most}  # type: ignore[index]  # it is in it
+    limit = LIMITS[attribute.name]  # type: ignore[index]  # checked above
+    return {"minimum": limit.least, "maximum": limit.most}

@@ -43,7 +43,7 @@ def main(given: Given) -> None:
         planned = scheduler.schedules.apply(schedules_of(settings.schedules))
         for line in planned.changes:
             log.info("applied", change=line)
-        for line in planned.leftovers("left as it is (fairque apply --prune removes it)"):
+        for line in planned.leftovers("left unchanged (fairque apply --prune removes it)"):
             log.warning(line)
     scheduler.run()
 

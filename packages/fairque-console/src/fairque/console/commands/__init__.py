@@ -1,1 +1,1 @@
-"""The commands of ``fairque``, a module each, which is imported when its command is called."""
+"""The commands of ``fairque``. Each module is imported only when its command is called."""

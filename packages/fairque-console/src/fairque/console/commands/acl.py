@@ -1,4 +1,4 @@
-"""``fairque acl``: an ACL file for each role, of what its scripts call."""
+"""``fairque acl``: writes an ACL file for each role, with the rights that its scripts need."""
 
 from pathlib import Path
 
@@ -11,13 +11,13 @@ __all__ = ["command"]
 
 @click.command("acl", cls=Command)
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--queue", default="", help="For this queue only.  [default: all queues]")
+@click.option("--queue", default="", help="Grant rights for this queue only.  [default: all queues]")
 def command(folder: Path, queue: str) -> None:
     """Write an ACL file for each role into FOLDER: producer, worker, scheduler, viewer and admin.
 
-    The password of a role is taken from FAIRQUE_ACL_PRODUCER, _WORKER, _SCHEDULER, _VIEWER or _ADMIN, and only its hash
-    is written; a role without one is written as off. Put the lines into the file that `aclfile` names in the
-    configuration of the server, then ACL LOAD; beside them belongs a line for your own user.
+    The password of a role is read from FAIRQUE_ACL_PRODUCER, _WORKER, _SCHEDULER, _VIEWER or _ADMIN, and only its hash
+    is written; a role without a password is disabled. Add the lines to the file that `aclfile` names in the
+    configuration of the server, together with a line for your own user, then run ACL LOAD.
     """
     import os
 

@@ -1,4 +1,4 @@
-"""``fairque apply``: makes the limits of users and the schedules what a file declares."""
+"""``fairque apply``: applies the limits and schedules that a file declares."""
 
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,15 @@ __all__ = ["command"]
 @click.option(
     "--prune",
     is_flag=True,
-    help="Take away what the file does not declare: limits of other users, and schedules that a file declared before.",
+    help="Remove what the file does not declare: limits of other users, and schedules declared by an earlier file.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would change.")
+@click.option("--dry-run", is_flag=True, help="Only show what would change.")
 def command(given: Given, file: Path, *, prune: bool, dry_run: bool) -> None:
-    """Make the queue as the sections `fairness` and `schedules` of FILE say, which also names the server and the queue.
+    """Apply the sections `fairness` and `schedules` of FILE, which also has the settings of server and queue.
 
-    Declared users, and the defaults of all, get exactly what is declared: what is not is taken back. Other users keep
-    what they have and are named, and so are schedules that were declared once. Schedules that a program made are left
-    alone. Doing it again changes nothing.
+    Declared users and the defaults get exactly the declared limits; their other limits are removed. Limits of other
+    users, and schedules that are no longer declared, are kept and listed. Schedules added by a program are not
+    affected. Applying the same file again changes nothing.
     """
     import sys
 
@@ -34,10 +34,10 @@ def command(given: Given, file: Path, *, prune: bool, dry_run: bool) -> None:
 
     parameter = click.get_current_context().get_parameter_source("config")
     if given.config is not None and parameter is click.core.ParameterSource.COMMANDLINE:
-        raise click.UsageError("name one file: FILE has all the settings, and takes the place of --config")
+        raise click.UsageError("give only one file: FILE has all settings and replaces --config")
     sys.path.insert(0, "")
     settings = read_declared(given, file)
-    # Looked at before anything is changed, so that schedules that are refused change no limits.
+    # Checked before anything is changed, so that invalid schedules change no limits.
     schedules = _apply_schedules(settings, prune=prune, dry_run=True)
     limits = _apply_limits(settings, prune=prune, dry_run=dry_run)
     if not dry_run:
@@ -47,22 +47,20 @@ def command(given: Given, file: Path, *, prune: bool, dry_run: bool) -> None:
         changes += limits.changes
         unchanged += limits.unchanged
         leftovers += [
-            f"user {user_id!r}: has limits but is not declared, left as it is (--prune takes them back)"
+            f"user {user_id!r}: has limits but is not declared, left unchanged (--prune removes them)"
             for user_id in limits.undeclared
         ]
     if schedules is not None:
         changes += schedules.changes
         unchanged += schedules.unchanged
         removed = len(schedules.undeclared)
-        fate = "left as it is (--prune removes it)"
+        fate = "left unchanged (--prune removes it)"
         leftovers += schedules.leftovers(("would be removed" if dry_run else "removed") if prune else fate)
     for line in [*changes, *leftovers]:
         click.echo(line)
-    would, are, gone = ("would change", "as they are", "would be removed")
-    if not dry_run:
-        would, are, gone = ("changed", "as they were", "removed")
+    changed, gone = ("would change", "would be removed") if dry_run else ("changed", "removed")
     end = f", {removed:,} {gone}" if prune and schedules is not None else ""
-    click.echo(f"{len(changes):,} {would}, {unchanged:,} {are}{end}")
+    click.echo(f"{len(changes):,} {changed}, {unchanged:,} unchanged{end}")
 
 
 def _apply_limits(settings: Any, *, prune: bool, dry_run: bool) -> Any:

@@ -1,4 +1,4 @@
-"""``fairque config``: which settings hold, where each comes from, and whether all can be used."""
+"""``fairque config``: shows and checks the settings."""
 
 import click
 
@@ -11,16 +11,16 @@ __all__ = ["command"]
 
 @click.group("config", cls=Group)
 def command() -> None:
-    """Check settings, and show where each comes from. Nothing is asked of the server."""
+    """Check settings, and show where each comes from. The server is not contacted."""
 
 
 @command.command("show")
 @server_options
 @as_json
 def show(given: Given, *, as_json: bool) -> None:
-    """Show all settings, and the line, variable or option that each comes from.
+    """Show all settings, and the file and line, variable or option that each comes from.
 
-    Secrets are masked. The sections of workers and schedulers are shown where these are installed.
+    Secrets are masked. The sections of worker and scheduler are shown if these packages are installed.
     """
     from fairque.console.effective import all_settings, lines_of, text_of
 
@@ -34,10 +34,10 @@ def show(given: Given, *, as_json: bool) -> None:
 
 @command.command("schema")
 def schema() -> None:
-    """Write a JSON Schema of all settings, by which an editor completes and checks a file.
+    """Write a JSON Schema of all settings, with which an editor completes and checks a file.
 
-    It has the sections of all packages that are installed. For the language server of YAML, write it to a file and
-    begin yours with: # yaml-language-server: $schema=FILE
+    It has the sections of all installed packages. For the YAML language server, write it to a file and start your
+    configuration file with: # yaml-language-server: $schema=FILE
     """
     from fairque.console.effective import all_settings
     from fairque.console.schema import schema_of
@@ -49,11 +49,11 @@ def schema() -> None:
 @command.command("check")
 @server_options
 def check(given: Given) -> None:
-    """Say all that is wrong with the settings, each with its file and line, variable or option.
+    """Show all problems of the settings, each with its file and line, variable or option.
 
-    Schedules are checked, too, but not whether their functions are there: no module is imported.
+    Schedules are checked, too, except whether their functions exist: no module is imported.
     """
     from fairque.console.effective import all_settings
 
     given.load(all_settings(schedules=True))
-    click.echo("all settings can be used")
+    click.echo("all settings are valid")

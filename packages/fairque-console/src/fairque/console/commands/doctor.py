@@ -1,4 +1,4 @@
-"""``fairque doctor``: are server and queue fit for work."""
+"""``fairque doctor``: checks whether server and queue are ready for use."""
 
 import click
 
@@ -16,14 +16,14 @@ __all__ = ["command"]
     default="worker",
     show_default=True,
     type=click.Choice(["producer", "worker", "scheduler", "viewer", "admin"]),
-    help="Whose rights are checked.",
+    help="The role whose rights are checked.",
 )
 @as_json
 def command(given: Given, *, role: str, as_json: bool) -> None:
-    """Check whether the server and the queue are fit for work.
+    """Check whether the server and the queue are ready for use.
 
     Version, eviction, persistence, memory, role, clients, scripts, clock, latency, rights of the user, schema: each
-    finding says why it matters and the command that fixes it. Nothing is changed.
+    finding says why it matters and how to fix it. Nothing is changed.
     """
     from fairque.client import ClientSettings
     from fairque.console.doctor.examine import examine

@@ -1,4 +1,4 @@
-"""``fairque schedules``: what fires when, and control of it."""
+"""``fairque schedules``: shows and controls schedules and their runs."""
 
 import click
 
@@ -11,7 +11,7 @@ __all__ = ["command"]
 
 @click.group("schedules", cls=Group)
 def command() -> None:
-    """Show and control schedules, and when they fire."""
+    """Show and control schedules and their runs."""
 
 
 @command.command("list")
@@ -21,15 +21,15 @@ def command() -> None:
 @as_json
 @watchable
 def list_(given: Given, after: str | None, limit: int, prefix: str, *, as_json: bool) -> None:
-    """List schedules in the order of their ids, and say which scheduler leads."""
+    """List schedules ordered by id, and show which scheduler leads."""
     from fairque.console.schedule_tables import facts, page_table
 
     with opened(given) as queue_:
         page, status = queue_.schedules.list(after=after, limit=limit, prefix=prefix), queue_.schedules.status()
-    leads = f"{status.leader} leads in term {status.term}" if status.leader else "nobody leads"
+    summary = f"{status.leader} leads in term {status.term}" if status.leader else "no scheduler leads"
     more = [] if page.next is None else [f"more with --after {page.next!r}"]
-    leads += f"; {status.schedules:,} schedules, {status.overdue:,} overdue"
-    told = {
+    summary += f"; {status.schedules:,} schedules, {status.overdue:,} overdue"
+    values = {
         "items": [facts(info) for info in page],
         "next": page.next,
         "scanned": page.scanned,
@@ -37,7 +37,7 @@ def list_(given: Given, after: str | None, limit: int, prefix: str, *, as_json: 
         "problems": page.problems,
         "status": status,
     }
-    say(told, [page_table(page), *page.problems, *more, leads], as_json=as_json)
+    say(values, [page_table(page), *page.problems, *more, summary], as_json=as_json)
 
 
 @command.command("show")
@@ -46,19 +46,20 @@ def list_(given: Given, after: str | None, limit: int, prefix: str, *, as_json: 
 @as_json
 @watchable
 def show(given: Given, schedule_id: str, *, as_json: bool) -> None:
-    """Show a schedule: its definition, its next run, what it fired and what it missed."""
+    """Show a schedule: its definition, its next run, and its fired and missed runs."""
     from fairque.console.schedule_tables import facts
 
     with opened(given) as queue_:
-        found = facts(queue_.schedules.get(schedule_id))
-    width = max(map(len, found))
-    say(found, [f"{name:{width}}  {'' if value is None else value}" for name, value in found.items()], as_json=as_json)
+        values = facts(queue_.schedules.get(schedule_id))
+    width = max(map(len, values))
+    lines = [f"{name:{width}}  {'' if value is None else value}" for name, value in values.items()]
+    say(values, lines, as_json=as_json)
 
 
 @command.command("upcoming")
 @server_options
 @click.argument("schedule_id", required=False)
-@click.option("-n", "count", default=10, show_default=True, type=click.IntRange(1, 1_000), help="Times to show.")
+@click.option("-n", "count", default=10, show_default=True, type=click.IntRange(1, 1_000), help="Runs to show.")
 @as_json
 @watchable
 def upcoming(given: Given, schedule_id: str | None, count: int, *, as_json: bool) -> None:
@@ -81,7 +82,7 @@ def upcoming(given: Given, schedule_id: str | None, count: int, *, as_json: bool
 @server_options
 @click.argument("schedule_id")
 def fire(given: Given, schedule_id: str) -> None:
-    """Push the task of a schedule now, beside its runs, and say its id. It counts as none of them."""
+    """Push the task of a schedule now, and show its id. It does not count as a run."""
     with opened(given) as queue_:
         click.echo(queue_.schedules.fire(schedule_id).task_id)
 
@@ -92,14 +93,14 @@ def fire(given: Given, schedule_id: str) -> None:
 def pause(given: Given, schedule_id: str) -> None:
     """Stop firing a schedule until it is resumed. Tasks that it already enqueued are kept."""
     with opened(given) as queue_:
-        click.echo("paused" if queue_.schedules.pause(schedule_id) else "it was paused already")
+        click.echo("paused" if queue_.schedules.pause(schedule_id) else "it was already paused")
 
 
 @command.command("resume")
 @server_options
 @click.argument("schedule_id")
 def resume(given: Given, schedule_id: str) -> None:
-    """Fire a schedule again, from its first run after now."""
+    """Resume a schedule with its first run after now."""
     with opened(given) as queue_:
         click.echo("resumed" if queue_.schedules.resume(schedule_id) else "it was not paused")
 
@@ -110,4 +111,4 @@ def resume(given: Given, schedule_id: str) -> None:
 def delete(given: Given, schedule_id: str) -> None:
     """Delete a schedule. Tasks that it already enqueued are kept."""
     with opened(given) as queue_:
-        click.echo("deleted" if queue_.schedules.delete(schedule_id) else "there was none")
+        click.echo("deleted" if queue_.schedules.delete(schedule_id) else "it did not exist")

@@ -1,4 +1,4 @@
-"""``fairque tasks``: why a task waits, and the end of tasks that nobody wants."""
+"""``fairque tasks``: explains why a task waits, and cancels tasks."""
 
 import click
 
@@ -20,28 +20,28 @@ def command() -> None:
 @as_json
 @watchable
 def explain(given: Given, task_id: str, *, as_json: bool) -> None:
-    """Say why a task waits."""
+    """Show why a task waits."""
     with opened(given) as queue_:
-        found = queue_.task(task_id).explain()
-    say(found, [str(found)], as_json=as_json)
+        explanation = queue_.task(task_id).explain()
+    say(explanation, [str(explanation)], as_json=as_json)
 
 
 @command.command("cancel")
 @server_options
 @click.argument("task_ids", nargs=-1, metavar="[ID]...")
-@click.option("--user", help="All tasks of this user that wait.")
-@click.option("--reason", default="canceled by an operator", show_default=True, help="Why; who waits for it gets this.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--dry-run", is_flag=True, help="Only count, with --user.")
+@click.option("--user", help="Cancel all waiting tasks of this user.")
+@click.option("--reason", default="canceled by an operator", show_default=True, help="Shown to callers that wait.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--dry-run", is_flag=True, help="With --user: only count the tasks.")
 def cancel(given: Given, task_ids: tuple[str, ...], *, user: str | None, reason: str, yes: bool, dry_run: bool) -> None:
-    """End tasks that wait, and ask those that run to stop; with --user, end all that wait of a user.
+    """Cancel waiting tasks, and ask running ones to stop; with --user, cancel all waiting tasks of a user.
 
-    What its producers push meanwhile may stay: pause the user first, or stop its producers.
+    Tasks pushed meanwhile may be missed: pause the user or stop its producers first.
     """
     if bool(task_ids) == (user is not None):
-        raise click.UsageError("name IDs of tasks, or a user with --user")
+        raise click.UsageError("give IDs of tasks, or a user with --user")
     if dry_run and user is None:
-        raise click.UsageError("--dry-run counts the tasks of a user: name it with --user")
+        raise click.UsageError("--dry-run counts the tasks of a user: give it with --user")
     with opened(given) as queue_:
         if user is None:
             for task_id in task_ids:

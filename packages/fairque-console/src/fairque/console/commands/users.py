@@ -1,4 +1,4 @@
-"""``fairque users``: what users may use, what they got, and why they wait."""
+"""``fairque users``: shows and controls the limits of users, their usage, and why they wait."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ __all__ = ["command"]
 
 
 class _OrNone(click.ParamType):  # type: ignore[type-arg,unused-ignore]  # generic in newer releases of click
-    """A number, or ``none``, which takes a limit back; its range is checked where the limit is set."""
+    """A number, or ``none``, which removes a limit; the range is checked where the limit is set."""
 
     name = "number or none"
 
@@ -34,7 +34,7 @@ def _limit_options(*names: LimitName) -> Callable[[Callable[..., None]], Callabl
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         for name in reversed(names):
             rules = LIMITS[name]
-            text = f"{rules.meaning[0].upper()}{rules.meaning[1:]}. `none` takes it back."
+            text = f"{rules.meaning[0].upper()}{rules.meaning[1:]}. `none` removes it."
             command = click.option(f"--{name}", type=_OrNone(int if rules.whole else float), help=text)(command)
         return command
 
@@ -44,17 +44,17 @@ def _limit_options(*names: LimitName) -> Callable[[Callable[..., None]], Callabl
 def _changes(limits: dict[str, Any]) -> dict[str, Any]:
     given = {name: None if value == "none" else value for name, value in limits.items() if value is not None}
     if not given:
-        raise click.UsageError(f"name a limit: {', '.join(f'--{name}' for name in limits)}")
+        raise click.UsageError(f"give at least one limit: {', '.join(f'--{name}' for name in limits)}")
     return given
 
 
 def _changed(*, changed: bool) -> None:
-    click.echo("changed" if changed else "it was so already")
+    click.echo("changed" if changed else "nothing to change")
 
 
 @click.group("users", cls=Group)
 def command() -> None:
-    """Control and read the users of a queue."""
+    """Show and control the users of a queue."""
 
 
 @command.command("list")
@@ -64,7 +64,7 @@ def command() -> None:
 @as_json
 @watchable
 def list_(given: Given, after: str | None, limit: int, prefix: str, *, as_json: bool) -> None:
-    """List users who have queued or running tasks, or debts, in the order of their ids."""
+    """List the users with queued or running tasks, or debts, ordered by id."""
     with opened(given) as queue_:
         page = queue_.users.list(after=after, limit=limit, prefix=prefix)
     rows = [
@@ -83,12 +83,12 @@ def list_(given: Given, after: str | None, limit: int, prefix: str, *, as_json: 
 @as_json
 @watchable
 def show(given: Given, user: str, *, as_json: bool) -> None:
-    """Show what USER has, got and may use, and why it waits."""
+    """Show the tasks, the usage and the limits of USER, and why it waits."""
     from fairque.console.facts import facts_of_user
 
     with opened(given) as queue_:
-        found = queue_.users.get(user)
-    say(found, [str(found), *facts_of_user(found)], as_json=as_json)
+        info = queue_.users.get(user)
+    say(info, [str(info), *facts_of_user(info)], as_json=as_json)
 
 
 @command.command("set")
@@ -96,7 +96,7 @@ def show(given: Given, user: str, *, as_json: bool) -> None:
 @click.argument("user")
 @_limit_options("weight", "cap", "rate", "burst", "backlog")
 def set_(given: Given, user: str, **limits: Any) -> None:
-    """Set what USER may use; what is not named stays."""
+    """Set limits of USER; limits that are not given stay unchanged."""
     changes = _changes(limits)
     with opened(given) as queue_:
         _changed(changed=queue_.users.set(user, **changes))
@@ -106,7 +106,7 @@ def set_(given: Given, user: str, **limits: Any) -> None:
 @server_options
 @_limit_options("cap", "rate", "burst", "backlog")
 def set_defaults(given: Given, **limits: Any) -> None:
-    """Set what each user may use that has no limit of its own."""
+    """Set the limits of all users without limits of their own."""
     changes = _changes(limits)
     with opened(given) as queue_:
         _changed(changed=queue_.users.set_defaults(**changes))
@@ -116,7 +116,7 @@ def set_defaults(given: Given, **limits: Any) -> None:
 @server_options
 @click.argument("user")
 def reset(given: Given, user: str) -> None:
-    """Take back all that is set for USER, a pause too."""
+    """Remove all limits of USER, and its pause."""
     with opened(given) as queue_:
         _changed(changed=queue_.users.reset(user))
 

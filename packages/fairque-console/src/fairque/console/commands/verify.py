@@ -1,4 +1,4 @@
-"""``fairque verify``: is all that a queue has stored consistent."""
+"""``fairque verify``: checks whether the stored data of a queue is consistent."""
 
 import click
 
@@ -11,12 +11,12 @@ __all__ = ["command"]
 
 @click.command("verify", cls=Command)
 @server_options
-@click.option("--fix/--dry-run", default=False, help="Fix what is found, or only say it.  [default: --dry-run]")
+@click.option("--fix/--dry-run", default=False, help="Fix problems, or only report them.  [default: --dry-run]")
 @as_json
 def command(given: Given, *, fix: bool, as_json: bool) -> None:
-    """Check whether all that the queue has stored on its server is consistent.
+    """Check whether the data that the queue stores on the server is consistent.
 
-    Workers and producers may continue meanwhile: each check is one atomic step. A large queue takes its time.
+    Workers and producers can keep running: each check is one atomic step. A large queue takes a while.
     """
     from fairque.client import ClientSettings
     from fairque.console.verifier import verify

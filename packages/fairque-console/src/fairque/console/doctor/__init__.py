@@ -1,1 +1,1 @@
-"""The doctor: checks whether a server and a queue are fit for work, and says how to fix what is not."""
+"""The doctor: checks whether a server and a queue are ready for use, and says how to fix problems."""

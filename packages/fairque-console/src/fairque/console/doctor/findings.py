@@ -1,4 +1,4 @@
-"""What the doctor says: the diagnosis that holds its findings."""
+"""The diagnosis of the doctor."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ __all__ = ["Diagnosis"]
 
 @frozen(kw_only=True)
 class Diagnosis:
-    """All that was looked at and found.
+    """The result of an examination.
 
     Attributes:
-        server: The address, without its password.
-        queue: Name of the queue.
-        facts: What was measured and read, by name.
+        server: The URL of the server, without its password.
+        queue: The name of the queue.
+        facts: Measured and read values, by name.
         findings: Errors first.
         passed: Checks without a finding.
     """
@@ -29,25 +29,25 @@ class Diagnosis:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was found that breaks the queue."""
+        """Whether there are no errors; warnings are allowed."""
         return not any(finding.severity == "error" for finding in self.findings)
 
     @property
     def exit_code(self) -> int:
-        """What a command ends with: 0 when nothing breaks the queue, 1 when something does, 3 without an answer."""
+        """The exit code of the command: 0 without errors, 1 with errors, 3 if the server does not answer."""
         if any(finding.check == "reach" for finding in self.findings):
             return 3
         return 0 if self.ok else 1
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON values."""
+        """Return the diagnosis as JSON values."""
         return {**asdict(self), "ok": self.ok}
 
     def lines(self) -> list[str]:
-        """Return it as lines for people."""
+        """Return the diagnosis as lines for humans."""
         lines = [f"{self.server}, queue {self.queue!r}"]
         lines += [f"  {name}: {value}" for name, value in self.facts.items()]
-        for one in self.findings:
-            lines += [f"{one.severity}: {one.what}", f"  why:  {one.why}", f"  fix:  {one.fix}"]
+        for finding in self.findings:
+            lines += [f"{finding.severity}: {finding.what}", f"  why:  {finding.why}", f"  fix:  {finding.fix}"]
         lines.append(f"passed: {', '.join(self.passed) or 'nothing'}")
         return lines

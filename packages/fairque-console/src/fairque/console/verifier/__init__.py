@@ -1,4 +1,4 @@
-"""The verifier: looks at all that a queue has on its server, and fixes what does not fit together."""
+"""The verifier: checks all data that a queue stores on its server, and fixes inconsistencies."""
 
 from fairque.console.verifier.report import Report
 from fairque.console.verifier.walk import verify

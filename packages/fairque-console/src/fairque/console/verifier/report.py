@@ -1,4 +1,4 @@
-"""What a verification says in the end."""
+"""The report of a verification."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -16,16 +16,16 @@ MOST_LISTED = 1_000
 
 @define(kw_only=True)
 class Report:
-    """All that one verification found and did.
+    """The findings and fixes of a verification.
 
     Attributes:
-        queue: Name of the queue.
-        fix: Whether it was to fix what it found.
-        found: The first 1,000 findings, in the order in which they were made.
-        kinds: How many findings of each kind there are.
-        left: How many of them are not fixed.
-        unseen: What could not be looked at, a sentence each.
-        keys: Keys that were looked at.
+        queue: The name of the queue.
+        fix: Whether findings were to be fixed.
+        found: The first 1,000 findings, in order.
+        kinds: The number of findings by kind.
+        left: The number of findings that are not fixed.
+        unseen: What could not be checked, a sentence each.
+        keys: The number of checked keys.
     """
 
     queue: str
@@ -38,36 +38,36 @@ class Report:
 
     @property
     def clean(self) -> bool:
-        """Whether nothing was wrong, as far as could be seen."""
+        """Whether there are no findings."""
         return not self.kinds
 
     def add(self, found: Iterable[Found]) -> None:
-        """Take findings down."""
-        for one in found:
-            if one.kind == "unseen":
-                if one.what not in self.unseen:
-                    self.unseen.append(one.what)
+        """Add findings."""
+        for finding in found:
+            if finding.kind == "unseen":
+                if finding.what not in self.unseen:
+                    self.unseen.append(finding.what)
                 continue
-            self.kinds[one.kind] += 1
-            self.left += not one.fixed
+            self.kinds[finding.kind] += 1
+            self.left += not finding.fixed
             if len(self.found) < MOST_LISTED:
-                self.found.append(one)
+                self.found.append(finding)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON values."""
+        """Return the report as JSON values."""
         return {**asdict(self), "kinds": dict(self.kinds), "clean": self.clean}
 
     def lines(self) -> list[str]:
-        """Return it as lines for people."""
-        lines = [f"{_mark(one)} {one.kind} {one.name!r}: {one.what}" for one in self.found]
+        """Return the report as lines for humans."""
+        lines = [f"{_mark(finding)} {finding.kind} {finding.name!r}: {finding.what}" for finding in self.found]
         more = sum(self.kinds.values()) - len(self.found)
         if more:
             lines.append(f"... and {more:,} more")
-        lines += [f"not looked at: {what}" for what in self.unseen]
+        lines += [f"not checked: {what}" for what in self.unseen]
         total, fixed = sum(self.kinds.values()), sum(self.kinds.values()) - self.left
-        lines.append(f"queue {self.queue!r}: {self.keys:,} keys looked at, {total:,} findings, {fixed:,} fixed")
+        lines.append(f"queue {self.queue!r}: {self.keys:,} keys checked, {total:,} findings, {fixed:,} fixed")
         return lines
 
 
-def _mark(one: Found) -> str:
-    return "fixed" if one.fixed else "found"
+def _mark(finding: Found) -> str:
+    return "fixed" if finding.fixed else "found"

@@ -32,7 +32,7 @@ INTERRUPTED: Final = 130
 
 _MEANINGS: Final = {
     STOPPED: "done, or stopped",
-    CRASHED: "a crash, or the answer is no (findings, something refused or left, unhealthy)",
+    CRASHED: "a crash, or the answer is no (findings, something refused or not fixed, unhealthy)",
     USAGE: "wrong usage",
     UNREACHABLE: "the server does not answer or is not suitable",
     MISMATCH: "queue of another version",
