@@ -105,16 +105,16 @@ class _Reader:
     problems: list[Problem] = field(factory=list)
 
     def read(self, node: Any, path: tuple[str | int, ...] = (), key_line: int = 0) -> Node:
-        found = Node(self.source, "", path, node.start_mark.line + 1, key_line)
+        found = Node(self.source, node.value, path, node.start_mark.line + 1, key_line)
         if node.tag == _REFUSED:
-            return evolve(found, unusable=node.value)
+            return evolve(found, style="unusable")
         if len(path) > _DEPTH_MAX:
-            return evolve(found, unusable=f"nested more than {_DEPTH_MAX} deep")
+            return evolve(found, value=f"nested more than {_DEPTH_MAX} deep", style="unusable")
         if isinstance(node, yaml.MappingNode):
             return evolve(found, value=self._entries(node, path))
         if isinstance(node, yaml.SequenceNode):
             return evolve(found, value=[self.read(item, (*path, index)) for index, item in enumerate(node.value)])
-        return self._substituted(evolve(found, value=node.value, style="quoted" if node.style else "plain"))
+        return self._substituted(evolve(found, style="quoted" if node.style else "plain"))
 
     def _substituted(self, node: Node) -> Node:
         text = str(node.value)
@@ -123,7 +123,7 @@ class _Reader:
         try:
             text, whole = substitute(text, self.environ)
         except ValueError as error:
-            return evolve(node, unusable=str(error))
+            return evolve(node, value=str(error), style="unusable")
         # Partly replaced text was a string before and stays one; only a whole ${NAME} is read as YAML again.
         return evolve(node, value=text, style=node.style if whole else "joined", is_substituted=True)
 

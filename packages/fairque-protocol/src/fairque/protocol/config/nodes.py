@@ -67,10 +67,9 @@ class Node:
         path: The keys and positions that lead to it.
         line: Where it begins in the file, 1 is the first line; 0 outside of files.
         key_line: Where its key stands.
-        style: Of a scalar: without quotes, with them, joined from ``${NAME}`` and other text, or given by a variable or
-            an option.
+        style: Of a scalar: without quotes, with them, joined from ``${NAME}`` and other text, given by a variable or an
+            option; or unusable, and its text says why. That is a problem only where somebody reads it.
         is_substituted: It comes from a variable by ``${NAME}``, and is not shown.
-        unusable: Why nobody can read it. That is a problem only where somebody does.
     """
 
     source: str
@@ -78,14 +77,13 @@ class Node:
     path: tuple[str | int, ...] = ()
     line: int = 0
     key_line: int = 0
-    style: Literal["plain", "quoted", "joined", "given"] = "plain"
+    style: Literal["plain", "quoted", "joined", "given", "unusable"] = "plain"
     is_substituted: bool = False
-    unusable: str = ""
 
     @property
     def is_mapping(self) -> bool:
         """It is a mapping, or nothing, as a section whose keys are all commented out."""
-        return isinstance(self.value, dict) or (self.value == "" and self.style == "plain" and not self.unusable)
+        return isinstance(self.value, dict) or (self.value == "" and self.style == "plain")
 
     @property
     def entries(self) -> "dict[str, Node]":
@@ -95,11 +93,11 @@ class Node:
     @property
     def readings(self) -> tuple[Value, ...]:
         """What a scalar may mean: a text that was given has no quotes to say that it is a string."""
-        if self.unusable or not isinstance(self.value, str):
+        text = self.value
+        if not isinstance(text, str) or self.style == "unusable":
             return (Trap(""),)
-        if self.style == "plain":
-            return (read_plain(self.value),)
-        return (read_plain(self.value), self.value) if self.style == "given" else (self.value,)
+        readings = {"plain": (read_plain(text),), "given": (read_plain(text), text)}
+        return readings.get(self.style, (text,))
 
     @property
     def is_hidden(self) -> bool:

@@ -30,7 +30,7 @@ _DURATION = "a duration: seconds, or with a unit as in 500ms, 30s, 10m, 2h or 1d
 _HIDDEN_LENGTH_MIN = 4
 
 converter = Converter(forbid_extra_keys=True, detailed_validation=True)
-"""Structures a node; what it raises has all that is wrong in exceptions of the type `Problem`."""
+"""Structures a `Node`. It raises groups of exceptions, in which each `Problem` is one thing that is wrong."""
 
 
 @converter.register_structure_hook_factory(lambda _: True)
@@ -99,8 +99,9 @@ def _optional(inner: Any, hook: _Hook, node: Node, _: Any) -> Any:
 
 
 def _without(without: Without, hook: _Hook, node: Node, wanted: Any) -> Any:
-    refused = {name: evolve(node.child(name), unusable=without.why) for name in without.names if name in node.entries}
-    return hook(evolve(node, value=node.entries | refused) if refused else node, wanted)
+    given = [name for name in without.names if name in node.entries]
+    refused = {name: evolve(node.child(name), value=without.why, style="unusable") for name in given}
+    return hook(evolve(node, value=node.entries | refused) if given else node, wanted)
 
 
 def _list(each: _Hook, collect: Callable[[Any], Any], node: Node, _: Any) -> Any:
@@ -216,11 +217,12 @@ def _message(error: Exception, node: Node) -> str:
 
 
 def _unexpected(node: Node, wanted: str) -> Problem:
-    if isinstance(node.value, str):
-        found = describe(node.readings[0], node.value, hidden=node.is_hidden) + _hint(node, wanted)
-    else:
-        found = "a list" if isinstance(node.value, list) else "a mapping"
-    return node.problem(node.unusable or f"expected {wanted}, found {found}")
+    if not isinstance(node.value, str):
+        return node.problem(f"expected {wanted}, found {'a list' if isinstance(node.value, list) else 'a mapping'}")
+    if node.style == "unusable":
+        return node.problem(node.value)
+    found = describe(node.readings[0], node.value, hidden=node.is_hidden)
+    return node.problem(f"expected {wanted}, found {found}{_hint(node, wanted)}")
 
 
 def _hint(node: Node, wanted: str) -> str:
