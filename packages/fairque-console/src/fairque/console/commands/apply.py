@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from fairque.console.options import server_options
+from fairque.console.process import Process
 from fairque.protocol.service.options import Given
 from fairque.protocol.service.usage import Command
 
@@ -21,7 +22,8 @@ __all__ = ["command"]
     help="Remove what the file does not declare: limits of other users, and schedules declared by an earlier file.",
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
-def command(given: Given, file: Path, *, prune: bool, dry_run: bool) -> None:
+@click.pass_obj
+def command(process: Process | None, given: Given, file: Path, *, prune: bool, dry_run: bool) -> None:
     """Apply the sections `fairness` and `schedules` of FILE, which also has the settings of server and queue.
 
     Declared users and the defaults get exactly the declared limits; their other limits are removed. Limits of other
@@ -35,6 +37,8 @@ def command(given: Given, file: Path, *, prune: bool, dry_run: bool) -> None:
     parameter = click.get_current_context().get_parameter_source("config")
     if given.config is not None and parameter is click.core.ParameterSource.COMMANDLINE:
         raise click.UsageError("give only one file: FILE has all settings and replaces --config")
+    if process is not None:
+        process.runs_user_code = True
     sys.path.insert(0, "")
     settings = read_declared(given, file)
     # Checked before anything is changed, so that invalid schedules change no limits.
