@@ -142,7 +142,8 @@ def _anything(node: Node, _: Any) -> Any:
 def _class_hook(cls: type[Any]) -> _Hook:
     for one in attrs.fields(attrs.resolve_types(cls)):
         try:
-            converter.get_structure_hook(one.type)
+            if one.init:
+                converter.get_structure_hook(one.type)
         except TypeError as error:
             raise TypeError(f"{one.name}: {error}") from None
     make = make_dict_structure_fn(cls, converter)
