@@ -410,6 +410,16 @@ def test_a_type_that_settings_cannot_have_is_a_mistake_of_the_programmer(load: L
             load("worker: [1]", cls=cls)
 
 
+def test_a_field_that_is_not_a_setting_may_have_any_type(load: Load) -> None:
+    @frozen
+    class Counted:
+        low: int = 0
+        seen: set[str] = field(factory=set, init=False)
+
+    cls = attrs.make_class("Owner", {"worker": field(type=Counted)}, frozen=True)
+    assert load("worker: {low: 2}", cls=cls) == cls(worker=Counted(low=2))
+
+
 @pytest.mark.parametrize(
     "text",
     [

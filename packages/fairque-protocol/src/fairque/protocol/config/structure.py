@@ -142,7 +142,8 @@ def _anything(node: Node, _: Any) -> Any:
 def _class_hook(cls: type[Any]) -> _Hook:
     for one in attrs.fields(attrs.resolve_types(cls)):
         try:
-            converter.get_structure_hook(one.type)
+            if one.init:
+                converter.get_structure_hook(one.type)
         except TypeError as error:
             raise TypeError(f"{one.name}: {error}") from None
     make = make_dict_structure_fn(cls, converter)
@@ -172,9 +173,7 @@ def _problems(cls: type[Any], node: Node, group: ClassValidationError) -> list[E
     for name, error in failed.items():
         missing = node.child(name).problem("required key is missing", at_key=True)
         problems.append(error if name in node.entries else missing)
-    for name, error in _complaints(cls, node, failed):
-        message = _message(error, node).removeprefix(f"{name}: ")
-        problems.append(node.child(name).problem(message, at_key=True))
+    problems += _complaints(cls, node, failed)
     if not problems:
         # It comes from the constructor.
         (error,) = others
@@ -182,7 +181,7 @@ def _problems(cls: type[Any], node: Node, group: ClassValidationError) -> list[E
     return problems
 
 
-def _complaints(cls: type[Any], node: Node, failed: Collection[str]) -> Iterator[tuple[str, Exception]]:
+def _complaints(cls: type[Any], node: Node, failed: Collection[str]) -> Iterator[Problem]:
     """Run the validators on an instance made without its constructor, in which fields that failed are absent."""
     draft: Any = object.__new__(cls)
     present = [one for one in attrs.fields(cls) if one.name not in failed]
@@ -202,7 +201,8 @@ def _complaints(cls: type[Any], node: Node, failed: Collection[str]) -> Iterator
             if not failed:
                 raise
         except (ValueError, TypeError) as error:
-            yield one.name, error
+            message = _message(error, node).removeprefix(f"{one.name}: ")
+            yield node.child(one.name).problem(message, at_key=True)
 
 
 def _message(error: Exception, node: Node) -> str:
