@@ -133,7 +133,7 @@ def test_a_scheduler_leads_and_ends_at_a_signal_whatever_a_handler_of_its_log_do
 
 
 PROGRAM = """
-import os
+import os, time
 import tasks
 from fairque.worker import Worker
 worker = Worker.from_url(
@@ -141,7 +141,7 @@ worker = Worker.from_url(
 )
 worker.start()
 while not (tasks.HERE / "ledger").exists():
-    pass
+    time.sleep(0.005)
 """
 
 

@@ -231,6 +231,14 @@ class TestThreadsPoolsAndProcessesOfAModule:
             assert process.returncode == 0
 
 
+def test_a_thread_of_a_module_does_not_keep_apply_from_ending_whatever_the_file_is_called(project: Any) -> None:
+    project.write(AT_IMPORT)
+    (project.folder / "--help").write_text("scheduler: {modules: [tasks]}\nschedules: {}\n")
+    with begun(project, "fairque.console", "apply", "--", "--help", LEAVE="a thread") as process:
+        process.communicate(timeout=LONG)
+        assert process.returncode == 0
+
+
 @contextmanager
 def begun(project: Any, module: str, *words: str, **environ: str) -> "Iterator[subprocess.Popen[bytes]]":
     environ |= {"FAIRQUE_SCHEDULER_MODULES": "tasks"}

@@ -131,22 +131,31 @@ def _total(recorders: list[Recorder], name: str) -> int:
 
 
 def _drop(script: str, world: World) -> Nemesis:
-    """Let calls run, but drop their replies."""
-    if script == "push":
-        actor: ProducerActor | WorkerActor | None = world.draw.choice(world.producers)
-    else:
-        actor = yield from _found_victim(world)
-    if actor is None:
-        return
+    """Let a call run, but drop its reply. If the actor does not make such a call in time, the next one is chosen."""
+    for _ in range(_TRIES):
+        if script == "push":
+            actor: ProducerActor | WorkerActor | None = world.draw.choice(world.producers)
+        else:
+            actor = yield from _found_victim(world)
+        if actor is not None and (yield from _dropped(script, actor, world)):
+            return
+
+
+def _dropped(script: str, actor: ProducerActor | WorkerActor, world: World) -> Generator[float, None, bool]:
     name = f"drop-{script}"
+    actor.busy = True  # an actor that another fault ends does not repeat the call
     world.begins(name, victim=actor.name)
     actor.proxy.drop_replies(script)
+    yield _STEP
     for _ in range(int(_LOOK_SECONDS / _STEP)):
-        yield _STEP
-        if not actor.proxy.drops_left(script):
+        if dropped := not actor.proxy.drops_left(script):
             break
+        yield _STEP
     actor.proxy.drop_replies(script, 0)
     world.ends(name, victim=actor.name)
+    yield 1.0
+    actor.busy = False
+    return dropped
 
 
 def _network(name: str, hurt: Callable[[Proxy], None], repair: Callable[[Proxy], None], leases: float) -> Any:

@@ -105,7 +105,7 @@ class Proxy:
 
     def drop_replies(self, script: str, times: int = 1) -> None:
         """Let the next calls of a script run, and reset the connection instead of answering."""
-        self._loop.call_soon_threadsafe(lambda: self._drops.update({script: times}))
+        self._drops[script] = times  # at once: `drops_left` is asked next
 
     def drops_left(self, script: str) -> int:
         """How many replies are still to be dropped."""

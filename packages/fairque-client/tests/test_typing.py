@@ -12,6 +12,7 @@ from fairque.client import (
     PipelineHandle, Priority, Task, TaskContext, TaskFunction, TaskHandle, TaskQueue, UserRow, pipeline, task,
     xcom_pull, xcom_push,
 )
+from fairque.client import Nonsense         # E: attr-defined
 
 @task
 def resize(url: str, width: int = 1) -> str:

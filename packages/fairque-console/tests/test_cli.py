@@ -2,10 +2,11 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -23,6 +24,9 @@ WORDS = [
     ["config", "schema"],
     ["config", "show"],
     ["doctor"],
+    ["schedules"],
+    ["schedules", "fire"],
+    ["schedules", "upcoming"],
     ["tasks"],
     ["tasks", "cancel"],
     ["tasks", "explain"],
@@ -108,6 +112,39 @@ def test_a_file_is_checked_without_a_server(command: Command) -> None:
     assert result.exit_code == 78
     assert "shop.yaml:2: worker.concurency: unknown key" in result.stderr
     assert command("config", "check").stdout == "all settings are valid\n"
+
+
+def test_the_check_of_a_file_is_written_as_json_on_request(command: Command) -> None:
+    Path("shop.yaml").write_text(f"worker:\n  concurency: 3\n  isolation: {ADDRESS}\n")
+    result = command("config", "check", "--json", "--config", "shop.yaml")
+    first, second = loads(result.stdout)["problems"]
+    assert (result.exit_code, result.stderr) == (78, "")
+    assert first.startswith("shop.yaml:2: worker.concurency: unknown key")
+    assert "ann:***@db" in second
+    assert loads(command("config", "check", "--json").stdout) == {"problems": []}
+
+
+def test_the_files_of_roles_are_written_as_json_on_request(command: Command) -> None:
+    result = command("acl", "acls", "--json", environ={"FAIRQUE_ACL_WORKER": "secret"})
+    files = {one["role"]: one for one in loads(result.stdout)}
+    assert files["worker"] == {"role": "worker", "path": "acls/worker.acl", "enabled": True}
+    assert files["viewer"] == {"role": "viewer", "path": "acls/viewer.acl", "enabled": False}
+
+
+def leaves(group: click.Group, *words: str) -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
+        assert found is not None
+        if isinstance(found, click.Group):
+            yield from leaves(found, *words, name)
+        else:
+            yield " ".join([*words, name]), found
+
+
+def test_every_command_writes_json_on_request() -> None:
+    without = {name for name, found in leaves(main) if not any("--json" in option.opts for option in found.params)}
+    assert without == {"config schema"}  # it writes nothing else
 
 
 def test_the_schedules_of_a_file_are_checked_without_importing_their_modules(command: Command) -> None:

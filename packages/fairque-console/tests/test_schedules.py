@@ -70,6 +70,16 @@ def test_a_schedule_is_fired_in_addition_to_its_runs(bench: "Bench", command: Co
     assert "nobody" in command("fire", "nobody", expected=5).stderr
 
 
+def test_what_a_command_changed_is_written_as_json_on_request(bench: "Bench", command: Command) -> None:
+    declare(bench, start=datetime(2100, 1, 1, tzinfo=UTC))
+    task_id = json.loads(command("fire", "often", "--json").stdout)["task_id"]
+    with TaskQueue.from_url(bench.url, queue=bench.keys.name) as queue:
+        assert queue.task(task_id).state() is TaskState.QUEUED
+    for name in ("pause", "resume", "delete"):
+        answers = [json.loads(command(name, "often", "--json").stdout) for _ in range(2 if name != "resume" else 1)]
+        assert answers == [{"changed": True}, {"changed": False}][: len(answers)]
+
+
 def test_schedules_are_listed(bench: "Bench", command: Command) -> None:
     declare(bench, start=datetime(2100, 1, 1, tzinfo=UTC))  # so that none is overdue, however slow this is
     head, first, second, leads = command("list").stdout.splitlines()

@@ -127,6 +127,15 @@ class TestApply:
         assert configured(bench) == {}
         assert bench.client.keys(f"{bench.keys.prefix}*") == []
 
+    def test_the_changes_are_written_as_json_on_request(self, bench: "Bench", command: Command) -> None:
+        set_limits(bench, Setting("other", "cap", 7))
+        told = json.loads(command("apply", "limits.yaml", "--dry-run", "--json").stdout)
+        assert "user 'acme': cap none -> 200" in told["changes"]
+        assert "user 'other': has limits but is not declared" in told["notes"][0]
+        assert (len(told["changes"]), told["unchanged"], told["removed"], told["dry_run"]) == (6, 1, 0, True)
+        applied = json.loads(command("apply", "limits.yaml", "--json").stdout)
+        assert applied == {**told, "dry_run": False}
+
     def test_other_users_keep_their_limits(self, bench: "Bench", command: Command) -> None:
         set_limits(bench, Setting("other", "cap", 7), Setting("acme", "rate", 9))
         output = command("apply", "limits.yaml").stdout
@@ -286,6 +295,20 @@ class TestSet:
         command("users", "reset", "acme")
         assert configured(bench) == {"": {"backlog": 100.0}}
 
+    @pytest.mark.parametrize(
+        "words",
+        [["set", "acme", "--cap", "5"], ["set-defaults", "--cap", "5"], ["pause", "acme"], ["resume", "acme"]],
+        ids=" ".join,
+    )
+    def test_whether_anything_changed_is_written_as_json_on_request(self, command: Command, words: list[str]) -> None:
+        if words[0] == "resume":
+            command("users", "pause", "acme")
+        answers = [json.loads(command("users", *words, "--json").stdout) for _ in range(2)]
+        assert answers == [{"changed": True}, {"changed": False}]
+
+    def test_a_reset_is_written_as_json_on_request(self, command: Command) -> None:
+        assert json.loads(command("users", "reset", "acme", "--json").stdout) == {"changed": False}
+
     def test_a_pause_lasts_until_it_is_resumed(self, bench: "Bench", command: Command) -> None:
         command("users", "pause", "acme")
         assert configured(bench) == {"acme": {"paused": 1.0}}
@@ -316,6 +339,19 @@ class TestCancel:
         assert command("tasks", "cancel", "--user", "ann", "--dry-run").stdout == "1 would be canceled\n"
         assert "ann" in command("users", "list").stdout
         assert "give it with --user" in command("tasks", "cancel", "t", "--dry-run", expected=2).stderr
+
+    def test_what_was_canceled_is_written_as_json_on_request(self, bench: "Bench", command: Command) -> None:
+        ids = [bench.push("f") for _ in range(2)]
+        one, two = command("tasks", "cancel", *ids, "--json").stdout.splitlines()
+        assert json.loads(one) == {"task_id": ids[0], "result": "canceled"}
+        assert json.loads(two)["task_id"] == ids[1]
+        bench.push("f", user="bob")
+        words = ["tasks", "cancel", "--user", "bob", "--json"]
+        report = {"matched": 1, "changed": 1, "refused": 0, "scanned": 1}
+        assert json.loads(command(*words, "--dry-run").stdout) == {**report, "changed": 0}
+        unconfirmed = command(*words, expected=1)
+        assert (unconfirmed.stdout, "Cancel 1 waiting tasks" in unconfirmed.stderr) == ("", True)
+        assert json.loads(command(*words, "--yes").stdout) == report
 
     def test_a_task_is_canceled_by_its_id(self, bench: "Bench", command: Command) -> None:
         task_id = bench.push("f")

@@ -313,6 +313,11 @@ def test_variables_that_kubernetes_sets_for_a_service_named_fairque_are_ignored(
     assert load_settings(None, Settings, environ={variable: value}) == Settings()
 
 
+def test_a_setting_whose_value_looks_like_a_variable_of_kubernetes_is_read() -> None:
+    environ = {"FAIRQUE_WORKER_DEFAULT_USER_ID": "a_SERVICE_HOST=b"}
+    assert load_settings(None, Settings, environ=environ).worker.default_user_id == "a_SERVICE_HOST=b"
+
+
 # Options
 
 

@@ -121,6 +121,10 @@ def test_known_sections_of_other_packages_are_ignored_even_if_their_variables_ar
     assert load(text, {"FAIRQUE_CLIENT_ANY": "1", "FAIRQUE_SCHEDULER_A__B": "1"}) == Settings()
 
 
+def test_tags_and_aliases_are_refused_only_where_they_are_read(load: Load) -> None:
+    assert load("scheduler: {poll: !!str 5, again: *poll}\n") == Settings()
+
+
 # One kind of error each
 
 
@@ -404,6 +408,16 @@ def test_a_type_that_settings_cannot_have_is_a_type_error(load: Load) -> None:
         cls = attrs.make_class("Owner", {"worker": field(type=wanted)}, frozen=True)
         with pytest.raises(TypeError, match=r"worker: .*settings can"):
             load("worker: [1]", cls=cls)
+
+
+def test_a_field_that_is_not_a_setting_may_have_any_type(load: Load) -> None:
+    @frozen
+    class Counted:
+        low: int = 0
+        seen: set[str] = field(factory=set, init=False)
+
+    cls = attrs.make_class("Owner", {"worker": field(type=Counted)}, frozen=True)
+    assert load("worker: {low: 2}", cls=cls) == cls(worker=Counted(low=2))
 
 
 @pytest.mark.parametrize(

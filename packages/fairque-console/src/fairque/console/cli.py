@@ -1,13 +1,12 @@
 """The command ``fairque``; its subcommands are imported when they are called."""
 
-import sys
-from functools import partial
 from importlib import import_module
 from typing import Any, Final
 
 import click
 
 from fairque.console._version import __version__
+from fairque.console.process import Process
 from fairque.protocol.service.usage import Group
 
 __all__ = ["command", "main"]
@@ -64,11 +63,13 @@ def main(**_: Any) -> None:
 
 
 def command() -> None:
-    """Run the command ``fairque``."""
-    run = partial(main, prog_name="fairque")
-    if sys.argv[1:2] == ["apply"] and "--help" not in sys.argv:
-        from fairque.protocol.service.ending import run_command  # noqa: PLC0415 - only this command needs it
+    """Run the command ``fairque``, and end the process even if threads of imported modules still run."""
+    process = Process()
+    try:
+        main(prog_name="fairque", obj=process)
+    except BaseException as error:
+        if process.runs_user_code:
+            from fairque.protocol.service.ending import end_process  # noqa: PLC0415 - other commands do not need it
 
-        # It imports modules of the application, whose threads may still run at the end.
-        run_command(run)
-    run()
+            end_process(error)
+        raise

@@ -22,7 +22,9 @@ __all__ = ["Runner", "__version__", "calculate_score", "calls", "model"]
 _HOMES = {"Runner": "fairque.protocol.runners", "calculate_score": "fairque.protocol.model.score"}
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # to a type checker, a module with __getattr__ has every name
+
+    def __getattr__(name: str) -> Any:
+        if name in _HOMES:
+            return getattr(import_module(_HOMES[name]), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -249,7 +249,7 @@ def import_functions(settings: FileSettings, origins: Mapping[str, str]) -> None
     modules = settings.scheduler.modules
     import_modules(modules)
     paths = {
-        join(join(join("schedules", name), "task"), "func"): declared.task.func
+        join("schedules", name, "task", "func"): declared.task.func
         for name, declared in (settings.schedules or {}).items()
     }
     found = {path: function_problem(func, modules) for path, func in paths.items()}

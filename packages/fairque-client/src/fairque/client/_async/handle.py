@@ -5,14 +5,12 @@ from contextlib import aclosing
 from datetime import timedelta
 from typing import Generic, TypeVar, cast
 
-from fairque.client.dead_letter_steps import retry_letter
 from fairque.client.link import AsyncLink, seconds_of
 from fairque.client.outcomes import Memory, canceled, late, settle
 from fairque.client.waiting import until
 from fairque.protocol.calls.cancel import cancel
 from fairque.protocol.calls.progress import read_progress
 from fairque.protocol.calls.read import read_task
-from fairque.protocol.calls.users import explain
 from fairque.protocol.calls.watch import Outcome
 from fairque.protocol.model.infos import Explanation, TaskInfo
 from fairque.protocol.model.progress import Progress
@@ -54,6 +52,8 @@ class AsyncTaskHandle(Generic[R_co]):
 
     async def explain(self) -> Explanation:
         """Return why the task waits; ``print`` shows it as a sentence."""
+        from fairque.protocol.calls.users import explain
+
         standing = await self._run(explain(self._link.keys, self.task_id))
         return standing.explanation()
 
@@ -129,6 +129,8 @@ class AsyncTaskHandle(Generic[R_co]):
         Raises:
             QueueFull: The backlog of its user or of the queue is full.
         """
+        from fairque.client.dead_letter_steps import retry_letter
+
         link = self._link
         with self._memory.asking():
             return await link.work(retry_letter(link.keys, self.task_id, link.result_ttl_ms))

@@ -3,26 +3,28 @@
 import os
 from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
+from functools import cached_property
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 from fairque.client._async import gathering
-from fairque.client._async.dead_letters import AsyncDeadLetters
 from fairque.client._async.handle import AsyncTaskHandle
 from fairque.client._async.pipelines import AsyncPipelineHandle
-from fairque.client._async.schedules import AsyncSchedules
-from fairque.client._async.tasks import AsyncTasks
-from fairque.client._async.users import AsyncUsers
 from fairque.client.arguments import UNCHANGED, Unchanged, configuration, task_named
 from fairque.client.functions import TaskMaker
 from fairque.client.link import AsyncLink
 from fairque.client.pushing import PushCall, carrying, one_push, pushes
-from fairque.client.queue_steps import read_queue_info
 from fairque.client.settings import ClientSettings, settings_from_config, settings_from_url
 from fairque.protocol.limits import CostMode
 from fairque.protocol.model.infos import QueueInfo
 from fairque.protocol.model.pipeline import Pipeline
 from fairque.protocol.model.task import Task
+
+if TYPE_CHECKING:
+    from fairque.client._async.dead_letters import AsyncDeadLetters
+    from fairque.client._async.schedules import AsyncSchedules
+    from fairque.client._async.tasks import AsyncTasks
+    from fairque.client._async.users import AsyncUsers
 
 __all__ = ["AsyncTaskQueue"]
 
@@ -43,19 +45,11 @@ class AsyncTaskQueue:
 
     Attributes:
         settings: The settings in use.
-        tasks: Its tasks, in bulk.
-        users: The limits and the usage of its users, and why they wait.
-        dead_letters: Tasks that failed finally: to inspect, retry or delete.
-        schedules: Its schedules.
     """
 
     def __init__(self, settings: ClientSettings | None = None) -> None:
         self.settings = settings or ClientSettings()
         self._link = AsyncLink(self.settings)
-        self.tasks = AsyncTasks(self._link)
-        self.users = AsyncUsers(self._link)
-        self.dead_letters = AsyncDeadLetters(self._link)
-        self.schedules = AsyncSchedules(self._link)
 
     @classmethod
     def from_url(cls, url: str, *, queue: str = "default", default_user_id: str | None = None) -> Self:
@@ -86,6 +80,34 @@ class AsyncTaskQueue:
             ConfigurationError: With all problems of the file, each with file and line.
         """
         return cls(settings_from_config(path, queue=queue, default_user_id=default_user_id))
+
+    @cached_property
+    def tasks(self) -> "AsyncTasks":
+        """Its tasks, in bulk."""
+        from fairque.client._async.tasks import AsyncTasks
+
+        return AsyncTasks(self._link)
+
+    @cached_property
+    def users(self) -> "AsyncUsers":
+        """The limits and the usage of its users, and why they wait."""
+        from fairque.client._async.users import AsyncUsers
+
+        return AsyncUsers(self._link)
+
+    @cached_property
+    def dead_letters(self) -> "AsyncDeadLetters":
+        """Tasks that failed finally: to inspect, retry or delete."""
+        from fairque.client._async.dead_letters import AsyncDeadLetters
+
+        return AsyncDeadLetters(self._link)
+
+    @cached_property
+    def schedules(self) -> "AsyncSchedules":
+        """Its schedules."""
+        from fairque.client._async.schedules import AsyncSchedules
+
+        return AsyncSchedules(self._link)
 
     @overload
     async def push(self, task: Task[R], *, user_id: str | None = None) -> AsyncTaskHandle[R]: ...
@@ -225,6 +247,8 @@ class AsyncTaskQueue:
 
     async def info(self) -> QueueInfo:
         """Return the statistics and settings of the queue; each number is read in constant time."""
+        from fairque.client.queue_steps import read_queue_info
+
         return await self._link.work(read_queue_info(self._link.keys))
 
     async def set(

@@ -6,14 +6,12 @@ from contextlib import closing
 from datetime import timedelta
 from typing import Generic, TypeVar, cast
 
-from fairque.client.dead_letter_steps import retry_letter
 from fairque.client.link import Link, seconds_of
 from fairque.client.outcomes import Memory, canceled, late, settle
 from fairque.client.waiting import until
 from fairque.protocol.calls.cancel import cancel
 from fairque.protocol.calls.progress import read_progress
 from fairque.protocol.calls.read import read_task
-from fairque.protocol.calls.users import explain
 from fairque.protocol.calls.watch import Outcome
 from fairque.protocol.model.infos import Explanation, TaskInfo
 from fairque.protocol.model.progress import Progress
@@ -55,6 +53,8 @@ class TaskHandle(Generic[R_co]):
 
     def explain(self) -> Explanation:
         """Return why the task waits; ``print`` shows it as a sentence."""
+        from fairque.protocol.calls.users import explain
+
         standing = self._run(explain(self._link.keys, self.task_id))
         return standing.explanation()
 
@@ -130,6 +130,8 @@ class TaskHandle(Generic[R_co]):
         Raises:
             QueueFull: The backlog of its user or of the queue is full.
         """
+        from fairque.client.dead_letter_steps import retry_letter
+
         link = self._link
         with self._memory.asking():
             return link.work(retry_letter(link.keys, self.task_id, link.result_ttl_ms))

@@ -4,26 +4,28 @@
 import os
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from functools import cached_property
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 from fairque.client._sync import gathering
-from fairque.client._sync.dead_letters import DeadLetters
 from fairque.client._sync.handle import TaskHandle
 from fairque.client._sync.pipelines import PipelineHandle
-from fairque.client._sync.schedules import Schedules
-from fairque.client._sync.tasks import Tasks
-from fairque.client._sync.users import Users
 from fairque.client.arguments import UNCHANGED, Unchanged, configuration, task_named
 from fairque.client.functions import TaskMaker
 from fairque.client.link import Link
 from fairque.client.pushing import PushCall, carrying, one_push, pushes
-from fairque.client.queue_steps import read_queue_info
 from fairque.client.settings import ClientSettings, settings_from_config, settings_from_url
 from fairque.protocol.limits import CostMode
 from fairque.protocol.model.infos import QueueInfo
 from fairque.protocol.model.pipeline import Pipeline
 from fairque.protocol.model.task import Task
+
+if TYPE_CHECKING:
+    from fairque.client._sync.dead_letters import DeadLetters
+    from fairque.client._sync.schedules import Schedules
+    from fairque.client._sync.tasks import Tasks
+    from fairque.client._sync.users import Users
 
 __all__ = ["TaskQueue"]
 
@@ -44,19 +46,11 @@ class TaskQueue:
 
     Attributes:
         settings: The settings in use.
-        tasks: Its tasks, in bulk.
-        users: The limits and the usage of its users, and why they wait.
-        dead_letters: Tasks that failed finally: to inspect, retry or delete.
-        schedules: Its schedules.
     """
 
     def __init__(self, settings: ClientSettings | None = None) -> None:
         self.settings = settings or ClientSettings()
         self._link = Link(self.settings)
-        self.tasks = Tasks(self._link)
-        self.users = Users(self._link)
-        self.dead_letters = DeadLetters(self._link)
-        self.schedules = Schedules(self._link)
 
     @classmethod
     def from_url(cls, url: str, *, queue: str = "default", default_user_id: str | None = None) -> Self:
@@ -87,6 +81,34 @@ class TaskQueue:
             ConfigurationError: With all problems of the file, each with file and line.
         """
         return cls(settings_from_config(path, queue=queue, default_user_id=default_user_id))
+
+    @cached_property
+    def tasks(self) -> "Tasks":
+        """Its tasks, in bulk."""
+        from fairque.client._sync.tasks import Tasks
+
+        return Tasks(self._link)
+
+    @cached_property
+    def users(self) -> "Users":
+        """The limits and the usage of its users, and why they wait."""
+        from fairque.client._sync.users import Users
+
+        return Users(self._link)
+
+    @cached_property
+    def dead_letters(self) -> "DeadLetters":
+        """Tasks that failed finally: to inspect, retry or delete."""
+        from fairque.client._sync.dead_letters import DeadLetters
+
+        return DeadLetters(self._link)
+
+    @cached_property
+    def schedules(self) -> "Schedules":
+        """Its schedules."""
+        from fairque.client._sync.schedules import Schedules
+
+        return Schedules(self._link)
 
     @overload
     def push(self, task: Task[R], *, user_id: str | None = None) -> TaskHandle[R]: ...
@@ -226,6 +248,8 @@ class TaskQueue:
 
     def info(self) -> QueueInfo:
         """Return the statistics and settings of the queue; each number is read in constant time."""
+        from fairque.client.queue_steps import read_queue_info
+
         return self._link.work(read_queue_info(self._link.keys))
 
     def set(self, *, cost_mode: CostMode | Unchanged = UNCHANGED, backlog: int | Unchanged | None = UNCHANGED) -> bool:

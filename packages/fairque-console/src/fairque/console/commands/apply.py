@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from fairque.console.options import server_options
+from fairque.console.options import as_json, say, server_options
+from fairque.console.process import Process
 from fairque.protocol.service.options import Given
 from fairque.protocol.service.usage import Command
 
@@ -21,7 +22,9 @@ __all__ = ["command"]
     help="Remove what the file does not declare: limits of other users, and schedules declared by an earlier file.",
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
-def command(given: Given, file: Path, *, prune: bool, dry_run: bool) -> None:
+@as_json
+@click.pass_obj
+def command(process: Process | None, given: Given, file: Path, *, prune: bool, dry_run: bool, as_json: bool) -> None:
     """Apply the sections `fairness` and `schedules` of FILE, which also has the settings of server and queue.
 
     Declared users and the defaults get exactly the declared limits; their other limits are removed. Limits of other
@@ -35,6 +38,8 @@ def command(given: Given, file: Path, *, prune: bool, dry_run: bool) -> None:
     parameter = click.get_current_context().get_parameter_source("config")
     if given.config is not None and parameter is click.core.ParameterSource.COMMANDLINE:
         raise click.UsageError("give only one file: FILE has all settings and replaces --config")
+    if process is not None:
+        process.runs_user_code = True
     sys.path.insert(0, "")
     settings = read_declared(given, file)
     # Checked before anything is changed, so that invalid schedules change no limits.
@@ -42,25 +47,25 @@ def command(given: Given, file: Path, *, prune: bool, dry_run: bool) -> None:
     limits = _apply_limits(settings, prune=prune, dry_run=dry_run)
     if not dry_run:
         schedules = _apply_schedules(settings, prune=prune, dry_run=False)
-    changes, unchanged, leftovers, removed = [], 0, [], 0
+    changes, unchanged, notes, removed = [], 0, [], 0
     if limits is not None:
         changes += limits.changes
         unchanged += limits.unchanged
-        leftovers += [
+        notes += [
             f"user {user_id!r}: has limits but is not declared, left unchanged (--prune removes them)"
             for user_id in limits.undeclared
         ]
     if schedules is not None:
         changes += schedules.changes
         unchanged += schedules.unchanged
-        removed = len(schedules.undeclared)
+        removed = len(schedules.undeclared) if prune else 0
         fate = "left unchanged (--prune removes it)"
-        leftovers += schedules.leftovers(("would be removed" if dry_run else "removed") if prune else fate)
-    for line in [*changes, *leftovers]:
-        click.echo(line)
+        notes += schedules.leftovers(("would be removed" if dry_run else "removed") if prune else fate)
     changed, gone = ("would change", "would be removed") if dry_run else ("changed", "removed")
     end = f", {removed:,} {gone}" if prune and schedules is not None else ""
-    click.echo(f"{len(changes):,} {changed}, {unchanged:,} unchanged{end}")
+    values = {"changes": changes, "notes": notes, "unchanged": unchanged, "removed": removed, "dry_run": dry_run}
+    lines = [*changes, *notes, f"{len(changes):,} {changed}, {unchanged:,} unchanged{end}"]
+    say(values, lines, as_json=as_json)
 
 
 def _apply_limits(settings: Any, *, prune: bool, dry_run: bool) -> Any:

@@ -48,12 +48,22 @@ def schema() -> None:
 
 @command.command("check")
 @server_options
-def check(given: Given) -> None:
+@as_json
+def check(given: Given, *, as_json: bool) -> None:
     """Show all problems of the settings, each with its file and line, variable or option.
 
     Schedules are checked, too, except whether their functions exist: no module is imported.
     """
     from fairque.console.effective import all_settings
+    from fairque.protocol.config import mask_addresses
+    from fairque.protocol.errors import ConfigurationError
+    from fairque.protocol.service.exits import exit_code
 
-    given.load(all_settings(schedules=True))
-    click.echo("all settings are valid")
+    try:
+        given.load(all_settings(schedules=True))
+    except ConfigurationError as error:
+        if not as_json:
+            raise
+        say({"problems": [mask_addresses(problem) for problem in error.problems]}, [], as_json=True)
+        click.get_current_context().exit(exit_code(error))
+    say({"problems": []}, ["all settings are valid"], as_json=as_json)

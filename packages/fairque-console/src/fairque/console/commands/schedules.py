@@ -81,34 +81,42 @@ def upcoming(given: Given, schedule_id: str | None, count: int, *, as_json: bool
 @command.command("fire")
 @server_options
 @click.argument("schedule_id")
-def fire(given: Given, schedule_id: str) -> None:
+@as_json
+def fire(given: Given, schedule_id: str, *, as_json: bool) -> None:
     """Push the task of a schedule now, and show its id. It does not count as a run."""
     with opened(given) as queue_:
-        click.echo(queue_.schedules.fire(schedule_id).task_id)
+        task_id = queue_.schedules.fire(schedule_id).task_id
+    say({"task_id": task_id}, [task_id], as_json=as_json)
 
 
 @command.command("pause")
 @server_options
 @click.argument("schedule_id")
-def pause(given: Given, schedule_id: str) -> None:
+@as_json
+def pause(given: Given, schedule_id: str, *, as_json: bool) -> None:
     """Stop firing a schedule until it is resumed. Tasks that it already enqueued are kept."""
     with opened(given) as queue_:
-        click.echo("paused" if queue_.schedules.pause(schedule_id) else "it was already paused")
+        changed = queue_.schedules.pause(schedule_id)
+    say({"changed": changed}, ["paused" if changed else "it was already paused"], as_json=as_json)
 
 
 @command.command("resume")
 @server_options
 @click.argument("schedule_id")
-def resume(given: Given, schedule_id: str) -> None:
+@as_json
+def resume(given: Given, schedule_id: str, *, as_json: bool) -> None:
     """Resume a schedule with its first run after now."""
     with opened(given) as queue_:
-        click.echo("resumed" if queue_.schedules.resume(schedule_id) else "it was not paused")
+        changed = queue_.schedules.resume(schedule_id)
+    say({"changed": changed}, ["resumed" if changed else "it was not paused"], as_json=as_json)
 
 
 @command.command("delete")
 @server_options
 @click.argument("schedule_id")
-def delete(given: Given, schedule_id: str) -> None:
+@as_json
+def delete(given: Given, schedule_id: str, *, as_json: bool) -> None:
     """Delete a schedule. Tasks that it already enqueued are kept."""
     with opened(given) as queue_:
-        click.echo("deleted" if queue_.schedules.delete(schedule_id) else "it did not exist")
+        changed = queue_.schedules.delete(schedule_id)
+    say({"changed": changed}, ["deleted" if changed else "it did not exist"], as_json=as_json)

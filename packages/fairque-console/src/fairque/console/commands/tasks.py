@@ -33,7 +33,10 @@ def explain(given: Given, task_id: str, *, as_json: bool) -> None:
 @click.option("--reason", default="canceled by an operator", show_default=True, help="Shown to callers that wait.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option("--dry-run", is_flag=True, help="With --user: only count the tasks.")
-def cancel(given: Given, task_ids: tuple[str, ...], *, user: str | None, reason: str, yes: bool, dry_run: bool) -> None:
+@as_json
+def cancel(
+    given: Given, task_ids: tuple[str, ...], *, user: str | None, reason: str, yes: bool, dry_run: bool, as_json: bool
+) -> None:
     """Cancel waiting tasks, and ask running ones to stop; with --user, cancel all waiting tasks of a user.
 
     Tasks pushed meanwhile may be missed: pause the user or stop its producers first.
@@ -45,13 +48,15 @@ def cancel(given: Given, task_ids: tuple[str, ...], *, user: str | None, reason:
     with opened(given) as queue_:
         if user is None:
             for task_id in task_ids:
-                click.echo(f"{task_id}: {queue_.task(task_id).cancel(reason=reason)}")
+                result = queue_.task(task_id).cancel(reason=reason)
+                say({"task_id": task_id, "result": result}, [f"{task_id}: {result}"], as_json=as_json)
             return
         if dry_run or not yes:
-            waiting = queue_.tasks.cancel_all(user_id=user, dry_run=True).matched
+            counted = queue_.tasks.cancel_all(user_id=user, dry_run=True)
         if dry_run:
-            click.echo(f"{waiting:,} would be canceled")
+            say(counted, [f"{counted.matched:,} would be canceled"], as_json=as_json)
             return
         if not yes:
-            click.confirm(f"Cancel {waiting:,} waiting tasks of user {user!r}?", abort=True)
-        click.echo(f"{queue_.tasks.cancel_all(reason=reason, user_id=user).changed:,} canceled")
+            click.confirm(f"Cancel {counted.matched:,} waiting tasks of user {user!r}?", abort=True, err=as_json)
+        report = queue_.tasks.cancel_all(reason=reason, user_id=user)
+        say(report, [f"{report.changed:,} canceled"], as_json=as_json)

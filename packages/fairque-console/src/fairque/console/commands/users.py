@@ -48,8 +48,8 @@ def _changes(limits: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _changed(*, changed: bool) -> None:
-    click.echo("changed" if changed else "nothing to change")
+def _say_changed(*, changed: bool, as_json: bool) -> None:
+    say({"changed": changed}, ["changed" if changed else "nothing to change"], as_json=as_json)
 
 
 @click.group("users", cls=Group)
@@ -95,45 +95,50 @@ def show(given: Given, user: str, *, as_json: bool) -> None:
 @server_options
 @click.argument("user")
 @_limit_options("weight", "cap", "rate", "burst", "backlog")
-def set_(given: Given, user: str, **limits: Any) -> None:
+@as_json
+def set_(given: Given, user: str, *, as_json: bool, **limits: Any) -> None:
     """Set limits of USER; limits that are not given stay unchanged."""
     changes = _changes(limits)
     with opened(given) as queue_:
-        _changed(changed=queue_.users.set(user, **changes))
+        _say_changed(changed=queue_.users.set(user, **changes), as_json=as_json)
 
 
 @command.command("set-defaults")
 @server_options
 @_limit_options("cap", "rate", "burst", "backlog")
-def set_defaults(given: Given, **limits: Any) -> None:
+@as_json
+def set_defaults(given: Given, *, as_json: bool, **limits: Any) -> None:
     """Set the limits of all users without limits of their own."""
     changes = _changes(limits)
     with opened(given) as queue_:
-        _changed(changed=queue_.users.set_defaults(**changes))
+        _say_changed(changed=queue_.users.set_defaults(**changes), as_json=as_json)
 
 
 @command.command("reset")
 @server_options
 @click.argument("user")
-def reset(given: Given, user: str) -> None:
+@as_json
+def reset(given: Given, user: str, *, as_json: bool) -> None:
     """Remove all limits of USER, and its pause."""
     with opened(given) as queue_:
-        _changed(changed=queue_.users.reset(user))
+        _say_changed(changed=queue_.users.reset(user), as_json=as_json)
 
 
 @command.command("pause")
 @server_options
 @click.argument("user")
-def pause(given: Given, user: str) -> None:
+@as_json
+def pause(given: Given, user: str, *, as_json: bool) -> None:
     """Stop starting tasks of USER; running ones continue, and pushes are stored."""
     with opened(given) as queue_:
-        _changed(changed=queue_.users.pause(user))
+        _say_changed(changed=queue_.users.pause(user), as_json=as_json)
 
 
 @command.command("resume")
 @server_options
 @click.argument("user")
-def resume(given: Given, user: str) -> None:
+@as_json
+def resume(given: Given, user: str, *, as_json: bool) -> None:
     """Start tasks of USER again."""
     with opened(given) as queue_:
-        _changed(changed=queue_.users.resume(user))
+        _say_changed(changed=queue_.users.resume(user), as_json=as_json)

@@ -302,8 +302,19 @@ PARAMETERS: Final[Mapping[str, Callable[[str], Any]]] = MappingProxyType(
 
 _TIME_LIMIT = "set redis.socket_timeout"
 _RETRIES = "set redis.retries; every call is safe to repeat"
-_OWN = "fairque relies on its own value; leave it out"
-_UNSUPPORTED = "fairque does not support it; leave it out"
+_OWN = """
+    auto_close_connection_pool charset command_packer connection_class connection_pool decode_responses encoder_class
+    encoding encoding_errors errors health_check_interval legacy_responses max_connections parser_class protocol
+    queue_class redis_connect_func single_connection_client socket_keepalive socket_keepalive_options socket_read_size
+    socket_type
+"""
+_UNSUPPORTED = """
+    cache cache_config cache_factory driver_info event_dispatcher himport_registry lib_name lib_version
+    maint_notifications_config maint_notifications_pool_handler maintenance_notification_hash maintenance_state
+    orig_host_address orig_socket_connect_timeout orig_socket_timeout oss_cluster_maint_notifications_handler
+    ssl_exclude_verify_flags ssl_include_verify_flags ssl_ocsp_context ssl_ocsp_expected_cert ssl_validate_ocsp
+    ssl_validate_ocsp_stapled
+"""
 
 #: Parameters that redis-py has, and that an address must not: with what to do instead.
 REFUSED: Final[Mapping[str, str]] = MappingProxyType(
@@ -321,59 +332,7 @@ REFUSED: Final[Mapping[str, str]] = MappingProxyType(
         "ssl": "write rediss:// for TLS",
         "ssl_ca_data": "write the certificates to a file and name it, ssl_ca_certs=FILE",
         "credential_provider": "write redis://USER:PASSWORD@HOST:PORT/0",
-        **dict.fromkeys(
-            (
-                "auto_close_connection_pool",
-                "charset",
-                "command_packer",
-                "connection_class",
-                "connection_pool",
-                "decode_responses",
-                "encoder_class",
-                "encoding",
-                "encoding_errors",
-                "errors",
-                "health_check_interval",
-                "legacy_responses",
-                "max_connections",
-                "parser_class",
-                "protocol",
-                "queue_class",
-                "redis_connect_func",
-                "single_connection_client",
-                "socket_keepalive",
-                "socket_keepalive_options",
-                "socket_read_size",
-                "socket_type",
-            ),
-            _OWN,
-        ),
-        **dict.fromkeys(
-            (
-                "cache",
-                "cache_config",
-                "cache_factory",
-                "driver_info",
-                "event_dispatcher",
-                "himport_registry",
-                "lib_name",
-                "lib_version",
-                "maint_notifications_config",
-                "maint_notifications_pool_handler",
-                "maintenance_notification_hash",
-                "maintenance_state",
-                "orig_host_address",
-                "orig_socket_connect_timeout",
-                "orig_socket_timeout",
-                "oss_cluster_maint_notifications_handler",
-                "ssl_exclude_verify_flags",
-                "ssl_include_verify_flags",
-                "ssl_ocsp_context",
-                "ssl_ocsp_expected_cert",
-                "ssl_validate_ocsp",
-                "ssl_validate_ocsp_stapled",
-            ),
-            _UNSUPPORTED,
-        ),
+        **dict.fromkeys(_OWN.split(), "fairque relies on its own value; leave it out"),
+        **dict.fromkeys(_UNSUPPORTED.split(), "fairque does not support it; leave it out"),
     }
 )

@@ -8,14 +8,13 @@ command line.
 import difflib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final, Self, TypeVar, get_args
 
 import attrs
 from attrs import evolve, frozen
 
-from fairque.protocol.config.nodes import Node, Place, Problem, join, suggestion
+from fairque.protocol.config.nodes import Node, Problem, join, suggestion
 from fairque.protocol.errors import ConfigurationError
 
 __all__ = ["CONFIG_VARIABLE", "SECTIONS", "Loadable", "Option", "load_settings", "trace_settings"]
@@ -27,11 +26,10 @@ CONFIG_VARIABLE: Final = "FAIRQUE_CONFIG"
 """The variable that names the file."""
 
 _PREFIX: Final = "FAIRQUE_"
-#: Variables of commands and of tests, which are not settings.
-_OTHER_VARIABLES: Final = re.compile(rf"{CONFIG_VARIABLE}|FAIRQUE_WORKER_PROCESSES|FAIRQUE_(ACL|TEST)(_.*)?")
-#: What Kubernetes sets in every pod for a Service whose name begins with fairque.
-_OF_A_SERVICE: Final = re.compile(
-    r"FAIRQUE_(.*_)?(SERVICE_(HOST|PORT(_.*)?)=.*|PORT=(tcp|udp|sctp)://.*|PORT_[0-9]+_(TCP|UDP|SCTP)(_.*)?=.*)"
+#: Variables of commands and of tests, and those that Kubernetes sets for a Service whose name begins with fairque.
+_NOT_A_SETTING: Final = re.compile(
+    r"FAIRQUE_(CONFIG|WORKER_PROCESSES|(ACL|TEST)(_[^=]*)?)="
+    r"|FAIRQUE_([^=]*_)?(SERVICE_(HOST|PORT(_[^=]*)?)=|PORT=(tcp|udp|sctp)://|PORT_[0-9]+_(TCP|UDP|SCTP)(_[^=]*)?=)"
 )
 
 T = TypeVar("T")
@@ -111,40 +109,56 @@ def trace_settings(
     Raises:
         ConfigurationError: As `load_settings`.
     """
-    from fairque.protocol.config.structure import Refused, structure  # noqa: PLC0415 - cattrs costs 40 ms to import
+    from fairque.protocol.config.structure import converter  # noqa: PLC0415 - cattrs costs 40 ms to import
 
     environ = os.environ if environ is None else environ
-    document, problems = _read(path or environ.get(CONFIG_VARIABLE) or None, environ)
-    owned = {one.name: one.type for one in attrs.fields(cls)}  # type: ignore[arg-type]  # any attrs class
-    sections = _sections(document, owned, problems)
-    for section, override in (*_variables(environ, owned, problems), *_given(options, owned, problems)):
-        found = sections.get(section, Node(document.place, section, {}))
-        value = {} if found.is_blank else found.value
-        # A section that is not a mapping is refused later; there is no key in it to override.
-        if isinstance(value, dict):
-            key = override.path.removeprefix(f"{section}.")
-            sections[section] = evolve(found, value={**value, key: override})
+    document, problems = _read(path or environ.get(CONFIG_VARIABLE), environ)
+    fields = attrs.fields(cls)  # type: ignore[arg-type]  # any attrs class
+    owned = {one.name: one.type for one in fields}
+    known = {*owned, *SECTIONS}
+    given = (
+        Node(option.name, option.value, (option.section, option.key), style="given")
+        for option in options
+        if option.value is not None
+    )
+    overrides = [*_variables(environ, owned, problems), *given]
+    problems += [
+        node.problem(f"unknown section {suggestion(str(node.path[0]), known)}", at_key=True)
+        for node in (*document.entries.values(), *overrides)
+        if node.path[0] not in known
+    ]
+    # Naming each missing key of a section helps more than naming the section.
+    required = {one.name: document.child(one.name) for one in fields if one.default is attrs.NOTHING}
+    read = _overridden(evolve(document, value=required | document.entries), overrides, owned)
     try:
-        settings = structure(evolve(document, value=sections), cls)
-    except Refused as error:
-        problems += error.problems
+        settings = converter.structure(read, cls)
+    except* Problem as group:
+        problems += _leaves(group)
     if problems:
-        raise ConfigurationError([str(problem) for problem in sorted(problems)])
-    return settings, dict(_origins(sections.values()))
+        raise ConfigurationError([str(problem) for problem in sorted(problems, key=lambda problem: problem.line)])
+    return settings, {join(*node.path): node.origin for node in read.walk() if len(node.path) > 1}
 
 
-def _origins(nodes: Iterable[Node]) -> Iterator[tuple[str, str]]:
-    """Yield what has set each key below some nodes."""
-    for node in nodes:
-        for entry in node.value.values() if isinstance(node.value, dict) else ():
-            if entry.key:
-                yield entry.path, entry.key.label("")
-            yield from _origins([entry])
+def _overridden(document: Node, overrides: Iterable[Node], owned: Collection[str]) -> Node:
+    """Return the sections that are read, in which the last override of a key wins."""
+    sections = {name: section for name, section in document.entries.items() if name in owned}
+    for override in overrides:
+        name, key = map(str, override.path)
+        section = sections.get(name) or document.child(name)
+        # A section that is not a mapping is refused later; there is no key in it to override.
+        if name in owned and section.is_mapping:
+            sections[name] = evolve(section, value=section.entries | {key: override})
+    return evolve(document, value=sections)
+
+
+def _leaves(group: ExceptionGroup[Problem]) -> Iterator[Problem]:
+    for error in group.exceptions:
+        yield from _leaves(error) if isinstance(error, ExceptionGroup) else [error]
 
 
 def _read(path: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> tuple[Node, list[Problem]]:
-    if path is None:
-        return Node(Place("environment"), "", {}), []
+    if not path:
+        return Node("environment"), []
     try:
         from fairque.protocol.config.document import read_document  # noqa: PLC0415 - PyYAML is an optional extra
     except ModuleNotFoundError as error:
@@ -153,25 +167,11 @@ def _read(path: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> tu
         raise ConfigurationError(
             [f"{os.fspath(path)}: reading YAML needs PyYAML: pip install 'fairque-protocol[yaml]'"]
         ) from None
-    return read_document(_read_text(path), os.fspath(path), environ)
+    return read_document(path, environ)
 
 
-def _sections(document: Node, owned: Iterable[str], problems: list[Problem]) -> dict[str, Node]:
-    """Return the sections of the file that are read, and report those that nobody reads."""
-    known = {*owned, *SECTIONS}
-    sections: dict[str, Node] = {}
-    for name, node in document.value.items() if isinstance(document.value, dict) else ():
-        if name in owned:
-            sections[name] = node
-        elif name not in known:
-            problems.append(Problem(node.key or node.place, node.path, f"unknown section {suggestion(name, known)}"))
-    return sections
-
-
-def _variables(
-    environ: Mapping[str, str], owned: Mapping[str, Any], problems: list[Problem]
-) -> Iterator[tuple[str, Node]]:
-    """Return what variables set in the sections that are read, and report those that fit nothing."""
+def _variables(environ: Mapping[str, str], owned: Mapping[str, Any], problems: list[Problem]) -> Iterator[Node]:
+    """Yield what variables set in the sections that are read, and report those that fit nothing."""
     known = {
         f"{_PREFIX}{section}_{key}".upper(): (section, key)
         for section, kinds in owned.items()
@@ -180,43 +180,16 @@ def _variables(
         for key in attrs.fields_dict(kind)
     }
     for variable in sorted(name for name in environ if name.startswith(_PREFIX)):
-        place = Place(f"environment {variable}", names_key=True)
         section, separator, _ = variable.removeprefix(_PREFIX).lower().partition("_")
-        if _OTHER_VARIABLES.fullmatch(variable) or _OF_A_SERVICE.fullmatch(f"{variable}={environ[variable]}"):
+        node = Node(f"environment {variable}", environ[variable], known.get(variable, ()), style="given")
+        if _NOT_A_SETTING.match(f"{variable}={environ[variable]}"):
             continue
         if variable in known:
-            section, key = known[variable]
-            yield section, Node(place, join(section, key), environ[variable], "variable", place)
+            yield node
         elif not separator or section not in SECTIONS or section in owned:
-            problems.append(Problem(place, "", f"is not a setting {_meant(variable, known)}"))
+            problems.append(node.problem(f"is not a setting {_meant(variable, known)}"))
 
 
 def _meant(variable: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(variable.removeprefix(_PREFIX), [name.removeprefix(_PREFIX) for name in known])
     return f"(did you mean {_PREFIX}{close[0]}?)" if close else f"(they are named {_PREFIX}SECTION_KEY)"
-
-
-def _given(options: Iterable[Option], owned: Iterable[str], problems: list[Problem]) -> Iterator[tuple[str, Node]]:
-    known = {*owned, *SECTIONS}
-    for option in options:
-        place = Place(option.name, names_key=True)
-        if option.section not in known:
-            problems.append(Problem(place, "", f"unknown section {suggestion(option.section, known)}"))
-        elif option.value is not None and option.section in owned:
-            yield option.section, Node(place, join(option.section, option.key), option.value, "variable", place)
-
-
-def _read_text(path: str | os.PathLike[str]) -> str:
-    name = os.fspath(path)
-    try:
-        data = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise ConfigurationError([f"{name}: no such file; relative paths start at {Path.cwd()}"]) from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigurationError([f"{name}: cannot be read: {reason}"]) from None
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ConfigurationError([f"{name}:{line}: not UTF-8: save the file as UTF-8"]) from None

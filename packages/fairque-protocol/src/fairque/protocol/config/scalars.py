@@ -36,8 +36,7 @@ _TRAPS = {
 _DIGITS_MAX = 30
 _SHOWN_MAX = 40
 
-_REFERENCE = re.compile(r"\$(\$?)\{([^}]*)(\}?)")
-_NAME_AND_DEFAULT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
+_REFERENCE = re.compile(r"\$(\$?)\{(?:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})?")
 
 
 @frozen
@@ -102,21 +101,18 @@ def substitute(text: str, environ: Mapping[str, str]) -> tuple[str, bool]:
     """
 
     def replace(found: re.Match[str]) -> str:
-        escape, body, closing = found.groups()
+        escape, name, default = found.groups()
         if escape:
-            return f"${{{body}{closing}"
-        parts = _NAME_AND_DEFAULT.fullmatch(body)
-        if parts is None or not closing:
+            return found[0][1:]
+        if name is None:
             raise ValueError(
                 "malformed reference: write ${NAME} or ${NAME:-default}, and $${ to mean the two characters"
             )
-        name, default = parts.groups()
-        value = environ.get(name, "")
-        if value or (default is None and name in environ):
-            return value
-        if default is None:
+        if default is not None:
+            return environ.get(name) or default
+        if name not in environ:
             raise ValueError(f"the environment variable {name} is not set (set it, or give a default: ${{{name}:-…}})")
-        return default
+        return environ[name]
 
     whole = _REFERENCE.fullmatch(text) is not None
     return _REFERENCE.sub(replace, text), whole

@@ -19,7 +19,7 @@ from fairque.protocol.service.signals import ignore_from_now_on, keep_hearing
 from fairque.protocol.service.streams import flush_streams
 from fairque.protocol.service.threads import BegunThread
 
-__all__ = ["ProgramEnd", "run_command"]
+__all__ = ["ProgramEnd", "end_process", "run_command"]
 
 #: Seconds that other threads have to end by themselves, as idle threads of a pool do.
 _THREADS_SECONDS: Final = 1.0
@@ -33,14 +33,25 @@ def run_command(command: Callable[[], object]) -> NoReturn:
     Functions registered with `atexit` are called, streams and logs are flushed, and child processes that
     multiprocessing has started are ended; but the end waits at most one second for threads, and two for the functions.
     """
-    code: Any = 0
     keep_hearing()
     try:
         command()
-    except SystemExit as end:
-        code = end.code
-    except BaseException:  # noqa: BLE001 - it is shown, and ends the process as the interpreter would
-        call_aside("what shows an error", partial(sys.excepthook, *sys.exc_info()))
+    except BaseException as error:  # noqa: BLE001 - it ends the process as the interpreter would
+        end_process(error)
+    end_process()
+
+
+def end_process(error: BaseException | None = None) -> NoReturn:
+    """End the process from its main thread, in bounded time as `run_command` does.
+
+    Args:
+        error: The error to end with: that of `sys.exit` has the exit code, and others are shown and end it with 1.
+    """
+    code: Any = 0
+    if isinstance(error, SystemExit):
+        code = error.code
+    elif error is not None:
+        call_aside("what shows an error", partial(sys.excepthook, type(error), error, error.__traceback__))
         code = 1
     if code is not None and not isinstance(code, int):
         say(str(code))  # as the interpreter does
