@@ -6,6 +6,7 @@ import pydoc
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from statistics import median
 
@@ -29,8 +30,13 @@ def printed(program: str, **environ: str) -> str:
     return done.stdout.removesuffix("\n")
 
 
+@cache
+def loaded(program: str) -> frozenset[str]:
+    return frozenset(printed(f"import sys; {program}; print(*sys.modules)").split())
+
+
 def is_loaded(name: str, *, by: str) -> bool:
-    return printed(f"import sys; {by}; print({name!r} in sys.modules)") == "True"
+    return name in loaded(by)
 
 
 @pytest.mark.parametrize(
