@@ -1,7 +1,6 @@
 """Importing the client loads only the modules that a producer needs; most names are imported at their first use."""
 
 import ast
-import os
 import pydoc
 import subprocess
 import sys
@@ -23,9 +22,9 @@ PRODUCER_ON_A_LOOP = "from fairque.client import AsyncTaskQueue, task"
 Cpu = Callable[[str], float]
 
 
-def printed(program: str, **environ: str) -> str:
+def printed(program: str) -> str:
     done = subprocess.run(  # noqa: S603 - our own words
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={**os.environ, **environ}
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     return done.stdout.removesuffix("\n")
 
@@ -69,12 +68,12 @@ def test_a_namespace_of_a_queue_is_imported_when_it_is_first_used(module: str) -
 
 
 @pytest.fixture
-def cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cpu:
+def cpu(monkeypatch: pytest.MonkeyPatch) -> Cpu:
     """Gives the CPU seconds, user and system, of a new process that runs a program, with compiled modules."""
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
 
     def cpu(program: str) -> float:
-        return float(printed(f"{program}\nimport time; print(time.process_time())", PYTHONPYCACHEPREFIX=str(tmp_path)))
+        return float(printed(f"{program}\nimport time; print(time.process_time())"))
 
     return cpu
 
