@@ -20,6 +20,7 @@ __all__ = ["Runner", "__version__", "calculate_score", "calls", "model"]
 
 #: Imported when they are first asked for, so that commands and children start without redis-py.
 _HOMES = {"Runner": "fairque.protocol.runners", "calculate_score": "fairque.protocol.model.score"}
+_MODULES = ("calls", "model")
 
 
 if not TYPE_CHECKING:  # to a type checker, a module with __getattr__ has every name
@@ -27,4 +28,6 @@ if not TYPE_CHECKING:  # to a type checker, a module with __getattr__ has every 
     def __getattr__(name: str) -> Any:
         if name in _HOMES:
             return getattr(import_module(_HOMES[name]), name)
+        if name in _MODULES:
+            return import_module(f"{__name__}.{name}")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,7 +3,6 @@
 import os
 from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
-from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
@@ -81,28 +80,28 @@ class AsyncTaskQueue:
         """
         return cls(settings_from_config(path, queue=queue, default_user_id=default_user_id))
 
-    @cached_property
+    @property
     def tasks(self) -> "AsyncTasks":
         """Its tasks, in bulk."""
         from fairque.client._async.tasks import AsyncTasks
 
         return AsyncTasks(self._link)
 
-    @cached_property
+    @property
     def users(self) -> "AsyncUsers":
         """The limits and the usage of its users, and why they wait."""
         from fairque.client._async.users import AsyncUsers
 
         return AsyncUsers(self._link)
 
-    @cached_property
+    @property
     def dead_letters(self) -> "AsyncDeadLetters":
         """Tasks that failed finally: to inspect, retry or delete."""
         from fairque.client._async.dead_letters import AsyncDeadLetters
 
         return AsyncDeadLetters(self._link)
 
-    @cached_property
+    @property
     def schedules(self) -> "AsyncSchedules":
         """Its schedules."""
         from fairque.client._async.schedules import AsyncSchedules

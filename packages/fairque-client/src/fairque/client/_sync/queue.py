@@ -4,7 +4,6 @@
 import os
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
@@ -82,28 +81,28 @@ class TaskQueue:
         """
         return cls(settings_from_config(path, queue=queue, default_user_id=default_user_id))
 
-    @cached_property
+    @property
     def tasks(self) -> "Tasks":
         """Its tasks, in bulk."""
         from fairque.client._sync.tasks import Tasks
 
         return Tasks(self._link)
 
-    @cached_property
+    @property
     def users(self) -> "Users":
         """The limits and the usage of its users, and why they wait."""
         from fairque.client._sync.users import Users
 
         return Users(self._link)
 
-    @cached_property
+    @property
     def dead_letters(self) -> "DeadLetters":
         """Tasks that failed finally: to inspect, retry or delete."""
         from fairque.client._sync.dead_letters import DeadLetters
 
         return DeadLetters(self._link)
 
-    @cached_property
+    @property
     def schedules(self) -> "Schedules":
         """Its schedules."""
         from fairque.client._sync.schedules import Schedules

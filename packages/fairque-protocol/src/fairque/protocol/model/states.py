@@ -58,7 +58,7 @@ class Priority(IntEnum):
 
     @classmethod
     def known(cls, value: object) -> "Priority | None":
-        """Return the priority with this value, or None if there is none. Accepts any object; bools are not priorities."""
+        """Return the priority with this value, or None; accepts any object. Bools are not priorities."""
         try:
             return None if isinstance(value, bool) else cls._value2member_map_.get(value)  # type: ignore[return-value]
         except Exception:  # noqa: BLE001 - hashing and comparing run code of the user's object
