@@ -14,7 +14,7 @@ local function dependents_of(parent)
   if length > most then return nil end
   lines_read = lines_read + length
   if (r.told or 0) > length and not TERMINAL[r.state] then
-    found("dependents", parent.id, "it counts " .. int(r.told) .. " notified dependents, but lists " .. int(length), fix)
+    found("dependents", parent.id, "it notified " .. int(r.told) .. " dependents, but lists " .. int(length), fix)
     r.told = nil
     if fix then will_write(parent) end
   end
