@@ -84,7 +84,7 @@ def test_a_worker_runs_its_tasks_and_ends_at_a_signal_whatever_a_handler_of_its_
     project.write(HANDLERS)
     process = project.begin(environ={"KIND": kind})
     failing = queue.push(Task(func="tasks:fails", retries=0))
-    eventually(lambda: failing.state() is TaskState.FAILED, what="a failure that is told to the queue")
+    eventually(lambda: failing.state() is TaskState.FAILED, what="a failure that is reported to the queue")
     for _ in range(3):
         queue.push(Task(func="tasks:note_it")).result(timeout=LONG)
     process.signal(signal.SIGTERM)
@@ -198,7 +198,7 @@ def test_workers_run_their_tasks_and_end_at_a_signal_although_their_output_is_no
     project.write(TASKS)
     with nobody_reads() as pipe, worker(project, pipe, words, both=both) as process:
         failing = queue.push(Task(func="tasks:fails", retries=0))
-        eventually(lambda: failing.state() is TaskState.FAILED, what="a failure that is told to the queue")
+        eventually(lambda: failing.state() is TaskState.FAILED, what="a failure that is reported to the queue")
         queue.push(Task(func="tasks:note_it")).result(timeout=LONG)
         process.send_signal(signal.SIGTERM)
         assert process.wait(LONG) == 0

@@ -126,7 +126,7 @@ def test_a_port_in_use_at_a_restart_stops_no_process_and_is_waited_for(project: 
     listener = eventually(lambda: listening(taken), what="the port of the one that was killed")
     assert listener is not None
     with listener:
-        eventually(lambda: "no probe is answered until the port can be had" in supervisor.stderr)
+        eventually(lambda: "probes are not answered until the port is free" in supervisor.stderr)
         eventually(lambda: supervisor.stderr.count("worker started") == 3, what="another process")
         assert len(workers(supervisor)) == 2
         assert queue.push(Task(func="tasks:who")).result(PATIENCE) in workers(supervisor)

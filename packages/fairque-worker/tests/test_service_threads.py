@@ -116,7 +116,7 @@ def test_a_worker_with_a_dead_thread_is_not_alive_and_its_tasks_are_asked_to_sto
     def patient() -> None:
         begun.set()
         context = current_context()
-        eventually(lambda: context.should_stop, what="that it is told to stop")
+        eventually(lambda: context.should_stop, what="the request to stop")
         told.set()
 
     worker = bench.start(patient, http_port=0)

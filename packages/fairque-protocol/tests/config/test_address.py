@@ -1,4 +1,4 @@
-"""Addresses: each parameter is used rightly, or refused in words that say what to do instead."""
+"""Addresses: each parameter is used, or refused with a message that says what to do instead."""
 
 import inspect
 import ssl

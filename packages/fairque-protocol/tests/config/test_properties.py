@@ -1,4 +1,4 @@
-"""What is written is what is read; no text ends in anything but settings or ConfigurationError."""
+"""Written values are read back unchanged; any text gives settings or a ConfigurationError."""
 
 from collections.abc import Callable
 from pathlib import Path

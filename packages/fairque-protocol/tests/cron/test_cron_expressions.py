@@ -97,10 +97,10 @@ def test_an_expression_matches_these_times(expression: str, expected: list[str])
         ("0 ? * * *", ["field 2 (hour) '?' is not understood"]),
         ("0 0 L-3 * *", ["field 3 (day of month) 'l-3' has l, which is not a number"]),
         ("0 0 15W * *", ["field 3 (day of month) '15w' stands for the nearest working day, which is not supported"]),
-        ("0 0 * * 5L", ["field 5 (day of week) '5l' is not understood: the last one of a month is written L5"]),
+        ("0 0 * * 5L", ["field 5 (day of week) '5l' is not understood: write L5 for the last one of a month"]),
         (
             "0 0 * * mon#6",
-            ["field 5 (day of week) 'mon#6' asks for number 6 of these days in a month: they are 1 to 5"],
+            ["field 5 (day of week) 'mon#6' selects number 6 of these days in a month: use 1 to 5"],
         ),
         ("0 0 * * 9#1", ["field 5 (day of week) '9#1' has 9, which is above 7"]),
         ("0 0 * * 1#1,3", ["field 5 (day of week) '1#1,3' mixes days of every week with '1#1': make two schedules"]),

@@ -1,4 +1,4 @@
-"""Where the server program comes from."""
+"""How the server program is found."""
 
 import sys
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Calls, waits and listeners of an event loop end when they are canceled, also where redis-py drops that."""
+"""Calls, waits and listeners of an event loop end when they are canceled, even if redis-py drops the cancelation."""
 
 import asyncio
 from typing import TYPE_CHECKING, Any

@@ -100,7 +100,7 @@ def answering(line: str) -> Callable[[socket.socket], None]:
 
 
 def saying(text: bytes, *, asked: bool) -> Callable[[socket.socket], None]:
-    """Say something, unasked or when something came, and close."""
+    """Send bytes, at once or after receiving some, and close."""
 
     def serve(connection: socket.socket) -> None:
         if asked:
@@ -113,7 +113,7 @@ def saying(text: bytes, *, asked: bool) -> Callable[[socket.socket], None]:
 
 
 def mute(connection: socket.socket) -> None:
-    """Say nothing until the other side gives up."""
+    """Send nothing until the other side closes."""
     while connection.recv(1024):
         pass
 
@@ -209,7 +209,7 @@ def test_each_answer_with_a_known_cause_has_its_own_message_and_remedy(
 
 
 def test_arguments_of_calls_are_not_repeated_in_errors(listening: Listening, send: "Send") -> None:
-    """A server says with which arguments it got a command that it does not know. They do not belong in a log."""
+    """For an unknown command a server quotes its arguments, which must not appear in a log."""
     server = listening(answering("-ERR unknown command 'INFO', with args beginning with: 'private' 'words' "))
     error = str(refused(send, server.settings(retries=0)))
     assert "unknown command 'INFO'. It may be older" in error
@@ -243,7 +243,7 @@ def test_the_last_of_several_errors_of_the_system_is_reported() -> None:
 
 
 class TestServers:
-    """The same from real servers."""
+    """Errors of real servers."""
 
     def test_a_server_without_room_for_a_client_is_reported(self, send: "Send") -> None:
         with PlainServer("--maxclients", "1") as server, redis.Redis.from_url(server.url) as client:
@@ -379,7 +379,7 @@ class TestOtherProtocols:
 
 
 class TestTheWay:
-    """What is between here and the server."""
+    """Errors of the network and of this process."""
 
     def test_an_unknown_host_is_reported(self, send: "Send") -> None:
         error = refused(send, RedisSection(url="redis://no-such-host.invalid", retries=0))

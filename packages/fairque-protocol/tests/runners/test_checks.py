@@ -1,4 +1,4 @@
-"""The checks of a server by what it says of itself: each is a table of what it finds."""
+"""The checks of a server by its answer to INFO."""
 
 from typing import Any
 

@@ -48,7 +48,7 @@ def client(server: PlainServer) -> Iterator["redis.Redis"]:
 
 
 class Sender:
-    """A runner of either kind that stays, and so its connections."""
+    """A runner of either kind that keeps its connections."""
 
     def __init__(self, kind: str, settings: RedisSection) -> None:
         self._runner = Runner(settings) if kind == "sync" else AsyncRunner(settings)
@@ -111,7 +111,7 @@ def test_a_call_to_a_server_that_loads_its_data_waits_for_its_end(server: PlainS
 
 
 def test_a_call_finds_the_server_that_replaced_the_old_one(server: PlainServer, sender: Any) -> None:
-    """The address leads elsewhere after a failover, but the connections that are open do not."""
+    """After a failover the address leads to another server, but open connections do not."""
     with PlainServer("--replicaof", f"127.0.0.1 {server.port}") as other:
         address = server.folder / "address"
         address.symlink_to(server.socket)
@@ -183,7 +183,7 @@ def test_every_connection_has_timeouts_and_keepalive(url: str) -> None:
 
 @contextmanager
 def standing_still(server: PlainServer) -> Iterator[None]:
-    """Have the server stop as it is, its connections open: no packet is refused, and none is answered."""
+    """Suspend the server with its connections open: packets are neither refused nor answered."""
     os.kill(server.process.pid, signal.SIGSTOP)
     try:
         yield
@@ -192,7 +192,7 @@ def standing_still(server: PlainServer) -> Iterator[None]:
 
 
 class TestListening:
-    """A subscription only waits, so it would not notice by itself that nobody is at the other end."""
+    """A subscription only waits, so without pings it would not detect a dead server."""
 
     def test_a_silent_server_is_detected(self, server: PlainServer, client: "redis.Redis") -> None:
         runner = Runner(RedisSection(url=server.url, socket_timeout=0.2, retries=0))

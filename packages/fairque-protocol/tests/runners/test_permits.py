@@ -1,4 +1,4 @@
-"""Users whose ACL lacks something that a script needs: refused before the first write, whatever is lacking."""
+"""Users whose ACL lacks any right that a script needs are refused before the first write."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""Runners on a real server: the same answers by both kinds, scripts that the server forgot, servers that do not fit."""
+"""Runners on a real server: equal answers of both kinds, missing scripts, unsuitable servers."""
 
 import asyncio
 import socket
@@ -132,7 +132,7 @@ class TestOutOfMemory:
 
 
 class TestRefusals:
-    """Whose fault it is decides what may be given up: that of the call, or one that passes."""
+    """Errors of the call are distinguished from temporary errors of the server."""
 
     def test_arguments_that_a_script_refuses_are_a_protocol_error(
         self, own_server: "OwnServer", send: "Send", keys: QueueKeys

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def certificate(folder: Path, name: str, host: str) -> tuple[Path, Path]:
-    """A certificate that signs itself, for a host, and its key."""
+    """A self-signed certificate for a host, and its key."""
     cert, key = folder / f"{name}.crt", folder / f"{name}.key"
     command = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={host}"]
     files = ["-addext", f"subjectAltName=DNS:{host}", "-keyout", str(key), "-out", str(cert)]
@@ -62,7 +62,7 @@ subjectAltName = DNS:{host}
 
 
 def expired(folder: Path, name: str, host: str) -> tuple[Path, Path]:
-    """The same, which was good for one day in the past."""
+    """The same, valid for one day in the past."""
     cert, key = folder / f"{name}.crt", folder / f"{name}.key"
     request, configuration = folder / "request", folder / "configuration"
     (folder / "index").touch()
@@ -149,7 +149,7 @@ def test_plain_text_to_a_port_with_tls_is_reported_without_hanging(for_the_host:
 
 
 def fork(deed: Callable[[], object]) -> None:
-    """Do something in a forked child, and wait for its end."""
+    """Run a function in a forked child, and wait until it has ended."""
     child = os.fork()
     if child == 0:
         try:
@@ -171,7 +171,7 @@ def say_farewell() -> None:
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 class TestAForkedChild:
-    """What a child does with connections that it inherits does not reach the server, also where TLS says farewell."""
+    """A child cannot affect connections that it inherits, even when closing TLS sends an alert."""
 
     def hears(self, server: TlsServer, heard: list[bytes]) -> None:
         with redis.Redis.from_url(server.server.url) as client:

@@ -1,4 +1,4 @@
-"""A wait and the call after it: one request, whose answer comes late."""
+"""A wait and the call after it: one request with a late answer."""
 
 import select
 from collections.abc import Iterator

@@ -371,7 +371,7 @@ class TestDependents:
         queue: "Bench",
         ends: bool,  # noqa: FBT001 - a parameter of pytest
     ) -> None:
-        """It stands behind that of another task, with very many dependents, when the task is redriven."""
+        """It is queued behind that of another task with very many dependents when the task is redriven."""
         queue.push(queue.task("boss", task_id="p"), queue.task(task_id="c", depends_on=["p"]))
         die(queue, *queue.pop())
         redrive(queue, "p")

@@ -28,7 +28,7 @@ def read(queue: "Bench", *task_ids: str) -> list[Progress | None]:
 
 @pytest.fixture
 def heard(queue: "Bench") -> Iterator[list[bytes]]:
-    """What the listener "me" of the queue was told."""
+    """The notifications of the listener "me" of the queue."""
     lines: list[bytes] = []
     subscription = queue.runner.listen(queue.keys.done("me"), lines.append, lambda: None)
     yield lines

@@ -21,7 +21,7 @@ ENDINGS = {"finish": b"FINISHED", "dead": b"FAILED", "cancel": b"CANCELED", "los
 
 @pytest.fixture
 def heard(queue: "Bench") -> Iterator[list[bytes]]:
-    """What the listener "me" of the queue was told."""
+    """The notifications of the listener "me" of the queue."""
     lines: list[bytes] = []
     subscription = queue.runner.listen(queue.keys.done("me"), lines.append, lambda: None)
     yield lines

@@ -1,4 +1,4 @@
-"""What may hang is called aside: its caller continues."""
+"""Calls that may hang run aside, so that their callers continue."""
 
 import contextvars
 import os
@@ -15,7 +15,7 @@ from fairque.testing.internal import PATIENCE, eventually
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> "aside._Aside":
-    """Threads of the test's own."""
+    """Separate threads for the test."""
     calls = aside._Aside()
     monkeypatch.setattr(aside, "_aside", calls)
     return calls
@@ -23,7 +23,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> "aside._Aside":
 
 @pytest.fixture
 def gate() -> Iterator[threading.Event]:
-    """Lets what hangs continue, after the test at the latest."""
+    """Releases hanging calls, after the test at the latest."""
     gate = threading.Event()
     yield gate
     gate.set()

@@ -1,4 +1,4 @@
-"""What is left to do, and to say, when a service has crashed."""
+"""Clean-up and messages after the crash of a service."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The log: a line is written whatever a record contains, one line stays one, and nothing in it ends a thread."""
+"""The log: any record is written as a single line, and never ends a thread."""
 
 import copy
 import io
@@ -366,7 +366,7 @@ os.write(9, repr(told).encode())
 
 
 class TestStreams:
-    """In processes of their own, since it is about their numbers 0, 1 and 2."""
+    """In separate processes, since it is about the file descriptors 0, 1 and 2."""
 
     @pytest.mark.parametrize(
         "shell",

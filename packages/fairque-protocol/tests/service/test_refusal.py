@@ -1,4 +1,4 @@
-"""What a command says of the error that ends it."""
+"""The message of a command about the error that ends it."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Signals: heard in whichever thread they arrive, given back afterwards, and not inherited by forked children."""
+"""Signals: handled in whichever thread they arrive, restored afterwards, and not inherited by forked children."""
 
 import multiprocessing
 import signal
@@ -38,7 +38,7 @@ def forked(target: Callable[[], Any]) -> Iterator[BaseProcess]:
 
 
 def elsewhere(work: Callable[[], Any]) -> Any:
-    """Do it in another thread, as a worker does its tasks."""
+    """Run it in another thread, as a worker runs its tasks."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(work).result(PATIENCE)
 

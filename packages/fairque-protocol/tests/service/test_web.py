@@ -1,4 +1,4 @@
-"""The HTTP port: whoever asks gets an answer at once, however many others are slow, and nothing ends the thread."""
+"""The HTTP port: requests are answered at once, however many clients are slow, and nothing ends the thread."""
 
 import asyncio
 import errno
@@ -95,7 +95,7 @@ def counted(times: list[float], call: Callable[[], None]) -> None:
 
 @contextmanager
 def no_more_files() -> Iterator[None]:
-    """Let this process open nothing more."""
+    """Prevent this process from opening more files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     taken = [os.open(os.devnull, os.O_RDONLY)]
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, [one.name for one in Path("/dev/fd").iterdir()])), hard))

@@ -268,7 +268,7 @@ class TestReading:
 
 
 def reordered(value: Any) -> Any:
-    """The same JSON value, with the keys of all objects the other way round."""
+    """The same JSON value, with the keys of all objects in reverse order."""
     if isinstance(value, dict):
         return {key: reordered(value[key]) for key in reversed(value)}
     return [reordered(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,4 +1,4 @@
-"""Keys: all of a queue's in one slot of a cluster, whatever the ids in them."""
+"""Keys: all keys of a queue are in one slot of a cluster, whatever ids they contain."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def crc16(data: bytes) -> int:
 
 
 def slot(key: str) -> int:
-    """The slot of a key: of what stands in the first braces that hold something, else of the whole."""
+    """The slot of a key: of the text in the first non-empty braces, or else of the whole key."""
     data = key.encode()
     begin = data.find(b"{")
     end = data.find(b"}", begin + 1)

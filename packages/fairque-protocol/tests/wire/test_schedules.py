@@ -121,7 +121,7 @@ NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001 - it is what is refused
 @pytest.mark.parametrize(
     ("made", "problem"),
     [
-        (Schedule("s", Task(user_id="ann"), cron="x", start=NAIVE), "start must be a moment with its time zone"),
+        (Schedule("s", Task(user_id="ann"), cron="x", start=NAIVE), "start must be a datetime with a time zone"),
         (Schedule("s", Task(user_id="ann"), every=-1), "every must be a number of seconds from 0.1 to 316,224,000"),
         (Schedule("s", Task(user_id="ann"), every=0.05), "every must be a number of seconds from 0.1 .* not 0.05"),
         (Schedule("s", Task(user_id="ann"), cron="x", jitter=10**6), "jitter must be .* to 86,400, not 1e"),
@@ -130,14 +130,14 @@ NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001 - it is what is refused
         (Schedule("s", Task(user_id="ann", delay=1), cron="x"), "its task has a delay or a time"),
         (Schedule("s", Task(user_id="ann", at=NAIVE.replace(tzinfo=UTC)), cron="x"), "its task has a delay or a time"),
         (Schedule("s", Task(user_id="ann", dedup_key="k"), cron="x"), "its task has the dedup_key 'k'"),
-        (Schedule("s", Task(user_id="ann", depends_on="t"), cron="x"), "its task depends on others"),
-        (Schedule("s", Task(user_id="ann", args=[Output("t")]), cron="x"), "its task depends on others"),
+        (Schedule("s", Task(user_id="ann", depends_on="t"), cron="x"), "its task has dependencies"),
+        (Schedule("s", Task(user_id="ann", args=[Output("t")]), cron="x"), "its task has dependencies"),
         (Schedule("s", report, cron="x"), "task must be a task, such as function.task"),  # type: ignore[arg-type]
         (stored_schedule_with(GOOD, payload=float("nan")), "payload is nan"),
         (stored_schedule_with(GOOD, overlap="wait"), "overlap must be one of allow, skip, not 'wait'"),
         (stored_schedule_with(GOOD, dst_gap="x"), "dst_gap must be one of run, skip, not 'x'"),
         (stored_schedule_with(GOOD, paused="no"), "paused must be True, False or None, not 'no'"),
-        (stored_schedule_with(GOOD, cron=5), "cron must be a text"),
+        (stored_schedule_with(GOOD, cron=5), "cron must be a string"),
         (stored_schedule_with(GOOD, timezone=None), "timezone must be a name"),
         (stored_schedule_with(GOOD, cron=None, at=5, start=6), "at is before start: it could never fire"),
         (stored_schedule_with(GOOD, cron=None, at=5, end=4), "at is after end: it could never fire"),

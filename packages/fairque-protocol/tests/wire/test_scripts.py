@@ -1,4 +1,4 @@
-"""The loader of the scripts: includes once each, in their order, and every mistake told with its file."""
+"""The loader of the scripts: includes once each, in order, and every mistake reported with its file."""
 
 import hashlib
 from collections.abc import Callable

@@ -38,7 +38,7 @@ def loads(data: bytes | str) -> Any:
 
 
 def canonical(value: Any) -> Any:
-    """Return the one form that all equal JSON values have, to compare them; the very same value if it has that form.
+    """Return the canonical form of a JSON value, for comparisons; the value itself if it already has that form.
 
     Keys are sorted, since objects have no order, and whole numbers have no fraction: 1.0 is 1. Texts stay as they are,
     and true is not 1. Check the value before.

@@ -40,8 +40,8 @@ _STALLED_SECONDS = 60.0
 
 #: Seconds for resigning when the program ends that has not stopped it.
 _PROGRAM_END_SECONDS = 2.0
-#: Names of schedules that a probe tells.
-_TOLD = 5
+#: Missing schedules that a probe names.
+_MOST_NAMED = 5
 
 
 class TaskScheduler:
@@ -223,6 +223,6 @@ class TaskScheduler:
 
     def _ready(self) -> tuple[bool, str]:
         if missing := self._engine.keeper.missing:
-            named = ", ".join(missing[:_TOLD]) + (" …" if len(missing) > _TOLD else "")
+            named = ", ".join(missing[:_MOST_NAMED]) + (" …" if len(missing) > _MOST_NAMED else "")
             return False, f"{self.state}, {len(missing):,} declared schedules are missing: {named}"
         return self._engine.ready, self.state

@@ -1,7 +1,7 @@
 """Reads the settings of a process: a YAML file, variables over it, and the options of a command over both.
 
 A file holds sections for several packages; a settings class names those it owns, and the other known ones are
-left alone. ``section.key`` of a file is ``FAIRQUE_SECTION_KEY`` in the environment and ``--set section.key=value`` on a
+ignored. ``section.key`` of a file is ``FAIRQUE_SECTION_KEY`` in the environment and ``--set section.key=value`` on a
 command line.
 """
 

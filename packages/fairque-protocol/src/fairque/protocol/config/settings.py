@@ -92,7 +92,7 @@ class LogSection:
 
     Attributes:
         level: Lowest level shown.
-        format: Text for people or JSON for machines; auto is text on a terminal.
+        format: Text for humans or JSON for machines; auto is text on a terminal.
 
     Raises:
         ValueError: A value is not one of the choices; the message names the field.

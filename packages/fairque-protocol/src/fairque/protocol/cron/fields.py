@@ -116,7 +116,7 @@ class _DayField(Field):
 
 
 class _WeekdayField(Field):
-    """The day of the week, which may be only one of its days in each month."""
+    """The day of the week, which may be a particular one in each month."""
 
     def problems(self, text: str) -> Iterator[str]:
         if text == "?":
@@ -129,11 +129,11 @@ class _WeekdayField(Field):
 
     def _check(self, item: str) -> None:
         if _LAST_REVERSED.fullmatch(item):
-            raise _Wrong(f"is not understood: the last one of a month is written L{item[0]}")
+            raise _Wrong(f"is not understood: write L{item[0]} for the last one of a month")
         if match := _NTH.fullmatch(item):
             self._number(item, match["day"], self.high)
             if match["which"] not in ("1", "2", "3", "4", "5"):
-                raise _Wrong(f"asks for number {match['which']} of these days in a month: they are 1 to 5")
+                raise _Wrong(f"selects number {match['which']} of these days in a month: use 1 to 5")
         elif not _LAST.fullmatch(item):
             super()._check(item)
 

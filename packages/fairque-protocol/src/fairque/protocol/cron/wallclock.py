@@ -1,4 +1,4 @@
-"""The wall-clock calendar of a cron expression: which second comes next, on a clock that is never set back or forth."""
+"""The wall-clock calendar of a cron expression: the next matching second, on a clock that is never adjusted."""
 
 from bisect import bisect_left
 from datetime import MAXYEAR, date, timedelta
@@ -9,7 +9,7 @@ from attrs import field, frozen
 __all__ = ["HORIZON_YEARS", "WallClock"]
 
 HORIZON_YEARS = 50
-"""How far a search looks ahead: more than the 40 years that may lie between two Mondays on a 29 February."""
+"""How far a search looks ahead: more than the 40 years that may be between two Mondays on a 29 February."""
 
 _DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)
@@ -19,17 +19,17 @@ _EPOCH = date(1970, 1, 1).toordinal()
 
 @frozen(kw_only=True)
 class WallClock:
-    """The seconds of a wall clock that an expression names.
+    """The seconds of a wall clock that match an expression.
 
     Wall-clock time is the number of seconds from 1970-01-01 00:00:00 on the clock itself, without any time zone.
 
     Attributes:
         seconds: Ascending, as are `minutes` and `hours`.
-        month_end: The last day of a month counts too, whatever its number is.
+        month_end: Whether the last day of a month matches, too.
         weekdays: 0 is Sunday.
         nth_weekdays: Pairs of a weekday and which one of the month it must be: 1 to 5, or "l" for the last.
-        both: A day must match by its number and by its weekday; otherwise one of the two is enough.
-        every_hour: The hour field begins with a star.
+        both: Whether a day must match by its number and by its weekday; otherwise one of the two is enough.
+        every_hour: Whether the hour field starts with a star.
     """
 
     seconds: tuple[int, ...]
@@ -44,7 +44,7 @@ class WallClock:
     every_hour: bool
 
     def after(self, wall: int) -> int | None:
-        """Return the first named second that is later than ``wall``; None if there is none within `HORIZON_YEARS`."""
+        """Return the first matching second later than ``wall``; None if there is none within `HORIZON_YEARS`."""
         number, second = divmod(wall + 1, _DAY_SECONDS)
         day = date.fromordinal(_EPOCH + number)
         last_year = min(day.year + HORIZON_YEARS, MAXYEAR - 1)
@@ -59,7 +59,7 @@ class WallClock:
         return None
 
     def _has(self, day: date) -> bool:
-        """Say whether a day, whose month is known to match, is one of the days."""
+        """Return whether a day matches, given that its month does."""
         by_number = day.day in self.days or (self.month_end and (day + _DAY).day == 1)
         if by_number is not self.both:
             return by_number  # the number alone decides
@@ -73,7 +73,7 @@ class WallClock:
         return (weekday, which) in self.nth_weekdays or (is_last and (weekday, "l") in self.nth_weekdays)
 
     def _from(self, second: int) -> int | None:
-        """Return the first named second of a day that is not before ``second``."""
+        """Return the first matching second of a day from ``second`` on."""
         rest, earliest_second = divmod(second, 60)
         earliest_hour, earliest_minute = divmod(rest, 60)
         for hour in self.hours[bisect_left(self.hours, earliest_hour) :]:

@@ -1,8 +1,9 @@
-"""What the annotation of a parameter says of the context of a task, however it is written.
+"""Decides whether the annotation of a parameter, in any form, refers to the context of a task.
 
-An annotation is a type, or text that names one: in quotes, under ``from __future__ import annotations``, or in Python
-3.14 wherever a name has no value yet. Text is read as a syntax tree and never evaluated, one name after the other, so
-that a name that exists for type checkers only does not hide the others. Such a name is looked up in the source.
+An annotation is a type, or a string that names one: in quotes, under ``from __future__ import annotations``, or in
+Python 3.14 wherever a name has no value. A string is parsed as a syntax tree and resolved name by name, never
+evaluated, so that a name that exists only for type checkers does not affect others. Such a name is resolved from the
+source.
 """
 
 import ast
@@ -21,25 +22,25 @@ from fairque.protocol.model.source import absolute, bodies, imported, package_of
 
 __all__ = ["Meaning", "Scope", "meaning_of"]
 
-#: By its name, since the registry, which it needs in turn, looks here.
+#: By name, since importing the class would be circular.
 _CONTEXT = ("fairque.protocol.model.context", "TaskContext")
 _NAME = _CONTEXT[1]
 
-#: How far names are followed from module to module: further than anybody goes, and no circle.
+#: Most modules through which a name is followed: more than in practice, and a bound for cycles.
 _FURTHEST = 10
 
 
 class Meaning(Enum):
-    """What an annotation says. Of the members of a union the first in this order counts."""
+    """The meaning of an annotation. For a union, the first one in this order counts."""
 
     CONTEXT = "context"
-    #: A subclass, which the worker does not make.
+    #: A subclass of the context, which workers do not create.
     SUBCLASS = "subclass"
-    #: A list of contexts, a function that takes one, and such.
+    #: A type that contains the context, such as a list of contexts or a function that takes one.
     INSIDE = "inside"
-    #: It is named so, but where it comes from cannot be read.
+    #: A name like that of the context, but its origin cannot be determined.
     UNSURE = "unsure"
-    #: It names what nobody defines.
+    #: An undefined name.
     UNKNOWN = "unknown"
     OTHER = "other"
 
@@ -49,17 +50,17 @@ _ORDER = tuple(Meaning)
 
 @frozen(eq=False)
 class Scope:
-    """Where the names of an annotation have their values.
+    """The scope in which the names of an annotation are resolved.
 
     Attributes:
-        values: Those that there are at run time.
-        bodies: The source around it, the innermost first; read only when a name has no value.
-        package: For relative imports.
-        depth: How many modules were gone through to come here.
-        nested: Whether there are classes and functions around it.
-        module: The module that was gone to; empty for that of the function.
-        read: What was read on the way, and what it means as far as that is known: an alias may name itself, as that of
-            all JSON values does. Shared by the scopes of one annotation.
+        values: The names with a value at run time.
+        bodies: The source around the annotation, innermost first; read only if a name has no value.
+        package: The package, for relative imports.
+        depth: How many modules were followed to get here.
+        nested: Whether the annotation is inside classes or functions.
+        module: The module that was followed; empty for that of the function.
+        read: The annotations that were read so far, with their meanings, for recursive aliases such as that of all JSON
+            values. Shared by all scopes of an annotation.
     """
 
     values: Mapping[str, Any]
@@ -72,7 +73,7 @@ class Scope:
 
     @classmethod
     def of(cls, func: Any) -> "Scope":
-        """Return the scope of a function's annotations; of what has no code, an empty one."""
+        """Return the scope of a function's annotations; an empty one for an object without code."""
         while isinstance(func, partial):
             func = func.func
         names: dict[str, Any] = getattr(func, "__globals__", {})
@@ -80,7 +81,7 @@ class Scope:
         file = "" if code is None else code.co_filename
         closure = zip(getattr(code, "co_freevars", ()), getattr(func, "__closure__", None) or (), strict=False)
         inner = {name: cell.cell_contents for name, cell in closure if _filled(cell)}
-        inner |= {one.__name__: one for one in getattr(func, "__type_params__", ())}
+        inner |= {parameter.__name__: parameter for parameter in getattr(func, "__type_params__", ())}
         around = [part for part in getattr(code, "co_qualname", "").split(".")[:-1] if part != "<locals>"]
         return cls(
             {**names, **inner} if inner else names,
@@ -91,7 +92,7 @@ class Scope:
 
 
 def meaning_of(annotation: Any, scope: Scope) -> Meaning:
-    """Return what an annotation says of the context of a task."""
+    """Return the meaning of an annotation."""
     return _meaning(annotation, evolve(scope, read={}))
 
 
@@ -101,13 +102,13 @@ def _meaning(annotation: Any, scope: Scope) -> Meaning:
 
 
 def _once(key: object, kept: object, scope: Scope, read: Callable[[], Meaning]) -> Meaning:
-    """Return what is read for the first time, and what is known of it otherwise: nothing yet, where it names itself.
+    """Return a meaning, reading it only once; within its own definition, a recursive alias means nothing.
 
     Args:
-        key: What stands for it in the scope.
-        kept: What must live on, so that nothing else gets its key.
-        scope: Where it is read.
-        read: Reads it.
+        key: The key of the annotation.
+        kept: An object to keep alive, so that its id, which is the key, is not reused.
+        scope: The scope in which it is read.
+        read: Returns the meaning.
     """
     place = (key, scope.module)
     if place not in scope.read:
@@ -131,12 +132,12 @@ def _read(annotation: Any, scope: Scope) -> Meaning:
     if isinstance(annotation, typing.TypeVar):
         return _of_variable(annotation, scope)
     if isinstance(annotation, list | tuple):  # the arguments of a Callable
-        return _first(_meaning(one, scope) for one in annotation)
-    return _of_generic(typing.get_origin(annotation), typing.get_args(annotation), lambda one: _meaning(one, scope))
+        return _first(_meaning(argument, scope) for argument in annotation)
+    return _of_generic(typing.get_origin(annotation), typing.get_args(annotation), lambda part: _meaning(part, scope))
 
 
 def _of_class(annotation: type) -> Meaning:
-    names = [(one.__module__, one.__qualname__) for one in type.__dict__["__mro__"].__get__(annotation)]
+    names = [(base.__module__, base.__qualname__) for base in type.__dict__["__mro__"].__get__(annotation)]
     if names[0] == _CONTEXT:
         return Meaning.CONTEXT
     return Meaning.SUBCLASS if _CONTEXT in names else Meaning.OTHER
@@ -145,7 +146,7 @@ def _of_class(annotation: type) -> Meaning:
 def _of_attribute(annotation: Any, name: str, scope: Scope) -> Meaning:
     try:
         return _meaning(getattr(annotation, name), scope)
-    except NameError:  # an alias of what exists for type checkers only, whose value is made when it is asked for
+    except NameError:  # a lazily evaluated alias of a name that exists only for type checkers
         module = sys.modules.get(annotation.__module__)
         names = {} if module is None else vars(module)
         return _of_unknown(_Unknown(annotation.__name__), _scope_of_module(annotation.__module__, names, scope))
@@ -153,7 +154,7 @@ def _of_attribute(annotation: Any, name: str, scope: Scope) -> Meaning:
 
 def _of_variable(annotation: typing.TypeVar, scope: Scope) -> Meaning:
     try:
-        return _first(_meaning(one, scope) for one in annotation.__constraints__ or (annotation.__bound__,))
+        return _first(_meaning(bound, scope) for bound in annotation.__constraints__ or (annotation.__bound__,))
     except NameError:
         return Meaning.UNSURE
 
@@ -165,7 +166,7 @@ def _of_generic(origin: Any, parts: Sequence[Any], meaning: Callable[[Any], Mean
         return meaning(parts[0])
     if origin in (typing.Union, typing.Optional, UnionType):
         return _first(map(meaning, parts))
-    if "__value__" in dir(origin):  # an alias with parameters of its own
+    if "__value__" in dir(origin):  # an alias with type parameters
         return _first([meaning(origin), *map(meaning, parts)])
     inside = _first(map(meaning, parts))
     return Meaning.INSIDE if inside in (Meaning.CONTEXT, Meaning.SUBCLASS, Meaning.INSIDE) else Meaning.OTHER
@@ -175,7 +176,7 @@ def _first(meanings: Iterable[Meaning]) -> Meaning:
     return min(meanings, key=_ORDER.index, default=Meaning.OTHER)
 
 
-# Text
+# Strings
 
 
 def _of_text(text: str, scope: Scope) -> Meaning:
@@ -191,14 +192,14 @@ def _of_node(node: ast.expr, scope: Scope) -> Meaning:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
         return _first([_of_node(node.left, scope), _of_node(node.right, scope)])
     if isinstance(node, ast.List | ast.Tuple):
-        return _first(_of_node(one, scope) for one in node.elts)
+        return _first(_of_node(element, scope) for element in node.elts)
     if isinstance(node, ast.Subscript):
         parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         origin = _value_of(node.value, scope)
         if isinstance(origin, _Unknown):
             last = origin.name.rpartition(".")[2]
             origin = getattr(typing, last, None) if last in ("Optional", "Union", "Annotated", "Literal") else None
-        return _of_generic(origin, parts, lambda one: _of_part(one, scope))
+        return _of_generic(origin, parts, lambda part: _of_part(part, scope))
     if isinstance(node, ast.Call):
         return _of_call(node, scope)
     value = _value_of(node, scope)
@@ -210,33 +211,33 @@ def _of_part(part: Any, scope: Scope) -> Meaning:
 
 
 def _of_call(node: ast.Call, scope: Scope) -> Meaning:
-    """Return what an alias says that is made by a call: NewType, TypeVar or TypeAliasType."""
-    made = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    if made in ("NewType", "TypeAliasType"):
-        return _first(_of_node(one, scope) for one in node.args[1:2])
-    if made == "TypeVar":
-        bounds = [one.value for one in node.keywords if one.arg == "bound"]
-        return _first(_of_node(one, scope) for one in [*node.args[1:], *bounds])
+    """Return the meaning of an alias that is created by a call: NewType, TypeVar or TypeAliasType."""
+    called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    if called in ("NewType", "TypeAliasType"):
+        return _first(_of_node(argument, scope) for argument in node.args[1:2])
+    if called == "TypeVar":
+        bounds = [keyword.value for keyword in node.keywords if keyword.arg == "bound"]
+        return _first(_of_node(bound, scope) for bound in [*node.args[1:], *bounds])
     return Meaning.OTHER
 
 
 @frozen
 class _Unknown:
-    """A name without a value at run time, with the dots and names behind it; in a module, if that is known."""
+    """A name without a value at run time, including attributes; with its module, if that is known."""
 
     name: str
     module: str = ""
 
 
 def _value_of(node: ast.expr, scope: Scope) -> Any:
-    """Return the value of a name, or of what stands behind one with dots."""
+    """Return the value of a name, or of a name with attributes."""
     if isinstance(node, ast.Attribute):
         holder = _value_of(node.value, scope)
         if isinstance(holder, _Unknown):
             return _Unknown(f"{holder.name}.{node.attr}", holder.module)
         try:
             return getattr(holder, node.attr)
-        except Exception:  # noqa: BLE001 - code of the user's may answer for a missing name
+        except Exception:  # noqa: BLE001 - may run code of the user, such as the __getattr__ of a module
             return _Unknown(node.attr, holder.__name__) if isinstance(holder, ModuleType) else None
     if not isinstance(node, ast.Name):
         return None
@@ -251,11 +252,11 @@ def _value_of(node: ast.expr, scope: Scope) -> Any:
     return _Unknown(node.id) if nothing and node.id not in ("Any", "object") else value
 
 
-# Names that have no value
+# Names without a value
 
 
 def _of_unknown(name: _Unknown, scope: Scope) -> Meaning:
-    """Return what a name means that exists for type checkers only."""
+    """Return the meaning of a name that exists only for type checkers."""
     return _once(name, None, scope, lambda: _read_unknown(name, scope))
 
 
@@ -272,8 +273,8 @@ def _read_unknown(name: _Unknown, scope: Scope) -> Meaning:
                 return meaning
     if first in scope.values:
         return Meaning.OTHER
-    # It comes from a star, or stands as text in an alias of another module, which does not say whose it is.
-    for module in (one for body in bodies for one in imported(body, scope.package)):
+    # It is from a star import, or in a string in an alias of another module, which does not tell its module.
+    for module in (name for body in bodies for name in imported(body, scope.package)):
         if _known(module, first, scope):
             *between, last = [first, *rest]
             return _of_member(".".join([module, *between]), last, scope)
@@ -283,17 +284,17 @@ def _read_unknown(name: _Unknown, scope: Scope) -> Meaning:
 
 
 def _in_statement(statement: ast.stmt, name: str, rest: Sequence[str], scope: Scope) -> Meaning | None:
-    """Return what a statement makes of a name; None when it is about others."""
+    """Return the meaning that a statement gives to a name; None if it does not define the name."""
     if isinstance(statement, ast.Import):
-        for one in statement.names:
-            if name == (one.asname or one.name.partition(".")[0]) and rest:
-                module = one.name if one.asname else name
+        for alias in statement.names:
+            if name == (alias.asname or alias.name.partition(".")[0]) and rest:
+                module = alias.name if alias.asname else name
                 return _of_member(".".join([module, *rest[:-1]]), rest[-1], scope)
     elif isinstance(statement, ast.ImportFrom):
         module = absolute(statement, scope.package)
-        for one in statement.names:
-            if name == (one.asname or one.name):
-                *between, last = [one.name, *rest]
+        for alias in statement.names:
+            if name == (alias.asname or alias.name):
+                *between, last = [alias.name, *rest]
                 return _of_member(".".join([module, *between]), last, scope)
     elif isinstance(statement, ast.ClassDef) and statement.name == name:
         return _of_class_body(statement, rest, scope)
@@ -321,14 +322,14 @@ def _assigned(statement: ast.stmt, name: str) -> ast.expr | None:
         targets = [statement.target]
     elif type(statement).__name__ == "TypeAlias":  # since Python 3.12
         targets = [statement.name]  # type: ignore[attr-defined]
-    if not any(isinstance(one, ast.Name) and one.id == name for one in targets):
+    if not any(isinstance(target, ast.Name) and target.id == name for target in targets):
         return None
     value: ast.expr | None = statement.value  # type: ignore[attr-defined]
     return value
 
 
 def _of_member(module: str, name: str, scope: Scope) -> Meaning:
-    """Return what a name of another module means. No module is imported for it."""
+    """Return the meaning of a name of another module, without importing it."""
     loaded = sys.modules.get(module)
     if loaded is not None and name in vars(loaded) and scope.depth < _FURTHEST:
         return _meaning(vars(loaded)[name], _scope_of_module(module, vars(loaded), scope))
@@ -342,7 +343,7 @@ def _of_member(module: str, name: str, scope: Scope) -> Meaning:
 
 
 def _known(module: str, name: str, scope: Scope) -> bool:
-    """Say whether a module has a name, as far as that can be seen."""
+    """Return whether a module is known to define a name."""
     if module in sys.modules and name in vars(sys.modules[module]):
         return True
     source = source_of(module) if scope.depth < _FURTHEST else None
@@ -354,9 +355,9 @@ def _defines(scope: Scope, name: str) -> bool:
 
 
 def _binds(body: Sequence[ast.stmt], name: str, scope: Scope) -> bool:
-    """Say whether one of some statements gives a name its meaning, whatever that is."""
-    nothing = Scope({}, tuple, scope.package, _FURTHEST)
-    return any(_in_statement(one, name, (), nothing) is not None for one in statements(body))
+    """Return whether one of the statements defines a name."""
+    empty = Scope({}, tuple, scope.package, _FURTHEST)
+    return any(_in_statement(statement, name, (), empty) is not None for statement in statements(body))
 
 
 def _scope_of_module(module: str, values: Mapping[str, Any], above: Scope, source: str | None = None) -> Scope:

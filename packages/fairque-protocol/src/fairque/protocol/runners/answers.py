@@ -156,7 +156,7 @@ ANSWERS: Final[tuple[Cause, ...]] = (
         name="UNBLOCKED",
         pattern=r"^UNBLOCKED ",
         what="cannot do this now",
-        fix=f"It ended a wait, since it became a replica or was told to. {_FIND_PRIMARY}",
+        fix=f"It ended a wait, because it became a replica or by CLIENT UNBLOCK. {_FIND_PRIMARY}",
         passes=True,
     ),
     Cause(

@@ -79,7 +79,7 @@ class LineHandler(logging.Handler):
     Args:
         stream: The present standard error: a replacement that a task sets later is ignored.
         render: Renders the values of a line.
-        text: Whether the line is for people, so that control characters must be escaped.
+        text: Whether the line is for humans, so that control characters must be escaped.
     """
 
     def __init__(self, stream: TextIO | None, render: structlog.typing.Processor, *, text: bool) -> None:
@@ -145,7 +145,7 @@ def configure_log(level: str, form: LogForm) -> None:
 
     Args:
         level: Name of the lowest level that is shown.
-        form: Text for people or JSON for machines; ``auto`` takes text on a terminal.
+        form: Text for humans or JSON for machines; ``auto`` uses text on a terminal.
     """
     _configured[:] = [(level, form)]
     terminal = _is_terminal()

@@ -33,7 +33,7 @@ _OPTIONS: Final[dict[str, tuple[str, str, Any, str, str]]] = {
         "log",
         "format",
         click.Choice(["auto", "text", "json"]),
-        "Text for people or JSON for machines; auto is text on a terminal.",
+        "Text for humans or JSON for machines; auto is text on a terminal.",
         "auto",
     ),
 }

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Probe", "Web"]
 
-#: Returns whether all is well, and a text for people.
+#: Returns whether all is well, and a text for humans.
 Probe: TypeAlias = Callable[[], tuple[bool, str]]
 
 _MOST_CONNECTIONS: Final = 64

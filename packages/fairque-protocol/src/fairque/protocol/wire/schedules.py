@@ -49,9 +49,9 @@ _TASK_FIELDS = {
     "cost": "cost",
     "isolation": "isolation",
 }
-_DEFAULTS = {one.name: one.default for one in fields(Schedule)}
+_DEFAULTS = {attribute.name: attribute.default for attribute in fields(Schedule)}
 _TASK_DEFAULTS: dict[str, Any] = {
-    **{one.name: one.default for one in fields(Task)},
+    **{attribute.name: attribute.default for attribute in fields(Task)},
     "kwargs": {},
     "priority": Priority.NORMAL,
 }
@@ -135,7 +135,7 @@ def schedule_problems(schedule: Schedule) -> list[str]:
 
 
 def id_problems(value: object) -> list[str]:
-    """Return what is wrong with the id of a schedule."""
+    """Return the problems of the id of a schedule."""
     problem = id_problem(value, "the id of a schedule")
     if problem is None and len(str(value).encode()) > MAX_SCHEDULE_ID_BYTES:
         problem = f"the id of a schedule {shown(value, 110)} has more than {MAX_SCHEDULE_ID_BYTES} bytes of UTF-8"
@@ -149,13 +149,13 @@ def _times(schedule: Any) -> Iterator[str]:
         found = " and ".join(name.removesuffix("_ms") for name in given) or "none of them"
         yield f"give one of cron, every and at, to say when; found {found}"
     if schedule.cron is not None and not isinstance(schedule.cron, str):
-        yield f"cron must be a text such as '0 3 * * *', not {shown(schedule.cron)}"
+        yield f"cron must be a string such as '0 3 * * *', not {shown(schedule.cron)}"
     if not isinstance(schedule.timezone, str):
         yield f"timezone must be a name such as 'Europe/Berlin', not {shown(schedule.timezone)}"
     moments = {name: getattr(schedule, f"{name}_ms") for name in ("at", "start", "end")}
     for name, value in moments.items():
         if value is not None and (type(value) is not int or not 0 <= value <= _LATEST):
-            yield f"{name} must be a moment with its time zone, not {shown(value)}"
+            yield f"{name} must be a datetime with a time zone, not {shown(value)}"
     start, end = moments["start"], moments["end"]
     if type(start) is int and type(end) is int and end < start:
         yield f"end is before start, by {(start - end) / 1000:g} s: it could never fire"
@@ -197,13 +197,13 @@ def _task(schedule: Any) -> Iterator[str]:
     if task.user_id is None:
         yield "its task has no user_id: whose share of the workers does it use?"
     if not is_made_id(task.task_id):
-        yield f"its task has the id {shown(task.task_id)}: each run has a task of its own, with an id of its own"
+        yield f"its task has the id {shown(task.task_id)}: each run has a separate task with its own id"
     if task.delay_ms or task.execute_at is not None:
         yield "its task has a delay or a time (at): the schedule says when"
     if task.dedup_key is not None:
         yield f"its task has the dedup_key {shown(task.dedup_key)}: runs have ids; overlap='skip' keeps one at a time"
     if task.depends_on or take_out(task.args, task.kwargs)[2]:
-        yield "its task depends on others, which a run does not have: let a task of the schedule push them"
+        yield "its task has dependencies, which a run cannot have: let a task of the schedule push them"
         return
     for name in ("args", "kwargs", "payload"):
         yield from _refused(check_json, getattr(task, name), name)

@@ -96,7 +96,7 @@ class ProgressSender:
             service.start()
         except FairqueError as error:
             self._service = None
-            log.warning("progress is told at the end of tasks only", error=str(error))
+            log.warning("progress is only reported at the end of tasks", error=str(error))
             return None
         return service
 
@@ -114,7 +114,7 @@ class ProgressSender:
                 self._line.progress(reports)
         except FairqueError as error:
             if not self._silent:
-                log.warning("progress could not be told: trying again", error=str(error), tasks=len(reports))
+                log.warning("progress could not be reported: trying again", error=str(error), tasks=len(reports))
             self._silent = True
             with self._lock:
                 self._jobs = {**dict.fromkeys(job for job, _ in latest), **self._jobs}

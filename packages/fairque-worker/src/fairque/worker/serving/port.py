@@ -44,7 +44,7 @@ class Port:
         except FairqueError as error:
             if not patient:
                 raise
-            log.error("no probe is answered until the port can be had: trying again", error=str(error))
+            log.error("probes are not answered until the port is free: trying again", error=str(error))
             self._service.start()
 
     def close(self) -> None:
