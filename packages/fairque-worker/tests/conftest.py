@@ -1,5 +1,6 @@
 """A separate queue for each test, with workers in this process that end, with all threads, after the test."""
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
@@ -24,6 +25,7 @@ from fairque.worker import (
     WorkerSettings,
     current_context,
 )
+from fairque.worker.keeping.deadlines import Watch
 
 T = TypeVar("T")
 
@@ -166,6 +168,18 @@ def gate() -> Iterator[threading.Event]:
     event = threading.Event()
     yield event
     event.set()
+
+
+@pytest.fixture
+def expire() -> Callable[[Watch], None]:
+    """Ends the timeouts of the attempts that run, for tests in which an attempt has to get somewhere before."""
+
+    def expire(watch: Watch) -> None:
+        for job in watch._jobs():
+            job.limit = -math.inf
+        watch._alarm.ring()
+
+    return expire
 
 
 class Inside:

@@ -269,7 +269,7 @@ from fairque.worker import FunctionTaskHandler, Worker
 url, name, function = sys.argv[1:]
 def thread(): os.closerange(3, 256)
 async def coroutine(): os.closerange(3, 256)
-def lowers(): resource.setrlimit(resource.RLIMIT_NOFILE, (1, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+def lowers(): resource.setrlimit(resource.RLIMIT_NOFILE, (0, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 def pipes():
     silent, _ = os.pipe()
     for number in range(3, 256): os.dup2(silent, number)
@@ -315,7 +315,7 @@ def test_a_task_that_lowers_the_limit_of_open_files_ends_the_worker_which_says_w
     program.write_text(CLOSES)
     command = [sys.executable, str(program), bench.url, bench.keys.name, "lowers"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)  # noqa: S603 - as above
-    said = "The limit of open files (RLIMIT_NOFILE, ulimit -n) of this process is 1 now"
+    said = "The limit of open files (RLIMIT_NOFILE, ulimit -n) of this process is 0 now"
     assert ended.stdout.startswith("the worker crashed: OSError(22, 'Invalid argument'). " + said), ended.stderr[
         -3_000:
     ]

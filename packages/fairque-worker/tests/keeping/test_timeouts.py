@@ -121,18 +121,22 @@ def test_on_failure_is_called_after_a_timeout(bench: Any, gate: threading.Event)
     assert (error.seconds, final) == (0.1, True)
 
 
-def test_a_coroutine_that_exceeds_its_timeout_is_canceled_and_may_clean_up(bench: Any) -> None:
-    cleaned = threading.Event()
+def test_a_coroutine_that_exceeds_its_timeout_is_canceled_and_may_clean_up(bench: Any, expire: Any) -> None:
+    begun, cleaned = threading.Event(), threading.Event()
 
     async def waits() -> None:
         try:
+            begun.set()
             await asyncio.sleep(60)
         finally:
             await asyncio.sleep(0.01)
             cleaned.set()
 
-    bench.start(waits)
-    error = bench.error(bench.push(waits, timeout=0.05, retries=0))
+    worker = bench.start(waits)
+    task_id = bench.push(waits, retries=0)
+    assert begun.wait(PATIENCE)
+    expire(worker._watch)
+    error = bench.error(task_id)
     assert (error["type"], cleaned.is_set()) == ("TaskTimeout", True)
     assert "it was canceled" in error["error"]
 
@@ -149,15 +153,21 @@ def test_what_a_coroutine_returns_after_its_timeout_is_too_late(bench: Any) -> N
     assert bench.error(bench.push(stubborn, timeout=0.05, retries=0))["type"] == "TaskTimeout"
 
 
-def test_what_a_coroutine_raises_while_it_is_canceled_is_in_the_traceback(bench: Any) -> None:
+def test_what_a_coroutine_raises_while_it_is_canceled_is_in_the_traceback(bench: Any, expire: Any) -> None:
+    begun = threading.Event()
+
     async def breaks() -> None:
         try:
+            begun.set()
             await asyncio.sleep(60)
         finally:
             raise RuntimeError("while cleaning up")
 
-    bench.start(breaks)
-    error = bench.error(bench.push(breaks, timeout=0.05, retries=0))
+    worker = bench.start(breaks)
+    task_id = bench.push(breaks, retries=0)
+    assert begun.wait(PATIENCE)
+    expire(worker._watch)
+    error = bench.error(task_id)
     assert error["type"] == "TaskTimeout"
     assert "RuntimeError: while cleaning up" in error["traceback"]
 
@@ -172,17 +182,23 @@ def test_a_timeout_error_of_the_task_itself_stays_what_it_is(bench: Any) -> None
 
 
 def test_a_coroutine_that_refuses_cancelation_is_left_behind_after_cancel_timeout(
-    bench: Any, gate: threading.Event
+    bench: Any, gate: threading.Event, expire: Any
 ) -> None:
+    begun = threading.Event()
+
     async def deaf() -> None:
         while not gate.is_set():
             try:
+                begun.set()
                 await asyncio.sleep(0.02)
             except asyncio.CancelledError:
                 continue
 
-    bench.start(deaf, add, concurrency=1, cancel_timeout=0.1)
-    error = bench.error(bench.push(deaf, timeout=0.05, retries=0))
+    worker = bench.start(deaf, add, concurrency=1, cancel_timeout=0.1)
+    task_id = bench.push(deaf, retries=0)
+    assert begun.wait(PATIENCE)
+    expire(worker._watch)
+    error = bench.error(task_id)
     assert error["error"].endswith("it was canceled, but continues, and its result is ignored")
     assert bench.result(bench.push(add, 1, 2)) == 3
     gate.set()

@@ -1,5 +1,6 @@
 """A separate, watched executor for each test, whose endings are collected."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
@@ -67,6 +68,18 @@ class Bench:
 
     def ending(self) -> Any:
         return self.endings.get(timeout=PATIENCE)
+
+    def run_too_long(
+        self, function: Callable[..., Any], begun: threading.Event, expire: Callable[[Watch], None]
+    ) -> Any:
+        """Run a function that never ends. Its timeout is over when it has begun."""
+        begun.clear()
+        job = self.submit(function)
+        assert begun.wait(PATIENCE)
+        expire(self._watch)
+        ending = self.ending()
+        assert ending.job is job
+        return ending
 
     def run(self, function: Callable[..., Any], *args: Any, **fields: Any) -> Any:
         job = self.submit(function, *args, **fields)

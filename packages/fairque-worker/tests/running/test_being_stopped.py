@@ -16,17 +16,18 @@ def test_a_coroutine_that_takes_too_long_ends_with_a_timeout_error(bench: Any) -
     assert isinstance(ending.error, TimeoutError)
 
 
-def test_a_coroutine_may_clean_up_when_it_takes_too_long(bench: Any) -> None:
-    cleaned: list[str] = []
+def test_a_coroutine_may_clean_up_when_it_takes_too_long(bench: Any, expire: Any) -> None:
+    begun, cleaned = threading.Event(), []
 
     async def careful() -> None:
         try:
+            begun.set()
             await asyncio.sleep(PATIENCE * 10)
         finally:
             await asyncio.sleep(0)
             cleaned.append("done")
 
-    assert isinstance(bench.run(careful, timeout=0.05).error, TimeoutError)
+    assert isinstance(bench.run_too_long(careful, begun, expire).error, TimeoutError)
     assert cleaned == ["done"]
 
 

@@ -137,14 +137,17 @@ def test_an_ending_has_its_text_and_its_decision_and_calls_the_error_no_more(
     assert asked == []
 
 
-def test_the_timeout_of_a_coroutine_has_the_error_that_it_raised_as_its_cause(bench: Any) -> None:
+def test_the_timeout_of_a_coroutine_has_the_error_that_it_raised_as_its_cause(bench: Any, expire: Any) -> None:
+    begun = threading.Event()
+
     async def waits() -> None:
         try:
+            begun.set()
             await asyncio.Event().wait()
         except asyncio.CancelledError:
             raise ValueError("while cleaning up") from None
 
-    ending = bench.run(waits, timeout=0.05)
+    ending = bench.run_too_long(waits, begun, expire)
     assert type(ending.error) is TaskTimeout
     assert "ValueError: while cleaning up" in ending.summary.traceback
 

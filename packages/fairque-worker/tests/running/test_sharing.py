@@ -25,17 +25,25 @@ class TestCallsInOtherThreads:
     """Calls of `asyncio.to_thread`, which cannot be ended."""
 
     @pytest.fixture
-    def hangs(self, gate: threading.Event) -> Callable[[], Any]:
+    def begun(self) -> threading.Event:
+        return threading.Event()
+
+    @pytest.fixture
+    def hangs(self, gate: threading.Event, begun: threading.Event) -> Callable[[], Any]:
+        def waits() -> None:
+            begun.set()
+            gate.wait(PATIENCE)
+
         async def hangs() -> None:
-            await asyncio.gather(*(asyncio.to_thread(gate.wait, PATIENCE) for _ in range(3 * _MOST)))
+            await asyncio.gather(*(asyncio.to_thread(waits) for _ in range(3 * _MOST)))
 
         return hangs
 
     def test_calls_of_attempts_that_exceeded_their_timeouts_block_no_other_attempt(
-        self, bench: Any, hangs: Any
+        self, bench: Any, hangs: Any, begun: threading.Event, expire: Any
     ) -> None:
         for _ in range(3):
-            assert type(bench.run(hangs, timeout=0.05).error) is TaskTimeout
+            assert type(bench.run_too_long(hangs, begun, expire).error) is TaskTimeout
         assert bench.run(asks_a_thread, 7).value == 7
 
     def test_calls_of_an_attempt_that_was_asked_to_stop_block_no_other_attempt(self, bench: Any, hangs: Any) -> None:
@@ -80,19 +88,21 @@ class TestCallsInOtherThreads:
         pool.shutdown()
 
     def test_an_attempt_that_leaves_calls_behind_counts_as_abandoned_until_they_end(
-        self, make_bench: Callable[..., Any], hangs: Any, gate: threading.Event
+        self, make_bench: Callable[..., Any], hangs: Any, begun: threading.Event, gate: threading.Event, expire: Any
     ) -> None:
         bench = make_bench(threads=1, cancel_timeout=0.0, max_abandoned=1)
         for _ in range(2):
-            bench.run(hangs, timeout=0.05)
+            bench.run_too_long(hangs, begun, expire)
         eventually(lambda: bench.executor.abandoned == 2, what="two that continue")
-        bench.run(hangs, timeout=0.05)
+        bench.run_too_long(hangs, begun, expire)
         assert bench.exhausted.get(timeout=PATIENCE) >= 2
         gate.set()
         eventually(lambda: bench.executor.abandoned == 0, what="their ends")
 
-    def test_an_attempt_whose_calls_end_soon_does_not_count_as_abandoned(self, bench: Any, hangs: Any) -> None:
-        bench.run(hangs, timeout=0.05)
+    def test_an_attempt_whose_calls_end_soon_does_not_count_as_abandoned(
+        self, bench: Any, hangs: Any, begun: threading.Event, expire: Any
+    ) -> None:
+        bench.run_too_long(hangs, begun, expire)
         assert bench.executor.abandoned == 0
 
     def test_threads_that_are_no_longer_needed_end(self, gate: threading.Event) -> None:

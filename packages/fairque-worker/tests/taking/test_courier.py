@@ -225,6 +225,9 @@ class Adversary:
 
     hooked: frozenset[str] = frozenset()
 
+    def check(self) -> None:
+        pass
+
     def sleep(self, seconds: float, other: object = None) -> bool:
         self._happens(seconds)
         return other is not None and self._answered is not None

@@ -1,5 +1,6 @@
 """The bell of a thread that sleeps on a socket: no ring is missed, and one is enough."""
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -49,6 +50,20 @@ def test_a_readable_socket_ends_the_sleep_and_is_reported(
 def test_a_ring_alone_does_not_report_the_socket(bell: Doorbell, pair: tuple[socket.socket, socket.socket]) -> None:
     bell.ring()
     assert not bell.sleep(60, pair[0])
+
+
+def test_a_bell_that_could_not_sleep_says_so_until_it_can(bell: Doorbell) -> None:
+    bell.check()
+    descriptor = bell._pair[0].fileno()
+    kept = os.dup(descriptor)
+    os.close(descriptor)
+    for ask in (lambda: bell.sleep(0.001), bell.check, bell.check):
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            ask()
+    os.dup2(kept, descriptor)
+    os.close(kept)
+    bell.check()
+    assert not bell.sleep(0.001)
 
 
 def test_no_ring_is_missed_that_follows_its_cause(bell: Doorbell) -> None:

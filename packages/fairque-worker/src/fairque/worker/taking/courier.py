@@ -169,6 +169,7 @@ class Courier:
             self.abandon()
         if not (len(self.book) or self._outbox or self._line.busy):
             self._note_idle()
+        self._bell.check()
         try:
             if self._phases.phase is Phase.CRASHED:
                 self._sleep(math.inf)

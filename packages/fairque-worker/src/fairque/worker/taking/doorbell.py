@@ -27,6 +27,7 @@ class Doorbell:
         self._asleep = False
         self._rung = False
         self._broken: OSError | None = None
+        self._failed = False
 
     def open(self) -> None:
         """Open the sockets; before the first sleep.
@@ -63,6 +64,7 @@ class Doorbell:
         Raises:
             OSError: A ring was lost, since code in this process has closed or replaced a descriptor of the bell.
         """
+        self._failed = True
         if self._broken is not None:
             raise OSError(*self._broken.args)
         # First asleep, then the check: `ring` does it in the opposite order, so no ring is missed.
@@ -82,7 +84,19 @@ class Doorbell:
             with suppress(BlockingIOError):
                 while reader.recv(4096):
                     pass
+        self._failed = False
         return any(number != mine for number, _ in ready)
+
+    def check(self) -> None:
+        """Raise the error of the last sleep once more, unless it is possible to sleep again.
+
+        Otherwise the work between two sleeps, which succeeds, would hide that every sleep fails.
+
+        Raises:
+            OSError: As `sleep`.
+        """
+        if self._failed:
+            self.sleep(0.0)
 
     def close(self) -> None:
         """Close it; a later ring does nothing."""
