@@ -21,7 +21,7 @@ from common import Meter, batches, new_queue, percentile, server_url
 
 from fairque.client import Task, TaskQueue
 from fairque.protocol.calls.read import read_task
-from fairque.protocol.calls.schedules import Storing, read_scheduler, schedule
+from fairque.protocol.calls.schedules import ScheduleWrite, read_scheduler, schedule
 from fairque.protocol.clock import monotonic
 from fairque.protocol.config import RedisSection
 from fairque.protocol.model.schedule_times import time_after
@@ -52,8 +52,8 @@ class Bench:
     def store(self, schedules: Sequence[Schedule]) -> None:
         now_ms = self.now_ms()
         for part in batches(schedules, 100):
-            storing = [Storing(schedule=one, revision=0, next_at=time_after(one, now_ms)) for one in part]
-            self.runner.run(schedule(self.keys, storing, message_limit=262_144))
+            writes = [ScheduleWrite(schedule=one, revision=0, next_at=time_after(one, now_ms)) for one in part]
+            self.runner.run(schedule(self.keys, writes, message_limit=262_144))
 
     def wait_until(self, at_ms: int) -> None:
         time.sleep(max(0.0, (at_ms - self.now_ms()) / 1000))

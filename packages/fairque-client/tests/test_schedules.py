@@ -18,19 +18,19 @@ from fairque.client import (
     TaskQueue,
     TaskState,
 )
-from fairque.protocol.calls.schedules import Storing
+from fairque.protocol.calls.schedules import ScheduleWrite
 from fairque.testing.internal import calls, stored_schedule
 
 
 def add(worker: Any, *names: str, next_at: int | None = None) -> None:
     """Add schedules as a scheduler does."""
-    storing = [
-        Storing(
+    writes = [
+        ScheduleWrite(
             schedule=stored_schedule(schedule_id=name, cron="0 3 * * *", user_id="ann"), revision=0, next_at=next_at
         )
         for name in names
     ]
-    worker.run(calls.schedule(worker.keys, storing, message_limit=1_000))
+    worker.run(calls.schedule(worker.keys, writes, message_limit=1_000))
 
 
 def test_a_schedule_is_read(queue: TaskQueue, worker: Any) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairque.protocol.calls.limits import Setting
-from fairque.protocol.calls.schedules import Storing
+from fairque.protocol.calls.schedules import ScheduleWrite
 from fairque.protocol.errors import RedisUnavailable
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.runners import Runner
@@ -64,8 +64,8 @@ class Desk:
     def store(self, *schedules: Schedule, in_ms: int = 0, revision: int | None = 0) -> int:
         """Store schedules whose next time is so far from now, and return that time."""
         at = self._bench.now_ms() + in_ms
-        storing = [Storing(schedule=one, revision=revision, next_at=at) for one in schedules]
-        self._bench.run(calls.schedule(self._bench.keys, storing, message_limit=9_999))
+        writes = [ScheduleWrite(schedule=one, revision=revision, next_at=at) for one in schedules]
+        self._bench.run(calls.schedule(self._bench.keys, writes, message_limit=9_999))
         return at
 
     def fire(self, term: int = TERM) -> bool | None:

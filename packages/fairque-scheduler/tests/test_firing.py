@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fairque.protocol.calls.limits import Setting
-from fairque.protocol.calls.schedules import Storing
+from fairque.protocol.calls.schedules import ScheduleWrite
 from fairque.protocol.clock import monotonic
 from fairque.protocol.durations import from_epoch_ms
 from fairque.protocol.errors import RedisUnavailable
@@ -81,7 +81,9 @@ class TestOneScheduler:
         scheduler = bench.scheduler()
         at = bench.now_ms()
         one = every("a", 3_600)
-        bench.run(calls.schedule(bench.keys, [Storing(schedule=one, revision=0, next_at=at)], message_limit=9_999))
+        bench.run(
+            calls.schedule(bench.keys, [ScheduleWrite(schedule=one, revision=0, next_at=at)], message_limit=9_999)
+        )
         move = calls.move(one, 1, time=at, following=None, fire_at=at)
         bench.run(calls.fire(bench.keys, [move], term=0, result_ttl_ms=300))
         scheduler.start()
@@ -151,8 +153,8 @@ class TestOneScheduler:
             "all": every("all", 0.1, misfire_grace=0, misfire="all", misfire_limit=3),
             "skip": every("skip", 0.1, misfire_grace=0.5, misfire="skip"),
         }
-        storing = [Storing(schedule=one, revision=0, next_at=begin) for one in kinds.values()]
-        bench.run(calls.schedule(bench.keys, storing, message_limit=9_999))
+        writes = [ScheduleWrite(schedule=one, revision=0, next_at=begin) for one in kinds.values()]
+        bench.run(calls.schedule(bench.keys, writes, message_limit=9_999))
         scheduler = bench.started()
         eventually(lambda: all(bench.times(name) for name in kinds), what="a task of each")
         scheduler.stop()
@@ -183,7 +185,9 @@ class TestOneScheduler:
         mars = stored_schedule_with(every("mars", 1), every_ms=None, cron="@daily", timezone="Mars/Olympus")
         bench.run(
             calls.schedule(
-                bench.keys, [Storing(schedule=mars, revision=0, next_at=bench.now_ms() + 100)], message_limit=9_999
+                bench.keys,
+                [ScheduleWrite(schedule=mars, revision=0, next_at=bench.now_ms() + 100)],
+                message_limit=9_999,
             )
         )
         scheduler = bench.started()
@@ -196,10 +200,10 @@ class TestOneScheduler:
     def test_one_that_cannot_be_read_is_taken_out_and_reported_once(
         self, bench: "Bench", every: Every, caplog: pytest.LogCaptureFixture
     ) -> None:
-        storing = [
-            Storing(schedule=every(name, 1), revision=0, next_at=bench.now_ms()) for name in ("cut", "gone", "no")
+        writes = [
+            ScheduleWrite(schedule=every(name, 1), revision=0, next_at=bench.now_ms()) for name in ("cut", "gone", "no")
         ]
-        bench.run(calls.schedule(bench.keys, storing, message_limit=9_999))
+        bench.run(calls.schedule(bench.keys, writes, message_limit=9_999))
         bench.client.set(f"{bench.keys.prefix}schedule:cut", b"\xc1")
         bench.client.delete(f"{bench.keys.prefix}schedule:gone")
         bench.run(calls.enable(bench.keys, "no", on=False))
@@ -327,8 +331,8 @@ class TestMany:
         number, at = 10_500, bench.now_ms()
         for first in range(0, number, 100):
             ones = [every(f"s{n}", 86_400, user_id=f"u{n % 50}") for n in range(first, first + 100)]
-            storing = [Storing(schedule=one, revision=0, next_at=at) for one in ones]
-            bench.run(calls.schedule(bench.keys, storing, message_limit=9_999))
+            writes = [ScheduleWrite(schedule=one, revision=0, next_at=at) for one in ones]
+            bench.run(calls.schedule(bench.keys, writes, message_limit=9_999))
         scheduler = bench.started(lease=10)
         eventually(lambda: scheduler.schedules.status().fired >= 10_000, what="as many as it looks at")
         eventually(lambda: scheduler.schedules.status().fired >= number, what="all of them")

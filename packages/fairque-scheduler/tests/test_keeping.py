@@ -13,7 +13,7 @@ from fairque.client.schedule_plans import apply_schedules
 from fairque.client.steps import run_steps
 from fairque.protocol.calls.edition import Edition
 from fairque.protocol.calls.limits import Setting
-from fairque.protocol.calls.schedules import Storing, read_known
+from fairque.protocol.calls.schedules import ScheduleWrite, read_known
 from fairque.protocol.calls.users import read_configured
 from fairque.protocol.config import FairnessSection, QueueSection, RedisSection
 from fairque.protocol.errors import RedisUnavailable
@@ -519,7 +519,7 @@ class TestLooks:
 def test_none_is_taken_for_missing_or_there_because_an_answer_tells_of_a_part(bench: "Bench", every: Every) -> None:
     declared = [every(f"s{number:02}", 60, args=("x" * 500_000,)) for number in range(11)]
     for one in declared[:-1]:
-        bench.run(calls.schedule(bench.keys, [Storing(schedule=one, revision=0)], message_limit=1_000_000))
+        bench.run(calls.schedule(bench.keys, [ScheduleWrite(schedule=one, revision=0)], message_limit=1_000_000))
     _, _, told = bench.run(read_known(bench.keys, [one.schedule_id for one in declared]))
     assert told < len(declared)
     assert missing(bench.runner, bench.keys, declared) == ("s10",)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from attrs import fields
 
-from fairque.protocol.calls.schedules import Storing
+from fairque.protocol.calls.schedules import ScheduleWrite
 from fairque.protocol.durations import from_epoch_ms
 from fairque.protocol.errors import (
     CannotImport,
@@ -214,8 +214,8 @@ class TestChanging:
         self, bench: "Bench", every: Every, change: str
     ) -> None:
         scheduler, began = bench.scheduler(), bench.now_ms() // HOUR_MS * HOUR_MS - 5 * HOUR_MS
-        storing = Storing(schedule=every("s", 3_600, declared=True), revision=0, next_at=began)
-        bench.run(calls.schedule(bench.keys, [storing], message_limit=9_999))
+        writes = ScheduleWrite(schedule=every("s", 3_600, declared=True), revision=0, next_at=began)
+        bench.run(calls.schedule(bench.keys, [writes], message_limit=9_999))
         if change == "pause":
             scheduler.schedules.pause("s")
             scheduler.schedules.resume("s")
@@ -232,15 +232,17 @@ class TestChanging:
 
     def test_an_edit_of_the_task_after_an_outage_misses_nothing(self, bench: "Bench", every: Every) -> None:
         scheduler, began = bench.scheduler(), bench.now_ms() - 5 * HOUR_MS
-        storing = Storing(schedule=every("s", 3_600), revision=0, next_at=began)
-        bench.run(calls.schedule(bench.keys, [storing], message_limit=9_999))
+        writes = ScheduleWrite(schedule=every("s", 3_600), revision=0, next_at=began)
+        bench.run(calls.schedule(bench.keys, [writes], message_limit=9_999))
         found = scheduler.schedules.update(every("s", 3_600, args=[1]))
         assert (found.next_ms, found.missed) == (began, 0)
 
     def test_one_that_cannot_be_computed_here_is_stopped_all_the_same(self, bench: "Bench", every: Every) -> None:
         scheduler, at = bench.scheduler(), bench.now_ms()
         mars = stored_schedule_with(every("s", 1), every_ms=None, cron="@daily", timezone="Mars/Olympus")
-        bench.run(calls.schedule(bench.keys, [Storing(schedule=mars, revision=0, next_at=at)], message_limit=9_999))
+        bench.run(
+            calls.schedule(bench.keys, [ScheduleWrite(schedule=mars, revision=0, next_at=at)], message_limit=9_999)
+        )
         assert scheduler.schedules.pause("s")
         assert scheduler.schedules.update(every("s", 3_600)).missed == 1
 
@@ -266,7 +268,7 @@ class TestReading:
         scheduler = bench.scheduler()
         scheduler.schedules.add(every("a", 3_600))
         mars = stored_schedule_with(every("b", 1), every_ms=None, cron="@daily", timezone="Mars/Olympus")
-        bench.run(calls.schedule(bench.keys, [Storing(schedule=mars, revision=0)], message_limit=9_999))
+        bench.run(calls.schedule(bench.keys, [ScheduleWrite(schedule=mars, revision=0)], message_limit=9_999))
         assert [(one.schedule_id, one.next_at is None) for one in scheduler.schedules.list()] == [
             ("a", False),
             ("b", True),
@@ -284,7 +286,9 @@ class TestReading:
     def test_one_that_is_over_is_not_due_next_until_it_is_forgotten(self, bench: "Bench", every: Every) -> None:
         scheduler, at = bench.scheduler(), bench.now_ms()
         over = every("a", 3_600)
-        bench.run(calls.schedule(bench.keys, [Storing(schedule=over, revision=0, next_at=at)], message_limit=9_999))
+        bench.run(
+            calls.schedule(bench.keys, [ScheduleWrite(schedule=over, revision=0, next_at=at)], message_limit=9_999)
+        )
         move = calls.move(over, 1, time=at, following=None, fire_at=at)
         bench.run(calls.fire(bench.keys, [move], term=1, result_ttl_ms=10_000))
         scheduler.schedules.add(every("b", 86_400 * 100))

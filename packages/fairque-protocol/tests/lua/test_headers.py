@@ -9,7 +9,7 @@ import pytest
 from fairque.protocol.calls.endings import Failed, Finished, Released
 from fairque.protocol.calls.limits import Setting
 from fairque.protocol.calls.progress import Reported
-from fairque.protocol.calls.schedules import Storing
+from fairque.protocol.calls.schedules import ScheduleWrite
 from fairque.protocol.limits import LIMITS
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.progress import Progress
@@ -57,7 +57,7 @@ def sample(name: str, number: int) -> Call[Any]:
     ttl = {"result_ttl_ms": 1}
     both = {**ttl, "dead_ttl_ms": 1}
     schedules = [stored_schedule(schedule_id=f"s{n}", every_ms=1_000, user_id="ann") for n in each]
-    storing = [Storing(schedule=one, revision=0) for one in schedules]
+    writes = [ScheduleWrite(schedule=one, revision=0) for one in schedules]
     moves = [calls.move(one, 1, time=5, following=9, fire_at=5) for one in schedules]
     builders: dict[str, Any] = {
         "push": lambda: calls.push(KEYS, [Task(user_id="ann") for _ in each], message_limit=1_000),
@@ -81,7 +81,7 @@ def sample(name: str, number: int) -> Call[Any]:
         "read_user": lambda: calls.read_user(KEYS, "ann"),
         "read_users": lambda: calls.read_users(KEYS),
         "read_configured": lambda: calls.read_configured(KEYS),
-        "schedule": lambda: calls.schedule(KEYS, storing, message_limit=500),
+        "schedule": lambda: calls.schedule(KEYS, writes, message_limit=500),
         "enable": lambda: calls.enable(KEYS, "s", on=True),
         "unschedule": lambda: calls.unschedule(KEYS, "s"),
         "read_schedule": lambda: calls.read_some(KEYS, [one.schedule_id for one in schedules]),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fairque.protocol.errors import InvalidTask, OutputMissing, ProtocolError
 from fairque.protocol.jsonvalue import MAX_DEPTH, check_json
 from fairque.protocol.model.dependencies import After
-from fairque.protocol.model.outputs import Input, Output, StoredOutputs, edges, fill_in, take_out
+from fairque.protocol.model.outputs import Input, Output, StoredOutputs, edges, extract_outputs, fill_in
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.task import Task
 
@@ -102,7 +102,7 @@ class TestTakingOutAndFillingIn:
     @given(st.lists(values, max_size=3), st.dictionaries(st.text(max_size=3), values, max_size=3))
     def test_extracted_outputs_are_restored_to_their_places(self, args: list[Any], kwargs: dict[str, Any]) -> None:
         before = copy.deepcopy((args, kwargs))
-        plain_args, plain_kwargs, inputs = take_out(tuple(args), kwargs)
+        plain_args, plain_kwargs, inputs = extract_outputs(tuple(args), kwargs)
         assert (args, kwargs) == before
         assert len(inputs) == count(args) + count(kwargs)
         check_json([plain_args, plain_kwargs], "arguments")
@@ -110,13 +110,13 @@ class TestTakingOutAndFillingIn:
         assert filled == (tuple(args), kwargs)
 
     def test_the_path_of_each_output_is_returned(self) -> None:
-        _, _, inputs = take_out((1, [OUTPUT, {"a": (OUTPUT["x"],)}]), {"b": OUTPUT})
+        _, _, inputs = extract_outputs((1, [OUTPUT, {"a": (OUTPUT["x"],)}]), {"b": OUTPUT})
         assert inputs == [Input((1, 0), OUTPUT), Input((1, 1, "a", 0), OUTPUT["x"]), Input(("b",), OUTPUT)]
 
     def test_a_value_that_contains_itself_is_left_to_the_depth_check(self) -> None:
         endless: list[Any] = [OUTPUT]
         endless.append(endless)
-        plain, _, inputs = take_out((endless,), {})
+        plain, _, inputs = extract_outputs((endless,), {})
         assert len(inputs) == MAX_DEPTH - 1
         with pytest.raises(InvalidTask, match="nested deeper than 32 levels"):
             check_json(plain, "args")
@@ -125,7 +125,7 @@ class TestTakingOutAndFillingIn:
         value: Any = OUTPUT
         for _ in range(MAX_DEPTH - 1):
             value = [value]
-        plain, _, inputs = take_out((value,), {})
+        plain, _, inputs = extract_outputs((value,), {})
         check_json(plain, "args")
         assert len(inputs) == 1
 

@@ -74,13 +74,13 @@ def dumped(root: Any) -> dict[bytes, bytes]:
 def corpus(admin: Runner) -> dict[str, Call[Any]]:
     """Fill a queue, and return a call of each script that would change or read much there."""
     brought = stored_schedule(schedule_id="s", every_ms=1_000, user_id="ann", func="f")
-    storing = calls.Storing(schedule=brought, revision=0, next_at=1_000)
+    writes = calls.ScheduleWrite(schedule=brought, revision=0, next_at=1_000)
     admin.run(calls.limit(QUEUE, [calls.Setting("bob", "rate", 10)]))
     admin.run(push("a", "b", "c", "d", "e"))
     admin.run(push("k", dedup_key="k"))
     admin.run(push("child", depends_on=["a"]))
     admin.run(calls.watch(QUEUE, "a", "me"))
-    admin.run(calls.schedule(QUEUE, [storing], message_limit=1_000))
+    admin.run(calls.schedule(QUEUE, [writes], message_limit=1_000))
     admin.run(calls.lead(QUEUE, "me", lease_ms=60_000))
     a, b, c, d = admin.run(pop(4)).tasks
     admin.run(calls.fail(QUEUE, [calls.Failed(d.task_id, d.token, 1, "dead", 0, b"{}")], **TTLS))
@@ -105,7 +105,7 @@ def corpus(admin: Runner) -> dict[str, Call[Any]]:
         calls.delete(QUEUE, [d.task_id], result_ttl_ms=1_000),
         calls.schedule(
             QUEUE,
-            [calls.Storing(schedule=stored_schedule_with(brought, schedule_id="z"), revision=0)],
+            [calls.ScheduleWrite(schedule=stored_schedule_with(brought, schedule_id="z"), revision=0)],
             message_limit=999,
         ),
         calls.enable(QUEUE, "s", on=False),

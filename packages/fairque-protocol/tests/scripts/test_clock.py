@@ -6,7 +6,7 @@ import pytest
 
 from fairque.console.verifier import verify
 from fairque.protocol.calls.limits import ALL_USERS, Setting
-from fairque.protocol.calls.schedules import Storing
+from fairque.protocol.calls.schedules import ScheduleWrite
 from fairque.protocol.durations import from_epoch_ms
 from fairque.protocol.model.standing import TaskStanding
 from fairque.protocol.model.states import TaskState
@@ -222,7 +222,7 @@ class TestBack:
 
     def test_a_schedule_whose_next_run_is_not_computed_continues_from_now(self, queue: "Bench", back: Step) -> None:
         often = stored_schedule(schedule_id="s", every_ms=60_000, user_id="ann", func="f")
-        queue.run(calls.schedule(queue.keys, [Storing(schedule=often, revision=0)], message_limit=1_000))
+        queue.run(calls.schedule(queue.keys, [ScheduleWrite(schedule=often, revision=0)], message_limit=1_000))
         back(queue)
         found = queue.run(calls.due(queue.keys, ahead_ms=0, most=10))
         assert [name for name, _ in found.times] == ["s"]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairque.protocol.calls.fire import Fired, Firing, Move
-from fairque.protocol.calls.schedules import Storing
+from fairque.protocol.calls.schedules import ScheduleWrite
 from fairque.protocol.durations import from_epoch_ms
 from fairque.protocol.model.schedule_infos import Miss, Moved, ScheduleInfo
 from fairque.protocol.model.schedules import Schedule, task_id_of
@@ -38,8 +38,8 @@ class Clockwork:
         self.start = queue.now_ms
 
     def store(self, *schedules: Schedule, revision: int | None = 0) -> None:
-        storing = [Storing(schedule=one, revision=revision, next_at=self.start) for one in schedules]
-        self.queue.run(calls.schedule(self.queue.keys, storing, message_limit=262_144))
+        writes = [ScheduleWrite(schedule=one, revision=revision, next_at=self.start) for one in schedules]
+        self.queue.run(calls.schedule(self.queue.keys, writes, message_limit=262_144))
 
     def read(self, name: str = "s") -> ScheduleInfo:
         return self.queue.run(calls.read_schedule(self.queue.keys, name))
@@ -203,7 +203,9 @@ class TestManyTimes:
 
 class TestWithoutATask:
     def test_the_first_run_is_set_only_once(self, queue: "Bench", clockwork: Clockwork) -> None:
-        queue.run(calls.schedule(queue.keys, [Storing(schedule=every_second(), revision=0)], message_limit=262_144))
+        queue.run(
+            calls.schedule(queue.keys, [ScheduleWrite(schedule=every_second(), revision=0)], message_limit=262_144)
+        )
         assert clockwork.move(None, 5_000).next_at == 5_000
         assert clockwork.move(None, 9_000) == Fired(Status.ALREADY, 5_000, 0)
 
@@ -344,7 +346,7 @@ class TestLeading:
         before = queue.snapshot()
         at = clockwork.start
         move = calls.move(every_second(), 1, time=at, following=at + 1_000, fire_at=at)
-        assert clockwork.moves(move, term=1).ruling == 2
+        assert clockwork.moves(move, term=1).later_term == 2
         assert queue.snapshot() == before
         assert clockwork.moves(move, term=2).fired[0].code == Status.OK
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from fairque.console.verifier import verify
-from fairque.protocol.calls.schedules import Storing
+from fairque.protocol.calls.schedules import ScheduleWrite
 from fairque.protocol.errors import ProtocolError
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.scripts import script_names
@@ -65,13 +65,13 @@ def life(queue: "Bench") -> dict[str, list[tuple[Any, ...]]]:
     queue.release(third)
     queue.cancel("t3")
     queue.sweep()
-    storing = [
-        Storing(schedule=BROUGHT, revision=0, next_at=queue.now_ms),
-        Storing(schedule=stored_schedule_with(BROUGHT, schedule_id="off", paused=True), revision=0),
+    writes = [
+        ScheduleWrite(schedule=BROUGHT, revision=0, next_at=queue.now_ms),
+        ScheduleWrite(schedule=stored_schedule_with(BROUGHT, schedule_id="off", paused=True), revision=0),
     ]
     at = queue.now_ms
     move = calls.move(BROUGHT, 1, time=at, following=at + 1_000, fire_at=at)
-    queue.run(calls.schedule(queue.keys, storing, message_limit=10_000))
+    queue.run(calls.schedule(queue.keys, writes, message_limit=10_000))
     queue.run(calls.fire(queue.keys, [move], term=1, result_ttl_ms=60_000))
     queue.info("t1")
     queue.stats()

@@ -118,7 +118,9 @@ def clockwork(new_queue: Callable[[], "Bench"]) -> Iterator["Bench"]:
     queue = new_queue()
     often = stored_schedule(schedule_id="s", every_ms=1_000, user_id="ann", func="f", overlap="skip")
     start = queue.now_ms
-    queue.run(calls.schedule(queue.keys, [calls.Storing(schedule=often, revision=0, next_at=start)], message_limit=999))
+    queue.run(
+        calls.schedule(queue.keys, [calls.ScheduleWrite(schedule=often, revision=0, next_at=start)], message_limit=999)
+    )
     queue.advance(2_000)
     for time, fire_at, missed in ((start, start + 1_000, 1), (start + 1_500, start + 1_500, 0)):
         move = calls.move(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fairque.protocol.calls.schedules import Overdue, Storing
+from fairque.protocol.calls.schedules import Overdue, ScheduleWrite
 from fairque.protocol.durations import from_epoch_ms
 from fairque.protocol.errors import BatchTooLarge, InvalidSchedule, ProtocolError, ScheduleConflict, ScheduleNotFound
 from fairque.protocol.model.retry import Backoff
@@ -36,8 +36,8 @@ def store(queue: "Bench") -> Store:
         overdue: Overdue | None = None,
         message_limit: int = 262_144,
     ) -> list[tuple[Status, int]]:
-        storing = [Storing(schedule=one, revision=revision, next_at=next_at, overdue=overdue) for one in schedules]
-        stored = queue.run(calls.schedule(queue.keys, storing, message_limit=message_limit))
+        writes = [ScheduleWrite(schedule=one, revision=revision, next_at=next_at, overdue=overdue) for one in schedules]
+        stored = queue.run(calls.schedule(queue.keys, writes, message_limit=message_limit))
         return [(one.code, one.revision) for one in stored]
 
     return store
@@ -418,14 +418,14 @@ class TestBadInput:
         )
 
     def test_a_message_above_the_limit_is_refused_before_it_can_ever_fire(self, queue: "Bench") -> None:
-        large = Storing(schedule=hourly(payload="x" * 500), revision=0)
+        large = ScheduleWrite(schedule=hourly(payload="x" * 500), revision=0)
         with pytest.raises(InvalidSchedule, match=r"the message of its tasks has 6\d\d bytes, allowed are 500"):
             calls.schedule(queue.keys, [large], message_limit=500)
 
     @pytest.mark.parametrize("number", [0, 101])
     def test_a_call_stores_1_to_100_schedules(self, queue: "Bench", number: int) -> None:
         with pytest.raises(BatchTooLarge, match="an atomic call takes 1 to 100"):
-            calls.schedule(queue.keys, [Storing(schedule=hourly(), revision=0)] * number, message_limit=500)
+            calls.schedule(queue.keys, [ScheduleWrite(schedule=hourly(), revision=0)] * number, message_limit=500)
 
     @pytest.mark.parametrize("name", ["", "a\nb", "x" * 101, 5])
     def test_an_invalid_id_is_neither_read_nor_deleted(self, queue: "Bench", name: Any) -> None:

@@ -16,7 +16,7 @@ from hypothesis.stateful import (
 )
 
 from fairque.protocol.calls.fire import Move
-from fairque.protocol.calls.schedules import Overdue, Storing
+from fairque.protocol.calls.schedules import Overdue, ScheduleWrite
 from fairque.protocol.model.schedule_infos import ScheduleInfo
 from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.wire.status import Status
@@ -113,8 +113,8 @@ class Schedules(RuleBasedStateMachine):
         return self.changes
 
     def store(self, name: str, wanted: Known, revision: int | None, overdue: Overdue | None = None) -> Any:
-        storing = [Storing(schedule=wanted.definition(name), revision=revision, overdue=overdue)]
-        call = calls.schedule(self.queue.keys, storing, message_limit=10_000)
+        writes = [ScheduleWrite(schedule=wanted.definition(name), revision=revision, overdue=overdue)]
+        call = calls.schedule(self.queue.keys, writes, message_limit=10_000)
         self.sent = [call]
         return self.queue.run(call)
 
@@ -193,7 +193,7 @@ class Schedules(RuleBasedStateMachine):
             self.sent = [call]
             answer = self.queue.run(call)
             if number < self.lock[1]:
-                assert answer.ruling == self.lock[1]
+                assert answer.later_term == self.lock[1]
                 return
             assert [one.code for one in answer.fired] == [
                 self._expected(row, one) for row, one in zip(self.views[leader], moves, strict=True)

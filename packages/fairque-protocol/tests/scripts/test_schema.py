@@ -7,7 +7,7 @@ import pytest
 from fairque.protocol.calls.endings import Failed, Finished, Released
 from fairque.protocol.calls.limits import Setting
 from fairque.protocol.calls.progress import Reported
-from fairque.protocol.calls.schedules import Storing
+from fairque.protocol.calls.schedules import ScheduleWrite
 from fairque.protocol.errors import SchemaMismatch
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.wire.call import Call
@@ -51,7 +51,7 @@ def every_call(keys: QueueKeys, queue: "Bench") -> dict[str, Call[Any]]:
         calls.explain(keys, "t1"),
         calls.rights(keys, ["GET *"]),
         calls.read_outputs(keys, "t2", ["t1"]),
-        calls.schedule(keys, [Storing(schedule=nightly, revision=0)], message_limit=1_000),
+        calls.schedule(keys, [ScheduleWrite(schedule=nightly, revision=0)], message_limit=1_000),
         calls.enable(keys, "s", on=True),
         calls.unschedule(keys, "s"),
         calls.read_schedule(keys, "s"),

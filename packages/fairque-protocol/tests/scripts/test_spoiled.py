@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pytest
 
 from fairque.console.verifier import Report, verify
-from fairque.protocol.calls.schedules import Storing
+from fairque.protocol.calls.schedules import ScheduleWrite
 from fairque.protocol.errors import FairqueError, ProtocolError, SchemaMismatch
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.testing.internal import calls, stored_schedule, stored_schedule_with
@@ -93,11 +93,11 @@ def busy(queue: "Bench") -> None:
     queue.fill("zoe", 3)
     queue.finish(long, ran_us=5_000_000)
     queue.push(queue.task("eve", task_id="late", depends_on=[done.task_id]))
-    storing = [
-        Storing(schedule=stored_schedule_with(BROUGHT, schedule_id=name), revision=0, next_at=queue.now_ms)
+    writes = [
+        ScheduleWrite(schedule=stored_schedule_with(BROUGHT, schedule_id=name), revision=0, next_at=queue.now_ms)
         for name in "qrst"
     ]
-    queue.run(calls.schedule(queue.keys, storing, message_limit=10_000))
+    queue.run(calls.schedule(queue.keys, writes, message_limit=10_000))
     queue.run(calls.lead(queue.keys, "me", lease_ms=10_000))
     for step in range(2):
         at = queue.now_ms + step
@@ -166,7 +166,7 @@ def use(queue: "Bench", turn: int, *, watched: bool = False) -> list[str]:
     k, ttl = queue.keys, {"result_ttl_ms": 60_000}
     both = {**ttl, "dead_ttl_ms": 60_000}
     move = calls.move(BROUGHT, 1, time=queue.now_ms, following=queue.now_ms + 9, fire_at=queue.now_ms)
-    storing = Storing(
+    writes = ScheduleWrite(
         schedule=stored_schedule_with(BROUGHT, schedule_id=f"z{turn}"), revision=0, next_at=queue.now_ms + 5
     )
     pop = queue.pop_call(4)
@@ -190,7 +190,7 @@ def use(queue: "Bench", turn: int, *, watched: bool = False) -> list[str]:
         lambda: calls.sweep(k, guard_ms=1_000, max_lost_workers=5, **both),
         lambda: calls.configure(k, backlog=9_000 + turn),
         lambda: calls.lead(k, f"other{turn}", lease_ms=10_000),
-        lambda: calls.schedule(k, [storing], message_limit=9_999),
+        lambda: calls.schedule(k, [writes], message_limit=9_999),
         lambda: calls.enable(k, "s", on=turn % 2 == 0),
         lambda: calls.fire(k, [move], term=10**13, **ttl),
         lambda: calls.unschedule(k, f"z{turn}"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fairque.console.verifier import Report, verify
-from fairque.protocol.calls.schedules import Storing
+from fairque.protocol.calls.schedules import ScheduleWrite
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.wire.scripts import script, script_names
@@ -642,8 +642,8 @@ class TestSchedules:
             stored_schedule(schedule_id=name, every_ms=1_000, user_id="ann", func="f", paused=name == "off")
             for name in ("s", "off", "other")
         ]
-        storing = [Storing(schedule=one, revision=0, next_at=queue.now_ms + 5_000) for one in schedules]
-        queue.run(calls.schedule(queue.keys, storing, message_limit=262_144))
+        writes = [ScheduleWrite(schedule=one, revision=0, next_at=queue.now_ms + 5_000) for one in schedules]
+        queue.run(calls.schedule(queue.keys, writes, message_limit=262_144))
         return queue
 
     def broken(self, queue: "Bench", name: str) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairque.protocol.errors import InvalidTask, ProtocolError
-from fairque.protocol.model.outputs import Output, take_out
+from fairque.protocol.model.outputs import Output, extract_outputs
 from fairque.protocol.model.registry import REGISTRY
 from fairque.protocol.model.retry import Backoff
 from fairque.protocol.model.states import Priority
@@ -74,7 +74,7 @@ def test_outputs_are_restored_to_their_places_and_are_dependencies(
     message = encode_task(task)
     assert decode_task(message.data) == with_fields(task, depends_on=message.parents)
     assert {p.task_id for p in message.parents} == {p.task_id for p in task.depends_on} | {
-        one.output.task_id for one in take_out(task.args, task.kwargs)[2]
+        one.output.task_id for one in extract_outputs(task.args, task.kwargs)[2]
     }
     assert encode_task(decode_task(message.data)) == message
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fairque.protocol.errors import FairqueError, InvalidTask, UnknownFunction
-from fairque.protocol.model.context import running_in
+from fairque.protocol.model.context import set_current_context
 from fairque.protocol.model.registry import Registry
 from fairque.worker import FunctionTaskHandler, Task, TaskContext, TaskHandler, current_context
 
@@ -95,7 +95,7 @@ def test_the_context_of_one_thread_is_not_that_of_another() -> None:
     context = context_of(Task(user_id="ann"))
 
     def inside() -> str:
-        running_in(context)
+        set_current_context(context)
         return current_context().task_id
 
     assert contextvars.Context().run(inside) == context.task_id

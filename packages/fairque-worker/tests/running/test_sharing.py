@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fairque.protocol.errors import TaskTimeout
-from fairque.protocol.model.context import running_in
+from fairque.protocol.model.context import set_current_context
 from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import StopReason, Task, TaskContext
 from fairque.worker.running.to_thread import _MOST, Helpers
@@ -110,7 +110,7 @@ class TestCallsInOtherThreads:
         waits = []
         for number in range(3):
             context = copy_context()
-            context.run(running_in, TaskContext(Task(user_id=f"u{number}"), attempt=1, fence=1, deadline=0.0))
+            context.run(set_current_context, TaskContext(Task(user_id=f"u{number}"), attempt=1, fence=1, deadline=0.0))
             waits += [context.run(pool.submit, gate.wait, PATIENCE) for _ in range(_MOST)]
         eventually(lambda: all(one.running() for one in waits), what="a thread for each")
         gate.set()

@@ -6,7 +6,7 @@ from attrs import fields, frozen
 
 from fairque.client.schedule_misses import overdue
 from fairque.client.steps import Steps
-from fairque.protocol.calls.schedules import Scheduled, Storing, read_schedules, unschedule
+from fairque.protocol.calls.schedules import Scheduled, ScheduleWrite, read_schedules, unschedule
 from fairque.protocol.calls.schedules import schedule as schedule_call
 from fairque.protocol.errors import BatchTooLarge, ScheduleConflict, ScheduleNotFound
 from fairque.protocol.model.schedule_infos import ScheduleInfo, UnreadableSchedule
@@ -45,7 +45,7 @@ class Plan:
             are kept.
     """
 
-    storing: tuple[Storing, ...]
+    writes: tuple[ScheduleWrite, ...]
     changes: tuple[str, ...]
     unchanged: int
     over: tuple[str, ...]
@@ -81,14 +81,14 @@ def plan(
         unreadable: Stored schedules that it cannot read. Declared ones are stored again.
     """
     damaged = {schedule.schedule_id: schedule for schedule in unreadable}
-    storing, changes, over, replaced, unchanged, names = [], [], [], [], 0, set()
+    writes, changes, over, replaced, unchanged, names = [], [], [], [], 0, set()
     for schedule in declared:
         name = schedule.schedule_id
         names.add(name)
         known, next_at = stored.get(name), time_after(schedule, now_ms)
         if (lost := damaged.pop(name, None)) is not None:
             replaced.append(lost)
-            storing.append(Storing(schedule=schedule, revision=0, next_at=next_at))
+            writes.append(ScheduleWrite(schedule=schedule, revision=0, next_at=next_at))
             changes.append(f"{lost.problem}: stored again")
         elif known is None and next_at is None:
             over.append(name)
@@ -97,11 +97,11 @@ def plan(
         else:
             revision = 0 if known is None else known.revision
             late = None if known is None or not _other_times(schedule, known) else overdue(known, now_ms)
-            storing.append(Storing(schedule=schedule, revision=revision, next_at=next_at, overdue=late))
+            writes.append(ScheduleWrite(schedule=schedule, revision=revision, next_at=next_at, overdue=late))
             changes.append(f"schedule {name!r}: {'added' if known is None else _differences(schedule, known)}")
     undeclared = tuple(info for name, info in sorted(stored.items()) if info.schedule.declared and name not in names)
     return Plan(
-        storing=tuple(storing),
+        writes=tuple(writes),
         changes=tuple(changes),
         unchanged=unchanged,
         over=tuple(over),
@@ -135,7 +135,7 @@ def apply_schedules(
     for remaining_tries in reversed(range(_TRIES)):
         planned = plan(declared, *(yield from _all(keys)))
         # All calls are built before the first is sent, so that an invalid schedule changes nothing.
-        calls = _calls(keys, planned.storing, message_limit)
+        calls = _calls(keys, planned.writes, message_limit)
         if dry_run:
             return planned
         try:
@@ -154,17 +154,17 @@ def apply_schedules(
     raise AssertionError("unreachable")
 
 
-def _calls(keys: QueueKeys, storing: Sequence[Storing], message_limit: int) -> list[Call[list[Scheduled]]]:
+def _calls(keys: QueueKeys, writes: Sequence[ScheduleWrite], message_limit: int) -> list[Call[list[Scheduled]]]:
     """Build as few calls as the limits on schedules and bytes per call allow."""
-    if not storing:
+    if not writes:
         return []
     try:
-        return [schedule_call(keys, storing, message_limit=message_limit)]
+        return [schedule_call(keys, writes, message_limit=message_limit)]
     except BatchTooLarge:
-        if len(storing) == 1:
+        if len(writes) == 1:
             raise
-        half = len(storing) // 2
-        return _calls(keys, storing[:half], message_limit) + _calls(keys, storing[half:], message_limit)
+        half = len(writes) // 2
+        return _calls(keys, writes[:half], message_limit) + _calls(keys, writes[half:], message_limit)
 
 
 def _all(keys: QueueKeys) -> Steps[tuple[dict[str, ScheduleInfo], int, list[UnreadableSchedule]]]:

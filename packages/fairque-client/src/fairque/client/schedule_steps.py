@@ -11,7 +11,7 @@ from fairque.client.schedule_checks import all_problems, problems_of_all, why_ne
 from fairque.client.schedule_misses import overdue
 from fairque.client.schedule_plans import Plan, apply_schedules
 from fairque.client.steps import Steps
-from fairque.protocol.calls.schedules import Storing, due, enable, read_schedule, read_scheduler, read_some
+from fairque.protocol.calls.schedules import ScheduleWrite, due, enable, read_schedule, read_scheduler, read_some
 from fairque.protocol.calls.schedules import schedule as schedule_call
 from fairque.protocol.errors import InvalidSchedule, ProtocolError, ScheduleNotFound
 from fairque.protocol.model.schedule_infos import ScheduleInfo
@@ -53,7 +53,7 @@ def store_schedule(
     if revision == 0 and next_ms is None:
         raise InvalidSchedule([why_never(schedule, status.at_ms, known)])
     late = None if known is None else overdue(known, status.at_ms)
-    change = Storing(schedule=schedule, revision=revision, next_at=next_ms, overdue=late)
+    change = ScheduleWrite(schedule=schedule, revision=revision, next_at=next_ms, overdue=late)
     yield schedule_call(keys, [change], message_limit=message_limit)
     return with_next((yield read_schedule(keys, schedule.schedule_id)))
 

@@ -139,10 +139,10 @@ class Agenda:
         answers: list[Firing] = self._runner.run_all(calls)
         received = clock.monotonic()
         for part, answer in zip(parts, answers, strict=True):
-            if answer.ruling is None:
+            if answer.later_term is None:
                 self._clock.note(answer.at_ms, sent, received)
                 self._apply(part, answer)
-        return None if any(answer.ruling is not None for answer in answers) else True
+        return None if any(answer.later_term is not None for answer in answers) else True
 
     def _held_back(self, schedule_id: str, at: int, now_ms: int) -> bool:
         entry = self._window.find(schedule_id)

@@ -2,6 +2,6 @@
 
 from fairque.console.verifier.report import Report
 from fairque.console.verifier.walk import verify
-from fairque.protocol.calls.verify import Found
+from fairque.protocol.calls.verify import Finding
 
-__all__ = ["Found", "Report", "verify"]
+__all__ = ["Finding", "Report", "verify"]

@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import asdict, define, field
 
-from fairque.protocol.calls.verify import Found
+from fairque.protocol.calls.verify import Finding
 
 __all__ = ["MOST_LISTED", "Report"]
 
@@ -30,7 +30,7 @@ class Report:
 
     queue: str
     fix: bool
-    found: list[Found] = field(factory=list)
+    found: list[Finding] = field(factory=list)
     kinds: Counter[str] = field(factory=Counter)
     left: int = 0
     unseen: list[str] = field(factory=list)
@@ -41,7 +41,7 @@ class Report:
         """Whether there are no findings."""
         return not self.kinds
 
-    def add(self, found: Iterable[Found]) -> None:
+    def add(self, found: Iterable[Finding]) -> None:
         """Add findings."""
         for finding in found:
             if finding.kind == "unseen":
@@ -69,5 +69,5 @@ class Report:
         return lines
 
 
-def _mark(finding: Found) -> str:
+def _mark(finding: Finding) -> str:
     return "fixed" if finding.fixed else "found"

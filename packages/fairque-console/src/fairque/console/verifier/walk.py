@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from fairque.console.verifier.report import Report
 from fairque.protocol.calls.verify import (
-    Found,
+    Finding,
     verify_counts,
     verify_keys,
     verify_parents,
@@ -106,7 +106,7 @@ class _Walk:
         ]
         if unreadable:
             what = "everything else, since the settings of the queue cannot be read"
-            self.report.add([Found("unseen", "", what, fixed=False)])
+            self.report.add([Finding("unseen", "", what, fixed=False)])
         return not unreadable
 
     def keys_and_tasks(self) -> None:
@@ -137,7 +137,7 @@ class _Walk:
                     yield task_id, decode_task(message).depends_on
             except ProtocolError:
                 what = "the dependencies of tasks whose messages cannot be read"
-                self.report.add([Found("unseen", task_id.decode(errors="replace"), what, fixed=False)])
+                self.report.add([Finding("unseen", task_id.decode(errors="replace"), what, fixed=False)])
 
     def places(self) -> None:
         """Check the entries of the indexes."""
@@ -161,7 +161,7 @@ class _Walk:
         for chunk in [*_chunks(counting, _COUNTING)] or [[]]:
             self.run(verify_running(self._keys, chunk, fix=self._fix))
 
-    def run(self, call: Call[list[Found]]) -> list[bytes]:
+    def run(self, call: Call[list[Finding]]) -> list[bytes]:
         """Send a call and add its findings to the report; return the users whose running tasks must be counted."""
         try:
             findings = self._runner.run(call)
@@ -169,7 +169,7 @@ class _Walk:
             # Without fix, a key of the wrong type stays and fails further calls; it has already been reported.
             if "WRONGTYPE" not in str(error):
                 raise
-            self.report.add([Found("unseen", "", "the data next to a key of the wrong type", fixed=False)])
+            self.report.add([Finding("unseen", "", "the data next to a key of the wrong type", fixed=False)])
             return []
         self.report.add(finding for finding in findings if finding.kind != "counts")
         return [finding.name.encode() for finding in findings if finding.kind == "counts"]

@@ -66,12 +66,12 @@ class Firing:
 
     Attributes:
         at_ms: When it was made, in milliseconds since the epoch by the server's clock.
-        ruling: The term of a later leader, if the caller no longer leads and nothing was done; otherwise None.
+        later_term: The term of a later leader, if the caller no longer leads and nothing was done; otherwise None.
         fired: The result of each move.
     """
 
     at_ms: int
-    ruling: int | None
+    later_term: int | None
     fired: tuple[Fired, ...]
 
 

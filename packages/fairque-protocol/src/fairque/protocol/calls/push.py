@@ -9,7 +9,7 @@ from attrs import frozen
 from fairque.protocol.durations import to_us
 from fairque.protocol.errors import BatchTooLarge, QueueFull, TaskConflict, TaskTooLarge, UnknownDependency
 from fairque.protocol.model.dependencies import parent_lines, parents_first
-from fairque.protocol.model.outputs import take_out
+from fairque.protocol.model.outputs import extract_outputs
 from fairque.protocol.model.registry import parameter_name
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.model.task import Task
@@ -151,7 +151,7 @@ def _argument(tasks: Sequence[Task[Any]], task_id: str, parent_id: str) -> str:
     """Return the name of the argument that uses an output of the other task; empty if none does."""
     for task in tasks:
         if task.task_id == task_id:
-            for found in take_out(task.args, task.kwargs)[2]:
+            for found in extract_outputs(task.args, task.kwargs)[2]:
                 if found.output.task_id == parent_id:
                     return parameter_name(task.func, found.at[0]) or f"args[{found.at[0]}]"
     return ""

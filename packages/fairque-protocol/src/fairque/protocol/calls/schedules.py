@@ -13,7 +13,7 @@ from fairque.protocol.errors import (
     ScheduleConflict,
     ScheduleNotFound,
 )
-from fairque.protocol.model.page import page_begin
+from fairque.protocol.model.page import page_start
 from fairque.protocol.model.schedule_infos import (
     Miss,
     Moved,
@@ -43,8 +43,8 @@ __all__ = [
     "MAX_SCHEDULES",
     "Due",
     "Overdue",
+    "ScheduleWrite",
     "Scheduled",
-    "Storing",
     "due",
     "enable",
     "read_known",
@@ -82,7 +82,7 @@ class Overdue:
 
 
 @frozen(kw_only=True)
-class Storing:
+class ScheduleWrite:
     """A schedule to be stored.
 
     Attributes:
@@ -119,30 +119,30 @@ class Due:
     times: tuple[tuple[str, int], ...]
 
 
-def schedule(keys: QueueKeys, storing: Sequence[Storing], *, message_limit: int) -> Call[list[Scheduled]]:
+def schedule(keys: QueueKeys, writes: Sequence[ScheduleWrite], *, message_limit: int) -> Call[list[Scheduled]]:
     """Build the call that stores 1 to 100 schedules, all or none; it answers for each, in order.
 
     Reading the answer raises `ScheduleConflict` or `ScheduleNotFound`.
 
     Args:
         keys: The queue.
-        storing: The schedules.
+        writes: The schedules.
         message_limit: Bytes of the largest message of a task.
 
     Raises:
         InvalidSchedule: With all problems of all schedules. Nothing was sent.
         BatchTooLarge: There are more than 100, or more than 4 MiB.
     """
-    if not 1 <= len(storing) <= MAX_SCHEDULES:
-        raise BatchTooLarge(f"{len(storing):,} schedules in one call: an atomic call takes 1 to {MAX_SCHEDULES}")
-    problems = [problem for change in storing for problem in _problems(change.schedule, message_limit)]
-    ids = [change.schedule.schedule_id for change in storing]
+    if not 1 <= len(writes) <= MAX_SCHEDULES:
+        raise BatchTooLarge(f"{len(writes):,} schedules in one call: an atomic call takes 1 to {MAX_SCHEDULES}")
+    problems = [problem for change in writes for problem in _problems(change.schedule, message_limit)]
+    ids = [change.schedule.schedule_id for change in writes]
     duplicates = sorted({schedule_id for schedule_id in ids if ids.count(schedule_id) > 1})
     problems += [f"schedule {shown(schedule_id, 110)}: it is there twice" for schedule_id in duplicates]
     if problems:
         raise InvalidSchedule(problems)
     args: list[Argument] = []
-    for change in storing:
+    for change in writes:
         paused = change.schedule.paused
         args += (
             change.schedule.schedule_id,
@@ -274,7 +274,7 @@ def read_schedules(
                 unreadable.append(lost)
         return SchedulePage(at_ms=int(now_ms), rows=tuple(rows), unreadable=tuple(unreadable), next=following)
 
-    return Call("read_schedules", keys, (page_begin(after, prefix), most), decode)
+    return Call("read_schedules", keys, (page_start(after, prefix), most), decode)
 
 
 def read_scheduler(keys: QueueKeys) -> Call[SchedulerStatus]:

@@ -10,7 +10,7 @@ from fairque.protocol.durations import from_epoch_ms
 from fairque.protocol.errors import InvalidArgument, TaskNotFound
 from fairque.protocol.limits import CostMode, LimitName, id_problem
 from fairque.protocol.model.limits import Limits
-from fairque.protocol.model.page import Page, page_begin
+from fairque.protocol.model.page import Page, page_start
 from fairque.protocol.model.standing import TaskStanding, UserStanding
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.users import UserRow, waits_for
@@ -82,7 +82,7 @@ def read_users(keys: QueueKeys, *, after: str | None = None, most: int = 100, pr
             read_at=from_epoch_ms(int(answers[1])),
         )
 
-    return Call("read_users", keys, (page_begin(after, prefix), most), decode)
+    return Call("read_users", keys, (page_start(after, prefix), most), decode)
 
 
 def read_configured(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> Call[Configured]:
@@ -102,7 +102,7 @@ def read_configured(keys: QueueKeys, *, after: str | None = None, most: int = 10
             edition=edition_of(answers[3:5]),
         )
 
-    return Call("read_configured", keys, (page_begin(after), most), decode)
+    return Call("read_configured", keys, (page_start(after), most), decode)
 
 
 def explain(keys: QueueKeys, task_id: str) -> Call[TaskStanding]:

@@ -10,7 +10,7 @@ from fairque.protocol.wire.call import Argument, Call, opened, text
 from fairque.protocol.wire.keys import QueueKeys
 
 __all__ = [
-    "Found",
+    "Finding",
     "verify_counts",
     "verify_keys",
     "verify_parents",
@@ -24,7 +24,7 @@ __all__ = [
 
 
 @frozen
-class Found:
+class Finding:
     """An inconsistency.
 
     Attributes:
@@ -42,14 +42,14 @@ class Found:
     fixed: bool
 
 
-def verify_keys(keys: QueueKeys, names: Sequence[bytes], *, fix: bool, dead_ttl_ms: int) -> Call[list[Found]]:
+def verify_keys(keys: QueueKeys, names: Sequence[bytes], *, fix: bool, dead_ttl_ms: int) -> Call[list[Finding]]:
     """Build the call that checks up to 10,000 keys, given without the prefix of the queue."""
     return Call("verify_keys", keys, (int(fix), dead_ttl_ms, *names), _found(keys))
 
 
 def verify_tasks(
     keys: QueueKeys, task_ids: Sequence[bytes], *, fix: bool, dead_ttl_ms: int, result_ttl_ms: int, lease_ms: int
-) -> Call[list[Found]]:
+) -> Call[list[Finding]]:
     """Build the call that checks whether up to 10,000 tasks are in the indexes of their states.
 
     Args:
@@ -65,7 +65,7 @@ def verify_tasks(
 
 def verify_parents(
     keys: QueueKeys, waiting: Sequence[tuple[bytes, Sequence[After]]], *, fix: bool, result_ttl_ms: int
-) -> Call[list[Found]]:
+) -> Call[list[Finding]]:
     """Build the call that checks whether the endings of parents will reach up to 10,000 dependents.
 
     Args:
@@ -82,7 +82,7 @@ def verify_parents(
 
 def verify_places(
     keys: QueueKeys, places: Sequence[tuple[bytes, bytes]], *, fix: bool, dead_ttl_ms: int
-) -> Call[list[Found]]:
+) -> Call[list[Finding]]:
     """Build the call that checks whether tasks belong to the indexes that list them, given pairs of index and task."""
     args: list[Argument] = [int(fix), dead_ttl_ms]
     for place in places:
@@ -90,7 +90,7 @@ def verify_places(
     return Call("verify_places", keys, tuple(args), _found(keys))
 
 
-def verify_users(keys: QueueKeys, user_ids: Sequence[bytes], *, fix: bool, strays: bool = False) -> Call[list[Found]]:
+def verify_users(keys: QueueKeys, user_ids: Sequence[bytes], *, fix: bool, strays: bool = False) -> Call[list[Finding]]:
     """Build the call that checks whether users are in the right rings; with ``strays``, only users without a record.
 
     The answer also lists the users whose records count running tasks, with the kind ``counts``.
@@ -98,7 +98,7 @@ def verify_users(keys: QueueKeys, user_ids: Sequence[bytes], *, fix: bool, stray
     return Call("verify_users", keys, (int(fix), int(strays), *user_ids), _found(keys))
 
 
-def verify_running(keys: QueueKeys, user_ids: Sequence[bytes], *, fix: bool) -> Call[list[Found]]:
+def verify_running(keys: QueueKeys, user_ids: Sequence[bytes], *, fix: bool) -> Call[list[Finding]]:
     """Build the call that compares the numbers of running tasks with the records of their users.
 
     It checks all users with running tasks, and up to 10,000 given users whose records count running tasks.
@@ -108,7 +108,7 @@ def verify_running(keys: QueueKeys, user_ids: Sequence[bytes], *, fix: bool) -> 
 
 def verify_schedules(
     keys: QueueKeys, schedule_ids: Sequence[Argument], *, fix: bool, strays: bool = False
-) -> Call[list[Found]]:
+) -> Call[list[Finding]]:
     """Build the call that checks whether up to 10,000 schedules are readable and due at the right times.
 
     With ``strays`` it checks only schedules that are in an index without a record.
@@ -116,21 +116,21 @@ def verify_schedules(
     return Call("verify_schedules", keys, (int(fix), int(strays), *schedule_ids), _found(keys))
 
 
-def verify_settings(keys: QueueKeys, *, fix: bool) -> Call[list[Found]]:
+def verify_settings(keys: QueueKeys, *, fix: bool) -> Call[list[Finding]]:
     """Build the call that checks the settings of the queue; it comes before the others."""
     return Call("verify_settings", keys, (int(fix),), _found(keys))
 
 
-def verify_counts(keys: QueueKeys, *, fix: bool) -> Call[list[Found]]:
+def verify_counts(keys: QueueKeys, *, fix: bool) -> Call[list[Finding]]:
     """Build the call that compares the counter of queued tasks with the queues."""
     return Call("verify_counts", keys, (int(fix),), _found(keys))
 
 
-def _found(keys: QueueKeys) -> Callable[[list[Any]], list[Found]]:
-    def decode(reply: list[Any]) -> list[Found]:
+def _found(keys: QueueKeys) -> Callable[[list[Any]], list[Finding]]:
+    def decode(reply: list[Any]) -> list[Finding]:
         places = iter(opened(keys, reply)[1:])
         return [
-            Found(text(kind), text(name), text(what), bool(fixed))
+            Finding(text(kind), text(name), text(what), bool(fixed))
             for kind, name, what, fixed in zip(places, places, places, places, strict=True)
         ]
 

@@ -16,7 +16,7 @@ from fairque.protocol.model.stopping import StopReason, StopSignal
 from fairque.protocol.model.task import Task
 from fairque.protocol.model.xcom import XCom
 
-__all__ = ["TaskContext", "context_here", "current_context", "running_in"]
+__all__ = ["TaskContext", "context_here", "current_context", "set_current_context"]
 
 
 class TaskContext:
@@ -161,6 +161,6 @@ def context_here() -> TaskContext | None:
     return _current.get(None)
 
 
-def running_in(context: TaskContext) -> None:
+def set_current_context(context: TaskContext) -> None:
     """Set the current context of this thread or coroutine; for workers."""
     _current.set(context)

@@ -7,7 +7,7 @@ from fairque.protocol import clock
 from fairque.protocol.errors import InvalidTask
 from fairque.protocol.limits import MAX_ID_BYTES, id_problem
 
-__all__ = ["ANY_TASK_ID", "MAX_ID_BYTES", "check_id", "is_made_id", "new_nonce", "new_task_id"]
+__all__ = ["ANY_TASK_ID", "MAX_ID_BYTES", "check_id", "is_generated_id", "new_nonce", "new_task_id"]
 
 #: A placeholder of the same form as the ids of `new_task_id`, for a task that gets its real id later.
 ANY_TASK_ID = "00000000-0000-7000-8000-000000000000"
@@ -22,7 +22,7 @@ def new_task_id() -> str:
     return f"{text[:8]}-{text[8:12]}-7{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
 
 
-def is_made_id(task_id: str) -> bool:
+def is_generated_id(task_id: str) -> bool:
     """Return whether an id has the form of those of `new_task_id`, and so was not chosen by a caller."""
     return _MADE.fullmatch(task_id) is not None
 

@@ -12,7 +12,7 @@ from fairque.protocol.model.ids import check_id
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.showing import shown
 
-__all__ = ["Input", "Output", "StoredOutputs", "edges", "fill_in", "take_out"]
+__all__ = ["Input", "Output", "StoredOutputs", "edges", "extract_outputs", "fill_in"]
 
 Step: TypeAlias = str | int
 
@@ -152,7 +152,7 @@ class Input:
     output: Output
 
 
-def take_out(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any], list[Input]]:
+def extract_outputs(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any], list[Input]]:
     """Return arguments with outputs replaced by None, and the outputs: positional arguments first, then by name."""
     inputs: list[Input] = []
 

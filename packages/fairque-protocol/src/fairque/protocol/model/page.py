@@ -6,7 +6,7 @@ from typing import TypeVar, overload
 
 from attrs import frozen
 
-__all__ = ["Page", "page_begin"]
+__all__ = ["Page", "page_start"]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -40,7 +40,7 @@ class Page(Sequence[T_co]):
         return len(self.items)
 
 
-def page_begin(after: str | None, prefix: str = "") -> str:
+def page_start(after: str | None, prefix: str = "") -> str:
     """Return the start of a page of ids, in the form that the scripts take.
 
     Args:

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from fairque.protocol.errors import InvalidTask
 from fairque.protocol.model.dependencies import After, parents_first
-from fairque.protocol.model.outputs import Output, edges, take_out
+from fairque.protocol.model.outputs import Output, edges, extract_outputs
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.showing import shown
 
@@ -153,7 +153,7 @@ def pipeline(stage: Stage) -> Pipeline[Any]:
 
 def _parents(task: "Task[Any]") -> tuple[After, ...]:
     """Return all dependencies of a task."""
-    return edges(task.depends_on, take_out(task.args, task.kwargs)[2])
+    return edges(task.depends_on, extract_outputs(task.args, task.kwargs)[2])
 
 
 def _after(task: "Task[Any]", parents: Iterable[str]) -> "Task[Any]":

@@ -9,7 +9,7 @@ from attrs import asdict, frozen
 from fairque.protocol.errors import InvalidTask, ProtocolError
 from fairque.protocol.jsonvalue import canonical, check_json, dumps, loads
 from fairque.protocol.model.dependencies import After
-from fairque.protocol.model.outputs import Input, Output, edges, fill_in, take_out
+from fairque.protocol.model.outputs import Input, Output, edges, extract_outputs, fill_in
 from fairque.protocol.model.registry import parameter_name
 from fairque.protocol.model.retry import Backoff
 from fairque.protocol.model.states import Priority
@@ -216,7 +216,7 @@ def _arguments(task: Task[Any]) -> tuple[Any, Any, list[Input], tuple[After, ...
         _check(task, task.args, task.kwargs)
     except InvalidTask:
         # Outputs are not JSON values. They are rare, so only arguments that are refused are searched for them.
-        args, kwargs, inputs = take_out(task.args, task.kwargs)
+        args, kwargs, inputs = extract_outputs(task.args, task.kwargs)
         if not inputs:
             raise
         _check(task, args, kwargs)

@@ -10,8 +10,8 @@ from fairque.protocol.durations import LONGEST_MS
 from fairque.protocol.errors import InvalidTask, ProtocolError
 from fairque.protocol.jsonvalue import canonical, check_json, dumps, loads
 from fairque.protocol.limits import id_problem
-from fairque.protocol.model.ids import ANY_TASK_ID, is_made_id
-from fairque.protocol.model.outputs import take_out
+from fairque.protocol.model.ids import ANY_TASK_ID, is_generated_id
+from fairque.protocol.model.outputs import extract_outputs
 from fairque.protocol.model.retry import Backoff
 from fairque.protocol.model.schedules import DstGap, Misfire, Overlap, Schedule, schedule_from_fields, task_of
 from fairque.protocol.model.states import Priority
@@ -196,13 +196,13 @@ def _task(schedule: Any) -> Iterator[str]:
         return
     if task.user_id is None:
         yield "its task has no user_id: whose share of the workers does it use?"
-    if not is_made_id(task.task_id):
+    if not is_generated_id(task.task_id):
         yield f"its task has the id {shown(task.task_id)}: each run has a separate task with its own id"
     if task.delay_ms or task.execute_at is not None:
         yield "its task has a delay or a time (at): the schedule says when"
     if task.dedup_key is not None:
         yield f"its task has the dedup_key {shown(task.dedup_key)}: runs have ids; overlap='skip' keeps one at a time"
-    if task.depends_on or take_out(task.args, task.kwargs)[2]:
+    if task.depends_on or extract_outputs(task.args, task.kwargs)[2]:
         yield "its task has dependencies, which a run cannot have: let a task of the schedule push them"
         return
     for name in ("args", "kwargs", "payload"):

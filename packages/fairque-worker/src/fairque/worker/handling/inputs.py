@@ -8,7 +8,7 @@ from attrs import evolve
 
 from fairque.protocol.calls.pop import Granted
 from fairque.protocol.errors import InputsTooLarge, OutputMissing, RedisUnavailable
-from fairque.protocol.model.outputs import Input, StoredOutputs, fill_in, take_out
+from fairque.protocol.model.outputs import Input, StoredOutputs, extract_outputs, fill_in
 from fairque.protocol.model.registry import parameter_name
 from fairque.protocol.model.retry import Snooze
 from fairque.protocol.model.states import TaskState
@@ -81,7 +81,7 @@ class Inputs:
         """
         if not task.depends_on:
             return task
-        _, _, inputs = take_out(task.args, task.kwargs)
+        _, _, inputs = extract_outputs(task.args, task.kwargs)
         if not inputs:
             return task
         wanted: dict[str, tuple[bool, bool]] = {}

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from fairque.protocol import clock
 from fairque.protocol.errors import LeaseLost
-from fairque.protocol.model.context import TaskContext, context_here, running_in
+from fairque.protocol.model.context import TaskContext, context_here, set_current_context
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.stopping import StopReason
 from fairque.protocol.model.task import Isolation, Task
@@ -250,7 +250,7 @@ class Executor:
         context = self._begin(job, task, started)
         # A child does this itself.
         task = job.task = self._inputs.filled(task)
-        running_in(context)
+        set_current_context(context)
         value = self._handler.handle(task, context)
         if inspect.isawaitable(value):
             return Later(value)

@@ -12,7 +12,7 @@ from fairque.protocol.calls.endings import Ended, Failed, Finished
 from fairque.protocol.calls.pop import Popped
 from fairque.protocol.calls.progress import Reported
 from fairque.protocol.errors import OutputMissing, TaskTimeout, UnknownFunction
-from fairque.protocol.model.context import TaskContext, running_in
+from fairque.protocol.model.context import TaskContext, set_current_context
 from fairque.protocol.model.outcome import Decision, describe_error
 from fairque.protocol.model.retry import Cancel, Retry, Snooze
 from fairque.protocol.model.states import TaskState
@@ -199,7 +199,7 @@ class Reporter:
         # A task that ran has both; an unreadable message has neither, and no hook.
         if task is None or context is None:
             return
-        running_in(context)
+        set_current_context(context)
         pid = os.getpid()
         try:
             returned = hook(task, context)
