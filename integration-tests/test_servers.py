@@ -36,7 +36,7 @@ def replica() -> Iterator[Case]:
 @contextmanager
 def locked() -> Iterator[Case]:
     with PlainServer("--requirepass", "hunter2") as server:
-        yield server.url, "the address has none, and the server asks for one", 3
+        yield server.url, "the address has none, and the server requires one", 3
 
 
 @contextmanager
@@ -49,7 +49,7 @@ def wrong_password() -> Iterator[Case]:
 def crowded() -> Iterator[Case]:
     with PlainServer("--maxclients", "1") as server, redis.Redis.from_url(server.url) as client:
         eventually(lambda: _ping(client), what="the only connection")
-        yield server.url, "takes no more connections .maxclients", 3
+        yield server.url, "accepts no more connections .maxclients", 3
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def cluster_node() -> Iterator[Case]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         bus = free.getsockname()[1]
     with PlainServer("--cluster-enabled", "yes", "--cluster-port", str(bus)) as server:
-        yield server.url, "node of a cluster that is down or not complete", 3
+        yield server.url, "node of a cluster that is down or incomplete", 3
 
 
 @contextmanager

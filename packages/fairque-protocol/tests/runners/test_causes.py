@@ -143,21 +143,25 @@ def refused(send: "Send", settings: RedisSection, call: Any = LOOK) -> FairqueEr
 
 ANSWERS = [
     ("-OOM command not allowed when used memory > 'maxmemory'.", QueueFull, "out of memory .*Raise maxmemory"),
-    ("-NOPERM User x has no permissions to run the 'info' command", ServerUnsuitable, "may not do this: .*Grant it"),
-    ("-NOAUTH Authentication required.", RedisUnavailable, "the server asks for one.*redis://USER:PASSWORD@"),
+    (
+        "-NOPERM User x has no permissions to run the 'info' command",
+        ServerUnsuitable,
+        "not allow its user to do this: .*Grant the right",
+    ),
+    ("-NOAUTH Authentication required.", RedisUnavailable, "the server requires one.*redis://USER:PASSWORD@"),
     # What a longer command gets from a server that got its password meanwhile.
     (
         "-ERR Protocol error: unauthenticated multibulk length",
         RedisUnavailable,
-        "the server asks for one.*redis://USER",
+        "the server requires one.*redis://USER",
     ),
-    ("-ERR Protocol error: unauthenticated bulk length", RedisUnavailable, "the server asks for one.*redis://USER"),
+    ("-ERR Protocol error: unauthenticated bulk length", RedisUnavailable, "the server requires one.*redis://USER"),
     ("-WRONGPASS invalid username-password pair or user is disabled.", RedisUnavailable, "refused the user or pass"),
     ("-ERR invalid password", RedisUnavailable, "refused the user or password"),
     (
         "-ERR AUTH <password> called without any password configured for the default user. Are you sure?",
         RedisUnavailable,
-        "it asks for none.*Remove the password",
+        "it requires none.*Remove the password",
     ),
     ("-DENIED Redis is running in protected mode because ...", RedisUnavailable, "protected mode.*requirepass"),
     ("-ERR max number of clients reached", RedisUnavailable, "no more connections.*CONFIG SET maxclients"),
@@ -177,11 +181,11 @@ ANSWERS = [
     ("-MOVED 3999 10.0.0.1:6381", ServerUnsuitable, "3999 10.0.0.1:6381|node of a cluster, and this queue"),
     ("-ASK 3999 10.0.0.1:6381", RedisUnavailable, "is moving this queue"),
     ("-TRYAGAIN Multiple keys request during rehashing", RedisUnavailable, "is moving this queue"),
-    ("-CLUSTERDOWN The cluster is down", RedisUnavailable, "down or not complete.*CLUSTER INFO"),
+    ("-CLUSTERDOWN The cluster is down", RedisUnavailable, "down or incomplete.*CLUSTER INFO"),
     ("-CROSSSLOT Keys in request don't hash to the same slot", ServerUnsuitable, "keys of a queue together"),
     ("-ERR DB index is out of range", ConfigurationError, "no database number 0.*CONFIG GET databases"),
     ("-ERR invalid DB index", ConfigurationError, "no database number 0"),
-    ("-ERR SELECT is not allowed in cluster mode", ConfigurationError, "no other database than 0.*Write /0"),
+    ("-ERR SELECT is not allowed in cluster mode", ConfigurationError, "only has database 0.*Write /0"),
     ("-NOPROTO unsupported protocol version", ServerUnsuitable, "version of the protocol.*upgrade"),
     ("-ERR unknown command 'HELLO'", ServerUnsuitable, "version of the protocol.*upgrade"),
     ("-ERR unknown command `INFO`, with args beginning with: ", ServerUnsuitable, "does not know a command.*renamed"),
@@ -255,7 +259,7 @@ class TestServers:
     def test_a_server_that_requires_a_password_is_reported(self, send: "Send") -> None:
         with PlainServer("--requirepass", "secret") as server:
             error = refused(send, RedisSection(url=server.url, retries=3))
-            assert re.search("the address has none, and the server asks for one", str(error))
+            assert re.search("the address has none, and the server requires one", str(error))
             url = server.url.replace("unix://", "unix://:wrong@")
             assert "refused the user or password" in str(refused(send, RedisSection(url=url)))
             assert send(RedisSection(url=url.replace("wrong", "secret")), [LOOK])
@@ -268,13 +272,13 @@ class TestServers:
                 runner.run(PUSH)
                 client.config_set("requirepass", "secret")
                 client.client_kill_filter(_type="normal", skipme=True)
-                with pytest.raises(RedisUnavailable, match="the address has none, and the server asks for one"):
+                with pytest.raises(RedisUnavailable, match="the address has none, and the server requires one"):
                     runner.run(PUSH)
 
     def test_an_unneeded_password_is_distinguished_from_a_wrong_one(self, send: "Send") -> None:
         with PlainServer() as server:
             error = refused(send, RedisSection(url=server.url.replace("unix://", "unix://:pw@")))
-        assert re.search("it asks for none.*Remove the password", str(error))
+        assert re.search("it requires none.*Remove the password", str(error))
 
     def test_a_missing_right_is_reported_even_if_refused_while_connecting(self, send: "Send") -> None:
         with PlainServer() as server, redis.Redis.from_url(server.url) as client:
@@ -282,7 +286,7 @@ class TestServers:
             url = server.url.replace("unix://", "unix://ann:pw@")
             error = refused(send, RedisSection(url=f"{url}?db=1", retries=0))
         assert isinstance(error, ServerUnsuitable)
-        assert re.search("may not do this: .*permissions.*select", str(error)), str(error)
+        assert re.search("not allow its user to do this: .*permissions.*select", str(error)), str(error)
 
     def test_a_server_that_cannot_write_to_its_disk_is_reported(self, send: "Send") -> None:
         with PlainServer("--save", "3600 1") as server:
@@ -318,8 +322,8 @@ class TestServers:
     def test_the_error_of_a_cluster_node_names_the_node_that_has_the_queue(self, send: "Send") -> None:
         with cluster_node() as one, cluster_node() as other:
             settings = RedisSection(url=one.url, retries=0)
-            assert "down or not complete" in str(refused(send, settings, PUSH))
-            assert "no other database than 0" in str(refused(send, RedisSection(url=f"{one.url}?db=1"), PUSH))
+            assert "down or incomplete" in str(refused(send, settings, PUSH))
+            assert "only has database 0" in str(refused(send, RedisSection(url=f"{one.url}?db=1"), PUSH))
             with redis.Redis.from_url(one.url) as client, redis.Redis.from_url(other.url) as of_other:
                 of_other.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
                 bus = int(of_other.config_get("cluster-port")["cluster-port"])
@@ -342,8 +346,8 @@ class TestOtherProtocols:
             (saying(b"\x4a\x00\x00\x00\x0a8.0.3\x00", asked=False), "is not Redis.*host and port"),
             (saying(b"-DENIED Redis is running in protected mode\r\n", asked=False), "in protected mode"),
             (saying(b"-ERR max number of clients reached\r\n", asked=False), "no more connections"),
-            (lambda _: None, "closes each connection at once"),
-            (mute, "takes the connection and says nothing.*socket_timeout"),
+            (lambda _: None, "closes every connection immediately"),
+            (mute, "accepts the connection but sends nothing.*socket_timeout"),
         ],
         ids=["http", "ssh", "mysql", "denied", "maxclients", "closes", "mute"],
     )
@@ -357,11 +361,11 @@ class TestOtherProtocols:
     @pytest.mark.parametrize(
         ("serve", "words"),
         [
-            (answering("+PONG"), "speaks no TLS at this port.*Write redis://"),
-            (answering("-NOAUTH Authentication required."), "speaks no TLS at this port"),
-            (saying(b"HTTP/1.1 400 Bad Request\r\n\r\n", asked=True), "speaks no TLS at this port|is not Redis"),
-            (lambda _: None, "closes each connection at once"),
-            (mute, "says nothing"),
+            (answering("+PONG"), "does not use TLS on this port.*Write redis://"),
+            (answering("-NOAUTH Authentication required."), "does not use TLS on this port"),
+            (saying(b"HTTP/1.1 400 Bad Request\r\n\r\n", asked=True), "does not use TLS on this port|is not Redis"),
+            (lambda _: None, "closes every connection immediately"),
+            (mute, "sends nothing"),
         ],
         ids=["redis", "noauth", "http", "closes", "mute"],
     )
@@ -375,7 +379,7 @@ class TestOtherProtocols:
         with PlainServer() as server:
             url = f"rediss://127.0.0.1:{server.port}"
             error = refused(send, RedisSection(url=url, retries=0, connect_timeout=0.5))
-        assert re.search("speaks no TLS at this port.*Write redis://", str(error)), str(error)
+        assert re.search("does not use TLS on this port.*Write redis://", str(error)), str(error)
 
 
 class TestTheWay:

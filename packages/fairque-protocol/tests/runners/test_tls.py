@@ -142,7 +142,7 @@ def test_only_the_address_can_disable_the_check_of_the_host_name(for_another: Tl
 
 def test_plain_text_to_a_port_with_tls_is_reported_without_hanging(for_the_host: TlsServer, send: "Send") -> None:
     url = f"redis://localhost:{for_the_host.port}/0"
-    with pytest.raises(RedisUnavailable, match=r"speaks TLS at this port.*Write rediss://") as caught:
+    with pytest.raises(RedisUnavailable, match=r"uses TLS on this port.*Write rediss://") as caught:
         send(RedisSection(url=url, retries=0, socket_timeout=1.0), [LOOK])
     assert not caught.value.passes
     eventually(lambda: send(for_the_host.trusting, [LOOK]))
@@ -205,7 +205,7 @@ def test_an_expired_certificate_is_reported_at_once(tmp_path: Path, send: "Send"
 def test_a_server_that_requires_a_client_certificate_is_reported(tmp_path: Path, send: "Send") -> None:
     server = TlsServer(tmp_path, "localhost", clients="yes")
     with server.server:
-        words = r"this client's certificate, or misses one.*ssl_certfile=FILE"
+        words = r"this client's certificate, or requires one.*ssl_certfile=FILE"
         with pytest.raises(RedisUnavailable, match=words) as caught:
             send(server.trusting, [LOOK])
         assert not caught.value.passes

@@ -130,7 +130,7 @@ class TestReason:
         (held,) = queue.pop()
         queue.push()
         queue.advance(20_000)
-        assert queue.standing().reason == "turn", "a worker that runs a long task asks for none"
+        assert queue.standing().reason == "turn", "a worker that runs a long task takes none"
         queue.finish(held)
         assert queue.standing().reason == "no_worker"
         queue.pop(max_lost_workers=1)

@@ -63,7 +63,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
         name="certificate required",
         pattern=r"(?i)CERTIFICATE_REQUIRED|alert (unknown ca|bad certificate|handshake failure|certificate)"
         r"|ALERT_(UNKNOWN_CA|BAD_CERTIFICATE|HANDSHAKE_FAILURE)|SSLV3_ALERT_CERTIFICATE",
-        what="did not accept this client's certificate, or misses one",
+        what="did not accept this client's certificate, or requires one",
         fix="Name a certificate that the server trusts (?ssl_certfile=FILE&ssl_keyfile=FILE in the address)",
         passes=False,
     ),
@@ -71,8 +71,8 @@ CAUSES: Final[tuple[Cause, ...]] = (
         name="no TLS at this port",
         pattern=r"WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|UNKNOWN_PROTOCOL|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST"
         r"|UNEXPECTED_MESSAGE|^SEEN plain",
-        what="speaks no TLS at this port",
-        fix=f"Write redis:// instead of rediss://, or the port of its TLS (tls-port) {_ADDRESS}",
+        what="does not use TLS on this port",
+        fix=f"Write redis:// instead of rediss://, or use the server's TLS port (tls-port) {_ADDRESS}",
         passes=False,
         quoted=False,
     ),
@@ -86,15 +86,15 @@ CAUSES: Final[tuple[Cause, ...]] = (
     Cause(
         name="TLS failed",
         pattern=r"^TLS ",
-        what="does not answer: TLS could not be agreed on",
-        fix=f"Does it speak TLS at this port, and is the address right? {_ADDRESS}",
+        what="does not answer: the TLS handshake failed",
+        fix=f"Does it use TLS on this port, and is the address right? {_ADDRESS}",
         passes=True,
     ),
     # What was found at the address, see `runners.visit`.
     Cause(
         name="TLS at this port",
         pattern=r"^SEEN tls",
-        what="speaks TLS at this port",
+        what="uses TLS on this port",
         fix=f"Write rediss:// instead of redis:// {_ADDRESS}",
         passes=False,
         quoted=False,
@@ -102,24 +102,24 @@ CAUSES: Final[tuple[Cause, ...]] = (
     Cause(
         name="another protocol",
         pattern=r"^SEEN other",
-        what="is not Redis: something else answers at this port",
+        what="is not Redis: another program answers on this port",
         fix=f"Correct host and port {_ADDRESS}",
         passes=False,
     ),
     Cause(
         name="closes at once",
         pattern=r"^SEEN closed",
-        what="closes each connection at once",
-        fix="A proxy may have no server behind it; a server may be ending, or refuse this machine",
+        what="closes every connection immediately",
+        fix="It may be a proxy without a server behind it, or a server that is shutting down or refuses this machine",
         passes=True,
         quoted=False,
     ),
     Cause(
         name="says nothing",
         pattern=r"^SEEN mute",
-        what="does not answer in time: it takes the connection and says nothing",
-        fix="It may stand still (swapping, stopped, a slow disk, one long command), or be no Redis. Its log and "
-        "SLOWLOG GET tell; redis.socket_timeout is how long an answer may take",
+        what="does not answer in time: it accepts the connection but sends nothing",
+        fix="It may be stalled (swapping, stopped, a slow disk, one long command), or not be Redis. See its log and "
+        "SLOWLOG GET; redis.socket_timeout is how long an answer may take",
         passes=True,
         quoted=False,
     ),
@@ -135,7 +135,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
         name="no more connections of this process",
         pattern=r"^MAXCONNECTIONS ",
         what="was not asked: this process has as many connections as one pool holds",
-        fix="Wait for fewer things at a time",
+        fix="Run fewer waits at the same time",
         passes=True,
     ),
     Cause(
@@ -170,14 +170,14 @@ CAUSES: Final[tuple[Cause, ...]] = (
         name="unreachable",
         pattern=r"^(EHOSTUNREACH|ENETUNREACH|EHOSTDOWN|ENETDOWN|EAFNOSUPPORT|EINVAL) ",
         what="cannot be reached: no route leads to its host",
-        fix=f"Is the address right {_ADDRESS}, and do network and firewall let this machine go there?",
+        fix=f"Is the address right {_ADDRESS}, and do the network and the firewall allow this machine to connect?",
         passes=True,
     ),
     Cause(
         name="no connection in time",
         pattern=r"^(TIMEOUT.*connecting|ETIMEDOUT )",
-        what="does not answer: there was no connection in time",
-        fix=f"Is the address right {_ADDRESS}? A firewall may drop what goes there; redis.connect_timeout is "
+        what="does not answer: no connection was established in time",
+        fix=f"Is the address right {_ADDRESS}? A firewall may drop the packets; redis.connect_timeout is "
         "how long it may take",
         passes=True,
     ),
