@@ -285,9 +285,7 @@ os.posix_spawn = refuse
 """
 
 
-def test_a_replacement_that_cannot_be_started_is_tried_again_and_stops_no_other_worker(
-    project: Any, queue: Any
-) -> None:
+def test_a_replacement_that_cannot_be_started_is_retried_and_stops_no_other_worker(project: Any, queue: Any) -> None:
     supervisor = started(project, 2, environ=site(project, NO_REPLACEMENT))
     first, second = sorted(workers(supervisor))
     (project.folder / "site" / "refuse").touch()
