@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fairque.protocol.model.states import TaskState
-from fairque.testing.internal import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE
 
 
 def nothing() -> None:
@@ -85,21 +85,40 @@ def deadly(request: pytest.FixtureRequest) -> Iterator[Callable[[Any], None]]:
     request.param(None)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def ends(*_: object) -> None:
+    raise SystemExit(3)
+
+
 @pytest.mark.parametrize("function", [nothing, coroutine])
-def test_a_thread_that_a_hook_of_a_task_ends_before_it_has_begun_keeps_no_task(
+def test_no_thread_of_a_worker_is_ended_by_a_hook_that_is_set_for_future_threads(
     bench: Any, deadly: Callable[[Any], None], function: Callable[[], Any]
 ) -> None:
-    ended: list[str] = []
-
-    def ends(*_: object) -> None:
-        ended.append(threading.current_thread().name)
-        raise SystemExit(3)
-
     bench.start(function)
     deadly(ends)
     task_id = bench.push(function)
-    eventually(lambda: ended, what="a thread that has ended")
-    deadly(None)
     bench.reaches(task_id, TaskState.FINISHED)
-    assert bench.info(task_id).failures == 0
+    assert (bench.info(task_id).attempts, bench.info(task_id).failures) == (1, 0)
+
+
+@pytest.fixture(params=[threading.settrace, threading.setprofile, threading.stack_size], ids=lambda hook: hook.__name__)
+def cripples(request: pytest.FixtureRequest) -> Iterator[Callable[[], None]]:
+    """A task after which no thread can begin."""
+
+    def cripples() -> None:
+        request.param(1 << 44 if request.param is threading.stack_size else ends)
+
+    yield cripples
+    request.param(0 if request.param is threading.stack_size else None)
+
+
+def test_a_burst_runs_all_tasks_after_one_that_keeps_new_threads_from_starting(
+    bench: Any, cripples: Callable[[], None]
+) -> None:
+    first = bench.push(cripples)
+    ids = [bench.push(function, depends_on=[first]) for function in (nothing, coroutine) for _ in range(4)]
+    worker = bench.worker(cripples, nothing, coroutine, burst=True, concurrency=8)
+    worker.start()
+    assert worker.wait_idle(PATIENCE)
+    worker.stop()
+    assert [bench.info(task_id).attempts for task_id in ids] == [1] * 8
+    assert {bench.state(task_id) for task_id in ids} == {TaskState.FINISHED}

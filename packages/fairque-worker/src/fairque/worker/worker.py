@@ -19,6 +19,7 @@ from fairque.protocol.service.ending import ProgramEnd
 from fairque.protocol.service.patches import refuse_patches
 from fairque.protocol.service.settings import filed_settings
 from fairque.protocol.service.signals import Control, Order
+from fairque.protocol.service.threads import note_thread_defaults
 from fairque.protocol.wire.scripts import load_scripts
 from fairque.worker.consumer import Consumer
 from fairque.worker.handling.handler import FunctionTaskHandler, TaskHandler, hooked
@@ -241,6 +242,8 @@ class Worker:
             sys.path[:] = absolute_path(working_folder())
             import_task_modules(self.settings.worker.modules)
             refuse_patches("worker")
+            # Again: the modules may have started a profiler.
+            note_thread_defaults()
             # Read now: an upgrade in place must not give a running worker scripts of another version.
             load_scripts()
             try:

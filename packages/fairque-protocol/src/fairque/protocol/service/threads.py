@@ -2,18 +2,38 @@
 
 import threading
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
-__all__ = ["BegunThread"]
+__all__ = ["BegunThread", "note_thread_defaults", "restore_thread_defaults"]
 
 _CHECK_SECONDS: Final = 0.05
+
+#: The functions and the stack size of new threads that `note_thread_defaults` has noted; empty before.
+_noted: list[tuple[Any, Any, int]] = []
+
+
+def note_thread_defaults() -> None:
+    """Note what Python applies to each new thread now: its functions for tracing and profiling, and its stack size."""
+    _noted[:] = [(threading.gettrace(), threading.getprofile(), threading.stack_size())]
+
+
+def restore_thread_defaults() -> None:
+    """Undo what user code has set for new threads since `note_thread_defaults`; nothing if that was never called."""
+    for trace, profile, stack_size in _noted:
+        if threading.gettrace() is not trace:
+            threading.settrace(trace)
+        if threading.getprofile() is not profile:
+            threading.setprofile(profile)
+        if threading.stack_size() != stack_size:
+            threading.stack_size(stack_size)
 
 
 class BegunThread(threading.Thread):
     """A daemon thread whose `start` returns when its function has begun.
 
     A function that user code has set for all future threads, by `threading.settrace` or `threading.setprofile`, is
-    called before any code of the thread: if it raises, the thread ends before it begins, without notice.
+    called before any code of the thread: if it raises, the thread ends before it begins, without notice. So `start`
+    first undoes what was set since `note_thread_defaults`.
     """
 
     def __init__(self, function: Callable[..., object], name: str, *args: object) -> None:
@@ -26,6 +46,7 @@ class BegunThread(threading.Thread):
         Raises:
             RuntimeError: The system has no thread left, or the thread has ended before it has begun.
         """
+        restore_thread_defaults()
         super().start()
         while not self._has_begun.wait(_CHECK_SECONDS):
             if not self.is_alive():

@@ -16,6 +16,7 @@ from fairque.protocol.model.context import TaskContext, context_here, set_curren
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.stopping import StopReason
 from fairque.protocol.model.task import Isolation, Task
+from fairque.protocol.service.threads import note_thread_defaults
 from fairque.worker.attempt import Later, drop, late_error, returned, us_since
 from fairque.worker.forks import end_if_copy
 from fairque.worker.handling.handler import TaskHandler
@@ -102,6 +103,7 @@ class Executor:
         self._abandoned: list[Slot | Attempt] = []
         self._loops = Loops(on_death, shared=shared)
         self._lock = threading.Lock()
+        note_thread_defaults()
 
     @property
     def abandoned(self) -> int:

@@ -15,6 +15,7 @@ from fairque.protocol import clock
 from fairque.protocol.forks import inherits
 from fairque.protocol.service.threads import BegunThread
 from fairque.worker.forks import end_copy, end_if_copy
+from fairque.worker.running.thread_state import ThreadState
 from fairque.worker.running.to_thread import Helpers
 
 __all__ = ["Attempt", "Loop"]
@@ -56,6 +57,7 @@ class Loop:
         for name in _FOR_ALL:
             with suppress(AttributeError):
                 setattr(self._loop, name, partial(self._change, name, None if shared else getattr(self._loop, name)))
+        self._state: ThreadState | None = None
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._thread = BegunThread(self._run, "fairque-loop")
@@ -115,7 +117,11 @@ class Loop:
         """Await an awaitable on the loop, from another thread, and raise what it raises."""
 
         async def run() -> None:
-            await awaitable
+            self.restore()
+            try:
+                await awaitable
+            finally:
+                self.restore()
 
         with self._lock:
             # Before the loop is stopped, so that stopping it ends this one, too.
@@ -123,6 +129,11 @@ class Loop:
                 raise RuntimeError("the worker has stopped: its event loop is closed")
             future = asyncio.run_coroutine_threadsafe(run(), self._loop)
         future.result()
+
+    def restore(self) -> None:
+        """Restore the state of the loop's thread, which user code may have changed for all; only on the loop itself."""
+        if self._state is not None:
+            self._state.restore()
 
     def stop(self) -> None:
         """Cancel what still runs, and end the loop; safe to call twice."""
@@ -137,9 +148,14 @@ class Loop:
         self._thread.join(max(0.0, seconds))
         return not self._thread.is_alive()
 
+    def _note_state(self) -> None:
+        self._state = ThreadState.current()
+
     def _run(self) -> None:
         loop, pid = self._loop, os.getpid()
         asyncio.set_event_loop(loop)
+        # On the loop, since it sets hooks of its own when it begins to run.
+        loop.call_soon(self._note_state)
         death: BaseException | None = None
         try:
             while not self._stopped.is_set():
@@ -236,6 +252,8 @@ class Attempt:
     async def _run(self) -> None:
         self._awaiting = True
         pid = os.getpid()
+        # Another attempt, which still runs, may have changed it.
+        self.loop.restore()
         # Caught inside the coroutine: a SystemExit that leaves it would end the loop for all others.
         try:
             try:
@@ -249,6 +267,7 @@ class Attempt:
         finally:
             # User code may also run while the ending is created.
             end_if_copy(pid)
+            self.loop.restore()
             self.ended = True
             # Remaining references to this attempt must not keep objects of user code alive.
             del self._awaitable, self._context

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from fairque.protocol import clock
 from fairque.protocol.forks import inherits
 from fairque.protocol.service.threads import BegunThread
 from fairque.worker.forks import end_copy, end_if_copy
+from fairque.worker.running.thread_state import ThreadState
 
 __all__ = ["Slot", "Threads", "Work"]
 
@@ -209,26 +209,23 @@ class Threads(ThreadPoolExecutor):
         self._begun += 1
 
     def _run(self, slot: Slot) -> None:
-        pid = os.getpid()
+        pid, state = os.getpid(), ThreadState.current()
         while not slot.ended:
             # An exception may be thrown into this thread here, too.
             with suppress(BaseException):
                 while not slot.given_up and (work := self._waiting.get()) is not None:
-                    self._do(work, slot)
+                    self._do(work, slot, state)
                     if os.getpid() != pid:
                         end_copy()
                 slot.ended = True
 
     @staticmethod
-    def _do(work: Work, slot: Slot) -> None:
+    def _do(work: Work, slot: Slot, state: ThreadState) -> None:
         """Run work, and restore what belongs to the thread and not to a task."""
-        trace, profile = sys.gettrace(), sys.getprofile()
         # An exception that raises while it is logged gets this far: even that must not end the thread.
         with suppress(BaseException):
             work(slot)
         with suppress(BaseException):
-            if sys.gettrace() is not trace:
-                sys.settrace(trace)
-            if sys.getprofile() is not profile:
-                sys.setprofile(profile)
+            state.restore()
+        with suppress(BaseException):
             asyncio.set_event_loop(None)

@@ -11,6 +11,7 @@ from attrs import define, field
 from fairque.protocol import clock
 from fairque.protocol.model.context import TaskContext, context_here
 from fairque.worker.forks import end_copy
+from fairque.worker.running.thread_state import ThreadState
 from fairque.worker.running.threads import Slot, Threads, Work
 
 __all__ = ["Helpers"]
@@ -96,12 +97,12 @@ class Helpers(Threads):
                         self._crews.pop(owner, None)
 
     def _run(self, slot: Slot) -> None:
-        pid = os.getpid()
+        pid, state = os.getpid(), ThreadState.current()
         while (work := self._waiting.get()) is not None:
             with self._guard:
                 self._resting -= 1
                 self._untaken -= 1
-            self._do(work, slot)
+            self._do(work, slot, state)
             del work
             if os.getpid() != pid:
                 end_copy()
