@@ -261,3 +261,65 @@ def test_each_process_has_its_own_port_for_probes(project: Any) -> None:
     assert supervisor.ends() == 0
     code, output, _ = project.run("healthcheck", "--processes", "2", environ=environ)
     assert (code, output.count("no answer")) == (1, 2)
+
+
+def site(project: Any, text: str) -> dict[str, str]:
+    """An environment in which each Python process runs these lines first, as an agent for monitoring does."""
+    folder = project.folder / "site"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(
+        f"import os, signal, sys, threading, time\nfolder = {str(folder)!r}\n{text}"
+    )
+    paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"PYTHONPATH": os.pathsep.join(paths)}
+
+
+NO_REPLACEMENT = """
+spawn = os.posix_spawn
+def refuse(*args, **options):
+    if os.path.exists(folder + "/refuse"):
+        open(folder + "/refused", "w").close()
+        raise FileNotFoundError(2, "No such file or directory", sys.executable)
+    return spawn(*args, **options)
+os.posix_spawn = refuse
+"""
+
+
+def test_a_replacement_that_cannot_be_started_is_retried_and_stops_no_other_worker(project: Any, queue: Any) -> None:
+    supervisor = started(project, 2, environ=site(project, NO_REPLACEMENT))
+    first, second = sorted(workers(supervisor))
+    (project.folder / "site" / "refuse").touch()
+    os.kill(first, signal.SIGKILL)
+    eventually((project.folder / "site" / "refused").exists, what="a start that is refused")
+    assert queue.push(Task(func="tasks:who")).result(PATIENCE) == second
+    (project.folder / "site" / "refuse").unlink()
+    eventually(lambda: len(workers(supervisor)) == 2, what="the replacement")
+    assert second in workers(supervisor)
+    supervisor.signal(signal.SIGTERM)
+    assert supervisor.ends() == 0
+    assert "a worker process cannot be started now: trying again" in supervisor.stderr
+
+
+def test_workers_that_cannot_be_started_at_all_are_an_error(project: Any) -> None:
+    environ = site(project, NO_REPLACEMENT)
+    (project.folder / "site" / "refuse").touch()
+    supervisor = project.begin("--processes", "2", "tasks", environ=environ)
+    assert supervisor.ends() == 1
+    assert "a worker process cannot be started" in supervisor.stderr
+    assert "Traceback" not in supervisor.stderr
+
+
+SIGNALED_THREAD = """
+def wait():
+    while not os.path.exists(folder + "/stop"):
+        time.sleep(0.005)
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+if "--supervised" not in sys.orig_argv:
+    threading.Thread(target=wait, daemon=True).start()
+"""
+
+
+def test_a_signal_counts_whichever_thread_receives_it(project: Any) -> None:
+    supervisor = started(project, 2, environ=site(project, SIGNALED_THREAD))
+    (project.folder / "site" / "stop").touch()
+    assert supervisor.ends() == 0

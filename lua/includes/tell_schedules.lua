@@ -1,6 +1,7 @@
 -- tell_schedules: adds schedules to an answer, in the thirteen places that calls/schedules.py reads. `from` is not
 -- later than now, even if the server's clock was set back. Returns how many it read: `most`, or fewer if they exceed 4
--- MiB, but at least one.
+-- MiB, but at least one. A schedule whose record cannot be read has no definition.
+--- @include "readable_schedule"
 local TOLD_BYTES = 4194304
 
 local function maybe(number) return number and int(number) or "" end
@@ -10,6 +11,7 @@ local function tell_schedules(reply, ids, most)
   for place = 1, math.min(#ids, most) do
     local r, size = record(P .. "schedule:" .. ids[place]), #reply
     if r then
+      if not readable_schedule(r) then r = {rev = 0} end
       local def, misses = r.def or "", r.misses or ""
       total = total + #def + #misses
       if total > TOLD_BYTES and size > head then return place - 1 end

@@ -1,5 +1,6 @@
 """Verification: a healthy queue has no findings; each damage is found without changing anything, and is fixed."""
 
+import re
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -692,6 +693,32 @@ class TestSchedules:
         assert timed.snapshot_raw() == before
         assert self.found(timed, fix=True) == [("schedule", name, True)]
         assert self.found(timed, fix=False) == []
+
+    @pytest.mark.parametrize(
+        ("damage", "problem"),
+        [("cut off", "schedule 's': .*Apply the schedule again"), ("of another", "is that of schedule 'other'")],
+    )
+    def test_a_definition_that_cannot_be_read_is_found_and_kept(
+        self, timed: "Bench", damage: str, problem: str
+    ) -> None:
+        record = f"{timed.keys.prefix}schedule:s"
+        if damage == "cut off":
+            amend_record(timed.client, record, **{"def": '{"id": cut off}'})
+        else:
+            timed.client.copy(f"{timed.keys.prefix}schedule:other", record, replace=True)
+        before = timed.snapshot_raw()
+        for fix in (False, True):
+            (finding,) = look(timed, fix=fix).found
+            assert (finding.kind, finding.name, finding.fixed) == ("schedule", "s", False)
+            assert re.search(problem, finding.what)
+        assert timed.snapshot_raw() == before
+
+    @pytest.mark.parametrize("damage", LOST)
+    def test_an_unreadable_record_does_not_affect_the_list_of_the_others(self, timed: "Bench", damage: str) -> None:
+        self.broken(timed, damage)
+        page = timed.run(calls.read_schedules(timed.keys))
+        assert [row.schedule.schedule_id for row in page.rows] == ["off", "other"]
+        assert {lost.schedule_id for lost in page.unreadable} <= {"s"}
 
     @pytest.mark.parametrize("damage", LOST)
     def test_an_unreadable_record_is_set_aside(self, timed: "Bench", damage: str) -> None:

@@ -29,6 +29,13 @@ def gate() -> Iterator[threading.Event]:
     gate.set()
 
 
+def hang_all(calls: "aside._Aside", gate: threading.Event) -> None:
+    """Make a call hang in each thread."""
+    for _ in range(aside._THREADS):
+        calls.call("a handler", lambda: gate.wait(PATIENCE))
+    eventually(lambda: calls.hanging() == aside._THREADS, what="calls that hang")
+
+
 def test_a_call_is_over_when_its_caller_continues(calls: "aside._Aside") -> None:
     called: list[int] = []
     for number in range(100):
@@ -68,6 +75,24 @@ def test_a_call_that_hangs_does_not_block_others(calls: "aside._Aside", gate: th
     assert called.wait(PATIENCE)
 
 
+def test_callers_do_not_wait_for_each_of_many_slow_calls(calls: "aside._Aside", gate: threading.Event) -> None:
+    for _ in range(20):
+        calls.call("a test", lambda: gate.wait(0.5))
+    assert len(calls._waiting) > 5
+    gate.set()
+    eventually(lambda: not calls._waiting, what="the calls, later")
+
+
+def test_callers_wait_for_any_number_of_quick_calls(calls: "aside._Aside", monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aside, "_QUICK_SECONDS", PATIENCE)
+    monkeypatch.setattr(aside, "_LONGEST_SECONDS", 0.0)
+    calls._patience = 0.0
+    called: list[int] = []
+    for number in range(1_000):
+        calls.call("a test", partial(called.append, number))
+        assert len(called) == number + 1
+
+
 def test_a_call_that_hangs_is_detected(calls: "aside._Aside", gate: threading.Event) -> None:
     calls.call("a test", lambda: gate.wait(PATIENCE))
     eventually(lambda: calls.hanging() == 1, what="a call that hangs")
@@ -79,8 +104,7 @@ def test_if_all_calls_hang_no_caller_waits_and_the_others_run_later(
     calls: "aside._Aside", gate: threading.Event, capsys: pytest.CaptureFixture[str]
 ) -> None:
     called: list[int] = []
-    while calls.hanging() < aside._THREADS:
-        calls.call("a handler", lambda: gate.wait(PATIENCE))
+    hang_all(calls, gate)
     for number in range(10):
         calls.call("a test", partial(called.append, number))
     assert called == []
@@ -95,15 +119,15 @@ def test_the_number_of_dropped_calls_is_reported(
 ) -> None:
     monkeypatch.setattr(aside, "_MOST_WAITING", 10)
     called: list[int] = []
-    while calls.hanging() < aside._THREADS:
-        calls.call("a handler", lambda: gate.wait(PATIENCE))
-    before = len(calls._waiting)
+    hang_all(calls, gate)
     for number in range(20):
         calls.call("a test", partial(called.append, number))
+    lost = calls._lost
+    assert lost >= 10
     gate.set()
-    eventually(lambda: len(called) == 10 - before, what="the calls that were kept")
+    eventually(lambda: len(called) == 20 - lost, what="the calls that were kept")
     calls.wait()
-    assert f"fairque: {10 + before} lines were lost" in capsys.readouterr().err
+    assert f"fairque: {lost} lines were lost" in capsys.readouterr().err
 
 
 def test_without_a_thread_the_call_runs_in_its_caller(calls: "aside._Aside", monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,8 +141,7 @@ def test_without_a_thread_the_call_runs_in_its_caller(calls: "aside._Aside", mon
 
 
 def test_a_forked_child_has_its_own_threads(calls: "aside._Aside", gate: threading.Event) -> None:
-    while calls.hanging() < aside._THREADS:
-        calls.call("a handler", lambda: gate.wait(PATIENCE))
+    hang_all(calls, gate)
     pid = os.fork()
     if pid == 0:
         code = 1

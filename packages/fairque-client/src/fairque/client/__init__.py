@@ -45,6 +45,7 @@ from fairque.protocol.errors import (
     UnknownDependency,
 )
 from fairque.protocol.limits import CostMode
+from fairque.protocol.locks import import_lock
 from fairque.protocol.model.context import TaskContext, current_context
 from fairque.protocol.model.dependencies import After
 from fairque.protocol.model.outputs import Output
@@ -242,7 +243,8 @@ if not TYPE_CHECKING:  # to a type checker, a module with __getattr__ has every 
     def __getattr__(name: str) -> Any:
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+        with import_lock:
+            value = globals()[name] = getattr(import_module(_HOMES[name]), name)
         return value
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from fairque.client._sync.handle import TaskHandle
 from fairque.client.joint_wait import JointWait
 from fairque.protocol.errors import CannotImport
+from fairque.protocol.locks import import_lock
 from fairque.protocol.model.progress import Progress
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ class _Lines:
 
     def __init__(self, number: int, console: "Console | None") -> None:
         try:
-            import rich.progress as bars  # noqa: PLC0415 - an extra that the rest of the client does not need
+            with import_lock:
+                import rich.progress as bars  # noqa: PLC0415 - an extra that the rest of the client does not need
         except ImportError:
             raise CannotImport(
                 "show_progress draws with rich, which is not installed: pip install 'fairque-client[progress]'"

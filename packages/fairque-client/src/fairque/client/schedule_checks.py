@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from fairque.protocol.errors import InvalidSchedule, UnknownFunction
+from fairque.protocol.locks import import_lock
 from fairque.protocol.model.registry import REGISTRY
 from fairque.protocol.model.schedule_infos import ScheduleInfo
 from fairque.protocol.model.schedule_times import jitter_of, time_after
@@ -31,7 +32,8 @@ def why_never(schedule: Schedule, now_ms: int, known: ScheduleInfo | None) -> st
     if time_after(schedule_with(schedule, end_ms=None), now_ms) is not None:
         since = "its start" if (schedule.start_ms or 0) > now_ms else "now"
         return f"{name}: none of its runs is between {since} and its end"
-    from fairque.protocol.cron.wallclock import HORIZON_YEARS  # noqa: PLC0415 - see cron_problems
+    with import_lock:
+        from fairque.protocol.cron.wallclock import HORIZON_YEARS  # noqa: PLC0415 - see cron_problems
 
     skipped = ", and dst_gap='skip' skips them" if schedule.dst_gap == "skip" else ""
     return (
@@ -61,8 +63,9 @@ def cron_problems(cron: object, timezone: object) -> list[str]:
     """Return the problems of a cron expression and a time zone; other checks report values that are not strings."""
     if not isinstance(timezone, str):
         return []
-    from fairque.protocol.cron.cron import parse_cron  # noqa: PLC0415 - needed only to store schedules
-    from fairque.protocol.cron.zones import find_zone  # noqa: PLC0415 - needed only to store schedules
+    with import_lock:
+        from fairque.protocol.cron.cron import parse_cron  # noqa: PLC0415 - needed only to store schedules
+        from fairque.protocol.cron.zones import find_zone  # noqa: PLC0415 - needed only to store schedules
 
     try:
         if isinstance(cron, str):

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from fairque.protocol._version import __version__
+from fairque.protocol.locks import import_lock
 
 if TYPE_CHECKING:
     from fairque.protocol import calls, model
@@ -27,7 +28,9 @@ if not TYPE_CHECKING:  # to a type checker, a module with __getattr__ has every 
 
     def __getattr__(name: str) -> Any:
         if name in _HOMES:
-            return getattr(import_module(_HOMES[name]), name)
+            with import_lock:
+                return getattr(import_module(_HOMES[name]), name)
         if name in _MODULES:
-            return import_module(f"{__name__}.{name}")
+            with import_lock:
+                return import_module(f"{__name__}.{name}")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,9 +4,11 @@ It runs no task and has no thread, so it may wait for any child process, as proc
 """
 
 import os
+import select
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from attrs import define, field
 
@@ -72,20 +74,14 @@ class Supervisor:
         0 if all have ended well; else the code of the process whose end stopped all, or of the first that failed while
         all were being stopped.
         """
-        # Blocked, and taken one by one below, so that none interrupts and none is missed. Without a handler, SIGCHLD
-        # would be discarded.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
-        for number in _HEARD:
-            signal.signal(number, lambda _, __: None)
-        try:
+        with _signals() as signals:
             self._begin_due()
             while any(place.pid is not None or place.due_at is not None for place in self._places):
-                self._hear(signal.sigwait(_HEARD))
+                select.select([signals], [], [])
+                for number in os.read(signals, 4_096):
+                    self._hear(number)
                 self._reap()
                 self._begin_due()
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return self._code
 
     def _hear(self, number: int) -> None:
@@ -143,12 +139,11 @@ class Supervisor:
             self._combine(code)
             self._stop()
             return
-        place.short_lives = 0 if lived >= _STEADY_SECONDS else place.short_lives + 1
         pause = 0.0
-        if place.short_lives:
-            first, longest = _PAUSES_SECONDS
-            pause = min(longest, first * 2 ** (place.short_lives - 1))
-        place.due_at = clock.monotonic() + pause
+        if lived >= _STEADY_SECONDS:
+            place.short_lives, place.due_at = 0, clock.monotonic()
+        else:
+            pause = self._pause(place)
         log.warning(
             "a worker process ended: it is started again",
             pid=pid,
@@ -171,10 +166,35 @@ class Supervisor:
             if place.due_at is not None and place.due_at <= now:
                 place.due_at = None
                 place.starts += 1
-                place.pid = self._begin(place)
                 place.began_at = now
+                try:
+                    place.pid = self._begin(place)
+                except OSError as error:
+                    self._not_begun(place, error)
         next_at = min((place.due_at for place in self._places if place.due_at is not None), default=None)
         signal.setitimer(signal.ITIMER_REAL, 0 if next_at is None else max(0.001, next_at - now))
+
+    def _not_begun(self, place: _Place, error: OSError) -> None:
+        """Try again later, as after a process that ended soon: others work, and a shortage or an upgrade may end."""
+        if place.starts == 1:
+            log.error("a worker process cannot be started", number=place.number, error=str(error))
+            self._combine(exits.CRASHED)
+            self._stop()
+            return
+        log.warning(
+            "a worker process cannot be started now: trying again",
+            number=place.number,
+            error=str(error),
+            pause_seconds=self._pause(place),
+        )
+
+    def _pause(self, place: _Place) -> float:
+        """Count a short life, and set when the next process is due; return in how many seconds that is."""
+        place.short_lives += 1
+        first, longest = _PAUSES_SECONDS
+        pause = min(longest, first * 2 ** (place.short_lives - 1))
+        place.due_at = clock.monotonic() + pause
+        return float(pause)
 
     def _begin(self, place: _Place) -> int:
         which = f"{os.getpid()}:{place.number}{':again' if place.starts > 1 else ''}"
@@ -187,3 +207,26 @@ class Supervisor:
             setsigmask=(),
             setsigdef=_HEARD,
         )
+
+
+@contextmanager
+def _signals() -> Iterator[int]:
+    """Give a descriptor from which the numbers of signals are read, whichever thread of the process receives them.
+
+    The supervisor has no other thread, but what was imported before it may have started one.
+    """
+    reader, writer = os.pipe()
+    for descriptor in (reader, writer):
+        os.set_blocking(descriptor, False)
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    for number in _HEARD:
+        # Without a handler, SIGCHLD would be discarded.
+        signal.signal(number, lambda _, __: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HEARD)
+    try:
+        yield reader
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.set_wakeup_fd(before)
+        os.close(reader)
+        os.close(writer)

@@ -12,6 +12,7 @@ from fairque.protocol.calls.cancel import cancel
 from fairque.protocol.calls.progress import read_progress
 from fairque.protocol.calls.read import read_task
 from fairque.protocol.calls.watch import Outcome
+from fairque.protocol.locks import import_lock
 from fairque.protocol.model.infos import Explanation, TaskInfo
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.reports import RetryReport
@@ -52,7 +53,8 @@ class AsyncTaskHandle(Generic[R_co]):
 
     async def explain(self) -> Explanation:
         """Return why the task waits; ``print`` shows it as a sentence."""
-        from fairque.protocol.calls.users import explain
+        with import_lock:
+            from fairque.protocol.calls.users import explain
 
         standing = await self._run(explain(self._link.keys, self.task_id))
         return standing.explanation()
@@ -129,7 +131,8 @@ class AsyncTaskHandle(Generic[R_co]):
         Raises:
             QueueFull: The backlog of its user or of the queue is full.
         """
-        from fairque.client.dead_letter_steps import retry_letter
+        with import_lock:
+            from fairque.client.dead_letter_steps import retry_letter
 
         link = self._link
         with self._memory.asking():

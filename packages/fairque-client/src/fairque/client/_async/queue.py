@@ -15,6 +15,7 @@ from fairque.client.link import AsyncLink
 from fairque.client.pushing import PushCall, carrying, one_push, pushes
 from fairque.client.settings import ClientSettings, settings_from_config, settings_from_url
 from fairque.protocol.limits import CostMode
+from fairque.protocol.locks import import_lock
 from fairque.protocol.model.infos import QueueInfo
 from fairque.protocol.model.pipeline import Pipeline
 from fairque.protocol.model.task import Task
@@ -83,28 +84,32 @@ class AsyncTaskQueue:
     @property
     def tasks(self) -> "AsyncTasks":
         """Its tasks, in bulk."""
-        from fairque.client._async.tasks import AsyncTasks
+        with import_lock:
+            from fairque.client._async.tasks import AsyncTasks
 
         return AsyncTasks(self._link)
 
     @property
     def users(self) -> "AsyncUsers":
         """The limits and the usage of its users, and why they wait."""
-        from fairque.client._async.users import AsyncUsers
+        with import_lock:
+            from fairque.client._async.users import AsyncUsers
 
         return AsyncUsers(self._link)
 
     @property
     def dead_letters(self) -> "AsyncDeadLetters":
         """Tasks that failed finally: to inspect, retry or delete."""
-        from fairque.client._async.dead_letters import AsyncDeadLetters
+        with import_lock:
+            from fairque.client._async.dead_letters import AsyncDeadLetters
 
         return AsyncDeadLetters(self._link)
 
     @property
     def schedules(self) -> "AsyncSchedules":
         """Its schedules."""
-        from fairque.client._async.schedules import AsyncSchedules
+        with import_lock:
+            from fairque.client._async.schedules import AsyncSchedules
 
         return AsyncSchedules(self._link)
 
@@ -246,7 +251,8 @@ class AsyncTaskQueue:
 
     async def info(self) -> QueueInfo:
         """Return the statistics and settings of the queue; each number is read in constant time."""
-        from fairque.client.queue_steps import read_queue_info
+        with import_lock:
+            from fairque.client.queue_steps import read_queue_info
 
         return await self._link.work(read_queue_info(self._link.keys))
 

@@ -16,6 +16,7 @@ from fairque.client.link import Link
 from fairque.client.pushing import PushCall, carrying, one_push, pushes
 from fairque.client.settings import ClientSettings, settings_from_config, settings_from_url
 from fairque.protocol.limits import CostMode
+from fairque.protocol.locks import import_lock
 from fairque.protocol.model.infos import QueueInfo
 from fairque.protocol.model.pipeline import Pipeline
 from fairque.protocol.model.task import Task
@@ -84,28 +85,32 @@ class TaskQueue:
     @property
     def tasks(self) -> "Tasks":
         """Its tasks, in bulk."""
-        from fairque.client._sync.tasks import Tasks
+        with import_lock:
+            from fairque.client._sync.tasks import Tasks
 
         return Tasks(self._link)
 
     @property
     def users(self) -> "Users":
         """The limits and the usage of its users, and why they wait."""
-        from fairque.client._sync.users import Users
+        with import_lock:
+            from fairque.client._sync.users import Users
 
         return Users(self._link)
 
     @property
     def dead_letters(self) -> "DeadLetters":
         """Tasks that failed finally: to inspect, retry or delete."""
-        from fairque.client._sync.dead_letters import DeadLetters
+        with import_lock:
+            from fairque.client._sync.dead_letters import DeadLetters
 
         return DeadLetters(self._link)
 
     @property
     def schedules(self) -> "Schedules":
         """Its schedules."""
-        from fairque.client._sync.schedules import Schedules
+        with import_lock:
+            from fairque.client._sync.schedules import Schedules
 
         return Schedules(self._link)
 
@@ -247,7 +252,8 @@ class TaskQueue:
 
     def info(self) -> QueueInfo:
         """Return the statistics and settings of the queue; each number is read in constant time."""
-        from fairque.client.queue_steps import read_queue_info
+        with import_lock:
+            from fairque.client.queue_steps import read_queue_info
 
         return self._link.work(read_queue_info(self._link.keys))
 

@@ -5,6 +5,7 @@ from itertools import islice
 from typing import TypeVar
 
 from fairque.console.verifier.report import Report
+from fairque.protocol.calls.schedules import read_schedules
 from fairque.protocol.calls.verify import (
     Finding,
     verify_counts,
@@ -147,8 +148,25 @@ class _Walk:
         self._check_keys(b"cfg:" + user for _, user in self._members((b"configured",)))
 
     def schedules(self) -> None:
-        """Check the entries of schedules without a record."""
+        """Check the entries of schedules without a record, and whether all definitions can be read.
+
+        An unreadable definition stays: a newer release may have written it.
+        """
         self._check_schedules((name for _, name in self._members(_OF_SCHEDULES)), strays=True)
+        reported = {finding.name for finding in self.report.found if finding.kind == "schedule"}
+        after = None
+        while True:
+            try:
+                page = self._runner.run(read_schedules(self._keys, after=after, most=_SCHEDULES))
+            except ProtocolError:
+                return  # a key of the wrong type stays without fix; it has already been reported
+            for lost in page.unreadable:
+                if lost.schedule_id not in reported:
+                    what = f"{lost.problem}. Apply the schedule again, or delete it"
+                    self.report.add([Finding("schedule", lost.schedule_id, what, fixed=False)])
+            after = page.next
+            if after is None:
+                return
 
     def users_and_listeners(self) -> None:
         """Check listeners, and all users: those with a record, and entries of users without one."""

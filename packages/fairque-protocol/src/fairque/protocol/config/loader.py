@@ -16,6 +16,7 @@ from attrs import evolve, frozen
 
 from fairque.protocol.config.nodes import Node, Problem, join, suggestion
 from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.locks import import_lock
 
 __all__ = ["CONFIG_VARIABLE", "SECTIONS", "Loadable", "Option", "load_settings", "trace_settings"]
 
@@ -109,7 +110,8 @@ def trace_settings(
     Raises:
         ConfigurationError: As `load_settings`.
     """
-    from fairque.protocol.config.structure import converter  # noqa: PLC0415 - cattrs costs 40 ms to import
+    with import_lock:
+        from fairque.protocol.config.structure import converter  # noqa: PLC0415 - cattrs costs 40 ms to import
 
     environ = os.environ if environ is None else environ
     document, problems = _read(path or environ.get(CONFIG_VARIABLE), environ)
@@ -160,7 +162,8 @@ def _read(path: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> tu
     if not path:
         return Node("environment"), []
     try:
-        from fairque.protocol.config.document import read_document  # noqa: PLC0415 - PyYAML is an optional extra
+        with import_lock:
+            from fairque.protocol.config.document import read_document  # noqa: PLC0415 - PyYAML is an optional extra
     except ModuleNotFoundError as error:
         if error.name != "yaml":
             raise

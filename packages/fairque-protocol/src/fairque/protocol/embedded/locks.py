@@ -1,16 +1,10 @@
-"""Locks of the embedded server: file locks that the kernel releases, and one lock that makes forking safe."""
+"""File locks of the embedded server, which the kernel releases."""
 
 import fcntl
 import os
-import threading
 from pathlib import Path
 
-__all__ = ["FileLock", "starting"]
-
-# Held while file locks are taken and passed on. A fork waits for it: a child forked in between would
-# unknowingly inherit a lock, and hold it as long as it lives.
-starting = threading.RLock()
-os.register_at_fork(before=starting.acquire, after_in_parent=starting.release, after_in_child=starting.release)
+__all__ = ["FileLock"]
 
 
 class FileLock:

@@ -10,8 +10,9 @@ from urllib.parse import quote
 from fairque.protocol.clock import monotonic
 from fairque.protocol.embedded.address import answers, remove, unused
 from fairque.protocol.embedded.launch import PAUSE, join
-from fairque.protocol.embedded.locks import FileLock, starting
+from fairque.protocol.embedded.locks import FileLock
 from fairque.protocol.errors import EmbeddedServerError
+from fairque.protocol.locks import starting
 
 __all__ = ["EmbeddedServer"]
 

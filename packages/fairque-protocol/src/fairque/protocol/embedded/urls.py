@@ -5,9 +5,9 @@ from pathlib import Path
 
 from fairque.protocol.config.address import embedded_folder
 from fairque.protocol.config.masking import mask_url
-from fairque.protocol.embedded.locks import starting
 from fairque.protocol.embedded.server import EmbeddedServer
 from fairque.protocol.errors import ConfigurationError
+from fairque.protocol.locks import starting
 
 __all__ = ["resolve_url"]
 

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 from attrs import field, frozen
 
 from fairque.protocol.errors import FairqueError
+from fairque.protocol.locks import import_lock
 from fairque.protocol.model.annotations import Meaning, Scope, meaning_of
 from fairque.protocol.model.source import annotations_in_source
 
@@ -199,7 +200,8 @@ def _has_borrowed(func: Any) -> bool:
 
 def _read_signature(func: Callable[..., Any]) -> inspect.Signature:
     if sys.version_info >= (3, 14):
-        from annotationlib import Format  # noqa: PLC0415 - new in Python 3.14
+        with import_lock:
+            from annotationlib import Format  # noqa: PLC0415 - new in Python 3.14
 
         # Names without a value, such as those for type checkers only, stay unevaluated.
         return inspect.signature(func, follow_wrapped=False, annotation_format=Format.FORWARDREF)

@@ -4,6 +4,8 @@ import functools
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from fairque.protocol.locks import import_lock
+
 if TYPE_CHECKING:
     from fairque.protocol.cron.cron import Cron
     from fairque.protocol.model.schedules import Schedule
@@ -16,7 +18,8 @@ _PARSED = 4_096
 
 @functools.lru_cache(_PARSED)
 def _cron(expression: str, timezone: str, dst_gap: str) -> "Cron":
-    from fairque.protocol.cron.cron import parse_cron  # noqa: PLC0415 - needed only for cron schedules
+    with import_lock:
+        from fairque.protocol.cron.cron import parse_cron  # noqa: PLC0415 - needed only for cron schedules
 
     return parse_cron(expression, timezone, dst_gap=dst_gap)
 

@@ -1,7 +1,8 @@
 """Calls functions that may hang, such as log handlers of users, in separate threads, so that the service continues.
 
-Usually such a call returns at once, and its caller waits for it, so that lines appear in order. A call that hangs is
-only awaited for two seconds: neither the work of a service nor its end depends on it.
+Usually such a call returns at once, and its caller waits for it, so that lines appear in order. For calls that are slow
+or hang, all callers together wait for two seconds, and later for a tenth of the time: neither the work of a service
+nor its end depends on them.
 """
 
 import atexit
@@ -27,8 +28,12 @@ __all__ = ["call_aside", "hangs", "say"]
 
 #: One thread, and another one for calls while the first one hangs.
 _THREADS: Final = 2
-#: Seconds that a caller waits: enough for a handler that writes, even on a busy machine.
+#: Seconds that callers wait: enough for a handler that writes, even on a busy machine.
 _LONGEST_SECONDS: Final = 2.0
+#: Of this, what they may wait for again after a second.
+_REGAINED: Final = 0.1
+#: Seconds that any call may take: only what is longer counts.
+_QUICK_SECONDS: Final = 0.01
 #: Seconds that the end of the program waits for pending calls.
 _LAST_SECONDS: Final = 1.0
 #: Calls that are kept while all threads hang.
@@ -40,6 +45,7 @@ class _Call:
     what: str
     run: Callable[[], object]
     began_at: float = math.inf
+    reported: bool = False
     ended: threading.Event = field(factory=threading.Event)
 
 
@@ -58,11 +64,15 @@ class _Aside:
         self._running: set[_Call] = set()
         self._threads: list[threading.Thread] = []
         self._lost = 0
+        self._patience, self._counted_at = _LONGEST_SECONDS, clock.monotonic()
 
     def hanging(self) -> int:
-        """Return how many threads have run one call for longer than a caller waits."""
+        """Return how many threads have run one call for longer than callers wait."""
+        return len(self._late())
+
+    def _late(self) -> list[_Call]:
         late = clock.monotonic() - _LONGEST_SECONDS
-        return sum(call.began_at <= late for call in list(self._running))
+        return [call for call in list(self._running) if call.began_at <= late]
 
     def call(self, what: str, function: Callable[[], object]) -> None:
         # In such a thread a handler of the log writes to the log; and patched threads are none: no service runs there.
@@ -81,11 +91,27 @@ class _Aside:
                 self._changed.notify_all()
         if not have:
             function()
-        elif not (in_vain or call.ended.wait(_LONGEST_SECONDS)):
-            self._report_hanging(call)
+            return
+        if not in_vain:
+            self._await(call)
+        for late in self._late():
+            self._report_hanging(late)
+
+    def _await(self, call: _Call) -> None:
+        """Wait for a call, as long as callers have not waited too much for the last ones."""
+        began = clock.monotonic()
+        with self._changed:
+            regained = max(0.0, began - self._counted_at) * _REGAINED
+            self._patience, self._counted_at = min(_LONGEST_SECONDS, self._patience + regained), began
+            seconds = max(0.0, self._patience) + _QUICK_SECONDS
+        call.ended.wait(seconds)
+        with self._changed:
+            self._patience -= max(0.0, clock.monotonic() - began - _QUICK_SECONDS)
 
     def wait(self) -> None:
         """Wait until all calls have returned, one second at most."""
+        for late in self._late():
+            self._report_hanging(late)
         with self._changed:
             self._changed.wait_for(lambda: not (self._waiting or self._running), _LAST_SECONDS)
 
@@ -98,11 +124,10 @@ class _Aside:
         return bool(self._threads)
 
     def _report_hanging(self, call: _Call) -> None:
-        if call not in self._running:
-            return
         line = f"fairque: {call.what} hangs: the service continues without, and further lines may be lost"
         with self._changed:
-            if self._have_thread():
+            if call in self._running and not call.reported and self._have_thread():
+                call.reported = True
                 # Before other calls, which may hang as well.
                 self._waiting.appendleft(_Call("standard error", partial(write_line, sys.stderr, line)))
                 self._changed.notify_all()
@@ -121,7 +146,9 @@ class _Aside:
                 call.run()
             with suppress(BaseException):
                 if lost:
-                    write_line(sys.stderr, f"fairque: {lost:,} lines were lost, since what writes them was hanging")
+                    write_line(
+                        sys.stderr, f"fairque: {lost:,} lines were lost, since what writes them was slow or hung"
+                    )
             with self._changed:
                 self._running.discard(call)
                 self._changed.notify_all()
@@ -133,6 +160,8 @@ _aside = _Aside()
 
 def call_aside(what: str, function: Callable[[], object]) -> None:
     """Call a function that may hang, and wait at most two seconds for it to return; errors that it raises are dropped.
+
+    While calls are slow, there is no wait.
 
     Args:
         what: What is called, for the line that reports that it hangs.
