@@ -234,6 +234,16 @@ def changes(what):
     if what == "zone": os.environ["TZ"] = "Asia/Tokyo"; time.tzset(); del os.environ["TZ"]
     if what == "start method": import multiprocessing; multiprocessing.set_start_method("spawn")
     if what == "descriptors": os.dup2(os.open("/", os.O_RDONLY), 1)
+    if what == "generators": sys.set_asyncgen_hooks(firstiter=print); sys.set_coroutine_origin_tracking_depth(3)
+    if what == "name": threading.current_thread().name = "x"
+    if what == "tracebacks": sys.tracebacklimit = 0
+    if what == "debugging of the collector":
+        import gc; gc.set_debug(gc.DEBUG_SAVEALL); gc.callbacks.append(lambda *_: None)
+    if what == "frozen objects": import gc; gc.freeze()
+    if what == "handlers of the log": logging.basicConfig(filename=HERE / "theirs", force=True)
+    if what == "handlers of contexts": logging.getLogger("fairque.task").addHandler(logging.NullHandler())
+    if what == "records of the log": logging.setLogRecordFactory(lambda *_, **__: None); logging.raiseExceptions = False
+    if what == "fatal errors": import faulthandler; faulthandler.disable()
     if what == "closed stream": sys.stdout.close()
     if what == "no path": sys.path = None
     if what == "no environment": os.environ = None
@@ -245,8 +255,12 @@ def umask():
     return found
 
 def state():
-    import gc
+    import faulthandler, gc
     return [
+        repr(sys.get_asyncgen_hooks()), sys.get_coroutine_origin_tracking_depth(), threading.current_thread().name,
+        getattr(sys, "tracebacklimit", None), gc.get_debug(), repr(gc.callbacks), gc.get_freeze_count() > 0,
+        repr(logging.getLogger().handlers), repr(logging.getLogger("fairque.task").handlers),
+        repr(logging.getLogRecordFactory()), logging.raiseExceptions, faulthandler.is_enabled(),
         os.getcwd(), umask(),
         sorted(os.environ.items()), [repr(signal.getsignal(n)) for n in (10, 12, 15)],
         sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())), sys.path, sys.argv, sys.stdout is sys.__stdout__,
@@ -258,6 +272,17 @@ def state():
         "multiprocessing" in sys.modules and sys.modules["multiprocessing"].get_start_method(allow_none=True) or None,
         os.fstat(1).st_ino,
     ]
+
+def sets_dumps(how):
+    import faulthandler
+    if how == "later": faulthandler.dump_traceback_later(0.05, exit=True)
+    if how == "default": signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+    if how == "exits": signal.signal(signal.SIGUSR1, lambda *_: os._exit(9))
+    if how == "unregister": faulthandler.unregister(signal.SIGUSR1)
+
+def is_dumped():
+    os.kill(os.getpid(), signal.SIGUSR1)
+    return "continues"
 
 def sets_a_loop(how):
     before = asyncio.get_event_loop_policy().get_event_loop()

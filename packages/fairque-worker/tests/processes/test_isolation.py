@@ -42,6 +42,8 @@ CHANGES = [
     *("folder", "removed folder", "umask", "environment", "handlers", "mask", "path", "streams", "hooks"),
     *("interpreter", "collector", "timeout", "limits", "warnings", "logging", "digits", "hooks of threads"),
     *("more hooks", "decimals", "temporary files", "zone", "start method", "descriptors"),
+    *("generators", "name", "tracebacks", "debugging of the collector", "frozen objects", "fatal errors"),
+    *("handlers of the log", "handlers of contexts", "records of the log"),
 ]
 
 
@@ -79,6 +81,22 @@ def test_an_alarm_of_one_task_does_not_go_off_in_the_next(apart: Any) -> None:
     apart.start(concurrency=1)
     apart.result("changes", "alarm")
     assert apart.result("outlasts", 0.2) == "done"
+
+
+def test_a_dump_of_one_task_that_ends_the_process_does_not_end_the_next(apart: Any) -> None:
+    apart.start(concurrency=1)
+    apart.result("sets_dumps", "later")
+    assert apart.bench.result(apart.push("outlasts", 0.2, retries=0)) == "done"
+
+
+@pytest.mark.parametrize("how", ["default", "exits", "unregister"])
+def test_a_dump_shows_the_next_task_whatever_a_task_has_done_to_its_signal(
+    apart: Any, capfd: pytest.CaptureFixture[str], how: str
+) -> None:
+    apart.start(concurrency=1)
+    apart.result("sets_dumps", how)
+    assert apart.bench.result(apart.push("is_dumped", retries=0)) == "continues"
+    assert "in is_dumped" in capfd.readouterr().err
 
 
 def test_a_task_cannot_predict_the_random_numbers_of_the_next(apart: Any) -> None:

@@ -3,7 +3,6 @@
 Tasks run in the main thread, since some libraries require it; a second thread receives frames from the worker.
 """
 
-import faulthandler
 import math
 import os
 import signal
@@ -35,7 +34,7 @@ from fairque.worker.keeping.progress import ProgressSender
 from fairque.worker.loading import import_task_modules, load_handler
 from fairque.worker.log import log
 from fairque.worker.processes.channel import Channel
-from fairque.worker.processes.surroundings import Surroundings
+from fairque.worker.processes.surroundings import Surroundings, keep_dumps
 from fairque.worker.running.executor import Executor
 
 __all__ = ["main"]
@@ -198,8 +197,7 @@ def main(descriptor: int, parent: int) -> None:
         return
     # Service managers signal all processes of a service to stop it: here the worker decides when this one ends.
     ignore_until_fork(signal.SIGTERM, signal.SIGINT)
-    faulthandler.enable()
-    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    keep_dumps()
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_OUT_OF_MEMORY_SCORE)
     channel = Channel(socket.socket(fileno=descriptor))

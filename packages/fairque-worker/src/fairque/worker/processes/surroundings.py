@@ -2,6 +2,7 @@
 
 import asyncio
 import decimal
+import faulthandler
 import gc
 import locale
 import logging
@@ -22,10 +23,12 @@ from typing import Any
 
 from attrs import frozen
 
-__all__ = ["Surroundings", "absolute_path", "current_umask", "working_folder"]
+__all__ = ["Surroundings", "absolute_path", "current_umask", "keep_dumps", "working_folder"]
 
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 _SIGNALS = tuple(sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}))
+#: The loggers that tasks use without creating them: the root logger, that of fairque, and that of contexts of tasks.
+_LOGGERS = ("", "fairque", "fairque.task")
 _LIMITS = tuple(getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_"))
 
 
@@ -48,6 +51,20 @@ def current_umask() -> int:
     umask = os.umask(0o077)
     os.umask(umask)
     return umask
+
+
+def keep_dumps() -> None:
+    """Write stacks to standard error on SIGUSR1 and after a fatal error, and at no other time.
+
+    Whatever code of this process has changed about that is undone. For the main thread.
+    """
+    faulthandler.cancel_dump_traceback_later()
+    faulthandler.enable()
+    # Python does not know this handler, and `faulthandler` does not notice when it is replaced. Without it the signal
+    # is ignored, since it would end the process.
+    faulthandler.unregister(signal.SIGUSR1)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
 
 
 def _policy_of_its_own() -> Any:
@@ -142,8 +159,24 @@ def _set_hooks(wanted: tuple[Any, ...]) -> None:
     sys.setprofile(wanted[8])
 
 
+def _set_name(wanted: str) -> None:
+    threading.current_thread().name = wanted
+
+
+def _set_asynchronous(wanted: tuple[tuple[Any, Any], int]) -> None:
+    sys.set_asyncgen_hooks(*wanted[0])
+    sys.set_coroutine_origin_tracking_depth(wanted[1])
+
+
 def _interpreter() -> tuple[Any, ...]:
     return (sys.getrecursionlimit(), sys.getswitchinterval(), sys.get_int_max_str_digits(), threading.stack_size())
+
+
+def _set_traceback_limit(wanted: object) -> None:
+    if wanted is None:
+        del sys.tracebacklimit
+    else:
+        sys.tracebacklimit = wanted  # type: ignore[assignment]  # whatever the modules have set
 
 
 def _set_interpreter(wanted: tuple[int, float, int, int]) -> None:
@@ -159,9 +192,26 @@ def _set_warnings(wanted: tuple[list[Any], Any]) -> None:
     warnings.filters[:], warnings.showwarning = wanted  # type: ignore[index]  # a list that is called a sequence
 
 
-def _set_logging(wanted: tuple[int, int]) -> None:
+def _logging() -> tuple[Any, ...]:
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    of_loggers = [
+        (logger.level, list(logger.handlers), list(logger.filters), logger.propagate, logger.disabled)
+        for logger in loggers
+    ]
+    of_all = (logging.root.manager.disable, logging.raiseExceptions)
+    return *of_all, logging.getLogRecordFactory(), logging.getLoggerClass(), of_loggers
+
+
+def _set_logging(wanted: tuple[Any, ...]) -> None:
     logging.disable(wanted[0])
-    logging.getLogger().setLevel(wanted[1])
+    logging.raiseExceptions = wanted[1]
+    logging.setLogRecordFactory(wanted[2])
+    logging.setLoggerClass(wanted[3])
+    for name, (level, handlers, filters, propagate, disabled) in zip(_LOGGERS, wanted[4], strict=True):
+        logger = logging.getLogger(name)
+        logger.setLevel(level)
+        logger.handlers[:], logger.filters[:] = handlers, filters
+        logger.propagate, logger.disabled = propagate, disabled
 
 
 def _decimals() -> tuple[Any, ...]:
@@ -190,9 +240,17 @@ def _set_start_method(wanted: str | None) -> None:
     sys.modules["multiprocessing"].set_start_method(wanted, force=True)
 
 
-def _set_collector(wanted: tuple[bool, tuple[int, int, int]]) -> None:
+def _collector() -> tuple[Any, ...]:
+    return gc.isenabled(), gc.get_threshold(), gc.get_debug(), list(gc.callbacks)
+
+
+def _set_collector(wanted: tuple[Any, ...]) -> None:
     (gc.enable if wanted[0] else gc.disable)()
     gc.set_threshold(*wanted[1])
+    gc.set_debug(wanted[2])
+    gc.callbacks[:] = wanted[3]
+    # What was kept there for debugging is never freed otherwise.
+    gc.garbage.clear()
 
 
 def _set_limits(wanted: dict[int, tuple[int, int]]) -> None:
@@ -216,13 +274,20 @@ _PARTS = [
     _Part("arguments", lambda: list(sys.argv), _set_arguments),
     _Part("standard streams", _streams, _set_streams),
     _Part("hooks", _hooks, _set_hooks),
+    _Part("name of the thread", lambda: threading.current_thread().name, _set_name),
+    _Part(
+        "hooks of asynchronous generators",
+        lambda: (tuple(sys.get_asyncgen_hooks()), sys.get_coroutine_origin_tracking_depth()),
+        _set_asynchronous,
+    ),
+    _Part("length of tracebacks", lambda: getattr(sys, "tracebacklimit", None), _set_traceback_limit),
     _Part("interpreter", _interpreter, _set_interpreter),
     _Part("warnings", lambda: (list(warnings.filters), warnings.showwarning), _set_warnings),
-    _Part("logging", lambda: (logging.root.manager.disable, logging.root.level), _set_logging),
+    _Part("logging", _logging, _set_logging),
     _Part("default of decimals", _decimals, _set_decimals),
     _Part("folder of temporary files", lambda: tempfile.tempdir, _set_tempdir),
     _Part("start method of multiprocessing", _start_method, _set_start_method),
-    _Part("garbage collector", lambda: (gc.isenabled(), gc.get_threshold()), _set_collector),
+    _Part("garbage collector", _collector, _set_collector),
     _Part("locale", lambda: locale.setlocale(locale.LC_ALL), lambda wanted: locale.setlocale(locale.LC_ALL, wanted)),
     _Part("timeout of sockets", socket.getdefaulttimeout, socket.setdefaulttimeout),
     _Part("limits", lambda: {limit: resource.getrlimit(limit) for limit in _LIMITS}, _set_limits),
@@ -242,6 +307,8 @@ class Surroundings:
     def __init__(self) -> None:
         self._noted = [(part, part.read()) for part in (*_PARTS, _standard_descriptors())]
         self._policy = _policy_of_its_own()
+        # To count frozen objects takes long if there are many.
+        self._thaws = gc.get_freeze_count() == 0
 
     def put_back(self) -> str:
         """Restore the state, and return the name of a part that cannot be restored; empty if all could be."""
@@ -255,6 +322,13 @@ class Surroundings:
                 part.write(wanted)
             except Exception:  # noqa: BLE001 - objects that a task has put there can raise anything
                 return part.name
+        # Always, too: neither can be read.
+        if self._thaws:
+            gc.unfreeze()
+        try:
+            keep_dumps()
+        except (OSError, RuntimeError, ValueError, AttributeError):
+            return "dumps of stacks"
         # Always, too: whether a loop is set, and which, with what a task has left on it, cannot be noticed either.
         if sys.version_info < (3, 14):
             # None is a new policy of Python's own, which gives the next task a new loop.

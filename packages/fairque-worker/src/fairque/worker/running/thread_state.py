@@ -22,7 +22,7 @@ class ThreadState:
     Attributes:
         trace: The function for tracing.
         profile: The function for profiling.
-        first_iteration: _OfGenerators
+        first_iteration: Called when an asynchronous generator is iterated for the first time.
         finalizer: Called when an asynchronous generator is dropped.
         origin_depth: How many frames a coroutine keeps of its creation.
         name: The name of the thread.
