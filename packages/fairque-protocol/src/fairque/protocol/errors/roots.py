@@ -1,11 +1,13 @@
 """Base classes of all errors: one for each group that callers handle alike."""
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 __all__ = [
     "AttemptError",
     "ConfigurationError",
     "Conflict",
+    "Copyable",
     "FairqueError",
     "InvalidArgument",
     "NotFound",
@@ -15,7 +17,23 @@ __all__ = [
 ]
 
 
-class FairqueError(Exception):
+class Copyable(Exception):
+    """An exception whose pickles and copies have the same text and attributes, whatever its constructor takes."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        cls, args, *state = cast("tuple[Any, ...]", super().__reduce__())
+        return _restored, (cls, args), *state
+
+
+def _restored(cls: type[Copyable], args: tuple[Any, ...]) -> Copyable:
+    """Create an exception as its builtin base class does: its own constructor takes other arguments, and adds text."""
+    builtin: Any = next(base for base in cls.__mro__ if base.__module__ == "builtins")
+    error: Copyable = builtin.__new__(cls, *args)
+    builtin.__init__(error, *args)
+    return error
+
+
+class FairqueError(Copyable):
     """Base class of all errors of fairque."""
 
 

@@ -92,15 +92,22 @@ class PartialPush(FairqueError):
     Pushing the same tasks again is safe: tasks that are already stored do not change.
 
     Attributes:
-        handles: Handles of the tasks that were certainly stored: the first ones, in order.
+        handles: Handles of the tasks that were certainly stored: the first ones, in order. They belong to a queue
+            object, so a pickle or a copy of the error has none.
+        task_ids: The ids of these tasks.
     """
 
     def __init__(self, handles: Sequence[Any], cause: BaseException) -> None:
         self.handles = tuple(handles)
+        self.task_ids = tuple(handle.task_id for handle in self.handles)
         super().__init__(
             f"only the first {len(self.handles):,} tasks were certainly pushed (.handles), then: {cause}. "
             "Fix the cause and push the same tasks again, or the remaining ones"
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        restored, args, state = super().__reduce__()
+        return restored, args, state | {"handles": ()}
 
 
 class QueueFull(FairqueError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from attrs import field, frozen
 
-from fairque.protocol.errors import InvalidTask
+from fairque.protocol.errors import Copyable, InvalidTask
 from fairque.protocol.showing import shown
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Backoff:
         return ceiling * draw()
 
 
-class Retry(Exception):
+class Retry(Copyable):
     """Raised by a task to be retried later. It counts as a failed attempt.
 
     Args:
@@ -96,7 +96,7 @@ class Retry(Exception):
         super().__init__(reason or "the task asked to be retried")
 
 
-class Snooze(Exception):
+class Snooze(Copyable):
     """Raised by a task that cannot run yet. It does not count as a failed attempt.
 
     Args:
@@ -115,7 +115,7 @@ class Snooze(Exception):
         super().__init__(reason or f"the task asked to wait {self.after:g} s")
 
 
-class Cancel(Exception):
+class Cancel(Copyable):
     """Raised by a task to end as CANCELED at once, whatever its retries.
 
     Args:
