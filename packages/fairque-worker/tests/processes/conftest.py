@@ -353,9 +353,11 @@ class Apart:
         self.module = module
         self._folder = folder
 
-    def start(self, handler: str | None = None, *, isolation: str = "process", **options: Any) -> Worker:
+    def start(
+        self, handler: str | None = None, *, isolation: str = "process", burst: bool = False, **options: Any
+    ) -> Worker:
         settings = self.bench.settings(modules=(self.module,), isolation=isolation, **options)
-        worker = Worker(settings, None if handler is None else f"{self.module}:{handler}")
+        worker = Worker(settings, None if handler is None else f"{self.module}:{handler}", burst=burst)
         self.bench._workers.append(worker)
         worker.start()
         return worker
@@ -390,6 +392,10 @@ class Apart:
     def rewrite(self, text: str = TASKS_APART) -> None:
         """Rewrite the module, for child processes that start from now on."""
         (self._folder / f"{self.module}.py").write_text(text)
+
+    def append(self, text: str) -> None:
+        """Add code to the end of the module."""
+        self.rewrite(TASKS_APART + text)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.model.states import TaskState
-from fairque.testing.internal import amend_record, calls, eventually
+from fairque.testing.internal import PATIENCE, amend_record, calls, eventually
 from fairque.worker import Task, TaskContext, TaskHandler, Worker
 
 
@@ -250,6 +250,20 @@ def test_a_child_that_cannot_import_the_modules_uses_up_no_retry_and_the_task_ru
     apart.rewrite()
     assert apart.bench.result(task_id) == 3
     assert apart.bench.info(task_id).failures == 0
+
+
+def test_a_burst_runs_a_task_for_which_no_child_could_be_started_at_first(apart: Any, tmp_path: Path) -> None:
+    fails_once = """
+if "fairque.worker.child" in sys.orig_argv and not (HERE / "failed").exists():
+    (HERE / "failed").touch()
+    raise OSError("the database cannot be reached")
+"""
+    apart.append(fails_once)
+    task_id = apart.push("add", 1, 2, retries=0)
+    worker = apart.start(concurrency=1, burst=True)
+    assert worker.wait_idle(PATIENCE)
+    assert (tmp_path / "failed").exists()
+    assert apart.bench.state(task_id) is TaskState.FINISHED
 
 
 def test_many_short_tasks_in_children_all_end_once(apart: Any) -> None:

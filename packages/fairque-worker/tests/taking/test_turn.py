@@ -21,6 +21,7 @@ RESTING = View(
     current=True,
     more=False,
     hooks=0,
+    postponed=False,
 )
 
 views = st.builds(
@@ -36,6 +37,7 @@ views = st.builds(
     current=st.booleans(),
     more=st.booleans(),
     hooks=st.integers(0, 1),
+    postponed=st.booleans(),
 )
 
 
@@ -55,6 +57,8 @@ views = st.builds(
         ({"burst": True}, Action.FINISH),
         ({"burst": True, "held": 1}, Action.WAIT),
         ({"burst": True, "hooks": 1}, Action.SLEEP),
+        ({"burst": True, "postponed": True}, Action.WAIT),
+        ({"burst": True, "waiting": True, "postponed": True}, Action.SLEEP),
         ({"burst": True, "current": False}, Action.TAKE),
         ({"burst": True, "more": True}, Action.WAIT),
         ({"burst": True, "waiting": True}, Action.INTERRUPT),
@@ -73,6 +77,7 @@ def test_a_burst_ends_only_when_nothing_is_held_or_pending_and_a_current_answer_
         assert (view.held, view.endings, view.hooks, view.waiting) == (0, 0, 0, False)
         assert view.current
         assert not view.more
+        assert not view.postponed
 
 
 @given(views)

@@ -69,8 +69,9 @@ class Worker:
         settings: Server, queue and worker. `start` first imports ``worker.modules``.
         handler: Runs the tasks; by default their functions are called. ``MODULE:ATTR`` names a handler, a class or an
             instance, which is imported at once, and which child processes can use, too.
-        burst: End when nothing is runnable, nor will become so by what this worker still has to do. Tasks that wait for
-            a delay, a retry, a rate, a cap that other workers use up, or other tasks stay in the queue.
+        burst: End when nothing is runnable, nor will become so by what this worker still has to do, such as a task that
+            it could not start at first. Tasks that wait for a delay, a retry, a rate, a cap that other workers use up,
+            or other tasks stay in the queue.
 
     Raises:
         ConfigurationError: ``worker.isolation`` is ``process``, but a child process could not run the tasks.

@@ -20,6 +20,7 @@ from fairque.worker.metrics import Metrics
 from fairque.worker.phases import Phase, Phases
 from fairque.worker.running.executor import Executor
 from fairque.worker.taking.book import Book
+from fairque.worker.taking.bursts import log_end_of_burst
 from fairque.worker.taking.doorbell import Doorbell
 from fairque.worker.taking.reporter import Reporter
 from fairque.worker.taking.turn import Action, View, next_action
@@ -100,6 +101,8 @@ class Courier:
         self._paused_until = -math.inf
         # Until when nothing is taken, since no thread can be started to run it.
         self._crippled_until = -math.inf
+        # When the last task that could not be started here may be taken again; minus infinity if there is none.
+        self._postponed_until = -math.inf
         self.service = Service(
             "fairque-courier",
             self.step,
@@ -195,21 +198,10 @@ class Courier:
                 self._consumer.interrupt()
                 self._interrupted = True
         elif action is Action.FINISH:
-            self._log_burst()
+            log_end_of_burst(self._consumer.read_stats())
             self._phases.move(Phase.DRAINING, "the burst is over")
         else:
             self._sleep(math.inf)
-
-    def _log_burst(self) -> None:
-        """Log how many tasks a burst leaves: those that wait for a time, a rate, a cap, or other tasks."""
-        stats = self._consumer.read_stats()
-        log.info(
-            "the burst is over",
-            queued=stats.queued,
-            scheduled=stats.scheduled,
-            deferred=stats.deferred,
-            running_elsewhere=stats.running,
-        )
 
     def _view(self) -> View:
         return View(
@@ -224,6 +216,7 @@ class Courier:
             current=self._current,
             more=self._more,
             hooks=self._hooks,
+            postponed=self._postponed_until > -math.inf,
         )
 
     def _wanted(self) -> int:
@@ -237,6 +230,9 @@ class Courier:
         while self._hooks_ended:
             self._hooks_ended.popleft()
             self._hooks -= 1
+            self._outdate()
+        if -math.inf < self._postponed_until <= clock.monotonic():
+            self._postponed_until = -math.inf
             self._outdate()
         while self._outbox and len(self._endings) < _BATCH:
             ending = self._outbox.popleft()
@@ -277,7 +273,7 @@ class Courier:
             self._report_one_by_one()
             return
         for ending in self._endings:
-            self.book.forget(ending.job)
+            self._close(ending)
         self._endings.clear()
         if popped is not None:
             # The pop came after the endings in the same request.
@@ -301,8 +297,15 @@ class Courier:
                     error=str(error),
                 )
                 self._reporter.drop(ending)
-            self.book.forget(ending.job)
+            self._close(ending)
             del self._endings[0]
+
+    def _close(self, ending: Ending) -> None:
+        """Forget a task whose ending was reported."""
+        self.book.forget(ending.job)
+        if isinstance(ending, GivenBack) and not ending.crippled:
+            # From now on: on the server, the pause has begun earlier.
+            self._postponed_until = max(self._postponed_until, clock.monotonic() + ending.pause_seconds)
 
     def _settle(self, popped: Popped, count: int, held_until: float) -> None:
         """Start the tasks that a pop returned, and note the rest of its answer."""

@@ -23,6 +23,7 @@ class View:
         current: Whether the last answer of a pop reflects all endings and hooks so far.
         more: Whether that answer said that there may be more.
         hooks: How many hooks run; they may push tasks.
+        postponed: Whether a task that this worker could not start waits for its pause to end.
     """
 
     takes: bool
@@ -36,6 +37,7 @@ class View:
     current: bool
     more: bool
     hooks: int
+    postponed: bool
 
 
 class Action(Enum):
@@ -64,7 +66,8 @@ def next_action(view: View) -> Action:
         # The wait uses the claim: if an answer were lost, a second pop could not be distinguished from it.
         if view.endings:
             return Action.REPORT
-        useless = not view.takes or (view.burst and view.held == 0 and not (view.current and view.more))
+        awaited = view.current and (view.more or view.postponed)
+        useless = not view.takes or (view.burst and view.held == 0 and not awaited)
         return Action.INTERRUPT if useless and not view.interrupted else Action.SLEEP
     if not view.takes or view.free <= 0:
         return Action.REPORT if view.endings else Action.SLEEP
@@ -74,7 +77,7 @@ def next_action(view: View) -> Action:
         return Action.WAIT
     if not view.current:
         return Action.TAKE
-    if view.more:
+    if view.more or view.postponed:
         # But nothing was granted: the wait is short, and ends at once if there is work.
         return Action.WAIT
     return Action.FINISH if burst_is_over(view) else Action.SLEEP
@@ -86,5 +89,5 @@ def burst_is_over(view: View) -> bool:
     That is the answer of a pop that the server ran after it had recorded the last ending of this worker, if nothing in
     this worker could have created work since. A timeout never decides.
     """
-    nothing_is_pending = not (view.held or view.endings or view.waiting or view.hooks)
+    nothing_is_pending = not (view.held or view.endings or view.waiting or view.hooks or view.postponed)
     return view.burst and nothing_is_pending and view.current and not view.more
