@@ -56,6 +56,7 @@ CLOSED = f"{QUEUE}; queue.close()"
     ("module", "given", "use"),
     [
         ("fairque.client._sync.queue", "", "fairque.client.TaskQueue"),
+        ("encodings.idna", "", "fairque.client.RedisSection(url='redis://localhost:1')"),
         ("fairque.client._sync.users", QUEUE, "queue.users"),
         ("fairque.client._sync.tasks", QUEUE, "queue.tasks"),
         ("fairque.client._sync.dead_letters", QUEUE, "queue.dead_letters"),

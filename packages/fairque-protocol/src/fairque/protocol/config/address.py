@@ -3,6 +3,7 @@
 No message shows a value: any of them may be a secret.
 """
 
+import codecs
 import re
 import ssl
 import sys
@@ -15,6 +16,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from attrs import field, frozen
 
 from fairque.protocol.config.nodes import suggestion
+from fairque.protocol.locks import import_lock
 
 __all__ = ["PARAMETERS", "REFUSED", "Address", "embedded_folder", "read_address"]
 
@@ -159,6 +161,8 @@ def _parts(url: str) -> SplitResult:
 
 def _host(parts: SplitResult, problems: list[str]) -> dict[str, Any]:
     host, database = unquote(parts.hostname or "localhost"), parts.path.strip("/")
+    with import_lock:
+        codecs.lookup("idna")  # its first use is an import
     try:
         usable = all(0 < len(label) <= _LONGEST_LABEL for label in host.removesuffix(".").split(".")) and bool(
             host.encode("idna")
