@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="a system withou
 
 #: Forks in the middle of an import by another thread, and prints how the child ended. A child that hangs is killed.
 PROGRAM = """
-import importlib.abc, os, signal, sys, threading, warnings
+import importlib.abc, importlib.machinery, os, signal, sys, threading, warnings
 import fairque.client
 from fairque.protocol.errors import FairqueError
 {given}
@@ -24,9 +24,16 @@ begun, forking = threading.Event(), threading.Event()
 
 class Halfway(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name == {module!r} and not begun.is_set():
+        if name != {module!r} or begun.is_set():
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        execute = spec.loader.exec_module
+        def wait_and_execute(module):
             begun.set()
             forking.wait()
+            execute(module)
+        spec.loader.exec_module = wait_and_execute
+        return spec
 
 def use():
     try:
