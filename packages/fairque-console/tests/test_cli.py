@@ -1,5 +1,6 @@
 """The command line of ``fairque`` without a server: settings, help, and errors of usage."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -210,3 +211,31 @@ def test_config_reports_all_problems_without_a_server(command: Command) -> None:
 def test_the_readme_lists_the_same_exit_codes() -> None:
     text = " ".join((Path(__file__).parents[1] / "README.md").read_text().split())
     assert EXIT_CODES.removeprefix("Exit codes: ") in text
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a system without /dev/full")
+@pytest.mark.parametrize(
+    "words",
+    [["config", "show"], ["config", "schema"], ["config", "check", "--json"], ["users", "--help"], ["--version"]],
+    ids=" ".join,
+)
+def test_an_output_that_cannot_be_written_is_one_line_and_exit_code_1(words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(  # noqa: S603 - our own words
+            [sys.executable, "-m", "fairque.console", *words], stdout=full, stderr=-1, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "Error: cannot write to standard output: No space left on device\n")
+
+
+def test_a_pipe_that_is_closed_early_ends_a_command_without_a_word() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        done = subprocess.run(
+            [sys.executable, "-m", "fairque.console", "config", "show"],
+            stdout=closed,
+            stderr=-1,
+            text=True,
+            check=False,
+        )
+    assert done.stderr == ""

@@ -86,6 +86,8 @@ def test_values_similar_to_json_are_converted(value: Any, arrives: Any) -> None:
         ((n for n in [1]), "x is not a JSON value but builtins.generator"),
         ("\ud800", "x is not valid Unicode text (a lone surrogate)"),
         (["ok", "\udfff"], "x[1] is not valid Unicode text (a lone surrogate)"),
+        ({"a": [10**5_000]}, "x['a'][0] is a number with more than 4,300 digits, which Python does not write"),
+        pytest.param(-(10**5_000), "x is a number with more than 4,300 digits", id="a long number"),
         ({"\ud800": 1}, "x has a key that is not valid Unicode text (a lone surrogate)"),
     ],
 )

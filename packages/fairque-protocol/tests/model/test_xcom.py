@@ -80,6 +80,7 @@ class TestPushing:
             (float("inf"), "is inf"),
             ({1: 2}, "has the key 1 of type int"),
             ("\ud800", "is not valid Unicode text"),
+            ([10**5_000], r"\[0\] is a number with more than 4,300 digits"),
             (Output("p"), "is not a JSON value but .*Output: outputs of other tasks are allowed in args"),
             (Task(task_id="t"), r"is not a JSON value but .*Task: pass its result, task\.output"),
         ],

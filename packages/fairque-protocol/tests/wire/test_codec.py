@@ -189,7 +189,7 @@ class TestWhatCannotBeSent:
                 r"kwargs\['rows'\] is not a JSON .*: pass its result, task\.output",
             ),
             ({"args": (Output("p")["\ud800"],)}, r"task t1 cannot be written as JSON"),
-            ({"payload": 10**5_000}, r"task t1 cannot be written as JSON: Exceeds the limit"),
+            ({"payload": 10**5_000}, r"task t1: payload is a number with more than 4,300 digits"),
         ],
     )
     def test_other_places_are_named_too(self, fields: dict[str, Any], message: str) -> None:

@@ -105,6 +105,7 @@ def test_a_system_exit_deep_inside_a_coroutine_does_not_end_the_loop_for_the_oth
         (object(), "the result is not a JSON value but builtins.object"),
         ({"a": [1, {2}]}, r"the result\['a'\]\[1\] is not a JSON value but builtins.set"),
         (float("nan"), "the result is nan"),
+        ([10**5_000], r"the result\[0\] is a number with more than 4,300 digits"),
         ({1: "a"}, "the key 1 of type int"),
         ("x" * 1_001, "the result has 1,003 bytes, allowed are 1,000"),
         ("\ud800", "lone surrogate"),

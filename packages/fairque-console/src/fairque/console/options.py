@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fairque.protocol.service.options import Given, settings_options
+from fairque.protocol.service.usage import echo
 
 if TYPE_CHECKING:
     from fairque.client import TaskQueue
@@ -33,7 +34,7 @@ def watchable(command: Callable[..., None]) -> Callable[..., None]:
         while watch is not None:
             time.sleep(watch)
             if sys.stdout.isatty():
-                click.echo(_CLEAR, nl=False)
+                echo(_CLEAR, nl=False)
             command(*args, **options)
 
     return click.option(
@@ -70,10 +71,10 @@ def say(values: Any, lines: list[str], *, as_json: bool) -> None:
     if as_json:
         from fairque.protocol.jsonvalue import dumps
 
-        click.echo(dumps(plain(values)).decode())
+        echo(dumps(plain(values)).decode())
     else:
         for line in lines:
-            click.echo(line)
+            echo(line)
 
 
 def plain(value: Any) -> Any:

@@ -3,6 +3,7 @@
 import json
 import math
 import operator
+import sys
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
@@ -15,6 +16,8 @@ __all__ = ["MAX_DEPTH", "canonical", "check_json", "dumps", "loads"]
 MAX_DEPTH = 32
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+#: Python writes numbers up to this size whatever its settings are: their least limit is 640 digits.
+_ALWAYS_WRITTEN_BITS = 2_000
 _PLAIN = frozenset({str, int, bool, type(None)})
 
 
@@ -80,12 +83,14 @@ _Problem: TypeAlias = tuple[str, str] | None
 def _problem(value: Any, depth: int) -> _Problem:
     kind = type(value)
     if kind in _PLAIN:
+        if kind is int:
+            return _number_problem(value)
         return _text_problem(value) if kind is str and not value.isascii() else None
     if isinstance(value, float):
         known = math.isfinite(value)
         return None if known else ("", f"is {value!r}: JSON has no such number, pass None or a text")
     if isinstance(value, str | int):
-        return _text_problem(str(value))
+        return _number_problem(value) if isinstance(value, int) else _text_problem(str(value))
     if depth >= MAX_DEPTH:
         return "", f"is nested deeper than {MAX_DEPTH} levels: pass a flatter value"
     if isinstance(value, list | tuple):
@@ -112,6 +117,17 @@ def _key_problem(value: dict[Any, Any]) -> _Problem:
         problem = None if key.isascii() else _text_problem(key)
         if problem is not None:
             return "", f"has a key that {problem[1]}"
+    return None
+
+
+def _number_problem(value: int) -> _Problem:
+    if value.bit_length() <= _ALWAYS_WRITTEN_BITS:
+        return None
+    try:
+        int.__repr__(value)
+    except ValueError:
+        most = sys.get_int_max_str_digits()
+        return "", f"is a number with more than {most:,} digits, which Python does not write: pass hex(number)"
     return None
 
 

@@ -6,7 +6,7 @@ from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.service import codes
 from fairque.protocol.service.asking import ask_probe
 from fairque.protocol.service.options import Given, settings_options
-from fairque.protocol.service.usage import Command
+from fairque.protocol.service.usage import Command, echo
 from fairque.scheduler.settings import SchedulerSettings
 
 __all__ = ["healthcheck"]
@@ -25,5 +25,5 @@ def healthcheck(ctx: click.Context, given: Given, *, ready: bool) -> None:
     if not options.http_port:
         raise ConfigurationError(["scheduler.http_port: must be set for healthcheck, which asks the scheduler there"])
     well, line = ask_probe(options.http_host, options.http_port, ready=ready)
-    click.echo(line)
+    echo(line)
     ctx.exit(codes.STOPPED if well else codes.CRASHED)

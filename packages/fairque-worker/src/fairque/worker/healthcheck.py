@@ -7,7 +7,7 @@ import click
 from fairque.protocol.errors import ConfigurationError
 from fairque.protocol.service.asking import ask_probe
 from fairque.protocol.service.options import Given, processes_option, settings_options
-from fairque.protocol.service.usage import Command
+from fairque.protocol.service.usage import Command, echo
 from fairque.worker.settings import WorkerSettings
 
 __all__ = ["healthcheck"]
@@ -28,5 +28,5 @@ def healthcheck(given: Given, processes: int, *, ready: bool) -> None:
         raise ConfigurationError(["worker.http_port: must be set for healthcheck, which asks the worker there"])
     answers = [ask_probe(host, port + index, ready=ready) for index in range(processes)]
     for _, line in answers:
-        click.echo(line)
+        echo(line)
     sys.exit(0 if all(well for well, _ in answers) else 1)

@@ -4,7 +4,7 @@ import click
 
 from fairque.console.options import as_json, say, server_options
 from fairque.protocol.service.options import Given
-from fairque.protocol.service.usage import Group
+from fairque.protocol.service.usage import Group, echo
 
 __all__ = ["command"]
 
@@ -43,7 +43,7 @@ def schema() -> None:
     from fairque.console.schema import schema_of
     from fairque.protocol.jsonvalue import dumps
 
-    click.echo(dumps(schema_of(all_settings(schedules=True))).decode())
+    echo(dumps(schema_of(all_settings(schedules=True))).decode())
 
 
 @command.command("check")

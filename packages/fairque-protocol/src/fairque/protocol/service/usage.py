@@ -4,16 +4,47 @@ It needs click, on which the packages of the commands depend. Modules that only 
 is one, so that help is quick.
 """
 
+import errno
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import IO, Any
 
 import click
 
-from fairque.protocol.service.codes import EXIT_CODES, INTERRUPTED
+from fairque.protocol.service.codes import CRASHED, EXIT_CODES, INTERRUPTED
 
-__all__ = ["Command", "Group", "ServiceCommand"]
+__all__ = ["Command", "Group", "ServiceCommand", "echo"]
+
+
+class _CannotWrite(click.ClickException):
+    exit_code = CRASHED
+
+    def show(self, file: IO[Any] | None = None) -> None:  # noqa: ARG002 - as click calls it
+        from fairque.protocol.service.aside import say  # noqa: PLC0415 - see above
+
+        say(f"Error: {self.format_message()}")
+
+
+@contextmanager
+def _written() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise  # click ends the command without a word, as the reader of a pipe expects
+        raise _CannotWrite(f"cannot write to standard output: {error.strerror or error}") from None
+
+
+def echo(text: str, *, nl: bool = True) -> None:
+    """Write a text to standard output; if that fails, such as on a full disk, the command ends with a sentence.
+
+    Args:
+        text: What to write.
+        nl: Whether to end it with a line break.
+    """
+    with _written():
+        click.echo(text, nl=nl)
 
 
 @contextmanager
@@ -66,8 +97,8 @@ class Command(click.Command):
         return super().main(*args, **extra)
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
-        """Read the command line."""
-        with _masked():
+        """Read the command line; the options for help and version write."""
+        with _masked(), _written():
             return super().make_context(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
