@@ -146,7 +146,7 @@ ANSWERS = [
     (
         "-NOPERM User x has no permissions to run the 'info' command",
         ServerUnsuitable,
-        "not allow its user to do this: .*Grant the right",
+        "may not do this: .*Grant the right",
     ),
     ("-NOAUTH Authentication required.", RedisUnavailable, "the server requires one.*redis://USER:PASSWORD@"),
     # What a longer command gets from a server that got its password meanwhile.
@@ -286,7 +286,7 @@ class TestServers:
             url = server.url.replace("unix://", "unix://ann:pw@")
             error = refused(send, RedisSection(url=f"{url}?db=1", retries=0))
         assert isinstance(error, ServerUnsuitable)
-        assert re.search("not allow its user to do this: .*permissions.*select", str(error)), str(error)
+        assert re.search("may not do this: .*permissions.*select", str(error)), str(error)
 
     def test_a_server_that_cannot_write_to_its_disk_is_reported(self, send: "Send") -> None:
         with PlainServer("--save", "3600 1") as server:

@@ -200,7 +200,7 @@ def test_rules_of_keys_and_channels_are_seen_before_the_first_write(
         if needs_no_channel:
             runner.run(call)
             return
-    with pytest.raises(ServerUnsuitable, match="not allow its user to do this"):
+    with pytest.raises(ServerUnsuitable, match="may not do this"):
         runner.run(call)
     assert dumped(root) == before
 

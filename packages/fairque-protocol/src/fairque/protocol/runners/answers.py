@@ -57,7 +57,7 @@ ANSWERS: Final[tuple[Cause, ...]] = (
     Cause(
         name="NOPERM",
         pattern=r"^NOPERM |The user executing the script can't|^ACL failure in script",
-        what="does not allow its user to do this",
+        what="reports that its user may not do this",
         fix="Grant the right in the server's ACL (fairque doctor says what a worker lacks; keys and channels of a "
         "queue begin with fairque:{NAME}:), or use another user",
         passes=False,
