@@ -92,7 +92,7 @@ async def test_the_last_tasks_are_canceled_first(async_queue: AsyncTaskQueue) ->
 async def test_bad_input_is_reported_and_nothing_is_written(async_queue: AsyncTaskQueue, server: Any) -> None:
     with pytest.raises(UnknownDependency, match=r"its argument 'args\[0\]'"):
         await async_queue.push(step("a") >> step("b", args=[Output("nowhere")]))
-    with pytest.raises(InvalidTask, match="circle"):
+    with pytest.raises(InvalidTask, match="cycle"):
         await async_queue.push(pipeline([step("a", args=[Output("b")]), step("b", args=[Output("a")])]))
     with pytest.raises(InvalidTask, match="only a task can be pushed"):
         await async_queue.push([step("a")])  # type: ignore[call-overload]  # what this tests

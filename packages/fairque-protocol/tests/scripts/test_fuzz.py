@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from tests.scripts.conftest import Bench
 
+#: Kinds of findings that stay: contents that cannot be read, which a newer release may have written.
+UNFIXED = ("message", "definition")
 CODES = {int(status) for status in Status}
 
 BROUGHT = stored_schedule(schedule_id="s", every_ms=1_000, user_id="ann", func="f")
@@ -130,7 +132,7 @@ def test_any_arguments_get_a_known_status_and_a_refusal_changes_nothing(
         if reply[0] < 0:
             assert queue.snapshot_raw() == before
         else:
-            assert [one for one in verify(queue.runner, queue.keys).found if one.kind != "message"] == []
+            assert [one for one in verify(queue.runner, queue.keys).found if one.kind not in UNFIXED] == []
 
     spoil()
     queue.drop()
@@ -242,7 +244,7 @@ def test_overwritten_keys_block_nothing_else_and_can_be_fixed(new_queue: "Callab
         assert queue.state("z") is TaskState.FINISHED
         verify(queue.runner, queue.keys, fix=True)
         left = verify(queue.runner, queue.keys)
-        assert [one for one in left.found if one.kind != "message"] == []
+        assert [one for one in left.found if one.kind not in UNFIXED] == []
         queue.drop()
 
     spoil()

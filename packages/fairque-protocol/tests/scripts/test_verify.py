@@ -709,7 +709,7 @@ class TestSchedules:
         before = timed.snapshot_raw()
         for fix in (False, True):
             (finding,) = look(timed, fix=fix).found
-            assert (finding.kind, finding.name, finding.fixed) == ("schedule", "s", False)
+            assert (finding.kind, finding.name, finding.fixed) == ("definition", "s", False)
             assert re.search(problem, finding.what)
         assert timed.snapshot_raw() == before
 

@@ -163,7 +163,7 @@ class _Walk:
             for lost in page.unreadable:
                 if lost.schedule_id not in reported:
                     what = f"{lost.problem}. Apply the schedule again, or delete it"
-                    self.report.add([Finding("schedule", lost.schedule_id, what, fixed=False)])
+                    self.report.add([Finding("definition", lost.schedule_id, what, fixed=False)])
             after = page.next
             if after is None:
                 return
