@@ -29,8 +29,8 @@ class Finding:
 
     Attributes:
         kind: ``type``, ``record``, ``lost``, ``message``, ``lease``, ``nowhere``, ``place``, ``dependents``,
-            ``listener``, ``user``, ``schedule``, ``definition``, ``setting``, ``counter`` or ``leftover``. Two kinds are
-            not inconsistencies: ``unseen`` could not be checked, and ``counts`` is a user for `verify_running`.
+            ``listener``, ``user``, ``schedule``, ``definition``, ``setting``, ``counter`` or ``leftover``. Two kinds
+            are not inconsistencies: ``unseen`` could not be checked, and ``counts`` is a user for `verify_running`.
         name: The task, user, schedule, key or counter.
         what: What is wrong.
         fixed: Whether it has been fixed.
