@@ -94,8 +94,7 @@ class _Aside:
             return
         if not in_vain:
             self._await(call)
-        for late in self._late():
-            self._report_hanging(late)
+        self._report_hanging()
 
     def _await(self, call: _Call) -> None:
         """Wait for a call, as long as callers have not waited too much for the last ones."""
@@ -110,8 +109,7 @@ class _Aside:
 
     def wait(self) -> None:
         """Wait until all calls have returned, one second at most."""
-        for late in self._late():
-            self._report_hanging(late)
+        self._report_hanging()
         with self._changed:
             self._changed.wait_for(lambda: not (self._waiting or self._running), _LAST_SECONDS)
 
@@ -123,14 +121,15 @@ class _Aside:
                 self._threads.append(thread)
         return bool(self._threads)
 
-    def _report_hanging(self, call: _Call) -> None:
-        line = f"fairque: {call.what} hangs: the service continues without, and further lines may be lost"
-        with self._changed:
-            if call in self._running and not call.reported and self._have_thread():
-                call.reported = True
-                # Before other calls, which may hang as well.
-                self._waiting.appendleft(_Call("standard error", partial(write_line, sys.stderr, line)))
-                self._changed.notify_all()
+    def _report_hanging(self) -> None:
+        for call in self._late():
+            line = f"fairque: {call.what} hangs: the service continues without, and further lines may be lost"
+            with self._changed:
+                if call in self._running and not call.reported and self._have_thread():
+                    call.reported = True
+                    # Before other calls, which may hang as well.
+                    self._waiting.appendleft(_Call("standard error", partial(write_line, sys.stderr, line)))
+                    self._changed.notify_all()
 
     def _run(self) -> None:
         while True:
