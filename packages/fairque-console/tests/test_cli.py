@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
@@ -105,6 +106,36 @@ def test_a_url_in_the_wrong_argument_does_not_show_its_password(command: Command
 def test_the_error_for_a_misspelled_command_suggests_the_right_one(command: Command) -> None:
     result = command("verfy")
     assert (result.exit_code, "Did you mean 'verify'?" in result.stderr) == (2, True)
+
+
+def test_a_command_may_be_shortened_while_it_is_clear(command: Command) -> None:
+    assert command("sched", "list", "--help").stdout == command("schedules", "list", "--help").stdout
+    result = command("a")
+    assert (result.exit_code, "'a' can mean acl or apply." in result.stderr) == (2, True)
+
+
+def test_the_watch_of_a_file_continues_after_a_problem(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = Path("shop.yaml")
+    file.write_text("worker:\n  concurency: 3\n")
+    edits = iter(["worker:\n  concurrency: 3\n"])
+
+    def edit(seconds: float) -> None:
+        assert seconds == 2
+        text = next(edits, None)
+        if text is None:
+            raise KeyboardInterrupt
+        file.write_text(text)
+
+    monkeypatch.setattr(time, "sleep", edit)
+    result = command("config", "check", "--watch", "--config", "shop.yaml")
+    assert result.exit_code == 130
+    assert "shop.yaml:2: worker.concurency: unknown key" in result.stderr
+    assert result.stdout == "all settings are valid\n"
+
+
+def test_a_command_that_fixes_cannot_be_watched(command: Command) -> None:
+    result = command("verify", "--fix", "--watch")
+    assert (result.exit_code, "--watch only reads" in result.stderr) == (2, True)
 
 
 def test_a_file_is_checked_without_a_server(command: Command) -> None:

@@ -43,14 +43,23 @@ class _Lazy(Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        # As click does, but with a suggestion.
+        # As click does, but a name may be shortened, and an unknown one gets a suggestion.
         if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
-            import difflib  # noqa: PLC0415 - needed only for an unknown command
-
-            close = difflib.get_close_matches(args[0], _COMMANDS, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            ctx.fail(f"No such command {args[0]!r}.{hint}")
+            args = [_full_name(ctx, args[0]), *args[1:]]
         return super().resolve_command(ctx, args)
+
+
+def _full_name(ctx: click.Context, name: str) -> str:
+    begun = [command for command in _COMMANDS if name and command.startswith(name)]
+    if len(begun) == 1:
+        return begun[0]
+    if begun:
+        raise click.UsageError(f"{name!r} can mean {' or '.join(begun)}.", ctx)
+    import difflib  # noqa: PLC0415 - needed only for an unknown command
+
+    close = difflib.get_close_matches(name, _COMMANDS, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise click.UsageError(f"No such command {name!r}.{hint}", ctx)
 
 
 @click.group("fairque", cls=_Lazy)
@@ -58,7 +67,7 @@ class _Lazy(Group):
 def main(**_: Any) -> None:
     """Inspect a fairque queue, set its limits, and repair it.
 
-    Commands that read write a table, or JSON with --json.
+    Commands that read write a table, or JSON with --json. A command may be shortened: fairque sched list.
     """
 
 

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -26,16 +26,19 @@ _CLEAR = "\x1b[2J\x1b[H"
 
 
 def watchable(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the option ``--watch``, with which a command repeats until it is interrupted."""
+    """Add the option ``--watch``, with which a command repeats until it is interrupted, whatever its exit code is."""
 
     @wraps(command)
     def repeat(*args: Any, watch: float | None, **options: Any) -> None:
-        command(*args, **options)
-        while watch is not None:
+        if watch is None:
+            command(*args, **options)
+            return
+        while True:
+            with suppress(click.exceptions.Exit):
+                command(*args, **options)
             time.sleep(watch)
             if sys.stdout.isatty():
                 echo(_CLEAR, nl=False)
-            command(*args, **options)
 
     return click.option(
         "--watch",

@@ -2,7 +2,7 @@
 
 import click
 
-from fairque.console.options import as_json, say, server_options
+from fairque.console.options import as_json, say, server_options, watchable
 from fairque.protocol.service.options import Given
 from fairque.protocol.service.usage import Group, echo
 
@@ -17,6 +17,7 @@ def command() -> None:
 @command.command("show")
 @server_options
 @as_json
+@watchable
 def show(given: Given, *, as_json: bool) -> None:
     """Show all settings, and the file and line, variable or option that each comes from.
 
@@ -49,6 +50,7 @@ def schema() -> None:
 @command.command("check")
 @server_options
 @as_json
+@watchable
 def check(given: Given, *, as_json: bool) -> None:
     """Show all problems of the settings, each with its file and line, variable or option.
 
@@ -57,13 +59,16 @@ def check(given: Given, *, as_json: bool) -> None:
     from fairque.console.effective import all_settings
     from fairque.protocol.config import mask_addresses
     from fairque.protocol.errors import ConfigurationError
+    from fairque.protocol.service import aside
     from fairque.protocol.service.exits import exit_code
+    from fairque.protocol.service.refusal import refusal
 
     try:
         given.load(all_settings(schedules=True))
     except ConfigurationError as error:
-        if not as_json:
-            raise
-        say({"problems": [mask_addresses(problem) for problem in error.problems]}, [], as_json=True)
+        if as_json:
+            say({"problems": [mask_addresses(problem) for problem in error.problems]}, [], as_json=True)
+        else:
+            aside.say(refusal("fairque", error))
         click.get_current_context().exit(exit_code(error))
     say({"problems": []}, ["all settings are valid"], as_json=as_json)

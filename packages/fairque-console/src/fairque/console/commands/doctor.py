@@ -2,7 +2,7 @@
 
 import click
 
-from fairque.console.options import as_json, say, server_options
+from fairque.console.options import as_json, say, server_options, watchable
 from fairque.protocol.service.options import Given
 from fairque.protocol.service.usage import Command
 
@@ -19,6 +19,7 @@ __all__ = ["command"]
     help="The role whose rights are checked.",
 )
 @as_json
+@watchable
 def command(given: Given, *, role: str, as_json: bool) -> None:
     """Check whether the server and the queue are ready for use.
 

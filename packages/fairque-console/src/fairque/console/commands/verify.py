@@ -2,7 +2,7 @@
 
 import click
 
-from fairque.console.options import as_json, say, server_options
+from fairque.console.options import as_json, say, server_options, watchable
 from fairque.protocol.service.options import Given
 from fairque.protocol.service.usage import Command
 
@@ -13,11 +13,15 @@ __all__ = ["command"]
 @server_options
 @click.option("--fix/--dry-run", default=False, help="Fix problems, or only report them.  [default: --dry-run]")
 @as_json
+@watchable
 def command(given: Given, *, fix: bool, as_json: bool) -> None:
     """Check whether the data that the queue stores on the server is consistent.
 
     Workers and producers can keep running: each check is one atomic step. A large queue takes a while.
     """
+    context = click.get_current_context()
+    if fix and context.params["watch"] is not None:
+        raise click.UsageError("--watch only reads: leave out --fix, or run the command without --watch.")
     from fairque.client import ClientSettings
     from fairque.console.verifier import verify
     from fairque.protocol.durations import to_ms
@@ -37,4 +41,4 @@ def command(given: Given, *, fix: bool, as_json: bool) -> None:
     finally:
         runner.close()
     say(report.as_dict(), report.lines(), as_json=as_json)
-    click.get_current_context().exit(1 if report.left else 0)
+    context.exit(1 if report.left else 0)
