@@ -20,7 +20,7 @@
 --- @include "task"
 --- @include "conclude"
 --- @include "free_dependents"
---- @include "untold"
+--- @include "dependents_pending"
 --- @include "forget_task"
 local MOST_TASKS = 1000
 
@@ -40,7 +40,7 @@ for index = 2, #ARGV do
     code = -2
   elseif t.r.state ~= "FAILED" then
     code = 2
-  elseif untold(t) or call("EXISTS", P .. "w:" .. t.id) == 1 then
+  elseif dependents_pending(t) or call("EXISTS", P .. "w:" .. t.id) == 1 then
     code = -8
   else
     gone[t.id], t.changed = true, true -- so that commit does not write it again

@@ -25,7 +25,7 @@
 --- @include "backlog"
 --- @include "conclude"
 --- @include "free_dependents"
---- @include "untold"
+--- @include "dependents_pending"
 --- @include "dedup_holder"
 local MOST_TASKS = 1000
 
@@ -70,7 +70,7 @@ for index = 2, #ARGV do
     code = 2
   elseif call("EXISTS", P .. "m:" .. t.id) == 0 then
     code = -2
-  elseif untold(t) or call("EXISTS", P .. "w:" .. t.id) == 1 then
+  elseif dependents_pending(t) or call("EXISTS", P .. "w:" .. t.id) == 1 then
     code = -8
   else
     local full = queue_is_full(redriven + 1) or user_is_full(r.user, (of_user[r.user] or 0) + 1)

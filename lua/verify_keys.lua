@@ -13,8 +13,8 @@
 --- @include "task"
 --- @include "conclude"
 --- @include "bury"
---- @include "untold"
---- @include "stands_in_pending"
+--- @include "dependents_pending"
+--- @include "notification_pending"
 --- @include "bind"
 --- @include "terminal"
 --- @include "look_at_limits"
@@ -56,7 +56,7 @@ local look = {
     local t = task(id)
     local state = t.r.state
     if not state then return leftover(name, "there is nothing left to report") end
-    if TERMINAL[state] and stands_in_pending("L" .. id) or t.r.watch and not TERMINAL[state] then return end
+    if TERMINAL[state] and notification_pending("L" .. id) or t.r.watch and not TERMINAL[state] then return end
     local but = TERMINAL[state] and "was not" or "would not be"
     found("listener", id, "a listener of its ending " .. but .. " notified", fix)
     if fix and TERMINAL[state] then return announce(t, state, call("GET", P .. "r:" .. id) or "") end
@@ -74,9 +74,9 @@ local look = {
         will_write(t)
       end
     end
-    if state and not (TERMINAL[state] and untold(t)) then return end
+    if state and not (TERMINAL[state] and dependents_pending(t)) then return end
     local entry = (state == "FINISHED" and "F" or "X") .. id
-    if stands_in_pending(entry) then return end
+    if notification_pending(entry) then return end
     found("dependents", id, "it has ended, and its dependents would never be notified", fix)
     if fix then call("RPUSH", P .. "pending", entry) end
   end,

@@ -25,7 +25,7 @@ read_records(keys)
 
 local strays_only = ARGV[2] == "1"
 
-local function wrong_with(s)
+local function fault_of(s)
   local stands, due, at = score("schedules", s.id), score("due", s.id), due_at(s.r)
   if s.r.rev then
     if strays_only then return nil end
@@ -43,7 +43,7 @@ end
 local fixed = false
 for index = 3, #ARGV do
   local s = schedule(ARGV[index])
-  local what = wrong_with(s)
+  local what = fault_of(s)
   if what then
     found("schedule", s.id, what, fix)
     if fix and s.r.rev then

@@ -18,7 +18,7 @@
 --- @include "enter"
 --- @include "wake"
 --- @include "commit"
---- @include "standing"
+--- @include "user_faults"
 local refused = begin()
 if refused then return refused end
 if not begin_verification() or (ARGV[2] ~= "0" and ARGV[2] ~= "1") or not grouped(2, 1) then
@@ -38,9 +38,9 @@ for first = 3, #ARGV do
   if unreadable[key] then
     what = "its record cannot be read"
   elseif known then
-    what = not strays_only and wrong_with(id, known)
+    what = not strays_only and fault_of(id, known)
   else
-    what = stray(id)
+    what = fault_without_record(id)
   end
   if what then
     found("user", id, what, fix)

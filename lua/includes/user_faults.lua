@@ -1,10 +1,10 @@
--- standing: returns what is wrong with the places of a user, or nil.
+-- user_faults: returns what is wrong with a user in the indexes, or nil.
 --- @include "score"
 
 local function waiting(id) return call("ZCARD", P .. "n:" .. id), call("ZCARD", P .. "c:" .. id) end
 
 -- For a user without a record.
-local function stray(id)
+local function fault_without_record(id)
   local pn, pc = waiting(id)
   if pn + pc > 0 then return "it has waiting tasks and no record" end
   for _, ring in ipairs({"ready", "fresh", "critical", "owe", "timers", "users"}) do
@@ -12,7 +12,7 @@ local function stray(id)
   end
 end
 
-local function wrong_with(id, r)
+local function fault_of(id, r)
   local pn, pc = waiting(id)
   local u = {id = id, r = r, pn = pn, pc = pc, w = 1}
   if limited then read_limits(u) end
