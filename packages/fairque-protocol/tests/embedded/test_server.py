@@ -12,6 +12,7 @@ import pytest
 
 from fairque.protocol.embedded import EmbeddedServer
 from fairque.protocol.embedded.address import answers
+from fairque.protocol.embedded.binary import find_jemalloc, packaged_server_binary
 from fairque.protocol.errors import EmbeddedServerError
 from fairque.testing.internal import eventually
 
@@ -43,6 +44,18 @@ def test_others_may_read_none_of_its_files(binary: Path, tmp_path: Path, connect
     with EmbeddedServer(tmp_path, binary=binary) as server:
         connect(server.url).set("key", "value")
         assert not [path for path in tmp_path.rglob("*") if path.stat().st_mode & 0o077]
+
+
+@pytest.mark.skipif(find_jemalloc() is None, reason="jemalloc is not installed")
+@pytest.mark.skipif(packaged_server_binary() is None, reason="other servers may be linked with it")
+@pytest.mark.parametrize("chosen", [None, ""], ids=["by default", "unless its user chose the allocator"])
+def test_it_runs_with_jemalloc(connect: Connect, monkeypatch: pytest.MonkeyPatch, chosen: str | None) -> None:
+    if chosen is not None:
+        monkeypatch.setenv("LD_PRELOAD", chosen)
+    with EmbeddedServer(binary=packaged_server_binary()) as server:
+        process = connect(server.url).info("server")["process_id"]
+        libraries = Path(f"/proc/{process}/maps").read_text()
+    assert ("jemalloc" in libraries) == (chosen is None)
 
 
 def test_it_never_evicts_a_task(binary: Path, connect: Connect) -> None:

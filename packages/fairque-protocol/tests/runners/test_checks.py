@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from fairque.protocol.config import RedisSection
+from fairque.protocol.embedded.binary import find_jemalloc
 from fairque.protocol.runners.checks import CHECKS, MUSTS, findings_of
 
 HEALTHY: dict[str, Any] = {
@@ -47,6 +48,7 @@ def test_a_healthy_server_has_no_findings() -> None:
         ({"used_memory": 1_000}, ("memory", "error")),
         ({"connected_clients": 90}, ("clients", "warning")),
         ({"number_of_cached_scripts": 5_000}, ("scripts", "warning")),
+        ({"mem_allocator": "libc"}, ("allocator", "warning")),
         ({"cluster_enabled": 1}, ("cluster", "warning")),
     ],
     ids=str,
@@ -68,6 +70,11 @@ def test_an_embedded_server_in_memory_needs_no_persistence() -> None:
     assert found(RedisSection(url="embedded://"), aof_enabled=0) == []
 
 
+@pytest.mark.skipif(find_jemalloc() is None, reason="jemalloc is not installed")
+def test_an_embedded_server_has_jemalloc_preloaded() -> None:
+    assert found(RedisSection(url="embedded://"), mem_allocator="libc") == []
+
+
 def test_every_finding_says_what_why_and_how_to_fix_it() -> None:
     worst = {
         **HEALTHY,
@@ -79,6 +86,7 @@ def test_every_finding_says_what_why_and_how_to_fix_it() -> None:
         "maxmemory": 0,
         "connected_clients": 99,
         "number_of_cached_scripts": 9_999,
+        "mem_allocator": "libc",
         "cluster_enabled": 1,
     }
     findings = findings_of(worst, RedisSection())
