@@ -21,7 +21,7 @@ from fairque.protocol.model.task import Task, from_fields
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.scripts import script
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import QueueBench, amend_globals, calls, parse_globals
+from fairque.testing.internal import QueueBench, amend_globals, calls, parse_globals, read_globals
 from fairque.testing.internal.bench import DEAD_TTL_MS, LEASE_MS, RESULT_TTL_MS
 
 T = TypeVar("T")
@@ -168,8 +168,7 @@ class Bench(QueueBench):
 
     def globals(self) -> dict[str, float]:
         """The values of the scheduler record."""
-        text: Any = self.client.get(f"{self.keys.prefix}g")
-        return parse_globals(text)
+        return read_globals(self.client, self.keys.prefix)
 
     def new_globals(self, **values: float) -> dict[str, str]:
         """The scheduler record of a queue that was just created, as `snapshot` shows it, with other values."""
@@ -177,7 +176,7 @@ class Bench(QueueBench):
 
     def amend_globals(self, **values: float) -> None:
         """Change values of the scheduler record."""
-        amend_globals(self.client, f"{self.keys.prefix}g", **values)
+        amend_globals(self.client, self.keys.prefix, **values)
 
     def drop(self) -> None:
         """Delete the queue."""

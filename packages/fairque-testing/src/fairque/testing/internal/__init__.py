@@ -2,7 +2,7 @@
 
 from fairque.testing.internal.bench import QueueBench, pop_call
 from fairque.testing.internal.patience import PATIENCE, eventually
-from fairque.testing.internal.records import amend_globals, amend_record, parse_globals
+from fairque.testing.internal.records import amend_globals, amend_record, parse_globals, read_globals
 from fairque.testing.internal.schedules import stored_schedule, stored_schedule_with
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "eventually",
     "parse_globals",
     "pop_call",
+    "read_globals",
     "stored_schedule",
     "stored_schedule_with",
 ]

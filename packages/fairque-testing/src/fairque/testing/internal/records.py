@@ -5,7 +5,7 @@ from typing import Any
 
 from fairque.protocol.jsonvalue import dumps
 
-__all__ = ["amend_globals", "amend_record", "parse_globals"]
+__all__ = ["amend_globals", "amend_record", "parse_globals", "read_globals"]
 
 _GLOBALS = struct.Struct("<BBBddddddddd")
 _GLOBAL_NAMES = ("bs", "cg", "V", "aseq", "est0", "pop_at", "queued", "pushed", "finished", "seen", "shift")
@@ -41,13 +41,23 @@ def parse_globals(text: bytes | None) -> dict[str, float]:
     return dict(zip(_GLOBAL_NAMES, values, strict=True))
 
 
-def amend_globals(client: Any, key: str, **values: float) -> None:
+def read_globals(client: Any, prefix: str) -> dict[str, float]:
+    """Read the scheduler record of a queue.
+
+    Args:
+        client: A client of redis-py.
+        prefix: The beginning of all keys of the queue.
+    """
+    return parse_globals(client.execute_command("GET", f"{prefix}g", NEVER_DECODE=True))
+
+
+def amend_globals(client: Any, prefix: str, **values: float) -> None:
     """Change values of the scheduler record, to test how the scripts handle it.
 
     Args:
-        client: A client of redis-py that returns bytes.
-        key: Its key.
+        client: A client of redis-py.
+        prefix: The beginning of all keys of the queue.
         values: New values.
     """
-    known = {**parse_globals(client.get(key)), **values}
-    client.set(key, _GLOBALS.pack(_VERSION, int(known["bs"]), int(known["cg"]), *list(known.values())[2:]))
+    known = {**read_globals(client, prefix), **values}
+    client.set(f"{prefix}g", _GLOBALS.pack(_VERSION, int(known["bs"]), int(known["cg"]), *list(known.values())[2:]))
