@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*.md"), *ROOT.glob("packages/*/*.md")])
 #: The page of each heading that has an example.
 EXAMPLES = {
-    "In 15 lines": "README.md",
+    "Quick start": "README.md",
     "Pipelines": "packages/fairque-client/README.md",
     "Without the plugin": "packages/fairque-testing/README.md",
 }
@@ -49,7 +49,7 @@ def run(project: Any, name: str, text: str) -> str:
 
 @pytest.mark.parametrize(
     ("heading", "printed"),
-    [("In 15 lines", "https://example.org/cat.png?w=300\n"), ("Pipelines", "3 rows, no numbers: x\n")],
+    [("Quick start", "https://example.org/cat.png?w=300\n"), ("Pipelines", "3 rows, no numbers: x\n")],
 )
 def test_an_example_runs_unchanged(project: Any, heading: str, printed: str) -> None:
     assert run(project, *example(heading)) == printed
@@ -61,7 +61,7 @@ def test_the_pipeline_prints_what_its_comment_says() -> None:
 
 
 def test_a_type_checker_agrees_with_the_examples(tmp_path: Path) -> None:
-    examples = dict(example(heading) for heading in ("In 15 lines", "Pipelines"))
+    examples = dict(example(heading) for heading in ("Quick start", "Pipelines"))
     for name, text in examples.items():
         (tmp_path / f"{name}.py").write_text(text)
     done = subprocess.run(
@@ -83,7 +83,7 @@ def test_a_type_checker_agrees_with_the_examples(tmp_path: Path) -> None:
 
 
 def test_the_tests_of_the_readmes_pass(tmp_path: Path) -> None:
-    for heading in ("In 15 lines", "Without the plugin"):
+    for heading in ("Quick start", "Without the plugin"):
         name, text = example(heading)
         (tmp_path / f"{name}.py").write_text(text)
     done = subprocess.run(

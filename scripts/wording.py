@@ -49,7 +49,7 @@ TURNS = {
     r"\b(?:is|are|was|be|been) told\b": "notify, report",
     r"\bnobody can (?:tell|say)\b": "it is unclear",
     r"\bfor people\b": "for humans",
-    r"\bfail(?:s|ed)? for good\b": "fail finally",
+    r"\bfail(?:s|ed)? for good\b": "fail permanently",
     r"\bin vain\b": "say what it does not find",
     r"\b[Tt]he very same\b": "the same, identical",
     r"\ball that is wrong\b": "all problems",

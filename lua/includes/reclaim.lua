@@ -1,4 +1,4 @@
--- reclaim: takes back at most `most` tasks whose lease has expired. After its last delivery a task becomes a dead
+-- reclaim: takes back at most `most` tasks whose lease has expired. After its last lost lease a task becomes a dead
 -- letter. Before that it is marked solo, so that a task that kills its worker does not kill other tasks again. Returns
 -- the tasks, in four places each: task, user, worker, state; and how many it checked.
 --- @include "bury"

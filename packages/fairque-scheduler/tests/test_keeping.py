@@ -2,6 +2,7 @@
 
 import logging
 import math
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from fairque.protocol.model.schedules import Schedule
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.keys import QueueKeys
-from fairque.scheduler import TaskScheduler
+from fairque.scheduler import TaskScheduler, keeping
 from fairque.scheduler.keeping import Keeper, missing
 from fairque.scheduler.metrics import Metrics
 from fairque.scheduler.settings import SchedulerSection, SchedulerSettings
@@ -173,6 +174,27 @@ def test_it_is_said_once_for_each_schedule_when_older_data_lets_times_fire_again
     assert [record.schedule for record in said()] == ["often"]
     assert said()[0].first <= said()[0].last
     assert said()[0].first in bench.times("often")
+
+
+def test_a_scheduler_is_not_ready_before_it_has_checked_for_missing_schedules(
+    make: Any, every: Every, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, gate = threading.Event(), threading.Event()
+
+    def wait_and_read(*args: Any) -> tuple[str, ...]:
+        begun.set()
+        assert gate.wait(300)
+        return missing(*args)
+
+    monkeypatch.setattr(keeping, "missing", wait_and_read)
+    scheduler = make()
+    scheduler.schedules.apply([every("s", 3_600)])
+    scheduler.start()
+    assert begun.wait(300)
+    eventually(lambda: scheduler.state == "leader", what="a leader")
+    assert scheduler._ready() == (False, "leader, has not checked yet whether declared schedules are missing")
+    gate.set()
+    eventually(lambda: scheduler._ready() == (True, "leader"), what="that it is ready")
 
 
 def test_one_that_was_removed_by_somebody_stays_so_and_is_said_to_be_missing(

@@ -15,7 +15,7 @@ from fairque.protocol.config import QueueSection, RedisSection
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.keys import QueueKeys
-from fairque.protocol.wire.rights import ROLES, commands_of, words
+from fairque.protocol.wire.rights import ROLES, commands_of, probe_of
 from fairque.protocol.wire.scripts import script
 from fairque.testing import PlainServer
 from fairque.testing.internal import calls
@@ -174,7 +174,7 @@ class TestRights:
     def test_the_sample_arguments_of_a_command_start_with_its_name(self) -> None:
         for role in ROLES:
             for command in commands_of(role):
-                assert words(command).startswith(command.replace("|", " "))
+                assert probe_of(command).startswith(command.replace("|", " "))
 
 
 def test_a_slow_and_skewed_server_is_found(server: PlainServer, monkeypatch: pytest.MonkeyPatch) -> None:

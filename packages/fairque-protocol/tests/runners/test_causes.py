@@ -171,13 +171,17 @@ ANSWERS = [
         "no more connections.*CONFIG SET maxclients",
     ),
     ("-LOADING Redis is loading the dataset in memory", RedisUnavailable, "still loading.*INFO persistence"),
-    ("-MISCONF Redis is configured to save RDB snapshots", RedisUnavailable, "cannot do this now: .*free space"),
-    ("-NOREPLICAS Not enough good replicas to write.", RedisUnavailable, "cannot do this now: .*min-replicas"),
+    ("-MISCONF Redis is configured to save RDB snapshots", RedisUnavailable, "cannot write to its disk: .*Free space"),
+    (
+        "-NOREPLICAS Not enough good replicas to write.",
+        RedisUnavailable,
+        "has too few replicas in sync: .*min-replicas",
+    ),
     ("-READONLY You can't write against a read only replica.", RedisUnavailable, "is a replica.*of the primary"),
     ("-MASTERDOWN Link with MASTER is down", RedisUnavailable, "lost its primary.*REPLICAOF NO ONE"),
-    ("-BUSY Redis is busy running a script.", RedisUnavailable, "cannot do this now: .*SCRIPT KILL"),
+    ("-BUSY Redis is busy running a script.", RedisUnavailable, "is busy with a script: .*SCRIPT KILL"),
     ("-UNKILLABLE Sorry the script already executed", RedisUnavailable, "cannot be ended.*SHUTDOWN NOSAVE"),
-    ("-UNBLOCKED force unblock from blocking operation", RedisUnavailable, "cannot do this now: .*became a replica"),
+    ("-UNBLOCKED force unblock from blocking operation", RedisUnavailable, "ended a wait: .*became a replica"),
     ("-MOVED 3999 10.0.0.1:6381", ServerUnsuitable, "3999 10.0.0.1:6381|node of a cluster, and this queue"),
     ("-ASK 3999 10.0.0.1:6381", RedisUnavailable, "is moving this queue"),
     ("-TRYAGAIN Multiple keys request during rehashing", RedisUnavailable, "is moving this queue"),
@@ -221,10 +225,12 @@ def test_arguments_of_calls_are_not_repeated_in_errors(listening: Listening, sen
 
 
 def test_the_readme_shows_the_table_of_causes() -> None:
-    rows = re.findall(r"^\| `?([^|`]+?)`? \| ([^|]+?) \| ([^|]+?) \|", README.read_text(), re.MULTILINE)
-    told = {name: passes for name, _, passes in rows}
+    cells = [[cell.strip(" `") for cell in line.strip("| ").split(" | ")] for line in README.read_text().splitlines()]
+    rows = {row[0]: row[1:4] for row in cells if len(row) == 5}
     for cause in CAUSES:
-        assert told[cause.name] == ("yes" if cause.passes else "no"), cause.name
+        what = cause.what.replace("number {database}", "of that number")
+        assert rows[cause.name] == [what, "yes" if cause.passes else "no", cause.kind.__name__], cause.name
+    assert len({cause.name for cause in CAUSES}) == len(CAUSES)
 
 
 def test_an_answer_of_the_server_takes_precedence_over_an_error_of_the_system() -> None:
@@ -298,7 +304,7 @@ class TestServers:
                 eventually(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err")
             other = calls.push(KEYS, [Task(task_id="t2", user_id="ann")], message_limit=1_000)
             error = refused(send, settings, other)
-        assert re.search("cannot do this now: .*MISCONF.*free space", str(error))
+        assert re.search("cannot write to its disk: .*MISCONF.*Free space", str(error))
 
     def test_a_replica_is_reported_at_the_first_call_with_the_address_of_its_primary(self, send: "Send") -> None:
         with PlainServer("--replicaof", "127.0.0.1 1") as server:

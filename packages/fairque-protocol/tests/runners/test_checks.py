@@ -6,7 +6,7 @@ import pytest
 
 from fairque.protocol.config import RedisSection
 from fairque.protocol.embedded.binary import find_jemalloc
-from fairque.protocol.runners.checks import CHECKS, MUSTS, findings_of
+from fairque.protocol.runners.checks import CHECKS, REQUIRED_CHECKS, findings_of
 
 HEALTHY: dict[str, Any] = {
     "redis_version": "7.0.15",
@@ -95,4 +95,4 @@ def test_every_finding_says_what_why_and_how_to_fix_it() -> None:
 
 
 def test_the_checks_of_every_start_are_listed() -> None:
-    assert {*MUSTS} <= {*CHECKS}
+    assert {*REQUIRED_CHECKS} <= {*CHECKS}

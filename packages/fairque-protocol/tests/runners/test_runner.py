@@ -152,7 +152,7 @@ class TestRefusals:
     ) -> None:
         own_server.client.config_set("min-replicas-to-write", 1)
         try:
-            with pytest.raises(RedisUnavailable, match="cannot do this now: NOREPLICAS"):
+            with pytest.raises(RedisUnavailable, match="has too few replicas in sync: NOREPLICAS"):
                 send(own_server.settings, [push(keys, "t1")])
         finally:
             own_server.client.config_set("min-replicas-to-write", 0)

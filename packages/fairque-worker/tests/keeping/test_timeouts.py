@@ -3,10 +3,14 @@
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
 
+import pytest
+
 from fairque.protocol.model.states import TaskState
+from fairque.protocol.model.stopping import StopSignal
 from fairque.testing.internal import PATIENCE, eventually
 from fairque.worker import (
     Backoff,
@@ -132,13 +136,47 @@ def test_a_coroutine_that_exceeds_its_timeout_is_canceled_and_may_clean_up(bench
             await asyncio.sleep(0.01)
             cleaned.set()
 
-    worker = bench.start(waits)
+    worker = bench.start(waits, cancel_timeout=PATIENCE)
     task_id = bench.push(waits, retries=0)
     assert begun.wait(PATIENCE)
     expire(worker._watch)
     error = bench.error(task_id)
     assert (error["type"], cleaned.is_set()) == ("TaskTimeout", True)
     assert "it was canceled" in error["error"]
+
+
+def test_a_coroutine_whose_timeout_ends_as_it_begins_is_canceled_only_once(
+    bench: Any, expire: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second cancelation would interrupt the clean-up after the first one."""
+    begun, gate, clean, cleaned = threading.Event(), threading.Event(), threading.Event(), threading.Event()
+    register = StopSignal.when_given
+
+    def register_late(stop: StopSignal, callback: Callable[[], None]) -> None:
+        assert gate.wait(PATIENCE)
+        register(stop, callback)
+        clean.set()
+
+    async def waits() -> None:
+        try:
+            begun.set()
+            await asyncio.sleep(PATIENCE)
+        finally:
+            while not clean.is_set():  # noqa: ASYNC110 - the event is set by another thread
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(0.001)
+            cleaned.set()
+
+    monkeypatch.setattr(StopSignal, "when_given", register_late)
+    worker = bench.start(waits, cancel_timeout=PATIENCE)
+    task_id = bench.push(waits, retries=0)
+    assert begun.wait(PATIENCE)
+    (job,) = worker._watch._jobs()
+    expire(worker._watch)
+    eventually(lambda: job.stop.reason, what="the signal to stop")
+    gate.set()
+    assert bench.error(task_id)["type"] == "TaskTimeout"
+    assert cleaned.is_set()
 
 
 def test_what_a_coroutine_returns_after_its_timeout_is_too_late(bench: Any) -> None:

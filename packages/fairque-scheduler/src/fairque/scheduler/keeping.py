@@ -58,7 +58,13 @@ class Keeper:
         self._not_before = 0.0
         self._lost = False
         self._problem = ""
+        self._checked = False
         self.missing: tuple[str, ...] = ()
+
+    @property
+    def unchecked(self) -> bool:
+        """Whether schedules are declared and the queue has not been checked for them yet."""
+        return bool(self._schedules) and not self._checked
 
     def declare(self, schedules: Iterable[Schedule]) -> None:
         """Store the declaration that was just applied to the queue."""
@@ -128,6 +134,7 @@ class Keeper:
 
     def _read_missing(self) -> None:
         self.missing = missing(self._runner, self._keys, self._schedules)
+        self._checked = True
         self._metrics.missing.set(len(self.missing))
 
 

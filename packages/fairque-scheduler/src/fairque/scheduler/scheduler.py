@@ -225,4 +225,6 @@ class TaskScheduler:
         if missing := self._engine.keeper.missing:
             named = ", ".join(missing[:_MOST_NAMED]) + (" …" if len(missing) > _MOST_NAMED else "")
             return False, f"{self.state}, {len(missing):,} declared schedules are missing: {named}"
+        if self._engine.keeper.unchecked:
+            return False, f"{self.state}, has not checked yet whether declared schedules are missing"
         return self._engine.ready, self.state

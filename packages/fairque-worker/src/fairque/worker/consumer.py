@@ -17,7 +17,7 @@ from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.ids import new_nonce
 from fairque.protocol.model.outputs import StoredOutputs
 from fairque.protocol.runners import Runner
-from fairque.protocol.runners.checks import RISKS, findings_of
+from fairque.protocol.runners.checks import WARNED_CHECKS, findings_of
 from fairque.protocol.runners.wait import WaitLine
 from fairque.protocol.service.limits import LimitsKeeper
 from fairque.protocol.wire.call import Call
@@ -161,7 +161,7 @@ class Consumer:
         # This call reads no records that could be corrupt; a pop sets those aside.
         self.runner.run(rouse(self.keys))
         self.runner.require(self.keys, "worker")
-        for finding in findings_of(self.runner.info(), self.runner.settings, RISKS):
+        for finding in findings_of(self.runner.info(), self.runner.settings, WARNED_CHECKS):
             log.warning(f"{finding.what}: {finding.why}", fix=finding.fix)
 
     def _pop(self, count: int) -> Call[Popped]:

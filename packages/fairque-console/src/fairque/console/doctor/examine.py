@@ -115,7 +115,7 @@ class _Examination:
     def _rights(self) -> Iterator[Finding]:
         self.checks.append("rights")
         needs = needs_of_role(self._role)
-        answers = self.runner.run(rights(self._keys, [need.words for need in needs]))
+        answers = self.runner.run(rights(self._keys, [need.probe for need in needs]))
         unknown = [need for need, allowed in zip(needs, answers, strict=True) if allowed is None]
         missing = [need for need, allowed in zip(needs, answers, strict=True) if allowed is False]
         if unknown:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from fairque.protocol.wire.call import Argument, Call, opened
+from fairque.protocol.wire.call import Argument, Call, checked
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 
@@ -23,6 +23,6 @@ def beat(keys: QueueKeys, held: Sequence[tuple[str, str]], *, lease_ms: int) -> 
         args += (task_id, token)
 
     def decode(reply: list[Any]) -> list[Status]:
-        return [Status(code) for code in opened(keys, reply)[1:]]
+        return [Status(code) for code in checked(keys, reply)[1:]]
 
     return Call("beat", keys, tuple(args), decode)

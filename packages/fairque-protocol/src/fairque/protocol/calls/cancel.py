@@ -5,7 +5,7 @@ from typing import Any
 from fairque.protocol.errors import TaskNotFound
 from fairque.protocol.jsonvalue import dumps
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.wire.call import Call, opened, text
+from fairque.protocol.wire.call import Call, checked, text
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 
@@ -22,7 +22,7 @@ def cancel(keys: QueueKeys, task_id: str, *, reason: str, result_ttl_ms: int) ->
     def decode(reply: list[Any]) -> tuple[Status, TaskState]:
         if reply[0] == Status.NOT_FOUND:
             raise TaskNotFound(task_id, keys.name)
-        code, state = opened(keys, reply)
+        code, state = checked(keys, reply)
         return Status(code), TaskState(text(state))
 
     return Call("cancel", keys, (result_ttl_ms, task_id, dumps(reason)), decode)

@@ -13,7 +13,7 @@ from fairque.protocol.model.dead_letters import DeadLetter, dead_reason
 from fairque.protocol.model.page import Page
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.showing import shown
-from fairque.protocol.wire.call import Call, opened, text
+from fairque.protocol.wire.call import Call, checked, text
 from fairque.protocol.wire.codec import decode_task
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
@@ -52,7 +52,7 @@ def read_dead(keys: QueueKeys, *, after: str | None = None, most: int = 100) -> 
     ended_at, _, task_id = (after or "0:").partition(":")
 
     def decode(reply: list[Any]) -> Page[DeadLetter]:
-        answers = opened(keys, reply)
+        answers = checked(keys, reply)
         places = iter(answers[3:])
         letters = tuple(_letter(letter) for letter in zip(*[places] * 10, strict=True))
         # By the queue's own clock, since the server's may be set back between two pages.
@@ -72,7 +72,7 @@ def redrive(keys: QueueKeys, task_ids: Sequence[str], *, result_ttl_ms: int) -> 
     """
 
     def decode(reply: list[Any]) -> list[Redriven]:
-        answers = opened(keys, reply)
+        answers = checked(keys, reply)
         places = iter(answers[2:])
         return [
             Redriven(Status(code), TaskState(text(state)) if state else None, int(answers[1]))
@@ -88,7 +88,7 @@ def delete(keys: QueueKeys, task_ids: Sequence[str], *, result_ttl_ms: int) -> C
         "delete",
         keys,
         (result_ttl_ms, *task_ids),
-        lambda reply: [Status(code) for code in opened(keys, reply)[1:]],
+        lambda reply: [Status(code) for code in checked(keys, reply)[1:]],
     )
 
 

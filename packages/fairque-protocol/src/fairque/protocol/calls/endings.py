@@ -7,7 +7,7 @@ from attrs import frozen
 
 from fairque.protocol.model.outcome import Verdict
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.wire.call import Argument, Call, opened, text
+from fairque.protocol.wire.call import Argument, Call, checked, text
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 
@@ -92,7 +92,7 @@ def release(keys: QueueKeys, tasks: Sequence[Released], *, result_ttl_ms: int) -
 
 
 def _endings(keys: QueueKeys, reply: list[Any]) -> list[Ended]:
-    places = iter(opened(keys, reply)[1:])
+    places = iter(checked(keys, reply)[1:])
     return [
         Ended(Status(code), TaskState(text(state)) if state else None)
         for code, state in zip(places, places, strict=True)

@@ -8,7 +8,7 @@ from attrs import frozen
 from fairque.protocol.calls.edition import NO_EDITION, Edition, edition_of
 from fairque.protocol.calls.push import arguments_of
 from fairque.protocol.model.schedules import Schedule, task_of
-from fairque.protocol.wire.call import Argument, Call, opened, text
+from fairque.protocol.wire.call import Argument, Call, checked, text
 from fairque.protocol.wire.codec import encode_task
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
@@ -148,7 +148,7 @@ def fire(keys: QueueKeys, moves: Sequence[Move], *, term: int, result_ttl_ms: in
     def decode(reply: list[Any]) -> Firing:
         if reply[0] == Status.LOST:
             return Firing(0, int(reply[1]), ())
-        answers = iter(opened(keys, reply)[2:])
+        answers = iter(checked(keys, reply)[2:])
         fired = tuple(
             Fired(Status(code), int(following) if following else None, int(pause))
             for code, following, pause in zip(answers, answers, answers, strict=True)
@@ -176,7 +176,7 @@ def lead(keys: QueueKeys, holder: str, *, lease_ms: int) -> Call[Leadership]:
                 holder=text(reply[3]),
                 edition=edition_of(reply[4:]),
             )
-        _, term, left, *edition = opened(keys, reply)
+        _, term, left, *edition = checked(keys, reply)
         return Leadership(leads=lease_ms > 0, term=int(term), lease_ms=int(left), edition=edition_of(edition))
 
     return Call("lead", keys, (holder, lease_ms), decode)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fairque.protocol.wire.call import Call, opened
+from fairque.protocol.wire.call import Call, checked
 from fairque.protocol.wire.keys import QueueKeys
 
 __all__ = ["interrupt"]
@@ -12,6 +12,6 @@ def interrupt(keys: QueueKeys, worker: str) -> Call[None]:
     """Build the call that ends the wait of the worker with this name, as if there were a task."""
 
     def decode(reply: list[Any]) -> None:
-        opened(keys, reply)
+        checked(keys, reply)
 
     return Call("interrupt", keys, (worker,), decode)

@@ -10,7 +10,7 @@ from fairque.protocol.jsonvalue import dumps
 from fairque.protocol.limits import LIMITS, CostMode, LimitName, id_problem, limit_problem
 from fairque.protocol.model.limits import NOT_OF_ALL
 from fairque.protocol.showing import shown
-from fairque.protocol.wire.call import Argument, Call, opened
+from fairque.protocol.wire.call import Argument, Call, checked
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 
@@ -61,7 +61,7 @@ def limit(keys: QueueKeys, settings: Iterable[Setting]) -> Call[int]:
     args: list[Argument] = []
     for setting in settings:
         args += (setting.user_id, setting.name, "" if setting.value is None else _plain(setting.value))
-    return Call("limit", keys, tuple(args), lambda reply: int(opened(keys, reply)[1]))
+    return Call("limit", keys, tuple(args), lambda reply: int(checked(keys, reply)[1]))
 
 
 def configure(keys: QueueKeys, *, cost_mode: str | None = None, backlog: int | None = None) -> Call[bool]:
@@ -89,7 +89,7 @@ def configure(keys: QueueKeys, *, cost_mode: str | None = None, backlog: int | N
         if reply[0] == Status.BUSY:
             problem = f"queue {keys.name!r}: users have tasks or debts, counted in the other cost mode"
             raise Conflict(f"{problem}: change it to {str(cost_mode)!r} when the queue is empty")
-        return bool(opened(keys, reply)[0] == Status.OK)
+        return bool(checked(keys, reply)[0] == Status.OK)
 
     return Call("configure", keys, (cost_mode or "", "" if backlog is None else backlog), decode)
 
@@ -106,7 +106,7 @@ def purge(
         raise InvalidArgument(problem)
 
     def decode(reply: list[Any]) -> Purged:
-        _, canceled, left = opened(keys, reply)
+        _, canceled, left = checked(keys, reply)
         return Purged(int(canceled), int(left))
 
     return Call("purge", keys, (result_ttl_ms, user_id, dumps(reason), most), decode)

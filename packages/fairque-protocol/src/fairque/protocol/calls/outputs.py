@@ -5,7 +5,7 @@ from typing import Any
 
 from fairque.protocol.model.outputs import StoredOutputs
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.wire.call import Call, opened, text
+from fairque.protocol.wire.call import Call, checked, text
 from fairque.protocol.wire.keys import QueueKeys
 
 __all__ = ["MAX_OUTPUTS", "read_outputs"]
@@ -27,7 +27,7 @@ def read_outputs(keys: QueueKeys, reader: str, task_ids: Sequence[str]) -> Call[
     """
 
     def decode(reply: list[Any]) -> list[StoredOutputs]:
-        places = iter(opened(keys, reply)[1:])
+        places = iter(checked(keys, reply)[1:])
         return [
             StoredOutputs(TaskState(text(state)) if state else None, result, xcom)
             for state, result, xcom in zip(places, places, places, strict=True)

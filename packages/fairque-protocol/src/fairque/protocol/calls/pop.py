@@ -6,7 +6,7 @@ from attrs import frozen
 
 from fairque.protocol.calls.reclaimed import Reclaimed, reclaimed_in
 from fairque.protocol.model.states import Priority
-from fairque.protocol.wire.call import Call, opened, text
+from fairque.protocol.wire.call import Call, checked, text
 from fairque.protocol.wire.keys import QueueKeys
 
 __all__ = ["MAX_POP_TASKS", "Granted", "Popped", "pop"]
@@ -87,7 +87,7 @@ def pop(
     args = (worker, claim, min(count, MAX_POP_TASKS), lease_ms, max_lost_workers, result_ttl_ms, dead_ttl_ms)
 
     def decode(reply: list[Any]) -> Popped:
-        answers = opened(keys, reply)
+        answers = checked(keys, reply)
         wait_ms = int(answers[2])
         places = iter(answers[4:])
         tasks = tuple(

@@ -9,7 +9,7 @@ from fairque.protocol.errors import ProtocolError
 from fairque.protocol.jsonvalue import dumps, loads
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.showing import shown
-from fairque.protocol.wire.call import Argument, Call, opened
+from fairque.protocol.wire.call import Argument, Call, checked
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 
@@ -30,14 +30,14 @@ def progress(keys: QueueKeys, reports: Sequence[Reported]) -> Call[list[Status]]
     args: list[Argument] = []
     for report in reports:
         args += (report.task_id, report.token, _encoded(report.progress))
-    return Call("progress", keys, tuple(args), lambda reply: [Status(code) for code in opened(keys, reply)[1:]])
+    return Call("progress", keys, tuple(args), lambda reply: [Status(code) for code in checked(keys, reply)[1:]])
 
 
 def read_progress(keys: QueueKeys, task_ids: Sequence[str]) -> Call[list[Progress | None]]:
     """Build the call that reads the progress of 1 to 1,000 tasks; None for a task that reported none."""
 
     def decode(reply: list[Any]) -> list[Progress | None]:
-        return [parse_progress(stored) if stored else None for stored in opened(keys, reply)[1:]]
+        return [parse_progress(stored) if stored else None for stored in checked(keys, reply)[1:]]
 
     return Call("read_progress", keys, tuple(task_ids), decode)
 

@@ -13,7 +13,7 @@ from fairque.protocol.model.outputs import extract_outputs
 from fairque.protocol.model.registry import parameter_name
 from fairque.protocol.model.states import Priority, TaskState
 from fairque.protocol.model.task import Task
-from fairque.protocol.wire.call import Argument, Call, opened, text
+from fairque.protocol.wire.call import Argument, Call, checked, text
 from fairque.protocol.wire.codec import Message, encode_task
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
@@ -99,7 +99,7 @@ def push(
         if code == Status.UNKNOWN_PARENT:
             task_id, parent_id = text(reply[1]), text(reply[2])
             raise UnknownDependency(task_id, parent_id, keys.name, _argument(tasks, task_id, parent_id))
-        answers = iter(opened(keys, reply)[1:])
+        answers = iter(checked(keys, reply)[1:])
         pushed = [
             Pushed(Status(code), TaskState(text(state)) if state else None, text(task_id))
             for code, state, task_id in zip(answers, answers, answers, strict=True)

@@ -9,7 +9,7 @@ from fairque.protocol.durations import from_epoch_ms
 from fairque.protocol.errors import TaskNotFound
 from fairque.protocol.model.infos import TaskInfo
 from fairque.protocol.model.states import Priority, TaskState
-from fairque.protocol.wire.call import Call, opened, text
+from fairque.protocol.wire.call import Call, checked, text
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 
@@ -81,7 +81,7 @@ def read_task(keys: QueueKeys, task_id: str) -> Call[TaskInfo]:
     def decode(reply: list[Any]) -> TaskInfo:
         if reply[0] == Status.NOT_FOUND:
             raise TaskNotFound(task_id, keys.name)
-        places = iter(opened(keys, reply)[2:])
+        places = iter(checked(keys, reply)[2:])
         record = {text(name): text(value) for name, value in zip(places, places, strict=True)}
         return TaskInfo(
             task_id=task_id,
@@ -113,7 +113,7 @@ def read_stats(keys: QueueKeys) -> Call[QueueStats]:
     """Build the call that reads the statistics of a queue."""
 
     def decode(reply: list[Any]) -> QueueStats:
-        answers = opened(keys, reply)
+        answers = checked(keys, reply)
         scheduled, deferred, running, dead, kept, held, ready, fresh, _critical = answers[2:11]
         places = iter(answers[11:])
         counted = {text(name): int(value) for name, value in zip(places, places, strict=True)}

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from fairque.protocol.wire.call import Call, opened
+from fairque.protocol.wire.call import Call, checked
 from fairque.protocol.wire.keys import QueueKeys
 
 __all__ = ["rights"]
@@ -19,6 +19,6 @@ def rights(keys: QueueKeys, commands: Sequence[str]) -> Call[list[bool | None]]:
     """
 
     def decode(reply: list[Any]) -> list[bool | None]:
-        return [None if allowed == _UNKNOWN else bool(allowed) for allowed in opened(keys, reply)[1:]]
+        return [None if allowed == _UNKNOWN else bool(allowed) for allowed in checked(keys, reply)[1:]]
 
     return Call("rights", keys, tuple(commands), decode)

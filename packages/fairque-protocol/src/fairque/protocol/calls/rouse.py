@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fairque.protocol.wire.call import Call, opened
+from fairque.protocol.wire.call import Call, checked
 from fairque.protocol.wire.keys import QueueKeys
 
 __all__ = ["rouse"]
@@ -12,6 +12,6 @@ def rouse(keys: QueueKeys) -> Call[None]:
     """Build the call that wakes an idle worker if a task is runnable."""
 
     def decode(reply: list[Any]) -> None:
-        opened(keys, reply)
+        checked(keys, reply)
 
     return Call("rouse", keys, (), decode)

@@ -24,7 +24,7 @@ from fairque.protocol.model.schedule_infos import (
 )
 from fairque.protocol.model.schedules import Schedule, task_of
 from fairque.protocol.showing import shown
-from fairque.protocol.wire.call import Argument, Call, opened, text
+from fairque.protocol.wire.call import Argument, Call, checked, text
 from fairque.protocol.wire.codec import encode_task
 from fairque.protocol.wire.holder import name_of_holder
 from fairque.protocol.wire.keys import QueueKeys
@@ -162,7 +162,7 @@ def schedule(keys: QueueKeys, writes: Sequence[ScheduleWrite], *, message_limit:
             raise ScheduleConflict(text(reply[1]), int(reply[2]), keys.name)
         if reply[0] == Status.NOT_FOUND:
             raise ScheduleNotFound(text(reply[1]), keys.name)
-        answers = iter(opened(keys, reply)[2:])
+        answers = iter(checked(keys, reply)[2:])
         return [Scheduled(Status(code), int(revision)) for code, revision in zip(answers, answers, strict=True)]
 
     return Call("schedule", keys, tuple(args), decode)
@@ -186,7 +186,7 @@ def enable(keys: QueueKeys, schedule_id: str, *, on: bool, overdue: Overdue | No
     def decode(reply: list[Any]) -> bool:
         if reply[0] == Status.NOT_FOUND:
             raise ScheduleNotFound(schedule_id, keys.name)
-        return bool(opened(keys, reply)[0] == Status.OK)
+        return bool(checked(keys, reply)[0] == Status.OK)
 
     return Call("enable", keys, (_id(schedule_id), int(on), *_overdue(overdue)), decode)
 
@@ -203,7 +203,7 @@ def unschedule(keys: QueueKeys, schedule_id: str, *, revision: int | None = None
     def decode(reply: list[Any]) -> bool:
         if reply[0] == Status.CHANGED:
             raise ScheduleConflict(schedule_id, int(reply[1]), keys.name)
-        return bool(opened(keys, reply)[0] == Status.OK)
+        return bool(checked(keys, reply)[0] == Status.OK)
 
     return Call("unschedule", keys, (_id(schedule_id), _maybe(revision)), decode)
 
@@ -216,7 +216,7 @@ def read_schedule(keys: QueueKeys, schedule_id: str) -> Call[ScheduleInfo]:
     """
 
     def decode(reply: list[Any]) -> ScheduleInfo:
-        rows = _rows(opened(keys, reply)[3:])
+        rows = _rows(checked(keys, reply)[3:])
         if not rows:
             raise ScheduleNotFound(schedule_id, keys.name)
         return rows[0]
@@ -232,7 +232,7 @@ def read_some(keys: QueueKeys, schedule_ids: Sequence[str]) -> Call[tuple[tuple[
     """
 
     def decode(reply: list[Any]) -> tuple[tuple[ScheduleInfo, ...], int]:
-        _, _, processed, *places = opened(keys, reply)
+        _, _, processed, *places = checked(keys, reply)
         return _rows(places), int(processed)
 
     return Call("read_schedule", keys, tuple(schedule_ids), decode)
@@ -246,7 +246,7 @@ def read_known(keys: QueueKeys, schedule_ids: Sequence[str]) -> Call[tuple[int, 
     """
 
     def decode(reply: list[Any]) -> tuple[int, tuple[str, ...], int]:
-        _, now_ms, processed, *places = opened(keys, reply)
+        _, now_ms, processed, *places = checked(keys, reply)
         return int(now_ms), tuple(map(text, places[::_PLACES])), int(processed)
 
     return Call("read_schedule", keys, tuple(schedule_ids), decode)
@@ -261,7 +261,7 @@ def read_schedules(
     """
 
     def decode(reply: list[Any]) -> SchedulePage:
-        _, now_ms, until, *places = opened(keys, reply)
+        _, now_ms, until, *places = checked(keys, reply)
         rows, unreadable, following = [], [], text(until) or None
         for values in _each(places):
             if not text(values[0]).startswith(prefix):
@@ -281,7 +281,7 @@ def read_scheduler(keys: QueueKeys) -> Call[SchedulerStatus]:
     """Build the call that reads which scheduler leads, and the numbers of the schedules."""
 
     def decode(reply: list[Any]) -> SchedulerStatus:
-        _, now_ms, holder, term, until, schedules, overdue, first, fired, missed, skipped = opened(keys, reply)
+        _, now_ms, holder, term, until, schedules, overdue, first, fired, missed, skipped = checked(keys, reply)
         lease_ms = max(0, int(until) - int(now_ms))
         return SchedulerStatus(
             at_ms=int(now_ms),
@@ -310,7 +310,7 @@ def due(keys: QueueKeys, *, ahead_ms: int, most: int = MAX_DUE, skip: int = 0) -
     """
 
     def decode(reply: list[Any]) -> Due:
-        _, now_ms, *places = opened(keys, reply)
+        _, now_ms, *places = checked(keys, reply)
         pairs = iter(places)
         return Due(int(now_ms), tuple((text(name), int(at)) for name, at in zip(pairs, pairs, strict=True)))
 

@@ -6,7 +6,7 @@ from attrs import frozen
 
 from fairque.protocol.calls.reclaimed import Reclaimed, reclaimed_in
 from fairque.protocol.model.ids import new_nonce
-from fairque.protocol.wire.call import Call, opened
+from fairque.protocol.wire.call import Call, checked
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 
@@ -58,7 +58,7 @@ def sweep(
     """
 
     def decode(reply: list[Any]) -> Swept | None:
-        answers = opened(keys, reply)
+        answers = checked(keys, reply)
         if answers[0] == Status.ALREADY:
             return None
         promoted, reclaimed, forgotten, users, more = (int(number) for number in answers[1:6])

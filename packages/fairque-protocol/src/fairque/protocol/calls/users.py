@@ -14,7 +14,7 @@ from fairque.protocol.model.page import Page, page_start
 from fairque.protocol.model.standing import TaskStanding, UserStanding
 from fairque.protocol.model.states import TaskState
 from fairque.protocol.model.users import UserRow, waits_for
-from fairque.protocol.wire.call import Call, opened, text
+from fairque.protocol.wire.call import Call, checked, text
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 
@@ -52,7 +52,7 @@ def read_user(keys: QueueKeys, user_id: str) -> Call[UserStanding]:
         raise InvalidArgument(problem)
 
     def decode(reply: list[Any]) -> UserStanding:
-        answers = opened(keys, reply)
+        answers = checked(keys, reply)
         return _standing(user_id, int(answers[1]), answers[2:])
 
     return Call("read_user", keys, (user_id,), decode)
@@ -69,7 +69,7 @@ def read_users(keys: QueueKeys, *, after: str | None = None, most: int = 100, pr
     """
 
     def decode(reply: list[Any]) -> Page[UserRow]:
-        answers = opened(keys, reply)
+        answers = checked(keys, reply)
         unit = 1 if text(answers[2]) == "count" else _MICROSECONDS
         places = iter(answers[3:])
         rows = tuple(_row(row, unit) for row in zip(*[places] * 9, strict=True))
@@ -89,7 +89,7 @@ def read_configured(keys: QueueKeys, *, after: str | None = None, most: int = 10
     """Build the call that reads the settings of the queue and the limits of 1 to 1,000 users after ``after``."""
 
     def decode(reply: list[Any]) -> Configured:
-        answers = opened(keys, reply)
+        answers = checked(keys, reply)
         users: dict[str, dict[LimitName, float]] = {}
         places = iter(answers[5:])
         for user_id, name, value in zip(*[places] * 3, strict=True):
@@ -111,7 +111,7 @@ def explain(keys: QueueKeys, task_id: str) -> Call[TaskStanding]:
     def decode(reply: list[Any]) -> TaskStanding:
         if reply[0] == Status.NOT_FOUND:
             raise TaskNotFound(task_id, keys.name)
-        answers = opened(keys, reply)
+        answers = checked(keys, reply)
         now_ms, state, user_id, place, due, lease = answers[1:7]
         return TaskStanding(
             task_id=task_id,

@@ -6,7 +6,7 @@ from typing import Any
 from attrs import frozen
 
 from fairque.protocol.model.dependencies import After, parent_lines
-from fairque.protocol.wire.call import Argument, Call, opened, text
+from fairque.protocol.wire.call import Argument, Call, checked, text
 from fairque.protocol.wire.keys import QueueKeys
 
 __all__ = [
@@ -128,7 +128,7 @@ def verify_counts(keys: QueueKeys, *, fix: bool) -> Call[list[Finding]]:
 
 def _found(keys: QueueKeys) -> Callable[[list[Any]], list[Finding]]:
     def decode(reply: list[Any]) -> list[Finding]:
-        places = iter(opened(keys, reply)[1:])
+        places = iter(checked(keys, reply)[1:])
         return [
             Finding(text(kind), text(name), text(what), bool(fixed))
             for kind, name, what, fixed in zip(places, places, places, places, strict=True)

@@ -7,7 +7,7 @@ from attrs import frozen
 
 from fairque.protocol.errors import TaskNotFound
 from fairque.protocol.model.states import TaskState
-from fairque.protocol.wire.call import Call, opened, text
+from fairque.protocol.wire.call import Call, checked, text
 from fairque.protocol.wire.keys import QueueKeys
 
 __all__ = ["LISTENING_MS", "MAX_WATCH_TASKS", "Outcome", "watch", "watch_many"]
@@ -57,7 +57,7 @@ def watch_many(
     """
 
     def decode(reply: list[Any]) -> list[Outcome | None]:
-        places = iter(opened(keys, reply)[1:])
+        places = iter(checked(keys, reply)[1:])
         return [
             Outcome(TaskState(text(state)), blob) if state else None for state, blob in zip(places, places, strict=True)
         ]

@@ -89,9 +89,9 @@ ANSWERS: Final[tuple[Cause, ...]] = (
     Cause(
         name="DENIED",
         pattern=r"^DENIED |protected mode",
-        what="is in protected mode: without a password it only answers its own machine",
-        fix="Set a password (requirepass or ACL SETUSER) and bind on the server and write it into the address; "
-        "'protected-mode no' admits everyone who can reach the port",
+        what="is in protected mode: without a password it only accepts local connections",
+        fix="Set a password (requirepass or ACL SETUSER) and 'bind' on the server, and put the password into the "
+        "address; 'protected-mode no' admits everyone who can reach the port",
         passes=False,
         quoted=False,
     ),
@@ -112,15 +112,15 @@ ANSWERS: Final[tuple[Cause, ...]] = (
     Cause(
         name="MISCONF",
         pattern=r"^MISCONF ",
-        what="cannot do this now",
-        fix="It cannot write to its disk: free space or fix the permissions there, look at its log, then run BGSAVE",
+        what="cannot write to its disk",
+        fix="Free space or fix the permissions there, look at its log, then run BGSAVE",
         passes=True,
     ),
     Cause(
         name="NOREPLICAS",
         pattern=r"^NOREPLICAS ",
-        what="cannot do this now",
-        fix="It has fewer replicas in sync than it requires: start them, or lower min-replicas-to-write",
+        what="has too few replicas in sync",
+        fix="Start them, or lower min-replicas-to-write",
         passes=True,
     ),
     Cause(
@@ -140,8 +140,8 @@ ANSWERS: Final[tuple[Cause, ...]] = (
     Cause(
         name="BUSY",
         pattern=r"^BUSY ",
-        what="cannot do this now",
-        fix="A script has been running for longer than busy-reply-threshold: if it does not end, SCRIPT KILL or "
+        what="is busy with a script",
+        fix="It has been running for longer than busy-reply-threshold: if it does not end, SCRIPT KILL or "
         "FUNCTION KILL ends one that has not written yet",
         passes=True,
     ),
@@ -155,15 +155,15 @@ ANSWERS: Final[tuple[Cause, ...]] = (
     Cause(
         name="UNBLOCKED",
         pattern=r"^UNBLOCKED ",
-        what="cannot do this now",
-        fix=f"It ended a wait, since it became a replica or CLIENT UNBLOCK was sent. {_FIND_PRIMARY}",
+        what="ended a wait",
+        fix=f"It became a replica, or CLIENT UNBLOCK was sent. {_FIND_PRIMARY}",
         passes=True,
     ),
     Cause(
         name="NOSCRIPT",
         pattern=r"^NOSCRIPT ",
-        what="cannot do this now",
-        fix="It forgot a script that it had just loaded: find out who sends SCRIPT FLUSH repeatedly",
+        what="has forgotten a script that it had just loaded",
+        fix="Find out who sends SCRIPT FLUSH repeatedly",
         passes=True,
     ),
     Cause(

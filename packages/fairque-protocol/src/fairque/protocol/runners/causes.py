@@ -190,7 +190,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
         passes=True,
     ),
     Cause(
-        name="another protocol",
+        name="unreadable answer",
         pattern=r"^PROTOCOL ",
         what="is not Redis: its answer cannot be read",
         fix=f"Correct host and port {_ADDRESS}",

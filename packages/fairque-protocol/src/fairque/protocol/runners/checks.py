@@ -9,7 +9,7 @@ from attrs import frozen
 from fairque.protocol.config import RedisSection
 from fairque.protocol.embedded.binary import find_jemalloc
 
-__all__ = ["CHECKS", "MUSTS", "RISKS", "Finding", "Severity", "findings_of", "kind_of"]
+__all__ = ["CHECKS", "REQUIRED_CHECKS", "WARNED_CHECKS", "Finding", "Severity", "findings_of", "kind_of"]
 
 #: An error breaks the queue, now or soon; a warning is a risk that an operator should know and may accept.
 Severity: TypeAlias = Literal["error", "warning"]
@@ -17,7 +17,7 @@ Info: TypeAlias = Mapping[str, Any]
 
 #: The oldest servers with the features that the scripts need: flags on scripts, and replication of their effects.
 _OLDEST = {"redis": (7, 0), "valkey": (7, 2)}
-_FULL, _CROWDED = 0.8, 0.8
+_MEMORY_SHARE, _CLIENTS_SHARE = 0.8, 0.8
 _MANY_SCRIPTS = 1_000
 
 
@@ -56,7 +56,7 @@ def _sentinel(info: Info, _: RedisSection) -> Iterator[Finding]:
             severity="error",
             what="this is a Sentinel, which watches servers and holds no data",
             why="nothing can be pushed or started here",
-            fix="set redis.url to the address of the primary, which SENTINEL GET-MASTER-ADDR-BY-NAME NAME tells; "
+            fix="set redis.url to the address of the primary, shown by SENTINEL GET-MASTER-ADDR-BY-NAME NAME; "
             "after a failover that address must lead to the new primary (a name in DNS or a proxy)",
         )
 
@@ -131,7 +131,7 @@ def _memory(info: Info, _: RedisSection) -> Iterator[Finding]:
             why="a backlog may grow until the system kills the server, instead of a push being refused",
             fix="CONFIG SET maxmemory 2gb, or as much as the machine has to spare (and in its configuration file)",
         )
-    elif used > _FULL * most:
+    elif used > _MEMORY_SHARE * most:
         yield Finding(
             check="memory",
             severity="error" if used >= most else "warning",
@@ -143,7 +143,7 @@ def _memory(info: Info, _: RedisSection) -> Iterator[Finding]:
 
 def _clients(info: Info, _: RedisSection) -> Iterator[Finding]:
     most, now = int(info.get("maxclients", 0)), int(info.get("connected_clients", 0))
-    if most and now > _CROWDED * most:
+    if most and now > _CLIENTS_SHARE * most:
         yield Finding(
             check="clients",
             severity="warning",
@@ -159,14 +159,14 @@ def _scripts(info: Info, _: RedisSection) -> Iterator[Finding]:
         yield Finding(
             check="scripts",
             severity="warning",
-            what=f"the server keeps {cached:,} scripts; fairque has less than a hundred",
+            what=f"the server keeps {cached:,} scripts; fairque has fewer than a hundred",
             why="a program that makes a new script for each call fills the memory, which no limit of keys can free",
             fix="find it (MONITOR, EVAL with changing text), then SCRIPT FLUSH: fairque loads its own again by itself",
         )
 
 
 def _allocator(info: Info, settings: RedisSection) -> Iterator[Finding]:
-    # INFO tells what the server was built with, and not what was preloaded, as for an embedded server.
+    # INFO reports the allocator of the build, not one that was preloaded, as for an embedded server.
     preloaded = settings.url.startswith("embedded:") and find_jemalloc() is not None
     if info.get("mem_allocator") == "libc" and not preloaded:
         yield Finding(
@@ -204,9 +204,9 @@ CHECKS: dict[str, _Check] = {
     "cluster": _cluster,
 }
 #: Checks that must succeed before any process of fairque starts.
-MUSTS = ("sentinel", "version", "eviction", "role")
+REQUIRED_CHECKS = ("sentinel", "version", "eviction", "role")
 #: Checks whose findings a worker logs when it starts.
-RISKS = ("persistence",)
+WARNED_CHECKS = ("persistence",)
 
 
 def findings_of(info: Info, settings: RedisSection, checks: tuple[str, ...] = tuple(CHECKS)) -> list[Finding]:

@@ -17,7 +17,7 @@ from fairque.protocol.config import RedisSection, mask_url
 from fairque.protocol.config.address import Address, read_address
 from fairque.protocol.errors import ConfigurationError, ServerUnsuitable
 from fairque.protocol.forks import dropped_by_forks
-from fairque.protocol.runners.checks import MUSTS, findings_of
+from fairque.protocol.runners.checks import REQUIRED_CHECKS, findings_of
 from fairque.protocol.wire.call import Argument, Call
 from fairque.protocol.wire.scripts import script
 
@@ -42,7 +42,7 @@ _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 
 
 #: No library name: redis-py would read its version from a file for each connection, which fails when no more files can
-#: be opened, and would send it in two round trips.
+#: be checked, and would send it in two round trips.
 _NAMELESS: dict[str, None] = (
     {"driver_info": None}
     if "driver_info" in inspect.signature(redis.connection.AbstractConnection.__init__).parameters
@@ -166,7 +166,7 @@ def check_server(info: Mapping[str, Any], settings: RedisSection) -> None:
         ServerUnsuitable: It is a Sentinel, too old, or may evict keys; the error says what to do.
         ReadOnlyError: It is a replica, which may be the primary again soon.
     """
-    for finding in findings_of(info, settings, MUSTS):
+    for finding in findings_of(info, settings, REQUIRED_CHECKS):
         if finding.severity != "error":
             continue
         if finding.check == "role":

@@ -57,25 +57,25 @@ class Permits:
             ServerUnsuitable: Rights are missing.
         """
         missing = self._missing.get(keys.name, ())
-        if lacking := [need for need in needs_of_role(role) if need.words in missing]:
+        if lacking := [need for need in needs_of_role(role) if need.probe in missing]:
             self._refuse(keys, lacking, f"a {role}")
 
     @staticmethod
     def question(keys: QueueKeys) -> Call[list[bool | None]]:
         """Return the call that reads all rights that any script or role needs."""
-        return rights(keys, _all_words())
+        return rights(keys, _all_probes())
 
     def note(self, keys: QueueKeys, allowed: Iterable[bool | None]) -> None:
         """Store the answer to `question`."""
-        answers = dict(zip(_all_words(), allowed, strict=True))
-        missing = {words for words, may in answers.items() if not may}
-        self._unknown = {words for words, may in answers.items() if may is None}
+        answers = dict(zip(_all_probes(), allowed, strict=True))
+        missing = {probe for probe, may in answers.items() if not may}
+        self._unknown = {probe for probe, may in answers.items() if may is None}
         self._missing[keys.name] = missing
         self._denied[keys.name] = {
             name: tuple(lacking)
             for name in (script_names() if missing else ())
             # The script that reads the rights must never be refused here.
-            if name != "rights" and (lacking := [need for need in needs_of(name) if need.words in missing])
+            if name != "rights" and (lacking := [need for need in needs_of(name) if need.probe in missing])
         }
 
     def skip(self, keys: QueueKeys) -> None:
@@ -88,7 +88,7 @@ class Permits:
         self._missing.clear()
 
     def _refuse(self, keys: QueueKeys, lacking: Sequence[Need], what: str) -> None:
-        if unknown := [need for need in lacking if need.words in self._unknown]:
+        if unknown := [need for need in lacking if need.probe in self._unknown]:
             raise ServerUnsuitable(
                 f"Redis at {mask_url(self._settings.url)} {UNKNOWN_COMMAND.what}: {what} of queue {keys.name!r} is "
                 f"refused before it changes anything, since no user may {describe_needs(unknown)}. "
@@ -102,7 +102,7 @@ class Permits:
 
 
 @cache
-def _all_words() -> tuple[str, ...]:
+def _all_probes() -> tuple[str, ...]:
     needs = [need for name in script_names() for need in needs_of(name)]
     needs += [need for role in ROLES for need in needs_of_role(role)]
-    return tuple(dict.fromkeys(need.words for need in needs))
+    return tuple(dict.fromkeys(need.probe for need in needs))

@@ -34,7 +34,7 @@ _MEANINGS: Final = {
     STOPPED: "done, or stopped",
     CRASHED: "a crash, or the answer is no (findings, something refused or not fixed, unhealthy)",
     USAGE: "wrong usage",
-    UNREACHABLE: "the server does not answer or is not suitable",
+    UNREACHABLE: "the server does not answer or is not suitable, or the queue is full",
     MISMATCH: "queue of another version",
     NOT_FOUND: "no such user, task or schedule",
     IMPORT: "module cannot be imported",

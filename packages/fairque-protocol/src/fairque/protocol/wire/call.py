@@ -9,7 +9,7 @@ from fairque.protocol.errors import ProtocolError, SchemaMismatch
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 
-__all__ = ["SCHEMA", "Argument", "Call", "opened", "text"]
+__all__ = ["SCHEMA", "Argument", "Call", "checked", "text"]
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -42,7 +42,7 @@ def text(value: bytes | None) -> str:
     return "" if value is None else value.decode(errors="backslashreplace")
 
 
-def opened(keys: QueueKeys, reply: list[Any]) -> list[Any]:
+def checked(keys: QueueKeys, reply: list[Any]) -> list[Any]:
     """Check the status in the first place of an answer, and return the answer.
 
     Raises:

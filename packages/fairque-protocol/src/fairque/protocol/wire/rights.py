@@ -17,9 +17,9 @@ __all__ = [
     "describe_needs",
     "needs_of",
     "needs_of_role",
+    "probe_of",
     "remedy",
     "scripts_of",
-    "words",
 ]
 
 _CALLED = re.compile(r'\b(?:call|send|send_keys|redis\.p?call)\("([A-Z]+)"')
@@ -47,7 +47,7 @@ _OF_WORKERS = ("pop", "beat", "finish", "fail", "release", "sweep", "rouse", "in
 ROLES = ("producer", "worker", "scheduler", "viewer", "admin")
 
 
-#: Writes in includes that scripts share which only read; those never come to them.
+#: Write commands in shared includes that read-only scripts never reach.
 _SHARED_WRITES = {"SET", "RENAME", "PEXPIRE", "HINCRBY", "HSET"}
 
 
@@ -84,7 +84,7 @@ def _own_scripts(role: str) -> list[str]:
     return sorted(own[role] & {*script_names()})
 
 
-def _direct(role: str) -> set[str]:
+def _direct_commands(role: str) -> set[str]:
     """Return the commands that a role sends itself."""
     direct = {*_ALWAYS}
     if role != "worker":
@@ -98,7 +98,7 @@ def _direct(role: str) -> set[str]:
 
 def commands_of(role: str) -> list[str]:
     """Return the commands that a role has to send, itself and in its scripts, sorted; a subcommand after a bar."""
-    return sorted(_direct(role).union(*(_called(name) for name in scripts_of(role))))
+    return sorted(_direct_commands(role).union(*(_called(name) for name in scripts_of(role))))
 
 
 def acl_rules(role: str, queue: str = "") -> str:
@@ -117,12 +117,12 @@ class Need:
     """Something that a script needs from the user of its connection.
 
     Attributes:
-        words: A command with arguments, as the script ``rights`` takes it.
+        probe: A command with arguments, as the script ``rights`` takes it.
         command: The command, in lower case.
         place: The key or channel, as a text; empty if the need is the command itself.
     """
 
-    words: str
+    probe: str
     command: str
     place: str = ""
 
@@ -132,7 +132,7 @@ def needs_of(name: str) -> tuple[Need, ...]:
     """Return what a script needs: its commands, and the keys and channels that it uses with them."""
     text = re.sub(r"--.*", "", script(name).text)
     if _READS_ONLY.match(script(name).text):
-        text = _SETS_ASIDE.sub("", text)
+        text = _SET_ASIDE_FUNCTION.sub("", text)
     commands = sorted(_called(name))
     needs = _of_commands(commands)
     read = "HMGET" if "HMGET" in commands else "GET"
@@ -140,9 +140,9 @@ def needs_of(name: str) -> tuple[Need, ...]:
     for key in KEYS:
         if not _touches(text, key):
             continue
-        needs.append(Need(words(read, key), read.lower(), f"read keys {key}"))
+        needs.append(Need(probe_of(read, key), read.lower(), f"read keys {key}"))
         if write is not None and (key != "meta" or _WRITES_META.search(text)):
-            needs.append(Need(words(write, key), write.lower(), f"write keys {key}"))
+            needs.append(Need(probe_of(write, key), write.lower(), f"write keys {key}"))
     for channel in _CHANNELS:
         if "PUBLISH" in commands and _touches(text, channel):
             needs.append(Need(f"PUBLISH &{channel} 1", "publish", f"publish to {channel}"))
@@ -152,13 +152,13 @@ def needs_of(name: str) -> tuple[Need, ...]:
 @cache
 def needs_of_role(role: str) -> tuple[Need, ...]:
     """Return what a role needs for its own work, directly and in its scripts."""
-    needs = _of_commands(sorted(_direct(role)))
+    needs = _of_commands(sorted(_direct_commands(role)))
     needs += [need for name in _own_scripts(role) for need in needs_of(name)]
-    return tuple({need.words: need for need in needs}.values())
+    return tuple({need.probe: need for need in needs}.values())
 
 
 def _of_commands(commands: Iterable[str]) -> list[Need]:
-    return [Need(words(command), command.lower()) for command in commands]
+    return [Need(probe_of(command), command.lower()) for command in commands]
 
 
 def describe_needs(lacking: Iterable[Need]) -> str:
@@ -185,7 +185,7 @@ def remedy(lacking: Iterable[Need], queue: str) -> str:
 #: Commands that test whether a key may be written; every script that writes uses one of them.
 _WRITES = ("MSET", "SET", "HSET", "ZADD", "LPUSH", "DEL")
 #: Scripts that only read include this function but never call it.
-_SETS_ASIDE = re.compile(r"local function set_aside\(.*?\nend\n", re.DOTALL)
+_SET_ASIDE_FUNCTION = re.compile(r"local function set_aside\(.*?\nend\n", re.DOTALL)
 _WRITES_META = re.compile(r'"(?:HSET|HSETNX|HDEL)", KEYS\[1\]')
 
 
@@ -196,7 +196,7 @@ def _touches(text: str, key: str) -> bool:
     return f'"{key}' in text if key.endswith(":") else f'"{key}"' in text
 
 
-_WORDS = {
+_PROBES = {
     "BLPOP": "BLPOP {key} 1",
     "EVALSHA": f"EVALSHA {'0' * 40} 1 {{key}}",
     "PUBLISH": "PUBLISH & 1",
@@ -210,7 +210,7 @@ _WORDS = {
 _WITHOUT_KEY = {"INFO", "PING", "SCRIPT|LOAD", "SELECT", "TIME"}
 
 
-def words(command: str, key: str = "") -> str:
+def probe_of(command: str, key: str = "") -> str:
     """Return a command with arguments as the script ``rights`` takes it: ``*`` for a key, ``&`` for a channel.
 
     Args:
@@ -219,4 +219,4 @@ def words(command: str, key: str = "") -> str:
     """
     if command in _WITHOUT_KEY:
         return f"{command.replace('|', ' ')} 1"
-    return _WORDS.get(command, f"{command} {{key}} 1 1").format(key=f"*{key}")
+    return _PROBES.get(command, f"{command} {{key}} 1 1").format(key=f"*{key}")

@@ -165,17 +165,17 @@ def _times(schedule: Any) -> Iterator[str]:
 
 
 def _numbers(schedule: Any) -> Iterator[str]:
-    for name, (in_seconds, least, most) in _NUMBERS.items():
+    for name, (public_name, least, most) in _NUMBERS.items():
         value = getattr(schedule, name)
         if name == "every_ms" and value is None:
             continue
         if type(value) is int and least <= value <= most:
             continue
-        if in_seconds:
+        if public_name:
             found = f"{value / 1000:g}" if type(value) is int and abs(value) < LONGEST_MS else shown(value)
             whole = ", of whole milliseconds" if name == "every_ms" else ""
             limits = f"from {least / 1000:g} to {most // 1000:,}{whole}"
-            yield f"{in_seconds} must be a number of seconds {limits}, not {found}"
+            yield f"{public_name} must be a number of seconds {limits}, not {found}"
         else:
             yield f"{name} must be a whole number from {least:,} to {most:,}, not {shown(value)}"
 
@@ -206,10 +206,10 @@ def _task(schedule: Any) -> Iterator[str]:
         yield "its task has dependencies, which a run cannot have: let a task of the schedule push them"
         return
     for name in ("args", "kwargs", "payload"):
-        yield from _refused(check_json, getattr(task, name), name)
+        yield from _problems_of(check_json, getattr(task, name), name)
 
 
-def _refused(check: Callable[[Any, str], None], value: Any, name: str) -> Iterator[str]:
+def _problems_of(check: Callable[[Any, str], None], value: Any, name: str) -> Iterator[str]:
     try:
         check(value, name)
     except InvalidTask as error:

@@ -13,9 +13,9 @@ from fairque.protocol.errors import ProtocolError
 __all__ = ["Script", "expand", "load_scripts", "script", "script_names"]
 
 _INCLUDE = re.compile(r'^--- @include "([a-z_]+)"$')
-#: Files of one level. To create a function that refers to variables of the present level, Lua searches through them one
-#: by one; those of outer levels are found directly. This saves a tenth of a call with one task. Lua allows at most 60
-#: outer variables that inner levels refer to.
+#: After this many files the rest is nested in a function. When Lua creates a function, it searches the local variables
+#: of the current level one by one, and finds those of outer levels directly: this saves a tenth of a call with one
+#: task. A function can refer to at most 60 outer variables.
 _LEVEL = 8
 
 
@@ -70,7 +70,7 @@ def load_scripts() -> None:
 def expand(name: str, folder: Traversable) -> str:
     """Return the text of ``folder/name.lua`` with its includes, each once, at the place of its first mention.
 
-    After every few of them the rest is wrapped in a function, which is called at once.
+    After every `_LEVEL` of them the rest is wrapped in a function, which is called at once.
 
     Raises:
         ProtocolError: A file is missing, or an include leads back to itself.

@@ -359,7 +359,7 @@ class Executor:
             attempt.overdue = True
             before = attempt.cancels
             job.request_stop(StopReason.TIMEOUT)
-            if attempt.cancels == before:  # it was asked to stop before, and did not
+            if before:  # it was canceled before, and continued; else it is canceled now, or once its thread gets there
                 attempt.cancel()
             job.limit = clock.monotonic() + self._cancel_timeout
             return
