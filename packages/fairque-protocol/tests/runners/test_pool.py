@@ -146,7 +146,7 @@ def connections(server: "OwnServer", keys: QueueKeys) -> int:
 def _lose(sent: Any) -> None:
     """Close its connection before the answer is read."""
     connection = sent.exchange._connection
-    if isinstance(connection, AbstractConnection):
+    if hasattr(connection, "_sock"):
         connection._sock.shutdown(socket.SHUT_RDWR)
         connection._sock.close()
     else:
@@ -204,12 +204,12 @@ class TestConnections:
         runner = Runner(RedisSection(url=f"{own_server.settings.url}?client_name={keys.name}"))
         runner.run(push(keys, "a"))
         reading, closed = threading.Event(), threading.Event()
-        connect = AbstractConnection.send_packed_command
+        send: Any = AbstractConnection.send_packed_command
 
         def slow(connection: Any, *args: Any, **options: Any) -> Any:
             reading.set()
             closed.wait()
-            return connect(connection, *args, **options)
+            return send(connection, *args, **options)
 
         found: list[Any] = []
         with monkeypatch.context() as patched:
