@@ -17,7 +17,7 @@ import pytest
 import redis
 
 from fairque.client import AsyncTaskQueue, ClientSettings, FairqueError, TaskQueue, task
-from fairque.protocol.runners.runner import Subscription
+from fairque.protocol.runners.subscription import Subscription
 from fairque.testing.internal import PATIENCE, eventually
 
 pytestmark = [

@@ -139,7 +139,7 @@ class TestAWait:
             tried += 1
             raise redis.ConnectionError
 
-        monkeypatch.setattr(runner, "_connected", refuse)
+        monkeypatch.setattr(runner, "_opened", refuse)
         queue._link._unsubscribe([handle.task_id] * 5_000)
         assert tried == 1
 

@@ -145,7 +145,7 @@ def test_heartbeats_have_their_own_connection(bench: Any, client: Any, inside: A
     inside.context()
     heart, consumer = worker._heart._consumer.runner, worker._consumer.runner
     assert heart is not consumer
-    assert heart._client.connection_pool is not consumer._client.connection_pool
+    assert heart._pool is not consumer._pool
     # All permits of the other runner are taken, as by calls that wait for a silent server.
     for _ in range(64):
         consumer._turns.acquire()

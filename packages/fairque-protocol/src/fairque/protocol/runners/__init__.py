@@ -1,5 +1,6 @@
 """The runners, the only code that communicates with a server."""
 
-from fairque.protocol.runners.runner import Runner, Subscription
+from fairque.protocol.runners.runner import Runner
+from fairque.protocol.runners.subscription import Subscription
 
 __all__ = ["Runner", "Subscription"]

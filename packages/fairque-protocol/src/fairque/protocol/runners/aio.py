@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import redis.asyncio
@@ -12,19 +13,21 @@ from fairque.protocol.config import RedisSection
 from fairque.protocol.embedded import resolve_url
 from fairque.protocol.errors import FairqueError, ProtocolError, SchemaMismatch
 from fairque.protocol.forks import inherits
+from fairque.protocol.runners.aio_pool import AsyncExchange, AsyncPool
 from fairque.protocol.runners.cancelation import cancelable
 from fairque.protocol.runners.connection import (
     CONCURRENT_CALLS,
     check_server,
     client_of,
-    command,
     no_retry_async,
-    script_text,
 )
 from fairque.protocol.runners.failures import Attempts, NoAnswer, Silence, denied, replaced, unclear
+from fairque.protocol.runners.packing import Packet, pack, pack_again
 from fairque.protocol.runners.permits import Permits
+from fairque.protocol.runners.pool import Sent, last_of
 from fairque.protocol.runners.visit import visit
 from fairque.protocol.wire.call import Call
+from fairque.protocol.wire.keys import QueueKeys
 
 __all__ = ["AsyncRunner", "AsyncSubscription"]
 
@@ -47,7 +50,7 @@ class AsyncRunner:
         """Reset to no connections and no event loop: at first, and in a forked child."""
         self._permits = Permits(self.settings)
         self._loaded: set[str] = set()
-        self._client: redis.asyncio.Redis | None = None
+        self._pool: AsyncPool | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = asyncio.Lock()
         self._turns = asyncio.Semaphore(CONCURRENT_CALLS)
@@ -71,12 +74,55 @@ class AsyncRunner:
         return [call.decode(answer) for call, answer in zip(calls, await self._answers(calls), strict=True)]
 
     @cancelable
+    async def begin(self, calls: Sequence[Call[Any]]) -> Sent[AsyncExchange]:
+        """Send several calls without waiting for their answers; see `Runner.begin`.
+
+        Raises:
+            ServerUnsuitable: The user may not run them. Nothing was sent.
+        """
+        self.check_loop()
+        await self._see_permits(calls)
+        packet = pack(calls, self._loaded)
+        await self._turns.acquire()
+        try:
+            pool = await self._opened()
+            return Sent(packet, await pool.send(packet.commands, packet.number))
+        except RedisError as error:
+            self._turns.release()
+            return Sent(packet, None, error)
+        except BaseException:
+            self._turns.release()
+            raise
+
+    @cancelable
+    async def land(self, sent: Sent[AsyncExchange]) -> list[Any]:
+        """Return the decoded answers to calls that were sent by `begin`; see `Runner.land`.
+
+        Raises:
+            FairqueError: As `run_all`.
+        """
+        packet = sent.packet
+        try:
+            answers = await self._landed(sent)
+        except RedisError as error:
+            attempts = Attempts(self.settings)
+            await self._pause(error, attempts)
+            answers = await self._asked(partial(self._exchange, packet), attempts)
+        return [call.decode(answer) for call, answer in zip(packet.calls, answers, strict=True)]
+
+    async def abandon(self, sent: Sent[AsyncExchange]) -> None:
+        """Do not wait for the answers to calls that were sent by `begin`; see `Runner.abandon`."""
+        if sent.exchange is not None:
+            self._turns.release()
+            await sent.exchange.abandon()
+
+    @cancelable
     async def try_once(self, call: Call[Any]) -> bool:
         """Send one call without retries, and return whether it was answered; see `Runner.try_once`."""
         with contextlib.suppress(RedisError, FairqueError, OSError, ValueError):
             self.check_loop()
             async with self._turns:
-                await self._send(await self._connected(), call)
+                await self._exchange(pack((call,)))
             return True
         return False
 
@@ -97,7 +143,7 @@ class AsyncRunner:
     @property
     def connected(self) -> bool:
         """Whether it has connections, which belong to one event loop of one process."""
-        return self._client is not None
+        return self._pool is not None
 
     def check_loop(self) -> None:
         """Check that this is the event loop of the first call.
@@ -125,90 +171,102 @@ class AsyncRunner:
         Raises:
             FairqueError: They belong to another event loop.
         """
-        client = self._client
-        if client is None:
+        pool = self._pool
+        if pool is None:
             return
         self.check_loop()
-        self._client = self._loop = None
-        await client.aclose()
+        self._pool = self._loop = None
+        await pool.close()
 
     @cancelable
     async def _answers(self, calls: Sequence[Call[Any]]) -> list[Any]:
         self.check_loop()
         await self._see_permits(calls)
-        return await self._asked(calls)
+        # See `Runner._answers`.
+        packet = pack(calls, self._loaded if len(calls) > 1 else None)
+        return await self._asked(partial(self._exchange, packet))
 
     async def _see_permits(self, calls: Sequence[Call[Any]]) -> None:
         """Check that the user may run all calls completely, before the first of them is sent."""
         while (keys := self._permits.unknown(calls)) is not None:
-            question = self._permits.question(keys)
-            try:
-                allowed = question.decode((await self._asked([question]))[0])
-            except (SchemaMismatch, ProtocolError):
-                self._permits.skip(keys)
-            else:
-                self._permits.note(keys, allowed)
+            await self._read_permits(keys)
 
-    async def _asked(self, calls: Sequence[Call[Any]]) -> list[Any]:
-        """Send calls, with retries."""
-        attempts = Attempts(self.settings)
+    async def _read_permits(self, keys: QueueKeys) -> None:
+        question = self._permits.question(keys)
+        try:
+            answers = await self._asked(partial(self._exchange, pack((question,))))
+            allowed = question.decode(answers[0])
+        except (SchemaMismatch, ProtocolError):
+            self._permits.skip(keys)
+        else:
+            self._permits.note(keys, allowed)
+
+    async def _asked(self, ask: Callable[[], Awaitable[T]], attempts: Attempts | None = None) -> T:
+        """Send an idempotent request, with retries."""
         while True:
             try:
                 async with self._turns:
-                    client = await self._connected()
-                    if len(calls) == 1:
-                        return [await self._send(client, calls[0])]
-                    return await self._send_all(client, calls)
+                    return await ask()
             except RedisError as error:
-                if denied(error):
-                    self._permits.forget()
-                seen = await _seen(error, self.settings) if attempts.is_last(error) else ""
-                pause = attempts.pause_seconds(error, seen)
-                if replaced(error) and (stale := self._client) is not None:
-                    await stale.connection_pool.disconnect(inuse_connections=False)
-                await asyncio.sleep(pause)
+                attempts = attempts or Attempts(self.settings)
+                await self._pause(error, attempts)
 
-    @staticmethod
-    async def _send(client: redis.asyncio.Redis, call: Call[Any]) -> Any:
+    async def _pause(self, error: RedisError, attempts: Attempts) -> None:
+        """Wait before the next attempt; see `Runner._pause`."""
+        if denied(error):
+            self._permits.forget()
+        pause = attempts.pause_seconds(error, await _seen(error, self.settings) if attempts.is_last(error) else "")
+        if replaced(error) and (pool := self._pool) is not None:
+            await pool.close_idle()
+        await asyncio.sleep(pause)
+
+    async def _exchange(self, packet: Packet) -> list[Any]:
+        """Send calls and return their answers; see `Runner._exchange`."""
+        pool = await self._opened()
+        return await self._checked(pool, packet, await pool.ask(packet.commands, packet.number))
+
+    async def _landed(self, sent: Sent[AsyncExchange]) -> list[Any]:
+        if sent.exchange is None:
+            raise sent.error or RuntimeError("calls were neither sent nor refused")
         try:
-            return await client.execute_command(*command(call))
-        except NoScriptError:
-            await client.script_load(script_text(call))
-            return await client.execute_command(*command(call))
+            return await self._checked(sent.exchange.pool, sent.packet, await sent.exchange.answers())
+        finally:
+            self._turns.release()
 
-    async def _send_all(self, client: redis.asyncio.Redis, calls: Sequence[Call[Any]]) -> list[Any]:
-        # See `Runner._send_all`.
-        unknown = {call.script: call for call in calls if call.script not in self._loaded}
-        async with client.pipeline(transaction=False) as pipeline:
-            for call in unknown.values():
-                pipeline.script_load(script_text(call))
-            for call in calls:
-                pipeline.execute_command(*command(call))
-            answers = (await pipeline.execute(raise_on_error=False))[len(unknown) :]
-        self._loaded.update(unknown)
+    async def _checked(self, pool: AsyncPool, packet: Packet, answers: list[Any]) -> list[Any]:
+        """Return the answers of calls; see `Runner._checked`."""
+        if packet.loads:
+            del answers[: len(packet.loads)]
+            self._loaded.update(packet.loads)
         for index, answer in enumerate(answers):
             if isinstance(answer, NoScriptError):
                 self._loaded.clear()
-                answers[index] = await self._send(client, calls[index])
+                answers[index] = last_of(await pool.ask(*pack_again(packet.calls[index])))
             elif isinstance(answer, RedisError):
                 raise answer
-        return list(answers)
+        if len(answers) == 1:
+            self._loaded.add(packet.calls[0].script)
+        return answers
 
     async def _connected(self) -> redis.asyncio.Redis:
-        client = self._client
-        if client is not None:
-            return client
+        pool = await self._opened()
+        return pool.client
+
+    async def _opened(self) -> AsyncPool:
+        pool = self._pool
+        if pool is not None:
+            return pool
         async with self._lock:
-            if self._client is None:
+            if self._pool is None:
                 url = await asyncio.to_thread(resolve_url, self.settings.url)
-                client = client_of(redis.asyncio, self.settings, url, no_retry_async())
+                pool = AsyncPool(client_of(redis.asyncio, self.settings, url, no_retry_async()))
                 try:
-                    check_server(await client.info(), self.settings)
+                    check_server(await pool.info(), self.settings)
                 except BaseException:
-                    await client.aclose()
+                    await pool.close()
                     raise
-                self._client = client
-            return self._client
+                self._pool = pool
+            return self._pool
 
 
 async def _seen(error: RedisError, settings: RedisSection) -> str:

@@ -18,17 +18,18 @@ from fairque.protocol.runners.connection import (
     CONCURRENT_CALLS,
     check_server,
     client_of,
-    command,
     no_retry,
-    script_text,
 )
-from fairque.protocol.runners.failures import Attempts, NoAnswer, Silence, denied, replaced, unclear
+from fairque.protocol.runners.failures import Attempts, denied, replaced
+from fairque.protocol.runners.packing import Packet, pack, pack_again
 from fairque.protocol.runners.permits import Permits
-from fairque.protocol.runners.visit import visit
+from fairque.protocol.runners.pool import Exchange, Pool, Sent, last_of
+from fairque.protocol.runners.subscription import Subscription
+from fairque.protocol.runners.visit import visit_if_unclear
 from fairque.protocol.wire.call import Call
 from fairque.protocol.wire.keys import QueueKeys
 
-__all__ = ["Runner", "Subscription"]
+__all__ = ["Runner"]
 
 T = TypeVar("T")
 
@@ -54,7 +55,7 @@ class Runner:
         """Reset to no connections: at first, and in a forked child."""
         self._permits = Permits(self.settings)
         self._loaded: set[str] = set()
-        self._client: redis.Redis | None = None
+        self._pool: Pool | None = None
         self._lock = threading.Lock()
         self._turns = threading.Semaphore(CONCURRENT_CALLS)
 
@@ -76,10 +77,52 @@ class Runner:
         """
         return [call.decode(answer) for call, answer in zip(calls, self._answers(calls), strict=True)]
 
+    def begin(self, calls: Sequence[Call[Any]]) -> Sent[Exchange]:
+        """Send several calls without waiting for their answers, for which `land` waits, or `abandon` does not.
+
+        If they cannot be sent now, `land` sends them again, and reports an error.
+
+        Raises:
+            ServerUnsuitable: The user may not run them. Nothing was sent.
+        """
+        if self._check:
+            self._see_permits(calls)
+        packet = pack(calls, self._loaded)
+        self._turns.acquire()
+        try:
+            return Sent(packet, self._opened().send(packet.commands, packet.number))
+        except RedisError as error:
+            self._turns.release()
+            return Sent(packet, None, error)
+        except BaseException:
+            self._turns.release()
+            raise
+
+    def land(self, sent: Sent[Exchange]) -> list[Any]:
+        """Return the decoded answers to calls that were sent by `begin`, in order.
+
+        Raises:
+            FairqueError: As `run_all`.
+        """
+        packet = sent.packet
+        try:
+            answers = self._landed(sent)
+        except RedisError as error:
+            attempts = Attempts(self.settings)
+            self._pause(error, attempts)
+            answers = self._asked(partial(self._exchange, packet), attempts)
+        return [call.decode(answer) for call, answer in zip(packet.calls, answers, strict=True)]
+
+    def abandon(self, sent: Sent[Exchange]) -> None:
+        """Do not wait for the answers to calls that were sent by `begin`. They may have been run."""
+        if sent.exchange is not None:
+            self._turns.release()
+            sent.exchange.abandon()
+
     def try_once(self, call: Call[Any]) -> bool:
         """Send one call without retries, and return whether it was answered: for calls that may be lost."""
         with contextlib.suppress(RedisError, FairqueError, OSError, ValueError), self._turns:
-            self._send(self._connected(), call)
+            self._exchange(pack((call,)))
             return True
         return False
 
@@ -117,7 +160,7 @@ class Runner:
         Raises:
             RedisUnavailable: The server did not answer, not even after retries.
         """
-        found: Mapping[str, Any] = self._asked(lambda client: client.info())
+        found: Mapping[str, Any] = self._asked(lambda: self._opened().info())
         return found
 
     def scan(self, prefix: str, most: int = 1_000) -> Iterator[list[bytes]]:
@@ -132,7 +175,7 @@ class Runner:
         """
         cursor: int | None = None
         while cursor != 0:
-            cursor, page = self._asked(partial(_page, cursor or 0, f"{prefix}*", most))
+            cursor, page = self._asked(partial(self._page, cursor or 0, f"{prefix}*", most))
             yield page
 
     def texts(self, keys: Sequence[bytes]) -> list[bytes | None]:
@@ -141,7 +184,7 @@ class Runner:
         Raises:
             RedisUnavailable: The server did not answer, not even after retries.
         """
-        found: list[Any] = self._asked(lambda client: client.mget(keys))
+        found: list[Any] = self._asked(lambda: self._connected().mget(keys))
         return found
 
     def scan_indexes(self, keys: Sequence[bytes], most: int = 500) -> Iterator[tuple[bytes, bytes]]:
@@ -155,7 +198,9 @@ class Runner:
         for first in range(0, len(keys), most):
             cursors = dict.fromkeys(keys[first : first + most], 0)
             while cursors:
-                for (key, _), page in zip(list(cursors.items()), self._asked(_pages(cursors, most)), strict=True):
+                for (key, _), page in zip(
+                    list(cursors.items()), self._asked(partial(self._pages, cursors, most)), strict=True
+                ):
                     cursors[key], members = page
                     yield from ((key, member) for member, _ in members)
                 cursors = {key: cursor for key, cursor in cursors.items() if cursor}
@@ -163,101 +208,111 @@ class Runner:
     def close(self) -> None:
         """Close all connections. A later call opens new ones."""
         with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
-            client.close()
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
 
     def _answers(self, calls: Sequence[Call[Any]]) -> list[Any]:
         if self._check:
             self._see_permits(calls)
-        if len(calls) == 1:
-            return [self._asked(lambda client: self._send(client, calls[0]))]
-        return self._asked(lambda client: self._send_all(client, calls))
+        # So that none of several calls runs after those that follow it, scripts that the server may lack come first.
+        packet = pack(calls, self._loaded if len(calls) > 1 else None)
+        return self._asked(partial(self._exchange, packet))
 
     def _see_permits(self, calls: Sequence[Call[Any]]) -> None:
         """Check that the user may run all calls completely, before the first of them is sent."""
         while (keys := self._permits.unknown(calls)) is not None:
-            question = self._permits.question(keys)
-            try:
-                allowed = question.decode(self._asked(lambda client: self._send(client, question)))  # noqa: B023 - used at once
-            except (SchemaMismatch, ProtocolError):
-                self._permits.skip(keys)
-            else:
-                self._permits.note(keys, allowed)
+            self._read_permits(keys)
 
-    def _asked(self, ask: Callable[["redis.Redis"], T]) -> T:
+    def _read_permits(self, keys: QueueKeys) -> None:
+        question = self._permits.question(keys)
+        try:
+            allowed = question.decode(self._asked(partial(self._exchange, pack((question,))))[0])
+        except (SchemaMismatch, ProtocolError):
+            self._permits.skip(keys)
+        else:
+            self._permits.note(keys, allowed)
+
+    def _asked(self, ask: Callable[[], T], attempts: Attempts | None = None) -> T:
         """Send an idempotent request, with retries."""
-        attempts = Attempts(self.settings)
         while True:
             try:
                 with self._turns:
-                    return ask(self._connected())
+                    return ask()
             except RedisError as error:
-                if denied(error):
-                    self._permits.forget()
-                pause = attempts.pause_seconds(error, _seen(error, self.settings) if attempts.is_last(error) else "")
-                if replaced(error) and (client := self._client) is not None:
-                    client.connection_pool.disconnect(inuse_connections=False)
-                time.sleep(pause)
+                attempts = attempts or Attempts(self.settings)
+                self._pause(error, attempts)
 
-    @staticmethod
-    def _send(client: redis.Redis, call: Call[Any]) -> Any:
+    def _pause(self, error: RedisError, attempts: Attempts) -> None:
+        """Wait before the next attempt.
+
+        Raises:
+            FairqueError: There is none; the error says why.
+        """
+        if denied(error):
+            self._permits.forget()
+        pause = attempts.pause_seconds(error, visit_if_unclear(error, self.settings) if attempts.is_last(error) else "")
+        if replaced(error) and (pool := self._pool) is not None:
+            pool.close_idle()
+        time.sleep(pause)
+
+    def _exchange(self, packet: Packet) -> list[Any]:
+        """Send calls and return their answers.
+
+        Raises:
+            RedisError: The connection failed, or an answer is an error.
+        """
+        pool = self._opened()
+        return self._checked(pool, packet, pool.ask(packet.commands, packet.number))
+
+    def _landed(self, sent: Sent[Exchange]) -> list[Any]:
+        if sent.exchange is None:
+            raise sent.error or RuntimeError("calls were neither sent nor refused")
         try:
-            return client.execute_command(*command(call))
-        except NoScriptError:
-            client.script_load(script_text(call))
-            return client.execute_command(*command(call))
+            return self._checked(sent.exchange.pool, sent.packet, sent.exchange.answers())
+        finally:
+            self._turns.release()
 
-    def _send_all(self, client: redis.Redis, calls: Sequence[Call[Any]]) -> list[Any]:
-        # Loaded first, so that none runs after those that follow it.
-        unknown = {call.script: call for call in calls if call.script not in self._loaded}
-        with client.pipeline(transaction=False) as pipeline:
-            for call in unknown.values():
-                pipeline.script_load(script_text(call))
-            for call in calls:
-                pipeline.execute_command(*command(call))
-            answers = pipeline.execute(raise_on_error=False)[len(unknown) :]
-        self._loaded.update(unknown)
+    def _checked(self, pool: Pool, packet: Packet, answers: list[Any]) -> list[Any]:
+        """Return the answers of calls, of which those with a script that the server does not have are sent again."""
+        if packet.loads:
+            del answers[: len(packet.loads)]
+            self._loaded.update(packet.loads)
         for index, answer in enumerate(answers):
             if isinstance(answer, NoScriptError):
                 self._loaded.clear()
-                answers[index] = self._send(client, calls[index])
+                answers[index] = last_of(pool.ask(*pack_again(packet.calls[index])))
             elif isinstance(answer, RedisError):
                 raise answer
-        return list(answers)
+        if len(answers) == 1:
+            self._loaded.add(packet.calls[0].script)
+        return answers
 
     def _connected(self) -> redis.Redis:
-        client = self._client
-        if client is not None:
-            return client
+        return self._opened().client
+
+    def _opened(self) -> Pool:
+        pool = self._pool
+        if pool is not None:
+            return pool
         with self._lock:
-            if self._client is None:
-                client = self._new_client()
+            if self._pool is None:
+                url = resolve_url(self.settings.url)
+                pool = Pool(client_of(redis, self.settings, url, no_retry()))
                 try:
                     if self._check:
-                        check_server(client.info(), self.settings)
+                        check_server(pool.info(), self.settings)
                 except BaseException:
-                    client.close()
+                    pool.close()
                     raise
-                self._client = client
-            return self._client
+                self._pool = pool
+            return self._pool
 
-    def _new_client(self) -> redis.Redis:
-        client: redis.Redis = client_of(redis, self.settings, resolve_url(self.settings.url), no_retry())
-        return client
+    def _page(self, cursor: int, pattern: str, most: int) -> Any:
+        return self._connected().scan(cursor, match=pattern, count=most)
 
-
-def _seen(error: RedisError, settings: RedisSection) -> str:
-    return visit(settings) if unclear(error) else ""
-
-
-def _page(cursor: int, pattern: str, most: int, client: "redis.Redis") -> Any:
-    return client.scan(cursor, match=pattern, count=most)
-
-
-def _pages(cursors: Mapping[bytes, int], most: int) -> Callable[["redis.Redis"], list[Any]]:
-    def ask(client: "redis.Redis") -> list[Any]:
-        with client.pipeline(transaction=False) as pipeline:
+    def _pages(self, cursors: Mapping[bytes, int], most: int) -> list[Any]:
+        with self._connected().pipeline(transaction=False) as pipeline:
             for key, cursor in cursors.items():
                 pipeline.zscan(key, cursor, count=most)
             pages = pipeline.execute(raise_on_error=False)
@@ -267,94 +322,3 @@ def _pages(cursors: Mapping[bytes, int], most: int) -> Callable[["redis.Redis"],
                     raise page
                 pages[place] = (0, [])
         return list(pages)
-
-    return ask
-
-
-class Subscription:
-    """A channel that a thread listens to until it is closed; it reconnects by itself after a lost connection.
-
-    A forked child does not listen: it makes its own subscriptions.
-    """
-
-    def __init__(
-        self,
-        connected: Callable[[], redis.Redis],
-        settings: RedisSection,
-        channel: str,
-        on_message: Callable[[bytes], None],
-        on_ready: Callable[[], None],
-    ) -> None:
-        self._connected = connected
-        self._settings = settings
-        self._channel = channel
-        self._on_message = on_message
-        self._on_ready = on_ready
-        self._closed = threading.Event()
-        self._pubsub = self._subscribed()
-        self._inherited = False
-        inherits(self)
-        self._thread = threading.Thread(target=self._listen, name="fairque-listener", daemon=True)
-        self._thread.start()
-
-    def start_over(self) -> None:
-        """Note that this is the copy in a forked child, which does not listen: the connection belongs to the parent."""
-        self._inherited = True
-
-    def close(self) -> None:
-        """Stop listening; safe to call twice."""
-        if self._inherited:
-            return
-        self._closed.set()
-        if self._thread is not threading.current_thread():
-            with contextlib.suppress(RedisError, OSError):
-                self._pubsub.unsubscribe()
-            self._thread.join(timeout=5)
-        self._pubsub.close()
-
-    def _subscribed(self) -> Any:
-        attempts = Attempts(self._settings)
-        while True:
-            pubsub = None
-            try:
-                pubsub = self._connected().pubsub()
-                pubsub.subscribe(self._channel)
-                if pubsub.get_message(timeout=self._settings.socket_timeout) is None:
-                    raise NoAnswer
-            except RedisError as error:
-                if pubsub is not None:
-                    pubsub.close()
-                seen = _seen(error, self._settings) if attempts.is_last(error) else ""
-                time.sleep(attempts.pause_seconds(error, seen))
-            else:
-                return pubsub
-
-    def _listen(self) -> None:
-        silence = Silence(self._settings.socket_timeout)
-        while not self._closed.is_set():
-            try:
-                message = self._pubsub.get_message(timeout=silence.seconds)
-                if silence.asks_after(message):
-                    self._pubsub.ping()
-                if message is not None and message["type"] == "message":
-                    self._hear(message["data"])
-            except Exception:  # noqa: BLE001 - if the listener died, waits would never end
-                self._reconnect()
-                silence = Silence(self._settings.socket_timeout)
-
-    def _hear(self, data: bytes) -> None:
-        try:
-            self._on_message(data)
-        except Exception:  # noqa: BLE001 - an unreadable message must not end the listener: each wait checks again
-            self._on_ready()
-
-    def _reconnect(self) -> None:
-        while not self._closed.is_set():
-            try:
-                self._pubsub.close()
-                self._pubsub = self._subscribed()
-                self._on_ready()
-            except Exception:  # noqa: BLE001 - whatever it is, the listener must survive it and retry
-                self._closed.wait(0.5)
-            else:
-                return

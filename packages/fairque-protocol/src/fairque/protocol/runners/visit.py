@@ -5,17 +5,25 @@ import socket
 import ssl
 from typing import Final
 
+from redis.exceptions import RedisError
+
 from fairque.protocol.config import RedisSection
 from fairque.protocol.config.address import Address, read_address
 from fairque.protocol.runners.causes import cause_of
+from fairque.protocol.runners.failures import unclear
 
-__all__ = ["visit"]
+__all__ = ["visit", "visit_if_unclear"]
 
 _LONGEST_SECONDS: Final = 1.0
 #: Seconds for a greeting: servers that refuse a connection send one, and so do most other protocols.
 _UNASKED_SECONDS: Final = 0.1
 _SHOWN: Final = 60
 _ALERT: Final = b"\x15\x03"
+
+
+def visit_if_unclear(error: RedisError, settings: RedisSection) -> str:
+    """Return what is at the address, for `Attempts`, if an error leaves that open."""
+    return visit(settings) if unclear(error) else ""
 
 
 def visit(settings: RedisSection) -> str:

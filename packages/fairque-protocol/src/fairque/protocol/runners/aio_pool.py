@@ -1,0 +1,135 @@
+"""The connections of an asynchronous runner; see `pool`."""
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import define
+from redis.exceptions import ResponseError
+
+from fairque.protocol.runners.pool import is_stale
+
+if TYPE_CHECKING:
+    import redis.asyncio
+
+__all__ = ["AsyncExchange", "AsyncPool"]
+
+#: Commands up to this size are left to the transport. To wait until larger ones are written, redis-py makes a task.
+_SMALL_BYTES: Final = 65_536
+
+
+class AsyncPool:
+    """Connections of one asynchronous client of redis-py; see `Pool`."""
+
+    def __init__(self, client: "redis.asyncio.Redis") -> None:
+        self.client = client
+        self._idle: deque[Any] = deque()
+        self._made: list[Any] = []
+        self._closed = False
+
+    async def ask(self, commands: bytes, number: int) -> list[Any]:
+        """Send commands and return their answers; see `Pool.ask`."""
+        return await self._read(await self._sent(commands), number)
+
+    async def send(self, commands: bytes, number: int) -> "AsyncExchange":
+        """Send commands without waiting for their answers; see `Pool.send`."""
+        return AsyncExchange(self, await self._sent(commands), number)
+
+    async def info(self) -> dict[str, Any]:
+        """Return the server's answer to INFO; see `Pool.info`."""
+        connection = await self._connected()
+        try:
+            await connection.send_command("INFO")
+            answer: dict[str, Any] = await self.client.parse_response(connection, "INFO")
+        except BaseException:
+            await self._drop(connection)
+            raise
+        self._idle.append(connection)
+        return answer
+
+    async def close_idle(self) -> None:
+        """Close all connections that are not in use; see `Pool.close_idle`."""
+        await self.client.connection_pool.disconnect(inuse_connections=False)
+        for _ in range(len(self._idle)):
+            await self._drop(self._idle.popleft())
+
+    async def close(self) -> None:
+        """Close all connections; see `Pool.close`."""
+        self._closed = True
+        for connection in list(self._made):
+            await connection.disconnect()
+        await self.client.aclose()
+
+    async def _sent(self, commands: bytes) -> Any:
+        """Return the connection on which the commands were sent."""
+        connection = await self._connected()
+        try:
+            await connection.check_health()
+            if len(commands) > _SMALL_BYTES:
+                await connection.send_packed_command(commands, check_health=False)
+            else:
+                connection._writer.write(commands)  # noqa: SLF001 - redis-py has no public name for it
+        except BaseException:
+            await self._drop(connection)
+            raise
+        return connection
+
+    async def _read(self, connection: Any, number: int) -> list[Any]:
+        """Return the answers to the commands that were sent on a connection, and take the connection back."""
+        try:
+            answers = [await _answer(connection) for _ in range(number)]
+        except BaseException:
+            await self._drop(connection)
+            raise
+        if self._closed:
+            await connection.disconnect(nowait=True)
+        self._idle.append(connection)
+        return answers
+
+    async def _connected(self) -> Any:
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self.client.connection_pool.make_connection()
+            self._made.append(connection)
+        try:
+            if connection.is_connected and is_stale(connection._writer.get_extra_info("socket")):  # noqa: SLF001 - as above
+                await connection.disconnect(nowait=True)
+            if not connection.is_connected:
+                await connection.connect()
+        except BaseException:
+            await self._drop(connection)
+            raise
+        return connection
+
+    async def _drop(self, connection: Any) -> None:
+        """Take a connection back that must not be used as it is: it connects again when it is used."""
+        self._idle.append(connection)
+        await connection.disconnect(nowait=True)
+
+
+@define
+class AsyncExchange:
+    """Commands that were sent, and whose answers were not read yet; see `Exchange`.
+
+    Attributes:
+        pool: The connections.
+    """
+
+    pool: AsyncPool
+    _connection: Any
+    _number: int
+
+    async def answers(self) -> list[Any]:
+        """Wait for the answers and return them; see `Exchange.answers`."""
+        return await self.pool._read(self._connection, self._number)  # noqa: SLF001 - its own
+
+    async def abandon(self) -> None:
+        """Close the connection without reading the answers; see `Exchange.abandon`."""
+        await self.pool._drop(self._connection)  # noqa: SLF001 - its own
+
+
+async def _answer(connection: Any) -> Any:
+    try:
+        return await connection.read_response()
+    except ResponseError as error:
+        return error

@@ -1,0 +1,211 @@
+"""The connections of a runner: packed commands are sent in one write, and their answers are read later or at once.
+
+Connections are those of redis-py, with its authentication, TLS, timeouts and health checks; its pool and its commands
+cost more than a short script does.
+"""
+
+import select
+import socket
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from attrs import define, frozen
+from redis.exceptions import RedisError, ResponseError
+
+from fairque.protocol.runners.packing import Packet
+
+if TYPE_CHECKING:
+    import redis
+
+__all__ = ["Exchange", "Pool", "Sent", "is_stale", "last_of"]
+
+E = TypeVar("E")
+
+_CAN_POLL: Final = hasattr(select, "poll")
+
+
+def is_stale(end: socket.socket) -> bool:
+    """Whether the socket of an idle connection was closed by the server, or has data that nobody asked for."""
+    if not _CAN_POLL:
+        return False
+    number = end.fileno()
+    if number < 0:
+        return True
+    poll = select.poll()
+    poll.register(number, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+class Pool:
+    """Connections of one client of redis-py. Threads may share it; the caller limits how many use it at a time.
+
+    Args:
+        client: Makes the connections; they are not those of its own pool.
+
+    Attributes:
+        client: For everything but calls.
+    """
+
+    def __init__(self, client: "redis.Redis") -> None:
+        self.client = client
+        self._idle: deque[Any] = deque()
+        # All of them, since redis-py counts those that it made and not those that are gone.
+        self._made: list[Any] = []
+        self._closed = False
+
+    def ask(self, commands: bytes, number: int) -> list[Any]:
+        """Send commands and return their answers, in order; an error answer is returned, not raised.
+
+        Args:
+            commands: The packed commands.
+            number: How many commands they are.
+
+        Raises:
+            RedisError: The connection failed. The commands may have been run.
+        """
+        return self._read(self._sent(commands), number)
+
+    def send(self, commands: bytes, number: int) -> "Exchange":
+        """Send commands without waiting for their answers; see `ask`.
+
+        Every exchange must end with `Exchange.answers` or `Exchange.abandon`.
+
+        Raises:
+            RedisError: The connection failed. The commands may have been run.
+        """
+        return Exchange(self, self._sent(commands), number)
+
+    def info(self) -> dict[str, Any]:
+        """Return the server's answer to INFO.
+
+        Raises:
+            RedisError: The connection failed, or the server refused.
+        """
+        connection = self._connected()
+        try:
+            connection.send_command("INFO")
+            answer: dict[str, Any] = self.client.parse_response(connection, "INFO")
+        except BaseException:
+            self._drop(connection)
+            raise
+        self._idle.append(connection)
+        return answer
+
+    def close_idle(self) -> None:
+        """Close all connections that are not in use, also those of the client; later calls open new ones."""
+        self.client.connection_pool.disconnect(inuse_connections=False)
+        for _ in range(len(self._idle)):
+            with suppress(IndexError):
+                self._drop(self._idle.popleft())
+
+    def close(self) -> None:
+        """Close all connections, also those in use, and those of the client."""
+        self._closed = True
+        for connection in list(self._made):
+            connection.disconnect()
+        self.client.close()
+
+    def _sent(self, commands: bytes) -> Any:
+        """Return the connection on which the commands were sent."""
+        connection = self._connected()
+        try:
+            connection.send_packed_command((commands,))
+        except BaseException:
+            self._drop(connection)
+            raise
+        return connection
+
+    def _read(self, connection: Any, number: int) -> list[Any]:
+        """Return the answers to the commands that were sent on a connection, and take the connection back."""
+        try:
+            answers = [_answer(connection) for _ in range(number)]
+        except BaseException:
+            self._drop(connection)
+            raise
+        if self._closed:
+            connection.disconnect()
+        self._idle.append(connection)
+        return answers
+
+    def _connected(self) -> Any:
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self.client.connection_pool.make_connection()
+            self._made.append(connection)
+        try:
+            end = connection._sock  # noqa: SLF001 - redis-py has no public name for it
+            if end is not None and is_stale(end):
+                connection.disconnect()
+                end = None
+            if end is None:
+                connection.connect()
+        except BaseException:
+            self._drop(connection)
+            raise
+        return connection
+
+    def _drop(self, connection: Any) -> None:
+        """Take a connection back that must not be used as it is: it connects again when it is used."""
+        connection.disconnect()
+        self._idle.append(connection)
+
+
+@define
+class Exchange:
+    """Commands that were sent, and whose answers were not read yet.
+
+    Attributes:
+        pool: The connections.
+    """
+
+    pool: Pool
+    _connection: Any
+    _number: int
+
+    def answers(self) -> list[Any]:
+        """Wait for the answers and return them, in order; an error answer is returned, not raised.
+
+        Raises:
+            RedisError: The connection failed. The commands may have been run.
+        """
+        return self.pool._read(self._connection, self._number)  # noqa: SLF001 - its own
+
+    def abandon(self) -> None:
+        """Close the connection without reading the answers. The commands may have been run."""
+        self.pool._drop(self._connection)  # noqa: SLF001 - its own
+
+
+@frozen
+class Sent(Generic[E]):
+    """Calls whose answers were not read yet.
+
+    Attributes:
+        packet: The calls, as they were sent.
+        exchange: The connection that will have the answers; None if they could not be sent.
+        error: Why they could not be sent.
+    """
+
+    packet: Packet
+    exchange: E | None
+    error: RedisError | None = None
+
+
+def last_of(answers: list[Any]) -> Any:
+    """Return the last of several answers.
+
+    Raises:
+        RedisError: The first of them that is an error.
+    """
+    for answer in answers:
+        if isinstance(answer, RedisError):
+            raise answer
+    return answers[-1]
+
+
+def _answer(connection: Any) -> Any:
+    try:
+        return connection.read_response()
+    except ResponseError as error:
+        return error
