@@ -93,9 +93,10 @@ def test_a_task_whose_record_cannot_be_read_is_a_dead_letter_with_a_reason_and_o
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("u:ann", b"\x85\xa1S"),
-        ("u:ann", {"a": "b"}),
-        ("u:ann", None),
+        ("u", {"ann": b"\x85\xa1S"}),
+        ("u", {"ann": b"x" * 37 + b"\xc1"}),
+        ("u", b"no hash"),
+        ("u", None),
         ("cfg:ann", b"no settings"),
         ("ready", b"no index"),
         ("running", b"no index"),
