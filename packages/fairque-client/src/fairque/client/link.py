@@ -9,12 +9,13 @@ from contextlib import aclosing, closing, suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from fairque.client.group_commit import AsyncGroupCommit, GroupCommit
 from fairque.client.outcomes import Missing
 from fairque.client.settings import ClientSettings
 from fairque.client.steps import Steps, run_steps
-from fairque.client.waiting import Event, News, Wait, Waiters
-from fairque.protocol import clock
+from fairque.client.waiting import Event, News, Wait, Waiters, received, received_async
 from fairque.protocol.calls.progress import read_progress
+from fairque.protocol.calls.push import Batch, Pushed, push_batch
 from fairque.protocol.calls.watch import MAX_WATCH_TASKS, Outcome, watch_many
 from fairque.protocol.durations import to_ms
 from fairque.protocol.errors import FairqueError, RedisUnavailable
@@ -49,6 +50,7 @@ class _Shared:
         self.settings = settings
         self.keys = QueueKeys(settings.queue.name)
         self.result_ttl_ms = to_ms(settings.queue.result_ttl, "result_ttl")
+        self._message_limit = settings.queue.message_limit
         self._waiters = Waiters()
         self._listener = ""
         self._closed = False
@@ -66,6 +68,10 @@ class _Shared:
                 "or within the with block"
             )
 
+    def _push_call(self, batch: Batch) -> Call[list[Pushed]]:
+        limit, ttl_ms = self._message_limit, self.result_ttl_ms
+        return push_batch(self.keys, batch, message_limit=limit, result_ttl_ms=ttl_ms)
+
     def _new_channel(self) -> str:
         self._listener = new_nonce()
         return self.keys.done(self._listener)
@@ -79,6 +85,7 @@ class Link(_Shared):
         self._runner = Runner(settings.redis)
         self._subscribing = threading.Lock()
         self._subscription: Subscription | None = None
+        self._pushes = GroupCommit(lambda batch: self.run(self._push_call(batch)))
 
     def start_over(self) -> None:
         """See `_Shared.start_over`; a wait that continues in the child checks all its tasks again."""
@@ -105,6 +112,14 @@ class Link(_Shared):
         self._check_open()
         return [answer for chunk in _chunks(calls) for answer in self._runner.run_all(chunk)]
 
+    def push(self, batch: Batch) -> list[Pushed]:
+        """Push tasks in one atomic step, and return the answers for each; pushes at the same time may go together.
+
+        Raises:
+            FairqueError: As `run`.
+        """
+        return self._pushes.push(batch)
+
     def work(self, steps: Steps[T]) -> T:
         """Run steps in order and return their result."""
         return run_steps(self.run, self.run_all, steps)
@@ -130,7 +145,7 @@ class Link(_Shared):
                     while wait.open and not wait.expired:
                         yield from self._read_tasks(wait)
                         if wait.open:
-                            yield from wait.receive(_news(news, wait.seconds()))
+                            yield from wait.receive(received(news, wait.seconds()))
             except RedisUnavailable:
                 raise
             except BaseException:
@@ -206,6 +221,7 @@ class AsyncLink(_Shared):
         self._runner = AsyncRunner(settings.redis)
         self._subscribing = asyncio.Lock()
         self._subscription: AsyncSubscription | None = None
+        self._pushes = AsyncGroupCommit(self._push_now)
 
     def start_over(self) -> None:
         """See `_Shared.start_over`."""
@@ -222,6 +238,14 @@ class AsyncLink(_Shared):
         """Send any number of calls; see `Link.run_all`."""
         self._check_open()
         return [answer for chunk in _chunks(calls) for answer in await self._runner.run_all(chunk)]
+
+    async def push(self, batch: Batch) -> list[Pushed]:
+        """Push tasks in one atomic step; see `Link.push`."""
+        self._runner.check_loop()
+        return await self._pushes.push(batch)
+
+    async def _push_now(self, batch: Batch) -> list[Pushed]:
+        return await self.run(self._push_call(batch))
 
     async def work(self, steps: Steps[T]) -> T:
         """Run steps in order and return their result."""
@@ -254,7 +278,7 @@ class AsyncLink(_Shared):
                         for event in await self._read_tasks(wait):
                             yield event
                         if wait.open:
-                            for event in wait.receive(await _async_news(news, wait.seconds())):
+                            for event in wait.receive(await received_async(news, wait.seconds())):
                                 yield event
             except RedisUnavailable:
                 raise
@@ -359,23 +383,3 @@ def seconds_of(timeout: float | timedelta | None) -> float | None:
 
 def _chunks(calls: Sequence[Call[T]]) -> Iterator[Sequence[Call[T]]]:
     return (calls[first : first + _CHUNK] for first in range(0, len(calls), _CHUNK))
-
-
-def _news(news: "queue.SimpleQueue[News]", seconds: float | None) -> list[News]:
-    """Wait for news for that many seconds, and return all that have arrived."""
-    received: list[News] = []
-    with suppress(queue.Empty):
-        received.append(news.get(timeout=seconds))
-        while True:
-            received.append(news.get_nowait())
-    return received
-
-
-async def _async_news(news: "asyncio.Queue[News]", seconds: float | None) -> list[News]:
-    received: list[News] = []
-    with suppress(TimeoutError, asyncio.QueueEmpty):
-        async with clock.timeout(seconds):
-            received.append(await news.get())
-        while True:
-            received.append(news.get_nowait())
-    return received

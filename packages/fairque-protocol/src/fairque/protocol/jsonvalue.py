@@ -5,7 +5,7 @@ import math
 import operator
 import sys
 from collections.abc import Callable, Iterable
-from json.encoder import c_make_encoder, encode_basestring
+from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined]  # typeshed lacks the first
 from typing import Any, TypeAlias
 
 from fairque.protocol.errors import InvalidTask
@@ -18,7 +18,7 @@ MAX_DEPTH = 32
 
 _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _encode = _encoder.encode
-_scan = json.JSONDecoder().scan_once
+_scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # as above
 #: Python writes numbers up to this size whatever its settings are: their least limit is 640 digits.
 _ALWAYS_WRITTEN_BITS = 2_000
 _PLAIN = frozenset({str, int, bool, type(None)})

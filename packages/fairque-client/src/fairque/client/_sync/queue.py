@@ -13,8 +13,9 @@ from fairque.client._sync.pipelines import PipelineHandle
 from fairque.client.arguments import UNCHANGED, Unchanged, configuration, task_named
 from fairque.client.functions import TaskMaker
 from fairque.client.link import Link
-from fairque.client.pushing import PushCall, carrying, one_push, pushes
+from fairque.client.pushing import batches_of, carrying, one_batch
 from fairque.client.settings import ClientSettings, settings_from_config, settings_from_url
+from fairque.protocol.calls.push import Batch
 from fairque.protocol.limits import CostMode
 from fairque.protocol.locks import import_lock
 from fairque.protocol.model.infos import QueueInfo
@@ -141,9 +142,9 @@ class TaskQueue:
                 stored.
         """
         if isinstance(task, Pipeline):
-            call = one_push(self._link.keys, self.settings, task.tasks.values(), user_id)
-            return PipelineHandle(self._link, task, self._push(call))
-        (handle,) = self._push(one_push(self._link.keys, self.settings, (task,), user_id))
+            batch = one_batch(self.settings, task.tasks.values(), user_id)
+            return PipelineHandle(self._link, task, self._push(batch))
+        (handle,) = self._push(one_batch(self.settings, (task,), user_id))
         return handle
 
     def push_many(
@@ -167,12 +168,11 @@ class TaskQueue:
         """
         handles: list[TaskHandle[R]] = []
         if not chunked:
-            batch = tuple(tasks)
-            call = one_push(self._link.keys, self.settings, batch, user_id) if batch else None
-            return handles if call is None else self._push(call)
+            given = tuple(tasks)
+            return self._push(one_batch(self.settings, given, user_id)) if given else handles
         with carrying(handles):
-            for call in pushes(self._link.keys, self.settings, tasks, user_id):
-                handles += self._push(call)
+            for batch in batches_of(self.settings, tasks, user_id):
+                handles += self._push(batch)
         return handles
 
     @overload
@@ -286,6 +286,6 @@ class TaskQueue:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._link.keys.name!r}, {self.settings.redis!r})"
 
-    def _push(self, call: PushCall) -> list[TaskHandle[Any]]:
-        answers = self._link.run(call)
+    def _push(self, batch: Batch) -> list[TaskHandle[Any]]:
+        answers = self._link.push(batch)
         return [TaskHandle(self._link, pushed.task_id, known=True) for pushed in answers]

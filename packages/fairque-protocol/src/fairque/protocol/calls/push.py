@@ -1,7 +1,8 @@
 """push: store tasks, as runnable, scheduled or waiting for others."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from itertools import accumulate, islice
 from typing import Any
 
 from attrs import define
@@ -26,8 +27,11 @@ __all__ = [
     "Pushed",
     "arguments_of",
     "encode_batch",
+    "join",
+    "number_of_joinable",
     "push",
     "push_batch",
+    "split",
 ]
 
 MAX_BATCH_TASKS = 1_000
@@ -111,6 +115,38 @@ def encode_batch(
             "Split them, or call push_many(tasks, chunked=True)"
         )
     return Batch(tasks, order, args, size, edges)
+
+
+def number_of_joinable(batches: Iterable[Batch]) -> int:
+    """Return how many of the first batches one push takes; at least 1."""
+    number = tasks = size = edges = 0
+    for batch in batches:
+        tasks, size, edges = tasks + len(batch.tasks), size + batch.size, edges + batch.edges
+        if number and (tasks > MAX_BATCH_TASKS or size > MAX_BATCH_BYTES or edges > MAX_BATCH_EDGES):
+            break
+        number += 1
+    return number
+
+
+def join(batches: Sequence[Batch]) -> Batch:
+    """Return several batches as one, which is refused if one of them would be; see `number_of_joinable`."""
+    if len(batches) == 1:
+        return batches[0]
+    tasks = [task for batch in batches for task in batch.tasks]
+    starts = accumulate((len(batch.tasks) for batch in batches), initial=0)
+    return Batch(
+        tasks,
+        [start + place for start, batch in zip(starts, batches, strict=False) for place in batch.order],
+        [argument for batch in batches for argument in batch.args],
+        sum(batch.size for batch in batches),
+        sum(batch.edges for batch in batches),
+    )
+
+
+def split(batches: Sequence[Batch], pushed: Sequence[Pushed]) -> list[list[Pushed]]:
+    """Return the answers for the tasks of each batch, given those for all of them together."""
+    answers = iter(pushed)
+    return [list(islice(answers, len(batch.tasks))) for batch in batches]
 
 
 def push(
