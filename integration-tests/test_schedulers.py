@@ -26,7 +26,7 @@ from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.schedule_times import time_after
 from fairque.protocol.model.task import Task
 from fairque.scheduler import Schedule, SchedulerStatus, TaskScheduler
-from fairque.testing.internal import PATIENCE, eventually
+from fairque.testing.internal import PATIENCE, eventually, read_globals
 
 CHANGES = int(os.environ.get("FAIRQUE_TEST_LEADER_CHANGES", "20"))
 LEASE = 0.5
@@ -289,7 +289,7 @@ def test_each_run_has_exactly_one_task_whatever_happens_to_schedulers_and_server
     retimed = planner.schedules.get("retimed")
     assert retimed.fired == len(found["retimed"])
     tasks = sum(map(len, found.values()))
-    assert status.fired == int(server.client.hget(f"fairque:{{{fairque_queue_name}}}:counts", "pushed") or 0) == tasks
+    assert status.fired == read_globals(server.client, f"fairque:{{{fairque_queue_name}}}:")["pushed"] == tasks
     assert editor.edits > CHANGES
     planner.stop()
     gaps = sorted(nemesis.gaps)

@@ -10,7 +10,6 @@
 --- @include "arguments"
 --- @include "counts"
 --- @include "batch"
---- @include "globals"
 --- @include "user"
 --- @include "sync"
 --- @include "enter"
@@ -25,7 +24,6 @@ if not lease_ms or lease_ms < 1 or not grouped(1, 2) then
   return bad_arguments("beat takes a lease and an id and a token for each task")
 end
 
-load_globals()
 read_ahead(1, 2)
 local reply = {1}
 for first = 2, #ARGV, 2 do

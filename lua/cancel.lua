@@ -11,7 +11,6 @@
 --- @include "arguments"
 --- @include "counts"
 --- @include "batch"
---- @include "globals"
 --- @include "user"
 --- @include "sync"
 --- @include "enter"
@@ -38,7 +37,6 @@ if state == "STARTED" then
 end
 if state ~= "SCHEDULED" and state ~= "QUEUED" and state ~= "DEFERRED" then return {2, state} end
 
-load_globals()
 if state == "SCHEDULED" then
   undelay(id, owner)
 elseif state == "DEFERRED" then

@@ -26,7 +26,8 @@ count("settings", 1)
 save_counts()
 if changes_mode then
   call("HSET", KEYS[1], "cost_mode", mode)
-  call("HDEL", P .. "g", "V", "aseq", "bs", "cg", "est0") -- averages and tags are in the old unit
+  g.V, g.aseq, g.bs, g.cg, g.est0 = 0, 0, 0, 0, 1000 -- averages and tags are in the old unit
+  save_globals()
 end
 if changes_backlog then call("HSET", KEYS[1], "backlog", backlog) end
 return {1}

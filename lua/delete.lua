@@ -11,7 +11,6 @@
 --- @include "arguments"
 --- @include "counts"
 --- @include "batch"
---- @include "globals"
 --- @include "user"
 --- @include "sync"
 --- @include "enter"
@@ -31,7 +30,6 @@ if not result_ttl_ms or not grouped(1, 1) or #ARGV > 1 + MOST_TASKS then
   return bad_arguments("delete takes a retention time and 1 to 1000 tasks")
 end
 
-load_globals()
 local reply, gone = {1}, {}
 for index = 2, #ARGV do
   local t = task(ARGV[index])

@@ -13,7 +13,6 @@
 --- @include "arguments"
 --- @include "counts"
 --- @include "batch"
---- @include "globals"
 --- @include "user"
 --- @include "sync"
 --- @include "enter"
@@ -50,7 +49,6 @@ local function try_again(t, verdict, pause_ms)
   return "SCHEDULED"
 end
 
-load_globals()
 local reply = endings(2, STRIDE, function(t, first)
   local verdict, blob = ARGV[first + 3], ARGV[first + 5]
   leave_running(t, number_at(first + 2))

@@ -13,7 +13,6 @@
 --- @include "arguments"
 --- @include "counts"
 --- @include "batch"
---- @include "globals"
 --- @include "user"
 --- @include "sync"
 --- @include "enter"
@@ -36,7 +35,6 @@ end
 local malformed = bad_times(1, STRIDE)
 if malformed then return malformed end
 
-load_globals()
 local reply = endings(1, STRIDE, function(t, first)
   leave_running(t, number_at(first + 2))
   return conclude(t, "FINISHED", ARGV[first + 3], result_ttl_ms, ARGV[first + 4])

@@ -17,7 +17,6 @@
 --- @include "arguments"
 --- @include "counts"
 --- @include "batch"
---- @include "globals"
 --- @include "user"
 --- @include "sync"
 --- @include "enter"
@@ -77,7 +76,6 @@ local ruling = whole(call("HGET", P .. "lock", "term")) or 0
 if ruling > term then return {-1, ruling} end
 
 read_records(keys)
-load_globals()
 local stored, of_user = 0, {} -- numbers of tasks stored by this call
 
 -- Returns the code, and the delay if the task must wait.
@@ -87,7 +85,7 @@ local function fire(s, move)
   if move.fire_ms > wall_ms then return -12 end
   if ARGV[move.first + 6] == "skip" and last_one_runs(s) then return 6 end
   if task(ARGV[first]).r.state then return 2 end
-  local full = queue_is_full(stored + 1) or user_is_full(owner, (of_user[owner] or 0) + 1)
+  local full = queue_is_full(1) or user_is_full(owner, (of_user[owner] or 0) + 1)
   if full then return -7, full[5] end
   stored, of_user[owner] = stored + 1, (of_user[owner] or 0) + 1
   local parents, priority = {root_at = now, ids = {}}, number_at(first + 2)

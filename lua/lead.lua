@@ -33,5 +33,5 @@ if lock[1] ~= holder then term = term + 1 end
 create()
 call("HSET", P .. "lock", "holder", holder, "term", int(term), "until", int(now_ms + lease_ms),
   "lease", lease_ms)
-call("HSET", P .. "g", "seen", int(now)) -- in a queue without tasks nothing else records the time
+save_globals() -- in a queue without tasks nothing else records the time
 return {1, term, lease_ms, edition()}

@@ -11,7 +11,6 @@
 --- @include "arguments"
 --- @include "counts"
 --- @include "batch"
---- @include "globals"
 --- @include "user"
 --- @include "sync"
 --- @include "enter"
@@ -42,7 +41,6 @@ local function act(u, w, held)
   if held then start_over(u) end
 end
 
-load_globals()
 local changed, weights, held = 0, {}, {}
 for first = 1, #ARGV, STRIDE do
   local id, setting, value = ARGV[first], ARGV[first + 1], ARGV[first + 2]

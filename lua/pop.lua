@@ -18,7 +18,6 @@
 --- @include "arguments"
 --- @include "counts"
 --- @include "batch"
---- @include "globals"
 --- @include "user"
 --- @include "sync"
 --- @include "enter"
@@ -61,7 +60,6 @@ if record and string.sub(record, 1, #claim + 1) == claim .. "\n" then
   return reply
 end
 
-load_globals()
 g.pop_at = now_ms
 reply[4] = reclaim(2, max_lost, result_ttl_ms, dead_ttl_ms)
 promote(wanted + 10, dead_ttl_ms)

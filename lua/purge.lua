@@ -10,7 +10,6 @@
 --- @include "arguments"
 --- @include "counts"
 --- @include "batch"
---- @include "globals"
 --- @include "user"
 --- @include "sync"
 --- @include "enter"
@@ -28,7 +27,6 @@ if #ARGV ~= 4 or not result_ttl_ms or not id or not most or most < 1 or most > 1
   return bad_arguments("purge takes a retention time, a user, a reason and a number of tasks")
 end
 
-load_globals()
 local u = user(id)
 count_waiting(u)
 local scheduled = P .. "s:" .. id

@@ -15,7 +15,6 @@
 --- @include "arguments"
 --- @include "counts"
 --- @include "batch"
---- @include "globals"
 --- @include "user"
 --- @include "sync"
 --- @include "enter"
@@ -85,7 +84,6 @@ for first = 3, #ARGV, STRIDE do
 end
 if #fresh == 0 then return reply end
 
-load_globals()
 local full = over_backlog(fresh)
 if full then return full end
 create()

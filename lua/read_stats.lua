@@ -16,6 +16,6 @@ end
 local counted_things = call("HMGET", P .. "counts", unpack(COUNTERS))
 for place, name in ipairs(COUNTERS) do
   reply[#reply + 1] = name
-  reply[#reply + 1] = int(whole(counted_things[place]) or 0)
+  reply[#reply + 1] = int(g[name] or whole(counted_things[place]) or 0)
 end
 return reply

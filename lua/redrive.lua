@@ -14,7 +14,6 @@
 --- @include "arguments"
 --- @include "counts"
 --- @include "batch"
---- @include "globals"
 --- @include "user"
 --- @include "sync"
 --- @include "enter"
@@ -58,7 +57,6 @@ local function redrive(t)
   enter(u, t.id, r.prio or NORMAL, arrival(u))
 end
 
-load_globals()
 read_ahead(1, 1)
 local reply = {1, 0}
 for index = 2, #ARGV do
@@ -73,7 +71,7 @@ for index = 2, #ARGV do
   elseif dependents_pending(t) or call("EXISTS", P .. "w:" .. t.id) == 1 then
     code = -8
   else
-    local full = queue_is_full(redriven + 1) or user_is_full(r.user, (of_user[r.user] or 0) + 1)
+    local full = queue_is_full(1) or user_is_full(r.user, (of_user[r.user] or 0) + 1)
     if full then
       code, reply[2] = -7, full[5]
     else

@@ -12,7 +12,6 @@
 --- @include "arguments"
 --- @include "counts"
 --- @include "batch"
---- @include "globals"
 --- @include "user"
 --- @include "sync"
 --- @include "enter"
@@ -35,7 +34,6 @@ end
 local malformed = bad_times(1, STRIDE)
 if malformed then return malformed end
 
-load_globals()
 local reply = endings(1, STRIDE, function(t, first)
   local r = t.r
   local u = leave_running(t, number_at(first + 2))

@@ -13,7 +13,6 @@
 --- @include "arguments"
 --- @include "counts"
 --- @include "batch"
---- @include "globals"
 --- @include "user"
 --- @include "sync"
 --- @include "enter"
@@ -45,7 +44,6 @@ if guard_ms > 0 then
   call("SET", P .. "sweeping", sweeper, "PX", int(guard_ms))
 end
 
-load_globals()
 local reclaimed, looked_at = reclaim(LIMIT, max_lost, result_ttl_ms, dead_ttl_ms)
 local promoted = promote(LIMIT, dead_ttl_ms)
 local started = due_timers(LIMIT)
@@ -59,7 +57,10 @@ lower_tags()
 local forgotten, unfinished = trim(LIMIT)
 commit()
 -- Without users virtual time starts over, so that tags stay small.
-if call("EXISTS", P .. "users") == 0 then call("HDEL", P .. "g", "V", "aseq", "bs", "cg") end
+if g.V + g.aseq > 0 and call("EXISTS", P .. "users") == 0 then
+  g.V, g.aseq, g.bs, g.cg = 0, 0, 0, 0
+  save_globals()
+end
 local most = math.max(looked_at, promoted, started, collected)
 local more = call("EXISTS", P .. "pending") > 0 or unfinished or most == LIMIT
 local reply = {1, promoted, #reclaimed / 4, forgotten, collected, more and 1 or 0}

@@ -20,7 +20,7 @@ end
 
 local said = call("HMGET", P .. "counts", unpack(COUNTERS))
 for place, name in ipairs(COUNTERS) do
-  if said[place] and not whole(said[place]) and name ~= "queued" then
+  if said[place] and not whole(said[place]) then
     -- The number of the next change must be above all earlier ones.
     repair(name, "it is not a number of tasks", name == "changes" and now_ms or 0)
   end
@@ -33,8 +33,9 @@ local waiting = 0
 for _, id in ipairs(call("ZRANGEBYLEX", P .. "users", "-", "+", "LIMIT", 0, COUNTED)) do
   waiting = waiting + call("ZCARD", P .. "n:" .. id) + call("ZCARD", P .. "c:" .. id)
 end
-local queued = said[1] or "0" -- the first of them
-if whole(queued) ~= waiting then
-  repair("queued", "it says " .. string.sub(queued, 1, 20) .. ", and there are " .. int(waiting), waiting)
+if g.queued ~= waiting then
+  found("counter", "queued", "it says " .. int(g.queued) .. ", and there are " .. int(waiting), fix)
+  g.queued = waiting
+  if fix then save_globals() end
 end
 return all_found()

@@ -19,7 +19,7 @@
 --- @include "terminal"
 --- @include "look_at_limits"
 local TYPES = {
-  meta = "hash", g = "hash", counts = "hash", cfg = "hash", t = "string", m = "string", r = "string", x = "string",
+  meta = "hash", g = "string", counts = "hash", cfg = "hash", t = "string", m = "string", r = "string", x = "string",
   p = "string", u = "string", dedup = "string", claim = "string", sweeping = "string", now = "string", n = "zset",
   c = "zset", s = "zset", ready = "zset", fresh = "zset", critical = "zset", owe = "zset", timers = "zset",
   users = "zset", configured = "zset", running = "zset", delayed = "zset", deferred = "zset", kept = "zset",

@@ -12,7 +12,6 @@
 --- @include "found"
 --- @include "counts"
 --- @include "batch"
---- @include "globals"
 --- @include "user"
 --- @include "sync"
 --- @include "enter"
@@ -94,7 +93,6 @@ local function look(t, lines)
   end
 end
 
-load_globals()
 read_ahead(2, STRIDE)
 for first = 3, #ARGV, STRIDE do
   local t = task(ARGV[first])

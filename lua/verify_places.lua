@@ -10,7 +10,6 @@
 --- @include "found"
 --- @include "counts"
 --- @include "batch"
---- @include "globals"
 --- @include "user"
 --- @include "sync"
 --- @include "enter"
@@ -57,7 +56,6 @@ local function remove(kind, owner, index, id, known)
   end
 end
 
-load_globals()
 for first = 3, #ARGV, STRIDE do
   local index, id = ARGV[first], ARGV[first + 1]
   local kind, owner = string.match(index, "^([^:]*):?(.*)$")

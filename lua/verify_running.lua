@@ -10,7 +10,6 @@
 --- @include "found"
 --- @include "counts"
 --- @include "batch"
---- @include "globals"
 --- @include "user"
 --- @include "sync"
 --- @include "enter"
@@ -27,7 +26,6 @@ if not running then
   found("unseen", "running", "too many tasks run for those of each user to be counted", false)
   return all_found()
 end
-load_globals()
 for index = 2, #ARGV do running[ARGV[index]] = running[ARGV[index]] or 0 end
 local keys = {}
 for id in pairs(running) do keys[#keys + 1] = P .. "u:" .. id end

@@ -25,15 +25,13 @@ end
 local refused = begin()
 if refused then return refused end
 
+-- In their order in the scheduler record.
+local GLOBAL_NAMES = {"bs", "cg", "V", "aseq", "est0", "pop_at", "queued", "pushed", "finished", "seen", "shift"}
+
 local function mode(text) return text == "time" or text == "count" end
 local function flag(text) return text == "1" end
-local function tag(text) return between(text, 0, TOP / 2) end
-local function average(text) return between(text, 1, TOP) end
 local LOOK = {
   meta = {cost_mode = mode, backlog = whole, limits = flag, born = whole},
-  g = {
-    V = tag, aseq = whole, bs = whole, cg = whole, est0 = average, pop_at = whole, shift = clock_shift, seen = whole,
-  },
   lock = {term = whole, ["until"] = whole, lease = whole},
 }
 
@@ -50,6 +48,15 @@ for name, fields in pairs(LOOK) do
     end
   end
 end
+local before = #findings
+if unreadable_globals then found("setting", "g", "the scheduler record cannot be read", fix) end
+local stored = not unreadable_globals and call("GET", P .. "g")
+local values = stored and {struct.unpack(GLOBALS, stored)} or {}
+for place, name in ipairs(GLOBAL_NAMES) do
+  local value = values[place + 1]
+  if value and value ~= g[name] then found("setting", "g " .. name, "it cannot be " .. value, fix) end
+end
+if fix and #findings > before then save_globals() end
 if call("HGET", KEYS[1], "limits") ~= "1" and call("EXISTS", P .. "configured") == 1 then
   found("setting", "meta limits", "there are limits of users, and they would not be applied", fix)
   if fix then call("HSET", KEYS[1], "limits", "1") end

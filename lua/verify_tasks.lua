@@ -14,7 +14,6 @@
 --- @include "score"
 --- @include "counts"
 --- @include "batch"
---- @include "globals"
 --- @include "user"
 --- @include "sync"
 --- @include "enter"
@@ -95,7 +94,6 @@ local function look_at_ended(t)
   end
 end
 
-load_globals()
 read_ahead(4, 1)
 for first = 5, #ARGV do
   local t = task(ARGV[first])

@@ -12,7 +12,6 @@
 --- @include "found"
 --- @include "counts"
 --- @include "batch"
---- @include "globals"
 --- @include "user"
 --- @include "sync"
 --- @include "enter"
@@ -25,7 +24,6 @@ if not begin_verification() or (ARGV[2] ~= "0" and ARGV[2] ~= "1") or not groupe
   return bad_arguments("verify_users takes 0 or 1 twice, and users")
 end
 
-load_globals()
 local keys = {}
 for first = 3, #ARGV do keys[#keys + 1] = P .. "u:" .. ARGV[first] end
 read_records(keys)

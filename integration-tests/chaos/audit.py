@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fairque.console.verifier import verify
+from fairque.protocol.calls.read import read_stats
 from fairque.protocol.calls.sweep import sweep
 from fairque.protocol.calls.watch import watch_many
 from fairque.protocol.jsonvalue import loads
@@ -46,7 +47,8 @@ def audit(admin: "redis.Redis", runner: Runner, keys: QueueKeys, records: Iterab
     """Return the problems in the keys of a queue in which all tasks have ended."""
     states = Counter(record["state"] for record in records)
     there = {"pushed": sum(states.values()), "queued": 0, **{state.lower(): states[state] for state in _ENDED}}
-    said = {name: int(admin.hget(f"{keys.prefix}counts", name) or 0) for name in there}
+    stats = runner.run(read_stats(keys))
+    said = {name: getattr(stats, name) for name in there}
     problems = [
         f"the counter {name} says {said[name]}, and it is {there[name]}" for name in there if said[name] != there[name]
     ]

@@ -31,6 +31,7 @@ from chaos.settings import LUA, QUEUE, client_settings
 from fairque.protocol.calls.limits import configure
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.keys import QueueKeys
+from fairque.testing.internal import read_globals
 
 __all__ = ["Outcome", "judge", "run"]
 
@@ -254,7 +255,7 @@ def _until_all_is_quiet(world: World) -> None:
         for worker in world.workers:
             worker.tend()
         left = sum(admin.zcard(f"{prefix}{index}") for index in ("running", "delayed", "deferred"))
-        left += int(admin.hget(f"{prefix}counts", "queued") or 0) + admin.llen(f"{prefix}pending")
+        left += int(read_globals(admin, prefix)["queued"]) + admin.llen(f"{prefix}pending")
         if not left:
             return
         ended = _ended(world, before)
@@ -302,10 +303,11 @@ class _Watch:
 
 def _ended(world: World, before: int) -> int:
     try:
-        counts = world.server.admin.hmget(f"{_KEYS.prefix}counts", "finished", "failed", "canceled")
+        finished = read_globals(world.server.admin, _KEYS.prefix)["finished"]
+        counts = world.server.admin.hmget(f"{_KEYS.prefix}counts", "failed", "canceled")
     except redis.RedisError:
         return before
-    return sum(int(value or 0) for value in counts)
+    return int(finished) + sum(int(value or 0) for value in counts)
 
 
 def _replace(path: Path, text: str) -> None:

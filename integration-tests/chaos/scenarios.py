@@ -10,6 +10,7 @@ from pathlib import Path
 
 import redis
 
+from chaos.checker import ROUNDING
 from chaos.settings import use_other_scripts
 from chaos.stage import LEASE, PLAN, Stage
 from fairque.client import CostMode, Task
@@ -18,6 +19,8 @@ __all__ = ["SCENARIOS", "main"]
 
 #: Long enough to be sure that a lease has expired.
 OVER = LEASE + 0.05
+#: So long apart that the checker, which allows for rounded times, can tell the order of two calls.
+APART = 5 * ROUNDING / 1e6
 
 
 def late_finish(stage: Stage) -> None:
@@ -27,6 +30,7 @@ def late_finish(stage: Stage) -> None:
     first = slow.take()
     time.sleep(OVER)
     second = other.take()
+    time.sleep(APART)
     slow.finish(*first)
     other.finish(*second)
 
@@ -38,6 +42,7 @@ def finish_after_the_end(stage: Stage) -> None:
     first = slow.take()
     time.sleep(OVER)
     other.finish_all()
+    time.sleep(APART)
     slow.finish(*first)
 
 
@@ -48,6 +53,7 @@ def same_worker_again(stage: Stage) -> None:
     first = worker.take()
     time.sleep(OVER)
     second = worker.take()
+    time.sleep(APART)
     worker.finish(*first)
     worker.finish(*second)
 

@@ -22,10 +22,8 @@ local function about_user(reply, id)
     local next_task = next_id and record(P .. "t:" .. next_id)
     if next_task then tell("head_" .. lane, exact(next_task.pushed_at - shift_ms)) end
   end
-  local scheduler = call("HMGET", P .. "g", "V", "pop_at") -- so that an error is raised
-  local virtual, popped_at = between(scheduler[1], 0, TOP), whole(scheduler[2])
-  tell("V", virtual and exact(virtual))
-  tell("pop_at", popped_at and int(popped_at - shift_ms))
+  tell("V", exact(g.V))
+  tell("pop_at", g.pop_at > 0 and int(g.pop_at - shift_ms))
   tell("running", call("ZCARD", P .. "running"))
   tell("cost_mode", counted and "count" or "time")
 end

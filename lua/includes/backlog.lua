@@ -9,8 +9,7 @@ end
 local function queue_is_full(number)
   local most = backlog or 0
   if most == 0 then return nil end
-  local waiting = (whole(call("HGET", P .. "counts", "queued")) or 0) + call("ZCARD", P .. "delayed")
-    + call("ZCARD", P .. "deferred")
+  local waiting = g.queued + call("ZCARD", P .. "delayed") + call("ZCARD", P .. "deferred")
   local excess = waiting + number - most
   if excess > 0 then return {-7, "", int(most), int(waiting), pause_ms(excess)} end
 end

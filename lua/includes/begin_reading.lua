@@ -5,7 +5,7 @@ local format = string.format
 
 --- @include "sane"
 --- @include "clock"
-local scheduler = {} -- the scheduler record, read with the clock in one command; see globals.lua
+--- @include "globals"
 local counted, limited, backlog -- cost mode: one per task instead of its time; whether limits of users were ever set;
                                 -- most waiting tasks of the queue
 local born -- when the queue was created; see create.lua
@@ -31,7 +31,6 @@ local function begin_reading()
   local fixed = meta[2] == "1" and whole(call("GET", P .. "now"))
   local time = not fixed and call("TIME")
   local server_us = fixed or time[1] * 1000000 + time[2]
-  -- If the key has the wrong type, the script that needs more than the clock sets it aside.
-  scheduler = redis.pcall("HMGET", P .. "g", "shift", "seen", "V", "aseq", "bs", "cg", "est0", "pop_at")
-  read_clock(server_us, scheduler[1], scheduler[2])
+  parse_globals(redis.pcall("GET", P .. "g"))
+  read_clock(server_us, g.shift, g.seen)
 end

@@ -15,8 +15,8 @@ local function clock_shift(text) return between(text, 0, CENTURY / 1000) and who
 -- `shift` and `seen` are fields of the scheduler record: how far the queue's clock is ahead, and its last recorded
 -- time.
 local function read_clock(server_us, shift, seen)
-  shift_ms = clock_shift(shift) or 0
-  local back = (whole(seen) or 0) - server_us - shift_ms * 1000
+  shift_ms = shift
+  local back = seen - server_us - shift_ms * 1000
   set_back = back > 0 and back <= CENTURY
   if set_back then shift_ms = shift_ms + math.ceil(back / 1000) end
   now = server_us + shift_ms * 1000

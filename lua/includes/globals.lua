@@ -1,22 +1,31 @@
--- globals: the scheduler record, read once in a script and written once at its end.
+-- globals: the scheduler record: one string that every script reads at its start, and that a script which changes tasks
+-- writes once at its end.
 --   V     virtual time in microseconds of service per weight: the start tag of the last service from the ready ring
 --   aseq  sequence of arrivals in the fresh ring     est0  average cost of a task in microseconds, for unknown users
 --   bs    pops in a row that skipped the ready ring     pop_at  when a worker last called pop, in milliseconds
 --   cg    pops in a row on CRITICAL credit that skipped a fresh user
---   shift, seen  see clock.lua
--- It is read by begin_reading.
-local g
+--   queued  tasks in queues now     pushed, finished  since the queue was created     seen, shift  see clock.lua
+local GLOBALS, GLOBALS_SIZE, GLOBALS_VERSION = "<BBBddddddddd", 75, 1
+local g, unreadable_globals
 
-local function load_globals()
-  if scheduler.err then scheduler = call("HMGET", P .. "g", "shift") end -- sets aside a key of the wrong type
-  local field = scheduler
+-- A value that no script can have written counts as that of a new queue. `answer` is that of GET; an error is one of a
+-- key of the wrong type.
+local function parse_globals(answer)
+  local text = type(answer) == "string" and answer or ""
+  local sound = #text >= GLOBALS_SIZE and string.byte(text) == GLOBALS_VERSION
+  unreadable_globals = answer and not sound and answer
+  if not sound then
+    g = {
+      bs = 0, cg = 0, V = 0, aseq = 0, est0 = 1000, pop_at = 0, queued = 0, pushed = 0, finished = 0, seen = 0,
+      shift = 0, tail = "",
+    }
+    return
+  end
+  local _, bs, cg, V, aseq, est0, pop_at, queued, pushed, finished, seen, shift = struct.unpack(GLOBALS, text)
   g = {
-    V = between(field[3], 0, TOP / 2) or 0, aseq = whole(field[4]) or 0, bs = whole(field[5]) or 0,
-    cg = whole(field[6]) or 0, est0 = between(field[7], 1, TOP) or 1000, pop_at = whole(field[8]) or 0,
+    bs = bs, cg = cg, V = between(V, 0, TOP / 2) or 0, aseq = whole(aseq) or 0, est0 = between(est0, 1, TOP) or 1000,
+    pop_at = whole(pop_at) or 0, queued = whole(queued) or 0, pushed = whole(pushed) or 0,
+    finished = whole(finished) or 0, seen = whole(seen) or 0, shift = clock_shift(shift) or 0,
+    tail = string.sub(text, GLOBALS_SIZE + 1), -- what a later release has appended
   }
-end
-
-local function save_globals()
-  call("HSET", P .. "g", "V", string.format("%.17g", g.V), "aseq", int(g.aseq), "bs", g.bs, "cg", g.cg,
-    "est0", string.format("%.17g", g.est0), "pop_at", int(g.pop_at), "seen", int(now))
 end

@@ -12,7 +12,7 @@ import redis
 from redis.exceptions import RedisError
 
 from fairque.testing import PlainServer
-from fairque.testing.internal import eventually
+from fairque.testing.internal import eventually, read_globals
 from fairque.worker import current_context
 
 
@@ -43,7 +43,7 @@ def bench(make_bench: Callable[[str, str], Any], server: PlainServer, fairque_qu
 def finished(bench: Any) -> int:
     """How many have ended; 0 while the server is unreachable."""
     try:
-        return int(bench.client.hget(f"{bench.keys.prefix}counts", "finished") or 0)
+        return int(read_globals(bench.client, bench.keys.prefix)["finished"])
     except RedisError:
         return 0
 
@@ -81,7 +81,7 @@ def test_a_worker_follows_its_address_to_the_server_that_replaced_the_old_one(
         bench.start(nothing)
         bench.result(bench.push(nothing))
         eventually(lambda: of_other.info("replication").get("master_link_status") == "up", what="the replica")
-        eventually(lambda: of_other.hget(f"{bench.keys.prefix}counts", "finished") == b"1", what="its data")
+        eventually(lambda: read_globals(of_other, bench.keys.prefix)["finished"] == 1, what="its data")
         of_other.replicaof("NO", "ONE")
         address.unlink()
         address.symlink_to(other.socket)
@@ -89,7 +89,7 @@ def test_a_worker_follows_its_address_to_the_server_that_replaced_the_old_one(
         client.replicaof("127.0.0.1", other.port)
         task_id = bench.push(nothing)
         bench.reaches(task_id, bench.info(task_id).state.FINISHED)
-        assert of_other.hget(f"{bench.keys.prefix}counts", "finished") == b"2"
+        assert read_globals(of_other, bench.keys.prefix)["finished"] == 2
         bench.close()
 
 

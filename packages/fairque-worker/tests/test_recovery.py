@@ -94,14 +94,17 @@ def test_tasks_are_notified_in_time_that_a_silent_server_may_have_given_them_to_
     make_bench: Callable[[str, str], Any], fairque_queue_name: str, short: dict[str, float]
 ) -> None:
     told: SimpleQueue[str] = SimpleQueue()
+    begun = [threading.Event(), threading.Event()]
 
     def function() -> int:
+        begun[0].set()
         if current_context().attempt == 1 and current_context().wait_stop(3 * PATIENCE):
             assert not current_context().lease_held
             told.put("function")
         return current_context().attempt
 
     async def coroutine() -> int:
+        begun[1].set()
         try:
             await asyncio.sleep(3 * PATIENCE if current_context().attempt == 1 else 0)
         except asyncio.CancelledError:
@@ -113,7 +116,7 @@ def test_tasks_are_notified_in_time_that_a_silent_server_may_have_given_them_to_
         bench = make_bench(server.url, fairque_queue_name)
         bench.start(function, coroutine, socket_timeout=2 * PATIENCE, **short)
         ids = bench.push_all([bench.task(function, retries=0), bench.task(coroutine, retries=0)])
-        eventually(lambda: bench.stats().running == 2)
+        assert all(event.wait(PATIENCE) for event in begun)
         # Every call of the worker now waits for its answer for much longer than the lease, and none fails.
         pid = bench.client.info("server")["process_id"]
         os.kill(pid, signal.SIGSTOP)

@@ -21,7 +21,7 @@ from fairque.protocol.model.task import Task, from_fields
 from fairque.protocol.runners import Runner
 from fairque.protocol.wire.scripts import script
 from fairque.protocol.wire.status import Status
-from fairque.testing.internal import QueueBench, calls
+from fairque.testing.internal import QueueBench, amend_globals, calls, parse_globals, read_globals
 from fairque.testing.internal.bench import DEAD_TTL_MS, LEASE_MS, RESULT_TTL_MS
 
 T = TypeVar("T")
@@ -143,11 +143,14 @@ class Bench(QueueBench):
                 else:
                     _READ[kind](pipeline, name)
             values = pipeline.execute()
-        found = dict(zip(suffixes, map(_text, values), strict=True))
+        raw = dict(zip(suffixes, values, strict=True))
+        found = {suffix: _text(value) for suffix, value in raw.items()}
         for suffix, value in found.items():
             if suffix.startswith(RECORDS):
                 fields = iter(value)
                 found[suffix] = dict(zip(fields, fields, strict=True))
+        if "g" in found and isinstance(raw["g"], bytes):
+            found["g"] = {name: f"{value:.17g}" for name, value in parse_globals(raw["g"]).items()}
         found = {suffix: value for suffix, value in found.items() if suffix != "now" and value is not None}
         return {suffix: value for suffix, value in found.items() if not kinds or suffix.startswith(kinds)}
 
@@ -162,6 +165,18 @@ class Bench(QueueBench):
             answers = pipeline.execute()
         lasting, dumps = answers[: len(names)], answers[len(names) :]
         return {name: dump for name, ttl, dump in zip(names, lasting, dumps, strict=True) if ttl == -1}
+
+    def globals(self) -> dict[str, float]:
+        """The values of the scheduler record."""
+        return read_globals(self.client, self.keys.prefix)
+
+    def new_globals(self, **values: float) -> dict[str, str]:
+        """The scheduler record of a queue that was just created, as `snapshot` shows it, with other values."""
+        return {name: f"{value:.17g}" for name, value in {**parse_globals(None), "seen": self.now_us, **values}.items()}
+
+    def amend_globals(self, **values: float) -> None:
+        """Change values of the scheduler record."""
+        amend_globals(self.client, self.keys.prefix, **values)
 
     def drop(self) -> None:
         """Delete the queue."""

@@ -39,7 +39,7 @@ def counting(crew: "Crew") -> "Crew":
 
 
 def virtual_time(queue: "Bench") -> float:
-    return float(queue.client.hget(f"{queue.keys.prefix}g", "V") or 0)
+    return queue.globals()["V"]
 
 
 def tag(queue: "Bench", user: str = "ann") -> float:

@@ -49,7 +49,7 @@ def test_nothing_is_left_after_everything_has_ended_and_expired(queue: "Bench") 
     left = queue.snapshot()
     assert left.keys() - STAYS == {"claim:w1"}
     assert queue.ttl_ms("claim:w1") > 0
-    assert left["counts"]["queued"] == "0"
+    assert left["g"]["queued"] == "0"
     stats = queue.stats()
     assert stats.finished + stats.failed + stats.canceled == stats.pushed == 210
 

@@ -28,17 +28,8 @@ def test_a_finish_stores_the_record_and_the_result(queue: "Bench") -> None:
     assert found.pop("claim:w1")
     assert found == {
         "meta": {"test": "1", "schema": "1", "born": found["meta"]["born"]},
-        "counts": {"pushed": "1", "queued": "0", "finished": "1"},
         # A first task that took 6 ms moves the estimate for unknown users by an eighth of the difference.
-        "g": {
-            "V": "0",
-            "aseq": "1",
-            "bs": "1",
-            "cg": "0",
-            "est0": "1625",
-            "pop_at": str(queue.now_ms - 8),
-            "seen": str(queue.now_us),
-        },
+        "g": queue.new_globals(aseq=1, bs=1, est0=1_625, pop_at=queue.now_ms - 8, pushed=1, finished=1),
         "users": [("ann", 0.0)],
         "u:ann": {
             "S": "6000",
@@ -80,8 +71,7 @@ def test_another_token_is_only_refused_and_counted(queue: "Bench") -> None:
     granted = queue.started()
     before = queue.snapshot()
     assert queue.finish(granted, token=STRANGER) == [(Status.LOST, TaskState.STARTED)]
-    before["counts"]["stale"] = "1"
-    assert queue.snapshot() == before
+    assert queue.snapshot() == {**before, "counts": {"stale": "1"}}
 
 
 @pytest.mark.parametrize("state", ["QUEUED", "SCHEDULED", "CANCELED", "FAILED"])

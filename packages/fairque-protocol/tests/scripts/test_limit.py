@@ -76,7 +76,7 @@ class TestWeight:
         queue.finish(bob)
         queue.pop()
         queue.advance(8_000)
-        queue.client.hset(f"{queue.keys.prefix}g", "V", "8000000")
+        queue.amend_globals(V=8_000_000)
         queue.finish(ann, ran_us=1_000)
         lead = tag(queue)
         assert lead < 0

@@ -52,6 +52,9 @@ class Scheduler(RuleBasedStateMachine):
         self.queue = type(self).new_queue()
         self.queue.run(calls.configure(self.queue.keys, cost_mode=cost_mode))
         self.model = FairModel(cost_mode=cost_mode)
+        if cost_mode == "count":  # a change records the time
+            self.model.clock.read(self.queue.now_us)
+            self.model.clock.note()
         self.held: dict[str, Granted] = {}
         self.pushed: dict[str, ModelTask] = {}
 
@@ -240,7 +243,7 @@ class Scheduler(RuleBasedStateMachine):
         counted = {key[2:]: int(record["inf"]) for key, record in found.items() if key.startswith("u:")}
         assert {user: number for user, number in counted.items() if number} == dict(running)
         states = Counter(record["state"] for key, record in found.items() if key.startswith("t:"))
-        assert int(found.get("counts", {}).get("queued", 0)) == states[TaskState.QUEUED]
+        assert int(found.get("g", {}).get("queued", 0)) == states[TaskState.QUEUED]
         by_user = {key[2:]: value for key, value in found.items() if key.startswith("s:")}
         delayed = dict(found.get("delayed", []))
         assert {t: due for entries in by_user.values() for t, due in entries} == delayed
@@ -327,7 +330,7 @@ def test_scripts_and_model_agree_when_a_debtor_explicitly_gets_the_default_weigh
 def test_scripts_and_model_agree_when_virtual_time_is_reset(both: Scheduler) -> None:
     """One user borrows, one owes, one is new, one is at its cap and was cut, one is paused, and one has no work."""
     both.model.V = HIGH - 1
-    both.queue.client.hset(f"{both.queue.keys.prefix}g", "V", f"{both.model.V:.0f}")
+    both.queue.amend_globals(V=both.model.V)
     for user, changes in ("a", {"weight": 0.3}), ("b", {"cap": 1}), ("zz", {"rate": 0.5}):
         both.set_user(user, changes)
     both.push(waiting("a", 9, Priority.CRITICAL, 7_000_000) + waiting("a", 3) + waiting("b", 9, cost_us=1_000_000))

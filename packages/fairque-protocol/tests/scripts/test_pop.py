@@ -35,16 +35,7 @@ def test_a_pop_returns_message_and_lease_and_stores_them_in_the_records(queue: "
     assert granted.pushed_at == queue.now_ms - 20
     assert queue.snapshot() == {
         "meta": {"test": "1", "schema": "1", "born": str(queue.now_us - 20_000)},
-        "counts": {"pushed": "1", "queued": "0"},
-        "g": {
-            "V": "0",
-            "aseq": "1",
-            "bs": "1",
-            "cg": "0",
-            "est0": "1000",
-            "pop_at": str(queue.now_ms),
-            "seen": str(queue.now_us),
-        },
+        "g": queue.new_globals(aseq=1, bs=1, pop_at=queue.now_ms, pushed=1),
         "owe": [("ann", 1000.0)],
         "users": [("ann", 0.0)],
         "u:ann": {

@@ -203,13 +203,13 @@ def turn(queue: "Bench") -> tuple[str, set[str]]:
     with queue.client.pipeline() as pipeline:
         pipeline.zrange(f"{prefix}fresh", 0, 0)
         pipeline.zrange(f"{prefix}ready", 0, 0)
-        pipeline.hget(f"{prefix}g", "cg")
-        fresh, ready, on_credit = pipeline.execute()
+        fresh, ready = pipeline.execute()
+    on_credit = queue.globals()["cg"]
     (held,) = queue.pop()
     user = user_of(held)
     queue.finish(held)
     waiting = {name for name, head in (("fresh", fresh), ("ready", ready)) if head}
-    if int(queue.client.hget(f"{prefix}g", "cg") or 0) > int(on_credit or 0):
+    if queue.globals()["cg"] > on_credit:
         return "critical", waiting
     return "fresh" if fresh and fresh[0].decode() == user else "ready", waiting
 

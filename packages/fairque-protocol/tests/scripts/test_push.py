@@ -24,8 +24,7 @@ def test_a_push_stores_everything_in_the_table_of_keys(queue: "Bench") -> None:
     message = encode_task(task)
     assert queue.snapshot() == {
         "meta": {"test": "1", "schema": "1", "born": str(queue.now_us)},
-        "counts": {"pushed": "1", "queued": "1"},
-        "g": {"V": "0", "aseq": "1", "bs": "0", "cg": "0", "est0": "1000", "pop_at": "0", "seen": str(queue.now_us)},
+        "g": queue.new_globals(aseq=1, pushed=1, queued=1),
         "fresh": [("ann", 1.0)],
         "n:ann": [("t1", queue.now_us - 120_000_000)],
         "users": [("ann", 0.0)],

@@ -274,7 +274,7 @@ class Schedules(RuleBasedStateMachine):
         assert {name for name, _ in found.get("schedules", [])} == self.known.keys()
         assert {key[9:] for key in found if key.startswith("schedule:")} == self.known.keys()
         assert {key[2:] for key in found if key.startswith("t:")} == self.tasks.keys()
-        assert int(found.get("counts", {}).get("pushed", 0)) == len(self.tasks)
+        assert int(found.get("g", {}).get("pushed", 0)) == len(self.tasks)
         due = {name: one.next_at or 0 for name, one in self.known.items() if one.on}
         assert dict(found.get("due", [])) == due
         for name, one in self.known.items():

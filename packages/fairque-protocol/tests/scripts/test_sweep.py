@@ -118,7 +118,7 @@ def test_tasks_promoted_by_a_sweep_are_runnable_after_users_were_forgotten(queue
 
 def test_virtual_time_and_all_tags_are_reset_before_digits_are_lost(queue: "Bench") -> None:
     """Or it could not be read one day, and whoever came then would begin at 0, long before all others."""
-    queue.client.hset(f"{queue.keys.prefix}g", "V", 2**51)
+    queue.amend_globals(V=2**51)
     for user in ("ann", "bob"):
         queue.fill(user, 20, cost=0.25)
     held = queue.pop(3)
@@ -135,7 +135,7 @@ def test_virtual_time_and_all_tags_are_reset_before_digits_are_lost(queue: "Benc
 
 
 def test_virtual_time_is_reset_for_any_number_of_users(queue: "Bench") -> None:
-    queue.client.hset(f"{queue.keys.prefix}g", "V", 2**51)
+    queue.amend_globals(V=2**51)
     for batch in range(2):
         queue.push(*(queue.task(f"user{batch}.{number}") for number in range(600)))
     queue.sweep()

@@ -339,12 +339,12 @@ class Damage:
         return "user", "nobody"
 
     def a_counter_that_is_off(self) -> tuple[str, str]:
-        self.client.hincrby(f"{self.prefix}counts", "queued", 7)
+        self.queue.amend_globals(queued=7)
         return "counter", "queued"
 
     def a_counter_that_is_no_number(self) -> tuple[str, str]:
-        self.client.hset(f"{self.prefix}counts", "finished", "many")
-        return "counter", "finished"
+        self.client.hset(f"{self.prefix}counts", "failed", "many")
+        return "counter", "failed"
 
     def two_wake_ups(self) -> tuple[str, str]:
         self.client.lpush(self.queue.keys.wake, "1", "1")

@@ -33,18 +33,20 @@ def test_the_task_is_notified_of_a_lost_lease_and_its_late_ending_changes_nothin
     bench: Any, short: dict[str, float]
 ) -> None:
     lost: SimpleQueue[tuple[StopReason | None, bool]] = SimpleQueue()
+    begun = threading.Event()
 
     def careful() -> str:
         context = current_context()
         if context.attempt > 1:
             return "second"
+        begun.set()
         context.wait_stop(PATIENCE)
         lost.put((context.stop_reason, context.lease_held))
         return "late"
 
     bench.start(careful, **short)
     task_id = bench.push(careful, retries=0)
-    eventually(lambda: bench.stats().running == 1)
+    assert begun.wait(PATIENCE)
     amend_record(bench.client, f"{bench.keys.prefix}t:{task_id}", token="1:")  # noqa: S106 - of a lease
     assert lost.get(timeout=PATIENCE) == (StopReason.LEASE_LOST, False)
     # It is no longer renewed, so its lease ends, and the next attempt starts.
@@ -156,17 +158,18 @@ def test_a_canceled_task_that_returns_anyway_keeps_its_result(bench: Any, inside
 
 
 def test_a_canceled_coroutine_is_canceled_and_the_task_with_it(bench: Any, short: dict[str, float]) -> None:
-    cleaned = threading.Event()
+    begun, cleaned = threading.Event(), threading.Event()
 
     async def waits() -> None:
+        begun.set()
         try:
-            await asyncio.sleep(60)
+            await asyncio.sleep(PATIENCE)
         finally:
             cleaned.set()
 
     bench.start(waits, **short)
     task_id = bench.push(waits, retries=9)
-    eventually(lambda: bench.stats().running == 1)
+    assert begun.wait(PATIENCE)
     bench.cancel(task_id)
     reason = bench.reaches(task_id, TaskState.CANCELED)
     assert reason["reason"] == "canceled while it ran"

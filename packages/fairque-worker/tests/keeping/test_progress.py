@@ -158,9 +158,12 @@ def test_progress_that_never_arrived_goes_with_the_ending(bench: Any) -> None:
 
 
 def test_progress_of_a_task_with_a_lost_lease_is_ignored(bench: Any, short: dict[str, float]) -> None:
+    begun = threading.Event()
+
     def careful() -> None:
         context = current_context()
         if context.attempt == 1:
+            begun.set()
             assert context.wait_stop(PATIENCE)
             eventually(lambda: bench.info(context.task_id).attempts == 2)
             context.progress(100)
@@ -173,7 +176,7 @@ def test_progress_of_a_task_with_a_lost_lease_is_ignored(bench: Any, short: dict
     worker.start()
     worker._heart.stop()
     task_id = bench.push(careful)
-    eventually(lambda: bench.stats().running == 1)
+    assert begun.wait(PATIENCE)
     worker.pause()
     bench.start(careful, **short)
     assert bench.reaches(task_id, TaskState.FINISHED) is None

@@ -258,23 +258,25 @@ def test_a_coroutine_that_blocks_the_event_loop_does_not_block_the_next_ones(ben
 
 
 def test_a_coroutine_canceled_before_and_still_there_at_its_deadline_fails_by_it(
-    bench: Any, short: dict[str, float], gate: threading.Event
+    bench: Any, short: dict[str, float], gate: threading.Event, expire: Any
 ) -> None:
-    told = threading.Event()
+    begun, told = threading.Event(), threading.Event()
 
     async def deaf() -> None:
         while not gate.is_set():
             try:
+                begun.set()
                 await asyncio.sleep(0.02)
             except asyncio.CancelledError:
                 told.set()
 
-    bench.start(deaf, cancel_timeout=0.1, **short)
-    task_id = bench.push(deaf, timeout=0.8, retries=5)
-    eventually(lambda: bench.stats().running == 1)
+    worker = bench.start(deaf, cancel_timeout=0.1, **short)
+    task_id = bench.push(deaf, retries=5)
+    assert begun.wait(PATIENCE)
     bench.cancel(task_id)
+    assert told.wait(PATIENCE)
+    expire(worker._watch)
     reason = bench.reaches(task_id, TaskState.CANCELED)
-    assert told.is_set()
     assert (reason["type"], reason["reason"]) == ("TaskTimeout", "canceled while it ran")
     gate.set()
 
