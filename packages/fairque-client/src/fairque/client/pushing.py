@@ -1,5 +1,6 @@
 """Encodes the tasks of a push, for both queues."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -12,7 +13,7 @@ from fairque.protocol.limits import id_problem
 from fairque.protocol.model.task import Task
 from fairque.protocol.showing import shown
 
-__all__ = ["batches_of", "carrying", "one_batch"]
+__all__ = ["Ahead", "batches_of", "carrying", "one_batch"]
 
 
 def one_batch(settings: ClientSettings, tasks: Iterable[Task[Any]], user_id: str | None = None) -> Batch:
@@ -39,7 +40,7 @@ def one_batch(settings: ClientSettings, tasks: Iterable[Task[Any]], user_id: str
 
 
 def batches_of(settings: ClientSettings, tasks: Iterable[Task[Any]], user_id: str | None = None) -> Iterator[Batch]:
-    """Yield tasks in batches, each for one atomic push. Only one is made at a time.
+    """Yield tasks in batches, each for one atomic push, and made when it is taken.
 
     Raises:
         InvalidTask: While iterating, as `one_batch`.
@@ -61,6 +62,38 @@ def _halved(settings: ClientSettings, tasks: Sequence[Task[Any]], user_id: str |
         yield from _halved(settings, tasks[half:], user_id)
     else:
         yield batch
+
+
+class Ahead:
+    """Batches of which the next one can be made before it is taken.
+
+    Args:
+        batches: The batches.
+    """
+
+    def __init__(self, batches: Iterator[Batch]) -> None:
+        self._batches = batches
+        self._made: deque[Batch | Exception | None] = deque()
+
+    def prepare(self) -> None:
+        """Make the next batch; an error is raised when it is taken."""
+        try:
+            self._made.append(next(self._batches, None))
+        except Exception as error:  # noqa: BLE001 - see above
+            self._made.append(error)
+
+    def take(self) -> Batch | None:
+        """Return the next batch; None at the end.
+
+        Raises:
+            InvalidTask: As `batches_of`.
+        """
+        if not self._made:
+            self.prepare()
+        made = self._made.popleft()
+        if isinstance(made, Exception):
+            raise made
+        return made
 
 
 def _checked(task: object) -> Task[Any]:

@@ -13,9 +13,9 @@ from fairque.client._sync.pipelines import PipelineHandle
 from fairque.client.arguments import UNCHANGED, Unchanged, configuration, task_named
 from fairque.client.functions import TaskMaker
 from fairque.client.link import Link
-from fairque.client.pushing import batches_of, carrying, one_batch
+from fairque.client.pushing import Ahead, batches_of, carrying, one_batch
 from fairque.client.settings import ClientSettings, settings_from_config, settings_from_url
-from fairque.protocol.calls.push import Batch
+from fairque.protocol.calls.push import Batch, Pushed
 from fairque.protocol.limits import CostMode
 from fairque.protocol.locks import import_lock
 from fairque.protocol.model.infos import QueueInfo
@@ -141,7 +141,8 @@ class TaskQueue:
             QueueFull: The backlog of its user or of the queue is full, or the server is out of memory. Nothing was
                 stored.
         """
-        if isinstance(task, Pipeline):
+        # First the fast test: that of an abstract class is slow.
+        if type(task) is not Task and isinstance(task, Pipeline):
             batch = one_batch(self.settings, task.tasks.values(), user_id)
             return PipelineHandle(self._link, task, self._push(batch))
         (handle,) = self._push(one_batch(self.settings, (task,), user_id))
@@ -171,8 +172,10 @@ class TaskQueue:
             given = tuple(tasks)
             return self._push(one_batch(self.settings, given, user_id)) if given else handles
         with carrying(handles):
-            for batch in batches_of(self.settings, tasks, user_id):
-                handles += self._push(batch)
+            ahead = Ahead(batches_of(self.settings, tasks, user_id))
+            while (batch := ahead.take()) is not None:
+                # The server stores this batch while the next one is encoded.
+                handles += self._handles(self._link.push_while(batch, ahead.prepare))
         return handles
 
     @overload
@@ -287,5 +290,7 @@ class TaskQueue:
         return f"{type(self).__name__}({self._link.keys.name!r}, {self.settings.redis!r})"
 
     def _push(self, batch: Batch) -> list[TaskHandle[Any]]:
-        answers = self._link.push(batch)
+        return self._handles(self._link.push(batch))
+
+    def _handles(self, answers: Iterable[Pushed]) -> list[TaskHandle[Any]]:
         return [TaskHandle(self._link, pushed.task_id, known=True) for pushed in answers]
