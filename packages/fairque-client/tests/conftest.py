@@ -113,6 +113,10 @@ class Spy:
         with self._noting(call):
             return self._runner.run(call)
 
+    def land(self, sent: Any) -> Any:
+        with self._noting(sent.packet.calls[0]):
+            return self._runner.land(sent)
+
     @contextmanager
     def _noting(self, call: Call[Any]) -> Iterator[None]:
         try:
@@ -129,6 +133,10 @@ class AsyncSpy(Spy):
     async def run(self, call: Call[Any]) -> Any:
         with self._noting(call):
             return await self._runner.run(call)
+
+    async def land(self, sent: Any) -> Any:
+        with self._noting(sent.packet.calls[0]):
+            return await self._runner.land(sent)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,12 +15,15 @@ from fairque.client import (
     InvalidTask,
     PartialPush,
     ResultExpired,
+    Task,
     TaskCanceled,
     TaskFailed,
     TaskNotFound,
+    TaskQueue,
     TaskState,
     task,
 )
+from fairque.testing.internal import eventually
 
 
 @task
@@ -157,6 +160,17 @@ async def test_a_chunked_push_that_fails_midway_carries_the_handles_so_far(async
     assert [handle.task_id for handle in caught.value.handles] == [job.task_id for job in good]
     assert isinstance(caught.value.__cause__, InvalidTask)
     assert (await async_queue.info()).totals["pushed"] == 1_000
+
+
+async def test_a_chunk_is_stored_while_the_making_of_the_next_one_blocks_the_event_loop(
+    async_queue: AsyncTaskQueue, queue: TaskQueue
+) -> None:
+    def jobs() -> Iterator[Task[int]]:
+        yield from (add.task("x" * 1_000, number) for number in range(1_000))
+        eventually(lambda: queue.info().tasks[TaskState.QUEUED] == 1_000, what="the first chunk")
+        yield add.task(1, 2)
+
+    assert len(await async_queue.push_many(jobs(), chunked=True)) == 1_001
 
 
 async def test_pushing_no_tasks_sends_nothing(async_queue: AsyncTaskQueue, async_spy: Any) -> None:

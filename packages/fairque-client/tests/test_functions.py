@@ -5,6 +5,7 @@ import copy
 import doctest
 import functools
 import inspect
+import itertools
 import pickle
 import pydoc
 import sys
@@ -30,6 +31,7 @@ from fairque.client import (
     task,
     xcom_pull,
 )
+from fairque.client.caller_view import CallerView, caller_view_of
 from fairque.protocol.model.registry import REGISTRY
 
 T = TypeVar("T")
@@ -426,3 +428,44 @@ class TestWhatTheWorkerGives:
 
         with pytest.raises(TypeError, match="unexpected keyword argument 'rows'"):
             task(name="pulls")(pulls).task(rows=1)
+
+
+def nothing() -> None: ...
+def placed(a: int, b: int = 2) -> None: ...
+def by_place_only(a: int, /, b: int, c: int = 3) -> None: ...
+def by_name_only(a: int, *, b: int, c: int = 3) -> None: ...
+def any_number(a: int, *more: int, b: int = 2) -> None: ...
+def any_name(a: int, /, **more: int) -> None: ...
+def with_context(ctx: TaskContext, a: int, b: int = 2) -> None: ...
+
+
+class TestTheCheckOfArguments:
+    """Most calls are checked by the number and the names of their arguments alone."""
+
+    @pytest.mark.parametrize("func", [nothing, placed, by_place_only, by_name_only, any_number, any_name, with_context])
+    def test_it_accepts_what_the_signature_accepts(self, func: Callable[..., Any]) -> None:
+        view = caller_view_of(func, None)
+        names = ["a", "b", "c", "ctx", "d"]
+        for count in range(5):
+            for chosen in itertools.chain.from_iterable(itertools.combinations(names, n) for n in range(4)):
+                kwargs = dict.fromkeys(chosen, 0)
+                assert accepts(view.bind, (0,) * count, kwargs) == accepts(bound(view), (0,) * count, kwargs)
+
+
+def accepts(bind: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    try:
+        bind(args, kwargs)
+    except TypeError:
+        return False
+    return True
+
+
+def bound(view: CallerView) -> Callable[..., Any]:
+    """The check by the signature alone."""
+
+    def bind(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        view.signature.bind(*args, **kwargs)
+        if not view.filled.isdisjoint(kwargs):
+            raise TypeError
+
+    return bind

@@ -22,6 +22,7 @@ from fairque.client import (
     TaskTooLarge,
     task,
 )
+from fairque.testing.internal import eventually
 
 
 @task
@@ -221,6 +222,45 @@ def test_the_tasks_of_a_failed_chunked_push_can_be_pushed_again(queue: TaskQueue
         queue.push_many(breaks(), chunked=True)
     assert len(queue.push_many(jobs, chunked=True)) == 1_500
     assert queue.info().totals["pushed"] == 1_500
+
+
+def test_a_chunked_push_makes_the_next_chunk_while_the_server_stores_one(queue: TaskQueue, spy: Any) -> None:
+    answered: list[int] = []
+
+    def jobs() -> Iterator[Task[str]]:
+        for number in range(2_500):
+            if number % 1_000 == 0:
+                answered.append(len(spy.scripts))
+            yield resize.task(str(number))
+
+    assert len(queue.push_many(jobs(), chunked=True)) == 2_500
+    assert answered == [0, 0, 1]
+
+
+def test_a_chunk_is_stored_whatever_the_making_of_the_next_one_waits_for(queue: TaskQueue) -> None:
+    def jobs() -> Iterator[Task[str]]:
+        yield from (resize.task(str(number)) for number in range(1_000))
+        with TaskQueue(queue.settings) as other:
+            eventually(lambda: other.info().tasks[TaskState.QUEUED] == 1_000, what="the first chunk")
+        yield resize.task("last")
+
+    assert len(queue.push_many(jobs(), chunked=True)) == 1_001
+
+
+def test_chunked_pushes_that_are_interrupted_leave_room_for_others(queue: TaskQueue) -> None:
+    class Interruption(BaseException):
+        """As a KeyboardInterrupt."""
+
+    def jobs() -> Iterator[Task[str]]:
+        yield from chunk
+        raise Interruption
+
+    chunk = [resize.task(str(number)) for number in range(1_000)]
+    # More than there may be calls at a time.
+    for _ in range(70):
+        with pytest.raises(Interruption):
+            queue.push_many(jobs(), chunked=True)
+    assert queue.push(chunk[0]).task_id == chunk[0].task_id
 
 
 def test_a_chunked_push_that_stored_nothing_raises_the_error_itself(queue: TaskQueue) -> None:

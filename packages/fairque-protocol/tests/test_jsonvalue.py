@@ -13,7 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairque.protocol.errors import InvalidTask
-from fairque.protocol.jsonvalue import MAX_DEPTH, check_json, dumps, loads
+from fairque.protocol.jsonvalue import (
+    MAX_DEPTH,
+    canonical,
+    check_json,
+    dumps,
+    encoded,
+    fits_json,
+    is_plain,
+    loads,
+    quoted,
+)
 
 texts = st.text(st.characters(codec="utf-8"))
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
@@ -114,3 +124,54 @@ def test_a_long_key_does_not_fill_the_error() -> None:
     with pytest.raises(InvalidTask) as caught:
         check_json({"k" * 100_000: {1}}, "x")
     assert len(str(caught.value)) < 300
+
+
+class TestValuesThatFit:
+    @given(values)
+    def test_all_of_json_fits_and_has_the_same_text(self, value: Any) -> None:
+        assert fits_json(value)
+        assert encoded(value).encode() == dumps(value)
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            *(
+                b"x",
+                {1, 2},
+                object,
+                {1: 2},
+                {None: 1},
+                {"a": [{"b": b""}]},
+                Decimal(1),
+                datetime(2026, 1, 1, tzinfo=UTC),
+            ),
+            *(Color.RED, Size.BIG, OrderedDict(), MappingProxyType({}), nested(MAX_DEPTH + 1)),
+        ],
+        ids=repr,
+    )
+    def test_everything_else_does_not_and_is_looked_at_closely(self, value: Any) -> None:
+        assert not fits_json(value)
+        assert not fits_json([1, value])
+
+    @pytest.mark.parametrize("depth", [MAX_DEPTH - 1, MAX_DEPTH, MAX_DEPTH + 1])
+    def test_as_many_levels_fit_as_are_accepted(self, depth: int) -> None:
+        accepted = depth <= MAX_DEPTH
+        assert fits_json(nested(depth)) == accepted
+        if accepted:
+            check_json(nested(depth), "args")
+
+    @pytest.mark.parametrize(
+        "value", [float("nan"), float("-inf"), "\ud800", 10**5_000], ids=["nan", "inf", "lone", "long"]
+    )
+    def test_what_types_do_not_tell_is_an_error_of_the_encoder(self, value: Any) -> None:
+        with pytest.raises(ValueError):
+            encoded([value]).encode()
+
+    @given(st.lists(leaves))
+    def test_plain_values_have_their_canonical_form(self, items: list[Any]) -> None:
+        assert not is_plain(items) or canonical(items) is items
+        assert is_plain(items) == (not any(isinstance(item, float) for item in items))
+
+    @given(texts)
+    def test_a_text_is_quoted_as_it_is_encoded(self, text: str) -> None:
+        assert quoted(text).encode() == dumps(text)

@@ -1,6 +1,9 @@
 """Identifiers: version, order and randomness of generated ids, and the rules for ids chosen by callers."""
 
+import subprocess
+import sys
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -36,6 +39,30 @@ def test_ids_sort_by_creation_time(times: list[int]) -> None:
 def test_ids_created_at_the_same_time_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "now_ms", lambda: 1)
     assert len({new_task_id() for _ in range(2_000)}) == 2_000
+
+
+def test_a_forked_child_makes_other_ids() -> None:
+    program = """
+import os
+from fairque.protocol.model.ids import new_task_id
+new_task_id()
+reading, writing = os.pipe()
+if not os.fork():
+    os.write(writing, " ".join(new_task_id()[14:] for _ in range(100)).encode())
+    os._exit(0)
+os.close(writing)
+theirs = os.fdopen(reading).read().split()
+print(len(theirs), len({*theirs} & {new_task_id()[14:] for _ in range(100)}))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603 - our own words
+    assert done.stdout.split() == ["100", "0"]
+
+
+def test_threads_make_different_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now_ms", lambda: 1)
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda _: [new_task_id() for _ in range(500)], range(8)))
+    assert len({one for several in made for one in several}) == 4_000
 
 
 def test_every_variant_digit_is_used() -> None:

@@ -14,6 +14,7 @@ from fairque.protocol.model.registry import REGISTRY
 from fairque.protocol.model.retry import Backoff
 from fairque.protocol.model.states import Priority
 from fairque.protocol.model.task import ISOLATIONS, Task, from_fields, with_fields
+from fairque.protocol.wire import codec
 from fairque.protocol.wire.codec import WIRE_VERSION, decode_task, encode_task
 
 texts = st.text(st.characters(codec="utf-8"))
@@ -332,3 +333,47 @@ class TestTheSameTask:
     def test_the_user_of_a_task_does_not_depend_on_the_order_of_keys(self) -> None:
         one: Task[Any] = Task(task_id="t", kwargs={"b": Output("q"), "a": Output("p")})
         assert [parent.task_id for parent in encode_task(one).parents] == ["p", "q"]
+
+
+class TestCommonTasks:
+    """Those of a task function, without dependencies: texts and checks that many of them share are not repeated."""
+
+    @given(tasks(), st.lists(values, max_size=3), st.dictionaries(texts, values, max_size=3))
+    def test_one_has_the_same_message_as_any_other_task_with_its_fields(
+        self, task: Task[Any], args: list[Any], kwargs: dict[str, Any]
+    ) -> None:
+        common = with_fields(
+            task, args=args, kwargs=kwargs, payload=None, depends_on=(), dedup_key=None, dedup_ttl_ms=0
+        )
+        assert encode_task(common) == codec._encode_any(common, None, None)
+
+    @given(tasks(), ids, values, milliseconds)
+    def test_a_message_is_read_like_one_whose_like_was_not_seen_before(
+        self, task: Task[Any], other: str, payload: Any, created_at: int
+    ) -> None:
+        task = with_fields(task, depends_on=())
+        later = with_fields(task, task_id=other, user_id=other, args=[1], kwargs={}, payload=payload)
+        for seen in (task, later, with_fields(task, created_at=created_at)):
+            assert decode_task(encode_task(seen).data) == seen
+
+    @pytest.mark.parametrize(
+        "changes",
+        [{"retries": True}, {"retries": 3.0}, {"args": {"a": 1}}, {"id": ""}, {"user": "a\n"}, {"user": 5}, {"v": 2}],
+        ids=str,
+    )
+    def test_a_message_that_is_invalid_is_refused_after_a_valid_one_like_it(self, changes: dict[str, Any]) -> None:
+        decode_task(message(retries=1))
+        decode_task(message(retries=3))
+        with pytest.raises(ProtocolError) as caught:
+            decode_task(message(**{"retries": 1, **changes}))
+        assert "t1" in str(caught.value) or "version 2" in str(caught.value) or changes == {"id": ""}
+
+    def test_tasks_without_arguments_do_not_share_any(self) -> None:
+        one, other = decode_task(message(func="f")), decode_task(message(func="f"))
+        assert one.kwargs == other.kwargs == {}
+        assert one.kwargs is not other.kwargs
+
+    def test_options_that_are_equal_keep_their_form(self) -> None:
+        task: Task[Any] = Task(user_id="ann")
+        for cost in (1, 1.0, 1):
+            assert f'"cost":{cost},'.encode() in encode_task(with_fields(task, cost=cost)).data

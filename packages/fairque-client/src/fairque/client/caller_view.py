@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_origin
 
-from attrs import frozen
+from attrs import field, frozen
 
 from fairque.protocol.errors import FairqueError
 from fairque.protocol.model.injection import call_signature, context_place, refuse_context_of_many
@@ -28,6 +28,12 @@ class CallerView:
     signature: inspect.Signature
     filled: frozenset[str]
     unreachable: str | None = None
+    #: By the number of positional arguments: the names that then must be passed, and those that may be.
+    _names: "Sequence[tuple[frozenset[str], frozenset[str]]]" = field(init=False, eq=False, repr=False)
+
+    @_names.default
+    def _by_count(self) -> Sequence[tuple[frozenset[str], frozenset[str]]]:
+        return _names_by_count(self.signature, self.filled)
 
     def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Refuse arguments that the function does not take or that the worker fills in.
@@ -35,6 +41,11 @@ class CallerView:
         Raises:
             TypeError: An argument cannot be passed.
         """
+        if len(args) < len(self._names):
+            required, allowed = self._names[len(args)]
+            if required <= kwargs.keys() and allowed.issuperset(kwargs):
+                return
+        # It takes longer, and says what is wrong.
         self.signature.bind(*args, **kwargs)
         if kwargs and not self.filled.isdisjoint(kwargs):
             raise TypeError(f"got an unexpected keyword argument {min(self.filled & kwargs.keys())!r}")
@@ -78,6 +89,24 @@ def caller_view_of(func: Callable[..., Any], name: str | None) -> CallerView:
     return CallerView(
         _without_pulled(signature, pulled), _filled(func, pulled), _problem(func) if name is None else None
     )
+
+
+def _names_by_count(
+    signature: inspect.Signature, filled: frozenset[str]
+) -> Sequence[tuple[frozenset[str], frozenset[str]]]:
+    """Return, for each number of positional arguments, the names that must and may be passed; empty if any may."""
+    parameters = signature.parameters.values()
+    if any(parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) for parameter in parameters):
+        return ()
+    placed = [p for p in parameters if p.kind is not p.KEYWORD_ONLY]
+    return [
+        (
+            frozenset(p.name for p in parameters if p.default is p.empty and p not in placed[:count]),
+            frozenset(p.name for p in parameters if p.kind is not p.POSITIONAL_ONLY and p not in placed[:count])
+            - filled,
+        )
+        for count in range(len(placed) + 1)
+    ]
 
 
 def _filled(func: Callable[..., Any], pulled: set[str]) -> frozenset[str]:

@@ -24,7 +24,7 @@ from fairque.protocol.model.ids import new_task_id
 from fairque.protocol.model.injection import context_place
 from fairque.protocol.model.naming import Unreachable, reference_of
 from fairque.protocol.model.registry import REGISTRY, is_coroutine_function
-from fairque.protocol.model.task import Task, TaskDefaults, TaskOptions, check_options, with_fields
+from fairque.protocol.model.task import Task, TaskDefaults, TaskOptions, TaskTemplate, check_options
 
 __all__ = [
     "AsyncContextTaskFunction",
@@ -69,8 +69,9 @@ class TaskMaker(Generic[P, R_co, C_co]):
         self._view = view
         self._given = given
         self._base = base
-        # Options are validated once, here; each task is a copy with other arguments.
-        self._template: Task[R_co] = Task(func=name, **given)
+        # Options are validated once, here.
+        self._example: Task[R_co] = Task(func=name, **given)
+        self._template = TaskTemplate(self._example)
 
     # Properties, since `functools.wraps` copies attributes, and a wrapper must not look like a task function.
     @property
@@ -96,9 +97,9 @@ class TaskMaker(Generic[P, R_co, C_co]):
             TypeError: The function does not take these arguments.
             FairqueError: No worker could find the function; the message says why.
         """
-        if self.unreachable is not None:
-            raise Unreachable(self.unreachable)
-        REGISTRY.check_name(self.task_name)
+        if self._view.unreachable is not None:
+            raise Unreachable(self._view.unreachable)
+        REGISTRY.check_name(self._name)
         try:
             self._view.bind(args, kwargs)
         except TypeError as error:
@@ -108,14 +109,9 @@ class TaskMaker(Generic[P, R_co, C_co]):
                 hint += f" ({misplaced[0]} is an option: function.options({misplaced[0]}=...).task(...))"
             takes = signature.replace(return_annotation=inspect.Signature.empty)
             raise TypeError(f"{self.task_name} cannot be called like this: {error}{hint}; it takes {takes}") from None
-        template = self._template
-        return with_fields(
-            template,
-            task_id=template.task_id if "task_id" in self._given else new_task_id(),
-            args=args,
-            kwargs=kwargs,
-            created_at=clock.now_ms(),
-        )
+        example = self._example
+        task_id = example.task_id if "task_id" in self._given else new_task_id()
+        return self._template.task(task_id, example.user_id, args, kwargs, example.payload, clock.now_ms())
 
     def options(self, **options: Unpack[TaskOptions]) -> Self:
         """Return the same function with some options changed; see `TaskOptions`.

@@ -4,28 +4,26 @@ import asyncio
 import math
 import queue
 import threading
-from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import aclosing, closing, suppress
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from fairque.client.group_commit import AsyncGroupCommit, GroupCommit
+from fairque.client.link_state import LinkState, chunks, unsubscribe_calls
 from fairque.client.outcomes import Missing
 from fairque.client.settings import ClientSettings
 from fairque.client.steps import Steps, run_steps
-from fairque.client.waiting import Event, News, Wait, Waiters
-from fairque.protocol import clock
+from fairque.client.waiting import Event, News, Wait, received, received_async
 from fairque.protocol.calls.progress import read_progress
-from fairque.protocol.calls.watch import MAX_WATCH_TASKS, Outcome, watch_many
-from fairque.protocol.durations import to_ms
-from fairque.protocol.errors import FairqueError, RedisUnavailable
-from fairque.protocol.forks import inherits
-from fairque.protocol.model.ids import new_nonce
+from fairque.protocol.calls.push import Batch, Pushed
+from fairque.protocol.calls.watch import Outcome, watch_many
+from fairque.protocol.errors import RedisUnavailable
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.runners import Runner, Subscription
 from fairque.protocol.runners.aio import AsyncRunner, AsyncSubscription
 from fairque.protocol.showing import shown
 from fairque.protocol.wire.call import Call
-from fairque.protocol.wire.keys import QueueKeys
 
 __all__ = ["AsyncLink", "Link", "seconds_of"]
 
@@ -34,44 +32,8 @@ T = TypeVar("T")
 #: Seconds for unsubscribing on behalf of a canceled wait.
 _UNSUBSCRIBE_SECONDS = 1.0
 
-#: Calls per round trip: more at once would delay other clients of the server.
-_CHUNK = 100
 
-
-class _Shared:
-    """The state of `Link` and `AsyncLink`, without I/O."""
-
-    def __init__(self, settings: ClientSettings) -> None:
-        given: object = settings
-        if not isinstance(given, ClientSettings):
-            kind = type(given).__name__
-            raise TypeError(f"a queue object takes ClientSettings, not {kind}: TaskQueue.from_url(...) takes a URL")
-        self.settings = settings
-        self.keys = QueueKeys(settings.queue.name)
-        self.result_ttl_ms = to_ms(settings.queue.result_ttl, "result_ttl")
-        self._waiters = Waiters()
-        self._listener = ""
-        self._closed = False
-        inherits(self)
-
-    def start_over(self) -> None:
-        """Forget the channel in a forked child, which must not share that of its parent."""
-        self._listener = ""
-        self._waiters.start_over()
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise FairqueError(
-                f"this queue object ({self.keys.name!r}) is closed: use it and its handles before close(), "
-                "or within the with block"
-            )
-
-    def _new_channel(self) -> str:
-        self._listener = new_nonce()
-        return self.keys.done(self._listener)
-
-
-class Link(_Shared):
+class Link(LinkState):
     """The synchronous link. Threads may share it; in a forked child, the copy behaves like an unconnected link."""
 
     def __init__(self, settings: ClientSettings) -> None:
@@ -79,9 +41,10 @@ class Link(_Shared):
         self._runner = Runner(settings.redis)
         self._subscribing = threading.Lock()
         self._subscription: Subscription | None = None
+        self._pushes = GroupCommit(lambda batch: self.run(self._push_call(batch)))
 
     def start_over(self) -> None:
-        """See `_Shared.start_over`; a wait that continues in the child checks all its tasks again."""
+        """See `LinkState.start_over`; a wait that continues in the child checks all its tasks again."""
         super().start_over()
         self._subscribing = threading.Lock()
         self._subscription = None
@@ -103,7 +66,31 @@ class Link(_Shared):
             FairqueError: As `run`: the error of the first call that failed; others may have taken effect.
         """
         self._check_open()
-        return [answer for chunk in _chunks(calls) for answer in self._runner.run_all(chunk)]
+        return [answer for chunk in chunks(calls) for answer in self._runner.run_all(chunk)]
+
+    def push(self, batch: Batch) -> list[Pushed]:
+        """Push tasks in one atomic step, and return the answers for each; pushes at the same time may go together.
+
+        Raises:
+            FairqueError: As `run`.
+        """
+        return self._pushes.push(batch)
+
+    def push_while(self, batch: Batch, meanwhile: Callable[[], None]) -> list[Pushed]:
+        """Push tasks as `push` does, and call a function between sending them and waiting for the answer.
+
+        Raises:
+            FairqueError: As `run`.
+        """
+        self._check_open()
+        sent = self._runner.begin([self._push_call(batch)])
+        try:
+            meanwhile()
+        except BaseException:
+            self._runner.abandon(sent)
+            raise
+        pushed: list[Pushed] = self._runner.land(sent)[0]
+        return pushed
 
     def work(self, steps: Steps[T]) -> T:
         """Run steps in order and return their result."""
@@ -130,7 +117,7 @@ class Link(_Shared):
                     while wait.open and not wait.expired:
                         yield from self._read_tasks(wait)
                         if wait.open:
-                            yield from wait.receive(_news(news, wait.seconds()))
+                            yield from wait.receive(received(news, wait.seconds()))
             except RedisUnavailable:
                 raise
             except BaseException:
@@ -186,7 +173,7 @@ class Link(_Shared):
     def _unsubscribe(self, task_ids: Sequence[str]) -> None:
         """Unsubscribe from these tasks. Tried only once: subscriptions expire on the server."""
         if self._listener and not self._closed:
-            all(map(self._runner.try_once, _unsubscribe_calls(self.keys, task_ids, self._listener)))
+            all(map(self._runner.try_once, unsubscribe_calls(self.keys, task_ids, self._listener)))
             self._waiters.recheck(task_ids)
 
     def _listen(self) -> str:
@@ -198,7 +185,7 @@ class Link(_Shared):
             return self._listener
 
 
-class AsyncLink(_Shared):
+class AsyncLink(LinkState):
     """The asynchronous link, for one event loop."""
 
     def __init__(self, settings: ClientSettings) -> None:
@@ -206,9 +193,10 @@ class AsyncLink(_Shared):
         self._runner = AsyncRunner(settings.redis)
         self._subscribing = asyncio.Lock()
         self._subscription: AsyncSubscription | None = None
+        self._pushes = AsyncGroupCommit(self._push_now)
 
     def start_over(self) -> None:
-        """See `_Shared.start_over`."""
+        """See `LinkState.start_over`."""
         super().start_over()
         self._subscribing = asyncio.Lock()
         self._subscription = None
@@ -221,7 +209,27 @@ class AsyncLink(_Shared):
     async def run_all(self, calls: Sequence[Call[T]]) -> list[T]:
         """Send any number of calls; see `Link.run_all`."""
         self._check_open()
-        return [answer for chunk in _chunks(calls) for answer in await self._runner.run_all(chunk)]
+        return [answer for chunk in chunks(calls) for answer in await self._runner.run_all(chunk)]
+
+    async def push(self, batch: Batch) -> list[Pushed]:
+        """Push tasks in one atomic step; see `Link.push`."""
+        self._runner.check_loop()
+        return await self._pushes.push(batch)
+
+    async def push_while(self, batch: Batch, meanwhile: Callable[[], None]) -> list[Pushed]:
+        """Push tasks and call a function meanwhile; see `Link.push_while`."""
+        self._check_open()
+        sent = await self._runner.begin([self._push_call(batch)])
+        try:
+            meanwhile()
+        except BaseException:
+            await self._runner.abandon(sent)
+            raise
+        pushed: list[Pushed] = (await self._runner.land(sent))[0]
+        return pushed
+
+    async def _push_now(self, batch: Batch) -> list[Pushed]:
+        return await self.run(self._push_call(batch))
 
     async def work(self, steps: Steps[T]) -> T:
         """Run steps in order and return their result."""
@@ -254,7 +262,7 @@ class AsyncLink(_Shared):
                         for event in await self._read_tasks(wait):
                             yield event
                         if wait.open:
-                            for event in wait.receive(await _async_news(news, wait.seconds())):
+                            for event in wait.receive(await received_async(news, wait.seconds())):
                                 yield event
             except RedisUnavailable:
                 raise
@@ -324,7 +332,7 @@ class AsyncLink(_Shared):
         with suppress(TimeoutError):
             # A canceled coroutine should not wait for a server that cannot be reached.
             async with asyncio.timeout(_UNSUBSCRIBE_SECONDS):
-                for call in _unsubscribe_calls(self.keys, task_ids, self._listener):
+                for call in unsubscribe_calls(self.keys, task_ids, self._listener):
                     if not await self._runner.try_once(call):
                         break
         self._waiters.recheck(task_ids)
@@ -338,12 +346,6 @@ class AsyncLink(_Shared):
             return self._listener
 
 
-def _unsubscribe_calls(keys: QueueKeys, task_ids: Sequence[str], listener: str) -> Iterator[Call[Any]]:
-    """Yield the calls that unsubscribe a listener from tasks."""
-    for first in range(0, len(task_ids), MAX_WATCH_TASKS):
-        yield watch_many(keys, task_ids[first : first + MAX_WATCH_TASKS], listener, ttl_ms=0)
-
-
 def seconds_of(timeout: float | timedelta | None) -> float | None:
     """Return a timeout in seconds; None means no limit, and so does a value longer than threads can wait.
 
@@ -355,27 +357,3 @@ def seconds_of(timeout: float | timedelta | None) -> float | None:
     if seconds is not None and not number:
         raise TypeError(f"timeout must be a number of seconds, a timedelta or None, not {shown(timeout)}")
     return None if seconds is None or seconds > threading.TIMEOUT_MAX else seconds
-
-
-def _chunks(calls: Sequence[Call[T]]) -> Iterator[Sequence[Call[T]]]:
-    return (calls[first : first + _CHUNK] for first in range(0, len(calls), _CHUNK))
-
-
-def _news(news: "queue.SimpleQueue[News]", seconds: float | None) -> list[News]:
-    """Wait for news for that many seconds, and return all that have arrived."""
-    received: list[News] = []
-    with suppress(queue.Empty):
-        received.append(news.get(timeout=seconds))
-        while True:
-            received.append(news.get_nowait())
-    return received
-
-
-async def _async_news(news: "asyncio.Queue[News]", seconds: float | None) -> list[News]:
-    received: list[News] = []
-    with suppress(TimeoutError, asyncio.QueueEmpty):
-        async with clock.timeout(seconds):
-            received.append(await news.get())
-        while True:
-            received.append(news.get_nowait())
-    return received

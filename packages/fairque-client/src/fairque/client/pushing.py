@@ -1,32 +1,25 @@
-"""Builds the call or calls of a push, for both queues."""
+"""Encodes the tasks of a push, for both queues."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any
 
 from fairque.client.settings import ClientSettings
-from fairque.protocol.calls.push import MAX_BATCH_TASKS, Pushed, push
-from fairque.protocol.durations import to_ms
+from fairque.protocol.calls.push import MAX_BATCH_TASKS, Batch, encode_batch
 from fairque.protocol.errors import BatchTooLarge, InvalidArgument, InvalidTask, PartialPush
 from fairque.protocol.limits import id_problem
 from fairque.protocol.model.task import Task
 from fairque.protocol.showing import shown
-from fairque.protocol.wire.call import Call
-from fairque.protocol.wire.keys import QueueKeys
 
-__all__ = ["PushCall", "carrying", "one_push", "pushes"]
-
-PushCall: TypeAlias = Call[list[Pushed]]
+__all__ = ["Ahead", "batches_of", "carrying", "one_batch"]
 
 
-def one_push(
-    keys: QueueKeys, settings: ClientSettings, tasks: Iterable[Task[Any]], user_id: str | None = None
-) -> PushCall:
-    """Build the one atomic call that pushes tasks.
+def one_batch(settings: ClientSettings, tasks: Iterable[Task[Any]], user_id: str | None = None) -> Batch:
+    """Encode the tasks of one atomic push.
 
     Args:
-        keys: The queue.
         settings: The settings of the producer.
         tasks: The tasks.
         user_id: The user of tasks without a user. If None, they get the user of their parents, or the default user.
@@ -38,43 +31,69 @@ def one_push(
     """
     if user_id is not None and (problem := id_problem(user_id, "user_id")):
         raise InvalidArgument(problem)
-    return push(
-        keys,
-        [_checked(task) for task in tasks],
+    return encode_batch(
+        [task if type(task) is Task else _checked(task) for task in tasks],
         message_limit=settings.queue.message_limit,
-        result_ttl_ms=to_ms(settings.queue.result_ttl, "result_ttl"),
         user_id=user_id,
         default_user_id=settings.client.default_user_id,
     )
 
 
-def pushes(
-    keys: QueueKeys, settings: ClientSettings, tasks: Iterable[Task[Any]], user_id: str | None = None
-) -> Iterator[PushCall]:
-    """Yield calls that push the tasks in batches. Only one batch is in memory at a time.
+def batches_of(settings: ClientSettings, tasks: Iterable[Task[Any]], user_id: str | None = None) -> Iterator[Batch]:
+    """Yield tasks in batches, each for one atomic push, and made when it is taken.
 
     Raises:
-        InvalidTask: While iterating, as `one_push`.
+        InvalidTask: While iterating, as `one_batch`.
     """
     remaining = iter(tasks)
-    while batch := list(islice(remaining, MAX_BATCH_TASKS)):
-        yield from _halved(keys, settings, batch, user_id)
+    while part := list(islice(remaining, MAX_BATCH_TASKS)):
+        yield from _halved(settings, part, user_id)
 
 
-def _halved(
-    keys: QueueKeys, settings: ClientSettings, batch: Sequence[Task[Any]], user_id: str | None
-) -> Iterator[PushCall]:
+def _halved(settings: ClientSettings, tasks: Sequence[Task[Any]], user_id: str | None) -> Iterator[Batch]:
     try:
-        call = one_push(keys, settings, batch, user_id)
+        batch = one_batch(settings, tasks, user_id)
     except BatchTooLarge:
-        # Too many bytes or dependencies: split the batch until its parts fit.
-        half = len(batch) // 2
+        # Too many bytes or dependencies: split the tasks until the parts fit.
+        half = len(tasks) // 2
         if not half:
             raise
-        yield from _halved(keys, settings, batch[:half], user_id)
-        yield from _halved(keys, settings, batch[half:], user_id)
+        yield from _halved(settings, tasks[:half], user_id)
+        yield from _halved(settings, tasks[half:], user_id)
     else:
-        yield call
+        yield batch
+
+
+class Ahead:
+    """Batches of which the next one can be made before it is taken.
+
+    Args:
+        batches: The batches.
+    """
+
+    def __init__(self, batches: Iterator[Batch]) -> None:
+        self._batches = batches
+        self._made: deque[Batch | Exception | None] = deque()
+
+    def prepare(self) -> None:
+        """Make the next batch; an error is raised when it is taken."""
+        try:
+            self._made.append(next(self._batches, None))
+        except Exception as error:  # noqa: BLE001 - see above
+            self._made.append(error)
+
+    def take(self) -> Batch | None:
+        """Return the next batch; None at the end.
+
+        Raises:
+            InvalidTask: As `batches_of`.
+        """
+        if not self._made:
+            self.prepare()
+        made = self._made.popleft()
+        if isinstance(made, Exception):
+            raise made
+        return made
 
 
 def _checked(task: object) -> Task[Any]:

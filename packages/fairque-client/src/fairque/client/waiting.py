@@ -1,21 +1,24 @@
 """Which tasks this process waits for, and which of them each wait must still read; no I/O."""
 
+import asyncio
+import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice, zip_longest
 from typing import TypeAlias
 
 from attrs import define
 
 from fairque.client.outcomes import Missing
+from fairque.protocol import clock
 from fairque.protocol.calls.progress import parse_progress
 from fairque.protocol.calls.watch import LISTENING_MS, MAX_WATCH_TASKS, Outcome
 from fairque.protocol.clock import monotonic
 from fairque.protocol.model.progress import Progress
 from fairque.protocol.model.states import TaskState
 
-__all__ = ["Event", "News", "Wait", "Waiters", "until"]
+__all__ = ["Event", "News", "Wait", "Waiters", "received", "received_async", "until"]
 
 #: An event of a task: its progress, or its outcome.
 Event: TypeAlias = Outcome | Progress | Missing
@@ -223,3 +226,24 @@ class Wait:
 def until(seconds: float | None) -> float:
     """Return the monotonic deadline of a timeout; infinity for None."""
     return float("inf") if seconds is None else monotonic() + seconds
+
+
+def received(news: "queue.SimpleQueue[News]", seconds: float | None) -> list[News]:
+    """Wait for news for that many seconds, and return all that have arrived."""
+    arrived: list[News] = []
+    with suppress(queue.Empty):
+        arrived.append(news.get(timeout=seconds))
+        while True:
+            arrived.append(news.get_nowait())
+    return arrived
+
+
+async def received_async(news: "asyncio.Queue[News]", seconds: float | None) -> list[News]:
+    """Wait for news; see `received`."""
+    arrived: list[News] = []
+    with suppress(TimeoutError, asyncio.QueueEmpty):
+        async with clock.timeout(seconds):
+            arrived.append(await news.get())
+        while True:
+            arrived.append(news.get_nowait())
+    return arrived

@@ -9,7 +9,7 @@ from fairque.client._async.handle import AsyncTaskHandle
 from fairque.client._async.paging import all_pages
 from fairque.client.arguments import MAX_PAGE, page_prefix, page_size, page_start
 from fairque.client.link import AsyncLink
-from fairque.client.pushing import one_push
+from fairque.client.pushing import one_batch
 from fairque.client.schedule_plans import Plan
 from fairque.client.schedule_steps import apply_declared, pause_schedule, read_upcoming, store_schedule, with_next
 from fairque.protocol import clock
@@ -129,7 +129,7 @@ class AsyncSchedules:
         """
         info = await self._link.run(read_schedule(self._link.keys, schedule_id))
         task = with_fields(info.schedule.task, task_id=new_task_id(), created_at=clock.now_ms())
-        (pushed,) = await self._link.run(one_push(self._link.keys, self._link.settings, (task,)))
+        (pushed,) = await self._link.push(one_batch(self._link.settings, (task,)))
         return AsyncTaskHandle(self._link, pushed.task_id, known=True)
 
     async def pause(self, schedule_id: str) -> bool:

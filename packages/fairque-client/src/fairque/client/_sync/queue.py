@@ -13,8 +13,9 @@ from fairque.client._sync.pipelines import PipelineHandle
 from fairque.client.arguments import UNCHANGED, Unchanged, configuration, task_named
 from fairque.client.functions import TaskMaker
 from fairque.client.link import Link
-from fairque.client.pushing import PushCall, carrying, one_push, pushes
+from fairque.client.pushing import Ahead, batches_of, carrying, one_batch
 from fairque.client.settings import ClientSettings, settings_from_config, settings_from_url
+from fairque.protocol.calls.push import Batch, Pushed
 from fairque.protocol.limits import CostMode
 from fairque.protocol.locks import import_lock
 from fairque.protocol.model.infos import QueueInfo
@@ -140,10 +141,11 @@ class TaskQueue:
             QueueFull: The backlog of its user or of the queue is full, or the server is out of memory. Nothing was
                 stored.
         """
-        if isinstance(task, Pipeline):
-            call = one_push(self._link.keys, self.settings, task.tasks.values(), user_id)
-            return PipelineHandle(self._link, task, self._push(call))
-        (handle,) = self._push(one_push(self._link.keys, self.settings, (task,), user_id))
+        # First the fast test: that of an abstract class is slow.
+        if type(task) is not Task and isinstance(task, Pipeline):
+            batch = one_batch(self.settings, task.tasks.values(), user_id)
+            return PipelineHandle(self._link, task, self._push(batch))
+        (handle,) = self._push(one_batch(self.settings, (task,), user_id))
         return handle
 
     def push_many(
@@ -167,12 +169,13 @@ class TaskQueue:
         """
         handles: list[TaskHandle[R]] = []
         if not chunked:
-            batch = tuple(tasks)
-            call = one_push(self._link.keys, self.settings, batch, user_id) if batch else None
-            return handles if call is None else self._push(call)
+            given = tuple(tasks)
+            return self._push(one_batch(self.settings, given, user_id)) if given else handles
         with carrying(handles):
-            for call in pushes(self._link.keys, self.settings, tasks, user_id):
-                handles += self._push(call)
+            ahead = Ahead(batches_of(self.settings, tasks, user_id))
+            while (batch := ahead.take()) is not None:
+                # The server stores this batch while the next one is encoded.
+                handles += self._handles(self._link.push_while(batch, ahead.prepare))
         return handles
 
     @overload
@@ -286,6 +289,8 @@ class TaskQueue:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._link.keys.name!r}, {self.settings.redis!r})"
 
-    def _push(self, call: PushCall) -> list[TaskHandle[Any]]:
-        answers = self._link.run(call)
+    def _push(self, batch: Batch) -> list[TaskHandle[Any]]:
+        return self._handles(self._link.push(batch))
+
+    def _handles(self, answers: Iterable[Pushed]) -> list[TaskHandle[Any]]:
         return [TaskHandle(self._link, pushed.task_id, known=True) for pushed in answers]

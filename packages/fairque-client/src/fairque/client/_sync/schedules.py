@@ -10,7 +10,7 @@ from fairque.client._sync.handle import TaskHandle
 from fairque.client._sync.paging import all_pages
 from fairque.client.arguments import MAX_PAGE, page_prefix, page_size, page_start
 from fairque.client.link import Link
-from fairque.client.pushing import one_push
+from fairque.client.pushing import one_batch
 from fairque.client.schedule_plans import Plan
 from fairque.client.schedule_steps import apply_declared, pause_schedule, read_upcoming, store_schedule, with_next
 from fairque.protocol import clock
@@ -130,7 +130,7 @@ class Schedules:
         """
         info = self._link.run(read_schedule(self._link.keys, schedule_id))
         task = with_fields(info.schedule.task, task_id=new_task_id(), created_at=clock.now_ms())
-        (pushed,) = self._link.run(one_push(self._link.keys, self._link.settings, (task,)))
+        (pushed,) = self._link.push(one_batch(self._link.settings, (task,)))
         return TaskHandle(self._link, pushed.task_id, known=True)
 
     def pause(self, schedule_id: str) -> bool:

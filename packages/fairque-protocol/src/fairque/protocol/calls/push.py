@@ -1,10 +1,11 @@
 """push: store tasks, as runnable, scheduled or waiting for others."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from itertools import accumulate, islice
 from typing import Any
 
-from attrs import frozen
+from attrs import define
 
 from fairque.protocol.durations import to_us
 from fairque.protocol.errors import BatchTooLarge, QueueFull, TaskConflict, TaskTooLarge, UnknownDependency
@@ -18,7 +19,20 @@ from fairque.protocol.wire.codec import Message, encode_task
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.protocol.wire.status import Status
 
-__all__ = ["MAX_BATCH_BYTES", "MAX_BATCH_EDGES", "MAX_BATCH_TASKS", "Pushed", "arguments_of", "push"]
+__all__ = [
+    "MAX_BATCH_BYTES",
+    "MAX_BATCH_EDGES",
+    "MAX_BATCH_TASKS",
+    "Batch",
+    "Pushed",
+    "arguments_of",
+    "encode_batch",
+    "join",
+    "number_of_joinable",
+    "push",
+    "push_batch",
+    "split",
+]
 
 MAX_BATCH_TASKS = 1_000
 MAX_BATCH_BYTES = 4 * 1_048_576
@@ -26,7 +40,7 @@ MAX_BATCH_BYTES = 4 * 1_048_576
 MAX_BATCH_EDGES = 10_000
 
 
-@frozen
+@define
 class Pushed:
     """The result of a push for one task.
 
@@ -39,6 +53,100 @@ class Pushed:
     code: Status
     state: TaskState | None
     task_id: str
+
+
+@define
+class Batch:
+    """The tasks of one push, encoded.
+
+    Attributes:
+        tasks: The tasks.
+        order: Their indexes, in the order in which they are sent: dependencies first.
+        args: The arguments for the script, in that order.
+        size: Bytes of all messages.
+        edges: Number of all dependencies.
+    """
+
+    tasks: Sequence[Task[Any]]
+    order: Sequence[int]
+    args: list[Argument]
+    size: int
+    edges: int
+
+
+def encode_batch(
+    tasks: Sequence[Task[Any]],
+    *,
+    message_limit: int,
+    user_id: str | None = None,
+    default_user_id: str | None = None,
+) -> Batch:
+    """Encode the tasks of one push; see `push`.
+
+    Raises:
+        InvalidTask: A task cannot be pushed; the message says why.
+        TaskTooLarge: A message exceeds the limit.
+        BatchTooLarge: There are more than 1,000 tasks, 4 MiB, or 10,000 dependencies.
+    """
+    if not 1 <= len(tasks) <= MAX_BATCH_TASKS:
+        raise BatchTooLarge(
+            f"{len(tasks):,} tasks in one push: an atomic call takes 1 to {MAX_BATCH_TASKS:,}. "
+            "Split them, or call push_many(tasks, chunked=True)"
+        )
+    args: list[Argument] = []
+    size = 0
+    messages = [encode_task(task, default_user_id, user_id) for task in tasks]
+    edges = sum([len(message.parents) for message in messages])
+    if edges > MAX_BATCH_EDGES:
+        raise BatchTooLarge(
+            f"the tasks of one push have {edges:,} dependencies: an atomic call takes at most {MAX_BATCH_EDGES:,}. "
+            "Put a task between two wide stages that waits for the first, and let the second wait for that task"
+        )
+    order = _order(tasks, messages) if edges else range(len(tasks))
+    for place in order:
+        task, message = tasks[place], messages[place]
+        if len(message.data) > message_limit:
+            raise TaskTooLarge(task.task_id, len(message.data), message_limit)
+        size += len(message.data)
+        args += arguments_of(task, message)
+    if size > MAX_BATCH_BYTES:
+        raise BatchTooLarge(
+            f"the messages of one push have {size:,} bytes: an atomic call takes at most {MAX_BATCH_BYTES:,}. "
+            "Split them, or call push_many(tasks, chunked=True)"
+        )
+    return Batch(tasks, order, args, size, edges)
+
+
+def number_of_joinable(batches: Iterable[Batch]) -> int:
+    """Return how many of the first batches one push takes; at least 1."""
+    number = tasks = size = edges = 0
+    for batch in batches:
+        tasks, size, edges = tasks + len(batch.tasks), size + batch.size, edges + batch.edges
+        if number and (tasks > MAX_BATCH_TASKS or size > MAX_BATCH_BYTES or edges > MAX_BATCH_EDGES):
+            break
+        number += 1
+    return number
+
+
+def join(batches: Sequence[Batch]) -> Batch:
+    """Return several batches as one, which is refused if one of them would be; see `number_of_joinable`."""
+    if len(batches) == 1:
+        return batches[0]
+    tasks = [task for batch in batches for task in batch.tasks]
+    starts = accumulate((len(batch.tasks) for batch in batches), initial=0)
+    return Batch(
+        tasks,
+        [start + place for start, batch in zip(starts, batches, strict=False) for place in batch.order],
+        [argument for batch in batches for argument in batch.args],
+        sum(batch.size for batch in batches),
+        sum(batch.edges for batch in batches),
+    )
+
+
+def split(batches: Sequence[Batch], pushed: Sequence[Pushed]) -> list[list[Pushed]]:
+    """Return the answers for the tasks of each batch, given those for all of them together."""
+    answers = iter(pushed)
+    return [list(islice(answers, len(batch.tasks))) for batch in batches]
 
 
 def push(
@@ -66,27 +174,12 @@ def push(
         TaskTooLarge: A message exceeds the limit.
         BatchTooLarge: There are more than 1,000 tasks, 4 MiB, or 10,000 dependencies.
     """
-    if not 1 <= len(tasks) <= MAX_BATCH_TASKS:
-        raise BatchTooLarge(
-            f"{len(tasks):,} tasks in one push: an atomic call takes 1 to {MAX_BATCH_TASKS:,}. "
-            "Split them, or call push_many(tasks, chunked=True)"
-        )
-    args: list[Argument] = [message_limit, result_ttl_ms]
-    size = 0
-    messages = [encode_task(task, default_user_id, user_id) for task in tasks]
-    _check_edges(messages)
-    order = _order(tasks, messages)
-    for place in order:
-        task, message = tasks[place], messages[place]
-        if len(message.data) > message_limit:
-            raise TaskTooLarge(task.task_id, len(message.data), message_limit)
-        size += len(message.data)
-        args += arguments_of(task, message)
-    if size > MAX_BATCH_BYTES:
-        raise BatchTooLarge(
-            f"the messages of one push have {size:,} bytes: an atomic call takes at most {MAX_BATCH_BYTES:,}. "
-            "Split them, or call push_many(tasks, chunked=True)"
-        )
+    batch = encode_batch(tasks, message_limit=message_limit, user_id=user_id, default_user_id=default_user_id)
+    return push_batch(keys, batch, message_limit=message_limit, result_ttl_ms=result_ttl_ms)
+
+
+def push_batch(keys: QueueKeys, batch: Batch, *, message_limit: int, result_ttl_ms: int) -> Call[list[Pushed]]:
+    """Build the call that pushes encoded tasks; see `push`."""
 
     def decode(reply: list[Any]) -> list[Pushed]:
         code = reply[0]
@@ -98,15 +191,22 @@ def push(
             raise _full(keys, text(reply[1]), *map(int, reply[2:]))
         if code == Status.UNKNOWN_PARENT:
             task_id, parent_id = text(reply[1]), text(reply[2])
-            raise UnknownDependency(task_id, parent_id, keys.name, _argument(tasks, task_id, parent_id))
-        answers = iter(checked(keys, reply)[1:])
-        pushed = [
-            Pushed(Status(code), TaskState(text(state)) if state else None, text(task_id))
-            for code, state, task_id in zip(answers, answers, answers, strict=True)
-        ]
-        return [result for _, result in sorted(zip(order, pushed, strict=True), key=lambda pair: pair[0])]
+            raise UnknownDependency(task_id, parent_id, keys.name, _argument(batch.tasks, task_id, parent_id))
+        answers = checked(keys, reply)
+        pushed = list(map(_pushed, answers[1::3], answers[2::3], answers[3::3]))
+        if not batch.edges:
+            return pushed
+        return [result for _, result in sorted(zip(batch.order, pushed, strict=True), key=lambda pair: pair[0])]
 
-    return Call("push", keys, tuple(args), decode)
+    return Call("push", keys, (message_limit, result_ttl_ms, *batch.args), decode)
+
+
+def _pushed(code: int, state: bytes, task_id: bytes) -> Pushed:
+    return Pushed(_STATUSES[code], _STATES[state], text(task_id))
+
+
+_STATUSES = {int(status): status for status in Status}
+_STATES: dict[bytes, TaskState | None] = {b"": None, **{state.encode(): state for state in TaskState}}
 
 
 def arguments_of(task: Task[Any], message: Message) -> tuple[Argument, ...]:
@@ -157,19 +257,8 @@ def _argument(tasks: Sequence[Task[Any]], task_id: str, parent_id: str) -> str:
     return ""
 
 
-def _check_edges(messages: Sequence[Message]) -> None:
-    edges = sum(len(message.parents) for message in messages)
-    if edges > MAX_BATCH_EDGES:
-        raise BatchTooLarge(
-            f"the tasks of one push have {edges:,} dependencies: an atomic call takes at most {MAX_BATCH_EDGES:,}. "
-            "Put a task between two wide stages that waits for the first, and let the second wait for that task"
-        )
-
-
 def _order(tasks: Sequence[Task[Any]], messages: Sequence[Message]) -> Sequence[int]:
     """Return the indexes of the tasks in the order in which they are sent: dependencies first."""
-    if not any(message.parents for message in messages):
-        return range(len(tasks))
     parents = {task.task_id: message.parents for task, message in zip(tasks, messages, strict=True)}
 
     def label(task_id: str, parent_id: str) -> str:

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Literal, TypeAlias, TypedDict, TypeVar, Unpack, cast, get_args
+from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypedDict, TypeVar, Unpack, cast, get_args
 
 from attrs import Attribute, field, fields, frozen
 
@@ -28,6 +28,7 @@ __all__ = [
     "Task",
     "TaskDefaults",
     "TaskOptions",
+    "TaskTemplate",
     "check_options",
     "from_fields",
     "with_fields",
@@ -286,6 +287,48 @@ def with_fields(task: Task[R_co], **changes: Any) -> Task[R_co]:
     changed: Task[R_co] = object.__new__(Task)
     changed.__attrs_init__(**{name: changes[name] if name in changes else getattr(task, name) for name in _NAMES})
     return changed
+
+
+#: Fields in which the tasks of one `TaskTemplate` differ.
+_OWN = ("task_id", "user_id", "args", "kwargs", "payload", "created_at")
+_SET_SHARED = [(name, getattr(Task, name).__set__) for name in _NAMES if name not in _OWN]
+_set_task_id, _set_user_id, _set_args, _set_kwargs, _set_payload, _set_created_at = (
+    getattr(Task, name).__set__ for name in _OWN
+)
+
+
+class TaskTemplate(Generic[R_co]):
+    """Makes tasks that differ from a valid one only in id, user, arguments, payload and time of creation.
+
+    Args:
+        task: The task.
+    """
+
+    __slots__ = ("_shared",)
+
+    def __init__(self, task: Task[R_co]) -> None:
+        self._shared = [(set_field, getattr(task, name)) for name, set_field in _SET_SHARED]
+
+    def task(  # noqa: PLR0917 - passing them by name takes longer
+        self,
+        task_id: str,
+        user_id: str | None,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        payload: Any,
+        created_at: int,
+    ) -> Task[R_co]:
+        """Return a task. Nothing is validated: the values must be valid."""
+        task: Task[R_co] = object.__new__(Task)
+        for set_field, value in self._shared:
+            set_field(task, value)
+        _set_task_id(task, task_id)
+        _set_user_id(task, user_id)
+        _set_args(task, args)
+        _set_kwargs(task, kwargs)
+        _set_payload(task, payload)
+        _set_created_at(task, created_at)
+        return task
 
 
 def check_options(given: Iterable[str], known: Iterable[str]) -> None:

@@ -96,6 +96,8 @@ class AsyncPool:
                 await connection.disconnect(nowait=True)
             if not connection.is_connected:
                 await connection.connect()
+                # So that what was sent has left this process, even if the event loop does not run meanwhile.
+                connection._writer.transport.set_write_buffer_limits(high=0)  # noqa: SLF001 - as above
         except BaseException:
             await self._drop(connection)
             raise

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from attrs import frozen
+from attrs import define
 
 from fairque.protocol.errors import ProtocolError, SchemaMismatch
 from fairque.protocol.wire.keys import QueueKeys
@@ -19,7 +19,7 @@ SCHEMA = 1
 Argument: TypeAlias = str | bytes | int | float
 
 
-@frozen
+@define
 class Call(Generic[T_co]):
     """One run of one script.
 

@@ -1,19 +1,29 @@
 """The message: a task as JSON, encoded once by the producer and never rewritten."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import blake2b
+from operator import attrgetter
 from typing import Any
 
-from attrs import asdict, frozen
+from attrs import asdict, define
 
 from fairque.protocol.errors import InvalidTask, ProtocolError
-from fairque.protocol.jsonvalue import canonical, check_json, dumps, loads
+from fairque.protocol.jsonvalue import canonical, check_json, dumps, encoded, fits_json, is_plain, loads, quoted
 from fairque.protocol.model.dependencies import After
+from fairque.protocol.model.ids import ANY_TASK_ID, MAX_ID_BYTES
 from fairque.protocol.model.outputs import Input, Output, edges, extract_outputs, fill_in
 from fairque.protocol.model.registry import parameter_name
 from fairque.protocol.model.retry import Backoff
 from fairque.protocol.model.states import Priority
-from fairque.protocol.model.task import DEFAULT_RETRIES, DEFAULT_TIMEOUT_MS, Task, with_fields
+from fairque.protocol.model.task import (
+    DEFAULT_RETRIES,
+    DEFAULT_TIMEOUT_MS,
+    Task,
+    TaskTemplate,
+    from_fields,
+    with_fields,
+)
 
 __all__ = ["WIRE_VERSION", "Message", "decode_backoff", "decode_task", "encode_backoff", "encode_task"]
 
@@ -41,8 +51,12 @@ _OPTIONAL: tuple[tuple[str, Any], ...] = (
     ("group_id", None),
 )
 
+#: Fields whose values are the same for many tasks, those of one function; in the order of `_OPTIONAL`.
+_SHARED = ("func", "priority", "retries", "timeout_ms", "isolation", "dedup_ttl_ms", "cost", "group_id", "backoff")
+_shared = attrgetter(*_SHARED)
 
-@frozen
+
+@define
 class Message:
     """An encoded task.
 
@@ -62,7 +76,7 @@ class Message:
 
 
 def encode_task(task: Task[Any], default_user_id: str | None = None, user_id: str | None = None) -> Message:
-    """Encode a task. Written by hand, since it is the hot path of every push.
+    """Encode a task. This is the hot path of every push.
 
     Args:
         task: The task.
@@ -73,6 +87,66 @@ def encode_task(task: Task[Any], default_user_id: str | None = None, user_id: st
         InvalidTask: The user is missing though it depends on no other task, or an argument is not a JSON value; the
             error names parameter and path.
     """
+    user = user_id if task.user_id is None else task.user_id
+    user = default_user_id if user is None else user
+    common = user is not None and task.payload is None and not task.depends_on and task.dedup_key is None
+    if common and fits_json(task.args) and fits_json(task.kwargs):
+        try:
+            return _encode_common(task, user or "")
+        except ValueError:
+            pass  # an argument is not JSON: the error below names it
+    return _encode_any(task, default_user_id, user_id)
+
+
+def _encode_common(task: Task[Any], user_id: str) -> Message:
+    """Encode a task without dependencies whose arguments fit, with a text that many tasks share."""
+    args, kwargs = task.args, task.kwargs
+    values = compared = ""
+    if args:
+        values = compared = f',"args":{encoded(args)}'
+        if not is_plain(args) and (form := canonical(args)) is not args:
+            compared = f',"args":{encoded(form)}'
+    if kwargs:
+        text = f',"kwargs":{encoded(kwargs)}'
+        sorted_ = kwargs if len(kwargs) == 1 and is_plain(kwargs.values()) else canonical(kwargs)
+        values += text
+        compared += text if sorted_ is kwargs else f',"kwargs":{encoded(sorted_)}'
+    options, compared_options = _options(*_shared(task))
+    head = f'{{"v":{WIRE_VERSION},"id":{quoted(task.task_id)},"user":{quoted(user_id)}'
+    body = f"{head}{values}{options}".encode()
+    whole = body + b"}"
+    if compared != values or compared_options != options:
+        whole = f"{head}{compared}{compared_options}}}".encode()
+    digest = blake2b(whole, digest_size=8).hexdigest()
+    return Message(b"%b,%b" % (body, _encoded_times(task)), digest, user_id, ())
+
+
+@lru_cache(maxsize=1_000, typed=True)
+def _options(*values: Any) -> tuple[str, str]:
+    """Return the values of `_SHARED` as the part of a message that they are, and its form for comparisons."""
+    given = dict(zip(_SHARED, values, strict=True))
+    backoff = given.pop("backoff")
+    fields = {name: given[name] for name, default in _OPTIONAL if given.get(name) not in (None, default)}
+    changed = {"cost": canonical(fields["cost"])} if "cost" in fields else {}
+    if backoff is not None:
+        fields["retry"] = encode_backoff(backoff)
+        changed["retry"] = _compared_backoff(fields["retry"])
+    return _part(fields), _part(fields | changed)
+
+
+def _part(fields: dict[str, Any]) -> str:
+    return f",{encoded(fields)[1:-1]}" if fields else ""
+
+
+def _encoded_times(task: Task[Any]) -> bytes:
+    """Return the fields that follow all others, and the end of the message."""
+    if task.delay_ms or task.execute_at is not None or type(task.created_at) is not int:
+        return dumps(_times(task))[1:]
+    return b'"created_at":%d}' % task.created_at
+
+
+def _encode_any(task: Task[Any], default_user_id: str | None, user_id: str | None) -> Message:
+    """Encode any task, or say why it cannot be."""
     args, kwargs, inputs, parents = _arguments(task)
     user_id = user_id if task.user_id is None else task.user_id
     if user_id is None and not parents:
@@ -96,7 +170,7 @@ def encode_task(task: Task[Any], default_user_id: str | None = None, user_id: st
     except ValueError as error:
         raise InvalidTask(f"task {task.task_id} cannot be written as JSON: {error}") from error
     digest = blake2b(_compared(body, fields, task), digest_size=8).hexdigest()
-    return Message(body[:-1] + b"," + dumps(_times(task))[1:], digest, user_id or "", parents)
+    return Message(b"%b,%b" % (body[:-1], _encoded_times(task)), digest, user_id or "", parents)
 
 
 def _compared(body: bytes, fields: dict[str, Any], task: Task[Any]) -> bytes:
@@ -105,10 +179,14 @@ def _compared(body: bytes, fields: dict[str, Any], task: Task[Any]) -> bytes:
         name: value for name in _VALUES if name in fields and (value := canonical(fields[name])) is not fields[name]
     }
     if task.backoff is not None:
-        changed["retry"] = {name: float(value) for name, value in fields["retry"].items()}
+        changed["retry"] = _compared_backoff(fields["retry"])
     if "depends_on" in fields:
         changed["depends_on"] = _in_order(fields["depends_on"], task)
     return dumps({**fields, **changed}) if changed else body
+
+
+def _compared_backoff(stored: Mapping[str, float]) -> dict[str, float]:
+    return {name: float(value) for name, value in stored.items()}
 
 
 def _in_order(parents: list[Any], task: Task[Any]) -> list[Any]:
@@ -118,11 +196,44 @@ def _in_order(parents: list[Any], task: Task[Any]) -> list[Any]:
 
 
 def decode_task(data: bytes) -> Task[Any]:
-    """Decode a message.
+    """Decode a message. This is the hot path of every worker.
 
     Raises:
         ProtocolError: It is not a message of this or an older version.
     """
+    try:
+        fields = loads(data)
+        task_id, created_at = fields.pop("id"), fields.pop("created_at")
+        user_id, payload = fields.pop("user", None), fields.pop("payload", None)
+        args, kwargs = fields.pop("args", []), fields.pop("kwargs", {})
+        # With their types, since 1 and True are equal.
+        template = _template(*fields.items(), *map(type, fields.values()))
+    except (ProtocolError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return _decode_any(data)
+    if type(args) is list and type(kwargs) is dict and _is_id(task_id) and _is_id(user_id):
+        return template.task(task_id, user_id, tuple(args), kwargs, payload, created_at)
+    return _decode_any(data)
+
+
+@lru_cache(maxsize=1_000)
+def _template(*parts: Any) -> TaskTemplate[Any]:
+    """Return what the messages have in common that differ only in id, user, arguments, payload and time of creation.
+
+    Raises:
+        TypeError: A value is a list or an object, such as dependencies.
+        ValueError: It is not a message.
+    """
+    fields = dict(parts[: len(parts) // 2])
+    return TaskTemplate(_decode_any(dumps({**fields, "id": ANY_TASK_ID, "created_at": 0})))
+
+
+def _is_id(value: object) -> bool:
+    """Whether a value is certainly a valid id."""
+    return type(value) is str and value.isascii() and value.isprintable() and 0 < len(value) <= MAX_ID_BYTES
+
+
+def _decode_any(data: bytes) -> Task[Any]:
+    """Decode any message, or say why it cannot be read."""
     try:
         fields = loads(data)
         version = fields["v"]
@@ -137,9 +248,7 @@ def decode_task(data: bytes) -> Task[Any]:
         if inputs:
             places = tuple(Input(tuple(at), Output(t, key, tuple(path))) for at, t, key, path in inputs)
             args, kwargs = fill_in(args, kwargs, places, lambda entry: entry.output)
-        # As `from_fields`, without copying the names: this is the hot path of every worker.
-        task: Task[Any] = object.__new__(Task)
-        task.__attrs_init__(
+        return from_fields(
             task_id=fields["id"],
             user_id=fields.get("user"),
             func=fields.get("func"),
@@ -160,7 +269,6 @@ def decode_task(data: bytes) -> Task[Any]:
             group_id=fields.get("group_id"),
             created_at=fields["created_at"],
         )
-        return task  # noqa: TRY300 - what was decoded
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise ProtocolError(f"a message cannot be read ({error!r:.200}): {data[:200]!r}") from error
 
