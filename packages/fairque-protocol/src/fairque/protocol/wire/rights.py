@@ -92,7 +92,7 @@ def _direct_commands(role: str) -> set[str]:
     if role == "worker":
         direct |= {"BLPOP", "DEL"}
     if role == "admin":
-        direct |= {"BLPOP", "MGET", "SCAN", "ZSCAN"}
+        direct |= {"BLPOP", "HSCAN", "MGET", "SCAN", "ZSCAN"}
     return direct
 
 
