@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
@@ -256,3 +258,18 @@ def test_calls_of_more_threads_than_there_are_connections_wait_for_each_other(
         thread.join()
     assert sorted(found) == sorted(f"t{number}" for number in range(start.parties))
     runner.close()
+
+
+LOWERS = """
+import resource, socket
+from fairque.protocol.runners.pool import is_stale
+ours, other = socket.socketpair()
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+print(is_stale(ours))
+"""
+
+
+def test_an_open_connection_can_be_used_after_the_limit_of_open_files_was_lowered() -> None:
+    done = subprocess.run([sys.executable, "-c", LOWERS], capture_output=True, text=True, check=False)  # noqa: S603 - ours
+    assert (done.stdout, done.stderr) == ("False\n", "")

@@ -35,7 +35,10 @@ def is_stale(end: socket.socket) -> bool:
         return True
     poll = select.poll()
     poll.register(number, select.POLLIN)
-    return bool(poll.poll(0))
+    try:
+        return bool(poll.poll(0))
+    except OSError:  # the limit of open files was lowered: a connection that is already open can still be used
+        return False
 
 
 class Pool:
