@@ -395,6 +395,31 @@ class TestInterruptions:
         assert pushing.threads[1].outcome().task_id == "other"
         assert gate.sizes == [1, 2, 1]
 
+    @pytest.mark.parametrize("leads", [True, False], ids=["under way", "waiting"])
+    def test_the_handler_of_a_signal_pushes_while_a_push_of_its_thread_is(
+        self, queue: TaskQueue, gate: Gate, pushing: Pushing, in_thread: Any, leads: Any
+    ) -> None:
+        pushed: list[str] = []
+
+        def push(*_: object) -> None:
+            gate.open.set()
+            pushed.append(queue.push(task("of the handler")).task_id)
+
+        def beside() -> None:
+            eventually(lambda: gate.sizes if leads else pushing._waiting(), what="the push of the main thread")
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR2)
+
+        if not leads:
+            pushing(lambda: queue.push(task("first")))
+        old = signal.signal(signal.SIGUSR2, push)
+        try:
+            aside = in_thread(beside)
+            assert queue.push(task("of the thread")).task_id == "of the thread"
+            aside.outcome()
+        finally:
+            signal.signal(signal.SIGUSR2, old)
+        assert pushed == ["of the handler"]
+
 
 class TestForks:
     def test_a_child_pushes_while_threads_of_its_parent_push(

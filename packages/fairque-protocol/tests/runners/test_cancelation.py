@@ -7,6 +7,7 @@ import pytest
 import redis
 from redis.asyncio.connection import AbstractConnection
 
+from fairque.protocol.runners import reading
 from fairque.protocol.runners.aio import AsyncRunner
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.testing.internal import PATIENCE, calls
@@ -24,27 +25,26 @@ class Dropping:
         self.reads = asyncio.Event()
         self.fails = False
         self._armed = False
-        self._read = AbstractConnection.read_response
-        dropping = self
-
-        async def read_response(connection: Any, *args: Any, **options: Any) -> Any:
-            return await dropping.read(connection, *args, **options)
-
-        monkeypatch.setattr(AbstractConnection, "read_response", read_response)
+        # With hiredis and in subscriptions redis-py reads, else the runners do.
+        for place, name in ((AbstractConnection, "read_response"), (reading, "_received_async")):
+            monkeypatch.setattr(place, name, self._dropping(getattr(place, name)))
 
     def arm(self) -> None:
         self._armed = True
 
-    async def read(self, connection: Any, *args: Any, **options: Any) -> Any:
-        if self._armed:
-            self._armed = False
-            self.reads.set()
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                if self.fails:
-                    raise redis.ConnectionError from None
-        return await self._read(connection, *args, **options)
+    def _dropping(self, read: Any) -> Any:
+        async def dropping(*args: Any, **options: Any) -> Any:
+            if self._armed:
+                self._armed = False
+                self.reads.set()
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    if self.fails:
+                        raise redis.ConnectionError from None
+            return await read(*args, **options)
+
+        return dropping
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
-from redis.exceptions import BusyLoadingError
+from redis.exceptions import BusyLoadingError, InvalidResponse, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from fairque.protocol.config import RedisSection
 from fairque.protocol.errors import (
@@ -29,6 +30,7 @@ from fairque.protocol.errors import (
 from fairque.protocol.model.task import Task
 from fairque.protocol.runners import Runner
 from fairque.protocol.runners.causes import CAUSES, words_of
+from fairque.protocol.runners.failures import unclear
 from fairque.protocol.wire.keys import QueueKeys
 from fairque.testing import PlainServer
 from fairque.testing.internal import calls, eventually
@@ -231,6 +233,11 @@ def test_the_readme_shows_the_table_of_causes() -> None:
         what = cause.what.replace("number {database}", "of that number")
         assert rows[cause.name] == [what, "yes" if cause.passes else "no", cause.kind.__name__], cause.name
     assert len({cause.name for cause in CAUSES}) == len(CAUSES)
+
+
+@pytest.mark.parametrize("error", [RedisConnectionError(), RedisTimeoutError("x"), InvalidResponse("x")], ids=repr)
+def test_an_error_that_leaves_open_what_is_at_the_address_is_looked_into(error: RedisError) -> None:
+    assert unclear(error)
 
 
 def test_an_answer_of_the_server_takes_precedence_over_an_error_of_the_system() -> None:

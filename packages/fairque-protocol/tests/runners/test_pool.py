@@ -15,7 +15,7 @@ from redis.connection import AbstractConnection
 from fairque.protocol.config import RedisSection
 from fairque.protocol.errors import RedisUnavailable, TaskConflict
 from fairque.protocol.model.task import Task
-from fairque.protocol.runners import Runner
+from fairque.protocol.runners import Runner, reading
 from fairque.protocol.runners.aio import AsyncRunner
 from fairque.protocol.runners.connection import CONCURRENT_CALLS
 from fairque.protocol.wire.keys import QueueKeys
@@ -173,10 +173,12 @@ class TestConnections:
         """As after a Ctrl-C, or a timeout that a signal raises: the next call would get the answer of this one."""
         runner = make()
         runner.run(push(keys, "a"))
-        unread = {AbstractConnection: _fail, AsyncConnection: _fail_async}
         with monkeypatch.context() as patched:
-            for kind, fail in unread.items():
+            # With hiredis redis-py reads, else the runners do.
+            for kind, fail in ((AbstractConnection, _fail), (AsyncConnection, _fail_async)):
                 patched.setattr(kind, "read_response", fail)
+            patched.setattr(reading, "_received", _fail)
+            patched.setattr(reading, "_received_async", _fail_async)
             with pytest.raises(Interruption):
                 runner.run_all([push(keys, "b")] * number)
         assert runner.run(push(keys, "c"))[0].task_id == "c"

@@ -95,11 +95,13 @@ class GroupCommit:
         self._leader: _Entry | None = None
         self._under_way: Sequence[_Entry] = ()
         self._waiting: deque[_Entry] = deque()
+        self._threads: set[int] = set()
         inherits(self)
 
     def start_over(self) -> None:
         """Forget the pushes of other threads in a forked child; one of this thread goes alone."""
         self._lock = threading.Lock()
+        self._threads = set()
         entries = [*self._under_way, *self._waiting]
         self._leader, self._under_way, self._waiting = None, (), deque()
         for entry in entries:
@@ -111,8 +113,13 @@ class GroupCommit:
         Raises:
             FairqueError: As if it had been pushed alone.
         """
+        thread = threading.get_ident()
+        if thread in self._threads:
+            # It is called by the handler of a signal, which has interrupted another push of this thread.
+            return self._push(batch)
         entry = _Entry(batch)
         try:
+            self._threads.add(thread)
             with self._lock:
                 if self._leader is None:
                     self._leader = entry
@@ -124,7 +131,10 @@ class GroupCommit:
                 else:
                     entry.wake.acquire()
         finally:
-            self._leave(entry)
+            try:
+                self._leave(entry)
+            finally:
+                self._threads.discard(thread)
         outcome = entry.outcome
         if isinstance(outcome, list):
             return outcome

@@ -213,6 +213,7 @@ class AsyncLink(LinkState):
 
     async def push(self, batch: Batch) -> list[Pushed]:
         """Push tasks in one atomic step; see `Link.push`."""
+        self._check_open()
         self._runner.check_loop()
         return await self._pushes.push(batch)
 

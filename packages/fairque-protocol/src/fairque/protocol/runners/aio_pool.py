@@ -4,9 +4,9 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define
-from redis.exceptions import ResponseError
 
 from fairque.protocol.runners.pool import is_stale
+from fairque.protocol.runners.reading import read_answers_async
 
 if TYPE_CHECKING:
     import redis.asyncio
@@ -76,7 +76,7 @@ class AsyncPool:
     async def _read(self, connection: Any, number: int) -> list[Any]:
         """Return the answers to the commands that were sent on a connection, and take the connection back."""
         try:
-            answers = [await _answer(connection) for _ in range(number)]
+            answers = await read_answers_async(connection, number)
         except BaseException:
             await self._drop(connection)
             raise
@@ -128,10 +128,3 @@ class AsyncExchange:
     async def abandon(self) -> None:
         """Close the connection without reading the answers; see `Exchange.abandon`."""
         await self.pool._drop(self._connection)  # noqa: SLF001 - its own
-
-
-async def _answer(connection: Any) -> Any:
-    try:
-        return await connection.read_response()
-    except ResponseError as error:
-        return error

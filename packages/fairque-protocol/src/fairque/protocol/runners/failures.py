@@ -27,7 +27,7 @@ _REPLACED = (ReadOnlyError, MasterDownError)
 _OF_SCRIPT = " script: "
 
 #: Rows of the table after which `visit` may find out more about the address.
-_UNCLEAR = ("connection lost", "no connection in time", "no answer in time", "another protocol", "TLS failed")
+_UNCLEAR = ("connection lost", "no connection in time", "no answer in time", "unreadable answer", "TLS failed")
 
 
 class Attempts:

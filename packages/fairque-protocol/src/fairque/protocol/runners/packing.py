@@ -1,6 +1,6 @@
 """Calls as the bytes that are sent: packed once, also if they are sent several times. No I/O."""
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Sequence
 from functools import cache
 from typing import Any
 
@@ -77,17 +77,19 @@ def _head(name: str) -> bytes:
     return _packed(("EVALSHA", script(name).sha, 1))
 
 
-def _packed(words: Iterable[Argument]) -> bytes:
-    parts = []
-    for word in words:
-        kind = type(word)
-        data: Any = word if kind is bytes else word.encode() if kind is str else _bytes_of(word)  # type: ignore[union-attr]
-        parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
-    return b"".join(parts)
+def _packed(words: Sequence[Argument]) -> bytes:
+    packed: list[Any] = [None] * (2 * len(words))
+    packed[1::2] = data = [
+        word if type(word) is bytes else word.encode() if type(word) is str else _bytes_of(word) for word in words
+    ]
+    packed[::2] = map(len, data)
+    return b"$%d\r\n%b\r\n" * len(data) % tuple(packed)
 
 
 def _bytes_of(word: object) -> bytes:
     """Return what is neither plain bytes nor plain text as bytes."""
+    if type(word) is int:
+        return b"%d" % word
     if isinstance(word, str):
         return word.encode()
     if isinstance(word, bytes):

@@ -11,9 +11,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from attrs import define, frozen
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from fairque.protocol.runners.packing import Packet
+from fairque.protocol.runners.reading import read_answers
 
 if TYPE_CHECKING:
     import redis
@@ -122,7 +123,7 @@ class Pool:
     def _read(self, connection: Any, number: int) -> list[Any]:
         """Return the answers to the commands that were sent on a connection, and take the connection back."""
         try:
-            answers = [_answer(connection) for _ in range(number)]
+            answers = read_answers(connection, number)
         except BaseException:
             self._drop(connection)
             raise
@@ -144,6 +145,8 @@ class Pool:
                 end = None
             if end is None:
                 connection.connect()
+                # What a server says that refuses a client after the handshake of TLS; to write would fail without it.
+                connection.can_read()
         except BaseException:
             self._drop(connection)
             raise
@@ -205,10 +208,3 @@ def last_of(answers: list[Any]) -> Any:
         if isinstance(answer, RedisError):
             raise answer
     return answers[-1]
-
-
-def _answer(connection: Any) -> Any:
-    try:
-        return connection.read_response()
-    except ResponseError as error:
-        return error
